@@ -1,0 +1,32 @@
+//! The object model: what an object, its key, its kind, its revision and a refusal are.
+//!
+//! Everything here is pure: no tokio, no I/O, no clock. It knows the metadata that every object has and nothing of any
+//! particular kind (those live in `kinds`). Read [`Object`] first, then [`Status`].
+
+#![forbid(unsafe_code)]
+
+mod gvk;
+mod key;
+mod object;
+pub mod patch;
+pub mod quantity;
+pub mod selector;
+mod status;
+
+pub use gvk::{GroupResource, Gvk, Gvr};
+pub use key::{ObjectKey, ParseRevisionError, ResourceVersion};
+pub use object::{Meta, Object, OwnerRef, REVISION_PLACEHOLDER, Unstamped};
+pub use selector::{FieldSelector, LabelSelector};
+pub use status::{Cause, Reason, Status};
+
+/// The one version of Kubernetes that is claimed: by `/version`, by the served API versions and by the types.
+pub const KUBERNETES_VERSION: KubernetesVersion = KubernetesVersion { major: "1", minor: "36", git: "v1.36.0" };
+
+#[derive(Debug, Clone, Copy)]
+pub struct KubernetesVersion {
+    pub major: &'static str,
+    pub minor: &'static str,
+    pub git: &'static str,
+}
+
+pub type Result<T, E = Status> = std::result::Result<T, E>;

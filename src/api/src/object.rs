@@ -1,0 +1,201 @@
+use crate::{ObjectKey, ResourceVersion, Status};
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Deserializer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A committed object: its encoded JSON, exactly as a client reads it, and the metadata that everybody asks for.
+/// Cloning is cheap; nothing is decoded again on the way to a socket.
+#[derive(Debug, Clone)]
+pub struct Object {
+    bytes: Bytes,
+    meta: Arc<Meta>,
+    revision: ResourceVersion,
+}
+
+/// An encoded object that waits for its revision. The JSON is held in two halves around the place where the
+/// revision's digits go, so that stamping is one copy.
+#[derive(Debug, Clone)]
+pub struct Unstamped {
+    head: Bytes,
+    tail: Bytes,
+    meta: Arc<Meta>,
+}
+
+/// The parsed part of `metadata`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    #[serde(deserialize_with = "or_default")]
+    pub name: String,
+    #[serde(deserialize_with = "empty_is_none")]
+    pub namespace: Option<String>,
+    #[serde(deserialize_with = "or_default")]
+    pub uid: String,
+    #[serde(deserialize_with = "or_default")]
+    pub generation: i64,
+    #[serde(deserialize_with = "or_default")]
+    pub labels: BTreeMap<String, String>,
+    #[serde(deserialize_with = "or_default")]
+    pub owner_references: Vec<OwnerRef>,
+    #[serde(deserialize_with = "or_default")]
+    pub finalizers: Vec<String>,
+    pub deletion_timestamp: Option<String>,
+    pub deletion_grace_period_seconds: Option<i64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OwnerRef {
+    pub api_version: String,
+    pub kind: String,
+    pub name: String,
+    pub uid: String,
+    pub controller: Option<bool>,
+    pub block_owner_deletion: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct OnlyMeta {
+    #[serde(default)]
+    metadata: Meta,
+}
+
+/// What stands in `metadata.resourceVersion` of JSON that is given to [`Unstamped::new`].
+pub const REVISION_PLACEHOLDER: &str = "\u{1}rv\u{1}";
+const PLACEHOLDER_IN_JSON: &[u8] = br#""\u0001rv\u0001""#;
+
+impl Unstamped {
+    /// `json` is an object in which `metadata.resourceVersion` is [`REVISION_PLACEHOLDER`].
+    ///
+    /// # Errors
+    /// `InternalError` where the placeholder is missing or the metadata can not be read; `BadRequest` where a client
+    /// wrote the placeholder into the object, so that there are two places.
+    pub fn new(json: Vec<u8>) -> Result<Self, Status> {
+        let at = find(&json, PLACEHOLDER_IN_JSON)
+            .ok_or_else(|| Status::internal("encoded object has no place for its resourceVersion"))?;
+        if find(&json[at + 1..], PLACEHOLDER_IN_JSON).is_some() {
+            return Err(Status::bad_request("control characters that no object may hold"));
+        }
+        let OnlyMeta { metadata } =
+            serde_json::from_slice(&json).map_err(|e| Status::internal(format!("encoded object: {e}")))?;
+        let json = Bytes::from(json);
+        Ok(Unstamped {
+            head: json.slice(..at + 1),
+            tail: json.slice(at + PLACEHOLDER_IN_JSON.len() - 1..),
+            meta: Arc::new(metadata),
+        })
+    }
+
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    pub fn key(&self) -> ObjectKey {
+        self.meta.key()
+    }
+
+    /// The object as of this revision.
+    pub fn stamp(self, revision: ResourceVersion) -> Object {
+        let mut digits = [0u8; 20];
+        let digits = write_decimal(revision.0, &mut digits);
+        let mut bytes = BytesMut::with_capacity(self.head.len() + digits.len() + self.tail.len());
+        bytes.put_slice(&self.head);
+        bytes.put_slice(digits);
+        bytes.put_slice(&self.tail);
+        Object { bytes: bytes.freeze(), meta: self.meta, revision }
+    }
+}
+
+impl Object {
+    /// From the store's log: bytes that were stamped with `revision` before.
+    ///
+    /// # Errors
+    /// Where the bytes are no JSON object with metadata.
+    pub fn from_stored(bytes: Bytes, revision: ResourceVersion) -> Result<Self, serde_json::Error> {
+        let OnlyMeta { metadata } = serde_json::from_slice(&bytes)?;
+        Ok(Object { bytes, meta: Arc::new(metadata), revision })
+    }
+
+    /// The encoded JSON.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    pub fn revision(&self) -> ResourceVersion {
+        self.revision
+    }
+
+    pub fn key(&self) -> ObjectKey {
+        self.meta.key()
+    }
+
+    /// # Errors
+    /// Where the stored JSON does not fit the type: a defect, or a state file of another version.
+    pub fn decode<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        serde_json::from_slice(&self.bytes)
+    }
+}
+
+impl Meta {
+    pub fn key(&self) -> ObjectKey {
+        ObjectKey::new(self.namespace.as_deref(), &self.name)
+    }
+
+    pub fn controller(&self) -> Option<&OwnerRef> {
+        self.owner_references.iter().find(|owner| owner.controller == Some(true))
+    }
+
+    pub fn is_deleting(&self) -> bool {
+        self.deletion_timestamp.is_some()
+    }
+}
+
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(d: D) -> Result<T, D::Error> {
+    Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
+}
+
+fn empty_is_none<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    Ok(Option::<String>::deserialize(d)?.filter(|text| !text.is_empty()))
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+fn write_decimal(mut number: u64, buffer: &mut [u8; 20]) -> &[u8] {
+    let mut at = buffer.len();
+    loop {
+        at -= 1;
+        buffer[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return &buffer[at..];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamping_puts_the_revision_where_the_placeholder_was() {
+        let json = serde_json::json!({"metadata": {"name": "web", "namespace": "default",
+            "resourceVersion": REVISION_PLACEHOLDER}, "spec": {"x": 1}});
+        let object = Unstamped::new(serde_json::to_vec(&json).unwrap()).unwrap().stamp(ResourceVersion(1204));
+        let back: serde_json::Value = object.decode().unwrap();
+        assert_eq!(back["metadata"]["resourceVersion"], "1204");
+        assert_eq!(back["spec"]["x"], 1);
+        assert_eq!(object.key().to_string(), "default/web");
+    }
+
+    #[test]
+    fn an_object_without_a_place_for_its_revision_is_refused() {
+        assert!(Unstamped::new(br#"{"metadata":{"name":"web"}}"#.to_vec()).is_err());
+    }
+}

@@ -1,0 +1,125 @@
+use crate::{Resources, SandboxId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+/// 64 lower-case hex digits, unique in this runtime's life.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContainerId(pub String);
+
+impl fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// All that makes one container. Whatever is `None` or empty comes from the image's own configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContainerConfig {
+    pub name: String,
+    /// How many times this name was made in this sandbox before.
+    pub attempt: u32,
+    /// An image id as [`crate::ImageService`] gives it.
+    pub image: String,
+    /// Replaces the image's ENTRYPOINT (and then also drops its CMD).
+    pub command: Vec<String>,
+    /// Replaces the image's CMD.
+    pub args: Vec<String>,
+    pub working_dir: Option<String>,
+    /// Added to the image's, later ones win.
+    pub env: Vec<(String, String)>,
+    pub mounts: Vec<Mount>,
+    pub devices: Vec<Device>,
+    pub user: Option<String>,
+    pub run_as_user: Option<i64>,
+    pub run_as_group: Option<i64>,
+    pub supplemental_groups: Vec<i64>,
+    /// Refuse to start as uid 0.
+    pub run_as_non_root: bool,
+    pub privileged: bool,
+    pub read_only_rootfs: bool,
+    pub no_new_privileges: bool,
+    /// Names without `CAP_`; `ALL` is allowed.
+    pub add_capabilities: Vec<String>,
+    pub drop_capabilities: Vec<String>,
+    pub seccomp: Seccomp,
+    /// Leave /proc unmasked.
+    pub proc_unmasked: bool,
+    pub resources: Resources,
+    pub stdin: bool,
+    /// Close stdin after the first attached client went away.
+    pub stdin_once: bool,
+    pub tty: bool,
+    /// Below the sandbox's log directory, `web/0.log`; the format is CRI's (`<RFC 3339> stdout F <line>`).
+    pub log_path: PathBuf,
+    /// A signal's name or number that overrides the image's STOPSIGNAL.
+    pub stop_signal: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seccomp {
+    #[default]
+    Unconfined,
+    RuntimeDefault,
+    /// A file in OCI runtime-spec JSON.
+    Localhost(PathBuf),
+}
+
+/// A bind mount from the machine, or a tmpfs where `source` is `None`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    pub source: Option<PathBuf>,
+    /// Absolute, in the container.
+    pub target: PathBuf,
+    pub read_only: bool,
+    pub propagation: Propagation,
+    /// For a tmpfs: bytes.
+    pub size_limit: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Propagation {
+    #[default]
+    Private,
+    HostToContainer,
+    Bidirectional,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub host_path: PathBuf,
+    pub container_path: PathBuf,
+    /// Some of `rwm`.
+    pub permissions: String,
+}
+
+/// Where a container stands in its one way of life.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ContainerState {
+    Created,
+    Running { pid: i32, started_at: jiff::Timestamp },
+    Exited { exit_code: i32, oom_killed: bool, started_at: Option<jiff::Timestamp>, finished_at: jiff::Timestamp, message: String },
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    pub id: ContainerId,
+    pub sandbox: SandboxId,
+    pub name: String,
+    pub attempt: u32,
+    /// The image id, and what the user called it.
+    pub image: String,
+    pub image_ref: String,
+    pub state: ContainerState,
+    pub created_at: jiff::Timestamp,
+    /// Absolute.
+    pub log_path: PathBuf,
+    pub tty: bool,
+    pub stdin: bool,
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+}

@@ -1,0 +1,74 @@
+//! The seam between those who want containers (the kubelet, the Docker socket) and those who make them.
+//!
+//! It owns the words: what a sandbox, a container, an image and a stream are, and the traits that a runtime and an
+//! image service implement. It knows neither Kubernetes nor the kernel, and holds no state. Read [`Runtime`] first.
+
+#![forbid(unsafe_code)]
+
+mod container;
+mod error;
+mod image;
+mod sandbox;
+mod streaming;
+
+pub use container::*;
+pub use error::*;
+pub use image::*;
+pub use sandbox::*;
+pub use streaming::*;
+
+use async_trait::async_trait;
+use std::time::Duration;
+use tokio::sync::broadcast;
+
+/// Makes, runs and removes pod sandboxes and the containers in them. Every call is idempotent where the word allows
+/// it: stopping what is stopped and removing what is gone succeed. All of it survives a restart of the caller: what
+/// [`Runtime::list`] returns after a restart is what still exists.
+#[async_trait]
+pub trait Runtime: Send + Sync + 'static {
+    /// Makes the sandbox's namespaces, network and shim. A failure leaves nothing behind.
+    async fn run_sandbox(&self, config: SandboxConfig) -> Result<SandboxStatus>;
+    /// Kills every container in it and takes its network away; its records and logs stay until it is removed.
+    async fn stop_sandbox(&self, id: &SandboxId) -> Result<()>;
+    async fn remove_sandbox(&self, id: &SandboxId) -> Result<()>;
+    /// Every sandbox that is known, with its containers, in order of creation.
+    async fn list(&self) -> Result<Vec<SandboxStatus>>;
+    async fn sandbox(&self, id: &SandboxId) -> Result<SandboxStatus>;
+
+    /// Prepares the container: root file system mounted, process waiting to be started.
+    async fn create_container(&self, sandbox: &SandboxId, config: ContainerConfig) -> Result<ContainerId>;
+    async fn start_container(&self, id: &ContainerId) -> Result<()>;
+    /// Sends `signal` (the container's own stop signal where `None`), after `grace` SIGKILL; returns when it has ended.
+    async fn stop_container(&self, id: &ContainerId, grace: Duration, signal: Option<i32>) -> Result<()>;
+    /// Sends one signal (Linux number) to the container's first process, and returns at once.
+    async fn signal_container(&self, id: &ContainerId, signal: i32) -> Result<()>;
+    /// Removes it with its root file system. A running container is killed first.
+    async fn remove_container(&self, id: &ContainerId) -> Result<()>;
+    async fn container(&self, id: &ContainerId) -> Result<ContainerStatus>;
+    /// Closes and reopens the log file, after a rotation renamed it.
+    async fn reopen_log(&self, id: &ContainerId) -> Result<()>;
+
+    /// A new process in the container, with its streams.
+    async fn exec(&self, id: &ContainerId, config: ExecConfig) -> Result<ExecSession>;
+    /// Runs to the end and collects at most 16 KiB of output (a probe or a hook). Killed at `timeout`.
+    async fn exec_sync(&self, id: &ContainerId, command: Vec<String>, timeout: Option<Duration>) -> Result<ExecOutput>;
+    /// The streams of the container's first process.
+    async fn attach(&self, id: &ContainerId, want: AttachStreams) -> Result<ExecSession>;
+    /// A connection to 127.0.0.1:`port` (else ::1) inside the sandbox's network namespace.
+    async fn port_forward(&self, id: &SandboxId, port: u16) -> Result<Box<dyn Duplex>>;
+
+    async fn stats(&self) -> Result<Vec<SandboxStats>>;
+    /// What happens from now on. A receiver that lags must call [`Runtime::list`] again.
+    fn events(&self) -> broadcast::Receiver<RuntimeEvent>;
+}
+
+/// Something a container did by itself or was made to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RuntimeEvent {
+    Started { sandbox: SandboxId, container: ContainerId },
+    Exited { sandbox: SandboxId, container: ContainerId, exit_code: i32 },
+    /// A process of the container was killed for memory (the container may go on).
+    OutOfMemory { sandbox: SandboxId, container: ContainerId },
+    /// The shim is gone: every container in the sandbox is dead and will be reported as exited with 137.
+    SandboxLost { sandbox: SandboxId },
+}

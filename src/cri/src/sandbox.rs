@@ -1,0 +1,117 @@
+use crate::ContainerStatus;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// 64 lower-case hex digits, unique in this runtime's life.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SandboxId(pub String);
+
+impl fmt::Display for SandboxId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a pod is to the runtime: namespaces, an address, a folder for logs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SandboxConfig {
+    /// Who it is for: pod name, namespace and uid, and which try at that pod this is.
+    pub name: String,
+    pub namespace: String,
+    pub uid: String,
+    pub attempt: u32,
+    pub hostname: String,
+    /// Where the containers' log paths start. Made with mode 0755 where it is missing.
+    pub log_directory: PathBuf,
+    /// Content of /etc/resolv.conf and /etc/hosts in every container; `None` leaves the image's.
+    pub resolv_conf: Option<String>,
+    pub hosts: Option<String>,
+    pub host_network: bool,
+    pub host_pid: bool,
+    pub host_ipc: bool,
+    /// One PID namespace for all containers of the sandbox.
+    pub share_pid: bool,
+    pub host_ports: Vec<HostPort>,
+    pub sysctls: BTreeMap<String, String>,
+    /// The cgroup below the profile's own, `burstable/pod<uid>`; limits of the whole pod.
+    pub cgroup_parent: String,
+    pub resources: Resources,
+    /// Kept and given back, never interpreted.
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A port of the machine that leads to the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostPort {
+    pub protocol: Protocol,
+    pub host_ip: Option<IpAddr>,
+    pub host_port: u16,
+    pub container_port: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Protocol {
+    Tcp,
+    Udp,
+    Sctp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SandboxState {
+    Ready,
+    NotReady,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SandboxStatus {
+    pub id: SandboxId,
+    pub config: SandboxConfig,
+    pub state: SandboxState,
+    pub created_at: jiff::Timestamp,
+    /// None where the sandbox uses the host's network.
+    pub ip: Option<IpAddr>,
+    pub containers: Vec<ContainerStatus>,
+}
+
+/// Linux resource limits; `None` is no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// Relative weight, cgroup v1 scale (2..=262144).
+    pub cpu_shares: Option<u64>,
+    /// Microseconds of CPU in each `cpu_period`.
+    pub cpu_quota: Option<i64>,
+    pub cpu_period: Option<u64>,
+    pub cpuset_cpus: Option<String>,
+    /// Bytes.
+    pub memory_limit: Option<i64>,
+    /// Bytes of memory and swap together.
+    pub memory_swap_limit: Option<i64>,
+    pub pids_limit: Option<i64>,
+    pub oom_score_adj: Option<i32>,
+}
+
+/// What a sandbox uses now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SandboxStats {
+    pub id: SandboxId,
+    pub containers: Vec<ContainerStats>,
+    /// Bytes since the sandbox was made.
+    pub network_rx: u64,
+    pub network_tx: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerStats {
+    pub id: crate::ContainerId,
+    /// Nanoseconds of CPU since the start.
+    pub cpu_usage_ns: u64,
+    /// Bytes in use, without the page cache that can be dropped.
+    pub memory_working_set: u64,
+    pub memory_usage: u64,
+    pub pids: u64,
+}

@@ -1,0 +1,90 @@
+use crate::Result;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{mpsc, oneshot};
+
+/// A two-way byte stream.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
+
+pub type Input = Box<dyn AsyncWrite + Send + Unpin>;
+pub type Output = Box<dyn AsyncRead + Send + Unpin>;
+
+/// Columns and rows of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    pub width: u16,
+    pub height: u16,
+}
+
+/// A process to add to a running container. `None` and empty fields are as in the container itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecConfig {
+    pub command: Vec<String>,
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+    /// With a terminal everything it prints is stdout.
+    pub tty: bool,
+    pub env: Vec<(String, String)>,
+    pub working_dir: Option<String>,
+    pub user: Option<String>,
+    pub privileged: bool,
+    pub terminal_size: Option<(u16, u16)>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AttachStreams {
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+    pub tty: bool,
+}
+
+/// The caller's ends of a process's streams. Dropping `stdin` closes it; dropping the session detaches.
+pub struct ExecSession {
+    pub stdin: Option<Input>,
+    pub stdout: Option<Output>,
+    pub stderr: Option<Output>,
+    /// Window changes; `None` without a terminal.
+    pub resize: Option<mpsc::Sender<TerminalSize>>,
+    /// The exit code, or why there is none. For an attach it comes when the container ends.
+    pub exit: oneshot::Receiver<Result<i32>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecOutput {
+    pub exit_code: i32,
+    pub stdout: Bytes,
+    pub stderr: Bytes,
+}
+
+/// What `kubectl logs` may ask for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogOptions {
+    pub follow: bool,
+    pub previous: bool,
+    pub timestamps: bool,
+    pub since: Option<jiff::Timestamp>,
+    pub tail_lines: Option<u64>,
+    pub limit_bytes: Option<u64>,
+}
+
+/// Which container of which pod; an empty container name is the pod's only or default one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PodContainer {
+    pub namespace: String,
+    pub pod: String,
+    pub container: String,
+}
+
+/// How the API server reaches into a running pod without knowing the kubelet that implements this.
+#[async_trait]
+pub trait PodAccess: Send + Sync + 'static {
+    async fn logs(&self, at: &PodContainer, options: LogOptions) -> Result<BoxStream<'static, std::io::Result<Bytes>>>;
+    async fn exec(&self, at: &PodContainer, config: ExecConfig) -> Result<ExecSession>;
+    async fn attach(&self, at: &PodContainer, want: AttachStreams) -> Result<ExecSession>;
+    async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<Box<dyn Duplex>>;
+}

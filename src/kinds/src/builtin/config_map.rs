@@ -1,0 +1,31 @@
+use crate::{Cell, Column, Errors, Kind, age};
+use k8s_openapi::api::core::v1::ConfigMap;
+
+impl Kind for ConfigMap {
+    const SINGULAR: &'static str = "configmap";
+    const PLURAL: &'static str = "configmaps";
+    const SHORT_NAMES: &'static [&'static str] = &["cm"];
+    const COLUMNS: &'static [Column] =
+        &[Column::NAME, Column::new("Data", "string", "Number of entries"), Column::AGE];
+
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        if old.immutable != Some(true) {
+            return;
+        }
+        if self.immutable != Some(true) {
+            errors.forbidden("immutable", "field is immutable when `immutable` is set");
+        }
+        if self.data != old.data {
+            errors.forbidden("data", "field is immutable when `immutable` is set");
+        }
+        if self.binary_data != old.binary_data {
+            errors.forbidden("binaryData", "field is immutable when `immutable` is set");
+        }
+    }
+
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        let entries = self.data.as_ref().map_or(0, |d| d.len()) + self.binary_data.as_ref().map_or(0, |d| d.len());
+        let name = self.metadata.name.clone().unwrap_or_default();
+        vec![name.into(), entries.into(), age(self.metadata.creation_timestamp.as_ref(), now)]
+    }
+}

@@ -1,0 +1,64 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use serde_json::Value;
+
+/// One column of the Table that `kubectl get` prints.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    pub name: &'static str,
+    /// `string`, `integer`, `boolean` or `date`
+    pub kind: &'static str,
+    /// `name` for the object's name, else empty
+    pub format: &'static str,
+    pub description: &'static str,
+    /// 0 is shown always, 1 with `-o wide`
+    pub priority: i32,
+}
+
+pub type Cell = Value;
+
+impl Column {
+    pub const NAME: Column =
+        Column { name: "Name", kind: "string", format: "name", description: "Name of the object", priority: 0 };
+    pub const AGE: Column = Column::new("Age", "string", "Time since the object was created");
+
+    pub const fn new(name: &'static str, kind: &'static str, description: &'static str) -> Self {
+        Column { name, kind, format: "", description, priority: 0 }
+    }
+
+    pub const fn wide(name: &'static str, kind: &'static str, description: &'static str) -> Self {
+        Column { name, kind, format: "", description, priority: 1 }
+    }
+}
+
+/// How long ago, as kubectl writes it: `42s`, `3m5s`, `2d3h`; `<unknown>` without a time.
+pub fn age(created: Option<&Time>, now: jiff::Timestamp) -> Cell {
+    match created {
+        Some(Time(at)) => human_duration(now.as_second() - at.as_second()).into(),
+        None => "<unknown>".into(),
+    }
+}
+
+/// Upstream's `duration.HumanDuration`, from seconds.
+pub fn human_duration(seconds: i64) -> String {
+    const MINUTE: i64 = 60;
+    const HOUR: i64 = 60 * MINUTE;
+    const DAY: i64 = 24 * HOUR;
+    const YEAR: i64 = 365 * DAY;
+    let two = |big: i64, big_unit: &str, small: i64, small_unit: &str| match small {
+        0 => format!("{big}{big_unit}"),
+        _ => format!("{big}{big_unit}{small}{small_unit}"),
+    };
+    match seconds {
+        s if s < -1 => "<invalid>".to_owned(),
+        s if s < 0 => "0s".to_owned(),
+        s if s < 2 * MINUTE => format!("{s}s"),
+        s if s < 10 * MINUTE => two(s / MINUTE, "m", s % MINUTE, "s"),
+        s if s < 3 * HOUR => format!("{}m", s / MINUTE),
+        s if s < 8 * HOUR => two(s / HOUR, "h", s / MINUTE % 60, "m"),
+        s if s < 2 * DAY => format!("{}h", s / HOUR),
+        s if s < 8 * DAY => two(s / DAY, "d", s / HOUR % 24, "h"),
+        s if s < 2 * YEAR => format!("{}d", s / DAY),
+        s if s < 8 * YEAR => two(s / YEAR, "y", s / DAY % 365, "d"),
+        s => format!("{}y", s / YEAR),
+    }
+}

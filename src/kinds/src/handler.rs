@@ -1,0 +1,171 @@
+use crate::{Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, decode};
+use api::{Object, REVISION_PLACEHOLDER, Status, Unstamped};
+use bytes::Bytes;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// A kind with its type erased: what serves any kind works on this. Custom resources will be handlers too.
+pub trait Handler: Send + Sync + 'static {
+    fn info(&self) -> &ResourceInfo;
+    fn columns(&self) -> &'static [Column];
+    fn fields(&self) -> &'static [&'static str];
+    fn graceful_deletion(&self) -> bool;
+    fn validate_name(&self, name: &str) -> Result<(), String>;
+
+    /// A client's JSON.
+    ///
+    /// # Errors
+    /// `BadRequest`, as [`FieldValidation`] says.
+    fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status>;
+    /// # Errors
+    /// `InternalError` where what is stored does not fit the type.
+    fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status>;
+    /// The stored bytes as this version of the kind shows them; the same bytes for all but events' second face.
+    fn present(&self, bytes: &Bytes) -> Bytes {
+        bytes.clone()
+    }
+}
+
+pub struct Decoded {
+    pub instance: Box<dyn Instance>,
+    /// One text for each unknown field.
+    pub warnings: Vec<String>,
+}
+
+/// A typed object with its type erased. `old` arguments are always of the same kind.
+pub trait Instance: Any + Send + Sync {
+    fn meta(&self) -> &ObjectMeta;
+    fn meta_mut(&mut self) -> &mut ObjectMeta;
+    fn set_defaults(&mut self);
+    fn prepare_create(&mut self);
+    fn prepare_update(&mut self, old: &dyn Instance);
+    fn prepare_status_update(&mut self, old: &dyn Instance);
+    fn generation_changes(&self, old: &dyn Instance) -> bool;
+    fn validate(&self, errors: &mut Errors);
+    fn validate_update(&self, old: &dyn Instance, errors: &mut Errors);
+    fn field(&self, path: &str) -> String;
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
+    /// Whether nothing but the revision differs.
+    fn same_as(&self, old: &dyn Instance) -> bool;
+    /// # Errors
+    /// `InternalError`: see [`Unstamped::new`].
+    fn encode(&self) -> Result<Unstamped, Status>;
+    fn clone_box(&self) -> Box<dyn Instance>;
+    fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+impl dyn Instance {
+    pub fn downcast_ref<K: 'static>(&self) -> Option<&K> {
+        self.as_any().downcast_ref()
+    }
+
+    pub fn downcast_mut<K: 'static>(&mut self) -> Option<&mut K> {
+        self.as_any_mut().downcast_mut()
+    }
+}
+
+impl<K: Kind> Instance for K {
+    fn meta(&self) -> &ObjectMeta {
+        self.metadata()
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        self.metadata_mut()
+    }
+    fn set_defaults(&mut self) {
+        Kind::set_defaults(self);
+    }
+    fn prepare_create(&mut self) {
+        Kind::prepare_create(self);
+    }
+    fn prepare_update(&mut self, old: &dyn Instance) {
+        Kind::prepare_update(self, same_kind(old));
+    }
+    fn prepare_status_update(&mut self, old: &dyn Instance) {
+        Kind::prepare_status_update(self, same_kind(old));
+    }
+    fn generation_changes(&self, old: &dyn Instance) -> bool {
+        Kind::generation_changes(self, same_kind(old))
+    }
+    fn validate(&self, errors: &mut Errors) {
+        Kind::validate(self, errors);
+    }
+    fn validate_update(&self, old: &dyn Instance, errors: &mut Errors) {
+        Kind::validate_update(self, same_kind(old), errors);
+    }
+    fn field(&self, path: &str) -> String {
+        match path {
+            "metadata.name" => self.metadata().name.clone().unwrap_or_default(),
+            "metadata.namespace" => self.metadata().namespace.clone().unwrap_or_default(),
+            path => Kind::field(self, path),
+        }
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        Kind::row(self, now)
+    }
+    fn same_as(&self, old: &dyn Instance) -> bool {
+        let old: &K = same_kind(old);
+        if self.metadata().resource_version == old.metadata().resource_version {
+            return self == old;
+        }
+        let mut copy = self.clone();
+        copy.metadata_mut().resource_version.clone_from(&old.metadata().resource_version);
+        copy == *old
+    }
+    fn encode(&self) -> Result<Unstamped, Status> {
+        let mut copy = self.clone();
+        copy.metadata_mut().resource_version = Some(REVISION_PLACEHOLDER.to_owned());
+        Unstamped::new(serde_json::to_vec(&copy).map_err(Status::internal)?)
+    }
+    fn clone_box(&self) -> Box<dyn Instance> {
+        Box::new(self.clone())
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+}
+
+fn same_kind<K: Kind>(other: &dyn Instance) -> &K {
+    other.downcast_ref().expect("an update never changes the kind: the path chose the handler for both")
+}
+
+struct Typed<K> {
+    info: ResourceInfo,
+    kind: PhantomData<fn() -> K>,
+}
+
+/// The handler of a built-in kind.
+pub fn handler_of<K: Kind>() -> Arc<dyn Handler> {
+    Arc::new(Typed::<K> { info: K::info(), kind: PhantomData })
+}
+
+impl<K: Kind> Handler for Typed<K> {
+    fn info(&self) -> &ResourceInfo {
+        &self.info
+    }
+    fn columns(&self) -> &'static [Column] {
+        K::COLUMNS
+    }
+    fn fields(&self) -> &'static [&'static str] {
+        K::FIELDS
+    }
+    fn graceful_deletion(&self) -> bool {
+        K::GRACEFUL_DELETION
+    }
+    fn validate_name(&self, name: &str) -> Result<(), String> {
+        K::validate_name(name)
+    }
+    fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
+        let (object, warnings) = decode::decode::<K>(&self.info.gvk, json, strictness)?;
+        Ok(Decoded { instance: Box::new(object), warnings })
+    }
+    fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
+        let typed: K = object.decode().map_err(|e| Status::internal(format!("stored {}: {e}", object.key())))?;
+        Ok(Box::new(typed))
+    }
+}

@@ -1,0 +1,108 @@
+use crate::{Cell, Column, Errors};
+use api::{GroupResource, Gvk, Gvr};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    Cluster,
+    Namespaced,
+}
+
+/// How soon a write must be safe on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Before it is acknowledged.
+    Sync,
+    /// Within a second: events and leases, of which the newest few may be lost with the power.
+    Lazy,
+}
+
+/// What discovery says of a kind, and where its objects are stored.
+#[derive(Debug, Clone)]
+pub struct ResourceInfo {
+    pub gvk: Gvk,
+    pub gvr: Gvr,
+    pub singular: &'static str,
+    pub short_names: &'static [&'static str],
+    pub categories: &'static [&'static str],
+    pub scope: Scope,
+    /// `status`, `scale`, `log`, …: those that exist besides the object itself.
+    pub subresources: &'static [&'static str],
+    pub durability: Durability,
+    /// Whose objects these are; differs from the gvr's where one object has two faces (events).
+    pub storage: GroupResource,
+}
+
+/// What makes a k8s-openapi type a kind that can be served. The order on a create: `set_defaults`, `prepare_create`,
+/// admission, `validate`; on an update `set_defaults`, `prepare_update`, admission, `validate`, `validate_update`.
+pub trait Kind:
+    k8s_openapi::Resource
+    + k8s_openapi::Metadata<Ty = ObjectMeta>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Default
+    + PartialEq
+    + Send
+    + Sync
+    + 'static
+{
+    const SINGULAR: &'static str;
+    const SHORT_NAMES: &'static [&'static str] = &[];
+    const CATEGORIES: &'static [&'static str] = &[];
+    const SCOPE: Scope = Scope::Namespaced;
+    const SUBRESOURCES: &'static [&'static str] = &[];
+    const DURABILITY: Durability = Durability::Sync;
+    /// The plural, as in the path.
+    const PLURAL: &'static str;
+    const COLUMNS: &'static [Column];
+    /// Field paths that a field selector may name, besides `metadata.name` and `metadata.namespace`.
+    const FIELDS: &'static [&'static str] = &[];
+    /// Upstream's rule for a graceful deletion: only pods have one.
+    const GRACEFUL_DELETION: bool = false;
+
+    /// Fills in what the user left out, as upstream's `SetDefaults_…` do.
+    fn set_defaults(&mut self) {}
+    /// Drops what only the system may set (status), sets what a new object starts with.
+    fn prepare_create(&mut self) {}
+    /// Puts back what a plain update may not change (status).
+    fn prepare_update(&mut self, _old: &Self) {}
+    /// Puts back everything that an update of `status` may not change. Metadata but for labels, annotations,
+    /// finalizers and owners is put back by the caller.
+    fn prepare_status_update(&mut self, _old: &Self) {}
+    /// Whether `metadata.generation` must rise: the desired state differs.
+    fn generation_changes(&self, _old: &Self) -> bool {
+        false
+    }
+    /// What upstream's `Validate…` checks; metadata is checked by the caller.
+    fn validate(&self, _errors: &mut Errors) {}
+    fn validate_update(&self, _old: &Self, _errors: &mut Errors) {}
+    /// Whether `name` is a good name; most are DNS subdomains.
+    fn validate_name(name: &str) -> Result<(), String> {
+        crate::builtin::names::dns_subdomain(name)
+    }
+    /// The value of one of [`Kind::FIELDS`].
+    fn field(&self, _path: &str) -> String {
+        String::new()
+    }
+    /// One cell for each of [`Kind::COLUMNS`].
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
+
+    fn info() -> ResourceInfo {
+        let gvk = Gvk::new(Self::GROUP, Self::VERSION, Self::KIND);
+        let gvr = Gvr::new(Self::GROUP, Self::VERSION, Self::PLURAL);
+        ResourceInfo {
+            storage: gvr.group_resource(),
+            gvk,
+            gvr,
+            singular: Self::SINGULAR,
+            short_names: Self::SHORT_NAMES,
+            categories: Self::CATEGORIES,
+            scope: Self::SCOPE,
+            subresources: Self::SUBRESOURCES,
+            durability: Self::DURABILITY,
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Every built-in kind, one file each: its names, defaults, validation, columns and merge keys.
+//!
+//! A kind is a k8s-openapi type with [`Kind`] implemented for it. [`Handler`] is the same with the type erased, for
+//! those who serve any kind; [`all`] is the list. Nothing here does I/O or knows who calls. Read [`Kind`] first.
+
+#![forbid(unsafe_code)]
+
+mod columns;
+mod decode;
+mod errors;
+mod handler;
+mod kind;
+mod registry;
+
+pub mod builtin;
+
+pub use columns::{Cell, Column, age};
+pub use decode::FieldValidation;
+pub use errors::Errors;
+pub use handler::{Decoded, Handler, Instance, handler_of};
+pub use kind::{Durability, Kind, ResourceInfo, Scope};
+pub use registry::{Registry, all};

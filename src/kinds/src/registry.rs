@@ -1,0 +1,41 @@
+use crate::{Handler, builtin};
+use api::{Gvk, Gvr};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// All kinds that are served, by path and by manifest.
+#[derive(Clone, Default)]
+pub struct Registry {
+    by_gvr: BTreeMap<Gvr, Arc<dyn Handler>>,
+    by_gvk: BTreeMap<Gvk, Gvr>,
+}
+
+impl Registry {
+    pub fn new(handlers: impl IntoIterator<Item = Arc<dyn Handler>>) -> Self {
+        let mut registry = Registry::default();
+        for handler in handlers {
+            let info = handler.info();
+            registry.by_gvk.insert(info.gvk.clone(), info.gvr.clone());
+            registry.by_gvr.insert(info.gvr.clone(), handler);
+        }
+        registry
+    }
+
+    pub fn by_gvr(&self, gvr: &Gvr) -> Option<&Arc<dyn Handler>> {
+        self.by_gvr.get(gvr)
+    }
+
+    pub fn by_gvk(&self, gvk: &Gvk) -> Option<&Arc<dyn Handler>> {
+        self.by_gvk.get(gvk).and_then(|gvr| self.by_gvr.get(gvr))
+    }
+
+    /// In the order of group, version, resource.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Handler>> {
+        self.by_gvr.values()
+    }
+}
+
+/// The built-in kinds.
+pub fn all() -> Registry {
+    Registry::new(builtin::handlers())
+}
