@@ -70,3 +70,188 @@ pub struct FieldRequirement {
     pub value: String,
     pub equal: bool,
 }
+
+impl FieldSelector {
+    /// The one name that can match, where the selector says so.
+    pub fn exact_name(&self) -> Option<&str> {
+        let named = |r: &&FieldRequirement| r.equal && r.field == "metadata.name";
+        self.requirements.iter().find(named).map(|r| r.value.as_str())
+    }
+
+    /// `a=b,c!=d`; `\`, `,` and `=` in a value are escaped with `\`.
+    ///
+    /// # Errors
+    /// Upstream's sentence for a term that is no comparison.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let terms = split_unescaped(text).into_iter().filter(|term| !term.is_empty());
+        let requirements: Result<Vec<_>, String> = terms.map(field_requirement).collect();
+        Ok(FieldSelector { requirements: requirements? })
+    }
+}
+
+fn split_unescaped(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut escaped) = (Vec::new(), 0, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            ',' => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+fn field_requirement(term: &str) -> Result<FieldRequirement, String> {
+    let split = [("!=", false), ("==", true), ("=", true)]
+        .into_iter()
+        .find_map(|(operator, equal)| term.split_once(operator).map(|(field, value)| (field, value, equal)));
+    let (field, value, equal) =
+        split.ok_or_else(|| format!("invalid selector: '{term}'; can't understand '{term}'"))?;
+    Ok(FieldRequirement { field: field.trim().to_owned(), value: unescape(value), equal })
+}
+
+fn unescape(value: &str) -> String {
+    let mut plain = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        plain.push(if c == '\\' { chars.next().unwrap_or('\\') } else { c });
+    }
+    plain
+}
+
+impl LabelSelector {
+    /// A query's text: `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`.
+    ///
+    /// # Errors
+    /// What can not be understood, in upstream's words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let terms = split_outside_parentheses(text);
+        let requirements: Result<Vec<_>, String> =
+            terms.into_iter().map(str::trim).filter(|t| !t.is_empty()).map(label_requirement).collect();
+        Ok(LabelSelector { requirements: requirements? })
+    }
+}
+
+fn split_outside_parentheses(text: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0usize);
+    for (at, c) in text.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(&text[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+fn label_requirement(term: &str) -> Result<Requirement, String> {
+    let bad = || format!("unable to parse requirement: found '{term}', expected: !, identifier, or ',' or 'end of string'");
+    let of = |key: &str, operator: Operator| match key.trim() {
+        key if is_label_key(key) => Ok(Requirement { key: key.to_owned(), operator }),
+        _ => Err(bad()),
+    };
+    if let Some((key, value)) = term.split_once("!=") {
+        return of(key, Operator::NotIn(vec![value.trim().to_owned()]));
+    }
+    if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
+        return of(key, Operator::In(vec![value.trim().to_owned()]));
+    }
+    if let Some((key, value)) = term.split_once('>') {
+        return of(key, Operator::GreaterThan(value.trim().parse().map_err(|_| bad())?));
+    }
+    if let Some((key, value)) = term.split_once('<') {
+        return of(key, Operator::LessThan(value.trim().parse().map_err(|_| bad())?));
+    }
+    if let Some(key) = term.strip_prefix('!') {
+        return of(key, Operator::DoesNotExist);
+    }
+    let mut words = term.splitn(2, char::is_whitespace);
+    let (key, rest) = (words.next().unwrap_or_default(), words.next().map(str::trim));
+    match rest {
+        None => of(key, Operator::Exists),
+        Some(rest) => {
+            let (operator, values) = rest.split_once('(').ok_or_else(bad)?;
+            let values = values.strip_suffix(')').ok_or_else(bad)?;
+            let values = values.split(',').map(|v| v.trim().to_owned()).collect();
+            match operator.trim() {
+                "in" => of(key, Operator::In(values)),
+                "notin" => of(key, Operator::NotIn(values)),
+                _ => Err(bad()),
+            }
+        }
+    }
+}
+
+fn is_label_key(key: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    !key.is_empty() && key.chars().all(good)
+}
+
+impl std::fmt::Display for LabelSelector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, Requirement { key, operator }) in self.requirements.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            match operator {
+                Operator::In(values) if values.len() == 1 => write!(f, "{key}={}", values[0])?,
+                Operator::NotIn(values) if values.len() == 1 => write!(f, "{key}!={}", values[0])?,
+                Operator::In(values) => write!(f, "{key} in ({})", values.join(","))?,
+                Operator::NotIn(values) => write!(f, "{key} notin ({})", values.join(","))?,
+                Operator::Exists => f.write_str(key)?,
+                Operator::DoesNotExist => write!(f, "!{key}")?,
+                Operator::GreaterThan(bound) => write!(f, "{key}>{bound}")?,
+                Operator::LessThan(bound) => write!(f, "{key}<{bound}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn label_selectors_match_what_they_say() {
+        let labels: BTreeMap<String, String> =
+            [("app", "web"), ("tier", "front"), ("n", "5")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        let cases = [
+            ("", true),
+            ("app=web", true),
+            ("app==web,tier=front", true),
+            ("app!=web", false),
+            ("gone!=x", true),
+            ("app in (a, web)", true),
+            ("tier notin (front,back)", false),
+            ("app,!gone", true),
+            ("!app", false),
+            ("n>4", true),
+            ("n<5", false),
+        ];
+        for (text, want) in cases {
+            assert_eq!(LabelSelector::parse(text).unwrap().matches(&labels), want, "{text:?}");
+        }
+        for bad in ["app=web,=", "a b c", "x in y", "a>b"] {
+            assert!(LabelSelector::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_selector_may_escape_what_divides_it() {
+        let selector = FieldSelector::parse(r"metadata.name=a\,b,status.phase!=Failed").unwrap();
+        assert_eq!(selector.exact_name(), Some("a,b"));
+        assert!(!selector.requirements[1].equal);
+        assert!(FieldSelector::parse("nothing").is_err());
+    }
+}

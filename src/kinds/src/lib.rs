@@ -10,7 +10,11 @@ mod decode;
 mod errors;
 mod handler;
 mod kind;
+mod meta;
+pub mod pod;
 mod registry;
+pub mod scale;
+pub mod selectors;
 
 pub mod builtin;
 
@@ -19,4 +23,5 @@ pub use decode::FieldValidation;
 pub use errors::Errors;
 pub use handler::{Decoded, Handler, Instance, handler_of};
 pub use kind::{Durability, Kind, ResourceInfo, Scope};
+pub use meta::{validate_meta, validate_meta_update};
 pub use registry::{Registry, all};

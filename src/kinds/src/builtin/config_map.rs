@@ -1,12 +1,36 @@
 use crate::{Cell, Column, Errors, Kind, age};
 use k8s_openapi::api::core::v1::ConfigMap;
 
+const LARGEST: usize = 1024 * 1024; // bytes of all values
+
 impl Kind for ConfigMap {
     const SINGULAR: &'static str = "configmap";
     const PLURAL: &'static str = "configmaps";
     const SHORT_NAMES: &'static [&'static str] = &["cm"];
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Data", "string", "Number of entries"), Column::AGE];
+
+    fn validate(&self, errors: &mut Errors) {
+        let mut size = 0;
+        for (key, value) in self.data.iter().flatten() {
+            if let Err(why) = super::names::config_key(key) {
+                errors.invalid(format!("data[{key}]"), key.as_str(), why);
+            }
+            size += value.len();
+        }
+        for (key, value) in self.binary_data.iter().flatten() {
+            if let Err(why) = super::names::config_key(key) {
+                errors.invalid(format!("binaryData[{key}]"), key.as_str(), why);
+            }
+            if self.data.as_ref().is_some_and(|data| data.contains_key(key)) {
+                errors.invalid(format!("data[{key}]"), key.as_str(), "duplicate of key present in binaryData");
+            }
+            size += value.0.len();
+        }
+        if size > LARGEST {
+            errors.too_long("", LARGEST);
+        }
+    }
 
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
         if old.immutable != Some(true) {

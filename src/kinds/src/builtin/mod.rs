@@ -2,13 +2,67 @@
 
 pub mod names;
 
+mod cluster_role;
+mod cluster_role_binding;
 mod config_map;
+mod deployment;
+mod endpoint_slice;
+mod endpoints;
+mod event;
+mod lease;
+mod namespace;
+mod node;
+mod pod;
+mod pod_columns;
+mod pod_defaults;
+mod pod_validation;
+mod priority_class;
+mod replica_set;
+mod replication_controller;
+mod role;
+mod role_binding;
+mod secret;
+mod service;
+mod service_account;
 
 use crate::{Handler, handler_of};
+use k8s_openapi::api::apps::v1 as apps;
+use k8s_openapi::api::coordination::v1 as coordination;
 use k8s_openapi::api::core::v1 as core;
+use k8s_openapi::api::discovery::v1 as discovery;
+use k8s_openapi::api::rbac::v1 as rbac;
+use k8s_openapi::api::scheduling::v1 as scheduling;
 use std::sync::Arc;
+
+pub use pod_columns::status_word;
 
 /// Every built-in kind's handler.
 pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
-    vec![handler_of::<core::ConfigMap>()]
+    vec![
+        handler_of::<apps::Deployment>(),
+        handler_of::<apps::ReplicaSet>(),
+        handler_of::<coordination::Lease>(),
+        handler_of::<core::ConfigMap>(),
+        handler_of::<core::Endpoints>(),
+        handler_of::<core::Event>(),
+        handler_of::<core::Namespace>(),
+        handler_of::<core::Node>(),
+        handler_of::<core::Pod>(),
+        handler_of::<core::ReplicationController>(),
+        handler_of::<core::Secret>(),
+        handler_of::<core::Service>(),
+        handler_of::<core::ServiceAccount>(),
+        handler_of::<discovery::EndpointSlice>(),
+        handler_of::<rbac::ClusterRole>(),
+        handler_of::<rbac::ClusterRoleBinding>(),
+        handler_of::<rbac::Role>(),
+        handler_of::<rbac::RoleBinding>(),
+        handler_of::<scheduling::PriorityClass>(),
+        event::events_k8s_io(),
+    ]
+}
+
+/// The object's name, as a first column.
+pub(crate) fn name_of(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> crate::Cell {
+    meta.name.clone().unwrap_or_default().into()
 }

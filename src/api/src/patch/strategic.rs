@@ -1,0 +1,231 @@
+use crate::Status;
+use serde_json::{Map, Value};
+
+/// By which key the items of a list are told apart, and whether lists of plain values are merged; found by the field's
+/// path from the object's root, list items left out: `spec.template.spec.containers`.
+pub trait Schema {
+    /// `None` for a list that is replaced whole; `Some(None)` for a list of plain values that is merged.
+    fn merge_key(&self, path: &[&str]) -> Option<Option<&'static str>>;
+}
+
+const DIRECTIVE: &str = "$patch";
+const DELETE_VALUES: &str = "$deleteFromPrimitiveList/";
+const ORDER: &str = "$setElementOrder/";
+const RETAIN: &str = "$retainKeys";
+
+/// Upstream's `StrategicMergePatch`.
+///
+/// # Errors
+/// `BadRequest` for a patch that is not an object, or whose list items lack the key they are merged by.
+pub fn strategic_merge(target: Value, patch: &Value, schema: &dyn Schema) -> Result<Value, Status> {
+    let (Value::Object(target), Value::Object(patch)) = (target, patch) else {
+        return Err(Status::bad_request("a strategic merge patch must be a JSON object"));
+    };
+    merge_object(target, patch, schema, &mut Vec::new()).map(Value::Object)
+}
+
+fn merge_object<'p>(
+    mut target: Map<String, Value>,
+    patch: &'p Map<String, Value>,
+    schema: &dyn Schema,
+    path: &mut Vec<&'p str>,
+) -> Result<Map<String, Value>, Status> {
+    match patch.get(DIRECTIVE).and_then(Value::as_str) {
+        Some("replace") => return Ok(without_directives(patch)),
+        Some("delete") => return Ok(Map::new()),
+        Some("merge") | None => {}
+        Some(other) => return Err(Status::bad_request(format!("unknown patch type: {other}"))),
+    }
+    if let Some(Value::Array(kept)) = patch.get(RETAIN) {
+        target.retain(|key, _| kept.iter().any(|k| k == key));
+    }
+    for (key, value) in patch {
+        if let Some(list) = key.strip_prefix(DELETE_VALUES) {
+            delete_values(&mut target, list, value);
+        } else if !key.starts_with('$') {
+            path.push(key);
+            merge_field(&mut target, key, value, schema, path)?;
+            path.pop();
+        }
+    }
+    for (key, order) in patch {
+        if let (Some(list), Value::Array(order)) = (key.strip_prefix(ORDER), order) {
+            path.push(list);
+            let by = schema.merge_key(path).flatten();
+            path.pop();
+            if let Some(Value::Array(items)) = target.get_mut(list) {
+                reorder(items, order, by);
+            }
+        }
+    }
+    Ok(target)
+}
+
+fn merge_field<'p>(
+    target: &mut Map<String, Value>,
+    key: &'p str,
+    value: &'p Value,
+    schema: &dyn Schema,
+    path: &mut Vec<&'p str>,
+) -> Result<(), Status> {
+    match value {
+        Value::Null => {
+            target.remove(key);
+        }
+        Value::Object(patch) => {
+            let before = match target.remove(key) {
+                Some(Value::Object(before)) => before,
+                _ => Map::new(),
+            };
+            let deleted = patch.get(DIRECTIVE).and_then(Value::as_str) == Some("delete");
+            let merged = merge_object(before, patch, schema, path)?;
+            if !deleted {
+                target.insert(key.to_owned(), Value::Object(merged));
+            }
+        }
+        Value::Array(patch) => {
+            let before = match target.remove(key) {
+                Some(Value::Array(before)) => before,
+                _ => Vec::new(),
+            };
+            let merged = match schema.merge_key(path) {
+                Some(Some(by)) => merge_list(before, patch, by, schema, path)?,
+                Some(None) => merge_values(before, patch),
+                None => patch.clone(),
+            };
+            target.insert(key.to_owned(), Value::Array(merged));
+        }
+        plain => {
+            target.insert(key.to_owned(), plain.clone());
+        }
+    }
+    Ok(())
+}
+
+fn merge_list<'p>(
+    mut target: Vec<Value>,
+    patch: &'p [Value],
+    by: &'static str,
+    schema: &dyn Schema,
+    path: &mut Vec<&'p str>,
+) -> Result<Vec<Value>, Status> {
+    let directive = |item: &Value| item.get(DIRECTIVE).and_then(Value::as_str).map(str::to_owned);
+    if patch.iter().any(|item| directive(item).as_deref() == Some("replace") && item.get(by).is_none()) {
+        let plain = patch.iter().filter(|item| directive(item).as_deref() != Some("replace"));
+        return Ok(plain.cloned().collect());
+    }
+    for item in patch {
+        let Value::Object(fields) = item else {
+            return Err(Status::bad_request("unable to merge: list item is not an object"));
+        };
+        let id = fields.get(by).ok_or_else(|| {
+            Status::bad_request(format!("map: {item} does not contain declared merge key: {by}"))
+        })?;
+        let at = target.iter().position(|known| known.get(by) == Some(id));
+        match (at, directive(item).as_deref()) {
+            (Some(_), Some("delete")) => target.retain(|known| known.get(by) != Some(id)),
+            (None, Some("delete")) => {}
+            (Some(at), _) => {
+                let before = match target[at].take() {
+                    Value::Object(before) => before,
+                    _ => Map::new(),
+                };
+                target[at] = Value::Object(merge_object(before, fields, schema, path)?);
+            }
+            (None, _) => target.push(Value::Object(merge_object(Map::new(), fields, schema, path)?)),
+        }
+    }
+    Ok(target)
+}
+
+fn merge_values(mut target: Vec<Value>, patch: &[Value]) -> Vec<Value> {
+    for value in patch {
+        if !target.contains(value) {
+            target.push(value.clone());
+        }
+    }
+    target
+}
+
+fn delete_values(target: &mut Map<String, Value>, list: &str, values: &Value) {
+    if let (Some(Value::Array(items)), Value::Array(values)) = (target.get_mut(list), values) {
+        items.retain(|item| !values.contains(item));
+    }
+}
+
+/// Items that the order names come in that order; the others keep their place before the first named one that followed them.
+fn reorder(items: &mut Vec<Value>, order: &[Value], by: Option<&str>) {
+    let id = |item: &Value| by.map_or_else(|| item.clone(), |by| item.get(by).cloned().unwrap_or(Value::Null));
+    let place = |item: &Value| order.iter().position(|wanted| id(wanted) == id(item));
+    let (named, others): (Vec<_>, Vec<_>) = items.drain(..).enumerate().partition(|(_, item)| place(item).is_some());
+    let mut named: Vec<(usize, Value)> = named;
+    named.sort_by_key(|(_, item)| place(item));
+    let mut others = others.into_iter().peekable();
+    for (at, item) in named {
+        while let Some((_, other)) = others.next_if(|(other_at, _)| *other_at < at) {
+            items.push(other);
+        }
+        items.push(item);
+    }
+    items.extend(others.map(|(_, item)| item));
+}
+
+fn without_directives(patch: &Map<String, Value>) -> Map<String, Value> {
+    patch.iter().filter(|(key, _)| !key.starts_with('$')).map(|(k, v)| (k.clone(), v.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    struct Containers;
+    impl Schema for Containers {
+        fn merge_key(&self, path: &[&str]) -> Option<Option<&'static str>> {
+            match path {
+                ["containers"] => Some(Some("name")),
+                ["finalizers"] => Some(None),
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn strategic_merges() {
+        let cases = [
+            ("null deletes", json!({"a": 1, "b": 2}), json!({"a": null}), json!({"b": 2})),
+            (
+                "items by key",
+                json!({"containers": [{"name": "a", "image": "x"}, {"name": "b"}]}),
+                json!({"containers": [{"name": "a", "image": "y"}]}),
+                json!({"containers": [{"name": "a", "image": "y"}, {"name": "b"}]}),
+            ),
+            (
+                "an item is deleted",
+                json!({"containers": [{"name": "a"}, {"name": "b"}]}),
+                json!({"containers": [{"name": "a", "$patch": "delete"}]}),
+                json!({"containers": [{"name": "b"}]}),
+            ),
+            ("plain list is replaced", json!({"args": [1, 2]}), json!({"args": [3]}), json!({"args": [3]})),
+            ("plain list is merged", json!({"finalizers": ["a"]}), json!({"finalizers": ["b"]}), json!({"finalizers": ["a", "b"]})),
+            (
+                "values are deleted",
+                json!({"finalizers": ["a", "b"]}),
+                json!({"$deleteFromPrimitiveList/finalizers": ["a"]}),
+                json!({"finalizers": ["b"]}),
+            ),
+            ("object is replaced", json!({"s": {"a": 1}}), json!({"s": {"$patch": "replace", "b": 2}}), json!({"s": {"b": 2}})),
+            ("keys are retained", json!({"s": {"a": 1, "b": 2}}), json!({"s": {"$retainKeys": ["b"], "b": 3}}), json!({"s": {"b": 3}})),
+            (
+                "order is set",
+                json!({"containers": [{"name": "a"}, {"name": "b"}]}),
+                json!({"$setElementOrder/containers": [{"name": "c"}, {"name": "b"}, {"name": "a"}], "containers": [{"name": "c"}]}),
+                json!({"containers": [{"name": "c"}, {"name": "b"}, {"name": "a"}]}),
+            ),
+        ];
+        for (name, target, patch, want) in cases {
+            assert_eq!(strategic_merge(target, &patch, &Containers).unwrap(), want, "{name}");
+        }
+        assert!(strategic_merge(json!({}), &json!({"containers": [{"image": "x"}]}), &Containers).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! What the cluster adds to, or refuses in, an object between its defaults and its validation. One file a rule; the lists
+//! below are the order.
+
+mod namespace;
+mod pod_priority;
+mod pod_service_account;
+mod pod_tolerations;
+mod service_addresses;
+
+use crate::services::Taken;
+use crate::{Actor, Cluster, Target, WriteOptions};
+use ::api::Status;
+use kinds::Instance;
+
+/// What admission reserved for a write until it is committed.
+pub(crate) struct Held(Taken);
+
+impl Held {
+    pub(crate) fn keep(self) {
+        self.0.keep();
+    }
+}
+
+pub(crate) fn admit_create(
+    cluster: &Cluster,
+    _actor: &Actor,
+    target: &Target,
+    object: &mut dyn Instance,
+    options: &WriteOptions,
+) -> Result<Held, Status> {
+    namespace::must_be_there(cluster, target)?;
+    pod_service_account::admit(cluster, object)?;
+    pod_tolerations::admit(object);
+    pod_priority::admit(cluster, object)?;
+    service_addresses::admit(cluster, object, None, options).map(Held)
+}
+
+pub(crate) fn admit_update(
+    cluster: &Cluster,
+    _actor: &Actor,
+    target: &Target,
+    new: &mut dyn Instance,
+    old: &dyn Instance,
+    options: &WriteOptions,
+) -> Result<Held, Status> {
+    if target.subresource.is_some() {
+        return Ok(Held(Taken::default()));
+    }
+    service_addresses::admit(cluster, new, Some(old), options).map(Held)
+}
+
+pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {
+    namespace::may_go(target)
+}

@@ -1,0 +1,120 @@
+//! Upstream's ServiceAccount admission: every pod has an account, and finds its token at the known place.
+
+use crate::Cluster;
+use ::api::{GroupResource, ObjectKey, Status};
+use k8s_openapi::api::core::v1::{
+    ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, Pod, PodSpec,
+    ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+};
+use kinds::{Instance, Kind};
+use rand::Rng;
+use store::Resource;
+
+const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
+const TOKEN_LIFE_SECONDS: i64 = 3607; // upstream's: an hour, told apart from one that a user asked for
+const VOLUME_PREFIX: &str = "kube-api-access-";
+const MIRROR: &str = "kubernetes.io/config.mirror";
+
+pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
+    let Some(pod) = object.downcast_mut::<Pod>() else { return Ok(()) };
+    if pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(MIRROR)) {
+        return Ok(());
+    }
+    let namespace = pod.metadata.namespace.clone().unwrap_or_default();
+    let pod_name = pod.metadata.name.clone().unwrap_or_default();
+    let Some(spec) = pod.spec.as_mut() else { return Ok(()) };
+    let name = spec.service_account_name.clone().filter(|n| !n.is_empty()).unwrap_or_else(|| "default".to_owned());
+    spec.service_account_name = Some(name.clone());
+    spec.service_account = Some(name.clone());
+    let key = ObjectKey::namespaced(&namespace, &name);
+    let stored = cluster.store().snapshot().get(&Resource::from(&ServiceAccount::info().storage), &key);
+    let account: ServiceAccount = match stored {
+        Some(object) => object.decode().map_err(Status::internal)?,
+        None => return Err(no_account(&namespace, &pod_name, &name)),
+    };
+    if spec.image_pull_secrets.as_ref().is_none_or(Vec::is_empty) {
+        spec.image_pull_secrets.clone_from(&account.image_pull_secrets);
+    }
+    let wanted = spec.automount_service_account_token.or(account.automount_service_account_token).unwrap_or(true);
+    if wanted {
+        mount_token(spec);
+    }
+    Ok(())
+}
+
+fn no_account(namespace: &str, pod: &str, name: &str) -> Status {
+    let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+    Status::forbidden(&GroupResource::new("", "pods"), pod, why)
+}
+
+fn mount_token(spec: &mut PodSpec) {
+    let containers = spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten());
+    let mut without: Vec<_> = containers
+        .filter(|c| !c.volume_mounts.iter().flatten().any(|mount| mount.mount_path == TOKEN_PATH))
+        .collect();
+    if without.is_empty() {
+        return;
+    }
+    let volumes = spec.volumes.get_or_insert_default();
+    let known = volumes.iter().find(|v| v.name.starts_with(VOLUME_PREFIX)).map(|v| v.name.clone());
+    let name = known.unwrap_or_else(|| {
+        let name = fresh_name();
+        volumes.push(token_volume(&name));
+        name
+    });
+    for container in &mut without {
+        container.volume_mounts.get_or_insert_default().push(VolumeMount {
+            name: name.clone(),
+            mount_path: TOKEN_PATH.to_owned(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        });
+    }
+}
+
+fn fresh_name() -> String {
+    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+    let mut random = rand::rng();
+    let suffix: String = (0..5).map(|_| LETTERS[random.random_range(0..LETTERS.len())] as char).collect();
+    format!("{VOLUME_PREFIX}{suffix}")
+}
+
+fn token_volume(name: &str) -> Volume {
+    let token = VolumeProjection {
+        service_account_token: Some(ServiceAccountTokenProjection {
+            path: "token".into(),
+            expiration_seconds: Some(TOKEN_LIFE_SECONDS),
+            audience: None,
+        }),
+        ..VolumeProjection::default()
+    };
+    let ca = VolumeProjection {
+        config_map: Some(ConfigMapProjection {
+            name: "kube-root-ca.crt".into(),
+            items: Some(vec![KeyToPath { key: "ca.crt".into(), path: "ca.crt".into(), mode: None }]),
+            optional: None,
+        }),
+        ..VolumeProjection::default()
+    };
+    let namespace = VolumeProjection {
+        downward_api: Some(DownwardAPIProjection {
+            items: Some(vec![DownwardAPIVolumeFile {
+                path: "namespace".into(),
+                field_ref: Some(ObjectFieldSelector {
+                    api_version: Some("v1".into()),
+                    field_path: "metadata.namespace".into(),
+                }),
+                ..DownwardAPIVolumeFile::default()
+            }]),
+        }),
+        ..VolumeProjection::default()
+    };
+    Volume {
+        name: name.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            default_mode: Some(0o644),
+            sources: Some(vec![token, ca, namespace]),
+        }),
+        ..Volume::default()
+    }
+}

@@ -1,0 +1,182 @@
+use crate::{Actor, Cluster, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions};
+use ::api::{LabelSelector, ObjectKey, Reason, Status};
+use kinds::{Handler, Instance, Kind};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// The cluster as one actor sees it.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) cluster: Cluster,
+    pub(crate) actor: Arc<Actor>,
+}
+
+/// Typed access to the objects of one kind, all namespaces. Every error is the [`Status`] that an HTTP client would get.
+pub struct Api<K> {
+    client: Client,
+    handler: Arc<dyn Handler>,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Clone for Api<K> {
+    fn clone(&self) -> Self {
+        Api { client: self.client.clone(), handler: self.handler.clone(), kind: PhantomData }
+    }
+}
+
+impl Client {
+    pub(crate) fn new(cluster: Cluster, actor: Actor) -> Self {
+        Client { cluster, actor: Arc::new(actor) }
+    }
+
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    pub fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    /// # Panics
+    /// Where the kind is not in the registry: a defect of the wiring, seen at start.
+    pub fn api<K: Kind>(&self) -> Api<K> {
+        let gvr = K::info().gvr;
+        let handler = self.cluster.registry().by_gvr(&gvr).unwrap_or_else(|| panic!("kind {gvr:?} is not registered"));
+        Api { client: self.clone(), handler: handler.clone(), kind: PhantomData }
+    }
+
+    /// Writes Events as `component` (`kubelet`, `deployment-controller`), `host` where it sits on a node.
+    pub fn recorder(&self, component: &str, host: Option<&str>) -> Recorder {
+        Recorder::new(self.clone(), component, host)
+    }
+}
+
+impl<K: Kind> Api<K> {
+    /// From the store, not from a cache.
+    ///
+    /// # Errors
+    /// `NotFound`, `Forbidden`.
+    pub fn get(&self, key: &ObjectKey) -> Result<K, Status> {
+        self.client.cluster.get(&self.client.actor, &self.target(key))?.decode().map_err(Status::internal)
+    }
+
+    /// `None` where there is none.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn find(&self, key: &ObjectKey) -> Result<Option<K>, Status> {
+        match self.get(key) {
+            Err(status) if status.is(Reason::NotFound) => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// # Errors
+    /// `Forbidden`.
+    pub fn list(&self, namespace: Option<&str>, labels: LabelSelector) -> Result<Vec<K>, Status> {
+        let params = ListParams { labels, ..ListParams::default() };
+        let list = self.client.cluster.list(&self.client.actor, &self.collection(namespace), &params)?;
+        list.objects.iter().map(|object| object.decode().map_err(Status::internal)).collect()
+    }
+
+    /// The object's own metadata says the namespace, and the name or generateName.
+    ///
+    /// # Errors
+    /// As an HTTP POST.
+    pub async fn create(&self, object: K) -> Result<K, Status> {
+        let target = self.collection(object.metadata().namespace.as_deref());
+        let created =
+            self.client.cluster.create(&self.client.actor, &target, Box::new(object), &WriteOptions::default()).await?;
+        created.decode().map_err(Status::internal)
+    }
+
+    /// With the object's resourceVersion as precondition, where it has one.
+    ///
+    /// # Errors
+    /// As an HTTP PUT.
+    pub async fn update(&self, object: K) -> Result<K, Status> {
+        self.replace(object, None).await
+    }
+
+    /// # Errors
+    /// As an HTTP PUT of `…/status`.
+    pub async fn update_status(&self, object: K) -> Result<K, Status> {
+        self.replace(object, Some("status")).await
+    }
+
+    /// Reads, changes and writes again until nobody was faster. `change` may run several times.
+    ///
+    /// # Errors
+    /// As an HTTP PATCH, and what `change` returns.
+    pub async fn modify(&self, key: &ObjectKey, change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync) -> Result<K, Status> {
+        self.modify_at(key, None, change).await
+    }
+
+    /// The same for the status.
+    ///
+    /// # Errors
+    /// As an HTTP PATCH of `…/status`, and what `change` returns.
+    pub async fn modify_status(&self, key: &ObjectKey, change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync) -> Result<K, Status> {
+        self.modify_at(key, Some("status"), change).await
+    }
+
+    /// # Errors
+    /// As an HTTP DELETE; what is gone already is `NotFound`.
+    pub async fn delete(&self, key: &ObjectKey, options: DeleteOptions) -> Result<(), Status> {
+        self.client.cluster.delete(&self.client.actor, &self.target(key), &options).await.map(|_| ())
+    }
+
+    /// A part that the kind has: `binding`, `finalize`, …
+    ///
+    /// # Errors
+    /// As an HTTP PUT of that part.
+    pub async fn replace(&self, object: K, subresource: Option<&str>) -> Result<K, Status> {
+        let key = key_of(&object)?;
+        let target = self.part(&key, subresource);
+        let object: Box<dyn Instance> = Box::new(object);
+        let written = self
+            .client
+            .cluster
+            .modify(&self.client.actor, &target, Verb::Update, &WriteOptions::default(), &|_| Ok(object.clone_box()))
+            .await?;
+        written.decode().map_err(Status::internal)
+    }
+
+    async fn modify_at(
+        &self,
+        key: &ObjectKey,
+        subresource: Option<&str>,
+        change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync,
+    ) -> Result<K, Status> {
+        let target = self.part(key, subresource);
+        let written = self
+            .client
+            .cluster
+            .modify(&self.client.actor, &target, Verb::Patch, &WriteOptions::default(), &|current| {
+                let mut object: K = current.decode().map_err(Status::internal)?;
+                change(&mut object)?;
+                object.metadata_mut().resource_version = None;
+                Ok(Box::new(object))
+            })
+            .await?;
+        written.decode().map_err(Status::internal)
+    }
+
+    fn collection(&self, namespace: Option<&str>) -> Target {
+        Target::collection(&self.handler, namespace)
+    }
+
+    fn target(&self, key: &ObjectKey) -> Target {
+        Target::object(&self.handler, key.namespace.as_deref(), &key.name)
+    }
+
+    fn part(&self, key: &ObjectKey, subresource: Option<&str>) -> Target {
+        Target { subresource: subresource.map(str::to_owned), ..self.target(key) }
+    }
+}
+
+fn key_of<K: Kind>(object: &K) -> Result<ObjectKey, Status> {
+    let meta = object.metadata();
+    let name = meta.name.as_deref().ok_or_else(|| Status::bad_request("name is required"))?;
+    Ok(ObjectKey::new(meta.namespace.as_deref(), name))
+}

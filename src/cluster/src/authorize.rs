@@ -1,0 +1,304 @@
+//! Who may do what: role-based access control, decided from an index of all rules that is rebuilt when one changes.
+
+use crate::{Actor, Cluster, Target};
+use ::api::{GroupResource, Status};
+use arc_swap::ArcSwap;
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use kinds::Kind;
+use std::collections::HashMap;
+use std::sync::Arc;
+use store::{Resource, Snapshot};
+
+/// One question: may somebody do this to that?
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Attributes {
+    pub verb: String,
+    pub group: String,
+    pub resource: String,
+    pub subresource: String,
+    pub namespace: Option<String>,
+    pub name: Option<String>,
+    /// `/healthz`: then there is no resource.
+    pub path: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    Allow,
+    /// No rule allows it.
+    NoOpinion,
+}
+
+pub(crate) struct Rbac(ArcSwap<Rules>);
+
+/// Rules by who they are for; `None` is every namespace.
+#[derive(Default)]
+struct Rules {
+    users: HashMap<String, Vec<Grant>>,
+    groups: HashMap<String, Vec<Grant>>,
+}
+
+#[derive(Clone)]
+struct Grant {
+    namespace: Option<String>,
+    rules: Arc<Vec<PolicyRule>>,
+}
+
+impl Attributes {
+    pub fn of(verb: &str, target: &Target) -> Self {
+        let info = target.handler.info();
+        Attributes {
+            verb: verb.to_owned(),
+            group: info.gvr.group.to_string(),
+            resource: info.gvr.resource.to_string(),
+            subresource: target.subresource.clone().unwrap_or_default(),
+            namespace: target.namespace.clone(),
+            name: target.name.clone(),
+            path: None,
+        }
+    }
+
+    pub fn non_resource(verb: &str, path: &str) -> Self {
+        Attributes { verb: verb.to_owned(), path: Some(path.to_owned()), ..Self::default() }
+    }
+
+    /// `pods/log`
+    fn full_resource(&self) -> String {
+        match self.subresource.as_str() {
+            "" => self.resource.clone(),
+            part => format!("{}/{part}", self.resource),
+        }
+    }
+}
+
+impl Cluster {
+    /// # Errors
+    /// `Forbidden`, in upstream's words.
+    pub fn authorize(&self, actor: &Actor, attributes: &Attributes) -> Result<(), Status> {
+        match self.decide(actor, attributes) {
+            Decision::Allow => Ok(()),
+            Decision::NoOpinion => Err(forbidden(actor, attributes)),
+        }
+    }
+
+    pub fn decide(&self, actor: &Actor, attributes: &Attributes) -> Decision {
+        if actor.is_in(Actor::MASTERS) || self.0.rbac.0.load().allow(actor, attributes) {
+            Decision::Allow
+        } else {
+            Decision::NoOpinion
+        }
+    }
+
+    /// The rules that apply to an actor in a namespace, for `kubectl auth can-i --list`.
+    pub fn rules_of(&self, actor: &Actor, namespace: &str) -> Vec<PolicyRule> {
+        let rules = self.0.rbac.0.load();
+        let grants = rules.grants(actor).filter(|g| g.namespace.as_deref().is_none_or(|n| n == namespace));
+        grants.flat_map(|grant| grant.rules.iter().cloned()).collect()
+    }
+}
+
+fn forbidden(actor: &Actor, attributes: &Attributes) -> Status {
+    let user = &actor.name;
+    if let Some(path) = &attributes.path {
+        let why = format!("forbidden: User \"{user}\" cannot {} path \"{path}\"", attributes.verb);
+        return Status::new(::api::Reason::Forbidden, why);
+    }
+    let place = match &attributes.namespace {
+        Some(namespace) => format!("in the namespace \"{namespace}\""),
+        None => "at the cluster scope".to_owned(),
+    };
+    let resource = attributes.full_resource();
+    let why = format!(
+        "User \"{user}\" cannot {} resource \"{resource}\" in API group \"{}\" {place}",
+        attributes.verb, attributes.group
+    );
+    let about = GroupResource { group: attributes.group.clone().into(), resource: attributes.resource.clone().into() };
+    match attributes.name.as_deref() {
+        Some(name) => Status::forbidden(&about, name, why),
+        None => {
+            let mut status = Status::forbidden(&about, "", &why);
+            status.message = format!("{about} is forbidden: {why}");
+            status
+        }
+    }
+}
+
+const RULE_RESOURCES: [fn() -> Resource; 4] =
+    [stored::<ClusterRole>, stored::<ClusterRoleBinding>, stored::<Role>, stored::<RoleBinding>];
+
+fn stored<K: Kind>() -> Resource {
+    Resource::from(&K::info().storage)
+}
+
+/// Rebuilds the index whenever a role or a binding changes.
+pub(crate) fn keep_current(cluster: &Cluster) {
+    for resource in RULE_RESOURCES {
+        let (store, weak) = (cluster.store().clone(), Arc::downgrade(&cluster.0));
+        tokio::spawn(async move {
+            let resource = resource();
+            loop {
+                let Ok(mut watch) = store.watch(&resource, store.revision()) else { continue };
+                loop {
+                    let Some(inner) = weak.upgrade() else { return };
+                    inner.rbac.0.store(Arc::new(Rules::read(&store.snapshot())));
+                    drop(inner);
+                    match watch.next().await {
+                        Ok(_) => while let Ok(Some(_)) = watch.try_next() {},
+                        Err(_) => break,
+                    }
+                }
+            }
+        });
+    }
+}
+
+impl Rbac {
+    pub(crate) fn load(snapshot: &Snapshot) -> Self {
+        Rbac(ArcSwap::from_pointee(Rules::read(snapshot)))
+    }
+}
+
+impl Rules {
+    fn read(snapshot: &Snapshot) -> Self {
+        let cluster_roles = named::<ClusterRole>(snapshot, |r| r.rules.clone());
+        let roles = named::<Role>(snapshot, |r| r.rules.clone());
+        let mut rules = Rules::default();
+        for binding in all::<ClusterRoleBinding>(snapshot) {
+            if let Some(found) = cluster_roles.get(&(None, binding.role_ref.name.clone())) {
+                rules.grant(binding.subjects.as_deref(), None, found);
+            }
+        }
+        for binding in all::<RoleBinding>(snapshot) {
+            let namespace = binding.metadata.namespace.clone();
+            let RoleRef { kind, name, .. } = &binding.role_ref;
+            let found = match kind.as_str() {
+                "ClusterRole" => cluster_roles.get(&(None, name.clone())),
+                _ => roles.get(&(namespace.clone(), name.clone())),
+            };
+            if let Some(found) = found {
+                rules.grant(binding.subjects.as_deref(), namespace, found);
+            }
+        }
+        rules
+    }
+
+    fn grant(&mut self, subjects: Option<&[Subject]>, namespace: Option<String>, rules: &Arc<Vec<PolicyRule>>) {
+        for subject in subjects.unwrap_or_default() {
+            let grant = Grant { namespace: namespace.clone(), rules: rules.clone() };
+            let (of, name) = match subject.kind.as_str() {
+                "Group" => (&mut self.groups, subject.name.clone()),
+                "ServiceAccount" => {
+                    let home = subject.namespace.clone().or(namespace.clone()).unwrap_or_default();
+                    (&mut self.users, format!("system:serviceaccount:{home}:{}", subject.name))
+                }
+                _ => (&mut self.users, subject.name.clone()),
+            };
+            of.entry(name).or_default().push(grant);
+        }
+    }
+
+    fn grants<'a>(&'a self, actor: &'a Actor) -> impl Iterator<Item = &'a Grant> {
+        let own = self.users.get(&actor.name).into_iter().flatten();
+        own.chain(actor.groups.iter().filter_map(|group| self.groups.get(group)).flatten())
+    }
+
+    fn allow(&self, actor: &Actor, asked: &Attributes) -> bool {
+        let here = |grant: &&Grant| grant.namespace.is_none() || grant.namespace == asked.namespace;
+        self.grants(actor).filter(here).any(|grant| grant.rules.iter().any(|rule| covers(rule, asked)))
+    }
+}
+
+fn all<K: Kind>(snapshot: &Snapshot) -> Vec<K> {
+    snapshot.list(&stored::<K>(), None, None).filter_map(|object| object.decode().ok()).collect()
+}
+
+fn named<K: Kind>(
+    snapshot: &Snapshot,
+    rules: impl Fn(&K) -> Option<Vec<PolicyRule>>,
+) -> HashMap<(Option<String>, String), Arc<Vec<PolicyRule>>> {
+    let key = |role: &K| (role.metadata().namespace.clone(), role.metadata().name.clone().unwrap_or_default());
+    all::<K>(snapshot).iter().map(|role| (key(role), Arc::new(rules(role).unwrap_or_default()))).collect()
+}
+
+/// Upstream's `RuleAllows`.
+fn covers(rule: &PolicyRule, asked: &Attributes) -> bool {
+    if !any(Some(&rule.verbs), |verb| verb == "*" || verb == asked.verb) {
+        return false;
+    }
+    if let Some(path) = &asked.path {
+        return any(rule.non_resource_urls.as_ref(), |url| match url.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix),
+            None => url == path,
+        });
+    }
+    any(rule.api_groups.as_ref(), |group| group == "*" || group == asked.group)
+        && any(rule.resources.as_ref(), |resource| covers_resource(resource, asked))
+        && names_allow(rule, asked)
+}
+
+fn covers_resource(resource: &str, asked: &Attributes) -> bool {
+    if resource == "*" {
+        return true;
+    }
+    match resource.split_once('/') {
+        Some(("*", part)) => part == asked.subresource,
+        Some((of, part)) => of == asked.resource && part == asked.subresource,
+        None => resource == asked.resource && asked.subresource.is_empty(),
+    }
+}
+
+fn names_allow(rule: &PolicyRule, asked: &Attributes) -> bool {
+    match rule.resource_names.as_deref() {
+        None | Some([]) => true,
+        Some(names) => asked.name.as_ref().is_some_and(|name| names.contains(name)),
+    }
+}
+
+fn any(of: Option<&Vec<String>>, test: impl Fn(&str) -> bool) -> bool {
+    of.is_some_and(|values| values.iter().any(|value| test(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(verbs: &[&str], groups: &[&str], resources: &[&str], names: &[&str]) -> PolicyRule {
+        let owned = |texts: &[&str]| texts.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        PolicyRule {
+            verbs: owned(verbs),
+            api_groups: Some(owned(groups)),
+            resources: Some(owned(resources)),
+            resource_names: Some(owned(names)),
+            non_resource_urls: None,
+        }
+    }
+
+    fn asked(verb: &str, resource: &str, subresource: &str, name: Option<&str>) -> Attributes {
+        Attributes {
+            verb: verb.into(),
+            resource: resource.into(),
+            subresource: subresource.into(),
+            name: name.map(Into::into),
+            ..Attributes::default()
+        }
+    }
+
+    #[test]
+    fn a_rule_covers_what_it_names_and_no_more() {
+        let cases = [
+            ("exact", rule(&["get"], &[""], &["pods"], &[]), asked("get", "pods", "", None), true),
+            ("other verb", rule(&["get"], &[""], &["pods"], &[]), asked("list", "pods", "", None), false),
+            ("subresource is not the resource", rule(&["get"], &[""], &["pods"], &[]), asked("get", "pods", "log", None), false),
+            ("subresource named", rule(&["get"], &[""], &["pods/log"], &[]), asked("get", "pods", "log", None), true),
+            ("any resource's scale", rule(&["get"], &[""], &["*/scale"], &[]), asked("get", "pods", "scale", None), true),
+            ("all resources", rule(&["*"], &["*"], &["*"], &[]), asked("get", "pods", "log", None), true),
+            ("other group", rule(&["get"], &["apps"], &["pods"], &[]), asked("get", "pods", "", None), false),
+            ("by name", rule(&["get"], &[""], &["pods"], &["a"]), asked("get", "pods", "", Some("a")), true),
+            ("other name", rule(&["get"], &[""], &["pods"], &["a"]), asked("get", "pods", "", Some("b")), false),
+            ("a list has no name", rule(&["list"], &[""], &["pods"], &["a"]), asked("list", "pods", "", None), false),
+        ];
+        for (name, rule, asked, want) in cases {
+            assert_eq!(covers(&rule, &asked), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+use crate::write::now;
+use crate::{Actor, Attributes, Cluster, List, ListParams, Target, WriteOptions};
+use ::api::{Object, Reason, ResourceVersion, Status};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kinds::Instance;
+use store::Precondition;
+
+const ORPHAN: &str = "orphan";
+const FOREGROUND: &str = "foregroundDeletion";
+
+/// What happens to the objects that it owns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    Orphan,
+    Background,
+    Foreground,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct DeleteOptions {
+    pub grace_period_seconds: Option<i64>,
+    pub propagation: Option<Propagation>,
+    pub uid: Option<String>,
+    pub resource_version: Option<ResourceVersion>,
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Clone)]
+pub enum Deleted {
+    /// It is gone.
+    Now(Object),
+    /// It is marked, and goes when its grace period is over or its finalizers are done.
+    Later(Object),
+}
+
+impl DeleteOptions {
+    /// At once, if it is still the same object.
+    pub fn now(uid: &str) -> Self {
+        DeleteOptions { grace_period_seconds: Some(0), uid: Some(uid.to_owned()), ..Self::default() }
+    }
+}
+
+impl Cluster {
+    /// # Errors
+    /// `NotFound`, `Forbidden`, `Conflict` where a precondition does not hold.
+    pub async fn delete(&self, actor: &Actor, target: &Target, options: &DeleteOptions) -> Result<Deleted, Status> {
+        self.authorize(actor, &Attributes::of("delete", target))?;
+        self.delete_authorized(target, options).await
+    }
+
+    /// Deletes what a list with these parameters would give. Each is deleted by itself; the first refusal ends it.
+    ///
+    /// # Errors
+    /// As [`Cluster::list`] and [`Cluster::delete`].
+    pub async fn delete_collection(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        params: &ListParams,
+        options: &DeleteOptions,
+    ) -> Result<List, Status> {
+        self.authorize(actor, &Attributes::of("deletecollection", target))?;
+        let list = self.list(&Actor::root(), target, params)?;
+        for object in &list.objects {
+            let meta = object.meta();
+            let one = Target::object(&target.handler, meta.namespace.as_deref(), &meta.name);
+            match self.delete_authorized(&one, options).await {
+                Err(status) if !status.is(Reason::NotFound) => return Err(status),
+                _ => {}
+            }
+        }
+        Ok(list)
+    }
+
+    pub(crate) async fn delete_authorized(&self, target: &Target, options: &DeleteOptions) -> Result<Deleted, Status> {
+        loop {
+            let current = self.read_stored(target)?;
+            check_preconditions(target, &current, options)?;
+            let mut object = target.handler.decode_stored(&current)?;
+            crate::admission::admit_delete(target)?;
+            let outcome = match mark(&mut *object, target, options) {
+                Mark::Nothing => return Ok(Deleted::Later(current)),
+                Mark::Gone if options.dry_run => return Ok(Deleted::Now(current)),
+                Mark::Gone => {
+                    let at = Precondition::At(current.revision());
+                    self.remove(target, current.key(), at, object.encode()?).await.map(Deleted::Now)
+                }
+                Mark::Changed => {
+                    let write = WriteOptions { dry_run: options.dry_run };
+                    let at = Precondition::At(current.revision());
+                    self.put(target, object.encode()?, at, &write).await.map(Deleted::Later)
+                }
+            };
+            match outcome {
+                Err(status) if status.is(Reason::Conflict) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+enum Mark {
+    Gone,
+    Changed,
+    Nothing,
+}
+
+/// Marks the object as upstream's `BeforeDelete` does, and says what is left to do.
+fn mark(object: &mut dyn Instance, target: &Target, options: &DeleteOptions) -> Mark {
+    let grace = grace_of(object, target, options);
+    let before = object.meta().clone();
+    finalizers(object.meta_mut(), options);
+    mark_namespace(object);
+    let meta = object.meta_mut();
+    match meta.deletion_grace_period_seconds {
+        Some(before) if meta.deletion_timestamp.is_some() => {
+            if grace < before {
+                meta.deletion_grace_period_seconds = Some(grace);
+                meta.deletion_timestamp = Some(after_now(grace));
+            }
+        }
+        _ => {
+            meta.deletion_grace_period_seconds = Some(grace);
+            meta.deletion_timestamp = meta.deletion_timestamp.take().or_else(|| Some(after_now(grace)));
+            if meta.generation.is_some() {
+                meta.generation = meta.generation.map(|g| g + 1);
+            }
+        }
+    }
+    let changed = *meta != before;
+    match is_finished(object) {
+        true => Mark::Gone,
+        false if changed => Mark::Changed,
+        false => Mark::Nothing,
+    }
+}
+
+/// Only a pod that runs somewhere has a grace period: nobody else would end it.
+fn grace_of(object: &dyn Instance, target: &Target, options: &DeleteOptions) -> i64 {
+    if !target.handler.graceful_deletion() {
+        return 0;
+    }
+    let Some(pod) = object.downcast_ref::<Pod>() else { return 0 };
+    let spec = pod.spec.as_ref();
+    let scheduled = spec.and_then(|s| s.node_name.as_deref()).is_some_and(|node| !node.is_empty());
+    let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
+    if !scheduled || matches!(phase, "Succeeded" | "Failed") {
+        return 0;
+    }
+    let own = spec.and_then(|s| s.termination_grace_period_seconds);
+    options.grace_period_seconds.or(own).unwrap_or(30).max(0)
+}
+
+fn finalizers(meta: &mut ObjectMeta, options: &DeleteOptions) {
+    let Some(propagation) = options.propagation else { return };
+    let mut kept: Vec<String> = meta.finalizers.take().unwrap_or_default();
+    kept.retain(|f| f != ORPHAN && f != FOREGROUND);
+    match propagation {
+        Propagation::Orphan => kept.push(ORPHAN.to_owned()),
+        Propagation::Foreground => kept.push(FOREGROUND.to_owned()),
+        Propagation::Background => {}
+    }
+    meta.finalizers = (!kept.is_empty()).then_some(kept);
+}
+
+/// A namespace goes when the namespace controller has emptied it and taken its own finalizer out of the spec.
+fn mark_namespace(object: &mut dyn Instance) {
+    if let Some(namespace) = object.downcast_mut::<Namespace>() {
+        namespace.status.get_or_insert_default().phase = Some("Terminating".to_owned());
+    }
+}
+
+/// It was to be deleted, and what held it back is gone.
+pub(crate) fn is_finished(object: &dyn Instance) -> bool {
+    let meta = object.meta();
+    meta.deletion_timestamp.is_some()
+        && meta.finalizers.as_ref().is_none_or(Vec::is_empty)
+        && meta.deletion_grace_period_seconds.unwrap_or(0) == 0
+        && !namespace_is_held(object)
+}
+
+fn namespace_is_held(object: &dyn Instance) -> bool {
+    let namespace = object.downcast_ref::<Namespace>();
+    let finalizers = namespace.and_then(|n| n.spec.as_ref()).and_then(|s| s.finalizers.as_ref());
+    finalizers.is_some_and(|f| !f.is_empty())
+}
+
+fn after_now(seconds: i64) -> Time {
+    let Time(now) = now();
+    Time(now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now))
+}
+
+fn check_preconditions(target: &Target, current: &Object, options: &DeleteOptions) -> Result<(), Status> {
+    let meta = current.meta();
+    let conflict = |why: String| Err(Status::conflict(&target.group_resource(), &meta.name, why));
+    match (&options.uid, options.resource_version) {
+        (Some(uid), _) if *uid != meta.uid => conflict(format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            meta.uid
+        )),
+        (_, Some(revision)) if revision != current.revision() => conflict(format!(
+            "Precondition failed: ResourceVersion in precondition: {revision}, ResourceVersion in object meta: {}",
+            current.revision()
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,188 @@
+use crate::Cluster;
+use ::api::{LabelSelector, Object, ObjectKey};
+use arc_swap::ArcSwap;
+use imbl::OrdMap;
+use kinds::Kind;
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{EventKind, Resource};
+use tokio::sync::mpsc;
+
+/// What happened to one object of a kind.
+#[derive(Debug, Clone)]
+pub enum Change<K> {
+    Added(Arc<K>),
+    Modified { old: Arc<K>, new: Arc<K> },
+    Deleted(Arc<K>),
+}
+
+/// All objects of a kind, decoded once for everybody, kept current by the store's events. It is complete from the
+/// moment it is handed out.
+pub struct Informer<K>(Arc<Cache<K>>);
+
+struct Cache<K> {
+    objects: ArcSwap<OrdMap<ObjectKey, Arc<K>>>,
+    /// Held while a change is applied and handed out, so that a new subscriber misses nothing and sees nothing twice.
+    subscribers: Mutex<Vec<mpsc::UnboundedSender<Change<K>>>>,
+}
+
+/// First an `Added` for each object that exists, then each change in order.
+pub struct Subscription<K>(mpsc::UnboundedReceiver<Change<K>>);
+
+#[derive(Default)]
+pub(crate) struct Informers(Mutex<HashMap<TypeId, Box<dyn Any + Send + Sync>>>);
+
+impl<K> Clone for Informer<K> {
+    fn clone(&self) -> Self {
+        Informer(self.0.clone())
+    }
+}
+
+impl<K> Change<K> {
+    /// The object as it is now, or was last.
+    pub fn object(&self) -> &Arc<K> {
+        match self {
+            Change::Added(object) | Change::Deleted(object) | Change::Modified { new: object, .. } => object,
+        }
+    }
+}
+
+impl<K> Subscription<K> {
+    /// `None` when the cluster is gone.
+    pub async fn next(&mut self) -> Option<Change<K>> {
+        self.0.recv().await
+    }
+
+    pub fn try_next(&mut self) -> Option<Change<K>> {
+        self.0.try_recv().ok()
+    }
+}
+
+impl Cluster {
+    /// The shared informer of a kind; made, with its task, when it is first asked for. Reads of components are not
+    /// authorised one by one: an informer exists inside the process only.
+    pub fn informer<K: Kind>(&self) -> Informer<K> {
+        let mut informers = self.0.informers.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = informers.get(&TypeId::of::<K>()).and_then(|any| any.downcast_ref::<Informer<K>>());
+        if let Some(informer) = known {
+            return informer.clone();
+        }
+        let informer = self.start_informer::<K>();
+        informers.insert(TypeId::of::<K>(), Box::new(informer.clone()));
+        informer
+    }
+
+    fn start_informer<K: Kind>(&self) -> Informer<K> {
+        let resource = Resource::from(&K::info().storage);
+        let cache = Arc::new(Cache { objects: ArcSwap::default(), subscribers: Mutex::default() });
+        let mut position = relist(&cache, self, &resource);
+        let (store, cluster) = (self.store().clone(), Arc::downgrade(&self.0));
+        let filled = cache.clone();
+        tokio::spawn(async move {
+            loop {
+                let Ok(mut watch) = store.watch(&resource, position) else {
+                    let Some(cluster) = cluster.upgrade() else { return };
+                    position = relist(&filled, &Cluster(cluster), &resource);
+                    continue;
+                };
+                while let Ok(event) = watch.next().await {
+                    position = event.object.revision();
+                    filled.apply(event.kind, &event.object);
+                }
+                if cluster.strong_count() == 0 {
+                    return;
+                }
+            }
+        });
+        Informer(cache)
+    }
+}
+
+fn relist<K: Kind>(cache: &Cache<K>, cluster: &Cluster, resource: &Resource) -> ::api::ResourceVersion {
+    let snapshot = cluster.store().snapshot();
+    let now: OrdMap<ObjectKey, Arc<K>> =
+        snapshot.list(resource, None, None).filter_map(|o| Some((o.key(), decode(o)?))).collect();
+    cache.replace(now);
+    snapshot.revision()
+}
+
+fn decode<K: Kind>(object: &Object) -> Option<Arc<K>> {
+    match object.decode::<K>() {
+        Ok(typed) => Some(Arc::new(typed)),
+        Err(error) => {
+            tracing::error!(kind = K::KIND, key = %object.key(), %error, "stored object does not fit its kind");
+            None
+        }
+    }
+}
+
+impl<K: Kind> Cache<K> {
+    fn apply(&self, kind: EventKind, object: &Object) {
+        let Some(new) = decode::<K>(object) else { return };
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut objects = OrdMap::clone(&self.objects.load());
+        let old = match kind {
+            EventKind::Deleted => objects.remove(&object.key()),
+            _ => objects.insert(object.key(), new.clone()),
+        };
+        self.objects.store(Arc::new(objects));
+        let change = match (kind, old) {
+            (EventKind::Deleted, _) => Change::Deleted(new),
+            (_, Some(old)) => Change::Modified { old, new },
+            (_, None) => Change::Added(new),
+        };
+        subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
+    }
+
+    /// After a gap: what differs becomes changes.
+    fn replace(&self, now: OrdMap<ObjectKey, Arc<K>>) {
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.objects.swap(Arc::new(now.clone()));
+        let gone = before.iter().filter(|(key, _)| !now.contains_key(*key)).map(|(_, o)| Change::Deleted(o.clone()));
+        let here = now.iter().filter_map(|(key, new)| match before.get(key) {
+            None => Some(Change::Added(new.clone())),
+            Some(old) if old.metadata().resource_version == new.metadata().resource_version => None,
+            Some(old) => Some(Change::Modified { old: old.clone(), new: new.clone() }),
+        });
+        for change in gone.chain(here) {
+            subscribers.retain(|subscriber| subscriber.send(change.clone()).is_ok());
+        }
+    }
+}
+
+impl<K: Kind> Informer<K> {
+    pub fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
+        self.0.objects.load().get(key).cloned()
+    }
+
+    /// In key order; `None` is all namespaces.
+    pub fn list(&self, namespace: Option<&str>) -> Vec<Arc<K>> {
+        let objects = self.0.objects.load();
+        match namespace {
+            None => objects.values().cloned().collect(),
+            Some(namespace) => objects
+                .range(ObjectKey::namespaced(namespace, "")..)
+                .take_while(|(key, _)| key.namespace.as_deref() == Some(namespace))
+                .map(|(_, object)| object.clone())
+                .collect(),
+        }
+    }
+
+    pub fn select(&self, namespace: Option<&str>, labels: &LabelSelector) -> Vec<Arc<K>> {
+        let none = std::collections::BTreeMap::new();
+        let mut found = self.list(namespace);
+        found.retain(|object| labels.matches(object.metadata().labels.as_ref().unwrap_or(&none)));
+        found
+    }
+
+    pub fn subscribe(&self) -> Subscription<K> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let mut subscribers = self.0.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        for object in self.0.objects.load().values() {
+            let _ = sender.send(Change::Added(object.clone()));
+        }
+        subscribers.push(sender);
+        Subscription(receiver)
+    }
+}

@@ -1,0 +1,154 @@
+//! The one way to read and write the cluster's objects, for HTTP callers and for components alike.
+//!
+//! Every write passes authorise → default → admit → validate → commit here and nowhere else; every component gets
+//! typed handles ([`Api`]), shared caches ([`Informer`]), a work queue ([`WorkQueue`]) and an event recorder. It knows kinds
+//! and the store; it does not know HTTP, and no room. Read [`Cluster`] first, then `write.rs`.
+
+#![forbid(unsafe_code)]
+
+mod actor;
+mod admission;
+mod api_handle;
+mod authorize;
+mod bootstrap;
+mod delete;
+mod informer;
+mod queue;
+mod read;
+mod recorder;
+mod services;
+mod tokens;
+mod watch;
+mod write;
+
+pub use actor::Actor;
+pub use api_handle::{Api, Client};
+pub use authorize::{Attributes, Decision};
+pub use delete::{DeleteOptions, Deleted, Propagation};
+pub use informer::{Change, Informer, Subscription};
+pub use queue::{WorkQueue, run_workers};
+pub use read::{List, ListParams, VersionMatch};
+pub use recorder::{EventType, Recorder, Subject, subject};
+pub use tokens::{BoundPod, IssuedToken, KeyError, TokenRequestParams, TokenSigner};
+pub use watch::{WatchEvent, WatchParams, WatchStream};
+pub use write::{Verb, WriteOptions};
+
+use ::api::{GroupResource, ObjectKey, Status};
+use kinds::{Handler, Registry};
+use std::sync::Arc;
+use store::Store;
+
+/// What the cluster must know of its surroundings.
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    /// Where ClusterIPs come from; the first address is the API server's, the tenth is DNS.
+    pub service_cidr: ipnet::Ipv4Net,
+    pub node_ports: std::ops::RangeInclusive<u16>,
+    /// Where clients inside the cluster find the API server behind the `kubernetes` service.
+    pub advertise_address: std::net::Ipv4Addr,
+    pub secure_port: u16,
+    pub service_account_issuer: String,
+}
+
+/// Handle to everything; cloning is cheap.
+#[derive(Clone)]
+pub struct Cluster(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) registry: Registry,
+    pub(crate) config: ClusterConfig,
+    pub(crate) rbac: authorize::Rbac,
+    pub(crate) services: services::Allocators,
+    pub(crate) informers: informer::Informers,
+    pub(crate) pages: read::Pages,
+    pub(crate) tokens: TokenSigner,
+}
+
+/// One object, or one collection (no name), and perhaps a part of it.
+#[derive(Clone)]
+pub struct Target {
+    pub handler: Arc<dyn Handler>,
+    pub namespace: Option<String>,
+    pub name: Option<String>,
+    pub subresource: Option<String>,
+}
+
+impl Cluster {
+    /// Must run inside a tokio runtime: it starts the task that keeps the access rules current.
+    ///
+    /// # Errors
+    /// Where stored Services can not be read, or two hold the same address.
+    pub fn new(store: Store, registry: Registry, config: ClusterConfig, tokens: TokenSigner) -> Result<Self, Status> {
+        let services = services::Allocators::load(&store.snapshot(), &config)?;
+        let inner = Inner {
+            rbac: authorize::Rbac::load(&store.snapshot()),
+            services,
+            informers: informer::Informers::default(),
+            pages: read::Pages::default(),
+            store,
+            registry,
+            config,
+            tokens,
+        };
+        let cluster = Cluster(Arc::new(inner));
+        authorize::keep_current(&cluster);
+        Ok(cluster)
+    }
+
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    pub fn config(&self) -> &ClusterConfig {
+        &self.0.config
+    }
+
+    pub fn tokens(&self) -> &TokenSigner {
+        &self.0.tokens
+    }
+
+    /// Typed handles that act, and are authorised, as `actor`.
+    pub fn acting_as(&self, actor: Actor) -> Client {
+        Client::new(self.clone(), actor)
+    }
+}
+
+impl Target {
+    pub fn collection(handler: &Arc<dyn Handler>, namespace: Option<&str>) -> Self {
+        Target { handler: handler.clone(), namespace: namespace.map(str::to_owned), name: None, subresource: None }
+    }
+
+    pub fn object(handler: &Arc<dyn Handler>, namespace: Option<&str>, name: &str) -> Self {
+        Target { name: Some(name.to_owned()), ..Self::collection(handler, namespace) }
+    }
+
+    #[must_use]
+    pub fn subresource(mut self, name: &str) -> Self {
+        self.subresource = Some(name.to_owned());
+        self
+    }
+
+    pub fn group_resource(&self) -> GroupResource {
+        self.handler.info().gvr.group_resource()
+    }
+
+    pub(crate) fn stored_in(&self) -> store::Resource {
+        store::Resource::from(&self.handler.info().storage)
+    }
+
+    /// # Errors
+    /// `BadRequest` on a collection.
+    pub(crate) fn key(&self) -> Result<ObjectKey, Status> {
+        let name = self.name.as_deref().ok_or_else(|| Status::bad_request("name is required"))?;
+        Ok(ObjectKey::new(self.namespace.as_deref(), name))
+    }
+
+    pub(crate) fn not_found(&self) -> Status {
+        Status::not_found(&self.group_resource(), self.name.as_deref().unwrap_or_default())
+    }
+}

@@ -1,0 +1,201 @@
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const FIRST_RETRY: Duration = Duration::from_millis(5); // client-go's per-item exponential limiter
+const LAST_RETRY: Duration = Duration::from_secs(1000);
+
+/// Keys that wait for work. A key waits once however often it is added, is never worked on twice at the same time,
+/// and comes again when it was added during the work.
+pub struct WorkQueue<T>(Arc<Shared<T>>);
+
+struct Shared<T> {
+    state: Mutex<State<T>>,
+    wake: Notify,
+}
+
+struct State<T> {
+    ready: VecDeque<T>,
+    waiting: std::collections::HashSet<T>,
+    working: std::collections::HashSet<T>,
+    later: BTreeSet<(Instant, T)>,
+    failures: HashMap<T, u32>,
+}
+
+impl<T> Clone for WorkQueue<T> {
+    fn clone(&self) -> Self {
+        WorkQueue(self.0.clone())
+    }
+}
+
+impl<T: Clone + Eq + Hash + Ord + Send + 'static> Default for WorkQueue<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T: Clone + Eq + Hash + Ord + Send + 'static> WorkQueue<T> {
+    pub fn new() -> Self {
+        let state = State {
+            ready: VecDeque::new(),
+            waiting: Default::default(),
+            working: Default::default(),
+            later: BTreeSet::new(),
+            failures: HashMap::new(),
+        };
+        WorkQueue(Arc::new(Shared { state: Mutex::new(state), wake: Notify::new() }))
+    }
+
+    pub fn add(&self, key: T) {
+        self.locked(|state| state.enqueue(key));
+        self.0.wake.notify_one();
+    }
+
+    pub fn add_after(&self, key: T, delay: Duration) {
+        self.locked(|state| state.later.insert((Instant::now() + delay, key)));
+        self.0.wake.notify_one();
+    }
+
+    /// After a delay that doubles with each failure, until [`WorkQueue::forget`].
+    pub fn add_rate_limited(&self, key: T) {
+        let failures = self.locked(|state| {
+            let count = state.failures.entry(key.clone()).or_default();
+            *count += 1;
+            *count
+        });
+        let delay = FIRST_RETRY.saturating_mul(1 << (failures - 1).min(20)).min(LAST_RETRY);
+        self.add_after(key, delay);
+    }
+
+    pub fn forget(&self, key: &T) {
+        self.locked(|state| state.failures.remove(key));
+    }
+
+    /// Waits for a key; it must be given back with [`WorkQueue::done`].
+    pub async fn next(&self) -> T {
+        loop {
+            let notified = self.0.wake.notified();
+            let due = match self.locked(State::take) {
+                Ok(key) => return key,
+                Err(due) => due,
+            };
+            match due {
+                Some(at) => {
+                    let _ = tokio::time::timeout_at(at, notified).await;
+                }
+                None => notified.await,
+            }
+        }
+    }
+
+    pub fn done(&self, key: &T) {
+        self.locked(|state| {
+            state.working.remove(key);
+            if state.waiting.contains(key) {
+                state.ready.push_back(key.clone());
+            }
+        });
+        self.0.wake.notify_one();
+    }
+
+    fn locked<R>(&self, act: impl FnOnce(&mut State<T>) -> R) -> R {
+        act(&mut self.0.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+impl<T: Clone + Eq + Hash + Ord> State<T> {
+    fn enqueue(&mut self, key: T) {
+        if self.waiting.insert(key.clone()) && !self.working.contains(&key) {
+            self.ready.push_back(key);
+        }
+    }
+
+    /// The next key, or when the first delayed one is due.
+    fn take(&mut self) -> Result<T, Option<Instant>> {
+        let now = Instant::now();
+        while let Some((at, key)) = self.later.first().cloned() {
+            if at > now {
+                break;
+            }
+            self.later.pop_first();
+            self.enqueue(key);
+        }
+        match self.ready.pop_front() {
+            Some(key) => {
+                self.waiting.remove(&key);
+                self.working.insert(key.clone());
+                Ok(key)
+            }
+            None => Err(self.later.first().map(|(at, _)| *at)),
+        }
+    }
+}
+
+/// Works on the queue with `workers` tasks until `stop`. An error is logged with its key and retried with back-off.
+pub async fn run_workers<T, F, E>(
+    name: &'static str,
+    queue: WorkQueue<T>,
+    workers: usize,
+    stop: CancellationToken,
+    work: impl Fn(T) -> F + Clone + Send + 'static,
+) where
+    T: Clone + Eq + Hash + Ord + Debug + Send + Sync + 'static,
+    F: Future<Output = Result<(), E>> + Send,
+    E: std::fmt::Display,
+{
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..workers {
+        let (queue, stop, work) = (queue.clone(), stop.clone(), work.clone());
+        tasks.spawn(async move {
+            while let Some(key) = stop.run_until_cancelled(queue.next()).await {
+                match work(key.clone()).await {
+                    Ok(()) => queue.forget(&key),
+                    Err(error) => {
+                        tracing::debug!(reconciler = name, ?key, %error, "will try again");
+                        queue.add_rate_limited(key.clone());
+                    }
+                }
+                queue.done(&key);
+            }
+        });
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_key_added_twice_is_worked_on_once_and_again_when_added_during_the_work() {
+        let queue = WorkQueue::new();
+        queue.add("a");
+        queue.add("a");
+        assert_eq!(queue.next().await, "a");
+        queue.add("a");
+        queue.add("b");
+        assert_eq!(queue.next().await, "b", "a is still being worked on");
+        queue.done(&"a");
+        assert_eq!(queue.next().await, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failing_key_comes_back_later_each_time() {
+        let queue = WorkQueue::new();
+        let start = Instant::now();
+        let mut waits = Vec::new();
+        for _ in 0..3 {
+            queue.add_rate_limited("a");
+            let key = queue.next().await;
+            waits.push(start.elapsed().as_millis());
+            queue.done(&key);
+        }
+        assert_eq!(waits, [5, 15, 35]);
+    }
+}

@@ -1,0 +1,238 @@
+use crate::{Actor, Attributes, Cluster, Target};
+use ::api::{FieldSelector, LabelSelector, Object, ObjectKey, Reason, ResourceVersion, Status};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use store::Snapshot;
+
+/// Snapshots kept for clients that are in the middle of a paged list. They share all but what changed since, so
+/// they cost little; a client that is slower than this many others gets 410 and starts again, as with etcd's compaction.
+const KEPT_SNAPSHOTS: usize = 32;
+
+/// `resourceVersionMatch`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionMatch {
+    NotOlderThan,
+    Exact,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct ListParams {
+    pub labels: LabelSelector,
+    pub fields: FieldSelector,
+    /// 0 is no limit.
+    pub limit: usize,
+    pub continue_token: Option<String>,
+    pub resource_version: Option<ResourceVersion>,
+    pub version_match: Option<VersionMatch>,
+}
+
+/// One page of a list, all of it at one revision.
+#[derive(Debug, Clone, Default)]
+pub struct List {
+    pub objects: Vec<Object>,
+    pub revision: ResourceVersion,
+    pub continue_token: Option<String>,
+    /// How many more there are, where no selector makes that unknown.
+    pub remaining: Option<i64>,
+}
+
+#[derive(Default)]
+pub(crate) struct Pages(Mutex<VecDeque<Snapshot>>);
+
+#[derive(Serialize, Deserialize)]
+struct ContinueToken {
+    v: String,
+    rv: u64,
+    namespace: Option<String>,
+    name: String,
+}
+
+impl Cluster {
+    /// # Errors
+    /// `NotFound`, `Forbidden`.
+    pub fn get(&self, actor: &Actor, target: &Target) -> Result<Object, Status> {
+        self.authorize(actor, &Attributes::of("get", target))?;
+        self.read_stored(target)
+    }
+
+    pub(crate) fn read_stored(&self, target: &Target) -> Result<Object, Status> {
+        let key = target.key()?;
+        self.store().snapshot().get(&target.stored_in(), &key).ok_or_else(|| target.not_found())
+    }
+
+    /// # Errors
+    /// `Forbidden`, `BadRequest` for selectors that the kind does not support, `Expired` for a token or a revision
+    /// that is no longer held.
+    pub fn list(&self, actor: &Actor, target: &Target, params: &ListParams) -> Result<List, Status> {
+        let mut attributes = Attributes::of("list", target);
+        attributes.name = params.fields.exact_name().map(str::to_owned);
+        self.authorize(actor, &attributes)?;
+        let selection = Selection::new(target, params.labels.clone(), params.fields.clone())?;
+        let (snapshot, after) = self.snapshot_for(params)?;
+        self.page(target, params, &selection, &snapshot, after.as_ref())
+    }
+
+    fn page(
+        &self,
+        target: &Target,
+        params: &ListParams,
+        selection: &Selection,
+        snapshot: &Snapshot,
+        after: Option<&ObjectKey>,
+    ) -> Result<List, Status> {
+        let resource = target.stored_in();
+        let limit = if params.limit == 0 { usize::MAX } else { params.limit };
+        let mut page = List { revision: snapshot.revision(), ..List::default() };
+        let mut rest = snapshot.list(&resource, target.namespace.as_deref(), after).filter(|o| selection.matches(o));
+        page.objects.extend(rest.by_ref().take(limit).cloned());
+        let Some(_more) = rest.next() else { return Ok(page) };
+        let last = page.objects.last().map(Object::key).unwrap_or_else(|| ObjectKey::cluster(""));
+        if selection.is_everything() {
+            page.remaining = Some(1 + rest.count() as i64);
+        }
+        page.continue_token = Some(ContinueToken::after(&last, snapshot.revision()).encode());
+        self.0.pages.keep(snapshot.clone());
+        Ok(page)
+    }
+
+    fn snapshot_for(&self, params: &ListParams) -> Result<(Snapshot, Option<ObjectKey>), Status> {
+        let now = self.store().snapshot();
+        if let Some(token) = &params.continue_token {
+            let token = ContinueToken::decode(token)?;
+            let snapshot = self.0.pages.find(token.rv, now).ok_or_else(continue_expired)?;
+            return Ok((snapshot, Some(ObjectKey::new(token.namespace.as_deref(), &token.name))));
+        }
+        match (params.resource_version, params.version_match) {
+            (Some(ResourceVersion(wanted)), Some(VersionMatch::Exact)) if wanted != now.revision().0 => {
+                let held = self.0.pages.find(wanted, now.clone());
+                let too_old = || Status::too_old_resource_version(ResourceVersion(wanted), now.revision());
+                held.map(|snapshot| (snapshot, None)).ok_or_else(too_old)
+            }
+            (Some(wanted), _) if wanted > now.revision() => Err(too_large(wanted, now.revision())),
+            _ => Ok((now, None)),
+        }
+    }
+}
+
+fn too_large(wanted: ResourceVersion, current: ResourceVersion) -> Status {
+    let mut status =
+        Status::new(Reason::Timeout, format!("Too large resource version: {wanted}, current: {current}"));
+    status.causes.push(::api::Cause {
+        reason: "ResourceVersionTooLarge".into(),
+        message: "Too large resource version".into(),
+        field: String::new(),
+    });
+    status.retry_after_seconds = Some(1);
+    status
+}
+
+fn continue_expired() -> Status {
+    Status::expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
+    )
+}
+
+impl Pages {
+    fn keep(&self, snapshot: Snapshot) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.iter().any(|held| held.revision() == snapshot.revision()) {
+            return;
+        }
+        if kept.len() == KEPT_SNAPSHOTS {
+            kept.pop_front();
+        }
+        kept.push_back(snapshot);
+    }
+
+    fn find(&self, revision: u64, now: Snapshot) -> Option<Snapshot> {
+        if now.revision().0 == revision {
+            return Some(now);
+        }
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|held| held.revision().0 == revision).cloned()
+    }
+}
+
+impl ContinueToken {
+    fn after(key: &ObjectKey, revision: ResourceVersion) -> Self {
+        ContinueToken {
+            v: "meta.k8s.io/v1".into(),
+            rv: revision.0,
+            namespace: key.namespace.as_deref().map(str::to_owned),
+            name: key.name.to_string(),
+        }
+    }
+
+    fn encode(&self) -> String {
+        URL_SAFE_NO_PAD.encode(serde_json::to_vec(self).unwrap_or_default())
+    }
+
+    fn decode(text: &str) -> Result<Self, Status> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        let token: Option<ContinueToken> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        token.ok_or_else(|| Status::bad_request("continue key is not valid: encoding not recognized"))
+    }
+}
+
+/// The objects that a list or a watch asks for.
+pub(crate) struct Selection {
+    handler: std::sync::Arc<dyn kinds::Handler>,
+    namespace: Option<String>,
+    labels: LabelSelector,
+    fields: FieldSelector,
+    /// Some field besides name and namespace is asked for, so objects must be decoded.
+    needs_decoding: bool,
+}
+
+impl Selection {
+    pub(crate) fn new(target: &Target, labels: LabelSelector, mut fields: FieldSelector) -> Result<Self, Status> {
+        let handler = target.handler.clone();
+        if let Some(name) = &target.name {
+            fields.requirements.push(::api::selector::FieldRequirement {
+                field: "metadata.name".into(),
+                value: name.clone(),
+                equal: true,
+            });
+        }
+        let simple = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
+        for requirement in &fields.requirements {
+            let field = requirement.field.as_str();
+            if !simple(field) && !handler.fields().contains(&field) {
+                return Err(Status::bad_request(format!("field label not supported: {field}")));
+            }
+        }
+        let needs_decoding = fields.requirements.iter().any(|r| !simple(&r.field));
+        Ok(Selection { handler, namespace: target.namespace.clone(), labels, fields, needs_decoding })
+    }
+
+    fn is_everything(&self) -> bool {
+        self.labels.requirements.is_empty() && self.fields.requirements.is_empty()
+    }
+
+    pub(crate) fn matches(&self, object: &Object) -> bool {
+        let meta = object.meta();
+        if self.namespace.is_some() && meta.namespace != self.namespace {
+            return false;
+        }
+        self.labels.matches(&meta.labels) && self.fields_match(object)
+    }
+
+    fn fields_match(&self, object: &Object) -> bool {
+        if self.fields.requirements.is_empty() {
+            return true;
+        }
+        let meta = object.meta();
+        let decoded = self.needs_decoding.then(|| self.handler.decode_stored(object).ok()).flatten();
+        self.fields.requirements.iter().all(|requirement| {
+            let value = match requirement.field.as_str() {
+                "metadata.name" => meta.name.clone(),
+                "metadata.namespace" => meta.namespace.clone().unwrap_or_default(),
+                field => decoded.as_ref().map(|instance| instance.field(field)).unwrap_or_default(),
+            };
+            (value == requirement.value) == requirement.equal
+        })
+    }
+}

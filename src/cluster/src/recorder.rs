@@ -1,0 +1,166 @@
+use crate::Client;
+use ::api::{ObjectKey, Reason, Status};
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::Kind;
+use std::collections::HashMap;
+use std::fmt;
+use tokio::sync::mpsc;
+
+/// Distinct events remembered for counting repeats; upstream's correlator keeps as many.
+const REMEMBERED: usize = 4096;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventType {
+    Normal,
+    Warning,
+}
+
+/// Whom an event is about.
+pub type Subject = ObjectReference;
+
+/// Writes Events without making its caller wait. A repeated event raises the first one's count.
+#[derive(Clone)]
+pub struct Recorder(mpsc::UnboundedSender<Said>);
+
+struct Said {
+    about: Subject,
+    kind: EventType,
+    reason: &'static str,
+    message: String,
+    at: jiff::Timestamp,
+}
+
+impl fmt::Display for EventType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// A reference to an object, as events carry it.
+pub fn subject<K: Kind>(object: &K) -> Subject {
+    let meta = object.metadata();
+    ObjectReference {
+        api_version: Some(K::API_VERSION.to_owned()),
+        kind: Some(K::KIND.to_owned()),
+        namespace: meta.namespace.clone(),
+        name: meta.name.clone(),
+        uid: meta.uid.clone(),
+        resource_version: meta.resource_version.clone(),
+        field_path: None,
+    }
+}
+
+impl Recorder {
+    pub(crate) fn new(client: Client, component: &str, host: Option<&str>) -> Self {
+        let (sender, mut said) = mpsc::unbounded_channel::<Said>();
+        let mut writer = Writer {
+            client,
+            component: component.to_owned(),
+            host: host.map(str::to_owned),
+            known: HashMap::new(),
+        };
+        tokio::spawn(async move {
+            while let Some(event) = said.recv().await {
+                writer.write(event).await;
+            }
+        });
+        Recorder(sender)
+    }
+
+    pub fn normal<K: Kind>(&self, object: &K, reason: &'static str, message: impl Into<String>) {
+        self.event(subject(object), EventType::Normal, reason, message);
+    }
+
+    pub fn warning<K: Kind>(&self, object: &K, reason: &'static str, message: impl Into<String>) {
+        self.event(subject(object), EventType::Warning, reason, message);
+    }
+
+    pub fn event(&self, about: Subject, kind: EventType, reason: &'static str, message: impl Into<String>) {
+        let said = Said { about, kind, reason, message: message.into(), at: jiff::Timestamp::now() };
+        // the writer ends with the process only
+        let _ = self.0.send(said);
+    }
+}
+
+/// What makes two events the same: about whom (and which part), what kind, why, and the words.
+type Sameness = (String, String, String, EventTypeKey, &'static str, String);
+type EventTypeKey = bool;
+
+struct Writer {
+    client: Client,
+    component: String,
+    host: Option<String>,
+    known: HashMap<Sameness, ObjectKey>,
+}
+
+impl Writer {
+    async fn write(&mut self, said: Said) {
+        let same = (
+            said.about.uid.clone().unwrap_or_default(),
+            said.about.name.clone().unwrap_or_default(),
+            said.about.field_path.clone().unwrap_or_default(),
+            said.kind == EventType::Warning,
+            said.reason,
+            said.message.clone(),
+        );
+        if let Some(key) = self.known.get(&same)
+            && self.count(key, said.at).await.is_ok()
+        {
+            return;
+        }
+        match self.first(said).await {
+            Ok(key) => {
+                if self.known.len() >= REMEMBERED {
+                    self.known.clear();
+                }
+                self.known.insert(same, key);
+            }
+            // the namespace went away meanwhile: nobody will ask
+            Err(status) if status.is(Reason::NotFound) || status.is(Reason::Forbidden) => {
+                tracing::debug!(component = self.component, %status, "event not recorded");
+            }
+            Err(status) => tracing::warn!(component = self.component, %status, "event not recorded"),
+        }
+    }
+
+    async fn count(&self, key: &ObjectKey, at: jiff::Timestamp) -> Result<(), Status> {
+        let events = self.client.api::<Event>();
+        let once_more = |event: &mut Event| {
+            event.count = Some(event.count.unwrap_or(1) + 1);
+            event.last_timestamp = Some(whole_second(at));
+            Ok(())
+        };
+        events.modify(key, once_more).await.map(|_| ())
+    }
+
+    async fn first(&self, said: Said) -> Result<ObjectKey, Status> {
+        let event = self.event(said);
+        let key = ObjectKey::new(event.metadata.namespace.as_deref(), event.metadata.name.as_deref().unwrap_or_default());
+        let events = self.client.api::<Event>();
+        events.create(event).await.map(|_| key)
+    }
+
+    fn event(&self, said: Said) -> Event {
+        let namespace = said.about.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let name = format!("{}.{:x}", said.about.name.as_deref().unwrap_or("unknown"), said.at.as_nanosecond());
+        Event {
+            metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
+            involved_object: said.about,
+            reason: Some(said.reason.to_owned()),
+            message: Some(said.message),
+            type_: Some(said.kind.to_string()),
+            source: Some(EventSource { component: Some(self.component.clone()), host: self.host.clone() }),
+            first_timestamp: Some(whole_second(said.at)),
+            last_timestamp: Some(whole_second(said.at)),
+            count: Some(1),
+            reporting_component: Some(self.component.clone()),
+            reporting_instance: self.host.clone(),
+            ..Event::default()
+        }
+    }
+}
+
+fn whole_second(at: jiff::Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
+    k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
+}

@@ -1,0 +1,231 @@
+//! Who holds which ClusterIP and which node port. Every Service passes the write path, so the books are exact.
+
+use crate::{ClusterConfig, Target};
+use ::api::{Object, Status};
+use k8s_openapi::api::core::v1::Service;
+use kinds::{Errors, Kind};
+use rand::Rng;
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{Resource, Snapshot};
+
+#[derive(Clone)]
+pub(crate) struct Allocators {
+    books: Arc<Mutex<Books>>,
+    config: Arc<ClusterConfig>,
+}
+
+#[derive(Default)]
+struct Books {
+    addresses: HashSet<Ipv4Addr>,
+    ports: HashSet<u16>,
+}
+
+/// What a write has taken; given back when it is dropped without being kept.
+#[derive(Default)]
+pub(crate) struct Taken {
+    addresses: Vec<Ipv4Addr>,
+    ports: Vec<u16>,
+    /// Given up by this write, free once it is committed.
+    freed: Vec<u16>,
+    freed_addresses: Vec<Ipv4Addr>,
+    from: Option<Arc<Mutex<Books>>>,
+}
+
+impl Allocators {
+    pub(crate) fn load(snapshot: &Snapshot, config: &ClusterConfig) -> Result<Self, Status> {
+        let mut books = Books::default();
+        for object in snapshot.list(&Resource::from(&Service::info().storage), None, None) {
+            let service: Service = object.decode().map_err(Status::internal)?;
+            books.addresses.extend(addresses_of(&service));
+            books.ports.extend(ports_of(&service));
+        }
+        Ok(Allocators { books: Arc::new(Mutex::new(books)), config: Arc::new(config.clone()) })
+    }
+
+    /// Fills in what the Service leaves to the cluster, and takes what it asks for by itself.
+    pub(crate) fn allocate(&self, new: &mut Service, old: Option<&Service>) -> Result<Taken, Status> {
+        let mut taken = Taken::default();
+        taken.from = Some(self.books.clone());
+        let mut errors = Errors::default();
+        self.take_address(new, old, &mut taken, &mut errors);
+        self.take_ports(new, old, &mut taken, &mut errors);
+        if errors.is_empty() {
+            return Ok(taken);
+        }
+        let name = new.metadata.name.clone().unwrap_or_default();
+        Err(Status::invalid(&Service::info().gvk, &name, errors.into_causes()))
+    }
+
+    fn take_address(&self, new: &mut Service, old: Option<&Service>, taken: &mut Taken, errors: &mut Errors) {
+        let Some(spec) = new.spec.as_mut() else { return };
+        let had: Vec<Ipv4Addr> = old.map(addresses_of).unwrap_or_default();
+        if spec.type_.as_deref() == Some("ExternalName") {
+            spec.cluster_ip = None;
+            spec.cluster_ips = None;
+            taken.freed_addresses = had;
+            return;
+        }
+        match spec.cluster_ip.as_deref().unwrap_or_default() {
+            "None" => {}
+            "" => match had.first().map(|ip| Some(*ip)).unwrap_or_else(|| self.any_address(taken)) {
+                Some(ip) => spec.cluster_ip = Some(ip.to_string()),
+                None => errors.invalid("spec.clusterIPs", Vec::<String>::new(), "failed to allocate a serviceIP: range is full"),
+            },
+            asked => match asked.parse::<Ipv4Addr>() {
+                Ok(ip) if had.contains(&ip) => {}
+                Ok(ip) if !self.config.service_cidr.contains(&ip) => errors.invalid(
+                    "spec.clusterIPs",
+                    vec![asked.to_owned()],
+                    format!("failed to allocate IP {ip}: the provided IP is not in the valid range. The range of valid IPs is {}", self.config.service_cidr),
+                ),
+                Ok(ip) => {
+                    if !self.lock().addresses.insert(ip) {
+                        errors.invalid("spec.clusterIPs", vec![asked.to_owned()], format!("failed to allocate IP {ip}: provided IP is already allocated"));
+                    } else {
+                        taken.addresses.push(ip);
+                    }
+                }
+                Err(_) => errors.invalid("spec.clusterIPs[0]", asked, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+            },
+        }
+        spec.cluster_ips = spec.cluster_ip.clone().map(|ip| vec![ip]);
+        spec.ip_families.get_or_insert_with(|| vec!["IPv4".to_owned()]);
+        spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
+    }
+
+    fn any_address(&self, taken: &mut Taken) -> Option<Ipv4Addr> {
+        let range = self.config.service_cidr;
+        let (first, last) = (u32::from(range.network()), u32::from(range.broadcast()));
+        // Upstream keeps the low addresses for those who ask by number (KEP-3070): at most 256, at least 16.
+        let size = last - first;
+        let reserved = (size / 16).clamp(16, 256).min(size / 2);
+        let mut books = self.lock();
+        let mut random = rand::rng();
+        let start = random.random_range(first + reserved..last);
+        let upper = (start..last).chain(first + reserved..start);
+        let free = upper.chain(first + 1..first + reserved).map(Ipv4Addr::from).find(|ip| !books.addresses.contains(ip))?;
+        books.addresses.insert(free);
+        taken.addresses.push(free);
+        Some(free)
+    }
+
+    fn take_ports(&self, new: &mut Service, old: Option<&Service>, taken: &mut Taken, errors: &mut Errors) {
+        let had: HashSet<u16> = old.map(|old| ports_of(old).collect()).unwrap_or_default();
+        let mut kept = HashSet::new();
+        let Some(spec) = new.spec.as_mut() else { return };
+        let kind = spec.type_.as_deref().unwrap_or("ClusterIP");
+        let wants = match kind {
+            "NodePort" => true,
+            "LoadBalancer" => spec.allocate_load_balancer_node_ports != Some(false),
+            _ => false,
+        };
+        for (index, port) in spec.ports.iter_mut().flatten().enumerate() {
+            match port.node_port.filter(|p| *p != 0) {
+                Some(asked) => {
+                    let field = format!("spec.ports[{index}].nodePort");
+                    let number = u16::try_from(asked).unwrap_or(0);
+                    if had.contains(&number) || kept.contains(&number) {
+                        kept.insert(number);
+                    } else if !self.config.node_ports.contains(&number) {
+                        let range = &self.config.node_ports;
+                        errors.invalid(field, asked, format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+                    } else if !self.lock().ports.insert(number) {
+                        errors.invalid(field, asked, "provided port is already allocated");
+                    } else {
+                        kept.insert(number);
+                        taken.ports.push(number);
+                    }
+                }
+                None if wants => {
+                    // the same service port keeps its node port when a client applies a manifest that leaves it out
+                    let before = old.and_then(|old| same_port(old, port)).filter(|p| !kept.contains(p));
+                    match before.or_else(|| self.any_port(taken)) {
+                        Some(number) => {
+                            kept.insert(number);
+                            port.node_port = Some(i32::from(number));
+                        }
+                        None => errors.invalid(format!("spec.ports[{index}].nodePort"), 0, "failed to allocate a nodePort: range is full"),
+                    }
+                }
+                None => {}
+            }
+        }
+        taken.freed = had.difference(&kept).copied().collect();
+    }
+
+    fn any_port(&self, taken: &mut Taken) -> Option<u16> {
+        let (first, last) = (*self.config.node_ports.start(), *self.config.node_ports.end());
+        let mut books = self.lock();
+        let start = rand::rng().random_range(first..=last);
+        let free = (start..=last).chain(first..start).find(|port| !books.ports.contains(port))?;
+        books.ports.insert(free);
+        taken.ports.push(free);
+        Some(free)
+    }
+
+    /// After an object was removed.
+    pub(crate) fn release(&self, target: &Target, removed: &Object) {
+        if target.handler.info().storage != Service::info().storage {
+            return;
+        }
+        let Ok(service) = removed.decode::<Service>() else { return };
+        let mut books = self.lock();
+        for ip in addresses_of(&service) {
+            books.addresses.remove(&ip);
+        }
+        for port in ports_of(&service) {
+            books.ports.remove(&port);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken {
+    /// The write is committed.
+    pub(crate) fn keep(mut self) {
+        if let Some(books) = self.from.take() {
+            let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
+            for port in &self.freed {
+                books.ports.remove(port);
+            }
+            for ip in &self.freed_addresses {
+                books.addresses.remove(ip);
+            }
+        }
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(books) = self.from.take() {
+            let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
+            for ip in &self.addresses {
+                books.addresses.remove(ip);
+            }
+            for port in &self.ports {
+                books.ports.remove(port);
+            }
+        }
+    }
+}
+
+fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
+    let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
+    ip.and_then(|ip| ip.parse().ok()).into_iter().collect()
+}
+
+fn ports_of(service: &Service) -> impl Iterator<Item = u16> {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    ports.filter_map(|port| port.node_port.and_then(|p| u16::try_from(p).ok())).filter(|p| *p != 0)
+}
+
+fn same_port(old: &Service, port: &k8s_openapi::api::core::v1::ServicePort) -> Option<u16> {
+    let ports = old.spec.as_ref()?.ports.as_ref()?;
+    let same = ports.iter().find(|p| p.port == port.port && p.protocol == port.protocol)?;
+    same.node_port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p != 0)
+}

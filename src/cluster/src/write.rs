@@ -1,0 +1,345 @@
+//! The write path: authorise → default → admit → validate → commit.
+
+use crate::delete::is_finished;
+use crate::{Actor, Attributes, Cluster, Target, admission};
+use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kinds::{Durability, Errors, Instance};
+use rand::Rng;
+use store::{Change, CommitError, Precondition, Write};
+
+/// How often a write that has no precondition of its own is tried again when somebody was faster.
+const MOST_CONFLICTS: usize = 32;
+/// Upstream gives up on a generated name after as many collisions.
+const MOST_NAMES: usize = 8;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    Update,
+    Patch,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct WriteOptions {
+    pub dry_run: bool,
+}
+
+impl Verb {
+    fn as_str(self) -> &'static str {
+        match self {
+            Verb::Update => "update",
+            Verb::Patch => "patch",
+        }
+    }
+}
+
+impl Cluster {
+    /// Stores a new object. What is returned is what was stored.
+    ///
+    /// # Errors
+    /// `Forbidden`, `BadRequest`, `Invalid`, `AlreadyExists`, `NotFound` for a missing namespace.
+    pub async fn create(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        mut object: Box<dyn Instance>,
+        options: &WriteOptions,
+    ) -> Result<Object, Status> {
+        self.authorize(actor, &Attributes::of("create", target))?;
+        fit_to_path(object.meta_mut(), target)?;
+        if object.meta().resource_version.as_deref().is_some_and(|v| !v.is_empty()) {
+            return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        let generated = name_it(object.meta_mut())?;
+        object.set_defaults();
+        found(object.meta_mut());
+        object.prepare_create();
+        let held = admission::admit_create(self, actor, target, &mut *object, options)?;
+        validate(target, &*object, None)?;
+        let mut tries = 0;
+        loop {
+            let outcome = self.put(target, object.encode()?, Precondition::Absent, options).await;
+            match outcome {
+                Err(status) if status.is(Reason::AlreadyExists) && generated && tries < MOST_NAMES => {
+                    tries += 1;
+                    name_again(object.meta_mut());
+                }
+                Ok(stored) => {
+                    held.keep();
+                    return Ok(stored);
+                }
+                Err(status) => return Err(status),
+            }
+        }
+    }
+
+    /// Replaces an object, or a part of it, by what `change` makes of the stored one. Where the changed object carries a
+    /// resourceVersion it must be the stored one's; else it is tried again until nobody was faster.
+    ///
+    /// # Errors
+    /// `Forbidden`, `NotFound`, `Conflict`, `Invalid`, and what `change` returns.
+    pub async fn modify(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        verb: Verb,
+        options: &WriteOptions,
+        change: &(dyn Fn(&Object) -> Result<Box<dyn Instance>, Status> + Send + Sync),
+    ) -> Result<Object, Status> {
+        self.authorize(actor, &Attributes::of(verb.as_str(), target))?;
+        for _ in 0..MOST_CONFLICTS {
+            let current = self.read_stored(target)?;
+            let old = target.handler.decode_stored(&current)?;
+            let mut new = change(&current)?;
+            let asked = asked_revision(new.meta())?;
+            if asked.is_some_and(|asked| asked != current.revision()) {
+                return Err(modified(target));
+            }
+            fit_to_path(new.meta_mut(), target)?;
+            same_object(target, new.meta(), old.meta())?;
+            let held = self.settle(actor, target, &mut *new, &*old, options)?;
+            if new.same_as(&*old) {
+                return Ok(current);
+            }
+            let at = Precondition::At(current.revision());
+            let outcome = if is_finished(&*new) && !options.dry_run {
+                self.remove(target, current.key(), at, new.encode()?).await
+            } else {
+                self.put(target, new.encode()?, at, options).await
+            };
+            match outcome {
+                Err(status) if status.is(Reason::Conflict) && asked.is_none() => {}
+                Ok(stored) => {
+                    held.keep();
+                    return Ok(stored);
+                }
+                Err(status) => return Err(status),
+            }
+        }
+        Err(modified(target))
+    }
+
+    /// Everything between the client's new version and what is stored.
+    fn settle(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        new: &mut dyn Instance,
+        old: &dyn Instance,
+        options: &WriteOptions,
+    ) -> Result<admission::Held, Status> {
+        new.set_defaults();
+        keep_system_fields(new.meta_mut(), old.meta());
+        match target.subresource.as_deref() {
+            Some("status") => {
+                keep_user_metadata(new.meta_mut(), old.meta());
+                new.prepare_status_update(old);
+            }
+            _ => new.prepare_update(old),
+        }
+        if target.subresource.is_none() && new.generation_changes(old) {
+            new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);
+        }
+        let held = admission::admit_update(self, actor, target, new, old, options)?;
+        validate(target, new, Some(old))?;
+        Ok(held)
+    }
+
+    pub(crate) async fn put(
+        &self,
+        target: &Target,
+        draft: Unstamped,
+        precondition: Precondition,
+        options: &WriteOptions,
+    ) -> Result<Object, Status> {
+        let key = draft.key();
+        if options.dry_run {
+            return self.pretend(target, draft, &precondition);
+        }
+        self.commit_one(target, key, precondition, Change::Put(draft)).await
+    }
+
+    pub(crate) async fn remove(
+        &self,
+        target: &Target,
+        key: ObjectKey,
+        precondition: Precondition,
+        last: Unstamped,
+    ) -> Result<Object, Status> {
+        let removed = self.commit_one(target, key, precondition, Change::Delete { last }).await?;
+        self.0.services.release(target, &removed);
+        Ok(removed)
+    }
+
+    async fn commit_one(
+        &self,
+        target: &Target,
+        key: ObjectKey,
+        precondition: Precondition,
+        change: Change,
+    ) -> Result<Object, Status> {
+        let name = key.name.to_string();
+        let durability = match target.handler.info().durability {
+            Durability::Sync => store::Durability::Sync,
+            Durability::Lazy => store::Durability::Lazy,
+        };
+        let absent = matches!(precondition, Precondition::Absent);
+        let write = Write { resource: target.stored_in(), key, precondition, change, durability };
+        match self.store().commit(vec![write]).await {
+            Ok(committed) => {
+                committed.objects.into_iter().next().ok_or_else(|| Status::internal("the store returned no object"))
+            }
+            Err(CommitError::Precondition { .. }) if absent => {
+                Err(Status::already_exists(&target.group_resource(), &name))
+            }
+            Err(CommitError::Precondition { current: None, .. }) => {
+                Err(Status::not_found(&target.group_resource(), &name))
+            }
+            Err(CommitError::Precondition { .. }) => Err(modified(target)),
+            Err(other) => Err(Status::internal(other)),
+        }
+    }
+
+    /// What a dry run answers: as committed, with the current revision, after the same precondition.
+    fn pretend(&self, target: &Target, draft: Unstamped, precondition: &Precondition) -> Result<Object, Status> {
+        let snapshot = self.store().snapshot();
+        let current = snapshot.get(&target.stored_in(), &draft.key());
+        match (precondition, &current) {
+            (Precondition::Absent, Some(_)) => {
+                Err(Status::already_exists(&target.group_resource(), &draft.key().name))
+            }
+            (Precondition::At(at), Some(object)) if object.revision() != *at => Err(modified(target)),
+            _ => Ok(draft.stamp(current.map_or(ResourceVersion(0), |object| object.revision()))),
+        }
+    }
+}
+
+/// The path says where the object is; the body may repeat it, but not contradict.
+fn fit_to_path(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
+    let given = meta.namespace.as_deref().unwrap_or_default();
+    match target.namespace.as_deref() {
+        Some(namespace) if given.is_empty() || given == namespace => meta.namespace = Some(namespace.to_owned()),
+        Some(namespace) => {
+            return Err(Status::bad_request(format!(
+                "the namespace of the provided object does not match the namespace sent on the request: {given} != {namespace}"
+            )));
+        }
+        None => meta.namespace = None,
+    }
+    let Some(name) = target.name.as_deref() else { return Ok(()) };
+    match meta.name.as_deref().unwrap_or_default() {
+        "" => meta.name = Some(name.to_owned()),
+        given if given == name => {}
+        given => {
+            return Err(Status::bad_request(format!(
+                "the name of the object ({given}) does not match the name on the URL ({name})"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether the name was generated.
+fn name_it(meta: &mut ObjectMeta) -> Result<bool, Status> {
+    if meta.name.as_deref().is_some_and(|name| !name.is_empty()) {
+        return Ok(false);
+    }
+    if meta.generate_name.as_deref().unwrap_or_default().is_empty() {
+        // validation words it: "name or generateName is required"
+        meta.name = Some(String::new());
+        return Ok(false);
+    }
+    name_again(meta);
+    Ok(true)
+}
+
+/// The letters that upstream's names end with: no vowels, nothing that is taken for another.
+const SUFFIX_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_LENGTH: usize = 5;
+const LONGEST_BASE: usize = 63 - SUFFIX_LENGTH;
+
+fn name_again(meta: &mut ObjectMeta) {
+    let base = meta.generate_name.clone().unwrap_or_default();
+    let mut random = rand::rng();
+    let suffix: String = (0..SUFFIX_LENGTH)
+        .map(|_| SUFFIX_LETTERS[random.random_range(0..SUFFIX_LETTERS.len())] as char)
+        .collect();
+    let cut = base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_BASE).last();
+    meta.name = Some(format!("{}{suffix}", &base[..cut.unwrap_or(0)]));
+}
+
+/// What the system says of every new object.
+fn found(meta: &mut ObjectMeta) {
+    meta.uid = Some(uuid::Uuid::new_v4().to_string());
+    meta.creation_timestamp = Some(now());
+    meta.deletion_timestamp = None;
+    meta.deletion_grace_period_seconds = None;
+    meta.self_link = None;
+    meta.managed_fields = None;
+    meta.resource_version = None;
+}
+
+/// Whole seconds, as upstream writes them.
+pub(crate) fn now() -> Time {
+    let now = jiff::Timestamp::now();
+    Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion>, Status> {
+    match meta.resource_version.as_deref() {
+        None | Some("" | "0") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|e: ::api::ParseRevisionError| Status::bad_request(e.to_string())),
+    }
+}
+
+fn same_object(target: &Target, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), Status> {
+    match (new.uid.as_deref(), old.uid.as_deref()) {
+        (Some(asked), Some(stored)) if !asked.is_empty() && asked != stored => {
+            let why = format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {stored}");
+            Err(Status::conflict(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
+    new.uid.clone_from(&old.uid);
+    new.creation_timestamp.clone_from(&old.creation_timestamp);
+    new.generation = old.generation;
+    new.deletion_timestamp.clone_from(&old.deletion_timestamp);
+    new.deletion_grace_period_seconds = old.deletion_grace_period_seconds;
+    new.generate_name.clone_from(&old.generate_name);
+    new.self_link = None;
+    new.managed_fields.clone_from(&old.managed_fields);
+    new.resource_version.clone_from(&old.resource_version);
+}
+
+/// Upstream lets an update of the status change labels and annotations too; owners and finalizers stay.
+fn keep_user_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
+    new.owner_references.clone_from(&old.owner_references);
+    new.finalizers.clone_from(&old.finalizers);
+}
+
+fn validate(target: &Target, new: &dyn Instance, old: Option<&dyn Instance>) -> Result<(), Status> {
+    let mut errors = Errors::default();
+    kinds::validate_meta(&*target.handler, new.meta(), &mut errors);
+    match old {
+        Some(old) => {
+            kinds::validate_meta_update(new.meta(), old.meta(), &mut errors);
+            new.validate(&mut errors);
+            new.validate_update(old, &mut errors);
+        }
+        None => new.validate(&mut errors),
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    let info = target.handler.info();
+    let kind = Gvk { version: info.gvk.version.clone(), ..info.gvk.clone() };
+    Err(Status::invalid(&kind, new.meta().name.as_deref().unwrap_or_default(), errors.into_causes()))
+}
+
+fn modified(target: &Target) -> Status {
+    let why = "the object has been modified; please apply your changes to the latest version and try again";
+    Status::conflict(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why)
+}

@@ -1,0 +1,176 @@
+use crate::{Cell, Column, Decoded, Durability, Errors, FieldValidation, Handler, Instance, Kind, ResourceInfo, age, decode};
+use api::{Gvk, Gvr, Object, Status};
+use bytes::Bytes;
+use k8s_openapi::api::core::v1::{Event, EventSeries, EventSource};
+use k8s_openapi::api::events::v1 as events;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::sync::Arc;
+
+impl Kind for Event {
+    const SINGULAR: &'static str = "event";
+    const PLURAL: &'static str = "events";
+    const SHORT_NAMES: &'static [&'static str] = &["ev"];
+    const DURABILITY: Durability = Durability::Lazy;
+    const FIELDS: &'static [&'static str] = &[
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ];
+    const COLUMNS: &'static [Column] = &[
+        Column::new("Last Seen", "string", "Time since it was last seen"),
+        Column::new("Type", "string", "Normal or Warning"),
+        Column::new("Reason", "string", "Why it was generated"),
+        Column::new("Object", "string", "What it is about"),
+        Column::wide("Subobject", "string", "Which part of it"),
+        Column::wide("Source", "string", "Who says so"),
+        Column::new("Message", "string", "What happened"),
+        Column::wide("First Seen", "string", "Time since it was first seen"),
+        Column::wide("Count", "string", "How often"),
+        Column { priority: 1, ..Column::NAME },
+    ];
+
+    fn set_defaults(&mut self) {
+        self.type_.get_or_insert_with(|| "Normal".to_owned());
+    }
+    fn validate(&self, errors: &mut Errors) {
+        let about = self.involved_object.namespace.as_deref().unwrap_or_default();
+        let own = self.metadata.namespace.as_deref().unwrap_or_default();
+        if !(about == own || about.is_empty() && own == "default") {
+            errors.invalid("involvedObject.namespace", about, "does not match event.namespace");
+        }
+    }
+    fn field(&self, path: &str) -> String {
+        let object = &self.involved_object;
+        // the newer face has other names for the same fields
+        let old_name = path.replace("regarding.", "involvedObject.").replace("reportingController", "reportingComponent");
+        let value = match old_name.as_str() {
+            "involvedObject.kind" => &object.kind,
+            "involvedObject.namespace" => &object.namespace,
+            "involvedObject.name" => &object.name,
+            "involvedObject.uid" => &object.uid,
+            "involvedObject.apiVersion" => &object.api_version,
+            "involvedObject.resourceVersion" => &object.resource_version,
+            "involvedObject.fieldPath" => &object.field_path,
+            "reason" => &self.reason,
+            "reportingComponent" => &self.reporting_component,
+            "source" => return self.source.as_ref().and_then(|s| s.component.clone()).unwrap_or_default(),
+            "type" => &self.type_,
+            _ => &None,
+        };
+        value.clone().unwrap_or_default()
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        let first = self.first_timestamp.clone().or_else(|| self.event_time.as_ref().map(|t| Time(t.0)));
+        let last = self.last_timestamp.clone().or_else(|| first.clone());
+        let object = &self.involved_object;
+        let kind = object.kind.as_deref().unwrap_or_default().to_lowercase();
+        let source = self.source.as_ref();
+        let says = [source.and_then(|s| s.component.clone()), source.and_then(|s| s.host.clone())];
+        let says: Vec<String> = says.into_iter().flatten().filter(|s| !s.is_empty()).collect();
+        vec![
+            age(last.as_ref(), now),
+            self.type_.clone().unwrap_or_default().into(),
+            self.reason.clone().unwrap_or_default().into(),
+            format!("{kind}/{}", object.name.as_deref().unwrap_or_default()).into(),
+            object.field_path.clone().unwrap_or_default().into(),
+            says.join(", ").into(),
+            self.message.clone().unwrap_or_default().trim().into(),
+            age(first.as_ref(), now),
+            self.count.unwrap_or(1).into(),
+            self.metadata.name.clone().unwrap_or_default().into(),
+        ]
+    }
+}
+
+/// The same objects under their newer name, `events.k8s.io/v1`.
+struct NewFace(ResourceInfo);
+
+pub(super) fn events_k8s_io() -> Arc<dyn Handler> {
+    let old = Event::info();
+    Arc::new(NewFace(ResourceInfo {
+        gvk: Gvk::new("events.k8s.io", "v1", "Event"),
+        gvr: Gvr::new("events.k8s.io", "v1", "events"),
+        ..old
+    }))
+}
+
+impl Handler for NewFace {
+    fn info(&self) -> &ResourceInfo {
+        &self.0
+    }
+    fn columns(&self) -> &'static [Column] {
+        Event::COLUMNS
+    }
+    fn fields(&self) -> &'static [&'static str] {
+        &["reason", "reportingController", "type", "regarding.kind", "regarding.name", "regarding.namespace", "regarding.uid"]
+    }
+    fn graceful_deletion(&self) -> bool {
+        false
+    }
+    fn validate_name(&self, name: &str) -> Result<(), String> {
+        <Event as Kind>::validate_name(name)
+    }
+    fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
+        let (event, warnings) = decode::decode::<events::Event>(&self.0.gvk, json, strictness)?;
+        Ok(Decoded { instance: Box::new(to_core(event)), warnings })
+    }
+    fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
+        let event: Event = object.decode().map_err(Status::internal)?;
+        Ok(Box::new(event))
+    }
+    fn present(&self, bytes: &Bytes) -> Bytes {
+        let shown = serde_json::from_slice::<Event>(bytes).and_then(|event| serde_json::to_vec(&from_core(event)));
+        shown.map_or_else(|_| bytes.clone(), Bytes::from)
+    }
+}
+
+fn to_core(event: events::Event) -> Event {
+    Event {
+        metadata: event.metadata,
+        involved_object: event.regarding.unwrap_or_default(),
+        related: event.related,
+        reason: event.reason,
+        message: event.note,
+        type_: event.type_,
+        action: event.action,
+        event_time: event.event_time,
+        reporting_component: event.reporting_controller,
+        reporting_instance: event.reporting_instance,
+        series: event.series.map(|s| EventSeries { count: Some(s.count), last_observed_time: Some(s.last_observed_time) }),
+        source: event.deprecated_source.or_else(|| Some(EventSource::default())),
+        first_timestamp: event.deprecated_first_timestamp,
+        last_timestamp: event.deprecated_last_timestamp,
+        count: event.deprecated_count,
+    }
+}
+
+fn from_core(event: Event) -> events::Event {
+    let series = event.series.and_then(|s| {
+        Some(events::EventSeries { count: s.count.unwrap_or(0), last_observed_time: s.last_observed_time? })
+    });
+    events::Event {
+        metadata: event.metadata,
+        regarding: Some(event.involved_object),
+        related: event.related,
+        reason: event.reason,
+        note: event.message,
+        type_: event.type_,
+        action: event.action,
+        event_time: event.event_time,
+        reporting_controller: event.reporting_component,
+        reporting_instance: event.reporting_instance,
+        series,
+        deprecated_source: event.source,
+        deprecated_first_timestamp: event.first_timestamp,
+        deprecated_last_timestamp: event.last_timestamp,
+        deprecated_count: event.count,
+    }
+}

@@ -1,0 +1,51 @@
+use super::name_of;
+use crate::{Cell, Column, Kind, Scope, age};
+use k8s_openapi::api::core::v1::{Namespace, NamespaceStatus};
+
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+impl Kind for Namespace {
+    const SINGULAR: &'static str = "namespace";
+    const PLURAL: &'static str = "namespaces";
+    const SHORT_NAMES: &'static [&'static str] = &["ns"];
+    const SCOPE: Scope = Scope::Cluster;
+    const SUBRESOURCES: &'static [&'static str] = &["finalize", "status"];
+    const FIELDS: &'static [&'static str] = &["status.phase"];
+    const COLUMNS: &'static [Column] =
+        &[Column::NAME, Column::new("Status", "string", "Whether it is in use or on its way out"), Column::AGE];
+
+    fn set_defaults(&mut self) {
+        if let Some(name) = self.metadata.name.clone().filter(|n| !n.is_empty()) {
+            self.metadata.labels.get_or_insert_default().insert(NAME_LABEL.to_owned(), name);
+        }
+    }
+    fn prepare_create(&mut self) {
+        self.status = Some(NamespaceStatus { phase: Some("Active".to_owned()), ..NamespaceStatus::default() });
+        let finalizers = self.spec.get_or_insert_default().finalizers.get_or_insert_default();
+        if !finalizers.iter().any(|f| f == "kubernetes") {
+            finalizers.push("kubernetes".to_owned());
+        }
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+        // an update may not take the finalizers away, but for `finalize`, which only deleted namespaces use
+        if old.metadata.deletion_timestamp.is_none() {
+            self.spec.clone_from(&old.spec);
+        }
+    }
+    fn prepare_status_update(&mut self, old: &Self) {
+        self.spec.clone_from(&old.spec);
+    }
+    fn validate_name(name: &str) -> Result<(), String> {
+        super::names::dns_label(name)
+    }
+    fn field(&self, path: &str) -> String {
+        match path {
+            "status.phase" => self.status.as_ref().and_then(|s| s.phase.clone()).unwrap_or_default(),
+            _ => String::new(),
+        }
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        vec![name_of(&self.metadata), self.field("status.phase").into(), age(self.metadata.creation_timestamp.as_ref(), now)]
+    }
+}

@@ -1,0 +1,69 @@
+use super::{pod_columns, pod_defaults, pod_validation};
+use crate::{Cell, Column, Errors, Kind, pod as ask};
+use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
+
+impl Kind for Pod {
+    const SINGULAR: &'static str = "pod";
+    const PLURAL: &'static str = "pods";
+    const SHORT_NAMES: &'static [&'static str] = &["po"];
+    const CATEGORIES: &'static [&'static str] = &["all"];
+    const GRACEFUL_DELETION: bool = true;
+    const SUBRESOURCES: &'static [&'static str] =
+        &["attach", "binding", "eviction", "exec", "log", "portforward", "status"];
+    const FIELDS: &'static [&'static str] = &[
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.nominatedNodeName",
+    ];
+    const COLUMNS: &'static [Column] = pod_columns::COLUMNS;
+
+    fn set_defaults(&mut self) {
+        pod_defaults::spec(self.spec.get_or_insert_default());
+        let spec = self.spec.get_or_insert_default();
+        spec.enable_service_links.get_or_insert(true);
+    }
+    fn prepare_create(&mut self) {
+        self.metadata.generation = Some(1);
+        let qos = self.spec.as_ref().map(|spec| ask::qos_class(spec).to_owned());
+        self.status =
+            Some(PodStatus { phase: Some("Pending".to_owned()), qos_class: qos, ..PodStatus::default() });
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+    }
+    fn prepare_status_update(&mut self, old: &Self) {
+        self.spec.clone_from(&old.spec);
+    }
+    fn generation_changes(&self, old: &Self) -> bool {
+        self.spec != old.spec
+    }
+    fn validate(&self, errors: &mut Errors) {
+        pod_validation::spec(self.spec.as_ref().unwrap_or(&PodSpec::default()), "spec", errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        pod_validation::update(self.spec.as_ref(), old.spec.as_ref(), errors);
+    }
+    fn field(&self, path: &str) -> String {
+        let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
+        let value = match path {
+            "spec.nodeName" => spec.and_then(|s| s.node_name.clone()),
+            "spec.restartPolicy" => spec.and_then(|s| s.restart_policy.clone()),
+            "spec.schedulerName" => spec.and_then(|s| s.scheduler_name.clone()),
+            "spec.serviceAccountName" => spec.and_then(|s| s.service_account_name.clone()),
+            "spec.hostNetwork" => Some(spec.and_then(|s| s.host_network).unwrap_or(false).to_string()),
+            "status.phase" => status.and_then(|s| s.phase.clone()),
+            "status.podIP" => status.and_then(|s| s.pod_ip.clone()),
+            "status.nominatedNodeName" => status.and_then(|s| s.nominated_node_name.clone()),
+            _ => None,
+        };
+        value.unwrap_or_default()
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        pod_columns::row(self, now)
+    }
+}

@@ -1,0 +1,109 @@
+use super::name_of;
+use super::pod_validation::template;
+use crate::{Cell, Column, Errors, Kind, age, selectors};
+use k8s_openapi::api::core::v1::{Container, ReplicationController, ReplicationControllerStatus};
+
+impl Kind for ReplicationController {
+    const SINGULAR: &'static str = "replicationcontroller";
+    const PLURAL: &'static str = "replicationcontrollers";
+    const SHORT_NAMES: &'static [&'static str] = &["rc"];
+    const CATEGORIES: &'static [&'static str] = &["all"];
+    const SUBRESOURCES: &'static [&'static str] = &["scale", "status"];
+    const FIELDS: &'static [&'static str] = &["status.replicas"];
+    const COLUMNS: &'static [Column] = &[
+        Column::NAME,
+        Column::new("Desired", "integer", "Wanted pods"),
+        Column::new("Current", "integer", "Pods there are"),
+        Column::new("Ready", "integer", "Pods that are ready"),
+        Column::AGE,
+        Column::wide("Containers", "string", "Names of the containers"),
+        Column::wide("Images", "string", "Images of the containers"),
+        Column::wide("Selector", "string", "Which pods are counted"),
+    ];
+
+    fn set_defaults(&mut self) {
+        let spec = self.spec.get_or_insert_default();
+        spec.replicas.get_or_insert(1);
+        let labels = spec.template.as_ref().and_then(|t| t.metadata.as_ref()).and_then(|m| m.labels.clone());
+        if let Some(labels) = labels {
+            if spec.selector.as_ref().is_none_or(|s| s.is_empty()) {
+                spec.selector = Some(labels.clone());
+            }
+            if self.metadata.labels.as_ref().is_none_or(|l| l.is_empty()) {
+                self.metadata.labels = Some(labels);
+            }
+        }
+        if let Some(template) = spec.template.as_mut() {
+            super::pod_defaults::template(template);
+        }
+    }
+    fn prepare_create(&mut self) {
+        self.metadata.generation = Some(1);
+        self.status = Some(ReplicationControllerStatus::default());
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+    }
+    fn prepare_status_update(&mut self, old: &Self) {
+        self.spec.clone_from(&old.spec);
+    }
+    fn generation_changes(&self, old: &Self) -> bool {
+        self.spec != old.spec
+    }
+    fn validate(&self, errors: &mut Errors) {
+        let none = Default::default();
+        let spec = self.spec.as_ref().unwrap_or(&none);
+        at_least_zero("spec.replicas", spec.replicas, errors);
+        at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
+        let selector = spec.selector.clone().unwrap_or_default();
+        if selector.is_empty() {
+            errors.required("spec.selector", "");
+        }
+        let Some(given) = &spec.template else {
+            errors.required("spec.template", "");
+            return;
+        };
+        let labels = given.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
+        if !selectors::from_map(&selector).matches(&labels) {
+            errors.invalid("spec.template.metadata.labels", serde_json::json!(labels), "`selector` does not match template `labels`");
+        }
+        template(given, "spec.template", errors);
+    }
+    fn field(&self, path: &str) -> String {
+        match path {
+            "status.replicas" => self.status.as_ref().map_or(0, |s| s.replicas).to_string(),
+            _ => String::new(),
+        }
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        let none = Default::default();
+        let spec = self.spec.as_ref();
+        let status = self.status.as_ref().unwrap_or(&none);
+        let containers = spec.and_then(|s| s.template.as_ref()).and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
+        let mut cells = vec![
+            name_of(&self.metadata),
+            spec.and_then(|s| s.replicas).unwrap_or(0).into(),
+            status.replicas.into(),
+            status.ready_replicas.unwrap_or(0).into(),
+            age(self.metadata.creation_timestamp.as_ref(), now),
+        ];
+        cells.extend(container_cells(containers));
+        cells.push(selectors::print_map(spec.and_then(|s| s.selector.as_ref())).into());
+        cells
+    }
+}
+
+pub(super) fn at_least_zero(field: &str, number: Option<i32>, errors: &mut Errors) {
+    if let Some(number) = number.filter(|n| *n < 0) {
+        errors.invalid(field, number, "must be greater than or equal to 0");
+    }
+}
+
+/// Names and images, as the wide columns of everything with a pod template print them.
+pub(super) fn container_cells(containers: Option<&Vec<Container>>) -> [Cell; 2] {
+    let each = |of: fn(&Container) -> String| {
+        let texts: Vec<String> = containers.into_iter().flatten().map(of).collect();
+        Cell::from(texts.join(","))
+    };
+    [each(|c| c.name.clone()), each(|c| c.image.clone().unwrap_or_default())]
+}

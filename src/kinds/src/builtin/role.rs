@@ -1,0 +1,21 @@
+use super::cluster_role::{created, rules};
+use super::name_of;
+use crate::{Cell, Column, Errors, Kind};
+use k8s_openapi::api::rbac::v1::Role;
+
+impl Kind for Role {
+    const SINGULAR: &'static str = "role";
+    const PLURAL: &'static str = "roles";
+    const COLUMNS: &'static [Column] =
+        &[Column::NAME, Column::new("Created At", "date", "When the object was created")];
+
+    fn validate_name(name: &str) -> Result<(), String> {
+        super::names::path_segment(name)
+    }
+    fn validate(&self, errors: &mut Errors) {
+        rules(self.rules.as_deref().unwrap_or_default(), true, errors);
+    }
+    fn row(&self, _now: jiff::Timestamp) -> Vec<Cell> {
+        vec![name_of(&self.metadata), created(&self.metadata)]
+    }
+}

@@ -1,0 +1,87 @@
+use super::name_of;
+use crate::{Cell, Column, Errors, Kind, age};
+use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+
+pub(super) const BINDING_COLUMNS: &[Column] = &[
+    Column::NAME,
+    Column::new("Role", "string", "The role that is bound"),
+    Column::AGE,
+    Column::wide("Users", "string", "Users in the role binding"),
+    Column::wide("Groups", "string", "Groups in the role binding"),
+    Column::wide("ServiceAccounts", "string", "Service accounts in the role binding"),
+];
+
+impl Kind for RoleBinding {
+    const SINGULAR: &'static str = "rolebinding";
+    const PLURAL: &'static str = "rolebindings";
+    const COLUMNS: &'static [Column] = BINDING_COLUMNS;
+
+    fn validate_name(name: &str) -> Result<(), String> {
+        super::names::path_segment(name)
+    }
+    fn set_defaults(&mut self) {
+        default_subjects(self.subjects.as_deref_mut(), &mut self.role_ref);
+    }
+    fn validate(&self, errors: &mut Errors) {
+        validate_binding(&self.role_ref, self.subjects.as_deref(), &["Role", "ClusterRole"], errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        if self.role_ref != old.role_ref {
+            errors.invalid("roleRef", serde_json::json!(self.role_ref), "cannot change roleRef");
+        }
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        let mut cells = vec![
+            name_of(&self.metadata),
+            format!("{}/{}", self.role_ref.kind, self.role_ref.name).into(),
+            age(self.metadata.creation_timestamp.as_ref(), now),
+        ];
+        cells.extend(subject_columns(self.subjects.as_deref()));
+        cells
+    }
+}
+
+pub(super) fn default_subjects(subjects: Option<&mut [Subject]>, role: &mut RoleRef) {
+    role.api_group.get_or_insert_with(|| GROUP.to_owned());
+    for subject in subjects.unwrap_or_default() {
+        let group = if subject.kind == "ServiceAccount" { "" } else { GROUP };
+        subject.api_group.get_or_insert_with(|| group.to_owned());
+    }
+}
+
+pub(super) fn validate_binding(role: &RoleRef, subjects: Option<&[Subject]>, kinds: &[&str], errors: &mut Errors) {
+    if role.api_group.as_deref() != Some(GROUP) {
+        errors.not_supported("roleRef.apiGroup", role.api_group.clone(), &[GROUP]);
+    }
+    if !kinds.contains(&role.kind.as_str()) {
+        errors.not_supported("roleRef.kind", role.kind.as_str(), kinds);
+    }
+    if role.name.is_empty() {
+        errors.required("roleRef.name", "");
+    }
+    for (index, subject) in subjects.unwrap_or_default().iter().enumerate() {
+        if subject.name.is_empty() {
+            errors.required(format!("subjects[{index}].name"), "");
+        }
+        if !["User", "Group", "ServiceAccount"].contains(&subject.kind.as_str()) {
+            let known = ["ServiceAccount", "User", "Group"];
+            errors.not_supported(format!("subjects[{index}].kind"), subject.kind.as_str(), &known);
+        }
+    }
+}
+
+pub(super) fn subject_columns(subjects: Option<&[Subject]>) -> [Cell; 3] {
+    let of = |kind: &str| {
+        let named = subjects.unwrap_or_default().iter().filter(|s| s.kind == kind);
+        let names: Vec<String> = named
+            .map(|s| match s.namespace.as_deref() {
+                Some(namespace) if kind == "ServiceAccount" => format!("{namespace}/{}", s.name),
+                _ => s.name.clone(),
+            })
+            .collect();
+        Cell::from(names.join(", "))
+    };
+    [of("User"), of("Group"), of("ServiceAccount")]
+}

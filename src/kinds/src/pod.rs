@@ -1,0 +1,153 @@
+//! What everybody asks a pod.
+
+use api::quantity::Quantity;
+use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodCondition, PodSpec, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::collections::BTreeMap;
+
+pub fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == kind)
+}
+
+pub fn is_ready(pod: &Pod) -> bool {
+    condition(pod, "Ready").is_some_and(|c| c.status == "True")
+}
+
+/// Since when it is ready, where it is.
+pub fn ready_since(pod: &Pod) -> Option<jiff::Timestamp> {
+    condition(pod, "Ready").filter(|c| c.status == "True")?.last_transition_time.as_ref().map(|Time(at)| *at)
+}
+
+/// Ready for at least `min_ready` seconds.
+pub fn is_available(pod: &Pod, min_ready: i32, now: jiff::Timestamp) -> bool {
+    is_ready(pod)
+        && (min_ready == 0
+            || ready_since(pod).is_some_and(|since| now.as_second() - since.as_second() >= i64::from(min_ready)))
+}
+
+pub fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or("Pending")
+}
+
+/// It has ended and will not run again.
+pub fn is_terminal(pod: &Pod) -> bool {
+    matches!(phase(pod), "Succeeded" | "Failed")
+}
+
+pub fn is_deleting(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
+}
+
+/// Neither ended nor on its way out.
+pub fn is_active(pod: &Pod) -> bool {
+    !is_terminal(pod) && !is_deleting(pod)
+}
+
+/// Sets a condition; its transition time moves only when the status does.
+pub fn set_condition(status: &mut PodStatus, mut condition: PodCondition, now: jiff::Timestamp) {
+    let conditions = status.conditions.get_or_insert_default();
+    match conditions.iter_mut().find(|known| known.type_ == condition.type_) {
+        Some(known) => {
+            condition.last_transition_time = match known.status == condition.status {
+                true => known.last_transition_time.clone(),
+                false => Some(whole_second(now)),
+            };
+            *known = condition;
+        }
+        None => {
+            condition.last_transition_time = Some(whole_second(now));
+            conditions.push(condition);
+        }
+    }
+}
+
+pub fn whole_second(at: jiff::Timestamp) -> Time {
+    Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// Upstream's `GetPodQOS`.
+pub fn qos_class(spec: &PodSpec) -> &'static str {
+    let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let amount = |of: Option<&BTreeMap<String, _>>, what: &str| quantity(of, what).filter(|q| !q.is_zero());
+    let mut any = false;
+    let mut all_guaranteed = true;
+    for container in containers() {
+        let resources = container.resources.as_ref();
+        for what in ["cpu", "memory"] {
+            let request = amount(resources.and_then(|r| r.requests.as_ref()), what);
+            let limit = amount(resources.and_then(|r| r.limits.as_ref()), what);
+            any |= request.is_some() || limit.is_some();
+            all_guaranteed &= limit.is_some() && (request.is_none() || request == limit);
+        }
+    }
+    match (any, all_guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}
+
+/// One entry of a requests or limits map.
+pub fn quantity(
+    of: Option<&BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>,
+    what: &str,
+) -> Option<Quantity> {
+    of?.get(what)?.0.parse().ok()
+}
+
+/// What the pod asks of a node: the sum of its containers, or more where an init container asks for more
+/// (restartable init containers run beside the others), and the overhead.
+pub fn requests(spec: &PodSpec) -> BTreeMap<String, Quantity> {
+    let mut sum = BTreeMap::new();
+    for container in &spec.containers {
+        add(&mut sum, &container_requests(container));
+    }
+    let mut sidecars: BTreeMap<String, Quantity> = BTreeMap::new();
+    let mut peak: BTreeMap<String, Quantity> = BTreeMap::new();
+    for container in spec.init_containers.iter().flatten() {
+        let own = container_requests(container);
+        if container.restart_policy.as_deref() == Some("Always") {
+            add(&mut sum, &own);
+            add(&mut sidecars, &own);
+            at_least(&mut peak, &sidecars);
+        } else {
+            let mut with_sidecars = sidecars.clone();
+            add(&mut with_sidecars, &own);
+            at_least(&mut peak, &with_sidecars);
+        }
+    }
+    at_least(&mut sum, &peak);
+    for (name, overhead) in spec.overhead.iter().flatten() {
+        if let Ok(overhead) = overhead.0.parse::<Quantity>() {
+            let entry = sum.entry(name.clone()).or_default();
+            *entry = entry.plus(overhead);
+        }
+    }
+    sum
+}
+
+fn container_requests(container: &Container) -> BTreeMap<String, Quantity> {
+    let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref());
+    let parsed = requests.into_iter().flatten().filter_map(|(name, q)| Some((name.clone(), q.0.parse().ok()?)));
+    parsed.collect()
+}
+
+fn add(sum: &mut BTreeMap<String, Quantity>, more: &BTreeMap<String, Quantity>) {
+    for (name, amount) in more {
+        let entry = sum.entry(name.clone()).or_default();
+        *entry = entry.plus(*amount);
+    }
+}
+
+fn at_least(sum: &mut BTreeMap<String, Quantity>, least: &BTreeMap<String, Quantity>) {
+    for (name, amount) in least {
+        let entry = sum.entry(name.clone()).or_default();
+        *entry = (*entry).max(*amount);
+    }
+}
+
+pub fn container_status<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
+    let status = pod.status.as_ref()?;
+    let of = |list: &'a Option<Vec<ContainerStatus>>| list.iter().flatten().find(|c| c.name == name);
+    of(&status.container_statuses).or_else(|| of(&status.init_container_statuses))
+}

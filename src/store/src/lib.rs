@@ -1,0 +1,117 @@
+//! Revisions, snapshots, watch window and a durable log.
+//!
+//! It knows keys and bytes, not kinds. One committer thread gives every write its revision, makes a group of writes durable
+//! with one fsync, and only then shows them: readers clone the root of a persistent map and never block it. Read [`Store`]
+//! first, then `committer.rs`.
+
+#![forbid(unsafe_code)]
+
+mod committer;
+mod log;
+mod root;
+mod watch;
+
+pub use committer::{Change, CommitError, Committed, Durability, Precondition, Write};
+pub use log::{OpenError, Recovery};
+pub use root::{Resource, Snapshot};
+pub use watch::{Event, EventKind, TooOld, Watch};
+
+use api::ResourceVersion;
+use arc_swap::ArcSwap;
+use committer::{Committer, Request};
+use log::{Log, MemoryLog, SqliteLog};
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use tokio::sync::oneshot;
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Events kept for each resource: how far a watcher may fall behind before it must list again.
+    pub window: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { window: 4096 }
+    }
+}
+
+/// Handle to the store; cloning is cheap.
+#[derive(Clone)]
+pub struct Store {
+    shared: Arc<Shared>,
+    requests: mpsc::Sender<Request>,
+    thread: Arc<Mutex<Option<std::thread::JoinHandle<()>>>>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) root: ArcSwap<root::Root>,
+    pub(crate) windows: watch::Windows,
+}
+
+impl Store {
+    /// Opens or makes the store in `dir`. What was acknowledged before a crash is there again.
+    ///
+    /// # Errors
+    /// Another process holds it, the file is damaged, or the disk refuses.
+    pub fn open(dir: &Path, options: Options) -> Result<(Store, Recovery), OpenError> {
+        let (log, root, recovery) = SqliteLog::open(dir)?;
+        Ok((Store::start(Box::new(log), root, options), recovery))
+    }
+
+    /// Forgets everything at the end.
+    pub fn in_memory(options: Options) -> Store {
+        Store::start(Box::new(MemoryLog), root::Root::default(), options)
+    }
+
+    fn start(log: Box<dyn Log>, root: root::Root, options: Options) -> Store {
+        let windows = watch::Windows::new(options.window, root.revision);
+        let shared = Arc::new(Shared { root: ArcSwap::from_pointee(root), windows });
+        let (requests, queue) = mpsc::channel();
+        let committer = Committer::new(log, shared.clone());
+        let thread = std::thread::Builder::new()
+            .name("committer".to_owned())
+            .spawn(move || committer.run(&queue))
+            .expect("a thread can be started when the process starts");
+        Store { shared, requests, thread: Arc::new(Mutex::new(Some(thread))) }
+    }
+
+    /// Everything as of the newest revision.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot(self.shared.root.load_full())
+    }
+
+    pub fn revision(&self) -> ResourceVersion {
+        self.shared.root.load().revision
+    }
+
+    /// All of the writes or none, each with a revision of its own. Returns when they are as safe as they ask to be.
+    ///
+    /// # Errors
+    /// The first precondition that does not hold; a log that can not be written. Nothing has changed then.
+    pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Commit { writes, answer }).map_err(|_| CommitError::Closed)?;
+        answered.await.map_err(|_| CommitError::Closed)?
+    }
+
+    /// Events of `resource` with a revision above `after`.
+    ///
+    /// # Errors
+    /// Where some of them are no longer held.
+    pub fn watch(&self, resource: &Resource, after: ResourceVersion) -> Result<Watch, TooOld> {
+        self.shared.windows.watch(resource, after)
+    }
+
+    /// Writes what may lag, and lets go of the file. Commits after it fail.
+    pub async fn close(self) {
+        let (answer, answered) = oneshot::channel();
+        if self.requests.send(Request::Close { answer }).is_ok() {
+            let _ = answered.await;
+        }
+        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = tokio::task::spawn_blocking(move || thread.join()).await;
+        }
+    }
+}

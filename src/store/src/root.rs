@@ -1,0 +1,86 @@
+use api::{GroupResource, Object, ObjectKey, ResourceVersion};
+use imbl::OrdMap;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Whose objects: `pods`, `deployments.apps`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Resource(Arc<str>);
+
+impl Resource {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&GroupResource> for Resource {
+    fn from(of: &GroupResource) -> Self {
+        Resource(of.to_string().into())
+    }
+}
+
+impl From<&str> for Resource {
+    fn from(of: &str) -> Self {
+        Resource(of.into())
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+pub(crate) type Objects = OrdMap<ObjectKey, Object>;
+
+/// All objects as of one revision.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Root {
+    pub(crate) revision: ResourceVersion,
+    pub(crate) resources: BTreeMap<Resource, Objects>,
+}
+
+/// A consistent view that never changes and holds up nobody.
+#[derive(Debug, Clone)]
+pub struct Snapshot(pub(crate) Arc<Root>);
+
+impl Snapshot {
+    pub fn revision(&self) -> ResourceVersion {
+        self.0.revision
+    }
+
+    pub fn get(&self, resource: &Resource, key: &ObjectKey) -> Option<Object> {
+        self.0.resources.get(resource)?.get(key).cloned()
+    }
+
+    /// In key order: of one namespace or of all, and only what comes after `after`.
+    pub fn list<'a>(
+        &'a self,
+        resource: &Resource,
+        namespace: Option<&'a str>,
+        after: Option<&ObjectKey>,
+    ) -> impl Iterator<Item = &'a Object> + use<'a> {
+        use std::ops::Bound;
+        let first = match (after, namespace) {
+            (Some(after), _) => Bound::Excluded(after.clone()),
+            (None, Some(namespace)) => Bound::Included(ObjectKey::namespaced(namespace, "")),
+            (None, None) => Bound::Unbounded,
+        };
+        let objects = self.0.resources.get(resource);
+        objects
+            .into_iter()
+            .flat_map(move |objects| objects.range((first.clone(), Bound::Unbounded)))
+            .take_while(move |(key, _)| namespace.is_none_or(|n| key.namespace.as_deref() == Some(n)))
+            .map(|(_, object)| object)
+    }
+
+    pub fn count(&self, resource: &Resource) -> usize {
+        self.0.resources.get(resource).map_or(0, OrdMap::len)
+    }
+
+    /// Those that have, or had, objects.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.0.resources.keys()
+    }
+}
