@@ -1,1 +1,160 @@
-//! What every cluster has from its first second.
+//! What every cluster has from its first second: namespaces, priority classes, upstream's roles, the `kubernetes` service.
+
+mod roles;
+
+use crate::{Actor, Client, Cluster};
+use ::api::{ObjectKey, Reason, Status};
+use futures::future::try_join_all;
+use k8s_openapi::api::core::v1::{
+    EndpointAddress, EndpointPort as CoreEndpointPort, EndpointSubset, Endpoints, Namespace, Service, ServicePort, ServiceSpec,
+};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
+use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kinds::Kind;
+use std::net::Ipv4Addr;
+use store::Resource;
+
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+const API_SERVICE: &str = "kubernetes";
+const PRIORITIES: [(&str, i32, &str); 2] = [
+    ("system-cluster-critical", 2_000_000_000, "for pods that the cluster needs, and that may move to another node"),
+    ("system-node-critical", 2_000_001_000, "for pods that their node needs"),
+];
+
+impl Cluster {
+    /// Makes what is missing; leaves alone what is there.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn bootstrap(&self) -> Result<(), Status> {
+        let root = self.acting_as(Actor::root());
+        ensure(&root, NAMESPACES.map(namespace)).await?;
+        ensure(&root, PRIORITIES.map(priority_class)).await?;
+        ensure(&root, roles::cluster_roles()).await?;
+        ensure(&root, roles::cluster_role_bindings()).await?;
+        let config = self.config();
+        let first = Ipv4Addr::from(u32::from(config.service_cidr.network()) + 1);
+        ensure(&root, [api_service(first)]).await?;
+        self.advertise(&root, config.advertise_address, config.secure_port).await
+    }
+
+    /// The machine's address may be another one than at the last start.
+    async fn advertise(&self, root: &Client, address: Ipv4Addr, port: u16) -> Result<(), Status> {
+        replace(root, endpoints(address, port)).await?;
+        replace(root, endpoint_slice(address, port)).await
+    }
+}
+
+/// All at once, so that they share a few fsyncs.
+async fn ensure<K: Kind>(root: &Client, objects: impl IntoIterator<Item = K>) -> Result<(), Status> {
+    let snapshot = root.cluster().store().snapshot();
+    let resource = Resource::from(&K::info().storage);
+    let api = root.api::<K>();
+    let missing = objects.into_iter().filter(|object| snapshot.get(&resource, &key_of(object)).is_none());
+    let create = |object: K| {
+        let api = api.clone();
+        async move {
+            match api.create(object).await {
+                Err(status) if !status.is(Reason::AlreadyExists) => Err(status),
+                _ => Ok(()),
+            }
+        }
+    };
+    try_join_all(missing.map(create)).await.map(|_| ())
+}
+
+async fn replace<K: Kind>(root: &Client, object: K) -> Result<(), Status> {
+    let api = root.api::<K>();
+    match api.find(&key_of(&object))? {
+        Some(_) => api.update(object).await.map(|_| ()),
+        None => api.create(object).await.map(|_| ()),
+    }
+}
+
+fn key_of<K: Kind>(object: &K) -> ObjectKey {
+    let meta = object.metadata();
+    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+}
+
+fn named(name: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }
+}
+
+fn in_default(name: &str) -> ObjectMeta {
+    ObjectMeta { namespace: Some("default".to_owned()), ..named(name) }
+}
+
+fn namespace(name: &str) -> Namespace {
+    Namespace { metadata: named(name), ..Namespace::default() }
+}
+
+fn priority_class((name, value, description): (&str, i32, &str)) -> PriorityClass {
+    PriorityClass {
+        metadata: named(name),
+        value: Some(value),
+        description: Some(description.to_owned()),
+        ..PriorityClass::default()
+    }
+}
+
+fn api_service(address: Ipv4Addr) -> Service {
+    let port = ServicePort {
+        name: Some("https".to_owned()),
+        port: 443,
+        protocol: Some("TCP".to_owned()),
+        ..ServicePort::default()
+    };
+    let mut metadata = in_default(API_SERVICE);
+    let labels = [("component", "apiserver"), ("provider", "kubernetes")];
+    metadata.labels = Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
+    Service {
+        metadata,
+        spec: Some(ServiceSpec {
+            cluster_ip: Some(address.to_string()),
+            ports: Some(vec![ServicePort { target_port: Some(IntOrString::Int(443)), ..port }]),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}
+
+fn endpoints(address: Ipv4Addr, port: u16) -> Endpoints {
+    let mut metadata = in_default(API_SERVICE);
+    // no controller mirrors it: the slice is made beside it
+    metadata.labels = Some([("endpointslice.kubernetes.io/skip-mirror".to_owned(), "true".to_owned())].into());
+    Endpoints {
+        metadata,
+        subsets: Some(vec![EndpointSubset {
+            addresses: Some(vec![EndpointAddress { ip: address.to_string(), ..EndpointAddress::default() }]),
+            ports: Some(vec![CoreEndpointPort {
+                name: Some("https".to_owned()),
+                port: port.into(),
+                protocol: Some("TCP".to_owned()),
+                ..CoreEndpointPort::default()
+            }]),
+            ..EndpointSubset::default()
+        }]),
+    }
+}
+
+fn endpoint_slice(address: Ipv4Addr, port: u16) -> EndpointSlice {
+    let mut metadata = in_default(API_SERVICE);
+    metadata.labels = Some([("kubernetes.io/service-name".to_owned(), API_SERVICE.to_owned())].into());
+    EndpointSlice {
+        metadata,
+        address_type: "IPv4".to_owned(),
+        endpoints: Some(vec![Endpoint {
+            addresses: vec![address.to_string()],
+            conditions: Some(EndpointConditions { ready: Some(true), ..EndpointConditions::default() }),
+            ..Endpoint::default()
+        }]),
+        ports: Some(vec![EndpointPort {
+            name: Some("https".to_owned()),
+            port: Some(port.into()),
+            protocol: Some("TCP".to_owned()),
+            ..EndpointPort::default()
+        }]),
+    }
+}

@@ -7,6 +7,8 @@
 
 mod container;
 mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
 mod image;
 mod sandbox;
 mod streaming;

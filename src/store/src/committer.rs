@@ -1,9 +1,13 @@
-use crate::log::Log;
+//! The one writer: takes what waits in the queue as a group, works it out on a copy of the root, makes it durable with one
+//! fsync, and only then shows it, wakes the watchers and answers. Where the log refuses, the copy is thrown away.
+
+use crate::log::{Log, Record};
 use crate::root::Root;
+use crate::write::{Change, CommitError, Committed, Durability, Write};
 use crate::{Event, EventKind, Resource, Shared};
-use api::{Object, ObjectKey, ResourceVersion, Unstamped};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use api::{Object, ResourceVersion};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -12,58 +16,6 @@ const LAZY_LAG: Duration = Duration::from_secs(1);
 /// Requests that share one fsync; bounds how long the first of them waits.
 const LARGEST_GROUP: usize = 512;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// On disk before it is acknowledged.
-    Sync,
-    /// Acknowledged and seen at once, on disk within a second.
-    Lazy,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precondition {
-    None,
-    Absent,
-    Exists,
-    /// It exists, and this is its newest revision.
-    At(ResourceVersion),
-}
-
-#[derive(Debug, Clone)]
-pub enum Change {
-    Put(Unstamped),
-    /// `last` is what watchers are shown, stamped with the deletion's revision.
-    Delete { last: Unstamped },
-}
-
-#[derive(Debug, Clone)]
-pub struct Write {
-    pub resource: Resource,
-    pub key: ObjectKey,
-    pub precondition: Precondition,
-    pub change: Change,
-    pub durability: Durability,
-}
-
-/// The objects in the order of the writes: as stored, or as last shown where they were deleted.
-#[derive(Debug, Clone)]
-pub struct Committed {
-    pub objects: Vec<Object>,
-    pub revision: ResourceVersion,
-}
-
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CommitError {
-    #[error("precondition of write {index} does not hold")]
-    Precondition { index: usize, current: Option<Object> },
-    #[error("no space left on the device that holds the store")]
-    Full,
-    #[error("write to the store: {0}")]
-    Log(String),
-    #[error("the store is closed")]
-    Closed,
-}
-
 type Answer = oneshot::Sender<Result<Committed, CommitError>>;
 
 pub(crate) enum Request {
@@ -71,20 +23,18 @@ pub(crate) enum Request {
     Close { answer: oneshot::Sender<()> },
 }
 
-/// One line of the log: an object stored, or a key that is gone.
-pub(crate) struct Record {
-    pub(crate) resource: Resource,
-    pub(crate) key: ObjectKey,
-    pub(crate) revision: ResourceVersion,
-    pub(crate) object: Option<Object>,
-}
-
 pub(crate) struct Committer {
     log: Box<dyn Log>,
     shared: Arc<Shared>,
-    /// Shown already, but not yet on disk.
-    lazy: Vec<Record>,
-    lazy_since: Option<Instant>,
+    behind: Option<Behind>,
+}
+
+/// Lazy writes: shown already, but not yet on disk.
+struct Behind {
+    records: Vec<Record>,
+    due: Instant,
+    /// The log refused them. Until it takes them again no write is lazy, so that they do not pile up.
+    refused: bool,
 }
 
 /// What a group of requests comes to, before it is durable.
@@ -92,8 +42,15 @@ pub(crate) struct Committer {
 struct Group {
     records: Vec<Record>,
     events: Vec<(Resource, Event)>,
-    answers: Vec<(Answer, Committed)>,
+    outcomes: Vec<Outcome>,
     must_sync: bool,
+}
+
+struct Outcome {
+    answer: Answer,
+    result: Result<Committed, CommitError>,
+    /// It rests on writes of this group, so it holds only where they become durable.
+    tentative: bool,
 }
 
 enum Woken {
@@ -104,7 +61,7 @@ enum Woken {
 
 impl Committer {
     pub(crate) fn new(log: Box<dyn Log>, shared: Arc<Shared>) -> Self {
-        Committer { log, shared, lazy: Vec::new(), lazy_since: None }
+        Committer { log, shared, behind: None }
     }
 
     pub(crate) fn run(mut self, queue: &Receiver<Request>) {
@@ -122,9 +79,9 @@ impl Committer {
     }
 
     fn wait(&self, queue: &Receiver<Request>) -> Woken {
-        let first = match self.lazy_since {
+        let first = match &self.behind {
             None => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(since) => queue.recv_timeout((since + LAZY_LAG).saturating_duration_since(Instant::now())),
+            Some(behind) => queue.recv_timeout(behind.due.saturating_duration_since(Instant::now())),
         };
         let mut group = match first {
             Ok(Request::Commit { writes, answer }) => vec![(writes, answer)],
@@ -137,7 +94,7 @@ impl Committer {
                 Ok(Request::Commit { writes, answer }) => group.push((writes, answer)),
                 // those who asked before the close are served
                 Ok(Request::Close { answer }) => return Woken::Requests(group, Some(answer)),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                Err(_) => break,
             }
         }
         Woken::Requests(group, None)
@@ -145,108 +102,144 @@ impl Committer {
 
     fn close(mut self, answer: Option<oneshot::Sender<()>>) {
         self.flush_lazy();
-        self.log.close();
-        answer.map(|answer| answer.send(()));
+        if self.behind.is_none() {
+            self.log.close(self.shared.root.load().revision);
+        }
+        drop(self.log); // the file is free when the caller hears of it
+        if let Some(answer) = answer {
+            let _ = answer.send(());
+        }
     }
 
     fn commit(&mut self, requests: Vec<(Vec<Write>, Answer)>) {
         let mut root = Root::clone(&self.shared.root.load());
         let mut group = Group::default();
         for (writes, answer) in requests {
-            let before = root.clone();
-            match apply(&mut root, &writes, &mut group) {
-                Ok(committed) => group.answers.push((answer, committed)),
-                Err(refused) => {
-                    root = before;
-                    let _ = answer.send(Err(refused));
-                }
-            }
+            let result = apply(&mut root, writes, &mut group);
+            let tentative = !group.records.is_empty();
+            group.outcomes.push(Outcome { answer, result, tentative });
         }
-        if group.answers.is_empty() {
-            return;
+        if group.records.is_empty() {
+            return answer_all(group.outcomes);
         }
-        if group.must_sync {
-            if let Err(error) = self.log.append(&self.lazy, &group.records) {
-                for (answer, _) in group.answers {
-                    let _ = answer.send(Err(error.clone()));
-                }
-                return;
-            }
-            self.lazy.clear();
-            self.lazy_since = None;
-        } else {
-            self.lazy.append(&mut group.records);
-            self.lazy_since.get_or_insert_with(Instant::now);
+        if let Err(error) = self.make_durable(&mut group, root.revision) {
+            return refuse_all(group.outcomes, &error);
         }
+        let revision = root.revision;
         self.shared.root.store(Arc::new(root));
-        self.shared.windows.publish(group.events);
-        for (answer, committed) in group.answers {
-            let _ = answer.send(Ok(committed));
+        self.shared.windows.publish(group.events, revision);
+        answer_all(group.outcomes);
+    }
+
+    fn make_durable(&mut self, group: &mut Group, newest: ResourceVersion) -> Result<(), CommitError> {
+        let overdue = self.behind.as_ref().is_some_and(|behind| behind.refused || behind.due <= Instant::now());
+        // a lazy write that is lost must not give its revision to another, so beyond the reserve nothing is lazy
+        if group.must_sync || overdue || newest > self.log.reserved() {
+            return self.append(&group.records, newest);
         }
+        let fresh = || Behind { records: Vec::new(), due: Instant::now() + LAZY_LAG, refused: false };
+        self.behind.get_or_insert_with(fresh).records.append(&mut group.records);
+        Ok(())
+    }
+
+    /// What is behind goes first: it has the older revisions.
+    fn append(&mut self, records: &[Record], newest: ResourceVersion) -> Result<(), CommitError> {
+        let earlier = self.behind.as_ref().map_or(&[][..], |behind| &behind.records);
+        let appended = self.log.append(earlier, records, newest);
+        match (&appended, &mut self.behind) {
+            (Ok(()), behind) => *behind = None,
+            (Err(_), Some(behind)) => behind.refused = true,
+            (Err(_), None) => {}
+        }
+        appended
     }
 
     fn flush_lazy(&mut self) {
-        self.lazy_since = None;
-        if self.lazy.is_empty() {
+        if self.behind.is_none() {
             return;
         }
-        match self.log.append(&self.lazy, &[]) {
-            Ok(()) => self.lazy.clear(),
-            Err(error) => {
-                tracing::error!(%error, "events and leases could not be written, will try again");
-                self.lazy_since = Some(Instant::now());
+        let newest = self.shared.root.load().revision;
+        if let Err(error) = self.append(&[], newest) {
+            tracing::error!(%error, "lazy writes are not on disk yet, will try again");
+            if let Some(behind) = &mut self.behind {
+                behind.due = Instant::now() + LAZY_LAG;
             }
         }
     }
 }
 
-/// Applies one request to the root, all or nothing; what it adds to the group is taken back where it fails.
-fn apply(root: &mut Root, writes: &[Write], group: &mut Group) -> Result<Committed, CommitError> {
-    let marks = (group.records.len(), group.events.len());
+// One who went away does not hear the answer.
+fn answer_all(outcomes: Vec<Outcome>) {
+    for Outcome { answer, result, .. } in outcomes {
+        let _ = answer.send(result);
+    }
+}
+
+fn refuse_all(outcomes: Vec<Outcome>, error: &CommitError) {
+    for Outcome { answer, result, tentative } in outcomes {
+        let _ = answer.send(if tentative { Err(error.clone()) } else { result });
+    }
+}
+
+/// Applies one request to the root, all or nothing.
+fn apply(root: &mut Root, writes: Vec<Write>, group: &mut Group) -> Result<Committed, CommitError> {
+    let (before, mark) = (root.revision, group.records.len());
+    let must_sync = writes.iter().any(|write| write.durability == Durability::Sync);
     let mut objects = Vec::with_capacity(writes.len());
-    for (index, write) in writes.iter().enumerate() {
+    for (index, write) in writes.into_iter().enumerate() {
         match apply_one(root, write, group) {
             Ok(object) => objects.push(object),
             Err(current) => {
-                group.records.truncate(marks.0);
-                group.events.truncate(marks.1);
-                return Err(CommitError::Precondition { index, current });
+                take_back(root, group, mark);
+                root.revision = before;
+                return Err(CommitError::Precondition { index, current: current_before(current, before) });
             }
         }
     }
-    group.must_sync |= writes.iter().any(|write| write.durability == Durability::Sync);
+    group.must_sync |= must_sync && !objects.is_empty();
     Ok(Committed { objects, revision: root.revision })
 }
 
-fn apply_one(root: &mut Root, write: &Write, group: &mut Group) -> Result<Object, Option<Object>> {
-    let objects = root.resources.entry(write.resource.clone()).or_default();
-    let current = objects.get(&write.key).cloned();
-    let holds = match (write.precondition, &current) {
-        (Precondition::None, _) | (Precondition::Absent, None) | (Precondition::Exists, Some(_)) => true,
-        (Precondition::At(at), Some(object)) => object.revision() == at,
-        _ => false,
-    };
-    if !holds {
+/// An object that an earlier write of the same request would have stored never existed for anybody.
+fn current_before(current: Option<Object>, before: ResourceVersion) -> Option<Object> {
+    current.filter(|object| object.revision() <= before)
+}
+
+fn apply_one(root: &mut Root, write: Write, group: &mut Group) -> Result<Object, Option<Object>> {
+    let Write { resource, key, precondition, change, .. } = write;
+    let current = root.resources.get(&resource).and_then(|objects| objects.get(&key)).cloned();
+    let deletes_nothing = matches!(change, Change::Delete { .. }) && current.is_none();
+    if deletes_nothing || !precondition.holds(current.as_ref()) {
         return Err(current);
     }
     let revision = ResourceVersion(root.revision.0 + 1);
-    let (kind, object, stored) = match &write.change {
+    let objects = root.resources.entry(resource.clone()).or_default();
+    let (kind, object, stored) = match change {
         Change::Put(draft) => {
-            let object = draft.clone().stamp(revision);
-            objects.insert(write.key.clone(), object.clone());
+            let object = draft.stamp(revision);
+            objects.insert(key.clone(), object.clone());
             let kind = if current.is_some() { EventKind::Modified } else { EventKind::Added };
             (kind, object.clone(), Some(object))
         }
         Change::Delete { last } => {
-            if objects.remove(&write.key).is_none() {
-                return Err(None);
-            }
-            (EventKind::Deleted, last.clone().stamp(revision), None)
+            objects.remove(&key);
+            (EventKind::Deleted, last.stamp(revision), None)
         }
     };
     root.revision = revision;
-    let record = Record { resource: write.resource.clone(), key: write.key.clone(), revision, object: stored };
-    group.records.push(record);
-    group.events.push((write.resource.clone(), Event { kind, object: object.clone(), previous: current }));
+    group.records.push(Record { resource: resource.clone(), key, revision, object: stored });
+    group.events.push((resource, Event { kind, object: object.clone(), previous: current }));
     Ok(object)
+}
+
+/// Undoes the writes from `mark` on, the newest first. Records and events go in pairs.
+fn take_back(root: &mut Root, group: &mut Group, mark: usize) {
+    let undone = group.records.drain(mark..).zip(group.events.drain(mark..)).rev();
+    for (record, (resource, event)) in undone {
+        let objects = root.resources.entry(resource).or_default();
+        match event.previous {
+            Some(previous) => objects.insert(record.key, previous),
+            None => objects.remove(&record.key),
+        };
+    }
 }

@@ -1,8 +1,9 @@
 //! Revisions, snapshots, watch window and a durable log.
 //!
-//! It knows keys and bytes, not kinds. One committer thread gives every write its revision, makes a group of writes durable
-//! with one fsync, and only then shows them: readers clone the root of a persistent map and never block it. Read [`Store`]
-//! first, then `committer.rs`.
+//! It knows keys and bytes, not kinds; it neither validates nor defaults. One committer thread gives every write its
+//! revision, makes a group of writes durable with one fsync, and only then shows them: readers clone the root of a
+//! persistent map and never block it. Nothing above this crate may assume which log is behind it. Read [`Store`] first,
+//! then `committer.rs`.
 
 #![forbid(unsafe_code)]
 
@@ -10,33 +11,37 @@ mod committer;
 mod log;
 mod root;
 mod watch;
+mod write;
 
-pub use committer::{Change, CommitError, Committed, Durability, Precondition, Write};
 pub use log::{OpenError, Recovery};
 pub use root::{Resource, Snapshot};
 pub use watch::{Event, EventKind, TooOld, Watch};
+pub use write::{Change, CommitError, Committed, Durability, Precondition, Write};
 
 use api::ResourceVersion;
 use arc_swap::ArcSwap;
 use committer::{Committer, Request};
 use log::{Log, MemoryLog, SqliteLog};
 use std::path::Path;
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::oneshot;
 
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Events kept for each resource: how far a watcher may fall behind before it must list again.
     pub window: usize,
+    /// What the events of one resource may weigh, in bytes of JSON: large objects get a shorter window.
+    pub window_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { window: 4096 }
+        Options { window: 4096, window_bytes: 8 << 20 }
     }
 }
 
-/// Handle to the store; cloning is cheap.
+/// Handle to the store; cloning is cheap. Where the last one is dropped without [`Store::close`], the committer thread
+/// still ends in order, but nobody waits for it.
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
@@ -53,19 +58,19 @@ impl Store {
     /// Opens or makes the store in `dir`. What was acknowledged before a crash is there again.
     ///
     /// # Errors
-    /// Another process holds it, the file is damaged, or the disk refuses.
+    /// Another process holds it, the file is damaged, or the disk refuses. The file is as it was.
     pub fn open(dir: &Path, options: Options) -> Result<(Store, Recovery), OpenError> {
         let (log, root, recovery) = SqliteLog::open(dir)?;
-        Ok((Store::start(Box::new(log), root, options), recovery))
+        Ok((Store::start(Box::new(log), root, &options), recovery))
     }
 
     /// Forgets everything at the end.
     pub fn in_memory(options: Options) -> Store {
-        Store::start(Box::new(MemoryLog), root::Root::default(), options)
+        Store::start(Box::new(MemoryLog), root::Root::default(), &options)
     }
 
-    fn start(log: Box<dyn Log>, root: root::Root, options: Options) -> Store {
-        let windows = watch::Windows::new(options.window, root.revision);
+    fn start(log: Box<dyn Log>, root: root::Root, options: &Options) -> Store {
+        let windows = watch::Windows::new(options, root.revision);
         let shared = Arc::new(Shared { root: ArcSwap::from_pointee(root), windows });
         let (requests, queue) = mpsc::channel();
         let committer = Committer::new(log, shared.clone());
@@ -85,10 +90,11 @@ impl Store {
         self.shared.root.load().revision
     }
 
-    /// All of the writes or none, each with a revision of its own. Returns when they are as safe as they ask to be.
+    /// All of the writes or none, each with a revision of its own. Returns when they are as safe as they ask to be, and
+    /// can be seen. A caller that stops waiting does not take them back.
     ///
     /// # Errors
-    /// The first precondition that does not hold; a log that can not be written. Nothing has changed then.
+    /// The first precondition that does not hold; a log that can not be written. Nothing is shown then.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<Committed, CommitError> {
         let (answer, answered) = oneshot::channel();
         self.requests.send(Request::Commit { writes, answer }).map_err(|_| CommitError::Closed)?;
@@ -98,18 +104,18 @@ impl Store {
     /// Events of `resource` with a revision above `after`.
     ///
     /// # Errors
-    /// Where some of them are no longer held.
+    /// Where some of them are no longer held; after a restart, where `after` is older than the revision at the start.
     pub fn watch(&self, resource: &Resource, after: ResourceVersion) -> Result<Watch, TooOld> {
         self.shared.windows.watch(resource, after)
     }
 
-    /// Writes what may lag, and lets go of the file. Commits after it fail.
+    /// Writes what may lag, folds the log into the file and lets go of it. Commits after it fail.
     pub async fn close(self) {
         let (answer, answered) = oneshot::channel();
         if self.requests.send(Request::Close { answer }).is_ok() {
             let _ = answered.await;
         }
-        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;
         }

@@ -2,6 +2,7 @@ use api::{GroupResource, Object, ObjectKey, ResourceVersion};
 use imbl::OrdMap;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 use std::sync::Arc;
 
 /// Whose objects: `pods`, `deployments.apps`.
@@ -35,14 +36,14 @@ impl fmt::Display for Resource {
 pub(crate) type Objects = OrdMap<ObjectKey, Object>;
 
 /// All objects as of one revision.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Root {
     pub(crate) revision: ResourceVersion,
     pub(crate) resources: BTreeMap<Resource, Objects>,
 }
 
 /// A consistent view that never changes and holds up nobody.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Snapshot(pub(crate) Arc<Root>);
 
 impl Snapshot {
@@ -61,14 +62,10 @@ impl Snapshot {
         namespace: Option<&'a str>,
         after: Option<&ObjectKey>,
     ) -> impl Iterator<Item = &'a Object> + use<'a> {
-        use std::ops::Bound;
-        let first = match (after, namespace) {
-            (Some(after), _) => Bound::Excluded(after.clone()),
-            (None, Some(namespace)) => Bound::Included(ObjectKey::namespaced(namespace, "")),
-            (None, None) => Bound::Unbounded,
-        };
-        let objects = self.0.resources.get(resource);
-        objects
+        let first = first_of(namespace, after);
+        self.0
+            .resources
+            .get(resource)
             .into_iter()
             .flat_map(move |objects| objects.range((first.clone(), Bound::Unbounded)))
             .take_while(move |(key, _)| namespace.is_none_or(|n| key.namespace.as_deref() == Some(n)))
@@ -79,8 +76,26 @@ impl Snapshot {
         self.0.resources.get(resource).map_or(0, OrdMap::len)
     }
 
-    /// Those that have, or had, objects.
+    /// Those that have objects.
     pub fn resources(&self) -> impl Iterator<Item = &Resource> {
-        self.0.resources.keys()
+        self.0.resources.iter().filter(|(_, objects)| !objects.is_empty()).map(|(resource, _)| resource)
+    }
+}
+
+/// Without the objects: they may hold Secrets.
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot").field("revision", &self.0.revision).finish_non_exhaustive()
+    }
+}
+
+/// Where a list begins: at its namespace, or behind `after`, whichever comes later.
+fn first_of(namespace: Option<&str>, after: Option<&ObjectKey>) -> Bound<ObjectKey> {
+    let start = namespace.map(|namespace| ObjectKey::namespaced(namespace, ""));
+    match (after, start) {
+        (Some(after), Some(start)) if *after < start => Bound::Included(start),
+        (Some(after), _) => Bound::Excluded(after.clone()),
+        (None, Some(start)) => Bound::Included(start),
+        (None, None) => Bound::Unbounded,
     }
 }

@@ -1,8 +1,15 @@
-use crate::Resource;
+//! The newest events of every resource. Watchers hold a place in them and no queue of their own, so that a slow one costs
+//! nothing: it finds its place gone and lists again.
+
+use crate::{Options, Resource};
 use api::{Object, ResourceVersion};
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::sync::watch;
+
+/// Held whatever they weigh, so that a watcher of large objects can keep up.
+const SMALLEST_WINDOW: usize = 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventKind {
@@ -27,114 +34,140 @@ pub struct TooOld {
     pub oldest: ResourceVersion,
 }
 
-/// The newest events of every resource. Watchers hold a place in them and no queue of their own.
 pub(crate) struct Windows {
-    size: usize,
+    limits: Options,
     opened_at: ResourceVersion,
     of: Mutex<HashMap<Resource, Arc<Window>>>,
+    published: Arc<AtomicU64>,
 }
 
 struct Window {
-    size: usize,
     events: RwLock<Events>,
-    /// The store's revision, as far as this resource's watchers have been told.
-    newest: watch::Sender<ResourceVersion>,
+    woken: watch::Sender<()>,
 }
 
 struct Events {
+    limits: Options,
     /// Everything above this revision is held.
     complete_after: ResourceVersion,
     ring: VecDeque<Arc<Event>>,
+    bytes: usize,
 }
 
 /// A reader's place among the events of one resource.
 pub struct Watch {
     window: Arc<Window>,
-    newest: watch::Receiver<ResourceVersion>,
+    woken: watch::Receiver<()>,
     seen: ResourceVersion,
+    /// Events of all resources up to this revision are in their windows.
+    published: Arc<AtomicU64>,
 }
 
 impl Windows {
-    pub(crate) fn new(size: usize, opened_at: ResourceVersion) -> Self {
-        Windows { size, opened_at, of: Mutex::default() }
+    pub(crate) fn new(limits: &Options, opened_at: ResourceVersion) -> Self {
+        let published = Arc::new(AtomicU64::new(opened_at.0));
+        Windows { limits: limits.clone(), opened_at, of: Mutex::default(), published }
     }
 
+    /// A window that is made late has still missed nothing: the first event of its resource makes it.
     fn of(&self, resource: &Resource) -> Arc<Window> {
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || {
-            Arc::new(Window {
-                size: self.size,
-                events: RwLock::new(Events { complete_after: self.opened_at, ring: VecDeque::new() }),
-                newest: watch::Sender::new(self.opened_at),
-            })
-        };
-        of.entry(resource.clone()).or_insert_with(fresh).clone()
+        of.entry(resource.clone()).or_insert_with(|| Arc::new(Window::new(&self.limits, self.opened_at))).clone()
     }
 
     pub(crate) fn watch(&self, resource: &Resource, after: ResourceVersion) -> Result<Watch, TooOld> {
         let window = self.of(resource);
-        window.check(after)?;
-        Ok(Watch { newest: window.newest.subscribe(), window, seen: after })
+        window.first_after(after)?;
+        Ok(Watch { woken: window.woken.subscribe(), window, seen: after, published: self.published.clone() })
     }
 
-    /// In the order of their revisions. Must be called after the root that holds them is shown.
-    pub(crate) fn publish(&self, events: Vec<(Resource, Event)>) {
-        let mut touched: HashMap<Resource, (Arc<Window>, ResourceVersion)> = HashMap::new();
+    /// In the order of their revisions, up to `revision`. Must be called after the root that holds them is shown: who hears
+    /// of an object can also read it.
+    pub(crate) fn publish(&self, events: Vec<(Resource, Event)>, revision: ResourceVersion) {
+        let mut touched: HashMap<Resource, Vec<Event>> = HashMap::new();
         for (resource, event) in events {
-            let revision = event.object.revision();
-            let (window, newest) =
-                touched.entry(resource).or_insert_with_key(|resource| (self.of(resource), revision));
-            *newest = revision;
-            window.push(event);
+            touched.entry(resource).or_default().push(event);
         }
-        for (window, newest) in touched.into_values() {
-            window.newest.send_replace(newest);
+        let touched: Vec<_> = touched.into_iter().map(|(of, events)| (self.of(&of), events)).collect();
+        let windows: Vec<_> = touched.into_iter().map(|(window, events)| window.push(events)).collect();
+        self.published.store(revision.0, Ordering::Release);
+        for window in windows {
+            window.woken.send_replace(());
         }
     }
 }
 
 impl Window {
-    fn push(&self, event: Event) {
-        let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
-        if events.ring.len() == self.size
-            && let Some(dropped) = events.ring.pop_front()
-        {
-            events.complete_after = dropped.object.revision();
-        }
-        events.ring.push_back(Arc::new(event));
+    fn new(limits: &Options, opened_at: ResourceVersion) -> Self {
+        let (limits, ring) = (limits.clone(), VecDeque::new());
+        let events = Events { limits, complete_after: opened_at, ring, bytes: 0 };
+        Window { events: RwLock::new(events), woken: watch::Sender::new(()) }
     }
 
-    fn check(&self, after: ResourceVersion) -> Result<(), TooOld> {
-        let oldest = self.events.read().unwrap_or_else(PoisonError::into_inner).complete_after;
-        if after < oldest { Err(TooOld { asked: after, oldest }) } else { Ok(()) }
+    fn push(self: Arc<Self>, fresh: Vec<Event>) -> Arc<Self> {
+        let mut events = self.events.write().unwrap_or_else(PoisonError::into_inner);
+        for event in fresh {
+            events.push(Arc::new(event));
+        }
+        drop(events);
+        self
     }
 
     fn first_after(&self, seen: ResourceVersion) -> Result<Option<Arc<Event>>, TooOld> {
-        let events = self.events.read().unwrap_or_else(PoisonError::into_inner);
-        if seen < events.complete_after {
-            return Err(TooOld { asked: seen, oldest: events.complete_after });
-        }
-        let at = events.ring.partition_point(|event| event.object.revision() <= seen);
-        Ok(events.ring.get(at).cloned())
+        self.events.read().unwrap_or_else(PoisonError::into_inner).first_after(seen)
     }
 }
 
+impl Events {
+    fn push(&mut self, event: Arc<Event>) {
+        self.bytes += weight(&event);
+        self.ring.push_back(event);
+        while self.is_over_full()
+            && let Some(dropped) = self.ring.pop_front()
+        {
+            self.bytes -= weight(&dropped);
+            self.complete_after = dropped.object.revision();
+        }
+    }
+
+    fn is_over_full(&self) -> bool {
+        let (held, limits) = (self.ring.len(), &self.limits);
+        held > limits.window || (held > SMALLEST_WINDOW && self.bytes > limits.window_bytes)
+    }
+
+    fn first_after(&self, seen: ResourceVersion) -> Result<Option<Arc<Event>>, TooOld> {
+        if seen < self.complete_after {
+            return Err(TooOld { asked: seen, oldest: self.complete_after });
+        }
+        let at = self.ring.partition_point(|event| event.object.revision() <= seen);
+        Ok(self.ring.get(at).cloned())
+    }
+}
+
+/// `previous` is mostly the object of an event before, and its bytes are shared.
+fn weight(event: &Event) -> usize {
+    event.object.bytes().len()
+}
+
 impl Watch {
+    /// Waits for the next event. May be dropped at any point without losing one.
+    ///
     /// # Errors
     /// The reader was too slow.
     pub async fn next(&mut self) -> Result<Event, TooOld> {
         loop {
-            self.newest.mark_unchanged();
+            // before looking, so that what comes while looking wakes the wait
+            self.woken.mark_unchanged();
             if let Some(event) = self.try_next()? {
                 return Ok(event);
             }
-            if self.newest.changed().await.is_err() {
-                // the store is gone with the process; nothing will come any more
-                std::future::pending::<()>().await;
-            }
+            let changed = self.woken.changed().await;
+            debug_assert!(changed.is_ok(), "the window that this watch holds keeps the sender");
         }
     }
 
+    /// The next event, if it is there already.
+    ///
     /// # Errors
     /// The reader was too slow.
     pub fn try_next(&mut self) -> Result<Option<Event>, TooOld> {
@@ -143,11 +176,12 @@ impl Watch {
         Ok(Some(Event::clone(&event)))
     }
 
-    /// Every event up to this revision was returned: for bookmarks.
+    /// Every event of this resource up to this revision was returned: for bookmarks. Rises with the writes to other resources
+    /// too.
     pub fn progress(&self) -> ResourceVersion {
-        let newest = *self.newest.borrow();
+        let published = ResourceVersion(self.published.load(Ordering::Acquire));
         match self.window.first_after(self.seen) {
-            Ok(None) => newest.max(self.seen),
+            Ok(None) => published.max(self.seen),
             _ => self.seen,
         }
     }

@@ -1,0 +1,140 @@
+//! The file itself: lock, creation, settings, and what an error means.
+
+use crate::log::{OpenError, Recovery};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const FILE: &str = "cluster.db";
+const WAL: &str = "cluster.db-wal";
+const LOCK: &str = "cluster.lock";
+/// Made under this name and renamed when whole: so an empty or partial `cluster.db` is damage, never a first start.
+const UNFINISHED: &str = "cluster.db.new";
+const FORMAT: i64 = 1;
+const SCHEMA: &str = "
+    CREATE TABLE objects (
+        resource TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, revision INTEGER NOT NULL, json TEXT NOT NULL,
+        PRIMARY KEY (resource, namespace, name));
+    CREATE TABLE meta (key TEXT PRIMARY KEY NOT NULL, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO meta VALUES ('revision', 0), ('reserved', 0), ('clean', 1);";
+const CACHE_KIB: i64 = 512; // everything is read once, at the start
+const WAL_KEPT: i64 = 8 << 20; // bytes; what a burst made larger is given back
+
+/// Makes the directory, and takes it for this process.
+pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
+    let failed = |why: std::io::Error| OpenError::Failed { path: dir.to_owned(), why: why.to_string() };
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut lock = options.open(dir.join(LOCK)).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(OpenError::InUse { path: dir.join(FILE), holder: holder(&mut lock) });
+        }
+        Err(TryLockError::Error(why)) => return Err(failed(why)),
+    }
+    // only to name the holder to others: with a full disk the lock holds all the same
+    let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+    Ok(lock)
+}
+
+fn holder(lock: &mut File) -> String {
+    let mut pid = String::new();
+    let read = lock.rewind().and_then(|()| lock.read_to_string(&mut pid));
+    match (read, pid.parse::<u32>()) {
+        (Ok(_), Ok(pid)) => format!("process {pid}"),
+        _ => "another process".to_owned(),
+    }
+}
+
+/// The file's path. Must be called under the lock.
+pub(super) fn find_or_make(dir: &Path, recovery: &mut Recovery) -> Result<PathBuf, OpenError> {
+    let path = dir.join(FILE);
+    let damaged = |why: &str| Err(OpenError::Damaged { path: path.clone(), why: why.to_owned() });
+    let size = |name: &str| std::fs::metadata(dir.join(name)).map(|file| file.len());
+    match (size(FILE), size(WAL)) {
+        (Ok(0), _) => damaged("the file is empty"),
+        (Ok(_), _) => Ok(path),
+        // SQLite would take the log for a stranger's and remove it
+        (Err(_), Ok(1..)) => damaged("the file is missing, but its log cluster.db-wal is there"),
+        (Err(_), _) => {
+            if std::fs::remove_file(dir.join(UNFINISHED)).is_ok() {
+                recovery.notes.push(format!("{}: the first start was cut short; began anew", path.display()));
+            }
+            make(dir, &path).map_err(|why| OpenError::Failed { path: path.clone(), why })?;
+            Ok(path)
+        }
+    }
+}
+
+fn make(dir: &Path, path: &Path) -> Result<(), String> {
+    let unfinished = dir.join(UNFINISHED);
+    let made = fill(&unfinished).and_then(|file| {
+        file.sync_all().map_err(|e| e.to_string())?;
+        std::fs::rename(&unfinished, path).map_err(|e| e.to_string())?;
+        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|e| e.to_string())
+    });
+    if made.is_err() {
+        let _ = std::fs::remove_file(&unfinished);
+    }
+    made
+}
+
+fn fill(path: &Path) -> Result<File, String> {
+    // by us, so that it is never readable by others
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| e.to_string())?;
+    let make = || -> rusqlite::Result<()> {
+        let connection = Connection::open(path)?;
+        // no rollback file to leave behind: a half-made file is thrown away
+        connection.pragma_update(None, "journal_mode", "MEMORY")?;
+        connection.pragma_update(None, "synchronous", "OFF")?;
+        connection.execute_batch(SCHEMA)?;
+        connection.pragma_update(None, "user_version", FORMAT)?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    make().map_err(|e| e.to_string())?;
+    Ok(file)
+}
+
+/// Opens the file for this process alone. SQLite replays what its log holds.
+pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let _ = std::fs::set_permissions(path, Permissions::from_mode(0o600)); // a restored backup may be wider
+    let connection = configure(path).map_err(|error| explain(path, &error))?;
+    let found = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+    match found.map_err(|error| explain(path, &error))? {
+        FORMAT => Ok(connection),
+        found if found > FORMAT => Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT }),
+        found => Err(OpenError::Damaged { path: path.to_owned(), why: format!("format {found} is unknown") }),
+    }
+}
+
+fn configure(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::ZERO)?; // nobody else may have it, so waiting helps nobody
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    // we alone have it: no shared memory file, and no other writer behind our snapshots
+    connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}
+
+pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            OpenError::InUse { path, holder: "another program that has it open".to_owned() }
+        }
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            OpenError::Damaged { path, why: error.to_string() }
+        }
+        _ => OpenError::Failed { path, why: error.to_string() },
+    }
+}

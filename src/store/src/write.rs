@@ -1,0 +1,66 @@
+use crate::Resource;
+use api::{Object, ObjectKey, ResourceVersion, Unstamped};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk before it is acknowledged.
+    Sync,
+    /// Acknowledged and seen at once, on disk within a second. For what is written often and worth little: Events, Leases.
+    Lazy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precondition {
+    None,
+    Absent,
+    Exists,
+    /// It exists, and this is its newest revision.
+    At(ResourceVersion),
+}
+
+impl Precondition {
+    pub(crate) fn holds(self, current: Option<&Object>) -> bool {
+        match (self, current) {
+            (Precondition::None, _) | (Precondition::Absent, None) | (Precondition::Exists, Some(_)) => true,
+            (Precondition::At(revision), Some(object)) => object.revision() == revision,
+            _ => false,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub enum Change {
+    Put(Unstamped),
+    /// Fails where there is nothing to delete. `last` is what watchers are shown, stamped with the deletion's revision.
+    Delete {
+        last: Unstamped,
+    },
+}
+
+#[derive(Debug, Clone)]
+pub struct Write {
+    pub resource: Resource,
+    pub key: ObjectKey,
+    pub precondition: Precondition,
+    pub change: Change,
+    pub durability: Durability,
+}
+
+/// The objects in the order of the writes: as stored, or as last shown where they were deleted.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    pub objects: Vec<Object>,
+    pub revision: ResourceVersion,
+}
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CommitError {
+    #[error("precondition of write {index} does not hold")]
+    Precondition { index: usize, current: Option<Object> },
+    #[error("no space left on the device that holds the store")]
+    Full,
+    #[error("write to the store: {0}")]
+    Log(String),
+    #[error("the store is closed")]
+    Closed,
+}
