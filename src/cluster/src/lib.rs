@@ -10,6 +10,7 @@ mod actor;
 mod admission;
 mod api_handle;
 mod authorize;
+mod binding;
 mod bootstrap;
 mod delete;
 mod informer;
@@ -47,7 +48,6 @@ pub struct ClusterConfig {
     /// Where clients inside the cluster find the API server behind the `kubernetes` service.
     pub advertise_address: std::net::Ipv4Addr,
     pub secure_port: u16,
-    pub service_account_issuer: String,
 }
 
 /// Handle to everything; cloning is cheap.

@@ -87,6 +87,17 @@ impl Cluster {
         change: &(dyn Fn(&Object) -> Result<Box<dyn Instance>, Status> + Send + Sync),
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of(verb.as_str(), target))?;
+        self.modify_authorized(actor, target, options, change).await
+    }
+
+    /// For those who have authorised another question: a binding, a scale.
+    pub(crate) async fn modify_authorized(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        options: &WriteOptions,
+        change: &(dyn Fn(&Object) -> Result<Box<dyn Instance>, Status> + Send + Sync),
+    ) -> Result<Object, Status> {
         for _ in 0..MOST_CONFLICTS {
             let current = self.read_stored(target)?;
             let old = target.handler.decode_stored(&current)?;
@@ -135,9 +146,11 @@ impl Cluster {
                 keep_user_metadata(new.meta_mut(), old.meta());
                 new.prepare_status_update(old);
             }
+            // the binding writes both the node and its condition
+            Some("binding") => {}
             _ => new.prepare_update(old),
         }
-        if target.subresource.is_none() && new.generation_changes(old) {
+        if matches!(target.subresource.as_deref(), None | Some("scale")) && new.generation_changes(old) {
             new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);
         }
         let held = admission::admit_update(self, actor, target, new, old, options)?;

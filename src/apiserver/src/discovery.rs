@@ -1,0 +1,196 @@
+//! What is served: the documents by which clients find groups, versions and resources.
+
+use crate::negotiate;
+use crate::request::Request;
+use crate::responses;
+use crate::server::Edge;
+use api::KUBERNETES_VERSION;
+use kinds::{Handler, Registry, Scope};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use warp::reply::Response;
+
+const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+const PART_VERBS: [&str; 3] = ["get", "patch", "update"];
+
+pub(crate) fn version() -> Value {
+    json!({
+        "major": KUBERNETES_VERSION.major, "minor": KUBERNETES_VERSION.minor, "gitVersion": KUBERNETES_VERSION.git,
+        "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "rustc",
+        "platform": "linux/amd64",
+    })
+}
+
+/// `None` for a path that is no document.
+pub(crate) fn answer(edge: &Edge, request: &Request) -> Option<Response> {
+    let registry = edge.cluster.registry();
+    let aggregated = negotiate::aggregated(request.header(http::header::ACCEPT));
+    let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+    let document = match (segments.as_slice(), aggregated) {
+        (["api"], Some(version)) => return Some(aggregated_response(&all_in_one(registry, true, version), version)),
+        (["apis"], Some(version)) => return Some(aggregated_response(&all_in_one(registry, false, version), version)),
+        (["api"], None) => json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
+        (["apis"], None) => {
+            let groups: Vec<Value> = groups(registry).keys().map(|(group, version)| group_document(group, version)).collect();
+            json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+        }
+        (["apis", group], _) => {
+            let version = groups(registry).into_keys().find(|(known, _)| known == group)?.1;
+            let mut document = group_document(group, &version);
+            document["kind"] = "APIGroup".into();
+            document["apiVersion"] = "v1".into();
+            document
+        }
+        (["api", "v1"], _) => resource_list(registry, "", "v1")?,
+        (["apis", group, version], _) => resource_list(registry, group, version)?,
+        _ => return None,
+    };
+    Some(responses::json(200, &document))
+}
+
+type Group = (String, String);
+
+fn groups(registry: &Registry) -> BTreeMap<Group, Vec<Arc<dyn Handler>>> {
+    let mut groups: BTreeMap<Group, Vec<Arc<dyn Handler>>> = BTreeMap::new();
+    for handler in registry.iter() {
+        let gvr = &handler.info().gvr;
+        groups.entry((gvr.group.to_string(), gvr.version.to_string())).or_default().push(handler.clone());
+    }
+    for (group, version) in [("authentication.k8s.io", "v1"), ("authorization.k8s.io", "v1")] {
+        groups.entry((group.to_owned(), version.to_owned())).or_default();
+    }
+    groups.retain(|(group, _), _| !group.is_empty());
+    groups
+}
+
+fn group_document(group: &str, version: &str) -> Value {
+    let version = json!({"groupVersion": format!("{group}/{version}"), "version": version});
+    json!({"name": group, "versions": [version], "preferredVersion": version})
+}
+
+fn of_version<'r>(registry: &'r Registry, group: &str, version: &str) -> Vec<&'r Arc<dyn Handler>> {
+    registry.iter().filter(|h| h.info().gvr.group == group && h.info().gvr.version == version).collect()
+}
+
+fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Value> {
+    let reviews: &[(&str, &str, bool)] = crate::reviews::of_group(group);
+    let handlers = of_version(registry, group, version);
+    if handlers.is_empty() && (reviews.is_empty() || version != "v1") {
+        return None;
+    }
+    let mut resources = Vec::new();
+    for handler in handlers {
+        let info = handler.info();
+        let namespaced = info.scope == Scope::Namespaced;
+        let mut resource = json!({
+            "name": info.gvr.resource, "singularName": info.singular, "namespaced": namespaced,
+            "kind": info.gvk.kind, "verbs": VERBS,
+        });
+        if !info.short_names.is_empty() {
+            resource["shortNames"] = json!(info.short_names);
+        }
+        if !info.categories.is_empty() {
+            resource["categories"] = json!(info.categories);
+        }
+        resources.push(resource);
+        for part in info.subresources {
+            let (kind, gv, verbs) = part_of(handler, part);
+            let mut entry = json!({"name": format!("{}/{part}", info.gvr.resource), "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": verbs});
+            if let Some((group, version)) = gv {
+                entry["group"] = group.into();
+                entry["version"] = version.into();
+            }
+            resources.push(entry);
+        }
+    }
+    for (resource, kind, namespaced) in reviews {
+        resources.push(json!({"name": resource, "singularName": kind.to_lowercase(), "namespaced": namespaced, "kind": kind, "verbs": ["create"]}));
+    }
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
+    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}))
+}
+
+type Part = (String, Option<(&'static str, &'static str)>, Vec<&'static str>);
+
+/// Kind, group and version where they are other than the object's, verbs.
+fn part_of(handler: &Arc<dyn Handler>, part: &str) -> Part {
+    let of = |kind: &str, gv, verbs: &[&'static str]| (kind.to_owned(), gv, verbs.to_vec());
+    match part {
+        "scale" => of("Scale", Some(("autoscaling", "v1")), &PART_VERBS),
+        "binding" => of("Binding", None, &["create"]),
+        "eviction" => of("Eviction", Some(("policy", "v1")), &["create"]),
+        "token" => of("TokenRequest", Some(("authentication.k8s.io", "v1")), &["create"]),
+        "exec" => of("PodExecOptions", None, &["create", "get"]),
+        "attach" => of("PodAttachOptions", None, &["create", "get"]),
+        "portforward" => of("PodPortForwardOptions", None, &["create", "get"]),
+        "log" => of("Pod", None, &["get"]),
+        "finalize" => of("Namespace", None, &["update"]),
+        _ => of(&handler.info().gvk.kind, None, &PART_VERBS),
+    }
+}
+
+/// `APIGroupDiscoveryList`: everything in one document, so that a client asks twice and not twenty times.
+fn all_in_one(registry: &Registry, core: bool, version: &str) -> Value {
+    let kinds_of = |group: &str, of: &str| {
+        let response = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
+        let mut resources = Vec::new();
+        for handler in of_version(registry, group, of) {
+            let info = handler.info();
+            let parts: Vec<Value> = info.subresources.iter().map(|part| {
+                let (kind, gv, verbs) = part_of(handler, part);
+                let (g, v) = gv.unwrap_or((group, of));
+                json!({"subresource": part, "responseKind": response(g, v, &kind), "verbs": verbs})
+            }).collect();
+            resources.push(json!({
+                "resource": info.gvr.resource, "responseKind": response(group, of, &info.gvk.kind),
+                "scope": if info.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
+                "singularResource": info.singular, "verbs": VERBS, "shortNames": info.short_names,
+                "categories": info.categories, "subresources": parts,
+            }));
+        }
+        for (resource, kind, namespaced) in crate::reviews::of_group(group) {
+            resources.push(json!({
+                "resource": resource, "responseKind": response(group, of, kind), "scope": if *namespaced { "Namespaced" } else { "Cluster" },
+                "singularResource": kind.to_lowercase(), "verbs": ["create"],
+            }));
+        }
+        json!({"version": of, "resources": resources, "freshness": "Current"})
+    };
+    let items: Vec<Value> = match core {
+        true => vec![json!({"metadata": {"creationTimestamp": null}, "versions": [kinds_of("", "v1")]})],
+        false => groups(registry)
+            .keys()
+            .map(|(group, of)| json!({"metadata": {"name": group, "creationTimestamp": null}, "versions": [kinds_of(group, of)]}))
+            .collect(),
+    };
+    json!({"kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items})
+}
+
+fn aggregated_response(document: &Value, version: &str) -> Response {
+    let content_type = match version {
+        "v2" => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        _ => "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+    };
+    responses::typed(200, content_type, document.to_string())
+}
+
+pub(crate) fn openapi_index() -> Value {
+    let paths: serde_json::Map<String, Value> = openapi::index()
+        .map(|(path, hash)| (path.to_owned(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")})))
+        .collect();
+    json!({"paths": paths})
+}
+
+/// As it is packed where the client takes gzip, else unpacked.
+pub(crate) fn openapi_document(request: &Request, path: &str) -> Option<Response> {
+    let packed = openapi::document_v3(path)?;
+    if request.header(http::header::ACCEPT_ENCODING).contains("gzip") {
+        let mut response = responses::json_bytes(200, packed);
+        response.headers_mut().insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
+        return Some(response);
+    }
+    let mut plain = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut plain).ok()?;
+    Some(responses::json_bytes(200, plain))
+}

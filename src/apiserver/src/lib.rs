@@ -1,0 +1,25 @@
+//! The HTTPS edge: authentication, what a request asks for, discovery, tables, watch streams, and the doors into pods.
+//!
+//! It turns a request into one [`RequestInfo`] and calls `cluster` with it; authorisation, admission and storage happen
+//! there. It knows HTTP and no component. Read [`RequestInfo`] first, then `router.rs`.
+
+#![forbid(unsafe_code)]
+
+mod authentication;
+mod discovery;
+mod negotiate;
+mod objects;
+mod params;
+mod pods;
+mod request;
+mod request_info;
+mod responses;
+mod reviews;
+mod router;
+mod server;
+mod table;
+mod watch_stream;
+mod websocket;
+
+pub use request_info::{ParsedPath, RequestInfo};
+pub use server::{ApiServer, EdgeConfig, ServeError, StaticPages};

@@ -1,0 +1,363 @@
+//! The verbs on objects.
+
+use crate::negotiate::{self, View};
+use crate::request::Request;
+use crate::request_info::RequestInfo;
+use crate::router::{method_not_allowed, not_found};
+use crate::server::Edge;
+use crate::{params, responses, table, watch_stream};
+use api::{Object, Reason, Status, patch};
+use bytes::{BufMut, Bytes, BytesMut};
+use cluster::{Actor, Deleted, List, Target, Verb};
+use http::Method;
+use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
+use k8s_openapi::api::autoscaling::v1::Scale;
+use k8s_openapi::api::core::v1::Binding;
+use k8s_openapi::api::policy::v1::Eviction;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kinds::{FieldValidation, Handler, Instance, Scope};
+use serde_json::Value;
+use std::sync::Arc;
+use warp::reply::Response;
+
+/// One request for objects on its way.
+struct Call<'a> {
+    edge: &'a Edge,
+    actor: &'a Actor,
+    target: Target,
+    view: View,
+}
+
+pub(crate) async fn answer(edge: &Edge, actor: &Actor, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
+    let handler = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
+    let target = target_of(handler, info)?;
+    let view = negotiate::view(request.header(http::header::ACCEPT));
+    let call = Call { edge, actor, target, view };
+    match (request.method.clone(), info.name.is_some(), info.subresource.as_deref()) {
+        (Method::GET | Method::HEAD, true, None | Some("status")) if !request.flag("watch")? => call.get(request),
+        (Method::GET | Method::HEAD, true, Some("scale")) => call.get_scale(),
+        (Method::GET | Method::HEAD, _, None) => call.list_or_watch(request),
+        (Method::POST, false, None) => call.create(request).await,
+        (Method::POST, true, Some("binding")) => call.bind(request).await,
+        (Method::POST, true, Some("eviction")) => call.evict(request).await,
+        (Method::POST, true, Some("token")) => call.token(request).await,
+        (Method::PUT, true, Some("scale")) => call.put_scale(request).await,
+        (Method::PATCH, true, Some("scale")) => call.patch_scale(request).await,
+        (Method::PUT, true, _) => call.update(request).await,
+        (Method::PATCH, true, _) => call.patch(request).await,
+        (Method::DELETE, true, None) => call.delete(request).await,
+        (Method::DELETE, false, None) => call.delete_collection(request).await,
+        _ => Err(method_not_allowed()),
+    }
+}
+
+fn target_of(handler: &Arc<dyn Handler>, info: &RequestInfo) -> Result<Target, Status> {
+    let kind = handler.info();
+    let known = info.subresource.as_deref().is_none_or(|part| kind.subresources.contains(&part));
+    let placed = match kind.scope {
+        Scope::Cluster => info.namespace.is_none(),
+        // without a namespace only a collection can be asked for: that of all namespaces
+        Scope::Namespaced => info.namespace.is_some() || info.name.is_none(),
+    };
+    if !known || !placed {
+        return Err(not_found());
+    }
+    Ok(Target {
+        handler: handler.clone(),
+        namespace: info.namespace.clone(),
+        name: info.name.clone(),
+        subresource: info.subresource.clone(),
+    })
+}
+
+impl Call<'_> {
+    fn show(&self, code: u16, object: &Object) -> Result<Response, Status> {
+        let bytes = match self.view {
+            View::Objects => self.target.handler.present(object.bytes()),
+            View::Table => table::of_objects(&*self.target.handler, std::slice::from_ref(object), None)?,
+            View::Partial => table::partial(object)?,
+        };
+        Ok(responses::json_bytes(code, bytes))
+    }
+
+    fn get(&self, _request: &Request) -> Result<Response, Status> {
+        let object = self.edge.cluster.get(self.actor, &self.target)?;
+        self.show(200, &object)
+    }
+
+    fn list_or_watch(&self, request: &Request) -> Result<Response, Status> {
+        if request.flag("watch")? {
+            return watch_stream::answer(&self.edge.cluster, self.actor, &self.target, self.view, request);
+        }
+        let list = self.edge.cluster.list(self.actor, &self.target, &params::list(request)?)?;
+        self.show_list(&list)
+    }
+
+    fn show_list(&self, list: &List) -> Result<Response, Status> {
+        let bytes = match self.view {
+            View::Table => table::of_objects(&*self.target.handler, &list.objects, Some(list))?,
+            View::Partial => {
+                let items: Result<Vec<Bytes>, Status> = list.objects.iter().map(table::partial).collect();
+                list_bytes("PartialObjectMetadataList", "meta.k8s.io/v1", list, &items?)
+            }
+            View::Objects => {
+                let info = self.target.handler.info();
+                let items: Vec<Bytes> = list.objects.iter().map(|o| self.target.handler.present(o.bytes())).collect();
+                list_bytes(&format!("{}List", info.gvk.kind), &info.gvk.api_version(), list, &items)
+            }
+        };
+        Ok(responses::json_bytes(200, bytes))
+    }
+
+    async fn create(&self, request: &mut Request) -> Result<Response, Status> {
+        if self.target.handler.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
+            return Err(method_not_allowed());
+        }
+        let options = params::write(request)?;
+        let strictness = params::field_validation(request)?;
+        let body = request.json_body().await?;
+        check_kind(&*self.target.handler, &body)?;
+        let decoded = self.target.handler.decode(&body, strictness)?;
+        let created = self.edge.cluster.create(self.actor, &self.target, decoded.instance, &options).await?;
+        Ok(responses::with_warnings(self.show(201, &created)?, &decoded.warnings))
+    }
+
+    async fn update(&self, request: &mut Request) -> Result<Response, Status> {
+        let options = params::write(request)?;
+        let strictness = params::field_validation(request)?;
+        let body = request.json_body().await?;
+        check_kind(&*self.target.handler, &body)?;
+        let decoded = self.target.handler.decode(&body, strictness)?;
+        let new = decoded.instance;
+        let written =
+            self.edge.cluster.modify(self.actor, &self.target, Verb::Update, &options, &|_| Ok(new.clone_box())).await?;
+        Ok(responses::with_warnings(self.show(200, &written)?, &decoded.warnings))
+    }
+
+    async fn patch(&self, request: &mut Request) -> Result<Response, Status> {
+        let options = params::write(request)?;
+        let strictness = params::field_validation(request)?;
+        let patch = Patch::read(request).await?;
+        let handler = &self.target.handler;
+        let warnings = std::sync::Mutex::new(Vec::new());
+        let change = |current: &Object| {
+            let (instance, found) = patch.apply(&**handler, &handler.present(current.bytes()), strictness)?;
+            *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
+            Ok(instance)
+        };
+        let written = self.edge.cluster.modify(self.actor, &self.target, Verb::Patch, &options, &change).await?;
+        let warnings = warnings.into_inner().unwrap_or_default();
+        Ok(responses::with_warnings(self.show(200, &written)?, &warnings))
+    }
+
+    async fn delete(&self, request: &mut Request) -> Result<Response, Status> {
+        let body = request.json_body().await?;
+        let options = params::delete(request, &body)?;
+        match self.edge.cluster.delete(self.actor, &self.target, &options).await? {
+            Deleted::Later(object) => self.show(200, &object),
+            // upstream answers with the pod itself, and with a Status for nearly all others; clients take both
+            Deleted::Now(object) if self.target.handler.graceful_deletion() => self.show(200, &object),
+            Deleted::Now(object) => {
+                let resource = self.target.group_resource();
+                Ok(responses::json(200, &serde_json::json!({
+                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+                    "details": {"name": object.meta().name, "group": resource.group, "kind": resource.resource, "uid": object.meta().uid},
+                })))
+            }
+        }
+    }
+
+    async fn delete_collection(&self, request: &mut Request) -> Result<Response, Status> {
+        if self.target.handler.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
+            return Err(method_not_allowed());
+        }
+        let body = request.json_body().await?;
+        let options = params::delete(request, &body)?;
+        let list = params::list(request)?;
+        let deleted = self.edge.cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
+        self.show_list(&deleted)
+    }
+
+    fn read_scale(&self) -> Result<Scale, Status> {
+        let object = self.edge.cluster.get(self.actor, &self.target)?;
+        let instance = self.target.handler.decode_stored(&object)?;
+        kinds::scale::of(&*instance).ok_or_else(not_found)
+    }
+
+    fn get_scale(&self) -> Result<Response, Status> {
+        show_typed(200, &self.read_scale()?)
+    }
+
+    async fn put_scale(&self, request: &mut Request) -> Result<Response, Status> {
+        let scale: Scale = typed_body(request).await?;
+        self.write_scale(request, Verb::Update, &|_| Ok(scale.clone())).await
+    }
+
+    async fn patch_scale(&self, request: &mut Request) -> Result<Response, Status> {
+        let patch = Patch::read(request).await?;
+        self.write_scale(request, Verb::Patch, &|scale| {
+            let current = serde_json::to_value(scale).map_err(Status::internal)?;
+            serde_json::from_value(patch.apply_value(current)?).map_err(|e| Status::bad_request(e.to_string()))
+        })
+        .await
+    }
+
+    async fn write_scale(
+        &self,
+        request: &Request,
+        verb: Verb,
+        change: &(dyn Fn(&Scale) -> Result<Scale, Status> + Send + Sync),
+    ) -> Result<Response, Status> {
+        let options = params::write(request)?;
+        let handler = &self.target.handler;
+        let set = |current: &Object| {
+            let mut instance = handler.decode_stored(current)?;
+            let scale = change(&kinds::scale::of(&*instance).ok_or_else(not_found)?)?;
+            kinds::scale::set(&mut *instance, &scale)?;
+            Ok(instance)
+        };
+        // authorised as the part, written as the whole: generation and validation are those of the object
+        let written = self.edge.cluster.modify(self.actor, &self.target, verb, &options, &set).await?;
+        let instance = handler.decode_stored(&written)?;
+        show_typed(200, &kinds::scale::of(&*instance).ok_or_else(not_found)?)
+    }
+
+    async fn bind(&self, request: &mut Request) -> Result<Response, Status> {
+        let binding: Binding = typed_body(request).await?;
+        let namespace = self.target.namespace.as_deref().unwrap_or_default();
+        let pod = self.target.name.as_deref().unwrap_or_default();
+        let client = self.edge.cluster.acting_as(self.actor.clone());
+        client.bind(namespace, pod, binding.target.name.as_deref().unwrap_or_default()).await?;
+        success(201)
+    }
+
+    async fn evict(&self, request: &mut Request) -> Result<Response, Status> {
+        let body = request.json_body().await?;
+        let eviction: Eviction = serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
+        self.edge.cluster.authorize(self.actor, &cluster::Attributes::of("create", &self.target))?;
+        let options = match eviction.delete_options {
+            Some(options) => params::delete(request, &serde_json::to_vec(&options).map_err(Status::internal)?)?,
+            None => params::delete(request, &[])?,
+        };
+        let whole = Target { subresource: None, ..self.target.clone() };
+        self.edge.cluster.delete(&Actor::root(), &whole, &options).await?;
+        success(201)
+    }
+
+    async fn token(&self, request: &mut Request) -> Result<Response, Status> {
+        let mut asked: TokenRequest = typed_body(request).await?;
+        let client = self.edge.cluster.acting_as(self.actor.clone());
+        let spec = asked.spec.get_or_insert_default();
+        let bound = spec.bound_object_ref.clone().filter(|r| r.kind.as_deref() == Some("Pod"));
+        let issued = client.create_token(
+            self.target.namespace.as_deref().unwrap_or_default(),
+            self.target.name.as_deref().unwrap_or_default(),
+            cluster::TokenRequestParams {
+                audiences: spec.audiences.clone().unwrap_or_default(),
+                expiration_seconds: spec.expiration_seconds,
+                bound_pod: bound.map(|r| cluster::BoundPod { name: r.name.unwrap_or_default(), uid: r.uid.unwrap_or_default() }),
+            },
+        )?;
+        spec.audiences = Some(issued.audiences);
+        asked.status = Some(TokenRequestStatus { expiration_timestamp: Some(Time(issued.expires_at)), token: Some(issued.token) });
+        show_typed(201, &asked)
+    }
+}
+
+fn success(code: u16) -> Result<Response, Status> {
+    Ok(responses::json(code, &serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code})))
+}
+
+fn show_typed(code: u16, object: &impl serde::Serialize) -> Result<Response, Status> {
+    Ok(responses::json_bytes(code, serde_json::to_vec(object).map_err(Status::internal)?))
+}
+
+/// An object that is not stored.
+///
+/// # Errors
+/// `BadRequest` for what does not fit the type.
+pub(crate) async fn typed_body<T: serde::de::DeserializeOwned>(request: &mut Request) -> Result<T, Status> {
+    let body = request.json_body().await?;
+    serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("the object provided is unrecognized: {e}")))
+}
+
+/// The body may leave its kind out, but not name another.
+fn check_kind(handler: &dyn Handler, body: &[u8]) -> Result<(), Status> {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct TypeMeta {
+        #[serde(default)]
+        api_version: String,
+        #[serde(default)]
+        kind: String,
+    }
+    let Ok(given) = serde_json::from_slice::<TypeMeta>(body) else { return Ok(()) };
+    let want = &handler.info().gvk;
+    if !given.api_version.is_empty() && given.api_version != want.api_version() {
+        return Err(Status::bad_request(format!("the API version in the data ({}) does not match the expected API version ({})", given.api_version, want.api_version())));
+    }
+    if !given.kind.is_empty() && given.kind != want.kind {
+        return Err(Status::bad_request(format!("the kind in the data ({}) does not match the expected kind ({})", given.kind, want.kind)));
+    }
+    Ok(())
+}
+
+enum Patch {
+    Json(Value),
+    Merge(Value),
+    Strategic(Value),
+}
+
+impl Patch {
+    async fn read(request: &mut Request) -> Result<Self, Status> {
+        let content_type = request.header(http::header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_owned();
+        let body = request.body().await?;
+        let value = || serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("error decoding patch: {e}")));
+        match content_type.as_str() {
+            "application/json-patch+json" => Ok(Patch::Json(value()?)),
+            "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
+            "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
+            other => Err(Status::new(Reason::UnsupportedMediaType, format!(
+                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json (got {other})"
+            ))),
+        }
+    }
+
+    fn apply_value(&self, current: Value) -> Result<Value, Status> {
+        match self {
+            Patch::Json(patch) => patch::json_patch(current, patch),
+            Patch::Merge(patch) => Ok(patch::merge_patch(current, patch)),
+            Patch::Strategic(patch) => patch::strategic_merge(current, patch, &kinds::BuiltinKeys),
+        }
+    }
+
+    /// The patched object. It carries a resourceVersion only where the patch itself sets one.
+    fn apply(&self, handler: &dyn Handler, current: &[u8], strictness: FieldValidation) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
+        let current: Value = serde_json::from_slice(current).map_err(Status::internal)?;
+        let before = current.pointer("/metadata/resourceVersion").cloned();
+        let patched = self.apply_value(current)?;
+        let after = patched.pointer("/metadata/resourceVersion").cloned();
+        let bytes = serde_json::to_vec(&patched).map_err(Status::internal)?;
+        let mut decoded = handler.decode(&bytes, strictness)?;
+        if before == after {
+            decoded.instance.meta_mut().resource_version = None;
+        }
+        Ok((decoded.instance, decoded.warnings))
+    }
+}
+
+/// A list's JSON around the stored bytes of its items.
+fn list_bytes(kind: &str, api_version: &str, list: &List, items: &[Bytes]) -> Bytes {
+    let meta = table::list_meta(list);
+    let size: usize = items.iter().map(|item| item.len() + 1).sum();
+    let mut bytes = BytesMut::with_capacity(size + 256);
+    bytes.put_slice(format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{meta},"items":["#).as_bytes());
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            bytes.put_u8(b',');
+        }
+        bytes.put_slice(item);
+    }
+    bytes.put_slice(b"]}");
+    bytes.freeze()
+}

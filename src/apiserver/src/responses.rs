@@ -1,0 +1,74 @@
+//! Answers: JSON, streams, refusals.
+
+use api::Status;
+use bytes::Bytes;
+use futures::Stream;
+use http::{HeaderValue, StatusCode, header};
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+use warp::reply::{Reply, Response};
+
+pub(crate) fn json_bytes(code: u16, body: impl Into<Bytes>) -> Response {
+    typed(code, "application/json", body)
+}
+
+pub(crate) fn json(code: u16, body: &serde_json::Value) -> Response {
+    json_bytes(code, body.to_string())
+}
+
+pub(crate) fn text(code: u16, body: impl Into<Bytes>) -> Response {
+    typed(code, "text/plain; charset=utf-8", body)
+}
+
+pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes>) -> Response {
+    let body: Bytes = body.into();
+    let mut response = Vec::from(body).into_response();
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    // what a proxy may keep is nobody's business but the API server's
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+pub(crate) fn refusal(status: &Status) -> Response {
+    let mut response = json(status.code, &status.to_json());
+    if let Some(seconds) = status.retry_after_seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+pub(crate) fn with_warnings(mut response: Response, warnings: &[String]) -> Response {
+    for warning in warnings {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+    response
+}
+
+/// A body that is written as it comes.
+pub(crate) fn stream<S, E>(content_type: &'static str, chunks: S) -> Response
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let mut response = warp::reply::stream(Shared(Mutex::new(Box::pin(chunks)))).into_response();
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+/// warp wants a body to be `Sync`, which no stream of ours needs: only one task ever polls it.
+struct Shared<S: ?Sized>(Mutex<Pin<Box<S>>>);
+
+impl<S: Stream + ?Sized> Stream for Shared<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let inner = self.get_mut().0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        inner.as_mut().poll_next(cx)
+    }
+}

@@ -1,0 +1,75 @@
+//! From a request to the one who answers it.
+
+use crate::request::Request;
+use crate::request_info::{ParsedPath, RequestInfo};
+use crate::server::Edge;
+use crate::{authentication, discovery, objects, pods, responses, reviews};
+use api::{Reason, Status};
+use cluster::{Actor, Attributes};
+use http::Method;
+use warp::reply::Response;
+
+/// Never fails: a refusal is an answer.
+pub(crate) async fn answer(edge: &Edge, request: Request) -> Response {
+    match route(edge, request).await {
+        Ok(response) => response,
+        Err(status) => responses::refusal(&status),
+    }
+}
+
+async fn route(edge: &Edge, mut request: Request) -> Result<Response, Status> {
+    if let Some(page) = static_page(edge, &request) {
+        return Ok(page);
+    }
+    let actor = authentication::authenticate(&edge.cluster, &request)?;
+    match ParsedPath::parse(&request.segments) {
+        ParsedPath::Resource(info) => resource(edge, &actor, &mut request, info).await,
+        ParsedPath::Other => other(edge, &actor, &request),
+    }
+}
+
+async fn resource(edge: &Edge, actor: &Actor, request: &mut Request, info: RequestInfo) -> Result<Response, Status> {
+    if reviews::is_review(&info) {
+        return reviews::answer(edge, actor, request, &info).await;
+    }
+    match (info.gvr.resource.as_ref(), info.subresource.as_deref()) {
+        ("pods", Some("log" | "exec" | "attach" | "portforward")) => pods::answer(edge, actor, request, &info).await,
+        _ => objects::answer(edge, actor, request, &info).await,
+    }
+}
+
+pub(crate) fn not_found() -> Status {
+    Status::new(Reason::NotFound, "the server could not find the requested resource")
+}
+
+pub(crate) fn method_not_allowed() -> Status {
+    Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+}
+
+/// The dashboard's own files hold nothing that is secret; what they show is asked for with the user's token.
+fn static_page(edge: &Edge, request: &Request) -> Option<Response> {
+    let path = request.path.strip_prefix("/dashboard")?;
+    let page = edge.pages.as_ref()?;
+    let (content_type, body) = page(path.trim_start_matches('/'))?;
+    Some(responses::typed(200, content_type, body))
+}
+
+fn other(edge: &Edge, actor: &Actor, request: &Request) -> Result<Response, Status> {
+    let verb = request.method.as_str().to_lowercase();
+    edge.cluster.authorize(actor, &Attributes::non_resource(&verb, &request.path))?;
+    if request.method != Method::GET && request.method != Method::HEAD {
+        return Err(method_not_allowed());
+    }
+    let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        ["version"] => Ok(responses::json(200, &discovery::version())),
+        ["healthz" | "livez"] => Ok(responses::text(200, "ok")),
+        ["readyz"] if *edge.ready.borrow() => Ok(responses::text(200, "ok")),
+        ["readyz"] => Ok(responses::text(503, "not ready: the node has not registered yet")),
+        ["openid", "v1", "jwks"] => Ok(responses::json(200, &edge.cluster.tokens().jwks())),
+        ["openapi", "v3"] => Ok(responses::json(200, &discovery::openapi_index())),
+        ["openapi", "v3", document @ ..] => discovery::openapi_document(request, &document.join("/")).ok_or_else(not_found),
+        [] => Ok(responses::json(200, &serde_json::json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}))),
+        _ => discovery::answer(edge, request).ok_or_else(not_found),
+    }
+}

@@ -1,0 +1,167 @@
+//! The listener: TLS, peers, and one warp filter behind which the router stands.
+
+use crate::authentication::{Peer, actor_of_certificate};
+use crate::request::Request;
+use crate::router;
+use bytes::Bytes;
+use cluster::Cluster;
+use cri::PodAccess;
+use http::{HeaderMap, Method};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::service::TowerToHyperService;
+use rustls::RootCertStore;
+use rustls::server::WebPkiClientVerifier;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use warp::Filter;
+use warp::filters::path::FullPath;
+use warp::reply::Response;
+
+/// Who has not finished TLS or a request's head by then holds nothing any more.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+const HEADER: Duration = Duration::from_secs(30);
+/// Watches and logs that are open when the server stops are cut after this.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// The dashboard's files by path: content type and bytes.
+pub type StaticPages = Arc<dyn Fn(&str) -> Option<(&'static str, Bytes)> + Send + Sync>;
+
+pub struct EdgeConfig {
+    pub chain_pem: String,
+    pub key_pem: String,
+    /// Whose client certificates are believed.
+    pub client_ca_pem: String,
+    pub ready: watch::Receiver<bool>,
+    pub pages: Option<StaticPages>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("certificate: {0}")]
+    Certificate(String),
+}
+
+/// What every request needs.
+pub(crate) struct Edge {
+    pub(crate) cluster: Cluster,
+    /// The kubelet of this process, where it runs one.
+    pub(crate) pods: Option<Arc<dyn PodAccess>>,
+    pub(crate) ready: watch::Receiver<bool>,
+    pub(crate) pages: Option<StaticPages>,
+}
+
+pub struct ApiServer {
+    edge: Arc<Edge>,
+    tls: TlsAcceptor,
+}
+
+impl ApiServer {
+    /// # Errors
+    /// Certificates or keys that are none.
+    pub fn new(cluster: Cluster, pods: Option<Arc<dyn PodAccess>>, config: EdgeConfig) -> Result<Self, ServeError> {
+        let tls = acceptor(&config)?;
+        let edge = Edge { cluster, pods, ready: config.ready, pages: config.pages };
+        Ok(ApiServer { edge: Arc::new(edge), tls })
+    }
+
+    /// Until `stop`; open streams are given a second.
+    pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
+        let connections = TaskTracker::new();
+        let server = Arc::new(self);
+        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+            match accepted {
+                Ok((socket, _)) => {
+                    let (server, stop) = (server.clone(), stop.clone());
+                    connections.spawn(async move { server.connection(socket, stop).await });
+                }
+                Err(error) => {
+                    // out of file descriptors: those who are connected will free some
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+        connections.close();
+        let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
+    }
+
+    async fn connection(&self, socket: TcpStream, stop: CancellationToken) {
+        let _ = socket.set_nodelay(true);
+        let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, self.tls.accept(socket)).await else { return };
+        let (_, session) = stream.get_ref();
+        let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let peer = Arc::new(Peer { certified });
+        let service = hyper::service::service_fn({
+            let (edge, inner) = (self.edge.clone(), peer);
+            let filtered = TowerToHyperService::new(warp::service(catch_all(edge)));
+            move |mut request: hyper::Request<hyper::body::Incoming>| {
+                request.extensions_mut().insert(inner.clone());
+                hyper::service::Service::call(&filtered, request)
+            }
+        });
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER);
+        builder.http2().timer(TokioTimer::new());
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        tokio::select! {
+            _ = &mut connection => {}
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                let _ = tokio::time::timeout(DRAIN, connection).await;
+            }
+        }
+    }
+}
+
+/// One filter for everything: chains of alternatives compile, and dispatch, slowly.
+fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
+    let query = warp::query::raw().or(warp::any().map(String::new)).unify();
+    warp::any()
+        .and(warp::method())
+        .and(warp::path::full())
+        .and(query)
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Arc<Peer>>())
+        .and(warp::ext::optional::<hyper::upgrade::OnUpgrade>())
+        .and(warp::body::stream())
+        .and(warp::any().map(move || edge.clone()))
+        .then(
+            |method: Method, path: FullPath, query: String, headers: HeaderMap, peer, upgrade, body, edge: Arc<Edge>| async move {
+                let line = (method, path.as_str().to_owned(), query);
+                let request = Request::new(line, headers, peer, upgrade, body);
+                router::answer(&edge, request).await
+            },
+        )
+}
+
+fn acceptor(config: &EdgeConfig) -> Result<TlsAcceptor, ServeError> {
+    let bad = |why: &dyn std::fmt::Display| ServeError::Certificate(why.to_string());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut authorities = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(config.client_ca_pem.as_bytes()) {
+        authorities.add(certificate.map_err(|e| bad(&e))?).map_err(|e| bad(&e))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(authorities), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|e| bad(&e))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(config.chain_pem.as_bytes()).collect();
+    let key = PrivateKeyDer::from_pem_slice(config.key_pem.as_bytes()).map_err(|e| bad(&e))?;
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| bad(&e))?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(chain.map_err(|e| bad(&e))?, key)
+        .map_err(|e| bad(&e))?;
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(tls)))
+}

@@ -1,0 +1,129 @@
+//! A watch as a stream of JSON lines.
+
+use crate::negotiate::View;
+use crate::request::Request;
+use crate::{params, responses, table};
+use api::{Object, ResourceVersion, Status};
+use bytes::{BufMut, Bytes, BytesMut};
+use cluster::{Actor, Cluster, Target, WatchEvent, WatchStream};
+use kinds::Handler;
+use serde_json::{Value, json};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use warp::reply::Response;
+
+/// Upstream ends a watch after a random time of at least half an hour, so that clients spread.
+const SHORTEST_LIFE: Duration = Duration::from_secs(30 * 60);
+const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+/// Events that go out in one write.
+const LARGEST_WRITE: usize = 64 * 1024;
+
+struct Lines {
+    events: WatchStream,
+    handler: Arc<dyn Handler>,
+    view: View,
+    bookmarks: bool,
+    ends: Instant,
+    next_bookmark: Instant,
+    over: bool,
+}
+
+pub(crate) fn answer(cluster: &Cluster, actor: &Actor, target: &Target, view: View, request: &Request) -> Result<Response, Status> {
+    let events = cluster.watch(actor, target, &params::watch(request)?)?;
+    let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
+    let now = Instant::now();
+    let lines = Lines {
+        events,
+        handler: target.handler.clone(),
+        view,
+        bookmarks: request.flag("allowWatchBookmarks")?,
+        ends: now + life,
+        next_bookmark: now + BOOKMARK_EVERY,
+        over: false,
+    };
+    let chunks = futures::stream::unfold(lines, |mut lines| async move {
+        lines.next().await.map(|bytes| (Ok::<_, Infallible>(bytes), lines))
+    });
+    Ok(responses::stream("application/json", chunks))
+}
+
+impl Lines {
+    /// The next write: all events that are there, up to a size.
+    async fn next(&mut self) -> Option<Bytes> {
+        if self.over {
+            return None;
+        }
+        let mut out = BytesMut::new();
+        let until = if self.bookmarks { self.ends.min(self.next_bookmark) } else { self.ends };
+        match tokio::time::timeout_at(until, self.events.next()).await {
+            Ok(first) => {
+                self.put(&mut out, first);
+                while !self.over && out.len() < LARGEST_WRITE {
+                    match self.events.try_next() {
+                        Ok(Some(event)) => self.put(&mut out, Ok(event)),
+                        Ok(None) => break,
+                        Err(status) => self.put(&mut out, Err(status)),
+                    }
+                }
+            }
+            Err(_) if Instant::now() >= self.ends => return None,
+            Err(_) => {
+                self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
+                self.put_bookmark(&mut out, self.events.progress(), false);
+            }
+        }
+        Some(out.freeze())
+    }
+
+    fn put(&mut self, out: &mut BytesMut, event: Result<WatchEvent, Status>) {
+        match event {
+            Ok(WatchEvent::Added(object)) => self.put_object(out, "ADDED", &object),
+            Ok(WatchEvent::Modified(object)) => self.put_object(out, "MODIFIED", &object),
+            Ok(WatchEvent::Deleted(object)) => self.put_object(out, "DELETED", &object),
+            Ok(WatchEvent::InitialEventsEnd(revision)) => self.put_bookmark(out, revision, true),
+            Err(status) => {
+                self.over = true;
+                line(out, "ERROR", status.to_json().to_string().as_bytes());
+            }
+        }
+    }
+
+    fn put_object(&mut self, out: &mut BytesMut, kind: &str, object: &Object) {
+        let shown = match self.view {
+            View::Objects => Ok(self.handler.present(object.bytes())),
+            View::Table => table::of_objects(&*self.handler, std::slice::from_ref(object), None),
+            View::Partial => table::partial(object),
+        };
+        match shown {
+            Ok(bytes) => line(out, kind, &bytes),
+            Err(status) => self.put(out, Err(status)),
+        }
+    }
+
+    fn put_bookmark(&self, out: &mut BytesMut, revision: ResourceVersion, initial_end: bool) {
+        let mut meta = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        if initial_end {
+            meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let gvk = &self.handler.info().gvk;
+        let mark: Value = match self.view {
+            View::Table => json!({
+                "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": revision.to_string()}, "columnDefinitions": null,
+                "rows": [{"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta}}],
+            }),
+            View::Partial => json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta}),
+            View::Objects => json!({"kind": gvk.kind, "apiVersion": gvk.api_version(), "metadata": meta}),
+        };
+        line(out, "BOOKMARK", mark.to_string().as_bytes());
+    }
+}
+
+fn line(out: &mut BytesMut, kind: &str, object: &[u8]) {
+    out.put_slice(br#"{"type":""#);
+    out.put_slice(kind.as_bytes());
+    out.put_slice(br#"","object":"#);
+    out.put_slice(object);
+    out.put_slice(b"}\n");
+}

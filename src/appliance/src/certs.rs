@@ -1,0 +1,185 @@
+use crate::{Places, Settings};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// The profile's own authority and what it signed: the API server's certificate and the administrator's.
+#[derive(Debug, Clone)]
+pub struct Certificates {
+    pub ca_pem: String,
+    pub server_chain_pem: String,
+    pub server_key_pem: String,
+    pub admin: AdminCredentials,
+    /// PKCS#8, for service-account tokens.
+    pub token_key: Vec<u8>,
+}
+
+#[derive(Clone)]
+pub struct AdminCredentials {
+    pub certificate_pem: String,
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for AdminCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AdminCredentials(redacted)")
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    #[error("{path}: {why}", path = path.display())]
+    File { path: PathBuf, why: String },
+    #[error("make certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    #[error("make token key: {0}")]
+    TokenKey(String),
+}
+
+const CA_YEARS: i32 = 10;
+const LEAF_YEARS: i32 = 9; // shorter than the authority's, so that none outlives it
+
+impl Certificates {
+    /// What is there, else new. The authority and the token key are made once; the server's certificate is made
+    /// anew at every start, because the machine's addresses may have changed.
+    ///
+    /// # Errors
+    /// Files that can not be read or written, or are no certificates.
+    pub fn load_or_make(places: &Places, settings: &Settings, addresses: &[IpAddr]) -> Result<Self, CertificateError> {
+        let folder = places.certificates();
+        std::fs::create_dir_all(&folder).map_err(|e| file(&folder, e))?;
+        let ca_key = load_or_make_key(&folder.join("ca.key"))?;
+        let ca_path = folder.join("ca.crt");
+        let ca_pem = match read(&ca_path)? {
+            Some(pem) => pem,
+            None => {
+                let pem = authority(places.profile.as_str())?.self_signed(&ca_key)?.pem();
+                write(&ca_path, &pem)?;
+                pem
+            }
+        };
+        let issuer = Issuer::from_ca_cert_pem(&ca_pem, &ca_key)?;
+        let server_key = KeyPair::generate()?;
+        let server = server(settings, addresses)?.signed_by(&server_key, &issuer)?;
+        let admin = load_or_make_admin(&folder, &issuer)?;
+        let token_key = load_or_make_key(&folder.join("sa.key"))?.serialize_der();
+        Ok(Certificates {
+            server_chain_pem: server.pem(),
+            server_key_pem: server_key.serialize_pem(),
+            ca_pem,
+            admin,
+            token_key,
+        })
+    }
+}
+
+fn authority(profile: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = name(&format!("{profile}-ca"), None);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    lasts(&mut params, CA_YEARS);
+    Ok(params)
+}
+
+fn server(settings: &Settings, addresses: &[IpAddr]) -> Result<CertificateParams, rcgen::Error> {
+    let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+    let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
+    names.push(format!("kubernetes.default.svc.{}", crate::settings::CLUSTER_DOMAIN));
+    let mut params = CertificateParams::new(names)?;
+    let own = [IpAddr::from([127, 0, 0, 1]), std::net::Ipv6Addr::LOCALHOST.into(), settings.api_service_ip().into()];
+    params.subject_alt_names.extend(own.iter().chain(addresses).map(|ip| SanType::IpAddress(*ip)));
+    params.distinguished_name = name("kube-apiserver", None);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    lasts(&mut params, LEAF_YEARS);
+    Ok(params)
+}
+
+fn load_or_make_admin(folder: &Path, issuer: &Issuer<'_, &KeyPair>) -> Result<AdminCredentials, CertificateError> {
+    let (certificate_path, key_path) = (folder.join("admin.crt"), folder.join("admin.key"));
+    let key = load_or_make_key(&key_path)?;
+    if let Some(certificate_pem) = read(&certificate_path)? {
+        return Ok(AdminCredentials { certificate_pem, key_pem: key.serialize_pem() });
+    }
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = name("monopod-admin", Some("system:masters"));
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    lasts(&mut params, LEAF_YEARS);
+    let certificate_pem = params.signed_by(&key, issuer)?.pem();
+    write(&certificate_path, &certificate_pem)?;
+    Ok(AdminCredentials { certificate_pem, key_pem: key.serialize_pem() })
+}
+
+fn name(common: &str, organization: Option<&str>) -> DistinguishedName {
+    let mut name = DistinguishedName::new();
+    name.push(DnType::CommonName, common);
+    if let Some(organization) = organization {
+        name.push(DnType::OrganizationName, organization);
+    }
+    name
+}
+
+/// From yesterday, so that a clock that was set back does not refuse it.
+fn lasts(params: &mut CertificateParams, years: i32) {
+    let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+    let from = today.yesterday().unwrap_or(today);
+    params.not_before = rcgen::date_time_ymd(from.year().into(), from.month() as u8, from.day() as u8);
+    params.not_after = rcgen::date_time_ymd(i32::from(from.year()) + years, from.month() as u8, 28.min(from.day()) as u8);
+}
+
+fn load_or_make_key(path: &Path) -> Result<KeyPair, CertificateError> {
+    if let Some(pem) = read(path)? {
+        return KeyPair::from_pem(&pem).map_err(|e| file(path, e));
+    }
+    let key = KeyPair::generate()?;
+    write(path, &key.serialize_pem())?;
+    Ok(key)
+}
+
+fn read(path: &Path) -> Result<Option<String>, CertificateError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(file(path, e)),
+    }
+}
+
+/// Whole or not at all, and for nobody else to read.
+pub(crate) fn write(path: &Path, text: &str) -> Result<(), CertificateError> {
+    use std::io::Write;
+    let fresh = path.with_extension("new");
+    let write = || {
+        let mut to = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        to.write_all(text.as_bytes())?;
+        to.sync_all()?;
+        std::fs::rename(&fresh, path)
+    };
+    write().map_err(|e: std::io::Error| file(path, e))
+}
+
+fn file(path: &Path, why: impl std::fmt::Display) -> CertificateError {
+    CertificateError::File { path: path.to_owned(), why: why.to_string() }
+}
+
+/// What `kubectl` needs to be the administrator.
+pub(crate) fn kubeconfig(profile: &str, certificates: &Certificates, api: &str) -> String {
+    use base64::Engine;
+    let encode = |pem: &str| base64::engine::general_purpose::STANDARD.encode(pem);
+    // JSON is YAML, and needs no other quoting
+    let config = serde_json::json!({
+        "apiVersion": "v1", "kind": "Config", "preferences": {}, "current-context": profile,
+        "clusters": [{"name": profile, "cluster": {"server": api, "certificate-authority-data": encode(&certificates.ca_pem)}}],
+        "users": [{"name": profile, "user": {
+            "client-certificate-data": encode(&certificates.admin.certificate_pem),
+            "client-key-data": encode(&certificates.admin.key_pem),
+        }}],
+        "contexts": [{"name": profile, "context": {"cluster": profile, "user": profile, "namespace": "default"}}],
+    });
+    format!("{config:#}\n")
+}

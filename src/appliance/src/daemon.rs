@@ -1,0 +1,233 @@
+use crate::certs::Certificates;
+use crate::control_server::ControlServer;
+use crate::lock::Lock;
+use crate::settings::{NODE_PORTS, Settings};
+use crate::{ControlStatus, KUBERNETES, Places, control_server, node_address};
+use apiserver::{ApiServer, EdgeConfig};
+use cluster::{Cluster, ClusterConfig, TokenSigner};
+use controllers::ControllersConfig;
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{OpenError, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Room for a controller to finish the write that it is at.
+const ROOM_GRACE: Duration = Duration::from_secs(5);
+const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
+
+/// What was typed at this start.
+#[derive(Debug, Clone, Default)]
+pub struct StartOptions {
+    pub api_port: Option<u16>,
+    /// Into the profile's own file instead of the terminal.
+    pub log_to_file: bool,
+}
+
+/// How far the start is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "kebab-case")]
+pub enum Step {
+    Begun { what: String },
+    /// Something that the user should know, and that does not hold up the start.
+    Noted { what: String },
+    Ready { api: String },
+    Failed { error: StartError },
+}
+
+/// Why there is no cluster. Nothing is left half made: what was started has ended again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum StartError {
+    #[error("listen on port {port}: {why}")]
+    PortTaken { port: u16, why: String },
+    #[error("{what}")]
+    StateDamaged { what: String },
+    #[error("{what}")]
+    StateInUse { what: String },
+    #[error("{what}")]
+    DiskFull { what: String },
+    #[error("{what}")]
+    Failed { what: String },
+}
+
+/// Runs the cluster until it is told to stop, by its socket or by SIGTERM or SIGINT.
+///
+/// # Errors
+/// Why it did not start; `step` has been told as well.
+pub fn run(places: &Places, options: &StartOptions, step: impl Fn(Step)) -> Result<(), StartError> {
+    let outcome = started(places, options, &step);
+    if let Err(error) = &outcome {
+        step(Step::Failed { error: error.clone() });
+    }
+    outcome
+}
+
+fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Result<(), StartError> {
+    places.make().map_err(|e| io(&places.state, &e))?;
+    let in_use = || StartError::StateInUse { what: format!("{} is running already", places.profile) };
+    let _lock = Lock::take(places).map_err(|e| io(&places.lock(), &e))?.ok_or_else(in_use)?;
+    log_to(places, options)?;
+    if options.log_to_file {
+        // its own session: the terminal that started it may close. It leads one already only if nobody waits for it.
+        let _ = nix::unistd::setsid();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|e| failed("make the event queue", &e))?;
+    runtime.block_on(serve(places, options, step))
+}
+
+async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Result<(), StartError> {
+    let begun = |what: &str| step(Step::Begun { what: what.to_owned() });
+    begun("reading what is stored");
+    let settings = settle(places, options)?;
+    let listener = listen(settings.api_port).await?;
+    let node_ip = node_address::find();
+    let (store, recovery) = Store::open(&places.store(), store::Options::default()).map_err(unopened)?;
+    recovery.notes.iter().for_each(|note| step(Step::Noted { what: note.clone() }));
+    begun("making certificates");
+    let certificates = Certificates::load_or_make(places, &settings, &[node_ip.into()]).map_err(|e| failed("certificates", &e))?;
+    begun("starting the control plane");
+    let tokens = TokenSigner::from_pkcs8(&certificates.token_key, ISSUER).map_err(|e| failed("token key", &e))?;
+    let cluster = Cluster::new(store.clone(), kinds::all(), cluster_config(&settings, node_ip), tokens)
+        .map_err(|e| failed("read the cluster", &e))?;
+    cluster.bootstrap().await.map_err(|e| failed("first objects", &e))?;
+    let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
+    write_kubeconfig(places, &certificates, &api)?;
+
+    let stop = CancellationToken::new();
+    let rooms = stop.child_token();
+    let (ready, is_ready) = watch::channel(false);
+    let mut running = controllers::start(&cluster, &ControllersConfig { root_ca_pem: certificates.ca_pem.clone() }, &rooms);
+    running.spawn(scheduler::run(cluster.clone(), rooms.clone()));
+    let edge = EdgeConfig {
+        chain_pem: certificates.server_chain_pem.clone(),
+        key_pem: certificates.server_key_pem.clone(),
+        client_ca_pem: certificates.ca_pem.clone(),
+        ready: is_ready.clone(),
+        pages: None,
+    };
+    let server = ApiServer::new(cluster.clone(), None, edge).map_err(|e| failed("API server", &e))?;
+    running.spawn(server.serve(listener, rooms.clone()));
+    let control = ControlServer {
+        status: ControlStatus {
+            profile: places.profile.to_string(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            kubernetes: KUBERNETES.to_owned(),
+            node_ip,
+            api: api.clone(),
+            ready: false,
+        },
+        ready: is_ready,
+        stop: stop.clone(),
+    };
+    let socket = control_server::listen(places).map_err(|e| io(&places.control_socket(), &e))?;
+    running.spawn(control.serve(socket, rooms));
+    ready.send_replace(true);
+    tracing::info!(%api, "ready");
+    step(Step::Ready { api });
+
+    wait_for_end(&stop).await;
+    tracing::info!("stopping");
+    stop.cancel();
+    drain(running).await;
+    store.close().await;
+    let _ = std::fs::remove_file(places.control_socket());
+    Ok(())
+}
+
+/// What the profile was first started with; a port that is typed is kept for the next time.
+fn settle(places: &Places, options: &StartOptions) -> Result<Settings, StartError> {
+    let damaged = |e: crate::SettingsError| StartError::StateDamaged { what: e.to_string() };
+    let known = Settings::load(places).map_err(damaged)?;
+    let mut settings = known.clone().unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
+    if let Some(port) = options.api_port {
+        settings.api_port = port;
+    }
+    if known.as_ref() != Some(&settings) {
+        settings.save(places).map_err(|e| failed("settings", &e))?;
+    }
+    Ok(settings)
+}
+
+async fn listen(port: u16) -> Result<TcpListener, StartError> {
+    let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+    TcpListener::bind(at).await.map_err(|e| StartError::PortTaken { port, why: e.to_string() })
+}
+
+fn cluster_config(settings: &Settings, node_ip: Ipv4Addr) -> ClusterConfig {
+    ClusterConfig {
+        service_cidr: settings.service_cidr,
+        node_ports: NODE_PORTS,
+        advertise_address: node_ip,
+        secure_port: settings.api_port,
+    }
+}
+
+async fn wait_for_end(stop: &CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return stop.cancelled().await;
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn drain(mut running: JoinSet<()>) {
+    let all = async { while running.join_next().await.is_some() {} };
+    if tokio::time::timeout(ROOM_GRACE, all).await.is_err() {
+        tracing::warn!("a room did not end in time and was cut off");
+    }
+}
+
+fn write_kubeconfig(places: &Places, certificates: &Certificates, api: &str) -> Result<(), StartError> {
+    let text = crate::certs::kubeconfig(places.profile.as_str(), certificates, api);
+    let path = places.admin_kubeconfig();
+    crate::certs::write(&path, &text).map_err(|e| failed("kubeconfig", &e))
+}
+
+fn log_to(places: &Places, options: &StartOptions) -> Result<(), StartError> {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("MONOPOD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    let set = if options.log_to_file {
+        let path = places.log();
+        let file = std::fs::File::options().create(true).append(true).open(&path).map_err(|e| io(&path, &e))?;
+        log.with_writer(Arc::new(file)).try_init()
+    } else {
+        log.with_writer(std::io::stderr).try_init()
+    };
+    // a second daemon in one process happens in tests only, and logs where the first does
+    let _ = set;
+    Ok(())
+}
+
+fn unopened(error: OpenError) -> StartError {
+    let what = error.to_string();
+    match error {
+        OpenError::InUse { .. } => StartError::StateInUse { what },
+        OpenError::Damaged { .. } => StartError::StateDamaged { what },
+        _ => StartError::Failed { what },
+    }
+}
+
+fn io(path: &Path, error: &std::io::Error) -> StartError {
+    let what = format!("{}: {error}", path.display());
+    match error.kind() {
+        std::io::ErrorKind::StorageFull => StartError::DiskFull { what },
+        _ => StartError::Failed { what },
+    }
+}
+
+fn failed(doing: &str, why: &impl std::fmt::Display) -> StartError {
+    StartError::Failed { what: format!("{doing}: {why}") }
+}

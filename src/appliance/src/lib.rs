@@ -1,0 +1,28 @@
+//! The one composition root: it makes the rooms, hands each what it needs, starts them in order and stops them in reverse.
+//!
+//! It owns the profile's places on disk, the certificates, the control socket and the shutdown; it decides nothing about
+//! pods or services. Read [`run`] first.
+
+#![forbid(unsafe_code)]
+
+mod certs;
+mod control;
+mod control_server;
+mod daemon;
+mod lock;
+mod node_address;
+mod places;
+mod preflight;
+mod purge;
+mod settings;
+
+pub use certs::{AdminCredentials, Certificates};
+pub use control::{ControlReply, ControlRequest, ControlStatus};
+pub use daemon::{StartError, StartOptions, Step, run};
+pub use places::{Places, ProfileName, ProfileNameError};
+pub use preflight::{Missing, preflight};
+pub use purge::purge;
+pub use settings::{Settings, SettingsError};
+
+/// The version of Kubernetes that is served.
+pub const KUBERNETES: &str = api::KUBERNETES_VERSION.git;

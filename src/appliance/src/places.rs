@@ -1,0 +1,124 @@
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+pub const DEFAULT_PROFILE: &str = "monopod";
+/// Interfaces are named by the profile and have 15 characters in all (IFNAMSIZ).
+const LONGEST_NAME: usize = 24;
+
+/// Names everything of one cluster on disk and in the kernel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileName(String);
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("profile name {0:?}: must be at most {LONGEST_NAME} lower-case letters, digits or '-', and start with a letter")]
+pub struct ProfileNameError(String);
+
+impl ProfileName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for ProfileName {
+    fn default() -> Self {
+        ProfileName(DEFAULT_PROFILE.to_owned())
+    }
+}
+
+impl FromStr for ProfileName {
+    type Err = ProfileNameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase());
+        let rest_is_good = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if starts_well && rest_is_good && text.len() <= LONGEST_NAME {
+            Ok(ProfileName(text.to_owned()))
+        } else {
+            Err(ProfileNameError(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for ProfileName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where the profile keeps what: `state` survives a reboot, `run` does not.
+#[derive(Debug, Clone)]
+pub struct Places {
+    pub profile: ProfileName,
+    pub state: PathBuf,
+    pub run: PathBuf,
+}
+
+impl Places {
+    pub fn of(profile: &ProfileName) -> Self {
+        let name = profile.as_str();
+        Places {
+            profile: profile.clone(),
+            state: Path::new("/var/lib").join(name),
+            run: Path::new("/run").join(name),
+        }
+    }
+
+    pub fn settings(&self) -> PathBuf {
+        self.state.join("settings.json")
+    }
+    pub fn store(&self) -> PathBuf {
+        self.state.join("store")
+    }
+    pub fn certificates(&self) -> PathBuf {
+        self.state.join("pki")
+    }
+    pub fn images(&self) -> PathBuf {
+        self.state.join("images")
+    }
+    pub fn runtime(&self) -> PathBuf {
+        self.state.join("runtime")
+    }
+    pub fn kubelet(&self) -> PathBuf {
+        self.state.join("kubelet")
+    }
+    /// What the daemon itself says.
+    pub fn log(&self) -> PathBuf {
+        self.state.join("monopod.log")
+    }
+    pub fn admin_kubeconfig(&self) -> PathBuf {
+        self.state.join("kubeconfig")
+    }
+    pub fn control_socket(&self) -> PathBuf {
+        self.run.join("control.sock")
+    }
+    /// Held (flock) by the daemon as long as it lives; holds its pid.
+    pub fn lock(&self) -> PathBuf {
+        self.run.join("lock")
+    }
+
+    /// Makes both folders, for nobody else to read.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn make(&self) -> std::io::Result<()> {
+        use std::os::unix::fs::DirBuilderExt;
+        for place in [&self.state, &self.run] {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(place)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_name_can_name_a_file_a_link_and_a_table() {
+        let cases = [("monopod", true), ("e2e-1", true), ("", false), ("1a", false), ("a/b", false), ("A", false), ("..", false)];
+        for (name, good) in cases {
+            assert_eq!(name.parse::<ProfileName>().is_ok(), good, "{name:?}");
+        }
+    }
+}

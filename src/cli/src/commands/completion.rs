@@ -1,0 +1,16 @@
+use super::CommandLine;
+use anyhow::Result;
+use clap::CommandFactory;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Completion {
+    shell: clap_complete::Shell,
+}
+
+impl Completion {
+    pub fn run(&self) -> Result<ExitCode> {
+        clap_complete::generate(self.shell, &mut CommandLine::command(), "monopod", &mut std::io::stdout());
+        Ok(ExitCode::SUCCESS)
+    }
+}

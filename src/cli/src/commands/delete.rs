@@ -1,0 +1,38 @@
+use super::Setting;
+use super::stop::wait_for_lock;
+use crate::control_client::{Presence, ask, presence};
+use crate::failures;
+use crate::kubeconfig::Kubeconfig;
+use anyhow::Result;
+use appliance::ControlRequest;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct Delete {}
+
+impl Delete {
+    /// Goes on where a part fails, and says at the end what is left: the next `delete` takes it up again.
+    pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
+        let places = &setting.places;
+        if !nix::unistd::geteuid().is_root() {
+            return Err(failures::NOT_ROOT.because(format!("delete {}", places.profile)));
+        }
+        match presence(places) {
+            Presence::Running(_) => {
+                ask(places, &ControlRequest::Stop, |_| {})?;
+                wait_for_lock(places)?;
+            }
+            Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
+            Presence::Stopped => {}
+        }
+        let mut left = appliance::purge(places);
+        if let Err(error) = Kubeconfig::of_user().remove(places.profile.as_str()) {
+            left.push(format!("{error:#}"));
+        }
+        if left.is_empty() {
+            println!("{} is gone: nothing of it is left on this machine", places.profile);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(failures::OTHER.because(format!("delete {}: {}", places.profile, left.join("; "))))
+    }
+}

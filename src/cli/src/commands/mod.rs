@@ -1,0 +1,79 @@
+//! The commands. To add one: its file, one `mod` line, one variant and one arm.
+
+mod completion;
+mod delete;
+mod ip;
+mod logs;
+mod start;
+mod status;
+mod stop;
+mod update_context;
+mod version;
+
+use crate::output::Format;
+use anyhow::Result;
+use appliance::{Places, ProfileName};
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Kubernetes for this machine, in one process.
+#[derive(Parser)]
+#[command(name = "monopod", version, disable_help_subcommand = false, max_term_width = 100)]
+pub struct CommandLine {
+    /// Which cluster: everything on disk and in the kernel is named by it.
+    #[arg(short, long, global = true, default_value = "monopod", env = "MONOPOD_PROFILE")]
+    profile: ProfileName,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start the cluster, and point kubectl at it.
+    Start(start::Start),
+    /// Stop the cluster; everything is there again after the next start.
+    Stop(stop::Stop),
+    /// Say whether the cluster runs (exit code 0), is stopped (3) or broken (4).
+    Status(status::Status),
+    /// Remove the cluster and everything that it made.
+    Delete(delete::Delete),
+    /// Print the node's address.
+    Ip(ip::Ip),
+    /// Print what the daemon said.
+    Logs(logs::Logs),
+    /// Put the cluster's context into the kubeconfig again.
+    UpdateContext(update_context::UpdateContext),
+    /// Print the version.
+    Version(version::Version),
+    /// Print a completion script for a shell.
+    Completion(completion::Completion),
+}
+
+/// What every command is given.
+pub struct Setting {
+    pub places: Places,
+}
+
+/// # Errors
+/// A row of [`crate::failures`], or what nobody foresaw.
+pub fn run(line: CommandLine) -> Result<ExitCode> {
+    let setting = Setting { places: Places::of(&line.profile) };
+    match line.command {
+        Command::Start(command) => command.run(&setting),
+        Command::Stop(command) => command.run(&setting),
+        Command::Status(command) => command.run(&setting),
+        Command::Delete(command) => command.run(&setting),
+        Command::Ip(command) => command.run(&setting),
+        Command::Logs(command) => command.run(&setting),
+        Command::UpdateContext(command) => command.run(&setting),
+        Command::Version(command) => command.run(&setting),
+        Command::Completion(command) => command.run(),
+    }
+}
+
+/// `-o json`, for commands that a machine may read.
+#[derive(clap::Args)]
+pub struct OutputArgument {
+    #[arg(short, long, value_enum, default_value_t)]
+    pub output: Format,
+}

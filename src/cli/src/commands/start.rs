@@ -1,0 +1,168 @@
+use super::{OutputArgument, Setting, update_context};
+use crate::control_client::{Presence, presence};
+use crate::failures::{self, Failure};
+use crate::kubeconfig::Kubeconfig;
+use crate::output::{self, Format};
+use anyhow::Result;
+use appliance::{Missing, StartError, StartOptions, Step};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+#[derive(clap::Args)]
+pub struct Start {
+    /// Stay in this terminal instead of going to the background.
+    #[arg(long)]
+    foreground: bool,
+    /// The API server's port; chosen at the first start, 8443 where it is free.
+    #[arg(long)]
+    apiserver_port: Option<u16>,
+    /// Leave the user's kubeconfig alone.
+    #[arg(long)]
+    no_kubeconfig: bool,
+    #[command(flatten)]
+    output: OutputArgument,
+    /// Report each step as a JSON line on standard output: how the daemon talks to the `start` that waits for it.
+    #[arg(long, hide = true)]
+    report: bool,
+}
+
+impl Start {
+    pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
+        let began = Instant::now();
+        if let Some(missing) = appliance::preflight().first() {
+            return Err(failure_of(*missing).because(format!("start {}", setting.places.profile)));
+        }
+        match presence(&setting.places) {
+            Presence::Running(_) if !self.foreground => {
+                println!("{} is running already", setting.places.profile);
+                return self.point_kubectl(setting).map(|()| ExitCode::SUCCESS);
+            }
+            Presence::Running(_) => return Err(failures::STATE_IN_USE.because(format!("{} is running already", setting.places.profile))),
+            Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
+            Presence::Stopped => {}
+        }
+        if self.foreground {
+            return self.stay(setting);
+        }
+        let mut progress = Progress::new(self.output.output);
+        wait_for(&mut self.spawn(setting)?, setting, &mut progress)?;
+        self.point_kubectl(setting)?;
+        progress.say_done(setting, began.elapsed())
+    }
+
+    /// The daemon itself.
+    fn stay(&self, setting: &Setting) -> Result<ExitCode> {
+        let options = StartOptions {
+            api_port: self.apiserver_port,
+            log_to_file: self.report,
+        };
+        let report = self.report;
+        let profile = setting.places.profile.clone();
+        let step = move |step: Step| match report {
+            true => println!("{}", serde_json::to_string(&step).unwrap_or_default()),
+            false => eprintln!("{profile}: {}", words(&step)),
+        };
+        match appliance::run(&setting.places, &options, step) {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            // who waits for the pipe has been told
+            Err(_) if self.report => Ok(ExitCode::FAILURE),
+            Err(error) => Err(row_of(&error).because(error)),
+        }
+    }
+
+    fn spawn(&self, setting: &Setting) -> Result<Child> {
+        let mut daemon = Command::new(std::env::current_exe()?);
+        daemon.args(["-p", setting.places.profile.as_str(), "start", "--foreground", "--report"]);
+        if let Some(port) = self.apiserver_port {
+            daemon.arg("--apiserver-port").arg(port.to_string());
+        }
+        daemon.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        Ok(daemon.spawn()?)
+    }
+
+    fn point_kubectl(&self, setting: &Setting) -> Result<()> {
+        if self.no_kubeconfig {
+            return Ok(());
+        }
+        update_context::merge(setting, &Kubeconfig::of_user())
+    }
+}
+
+/// Reads the daemon's steps until it is ready, or has failed.
+fn wait_for(daemon: &mut Child, setting: &Setting, progress: &mut Progress) -> Result<()> {
+    let steps = daemon.stdout.take().map(BufReader::new);
+    for line in steps.into_iter().flat_map(BufRead::lines) {
+        match serde_json::from_str(&line?) {
+            Ok(Step::Ready { .. }) => return Ok(()),
+            Ok(Step::Failed { error }) => {
+                daemon.wait()?;
+                return Err(row_of(&error).because(error));
+            }
+            Ok(step) => progress.show(&step),
+            Err(_) => {}
+        }
+    }
+    let how = daemon.wait()?;
+    Err(failures::START_FAILED.because(format!("start {}: the daemon ended with {how}", setting.places.profile)))
+}
+
+fn failure_of(missing: Missing) -> Failure {
+    match missing {
+        Missing::Root => failures::NOT_ROOT,
+    }
+}
+
+fn row_of(error: &StartError) -> Failure {
+    match error {
+        StartError::PortTaken { .. } => failures::PORT_TAKEN,
+        StartError::StateDamaged { .. } => failures::STATE_DAMAGED,
+        StartError::StateInUse { .. } => failures::STATE_IN_USE,
+        StartError::DiskFull { .. } => failures::DISK_FULL,
+        StartError::Failed { .. } => failures::START_FAILED,
+    }
+}
+
+fn words(step: &Step) -> String {
+    match step {
+        Step::Begun { what } => format!("{what} …"),
+        Step::Noted { what } => what.clone(),
+        Step::Ready { api } => format!("ready at {api}"),
+        Step::Failed { error } => format!("failed: {error}"),
+    }
+}
+
+struct Progress {
+    bar: ProgressBar,
+    format: Format,
+}
+
+impl Progress {
+    fn new(format: Format) -> Self {
+        let bar = if format == Format::Json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.enable_steady_tick(Duration::from_millis(80));
+        Progress { bar, format }
+    }
+
+    fn show(&self, step: &Step) {
+        match step {
+            Step::Noted { what } => self.bar.println(format!("! {what}")),
+            step => self.bar.set_message(words(step)),
+        }
+    }
+
+    fn say_done(&self, setting: &Setting, took: Duration) -> Result<ExitCode> {
+        self.bar.finish_and_clear();
+        let profile = &setting.places.profile;
+        if self.format == Format::Json {
+            output::json(&serde_json::json!({"profile": profile.as_str(), "status": "Running", "seconds": took.as_secs_f64()}))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        println!("{profile} is ready after {:.2} s; kubectl uses the context \"{profile}\"", took.as_secs_f64());
+        println!("  next: kubectl get namespaces");
+        println!("        kubectl create deployment kubia --image=kubia --replicas=3");
+        Ok(ExitCode::SUCCESS)
+    }
+}

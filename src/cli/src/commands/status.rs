@@ -1,0 +1,42 @@
+use super::{OutputArgument, Setting};
+use crate::control_client::{Presence, presence};
+use crate::output::{self, Format};
+use anyhow::Result;
+use std::process::ExitCode;
+
+const STOPPED: u8 = 3; // as the Linux Standard Base has it for services
+const BROKEN: u8 = 4;
+
+#[derive(clap::Args)]
+pub struct Status {
+    #[command(flatten)]
+    output: OutputArgument,
+}
+
+impl Status {
+    pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
+        let profile = setting.places.profile.as_str();
+        let (word, code, detail) = match presence(&setting.places) {
+            Presence::Running(status) if status.ready => ("Running", 0, Ok(status)),
+            Presence::Running(status) => ("Starting", BROKEN, Ok(status)),
+            Presence::Stopped => ("Stopped", STOPPED, Err(String::new())),
+            Presence::Broken(why) => ("Broken", BROKEN, Err(why)),
+        };
+        match (self.output.output, &detail) {
+            (Format::Json, Ok(status)) => output::json(&serde_json::json!({"status": word, "detail": status}))?,
+            (Format::Json, Err(why)) => {
+                output::json(&serde_json::json!({"status": word, "detail": {"profile": profile, "why": why}}))?;
+            }
+            (Format::Text, Ok(status)) => {
+                println!("{profile}: {word}");
+                println!("  node:       {}", status.node_ip);
+                println!("  api server: {}", status.api);
+                println!("  kubernetes: {}", status.kubernetes);
+                println!("  process:    {}", status.pid);
+            }
+            (Format::Text, Err(why)) if why.is_empty() => println!("{profile}: {word}"),
+            (Format::Text, Err(why)) => println!("{profile}: {word} ({why})"),
+        }
+        Ok(ExitCode::from(code))
+    }
+}

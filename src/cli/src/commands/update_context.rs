@@ -1,0 +1,31 @@
+use super::Setting;
+use crate::control_client::status;
+use crate::failures;
+use crate::kubeconfig::Kubeconfig;
+use anyhow::Result;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct UpdateContext {}
+
+impl UpdateContext {
+    pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
+        status(&setting.places)?;
+        let user = Kubeconfig::of_user();
+        merge(setting, &user)?;
+        println!("context \"{}\" is in {} and is the current one", setting.places.profile, user.path().display());
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// From the profile's own kubeconfig, which the daemon writes, into the user's.
+///
+/// # Errors
+/// `NOT_RUNNING` where there was no start yet, `KUBECONFIG`.
+pub fn merge(setting: &Setting, into: &Kubeconfig) -> Result<()> {
+    let own = Kubeconfig::at(setting.places.admin_kubeconfig());
+    if !own.path().exists() {
+        return Err(failures::NOT_RUNNING.because(format!("{} was never started", setting.places.profile)));
+    }
+    into.merge(&own.find(setting.places.profile.as_str())?)
+}

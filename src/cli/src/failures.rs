@@ -1,0 +1,81 @@
+//! Everything that can go wrong for a user, in one table: what it is called, how the program ends, why, and what to do.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure {
+    pub id: &'static str,
+    pub exit_code: u8,
+    pub cause: &'static str,
+    pub cure: &'static str,
+}
+
+macro_rules! failures {
+    ($($name:ident = $code:literal, $id:literal, $cause:literal, $cure:literal;)*) => {
+        $(pub const $name: Failure = Failure { id: $id, exit_code: $code, cause: $cause, cure: $cure };)*
+        #[cfg(test)]
+        const ALL: &[Failure] = &[$($name),*];
+    };
+}
+
+failures! {
+    OTHER = 1, "UNEXPECTED", "something unforeseen failed", "see `monopod logs` for what the daemon said";
+    NOT_ROOT = 10, "NOT_ROOT", "the cluster's state lies where only root may write", "run it again with `sudo`";
+    PORT_TAKEN = 20, "PORT_TAKEN", "another program listens on the API server's port", "end that program, or choose another port with `monopod start --apiserver-port PORT`";
+    STATE_DAMAGED = 21, "STATE_DAMAGED", "a state file is damaged, and nothing was changed", "restore it from a backup, or begin anew with `monopod delete`";
+    STATE_IN_USE = 22, "STATE_IN_USE", "another process holds the state of this profile", "stop it with `monopod stop`, or use another profile with `-p NAME`";
+    DISK_FULL = 23, "DISK_FULL", "no space is left on the device that holds /var/lib", "free some space and start again: nothing that was acknowledged is lost";
+    START_FAILED = 24, "START_FAILED", "the cluster did not come up", "see `monopod logs` for what the daemon said";
+    NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
+    NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";
+    KUBECONFIG = 60, "KUBECONFIG", "the kubeconfig file can not be used", "mend or move the file, then run `monopod update-context`";
+}
+
+/// A row, and what it was about this time.
+#[derive(Debug)]
+pub struct Failed {
+    pub failure: Failure,
+    pub what: String,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl Failure {
+    /// The error to return, about `what`: one line in lower case, which the user reads first.
+    pub fn because(self, what: impl fmt::Display) -> anyhow::Error {
+        anyhow::Error::new(Failed { failure: self, what: what.to_string() })
+    }
+}
+
+/// Tells the user, and says how the program ends.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    let failure = error.downcast_ref::<Failed>().map_or(OTHER, |failed| failed.failure);
+    eprintln!("monopod: {error:#}");
+    eprintln!("  why:  {} ({})", failure.cause, failure.id);
+    eprintln!("  cure: {}", failure.cure);
+    ExitCode::from(failure.exit_code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_failure_has_a_name_and_an_exit_code_of_its_own() {
+        for (index, failure) in ALL.iter().enumerate() {
+            assert!(!failure.cause.is_empty() && !failure.cure.is_empty(), "{}", failure.id);
+            for other in &ALL[index + 1..] {
+                assert_ne!(failure.exit_code, other.exit_code, "{} and {}", failure.id, other.id);
+                assert_ne!(failure.id, other.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Puts the cluster's context into the user's kubeconfig, keeps everything else in it, and takes it out again.
+
+use crate::failures;
+use anyhow::Result;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_norway::{Mapping, Value};
+use std::os::unix::fs::{OpenOptionsExt, chown};
+use std::path::{Path, PathBuf};
+
+/// What a context needs to reach its cluster.
+pub struct Entry {
+    pub name: String,
+    pub server: String,
+    pub ca_pem: String,
+    pub certificate_pem: String,
+    pub key_pem: String,
+}
+
+/// Whose file it is: the user's who typed `sudo`, where one did.
+pub struct Kubeconfig {
+    path: PathBuf,
+    owner: Option<(u32, u32)>,
+}
+
+impl Kubeconfig {
+    /// The first file that `KUBECONFIG` names, else `~/.kube/config`.
+    pub fn of_user() -> Self {
+        let owner = sudo_user();
+        let named = std::env::var("KUBECONFIG").ok();
+        let first = named.as_deref().and_then(|list| list.split(':').find(|path| !path.is_empty()));
+        let path = match (first, &owner) {
+            (Some(path), _) => PathBuf::from(path),
+            (None, Some(user)) => user.home.join(".kube/config"),
+            (None, None) => {
+                let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/root"), PathBuf::from);
+                home.join(".kube/config")
+            }
+        };
+        Kubeconfig { path, owner: owner.map(|user| (user.uid, user.gid)) }
+    }
+
+    pub fn at(path: PathBuf) -> Self {
+        Kubeconfig { path, owner: None }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds or replaces the entry and makes it the current context.
+    ///
+    /// # Errors
+    /// A file that is no kubeconfig (it stays as it is), or can not be written.
+    pub fn merge(&self, entry: &Entry) -> Result<()> {
+        let mut config = self.read()?;
+        put(&mut config, "clusters", &entry.name, "cluster", cluster(entry));
+        put(&mut config, "users", &entry.name, "user", user(entry));
+        put(&mut config, "contexts", &entry.name, "context", context(entry));
+        config.insert("current-context".into(), entry.name.as_str().into());
+        self.write(config)
+    }
+
+    /// Takes the entry out. A file that holds nothing else afterwards is removed.
+    ///
+    /// # Errors
+    /// As [`Kubeconfig::merge`].
+    pub fn remove(&self, name: &str) -> Result<()> {
+        if !self.path.exists() {
+            return Ok(());
+        }
+        let mut config = self.read()?;
+        let mut left = 0;
+        for list in ["clusters", "users", "contexts"] {
+            if let Some(Value::Sequence(items)) = config.get_mut(list) {
+                items.retain(|item| item.get("name").and_then(Value::as_str) != Some(name));
+                left += items.len();
+            }
+        }
+        if config.get("current-context").and_then(Value::as_str) == Some(name) {
+            config.insert("current-context".into(), "".into());
+        }
+        if left == 0 {
+            return std::fs::remove_file(&self.path).map_err(|e| self.failed(e));
+        }
+        self.write(config)
+    }
+
+    /// The entry of that name.
+    ///
+    /// # Errors
+    /// A file that can not be read, or has no such entry.
+    pub fn find(&self, name: &str) -> Result<Entry> {
+        let config = self.read()?;
+        let of = |list: &str, part: &str, field: &str| {
+            let items = config.get(list).and_then(Value::as_sequence)?;
+            let item = items.iter().find(|item| item.get("name").and_then(Value::as_str) == Some(name))?;
+            item.get(part)?.get(field)?.as_str().map(str::to_owned)
+        };
+        let pem = |list, part, field| {
+            let bytes = STANDARD.decode(of(list, part, field)?).ok()?;
+            String::from_utf8(bytes).ok()
+        };
+        let entry = || {
+            Some(Entry {
+                name: name.to_owned(),
+                server: of("clusters", "cluster", "server")?,
+                ca_pem: pem("clusters", "cluster", "certificate-authority-data")?,
+                certificate_pem: pem("users", "user", "client-certificate-data")?,
+                key_pem: pem("users", "user", "client-key-data")?,
+            })
+        };
+        entry().ok_or_else(|| failures::KUBECONFIG.because(format!("{}: no context {name}", self.path.display())))
+    }
+
+    fn read(&self) -> Result<Mapping> {
+        let text = match std::fs::read_to_string(&self.path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(self.failed(e)),
+        };
+        if text.trim().is_empty() {
+            return Ok(empty());
+        }
+        match serde_norway::from_str(&text) {
+            Ok(Value::Mapping(config)) => Ok(config),
+            Ok(_) => Err(self.failed("it is no kubeconfig")),
+            Err(e) => Err(self.failed(e)),
+        }
+    }
+
+    /// Whole or not at all: a file beside it takes its place.
+    fn write(&self, config: Mapping) -> Result<()> {
+        use std::io::Write;
+        let write = || -> std::io::Result<()> {
+            let target = std::fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+            if let Some(folder) = target.parent().filter(|folder| !folder.exists()) {
+                std::fs::create_dir_all(folder)?;
+                self.give(folder)?;
+            }
+            let fresh = target.with_extension("monopod-new");
+            let text = serde_norway::to_string(&Value::Mapping(config)).map_err(std::io::Error::other)?;
+            let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
+            file.write_all(text.as_bytes())?;
+            self.give(&fresh)?;
+            std::fs::rename(&fresh, &target)
+        };
+        write().map_err(|e| self.failed(e))
+    }
+
+    fn give(&self, path: &Path) -> std::io::Result<()> {
+        match self.owner {
+            Some((uid, gid)) => chown(path, Some(uid), Some(gid)),
+            None => Ok(()),
+        }
+    }
+
+    fn failed(&self, why: impl std::fmt::Display) -> anyhow::Error {
+        failures::KUBECONFIG.because(format!("{}: {why}", self.path.display()))
+    }
+}
+
+struct SudoUser {
+    uid: u32,
+    gid: u32,
+    home: PathBuf,
+}
+
+fn sudo_user() -> Option<SudoUser> {
+    if !nix::unistd::geteuid().is_root() {
+        return None;
+    }
+    let name = std::env::var("SUDO_USER").ok()?;
+    let user = nix::unistd::User::from_name(&name).ok()??;
+    Some(SudoUser { uid: user.uid.as_raw(), gid: user.gid.as_raw(), home: user.dir })
+}
+
+fn empty() -> Mapping {
+    let mut config = Mapping::new();
+    config.insert("apiVersion".into(), "v1".into());
+    config.insert("kind".into(), "Config".into());
+    config.insert("preferences".into(), Value::Mapping(Mapping::new()));
+    config
+}
+
+fn put(config: &mut Mapping, list: &str, name: &str, part: &str, value: Mapping) {
+    let items = config.entry(list.into()).or_insert_with(|| Value::Sequence(Vec::new()));
+    if !items.is_sequence() {
+        *items = Value::Sequence(Vec::new());
+    }
+    let Some(items) = items.as_sequence_mut() else { return };
+    items.retain(|item| item.get("name").and_then(Value::as_str) != Some(name));
+    let mut item = Mapping::new();
+    item.insert("name".into(), name.into());
+    item.insert(part.into(), Value::Mapping(value));
+    items.push(Value::Mapping(item));
+}
+
+fn cluster(entry: &Entry) -> Mapping {
+    let mut cluster = Mapping::new();
+    cluster.insert("certificate-authority-data".into(), STANDARD.encode(&entry.ca_pem).into());
+    cluster.insert("server".into(), entry.server.as_str().into());
+    cluster
+}
+
+fn user(entry: &Entry) -> Mapping {
+    let mut user = Mapping::new();
+    user.insert("client-certificate-data".into(), STANDARD.encode(&entry.certificate_pem).into());
+    user.insert("client-key-data".into(), STANDARD.encode(&entry.key_pem).into());
+    user
+}
+
+fn context(entry: &Entry) -> Mapping {
+    let mut context = Mapping::new();
+    context.insert("cluster".into(), entry.name.as_str().into());
+    context.insert("namespace".into(), "default".into());
+    context.insert("user".into(), entry.name.as_str().into());
+    context
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(name: &str) -> Entry {
+        let text = |t: &str| t.to_owned();
+        Entry {
+            name: text(name),
+            server: text("https://127.0.0.1:8443"),
+            ca_pem: text("CA"),
+            certificate_pem: text("CERT"),
+            key_pem: text("KEY"),
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(folder.path().join("config"));
+        std::fs::write(config.path(), "clusters:\n- name: other\n  cluster: {server: https://x}\ncurrent-context: other\nusers: []\n").unwrap();
+        config.merge(&entry("monopod")).unwrap();
+        config.merge(&entry("monopod")).unwrap();
+        let text = std::fs::read_to_string(config.path()).unwrap();
+        assert_eq!(text.matches("name: monopod").count(), 3, "{text}");
+        assert_eq!(config.find("monopod").unwrap().key_pem, "KEY");
+        config.remove("monopod").unwrap();
+        let text = std::fs::read_to_string(config.path()).unwrap();
+        assert!(text.contains("name: other") && !text.contains("monopod"), "{text}");
+    }
+
+    #[test]
+    fn a_file_of_its_own_goes_with_its_last_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(folder.path().join("new/config"));
+        config.merge(&entry("a")).unwrap();
+        config.remove("a").unwrap();
+        assert!(!config.path().exists());
+    }
+
+    #[test]
+    fn a_file_that_is_no_kubeconfig_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = Kubeconfig::at(folder.path().join("config"));
+        std::fs::write(config.path(), "- just\n- a list\n").unwrap();
+        assert!(config.merge(&entry("a")).is_err());
+        assert_eq!(std::fs::read_to_string(config.path()).unwrap(), "- just\n- a list\n");
+    }
+}

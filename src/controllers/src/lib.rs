@@ -1,0 +1,43 @@
+//! The controllers, one file each: what is wished for, made so.
+//!
+//! Each reads informers, computes a plan from data alone, and writes through `cluster` under its own identity. None knows
+//! another: a Deployment's ReplicaSets become pods because the ReplicaSet controller sees them in the store. Read
+//! [`start`] for the list, `replicas.rs` for the plan that most of the others lean on.
+
+#![forbid(unsafe_code)]
+
+mod deployment;
+mod endpoint_slices;
+mod garbage_collector;
+mod namespace;
+mod owner;
+mod replicas;
+mod replication;
+mod service_account;
+mod template_hash;
+
+use cluster::Cluster;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Clone)]
+pub struct ControllersConfig {
+    /// What every namespace's `kube-root-ca.crt` holds.
+    pub root_ca_pem: String,
+}
+
+/// Starts them all; they end with `stop`.
+pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationToken) -> JoinSet<()> {
+    let mut rooms = JoinSet::new();
+    rooms.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    rooms.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));
+    rooms.spawn(replication::run_replication_controllers(cluster.clone(), stop.clone()));
+    rooms.spawn(deployment::run(cluster.clone(), stop.clone()));
+    rooms.spawn(endpoint_slices::run(cluster.clone(), stop.clone()));
+    rooms.spawn(namespace::run(cluster.clone(), stop.clone()));
+    rooms.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
+    rooms
+}
+
+/// Workers of a controller whose work is mostly waiting for the store.
+pub(crate) const WORKERS: usize = 4;

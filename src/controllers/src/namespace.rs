@@ -1,0 +1,94 @@
+//! Empties a namespace that is to go, and lets it go then.
+
+use crate::WORKERS;
+use api::{ObjectKey, Status};
+use cluster::{Actor, Client, Cluster, DeleteOptions, ListParams, Propagation, Target, WorkQueue, run_workers};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kinds::Scope;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "namespace-controller";
+/// Pods with a grace period are waited for by their own deletion events; other finalizers by this.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let queue: WorkQueue<String> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    let again = queue.clone();
+    run_workers(NAME, queue, WORKERS, stop, move |namespace| {
+        let (client, again) = (client.clone(), again.clone());
+        async move {
+            if !finish(&client, &namespace).await? {
+                again.add_after(namespace, LOOK_AGAIN);
+            }
+            Ok::<(), Status>(())
+        }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(cluster: Cluster, queue: WorkQueue<String>, stop: CancellationToken) {
+    let mut namespaces = cluster.informer::<Namespace>().subscribe();
+    let mut pods = cluster.informer::<Pod>().subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = namespaces.next() => {
+                let meta = &change.object().metadata;
+                if meta.deletion_timestamp.is_some() {
+                    queue.add(meta.name.clone().unwrap_or_default());
+                }
+            }
+            Some(change) = pods.next() => {
+                if let cluster::Change::Deleted(pod) = change {
+                    queue.add(pod.metadata.namespace.clone().unwrap_or_default());
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+/// Whether there is nothing left to do.
+async fn finish(client: &Client, name: &str) -> Result<bool, Status> {
+    let namespaces = client.api::<Namespace>();
+    let key = ObjectKey::cluster(name);
+    let Some(namespace) = namespaces.find(&key)? else { return Ok(true) };
+    if namespace.metadata.deletion_timestamp.is_none() {
+        return Ok(true);
+    }
+    if empty(client, name).await? > 0 {
+        return Ok(false);
+    }
+    let mut done = namespace;
+    let finalizers = done.spec.as_mut().and_then(|spec| spec.finalizers.as_mut());
+    if let Some(finalizers) = finalizers {
+        finalizers.retain(|f| f != "kubernetes");
+    }
+    namespaces.replace(done, Some("finalize")).await.map(|_| true)
+}
+
+/// Deletes everything in it; how much is still there afterwards.
+async fn empty(client: &Client, name: &str) -> Result<usize, Status> {
+    let cluster = client.cluster();
+    let mut left = 0;
+    let mut seen = std::collections::HashSet::new();
+    for handler in cluster.registry().iter().filter(|h| h.info().scope == Scope::Namespaced) {
+        // events have two faces over the same objects
+        if !seen.insert(handler.info().storage.clone()) {
+            continue;
+        }
+        let target = Target::collection(handler, Some(name));
+        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        let all = ListParams::default();
+        if cluster.list(client.actor(), &target, &all)?.objects.is_empty() {
+            continue;
+        }
+        cluster.delete_collection(client.actor(), &target, &all, &options).await?;
+        left += cluster.list(client.actor(), &target, &all)?.objects.len();
+    }
+    Ok(left)
+}

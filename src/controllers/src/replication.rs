@@ -1,0 +1,345 @@
+//! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
+
+use crate::owner::{controller_of, controller_reference, is_controlled_by, key_of};
+use crate::replicas::{Counts, Plan, count, plan};
+use crate::WORKERS;
+use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
+use futures::future::join_all;
+use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
+use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec, ReplicationController, ReplicationControllerStatus};
+use kinds::{Kind, pod as ask, selectors};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// What the controller needs of either kind.
+trait Replicated: Kind {
+    fn wanted(&self) -> usize;
+    fn min_ready(&self) -> i32;
+    fn selector(&self) -> LabelSelector;
+    fn template(&self) -> Option<&PodTemplateSpec>;
+    /// `None` where nothing changes.
+    fn with_status(&self, counts: Counts) -> Option<Self>;
+}
+
+impl Replicated for ReplicaSet {
+    fn wanted(&self) -> usize {
+        self.spec.as_ref().and_then(|s| s.replicas).unwrap_or(0).max(0) as usize
+    }
+    fn min_ready(&self) -> i32 {
+        self.spec.as_ref().and_then(|s| s.min_ready_seconds).unwrap_or(0)
+    }
+    fn selector(&self) -> LabelSelector {
+        self.spec.as_ref().and_then(|s| selectors::from_object(&s.selector).ok()).unwrap_or_default()
+    }
+    fn template(&self) -> Option<&PodTemplateSpec> {
+        self.spec.as_ref()?.template.as_ref()
+    }
+    fn with_status(&self, counts: Counts) -> Option<Self> {
+        let status = ReplicaSetStatus {
+            replicas: counts.replicas,
+            fully_labeled_replicas: Some(counts.fully_labeled),
+            ready_replicas: Some(counts.ready),
+            available_replicas: Some(counts.available),
+            terminating_replicas: Some(counts.terminating),
+            observed_generation: self.metadata.generation,
+            conditions: self.status.as_ref().and_then(|s| s.conditions.clone()),
+        };
+        (self.status.as_ref() != Some(&status)).then(|| ReplicaSet { status: Some(status), ..self.clone() })
+    }
+}
+
+impl Replicated for ReplicationController {
+    fn wanted(&self) -> usize {
+        self.spec.as_ref().and_then(|s| s.replicas).unwrap_or(0).max(0) as usize
+    }
+    fn min_ready(&self) -> i32 {
+        self.spec.as_ref().and_then(|s| s.min_ready_seconds).unwrap_or(0)
+    }
+    fn selector(&self) -> LabelSelector {
+        self.spec.as_ref().and_then(|s| s.selector.as_ref()).map(selectors::from_map).unwrap_or_default()
+    }
+    fn template(&self) -> Option<&PodTemplateSpec> {
+        self.spec.as_ref()?.template.as_ref()
+    }
+    fn with_status(&self, counts: Counts) -> Option<Self> {
+        let status = ReplicationControllerStatus {
+            replicas: counts.replicas,
+            fully_labeled_replicas: Some(counts.fully_labeled),
+            ready_replicas: Some(counts.ready),
+            available_replicas: Some(counts.available),
+            observed_generation: self.metadata.generation,
+            conditions: self.status.as_ref().and_then(|s| s.conditions.clone()),
+        };
+        (self.status.as_ref() != Some(&status)).then(|| ReplicationController { status: Some(status), ..self.clone() })
+    }
+}
+
+pub(crate) async fn run_replica_sets(cluster: Cluster, stop: CancellationToken) {
+    run::<ReplicaSet>("replicaset-controller", cluster, stop).await;
+}
+
+pub(crate) async fn run_replication_controllers(cluster: Cluster, stop: CancellationToken) {
+    run::<ReplicationController>("replication-controller", cluster, stop).await;
+}
+
+struct Controller<K> {
+    owners: Informer<K>,
+    pods: Informer<Pod>,
+    owner_api: Api<K>,
+    pod_api: Api<Pod>,
+    events: Recorder,
+    expected: Expected,
+    queue: WorkQueue<ObjectKey>,
+}
+
+/// Pods that were made or deleted and that the informer has not shown yet: without them a second round would do it again.
+#[derive(Default)]
+struct Expected(Mutex<HashMap<ObjectKey, (HashSet<String>, HashSet<String>)>>);
+
+impl Expected {
+    fn expect(&self, owner: &ObjectKey, created: Option<&str>, deleted: Option<&str>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (creations, deletions) = all.entry(owner.clone()).or_default();
+        creations.extend(created.map(str::to_owned));
+        deletions.extend(deleted.map(str::to_owned));
+    }
+
+    /// Whether everything has been seen; forgets what was. `seen` tells whether the cache shows the pod, and alive.
+    fn are_met(&self, owner: &ObjectKey, seen: impl Fn(&str) -> Option<bool>) -> bool {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((creations, deletions)) = all.get_mut(owner) else { return true };
+        creations.retain(|uid| seen(uid).is_none());
+        deletions.retain(|uid| seen(uid) == Some(true));
+        let met = creations.is_empty() && deletions.is_empty();
+        if met {
+            all.remove(owner);
+        }
+        met
+    }
+
+    /// A pod that came and went before anybody looked would be waited for for ever.
+    fn forget_created(&self, uid: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for (creations, _) in all.values_mut() {
+            creations.remove(uid);
+        }
+    }
+}
+
+async fn run<K: Replicated>(name: &'static str, cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(name));
+    let controller = Arc::new(Controller::<K> {
+        owners: cluster.informer(),
+        pods: cluster.informer(),
+        owner_api: client.api(),
+        pod_api: client.api(),
+        events: client.recorder(name, None),
+        expected: Expected::default(),
+        queue: WorkQueue::new(),
+    });
+    let listening = tokio::spawn(listen(controller.clone(), stop.clone()));
+    let queue = controller.queue.clone();
+    run_workers(name, queue, WORKERS, stop, move |key| {
+        let controller = controller.clone();
+        async move { controller.reconcile(&key).await }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+/// Which owner is to be looked at when an owner or a pod changes.
+async fn listen<K: Replicated>(controller: Arc<Controller<K>>, stop: CancellationToken) {
+    let (mut owners, mut pods) = (controller.owners.subscribe(), controller.pods.subscribe());
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = owners.next() => controller.queue.add(key_of(change.object().metadata())),
+            Some(change) = pods.next() => controller.pod_changed(&change),
+            else => return,
+        }
+    }
+}
+
+impl<K: Replicated> Controller<K> {
+    fn pod_changed(&self, change: &Change<Pod>) {
+        if let Change::Modified { old, .. } = change {
+            self.wake_owner(old);
+        }
+        if let Change::Deleted(pod) = change {
+            self.expected.forget_created(pod.metadata.uid.as_deref().unwrap_or_default());
+        }
+        self.wake_owner(change.object());
+    }
+
+    fn wake_owner(&self, pod: &Pod) {
+        let namespace = pod.metadata.namespace.as_deref();
+        match controller_of(&pod.metadata) {
+            Some(owner) if owner.kind == K::KIND => self.queue.add(ObjectKey::new(namespace, &owner.name)),
+            Some(_) => {}
+            // an orphan: whoever selects it may adopt it
+            None => {
+                let labels = pod.metadata.labels.clone().unwrap_or_default();
+                for owner in self.owners.list(namespace) {
+                    let selector = owner.selector();
+                    if !selector.requirements.is_empty() && selector.matches(&labels) {
+                        self.queue.add(key_of(owner.metadata()));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
+        let Some(owner) = self.owners.get(key) else { return Ok(()) };
+        let pods = self.claim(&owner).await?;
+        let seen = |uid: &str| {
+            let found = pods.iter().find(|pod| pod.metadata.uid.as_deref() == Some(uid));
+            found.map(|pod| ask::is_active(pod))
+        };
+        let settled = self.expected.are_met(key, seen);
+        let now = jiff::Timestamp::now();
+        let mut done = Ok(());
+        if settled && owner.metadata().deletion_timestamp.is_none() {
+            let active: Vec<Arc<Pod>> = pods.iter().filter(|pod| ask::is_active(pod)).cloned().collect();
+            done = match plan(owner.wanted(), &active, now) {
+                Plan::Nothing => Ok(()),
+                Plan::Create(count) => self.create(key, &owner, count).await,
+                Plan::Delete(victims) => self.delete(key, &owner, victims).await,
+            };
+        }
+        self.write_status(key, &owner, &pods, now).await?;
+        done
+    }
+
+    /// The pods that are the owner's; takes those in that its selector finds and nobody has, lets go of those it does not
+    /// find any more.
+    async fn claim(&self, owner: &Arc<K>) -> Result<Vec<Arc<Pod>>, Status> {
+        let meta = owner.metadata();
+        let selector = owner.selector();
+        let none = std::collections::BTreeMap::new();
+        let mut mine = Vec::new();
+        for pod in self.pods.list(meta.namespace.as_deref()) {
+            let fits = selector.matches(pod.metadata.labels.as_ref().unwrap_or(&none));
+            match (controller_of(&pod.metadata), fits) {
+                (Some(_), true) if is_controlled_by(&pod.metadata, &**owner) => mine.push(pod),
+                (Some(_), false) if is_controlled_by(&pod.metadata, &**owner) => self.release(&pod, owner).await?,
+                (None, true) if ask::is_active(&pod) && meta.deletion_timestamp.is_none() => {
+                    self.adopt(&pod, owner).await?;
+                    mine.push(pod);
+                }
+                _ => {}
+            }
+        }
+        Ok(mine)
+    }
+
+    async fn adopt(&self, pod: &Pod, owner: &Arc<K>) -> Result<(), Status> {
+        let reference = controller_reference(&**owner);
+        let key = key_of(&pod.metadata);
+        let adopted = self.pod_api.modify(&key, |pod| {
+            if controller_of(&pod.metadata).is_none() {
+                pod.metadata.owner_references.get_or_insert_default().push(reference.clone());
+            }
+            Ok(())
+        });
+        unless_gone(adopted.await.map(|_| ()))
+    }
+
+    async fn release(&self, pod: &Pod, owner: &Arc<K>) -> Result<(), Status> {
+        let uid = owner.metadata().uid.clone().unwrap_or_default();
+        let key = key_of(&pod.metadata);
+        let released = self.pod_api.modify(&key, |pod| {
+            if let Some(owners) = pod.metadata.owner_references.as_mut() {
+                owners.retain(|reference| reference.uid != uid);
+            }
+            Ok(())
+        });
+        unless_gone(released.await.map(|_| ()))
+    }
+
+    /// In doubling batches, so that a template that is refused is not tried five hundred times.
+    async fn create(&self, key: &ObjectKey, owner: &Arc<K>, count: usize) -> Result<(), Status> {
+        let (mut left, mut batch) = (count, 1);
+        while left > 0 {
+            let size = batch.min(left);
+            let made = join_all((0..size).map(|_| self.create_one(key, owner))).await;
+            made.into_iter().collect::<Result<Vec<()>, Status>>()?;
+            left -= size;
+            batch *= 2;
+        }
+        Ok(())
+    }
+
+    async fn create_one(&self, key: &ObjectKey, owner: &Arc<K>) -> Result<(), Status> {
+        let Some(template) = owner.template() else { return Ok(()) };
+        match self.pod_api.create(pod_of(&**owner, template)).await {
+            Ok(pod) => {
+                self.expected.expect(key, pod.metadata.uid.as_deref(), None);
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                self.events.normal(&**owner, "SuccessfulCreate", format!("Created pod: {name}"));
+                Ok(())
+            }
+            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Ok(()),
+            Err(status) => {
+                self.events.warning(&**owner, "FailedCreate", format!("Error creating: {status}"));
+                Err(status)
+            }
+        }
+    }
+
+    async fn delete(&self, key: &ObjectKey, owner: &Arc<K>, victims: Vec<Arc<Pod>>) -> Result<(), Status> {
+        let each = victims.iter().map(|pod| async move {
+            let uid = pod.metadata.uid.clone();
+            let name = pod.metadata.name.as_deref().unwrap_or_default();
+            self.expected.expect(key, None, uid.as_deref());
+            let options = DeleteOptions { uid, ..DeleteOptions::default() };
+            match self.pod_api.delete(&key_of(&pod.metadata), options).await {
+                Ok(()) => {
+                    self.events.normal(&**owner, "SuccessfulDelete", format!("Deleted pod: {name}"));
+                    Ok(())
+                }
+                Err(status) if status.is(Reason::NotFound) => Ok(()),
+                Err(status) => {
+                    self.events.warning(&**owner, "FailedDelete", format!("Error deleting: {status}"));
+                    Err(status)
+                }
+            }
+        });
+        join_all(each).await.into_iter().collect::<Result<Vec<()>, Status>>().map(|_| ())
+    }
+
+    async fn write_status(&self, key: &ObjectKey, owner: &Arc<K>, pods: &[Arc<Pod>], now: jiff::Timestamp) -> Result<(), Status> {
+        let labels = owner.template().and_then(|t| t.metadata.as_ref()).and_then(|m| m.labels.clone());
+        let counts = count(pods, &labels.unwrap_or_default(), owner.min_ready(), now);
+        if counts.ready > counts.available {
+            // what is ready becomes available by time alone
+            self.queue.add_after(key.clone(), Duration::from_secs(1));
+        }
+        let Some(new) = owner.with_status(counts) else { return Ok(()) };
+        match self.owner_api.update_status(new).await {
+            // the newer version is on its way to the cache, and wakes us again
+            Err(status) if status.is(Reason::Conflict) => Ok(()),
+            other => unless_gone(other.map(|_| ())),
+        }
+    }
+}
+
+fn pod_of<K: Replicated>(owner: &K, template: &PodTemplateSpec) -> Pod {
+    let meta = owner.metadata();
+    let mut pod = Pod { metadata: template.metadata.clone().unwrap_or_default(), spec: template.spec.clone(), status: None };
+    pod.metadata.name = None;
+    pod.metadata.namespace.clone_from(&meta.namespace);
+    pod.metadata.generate_name = Some(format!("{}-", meta.name.as_deref().unwrap_or_default()));
+    pod.metadata.owner_references = Some(vec![controller_reference(owner)]);
+    pod
+}
+
+fn unless_gone(outcome: Result<(), Status>) -> Result<(), Status> {
+    match outcome {
+        Err(status) if status.is(Reason::NotFound) => Ok(()),
+        other => other,
+    }
+}

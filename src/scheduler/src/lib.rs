@@ -1,0 +1,15 @@
+//! Finds a node for each pod.
+//!
+//! [`place`] is pure: a pod and what is known of the nodes in, a node or the reasons out. Around it a thin loop takes
+//! unbound pods from an informer and binds them. It knows nothing of what makes pods or runs them.
+
+#![forbid(unsafe_code)]
+
+mod filters;
+mod node;
+mod place;
+mod run;
+
+pub use node::NodeSnapshot;
+pub use place::{Unschedulable, place};
+pub use run::run;

@@ -1,0 +1,58 @@
+use api::quantity::Quantity;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kinds::pod as ask;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+/// A node and what its pods have taken of it.
+#[derive(Debug, Clone)]
+pub struct NodeSnapshot {
+    pub node: Arc<Node>,
+    pub requested: BTreeMap<String, Quantity>,
+    pub pods: i64,
+    /// Protocol, address, port.
+    pub host_ports: HashSet<(String, String, i32)>,
+}
+
+impl NodeSnapshot {
+    pub fn new(node: Arc<Node>, pods: &[Arc<Pod>]) -> Self {
+        let name = node.metadata.name.clone();
+        let mut snapshot =
+            NodeSnapshot { node, requested: BTreeMap::new(), pods: 0, host_ports: HashSet::new() };
+        let here = |pod: &&Arc<Pod>| pod.spec.as_ref().and_then(|s| s.node_name.clone()) == name && !ask::is_terminal(pod);
+        pods.iter().filter(here).for_each(|pod| snapshot.take(pod));
+        snapshot
+    }
+
+    /// Counts a pod in.
+    pub fn take(&mut self, pod: &Pod) {
+        let Some(spec) = pod.spec.as_ref() else { return };
+        self.pods += 1;
+        for (name, amount) in ask::requests(spec) {
+            let sum = self.requested.entry(name).or_default();
+            *sum = sum.plus(amount);
+        }
+        self.host_ports.extend(host_ports(pod));
+    }
+
+    pub fn allocatable(&self, resource: &str) -> Quantity {
+        let status = self.node.status.as_ref();
+        ask::quantity(status.and_then(|s| s.allocatable.as_ref()), resource).unwrap_or_default()
+    }
+
+    pub fn name(&self) -> &str {
+        self.node.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+pub(crate) fn host_ports(pod: &Pod) -> Vec<(String, String, i32)> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let ports = containers.flat_map(|c| c.ports.iter().flatten());
+    ports
+        .filter_map(|port| {
+            let number = port.host_port.filter(|n| *n != 0)?;
+            let address = port.host_ip.clone().filter(|ip| !ip.is_empty()).unwrap_or_else(|| "0.0.0.0".to_owned());
+            Some((port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()), address, number))
+        })
+        .collect()
+}

@@ -1,0 +1,182 @@
+use crate::{NodeSnapshot, Unschedulable, place};
+use api::{ObjectKey, Reason, Status};
+use cluster::{Actor, Api, Change, Client, Cluster, Recorder, WorkQueue, run_workers};
+use k8s_openapi::api::core::v1::{Node, Pod, PodCondition};
+use kinds::pod as ask;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "default-scheduler";
+
+/// Binds pods until `stop`. One worker, so that no two pods are placed on the same free room.
+pub async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::component("system:kube-scheduler"));
+    let scheduler = Arc::new(Scheduler::new(&client));
+    let listening = tokio::spawn(listen(scheduler.clone(), stop.clone()));
+    let queue = scheduler.queue.clone();
+    run_workers(NAME, queue, 1, stop, move |key| {
+        let scheduler = scheduler.clone();
+        async move { scheduler.schedule(&key).await }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+struct Scheduler {
+    client: Client,
+    pods: Api<Pod>,
+    events: Recorder,
+    queue: WorkQueue<ObjectKey>,
+    /// Bound by us, but not yet shown as bound by the informer.
+    assumed: Mutex<HashMap<ObjectKey, Pod>>,
+}
+
+/// A change of a node, or a pod that goes, may make room for those that found none.
+async fn listen(scheduler: Arc<Scheduler>, stop: CancellationToken) {
+    let cluster = scheduler.client.cluster();
+    let mut pods = cluster.informer::<Pod>().subscribe();
+    let mut nodes = cluster.informer::<Node>().subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = pods.next() => scheduler.pod_changed(&change),
+            Some(change) = nodes.next() => match &change {
+                Change::Modified { old, new } if old.spec == new.spec && allocatable(old) == allocatable(new) && old.metadata.labels == new.metadata.labels => {}
+                _ => scheduler.retry_all(),
+            },
+            else => return,
+        }
+    }
+}
+
+fn allocatable(node: &Node) -> Option<&std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>> {
+    node.status.as_ref()?.allocatable.as_ref()
+}
+
+fn key_of(pod: &Pod) -> ObjectKey {
+    ObjectKey::new(pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref().unwrap_or_default())
+}
+
+/// Ours, not bound, not on its way out.
+fn waits(pod: &Pod) -> bool {
+    let spec = pod.spec.as_ref();
+    let ours = spec.and_then(|s| s.scheduler_name.as_deref()).unwrap_or(NAME) == NAME;
+    ours && !is_bound(pod) && ask::is_active(pod)
+}
+
+fn is_bound(pod: &Pod) -> bool {
+    pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).is_some_and(|n| !n.is_empty())
+}
+
+impl Scheduler {
+    fn new(client: &Client) -> Self {
+        Scheduler {
+            client: client.clone(),
+            pods: client.api(),
+            events: client.recorder(NAME, None),
+            queue: WorkQueue::new(),
+            assumed: Mutex::default(),
+        }
+    }
+
+    fn pod_changed(&self, change: &Change<Pod>) {
+        let pod = change.object();
+        match change {
+            Change::Deleted(_) => {
+                self.forget(pod);
+                self.retry_all();
+            }
+            Change::Modified { old, new } if !ask::is_terminal(old) && ask::is_terminal(new) => self.retry_all(),
+            // our own note that it does not fit is no reason to try again
+            Change::Modified { old, new } if old.spec == new.spec && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp => {}
+            _ if waits(pod) => self.queue.add(key_of(pod)),
+            _ => {
+                if is_bound(pod) {
+                    self.forget(pod);
+                }
+            }
+        }
+    }
+
+    fn retry_all(&self) {
+        for pod in self.client.cluster().informer::<Pod>().list(None) {
+            if waits(&pod) {
+                self.queue.add(key_of(&pod));
+            }
+        }
+    }
+
+    fn forget(&self, pod: &Pod) {
+        self.assumed.lock().unwrap_or_else(PoisonError::into_inner).remove(&key_of(pod));
+    }
+
+    async fn schedule(&self, key: &ObjectKey) -> Result<(), Status> {
+        let cluster = self.client.cluster();
+        let Some(pod) = cluster.informer::<Pod>().get(key).filter(|pod| waits(pod)) else { return Ok(()) };
+        if pod.spec.as_ref().and_then(|s| s.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty()) {
+            let why = "Scheduling is blocked due to non-empty scheduling gates";
+            return self.note(key, "SchedulingGated", why).await;
+        }
+        match place(&pod, &self.nodes()) {
+            Ok(node) => self.bind(key, &pod, node.name()).await,
+            Err(reasons) => self.refuse(key, &pod, &reasons).await,
+        }
+    }
+
+    fn nodes(&self) -> Vec<NodeSnapshot> {
+        let cluster = self.client.cluster();
+        let pods = cluster.informer::<Pod>().list(None);
+        let assumed = self.assumed.lock().unwrap_or_else(PoisonError::into_inner);
+        let nodes = cluster.informer::<Node>().list(None);
+        let mut snapshots: Vec<NodeSnapshot> = nodes.into_iter().map(|node| NodeSnapshot::new(node, &pods)).collect();
+        for (key, pod) in assumed.iter() {
+            let shown = pods.iter().any(|known| key_of(known) == *key && is_bound(known));
+            let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or_default();
+            if let Some(snapshot) = snapshots.iter_mut().find(|s| s.name() == node && !shown) {
+                snapshot.take(pod);
+            }
+        }
+        snapshots
+    }
+
+    async fn bind(&self, key: &ObjectKey, pod: &Arc<Pod>, node: &str) -> Result<(), Status> {
+        let mut assumed = Pod::clone(pod);
+        assumed.spec.get_or_insert_default().node_name = Some(node.to_owned());
+        self.assumed.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), assumed);
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        match self.client.bind(namespace, &key.name, node).await {
+            Ok(()) => {
+                self.events.normal(&**pod, "Scheduled", format!("Successfully assigned {key} to {node}"));
+                Ok(())
+            }
+            Err(status) => {
+                self.forget(pod);
+                if status.is(Reason::NotFound) || status.is(Reason::Conflict) { Ok(()) } else { Err(status) }
+            }
+        }
+    }
+
+    async fn refuse(&self, key: &ObjectKey, pod: &Arc<Pod>, why: &Unschedulable) -> Result<(), Status> {
+        self.events.warning(&**pod, "FailedScheduling", why.to_string());
+        self.note(key, "Unschedulable", &why.to_string()).await
+    }
+
+    async fn note(&self, key: &ObjectKey, reason: &str, why: &str) -> Result<(), Status> {
+        let noted = self.pods.modify_status(key, |pod| {
+            let condition = PodCondition {
+                type_: "PodScheduled".into(),
+                status: "False".into(),
+                reason: Some(reason.to_owned()),
+                message: Some(why.to_owned()),
+                ..PodCondition::default()
+            };
+            ask::set_condition(pod.status.get_or_insert_default(), condition, jiff::Timestamp::now());
+            Ok(())
+        });
+        match noted.await {
+            Err(status) if status.is(Reason::NotFound) => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+}
