@@ -24,7 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mut packed = GzEncoder::new(Vec::new(), Compression::best());
         packed.write_all(document.to_string().as_bytes())?;
         std::fs::write(out.join(&name), packed.finish()?)?;
-        table.push_str(&format!("    ({path:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))),\n"));
+        table
+            .push_str(&format!("    ({path:?}, include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}\"))),\n"));
     }
     table.push(']');
     std::fs::write(out.join("documents.rs"), table)?;

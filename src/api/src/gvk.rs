@@ -34,7 +34,11 @@ impl Gvk {
     /// From a manifest's two fields: `apps/v1` and `Deployment`.
     pub fn parse(api_version: &str, kind: &str) -> Self {
         let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        Gvk { group: group.to_owned().into(), version: version.to_owned().into(), kind: kind.to_owned().into() }
+        Gvk {
+            group: group.to_owned().into(),
+            version: version.to_owned().into(),
+            kind: kind.to_owned().into(),
+        }
     }
 
     /// `apps/v1`, or `v1` for the core group.
@@ -45,7 +49,11 @@ impl Gvk {
 
 impl Gvr {
     pub const fn new(group: &'static str, version: &'static str, resource: &'static str) -> Self {
-        Gvr { group: Cow::Borrowed(group), version: Cow::Borrowed(version), resource: Cow::Borrowed(resource) }
+        Gvr {
+            group: Cow::Borrowed(group),
+            version: Cow::Borrowed(version),
+            resource: Cow::Borrowed(resource),
+        }
     }
 
     pub fn group_resource(&self) -> GroupResource {

@@ -20,7 +20,8 @@ pub use selector::{FieldSelector, LabelSelector};
 pub use status::{Cause, Reason, Status};
 
 /// The one version of Kubernetes that is claimed: by `/version`, by the served API versions and by the types.
-pub const KUBERNETES_VERSION: KubernetesVersion = KubernetesVersion { major: "1", minor: "36", git: "v1.36.0" };
+pub const KUBERNETES_VERSION: KubernetesVersion =
+    KubernetesVersion { major: "1", minor: "36", git: "v1.36.0" };
 
 #[derive(Debug, Clone, Copy)]
 pub struct KubernetesVersion {

@@ -13,7 +13,10 @@ pub fn json_patch(mut target: Value, patch: &Value) -> Result<Value, Status> {
     let patch: json_patch::Patch = serde_json::from_value(patch.clone())
         .map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))?;
     json_patch::patch(&mut target, &patch).map_err(|e| {
-        let mut status = Status::new(crate::Reason::Invalid, "the server rejected our request due to an error in our request");
+        let mut status = Status::new(
+            crate::Reason::Invalid,
+            "the server rejected our request due to an error in our request",
+        );
         status.causes.push(crate::Cause { reason: "".into(), message: e.to_string(), field: String::new() });
         status
     })?;

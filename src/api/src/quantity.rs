@@ -10,9 +10,7 @@ pub struct Quantity {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-)]
+#[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]
 pub struct ParseQuantityError;
 
 const ONE: i128 = 1_000_000_000;
@@ -124,7 +122,10 @@ fn scale(suffix: &str) -> Result<(i128, i32), ParseQuantityError> {
     match suffix {
         "E" => Ok((EXA, 0)),
         exponent => {
-            let power = exponent.strip_prefix(['e', 'E']).and_then(|p| p.parse::<i32>().ok()).ok_or(ParseQuantityError)?;
+            let power = exponent
+                .strip_prefix(['e', 'E'])
+                .and_then(|p| p.parse::<i32>().ok())
+                .ok_or(ParseQuantityError)?;
             if (-18..=18).contains(&power) { Ok((1, power)) } else { Err(ParseQuantityError) }
         }
     }

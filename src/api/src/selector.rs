@@ -155,7 +155,11 @@ fn split_outside_parentheses(text: &str) -> Vec<&str> {
 }
 
 fn label_requirement(term: &str) -> Result<Requirement, String> {
-    let bad = || format!("unable to parse requirement: found '{term}', expected: !, identifier, or ',' or 'end of string'");
+    let bad = || {
+        format!(
+            "unable to parse requirement: found '{term}', expected: !, identifier, or ',' or 'end of string'"
+        )
+    };
     let of = |key: &str, operator: Operator| match key.trim() {
         key if is_label_key(key) => Ok(Requirement { key: key.to_owned(), operator }),
         _ => Err(bad()),

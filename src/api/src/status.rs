@@ -104,7 +104,8 @@ impl Status {
     }
 
     pub fn already_exists(resource: &GroupResource, name: &str) -> Self {
-        Self::new(Reason::AlreadyExists, format!("{resource} \"{name}\" already exists")).about(resource, name)
+        Self::new(Reason::AlreadyExists, format!("{resource} \"{name}\" already exists"))
+            .about(resource, name)
     }
 
     pub fn conflict(resource: &GroupResource, name: &str, why: impl fmt::Display) -> Self {
@@ -113,7 +114,8 @@ impl Status {
     }
 
     pub fn forbidden(resource: &GroupResource, name: &str, why: impl fmt::Display) -> Self {
-        Self::new(Reason::Forbidden, format!("{resource} \"{name}\" is forbidden: {why}")).about(resource, name)
+        Self::new(Reason::Forbidden, format!("{resource} \"{name}\" is forbidden: {why}"))
+            .about(resource, name)
     }
 
     /// `kind` is `Pod` or `Deployment.apps`; the causes' messages are joined as upstream's aggregate does.

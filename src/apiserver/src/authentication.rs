@@ -47,7 +47,8 @@ fn bearer(request: &Request) -> Option<String> {
 }
 
 fn impersonate(cluster: &Cluster, request: &Request, actor: Actor) -> Result<Actor, Status> {
-    let header = |name: &str| request.headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>();
+    let header =
+        |name: &str| request.headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>();
     let groups = header("Impersonate-Group");
     let Some(user) = header("Impersonate-User").first().copied() else {
         return match groups.is_empty() {

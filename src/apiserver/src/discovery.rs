@@ -28,11 +28,18 @@ pub(crate) fn answer(edge: &Edge, request: &Request) -> Option<Response> {
     let aggregated = negotiate::aggregated(request.header(http::header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {
-        (["api"], Some(version)) => return Some(aggregated_response(&all_in_one(registry, true, version), version)),
-        (["apis"], Some(version)) => return Some(aggregated_response(&all_in_one(registry, false, version), version)),
-        (["api"], None) => json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
+        (["api"], Some(version)) => {
+            return Some(aggregated_response(&all_in_one(registry, true, version), version));
+        }
+        (["apis"], Some(version)) => {
+            return Some(aggregated_response(&all_in_one(registry, false, version), version));
+        }
+        (["api"], None) => {
+            json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
+        }
         (["apis"], None) => {
-            let groups: Vec<Value> = groups(registry).keys().map(|(group, version)| group_document(group, version)).collect();
+            let groups: Vec<Value> =
+                groups(registry).keys().map(|(group, version)| group_document(group, version)).collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         (["apis", group], _) => {
@@ -108,7 +115,9 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
         resources.push(json!({"name": resource, "singularName": kind.to_lowercase(), "namespaced": namespaced, "kind": kind, "verbs": ["create"]}));
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
-    Some(json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}))
+    Some(
+        json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}),
+    )
 }
 
 type Part = (String, Option<(&'static str, &'static str)>, Vec<&'static str>);
@@ -137,11 +146,15 @@ fn all_in_one(registry: &Registry, core: bool, version: &str) -> Value {
         let mut resources = Vec::new();
         for handler in of_version(registry, group, of) {
             let info = handler.info();
-            let parts: Vec<Value> = info.subresources.iter().map(|part| {
-                let (kind, gv, verbs) = part_of(handler, part);
-                let (g, v) = gv.unwrap_or((group, of));
-                json!({"subresource": part, "responseKind": response(g, v, &kind), "verbs": verbs})
-            }).collect();
+            let parts: Vec<Value> = info
+                .subresources
+                .iter()
+                .map(|part| {
+                    let (kind, gv, verbs) = part_of(handler, part);
+                    let (g, v) = gv.unwrap_or((group, of));
+                    json!({"subresource": part, "responseKind": response(g, v, &kind), "verbs": verbs})
+                })
+                .collect();
             resources.push(json!({
                 "resource": info.gvr.resource, "responseKind": response(group, of, &info.gvk.kind),
                 "scope": if info.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
@@ -177,7 +190,9 @@ fn aggregated_response(document: &Value, version: &str) -> Response {
 
 pub(crate) fn openapi_index() -> Value {
     let paths: serde_json::Map<String, Value> = openapi::index()
-        .map(|(path, hash)| (path.to_owned(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")})))
+        .map(|(path, hash)| {
+            (path.to_owned(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}))
+        })
         .collect();
     json!({"paths": paths})
 }

@@ -28,13 +28,20 @@ struct Call<'a> {
     view: View,
 }
 
-pub(crate) async fn answer(edge: &Edge, actor: &Actor, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
+pub(crate) async fn answer(
+    edge: &Edge,
+    actor: &Actor,
+    request: &mut Request,
+    info: &RequestInfo,
+) -> Result<Response, Status> {
     let handler = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(handler, info)?;
     let view = negotiate::view(request.header(http::header::ACCEPT));
     let call = Call { edge, actor, target, view };
     match (request.method.clone(), info.name.is_some(), info.subresource.as_deref()) {
-        (Method::GET | Method::HEAD, true, None | Some("status")) if !request.flag("watch")? => call.get(request),
+        (Method::GET | Method::HEAD, true, None | Some("status")) if !request.flag("watch")? => {
+            call.get(request)
+        }
         (Method::GET | Method::HEAD, true, Some("scale")) => call.get_scale(),
         (Method::GET | Method::HEAD, _, None) => call.list_or_watch(request),
         (Method::POST, false, None) => call.create(request).await,
@@ -102,7 +109,8 @@ impl Call<'_> {
             }
             View::Objects => {
                 let info = self.target.handler.info();
-                let items: Vec<Bytes> = list.objects.iter().map(|o| self.target.handler.present(o.bytes())).collect();
+                let items: Vec<Bytes> =
+                    list.objects.iter().map(|o| self.target.handler.present(o.bytes())).collect();
                 list_bytes(&format!("{}List", info.gvk.kind), &info.gvk.api_version(), list, &items)
             }
         };
@@ -129,8 +137,11 @@ impl Call<'_> {
         check_kind(&*self.target.handler, &body)?;
         let decoded = self.target.handler.decode(&body, strictness)?;
         let new = decoded.instance;
-        let written =
-            self.edge.cluster.modify(self.actor, &self.target, Verb::Update, &options, &|_| Ok(new.clone_box())).await?;
+        let written = self
+            .edge
+            .cluster
+            .modify(self.actor, &self.target, Verb::Update, &options, &|_| Ok(new.clone_box()))
+            .await?;
         Ok(responses::with_warnings(self.show(200, &written)?, &decoded.warnings))
     }
 
@@ -145,7 +156,8 @@ impl Call<'_> {
             *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
             Ok(instance)
         };
-        let written = self.edge.cluster.modify(self.actor, &self.target, Verb::Patch, &options, &change).await?;
+        let written =
+            self.edge.cluster.modify(self.actor, &self.target, Verb::Patch, &options, &change).await?;
         let warnings = warnings.into_inner().unwrap_or_default();
         Ok(responses::with_warnings(self.show(200, &written)?, &warnings))
     }
@@ -159,10 +171,13 @@ impl Call<'_> {
             Deleted::Now(object) if self.target.handler.graceful_deletion() => self.show(200, &object),
             Deleted::Now(object) => {
                 let resource = self.target.group_resource();
-                Ok(responses::json(200, &serde_json::json!({
-                    "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-                    "details": {"name": object.meta().name, "group": resource.group, "kind": resource.resource, "uid": object.meta().uid},
-                })))
+                Ok(responses::json(
+                    200,
+                    &serde_json::json!({
+                        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+                        "details": {"name": object.meta().name, "group": resource.group, "kind": resource.resource, "uid": object.meta().uid},
+                    }),
+                ))
             }
         }
     }
@@ -197,7 +212,8 @@ impl Call<'_> {
         let patch = Patch::read(request).await?;
         self.write_scale(request, Verb::Patch, &|scale| {
             let current = serde_json::to_value(scale).map_err(Status::internal)?;
-            serde_json::from_value(patch.apply_value(current)?).map_err(|e| Status::bad_request(e.to_string()))
+            serde_json::from_value(patch.apply_value(current)?)
+                .map_err(|e| Status::bad_request(e.to_string()))
         })
         .await
     }
@@ -233,10 +249,13 @@ impl Call<'_> {
 
     async fn evict(&self, request: &mut Request) -> Result<Response, Status> {
         let body = request.json_body().await?;
-        let eviction: Eviction = serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
+        let eviction: Eviction =
+            serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
         self.edge.cluster.authorize(self.actor, &cluster::Attributes::of("create", &self.target))?;
         let options = match eviction.delete_options {
-            Some(options) => params::delete(request, &serde_json::to_vec(&options).map_err(Status::internal)?)?,
+            Some(options) => {
+                params::delete(request, &serde_json::to_vec(&options).map_err(Status::internal)?)?
+            }
             None => params::delete(request, &[])?,
         };
         let whole = Target { subresource: None, ..self.target.clone() };
@@ -255,17 +274,26 @@ impl Call<'_> {
             cluster::TokenRequestParams {
                 audiences: spec.audiences.clone().unwrap_or_default(),
                 expiration_seconds: spec.expiration_seconds,
-                bound_pod: bound.map(|r| cluster::BoundPod { name: r.name.unwrap_or_default(), uid: r.uid.unwrap_or_default() }),
+                bound_pod: bound.map(|r| cluster::BoundPod {
+                    name: r.name.unwrap_or_default(),
+                    uid: r.uid.unwrap_or_default(),
+                }),
             },
         )?;
         spec.audiences = Some(issued.audiences);
-        asked.status = Some(TokenRequestStatus { expiration_timestamp: Some(Time(issued.expires_at)), token: Some(issued.token) });
+        asked.status = Some(TokenRequestStatus {
+            expiration_timestamp: Some(Time(issued.expires_at)),
+            token: Some(issued.token),
+        });
         show_typed(201, &asked)
     }
 }
 
 fn success(code: u16) -> Result<Response, Status> {
-    Ok(responses::json(code, &serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code})))
+    Ok(responses::json(
+        code,
+        &serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}),
+    ))
 }
 
 fn show_typed(code: u16, object: &impl serde::Serialize) -> Result<Response, Status> {
@@ -278,7 +306,8 @@ fn show_typed(code: u16, object: &impl serde::Serialize) -> Result<Response, Sta
 /// `BadRequest` for what does not fit the type.
 pub(crate) async fn typed_body<T: serde::de::DeserializeOwned>(request: &mut Request) -> Result<T, Status> {
     let body = request.json_body().await?;
-    serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("the object provided is unrecognized: {e}")))
+    serde_json::from_slice(&body)
+        .map_err(|e| Status::bad_request(format!("the object provided is unrecognized: {e}")))
 }
 
 /// The body may leave its kind out, but not name another.
@@ -294,10 +323,17 @@ fn check_kind(handler: &dyn Handler, body: &[u8]) -> Result<(), Status> {
     let Ok(given) = serde_json::from_slice::<TypeMeta>(body) else { return Ok(()) };
     let want = &handler.info().gvk;
     if !given.api_version.is_empty() && given.api_version != want.api_version() {
-        return Err(Status::bad_request(format!("the API version in the data ({}) does not match the expected API version ({})", given.api_version, want.api_version())));
+        return Err(Status::bad_request(format!(
+            "the API version in the data ({}) does not match the expected API version ({})",
+            given.api_version,
+            want.api_version()
+        )));
     }
     if !given.kind.is_empty() && given.kind != want.kind {
-        return Err(Status::bad_request(format!("the kind in the data ({}) does not match the expected kind ({})", given.kind, want.kind)));
+        return Err(Status::bad_request(format!(
+            "the kind in the data ({}) does not match the expected kind ({})",
+            given.kind, want.kind
+        )));
     }
     Ok(())
 }
@@ -310,16 +346,28 @@ enum Patch {
 
 impl Patch {
     async fn read(request: &mut Request) -> Result<Self, Status> {
-        let content_type = request.header(http::header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_owned();
+        let content_type = request
+            .header(http::header::CONTENT_TYPE)
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_owned();
         let body = request.body().await?;
-        let value = || serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("error decoding patch: {e}")));
+        let value = || {
+            serde_json::from_slice(&body)
+                .map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))
+        };
         match content_type.as_str() {
             "application/json-patch+json" => Ok(Patch::Json(value()?)),
             "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
             "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
-            other => Err(Status::new(Reason::UnsupportedMediaType, format!(
-                "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json (got {other})"
-            ))),
+            other => Err(Status::new(
+                Reason::UnsupportedMediaType,
+                format!(
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json (got {other})"
+                ),
+            )),
         }
     }
 
@@ -332,7 +380,12 @@ impl Patch {
     }
 
     /// The patched object. It carries a resourceVersion only where the patch itself sets one.
-    fn apply(&self, handler: &dyn Handler, current: &[u8], strictness: FieldValidation) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
+    fn apply(
+        &self,
+        handler: &dyn Handler,
+        current: &[u8],
+        strictness: FieldValidation,
+    ) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
         let current: Value = serde_json::from_slice(current).map_err(Status::internal)?;
         let before = current.pointer("/metadata/resourceVersion").cloned();
         let patched = self.apply_value(current)?;
@@ -351,7 +404,9 @@ fn list_bytes(kind: &str, api_version: &str, list: &List, items: &[Bytes]) -> By
     let meta = table::list_meta(list);
     let size: usize = items.iter().map(|item| item.len() + 1).sum();
     let mut bytes = BytesMut::with_capacity(size + 256);
-    bytes.put_slice(format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{meta},"items":["#).as_bytes());
+    bytes.put_slice(
+        format!(r#"{{"kind":"{kind}","apiVersion":"{api_version}","metadata":{meta},"items":["#).as_bytes(),
+    );
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
             bytes.put_u8(b',');

@@ -14,7 +14,9 @@ pub(crate) fn list(request: &Request) -> Result<ListParams, Status> {
         Some("Exact") => Some(VersionMatch::Exact),
         Some("NotOlderThan") => Some(VersionMatch::NotOlderThan),
         Some(other) => {
-            return Err(Status::bad_request(format!("resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\"")));
+            return Err(Status::bad_request(format!(
+                "resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\""
+            )));
         }
     };
     Ok(ListParams {
@@ -44,7 +46,9 @@ fn dry_run(value: Option<&str>) -> Result<bool, Status> {
     match value {
         None => Ok(false),
         Some("All") => Ok(true),
-        Some(other) => Err(Status::bad_request(format!("dryRun: Unsupported value: {other:?}: supported values: \"All\""))),
+        Some(other) => Err(Status::bad_request(format!(
+            "dryRun: Unsupported value: {other:?}: supported values: \"All\""
+        ))),
     }
 }
 
@@ -53,7 +57,9 @@ pub(crate) fn field_validation(request: &Request) -> Result<FieldValidation, Sta
         None | Some("Warn") => Ok(FieldValidation::Warn),
         Some("Ignore") => Ok(FieldValidation::Ignore),
         Some("Strict") => Ok(FieldValidation::Strict),
-        Some(other) => Err(Status::bad_request(format!("fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""))),
+        Some(other) => Err(Status::bad_request(format!(
+            "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
+        ))),
     }
 }
 
@@ -78,7 +84,9 @@ struct Preconditions {
 pub(crate) fn delete(request: &Request, body: &[u8]) -> Result<DeleteOptions, Status> {
     let body: DeleteBody = match body {
         [] => DeleteBody::default(),
-        body => serde_json::from_slice(body).map_err(|e| Status::bad_request(format!("DeleteOptions: {e}")))?,
+        body => {
+            serde_json::from_slice(body).map_err(|e| Status::bad_request(format!("DeleteOptions: {e}")))?
+        }
     };
     let policy = body.propagation_policy.as_deref().or(request.parameter("propagationPolicy"));
     let orphan = match request.parameter("orphanDependents") {
@@ -91,11 +99,14 @@ pub(crate) fn delete(request: &Request, body: &[u8]) -> Result<DeleteOptions, St
         (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
         (None, None) => None,
         (Some(other), _) => {
-            return Err(Status::bad_request(format!("propagationPolicy: Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\"")));
+            return Err(Status::bad_request(format!(
+                "propagationPolicy: Unsupported value: {other:?}: supported values: \"Foreground\", \"Background\", \"Orphan\""
+            )));
         }
     };
     let conditions = body.preconditions.unwrap_or_default();
-    let parse = |text: String| text.parse::<ResourceVersion>().map_err(|e| Status::bad_request(e.to_string()));
+    let parse =
+        |text: String| text.parse::<ResourceVersion>().map_err(|e| Status::bad_request(e.to_string()));
     Ok(DeleteOptions {
         grace_period_seconds: match body.grace_period_seconds {
             Some(seconds) => Some(seconds),
@@ -117,6 +128,7 @@ fn fields(request: &Request) -> Result<FieldSelector, Status> {
 }
 
 fn resource_version(request: &Request) -> Result<Option<ResourceVersion>, Status> {
-    let parse = |text: &str| text.parse().map_err(|e: api::ParseRevisionError| Status::bad_request(e.to_string()));
+    let parse =
+        |text: &str| text.parse().map_err(|e: api::ParseRevisionError| Status::bad_request(e.to_string()));
     request.parameter("resourceVersion").map(parse).transpose()
 }

@@ -9,11 +9,16 @@ use api::{GroupResource, ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes};
 use cri::{AttachStreams, CriError, ExecConfig, LogOptions, PodAccess, PodContainer};
 use http::Method;
-use std::sync::Arc;
 use k8s_openapi::api::core::v1::Pod;
+use std::sync::Arc;
 use warp::reply::Response;
 
-pub(crate) async fn answer(edge: &Edge, actor: &Actor, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
+pub(crate) async fn answer(
+    edge: &Edge,
+    actor: &Actor,
+    request: &mut Request,
+    info: &RequestInfo,
+) -> Result<Response, Status> {
     let (Some(namespace), Some(pod), Some(part)) = (&info.namespace, &info.name, &info.subresource) else {
         return Err(crate::router::not_found());
     };
@@ -28,7 +33,8 @@ pub(crate) async fn answer(edge: &Edge, actor: &Actor, request: &mut Request, in
     };
     edge.cluster.authorize(actor, &attributes)?;
     // who may log or exec may see that there is no such pod
-    let _: Pod = edge.cluster.acting_as(Actor::root()).api::<Pod>().get(&ObjectKey::namespaced(namespace, pod))?;
+    let _: Pod =
+        edge.cluster.acting_as(Actor::root()).api::<Pod>().get(&ObjectKey::namespaced(namespace, pod))?;
     let at = PodContainer {
         namespace: namespace.clone(),
         pod: pod.clone(),
@@ -51,7 +57,8 @@ async fn log(edge: &Edge, request: &Request, at: &PodContainer) -> Result<Respon
         follow: request.flag("follow")?,
         previous: request.flag("previous")?,
         timestamps: request.flag("timestamps")?,
-        since: since_time.or_else(|| since_seconds.and_then(|ago| jiff::Timestamp::now().checked_sub(ago).ok())),
+        since: since_time
+            .or_else(|| since_seconds.and_then(|ago| jiff::Timestamp::now().checked_sub(ago).ok())),
         tail_lines: request.number("tailLines")?,
         limit_bytes: request.number("limitBytes")?,
     };
@@ -60,7 +67,8 @@ async fn log(edge: &Edge, request: &Request, at: &PodContainer) -> Result<Respon
 }
 
 async fn exec(edge: &Edge, request: &mut Request, at: &PodContainer) -> Result<Response, Status> {
-    let command: Vec<String> = request.query.iter().filter(|(key, _)| key == "command").map(|(_, v)| v.clone()).collect();
+    let command: Vec<String> =
+        request.query.iter().filter(|(key, _)| key == "command").map(|(_, v)| v.clone()).collect();
     if command.is_empty() {
         return Err(Status::bad_request("you must specify at least 1 command for the container"));
     }
@@ -92,7 +100,9 @@ async fn attach(edge: &Edge, request: &mut Request, at: &PodContainer) -> Result
 /// # Errors
 /// `ServiceUnavailable` where no kubelet runs in this process.
 pub(crate) fn kubelet(edge: &Edge) -> Result<&Arc<dyn PodAccess>, Status> {
-    edge.pods.as_ref().ok_or_else(|| Status::new(Reason::ServiceUnavailable, "no kubelet runs here to reach into the pod"))
+    edge.pods
+        .as_ref()
+        .ok_or_else(|| Status::new(Reason::ServiceUnavailable, "no kubelet runs here to reach into the pod"))
 }
 
 fn refused(error: &CriError, at: &PodContainer) -> Status {

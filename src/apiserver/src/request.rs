@@ -68,7 +68,8 @@ impl Request {
     /// `BadRequest` for what is no number.
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Status> {
         let parse = |text: &str| {
-            text.parse().map_err(|_| Status::bad_request(format!("parameter {name}: {text:?} is no such number")))
+            text.parse()
+                .map_err(|_| Status::bad_request(format!("parameter {name}: {text:?} is no such number")))
         };
         self.parameter(name).map(parse).transpose()
     }
@@ -117,6 +118,7 @@ impl Request {
 }
 
 fn yaml_to_json(body: &[u8]) -> Result<Bytes, Status> {
-    let value: serde_json::Value = serde_norway::from_slice(body).map_err(|e| Status::bad_request(format!("yaml: {e}")))?;
+    let value: serde_json::Value =
+        serde_norway::from_slice(body).map_err(|e| Status::bad_request(format!("yaml: {e}")))?;
     serde_json::to_vec(&value).map(Bytes::from).map_err(Status::internal)
 }

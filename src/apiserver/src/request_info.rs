@@ -41,7 +41,11 @@ impl ParsedPath {
         };
         let owned = str::to_owned;
         ParsedPath::Resource(RequestInfo {
-            gvr: Gvr { group: owned(group).into(), version: owned(version).into(), resource: owned(resource).into() },
+            gvr: Gvr {
+                group: owned(group).into(),
+                version: owned(version).into(),
+                resource: owned(resource).into(),
+            },
             namespace: namespace.map(owned),
             name: name.map(owned),
             subresource: subresource.map(owned),
@@ -59,7 +63,8 @@ mod tests {
             ParsedPath::Other => None,
             ParsedPath::Resource(info) => {
                 let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
-                let (at, name, part) = (or_dash(info.namespace), or_dash(info.name), or_dash(info.subresource));
+                let (at, name, part) =
+                    (or_dash(info.namespace), or_dash(info.name), or_dash(info.subresource));
                 Some(format!("{} {} {at} {name} {part}", info.gvr.api_version(), info.gvr.resource))
             }
         }
@@ -75,7 +80,10 @@ mod tests {
             ("/api/v1/namespaces/a/pods", Some("v1 pods a - -")),
             ("/api/v1/namespaces/a/pods/p/log", Some("v1 pods a p log")),
             ("/apis/apps/v1/namespaces/a/deployments/d/scale", Some("apps/v1 deployments a d scale")),
-            ("/apis/rbac.authorization.k8s.io/v1/clusterroles/x", Some("rbac.authorization.k8s.io/v1 clusterroles - x -")),
+            (
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/x",
+                Some("rbac.authorization.k8s.io/v1 clusterroles - x -"),
+            ),
             ("/api/v1", None),
             ("/apis/apps", None),
             ("/healthz", None),

@@ -10,14 +10,19 @@ use api::Status;
 use cluster::{Actor, Attributes, Decision};
 use http::Method;
 use k8s_openapi::api::authentication::v1::TokenReview;
-use k8s_openapi::api::authorization::v1::{NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview};
+use k8s_openapi::api::authorization::v1::{
+    NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectRulesReview,
+    SubjectAccessReview,
+};
 use serde_json::{Value, json};
 use warp::reply::Response;
 
 /// Resource, kind, whether it is asked within a namespace.
 pub(crate) fn of_group(group: &str) -> &'static [(&'static str, &'static str, bool)] {
     match group {
-        "authentication.k8s.io" => &[("selfsubjectreviews", "SelfSubjectReview", false), ("tokenreviews", "TokenReview", false)],
+        "authentication.k8s.io" => {
+            &[("selfsubjectreviews", "SelfSubjectReview", false), ("tokenreviews", "TokenReview", false)]
+        }
         "authorization.k8s.io" => &[
             ("localsubjectaccessreviews", "LocalSubjectAccessReview", true),
             ("selfsubjectaccessreviews", "SelfSubjectAccessReview", false),
@@ -29,10 +34,16 @@ pub(crate) fn of_group(group: &str) -> &'static [(&'static str, &'static str, bo
 }
 
 pub(crate) fn is_review(info: &RequestInfo) -> bool {
-    info.gvr.version == "v1" && of_group(&info.gvr.group).iter().any(|(resource, _, _)| info.gvr.resource == *resource)
+    info.gvr.version == "v1"
+        && of_group(&info.gvr.group).iter().any(|(resource, _, _)| info.gvr.resource == *resource)
 }
 
-pub(crate) async fn answer(edge: &Edge, actor: &Actor, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
+pub(crate) async fn answer(
+    edge: &Edge,
+    actor: &Actor,
+    request: &mut Request,
+    info: &RequestInfo,
+) -> Result<Response, Status> {
     if request.method != Method::POST {
         return Err(method_not_allowed());
     }
@@ -52,7 +63,10 @@ pub(crate) async fn answer(edge: &Edge, actor: &Actor, request: &mut Request, in
         "tokenreviews" => token_review(edge, typed_body(request).await?)?,
         "selfsubjectaccessreviews" => {
             let review: SelfSubjectAccessReview = typed_body(request).await?;
-            let asked = asked(review.spec.resource_attributes.as_ref(), review.spec.non_resource_attributes.as_ref())?;
+            let asked = asked(
+                review.spec.resource_attributes.as_ref(),
+                review.spec.non_resource_attributes.as_ref(),
+            )?;
             decided(json!(review), edge.cluster.decide(actor, &asked))
         }
         "selfsubjectrulesreviews" => {
@@ -61,7 +75,10 @@ pub(crate) async fn answer(edge: &Edge, actor: &Actor, request: &mut Request, in
         }
         _ => {
             let review: SubjectAccessReview = typed_body(request).await?;
-            let asked = asked(review.spec.resource_attributes.as_ref(), review.spec.non_resource_attributes.as_ref())?;
+            let asked = asked(
+                review.spec.resource_attributes.as_ref(),
+                review.spec.non_resource_attributes.as_ref(),
+            )?;
             let groups: Vec<&str> = review.spec.groups.iter().flatten().map(String::as_str).collect();
             let whom = Actor::user(review.spec.user.as_deref().unwrap_or_default(), &groups);
             decided(json!(review), edge.cluster.decide(&whom, &asked))
@@ -85,13 +102,18 @@ fn token_review(edge: &Edge, review: TokenReview) -> Result<Value, Status> {
     let token = review.spec.token.clone();
     let mut answer = serde_json::to_value(&review).map_err(Status::internal)?;
     answer["status"] = match edge.cluster.authenticate_token(&token) {
-        Ok(actor) => json!({"authenticated": true, "user": user_info(&actor), "audiences": [edge.cluster.tokens().issuer()]}),
+        Ok(actor) => {
+            json!({"authenticated": true, "user": user_info(&actor), "audiences": [edge.cluster.tokens().issuer()]})
+        }
         Err(_) => json!({"authenticated": false, "error": "invalid bearer token"}),
     };
     Ok(answer)
 }
 
-fn asked(resource: Option<&ResourceAttributes>, path: Option<&NonResourceAttributes>) -> Result<Attributes, Status> {
+fn asked(
+    resource: Option<&ResourceAttributes>,
+    path: Option<&NonResourceAttributes>,
+) -> Result<Attributes, Status> {
     match (resource, path) {
         (Some(asked), None) => Ok(Attributes {
             verb: asked.verb.clone().unwrap_or_default(),
@@ -102,10 +124,13 @@ fn asked(resource: Option<&ResourceAttributes>, path: Option<&NonResourceAttribu
             name: asked.name.clone().filter(|n| !n.is_empty()),
             path: None,
         }),
-        (None, Some(asked)) => {
-            Ok(Attributes::non_resource(asked.verb.as_deref().unwrap_or_default(), asked.path.as_deref().unwrap_or_default()))
-        }
-        _ => Err(Status::bad_request("exactly one of nonResourceAttributes or resourceAttributes must be specified")),
+        (None, Some(asked)) => Ok(Attributes::non_resource(
+            asked.verb.as_deref().unwrap_or_default(),
+            asked.path.as_deref().unwrap_or_default(),
+        )),
+        _ => Err(Status::bad_request(
+            "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+        )),
     }
 }
 
@@ -120,11 +145,20 @@ fn rules(edge: &Edge, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {
     let mut all = edge.cluster.rules_of(actor, namespace);
     if actor.is_in(Actor::MASTERS) {
         let star = || Some(vec!["*".to_owned()]);
-        let everything = k8s_openapi::api::rbac::v1::PolicyRule { verbs: vec!["*".into()], api_groups: star(), resources: star(), ..Default::default() };
+        let everything = k8s_openapi::api::rbac::v1::PolicyRule {
+            verbs: vec!["*".into()],
+            api_groups: star(),
+            resources: star(),
+            ..Default::default()
+        };
         all.push(everything);
     }
     let resources: Vec<Value> = all.iter().filter(|r| r.resources.is_some()).map(|r| json!({"verbs": r.verbs, "apiGroups": r.api_groups, "resources": r.resources, "resourceNames": r.resource_names})).collect();
-    let paths: Vec<Value> = all.iter().filter(|r| r.non_resource_urls.is_some()).map(|r| json!({"verbs": r.verbs, "nonResourceURLs": r.non_resource_urls})).collect();
+    let paths: Vec<Value> = all
+        .iter()
+        .filter(|r| r.non_resource_urls.is_some())
+        .map(|r| json!({"verbs": r.verbs, "nonResourceURLs": r.non_resource_urls}))
+        .collect();
     let mut answer = json!(review);
     answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
     answer

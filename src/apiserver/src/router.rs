@@ -28,12 +28,19 @@ async fn route(edge: &Edge, mut request: Request) -> Result<Response, Status> {
     }
 }
 
-async fn resource(edge: &Edge, actor: &Actor, request: &mut Request, info: RequestInfo) -> Result<Response, Status> {
+async fn resource(
+    edge: &Edge,
+    actor: &Actor,
+    request: &mut Request,
+    info: RequestInfo,
+) -> Result<Response, Status> {
     if reviews::is_review(&info) {
         return reviews::answer(edge, actor, request, &info).await;
     }
     match (info.gvr.resource.as_ref(), info.subresource.as_deref()) {
-        ("pods", Some("log" | "exec" | "attach" | "portforward")) => pods::answer(edge, actor, request, &info).await,
+        ("pods", Some("log" | "exec" | "attach" | "portforward")) => {
+            pods::answer(edge, actor, request, &info).await
+        }
         _ => objects::answer(edge, actor, request, &info).await,
     }
 }
@@ -68,8 +75,13 @@ fn other(edge: &Edge, actor: &Actor, request: &Request) -> Result<Response, Stat
         ["readyz"] => Ok(responses::text(503, "not ready: the node has not registered yet")),
         ["openid", "v1", "jwks"] => Ok(responses::json(200, &edge.cluster.tokens().jwks())),
         ["openapi", "v3"] => Ok(responses::json(200, &discovery::openapi_index())),
-        ["openapi", "v3", document @ ..] => discovery::openapi_document(request, &document.join("/")).ok_or_else(not_found),
-        [] => Ok(responses::json(200, &serde_json::json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}))),
+        ["openapi", "v3", document @ ..] => {
+            discovery::openapi_document(request, &document.join("/")).ok_or_else(not_found)
+        }
+        [] => Ok(responses::json(
+            200,
+            &serde_json::json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}),
+        )),
         _ => discovery::answer(edge, request).ok_or_else(not_found),
     }
 }

@@ -66,7 +66,11 @@ pub struct ApiServer {
 impl ApiServer {
     /// # Errors
     /// Certificates or keys that are none.
-    pub fn new(cluster: Cluster, pods: Option<Arc<dyn PodAccess>>, config: EdgeConfig) -> Result<Self, ServeError> {
+    pub fn new(
+        cluster: Cluster,
+        pods: Option<Arc<dyn PodAccess>>,
+        config: EdgeConfig,
+    ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
         let edge = Edge { cluster, pods, ready: config.ready, pages: config.pages };
         Ok(ApiServer { edge: Arc::new(edge), tls })
@@ -135,7 +139,14 @@ fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp
         .and(warp::body::stream())
         .and(warp::any().map(move || edge.clone()))
         .then(
-            |method: Method, path: FullPath, query: String, headers: HeaderMap, peer, upgrade, body, edge: Arc<Edge>| async move {
+            |method: Method,
+             path: FullPath,
+             query: String,
+             headers: HeaderMap,
+             peer,
+             upgrade,
+             body,
+             edge: Arc<Edge>| async move {
                 let line = (method, path.as_str().to_owned(), query);
                 let request = Request::new(line, headers, peer, upgrade, body);
                 router::answer(&edge, request).await

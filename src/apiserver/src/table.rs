@@ -19,7 +19,11 @@ pub(crate) fn list_meta(list: &List) -> Value {
 
 /// # Errors
 /// Stored objects that do not fit their kind.
-pub(crate) fn of_objects(handler: &dyn Handler, objects: &[Object], list: Option<&List>) -> Result<Bytes, Status> {
+pub(crate) fn of_objects(
+    handler: &dyn Handler,
+    objects: &[Object],
+    list: Option<&List>,
+) -> Result<Bytes, Status> {
     let rows: Result<Vec<Value>, Status> = objects.iter().map(|object| row(handler, object)).collect();
     let meta = match (list, objects) {
         (Some(list), _) => list_meta(list),
@@ -42,7 +46,9 @@ fn row(handler: &dyn Handler, object: &Object) -> Result<Value, Status> {
 
 fn metadata_of(object: &Object) -> Result<Value, Status> {
     let whole: Value = object.decode().map_err(Status::internal)?;
-    Ok(json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": whole["metadata"]}))
+    Ok(
+        json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": whole["metadata"]}),
+    )
 }
 
 /// # Errors

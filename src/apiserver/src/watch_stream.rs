@@ -30,7 +30,13 @@ struct Lines {
     over: bool,
 }
 
-pub(crate) fn answer(cluster: &Cluster, actor: &Actor, target: &Target, view: View, request: &Request) -> Result<Response, Status> {
+pub(crate) fn answer(
+    cluster: &Cluster,
+    actor: &Actor,
+    target: &Target,
+    view: View,
+    request: &Request,
+) -> Result<Response, Status> {
     let events = cluster.watch(actor, target, &params::watch(request)?)?;
     let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
     let now = Instant::now();
@@ -113,7 +119,9 @@ impl Lines {
                 "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": revision.to_string()}, "columnDefinitions": null,
                 "rows": [{"cells": [], "object": {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta}}],
             }),
-            View::Partial => json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta}),
+            View::Partial => {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": meta})
+            }
             View::Objects => json!({"kind": gvk.kind, "apiVersion": gvk.api_version(), "metadata": meta}),
         };
         line(out, "BOOKMARK", mark.to_string().as_bytes());

@@ -52,9 +52,12 @@ fn handshake(request: &mut Request, known: &[&'static str]) -> Result<Accepted, 
     }
     let key = request.headers.get(header::SEC_WEBSOCKET_KEY).ok_or_else(needed)?;
     let accept = derive_accept_key(key.as_bytes());
-    let offered: Vec<&str> = request.header(header::SEC_WEBSOCKET_PROTOCOL).split(',').map(str::trim).collect();
+    let offered: Vec<&str> =
+        request.header(header::SEC_WEBSOCKET_PROTOCOL).split(',').map(str::trim).collect();
     let chosen = known.iter().find(|protocol| offered.contains(*protocol)).ok_or_else(|| {
-        Status::bad_request(format!("unable to upgrade: none of the protocols {offered:?} is known, but {known:?}"))
+        Status::bad_request(format!(
+            "unable to upgrade: none of the protocols {offered:?} is known, but {known:?}"
+        ))
     })?;
     let chosen = HeaderValue::from_static(chosen);
     let upgrade = request.upgrade.take().ok_or_else(needed)?;
@@ -189,7 +192,12 @@ fn failure(message: &str) -> Value {
 ///
 /// # Errors
 /// `BadRequest` for a handshake without ports.
-pub(crate) fn port_forward(edge: &Edge, request: &mut Request, namespace: &str, pod: &str) -> Result<Response, Status> {
+pub(crate) fn port_forward(
+    edge: &Edge,
+    request: &mut Request,
+    namespace: &str,
+    pod: &str,
+) -> Result<Response, Status> {
     let numbers = request.query.iter().filter(|(key, _)| key == "ports").flat_map(|(_, v)| v.split(','));
     let ports: Result<Vec<u16>, _> = numbers.map(str::parse).collect();
     let ports = ports.map_err(|e| Status::bad_request(format!("ports: {e}")))?;

@@ -1,7 +1,7 @@
 use crate::{Places, Settings};
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
@@ -49,7 +49,11 @@ impl Certificates {
     ///
     /// # Errors
     /// Files that can not be read or written, or are no certificates.
-    pub fn load_or_make(places: &Places, settings: &Settings, addresses: &[IpAddr]) -> Result<Self, CertificateError> {
+    pub fn load_or_make(
+        places: &Places,
+        settings: &Settings,
+        addresses: &[IpAddr],
+    ) -> Result<Self, CertificateError> {
         let folder = places.certificates();
         std::fs::create_dir_all(&folder).map_err(|e| file(&folder, e))?;
         let ca_key = load_or_make_key(&folder.join("ca.key"))?;
@@ -81,7 +85,8 @@ fn authority(profile: &str) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(Vec::new())?;
     params.distinguished_name = name(&format!("{profile}-ca"), None);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+    params.key_usages =
+        vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
     lasts(&mut params, CA_YEARS);
     Ok(params)
 }
@@ -91,7 +96,11 @@ fn server(settings: &Settings, addresses: &[IpAddr]) -> Result<CertificateParams
     let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
     names.push(format!("kubernetes.default.svc.{}", crate::settings::CLUSTER_DOMAIN));
     let mut params = CertificateParams::new(names)?;
-    let own = [IpAddr::from([127, 0, 0, 1]), std::net::Ipv6Addr::LOCALHOST.into(), settings.api_service_ip().into()];
+    let own = [
+        IpAddr::from([127, 0, 0, 1]),
+        std::net::Ipv6Addr::LOCALHOST.into(),
+        settings.api_service_ip().into(),
+    ];
     params.subject_alt_names.extend(own.iter().chain(addresses).map(|ip| SanType::IpAddress(*ip)));
     params.distinguished_name = name("kube-apiserver", None);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -100,7 +109,10 @@ fn server(settings: &Settings, addresses: &[IpAddr]) -> Result<CertificateParams
     Ok(params)
 }
 
-fn load_or_make_admin(folder: &Path, issuer: &Issuer<'_, &KeyPair>) -> Result<AdminCredentials, CertificateError> {
+fn load_or_make_admin(
+    folder: &Path,
+    issuer: &Issuer<'_, &KeyPair>,
+) -> Result<AdminCredentials, CertificateError> {
     let (certificate_path, key_path) = (folder.join("admin.crt"), folder.join("admin.key"));
     let key = load_or_make_key(&key_path)?;
     if let Some(certificate_pem) = read(&certificate_path)? {
@@ -130,7 +142,8 @@ fn lasts(params: &mut CertificateParams, years: i32) {
     let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
     let from = today.yesterday().unwrap_or(today);
     params.not_before = rcgen::date_time_ymd(from.year().into(), from.month() as u8, from.day() as u8);
-    params.not_after = rcgen::date_time_ymd(i32::from(from.year()) + years, from.month() as u8, 28.min(from.day()) as u8);
+    params.not_after =
+        rcgen::date_time_ymd(i32::from(from.year()) + years, from.month() as u8, 28.min(from.day()) as u8);
 }
 
 fn load_or_make_key(path: &Path) -> Result<KeyPair, CertificateError> {
@@ -155,7 +168,8 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<(), CertificateError> {
     use std::io::Write;
     let fresh = path.with_extension("new");
     let write = || {
-        let mut to = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        let mut to =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
         to.write_all(text.as_bytes())?;
         to.sync_all()?;
         std::fs::rename(&fresh, path)

@@ -33,11 +33,19 @@ pub struct StartOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "kebab-case")]
 pub enum Step {
-    Begun { what: String },
+    Begun {
+        what: String,
+    },
     /// Something that the user should know, and that does not hold up the start.
-    Noted { what: String },
-    Ready { api: String },
-    Failed { error: StartError },
+    Noted {
+        what: String,
+    },
+    Ready {
+        api: String,
+    },
+    Failed {
+        error: StartError,
+    },
 }
 
 /// Why there is no cluster. Nothing is left half made: what was started has ended again.
@@ -91,9 +99,11 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
     let (store, recovery) = Store::open(&places.store(), store::Options::default()).map_err(unopened)?;
     recovery.notes.iter().for_each(|note| step(Step::Noted { what: note.clone() }));
     begun("making certificates");
-    let certificates = Certificates::load_or_make(places, &settings, &[node_ip.into()]).map_err(|e| failed("certificates", &e))?;
+    let certificates = Certificates::load_or_make(places, &settings, &[node_ip.into()])
+        .map_err(|e| failed("certificates", &e))?;
     begun("starting the control plane");
-    let tokens = TokenSigner::from_pkcs8(&certificates.token_key, ISSUER).map_err(|e| failed("token key", &e))?;
+    let tokens =
+        TokenSigner::from_pkcs8(&certificates.token_key, ISSUER).map_err(|e| failed("token key", &e))?;
     let cluster = Cluster::new(store.clone(), kinds::all(), cluster_config(&settings, node_ip), tokens)
         .map_err(|e| failed("read the cluster", &e))?;
     cluster.bootstrap().await.map_err(|e| failed("first objects", &e))?;
@@ -103,7 +113,8 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
     let stop = CancellationToken::new();
     let rooms = stop.child_token();
     let (ready, is_ready) = watch::channel(false);
-    let mut running = controllers::start(&cluster, &ControllersConfig { root_ca_pem: certificates.ca_pem.clone() }, &rooms);
+    let mut running =
+        controllers::start(&cluster, &ControllersConfig { root_ca_pem: certificates.ca_pem.clone() }, &rooms);
     running.spawn(scheduler::run(cluster.clone(), rooms.clone()));
     let edge = EdgeConfig {
         chain_pem: certificates.server_chain_pem.clone(),
@@ -172,7 +183,9 @@ fn cluster_config(settings: &Settings, node_ip: Ipv4Addr) -> ClusterConfig {
 
 async fn wait_for_end(stop: &CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         return stop.cancelled().await;
     };
     tokio::select! {
@@ -201,7 +214,8 @@ fn log_to(places: &Places, options: &StartOptions) -> Result<(), StartError> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
     let set = if options.log_to_file {
         let path = places.log();
-        let file = std::fs::File::options().create(true).append(true).open(&path).map_err(|e| io(&path, &e))?;
+        let file =
+            std::fs::File::options().create(true).append(true).open(&path).map_err(|e| io(&path, &e))?;
         log.with_writer(Arc::new(file)).try_init()
     } else {
         log.with_writer(std::io::stderr).try_init()

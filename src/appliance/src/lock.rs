@@ -15,7 +15,8 @@ impl Lock {
     /// # Errors
     /// What the file system says.
     pub(crate) fn take(places: &Places) -> std::io::Result<Option<Self>> {
-        let file = File::options().create(true).truncate(false).write(true).mode(0o600).open(places.lock())?;
+        let file =
+            File::options().create(true).truncate(false).write(true).mode(0o600).open(places.lock())?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut held) => {
                 held.set_len(0)?;

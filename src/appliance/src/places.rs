@@ -11,7 +11,9 @@ const LONGEST_NAME: usize = 24;
 pub struct ProfileName(String);
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("profile name {0:?}: must be at most {LONGEST_NAME} lower-case letters, digits or '-', and start with a letter")]
+#[error(
+    "profile name {0:?}: must be at most {LONGEST_NAME} lower-case letters, digits or '-', and start with a letter"
+)]
 pub struct ProfileNameError(String);
 
 impl ProfileName {
@@ -116,7 +118,15 @@ mod tests {
 
     #[test]
     fn a_profile_name_can_name_a_file_a_link_and_a_table() {
-        let cases = [("monopod", true), ("e2e-1", true), ("", false), ("1a", false), ("a/b", false), ("A", false), ("..", false)];
+        let cases = [
+            ("monopod", true),
+            ("e2e-1", true),
+            ("", false),
+            ("1a", false),
+            ("a/b", false),
+            ("A", false),
+            ("..", false),
+        ];
         for (name, good) in cases {
             assert_eq!(name.parse::<ProfileName>().is_ok(), good, "{name:?}");
         }

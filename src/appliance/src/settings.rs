@@ -32,7 +32,8 @@ const SLOTS: u8 = 8;
 impl Settings {
     /// For a new profile: a free port, and subnets that differ between profiles, so that two clusters live side by side.
     pub fn fresh(profile: &str) -> Self {
-        let slot = if profile == crate::places::DEFAULT_PROFILE { 0 } else { 1 + hash(profile) % (SLOTS - 1) };
+        let slot =
+            if profile == crate::places::DEFAULT_PROFILE { 0 } else { 1 + hash(profile) % (SLOTS - 1) };
         Settings { api_port: free_port(), service_cidr: net(96, slot * SLOT_WIDTH) }
     }
 

@@ -28,7 +28,9 @@ pub fn presence(places: &Places) -> Presence {
 pub fn status(places: &Places) -> Result<ControlStatus> {
     match presence(places) {
         Presence::Running(status) => Ok(*status),
-        Presence::Stopped => Err(failures::NOT_RUNNING.because(format!("profile {} is stopped", places.profile))),
+        Presence::Stopped => {
+            Err(failures::NOT_RUNNING.because(format!("profile {} is stopped", places.profile)))
+        }
         Presence::Broken(why) => Err(failures::NO_ANSWER.because(why)),
     }
 }
@@ -47,15 +49,13 @@ fn ask_status(places: &Places) -> Result<ControlStatus> {
 ///
 /// # Errors
 /// `NOT_RUNNING` where nobody listens, `NO_ANSWER` where the answer breaks off or the daemon refuses.
-pub fn ask(
-    places: &Places,
-    request: &ControlRequest,
-    mut each: impl FnMut(ControlReply),
-) -> Result<()> {
+pub fn ask(places: &Places, request: &ControlRequest, mut each: impl FnMut(ControlReply)) -> Result<()> {
     let socket = places.control_socket();
     let connect = UnixStream::connect(&socket);
     let mut stream = connect.map_err(|e| match e.kind() {
-        std::io::ErrorKind::PermissionDenied => failures::NOT_ROOT.because(format!("{}: {e}", socket.display())),
+        std::io::ErrorKind::PermissionDenied => {
+            failures::NOT_ROOT.because(format!("{}: {e}", socket.display()))
+        }
         _ => failures::NOT_RUNNING.because(format!("{}: {e}", socket.display())),
     })?;
     let no_answer = |e: std::io::Error| failures::NO_ANSWER.because(format!("{}: {e}", socket.display()));

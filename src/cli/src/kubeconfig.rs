@@ -110,7 +110,9 @@ impl Kubeconfig {
                 key_pem: pem("users", "user", "client-key-data")?,
             })
         };
-        entry().ok_or_else(|| failures::KUBECONFIG.because(format!("{}: no context {name}", self.path.display())))
+        entry().ok_or_else(|| {
+            failures::KUBECONFIG.because(format!("{}: no context {name}", self.path.display()))
+        })
     }
 
     fn read(&self) -> Result<Mapping> {
@@ -140,7 +142,12 @@ impl Kubeconfig {
             }
             let fresh = target.with_extension("monopod-new");
             let text = serde_norway::to_string(&Value::Mapping(config)).map_err(std::io::Error::other)?;
-            let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&fresh)?;
+            let mut file = std::fs::OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&fresh)?;
             file.write_all(text.as_bytes())?;
             self.give(&fresh)?;
             std::fs::rename(&fresh, &target)
@@ -237,7 +244,11 @@ mod tests {
     fn what_others_wrote_stays() {
         let folder = tempfile::tempdir().unwrap();
         let config = Kubeconfig::at(folder.path().join("config"));
-        std::fs::write(config.path(), "clusters:\n- name: other\n  cluster: {server: https://x}\ncurrent-context: other\nusers: []\n").unwrap();
+        std::fs::write(
+            config.path(),
+            "clusters:\n- name: other\n  cluster: {server: https://x}\ncurrent-context: other\nusers: []\n",
+        )
+        .unwrap();
         config.merge(&entry("monopod")).unwrap();
         config.merge(&entry("monopod")).unwrap();
         let text = std::fs::read_to_string(config.path()).unwrap();

@@ -41,7 +41,8 @@ impl Client {
     /// Where the kind is not in the registry: a defect of the wiring, seen at start.
     pub fn api<K: Kind>(&self) -> Api<K> {
         let gvr = K::info().gvr;
-        let handler = self.cluster.registry().by_gvr(&gvr).unwrap_or_else(|| panic!("kind {gvr:?} is not registered"));
+        let handler =
+            self.cluster.registry().by_gvr(&gvr).unwrap_or_else(|| panic!("kind {gvr:?} is not registered"));
         Api { client: self.clone(), handler: handler.clone(), kind: PhantomData }
     }
 
@@ -85,8 +86,11 @@ impl<K: Kind> Api<K> {
     /// As an HTTP POST.
     pub async fn create(&self, object: K) -> Result<K, Status> {
         let target = self.collection(object.metadata().namespace.as_deref());
-        let created =
-            self.client.cluster.create(&self.client.actor, &target, Box::new(object), &WriteOptions::default()).await?;
+        let created = self
+            .client
+            .cluster
+            .create(&self.client.actor, &target, Box::new(object), &WriteOptions::default())
+            .await?;
         created.decode().map_err(Status::internal)
     }
 
@@ -108,7 +112,11 @@ impl<K: Kind> Api<K> {
     ///
     /// # Errors
     /// As an HTTP PATCH, and what `change` returns.
-    pub async fn modify(&self, key: &ObjectKey, change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync) -> Result<K, Status> {
+    pub async fn modify(
+        &self,
+        key: &ObjectKey,
+        change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync,
+    ) -> Result<K, Status> {
         self.modify_at(key, None, change).await
     }
 
@@ -116,7 +124,11 @@ impl<K: Kind> Api<K> {
     ///
     /// # Errors
     /// As an HTTP PATCH of `…/status`, and what `change` returns.
-    pub async fn modify_status(&self, key: &ObjectKey, change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync) -> Result<K, Status> {
+    pub async fn modify_status(
+        &self,
+        key: &ObjectKey,
+        change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync,
+    ) -> Result<K, Status> {
         self.modify_at(key, Some("status"), change).await
     }
 
@@ -137,7 +149,9 @@ impl<K: Kind> Api<K> {
         let written = self
             .client
             .cluster
-            .modify(&self.client.actor, &target, Verb::Update, &WriteOptions::default(), &|_| Ok(object.clone_box()))
+            .modify(&self.client.actor, &target, Verb::Update, &WriteOptions::default(), &|_| {
+                Ok(object.clone_box())
+            })
             .await?;
         written.decode().map_err(Status::internal)
     }

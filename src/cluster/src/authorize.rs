@@ -3,7 +3,9 @@
 use crate::{Actor, Cluster, Target};
 use ::api::{GroupResource, Status};
 use arc_swap::ArcSwap;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
+use k8s_openapi::api::rbac::v1::{
+    ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
+};
 use kinds::Kind;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -112,7 +114,10 @@ fn forbidden(actor: &Actor, attributes: &Attributes) -> Status {
         "User \"{user}\" cannot {} resource \"{resource}\" in API group \"{}\" {place}",
         attributes.verb, attributes.group
     );
-    let about = GroupResource { group: attributes.group.clone().into(), resource: attributes.resource.clone().into() };
+    let about = GroupResource {
+        group: attributes.group.clone().into(),
+        resource: attributes.resource.clone().into(),
+    };
     match attributes.name.as_deref() {
         Some(name) => Status::forbidden(&about, name, why),
         None => {
@@ -182,7 +187,12 @@ impl Rules {
         rules
     }
 
-    fn grant(&mut self, subjects: Option<&[Subject]>, namespace: Option<String>, rules: &Arc<Vec<PolicyRule>>) {
+    fn grant(
+        &mut self,
+        subjects: Option<&[Subject]>,
+        namespace: Option<String>,
+        rules: &Arc<Vec<PolicyRule>>,
+    ) {
         for subject in subjects.unwrap_or_default() {
             let grant = Grant { namespace: namespace.clone(), rules: rules.clone() };
             let (of, name) = match subject.kind.as_str() {
@@ -216,7 +226,8 @@ fn named<K: Kind>(
     snapshot: &Snapshot,
     rules: impl Fn(&K) -> Option<Vec<PolicyRule>>,
 ) -> HashMap<(Option<String>, String), Arc<Vec<PolicyRule>>> {
-    let key = |role: &K| (role.metadata().namespace.clone(), role.metadata().name.clone().unwrap_or_default());
+    let key =
+        |role: &K| (role.metadata().namespace.clone(), role.metadata().name.clone().unwrap_or_default());
     all::<K>(snapshot).iter().map(|role| (key(role), Arc::new(rules(role).unwrap_or_default()))).collect()
 }
 
@@ -288,14 +299,39 @@ mod tests {
         let cases = [
             ("exact", rule(&["get"], &[""], &["pods"], &[]), asked("get", "pods", "", None), true),
             ("other verb", rule(&["get"], &[""], &["pods"], &[]), asked("list", "pods", "", None), false),
-            ("subresource is not the resource", rule(&["get"], &[""], &["pods"], &[]), asked("get", "pods", "log", None), false),
-            ("subresource named", rule(&["get"], &[""], &["pods/log"], &[]), asked("get", "pods", "log", None), true),
-            ("any resource's scale", rule(&["get"], &[""], &["*/scale"], &[]), asked("get", "pods", "scale", None), true),
+            (
+                "subresource is not the resource",
+                rule(&["get"], &[""], &["pods"], &[]),
+                asked("get", "pods", "log", None),
+                false,
+            ),
+            (
+                "subresource named",
+                rule(&["get"], &[""], &["pods/log"], &[]),
+                asked("get", "pods", "log", None),
+                true,
+            ),
+            (
+                "any resource's scale",
+                rule(&["get"], &[""], &["*/scale"], &[]),
+                asked("get", "pods", "scale", None),
+                true,
+            ),
             ("all resources", rule(&["*"], &["*"], &["*"], &[]), asked("get", "pods", "log", None), true),
             ("other group", rule(&["get"], &["apps"], &["pods"], &[]), asked("get", "pods", "", None), false),
             ("by name", rule(&["get"], &[""], &["pods"], &["a"]), asked("get", "pods", "", Some("a")), true),
-            ("other name", rule(&["get"], &[""], &["pods"], &["a"]), asked("get", "pods", "", Some("b")), false),
-            ("a list has no name", rule(&["list"], &[""], &["pods"], &["a"]), asked("list", "pods", "", None), false),
+            (
+                "other name",
+                rule(&["get"], &[""], &["pods"], &["a"]),
+                asked("get", "pods", "", Some("b")),
+                false,
+            ),
+            (
+                "a list has no name",
+                rule(&["list"], &[""], &["pods"], &["a"]),
+                asked("list", "pods", "", None),
+                false,
+            ),
         ];
         for (name, rule, asked, want) in cases {
             assert_eq!(covers(&rule, &asked), want, "{name}");

@@ -10,21 +10,34 @@ impl Client {
     /// `Forbidden`, `NotFound`, `Conflict` for a pod that is bound already or is being deleted.
     pub async fn bind(&self, namespace: &str, pod: &str, node: &str) -> Result<(), Status> {
         let cluster = self.cluster();
-        let handler = cluster.registry().by_gvr(&Pod::info().gvr).ok_or_else(|| Status::internal("no pods"))?;
+        let handler =
+            cluster.registry().by_gvr(&Pod::info().gvr).ok_or_else(|| Status::internal("no pods"))?;
         let target = Target::object(handler, Some(namespace), pod);
         cluster.authorize(self.actor(), &Attributes::of("create", &target.clone().subresource("binding")))?;
         let assign = |current: &Object| -> Result<Box<dyn Instance>, Status> {
             let mut pod: Pod = current.decode().map_err(Status::internal)?;
-            let conflict = |why: String| Status::conflict(&GroupResource::new("", "pods/binding"), &current.meta().name, why);
+            let conflict = |why: String| {
+                Status::conflict(&GroupResource::new("", "pods/binding"), &current.meta().name, why)
+            };
             if ask::is_deleting(&pod) {
-                return Err(conflict(format!("pod {} is being deleted, cannot be assigned to a host", current.meta().name)));
+                return Err(conflict(format!(
+                    "pod {} is being deleted, cannot be assigned to a host",
+                    current.meta().name
+                )));
             }
             let spec = pod.spec.get_or_insert_default();
             if let Some(known) = spec.node_name.as_deref().filter(|n| !n.is_empty()) {
-                return Err(conflict(format!("pod {} is already assigned to node {known:?}", current.meta().name)));
+                return Err(conflict(format!(
+                    "pod {} is already assigned to node {known:?}",
+                    current.meta().name
+                )));
             }
             spec.node_name = Some(node.to_owned());
-            let scheduled = PodCondition { type_: "PodScheduled".into(), status: "True".into(), ..PodCondition::default() };
+            let scheduled = PodCondition {
+                type_: "PodScheduled".into(),
+                status: "True".into(),
+                ..PodCondition::default()
+            };
             ask::set_condition(pod.status.get_or_insert_default(), scheduled, jiff::Timestamp::now());
             pod.metadata.resource_version = None;
             Ok(Box::new(pod))

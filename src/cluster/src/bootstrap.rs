@@ -6,7 +6,8 @@ use crate::{Actor, Client, Cluster};
 use ::api::{ObjectKey, Reason, Status};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{
-    EndpointAddress, EndpointPort as CoreEndpointPort, EndpointSubset, Endpoints, Namespace, Service, ServicePort, ServiceSpec,
+    EndpointAddress, EndpointPort as CoreEndpointPort, EndpointSubset, Endpoints, Namespace, Service,
+    ServicePort, ServiceSpec,
 };
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
@@ -19,7 +20,11 @@ use store::Resource;
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 const API_SERVICE: &str = "kubernetes";
 const PRIORITIES: [(&str, i32, &str); 2] = [
-    ("system-cluster-critical", 2_000_000_000, "for pods that the cluster needs, and that may move to another node"),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "for pods that the cluster needs, and that may move to another node",
+    ),
     ("system-node-critical", 2_000_001_000, "for pods that their node needs"),
 ];
 
@@ -123,7 +128,8 @@ fn api_service(address: Ipv4Addr) -> Service {
 fn endpoints(address: Ipv4Addr, port: u16) -> Endpoints {
     let mut metadata = in_default(API_SERVICE);
     // no controller mirrors it: the slice is made beside it
-    metadata.labels = Some([("endpointslice.kubernetes.io/skip-mirror".to_owned(), "true".to_owned())].into());
+    metadata.labels =
+        Some([("endpointslice.kubernetes.io/skip-mirror".to_owned(), "true".to_owned())].into());
     Endpoints {
         metadata,
         subsets: Some(vec![EndpointSubset {

@@ -44,7 +44,12 @@ impl DeleteOptions {
 impl Cluster {
     /// # Errors
     /// `NotFound`, `Forbidden`, `Conflict` where a precondition does not hold.
-    pub async fn delete(&self, actor: &Actor, target: &Target, options: &DeleteOptions) -> Result<Deleted, Status> {
+    pub async fn delete(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
         self.authorize(actor, &Attributes::of("delete", target))?;
         self.delete_authorized(target, options).await
     }
@@ -73,7 +78,11 @@ impl Cluster {
         Ok(list)
     }
 
-    pub(crate) async fn delete_authorized(&self, target: &Target, options: &DeleteOptions) -> Result<Deleted, Status> {
+    pub(crate) async fn delete_authorized(
+        &self,
+        target: &Target,
+        options: &DeleteOptions,
+    ) -> Result<Deleted, Status> {
         loop {
             let current = self.read_stored(target)?;
             check_preconditions(target, &current, options)?;

@@ -139,7 +139,8 @@ impl<K: Kind> Cache<K> {
     fn replace(&self, now: OrdMap<ObjectKey, Arc<K>>) {
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.objects.swap(Arc::new(now.clone()));
-        let gone = before.iter().filter(|(key, _)| !now.contains_key(*key)).map(|(_, o)| Change::Deleted(o.clone()));
+        let gone =
+            before.iter().filter(|(key, _)| !now.contains_key(*key)).map(|(_, o)| Change::Deleted(o.clone()));
         let here = now.iter().filter_map(|(key, new)| match before.get(key) {
             None => Some(Change::Added(new.clone())),
             Some(old) if old.metadata().resource_version == new.metadata().resource_version => None,

@@ -32,7 +32,7 @@ pub use read::{List, ListParams, VersionMatch};
 pub use recorder::{EventType, Recorder, Subject, subject};
 pub use tokens::{BoundPod, IssuedToken, KeyError, TokenRequestParams, TokenSigner};
 pub use watch::{WatchEvent, WatchParams, WatchStream};
-pub use write::{Verb, WriteOptions};
+pub use write::{Edit, Verb, WriteOptions};
 
 use ::api::{GroupResource, ObjectKey, Status};
 use kinds::{Handler, Registry};
@@ -79,7 +79,12 @@ impl Cluster {
     ///
     /// # Errors
     /// Where stored Services can not be read, or two hold the same address.
-    pub fn new(store: Store, registry: Registry, config: ClusterConfig, tokens: TokenSigner) -> Result<Self, Status> {
+    pub fn new(
+        store: Store,
+        registry: Registry,
+        config: ClusterConfig,
+        tokens: TokenSigner,
+    ) -> Result<Self, Status> {
         let services = services::Allocators::load(&store.snapshot(), &config)?;
         let inner = Inner {
             rbac: authorize::Rbac::load(&store.snapshot()),
@@ -120,7 +125,12 @@ impl Cluster {
 
 impl Target {
     pub fn collection(handler: &Arc<dyn Handler>, namespace: Option<&str>) -> Self {
-        Target { handler: handler.clone(), namespace: namespace.map(str::to_owned), name: None, subresource: None }
+        Target {
+            handler: handler.clone(),
+            namespace: namespace.map(str::to_owned),
+            name: None,
+            subresource: None,
+        }
     }
 
     pub fn object(handler: &Arc<dyn Handler>, namespace: Option<&str>, name: &str) -> Self {

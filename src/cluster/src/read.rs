@@ -86,7 +86,8 @@ impl Cluster {
         let resource = target.stored_in();
         let limit = if params.limit == 0 { usize::MAX } else { params.limit };
         let mut page = List { revision: snapshot.revision(), ..List::default() };
-        let mut rest = snapshot.list(&resource, target.namespace.as_deref(), after).filter(|o| selection.matches(o));
+        let mut rest =
+            snapshot.list(&resource, target.namespace.as_deref(), after).filter(|o| selection.matches(o));
         page.objects.extend(rest.by_ref().take(limit).cloned());
         let Some(_more) = rest.next() else { return Ok(page) };
         let last = page.objects.last().map(Object::key).unwrap_or_else(|| ObjectKey::cluster(""));
@@ -188,7 +189,11 @@ pub(crate) struct Selection {
 }
 
 impl Selection {
-    pub(crate) fn new(target: &Target, labels: LabelSelector, mut fields: FieldSelector) -> Result<Self, Status> {
+    pub(crate) fn new(
+        target: &Target,
+        labels: LabelSelector,
+        mut fields: FieldSelector,
+    ) -> Result<Self, Status> {
         let handler = target.handler.clone();
         if let Some(name) = &target.name {
             fields.requirements.push(::api::selector::FieldRequirement {

@@ -136,14 +136,18 @@ impl Writer {
 
     async fn first(&self, said: Said) -> Result<ObjectKey, Status> {
         let event = self.event(said);
-        let key = ObjectKey::new(event.metadata.namespace.as_deref(), event.metadata.name.as_deref().unwrap_or_default());
+        let key = ObjectKey::new(
+            event.metadata.namespace.as_deref(),
+            event.metadata.name.as_deref().unwrap_or_default(),
+        );
         let events = self.client.api::<Event>();
         events.create(event).await.map(|_| key)
     }
 
     fn event(&self, said: Said) -> Event {
         let namespace = said.about.namespace.clone().unwrap_or_else(|| "default".to_owned());
-        let name = format!("{}.{:x}", said.about.name.as_deref().unwrap_or("unknown"), said.at.as_nanosecond());
+        let name =
+            format!("{}.{:x}", said.about.name.as_deref().unwrap_or("unknown"), said.at.as_nanosecond());
         Event {
             metadata: ObjectMeta { name: Some(name), namespace: Some(namespace), ..ObjectMeta::default() },
             involved_object: said.about,
@@ -162,5 +166,7 @@ impl Writer {
 }
 
 fn whole_second(at: jiff::Timestamp) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::Time {
-    k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
+    k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(
+        jiff::Timestamp::from_second(at.as_second()).unwrap_or(at),
+    )
 }

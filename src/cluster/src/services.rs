@@ -105,7 +105,10 @@ impl Allocators {
         let mut random = rand::rng();
         let start = random.random_range(first + reserved..last);
         let upper = (start..last).chain(first + reserved..start);
-        let free = upper.chain(first + 1..first + reserved).map(Ipv4Addr::from).find(|ip| !books.addresses.contains(ip))?;
+        let free = upper
+            .chain(first + 1..first + reserved)
+            .map(Ipv4Addr::from)
+            .find(|ip| !books.addresses.contains(ip))?;
         books.addresses.insert(free);
         taken.addresses.push(free);
         Some(free)
@@ -130,7 +133,15 @@ impl Allocators {
                         kept.insert(number);
                     } else if !self.config.node_ports.contains(&number) {
                         let range = &self.config.node_ports;
-                        errors.invalid(field, asked, format!("provided port is not in the valid range. The range of valid ports is {}-{}", range.start(), range.end()));
+                        errors.invalid(
+                            field,
+                            asked,
+                            format!(
+                                "provided port is not in the valid range. The range of valid ports is {}-{}",
+                                range.start(),
+                                range.end()
+                            ),
+                        );
                     } else if !self.lock().ports.insert(number) {
                         errors.invalid(field, asked, "provided port is already allocated");
                     } else {
@@ -146,7 +157,11 @@ impl Allocators {
                             kept.insert(number);
                             port.node_port = Some(i32::from(number));
                         }
-                        None => errors.invalid(format!("spec.ports[{index}].nodePort"), 0, "failed to allocate a nodePort: range is full"),
+                        None => errors.invalid(
+                            format!("spec.ports[{index}].nodePort"),
+                            0,
+                            "failed to allocate a nodePort: range is full",
+                        ),
                     }
                 }
                 None => {}

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
 use kinds::Kind;
 use ring::rand::SystemRandom;
-use ring::signature::{self, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use ring::signature::{
+    self, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use store::Resource;
@@ -167,17 +169,27 @@ impl Cluster {
 impl Client {
     /// # Errors
     /// `Forbidden`, `NotFound` for a missing account, `Invalid` for a life that is too short.
-    pub fn create_token(&self, namespace: &str, name: &str, params: TokenRequestParams) -> Result<IssuedToken, Status> {
+    pub fn create_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        params: TokenRequestParams,
+    ) -> Result<IssuedToken, Status> {
         let cluster = self.cluster();
         let info = ServiceAccount::info();
-        let handler = cluster.registry().by_gvr(&info.gvr).ok_or_else(|| Status::internal("no service accounts"))?;
+        let handler =
+            cluster.registry().by_gvr(&info.gvr).ok_or_else(|| Status::internal("no service accounts"))?;
         let target = Target::object(handler, Some(namespace), name);
         cluster.authorize(self.actor(), &Attributes::of("create", &target.clone().subresource("token")))?;
         let account = cluster.read_stored(&target)?;
         let seconds = params.expiration_seconds.unwrap_or(LIFE_SECONDS);
         if seconds < SHORTEST_SECONDS {
             let mut errors = kinds::Errors::default();
-            errors.invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes");
+            errors.invalid(
+                "spec.expirationSeconds",
+                seconds,
+                "may not specify a duration less than 10 minutes",
+            );
             let kind = ::api::Gvk::new("authentication.k8s.io", "v1", "TokenRequest");
             return Err(Status::invalid(&kind, name, errors.into_causes()));
         }

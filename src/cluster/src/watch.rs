@@ -49,10 +49,16 @@ impl Cluster {
         Ok(WatchStream { initial, watch, selection })
     }
 
-    fn existing(&self, target: &Target, selection: &Selection, mark_end: bool) -> (VecDeque<WatchEvent>, ResourceVersion) {
+    fn existing(
+        &self,
+        target: &Target,
+        selection: &Selection,
+        mark_end: bool,
+    ) -> (VecDeque<WatchEvent>, ResourceVersion) {
         let snapshot = self.store().snapshot();
         let resource = target.stored_in();
-        let objects = snapshot.list(&resource, target.namespace.as_deref(), None).filter(|o| selection.matches(o));
+        let objects =
+            snapshot.list(&resource, target.namespace.as_deref(), None).filter(|o| selection.matches(o));
         let mut initial: VecDeque<WatchEvent> = objects.cloned().map(WatchEvent::Added).collect();
         if mark_end {
             initial.push_back(WatchEvent::InitialEventsEnd(snapshot.revision()));

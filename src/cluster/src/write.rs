@@ -13,6 +13,9 @@ const MOST_CONFLICTS: usize = 32;
 /// Upstream gives up on a generated name after as many collisions.
 const MOST_NAMES: usize = 8;
 
+/// From the stored object to what shall take its place; runs again when somebody was faster.
+pub type Edit<'a> = dyn Fn(&Object) -> Result<Box<dyn Instance>, Status> + Send + Sync + 'a;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     Update,
@@ -84,7 +87,7 @@ impl Cluster {
         target: &Target,
         verb: Verb,
         options: &WriteOptions,
-        change: &(dyn Fn(&Object) -> Result<Box<dyn Instance>, Status> + Send + Sync),
+        change: &Edit<'_>,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of(verb.as_str(), target))?;
         self.modify_authorized(actor, target, options, change).await
@@ -96,7 +99,7 @@ impl Cluster {
         actor: &Actor,
         target: &Target,
         options: &WriteOptions,
-        change: &(dyn Fn(&Object) -> Result<Box<dyn Instance>, Status> + Send + Sync),
+        change: &Edit<'_>,
     ) -> Result<Object, Status> {
         for _ in 0..MOST_CONFLICTS {
             let current = self.read_stored(target)?;
@@ -199,9 +202,11 @@ impl Cluster {
         let absent = matches!(precondition, Precondition::Absent);
         let write = Write { resource: target.stored_in(), key, precondition, change, durability };
         match self.store().commit(vec![write]).await {
-            Ok(committed) => {
-                committed.objects.into_iter().next().ok_or_else(|| Status::internal("the store returned no object"))
-            }
+            Ok(committed) => committed
+                .objects
+                .into_iter()
+                .next()
+                .ok_or_else(|| Status::internal("the store returned no object")),
             Err(CommitError::Precondition { .. }) if absent => {
                 Err(Status::already_exists(&target.group_resource(), &name))
             }
@@ -214,7 +219,12 @@ impl Cluster {
     }
 
     /// What a dry run answers: as committed, with the current revision, after the same precondition.
-    fn pretend(&self, target: &Target, draft: Unstamped, precondition: &Precondition) -> Result<Object, Status> {
+    fn pretend(
+        &self,
+        target: &Target,
+        draft: Unstamped,
+        precondition: &Precondition,
+    ) -> Result<Object, Status> {
         let snapshot = self.store().snapshot();
         let current = snapshot.get(&target.stored_in(), &draft.key());
         match (precondition, &current) {
@@ -231,7 +241,9 @@ impl Cluster {
 fn fit_to_path(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
     let given = meta.namespace.as_deref().unwrap_or_default();
     match target.namespace.as_deref() {
-        Some(namespace) if given.is_empty() || given == namespace => meta.namespace = Some(namespace.to_owned()),
+        Some(namespace) if given.is_empty() || given == namespace => {
+            meta.namespace = Some(namespace.to_owned())
+        }
         Some(namespace) => {
             return Err(Status::bad_request(format!(
                 "the namespace of the provided object does not match the namespace sent on the request: {given} != {namespace}"
@@ -277,7 +289,8 @@ fn name_again(meta: &mut ObjectMeta) {
     let suffix: String = (0..SUFFIX_LENGTH)
         .map(|_| SUFFIX_LETTERS[random.random_range(0..SUFFIX_LETTERS.len())] as char)
         .collect();
-    let cut = base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_BASE).last();
+    let cut =
+        base.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_BASE).last();
     meta.name = Some(format!("{}{suffix}", &base[..cut.unwrap_or(0)]));
 }
 
@@ -301,14 +314,17 @@ pub(crate) fn now() -> Time {
 fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion>, Status> {
     match meta.resource_version.as_deref() {
         None | Some("" | "0") => Ok(None),
-        Some(text) => text.parse().map(Some).map_err(|e: ::api::ParseRevisionError| Status::bad_request(e.to_string())),
+        Some(text) => {
+            text.parse().map(Some).map_err(|e: ::api::ParseRevisionError| Status::bad_request(e.to_string()))
+        }
     }
 }
 
 fn same_object(target: &Target, new: &ObjectMeta, old: &ObjectMeta) -> Result<(), Status> {
     match (new.uid.as_deref(), old.uid.as_deref()) {
         (Some(asked), Some(stored)) if !asked.is_empty() && asked != stored => {
-            let why = format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {stored}");
+            let why =
+                format!("Precondition failed: UID in precondition: {asked}, UID in object meta: {stored}");
             Err(Status::conflict(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why))
         }
         _ => Ok(()),

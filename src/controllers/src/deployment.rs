@@ -109,7 +109,11 @@ impl Controller {
         })
     }
 
-    async fn create_set(&self, deployment: &Arc<Deployment>, sets: &[ReplicaSet]) -> Result<ReplicaSet, Status> {
+    async fn create_set(
+        &self,
+        deployment: &Arc<Deployment>,
+        sets: &[ReplicaSet],
+    ) -> Result<ReplicaSet, Status> {
         let mut collisions = deployment.status.as_ref().and_then(|s| s.collision_count).unwrap_or(0);
         loop {
             match self.sets.create(set_of(deployment, sets, collisions)).await {
@@ -120,8 +124,18 @@ impl Controller {
     }
 
     /// The newest set has the highest revision; the deployment says which that is.
-    async fn number(&self, deployment: &Deployment, sets: &mut [ReplicaSet], newest: usize) -> Result<(), Status> {
-        let highest_old = sets.iter().enumerate().filter(|(at, _)| *at != newest).map(|(_, s)| plan::revision(&s.metadata)).max();
+    async fn number(
+        &self,
+        deployment: &Deployment,
+        sets: &mut [ReplicaSet],
+        newest: usize,
+    ) -> Result<(), Status> {
+        let highest_old = sets
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != newest)
+            .map(|(_, s)| plan::revision(&s.metadata))
+            .max();
         let own = plan::revision(&sets[newest].metadata);
         let wanted = own.max(highest_old.unwrap_or(0) + 1);
         if own != wanted {
@@ -135,7 +149,11 @@ impl Controller {
         if plan::revision(&deployment.metadata) != wanted {
             let key = key_of(&deployment.metadata);
             let numbered = self.deployments.modify(&key, |deployment| {
-                deployment.metadata.annotations.get_or_insert_default().insert(REVISION.into(), wanted.to_string());
+                deployment
+                    .metadata
+                    .annotations
+                    .get_or_insert_default()
+                    .insert(REVISION.into(), wanted.to_string());
                 Ok(())
             });
             numbered.await?;
@@ -143,7 +161,12 @@ impl Controller {
         Ok(())
     }
 
-    async fn scale(&self, deployment: &Deployment, set: &mut ReplicaSet, replicas: i32) -> Result<(), Status> {
+    async fn scale(
+        &self,
+        deployment: &Deployment,
+        set: &mut ReplicaSet,
+        replicas: i32,
+    ) -> Result<(), Status> {
         let before = plan::replicas(set);
         let key = key_of(&set.metadata);
         let scaled = self.sets.modify(&key, |set| {
@@ -153,25 +176,45 @@ impl Controller {
         *set = scaled.await?;
         let word = if replicas > before { "up" } else { "down" };
         let name = set.metadata.name.as_deref().unwrap_or_default();
-        self.events.normal(deployment, "ScalingReplicaSet", format!("Scaled {word} replica set {name} from {before} to {replicas}"));
+        self.events.normal(
+            deployment,
+            "ScalingReplicaSet",
+            format!("Scaled {word} replica set {name} from {before} to {replicas}"),
+        );
         Ok(())
     }
 
     /// Old sets beyond the history go, the oldest first.
-    async fn clean_up(&self, deployment: &Deployment, sets: &mut Vec<ReplicaSet>, newest: usize) -> Result<(), Status> {
-        let limit = deployment.spec.as_ref().and_then(|s| s.revision_history_limit).unwrap_or(10).max(0) as usize;
+    async fn clean_up(
+        &self,
+        deployment: &Deployment,
+        sets: &mut Vec<ReplicaSet>,
+        newest: usize,
+    ) -> Result<(), Status> {
+        let limit =
+            deployment.spec.as_ref().and_then(|s| s.revision_history_limit).unwrap_or(10).max(0) as usize;
         let surplus = plan::surplus(sets, newest, limit);
-        let options = || DeleteOptions { propagation: Some(cluster::Propagation::Background), ..DeleteOptions::default() };
-        let deletions = surplus.iter().map(|key| async { match self.sets.delete(key, options()).await {
-            Err(status) if status.is(Reason::NotFound) => Ok(()),
-            other => other,
-        }});
+        let options = || DeleteOptions {
+            propagation: Some(cluster::Propagation::Background),
+            ..DeleteOptions::default()
+        };
+        let deletions = surplus.iter().map(|key| async {
+            match self.sets.delete(key, options()).await {
+                Err(status) if status.is(Reason::NotFound) => Ok(()),
+                other => other,
+            }
+        });
         try_join_all(deletions).await?;
         sets.retain(|set| !surplus.contains(&key_of(&set.metadata)));
         Ok(())
     }
 
-    async fn write_status(&self, key: &ObjectKey, deployment: &Arc<Deployment>, sets: &[ReplicaSet]) -> Result<(), Status> {
+    async fn write_status(
+        &self,
+        key: &ObjectKey,
+        deployment: &Arc<Deployment>,
+        sets: &[ReplicaSet],
+    ) -> Result<(), Status> {
         let now = jiff::Timestamp::now();
         let (wanted, again) = status::of(deployment, sets, now);
         if let Some(delay) = again {

@@ -5,7 +5,8 @@ use crate::owner::{controller_reference, key_of};
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Client, Cluster, DeleteOptions, Informer, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::{
-    EndpointAddress, EndpointPort as CorePort, EndpointSubset, Endpoints, ObjectReference, Pod, Service, ServicePort,
+    EndpointAddress, EndpointPort as CorePort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
+    ServicePort,
 };
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -134,7 +135,12 @@ fn ports_of(service: &Service, pod: &Pod) -> Ports {
     let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
     let one = |port: &ServicePort| {
         let protocol = port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
-        Some((port.name.clone().unwrap_or_default(), protocol, target_port(port, pod)?, port.app_protocol.clone()))
+        Some((
+            port.name.clone().unwrap_or_default(),
+            protocol,
+            target_port(port, pod)?,
+            port.app_protocol.clone(),
+        ))
     };
     ports.filter_map(one).collect()
 }
@@ -155,7 +161,8 @@ fn plan_slices(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
         by_ports.insert(Vec::new(), Vec::new());
     }
     let groups = by_ports.iter().flat_map(|(ports, endpoints)| {
-        let chunks: Vec<&[Endpoint]> = if endpoints.is_empty() { vec![&[]] } else { endpoints.chunks(MOST_ENDPOINTS).collect() };
+        let chunks: Vec<&[Endpoint]> =
+            if endpoints.is_empty() { vec![&[]] } else { endpoints.chunks(MOST_ENDPOINTS).collect() };
         chunks.into_iter().map(move |chunk| (ports, chunk))
     });
     groups.map(|(ports, endpoints)| slice(service, ports, endpoints)).collect()

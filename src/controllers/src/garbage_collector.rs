@@ -2,7 +2,10 @@
 
 use crate::WORKERS;
 use api::{Object, ObjectKey, Reason, ResourceVersion, Status};
-use cluster::{Actor, Client, Cluster, DeleteOptions, Propagation, Target, Verb, WatchEvent, WatchParams, WorkQueue, WriteOptions, run_workers};
+use cluster::{
+    Actor, Client, Cluster, DeleteOptions, Propagation, Target, Verb, WatchEvent, WatchParams, WorkQueue,
+    WriteOptions, run_workers,
+};
 use kinds::Handler;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -38,7 +41,13 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let mut seen = HashSet::new();
     for handler in cluster.registry().iter() {
         if seen.insert(handler.info().storage.clone()) {
-            watchers.spawn(watch(client.clone(), handler.clone(), graph.clone(), queue.clone(), stop.clone()));
+            watchers.spawn(watch(
+                client.clone(),
+                handler.clone(),
+                graph.clone(),
+                queue.clone(),
+                stop.clone(),
+            ));
         }
     }
     run_workers(NAME, queue, WORKERS, stop, move |item| {
@@ -49,7 +58,13 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     while watchers.join_next().await.is_some() {}
 }
 
-async fn watch(client: Client, handler: Arc<dyn Handler>, graph: Shared, queue: WorkQueue<Item>, stop: CancellationToken) {
+async fn watch(
+    client: Client,
+    handler: Arc<dyn Handler>,
+    graph: Shared,
+    queue: WorkQueue<Item>,
+    stop: CancellationToken,
+) {
     let target = Target::collection(&handler, None);
     let params = WatchParams { resource_version: Some(ResourceVersion(0)), ..WatchParams::default() };
     while !stop.is_cancelled() {
@@ -69,7 +84,9 @@ impl Graph {
     /// Takes the event in, and says whom to look at now.
     fn see(&mut self, handler: &Arc<dyn Handler>, event: &WatchEvent) -> Vec<Item> {
         match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => self.put(item_of(handler, object), object),
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                self.put(item_of(handler, object), object)
+            }
             WatchEvent::Deleted(object) => self.remove(&item_of(handler, object), &object.meta().uid),
             WatchEvent::InitialEventsEnd(_) => Vec::new(),
         }
@@ -150,7 +167,11 @@ async fn settle(client: &Client, graph: &Shared, item: &Item) -> Result<(), Stat
         true => Propagation::Background,
         false => propagation,
     };
-    let options = DeleteOptions { uid: Some(meta.uid.clone()), propagation: Some(propagation), ..DeleteOptions::default() };
+    let options = DeleteOptions {
+        uid: Some(meta.uid.clone()),
+        propagation: Some(propagation),
+        ..DeleteOptions::default()
+    };
     found(client.cluster().delete(client.actor(), &target, &options).await).map(|_| ())
 }
 
@@ -160,7 +181,11 @@ enum OwnerState {
     Absent,
 }
 
-fn owner_state(client: &Client, namespace: &Option<String>, owner: &api::OwnerRef) -> Result<OwnerState, Status> {
+fn owner_state(
+    client: &Client,
+    namespace: &Option<String>,
+    owner: &api::OwnerRef,
+) -> Result<OwnerState, Status> {
     let gvk = api::Gvk::parse(&owner.api_version, &owner.kind);
     // a kind that nobody serves may be served later: its objects are not known to be gone
     let Some(handler) = client.cluster().registry().by_gvk(&gvk) else { return Ok(OwnerState::There) };
@@ -168,7 +193,9 @@ fn owner_state(client: &Client, namespace: &Option<String>, owner: &api::OwnerRe
     let target = Target::object(handler, namespace, &owner.name);
     let state = match found(client.cluster().get(client.actor(), &target))? {
         Some(object) if object.meta().uid != owner.uid => OwnerState::Absent,
-        Some(object) if object.meta().is_deleting() && object.meta().finalizers.iter().any(|f| f == FOREGROUND) => {
+        Some(object)
+            if object.meta().is_deleting() && object.meta().finalizers.iter().any(|f| f == FOREGROUND) =>
+        {
             OwnerState::WaitsForDependents
         }
         Some(_) => OwnerState::There,
@@ -182,7 +209,12 @@ fn target_of(client: &Client, item: &Item) -> Option<Target> {
     Some(Target::object(handler, item.key.namespace.as_deref(), &item.key.name))
 }
 
-async fn orphan_dependents(client: &Client, graph: &Shared, target: &Target, owner: &Object) -> Result<(), Status> {
+async fn orphan_dependents(
+    client: &Client,
+    graph: &Shared,
+    target: &Target,
+    owner: &Object,
+) -> Result<(), Status> {
     let uid = owner.meta().uid.clone();
     for item in locked(graph, |graph| graph.dependents_of(&uid)) {
         let Some(dependent) = target_of(client, &item) else { continue };
@@ -196,7 +228,12 @@ async fn orphan_dependents(client: &Client, graph: &Shared, target: &Target, own
     drop_finalizer(client, target, ORPHAN).await
 }
 
-async fn delete_dependents_first(client: &Client, graph: &Shared, target: &Target, owner: &Object) -> Result<(), Status> {
+async fn delete_dependents_first(
+    client: &Client,
+    graph: &Shared,
+    target: &Target,
+    owner: &Object,
+) -> Result<(), Status> {
     let uid = &owner.meta().uid;
     let mut blocked = false;
     for item in locked(graph, |graph| graph.dependents_of(uid)) {

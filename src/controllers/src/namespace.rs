@@ -2,7 +2,9 @@
 
 use crate::WORKERS;
 use api::{ObjectKey, Status};
-use cluster::{Actor, Client, Cluster, DeleteOptions, ListParams, Propagation, Target, WorkQueue, run_workers};
+use cluster::{
+    Actor, Client, Cluster, DeleteOptions, ListParams, Propagation, Target, WorkQueue, run_workers,
+};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kinds::Scope;
 use std::time::Duration;
@@ -82,7 +84,8 @@ async fn empty(client: &Client, name: &str) -> Result<usize, Status> {
             continue;
         }
         let target = Target::collection(handler, Some(name));
-        let options = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+        let options =
+            DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
         let all = ListParams::default();
         if cluster.list(client.actor(), &target, &all)?.objects.is_empty() {
             continue;

@@ -36,7 +36,8 @@ fn rank(pod: &Pod, now: jiff::Timestamp) -> (bool, u8, bool, i64, i64, i32, i64)
         "Unknown" => 1,
         _ => 2,
     };
-    let cost = pod.metadata.annotations.as_ref().and_then(|a| a.get("controller.kubernetes.io/pod-deletion-cost"));
+    let cost =
+        pod.metadata.annotations.as_ref().and_then(|a| a.get("controller.kubernetes.io/pod-deletion-cost"));
     let cost = cost.and_then(|cost| cost.parse::<i64>().ok()).unwrap_or(0);
     let ready_for = ask::ready_since(pod).map_or(0, |since| now.as_second() - since.as_second());
     let statuses = pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten());
@@ -88,16 +89,27 @@ mod tests {
         let mut pod = Pod::default();
         pod.metadata.name = Some(name.to_owned());
         pod.spec = Some(PodSpec { node_name: node.map(str::to_owned), ..PodSpec::default() });
-        let condition =
-            PodCondition { type_: "Ready".into(), status: if ready { "True" } else { "False" }.into(), ..PodCondition::default() };
+        let condition = PodCondition {
+            type_: "Ready".into(),
+            status: if ready { "True" } else { "False" }.into(),
+            ..PodCondition::default()
+        };
         let phase = if node.is_some() { "Running" } else { "Pending" };
-        pod.status = Some(PodStatus { phase: Some(phase.into()), conditions: Some(vec![condition]), ..PodStatus::default() });
+        pod.status = Some(PodStatus {
+            phase: Some(phase.into()),
+            conditions: Some(vec![condition]),
+            ..PodStatus::default()
+        });
         Arc::new(pod)
     }
 
     #[test]
     fn the_least_missed_go_first() {
-        let pods = [pod("ready", Some("n"), true), pod("unready", Some("n"), false), pod("unscheduled", None, false)];
+        let pods = [
+            pod("ready", Some("n"), true),
+            pod("unready", Some("n"), false),
+            pod("unscheduled", None, false),
+        ];
         let names = |plan: Plan| match plan {
             Plan::Delete(pods) => pods.iter().filter_map(|p| p.metadata.name.clone()).collect::<Vec<_>>(),
             other => panic!("{other:?}"),

@@ -1,8 +1,8 @@
 //! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
 
+use crate::WORKERS;
 use crate::owner::{controller_of, controller_reference, is_controlled_by, key_of};
 use crate::replicas::{Counts, Plan, count, plan};
-use crate::WORKERS;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
 use futures::future::join_all;
@@ -73,7 +73,8 @@ impl Replicated for ReplicationController {
             observed_generation: self.metadata.generation,
             conditions: self.status.as_ref().and_then(|s| s.conditions.clone()),
         };
-        (self.status.as_ref() != Some(&status)).then(|| ReplicationController { status: Some(status), ..self.clone() })
+        (self.status.as_ref() != Some(&status))
+            .then(|| ReplicationController { status: Some(status), ..self.clone() })
     }
 }
 
@@ -225,7 +226,9 @@ impl<K: Replicated> Controller<K> {
             let fits = selector.matches(pod.metadata.labels.as_ref().unwrap_or(&none));
             match (controller_of(&pod.metadata), fits) {
                 (Some(_), true) if is_controlled_by(&pod.metadata, &**owner) => mine.push(pod),
-                (Some(_), false) if is_controlled_by(&pod.metadata, &**owner) => self.release(&pod, owner).await?,
+                (Some(_), false) if is_controlled_by(&pod.metadata, &**owner) => {
+                    self.release(&pod, owner).await?
+                }
                 (None, true) if ask::is_active(&pod) && meta.deletion_timestamp.is_none() => {
                     self.adopt(&pod, owner).await?;
                     mine.push(pod);
@@ -311,7 +314,13 @@ impl<K: Replicated> Controller<K> {
         join_all(each).await.into_iter().collect::<Result<Vec<()>, Status>>().map(|_| ())
     }
 
-    async fn write_status(&self, key: &ObjectKey, owner: &Arc<K>, pods: &[Arc<Pod>], now: jiff::Timestamp) -> Result<(), Status> {
+    async fn write_status(
+        &self,
+        key: &ObjectKey,
+        owner: &Arc<K>,
+        pods: &[Arc<Pod>],
+        now: jiff::Timestamp,
+    ) -> Result<(), Status> {
         let labels = owner.template().and_then(|t| t.metadata.as_ref()).and_then(|m| m.labels.clone());
         let counts = count(pods, &labels.unwrap_or_default(), owner.min_ready(), now);
         if counts.ready > counts.available {
@@ -329,7 +338,11 @@ impl<K: Replicated> Controller<K> {
 
 fn pod_of<K: Replicated>(owner: &K, template: &PodTemplateSpec) -> Pod {
     let meta = owner.metadata();
-    let mut pod = Pod { metadata: template.metadata.clone().unwrap_or_default(), spec: template.spec.clone(), status: None };
+    let mut pod = Pod {
+        metadata: template.metadata.clone().unwrap_or_default(),
+        spec: template.spec.clone(),
+        status: None,
+    };
     pod.metadata.name = None;
     pod.metadata.namespace.clone_from(&meta.namespace);
     pod.metadata.generate_name = Some(format!("{}-", meta.name.as_deref().unwrap_or_default()));

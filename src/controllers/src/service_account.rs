@@ -49,7 +49,8 @@ async fn listen(cluster: Cluster, queue: WorkQueue<String>, stop: CancellationTo
 
 async fn ensure(client: &Client, namespace: &str, root_ca_pem: &str) -> Result<(), Status> {
     let informer = client.cluster().informer::<Namespace>();
-    let alive = informer.get(&ObjectKey::cluster(namespace)).is_some_and(|n| n.metadata.deletion_timestamp.is_none());
+    let alive =
+        informer.get(&ObjectKey::cluster(namespace)).is_some_and(|n| n.metadata.deletion_timestamp.is_none());
     if !alive {
         return Ok(());
     }
@@ -66,7 +67,13 @@ async fn ensure(client: &Client, namespace: &str, root_ca_pem: &str) -> Result<(
     match maps.find(&key)? {
         None => create_missing(client, wanted).await,
         Some(known) if known.data == data => Ok(()),
-        Some(_) => maps.modify(&key, |map| { map.data.clone_from(&data); Ok(()) }).await.map(|_| ()),
+        Some(_) => maps
+            .modify(&key, |map| {
+                map.data.clone_from(&data);
+                Ok(())
+            })
+            .await
+            .map(|_| ()),
     }
 }
 
@@ -76,7 +83,13 @@ async fn create_missing<K: Kind>(client: &Client, object: K) -> Result<(), Statu
         return Ok(());
     }
     match client.api::<K>().create(object).await {
-        Err(status) if status.is(Reason::AlreadyExists) || status.is(Reason::Forbidden) || status.is(Reason::NotFound) => Ok(()),
+        Err(status)
+            if status.is(Reason::AlreadyExists)
+                || status.is(Reason::Forbidden)
+                || status.is(Reason::NotFound) =>
+        {
+            Ok(())
+        }
         other => other.map(|_| ()),
     }
 }

@@ -101,8 +101,17 @@ pub struct Device {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ContainerState {
     Created,
-    Running { pid: i32, started_at: jiff::Timestamp },
-    Exited { exit_code: i32, oom_killed: bool, started_at: Option<jiff::Timestamp>, finished_at: jiff::Timestamp, message: String },
+    Running {
+        pid: i32,
+        started_at: jiff::Timestamp,
+    },
+    Exited {
+        exit_code: i32,
+        oom_killed: bool,
+        started_at: Option<jiff::Timestamp>,
+        finished_at: jiff::Timestamp,
+        message: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

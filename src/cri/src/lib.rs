@@ -7,8 +7,6 @@
 
 mod container;
 mod error;
-#[cfg(feature = "fake")]
-pub mod fake;
 mod image;
 mod sandbox;
 mod streaming;
@@ -53,7 +51,12 @@ pub trait Runtime: Send + Sync + 'static {
     /// A new process in the container, with its streams.
     async fn exec(&self, id: &ContainerId, config: ExecConfig) -> Result<ExecSession>;
     /// Runs to the end and collects at most 16 KiB of output (a probe or a hook). Killed at `timeout`.
-    async fn exec_sync(&self, id: &ContainerId, command: Vec<String>, timeout: Option<Duration>) -> Result<ExecOutput>;
+    async fn exec_sync(
+        &self,
+        id: &ContainerId,
+        command: Vec<String>,
+        timeout: Option<Duration>,
+    ) -> Result<ExecOutput>;
     /// The streams of the container's first process.
     async fn attach(&self, id: &ContainerId, want: AttachStreams) -> Result<ExecSession>;
     /// A connection to 127.0.0.1:`port` (else ::1) inside the sandbox's network namespace.
@@ -67,10 +70,22 @@ pub trait Runtime: Send + Sync + 'static {
 /// Something a container did by itself or was made to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuntimeEvent {
-    Started { sandbox: SandboxId, container: ContainerId },
-    Exited { sandbox: SandboxId, container: ContainerId, exit_code: i32 },
+    Started {
+        sandbox: SandboxId,
+        container: ContainerId,
+    },
+    Exited {
+        sandbox: SandboxId,
+        container: ContainerId,
+        exit_code: i32,
+    },
     /// A process of the container was killed for memory (the container may go on).
-    OutOfMemory { sandbox: SandboxId, container: ContainerId },
+    OutOfMemory {
+        sandbox: SandboxId,
+        container: ContainerId,
+    },
     /// The shim is gone: every container in the sandbox is dead and will be reported as exited with 137.
-    SandboxLost { sandbox: SandboxId },
+    SandboxLost {
+        sandbox: SandboxId,
+    },
 }

@@ -83,7 +83,11 @@ pub struct PodContainer {
 /// How the API server reaches into a running pod without knowing the kubelet that implements this.
 #[async_trait]
 pub trait PodAccess: Send + Sync + 'static {
-    async fn logs(&self, at: &PodContainer, options: LogOptions) -> Result<BoxStream<'static, std::io::Result<Bytes>>>;
+    async fn logs(
+        &self,
+        at: &PodContainer,
+        options: LogOptions,
+    ) -> Result<BoxStream<'static, std::io::Result<Bytes>>>;
     async fn exec(&self, at: &PodContainer, config: ExecConfig) -> Result<ExecSession>;
     async fn attach(&self, at: &PodContainer, want: AttachStreams) -> Result<ExecSession>;
     async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<Box<dyn Duplex>>;

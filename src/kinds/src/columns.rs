@@ -17,8 +17,13 @@ pub struct Column {
 pub type Cell = Value;
 
 impl Column {
-    pub const NAME: Column =
-        Column { name: "Name", kind: "string", format: "name", description: "Name of the object", priority: 0 };
+    pub const NAME: Column = Column {
+        name: "Name",
+        kind: "string",
+        format: "name",
+        description: "Name of the object",
+        priority: 0,
+    };
     pub const AGE: Column = Column::new("Age", "string", "Time since the object was created");
 
     pub const fn new(name: &'static str, kind: &'static str, description: &'static str) -> Self {

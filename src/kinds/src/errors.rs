@@ -10,7 +10,8 @@ pub struct Errors {
 
 impl Errors {
     pub fn required(&mut self, field: impl Display, why: &str) {
-        let message = if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
+        let message =
+            if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
         self.push("FieldValueRequired", field, message);
     }
 

@@ -165,7 +165,8 @@ impl<K: Kind> Handler for Typed<K> {
         Ok(Decoded { instance: Box::new(object), warnings })
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
-        let typed: K = object.decode().map_err(|e| Status::internal(format!("stored {}: {e}", object.key())))?;
+        let typed: K =
+            object.decode().map_err(|e| Status::internal(format!("stored {}: {e}", object.key())))?;
         Ok(Box::new(typed))
     }
 }

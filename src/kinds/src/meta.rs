@@ -67,9 +67,12 @@ fn owners(meta: &ObjectMeta, errors: &mut Errors) {
     let field = "metadata.ownerReferences";
     let owners = meta.owner_references.as_deref().unwrap_or_default();
     for (index, owner) in owners.iter().enumerate() {
-        for (part, value) in
-            [("apiVersion", &owner.api_version), ("kind", &owner.kind), ("name", &owner.name), ("uid", &owner.uid)]
-        {
+        for (part, value) in [
+            ("apiVersion", &owner.api_version),
+            ("kind", &owner.kind),
+            ("name", &owner.name),
+            ("uid", &owner.uid),
+        ] {
             if value.is_empty() {
                 errors.invalid(format!("{field}[{index}].{part}"), "", "must not be empty");
             }

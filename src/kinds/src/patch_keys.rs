@@ -18,7 +18,15 @@ impl Schema for BuiltinKeys {
                 "volumeDevices" => by("devicePath"),
                 _ => None,
             },
-            ("spec", "containers" | "initContainers" | "ephemeralContainers" | "volumes" | "imagePullSecrets" | "resourceClaims") => by("name"),
+            (
+                "spec",
+                "containers"
+                | "initContainers"
+                | "ephemeralContainers"
+                | "volumes"
+                | "imagePullSecrets"
+                | "resourceClaims",
+            ) => by("name"),
             ("spec", "hostAliases") => by("ip"),
             ("spec", "topologySpreadConstraints") => by("topologyKey"),
             ("spec", "ports") => by("port"),

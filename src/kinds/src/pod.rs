@@ -22,7 +22,8 @@ pub fn ready_since(pod: &Pod) -> Option<jiff::Timestamp> {
 pub fn is_available(pod: &Pod, min_ready: i32, now: jiff::Timestamp) -> bool {
     is_ready(pod)
         && (min_ready == 0
-            || ready_since(pod).is_some_and(|since| now.as_second() - since.as_second() >= i64::from(min_ready)))
+            || ready_since(pod)
+                .is_some_and(|since| now.as_second() - since.as_second() >= i64::from(min_ready)))
 }
 
 pub fn phase(pod: &Pod) -> &str {
@@ -128,7 +129,8 @@ pub fn requests(spec: &PodSpec) -> BTreeMap<String, Quantity> {
 
 fn container_requests(container: &Container) -> BTreeMap<String, Quantity> {
     let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref());
-    let parsed = requests.into_iter().flatten().filter_map(|(name, q)| Some((name.clone(), q.0.parse().ok()?)));
+    let parsed =
+        requests.into_iter().flatten().filter_map(|(name, q)| Some((name.clone(), q.0.parse().ok()?)));
     parsed.collect()
 }
 

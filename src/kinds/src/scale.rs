@@ -11,16 +11,19 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub fn of(object: &dyn Instance) -> Option<Scale> {
     let (wanted, current, selector) = if let Some(rc) = object.downcast_ref::<ReplicationController>() {
         let spec = rc.spec.as_ref();
-        let selector = spec.and_then(|s| s.selector.as_ref()).map(|s| crate::selectors::from_map(s).to_string());
+        let selector =
+            spec.and_then(|s| s.selector.as_ref()).map(|s| crate::selectors::from_map(s).to_string());
         (spec.and_then(|s| s.replicas), rc.status.as_ref().map(|s| s.replicas), selector)
     } else if let Some(rs) = object.downcast_ref::<ReplicaSet>() {
         let spec = rs.spec.as_ref();
-        let selector = spec.and_then(|s| crate::selectors::from_object(&s.selector).ok()).map(|s| s.to_string());
+        let selector =
+            spec.and_then(|s| crate::selectors::from_object(&s.selector).ok()).map(|s| s.to_string());
         (spec.and_then(|s| s.replicas), rs.status.as_ref().map(|s| s.replicas), selector)
     } else {
         let deployment = object.downcast_ref::<Deployment>()?;
         let spec = deployment.spec.as_ref();
-        let selector = spec.and_then(|s| crate::selectors::from_object(&s.selector).ok()).map(|s| s.to_string());
+        let selector =
+            spec.and_then(|s| crate::selectors::from_object(&s.selector).ok()).map(|s| s.to_string());
         (spec.and_then(|s| s.replicas), deployment.status.as_ref().and_then(|s| s.replicas), selector)
     };
     let meta = object.meta();
@@ -48,7 +51,11 @@ pub fn set(object: &mut dyn Instance, scale: &Scale) -> Result<(), Status> {
         let mut errors = crate::Errors::default();
         errors.invalid("spec.replicas", replicas, "must be greater than or equal to 0");
         let name = object.meta().name.clone().unwrap_or_default();
-        return Err(Status::invalid(&api::Gvk::new("autoscaling", "v1", "Scale"), &name, errors.into_causes()));
+        return Err(Status::invalid(
+            &api::Gvk::new("autoscaling", "v1", "Scale"),
+            &name,
+            errors.into_causes(),
+        ));
     }
     object.meta_mut().resource_version.clone_from(&scale.metadata.resource_version);
     let wanted = Some(replicas);

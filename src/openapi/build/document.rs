@@ -62,7 +62,12 @@ fn unwrap_nullable(value: &mut Value) {
         Value::Object(object) => {
             object.remove("nullable");
             if let Some(Value::Array(options)) = object.remove("anyOf") {
-                let kept: Vec<Value> = options.into_iter().filter(|option| option.get("$ref").is_some() || option.get("type").is_some_and(|t| t != "null")).collect();
+                let kept: Vec<Value> = options
+                    .into_iter()
+                    .filter(|option| {
+                        option.get("$ref").is_some() || option.get("type").is_some_and(|t| t != "null")
+                    })
+                    .collect();
                 object.insert("allOf".to_owned(), kept.into());
             }
             object.values_mut().for_each(unwrap_nullable);
@@ -102,7 +107,8 @@ fn add_paths(path: &str, served: &Served, paths: &mut Map<String, Value>) {
         }
         operation
     };
-    let whole = || Some(json!({"application/json": {"schema": schema}, "application/yaml": {"schema": schema}}));
+    let whole =
+        || Some(json!({"application/json": {"schema": schema}, "application/yaml": {"schema": schema}}));
     let patch = json!({"type": "object"});
     let patches = json!({
         "application/json-patch+json": {"schema": patch}, "application/merge-patch+json": {"schema": patch},
@@ -119,6 +125,7 @@ fn add_paths(path: &str, served: &Served, paths: &mut Map<String, Value>) {
 }
 
 fn parameters() -> Value {
-    let query = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
+    let query =
+        |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
     json!([query("dryRun"), query("fieldManager"), query("fieldValidation"), query("pretty")])
 }

@@ -38,7 +38,8 @@ const BY_KEY: &[(&str, &str, &str)] = &[
 /// Merged as sets of values.
 const AS_SET: &[(&str, &str)] = &[("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "finalizers")];
 /// Objects in which a patch says which keys stay.
-const RETAIN_KEYS: &[(&str, &str)] = &[("io.k8s.api.apps.v1.DeploymentSpec", "strategy"), ("io.k8s.api.core.v1.PodSpec", "volumes")];
+const RETAIN_KEYS: &[(&str, &str)] =
+    &[("io.k8s.api.apps.v1.DeploymentSpec", "strategy"), ("io.k8s.api.core.v1.PodSpec", "volumes")];
 
 pub fn annotate(name: &str, schema: &mut Value) {
     let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) else { return };
@@ -51,7 +52,12 @@ pub fn annotate(name: &str, schema: &mut Value) {
     }
     for (_, field) in RETAIN_KEYS.iter().filter(|(of, _)| *of == name) {
         let merges = BY_KEY.iter().any(|(of, f, _)| of == &name && f == field);
-        put(properties, field, "x-kubernetes-patch-strategy", if merges { "merge,retainKeys" } else { "retainKeys" });
+        put(
+            properties,
+            field,
+            "x-kubernetes-patch-strategy",
+            if merges { "merge,retainKeys" } else { "retainKeys" },
+        );
     }
 }
 

@@ -1,7 +1,10 @@
 //! Which kinds are in which document.
 
 use k8s_openapi::Resource;
-use k8s_openapi::api::{apps::v1 as apps, coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events, rbac::v1 as rbac, scheduling::v1 as scheduling};
+use k8s_openapi::api::{
+    apps::v1 as apps, coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery,
+    events::v1 as events, rbac::v1 as rbac, scheduling::v1 as scheduling,
+};
 use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value};
@@ -20,9 +23,20 @@ pub struct Served {
 
 type Entry = fn(&mut SchemaGenerator) -> Served;
 
-fn entry<K: Resource + JsonSchema>(plural: &'static str, namespaced: bool, generator: &mut SchemaGenerator) -> Served {
+fn entry<K: Resource + JsonSchema>(
+    plural: &'static str,
+    namespaced: bool,
+    generator: &mut SchemaGenerator,
+) -> Served {
     generator.subschema_for::<K>();
-    Served { group: K::GROUP, version: K::VERSION, kind: K::KIND, plural, namespaced, schema: K::schema_name().into_owned() }
+    Served {
+        group: K::GROUP,
+        version: K::VERSION,
+        kind: K::KIND,
+        plural,
+        namespaced,
+        schema: K::schema_name().into_owned(),
+    }
 }
 
 const ALL: &[Entry] = &[

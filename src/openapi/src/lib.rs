@@ -20,7 +20,9 @@ pub fn index() -> impl Iterator<Item = (&'static str, String)> {
 
 /// FNV-1a, 64 bits: a cache key, no proof.
 fn fingerprint(bytes: &[u8]) -> String {
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
+    let hash = bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3));
     format!("{hash:016X}")
 }
 
@@ -40,12 +42,16 @@ mod tests {
         let patch = &apps["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
         assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], "Deployment");
         assert!(patch["requestBody"]["content"].get("application/strategic-merge-patch+json").is_some());
-        let names: Vec<_> = patch["parameters"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect();
+        let names: Vec<_> =
+            patch["parameters"].as_array().unwrap().iter().map(|p| p["name"].clone()).collect();
         assert!(names.contains(&"fieldValidation".into()));
         let schemas = &apps["components"]["schemas"];
         let containers = &schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"];
         assert_eq!(containers["x-kubernetes-patch-merge-key"], "name");
-        assert_eq!(schemas["io.k8s.api.apps.v1.Deployment"]["x-kubernetes-group-version-kind"][0]["group"], "apps");
+        assert_eq!(
+            schemas["io.k8s.api.apps.v1.Deployment"]["x-kubernetes-group-version-kind"][0]["group"],
+            "apps"
+        );
     }
 
     #[test]

@@ -15,7 +15,11 @@ pub(crate) const fn all() -> [Filter; 5] {
 
 fn unschedulable(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
     let cordoned = at.node.spec.as_ref().and_then(|s| s.unschedulable) == Some(true);
-    let taint = Taint { key: "node.kubernetes.io/unschedulable".into(), effect: "NoSchedule".into(), ..Taint::default() };
+    let taint = Taint {
+        key: "node.kubernetes.io/unschedulable".into(),
+        effect: "NoSchedule".into(),
+        ..Taint::default()
+    };
     let why = "node(s) were unschedulable".to_owned();
     if cordoned && !tolerations(pod).iter().any(|t| tolerates(t, &taint)) { vec![why] } else { Vec::new() }
 }
@@ -43,7 +47,13 @@ fn taints(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
         .into_iter()
         .filter(|taint| taint.effect == "NoSchedule" || taint.effect == "NoExecute")
         .find(|taint| !tolerations(pod).iter().any(|toleration| tolerates(toleration, taint)));
-    let why = |taint: &Taint| format!("node(s) had untolerated taint {{{}: {}}}", taint.key, taint.value.as_deref().unwrap_or_default());
+    let why = |taint: &Taint| {
+        format!(
+            "node(s) had untolerated taint {{{}: {}}}",
+            taint.key,
+            taint.value.as_deref().unwrap_or_default()
+        )
+    };
     untolerated.map(why).into_iter().collect()
 }
 
@@ -54,8 +64,13 @@ fn affinity(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
     let selected = spec.node_selector.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
     let wanted = spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
     let required = wanted.and_then(|w| w.required_during_scheduling_ignored_during_execution.as_ref());
-    let fits = required.is_none_or(|selector| selector.node_selector_terms.iter().any(|term| matches_term(term, at)));
-    if selected && fits { Vec::new() } else { vec!["node(s) didn't match Pod's node affinity/selector".to_owned()] }
+    let fits = required
+        .is_none_or(|selector| selector.node_selector_terms.iter().any(|term| matches_term(term, at)));
+    if selected && fits {
+        Vec::new()
+    } else {
+        vec!["node(s) didn't match Pod's node affinity/selector".to_owned()]
+    }
 }
 
 pub(crate) fn matches_term(term: &NodeSelectorTerm, at: &NodeSnapshot) -> bool {

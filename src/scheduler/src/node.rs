@@ -19,7 +19,9 @@ impl NodeSnapshot {
         let name = node.metadata.name.clone();
         let mut snapshot =
             NodeSnapshot { node, requested: BTreeMap::new(), pods: 0, host_ports: HashSet::new() };
-        let here = |pod: &&Arc<Pod>| pod.spec.as_ref().and_then(|s| s.node_name.clone()) == name && !ask::is_terminal(pod);
+        let here = |pod: &&Arc<Pod>| {
+            pod.spec.as_ref().and_then(|s| s.node_name.clone()) == name && !ask::is_terminal(pod)
+        };
         pods.iter().filter(here).for_each(|pod| snapshot.take(pod));
         snapshot
     }
@@ -51,7 +53,8 @@ pub(crate) fn host_ports(pod: &Pod) -> Vec<(String, String, i32)> {
     ports
         .filter_map(|port| {
             let number = port.host_port.filter(|n| *n != 0)?;
-            let address = port.host_ip.clone().filter(|ip| !ip.is_empty()).unwrap_or_else(|| "0.0.0.0".to_owned());
+            let address =
+                port.host_ip.clone().filter(|ip| !ip.is_empty()).unwrap_or_else(|| "0.0.0.0".to_owned());
             Some((port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()), address, number))
         })
         .collect()

@@ -17,7 +17,8 @@ impl fmt::Display for Unschedulable {
         if self.nodes == 0 {
             return f.write_str("no nodes available to schedule pods");
         }
-        let mut reasons: Vec<String> = self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+        let mut reasons: Vec<String> =
+            self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         reasons.sort();
         let preemption = "Preemption is not helpful for scheduling.";
         write!(
@@ -37,9 +38,12 @@ pub fn place<'n>(pod: &Pod, nodes: &'n [NodeSnapshot]) -> Result<&'n NodeSnapsho
     let mut refused = Unschedulable { nodes: nodes.len(), reasons: BTreeMap::new() };
     let mut best: Option<(i64, &NodeSnapshot)> = None;
     for node in nodes {
-        let against = filters::all().iter().map(|filter| filter(pod, node)).find(|reasons| !reasons.is_empty());
+        let against =
+            filters::all().iter().map(|filter| filter(pod, node)).find(|reasons| !reasons.is_empty());
         match against {
-            Some(reasons) => reasons.into_iter().for_each(|reason| *refused.reasons.entry(reason).or_default() += 1),
+            Some(reasons) => {
+                reasons.into_iter().for_each(|reason| *refused.reasons.entry(reason).or_default() += 1)
+            }
             None => {
                 let score = score(pod, node);
                 let better = best.is_none_or(|(known, other)| (score, other.name()) > (known, node.name()));
@@ -70,7 +74,9 @@ fn least_allocated(pod: &Pod, node: &NodeSnapshot) -> i64 {
 
 fn preferred(pod: &Pod, node: &NodeSnapshot) -> i64 {
     let affinity = pod.spec.as_ref().and_then(|s| s.affinity.as_ref()).and_then(|a| a.node_affinity.as_ref());
-    let terms = affinity.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_deref()).unwrap_or_default();
+    let terms = affinity
+        .and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_deref())
+        .unwrap_or_default();
     let fitting = terms.iter().filter(|term| filters::matches_term(&term.preference, node));
     fitting.map(|term| i64::from(term.weight)).sum()
 }
@@ -78,7 +84,9 @@ fn preferred(pod: &Pod, node: &NodeSnapshot) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::{Container, Node, NodeSpec, NodeStatus, PodSpec, ResourceRequirements, Taint};
+    use k8s_openapi::api::core::v1::{
+        Container, Node, NodeSpec, NodeStatus, PodSpec, ResourceRequirements, Taint,
+    };
     use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
     use std::sync::Arc;
 
@@ -99,7 +107,8 @@ mod tests {
     }
 
     fn placed(pod: &Pod, nodes: Vec<Node>) -> Result<String, String> {
-        let nodes: Vec<NodeSnapshot> = nodes.into_iter().map(|n| NodeSnapshot::new(Arc::new(n), &[])).collect();
+        let nodes: Vec<NodeSnapshot> =
+            nodes.into_iter().map(|n| NodeSnapshot::new(Arc::new(n), &[])).collect();
         place(pod, &nodes).map(|n| n.name().to_owned()).map_err(|e| e.to_string())
     }
 
@@ -114,12 +123,21 @@ mod tests {
     #[test]
     fn a_taint_keeps_out_whoever_does_not_tolerate_it() {
         let mut tainted = node("a", "4");
-        let taint = Taint { key: "gpu".into(), value: Some("yes".into()), effect: "NoSchedule".into(), ..Taint::default() };
+        let taint = Taint {
+            key: "gpu".into(),
+            value: Some("yes".into()),
+            effect: "NoSchedule".into(),
+            ..Taint::default()
+        };
         tainted.spec = Some(NodeSpec { taints: Some(vec![taint]), ..NodeSpec::default() });
         let why = placed(&pod("1"), vec![tainted.clone()]).unwrap_err();
         assert!(why.contains("1 node(s) had untolerated taint {gpu: yes}"), "{why}");
         let mut tolerant = pod("1");
-        let toleration = k8s_openapi::api::core::v1::Toleration { key: Some("gpu".into()), operator: Some("Exists".into()), ..Default::default() };
+        let toleration = k8s_openapi::api::core::v1::Toleration {
+            key: Some("gpu".into()),
+            operator: Some("Exists".into()),
+            ..Default::default()
+        };
         tolerant.spec.as_mut().unwrap().tolerations = Some(vec![toleration]);
         assert_eq!(placed(&tolerant, vec![tainted]), Ok("a".to_owned()));
     }

@@ -50,7 +50,9 @@ async fn listen(scheduler: Arc<Scheduler>, stop: CancellationToken) {
     }
 }
 
-fn allocatable(node: &Node) -> Option<&std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>> {
+fn allocatable(
+    node: &Node,
+) -> Option<&std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>> {
     node.status.as_ref()?.allocatable.as_ref()
 }
 
@@ -87,9 +89,13 @@ impl Scheduler {
                 self.forget(pod);
                 self.retry_all();
             }
-            Change::Modified { old, new } if !ask::is_terminal(old) && ask::is_terminal(new) => self.retry_all(),
+            Change::Modified { old, new } if !ask::is_terminal(old) && ask::is_terminal(new) => {
+                self.retry_all()
+            }
             // our own note that it does not fit is no reason to try again
-            Change::Modified { old, new } if old.spec == new.spec && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp => {}
+            Change::Modified { old, new }
+                if old.spec == new.spec
+                    && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp => {}
             _ if waits(pod) => self.queue.add(key_of(pod)),
             _ => {
                 if is_bound(pod) {
@@ -114,7 +120,8 @@ impl Scheduler {
     async fn schedule(&self, key: &ObjectKey) -> Result<(), Status> {
         let cluster = self.client.cluster();
         let Some(pod) = cluster.informer::<Pod>().get(key).filter(|pod| waits(pod)) else { return Ok(()) };
-        if pod.spec.as_ref().and_then(|s| s.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty()) {
+        if pod.spec.as_ref().and_then(|s| s.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty())
+        {
             let why = "Scheduling is blocked due to non-empty scheduling gates";
             return self.note(key, "SchedulingGated", why).await;
         }
@@ -129,7 +136,8 @@ impl Scheduler {
         let pods = cluster.informer::<Pod>().list(None);
         let assumed = self.assumed.lock().unwrap_or_else(PoisonError::into_inner);
         let nodes = cluster.informer::<Node>().list(None);
-        let mut snapshots: Vec<NodeSnapshot> = nodes.into_iter().map(|node| NodeSnapshot::new(node, &pods)).collect();
+        let mut snapshots: Vec<NodeSnapshot> =
+            nodes.into_iter().map(|node| NodeSnapshot::new(node, &pods)).collect();
         for (key, pod) in assumed.iter() {
             let shown = pods.iter().any(|known| key_of(known) == *key && is_bound(known));
             let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or_default();

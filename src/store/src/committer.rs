@@ -132,7 +132,8 @@ impl Committer {
     }
 
     fn make_durable(&mut self, group: &mut Group, newest: ResourceVersion) -> Result<(), CommitError> {
-        let overdue = self.behind.as_ref().is_some_and(|behind| behind.refused || behind.due <= Instant::now());
+        let overdue =
+            self.behind.as_ref().is_some_and(|behind| behind.refused || behind.due <= Instant::now());
         // a lazy write that is lost must not give its revision to another, so beyond the reserve nothing is lazy
         if group.must_sync || overdue || newest > self.log.reserved() {
             return self.append(&group.records, newest);

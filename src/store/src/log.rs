@@ -23,7 +23,12 @@ pub(crate) trait Log: Send {
     fn reserved(&self) -> ResourceVersion;
 
     /// Both parts, all or nothing; they are on disk when it returns, and every revision up to `newest` is spent.
-    fn append(&mut self, earlier: &[Record], records: &[Record], newest: ResourceVersion) -> Result<(), CommitError>;
+    fn append(
+        &mut self,
+        earlier: &[Record],
+        records: &[Record],
+        newest: ResourceVersion,
+    ) -> Result<(), CommitError>;
 
     /// Everything was appended, and `newest` is the last revision that anybody has seen.
     fn close(&mut self, newest: ResourceVersion);

@@ -72,7 +72,9 @@ impl Windows {
     /// A window that is made late has still missed nothing: the first event of its resource makes it.
     fn of(&self, resource: &Resource) -> Arc<Window> {
         let mut of = self.of.lock().unwrap_or_else(PoisonError::into_inner);
-        of.entry(resource.clone()).or_insert_with(|| Arc::new(Window::new(&self.limits, self.opened_at))).clone()
+        of.entry(resource.clone())
+            .or_insert_with(|| Arc::new(Window::new(&self.limits, self.opened_at)))
+            .clone()
     }
 
     pub(crate) fn watch(&self, resource: &Resource, after: ResourceVersion) -> Result<Watch, TooOld> {

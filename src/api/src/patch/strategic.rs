@@ -155,9 +155,11 @@ fn delete_values(target: &mut Map<String, Value>, list: &str, values: &Value) {
 
 /// Items that the order names come in that order; the others keep their place before the first named one that followed them.
 fn reorder(items: &mut Vec<Value>, order: &[Value], by: Option<&str>) {
-    let id = |item: &Value| by.map_or_else(|| item.clone(), |by| item.get(by).cloned().unwrap_or(Value::Null));
+    let id =
+        |item: &Value| by.map_or_else(|| item.clone(), |by| item.get(by).cloned().unwrap_or(Value::Null));
     let place = |item: &Value| order.iter().position(|wanted| id(wanted) == id(item));
-    let (named, others): (Vec<_>, Vec<_>) = items.drain(..).enumerate().partition(|(_, item)| place(item).is_some());
+    let (named, others): (Vec<_>, Vec<_>) =
+        items.drain(..).enumerate().partition(|(_, item)| place(item).is_some());
     let mut named: Vec<(usize, Value)> = named;
     named.sort_by_key(|(_, item)| place(item));
     let mut others = others.into_iter().peekable();
@@ -207,15 +209,30 @@ mod tests {
                 json!({"containers": [{"name": "b"}]}),
             ),
             ("plain list is replaced", json!({"args": [1, 2]}), json!({"args": [3]}), json!({"args": [3]})),
-            ("plain list is merged", json!({"finalizers": ["a"]}), json!({"finalizers": ["b"]}), json!({"finalizers": ["a", "b"]})),
+            (
+                "plain list is merged",
+                json!({"finalizers": ["a"]}),
+                json!({"finalizers": ["b"]}),
+                json!({"finalizers": ["a", "b"]}),
+            ),
             (
                 "values are deleted",
                 json!({"finalizers": ["a", "b"]}),
                 json!({"$deleteFromPrimitiveList/finalizers": ["a"]}),
                 json!({"finalizers": ["b"]}),
             ),
-            ("object is replaced", json!({"s": {"a": 1}}), json!({"s": {"$patch": "replace", "b": 2}}), json!({"s": {"b": 2}})),
-            ("keys are retained", json!({"s": {"a": 1, "b": 2}}), json!({"s": {"$retainKeys": ["b"], "b": 3}}), json!({"s": {"b": 3}})),
+            (
+                "object is replaced",
+                json!({"s": {"a": 1}}),
+                json!({"s": {"$patch": "replace", "b": 2}}),
+                json!({"s": {"b": 2}}),
+            ),
+            (
+                "keys are retained",
+                json!({"s": {"a": 1, "b": 2}}),
+                json!({"s": {"$retainKeys": ["b"], "b": 3}}),
+                json!({"s": {"b": 3}}),
+            ),
             (
                 "order is set",
                 json!({"containers": [{"name": "a"}, {"name": "b"}]}),

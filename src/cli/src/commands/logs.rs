@@ -56,7 +56,13 @@ fn last_lines(text: &[u8], lines: Option<usize>) -> &[u8] {
 mod tests {
     #[test]
     fn the_last_lines_are_the_last_lines() {
-        let cases = [(None, "a\nb\nc\n"), (Some(0), ""), (Some(1), "c\n"), (Some(2), "b\nc\n"), (Some(9), "a\nb\nc\n")];
+        let cases = [
+            (None, "a\nb\nc\n"),
+            (Some(0), ""),
+            (Some(1), "c\n"),
+            (Some(2), "b\nc\n"),
+            (Some(9), "a\nb\nc\n"),
+        ];
         for (lines, want) in cases {
             assert_eq!(super::last_lines(b"a\nb\nc\n", lines), want.as_bytes(), "{lines:?}");
         }

@@ -39,7 +39,11 @@ impl Start {
                 println!("{} is running already", setting.places.profile);
                 return self.point_kubectl(setting).map(|()| ExitCode::SUCCESS);
             }
-            Presence::Running(_) => return Err(failures::STATE_IN_USE.because(format!("{} is running already", setting.places.profile))),
+            Presence::Running(_) => {
+                return Err(
+                    failures::STATE_IN_USE.because(format!("{} is running already", setting.places.profile))
+                );
+            }
             Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
             Presence::Stopped => {}
         }
@@ -54,10 +58,7 @@ impl Start {
 
     /// The daemon itself.
     fn stay(&self, setting: &Setting) -> Result<ExitCode> {
-        let options = StartOptions {
-            api_port: self.apiserver_port,
-            log_to_file: self.report,
-        };
+        let options = StartOptions { api_port: self.apiserver_port, log_to_file: self.report };
         let report = self.report;
         let profile = setting.places.profile.clone();
         let step = move |step: Step| match report {
@@ -105,7 +106,8 @@ fn wait_for(daemon: &mut Child, setting: &Setting, progress: &mut Progress) -> R
         }
     }
     let how = daemon.wait()?;
-    Err(failures::START_FAILED.because(format!("start {}: the daemon ended with {how}", setting.places.profile)))
+    Err(failures::START_FAILED
+        .because(format!("start {}: the daemon ended with {how}", setting.places.profile)))
 }
 
 fn failure_of(missing: Missing) -> Failure {
@@ -141,7 +143,10 @@ struct Progress {
 impl Progress {
     fn new(format: Format) -> Self {
         let bar = if format == Format::Json { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        );
         bar.enable_steady_tick(Duration::from_millis(80));
         Progress { bar, format }
     }
@@ -157,10 +162,15 @@ impl Progress {
         self.bar.finish_and_clear();
         let profile = &setting.places.profile;
         if self.format == Format::Json {
-            output::json(&serde_json::json!({"profile": profile.as_str(), "status": "Running", "seconds": took.as_secs_f64()}))?;
+            output::json(
+                &serde_json::json!({"profile": profile.as_str(), "status": "Running", "seconds": took.as_secs_f64()}),
+            )?;
             return Ok(ExitCode::SUCCESS);
         }
-        println!("{profile} is ready after {:.2} s; kubectl uses the context \"{profile}\"", took.as_secs_f64());
+        println!(
+            "{profile} is ready after {:.2} s; kubectl uses the context \"{profile}\"",
+            took.as_secs_f64()
+        );
         println!("  next: kubectl get namespaces");
         println!("        kubectl create deployment kubia --image=kubia --replicas=3");
         Ok(ExitCode::SUCCESS)

@@ -23,9 +23,13 @@ impl Status {
             Presence::Broken(why) => ("Broken", BROKEN, Err(why)),
         };
         match (self.output.output, &detail) {
-            (Format::Json, Ok(status)) => output::json(&serde_json::json!({"status": word, "detail": status}))?,
+            (Format::Json, Ok(status)) => {
+                output::json(&serde_json::json!({"status": word, "detail": status}))?
+            }
             (Format::Json, Err(why)) => {
-                output::json(&serde_json::json!({"status": word, "detail": {"profile": profile, "why": why}}))?;
+                output::json(
+                    &serde_json::json!({"status": word, "detail": {"profile": profile, "why": why}}),
+                )?;
             }
             (Format::Text, Ok(status)) => {
                 println!("{profile}: {word}");

@@ -13,7 +13,11 @@ impl UpdateContext {
         status(&setting.places)?;
         let user = Kubeconfig::of_user();
         merge(setting, &user)?;
-        println!("context \"{}\" is in {} and is the current one", setting.places.profile, user.path().display());
+        println!(
+            "context \"{}\" is in {} and is the current one",
+            setting.places.profile,
+            user.path().display()
+        );
         Ok(ExitCode::SUCCESS)
     }
 }

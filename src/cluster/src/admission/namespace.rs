@@ -20,7 +20,8 @@ pub(super) fn must_be_there(cluster: &Cluster, target: &Target) -> Result<(), St
         return Ok(());
     }
     let why = format!("unable to create new content in namespace {name} because it is being terminated");
-    let mut status = Status::forbidden(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why);
+    let mut status =
+        Status::forbidden(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why);
     status.causes.push(Cause {
         reason: "NamespaceTerminating".into(),
         message: format!("namespace {name} is being terminated"),

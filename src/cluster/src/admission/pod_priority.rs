@@ -35,6 +35,7 @@ fn named(cluster: &Cluster, name: &str) -> Option<PriorityClass> {
 fn global_default(cluster: &Cluster) -> Option<PriorityClass> {
     let resource = Resource::from(&PriorityClass::info().storage);
     let snapshot = cluster.store().snapshot();
-    let classes = snapshot.list(&resource, None, None).filter_map(|object| object.decode::<PriorityClass>().ok());
+    let classes =
+        snapshot.list(&resource, None, None).filter_map(|object| object.decode::<PriorityClass>().ok());
     classes.filter(|class| class.global_default == Some(true)).min_by_key(|class| class.value)
 }

@@ -3,8 +3,9 @@
 use crate::Cluster;
 use ::api::{GroupResource, ObjectKey, Status};
 use k8s_openapi::api::core::v1::{
-    ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, Pod, PodSpec,
-    ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount, VolumeProjection,
+    ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, Pod,
+    PodSpec, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount,
+    VolumeProjection,
 };
 use kinds::{Instance, Kind};
 use rand::Rng;
@@ -23,7 +24,8 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), 
     let namespace = pod.metadata.namespace.clone().unwrap_or_default();
     let pod_name = pod.metadata.name.clone().unwrap_or_default();
     let Some(spec) = pod.spec.as_mut() else { return Ok(()) };
-    let name = spec.service_account_name.clone().filter(|n| !n.is_empty()).unwrap_or_else(|| "default".to_owned());
+    let name =
+        spec.service_account_name.clone().filter(|n| !n.is_empty()).unwrap_or_else(|| "default".to_owned());
     spec.service_account_name = Some(name.clone());
     spec.service_account = Some(name.clone());
     let key = ObjectKey::namespaced(&namespace, &name);
@@ -35,7 +37,8 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), 
     if spec.image_pull_secrets.as_ref().is_none_or(Vec::is_empty) {
         spec.image_pull_secrets.clone_from(&account.image_pull_secrets);
     }
-    let wanted = spec.automount_service_account_token.or(account.automount_service_account_token).unwrap_or(true);
+    let wanted =
+        spec.automount_service_account_token.or(account.automount_service_account_token).unwrap_or(true);
     if wanted {
         mount_token(spec);
     }
@@ -43,7 +46,8 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), 
 }
 
 fn no_account(namespace: &str, pod: &str, name: &str) -> Status {
-    let why = format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
+    let why =
+        format!("error looking up service account {namespace}/{name}: serviceaccount \"{name}\" not found");
     Status::forbidden(&GroupResource::new("", "pods"), pod, why)
 }
 

@@ -11,8 +11,15 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 
 /// What users of a namespace work with.
 const CORE_OBJECTS: &[&str] = &[
-    "configmaps", "endpoints", "events", "persistentvolumeclaims", "pods", "replicationcontrollers",
-    "replicationcontrollers/scale", "serviceaccounts", "services",
+    "configmaps",
+    "endpoints",
+    "events",
+    "persistentvolumeclaims",
+    "pods",
+    "replicationcontrollers",
+    "replicationcontrollers/scale",
+    "serviceaccounts",
+    "services",
 ];
 const APPS_OBJECTS: &[&str] = &["deployments", "deployments/scale", "replicasets", "replicasets/scale"];
 const POD_DOORS: &[&str] = &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "services/proxy"];
@@ -21,28 +28,62 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
     let mut roles = vec![
         role("cluster-admin", vec![rule(ALL, ALL, ALL), paths(ALL, &["*"])]),
         role("system:discovery", vec![paths(&["get"], DISCOVERY)]),
-        role("system:public-info-viewer", vec![paths(&["get"], &["/healthz", "/livez", "/readyz", "/version", "/version/"])]),
-        role("system:service-account-issuer-discovery", vec![paths(&["get"], &["/.well-known/openid-configuration", "/openid/v1/jwks"])]),
-        role("system:basic-user", vec![
-            rule(&["create"], &["authorization.k8s.io"], &["selfsubjectaccessreviews", "selfsubjectrulesreviews"]),
-            rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
-        ]),
+        role(
+            "system:public-info-viewer",
+            vec![paths(&["get"], &["/healthz", "/livez", "/readyz", "/version", "/version/"])],
+        ),
+        role(
+            "system:service-account-issuer-discovery",
+            vec![paths(&["get"], &["/.well-known/openid-configuration", "/openid/v1/jwks"])],
+        ),
+        role(
+            "system:basic-user",
+            vec![
+                rule(
+                    &["create"],
+                    &["authorization.k8s.io"],
+                    &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+                ),
+                rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
+            ],
+        ),
         role("view", view()),
         role("edit", edit()),
         role("admin", admin()),
-        role("system:monitoring", vec![paths(&["get"], &["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/readyz", "/readyz/*"])]),
+        role(
+            "system:monitoring",
+            vec![paths(
+                &["get"],
+                &["/healthz", "/healthz/*", "/livez", "/livez/*", "/metrics", "/readyz", "/readyz/*"],
+            )],
+        ),
     ];
     roles.extend(COMPONENTS.iter().map(|(name, _, rules)| role(name, rules())));
     roles
 }
 
-const DISCOVERY: &[&str] =
-    &["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz", "/version", "/version/"];
+const DISCOVERY: &[&str] = &[
+    "/api",
+    "/api/*",
+    "/apis",
+    "/apis/*",
+    "/healthz",
+    "/livez",
+    "/openapi",
+    "/openapi/*",
+    "/readyz",
+    "/version",
+    "/version/",
+];
 
 fn view() -> Vec<PolicyRule> {
     vec![
         rule(READ, &[""], CORE_OBJECTS),
-        rule(READ, &[""], &["namespaces", "pods/log", "pods/status", "replicationcontrollers/status", "services/status"]),
+        rule(
+            READ,
+            &[""],
+            &["namespaces", "pods/log", "pods/status", "replicationcontrollers/status", "services/status"],
+        ),
         rule(READ, &["apps"], APPS_OBJECTS),
         rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
     ]
@@ -75,82 +116,158 @@ type Component = (&'static str, fn() -> Subject, fn() -> Vec<PolicyRule>);
 
 const COMPONENTS: &[Component] = &[
     // there is one node, and it is this process: the role is bound to the group, as before upstream's node authorizer
-    ("system:node", || group("system:nodes"), || {
-        vec![
-            rule(READ, &[""], &["configmaps", "namespaces", "nodes", "pods", "secrets", "serviceaccounts", "services"]),
-            rule(&["create", "patch", "update"], &[""], &["nodes", "nodes/status", "pods/status", "events"]),
-            rule(&["create", "delete"], &[""], &["pods"]),
-            rule(&["create"], &[""], &["serviceaccounts/token"]),
-            rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
-            rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
-            rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
-        ]
-    }),
-    ("system:kube-scheduler", || user("system:kube-scheduler"), || {
-        vec![
-            rule(READ, &[""], &["namespaces", "nodes", "pods"]),
-            rule(&["create"], &[""], &["bindings", "pods/binding"]),
-            rule(&["patch", "update"], &[""], &["pods/status"]),
-            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
-        ]
-    }),
-    ("system:node-proxier", || user("system:kube-proxy"), || {
-        vec![
-            rule(READ, &[""], &["nodes", "services"]),
-            rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
-            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
-            rule(&["patch", "update"], &[""], &["services/status"]),
-        ]
-    }),
-    ("system:controller:replication-controller", || controller("replication-controller"), || {
-        let mut rules = pods_and_events();
-        rules.push(rule(&["get", "list", "patch", "update", "watch"], &[""], &["replicationcontrollers", "replicationcontrollers/finalizers", "replicationcontrollers/status"]));
-        rules
-    }),
-    ("system:controller:replicaset-controller", || controller("replicaset-controller"), || {
-        let mut rules = pods_and_events();
-        rules.push(rule(&["get", "list", "patch", "update", "watch"], &["apps"], &["replicasets", "replicasets/finalizers", "replicasets/status"]));
-        rules
-    }),
-    ("system:controller:deployment-controller", || controller("deployment-controller"), || {
-        let mut rules = pods_and_events();
-        rules.push(rule(&["create", "delete", "get", "list", "patch", "update", "watch"], &["apps"], &["deployments", "deployments/finalizers", "deployments/status", "replicasets"]));
-        rules
-    }),
-    ("system:controller:endpointslice-controller", || controller("endpointslice-controller"), || {
-        vec![
-            rule(READ, &[""], &["nodes", "pods", "services"]),
-            rule(&["create", "delete", "get", "list", "patch", "update"], &["discovery.k8s.io"], &["endpointslices"]),
-            rule(&["create", "delete", "get", "list", "patch", "update"], &[""], &["endpoints"]),
-            rule(&["create", "patch", "update"], &[""], &["events"]),
-        ]
-    }),
-    ("system:controller:generic-garbage-collector", || controller("generic-garbage-collector"), || {
-        vec![rule(&["delete", "get", "list", "patch", "update", "watch"], ALL, ALL)]
-    }),
-    ("system:controller:namespace-controller", || controller("namespace-controller"), || {
-        vec![
-            rule(&["delete", "deletecollection", "get", "list"], ALL, ALL),
-            rule(&["delete", "get", "list", "patch", "update", "watch"], &[""], &["namespaces", "namespaces/finalize", "namespaces/status"]),
-        ]
-    }),
-    ("system:controller:service-account-controller", || controller("service-account-controller"), || {
-        vec![rule(&["create", "get", "patch", "update"], &[""], &["configmaps", "serviceaccounts"])]
-    }),
-    ("system:controller:node-controller", || controller("node-controller"), || {
-        vec![
-            rule(&["get", "list", "patch", "update", "watch"], &[""], &["nodes", "nodes/status"]),
-            rule(&["delete", "get", "list"], &[""], &["pods"]),
-            rule(&["patch", "update"], &[""], &["pods/status"]),
-            rule(&["create", "patch", "update"], &[""], &["events"]),
-        ]
-    }),
-    ("system:controller:service-lb-controller", || controller("service-lb-controller"), || {
-        vec![
-            rule(&["get", "list", "patch", "update", "watch"], &[""], &["services", "services/status"]),
-            rule(&["create", "patch", "update"], &[""], &["events"]),
-        ]
-    }),
+    (
+        "system:node",
+        || group("system:nodes"),
+        || {
+            vec![
+                rule(
+                    READ,
+                    &[""],
+                    &["configmaps", "namespaces", "nodes", "pods", "secrets", "serviceaccounts", "services"],
+                ),
+                rule(
+                    &["create", "patch", "update"],
+                    &[""],
+                    &["nodes", "nodes/status", "pods/status", "events"],
+                ),
+                rule(&["create", "delete"], &[""], &["pods"]),
+                rule(&["create"], &[""], &["serviceaccounts/token"]),
+                rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
+                rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+                rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+            ]
+        },
+    ),
+    (
+        "system:kube-scheduler",
+        || user("system:kube-scheduler"),
+        || {
+            vec![
+                rule(READ, &[""], &["namespaces", "nodes", "pods"]),
+                rule(&["create"], &[""], &["bindings", "pods/binding"]),
+                rule(&["patch", "update"], &[""], &["pods/status"]),
+                rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:node-proxier",
+        || user("system:kube-proxy"),
+        || {
+            vec![
+                rule(READ, &[""], &["nodes", "services"]),
+                rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+                rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+                rule(&["patch", "update"], &[""], &["services/status"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:replication-controller",
+        || controller("replication-controller"),
+        || {
+            let mut rules = pods_and_events();
+            rules.push(rule(
+                &["get", "list", "patch", "update", "watch"],
+                &[""],
+                &[
+                    "replicationcontrollers",
+                    "replicationcontrollers/finalizers",
+                    "replicationcontrollers/status",
+                ],
+            ));
+            rules
+        },
+    ),
+    (
+        "system:controller:replicaset-controller",
+        || controller("replicaset-controller"),
+        || {
+            let mut rules = pods_and_events();
+            rules.push(rule(
+                &["get", "list", "patch", "update", "watch"],
+                &["apps"],
+                &["replicasets", "replicasets/finalizers", "replicasets/status"],
+            ));
+            rules
+        },
+    ),
+    (
+        "system:controller:deployment-controller",
+        || controller("deployment-controller"),
+        || {
+            let mut rules = pods_and_events();
+            rules.push(rule(
+                &["create", "delete", "get", "list", "patch", "update", "watch"],
+                &["apps"],
+                &["deployments", "deployments/finalizers", "deployments/status", "replicasets"],
+            ));
+            rules
+        },
+    ),
+    (
+        "system:controller:endpointslice-controller",
+        || controller("endpointslice-controller"),
+        || {
+            vec![
+                rule(READ, &[""], &["nodes", "pods", "services"]),
+                rule(
+                    &["create", "delete", "get", "list", "patch", "update"],
+                    &["discovery.k8s.io"],
+                    &["endpointslices"],
+                ),
+                rule(&["create", "delete", "get", "list", "patch", "update"], &[""], &["endpoints"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:generic-garbage-collector",
+        || controller("generic-garbage-collector"),
+        || vec![rule(&["delete", "get", "list", "patch", "update", "watch"], ALL, ALL)],
+    ),
+    (
+        "system:controller:namespace-controller",
+        || controller("namespace-controller"),
+        || {
+            vec![
+                rule(&["delete", "deletecollection", "get", "list"], ALL, ALL),
+                rule(
+                    &["delete", "get", "list", "patch", "update", "watch"],
+                    &[""],
+                    &["namespaces", "namespaces/finalize", "namespaces/status"],
+                ),
+            ]
+        },
+    ),
+    (
+        "system:controller:service-account-controller",
+        || controller("service-account-controller"),
+        || vec![rule(&["create", "get", "patch", "update"], &[""], &["configmaps", "serviceaccounts"])],
+    ),
+    (
+        "system:controller:node-controller",
+        || controller("node-controller"),
+        || {
+            vec![
+                rule(&["get", "list", "patch", "update", "watch"], &[""], &["nodes", "nodes/status"]),
+                rule(&["delete", "get", "list"], &[""], &["pods"]),
+                rule(&["patch", "update"], &[""], &["pods/status"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:service-lb-controller",
+        || controller("service-lb-controller"),
+        || {
+            vec![
+                rule(&["get", "list", "patch", "update", "watch"], &[""], &["services", "services/status"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
 ];
 
 fn pods_and_events() -> Vec<PolicyRule> {
@@ -165,8 +282,16 @@ pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
         binding("cluster-admin", "cluster-admin", vec![group(Actor::MASTERS)]),
         binding("system:discovery", "system:discovery", vec![group(Actor::AUTHENTICATED)]),
         binding("system:basic-user", "system:basic-user", vec![group(Actor::AUTHENTICATED)]),
-        binding("system:public-info-viewer", "system:public-info-viewer", vec![group(Actor::AUTHENTICATED), group(Actor::UNAUTHENTICATED)]),
-        binding("system:service-account-issuer-discovery", "system:service-account-issuer-discovery", vec![group("system:serviceaccounts")]),
+        binding(
+            "system:public-info-viewer",
+            "system:public-info-viewer",
+            vec![group(Actor::AUTHENTICATED), group(Actor::UNAUTHENTICATED)],
+        ),
+        binding(
+            "system:service-account-issuer-discovery",
+            "system:service-account-issuer-discovery",
+            vec![group("system:serviceaccounts")],
+        ),
         binding("system:monitoring", "system:monitoring", vec![group("system:monitoring")]),
     ];
     bindings.extend(COMPONENTS.iter().map(|(name, subject, _)| binding(name, name, vec![subject()])));

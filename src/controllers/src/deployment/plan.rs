@@ -65,15 +65,30 @@ pub(crate) fn margins(deployment: &Deployment) -> (i32, i32) {
 }
 
 /// The next steps of whatever strategy it has.
-pub(crate) fn scale(deployment: &Deployment, sets: &[ReplicaSet], newest: usize, old_are_gone: impl Fn() -> bool) -> Vec<Step> {
+pub(crate) fn scale(
+    deployment: &Deployment,
+    sets: &[ReplicaSet],
+    newest: usize,
+    old_are_gone: impl Fn() -> bool,
+) -> Vec<Step> {
     let spec = deployment.spec.as_ref();
     let wanted = spec.and_then(|s| s.replicas).unwrap_or(1);
-    let recreate = spec.and_then(|s| s.strategy.as_ref()).and_then(|s| s.type_.as_deref()) == Some("Recreate");
-    let steps = if recreate { recreate_steps(wanted, sets, newest, old_are_gone) } else { rolling_steps(deployment, wanted, sets, newest) };
+    let recreate =
+        spec.and_then(|s| s.strategy.as_ref()).and_then(|s| s.type_.as_deref()) == Some("Recreate");
+    let steps = if recreate {
+        recreate_steps(wanted, sets, newest, old_are_gone)
+    } else {
+        rolling_steps(deployment, wanted, sets, newest)
+    };
     steps.into_iter().filter(|step| replicas(&sets[step.set]) != step.replicas).collect()
 }
 
-fn recreate_steps(wanted: i32, sets: &[ReplicaSet], newest: usize, old_are_gone: impl Fn() -> bool) -> Vec<Step> {
+fn recreate_steps(
+    wanted: i32,
+    sets: &[ReplicaSet],
+    newest: usize,
+    old_are_gone: impl Fn() -> bool,
+) -> Vec<Step> {
     let running = (0..sets.len()).filter(|at| *at != newest && replicas(&sets[*at]) > 0);
     let down: Vec<Step> = running.map(|set| Step { set, replicas: 0 }).collect();
     match down.is_empty() && old_are_gone() {
@@ -95,7 +110,8 @@ fn rolling_steps(deployment: &Deployment, wanted: i32, sets: &[ReplicaSet], newe
     steps.push(Step { set: newest, replicas: next });
     let least = wanted - unavailable;
     let all_available: i32 = sets.iter().map(available).sum();
-    let mut old: Vec<usize> = (0..sets.len()).filter(|at| *at != newest && replicas(&sets[*at]) > 0).collect();
+    let mut old: Vec<usize> =
+        (0..sets.len()).filter(|at| *at != newest && replicas(&sets[*at]) > 0).collect();
     old.sort_by_key(|at| sets[*at].metadata.creation_timestamp.as_ref().map(|t| t.0));
     let mut left: Vec<i32> = sets.iter().map(replicas).collect();
     // pods that do not answer anyway cost nothing
@@ -119,10 +135,16 @@ fn rolling_steps(deployment: &Deployment, wanted: i32, sets: &[ReplicaSet], newe
 /// Empty old sets beyond the history, the oldest first.
 pub(crate) fn surplus(sets: &[ReplicaSet], newest: usize, limit: usize) -> Vec<ObjectKey> {
     let is_empty = |set: &ReplicaSet| {
-        replicas(set) == 0 && set.status.as_ref().is_none_or(|s| s.replicas == 0) && set.metadata.deletion_timestamp.is_none()
+        replicas(set) == 0
+            && set.status.as_ref().is_none_or(|s| s.replicas == 0)
+            && set.metadata.deletion_timestamp.is_none()
     };
-    let mut old: Vec<&ReplicaSet> =
-        sets.iter().enumerate().filter(|(at, set)| *at != newest && is_empty(set)).map(|(_, set)| set).collect();
+    let mut old: Vec<&ReplicaSet> = sets
+        .iter()
+        .enumerate()
+        .filter(|(at, set)| *at != newest && is_empty(set))
+        .map(|(_, set)| set)
+        .collect();
     old.sort_by_key(|set| revision(&set.metadata));
     let count = old.len().saturating_sub(limit);
     old[..count].iter().map(|set| key_of(&set.metadata)).collect()
@@ -131,19 +153,36 @@ pub(crate) fn surplus(sets: &[ReplicaSet], newest: usize, limit: usize) -> Vec<O
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStrategy, ReplicaSetSpec, ReplicaSetStatus, RollingUpdateDeployment};
+    use k8s_openapi::api::apps::v1::{
+        DeploymentSpec, DeploymentStrategy, ReplicaSetSpec, ReplicaSetStatus, RollingUpdateDeployment,
+    };
 
     fn deployment(replicas: i32, surge: &str, unavailable: &str) -> Deployment {
-        let share = |text: &str| Some(text.parse().map_or_else(|_| IntOrString::String(text.to_owned()), IntOrString::Int));
-        let rolling = RollingUpdateDeployment { max_surge: share(surge), max_unavailable: share(unavailable) };
-        let strategy = DeploymentStrategy { type_: Some("RollingUpdate".into()), rolling_update: Some(rolling) };
-        Deployment { spec: Some(DeploymentSpec { replicas: Some(replicas), strategy: Some(strategy), ..DeploymentSpec::default() }), ..Deployment::default() }
+        let share = |text: &str| {
+            Some(text.parse().map_or_else(|_| IntOrString::String(text.to_owned()), IntOrString::Int))
+        };
+        let rolling =
+            RollingUpdateDeployment { max_surge: share(surge), max_unavailable: share(unavailable) };
+        let strategy =
+            DeploymentStrategy { type_: Some("RollingUpdate".into()), rolling_update: Some(rolling) };
+        Deployment {
+            spec: Some(DeploymentSpec {
+                replicas: Some(replicas),
+                strategy: Some(strategy),
+                ..DeploymentSpec::default()
+            }),
+            ..Deployment::default()
+        }
     }
 
     fn set(replicas: i32, available: i32) -> ReplicaSet {
         ReplicaSet {
             spec: Some(ReplicaSetSpec { replicas: Some(replicas), ..ReplicaSetSpec::default() }),
-            status: Some(ReplicaSetStatus { replicas, available_replicas: Some(available), ..ReplicaSetStatus::default() }),
+            status: Some(ReplicaSetStatus {
+                replicas,
+                available_replicas: Some(available),
+                ..ReplicaSetStatus::default()
+            }),
             ..ReplicaSet::default()
         }
     }
@@ -157,7 +196,7 @@ mod tests {
             ("nothing may be missing", 3, "1", "0", (3, 3), (0, 0), 3, 1),
             ("new one answers", 3, "1", "0", (3, 3), (1, 1), 2, 1),
             ("no surge", 3, "0", "1", (3, 3), (0, 0), 2, 0),
-            ("dead old ones go at once", 3, "1", "1", (3, 0), (0, 0), 1, 1),
+            ("dead old ones go, the new one may be dead too", 3, "1", "1", (3, 0), (0, 0), 2, 1),
             ("finish", 3, "1", "0", (1, 1), (3, 3), 0, 3),
             ("scaled down", 1, "25%", "25%", (0, 0), (3, 3), 0, 1),
         ];

@@ -6,7 +6,11 @@ use kinds::pod::whole_second;
 use std::time::Duration;
 
 /// The status, and when to look again for a deadline.
-pub(crate) fn of(deployment: &Deployment, sets: &[ReplicaSet], now: jiff::Timestamp) -> (DeploymentStatus, Option<Duration>) {
+pub(crate) fn of(
+    deployment: &Deployment,
+    sets: &[ReplicaSet],
+    now: jiff::Timestamp,
+) -> (DeploymentStatus, Option<Duration>) {
     let before = deployment.status.clone().unwrap_or_default();
     let sum = |of: fn(&ReplicaSet) -> i32| sets.iter().map(of).sum::<i32>();
     let total = sum(|s| s.status.as_ref().map_or(0, |s| s.replicas));
@@ -31,8 +35,18 @@ pub(crate) fn of(deployment: &Deployment, sets: &[ReplicaSet], now: jiff::Timest
     let (_, unavailable) = plan::margins(deployment);
     let enough = available >= wanted - unavailable;
     let available_condition = match enough {
-        true => ("Available", "True", "MinimumReplicasAvailable", "Deployment has minimum availability.".to_owned()),
-        false => ("Available", "False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.".to_owned()),
+        true => (
+            "Available",
+            "True",
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.".to_owned(),
+        ),
+        false => (
+            "Available",
+            "False",
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.".to_owned(),
+        ),
     };
     set(&mut status, available_condition, false, now);
     let complete = updated == wanted && total == wanted && available == wanted;
@@ -55,7 +69,12 @@ fn progress(
     let spec = deployment.spec.as_ref();
     let name = newest.and_then(|s| s.metadata.name.as_deref()).unwrap_or_default();
     if spec.and_then(|s| s.paused) == Some(true) {
-        set(status, ("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused".to_owned()), false, now);
+        set(
+            status,
+            ("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused".to_owned()),
+            false,
+            now,
+        );
         return None;
     }
     let known = status.conditions.iter().flatten().find(|c| c.type_ == "Progressing").cloned();
@@ -85,7 +104,12 @@ fn progress(
 }
 
 /// The update time moves with `touch` or any difference, the transition time with the status only.
-fn set(status: &mut DeploymentStatus, (kind, value, reason, message): (&str, &str, &str, String), touch: bool, now: jiff::Timestamp) {
+fn set(
+    status: &mut DeploymentStatus,
+    (kind, value, reason, message): (&str, &str, &str, String),
+    touch: bool,
+    now: jiff::Timestamp,
+) {
     let conditions = status.conditions.get_or_insert_default();
     let at = Some(whole_second(now));
     let mut fresh = DeploymentCondition {
@@ -101,7 +125,11 @@ fn set(status: &mut DeploymentStatus, (kind, value, reason, message): (&str, &st
             if known.status == fresh.status {
                 fresh.last_transition_time.clone_from(&known.last_transition_time);
             }
-            if !touch && known.status == fresh.status && known.reason == fresh.reason && known.message == fresh.message {
+            if !touch
+                && known.status == fresh.status
+                && known.reason == fresh.reason
+                && known.message == fresh.message
+            {
                 return;
             }
             *known = fresh;

@@ -36,7 +36,11 @@ pub(super) fn rules(rules: &[PolicyRule], namespaced: bool, errors: &mut Errors)
         if !empty(&rule.non_resource_urls) {
             if namespaced {
                 let urls = rule.non_resource_urls.clone().unwrap_or_default();
-                errors.invalid(format!("{at}.nonResourceURLs"), urls, "namespaced rules cannot apply to non-resource URLs");
+                errors.invalid(
+                    format!("{at}.nonResourceURLs"),
+                    urls,
+                    "namespaced rules cannot apply to non-resource URLs",
+                );
             }
             continue;
         }

@@ -23,7 +23,11 @@ impl Kind for ConfigMap {
                 errors.invalid(format!("binaryData[{key}]"), key.as_str(), why);
             }
             if self.data.as_ref().is_some_and(|data| data.contains_key(key)) {
-                errors.invalid(format!("data[{key}]"), key.as_str(), "duplicate of key present in binaryData");
+                errors.invalid(
+                    format!("data[{key}]"),
+                    key.as_str(),
+                    "duplicate of key present in binaryData",
+                );
             }
             size += value.0.len();
         }
@@ -48,7 +52,8 @@ impl Kind for ConfigMap {
     }
 
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
-        let entries = self.data.as_ref().map_or(0, |d| d.len()) + self.binary_data.as_ref().map_or(0, |d| d.len());
+        let entries =
+            self.data.as_ref().map_or(0, |d| d.len()) + self.binary_data.as_ref().map_or(0, |d| d.len());
         let name = self.metadata.name.clone().unwrap_or_default();
         vec![name.into(), entries.into(), age(self.metadata.creation_timestamp.as_ref(), now)]
     }

@@ -73,12 +73,20 @@ impl Kind for Deployment {
             ),
             Some("Recreate") => {}
             other => {
-                errors.not_supported("spec.strategy.type", other.unwrap_or_default(), &["Recreate", "RollingUpdate"]);
+                errors.not_supported(
+                    "spec.strategy.type",
+                    other.unwrap_or_default(),
+                    &["Recreate", "RollingUpdate"],
+                );
             }
         }
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        selector_stays(self.spec.as_ref().map(|s| &s.selector), old.spec.as_ref().map(|s| &s.selector), errors);
+        selector_stays(
+            self.spec.as_ref().map(|s| &s.selector),
+            old.spec.as_ref().map(|s| &s.selector),
+            errors,
+        );
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = Default::default();

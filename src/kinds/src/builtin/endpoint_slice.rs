@@ -49,7 +49,8 @@ impl Kind for EndpointSlice {
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let ports: Vec<String> =
             self.ports.iter().flatten().filter_map(|p| p.port.map(|port| port.to_string())).collect();
-        let at: Vec<&str> = self.endpoints.iter().flatten().flat_map(|e| e.addresses.iter().map(String::as_str)).collect();
+        let at: Vec<&str> =
+            self.endpoints.iter().flatten().flat_map(|e| e.addresses.iter().map(String::as_str)).collect();
         let shorten = |each: &[&str]| match each.len() {
             0 => "<unset>".to_owned(),
             n if n > 3 => format!("{} + {} more...", each[..3].join(","), n - 3),

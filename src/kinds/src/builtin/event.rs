@@ -1,4 +1,7 @@
-use crate::{Cell, Column, Decoded, Durability, Errors, FieldValidation, Handler, Instance, Kind, ResourceInfo, age, decode};
+use crate::{
+    Cell, Column, Decoded, Durability, Errors, FieldValidation, Handler, Instance, Kind, ResourceInfo, age,
+    decode,
+};
 use api::{Gvk, Gvr, Object, Status};
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::{Event, EventSeries, EventSource};
@@ -50,7 +53,9 @@ impl Kind for Event {
     fn field(&self, path: &str) -> String {
         let object = &self.involved_object;
         // the newer face has other names for the same fields
-        let old_name = path.replace("regarding.", "involvedObject.").replace("reportingController", "reportingComponent");
+        let old_name = path
+            .replace("regarding.", "involvedObject.")
+            .replace("reportingController", "reportingComponent");
         let value = match old_name.as_str() {
             "involvedObject.kind" => &object.kind,
             "involvedObject.namespace" => &object.namespace,
@@ -110,7 +115,15 @@ impl Handler for NewFace {
         Event::COLUMNS
     }
     fn fields(&self) -> &'static [&'static str] {
-        &["reason", "reportingController", "type", "regarding.kind", "regarding.name", "regarding.namespace", "regarding.uid"]
+        &[
+            "reason",
+            "reportingController",
+            "type",
+            "regarding.kind",
+            "regarding.name",
+            "regarding.namespace",
+            "regarding.uid",
+        ]
     }
     fn graceful_deletion(&self) -> bool {
         false
@@ -127,7 +140,8 @@ impl Handler for NewFace {
         Ok(Box::new(event))
     }
     fn present(&self, bytes: &Bytes) -> Bytes {
-        let shown = serde_json::from_slice::<Event>(bytes).and_then(|event| serde_json::to_vec(&from_core(event)));
+        let shown =
+            serde_json::from_slice::<Event>(bytes).and_then(|event| serde_json::to_vec(&from_core(event)));
         shown.map_or_else(|_| bytes.clone(), Bytes::from)
     }
 }
@@ -144,7 +158,9 @@ fn to_core(event: events::Event) -> Event {
         event_time: event.event_time,
         reporting_component: event.reporting_controller,
         reporting_instance: event.reporting_instance,
-        series: event.series.map(|s| EventSeries { count: Some(s.count), last_observed_time: Some(s.last_observed_time) }),
+        series: event
+            .series
+            .map(|s| EventSeries { count: Some(s.count), last_observed_time: Some(s.last_observed_time) }),
         source: event.deprecated_source.or_else(|| Some(EventSource::default())),
         first_timestamp: event.deprecated_first_timestamp,
         last_timestamp: event.deprecated_last_timestamp,

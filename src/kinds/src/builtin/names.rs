@@ -19,7 +19,8 @@ const QUALIFIED: &str = "name part must consist of alphanumeric characters, '-',
      '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const CONFIG_KEY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  \
      or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
-const ENV: &str = "a valid environment variable name must consist only of printable ASCII characters other than '='";
+const ENV: &str =
+    "a valid environment variable name must consist only of printable ASCII characters other than '='";
 
 type Verdict = Result<(), String>;
 
@@ -64,7 +65,7 @@ pub fn config_key(key: &str) -> Verdict {
     match key {
         "." => Err("must not be '.'".to_owned()),
         key if key.starts_with("..") => Err("must not start with '..'".to_owned()),
-        key if !key.is_empty() && key.bytes().all(|b| is_name_byte(b)) => Ok(()),
+        key if !key.is_empty() && key.bytes().all(is_name_byte) => Ok(()),
         _ => Err(CONFIG_KEY.to_owned()),
     }
 }

@@ -11,8 +11,11 @@ impl Kind for Namespace {
     const SCOPE: Scope = Scope::Cluster;
     const SUBRESOURCES: &'static [&'static str] = &["finalize", "status"];
     const FIELDS: &'static [&'static str] = &["status.phase"];
-    const COLUMNS: &'static [Column] =
-        &[Column::NAME, Column::new("Status", "string", "Whether it is in use or on its way out"), Column::AGE];
+    const COLUMNS: &'static [Column] = &[
+        Column::NAME,
+        Column::new("Status", "string", "Whether it is in use or on its way out"),
+        Column::AGE,
+    ];
 
     fn set_defaults(&mut self) {
         if let Some(name) = self.metadata.name.clone().filter(|n| !n.is_empty()) {
@@ -20,7 +23,8 @@ impl Kind for Namespace {
         }
     }
     fn prepare_create(&mut self) {
-        self.status = Some(NamespaceStatus { phase: Some("Active".to_owned()), ..NamespaceStatus::default() });
+        self.status =
+            Some(NamespaceStatus { phase: Some("Active".to_owned()), ..NamespaceStatus::default() });
         let finalizers = self.spec.get_or_insert_default().finalizers.get_or_insert_default();
         if !finalizers.iter().any(|f| f == "kubernetes") {
             finalizers.push("kubernetes".to_owned());
@@ -46,6 +50,10 @@ impl Kind for Namespace {
         }
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
-        vec![name_of(&self.metadata), self.field("status.phase").into(), age(self.metadata.creation_timestamp.as_ref(), now)]
+        vec![
+            name_of(&self.metadata),
+            self.field("status.phase").into(),
+            age(self.metadata.creation_timestamp.as_ref(), now),
+        ]
     }
 }

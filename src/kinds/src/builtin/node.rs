@@ -75,7 +75,8 @@ fn status_word(node: &Node) -> String {
 
 fn roles(node: &Node) -> String {
     let labels = node.metadata.labels.iter().flatten();
-    let roles: Vec<&str> = labels.filter_map(|(key, _)| key.strip_prefix(ROLE_PREFIX)).filter(|r| !r.is_empty()).collect();
+    let roles: Vec<&str> =
+        labels.filter_map(|(key, _)| key.strip_prefix(ROLE_PREFIX)).filter(|r| !r.is_empty()).collect();
     if roles.is_empty() { "<none>".to_owned() } else { roles.join(",") }
 }
 

@@ -20,7 +20,9 @@ pub(super) const COLUMNS: &[Column] = &[
 pub(super) fn row(pod: &Pod, now: jiff::Timestamp) -> Vec<Cell> {
     let none = PodStatus::default();
     let status = pod.status.as_ref().unwrap_or(&none);
-    let or_none = |text: Option<String>| Cell::from(text.filter(|t| !t.is_empty()).unwrap_or_else(|| "<none>".to_owned()));
+    let or_none = |text: Option<String>| {
+        Cell::from(text.filter(|t| !t.is_empty()).unwrap_or_else(|| "<none>".to_owned()))
+    };
     let spec = pod.spec.as_ref();
     let ip = status.pod_ips.iter().flatten().next().map(|ip| ip.ip.clone()).or_else(|| status.pod_ip.clone());
     vec![
@@ -59,7 +61,12 @@ fn restarts(pod: &Pod, status: &PodStatus, now: jiff::Timestamp) -> String {
     let initialized = ask::condition(pod, "Initialized").is_some_and(|c| c.status == "True");
     let init = || status.init_container_statuses.iter().flatten();
     let counted: Vec<&ContainerStatus> = match initialized {
-        true => status.container_statuses.iter().flatten().chain(init().filter(|c| sidecar(pod, &c.name))).collect(),
+        true => status
+            .container_statuses
+            .iter()
+            .flatten()
+            .chain(init().filter(|c| sidecar(pod, &c.name)))
+            .collect(),
         false => init().collect(),
     };
     let count: i32 = counted.iter().map(|c| c.restart_count).sum();
@@ -115,8 +122,11 @@ fn init_word(pod: &Pod, status: &PodStatus) -> Option<String> {
         if sidecar(pod, &container.name) && container.started == Some(true) {
             continue;
         }
-        let waiting = state.waiting.and_then(|w| w.reason).filter(|r| !r.is_empty() && r != "PodInitializing");
-        return Some(waiting.map_or_else(|| format!("Init:{index}/{all}"), |reason| format!("Init:{reason}")));
+        let waiting =
+            state.waiting.and_then(|w| w.reason).filter(|r| !r.is_empty() && r != "PodInitializing");
+        return Some(
+            waiting.map_or_else(|| format!("Init:{index}/{all}"), |reason| format!("Init:{reason}")),
+        );
     }
     None
 }
@@ -147,6 +157,7 @@ fn container_word(pod: &Pod, status: &PodStatus, otherwise: String) -> String {
 
 fn readiness_gates(pod: &Pod) -> Option<String> {
     let gates = pod.spec.as_ref()?.readiness_gates.as_ref()?;
-    let met = gates.iter().filter(|g| ask::condition(pod, &g.condition_type).is_some_and(|c| c.status == "True"));
+    let met =
+        gates.iter().filter(|g| ask::condition(pod, &g.condition_type).is_some_and(|c| c.status == "True"));
     Some(format!("{}/{}", met.count(), gates.len()))
 }

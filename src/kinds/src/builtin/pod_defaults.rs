@@ -38,7 +38,8 @@ fn container_defaults(container: &mut Container, host_network: bool) {
     container.termination_message_path.get_or_insert_with(|| TERMINATION_LOG.to_owned());
     container.termination_message_policy.get_or_insert_with(|| "File".to_owned());
     if container.image_pull_policy.as_ref().is_none_or(String::is_empty) {
-        let policy = if is_latest(container.image.as_deref().unwrap_or_default()) { "Always" } else { "IfNotPresent" };
+        let policy =
+            if is_latest(container.image.as_deref().unwrap_or_default()) { "Always" } else { "IfNotPresent" };
         container.image_pull_policy = Some(policy.to_owned());
     }
     let resources = container.resources.get_or_insert_default();
@@ -54,10 +55,12 @@ fn container_defaults(container: &mut Container, host_network: bool) {
             port.host_port.get_or_insert(port.container_port);
         }
     }
-    for field in container.env.iter_mut().flatten().filter_map(|e| e.value_from.as_mut()?.field_ref.as_mut()) {
+    for field in container.env.iter_mut().flatten().filter_map(|e| e.value_from.as_mut()?.field_ref.as_mut())
+    {
         field.api_version.get_or_insert_with(|| "v1".to_owned());
     }
-    let probes = [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
+    let probes =
+        [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
     for probe in probes.into_iter().flatten() {
         probe_defaults(probe);
     }

@@ -34,19 +34,35 @@ pub(super) fn spec(spec: &PodSpec, at: &str, errors: &mut Errors) {
         let at = format!("{at}.initContainers[{index}]");
         self::container(container, &at, &volumes, &mut seen, errors);
         if container.restart_policy.as_deref() != Some("Always") && container.readiness_probe.is_some() {
-            errors.forbidden(format!("{at}.readinessProbe"), "may not be set for init containers without restartPolicy=Always");
+            errors.forbidden(
+                format!("{at}.readinessProbe"),
+                "may not be set for init containers without restartPolicy=Always",
+            );
         }
     }
     host_ports(spec, at, errors);
-    one_of(spec.restart_policy.as_deref(), &format!("{at}.restartPolicy"), &["Always", "OnFailure", "Never"], errors);
+    one_of(
+        spec.restart_policy.as_deref(),
+        &format!("{at}.restartPolicy"),
+        &["Always", "OnFailure", "Never"],
+        errors,
+    );
     let dns = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     one_of(spec.dns_policy.as_deref(), &format!("{at}.dnsPolicy"), &dns, errors);
     if spec.termination_grace_period_seconds.is_some_and(|s| s < 0) {
         let value = spec.termination_grace_period_seconds;
-        errors.invalid(format!("{at}.terminationGracePeriodSeconds"), value, "must be greater than or equal to 0");
+        errors.invalid(
+            format!("{at}.terminationGracePeriodSeconds"),
+            value,
+            "must be greater than or equal to 0",
+        );
     }
     if spec.active_deadline_seconds.is_some_and(|s| s < 1) {
-        errors.invalid(format!("{at}.activeDeadlineSeconds"), spec.active_deadline_seconds, "must be between 1 and 2147483647, inclusive");
+        errors.invalid(
+            format!("{at}.activeDeadlineSeconds"),
+            spec.active_deadline_seconds,
+            "must be between 1 and 2147483647, inclusive",
+        );
     }
     for (field, name) in [("hostname", &spec.hostname), ("subdomain", &spec.subdomain)] {
         if let Some(Err(why)) = name.as_deref().filter(|n| !n.is_empty()).map(names::dns_label) {
@@ -54,11 +70,17 @@ pub(super) fn spec(spec: &PodSpec, at: &str, errors: &mut Errors) {
         }
     }
     crate::meta::labels(spec.node_selector.as_ref(), &format!("{at}.nodeSelector"), errors);
-    if let Some(Err(why)) = spec.service_account_name.as_deref().filter(|n| !n.is_empty()).map(names::dns_subdomain) {
+    if let Some(Err(why)) =
+        spec.service_account_name.as_deref().filter(|n| !n.is_empty()).map(names::dns_subdomain)
+    {
         errors.invalid(format!("{at}.serviceAccountName"), spec.service_account_name.clone(), why);
     }
     if spec.share_process_namespace == Some(true) && spec.host_pid == Some(true) {
-        errors.invalid(format!("{at}.shareProcessNamespace"), true, "ShareProcessNamespace and HostPID cannot both be enabled");
+        errors.invalid(
+            format!("{at}.shareProcessNamespace"),
+            true,
+            "ShareProcessNamespace and HostPID cannot both be enabled",
+        );
     }
     for (index, toleration) in spec.tolerations.iter().flatten().enumerate() {
         self::toleration(toleration, &format!("{at}.tolerations[{index}]"), errors);
@@ -76,13 +98,21 @@ fn one_of(value: Option<&str>, field: &str, known: &[&str], errors: &mut Errors)
 fn toleration(toleration: &Toleration, at: &str, errors: &mut Errors) {
     let operator = toleration.operator.as_deref().unwrap_or("Equal");
     if toleration.key.as_deref().unwrap_or_default().is_empty() && operator != "Exists" {
-        errors.invalid(format!("{at}.operator"), operator, "operator must be Exists when `key` is empty, which means \"match all values and all keys\"");
+        errors.invalid(
+            format!("{at}.operator"),
+            operator,
+            "operator must be Exists when `key` is empty, which means \"match all values and all keys\"",
+        );
     }
     if !["Equal", "Exists"].contains(&operator) {
         errors.not_supported(format!("{at}.operator"), operator, &["Equal", "Exists"]);
     }
     if toleration.toleration_seconds.is_some() && toleration.effect.as_deref() != Some("NoExecute") {
-        errors.invalid(format!("{at}.effect"), toleration.effect.clone(), "effect must be 'NoExecute' when `tolerationSeconds` is set");
+        errors.invalid(
+            format!("{at}.effect"),
+            toleration.effect.clone(),
+            "effect must be 'NoExecute' when `tolerationSeconds` is set",
+        );
     }
 }
 
@@ -129,7 +159,9 @@ fn container<'c>(
     }
     match container.image.as_deref().unwrap_or_default() {
         "" => errors.required(format!("{at}.image"), ""),
-        image if image.trim() != image => errors.invalid(format!("{at}.image"), image, "must not have leading or trailing whitespace"),
+        image if image.trim() != image => {
+            errors.invalid(format!("{at}.image"), image, "must not have leading or trailing whitespace")
+        }
         _ => {}
     }
     let policies = ["Always", "IfNotPresent", "Never"];
@@ -173,7 +205,11 @@ fn ports(container: &Container, at: &str, errors: &mut Errors) {
             }
         }
         if !(1..=65535).contains(&port.container_port) {
-            errors.invalid(format!("{at}.containerPort"), port.container_port, "must be between 1 and 65535, inclusive");
+            errors.invalid(
+                format!("{at}.containerPort"),
+                port.container_port,
+                "must be between 1 and 65535, inclusive",
+            );
         }
         if let Some(number) = port.host_port.filter(|p| *p != 0 && !(1..=65535).contains(p)) {
             errors.invalid(format!("{at}.hostPort"), number, "must be between 1 and 65535, inclusive");
@@ -189,12 +225,17 @@ fn host_ports(spec: &PodSpec, at: &str, errors: &mut Errors) {
             let Some(number) = port.host_port.filter(|n| *n != 0) else { continue };
             let field = format!("{at}.containers[{c}].ports[{p}].hostPort");
             if spec.host_network == Some(true) && number != port.container_port {
-                errors.invalid(format!("{at}.containers[{c}].ports[{p}].containerPort"), port.container_port, "must match `hostPort` when `hostNetwork` is true");
+                errors.invalid(
+                    format!("{at}.containers[{c}].ports[{p}].containerPort"),
+                    port.container_port,
+                    "must match `hostPort` when `hostNetwork` is true",
+                );
             }
             let what = (port.host_ip.clone(), port.protocol.clone(), number);
             if !seen.insert(what) {
                 let ip = port.host_ip.clone().unwrap_or_default();
-                errors.duplicate(field, format!("{}/{ip}/{number}", port.protocol.as_deref().unwrap_or("TCP")));
+                errors
+                    .duplicate(field, format!("{}/{ip}/{number}", port.protocol.as_deref().unwrap_or("TCP")));
             }
         }
     }
@@ -240,7 +281,8 @@ fn resources(container: &Container, at: &str, errors: &mut Errors) {
         }
     }
     for (name, request) in resources.requests.iter().flatten() {
-        let limit = resources.limits.as_ref().and_then(|l| l.get(name)).and_then(|l| l.0.parse::<Quantity>().ok());
+        let limit =
+            resources.limits.as_ref().and_then(|l| l.get(name)).and_then(|l| l.0.parse::<Quantity>().ok());
         if let (Some(limit), Ok(asked)) = (limit, request.0.parse::<Quantity>())
             && asked > limit
         {
@@ -254,7 +296,8 @@ fn resources(container: &Container, at: &str, errors: &mut Errors) {
 }
 
 fn probe(probe: &Probe, at: &str, success_once: bool, errors: &mut Errors) {
-    let handlers = [probe.exec.is_some(), probe.http_get.is_some(), probe.tcp_socket.is_some(), probe.grpc.is_some()];
+    let handlers =
+        [probe.exec.is_some(), probe.http_get.is_some(), probe.tcp_socket.is_some(), probe.grpc.is_some()];
     match handlers.iter().filter(|there| **there).count() {
         0 => errors.required(at, "must specify a handler type"),
         1 => {}

@@ -26,7 +26,10 @@ impl Kind for PriorityClass {
     fn validate(&self, errors: &mut Errors) {
         let name = self.metadata.name.as_deref().unwrap_or_default();
         if self.value.unwrap_or(0) > HIGHEST_OF_USERS && !name.starts_with("system-") {
-            errors.forbidden("value", format!("maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}"));
+            errors.forbidden(
+                "value",
+                format!("maximum allowed value of a user defined priority is {HIGHEST_OF_USERS}"),
+            );
         }
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {

@@ -52,7 +52,11 @@ impl Kind for ReplicaSet {
         selected_template(&spec.selector, spec.template.as_ref(), errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        selector_stays(self.spec.as_ref().map(|s| &s.selector), old.spec.as_ref().map(|s| &s.selector), errors);
+        selector_stays(
+            self.spec.as_ref().map(|s| &s.selector),
+            old.spec.as_ref().map(|s| &s.selector),
+            errors,
+        );
     }
     fn field(&self, path: &str) -> String {
         match path {
@@ -64,7 +68,8 @@ impl Kind for ReplicaSet {
         let none = Default::default();
         let spec = self.spec.as_ref();
         let status = self.status.as_ref().unwrap_or(&none);
-        let containers = spec.and_then(|s| s.template.as_ref()).and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
+        let containers =
+            spec.and_then(|s| s.template.as_ref()).and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
         let mut cells = vec![
             name_of(&self.metadata),
             spec.and_then(|s| s.replicas).unwrap_or(0).into(),
@@ -79,7 +84,11 @@ impl Kind for ReplicaSet {
 }
 
 /// The selector is there, says something, and finds the template's pods.
-pub(super) fn selected_template(selector: &LabelSelector, given: Option<&PodTemplateSpec>, errors: &mut Errors) {
+pub(super) fn selected_template(
+    selector: &LabelSelector,
+    given: Option<&PodTemplateSpec>,
+    errors: &mut Errors,
+) {
     let parsed = match selectors::from_object(selector) {
         Ok(parsed) => parsed,
         Err(why) => {
@@ -88,7 +97,11 @@ pub(super) fn selected_template(selector: &LabelSelector, given: Option<&PodTemp
         }
     };
     if parsed.requirements.is_empty() {
-        errors.invalid("spec.selector", serde_json::json!(selector), "empty selector is invalid for deployment");
+        errors.invalid(
+            "spec.selector",
+            serde_json::json!(selector),
+            "empty selector is invalid for deployment",
+        );
     }
     let Some(given) = given else {
         errors.required("spec.template", "");
@@ -96,7 +109,11 @@ pub(super) fn selected_template(selector: &LabelSelector, given: Option<&PodTemp
     };
     let labels = given.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
     if !parsed.requirements.is_empty() && !parsed.matches(&labels) {
-        errors.invalid("spec.template.metadata.labels", serde_json::json!(labels), "`selector` does not match template `labels`");
+        errors.invalid(
+            "spec.template.metadata.labels",
+            serde_json::json!(labels),
+            "`selector` does not match template `labels`",
+        );
     }
     template(given, "spec.template", errors);
 }

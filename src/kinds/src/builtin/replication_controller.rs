@@ -65,7 +65,11 @@ impl Kind for ReplicationController {
         };
         let labels = given.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
         if !selectors::from_map(&selector).matches(&labels) {
-            errors.invalid("spec.template.metadata.labels", serde_json::json!(labels), "`selector` does not match template `labels`");
+            errors.invalid(
+                "spec.template.metadata.labels",
+                serde_json::json!(labels),
+                "`selector` does not match template `labels`",
+            );
         }
         template(given, "spec.template", errors);
     }
@@ -79,7 +83,8 @@ impl Kind for ReplicationController {
         let none = Default::default();
         let spec = self.spec.as_ref();
         let status = self.status.as_ref().unwrap_or(&none);
-        let containers = spec.and_then(|s| s.template.as_ref()).and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
+        let containers =
+            spec.and_then(|s| s.template.as_ref()).and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
         let mut cells = vec![
             name_of(&self.metadata),
             spec.and_then(|s| s.replicas).unwrap_or(0).into(),

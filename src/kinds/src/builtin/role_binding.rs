@@ -51,7 +51,12 @@ pub(super) fn default_subjects(subjects: Option<&mut [Subject]>, role: &mut Role
     }
 }
 
-pub(super) fn validate_binding(role: &RoleRef, subjects: Option<&[Subject]>, kinds: &[&str], errors: &mut Errors) {
+pub(super) fn validate_binding(
+    role: &RoleRef,
+    subjects: Option<&[Subject]>,
+    kinds: &[&str],
+    errors: &mut Errors,
+) {
     if role.api_group.as_deref() != Some(GROUP) {
         errors.not_supported("roleRef.apiGroup", role.api_group.clone(), &[GROUP]);
     }

@@ -89,14 +89,20 @@ impl Kind for Service {
             } else if let Err(why) = names::dns_subdomain(name.trim_end_matches('.')) {
                 errors.invalid("spec.externalName", name, why);
             }
-        } else if spec.ports.as_ref().is_none_or(Vec::is_empty) && spec.cluster_ip.as_deref() != Some("None") {
+        } else if spec.ports.as_ref().is_none_or(Vec::is_empty) && spec.cluster_ip.as_deref() != Some("None")
+        {
             errors.required("spec.ports", "");
         }
-        if let Some(affinity) = spec.session_affinity.as_deref().filter(|a| !["None", "ClientIP"].contains(a)) {
+        if let Some(affinity) = spec.session_affinity.as_deref().filter(|a| !["None", "ClientIP"].contains(a))
+        {
             errors.not_supported("spec.sessionAffinity", affinity, &["ClientIP", "None"]);
         }
         if kind == "LoadBalancer" && spec.cluster_ip.as_deref() == Some("None") {
-            errors.invalid("spec.clusterIPs[0]", "None", "may not be set to 'None' for LoadBalancer services");
+            errors.invalid(
+                "spec.clusterIPs[0]",
+                "None",
+                "may not be set to 'None' for LoadBalancer services",
+            );
         }
         crate::meta::labels(spec.selector.as_ref(), "spec.selector", errors);
         ports(spec.ports.as_deref().unwrap_or_default(), errors);
@@ -189,7 +195,9 @@ fn external_ip(service: &Service, spec: &ServiceSpec) -> String {
         let ingress = balancer.and_then(|b| b.ingress.as_ref()).into_iter().flatten();
         ingress.filter_map(|i| i.ip.clone().or_else(|| i.hostname.clone()))
     };
-    let join = |each: Vec<String>, otherwise: &str| if each.is_empty() { otherwise.to_owned() } else { each.join(",") };
+    let join = |each: Vec<String>, otherwise: &str| {
+        if each.is_empty() { otherwise.to_owned() } else { each.join(",") }
+    };
     match spec.type_.as_deref() {
         Some("ExternalName") => spec.external_name.clone().unwrap_or_default(),
         Some("LoadBalancer") => join(given().chain(listed()).collect(), "<pending>"),

@@ -71,7 +71,12 @@ impl Log for SqliteLog {
         ResourceVersion(self.reserved)
     }
 
-    fn append(&mut self, earlier: &[Record], records: &[Record], newest: ResourceVersion) -> Result<(), CommitError> {
+    fn append(
+        &mut self,
+        earlier: &[Record],
+        records: &[Record],
+        newest: ResourceVersion,
+    ) -> Result<(), CommitError> {
         self.write(earlier, records, newest.0).map_err(|error| match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => CommitError::Full,
             _ => CommitError::Log(format!("{}: {error}", self.path.display())),
@@ -107,7 +112,9 @@ fn write_record(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Res
 
 fn set_meta(transaction: &Transaction<'_>, key: &str, value: u64) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .prepare_cached(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+        )?
         .execute(params![key, value])?;
     Ok(())
 }

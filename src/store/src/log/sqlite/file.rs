@@ -86,7 +86,8 @@ fn make(dir: &Path, path: &Path) -> Result<(), String> {
 
 fn fill(path: &Path) -> Result<File, String> {
     // by us, so that it is never readable by others
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| e.to_string())?;
+    let file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| e.to_string())?;
     let make = || -> rusqlite::Result<()> {
         let connection = Connection::open(path)?;
         // no rollback file to leave behind: a half-made file is thrown away
@@ -116,11 +117,12 @@ fn configure(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::ZERO)?; // nobody else may have it, so waiting helps nobody
-    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-    // we alone have it: no shared memory file, and no other writer behind our snapshots
+    // we alone have it: no shared memory file, and no other writer behind our snapshots; must come before anything that
+    // reads the file, or SQLite sets up for sharing
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)

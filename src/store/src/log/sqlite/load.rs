@@ -13,13 +13,15 @@ use std::path::Path;
 pub(super) fn load(connection: &Connection, path: &Path, recovery: &mut Recovery) -> Result<Root, OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let damaged = |why: String| OpenError::Damaged { path: path.to_owned(), why };
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(explain)?;
+    let verdict: String =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(explain)?;
     if verdict != "ok" {
         return Err(damaged(verdict));
     }
     let mut root = Root::default();
-    let mut found =
-        connection.prepare("SELECT resource, namespace, name, revision, json FROM objects").map_err(explain)?;
+    let mut found = connection
+        .prepare("SELECT resource, namespace, name, revision, json FROM objects")
+        .map_err(explain)?;
     let mut rows = found.query([]).map_err(explain)?;
     while let Some(row) = rows.next().map_err(explain)? {
         let (resource, key, object) = read_row(row).map_err(damaged)?;

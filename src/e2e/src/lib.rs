@@ -1,0 +1,1 @@
+//! Tests that need root and real clients; they stand in `tests/`.

@@ -1,0 +1,42 @@
+//! The walls between the crates: who may use whom. The compiler holds them; this test keeps them from moving unseen.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+/// Each crate and those of ours that it may depend on.
+const ALLOWED: &[(&str, &[&str])] = &[
+    ("api", &[]),
+    ("kinds", &["api"]),
+    ("store", &["api"]),
+    ("cluster", &["api", "kinds", "store"]),
+    ("cri", &[]),
+    ("openapi", &[]),
+    ("apiserver", &["api", "cluster", "cri", "kinds", "openapi"]),
+    ("controllers", &["api", "cluster", "kinds"]),
+    ("scheduler", &["api", "cluster", "kinds"]),
+    ("appliance", &["api", "apiserver", "cluster", "controllers", "kinds", "scheduler", "store"]),
+    ("cli", &["appliance"]),
+    ("e2e", &[]),
+];
+
+#[test]
+fn every_dependency_is_an_allowed_one() {
+    let metadata = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .output()
+        .unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout).unwrap();
+    let allowed: BTreeMap<&str, &[&str]> = ALLOWED.iter().copied().collect();
+    let mut seen = 0;
+    for package in metadata["packages"].as_array().unwrap() {
+        let name = package["name"].as_str().unwrap();
+        let Some(may) = allowed.get(name) else { panic!("crate {name} is not in the table of walls") };
+        for dependency in package["dependencies"].as_array().unwrap() {
+            let used = dependency["name"].as_str().unwrap();
+            let ours = !dependency["path"].is_null();
+            assert!(!ours || may.contains(&used), "{name} may not use {used}");
+        }
+        seen += 1;
+    }
+    assert_eq!(seen, ALLOWED.len(), "the table names a crate that there is not");
+}

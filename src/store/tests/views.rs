@@ -1,0 +1,122 @@
+//! Snapshots and watches.
+
+mod common;
+
+use api::{ObjectKey, ResourceVersion};
+use common::{delete, key, maps, put};
+use std::time::Duration;
+use store::{EventKind, Options, Resource, Store};
+
+async fn with_keys(keys: &[ObjectKey]) -> Store {
+    let store = Store::in_memory(Options::default());
+    for key in keys {
+        store.commit(vec![put(key, "v")]).await.unwrap();
+    }
+    store
+}
+
+#[tokio::test]
+async fn a_list_begins_and_ends_where_it_is_told() {
+    let of = ObjectKey::namespaced;
+    let store = with_keys(&[of("b", "1"), of("a", "2"), of("a", "1"), of("c", "1"), of("ab", "1")]).await;
+    let cases: [(&str, Option<&str>, Option<ObjectKey>, &[&str]); 8] = [
+        ("all", None, None, &["a/1", "a/2", "ab/1", "b/1", "c/1"]),
+        ("one namespace", Some("a"), None, &["a/1", "a/2"]),
+        ("the second page of a namespace", Some("a"), Some(of("a", "1")), &["a/2"]),
+        ("behind the last", Some("a"), Some(of("a", "2")), &[]),
+        ("the second page of all", None, Some(of("a", "2")), &["ab/1", "b/1", "c/1"]),
+        ("after a key that is gone", None, Some(of("a", "1x")), &["a/2", "ab/1", "b/1", "c/1"]),
+        ("after a key before the namespace", Some("b"), Some(of("a", "1")), &["b/1"]),
+        ("no such namespace", Some("aa"), None, &[]),
+    ];
+    let snapshot = store.snapshot();
+    for (name, namespace, after, want) in cases {
+        let listed = snapshot.list(&maps(), namespace, after.as_ref());
+        let got: Vec<String> = listed.map(|object| object.key().to_string()).collect();
+        assert_eq!(got, want, "{name}");
+    }
+    assert_eq!(snapshot.list(&Resource::from("pods"), None, None).count(), 0);
+}
+
+#[tokio::test]
+async fn a_snapshot_stays_as_it_was() {
+    let store = with_keys(&[key("a")]).await;
+    let before = store.snapshot();
+    store.commit(vec![put(&key("a"), "new"), put(&key("b"), "new")]).await.unwrap();
+    assert_eq!((before.revision(), before.count(&maps())), (ResourceVersion(1), 1));
+    assert_eq!(common::value(&before.get(&maps(), &key("a")).unwrap()), "v");
+    assert_eq!(format!("{before:?}"), "Snapshot { revision: ResourceVersion(1), .. }");
+}
+
+#[tokio::test]
+async fn a_deletion_shows_the_last_object_at_its_own_revision() {
+    let store = with_keys(&[key("a")]).await;
+    let mut watch = store.watch(&maps(), ResourceVersion(1)).unwrap();
+    let committed = store.commit(vec![delete(&key("a"))]).await.unwrap();
+    assert_eq!(
+        (committed.revision, committed.objects[0].revision()),
+        (ResourceVersion(2), ResourceVersion(2))
+    );
+    let event = watch.next().await.unwrap();
+    assert_eq!((event.kind, event.object.revision()), (EventKind::Deleted, ResourceVersion(2)));
+    assert_eq!((common::value(&event.object), event.previous.unwrap().revision().0), ("last".to_owned(), 1));
+    assert!(store.commit(vec![delete(&key("a"))]).await.is_err(), "there is nothing left to delete");
+    assert_eq!(store.revision(), ResourceVersion(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_watch_is_woken() {
+    let store = with_keys(&[]).await;
+    let mut watch = store.watch(&maps(), ResourceVersion(0)).unwrap();
+    let waiting = tokio::spawn(async move { watch.next().await.unwrap().object.revision() });
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(!waiting.is_finished());
+    store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+    let woken = tokio::time::timeout(Duration::from_secs(10), waiting).await;
+    assert_eq!(woken.unwrap().unwrap(), ResourceVersion(1));
+}
+
+#[tokio::test]
+async fn a_watcher_that_fell_out_of_the_window_is_told() {
+    let store = Store::in_memory(Options { window: 4, ..Options::default() });
+    let mut slow = store.watch(&maps(), ResourceVersion(0)).unwrap();
+    let mut quick = store.watch(&maps(), ResourceVersion(0)).unwrap();
+    for revision in 1..=10 {
+        store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+        assert_eq!(quick.next().await.unwrap().object.revision().0, revision);
+    }
+    let too_old = slow.next().await.unwrap_err();
+    assert_eq!((too_old.asked.0, too_old.oldest.0), (0, 6));
+    assert_eq!(too_old.to_string(), "too old resource version: 0 (6)");
+    assert!(store.watch(&maps(), ResourceVersion(5)).is_err());
+    let mut held = store.watch(&maps(), ResourceVersion(6)).unwrap();
+    assert_eq!(held.try_next().unwrap().unwrap().object.revision().0, 7);
+    assert!(
+        store.watch(&Resource::from("pods"), ResourceVersion(0)).is_ok(),
+        "others have windows of their own"
+    );
+}
+
+#[tokio::test]
+async fn large_objects_shorten_the_window() {
+    let store = Store::in_memory(Options { window_bytes: 100_000, ..Options::default() });
+    for _ in 0..60 {
+        store.commit(vec![put(&key("a"), &"x".repeat(10_000))]).await.unwrap();
+    }
+    let oldest = store.watch(&maps(), ResourceVersion(0)).map(|_| ()).unwrap_err().oldest;
+    assert_eq!(oldest.0, 60 - 32, "the smallest window is kept whatever it weighs");
+}
+
+#[tokio::test]
+async fn progress_rises_with_the_writes_to_others_but_not_past_an_unread_event() {
+    let store = with_keys(&[]).await;
+    let pods = Resource::from("pods");
+    let mut watch = store.watch(&pods, ResourceVersion(0)).unwrap();
+    store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+    assert_eq!(watch.progress(), store.revision());
+    store.commit(vec![store::Write { resource: pods, ..put(&key("a"), "v") }]).await.unwrap();
+    store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+    assert_eq!(watch.progress().0, 0);
+    assert_eq!(watch.next().await.unwrap().object.revision().0, 2);
+    assert_eq!(watch.progress().0, 3);
+}
