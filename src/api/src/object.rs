@@ -2,11 +2,12 @@ use crate::{ObjectKey, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// A committed object: its encoded JSON, exactly as a client reads it, and the metadata that everybody asks for.
 /// Cloning is cheap; nothing is decoded again on the way to a socket.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Object {
     bytes: Bytes,
     meta: Arc<Meta>,
@@ -15,7 +16,7 @@ pub struct Object {
 
 /// An encoded object that waits for its revision. The JSON is held in two halves around the place where the
 /// revision's digits go, so that stamping is one copy.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Unstamped {
     head: Bytes,
     tail: Bytes,
@@ -64,6 +65,19 @@ struct OnlyMeta {
 /// What stands in `metadata.resourceVersion` of JSON that is given to [`Unstamped::new`].
 pub const REVISION_PLACEHOLDER: &str = "\u{1}rv\u{1}";
 const PLACEHOLDER_IN_JSON: &[u8] = br#""\u0001rv\u0001""#;
+
+/// By name only: the bytes may be a Secret's, and must never reach a log.
+impl fmt::Debug for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Object({} at {})", self.key(), self.revision)
+    }
+}
+
+impl fmt::Debug for Unstamped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Unstamped({})", self.key())
+    }
+}
 
 impl Unstamped {
     /// `json` is an object in which `metadata.resourceVersion` is [`REVISION_PLACEHOLDER`].

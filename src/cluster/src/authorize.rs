@@ -145,7 +145,7 @@ pub(crate) fn keep_current(cluster: &Cluster) {
                 let Ok(mut watch) = store.watch(&resource, store.revision()) else { continue };
                 loop {
                     let Some(inner) = weak.upgrade() else { return };
-                    inner.rbac.0.store(Arc::new(Rules::read(&store.snapshot())));
+                    inner.rbac.refresh(&store.snapshot());
                     drop(inner);
                     match watch.next().await {
                         Ok(_) => while let Ok(Some(_)) = watch.try_next() {},
@@ -160,6 +160,10 @@ pub(crate) fn keep_current(cluster: &Cluster) {
 impl Rbac {
     pub(crate) fn load(snapshot: &Snapshot) -> Self {
         Rbac(ArcSwap::from_pointee(Rules::read(snapshot)))
+    }
+
+    pub(crate) fn refresh(&self, snapshot: &Snapshot) {
+        self.0.store(Arc::new(Rules::read(snapshot)));
     }
 }
 

@@ -39,6 +39,8 @@ impl Cluster {
         ensure(&root, PRIORITIES.map(priority_class)).await?;
         ensure(&root, roles::cluster_roles()).await?;
         ensure(&root, roles::cluster_role_bindings()).await?;
+        // whoever acts next must find its role, and not wait for the task that follows the changes
+        self.0.rbac.refresh(&self.store().snapshot());
         let config = self.config();
         let first = Ipv4Addr::from(u32::from(config.service_cidr.network()) + 1);
         ensure(&root, [api_service(first)]).await?;

@@ -57,7 +57,7 @@ impl Cluster {
         object.set_defaults();
         found(object.meta_mut());
         object.prepare_create();
-        let held = admission::admit_create(self, actor, target, &mut *object, options)?;
+        let held = admission::admit_create(self, actor, target, &mut *object)?;
         validate(target, &*object, None)?;
         let mut tries = 0;
         loop {
@@ -68,7 +68,7 @@ impl Cluster {
                     name_again(object.meta_mut());
                 }
                 Ok(stored) => {
-                    held.keep();
+                    held.keep_if(!options.dry_run);
                     return Ok(stored);
                 }
                 Err(status) => return Err(status),
@@ -111,7 +111,7 @@ impl Cluster {
             }
             fit_to_path(new.meta_mut(), target)?;
             same_object(target, new.meta(), old.meta())?;
-            let held = self.settle(actor, target, &mut *new, &*old, options)?;
+            let held = self.settle(actor, target, &mut *new, &*old)?;
             if new.same_as(&*old) {
                 return Ok(current);
             }
@@ -124,7 +124,7 @@ impl Cluster {
             match outcome {
                 Err(status) if status.is(Reason::Conflict) && asked.is_none() => {}
                 Ok(stored) => {
-                    held.keep();
+                    held.keep_if(!options.dry_run);
                     return Ok(stored);
                 }
                 Err(status) => return Err(status),
@@ -140,7 +140,6 @@ impl Cluster {
         target: &Target,
         new: &mut dyn Instance,
         old: &dyn Instance,
-        options: &WriteOptions,
     ) -> Result<admission::Held, Status> {
         new.set_defaults();
         keep_system_fields(new.meta_mut(), old.meta());
@@ -156,7 +155,7 @@ impl Cluster {
         if matches!(target.subresource.as_deref(), None | Some("scale")) && new.generation_changes(old) {
             new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);
         }
-        let held = admission::admit_update(self, actor, target, new, old, options)?;
+        let held = admission::admit_update(self, actor, target, new, old)?;
         validate(target, new, Some(old))?;
         Ok(held)
     }

@@ -12,6 +12,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cri", &[]),
     ("openapi", &[]),
     ("apiserver", &["api", "cluster", "cri", "kinds", "openapi"]),
+    ("kubelet", &["api", "cluster", "cri"]),
     ("controllers", &["api", "cluster", "kinds"]),
     ("scheduler", &["api", "cluster", "kinds"]),
     ("appliance", &["api", "apiserver", "cluster", "controllers", "kinds", "scheduler", "store"]),

@@ -8,7 +8,7 @@ mod pod_tolerations;
 mod service_addresses;
 
 use crate::services::Taken;
-use crate::{Actor, Cluster, Target, WriteOptions};
+use crate::{Actor, Cluster, Target};
 use ::api::Status;
 use kinds::Instance;
 
@@ -16,8 +16,11 @@ use kinds::Instance;
 pub(crate) struct Held(Taken);
 
 impl Held {
-    pub(crate) fn keep(self) {
-        self.0.keep();
+    /// A dry run gives everything back.
+    pub(crate) fn keep_if(self, committed: bool) {
+        if committed {
+            self.0.keep();
+        }
     }
 }
 
@@ -26,13 +29,12 @@ pub(crate) fn admit_create(
     _actor: &Actor,
     target: &Target,
     object: &mut dyn Instance,
-    options: &WriteOptions,
 ) -> Result<Held, Status> {
     namespace::must_be_there(cluster, target)?;
     pod_service_account::admit(cluster, object)?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;
-    service_addresses::admit(cluster, object, None, options).map(Held)
+    service_addresses::admit(cluster, object, None).map(Held)
 }
 
 pub(crate) fn admit_update(
@@ -41,12 +43,11 @@ pub(crate) fn admit_update(
     target: &Target,
     new: &mut dyn Instance,
     old: &dyn Instance,
-    options: &WriteOptions,
 ) -> Result<Held, Status> {
     if target.subresource.is_some() {
         return Ok(Held(Taken::default()));
     }
-    service_addresses::admit(cluster, new, Some(old), options).map(Held)
+    service_addresses::admit(cluster, new, Some(old)).map(Held)
 }
 
 pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {

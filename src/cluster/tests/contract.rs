@@ -1,0 +1,374 @@
+//! What every caller may rely on, whichever door it comes through.
+
+use api::{FieldSelector, LabelSelector, ObjectKey, Reason, Status};
+use cluster::{
+    Actor, Change, Client, Cluster, ClusterConfig, DeleteOptions, Deleted, ListParams, Propagation, Target,
+    TokenRequestParams, TokenSigner, Verb, WatchEvent, WatchParams, WriteOptions,
+};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Container, Namespace, Pod, PodSpec, Service, ServiceAccount, ServicePort, ServiceSpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::Kind;
+use store::{Options, Store};
+
+async fn cluster() -> Cluster {
+    let config = ClusterConfig {
+        service_cidr: "10.96.0.0/24".parse().unwrap(),
+        node_ports: 30000..=30003,
+        advertise_address: [127, 0, 0, 1].into(),
+        secure_port: 8443,
+    };
+    let tokens = TokenSigner::generate("https://issuer").unwrap();
+    let cluster = Cluster::new(Store::in_memory(Options::default()), kinds::all(), config, tokens).unwrap();
+    cluster.bootstrap().await.unwrap();
+    let account = ServiceAccount { metadata: meta("default"), ..ServiceAccount::default() };
+    root(&cluster).api().create(account).await.unwrap();
+    cluster
+}
+
+fn root(cluster: &Cluster) -> Client {
+    cluster.acting_as(Actor::root())
+}
+
+fn meta(name: &str) -> ObjectMeta {
+    ObjectMeta { name: Some(name.into()), namespace: Some("default".into()), ..ObjectMeta::default() }
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::namespaced("default", name)
+}
+
+fn map(name: &str, label: &str) -> ConfigMap {
+    let labels = Some([("app".to_owned(), label.to_owned())].into());
+    ConfigMap { metadata: ObjectMeta { labels, ..meta(name) }, ..ConfigMap::default() }
+}
+
+fn pod(name: &str) -> Pod {
+    let container = Container { name: "c".into(), image: Some("i".into()), ..Container::default() };
+    Pod {
+        metadata: meta(name),
+        spec: Some(PodSpec { containers: vec![container], ..PodSpec::default() }),
+        status: None,
+    }
+}
+
+fn service(name: &str, node_port: Option<i32>) -> Service {
+    let port = ServicePort { port: 80, node_port, ..ServicePort::default() };
+    let spec =
+        ServiceSpec { type_: Some("NodePort".into()), ports: Some(vec![port]), ..ServiceSpec::default() };
+    Service { metadata: meta(name), spec: Some(spec), status: None }
+}
+
+fn target<K: Kind>(cluster: &Cluster, name: Option<&str>) -> Target {
+    let handler = cluster.registry().by_gvr(&K::info().gvr).unwrap();
+    match name {
+        Some(name) => Target::object(handler, Some("default"), name),
+        None => Target::collection(handler, Some("default")),
+    }
+}
+
+fn reason<T>(outcome: Result<T, Status>) -> Reason {
+    outcome.map(|_| ()).unwrap_err().reason
+}
+
+#[tokio::test]
+async fn a_name_is_taken_once_and_generated_ones_never_clash() {
+    let cluster = cluster().await;
+    let maps = root(&cluster).api::<ConfigMap>();
+    maps.create(map("a", "x")).await.unwrap();
+    assert_eq!(reason(maps.create(map("a", "x")).await), Reason::AlreadyExists);
+    let mut names = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let mut generated = map("", "x");
+        generated.metadata.name = None;
+        generated.metadata.generate_name = Some("web-".into());
+        names.insert(maps.create(generated).await.unwrap().metadata.name.unwrap());
+    }
+    assert!(names.len() == 100 && names.iter().all(|n| n.len() == 9 && n.starts_with("web-")), "{names:?}");
+}
+
+#[tokio::test]
+async fn an_update_with_an_old_revision_changes_nothing_and_one_without_wins() {
+    let cluster = cluster().await;
+    let maps = root(&cluster).api::<ConfigMap>();
+    let old = maps.create(map("a", "x")).await.unwrap();
+    let new = maps
+        .modify(&key("a"), |m| {
+            m.data = Some([("k".into(), "v".into())].into());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(reason(maps.update(old).await), Reason::Conflict);
+    assert_eq!(maps.get(&key("a")).unwrap(), new);
+    maps.update(map("a", "y")).await.unwrap();
+    let again = maps.update(map("a", "y")).await.unwrap();
+    assert_eq!(
+        again,
+        maps.update(map("a", "y")).await.unwrap(),
+        "a write that changes nothing has no revision of its own"
+    );
+}
+
+#[tokio::test]
+async fn writers_at_once_lose_no_change() {
+    let cluster = cluster().await;
+    let maps = root(&cluster).api::<ConfigMap>();
+    maps.create(map("a", "x")).await.unwrap();
+    let write = |n: usize| {
+        let maps = maps.clone();
+        tokio::spawn(async move {
+            maps.modify(&key("a"), |m| {
+                m.data.get_or_insert_default().insert(format!("k{n}"), String::new());
+                Ok(())
+            })
+            .await
+        })
+    };
+    for task in (0..8).map(write).collect::<Vec<_>>() {
+        task.await.unwrap().unwrap();
+    }
+    assert_eq!(maps.get(&key("a")).unwrap().data.unwrap().len(), 8);
+}
+
+#[tokio::test]
+async fn a_finalizer_holds_an_object_until_it_is_taken_off() {
+    let cluster = cluster().await;
+    let maps = root(&cluster).api::<ConfigMap>();
+    let mut held = map("a", "x");
+    held.metadata.finalizers = Some(vec!["example.com/wait".into()]);
+    maps.create(held).await.unwrap();
+    maps.delete(&key("a"), DeleteOptions::default()).await.unwrap();
+    assert!(maps.get(&key("a")).unwrap().metadata.deletion_timestamp.is_some());
+    let add = maps
+        .modify(&key("a"), |m| {
+            m.metadata.finalizers.get_or_insert_default().push("example.com/more".into());
+            Ok(())
+        })
+        .await;
+    assert_eq!(reason(add), Reason::Invalid, "nothing is added to what is going");
+    maps.modify(&key("a"), |m| {
+        m.metadata.finalizers = None;
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(reason(maps.get(&key("a"))), Reason::NotFound);
+}
+
+#[tokio::test]
+async fn only_a_pod_that_is_bound_has_a_grace_period() {
+    let cluster = cluster().await;
+    let client = root(&cluster);
+    let pods = client.api::<Pod>();
+    pods.create(pod("waiting")).await.unwrap();
+    pods.delete(&key("waiting"), DeleteOptions::default()).await.unwrap();
+    assert_eq!(reason(pods.get(&key("waiting"))), Reason::NotFound);
+    let bound = pods.create(pod("bound")).await.unwrap();
+    client.bind("default", "bound", "node-1").await.unwrap();
+    assert_eq!(reason(client.bind("default", "bound", "node-2").await), Reason::Conflict);
+    pods.delete(&key("bound"), DeleteOptions::default()).await.unwrap();
+    let going = pods.get(&key("bound")).unwrap();
+    assert_eq!(going.metadata.deletion_grace_period_seconds, Some(30));
+    assert_eq!(kinds::pod::condition(&going, "PodScheduled").unwrap().status, "True");
+    assert_eq!(reason(pods.delete(&key("bound"), DeleteOptions::now("another")).await), Reason::Conflict);
+    pods.delete(&key("bound"), DeleteOptions::now(&bound.metadata.uid.unwrap())).await.unwrap();
+    assert_eq!(reason(pods.get(&key("bound"))), Reason::NotFound);
+}
+
+#[tokio::test]
+async fn every_page_of_a_list_is_of_one_revision() {
+    let cluster = cluster().await;
+    let maps = root(&cluster).api::<ConfigMap>();
+    for n in 0..5 {
+        maps.create(map(&format!("m{n}"), "x")).await.unwrap();
+    }
+    let all = target::<ConfigMap>(&cluster, None);
+    let mut params = ListParams { limit: 2, ..ListParams::default() };
+    let mut seen = Vec::new();
+    loop {
+        let page = cluster.list(&Actor::root(), &all, &params).unwrap();
+        seen.extend(page.objects.iter().map(|o| o.key().name.to_string()));
+        // what changes between the pages is in none of them
+        let _ = maps.create(map("m9", "x")).await;
+        params.continue_token = page.continue_token;
+        if params.continue_token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen, ["m0", "m1", "m2", "m3", "m4"]);
+    let bad = ListParams { continue_token: Some("nonsense".into()), ..ListParams::default() };
+    assert_eq!(reason(cluster.list(&Actor::root(), &all, &bad)), Reason::BadRequest);
+    let fields = FieldSelector::parse("spec.nodeName=x").unwrap();
+    assert_eq!(
+        reason(cluster.list(&Actor::root(), &all, &ListParams { fields, ..ListParams::default() })),
+        Reason::BadRequest
+    );
+}
+
+#[tokio::test]
+async fn a_watch_of_a_selection_sees_what_comes_into_it_and_what_leaves() {
+    let cluster = cluster().await;
+    let maps = root(&cluster).api::<ConfigMap>();
+    maps.create(map("there", "web")).await.unwrap();
+    let params = WatchParams {
+        labels: LabelSelector::parse("app=web").unwrap(),
+        send_initial_events: true,
+        ..WatchParams::default()
+    };
+    let mut events = cluster.watch(&Actor::root(), &target::<ConfigMap>(&cluster, None), &params).unwrap();
+    maps.create(map("other", "db")).await.unwrap();
+    maps.update(map("other", "web")).await.unwrap();
+    maps.modify(&key("other"), |m| {
+        m.data = Some(Default::default());
+        m.immutable = Some(false);
+        Ok(())
+    })
+    .await
+    .unwrap();
+    maps.update(map("other", "db")).await.unwrap();
+    maps.delete(&key("there"), DeleteOptions::default()).await.unwrap();
+    let mut seen = Vec::new();
+    while let Some(event) = events.try_next().unwrap() {
+        seen.push(match event {
+            WatchEvent::Added(o) => format!("added {}", o.key().name),
+            WatchEvent::Modified(o) => format!("modified {}", o.key().name),
+            WatchEvent::Deleted(o) => format!("deleted {}", o.key().name),
+            WatchEvent::InitialEventsEnd(_) => "end of the beginning".to_owned(),
+        });
+    }
+    assert_eq!(
+        seen,
+        [
+            "added there",
+            "end of the beginning",
+            "added other",
+            "modified other",
+            "deleted other",
+            "deleted there"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_informer_tells_first_what_there_is_and_then_what_happens() {
+    let cluster = cluster().await;
+    let maps = root(&cluster).api::<ConfigMap>();
+    maps.create(map("a", "x")).await.unwrap();
+    let informer = cluster.informer::<ConfigMap>();
+    assert!(informer.get(&key("a")).is_some(), "complete from the first moment");
+    let mut changes = informer.subscribe();
+    assert!(matches!(changes.next().await, Some(Change::Added(_))));
+    maps.update(map("a", "y")).await.unwrap();
+    maps.delete(&key("a"), DeleteOptions::default()).await.unwrap();
+    assert!(matches!(changes.next().await, Some(Change::Modified { .. })));
+    assert!(matches!(changes.next().await, Some(Change::Deleted(_))));
+    assert!(informer.list(None).is_empty());
+}
+
+#[tokio::test]
+async fn ports_and_addresses_come_back_when_a_write_fails_or_a_service_goes() {
+    let cluster = cluster().await;
+    let services = root(&cluster).api::<Service>();
+    for n in 0..4 {
+        services.create(service(&format!("s{n}"), None)).await.unwrap();
+    }
+    let full = services.create(service("more", None)).await.unwrap_err();
+    assert!(full.message.contains("range is full"), "{full}");
+    let old = services.get(&key("s0")).unwrap().spec.unwrap().ports.unwrap()[0].node_port;
+    services.delete(&key("s0"), DeleteOptions::default()).await.unwrap();
+    let mut invalid = service("bad", old);
+    invalid.spec.as_mut().unwrap().ports.as_mut().unwrap()[0].port = 0;
+    assert_eq!(reason(services.create(invalid).await), Reason::Invalid);
+    let pretend = WriteOptions { dry_run: true };
+    let all = target::<Service>(&cluster, None);
+    cluster.create(&Actor::root(), &all, Box::new(service("dry", old)), &pretend).await.unwrap();
+    services.create(service("again", old)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_namespace_that_goes_takes_nothing_in() {
+    let cluster = cluster().await;
+    let client = root(&cluster);
+    let namespaces = client.api::<Namespace>();
+    let own = ObjectMeta { name: Some("team".into()), ..ObjectMeta::default() };
+    namespaces.create(Namespace { metadata: own, ..Namespace::default() }).await.unwrap();
+    namespaces.delete(&ObjectKey::cluster("team"), DeleteOptions::default()).await.unwrap();
+    let going = namespaces.get(&ObjectKey::cluster("team")).unwrap();
+    assert_eq!(going.status.as_ref().unwrap().phase.as_deref(), Some("Terminating"));
+    let mut inside = map("a", "x");
+    inside.metadata.namespace = Some("team".into());
+    assert_eq!(reason(client.api::<ConfigMap>().create(inside.clone()).await), Reason::Forbidden);
+    inside.metadata.namespace = Some("nowhere".into());
+    assert_eq!(reason(client.api::<ConfigMap>().create(inside).await), Reason::NotFound);
+    let kept = namespaces.delete(&ObjectKey::cluster("default"), DeleteOptions::default()).await;
+    assert_eq!(reason(kept), Reason::Forbidden);
+}
+
+#[tokio::test]
+async fn nobody_does_more_than_a_role_allows() {
+    let cluster = cluster().await;
+    let mallory = cluster.acting_as(Actor::user("mallory", &[Actor::AUTHENTICATED]));
+    let refused = mallory.api::<ConfigMap>().create(map("a", "x")).await.unwrap_err();
+    let want = "configmaps is forbidden: User \"mallory\" cannot create resource \"configmaps\" in API group \"\" in the namespace \"default\"";
+    assert_eq!(refused.message, want);
+    let scheduler = cluster.acting_as(Actor::component("system:kube-scheduler"));
+    assert!(scheduler.api::<Pod>().list(None, LabelSelector::everything()).is_ok());
+    assert_eq!(reason(scheduler.api::<Pod>().create(pod("a")).await), Reason::Forbidden);
+}
+
+#[tokio::test]
+async fn a_token_is_good_as_long_as_its_account_is_the_same() {
+    let cluster = cluster().await;
+    let client = root(&cluster);
+    let issued = client.create_token("default", "default", TokenRequestParams::default()).unwrap();
+    let actor = cluster.authenticate_token(&issued.token).unwrap();
+    assert_eq!(actor.name, "system:serviceaccount:default:default");
+    let mut forged = issued.token.clone().into_bytes();
+    let at = forged.len() - 10; // within the signature
+    forged[at] = if forged[at] == b'A' { b'B' } else { b'A' };
+    let forged = String::from_utf8(forged).unwrap();
+    assert_eq!(reason(cluster.authenticate_token(&forged)), Reason::Unauthorized);
+    let short = TokenRequestParams { expiration_seconds: Some(60), ..TokenRequestParams::default() };
+    assert_eq!(reason(client.create_token("default", "default", short)), Reason::Invalid);
+    let accounts = client.api::<ServiceAccount>();
+    accounts.delete(&key("default"), DeleteOptions::default()).await.unwrap();
+    accounts.create(ServiceAccount { metadata: meta("default"), ..ServiceAccount::default() }).await.unwrap();
+    assert_eq!(
+        reason(cluster.authenticate_token(&issued.token)),
+        Reason::Unauthorized,
+        "another account of that name"
+    );
+}
+
+#[tokio::test]
+async fn a_pod_gets_its_account_its_token_and_its_tolerations() {
+    let cluster = cluster().await;
+    let made = root(&cluster).api::<Pod>().create(pod("a")).await.unwrap();
+    let spec = made.spec.unwrap();
+    assert_eq!(spec.service_account_name.as_deref(), Some("default"));
+    assert_eq!(spec.tolerations.unwrap().len(), 2);
+    let mount = &spec.containers[0].volume_mounts.as_ref().unwrap()[0];
+    assert_eq!(mount.mount_path, "/var/run/secrets/kubernetes.io/serviceaccount");
+    assert_eq!(spec.volumes.unwrap()[0].name, mount.name);
+    let mut stranger = pod("b");
+    stranger.spec.as_mut().unwrap().service_account_name = Some("nobody".into());
+    assert_eq!(reason(root(&cluster).api::<Pod>().create(stranger).await), Reason::Forbidden);
+}
+
+#[tokio::test]
+async fn a_foreground_deletion_waits_for_whoever_is_owned() {
+    let cluster = cluster().await;
+    root(&cluster).api::<ConfigMap>().create(map("a", "x")).await.unwrap();
+    let one = target::<ConfigMap>(&cluster, Some("a"));
+    let options = DeleteOptions { propagation: Some(Propagation::Foreground), ..DeleteOptions::default() };
+    let deleted = cluster.delete(&Actor::root(), &one, &options).await.unwrap();
+    let Deleted::Later(object) = deleted else { panic!("it is gone at once") };
+    assert_eq!(object.meta().finalizers, ["foregroundDeletion"]);
+    // a change of the whole object by whoever holds an older copy does not bring it back to life
+    let change = |current: &api::Object| target::<ConfigMap>(&cluster, None).handler.decode_stored(current);
+    let kept =
+        cluster.modify(&Actor::root(), &one, Verb::Update, &WriteOptions::default(), &change).await.unwrap();
+    assert!(kept.meta().is_deleting());
+}

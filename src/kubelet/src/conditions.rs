@@ -1,0 +1,134 @@
+//! A pod's conditions. Those that others own are kept as they are.
+
+use crate::pod;
+use crate::view::View;
+use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+const OURS: [&str; 4] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
+
+struct Finding {
+    holds: bool,
+    reason: Option<&'static str>,
+    message: Option<String>,
+}
+
+impl Finding {
+    fn good() -> Self {
+        Finding { holds: true, reason: None, message: None }
+    }
+
+    fn bad(reason: &'static str, message: Option<String>) -> Self {
+        Finding { holds: false, reason: Some(reason), message }
+    }
+}
+
+pub fn of_pod(
+    view: View<'_>,
+    old: &PodStatus,
+    phase: &str,
+    init: &[ContainerStatus],
+    containers: &[ContainerStatus],
+    terminal: bool,
+) -> Vec<PodCondition> {
+    let containers_ready = containers_ready(view, phase, init, containers);
+    let network = view.current().is_some_and(|s| s.ip.is_some() || s.config.host_network) && !terminal;
+    let to_start = Finding { holds: network, reason: None, message: None };
+    let ready = ready(view, old, &containers_ready);
+    let findings = [to_start, initialized(view, phase, init), ready, containers_ready];
+    let before = old.conditions.as_deref().unwrap_or_default();
+    let mut all: Vec<PodCondition> =
+        OURS.iter().zip(findings).map(|(name, finding)| condition(view, before, name, finding)).collect();
+    all.extend(before.iter().filter(|c| !OURS.contains(&c.type_.as_str())).cloned());
+    all
+}
+
+fn condition(view: View<'_>, before: &[PodCondition], name: &str, finding: Finding) -> PodCondition {
+    let status = if finding.holds { "True" } else { "False" };
+    let old = before.iter().find(|c| c.type_ == name);
+    let since = old.filter(|c| c.status == status).and_then(|c| c.last_transition_time.clone());
+    PodCondition {
+        type_: name.to_owned(),
+        status: status.to_owned(),
+        last_probe_time: None,
+        last_transition_time: since.or(Some(Time(view.now))),
+        reason: finding.reason.map(str::to_owned),
+        message: finding.message,
+        observed_generation: view.pod.metadata.generation,
+    }
+}
+
+fn initialized(view: View<'_>, phase: &str, init: &[ContainerStatus]) -> Finding {
+    if init.is_empty() {
+        return Finding::good();
+    }
+    if phase == "Succeeded" {
+        return Finding { reason: Some("PodCompleted"), ..Finding::good() };
+    }
+    let sidecars = pod::init_containers(pod::spec(view.pod)).iter().map(pod::is_sidecar);
+    let incomplete: Vec<&str> = init
+        .iter()
+        .zip(sidecars)
+        .filter(|(status, sidecar)| if *sidecar { status.started != Some(true) } else { !status.ready })
+        .map(|(status, _)| status.name.as_str())
+        .collect();
+    if incomplete.is_empty() || view.is_initialized() {
+        return Finding::good();
+    }
+    let message = format!("containers with incomplete status: [{}]", incomplete.join(" "));
+    Finding::bad("ContainersNotInitialized", Some(message))
+}
+
+fn containers_ready(
+    view: View<'_>,
+    phase: &str,
+    init: &[ContainerStatus],
+    containers: &[ContainerStatus],
+) -> Finding {
+    match phase {
+        "Succeeded" => return Finding::bad("PodCompleted", None),
+        "Failed" => return Finding::bad("PodFailed", None),
+        _ => {}
+    }
+    let sidecars = pod::init_containers(pod::spec(view.pod)).iter().zip(init);
+    let sidecars = sidecars.filter(|(c, _)| pod::is_sidecar(c)).map(|(_, status)| status);
+    let unready: Vec<&str> =
+        sidecars.chain(containers).filter(|c| !c.ready).map(|c| c.name.as_str()).collect();
+    match unready.as_slice() {
+        [] => Finding::good(),
+        names => Finding::bad(
+            "ContainersNotReady",
+            Some(format!("containers with unready status: [{}]", names.join(" "))),
+        ),
+    }
+}
+
+fn ready(view: View<'_>, old: &PodStatus, containers_ready: &Finding) -> Finding {
+    if !containers_ready.holds {
+        return Finding {
+            holds: false,
+            reason: containers_ready.reason,
+            message: containers_ready.message.clone(),
+        };
+    }
+    let conditions = old.conditions.as_deref().unwrap_or_default();
+    let mut missing = Vec::new();
+    for gate in pod::spec(view.pod).readiness_gates.iter().flatten() {
+        let name = &gate.condition_type;
+        match conditions.iter().find(|c| c.type_ == *name) {
+            None => missing
+                .push(format!("corresponding condition of pod readiness gate \"{name}\" does not exist.")),
+            Some(c) if c.status != "True" => {
+                missing.push(format!(
+                    "the status of pod readiness gate \"{name}\" is not \"True\", but {}",
+                    c.status
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+    match missing.is_empty() {
+        true => Finding::good(),
+        false => Finding::bad("ReadinessGatesNotReady", Some(missing.join(", "))),
+    }
+}

@@ -1,0 +1,69 @@
+use crate::machine::Machine;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+/// All that a kubelet must be told; everything else it learns from the cluster.
+#[derive(Debug, Clone)]
+pub struct KubeletConfig {
+    pub node_name: String,
+    pub node_ip: IpAddr,
+    /// Volumes live in `pods/<uid>/`, logs in `pods-logs/<namespace>_<name>_<uid>/` below it.
+    pub state_dir: PathBuf,
+    /// What pods with the policy `ClusterFirst` ask for names.
+    pub cluster_dns: IpAddr,
+    /// `cluster.local`
+    pub cluster_domain: String,
+    pub max_pods: u32,
+    /// Environment variables for services (`WEB_SERVICE_HOST`); each pod may switch its own off.
+    pub service_environment: bool,
+    /// Upstream's `--image-gc-high-threshold` and `--image-gc-low-threshold`.
+    pub image_gc: ImageGcThresholds,
+    /// Shown as `containerRuntimeVersion: monopod://<version>`.
+    pub runtime_version: String,
+    pub machine: Machine,
+}
+
+/// Percent of the disk that holds the images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageGcThresholds {
+    /// Above this, unused images go, oldest use first …
+    pub high_percent: u8,
+    /// … until this is reached.
+    pub low_percent: u8,
+}
+
+impl Default for ImageGcThresholds {
+    fn default() -> Self {
+        ImageGcThresholds { high_percent: 85, low_percent: 80 }
+    }
+}
+
+impl KubeletConfig {
+    /// With upstream's defaults, for this machine.
+    pub fn new(node_name: &str, node_ip: IpAddr, state_dir: PathBuf, cluster_dns: IpAddr) -> Self {
+        KubeletConfig {
+            node_name: node_name.to_owned(),
+            node_ip,
+            machine: Machine::read(&state_dir),
+            state_dir,
+            cluster_dns,
+            cluster_domain: "cluster.local".to_owned(),
+            max_pods: 110,
+            service_environment: true,
+            image_gc: ImageGcThresholds::default(),
+            runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    pub fn pod_dir(&self, uid: &str) -> PathBuf {
+        self.state_dir.join("pods").join(uid)
+    }
+
+    pub fn pods_dir(&self) -> PathBuf {
+        self.state_dir.join("pods")
+    }
+
+    pub fn logs_dir(&self) -> PathBuf {
+        self.state_dir.join("pods-logs")
+    }
+}

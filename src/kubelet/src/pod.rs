@@ -1,0 +1,116 @@
+//! Short words for what one asks a Pod again and again.
+
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use std::sync::LazyLock;
+
+static NO_SPEC: LazyLock<PodSpec> = LazyLock::new(PodSpec::default);
+
+pub fn uid(pod: &Pod) -> &str {
+    pod.metadata.uid.as_deref().unwrap_or_default()
+}
+
+pub fn name(pod: &Pod) -> &str {
+    pod.metadata.name.as_deref().unwrap_or_default()
+}
+
+pub fn namespace(pod: &Pod) -> &str {
+    pod.metadata.namespace.as_deref().unwrap_or_default()
+}
+
+pub fn key(pod: &Pod) -> api::ObjectKey {
+    api::ObjectKey::namespaced(namespace(pod), name(pod))
+}
+
+/// `web_default(6b1f…)`, as upstream's messages name a pod.
+pub fn full_name(pod: &Pod) -> String {
+    format!("{}_{}({})", name(pod), namespace(pod), uid(pod))
+}
+
+pub fn spec(pod: &Pod) -> &PodSpec {
+    pod.spec.as_ref().unwrap_or(&NO_SPEC)
+}
+
+pub fn init_containers(spec: &PodSpec) -> &[Container] {
+    spec.init_containers.as_deref().unwrap_or_default()
+}
+
+/// Init containers first.
+pub fn all_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    init_containers(spec).iter().chain(&spec.containers)
+}
+
+pub fn container<'a>(spec: &'a PodSpec, name: &str) -> Option<&'a Container> {
+    all_containers(spec).find(|c| c.name == name)
+}
+
+/// An init container that goes on running beside the others.
+pub fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
+pub fn is_init(spec: &PodSpec, name: &str) -> bool {
+    init_containers(spec).iter().any(|c| c.name == name)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartPolicy {
+    Always,
+    OnFailure,
+    Never,
+}
+
+pub fn restart_policy(spec: &PodSpec) -> RestartPolicy {
+    match spec.restart_policy.as_deref() {
+        Some("Never") => RestartPolicy::Never,
+        Some("OnFailure") => RestartPolicy::OnFailure,
+        _ => RestartPolicy::Always,
+    }
+}
+
+impl RestartPolicy {
+    pub fn restarts_after(self, exit_code: i32) -> bool {
+        match self {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => exit_code != 0,
+            RestartPolicy::Never => false,
+        }
+    }
+}
+
+pub fn is_deleting(pod: &Pod) -> bool {
+    pod.metadata.deletion_timestamp.is_some()
+}
+
+pub fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default()
+}
+
+/// It has ended, and never starts again.
+pub fn is_over(pod: &Pod) -> bool {
+    matches!(phase(pod), "Succeeded" | "Failed")
+}
+
+pub fn host_network(spec: &PodSpec) -> bool {
+    spec.host_network == Some(true)
+}
+
+/// Seconds that its containers get to end. A deletion's own value wins; what is forced gets one, as upstream does.
+pub fn grace_seconds(pod: &Pod) -> u64 {
+    let own = spec(pod).termination_grace_period_seconds;
+    let asked = pod.metadata.deletion_grace_period_seconds.or(own).unwrap_or(30);
+    u64::try_from(asked).unwrap_or(0).max(1)
+}
+
+/// The host name inside, and the domain where it has one: hostname and subdomain, at most 63 characters.
+pub fn hostname(pod: &Pod, cluster_domain: &str) -> (String, Option<String>) {
+    let spec = spec(pod);
+    if let Some(name) = spec.hostname_override.as_deref().filter(|n| !n.is_empty()) {
+        return (name.to_owned(), None);
+    }
+    let name = spec.hostname.as_deref().filter(|n| !n.is_empty()).unwrap_or(name(pod));
+    let mut short = name.to_owned();
+    short.truncate(63);
+    let short = short.trim_end_matches(['-', '.']).to_owned();
+    let subdomain = spec.subdomain.as_deref().filter(|s| !s.is_empty());
+    (short, subdomain.map(|s| format!("{s}.{}.svc.{cluster_domain}", namespace(pod))))
+}

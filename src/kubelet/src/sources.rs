@@ -1,0 +1,162 @@
+use cluster::Informer;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// What a pod may refer to, besides itself.
+pub trait Sources: Send + Sync {
+    fn config_map(&self, namespace: &str, name: &str) -> Option<Arc<ConfigMap>>;
+    fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>>;
+    /// Those of the namespace, and the API server's.
+    fn services(&self, namespace: &str) -> Vec<Arc<Service>>;
+}
+
+/// From the cluster's caches.
+#[derive(Clone)]
+pub struct Cached {
+    pub config_maps: Informer<ConfigMap>,
+    pub secrets: Informer<Secret>,
+    pub services: Informer<Service>,
+}
+
+impl Sources for Cached {
+    fn config_map(&self, namespace: &str, name: &str) -> Option<Arc<ConfigMap>> {
+        self.config_maps.get(&api::ObjectKey::namespaced(namespace, name))
+    }
+
+    fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>> {
+        self.secrets.get(&api::ObjectKey::namespaced(namespace, name))
+    }
+
+    fn services(&self, namespace: &str) -> Vec<Arc<Service>> {
+        let mut services = self.services.list(Some(namespace));
+        if namespace != "default" {
+            services.extend(self.services.get(&api::ObjectKey::namespaced("default", "kubernetes")));
+        }
+        services
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    ConfigMap(String),
+    Secret(String),
+}
+
+/// The names of all ConfigMaps and Secrets whose change concerns the pod.
+pub fn references(pod: &Pod) -> BTreeSet<Source> {
+    let spec = crate::pod::spec(pod);
+    let mut found = BTreeSet::new();
+    let map = |name: &str| Source::ConfigMap(name.to_owned());
+    for volume in spec.volumes.iter().flatten() {
+        found.extend(volume.config_map.iter().map(|c| map(&c.name)));
+        for source in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()) {
+            found.extend(source.config_map.iter().map(|c| map(&c.name)));
+        }
+    }
+    for container in crate::pod::all_containers(spec) {
+        for from in container.env_from.iter().flatten() {
+            found.extend(from.config_map_ref.iter().map(|c| map(&c.name)));
+        }
+        for from in container.env.iter().flatten().filter_map(|e| e.value_from.as_ref()) {
+            found.extend(from.config_map_key_ref.iter().map(|c| map(&c.name)));
+        }
+    }
+    let secret = |name: &str| Source::Secret(name.to_owned());
+    for volume in spec.volumes.iter().flatten() {
+        found.extend(volume.secret.iter().filter_map(|s| s.secret_name.as_deref()).map(secret));
+        for source in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()) {
+            found.extend(source.secret.iter().map(|s| secret(&s.name)));
+        }
+    }
+    for container in crate::pod::all_containers(spec) {
+        for from in container.env_from.iter().flatten() {
+            found.extend(from.secret_ref.iter().map(|s| secret(&s.name)));
+        }
+        for from in container.env.iter().flatten().filter_map(|e| e.value_from.as_ref()) {
+            found.extend(from.secret_key_ref.iter().map(|s| secret(&s.name)));
+        }
+    }
+    found.extend(spec.image_pull_secrets.iter().flatten().map(|s| secret(&s.name)));
+    found
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    type Key = (String, String);
+
+    /// Sources that do not change.
+    #[derive(Default)]
+    pub struct Fixed {
+        maps: BTreeMap<Key, Arc<ConfigMap>>,
+        secrets: BTreeMap<Key, Arc<Secret>>,
+        services: Vec<Arc<Service>>,
+    }
+
+    impl Fixed {
+        pub fn config_map(mut self, namespace: &str, name: &str, data: Value) -> Self {
+            let map = serde_json::from_value(
+                json!({"metadata": {"name": name, "namespace": namespace}, "data": data}),
+            );
+            self.maps.insert((namespace.into(), name.into()), Arc::new(map.unwrap()));
+            self
+        }
+
+        pub fn secret(mut self, namespace: &str, name: &str, data: Value) -> Self {
+            let secret = serde_json::from_value(
+                json!({"metadata": {"name": name, "namespace": namespace}, "data": data}),
+            );
+            self.secrets.insert((namespace.into(), name.into()), Arc::new(secret.unwrap()));
+            self
+        }
+
+        pub fn service(mut self, service: Value) -> Self {
+            self.services.push(Arc::new(serde_json::from_value(service).unwrap()));
+            self
+        }
+    }
+
+    impl Sources for Fixed {
+        fn config_map(&self, namespace: &str, name: &str) -> Option<Arc<ConfigMap>> {
+            self.maps.get(&(namespace.into(), name.into())).cloned()
+        }
+        fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>> {
+            self.secrets.get(&(namespace.into(), name.into())).cloned()
+        }
+        fn services(&self, namespace: &str) -> Vec<Arc<Service>> {
+            let wanted = |s: &&Arc<Service>| {
+                s.metadata.namespace.as_deref() == Some(namespace)
+                    || s.metadata.name.as_deref() == Some("kubernetes")
+            };
+            self.services.iter().filter(wanted).cloned().collect()
+        }
+    }
+
+    #[test]
+    fn every_place_that_names_a_source_is_found() {
+        let pod: Pod = serde_json::from_value(json!({"spec": {
+            "imagePullSecrets": [{"name": "registry"}],
+            "volumes": [{"name": "a", "configMap": {"name": "files"}}, {"name": "b", "secret": {"secretName": "keys"}},
+                {"name": "c", "projected": {"sources": [{"configMap": {"name": "ca"}}, {"secret": {"name": "more"}}]}}],
+            "containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "env"}}],
+                "env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "one", "key": "k"}}}]}]}}))
+        .unwrap();
+        let names: Vec<String> = references(&pod).iter().map(|s| format!("{s:?}")).collect();
+        assert_eq!(
+            names,
+            [
+                "ConfigMap(\"ca\")",
+                "ConfigMap(\"env\")",
+                "ConfigMap(\"files\")",
+                "Secret(\"keys\")",
+                "Secret(\"more\")",
+                "Secret(\"one\")",
+                "Secret(\"registry\")",
+            ]
+        );
+    }
+}

@@ -1,0 +1,151 @@
+use super::*;
+use crate::view::{Evicted, Hold, Memory};
+use cri::{ContainerId, SandboxConfig, SandboxId, SandboxState, SandboxStatus};
+use k8s_openapi::api::core::v1::Pod;
+use serde_json::json;
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + seconds).unwrap()
+}
+
+fn pod(policy: &str) -> Pod {
+    serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "generation": 3},
+        "spec": {"restartPolicy": policy, "containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]},
+        "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}}))
+    .unwrap()
+}
+
+fn exited(exit_code: i32) -> Cri {
+    Cri::Exited {
+        exit_code,
+        oom_killed: exit_code == 137,
+        started_at: Some(at(1)),
+        finished_at: at(2),
+        message: String::new(),
+    }
+}
+
+fn running() -> Cri {
+    Cri::Running { pid: 7, started_at: at(1) }
+}
+
+fn sandbox(containers: Vec<(&str, Cri)>) -> Vec<SandboxStatus> {
+    let id = SandboxId("s".into());
+    let containers = containers.into_iter().map(|(name, state)| cri::ContainerStatus {
+        id: ContainerId(format!("id-{name}")),
+        sandbox: id.clone(),
+        name: name.into(),
+        attempt: 4,
+        image: "sha256:1".into(),
+        image_ref: "i".into(),
+        state,
+        created_at: at(0),
+        log_path: Default::default(),
+        tty: false,
+        stdin: false,
+        labels: Default::default(),
+        annotations: Default::default(),
+    });
+    let containers = containers.collect();
+    let ip = Some("10.244.0.9".parse().unwrap());
+    vec![SandboxStatus {
+        id,
+        config: SandboxConfig::default(),
+        state: SandboxState::Ready,
+        created_at: at(0),
+        ip,
+        containers,
+    }]
+}
+
+fn make(pod: &Pod, sandboxes: &[SandboxStatus], memory: &Memory, terminal: bool) -> PodStatus {
+    status(View { pod, sandboxes, memory, now: at(5) }, "192.0.2.1".parse().unwrap(), terminal)
+}
+
+#[test]
+fn phases() {
+    let cases: Vec<(&str, &str, Vec<SandboxStatus>, bool, &str)> = vec![
+        ("nothing yet", "Always", vec![], false, "Pending"),
+        ("one of two", "Always", sandbox(vec![("a", running())]), false, "Pending"),
+        ("both", "Always", sandbox(vec![("a", running()), ("b", running())]), false, "Running"),
+        ("one ended", "Always", sandbox(vec![("a", running()), ("b", exited(1))]), false, "Running"),
+        ("both ended, again", "Always", sandbox(vec![("a", exited(0)), ("b", exited(1))]), false, "Running"),
+        ("both succeeded", "Never", sandbox(vec![("a", exited(0)), ("b", exited(0))]), false, "Succeeded"),
+        ("one failed", "Never", sandbox(vec![("a", exited(0)), ("b", exited(1))]), false, "Failed"),
+        (
+            "one failed, again",
+            "OnFailure",
+            sandbox(vec![("a", exited(0)), ("b", exited(1))]),
+            false,
+            "Running",
+        ),
+        ("ended for good", "Always", sandbox(vec![("a", exited(0)), ("b", exited(0))]), true, "Succeeded"),
+        ("killed for good", "Always", sandbox(vec![("a", exited(0)), ("b", exited(143))]), true, "Failed"),
+        ("never ran", "Always", vec![], true, "Failed"),
+    ];
+    for (name, policy, sandboxes, terminal, want) in cases {
+        let got = make(&pod(policy), &sandboxes, &Memory::default(), terminal);
+        assert_eq!(got.phase.as_deref(), Some(want), "{name}");
+    }
+}
+
+#[test]
+fn a_status_as_clients_read_it() {
+    let mut memory = Memory::default();
+    let message = "back-off 10s restarting failed container=b pod=p_d(u)".to_owned();
+    memory.holds.insert("b".into(), Hold { reason: "CrashLoopBackOff", message, until: at(12), later: None });
+    memory.messages.insert(ContainerId("id-b".into()), "the last words".into());
+    let got = make(&pod("Always"), &sandbox(vec![("a", running()), ("b", exited(137))]), &memory, false);
+    let json = serde_json::to_value(&got).unwrap();
+    assert_eq!(json["podIP"], "10.244.0.9");
+    assert_eq!(json["hostIP"], "192.0.2.1");
+    assert_eq!(json["qosClass"], "BestEffort");
+    assert_eq!(json["observedGeneration"], 3);
+    let b = &json["containerStatuses"][1];
+    assert_eq!(b["state"]["waiting"]["reason"], "CrashLoopBackOff");
+    assert_eq!(b["lastState"]["terminated"]["reason"], "OOMKilled");
+    assert_eq!(b["lastState"]["terminated"]["message"], "the last words");
+    assert_eq!(b["lastState"]["terminated"]["containerID"], "monopod://id-b");
+    assert_eq!((b["restartCount"].as_i64(), b["ready"].as_bool()), (Some(4), Some(false)));
+    let a = &json["containerStatuses"][0];
+    assert_eq!((a["ready"].as_bool(), a["started"].as_bool()), (Some(true), Some(true)));
+    let conditions: Vec<(String, String)> =
+        got.conditions.unwrap().into_iter().map(|c| (c.type_, c.status)).collect();
+    let want = [
+        ("PodReadyToStartContainers", "True"),
+        ("Initialized", "True"),
+        ("Ready", "False"),
+        ("ContainersReady", "False"),
+        ("PodScheduled", "True"),
+    ];
+    assert_eq!(conditions, want.map(|(t, s)| (t.to_owned(), s.to_owned())));
+    assert_eq!(json["conditions"][2]["message"], "containers with unready status: [b]");
+}
+
+#[test]
+fn what_is_created_says_why_it_waits() {
+    let got = make(&pod("Always"), &sandbox(vec![]), &Memory::default(), false);
+    let state = got.container_statuses.unwrap()[0].state.clone().unwrap();
+    assert_eq!(state.waiting.unwrap().reason.as_deref(), Some("ContainerCreating"));
+}
+
+#[test]
+fn probes_decide_what_is_ready() {
+    let mut pod = pod("Always");
+    pod.spec.as_mut().unwrap().containers[0].readiness_probe = Some(Default::default());
+    let sandboxes = sandbox(vec![("a", running()), ("b", running())]);
+    let is_ready =
+        |memory: &Memory| make(&pod, &sandboxes, memory, false).container_statuses.unwrap()[0].ready;
+    let mut memory = Memory::default();
+    assert!(!is_ready(&memory));
+    memory.ready.insert(ContainerId("id-a".into()));
+    assert!(is_ready(&memory));
+}
+
+#[test]
+fn a_pod_that_took_too_long_says_so() {
+    let evicted = Evicted { reason: "DeadlineExceeded", message: "too long".into() };
+    let memory = Memory { evicted: Some(evicted), ..Memory::default() };
+    let got = make(&pod("Never"), &sandbox(vec![("a", exited(143)), ("b", exited(0))]), &memory, true);
+    assert_eq!((got.phase.as_deref(), got.reason.as_deref()), (Some("Failed"), Some("DeadlineExceeded")));
+}

@@ -1,0 +1,141 @@
+//! Upstream's atomic writer: all files of a volume change at once, by the rename of one symbolic link.
+//!
+//! `key` → `..data/key`, `..data` → `..<time>`, and the files in there. A container sees the old files or the new.
+
+use super::payload::Payload;
+use std::collections::BTreeSet;
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
+use std::path::Path;
+
+const DATA: &str = "..data";
+const DATA_NEXT: &str = "..data_tmp";
+
+/// Returns whether something was written.
+///
+/// # Errors
+/// What the file system refused; the old content stays.
+pub fn write(dir: &Path, payload: &Payload, group: Option<u32>) -> io::Result<bool> {
+    fs::create_dir_all(dir)?;
+    fs::set_permissions(dir, Permissions::from_mode(if group.is_some() { 0o2775 } else { 0o777 }))?;
+    give(dir, group)?;
+    let old = fs::read_link(dir.join(DATA)).ok();
+    if old.as_ref().is_some_and(|old| same(&dir.join(old), payload)) {
+        return Ok(false);
+    }
+    let name = format!("..{}", jiff::Timestamp::now().strftime("%Y_%m_%d_%H_%M_%S.%N"));
+    let fresh = dir.join(&name);
+    fs::create_dir(&fresh)?;
+    fs::set_permissions(&fresh, Permissions::from_mode(if group.is_some() { 0o2755 } else { 0o755 }))?;
+    give(&fresh, group)?;
+    if let Err(error) = fill(&fresh, payload, group).and_then(|()| switch(dir, &name)) {
+        let _ = fs::remove_dir_all(&fresh);
+        return Err(error);
+    }
+    link_names(dir, payload)?;
+    if let Some(old) = old {
+        fs::remove_dir_all(dir.join(old))?;
+    }
+    Ok(true)
+}
+
+fn same(current: &Path, payload: &Payload) -> bool {
+    let all_equal = payload.iter().all(|(path, file)| {
+        let at = current.join(path);
+        fs::read(&at).is_ok_and(|data| data == file.data)
+    });
+    all_equal && count_files(current).is_ok_and(|count| count == payload.len())
+}
+
+fn count_files(dir: &Path) -> io::Result<usize> {
+    fs::read_dir(dir)?.try_fold(0, |count, entry| {
+        let entry = entry?;
+        Ok(count + if entry.file_type()?.is_dir() { count_files(&entry.path())? } else { 1 })
+    })
+}
+
+fn fill(fresh: &Path, payload: &Payload, group: Option<u32>) -> io::Result<()> {
+    for (path, file) in payload {
+        let at = fresh.join(path);
+        if let Some(parent) = at.parent() {
+            fs::create_dir_all(parent)?;
+            parent.ancestors().take_while(|p| *p != fresh).try_for_each(|p| give(p, group))?;
+        }
+        let mut open = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&at)?;
+        open.write_all(&file.data)?;
+        // the group of a volume may read what the owner may
+        let mode = if group.is_some() { file.mode | 0o440 } else { file.mode };
+        fs::set_permissions(&at, Permissions::from_mode(mode))?;
+        give(&at, group)?;
+    }
+    Ok(())
+}
+
+fn switch(dir: &Path, name: &str) -> io::Result<()> {
+    let next = dir.join(DATA_NEXT);
+    match fs::remove_file(&next) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        _ => symlink(name, &next)?,
+    }
+    fs::rename(&next, dir.join(DATA))
+}
+
+/// The names that containers use; those without a file go.
+fn link_names(dir: &Path, payload: &Payload) -> io::Result<()> {
+    let wanted: BTreeSet<&str> = payload.keys().filter_map(|path| path.split('/').next()).collect();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with("..") && !wanted.contains(&*name) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    for name in wanted {
+        match symlink(Path::new(DATA).join(name), dir.join(name)) {
+            Err(e) if e.kind() != ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+pub fn give(path: &Path, group: Option<u32>) -> io::Result<()> {
+    match group {
+        Some(group) => std::os::unix::fs::lchown(path, None, Some(group)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::payload::File;
+    use super::*;
+
+    fn payload(files: &[(&str, &str)]) -> Payload {
+        files
+            .iter()
+            .map(|(p, d)| ((*p).to_owned(), File { data: d.as_bytes().to_vec(), mode: 0o644 }))
+            .collect()
+    }
+
+    #[test]
+    fn an_update_shows_all_new_files_and_nothing_old() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = root.path().join("v");
+        assert!(write(&dir, &payload(&[("a", "1"), ("sub/b", "2")]), None).unwrap());
+        assert_eq!(fs::read_to_string(dir.join("a")).unwrap(), "1");
+        assert_eq!(fs::read_to_string(dir.join("sub/b")).unwrap(), "2");
+        assert!(fs::symlink_metadata(dir.join("a")).unwrap().is_symlink());
+        assert!(!write(&dir, &payload(&[("a", "1"), ("sub/b", "2")]), None).unwrap(), "nothing to do");
+        assert!(write(&dir, &payload(&[("a", "3"), ("c", "4")]), None).unwrap());
+        assert_eq!(fs::read_to_string(dir.join("a")).unwrap(), "3");
+        assert_eq!(fs::read_to_string(dir.join("c")).unwrap(), "4");
+        assert!(!dir.join("sub").exists(), "what is no longer there is gone");
+        let left: Vec<_> = fs::read_dir(&dir).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(left.len(), 4, "..data, one folder, two names: {left:?}");
+        assert!(write(&dir, &payload(&[]), None).unwrap());
+        assert!(!dir.join("a").exists());
+    }
+}

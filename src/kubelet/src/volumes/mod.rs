@@ -1,0 +1,171 @@
+//! A pod's volumes on the machine: what is in them (`payload`), how it gets there at once (`atomic`), a part of one
+//! (`subpath`), and how all of it goes away again.
+
+pub mod atomic;
+pub mod empty_dir;
+pub mod host_path;
+pub mod mounts;
+pub mod payload;
+pub mod subpath;
+
+use crate::pod;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
+use payload::Payload;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where a volume is on the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountedVolume {
+    pub path: PathBuf,
+    /// ConfigMaps and their like can not be written to, whatever the mount says.
+    pub read_only: bool,
+}
+
+pub type Mounted = BTreeMap<String, MountedVolume>;
+
+/// Why a pod's volumes are not there yet: upstream's `FailedMount`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("MountVolume.SetUp failed for volume \"{volume}\" : {why}")]
+pub struct VolumeError {
+    pub volume: String,
+    pub why: String,
+}
+
+/// A volume whose content is known, and only waits to be written.
+pub enum Prepared {
+    EmptyDir(EmptyDirVolumeSource),
+    HostPath(HostPathVolumeSource),
+    Files { plugin: &'static str, payload: Payload },
+}
+
+/// # Errors
+/// What the volume refers to is missing, or its kind is not supported.
+pub fn prepare(volume: &Volume, context: &payload::Content<'_>) -> Result<Prepared, VolumeError> {
+    let failed = |why: String| VolumeError { volume: volume.name.clone(), why };
+    if let Some(source) = &volume.host_path {
+        return Ok(Prepared::HostPath(source.clone()));
+    }
+    if let Some(source) = &volume.empty_dir {
+        return Ok(Prepared::EmptyDir(source.clone()));
+    }
+    match payload::of_volume(volume, context).map_err(failed)? {
+        Some((plugin, payload)) => Ok(Prepared::Files { plugin, payload }),
+        None => Err(failed("no volume plugin matched".to_owned())),
+    }
+}
+
+/// Writes all of a pod's volumes; run again, it brings those with files up to date.
+///
+/// # Errors
+/// The first volume that could not be made.
+pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> Result<Mounted, VolumeError> {
+    let fs_group = pod::spec(pod).security_context.as_ref().and_then(|s| s.fs_group);
+    let group = fs_group.and_then(|g| u32::try_from(g).ok());
+    let mut mounted = Mounted::new();
+    for (name, volume) in prepared {
+        let failed = |why: String| VolumeError { volume: name.clone(), why };
+        let place = match volume {
+            Prepared::HostPath(source) => {
+                host_path::check(&source).map_err(failed)?;
+                MountedVolume { path: PathBuf::from(source.path), read_only: false }
+            }
+            Prepared::EmptyDir(source) => {
+                let path = volume_dir(pod_dir, "kubernetes.io~empty-dir", &name);
+                empty_dir::set_up(&path, &source, group).map_err(failed)?;
+                MountedVolume { path, read_only: false }
+            }
+            Prepared::Files { plugin, payload } => {
+                let path = volume_dir(pod_dir, plugin, &name);
+                atomic::write(&path, &payload, group)
+                    .map_err(|e| failed(format!("write {}: {e}", path.display())))?;
+                MountedVolume { path, read_only: true }
+            }
+        };
+        mounted.insert(name, place);
+    }
+    Ok(mounted)
+}
+
+fn volume_dir(pod_dir: &Path, plugin: &str, name: &str) -> PathBuf {
+    pod_dir.join("volumes").join(plugin).join(name)
+}
+
+/// Unmounts and removes all that a pod had on the machine. Nothing below a mount that would not go is removed: it
+/// might be somebody's data.
+///
+/// # Errors
+/// Where a mount is held, or a file can not be removed; may be called again.
+pub fn tear_down(pod_dir: &Path) -> io::Result<()> {
+    if !pod_dir.exists() {
+        return Ok(());
+    }
+    unmount_below(pod_dir)?;
+    fs::remove_dir_all(pod_dir)
+}
+
+/// Unmounts everything below a folder, the newest first.
+pub fn unmount_below(dir: &Path) -> io::Result<()> {
+    let dir = dir.canonicalize()?;
+    for mount in mounts_below(&dir)?.iter().rev() {
+        nix::mount::umount2(mount, nix::mount::MntFlags::MNT_DETACH | nix::mount::MntFlags::UMOUNT_NOFOLLOW)
+            .map_err(|e| io::Error::other(format!("unmount {}: {e}", mount.display())))?;
+    }
+    match mounts_below(&dir)?.first() {
+        Some(left) => Err(io::Error::other(format!("{} is still mounted", left.display()))),
+        None => Ok(()),
+    }
+}
+
+fn mounts_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let table = fs::read_to_string("/proc/self/mountinfo")?;
+    let targets = table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
+    Ok(targets.filter(|target| target.starts_with(dir) && target != dir).collect())
+}
+
+/// The kernel writes blanks and backslashes as `\040`.
+fn unescape(text: &str) -> PathBuf {
+    let mut out = Vec::new();
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let octal =
+            bytes.get(at + 1..at + 4).and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
+        match octal {
+            Some(byte) if bytes[at] == b'\\' => {
+                out.push(byte);
+                at += 4;
+            }
+            _ => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    PathBuf::from(String::from_utf8_lossy(&out).into_owned())
+}
+
+/// When the pod's tokens must be written anew: after four fifths of the shortest life, as upstream does.
+pub fn token_refresh(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
+    let volumes = pod::spec(pod).volumes.iter().flatten();
+    let sources = volumes.filter_map(|v| v.projected.as_ref()).flat_map(|p| p.sources.iter().flatten());
+    let shortest = sources
+        .filter_map(|s| s.service_account_token.as_ref())
+        .map(|t| t.expiration_seconds.unwrap_or(payload::TOKEN_SECONDS))
+        .min()?;
+    Some(now + jiff::SignedDuration::from_secs(shortest * 4 / 5))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mount_targets_are_unescaped() {
+        assert_eq!(unescape("/a\\040b\\134c"), PathBuf::from("/a b\\c"));
+        assert_eq!(unescape("/plain"), PathBuf::from("/plain"));
+    }
+}

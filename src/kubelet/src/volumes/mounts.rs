@@ -1,0 +1,86 @@
+//! From a container's volumeMounts to the runtime's mounts.
+
+use super::{Mounted, subpath};
+use crate::expand::expand;
+use crate::pod;
+use cri::{Mount, Propagation};
+use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
+use std::path::{Path, PathBuf};
+
+/// # Errors
+/// The message of a `CreateContainerConfigError`.
+pub fn of_container(
+    pod: &Pod,
+    container: &Container,
+    mounted: &Mounted,
+    env: &[(String, String)],
+    pod_dir: &Path,
+) -> Result<Vec<Mount>, String> {
+    let mounts = container.volume_mounts.as_deref().unwrap_or_default();
+    mounts
+        .iter()
+        .enumerate()
+        .map(|(at, mount)| one(pod, container, mount, at, mounted, env, pod_dir))
+        .collect()
+}
+
+fn one(
+    pod: &Pod,
+    container: &Container,
+    mount: &VolumeMount,
+    at: usize,
+    mounted: &Mounted,
+    env: &[(String, String)],
+    pod_dir: &Path,
+) -> Result<Mount, String> {
+    let volume = mounted.get(&mount.name).ok_or_else(|| {
+        format!("cannot find volume \"{}\" to mount into container \"{}\"", mount.name, container.name)
+    })?;
+    let part = sub_path(mount, env, pod)?;
+    let source = match part.as_deref() {
+        None | Some("") => volume.path.clone(),
+        Some(part) => {
+            let place =
+                pod_dir.join("volume-subpaths").join(&mount.name).join(&container.name).join(at.to_string());
+            subpath::bind(&volume.path, part, &place).map_err(|why| {
+                format!(
+                    "failed to prepare subPath for volumeMount \"{}\" of container \"{}\": {why}",
+                    mount.name, container.name
+                )
+            })?
+        }
+    };
+    Ok(Mount {
+        source: Some(source),
+        target: absolute(&mount.mount_path),
+        read_only: volume.read_only || mount.read_only == Some(true),
+        propagation: match mount.mount_propagation.as_deref() {
+            Some("HostToContainer") => Propagation::HostToContainer,
+            Some("Bidirectional") => Propagation::Bidirectional,
+            _ => Propagation::Private,
+        },
+        size_limit: None,
+    })
+}
+
+/// A relative mount path is meant from the root, as upstream reads it.
+fn absolute(path: &str) -> PathBuf {
+    Path::new("/").join(path)
+}
+
+fn sub_path(mount: &VolumeMount, env: &[(String, String)], pod: &Pod) -> Result<Option<String>, String> {
+    let Some(expression) = mount.sub_path_expr.as_deref().filter(|e| !e.is_empty()) else {
+        return Ok(mount.sub_path.clone());
+    };
+    let missing = std::cell::Cell::new(false);
+    let known = |name: &str| {
+        let value = env.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
+        missing.set(missing.get() || value.is_none());
+        value
+    };
+    let expanded = expand(expression, known);
+    if missing.get() {
+        return Err(format!("missing value for subPathExpr \"{expression}\" of pod {}", pod::name(pod)));
+    }
+    Ok(Some(expanded))
+}

@@ -1,0 +1,263 @@
+//! The files of a ConfigMap, Secret, downward API or projected volume. Pure.
+
+use crate::field_ref::{self, Facts};
+use crate::pod;
+use crate::sources::Sources;
+use k8s_openapi::api::core::v1::{
+    ConfigMap, DownwardAPIVolumeFile, KeyToPath, Pod, Secret, ServiceAccountTokenProjection, Volume,
+    VolumeProjection,
+};
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+/// What upstream's admission asks for, so that the token outlives an hour's rotation.
+pub const TOKEN_SECONDS: i64 = 3600;
+const DEFAULT_MODE: i32 = 0o644;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    pub data: Vec<u8>,
+    pub mode: u32,
+}
+
+/// Relative paths and what stands there.
+pub type Payload = BTreeMap<String, File>;
+
+type Tokens<'a> = dyn Fn(&ServiceAccountTokenProjection) -> Result<String, String> + Send + Sync + 'a;
+
+pub struct Content<'a> {
+    pub pod: &'a Pod,
+    pub facts: &'a Facts,
+    pub sources: &'a dyn Sources,
+    pub tokens: &'a Tokens<'a>,
+}
+
+/// `None` where the volume is none of these kinds; else upstream's name of the folder, and the files.
+///
+/// # Errors
+/// What is missing.
+pub fn of_volume(volume: &Volume, at: &Content<'_>) -> Result<Option<(&'static str, Payload)>, String> {
+    let namespace = pod::namespace(at.pod);
+    if let Some(source) = &volume.config_map {
+        let mut files = Payload::new();
+        let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
+        add_config_map(&mut files, at, &source.name, source.items.as_deref(), source.optional, mode)?;
+        return Ok(Some(("kubernetes.io~configmap", files)));
+    }
+    if let Some(source) = &volume.secret {
+        let mut files = Payload::new();
+        let name = source.secret_name.as_deref().unwrap_or_default();
+        let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
+        add_secret(&mut files, at, name, source.items.as_deref(), source.optional, mode)?;
+        return Ok(Some(("kubernetes.io~secret", files)));
+    }
+    if let Some(source) = &volume.downward_api {
+        let mut files = Payload::new();
+        let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
+        add_downward(&mut files, at, source.items.as_deref().unwrap_or_default(), mode)?;
+        return Ok(Some(("kubernetes.io~downward-api", files)));
+    }
+    if let Some(source) = &volume.projected {
+        let mut files = Payload::new();
+        let mode = source.default_mode.unwrap_or(DEFAULT_MODE);
+        for projection in source.sources.iter().flatten() {
+            add_projection(&mut files, at, projection, mode, namespace)?;
+        }
+        return Ok(Some(("kubernetes.io~projected", files)));
+    }
+    Ok(None)
+}
+
+fn add_projection(
+    files: &mut Payload,
+    at: &Content<'_>,
+    projection: &VolumeProjection,
+    mode: i32,
+    namespace: &str,
+) -> Result<(), String> {
+    if let Some(source) = &projection.config_map {
+        add_config_map(files, at, &source.name, source.items.as_deref(), source.optional, mode)?;
+    }
+    if let Some(source) = &projection.secret {
+        add_secret(files, at, &source.name, source.items.as_deref(), source.optional, mode)?;
+    }
+    if let Some(source) = &projection.downward_api {
+        add_downward(files, at, source.items.as_deref().unwrap_or_default(), mode)?;
+    }
+    if let Some(source) = &projection.service_account_token {
+        let token =
+            (at.tokens)(source).map_err(|why| format!("failed to fetch token for {namespace}: {why}"))?;
+        put(files, &source.path, token.into_bytes(), mode)?;
+    }
+    if projection.cluster_trust_bundle.is_some() || projection.pod_certificate.is_some() {
+        return Err("this kind of projection is not supported".to_owned());
+    }
+    Ok(())
+}
+
+fn add_config_map(
+    files: &mut Payload,
+    at: &Content<'_>,
+    name: &str,
+    items: Option<&[KeyToPath]>,
+    optional: Option<bool>,
+    mode: i32,
+) -> Result<(), String> {
+    let namespace = pod::namespace(at.pod);
+    match at.sources.config_map(namespace, name) {
+        Some(map) => add_keys(files, &of_config_map(&map), items, optional, mode)
+            .map_err(|why| format!("configmap references {why}")),
+        None if optional == Some(true) => Ok(()),
+        None => Err(format!("configmap \"{name}\" not found")),
+    }
+}
+
+fn add_secret(
+    files: &mut Payload,
+    at: &Content<'_>,
+    name: &str,
+    items: Option<&[KeyToPath]>,
+    optional: Option<bool>,
+    mode: i32,
+) -> Result<(), String> {
+    let namespace = pod::namespace(at.pod);
+    match at.sources.secret(namespace, name) {
+        Some(secret) => add_keys(files, &of_secret(&secret), items, optional, mode)
+            .map_err(|why| format!("references {why}")),
+        None if optional == Some(true) => Ok(()),
+        None => Err(format!("secret \"{name}\" not found")),
+    }
+}
+
+fn of_config_map(map: &ConfigMap) -> BTreeMap<&str, &[u8]> {
+    let text = map.data.iter().flatten().map(|(k, v)| (k.as_str(), v.as_bytes()));
+    text.chain(map.binary_data.iter().flatten().map(|(k, v)| (k.as_str(), v.0.as_slice()))).collect()
+}
+
+fn of_secret(secret: &Secret) -> BTreeMap<&str, &[u8]> {
+    secret.data.iter().flatten().map(|(k, v)| (k.as_str(), v.0.as_slice())).collect()
+}
+
+fn add_keys(
+    files: &mut Payload,
+    data: &BTreeMap<&str, &[u8]>,
+    items: Option<&[KeyToPath]>,
+    optional: Option<bool>,
+    mode: i32,
+) -> Result<(), String> {
+    let Some(items) = items.filter(|i| !i.is_empty()) else {
+        return data.iter().try_for_each(|(key, value)| put(files, key, value.to_vec(), mode));
+    };
+    for item in items {
+        match data.get(item.key.as_str()) {
+            Some(value) => put(files, &item.path, value.to_vec(), item.mode.unwrap_or(mode))?,
+            None if optional == Some(true) => {}
+            None => return Err(format!("non-existent config key: {}", item.key)),
+        }
+    }
+    Ok(())
+}
+
+fn add_downward(
+    files: &mut Payload,
+    at: &Content<'_>,
+    items: &[DownwardAPIVolumeFile],
+    mode: i32,
+) -> Result<(), String> {
+    for item in items {
+        let text = match (&item.field_ref, &item.resource_field_ref) {
+            (Some(field), _) => field_ref::field(at.pod, at.facts, &field.field_path)?,
+            (None, Some(resource)) => field_ref::resource(at.pod, None, at.facts, resource)?,
+            (None, None) => continue,
+        };
+        put(files, &item.path, text.into_bytes(), item.mode.unwrap_or(mode))?;
+    }
+    Ok(())
+}
+
+/// Upstream's `validatePath`: relative, not upwards, not into the writer's own names.
+fn put(files: &mut Payload, path: &str, data: Vec<u8>, mode: i32) -> Result<(), String> {
+    let normal = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
+    if path.is_empty() || !normal || path.starts_with("..") {
+        return Err(format!("invalid path: {path}"));
+    }
+    let mode = u32::try_from(mode).unwrap_or(0) & 0o777;
+    files.insert(path.trim_end_matches('/').to_owned(), File { data, mode });
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::tests::Fixed;
+    use serde_json::json;
+
+    fn files(volume: serde_json::Value) -> Result<Vec<(String, String, u32)>, String> {
+        let pod: Pod =
+            serde_json::from_value(json!({"metadata": {"name": "web", "namespace": "shop", "uid": "u",
+            "labels": {"app": "web", "tier": "front"}}, "spec": {"containers": []}}))
+            .unwrap();
+        let sources = Fixed::default()
+            .config_map("shop", "settings", json!({"a.conf": "1", "b.conf": "2"}))
+            .secret("shop", "login", json!({"password": "aHVudGVyMg=="}));
+        let facts = Facts::default();
+        let tokens = |t: &ServiceAccountTokenProjection| Ok(format!("token for {:?}", t.audience));
+        let mut volume = volume;
+        volume["name"] = "v".into();
+        let volume: Volume = serde_json::from_value(volume).unwrap();
+        let content = Content { pod: &pod, facts: &facts, sources: &sources, tokens: &tokens };
+        let (_, payload) = of_volume(&volume, &content)?.expect("a volume with files");
+        Ok(payload.into_iter().map(|(p, f)| (p, String::from_utf8(f.data).unwrap(), f.mode)).collect())
+    }
+
+    #[test]
+    fn each_kind_of_volume() {
+        let file = |path: &str, data: &str, mode: u32| (path.to_owned(), data.to_owned(), mode);
+        let cases = [
+            (
+                "all keys",
+                json!({"configMap": {"name": "settings"}}),
+                vec![file("a.conf", "1", 0o644), file("b.conf", "2", 0o644)],
+            ),
+            (
+                "items and modes",
+                json!({"configMap": {"name": "settings", "defaultMode": 0o400, "items": [{"key": "a.conf", "path": "etc/x"},
+                    {"key": "b.conf", "path": "y", "mode": 0o755}]}}),
+                vec![file("etc/x", "1", 0o400), file("y", "2", 0o755)],
+            ),
+            ("optional", json!({"secret": {"secretName": "gone", "optional": true}}), vec![]),
+            (
+                "projected",
+                json!({"projected": {"sources": [{"serviceAccountToken": {"path": "token", "audience": "me"}},
+                    {"secret": {"name": "login"}}, {"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}}]}}),
+                vec![
+                    file("labels", "app=\"web\"\ntier=\"front\"", 0o644),
+                    file("password", "hunter2", 0o644),
+                    file("token", "token for Some(\"me\")", 0o644),
+                ],
+            ),
+        ];
+        for (name, volume, want) in cases {
+            assert_eq!(files(volume), Ok(want), "{name}");
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        let cases = [
+            (json!({"configMap": {"name": "gone"}}), "configmap \"gone\" not found"),
+            (json!({"secret": {"secretName": "gone"}}), "secret \"gone\" not found"),
+            (
+                json!({"configMap": {"name": "settings", "items": [{"key": "no", "path": "x"}]}}),
+                "configmap references non-existent config key: no",
+            ),
+            (
+                json!({"configMap": {"name": "settings", "items": [{"key": "a.conf", "path": "../x"}]}}),
+                "configmap references invalid path: ../x",
+            ),
+        ];
+        for (volume, want) in cases {
+            assert_eq!(files(volume), Err(want.to_owned()));
+        }
+    }
+}
