@@ -10,6 +10,7 @@ mod error;
 mod image;
 mod sandbox;
 mod streaming;
+pub mod wire;
 
 pub use container::*;
 pub use error::*;

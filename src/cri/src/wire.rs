@@ -1,0 +1,300 @@
+//! What the runtime and a sandbox's shim say to each other on the shim's unix socket.
+//!
+//! A frame is a big-endian `u32` length and that many bytes of JSON. The runtime sends [`Call`]s, the shim answers each
+//! with one [`Message::Reply`] of the same `seq`, in any order, and sends [`Message::Event`]s to every client. File
+//! descriptors that belong to a reply travel (SCM_RIGHTS) with the first byte of its frame, in the order that the reply
+//! names. Both ends are the same binary or an older one of it: add fields with `#[serde(default)]`, take none away.
+
+use crate::{ContainerId, SandboxId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// No frame is larger: a length above it is a peer that speaks something else.
+pub const MAX_FRAME: usize = 4 << 20;
+
+/// All that a shim needs to begin with; the runtime gives it to the new process on its standard input.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ShimConfig {
+    pub id: SandboxId,
+    /// The sandbox's folder in the run directory: the socket, mount points and libcontainer's state are in it.
+    pub dir: PathBuf,
+    pub hostname: String,
+    pub host_network: bool,
+    pub host_pid: bool,
+    pub host_ipc: bool,
+    pub share_pid: bool,
+    pub sysctls: BTreeMap<String, String>,
+    /// `cgroup.procs` files of the cgroups that the shim itself moves to.
+    pub cgroup_procs: Vec<PathBuf>,
+    /// Of the sandbox's /dev/shm; without one (the host's IPC namespace) there is none.
+    pub shm_size: Option<u64>,
+}
+
+/// The shim's one line on its standard output before it lets go of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ShimReady {
+    Serving { pid: i32, start_time: u64 },
+    Failed(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    pub seq: u64,
+    pub request: Request,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Request {
+    /// What the shim has; the answer is [`Reply::Containers`].
+    Hello,
+    /// Mounts the container's root file system in the shim's mount namespace.
+    Mount(MountRequest),
+    /// Makes the container with its first process waiting to be started.
+    Create(CreateRequest),
+    Start {
+        container: ContainerId,
+    },
+    /// To the first process, or to every process of the container's cgroup.
+    Signal {
+        container: ContainerId,
+        signal: i32,
+        all: bool,
+    },
+    /// Answers [`Reply::Streams`].
+    Exec(ExecRequest),
+    SignalExec {
+        exec: u64,
+        signal: i32,
+    },
+    /// Answers [`Reply::Streams`].
+    Attach {
+        container: ContainerId,
+        stdin: bool,
+        stdout: bool,
+        stderr: bool,
+    },
+    Resize {
+        container: ContainerId,
+        width: u16,
+        height: u16,
+    },
+    ReopenLog {
+        container: ContainerId,
+    },
+    /// Unmounts and forgets a container that has ended or never was made.
+    Remove {
+        container: ContainerId,
+    },
+    /// Kills what runs and ends the shim; the connection's end is the answer.
+    Shutdown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MountRequest {
+    pub container: ContainerId,
+    /// Unpacked layers, topmost first.
+    pub layers: Vec<PathBuf>,
+    pub upper: PathBuf,
+    pub work: PathBuf,
+    pub target: PathBuf,
+    /// Folders of the machine whose mounts must reach the machine again (`Bidirectional`).
+    #[serde(default)]
+    pub shared: Vec<SharedMount>,
+}
+
+/// Takes the mount at `source` from the machine's mount namespace, peer group and all, to `target`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedMount {
+    pub source: PathBuf,
+    pub target: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateRequest {
+    pub container: ContainerId,
+    /// Holds `config.json`, the OCI spec; the shim writes `status.json` into it.
+    pub bundle: PathBuf,
+    /// Absolute.
+    pub log_path: PathBuf,
+    pub tty: bool,
+    pub stdin: bool,
+    pub stdin_once: bool,
+    pub cgroup: CgroupFiles,
+}
+
+/// Where the kernel keeps a container's cgroups.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CgroupFiles {
+    /// One folder a hierarchy (v1), or the one folder (v2).
+    pub dirs: Vec<PathBuf>,
+    /// The one whose `cgroup.procs` tells the members.
+    pub members: Option<PathBuf>,
+    /// The one with the memory controller's files.
+    pub memory: Option<PathBuf>,
+    pub unified: bool,
+}
+
+/// A process in a container, resolved: numbers instead of names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecRequest {
+    pub exec: u64,
+    pub container: Option<ContainerId>,
+    pub args: Vec<String>,
+    /// `NAME=value`.
+    pub env: Vec<String>,
+    pub cwd: PathBuf,
+    pub uid: u32,
+    pub gid: u32,
+    pub groups: Vec<u32>,
+    /// Bit n is capability n. A process that is not root has them as bounding set only.
+    pub capabilities: u64,
+    pub no_new_privileges: bool,
+    /// Apply the filter of the container's own spec.
+    pub seccomp: bool,
+    pub tty: bool,
+    pub terminal_size: Option<(u16, u16)>,
+    pub stdin: bool,
+    pub stdout: bool,
+    pub stderr: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Message {
+    Reply { seq: u64, result: Result<Reply, String> },
+    Event(ShimEvent),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    Done,
+    Created {
+        pid: i32,
+    },
+    Containers(Vec<(ContainerId, ContainerRecord)>),
+    /// The descriptors sent along, in this order.
+    Streams {
+        pid: i32,
+        fds: Vec<StreamFd>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StreamFd {
+    Stdin,
+    Stdout,
+    Stderr,
+    /// A terminal's master: input, output and window size in one.
+    Terminal,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum ShimEvent {
+    Exited { container: ContainerId, exit: ExitRecord },
+    OutOfMemory { container: ContainerId },
+    ExecExited { exec: u64, exit_code: i32 },
+}
+
+/// `status.json` in a container's bundle: how far it came. Written by the shim, whole, before it tells anyone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRecord {
+    pub pid: Option<i32>,
+    pub started_at: Option<jiff::Timestamp>,
+    pub exit: Option<ExitRecord>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExitRecord {
+    pub exit_code: i32,
+    pub oom_killed: bool,
+    pub finished_at: jiff::Timestamp,
+    pub message: String,
+}
+
+/// One frame, ready to be written.
+pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    let mut frame = vec![0; 4];
+    // these types have no map with keys that are no strings, and writing to a Vec does not fail
+    serde_json::to_writer(&mut frame, message).unwrap_or_default();
+    let length = (frame.len() - 4) as u32;
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    frame
+}
+
+/// Takes the first whole frame off `buffer`; `None` while it is not all there.
+pub fn decode<T: DeserializeOwned>(buffer: &mut Vec<u8>) -> Result<Option<T>, String> {
+    let Some(head) = buffer.first_chunk::<4>() else {
+        return Ok(None);
+    };
+    let length = u32::from_be_bytes(*head) as usize;
+    if length > MAX_FRAME {
+        return Err(format!("frame of {length} bytes: the most is {MAX_FRAME}"));
+    }
+    let Some(body) = buffer.get(4..4 + length) else {
+        return Ok(None);
+    };
+    let message = serde_json::from_slice(body).map_err(|e| format!("frame: {e}"));
+    buffer.drain(..4 + length);
+    message.map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls() -> Vec<Call> {
+        let container = ContainerId("c".repeat(64));
+        let requests = vec![
+            Request::Hello,
+            Request::Start { container: container.clone() },
+            Request::Signal { container: container.clone(), signal: 15, all: true },
+            Request::Attach { container: container.clone(), stdin: true, stdout: true, stderr: false },
+            Request::Exec(ExecRequest { exec: 7, container: Some(container), tty: true, ..Default::default() }),
+            Request::Shutdown,
+        ];
+        requests.into_iter().zip(1..).map(|(request, seq)| Call { seq, request }).collect()
+    }
+
+    #[test]
+    fn frames_come_back_whole_however_they_are_cut() {
+        let stream: Vec<u8> = calls().iter().flat_map(encode).collect();
+        for step in [1, 2, 3, 7, 64, stream.len()] {
+            let (mut buffer, mut got) = (Vec::new(), Vec::new());
+            for piece in stream.chunks(step) {
+                buffer.extend_from_slice(piece);
+                while let Some(call) = decode::<Call>(&mut buffer).unwrap() {
+                    got.push(call);
+                }
+            }
+            assert_eq!(got, calls(), "in pieces of {step}");
+            assert!(buffer.is_empty(), "in pieces of {step}");
+        }
+    }
+
+    #[test]
+    fn every_message_survives_the_way() {
+        let exit =
+            ExitRecord { exit_code: 137, oom_killed: true, finished_at: jiff::Timestamp::UNIX_EPOCH, message: "x".into() };
+        let container = ContainerId("a".into());
+        let record = ContainerRecord { pid: Some(3), started_at: None, exit: Some(exit.clone()) };
+        for message in [
+            Message::Reply { seq: 1, result: Ok(Reply::Done) },
+            Message::Reply { seq: 2, result: Err("no such container".into()) },
+            Message::Reply { seq: 3, result: Ok(Reply::Containers(vec![(container.clone(), record)])) },
+            Message::Reply { seq: 4, result: Ok(Reply::Streams { pid: 9, fds: vec![StreamFd::Terminal] }) },
+            Message::Event(ShimEvent::Exited { container: container.clone(), exit }),
+            Message::Event(ShimEvent::OutOfMemory { container }),
+            Message::Event(ShimEvent::ExecExited { exec: 5, exit_code: 1 }),
+        ] {
+            assert_eq!(decode::<Message>(&mut encode(&message)), Ok(Some(message)));
+        }
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        assert!(decode::<Call>(&mut b"GET / HTTP/1.1\r\n\r\n".to_vec()).is_err());
+        assert!(decode::<Call>(&mut [&[0, 0, 0, 2][..], b"{}"].concat()).is_err());
+        assert_eq!(decode::<Call>(&mut vec![0, 0, 0]), Ok(None));
+    }
+}
