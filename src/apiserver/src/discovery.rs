@@ -187,25 +187,3 @@ fn aggregated_response(document: &Value, version: &str) -> Response {
     };
     responses::typed(200, content_type, document.to_string())
 }
-
-pub(crate) fn openapi_index() -> Value {
-    let paths: serde_json::Map<String, Value> = openapi::index()
-        .map(|(path, hash)| {
-            (path.to_owned(), json!({"serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}")}))
-        })
-        .collect();
-    json!({"paths": paths})
-}
-
-/// As it is packed where the client takes gzip, else unpacked.
-pub(crate) fn openapi_document(request: &Request, path: &str) -> Option<Response> {
-    let packed = openapi::document_v3(path)?;
-    if request.header(http::header::ACCEPT_ENCODING).contains("gzip") {
-        let mut response = responses::json_bytes(200, packed);
-        response.headers_mut().insert(http::header::CONTENT_ENCODING, http::HeaderValue::from_static("gzip"));
-        return Some(response);
-    }
-    let mut plain = Vec::new();
-    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(packed), &mut plain).ok()?;
-    Some(responses::json_bytes(200, plain))
-}

@@ -9,6 +9,7 @@ mod authentication;
 mod discovery;
 mod negotiate;
 mod objects;
+mod openapi_documents;
 mod params;
 mod pods;
 mod request;

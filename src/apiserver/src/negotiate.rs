@@ -9,18 +9,68 @@ pub(crate) enum View {
     Partial,
 }
 
+/// One alternative of an `Accept` header.
+#[derive(Debug, Clone, PartialEq)]
+struct Clause<'a> {
+    media: &'a str,
+    parameters: Vec<(&'a str, &'a str)>,
+    quality: f32,
+}
+
+impl Clause<'_> {
+    fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+    }
+
+    fn takes(&self, media: &str) -> bool {
+        match self.media.strip_suffix("/*") {
+            Some("*") => true,
+            Some(kind) => media.strip_prefix(kind).is_some_and(|rest| rest.starts_with('/')),
+            None => self.media.eq_ignore_ascii_case(media),
+        }
+    }
+}
+
+/// The header's alternatives, the dearest first, equals in their order (RFC 9110, section 12.5.1). An empty header
+/// takes all.
+fn clauses(accept: &str) -> Vec<Clause<'_>> {
+    let accept = if accept.trim().is_empty() { "*/*" } else { accept };
+    let mut clauses: Vec<Clause<'_>> =
+        accept.split(',').filter_map(clause).filter(|c| c.quality > 0.0).collect();
+    clauses.sort_by(|a, b| b.quality.total_cmp(&a.quality));
+    clauses
+}
+
+fn clause(text: &str) -> Option<Clause<'_>> {
+    let mut parts = text.split(';').map(str::trim);
+    let media = parts.next().filter(|media| !media.is_empty())?;
+    let parameters: Vec<(&str, &str)> = parts
+        .filter_map(|p| p.split_once('='))
+        .map(|(k, v)| (k.trim(), v.trim().trim_matches('"')))
+        .collect();
+    let quality = parameters.iter().find(|(name, _)| *name == "q").and_then(|(_, value)| value.parse().ok());
+    Some(Clause { media, parameters, quality: quality.unwrap_or(1.0) })
+}
+
+/// The offer that the client likes best; among equals the first offer.
+pub(crate) fn first_of<'o>(accept: &str, offers: &[&'o str]) -> Option<&'o str> {
+    clauses(accept).iter().find_map(|clause| offers.iter().find(|offer| clause.takes(offer)).copied())
+}
+
+/// `Accept-Encoding` has the form of `Accept`.
+pub(crate) fn takes_gzip(accept_encoding: &str) -> bool {
+    !accept_encoding.trim().is_empty()
+        && clauses(accept_encoding).iter().any(|c| c.media.eq_ignore_ascii_case("gzip") || c.media == "*")
+}
+
 /// The first that is asked for and known, in the client's order.
 pub(crate) fn view(accept: &str) -> View {
-    for part in accept.split(',') {
-        let has = |what: &str| part.split(';').any(|p| p.trim() == what);
-        if has("as=Table") && (has("v=v1") || has("v=v1beta1")) {
-            return View::Table;
-        }
-        if has("as=PartialObjectMetadata") || has("as=PartialObjectMetadataList") {
-            return View::Partial;
-        }
-        if part.trim().starts_with("application/json") || part.trim().starts_with("*/*") {
-            return View::Objects;
+    for clause in clauses(accept) {
+        match (clause.parameter("as"), clause.parameter("v")) {
+            (Some("Table"), Some("v1" | "v1beta1")) => return View::Table,
+            (Some("PartialObjectMetadata" | "PartialObjectMetadataList"), _) => return View::Partial,
+            (None, _) if clause.takes("application/json") => return View::Objects,
+            _ => {}
         }
     }
     View::Objects
@@ -28,16 +78,15 @@ pub(crate) fn view(accept: &str) -> View {
 
 /// Whether aggregated discovery is asked for, and in which version.
 pub(crate) fn aggregated(accept: &str) -> Option<&'static str> {
-    let parts = accept
-        .split(',')
-        .filter(|part| part.contains("g=apidiscovery.k8s.io") && part.contains("as=APIGroupDiscoveryList"));
-    parts
-        .filter_map(|part| match part {
-            part if part.contains("v=v2beta1") => Some("v2beta1"),
-            part if part.contains("v=v2") => Some("v2"),
-            _ => None,
-        })
-        .next()
+    let asked = |clause: &Clause<'_>| {
+        clause.parameter("g") == Some("apidiscovery.k8s.io")
+            && clause.parameter("as") == Some("APIGroupDiscoveryList")
+    };
+    clauses(accept).iter().filter(|c| asked(c)).find_map(|clause| match clause.parameter("v") {
+        Some("v2") => Some("v2"),
+        Some("v2beta1") => Some("v2beta1"),
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -58,16 +107,50 @@ mod tests {
                 View::Partial,
             ),
             ("application/vnd.kubernetes.protobuf,application/json", View::Objects),
+            ("application/json;q=0.5;as=Table;v=v1, application/json", View::Objects),
         ];
         for (accept, want) in cases {
             assert_eq!(view(accept), want, "{accept:?}");
         }
-        assert_eq!(
-            aggregated(
-                "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
-            ),
-            Some("v2")
-        );
-        assert_eq!(aggregated("application/json"), None);
+    }
+
+    #[test]
+    fn aggregated_discovery_is_asked_for_in_a_version() {
+        let v2 = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        let beta = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+        let cases = [
+            (format!("{v2},application/json"), Some("v2")),
+            (format!("{beta},{v2}"), Some("v2beta1")),
+            ("application/json".to_owned(), None),
+        ];
+        for (accept, want) in cases {
+            assert_eq!(aggregated(&accept), want, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn an_offer_is_chosen_by_the_client() {
+        let (json, proto) = ("application/json", "application/x@v1.0+protobuf");
+        let cases = [
+            ("", Some(json)),
+            ("*/*", Some(json)),
+            ("application/*", Some(json)),
+            ("application/x@v1.0+protobuf", Some(proto)),
+            ("application/json;q=0.3, application/x@v1.0+protobuf;q=0.9", Some(proto)),
+            ("application/json;q=0", None),
+            ("text/html", None),
+        ];
+        for (accept, want) in cases {
+            assert_eq!(first_of(accept, &[json, proto]), want, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn gzip_is_taken_where_it_is_named() {
+        for (header, want) in
+            [("", false), ("gzip", true), ("gzip;q=0", false), ("br, gzip;q=0.1", true), ("identity", false)]
+        {
+            assert_eq!(takes_gzip(header), want, "{header:?}");
+        }
     }
 }

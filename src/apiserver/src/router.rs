@@ -3,7 +3,7 @@
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server::Edge;
-use crate::{authentication, discovery, objects, pods, responses, reviews};
+use crate::{authentication, discovery, objects, openapi_documents, pods, responses, reviews};
 use api::{Reason, Status};
 use cluster::{Actor, Attributes};
 use http::Method;
@@ -74,10 +74,7 @@ fn other(edge: &Edge, actor: &Actor, request: &Request) -> Result<Response, Stat
         ["readyz"] if *edge.ready.borrow() => Ok(responses::text(200, "ok")),
         ["readyz"] => Ok(responses::text(503, "not ready: the node has not registered yet")),
         ["openid", "v1", "jwks"] => Ok(responses::json(200, &edge.cluster.tokens().jwks())),
-        ["openapi", "v3"] => Ok(responses::json(200, &discovery::openapi_index())),
-        ["openapi", "v3", document @ ..] => {
-            discovery::openapi_document(request, &document.join("/")).ok_or_else(not_found)
-        }
+        ["openapi", version, path @ ..] => openapi_documents::answer(request, version, path),
         [] => Ok(responses::json(
             200,
             &serde_json::json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}),

@@ -1,0 +1,168 @@
+//! The resources whose paths and schemas are published.
+
+use k8s_openapi::Resource as Typed;
+use k8s_openapi::api::{
+    apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
+    autoscaling::v1 as autoscaling, coordination::v1 as coordination, core::v1 as core,
+    discovery::v1 as discovery, events::v1 as events, policy::v1 as policy, rbac::v1 as rbac,
+    scheduling::v1 as scheduling,
+};
+use schemars::{JsonSchema, SchemaGenerator};
+
+/// Group, version and kind.
+pub type Gvk = (&'static str, &'static str, &'static str);
+
+pub struct Resource {
+    pub gvk: Gvk,
+    pub plural: &'static str,
+    pub namespaced: bool,
+    /// Only `POST`: reviews, and what has no list.
+    pub create_only: bool,
+    pub definition: String,
+    pub subresources: Vec<Subresource>,
+    pub register: fn(&mut SchemaGenerator),
+}
+
+pub struct Subresource {
+    pub name: &'static str,
+    pub verbs: Verbs,
+    pub gvk: Gvk,
+    /// `None` for streams and text
+    pub definition: Option<String>,
+    pub register: fn(&mut SchemaGenerator),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Verbs {
+    /// read, replace, patch
+    Object,
+    Replace,
+    Create,
+    Read,
+    Connect,
+}
+
+impl Resource {
+    /// `api/v1`, `apis/apps/v1`
+    pub fn prefix(&self) -> String {
+        match self.gvk {
+            ("", version, _) => format!("api/{version}"),
+            (group, version, _) => format!("apis/{group}/{version}"),
+        }
+    }
+
+    pub fn list_definition(&self) -> String {
+        format!("{}List", self.definition)
+    }
+
+    pub fn definitions(&self) -> Vec<String> {
+        let mut names = vec![self.definition.clone()];
+        if !self.create_only {
+            names.push(self.list_definition());
+        }
+        names.extend(self.subresources.iter().filter_map(|s| s.definition.clone()));
+        names
+    }
+}
+
+fn register<T: JsonSchema>(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<T>();
+}
+
+fn gvk<T: Typed>() -> Gvk {
+    (T::GROUP, T::VERSION, T::KIND)
+}
+
+fn sub<T: Typed + JsonSchema>(name: &'static str, verbs: Verbs) -> Subresource {
+    let definition = Some(T::schema_name().into_owned());
+    Subresource { name, verbs, gvk: gvk::<T>(), definition, register: register::<T> }
+}
+
+fn stream(name: &'static str, verbs: Verbs, kind: &'static str) -> Subresource {
+    Subresource { name, verbs, gvk: ("", "v1", kind), definition: None, register: |_| {} }
+}
+
+fn kind<T: Typed + JsonSchema>(
+    plural: &'static str,
+    namespaced: bool,
+    subresources: Vec<Subresource>,
+) -> Resource {
+    let definition = T::schema_name().into_owned();
+    Resource {
+        gvk: gvk::<T>(),
+        plural,
+        namespaced,
+        create_only: false,
+        definition,
+        subresources,
+        register: register::<T>,
+    }
+}
+
+fn review<T: Typed + JsonSchema>(plural: &'static str, namespaced: bool) -> Resource {
+    Resource { create_only: true, ..kind::<T>(plural, namespaced, Vec::new()) }
+}
+
+pub fn resources() -> Vec<Resource> {
+    use Verbs::{Connect, Create, Object, Read, Replace};
+    let scale = || sub::<autoscaling::Scale>("scale", Object);
+    vec![
+        kind::<apps::Deployment>(
+            "deployments",
+            true,
+            vec![scale(), sub::<apps::Deployment>("status", Object)],
+        ),
+        kind::<apps::ReplicaSet>(
+            "replicasets",
+            true,
+            vec![scale(), sub::<apps::ReplicaSet>("status", Object)],
+        ),
+        kind::<coordination::Lease>("leases", true, vec![]),
+        review::<core::Binding>("bindings", true),
+        kind::<core::ConfigMap>("configmaps", true, vec![]),
+        kind::<core::Endpoints>("endpoints", true, vec![]),
+        kind::<core::Event>("events", true, vec![]),
+        kind::<core::Namespace>(
+            "namespaces",
+            false,
+            vec![sub::<core::Namespace>("finalize", Replace), sub::<core::Namespace>("status", Object)],
+        ),
+        kind::<core::Node>("nodes", false, vec![sub::<core::Node>("status", Object)]),
+        kind::<core::Pod>(
+            "pods",
+            true,
+            vec![
+                stream("attach", Connect, "PodAttachOptions"),
+                sub::<core::Binding>("binding", Create),
+                sub::<policy::Eviction>("eviction", Create),
+                stream("exec", Connect, "PodExecOptions"),
+                stream("log", Read, "Pod"),
+                stream("portforward", Connect, "PodPortForwardOptions"),
+                sub::<core::Pod>("status", Object),
+            ],
+        ),
+        kind::<core::ReplicationController>(
+            "replicationcontrollers",
+            true,
+            vec![scale(), sub::<core::ReplicationController>("status", Object)],
+        ),
+        kind::<core::Secret>("secrets", true, vec![]),
+        kind::<core::Service>("services", true, vec![sub::<core::Service>("status", Object)]),
+        kind::<core::ServiceAccount>(
+            "serviceaccounts",
+            true,
+            vec![sub::<authentication::TokenRequest>("token", Create)],
+        ),
+        kind::<discovery::EndpointSlice>("endpointslices", true, vec![]),
+        kind::<events::Event>("events", true, vec![]),
+        kind::<rbac::ClusterRole>("clusterroles", false, vec![]),
+        kind::<rbac::ClusterRoleBinding>("clusterrolebindings", false, vec![]),
+        kind::<rbac::Role>("roles", true, vec![]),
+        kind::<rbac::RoleBinding>("rolebindings", true, vec![]),
+        kind::<scheduling::PriorityClass>("priorityclasses", false, vec![]),
+        review::<authentication::TokenReview>("tokenreviews", false),
+        review::<authorization::SelfSubjectAccessReview>("selfsubjectaccessreviews", false),
+        review::<authorization::SelfSubjectRulesReview>("selfsubjectrulesreviews", false),
+        review::<authorization::SubjectAccessReview>("subjectaccessreviews", false),
+    ]
+}
