@@ -11,6 +11,7 @@ mod negotiate;
 mod objects;
 mod openapi_documents;
 mod params;
+mod plain;
 mod pods;
 mod request;
 mod request_info;
@@ -19,8 +20,10 @@ mod reviews;
 mod router;
 mod server;
 mod table;
+mod watch_socket;
 mod watch_stream;
 mod websocket;
 
+pub use plain::FrontDoor;
 pub use request_info::{ParsedPath, RequestInfo};
 pub use server::{ApiServer, EdgeConfig, ServeError, StaticPages};

@@ -3,7 +3,7 @@
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server::Edge;
-use crate::{authentication, discovery, objects, openapi_documents, pods, responses, reviews};
+use crate::{authentication, discovery, objects, openapi_documents, pods, responses, reviews, watch_socket};
 use api::{Reason, Status};
 use cluster::{Actor, Attributes};
 use http::Method;
@@ -40,6 +40,10 @@ async fn resource(
     match (info.gvr.resource.as_ref(), info.subresource.as_deref()) {
         ("pods", Some("log" | "exec" | "attach" | "portforward")) => {
             pods::answer(edge, actor, request, &info).await
+        }
+        (_, None) if watch_socket::is_asked(request)? => {
+            let socket = watch_socket::accept(request)?;
+            Ok(socket.carry(objects::answer(edge, actor, request, &info).await))
         }
         _ => objects::answer(edge, actor, request, &info).await,
     }

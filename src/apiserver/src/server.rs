@@ -7,6 +7,8 @@ use bytes::Bytes;
 use cluster::Cluster;
 use cri::PodAccess;
 use http::{HeaderMap, Method};
+use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -14,8 +16,10 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -58,6 +62,7 @@ pub(crate) struct Edge {
     pub(crate) pages: Option<StaticPages>,
 }
 
+#[derive(Clone)]
 pub struct ApiServer {
     edge: Arc<Edge>,
     tls: TlsAcceptor,
@@ -78,50 +83,75 @@ impl ApiServer {
 
     /// Until `stop`; open streams are given a second.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        let connections = TaskTracker::new();
         let server = Arc::new(self);
-        while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-            match accepted {
-                Ok((socket, _)) => {
-                    let (server, stop) = (server.clone(), stop.clone());
-                    connections.spawn(async move { server.connection(socket, stop).await });
-                }
-                Err(error) => {
-                    // out of file descriptors: those who are connected will free some
-                    tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-        connections.close();
-        let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
+        accept_all(listener, stop, move |socket, stop| {
+            let server = server.clone();
+            async move { server.connection(socket, stop).await }
+        })
+        .await;
+    }
+
+    pub(crate) fn filter(
+        &self,
+    ) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone + use<> {
+        catch_all(self.edge.clone())
     }
 
     async fn connection(&self, socket: TcpStream, stop: CancellationToken) {
-        let _ = socket.set_nodelay(true);
         let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, self.tls.accept(socket)).await else { return };
         let (_, session) = stream.get_ref();
         let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
         let peer = Arc::new(Peer { certified });
-        let service = hyper::service::service_fn({
-            let (edge, inner) = (self.edge.clone(), peer);
-            let filtered = TowerToHyperService::new(warp::service(catch_all(edge)));
-            move |mut request: hyper::Request<hyper::body::Incoming>| {
-                request.extensions_mut().insert(inner.clone());
-                hyper::service::Service::call(&filtered, request)
-            }
+        let filtered = TowerToHyperService::new(warp::service(self.filter()));
+        let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(peer.clone());
+            Service::call(&filtered, request)
         });
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER);
-        builder.http2().timer(TokioTimer::new());
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-        tokio::pin!(connection);
-        tokio::select! {
-            _ = &mut connection => {}
-            () = stop.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                let _ = tokio::time::timeout(DRAIN, connection).await;
+        converse(stream, service, stop).await;
+    }
+}
+
+/// Each connection in a task of its own, until `stop`; then they have a moment to end.
+pub(crate) async fn accept_all<F: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    stop: CancellationToken,
+    handle: impl Fn(TcpStream, CancellationToken) -> F,
+) {
+    let connections = TaskTracker::new();
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((socket, _)) => {
+                let _ = socket.set_nodelay(true);
+                connections.spawn(handle(socket, stop.clone()));
             }
+            Err(error) => {
+                // out of file descriptors: those who are connected will free some
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    connections.close();
+    let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
+}
+
+/// HTTP/1.1 or 2 over a connection, until it ends or `stop`.
+pub(crate) async fn converse<I, S>(io: I, service: S, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible> + Send + 'static,
+    S::Future: Send + 'static,
+{
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER);
+    builder.http2().timer(TokioTimer::new());
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = &mut connection => {}
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(DRAIN, connection).await;
         }
     }
 }

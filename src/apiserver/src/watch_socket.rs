@@ -1,0 +1,92 @@
+//! A watch inside a WebSocket, as upstream offers it: each event is one message. Browsers need it: over HTTP/1.1 they open six
+//! connections to a host and no more, for all of their windows together, and a page that shows a cluster watches more than that.
+
+use crate::request::Request;
+use api::{Reason, Status};
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use warp::reply::{Reply, Response};
+
+type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+pub(crate) struct Accepted {
+    upgrade: hyper::upgrade::OnUpgrade,
+    response: Response,
+}
+
+pub(crate) fn is_asked(request: &Request) -> Result<bool, Status> {
+    Ok(request.header(header::UPGRADE).eq_ignore_ascii_case("websocket") && request.flag("watch")?)
+}
+
+/// # Errors
+/// `BadRequest` for what is no handshake.
+pub(crate) fn accept(request: &mut Request) -> Result<Accepted, Status> {
+    let needed = || Status::new(Reason::BadRequest, "Upgrade request required");
+    let key = request.headers.get(header::SEC_WEBSOCKET_KEY).ok_or_else(needed)?;
+    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes())).map_err(Status::internal)?;
+    let upgrade = request.upgrade.take().ok_or_else(needed)?;
+    let mut response = Vec::new().into_response();
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    Ok(Accepted { upgrade, response })
+}
+
+impl Accepted {
+    /// Sends the events of `watch`. A refusal becomes an event too: a browser does not see what a failed handshake says.
+    pub(crate) fn carry(self, watch: Result<Response, Status>) -> Response {
+        let upgrade = self.upgrade;
+        tokio::spawn(async move {
+            let Ok(upgraded) = upgrade.await else { return };
+            let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+            // a client that has gone is no news
+            let _ = send(socket, watch).await;
+        });
+        self.response
+    }
+}
+
+async fn send(mut socket: Socket, watch: Result<Response, Status>) -> Result<(), Error> {
+    match watch {
+        Ok(response) => {
+            let mut events = response.into_body();
+            loop {
+                tokio::select! {
+                    // reading answers pings, and notices that the client has gone
+                    heard = socket.next() => match heard {
+                        Some(Ok(_)) => {}
+                        _ => return Ok(()),
+                    },
+                    frame = events.frame() => match frame {
+                        Some(Ok(frame)) => send_lines(&mut socket, &frame.into_data().unwrap_or_default()).await?,
+                        _ => break,
+                    },
+                }
+            }
+        }
+        Err(status) => {
+            let error = json!({"type": "ERROR", "object": status.to_json()});
+            socket.send(Message::text(error.to_string())).await?;
+        }
+    }
+    socket.close(None).await
+}
+
+/// A watch writes whole lines, an event each.
+async fn send_lines(socket: &mut Socket, lines: &Bytes) -> Result<(), Error> {
+    for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let text = tokio_tungstenite::tungstenite::Utf8Bytes::try_from(lines.slice_ref(line))?;
+        socket.feed(Message::Text(text)).await?;
+    }
+    socket.flush().await
+}
