@@ -14,6 +14,13 @@ use std::path::PathBuf;
 /// No frame is larger: a length above it is a peer that speaks something else.
 pub const MAX_FRAME: usize = 4 << 20;
 
+/// What a shim has in its folder ([`ShimConfig::dir`]): the socket that it serves,
+pub const SOCKET: &str = "shim.sock";
+/// the folder that is the sandbox's /dev/shm (a tmpfs, seen in the shim's mount namespace only),
+pub const SHM: &str = "shm";
+/// and, where the sandbox shares one, a link to its PID namespace: a `path` for a container's OCI spec.
+pub const PID_NAMESPACE: &str = "pidns";
+
 /// All that a shim needs to begin with; the runtime gives it to the new process on its standard input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShimConfig {
