@@ -10,6 +10,7 @@ mod deployment;
 mod endpoint_slices;
 mod garbage_collector;
 mod namespace;
+mod node_lifecycle;
 mod owner;
 mod replicas;
 mod replication;
@@ -35,6 +36,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     rooms.spawn(deployment::run(cluster.clone(), stop.clone()));
     rooms.spawn(endpoint_slices::run(cluster.clone(), stop.clone()));
     rooms.spawn(namespace::run(cluster.clone(), stop.clone()));
+    rooms.spawn(node_lifecycle::run(cluster.clone(), stop.clone()));
     rooms.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
     rooms
 }

@@ -1,0 +1,120 @@
+//! Nodes that are unwell get the taints that keep pods away; nodes that fell silent are said to be unknown; pods of nodes
+//! that are gone go too.
+
+mod plan;
+
+use api::{ObjectKey, Reason, Status};
+use cluster::{Actor, Change, Client, Cluster, DeleteOptions, WorkQueue, run_workers};
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "node-controller";
+const LEASES: &str = "kube-node-lease";
+/// A node that is removed and registered again keeps its pods; upstream's quarantine is as long.
+const QUARANTINE: Duration = Duration::from_secs(40);
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let queue: WorkQueue<String> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    let again = queue.clone();
+    // as upstream: silence counts from when somebody began to listen
+    let listening_since = Timestamp::now();
+    run_workers(NAME, queue, 1, stop, move |node| {
+        let (client, again) = (client.clone(), again.clone());
+        async move {
+            if let Some(after) = look_at(&client, &node, listening_since).await? {
+                again.add_after(node, after);
+            }
+            Ok::<(), Status>(())
+        }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+/// A lease that is renewed in time needs no look: the next one is due when it runs out.
+async fn listen(cluster: Cluster, queue: WorkQueue<String>, stop: CancellationToken) {
+    let mut nodes = cluster.informer::<Node>().subscribe();
+    let mut pods = cluster.informer::<Pod>().subscribe();
+    let known = cluster.informer::<Node>();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = nodes.next() => {
+                let name = change.object().metadata.name.clone().unwrap_or_default();
+                match change {
+                    Change::Deleted(_) => queue.add_after(name, QUARANTINE),
+                    _ => queue.add(name),
+                }
+            }
+            Some(change) = pods.next() => {
+                let node = change.object().spec.as_ref().and_then(|s| s.node_name.clone()).unwrap_or_default();
+                if !node.is_empty() && known.get(&ObjectKey::cluster(&node)).is_none() {
+                    queue.add_after(node, QUARANTINE);
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+/// When to look again at this node, where nothing happens before.
+async fn look_at(
+    client: &Client,
+    name: &str,
+    listening_since: Timestamp,
+) -> Result<Option<Duration>, Status> {
+    let cluster = client.cluster();
+    let key = ObjectKey::cluster(name);
+    let Some(node) = cluster.informer::<Node>().get(&key) else {
+        return forget_pods(client, name).await;
+    };
+    if plan::taints(&node) != node.spec.as_ref().and_then(|s| s.taints.clone()).unwrap_or_default() {
+        let taint = |node: &mut Node| {
+            let taints = plan::taints(node);
+            node.spec.get_or_insert_default().taints = (!taints.is_empty()).then_some(taints);
+            Ok(())
+        };
+        ignore_gone(client.api::<Node>().modify(&key, taint).await)?;
+    }
+    let lease = cluster.informer::<Lease>().get(&ObjectKey::namespaced(LEASES, name));
+    let now = Timestamp::now();
+    let last_heard = plan::last_heard(&node, lease.as_deref()).unwrap_or(now).max(listening_since);
+    let silent_from = last_heard + plan::GRACE;
+    if let Ok(left) = Duration::try_from(silent_from.duration_since(now))
+        && !left.is_zero()
+    {
+        return Ok(Some(left));
+    }
+    if plan::unknown(&node, now).is_some() {
+        let say = |node: &mut Node| {
+            if let Some(conditions) = plan::unknown(node, now) {
+                node.status.get_or_insert_default().conditions = Some(conditions);
+            }
+            Ok(())
+        };
+        ignore_gone(client.api::<Node>().modify_status(&key, say).await)?;
+    }
+    Ok(None)
+}
+
+async fn forget_pods(client: &Client, node: &str) -> Result<Option<Duration>, Status> {
+    let of_node = |pod: &Pod| pod.spec.as_ref().and_then(|s| s.node_name.as_deref()) == Some(node);
+    for pod in client.cluster().informer::<Pod>().list(None).iter().filter(|pod| of_node(pod)) {
+        let key = crate::owner::key_of(&pod.metadata);
+        let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
+        ignore_gone(client.api::<Pod>().delete(&key, now).await)?;
+    }
+    Ok(None)
+}
+
+fn ignore_gone<T>(outcome: Result<T, Status>) -> Result<(), Status> {
+    match outcome {
+        Err(status) if !status.is(Reason::NotFound) => Err(status),
+        _ => Ok(()),
+    }
+}
