@@ -1,0 +1,219 @@
+use crate::addresses::Addresses;
+use crate::error::Doing;
+use crate::inside::Inside;
+use crate::links::{Counters, Links};
+use crate::{NetConfig, NetError, Result, sysctl};
+use cri::HostPort;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What a sandbox got; worth keeping for [`Network::adopt`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attachment {
+    pub ip: Ipv4Addr,
+    /// The host side's name.
+    pub link: String,
+}
+
+/// The network of one profile. Cloning is cheap.
+#[derive(Clone)]
+pub struct Network(Arc<Inner>);
+
+struct Inner {
+    config: NetConfig,
+    links: Links,
+    mtu: u32,
+    books: Mutex<Books>,
+}
+
+struct Books {
+    addresses: Addresses,
+    attached: HashMap<String, Attachment>,
+    /// Found at the start, by link: theirs until somebody adopts them or the garbage is collected.
+    found: HashMap<String, Ipv4Addr>,
+}
+
+impl Network {
+    /// Switches forwarding on and puts the gateway address and the routes for the ranges in place. Idempotent; pods that
+    /// are connected stay so, and their addresses are not given to others before [`Network::collect_garbage`].
+    ///
+    /// # Errors
+    /// Where the kernel refuses (no root, a node address that the machine does not have).
+    pub async fn start(config: NetConfig) -> Result<Network> {
+        let links = Links::open()?;
+        let mtu = links.uplink_mtu(config.node_ip).await?;
+        sysctl::forward()?;
+        links.add_gateway(&config).await?;
+        links.add_ranges(&config).await?;
+        let books = Books::load(&config, &links).await?;
+        Ok(Network(Arc::new(Inner { config, links, mtu, books: Mutex::new(books) })))
+    }
+
+    /// The address at which pods reach the machine.
+    pub fn gateway(&self) -> Ipv4Addr {
+        self.0.config.gateway()
+    }
+
+    /// Connects a sandbox. A failure leaves nothing.
+    ///
+    /// # Errors
+    /// No address is left, or the kernel refuses.
+    pub async fn attach(&self, id: &str, netns: &Path, ports: &[HostPort]) -> Result<Attachment> {
+        let attachment = self.books().take(id, &self.0.config)?;
+        if let Err(error) = self.connect(netns, &attachment).await {
+            if let Err(left) = self.detach(id).await {
+                tracing::warn!(id, %left, "clean up after a sandbox that could not be connected");
+            }
+            return Err(error);
+        }
+        let _ = ports;
+        Ok(attachment)
+    }
+
+    /// After a restart of the daemon: books the address, puts back what is missing.
+    ///
+    /// # Errors
+    /// As [`Network::attach`].
+    pub async fn adopt(
+        &self,
+        id: &str,
+        netns: &Path,
+        attachment: &Attachment,
+        ports: &[HostPort],
+    ) -> Result<()> {
+        self.books().adopt(id, attachment);
+        let _ = ports;
+        self.connect(netns, attachment).await
+    }
+
+    /// Takes everything of the sandbox away. Idempotent, also where the link died with its namespace.
+    ///
+    /// # Errors
+    /// The kernel refuses; call again.
+    pub async fn detach(&self, id: &str) -> Result<()> {
+        let name = self.0.config.link_name(id);
+        if let Some(index) = self.0.links.index(&name).await? {
+            self.0.links.delete(index).await?;
+        }
+        self.books().forget(id);
+        Ok(())
+    }
+
+    /// # Errors
+    /// The sandbox has no link.
+    pub async fn counters(&self, id: &str) -> Result<Counters> {
+        let counters = self.0.links.counters(&self.0.config.link_name(id)).await?;
+        counters.ok_or_else(|| NetError::NotAttached(id.to_owned()))
+    }
+
+    /// After all [`Network::adopt`] calls: removes links that nobody adopted. Gives what it removed or could not remove.
+    pub async fn collect_garbage(&self) -> Vec<String> {
+        let links = match self.0.links.of_profile(&self.0.config).await {
+            Ok(links) => links,
+            Err(error) => return vec![error.to_string()],
+        };
+        let mut said = Vec::new();
+        for link in links.into_iter().filter(|link| !self.books().knows(&link.name)) {
+            match self.0.links.delete(link.index).await {
+                Ok(()) => said.push(format!("removed link {} of no sandbox", link.name)),
+                Err(error) => said.push(error.to_string()),
+            }
+        }
+        self.books().forget_found();
+        said
+    }
+
+    /// Removes all of the profile in the kernel; no daemon needed. Gives what could not be removed, and why.
+    pub async fn purge(config: &NetConfig) -> Vec<String> {
+        let links = match Links::open() {
+            Ok(links) => links,
+            Err(error) => return vec![error.to_string()],
+        };
+        let mut left = Vec::new();
+        match links.of_profile(config).await {
+            Ok(pods) => {
+                for pod in pods {
+                    left.extend(links.delete(pod.index).await.err().map(|error| error.to_string()));
+                }
+            }
+            Err(error) => left.push(error.to_string()),
+        }
+        left.extend(links.delete_ranges(config).await);
+        left.extend(links.delete_gateway(config).await.err().map(|error| error.to_string()));
+        left
+    }
+
+    /// The pair, both of its ends, and the way to it. What is there already is kept.
+    async fn connect(&self, netns: &Path, attachment: &Attachment) -> Result<()> {
+        let Inner { config, links, mtu, .. } = &*self.0;
+        let netns = File::open(netns).doing(|| format!("open the network namespace {}", netns.display()))?;
+        let index = match links.index(&attachment.link).await? {
+            Some(index) => index,
+            None => links.add_pair(config, &attachment.link, netns.as_raw_fd(), *mtu).await?,
+        };
+        sysctl::pod_link(&attachment.link)?;
+        links.add_address(index, config.gateway()).await?;
+        links.set_up(index).await?;
+        links.route_to_pod(index, attachment.ip, config.gateway()).await?;
+        Inside::open(netns).await?.configure(attachment.ip, config.gateway()).await
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    async fn load(config: &NetConfig, links: &Links) -> Result<Self> {
+        let mut books = Books {
+            addresses: Addresses::new(config.pod_cidr),
+            attached: HashMap::new(),
+            found: HashMap::new(),
+        };
+        let routes: HashMap<u32, Ipv4Addr> = links.pod_routes().await?.into_iter().collect();
+        for link in links.of_profile(config).await? {
+            if let Some(address) = routes.get(&link.index) {
+                books.addresses.book(*address);
+                books.found.insert(link.name, *address);
+            }
+        }
+        Ok(books)
+    }
+
+    fn take(&mut self, id: &str, config: &NetConfig) -> Result<Attachment> {
+        if let Some(attachment) = self.attached.get(id) {
+            return Ok(attachment.clone());
+        }
+        let attachment = Attachment { ip: self.addresses.take()?, link: config.link_name(id) };
+        self.attached.insert(id.to_owned(), attachment.clone());
+        Ok(attachment)
+    }
+
+    fn adopt(&mut self, id: &str, attachment: &Attachment) {
+        self.found.remove(&attachment.link);
+        self.addresses.book(attachment.ip);
+        self.attached.insert(id.to_owned(), attachment.clone());
+    }
+
+    fn forget(&mut self, id: &str) {
+        if let Some(attachment) = self.attached.remove(id) {
+            self.addresses.free(attachment.ip);
+        }
+    }
+
+    fn knows(&self, link: &str) -> bool {
+        self.attached.values().any(|attachment| attachment.link == link)
+    }
+
+    fn forget_found(&mut self) {
+        let attached: Vec<Ipv4Addr> = self.attached.values().map(|attachment| attachment.ip).collect();
+        for address in std::mem::take(&mut self.found).into_values().filter(|a| !attached.contains(a)) {
+            self.addresses.free(address);
+        }
+    }
+}

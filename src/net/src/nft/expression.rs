@@ -1,0 +1,92 @@
+//! The few rule expressions that are made on the hot path. Each works on the packet's 32-bit registers.
+
+use super::attr::Writer;
+use super::{Set, Verdict};
+
+const NETWORK: u32 = 1; // NFT_PAYLOAD_NETWORK_HEADER
+const TRANSPORT: u32 = 2;
+const L4PROTO: u32 = 16; // NFT_META_L4PROTO
+const RANDOM: u32 = 1; // NFT_NG_RANDOM
+const UPDATE: u32 = 1; // NFT_DYNSET_OP_UPDATE
+const DNAT: u32 = 1;
+const IPV4: u32 = 2;
+const FIRST_REGISTER: u32 = 8; // NFT_REG32_00
+
+/// One of the sixteen 32-bit registers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Register(pub(crate) u8);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Expression {
+    SourceAddress(Register),
+    DestinationAddress(Register),
+    Protocol(Register),
+    DestinationPort(Register),
+    /// A number below `among`.
+    Random { to: Register, among: u32 },
+    /// The key begins in `key`; the value goes to `to`. Without a match the rule ends here.
+    Lookup { set: Set, key: Register, to: Register },
+    /// Adds the key with this value, or prolongs the life of the one that is there, whose value stays.
+    Remember { set: Set, key: Register, value: Register, seconds: u32 },
+    /// To the address in `to` and the port in the register behind it.
+    Translate { to: Register },
+    Go(Verdict),
+}
+
+impl Register {
+    fn number(self) -> u32 {
+        FIRST_REGISTER + u32::from(self.0)
+    }
+}
+
+impl Expression {
+    pub(super) fn write(&self, element: &mut Writer) {
+        element.string(1, self.name()).nested(2, |data| self.write_data(data));
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Expression::SourceAddress(_) | Expression::DestinationAddress(_) | Expression::DestinationPort(_) => {
+                "payload"
+            }
+            Expression::Protocol(_) => "meta",
+            Expression::Random { .. } => "numgen",
+            Expression::Lookup { .. } => "lookup",
+            Expression::Remember { .. } => "dynset",
+            Expression::Translate { .. } => "nat",
+            Expression::Go(_) => "immediate",
+        }
+    }
+
+    fn write_data(&self, data: &mut Writer) {
+        match self {
+            Expression::SourceAddress(to) => payload(data, *to, NETWORK, 12, 4),
+            Expression::DestinationAddress(to) => payload(data, *to, NETWORK, 16, 4),
+            Expression::DestinationPort(to) => payload(data, *to, TRANSPORT, 2, 2),
+            Expression::Protocol(to) => {
+                data.number(1, to.number()).number(2, L4PROTO);
+            }
+            Expression::Random { to, among } => {
+                data.number(1, to.number()).number(2, *among).number(3, RANDOM).number(4, 0);
+            }
+            Expression::Lookup { set, key, to } => {
+                data.string(1, set.name()).number(2, key.number()).number(3, to.number());
+            }
+            Expression::Remember { set, key, value, seconds } => {
+                data.string(1, set.name()).number(3, UPDATE).number(4, key.number()).number(5, value.number());
+                data.long(6, u64::from(*seconds) * 1000);
+            }
+            Expression::Translate { to } => {
+                let port = Register(to.0 + 1);
+                data.number(1, DNAT).number(2, IPV4).number(3, to.number()).number(5, port.number());
+            }
+            Expression::Go(verdict) => {
+                data.number(1, 0).nested(2, |data| verdict.write(data)); // register 0 holds the verdict
+            }
+        }
+    }
+}
+
+fn payload(data: &mut Writer, to: Register, base: u32, offset: u32, length: u32) {
+    data.number(1, to.number()).number(2, base).number(3, offset).number(4, length);
+}

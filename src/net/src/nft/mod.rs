@@ -1,0 +1,142 @@
+//! What changes often in the table goes to the kernel by nfnetlink, without starting a process.
+//!
+//! A [`Batch`] is one transaction: it is sent whole, and the kernel takes all of it or nothing. [`elements`] reads back
+//! what a map holds. Message and attribute numbers are those of `linux/netfilter/nf_tables.h`.
+
+mod attr;
+mod batch;
+mod conntrack;
+mod expression;
+mod message;
+mod socket;
+
+pub(crate) use batch::Batch;
+pub(crate) use conntrack::{Flow, delete_flows};
+pub(crate) use expression::{Expression, Register};
+
+use crate::Result;
+use attr::Writer;
+
+const NFTABLES: u16 = 10; // NFNL_SUBSYS_NFTABLES
+const GET_ELEMENTS: u16 = 13;
+
+/// The sets and maps whose elements come and go. Declared in `structure.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Set {
+    Services,
+    Endpoints,
+    NodePorts,
+    NodePortEndpoints,
+    Closed,
+    ClosedPorts,
+    Affinity,
+    NodePortAffinity,
+    HostPorts,
+    AnyHostPorts,
+    Hairpin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Verdict {
+    Drop,
+    Goto(String),
+    Jump(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Data {
+    None,
+    Value(Vec<u8>),
+    Verdict(Verdict),
+}
+
+/// One element. Every field of a concatenated key takes four bytes, or a multiple of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Element {
+    pub(crate) set: Set,
+    pub(crate) key: Vec<u8>,
+    pub(crate) data: Data,
+}
+
+impl Set {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Set::Services => "services",
+            Set::Endpoints => "endpoints",
+            Set::NodePorts => "node-ports",
+            Set::NodePortEndpoints => "node-port-endpoints",
+            Set::Closed => "closed",
+            Set::ClosedPorts => "closed-ports",
+            Set::Affinity => "affinity",
+            Set::NodePortAffinity => "node-port-affinity",
+            Set::HostPorts => "host-ports",
+            Set::AnyHostPorts => "any-host-ports",
+            Set::Hairpin => "hairpin",
+        }
+    }
+}
+
+impl Verdict {
+    fn write(&self, data: &mut Writer) {
+        let (code, chain) = match self {
+            Verdict::Drop => (0, None),
+            Verdict::Jump(chain) => (-3, Some(chain)), // NFT_JUMP
+            Verdict::Goto(chain) => (-4, Some(chain)), // NFT_GOTO
+        };
+        data.nested(2, |verdict| {
+            verdict.number(1, i32::cast_unsigned(code));
+            if let Some(chain) = chain {
+                verdict.string(2, chain);
+            }
+        });
+    }
+
+    fn read(verdict: &[u8]) -> Option<Self> {
+        let code = i32::from_be_bytes(attr::find(verdict, &[1])?.try_into().ok()?);
+        let chain = || {
+            let name = attr::find(verdict, &[2])?.split(|byte| *byte == 0).next()?;
+            Some(String::from_utf8_lossy(name).into_owned())
+        };
+        match code {
+            0 => Some(Verdict::Drop),
+            -3 => chain().map(Verdict::Jump),
+            -4 => chain().map(Verdict::Goto),
+            _ => None,
+        }
+    }
+}
+
+/// Makes the changes; none where there are none.
+///
+/// # Errors
+/// The first refusal, with what was refused. Nothing was changed then.
+pub(crate) fn commit(batch: Batch) -> Result<()> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let (bytes, what) = batch.finish();
+    socket::transact(&bytes, &what)
+}
+
+/// All that a set holds now.
+pub(crate) fn elements(table: &str, set: Set) -> Result<Vec<Element>> {
+    let mut body = Writer::default();
+    body.string(1, table).string(2, set.name());
+    let request = message::encode(NFTABLES << 8 | GET_ELEMENTS, message::DUMP, 1, 0, &body);
+    let mut found = Vec::new();
+    socket::dump(&request, &format!("list {}", set.name()), |message| {
+        let list = attr::find(message, &[3]).unwrap_or_default();
+        found.extend(attr::read(list).filter_map(|(_, element)| decode(set, element)));
+    })?;
+    Ok(found)
+}
+
+fn decode(set: Set, element: &[u8]) -> Option<Element> {
+    let key = attr::find(element, &[1, 1])?.to_vec();
+    let data = match (attr::find(element, &[2, 1]), attr::find(element, &[2, 2])) {
+        (Some(value), _) => Data::Value(value.to_vec()),
+        (None, Some(verdict)) => Data::Verdict(Verdict::read(verdict)?),
+        (None, None) => Data::None,
+    };
+    Some(Element { set, key, data })
+}

@@ -1,0 +1,302 @@
+//! The table without its elements: sets, maps, chains and the rules that never change. Made once at the start with `nft`;
+//! pure but for that.
+//!
+//! A packet to a door is translated in `dispatch`, called before routing and for the machine's own packets. What is still
+//! addressed to a service behind that was wanted by nobody: `undelivered` refuses it, so that it never leaves the machine.
+
+use crate::config::hash;
+use crate::doors::{MARK, REFUSE};
+use crate::nft::Set;
+use crate::{NetConfig, Result};
+use nftables::expr::{
+    BinaryOperation, CT, Expression, Fib, FibFlag, FibResult, Map, Meta, MetaKey, NamedExpression, Payload, PayloadField,
+    Prefix, SetItem,
+};
+use nftables::schema::{Chain, NfListObject, Rule, Table};
+use nftables::stmt::{Drop, JumpTarget, Mangle, Match, NAT, Operator, Reject, RejectType, Statement, VerdictMap};
+use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook, RejectCode};
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+
+/// A bit of the packet's mark that lives from `dispatch` to `postrouting`, where it is cleared again.
+const MASQUERADE: u32 = 1 << 13;
+
+// Priorities of linux/netfilter_ipv4.h.
+const RAW: i32 = -300;
+const DESTINATION_NAT: i32 = -100;
+const FILTER: i32 = 0;
+const SOURCE_NAT: i32 = 100;
+
+/// Clients that are remembered for session affinity; the kernel refuses more.
+const MOST_CLIENTS: u32 = 65_536;
+
+type Statements = Vec<Statement<'static>>;
+
+/// The name of an empty chain that says which structure the table has.
+pub(crate) fn fingerprint(config: &NetConfig) -> String {
+    format!("layout-{:016x}", hash(&[Value::from(objects(config)).to_string().as_bytes()]))
+}
+
+/// Replaces the table, with all that is in it, in one transaction.
+pub(crate) fn apply(config: &NetConfig) -> Result<()> {
+    let table = json!({ "table": { "family": "ip", "name": config.table() } });
+    let mut commands = vec![json!({ "add": table }), json!({ "delete": table })];
+    commands.extend(objects(config).into_iter().map(|object| json!({ "add": object })));
+    commands.push(json!({ "add": chain(config, &fingerprint(config)) }));
+    run(&json!({ "nftables": commands }))
+}
+
+/// Removes the table; succeeds where there is none.
+pub(crate) fn remove(config: &NetConfig) -> Result<()> {
+    let table = json!({ "table": { "family": "ip", "name": config.table() } });
+    run(&json!({ "nftables": [{ "add": table }, { "delete": table }] }))
+}
+
+fn run(ruleset: &Value) -> Result<()> {
+    crate::program::apply(&ruleset.to_string())
+}
+
+/// Everything in the table, in an order in which each thing only names what came before it.
+fn objects(config: &NetConfig) -> Vec<Value> {
+    let mut objects = vec![object(NfListObject::Table(Table {
+        family: NfFamily::IP,
+        name: config.table().into(),
+        handle: None,
+    }))];
+    objects.extend(sets(config));
+    let chains: Vec<(&str, Option<(NfChainType, NfHook, i32)>, Vec<Statements>)> = vec![
+        (REFUSE, None, refuse()),
+        (MARK, None, vec![vec![set_mark(Expression::BinaryOperation(Box::new(BinaryOperation::OR(
+            meta(MetaKey::Mark),
+            Expression::Number(MASQUERADE),
+        ))))]]),
+        ("dispatch", None, dispatch()),
+        ("undelivered", None, undelivered(config)),
+        ("raw", Some((NfChainType::Filter, NfHook::Prerouting, RAW)), raw(config)),
+        ("prerouting", Some((NfChainType::NAT, NfHook::Prerouting, DESTINATION_NAT)), vec![vec![jump("dispatch")]]),
+        ("output", Some((NfChainType::NAT, NfHook::Output, DESTINATION_NAT)), vec![vec![jump("dispatch")]]),
+        ("untranslated", Some((NfChainType::Filter, NfHook::Prerouting, FILTER)), vec![vec![jump("undelivered")]]),
+        ("untranslated-output", Some((NfChainType::Filter, NfHook::Output, FILTER)), vec![vec![jump("undelivered")]]),
+        ("postrouting", Some((NfChainType::NAT, NfHook::Postrouting, SOURCE_NAT)), postrouting(config)),
+    ];
+    for (name, hook, rules) in chains {
+        objects.push(match hook {
+            None => chain(config, name),
+            Some(hook) => base_chain(config, name, hook),
+        });
+        objects.extend(rules.into_iter().map(|statements| rule(config, name, statements)));
+    }
+    objects
+}
+
+/// The crate's types have no map to verdicts, so these are written as the JSON that they become.
+fn sets(config: &NetConfig) -> Vec<Value> {
+    let (ip, protocol, port, mark) = ("ipv4_addr", "inet_proto", "inet_service", "mark");
+    let (door, any, socket) = (json!([ip, protocol, port]), json!([protocol, port]), json!([ip, port]));
+    let verdict = || json!("verdict");
+    let maps = [
+        (Set::Services, door.clone(), verdict()),
+        // an index is a `mark`: nft cannot list a set with an `integer` in its key
+        (Set::Endpoints, json!([ip, protocol, port, mark]), socket.clone()),
+        (Set::NodePorts, any.clone(), verdict()),
+        (Set::NodePortEndpoints, json!([protocol, port, mark]), socket.clone()),
+        (Set::Closed, door.clone(), verdict()),
+        (Set::ClosedPorts, any.clone(), verdict()),
+        (Set::HostPorts, door, socket.clone()),
+        (Set::AnyHostPorts, any, socket.clone()),
+        (Set::Affinity, json!([ip, ip, protocol, port]), socket.clone()),
+        (Set::NodePortAffinity, json!([ip, protocol, port]), socket),
+    ];
+    let mut sets: Vec<Value> = maps.into_iter().map(|(set, key, data)| map(config, set, key, data)).collect();
+    let hairpin = json!({ "family": "ip", "table": config.table(), "name": Set::Hairpin.name(), "type": [ip, ip] });
+    sets.push(json!({ "set": hairpin }));
+    sets
+}
+
+fn map(config: &NetConfig, set: Set, key: Value, data: Value) -> Value {
+    let mut map = json!({ "family": "ip", "table": config.table(), "name": set.name(), "type": key, "map": data });
+    if matches!(set, Set::Affinity | Set::NodePortAffinity) {
+        map["flags"] = json!(["dynamic", "timeout"]);
+        map["size"] = MOST_CLIENTS.into();
+    }
+    json!({ "map": map })
+}
+
+fn refuse() -> Vec<Statements> {
+    let tcp = equal(meta(MetaKey::L4proto), Expression::String("tcp".into()));
+    let reset = Statement::Reject(Some(Reject::new(Some(RejectType::TCPReset), None)));
+    let icmp = Statement::Reject(Some(Reject::new(Some(RejectType::ICMP), Some(RejectCode::PortUnreach))));
+    vec![vec![tcp, reset], vec![icmp]]
+}
+
+fn dispatch() -> Vec<Statements> {
+    vec![
+        vec![translate(door(), Set::HostPorts)],
+        vec![to_this_machine(), translate(any_door(), Set::AnyHostPorts)],
+        vec![follow(door(), Set::Services)],
+        vec![to_this_machine(), follow(any_door(), Set::NodePorts)],
+    ]
+}
+
+fn undelivered(config: &NetConfig) -> Vec<Statements> {
+    let new = || equal(ct("state"), Expression::String("new".into()));
+    let services = set_of([prefix(config.service_cidr), prefix(config.load_balancer_cidr)]);
+    vec![
+        vec![new(), follow(door(), Set::Closed)],
+        vec![new(), to_this_machine(), follow(any_door(), Set::ClosedPorts)],
+        vec![
+            equal(payload("ip", "daddr"), services),
+            Statement::Goto(JumpTarget { target: REFUSE.into() }),
+        ],
+    ]
+}
+
+/// Pods' links take packets for 127.0.0.1, for the answers to node ports. Such a packet is made by connection tracking;
+/// one that comes with this address from the pod is an attack on the machine's own services (CVE-2020-8558).
+fn raw(config: &NetConfig) -> Vec<Statements> {
+    vec![vec![
+        equal(meta(MetaKey::Iifname), pod_links(config)),
+        equal(payload("ip", "daddr"), loopback()),
+        Statement::Drop(Some(Drop {})),
+    ]]
+}
+
+fn postrouting(config: &NetConfig) -> Vec<Statements> {
+    let masquerade = || Statement::Masquerade(None);
+    let marked = Match {
+        left: Expression::BinaryOperation(Box::new(BinaryOperation::AND(
+            meta(MetaKey::Mark),
+            Expression::Number(MASQUERADE),
+        ))),
+        right: Expression::Number(MASQUERADE),
+        op: Operator::EQ,
+    };
+    let clear = set_mark(Expression::BinaryOperation(Box::new(BinaryOperation::AND(
+        meta(MetaKey::Mark),
+        Expression::Number(!MASQUERADE),
+    ))));
+    let both = concat([payload("ip", "saddr"), payload("ip", "daddr")]);
+    vec![
+        vec![Statement::Match(marked), clear, masquerade()],
+        // a pod that reached itself through a service would answer itself directly
+        vec![equal(both, Expression::String(format!("@{}", Set::Hairpin.name()).into())), masquerade()],
+        // the machine spoke to 127.0.0.1 and was led to a pod, which could not answer to there
+        vec![
+            equal(payload("ip", "saddr"), loopback()),
+            equal(meta(MetaKey::Oifname), pod_links(config)),
+            masquerade(),
+        ],
+        vec![
+            equal(payload("ip", "saddr"), prefix(config.pod_cidr)),
+            compare(payload("ip", "daddr"), Operator::NEQ, prefix(config.pod_cidr)),
+            masquerade(),
+        ],
+    ]
+}
+
+fn pod_links(config: &NetConfig) -> Expression<'static> {
+    Expression::String(format!("{}*", config.link_prefix()).into())
+}
+
+fn loopback() -> Expression<'static> {
+    prefix(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8))
+}
+
+fn door() -> Expression<'static> {
+    concat([payload("ip", "daddr"), meta(MetaKey::L4proto), payload("th", "dport")])
+}
+
+fn any_door() -> Expression<'static> {
+    concat([meta(MetaKey::L4proto), payload("th", "dport")])
+}
+
+fn follow(key: Expression<'static>, set: Set) -> Statement<'static> {
+    let data = Expression::String(format!("@{}", set.name()).into());
+    Statement::VerdictMap(VerdictMap { key, data })
+}
+
+fn translate(key: Expression<'static>, set: Set) -> Statement<'static> {
+    let data = Expression::String(format!("@{}", set.name()).into());
+    let addr = Expression::Named(NamedExpression::Map(Box::new(Map { key, data })));
+    Statement::DNAT(Some(NAT { addr: Some(addr), family: None, port: None, flags: None }))
+}
+
+fn to_this_machine() -> Statement<'static> {
+    let fib = Fib { result: FibResult::Type, flags: [FibFlag::Daddr].into() };
+    equal(Expression::Named(NamedExpression::Fib(fib)), Expression::String("local".into()))
+}
+
+fn jump(target: &'static str) -> Statement<'static> {
+    Statement::Jump(JumpTarget { target: target.into() })
+}
+
+fn set_mark(value: Expression<'static>) -> Statement<'static> {
+    Statement::Mangle(Mangle { key: meta(MetaKey::Mark), value })
+}
+
+fn equal(left: Expression<'static>, right: Expression<'static>) -> Statement<'static> {
+    compare(left, Operator::EQ, right)
+}
+
+fn compare(left: Expression<'static>, op: Operator, right: Expression<'static>) -> Statement<'static> {
+    Statement::Match(Match { left, right, op })
+}
+
+fn meta(key: MetaKey) -> Expression<'static> {
+    Expression::Named(NamedExpression::Meta(Meta { key }))
+}
+
+fn ct(key: &'static str) -> Expression<'static> {
+    Expression::Named(NamedExpression::CT(CT { key: key.into(), family: None, dir: None }))
+}
+
+fn payload(protocol: &'static str, field: &'static str) -> Expression<'static> {
+    let field = PayloadField { protocol: protocol.into(), field: field.into() };
+    Expression::Named(NamedExpression::Payload(Payload::PayloadField(field)))
+}
+
+fn concat<const N: usize>(parts: [Expression<'static>; N]) -> Expression<'static> {
+    Expression::Named(NamedExpression::Concat(parts.into()))
+}
+
+fn set_of<const N: usize>(parts: [Expression<'static>; N]) -> Expression<'static> {
+    Expression::Named(NamedExpression::Set(parts.map(SetItem::Element).into()))
+}
+
+fn prefix(range: ipnet::Ipv4Net) -> Expression<'static> {
+    let addr = Box::new(Expression::String(range.network().to_string().into()));
+    Expression::Named(NamedExpression::Prefix(Prefix { addr, len: range.prefix_len().into() }))
+}
+
+fn chain(config: &NetConfig, name: &str) -> Value {
+    object(NfListObject::Chain(Chain { handle: None, ..plain_chain(config, name) }))
+}
+
+fn base_chain(config: &NetConfig, name: &str, (kind, hook, priority): (NfChainType, NfHook, i32)) -> Value {
+    object(NfListObject::Chain(Chain {
+        _type: Some(kind),
+        hook: Some(hook),
+        prio: Some(priority),
+        policy: Some(NfChainPolicy::Accept),
+        ..plain_chain(config, name)
+    }))
+}
+
+fn plain_chain(config: &NetConfig, name: &str) -> Chain<'static> {
+    Chain { family: NfFamily::IP, table: config.table().into(), name: name.to_owned().into(), ..Chain::default() }
+}
+
+fn rule(config: &NetConfig, chain: &str, statements: Statements) -> Value {
+    object(NfListObject::Rule(Rule {
+        family: NfFamily::IP,
+        table: config.table().into(),
+        chain: chain.to_owned().into(),
+        expr: statements.into(),
+        ..Rule::default()
+    }))
+}
+
+/// These types have string keys only, and that is all that serialising to a value can fail at.
+fn object(object: NfListObject) -> Value {
+    serde_json::to_value(object).unwrap_or_default()
+}
