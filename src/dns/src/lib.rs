@@ -1,1 +1,106 @@
+//! Cluster DNS: the names of services, endpoints and pods, answered from an index in memory, and everything else asked
+//! of the machine's own name servers.
+//!
+//! It owns the records ([`Records`]: data in, answer out, no I/O), the sockets at the gateway address, the forwarder with
+//! its small cache, and the `kube-dns` Service that leads to it. It may know the cluster's objects through informers; it
+//! deliberately knows nothing of the network's devices (the address must be there before [`bind`]), and it resolves
+//! nothing by itself: no recursion, no DNSSEC validation. The rules are those of the specification "Kubernetes DNS-Based
+//! Service Discovery" 1.1.0, and where it leaves a choice, CoreDNS's. Read `answer.rs` first, then `resolver.rs`.
+
 #![forbid(unsafe_code)]
+
+mod answer;
+mod cache;
+mod exchange;
+mod follow;
+mod forward;
+mod publish;
+mod records;
+mod resolver;
+mod server;
+mod service;
+mod upstream;
+mod wire;
+mod zone;
+
+pub use answer::Answer;
+pub use publish::publish;
+pub use records::Records;
+pub use server::{Sockets, bind};
+pub use service::ServiceRecords;
+pub use upstream::Upstream;
+pub use zone::Zone;
+
+use ::api::Status;
+use arc_swap::ArcSwap;
+use cluster::Cluster;
+use forward::Forwarder;
+use resolver::Resolver;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Clone)]
+pub struct DnsConfig {
+    /// The gateway address of the pods, port 53.
+    pub listen: SocketAddr,
+    /// `cluster.local`
+    pub domain: String,
+    /// Addresses whose reverse names are ours.
+    pub pod_cidr: ipnet::Ipv4Net,
+    pub service_cidr: ipnet::Ipv4Net,
+    /// Who is asked for all other names.
+    pub upstream: Upstream,
+    /// What pods find in their resolv.conf: the ClusterIP of `kube-system/kube-dns`.
+    pub service_ip: Ipv4Addr,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DnsError {
+    #[error("dns: listen on {address}: {source}")]
+    Bind { address: SocketAddr, source: std::io::Error },
+    #[error("dns: domain {0:?} is not a name")]
+    Domain(String),
+    #[error("dns: publish {object}: {status}")]
+    Publish { object: &'static str, status: Status },
+}
+
+/// Binds, publishes the Service, and answers until `stop`.
+///
+/// # Errors
+/// Where the address can not be had, the domain is no name, or the Service can not be made.
+pub async fn serve(cluster: Cluster, config: DnsConfig, stop: CancellationToken) -> Result<(), DnsError> {
+    let sockets = bind(config.listen).await?;
+    serve_on(sockets, cluster, config, stop).await
+}
+
+/// The same with sockets that were bound before: whoever waits for the first name knows that they listen.
+///
+/// # Errors
+/// As [`serve`], but for the address.
+pub async fn serve_on(
+    sockets: Sockets,
+    cluster: Cluster,
+    config: DnsConfig,
+    stop: CancellationToken,
+) -> Result<(), DnsError> {
+    let zone = Zone::new(&config)?;
+    publish(&cluster, &config).await?;
+    let records = Arc::new(ArcSwap::from_pointee(Records::new(zone)));
+    let following = follow::start(cluster, config.clone(), records.clone(), stop.clone());
+    answer_on(sockets, records, &config, stop).await;
+    let _ = following.await;
+    Ok(())
+}
+
+/// The half without a cluster: answers from whatever `records` holds at the moment, until `stop`.
+pub async fn answer_on(
+    sockets: Sockets,
+    records: Arc<ArcSwap<Records>>,
+    config: &DnsConfig,
+    stop: CancellationToken,
+) {
+    let ourselves = [config.listen.ip(), config.service_ip.into()];
+    let forwarder = Forwarder::new(config.upstream.clone(), &ourselves);
+    server::run(sockets, Arc::new(Resolver::new(records, forwarder)), stop).await;
+}

@@ -164,6 +164,21 @@ const COMPONENTS: &[Component] = &[
         },
     ),
     (
+        "system:kube-dns",
+        || controller("kube-dns"),
+        || {
+            vec![
+                rule(&["create", "get", "list", "update", "watch"], &[""], &["services"]),
+                rule(
+                    &["create", "get", "list", "update", "watch"],
+                    &["discovery.k8s.io"],
+                    &["endpointslices"],
+                ),
+                rule(&["list", "watch"], &[""], &["namespaces"]),
+            ]
+        },
+    ),
+    (
         "system:controller:replication-controller",
         || controller("replication-controller"),
         || {

@@ -1,0 +1,174 @@
+//! Keeps the records as the cluster is. Sleeps until an object changes.
+
+use crate::publish::{self, SERVICE_LABEL};
+use crate::{DnsConfig, Records, ServiceRecords};
+use ::api::ObjectKey;
+use arc_swap::ArcSwap;
+use cluster::{Change, Cluster, Subscription};
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The objects that names are made of, and those whose names are to be made again.
+struct Book {
+    records: Records,
+    services: HashMap<ObjectKey, Arc<Service>>,
+    /// By service, then by their own name.
+    slices: HashMap<ObjectKey, BTreeMap<String, Arc<EndpointSlice>>>,
+    stale: BTreeSet<ObjectKey>,
+    lost_our_own: bool,
+}
+
+struct Feeds {
+    namespaces: Subscription<Namespace>,
+    services: Subscription<Service>,
+    slices: Subscription<EndpointSlice>,
+}
+
+/// All that exists is in `shown` when it returns.
+pub(crate) fn start(
+    cluster: Cluster,
+    config: DnsConfig,
+    shown: Arc<ArcSwap<Records>>,
+    stop: CancellationToken,
+) -> JoinHandle<()> {
+    let mut feeds = Feeds {
+        namespaces: cluster.informer().subscribe(),
+        services: cluster.informer().subscribe(),
+        slices: cluster.informer().subscribe(),
+    };
+    let mut book = Book::new(Records::clone(&shown.load()));
+    feeds.drain(&mut book);
+    shown.store(book.current());
+    tokio::spawn(async move {
+        while let Some(true) = stop.run_until_cancelled(feeds.next(&mut book)).await {
+            feeds.drain(&mut book);
+            shown.store(book.current());
+            if std::mem::take(&mut book.lost_our_own)
+                && let Err(error) = publish::publish(&cluster, &config).await
+            {
+                tracing::error!(%error, "the cluster's DNS service is gone, and can not be made again");
+            }
+        }
+    })
+}
+
+impl Feeds {
+    /// Waits for one change; false when the cluster is gone.
+    async fn next(&mut self, book: &mut Book) -> bool {
+        tokio::select! {
+            Some(change) = self.namespaces.next() => book.namespace(&change),
+            Some(change) = self.services.next() => book.service(&change),
+            Some(change) = self.slices.next() => book.slice(&change),
+            else => return false,
+        }
+        true
+    }
+
+    /// Whatever else has come by now: a rollout is one new index, not a hundred.
+    fn drain(&mut self, book: &mut Book) {
+        while let Some(change) = self.namespaces.try_next() {
+            book.namespace(&change);
+        }
+        while let Some(change) = self.services.try_next() {
+            book.service(&change);
+        }
+        while let Some(change) = self.slices.try_next() {
+            book.slice(&change);
+        }
+    }
+}
+
+impl Book {
+    fn new(records: Records) -> Self {
+        Book {
+            records,
+            services: HashMap::new(),
+            slices: HashMap::new(),
+            stale: BTreeSet::new(),
+            lost_our_own: false,
+        }
+    }
+
+    fn namespace(&mut self, change: &Change<Namespace>) {
+        let name = change.object().metadata.name.as_deref().unwrap_or_default();
+        match change {
+            Change::Added(_) => self.records.add_namespace(name),
+            Change::Deleted(_) => self.records.remove_namespace(name),
+            Change::Modified { .. } => {}
+        }
+    }
+
+    fn service(&mut self, change: &Change<Service>) {
+        let key = key_of(&change.object().metadata);
+        match change {
+            Change::Added(new) => drop(self.services.insert(key.clone(), new.clone())),
+            Change::Modified { old, new } => {
+                self.services.insert(key.clone(), new.clone());
+                if old.spec == new.spec {
+                    return;
+                }
+            }
+            Change::Deleted(_) => {
+                self.services.remove(&key);
+                self.lost_our_own |= publish::is_ours(&key);
+            }
+        }
+        self.stale.insert(key);
+    }
+
+    fn slice(&mut self, change: &Change<EndpointSlice>) {
+        match change {
+            Change::Added(new) => self.hold(new),
+            Change::Modified { old, new } => {
+                self.release(old);
+                self.hold(new);
+            }
+            Change::Deleted(old) => {
+                self.release(old);
+                self.lost_our_own |= publish::is_ours(&key_of(&old.metadata));
+            }
+        }
+    }
+
+    fn hold(&mut self, slice: &Arc<EndpointSlice>) {
+        let Some(service) = service_of(slice) else { return };
+        let name = slice.metadata.name.clone().unwrap_or_default();
+        self.slices.entry(service.clone()).or_default().insert(name, slice.clone());
+        self.stale.insert(service);
+    }
+
+    fn release(&mut self, slice: &EndpointSlice) {
+        let Some(service) = service_of(slice) else { return };
+        if let Some(slices) = self.slices.get_mut(&service) {
+            slices.remove(slice.metadata.name.as_deref().unwrap_or_default());
+            if slices.is_empty() {
+                self.slices.remove(&service);
+            }
+        }
+        self.stale.insert(service);
+    }
+
+    fn current(&mut self) -> Arc<Records> {
+        for key in std::mem::take(&mut self.stale) {
+            let slices = self.slices.get(&key).into_iter().flat_map(BTreeMap::values).map(Arc::as_ref);
+            let service = self.services.get(&key);
+            let records = service.and_then(|s| ServiceRecords::new(self.records.zone(), s, slices));
+            self.records.set_service(&key, records);
+        }
+        Arc::new(self.records.clone())
+    }
+}
+
+fn key_of(meta: &ObjectMeta) -> ObjectKey {
+    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+}
+
+fn service_of(slice: &EndpointSlice) -> Option<ObjectKey> {
+    let service = slice.metadata.labels.as_ref()?.get(SERVICE_LABEL)?;
+    Some(ObjectKey::new(slice.metadata.namespace.as_deref(), service))
+}

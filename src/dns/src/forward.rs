@@ -1,0 +1,156 @@
+//! Names that are not ours, asked of the machine's servers: each question once, however many wait for it.
+
+use crate::cache::{Cache, Key, Lookup};
+use crate::exchange::{Question, exchange};
+use crate::upstream::{Servers, Upstream};
+use crate::wire::Reply;
+use hickory_proto::op::{Message, ResponseCode};
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, watch};
+
+/// Each is a socket: a flood of questions must not eat the process's descriptors.
+const MOST_AT_ONCE: usize = 256;
+/// For all servers together: the pod that asked gives up after 5 s.
+const DEADLINE: Duration = Duration::from_millis(4500);
+/// A server that did not answer is asked last for so long.
+const DISTRUST: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
+pub(crate) struct Forwarder(Arc<Inner>);
+
+struct Inner {
+    servers: Servers,
+    cache: Mutex<Cache>,
+    at_once: Arc<Semaphore>,
+    silent: Mutex<HashMap<SocketAddr, Instant>>,
+}
+
+impl Forwarder {
+    pub(crate) fn new(upstream: Upstream, ourselves: &[IpAddr]) -> Self {
+        Forwarder(Arc::new(Inner {
+            servers: Servers::new(upstream, ourselves),
+            cache: Mutex::default(),
+            at_once: Arc::new(Semaphore::new(MOST_AT_ONCE)),
+            silent: Mutex::default(),
+        }))
+    }
+
+    /// SERVFAIL where nobody can be asked, or nobody answers.
+    pub(crate) async fn resolve(&self, question: Question) -> Reply {
+        let failed = || Reply::error(ResponseCode::ServFail);
+        let mut waiting = match self.0.join(question) {
+            Joined::Known(reply) => return reply,
+            Joined::Waiting(waiting) => waiting,
+            Joined::Overloaded => return failed(),
+        };
+        let answer = waiting.wait_for(Option::is_some).await.map(|reply| reply.clone());
+        answer.ok().flatten().map_or_else(failed, |reply| Reply::clone(&reply))
+    }
+}
+
+enum Joined {
+    Known(Reply),
+    Waiting(crate::cache::Waiting),
+    Overloaded,
+}
+
+impl Inner {
+    /// Asks in a task of its own, so that a client that goes away takes the answer from nobody else.
+    fn join(self: &Arc<Self>, question: Question) -> Joined {
+        let key = Key {
+            query: question.query.clone(),
+            dnssec_ok: question.dnssec_ok,
+            checking_disabled: question.checking_disabled,
+        };
+        let mut cache = self.cache();
+        match cache.look(&key, Instant::now()) {
+            Lookup::Known(reply) => return Joined::Known(reply),
+            Lookup::Asked(waiting) => return Joined::Waiting(waiting),
+            Lookup::Unknown => {}
+        }
+        let Ok(permit) = self.at_once.clone().try_acquire_owned() else { return Joined::Overloaded };
+        let (tell, waiting) = watch::channel(None);
+        cache.ask(key.clone(), waiting.clone());
+        let asking = Asking { inner: self.clone(), key };
+        tokio::spawn(async move {
+            let reply = Arc::new(asking.inner.ask_all(&question).await);
+            asking.inner.cache().learn(asking.key.clone(), reply.clone(), Instant::now());
+            tell.send_replace(Some(reply));
+            drop((asking, permit));
+        });
+        Joined::Waiting(waiting)
+    }
+
+    async fn ask_all(&self, question: &Question) -> Reply {
+        let asking = self.ask_each(question);
+        let answer = tokio::time::timeout(DEADLINE, asking).await.unwrap_or_default();
+        answer.map_or_else(|| Reply::error(ResponseCode::ServFail), reply_of)
+    }
+
+    /// The first useful answer; where there is none, the last one.
+    async fn ask_each(&self, question: &Question) -> Option<Message> {
+        let mut last = None;
+        for server in self.in_order() {
+            match exchange(server, question).await {
+                Ok(answer) if is_useful(&answer) => {
+                    self.silent().remove(&server);
+                    return Some(answer);
+                }
+                Ok(answer) => last = Some(answer),
+                Err(error) => {
+                    tracing::debug!(%server, %error, name = %question.query.name(), "no answer");
+                    self.silent().insert(server, Instant::now());
+                }
+            }
+        }
+        last
+    }
+
+    fn in_order(&self) -> Vec<SocketAddr> {
+        let mut servers = self.servers.current().to_vec();
+        let mut silent = self.silent();
+        // also of servers that are no longer in the file
+        silent.retain(|_, since| since.elapsed() < DISTRUST);
+        servers.sort_by_key(|server| silent.contains_key(server));
+        servers
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn silent(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
+        self.silent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Takes the question off the list, however the task ends.
+struct Asking {
+    inner: Arc<Inner>,
+    key: Key,
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.inner.cache().asked_no_more(&self.key);
+    }
+}
+
+/// Another server may know better, as resolvers of the C library see it.
+fn is_useful(answer: &Message) -> bool {
+    matches!(answer.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
+}
+
+fn reply_of(answer: Message) -> Reply {
+    Reply {
+        code: answer.metadata.response_code,
+        authoritative: false,
+        authentic: answer.metadata.authentic_data,
+        answers: answer.answers,
+        authorities: answer.authorities,
+        additionals: answer.additionals,
+    }
+}

@@ -1,0 +1,197 @@
+//! The sockets and their loops. Names of the cluster are answered where the packet is read; what must be asked of others
+//! goes to a task of its own.
+
+use crate::DnsError;
+use crate::resolver::{Resolver, Step};
+use crate::wire::{self, Incoming, Reply, Transport};
+use hickory_proto::op::Query;
+use hickory_proto::rr::{Name, Record};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+const MOST_CONNECTIONS: usize = 256;
+/// Packets that wait for others; beyond it they are dropped, and the client asks again.
+const MOST_WAITING: usize = 2048;
+/// RFC 7766, section 6.2.3, asks for seconds; a client that waits longer connects again.
+const IDLE: Duration = Duration::from_secs(10);
+/// After an error of the socket itself (out of descriptors or memory), which would come again at once.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// Both doors at one address.
+pub struct Sockets {
+    udp: UdpSocket,
+    tcp: TcpListener,
+}
+
+/// The address must exist. With port 0 both get the same free one.
+///
+/// # Errors
+/// Where the address is not there, or taken.
+pub async fn bind(address: SocketAddr) -> Result<Sockets, DnsError> {
+    let failed = |source| DnsError::Bind { address, source };
+    let tcp = TcpListener::bind(address).await.map_err(failed)?;
+    let address = tcp.local_addr().map_err(failed)?;
+    let udp = UdpSocket::bind(address).await.map_err(failed)?;
+    Ok(Sockets { udp, tcp })
+}
+
+impl Sockets {
+    /// # Errors
+    /// What the kernel says.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
+
+pub(crate) async fn run(sockets: Sockets, resolver: Arc<Resolver>, stop: CancellationToken) {
+    let tasks = TaskTracker::new();
+    let udp = serve_udp(Arc::new(sockets.udp), &resolver, &tasks, &stop);
+    let tcp = serve_tcp(&sockets.tcp, &resolver, &tasks, &stop);
+    tokio::join!(udp, tcp);
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// What a packet is answered with.
+enum Outcome {
+    Nothing,
+    Packet(Option<Vec<u8>>),
+    Later(Later),
+}
+
+struct Later {
+    request: wire::Request,
+    query: Query,
+    aliases: Vec<Record>,
+    name: Name,
+}
+
+fn take(resolver: &Resolver, packet: &[u8], transport: Transport) -> Outcome {
+    match wire::read(packet) {
+        Incoming::Drop => Outcome::Nothing,
+        Incoming::Refuse(request, code) => Outcome::Packet(request.encode(&Reply::error(code), transport)),
+        Incoming::Ask(request, query) => match resolver.first(&query) {
+            Step::Done(reply) => Outcome::Packet(request.encode(&reply, transport)),
+            Step::Ask { aliases, name } => Outcome::Later(Later { request, query, aliases, name }),
+        },
+    }
+}
+
+async fn finish(resolver: &Resolver, later: Later, transport: Transport) -> Option<Vec<u8>> {
+    let reply = resolver.resolve(&later.request, &later.query, later.aliases, later.name).await;
+    later.request.encode(&reply, transport)
+}
+
+async fn serve_udp(
+    socket: Arc<UdpSocket>,
+    resolver: &Arc<Resolver>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let waiting = Arc::new(Semaphore::new(MOST_WAITING));
+    let mut buffer = vec![0; usize::from(u16::MAX)];
+    loop {
+        let received = tokio::select! {
+            () = stop.cancelled() => return,
+            received = socket.recv_from(&mut buffer) => received,
+        };
+        let Ok((length, client)) = received else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        match take(resolver, &buffer[..length], Transport::Udp) {
+            Outcome::Nothing => {}
+            Outcome::Packet(packet) => send(&socket, packet, client).await,
+            Outcome::Later(later) => {
+                let Ok(permit) = waiting.clone().try_acquire_owned() else { continue };
+                let (socket, resolver, stop) = (socket.clone(), resolver.clone(), stop.clone());
+                tasks.spawn(async move {
+                    let answering = finish(&resolver, later, Transport::Udp);
+                    if let Some(packet) = stop.run_until_cancelled(answering).await {
+                        send(&socket, packet, client).await;
+                    }
+                    drop(permit);
+                });
+            }
+        }
+    }
+}
+
+/// A client that is gone is no error of ours.
+async fn send(socket: &UdpSocket, packet: Option<Vec<u8>>, client: SocketAddr) {
+    if let Some(packet) = packet
+        && let Err(error) = socket.send_to(&packet, client).await
+    {
+        tracing::debug!(%client, %error, "answer not sent");
+    }
+}
+
+async fn serve_tcp(
+    listener: &TcpListener,
+    resolver: &Arc<Resolver>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = accept(listener, &connections) => accepted,
+        };
+        let Ok((stream, permit)) = accepted else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        let (resolver, stop) = (resolver.clone(), stop.clone());
+        tasks.spawn(async move {
+            let talk = converse(stream, &resolver);
+            if let Some(Err(error)) = stop.run_until_cancelled(talk).await {
+                tracing::debug!(%error, "connection ended");
+            }
+            drop(permit);
+        });
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Semaphore>,
+) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    Ok((stream, permit))
+}
+
+/// One question after the other, each with its length before it, until the client closes or falls silent.
+async fn converse(mut stream: TcpStream, resolver: &Resolver) -> std::io::Result<()> {
+    while let Some(question) = timeout(IDLE, read(&mut stream)).await?? {
+        let packet = match take(resolver, &question, Transport::Tcp) {
+            Outcome::Nothing => return Ok(()),
+            Outcome::Packet(packet) => packet,
+            Outcome::Later(later) => finish(resolver, later, Transport::Tcp).await,
+        };
+        let Some(packet) = packet else { return Ok(()) };
+        let length = u16::try_from(packet.len()).map_err(std::io::Error::other)?;
+        let framed = [length.to_be_bytes().as_slice(), &packet].concat();
+        timeout(IDLE, stream.write_all(&framed)).await??;
+    }
+    Ok(())
+}
+
+/// `None` where the client has closed.
+async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Vec<u8>>> {
+    let length = match stream.read_u16().await {
+        Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    };
+    let mut packet = vec![0; usize::from(length)];
+    stream.read_exact(&mut packet).await?;
+    Ok(Some(packet))
+}

@@ -1,0 +1,253 @@
+//! Between bytes and meaning, for the side that faces the clients.
+
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{DNSClass, Record, RecordType};
+use rand::seq::SliceRandom;
+
+/// Fits one Ethernet frame over IPv6 whatever lies between (DNS flag day 2020).
+pub(crate) const MOST_UDP: u16 = 1232;
+/// RFC 1035, 4.2.1: what a client without EDNS takes.
+const LEAST_UDP: u16 = 512;
+const HEADER: usize = 12;
+/// A pointer to its name, type, class, time to live, length.
+const LEAST_RECORD: usize = 12;
+
+/// A question that can be answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    id: u16,
+    op_code: OpCode,
+    recursion_desired: bool,
+    pub(crate) checking_disabled: bool,
+    /// `None` only where the packet has no question that can be repeated.
+    query: Option<Query>,
+    pub(crate) edns: Option<ClientEdns>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientEdns {
+    payload: u16,
+    pub(crate) dnssec_ok: bool,
+}
+
+/// What is said to a question, before it is known how much of it fits.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) code: ResponseCode,
+    pub(crate) authoritative: bool,
+    /// An upstream has validated it.
+    pub(crate) authentic: bool,
+    pub(crate) answers: Vec<Record>,
+    pub(crate) authorities: Vec<Record>,
+    pub(crate) additionals: Vec<Record>,
+}
+
+/// What to do with a packet.
+pub(crate) enum Incoming {
+    Ask(Request, Query),
+    Refuse(Request, ResponseCode),
+    /// A response, or less than a header: whoever sent it waits for nothing.
+    Drop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Udp,
+    Tcp,
+}
+
+impl Reply {
+    pub(crate) fn error(code: ResponseCode) -> Self {
+        Reply {
+            code,
+            authoritative: false,
+            authentic: false,
+            answers: Vec::new(),
+            authorities: Vec::new(),
+            additionals: Vec::new(),
+        }
+    }
+}
+
+pub(crate) fn read(packet: &[u8]) -> Incoming {
+    let is_query = packet.len() >= HEADER && packet[2] & 0x80 == 0;
+    if !is_query {
+        return Incoming::Drop;
+    }
+    match Message::from_vec(packet) {
+        Ok(message) if message.metadata.message_type == MessageType::Query => judge(message),
+        Ok(_) => Incoming::Drop,
+        Err(_) => Incoming::Refuse(header_only(packet), ResponseCode::FormErr),
+    }
+}
+
+fn header_only(packet: &[u8]) -> Request {
+    Request {
+        id: u16::from_be_bytes([packet[0], packet[1]]),
+        op_code: OpCode::from_u8((packet[2] >> 3) & 0x0f),
+        recursion_desired: packet[2] & 1 == 1,
+        checking_disabled: false,
+        query: None,
+        edns: None,
+    }
+}
+
+fn judge(mut message: Message) -> Incoming {
+    let meta = message.metadata;
+    let version = message.edns.as_ref().map_or(0, Edns::version);
+    let edns = message
+        .edns
+        .as_ref()
+        .map(|edns| ClientEdns { payload: edns.max_payload(), dnssec_ok: edns.flags().dnssec_ok });
+    let questions = message.queries.len();
+    let request = Request {
+        id: meta.id,
+        op_code: meta.op_code,
+        recursion_desired: meta.recursion_desired,
+        checking_disabled: meta.checking_disabled,
+        query: message.queries.pop().filter(|_| questions == 1),
+        edns,
+    };
+    if meta.op_code != OpCode::Query {
+        return Incoming::Refuse(request, ResponseCode::NotImp);
+    }
+    let Some(query) = request.query.clone() else {
+        return Incoming::Refuse(request, ResponseCode::FormErr);
+    };
+    if version != 0 {
+        return Incoming::Refuse(request, ResponseCode::BADVERS);
+    }
+    let transfer = matches!(query.query_type(), RecordType::AXFR | RecordType::IXFR);
+    if transfer || query.query_class() != DNSClass::IN {
+        return Incoming::Refuse(request, ResponseCode::Refused);
+    }
+    Incoming::Ask(request, query)
+}
+
+impl Request {
+    /// The packet for the client; `None` where not even the head can be encoded.
+    pub(crate) fn encode(&self, reply: &Reply, transport: Transport) -> Option<Vec<u8>> {
+        let mut message = self.message(reply);
+        shuffle(&mut message.answers);
+        fit(message, self.limit(transport))
+    }
+
+    fn limit(&self, transport: Transport) -> usize {
+        let payload = self.edns.map_or(LEAST_UDP, |edns| edns.payload.clamp(LEAST_UDP, MOST_UDP));
+        usize::from(if transport == Transport::Tcp { u16::MAX } else { payload })
+    }
+
+    fn message(&self, reply: &Reply) -> Message {
+        let mut message = Message::response(self.id, self.op_code);
+        message.metadata.recursion_desired = self.recursion_desired;
+        message.metadata.recursion_available = true;
+        message.metadata.checking_disabled = self.checking_disabled;
+        message.metadata.authoritative = reply.authoritative;
+        message.metadata.authentic_data = reply.authentic;
+        message.metadata.response_code = reply.code;
+        message.queries.extend(self.query.clone());
+        message.answers.clone_from(&reply.answers);
+        message.authorities.clone_from(&reply.authorities);
+        message.additionals.clone_from(&reply.additionals);
+        if let Some(client) = self.edns {
+            let mut edns = Edns::new();
+            edns.set_max_payload(MOST_UDP).set_version(0).set_dnssec_ok(client.dnssec_ok);
+            message.edns = Some(edns);
+        }
+        message
+    }
+}
+
+/// Leaves out what is too much. What is only additional goes unsaid (RFC 2181, section 9); of the answers as many stay
+/// as fit, since some resolvers (musl before 1.2.4) never come back over TCP.
+fn fit(mut message: Message, limit: usize) -> Option<Vec<u8>> {
+    // more than 65,535 bytes fail to encode: too much as well
+    let encode = |message: &Message| message.to_vec().ok().filter(|packet| packet.len() <= limit);
+    if let Some(packet) = encode(&message) {
+        return Some(packet);
+    }
+    message.additionals.clear();
+    if let Some(packet) = encode(&message) {
+        return Some(packet);
+    }
+    message.metadata.truncation = true;
+    message.authorities.clear();
+    let mut answers = std::mem::take(&mut message.answers);
+    answers.truncate(limit / LEAST_RECORD);
+    let mut best = encode(&message)?;
+    let (mut fits, mut beyond) = (0, answers.len() + 1);
+    while beyond - fits > 1 {
+        let some = fits.midpoint(beyond);
+        message.answers = answers[..some].to_vec();
+        match encode(&message) {
+            Some(packet) => (fits, best) = (some, packet),
+            None => beyond = some,
+        }
+    }
+    Some(best)
+}
+
+/// A client takes the first address: each gets another one. Aliases stay before what they lead to.
+fn shuffle(answers: &mut [Record]) {
+    let turns = |record: &Record| {
+        matches!(record.record_type(), RecordType::A | RecordType::AAAA | RecordType::SRV | RecordType::MX)
+    };
+    let Some(first) = answers.iter().position(turns) else { return };
+    let end = answers.iter().rposition(turns).map_or(first, |last| last + 1);
+    if answers[first..end].iter().all(turns) {
+        answers[first..end].shuffle(&mut rand::rng());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::Rng;
+
+    fn survive(packet: &[u8]) {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            match read(packet) {
+                Incoming::Drop => {}
+                Incoming::Ask(request, _) | Incoming::Refuse(request, _) => {
+                    let answer = request.encode(&Reply::error(ResponseCode::ServFail), transport);
+                    let answer = answer.expect("a bare reply fits");
+                    assert_eq!(answer[..2], packet[..2], "the client knows its answer by the id");
+                    assert_eq!(answer[2] & 0x80, 0x80, "a response, or two servers would talk for ever");
+                }
+            }
+        }
+    }
+
+    fn query() -> Vec<u8> {
+        let mut message = Message::query();
+        let name = hickory_proto::rr::Name::from_ascii("_http._tcp.web.default.svc.cluster.local.").unwrap();
+        message.queries.push(Query::query(name, RecordType::SRV));
+        message.edns = Some(Edns::new());
+        message.to_vec().unwrap()
+    }
+
+    #[test]
+    fn no_bytes_are_a_panic() {
+        let mut random = rand::rng();
+        for _ in 0..20_000 {
+            let length = random.random_range(0..80);
+            let mut packet = vec![0; length];
+            random.fill(packet.as_mut_slice());
+            survive(&packet);
+        }
+    }
+
+    #[test]
+    fn no_damage_to_a_good_packet_is_a_panic() {
+        let mut random = rand::rng();
+        for _ in 0..20_000 {
+            let mut packet = query();
+            for _ in 0..random.random_range(1..5) {
+                let at = random.random_range(0..packet.len());
+                packet[at] = random.random();
+            }
+            packet.truncate(random.random_range(0..=packet.len()));
+            survive(&packet);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What the cluster says to a name: tables of (what is asked, what comes).
+
+mod common;
+
+use common::{external, line, name, records, service, slice};
+use dns::{Answer, Records};
+use hickory_proto::rr::RecordType::{self, A, AAAA, CNAME, NS, PTR, SOA, SRV, TXT};
+
+/// `NODATA`, `NXDOMAIN`, `forward`, or the records; those that are only additional behind a `+`.
+fn ask(records: &Records, asked: &str, kind: RecordType) -> Vec<String> {
+    match records.answer(&name(asked), kind) {
+        None => vec!["forward".into()],
+        Some(Answer::NoData { soa }) => vec![format!("NODATA {}", soa.name)],
+        Some(Answer::NxDomain { soa }) => vec![format!("NXDOMAIN {}", soa.name)],
+        Some(Answer::Alias { record, .. }) => vec![line(&record)],
+        Some(Answer::Found { answers, additionals }) => {
+            let more = additionals.iter().map(|record| format!("+{}", line(record)));
+            answers.iter().map(line).chain(more).collect()
+        }
+    }
+}
+
+fn check(records: &Records, table: &[(&str, RecordType, &[&str])]) {
+    for (asked, kind, want) in table {
+        assert_eq!(ask(records, asked, *kind), *want, "{kind} {asked}");
+    }
+}
+
+const NODATA: &[&str] = &["NODATA cluster.local."];
+const NXDOMAIN: &[&str] = &["NXDOMAIN cluster.local."];
+const HTTP: &[(&str, &str, i32)] = &[("http", "TCP", 80)];
+
+#[test]
+fn a_service_with_an_address() {
+    let ports = &[("http", "TCP", 80), ("dns", "UDP", 53)];
+    let target = slice(&[("http", "TCP", 8080)], &[("10.244.0.5", None, Some(true))]);
+    let records = records(&[
+        (service("web", &["10.96.1.1"], ports), vec![target]),
+        (service("dual", &["10.96.1.2", "fd00::2"], &[("", "TCP", 80)]), Vec::new()),
+    ]);
+    check(
+        &records,
+        &[
+            ("web.default.svc.cluster.local.", A, &["web.default.svc.cluster.local. A 10.96.1.1"]),
+            ("WEB.default.SVC.cluster.LOCAL.", A, &["WEB.default.SVC.cluster.LOCAL. A 10.96.1.1"]),
+            ("web.default.svc.cluster.local.", AAAA, NODATA),
+            ("web.default.svc.cluster.local.", TXT, NODATA),
+            ("web.default.svc.cluster.local.", RecordType::ANY, NODATA),
+            ("dual.default.svc.cluster.local.", AAAA, &["dual.default.svc.cluster.local. AAAA fd00::2"]),
+            (
+                "_http._tcp.web.default.svc.cluster.local.",
+                SRV,
+                &[
+                    "_http._tcp.web.default.svc.cluster.local. SRV 0 100 80 web.default.svc.cluster.local.",
+                    "+web.default.svc.cluster.local. A 10.96.1.1",
+                ],
+            ),
+            (
+                "web.default.svc.cluster.local.",
+                SRV,
+                &[
+                    "web.default.svc.cluster.local. SRV 0 50 53 web.default.svc.cluster.local.",
+                    "web.default.svc.cluster.local. SRV 0 50 80 web.default.svc.cluster.local.",
+                    "+web.default.svc.cluster.local. A 10.96.1.1",
+                ],
+            ),
+            ("_http._udp.web.default.svc.cluster.local.", SRV, NXDOMAIN),
+            ("_other._tcp.web.default.svc.cluster.local.", SRV, NXDOMAIN),
+            ("_tcp.web.default.svc.cluster.local.", SRV, NODATA),
+            ("_sctp.web.default.svc.cluster.local.", SRV, NXDOMAIN),
+            (
+                "10-244-0-5.web.default.svc.cluster.local.",
+                A,
+                &["10-244-0-5.web.default.svc.cluster.local. A 10.244.0.5"],
+            ),
+            ("10-244-0-6.web.default.svc.cluster.local.", A, NXDOMAIN),
+            ("a.b.c.web.default.svc.cluster.local.", A, NXDOMAIN),
+            ("*.default.svc.cluster.local.", A, NXDOMAIN),
+        ],
+    );
+}
+
+#[test]
+fn a_headless_service() {
+    let ready = slice(
+        HTTP,
+        &[
+            ("10.244.0.7", Some("web-1"), Some(true)),
+            ("10.244.0.6", Some("web-0"), None),
+            ("10.244.0.9", None, Some(true)),
+            ("10.244.0.8", Some("web-2"), Some(false)),
+        ],
+    );
+    let again = slice(&[("admin", "TCP", 81)], &[("10.244.0.6", Some("web-0"), Some(true))]);
+    let early = slice(HTTP, &[("10.244.0.8", Some("web-2"), Some(false))]);
+    let mut eager = service("eager", &["None"], HTTP);
+    eager.spec.as_mut().unwrap().publish_not_ready_addresses = Some(true);
+    let records = records(&[
+        (service("nginx", &["None"], HTTP), vec![ready, again]),
+        (service("waiting", &["None"], HTTP), vec![early.clone()]),
+        (eager, vec![early]),
+    ]);
+    let of = |text: &str| format!("nginx.default.svc.cluster.local. {text}");
+    let port = |text: &str| format!("_http._tcp.nginx.default.svc.cluster.local. {text}");
+    let all = [of("A 10.244.0.6"), of("A 10.244.0.7"), of("A 10.244.0.9")];
+    assert_eq!(ask(&records, "nginx.default.svc.cluster.local.", A), all);
+    let targets = [
+        port("SRV 0 33 80 10-244-0-9.nginx.default.svc.cluster.local."),
+        port("SRV 0 33 80 web-0.nginx.default.svc.cluster.local."),
+        port("SRV 0 33 80 web-1.nginx.default.svc.cluster.local."),
+        "+10-244-0-9.nginx.default.svc.cluster.local. A 10.244.0.9".to_owned(),
+        "+web-0.nginx.default.svc.cluster.local. A 10.244.0.6".to_owned(),
+        "+web-1.nginx.default.svc.cluster.local. A 10.244.0.7".to_owned(),
+    ];
+    assert_eq!(ask(&records, "_http._tcp.nginx.default.svc.cluster.local.", SRV), targets);
+    check(
+        &records,
+        &[
+            (
+                "web-0.nginx.default.svc.cluster.local.",
+                A,
+                &["web-0.nginx.default.svc.cluster.local. A 10.244.0.6"],
+            ),
+            ("web-0.nginx.default.svc.cluster.local.", AAAA, NODATA),
+            ("web-2.nginx.default.svc.cluster.local.", A, NXDOMAIN),
+            ("_tcp.nginx.default.svc.cluster.local.", A, NODATA),
+            (
+                "admin.tcp.nginx.default.svc.cluster.local.",
+                SRV,
+                &[
+                    "admin.tcp.nginx.default.svc.cluster.local. SRV 0 100 81 web-0.nginx.default.svc.cluster.local.",
+                    "+web-0.nginx.default.svc.cluster.local. A 10.244.0.6",
+                ],
+            ),
+            // section 2.4.1: no endpoint that is ready, no name
+            ("waiting.default.svc.cluster.local.", A, NXDOMAIN),
+            ("eager.default.svc.cluster.local.", A, &["eager.default.svc.cluster.local. A 10.244.0.8"]),
+        ],
+    );
+}
+
+#[test]
+fn names_of_others_of_pods_and_of_the_zone_itself() {
+    let records = records(&[
+        (external("db", "db.example.com"), Vec::new()),
+        (external("number", "192.0.2.7"), Vec::new()),
+    ]);
+    check(
+        &records,
+        &[
+            ("db.default.svc.cluster.local.", A, &["db.default.svc.cluster.local. CNAME db.example.com."]),
+            (
+                "db.default.svc.cluster.local.",
+                CNAME,
+                &["db.default.svc.cluster.local. CNAME db.example.com."],
+            ),
+            ("_x._tcp.db.default.svc.cluster.local.", SRV, NXDOMAIN),
+            ("number.default.svc.cluster.local.", A, NODATA),
+            (
+                "10-244-0-5.default.pod.cluster.local.",
+                A,
+                &["10-244-0-5.default.pod.cluster.local. A 10.244.0.5"],
+            ),
+            (
+                "fd00--5.default.pod.cluster.local.",
+                AAAA,
+                &["fd00--5.default.pod.cluster.local. AAAA fd00::5"],
+            ),
+            ("10-244-0-5.default.pod.cluster.local.", AAAA, NODATA),
+            ("10-244-0.default.pod.cluster.local.", A, NXDOMAIN),
+            ("10-244-0-5.nowhere.pod.cluster.local.", A, NXDOMAIN),
+            ("dns-version.cluster.local.", TXT, &["dns-version.cluster.local. TXT 1.1.0"]),
+            ("dns-version.cluster.local.", A, NODATA),
+            ("cluster.local.", SOA, &["cluster.local. SOA ns.dns.cluster.local. 5"]),
+            (
+                "cluster.local.",
+                NS,
+                &["cluster.local. NS ns.dns.cluster.local.", "+ns.dns.cluster.local. A 10.96.0.10"],
+            ),
+            ("ns.dns.cluster.local.", A, &["ns.dns.cluster.local. A 10.96.0.10"]),
+            ("cluster.local.", A, NODATA),
+            ("svc.cluster.local.", A, NODATA),
+            ("pod.cluster.local.", A, NODATA),
+            ("default.svc.cluster.local.", A, NODATA),
+            ("empty.pod.cluster.local.", A, NODATA),
+            ("nowhere.svc.cluster.local.", A, NXDOMAIN),
+            ("none.default.svc.cluster.local.", A, NXDOMAIN),
+            // what search domains make of an outside name
+            ("example.com.default.svc.cluster.local.", A, NXDOMAIN),
+            ("example.com.svc.cluster.local.", A, NXDOMAIN),
+            ("example.com.cluster.local.", A, NXDOMAIN),
+            ("notcluster.local.", A, &["forward"]),
+            ("local.", A, &["forward"]),
+            (".", NS, &["forward"]),
+        ],
+    );
+}
+
+#[test]
+fn from_an_address_back_to_a_name() {
+    let slices =
+        vec![slice(HTTP, &[("10.244.0.6", Some("web-0"), Some(true)), ("10.244.0.7", None, Some(true))])];
+    let mut records = records(&[
+        (service("web", &["10.96.1.1"], HTTP), Vec::new()),
+        (service("nginx", &["None"], HTTP), slices),
+    ]);
+    check(
+        &records,
+        &[
+            ("1.1.96.10.in-addr.arpa.", PTR, &["1.1.96.10.in-addr.arpa. PTR web.default.svc.cluster.local."]),
+            ("1.1.96.10.IN-ADDR.arpa.", A, &["NODATA 96.10.in-addr.arpa."]),
+            (
+                "6.0.244.10.in-addr.arpa.",
+                PTR,
+                &["6.0.244.10.in-addr.arpa. PTR web-0.nginx.default.svc.cluster.local."],
+            ),
+            ("7.0.244.10.in-addr.arpa.", PTR, &["NXDOMAIN 0.244.10.in-addr.arpa."]),
+            ("9.9.96.10.in-addr.arpa.", PTR, &["NXDOMAIN 96.10.in-addr.arpa."]),
+            ("31.244.10.in-addr.arpa.", PTR, &["NODATA 31.244.10.in-addr.arpa."]),
+            ("x.7.0.244.10.in-addr.arpa.", PTR, &["NXDOMAIN 0.244.10.in-addr.arpa."]),
+            ("1.32.244.10.in-addr.arpa.", PTR, &["forward"]),
+            ("1.1.168.192.in-addr.arpa.", PTR, &["forward"]),
+            ("in-addr.arpa.", PTR, &["forward"]),
+            ("06.0.244.10.in-addr.arpa.", PTR, &["NXDOMAIN 0.244.10.in-addr.arpa."]),
+        ],
+    );
+    records.set_service(&api::ObjectKey::namespaced("default", "nginx"), None);
+    check(
+        &records,
+        &[
+            ("6.0.244.10.in-addr.arpa.", PTR, &["NXDOMAIN 0.244.10.in-addr.arpa."]),
+            ("nginx.default.svc.cluster.local.", A, NXDOMAIN),
+        ],
+    );
+}
