@@ -63,7 +63,7 @@ pub(crate) async fn run(sockets: Sockets, resolver: Arc<Resolver>, stop: Cancell
 enum Outcome {
     Nothing,
     Packet(Option<Vec<u8>>),
-    Later(Later),
+    Later(Box<Later>),
 }
 
 struct Later {
@@ -79,7 +79,7 @@ fn take(resolver: &Resolver, packet: &[u8], transport: Transport) -> Outcome {
         Incoming::Refuse(request, code) => Outcome::Packet(request.encode(&Reply::error(code), transport)),
         Incoming::Ask(request, query) => match resolver.first(&query) {
             Step::Done(reply) => Outcome::Packet(request.encode(&reply, transport)),
-            Step::Ask { aliases, name } => Outcome::Later(Later { request, query, aliases, name }),
+            Step::Ask { aliases, name } => Outcome::Later(Box::new(Later { request, query, aliases, name })),
         },
     }
 }
@@ -113,7 +113,7 @@ async fn serve_udp(
                 let Ok(permit) = waiting.clone().try_acquire_owned() else { continue };
                 let (socket, resolver, stop) = (socket.clone(), resolver.clone(), stop.clone());
                 tasks.spawn(async move {
-                    let answering = finish(&resolver, later, Transport::Udp);
+                    let answering = finish(&resolver, *later, Transport::Udp);
                     if let Some(packet) = stop.run_until_cancelled(answering).await {
                         send(&socket, packet, client).await;
                     }
@@ -175,7 +175,7 @@ async fn converse(mut stream: TcpStream, resolver: &Resolver) -> std::io::Result
         let packet = match take(resolver, &question, Transport::Tcp) {
             Outcome::Nothing => return Ok(()),
             Outcome::Packet(packet) => packet,
-            Outcome::Later(later) => finish(resolver, later, Transport::Tcp).await,
+            Outcome::Later(later) => finish(resolver, *later, Transport::Tcp).await,
         };
         let Some(packet) = packet else { return Ok(()) };
         let length = u16::try_from(packet.len()).map_err(std::io::Error::other)?;

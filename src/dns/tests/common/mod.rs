@@ -1,5 +1,7 @@
 //! Objects as the API holds them, and questions to ask.
-#![allow(dead_code)]
+#![allow(dead_code)] // each test file uses its part
+
+pub mod server;
 
 use api::ObjectKey;
 use dns::{DnsConfig, Records, ServiceRecords, Upstream, Zone};
@@ -108,4 +110,13 @@ pub fn question(text: &str, kind: RecordType) -> Message {
     message.metadata.recursion_desired = true;
     message.queries.push(Query::query(name(text), kind));
     message
+}
+
+pub fn web() -> Records {
+    records(&[
+        (service("web", &["10.96.1.1"], &[("http", "TCP", 80)]), Vec::new()),
+        (external("db", "DB.example.com"), Vec::new()),
+        (external("loop", "loop.default.svc.cluster.local"), Vec::new()),
+        (external("near", "web.default.svc.cluster.local"), Vec::new()),
+    ])
 }
