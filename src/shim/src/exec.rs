@@ -1,0 +1,162 @@
+//! In the helper: begins a process in a container that runs.
+//!
+//! libcontainer could, but it re-reads and rewrites the whole spec for it, forgets its seccomp filter and limits, and
+//! takes ten times as long. Joining a container is a few system calls: its cgroups, one setns(2) for all of its
+//! namespaces, a fork into its PID namespace, and then the descent to its user.
+
+use crate::create::become_program;
+use crate::privileges::become_user;
+use crate::report::Reporter;
+use crate::sys;
+use cri::wire::{CgroupFiles, ExecRequest};
+use libcontainer::oci_spec::runtime::{LinuxSeccomp, Spec};
+use libcontainer::seccomp::initialize_seccomp;
+use libcontainer::syscall::syscall::SyscallType;
+use libcontainer::tty::setup_console;
+use nix::sched::{CloneFlags, setns};
+use nix::sys::prctl;
+use nix::sys::stat::{Mode, umask};
+use nix::unistd::{Pid, chdir, dup, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, getpid, setsid};
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::path::PathBuf;
+
+pub(crate) struct Execution {
+    pub(crate) request: ExecRequest,
+    pub(crate) first: Pid,
+    pub(crate) cgroup: CgroupFiles,
+    pub(crate) bundle: PathBuf,
+    /// The process's ends of stdin, stdout and stderr; where there is none it gets /dev/null.
+    pub(crate) stdio: [Option<OwnedFd>; 3],
+}
+
+pub(crate) fn exec(execution: Execution, reporter: Reporter) {
+    if let Err(why) = join(&execution).and_then(|filter| {
+        // SAFETY: a fork of the single-threaded shim has a single thread.
+        match unsafe { sys::fork_sibling() }.map_err(said("fork"))? {
+            Some(pid) => {
+                reporter.made(pid.as_raw());
+                Ok(())
+            }
+            None => {
+                let why = run(execution, filter, reporter);
+                reporter.failed(&why);
+                // SAFETY: ends the process at once: nothing of the shim's may run in the container.
+                unsafe { libc::_exit(1) }
+            }
+        }
+    }) {
+        reporter.failed(&why);
+    }
+}
+
+fn said<E: Display>(what: impl Display) -> impl FnOnce(E) -> String {
+    move |e| format!("{what}: {e}")
+}
+
+/// Everything that needs the machine's view, then into the namespaces.
+fn join(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
+    let first = execution.first;
+    // else the container's processes could trace this one, which still has the machine's files open
+    let _ = prctl::set_dumpable(false);
+    let filter = execution.request.seccomp.then(|| read_filter(execution)).transpose()?.flatten();
+    let score = fs::read_to_string(format!("/proc/{first}/oom_score_adj")).unwrap_or_default();
+    let _ = fs::write("/proc/self/oom_score_adj", score.trim());
+    for folder in &execution.cgroup.dirs {
+        fs::write(folder.join("cgroup.procs"), getpid().to_string())
+            .map_err(said(format_args!("join cgroup {}", folder.display())))?;
+    }
+    sys::copy_limits(first).map_err(said("take on the container's limits"))?;
+    let target = sys::pidfd_open(first).map_err(said("find the container"))?;
+    let namespaces = CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWIPC
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWCGROUP;
+    setns(target, namespaces).map_err(said("join the container's namespaces"))?;
+    Ok(filter)
+}
+
+fn read_filter(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
+    let spec = Spec::load(execution.bundle.join("config.json")).map_err(said("read the container's spec"))?;
+    Ok(spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()))
+}
+
+/// In the container: returns only to say why there is no program.
+fn run(execution: Execution, filter: Option<LinuxSeccomp>, reporter: Reporter) -> String {
+    let Execution { request, stdio, .. } = execution;
+    match prepare(&request, stdio, filter.as_ref(), reporter) {
+        Ok(()) => become_program(&request.args, &request.env),
+        Err(why) => why,
+    }
+}
+
+fn prepare(
+    request: &ExecRequest,
+    stdio: [Option<OwnedFd>; 3],
+    filter: Option<&LinuxSeccomp>,
+    reporter: Reporter,
+) -> Result<(), String> {
+    setsid().map_err(said("setsid"))?;
+    umask(Mode::from_bits_truncate(0o022));
+    if request.tty {
+        open_terminal(request, reporter)?;
+    } else {
+        connect(stdio, request.uid)?;
+    }
+    enter_working_dir(request)?;
+    let filter = filter.map(|filter| move || initialize_seccomp(filter).map_err(said("seccomp")));
+    let privileged = filter.is_some() && !request.no_new_privileges;
+    if let (true, Some(filter)) = (privileged, &filter) {
+        filter()?;
+    }
+    become_user(request.uid, request.gid, &request.groups, request.capabilities)
+        .map_err(said(format_args!("become user {}:{}", request.uid, request.gid)))?;
+    if request.no_new_privileges {
+        prctl::set_no_new_privs().map_err(said("no_new_privs"))?;
+    }
+    match &filter {
+        Some(filter) if !privileged => filter().map(drop),
+        _ => Ok(()),
+    }
+}
+
+fn enter_working_dir(request: &ExecRequest) -> Result<(), String> {
+    let cwd = &request.cwd;
+    let cwd = if cwd.as_os_str().is_empty() { std::path::Path::new("/") } else { cwd.as_path() };
+    chdir(cwd).map_err(said(format_args!("chdir to cwd ({cwd:?})")))?;
+    // a folder outside of the root has no name here; CVE-2024-21626
+    getcwd().map(drop).map_err(said("the working directory is outside of the container"))
+}
+
+/// Makes the terminal in the container, so that it has a name there, and sends its master to the shim.
+fn open_terminal(request: &ExecRequest, reporter: Reporter) -> Result<(), String> {
+    let syscall = SyscallType::default().create_syscall();
+    // SAFETY: the reporter's descriptor is open for as long as this process is.
+    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(reporter.0) };
+    let socket = dup(socket).map_err(said("terminal"))?;
+    setup_console(syscall.as_ref(), socket.into_raw_fd(), false).map_err(said("terminal"))?;
+    let terminal = std::io::stdin();
+    if let Some((width, height)) = request.terminal_size {
+        let _ = sys::set_window_size(terminal.as_fd(), width, height);
+    }
+    let _ = fchown(&terminal, Some(request.uid.into()), None);
+    Ok(())
+}
+
+fn connect(stdio: [Option<OwnedFd>; 3], uid: u32) -> Result<(), String> {
+    let null = File::options().read(true).write(true).open("/dev/null").map_err(said("open /dev/null"))?;
+    let [stdin, stdout, stderr] = stdio.map(|end| match end {
+        Some(end) => {
+            // /dev/stdout is opened anew by programs, as this user
+            let _ = fchown(&end, Some(uid.into()), None);
+            Ok(end)
+        }
+        None => null.try_clone().map(OwnedFd::from).map_err(said("stdio")),
+    });
+    dup2_stdin(stdin?).map_err(said("stdin"))?;
+    dup2_stdout(stdout?).map_err(said("stdout"))?;
+    dup2_stderr(stderr?).map_err(said("stderr"))
+}

@@ -1,0 +1,137 @@
+//! A short-lived fork that makes one process, followed without waiting for it.
+
+use crate::container::Run;
+use crate::fault::{Because, Result};
+use crate::report::{self, Report, Reporter};
+use crate::sys;
+use cri::wire::StreamFd;
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::unistd::{ForkResult, fork};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+
+/// Who asked, so that the answer goes there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asker {
+    pub(crate) client: u64,
+    pub(crate) seq: u64,
+}
+
+pub(crate) struct Helper {
+    pub(crate) socket: OwnedFd,
+    pub(crate) asker: Asker,
+    pub(crate) work: Work,
+    made: Option<i32>,
+    failed: Option<String>,
+    details: Vec<String>,
+    pub(crate) terminal: Option<OwnedFd>,
+}
+
+/// What becomes of it when it has worked.
+pub(crate) enum Work {
+    /// `stdin`: whether a terminal is also input.
+    Create {
+        container: u64,
+        run: Box<Run>,
+        stdin: bool,
+    },
+    Exec {
+        exec: u64,
+        streams: Vec<(StreamFd, OwnedFd)>,
+    },
+}
+
+impl Helper {
+    /// Runs `child` in a fork that has of all descriptors only `keep`, the reporter's, and 0 to 2.
+    pub(crate) fn start(
+        asker: Asker,
+        work: Work,
+        keep: &[RawFd],
+        child: impl FnOnce(Reporter),
+    ) -> Result<Helper> {
+        let (socket, theirs) = report::channel().because("make a socket pair")?;
+        // SAFETY: the shim has one thread, so the child may go on as any process does.
+        match unsafe { fork() }.because("fork")? {
+            ForkResult::Parent { .. } => Ok(Helper {
+                socket,
+                asker,
+                work,
+                made: None,
+                failed: None,
+                details: Vec::new(),
+                terminal: None,
+            }),
+            ForkResult::Child => {
+                let mut keep: Vec<RawFd> = keep.iter().copied().chain([theirs.as_raw_fd()]).collect();
+                sys::close_all_but(&mut keep);
+                // blocked signals pass through fork(2); SIGPIPE stays ignored until the program is exec'd
+                let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+                child(Reporter(theirs.as_raw_fd()));
+                // SAFETY: ends the fork without running what the shim would run at its own end.
+                unsafe { libc::_exit(0) }
+            }
+        }
+    }
+
+    /// Takes what was reported. `Some` when it is known how it ended: the new process's pid, or why there is none.
+    pub(crate) fn progress(&mut self) -> Option<Result<i32, String>> {
+        while let Some(report) = report::receive(&self.socket) {
+            match report {
+                Report::Made(pid) => {
+                    self.made = Some(pid);
+                    // a container's first process keeps the socket open until it is started
+                    if matches!(self.work, Work::Create { .. }) {
+                        return Some(Ok(pid));
+                    }
+                }
+                // the first is nearest to the cause
+                Report::Failed(why) => drop(self.failed.get_or_insert(why)),
+                Report::Detail(text) => self.details.push(text),
+                Report::Terminal(master) => self.terminal = Some(master),
+                Report::Closed => return Some(self.outcome()),
+            }
+        }
+        None
+    }
+
+    fn outcome(&mut self) -> Result<i32, String> {
+        match (self.failed.take(), self.made) {
+            (Some(why), _) => Err(explain(why, &self.details)),
+            (None, Some(pid)) => Ok(pid),
+            (None, None) => Err(explain("the helper process ended early".into(), &self.details)),
+        }
+    }
+}
+
+/// A failure that libcontainer only names, with the reasons that it logged.
+fn explain(why: String, details: &[String]) -> String {
+    if why.starts_with("exec: ") || details.is_empty() {
+        return why;
+    }
+    format!("{why}: {}", details[0])
+}
+
+/// Ignored and blocked signals pass through exec(2): a container must have neither of the shim's.
+pub(crate) fn reset_signals() {
+    for one in Signal::iterator() {
+        // SAFETY: no handler is installed. SIGKILL and SIGSTOP are refused, which is no harm.
+        let _ = unsafe { signal(one, SigHandler::SigDfl) };
+    }
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_names_its_command_needs_no_more_words() {
+        let details = ["bind /x: no such file".to_owned(), "failed".to_owned()];
+        for (why, details, want) in [
+            ("exec: \"foo\": not found", &details[..], "exec: \"foo\": not found"),
+            ("failed syscall", &details[..], "failed syscall: bind /x: no such file"),
+            ("failed syscall", &[], "failed syscall"),
+        ] {
+            assert_eq!(explain(why.into(), details), want);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! A container's root file system, and the machine's mounts that it shares, in the shim's mount namespace.
+
+use crate::fault::{Because, Fault, Result};
+use crate::sys::{self, FsContext};
+use cri::wire::{MountRequest, SharedMount};
+use nix::errno::Errno;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, setns};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+/// Makes the request's mounts, and returns where they are, in order. A failure leaves none.
+pub(crate) fn make(request: &MountRequest, machine: &File) -> Result<Vec<PathBuf>> {
+    let mut made = Vec::new();
+    let result = overlay(request).and_then(|()| {
+        made.push(request.target.clone());
+        request.shared.iter().try_for_each(|one| {
+            share(one, machine)?;
+            made.push(one.target.clone());
+            Ok(())
+        })
+    });
+    match result {
+        Ok(()) => Ok(made),
+        Err(e) => {
+            unmount(&made);
+            Err(e)
+        }
+    }
+}
+
+/// Lazily, newest first: what still uses one keeps it alive, but nobody finds it any more.
+pub(crate) fn unmount(targets: &[PathBuf]) {
+    for target in targets.iter().rev() {
+        let _ = umount2(target, MntFlags::MNT_DETACH);
+    }
+}
+
+fn overlay(request: &MountRequest) -> Result<()> {
+    let what = format!("mount root file system on {}", request.target.display());
+    fs::create_dir_all(&request.target).because(&what)?;
+    let MountRequest { layers, upper, work, target, .. } = request;
+    if layers.is_empty() {
+        // an image FROM scratch: overlayfs wants at least one lower folder, and there is nothing to lie over
+        return mount(Some(upper), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).because(what);
+    }
+    match stack(layers, upper, work, target) {
+        // the kernel is older than `lowerdir+` (6.8)
+        Err((Errno::EINVAL | Errno::ENOSYS, _)) => mount(
+            Some("overlay"),
+            target,
+            Some("overlay"),
+            MsFlags::empty(),
+            Some(options(layers, upper, work).as_str()),
+        )
+        .because(what),
+        Err((errno, complaint)) => Err(Fault(format!("{what}: {}", complaint.unwrap_or(errno.to_string())))),
+        Ok(()) => Ok(()),
+    }
+}
+
+/// One call for each layer: the options of mount(2) must fit in a page, which holds about 60.
+fn stack(
+    layers: &[PathBuf],
+    upper: &Path,
+    work: &Path,
+    target: &Path,
+) -> Result<(), (Errno, Option<String>)> {
+    let context = FsContext::open(c"overlay").map_err(|e| (e, None))?;
+    let configure = || {
+        layers.iter().try_for_each(|layer| context.set(c"lowerdir+", layer))?;
+        context.set(c"upperdir", upper)?;
+        context.set(c"workdir", work)?;
+        context.mount()
+    };
+    let overlay = configure().map_err(|e| (e, context.complaint()))?;
+    sys::attach_mount(&overlay, target).map_err(|e| (e, None))
+}
+
+fn options(layers: &[PathBuf], upper: &Path, work: &Path) -> String {
+    let escape = |path: &Path| {
+        path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,")
+    };
+    let lower: Vec<String> = layers.iter().map(|layer| escape(layer)).collect();
+    format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escape(upper), escape(work))
+}
+
+/// Only a mount taken in the machine's namespace is a peer of the machine's: ours are slaves.
+fn share(shared: &SharedMount, machine: &File) -> Result<()> {
+    let SharedMount { source, target } = shared;
+    let what = format!("share {} on {}", source.display(), target.display());
+    let own = File::open("/proc/self/ns/mnt").because(&what)?;
+    setns(machine, CloneFlags::CLONE_NEWNS).because(&what)?;
+    let cloned = sys::clone_mounts(source);
+    // a shim that could not come back would mount everything on the machine
+    setns(own, CloneFlags::CLONE_NEWNS).expect("return to the sandbox's mount namespace");
+    let cloned = cloned.because(&what)?;
+    if source_is_dir(&cloned) {
+        fs::create_dir_all(target).because(&what)?;
+    } else {
+        target.parent().map_or(Ok(()), fs::create_dir_all).because(&what)?;
+        File::options().create(true).append(true).open(target).because(&what)?;
+    }
+    sys::attach_mount(&cloned, target).because(what)
+}
+
+fn source_is_dir(mount: &std::os::fd::OwnedFd) -> bool {
+    use nix::sys::stat::{SFlag, fstat};
+    fstat(mount).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_of_mount_quote_what_overlayfs_would_split_at() {
+        let layers = [PathBuf::from("/l/top"), PathBuf::from("/l/a:b,c")];
+        let got = options(&layers, Path::new("/u"), Path::new("/w\\x"));
+        assert_eq!(got, "lowerdir=/l/top:/l/a\\:b\\,c,upperdir=/u,workdir=/w\\\\x");
+    }
+}

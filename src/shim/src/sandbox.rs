@@ -1,0 +1,181 @@
+//! The sandbox's own namespaces: what the shim enters before it serves anybody.
+
+use crate::fault::{Because, Fault, Result, fault};
+use crate::sys;
+use cri::wire::{PID_NAMESPACE, SHM, ShimConfig};
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::prctl;
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::unistd::{ForkResult, Pid, chdir, fork, getpid, pause, sethostname};
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+/// Better than any container, worse than init: what a kubelet gives to its pods' infrastructure.
+const OOM_SCORE: &str = "-998";
+
+/// What the shim keeps of its way into the sandbox.
+pub(crate) struct Sandbox {
+    /// The machine's own mount namespace.
+    pub(crate) machine_mounts: File,
+    /// This process's oom score before it became a shim: what a container without one of its own gets.
+    pub(crate) oom_score: String,
+    /// The first process of the shared PID namespace.
+    pub(crate) pause: Option<Pid>,
+}
+
+impl Sandbox {
+    /// Moves this process to its cgroups and into new namespaces, and furnishes them.
+    pub(crate) fn enter(config: &ShimConfig) -> Result<Sandbox> {
+        let _ = prctl::set_name(c"monopod-shim");
+        join_cgroups(&config.cgroup_procs)?;
+        let oom_score = fs::read_to_string("/proc/self/oom_score_adj").because("read oom_score_adj")?;
+        // without CAP_SYS_RESOURCE the shim is as killable as the daemon
+        let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
+        prctl::set_child_subreaper(true).because("become the containers' reaper")?;
+
+        let machine_mounts = File::open("/proc/self/ns/mnt").because("open /proc/self/ns/mnt")?;
+        unshare(namespaces(config)).because("unshare the sandbox's namespaces")?;
+        // mounts that the machine makes later appear here, and none of ours appears there
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
+            .because("make the mounts slaves of the machine's")?;
+        furnish(config)?;
+        let pause = config.share_pid.then(|| share_pid(&config.dir)).transpose()?;
+        chdir("/").because("chdir /")?;
+        Ok(Sandbox { machine_mounts, oom_score: oom_score.trim().to_owned(), pause })
+    }
+}
+
+fn namespaces(config: &ShimConfig) -> CloneFlags {
+    let mut flags = CloneFlags::CLONE_NEWNS;
+    flags.set(CloneFlags::CLONE_NEWNET, !config.host_network);
+    // a pod on the host's network has the host's name
+    flags.set(CloneFlags::CLONE_NEWUTS, !config.host_network);
+    flags.set(CloneFlags::CLONE_NEWIPC, !config.host_ipc);
+    flags
+}
+
+fn join_cgroups(procs: &[PathBuf]) -> Result<()> {
+    procs.iter().try_for_each(|file| {
+        fs::write(file, getpid().to_string()).because(format_args!("join cgroup {}", file.display()))
+    })
+}
+
+fn furnish(config: &ShimConfig) -> Result<()> {
+    if !config.host_network {
+        if !config.hostname.is_empty() {
+            sethostname(&config.hostname).because(format_args!("set hostname {}", config.hostname))?;
+        }
+        sys::loopback_up().because("bring lo up")?;
+    }
+    for (name, value) in &config.sysctls {
+        let file = sysctl_file(name, config)?;
+        fs::write(&file, value).because(format_args!("sysctl {name}={value}"))?;
+    }
+    match config.shm_size {
+        Some(size) => mount_shm(&config.dir.join(SHM), size),
+        None => Ok(()),
+    }
+}
+
+/// The sysctl's file, if a namespace of this sandbox's own holds its value: any other is the whole machine's.
+fn sysctl_file(name: &str, config: &ShimConfig) -> Result<PathBuf> {
+    let path = name.replace('.', "/");
+    if path.split('/').any(|part| part.is_empty()) {
+        return fault(format_args!("sysctl {name:?} is no name of a sysctl"));
+    }
+    let of_ipc = ["kernel/shm", "kernel/msg", "fs/mqueue/"].iter().any(|prefix| path.starts_with(prefix))
+        || path == "kernel/sem";
+    let of_net = path.starts_with("net/");
+    match (of_ipc && !config.host_ipc, of_net && !config.host_network) {
+        (false, false) if of_ipc => {
+            fault(format_args!("sysctl {name} is not allowed with the host's IPC namespace"))
+        }
+        (false, false) if of_net => {
+            fault(format_args!("sysctl {name} is not allowed with the host's network"))
+        }
+        (false, false) => fault(format_args!("sysctl {name} is not in a separate kernel namespace")),
+        _ => Ok(Path::new("/proc/sys").join(path)),
+    }
+}
+
+fn mount_shm(target: &Path, size: u64) -> Result<()> {
+    fs::create_dir_all(target).because(format_args!("create {}", target.display()))?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    let options = format!("mode=1777,size={size}");
+    mount(Some("shm"), target, Some("tmpfs"), flags, Some(options.as_str()))
+        .because(format_args!("mount a tmpfs of {size} bytes on {}", target.display()))
+}
+
+/// Starts the first process of a new PID namespace, which does nothing but reap, and leaves a link to the namespace.
+fn share_pid(dir: &Path) -> Result<Pid> {
+    let own = File::open("/proc/self/ns/pid").because("open /proc/self/ns/pid")?;
+    unshare(CloneFlags::CLONE_NEWPID).because("unshare a PID namespace")?;
+    // SAFETY: there is one thread, so the child may go on as any process does.
+    let pid = match unsafe { fork() }.because("fork")? {
+        ForkResult::Child => be_pause(),
+        ForkResult::Parent { child } => child,
+    };
+    // the shim's other children are not of that namespace, unless they say so
+    setns(own, CloneFlags::CLONE_NEWPID).because("keep the PID namespace")?;
+    let link = dir.join(PID_NAMESPACE);
+    let _ = fs::remove_file(&link);
+    symlink(format!("/proc/{pid}/ns/pid"), &link)
+        .map_err(|e| Fault(format!("link {}: {e}", link.display())))?;
+    Ok(pid)
+}
+
+fn be_pause() -> ! {
+    sys::close_all_but(&mut []);
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    let _ = prctl::set_name(c"pause");
+    // SAFETY: no handler is installed; ignored, the kernel reaps orphans by itself.
+    let _ = unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) };
+    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
+    loop {
+        pause();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cri::SandboxId;
+
+    fn config(host: bool) -> ShimConfig {
+        ShimConfig {
+            id: SandboxId("a".into()),
+            dir: "/nowhere".into(),
+            hostname: String::new(),
+            host_network: host,
+            host_pid: host,
+            host_ipc: host,
+            share_pid: false,
+            sysctls: Default::default(),
+            cgroup_procs: Vec::new(),
+            shm_size: None,
+        }
+    }
+
+    #[test]
+    fn only_sysctls_of_the_sandbox_s_own_namespaces_can_be_set() {
+        for (name, host, want) in [
+            ("net.ipv4.ip_local_port_range", false, Ok("/proc/sys/net/ipv4/ip_local_port_range")),
+            ("net/core/somaxconn", false, Ok("/proc/sys/net/core/somaxconn")),
+            ("kernel.shmmax", false, Ok("/proc/sys/kernel/shmmax")),
+            ("kernel.sem", false, Ok("/proc/sys/kernel/sem")),
+            (
+                "net.core.somaxconn",
+                true,
+                Err("sysctl net.core.somaxconn is not allowed with the host's network"),
+            ),
+            ("kernel.shmmax", true, Err("sysctl kernel.shmmax is not allowed with the host's IPC namespace")),
+            ("kernel.panic", false, Err("sysctl kernel.panic is not in a separate kernel namespace")),
+            ("net...kernel.panic", false, Err("sysctl \"net...kernel.panic\" is no name of a sysctl")),
+        ] {
+            let got = sysctl_file(name, &config(host)).map_err(|e| e.to_string());
+            assert_eq!(got, want.map(PathBuf::from).map_err(str::to_owned), "{name}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! Calls that no crate wraps, each as small as it can be.
+
+use nix::errno::Errno;
+use nix::unistd::Pid;
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+pub(crate) fn cstring(text: impl AsRef<[u8]>) -> Result<CString, Errno> {
+    CString::new(text.as_ref()).map_err(|_| Errno::EINVAL)
+}
+
+fn path(path: &Path) -> Result<CString, Errno> {
+    cstring(path.as_os_str().as_encoded_bytes())
+}
+
+/// Closes every descriptor from 3 on that is not in `keep`.
+pub(crate) fn close_all_but(keep: &mut [RawFd]) {
+    keep.sort_unstable();
+    let mut from = 3u32;
+    for fd in keep.iter().map(|fd| *fd as u32).filter(|fd| *fd >= 3) {
+        if fd > from {
+            close_range(from, fd - 1);
+        }
+        from = fd + 1;
+    }
+    close_range(from, u32::MAX);
+}
+
+fn close_range(first: u32, last: u32) {
+    // SAFETY: only for a fork that uses none of what it closes, and ends without dropping it.
+    unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+}
+
+/// A fork whose child is the caller's sibling: a child of the caller's parent. `None` in the child.
+///
+/// # Safety
+/// As fork: the process must have a single thread.
+pub(crate) unsafe fn fork_sibling() -> Result<Option<Pid>, Errno> {
+    let flags = libc::CLONE_PARENT as libc::c_ulong | libc::SIGCHLD as libc::c_ulong;
+    // SAFETY: no new stack and no shared memory, so this is fork(2) but for the parent.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) };
+    Ok(match Errno::result(pid)? {
+        0 => None,
+        pid => Some(Pid::from_raw(pid as i32)),
+    })
+}
+
+/// One child that has ended, with its exit code (128 + n for signal n), if there is one. Not nix's: that takes a death
+/// by a real-time signal for a failure of its own.
+pub(crate) fn reap() -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: the kernel writes an int that lives through the call.
+    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
+    let code = match libc::WIFSIGNALED(status) {
+        true => 128 + libc::WTERMSIG(status),
+        false => libc::WEXITSTATUS(status),
+    };
+    (pid > 0).then_some((pid, code))
+}
+
+pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
+    // SAFETY: takes numbers, returns a new descriptor that is ours.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) })?;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+pub(crate) fn set_window_size(terminal: BorrowedFd, width: u16, height: u16) -> Result<(), Errno> {
+    let size = libc::winsize { ws_row: height, ws_col: width, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the kernel reads a winsize that lives through the call.
+    Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) }).map(drop)
+}
+
+/// Gives this process the limits that process `pid` has.
+pub(crate) fn copy_limits(pid: Pid) -> Result<(), Errno> {
+    for resource in 0..16 {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the kernel writes one rlimit, then reads it; both live through the calls.
+        unsafe {
+            Errno::result(libc::prlimit(pid.as_raw(), resource, std::ptr::null(), &mut limit))?;
+            Errno::result(libc::prlimit(0, resource, &limit, std::ptr::null_mut()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings the loopback device of this network namespace up.
+pub(crate) fn loopback_up() -> io::Result<()> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;
+    // SAFETY: an ifreq is plain data, for which zeroes are valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo\0") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the kernel reads an ifreq that lives through the call.
+    Errno::result(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &request) })?;
+    Ok(())
+}
+
+/// fsopen(2): a file system being configured.
+pub(crate) struct FsContext(OwnedFd);
+
+impl FsContext {
+    pub(crate) fn open(name: &CStr) -> Result<FsContext, Errno> {
+        // SAFETY: a NUL-terminated name; the descriptor that comes back is ours.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_fsopen, name.as_ptr(), 1) })?;
+        // SAFETY: as above.
+        Ok(FsContext(unsafe { OwnedFd::from_raw_fd(fd as RawFd) }))
+    }
+
+    pub(crate) fn set(&self, key: &CStr, value: &Path) -> Result<(), Errno> {
+        const SET_STRING: i32 = 1;
+        let value = path(value)?;
+        self.config(SET_STRING, key.as_ptr(), value.as_ptr())
+    }
+
+    fn config(
+        &self,
+        command: i32,
+        key: *const libc::c_char,
+        value: *const libc::c_char,
+    ) -> Result<(), Errno> {
+        // SAFETY: both are null or NUL-terminated and live through the call.
+        let done = unsafe { libc::syscall(libc::SYS_fsconfig, self.0.as_raw_fd(), command, key, value, 0) };
+        Errno::result(done).map(drop)
+    }
+
+    /// Creates the file system: a mount that is nowhere yet.
+    pub(crate) fn mount(&self) -> Result<OwnedFd, Errno> {
+        const CREATE: i32 = 6;
+        self.config(CREATE, std::ptr::null(), std::ptr::null())?;
+        // SAFETY: takes numbers; the descriptor that comes back is ours.
+        let fd = Errno::result(unsafe { libc::syscall(libc::SYS_fsmount, self.0.as_raw_fd(), 1, 0) })?;
+        // SAFETY: as above.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+    }
+
+    /// What the kernel said about the last failure.
+    pub(crate) fn complaint(&self) -> Option<String> {
+        let mut text = [0; 1024];
+        let length = nix::unistd::read(&self.0, &mut text).ok()?;
+        let text = String::from_utf8_lossy(&text[..length]).trim().to_owned();
+        Some(text.strip_prefix("e ").map(str::to_owned).unwrap_or(text))
+    }
+}
+
+/// A copy of the mounts at and below `source`, in the same peer groups, that is nowhere yet.
+pub(crate) fn clone_mounts(source: &Path) -> Result<OwnedFd, Errno> {
+    const OPEN_TREE_CLONE: libc::c_uint = 1;
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | libc::AT_RECURSIVE as libc::c_uint;
+    let source = path(source)?;
+    // SAFETY: a NUL-terminated path that lives through the call; the descriptor that comes back is ours.
+    let fd =
+        Errno::result(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, source.as_ptr(), flags) })?;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+pub(crate) fn attach_mount(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
+    const FROM_EMPTY_PATH: libc::c_uint = 4;
+    let target = path(target)?;
+    // SAFETY: NUL-terminated paths that live through the call.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_FDCWD,
+            target.as_ptr(),
+            FROM_EMPTY_PATH,
+        )
+    })
+    .map(drop)
+}

@@ -1,0 +1,259 @@
+//! From create to remove, and what is left.
+
+use crate::Test;
+use crate::connection::Connection;
+use crate::pod::{Pod, launch};
+use cri::wire::*;
+use serde_json::json;
+use std::fs;
+
+pub const TESTS: &[Test] = &[
+    ("runs_logs_and_reports_its_exit", runs_logs_and_reports_its_exit),
+    ("a_create_that_fails_says_why_and_leaves_nothing", a_create_that_fails_says_why_and_leaves_nothing),
+    ("signals_end_containers_with_128_and_the_number", signals_end_containers_with_128_and_the_number),
+    ("the_shim_outlives_its_client_and_remembers", the_shim_outlives_its_client_and_remembers),
+    ("out_of_memory_is_told", out_of_memory_is_told),
+    ("remove_leaves_no_mount_and_no_cgroup", remove_leaves_no_mount_and_no_cgroup),
+    ("containers_share_the_sandbox_s_namespaces", containers_share_the_sandbox_s_namespaces),
+    ("containers_die_with_a_killed_shim", containers_die_with_a_killed_shim),
+    ("a_shared_pid_namespace_shows_the_neighbours", a_shared_pid_namespace_shows_the_neighbours),
+    ("many_layers_stack", many_layers_stack),
+    ("bad_configurations_are_refused", bad_configurations_are_refused),
+    ("signals_and_limits_are_clean_in_the_container", signals_and_limits_are_clean_in_the_container),
+];
+
+fn runs_logs_and_reports_its_exit() {
+    let mut pod = Pod::start();
+    let container = pod.run(&["sh", "-c", "echo out; echo err >&2; printf rest; exit 7"]);
+    let exit = pod.exit(&container);
+    assert_eq!((exit.exit_code, exit.oom_killed), (7, false));
+    let mut lines = container.log_lines();
+    lines.sort();
+    assert_eq!(lines, ["stderr F err", "stdout F out", "stdout P rest"]);
+    for line in container.log().lines() {
+        let time = line.split(' ').next().unwrap();
+        let time: jiff::Timestamp = time.parse().expect("RFC 3339");
+        assert!(time <= exit.finished_at, "logged before the end was told");
+    }
+    let status = container.status();
+    assert_eq!(status.exit, Some(exit));
+    assert!(status.started_at.is_some() && status.pid.is_some());
+}
+
+fn a_create_that_fails_says_why_and_leaves_nothing() {
+    let mut pod = Pod::start();
+    for (args, want) in [
+        (["foo"], "exec: \"foo\": executable file not found in $PATH"),
+        (["/no/foo"], "exec: \"/no/foo\": stat /no/foo: no such file or directory"),
+        (["/etc"], "exec: \"/etc\": is a directory"),
+    ] {
+        let plan = pod.plan(&args);
+        let request = plan.request.clone();
+        assert_eq!(pod.create(plan).err().as_deref(), Some(want));
+        pod.shim.call(Request::Remove { container: request.container }).expect("remove");
+        for folder in request.cgroup.dirs {
+            assert!(!folder.exists(), "{}", folder.display());
+        }
+    }
+    let mut plan = pod.plan(&["true"]);
+    plan.spec["mounts"].as_array_mut().unwrap().push(
+        json!({"destination": "/data", "type": "bind", "source": "/no/such/volume", "options": ["rbind"]}),
+    );
+    let why = pod.create(plan).err().expect("a failure");
+    assert!(why.contains("/no/such/volume"), "{why}");
+    assert_eq!(fs::read_dir(pod.run_dir().join("state")).unwrap().count(), 0);
+}
+
+fn signals_end_containers_with_128_and_the_number() {
+    let mut pod = Pod::start();
+    for (script, signal, want) in [
+        ("exec sleep 1000", 9, 137),
+        ("trap 'exit 3' TERM; echo ready; while true; do sleep 0.01; done", 15, 3),
+    ] {
+        let container = pod.run(&["sh", "-c", script]);
+        while signal == 15 && container.log().is_empty() {
+            std::thread::yield_now();
+        }
+        pod.signal(&container, signal);
+        assert_eq!(pod.exit(&container).exit_code, want, "{script}");
+    }
+}
+
+fn the_shim_outlives_its_client_and_remembers() {
+    let mut pod = Pod::start();
+    let container =
+        pod.run(&["sh", "-c", "cat /go; while [ ! -e /go ]; do sleep 0.01; done; echo last; exit 5"]);
+    pod.shim = Connection::open(&pod.run_dir());
+    let mut other = Connection::open(&pod.run_dir());
+    // the mount is in the shim's namespace only
+    fs::write(format!("/proc/{}/root{}/go", pod.pid, container.request.bundle.join("rootfs").display()), "")
+        .unwrap();
+    let exit = pod.exit(&container);
+    assert_eq!(exit.exit_code, 5);
+    let seen = other.event(|event| match event {
+        ShimEvent::Exited { exit, .. } => Some(exit.clone()),
+        _ => None,
+    });
+    assert_eq!(seen, exit, "every client is told");
+    drop(other);
+    pod.shim = Connection::open(&pod.run_dir());
+    let Reply::Containers(known) = pod.shim.call(Request::Hello).unwrap() else { panic!("hello") };
+    assert_eq!(known, [(container.id.clone(), container.status())]);
+    assert_eq!(container.log_lines().last().map(String::as_str), Some("stdout F last"));
+}
+
+fn out_of_memory_is_told() {
+    let mut pod = Pod::start();
+    let mut plan = pod.plan(&["sh", "-c", "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done"]);
+    plan.spec["linux"]["resources"] = json!({"memory": {"limit": 16 << 20, "swap": 16 << 20}});
+    let container = pod.create(plan).expect("create");
+    pod.start_container(&container);
+    let told = pod.shim.event(|event| match event {
+        ShimEvent::OutOfMemory { container } => Some(container.clone()),
+        _ => None,
+    });
+    assert_eq!(told, container.id);
+    let exit = pod.exit(&container);
+    assert_eq!((exit.exit_code, exit.oom_killed), (137, true));
+}
+
+fn remove_leaves_no_mount_and_no_cgroup() {
+    let mut pod = Pod::start();
+    let mounts = |pod: &Pod| fs::read_to_string(format!("/proc/{}/mountinfo", pod.pid)).unwrap();
+    let before = mounts(&pod);
+    let container = pod.run(&["sleep", "1000"]);
+    assert_ne!(mounts(&pod), before);
+    let refused = pod.shim.call(Request::Remove { container: container.id.clone() });
+    assert!(refused.unwrap_err().contains("is running"));
+    pod.signal(&container, 9);
+    pod.exit(&container);
+    pod.remove(&container);
+    assert_eq!(mounts(&pod), before);
+    assert_eq!(fs::read_dir(pod.run_dir().join("state")).unwrap().count(), 0);
+    for folder in &container.request.cgroup.dirs {
+        assert!(!folder.exists(), "{}", folder.display());
+    }
+    pod.remove(&container);
+    assert_eq!(pod.shim.call(Request::Hello), Ok(Reply::Containers(Vec::new())));
+}
+
+fn containers_share_the_sandbox_s_namespaces() {
+    let mut pod = Pod::start_with(|config| {
+        config.sysctls.insert("net.ipv4.ip_local_port_range".into(), "2000\t3000".into());
+    });
+    let container = pod.run(&[
+        "sh",
+        "-c",
+        "hostname; cat /proc/sys/net/ipv4/ip_local_port_range; ip -o link show lo | grep -o LOOPBACK,UP; \
+         grep -c ' /dev/shm .*size=1024k' /proc/mounts; echo $$",
+    ]);
+    assert_eq!(pod.exit(&container).exit_code, 0);
+    let want = ["web-0", "2000\t3000", "LOOPBACK,UP", "1", "1"].map(|text| format!("stdout F {text}"));
+    assert_eq!(container.log_lines(), want);
+    let own = |what: &str| fs::read_link(format!("/proc/self/ns/{what}")).unwrap();
+    let shims = |what: &str| fs::read_link(format!("/proc/{}/ns/{what}", pod.pid)).unwrap();
+    for (namespace, same) in [("net", false), ("uts", false), ("ipc", false), ("mnt", false), ("pid", true)] {
+        assert_eq!(own(namespace) == shims(namespace), same, "{namespace}");
+    }
+}
+
+fn containers_die_with_a_killed_shim() {
+    let mut pod = Pod::start();
+    let container = pod.run(&["sleep", "1000"]);
+    let pid = container.status().pid.unwrap();
+    // wait until it is the program: before, nothing is set up
+    while fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| !exe.ends_with("bin/busybox")) {
+        std::thread::yield_now();
+    }
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pod.pid), nix::sys::signal::Signal::SIGKILL).unwrap();
+    while pod.shim.receive().is_some() {}
+    let gone = || {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.starts_with(" Z") || rest.starts_with(" X"))
+    };
+    while !gone() {
+        std::thread::yield_now();
+    }
+    for folder in &container.request.cgroup.dirs {
+        while fs::remove_dir(folder).is_err_and(|e| e.kind() == std::io::ErrorKind::ResourceBusy) {
+            std::thread::yield_now();
+        }
+        let _ = fs::remove_dir(folder.parent().unwrap());
+    }
+    std::mem::forget(pod);
+}
+
+fn a_shared_pid_namespace_shows_the_neighbours() {
+    let mut pod = Pod::start_with(|config| config.share_pid = true);
+    let namespace = pod.run_dir().join(PID_NAMESPACE);
+    let mut shared = |args: &[&str]| {
+        let mut plan = pod.plan(args);
+        plan.spec["linux"]["namespaces"] = json!([{"type": "mount"}, {"type": "pid", "path": namespace}]);
+        let container = pod.create(plan).expect("create");
+        pod.start_container(&container);
+        container
+    };
+    let neighbour = shared(&["sleep", "12345"]);
+    let looker = shared(&["sh", "-c", "sleep 54321 & until ps | grep -q '[s]leep 12345'; do :; done; ps"]);
+    assert_eq!(pod.exit(&looker).exit_code, 0);
+    let lines = looker.log_lines().join("\n");
+    assert!(lines.contains("sleep 12345"), "{lines}");
+    // what the first process leaves behind ends with it, or the cgroup could not be removed
+    pod.remove(&looker);
+    pod.signal(&neighbour, 9);
+    assert_eq!(pod.exit(&neighbour).exit_code, 137);
+}
+
+fn many_layers_stack() {
+    let mut pod = Pod::start();
+    let mut plan = pod.plan(&["sh", "-c", "cat /top; ls / | grep -c layer"]);
+    let layers = (0..120).map(|n| {
+        let layer = pod.dir.join(format!("a-rather-long-name-for-a-folder-so-that-a-page-is-full-soon-{n}"));
+        fs::create_dir(&layer).unwrap();
+        fs::write(layer.join("top"), format!("{n}\n")).unwrap();
+        fs::write(layer.join(format!("layer{n}")), "").unwrap();
+        layer
+    });
+    plan.mount.layers = layers.chain(plan.mount.layers).collect();
+    let container = pod.create(plan).expect("create");
+    pod.start_container(&container);
+    pod.exit(&container);
+    assert_eq!(container.log_lines(), ["stdout F 0", "stdout F 120"]);
+}
+
+fn bad_configurations_are_refused() {
+    let mut pod = Pod::start();
+    let mut config = ShimConfig {
+        id: cri::SandboxId("b".into()),
+        dir: pod.dir.join("none"),
+        hostname: "b".into(),
+        host_network: false,
+        host_pid: false,
+        host_ipc: false,
+        share_pid: false,
+        sysctls: Default::default(),
+        cgroup_procs: Vec::new(),
+        shm_size: None,
+    };
+    let failed = |config: &ShimConfig| match launch(config) {
+        ShimReady::Failed(why) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(failed(&config).contains("/tmp/none/shim.sock"));
+    config.sysctls.insert("kernel.panic".into(), "1".into());
+    assert_eq!(failed(&config), "sysctl kernel.panic is not in a separate kernel namespace");
+    let unknown = cri::ContainerId("unknown".into());
+    let refused = pod.shim.call(Request::Start { container: unknown.clone() });
+    assert_eq!(refused, Err("no container unknown".into()));
+    assert_eq!(pod.shim.call(Request::Remove { container: unknown }), Ok(Reply::Done));
+}
+
+fn signals_and_limits_are_clean_in_the_container() {
+    let mut pod = Pod::start();
+    let container =
+        pod.run(&["sh", "-c", "yes | head -n1; ulimit -n; grep -E 'Sig(Blk|Ign)' /proc/self/status"]);
+    assert_eq!(pod.exit(&container).exit_code, 0);
+    let zeroes = "0".repeat(16);
+    let want = ["y".into(), "500".into(), format!("SigBlk:\t{zeroes}"), format!("SigIgn:\t{zeroes}")];
+    assert_eq!(container.log_lines(), want.map(|text: String| format!("stdout F {text}")));
+}
