@@ -1,0 +1,29 @@
+// The views, in the order of the menu. To add one: its file, and its line here.
+
+import configmaps from './configmaps.js';
+import events from './events.js';
+import namespaces from './namespaces.js';
+import nodes from './nodes.js';
+import overview from './overview.js';
+import pods from './pods.js';
+import secrets from './secrets.js';
+import services from './services.js';
+import workloads from './workloads.js';
+
+export const views = [
+  overview,
+  workloads,
+  pods,
+  services,
+  configmaps,
+  secrets,
+  events,
+  nodes,
+  namespaces,
+];
+
+export const viewNamed = (id) => views.find((view) => view.id === id) ?? views[0];
+
+/** What a panel shows of an object, wherever that stands. */
+export const resourceNamed = (plural) =>
+  views.flatMap((view) => view.resources).find((resource) => resource.plural === plural);
