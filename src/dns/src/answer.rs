@@ -184,7 +184,7 @@ fn at_endpoint(service: &ServiceRecords, label: &str, kind: RecordType) -> Found
 /// No endpoint, no name: section 2.4.1 asks for NXDOMAIN where a headless service has none that is ready.
 fn at_endpoints<'a>(
     endpoints: impl Iterator<Item = &'a EndpointRecord>,
-    port: Option<(&str, &str)>,
+    port: Option<(&'a str, &'a str)>,
     kind: RecordType,
 ) -> Found {
     let chosen: Vec<&EndpointRecord> =
@@ -192,12 +192,10 @@ fn at_endpoints<'a>(
     match kind {
         _ if chosen.is_empty() => Found::Nowhere,
         RecordType::SRV => {
-            let ports_of = |e: &&'a EndpointRecord| {
-                let e: &'a EndpointRecord = e;
-                let ports: Vec<&'a Port> = e.ports.iter().filter(|p| fits(p, port)).collect();
-                ports.into_iter().map(|p| (p.number, e.name.clone()))
+            let ports_of = |e: &'a EndpointRecord| {
+                e.ports.iter().filter(move |p| fits(p, port)).map(|p| (p.number, e.name.clone()))
             };
-            let targets: BTreeSet<(u16, Name)> = chosen.iter().flat_map(ports_of).collect();
+            let targets = chosen.iter().copied().flat_map(ports_of).collect();
             let glue: Vec<(&Name, &[IpAddr])> =
                 chosen.iter().map(|e| (&e.name, std::slice::from_ref(&e.address))).collect();
             services(targets, &glue)

@@ -57,10 +57,10 @@ async fn mend(client: &Client, present: &Service, wanted: Service) -> Result<(),
     let mut mended = present.clone();
     mended.metadata.labels.get_or_insert_default().extend(wanted.metadata.labels.unwrap_or_default());
     if let (Some(spec), Some(wanted)) = (mended.spec.as_mut(), wanted.spec) {
-        spec.cluster_ip = wanted.cluster_ip;
-        spec.cluster_ips = None;
-        if present.spec.as_ref().and_then(|s| s.cluster_ip.as_ref()) == spec.cluster_ip.as_ref() {
-            spec.cluster_ips = present.spec.as_ref().and_then(|s| s.cluster_ips.clone());
+        if spec.cluster_ip != wanted.cluster_ip {
+            // may be refused, and then the refusal says it best
+            spec.cluster_ip = wanted.cluster_ip;
+            spec.cluster_ips = None;
         }
         if !PORTS.iter().all(|port| spec.ports.iter().flatten().any(|p| is_port(p, *port))) {
             spec.ports = wanted.ports;

@@ -4,7 +4,9 @@ mod common;
 
 use common::{external, line, name, records, service, slice};
 use dns::{Answer, Records};
+use hickory_proto::rr::Name;
 use hickory_proto::rr::RecordType::{self, A, AAAA, CNAME, NS, PTR, SOA, SRV, TXT};
+use rand::Rng;
 
 /// `NODATA`, `NXDOMAIN`, `forward`, or the records; those that are only additional behind a `+`.
 fn ask(records: &Records, asked: &str, kind: RecordType) -> Vec<String> {
@@ -232,4 +234,35 @@ fn from_an_address_back_to_a_name() {
             ("nginx.default.svc.cluster.local.", A, NXDOMAIN),
         ],
     );
+}
+
+/// Labels of any bytes before the suffixes that mean something: an answer or none, never a panic.
+#[test]
+fn no_name_is_a_panic() {
+    let slices = vec![slice(HTTP, &[("10.244.0.6", Some("web-0"), Some(true))])];
+    let records = records(&[(service("nginx", &["None"], HTTP), slices)]);
+    let suffixes =
+        ["nginx.default.svc.cluster.local.", "default.pod.cluster.local.", "10.in-addr.arpa.", "."];
+    let mut random = rand::rng();
+    for turn in 0..20_000 {
+        let labels: Vec<Vec<u8>> = (0..random.random_range(0..5))
+            .map(|_| {
+                let mut label = vec![0; random.random_range(1..8)];
+                random.fill(label.as_mut_slice());
+                if turn % 2 == 0 {
+                    label.iter_mut().for_each(|byte| *byte = b"0123456789-_aF"[usize::from(*byte) % 14]);
+                }
+                label
+            })
+            .collect();
+        let head = Name::from_labels(labels.iter().map(Vec::as_slice)).unwrap();
+        for suffix in suffixes {
+            let asked = head.clone().append_domain(&name(suffix)).unwrap();
+            for kind in [A, AAAA, SRV, PTR] {
+                if let Some(Answer::Found { answers, .. }) = records.answer(&asked, kind) {
+                    assert!(answers.iter().all(|r| r.name == asked && r.record_type() == kind), "{asked}");
+                }
+            }
+        }
+    }
 }

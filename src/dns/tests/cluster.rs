@@ -4,9 +4,9 @@ mod common;
 
 use api::ObjectKey;
 use cluster::{Actor, Client, Cluster, ClusterConfig, DeleteOptions, TokenSigner};
-use common::server::Server;
+use common::server::{Server, sockets};
 use common::{config, external, line, question, service, slice};
-use dns::{DnsError, Upstream, bind, publish, serve_on};
+use dns::{DnsError, Upstream, publish, serve_on};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RecordType::{self, A, PTR, SRV};
 use k8s_openapi::api::core::v1::{Namespace, Service};
@@ -41,7 +41,7 @@ fn ours() -> ObjectKey {
 }
 
 async fn start(cluster: &Cluster) -> Server {
-    let sockets = bind(common::server::LOOPBACK.parse().unwrap()).await.unwrap();
+    let sockets = sockets().await;
     let address = sockets.address().unwrap();
     let stop = CancellationToken::new();
     let (cluster, stopped) = (cluster.clone(), stop.clone());
@@ -195,4 +195,20 @@ async fn what_is_ours_comes_back_when_it_is_deleted() {
         }
     }
     until(&server, name, A, has("A 10.96.0.10")).await;
+}
+
+#[tokio::test]
+async fn it_ends_when_told_also_with_a_client_on_the_line_and_frees_its_address() {
+    let cluster = cluster().await;
+    let sockets = sockets().await;
+    let address = sockets.address().unwrap();
+    let stop = CancellationToken::new();
+    let serving = tokio::spawn(serve_on(sockets, cluster, nobody(), stop.clone()));
+    let server = Server { address, stop: stop.clone().drop_guard() };
+    until(&server, "kubernetes.default.svc.cluster.local.", A, has("A 10.96.0.1")).await;
+    let client = tokio::net::TcpStream::connect(address).await.unwrap();
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+    drop(client);
+    dns::bind(address).await.unwrap();
 }

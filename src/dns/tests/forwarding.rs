@@ -144,3 +144,42 @@ async fn an_answer_to_another_question_is_not_believed() {
     let answer = server.udp(&question("good.example.", RecordType::A)).await;
     assert_eq!(lines(&answer).into_iter().collect::<Vec<_>>(), ["good.example. A 192.0.2.1"]);
 }
+
+/// The clock stands still and jumps to the next timer whenever all wait: two seconds pass at once.
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_is_passed_over_and_then_asked_last() {
+    let (silent, tried) = play(|_, _| Vec::new()).await;
+    let (good, _) =
+        play(|question, _| vec![reply(&question, ResponseCode::NoError, &[[192, 0, 2, 1]])]).await;
+    let server = server(web(), Upstream::Servers(vec![silent, good])).await;
+    for text in ["one.example.", "two.example.", "three.example."] {
+        let answer = server.udp(&question(text, RecordType::A)).await;
+        assert_eq!(lines(&answer).len(), 1, "{text}");
+    }
+    assert_eq!(tried.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_are_silent_the_answer_comes_before_the_client_gives_up() {
+    let silent =
+        [play(|_, _| Vec::new()).await.0, play(|_, _| Vec::new()).await.0, play(|_, _| Vec::new()).await.0];
+    let server = server(web(), Upstream::Servers(silent.to_vec())).await;
+    let asked = tokio::time::Instant::now();
+    let answer = server.udp(&question("one.example.", RecordType::A)).await;
+    assert_eq!(answer.metadata.response_code, ResponseCode::ServFail);
+    assert!(asked.elapsed() < std::time::Duration::from_secs(5), "by the clock that the test holds");
+}
+
+#[tokio::test]
+async fn a_server_from_before_edns_is_asked_again_without_it() {
+    let (old, asked) = play(|question, _| match question.edns {
+        Some(_) => vec![reply(&question, ResponseCode::FormErr, &[])],
+        None => vec![reply(&question, ResponseCode::NoError, &[[192, 0, 2, 1]])],
+    })
+    .await;
+    let server = server(web(), Upstream::Servers(vec![old])).await;
+    let mut asking = question("old.example.", RecordType::A);
+    asking.edns = Some(hickory_proto::op::Edns::new());
+    assert_eq!(lines(&server.udp(&asking).await).len(), 1);
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+}

@@ -1,7 +1,7 @@
 //! A server at a loopback port, and a name server that the test plays.
 
 use super::{config, line};
-use dns::{Records, Upstream, answer_on, bind};
+use dns::{Records, Sockets, Upstream, answer_on, bind};
 use hickory_proto::op::{Message, MessageType, ResponseCode};
 use hickory_proto::rr::rdata::A as Address;
 use hickory_proto::rr::{RData, Record};
@@ -20,8 +20,26 @@ pub struct Server {
     pub stop: DropGuard,
 }
 
+/// A port that is free for TCP may be taken for UDP, by another test's question on its way.
+pub async fn sockets() -> Sockets {
+    loop {
+        if let Ok(sockets) = bind(LOOPBACK.parse().unwrap()).await {
+            return sockets;
+        }
+    }
+}
+
+async fn both() -> (UdpSocket, TcpListener) {
+    loop {
+        let tcp = TcpListener::bind(LOOPBACK).await.unwrap();
+        if let Ok(udp) = UdpSocket::bind(tcp.local_addr().unwrap()).await {
+            return (udp, tcp);
+        }
+    }
+}
+
 pub async fn server(records: Records, upstream: Upstream) -> Server {
-    let sockets = bind(LOOPBACK.parse().unwrap()).await.unwrap();
+    let sockets = sockets().await;
     let address = sockets.address().unwrap();
     let config = config("127.0.0.2:53".parse().unwrap(), upstream);
     let stop = CancellationToken::new();
@@ -80,9 +98,8 @@ pub async fn read_framed(stream: &mut TcpStream) -> Vec<u8> {
 pub async fn play(
     answer: impl Fn(Message, bool) -> Vec<Message> + Send + Sync + 'static,
 ) -> (SocketAddr, Arc<AtomicUsize>) {
-    let tcp = TcpListener::bind(LOOPBACK).await.unwrap();
+    let (udp, tcp) = both().await;
     let address = tcp.local_addr().unwrap();
-    let udp = UdpSocket::bind(address).await.unwrap();
     let (answer, asked) = (Arc::new(answer), Arc::new(AtomicUsize::new(0)));
     let (answer_udp, count) = (answer.clone(), asked.clone());
     tokio::spawn(async move {
