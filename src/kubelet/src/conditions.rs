@@ -5,6 +5,10 @@ use crate::view::View;
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
+pub fn is_ours(condition: &str) -> bool {
+    OURS.contains(&condition)
+}
+
 const OURS: [&str; 4] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
 
 struct Finding {

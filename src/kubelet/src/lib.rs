@@ -1,12 +1,13 @@
-//! What a pod that is bound to this node needs next, and what is to be said of it: pure functions over the pod and what the
-//! runtime shows, and the pods' volumes on disk.
+//! The kubelet: carries out, for each pod that is bound to this node, what the pod asks for, and says what came of it.
 //!
-//! It knows the cluster and the container seam (`cri`), and no room beside it. The worker that carries a plan out (and with it
-//! the node's registration, probes, hooks and logs) is not written yet, so nothing starts this crate. Read `plan` first, then
-//! `status`, which says what came of it.
+//! The pure half says what is to be done and to be said (`plan`, `status`, and what they are made of); the working half
+//! (`worker`) has one task for each pod that does it through the container seam (`cri`). It registers the node, answers the
+//! API server's logs, exec, attach and port-forward, and rotates logs. It knows the cluster and `cri`, and no room beside
+//! it; it makes no namespace, mount of an image, network or cgroup itself. Read `plan` first, then `worker`.
 
 #![forbid(unsafe_code)]
 
+mod access;
 pub mod backoff;
 pub mod clock;
 pub mod conditions;
@@ -16,17 +17,33 @@ pub mod credentials;
 pub mod env;
 pub mod expand;
 pub mod field_ref;
+mod handlers;
+mod heartbeat;
+mod http_get;
+mod image_manager;
+mod kill;
 pub mod labels;
+mod logs;
 pub mod machine;
+mod manager;
+pub mod node;
 pub mod plan;
 pub mod pod;
+mod probes;
 pub mod quantity;
 pub mod resolv;
 pub mod resources;
+mod shared;
 pub mod sources;
+mod start;
 pub mod status;
 pub mod view;
 pub mod volumes;
+mod worker;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{ImageGcThresholds, KubeletConfig};
 pub use machine::{HugePages, Machine};
+pub use start::{Kubelet, StartError, start};

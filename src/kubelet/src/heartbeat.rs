@@ -1,0 +1,142 @@
+//! The node in the cluster: its object, and the signs of life that the node lifecycle controller waits for.
+
+use crate::node;
+use crate::shared::Shared;
+use api::{ObjectKey, Reason, Status};
+use cluster::Api;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+/// Upstream's nodeLeaseDurationSeconds, renewed after a quarter of it. Leases are lazy writes: no fsync for each.
+const LEASE: Duration = Duration::from_secs(40);
+const RENEW: Duration = Duration::from_secs(10);
+/// Upstream's nodeStatusReportFrequency: how often a status is written that says nothing new.
+const REPORT: Duration = Duration::from_secs(300);
+const NAMESPACE: &str = "kube-node-lease";
+
+pub(crate) struct Heartbeat {
+    shared: Arc<Shared>,
+    nodes: Api<Node>,
+    leases: Api<Lease>,
+}
+
+impl Heartbeat {
+    /// Makes or takes over the Node object and says at once how it is.
+    ///
+    /// # Errors
+    /// The cluster refused.
+    pub async fn register(shared: Arc<Shared>) -> Result<Self, Status> {
+        let heartbeat =
+            Heartbeat { nodes: shared.client.api(), leases: shared.client.api(), shared: shared.clone() };
+        match heartbeat.nodes.create(node::new(&shared.config)).await {
+            Err(status) if status.is(Reason::AlreadyExists) => heartbeat.relabel().await?,
+            created => drop(created?),
+        }
+        heartbeat.report().await?;
+        heartbeat.renew().await?;
+        Ok(heartbeat)
+    }
+
+    /// Until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut renewals = tokio::time::interval_at(Instant::now() + RENEW, RENEW);
+        renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reports = tokio::time::interval_at(Instant::now() + REPORT, REPORT);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let done = tokio::select! {
+                () = stop.cancelled() => return,
+                _ = renewals.tick() => self.renew().await,
+                _ = reports.tick() => {
+                    self.shared.images.collect_garbage(&self.shared).await;
+                    self.report().await
+                }
+            };
+            if let Err(status) = done {
+                tracing::warn!(node = self.shared.config.node_name, %status, "sign of life is not written");
+            }
+        }
+    }
+
+    fn key(&self) -> ObjectKey {
+        ObjectKey::new(None, &self.shared.config.node_name)
+    }
+
+    /// Labels of an older start, and those that users set, stay.
+    async fn relabel(&self) -> Result<(), Status> {
+        let labels = node::labels(&self.shared.config);
+        let add = |node: &mut Node| {
+            node.metadata.labels.get_or_insert_default().extend(labels.clone());
+            Ok(())
+        };
+        self.nodes.modify(&self.key(), add).await.map(|_| ())
+    }
+
+    async fn report(&self) -> Result<(), Status> {
+        let shared = &self.shared;
+        let images = shared.images.list().await.unwrap_or_default();
+        let runtime = shared.runtime.list().await.map(|_| ()).map_err(|e| e.to_string());
+        let now = shared.clock.now();
+        let write = |node: &mut Node| {
+            let old = node.status.take().unwrap_or_else(NodeStatus::default);
+            node.status = Some(node::status(&shared.config, &old, &images, runtime.clone(), now));
+            Ok(())
+        };
+        match self.nodes.modify_status(&self.key(), write).await {
+            // somebody deleted it: it comes back, as upstream's does
+            Err(status) if status.is(Reason::NotFound) => {
+                self.nodes.create(node::new(&shared.config)).await?;
+                self.nodes.modify_status(&self.key(), write).await.map(|_| ())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    async fn renew(&self) -> Result<(), Status> {
+        let name = &self.shared.config.node_name;
+        let spec = self.lease();
+        let key = ObjectKey::namespaced(NAMESPACE, name);
+        let set = |lease: &mut Lease| {
+            lease.spec = Some(spec.clone());
+            Ok(())
+        };
+        match self.leases.modify(&key, set).await {
+            Err(status) if status.is(Reason::NotFound) => {
+                let metadata = ObjectMeta {
+                    name: Some(name.clone()),
+                    namespace: Some(NAMESPACE.to_owned()),
+                    owner_references: self.owner().map(|owner| vec![owner]),
+                    ..ObjectMeta::default()
+                };
+                self.leases.create(Lease { metadata, spec: Some(spec) }).await.map(|_| ())
+            }
+            other => other.map(|_| ()),
+        }
+    }
+
+    fn lease(&self) -> LeaseSpec {
+        LeaseSpec {
+            holder_identity: Some(self.shared.config.node_name.clone()),
+            lease_duration_seconds: i32::try_from(LEASE.as_secs()).ok(),
+            renew_time: Some(MicroTime(self.shared.clock.now())),
+            ..LeaseSpec::default()
+        }
+    }
+
+    /// The lease goes with its node.
+    fn owner(&self) -> Option<OwnerReference> {
+        let node = self.nodes.get(&self.key()).ok()?;
+        Some(OwnerReference {
+            api_version: "v1".to_owned(),
+            kind: "Node".to_owned(),
+            name: node.metadata.name?,
+            uid: node.metadata.uid?,
+            ..OwnerReference::default()
+        })
+    }
+}

@@ -1,0 +1,247 @@
+//! Whether a container's image is there, and how it gets there: pull policies, events and errors in upstream's words, and
+//! the collection of images that nobody uses when the disk fills.
+
+use crate::config::ImageGcThresholds;
+use crate::credentials;
+use crate::machine::disk;
+use crate::pod;
+use crate::shared::Shared;
+use cri::{CriError, ImageInfo, ImageService};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, Pod, Secret};
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+const LEAST_AGE: Duration = Duration::from_secs(120); // upstream's minimumGCAge
+
+/// Why there is no image: the reason and message of the container's waiting state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NoImage {
+    pub reason: &'static str,
+    pub message: String,
+}
+
+pub(crate) struct ImageManager {
+    service: Arc<dyn ImageService>,
+    /// When an image was last wanted, by id. Only what the kubelet pulled itself is ever collected: the store is shared,
+    /// and what a user built or loaded is the user's.
+    pulled: Mutex<HashMap<String, Timestamp>>,
+    record: PathBuf,
+}
+
+impl ImageManager {
+    /// `record` is the file that remembers, over restarts, what was pulled.
+    pub fn new(service: Arc<dyn ImageService>, record: PathBuf, now: Timestamp) -> Self {
+        let ids: Vec<String> =
+            std::fs::read(&record).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let pulled = Mutex::new(ids.into_iter().map(|id| (id, now)).collect());
+        ImageManager { service, pulled, record }
+    }
+
+    pub async fn list(&self) -> cri::Result<Vec<ImageInfo>> {
+        self.service.list().await
+    }
+
+    fn used(&self, id: &str, now: Timestamp) {
+        let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = pulled.get_mut(id) {
+            *at = now;
+        }
+    }
+
+    fn remember(&self, id: &str, now: Timestamp) {
+        let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        if pulled.insert(id.to_owned(), now).is_none() {
+            self.save(&pulled);
+        }
+    }
+
+    fn save(&self, pulled: &HashMap<String, Timestamp>) {
+        let ids: Vec<&String> = pulled.keys().collect();
+        let next = self.record.with_extension("next");
+        let text = serde_json::to_vec(&ids).unwrap_or_default();
+        let written = std::fs::write(&next, text).and_then(|()| std::fs::rename(&next, &self.record));
+        if let Err(error) = written {
+            tracing::warn!(file = %self.record.display(), %error, "pulled images are not recorded");
+        }
+    }
+
+    /// Removes pulled images that no container uses, the longest unused first, when the disk is too full.
+    pub async fn collect_garbage(&self, shared: &Shared) {
+        let ImageGcThresholds { high_percent, low_percent } = shared.config.image_gc;
+        let full = |percent: u8| disk(&shared.config.state_dir).is_some_and(|d| d.used_percent() > percent);
+        if !full(high_percent) {
+            return;
+        }
+        let (Ok(images), Ok(sandboxes)) = (self.service.list().await, shared.runtime.list().await) else { return };
+        let in_use = |id: &str| sandboxes.iter().flat_map(|s| &s.containers).any(|c| c.image == id);
+        let now = shared.clock.now();
+        for image in self.unused(&images, now, in_use) {
+            if !full(low_percent) {
+                return;
+            }
+            self.remove(&image).await;
+        }
+    }
+
+    fn unused(&self, images: &[ImageInfo], now: Timestamp, in_use: impl Fn(&str) -> bool) -> Vec<ImageInfo> {
+        let pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = |at: &Timestamp| crate::clock::since(now, *at) >= LEAST_AGE;
+        let mut unused: Vec<(Timestamp, &ImageInfo)> = images
+            .iter()
+            .filter(|image| !in_use(&image.id))
+            .filter_map(|image| Some((*pulled.get(&image.id).filter(|at| old(at))?, image)))
+            .collect();
+        unused.sort_by_key(|(at, _)| *at);
+        unused.into_iter().map(|(_, image)| image.clone()).collect()
+    }
+
+    async fn remove(&self, image: &ImageInfo) {
+        let names = image.repo_tags.iter().chain(&image.repo_digests);
+        let names: Vec<&String> = if image.repo_tags.is_empty() && image.repo_digests.is_empty() {
+            vec![&image.id]
+        } else {
+            names.collect()
+        };
+        for name in names {
+            match self.service.remove(name).await {
+                Ok(()) | Err(CriError::NotFound(_)) => {}
+                Err(error) => return tracing::info!(image = name, %error, "unused image stays"),
+            }
+        }
+        let mut pulled = self.pulled.lock().unwrap_or_else(PoisonError::into_inner);
+        pulled.remove(&image.id);
+        self.save(&pulled);
+    }
+}
+
+/// Upstream's `EnsureImageExists`.
+///
+/// # Errors
+/// The reason that the container waits for.
+pub(crate) async fn ensure(shared: &Arc<Shared>, pod: &Pod, container: &Container) -> Result<ImageInfo, NoImage> {
+    let image = container.image.as_deref().unwrap_or_default();
+    let present = match shared.images.service.status(image).await {
+        Ok(present) => present,
+        Err(error) => return Err(not_inspected(shared, pod, container, &error)),
+    };
+    let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
+    match (policy, present) {
+        ("Always", _) | (_, None) if policy != "Never" => pull(shared, pod, container, image).await,
+        (_, Some(info)) => {
+            shared.images.used(&info.id, shared.clock.now());
+            let message = format!("Container image \"{image}\" already present on machine");
+            shared.normal(pod, &container.name, "Pulled", message);
+            Ok(info)
+        }
+        (_, None) => {
+            let message = format!("Container image \"{image}\" is not present with pull policy of Never");
+            shared.warn(pod, &container.name, "ErrImageNeverPull", message.clone());
+            Err(NoImage { reason: "ErrImageNeverPull", message })
+        }
+    }
+}
+
+fn not_inspected(shared: &Shared, pod: &Pod, container: &Container, error: &CriError) -> NoImage {
+    let image = container.image.as_deref().unwrap_or_default();
+    let (reason, message) = match error {
+        CriError::InvalidImageName(_) | CriError::Invalid(_) => (
+            "InvalidImageName",
+            format!("Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {error}"),
+        ),
+        _ => ("ImageInspectError", format!("Failed to inspect image \"{image}\": {error}")),
+    };
+    shared.warn(pod, &container.name, "InspectFailed", message.clone());
+    NoImage { reason, message }
+}
+
+async fn pull(
+    shared: &Arc<Shared>,
+    pod: &Pod,
+    container: &Container,
+    image: &str,
+) -> Result<ImageInfo, NoImage> {
+    shared.normal(pod, &container.name, "Pulling", format!("Pulling image \"{image}\""));
+    let secrets = pull_secrets(shared, pod);
+    let credentials = credentials::for_image(image, secrets.iter().map(|s| &**s));
+    let began = Instant::now();
+    match shared.images.service.pull(image, &credentials).await {
+        Ok(info) => {
+            let took = in_go(began.elapsed());
+            let size = info.size;
+            let message = format!(
+                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {size} bytes."
+            );
+            shared.normal(pod, &container.name, "Pulled", message);
+            shared.images.remember(&info.id, shared.clock.now());
+            let collector = shared.clone();
+            tokio::spawn(async move { collector.images.collect_garbage(&collector).await });
+            Ok(info)
+        }
+        Err(CriError::InvalidImageName(why)) => {
+            Err(not_inspected(shared, pod, container, &CriError::InvalidImageName(why)))
+        }
+        Err(error) => {
+            let message = format!("Failed to pull image \"{image}\": {error}");
+            shared.warn(pod, &container.name, "Failed", message);
+            Err(NoImage { reason: "ErrImagePull", message: error.to_string() })
+        }
+    }
+}
+
+/// The pod's, which admission took from its service account where it names none.
+fn pull_secrets(shared: &Shared, pod: &Pod) -> Vec<Arc<Secret>> {
+    use crate::sources::Sources;
+    let names = pod::spec(pod).image_pull_secrets.iter().flatten().map(|s| s.name.as_str());
+    let mut secrets = Vec::new();
+    let mut missing = Vec::new();
+    for name in names {
+        match shared.sources.secret(pod::namespace(pod), name) {
+            Some(secret) => secrets.push(secret),
+            None => missing.push(name),
+        }
+    }
+    if !missing.is_empty() {
+        let message = format!(
+            "Unable to retrieve some image pull secrets ({}); attempting to pull the image may not succeed.",
+            missing.join(", ")
+        );
+        shared.say(pod, None, cluster::EventType::Warning, "FailedToRetrieveImagePullSecret", message);
+    }
+    secrets
+}
+
+/// As Go prints a duration that was cut to milliseconds: `45ms`, `1.2s`, `2m3.5s`.
+pub(crate) fn in_go(took: Duration) -> String {
+    let millis = took.as_millis();
+    if millis == 0 {
+        return "0s".to_owned();
+    }
+    if millis < 1000 {
+        return format!("{millis}ms");
+    }
+    let (hours, minutes) = (millis / 3_600_000, millis / 60_000 % 60);
+    let mut seconds = format!("{}.{:03}", millis / 1000 % 60, millis % 1000);
+    seconds.truncate(seconds.trim_end_matches('0').trim_end_matches('.').len());
+    match (hours, minutes) {
+        (0, 0) => format!("{seconds}s"),
+        (0, _) => format!("{minutes}m{seconds}s"),
+        _ => format!("{hours}h{minutes}m{seconds}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_as_go_prints_them() {
+        let cases = [(0, "0s"), (45, "45ms"), (1200, "1.2s"), (10_000, "10s"), (61_050, "1m1.05s"), (3_600_000, "1h0m0s")];
+        for (millis, want) in cases {
+            assert_eq!(in_go(Duration::from_millis(millis)), want);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A log as a stream of bytes: what is there, and, where it is followed, what comes until its container ends.
+
+use super::keeper::Watcher;
+use super::line::Printer;
+use super::tail;
+use crate::shared::Shared;
+use bytes::Bytes;
+use cri::{ContainerId, LogOptions, RuntimeEvent};
+use futures::stream::{BoxStream, StreamExt, unfold};
+use nix::sys::inotify::AddWatchFlags;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::sync::broadcast;
+
+const CHUNK: usize = 64 << 10;
+
+/// One log file, read from some place on.
+struct Reader {
+    path: PathBuf,
+    file: File,
+    printer: Printer,
+    /// A line whose end is not written yet.
+    rest: Vec<u8>,
+}
+
+impl Reader {
+    fn open(path: &Path, options: &LogOptions) -> io::Result<Self> {
+        let mut file = File::open(path)?;
+        if let Some(count) = options.tail_lines {
+            let start = tail::start(&file, count)?;
+            file.seek(SeekFrom::Start(start))?;
+        }
+        Ok(Reader { path: path.to_owned(), file, printer: Printer::new(options), rest: Vec::new() })
+    }
+
+    /// The next piece; empty at the end of what there is.
+    fn read(&mut self) -> io::Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let mut chunk = vec![0; CHUNK];
+        while out.is_empty() && !self.printer.is_done() {
+            let count = self.file.read(&mut chunk)?;
+            if count == 0 {
+                return Ok(out);
+            }
+            self.rest.extend_from_slice(&chunk[..count]);
+            self.print_lines(&mut out);
+        }
+        Ok(out)
+    }
+
+    fn print_lines(&mut self, out: &mut Vec<u8>) {
+        let Some(end) = self.rest.iter().rposition(|b| *b == b'\n') else { return };
+        let after = self.rest.split_off(end + 1);
+        for raw in self.rest[..end].split(|b| *b == b'\n') {
+            if self.printer.is_done() {
+                break;
+            }
+            self.printer.print(raw, out);
+        }
+        self.rest = after;
+    }
+
+    /// A rotation put another file in this one's place. Call it at the end of the old one.
+    fn switch(&mut self) -> io::Result<bool> {
+        let Ok(fresh) = File::open(&self.path) else { return Ok(false) };
+        let (old, new) = (self.file.metadata()?, fresh.metadata()?);
+        let is_other = (old.dev(), old.ino()) != (new.dev(), new.ino());
+        if is_other {
+            self.file = fresh;
+            self.rest.clear();
+        }
+        Ok(is_other)
+    }
+}
+
+/// Waits for more of a log.
+struct Follower {
+    shared: Arc<Shared>,
+    id: ContainerId,
+    watcher: Watcher,
+    events: broadcast::Receiver<RuntimeEvent>,
+    has_ended: bool,
+}
+
+impl Follower {
+    fn new(shared: &Arc<Shared>, id: &ContainerId, log: &Path) -> io::Result<Self> {
+        let watcher = Watcher::new()?;
+        // the folder, not the file: a rotation makes another file
+        let what = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+        watcher.add(log.parent().unwrap_or(log), what)?;
+        let events = shared.runtime.events();
+        Ok(Follower { shared: shared.clone(), id: id.clone(), watcher, events, has_ended: false })
+    }
+
+    async fn runs(&self) -> bool {
+        self.shared.runtime.container(&self.id).await.is_ok_and(|status| crate::kill::runs(&status))
+    }
+
+    /// Until something was written, or the container ended.
+    async fn wait(&mut self) -> io::Result<()> {
+        loop {
+            let maybe_ended = tokio::select! {
+                written = self.watcher.next() => return written.map(|_| ()),
+                event = self.events.recv() => match event {
+                    Ok(RuntimeEvent::Exited { container, .. }) => container == self.id,
+                    Ok(RuntimeEvent::SandboxLost { .. }) | Err(_) => true,
+                    Ok(_) => false,
+                },
+            };
+            if maybe_ended && !self.runs().await {
+                self.has_ended = true;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// # Errors
+/// There is no log, or it can not be watched.
+pub(crate) async fn stream(
+    shared: &Arc<Shared>,
+    id: &ContainerId,
+    log: &Path,
+    options: LogOptions,
+) -> io::Result<BoxStream<'static, io::Result<Bytes>>> {
+    let follower = match options.follow {
+        true => {
+            // watched before it is read, and read before it is asked whether it runs: nothing falls between
+            let mut follower = Follower::new(shared, id, log)?;
+            follower.has_ended = !follower.runs().await;
+            Some(follower)
+        }
+        false => None,
+    };
+    let log = log.to_owned();
+    let reader = blocking(move || Reader::open(&log, &options)).await?;
+    Ok(unfold(Some((reader, follower)), |state| async move {
+        let (mut reader, mut follower) = state?;
+        match next(&mut reader, follower.as_mut()).await {
+            Ok(piece) if piece.is_empty() => None,
+            Ok(piece) => Some((Ok(piece.into()), Some((reader, follower)))),
+            Err(error) => Some((Err(error), None)),
+        }
+    })
+    .boxed())
+}
+
+/// The next piece, empty when there will be no more.
+async fn next(reader: &mut Reader, mut follower: Option<&mut Follower>) -> io::Result<Vec<u8>> {
+    loop {
+        let ended = follower.as_ref().is_none_or(|f| f.has_ended);
+        // reads of a local file's cached pages: no reason to change threads
+        let piece = reader.read()?;
+        if !piece.is_empty() || reader.printer.is_done() {
+            return Ok(piece);
+        }
+        if follower.is_some() && reader.switch()? {
+            continue;
+        }
+        match follower.as_mut() {
+            Some(follower) if !ended => follower.wait().await?,
+            _ => return Ok(Vec::new()),
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

@@ -1,0 +1,128 @@
+//! Where the last lines of a log begin: found from the end, so that a large file costs no more than a small one.
+
+use super::line::ends_a_line;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+const BLOCK: u64 = 16 << 10;
+
+/// The offset of the last `count` lines of output; parts of one line count as one.
+///
+/// # Errors
+/// The file can not be read.
+pub fn start(file: &File, count: u64) -> io::Result<u64> {
+    let end = file.metadata()?.len();
+    let mut lines = Backwards { file, at: end, buffer: Vec::new() };
+    let mut found = 0;
+    let mut start = end;
+    let mut is_last = true;
+    while let Some(raw) = lines.next()? {
+        // the very last one may still go on
+        if ends_a_line(&raw.bytes) || is_last {
+            if found == count {
+                return Ok(start);
+            }
+            found += 1;
+        }
+        is_last = false;
+        start = raw.offset;
+    }
+    Ok(start)
+}
+
+struct Raw {
+    offset: u64,
+    bytes: Vec<u8>,
+}
+
+/// Lines from the end to the beginning.
+struct Backwards<'a> {
+    file: &'a File,
+    /// Where the buffer begins in the file.
+    at: u64,
+    buffer: Vec<u8>,
+}
+
+impl Backwards<'_> {
+    fn next(&mut self) -> io::Result<Option<Raw>> {
+        if self.at == 0 && self.buffer.is_empty() {
+            return Ok(None);
+        }
+        let mut searched = 0;
+        loop {
+            // the newline at the end belongs to the line itself
+            let body = self.buffer.len().saturating_sub(usize::from(self.buffer.last() == Some(&b'\n')));
+            let unsearched = body.saturating_sub(searched);
+            if let Some(newline) = self.buffer[..unsearched].iter().rposition(|b| *b == b'\n') {
+                let mut bytes = self.buffer.split_off(newline + 1);
+                bytes.truncate(body - newline - 1);
+                return Ok(Some(Raw { offset: self.at + newline as u64 + 1, bytes }));
+            }
+            if self.at == 0 {
+                let mut bytes = std::mem::take(&mut self.buffer);
+                bytes.truncate(body);
+                return Ok((!bytes.is_empty() || body > 0).then_some(Raw { offset: 0, bytes }));
+            }
+            searched = body;
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<()> {
+        let size = self.at.min(BLOCK);
+        let mut block = vec![0; size as usize];
+        self.file.read_exact_at(&mut block, self.at - size)?;
+        block.append(&mut self.buffer);
+        self.buffer = block;
+        self.at -= size;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(text: &str) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    fn last(text: &str, count: u64) -> String {
+        text[start(&file(text), count).unwrap() as usize..].to_owned()
+    }
+
+    #[test]
+    fn the_last_lines() {
+        let (one, two) = ("2026Z stdout F one\n", "2026Z stdout F two\n");
+        let (part, rest) = ("2026Z stdout P par\n", "2026Z stdout F t\n");
+        let all = [one, two, part, rest].concat();
+        let cases = [
+            ("none", all.clone(), 0, String::new()),
+            ("one of two parts", all.clone(), 1, [part, rest].concat()),
+            ("two", all.clone(), 2, [two, part, rest].concat()),
+            ("all", all.clone(), 3, all.clone()),
+            ("more than there are", all.clone(), 9, all),
+            ("of nothing", String::new(), 3, String::new()),
+            ("a part that goes on", [one, two, part].concat(), 1, part.to_owned()),
+        ];
+        for (name, text, count, want) in cases {
+            assert_eq!(last(&text, count), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn lines_longer_than_a_block_and_blocks_with_many_lines() {
+        let long = format!("2026Z stdout F {}\n", "x".repeat(50_000));
+        let short = "2026Z stdout F y\n".repeat(5000);
+        let text = [short.as_str(), &long, &short].concat();
+        for count in [1, 4999, 5000, 5001, 5002, 10_001] {
+            let got = last(&text, count);
+            assert_eq!(got.lines().count() as u64, count, "{count}");
+            assert!(text.ends_with(&got) && got.starts_with("2026Z"), "{count}");
+        }
+    }
+}

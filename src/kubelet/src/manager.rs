@@ -1,0 +1,189 @@
+//! Hands out what happens to the workers: changes of pods, of what they refer to, and events of the runtime.
+
+use crate::shared::Shared;
+use crate::sources::{Source, references};
+use crate::worker::{Mailbox, Message, Worker};
+use crate::{labels, pod};
+use cluster::{Change, Subscription};
+use cri::{RuntimeEvent, SandboxStatus};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use kinds::Kind;
+use serde_json::json;
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) struct Manager {
+    shared: Arc<Shared>,
+    workers: HashMap<String, Handle>,
+    tasks: JoinSet<String>,
+    stop: CancellationToken,
+    events: broadcast::Receiver<RuntimeEvent>,
+    pods: Subscription<Pod>,
+    config_maps: Subscription<ConfigMap>,
+    secrets: Subscription<Secret>,
+}
+
+struct Handle {
+    mailbox: Mailbox,
+    namespace: String,
+    references: BTreeSet<Source>,
+}
+
+impl Manager {
+    /// Takes over what runs, and ends what nobody wants any more.
+    ///
+    /// # Errors
+    /// The runtime does not answer.
+    pub async fn start(shared: Arc<Shared>, stop: CancellationToken) -> cri::Result<Self> {
+        let events = shared.runtime.events();
+        let mut running = by_pod(shared.runtime.list().await?);
+        let mut manager = Manager {
+            workers: HashMap::new(),
+            tasks: JoinSet::new(),
+            stop,
+            events,
+            pods: shared.known.subscribe(),
+            config_maps: shared.sources.config_maps.subscribe(),
+            secrets: shared.sources.secrets.subscribe(),
+            shared,
+        };
+        for pod in manager.shared.known.list(None) {
+            if manager.is_ours(&pod) {
+                let sandboxes = running.remove(pod::uid(&pod)).unwrap_or_default();
+                manager.spawn(pod, sandboxes);
+            }
+        }
+        for (uid, sandboxes) in running {
+            if let Some(pod) = remains(&uid, &sandboxes) {
+                manager.spawn(Arc::new(pod), sandboxes);
+            }
+        }
+        manager.sweep().await;
+        Ok(manager)
+    }
+
+    pub async fn run(mut self) {
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break,
+                Some(change) = self.pods.next() => self.pod_changed(&change),
+                Some(change) = self.config_maps.next() => {
+                    self.source_changed(&change, Source::ConfigMap);
+                }
+                Some(change) = self.secrets.next() => self.source_changed(&change, Source::Secret),
+                event = self.events.recv() => match event {
+                    Ok(event) => self.shared.books.ring(sandbox_of(&event)),
+                    Err(RecvError::Lagged(_)) => self.shared.books.ring_all(),
+                    Err(RecvError::Closed) => break,
+                },
+                Some(ended) = self.tasks.join_next() => self.ended(ended),
+            }
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn is_ours(&self, pod: &Pod) -> bool {
+        pod::spec(pod).node_name.as_deref() == Some(&self.shared.config.node_name)
+    }
+
+    fn spawn(&mut self, pod: Arc<Pod>, sandboxes: Vec<SandboxStatus>) {
+        let worker = Worker::new(self.shared.clone(), pod.clone(), sandboxes);
+        let handle = Handle {
+            mailbox: worker.mailbox(),
+            namespace: pod::namespace(&pod).to_owned(),
+            references: references(&pod),
+        };
+        self.workers.insert(pod::uid(&pod).to_owned(), handle);
+        self.tasks.spawn(worker.run(self.stop.clone()));
+    }
+
+    fn pod_changed(&mut self, change: &Change<Pod>) {
+        let pod = change.object();
+        match self.workers.get(pod::uid(pod)) {
+            // a worker that has just ended needs no waking
+            Some(handle) => drop(handle.mailbox.send(Message::Look)),
+            None if matches!(change, Change::Deleted(_)) || !self.is_ours(pod) => {}
+            None => self.spawn(pod.clone(), Vec::new()),
+        }
+    }
+
+    fn source_changed<K: Kind>(&self, change: &Change<K>, source: impl Fn(String) -> Source) {
+        let meta = change.object().metadata();
+        let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.clone().unwrap_or_default());
+        let changed = source(name);
+        for handle in self.workers.values() {
+            if handle.namespace == namespace && handle.references.contains(&changed) {
+                let _ = handle.mailbox.send(Message::SourcesChanged);
+            }
+        }
+    }
+
+    fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
+        match ended {
+            Ok(uid) => drop(self.workers.remove(&uid)),
+            Err(error) => tracing::error!(%error, "a pod's worker broke; the pod is left alone until the next start"),
+        }
+    }
+
+    /// Folders of pods that nobody knows any more.
+    async fn sweep(&self) {
+        let known: BTreeSet<String> = self.workers.keys().cloned().collect();
+        let (pods, logs) = (self.shared.config.pods_dir(), self.shared.config.logs_dir());
+        let swept = tokio::task::spawn_blocking(move || {
+            for dir in strangers(&pods, |name| known.contains(name)) {
+                if let Err(error) = crate::volumes::tear_down(&dir) {
+                    tracing::warn!(dir = %dir.display(), %error, "folder of a pod that is gone stays");
+                }
+            }
+            let of_known = |name: &str| name.rsplit('_').next().is_some_and(|uid| known.contains(uid));
+            for dir in strangers(&logs, of_known) {
+                if let Err(error) = std::fs::remove_dir_all(&dir) {
+                    tracing::warn!(dir = %dir.display(), %error, "logs of a pod that is gone stay");
+                }
+            }
+        });
+        if let Err(error) = swept.await {
+            tracing::error!(%error, "sweeping up broke");
+        }
+    }
+}
+
+fn strangers(dir: &Path, is_known: impl Fn(&str) -> bool) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter(|e| !is_known(&e.file_name().to_string_lossy())).map(|e| e.path()).collect()
+}
+
+/// Others make sandboxes too, without a pod's label: they are not looked at.
+fn by_pod(sandboxes: Vec<SandboxStatus>) -> HashMap<String, Vec<SandboxStatus>> {
+    let mut pods: HashMap<String, Vec<SandboxStatus>> = HashMap::new();
+    for sandbox in sandboxes {
+        if let Some(uid) = sandbox.config.labels.get(labels::POD_UID).filter(|uid| !uid.is_empty()) {
+            pods.entry(uid.clone()).or_default().push(sandbox);
+        }
+    }
+    pods
+}
+
+/// As much of a pod as its sandbox remembers: enough to end it.
+fn remains(uid: &str, sandboxes: &[SandboxStatus]) -> Option<Pod> {
+    let config = &sandboxes.last()?.config;
+    let grace = config.annotations.get(labels::GRACE).and_then(|g| g.parse::<i64>().ok()).unwrap_or(30);
+    let pod = json!({
+        "metadata": {"name": config.name, "namespace": config.namespace, "uid": uid},
+        "spec": {"containers": [], "terminationGracePeriodSeconds": grace},
+    });
+    serde_json::from_value(pod).ok()
+}
+
+fn sandbox_of(event: &RuntimeEvent) -> &cri::SandboxId {
+    match event {
+        RuntimeEvent::Started { sandbox, .. }
+        | RuntimeEvent::Exited { sandbox, .. }
+        | RuntimeEvent::OutOfMemory { sandbox, .. }
+        | RuntimeEvent::SandboxLost { sandbox } => sandbox,
+    }
+}

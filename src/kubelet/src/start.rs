@@ -1,0 +1,90 @@
+use crate::access::Access;
+use crate::clock::Clock;
+use crate::config::KubeletConfig;
+use crate::heartbeat::Heartbeat;
+use crate::image_manager::ImageManager;
+use crate::logs::keeper::Keeper;
+use crate::manager::Manager;
+use crate::shared::{Books, Shared};
+use crate::sources::Cached;
+use api::Status;
+use cluster::{Actor, Cluster};
+use cri::{CriError, ImageService, PodAccess, Runtime};
+use std::path::PathBuf;
+use std::sync::Arc;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A kubelet at work: its node is registered and was ready once.
+pub struct Kubelet {
+    pub access: Arc<dyn PodAccess>,
+    /// Ends after the stop token is cancelled; the pods go on.
+    pub task: JoinHandle<()>,
+}
+
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("make {}: {why}", dir.display())]
+    Folder { dir: PathBuf, why: std::io::Error },
+    #[error("container runtime: {0}")]
+    Runtime(CriError),
+    #[error("watch container logs: {0}")]
+    Logs(std::io::Error),
+    #[error("register node {node}: {status}")]
+    Register { node: String, status: Status },
+}
+
+/// Takes over the pods that run already, registers the node as Ready, and works until `stop`.
+///
+/// # Errors
+/// The runtime does not answer, or the cluster refuses the node.
+pub async fn start(
+    cluster: Cluster,
+    config: KubeletConfig,
+    runtime: Arc<dyn Runtime>,
+    images: Arc<dyn ImageService>,
+    stop: CancellationToken,
+) -> Result<Kubelet, StartError> {
+    start_at(Clock::Machine, cluster, config, runtime, images, stop).await
+}
+
+pub(crate) async fn start_at(
+    clock: Clock,
+    cluster: Cluster,
+    config: KubeletConfig,
+    runtime: Arc<dyn Runtime>,
+    images: Arc<dyn ImageService>,
+    stop: CancellationToken,
+) -> Result<Kubelet, StartError> {
+    for dir in [config.pods_dir(), config.logs_dir()] {
+        std::fs::create_dir_all(&dir).map_err(|why| StartError::Folder { dir, why })?;
+    }
+    let client = cluster.acting_as(Actor::node(&config.node_name));
+    let shared = Arc::new(Shared {
+        clock,
+        pods: client.api(),
+        known: cluster.informer(),
+        sources: Cached {
+            config_maps: cluster.informer(),
+            secrets: cluster.informer(),
+            services: cluster.informer(),
+        },
+        images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
+        events: client.recorder("kubelet", Some(&config.node_name)),
+        books: Books::default(),
+        runtime,
+        client,
+        config,
+    });
+    let manager = Manager::start(shared.clone(), stop.clone()).await.map_err(StartError::Runtime)?;
+    let keeper = Keeper::new(shared.clone()).map_err(StartError::Logs)?;
+    let heartbeat = Heartbeat::register(shared.clone()).await.map_err(|status| StartError::Register {
+        node: shared.config.node_name.clone(),
+        status,
+    })?;
+    let task = tokio::spawn(async move {
+        tokio::join!(manager.run(), keeper.run(stop.clone()), heartbeat.run(stop));
+    });
+    Ok(Kubelet { access: Arc::new(Access(shared)), task })
+}

@@ -1,0 +1,7 @@
+//! A whole kubelet on an in-memory cluster, with a scripted runtime and a clock that stands still.
+
+mod fake;
+mod logs;
+mod pods;
+mod rig;
+mod trouble;

@@ -1,0 +1,146 @@
+use super::fake::Script;
+use super::rig::{container, is_ready, phase, rig, waiting, web};
+use serde_json::json;
+use std::time::Duration;
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_not_there_is_tried_again_ever_later() {
+    let rig = rig().await;
+    rig.run("p", json!({"containers": [{"name": "web", "image": "missing:1"}]})).await;
+    let pod = rig.until("p", |p| waiting(p, "web") == "ErrImagePull").await;
+    assert_eq!(phase(&pod), "Pending");
+    let message = |pod: &_| container(pod, "web").state.unwrap().waiting.unwrap().message.unwrap();
+    assert_eq!(message(&pod), "pull missing:1: manifest unknown");
+    let pod = rig.until("p", |p| waiting(p, "web") == "ImagePullBackOff").await;
+    assert_eq!(message(&pod), "Back-off pulling image \"missing:1\": ErrImagePull: pull missing:1: manifest unknown");
+    rig.until_event("p", "Failed Error: ImagePullBackOff").await;
+    let events = rig.events("p");
+    let want = [
+        "Pulling Pulling image \"missing:1\"",
+        "Failed Failed to pull image \"missing:1\": pull missing:1: manifest unknown",
+        "Failed Error: ErrImagePull",
+        "BackOff Back-off pulling image \"missing:1\"",
+        "Failed Error: ImagePullBackOff",
+    ];
+    assert_eq!(events[..5], want);
+    rig.images.publish("missing:1");
+    rig.until("p", |p| phase(p) == "Running" && is_ready(p)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_that_can_not_be_had() {
+    let rig = rig().await;
+    rig.run("never", json!({"containers": [{"name": "web", "image": "absent:1", "imagePullPolicy": "Never"}]})).await;
+    rig.run("bad", json!({"containers": [{"name": "web", "image": "not a name"}]})).await;
+    rig.until("never", |p| waiting(p, "web") == "ErrImageNeverPull").await;
+    rig.until("bad", |p| waiting(p, "web") == "InvalidImageName").await;
+    let never = "ErrImageNeverPull Container image \"absent:1\" is not present with pull policy of Never";
+    rig.until_event("never", never).await;
+    rig.until_event("bad", "InspectFailed Failed to apply default image tag \"not a name\"").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loop_waits_ten_seconds_and_doubles() {
+    let rig = rig().await;
+    rig.runtime.script("web", &[Script::Exits { code: 1, after: Duration::from_secs(1) }]);
+    rig.run("p", json!({"containers": [web()]})).await;
+    rig.until("p", |p| container(p, "web").restart_count == 4).await;
+    let starts = rig.runtime.times_of("start web");
+    let gaps: Vec<u64> = starts.windows(2).map(|w| crate::clock::since(w[1], w[0]).as_secs()).collect();
+    assert!(gaps[0] < 10, "the first restart is at once: {gaps:?}");
+    for (gap, wait) in gaps[1..4].iter().zip([10, 20, 40]) {
+        assert!((wait..wait * 2).contains(gap), "{gaps:?}");
+    }
+    let pod = rig.until("p", |p| waiting(p, "web") == "CrashLoopBackOff").await;
+    let status = container(&pod, "web");
+    assert_eq!(status.last_state.unwrap().terminated.unwrap().exit_code, 1);
+    let uid = pod.metadata.uid.clone().unwrap();
+    let message = status.state.unwrap().waiting.unwrap().message.unwrap();
+    assert!(message.ends_with(&format!("restarting failed container=web pod=p_default({uid})")), "{message}");
+    rig.until_event("p", &format!("BackOff Back-off restarting failed container web in pod p_default({uid})")).await;
+    let kept = rig.runtime.containers().len();
+    assert!(kept <= 3, "the newest two tries, and one that is about to go: {kept}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_fails_has_failed_and_stays_to_be_looked_at() {
+    let rig = rig().await;
+    rig.runtime.script("web", &[Script::Exits { code: 2, after: Duration::from_secs(1) }]);
+    rig.run("p", json!({"restartPolicy": "Never", "containers": [web()]})).await;
+    let pod = rig.until("p", |p| phase(p) == "Failed").await;
+    assert_eq!(container(&pod, "web").state.unwrap().terminated.unwrap().exit_code, 2);
+    assert_eq!(rig.runtime.containers().len(), 1, "its log can still be read");
+    rig.eventually("its volumes are gone", || std::fs::read_dir(rig.dir.path().join("pods")).unwrap().count() == 0)
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_the_pod() {
+    let rig = rig().await;
+    rig.run("p", json!({"activeDeadlineSeconds": 60, "containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    let pod = rig.until("p", |p| phase(p) == "Failed").await;
+    assert_eq!(pod.status.unwrap().reason.as_deref(), Some("DeadlineExceeded"));
+    assert!(rig.runtime.calls().contains(&"stop web 30s".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn refusals_of_the_runtime_are_told_and_tried_again() {
+    let rig = rig().await;
+    rig.runtime.refuse("run_sandbox", "no address left");
+    rig.runtime.refuse("create", "no space left on device");
+    rig.runtime.refuse("start", "exec: \"web\": not found");
+    rig.run("p", json!({"containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running" && is_ready(p)).await;
+    for event in [
+        "FailedCreatePodSandBox Failed to create pod sandbox: no address left",
+        "Failed Error: no space left on device",
+        "Failed Error: exec: \"web\": not found",
+        "Started Started container web",
+    ] {
+        rig.until_event("p", event).await;
+    }
+    let left = rig.runtime.containers().len();
+    assert_eq!(left, 1, "what never ran is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_hook_ends_its_container() {
+    let rig = rig().await;
+    rig.runtime.command("hello", 1);
+    let spec = json!({"containers": [{"name": "web", "image": "web:1",
+        "lifecycle": {"postStart": {"exec": {"command": ["hello"]}}}}]});
+    rig.run("p", spec).await;
+    rig.until("p", |p| waiting(p, "web") == "PostStartHookError" || waiting(p, "web") == "CrashLoopBackOff").await;
+    rig.until_event("p", "FailedPostStartHook PostStartHook failed").await;
+    rig.until_event("p", "Killing FailedPostStartHook").await;
+    rig.runtime.command("hello", 0);
+    rig.until("p", is_ready).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_sandbox_is_made_anew() {
+    let rig = rig().await;
+    rig.run("p", json!({"containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    rig.runtime.lose_sandbox();
+    let pod = rig.until("p", |p| container(p, "web").restart_count == 1 && is_ready(p)).await;
+    assert_eq!(container(&pod, "web").last_state.unwrap().terminated.unwrap().exit_code, 137);
+    assert!(rig.runtime.calls().contains(&"run_sandbox p#1".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_environment_needs_is_waited_for() {
+    let rig = rig().await;
+    let spec = json!({"containers": [{"name": "web", "image": "web:1",
+        "envFrom": [{"configMapRef": {"name": "settings"}}]}]});
+    rig.run("p", spec).await;
+    rig.until("p", |p| waiting(p, "web") == "CreateContainerConfigError").await;
+    rig.until_event("p", "Failed Error: configmap \"settings\" not found").await;
+    let map = json!({"metadata": {"name": "settings", "namespace": "default"}, "data": {"COLOR": "blue"}});
+    let map: k8s_openapi::api::core::v1::ConfigMap = serde_json::from_value(map).unwrap();
+    rig.root().api().create(map).await.unwrap();
+    rig.until("p", |p| phase(p) == "Running").await;
+    let id = rig.runtime.containers()[0].id.clone();
+    assert!(rig.runtime.config(&id).env.contains(&("COLOR".to_owned(), "blue".to_owned())));
+}

@@ -1,0 +1,266 @@
+//! Carrying out a plan for a pod that is to run.
+
+use super::jobs::{Done, SandboxError};
+use super::start::Start;
+use super::{Worker, ending};
+use crate::container_config;
+use crate::kill::Killer;
+use crate::plan::{Action, plan};
+use crate::resolv::{Resolv, resolv_conf};
+use crate::shared::Shared;
+use crate::view::{Evicted, Hold};
+use crate::volumes::payload::{Content, TOKEN_SECONDS};
+use crate::volumes::{self, Mounted, Prepared, VolumeError};
+use crate::{clock, pod};
+use cluster::{BoundPod, EventType, TokenRequestParams};
+use cri::{ContainerId, ContainerState, SandboxId};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Worker {
+    pub(super) fn live(&mut self) {
+        if self.is_gone || pod::is_deleting(&self.pod) || pod::is_over(&self.pod) {
+            return self.begin_stop();
+        }
+        self.check_deadline();
+        self.change_holds();
+        let plan = plan(self.view());
+        if let Some(at) = plan.wake_at {
+            self.wake(at);
+        }
+        for action in plan.actions {
+            self.carry_out(action);
+        }
+        self.keep_volumes_fresh();
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::RunSandbox { attempt, instead_of } => self.run_sandbox(attempt, instead_of),
+            Action::Start { container, attempt, instead_of } => self.start(&container, attempt, instead_of),
+            Action::HoldOff { container, until, delay } => self.hold_off(container, until, delay),
+            Action::Kill { id, message, .. } => {
+                let grace = Duration::from_secs(pod::grace_seconds(&self.pod));
+                self.kill(&id, grace, message);
+            }
+            Action::Remove(id) => self.remove_container(id),
+            Action::RemoveSandbox(id) => self.remove_sandbox(id),
+            Action::Finish => self.begin_stop(),
+        }
+    }
+
+    /// activeDeadlineSeconds.
+    fn check_deadline(&mut self) {
+        let Some(seconds) = pod::spec(&self.pod).active_deadline_seconds else { return };
+        let Some(Time(start)) = self.pod.status.as_ref().and_then(|s| s.start_time.clone()) else { return };
+        let end = start + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        if end > self.now() {
+            return self.wake(end);
+        }
+        if self.memory.evicted.is_none() {
+            let message = "Pod was active on the node longer than the specified deadline";
+            self.shared.say(&self.pod, None, EventType::Warning, "DeadlineExceeded", message);
+            self.memory.evicted = Some(Evicted { reason: "DeadlineExceeded", message: message.to_owned() });
+        }
+    }
+
+    /// `ErrImagePull` becomes `ImagePullBackOff`.
+    fn change_holds(&mut self) {
+        let now = self.now();
+        for (name, hold) in &mut self.memory.holds {
+            let Some((_, reason, message)) = hold.later.take_if(|(at, ..)| *at <= now) else { continue };
+            let image = pod::container(pod::spec(&self.pod), name).and_then(|c| c.image.as_deref());
+            let backing_off = format!("Back-off pulling image \"{}\"", image.unwrap_or_default());
+            self.shared.normal(&self.pod, name, "BackOff", backing_off);
+            self.shared.warn(&self.pod, name, "Failed", format!("Error: {reason}"));
+            (hold.reason, hold.message) = (reason, message);
+        }
+    }
+
+    fn run_sandbox(&mut self, attempt: u32, instead_of: Vec<SandboxId>) {
+        let prepared = match prepare(&self.shared, &self.pod) {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.sandbox_failed("FailedMount", error.to_string());
+                if let Some(at) = self.memory.sandbox_hold {
+                    self.wake(at);
+                }
+                return;
+            }
+        };
+        self.memory.sandbox_starting = true;
+        let (shared, pod) = (self.shared.clone(), self.pod.clone());
+        self.jobs.spawn(async move {
+            for old in instead_of {
+                // what does not work any more can fail to stop as well
+                if let Err(error) = shared.runtime.stop_sandbox(&old).await {
+                    tracing::warn!(sandbox = %old, %error, "sandbox that does not work does not stop");
+                }
+            }
+            Done::Sandbox(make_sandbox(&shared, &pod, attempt, prepared).await)
+        });
+    }
+
+    fn start(&mut self, name: &str, attempt: Option<u32>, instead_of: Option<ContainerId>) {
+        let Some(container) = pod::container(pod::spec(&self.pod), name).cloned() else { return };
+        let Some(sandbox) = self.view().current().cloned() else { return };
+        let Some(mounted) = self.mounted.clone() else { return self.volumes.is_stale = true };
+        let now = self.now();
+        let ended = self.view().latest(name).and_then(|c| match c.state {
+            ContainerState::Exited { finished_at, .. } => Some(finished_at),
+            _ => None,
+        });
+        if let Some(ended) = ended {
+            self.memory.backoffs.next(name, ended, now);
+        }
+        let lost = self.memory.lost.get(name);
+        let before = lost.map(|l| u32::try_from(l.restart_count).unwrap_or(0) + 1);
+        self.memory.starting = Some(name.to_owned());
+        let start = Start {
+            shared: self.shared.clone(),
+            pod: self.pod.clone(),
+            container,
+            attempt: attempt.or(before).unwrap_or(0),
+            sandbox,
+            mounted,
+            instead_of,
+            living: self.living.clone(),
+        };
+        let container = name.to_owned();
+        self.jobs.spawn(async move { Done::Started { container, outcome: start.run().await } });
+    }
+
+    fn hold_off(&mut self, container: String, until: Timestamp, delay: Duration) {
+        let who = pod::full_name(&self.pod);
+        let seconds = crate::image_manager::in_go(delay);
+        let event = format!("Back-off restarting failed container {container} in pod {who}");
+        self.shared.warn(&self.pod, &container, "BackOff", event);
+        let message = format!("back-off {seconds} restarting failed container={container} pod={who}");
+        let hold = Hold { reason: "CrashLoopBackOff", message, until, later: None };
+        self.memory.holds.insert(container, hold);
+    }
+
+    pub(super) fn killer(&self) -> Killer {
+        Killer { shared: self.shared.clone(), pod: self.pod.clone(), hurry: self.hurry.clone() }
+    }
+
+    /// Ends one container, so that the plan starts it again.
+    pub(super) fn kill(&mut self, id: &ContainerId, grace: Duration, why: String) {
+        let found = self.sandboxes.iter().find_map(|s| Some((s, s.containers.iter().find(|c| c.id == *id)?)));
+        let Some((sandbox, status)) = found.map(|(s, c)| (s.clone(), c.clone())) else { return };
+        self.memory.killing.insert(id.clone());
+        let killer = self.killer();
+        self.jobs
+            .spawn(async move { Done::Killed(killer.container(&sandbox, &status, grace, Some(why)).await) });
+    }
+
+    fn remove_container(&mut self, id: ContainerId) {
+        if !self.removing.insert(id.0.clone()) {
+            return;
+        }
+        self.memory.messages.remove(&id);
+        let log = self.sandboxes.iter().flat_map(|s| &s.containers).find(|c| c.id == id).map(|c| c.log_path.clone());
+        let runtime = self.shared.runtime.clone();
+        self.jobs.spawn(async move {
+            let outcome = runtime.remove_container(&id).await;
+            if let Some(log) = log {
+                let _ = tokio::task::spawn_blocking(move || ending::remove_log(&log)).await;
+            }
+            Done::Removed { id: id.0, sandbox: None, outcome }
+        });
+    }
+
+    fn remove_sandbox(&mut self, id: SandboxId) {
+        if !self.removing.insert(id.0.clone()) {
+            return;
+        }
+        let runtime = self.shared.runtime.clone();
+        self.jobs.spawn(async move {
+            let outcome = runtime.remove_sandbox(&id).await;
+            Done::Removed { id: id.0.clone(), sandbox: Some(id), outcome }
+        });
+    }
+
+    /// Files follow their ConfigMaps and Secrets; tokens are renewed before they end.
+    fn keep_volumes_fresh(&mut self) {
+        let now = self.now();
+        let due = self.volumes.refresh_at.is_some_and(|at| at <= now);
+        let held = self.volumes.hold.filter(|at| *at > now);
+        let has_sandbox = self.view().current().is_some();
+        let wanted = self.volumes.is_stale || due || self.volumes.hold.is_some();
+        if let Some(at) = held.or(self.volumes.refresh_at.filter(|_| !due)) {
+            self.wake(at);
+        }
+        if !wanted || held.is_some() || !has_sandbox || self.volumes.is_busy || self.stage != super::Stage::Living {
+            return;
+        }
+        self.volumes.is_stale = false;
+        self.volumes.refresh_at = None;
+        self.volumes.is_busy = true;
+        let (shared, pod) = (self.shared.clone(), self.pod.clone());
+        self.jobs.spawn(async move {
+            let written = match prepare(&shared, &pod) {
+                Ok(prepared) => set_up(&shared, &pod, prepared).await,
+                Err(error) => Err(error),
+            };
+            Done::Volumes(written)
+        });
+    }
+}
+
+async fn make_sandbox(
+    shared: &Arc<Shared>,
+    pod: &Arc<Pod>,
+    attempt: u32,
+    prepared: Vec<(String, Prepared)>,
+) -> Result<(cri::SandboxStatus, Mounted), SandboxError> {
+    let config = &shared.config;
+    let host = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
+    let resolv = resolv_conf(pod, &Resolv::parse(&host), config.cluster_dns, &config.cluster_domain);
+    let sandbox = container_config::sandbox(pod, attempt, config, resolv);
+    let (mounted, sandbox) = tokio::join!(set_up(shared, pod, prepared), shared.runtime.run_sandbox(sandbox));
+    match (mounted, sandbox) {
+        (Ok(mounted), Ok(sandbox)) => Ok((sandbox, mounted)),
+        (_, Err(error)) => Err(SandboxError::Runtime(error)),
+        (Err(error), Ok(sandbox)) => {
+            if let Err(error) = shared.runtime.remove_sandbox(&sandbox.id).await {
+                tracing::warn!(sandbox = %sandbox.id, %error, "sandbox without volumes stays");
+            }
+            Err(SandboxError::Volume(error))
+        }
+    }
+}
+
+/// What is in each volume, from the cluster's caches.
+fn prepare(shared: &Shared, pod: &Pod) -> Result<Vec<(String, Prepared)>, VolumeError> {
+    let facts = shared.facts(None);
+    let tokens = |wanted: &ServiceAccountTokenProjection| token(shared, pod, wanted);
+    let content = Content { pod, facts: &facts, sources: &shared.sources, tokens: &tokens };
+    let volumes = pod::spec(pod).volumes.iter().flatten();
+    volumes.map(|v| Ok((v.name.clone(), volumes::prepare(v, &content)?))).collect()
+}
+
+fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> Result<String, String> {
+    let account = pod::spec(pod).service_account_name.as_deref().unwrap_or("default");
+    let params = TokenRequestParams {
+        audiences: wanted.audience.clone().filter(|a| !a.is_empty()).into_iter().collect(),
+        expiration_seconds: Some(wanted.expiration_seconds.unwrap_or(TOKEN_SECONDS)),
+        bound_pod: Some(BoundPod { name: pod::name(pod).to_owned(), uid: pod::uid(pod).to_owned() }),
+    };
+    let issued = shared.client.create_token(pod::namespace(pod), account, params);
+    issued.map(|t| t.token).map_err(|status| status.to_string())
+}
+
+async fn set_up(shared: &Shared, pod: &Arc<Pod>, prepared: Vec<(String, Prepared)>) -> Result<Mounted, VolumeError> {
+    let (dir, pod) = (shared.pod_dir(pod), pod.clone());
+    let written = tokio::task::spawn_blocking(move || volumes::set_up(&dir, &pod, prepared)).await;
+    written.unwrap_or_else(|e| Err(VolumeError { volume: String::new(), why: e.to_string() }))
+}
+
+/// What is left of a time that ends then; a second at least, as upstream gives.
+pub(super) fn remaining(end: Timestamp, now: Timestamp) -> Duration {
+    clock::since(end, now).max(Duration::from_secs(1))
+}

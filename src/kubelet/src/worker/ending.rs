@@ -1,0 +1,131 @@
+//! The end of a pod: its containers stop, its last status is written, and then nothing of it stays on the machine.
+
+use super::actions::remaining;
+use super::jobs::Done;
+use super::{Stage, Worker};
+use crate::container_config::log_directory;
+use crate::shared::Shared;
+use crate::{pod, volumes};
+use api::Reason;
+use cluster::DeleteOptions;
+use cri::{CriError, SandboxId};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Worker {
+    pub(super) fn begin_stop(&mut self) {
+        self.living.cancel();
+        if self.memory.starting.is_some() || self.memory.sandbox_starting || self.volumes.is_busy {
+            return;
+        }
+        if let Some(at) = self.retry_at.filter(|at| *at > self.now()) {
+            return self.wake(at);
+        }
+        let end = self.end();
+        let grace = remaining(end, self.now());
+        self.deadline = Some(end);
+        self.stage = Stage::Stopping;
+        let (killer, sandboxes) = (self.killer(), self.sandboxes.clone());
+        self.jobs.spawn(async move { Done::Stopped(killer.all(sandboxes, grace).await) });
+    }
+
+    /// When its grace is over. A deletion says so itself.
+    fn end(&self) -> Timestamp {
+        let asked = self.pod.metadata.deletion_timestamp.as_ref().map(|Time(at)| *at);
+        let own = self.now() + Duration::from_secs(pod::grace_seconds(&self.pod));
+        asked.map_or(own, |asked| asked.min(own))
+    }
+
+    /// A second deletion may leave less time than the first.
+    pub(super) fn hasten(&mut self) {
+        let now = self.now();
+        let deleted = self.is_gone || pod::is_deleting(&self.pod);
+        let Some(deadline) = self.deadline.filter(|_| deleted && !self.hurry.is_cancelled()) else { return };
+        let end = if self.is_gone { now } else { self.end() };
+        if end >= deadline {
+            return;
+        }
+        match end <= now {
+            true => self.hurry.cancel(),
+            false => self.wake(end),
+        }
+    }
+
+    pub(super) fn settle(&mut self) {
+        if let Some(at) = self.retry_at.filter(|at| *at > self.now()) {
+            return self.wake(at);
+        }
+        let deleted = self.is_gone || pod::is_deleting(&self.pod);
+        match deleted {
+            true if self.volumes.is_busy => {}
+            true if self.is_gone || self.is_reported() => self.begin_removal(),
+            true => {}
+            false => self.drop_volumes(),
+        }
+    }
+
+    /// It ended by itself: its object and logs stay, its volumes do not.
+    fn drop_volumes(&mut self) {
+        if self.volumes.are_gone || self.volumes.is_busy {
+            return;
+        }
+        self.volumes.is_busy = true;
+        let dir = self.shared.pod_dir(&self.pod);
+        self.jobs.spawn(async move { Done::VolumesGone(tear_down(dir).await) });
+    }
+
+    fn begin_removal(&mut self) {
+        self.stage = Stage::Removing;
+        let (shared, pod) = (self.shared.clone(), self.pod.clone());
+        let (ids, is_gone) = (self.ids.clone(), self.is_gone);
+        self.jobs.spawn(async move { Done::Cleaned(remove(&shared, &pod, &ids, is_gone).await) });
+    }
+}
+
+/// The object goes last: whoever sees it gone may use its ports and names again.
+async fn remove(shared: &Arc<Shared>, pod: &Pod, ids: &[SandboxId], is_gone: bool) -> Result<(), String> {
+    for id in ids {
+        match shared.runtime.remove_sandbox(id).await {
+            Ok(()) | Err(CriError::NotFound(_)) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+    tear_down(shared.pod_dir(pod)).await?;
+    let logs = log_directory(pod, &shared.config);
+    let removed = tokio::task::spawn_blocking(move || remove_dir(&logs)).await;
+    removed.map_err(|e| e.to_string())?.map_err(|e| format!("remove its logs: {e}"))?;
+    if is_gone {
+        return Ok(());
+    }
+    match shared.pods.delete(&pod::key(pod), DeleteOptions::now(pod::uid(pod))).await {
+        // another pod of this name is none of ours
+        Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
+        other => other.map_err(|status| status.to_string()),
+    }
+}
+
+pub(crate) async fn tear_down(dir: std::path::PathBuf) -> Result<(), String> {
+    let done = tokio::task::spawn_blocking(move || volumes::tear_down(&dir)).await;
+    done.map_err(|e| e.to_string())?.map_err(|e| format!("remove its volumes: {e}"))
+}
+
+fn remove_dir(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
+}
+
+/// The log of one try at a container, with what was rotated away from it.
+pub(super) fn remove_log(log: &Path) {
+    for old in crate::logs::rotate::rotated(log) {
+        let _ = fs::remove_file(old);
+    }
+    let _ = fs::remove_file(log);
+}

@@ -1,0 +1,209 @@
+//! What runs beside a worker, and what becomes of it.
+
+use super::start::StartError;
+use super::{Message, Stage, Worker};
+use crate::view::Hold;
+use crate::volumes::{Mounted, VolumeError};
+use crate::{pod, volumes};
+use api::{Reason, Status};
+use cluster::EventType;
+use cri::{CriError, SandboxId, SandboxStatus};
+use k8s_openapi::api::core::v1::Pod;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinError;
+
+/// A job's end.
+pub(super) enum Done {
+    Sandbox(Result<(SandboxStatus, Mounted), SandboxError>),
+    Started { container: String, outcome: Result<(), StartError> },
+    Volumes(Result<Mounted, VolumeError>),
+    VolumesGone(Result<(), String>),
+    Killed(Result<(), CriError>),
+    Removed { id: String, sandbox: Option<SandboxId>, outcome: Result<(), CriError> },
+    Written(Result<Pod, Status>),
+    Stopped(Result<(), CriError>),
+    Cleaned(Result<(), String>),
+}
+
+pub(super) enum SandboxError {
+    Volume(VolumeError),
+    Runtime(CriError),
+}
+
+/// Upstream's next look at a pod whose pull failed: until then the pull's own error is shown.
+const SHOW_PULL_ERROR: Duration = Duration::from_secs(1);
+const RETRY_WRITE: Duration = Duration::from_secs(1);
+
+impl Worker {
+    pub(super) fn finish(&mut self, done: Result<Done, JoinError>) {
+        let done = match done {
+            Ok(done) => done,
+            Err(error) => return self.job_broke(&error),
+        };
+        match done {
+            Done::Sandbox(outcome) => self.sandbox_done(outcome),
+            Done::Started { container, outcome } => self.start_done(&container, outcome),
+            Done::Volumes(outcome) => self.volumes_done(outcome),
+            Done::VolumesGone(Ok(())) => self.volumes = super::Volumes { are_gone: true, ..Default::default() },
+            Done::VolumesGone(Err(why)) => {
+                self.volumes.is_busy = false;
+                self.failed_to_end(&why);
+            }
+            Done::Killed(Ok(())) => {}
+            Done::Killed(Err(error)) => {
+                // what would not end is tried again when something wakes the worker
+                self.memory.killing.clear();
+                self.failed_to_end(&error);
+            }
+            Done::Removed { id, sandbox, outcome } => self.removed(&id, sandbox, outcome),
+            Done::Written(outcome) => self.written(outcome),
+            Done::Stopped(Ok(())) => self.stage = Stage::Stopped,
+            Done::Stopped(Err(error)) => {
+                self.stage = Stage::Living;
+                self.failed_to_end(&error);
+            }
+            Done::Cleaned(Ok(())) => {
+                self.ids.iter().for_each(|id| self.shared.books.strike(id));
+                self.stage = Stage::Gone;
+            }
+            Done::Cleaned(Err(why)) => {
+                self.stage = Stage::Stopped;
+                self.failed_to_end(&why);
+            }
+        }
+    }
+
+    /// A job that panicked said so itself; what it held is free again.
+    fn job_broke(&mut self, error: &JoinError) {
+        tracing::error!(pod = pod::full_name(&self.pod), %error, "a job of the pod's worker broke");
+        self.memory.starting = None;
+        self.memory.sandbox_starting = false;
+        self.is_writing = false;
+        self.volumes.is_busy = false;
+        if matches!(self.stage, Stage::Stopping | Stage::Removing) {
+            self.stage = Stage::Living;
+        }
+        self.failed_to_end(&"a job of its worker broke");
+    }
+
+    fn sandbox_done(&mut self, outcome: Result<(SandboxStatus, Mounted), SandboxError>) {
+        self.memory.sandbox_starting = false;
+        match outcome {
+            Ok((sandbox, mounted)) => {
+                self.memory.backoffs.forget("sandbox");
+                self.memory.sandbox_hold = None;
+                self.shared.books.enter(&sandbox.id, pod::uid(&self.pod), &self.mailbox);
+                self.ids.push(sandbox.id);
+                self.volumes_are(mounted);
+            }
+            Err(SandboxError::Volume(error)) => self.sandbox_failed("FailedMount", error.to_string()),
+            Err(SandboxError::Runtime(error)) => {
+                self.sandbox_failed("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {error}"));
+            }
+        }
+    }
+
+    pub(super) fn sandbox_failed(&mut self, reason: &'static str, message: String) {
+        self.shared.say(&self.pod, None, EventType::Warning, reason, message);
+        let now = self.now();
+        let delay = self.memory.backoffs.next("sandbox", now, now);
+        self.memory.sandbox_hold = Some(now + delay);
+    }
+
+    fn start_done(&mut self, container: &str, outcome: Result<(), StartError>) {
+        self.memory.starting = None;
+        let Err(error) = outcome else {
+            self.memory.holds.remove(container);
+            return self.memory.backoffs.forget(&image_key(container));
+        };
+        let now = self.now();
+        let delay = self.memory.backoffs.next(&image_key(container), now, now);
+        let image = pod::container(pod::spec(&self.pod), container).and_then(|c| c.image.clone()).unwrap_or_default();
+        let later = (error.reason == "ErrImagePull").then(|| {
+            let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {}", error.message);
+            (now + SHOW_PULL_ERROR, "ImagePullBackOff", message)
+        });
+        // what ran and ended waits as every container that ended does
+        let until = if error.reason == "PostStartHookError" { now } else { now + delay };
+        let hold = Hold { reason: error.reason, message: error.message, until, later };
+        self.memory.holds.insert(container.to_owned(), hold);
+    }
+
+    fn volumes_done(&mut self, outcome: Result<Mounted, VolumeError>) {
+        self.volumes.is_busy = false;
+        match outcome {
+            Ok(mounted) => self.volumes_are(mounted),
+            Err(error) => {
+                self.shared.say(&self.pod, None, EventType::Warning, "FailedMount", error.to_string());
+                let now = self.now();
+                let delay = self.memory.backoffs.next("volumes", now, now);
+                self.volumes.hold = Some(now + delay);
+            }
+        }
+    }
+
+    fn volumes_are(&mut self, mounted: Mounted) {
+        self.mounted = Some(mounted);
+        self.volumes.hold = None;
+        self.volumes.refresh_at = volumes::token_refresh(&self.pod, self.now());
+        self.memory.backoffs.forget("volumes");
+    }
+
+    fn removed(&mut self, id: &str, sandbox: Option<SandboxId>, outcome: Result<(), CriError>) {
+        if let Err(error) = outcome {
+            // it stays in the set: it is tried again with the whole pod
+            return tracing::warn!(id, %error, "dead container or sandbox is not removed");
+        }
+        self.removing.remove(id);
+        if let Some(sandbox) = sandbox {
+            self.shared.books.strike(&sandbox);
+            self.ids.retain(|known| *known != sandbox);
+        }
+    }
+
+    fn written(&mut self, outcome: Result<Pod, Status>) {
+        self.is_writing = false;
+        match outcome {
+            Ok(pod) if super::is_newer(&pod, &self.pod) => self.pod = Arc::new(pod),
+            Ok(_) => {}
+            Err(status) if status.is(Reason::NotFound) => {}
+            Err(status) => {
+                tracing::warn!(pod = pod::full_name(&self.pod), %status, "status is not written");
+                self.retry_at = Some(self.now() + RETRY_WRITE);
+            }
+        }
+    }
+
+    fn failed_to_end(&mut self, why: &dyn std::fmt::Display) {
+        let message = format!("error killing pod: {why}");
+        self.shared.say(&self.pod, None, EventType::Warning, "FailedKillPod", message);
+        let now = self.now();
+        let delay = self.memory.backoffs.next("end", now, now);
+        self.retry_at = Some(now + delay);
+    }
+
+    pub(super) fn hear(&mut self, message: Message) {
+        match message {
+            Message::Look => {}
+            Message::SourcesChanged => self.sources_changed(),
+            Message::Probed(verdict) => self.probed(&verdict),
+        }
+    }
+
+    /// What waited for a source waits no longer.
+    fn sources_changed(&mut self) {
+        self.volumes.is_stale = true;
+        self.volumes.hold = None;
+        self.memory.sandbox_hold = None;
+        let now = self.now();
+        for hold in self.memory.holds.values_mut().filter(|h| h.reason == "CreateContainerConfigError") {
+            hold.until = now;
+        }
+    }
+}
+
+/// A container's tries that failed before it ran wait by themselves.
+pub(super) fn image_key(container: &str) -> String {
+    format!("start {container}")
+}

@@ -1,0 +1,246 @@
+//! One worker for each pod: it looks at what is wanted and what runs, plans, starts jobs, and reports. It sleeps until a
+//! change of its pod, an event of its sandbox, the end of a job, a probe's verdict or the time that the plan asked for.
+//!
+//! Jobs (`start`, the killer, volumes, the status write) run beside the worker, so that nothing keeps it from noticing that
+//! the pod is to go. Only the worker itself touches what it remembers. Read `Worker::step` first.
+
+mod actions;
+mod adopt;
+mod ending;
+mod jobs;
+mod message;
+mod report;
+mod start;
+mod watching;
+
+use crate::pod;
+use crate::probes::{Probers, Verdict};
+use crate::shared::Shared;
+use crate::view::{Memory, View};
+use crate::volumes::Mounted;
+use cri::{ContainerState, SandboxId, SandboxStatus};
+use jiff::Timestamp;
+use jobs::Done;
+use k8s_openapi::api::core::v1::Pod;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) type Mailbox = mpsc::UnboundedSender<Message>;
+
+/// What wakes a worker.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The pod or its sandbox changed.
+    Look,
+    /// A ConfigMap or Secret that the pod refers to changed.
+    SourcesChanged,
+    Probed(Verdict),
+}
+
+/// How long a stopping daemon waits for a container that is being made just now.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+/// When the runtime does not answer.
+const RETRY: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Living,
+    Stopping,
+    /// Nothing of it runs, and nothing will.
+    Stopped,
+    Removing,
+    Gone,
+}
+
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    /// The newest that was seen of it.
+    pod: Arc<Pod>,
+    /// Its object is no more.
+    is_gone: bool,
+    /// It was over before this process began: its status is history.
+    is_history: bool,
+    ids: Vec<SandboxId>,
+    sandboxes: Vec<SandboxStatus>,
+    memory: Memory,
+    stage: Stage,
+    mounted: Option<Mounted>,
+    volumes: Volumes,
+    jobs: JoinSet<Done>,
+    /// Ids of what is being removed.
+    removing: HashSet<String>,
+    is_writing: bool,
+    probers: Probers,
+    mailbox: Mailbox,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    wake_at: Option<Timestamp>,
+    /// The next try after something would not end, or would not be written.
+    retry_at: Option<Timestamp>,
+    deadline: Option<Timestamp>,
+    /// Cancelled when the pod is to end.
+    living: CancellationToken,
+    /// Cancelled when its grace is over.
+    hurry: CancellationToken,
+}
+
+/// How far a pod's volumes are.
+#[derive(Default)]
+struct Volumes {
+    is_busy: bool,
+    /// Something changed while they were being written.
+    is_stale: bool,
+    hold: Option<Timestamp>,
+    /// When their tokens must be new.
+    refresh_at: Option<Timestamp>,
+    are_gone: bool,
+}
+
+impl Worker {
+    pub fn new(shared: Arc<Shared>, pod: Arc<Pod>, sandboxes: Vec<SandboxStatus>) -> Self {
+        let (mailbox, inbox) = mpsc::unbounded_channel();
+        let mut worker = Worker {
+            is_gone: false,
+            is_history: pod::is_over(&pod),
+            ids: sandboxes.iter().map(|s| s.id.clone()).collect(),
+            sandboxes,
+            memory: Memory::default(),
+            stage: Stage::Living,
+            mounted: None,
+            volumes: Volumes::default(),
+            jobs: JoinSet::new(),
+            removing: HashSet::new(),
+            is_writing: false,
+            probers: Probers::default(),
+            mailbox,
+            inbox,
+            wake_at: None,
+            retry_at: None,
+            deadline: None,
+            living: CancellationToken::new(),
+            hurry: CancellationToken::new(),
+            shared,
+            pod,
+        };
+        worker.adopt();
+        worker
+    }
+
+    pub fn mailbox(&self) -> Mailbox {
+        self.mailbox.clone()
+    }
+
+    /// Until nothing is left of the pod; then its uid.
+    pub async fn run(mut self, stop: CancellationToken) -> String {
+        loop {
+            self.step().await;
+            if self.stage == Stage::Gone {
+                return pod::uid(&self.pod).to_owned();
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                Some(done) = self.jobs.join_next() => self.finish(done),
+                Some(message) = self.inbox.recv() => self.hear(message),
+                () = sleep(self.wake_at.map(|at| self.shared.clock.until(at))) => {}
+            }
+            while let Some(done) = self.jobs.try_join_next() {
+                self.finish(done);
+            }
+            while let Ok(message) = self.inbox.try_recv() {
+                self.hear(message);
+            }
+        }
+        self.leave().await;
+        pod::uid(&self.pod).to_owned()
+    }
+
+    /// The daemon stops, the pod goes on: a container that is half made is made whole first.
+    async fn leave(&mut self) {
+        self.living.cancel();
+        let half_made = async {
+            while self.memory.starting.is_some() || self.memory.sandbox_starting {
+                let Some(done) = self.jobs.join_next().await else { return };
+                self.finish(done);
+            }
+        };
+        if tokio::time::timeout(STOP_GRACE, half_made).await.is_err() {
+            tracing::warn!(pod = pod::full_name(&self.pod), "a container was still being made when the daemon stopped");
+        }
+    }
+
+    async fn step(&mut self) {
+        self.wake_at = None;
+        self.look_at_pod();
+        if let Err(error) = self.look_at_sandboxes().await {
+            tracing::warn!(pod = pod::full_name(&self.pod), %error, "the runtime does not say what runs");
+            return self.wake(self.now() + RETRY);
+        }
+        self.note_ends().await;
+        match self.stage {
+            Stage::Living => self.live(),
+            Stage::Stopping => self.hasten(),
+            Stage::Stopped => self.settle(),
+            Stage::Removing | Stage::Gone => {}
+        }
+        self.sync_probes();
+        self.report();
+    }
+
+    fn look_at_pod(&mut self) {
+        match self.shared.known.get(&pod::key(&self.pod)).filter(|p| pod::uid(p) == pod::uid(&self.pod)) {
+            Some(known) if is_newer(&known, &self.pod) => self.pod = known,
+            Some(_) => {}
+            None => self.is_gone = true,
+        }
+    }
+
+    async fn look_at_sandboxes(&mut self) -> cri::Result<()> {
+        self.sandboxes = self.shared.look_at(&self.ids).await?;
+        Ok(())
+    }
+
+    /// Keeps what ended containers said, before their files go.
+    async fn note_ends(&mut self) {
+        let ended = |c: &&cri::ContainerStatus| matches!(c.state, ContainerState::Exited { .. });
+        let all = self.sandboxes.iter().flat_map(|s| &s.containers).filter(ended);
+        let new: Vec<_> = all.filter(|c| !self.memory.messages.contains_key(&c.id)).cloned().collect();
+        if new.is_empty() {
+            return;
+        }
+        let pod_dir = self.shared.pod_dir(&self.pod);
+        let read = tokio::task::spawn_blocking(move || {
+            new.into_iter().map(|c| (message::of_ended(&pod_dir, &c), c.id)).collect::<Vec<_>>()
+        });
+        let said = read.await.unwrap_or_default();
+        self.memory.messages.extend(said.into_iter().map(|(message, id)| (id, message)));
+    }
+
+    fn view(&self) -> View<'_> {
+        View { pod: &self.pod, sandboxes: &self.sandboxes, memory: &self.memory, now: self.now() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |before| before.min(at)));
+    }
+}
+
+/// For ever, where there is nothing to wait for.
+async fn sleep(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Revisions count up; one that can not be read gives way.
+fn is_newer(this: &Pod, that: &Pod) -> bool {
+    let revision = |pod: &Pod| pod.metadata.resource_version.as_deref().and_then(|v| v.parse::<u64>().ok());
+    revision(this) >= revision(that)
+}

@@ -1,0 +1,90 @@
+//! The pod's status: made from what is, written when it says something new, and never in anybody's way.
+
+use super::jobs::Done;
+use super::{Stage, Worker};
+use crate::{conditions, pod, status};
+use api::{GroupResource, Status};
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+
+impl Worker {
+    pub(super) fn report(&mut self) {
+        if self.is_writing || self.is_silent() {
+            return;
+        }
+        if let Some(at) = self.retry_at.filter(|at| *at > self.now()) {
+            return self.wake(at);
+        }
+        let wanted = self.wanted_status();
+        if is_same(&wanted, self.pod.status.as_ref()) {
+            return;
+        }
+        self.is_writing = true;
+        let (shared, pod) = (self.shared.clone(), self.pod.clone());
+        self.jobs.spawn(async move {
+            let uid = pod::uid(&pod);
+            let change = |current: &mut Pod| match pod::uid(current) == uid {
+                true => {
+                    merge(current.status.get_or_insert_default(), &wanted);
+                    Ok(())
+                }
+                false => Err(Status::not_found(&GroupResource::new("", "pods"), pod::name(&pod))),
+            };
+            Done::Written(shared.pods.modify_status(&pod::key(&pod), change).await)
+        });
+    }
+
+    fn is_silent(&self) -> bool {
+        // it ends by itself: what it came to is said once it is sure
+        let ends = self.stage == Stage::Stopping && !pod::is_deleting(&self.pod);
+        ends || self.is_gone || self.is_history || matches!(self.stage, Stage::Removing | Stage::Gone)
+    }
+
+    /// The last word is written.
+    pub(super) fn is_reported(&self) -> bool {
+        self.is_history || (!self.is_writing && is_same(&self.wanted_status(), self.pod.status.as_ref()))
+    }
+
+    fn wanted_status(&self) -> PodStatus {
+        status::status(self.view(), self.shared.config.node_ip, self.stage == Stage::Stopped)
+    }
+}
+
+/// As it is stored: times lose their fractions there.
+fn is_same(wanted: &PodStatus, stored: Option<&PodStatus>) -> bool {
+    let json = |status: &PodStatus| serde_json::to_value(status).ok();
+    stored.is_some_and(|stored| json(wanted) == json(stored))
+}
+
+/// What others wrote meanwhile stays.
+fn merge(current: &mut PodStatus, wanted: &PodStatus) {
+    let theirs: Vec<_> = current.conditions.iter().flatten().filter(|c| !conditions::is_ours(&c.type_)).cloned().collect();
+    let ours = wanted.conditions.iter().flatten().filter(|c| conditions::is_ours(&c.type_)).cloned();
+    let conditions = ours.chain(theirs).collect();
+    let wanted = wanted.clone();
+    *current = PodStatus {
+        conditions: Some(conditions),
+        nominated_node_name: current.nominated_node_name.take(),
+        ephemeral_container_statuses: current.ephemeral_container_statuses.take(),
+        ..wanted
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_merge_keeps_what_others_wrote() {
+        let mut current: PodStatus = serde_json::from_value(json!({"phase": "Pending", "conditions": [
+            {"type": "Ready", "status": "False"}, {"type": "example.com/gate", "status": "True"}]}))
+        .unwrap();
+        let wanted: PodStatus = serde_json::from_value(json!({"phase": "Running", "conditions": [
+            {"type": "Ready", "status": "True"}, {"type": "example.com/gate", "status": "False"}]}))
+        .unwrap();
+        merge(&mut current, &wanted);
+        let want = json!({"phase": "Running", "conditions": [
+            {"type": "Ready", "status": "True"}, {"type": "example.com/gate", "status": "True"}]});
+        assert_eq!(serde_json::to_value(current).unwrap(), want);
+    }
+}

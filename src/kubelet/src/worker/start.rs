@@ -1,0 +1,234 @@
+//! Making one container: image, configuration, create, start, postStart hook.
+
+use crate::container_config::{self, Parts};
+use crate::env::environment;
+use crate::handlers::{self, At};
+use crate::image_manager::{self, NoImage};
+use crate::kill::Killer;
+use crate::shared::Shared;
+use crate::volumes::{Mounted, mounts};
+use crate::{labels, pod, resolv};
+use cri::{ContainerConfig, ContainerId, ImageInfo, Mount, Propagation, SandboxStatus};
+use k8s_openapi::api::core::v1::{Container, Pod};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Why a container does not run: what its status shows meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StartError {
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl StartError {
+    fn new(reason: &'static str, message: impl std::fmt::Display) -> Self {
+        StartError { reason, message: message.to_string() }
+    }
+}
+
+impl From<NoImage> for StartError {
+    fn from(no: NoImage) -> Self {
+        StartError { reason: no.reason, message: no.message }
+    }
+}
+
+pub(crate) struct Start {
+    pub shared: Arc<Shared>,
+    pub pod: Arc<Pod>,
+    pub container: Container,
+    pub attempt: u32,
+    pub sandbox: SandboxStatus,
+    pub mounted: Mounted,
+    /// One that was made by an earlier try and never ran.
+    pub instead_of: Option<ContainerId>,
+    /// A pull is given up when the pod is to end.
+    pub living: CancellationToken,
+}
+
+impl Start {
+    /// # Errors
+    /// Its event is already written.
+    pub async fn run(self) -> Result<(), StartError> {
+        let done = self.try_to().await;
+        if let Err(error) = &done {
+            self.complain(error);
+        }
+        done
+    }
+
+    fn complain(&self, error: &StartError) {
+        let message = match error.reason {
+            // these two are told by the hook and by the runtime's own words
+            "PostStartHookError" => return,
+            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => error.message.as_str(),
+            reason => reason,
+        };
+        self.shared.warn(&self.pod, &self.container.name, "Failed", format!("Error: {message}"));
+    }
+
+    async fn try_to(&self) -> Result<(), StartError> {
+        let runtime = &self.shared.runtime;
+        if let Some(stale) = &self.instead_of {
+            let _ = runtime.remove_container(stale).await;
+        }
+        let image = tokio::select! {
+            image = image_manager::ensure(&self.shared, &self.pod, &self.container) => image?,
+            () = self.living.cancelled() => return Err(StartError::new("ContainerCreating", "")),
+        };
+        let config = self.config(image).await?;
+        let name = &self.container.name;
+        let id = runtime
+            .create_container(&self.sandbox.id, config)
+            .await
+            .map_err(|e| StartError::new("CreateContainerError", e))?;
+        self.shared.normal(&self.pod, name, "Created", format!("Created container: {name}"));
+        runtime.start_container(&id).await.map_err(|e| StartError::new("RunContainerError", e))?;
+        self.shared.normal(&self.pod, name, "Started", format!("Started container {name}"));
+        self.post_start(&id).await
+    }
+
+    async fn config(&self, image: ImageInfo) -> Result<ContainerConfig, StartError> {
+        let (shared, pod, container) = (self.shared.clone(), self.pod.clone(), self.container.clone());
+        let (sandbox, mounted, attempt) = (self.sandbox.clone(), self.mounted.clone(), self.attempt);
+        // files and bind mounts
+        let made = tokio::task::spawn_blocking(move || {
+            describe(&shared, &pod, &container, &sandbox, &mounted, attempt, &image)
+        });
+        let made = made.await.unwrap_or_else(|e| Err(e.to_string()));
+        made.map_err(|why| StartError::new("CreateContainerConfigError", why))
+    }
+
+    async fn post_start(&self, id: &ContainerId) -> Result<(), StartError> {
+        let Some(handler) = self.container.lifecycle.as_ref().and_then(|l| l.post_start.as_ref()) else {
+            return Ok(());
+        };
+        let at = At {
+            id: id.clone(),
+            container: self.container.clone(),
+            address: self.shared.address_of(&self.sandbox),
+        };
+        let hook = handlers::hook(&self.shared, &at, handler, None);
+        let outcome = tokio::select! {
+            outcome = hook => outcome,
+            () = self.living.cancelled() => return Ok(()),
+            () = self.ended(id) => Err("the container ended before its hook did".to_owned()),
+        };
+        let Err(why) = outcome else { return Ok(()) };
+        self.shared.warn(&self.pod, &self.container.name, "FailedPostStartHook", "PostStartHook failed");
+        self.kill(id).await;
+        Err(StartError::new("PostStartHookError", why))
+    }
+
+    /// A hook that waits for something which died would wait for ever.
+    async fn ended(&self, id: &ContainerId) {
+        let mut events = self.shared.runtime.events();
+        loop {
+            match self.shared.runtime.container(id).await {
+                Ok(status) if crate::kill::runs(&status) => {}
+                _ => return,
+            }
+            if matches!(events.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    async fn kill(&self, id: &ContainerId) {
+        let Ok(status) = self.shared.runtime.container(id).await else { return };
+        if !crate::kill::runs(&status) {
+            return;
+        }
+        let killer =
+            Killer { shared: self.shared.clone(), pod: self.pod.clone(), hurry: self.living.clone() };
+        let grace = Duration::from_secs(pod::grace_seconds(&self.pod));
+        let why = Some("FailedPostStartHook".to_owned());
+        if let Err(error) = killer.container(&self.sandbox, &status, grace, why).await {
+            tracing::warn!(container = self.container.name, %error, "container without its hook does not end");
+        }
+    }
+}
+
+fn describe(
+    shared: &Shared,
+    pod: &Pod,
+    container: &Container,
+    sandbox: &SandboxStatus,
+    mounted: &Mounted,
+    attempt: u32,
+    image: &ImageInfo,
+) -> Result<ContainerConfig, String> {
+    let config = &shared.config;
+    let ip = shared.address_of(sandbox);
+    let facts = shared.facts(ip);
+    let env = environment(pod, container, &facts, &shared.sources, config.service_environment)?;
+    let pod_dir = shared.pod_dir(pod);
+    let mut mounts = mounts::of_container(pod, container, mounted, &env, &pod_dir)?;
+    let is_taken = |mounts: &[Mount], path: &str| mounts.iter().any(|m| m.target == Path::new(path));
+    if !is_taken(&mounts, "/etc/hosts") {
+        let ip = facts.pod_ip.as_deref();
+        mounts.push(file_mount(write_hosts(pod, ip, &config.cluster_domain, &pod_dir)?, "/etc/hosts"));
+    }
+    let message_path = container.termination_message_path.as_deref().unwrap_or_default();
+    if message_path.starts_with('/') && !is_taken(&mounts, message_path) {
+        let file = message_file(&pod_dir, &container.name, attempt);
+        make_message_file(&file).map_err(|e| format!("make {}: {e}", file.display()))?;
+        mounts.push(file_mount(file, message_path));
+    }
+    let parts = Parts {
+        attempt,
+        image,
+        env,
+        mounts,
+        memory_capacity: config.machine.memory_bytes,
+        state_dir: &config.state_dir,
+    };
+    let mut made = container_config::container(pod, container, parts)?;
+    made.annotations.insert(labels::GRACE.to_owned(), pod::grace_seconds(pod).to_string());
+    Ok(made)
+}
+
+fn file_mount(source: PathBuf, target: &str) -> Mount {
+    Mount {
+        source: Some(source),
+        target: PathBuf::from(target),
+        read_only: false,
+        propagation: Propagation::Private,
+        size_limit: None,
+    }
+}
+
+fn write_hosts(pod: &Pod, ip: Option<&str>, domain: &str, pod_dir: &Path) -> Result<PathBuf, String> {
+    let own = if pod::host_network(pod::spec(pod)) {
+        fs::read_to_string("/etc/hosts").unwrap_or_default()
+    } else {
+        String::new()
+    };
+    let file = pod_dir.join("etc-hosts");
+    let text = resolv::hosts_file(pod, ip, domain, &own);
+    // containers that run have this very file mounted: it is written in place, and only when it says something else
+    if fs::read(&file).ok().as_deref() != Some(text.as_bytes()) {
+        fs::create_dir_all(pod_dir)
+            .and_then(|()| fs::write(&file, text))
+            .map_err(|e| format!("write {}: {e}", file.display()))?;
+    }
+    Ok(file)
+}
+
+/// Where a container writes why it ends; found again after a restart of the daemon.
+pub(crate) fn message_file(pod_dir: &Path, container: &str, attempt: u32) -> PathBuf {
+    pod_dir.join("containers").join(container).join(attempt.to_string())
+}
+
+fn make_message_file(file: &Path) -> io::Result<()> {
+    if let Some(parent) = file.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(file, "")?;
+    // whatever user the container runs as
+    fs::set_permissions(file, fs::Permissions::from_mode(0o666))
+}
