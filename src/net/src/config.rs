@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn names_do_not_change_between_versions() {
-        assert_eq!((example().link_prefix(), example().link_group()), ("bmxws".to_owned(), 0));
+        assert_eq!((example().link_prefix(), example().link_group()), ("n3dg3".to_owned(), 199_203_134));
     }
 
     #[test]

@@ -57,15 +57,6 @@ impl Door {
         key.extend(port(self.port));
         key
     }
-
-    /// Whether a key of one of the affinity maps, which has the client's address in front, is about this door.
-    pub(crate) fn is_in(&self, affinity_key: &[u8]) -> bool {
-        affinity_key.get(4..).is_some_and(|door| door == self.key())
-    }
-
-    pub(crate) fn affinity_set(&self) -> Set {
-        if self.address.is_some() { Set::Affinity } else { Set::NodePortAffinity }
-    }
 }
 
 impl Way {

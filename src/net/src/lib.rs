@@ -10,13 +10,21 @@
 
 mod addresses;
 mod config;
+mod doors;
 mod error;
 mod inside;
 mod links;
 mod network;
+mod nft;
+mod plan;
+mod ports;
+mod program;
+mod ruleset;
+mod structure;
 mod sysctl;
 
 pub use config::NetConfig;
+pub use doors::{Door, Way};
 pub use error::{NetError, Result};
 pub use links::Counters;
 pub use network::{Attachment, Network};

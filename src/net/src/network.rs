@@ -2,10 +2,11 @@ use crate::addresses::Addresses;
 use crate::error::Doing;
 use crate::inside::Inside;
 use crate::links::{Counters, Links};
-use crate::{NetConfig, NetError, Result, sysctl};
-use cri::HostPort;
+use crate::ruleset::Ruleset;
+use crate::{Door, NetConfig, NetError, Result, Way, ports, program, structure, sysctl};
+use cri::{HostPort, Protocol};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
@@ -29,6 +30,7 @@ struct Inner {
     links: Links,
     mtu: u32,
     books: Mutex<Books>,
+    ruleset: Arc<Mutex<Ruleset>>,
 }
 
 struct Books {
@@ -36,14 +38,17 @@ struct Books {
     attached: HashMap<String, Attachment>,
     /// Found at the start, by link: theirs until somebody adopts them or the garbage is collected.
     found: HashMap<String, Ipv4Addr>,
+    /// Who has a host port of UDP, whose flows outlive the pod.
+    udp: HashSet<String>,
 }
 
 impl Network {
-    /// Switches forwarding on and puts the gateway address and the routes for the ranges in place. Idempotent; pods that
-    /// are connected stay so, and their addresses are not given to others before [`Network::collect_garbage`].
+    /// Switches forwarding on and puts the gateway address, the routes for the ranges and the table in place. Idempotent;
+    /// pods and services that are connected stay so, and a pod's address is not given to others before
+    /// [`Network::collect_garbage`].
     ///
     /// # Errors
-    /// Where the kernel refuses (no root, a node address that the machine does not have).
+    /// Where the kernel refuses (no root, no `nft`, a node address that the machine does not have).
     pub async fn start(config: NetConfig) -> Result<Network> {
         let links = Links::open()?;
         let mtu = links.uplink_mtu(config.node_ip).await?;
@@ -51,7 +56,10 @@ impl Network {
         links.add_gateway(&config).await?;
         links.add_ranges(&config).await?;
         let books = Books::load(&config, &links).await?;
-        Ok(Network(Arc::new(Inner { config, links, mtu, books: Mutex::new(books) })))
+        let ours = config.clone();
+        let ruleset = blocking(move || Ruleset::open(&ours)).await?;
+        let (books, ruleset) = (Mutex::new(books), Arc::new(Mutex::new(ruleset)));
+        Ok(Network(Arc::new(Inner { config, links, mtu, books, ruleset })))
     }
 
     /// The address at which pods reach the machine.
@@ -65,13 +73,12 @@ impl Network {
     /// No address is left, or the kernel refuses.
     pub async fn attach(&self, id: &str, netns: &Path, ports: &[HostPort]) -> Result<Attachment> {
         let attachment = self.books().take(id, &self.0.config)?;
-        if let Err(error) = self.connect(netns, &attachment).await {
+        if let Err(error) = self.connect(id, netns, &attachment, ports).await {
             if let Err(left) = self.detach(id).await {
                 tracing::warn!(id, %left, "clean up after a sandbox that could not be connected");
             }
             return Err(error);
         }
-        let _ = ports;
         Ok(attachment)
     }
 
@@ -87,8 +94,7 @@ impl Network {
         ports: &[HostPort],
     ) -> Result<()> {
         self.books().adopt(id, attachment);
-        let _ = ports;
-        self.connect(netns, attachment).await
+        self.connect(id, netns, attachment, ports).await
     }
 
     /// Takes everything of the sandbox away. Idempotent, also where the link died with its namespace.
@@ -100,8 +106,39 @@ impl Network {
         if let Some(index) = self.0.links.index(&name).await? {
             self.0.links.delete(index).await?;
         }
+        let owner = id.to_owned();
+        let leads_udp = self.books().leads_udp(id);
+        self.with_ruleset(move |ruleset| {
+            ruleset.forget_sandbox(&owner)?;
+            leads_udp.map_or(Ok(()), |pod| ruleset.forget_flows_to(pod))
+        })
+        .await?;
         self.books().forget(id);
         Ok(())
+    }
+
+    /// Makes these doors, and no others, lead where they should, in one transaction. It compares with what the kernel
+    /// has, so that it mends whatever went wrong before.
+    ///
+    /// # Errors
+    /// The kernel refuses; nothing was changed then.
+    pub async fn set_doors(&self, doors: BTreeMap<Door, Way>) -> Result<()> {
+        self.with_ruleset(move |ruleset| ruleset.set_doors(doors)).await
+    }
+
+    /// Changes some doors, in one transaction; `None` takes one away. Costs what the change costs, however many there are.
+    ///
+    /// # Errors
+    /// The kernel refuses; call [`Network::set_doors`] then.
+    pub async fn change_doors(&self, changes: Vec<(Door, Option<Way>)>) -> Result<()> {
+        self.with_ruleset(move |ruleset| ruleset.change_doors(changes)).await
+    }
+
+    /// What a user should know of this machine's other tables: they are not ours to edit.
+    pub async fn notes(&self) -> Vec<String> {
+        let table = self.0.config.table();
+        let noted = blocking(move || Ok(program::notes(&program::chains()?, &table))).await;
+        noted.unwrap_or_else(|error| vec![error.to_string()])
     }
 
     /// # Errors
@@ -124,6 +161,8 @@ impl Network {
                 Err(error) => said.push(error.to_string()),
             }
         }
+        let swept = self.with_ruleset(|ruleset| ruleset.collect_garbage()).await;
+        said.extend(swept.err().map(|error| error.to_string()));
         self.books().forget_found();
         said
     }
@@ -143,13 +182,21 @@ impl Network {
             }
             Err(error) => left.push(error.to_string()),
         }
+        let ours = config.clone();
+        left.extend(blocking(move || structure::remove(&ours)).await.err().map(|error| error.to_string()));
         left.extend(links.delete_ranges(config).await);
         left.extend(links.delete_gateway(config).await.err().map(|error| error.to_string()));
         left
     }
 
     /// The pair, both of its ends, and the way to it. What is there already is kept.
-    async fn connect(&self, netns: &Path, attachment: &Attachment) -> Result<()> {
+    async fn connect(
+        &self,
+        id: &str,
+        netns: &Path,
+        attachment: &Attachment,
+        ports: &[HostPort],
+    ) -> Result<()> {
         let Inner { config, links, mtu, .. } = &*self.0;
         let netns = File::open(netns).doing(|| format!("open the network namespace {}", netns.display()))?;
         let index = match links.index(&attachment.link).await? {
@@ -160,12 +207,48 @@ impl Network {
         links.add_address(index, config.gateway()).await?;
         links.set_up(index).await?;
         links.route_to_pod(index, attachment.ip, config.gateway()).await?;
-        Inside::open(netns).await?.configure(attachment.ip, config.gateway()).await
+        Inside::open(netns).await?.configure(attachment.ip, config.gateway()).await?;
+        self.open_ports(id, attachment.ip, ports).await
+    }
+
+    async fn open_ports(&self, id: &str, pod: Ipv4Addr, ports: &[HostPort]) -> Result<()> {
+        let elements = ports::elements(pod, ports);
+        if ports.iter().any(|port| port.protocol == Protocol::Udp) {
+            self.books().udp.insert(id.to_owned());
+        }
+        let (id, ports) = (id.to_owned(), ports.to_vec());
+        self.with_ruleset(move |ruleset| {
+            for port in &ports {
+                let of_port = ports::elements(pod, std::slice::from_ref(port));
+                let others = of_port.iter().filter_map(|element| ruleset.owner_of(element));
+                if let Some(other) = others.into_iter().find(|other| *other != id) {
+                    let port = format!("{}/{:?}", port.host_port, port.protocol).to_lowercase();
+                    return Err(NetError::PortTaken(port, other.to_owned()));
+                }
+            }
+            ruleset.set_sandbox(&id, elements)
+        })
+        .await
+    }
+
+    /// Netfilter's answers take from a fraction of a millisecond to some hundred: never on a thread that others wait for.
+    async fn with_ruleset<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Ruleset) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let ruleset = self.0.ruleset.clone();
+        blocking(move || act(&mut ruleset.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
 
     fn books(&self) -> MutexGuard<'_, Books> {
         self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(act)
+        .await
+        .unwrap_or_else(|error| Err(NetError::failed("talk to netfilter", error)))
 }
 
 impl Books {
@@ -174,6 +257,7 @@ impl Books {
             addresses: Addresses::new(config.pod_cidr),
             attached: HashMap::new(),
             found: HashMap::new(),
+            udp: HashSet::new(),
         };
         let routes: HashMap<u32, Ipv4Addr> = links.pod_routes().await?.into_iter().collect();
         for link in links.of_profile(config).await? {
@@ -200,7 +284,12 @@ impl Books {
         self.attached.insert(id.to_owned(), attachment.clone());
     }
 
+    fn leads_udp(&self, id: &str) -> Option<Ipv4Addr> {
+        self.attached.get(id).filter(|_| self.udp.contains(id)).map(|attachment| attachment.ip)
+    }
+
     fn forget(&mut self, id: &str) {
+        self.udp.remove(id);
         if let Some(attachment) = self.attached.remove(id) {
             self.addresses.free(attachment.ip);
         }

@@ -6,14 +6,14 @@
 
 use crate::config::hash;
 use crate::doors::{MARK, REFUSE};
-use crate::nft::Set;
+use crate::nft::{self, Batch, Expression as Nft, Field, Holds, Register, Set};
 use crate::{NetConfig, Result};
 use nftables::expr::{
-    BinaryOperation, CT, Expression, Fib, FibFlag, FibResult, Map, Meta, MetaKey, NamedExpression, Payload, PayloadField,
-    Prefix, SetItem,
+    BinaryOperation, CT, Expression, Fib, FibFlag, FibResult, Meta, MetaKey, NamedExpression, Payload,
+    PayloadField, Prefix, SetItem,
 };
 use nftables::schema::{Chain, NfListObject, Rule, Table};
-use nftables::stmt::{Drop, JumpTarget, Mangle, Match, NAT, Operator, Reject, RejectType, Statement, VerdictMap};
+use nftables::stmt::{Drop, JumpTarget, Mangle, Match, Operator, Reject, RejectType, Statement, VerdictMap};
 use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook, RejectCode};
 use serde_json::{Value, json};
 use std::net::Ipv4Addr;
@@ -27,9 +27,6 @@ const DESTINATION_NAT: i32 = -100;
 const FILTER: i32 = 0;
 const SOURCE_NAT: i32 = 100;
 
-/// Clients that are remembered for session affinity; the kernel refuses more.
-const MOST_CLIENTS: u32 = 65_536;
-
 type Statements = Vec<Statement<'static>>;
 
 /// The name of an empty chain that says which structure the table has.
@@ -37,13 +34,13 @@ pub(crate) fn fingerprint(config: &NetConfig) -> String {
     format!("layout-{:016x}", hash(&[Value::from(objects(config)).to_string().as_bytes()]))
 }
 
-/// Replaces the table, with all that is in it, in one transaction.
+/// Replaces the table, with all that is in it.
 pub(crate) fn apply(config: &NetConfig) -> Result<()> {
     let table = json!({ "table": { "family": "ip", "name": config.table() } });
     let mut commands = vec![json!({ "add": table }), json!({ "delete": table })];
     commands.extend(objects(config).into_iter().map(|object| json!({ "add": object })));
-    commands.push(json!({ "add": chain(config, &fingerprint(config)) }));
-    run(&json!({ "nftables": commands }))
+    run(&json!({ "nftables": commands }))?;
+    nft::commit(rest(config))
 }
 
 /// Removes the table; succeeds where there is none.
@@ -66,17 +63,36 @@ fn objects(config: &NetConfig) -> Vec<Value> {
     objects.extend(sets(config));
     let chains: Vec<(&str, Option<(NfChainType, NfHook, i32)>, Vec<Statements>)> = vec![
         (REFUSE, None, refuse()),
-        (MARK, None, vec![vec![set_mark(Expression::BinaryOperation(Box::new(BinaryOperation::OR(
-            meta(MetaKey::Mark),
-            Expression::Number(MASQUERADE),
-        ))))]]),
+        (
+            MARK,
+            None,
+            vec![vec![set_mark(Expression::BinaryOperation(Box::new(BinaryOperation::OR(vec![
+                meta(MetaKey::Mark),
+                Expression::Number(MASQUERADE),
+            ]))))]],
+        ),
+        // their rules are made by netlink, in chains of the maps' names
+        (Set::HostPorts.name(), None, Vec::new()),
+        (Set::AnyHostPorts.name(), None, Vec::new()),
         ("dispatch", None, dispatch()),
         ("undelivered", None, undelivered(config)),
         ("raw", Some((NfChainType::Filter, NfHook::Prerouting, RAW)), raw(config)),
-        ("prerouting", Some((NfChainType::NAT, NfHook::Prerouting, DESTINATION_NAT)), vec![vec![jump("dispatch")]]),
+        (
+            "prerouting",
+            Some((NfChainType::NAT, NfHook::Prerouting, DESTINATION_NAT)),
+            vec![vec![jump("dispatch")]],
+        ),
         ("output", Some((NfChainType::NAT, NfHook::Output, DESTINATION_NAT)), vec![vec![jump("dispatch")]]),
-        ("untranslated", Some((NfChainType::Filter, NfHook::Prerouting, FILTER)), vec![vec![jump("undelivered")]]),
-        ("untranslated-output", Some((NfChainType::Filter, NfHook::Output, FILTER)), vec![vec![jump("undelivered")]]),
+        (
+            "untranslated",
+            Some((NfChainType::Filter, NfHook::Prerouting, FILTER)),
+            vec![vec![jump("undelivered")]],
+        ),
+        (
+            "untranslated-output",
+            Some((NfChainType::Filter, NfHook::Output, FILTER)),
+            vec![vec![jump("undelivered")]],
+        ),
         ("postrouting", Some((NfChainType::NAT, NfHook::Postrouting, SOURCE_NAT)), postrouting(config)),
     ];
     for (name, hook, rules) in chains {
@@ -90,36 +106,49 @@ fn objects(config: &NetConfig) -> Vec<Value> {
 }
 
 /// The crate's types have no map to verdicts, so these are written as the JSON that they become.
-fn sets(config: &NetConfig) -> Vec<Value> {
-    let (ip, protocol, port, mark) = ("ipv4_addr", "inet_proto", "inet_service", "mark");
-    let (door, any, socket) = (json!([ip, protocol, port]), json!([protocol, port]), json!([ip, port]));
-    let verdict = || json!("verdict");
-    let maps = [
-        (Set::Services, door.clone(), verdict()),
-        // an index is a `mark`: nft cannot list a set with an `integer` in its key
-        (Set::Endpoints, json!([ip, protocol, port, mark]), socket.clone()),
-        (Set::NodePorts, any.clone(), verdict()),
-        (Set::NodePortEndpoints, json!([protocol, port, mark]), socket.clone()),
-        (Set::Closed, door.clone(), verdict()),
-        (Set::ClosedPorts, any.clone(), verdict()),
-        (Set::HostPorts, door, socket.clone()),
-        (Set::AnyHostPorts, any, socket.clone()),
-        (Set::Affinity, json!([ip, ip, protocol, port]), socket.clone()),
-        (Set::NodePortAffinity, json!([ip, protocol, port]), socket),
-    ];
-    let mut sets: Vec<Value> = maps.into_iter().map(|(set, key, data)| map(config, set, key, data)).collect();
-    let hairpin = json!({ "family": "ip", "table": config.table(), "name": Set::Hairpin.name(), "type": [ip, ip] });
-    sets.push(json!({ "set": hairpin }));
-    sets
+fn sets(config: &NetConfig) -> impl Iterator<Item = Value> {
+    let table = config.table();
+    Set::ALL.into_iter().filter_map(move |set| {
+        let key: Vec<&str> = set.key().iter().map(|field| field.name()).collect();
+        let mut declared = json!({ "family": "ip", "table": table, "name": set.name(), "type": key });
+        match set.holds() {
+            Holds::Nothing => Some(json!({ "set": declared })),
+            Holds::Verdict => {
+                declared["map"] = "verdict".into();
+                Some(json!({ "map": declared }))
+            }
+            Holds::Socket => None,
+        }
+    })
 }
 
-fn map(config: &NetConfig, set: Set, key: Value, data: Value) -> Value {
-    let mut map = json!({ "family": "ip", "table": config.table(), "name": set.name(), "type": key, "map": data });
-    if matches!(set, Set::Affinity | Set::NodePortAffinity) {
-        map["flags"] = json!(["dynamic", "timeout"]);
-        map["size"] = MOST_CLIENTS.into();
+/// What nft's JSON can not say (1.0.6 makes a plain set of a map to addresses and ports, and dies of a translation by
+/// one): those maps, and the rules for host ports. The fingerprint comes with them, being the last step.
+fn rest(config: &NetConfig) -> Batch {
+    let mut batch = Batch::new(&config.table());
+    Set::ALL.into_iter().filter(|set| set.holds() == Holds::Socket).for_each(|set| batch.add_map(set));
+    for set in [Set::HostPorts, Set::AnyHostPorts] {
+        batch.add_rule(set.name(), &host_port(set));
     }
-    json!({ "map": map })
+    batch.add_chain(&fingerprint(config));
+    batch
+}
+
+fn host_port(set: Set) -> Vec<Nft> {
+    let mut rule: Vec<Nft> = set
+        .key()
+        .iter()
+        .zip((0..).map(Register))
+        .map(|(field, to)| match field {
+            Field::Address => Nft::DestinationAddress(to),
+            Field::Protocol => Nft::Protocol(to),
+            Field::Port | Field::Mark => Nft::DestinationPort(to),
+        })
+        .collect();
+    let to = Register(rule.len() as u8);
+    rule.push(Nft::Lookup { set, key: Register(0), to });
+    rule.push(Nft::Translate { to });
+    rule
 }
 
 fn refuse() -> Vec<Statements> {
@@ -131,8 +160,8 @@ fn refuse() -> Vec<Statements> {
 
 fn dispatch() -> Vec<Statements> {
     vec![
-        vec![translate(door(), Set::HostPorts)],
-        vec![to_this_machine(), translate(any_door(), Set::AnyHostPorts)],
+        vec![jump(Set::HostPorts.name())],
+        vec![to_this_machine(), jump(Set::AnyHostPorts.name())],
         vec![follow(door(), Set::Services)],
         vec![to_this_machine(), follow(any_door(), Set::NodePorts)],
     ]
@@ -144,10 +173,7 @@ fn undelivered(config: &NetConfig) -> Vec<Statements> {
     vec![
         vec![new(), follow(door(), Set::Closed)],
         vec![new(), to_this_machine(), follow(any_door(), Set::ClosedPorts)],
-        vec![
-            equal(payload("ip", "daddr"), services),
-            Statement::Goto(JumpTarget { target: REFUSE.into() }),
-        ],
+        vec![equal(payload("ip", "daddr"), services), Statement::Goto(JumpTarget { target: REFUSE.into() })],
     ]
 }
 
@@ -215,12 +241,6 @@ fn follow(key: Expression<'static>, set: Set) -> Statement<'static> {
     Statement::VerdictMap(VerdictMap { key, data })
 }
 
-fn translate(key: Expression<'static>, set: Set) -> Statement<'static> {
-    let data = Expression::String(format!("@{}", set.name()).into());
-    let addr = Expression::Named(NamedExpression::Map(Box::new(Map { key, data })));
-    Statement::DNAT(Some(NAT { addr: Some(addr), family: None, port: None, flags: None }))
-}
-
 fn to_this_machine() -> Statement<'static> {
     let fib = Fib { result: FibResult::Type, flags: [FibFlag::Daddr].into() };
     equal(Expression::Named(NamedExpression::Fib(fib)), Expression::String("local".into()))
@@ -283,7 +303,12 @@ fn base_chain(config: &NetConfig, name: &str, (kind, hook, priority): (NfChainTy
 }
 
 fn plain_chain(config: &NetConfig, name: &str) -> Chain<'static> {
-    Chain { family: NfFamily::IP, table: config.table().into(), name: name.to_owned().into(), ..Chain::default() }
+    Chain {
+        family: NfFamily::IP,
+        table: config.table().into(),
+        name: name.to_owned().into(),
+        ..Chain::default()
+    }
 }
 
 fn rule(config: &NetConfig, chain: &str, statements: Statements) -> Value {
@@ -299,4 +324,28 @@ fn rule(config: &NetConfig, chain: &str, statements: Statements) -> Value {
 /// These types have string keys only, and that is all that serialising to a value can fail at.
 fn object(object: NfListObject) -> Value {
     serde_json::to_value(object).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::example;
+
+    /// `MONOPOD_BLESS=1` rewrites the file.
+    #[test]
+    fn the_structure_is_as_in_the_golden_file() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/structure.json");
+        let lines: Vec<String> = objects(&example()).iter().map(Value::to_string).collect();
+        let rendered = lines.join("\n") + "\n";
+        if std::env::var_os("MONOPOD_BLESS").is_some() {
+            std::fs::write(path, &rendered).unwrap();
+        }
+        assert_eq!(rendered, std::fs::read_to_string(path).unwrap_or_default());
+    }
+
+    #[test]
+    fn another_structure_has_another_name() {
+        let moved = NetConfig { pod_cidr: "10.245.0.0/19".parse().unwrap(), ..example() };
+        assert_ne!(fingerprint(&example()), fingerprint(&moved));
+    }
 }

@@ -52,7 +52,8 @@ pub(crate) fn read(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
 
 /// Follows a path of nested attributes.
 pub(crate) fn find<'a>(bytes: &'a [u8], path: &[u16]) -> Option<&'a [u8]> {
-    path.iter().try_fold(bytes, |bytes, kind| read(bytes).find(|(found, _)| found == kind).map(|(_, value)| value))
+    path.iter()
+        .try_fold(bytes, |bytes, kind| read(bytes).find(|(found, _)| found == kind).map(|(_, value)| value))
 }
 
 fn half(bytes: &[u8], at: usize) -> Option<u16> {

@@ -7,6 +7,7 @@ use super::{Data, Element, NFTABLES, Set};
 
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
+const NEW_SET: u16 = 9;
 const NEW_ELEMENTS: u16 = 12;
 const DELETE_ELEMENTS: u16 = 14;
 const BATCH_BEGIN: u16 = 0x10;
@@ -38,6 +39,13 @@ impl Batch {
         self.push(NEW_CHAIN, CREATE, &body, format!("add chain {name}"));
     }
 
+    /// A map to sockets; sets and maps to verdicts are made by `nft`.
+    pub(crate) fn add_map(&mut self, set: Set) {
+        let mut body = Writer::default();
+        set.declare(&self.table, &mut body);
+        self.push(NEW_SET, CREATE, &body, format!("add map {}", set.name()));
+    }
+
     pub(crate) fn add_rule(&mut self, chain: &str, expressions: &[Expression]) {
         let mut body = Writer::default();
         body.string(1, &self.table).string(2, chain).nested(4, |list| {
@@ -64,7 +72,13 @@ impl Batch {
         (self.messages, self.what)
     }
 
-    fn elements<'a>(&mut self, kind: u16, flags: u16, verb: &str, elements: impl IntoIterator<Item = &'a Element>) {
+    fn elements<'a>(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        verb: &str,
+        elements: impl IntoIterator<Item = &'a Element>,
+    ) {
         let mut by_set: Vec<(Set, Vec<&Element>)> = Vec::new();
         for element in elements {
             match by_set.iter_mut().find(|(set, _)| *set == element.set) {

@@ -78,7 +78,10 @@ mod tests {
                 addresses.bytes(1, &ends[0].0).bytes(2, &ends[1].0);
             });
             tuple.nested(2, |protocol| {
-                protocol.bytes(1, &[17]).bytes(2, &ends[0].1.to_be_bytes()).bytes(3, &ends[1].1.to_be_bytes());
+                protocol
+                    .bytes(1, &[17])
+                    .bytes(2, &ends[0].1.to_be_bytes())
+                    .bytes(3, &ends[1].1.to_be_bytes());
             });
         });
     }

@@ -23,13 +23,27 @@ pub(crate) enum Expression {
     Protocol(Register),
     DestinationPort(Register),
     /// A number below `among`.
-    Random { to: Register, among: u32 },
+    Random {
+        to: Register,
+        among: u32,
+    },
     /// The key begins in `key`; the value goes to `to`. Without a match the rule ends here.
-    Lookup { set: Set, key: Register, to: Register },
+    Lookup {
+        set: Set,
+        key: Register,
+        to: Register,
+    },
     /// Adds the key with this value, or prolongs the life of the one that is there, whose value stays.
-    Remember { set: Set, key: Register, value: Register, seconds: u32 },
+    Remember {
+        set: Set,
+        key: Register,
+        value: Register,
+        seconds: u32,
+    },
     /// To the address in `to` and the port in the register behind it.
-    Translate { to: Register },
+    Translate {
+        to: Register,
+    },
     Go(Verdict),
 }
 
@@ -46,9 +60,9 @@ impl Expression {
 
     fn name(&self) -> &'static str {
         match self {
-            Expression::SourceAddress(_) | Expression::DestinationAddress(_) | Expression::DestinationPort(_) => {
-                "payload"
-            }
+            Expression::SourceAddress(_)
+            | Expression::DestinationAddress(_)
+            | Expression::DestinationPort(_) => "payload",
             Expression::Protocol(_) => "meta",
             Expression::Random { .. } => "numgen",
             Expression::Lookup { .. } => "lookup",
@@ -73,7 +87,10 @@ impl Expression {
                 data.string(1, set.name()).number(2, key.number()).number(3, to.number());
             }
             Expression::Remember { set, key, value, seconds } => {
-                data.string(1, set.name()).number(3, UPDATE).number(4, key.number()).number(5, value.number());
+                data.string(1, set.name())
+                    .number(3, UPDATE)
+                    .number(4, key.number())
+                    .number(5, value.number());
                 data.long(6, u64::from(*seconds) * 1000);
             }
             Expression::Translate { to } => {

@@ -36,7 +36,10 @@ pub(crate) enum Answer<'a> {
     Data(&'a [u8]),
     Done,
     /// 0 is an acknowledgement.
-    Error { sequence: u32, errno: i32 },
+    Error {
+        sequence: u32,
+        errno: i32,
+    },
 }
 
 /// The messages in what one receive gave.
@@ -48,7 +51,10 @@ pub(crate) fn decode(mut bytes: &[u8]) -> impl Iterator<Item = Answer<'_>> {
         let kind = u16::from_ne_bytes(message[4..6].try_into().ok()?);
         let sequence = word(message, 8)?;
         Some(match kind {
-            ERROR => Answer::Error { sequence, errno: word(message, HEADER).map_or(0, |n| (n as i32).wrapping_neg()) },
+            ERROR => Answer::Error {
+                sequence,
+                errno: word(message, HEADER).map_or(0, |n| (n as i32).wrapping_neg()),
+            },
             DONE => Answer::Done,
             _ => Answer::Data(message.get(HEADER + NETFILTER_HEADER..).unwrap_or_default()),
         })

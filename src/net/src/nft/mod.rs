@@ -8,33 +8,19 @@ mod batch;
 mod conntrack;
 mod expression;
 mod message;
+mod set;
 mod socket;
 
 pub(crate) use batch::Batch;
 pub(crate) use conntrack::{Flow, delete_flows};
 pub(crate) use expression::{Expression, Register};
+pub(crate) use set::{Field, Holds, Set};
 
 use crate::Result;
 use attr::Writer;
 
 const NFTABLES: u16 = 10; // NFNL_SUBSYS_NFTABLES
 const GET_ELEMENTS: u16 = 13;
-
-/// The sets and maps whose elements come and go. Declared in `structure.rs`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Set {
-    Services,
-    Endpoints,
-    NodePorts,
-    NodePortEndpoints,
-    Closed,
-    ClosedPorts,
-    Affinity,
-    NodePortAffinity,
-    HostPorts,
-    AnyHostPorts,
-    Hairpin,
-}
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Verdict {
@@ -56,24 +42,6 @@ pub(crate) struct Element {
     pub(crate) set: Set,
     pub(crate) key: Vec<u8>,
     pub(crate) data: Data,
-}
-
-impl Set {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Set::Services => "services",
-            Set::Endpoints => "endpoints",
-            Set::NodePorts => "node-ports",
-            Set::NodePortEndpoints => "node-port-endpoints",
-            Set::Closed => "closed",
-            Set::ClosedPorts => "closed-ports",
-            Set::Affinity => "affinity",
-            Set::NodePortAffinity => "node-port-affinity",
-            Set::HostPorts => "host-ports",
-            Set::AnyHostPorts => "any-host-ports",
-            Set::Hairpin => "hairpin",
-        }
-    }
 }
 
 impl Verdict {

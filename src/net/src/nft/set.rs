@@ -1,0 +1,146 @@
+//! The table's sets and maps: what their keys and values are made of.
+
+use super::attr::Writer;
+use Field::{Address, Mark, Port, Protocol};
+
+/// The sets and maps whose elements come and go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Set {
+    Services,
+    Endpoints,
+    NodePorts,
+    NodePortEndpoints,
+    Closed,
+    ClosedPorts,
+    Affinity,
+    NodePortAffinity,
+    HostPorts,
+    AnyHostPorts,
+    Hairpin,
+}
+
+/// A part of a key or a value; each takes four bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Field {
+    Address,
+    Protocol,
+    Port,
+    /// An index, of type `mark`: nft cannot list a set with an `integer` in its key.
+    Mark,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holds {
+    Nothing,
+    Verdict,
+    /// An address and a port.
+    Socket,
+}
+
+const MAP: u32 = 0x8; // NFT_SET_MAP
+const TIMEOUT: u32 = 0x10;
+const EVAL: u32 = 0x20; // rules add elements
+const SOCKET: &[Field] = &[Address, Port];
+
+/// Clients that are remembered for session affinity; the kernel takes no more.
+const MOST_CLIENTS: u32 = 65_536;
+
+impl Set {
+    pub(crate) const ALL: [Set; 11] = [
+        Set::Services,
+        Set::Endpoints,
+        Set::NodePorts,
+        Set::NodePortEndpoints,
+        Set::Closed,
+        Set::ClosedPorts,
+        Set::Affinity,
+        Set::NodePortAffinity,
+        Set::HostPorts,
+        Set::AnyHostPorts,
+        Set::Hairpin,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Set::Services => "services",
+            Set::Endpoints => "endpoints",
+            Set::NodePorts => "node-ports",
+            Set::NodePortEndpoints => "node-port-endpoints",
+            Set::Closed => "closed",
+            Set::ClosedPorts => "closed-ports",
+            Set::Affinity => "affinity",
+            Set::NodePortAffinity => "node-port-affinity",
+            Set::HostPorts => "host-ports",
+            Set::AnyHostPorts => "any-host-ports",
+            Set::Hairpin => "hairpin",
+        }
+    }
+
+    pub(crate) fn key(self) -> &'static [Field] {
+        match self {
+            Set::Services | Set::Closed | Set::HostPorts => &[Address, Protocol, Port],
+            Set::NodePorts | Set::ClosedPorts | Set::AnyHostPorts => &[Protocol, Port],
+            Set::Endpoints => &[Address, Protocol, Port, Mark],
+            Set::NodePortEndpoints => &[Protocol, Port, Mark],
+            // the client's address in front
+            Set::Affinity => &[Address, Address, Protocol, Port],
+            Set::NodePortAffinity => &[Address, Protocol, Port],
+            Set::Hairpin => &[Address, Address],
+        }
+    }
+
+    pub(crate) fn holds(self) -> Holds {
+        match self {
+            Set::Services | Set::NodePorts | Set::Closed | Set::ClosedPorts => Holds::Verdict,
+            Set::Hairpin => Holds::Nothing,
+            _ => Holds::Socket,
+        }
+    }
+
+    fn remembers_clients(self) -> bool {
+        matches!(self, Set::Affinity | Set::NodePortAffinity)
+    }
+
+    /// The declaration of a map to sockets.
+    pub(super) fn declare(self, table: &str, body: &mut Writer) {
+        let flags = if self.remembers_clients() { MAP | TIMEOUT | EVAL } else { MAP };
+        body.string(1, table).string(2, self.name()).number(3, flags);
+        body.number(4, kind(self.key())).number(5, length(self.key()));
+        body.number(6, kind(SOCKET)).number(7, length(SOCKET));
+        if self.remembers_clients() {
+            body.nested(9, |description| {
+                description.number(1, MOST_CLIENTS);
+            });
+        }
+        body.number(10, self as u32 + 1); // names the set within its transaction
+    }
+}
+
+impl Field {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Address => "ipv4_addr",
+            Protocol => "inet_proto",
+            Port => "inet_service",
+            Mark => "mark",
+        }
+    }
+
+    /// nft's number for the type. The kernel only keeps it, for `nft list` to print the elements by.
+    fn kind(self) -> u32 {
+        match self {
+            Address => 7,
+            Protocol => 12,
+            Port => 13,
+            Mark => 19,
+        }
+    }
+}
+
+fn kind(fields: &[Field]) -> u32 {
+    fields.iter().fold(0, |kind, field| kind << 6 | field.kind())
+}
+
+fn length(fields: &[Field]) -> u32 {
+    4 * fields.len() as u32
+}

@@ -1,0 +1,155 @@
+//! The profile's table as it is in the kernel: what was applied, and the way to what should be.
+
+use crate::nft::{self, Batch, Element, Set};
+use crate::plan::{DOOR_SETS, Doors, Plan, Stale, forgets_client};
+use crate::program::{self, ForeignChain};
+use crate::{Door, NetConfig, NetError, Result, Way, structure};
+use std::collections::{BTreeSet, HashSet};
+
+/// Blocking; callers put it on a thread that may wait.
+pub(crate) struct Ruleset {
+    config: NetConfig,
+    table: String,
+    chains: HashSet<String>,
+    doors: Doors,
+    /// Elements of sandboxes, by the owner's id; put back when somebody flushed the table.
+    sandboxes: std::collections::HashMap<String, BTreeSet<Element>>,
+}
+
+impl Ruleset {
+    /// Keeps a table that has the right structure, with all its elements: what runs stays reachable while we restart.
+    pub(crate) fn open(config: &NetConfig) -> Result<Self> {
+        let mut ruleset = Ruleset {
+            config: config.clone(),
+            table: config.table(),
+            chains: HashSet::new(),
+            doors: Doors::new(),
+            sandboxes: Default::default(),
+        };
+        ruleset.chains = ruleset.own_chains(program::chains()?);
+        if !ruleset.chains.contains(&structure::fingerprint(config)) {
+            ruleset.build()?;
+        }
+        Ok(ruleset)
+    }
+
+    fn own_chains(&self, all: Vec<ForeignChain>) -> HashSet<String> {
+        let ours = |chain: &ForeignChain| chain.family == "ip" && chain.table == self.table;
+        all.into_iter().filter(ours).map(|chain| chain.name).collect()
+    }
+
+    fn build(&mut self) -> Result<()> {
+        structure::apply(&self.config)?;
+        self.chains.clear();
+        let mut batch = Batch::new(&self.table);
+        batch.add(self.sandboxes.values().flatten());
+        nft::commit(batch)
+    }
+
+    /// Makes these doors, and no others, lead where they should. Reads what the kernel has, so it also mends.
+    pub(crate) fn set_doors(&mut self, doors: Doors) -> Result<()> {
+        let found = match self.found(&DOOR_SETS) {
+            // somebody flushed the whole ruleset
+            Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
+                self.build()?;
+                BTreeSet::new()
+            }
+            found => found?,
+        };
+        let plan = Plan::replace(found, &doors);
+        self.commit(&plan)?;
+        self.doors = doors;
+        self.forget(&Stale::all(&self.doors))
+    }
+
+    /// Changes some doors; `None` closes one without a word.
+    pub(crate) fn change_doors(&mut self, changes: Vec<(Door, Option<Way>)>) -> Result<()> {
+        let plan = Plan::change(&self.doors, &changes);
+        let stale = Stale::after(&self.doors, &changes);
+        self.commit(&plan)?;
+        for (door, way) in changes {
+            match way {
+                Some(way) => self.doors.insert(door, way),
+                None => self.doors.remove(&door),
+            };
+        }
+        self.forget(&stale)
+    }
+
+    fn commit(&mut self, plan: &Plan) -> Result<()> {
+        let (batch, made) = plan.batch(&self.table, &self.chains);
+        nft::commit(batch)?;
+        self.chains.extend(made);
+        Ok(())
+    }
+
+    fn found(&self, sets: &[Set]) -> Result<BTreeSet<Element>> {
+        let mut found = BTreeSet::new();
+        for set in sets {
+            found.extend(nft::elements(&self.table, *set)?);
+        }
+        Ok(found)
+    }
+
+    /// What clients were led to before, where their doors no longer lead there.
+    fn forget(&self, stale: &Stale) -> Result<()> {
+        if stale.affinity {
+            let remembered = self.found(&[Set::Affinity, Set::NodePortAffinity])?;
+            self.delete_each(remembered.iter().filter(|element| forgets_client(element, &self.doors)))?;
+        }
+        if !stale.udp.is_empty() {
+            nft::delete_flows(|flow| stale.is_flow(flow, &self.doors, self.config.node_ip))?;
+        }
+        Ok(())
+    }
+
+    /// One by one, since each may have gone by itself.
+    fn delete_each<'a>(&self, elements: impl IntoIterator<Item = &'a Element>) -> Result<()> {
+        for element in elements {
+            let mut batch = Batch::new(&self.table);
+            batch.delete([element]);
+            match nft::commit(batch) {
+                Err(NetError::Refused { errno: libc::ENOENT, .. }) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Host ports and hairpin of one sandbox, in place of what it had.
+    pub(crate) fn set_sandbox(&mut self, id: &str, elements: BTreeSet<Element>) -> Result<()> {
+        let none = BTreeSet::new();
+        let before = self.sandboxes.get(id).unwrap_or(&none);
+        let mut batch = Batch::new(&self.table);
+        batch.delete(before.difference(&elements));
+        batch.add(&elements);
+        nft::commit(batch)?;
+        self.sandboxes.insert(id.to_owned(), elements);
+        Ok(())
+    }
+
+    pub(crate) fn forget_sandbox(&mut self, id: &str) -> Result<()> {
+        if let Some(elements) = self.sandboxes.get(id) {
+            self.delete_each(elements)?;
+        }
+        self.sandboxes.remove(id);
+        Ok(())
+    }
+
+    /// Who else has this key: two sandboxes can not have the same host port.
+    pub(crate) fn owner_of(&self, element: &Element) -> Option<&str> {
+        let same = |other: &Element| other.set == element.set && other.key == element.key;
+        self.sandboxes.iter().find(|(_, elements)| elements.iter().any(same)).map(|(id, _)| id.as_str())
+    }
+
+    /// Elements of sandboxes that nobody adopted.
+    pub(crate) fn collect_garbage(&self) -> Result<()> {
+        let kept: BTreeSet<&Element> = self.sandboxes.values().flatten().collect();
+        let found = self.found(&[Set::HostPorts, Set::AnyHostPorts, Set::Hairpin])?;
+        self.delete_each(found.iter().filter(|element| !kept.contains(element)))
+    }
+
+    pub(crate) fn forget_flows_to(&self, pod: std::net::Ipv4Addr) -> Result<()> {
+        nft::delete_flows(|flow| flow.led_to.0 == pod && flow.to != flow.led_to).map(drop)
+    }
+}

@@ -1,0 +1,199 @@
+//! Routed pods in a real kernel. Needs root, iproute2 and nft.
+
+mod world;
+
+use cri::{HostPort, Protocol};
+use net::Network;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use world::{CLIENT, NODE, alone, config, lan, netns, pod, serve, sh, snapshot, tcp, udp, udp_socket};
+
+const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+fn at(ip: Ipv4Addr, port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(ip, port)
+}
+
+#[test]
+fn pods_reach_each_other_the_machine_and_the_outside() {
+    alone("pods_reach_each_other_the_machine_and_the_outside", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        let gateway = network.gateway();
+        serve(None, "machine", Ipv4Addr::UNSPECIFIED, 8080);
+        serve(Some("client"), "client", Ipv4Addr::UNSPECIFIED, 8080);
+
+        for (name, from, to, want) in [
+            ("pod to pod", Some("a"), b.ip, format!("b {}", a.ip)),
+            ("machine to pod", None, a.ip, format!("a {gateway}")),
+            ("pod to gateway", Some("a"), gateway, format!("machine {}", a.ip)),
+            ("pod to node address", Some("a"), NODE, format!("machine {}", a.ip)),
+            ("pod to the outside", Some("a"), CLIENT, format!("client {NODE}")),
+            ("the outside to pod", Some("client"), b.ip, format!("b {CLIENT}")),
+            ("pod to itself", Some("a"), a.ip, format!("a {}", a.ip)),
+        ] {
+            assert_eq!(tcp(from, at(to, 8080)), Ok(want), "{name}");
+        }
+        // an address that nobody has: said at once, by the machine itself
+        let nobody = at(Ipv4Addr::new(10, 244, 0, 99), 8080);
+        assert_eq!(tcp(None, nobody), Err(ErrorKind::HostUnreachable));
+        assert_eq!(tcp(Some("a"), nobody), Err(ErrorKind::HostUnreachable));
+
+        let counters = network.counters("a").await.unwrap();
+        assert!(counters.rx_bytes > 0 && counters.tx_bytes > 0, "{counters:?}");
+        assert!(sh("ip -n a link show eth0").contains("mtu 1400"), "the uplink's MTU");
+        assert!(sh("ip -n a -6 address show lo").contains("::1/128"));
+
+        network.detach("a").await.unwrap();
+        network.detach("a").await.unwrap();
+        assert!(network.counters("a").await.is_err());
+        assert_eq!(tcp(None, at(a.ip, 8080)), Err(ErrorKind::HostUnreachable));
+    });
+}
+
+#[test]
+fn a_pod_can_not_speak_to_the_machines_loopback_or_with_a_foreign_address() {
+    alone("a_pod_can_not_speak_to_the_machines_loopback_or_with_a_foreign_address", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        serve(None, "machine", LOCALHOST, 9000);
+        assert_eq!(tcp(None, at(LOCALHOST, 9000)), Ok("machine 127.0.0.1".into()));
+        // the pod routes 127.0.0.1 out of its link, as one with CAP_NET_ADMIN can
+        sh(&format!(
+            "ip netns exec a sysctl -qw net.ipv4.conf.all.route_localnet=1 net.ipv4.conf.eth0.route_localnet=1
+             ip -n a address del 127.0.0.1/8 dev lo
+             ip -n a route flush table local 127.0.0.0/8
+             ip -n a route add 127.0.0.1 via {} dev eth0 onlink src {}",
+            network.gateway(),
+            a.ip
+        ));
+        assert_eq!(tcp(Some("a"), at(LOCALHOST, 9000)), Err(ErrorKind::TimedOut));
+        sh(&format!(
+            "ip -n a address add {}/32 dev lo; ip -n a route replace default via {} dev eth0 onlink src {0}",
+            b.ip,
+            network.gateway()
+        ));
+        assert_eq!(tcp(Some("a"), at(network.gateway(), 9000)), Err(ErrorKind::TimedOut), "with b's address");
+    });
+}
+
+#[test]
+fn host_ports_lead_to_their_sandbox() {
+    alone("host_ports_lead_to_their_sandbox", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let port = |protocol, host_ip: Option<Ipv4Addr>, host_port| HostPort {
+            protocol,
+            host_ip: host_ip.map(Into::into),
+            host_port,
+            container_port: 8080,
+        };
+        let ports = [
+            port(Protocol::Tcp, None, 80),
+            port(Protocol::Udp, None, 53),
+            port(Protocol::Tcp, Some(LOCALHOST), 81),
+        ];
+        sh("ip netns add a; ip netns add b; ip netns add c");
+        let a = network.attach("a", &netns("a"), &ports).await.unwrap();
+        serve(Some("a"), "a", Ipv4Addr::UNSPECIFIED, 8080);
+        let b = network.attach("b", &netns("b"), &[]).await.unwrap();
+
+        let gateway = network.gateway();
+        for (name, from, to, want) in [
+            ("LAN client", Some("client"), at(NODE, 80), Ok(format!("a {CLIENT}"))),
+            ("machine by its address", None, at(NODE, 80), Ok(format!("a {NODE}"))),
+            ("machine by localhost", None, at(LOCALHOST, 80), Ok(format!("a {gateway}"))),
+            ("other pod", Some("b"), at(NODE, 80), Ok(format!("a {}", b.ip))),
+            ("itself", Some("a"), at(NODE, 80), Ok(format!("a {gateway}"))),
+            ("bound to localhost", None, at(LOCALHOST, 81), Ok(format!("a {gateway}"))),
+            (
+                "bound to localhost, from outside",
+                Some("client"),
+                at(NODE, 81),
+                Err(ErrorKind::ConnectionRefused),
+            ),
+        ] {
+            assert_eq!(tcp(from, to), want, "{name}");
+        }
+        let socket = udp_socket(Some("client"));
+        assert_eq!(udp(&socket, at(NODE, 53)), Ok(format!("a {CLIENT}")));
+
+        let taken = network.attach("c", &netns("c"), &[port(Protocol::Tcp, None, 80)]).await.unwrap_err();
+        assert_eq!(taken.to_string(), "host port 80/tcp is already taken by sandbox a");
+        network.detach("a").await.unwrap();
+        assert_eq!(tcp(Some("client"), at(NODE, 80)), Err(ErrorKind::ConnectionRefused));
+        assert_eq!(udp(&socket, at(NODE, 53)), Err(ErrorKind::ConnectionRefused), "its flow was forgotten");
+        assert_ne!(network.attach("d", &netns("a"), &ports).await.unwrap().ip, a.ip, "not reused at once");
+    });
+}
+
+#[test]
+fn a_restart_keeps_what_is_adopted_and_collects_the_rest() {
+    alone("a_restart_keeps_what_is_adopted_and_collects_the_rest", || async {
+        lan();
+        let port = HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 80, container_port: 8080 };
+        let lost = HostPort { host_port: 81, ..port.clone() };
+        sh("ip netns add b; ip netns add c");
+        let (a, b) = {
+            let network = Network::start(config()).await.unwrap();
+            let a = pod(&network, "a").await;
+            let b = network.attach("b", &netns("b"), &[lost]).await.unwrap();
+            (a, b)
+        };
+        let network = Network::start(config()).await.unwrap();
+        let c = network.attach("c", &netns("c"), &[]).await.unwrap();
+        assert!(
+            c.ip != a.ip && c.ip != b.ip,
+            "addresses of pods that may still be adopted are not given away"
+        );
+        network.adopt("a", &netns("a"), &a, std::slice::from_ref(&port)).await.unwrap();
+        let removed = network.collect_garbage().await;
+        assert_eq!(removed, [format!("removed link {} of no sandbox", b.link)]);
+        assert_eq!(tcp(None, at(NODE, 80)), Ok(format!("a {NODE}")));
+        assert_eq!(tcp(None, at(NODE, 81)), Err(ErrorKind::ConnectionRefused), "b's port went with it");
+        assert_eq!(tcp(None, at(c.ip, 80)), Err(ErrorKind::ConnectionRefused), "c is there");
+
+        // whatever was taken away meanwhile is put back
+        sh(&format!("ip link delete {}", a.link));
+        network.adopt("a", &netns("a"), &a, &[port]).await.unwrap();
+        assert_eq!(tcp(None, at(a.ip, 8080)), Ok(format!("a {}", network.gateway())));
+        assert_eq!(network.collect_garbage().await, Vec::<String>::new());
+    });
+}
+
+#[test]
+fn a_failed_attach_leaves_nothing() {
+    alone("a_failed_attach_leaves_nothing", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let before = snapshot();
+        let error = network.attach("a", &netns("missing"), &[]).await.unwrap_err();
+        assert!(error.to_string().contains("/run/netns/missing"), "{error}");
+        assert_eq!(snapshot(), before);
+    });
+}
+
+#[test]
+fn purge_leaves_the_machine_as_it_was() {
+    alone("purge_leaves_the_machine_as_it_was", || async {
+        lan();
+        sh("nft add table ip monopod; nft add chain ip monopod forward '{ type filter hook forward priority 0; policy drop; }'
+            ip link add bystander type veth peer name bystander-peer");
+        sh("ip netns add a; ip netns add b");
+        sh("sysctl -qw net.ipv4.ip_forward=1");
+        let before = snapshot();
+        let network = Network::start(config()).await.unwrap();
+        let port = HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 80, container_port: 8080 };
+        network.attach("a", &netns("a"), &[port]).await.unwrap();
+        network.attach("b", &netns("b"), &[]).await.unwrap();
+        assert_ne!(snapshot(), before);
+        let notes = network.notes().await;
+        assert_eq!(notes.len(), 1, "{notes:?}");
+        drop(network);
+        assert_eq!(Network::purge(&config()).await, Vec::<String>::new());
+        assert_eq!(snapshot(), before);
+        assert_eq!(Network::purge(&config()).await, Vec::<String>::new(), "and again");
+    });
+}

@@ -1,0 +1,301 @@
+//! Doors in a real kernel. Needs root, iproute2 and nft.
+
+mod world;
+
+use cri::Protocol::{self, Tcp, Udp};
+use net::{Door, Network, Way};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::ErrorKind::{ConnectionRefused, TimedOut, WouldBlock};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use world::{CLIENT, NODE, alone, config, lan, pod, serve, sh, tcp, udp, udp_socket};
+
+const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
+const CLUSTER: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 50);
+const BALANCER: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
+const EXTERNAL: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
+
+fn at(ip: Ipv4Addr, port: u16) -> SocketAddrV4 {
+    SocketAddrV4::new(ip, port)
+}
+
+fn door(address: impl Into<Option<Ipv4Addr>>, protocol: Protocol, port: u16) -> Door {
+    Door { address: address.into(), protocol, port }
+}
+
+fn to<const N: usize>(backends: [Ipv4Addr; N]) -> Way {
+    let backends = backends.into_iter().map(|ip| at(ip, 8080)).collect();
+    Way::To { backends, affinity: None, masquerade: false }
+}
+
+fn masked(way: Way) -> Way {
+    match way {
+        Way::To { backends, affinity, .. } => Way::To { backends, affinity, masquerade: true },
+        other => other,
+    }
+}
+
+fn sticky(way: Way) -> Way {
+    match way {
+        Way::To { backends, masquerade, .. } => Way::To { backends, affinity: Some(600), masquerade },
+        other => other,
+    }
+}
+
+#[test]
+fn every_door_of_a_service_leads_to_its_pods() {
+    alone("every_door_of_a_service_leads_to_its_pods", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        let gateway = network.gateway();
+        for protocol in [Tcp, Udp] {
+            let mut doors: Vec<(Door, Option<Way>)> = Vec::new();
+            doors.push((door(CLUSTER, protocol, 80), Some(to([a.ip]))));
+            doors.push((door(None, protocol, 30080), Some(masked(to([a.ip])))));
+            doors.push((door(None, protocol, 30081), Some(to([a.ip]))));
+            doors.push((door(BALANCER, protocol, 80), Some(masked(to([a.ip])))));
+            doors.push((door(BALANCER, protocol, 81), Some(to([a.ip]))));
+            doors.push((door(EXTERNAL, protocol, 80), Some(masked(to([a.ip])))));
+            network.change_doors(doors).await.unwrap();
+        }
+        for (name, from, to, seen) in [
+            ("machine to ClusterIP", None, at(CLUSTER, 80), NODE),
+            ("pod to ClusterIP", Some("b"), at(CLUSTER, 80), b.ip),
+            ("pod to itself by ClusterIP", Some("a"), at(CLUSTER, 80), gateway),
+            ("LAN client to ClusterIP", Some("client"), at(CLUSTER, 80), CLIENT),
+            ("machine to localhost:nodePort", None, at(LOCALHOST, 30080), gateway),
+            ("machine to localhost:nodePort, local", None, at(LOCALHOST, 30081), gateway),
+            ("machine to node:nodePort", None, at(NODE, 30080), gateway),
+            ("pod to node:nodePort", Some("b"), at(NODE, 30080), gateway),
+            ("pod to gateway:nodePort", Some("b"), at(gateway, 30081), b.ip),
+            ("pod to itself by nodePort", Some("a"), at(NODE, 30081), gateway),
+            ("LAN client to nodePort", Some("client"), at(NODE, 30080), gateway),
+            ("LAN client to nodePort, local", Some("client"), at(NODE, 30081), CLIENT),
+            ("LAN client to balancer", Some("client"), at(BALANCER, 80), gateway),
+            ("LAN client to balancer, local", Some("client"), at(BALANCER, 81), CLIENT),
+            ("machine to balancer", None, at(BALANCER, 80), gateway),
+            ("pod to balancer", Some("b"), at(BALANCER, 80), gateway),
+            ("pod to itself by balancer", Some("a"), at(BALANCER, 81), gateway),
+            ("LAN client to external IP", Some("client"), at(EXTERNAL, 80), gateway),
+            ("pod to external IP", Some("b"), at(EXTERNAL, 80), gateway),
+        ] {
+            assert_eq!(tcp(from, to), Ok(format!("a {seen}")), "{name}");
+            assert_eq!(udp(&udp_socket(from), to), Ok(format!("a {seen}")), "{name}, UDP");
+        }
+        assert!(
+            sh("nft list ruleset").contains("service-masked-of-1"),
+            "the table can be listed with its elements"
+        );
+        assert!(sh("nft -j list ruleset").contains("service-masked-of-1"));
+    });
+}
+
+#[test]
+fn clients_are_spread_over_all_back_ends() {
+    alone("clients_are_spread_over_all_back_ends", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let mut ips = Vec::new();
+        for name in ["a", "b", "c"] {
+            ips.push(pod(&network, name).await.ip);
+        }
+        let doors = [door(CLUSTER, Tcp, 80), door(None, Tcp, 30080)];
+        let ways = doors.map(|door| (door, to([ips[0], ips[1], ips[2]])));
+        network.set_doors(ways.into()).await.unwrap();
+        for to in [at(CLUSTER, 80), at(NODE, 30080)] {
+            let seen: HashSet<String> = (0..60).map(|_| name(tcp(None, to))).collect();
+            assert_eq!(seen, ["a", "b", "c"].map(str::to_owned).into(), "{to}");
+        }
+        // one goes, and nobody is led to it any more
+        network.change_doors(vec![(doors[0], Some(to([ips[0], ips[2]])))]).await.unwrap();
+        let seen: HashSet<String> = (0..60).map(|_| name(tcp(None, at(CLUSTER, 80)))).collect();
+        assert_eq!(seen, ["a", "c"].map(str::to_owned).into());
+    });
+}
+
+fn name(said: Result<String, std::io::ErrorKind>) -> String {
+    said.unwrap().split(' ').next().unwrap().to_owned()
+}
+
+#[test]
+fn a_client_with_affinity_stays_until_its_back_end_goes() {
+    alone("a_client_with_affinity_stays_until_its_back_end_goes", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let mut ips = Vec::new();
+        for name in ["a", "b", "c"] {
+            ips.push(pod(&network, name).await.ip);
+        }
+        let doors = [door(CLUSTER, Tcp, 80), door(None, Tcp, 30080)];
+        let all = sticky(to([ips[0], ips[1], ips[2]]));
+        network.set_doors(doors.map(|door| (door, all.clone())).into()).await.unwrap();
+        for (door, to) in [(doors[0], at(CLUSTER, 80)), (doors[1], at(NODE, 30080))] {
+            let first = name(tcp(Some("client"), to));
+            for _ in 0..20 {
+                assert_eq!(name(tcp(Some("client"), to)), first, "{to}");
+            }
+            let others: HashSet<String> = (1..=40).map(|n| client_with_address(n, to)).collect();
+            assert_eq!(others.len(), 3, "other clients go elsewhere, {to}");
+            assert!(sh("nft list ruleset").contains("timeout 10m"), "and it can be listed");
+
+            let left: BTreeSet<SocketAddrV4> = ["a", "b", "c"]
+                .iter()
+                .zip(&ips)
+                .filter(|(name, _)| **name != first)
+                .map(|(_, ip)| at(*ip, 8080))
+                .collect();
+            let way = Way::To { backends: left, affinity: Some(600), masquerade: false };
+            network.change_doors(vec![(door, Some(way))]).await.unwrap();
+            let second = name(tcp(Some("client"), to));
+            assert_ne!(second, first);
+            for _ in 0..20 {
+                assert_eq!(name(tcp(Some("client"), to)), second, "{to}");
+            }
+        }
+    });
+}
+
+/// From one more address of the client host.
+fn client_with_address(n: u8, to: SocketAddrV4) -> String {
+    sh(&format!(
+        "ip -n client address replace 192.0.2.{}/24 dev eth0
+         ip -n client route replace {}/32 via {NODE} src 192.0.2.{0} onlink dev eth0",
+        100 + n,
+        to.ip()
+    ));
+    name(tcp(Some("client"), to))
+}
+
+#[test]
+fn closed_doors_answer_at_once_or_not_at_all() {
+    alone("closed_doors_answer_at_once_or_not_at_all", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let a = pod(&network, "a").await;
+        // somebody listens on the machine, and is not to be reached through a service's port
+        serve(None, "machine", Ipv4Addr::UNSPECIFIED, 30080);
+        let mut doors = BTreeMap::new();
+        for protocol in [Tcp, Udp] {
+            doors.insert(door(CLUSTER, protocol, 80), Way::Reject);
+            doors.insert(door(CLUSTER, protocol, 81), Way::Drop);
+            doors.insert(door(None, protocol, 30080), Way::Reject);
+            doors.insert(door(None, protocol, 30081), Way::Drop);
+            doors.insert(door(EXTERNAL, protocol, 80), Way::Reject);
+        }
+        network.set_doors(doors).await.unwrap();
+        let unknown = Ipv4Addr::new(10, 96, 7, 7);
+        for (name, to, want) in [
+            ("ClusterIP", at(CLUSTER, 80), ConnectionRefused),
+            ("ClusterIP, dropped", at(CLUSTER, 81), TimedOut),
+            ("no such port of a ClusterIP", at(CLUSTER, 99), ConnectionRefused),
+            ("no such ClusterIP", at(unknown, 80), ConnectionRefused),
+            ("no such balancer", at(BALANCER, 80), ConnectionRefused),
+            ("node port", at(NODE, 30080), ConnectionRefused),
+            ("node port, dropped", at(NODE, 30081), TimedOut),
+            ("external IP", at(EXTERNAL, 80), ConnectionRefused),
+        ] {
+            for from in [Some("client"), Some("a"), None] {
+                let got = tcp(from, to).unwrap_err();
+                // the machine's own packet that is dropped on its way out is a local error or silence
+                let dropped = want == TimedOut && from.is_none();
+                assert!(got == want || dropped, "{name} from {from:?}: {got:?}");
+                let got = udp(&udp_socket(from), to).unwrap_err();
+                let refused = got == ConnectionRefused;
+                assert_eq!(refused, want == ConnectionRefused, "{name} from {from:?}, UDP: {got:?}");
+            }
+        }
+        // the first pod is ready
+        network.change_doors(vec![(door(CLUSTER, Tcp, 80), Some(to([a.ip])))]).await.unwrap();
+        assert_eq!(tcp(None, at(CLUSTER, 80)), Ok(format!("a {NODE}")));
+        network.change_doors(vec![(door(CLUSTER, Tcp, 80), None)]).await.unwrap();
+        assert_eq!(tcp(None, at(CLUSTER, 80)), Err(ConnectionRefused));
+    });
+}
+
+#[test]
+fn a_udp_client_follows_its_service() {
+    alone("a_udp_client_follows_its_service", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        for (door, target) in
+            [(door(CLUSTER, Udp, 53), at(CLUSTER, 53)), (door(None, Udp, 30053), at(NODE, 30053))]
+        {
+            let socket = udp_socket(Some("client"));
+            // before there is a service the packet makes a flow to the machine itself
+            assert!(udp(&socket, target).is_err());
+            network.change_doors(vec![(door, Some(to([a.ip])))]).await.unwrap();
+            assert_eq!(udp(&socket, target), Ok(format!("a {CLIENT}")), "{target}");
+            network.change_doors(vec![(door, Some(to([b.ip])))]).await.unwrap();
+            assert_eq!(udp(&socket, target), Ok(format!("b {CLIENT}")), "{target}: the same socket");
+            network.change_doors(vec![(door, Some(Way::Reject))]).await.unwrap();
+            let refused = udp(&socket, target).unwrap_err();
+            assert!(refused == ConnectionRefused || refused == WouldBlock, "{target}: {refused:?}");
+        }
+    });
+}
+
+#[test]
+fn back_ends_on_the_machine_itself_are_reached() {
+    alone("back_ends_on_the_machine_itself_are_reached", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let a = pod(&network, "a").await;
+        let gateway = network.gateway();
+        serve(None, "dns", gateway, 53);
+        serve(None, "api", NODE, 6443);
+        let to = |ip, port| Way::To { backends: [at(ip, port)].into(), affinity: None, masquerade: false };
+        let doors = [
+            (door(Ipv4Addr::new(10, 96, 0, 10), Tcp, 53), to(gateway, 53)),
+            (door(Ipv4Addr::new(10, 96, 0, 10), Udp, 53), to(gateway, 53)),
+            (door(Ipv4Addr::new(10, 96, 0, 1), Tcp, 443), to(NODE, 6443)),
+            (door(None, Tcp, 30053), to(gateway, 53)),
+        ];
+        network.set_doors(doors.into()).await.unwrap();
+        let dns = at(Ipv4Addr::new(10, 96, 0, 10), 53);
+        for (name, from, seen) in
+            [("pod", Some("a"), a.ip), ("machine", None, NODE), ("LAN", Some("client"), CLIENT)]
+        {
+            assert_eq!(tcp(from, dns), Ok(format!("dns {seen}")), "{name}");
+            assert_eq!(udp(&udp_socket(from), dns), Ok(format!("dns {seen}")), "{name}, UDP");
+            assert_eq!(tcp(from, at(Ipv4Addr::new(10, 96, 0, 1), 443)), Ok(format!("api {seen}")), "{name}");
+        }
+        assert_eq!(tcp(None, at(LOCALHOST, 30053)), Ok("dns 127.0.0.1".into()));
+    });
+}
+
+#[test]
+fn what_the_kernel_has_is_kept_or_mended() {
+    alone("what_the_kernel_has_is_kept_or_mended", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let a = pod(&network, "a").await;
+        let doors: BTreeMap<Door, Way> =
+            (1..=700).map(|port| (door(CLUSTER, Tcp, port), to([a.ip]))).collect();
+        network.set_doors(doors.clone()).await.unwrap();
+        let ruleset = sh("nft list ruleset");
+        drop(network);
+
+        // a new daemon finds everything as it was, before it says a word
+        let network = Network::start(config()).await.unwrap();
+        assert_eq!(tcp(None, at(CLUSTER, 700)), Ok(format!("a {NODE}")));
+        network.set_doors(doors.clone()).await.unwrap();
+        assert_eq!(sh("nft list ruleset"), ruleset);
+
+        // somebody's hand took an element away: the change is refused whole, setting all of them mends it
+        sh("nft delete element ip monopod-test services '{ 10.96.0.50 . tcp . 5 }'");
+        let change = vec![(door(CLUSTER, Tcp, 5), None), (door(CLUSTER, Tcp, 6), None)];
+        let refused = network.change_doors(change).await.unwrap_err();
+        assert!(refused.to_string().contains("services"), "{refused}");
+        assert_eq!(tcp(None, at(CLUSTER, 6)), Ok(format!("a {NODE}")), "nothing was changed");
+        network.set_doors(doors.clone()).await.unwrap();
+        assert_eq!(sh("nft list ruleset"), ruleset);
+
+        // or all of them, the pods' as well
+        sh("nft flush ruleset");
+        network.set_doors(doors).await.unwrap();
+        assert_eq!(tcp(Some("a"), at(CLUSTER, 5)), Ok(format!("a {}", network.gateway())), "hairpin");
+        assert_eq!(Network::purge(&config()).await, Vec::<String>::new());
+        assert_eq!(sh("nft list ruleset"), "");
+    });
+}
