@@ -1,0 +1,121 @@
+//! Limits as the files of either cgroup version want them. Pure.
+
+use cri::Resources;
+
+/// One file to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    pub controller: &'static str,
+    pub file: &'static str,
+    pub value: String,
+    /// The kernel may have been built without it.
+    pub optional: bool,
+}
+
+const DEFAULT_PERIOD: u64 = 100_000; // microseconds: the kernel's own
+
+pub fn limits(resources: &Resources, unified: bool) -> Vec<Setting> {
+    if unified { v2(resources) } else { v1(resources) }
+}
+
+fn set(controller: &'static str, file: &'static str, value: impl ToString) -> Setting {
+    Setting { controller, file, value: value.to_string(), optional: false }
+}
+
+fn v1(r: &Resources) -> Vec<Setting> {
+    let memory = r.memory_limit.filter(|m| *m > 0);
+    let swap = r.memory_swap_limit.filter(|_| memory.is_some());
+    [
+        r.cpu_shares.filter(|s| *s > 0).map(|s| set("cpu", "cpu.shares", s)),
+        r.cpu_period.map(|p| set("cpu", "cpu.cfs_period_us", p)),
+        r.cpu_quota.map(|q| set("cpu", "cpu.cfs_quota_us", q)),
+        // memory alone can not be above memory and swap together, which begin without a limit
+        memory.map(|m| set("memory", "memory.limit_in_bytes", m)),
+        swap.map(|s| Setting { optional: true, ..set("memory", "memory.memsw.limit_in_bytes", s) }),
+        r.pids_limit.map(|p| set("pids", "pids.max", if p > 0 { p.to_string() } else { "max".into() })),
+        cpus(r),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn v2(r: &Resources) -> Vec<Setting> {
+    let memory = r.memory_limit.filter(|m| *m > 0);
+    let swap = memory.zip(r.memory_swap_limit).map(|(m, both)| (both - m).max(0));
+    let period = r.cpu_period.unwrap_or(DEFAULT_PERIOD);
+    let quota = r.cpu_quota.map(|q| if q > 0 { q.to_string() } else { "max".into() });
+    [
+        r.cpu_shares.filter(|s| *s > 0).map(|s| set("cpu", "cpu.weight", weight(s))),
+        quota.map(|q| set("cpu", "cpu.max", format!("{q} {period}"))),
+        memory.map(|m| set("memory", "memory.max", m)),
+        swap.map(|s| Setting { optional: true, ..set("memory", "memory.swap.max", s) }),
+        r.pids_limit.map(|p| set("pids", "pids.max", if p > 0 { p.to_string() } else { "max".into() })),
+        cpus(r),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn cpus(r: &Resources) -> Option<Setting> {
+    r.cpuset_cpus.as_ref().filter(|c| !c.is_empty()).map(|c| set("cpuset", "cpuset.cpus", c))
+}
+
+/// Shares 2..=262144 onto weights 1..=10000, as upstream's KEP 2254 draws the line.
+fn weight(shares: u64) -> u64 {
+    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(resources: &Resources, unified: bool) -> Vec<String> {
+        limits(resources, unified).iter().map(|s| format!("{}={}", s.file, s.value)).collect()
+    }
+
+    #[test]
+    fn both_versions_say_the_same() {
+        let r = Resources {
+            cpu_shares: Some(1024),
+            cpu_quota: Some(50_000),
+            cpu_period: Some(100_000),
+            memory_limit: Some(64 << 20),
+            memory_swap_limit: Some(64 << 20),
+            pids_limit: Some(100),
+            ..Default::default()
+        };
+        assert_eq!(
+            lines(&r, false),
+            [
+                "cpu.shares=1024",
+                "cpu.cfs_period_us=100000",
+                "cpu.cfs_quota_us=50000",
+                "memory.limit_in_bytes=67108864",
+                "memory.memsw.limit_in_bytes=67108864",
+                "pids.max=100"
+            ]
+        );
+        assert_eq!(
+            lines(&r, true),
+            [
+                "cpu.weight=39",
+                "cpu.max=50000 100000",
+                "memory.max=67108864",
+                "memory.swap.max=0",
+                "pids.max=100"
+            ]
+        );
+    }
+
+    #[test]
+    fn no_limit_writes_nothing_or_max() {
+        assert!(lines(&Resources::default(), false).is_empty());
+        assert!(lines(&Resources { memory_limit: Some(0), ..Default::default() }, true).is_empty());
+        let none = Resources { cpu_quota: Some(-1), pids_limit: Some(0), ..Default::default() };
+        assert_eq!(lines(&none, true), ["cpu.max=max 100000", "pids.max=max"]);
+        assert_eq!(lines(&none, false), ["cpu.cfs_quota_us=-1", "pids.max=max"]);
+        assert_eq!((weight(0), weight(2), weight(262_144)), (1, 1, 10_000));
+    }
+}

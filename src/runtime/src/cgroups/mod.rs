@@ -1,0 +1,251 @@
+//! The kernel's cgroups: where the hierarchies are mounted, and the profile's folders in them.
+//!
+//! Both layouts are served: every v1 controller mounted by itself (a v2 hierarchy beside them holds nothing of use), and
+//! v2 alone. A cgroup is named by its path below every mount point, `monopod/burstable/pod1`. All of it is blocking.
+
+mod kill;
+mod limits;
+mod stats;
+
+pub use limits::limits;
+
+use cri::wire::CgroupFiles;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hierarchies {
+    V1(Vec<Controller>),
+    V2(PathBuf),
+}
+
+/// One v1 hierarchy; `cpu,cpuacct` may be one together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Controller {
+    pub names: Vec<String>,
+    pub mount: PathBuf,
+}
+
+impl Hierarchies {
+    /// # Errors
+    /// No cgroup hierarchy is mounted where everybody expects it.
+    pub fn find() -> io::Result<Self> {
+        parse(&std::fs::read_to_string("/proc/self/mountinfo")?)
+            .ok_or_else(|| io::Error::other(format!("no cgroup hierarchy is mounted below {ROOT}")))
+    }
+
+    pub fn unified(&self) -> bool {
+        matches!(self, Hierarchies::V2(_))
+    }
+
+    pub fn mounts(&self) -> Vec<&Path> {
+        match self {
+            Hierarchies::V1(all) => all.iter().map(|c| c.mount.as_path()).collect(),
+            Hierarchies::V2(mount) => vec![mount],
+        }
+    }
+
+    /// The hierarchy of a controller: v2 has one for all.
+    fn of(&self, controller: &str) -> Option<&Path> {
+        match self {
+            Hierarchies::V1(all) => {
+                all.iter().find(|c| c.names.iter().any(|n| n == controller)).map(|c| c.mount.as_path())
+            }
+            Hierarchies::V2(mount) => Some(mount),
+        }
+    }
+
+    /// The folders of the cgroup `path`, one a hierarchy.
+    pub fn dirs(&self, path: &str) -> Vec<PathBuf> {
+        self.mounts().iter().map(|m| m.join(path)).collect()
+    }
+
+    /// Where its members are listed. The freezer's hierarchy, where there is one: a member that it misses could not be
+    /// stopped from forking.
+    pub fn members_dir(&self, path: &str) -> Option<PathBuf> {
+        let mount = self.of("freezer").or_else(|| self.mounts().first().copied());
+        mount.map(|m| m.join(path))
+    }
+
+    pub fn files(&self, path: &str) -> CgroupFiles {
+        CgroupFiles {
+            dirs: self.dirs(path),
+            members: self.members_dir(path),
+            memory: self.of("memory").map(|m| m.join(path)),
+            unified: self.unified(),
+        }
+    }
+
+    /// Whether the kernel accounts swap.
+    pub fn accounts_swap(&self) -> bool {
+        match self {
+            Hierarchies::V1(_) => {
+                self.of("memory").is_some_and(|m| m.join("memory.memsw.limit_in_bytes").exists())
+            }
+            // the root has no limits of its own, and a child of it has the file whenever swap is compiled in
+            Hierarchies::V2(_) => Path::new("/proc/swaps").exists(),
+        }
+    }
+
+    /// Makes the cgroup in every hierarchy, with its parents, ready to take processes.
+    pub fn make(&self, path: &str) -> io::Result<()> {
+        for mount in self.mounts() {
+            let mut at = mount.to_owned();
+            for part in Path::new(path) {
+                if self.unified() {
+                    delegate(&at);
+                }
+                let parent = at.clone();
+                at.push(part);
+                match std::fs::create_dir(&at) {
+                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(named(&at, e)),
+                    _ => {}
+                }
+                inherit_cpuset(&parent, &at).map_err(|e| named(&at, e))?;
+            }
+        }
+        Ok(())
+    }
+
+    pub fn limit(&self, path: &str, resources: &cri::Resources) -> io::Result<()> {
+        for setting in limits(resources, self.unified()) {
+            let Some(mount) = self.of(setting.controller) else { continue };
+            let file = mount.join(path).join(setting.file);
+            if setting.optional && !file.exists() {
+                continue;
+            }
+            std::fs::write(&file, &setting.value).map_err(|e| named(&file, e))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the cgroup and all below it from every hierarchy. One that is not there is removed already.
+    ///
+    /// # Errors
+    /// Each folder that stays, and why.
+    pub fn remove(&self, path: &str) -> Result<(), Vec<String>> {
+        let mut failures = Vec::new();
+        for dir in self.dirs(path) {
+            remove_tree(&dir, &mut failures);
+        }
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+}
+
+fn named(path: &Path, e: io::Error) -> io::Error {
+    io::Error::new(e.kind(), format!("cgroup {}: {e}", path.display()))
+}
+
+/// Gives the children of a v2 cgroup every controller that it has. A controller that can not be given (the root of a
+/// container, threads) is missed by those limits alone.
+fn delegate(dir: &Path) {
+    let have = std::fs::read_to_string(dir.join("cgroup.controllers")).unwrap_or_default();
+    let given = std::fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap_or_default();
+    for controller in have.split_whitespace().filter(|c| !given.split_whitespace().any(|g| g == *c)) {
+        let _ = std::fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}"));
+    }
+}
+
+/// A v1 cpuset takes no process while it has no processors and no memory nodes.
+fn inherit_cpuset(parent: &Path, child: &Path) -> io::Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        let Ok(own) = std::fs::read_to_string(child.join(file)) else { continue };
+        if own.trim().is_empty() && parent.join("cgroup.clone_children").exists() {
+            std::fs::write(child.join(file), std::fs::read(parent.join(file))?)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_tree(dir: &Path, failures: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            remove_tree(&entry.path(), failures);
+        }
+    }
+    if let Err(e) = remove_dir(dir) {
+        failures.push(format!("remove cgroup {}: {e}", dir.display()));
+    }
+}
+
+/// A process that has just died leaves its cgroup only when the kernel has taken it off its processor, and nothing
+/// tells when: a few short waits, then it is a failure.
+fn remove_dir(dir: &Path) -> io::Result<()> {
+    const PAUSES: [u64; 6] = [1, 2, 5, 10, 50, 200]; // milliseconds
+    let mut pauses = PAUSES.iter();
+    loop {
+        match std::fs::remove_dir(dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(e) if e.raw_os_error() == Some(libc::EBUSY) => match pauses.next() {
+                Some(pause) => std::thread::sleep(std::time::Duration::from_millis(*pause)),
+                None => return Err(e),
+            },
+            done => return done,
+        }
+    }
+}
+
+/// Out of /proc/self/mountinfo. Where both kinds are there, the controllers are v1's.
+fn parse(mountinfo: &str) -> Option<Hierarchies> {
+    let mounts: Vec<(&str, PathBuf, &str)> = mountinfo.lines().filter_map(cgroup_mount).collect();
+    let v1: Vec<Controller> = mounts
+        .iter()
+        .filter(|(kind, _, options)| *kind == "cgroup" && !options.contains("name="))
+        .map(|(_, mount, options)| Controller {
+            names: options.split(',').filter(|o| !matches!(*o, "rw" | "ro")).map(str::to_owned).collect(),
+            mount: mount.clone(),
+        })
+        .collect();
+    if !v1.is_empty() {
+        return Some(Hierarchies::V1(v1));
+    }
+    mounts.into_iter().find(|(kind, ..)| *kind == "cgroup2").map(|(_, mount, _)| Hierarchies::V2(mount))
+}
+
+/// File system, mount point and super-block options of a line of mountinfo; proc_pid_mountinfo(5).
+fn cgroup_mount(line: &str) -> Option<(&str, PathBuf, &str)> {
+    let (place, kind) = line.split_once(" - ")?;
+    let mount = place.split(' ').nth(4)?;
+    let mut kind = kind.split(' ');
+    let (name, options) = (kind.next()?, kind.nth(1)?);
+    let ours = matches!(name, "cgroup" | "cgroup2") && Path::new(mount).starts_with(ROOT);
+    ours.then(|| (name, PathBuf::from(mount), options))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HYBRID: &str = "\
+25 1 0:22 / /proc rw - proc proc rw
+30 29 0:26 / /sys/fs/cgroup/cpu,cpuacct rw,relatime - cgroup cgroup rw,cpu,cpuacct
+31 29 0:27 / /sys/fs/cgroup/freezer rw,relatime shared:9 - cgroup cgroup rw,freezer
+32 29 0:28 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
+33 29 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
+34 29 0:30 / /mnt/elsewhere rw - cgroup cgroup rw,memory
+";
+
+    #[test]
+    fn layouts() {
+        let Some(Hierarchies::V1(found)) = parse(HYBRID) else { panic!("not v1") };
+        let names: Vec<_> = found.iter().map(|c| c.names.join("+")).collect();
+        assert_eq!(names, ["cpu+cpuacct", "freezer"]);
+        let v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+        assert_eq!(parse(v2), Some(Hierarchies::V2("/sys/fs/cgroup".into())));
+        assert_eq!(parse("25 1 0:22 / /proc rw - proc proc rw\n"), None);
+    }
+
+    #[test]
+    fn folders_of_a_cgroup() {
+        let v1 = parse(HYBRID).unwrap();
+        let files = v1.files("monopod/pod1/c");
+        assert_eq!(files.dirs.len(), 2);
+        assert_eq!(files.members, Some("/sys/fs/cgroup/freezer/monopod/pod1/c".into()));
+        assert_eq!((files.memory, files.unified), (None, false));
+        let v2 = Hierarchies::V2(ROOT.into());
+        assert_eq!(v2.files("a").memory, Some("/sys/fs/cgroup/a".into()));
+        assert!(v2.files("a").unified);
+    }
+}

@@ -1,0 +1,132 @@
+//! A container's way after it was made: start, signals, stop, removal.
+
+use crate::container::Container;
+use crate::places::{ContainerPlaces, remove_dir};
+use crate::records;
+use crate::runtime::{Inner, blocking};
+use cri::wire::{ContainerRecord as Seen, ExitRecord, Request};
+use cri::{ContainerId, ContainerState, CriError, Result};
+use std::sync::Arc;
+use std::time::Duration;
+
+const SIGKILL: i32 = 9;
+/// What SIGKILL does not end by then is in the kernel's hands.
+const KILL_PATIENCE: Duration = Duration::from_secs(30);
+
+impl Inner {
+    pub async fn start_container(self: Arc<Self>, id: ContainerId) -> Result<()> {
+        let container = self.container(&id)?;
+        let _stays = container.sandbox.gate.read().await;
+        if *container.state.borrow() != ContainerState::Created {
+            return Err(CriError::Failed(format!("container {id} was started before")));
+        }
+        let doing = format!("start container {}", container.record.config.name);
+        container.sandbox.call(&doing, Request::Start { container: id }).await?;
+        if let Some(seen) = self.seen(&container).await {
+            container.observe(&seen, &self.events);
+        }
+        Ok(())
+    }
+
+    /// What the shim wrote last of the container.
+    async fn seen(&self, container: &Container) -> Option<Seen> {
+        let places = container.places.clone();
+        blocking(move || records::read(&places.status()).ok().flatten()).await
+    }
+
+    pub async fn container_exited(&self, id: &ContainerId, exit: ExitRecord) {
+        let Some(container) = self.find_container(id) else { return };
+        let mut seen = self.seen(&container).await.unwrap_or_default();
+        seen.exit = Some(exit);
+        let (path, copy) = (container.places.exit(), seen.clone());
+        // told only when it is remembered
+        if let Err(e) = blocking(move || records::write(&path, &copy)).await {
+            tracing::warn!("write exit of container {id}: {e}");
+        }
+        container.observe(&seen, &self.events);
+    }
+
+    pub async fn stop_container(&self, id: &ContainerId, grace: Duration, signal: Option<i32>) -> Result<()> {
+        let Some(container) = self.find_container(id) else { return Ok(()) };
+        let running = matches!(*container.state.borrow(), ContainerState::Running { .. });
+        if running && !grace.is_zero() {
+            self.send(&container, signal.unwrap_or(container.record.stop_signal), false).await?;
+            if tokio::time::timeout(grace, container.ended()).await.is_ok() {
+                return Ok(());
+            }
+        }
+        self.kill_container(&container).await
+    }
+
+    async fn kill_container(&self, container: &Container) -> Result<()> {
+        if container.has_ended() {
+            return Ok(());
+        }
+        self.send(container, SIGKILL, true).await?;
+        match tokio::time::timeout(KILL_PATIENCE, container.ended()).await {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                Err(CriError::DeadlineExceeded(format!("container {} does not end", container.record.id)))
+            }
+        }
+    }
+
+    pub async fn signal_container(&self, id: &ContainerId, signal: i32) -> Result<()> {
+        let container = self.container(id)?;
+        container.running_pid()?;
+        self.send(&container, signal, false).await
+    }
+
+    /// A container that has ended meanwhile needs no signal.
+    async fn send(&self, container: &Container, signal: i32, all: bool) -> Result<()> {
+        let request = Request::Signal { container: container.record.id.clone(), signal, all };
+        let doing = format!("signal container {}", container.record.config.name);
+        match container.sandbox.call(&doing, request).await {
+            Err(e) if !container.has_ended() => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    pub async fn remove_container(self: Arc<Self>, id: ContainerId) -> Result<()> {
+        let Some(container) = self.find_container(&id) else { return Ok(()) };
+        let _stays = container.sandbox.gate.read().await;
+        if container.sandbox.is_ready() {
+            self.kill_container(&container).await?;
+            let doing = format!("remove container {}", container.record.config.name);
+            let removed = container.sandbox.call(&doing, Request::Remove { container: id.clone() }).await;
+            // a shim that has just died has unmounted everything
+            if removed.is_err() && container.sandbox.is_ready() {
+                return removed.map(drop);
+            }
+        }
+        self.forget_container(&id);
+        self.clear_container(container.places.clone(), container.record.cgroup.clone()).await;
+        self.empty_trash();
+        Ok(())
+    }
+
+    /// Folders and cgroups of a container that is no more.
+    pub async fn clear_container(self: &Inner, places: ContainerPlaces, cgroup: String) {
+        let (hierarchies, trash) = (self.cgroups.clone(), self.places.clone());
+        blocking(move || {
+            if let Err(e) = hierarchies.kill(&cgroup) {
+                tracing::warn!("{e}");
+            }
+            for failure in hierarchies.remove(&cgroup).err().into_iter().flatten() {
+                tracing::warn!("{failure}");
+            }
+            remove_dir(&places.bundle);
+            trash.throw_away(&places.state);
+        })
+        .await;
+    }
+
+    pub async fn reopen_log(&self, id: &ContainerId) -> Result<()> {
+        let container = self.container(id)?;
+        if container.has_ended() {
+            return Ok(());
+        }
+        let doing = format!("reopen log of container {}", container.record.config.name);
+        container.sandbox.call(&doing, Request::ReopenLog { container: id.clone() }).await.map(drop)
+    }
+}

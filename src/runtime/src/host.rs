@@ -1,0 +1,110 @@
+//! What this machine offers and forbids: found out once, at the start.
+
+use crate::spec::{CapabilitySet, HostDevice};
+use nix::sys::resource::{Resource, getrlimit};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
+
+/// What containerd's unit file asks for.
+const WANTED_FILES: u64 = 1 << 20;
+
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Our own bounding set: nobody can be given more.
+    pub capabilities: CapabilitySet,
+    /// Open files of a container's process, soft and hard.
+    pub open_files: u64,
+    /// The lowest oom_score_adj that can be given; without CAP_SYS_RESOURCE our own.
+    pub least_oom_score: i32,
+    /// Whether the kernel accounts swap.
+    pub swap: bool,
+    /// cgroup v2 alone.
+    pub unified: bool,
+    pub machine: &'static str,
+}
+
+impl Host {
+    pub fn inspect(unified: bool, swap: bool) -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let capabilities = CapabilitySet(bounding_set(&status).unwrap_or(CapabilitySet::ALL.0));
+        let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+        let free = capabilities.has("SYS_RESOURCE");
+        let own_score =
+            std::fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|s| s.trim().parse().ok());
+        Host {
+            capabilities,
+            open_files: if free { WANTED_FILES } else { WANTED_FILES.min(hard) },
+            least_oom_score: if free { -1000 } else { own_score.unwrap_or(0) },
+            swap,
+            unified,
+            machine: std::env::consts::ARCH,
+        }
+    }
+}
+
+fn bounding_set(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|l| l.strip_prefix("CapBnd:"))?;
+    u64::from_str_radix(line.trim(), 16).ok()
+}
+
+/// All devices below /dev, for a privileged container. Terminals and shared memory are the container's own.
+pub fn devices() -> Vec<HostDevice> {
+    let mut found = Vec::new();
+    below(Path::new("/dev"), &mut found);
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
+}
+
+fn below(dir: &Path, found: &mut Vec<HostDevice>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else { continue };
+        let own = ["pts", "shm", "mqueue", "fd", "console", "ptmx"]
+            .iter()
+            .any(|n| path == Path::new("/dev").join(n));
+        if own {
+            continue;
+        }
+        if kind.is_dir() {
+            below(&path, found);
+        } else if kind.is_char_device() || kind.is_block_device() {
+            found.extend(device(&path).ok());
+        }
+    }
+}
+
+/// The device that `path` is, or leads to.
+pub fn device(path: &Path) -> std::io::Result<HostDevice> {
+    let meta = std::fs::metadata(path)?;
+    let kind = meta.file_type();
+    if !kind.is_char_device() && !kind.is_block_device() {
+        return Err(std::io::Error::other("not a device node"));
+    }
+    Ok(HostDevice {
+        path: path.to_owned(),
+        block: kind.is_block_device(),
+        major: libc::major(meta.rdev()).into(),
+        minor: libc::minor(meta.rdev()).into(),
+        mode: meta.mode() & 0o777,
+        uid: meta.uid(),
+        gid: meta.gid(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_says_of_us() {
+        assert_eq!(bounding_set("Name:\tx\nCapBnd:\t000001fffeffffff\nCapAmb:\t0"), Some(0x1ff_feff_ffff));
+        assert_eq!(bounding_set("nothing"), None);
+    }
+
+    #[test]
+    fn devices_are_told_from_files() {
+        let null = device(Path::new("/dev/null")).unwrap();
+        assert_eq!((null.major, null.minor, null.block), (1, 3, false));
+        assert!(device(Path::new("/etc/passwd")).is_err());
+        assert!(devices().iter().any(|d| d.path == Path::new("/dev/null")));
+    }
+}

@@ -1,0 +1,126 @@
+//! Where the records and the live things of sandboxes and containers are.
+
+use crate::RuntimeConfig;
+use crate::records::new_id;
+use cri::{ContainerId, SandboxId};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// A unix socket's path has 107 bytes at most; 128 bits of an id tell sandboxes apart as well.
+const RUN_NAME: usize = 32;
+
+#[derive(Debug, Clone)]
+pub struct Places {
+    state: PathBuf,
+    run: PathBuf,
+}
+
+impl Places {
+    pub fn new(config: &RuntimeConfig) -> Self {
+        Places { state: config.state_dir.clone(), run: config.run_dir.clone() }
+    }
+
+    pub fn sandboxes(&self) -> PathBuf {
+        self.state.join("sandboxes")
+    }
+
+    /// What was removed but not yet deleted. Emptied at every start.
+    pub fn trash(&self) -> PathBuf {
+        self.state.join("trash")
+    }
+
+    /// Out of sight at once; deleting what a container has written may take its time.
+    pub fn throw_away(&self, dir: &Path) {
+        let trash = self.trash();
+        match private_dir(&trash).and_then(|()| std::fs::rename(dir, trash.join(new_id()))) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => remove_dir(dir),
+            _ => {}
+        }
+    }
+
+    pub fn run_root(&self) -> PathBuf {
+        self.run.clone()
+    }
+
+    pub fn sandbox_state(&self, id: &SandboxId) -> PathBuf {
+        self.sandboxes().join(&id.0)
+    }
+
+    pub fn sandbox_record(&self, id: &SandboxId) -> PathBuf {
+        self.sandbox_state(id).join("sandbox.json")
+    }
+
+    pub fn sandbox_run(&self, id: &SandboxId) -> PathBuf {
+        self.run.join(id.0.get(..RUN_NAME).unwrap_or(&id.0))
+    }
+
+    pub fn containers(&self, sandbox: &SandboxId) -> PathBuf {
+        self.sandbox_state(sandbox).join("containers")
+    }
+
+    pub fn container(&self, sandbox: &SandboxId, id: &ContainerId) -> ContainerPlaces {
+        let state = self.containers(sandbox).join(&id.0);
+        let bundle = self.sandbox_run(sandbox).join("containers").join(&id.0);
+        ContainerPlaces { state, bundle }
+    }
+}
+
+/// One container's folders: what it wrote is on the disk, its bundle in the run directory.
+#[derive(Debug, Clone)]
+pub struct ContainerPlaces {
+    pub state: PathBuf,
+    pub bundle: PathBuf,
+}
+
+impl ContainerPlaces {
+    pub fn record(&self) -> PathBuf {
+        self.state.join("container.json")
+    }
+
+    /// The shim's `status.json`, kept over a reboot of the machine.
+    pub fn exit(&self) -> PathBuf {
+        self.state.join("exit.json")
+    }
+
+    pub fn upper(&self) -> PathBuf {
+        self.state.join("upper")
+    }
+
+    pub fn work(&self) -> PathBuf {
+        self.state.join("work")
+    }
+
+    pub fn volume(&self, number: usize) -> PathBuf {
+        self.state.join("volumes").join(number.to_string())
+    }
+
+    pub fn spec(&self) -> PathBuf {
+        self.bundle.join("config.json")
+    }
+
+    pub fn rootfs(&self) -> PathBuf {
+        self.bundle.join("rootfs")
+    }
+
+    /// Where mounts that must reach the machine again are brought to in the shim's mount namespace.
+    pub fn shared(&self, number: usize) -> PathBuf {
+        self.bundle.join("shared").join(number.to_string())
+    }
+
+    pub fn status(&self) -> PathBuf {
+        self.bundle.join("status.json")
+    }
+}
+
+/// Makes a folder and its parents, readable by us alone.
+pub fn private_dir(dir: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+pub fn remove_dir(dir: &Path) {
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => tracing::warn!("remove {}: {e}", dir.display()),
+        _ => {}
+    }
+}

@@ -1,0 +1,249 @@
+//! The start of a runtime: what lived on is taken up again, what died is said to have, what was half made is removed.
+
+use crate::RuntimeConfig;
+use crate::cgroups::Hierarchies;
+use crate::client::{CallError, Heard, ShimClient};
+use crate::container::{Container, lost, state_of};
+use crate::places::{private_dir, remove_dir};
+use crate::records::{self, ContainerRecord, Made, SandboxRecord, is_id};
+use crate::runtime::{Inner, ShimRuntime, blocking};
+use crate::sandbox::Sandbox;
+use crate::sandboxes::{follow, netns};
+use cri::wire::{self, Reply, Request};
+use cri::{ContainerId, CriError, Result, RuntimeEvent, SandboxId};
+use futures::future::join_all;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// A shim answers in well under a millisecond; a stopped one would hold up the start of everything.
+const HELLO_PATIENCE: Duration = Duration::from_secs(10);
+const LOST: &str = "the container ended while nobody watched";
+
+type Alive = (ShimClient, mpsc::UnboundedReceiver<Heard>, HashMap<ContainerId, wire::ContainerRecord>);
+
+impl ShimRuntime {
+    /// Finds what an earlier process left: reconnects to the shims that live, marks as exited what died, and removes
+    /// what was half made. It returns when that is done.
+    ///
+    /// # Errors
+    /// The folders can not be made, or the machine has no cgroups.
+    pub async fn start(
+        config: RuntimeConfig,
+        images: Arc<image::ImageStore>,
+        network: net::Network,
+    ) -> Result<Arc<ShimRuntime>> {
+        let (cgroups, config) =
+            blocking(move || prepare(config)).await.map_err(|e| CriError::failed("start the runtime", e))?;
+        let inner = Arc::new(Inner::new(config, images, network, cgroups));
+        inner.recover().await;
+        Ok(Arc::new(ShimRuntime(inner)))
+    }
+}
+
+fn prepare(config: RuntimeConfig) -> io::Result<(Hierarchies, RuntimeConfig)> {
+    private_dir(&config.state_dir.join("sandboxes"))?;
+    private_dir(&config.run_dir)?;
+    let cgroups = Hierarchies::find()?;
+    cgroups.make(&config.cgroup)?;
+    Ok((cgroups, config))
+}
+
+impl Inner {
+    async fn recover(self: &Arc<Self>) {
+        let inner = self.clone();
+        let (whole, half) = blocking(move || inner.read_records()).await;
+        join_all(half.into_iter().map(|record| self.dismantle(record))).await;
+        let known: HashSet<SandboxId> = whole.iter().map(|r| r.id.clone()).collect();
+        let inner = self.clone();
+        blocking(move || inner.sweep(&known)).await;
+        join_all(whole.into_iter().map(|record| self.take_up(record))).await;
+        for failure in self.network.collect_garbage().await {
+            tracing::warn!("{failure}");
+        }
+        self.empty_trash();
+    }
+
+    /// The sandboxes on record, and those that were never finished.
+    fn read_records(&self) -> (Vec<SandboxRecord>, Vec<SandboxRecord>) {
+        let mut all = Vec::new();
+        for entry in std::fs::read_dir(self.places.sandboxes()).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !is_id(&name) {
+                continue;
+            }
+            let id = SandboxId(name);
+            let read = records::read::<SandboxRecord>(&self.places.sandbox_record(&id));
+            if let Err(e) = &read {
+                tracing::warn!("record of sandbox {id}: {e}: it is removed");
+            }
+            all.push(read.ok().flatten().filter(|r| r.id == id).unwrap_or_else(|| unreadable(id)));
+        }
+        all.into_iter().partition(|r| r.made.is_some())
+    }
+
+    /// What is in the run directory and among the shims' cgroups without a record.
+    fn sweep(&self, known: &HashSet<SandboxId>) {
+        let runs: HashSet<_> = known.iter().map(|id| self.places.sandbox_run(id)).collect();
+        for entry in std::fs::read_dir(self.places.run_root()).into_iter().flatten().flatten() {
+            if !runs.contains(&entry.path()) {
+                remove_dir(&entry.path());
+            }
+        }
+        let shims = format!("{}/shims", self.config.cgroup);
+        let dirs = self.cgroups.dirs(&shims).into_iter();
+        let entries = dirs.flat_map(|d| std::fs::read_dir(d).into_iter().flatten().flatten());
+        let names: HashSet<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();
+        for id in names.into_iter().filter(|n| is_id(n)).map(SandboxId).filter(|id| !known.contains(id)) {
+            let cgroup = self.shim_cgroup(&id);
+            if let Err(e) = self.cgroups.kill(&cgroup) {
+                tracing::warn!("{e}");
+            }
+            for failure in self.cgroups.remove(&cgroup).err().into_iter().flatten() {
+                tracing::warn!("{failure}");
+            }
+        }
+    }
+
+    async fn take_up(self: &Arc<Self>, record: SandboxRecord) {
+        let id = record.id.clone();
+        match self.reconnect(&record).await {
+            Some((client, heard, containers)) => {
+                let sandbox = Arc::new(Sandbox::ready(record, client));
+                self.add_sandbox(sandbox.clone());
+                self.take_up_containers(&sandbox, Some(&containers)).await;
+                tokio::spawn(follow(Arc::downgrade(self), id, heard));
+            }
+            None => {
+                let was_stopped = record.stopped;
+                let sandbox = Arc::new(Sandbox::ended(record));
+                self.add_sandbox(sandbox.clone());
+                self.kill_rest(&sandbox).await;
+                self.take_up_containers(&sandbox, None).await;
+                if !was_stopped {
+                    let _ = self.events.send(RuntimeEvent::SandboxLost { sandbox: id });
+                }
+            }
+        }
+    }
+
+    /// To a shim that lives and still has its network.
+    async fn reconnect(&self, record: &SandboxRecord) -> Option<Alive> {
+        let made = record.made.as_ref().filter(|_| !record.stopped)?;
+        let shim = made.shim;
+        if !blocking(move || shim.is_alive()).await {
+            return None;
+        }
+        match tokio::time::timeout(HELLO_PATIENCE, self.greet(record, made)).await {
+            Ok(Ok(alive)) => Some(alive),
+            Ok(Err(why)) => {
+                tracing::warn!("take up sandbox {}: {why}", record.id);
+                None
+            }
+            Err(_) => {
+                tracing::warn!("take up sandbox {}: its shim does not answer", record.id);
+                None
+            }
+        }
+    }
+
+    async fn greet(&self, record: &SandboxRecord, made: &Made) -> Result<Alive, String> {
+        let (client, heard) = self.reach(&record.id).await.map_err(|e| e.to_string())?;
+        let answer = client.call(Request::Hello).await.map_err(|e: CallError| e.to_string())?;
+        let Reply::Containers(containers) = answer.reply else {
+            return Err("the shim does not say what it has".to_owned());
+        };
+        if let Some(attachment) = &made.attachment {
+            let ports = &record.config.host_ports;
+            let adopted = self.network.adopt(&record.id.0, &netns(made.shim), attachment, ports).await;
+            adopted.map_err(|e| e.to_string())?;
+        }
+        Ok((client, heard, containers.into_iter().collect()))
+    }
+
+    /// Processes of a sandbox whose shim is not there, or is of no use.
+    async fn kill_rest(&self, sandbox: &Sandbox) {
+        let record = sandbox.record();
+        let shim = record.made.map(|m| m.shim);
+        let (places, hierarchies, own) =
+            (self.places.clone(), self.cgroups.clone(), self.shim_cgroup(&record.id));
+        let pod = self.pod_cgroup(&record.config);
+        blocking(move || {
+            if let Some(shim) = shim {
+                shim.kill();
+            }
+            let containers =
+                names(&places.containers(&record.id)).into_iter().map(|id| format!("{pod}/{id}"));
+            for cgroup in containers.chain([own]) {
+                if let Err(e) = hierarchies.kill(&cgroup) {
+                    tracing::warn!("{e}");
+                }
+            }
+        })
+        .await;
+    }
+
+    /// `living` is what the shim has; `None` where there is no shim.
+    async fn take_up_containers(
+        self: &Arc<Self>,
+        sandbox: &Arc<Sandbox>,
+        living: Option<&HashMap<ContainerId, wire::ContainerRecord>>,
+    ) {
+        let id = sandbox.id();
+        let dir = self.places.containers(&id);
+        for name in blocking(move || names(&dir)).await {
+            let container = ContainerId(name);
+            let seen = living.map(|all| all.get(&container).cloned());
+            let (inner, of, copy) = (self.clone(), sandbox.clone(), container.clone());
+            match blocking(move || inner.read_container(&of, &copy, seen)).await {
+                Some(container) => self.add_container(Arc::new(container)),
+                None => {
+                    let half_made = Request::Remove { container: container.clone() };
+                    if living.is_some() {
+                        let _ = sandbox.call("remove", half_made).await;
+                    }
+                    let cgroup = format!("{}/{container}", self.pod_cgroup(&sandbox.record().config));
+                    self.clear_container(self.places.container(&id, &container), cgroup).await;
+                }
+            }
+        }
+    }
+
+    /// `None` for one that was never finished. `seen`: what the shim says, where there is one.
+    fn read_container(
+        &self,
+        sandbox: &Arc<Sandbox>,
+        id: &ContainerId,
+        seen: Option<Option<wire::ContainerRecord>>,
+    ) -> Option<Container> {
+        let places = self.places.container(&sandbox.id(), id);
+        let record: ContainerRecord = records::read(&places.record()).ok().flatten()?;
+        let read = |path: &Path| records::read::<wire::ContainerRecord>(path).ok().flatten();
+        let written = read(&places.status()).or_else(|| read(&places.exit()));
+        let now = match seen {
+            Some(Some(living)) => living,
+            // a shim that does not know it: it was made no further than its record, or was being removed
+            Some(None) if written.as_ref().is_none_or(|w| w.exit.is_none()) => return None,
+            _ => lost(written, LOST),
+        };
+        if now.exit.is_some() {
+            let _ = records::write(&places.exit(), &now);
+        }
+        let hold = self.images.rootfs(&record.image_id).ok().map(|image| image.hold);
+        Some(Container::new(record, places, sandbox.clone(), state_of(&now), hold))
+    }
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| is_id(n)).collect()
+}
+
+/// Stands for a sandbox of which only the name is known.
+fn unreadable(id: SandboxId) -> SandboxRecord {
+    let (config, created_at) = (Default::default(), jiff::Timestamp::now());
+    SandboxRecord { id, config, created_at, made: None, stopped: false }
+}

@@ -1,0 +1,319 @@
+//! Making and ending sandboxes.
+
+use crate::client::{Heard, ShimClient};
+use crate::container::lost;
+use crate::launch;
+use crate::places::{private_dir, remove_dir};
+use crate::process::ProcessId;
+use crate::records::{self, Made, SandboxRecord, new_id};
+use crate::runtime::{Inner, blocking};
+use crate::sandbox::{Life, Sandbox};
+use cri::wire::{Request, SOCKET, ShimConfig, ShimEvent};
+use cri::{CriError, Result, RuntimeEvent, SandboxConfig, SandboxId, SandboxStatus};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Docker's and containerd's size of /dev/shm.
+const SHM_SIZE: u64 = 64 << 20;
+/// A shim that was told to end and has not by then is killed.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+const GONE: &str = "the sandbox's shim was killed";
+
+impl Inner {
+    pub async fn run_sandbox(self: Arc<Self>, config: SandboxConfig) -> Result<SandboxStatus> {
+        check(&config)?;
+        let mut record = SandboxRecord {
+            id: SandboxId(new_id()),
+            config,
+            created_at: jiff::Timestamp::now(),
+            made: None,
+            stopped: false,
+        };
+        match self.make_sandbox(&mut record).await {
+            Ok(sandbox) => Ok(self.status_of(&sandbox)),
+            Err(e) => {
+                self.dismantle(record).await;
+                Err(e)
+            }
+        }
+    }
+
+    async fn make_sandbox(self: &Arc<Self>, record: &mut SandboxRecord) -> Result<Arc<Sandbox>> {
+        let doing = |what: &str, why: io::Error| {
+            CriError::failed(format_args!("{what} sandbox {}", record.config.name), why)
+        };
+        let (inner, copy) = (self.clone(), record.clone());
+        blocking(move || inner.lay_out(&copy)).await.map_err(|e| doing("make folders of", e))?;
+        let config = self.shim_config(record);
+        let (inner, pod) = (self.clone(), record.clone());
+        let limited = blocking(move || {
+            let cgroup = inner.pod_cgroup(&pod.config);
+            inner.cgroups.make(&cgroup).and_then(|()| inner.cgroups.limit(&cgroup, &pod.config.resources))
+        });
+        let (shim, limited) = tokio::join!(launch::shim(&self.config.program, &config), limited);
+        let shim = shim?;
+        record.made = Some(Made { shim, attachment: None });
+        limited.map_err(|e| doing("limit", e))?;
+        let (attachment, joined) = tokio::join!(self.attach_network(record, shim), self.reach(&record.id));
+        let attachment = attachment?;
+        let (client, heard) = joined.map_err(|e| doing("reach the shim of", e))?;
+        record.made = Some(Made { shim, attachment });
+        self.write_record(record).await.map_err(|e| doing("write record of", e))?;
+        let sandbox = Arc::new(Sandbox::ready(record.clone(), client));
+        self.add_sandbox(sandbox.clone());
+        tokio::spawn(follow(Arc::downgrade(self), record.id.clone(), heard));
+        Ok(sandbox)
+    }
+
+    /// Folders, files and the record that says: half made.
+    fn lay_out(&self, record: &SandboxRecord) -> io::Result<()> {
+        let (id, config) = (&record.id, &record.config);
+        private_dir(&self.places.containers(id))?;
+        records::write(&self.places.sandbox_record(id), record)?;
+        let run = self.places.sandbox_run(id);
+        private_dir(&run)?;
+        let hostname = format!("{}\n", config.hostname);
+        let files =
+            [("resolv.conf", &config.resolv_conf), ("hosts", &config.hosts), ("hostname", &Some(hostname))];
+        for (name, text) in files {
+            if let Some(text) = text {
+                std::fs::write(run.join(name), text)?;
+            }
+        }
+        if !config.log_directory.as_os_str().is_empty() {
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&config.log_directory)?;
+        }
+        self.cgroups.make(&self.shim_cgroup(id))
+    }
+
+    fn shim_config(&self, record: &SandboxRecord) -> ShimConfig {
+        let config = &record.config;
+        ShimConfig {
+            id: record.id.clone(),
+            dir: self.places.sandbox_run(&record.id),
+            hostname: config.hostname.clone(),
+            host_network: config.host_network,
+            host_pid: config.host_pid,
+            host_ipc: config.host_ipc,
+            share_pid: config.share_pid,
+            sysctls: config.sysctls.clone(),
+            cgroup_procs: procs(self.cgroups.dirs(&self.shim_cgroup(&record.id))),
+            shm_size: (!config.host_ipc).then_some(SHM_SIZE),
+        }
+    }
+
+    async fn attach_network(
+        &self,
+        record: &SandboxRecord,
+        shim: ProcessId,
+    ) -> Result<Option<net::Attachment>> {
+        if record.config.host_network {
+            return Ok(None);
+        }
+        let attached = self.network.attach(&record.id.0, &netns(shim), &record.config.host_ports).await;
+        let failed =
+            |e| CriError::failed(format_args!("attach network of sandbox {}", record.config.name), e);
+        attached.map(Some).map_err(failed)
+    }
+
+    /// Connects to the sandbox's shim.
+    pub async fn reach(&self, id: &SandboxId) -> io::Result<(ShimClient, mpsc::UnboundedReceiver<Heard>)> {
+        let (tell, heard) = mpsc::unbounded_channel();
+        let socket = self.places.sandbox_run(id).join(SOCKET);
+        Ok((ShimClient::connect(&socket, tell).await?, heard))
+    }
+
+    async fn write_record(&self, record: &SandboxRecord) -> io::Result<()> {
+        let (path, record) = (self.places.sandbox_record(&record.id), record.clone());
+        blocking(move || records::write(&path, &record)).await
+    }
+
+    /// The shim is in a cgroup beside the pods': a pod's limits are for what the user runs in it, and on v2 a cgroup
+    /// with children holds no process itself.
+    pub fn shim_cgroup(&self, id: &SandboxId) -> String {
+        format!("{}/shims/{id}", self.config.cgroup)
+    }
+
+    pub fn pod_cgroup(&self, config: &SandboxConfig) -> String {
+        match config.cgroup_parent.trim_matches('/') {
+            "" => self.config.cgroup.clone(),
+            parent => format!("{}/{parent}", self.config.cgroup),
+        }
+    }
+
+    pub async fn stop_sandbox(self: Arc<Self>, id: SandboxId) -> Result<()> {
+        let Some(sandbox) = self.find_sandbox(&id) else { return Ok(()) };
+        let _alone = sandbox.gate.write().await;
+        if sandbox.record().stopped {
+            return Ok(());
+        }
+        sandbox.life.send_if_modified(|life| {
+            let ready = *life == Life::Ready;
+            if ready {
+                *life = Life::Stopping;
+            }
+            ready
+        });
+        if let Some(client) = sandbox.client_while_stopping() {
+            // the connection's end is the answer
+            let _ = tokio::time::timeout(SHUTDOWN_GRACE, client.call(Request::Shutdown)).await;
+        }
+        self.end_processes(&sandbox).await?;
+        self.containers_ended(&id, "the sandbox was stopped").await;
+        let failed = |what: &str, why: String| CriError::failed(format_args!("{what} sandbox {id}"), why);
+        self.network.detach(&id.0).await.map_err(|e| failed("detach network of", e.to_string()))?;
+        let record = sandbox.set_stopped();
+        self.write_record(&record).await.map_err(|e| failed("write record of", e.to_string()))
+    }
+
+    /// Whatever is left of a sandbox's processes is killed, and its end is noted.
+    async fn end_processes(&self, sandbox: &Sandbox) -> Result<()> {
+        let id = sandbox.id();
+        let shim = sandbox.made().map(|m| m.shim);
+        let mut cgroups: Vec<String> =
+            self.containers_of(&id).iter().map(|c| c.record.cgroup.clone()).collect();
+        cgroups.push(self.shim_cgroup(&id));
+        let hierarchies = self.cgroups.clone();
+        let killed = blocking(move || {
+            if let Some(shim) = shim {
+                shim.kill();
+            }
+            cgroups.iter().try_for_each(|c| hierarchies.kill(c))
+        });
+        killed.await.map_err(|e| CriError::failed(format_args!("kill sandbox {id}"), e))?;
+        sandbox.end();
+        Ok(())
+    }
+
+    /// Reads how each container ended; who left no word was killed with the sandbox.
+    async fn containers_ended(&self, id: &SandboxId, why: &'static str) {
+        for container in self.containers_of(id) {
+            if container.has_ended() {
+                continue;
+            }
+            let places = container.places.clone();
+            let record = blocking(move || {
+                let record = lost(records::read(&places.status()).ok().flatten(), why);
+                let _ = records::write(&places.exit(), &record);
+                record
+            });
+            container.observe(&record.await, &self.events);
+        }
+    }
+
+    pub async fn remove_sandbox(self: Arc<Self>, id: SandboxId) -> Result<()> {
+        let Some(sandbox) = self.find_sandbox(&id) else { return Ok(()) };
+        self.clone().stop_sandbox(id.clone()).await?;
+        for container in self.containers_of(&id) {
+            self.clone().remove_container(container.record.id.clone()).await?;
+        }
+        self.forget_sandbox(&id);
+        self.dismantle(sandbox.record()).await;
+        Ok(())
+    }
+
+    /// Takes away all that a record stands for. What can not be removed is told in the log: the next start tries again.
+    pub async fn dismantle(self: &Arc<Self>, record: SandboxRecord) {
+        if let Err(e) = self.network.detach(&record.id.0).await {
+            tracing::warn!("detach network of sandbox {}: {e}", record.id);
+        }
+        let shared = self.sandboxes().iter().any(|s| {
+            let other = s.record();
+            other.id != record.id && other.config.cgroup_parent == record.config.cgroup_parent
+        });
+        let inner = self.clone();
+        blocking(move || inner.take_apart(&record, shared)).await;
+        self.empty_trash();
+    }
+
+    fn take_apart(&self, record: &SandboxRecord, shared: bool) {
+        if let Some(made) = &record.made {
+            made.shim.kill();
+        }
+        let mut cgroups = vec![self.shim_cgroup(&record.id)];
+        if !shared && !record.config.cgroup_parent.is_empty() {
+            cgroups.push(self.pod_cgroup(&record.config));
+        }
+        for cgroup in cgroups {
+            if let Err(e) = self.cgroups.kill(&cgroup) {
+                tracing::warn!("{e}");
+            }
+            for failure in self.cgroups.remove(&cgroup).err().into_iter().flatten() {
+                tracing::warn!("{failure}");
+            }
+        }
+        remove_dir(&self.places.sandbox_run(&record.id));
+        self.places.throw_away(&self.places.sandbox_state(&record.id));
+    }
+
+    pub fn empty_trash(&self) {
+        let trash = self.places.trash();
+        tokio::task::spawn_blocking(move || {
+            for entry in std::fs::read_dir(&trash).into_iter().flatten().flatten() {
+                remove_dir(&entry.path());
+            }
+        });
+    }
+
+    async fn heard(self: &Arc<Self>, id: &SandboxId, heard: Heard) {
+        match heard {
+            Heard::Event(ShimEvent::Exited { container, exit }) => {
+                self.container_exited(&container, exit).await
+            }
+            Heard::Event(ShimEvent::OutOfMemory { container }) => {
+                let _ = self.events.send(RuntimeEvent::OutOfMemory { sandbox: id.clone(), container });
+            }
+            Heard::Event(ShimEvent::ExecExited { exec, exit_code }) => {
+                if let Some(sandbox) = self.find_sandbox(id) {
+                    sandbox.exec_ended(exec, exit_code);
+                }
+            }
+            Heard::Gone => self.connection_ended(id).await,
+        }
+    }
+
+    /// A shim that ends without being told to takes its containers along.
+    async fn connection_ended(&self, id: &SandboxId) {
+        let Some(sandbox) = self.find_sandbox(id) else { return };
+        if sandbox.end() != Life::Ready {
+            return;
+        }
+        tracing::warn!("sandbox {id}: {GONE}");
+        if let Err(e) = self.end_processes(&sandbox).await {
+            tracing::warn!("{e}");
+        }
+        self.containers_ended(id, GONE).await;
+        let _ = self.events.send(RuntimeEvent::SandboxLost { sandbox: id.clone() });
+    }
+}
+
+/// Passes on what a shim says, until one of the two is gone.
+pub async fn follow(inner: Weak<Inner>, id: SandboxId, mut heard: mpsc::UnboundedReceiver<Heard>) {
+    while let Some(news) = heard.recv().await {
+        // the task does not keep the runtime alive
+        let Some(inner) = inner.upgrade() else { return };
+        inner.heard(&id, news).await;
+    }
+}
+
+pub fn netns(shim: ProcessId) -> PathBuf {
+    PathBuf::from(format!("/proc/{}/ns/net", shim.pid))
+}
+
+fn procs(dirs: Vec<PathBuf>) -> Vec<PathBuf> {
+    dirs.into_iter().map(|d| d.join("cgroup.procs")).collect()
+}
+
+/// A cgroup parent becomes a path below the profile's own cgroup and must stay there.
+fn check(config: &SandboxConfig) -> Result<()> {
+    let parent = Path::new(config.cgroup_parent.trim_start_matches('/'));
+    if parent.components().all(|c| matches!(c, Component::Normal(_))) {
+        Ok(())
+    } else {
+        Err(CriError::Invalid(format!("invalid cgroup parent {}", config.cgroup_parent)))
+    }
+}

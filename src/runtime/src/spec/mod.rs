@@ -1,0 +1,168 @@
+//! The OCI runtime spec of a container: a pure function of what was asked, what the image says and what the machine
+//! offers, with containerd's defaults. Read [`build`] first. It sets every field that `oci-spec` has a default for:
+//! those defaults are those of another runtime. What libcontainer takes differently than written is told at its place.
+
+mod capabilities;
+mod defaults;
+mod devices;
+mod mounts;
+mod process;
+mod resources;
+mod seccomp;
+#[cfg(test)]
+mod tests;
+
+pub use capabilities::CapabilitySet;
+pub use defaults::ImageDefaults;
+pub use devices::HostDevice;
+pub use mounts::{SharedSource, Volume, shared_sources};
+pub use process::{arguments, environment, last_of_each, with_home, working_dir};
+
+use crate::account::Account;
+use crate::host::Host;
+use cri::wire::PID_NAMESPACE;
+use cri::{ContainerConfig, CriError, Propagation, SandboxConfig, Seccomp};
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{
+    LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, LinuxSeccomp, RootBuilder, Spec,
+    SpecBuilder,
+};
+use std::path::Path;
+
+const VERSION: &str = "1.2.0";
+
+/// /proc and /sys files that tell of, or change, the machine: containerd's list.
+const MASKED: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// All that a container's spec is made of.
+pub struct Parts<'a> {
+    pub container: &'a ContainerConfig,
+    pub sandbox: &'a SandboxConfig,
+    pub image: &'a ImageDefaults,
+    pub account: &'a Account,
+    pub host: &'a Host,
+    /// Where the root file system will be mounted.
+    pub rootfs: &'a Path,
+    /// The sandbox's folder in the run directory.
+    pub sandbox_dir: &'a Path,
+    /// Anonymous volumes.
+    pub volumes: &'a [Volume],
+    /// Mounts that were brought from the machine, by their target in the container.
+    pub shared: &'a [SharedSource],
+    /// The machine's, for a privileged container; else those asked for.
+    pub devices: &'a [HostDevice],
+    /// The profile of a `Localhost` filter, as it was read.
+    pub localhost: Option<LinuxSeccomp>,
+    /// Relative to every hierarchy.
+    pub cgroup: &'a str,
+}
+
+/// # Errors
+/// [`CriError::Invalid`] for what can never work: no command, an unknown capability, a bad mount path.
+pub fn build(parts: &Parts<'_>) -> Result<Spec, CriError> {
+    let capabilities = capabilities_of(parts)?;
+    let process = process::build(parts, capabilities)?;
+    let mounts = mounts::build(parts)?;
+    let seccomp = filter(parts, capabilities).map_err(bug)?;
+    let container = parts.container;
+    let bare = container.privileged || container.proc_unmasked;
+    let paths = |list: &[&str]| list.iter().filter(|_| !bare).map(|p| (*p).to_owned()).collect::<Vec<_>>();
+    let mut linux = LinuxBuilder::default()
+        .resources(resources::build(parts).map_err(bug)?)
+        .cgroups_path(format!("/{}", parts.cgroup.trim_matches('/')))
+        .namespaces(namespaces(parts).map_err(bug)?)
+        .devices(devices::nodes(parts).map_err(bug)?)
+        .rootfs_propagation(propagation(container))
+        .masked_paths(paths(&MASKED))
+        .readonly_paths(paths(&READ_ONLY))
+        .build()
+        .map_err(bug)?;
+    linux.set_seccomp(seccomp);
+    let root = RootBuilder::default()
+        .path(parts.rootfs)
+        .readonly(container.read_only_rootfs)
+        .build()
+        .map_err(bug)?;
+    let mut spec = SpecBuilder::default()
+        .version(VERSION)
+        .root(root)
+        .process(process)
+        .mounts(mounts)
+        .linux(linux)
+        .build()
+        .map_err(bug)?;
+    // the shim has set it for the whole sandbox, where the sandbox has a name of its own
+    spec.set_hostname(None);
+    spec.set_annotations(None);
+    Ok(spec)
+}
+
+/// The capabilities that the container gets: what was asked for, as far as we have it ourselves.
+pub fn capabilities_of(parts: &Parts<'_>) -> Result<CapabilitySet, CriError> {
+    let container = parts.container;
+    let wanted = if container.privileged {
+        CapabilitySet::ALL
+    } else {
+        CapabilitySet::of_container(&container.add_capabilities, &container.drop_capabilities)?
+    };
+    Ok(wanted.within(parts.host.capabilities))
+}
+
+/// Network, IPC and host name are the shim's own namespaces and are inherited from it.
+fn namespaces(parts: &Parts<'_>) -> Result<Vec<LinuxNamespace>, OciSpecError> {
+    let (sandbox, new) = (parts.sandbox, |typ| LinuxNamespaceBuilder::default().typ(typ));
+    let mut all = vec![new(LinuxNamespaceType::Mount).build()?];
+    match (sandbox.host_pid, sandbox.share_pid) {
+        (true, _) => {}
+        (false, false) => all.push(new(LinuxNamespaceType::Pid).build()?),
+        (false, true) => {
+            all.push(new(LinuxNamespaceType::Pid).path(parts.sandbox_dir.join(PID_NAMESPACE)).build()?);
+        }
+    }
+    if parts.host.unified && !parts.container.privileged {
+        all.push(new(LinuxNamespaceType::Cgroup).build()?);
+    }
+    Ok(all)
+}
+
+/// libcontainer knows no propagation of a single mount, only of all together: what it clones keeps the peer group of
+/// its source. So the one that goes furthest decides, and nothing is shared where nobody asked for it.
+fn propagation(container: &ContainerConfig) -> &'static str {
+    let any = |wanted| container.mounts.iter().any(|m| m.propagation == wanted);
+    if any(Propagation::Bidirectional) {
+        "shared"
+    } else if any(Propagation::HostToContainer) {
+        "slave"
+    } else {
+        "private"
+    }
+}
+
+fn filter(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Option<LinuxSeccomp>, OciSpecError> {
+    let profile = match (&parts.container.seccomp, &parts.localhost) {
+        _ if parts.container.privileged => None,
+        (Seccomp::Unconfined, _) => None,
+        (Seccomp::RuntimeDefault, _) => Some(seccomp::runtime_default(capabilities, parts.host.machine)?),
+        (Seccomp::Localhost(_), profile) => profile.clone(),
+    };
+    profile.map(seccomp::for_libcontainer).transpose()
+}
+
+/// A builder refuses only what this code forgot to give it.
+fn bug(error: OciSpecError) -> CriError {
+    CriError::failed("build the runtime spec", error)
+}

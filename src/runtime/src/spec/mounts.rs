@@ -1,0 +1,137 @@
+//! What is mounted into a container, in the order in which it is mounted.
+
+use super::{Parts, bug};
+use cri::wire::SHM;
+use cri::{ContainerConfig, CriError, Propagation};
+use oci_spec::OciSpecError;
+use oci_spec::runtime::{Mount, MountBuilder};
+use std::path::{Component, Path, PathBuf};
+
+/// A folder that the image calls a VOLUME and nothing else is mounted on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    pub source: PathBuf,
+    pub target: PathBuf,
+}
+
+/// Where a `Bidirectional` mount's source is found in the shim's mount namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedSource {
+    pub target: PathBuf,
+    pub source: PathBuf,
+}
+
+/// The targets of mounts that must reach the machine again.
+pub fn shared_sources(container: &ContainerConfig) -> impl Iterator<Item = &cri::Mount> {
+    container.mounts.iter().filter(|m| m.propagation == Propagation::Bidirectional && m.source.is_some())
+}
+
+pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
+    let mut mounts = kernel(parts).map_err(bug)?;
+    let mut asked = Vec::with_capacity(parts.container.mounts.len());
+    for wanted in &parts.container.mounts {
+        asked.push((target_of(&wanted.target)?, wanted));
+    }
+    let taken = |target: &str| asked.iter().any(|(t, _)| t == Path::new(target));
+    mounts.retain(|m| !asked.iter().any(|(target, _)| target == m.destination()));
+    for (name, target) in files(parts) {
+        if !taken(target) {
+            let read_only = parts.container.read_only_rootfs;
+            mounts.push(bind(&parts.sandbox_dir.join(name), Path::new(target), read_only).map_err(bug)?);
+        }
+    }
+    let volumes = parts.volumes.iter().map(|v| bind(&v.source, &v.target, false));
+    mounts.extend(volumes.collect::<Result<Vec<_>, _>>().map_err(bug)?);
+    // a mount below another one is made after it, or it would be covered
+    asked.sort_by_key(|(target, _)| target.components().count());
+    for (target, wanted) in asked {
+        mounts.push(one(parts, &target, wanted).map_err(bug)?);
+    }
+    Ok(mounts)
+}
+
+/// Absolute and without `..`.
+///
+/// # Errors
+/// [`CriError::Invalid`] for anything else, and for the root itself.
+fn target_of(path: &Path) -> Result<PathBuf, CriError> {
+    let bad = |why| CriError::Invalid(format!("invalid mount path {}: {why}", path.display()));
+    if !path.is_absolute() {
+        return Err(bad("it must be absolute"));
+    }
+    if path.components().any(|c| c == Component::ParentDir) {
+        return Err(bad("it must not hold '..'"));
+    }
+    let plain: PathBuf = path.components().collect();
+    if plain == Path::new("/") { Err(bad("it must not be the root")) } else { Ok(plain) }
+}
+
+fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
+    let sys_mode = if parts.container.privileged { "rw" } else { "ro" };
+    let mut mounts = vec![
+        mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"])?,
+        mount("tmpfs", "tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
+        mount(
+            "devpts",
+            "devpts",
+            "/dev/pts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        )?,
+        mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
+        mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", sys_mode])?,
+    ];
+    // with v1 hierarchies libcontainer mounts them writable whatever the options say: a container could raise its limits
+    if parts.host.unified {
+        let options = ["nosuid", "noexec", "nodev", "relatime", sys_mode];
+        mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &options)?);
+    }
+    let shared_memory =
+        if parts.sandbox.host_ipc { PathBuf::from("/dev/shm") } else { parts.sandbox_dir.join(SHM) };
+    mounts.push(bind(&shared_memory, Path::new("/dev/shm"), false)?);
+    Ok(mounts)
+}
+
+/// The sandbox's own files, and where a container expects them.
+fn files(parts: &Parts<'_>) -> Vec<(&'static str, &'static str)> {
+    let sandbox = parts.sandbox;
+    let wanted = [
+        (sandbox.hosts.is_some(), "hosts", "/etc/hosts"),
+        (sandbox.resolv_conf.is_some(), "resolv.conf", "/etc/resolv.conf"),
+        (!sandbox.hostname.is_empty(), "hostname", "/etc/hostname"),
+    ];
+    wanted.into_iter().filter(|(wanted, ..)| *wanted).map(|(_, name, target)| (name, target)).collect()
+}
+
+fn one(parts: &Parts<'_>, target: &Path, wanted: &cri::Mount) -> Result<Mount, OciSpecError> {
+    let Some(source) = &wanted.source else {
+        return tmpfs(target, wanted);
+    };
+    let brought = parts.shared.iter().find(|s| s.target == wanted.target).map(|s| &s.source);
+    bind(brought.unwrap_or(source), target, wanted.read_only)
+}
+
+fn bind(source: &Path, target: &Path, read_only: bool) -> Result<Mount, OciSpecError> {
+    let options = ["rbind", if read_only { "ro" } else { "rw" }];
+    MountBuilder::default()
+        .typ("bind")
+        .source(source)
+        .destination(target)
+        .options(options.map(str::to_owned).to_vec())
+        .build()
+}
+
+fn tmpfs(target: &Path, wanted: &cri::Mount) -> Result<Mount, OciSpecError> {
+    let mut options: Vec<String> = ["nosuid", "nodev", "mode=1777"].map(str::to_owned).to_vec();
+    options.push(if wanted.read_only { "ro" } else { "rw" }.to_owned());
+    options.extend(wanted.size_limit.map(|bytes| format!("size={bytes}")));
+    MountBuilder::default().typ("tmpfs").source("tmpfs").destination(target).options(options).build()
+}
+
+fn mount(typ: &str, source: &str, target: &str, options: &[&str]) -> Result<Mount, OciSpecError> {
+    MountBuilder::default()
+        .typ(typ)
+        .source(source)
+        .destination(target)
+        .options(options.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>())
+        .build()
+}

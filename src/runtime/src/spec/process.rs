@@ -1,0 +1,104 @@
+//! A container's first process: command line, environment, folder, limits.
+
+use super::capabilities::CapabilitySet;
+use super::{ImageDefaults, Parts, bug};
+use cri::{ContainerConfig, CriError};
+use oci_spec::runtime::{PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, UserBuilder};
+use std::path::{Path, PathBuf};
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Process, CriError> {
+    let (container, account) = (parts.container, parts.account);
+    let user = UserBuilder::default()
+        .uid(account.uid)
+        .gid(account.gid)
+        .additional_gids(account.groups.clone())
+        .build()
+        .map_err(bug)?;
+    let files = PosixRlimitBuilder::default()
+        .typ(PosixRlimitType::RlimitNofile)
+        .soft(parts.host.open_files)
+        .hard(parts.host.open_files)
+        .build()
+        .map_err(bug)?;
+    let env = environment(container, parts.image, &parts.sandbox.hostname);
+    let mut process = ProcessBuilder::default()
+        .terminal(container.tty)
+        .user(user)
+        .args(arguments(container, parts.image)?)
+        .env(with_home(env, &account.home))
+        .cwd(working_dir(container, parts.image))
+        .capabilities(capabilities.to_oci().map_err(bug)?)
+        .rlimits(vec![files])
+        .build()
+        .map_err(bug)?;
+    // `Some(false)` makes libcontainer load the filter after it has given up the right to
+    process.set_no_new_privileges(container.no_new_privileges.then_some(true));
+    process.set_apparmor_profile(None);
+    let score =
+        container.resources.oom_score_adj.map(|s| s.clamp(parts.host.least_oom_score.max(-1000), 1000));
+    process.set_oom_score_adj(score);
+    Ok(process)
+}
+
+/// # Errors
+/// Neither the container nor the image says what to run.
+pub fn arguments(container: &ContainerConfig, image: &ImageDefaults) -> Result<Vec<String>, CriError> {
+    let (first, rest) = match (container.command.is_empty(), container.args.is_empty()) {
+        (false, _) => (&container.command, &container.args),
+        (true, false) => (&image.entrypoint, &container.args),
+        (true, true) => (&image.entrypoint, &image.cmd),
+    };
+    let all: Vec<String> = first.iter().chain(rest).cloned().collect();
+    if all.is_empty() {
+        return Err(CriError::Invalid("no command specified".to_owned()));
+    }
+    if all.iter().any(|a| a.contains('\0')) {
+        return Err(CriError::Invalid("an argument holds a zero byte".to_owned()));
+    }
+    Ok(all)
+}
+
+/// `NAME=value`, each name once: PATH, the image's, the host name, the container's own. HOME is not among them unless
+/// somebody said it: it goes by the user.
+pub fn environment(container: &ContainerConfig, image: &ImageDefaults, hostname: &str) -> Vec<String> {
+    let mut env: Vec<(String, String)> = vec![("PATH".into(), PATH.into())];
+    if container.tty {
+        env.push(("TERM".into(), "xterm".into()));
+    }
+    env.extend(image.env.iter().filter_map(|e| e.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())));
+    if !hostname.is_empty() {
+        env.push(("HOSTNAME".into(), hostname.to_owned()));
+    }
+    env.extend(container.env.iter().cloned());
+    last_of_each(env)
+}
+
+/// Without a HOME libcontainer asks the image's own C library for it, with our rights.
+pub fn with_home(mut env: Vec<String>, home: &str) -> Vec<String> {
+    if !env.iter().any(|e| e.starts_with("HOME=")) {
+        env.push(format!("HOME={home}"));
+    }
+    env
+}
+
+/// The last value of each name, at the place of its first. A name that is none, or a zero byte, can not be passed on.
+pub fn last_of_each(env: Vec<(String, String)>) -> Vec<String> {
+    let mut kept: Vec<(String, String)> = Vec::with_capacity(env.len());
+    for (name, value) in env {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            continue;
+        }
+        match kept.iter_mut().find(|(n, _)| *n == name) {
+            Some(known) => known.1 = value,
+            None => kept.push((name, value)),
+        }
+    }
+    kept.into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+}
+
+pub fn working_dir(container: &ContainerConfig, image: &ImageDefaults) -> PathBuf {
+    let said = container.working_dir.as_deref().or(image.working_dir.as_deref()).unwrap_or("/");
+    Path::new("/").join(said)
+}

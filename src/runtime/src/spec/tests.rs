@@ -1,0 +1,243 @@
+//! Whole specs against golden files. `UPDATE_GOLDEN=1` writes them anew.
+
+use super::*;
+use cri::{Device, Mount, Resources};
+
+fn host() -> Host {
+    Host {
+        capabilities: CapabilitySet(0x1_ffff_feff_ffff & CapabilitySet::ALL.0),
+        open_files: 1 << 20,
+        least_oom_score: -100,
+        swap: false,
+        unified: false,
+        machine: "x86_64",
+    }
+}
+
+fn account() -> Account {
+    Account { uid: 0, gid: 0, groups: vec![0, 10], home: "/root".into() }
+}
+
+fn sandbox() -> SandboxConfig {
+    SandboxConfig {
+        name: "web".into(),
+        hostname: "web-0".into(),
+        resolv_conf: Some("nameserver 10.96.0.10\n".into()),
+        ..Default::default()
+    }
+}
+
+fn image() -> ImageDefaults {
+    ImageDefaults {
+        entrypoint: vec!["/entry".into()],
+        cmd: vec!["serve".into()],
+        env: vec!["PATH=/image/bin".into(), "LANG=C".into()],
+        ..Default::default()
+    }
+}
+
+struct Given {
+    container: ContainerConfig,
+    sandbox: SandboxConfig,
+    host: Host,
+    account: Account,
+    volumes: Vec<Volume>,
+    shared: Vec<SharedSource>,
+    devices: Vec<HostDevice>,
+}
+
+impl Default for Given {
+    fn default() -> Self {
+        Given {
+            container: ContainerConfig { name: "c".into(), ..Default::default() },
+            sandbox: sandbox(),
+            host: host(),
+            account: account(),
+            volumes: Vec::new(),
+            shared: Vec::new(),
+            devices: Vec::new(),
+        }
+    }
+}
+
+impl Given {
+    fn build(&self) -> Result<Spec, CriError> {
+        build(&Parts {
+            container: &self.container,
+            sandbox: &self.sandbox,
+            image: &image(),
+            account: &self.account,
+            host: &self.host,
+            rootfs: Path::new("rootfs"),
+            sandbox_dir: Path::new("/run/monopod/s"),
+            volumes: &self.volumes,
+            shared: &self.shared,
+            devices: &self.devices,
+            localhost: None,
+            cgroup: "monopod/burstable/pod1/c",
+        })
+    }
+}
+
+fn golden(name: &str, given: &Given) {
+    let mut spec = serde_json::to_value(given.build().unwrap()).unwrap();
+    // the filter has tests of its own, and 380 lines
+    if let Some(filter) = spec.pointer_mut("/linux/seccomp/syscalls") {
+        *filter = serde_json::Value::from(filter.as_array().map_or(0, Vec::len));
+    }
+    let got = format!("{spec:#}\n");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/spec/golden").join(format!("{name}.json"));
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &got).unwrap();
+    }
+    let want = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(got == want, "{name}: run with UPDATE_GOLDEN=1 and look at the difference\n{got}");
+}
+
+fn bind(source: &str, target: &str) -> Mount {
+    Mount {
+        source: Some(source.into()),
+        target: target.into(),
+        read_only: false,
+        propagation: Propagation::Private,
+        size_limit: None,
+    }
+}
+
+#[test]
+fn a_plain_container() {
+    golden("plain", &Given::default());
+}
+
+#[test]
+fn a_confined_container() {
+    let container = ContainerConfig {
+        command: vec!["sh".into(), "-c".into(), "true".into()],
+        working_dir: Some("work".into()),
+        env: vec![("LANG".into(), "de".into()), ("HOME".into(), "/h".into())],
+        mounts: vec![
+            bind("/v/deep", "/data/deep/"),
+            Mount { read_only: true, ..bind("/v/data", "/data") },
+            Mount { source: None, size_limit: Some(4096), ..bind("", "/dev/shm") },
+            bind("/v/hosts", "/etc/resolv.conf"),
+        ],
+        read_only_rootfs: true,
+        no_new_privileges: true,
+        drop_capabilities: vec!["ALL".into()],
+        add_capabilities: vec!["NET_BIND_SERVICE".into(), "SYS_RESOURCE".into()],
+        seccomp: Seccomp::RuntimeDefault,
+        tty: true,
+        resources: Resources {
+            cpu_shares: Some(512),
+            cpu_quota: Some(50_000),
+            cpu_period: Some(100_000),
+            memory_limit: Some(64 << 20),
+            memory_swap_limit: Some(64 << 20),
+            pids_limit: Some(50),
+            oom_score_adj: Some(-997),
+            ..Default::default()
+        },
+        ..Given::default().container
+    };
+    let account = Account { uid: 101, gid: 102, groups: vec![102, 3000], home: "/srv".into() };
+    let volumes = vec![Volume { source: "/state/volumes/0".into(), target: "/var/cache".into() }];
+    golden("confined", &Given { container, account, volumes, ..Default::default() });
+}
+
+#[test]
+fn a_privileged_container_on_cgroup_v2() {
+    let container = ContainerConfig {
+        privileged: true,
+        no_new_privileges: false,
+        seccomp: Seccomp::RuntimeDefault,
+        mounts: vec![Mount { propagation: Propagation::Bidirectional, ..bind("/mnt", "/mnt") }],
+        devices: vec![Device {
+            host_path: "/dev/fuse".into(),
+            container_path: "/dev/f".into(),
+            permissions: "rw".into(),
+        }],
+        ..Given::default().container
+    };
+    let device = |path: &str, minor| HostDevice {
+        path: path.into(),
+        block: false,
+        major: 10,
+        minor,
+        mode: 0o666,
+        uid: 0,
+        gid: 0,
+    };
+    let given = Given {
+        container,
+        sandbox: SandboxConfig { host_pid: true, host_ipc: true, ..sandbox() },
+        host: Host { unified: true, swap: true, ..host() },
+        shared: vec![SharedSource { target: "/mnt".into(), source: "/run/monopod/s/shared/0".into() }],
+        devices: vec![device("/dev/fuse", 229), device("/dev/kvm", 232)],
+        ..Default::default()
+    };
+    golden("privileged", &given);
+}
+
+#[test]
+fn one_pid_namespace_for_all() {
+    let given = Given { sandbox: SandboxConfig { share_pid: true, ..sandbox() }, ..Default::default() };
+    let spec = given.build().unwrap();
+    let namespaces = spec.linux().as_ref().unwrap().namespaces().clone().unwrap();
+    let pid = namespaces.iter().find(|n| n.typ() == LinuxNamespaceType::Pid).unwrap();
+    assert_eq!(pid.path().as_deref(), Some(Path::new("/run/monopod/s/pidns")));
+}
+
+#[test]
+fn what_can_never_work_is_refused() {
+    let mount =
+        |target: &str| ContainerConfig { mounts: vec![bind("/v", target)], ..Given::default().container };
+    let cases = [
+        ("relative mount", mount("data"), "invalid mount path data: it must be absolute"),
+        ("climbing mount", mount("/a/../../etc"), "invalid mount path /a/../../etc: it must not hold '..'"),
+        ("the root", mount("/"), "invalid mount path /: it must not be the root"),
+        (
+            "a capability",
+            ContainerConfig { add_capabilities: vec!["FLY".into()], ..Default::default() },
+            "unknown capability \"CAP_FLY\"",
+        ),
+        (
+            "a zero byte",
+            ContainerConfig { command: vec!["a\0b".into()], ..Default::default() },
+            "an argument holds a zero byte",
+        ),
+    ];
+    for (name, container, want) in cases {
+        let got = Given { container, ..Default::default() }.build().unwrap_err();
+        assert!(matches!(got, CriError::Invalid(_)), "{name}");
+        assert_eq!(got.to_string(), want, "{name}");
+    }
+}
+
+#[test]
+fn command_lines() {
+    let list = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+    let cases: [(&[&str], &[&str], &[&str]); 4] = [
+        (&[], &[], &["/entry", "serve"]),
+        (&["sh"], &[], &["sh"]),
+        (&[], &["run"], &["/entry", "run"]),
+        (&["sh"], &["-c"], &["sh", "-c"]),
+    ];
+    for (command, args, want) in cases {
+        let container = ContainerConfig { command: list(command), args: list(args), ..Default::default() };
+        assert_eq!(arguments(&container, &image()).unwrap(), want, "{command:?} {args:?}");
+    }
+    let none = arguments(&ContainerConfig::default(), &ImageDefaults::default()).unwrap_err();
+    assert_eq!(none.to_string(), "no command specified");
+}
+
+#[test]
+fn environments_hold_each_name_once() {
+    let container = ContainerConfig {
+        env: [("A", "1"), ("", "x"), ("B=C", "x"), ("A", "2"), ("Z", "a\0b"), ("HOSTNAME", "mine")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .to_vec(),
+        ..Default::default()
+    };
+    let got = environment(&container, &image(), "pod");
+    assert_eq!(got, ["PATH=/image/bin", "LANG=C", "HOSTNAME=mine", "A=2"]);
+}
