@@ -2,7 +2,7 @@
 //! Pure.
 //!
 //! The maps are flat. A door is one element that leads to a chain, and one for each back end; chains exist for each
-//! *number* of back ends ([`Pick`]), so that neither a packet nor a change gets slower with the number of services.
+//! *number* of back ends ([`Chain`]), so that neither a packet nor a change gets slower with the number of services.
 
 use crate::nft::{Data, Element, Expression, Register, Set, Verdict};
 use cri::Protocol;
@@ -35,13 +35,13 @@ pub enum Way {
     Drop,
 }
 
-/// What leads a packet to one of so many back ends. There is a chain for each that is in use.
+/// A chain that is made when the first door needs it, and then serves all doors alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Pick {
-    any_address: bool,
-    backends: u32,
-    affinity: Option<u32>,
-    masquerade: bool,
+pub(crate) enum Chain {
+    /// Leads a packet to one of so many back ends.
+    Pick { any_address: bool, backends: u32, sticky: bool, masquerade: bool },
+    /// Remembers for so many seconds where a client was led.
+    Remember(u32),
 }
 
 /// The chain that answers instead of a closed door.
@@ -59,39 +59,32 @@ impl Door {
     }
 }
 
-impl Way {
-    fn pick(&self, door: &Door) -> Option<Pick> {
-        let Way::To { backends, affinity, masquerade } = self else { return None };
-        Some(Pick {
-            any_address: door.address.is_none(),
-            backends: backends.len() as u32,
-            affinity: *affinity,
-            masquerade: *masquerade,
-        })
-    }
-}
-
-/// The elements that make this door lead this way, and the chain that they need.
-pub(crate) fn render(door: &Door, way: &Way) -> (BTreeSet<Element>, Option<Pick>) {
-    let any = door.address.is_none();
-    let [services, endpoints, closed] = match any {
-        false => [Set::Services, Set::Endpoints, Set::Closed],
-        true => [Set::NodePorts, Set::NodePortEndpoints, Set::ClosedPorts],
+/// The elements that make this door lead this way, and the chains that they need.
+pub(crate) fn render(door: &Door, way: &Way) -> (BTreeSet<Element>, Vec<Chain>) {
+    let any_address = door.address.is_none();
+    let [services, endpoints, closed, sticky] = match any_address {
+        false => [Set::Services, Set::Endpoints, Set::Closed, Set::Sticky],
+        true => [Set::NodePorts, Set::NodePortEndpoints, Set::ClosedPorts, Set::StickyPorts],
     };
     let to = |set, verdict| Element { set, key: door.key(), data: Data::Verdict(verdict) };
-    let backends = match way {
-        Way::Reject => return ([to(closed, Verdict::Goto(REFUSE.into()))].into(), None),
-        Way::Drop => return ([to(closed, Verdict::Drop)].into(), None),
-        Way::To { backends, .. } => backends,
+    let (backends, affinity, masquerade) = match way {
+        Way::To { backends, affinity, masquerade } if !backends.is_empty() => {
+            (backends, *affinity, *masquerade)
+        }
+        Way::Drop => return ([to(closed, Verdict::Drop)].into(), Vec::new()),
+        _ => return ([to(closed, Verdict::Goto(REFUSE.into()))].into(), Vec::new()),
     };
-    let pick = way.pick(door).filter(|pick| pick.backends > 0);
-    let chosen = pick.map(|pick| to(services, Verdict::Goto(pick.chain())));
+    let pick =
+        Chain::Pick { any_address, backends: backends.len() as u32, sticky: affinity.is_some(), masquerade };
+    let remember = affinity.map(Chain::Remember);
     let each = backends.iter().zip(0_u32..).map(|(backend, index)| {
         // the random number is a number of this machine, not of the wire
         let key = [door.key(), index.to_ne_bytes().to_vec()].concat();
         Element { set: endpoints, key, data: Data::Value(socket(*backend)) }
     });
-    (chosen.into_iter().chain(each).collect(), pick)
+    let chosen = to(services, Verdict::Goto(pick.name()));
+    let remembered = remember.map(|chain| to(sticky, Verdict::Goto(chain.name())));
+    (each.chain([chosen]).chain(remembered).collect(), [pick].into_iter().chain(remember).collect())
 }
 
 /// An address and a port, as a map's value.
@@ -117,72 +110,80 @@ pub(crate) fn host_port_key(address: Option<Ipv4Addr>, protocol: Protocol, port:
     Door { address, protocol, port }.key()
 }
 
-impl Pick {
-    pub(crate) fn chain(&self) -> String {
-        let mut name = String::new();
-        name.push_str(if self.any_address { "node-port" } else { "service" });
-        if self.masquerade {
-            name.push_str("-masked");
+impl Chain {
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Chain::Remember(seconds) => format!("remember-{seconds}"),
+            Chain::Pick { any_address, backends, sticky, masquerade } => format!(
+                "{}{}{}-of-{backends}",
+                if *any_address { "node-port" } else { "service" },
+                if *masquerade { "-masked" } else { "" },
+                if *sticky { "-sticky" } else { "" },
+            ),
         }
-        if let Some(seconds) = self.affinity {
-            name.push_str(&format!("-sticky-{seconds}"));
-        }
-        name + &format!("-of-{}", self.backends)
     }
 
     pub(crate) fn rules(&self) -> Vec<Vec<Expression>> {
-        let mut rules = Vec::new();
-        if self.masquerade {
-            rules.push(vec![Expression::Go(Verdict::Jump(MARK.into()))]);
-        }
-        match self.affinity {
-            None => {
-                let (mut rule, next) = self.choose(Register(0));
-                rule.push(Expression::Translate { to: next });
-                rules.push(rule);
+        match *self {
+            Chain::Remember(seconds) => vec![remember(seconds)],
+            Chain::Pick { any_address, backends, sticky, masquerade } => {
+                let mark = masquerade.then(|| vec![Expression::Go(Verdict::Jump(MARK.into()))]);
+                let again = sticky.then(lead_again);
+                mark.into_iter().chain(again).chain([choose(any_address, backends)]).collect()
             }
-            Some(seconds) => rules.extend(self.stick(seconds)),
         }
-        rules
     }
+}
 
-    /// Registers from `first` on hold the door, then a random number; those behind hold the back end.
-    fn choose(&self, first: Register) -> (Vec<Expression>, Register) {
-        let (mut rule, random) = self.door(first);
-        let to = Register(random.0 + 1);
-        rule.push(Expression::Random { to: random, among: self.backends });
-        let set = if self.any_address { Set::NodePortEndpoints } else { Set::Endpoints };
-        rule.push(Expression::Lookup { set, key: first, to });
-        (rule, to)
-    }
+/// One of the back ends at random.
+fn choose(any_address: bool, backends: u32) -> Vec<Expression> {
+    let set = if any_address { Set::NodePortEndpoints } else { Set::Endpoints };
+    let address: Option<fn(Register) -> Expression> =
+        (!any_address).then_some(Expression::DestinationAddress);
+    let parts =
+        address.into_iter().chain([Expression::Protocol as fn(Register) -> _, Expression::DestinationPort]);
+    let (mut rule, random) = key(parts);
+    let to = random.next();
+    rule.push(Expression::Random { to: random, among: backends });
+    rule.push(Expression::Lookup { set, key: Register(0), to });
+    rule.push(Expression::Translate { to });
+    rule
+}
 
-    /// First remember the choice, or that the client was here again; then go where it was led before.
-    fn stick(&self, seconds: u32) -> [Vec<Expression>; 2] {
-        let set = if self.any_address { Set::NodePortAffinity } else { Set::Affinity };
-        let client = Register(0);
-        let (known, next) = self.door(Register(1));
-        let key: Vec<Expression> = [Expression::SourceAddress(client)].into_iter().chain(known).collect();
-        let (choice, value) = self.choose(next);
-        let mut remember = [key.clone(), choice].concat();
-        remember.push(Expression::Remember { set, key: client, value, seconds });
-        let mut go = key;
-        go.push(Expression::Lookup { set, key: client, to: next });
-        go.push(Expression::Translate { to: next });
-        [remember, go]
-    }
+/// Where the client was led before; one that is not remembered goes on to the next rule.
+fn lead_again() -> Vec<Expression> {
+    let (mut rule, to) = key([
+        Expression::SourceAddress as fn(Register) -> _,
+        Expression::DestinationAddress,
+        Expression::Protocol,
+        Expression::DestinationPort,
+    ]);
+    rule.push(Expression::Lookup { set: Set::Affinity, key: Register(0), to });
+    rule.push(Expression::Translate { to });
+    rule
+}
 
-    fn door(&self, first: Register) -> (Vec<Expression>, Register) {
-        let mut rule = Vec::new();
-        let mut next = first;
-        let mut push = |make: fn(Register) -> Expression| {
-            rule.push(make(next));
-            next = Register(next.0 + 1);
-        };
-        if !self.any_address {
-            push(Expression::DestinationAddress);
-        }
-        push(Expression::Protocol);
-        push(Expression::DestinationPort);
-        (rule, next)
-    }
+/// After the translation: the packet's own address and port are the back end's. Of a client that is known only the time
+/// begins anew. (Not in the rule that chooses, which would be shorter: nft 1.0.6 dies when it lists that one.)
+fn remember(seconds: u32) -> Vec<Expression> {
+    let (mut rule, value) = key([
+        Expression::SourceAddress as fn(Register) -> _,
+        Expression::WantedAddress,
+        Expression::Protocol,
+        Expression::WantedPort,
+    ]);
+    rule.push(Expression::DestinationAddress(value));
+    rule.push(Expression::DestinationPort(value.next()));
+    rule.push(Expression::Remember { set: Set::Affinity, key: Register(0), value, seconds });
+    rule
+}
+
+/// Fills the registers from the first on; gives the first that is free.
+pub(crate) fn key(
+    parts: impl IntoIterator<Item = fn(Register) -> Expression>,
+) -> (Vec<Expression>, Register) {
+    let rule: Vec<Expression> =
+        parts.into_iter().zip((0..).map(Register)).map(|(make, to)| make(to)).collect();
+    let free = Register(rule.len() as u8);
+    (rule, free)
 }

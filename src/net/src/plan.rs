@@ -1,14 +1,22 @@
 //! From the doors that there are to those that there should be. Pure.
 
-use crate::doors::{Door, Pick, Way, number, render};
+use crate::doors::{Chain, Door, Way, number, render};
 use crate::nft::{Batch, Data, Element, Flow, Set};
 use cri::Protocol;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The sets that doors are made of.
-pub(crate) const DOOR_SETS: [Set; 6] =
-    [Set::Services, Set::Endpoints, Set::NodePorts, Set::NodePortEndpoints, Set::Closed, Set::ClosedPorts];
+pub(crate) const DOOR_SETS: [Set; 8] = [
+    Set::Services,
+    Set::Endpoints,
+    Set::NodePorts,
+    Set::NodePortEndpoints,
+    Set::Closed,
+    Set::ClosedPorts,
+    Set::Sticky,
+    Set::StickyPorts,
+];
 
 pub(crate) type Doors = BTreeMap<Door, Way>;
 
@@ -17,42 +25,42 @@ pub(crate) type Doors = BTreeMap<Door, Way>;
 pub(crate) struct Plan {
     pub(crate) delete: BTreeSet<Element>,
     pub(crate) add: BTreeSet<Element>,
-    pub(crate) picks: BTreeSet<Pick>,
+    pub(crate) chains: BTreeSet<Chain>,
 }
 
 impl Plan {
     /// From what is applied, by changes to some doors.
     pub(crate) fn change(applied: &Doors, changes: &[(Door, Option<Way>)]) -> Self {
-        let (mut before, mut after, mut picks) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut before, mut after, mut chains) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         // the last word about a door counts
         let changes: BTreeMap<&Door, &Option<Way>> = changes.iter().map(|(door, way)| (door, way)).collect();
         for (door, way) in changes {
             before.extend(applied.get(door).into_iter().flat_map(|way| render(door, way).0));
             if let Some(way) = way {
-                let (elements, pick) = render(door, way);
+                let (elements, needed) = render(door, way);
                 after.extend(elements);
-                picks.extend(pick);
+                chains.extend(needed);
             }
         }
-        Plan::between(before, after, picks)
+        Plan::between(before, after, chains)
     }
 
     /// From what the kernel says that it has, to all that should be.
     pub(crate) fn replace(found: BTreeSet<Element>, wanted: &Doors) -> Self {
-        let (mut after, mut picks) = (BTreeSet::new(), BTreeSet::new());
+        let (mut after, mut chains) = (BTreeSet::new(), BTreeSet::new());
         for (door, way) in wanted {
-            let (elements, pick) = render(door, way);
+            let (elements, needed) = render(door, way);
             after.extend(elements);
-            picks.extend(pick);
+            chains.extend(needed);
         }
-        Plan::between(found, after, picks)
+        Plan::between(found, after, chains)
     }
 
-    fn between(before: BTreeSet<Element>, after: BTreeSet<Element>, picks: BTreeSet<Pick>) -> Self {
+    fn between(before: BTreeSet<Element>, after: BTreeSet<Element>, chains: BTreeSet<Chain>) -> Self {
         Plan {
             delete: before.difference(&after).cloned().collect(),
             add: after.difference(&before).cloned().collect(),
-            picks,
+            chains,
         }
     }
 
@@ -60,13 +68,13 @@ impl Plan {
     pub(crate) fn batch(&self, table: &str, known: &HashSet<String>) -> (Batch, Vec<String>) {
         let mut batch = Batch::new(table);
         let mut made = Vec::new();
-        for pick in self.picks.iter().filter(|pick| !known.contains(&pick.chain())) {
-            let chain = pick.chain();
-            batch.add_chain(&chain);
-            for rule in pick.rules() {
-                batch.add_rule(&chain, &rule);
+        for chain in self.chains.iter().filter(|chain| !known.contains(&chain.name())) {
+            let name = chain.name();
+            batch.add_chain(&name);
+            for rule in chain.rules() {
+                batch.add_rule(&name, &rule);
             }
-            made.push(chain);
+            made.push(name);
         }
         batch.delete(&self.delete);
         batch.add(&self.add);
@@ -137,19 +145,16 @@ fn loses(old: &Way, new: Option<&Way>) -> bool {
 
 /// Whether a remembered client is remembered for a back end that its door no longer has.
 pub(crate) fn forgets_client(element: &Element, doors: &Doors) -> bool {
-    let Some(door) = door_of(element) else { return false };
-    let Some(Way::To { backends, affinity: Some(_), .. }) = doors.get(&door) else { return true };
+    let Some(exact) = door_of(element) else { return false };
+    let way = doors.get(&exact).or_else(|| doors.get(&Door { address: None, ..exact }));
+    let Some(Way::To { backends, affinity: Some(_), .. }) = way else { return true };
     !backends.iter().any(|backend| element.data == Data::Value(crate::doors::socket(*backend)))
 }
 
-/// The key of an affinity map has the client's address in front of the door.
+/// The affinity map's key has the client's address in front of the door.
 fn door_of(element: &Element) -> Option<Door> {
     let mut words = element.key.chunks_exact(4).skip(1).map(|word| [word[0], word[1], word[2], word[3]]);
-    let address = match element.set {
-        Set::Affinity => Some(Ipv4Addr::from(words.next()?)),
-        Set::NodePortAffinity => None,
-        _ => return None,
-    };
+    let address = Some(Ipv4Addr::from(words.next()?));
     let protocol = match words.next()?[0] {
         6 => Protocol::Tcp,
         17 => Protocol::Udp,

@@ -94,7 +94,7 @@ impl Ruleset {
     /// What clients were led to before, where their doors no longer lead there.
     fn forget(&self, stale: &Stale) -> Result<()> {
         if stale.affinity {
-            let remembered = self.found(&[Set::Affinity, Set::NodePortAffinity])?;
+            let remembered = self.found(&[Set::Affinity])?;
             self.delete_each(remembered.iter().filter(|element| forgets_client(element, &self.doors)))?;
         }
         if !stale.udp.is_empty() {

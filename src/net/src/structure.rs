@@ -5,7 +5,7 @@
 //! addressed to a service behind that was wanted by nobody: `undelivered` refuses it, so that it never leaves the machine.
 
 use crate::config::hash;
-use crate::doors::{MARK, REFUSE};
+use crate::doors::{MARK, REFUSE, key};
 use crate::nft::{self, Batch, Expression as Nft, Field, Holds, Register, Set};
 use crate::{NetConfig, Result};
 use nftables::expr::{
@@ -20,6 +20,9 @@ use std::net::Ipv4Addr;
 
 /// A bit of the packet's mark that lives from `dispatch` to `postrouting`, where it is cleared again.
 const MASQUERADE: u32 = 1 << 13;
+
+/// The chain for new connections that were led to a back end.
+const REMEMBER: &str = "remember";
 
 // Priorities of linux/netfilter_ipv4.h.
 const RAW: i32 = -300;
@@ -71,10 +74,11 @@ fn objects(config: &NetConfig) -> Vec<Value> {
                 Expression::Number(MASQUERADE),
             ]))))]],
         ),
-        // their rules are made by netlink, in chains of the maps' names
+        // rules by netlink, see `rest`
         (Set::HostPorts.name(), None, Vec::new()),
         (Set::AnyHostPorts.name(), None, Vec::new()),
         ("dispatch", None, dispatch()),
+        (REMEMBER, None, Vec::new()),
         ("undelivered", None, undelivered(config)),
         ("raw", Some((NfChainType::Filter, NfHook::Prerouting, RAW)), raw(config)),
         (
@@ -123,29 +127,31 @@ fn sets(config: &NetConfig) -> impl Iterator<Item = Value> {
 }
 
 /// What nft's JSON can not say (1.0.6 makes a plain set of a map to addresses and ports, and dies of a translation by
-/// one): those maps, and the rules for host ports. The fingerprint comes with them, being the last step.
+/// one): those maps, and the rules for host ports; nor can it look for the port that a connection was first
+/// made to. The fingerprint comes with them, being the last step.
 fn rest(config: &NetConfig) -> Batch {
     let mut batch = Batch::new(&config.table());
     Set::ALL.into_iter().filter(|set| set.holds() == Holds::Socket).for_each(|set| batch.add_map(set));
     for set in [Set::HostPorts, Set::AnyHostPorts] {
         batch.add_rule(set.name(), &host_port(set));
     }
+    let wanted = [Nft::WantedAddress as fn(Register) -> Nft, Nft::Protocol, Nft::WantedPort];
+    for (set, parts) in [(Set::Sticky, &wanted[..]), (Set::StickyPorts, &wanted[1..])] {
+        let (mut rule, _) = key(parts.iter().copied());
+        rule.push(Nft::Follow { set, key: Register(0) });
+        batch.add_rule(REMEMBER, &rule);
+    }
     batch.add_chain(&fingerprint(config));
     batch
 }
 
 fn host_port(set: Set) -> Vec<Nft> {
-    let mut rule: Vec<Nft> = set
-        .key()
-        .iter()
-        .zip((0..).map(Register))
-        .map(|(field, to)| match field {
-            Field::Address => Nft::DestinationAddress(to),
-            Field::Protocol => Nft::Protocol(to),
-            Field::Port | Field::Mark => Nft::DestinationPort(to),
-        })
-        .collect();
-    let to = Register(rule.len() as u8);
+    let parts = set.key().iter().map(|field| match field {
+        Field::Address => Nft::DestinationAddress as fn(Register) -> Nft,
+        Field::Protocol => Nft::Protocol,
+        Field::Port | Field::Mark => Nft::DestinationPort,
+    });
+    let (mut rule, to) = key(parts);
     rule.push(Nft::Lookup { set, key: Register(0), to });
     rule.push(Nft::Translate { to });
     rule
@@ -169,8 +175,10 @@ fn dispatch() -> Vec<Statements> {
 
 fn undelivered(config: &NetConfig) -> Vec<Statements> {
     let new = || equal(ct("state"), Expression::String("new".into()));
+    let led = compare(ct("status"), Operator::IN, Expression::String("dnat".into()));
     let services = set_of([prefix(config.service_cidr), prefix(config.load_balancer_cidr)]);
     vec![
+        vec![new(), led, Statement::Goto(JumpTarget { target: REMEMBER.into() })],
         vec![new(), follow(door(), Set::Closed)],
         vec![new(), to_this_machine(), follow(any_door(), Set::ClosedPorts)],
         vec![equal(payload("ip", "daddr"), services), Statement::Goto(JumpTarget { target: REFUSE.into() })],

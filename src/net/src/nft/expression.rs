@@ -10,6 +10,10 @@ const RANDOM: u32 = 1; // NFT_NG_RANDOM
 const UPDATE: u32 = 1; // NFT_DYNSET_OP_UPDATE
 const DNAT: u32 = 1;
 const IPV4: u32 = 2;
+const WANTED_PORT: u32 = 12; // NFT_CT_PROTO_DST
+const WANTED_ADDRESS: u32 = 20; // NFT_CT_DST_IP
+const ORIGINAL: u8 = 0; // IP_CT_DIR_ORIGINAL
+const VERDICT: u32 = 0; // NFT_REG_VERDICT
 const FIRST_REGISTER: u32 = 8; // NFT_REG32_00
 
 /// One of the sixteen 32-bit registers.
@@ -22,6 +26,9 @@ pub(crate) enum Expression {
     DestinationAddress(Register),
     Protocol(Register),
     DestinationPort(Register),
+    /// As the client's first packet had them, before any translation.
+    WantedAddress(Register),
+    WantedPort(Register),
     /// A number below `among`.
     Random {
         to: Register,
@@ -32,6 +39,11 @@ pub(crate) enum Expression {
         set: Set,
         key: Register,
         to: Register,
+    },
+    /// The key's verdict is taken. Without a match the rule ends here.
+    Follow {
+        set: Set,
+        key: Register,
     },
     /// Adds the key with this value, or prolongs the life of the one that is there, whose value stays.
     Remember {
@@ -48,6 +60,10 @@ pub(crate) enum Expression {
 }
 
 impl Register {
+    pub(crate) fn next(self) -> Self {
+        Register(self.0 + 1)
+    }
+
     fn number(self) -> u32 {
         FIRST_REGISTER + u32::from(self.0)
     }
@@ -65,7 +81,8 @@ impl Expression {
             | Expression::DestinationPort(_) => "payload",
             Expression::Protocol(_) => "meta",
             Expression::Random { .. } => "numgen",
-            Expression::Lookup { .. } => "lookup",
+            Expression::WantedAddress(_) | Expression::WantedPort(_) => "ct",
+            Expression::Lookup { .. } | Expression::Follow { .. } => "lookup",
             Expression::Remember { .. } => "dynset",
             Expression::Translate { .. } => "nat",
             Expression::Go(_) => "immediate",
@@ -79,6 +96,11 @@ impl Expression {
             Expression::DestinationPort(to) => payload(data, *to, TRANSPORT, 2, 2),
             Expression::Protocol(to) => {
                 data.number(1, to.number()).number(2, L4PROTO);
+            }
+            Expression::WantedAddress(to) => wanted(data, *to, WANTED_ADDRESS),
+            Expression::WantedPort(to) => wanted(data, *to, WANTED_PORT),
+            Expression::Follow { set, key } => {
+                data.string(1, set.name()).number(2, key.number()).number(3, VERDICT);
             }
             Expression::Random { to, among } => {
                 data.number(1, to.number()).number(2, *among).number(3, RANDOM).number(4, 0);
@@ -94,11 +116,11 @@ impl Expression {
                 data.long(6, u64::from(*seconds) * 1000);
             }
             Expression::Translate { to } => {
-                let port = Register(to.0 + 1);
+                let port = to.next();
                 data.number(1, DNAT).number(2, IPV4).number(3, to.number()).number(5, port.number());
             }
             Expression::Go(verdict) => {
-                data.number(1, 0).nested(2, |data| verdict.write(data)); // register 0 holds the verdict
+                data.number(1, VERDICT).nested(2, |data| verdict.write(data));
             }
         }
     }
@@ -106,4 +128,8 @@ impl Expression {
 
 fn payload(data: &mut Writer, to: Register, base: u32, offset: u32, length: u32) {
     data.number(1, to.number()).number(2, base).number(3, offset).number(4, length);
+}
+
+fn wanted(data: &mut Writer, to: Register, what: u32) {
+    data.number(1, to.number()).number(2, what).bytes(3, &[ORIGINAL]);
 }

@@ -12,8 +12,9 @@ pub(crate) enum Set {
     NodePortEndpoints,
     Closed,
     ClosedPorts,
+    Sticky,
+    StickyPorts,
     Affinity,
-    NodePortAffinity,
     HostPorts,
     AnyHostPorts,
     Hairpin,
@@ -46,15 +47,16 @@ const SOCKET: &[Field] = &[Address, Port];
 const MOST_CLIENTS: u32 = 65_536;
 
 impl Set {
-    pub(crate) const ALL: [Set; 11] = [
+    pub(crate) const ALL: [Set; 12] = [
         Set::Services,
         Set::Endpoints,
         Set::NodePorts,
         Set::NodePortEndpoints,
         Set::Closed,
         Set::ClosedPorts,
+        Set::Sticky,
+        Set::StickyPorts,
         Set::Affinity,
-        Set::NodePortAffinity,
         Set::HostPorts,
         Set::AnyHostPorts,
         Set::Hairpin,
@@ -68,8 +70,9 @@ impl Set {
             Set::NodePortEndpoints => "node-port-endpoints",
             Set::Closed => "closed",
             Set::ClosedPorts => "closed-ports",
+            Set::Sticky => "sticky",
+            Set::StickyPorts => "sticky-ports",
             Set::Affinity => "affinity",
-            Set::NodePortAffinity => "node-port-affinity",
             Set::HostPorts => "host-ports",
             Set::AnyHostPorts => "any-host-ports",
             Set::Hairpin => "hairpin",
@@ -78,36 +81,36 @@ impl Set {
 
     pub(crate) fn key(self) -> &'static [Field] {
         match self {
-            Set::Services | Set::Closed | Set::HostPorts => &[Address, Protocol, Port],
-            Set::NodePorts | Set::ClosedPorts | Set::AnyHostPorts => &[Protocol, Port],
+            Set::Services | Set::Closed | Set::Sticky | Set::HostPorts => &[Address, Protocol, Port],
+            Set::NodePorts | Set::ClosedPorts | Set::StickyPorts | Set::AnyHostPorts => &[Protocol, Port],
             Set::Endpoints => &[Address, Protocol, Port, Mark],
             Set::NodePortEndpoints => &[Protocol, Port, Mark],
             // the client's address in front
             Set::Affinity => &[Address, Address, Protocol, Port],
-            Set::NodePortAffinity => &[Address, Protocol, Port],
             Set::Hairpin => &[Address, Address],
         }
     }
 
     pub(crate) fn holds(self) -> Holds {
         match self {
-            Set::Services | Set::NodePorts | Set::Closed | Set::ClosedPorts => Holds::Verdict,
+            Set::Services
+            | Set::NodePorts
+            | Set::Closed
+            | Set::ClosedPorts
+            | Set::Sticky
+            | Set::StickyPorts => Holds::Verdict,
             Set::Hairpin => Holds::Nothing,
             _ => Holds::Socket,
         }
     }
 
-    fn remembers_clients(self) -> bool {
-        matches!(self, Set::Affinity | Set::NodePortAffinity)
-    }
-
     /// The declaration of a map to sockets.
     pub(super) fn declare(self, table: &str, body: &mut Writer) {
-        let flags = if self.remembers_clients() { MAP | TIMEOUT | EVAL } else { MAP };
+        let flags = if self == Set::Affinity { MAP | TIMEOUT | EVAL } else { MAP };
         body.string(1, table).string(2, self.name()).number(3, flags);
         body.number(4, kind(self.key())).number(5, length(self.key()));
         body.number(6, kind(SOCKET)).number(7, length(SOCKET));
-        if self.remembers_clients() {
+        if self == Set::Affinity {
             body.nested(9, |description| {
                 description.number(1, MOST_CLIENTS);
             });

@@ -51,6 +51,7 @@ pub fn lan() {
         ip link add uplink mtu 1400 type veth peer name eth0 netns client
         ip address add 192.0.2.2/24 dev uplink
         ip link set uplink up
+        ip route add default via 192.0.2.9
         ip -n client address add 192.0.2.9/24 dev eth0
         ip -n client link set lo up
         ip -n client link set eth0 up
@@ -141,6 +142,7 @@ pub fn udp(socket: &UdpSocket, to: impl Into<SocketAddrV4>) -> Result<String, Er
     ask().map_err(|error: std::io::Error| error.kind())
 }
 
+#[allow(dead_code)] // not every test binary compares
 /// Everything of the machine's network that a profile could leave behind.
 pub fn snapshot() -> String {
     sh("ip -j link; ip -j address; ip -j route show table all; ip -j rule; nft list ruleset")
