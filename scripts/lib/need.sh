@@ -42,3 +42,10 @@ need_kubectl() {
     fi
     echo "$at"
 }
+
+# build_web : the dashboard's pages, which the binary embeds
+build_web() {
+    command -v npm >/dev/null || need_packages nodejs npm
+    say "building the dashboard"
+    (cd web && npm ci --ignore-scripts --silent --no-fund --no-audit && node build.mjs)
+}

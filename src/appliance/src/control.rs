@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 /// What may be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +11,30 @@ pub enum ControlRequest {
     Status,
     /// Ends the daemon.
     Stop,
+    /// Answers [`ControlReply::Url`]: opens the dashboard once, for a few minutes.
+    Dashboard,
+    /// Answers [`ControlReply::Services`]: every service that has ports.
+    Services,
+    /// The same for one service; waits until something stands behind it.
+    Service {
+        namespace: String,
+        name: String,
+        wait_seconds: u64,
+    },
+    /// Answers [`ControlReply::Progress`] on the way, [`ControlReply::Images`] at the end.
+    PullImage {
+        name: String,
+    },
+    /// A file of the machine: docker-archive, OCI archive, or the folder of an OCI layout.
+    LoadImage {
+        path: PathBuf,
+    },
+    Images,
+    RemoveImage {
+        name: String,
+    },
+    /// Takes the tour; answers a [`ControlReply::Step`] and [`ControlReply::Told`]s for each of its steps.
+    Demo,
 }
 
 /// One line of an answer; the last is `Done` or `Failed`.
@@ -17,8 +42,51 @@ pub enum ControlRequest {
 #[serde(tag = "say", rename_all = "kebab-case")]
 pub enum ControlReply {
     Status(ControlStatus),
+    Url {
+        url: String,
+    },
+    Services {
+        services: Vec<ServiceAddress>,
+    },
+    Images {
+        images: Vec<cri::ImageInfo>,
+    },
+    Progress(PullProgress),
+    /// What is done next, as the kubectl command that would do the same.
+    Step {
+        command: String,
+    },
+    /// What came of it.
+    Told {
+        what: String,
+    },
     Done,
-    Failed { message: String },
+    Failed {
+        reason: Refusal,
+        message: String,
+    },
+}
+
+/// What kind of no it is: the command line has an exit code and a cure for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// There is no such service.
+    NotFound,
+    Image,
+    Other,
+}
+
+/// How far one layer is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullProgress {
+    /// The first twelve digits of the layer's digest.
+    pub layer: String,
+    /// `Downloading`, `Pull complete`, …: Docker's words.
+    pub state: String,
+    /// Bytes; 0 where they are not known.
+    pub done: u64,
+    pub total: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,4 +98,26 @@ pub struct ControlStatus {
     pub node_ip: Ipv4Addr,
     pub api: String,
     pub ready: bool,
+}
+
+/// Where a service can be reached from the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceAddress {
+    pub namespace: String,
+    pub name: String,
+    /// `ClusterIP`, `NodePort`, `LoadBalancer`, `ExternalName`
+    pub kind: String,
+    pub cluster_ip: Option<String>,
+    pub external_ip: Option<String>,
+    pub ports: Vec<ServicePort>,
+    /// Some ready endpoint stands behind it.
+    pub ready: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServicePort {
+    pub name: Option<String>,
+    pub protocol: String,
+    pub port: i32,
+    pub node_port: Option<i32>,
 }

@@ -1,22 +1,23 @@
 use crate::Places;
-use crate::control::{ControlReply, ControlRequest, ControlStatus};
+use crate::answers::Answers;
+use crate::control::{ControlReply, Refusal};
 use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 const LONGEST_REQUEST: u64 = 64 * 1024;
+/// Who connects and asks nothing by then holds nothing any more.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// Answers the command line.
-pub(crate) struct ControlServer {
-    pub(crate) status: ControlStatus,
-    pub(crate) ready: watch::Receiver<bool>,
-    /// Ends the whole daemon.
-    pub(crate) stop: CancellationToken,
-}
+/// Lines that wait for a terminal that is slow.
+const BACKLOG: usize = 64;
+/// For the answers that are under way when the daemon stops; that to the stop itself is one.
+const DRAIN: Duration = Duration::from_secs(1);
 
 /// # Errors
 /// What the file system says.
@@ -32,37 +33,52 @@ pub(crate) fn listen(places: &Places) -> std::io::Result<UnixListener> {
     Ok(listener)
 }
 
-impl ControlServer {
-    pub(crate) async fn serve(self, listener: UnixListener, until: CancellationToken) {
-        while let Some(accepted) = until.run_until_cancelled(listener.accept()).await {
-            let Ok((stream, _)) = accepted else { continue };
-            let answered = tokio::time::timeout(PATIENCE, self.answer(stream)).await;
-            if let Ok(Err(error)) = answered {
+/// Answers the command line, each caller on a task of its own, until `until`.
+pub(crate) async fn serve(answers: Arc<Answers>, listener: UnixListener, until: CancellationToken) {
+    let callers = TaskTracker::new();
+    while let Some(accepted) = until.run_until_cancelled(listener.accept()).await {
+        let Ok((stream, _)) = accepted else { continue };
+        let answers = answers.clone();
+        callers.spawn(async move {
+            if let Err(error) = answer(&answers, stream).await {
                 tracing::debug!(%error, "the command line went away");
             }
-        }
+        });
     }
+    callers.close();
+    let _ = tokio::time::timeout(DRAIN, callers.wait()).await;
+}
 
-    async fn answer(&self, stream: UnixStream) -> std::io::Result<()> {
-        let (read, mut write) = stream.into_split();
-        let mut line = String::new();
-        BufReader::new(read.take(LONGEST_REQUEST)).read_line(&mut line).await?;
-        let replies = match serde_json::from_str(&line) {
-            Ok(ControlRequest::Status) => {
-                let status = ControlStatus { ready: *self.ready.borrow(), ..self.status.clone() };
-                vec![ControlReply::Status(status), ControlReply::Done]
-            }
-            Ok(ControlRequest::Stop) => {
-                self.stop.cancel();
-                vec![ControlReply::Done]
-            }
-            Err(error) => vec![ControlReply::Failed { message: format!("request not understood: {error}") }],
-        };
-        for reply in replies {
-            let mut line = serde_json::to_string(&reply).map_err(std::io::Error::other)?;
-            line.push('\n');
-            write.write_all(line.as_bytes()).await?;
+async fn answer(answers: &Answers, stream: UnixStream) -> std::io::Result<()> {
+    let (read, mut write) = stream.into_split();
+    let mut line = String::new();
+    tokio::time::timeout(PATIENCE, BufReader::new(read.take(LONGEST_REQUEST)).read_line(&mut line)).await??;
+    let request = match serde_json::from_str(&line) {
+        Ok(request) => request,
+        Err(error) => {
+            let message = format!("request not understood: {error}");
+            return put(&mut write, &ControlReply::Failed { reason: Refusal::Other, message }).await;
         }
-        write.shutdown().await
+    };
+    let (say, mut said) = mpsc::channel(BACKLOG);
+    let answering = answers.answer(request, say);
+    tokio::pin!(answering);
+    let last = loop {
+        tokio::select! {
+            biased;
+            Some(reply) = said.recv() => put(&mut write, &reply).await?,
+            last = &mut answering => break last,
+        }
+    };
+    while let Ok(reply) = said.try_recv() {
+        put(&mut write, &reply).await?;
     }
+    put(&mut write, &last).await?;
+    write.shutdown().await
+}
+
+async fn put(write: &mut OwnedWriteHalf, reply: &ControlReply) -> std::io::Result<()> {
+    let mut line = serde_json::to_string(reply).map_err(std::io::Error::other)?;
+    line.push('\n');
+    write.write_all(line.as_bytes()).await
 }

@@ -1,11 +1,13 @@
+use crate::answers::Answers;
 use crate::certs::Certificates;
-use crate::control_server::ControlServer;
 use crate::lock::Lock;
+use crate::node::{self, Ground};
 use crate::settings::{NODE_PORTS, Settings};
 use crate::{ControlStatus, KUBERNETES, Places, control_server, node_address};
-use apiserver::{ApiServer, EdgeConfig};
+use apiserver::{ApiServer, EdgeConfig, FrontDoor};
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
+use dashboard::Dashboard;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -94,19 +96,19 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
     let begun = |what: &str| step(Step::Begun { what: what.to_owned() });
     begun("reading what is stored");
     let settings = settle(places, options)?;
-    let listener = listen(settings.api_port).await?;
-    let node_ip = node_address::find();
+    let listener = listen(Ipv4Addr::UNSPECIFIED, settings.api_port).await?;
+    let dashboard_listener = listen(Ipv4Addr::LOCALHOST, settings.dashboard_port).await?;
+    let node_ip = node_address::find().unwrap_or(settings.gateway());
     let (store, recovery) = Store::open(&places.store(), store::Options::default()).map_err(unopened)?;
     recovery.notes.iter().for_each(|note| step(Step::Noted { what: note.clone() }));
-    begun("making certificates");
-    let certificates = Certificates::load_or_make(places, &settings, &[node_ip.into()])
-        .map_err(|e| failed("certificates", &e))?;
-    begun("starting the control plane");
-    let tokens =
-        TokenSigner::from_pkcs8(&certificates.token_key, ISSUER).map_err(|e| failed("token key", &e))?;
-    let cluster = Cluster::new(store.clone(), kinds::all(), cluster_config(&settings, node_ip), tokens)
-        .map_err(|e| failed("read the cluster", &e))?;
-    cluster.bootstrap().await.map_err(|e| failed("first objects", &e))?;
+
+    begun("starting the control plane, the network and the runtime");
+    let certificates =
+        Certificates::load_or_make(places, &settings, &[node_ip.into(), settings.gateway().into()])
+            .map_err(|e| failed("certificates", &e))?;
+    let ground = Ground::lay(places, &settings, node_ip);
+    let control_plane = control_plane(&store, &settings, &certificates);
+    let (ground, cluster) = tokio::try_join!(ground, control_plane)?;
     let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
     write_kubeconfig(places, &certificates, &api)?;
 
@@ -116,6 +118,7 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
     let mut running =
         controllers::start(&cluster, &ControllersConfig { root_ca_pem: certificates.ca_pem.clone() }, &rooms);
     running.spawn(scheduler::run(cluster.clone(), rooms.clone()));
+    let pods = ground.build(&cluster, places, &settings, node_ip, &mut running, &rooms).await?;
     let edge = EdgeConfig {
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
@@ -123,23 +126,37 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
         ready: is_ready.clone(),
         pages: None,
     };
-    let server = ApiServer::new(cluster.clone(), None, edge).map_err(|e| failed("API server", &e))?;
-    running.spawn(server.serve(listener, rooms.clone()));
-    let control = ControlServer {
-        status: ControlStatus {
-            profile: places.profile.to_string(),
-            pid: std::process::id(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            kubernetes: KUBERNETES.to_owned(),
-            node_ip,
-            api: api.clone(),
-            ready: false,
-        },
-        ready: is_ready,
-        stop: stop.clone(),
+    let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
+    let dashboard = Arc::new(Dashboard::new(places.profile.as_str(), settings.dashboard_port));
+    let door: FrontDoor = {
+        let dashboard = dashboard.clone();
+        Arc::new(move |request| dashboard.answer(request))
     };
+    running.spawn(server.clone().serve_plain(dashboard_listener, door, rooms.clone()));
+    running.spawn(server.serve(listener, rooms.clone()));
+    let status = ControlStatus {
+        profile: places.profile.to_string(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kubernetes: KUBERNETES.to_owned(),
+        node_ip,
+        api: api.clone(),
+        ready: false,
+    };
+    let answers = Arc::new(Answers {
+        status,
+        ready: is_ready,
+        cluster: cluster.clone(),
+        images: ground.images.clone(),
+        dashboard,
+        stop: stop.clone(),
+    });
     let socket = control_server::listen(places).map_err(|e| io(&places.control_socket(), &e))?;
-    running.spawn(control.serve(socket, rooms));
+    running.spawn(control_server::serve(answers, socket, rooms));
+    begun("waiting for the node");
+    if let Err(why) = node::is_ready(&cluster, &node::name(places)).await {
+        step(Step::Noted { what: format!("the node is not ready yet: {why}") });
+    }
     ready.send_replace(true);
     tracing::info!(%api, "ready");
     step(Step::Ready { api });
@@ -151,6 +168,19 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
     store.close().await;
     let _ = std::fs::remove_file(places.control_socket());
     Ok(())
+}
+
+async fn control_plane(
+    store: &Store,
+    settings: &Settings,
+    certificates: &Certificates,
+) -> Result<Cluster, StartError> {
+    let tokens =
+        TokenSigner::from_pkcs8(&certificates.token_key, ISSUER).map_err(|e| failed("token key", &e))?;
+    let cluster = Cluster::new(store.clone(), kinds::all(), cluster_config(settings), tokens)
+        .map_err(|e| failed("read the cluster", &e))?;
+    cluster.bootstrap().await.map_err(|e| failed("first objects", &e))?;
+    Ok(cluster)
 }
 
 /// What the profile was first started with; a port that is typed is kept for the next time.
@@ -167,16 +197,17 @@ fn settle(places: &Places, options: &StartOptions) -> Result<Settings, StartErro
     Ok(settings)
 }
 
-async fn listen(port: u16) -> Result<TcpListener, StartError> {
-    let at = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+async fn listen(address: Ipv4Addr, port: u16) -> Result<TcpListener, StartError> {
+    let at = SocketAddr::from((address, port));
     TcpListener::bind(at).await.map_err(|e| StartError::PortTaken { port, why: e.to_string() })
 }
 
-fn cluster_config(settings: &Settings, node_ip: Ipv4Addr) -> ClusterConfig {
+fn cluster_config(settings: &Settings) -> ClusterConfig {
     ClusterConfig {
         service_cidr: settings.service_cidr,
         node_ports: NODE_PORTS,
-        advertise_address: node_ip,
+        // the machine's own address changes with the network that it is in; this one does not
+        advertise_address: settings.gateway(),
         secure_port: settings.api_port,
     }
 }

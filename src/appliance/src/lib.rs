@@ -5,11 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+mod answers;
 mod certs;
 mod control;
 mod control_server;
 mod daemon;
 mod lock;
+mod node;
 mod node_address;
 mod places;
 mod preflight;
@@ -17,12 +19,17 @@ mod purge;
 mod settings;
 
 pub use certs::{AdminCredentials, Certificates};
-pub use control::{ControlReply, ControlRequest, ControlStatus};
+pub use control::{
+    ControlReply, ControlRequest, ControlStatus, PullProgress, Refusal, ServiceAddress, ServicePort,
+};
+pub use cri::ImageInfo;
 pub use daemon::{StartError, StartOptions, Step, run};
 pub use places::{Places, ProfileName, ProfileNameError};
 pub use preflight::{Missing, preflight};
 pub use purge::purge;
 pub use settings::{Settings, SettingsError};
 
+/// The image that the binary carries.
+pub const SAMPLE_IMAGE: &str = sample::IMAGE;
 /// The version of Kubernetes that is served.
 pub const KUBERNETES: &str = api::KUBERNETES_VERSION.git;

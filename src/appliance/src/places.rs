@@ -84,6 +84,10 @@ impl Places {
     pub fn kubelet(&self) -> PathBuf {
         self.state.join("kubelet")
     }
+    /// What each pod's shim has while it lives.
+    pub fn sandboxes(&self) -> PathBuf {
+        self.run.join("sandboxes")
+    }
     /// What the daemon itself says.
     pub fn log(&self) -> PathBuf {
         self.state.join("monopod.log")

@@ -1,14 +1,42 @@
-use crate::Places;
+use crate::{Places, Settings, node, node_address};
 use std::path::Path;
 
-/// Removes what the profile has on disk; what could not be removed, and why.
+/// Removes what the profile has in the kernel and on disk; what could not be removed, and why. Needs no daemon, and goes on
+/// where a part fails: the next call takes up what is left.
 pub fn purge(places: &Places) -> Vec<String> {
-    [&places.run, &places.state].into_iter().filter_map(|place| remove(place).err()).collect()
+    let mut left = runtime::purge(&node::runtime_config(places, "/proc/self/exe".into()));
+    left.extend(unmount_volumes(places));
+    left.extend(purge_network(places));
+    left.extend([&places.run, &places.state].into_iter().filter_map(|place| remove(place).err()));
+    left
+}
+
+/// Volumes may be mounts: what lies behind one that stays must not be removed.
+fn unmount_volumes(places: &Places) -> Option<String> {
+    let folder = places.kubelet();
+    if !folder.exists() {
+        return None;
+    }
+    kubelet::volumes::unmount_below(&folder).err().map(|e| format!("{}: {e}", folder.display()))
+}
+
+fn purge_network(places: &Places) -> Vec<String> {
+    // a profile's subnets follow from its name: settings that can not be read do not keep its network alive
+    let settings = Settings::load(places).ok().flatten();
+    let settings = settings.unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
+    let node_ip = node_address::find().unwrap_or(settings.gateway());
+    let config = node::net_config(places, &settings, node_ip);
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(net::Network::purge(&config)),
+        Err(e) => vec![format!("remove the network: {e}")],
+    }
 }
 
 fn remove(place: &Path) -> Result<(), String> {
-    match std::fs::remove_dir_all(place) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(format!("{}: {e}", place.display())),
-        _ => Ok(()),
+    if !place.exists() {
+        return Ok(());
     }
+    // a mount that stayed is somebody's data
+    kubelet::volumes::unmount_below(place).map_err(|e| format!("{}: {e}", place.display()))?;
+    std::fs::remove_dir_all(place).map_err(|e| format!("{}: {e}", place.display()))
 }

@@ -9,7 +9,13 @@ use std::path::PathBuf;
 #[serde(deny_unknown_fields)]
 pub struct Settings {
     pub api_port: u16,
+    /// Of the dashboard, on loopback only.
+    pub dashboard_port: u16,
+    pub pod_cidr: Ipv4Net,
     pub service_cidr: Ipv4Net,
+    /// Where Services of type LoadBalancer get an address of their own.
+    pub load_balancer_cidr: Ipv4Net,
+    pub registries: image::Registries,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -23,9 +29,14 @@ pub enum SettingsError {
 pub const CLUSTER_DOMAIN: &str = "cluster.local";
 pub const NODE_PORTS: std::ops::RangeInclusive<u16> = 30000..=32767;
 const FIRST_API_PORT: u16 = 8443; // minikube's
+const FIRST_DASHBOARD_PORT: u16 = 9443;
 const PORTS_TRIED: u16 = 100;
-/// 8,192 addresses for services: 10.96.0.0/19 for the first profile, a slot of that width for each other.
-const SERVICE_PREFIX: u8 = 19;
+/// Each profile has a slot of 8,192 addresses of each kind: 10.96.0.0/19 for services, 10.98.0.0/19 for load balancers and
+/// 10.244.0.0/19 for pods of the first profile.
+const SLOT_PREFIX: u8 = 19;
+const SERVICES: u8 = 96;
+const LOAD_BALANCERS: u8 = 98;
+const PODS: u8 = 244;
 const SLOT_WIDTH: u8 = 32;
 const SLOTS: u8 = 8;
 
@@ -34,7 +45,15 @@ impl Settings {
     pub fn fresh(profile: &str) -> Self {
         let slot =
             if profile == crate::places::DEFAULT_PROFILE { 0 } else { 1 + hash(profile) % (SLOTS - 1) };
-        Settings { api_port: free_port(), service_cidr: net(96, slot * SLOT_WIDTH) }
+        let third = slot * SLOT_WIDTH;
+        Settings {
+            api_port: free_port(FIRST_API_PORT),
+            dashboard_port: free_port(FIRST_DASHBOARD_PORT),
+            pod_cidr: net(PODS, third),
+            service_cidr: net(SERVICES, third),
+            load_balancer_cidr: net(LOAD_BALANCERS, third),
+            registries: image::Registries::default(),
+        }
     }
 
     /// `None` before the first start.
@@ -66,6 +85,16 @@ impl Settings {
     pub fn api_service_ip(&self) -> Ipv4Addr {
         nth(&self.service_cidr, 1)
     }
+
+    /// The cluster DNS's ClusterIP.
+    pub fn dns_service_ip(&self) -> Ipv4Addr {
+        nth(&self.service_cidr, 10)
+    }
+
+    /// The machine as pods see it: an address that is always there, whatever network the machine is in.
+    pub fn gateway(&self) -> Ipv4Addr {
+        nth(&self.pod_cidr, 1)
+    }
 }
 
 fn nth(net: &Ipv4Net, number: u32) -> Ipv4Addr {
@@ -73,7 +102,7 @@ fn nth(net: &Ipv4Net, number: u32) -> Ipv4Addr {
 }
 
 fn net(second: u8, third: u8) -> Ipv4Net {
-    Ipv4Net::new_assert(Ipv4Addr::new(10, second, third, 0), SERVICE_PREFIX)
+    Ipv4Net::new_assert(Ipv4Addr::new(10, second, third, 0), SLOT_PREFIX)
 }
 
 /// FNV-1a, folded: the same slot for the same name on every machine.
@@ -82,7 +111,31 @@ fn hash(name: &str) -> u8 {
     hash.to_le_bytes().iter().fold(0, |a, b| a ^ b)
 }
 
-fn free_port() -> u16 {
+fn free_port(first: u16) -> u16 {
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
-    (FIRST_API_PORT..FIRST_API_PORT + PORTS_TRIED).find(free).unwrap_or(FIRST_API_PORT)
+    (first..first + PORTS_TRIED).find(free).unwrap_or(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_have_subnets_of_their_own_and_find_the_same_again() {
+        let subnets = |profile: &str| {
+            let settings = Settings::fresh(profile);
+            [settings.pod_cidr, settings.service_cidr, settings.load_balancer_cidr].map(|net| net.to_string())
+        };
+        assert_eq!(subnets("monopod"), ["10.244.0.0/19", "10.96.0.0/19", "10.98.0.0/19"]);
+        assert_eq!(subnets("other"), subnets("other"));
+        assert_ne!(subnets("other"), subnets("monopod"));
+    }
+
+    #[test]
+    fn the_well_known_addresses_are_where_clients_expect_them() {
+        let settings = Settings::fresh("monopod");
+        assert_eq!(settings.api_service_ip().to_string(), "10.96.0.1");
+        assert_eq!(settings.dns_service_ip().to_string(), "10.96.0.10");
+        assert_eq!(settings.gateway().to_string(), "10.244.0.1");
+    }
 }

@@ -1,8 +1,8 @@
 //! Asks the daemon over its control socket.
 
-use crate::failures;
+use crate::failures::{self, Failure};
 use anyhow::Result;
-use appliance::{ControlReply, ControlRequest, ControlStatus, Places};
+use appliance::{ControlReply, ControlRequest, ControlStatus, Places, Refusal};
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -66,11 +66,19 @@ pub fn ask(places: &Places, request: &ControlRequest, mut each: impl FnMut(Contr
     for line in BufReader::new(stream).lines() {
         match serde_json::from_str(&line.map_err(no_answer)?)? {
             ControlReply::Done => return Ok(()),
-            ControlReply::Failed { message } => return Err(failures::NO_ANSWER.because(message)),
+            ControlReply::Failed { reason, message } => return Err(failure_of(reason).because(message)),
             reply => each(reply),
         }
     }
     Err(failures::NO_ANSWER.because("the daemon closed the connection"))
+}
+
+fn failure_of(refusal: Refusal) -> Failure {
+    match refusal {
+        Refusal::NotFound => failures::SERVICE_NOT_FOUND,
+        Refusal::Image => failures::IMAGE,
+        Refusal::Other => failures::OTHER,
+    }
 }
 
 fn is_locked(places: &Places) -> bool {

@@ -30,6 +30,13 @@ failures! {
     START_FAILED = 24, "START_FAILED", "the cluster did not come up", "see `monopod logs` for what the daemon said";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
     NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";
+    NO_NFT = 11, "NO_NFT", "the program `nft` is missing, which services need", "install it with `apt-get install nftables`";
+    NO_CGROUPS = 12, "NO_CGROUPS", "no cgroup hierarchy is mounted, so nothing can be limited or counted", "mount one with `mount -t cgroup2 none /sys/fs/cgroup`, or run on the machine itself instead of in a container";
+    NO_OVERLAY = 13, "NO_OVERLAY", "the kernel has no overlay file system, which images need", "load it with `modprobe overlay`";
+    SERVICE_NOT_FOUND = 40, "SERVICE_NOT_FOUND", "there is no such service", "see `monopod service list`, or name its namespace with `-n NAMESPACE`";
+    SERVICE_NOT_READY = 41, "SERVICE_NOT_READY", "no ready pod stands behind the service", "see `kubectl get pods` and `kubectl describe pod NAME`, or wait longer with `--wait SECONDS`";
+    SERVICE_UNREACHABLE = 42, "SERVICE_UNREACHABLE", "the service has no port that can be reached from outside the cluster", "give it the type NodePort or LoadBalancer";
+    IMAGE = 50, "IMAGE", "the image store refused", "see `monopod image ls` for what is there";
     KUBECONFIG = 60, "KUBECONFIG", "the kubeconfig file can not be used", "mend or move the file, then run `monopod update-context`";
 }
 

@@ -67,6 +67,8 @@ fn add(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8
     let mut header = tar::Header::new_gnu();
     header.set_size(content.len() as u64);
     header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
     header.set_mtime(MADE.parse::<jiff::Timestamp>().map_or(0, |made| made.as_second().unsigned_abs()));
     archive.append_data(&mut header, path, content)
 }

@@ -1,9 +1,14 @@
 //! The commands. To add one: its file, one `mod` line, one variant and one arm.
 
 mod completion;
+mod dashboard;
 mod delete;
+mod demo;
+mod image;
 mod ip;
 mod logs;
+mod service;
+mod shim;
 mod start;
 mod status;
 mod stop;
@@ -37,6 +42,14 @@ enum Command {
     Status(status::Status),
     /// Remove the cluster and everything that it made.
     Delete(delete::Delete),
+    /// Print where a service can be reached, and open it.
+    Service(service::Service),
+    /// Open the dashboard.
+    Dashboard(dashboard::Dashboard),
+    /// Take the tour: a ReplicationController, a service with an address, three pods, one replaced.
+    Demo(demo::Demo),
+    /// Manage the images that pods and containers are made of.
+    Image(image::Image),
     /// Print the node's address.
     Ip(ip::Ip),
     /// Print what the daemon said.
@@ -47,6 +60,9 @@ enum Command {
     Version(version::Version),
     /// Print a completion script for a shell.
     Completion(completion::Completion),
+    /// The process beside each pod; the daemon starts it.
+    #[command(hide = true)]
+    Shim(shim::Shim),
 }
 
 /// What every command is given.
@@ -63,11 +79,16 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Stop(command) => command.run(&setting),
         Command::Status(command) => command.run(&setting),
         Command::Delete(command) => command.run(&setting),
+        Command::Service(command) => command.run(&setting),
+        Command::Dashboard(command) => command.run(&setting),
+        Command::Demo(command) => command.run(&setting),
+        Command::Image(command) => command.run(&setting),
         Command::Ip(command) => command.run(&setting),
         Command::Logs(command) => command.run(&setting),
         Command::UpdateContext(command) => command.run(&setting),
         Command::Version(command) => command.run(&setting),
         Command::Completion(command) => command.run(),
+        Command::Shim(command) => command.run(),
     }
 }
 

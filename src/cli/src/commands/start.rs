@@ -113,6 +113,9 @@ fn wait_for(daemon: &mut Child, setting: &Setting, progress: &mut Progress) -> R
 fn failure_of(missing: Missing) -> Failure {
     match missing {
         Missing::Root => failures::NOT_ROOT,
+        Missing::Cgroups => failures::NO_CGROUPS,
+        Missing::Overlay => failures::NO_OVERLAY,
+        Missing::Nft => failures::NO_NFT,
     }
 }
 
@@ -171,8 +174,11 @@ impl Progress {
             "{profile} is ready after {:.2} s; kubectl uses the context \"{profile}\"",
             took.as_secs_f64()
         );
-        println!("  next: kubectl get namespaces");
-        println!("        kubectl create deployment kubia --image=kubia --replicas=3");
+        println!(
+            "  next: monopod demo                   # a tour, with the kubectl commands that do the same"
+        );
+        println!("        kubectl get nodes");
+        println!("        kubectl create deployment kubia --image={} --replicas=3", appliance::SAMPLE_IMAGE);
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,5 +1,14 @@
-//! One appliance on a profile of its own, and the real kubectl beside it.
+//! One appliance on a profile of its own, in a network of its own, and the real kubectl beside it.
 
+// each test file uses a part of this
+#![allow(dead_code)]
+
+pub mod footprint;
+pub mod images;
+pub mod lab;
+
+use footprint::footprint;
+use lab::Lab;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -7,7 +16,8 @@ use std::time::{Duration, Instant};
 /// Where the programs are; `scripts/test` sets both.
 const PROGRAM: &str = "MONOPOD_BIN";
 const KUBECTL: &str = "MONOPOD_KUBECTL";
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Long enough for a loaded machine; nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Deleted, with everything that it made, when it is dropped.
 pub struct Appliance {
@@ -15,6 +25,8 @@ pub struct Appliance {
     program: PathBuf,
     kubectl: PathBuf,
     home: tempfile::TempDir,
+    pub lab: Lab,
+    before: Vec<String>,
 }
 
 /// `None`, loudly, where the programs are not given.
@@ -23,12 +35,15 @@ pub fn appliance(profile: &str) -> Option<Appliance> {
         eprintln!("SKIPPED: {PROGRAM} and {KUBECTL} say where the programs are; `scripts/test` sets them");
         return None;
     };
-    let home = tempfile::tempdir().unwrap();
+    let profile = format!("e2e-{profile}");
+    let lab = Lab::enter();
     let appliance = Appliance {
-        profile: format!("e2e-{profile}"),
+        before: footprint(&profile),
+        profile,
         program: program.into(),
         kubectl: kubectl.into(),
-        home,
+        home: tempfile::tempdir().unwrap(),
+        lab,
     };
     appliance.monopod(&["start"]).ok("start");
     Some(appliance)
@@ -60,12 +75,11 @@ impl Answer {
 
 impl Appliance {
     pub fn monopod(&self, arguments: &[&str]) -> Answer {
-        let mut command = Command::new(&self.program);
-        self.run(command.args(["-p", &self.profile]).args(arguments))
+        self.run(&self.program, &[&["-p", &self.profile], arguments].concat())
     }
 
     pub fn kubectl(&self, arguments: &[&str]) -> Answer {
-        self.run(Command::new(&self.kubectl).args(arguments))
+        self.run(&self.kubectl, arguments)
     }
 
     /// `kubectl … -f -` with the manifest.
@@ -93,6 +107,75 @@ impl Appliance {
         }
     }
 
+    /// Everything that was made is gone, and nothing else.
+    pub fn nothing_is_left(&self) {
+        let began = Instant::now();
+        // a process that has ended may take a moment to leave the table
+        while footprint(&self.profile) != self.before && began.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let after = footprint(&self.profile);
+        let left: Vec<_> = after.iter().filter(|line| !self.before.contains(line)).collect();
+        let missing: Vec<_> = self.before.iter().filter(|line| !after.contains(line)).collect();
+        assert!(left.is_empty() && missing.is_empty(), "left: {left:#?}\nmissing: {missing:#?}");
+    }
+
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Runs any program on the appliance's machine.
+    pub fn shell(&self, line: &str) -> Answer {
+        self.run("sh", &["-c", line])
+    }
+
+    /// Asks until so many different pods have answered.
+    pub fn until_hit(&self, address: &str, pods: usize) {
+        let (began, mut hit) = (Instant::now(), std::collections::BTreeSet::new());
+        while hit.len() < pods {
+            let answer = self.shell(&format!("curl -sS --max-time 5 http://{address}"));
+            assert!(began.elapsed() < PATIENCE, "{address}: {hit:?} {}", answer.err());
+            if answer.0.status.success() {
+                hit.insert(answer.out());
+            }
+        }
+    }
+
+    /// The pids of the sample servers that run in this test's pods whose names begin so, in order.
+    pub fn processes(&self, pod: &str) -> Vec<u32> {
+        let mut found: Vec<u32> = std::fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter(|pid: &u32| {
+                let line = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                let cgroup = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+                let host =
+                    || Command::new("nsenter").args(["-t", &pid.to_string(), "-u", "hostname"]).output();
+                line == "/kubia\0"
+                    && cgroup.contains(&format!("/{}/", self.profile))
+                    && (pod.is_empty()
+                        || host().is_ok_and(|host| String::from_utf8_lossy(&host.stdout).starts_with(pod)))
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    pub fn until_processes(&self, count: usize) {
+        let began = Instant::now();
+        while self.processes("").len() != count {
+            assert!(began.elapsed() < PATIENCE, "wanted {count} containers, saw {:?}", self.processes(""));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The image `busybox` with a shell, in the appliance's store.
+    pub fn load_busybox(&self) {
+        let archive = images::busybox(self.home.path(), "busybox:1");
+        self.monopod(&["image", "load", archive.to_str().unwrap()]).ok("load busybox");
+    }
+
     pub fn pid(&self) -> String {
         let status = self.monopod(&["status", "-o", "json"]).ok("status");
         let status: serde_json::Value = serde_json::from_str(&status).unwrap();
@@ -107,12 +190,39 @@ impl Appliance {
         self.home.path().join("config")
     }
 
-    fn run(&self, command: &mut Command) -> Answer {
-        let command = command
+    pub fn kubectl_path(&self) -> String {
+        self.kubectl.display().to_string()
+    }
+
+    /// kubectl with something on its standard input.
+    pub fn kubectl_fed(&self, arguments: &[&str], input: &[u8]) -> Answer {
+        let mut command = self.command(&self.kubectl_path());
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // it may end before it has read everything, and says so by its exit code
+            scope.spawn(move || std::io::Write::write_all(&mut stdin, input));
+            Answer(child.wait_with_output().unwrap())
+        })
+    }
+
+    /// A program with the environment that a user of this cluster has.
+    pub fn command(&self, program: &str) -> Command {
+        self.of_user(Command::new(program))
+    }
+
+    fn of_user(&self, mut command: Command) -> Command {
+        command
             .env("HOME", self.home.path())
             .env("KUBECONFIG", self.kubeconfig())
-            .env_remove("SUDO_USER");
-        Answer(command.stdin(Stdio::null()).output().unwrap())
+            .env_remove("SUDO_USER")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Answer {
+        Answer(self.of_user(Command::new(program)).args(arguments).output().unwrap())
     }
 }
 
@@ -131,9 +241,13 @@ pub fn ends(pid: &str) -> bool {
 
 impl Drop for Appliance {
     fn drop(&mut self) {
-        let deleted = self.monopod(&["delete"]);
-        if !std::thread::panicking() {
-            deleted.ok("delete");
+        if std::thread::panicking() {
+            eprintln!("{}", self.monopod(&["logs", "--tail", "60"]).out());
+            eprintln!("{}", self.kubectl(&["get", "events,pods", "-A", "-o", "wide"]).out());
+            self.monopod(&["delete"]);
+            return;
         }
+        self.monopod(&["delete"]).ok("delete");
+        self.nothing_is_left();
     }
 }

@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+"""Measures a cluster over its API, with nothing but Python's standard library.
+
+usage: bench_cluster.py KUBECONFIG IMAGE
+
+Prints one JSON object: milliseconds from a pod's creation until a watch shows it Running (100 in sequence), seconds until
+100 that are created at once are all Running, and requests a second. What it makes is in a namespace of its own, which it
+deletes at the end.
+"""
+
+import base64
+import concurrent.futures
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.parse
+
+NAMESPACE = f"bench-{os.getpid()}"
+IN_SEQUENCE = 100
+AT_ONCE = 100
+GATED = 2000  # pods that wait at a scheduling gate: objects for the API server, and nothing else
+PATIENCE = 300  # seconds for one measurement
+
+
+class Api:
+    """One keep-alive connection a thread."""
+
+    def __init__(self, kubeconfig):
+        view = subprocess.run(
+            ["kubectl", "--kubeconfig", kubeconfig, "config", "view", "--raw", "--minify", "-o", "json"],
+            check=True, capture_output=True, text=True,
+        )
+        view = json.loads(view.stdout)
+        cluster, user = view["clusters"][0]["cluster"], view["users"][0]["user"]
+        self.server = urllib.parse.urlparse(cluster["server"])
+        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        self.tls = ssl.create_default_context(cadata=authority)
+        self.headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if "client-certificate-data" in user:
+            with tempfile.NamedTemporaryFile("wb") as pem:
+                pem.write(base64.b64decode(user["client-certificate-data"]))
+                pem.write(base64.b64decode(user["client-key-data"]))
+                pem.flush()
+                self.tls.load_cert_chain(pem.name)
+        else:
+            self.headers["Authorization"] = "Bearer " + user["token"]
+        self.local = threading.local()
+
+    def connect(self):
+        return http.client.HTTPSConnection(
+            self.server.hostname, self.server.port, context=self.tls, timeout=PATIENCE
+        )
+
+    def request(self, method, path, body=None):
+        connection = getattr(self.local, "connection", None) or self.connect()
+        self.local.connection = connection
+        connection.request(method, path, json.dumps(body) if body is not None else None, self.headers)
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status >= 300 and answer.status not in (404, 409):
+            raise SystemExit(f"{method} {path}: {answer.status} {content[:300].decode(errors='replace')}")
+        return content
+
+    def watch(self, path):
+        """The lines of a watch, as they come."""
+        connection = self.connect()
+        connection.request("GET", path + ("&" if "?" in path else "?") + "watch=1", headers=self.headers)
+        answer = connection.getresponse()
+        while line := answer.readline():
+            yield json.loads(line)
+
+
+def pod(name, image, **spec):
+    return {
+        "metadata": {"name": name, "labels": {"bench": "yes"}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "c", "image": image, "imagePullPolicy": "IfNotPresent"}],
+            **spec,
+        },
+    }
+
+
+class Running:
+    """When each pod was first seen Running."""
+
+    def __init__(self, api):
+        self.seen, self.changed = {}, threading.Condition()
+        threading.Thread(target=self.follow, args=(api,), daemon=True).start()
+
+    def follow(self, api):
+        for event in api.watch(f"/api/v1/namespaces/{NAMESPACE}/pods"):
+            if event["object"].get("status", {}).get("phase") == "Running":
+                with self.changed:
+                    self.seen.setdefault(event["object"]["metadata"]["name"], time.monotonic())
+                    self.changed.notify_all()
+
+    def wait(self, names):
+        with self.changed:
+            if not self.changed.wait_for(lambda: all(name in self.seen for name in names), PATIENCE):
+                raise SystemExit(f"not all of {len(names)} pods were Running within {PATIENCE} s")
+            return max(self.seen[name] for name in names)
+
+
+def delete_pods(api):
+    pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    api.request("DELETE", pods, {"gracePeriodSeconds": 0})
+    deadline = time.monotonic() + PATIENCE
+    while json.loads(api.request("GET", pods + "?limit=1"))["items"]:
+        if time.monotonic() > deadline:
+            raise SystemExit("the pods do not go away")
+        time.sleep(0.05)
+
+
+def in_sequence(api, running, image):
+    took = []
+    for number in range(IN_SEQUENCE + 1):
+        name = f"one-{number}"
+        began = time.monotonic()
+        api.request("POST", f"/api/v1/namespaces/{NAMESPACE}/pods", pod(name, image))
+        took.append((running.wait([name]) - began) * 1000)
+        api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}/pods/{name}", {"gracePeriodSeconds": 0})
+    took = sorted(took[1:])  # the first one may have fetched the image
+    return took[len(took) // 2], took[int(len(took) * 0.99) - 1]
+
+
+def at_once(api, running, image):
+    names = [f"many-{number}" for number in range(AT_ONCE)]
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: api.request("POST", path, pod(name, image)), names))
+    return running.wait(names) - began
+
+
+def requests_a_second(api, image):
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    gated = [pod(f"gated-{n}", image, schedulingGates=[{"name": "example.com/never"}]) for n in range(GATED)]
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda body: api.request("POST", path, body), gated))
+    creates = GATED / (time.monotonic() - began)
+    began, lists = time.monotonic(), 20
+    for _ in range(lists):
+        api.request("GET", path)
+    return creates, lists / (time.monotonic() - began)
+
+
+def main():
+    kubeconfig, image = sys.argv[1:]
+    api = Api(kubeconfig)
+    api.request("POST", "/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+    try:
+        account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/default"
+        while b'"ServiceAccount"' not in api.request("GET", account):
+            time.sleep(0.02)
+        running = Running(api)
+        median, last = in_sequence(api, running, image)
+        delete_pods(api)
+        together = at_once(api, running, image)
+        delete_pods(api)
+        creates, lists = requests_a_second(api, image)
+        delete_pods(api)
+    finally:
+        api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
+    print(json.dumps({
+        "pod_p50_ms": median, "pod_p99_ms": last, "pods_at_once_s": together,
+        "creates_per_s": creates, "lists_per_s": lists,
+    }))
+
+
+main()

@@ -1,0 +1,68 @@
+//! What the daemon answers to the command line. To add an answer: its request in `control.rs`, its arm here, its file.
+
+mod demo;
+mod images;
+mod services;
+
+use crate::control::{ControlReply, ControlRequest, ControlStatus};
+use cluster::Cluster;
+use dashboard::Dashboard;
+use image::ImageStore;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+/// All that an answer may need.
+pub(crate) struct Answers {
+    pub(crate) status: ControlStatus,
+    pub(crate) ready: watch::Receiver<bool>,
+    pub(crate) cluster: Cluster,
+    pub(crate) images: Arc<ImageStore>,
+    pub(crate) dashboard: Arc<Dashboard>,
+    /// Ends the whole daemon.
+    pub(crate) stop: CancellationToken,
+}
+
+impl Answers {
+    /// Sends what there is to say on the way; returns the last line, [`ControlReply::Done`] or `Failed`.
+    pub(crate) async fn answer(
+        &self,
+        request: ControlRequest,
+        say: mpsc::Sender<ControlReply>,
+    ) -> ControlReply {
+        match request {
+            ControlRequest::Status => {
+                let status = ControlStatus { ready: *self.ready.borrow(), ..self.status.clone() };
+                told(&say, ControlReply::Status(status)).await
+            }
+            ControlRequest::Stop => {
+                self.stop.cancel();
+                ControlReply::Done
+            }
+            ControlRequest::Dashboard => {
+                told(&say, ControlReply::Url { url: self.dashboard.login_url() }).await
+            }
+            ControlRequest::Services => told(&say, services::list(&self.cluster)).await,
+            ControlRequest::Service { namespace, name, wait_seconds } => {
+                let wait = Duration::from_secs(wait_seconds);
+                told(&say, services::one(&self.cluster, &namespace, &name, wait).await).await
+            }
+            ControlRequest::PullImage { name } => images::pull(&self.images, &name, &say).await,
+            ControlRequest::LoadImage { path } => images::load(&self.images, &path, &say).await,
+            ControlRequest::Images => images::list(&self.images, &say).await,
+            ControlRequest::RemoveImage { name } => images::remove(&self.images, &name).await,
+            ControlRequest::Demo => demo::Demo::new(&self.cluster, say).tour().await,
+        }
+    }
+}
+
+/// The one thing that there is to say, and the end; a refusal is the end itself.
+async fn told(say: &mpsc::Sender<ControlReply>, reply: ControlReply) -> ControlReply {
+    if matches!(reply, ControlReply::Failed { .. }) {
+        return reply;
+    }
+    // whoever asked may have gone: then nobody misses it
+    let _ = say.send(reply).await;
+    ControlReply::Done
+}

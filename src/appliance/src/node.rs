@@ -1,0 +1,146 @@
+//! The node's half of the appliance: the rooms that run containers and lead packets to them.
+
+use crate::daemon::StartError;
+use crate::settings::CLUSTER_DOMAIN;
+use crate::{Places, Settings};
+use cluster::Cluster;
+use cri::PodAccess;
+use dns::DnsConfig;
+use image::ImageStore;
+use k8s_openapi::api::core::v1::Node as NodeObject;
+use kubelet::{Kubelet, KubeletConfig};
+use net::{NetConfig, Network};
+// use proxy::ProxyConfig;
+use runtime::{RuntimeConfig, ShimRuntime};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// A node that is not ready by then is said to be so, and the start goes on.
+const READY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// What must be there before the first pod: made beside the control plane, which needs none of it.
+pub(crate) struct Ground {
+    network: Network,
+    pub(crate) images: Arc<ImageStore>,
+    runtime: Arc<ShimRuntime>,
+}
+
+/// The node's name is the profile's, as minikube has it.
+pub(crate) fn name(places: &Places) -> String {
+    places.profile.to_string()
+}
+
+pub(crate) fn net_config(places: &Places, settings: &Settings, node_ip: Ipv4Addr) -> NetConfig {
+    NetConfig {
+        profile: places.profile.to_string(),
+        node_ip,
+        pod_cidr: settings.pod_cidr,
+        service_cidr: settings.service_cidr,
+        load_balancer_cidr: settings.load_balancer_cidr,
+    }
+}
+
+pub(crate) fn runtime_config(places: &Places, program: PathBuf) -> RuntimeConfig {
+    RuntimeConfig {
+        state_dir: places.runtime(),
+        run_dir: places.sandboxes(),
+        cgroup: places.profile.to_string(),
+        program,
+    }
+}
+
+impl Ground {
+    pub(crate) async fn lay(
+        places: &Places,
+        settings: &Settings,
+        node_ip: Ipv4Addr,
+    ) -> Result<Self, StartError> {
+        let failed =
+            |doing: &str, why: &dyn std::fmt::Display| StartError::Failed { what: format!("{doing}: {why}") };
+        let images = ImageStore::open(&places.images(), settings.registries.clone())
+            .map_err(|e| failed("open the image store", &e))?;
+        images.embed(sample::IMAGE, sample::archive).map_err(|e| failed("embed the sample image", &e))?;
+        let network = Network::start(net_config(places, settings, node_ip))
+            .await
+            .map_err(|e| failed("set up the network", &e))?;
+        let program = std::env::current_exe().map_err(|e| failed("find the program itself", &e))?;
+        let runtime = ShimRuntime::start(runtime_config(places, program), images.clone(), network.clone())
+            .await
+            .map_err(|e| failed("start the container runtime", &e))?;
+        Ok(Ground { network, images, runtime })
+    }
+
+    /// Starts kubelet, proxy and DNS; they end with `stop`.
+    pub(crate) async fn build(
+        &self,
+        cluster: &Cluster,
+        places: &Places,
+        settings: &Settings,
+        node_ip: Ipv4Addr,
+        running: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> Result<Arc<dyn PodAccess>, StartError> {
+        let failed =
+            |doing: &str, why: &dyn std::fmt::Display| StartError::Failed { what: format!("{doing}: {why}") };
+        let dns = DnsConfig {
+            listen: (settings.gateway(), 53).into(),
+            domain: CLUSTER_DOMAIN.to_owned(),
+            pod_cidr: settings.pod_cidr,
+            service_cidr: settings.service_cidr,
+            upstream: dns::Upstream::ResolvConf("/etc/resolv.conf".into()),
+            service_ip: settings.dns_service_ip(),
+        };
+        let sockets = dns::bind(dns.listen).await.map_err(|e| failed("start DNS", &e))?;
+        running.spawn(named("DNS", dns::serve_on(sockets, cluster.clone(), dns, stop.clone())));
+//        let proxy = ProxyConfig { load_balancer_cidr: settings.load_balancer_cidr, node_ip };
+//        running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
+        let config = KubeletConfig::new(
+            &name(places),
+            node_ip.into(),
+            places.kubelet(),
+            settings.dns_service_ip().into(),
+        );
+        let Kubelet { access, task } =
+            kubelet::start(cluster.clone(), config, self.runtime.clone(), self.images.clone(), stop.clone())
+                .await
+                .map_err(|e| failed("start the kubelet", &e))?;
+        running.spawn(named("kubelet", task));
+        Ok(access)
+    }
+}
+
+/// Waits until the node says that it is ready; what it says instead, where it does not in time.
+pub(crate) async fn is_ready(cluster: &Cluster, name: &str) -> Result<(), String> {
+    let key = api::ObjectKey::new(None, name);
+    let informer = cluster.informer::<NodeObject>();
+    let mut changes = informer.subscribe();
+    let said = || {
+        let node = informer.get(&key)?;
+        let conditions = node.status.as_ref()?.conditions.as_ref()?;
+        conditions.iter().find(|c| c.type_ == "Ready").cloned()
+    };
+    let becomes_ready = async {
+        while said().is_none_or(|condition| condition.status != "True") {
+            if changes.next().await.is_none() {
+                return;
+            }
+        }
+    };
+    match tokio::time::timeout(READY_PATIENCE, becomes_ready).await {
+        Ok(()) => Ok(()),
+        Err(_) => {
+            Err(said().and_then(|c| c.message).unwrap_or_else(|| "the kubelet said nothing".to_owned()))
+        }
+    }
+}
+
+/// A room that ends by itself before it is told to says so in the log.
+async fn named<E: std::fmt::Display>(room: &'static str, work: impl Future<Output = Result<(), E>>) {
+    if let Err(error) = work.await {
+        tracing::error!(room, %error, "a room ended");
+    }
+}

@@ -1,0 +1,50 @@
+//! What a cluster has on the machine: looked at before it starts and after it is deleted, and both must be the same.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Links, addresses, routes, nft tables, mounts, cgroups, files and processes, a line each.
+pub fn footprint(profile: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for command in ["ip -o link", "ip -o address", "ip route show table all", "nft list ruleset"] {
+        let mut words = command.split(' ');
+        let said = Command::new(words.next().unwrap()).args(words).output().unwrap();
+        assert!(said.status.success(), "{command}");
+        let said = String::from_utf8_lossy(&said.stdout).into_owned();
+        lines.extend(said.lines().map(|line| format!("{command}: {}", without_numbers(line))));
+    }
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    lines.extend(mounts.lines().map(|line| format!("mount: {line}")));
+    lines.extend(cgroups(profile).into_iter().map(|path| format!("cgroup: {path}")));
+    let files = [format!("/var/lib/{profile}"), format!("/run/{profile}")];
+    lines.extend(
+        files.into_iter().filter(|path| Path::new(path).exists()).map(|path| format!("file: {path}")),
+    );
+    lines.extend(processes(profile).into_iter().map(|process| format!("process: {process}")));
+    lines.sort();
+    lines
+}
+
+/// What changes by itself: lifetimes and the like.
+fn without_numbers(line: &str) -> String {
+    line.split_whitespace().filter(|word| !word.ends_with("sec")).collect::<Vec<_>>().join(" ")
+}
+
+fn cgroups(profile: &str) -> Vec<String> {
+    let root = Path::new("/sys/fs/cgroup");
+    let hierarchies = std::fs::read_dir(root).unwrap().flatten().map(|entry| entry.path());
+    let places = hierarchies.chain([root.to_owned()]).map(|hierarchy| hierarchy.join(profile));
+    places.filter(|place| place.exists()).map(|place| place.display().to_string()).collect()
+}
+
+/// Those that have the profile in their command line, but for the test itself.
+fn processes(profile: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = entries.filter_map(|entry| {
+        let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        (pid != std::process::id() && line.contains(profile)).then(|| format!("{pid} {line}"))
+    });
+    lines.collect()
+}

@@ -1,0 +1,98 @@
+//! Small images out of what Debian has, written as `docker save` writes them.
+
+use ring::digest::{SHA256, digest};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// Debian's busybox-static, which has all of its tools in one file.
+const BUSYBOX: &str = "/bin/busybox";
+const TOOLS: &[&str] = &[
+    "sh",
+    "ls",
+    "cat",
+    "echo",
+    "sleep",
+    "true",
+    "false",
+    "id",
+    "env",
+    "ps",
+    "head",
+    "tail",
+    "yes",
+    "wget",
+    "nc",
+    "nslookup",
+    "kill",
+    "mkdir",
+    "touch",
+    "rm",
+    "tar",
+    "date",
+    "stty",
+    "hostname",
+    "ip",
+    "ping",
+    "grep",
+    "dd",
+    "wc",
+    "sha256sum",
+    "test",
+    "seq",
+    "httpd",
+    "mount",
+    "chmod",
+    "stat",
+    "df",
+];
+
+/// Writes `busybox.tar` into the folder: the image `NAME` with a shell and the usual tools.
+pub fn busybox(folder: &Path, name: &str) -> PathBuf {
+    let mut layer = tar::Builder::new(Vec::new());
+    add(&mut layer, "bin/busybox", 0o755, &std::fs::read(BUSYBOX).unwrap());
+    for tool in TOOLS {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Symlink);
+        header.set_size(0);
+        header.set_mode(0o777);
+        header.set_uid(0);
+        header.set_gid(0);
+        layer.append_link(&mut header, format!("bin/{tool}"), "busybox").unwrap();
+    }
+    add(
+        &mut layer,
+        "etc/passwd",
+        0o644,
+        b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
+    );
+    add(&mut layer, "etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n");
+    let layer = layer.into_inner().unwrap();
+    let config = json!({
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {"Cmd": ["sh"], "Env": ["PATH=/bin"]},
+        "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{}", hex(&layer))]},
+    });
+    let config = config.to_string();
+    let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]);
+    let mut archive = tar::Builder::new(Vec::new());
+    add(&mut archive, "layer.tar", 0o644, &layer);
+    add(&mut archive, "config.json", 0o644, config.as_bytes());
+    add(&mut archive, "manifest.json", 0o644, manifest.to_string().as_bytes());
+    let path = folder.join("busybox.tar");
+    std::fs::write(&path, archive.into_inner().unwrap()).unwrap();
+    path
+}
+
+fn add(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(mode);
+    header.set_uid(0);
+    header.set_gid(0);
+    archive.append_data(&mut header, path, content).unwrap();
+}
+
+fn hex(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}

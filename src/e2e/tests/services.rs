@@ -1,0 +1,153 @@
+//! Services of every sort, and the names that lead to them, seen from pods, from the machine and from the LAN.
+
+mod common;
+
+use common::{Appliance, appliance};
+
+const WEB: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {terminationGracePeriodSeconds: 1, containers: [{name: kubia, image: monopod/kubia, ports: [{name: http, containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: http, port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: headless}
+spec: {clusterIP: None, selector: {app: web}, ports: [{name: http, port: 8080}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: sticky}
+spec: {selector: {app: web}, sessionAffinity: ClientIP, ports: [{port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: nobody}
+spec: {selector: {app: nothing}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: elsewhere}
+spec: {type: ExternalName, externalName: web.default.svc.cluster.local}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{name: c, image: 'busybox:1', command: [sleep, '3600']}]
+";
+
+fn with_services(profile: &str) -> Option<Appliance> {
+    let at = appliance(profile)?;
+    at.load_busybox();
+    at.kubectl_with(&["create"], WEB).ok("create");
+    at.kubectl(&["wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s"]).ok("wait");
+    at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+    Some(at)
+}
+
+fn in_pod(at: &Appliance, line: &str) -> common::Answer {
+    at.kubectl(&["exec", "client", "--", "sh", "-c", line])
+}
+
+#[test]
+fn pods_find_services_by_name() {
+    let Some(at) = with_services("names") else { return };
+    for name in ["web", "web.default", "web.default.svc.cluster.local", "elsewhere"] {
+        let answer = in_pod(&at, &format!("wget -T 10 -q -O - http://{name}")).ok(name);
+        assert!(answer.starts_with("You've hit web-"), "{name}: {answer}");
+    }
+    let ips =
+        at.kubectl(&["get", "pods", "-l", "app=web", "-o", "jsonpath={.items[*].status.podIP}"]).ok("ips");
+    let found = in_pod(&at, "nslookup -type=a headless.default.svc.cluster.local").ok("nslookup");
+    assert!(ips.split(' ').count() == 2 && ips.split(' ').all(|ip| found.contains(ip)), "{ips}: {found}");
+    let missing = in_pod(&at, "nslookup -type=a missing.default.svc.cluster.local");
+    assert!(missing.refused("a name that nobody has").is_empty() || missing.out().contains("NXDOMAIN"));
+    let api = in_pod(&at, "nc -w 5 kubernetes.default 443 < /dev/null && echo open").ok("the API server");
+    assert!(api.contains("open"), "{api}");
+}
+
+#[test]
+fn a_service_without_pods_refuses_and_a_sticky_one_stays() {
+    let Some(at) = with_services("sorts") else { return };
+    let why = in_pod(&at, "wget -T 10 -q -O - http://nobody").refused("no endpoints");
+    assert!(why.contains("refused"), "{why}");
+    let answers =
+        in_pod(&at, "for i in 1 2 3 4 5 6 7 8 9 10; do wget -T 10 -q -O - http://sticky; done").ok("sticky");
+    let different: std::collections::BTreeSet<_> = answers.lines().collect();
+    assert_eq!((answers.lines().count(), different.len()), (10, 1), "{answers}");
+}
+
+#[test]
+fn a_pod_reaches_itself_through_its_service() {
+    let Some(at) = appliance("hairpin") else { return };
+    at.load_busybox();
+    at.kubectl_with(
+        &["create"],
+        "
+apiVersion: v1
+kind: Pod
+metadata: {name: both, labels: {app: both}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {name: kubia, image: monopod/kubia}
+  - {name: c, image: 'busybox:1', command: [sleep, '3600']}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: both}
+spec: {type: NodePort, selector: {app: both}, ports: [{port: 80, targetPort: 8080, nodePort: 30123}]}
+",
+    )
+    .ok("create");
+    at.kubectl(&["wait", "--for=condition=Ready", "pod/both", "--timeout=60s"]).ok("wait");
+    for address in ["both", &format!("{}:30123", common::lab::MACHINE), "127.0.0.1:8080"] {
+        let line = format!("wget -T 10 -q -O - http://{address}");
+        let answer = at.kubectl(&["exec", "both", "-c", "c", "--", "sh", "-c", &line]).ok(address);
+        assert_eq!(answer, "You've hit both\n", "{address}");
+    }
+}
+
+#[test]
+fn a_host_port_leads_to_its_pod() {
+    let Some(at) = appliance("hostport") else { return };
+    let ports = "{\"spec\":{\"containers\":[{\"name\":\"kubia\",\"image\":\"monopod/kubia\",\"ports\":[{\"containerPort\":8080,\"hostPort\":18080}]}]}}";
+    at.kubectl(&["run", "kubia", "--image=monopod/kubia", &format!("--overrides={ports}")]).ok("run");
+    at.kubectl(&["wait", "--for=condition=Ready", "pod/kubia", "--timeout=60s"]).ok("wait");
+    for address in ["127.0.0.1", common::lab::MACHINE] {
+        let answer = at.shell(&format!("curl -sS --max-time 10 http://{address}:18080")).ok(address);
+        assert_eq!(answer, "You've hit kubia\n");
+    }
+    let url = format!("http://{}:18080", common::lab::MACHINE);
+    let answer = at.lab.neighbour(&["curl", "-sS", "--max-time", "10", &url]);
+    assert_eq!(String::from_utf8_lossy(&answer.stdout), "You've hit kubia\n", "{answer:?}");
+}
+
+#[test]
+fn a_packet_for_an_address_that_nobody_has_never_leaves() {
+    let Some(at) = appliance("strays") else { return };
+    // the neighbour is the default route: it would see them
+    let before = at.lab.neighbour(&["cat", "/sys/class/net/lan/statistics/rx_packets"]).stdout;
+    let settings = std::fs::read_to_string(at.places()[0].join("settings.json")).unwrap();
+    let settings: serde_json::Value = serde_json::from_str(&settings).unwrap();
+    for net in ["pod_cidr", "service_cidr", "load_balancer_cidr"] {
+        let net = settings[net].as_str().unwrap();
+        let numbers: Vec<u8> = net.split(['.', '/']).map(|number| number.parse().unwrap()).collect();
+        let stray = format!("{}.{}.{}.77", numbers[0], numbers[1], numbers[2] + 9);
+        at.shell(&format!("curl -sS --max-time 2 http://{stray}")).refused(&stray);
+    }
+    let after = at.lab.neighbour(&["cat", "/sys/class/net/lan/statistics/rx_packets"]).stdout;
+    assert_eq!(String::from_utf8_lossy(&before), String::from_utf8_lossy(&after));
+}

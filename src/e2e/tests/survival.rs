@@ -1,0 +1,105 @@
+//! The daemon dies and comes back; what runs goes on, and what is deleted is gone.
+
+mod common;
+
+use common::{Appliance, appliance};
+
+const WEB: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 4
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {terminationGracePeriodSeconds: 1, containers: [{name: kubia, image: monopod/kubia, ports: [{containerPort: 8080}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+";
+
+fn with_web(profile: &str) -> Option<(Appliance, String)> {
+    let at = appliance(profile)?;
+    at.kubectl_with(&["create"], WEB).ok("create");
+    at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+    at.kubectl(&["wait", "--for=jsonpath={.status.loadBalancer.ingress}", "service/web", "--timeout=30s"])
+        .ok("address");
+    let ip = ["get", "service", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"];
+    let ip = at.kubectl(&ip).ok("ip");
+    Some((at, ip))
+}
+
+fn kill_daemon(at: &Appliance) {
+    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
+}
+
+#[test]
+fn a_killed_daemon_s_pods_go_on_and_are_known_again() {
+    let Some((at, ip)) = with_web("killed") else { return };
+    let before = at.processes("");
+    for _ in 0..3 {
+        // something is under way each time
+        at.kubectl(&["create", "configmap", "load", "--from-literal=a=b"]);
+        at.kubectl(&["delete", "pod", "-l", "app=web", "--wait=false", "--grace-period=1"]);
+        kill_daemon(&at);
+        at.monopod(&["start"]).ok("start again");
+        at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+        at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
+        at.until_hit(&ip, 4);
+    }
+    assert_ne!(at.processes(""), before, "the pods were replaced in between");
+    at.until_processes(4);
+    let quiet = at.processes("");
+    kill_daemon(&at);
+    at.until_hit(&ip, 4);
+    at.monopod(&["start"]).ok("start at last");
+    at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
+    assert_eq!(at.processes(""), quiet, "nobody touched what was well");
+    let restarts = ["get", "pods", "-o", "jsonpath={.items[*].status.containerStatuses[*].restartCount}"];
+    assert_eq!(at.kubectl(&restarts).ok("restarts"), "0 0 0 0");
+}
+
+#[test]
+fn a_killed_shim_s_container_is_restarted() {
+    let Some((at, ip)) = with_web("shim") else { return };
+    let child = at.processes("")[0];
+    let parent = at.shell(&format!("ps -o ppid= -p {child}")).ok("parent").trim().to_owned();
+    at.shell(&format!("kill -9 {parent}")).ok("kill a shim");
+    assert!(common::ends(&child.to_string()), "a container without its shim is ended");
+    at.until_processes(4);
+    at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
+    at.until_hit(&ip, 4);
+}
+
+#[test]
+fn delete_leaves_nothing_even_of_a_cluster_that_was_killed() {
+    let Some((at, _)) = with_web("gone") else { return };
+    at.load_busybox();
+    let pid = at.pid();
+    kill_daemon(&at);
+    assert!(common::ends(&pid));
+    at.monopod(&["delete"]).ok("delete");
+    at.nothing_is_left();
+    assert!(!at.kubeconfig().exists());
+}
+
+#[test]
+fn a_machine_that_was_switched_off_has_its_pods_again() {
+    let Some((at, ip)) = with_web("reboot") else { return };
+    kill_daemon(&at);
+    for pid in at.processes("") {
+        let parent = at.shell(&format!("ps -o ppid= -p {pid}")).ok("parent").trim().to_owned();
+        at.shell(&format!("kill -9 {parent} {pid}")).ok("kill");
+    }
+    // what does not survive: the run directory, links, rules
+    std::fs::remove_dir_all(&at.places()[1]).unwrap();
+    at.shell("nft flush ruleset; for l in $(ip -o link | grep -o 'mp[0-9a-z]*@' | tr -d @); do ip link del $l; done")
+        .ok("forget the network");
+    at.monopod(&["start"]).ok("start again");
+    at.until_processes(4);
+    at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
+    at.until_hit(&ip, 4);
+}
