@@ -1,0 +1,88 @@
+//! The runtime with real shims, containers, cgroups and networks. Needs root; each test has a network and a mount
+//! namespace of its own and takes away what it made.
+//!
+//! Called as `<program> shim` this program is a shim, so it has no test harness but the few lines below.
+
+mod containers;
+mod failures;
+mod image;
+mod processes;
+mod world;
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+type Test = (&'static str, fn());
+
+const TESTS: &[Test] = &[
+    ("a_container_runs_logs_and_exits", containers::runs_logs_and_exits),
+    ("a_container_is_what_was_asked_for", containers::is_what_was_asked_for),
+    ("containers_of_a_sandbox_share", containers::share),
+    ("bad_wishes_are_refused_and_leave_nothing", containers::bad_wishes),
+    ("the_default_filter_filters", containers::filtered),
+    ("stop_asks_first", containers::stop_asks_first),
+    ("exec_and_attach", processes::exec_and_attach),
+    ("terminals", processes::terminals),
+    ("a_port_is_forwarded", processes::forwarded),
+    ("usage_is_counted", processes::usage),
+    ("containers_outlive_the_daemon", failures::outlive_the_daemon),
+    ("a_shim_that_is_killed_takes_its_containers_along", failures::killed_shim),
+    ("what_died_unseen_is_told", failures::died_unseen),
+    ("a_sandbox_that_fails_leaves_nothing", failures::failed_sandbox),
+    ("purge_leaves_nothing", failures::purged),
+];
+
+/// Says that this process is in its namespaces already.
+const INSIDE: &str = "--inside";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let has = |flag: &str| args.iter().any(|a| a == flag);
+    match args.first().map(String::as_str) {
+        Some("shim") => shim::main(),
+        Some(INSIDE) => run_inside(&args[1]),
+        _ if has("--list") => list(has("--ignored")),
+        _ if !nix::unistd::geteuid().is_root() => {
+            println!("SKIPPED: {} tests of the runtime with real containers need root", TESTS.len());
+            ExitCode::SUCCESS
+        }
+        _ => run_all(&args),
+    }
+}
+
+fn list(ignored: bool) -> ExitCode {
+    for (name, _) in TESTS.iter().filter(|_| !ignored) {
+        println!("{name}: test");
+    }
+    ExitCode::SUCCESS
+}
+
+fn run_inside(name: &str) -> ExitCode {
+    match TESTS.iter().find(|(n, _)| *n == name) {
+        Some((_, test)) => {
+            test();
+            ExitCode::SUCCESS
+        }
+        None => ExitCode::FAILURE,
+    }
+}
+
+fn run_all(args: &[String]) -> ExitCode {
+    let filter = args.iter().find(|a| !a.starts_with('-'));
+    let chosen = TESTS.iter().filter(|(name, _)| filter.is_none_or(|f| name.contains(f.as_str())));
+    let failed = chosen.filter(|(name, _)| !passes(name)).count();
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// In a fresh process, as namespaces are entered by one that has a single thread.
+fn passes(name: &str) -> bool {
+    let mut child = Command::new("unshare");
+    child
+        .args(["--net", "--mount", "--"])
+        .arg(std::env::current_exe().unwrap())
+        .args([INSIDE, name])
+        .process_group(0);
+    let passed = child.status().is_ok_and(|status| status.success());
+    println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
+    passed
+}
