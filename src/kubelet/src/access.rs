@@ -7,8 +7,8 @@ use crate::view::{Memory, View};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cri::{
-    AttachStreams, ContainerState, ContainerStatus, CriError, Duplex, ExecConfig, ExecSession, LogOptions, PodAccess,
-    PodContainer, Result, SandboxStatus,
+    AttachStreams, ContainerState, ContainerStatus, CriError, Duplex, ExecConfig, ExecSession, LogOptions,
+    PodAccess, PodContainer, Result, SandboxStatus,
 };
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Container, Pod};
@@ -21,11 +21,16 @@ pub(crate) struct Access(pub Arc<Shared>);
 
 #[async_trait]
 impl PodAccess for Access {
-    async fn logs(&self, at: &PodContainer, options: LogOptions) -> Result<BoxStream<'static, io::Result<Bytes>>> {
+    async fn logs(
+        &self,
+        at: &PodContainer,
+        options: LogOptions,
+    ) -> Result<BoxStream<'static, io::Result<Bytes>>> {
         let pod = self.pod(&at.namespace, &at.pod)?;
         let name = container_name(&pod, &at.container)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view = View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
+        let view =
+            View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
         let tries = view.tries(&name);
         let status = logged(&pod, &name, &tries, options.previous)?;
         let stream = reader::stream(&self.0, &status.id, &status.log_path, options).await;
@@ -47,7 +52,8 @@ impl PodAccess for Access {
     async fn port_forward(&self, namespace: &str, name: &str, port: u16) -> Result<Box<dyn Duplex>> {
         let pod = self.pod(namespace, name)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view = View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
+        let view =
+            View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
         match view.current() {
             Some(sandbox) => self.0.runtime.port_forward(&sandbox.id, port).await,
             None => {
@@ -81,7 +87,8 @@ impl Access {
         }
         let name = container_name(&pod, &at.container)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view = View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
+        let view =
+            View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
         let latest = view.latest(&name).filter(|c| matches!(c.state, ContainerState::Running { .. }));
         latest.cloned().ok_or_else(|| CriError::NotFound(format!("container not found ({name:?})")))
     }
@@ -104,7 +111,10 @@ fn container_name(pod: &Pod, asked: &str) -> Result<String> {
         return Ok(name.clone());
     }
     let names = |list: &[Container]| list.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(" ");
-    let mut why = format!("a container name must be specified for pod {pod_name}, choose one of: [{}]", names(&spec.containers));
+    let mut why = format!(
+        "a container name must be specified for pod {pod_name}, choose one of: [{}]",
+        names(&spec.containers)
+    );
     if let init @ [_, ..] = pod::init_containers(spec) {
         why += &format!(" or one of the init containers: [{}]", names(init));
     }
@@ -112,7 +122,12 @@ fn container_name(pod: &Pod, asked: &str) -> Result<String> {
 }
 
 /// The try whose log is meant: the newest, or the one before it that ended.
-fn logged<'a>(pod: &Pod, name: &str, tries: &[&'a ContainerStatus], previous: bool) -> Result<&'a ContainerStatus> {
+fn logged<'a>(
+    pod: &Pod,
+    name: &str,
+    tries: &[&'a ContainerStatus],
+    previous: bool,
+) -> Result<&'a ContainerStatus> {
     let pod_name = pod::name(pod);
     let began = |c: &&&ContainerStatus| !matches!(c.state, ContainerState::Created);
     if previous {
@@ -173,7 +188,9 @@ mod tests {
                 "several and init",
                 pod(&["a", "b"], &["i"], None),
                 "",
-                Err("a container name must be specified for pod x, choose one of: [a b] or one of the init containers: [i]"),
+                Err(
+                    "a container name must be specified for pod x, choose one of: [a b] or one of the init containers: [i]",
+                ),
             ),
         ];
         for (name, pod, asked, want) in cases {

@@ -3,7 +3,7 @@
 use crate::http_get::{self, Get};
 use crate::shared::Shared;
 use cri::{ContainerId, CriError};
-use k8s_openapi::api::core::v1::{Container, HTTPGetAction, LifecycleHandler, TCPSocketAction};
+use k8s_openapi::api::core::v1::{Container, GRPCAction, HTTPGetAction, LifecycleHandler, TCPSocketAction};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -31,7 +31,8 @@ impl At {
     }
 
     fn port(&self, port: &IntOrString) -> Result<u16, String> {
-        let named = |name: &str| self.container.ports.iter().flatten().find(|p| p.name.as_deref() == Some(name));
+        let named =
+            |name: &str| self.container.ports.iter().flatten().find(|p| p.name.as_deref() == Some(name));
         let number = match port {
             IntOrString::Int(number) => Some(*number),
             IntOrString::String(text) => text.parse().ok().or_else(|| named(text).map(|p| p.container_port)),
@@ -39,7 +40,9 @@ impl At {
         let valid = number.and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
         valid.ok_or_else(|| match port {
             IntOrString::Int(number) => format!("invalid port number: {number}"),
-            IntOrString::String(name) => format!("couldn't find port: {name} in container {}", self.container.name),
+            IntOrString::String(name) => {
+                format!("couldn't find port: {name} in container {}", self.container.name)
+            }
         })
     }
 
@@ -92,9 +95,26 @@ pub(crate) async fn tcp(at: &At, action: &TCPSocketAction, timeout: Duration) ->
     }
 }
 
+pub(crate) async fn grpc(at: &At, action: &GRPCAction, timeout: Duration) -> Outcome {
+    let port = match at.port(&IntOrString::Int(action.port)) {
+        Ok(port) => port,
+        Err(why) => return Outcome::Failure(why),
+    };
+    let service = action.service.as_deref().unwrap_or_default();
+    match crate::grpc::check(&at.host(), port, service, timeout).await {
+        Ok(()) => Outcome::Success,
+        Err(why) => Outcome::Failure(why),
+    }
+}
+
 /// # Errors
 /// Why the hook failed.
-pub(crate) async fn hook(shared: &Shared, at: &At, handler: &LifecycleHandler, timeout: Option<Duration>) -> Result<(), String> {
+pub(crate) async fn hook(
+    shared: &Shared,
+    at: &At,
+    handler: &LifecycleHandler,
+    timeout: Option<Duration>,
+) -> Result<(), String> {
     if let Some(exec) = &handler.exec {
         return exec_hook(shared, at, exec.command.clone().unwrap_or_default(), timeout).await;
     }
@@ -114,7 +134,12 @@ pub(crate) async fn hook(shared: &Shared, at: &At, handler: &LifecycleHandler, t
     Ok(())
 }
 
-async fn exec_hook(shared: &Shared, at: &At, command: Vec<String>, timeout: Option<Duration>) -> Result<(), String> {
+async fn exec_hook(
+    shared: &Shared,
+    at: &At,
+    command: Vec<String>,
+    timeout: Option<Duration>,
+) -> Result<(), String> {
     let said = command.join(" ");
     match shared.runtime.exec_sync(&at.id, command, timeout).await {
         Ok(output) if output.exit_code == 0 => Ok(()),

@@ -5,7 +5,7 @@ use crate::shared::Shared;
 use api::{ObjectKey, Reason, Status};
 use cluster::Api;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
-use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use k8s_openapi::api::core::v1::Node;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, OwnerReference};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ impl Heartbeat {
         let runtime = shared.runtime.list().await.map(|_| ()).map_err(|e| e.to_string());
         let now = shared.clock.now();
         let write = |node: &mut Node| {
-            let old = node.status.take().unwrap_or_else(NodeStatus::default);
+            let old = node.status.take().unwrap_or_default();
             node.status = Some(node::status(&shared.config, &old, &images, runtime.clone(), now));
             Ok(())
         };

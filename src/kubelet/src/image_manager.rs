@@ -35,8 +35,10 @@ pub(crate) struct ImageManager {
 impl ImageManager {
     /// `record` is the file that remembers, over restarts, what was pulled.
     pub fn new(service: Arc<dyn ImageService>, record: PathBuf, now: Timestamp) -> Self {
-        let ids: Vec<String> =
-            std::fs::read(&record).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+        let ids: Vec<String> = std::fs::read(&record)
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_default();
         let pulled = Mutex::new(ids.into_iter().map(|id| (id, now)).collect());
         ImageManager { service, pulled, record }
     }
@@ -76,7 +78,9 @@ impl ImageManager {
         if !full(high_percent) {
             return;
         }
-        let (Ok(images), Ok(sandboxes)) = (self.service.list().await, shared.runtime.list().await) else { return };
+        let (Ok(images), Ok(sandboxes)) = (self.service.list().await, shared.runtime.list().await) else {
+            return;
+        };
         let in_use = |id: &str| sandboxes.iter().flat_map(|s| &s.containers).any(|c| c.image == id);
         let now = shared.clock.now();
         for image in self.unused(&images, now, in_use) {
@@ -122,7 +126,11 @@ impl ImageManager {
 ///
 /// # Errors
 /// The reason that the container waits for.
-pub(crate) async fn ensure(shared: &Arc<Shared>, pod: &Pod, container: &Container) -> Result<ImageInfo, NoImage> {
+pub(crate) async fn ensure(
+    shared: &Arc<Shared>,
+    pod: &Pod,
+    container: &Container,
+) -> Result<ImageInfo, NoImage> {
     let image = container.image.as_deref().unwrap_or_default();
     let present = match shared.images.service.status(image).await {
         Ok(present) => present,
@@ -150,7 +158,9 @@ fn not_inspected(shared: &Shared, pod: &Pod, container: &Container, error: &CriE
     let (reason, message) = match error {
         CriError::InvalidImageName(_) | CriError::Invalid(_) => (
             "InvalidImageName",
-            format!("Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {error}"),
+            format!(
+                "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {error}"
+            ),
         ),
         _ => ("ImageInspectError", format!("Failed to inspect image \"{image}\": {error}")),
     };
@@ -239,7 +249,14 @@ mod tests {
 
     #[test]
     fn durations_as_go_prints_them() {
-        let cases = [(0, "0s"), (45, "45ms"), (1200, "1.2s"), (10_000, "10s"), (61_050, "1m1.05s"), (3_600_000, "1h0m0s")];
+        let cases = [
+            (0, "0s"),
+            (45, "45ms"),
+            (1200, "1.2s"),
+            (10_000, "10s"),
+            (61_050, "1m1.05s"),
+            (3_600_000, "1h0m0s"),
+        ];
         for (millis, want) in cases {
             assert_eq!(in_go(Duration::from_millis(millis)), want);
         }

@@ -27,7 +27,13 @@ impl Killer {
     ///
     /// # Errors
     /// The runtime could not end it.
-    pub async fn container(&self, sandbox: &SandboxStatus, status: &ContainerStatus, grace: Duration, why: Option<String>) -> cri::Result<()> {
+    pub async fn container(
+        &self,
+        sandbox: &SandboxStatus,
+        status: &ContainerStatus,
+        grace: Duration,
+        why: Option<String>,
+    ) -> cri::Result<()> {
         let began = Instant::now();
         self.announce(status, why);
         self.pre_stop(sandbox, status, grace).await;
@@ -42,10 +48,14 @@ impl Killer {
         let began = Instant::now();
         let mut outcome = Ok(());
         let spec = pod::spec(&self.pod);
-        let running: Vec<(&SandboxStatus, &ContainerStatus)> =
-            sandboxes.iter().flat_map(|s| s.containers.iter().map(move |c| (s, c))).filter(|(_, c)| runs(c)).collect();
+        let running: Vec<(&SandboxStatus, &ContainerStatus)> = sandboxes
+            .iter()
+            .flat_map(|s| s.containers.iter().map(move |c| (s, c)))
+            .filter(|(_, c)| runs(c))
+            .collect();
         let is_sidecar = |name: &str| pod::container(spec, name).is_some_and(pod::is_sidecar);
-        let (mut sidecars, mains): (Vec<_>, Vec<_>) = running.into_iter().partition(|(_, c)| is_sidecar(&c.name));
+        let (mut sidecars, mains): (Vec<_>, Vec<_>) =
+            running.into_iter().partition(|(_, c)| is_sidecar(&c.name));
         for ended in join_all(mains.into_iter().map(|(s, c)| self.container(s, c, grace, None))).await {
             outcome = outcome.and(ended);
         }

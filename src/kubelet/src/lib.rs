@@ -17,6 +17,7 @@ pub mod credentials;
 pub mod env;
 pub mod expand;
 pub mod field_ref;
+mod grpc;
 mod handlers;
 mod heartbeat;
 mod http_get;

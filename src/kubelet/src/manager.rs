@@ -103,9 +103,13 @@ impl Manager {
 
     fn pod_changed(&mut self, change: &Change<Pod>) {
         let pod = change.object();
+        let message = match change {
+            Change::Deleted(pod) => Message::Gone(pod.clone()),
+            _ => Message::Look,
+        };
         match self.workers.get(pod::uid(pod)) {
             // a worker that has just ended needs no waking
-            Some(handle) => drop(handle.mailbox.send(Message::Look)),
+            Some(handle) => drop(handle.mailbox.send(message)),
             None if matches!(change, Change::Deleted(_)) || !self.is_ours(pod) => {}
             None => self.spawn(pod.clone(), Vec::new()),
         }
@@ -113,7 +117,8 @@ impl Manager {
 
     fn source_changed<K: Kind>(&self, change: &Change<K>, source: impl Fn(String) -> Source) {
         let meta = change.object().metadata();
-        let (namespace, name) = (meta.namespace.as_deref().unwrap_or_default(), meta.name.clone().unwrap_or_default());
+        let (namespace, name) =
+            (meta.namespace.as_deref().unwrap_or_default(), meta.name.clone().unwrap_or_default());
         let changed = source(name);
         for handle in self.workers.values() {
             if handle.namespace == namespace && handle.references.contains(&changed) {
@@ -125,7 +130,9 @@ impl Manager {
     fn ended(&mut self, ended: Result<String, tokio::task::JoinError>) {
         match ended {
             Ok(uid) => drop(self.workers.remove(&uid)),
-            Err(error) => tracing::error!(%error, "a pod's worker broke; the pod is left alone until the next start"),
+            Err(error) => {
+                tracing::error!(%error, "a pod's worker broke; the pod is left alone until the next start")
+            }
         }
     }
 

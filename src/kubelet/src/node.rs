@@ -4,7 +4,8 @@ use crate::config::KubeletConfig;
 use cri::ImageInfo;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
-    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeStatus, NodeSystemInfo,
+    ContainerImage, DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeStatus,
+    NodeSystemInfo,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -37,7 +38,8 @@ pub fn new(config: &KubeletConfig) -> Node {
             name: Some(config.node_name.clone()),
             labels: Some(labels(config)),
             annotations: Some(
-                [("volumes.kubernetes.io/controller-managed-attach-detach".to_owned(), "true".to_owned())].into(),
+                [("volumes.kubernetes.io/controller-managed-attach-detach".to_owned(), "true".to_owned())]
+                    .into(),
             ),
             ..ObjectMeta::default()
         },
@@ -64,7 +66,9 @@ pub fn status(
         conditions: Some(conditions(old, runtime, now)),
         node_info: Some(info(config)),
         images: Some(shown_images(images)),
-        daemon_endpoints: Some(NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: 10250 }) }),
+        daemon_endpoints: Some(NodeDaemonEndpoints {
+            kubelet_endpoint: Some(DaemonEndpoint { port: 10250 }),
+        }),
         ..old.clone()
     }
 }
@@ -121,7 +125,8 @@ fn shown_images(images: &[ImageInfo]) -> Vec<ContainerImage> {
     let mut images: Vec<&ImageInfo> = images.iter().collect();
     images.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.id.cmp(&b.id)));
     let shown = images.into_iter().map(|image| {
-        let names = image.repo_digests.iter().chain(&image.repo_tags).take(MOST_IMAGE_NAMES).cloned().collect();
+        let names =
+            image.repo_digests.iter().chain(&image.repo_tags).take(MOST_IMAGE_NAMES).cloned().collect();
         ContainerImage { names: Some(names), size_bytes: i64::try_from(image.size).ok() }
     });
     shown.take(MOST_IMAGES).collect()
@@ -133,9 +138,19 @@ fn conditions(old: &NodeStatus, runtime: Result<(), String>, now: Timestamp) -> 
         Err(why) => ("Ready", "False", "KubeletNotReady", format!("container runtime is down: {why}")),
     };
     let findings = [
-        ("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available".to_owned()),
+        (
+            "MemoryPressure",
+            "False",
+            "KubeletHasSufficientMemory",
+            "kubelet has sufficient memory available".to_owned(),
+        ),
         ("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure".to_owned()),
-        ("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available".to_owned()),
+        (
+            "PIDPressure",
+            "False",
+            "KubeletHasSufficientPID",
+            "kubelet has sufficient PID available".to_owned(),
+        ),
         ready,
     ];
     let before = old.conditions.as_deref().unwrap_or_default();
@@ -153,7 +168,8 @@ fn conditions(old: &NodeStatus, runtime: Result<(), String>, now: Timestamp) -> 
             }
         })
         .collect();
-    let theirs = before.iter().filter(|c| !all.iter().any(|ours| ours.type_ == c.type_)).cloned().collect::<Vec<_>>();
+    let theirs =
+        before.iter().filter(|c| !all.iter().any(|ours| ours.type_ == c.type_)).cloned().collect::<Vec<_>>();
     all.extend(theirs);
     all
 }
@@ -185,7 +201,11 @@ mod tests {
             status.conditions.as_ref().unwrap().iter().find(|c| c.type_ == kind).unwrap().clone()
         };
         assert_eq!(find(&old, "Ready").status, "False");
-        let network = NodeCondition { type_: "NetworkUnavailable".into(), status: "False".into(), ..Default::default() };
+        let network = NodeCondition {
+            type_: "NetworkUnavailable".into(),
+            status: "False".into(),
+            ..Default::default()
+        };
         old.conditions.as_mut().unwrap().push(network.clone());
         let new = status(&config(), &old, &[], Ok(()), at(9));
         let ready = find(&new, "Ready");

@@ -67,7 +67,8 @@ impl Probers {
         for want in wanted {
             let key = (want.at.id.clone(), want.kind);
             self.0.entry(key).or_insert_with(|| {
-                let prober = Prober { shared: shared.clone(), pod: pod.clone(), mailbox: mailbox.clone(), want };
+                let prober =
+                    Prober { shared: shared.clone(), pod: pod.clone(), mailbox: mailbox.clone(), want };
                 tokio::spawn(prober.run()).abort_handle()
             });
         }
@@ -100,7 +101,8 @@ impl Streak {
     fn add(&mut self, good: bool, probe: &Probe) -> Option<bool> {
         self.length = if good == self.good { self.length.saturating_add(1) } else { 1 };
         self.good = good;
-        let threshold = if good { probe.success_threshold.unwrap_or(1) } else { probe.failure_threshold.unwrap_or(3) };
+        let threshold =
+            if good { probe.success_threshold.unwrap_or(1) } else { probe.failure_threshold.unwrap_or(3) };
         if self.length < threshold || self.concluded == Some(good) {
             return None;
         }
@@ -130,7 +132,8 @@ impl Prober {
             let verdict = Verdict { id: self.want.at.id.clone(), kind: self.want.kind, good };
             let heard = self.mailbox.send(Message::Probed(verdict)).is_ok();
             // what started stays started; what is to be killed is asked no more
-            let last = self.want.kind == ProbeKind::Startup || (self.want.kind == ProbeKind::Liveness && !good);
+            let last =
+                self.want.kind == ProbeKind::Startup || (self.want.kind == ProbeKind::Liveness && !good);
             if last || !heard {
                 return;
             }
@@ -147,9 +150,13 @@ impl Prober {
         if let Some(action) = &probe.http_get {
             return handlers::http(at, action, timeout).await;
         }
+        if let Some(action) = &probe.grpc {
+            return handlers::grpc(at, action, timeout).await;
+        }
         match &probe.tcp_socket {
             Some(action) => handlers::tcp(at, action, timeout).await,
-            None => Outcome::Failure("this kind of probe is not supported".to_owned()),
+            // validation lets none through
+            None => Outcome::Failure("missing probe handler".to_owned()),
         }
     }
 

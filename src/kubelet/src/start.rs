@@ -79,10 +79,9 @@ pub(crate) async fn start_at(
     });
     let manager = Manager::start(shared.clone(), stop.clone()).await.map_err(StartError::Runtime)?;
     let keeper = Keeper::new(shared.clone()).map_err(StartError::Logs)?;
-    let heartbeat = Heartbeat::register(shared.clone()).await.map_err(|status| StartError::Register {
-        node: shared.config.node_name.clone(),
-        status,
-    })?;
+    let heartbeat = Heartbeat::register(shared.clone())
+        .await
+        .map_err(|status| StartError::Register { node: shared.config.node_name.clone(), status })?;
     let task = tokio::spawn(async move {
         tokio::join!(manager.run(), keeper.run(stop.clone()), heartbeat.run(stop));
     });

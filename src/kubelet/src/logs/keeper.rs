@@ -30,7 +30,10 @@ impl Watcher {
     pub fn new() -> io::Result<Self> {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let fd = std::os::fd::AsFd::as_fd(&inotify).try_clone_to_owned()?;
-        #[allow(deprecated, reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not")]
+        #[allow(
+            deprecated,
+            reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
+        )]
         let ready = AsyncFd::new(fd)?;
         Ok(Watcher { inotify, ready })
     }

@@ -144,7 +144,8 @@ pub struct Handle(pub Arc<FakeRuntime>);
 #[async_trait]
 impl Runtime for Handle {
     async fn run_sandbox(&self, config: SandboxConfig) -> Result<SandboxStatus> {
-        let mut state = self.0.note("run_sandbox", format!("run_sandbox {}#{}", config.name, config.attempt))?;
+        let mut state =
+            self.0.note("run_sandbox", format!("run_sandbox {}#{}", config.name, config.attempt))?;
         let ip = (!config.host_network).then(|| "10.244.0.7".parse().unwrap());
         let sandbox = SandboxStatus {
             id: SandboxId(state.id()),
@@ -230,7 +231,7 @@ impl Runtime for Handle {
 
     async fn stop_container(&self, id: &ContainerId, grace: Duration, _: Option<i32>) -> Result<()> {
         let name = self.0.state().name(id);
-        drop(self.0.note("stop", format!("stop {name} {}s", grace.as_secs()))?);
+        drop(self.0.note("stop", format!("stop {name} {:.0}s", grace.as_secs_f64()))?);
         self.0.end(id, 143);
         Ok(())
     }
@@ -264,7 +265,12 @@ impl Runtime for Handle {
         Err(CriError::Failed(format!("exec in {}", self.0.state().name(id))))
     }
 
-    async fn exec_sync(&self, id: &ContainerId, command: Vec<String>, _: Option<Duration>) -> Result<ExecOutput> {
+    async fn exec_sync(
+        &self,
+        id: &ContainerId,
+        command: Vec<String>,
+        _: Option<Duration>,
+    ) -> Result<ExecOutput> {
         let command = command.join(" ");
         let name = self.0.state().name(id);
         let state = self.0.note("exec", format!("exec {name} {command}"))?;

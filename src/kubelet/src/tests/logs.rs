@@ -6,6 +6,7 @@ use futures::stream::BoxStream;
 use serde_json::json;
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 type Stream = BoxStream<'static, std::io::Result<Bytes>>;
 
@@ -94,11 +95,34 @@ async fn the_try_before_is_shown_where_there_was_one() {
 async fn what_does_not_run_is_refused_in_upstreams_words() {
     let rig = rig().await;
     rig.run("p", json!({"containers": [{"name": "web", "image": "missing:1"}]})).await;
-    rig.until("p", |p| !super::rig::waiting(p, "web").is_empty() && super::rig::waiting(p, "web") != "ContainerCreating")
-        .await;
+    rig.until("p", |p| {
+        !super::rig::waiting(p, "web").is_empty() && super::rig::waiting(p, "web") != "ContainerCreating"
+    })
+    .await;
     let refused = logs(&rig, LogOptions::default()).await.err().unwrap().to_string();
-    assert_eq!(refused, "container \"web\" in pod \"p\" is waiting to start: trying and failing to pull image");
+    assert_eq!(
+        refused,
+        "container \"web\" in pod \"p\" is waiting to start: trying and failing to pull image"
+    );
     let at = PodContainer { namespace: "default".into(), pod: "p".into(), container: "web".into() };
     let refused = rig.kubelet.access.exec(&at, cri::ExecConfig::default()).await.err().unwrap();
     assert_eq!(refused.to_string(), "container not found (\"web\")");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_grew_too_large_is_rotated() {
+    let (rig, log) = running("p").await;
+    say(&log, 1, &"x".repeat(11 << 20));
+    for _ in 0..100 {
+        // whichever write comes after the watch is noticed, and looked at ten seconds later
+        say(&log, 2, "more");
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        if rig.runtime.calls().contains(&"reopen".to_owned()) {
+            break;
+        }
+    }
+    assert!(rig.runtime.calls().contains(&"reopen".to_owned()));
+    let files = std::fs::read_dir(log.parent().unwrap()).unwrap().count();
+    assert_eq!(files, 2);
+    assert!(std::fs::metadata(&log).unwrap().len() < 1000, "the new file is a small one");
 }

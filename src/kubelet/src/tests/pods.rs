@@ -12,9 +12,13 @@ async fn the_node_is_there_ready_and_alive() {
     let node: Node = rig.root().api().get(&api::ObjectKey::new(None, "n1")).unwrap();
     let status = node.status.unwrap();
     let ready = status.conditions.unwrap().into_iter().find(|c| c.type_ == "Ready").unwrap();
-    assert_eq!((ready.status.as_str(), ready.message.as_deref()), ("True", Some("kubelet is posting ready status")));
+    assert_eq!(
+        (ready.status.as_str(), ready.message.as_deref()),
+        ("True", Some("kubelet is posting ready status"))
+    );
     assert_eq!(status.capacity.unwrap()["pods"].0, "110");
-    let lease = || -> Lease { rig.root().api().get(&api::ObjectKey::namespaced("kube-node-lease", "n1")).unwrap() };
+    let lease =
+        || -> Lease { rig.root().api().get(&api::ObjectKey::namespaced("kube-node-lease", "n1")).unwrap() };
     let first = lease().spec.unwrap().renew_time.unwrap();
     tokio::time::sleep(Duration::from_secs(11)).await;
     rig.eventually("the lease is renewed", || lease().spec.unwrap().renew_time.unwrap() > first).await;
@@ -23,7 +27,11 @@ async fn the_node_is_there_ready_and_alive() {
 #[tokio::test(start_paused = true)]
 async fn a_pod_runs_and_says_how_it_came_to_it() {
     let rig = rig().await;
-    rig.run("p", json!({"containers": [{"name": "web", "image": "fresh:1", "ports": [{"containerPort": 80}]}]})).await;
+    rig.run(
+        "p",
+        json!({"containers": [{"name": "web", "image": "fresh:1", "ports": [{"containerPort": 80}]}]}),
+    )
+    .await;
     let pod = rig.until("p", |p| phase(p) == "Running" && is_ready(p)).await;
     let status = pod.status.clone().unwrap();
     assert_eq!(status.pod_ip.as_deref(), Some("10.244.0.7"));
@@ -44,7 +52,8 @@ async fn a_pod_runs_and_says_how_it_came_to_it() {
     assert_eq!(rig.runtime.calls(), ["run_sandbox p#0", "create web#0", "start web"]);
 }
 
-#[tokio::test(start_paused = true)]
+// in real time: a deletion's time is the cluster's
+#[tokio::test]
 async fn a_deleted_pod_ends_in_order_and_leaves_nothing() {
     let rig = rig().await;
     let spec = json!({"terminationGracePeriodSeconds": 7, "volumes": [{"name": "v", "emptyDir": {}}], "containers": [{
@@ -57,7 +66,11 @@ async fn a_deleted_pod_ends_in_order_and_leaves_nothing() {
     rig.pods().delete(&key("p"), DeleteOptions::default()).await.unwrap();
     rig.until_gone("p").await;
     let calls = rig.runtime.calls();
-    assert_eq!(calls[3..], ["exec web goodbye", "stop web 7s", "stop_sandbox", "remove_sandbox"], "{calls:#?}");
+    assert_eq!(
+        calls[3..],
+        ["exec web goodbye", "stop web 7s", "stop_sandbox", "remove_sandbox"],
+        "{calls:#?}"
+    );
     rig.until_event("p", "Killing Stopping container web").await;
     assert!(!rig.dir.path().join("pods").join(&uid).exists());
     let logs = std::fs::read_dir(rig.dir.path().join("pods-logs")).unwrap().count();
@@ -92,7 +105,15 @@ async fn init_containers_run_one_after_the_other_and_sidecars_stay_until_the_end
     let calls: Vec<String> = rig.runtime.calls().into_iter().filter(|c| !c.starts_with("create")).collect();
     assert_eq!(
         calls,
-        ["run_sandbox p#0", "start first", "start first", "start side", "start web", "stop side 30s", "stop_sandbox"]
+        [
+            "run_sandbox p#0",
+            "start first",
+            "start first",
+            "start side",
+            "start web",
+            "stop side 30s",
+            "stop_sandbox"
+        ]
     );
 }
 
@@ -100,7 +121,8 @@ async fn init_containers_run_one_after_the_other_and_sidecars_stay_until_the_end
 async fn readiness_gates_the_pod_and_liveness_restarts_the_container() {
     let rig = rig().await;
     rig.runtime.command("ready", 1);
-    let probe = |command: &str| json!({"exec": {"command": [command]}, "periodSeconds": 5, "failureThreshold": 2});
+    let probe =
+        |command: &str| json!({"exec": {"command": [command]}, "periodSeconds": 5, "failureThreshold": 2});
     let spec = json!({"containers": [{"name": "web", "image": "web:1",
         "readinessProbe": probe("ready"), "livenessProbe": probe("alive")}]});
     rig.run("p", spec).await;
@@ -112,7 +134,8 @@ async fn readiness_gates_the_pod_and_liveness_restarts_the_container() {
     rig.runtime.command("alive", 1);
     rig.until("p", |p| container(p, "web").restart_count == 1).await;
     rig.until_event("p", "Killing Container web failed liveness probe, will be restarted").await;
-    let unhealthy = rig.events("p").into_iter().filter(|e| e == "Unhealthy Liveness probe failed: not well").count();
+    let unhealthy =
+        rig.events("p").into_iter().filter(|e| e == "Unhealthy Liveness probe failed: not well").count();
     assert_eq!(unhealthy, 1, "told once, counted after that");
     assert!(rig.runtime.calls().contains(&"stop web 30s".to_owned()));
     rig.runtime.command("alive", 0);
@@ -123,7 +146,8 @@ async fn readiness_gates_the_pod_and_liveness_restarts_the_container() {
 async fn a_startup_probe_holds_the_others_back() {
     let rig = rig().await;
     rig.runtime.command("up", 1);
-    let probe = |command: &str| json!({"exec": {"command": [command]}, "periodSeconds": 1, "failureThreshold": 1000});
+    let probe =
+        |command: &str| json!({"exec": {"command": [command]}, "periodSeconds": 1, "failureThreshold": 1000});
     let spec = json!({"containers": [{"name": "web", "image": "web:1",
         "startupProbe": probe("up"), "livenessProbe": probe("alive")}]});
     rig.run("p", spec).await;
@@ -172,11 +196,20 @@ async fn a_changed_secret_reaches_its_volume_and_a_missing_one_is_waited_for() {
     let spec = json!({"volumes": [{"name": "s", "secret": {"secretName": "login"}}],
         "containers": [{"name": "web", "image": "web:1", "volumeMounts": [{"name": "s", "mountPath": "/s"}]}]});
     let pod = rig.run("p", spec).await;
-    rig.until_event("p", "FailedMount MountVolume.SetUp failed for volume \"s\" : secret \"login\" not found").await;
+    rig.until_event(
+        "p",
+        "FailedMount MountVolume.SetUp failed for volume \"s\" : secret \"login\" not found",
+    )
+    .await;
     assert_eq!(waiting(&rig.pods().get(&key("p")).unwrap(), "web"), "ContainerCreating");
     let created = rig.root().api().create(secret("b25l")).await.unwrap();
     rig.until("p", |p| phase(p) == "Running").await;
-    let file = rig.dir.path().join("pods").join(pod.metadata.uid.unwrap()).join("volumes/kubernetes.io~secret/s/password");
+    let file = rig
+        .dir
+        .path()
+        .join("pods")
+        .join(pod.metadata.uid.unwrap())
+        .join("volumes/kubernetes.io~secret/s/password");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "one");
     let mut changed: Secret = secret("dHdv");
     changed.metadata.resource_version = created.metadata.resource_version;

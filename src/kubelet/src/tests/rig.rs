@@ -58,7 +58,8 @@ async fn start(
     config.machine = Machine { cpus: 2, memory_bytes: 1 << 30, disk_bytes: 1 << 40, ..Machine::default() };
     let stop = CancellationToken::new();
     let handle = Arc::new(Handle(runtime.clone()));
-    let kubelet = start_at(clock, cluster.clone(), config, handle, images.clone(), stop.clone()).await.unwrap();
+    let kubelet =
+        start_at(clock, cluster.clone(), config, handle, images.clone(), stop.clone()).await.unwrap();
     (kubelet, stop)
 }
 
@@ -85,7 +86,8 @@ impl Rig {
     /// A pod on our node, in the namespace `default`.
     pub async fn run(&self, name: &str, mut spec: Value) -> Pod {
         spec["nodeName"] = NODE.into();
-        spec["automountServiceAccountToken"] = spec.get("automountServiceAccountToken").cloned().unwrap_or(false.into());
+        spec["automountServiceAccountToken"] =
+            spec.get("automountServiceAccountToken").cloned().unwrap_or(false.into());
         let pod = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
         self.pods().create(serde_json::from_value(pod).unwrap()).await.unwrap()
     }
@@ -142,8 +144,12 @@ impl Rig {
         let all: Vec<Event> = self.root().api().list(Some("default"), LabelSelector::default()).unwrap();
         let mut about: Vec<Event> =
             all.into_iter().filter(|e| e.involved_object.name.as_deref() == Some(pod)).collect();
-        about.sort_by_key(|e| e.metadata.resource_version.as_deref().and_then(|v| v.parse::<u64>().ok()));
-        about.iter().map(|e| format!("{} {}", e.reason.as_deref().unwrap(), e.message.as_deref().unwrap())).collect()
+        // the name ends with the time of the first one
+        about.sort_by_key(|e| e.metadata.name.clone());
+        about
+            .iter()
+            .map(|e| format!("{} {}", e.reason.as_deref().unwrap(), e.message.as_deref().unwrap()))
+            .collect()
     }
 
     pub async fn until_event(&self, pod: &str, event: &str) {
@@ -182,7 +188,11 @@ pub fn is_ready(pod: &Pod) -> bool {
 
 pub fn container(pod: &Pod, name: &str) -> ContainerStatus {
     let status = pod.status.clone().unwrap_or_default();
-    let mut all = status.init_container_statuses.into_iter().flatten().chain(status.container_statuses.into_iter().flatten());
+    let mut all = status
+        .init_container_statuses
+        .into_iter()
+        .flatten()
+        .chain(status.container_statuses.into_iter().flatten());
     all.find(|c| c.name == name).unwrap_or_default()
 }
 

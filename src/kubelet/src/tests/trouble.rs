@@ -12,7 +12,10 @@ async fn an_image_that_is_not_there_is_tried_again_ever_later() {
     let message = |pod: &_| container(pod, "web").state.unwrap().waiting.unwrap().message.unwrap();
     assert_eq!(message(&pod), "pull missing:1: manifest unknown");
     let pod = rig.until("p", |p| waiting(p, "web") == "ImagePullBackOff").await;
-    assert_eq!(message(&pod), "Back-off pulling image \"missing:1\": ErrImagePull: pull missing:1: manifest unknown");
+    assert_eq!(
+        message(&pod),
+        "Back-off pulling image \"missing:1\": ErrImagePull: pull missing:1: manifest unknown"
+    );
     rig.until_event("p", "Failed Error: ImagePullBackOff").await;
     let events = rig.events("p");
     let want = [
@@ -30,7 +33,11 @@ async fn an_image_that_is_not_there_is_tried_again_ever_later() {
 #[tokio::test(start_paused = true)]
 async fn images_that_can_not_be_had() {
     let rig = rig().await;
-    rig.run("never", json!({"containers": [{"name": "web", "image": "absent:1", "imagePullPolicy": "Never"}]})).await;
+    rig.run(
+        "never",
+        json!({"containers": [{"name": "web", "image": "absent:1", "imagePullPolicy": "Never"}]}),
+    )
+    .await;
     rig.run("bad", json!({"containers": [{"name": "web", "image": "not a name"}]})).await;
     rig.until("never", |p| waiting(p, "web") == "ErrImageNeverPull").await;
     rig.until("bad", |p| waiting(p, "web") == "InvalidImageName").await;
@@ -57,7 +64,11 @@ async fn a_crash_loop_waits_ten_seconds_and_doubles() {
     let uid = pod.metadata.uid.clone().unwrap();
     let message = status.state.unwrap().waiting.unwrap().message.unwrap();
     assert!(message.ends_with(&format!("restarting failed container=web pod=p_default({uid})")), "{message}");
-    rig.until_event("p", &format!("BackOff Back-off restarting failed container web in pod p_default({uid})")).await;
+    rig.until_event(
+        "p",
+        &format!("BackOff Back-off restarting failed container web in pod p_default({uid})"),
+    )
+    .await;
     let kept = rig.runtime.containers().len();
     assert!(kept <= 3, "the newest two tries, and one that is about to go: {kept}");
 }
@@ -70,8 +81,10 @@ async fn a_job_that_fails_has_failed_and_stays_to_be_looked_at() {
     let pod = rig.until("p", |p| phase(p) == "Failed").await;
     assert_eq!(container(&pod, "web").state.unwrap().terminated.unwrap().exit_code, 2);
     assert_eq!(rig.runtime.containers().len(), 1, "its log can still be read");
-    rig.eventually("its volumes are gone", || std::fs::read_dir(rig.dir.path().join("pods")).unwrap().count() == 0)
-        .await;
+    rig.eventually("its volumes are gone", || {
+        std::fs::read_dir(rig.dir.path().join("pods")).unwrap().count() == 0
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +124,8 @@ async fn a_failing_hook_ends_its_container() {
     let spec = json!({"containers": [{"name": "web", "image": "web:1",
         "lifecycle": {"postStart": {"exec": {"command": ["hello"]}}}}]});
     rig.run("p", spec).await;
-    rig.until("p", |p| waiting(p, "web") == "PostStartHookError" || waiting(p, "web") == "CrashLoopBackOff").await;
+    rig.until("p", |p| waiting(p, "web") == "PostStartHookError" || waiting(p, "web") == "CrashLoopBackOff")
+        .await;
     rig.until_event("p", "FailedPostStartHook PostStartHook failed").await;
     rig.until_event("p", "Killing FailedPostStartHook").await;
     rig.runtime.command("hello", 0);

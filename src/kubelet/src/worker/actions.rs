@@ -162,7 +162,12 @@ impl Worker {
             return;
         }
         self.memory.messages.remove(&id);
-        let log = self.sandboxes.iter().flat_map(|s| &s.containers).find(|c| c.id == id).map(|c| c.log_path.clone());
+        let log = self
+            .sandboxes
+            .iter()
+            .flat_map(|s| &s.containers)
+            .find(|c| c.id == id)
+            .map(|c| c.log_path.clone());
         let runtime = self.shared.runtime.clone();
         self.jobs.spawn(async move {
             let outcome = runtime.remove_container(&id).await;
@@ -194,7 +199,12 @@ impl Worker {
         if let Some(at) = held.or(self.volumes.refresh_at.filter(|_| !due)) {
             self.wake(at);
         }
-        if !wanted || held.is_some() || !has_sandbox || self.volumes.is_busy || self.stage != super::Stage::Living {
+        if !wanted
+            || held.is_some()
+            || !has_sandbox
+            || self.volumes.is_busy
+            || self.stage != super::Stage::Living
+        {
             return;
         }
         self.volumes.is_stale = false;
@@ -216,14 +226,14 @@ async fn make_sandbox(
     pod: &Arc<Pod>,
     attempt: u32,
     prepared: Vec<(String, Prepared)>,
-) -> Result<(cri::SandboxStatus, Mounted), SandboxError> {
+) -> Result<(SandboxId, Mounted), SandboxError> {
     let config = &shared.config;
     let host = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
     let resolv = resolv_conf(pod, &Resolv::parse(&host), config.cluster_dns, &config.cluster_domain);
     let sandbox = container_config::sandbox(pod, attempt, config, resolv);
     let (mounted, sandbox) = tokio::join!(set_up(shared, pod, prepared), shared.runtime.run_sandbox(sandbox));
     match (mounted, sandbox) {
-        (Ok(mounted), Ok(sandbox)) => Ok((sandbox, mounted)),
+        (Ok(mounted), Ok(sandbox)) => Ok((sandbox.id, mounted)),
         (_, Err(error)) => Err(SandboxError::Runtime(error)),
         (Err(error), Ok(sandbox)) => {
             if let Err(error) = shared.runtime.remove_sandbox(&sandbox.id).await {
@@ -254,7 +264,11 @@ fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> 
     issued.map(|t| t.token).map_err(|status| status.to_string())
 }
 
-async fn set_up(shared: &Shared, pod: &Arc<Pod>, prepared: Vec<(String, Prepared)>) -> Result<Mounted, VolumeError> {
+async fn set_up(
+    shared: &Shared,
+    pod: &Arc<Pod>,
+    prepared: Vec<(String, Prepared)>,
+) -> Result<Mounted, VolumeError> {
     let (dir, pod) = (shared.pod_dir(pod), pod.clone());
     let written = tokio::task::spawn_blocking(move || volumes::set_up(&dir, &pod, prepared)).await;
     written.unwrap_or_else(|e| Err(VolumeError { volume: String::new(), why: e.to_string() }))

@@ -17,7 +17,9 @@ impl Worker {
             let latest = self.view().latest(&told.name).map(|c| (c.id.clone(), c.state.clone()));
             match latest {
                 None => self.note_lost(told),
-                Some((id, ContainerState::Running { .. })) if told.container_id == Some(status::container_id(&id)) => {
+                Some((id, ContainerState::Running { .. }))
+                    if told.container_id == Some(status::container_id(&id)) =>
+                {
                     if told.started == Some(true) {
                         self.memory.started.insert(id.clone());
                     }

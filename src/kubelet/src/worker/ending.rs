@@ -37,7 +37,9 @@ impl Worker {
 
     /// When its grace is over. A deletion says so itself.
     fn end(&self) -> Timestamp {
-        let asked = self.pod.metadata.deletion_timestamp.as_ref().map(|Time(at)| *at);
+        let asked = self.pod.metadata.deletion_timestamp.as_ref();
+        // it is stored without its fraction
+        let asked = asked.map(|Time(at)| *at + Duration::from_secs(1));
         let own = self.now() + Duration::from_secs(pod::grace_seconds(&self.pod));
         asked.map_or(own, |asked| asked.min(own))
     }
@@ -47,7 +49,7 @@ impl Worker {
         let now = self.now();
         let deleted = self.is_gone || pod::is_deleting(&self.pod);
         let Some(deadline) = self.deadline.filter(|_| deleted && !self.hurry.is_cancelled()) else { return };
-        let end = if self.is_gone { now } else { self.end() };
+        let end = self.end();
         if end >= deadline {
             return;
         }

@@ -1,13 +1,13 @@
 //! What runs beside a worker, and what becomes of it.
 
-use super::start::StartError;
+use super::start::Started;
 use super::{Message, Stage, Worker};
 use crate::view::Hold;
 use crate::volumes::{Mounted, VolumeError};
 use crate::{pod, volumes};
 use api::{Reason, Status};
 use cluster::EventType;
-use cri::{CriError, SandboxId, SandboxStatus};
+use cri::{CriError, SandboxId};
 use k8s_openapi::api::core::v1::Pod;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use tokio::task::JoinError;
 
 /// A job's end.
 pub(super) enum Done {
-    Sandbox(Result<(SandboxStatus, Mounted), SandboxError>),
-    Started { container: String, outcome: Result<(), StartError> },
+    Sandbox(Result<(SandboxId, Mounted), SandboxError>),
+    Started { container: String, outcome: Started },
     Volumes(Result<Mounted, VolumeError>),
     VolumesGone(Result<(), String>),
     Killed(Result<(), CriError>),
     Removed { id: String, sandbox: Option<SandboxId>, outcome: Result<(), CriError> },
-    Written(Result<Pod, Status>),
+    Written(Result<Arc<Pod>, Status>),
     Stopped(Result<(), CriError>),
     Cleaned(Result<(), String>),
 }
@@ -45,7 +45,9 @@ impl Worker {
             Done::Sandbox(outcome) => self.sandbox_done(outcome),
             Done::Started { container, outcome } => self.start_done(&container, outcome),
             Done::Volumes(outcome) => self.volumes_done(outcome),
-            Done::VolumesGone(Ok(())) => self.volumes = super::Volumes { are_gone: true, ..Default::default() },
+            Done::VolumesGone(Ok(())) => {
+                self.volumes = super::Volumes { are_gone: true, ..Default::default() }
+            }
             Done::VolumesGone(Err(why)) => {
                 self.volumes.is_busy = false;
                 self.failed_to_end(&why);
@@ -87,19 +89,22 @@ impl Worker {
         self.failed_to_end(&"a job of its worker broke");
     }
 
-    fn sandbox_done(&mut self, outcome: Result<(SandboxStatus, Mounted), SandboxError>) {
+    fn sandbox_done(&mut self, outcome: Result<(SandboxId, Mounted), SandboxError>) {
         self.memory.sandbox_starting = false;
         match outcome {
             Ok((sandbox, mounted)) => {
                 self.memory.backoffs.forget("sandbox");
                 self.memory.sandbox_hold = None;
-                self.shared.books.enter(&sandbox.id, pod::uid(&self.pod), &self.mailbox);
-                self.ids.push(sandbox.id);
+                self.shared.books.enter(&sandbox, pod::uid(&self.pod), &self.mailbox);
+                self.ids.push(sandbox);
                 self.volumes_are(mounted);
             }
             Err(SandboxError::Volume(error)) => self.sandbox_failed("FailedMount", error.to_string()),
             Err(SandboxError::Runtime(error)) => {
-                self.sandbox_failed("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {error}"));
+                self.sandbox_failed(
+                    "FailedCreatePodSandBox",
+                    format!("Failed to create pod sandbox: {error}"),
+                );
             }
         }
     }
@@ -111,15 +116,20 @@ impl Worker {
         self.memory.sandbox_hold = Some(now + delay);
     }
 
-    fn start_done(&mut self, container: &str, outcome: Result<(), StartError>) {
+    fn start_done(&mut self, container: &str, outcome: Started) {
         self.memory.starting = None;
-        let Err(error) = outcome else {
-            self.memory.holds.remove(container);
-            return self.memory.backoffs.forget(&image_key(container));
+        let error = match outcome {
+            Started::GivenUp => return,
+            Started::Runs => {
+                self.memory.holds.remove(container);
+                return self.memory.backoffs.forget(&image_key(container));
+            }
+            Started::Failed(error) => error,
         };
         let now = self.now();
         let delay = self.memory.backoffs.next(&image_key(container), now, now);
-        let image = pod::container(pod::spec(&self.pod), container).and_then(|c| c.image.clone()).unwrap_or_default();
+        let image =
+            pod::container(pod::spec(&self.pod), container).and_then(|c| c.image.clone()).unwrap_or_default();
         let later = (error.reason == "ErrImagePull").then(|| {
             let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {}", error.message);
             (now + SHOW_PULL_ERROR, "ImagePullBackOff", message)
@@ -162,10 +172,10 @@ impl Worker {
         }
     }
 
-    fn written(&mut self, outcome: Result<Pod, Status>) {
+    fn written(&mut self, outcome: Result<Arc<Pod>, Status>) {
         self.is_writing = false;
         match outcome {
-            Ok(pod) if super::is_newer(&pod, &self.pod) => self.pod = Arc::new(pod),
+            Ok(pod) if super::is_newer(&pod, &self.pod) => self.pod = pod,
             Ok(_) => {}
             Err(status) if status.is(Reason::NotFound) => {}
             Err(status) => {
@@ -186,6 +196,8 @@ impl Worker {
     pub(super) fn hear(&mut self, message: Message) {
         match message {
             Message::Look => {}
+            // it says how much grace whoever deleted it left
+            Message::Gone(pod) => self.pod = pod,
             Message::SourcesChanged => self.sources_changed(),
             Message::Probed(verdict) => self.probed(&verdict),
         }

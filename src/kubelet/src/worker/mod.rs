@@ -36,6 +36,8 @@ pub(crate) type Mailbox = mpsc::UnboundedSender<Message>;
 pub(crate) enum Message {
     /// The pod or its sandbox changed.
     Look,
+    /// Its object is no more; this is how it was last.
+    Gone(Arc<Pod>),
     /// A ConfigMap or Secret that the pod refers to changed.
     SourcesChanged,
     Probed(Verdict),
@@ -167,7 +169,10 @@ impl Worker {
             }
         };
         if tokio::time::timeout(STOP_GRACE, half_made).await.is_err() {
-            tracing::warn!(pod = pod::full_name(&self.pod), "a container was still being made when the daemon stopped");
+            tracing::warn!(
+                pod = pod::full_name(&self.pod),
+                "a container was still being made when the daemon stopped"
+            );
         }
     }
 

@@ -5,6 +5,7 @@ use super::{Stage, Worker};
 use crate::{conditions, pod, status};
 use api::{GroupResource, Status};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use std::sync::Arc;
 
 impl Worker {
     pub(super) fn report(&mut self) {
@@ -29,7 +30,7 @@ impl Worker {
                 }
                 false => Err(Status::not_found(&GroupResource::new("", "pods"), pod::name(&pod))),
             };
-            Done::Written(shared.pods.modify_status(&pod::key(&pod), change).await)
+            Done::Written(shared.pods.modify_status(&pod::key(&pod), change).await.map(Arc::new))
         });
     }
 
@@ -57,7 +58,8 @@ fn is_same(wanted: &PodStatus, stored: Option<&PodStatus>) -> bool {
 
 /// What others wrote meanwhile stays.
 fn merge(current: &mut PodStatus, wanted: &PodStatus) {
-    let theirs: Vec<_> = current.conditions.iter().flatten().filter(|c| !conditions::is_ours(&c.type_)).cloned().collect();
+    let theirs: Vec<_> =
+        current.conditions.iter().flatten().filter(|c| !conditions::is_ours(&c.type_)).cloned().collect();
     let ours = wanted.conditions.iter().flatten().filter(|c| conditions::is_ours(&c.type_)).cloned();
     let conditions = ours.chain(theirs).collect();
     let wanted = wanted.clone();

@@ -31,6 +31,15 @@ impl StartError {
     }
 }
 
+/// What became of a try to start a container.
+#[derive(Debug)]
+pub(crate) enum Started {
+    Runs,
+    /// The pod is to end: nobody wants it any more.
+    GivenUp,
+    Failed(StartError),
+}
+
 impl From<NoImage> for StartError {
     fn from(no: NoImage) -> Self {
         StartError { reason: no.reason, message: no.message }
@@ -51,35 +60,43 @@ pub(crate) struct Start {
 }
 
 impl Start {
-    /// # Errors
-    /// Its event is already written.
-    pub async fn run(self) -> Result<(), StartError> {
-        let done = self.try_to().await;
-        if let Err(error) = &done {
-            self.complain(error);
+    /// Its events are written when this returns.
+    pub async fn run(self) -> Started {
+        let living = self.living.clone();
+        let image = tokio::select! {
+            image = image_manager::ensure(&self.shared, &self.pod, &self.container) => image,
+            () = living.cancelled() => return Started::GivenUp,
+        };
+        let done = match image {
+            Ok(image) => self.start(image).await,
+            Err(none) => Err(StartError::from(none)),
+        };
+        match done {
+            Ok(()) => Started::Runs,
+            Err(error) => {
+                self.complain(&error);
+                Started::Failed(error)
+            }
         }
-        done
     }
 
     fn complain(&self, error: &StartError) {
         let message = match error.reason {
             // these two are told by the hook and by the runtime's own words
             "PostStartHookError" => return,
-            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => error.message.as_str(),
+            "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" => {
+                error.message.as_str()
+            }
             reason => reason,
         };
         self.shared.warn(&self.pod, &self.container.name, "Failed", format!("Error: {message}"));
     }
 
-    async fn try_to(&self) -> Result<(), StartError> {
+    async fn start(&self, image: ImageInfo) -> Result<(), StartError> {
         let runtime = &self.shared.runtime;
         if let Some(stale) = &self.instead_of {
             let _ = runtime.remove_container(stale).await;
         }
-        let image = tokio::select! {
-            image = image_manager::ensure(&self.shared, &self.pod, &self.container) => image?,
-            () = self.living.cancelled() => return Err(StartError::new("ContainerCreating", "")),
-        };
         let config = self.config(image).await?;
         let name = &self.container.name;
         let id = runtime

@@ -28,7 +28,12 @@ impl Worker {
         wanted
     }
 
-    fn probes_of(&self, container: &Container, status: &ContainerStatus, sandbox: &SandboxStatus) -> Vec<Wanted> {
+    fn probes_of(
+        &self,
+        container: &Container,
+        status: &ContainerStatus,
+        sandbox: &SandboxStatus,
+    ) -> Vec<Wanted> {
         let ContainerState::Running { started_at, .. } = status.state else { return Vec::new() };
         if self.memory.starting.as_deref() == Some(&container.name) {
             return Vec::new();
