@@ -23,6 +23,8 @@ pub(crate) enum Outcome {
     /// It answered, with something to be said about it.
     Warning(String),
     Failure(String),
+    /// It could not be asked: that says nothing of it.
+    Error(String),
 }
 
 impl At {
@@ -61,14 +63,14 @@ pub(crate) async fn exec(shared: &Shared, at: &At, command: &[String], timeout: 
         Err(CriError::DeadlineExceeded(_)) => {
             Outcome::Failure(format!("command {:?} timed out", command.join(" ")))
         }
-        Err(error) => Outcome::Failure(error.to_string()),
+        Err(error) => Outcome::Error(error.to_string()),
     }
 }
 
 pub(crate) async fn http(at: &At, action: &HTTPGetAction, timeout: Duration) -> Outcome {
     let what = match at.request(action) {
         Ok(what) => what,
-        Err(why) => return Outcome::Failure(why),
+        Err(why) => return Outcome::Error(why),
     };
     match http_get::get(&what, timeout).await {
         Ok(answer) if (200..300).contains(&answer.status) => Outcome::Success,
@@ -84,7 +86,7 @@ pub(crate) async fn http(at: &At, action: &HTTPGetAction, timeout: Duration) -> 
 pub(crate) async fn tcp(at: &At, action: &TCPSocketAction, timeout: Duration) -> Outcome {
     let port = match at.port(&action.port) {
         Ok(port) => port,
-        Err(why) => return Outcome::Failure(why),
+        Err(why) => return Outcome::Error(why),
     };
     let own = at.host();
     let host = action.host.as_deref().filter(|h| !h.is_empty()).unwrap_or(&own);
@@ -98,7 +100,7 @@ pub(crate) async fn tcp(at: &At, action: &TCPSocketAction, timeout: Duration) ->
 pub(crate) async fn grpc(at: &At, action: &GRPCAction, timeout: Duration) -> Outcome {
     let port = match at.port(&IntOrString::Int(action.port)) {
         Ok(port) => port,
-        Err(why) => return Outcome::Failure(why),
+        Err(why) => return Outcome::Error(why),
     };
     let service = action.service.as_deref().unwrap_or_default();
     match crate::grpc::check(&at.host(), port, service, timeout).await {
@@ -121,11 +123,8 @@ pub(crate) async fn hook(
     if let Some(action) = &handler.http_get {
         let what = at.request(action)?;
         let limit = timeout.unwrap_or(Duration::from_secs(60)); // upstream's client has no hooks that wait longer
-        let answer = http_get::get(&what, limit).await?;
-        return match answer.status {
-            200..400 => Ok(()),
-            status => Err(format!("HTTP hook failed with statuscode: {status}")),
-        };
+        // any answer will do, as upstream has it
+        return http_get::get(&what, limit).await.map(drop);
     }
     if let Some(pause) = &handler.sleep {
         tokio::time::sleep(Duration::from_secs(u64::try_from(pause.seconds).unwrap_or(0))).await;

@@ -127,7 +127,11 @@ impl Prober {
             ticks.tick().await;
             let outcome = self.once(&probe).await;
             self.tell(&outcome);
-            let good = !matches!(outcome, Outcome::Failure(_));
+            let good = match outcome {
+                Outcome::Success | Outcome::Warning(_) => true,
+                Outcome::Failure(_) => false,
+                Outcome::Error(_) => continue,
+            };
             let Some(good) = streak.add(good, &probe) else { continue };
             let verdict = Verdict { id: self.want.at.id.clone(), kind: self.want.kind, good };
             let heard = self.mailbox.send(Message::Probed(verdict)).is_ok();
@@ -165,6 +169,7 @@ impl Prober {
             Outcome::Success => return,
             Outcome::Warning(said) => ("ProbeWarning", format!("{} probe warning: {said}", self.want.kind)),
             Outcome::Failure(why) => ("Unhealthy", format!("{} probe failed: {why}", self.want.kind)),
+            Outcome::Error(why) => ("Unhealthy", format!("{} probe errored: {why}", self.want.kind)),
         };
         self.shared.warn(&self.pod, &self.want.at.container.name, reason, message);
     }

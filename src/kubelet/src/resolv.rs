@@ -16,6 +16,21 @@ pub struct Resolv {
 }
 
 impl Resolv {
+    /// The machine's own. Where that only leads to a resolver on its loopback, which no pod reaches, what stands behind it.
+    pub fn of_host() -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).ok().map(|text| Resolv::parse(&text));
+        let own = read("/etc/resolv.conf").unwrap_or_default();
+        match read("/run/systemd/resolve/resolv.conf").filter(|_| own.is_local()) {
+            Some(behind) => behind,
+            None => own,
+        }
+    }
+
+    fn is_local(&self) -> bool {
+        let local = |server: &String| server.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        !self.nameservers.is_empty() && self.nameservers.iter().all(local)
+    }
+
     pub fn parse(text: &str) -> Self {
         let mut resolv = Resolv::default();
         for line in text.lines() {
@@ -166,6 +181,18 @@ mod tests {
             spec["containers"] = json!([]);
             let got = resolv_conf(&pod(spec), &host, "10.96.0.10".parse().unwrap(), "cluster.local");
             assert_eq!(got, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_resolver_on_the_loopback_is_of_no_use_to_pods() {
+        for (text, local) in [
+            ("nameserver 127.0.0.53\n", true),
+            ("nameserver ::1\nnameserver 127.0.0.1", true),
+            ("nameserver 127.0.0.1\nnameserver 192.0.2.53", false),
+            ("", false),
+        ] {
+            assert_eq!(Resolv::parse(text).is_local(), local, "{text}");
         }
     }
 

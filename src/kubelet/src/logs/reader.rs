@@ -24,6 +24,8 @@ struct Reader {
     printer: Printer,
     /// A line whose end is not written yet.
     rest: Vec<u8>,
+    /// What a rotation put in the file's place; read when the file is at its end.
+    fresh: Option<File>,
 }
 
 impl Reader {
@@ -33,7 +35,13 @@ impl Reader {
             let start = tail::start(&file, count)?;
             file.seek(SeekFrom::Start(start))?;
         }
-        Ok(Reader { path: path.to_owned(), file, printer: Printer::new(options), rest: Vec::new() })
+        Ok(Reader {
+            path: path.to_owned(),
+            file,
+            printer: Printer::new(options),
+            rest: Vec::new(),
+            fresh: None,
+        })
     }
 
     /// The next piece; empty at the end of what there is.
@@ -43,7 +51,12 @@ impl Reader {
         while out.is_empty() && !self.printer.is_done() {
             let count = self.file.read(&mut chunk)?;
             if count == 0 {
-                return Ok(out);
+                match self.fresh.take() {
+                    Some(fresh) => self.file = fresh,
+                    None => return Ok(out),
+                }
+                self.rest.clear();
+                continue;
             }
             self.rest.extend_from_slice(&chunk[..count]);
             self.print_lines(&mut out);
@@ -63,15 +76,13 @@ impl Reader {
         self.rest = after;
     }
 
-    /// A rotation put another file in this one's place. Call it at the end of the old one.
+    /// Whether a rotation put another file in this one's place. Its writer has let go of the old one then, which may have
+    /// grown since it was read last: that is read first.
     fn switch(&mut self) -> io::Result<bool> {
         let Ok(fresh) = File::open(&self.path) else { return Ok(false) };
         let (old, new) = (self.file.metadata()?, fresh.metadata()?);
         let is_other = (old.dev(), old.ino()) != (new.dev(), new.ino());
-        if is_other {
-            self.file = fresh;
-            self.rest.clear();
-        }
+        self.fresh = is_other.then_some(fresh);
         Ok(is_other)
     }
 }

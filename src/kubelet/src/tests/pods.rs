@@ -216,3 +216,67 @@ async fn a_changed_secret_reaches_its_volume_and_a_missing_one_is_waited_for() {
     rig.root().api().update(changed).await.unwrap();
     rig.eventually("the new value", || std::fs::read_to_string(&file).is_ok_and(|text| text == "two")).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_service_accounts_token_is_mounted_and_renewed() {
+    let rig = rig().await;
+    let map =
+        json!({"metadata": {"name": "kube-root-ca.crt", "namespace": "default"}, "data": {"ca.crt": "CA"}});
+    let map: k8s_openapi::api::core::v1::ConfigMap = serde_json::from_value(map).unwrap();
+    rig.root().api().create(map).await.unwrap();
+    rig.run("p", json!({"automountServiceAccountToken": true, "containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    let id = rig.runtime.containers()[0].id.clone();
+    let mounts = rig.runtime.config(&id).mounts;
+    let at = std::path::Path::new("/var/run/secrets/kubernetes.io/serviceaccount");
+    let mount = mounts.iter().find(|m| m.target == at).unwrap();
+    let source = mount.source.clone().unwrap();
+    let read = |name: &str| std::fs::read_to_string(source.join(name)).unwrap();
+    assert_eq!(
+        (read("ca.crt").as_str(), read("namespace").as_str(), mount.read_only),
+        ("CA", "default", true)
+    );
+    let first = read("token");
+    let who = rig.cluster.authenticate_token(&first).unwrap();
+    assert_eq!(who.name, "system:serviceaccount:default:default");
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    rig.eventually("another token", || read("token") != first).await;
+    assert!(mounts.iter().any(|m| m.target == std::path::Path::new("/etc/hosts")));
+    assert!(mounts.iter().any(|m| m.target == std::path::Path::new("/dev/termination-log")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_container_says_at_its_end_is_in_the_status() {
+    let rig = rig().await;
+    rig.run("p", json!({"restartPolicy": "Never", "containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    let id = rig.runtime.containers()[0].id.clone();
+    let mounts = rig.runtime.config(&id).mounts;
+    let log = std::path::Path::new("/dev/termination-log");
+    std::fs::write(mounts.iter().find(|m| m.target == log).unwrap().source.clone().unwrap(), "out of luck")
+        .unwrap();
+    rig.runtime.end(&id, 9);
+    let pod = rig.until("p", |p| phase(p) == "Failed").await;
+    let ended = container(&pod, "web").state.unwrap().terminated.unwrap();
+    assert_eq!((ended.exit_code, ended.message.as_deref()), (9, Some("out of luck")));
+    rig.pods().delete(&key("p"), DeleteOptions::default()).await.unwrap();
+    rig.eventually("the sandbox is gone", || rig.runtime.sandboxes().is_empty()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_deletion_shortens_the_first_ones_grace() {
+    let rig = rig().await;
+    // a hook that outlasts the grace of whoever deletes it now
+    let spec = json!({"terminationGracePeriodSeconds": 100_000, "containers": [{"name": "web", "image": "web:1",
+        "lifecycle": {"preStop": {"sleep": {"seconds": 90_000}}}}]});
+    rig.run("p", spec).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    rig.pods().delete(&key("p"), DeleteOptions::default()).await.unwrap();
+    rig.until_event("p", "Killing").await;
+    assert!(!rig.runtime.calls().iter().any(|c| c.starts_with("stop")), "the hook is under way");
+    let sooner = DeleteOptions { grace_period_seconds: Some(1), ..DeleteOptions::default() };
+    rig.pods().delete(&key("p"), sooner).await.unwrap();
+    let began = rig.clock.now();
+    rig.until_gone("p").await;
+    assert!(crate::clock::since(rig.clock.now(), began) < Duration::from_secs(90_000));
+}

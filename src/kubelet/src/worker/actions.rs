@@ -162,6 +162,9 @@ impl Worker {
             return;
         }
         self.memory.messages.remove(&id);
+        self.memory.started.remove(&id);
+        self.memory.ready.remove(&id);
+        self.memory.killing.remove(&id);
         let log = self
             .sandboxes
             .iter()
@@ -228,8 +231,7 @@ async fn make_sandbox(
     prepared: Vec<(String, Prepared)>,
 ) -> Result<(SandboxId, Mounted), SandboxError> {
     let config = &shared.config;
-    let host = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
-    let resolv = resolv_conf(pod, &Resolv::parse(&host), config.cluster_dns, &config.cluster_domain);
+    let resolv = resolv_conf(pod, &Resolv::of_host(), config.cluster_dns, &config.cluster_domain);
     let sandbox = container_config::sandbox(pod, attempt, config, resolv);
     let (mounted, sandbox) = tokio::join!(set_up(shared, pod, prepared), shared.runtime.run_sandbox(sandbox));
     match (mounted, sandbox) {
