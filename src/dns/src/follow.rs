@@ -10,8 +10,11 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+const PAUSES_MS: [u64; 5] = [10, 100, 1000, 5000, 30_000];
 
 /// The objects that names are made of, and those whose names are to be made again.
 struct Book {
@@ -20,7 +23,8 @@ struct Book {
     /// By service, then by their own name.
     slices: HashMap<ObjectKey, BTreeMap<String, Arc<EndpointSlice>>>,
     stale: BTreeSet<ObjectKey>,
-    lost_our_own: bool,
+    /// Somebody touched what leads to us.
+    disturbed: bool,
 }
 
 struct Feeds {
@@ -48,13 +52,26 @@ pub(crate) fn start(
         while let Some(true) = stop.run_until_cancelled(feeds.next(&mut book)).await {
             feeds.drain(&mut book);
             shown.store(book.current());
-            if std::mem::take(&mut book.lost_our_own)
-                && let Err(error) = publish::publish(&cluster, &config).await
-            {
-                tracing::error!(%error, "the cluster's DNS service is gone, and can not be made again");
+            if std::mem::take(&mut book.disturbed) {
+                let (cluster, config, stop) = (cluster.clone(), config.clone(), stop.clone());
+                tokio::spawn(async move { stop.run_until_cancelled(put_right(&cluster, &config)).await });
             }
         }
     })
+}
+
+/// A Service that was just deleted is seen here before its ClusterIP is free again: the first attempt may come too soon.
+async fn put_right(cluster: &Cluster, config: &DnsConfig) {
+    for pause in PAUSES_MS.map(Duration::from_millis) {
+        match publish::publish(cluster, config).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%error, "the cluster's DNS service was changed, and is not yet put right")
+            }
+        }
+        tokio::time::sleep(pause).await;
+    }
+    tracing::error!("the cluster's DNS service was changed, and can not be put right");
 }
 
 impl Feeds {
@@ -90,7 +107,7 @@ impl Book {
             services: HashMap::new(),
             slices: HashMap::new(),
             stale: BTreeSet::new(),
-            lost_our_own: false,
+            disturbed: false,
         }
     }
 
@@ -112,10 +129,11 @@ impl Book {
                 if old.spec == new.spec {
                     return;
                 }
+                self.disturbed |= publish::is_ours(&key);
             }
             Change::Deleted(_) => {
                 self.services.remove(&key);
-                self.lost_our_own |= publish::is_ours(&key);
+                self.disturbed |= publish::is_ours(&key);
             }
         }
         self.stale.insert(key);
@@ -130,7 +148,7 @@ impl Book {
             }
             Change::Deleted(old) => {
                 self.release(old);
-                self.lost_our_own |= publish::is_ours(&key_of(&old.metadata));
+                self.disturbed |= publish::is_ours(&key_of(&old.metadata));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{DnsConfig, DnsError};
 use ::api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Client, Cluster};
+use cluster::{Actor, Client, Cluster, DeleteOptions};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -21,7 +21,7 @@ const PORTS: [(&str, &str); 2] = [("dns", "UDP"), ("dns-tcp", "TCP")];
 const PORT: i32 = 53;
 
 /// Makes Service and EndpointSlice, or makes them right. A Service with a selector is somebody else's DNS (CoreDNS, put
-/// there by a user), and is left alone with all that belongs to it.
+/// there by a user): it is left alone, and no longer leads to us.
 ///
 /// # Errors
 /// Where they can not be written: the ClusterIP is held by another Service, for one.
@@ -31,7 +31,7 @@ pub async fn publish(cluster: &Cluster, config: &DnsConfig) -> Result<(), DnsErr
     let wanted = service(&config.service_ip.to_string());
     let present = client.api::<Service>().find(&key()).map_err(failed("service kube-system/kube-dns"))?;
     if present.as_ref().is_some_and(has_selector) {
-        return Ok(());
+        return withdraw(&client).await.map_err(failed("its endpoint slice"));
     }
     let outcome = match present {
         Some(present) => mend(&client, &present, wanted).await,
@@ -76,6 +76,17 @@ fn is_port(port: &ServicePort, (name, protocol): (&str, &str)) -> bool {
 async fn create<K: Kind>(client: &Client, object: K) -> Result<(), Status> {
     match client.api().create(object).await {
         Err(status) if !status.is(Reason::AlreadyExists) => Err(status),
+        _ => Ok(()),
+    }
+}
+
+async fn withdraw(client: &Client) -> Result<(), Status> {
+    let slices = client.api::<EndpointSlice>();
+    if slices.find(&key())?.is_none() {
+        return Ok(());
+    }
+    match slices.delete(&key(), DeleteOptions::default()).await {
+        Err(status) if !status.is(Reason::NotFound) => Err(status),
         _ => Ok(()),
     }
 }

@@ -212,3 +212,22 @@ async fn it_ends_when_told_also_with_a_client_on_the_line_and_frees_its_address(
     drop(client);
     dns::bind(address).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_service_that_gets_a_selector_no_longer_leads_here() {
+    let cluster = cluster().await;
+    let server = start(&cluster).await;
+    until(&server, "kube-dns.kube-system.svc.cluster.local.", A, has("A 10.96.0.10")).await;
+    let mut changes = cluster.informer::<EndpointSlice>().subscribe();
+    let select = |service: &mut Service| {
+        let selector = [("k8s-app".to_owned(), "coredns".to_owned())];
+        service.spec.as_mut().unwrap().selector = Some(selector.into());
+        Ok(())
+    };
+    root(&cluster).api::<Service>().modify(&ours(), select).await.unwrap();
+    while !matches!(changes.next().await.unwrap(), cluster::Change::Deleted(slice) if slice.metadata.name.as_deref() == Some("kube-dns"))
+    {
+    }
+    // the name is still answered: whoever is selected may have asked us
+    until(&server, "kube-dns.kube-system.svc.cluster.local.", A, has("A 10.96.0.10")).await;
+}

@@ -170,7 +170,7 @@ const COMPONENTS: &[Component] = &[
             vec![
                 rule(&["create", "get", "list", "update", "watch"], &[""], &["services"]),
                 rule(
-                    &["create", "get", "list", "update", "watch"],
+                    &["create", "delete", "get", "list", "update", "watch"],
                     &["discovery.k8s.io"],
                     &["endpointslices"],
                 ),
