@@ -1,5 +1,6 @@
 // Looks at a running dashboard with a browser, as a user would: `node e2e.mjs LOGIN_URL FOLDER [NAMESPACE/POD]`. Goes through every view in
-// light and dark, wide and narrow, and leaves pictures in FOLDER. With a pod it also reads its log and types into its terminal.
+// light and dark, wide and narrow, and leaves pictures in FOLDER. It makes a Secret and a Deployment without pods, and deletes them through the
+// page. With a pod it also reads its log and types into its terminal.
 // Ends with 1 and a sentence for each thing that is not as it should be. CHROMIUM names the browser's program.
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -106,6 +107,75 @@ await check('an object opens beside its table, with its source', async () => {
   await picture('node-source');
   await page.keyboard.press('Escape');
   await page.waitForSelector('.panel', { state: 'detached' });
+});
+
+const api = async (method, path, data) => {
+  const answer = await context.request.fetch(origin + path, { method, data, headers: { Origin: origin } });
+  return { code: answer.status(), ...(await answer.json()) };
+};
+const deleteShown = async (name) => {
+  await page.click('.panel button:has-text("Delete")');
+  await page.click('dialog button.danger');
+  await page.waitForSelector(`.row[data-show$="/${name}"]`, { state: 'detached' });
+};
+
+await check('what somebody makes appears by itself, and a secret stays one until asked', async () => {
+  const name = 'dashboard-e2e';
+  await visit('#/secrets?ns=default');
+  await page.waitForSelector('.content .table, .content .empty');
+  await api('POST', '/api/v1/namespaces/default/secrets', { kind: 'Secret', apiVersion: 'v1', metadata: { name }, stringData: { password: 'hunter2' } });
+  await page.click(`.row[data-show="secrets/default/${name}"]`);
+  await page.waitForSelector('.panel .card');
+  const shows = () => page.evaluate(() => document.body.textContent.includes('hunter2') || document.body.textContent.includes('aHVudGVyMg'));
+  expect(!(await shows()), 'the value is shown');
+  await page.keyboard.press('y');
+  await page.waitForSelector('.source');
+  expect(!(await shows()), 'the value is shown in the source');
+  await page.keyboard.press('d');
+  await page.click('.panel .card button:has-text("Show")');
+  expect(await shows(), 'the value is not shown when asked for');
+  await picture('secret-shown');
+  await deleteShown(name);
+  await page.keyboard.press('Escape');
+});
+
+await check('a deployment is scaled and deleted', async () => {
+  const name = 'dashboard-e2e';
+  const path = `/apis/apps/v1/namespaces/default/deployments`;
+  const template = { metadata: { labels: { app: name } }, spec: { containers: [{ name: 'main', image: 'dashboard-e2e:none' }] } };
+  await visit('#/workloads?ns=default');
+  await api('POST', path, { kind: 'Deployment', apiVersion: 'apps/v1', metadata: { name }, spec: { replicas: 0, selector: { matchLabels: { app: name } }, template } });
+  await page.click(`.row[data-show="deployments/default/${name}"]`);
+  await page.waitForSelector('.panel .pairs');
+  await page.keyboard.press('s');
+  await page.fill('dialog input', '1');
+  await picture('scale');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('dialog', { state: 'detached' });
+  await page.waitForSelector(`.row[data-show="deployments/default/${name}"] .status:has-text("0/1")`);
+  expect((await api('GET', `${path}/${name}`)).spec.replicas === 1, 'the API knows nothing of it');
+  await picture('deployment-details');
+  await deleteShown(name);
+  expect((await api('GET', `${path}/${name}`)).code === 404, 'the API still has it');
+  await picture('deployment-deleted');
+  await page.keyboard.press('Escape');
+});
+
+await check('the filter and the keyboard find things', async () => {
+  await page.keyboard.press('9');
+  await page.waitForSelector('.row[data-show="namespaces//kube-system"]');
+  await page.keyboard.press('/');
+  await page.keyboard.type('kube-sys');
+  await page.waitForSelector('.row[data-show="namespaces//default"]', { state: 'detached' });
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('.panel h2:has-text("kube-system")');
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('?');
+  await page.waitForSelector('dialog .keys');
+  await picture('keys');
+  await page.keyboard.press('Escape');
 });
 
 if (pod) {

@@ -54,7 +54,7 @@ export function App() {
 }
 
 const Menu = ({ view }) => html`<nav class="menu">
-  <a class="brand" href=${href({ view: 'overview', show: '', q: '', tab: '' })}><img src="/favicon.svg" alt="" width="20" height="20" />monopod</a>
+  <a class="brand" href=${href({ view: 'overview', show: '', q: '', tab: '' })}><img src="/favicon.svg" alt="" width="20" height="20" /><span>monopod</span></a>
   ${views.map((one, number) => html`<a key=${one.id} class=${one === view ? 'on' : ''} aria-current=${one === view ? 'page' : undefined} href=${href({ view: one.id, show: '', q: '', tab: '' })}>
     ${one.title}<${Key}>${number + 1}<//>
   </a>`)}

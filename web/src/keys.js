@@ -70,7 +70,7 @@ const focus = (selector) => document.querySelector(selector)?.focus();
 
 function step(by) {
   const rows = [...document.querySelectorAll('[data-show]')];
-  if (rows.length === 0 || document.activeElement.closest('pre, .terminal')) return false;
+  if (rows.length === 0 || document.activeElement.closest('pre, .shell')) return false;
   const here = rows.findIndex((row) => row === document.activeElement || row.dataset.show === route.value.show);
   const next = rows[here < 0 ? (by > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, here + by))];
   next.focus();

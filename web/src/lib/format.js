@@ -42,7 +42,10 @@ export function bytes(count) {
   return `${Math.round(count)} B`;
 }
 
-export const cores = (count) => (count && count < 1 ? `${Math.round(count * 1000)}m` : trim(count));
+export function cores(count) {
+  const thousandths = Math.round(count * 1000); // sums of tenths are no whole numbers
+  return thousandths > 0 && thousandths < 1000 ? `${thousandths}m` : trim(thousandths / 1000);
+}
 
 const trim = (number) => String(Number(number.toFixed(number < 10 ? 1 : 0)));
 

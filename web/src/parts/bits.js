@@ -6,7 +6,7 @@ import { age } from '../lib/format.js';
 import { html } from '../lib/html.js';
 import { go, href } from '../route.js';
 
-export const Status = ({ word, tone }) => html`<span class="status ${tone}"><i class="dot" />${word}</span>`;
+export const Status = ({ word, tone }) => html`<span class="status ${tone}"><i class="dot" /><span>${word}</span></span>`;
 
 /** Follows the clock by itself: a row need not be drawn again for it. */
 export const Age = ({ since }) => html`<time datetime=${since} title=${since && new Date(since).toLocaleString()}>${age(since, now.value)}</time>`;

@@ -19,10 +19,10 @@ import { Shell } from './terminal.js';
 /** What can be seen of an object, and the key that leads there. */
 const TABS = {
   details: { title: 'Details', key: 'd', Show: Details },
-  logs: { title: 'Logs', key: 'l', Show: Logs },
-  terminal: { title: 'Terminal', key: 't', Show: Shell },
+  logs: { title: 'Logs', key: 'l', Show: Logs, whole: true },
+  terminal: { title: 'Terminal', key: 't', Show: Shell, whole: true },
   events: { title: 'Events', key: 'e', Show: EventsOf },
-  source: { title: 'YAML', key: 'y', Show: Source },
+  source: { title: 'YAML', key: 'y', Show: Source, whole: true },
 };
 
 export const tabsOf = (resource) => ['details', ...(resource.tabs ?? []), 'events', 'source'].map((id) => ({ id, ...TABS[id] }));
@@ -82,7 +82,7 @@ function Tabs({ resource, object }) {
     <nav class="tabs" role="tablist">
       ${tabs.map((tab) => html`<button role="tab" key=${tab.id} aria-selected=${tab === current} title=${`${tab.title} (${tab.key})`} onClick=${() => go({ tab: tab.id }, { replace: true })}>${tab.title}</button>`)}
     </nav>
-    <div class="panel-body ${current.id}"><${Guard} of=${current.id}><${current.Show} key=${object.metadata.uid + current.id} ...${{ resource, object }} /><//></div>`;
+    <div class="panel-body ${current.whole ? 'whole' : ''}"><${Guard} of=${current.id}><${current.Show} key=${object.metadata.uid + current.id} ...${{ resource, object }} /><//></div>`;
 }
 
 function Details({ resource, object }) {

@@ -9,13 +9,14 @@ import { href, route, showing } from '../route.js';
 import { Age } from './bits.js';
 
 const NAME = { title: 'Name', width: 'minmax(150px, 2.2fr)', get: (o) => o.metadata.name, name: true };
-const NAMESPACE = { title: 'Namespace', width: 'minmax(84px, 1fr)', get: (o) => o.metadata.namespace };
+const NAMESPACE = { title: 'Namespace', width: 'minmax(84px, 1fr)', get: (o) => o.metadata.namespace, room: 'middle' };
 const AGE = {
   title: 'Age', width: '60px', get: (o) => -Date.parse(o.metadata.creationTimestamp), hidden: true,
   show: (o) => html`<${Age} since=${o.metadata.creationTimestamp} />`,
 };
 
-/** A column is `{ title, width, get(object), show?(object), wide?, mono? }`: `get` is what is sorted and searched by. */
+/** A column is `{ title, width, get(object), show?(object), room?, mono? }`: `get` is what is sorted and searched by, and `room` is
+ * how much of it there must be for the column to be seen: `wide` or `middle`. */
 function columnsOf(resource, namespace) {
   if (resource.ownColumns) return resource.columns;
   return [NAME, ...(resource.namespaced && !namespace ? [NAMESPACE] : []), ...resource.columns, AGE];
@@ -42,7 +43,11 @@ export function useOrder(resource) {
 export function Table({ resource, objects, order, orderBy }) {
   const columns = columnsOf(resource, route.value.ns);
   const template = (some) => some.map((column) => column.width).join(' ');
-  const style = { '--columns': template(columns), '--narrow': template(columns.filter((c) => !c.wide)) };
+  const style = {
+    '--wide': template(columns),
+    '--middle': template(columns.filter((c) => c.room !== 'wide')),
+    '--narrow': template(columns.filter((c) => !c.room)),
+  };
   return html`<div class="table" role="table" style=${style}>
     <div class="row head" role="row">
       ${columns.map((column) => html`<${Head} key=${column.title} ...${{ column, order, orderBy }} />`)}
@@ -56,7 +61,7 @@ export function Table({ resource, objects, order, orderBy }) {
 
 function Head({ column, order, orderBy }) {
   const sort = order.column.title === column.title ? (order.descending ? 'descending' : 'ascending') : 'none';
-  return html`<button class="cell ${column.wide ? 'wide' : ''}" role="columnheader" aria-sort=${sort} onClick=${() => orderBy(column)}>${column.title}</button>`;
+  return html`<button class="cell ${column.room ?? ''}" role="columnheader" aria-sort=${sort} onClick=${() => orderBy(column)}>${column.title}</button>`;
 }
 
 class Row extends Component {
@@ -68,7 +73,7 @@ class Row extends Component {
   render({ object, all, show, selected }) {
     const off = object.metadata.deletionTimestamp ? 'leaving' : '';
     return html`<div class="row ${selected ? 'selected' : ''} ${off}" role="row" tabindex="0" data-show=${show} aria-selected=${selected}>
-      ${all.map((column) => html`<div class="cell ${column.wide ? 'wide' : ''} ${column.mono ? 'mono' : ''}" role="cell">${this.cell(column, object, show)}</div>`)}
+      ${all.map((column) => html`<div class="cell ${column.room ?? ''} ${column.mono ? 'mono' : ''}" role="cell">${this.cell(column, object, show)}</div>`)}
     </div>`;
   }
 

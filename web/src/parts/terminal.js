@@ -91,6 +91,6 @@ export function Shell({ object: pod }) {
       <span class="dim ellipsis" title=${state.words}>${state.words}</span>
       ${state.phase === 'ended' && html`<button class="quiet" onClick=${() => setRound(round + 1)}>Open again</button>`}
     </div>
-    <div class="terminal" ref=${box} />
+    <div class="shell" ref=${box} />
   </div>`;
 }

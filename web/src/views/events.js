@@ -18,10 +18,10 @@ export const events = {
   order: LAST,
   columns: [
     LAST,
-    { title: 'Reason', width: 'minmax(120px, 1fr)', get: (o) => o.reason ?? '', show: (o) => html`<${Status} word=${o.reason} tone=${o.type === 'Warning' ? 'bad' : 'off'} />` },
-    { title: 'Object', width: 'minmax(140px, 1.5fr)', get: about, show: (o) => html`<${About} event=${o} />` },
+    { title: 'Reason', width: 'minmax(136px, 1fr)', get: (o) => o.reason ?? '', show: (o) => html`<${Status} word=${o.reason} tone=${o.type === 'Warning' ? 'bad' : 'off'} />` },
+    { title: 'Object', width: 'minmax(140px, 1.5fr)', get: about, room: 'middle', show: (o) => html`<${About} event=${o} />` },
     { title: 'Message', width: 'minmax(180px, 4fr)', get: (o) => o.message ?? '' },
-    { title: 'Times', width: '56px', get: timesSeen, wide: true },
+    { title: 'Times', width: '56px', get: timesSeen, room: 'wide' },
   ],
   summary: (o) => [
     ['Type', o.type], ['Reason', o.reason], ['Object', html`<${About} event=${o} />`], ['Message', o.message],

@@ -21,12 +21,12 @@ export const nodes = {
   status: nodeStatus,
   columns: [
     { title: 'Status', width: 'minmax(110px, 1fr)', get: (o) => nodeStatus(o).word, show: (o) => html`<${Status} ...${nodeStatus(o)} />` },
-    { title: 'Roles', width: 'minmax(90px, 1fr)', get: roles },
+    { title: 'Roles', width: 'minmax(90px, 1fr)', get: roles, room: 'middle' },
     { title: 'Pods', width: '56px', get: () => '', show: (o) => html`<${PodCount} node=${o} />` },
-    { title: 'Version', width: '90px', get: (o) => info(o).kubeletVersion ?? '' },
-    { title: 'Address', width: '112px', get: address, mono: true, wide: true },
-    { title: 'CPU', width: '56px', get: (o) => cores(quantity(o.status?.capacity?.cpu)), wide: true },
-    { title: 'Memory', width: '80px', get: (o) => bytes(quantity(o.status?.capacity?.memory)), wide: true },
+    { title: 'Version', width: '90px', get: (o) => info(o).kubeletVersion ?? '', room: 'middle' },
+    { title: 'Address', width: '112px', get: address, mono: true, room: 'wide' },
+    { title: 'CPU', width: '56px', get: (o) => cores(quantity(o.status?.capacity?.cpu)), room: 'wide' },
+    { title: 'Memory', width: '80px', get: (o) => bytes(quantity(o.status?.capacity?.memory)), room: 'wide' },
   ],
   summary: (o) => [
     ['Address', address(o) && html`<code>${address(o)}</code>`],

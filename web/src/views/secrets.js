@@ -5,7 +5,7 @@ import { keysOf } from './configmaps.js';
 const secrets = {
   group: '', version: 'v1', plural: 'secrets', kind: 'Secret', title: 'Secrets', namespaced: true,
   columns: [
-    { title: 'Type', width: 'minmax(100px, 1.5fr)', get: (o) => o.type },
+    { title: 'Type', width: 'minmax(100px, 1.5fr)', get: (o) => o.type, room: 'middle' },
     { title: 'Data', width: '60px', get: (o) => keysOf(o).length },
     { title: 'Keys', width: 'minmax(120px, 2fr)', get: (o) => keysOf(o).join(', '), mono: true },
   ],

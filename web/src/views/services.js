@@ -41,10 +41,10 @@ const all = (o) => addresses(o, location.hostname).map(({ url, text, kind }) =>
 export const services = {
   group: '', version: 'v1', plural: 'services', kind: 'Service', title: 'Services', namespaced: true,
   columns: [
-    { title: 'Type', width: '104px', get: (o) => o.spec.type ?? 'ClusterIP' },
+    { title: 'Type', width: '104px', get: (o) => o.spec.type ?? 'ClusterIP', room: 'middle' },
     { title: 'Address', width: 'minmax(130px, 1.4fr)', get: address, show: (o) => html`<${Address} service=${o} />`, mono: true },
-    { title: 'Cluster IP', width: '108px', get: (o) => o.spec.clusterIP ?? '', mono: true, wide: true },
-    { title: 'Ports', width: 'minmax(90px, 1.1fr)', get: portText, mono: true, wide: true },
+    { title: 'Cluster IP', width: '108px', get: (o) => o.spec.clusterIP ?? '', mono: true, room: 'wide' },
+    { title: 'Ports', width: 'minmax(90px, 1.1fr)', get: portText, mono: true, room: 'wide' },
     { title: 'Endpoints', width: '84px', get: () => '', show: (o) => html`<${Ready} service=${o} />` },
   ],
   summary: (o) => [

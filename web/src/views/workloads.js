@@ -6,8 +6,8 @@ import { Template } from '../parts/containers.js';
 import { OwnedPods, OwnedReplicaSets } from '../parts/related.js';
 
 const images = (template) => [...new Set((template?.spec?.containers ?? []).map((c) => c.image))].join(', ');
-const count = (title, get, wide) => ({ title, width: '82px', get, wide });
-const imageColumn = { title: 'Images', width: 'minmax(120px, 2fr)', get: (o) => images(o.spec.template), mono: true, wide: true };
+const count = (title, get, room = 'middle') => ({ title, width: '82px', get, room });
+const imageColumn = { title: 'Images', width: 'minmax(120px, 2fr)', get: (o) => images(o.spec.template), mono: true, room: 'wide' };
 
 function readyColumn(status) {
   const amount = (o) => status(o).word;
@@ -35,7 +35,7 @@ export const deployments = apps('deployments', 'Deployment', {
   columns: [
     readyColumn(ofReplicas),
     count('Up to date', (o) => o.status?.updatedReplicas ?? 0),
-    count('Available', (o) => o.status?.availableReplicas ?? 0, true),
+    count('Available', (o) => o.status?.availableReplicas ?? 0, 'wide'),
     imageColumn,
   ],
   summary: (o) => [replicas(o), ['Rollout', rollout(o)], ['Revision', o.metadata.annotations?.['deployment.kubernetes.io/revision']], selector(o)],
@@ -45,7 +45,7 @@ export const deployments = apps('deployments', 'Deployment', {
 export const replicaSets = apps('replicasets', 'ReplicaSet', {
   status: ofReplicas,
   scalable: true,
-  columns: [readyColumn(ofReplicas), { title: 'Owner', width: 'minmax(90px, 1fr)', get: ownerOf }, imageColumn],
+  columns: [readyColumn(ofReplicas), { title: 'Owner', width: 'minmax(90px, 1fr)', get: ownerOf, room: 'middle' }, imageColumn],
   summary: (o) => [
     replicas(o),
     ['Owner', ownerOf(o) && html`<${ObjectLink} plural="deployments" namespace=${o.metadata.namespace} name=${ownerOf(o)} />`],
@@ -89,7 +89,7 @@ function ofJob({ status = {}, spec }) {
 
 const jobs = batch('jobs', 'Job', {
   status: ofJob,
-  columns: [{ ...readyColumn(ofJob), title: 'Done' }, { title: 'Owner', width: 'minmax(90px, 1fr)', get: ownerOf, wide: true }, imageColumn],
+  columns: [{ ...readyColumn(ofJob), title: 'Done' }, { title: 'Owner', width: 'minmax(90px, 1fr)', get: ownerOf, room: 'wide' }, imageColumn],
   summary: (o) => [['Done', ofJob(o).word], ['At a time', o.spec.parallelism], ['Failed', o.status?.failed]],
   sections: podsOf,
 });
