@@ -3,6 +3,7 @@
 use crate::fault::{Because, Result, fault};
 use crate::sandbox::Sandbox;
 use crate::shim::Shim;
+use crate::sys;
 use cri::wire::{ShimConfig, ShimReady};
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, setsid};
@@ -33,6 +34,8 @@ enum Role {
 }
 
 fn begin() -> Result<Role> {
+    // whatever whoever started us had open is not ours to keep open for as long as a pod lives
+    sys::close_from(3);
     let config = read_config()?;
     // a fork takes only the calling thread along, and the locks of the others stay locked in it for ever
     if fs::read_dir("/proc/self/task").because("list threads")?.count() != 1 {

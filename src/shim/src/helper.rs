@@ -5,7 +5,7 @@ use crate::fault::{Because, Result};
 use crate::report::{self, Report, Reporter};
 use crate::sys;
 use cri::wire::StreamFd;
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
 use nix::unistd::{ForkResult, fork};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
@@ -112,10 +112,7 @@ fn explain(why: String, details: &[String]) -> String {
 
 /// Ignored and blocked signals pass through exec(2): a container must have neither of the shim's.
 pub(crate) fn reset_signals() {
-    for one in Signal::iterator() {
-        // SAFETY: no handler is installed. SIGKILL and SIGSTOP are refused, which is no harm.
-        let _ = unsafe { signal(one, SigHandler::SigDfl) };
-    }
+    sys::default_signal_actions();
     let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
 }
 

@@ -15,6 +15,7 @@ pub(crate) struct OomWatch {
     /// The file with the line `oom_kill <count>`.
     counter: PathBuf,
     seen: u64,
+    unified: bool,
 }
 
 impl OomWatch {
@@ -23,7 +24,7 @@ impl OomWatch {
         let folder = cgroup.memory.as_ref()?;
         let (wake, counter) = if cgroup.unified { watch_unified(folder)? } else { watch_legacy(folder)? };
         let seen = count(&counter);
-        Some(OomWatch { wake, counter, seen })
+        Some(OomWatch { wake, counter, seen, unified: cgroup.unified })
     }
 
     /// Kills so far.
@@ -31,9 +32,16 @@ impl OomWatch {
         count(&self.counter)
     }
 
-    /// After the descriptor became readable: whether there was a kill since the last time.
+    /// Whether there was a kill since the last time, as far as the descriptor tells.
     pub(crate) fn fired(&mut self) -> bool {
-        while read(&self.wake, &mut [0; 4096]).is_ok_and(|length| length > 0) {}
+        let mut woken = false;
+        while read(&self.wake, &mut [0; 4096]).is_ok_and(|length| length > 0) {
+            woken = true;
+        }
+        if !self.unified {
+            // the kernel wakes us just before it kills and counts; once more when the cgroup is removed
+            return woken && self.counter.exists();
+        }
         let seen = std::mem::replace(&mut self.seen, count(&self.counter));
         self.seen > seen
     }

@@ -127,7 +127,8 @@ fn share_pid(dir: &Path) -> Result<Pid> {
 }
 
 fn be_pause() -> ! {
-    sys::close_all_but(&mut []);
+    // also standard output: who started the shim waits for that to close
+    sys::close_from(0);
     let _ = prctl::set_pdeathsig(Signal::SIGKILL);
     let _ = prctl::set_name(c"pause");
     // SAFETY: no handler is installed; ignored, the kernel reaps orphans by itself.

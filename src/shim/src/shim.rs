@@ -212,23 +212,26 @@ impl Shim {
         if let Some(exec) = self.execs.remove(&pid) {
             return self.tell_all(ShimEvent::ExecExited { exec, exit_code });
         }
-        let container = self.containers.values_mut().find_map(|container| {
-            let run = container.run.as_mut()?;
-            (run.record.pid == Some(pid) && run.is_alive()).then_some((&container.id, run))
-        });
-        match container {
-            Some((id, run)) => {
-                // in a PID namespace of its own they died with it, in a shared one they did not
-                cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
-                let exit = run.end(exit_code, &mut self.buffer);
-                // a client that is told can rely on it; one that comes later asks us
-                let _ = run.save();
-                let container = id.clone();
-                self.tell_all(ShimEvent::Exited { container, exit });
-            }
+        let runs = |container: &Container| {
+            container.run.as_ref().is_some_and(|run| run.record.pid == Some(pid) && run.is_alive())
+        };
+        match self.containers.iter().find(|(_, container)| runs(container)).map(|(key, _)| *key) {
+            Some(key) => self.container_ended(key, exit_code),
             None if !self.helpers.is_empty() => self.strays.push((pid, exit_code)),
             None => {}
         }
+    }
+
+    fn container_ended(&mut self, key: u64, exit_code: i32) {
+        self.look_at_memory(key);
+        let Some(Container { id, run: Some(run), .. }) = self.containers.get_mut(&key) else { return };
+        // in a PID namespace of its own they died with it, in a shared one they did not
+        cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
+        let exit = run.end(exit_code, &mut self.buffer);
+        // where the disk is full it is told all the same; a client that comes later asks us
+        let _ = run.save();
+        let container = id.clone();
+        self.tell_all(ShimEvent::Exited { container, exit });
     }
 
     fn follow(&mut self, key: u64) {

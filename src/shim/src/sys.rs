@@ -25,11 +25,16 @@ pub(crate) fn close_all_but(keep: &mut [RawFd]) {
         }
         from = fd + 1;
     }
-    close_range(from, u32::MAX);
+    close_from(from);
+}
+
+/// Closes `first` and every higher descriptor.
+pub(crate) fn close_from(first: u32) {
+    close_range(first, u32::MAX);
 }
 
 fn close_range(first: u32, last: u32) {
-    // SAFETY: only for a fork that uses none of what it closes, and ends without dropping it.
+    // SAFETY: only for a process that opened nothing yet, and forks that never use or drop what they close.
     unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
 }
 
@@ -58,6 +63,20 @@ pub(crate) fn reap() -> Option<(i32, i32)> {
         false => libc::WEXITSTATUS(status),
     };
     (pid > 0).then_some((pid, code))
+}
+
+/// Every signal's action becomes the default one. Not through libc: that refuses the two that its threads use, which
+/// may have come ignored from whoever started the daemon.
+pub(crate) fn default_signal_actions() {
+    const SIGNALS: libc::c_long = 64;
+    // the kernel's struct: handler (0 is the default), flags, restorer, a mask of 8 bytes
+    let action = [0usize; 4];
+    for signal in 1..=SIGNALS {
+        let action = action.as_ptr();
+        // SAFETY: the kernel reads an action that lives through the call and names no handler. SIGKILL and SIGSTOP
+        // are refused, which is no harm.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action, std::ptr::null_mut::<usize>(), 8) };
+    }
 }
 
 pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {

@@ -176,7 +176,9 @@ impl Container {
 
     /// The log without its times: `stdout F text`.
     pub fn log_lines(&self) -> Vec<String> {
-        self.log().lines().map(|line| line.split_once(' ').expect("a time").1.to_owned()).collect()
+        let log = self.log();
+        // not lines(): a terminal's end in \r, which is theirs
+        log.split_terminator('\n').map(|line| line.split_once(' ').expect("a time").1.to_owned()).collect()
     }
 
     pub fn status(&self) -> ContainerRecord {
