@@ -2,18 +2,18 @@
 
 use crate::client::{Heard, ShimClient};
 use crate::container::lost;
-use crate::launch;
 use crate::places::{private_dir, remove_dir};
 use crate::process::ProcessId;
 use crate::records::{self, Made, SandboxRecord, new_id};
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::{Life, Sandbox};
-use cri::wire::{Request, SOCKET, ShimConfig, ShimEvent};
-use cri::{CriError, Result, RuntimeEvent, SandboxConfig, SandboxId, SandboxStatus};
+use crate::{launch, news};
+use cri::wire::{Request, SOCKET, ShimConfig};
+use cri::{CriError, Result, SandboxConfig, SandboxId, SandboxStatus};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -21,7 +21,6 @@ use tokio::sync::mpsc;
 const SHM_SIZE: u64 = 64 << 20;
 /// A shim that was told to end and has not by then is killed.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
-const GONE: &str = "the sandbox's shim was killed";
 
 impl Inner {
     pub async fn run_sandbox(self: Arc<Self>, config: SandboxConfig) -> Result<SandboxStatus> {
@@ -65,7 +64,7 @@ impl Inner {
         self.write_record(record).await.map_err(|e| doing("write record of", e))?;
         let sandbox = Arc::new(Sandbox::ready(record.clone(), client));
         self.add_sandbox(sandbox.clone());
-        tokio::spawn(follow(Arc::downgrade(self), record.id.clone(), heard));
+        tokio::spawn(news::follow(Arc::downgrade(self), record.id.clone(), heard));
         Ok(sandbox)
     }
 
@@ -147,20 +146,11 @@ impl Inner {
 
     pub async fn stop_sandbox(self: Arc<Self>, id: SandboxId) -> Result<()> {
         let Some(sandbox) = self.find_sandbox(&id) else { return Ok(()) };
+        // before it has the sandbox for itself: what hangs in the shim must not hang us
+        shut_down(&sandbox).await;
         let _alone = sandbox.gate.write().await;
         if sandbox.record().stopped {
             return Ok(());
-        }
-        sandbox.life.send_if_modified(|life| {
-            let ready = *life == Life::Ready;
-            if ready {
-                *life = Life::Stopping;
-            }
-            ready
-        });
-        if let Some(client) = sandbox.client_while_stopping() {
-            // the connection's end is the answer
-            let _ = tokio::time::timeout(SHUTDOWN_GRACE, client.call(Request::Shutdown)).await;
         }
         self.end_processes(&sandbox).await?;
         self.containers_ended(&id, "the sandbox was stopped").await;
@@ -171,7 +161,7 @@ impl Inner {
     }
 
     /// Whatever is left of a sandbox's processes is killed, and its end is noted.
-    async fn end_processes(&self, sandbox: &Sandbox) -> Result<()> {
+    pub async fn end_processes(&self, sandbox: &Sandbox) -> Result<()> {
         let id = sandbox.id();
         let shim = sandbox.made().map(|m| m.shim);
         let mut cgroups: Vec<String> =
@@ -190,7 +180,7 @@ impl Inner {
     }
 
     /// Reads how each container ended; who left no word was killed with the sandbox.
-    async fn containers_ended(&self, id: &SandboxId, why: &'static str) {
+    pub async fn containers_ended(&self, id: &SandboxId, why: &'static str) {
         for container in self.containers_of(id) {
             if container.has_ended() {
                 continue;
@@ -258,45 +248,23 @@ impl Inner {
             }
         });
     }
-
-    async fn heard(self: &Arc<Self>, id: &SandboxId, heard: Heard) {
-        match heard {
-            Heard::Event(ShimEvent::Exited { container, exit }) => {
-                self.container_exited(&container, exit).await
-            }
-            Heard::Event(ShimEvent::OutOfMemory { container }) => {
-                let _ = self.events.send(RuntimeEvent::OutOfMemory { sandbox: id.clone(), container });
-            }
-            Heard::Event(ShimEvent::ExecExited { exec, exit_code }) => {
-                if let Some(sandbox) = self.find_sandbox(id) {
-                    sandbox.exec_ended(exec, exit_code);
-                }
-            }
-            Heard::Gone => self.connection_ended(id).await,
-        }
-    }
-
-    /// A shim that ends without being told to takes its containers along.
-    async fn connection_ended(&self, id: &SandboxId) {
-        let Some(sandbox) = self.find_sandbox(id) else { return };
-        if sandbox.end() != Life::Ready {
-            return;
-        }
-        tracing::warn!("sandbox {id}: {GONE}");
-        if let Err(e) = self.end_processes(&sandbox).await {
-            tracing::warn!("{e}");
-        }
-        self.containers_ended(id, GONE).await;
-        let _ = self.events.send(RuntimeEvent::SandboxLost { sandbox: id.clone() });
-    }
 }
 
-/// Passes on what a shim says, until one of the two is gone.
-pub async fn follow(inner: Weak<Inner>, id: SandboxId, mut heard: mpsc::UnboundedReceiver<Heard>) {
-    while let Some(news) = heard.recv().await {
-        // the task does not keep the runtime alive
-        let Some(inner) = inner.upgrade() else { return };
-        inner.heard(&id, news).await;
+/// Asks the shim to end, and ends it where it does not.
+async fn shut_down(sandbox: &Sandbox) {
+    sandbox.life.send_if_modified(|life| {
+        let ready = *life == Life::Ready;
+        if ready {
+            *life = Life::Stopping;
+        }
+        ready
+    });
+    if let Some(client) = sandbox.client_while_stopping() {
+        // the connection's end is the answer
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE, client.call(Request::Shutdown)).await;
+    }
+    if let Some(made) = sandbox.made() {
+        blocking(move || made.shim.kill()).await;
     }
 }
 

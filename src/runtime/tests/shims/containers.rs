@@ -243,3 +243,65 @@ pub fn stop_asks_first() {
         runtime.remove_container(&created).await.unwrap();
     });
 }
+
+pub fn out_of_memory() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("seven")).await.unwrap();
+        let mut events = runtime.events();
+        let resources = Resources { memory_limit: Some(16 << 20), ..Default::default() };
+        let greedy = "exec dd if=/dev/zero of=/dev/null bs=200M count=1";
+        let id = start(&runtime, &sandbox.id, ContainerConfig { resources, ..shell("c", greedy) }).await;
+        let mut told = false;
+        loop {
+            match events.recv().await.unwrap() {
+                RuntimeEvent::OutOfMemory { container, .. } => told |= container == id,
+                RuntimeEvent::Exited { exit_code, .. } => break assert_eq!(exit_code, 137),
+                _ => {}
+            }
+        }
+        let state = runtime.container(&id).await.unwrap().state;
+        assert!(matches!(state, ContainerState::Exited { oom_killed: true, .. }), "{state:?}");
+        assert!(told, "no event before the end");
+    });
+}
+
+pub fn mounts_travel() {
+    world::with(|world| async move {
+        let folder = world.dir.path().join("shared");
+        std::fs::create_dir(&folder).unwrap();
+        let mount = |args: &[&str]| {
+            let done = std::process::Command::new("mount").args(args).arg(&folder).status();
+            assert!(done.unwrap().success());
+        };
+        mount(&["-t", "tmpfs", "tmpfs"]);
+        mount(&["--make-shared"]);
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("eight")).await.unwrap();
+        let at = |propagation| ContainerConfig {
+            mounts: vec![Mount {
+                source: Some(folder.clone()),
+                target: "/shared".into(),
+                read_only: false,
+                propagation,
+                size_limit: None,
+            }],
+            privileged: propagation == Propagation::Bidirectional,
+            ..shell("c", "exec sleep 1000")
+        };
+        let giver = start(&runtime, &sandbox.id, at(Propagation::Bidirectional)).await;
+        let taker = start(&runtime, &sandbox.id, at(Propagation::HostToContainer)).await;
+        let private = start(&runtime, &sandbox.id, at(Propagation::Private)).await;
+        sh(
+            &runtime,
+            &giver,
+            "busybox mkdir /shared/sub && mount -t tmpfs tmpfs /shared/sub && echo x > /shared/sub/file",
+        )
+        .await;
+        assert_eq!(std::fs::read_to_string(folder.join("sub/file")).unwrap(), "x\n");
+        assert_eq!(sh(&runtime, &taker, "cat /shared/sub/file").await, "x\n");
+        assert_eq!(sh(&runtime, &private, "ls /shared/sub").await, "");
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+        nix::mount::umount2(&folder, nix::mount::MntFlags::MNT_DETACH).unwrap();
+    });
+}

@@ -21,6 +21,8 @@ const TESTS: &[Test] = &[
     ("bad_wishes_are_refused_and_leave_nothing", containers::bad_wishes),
     ("the_default_filter_filters", containers::filtered),
     ("stop_asks_first", containers::stop_asks_first),
+    ("memory_that_runs_out_is_told", containers::out_of_memory),
+    ("mounts_travel_as_far_as_they_may", containers::mounts_travel),
     ("exec_and_attach", processes::exec_and_attach),
     ("terminals", processes::terminals),
     ("a_port_is_forwarded", processes::forwarded),

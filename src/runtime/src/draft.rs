@@ -1,0 +1,185 @@
+//! What is known of a container before anything is mounted: checks, the image, folders.
+
+use crate::host;
+use crate::places::{ContainerPlaces, private_dir};
+use crate::runtime::Inner;
+use crate::sandbox::Sandbox;
+use crate::signals;
+use crate::spec::{self, HostDevice, ImageDefaults, SharedSource, Volume};
+use cri::{ContainerConfig, ContainerId, CriError, Result, SandboxConfig, SandboxId, Seccomp};
+use oci_spec::runtime::LinuxSeccomp;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Component, Path, PathBuf};
+
+const SIGTERM: i32 = 15;
+
+/// What is known before anything is mounted.
+pub struct Draft {
+    pub id: ContainerId,
+    pub config: ContainerConfig,
+    pub sandbox_id: SandboxId,
+    pub sandbox: SandboxConfig,
+    pub places: ContainerPlaces,
+    pub sandbox_dir: PathBuf,
+    /// The shim's.
+    pub pid: i32,
+    pub image_id: String,
+    pub layers: Vec<PathBuf>,
+    pub hold: image::Hold,
+    pub defaults: ImageDefaults,
+    pub volumes: Vec<Volume>,
+    pub shared: Vec<SharedSource>,
+    pub devices: Vec<HostDevice>,
+    pub localhost: Option<LinuxSeccomp>,
+    pub log_path: PathBuf,
+    pub stop_signal: i32,
+    pub cgroup: String,
+}
+
+impl Inner {
+    /// Everything that needs no mount: checks, the image, folders.
+    pub fn draft(
+        &self,
+        sandbox: &Sandbox,
+        id: ContainerId,
+        config: ContainerConfig,
+        places: ContainerPlaces,
+    ) -> Result<Draft> {
+        let image = self.images.rootfs(&config.image)?;
+        let defaults = ImageDefaults::from(&image.config);
+        spec::arguments(&config, &defaults)?;
+        let record = sandbox.record();
+        let pid = record.made.as_ref().map(|m| m.shim.pid);
+        let pid = pid.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
+        let stop_signal = config.stop_signal.as_deref().or(defaults.stop_signal.as_deref());
+        let stop_signal = stop_signal.map_or(Ok(SIGTERM), signals::number)?;
+        let draft = Draft {
+            volumes: volumes(&config, &defaults, &places),
+            shared: shared(&config, &places),
+            devices: devices(&config)?,
+            localhost: localhost(&config.seccomp)?,
+            log_path: record.config.log_directory.join(&config.log_path),
+            cgroup: format!("{}/{id}", self.pod_cgroup(&record.config)),
+            sandbox_dir: self.places.sandbox_run(&record.id),
+            sandbox_id: record.id,
+            sandbox: record.config,
+            image_id: image.id,
+            layers: image.layers,
+            hold: image.hold,
+            pid,
+            stop_signal,
+            defaults,
+            id,
+            config,
+            places,
+        };
+        lay_out(&draft).map_err(|e| {
+            CriError::failed(format_args!("make folders of container {}", draft.config.name), e)
+        })?;
+        Ok(draft)
+    }
+}
+
+fn lay_out(draft: &Draft) -> std::io::Result<()> {
+    let places = &draft.places;
+    for dir in [&places.state, &places.work(), &places.bundle, &places.rootfs()] {
+        private_dir(dir)?;
+    }
+    // the root's own mode, where no layer says another
+    std::fs::DirBuilder::new().mode(0o755).create(places.upper())?;
+    for volume in &draft.volumes {
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&volume.source)?;
+    }
+    match draft.log_path.parent() {
+        Some(logs) => std::fs::DirBuilder::new().recursive(true).mode(0o755).create(logs),
+        None => Ok(()),
+    }
+}
+
+/// The image's VOLUMEs that nothing else is mounted on.
+fn volumes(config: &ContainerConfig, image: &ImageDefaults, places: &ContainerPlaces) -> Vec<Volume> {
+    let mut targets: Vec<PathBuf> = image.volumes.iter().map(plain).collect();
+    targets.sort();
+    targets.dedup();
+    targets
+        .into_iter()
+        .filter(|t| t != Path::new("/") && !config.mounts.iter().any(|m| plain(&m.target) == *t))
+        .enumerate()
+        .map(|(number, target)| Volume { source: places.volume(number), target })
+        .collect()
+}
+
+/// An image writes what it likes: absolute, and `..` goes nowhere.
+fn plain(path: impl AsRef<Path>) -> PathBuf {
+    let parts = path.as_ref().components().filter(|c| matches!(c, Component::Normal(_)));
+    Path::new("/").join(parts.collect::<PathBuf>())
+}
+
+fn shared(config: &ContainerConfig, places: &ContainerPlaces) -> Vec<SharedSource> {
+    spec::shared_sources(config)
+        .enumerate()
+        .map(|(number, mount)| SharedSource { target: mount.target.clone(), source: places.shared(number) })
+        .collect()
+}
+
+fn devices(config: &ContainerConfig) -> Result<Vec<HostDevice>> {
+    let mut all = if config.privileged { host::devices() } else { Vec::new() };
+    for wanted in &config.devices {
+        if !all.iter().any(|d| d.path == wanted.host_path) {
+            let found = host::device(&wanted.host_path);
+            all.push(
+                found
+                    .map_err(|e| CriError::Invalid(format!("device {}: {e}", wanted.host_path.display())))?,
+            );
+        }
+    }
+    Ok(all)
+}
+
+fn localhost(seccomp: &Seccomp) -> Result<Option<LinuxSeccomp>> {
+    let Seccomp::Localhost(path) = seccomp else { return Ok(None) };
+    let bad =
+        |why: String| CriError::Invalid(format!("cannot load seccomp profile \"{}\": {why}", path.display()));
+    let text = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
+    serde_json::from_slice(&text).map(Some).map_err(|e| bad(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn volumes_of_an_image() {
+        let image = ImageDefaults {
+            volumes: vec!["/data".into(), "/data/".into(), "../../etc".into(), "/".into(), "/mounted".into()],
+            ..Default::default()
+        };
+        let mounted = cri::Mount {
+            source: None,
+            target: "/mounted/".into(),
+            read_only: false,
+            propagation: Default::default(),
+            size_limit: None,
+        };
+        let config = ContainerConfig { mounts: vec![mounted], ..Default::default() };
+        let places = ContainerPlaces { state: "/s".into(), bundle: "/b".into() };
+        let got: Vec<_> =
+            volumes(&config, &image, &places).into_iter().map(|v| (v.source, v.target)).collect();
+        let want = [("/s/volumes/0", "/data"), ("/s/volumes/1", "/etc")].map(|(s, t)| (s.into(), t.into()));
+        assert_eq!(got, want);
+    }
+
+    #[test]
+    fn profiles_and_devices_that_are_none() {
+        assert!(localhost(&Seccomp::RuntimeDefault).unwrap().is_none());
+        let none = localhost(&Seccomp::Localhost("/nowhere/p.json".into())).unwrap_err().to_string();
+        assert!(none.starts_with("cannot load seccomp profile \"/nowhere/p.json\": "), "{none}");
+        let file = cri::Device {
+            host_path: "/etc/passwd".into(),
+            container_path: "/dev/x".into(),
+            permissions: "rwm".into(),
+        };
+        let config = ContainerConfig { devices: vec![file], ..Default::default() };
+        assert_eq!(devices(&config).unwrap_err().to_string(), "device /etc/passwd: not a device node");
+    }
+}
