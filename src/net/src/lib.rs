@@ -24,6 +24,7 @@ mod structure;
 mod sysctl;
 
 pub use config::NetConfig;
+pub use cri::Protocol;
 pub use doors::{Door, Way};
 pub use error::{NetError, Result};
 pub use links::Counters;

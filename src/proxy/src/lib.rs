@@ -1,1 +1,38 @@
+//! The service proxy: Services and EndpointSlices become doors in the machine's network.
+//!
+//! It knows what Kubernetes means by a ClusterIP, a node port, a load balancer, affinity and traffic policies
+//! ([`render`], pure), and gives LoadBalancer services an address at once. How a door is made in the kernel is `net`'s
+//! business. It makes no endpoints and reads no pods. Read [`render`] first, then [`run`].
+
 #![forbid(unsafe_code)]
+
+mod addresses;
+mod balancer;
+mod claims;
+mod endpoints;
+mod render;
+mod run;
+
+pub use claims::Claims;
+pub use render::render;
+pub use run::run;
+
+use api::ObjectKey;
+use ipnet::Ipv4Net;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyConfig {
+    /// Endpoints on it are local.
+    pub node_name: String,
+    /// Where LoadBalancer services get their addresses from.
+    pub load_balancer_cidr: Ipv4Net,
+}
+
+const NAME: &str = "kube-proxy";
+/// As whom it writes; the role is `system:node-proxier`.
+const ACTOR: &str = "system:kube-proxy";
+
+fn key_of(meta: &ObjectMeta) -> ObjectKey {
+    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+}

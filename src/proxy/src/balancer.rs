@@ -1,0 +1,186 @@
+//! Gives each LoadBalancer service its address, and writes it into the status: there is no cloud to wait for.
+
+use crate::addresses::{Addresses, Refusal};
+use crate::{NAME, key_of};
+use api::{ObjectKey, Reason, Status};
+use cluster::{Api, Client, Recorder, WorkQueue, run_workers};
+use ipnet::Ipv4Net;
+use k8s_openapi::api::core::v1::{LoadBalancerIngress, LoadBalancerStatus, Service};
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+const WORKERS: usize = 1; // so that addresses are given in the order of creation
+
+struct Balancer {
+    client: Client,
+    services: Api<Service>,
+    events: Recorder,
+    queue: WorkQueue<ObjectKey>,
+    books: Mutex<Books>,
+}
+
+struct Books {
+    addresses: Addresses,
+    /// Refused; asked again when an address becomes free.
+    waiting: BTreeSet<ObjectKey>,
+}
+
+pub(crate) async fn run(client: Client, range: Ipv4Net, stop: CancellationToken) {
+    let balancer = Arc::new(Balancer {
+        services: client.api(),
+        events: client.recorder(NAME, None),
+        queue: WorkQueue::new(),
+        books: Mutex::new(Books { addresses: Addresses::new(range), waiting: BTreeSet::new() }),
+        client,
+    });
+    balancer.book_existing();
+    let listening = tokio::spawn(listen(balancer.clone(), stop.clone()));
+    let queue = balancer.queue.clone();
+    run_workers("load-balancer", queue, WORKERS, stop, move |key| {
+        let balancer = balancer.clone();
+        async move { balancer.reconcile(&key).await }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(balancer: Arc<Balancer>, stop: CancellationToken) {
+    let mut changes = balancer.client.cluster().informer::<Service>().subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = changes.next() => match change {
+                Some(change) => balancer.queue.add(key_of(&change.object().metadata)),
+                None => return,
+            }
+        }
+    }
+}
+
+impl Balancer {
+    /// Addresses that were given before a restart stay with their services, the older first where two have the same.
+    fn book_existing(&self) {
+        let mut services = self.client.cluster().informer::<Service>().list(None);
+        services.sort_by_key(|service| service.metadata.creation_timestamp.clone());
+        let mut books = self.books();
+        for service in services.iter().filter(|service| is_ours(service)) {
+            if let Some(address) = given(service) {
+                let _ = books.addresses.take(&key_of(&service.metadata), Some(address));
+            }
+        }
+    }
+
+    async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
+        let service = self.client.cluster().informer::<Service>().get(key);
+        let Some(service) = service.filter(|service| is_ours(service) || has_left(service)) else {
+            self.release(key);
+            return Ok(());
+        };
+        if has_left(&service) {
+            self.release(key);
+            return self.write(key, None).await;
+        }
+        let taken = self.take(key, &service);
+        match taken {
+            Ok(address) if ingress_of(&service) == [ingress(address)] => Ok(()),
+            Ok(address) => {
+                self.write(key, Some(address)).await?;
+                self.events.normal(
+                    &*service,
+                    "EnsuredLoadBalancer",
+                    format!("Ensured load balancer at {address}"),
+                );
+                Ok(())
+            }
+            Err(refusal) => {
+                self.events.warning(
+                    &*service,
+                    "SyncLoadBalancerFailed",
+                    format!("Error syncing load balancer: {refusal}"),
+                );
+                // an address that it had before it asked for another is not its own any more
+                if ingress_of(&service).is_empty() { Ok(()) } else { self.write(key, None).await }
+            }
+        }
+    }
+
+    fn take(&self, key: &ObjectKey, service: &Service) -> Result<Ipv4Addr, Refusal> {
+        let asked = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.as_deref());
+        let asked = asked.filter(|asked| !asked.is_empty()).and_then(|asked| asked.parse().ok());
+        let mut books = self.books();
+        let had = books.addresses.of(key);
+        let taken = books.addresses.take(key, asked);
+        if taken.is_err() {
+            books.addresses.release(key);
+        }
+        let freed = had.is_some() && had != taken.as_ref().ok().copied();
+        self.wake_waiting(&mut books, freed);
+        match &taken {
+            Ok(_) => books.waiting.remove(key),
+            Err(_) => books.waiting.insert(key.clone()),
+        };
+        taken
+    }
+
+    fn release(&self, key: &ObjectKey) {
+        let mut books = self.books();
+        books.waiting.remove(key);
+        let freed = books.addresses.release(key);
+        self.wake_waiting(&mut books, freed);
+    }
+
+    fn wake_waiting(&self, books: &mut Books, freed: bool) {
+        if freed {
+            std::mem::take(&mut books.waiting).into_iter().for_each(|waiting| self.queue.add(waiting));
+        }
+    }
+
+    async fn write(&self, key: &ObjectKey, address: Option<Ipv4Addr>) -> Result<(), Status> {
+        let written = self.services.modify_status(key, |service| {
+            let ingress = address.filter(|_| is_ours(service)).map(|address| vec![ingress(address)]);
+            service.status.get_or_insert_default().load_balancer = Some(LoadBalancerStatus { ingress });
+            Ok(())
+        });
+        match written.await {
+            Err(status) if status.is(Reason::NotFound) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One of another class has its own controller.
+fn is_ours(service: &Service) -> bool {
+    let spec = service.spec.as_ref();
+    spec.is_some_and(|spec| {
+        spec.type_.as_deref() == Some("LoadBalancer") && spec.load_balancer_class.is_none()
+    })
+}
+
+/// No LoadBalancer any more, but it still shows an address.
+fn has_left(service: &Service) -> bool {
+    let balances = service.spec.as_ref().is_some_and(|spec| spec.type_.as_deref() == Some("LoadBalancer"));
+    !balances && !ingress_of(service).is_empty()
+}
+
+fn ingress_of(service: &Service) -> &[LoadBalancerIngress] {
+    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    balancer.and_then(|balancer| balancer.ingress.as_deref()).unwrap_or_default()
+}
+
+fn given(service: &Service) -> Option<Ipv4Addr> {
+    ingress_of(service).iter().find_map(|ingress| ingress.ip.as_deref()?.parse().ok())
+}
+
+fn ingress(address: Ipv4Addr) -> LoadBalancerIngress {
+    LoadBalancerIngress {
+        ip: Some(address.to_string()),
+        ip_mode: Some("VIP".to_owned()),
+        ..LoadBalancerIngress::default()
+    }
+}

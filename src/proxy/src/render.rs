@@ -1,0 +1,99 @@
+use crate::endpoints::{self, Backends};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use net::{Door, Protocol, Way};
+use std::borrow::Borrow;
+use std::net::Ipv4Addr;
+
+/// Services that another proxy wants to itself.
+const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
+const HEADLESS: &str = "service.kubernetes.io/headless";
+const AFFINITY_SECONDS: i32 = 10_800; // upstream's default: three hours
+
+/// The doors of one service, given all slices that carry its name. Pure. A headless service has none, nor has an
+/// ExternalName: names lead to them, not packets.
+pub fn render<S: Borrow<EndpointSlice>>(service: &Service, slices: &[S], node: &str) -> Vec<(Door, Way)> {
+    let Some(spec) = service.spec.as_ref() else { return Vec::new() };
+    let labels = service.metadata.labels.as_ref();
+    let left_to_others = labels.is_some_and(|l| l.contains_key(OTHER_PROXY) || l.contains_key(HEADLESS));
+    let Some(cluster_ip) = cluster_ip(spec).filter(|_| !left_to_others) else { return Vec::new() };
+    let external = external_addresses(service, spec);
+    let affinity = affinity(spec);
+    let mut doors = Vec::new();
+    for port in spec.ports.iter().flatten() {
+        let (Some(protocol), Some(number)) = (protocol(port), number(port.port)) else { continue };
+        let backends = endpoints::of_port(slices, port, node);
+        let inside = way(&backends, is_local(&spec.internal_traffic_policy), affinity, false);
+        doors.push((Door { address: Some(cluster_ip), protocol, port: number }, inside));
+        let keeps_client = is_local(&spec.external_traffic_policy);
+        let outside = way(&backends, keeps_client, affinity, !keeps_client);
+        for address in &external {
+            doors.push((Door { address: Some(*address), protocol, port: number }, outside.clone()));
+        }
+        if let Some(number) = port.node_port.and_then(self::number).filter(|_| has_node_ports(spec)) {
+            doors.push((Door { address: None, protocol, port: number }, outside));
+        }
+    }
+    doors
+}
+
+fn cluster_ip(spec: &ServiceSpec) -> Option<Ipv4Addr> {
+    let has_one = spec.type_.as_deref() != Some("ExternalName");
+    spec.cluster_ip.as_deref().filter(|_| has_one)?.parse().ok()
+}
+
+fn has_node_ports(spec: &ServiceSpec) -> bool {
+    matches!(spec.type_.as_deref(), Some("NodePort" | "LoadBalancer"))
+}
+
+/// Asked for by the service itself, or given to it. Only the status says that a balancer's address is in use; one whose
+/// mode is `Proxy` belongs to something that delivers to the node port.
+fn external_addresses(service: &Service, spec: &ServiceSpec) -> Vec<Ipv4Addr> {
+    let asked = spec.external_ips.iter().flatten().map(String::as_str);
+    let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let ingress =
+        balancer.filter(|_| spec.type_.as_deref() == Some("LoadBalancer")).and_then(|b| b.ingress.as_ref());
+    let given = ingress.into_iter().flatten().filter(|ingress| ingress.ip_mode.as_deref() != Some("Proxy"));
+    let mut addresses: Vec<Ipv4Addr> = asked
+        .chain(given.filter_map(|ingress| ingress.ip.as_deref()))
+        .filter_map(|ip| ip.parse().ok())
+        .collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
+
+fn is_local(policy: &Option<String>) -> bool {
+    policy.as_deref() == Some("Local")
+}
+
+fn affinity(spec: &ServiceSpec) -> Option<u32> {
+    let client_ip = spec.session_affinity.as_deref() == Some("ClientIP");
+    let configured = spec.session_affinity_config.as_ref().and_then(|config| config.client_ip.as_ref());
+    let seconds = configured.and_then(|client_ip| client_ip.timeout_seconds).unwrap_or(AFFINITY_SECONDS);
+    client_ip.then_some(u32::try_from(seconds).unwrap_or(0).max(1))
+}
+
+/// A client hears at once that nobody is there. Where there is somebody, but not on this node and the service wants
+/// only that, the packet vanishes: another node may answer.
+fn way(backends: &Backends, local_only: bool, affinity: Option<u32>, masquerade: bool) -> Way {
+    let chosen = if local_only { &backends.local } else { &backends.all };
+    match (chosen.is_empty(), backends.all.is_empty()) {
+        (false, _) => Way::To { backends: chosen.clone(), affinity, masquerade },
+        (true, false) => Way::Drop,
+        (true, true) => Way::Reject,
+    }
+}
+
+fn protocol(port: &ServicePort) -> Option<Protocol> {
+    match port.protocol.as_deref().unwrap_or("TCP") {
+        "TCP" => Some(Protocol::Tcp),
+        "UDP" => Some(Protocol::Udp),
+        "SCTP" => Some(Protocol::Sctp),
+        _ => None,
+    }
+}
+
+fn number(port: i32) -> Option<u16> {
+    u16::try_from(port).ok().filter(|port| *port != 0)
+}

@@ -1,0 +1,167 @@
+use crate::{ACTOR, Claims, ProxyConfig, balancer, key_of, render};
+use api::ObjectKey;
+use cluster::{Actor, Change, Cluster};
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use net::{Door, NetError, Network, Way};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const SERVICE_LABEL: &str = "kubernetes.io/service-name";
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(30); // upstream syncs as rarely where nothing happens
+
+/// Keeps the doors as the services are until `stop`. What was applied stays in the kernel: services answer while the
+/// daemon is away.
+pub async fn run(cluster: Cluster, network: Network, config: ProxyConfig, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::component(ACTOR));
+    let balancing = tokio::spawn(balancer::run(client, config.load_balancer_cidr, stop.clone()));
+    keep_doors(&cluster, &network, config.node_name, &stop).await;
+    let _ = balancing.await;
+}
+
+async fn keep_doors(cluster: &Cluster, network: &Network, node: String, stop: &CancellationToken) {
+    let mut services = cluster.informer::<Service>().subscribe();
+    let mut slices = cluster.informer::<EndpointSlice>().subscribe();
+    let mut state = State::new(node);
+    let mut applied = Applied::Unknown { failures: 0, retry_at: Instant::now() };
+    loop {
+        // a burst, as the one of the start, is one transaction
+        while let Some(change) = services.try_next() {
+            state.service_changed(&change);
+        }
+        while let Some(change) = slices.try_next() {
+            state.slice_changed(&change);
+        }
+        applied = apply(network, &mut state, applied).await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = services.next() => state.service_changed(&change),
+            Some(change) = slices.next() => state.slice_changed(&change),
+            () = applied.retry_is_due() => {}
+            else => return,
+        }
+    }
+}
+
+/// What is known of the kernel's state.
+enum Applied {
+    /// All that was rendered.
+    Everything,
+    /// A refusal, or the start: it must be compared with what the kernel has.
+    Unknown { failures: u32, retry_at: Instant },
+}
+
+impl Applied {
+    async fn retry_is_due(&self) {
+        match self {
+            Applied::Everything => std::future::pending().await,
+            Applied::Unknown { retry_at, .. } => tokio::time::sleep_until(*retry_at).await,
+        }
+    }
+}
+
+async fn apply(network: &Network, state: &mut State, before: Applied) -> Applied {
+    let changed = state.render();
+    let (done, failures) = match before {
+        Applied::Everything if changed.is_empty() => return before,
+        Applied::Everything => (network.change_doors(changed).await, 0),
+        // changes that come meanwhile do not hurry it: the kernel said no a moment ago
+        Applied::Unknown { retry_at, failures } if failures > 0 && Instant::now() < retry_at => {
+            return before;
+        }
+        Applied::Unknown { failures, .. } => (network.set_doors(state.claims.all()).await, failures),
+    };
+    match done {
+        Ok(()) => Applied::Everything,
+        Err(error) => retry(failures, &error),
+    }
+}
+
+fn retry(failures: u32, error: &NetError) -> Applied {
+    let wait = FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(LAST_RETRY);
+    tracing::warn!(%error, ?wait, "services could not be applied; comparing with the kernel and trying again");
+    Applied::Unknown { failures: failures + 1, retry_at: Instant::now() + wait }
+}
+
+/// The services and slices that there are, and what they were rendered to.
+struct State {
+    node: String,
+    services: HashMap<ObjectKey, Arc<Service>>,
+    slices: HashMap<ObjectKey, BTreeMap<ObjectKey, Arc<EndpointSlice>>>,
+    claims: Claims,
+    /// To be rendered again.
+    dirty: HashSet<ObjectKey>,
+}
+
+impl State {
+    fn new(node: String) -> Self {
+        State {
+            node,
+            services: HashMap::new(),
+            slices: HashMap::new(),
+            claims: Claims::default(),
+            dirty: HashSet::new(),
+        }
+    }
+
+    fn service_changed(&mut self, change: &Change<Service>) {
+        let service = change.object();
+        let key = key_of(&service.metadata);
+        match change {
+            Change::Deleted(_) => self.services.remove(&key),
+            _ => self.services.insert(key.clone(), service.clone()),
+        };
+        self.dirty.insert(key);
+    }
+
+    fn slice_changed(&mut self, change: &Change<EndpointSlice>) {
+        // its label may have been changed, so that it has left a service
+        if let Change::Modified { old, .. } | Change::Deleted(old) = change {
+            self.forget_slice(old);
+        }
+        if let Change::Added(slice) | Change::Modified { new: slice, .. } = change
+            && let Some(service) = service_of(slice)
+        {
+            self.slices.entry(service.clone()).or_default().insert(key_of(&slice.metadata), slice.clone());
+            self.dirty.insert(service);
+        }
+    }
+
+    fn forget_slice(&mut self, slice: &EndpointSlice) {
+        let Some(service) = service_of(slice) else { return };
+        if let Some(slices) = self.slices.get_mut(&service) {
+            slices.remove(&key_of(&slice.metadata));
+            if slices.is_empty() {
+                self.slices.remove(&service);
+            }
+        }
+        self.dirty.insert(service);
+    }
+
+    /// Renders what changed; gives the doors that lead elsewhere now.
+    fn render(&mut self) -> Vec<(Door, Option<Way>)> {
+        let mut touched = BTreeSet::new();
+        for key in self.dirty.drain() {
+            let wanted = self.services.get(&key).map(|service| {
+                let slices: Vec<&EndpointSlice> = self
+                    .slices
+                    .get(&key)
+                    .into_iter()
+                    .flat_map(|s| s.values().map(|slice| &**slice))
+                    .collect();
+                render(service, &slices, &self.node)
+            });
+            touched.extend(self.claims.set(&key, wanted.unwrap_or_default()));
+        }
+        touched.into_iter().map(|door| (door, self.claims.way(&door).cloned())).collect()
+    }
+}
+
+fn service_of(slice: &EndpointSlice) -> Option<ObjectKey> {
+    let name = slice.metadata.labels.as_ref()?.get(SERVICE_LABEL)?;
+    Some(ObjectKey::new(slice.metadata.namespace.as_deref(), name))
+}

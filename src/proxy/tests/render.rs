@@ -1,0 +1,263 @@
+//! What services become, against golden files, and that changes add up to the whole.
+
+use api::ObjectKey;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use net::{Door, Way};
+use proxy::{Claims, render};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+const NODE: &str = "here";
+
+fn service(spec: Value) -> Service {
+    let spec_with = |mut base: Value| {
+        base.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        base
+    };
+    let spec = spec_with(json!({
+        "type": "ClusterIP", "clusterIP": "10.96.0.50", "ports": [{ "name": "http", "port": 80, "protocol": "TCP" }],
+    }));
+    let meta = json!({ "name": "web", "namespace": "default" });
+    serde_json::from_value(json!({ "metadata": meta, "spec": spec })).unwrap()
+}
+
+fn balanced(mut service: Service, ingress: Value) -> Service {
+    service.status = serde_json::from_value(json!({ "loadBalancer": { "ingress": ingress } })).unwrap();
+    service
+}
+
+fn labelled(mut service: Service, label: &str) -> Service {
+    service.metadata.labels = Some([(label.to_owned(), "x".to_owned())].into());
+    service
+}
+
+/// An endpoint: its last number, and conditions as letters (r ready, R not ready, s serving, S not serving,
+/// t terminating), `@` for another node.
+fn slice(port: Value, endpoints: &[&str]) -> EndpointSlice {
+    let endpoint = |text: &&str| {
+        let number: String = text.chars().filter(char::is_ascii_digit).collect();
+        let said = |yes: char, no: char| match (text.contains(yes), text.contains(no)) {
+            (true, _) => Some(true),
+            (_, true) => Some(false),
+            _ => None,
+        };
+        let conditions =
+            json!({ "ready": said('r', 'R'), "serving": said('s', 'S'), "terminating": said('t', 'T') });
+        let node = if text.contains('@') { "elsewhere" } else { NODE };
+        json!({ "addresses": [format!("10.244.0.{number}")], "conditions": conditions, "nodeName": node })
+    };
+    let endpoints: Vec<Value> = endpoints.iter().map(endpoint).collect();
+    let slice = json!({ "metadata": { "name": "web-1" }, "addressType": "IPv4", "ports": [port], "endpoints": endpoints });
+    serde_json::from_value(slice).unwrap()
+}
+
+fn http() -> Value {
+    json!({ "name": "http", "port": 8080, "protocol": "TCP" })
+}
+
+fn ipv6(mut slice: EndpointSlice) -> EndpointSlice {
+    slice.address_type = "IPv6".into();
+    slice
+}
+
+fn node_port(more: Value) -> Service {
+    let mut spec =
+        json!({ "type": "NodePort", "ports": [{ "name": "http", "port": 80, "nodePort": 30080 }] });
+    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    service(spec)
+}
+
+fn cases() -> Vec<(&'static str, Service, Vec<EndpointSlice>)> {
+    let two = || vec![slice(http(), &["7r", "5r"])];
+    vec![
+        ("cluster ip", service(json!({})), two()),
+        ("no slice", service(json!({})), vec![]),
+        ("nothing ready", service(json!({})), vec![slice(http(), &["5R", "6RS"])]),
+        ("not said is ready", service(json!({})), vec![slice(http(), &["5"])]),
+        ("ready before terminating", service(json!({})), vec![slice(http(), &["5Rst", "6r"])]),
+        ("terminating where none is ready", service(json!({})), vec![slice(http(), &["5Rst", "6RSt", "7R"])]),
+        ("two slices", service(json!({})), vec![slice(http(), &["5r", "6R"]), slice(http(), &["6r", "7r"])]),
+        (
+            "a named port that differs from pod to pod",
+            service(json!({})),
+            vec![slice(http(), &["5r"]), slice(json!({ "name": "http", "port": 9090 }), &["6r"])],
+        ),
+        (
+            "another port's slice",
+            service(json!({})),
+            vec![slice(json!({ "name": "https", "port": 8443 }), &["5r"])],
+        ),
+        ("a slice of IPv6", service(json!({})), vec![ipv6(slice(http(), &["5r"]))]),
+        (
+            "several ports",
+            service(json!({ "ports": [
+                { "name": "http", "port": 80 }, { "name": "dns", "port": 53, "protocol": "UDP" }, { "name": "sip", "port": 5060, "protocol": "SCTP" },
+            ] })),
+            vec![
+                slice(http(), &["5r"]),
+                slice(json!({ "name": "dns", "port": 5353, "protocol": "UDP" }), &["5r"]),
+                slice(json!({ "name": "sip", "port": 5060, "protocol": "SCTP" }), &["5r"]),
+            ],
+        ),
+        ("headless", service(json!({ "clusterIP": "None" })), two()),
+        (
+            "external name",
+            service(json!({ "type": "ExternalName", "clusterIP": null, "externalName": "a.b" })),
+            two(),
+        ),
+        ("of another proxy", labelled(service(json!({})), "service.kubernetes.io/service-proxy-name"), two()),
+        ("node port", node_port(json!({})), two()),
+        ("node port of a ClusterIP service", node_port(json!({ "type": "ClusterIP" })), two()),
+        ("node port, no endpoints", node_port(json!({})), vec![]),
+        (
+            "node port, local",
+            node_port(json!({ "externalTrafficPolicy": "Local" })),
+            vec![slice(http(), &["5r", "6r@"])],
+        ),
+        (
+            "node port, local, all elsewhere",
+            node_port(json!({ "externalTrafficPolicy": "Local" })),
+            vec![slice(http(), &["6r@"])],
+        ),
+        (
+            "node port, local, the one here terminates",
+            node_port(json!({ "externalTrafficPolicy": "Local" })),
+            vec![slice(http(), &["5Rst", "6r@"])],
+        ),
+        (
+            "internal, local",
+            service(json!({ "internalTrafficPolicy": "Local" })),
+            vec![slice(http(), &["5r", "6r@"])],
+        ),
+        (
+            "internal, local, all elsewhere",
+            service(json!({ "internalTrafficPolicy": "Local" })),
+            vec![slice(http(), &["6r@"])],
+        ),
+        ("balancer without address yet", node_port(json!({ "type": "LoadBalancer" })), two()),
+        (
+            "balancer",
+            balanced(
+                node_port(json!({ "type": "LoadBalancer" })),
+                json!([{ "ip": "10.98.0.1", "ipMode": "VIP" }]),
+            ),
+            two(),
+        ),
+        (
+            "balancer, local",
+            balanced(
+                node_port(json!({ "type": "LoadBalancer", "externalTrafficPolicy": "Local" })),
+                json!([{ "ip": "10.98.0.1" }]),
+            ),
+            two(),
+        ),
+        (
+            "balancer of a cloud's proxy",
+            balanced(
+                node_port(json!({ "type": "LoadBalancer" })),
+                json!([{ "ip": "10.98.0.1", "ipMode": "Proxy" }]),
+            ),
+            two(),
+        ),
+        ("was a balancer", balanced(service(json!({})), json!([{ "ip": "10.98.0.1" }])), two()),
+        (
+            "external ips",
+            service(json!({ "externalIPs": ["198.51.100.7", "2001:db8::1", "198.51.100.7"] })),
+            two(),
+        ),
+        ("affinity", service(json!({ "sessionAffinity": "ClientIP" })), two()),
+        (
+            "affinity with a timeout",
+            node_port(
+                json!({ "sessionAffinity": "ClientIP", "sessionAffinityConfig": { "clientIP": { "timeoutSeconds": 60 } } }),
+            ),
+            two(),
+        ),
+        (
+            "nonsense from a broken writer",
+            service(json!({ "ports": [{ "port": 99999 }, { "port": 80, "protocol": "IPX" }] })),
+            two(),
+        ),
+    ]
+}
+
+fn show(doors: &[(Door, Way)]) -> String {
+    let mut text = String::new();
+    for (door, way) in doors {
+        let address = door.address.map_or("any".to_owned(), |address| address.to_string());
+        write!(text, "{address} {:?} {} → ", door.protocol, door.port).unwrap();
+        match way {
+            Way::Reject => text.push_str("reject"),
+            Way::Drop => text.push_str("drop"),
+            Way::To { backends, affinity, masquerade } => {
+                let backends: Vec<String> = backends.iter().map(ToString::to_string).collect();
+                text.push_str(&backends.join(" "));
+                text.push_str(if *masquerade { " masquerade" } else { "" });
+                affinity.iter().for_each(|seconds| write!(text, " affinity {seconds}").unwrap());
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// `MONOPOD_BLESS=1` rewrites the file.
+#[test]
+fn services_become_the_doors_of_the_golden_file() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/doors.txt");
+    let mut rendered = String::new();
+    for (name, service, slices) in cases() {
+        write!(rendered, "# {name}\n{}\n", show(&render(&service, &slices, NODE))).unwrap();
+    }
+    if std::env::var_os("MONOPOD_BLESS").is_some() {
+        std::fs::write(path, &rendered).unwrap();
+    }
+    assert_eq!(rendered, std::fs::read_to_string(path).unwrap_or_default());
+}
+
+/// A sequence that is the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % sides
+    }
+}
+
+#[test]
+fn changes_add_up_to_what_a_fresh_start_would_render() {
+    let cases = cases();
+    let mut dice = Dice(1);
+    for round in 0..200 {
+        let mut claims = Claims::default();
+        let mut applied: BTreeMap<Door, Way> = BTreeMap::new();
+        let mut wanted: BTreeMap<ObjectKey, Vec<(Door, Way)>> = BTreeMap::new();
+        for _ in 0..30 {
+            // four services that all want the same doors
+            let key = ObjectKey::namespaced("default", ["a", "b", "c", "d"][dice.roll(4)]);
+            let doors = match dice.roll(4) {
+                0 => Vec::new(),
+                _ => {
+                    let (_, service, slices) = &cases[dice.roll(cases.len())];
+                    render(service, slices, NODE)
+                }
+            };
+            for door in claims.set(&key, doors.clone()) {
+                match claims.way(&door) {
+                    Some(way) => applied.insert(door, way.clone()),
+                    None => applied.remove(&door),
+                };
+            }
+            wanted.insert(key, doors);
+            let mut fresh = Claims::default();
+            for (key, doors) in wanted.iter().rev() {
+                fresh.set(key, doors.clone());
+            }
+            assert_eq!(applied, fresh.all(), "round {round}");
+            assert_eq!(applied, claims.all(), "round {round}");
+        }
+    }
+}
