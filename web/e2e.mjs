@@ -12,7 +12,7 @@ if (!folder) {
   console.error('usage: node e2e.mjs LOGIN_URL FOLDER [NAMESPACE/POD]');
   process.exit(2);
 }
-const VIEWS = ['overview', 'workloads', 'pods', 'services', 'configmaps', 'secrets', 'events', 'nodes', 'namespaces'];
+const VIEWS = ['overview', 'workloads', 'pods', 'services', 'configmaps', 'secrets', 'events', 'nodes', 'namespaces', 'more'];
 const SIZES = [{ width: 1280, height: 800 }, { width: 800, height: 700 }];
 const PATIENCE = 20_000;
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];

@@ -12,7 +12,7 @@ import { Dialogs } from './parts/dialogs.js';
 import { List } from './parts/list.js';
 import { Panel } from './parts/panel.js';
 import { Toasts } from './parts/toasts.js';
-import { go, href, route } from './route.js';
+import { go, href, route, toView } from './route.js';
 import { viewNamed, views } from './views/index.js';
 import { namespaces } from './views/namespaces.js';
 
@@ -54,9 +54,9 @@ export function App() {
 }
 
 const Menu = ({ view }) => html`<nav class="menu">
-  <a class="brand" href=${href({ view: 'overview', show: '', q: '', tab: '' })}><img src="/favicon.svg" alt="" width="20" height="20" /><span>monopod</span></a>
-  ${views.map((one, number) => html`<a key=${one.id} class=${one === view ? 'on' : ''} aria-current=${one === view ? 'page' : undefined} href=${href({ view: one.id, show: '', q: '', tab: '' })}>
-    ${one.title}<${Key}>${number + 1}<//>
+  <a class="brand" href=${href(toView('overview'))}><img src="/favicon.svg" alt="" width="20" height="20" /><span>monopod</span></a>
+  ${views.map((one, number) => html`<a key=${one.id} class=${one === view ? 'on' : ''} aria-current=${one === view ? 'page' : undefined} href=${href(toView(one.id))}>
+    ${one.title}${number < 9 && html`<${Key}>${number + 1}<//>`}
   </a>`)}
   <span class="grow" />
   <span class="version dim">${version.value && `Kubernetes ${version.value.gitVersion}`}</span>

@@ -3,7 +3,7 @@
 import { signal } from '@preact/signals';
 import { askDelete, askScale } from './parts/dialogs.js';
 import { close, shownObject, tabsOf } from './parts/panel.js';
-import { go, route } from './route.js';
+import { go, route, toView } from './route.js';
 import { views } from './views/index.js';
 
 export const help = signal(false);
@@ -35,7 +35,7 @@ export function onKey(event) {
 function act(key) {
   const view = views[Number(key) - 1];
   if (view) {
-    go({ view: view.id, show: '', tab: '', q: '' });
+    go(toView(view.id));
     return true;
   }
   const deed = DEEDS[key];

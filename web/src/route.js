@@ -2,7 +2,10 @@
 
 import { signal } from '@preact/signals';
 
-const EMPTY = { view: 'overview', ns: '', q: '', show: '', tab: '' };
+const EMPTY = { view: 'overview', ns: '', q: '', show: '', tab: '', kind: '' };
+
+/** To a view, as it is first seen; the namespace stays. */
+export const toView = (view) => ({ ...EMPTY, view, ns: route.peek().ns });
 
 export const route = signal(read());
 
@@ -15,8 +18,9 @@ function read() {
   return { ...EMPTY, ...Object.fromEntries(new URLSearchParams(query)), view: path || EMPTY.view };
 }
 
+/** Where `change` leads from here. Does not follow the route: a thousand rows would be drawn for each letter that is typed. */
 export function href(change) {
-  const { view, ...rest } = { ...route.value, ...change };
+  const { view, ...rest } = { ...route.peek(), ...change };
   const given = Object.entries(rest).filter(([, value]) => value);
   const query = new URLSearchParams(given).toString().replaceAll('%2F', '/');
   return `#/${view}${query && `?${query}`}`;

@@ -6,7 +6,7 @@ import { idOf } from './paths.js';
 
 const AGGREGATED = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json';
 
-/** The ids of all resources that there are, `deployments.apps`; `null` until it is known. */
+/** All resources that there are, by their ids, `deployments.apps`; `null` until it is known. */
 export const served = signal(null);
 export const version = signal(null);
 
@@ -16,13 +16,16 @@ export async function discover() {
     getJson('/apis', { accept: AGGREGATED }),
     getJson('/version'),
   ]);
-  const resources = [core, groups].flatMap((list) =>
-    (list.items ?? []).flatMap((group) =>
-      (group.versions ?? []).flatMap((v) => (v.resources ?? []).map((r) => idOf({ group: group.metadata?.name, plural: r.resource }))),
-    ),
-  );
-  served.value = new Set(resources);
+  const resources = [core, groups].flatMap((list) => (list.items ?? []).flatMap(resourcesOf));
+  // the preferred version comes first
+  served.value = new Map(resources.reverse().map((resource) => [idOf(resource), resource]));
   version.value = about;
 }
+
+const resourcesOf = ({ metadata, versions = [] }) =>
+  versions.flatMap(({ version, resources = [] }) => resources.map(({ resource, responseKind, scope, verbs = [] }) => ({
+    group: metadata?.name ?? '', version, plural: resource, kind: responseKind?.kind ?? resource, title: responseKind?.kind ?? resource,
+    namespaced: scope === 'Namespaced', followed: verbs.includes('list') && verbs.includes('watch'), columns: [],
+  })));
 
 export const isServed = (resource) => served.value === null || served.value.has(idOf(resource));

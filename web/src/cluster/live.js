@@ -12,6 +12,7 @@ import { collectionPath, idOf, socketUrl, withQuery } from './paths.js';
 const PAGE = 500;
 const SILENCE = 150_000; // a bookmark comes each minute: after two and a half the line is dead
 const LINGER = 30_000; // going back to a view soon costs nothing
+const SETTLED = 5_000; // a watch that has lasted so long was a good one: the next failure is a new one
 
 const collections = new Map();
 const all = signal([]);
@@ -56,6 +57,7 @@ class Live {
     this.users += 1;
     if (this.abort) return;
     this.abort = new AbortController();
+    this.phase.value = { phase: 'listing', why: '' };
     all.value = [...all.value, this];
     this.follow(this.abort.signal);
   }
@@ -74,20 +76,20 @@ class Live {
     let attempt = 0;
     let known = false;
     while (!stop.aborted) {
+      const began = Date.now();
       try {
         if (!known) await this.list(stop);
         known = true;
         await this.watch(stop, () => {
-          attempt = 0;
           this.phase.value = { phase: 'live', why: '' };
         });
       } catch (error) {
         if (stop.aborted) return;
         // a watch that was cut goes on where it was; anything else begins with a list, which also says what is wrong
         known = known && error instanceof Cut;
-        if (error instanceof Expired) continue;
         this.phase.value = { phase: error.code === 401 ? 'ended' : 'reconnecting', why: error.message };
       }
+      if (Date.now() - began > SETTLED) attempt = 0;
       await pause(backoff(attempt++), stop);
     }
   }
@@ -150,7 +152,11 @@ class Live {
 }
 
 class Cut extends Error {}
-class Expired extends Error {}
+class Expired extends Error {
+  constructor() {
+    super('the server has forgotten where we were; the list is read anew');
+  }
+}
 
 /** Ends early when the machine is back on the network or the user looks again. */
 function pause(milliseconds, stop) {

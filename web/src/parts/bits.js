@@ -1,6 +1,8 @@
 // Small things that many views show.
 
+import { computed } from '@preact/signals';
 import { Component } from 'preact';
+import { useMemo } from 'preact/hooks';
 import { now } from '../clock.js';
 import { age } from '../lib/format.js';
 import { html } from '../lib/html.js';
@@ -8,8 +10,11 @@ import { go, href } from '../route.js';
 
 export const Status = ({ word, tone }) => html`<span class="status ${tone}"><i class="dot" /><span>${word}</span></span>`;
 
-/** Follows the clock by itself: a row need not be drawn again for it. */
-export const Age = ({ since }) => html`<time datetime=${since} title=${since && new Date(since).toLocaleString()}>${age(since, now.value)}</time>`;
+/** Follows the clock by itself: nothing is drawn for it but the text, and that only when it has changed. */
+export function Age({ since }) {
+  const text = useMemo(() => computed(() => age(since, now.value)), [since]);
+  return html`<time datetime=${since} title=${since && new Date(since).toLocaleString()}>${text}</time>`;
+}
 
 export const Empty = ({ children }) => html`<p class="empty">${children}</p>`;
 

@@ -11,6 +11,8 @@ import { pods } from '../views/pods.js';
 import { replicaSets } from '../views/workloads.js';
 import { Age, Empty, ObjectLink, Status } from './bits.js';
 
+const MOST = 200; // a panel is no table
+
 const isOwnedBy = (owner) => (object) => object.metadata.ownerReferences?.some((reference) => reference.uid === owner.metadata.uid);
 
 function Lines({ title, resource, objects, status, empty }) {
@@ -18,11 +20,12 @@ function Lines({ title, resource, objects, status, empty }) {
   return html`<section>
     <h3>${title} <span class="dim">${shown.length || ''}</span></h3>
     ${shown.length === 0 && html`<${Empty}>${empty}<//>`}
-    <div class="lines">${shown.slice(0, 200).map((object) => html`<div class="line" key=${object.metadata.uid}>
+    <div class="lines">${shown.slice(0, MOST).map((object) => html`<div class="line" key=${object.metadata.uid}>
       <${ObjectLink} plural=${resource.plural} namespace=${object.metadata.namespace} name=${object.metadata.name} />
       <${Status} ...${status(object)} />
       <span class="dim"><${Age} since=${object.metadata.creationTimestamp} /></span>
     </div>`)}</div>
+    ${shown.length > MOST && html`<${Empty}>and ${shown.length - MOST} more<//>`}
   </section>`;
 }
 

@@ -22,16 +22,15 @@ function columnsOf(resource, namespace) {
   return [NAME, ...(resource.namespaced && !namespace ? [NAMESPACE] : []), ...resource.columns, AGE];
 }
 
-/** Those that the filters leave, in order. */
+/** Those that the filters leave, in order. Typing filters what is sorted already. */
 export function useShown(resource, items, order) {
   const { ns, q } = route.value;
+  const inOrder = useMemo(() => sorted([...items.values()], order.column.get, order.descending), [items, order]);
   return useMemo(() => {
     const texts = columnsOf(resource).filter((column) => !column.hidden);
-    const kept = [...items.values()].filter(
-      (object) => inNamespace(object, ns) && matches(object, q, q ? texts.map((column) => String(column.get(object) ?? '')) : []),
-    );
-    return sorted(kept, order.column.get, order.descending);
-  }, [resource, items, ns, q, order]);
+    const cells = (object) => (q ? texts.map((column) => String(column.get(object) ?? '')) : []);
+    return inOrder.filter((object) => inNamespace(object, ns) && matches(object, q, cells(object)));
+  }, [resource, inOrder, ns, q]);
 }
 
 export function useOrder(resource) {

@@ -3,14 +3,14 @@
 import { signal } from '@preact/signals';
 import { html } from '../lib/html.js';
 
-const SHOWN = 6_000;
+const SHOWN = 4_000;
 const toasts = signal([]);
 let last = 0;
 
 export function toast(words, tone = 'ok') {
   const id = (last += 1);
   toasts.value = [...toasts.value, { id, words, tone }].slice(-4);
-  setTimeout(() => close(id), tone === 'bad' ? 2 * SHOWN : SHOWN);
+  setTimeout(() => close(id), tone === 'bad' ? 3 * SHOWN : SHOWN);
 }
 
 const close = (id) => {

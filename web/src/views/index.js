@@ -1,7 +1,9 @@
 // The views, in the order of the menu. To add one: its file, and its line here.
 
+import { served } from '../cluster/discovery.js';
 import configmaps from './configmaps.js';
 import events from './events.js';
+import more from './more.js';
 import namespaces from './namespaces.js';
 import nodes from './nodes.js';
 import overview from './overview.js';
@@ -20,10 +22,13 @@ export const views = [
   events,
   nodes,
   namespaces,
+  more,
 ];
 
 export const viewNamed = (id) => views.find((view) => view.id === id) ?? views[0];
 
+export const known = () => views.flatMap((view) => view.resources);
+
 /** What a panel shows of an object, wherever that stands. */
 export const resourceNamed = (plural) =>
-  views.flatMap((view) => view.resources).find((resource) => resource.plural === plural);
+  [...known(), ...(served.value?.values() ?? [])].find((resource) => resource.plural === plural);

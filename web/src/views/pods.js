@@ -14,7 +14,7 @@ export const pods = {
   status: podStatus,
   columns: [
     { title: 'Ready', width: '58px', get: ready },
-    { title: 'Status', width: 'minmax(118px, 1.1fr)', get: (o) => podStatus(o).word, show: (o) => html`<${Status} ...${podStatus(o)} />` },
+    { title: 'Status', width: 'minmax(144px, 1.1fr)', get: (o) => podStatus(o).word, show: (o) => html`<${Status} ...${podStatus(o)} />` },
     { title: 'Restarts', width: '72px', get: (o) => podCounts(o).restarts, room: 'middle' },
     { title: 'IP', width: '112px', get: (o) => o.status?.podIP ?? '', mono: true, room: 'wide' },
     { title: 'Node', width: 'minmax(80px, .8fr)', get: (o) => o.spec?.nodeName ?? '', room: 'wide' },
