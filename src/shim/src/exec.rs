@@ -19,8 +19,9 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Pid, chdir, dup, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, getpid, setsid};
 use std::fmt::Display;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 pub(crate) struct Execution {
     pub(crate) request: ExecRequest,
@@ -63,10 +64,7 @@ fn join(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
     let filter = execution.request.seccomp.then(|| read_filter(execution)).transpose()?.flatten();
     let score = fs::read_to_string(format!("/proc/{first}/oom_score_adj")).unwrap_or_default();
     let _ = fs::write("/proc/self/oom_score_adj", score.trim());
-    for folder in &execution.cgroup.dirs {
-        fs::write(folder.join("cgroup.procs"), getpid().to_string())
-            .map_err(said(format_args!("join cgroup {}", folder.display())))?;
-    }
+    join_cgroups(execution)?;
     sys::copy_limits(first).map_err(said("take on the container's limits"))?;
     let target = sys::pidfd_open(first).map_err(said("find the container"))?;
     let namespaces = CloneFlags::CLONE_NEWNS
@@ -77,6 +75,27 @@ fn join(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
         | CloneFlags::CLONE_NEWCGROUP;
     setns(target, namespaces).map_err(said("join the container's namespaces"))?;
     Ok(filter)
+}
+
+fn join_cgroups(execution: &Execution) -> Result<(), String> {
+    let join = |folder: &Path| fs::write(folder.join("cgroup.procs"), getpid().to_string());
+    execution.cgroup.dirs.iter().try_for_each(|folder| {
+        join(folder)
+            .or_else(|e| match e.kind() {
+                // v2 has no processes in a cgroup with others below it that have controllers, as an init system in the
+                // container makes them: go where the first process went
+                ErrorKind::ResourceBusy => join(&unified_cgroup(execution.first)?),
+                _ => Err(e),
+            })
+            .map_err(said(format_args!("join cgroup {}", folder.display())))
+    })
+}
+
+/// cgroups(7): `0::/path` in /proc/<pid>/cgroup.
+fn unified_cgroup(pid: Pid) -> std::io::Result<PathBuf> {
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+    let path = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    Ok(PathBuf::from(format!("/sys/fs/cgroup{path}")))
 }
 
 fn read_filter(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
@@ -125,7 +144,7 @@ fn prepare(
 
 fn enter_working_dir(request: &ExecRequest) -> Result<(), String> {
     let cwd = &request.cwd;
-    let cwd = if cwd.as_os_str().is_empty() { std::path::Path::new("/") } else { cwd.as_path() };
+    let cwd = if cwd.as_os_str().is_empty() { Path::new("/") } else { cwd.as_path() };
     chdir(cwd).map_err(said(format_args!("chdir to cwd ({cwd:?})")))?;
     // a folder outside of the root has no name here; CVE-2024-21626
     getcwd().map(drop).map_err(said("the working directory is outside of the container"))

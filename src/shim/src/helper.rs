@@ -5,8 +5,9 @@ use crate::fault::{Because, Result};
 use crate::report::{self, Report, Reporter};
 use crate::sys;
 use cri::wire::StreamFd;
-use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
-use nix::unistd::{ForkResult, fork};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::unistd::{ForkResult, Pid, fork};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Who asked, so that the answer goes there.
@@ -17,6 +18,7 @@ pub(crate) struct Asker {
 }
 
 pub(crate) struct Helper {
+    pub(crate) pid: Pid,
     pub(crate) socket: OwnedFd,
     pub(crate) asker: Asker,
     pub(crate) work: Work,
@@ -51,7 +53,8 @@ impl Helper {
         let (socket, theirs) = report::channel().because("make a socket pair")?;
         // SAFETY: the shim has one thread, so the child may go on as any process does.
         match unsafe { fork() }.because("fork")? {
-            ForkResult::Parent { .. } => Ok(Helper {
+            ForkResult::Parent { child: pid } => Ok(Helper {
+                pid,
                 socket,
                 asker,
                 work,
@@ -63,6 +66,7 @@ impl Helper {
             ForkResult::Child => {
                 let mut keep: Vec<RawFd> = keep.iter().copied().chain([theirs.as_raw_fd()]).collect();
                 sys::close_all_but(&mut keep);
+                let _ = set_pdeathsig(Signal::SIGKILL);
                 // blocked signals pass through fork(2); SIGPIPE stays ignored until the program is exec'd
                 let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None);
                 child(Reporter(theirs.as_raw_fd()));
@@ -95,19 +99,30 @@ impl Helper {
 
     fn outcome(&mut self) -> Result<i32, String> {
         match (self.failed.take(), self.made) {
-            (Some(why), _) => Err(explain(why, &self.details)),
+            (Some(why), _) => Err(explain(&why, &self.details)),
             (None, Some(pid)) => Ok(pid),
-            (None, None) => Err(explain("the helper process ended early".into(), &self.details)),
+            (None, None) => Err(explain("the helper process ended early", &self.details)),
         }
     }
 }
 
-/// A failure that libcontainer only names, with the reasons that it logged.
-fn explain(why: String, details: &[String]) -> String {
-    if why.starts_with("exec: ") || details.is_empty() {
-        return why;
+/// Where in libcontainer it failed: nothing that a user could use.
+const WHEREABOUTS: [&str; 4] = [
+    "failed to create container: ",
+    "exec process failed with error ",
+    "error in executing process : ",
+    "intermediate process error ",
+];
+
+/// A failure that libcontainer only names, with the first reason that it logged. About cgroups it says everything.
+fn explain(why: &str, details: &[String]) -> String {
+    let why = WHEREABOUTS.iter().fold(why, |why, prefix| why.strip_prefix(prefix).unwrap_or(why));
+    match details.first() {
+        Some(detail) if !why.starts_with("exec: ") && !why.starts_with("cgroup error: ") => {
+            format!("{why}: {detail}")
+        }
+        _ => why.to_owned(),
     }
-    format!("{why}: {}", details[0])
 }
 
 /// Ignored and blocked signals pass through exec(2): a container must have neither of the shim's.
@@ -121,14 +136,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_that_names_its_command_needs_no_more_words() {
-        let details = ["bind /x: no such file".to_owned(), "failed".to_owned()];
+    fn a_failure_is_told_with_its_reason_and_without_whereabouts() {
+        let logged = ["bind /x: no such file".to_owned(), "failed".to_owned()];
+        let details = &logged[..];
         for (why, details, want) in [
-            ("exec: \"foo\": not found", &details[..], "exec: \"foo\": not found"),
-            ("failed syscall", &details[..], "failed syscall: bind /x: no such file"),
+            ("exec: \"foo\": not found", details, "exec: \"foo\": not found"),
+            ("failed syscall", details, "failed syscall: bind /x: no such file"),
             ("failed syscall", &[], "failed syscall"),
+            ("failed to create container: intermediate process error EPERM", &[], "EPERM"),
+            ("intermediate process error cgroup error: no memory", details, "cgroup error: no memory"),
         ] {
-            assert_eq!(explain(why.into(), details), want);
+            assert_eq!(explain(why, details), want);
         }
     }
 }

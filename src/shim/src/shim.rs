@@ -11,6 +11,7 @@ use cri::wire::{Message, Reply, SOCKET, ShimConfig, ShimEvent};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigHandler, SigSet, Signal, signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::fd::{AsFd, OwnedFd};
@@ -177,7 +178,12 @@ impl Shim {
     fn serve_client(&mut self, key: u64) {
         let Some(client) = self.clients.get_mut(&key) else { return };
         match client.flush().and_then(|()| client.receive(&mut self.buffer)) {
-            Ok(calls) => calls.into_iter().for_each(|call| self.answer(key, call)),
+            // who asks something of a shim that ends gets the connection's end for an answer
+            Ok(calls) => calls.into_iter().for_each(|call| {
+                if !self.ending {
+                    self.answer(key, call);
+                }
+            }),
             Err(Gone) => drop(self.clients.remove(&key)),
         }
     }
@@ -270,9 +276,15 @@ impl Shim {
         if let Some(pause) = self.sandbox.pause {
             let _ = cgroup::send(pause, Signal::SIGKILL as i32);
         }
+        for helper in self.helpers.values() {
+            let _ = cgroup::send(helper.pid, Signal::SIGKILL as i32);
+            if let Work::Create { run, .. } = &helper.work {
+                cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
+            }
+        }
         for run in self.containers.values().filter_map(|container| container.run.as_ref()) {
             if let Some(pid) = run.record.pid.filter(|_| run.is_alive()) {
-                let _ = cgroup::send(nix::unistd::Pid::from_raw(pid), Signal::SIGKILL as i32);
+                let _ = cgroup::send(Pid::from_raw(pid), Signal::SIGKILL as i32);
             }
             cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
         }

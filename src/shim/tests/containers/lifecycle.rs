@@ -18,6 +18,10 @@ pub const TESTS: &[Test] = &[
     ("containers_die_with_a_killed_shim", containers_die_with_a_killed_shim),
     ("a_shared_pid_namespace_shows_the_neighbours", a_shared_pid_namespace_shows_the_neighbours),
     ("many_layers_stack", many_layers_stack),
+    (
+        "mounts_of_the_machine_arrive_and_shared_ones_return",
+        mounts_of_the_machine_arrive_and_shared_ones_return,
+    ),
     ("bad_configurations_are_refused", bad_configurations_are_refused),
     ("signals_and_limits_are_clean_in_the_container", signals_and_limits_are_clean_in_the_container),
 ];
@@ -61,6 +65,9 @@ fn a_create_that_fails_says_why_and_leaves_nothing() {
     );
     let why = pod.create(plan).err().expect("a failure");
     assert!(why.contains("/no/such/volume"), "{why}");
+    let mut plan = pod.plan(&["true"]);
+    plan.spec["process"]["cwd"] = json!("/bin/busybox");
+    assert_eq!(pod.create(plan).err().as_deref(), Some("failed to unix syscall: failed to chdir e=ENOTDIR"));
     assert_eq!(fs::read_dir(pod.run_dir().join("state")).unwrap().count(), 0);
 }
 
@@ -219,6 +226,40 @@ fn many_layers_stack() {
     pod.start_container(&container);
     pod.exit(&container);
     assert_eq!(container.log_lines(), ["stdout F 0", "stdout F 120"]);
+}
+
+fn mounts_of_the_machine_arrive_and_shared_ones_return() {
+    use nix::mount::{MsFlags, mount};
+    let tmpfs = |target: &std::path::Path| {
+        fs::create_dir_all(target).unwrap();
+        mount(Some("test"), target, Some("tmpfs"), MsFlags::empty(), None::<&str>).unwrap();
+    };
+    let volumes = std::path::Path::new("/mnt");
+    tmpfs(volumes);
+    mount(None::<&str>, volumes, None::<&str>, MsFlags::MS_SHARED, None::<&str>).unwrap();
+    let mut pod = Pod::start();
+    let (late, both) = (volumes.join("late"), volumes.join("both"));
+    tmpfs(&late);
+    fs::write(late.join("file"), "mounted later\n").unwrap();
+    fs::create_dir(&both).unwrap();
+    let mut plan =
+        pod.plan(&["sh", "-c", "cat /late/file; mkdir /both/in; mount -t tmpfs x /both/in && echo done"]);
+    let target = plan.request.bundle.join("shared");
+    plan.mount.shared.push(SharedMount { source: both.clone(), target: target.clone() });
+    plan.spec["linux"]["rootfsPropagation"] = json!("shared");
+    let caps = plan.spec["process"]["capabilities"].as_object_mut().unwrap();
+    caps.values_mut().for_each(|set| set.as_array_mut().unwrap().push(json!("CAP_SYS_ADMIN")));
+    plan.spec["mounts"].as_array_mut().unwrap().extend([
+        json!({"destination": "/late", "type": "bind", "source": late, "options": ["rbind"]}),
+        json!({"destination": "/both", "type": "bind", "source": target, "options": ["rbind", "rshared"]}),
+    ]);
+    let container = pod.create(plan).expect("create");
+    pod.start_container(&container);
+    assert_eq!(pod.exit(&container).exit_code, 0, "{}", container.log());
+    assert_eq!(container.log_lines(), ["stdout F mounted later", "stdout F done"]);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(mounts.contains(" /mnt/both/in "), "{mounts}");
+    pod.remove(&container);
 }
 
 fn bad_configurations_are_refused() {

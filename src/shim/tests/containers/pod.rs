@@ -212,8 +212,7 @@ fn make_layer(layer: &Path) {
         fs::create_dir_all(layer.join(folder)).unwrap();
     }
     fs::copy(BUSYBOX, layer.join("bin/busybox")).unwrap();
-    let applets =
-        "sh cat echo true false sleep id hostname kill env stty pwd ulimit ls grep head yes tr dd ps wc ip";
+    let applets = "sh cat echo true false sleep id hostname kill env stty pwd ulimit ls grep head yes tr dd ps wc ip mount mkdir";
     for applet in applets.split(' ') {
         std::os::unix::fs::symlink("busybox", layer.join("bin").join(applet)).unwrap();
     }

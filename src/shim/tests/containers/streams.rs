@@ -86,7 +86,7 @@ fn exec_is_in_the_container_as_the_user_it_names() {
     let (out, err, _) = output(&mut pod, &container, request);
     assert_eq!(err, "");
     let lines: Vec<&str> = out.lines().collect();
-    assert_eq!(lines[..5], ["uid=1000 gid=1001 groups=1001,7", "/tmp", "y z", "web-0", "500"]);
+    assert_eq!(lines[..5], ["uid=1000 gid=1001 groups=7,1001", "/tmp", "y z", "web-0", "500"]);
     let status = ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000021", "NoNewPrivs:\t1"];
     assert_eq!(lines[5..8], status);
     assert_ne!(lines[8], "0", "in the container's cgroups");
