@@ -22,6 +22,8 @@ pub const TESTS: &[Test] = &[
         "mounts_of_the_machine_arrive_and_shared_ones_return",
         mounts_of_the_machine_arrive_and_shared_ones_return,
     ),
+    ("many_at_once_leave_nothing_open", many_at_once_leave_nothing_open),
+    ("shutdown_ends_everything", shutdown_ends_everything),
     ("bad_configurations_are_refused", bad_configurations_are_refused),
     ("signals_and_limits_are_clean_in_the_container", signals_and_limits_are_clean_in_the_container),
 ];
@@ -185,8 +187,8 @@ fn containers_die_with_a_killed_shim() {
         while fs::remove_dir(folder).is_err_and(|e| e.kind() == std::io::ErrorKind::ResourceBusy) {
             std::thread::yield_now();
         }
-        let _ = fs::remove_dir(folder.parent().unwrap());
     }
+    pod.remove_parent_cgroups();
     std::mem::forget(pod);
 }
 
@@ -260,6 +262,76 @@ fn mounts_of_the_machine_arrive_and_shared_ones_return() {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(mounts.contains(" /mnt/both/in "), "{mounts}");
     pod.remove(&container);
+}
+
+fn many_at_once_leave_nothing_open() {
+    let mut pod = Pod::start();
+    let open = |pod: &Pod| fs::read_dir(format!("/proc/{}/fd", pod.pid)).unwrap().count();
+    let before = open(&pod);
+    let sleeper = pod.run(&["sleep", "1000"]);
+    let containers: Vec<_> = (0..8)
+        .map(|n| {
+            let mut plan = pod.plan(&["sh", "-c", "echo hello; exit 9"]);
+            (plan.request.tty, plan.request.stdin) = (n % 2 == 0, n % 3 == 0);
+            let container = pod.create(plan).expect("create");
+            let id = container.id.clone();
+            pod.shim
+                .streams(Request::Attach { container: id, stdin: true, stdout: true, stderr: true })
+                .expect("attach");
+            container
+        })
+        .collect();
+    // all at once, on connections of their own
+    let mut clients: Vec<_> = containers.iter().map(|_| Connection::open(&pod.run_dir())).collect();
+    for ((client, container), exec) in clients.iter_mut().zip(&containers).zip(0..) {
+        client.send(Request::Start { container: container.id.clone() });
+        client.send(Request::Exec(ExecRequest {
+            exec,
+            container: Some(sleeper.id.clone()),
+            args: vec!["true".into()],
+            tty: exec % 2 == 0,
+            capabilities: u64::MAX,
+            ..Default::default()
+        }));
+    }
+    for container in &containers {
+        assert_eq!(pod.exit(container).exit_code, 9);
+        assert!(container.log().contains("hello"));
+    }
+    for exec in 0..containers.len() as u64 {
+        assert_eq!(pod.exec_exit(exec), 0);
+    }
+    drop(clients);
+    for container in containers.iter().chain([&sleeper]) {
+        if container.id == sleeper.id {
+            pod.signal(container, 9);
+            pod.exit(container);
+        }
+        pod.remove(container);
+    }
+    // the shim has seen by then that the others left: their ends came before this
+    pod.shim.call(Request::Hello).unwrap();
+    assert_eq!(open(&pod), before);
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", pod.pid)).unwrap();
+    assert_eq!(children, "", "no zombies");
+}
+
+fn shutdown_ends_everything() {
+    let mut pod = Pod::start_with(|config| config.share_pid = true);
+    let container = pod.run(&["sh", "-c", "trap '' TERM; sleep 1000 & wait"]);
+    let plan = pod.plan(&["true"]);
+    let created = pod.create(plan).expect("create");
+    pod.shim.send(Request::Shutdown);
+    while pod.shim.receive().is_some() {}
+    for one in [&container, &created] {
+        assert_eq!(one.status().exit.map(|exit| exit.exit_code), Some(137));
+        for folder in &one.request.cgroup.dirs {
+            assert!(!folder.exists(), "{}", folder.display());
+        }
+    }
+    assert!(!pod.run_dir().join(SOCKET).exists());
+    pod.remove_parent_cgroups();
+    std::mem::forget(pod);
 }
 
 fn bad_configurations_are_refused() {

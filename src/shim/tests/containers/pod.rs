@@ -158,6 +158,12 @@ impl Drop for Pod {
         let mut last = Connection::open(&self.run_dir());
         last.send(Request::Shutdown);
         while last.receive().is_some() {}
+        self.remove_parent_cgroups();
+    }
+}
+
+impl Pod {
+    pub fn remove_parent_cgroups(&self) {
         for controller in fs::read_dir(CGROUPS).unwrap().flatten() {
             let _ = fs::remove_dir(controller.path().join(&self.cgroup));
         }
