@@ -45,6 +45,8 @@ impl Inner {
         let doing = |what: &str, why: io::Error| {
             CriError::failed(format_args!("{what} sandbox {}", record.config.name), why)
         };
+        let inner = self.clone();
+        tokio::task::spawn_blocking(move || inner.cgroups.expect_moves());
         let (inner, copy) = (self.clone(), record.clone());
         blocking(move || inner.lay_out(&copy)).await.map_err(|e| doing("make folders of", e))?;
         let config = self.shim_config(record);
@@ -86,7 +88,7 @@ impl Inner {
         if !config.log_directory.as_os_str().is_empty() {
             std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&config.log_directory)?;
         }
-        self.cgroups.make(&self.shim_cgroup(id))
+        self.cgroups.make_for_members(&self.shim_cgroup(id))
     }
 
     fn shim_config(&self, record: &SandboxRecord) -> ShimConfig {
@@ -100,7 +102,12 @@ impl Inner {
             host_ipc: config.host_ipc,
             share_pid: config.share_pid,
             sysctls: config.sysctls.clone(),
-            cgroup_procs: procs(self.cgroups.dirs(&self.shim_cgroup(&record.id))),
+            cgroup_procs: self
+                .cgroups
+                .members_dir(&self.shim_cgroup(&record.id))
+                .map(|d| d.join("cgroup.procs"))
+                .into_iter()
+                .collect(),
             shm_size: (!config.host_ipc).then_some(SHM_SIZE),
         }
     }
@@ -270,10 +277,6 @@ async fn shut_down(sandbox: &Sandbox) {
 
 pub fn netns(shim: ProcessId) -> PathBuf {
     PathBuf::from(format!("/proc/{}/ns/net", shim.pid))
-}
-
-fn procs(dirs: Vec<PathBuf>) -> Vec<PathBuf> {
-    dirs.into_iter().map(|d| d.join("cgroup.procs")).collect()
 }
 
 /// A cgroup parent becomes a path below the profile's own cgroup and must stay there.

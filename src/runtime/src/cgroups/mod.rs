@@ -65,8 +65,11 @@ impl Hierarchies {
     /// Where its members are listed. The freezer's hierarchy, where there is one: a member that it misses could not be
     /// stopped from forking.
     pub fn members_dir(&self, path: &str) -> Option<PathBuf> {
-        let mount = self.of("freezer").or_else(|| self.mounts().first().copied());
-        mount.map(|m| m.join(path))
+        self.members_mount().map(|m| m.join(path))
+    }
+
+    fn members_mount(&self) -> Option<&Path> {
+        self.of("freezer").or_else(|| self.mounts().first().copied())
     }
 
     pub fn files(&self, path: &str) -> CgroupFiles {
@@ -91,22 +94,48 @@ impl Hierarchies {
 
     /// Makes the cgroup in every hierarchy, with its parents, ready to take processes.
     pub fn make(&self, path: &str) -> io::Result<()> {
-        for mount in self.mounts() {
-            let mut at = mount.to_owned();
-            for part in Path::new(path) {
-                if self.unified() {
-                    delegate(&at);
-                }
-                let parent = at.clone();
-                at.push(part);
-                match std::fs::create_dir(&at) {
-                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(named(&at, e)),
-                    _ => {}
-                }
-                inherit_cpuset(&parent, &at).map_err(|e| named(&at, e))?;
+        self.mounts().into_iter().try_for_each(|mount| self.make_in(mount, path))
+    }
+
+    /// Makes it only where members are listed: enough to find processes again.
+    pub fn make_for_members(&self, path: &str) -> io::Result<()> {
+        self.members_mount().map_or(Ok(()), |mount| self.make_in(mount, path))
+    }
+
+    fn make_in(&self, mount: &Path, path: &str) -> io::Result<()> {
+        let mut at = mount.to_owned();
+        for part in Path::new(path) {
+            if self.unified() {
+                delegate(&at);
             }
+            let parent = at.clone();
+            at.push(part);
+            match std::fs::create_dir(&at) {
+                Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(named(&at, e)),
+                _ => {}
+            }
+            inherit_cpuset(&parent, &at).map_err(|e| named(&at, e))?;
         }
         Ok(())
+    }
+
+    /// The first move of a process between cgroups after a pause waits for an RCU grace period, 13 ms measured; those
+    /// that follow do not. This is one that changes nothing, for whoever knows that moves are about to come.
+    pub fn expect_moves(&self) {
+        let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        if let Some(dir) = self.members_mount().and_then(|mount| Some(mount.join(self.own_cgroup(&own)?))) {
+            let _ = std::fs::write(dir.join("cgroup.procs"), "0");
+        }
+    }
+
+    /// This process's cgroup in the hierarchy of the members, out of /proc/self/cgroup; cgroups(7).
+    fn own_cgroup<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let mut lines = text.lines().filter_map(|l| l.splitn(3, ':').collect::<Vec<_>>().try_into().ok());
+        let found = lines.find(|[_, names, _]: &[&str; 3]| match self {
+            Hierarchies::V1(_) => names.split(',').any(|n| self.of(n) == self.members_mount()),
+            Hierarchies::V2(_) => names.is_empty(),
+        });
+        found.map(|[_, _, path]| path.trim_start_matches('/'))
     }
 
     pub fn limit(&self, path: &str, resources: &cri::Resources) -> io::Result<()> {
@@ -244,7 +273,10 @@ mod tests {
         assert_eq!(files.dirs.len(), 2);
         assert_eq!(files.members, Some("/sys/fs/cgroup/freezer/monopod/pod1/c".into()));
         assert_eq!((files.memory, files.unified), (None, false));
+        let own = "4:freezer:/user\n2:cpu,cpuacct:/x:y\n0::/all\n";
+        assert_eq!(v1.own_cgroup(own), Some("user"));
         let v2 = Hierarchies::V2(ROOT.into());
+        assert_eq!((v2.own_cgroup(own), v2.own_cgroup("")), (Some("all"), None));
         assert_eq!(v2.files("a").memory, Some("/sys/fs/cgroup/a".into()));
         assert!(v2.files("a").unified);
     }
