@@ -146,10 +146,22 @@ async fn exchange(
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
     tokio::spawn(connection);
-    sender
-        .send_request(request)
-        .await
-        .map_err(|e| if e.is_incomplete_message() { "EOF".to_owned() } else { e.to_string() })
+    sender.send_request(request).await.map_err(|error| why(&error))
+}
+
+/// What lies behind the client's general words.
+fn why(error: &hyper::Error) -> String {
+    if error.is_incomplete_message() {
+        return "EOF".to_owned();
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error) {
+        Some(code) => nix::errno::Errno::from_raw(code).desc().to_lowercase(),
+        None => cause.to_string(),
+    }
 }
 
 /// A TCP connection, or why there is none in Go's words.

@@ -261,4 +261,47 @@ mod tests {
             assert_eq!(in_go(Duration::from_millis(millis)), want);
         }
     }
+
+    struct Nothing;
+
+    #[async_trait::async_trait]
+    impl ImageService for Nothing {
+        async fn pull(&self, name: &str, _: &[cri::Credentials]) -> cri::Result<ImageInfo> {
+            Err(CriError::PullFailed(name.to_owned()))
+        }
+        async fn status(&self, _: &str) -> cri::Result<Option<ImageInfo>> {
+            Ok(None)
+        }
+        async fn list(&self) -> cri::Result<Vec<ImageInfo>> {
+            Ok(Vec::new())
+        }
+        async fn remove(&self, _: &str) -> cri::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn only_what_was_pulled_here_and_is_unused_goes_the_oldest_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let record = dir.path().join("pulled.json");
+        let at = |seconds: i64| Timestamp::from_second(seconds).unwrap();
+        let manager = ImageManager::new(Arc::new(Nothing), record.clone(), at(0));
+        for (id, pulled) in [("second", 20), ("first", 10), ("in use", 5), ("young", 990)] {
+            manager.remember(id, at(pulled));
+        }
+        let images: Vec<ImageInfo> = ["users", "in use", "second", "young", "first"]
+            .iter()
+            .map(|id| ImageInfo { id: (*id).to_owned(), ..ImageInfo::default() })
+            .collect();
+        let unused = |manager: &ImageManager, now: i64| -> Vec<String> {
+            let unused = manager.unused(&images, at(now), |id| id == "in use");
+            unused.into_iter().map(|image| image.id).collect()
+        };
+        assert_eq!(unused(&manager, 1000), ["first", "second"]);
+        manager.used("first", at(30));
+        assert_eq!(unused(&manager, 1000), ["second", "first"]);
+        let again = ImageManager::new(Arc::new(Nothing), record, at(2000));
+        assert!(unused(&again, 2001).is_empty(), "after a restart everything was just used");
+        assert_eq!(unused(&again, 3000).len(), 3, "and it is remembered what was pulled");
+    }
 }

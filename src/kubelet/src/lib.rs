@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod admission;
 pub mod backoff;
 pub mod clock;
 pub mod conditions;

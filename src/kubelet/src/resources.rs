@@ -58,13 +58,13 @@ pub fn qos(spec: &PodSpec) -> Qos {
     if guaranteed { Qos::Guaranteed } else { Qos::Burstable }
 }
 
-/// Below the profile's own cgroup: `burstable/pod<uid>`.
+/// Below the profile's own cgroup, by upstream's names: `kubepods/burstable/pod<uid>`.
 pub fn cgroup_parent(pod: &Pod) -> String {
     let uid = pod::uid(pod);
     match qos(pod::spec(pod)) {
-        Qos::Guaranteed => format!("pod{uid}"),
-        Qos::Burstable => format!("burstable/pod{uid}"),
-        Qos::BestEffort => format!("besteffort/pod{uid}"),
+        Qos::Guaranteed => format!("kubepods/pod{uid}"),
+        Qos::Burstable => format!("kubepods/burstable/pod{uid}"),
+        Qos::BestEffort => format!("kubepods/besteffort/pod{uid}"),
     }
 }
 

@@ -296,7 +296,7 @@ impl Runtime for Handle {
     }
 }
 
-/// Has what it is given; a pull brings what is not named `missing`.
+/// Has what it is given; a pull brings what is not named `missing`, and one of `endless` never ends.
 #[derive(Default)]
 pub struct FakeImages {
     present: Mutex<Vec<String>>,
@@ -327,6 +327,9 @@ fn info(name: &str) -> ImageInfo {
 impl ImageService for FakeImages {
     async fn pull(&self, name: &str, credentials: &[Credentials]) -> Result<ImageInfo> {
         self.credentials.lock().unwrap().push(credentials.len());
+        if name.contains("endless") {
+            return std::future::pending().await;
+        }
         if name.contains("missing") && !self.present.lock().unwrap().iter().any(|n| n == name) {
             return Err(CriError::PullFailed(format!("pull {name}: manifest unknown")));
         }

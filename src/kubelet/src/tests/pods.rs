@@ -179,6 +179,7 @@ async fn after_a_restart_of_the_daemon_containers_are_adopted_and_strangers_end(
     let pod = rig.pods().get(&key("kept")).unwrap();
     assert_eq!((phase(&pod), container(&pod, "web").restart_count), ("Running", 0));
     assert!(!rig.dir.path().join("pods/of-nobody").exists());
+    assert!(is_ready(&pod), "what was ready stays so");
     // and it is still looked after
     let id = rig.runtime.containers()[0].id.clone();
     rig.runtime.end(&id, 1);
@@ -279,4 +280,27 @@ async fn a_second_deletion_shortens_the_first_ones_grace() {
     let began = rig.clock.now();
     rig.until_gone("p").await;
     assert!(crate::clock::since(rig.clock.now(), began) < Duration::from_secs(90_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_restart_volumes_are_brought_up_to_date() {
+    let mut rig = rig().await;
+    let map = |value: &str| -> k8s_openapi::api::core::v1::ConfigMap {
+        serde_json::from_value(json!({"metadata": {"name": "settings", "namespace": "default"},
+            "data": {"colour": value}}))
+        .unwrap()
+    };
+    rig.root().api().create(map("blue")).await.unwrap();
+    let spec = json!({"volumes": [{"name": "s", "configMap": {"name": "settings"}}],
+        "containers": [{"name": "web", "image": "web:1", "volumeMounts": [{"name": "s", "mountPath": "/s"}]}]});
+    rig.run("p", spec).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    let id = rig.runtime.containers()[0].id.clone();
+    let file = rig.runtime.config(&id).mounts[0].source.clone().unwrap().join("colour");
+    rig.stop().await;
+    rig.root().api().update(map("red")).await.unwrap();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "blue");
+    rig.start().await;
+    rig.eventually("the new value", || std::fs::read_to_string(&file).is_ok_and(|text| text == "red")).await;
+    assert_eq!(rig.runtime.containers().len(), 1);
 }

@@ -141,6 +141,7 @@ async fn a_lost_sandbox_is_made_anew() {
     let pod = rig.until("p", |p| container(p, "web").restart_count == 1 && is_ready(p)).await;
     assert_eq!(container(&pod, "web").last_state.unwrap().terminated.unwrap().exit_code, 137);
     assert!(rig.runtime.calls().contains(&"run_sandbox p#1".to_owned()));
+    rig.until_event("p", "SandboxChanged Pod sandbox changed, it will be killed and re-created.").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -157,4 +158,25 @@ async fn what_an_environment_needs_is_waited_for() {
     rig.until("p", |p| phase(p) == "Running").await;
     let id = rig.runtime.containers()[0].id.clone();
     assert!(rig.runtime.config(&id).env.contains(&("COLOR".to_owned(), "blue".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_would_change_the_machine_is_refused() {
+    let rig = rig().await;
+    let sysctls = json!([{"name": "vm.swappiness", "value": "1"}]);
+    rig.run("p", json!({"securityContext": {"sysctls": sysctls}, "containers": [web()]})).await;
+    let pod = rig.until("p", |p| phase(p) == "Failed").await;
+    assert_eq!(pod.status.unwrap().reason.as_deref(), Some("SysctlForbidden"));
+    assert_eq!(rig.runtime.calls(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_that_is_deleted_while_its_image_comes_goes_at_once() {
+    let rig = rig().await;
+    rig.run("p", json!({"containers": [{"name": "web", "image": "endless:1"}]})).await;
+    rig.until_event("p", "Pulling").await;
+    rig.pods().delete(&super::rig::key("p"), cluster::DeleteOptions::default()).await.unwrap();
+    rig.until_gone("p").await;
+    assert_eq!(rig.runtime.calls(), ["run_sandbox p#0", "stop_sandbox", "remove_sandbox"]);
+    assert!(!rig.events("p").iter().any(|e| e.starts_with("Failed")), "{:#?}", rig.events("p"));
 }

@@ -3,7 +3,7 @@ use crate::quantity::value;
 use k8s_openapi::api::core::v1::EmptyDirVolumeSource;
 use nix::mount::{MsFlags, mount};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// A folder that everybody may write to; with the medium `Memory` a tmpfs, at most `sizeLimit` large.
@@ -13,22 +13,30 @@ use std::path::Path;
 pub fn set_up(dir: &Path, source: &EmptyDirVolumeSource, group: Option<u32>) -> Result<(), String> {
     let new = !dir.exists();
     fs::create_dir_all(dir).map_err(|e| format!("mkdir {}: {e}", dir.display()))?;
-    match source.medium.as_deref() {
-        None | Some("") => {}
-        Some("Memory") if new => {
+    let is_fresh = match source.medium.as_deref() {
+        None | Some("") => new,
+        // after a reboot the folder is there, and no tmpfs on it
+        Some("Memory") if new || !is_mounted(dir) => {
             let size = source.size_limit.as_ref().and_then(value).filter(|size| *size > 0);
             let options = size.map(|size| format!("size={size}"));
             mount(Some("tmpfs"), dir, Some("tmpfs"), MsFlags::empty(), options.as_deref())
                 .map_err(|e| format!("mount tmpfs at {}: {e}", dir.display()))?;
+            true
         }
-        Some("Memory") => {}
+        Some("Memory") => false,
         Some(other) => return Err(format!("emptyDir medium \"{other}\" is not supported")),
-    }
-    if !new {
+    };
+    if !is_fresh {
         return Ok(());
     }
     let mode = if group.is_some() { 0o2777 } else { 0o777 };
     fs::set_permissions(dir, Permissions::from_mode(mode))
         .map_err(|e| format!("chmod {}: {e}", dir.display()))?;
     give(dir, group).map_err(|e| format!("chown {}: {e}", dir.display()))
+}
+
+/// Another file system than the folder above it.
+fn is_mounted(dir: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|m| m.dev()).ok();
+    dir.parent().is_some_and(|parent| device(dir) != device(parent))
 }

@@ -11,7 +11,7 @@ use crate::shared::Shared;
 use crate::view::{Evicted, Hold};
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
 use crate::volumes::{self, Mounted, Prepared, VolumeError};
-use crate::{clock, pod};
+use crate::{admission, clock, pod};
 use cluster::{BoundPod, EventType, TokenRequestParams};
 use cri::{ContainerId, ContainerState, SandboxId};
 use jiff::Timestamp;
@@ -25,6 +25,7 @@ impl Worker {
         if self.is_gone || pod::is_deleting(&self.pod) || pod::is_over(&self.pod) {
             return self.begin_stop();
         }
+        self.check_admission();
         self.check_deadline();
         self.change_holds();
         let plan = plan(self.view());
@@ -49,6 +50,17 @@ impl Worker {
             Action::Remove(id) => self.remove_container(id),
             Action::RemoveSandbox(id) => self.remove_sandbox(id),
             Action::Finish => self.begin_stop(),
+        }
+    }
+
+    /// A pod that has a sandbox was admitted before.
+    fn check_admission(&mut self) {
+        if self.memory.evicted.is_some() || !self.ids.is_empty() || self.memory.sandbox_starting {
+            return;
+        }
+        if let Some(refusal) = admission::refusal(&self.pod) {
+            self.shared.say(&self.pod, None, EventType::Warning, refusal.reason, refusal.message.clone());
+            self.memory.evicted = Some(refusal);
         }
     }
 
@@ -92,6 +104,10 @@ impl Worker {
             }
         };
         self.memory.sandbox_starting = true;
+        if !instead_of.is_empty() {
+            let message = "Pod sandbox changed, it will be killed and re-created.";
+            self.shared.say(&self.pod, None, EventType::Normal, "SandboxChanged", message);
+        }
         let (shared, pod) = (self.shared.clone(), self.pod.clone());
         self.jobs.spawn(async move {
             for old in instead_of {

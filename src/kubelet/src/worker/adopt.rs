@@ -12,6 +12,8 @@ impl Worker {
         for id in &self.ids {
             self.shared.books.enter(id, pod::uid(&self.pod), &self.mailbox);
         }
+        // sources may have changed meanwhile, and tokens grown old
+        self.volumes.is_stale = !self.ids.is_empty();
         let known = known_statuses(&self.pod);
         for told in &known {
             let latest = self.view().latest(&told.name).map(|c| (c.id.clone(), c.state.clone()));

@@ -35,6 +35,11 @@ pub(super) enum SandboxError {
 const SHOW_PULL_ERROR: Duration = Duration::from_secs(1);
 const RETRY_WRITE: Duration = Duration::from_secs(1);
 
+/// What waits longer after each failure, besides containers: a blank is in no container's name.
+const SANDBOX: &str = "the sandbox";
+const VOLUMES: &str = "the volumes";
+const END: &str = "the end";
+
 impl Worker {
     pub(super) fn finish(&mut self, done: Result<Done, JoinError>) {
         let done = match done {
@@ -93,7 +98,7 @@ impl Worker {
         self.memory.sandbox_starting = false;
         match outcome {
             Ok((sandbox, mounted)) => {
-                self.memory.backoffs.forget("sandbox");
+                self.memory.backoffs.forget(SANDBOX);
                 self.memory.sandbox_hold = None;
                 self.shared.books.enter(&sandbox, pod::uid(&self.pod), &self.mailbox);
                 self.ids.push(sandbox);
@@ -112,7 +117,7 @@ impl Worker {
     pub(super) fn sandbox_failed(&mut self, reason: &'static str, message: String) {
         self.shared.say(&self.pod, None, EventType::Warning, reason, message);
         let now = self.now();
-        let delay = self.memory.backoffs.next("sandbox", now, now);
+        let delay = self.memory.backoffs.next(SANDBOX, now, now);
         self.memory.sandbox_hold = Some(now + delay);
     }
 
@@ -147,7 +152,7 @@ impl Worker {
             Err(error) => {
                 self.shared.say(&self.pod, None, EventType::Warning, "FailedMount", error.to_string());
                 let now = self.now();
-                let delay = self.memory.backoffs.next("volumes", now, now);
+                let delay = self.memory.backoffs.next(VOLUMES, now, now);
                 self.volumes.hold = Some(now + delay);
             }
         }
@@ -157,7 +162,7 @@ impl Worker {
         self.mounted = Some(mounted);
         self.volumes.hold = None;
         self.volumes.refresh_at = volumes::token_refresh(&self.pod, self.now());
-        self.memory.backoffs.forget("volumes");
+        self.memory.backoffs.forget(VOLUMES);
     }
 
     fn removed(&mut self, id: &str, sandbox: Option<SandboxId>, outcome: Result<(), CriError>) {
@@ -189,7 +194,7 @@ impl Worker {
         let message = format!("error killing pod: {why}");
         self.shared.say(&self.pod, None, EventType::Warning, "FailedKillPod", message);
         let now = self.now();
-        let delay = self.memory.backoffs.next("end", now, now);
+        let delay = self.memory.backoffs.next(END, now, now);
         self.retry_at = Some(now + delay);
     }
 
