@@ -55,7 +55,7 @@ pub fn is_what_was_asked_for() {
     let image = r#"{"User":"web","Env":["PATH=/bin","GREETING=hi"],"WorkingDir":"/made/for/me","Volumes":{"/data":{}},"StopSignal":"SIGUSR1"}"#;
     world::with_image(image, |world| async move {
         let runtime = world.runtime().await;
-        let bound = world.dir.path().join("bound");
+        let bound = world.dir.join("bound");
         std::fs::write(&bound, "from the machine\n").unwrap();
         let sandbox = runtime.run_sandbox(world.sandbox("two")).await.unwrap();
         let mount = |source: Option<std::path::PathBuf>, target: &str| Mount {
@@ -105,7 +105,10 @@ pub fn is_what_was_asked_for() {
             "CapEff:0000000000000000\nCapBnd:0000000000000000\nNoNewPrivs:1\n"
         });
         assert_eq!(said("cat /proc/1/oom_score_adj").await, "500\n");
-        assert_eq!(said("ls /sys/fs/cgroup; cat /proc/interrupts /proc/timer_list 2>/dev/null | wc -c").await, "0\n");
+        assert_eq!(
+            said("ls /sys/fs/cgroup; cat /proc/interrupts /proc/timer_list 2>/dev/null | wc -c").await,
+            "0\n"
+        );
         assert_eq!(said("grep -c sleep /proc/1/cmdline").await, "1\n");
         let cgroup = format!("besteffort/podtwo/{id}");
         let memory = std::path::Path::new("/sys/fs/cgroup/memory").join(&world.config.cgroup).join(&cgroup);
@@ -212,7 +215,7 @@ pub fn filtered() {
             1,
             "no user namespace"
         );
-        let profile = world.dir.path().join("profile.json");
+        let profile = world.dir.join("profile.json");
         std::fs::write(
             &profile,
             r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}"#,
@@ -268,7 +271,7 @@ pub fn out_of_memory() {
 
 pub fn mounts_travel() {
     world::with(|world| async move {
-        let folder = world.dir.path().join("shared");
+        let folder = world.dir.join("shared");
         std::fs::create_dir(&folder).unwrap();
         let mount = |args: &[&str]| {
             let done = std::process::Command::new("mount").args(args).arg(&folder).status();

@@ -1,10 +1,12 @@
 //! Daemons and shims that die, and what is left then.
 
-use crate::world::{self, exit_of, pid_of, sh, shell, shim_of, start};
+use crate::world::{self, World, exit_of, pid_of, run, sh, shell, shim_of, start};
 use cri::{ContainerState, Runtime, RuntimeEvent, SandboxState};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use runtime::RuntimeConfig;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 fn kill_now(pid: i32) {
@@ -140,5 +142,57 @@ pub fn purged() {
         assert_eq!(world::traces(&world.config), Vec::<String>::new());
         assert!(!pids.iter().any(|pid| is_alive(*pid)), "{pids:?}");
         assert_eq!(runtime::purge(&world.config), Vec::<String>::new());
+    });
+}
+
+/// How long each daemon lives: from its start into its work.
+const LIVES: [u64; 8] = [40, 70, 90, 110, 140, 170, 230, 310]; // milliseconds
+
+pub fn killed_daemon() {
+    world::with(|world| async move {
+        for life in LIVES {
+            let mut daemon = Command::new(std::env::current_exe().unwrap());
+            let name = std::process::id().to_string();
+            let mut daemon =
+                daemon.args([crate::DAEMON, world.dir.to_str().unwrap(), &name]).spawn().unwrap();
+            std::thread::sleep(Duration::from_millis(life));
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
+        }
+        let runtime = world.runtime().await;
+        for sandbox in runtime.list().await.unwrap() {
+            if sandbox.state == SandboxState::Ready {
+                assert_eq!(run(&runtime, &sandbox.id, shell("new", "true")).await, 0, "{sandbox:?}");
+            }
+            runtime.remove_sandbox(&sandbox.id).await.unwrap();
+        }
+        assert_eq!(std::fs::read_dir(&world.config.run_dir).unwrap().count(), 0);
+        assert_eq!(std::fs::read_dir(world.config.state_dir.join("sandboxes")).unwrap().count(), 0);
+        for dir in world::cgroup_dirs(&world.config) {
+            for part in ["shims", "besteffort"] {
+                let left = std::fs::read_dir(dir.join(part)).into_iter().flatten().flatten();
+                let left: Vec<_> = left.map(|e| e.path()).filter(|p| p.is_dir()).collect();
+                assert!(left.is_empty(), "{left:?}");
+            }
+        }
+        let links = Command::new("ip").args(["-o", "link"]).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&links.stdout).lines().count(), 1, "only lo is left");
+    });
+}
+
+/// Makes and removes sandboxes with containers until it is killed.
+pub fn be_daemon(dir: &str, name: &str) {
+    let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    tokio.block_on(async {
+        let world = World::open(Path::new(dir), name).await;
+        let runtime = world.runtime().await;
+        for number in 0.. {
+            let sandbox = runtime.run_sandbox(world.sandbox(&format!("s{number}"))).await.unwrap();
+            let id = start(&runtime, &sandbox.id, shell("c", "sleep 1000 & sleep 2000")).await;
+            if number % 3 == 0 {
+                runtime.remove_container(&id).await.unwrap();
+                runtime.remove_sandbox(&sandbox.id).await.unwrap();
+            }
+        }
     });
 }

@@ -29,6 +29,7 @@ const TESTS: &[Test] = &[
     ("usage_is_counted", processes::usage),
     ("containers_outlive_the_daemon", failures::outlive_the_daemon),
     ("a_shim_that_is_killed_takes_its_containers_along", failures::killed_shim),
+    ("a_daemon_may_be_killed_at_any_moment", failures::killed_daemon),
     ("what_died_unseen_is_told", failures::died_unseen),
     ("a_sandbox_that_fails_leaves_nothing", failures::failed_sandbox),
     ("purge_leaves_nothing", failures::purged),
@@ -36,6 +37,8 @@ const TESTS: &[Test] = &[
 
 /// Says that this process is in its namespaces already.
 const INSIDE: &str = "--inside";
+/// Is a daemon that is going to be killed.
+pub const DAEMON: &str = "--daemon";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -43,6 +46,10 @@ fn main() -> ExitCode {
     match args.first().map(String::as_str) {
         Some("shim") => shim::main(),
         Some(INSIDE) => run_inside(&args[1]),
+        Some(DAEMON) => {
+            failures::be_daemon(&args[1], &args[2]);
+            ExitCode::SUCCESS
+        }
         _ if has("--list") => list(has("--ignored")),
         _ if !nix::unistd::geteuid().is_root() => {
             println!("SKIPPED: {} tests of the runtime with real containers need root", TESTS.len());

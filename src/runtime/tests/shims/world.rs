@@ -18,7 +18,7 @@ use tokio::sync::broadcast;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
-    pub dir: tempfile::TempDir,
+    pub dir: PathBuf,
     pub config: RuntimeConfig,
     images: Arc<ImageStore>,
     network: Network,
@@ -32,8 +32,9 @@ pub fn with<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
 /// The same with an image whose configuration says `config`.
 pub fn with_image<F: Future<Output = ()>>(config: &str, test: impl FnOnce(World) -> F) {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let dir = tempfile::tempdir().unwrap();
     let (cleaner, outcome) = tokio.block_on(async {
-        let world = World::new(config).await;
+        let world = World::new(dir.path(), config).await;
         let cleaner = Cleaner(world.config.clone());
         (cleaner, tokio::time::timeout(PATIENCE, test(world)).await)
     });
@@ -89,27 +90,32 @@ fn processes(run: &str) -> Vec<String> {
 }
 
 impl World {
-    async fn new(config: &str) -> World {
-        let dir = tempfile::tempdir().unwrap();
-        let archive = dir.path().join("image.tar");
+    async fn new(dir: &Path, config: &str) -> World {
+        let archive = dir.join("image.tar");
         image::write(&archive, config);
-        let images = ImageStore::open(&dir.path().join("images"), Registries::default()).unwrap();
-        images.load_path(&archive).await.unwrap();
-        nix_loopback_up();
+        loopback_up();
+        let world = World::open(dir, &std::process::id().to_string()).await;
+        world.images.load_path(&archive).await.unwrap();
+        world
+    }
+
+    /// What a daemon finds in `dir`.
+    pub async fn open(dir: &Path, name: &str) -> World {
+        let images = ImageStore::open(&dir.join("images"), Registries::default()).unwrap();
         let network = Network::start(NetConfig {
-            profile: format!("rt{}", std::process::id()),
+            profile: format!("rt{name}"),
             node_ip: "127.0.0.1".parse().unwrap(),
             pod_cidr: "10.201.0.0/19".parse().unwrap(),
             service_cidr: "10.202.0.0/16".parse().unwrap(),
             load_balancer_cidr: "10.203.0.0/24".parse().unwrap(),
         });
         let config = RuntimeConfig {
-            state_dir: dir.path().join("state"),
-            run_dir: dir.path().join("run"),
-            cgroup: format!("monopod-test-runtime-{}", std::process::id()),
+            state_dir: dir.join("state"),
+            run_dir: dir.join("run"),
+            cgroup: format!("monopod-test-runtime-{name}"),
             program: std::env::current_exe().unwrap(),
         };
-        World { config, images, network: network.await.unwrap(), dir }
+        World { config, images, network: network.await.unwrap(), dir: dir.to_owned() }
     }
 
     pub async fn runtime(&self) -> Arc<ShimRuntime> {
@@ -124,7 +130,7 @@ impl World {
         SandboxConfig {
             name: name.into(),
             hostname: name.into(),
-            log_directory: self.dir.path().join("logs").join(name),
+            log_directory: self.dir.join("logs").join(name),
             cgroup_parent: format!("besteffort/pod{name}"),
             hosts: Some("127.0.0.1\tlocalhost\n".into()),
             ..Default::default()
@@ -132,14 +138,14 @@ impl World {
     }
 
     pub fn log(&self, sandbox: &str, container: &str) -> String {
-        let path = self.dir.path().join("logs").join(sandbox).join(container).join("0.log");
+        let path = self.dir.join("logs").join(sandbox).join(container).join("0.log");
         let text = std::fs::read_to_string(path).unwrap();
         // without the times
         text.lines().map(|l| format!("{}\n", l.split_once(' ').unwrap().1)).collect()
     }
 }
 
-fn nix_loopback_up() {
+fn loopback_up() {
     let up = std::process::Command::new("ip").args(["link", "set", "lo", "up"]).status();
     assert!(up.unwrap().success());
 }
