@@ -8,15 +8,18 @@ use crate::create::become_program;
 use crate::privileges::become_user;
 use crate::report::Reporter;
 use crate::sys;
-use cri::wire::{CgroupFiles, ExecRequest};
+use cri::wire::{CgroupFiles, ExecRequest, StreamFd};
 use libcontainer::oci_spec::runtime::{LinuxSeccomp, Spec};
 use libcontainer::seccomp::initialize_seccomp;
 use libcontainer::syscall::syscall::SyscallType;
 use libcontainer::tty::setup_console;
+use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Pid, chdir, dup, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, getpid, setsid};
+use nix::unistd::{
+    Pid, chdir, dup, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, getpid, pipe2, setsid,
+};
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -30,6 +33,28 @@ pub(crate) struct Execution {
     pub(crate) bundle: PathBuf,
     /// The process's ends of stdin, stdout and stderr; where there is none it gets /dev/null.
     pub(crate) stdio: [Option<OwnedFd>; 3],
+}
+
+/// The process's ends, and the client's. They are plain: neither is the shim's once the process has begun.
+pub(crate) fn pipes(request: &ExecRequest) -> nix::Result<([Option<OwnedFd>; 3], Vec<(StreamFd, OwnedFd)>)> {
+    let (mut theirs, mut streams) = ([None, None, None], Vec::new());
+    if request.tty {
+        return Ok((theirs, streams));
+    }
+    let pipe = || pipe2(OFlag::O_CLOEXEC);
+    if request.stdin {
+        let (reader, writer) = pipe()?;
+        theirs[0] = Some(reader);
+        streams.push((StreamFd::Stdin, writer));
+    }
+    for (at, wanted, name) in [(1, request.stdout, StreamFd::Stdout), (2, request.stderr, StreamFd::Stderr)] {
+        if wanted {
+            let (reader, writer) = pipe()?;
+            theirs[at] = Some(writer);
+            streams.push((name, reader));
+        }
+    }
+    Ok((theirs, streams))
 }
 
 pub(crate) fn exec(execution: Execution, reporter: Reporter) {

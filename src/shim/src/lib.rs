@@ -23,6 +23,7 @@ mod daemon;
 mod exec;
 mod fault;
 mod helper;
+mod interests;
 mod logs;
 mod mounts;
 mod oom;

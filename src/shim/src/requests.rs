@@ -192,7 +192,7 @@ impl Shim {
             return fault("the container is not running");
         }
         let (cgroup, bundle) = (run.cgroup.clone(), run.bundle.clone());
-        let (stdio, streams) = exec_pipes(&request).because("make pipes")?;
+        let (stdio, streams) = exec::pipes(&request).because("make pipes")?;
         let keep: Vec<RawFd> = stdio.iter().flatten().map(AsRawFd::as_raw_fd).collect();
         let work = Work::Exec { exec: request.exec, streams };
         let execution = Execution { request, first, cgroup, bundle, stdio };
@@ -294,26 +294,4 @@ fn prepare(request: &CreateRequest) -> Result<(Run, Stdio)> {
         File::open("/dev/null").because("open /dev/null")?.into()
     };
     Ok((run, Stdio::Pipes { stdin, stdout, stderr }))
-}
-
-/// The process's ends, and the client's. They are plain: neither is the shim's once the process has begun.
-fn exec_pipes(request: &ExecRequest) -> nix::Result<([Option<OwnedFd>; 3], Vec<(StreamFd, OwnedFd)>)> {
-    let (mut theirs, mut streams) = ([None, None, None], Vec::new());
-    if request.tty {
-        return Ok((theirs, streams));
-    }
-    let pipe = || nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC);
-    if request.stdin {
-        let (reader, writer) = pipe()?;
-        theirs[0] = Some(reader);
-        streams.push((StreamFd::Stdin, writer));
-    }
-    for (at, wanted, name) in [(1, request.stdout, StreamFd::Stdout), (2, request.stderr, StreamFd::Stderr)] {
-        if wanted {
-            let (reader, writer) = pipe()?;
-            theirs[at] = Some(writer);
-            streams.push((name, reader));
-        }
-    }
-    Ok((theirs, streams))
 }

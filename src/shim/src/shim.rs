@@ -4,6 +4,7 @@ use crate::client::{Client, Gone};
 use crate::container::Container;
 use crate::fault::{Because, Result};
 use crate::helper::{Helper, Work};
+use crate::interests::{self, Token};
 use crate::sandbox::Sandbox;
 use crate::{cgroup, mounts, sys};
 use cri::ContainerId;
@@ -39,20 +40,6 @@ pub(crate) struct Shim {
     buffer: Box<[u8]>,
     last_key: u64,
     pub(crate) ending: bool,
-}
-
-/// What a descriptor in the poll set is for.
-#[derive(Debug, Clone, Copy)]
-enum Token {
-    Signals,
-    Listener,
-    Client(u64),
-    Helper(u64),
-    Output(u64, usize),
-    Stdin(u64),
-    AttachedInput(u64, u64),
-    AttachedOutput(u64, u64, usize),
-    Memory(u64),
 }
 
 impl Shim {
@@ -121,7 +108,7 @@ impl Shim {
             .iter()
             .map(|(key, helper)| (PollFd::new(helper.socket.as_fd(), READ), Token::Helper(*key)));
         let containers =
-            self.containers.iter().flat_map(|(key, container)| container_interests(*key, container));
+            self.containers.iter().flat_map(|(key, container)| interests::of_container(*key, container));
         own.into_iter().chain(clients).chain(helpers).chain(containers)
     }
 
@@ -299,35 +286,6 @@ impl Shim {
             mounts::unmount(&container.mounts);
         }
     }
-}
-
-fn container_interests(key: u64, container: &Container) -> Vec<(PollFd<'_>, Token)> {
-    let Some(run) = &container.run else { return Vec::new() };
-    let mut all = Vec::new();
-    for (which, output) in run.outputs.iter().enumerate() {
-        if let Some(output) = output {
-            all.push((PollFd::new(output.end.as_fd(), PollFlags::POLLIN), Token::Output(key, which)));
-        }
-    }
-    let behind = run.stdin.as_ref().filter(|stdin| !stdin.pending.is_empty());
-    if let Some(stdin) = behind {
-        all.push((PollFd::new(stdin.end.as_fd(), PollFlags::POLLOUT), Token::Stdin(key)));
-    }
-    for (client, attachment) in &run.attachments {
-        if let (Some(end), None) = (&attachment.stdin, behind) {
-            all.push((PollFd::new(end.as_fd(), PollFlags::POLLIN), Token::AttachedInput(key, *client)));
-        }
-        for (which, end) in attachment.outputs.iter().enumerate() {
-            if let Some(end) = end {
-                let token = Token::AttachedOutput(key, *client, which);
-                all.push((PollFd::new(end.as_fd(), PollFlags::empty()), token));
-            }
-        }
-    }
-    if let Some(oom) = &run.oom {
-        all.push((PollFd::new(oom.as_fd(), PollFlags::POLLIN), Token::Memory(key)));
-    }
-    all
 }
 
 fn listen(dir: &Path) -> Result<UnixListener> {

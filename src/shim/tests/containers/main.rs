@@ -4,6 +4,7 @@
 mod connection;
 mod lifecycle;
 mod pod;
+mod sandbox;
 mod streams;
 
 use nix::mount::{MsFlags, mount};
@@ -14,7 +15,7 @@ type Test = (&'static str, fn());
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let tests: Vec<Test> = [lifecycle::TESTS, streams::TESTS].concat();
+    let tests: Vec<Test> = [lifecycle::TESTS, sandbox::TESTS, streams::TESTS].concat();
     let flag = |name: &str| args.iter().any(|arg| arg == name);
     match args.first().map(String::as_str) {
         Some("shim") => return shim::main(),
