@@ -164,3 +164,210 @@ fn door_of(element: &Element) -> Option<Door> {
     let [high, low, ..] = words.next()?;
     Some(Door { address, protocol, port: u16::from_be_bytes([high, low]) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doors::{Chain, socket};
+    use crate::nft::Verdict;
+
+    fn at(last: u8) -> SocketAddrV4 {
+        SocketAddrV4::new(Ipv4Addr::new(10, 244, 0, last), 8080)
+    }
+
+    fn door(address: Option<u8>, protocol: Protocol, port: u16) -> Door {
+        Door { address: address.map(|last| Ipv4Addr::new(10, 96, 0, last)), protocol, port }
+    }
+
+    fn to(backends: &[u8]) -> Way {
+        Way::To {
+            backends: backends.iter().map(|last| at(*last)).collect(),
+            affinity: None,
+            masquerade: false,
+        }
+    }
+
+    fn sticky(way: Way) -> Way {
+        match way {
+            Way::To { backends, masquerade, .. } => Way::To { backends, affinity: Some(60), masquerade },
+            other => other,
+        }
+    }
+
+    /// A sequence that is the same in every run.
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self, sides: usize) -> usize {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as usize % sides
+        }
+
+        fn way(&mut self) -> Option<Way> {
+            match self.roll(5) {
+                0 => None,
+                1 => Some(Way::Reject),
+                2 => Some(Way::Drop),
+                _ => {
+                    let backends = (0..=self.roll(4)).map(|_| at(self.roll(6) as u8)).collect();
+                    let affinity = (self.roll(3) == 0).then_some(60);
+                    Some(Way::To { backends, affinity, masquerade: self.roll(2) == 0 })
+                }
+            }
+        }
+
+        fn door(&mut self) -> Door {
+            let address = (self.roll(3) > 0).then_some(self.roll(4) as u8);
+            door(
+                address,
+                [Protocol::Tcp, Protocol::Udp, Protocol::Sctp][self.roll(3)],
+                80 + self.roll(2) as u16,
+            )
+        }
+    }
+
+    /// What the kernel does with a transaction: it refuses to delete what is not there, and to add another value to a key.
+    fn kernel(elements: &mut BTreeSet<Element>, plan: &Plan) {
+        for element in &plan.delete {
+            assert!(elements.remove(element), "{element:?} is not there");
+        }
+        for element in &plan.add {
+            let taken = elements.iter().any(|other| other.set == element.set && other.key == element.key);
+            assert!(!taken, "{element:?} has another value");
+            elements.insert(element.clone());
+        }
+    }
+
+    #[test]
+    fn changes_applied_one_after_the_other_are_the_full_rendering() {
+        let mut dice = Dice(7);
+        let (mut doors, mut elements) = (Doors::new(), BTreeSet::new());
+        for round in 0..400 {
+            let changes: Vec<(Door, Option<Way>)> =
+                (0..dice.roll(6)).map(|_| (dice.door(), dice.way())).collect();
+            kernel(&mut elements, &Plan::change(&doors, &changes));
+            for (door, way) in changes {
+                match way {
+                    Some(way) => doors.insert(door, way),
+                    None => doors.remove(&door),
+                };
+            }
+            let full = Plan::replace(BTreeSet::new(), &doors);
+            assert_eq!(elements, full.add, "round {round}");
+            let again = Plan::replace(elements.clone(), &doors);
+            assert!(again.add.is_empty() && again.delete.is_empty(), "round {round}: nothing to do");
+        }
+    }
+
+    #[test]
+    fn a_door_is_one_element_and_one_for_each_back_end() {
+        let (elements, chains) = render(&door(Some(1), Protocol::Tcp, 80), &sticky(to(&[5, 7])));
+        let key = vec![10, 96, 0, 1, 6, 0, 0, 0, 0, 80, 0, 0];
+        let verdict = |set, chain: &str| Element {
+            set,
+            key: key.clone(),
+            data: Data::Verdict(Verdict::Goto(chain.into())),
+        };
+        let endpoint = |index: u32, last| Element {
+            set: Set::Endpoints,
+            key: [key.clone(), index.to_ne_bytes().to_vec()].concat(),
+            data: Data::Value(socket(at(last))),
+        };
+        let want = [
+            verdict(Set::Services, "service-sticky-of-2"),
+            endpoint(0, 5),
+            endpoint(1, 7),
+            verdict(Set::Sticky, "remember-60"),
+        ];
+        assert_eq!(elements, want.into());
+        let pick = Chain::Pick { any_address: false, backends: 2, sticky: true, masquerade: false };
+        assert_eq!(chains, [pick, Chain::Remember(60)]);
+        assert_eq!(render(&door(None, Protocol::Udp, 80), &to(&[5])).1[0].name(), "node-port-of-1");
+    }
+
+    #[test]
+    fn a_known_chain_is_not_made_again() {
+        let plan = Plan::change(&Doors::new(), &[(door(Some(1), Protocol::Tcp, 80), Some(to(&[5])))]);
+        let (_, made) = plan.batch("t", &HashSet::new());
+        assert_eq!(made, ["service-of-1"]);
+        let (batch, made) = plan.batch("t", &made.into_iter().collect());
+        assert!(made.is_empty() && !batch.is_empty());
+    }
+
+    #[test]
+    fn only_what_a_change_makes_wrong_is_forgotten() {
+        let udp = door(Some(1), Protocol::Udp, 53);
+        let tcp = door(Some(1), Protocol::Tcp, 53);
+        let none = Stale::default();
+        let flows = Stale { affinity: false, udp: [udp].into() };
+        let clients = Stale { affinity: true, udp: BTreeSet::new() };
+        for (name, door, before, after, want) in [
+            ("new", udp, None, Some(to(&[5])), &flows),
+            ("new, TCP", tcp, None, Some(to(&[5])), &none),
+            ("one more", udp, Some(to(&[5])), Some(to(&[5, 6])), &none),
+            ("one less", udp, Some(to(&[5, 6])), Some(to(&[5])), &flows),
+            ("one less, TCP", tcp, Some(to(&[5, 6])), Some(to(&[5])), &none),
+            ("one less, with affinity", tcp, Some(sticky(to(&[5, 6]))), Some(sticky(to(&[5]))), &clients),
+            ("one more, with affinity", tcp, Some(sticky(to(&[5]))), Some(sticky(to(&[5, 6]))), &none),
+            ("gone", udp, Some(to(&[5])), None, &flows),
+            ("closed", udp, Some(to(&[5])), Some(Way::Reject), &flows),
+            ("opened", udp, Some(Way::Reject), Some(to(&[5])), &flows),
+            ("never was", udp, None, None, &none),
+        ] {
+            let applied: Doors = before.into_iter().map(|way| (door, way)).collect();
+            assert_eq!(&Stale::after(&applied, &[(door, after)]), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn flows_are_stale_where_their_door_leads_elsewhere() {
+        let node = Ipv4Addr::new(192, 0, 2, 2);
+        let (exact, any) = (door(Some(1), Protocol::Udp, 53), door(None, Protocol::Udp, 53));
+        let doors: Doors = [(exact, to(&[5])), (any, to(&[6]))].into();
+        let stale = Stale { affinity: false, udp: [exact, any].into() };
+        let (service, stranger) = (Ipv4Addr::new(10, 96, 0, 1), Ipv4Addr::new(203, 0, 113, 1));
+        let to_pod = |last| (*at(last).ip(), 8080);
+        for (name, to, led_to, want) in [
+            ("to its back end", (service, 53), to_pod(5), false),
+            ("to a former back end", (service, 53), to_pod(4), true),
+            ("made before there was a service", (service, 53), (service, 53), true),
+            ("another port", (service, 54), to_pod(4), false),
+            ("by node port", (node, 53), to_pod(6), false),
+            ("by node port, to a former back end", (node, 53), to_pod(4), true),
+            ("to the machine, before there was a service", (node, 53), (node, 53), true),
+            ("to somebody else's port 53", (stranger, 53), (stranger, 53), false),
+        ] {
+            assert_eq!(stale.is_flow(&Flow { protocol: 17, to, led_to }, &doors, node), want, "{name}");
+            assert!(!stale.is_flow(&Flow { protocol: 6, to, led_to }, &doors, node), "{name}, TCP");
+        }
+    }
+
+    #[test]
+    fn a_client_is_forgotten_with_its_back_end() {
+        let remembered = |door: &[u8], last| Element {
+            set: Set::Affinity,
+            key: [&[10, 0, 0, 9], door].concat(),
+            data: Data::Value(socket(at(last))),
+        };
+        let doors: Doors = [
+            (door(Some(1), Protocol::Tcp, 80), sticky(to(&[5]))),
+            (door(None, Protocol::Tcp, 30080), sticky(to(&[6]))),
+            (door(Some(2), Protocol::Tcp, 80), to(&[5])),
+        ]
+        .into();
+        let key = |address: [u8; 4], protocol, port: u16| {
+            let [high, low] = port.to_be_bytes();
+            [&address[..], &[protocol, 0, 0, 0, high, low, 0, 0]].concat()
+        };
+        for (name, key, last, want) in [
+            ("its back end is there", key([10, 96, 0, 1], 6, 80), 5, false),
+            ("its back end is gone", key([10, 96, 0, 1], 6, 80), 4, true),
+            ("by node port", key([192, 0, 2, 2], 6, 30080), 6, false),
+            ("by node port, gone", key([192, 0, 2, 2], 6, 30080), 5, true),
+            ("no affinity any more", key([10, 96, 0, 2], 6, 80), 5, true),
+            ("no such door any more", key([10, 96, 0, 3], 6, 80), 5, true),
+        ] {
+            assert_eq!(forgets_client(&remembered(&key, last), &doors), want, "{name}");
+        }
+    }
+}

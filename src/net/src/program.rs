@@ -4,12 +4,21 @@ use crate::error::Doing;
 use crate::{NetError, Result};
 use serde_json::Value;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
+
+/// Where it is; some users' PATH ends before the administrator's programs.
+fn nft() -> &'static str {
+    ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+        .unwrap_or("nft")
+}
 
 /// One transaction, as libnftables' JSON.
 pub(crate) fn apply(ruleset: &str) -> Result<()> {
     let running = || "run nft";
-    let mut nft = Command::new("nft")
+    let mut nft = Command::new(nft())
         .args(["-j", "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -39,7 +48,7 @@ pub(crate) struct ForeignChain {
 }
 
 pub(crate) fn chains() -> Result<Vec<ForeignChain>> {
-    let listed = nftables::helper::get_current_ruleset_raw(nftables::helper::DEFAULT_NFT, ["list", "chains"]);
+    let listed = nftables::helper::get_current_ruleset_raw(Some(nft()), ["list", "chains"]);
     let listed = listed.map_err(|error| NetError::failed("list the nft chains", error))?;
     parse(&listed)
 }
@@ -66,17 +75,23 @@ fn chain(object: &Value) -> Option<ForeignChain> {
 /// What a user should know about tables that are not ours to edit.
 pub(crate) fn notes(chains: &[ForeignChain], ours: &str) -> Vec<String> {
     let drops = |chain: &&ForeignChain| {
-        let forwards = chain.hook.as_deref() == Some("forward") && chain.policy.as_deref() == Some("drop");
-        forwards && chain.table != ours && matches!(chain.family.as_str(), "ip" | "inet")
+        let closed = chain.policy.as_deref() == Some("drop") && chain.table != ours;
+        closed && matches!(chain.family.as_str(), "ip" | "inet")
     };
-    let say = |chain: &ForeignChain| {
-        format!(
-            "table {} {} drops forwarded packets that it does not know (chain {}, policy drop): pods may reach neither \
-             each other nor the outside; allow the pod range there",
-            chain.family, chain.table, chain.name
-        )
+    chains.iter().filter(drops).filter_map(note).collect()
+}
+
+fn note(chain: &ForeignChain) -> Option<String> {
+    let (packets, so) = match chain.hook.as_deref()? {
+        "forward" => ("forwarded packets", "pods may reach neither each other nor the outside"),
+        "input" => ("packets to this machine", "pods may reach neither the cluster's DNS nor its API"),
+        _ => return None,
     };
-    chains.iter().filter(drops).map(say).collect()
+    let ForeignChain { family, table, name, .. } = chain;
+    Some(format!(
+        "table {family} {table} drops {packets} that it does not know (chain {name}, policy drop): {so}; allow the pod \
+         range there"
+    ))
 }
 
 #[cfg(test)]
@@ -84,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_forward_chain_that_drops_is_told_whoever_made_it() {
+    fn chains_that_drop_are_told_whoever_made_them() {
         let listed = r#"{"nftables": [{"metainfo": {"version": "1.0.6"}},
             {"table": {"family": "ip", "name": "filter", "handle": 1}},
             {"chain": {"family": "ip", "table": "filter", "name": "FORWARD", "type": "filter", "hook": "forward", "prio": 0, "policy": "drop"}},
@@ -95,8 +110,9 @@ mod tests {
         let chains = parse(listed).unwrap();
         assert_eq!(chains.len(), 5);
         let notes = notes(&chains, "monopod");
-        assert_eq!(notes.len(), 1, "{notes:?}");
+        assert_eq!(notes.len(), 2, "{notes:?}");
         assert!(notes[0].contains("table ip filter") && notes[0].contains("FORWARD"), "{notes:?}");
+        assert!(notes[1].contains("INPUT") && notes[1].contains("DNS"), "{notes:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The profile's table as it is in the kernel: what was applied, and the way to what should be.
 
-use crate::nft::{self, Batch, Element, Set};
+use crate::nft::{Batch, Element, Netfilter, Set};
 use crate::plan::{DOOR_SETS, Doors, Plan, Stale, forgets_client};
 use crate::program::{self, ForeignChain};
 use crate::{Door, NetConfig, NetError, Result, Way, structure};
@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 /// Blocking; callers put it on a thread that may wait.
 pub(crate) struct Ruleset {
     config: NetConfig,
+    netfilter: Netfilter,
     table: String,
     chains: HashSet<String>,
     doors: Doors,
@@ -21,6 +22,7 @@ impl Ruleset {
     pub(crate) fn open(config: &NetConfig) -> Result<Self> {
         let mut ruleset = Ruleset {
             config: config.clone(),
+            netfilter: Netfilter::default(),
             table: config.table(),
             chains: HashSet::new(),
             doors: Doors::new(),
@@ -39,11 +41,11 @@ impl Ruleset {
     }
 
     fn build(&mut self) -> Result<()> {
-        structure::apply(&self.config)?;
+        structure::apply(&self.config, &self.netfilter)?;
         self.chains.clear();
         let mut batch = Batch::new(&self.table);
         batch.add(self.sandboxes.values().flatten());
-        nft::commit(batch)
+        self.netfilter.commit(batch)
     }
 
     /// Makes these doors, and no others, lead where they should. Reads what the kernel has, so it also mends.
@@ -78,7 +80,7 @@ impl Ruleset {
 
     fn commit(&mut self, plan: &Plan) -> Result<()> {
         let (batch, made) = plan.batch(&self.table, &self.chains);
-        nft::commit(batch)?;
+        self.netfilter.commit(batch)?;
         self.chains.extend(made);
         Ok(())
     }
@@ -86,7 +88,7 @@ impl Ruleset {
     fn found(&self, sets: &[Set]) -> Result<BTreeSet<Element>> {
         let mut found = BTreeSet::new();
         for set in sets {
-            found.extend(nft::elements(&self.table, *set)?);
+            found.extend(self.netfilter.elements(&self.table, *set)?);
         }
         Ok(found)
     }
@@ -98,7 +100,12 @@ impl Ruleset {
             self.delete_each(remembered.iter().filter(|element| forgets_client(element, &self.doors)))?;
         }
         if !stale.udp.is_empty() {
-            nft::delete_flows(|flow| stale.is_flow(flow, &self.doors, self.config.node_ip))?;
+            // the doors are as they should be: a kernel without this part of netfilter is no reason to begin anew
+            let deleted =
+                self.netfilter.delete_flows(|flow| stale.is_flow(flow, &self.doors, self.config.node_ip));
+            deleted
+                .map(drop)
+                .unwrap_or_else(|error| tracing::warn!(%error, "UDP clients stay where they were led"));
         }
         Ok(())
     }
@@ -108,7 +115,7 @@ impl Ruleset {
         for element in elements {
             let mut batch = Batch::new(&self.table);
             batch.delete([element]);
-            match nft::commit(batch) {
+            match self.netfilter.commit(batch) {
                 Err(NetError::Refused { errno: libc::ENOENT, .. }) => {}
                 other => other?,
             }
@@ -123,7 +130,7 @@ impl Ruleset {
         let mut batch = Batch::new(&self.table);
         batch.delete(before.difference(&elements));
         batch.add(&elements);
-        nft::commit(batch)?;
+        self.netfilter.commit(batch)?;
         self.sandboxes.insert(id.to_owned(), elements);
         Ok(())
     }
@@ -150,6 +157,6 @@ impl Ruleset {
     }
 
     pub(crate) fn forget_flows_to(&self, pod: std::net::Ipv4Addr) -> Result<()> {
-        nft::delete_flows(|flow| flow.led_to.0 == pod && flow.to != flow.led_to).map(drop)
+        self.netfilter.delete_flows(|flow| flow.led_to.0 == pod && flow.to != flow.led_to)
     }
 }

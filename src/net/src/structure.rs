@@ -6,8 +6,8 @@
 
 use crate::config::hash;
 use crate::doors::{MARK, REFUSE, key};
-use crate::nft::{self, Batch, Expression as Nft, Field, Holds, Register, Set};
-use crate::{NetConfig, Result};
+use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
+use crate::{NetConfig, NetError, Result, program};
 use nftables::expr::{
     BinaryOperation, CT, Expression, Fib, FibFlag, FibResult, Meta, MetaKey, NamedExpression, Payload,
     PayloadField, Prefix, SetItem,
@@ -38,22 +38,22 @@ pub(crate) fn fingerprint(config: &NetConfig) -> String {
 }
 
 /// Replaces the table, with all that is in it.
-pub(crate) fn apply(config: &NetConfig) -> Result<()> {
+pub(crate) fn apply(config: &NetConfig, netfilter: &Netfilter) -> Result<()> {
     let table = json!({ "table": { "family": "ip", "name": config.table() } });
     let mut commands = vec![json!({ "add": table }), json!({ "delete": table })];
     commands.extend(objects(config).into_iter().map(|object| json!({ "add": object })));
-    run(&json!({ "nftables": commands }))?;
-    nft::commit(rest(config))
+    program::apply(&json!({ "nftables": commands }).to_string())?;
+    netfilter.commit(rest(config))
 }
 
-/// Removes the table; succeeds where there is none.
+/// Removes the table; succeeds where there is none. Without `nft`, which may be gone by now.
 pub(crate) fn remove(config: &NetConfig) -> Result<()> {
-    let table = json!({ "table": { "family": "ip", "name": config.table() } });
-    run(&json!({ "nftables": [{ "add": table }, { "delete": table }] }))
-}
-
-fn run(ruleset: &Value) -> Result<()> {
-    crate::program::apply(&ruleset.to_string())
+    let mut batch = Batch::new(&config.table());
+    batch.delete_table();
+    match Netfilter::default().commit(batch) {
+        Err(NetError::Refused { errno: libc::ENOENT, .. }) => Ok(()),
+        other => other,
+    }
 }
 
 /// Everything in the table, in an order in which each thing only names what came before it.

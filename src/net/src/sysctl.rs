@@ -22,6 +22,8 @@ pub(crate) fn forward() -> Result<()> {
 pub(crate) fn pod_link(link: &str) -> Result<()> {
     // a packet from 127.0.0.1 to a node port leaves through it, and its answer comes back
     set(&format!("ipv4/conf/{link}/route_localnet"), "1")?;
+    // a new link has it from `conf/default`, which need not be as `ip_forward` is
+    set(&format!("ipv4/conf/{link}/forwarding"), "1")?;
     // a pod speaks with its own address only (strict reverse path)
     set(&format!("ipv4/conf/{link}/rp_filter"), "1")?;
     // no link-local address, no router solicitations; a kernel without IPv6 has no such file

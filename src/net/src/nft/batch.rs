@@ -5,6 +5,7 @@ use super::expression::Expression;
 use super::message::{self, APPEND, CREATE};
 use super::{Data, Element, NFTABLES, Set};
 
+const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
 const NEW_SET: u16 = 9;
@@ -31,6 +32,13 @@ impl Batch {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.what.len() == 1
+    }
+
+    /// With all that is in it.
+    pub(crate) fn delete_table(&mut self) {
+        let mut body = Writer::default();
+        body.string(1, &self.table);
+        self.push(DELETE_TABLE, 0, &body, format!("delete table {}", self.table));
     }
 
     pub(crate) fn add_chain(&mut self, name: &str) {
@@ -119,6 +127,74 @@ fn write(body: &mut Writer, element: &Element) {
         }
         Data::Verdict(verdict) => {
             body.nested(2, |data| verdict.write(data));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::attr::{find, read};
+    use super::super::{Verdict, decode};
+    use super::*;
+
+    fn element(set: Set, number: u32) -> Element {
+        let data = match set.holds() {
+            super::super::Holds::Nothing => Data::None,
+            super::super::Holds::Verdict => Data::Verdict(Verdict::Goto("service-of-2".into())),
+            super::super::Holds::Socket => Data::Value(vec![10, 244, 0, 5, 0, 80, 0, 0]),
+        };
+        Element { set, key: number.to_be_bytes().repeat(set.key().len()), data }
+    }
+
+    /// Kind, flags, sequence number and attributes of each message.
+    fn messages(mut bytes: &[u8]) -> Vec<(u16, u16, u32, Vec<u8>)> {
+        let mut all = Vec::new();
+        while let Some(head) = bytes.first_chunk::<20>() {
+            let number = |at: usize| u32::from_ne_bytes(head[at..at + 4].try_into().unwrap());
+            let half = |at: usize| u16::from_ne_bytes(head[at..at + 2].try_into().unwrap());
+            let length = number(0) as usize;
+            assert_eq!(length % 4, 0, "messages are aligned");
+            all.push((half(4), half(6), number(8), bytes[20..length].to_vec()));
+            bytes = &bytes[length..];
+        }
+        assert!(bytes.is_empty());
+        all
+    }
+
+    #[test]
+    fn a_batch_is_numbered_and_enclosed() {
+        let mut batch = Batch::new("t");
+        batch.delete([&element(Set::Hairpin, 1)]);
+        batch.add([&element(Set::Services, 2), &element(Set::Endpoints, 2)]);
+        let (bytes, what) = batch.finish();
+        let kinds: Vec<(u16, u32)> =
+            messages(&bytes).into_iter().map(|(kind, _, number, _)| (kind, number)).collect();
+        assert_eq!(kinds, [(0x10, 0), (0xa0e, 1), (0xa0c, 2), (0xa0c, 3), (0x11, 4)]);
+        let want = [
+            "begin",
+            "delete 1 elements of hairpin",
+            "add 1 elements of services",
+            "add 1 elements of endpoints",
+            "commit",
+        ];
+        assert_eq!(what, want);
+    }
+
+    #[test]
+    fn elements_are_read_back_as_they_were_written() {
+        for set in Set::ALL {
+            // more than one message takes
+            let elements: Vec<Element> = (0..1000).map(|number| element(set, number)).collect();
+            let mut batch = Batch::new("t");
+            batch.add(&elements);
+            let mut found = Vec::new();
+            for (kind, _, _, body) in messages(&batch.finish().0) {
+                if kind == NFTABLES << 8 | NEW_ELEMENTS {
+                    assert_eq!(find(&body, &[2]), Some([set.name().as_bytes(), &[0]].concat().as_slice()));
+                    found.extend(read(find(&body, &[3]).unwrap()).filter_map(|(_, one)| decode(set, one)));
+                }
+            }
+            assert_eq!(found, elements, "{set:?}");
         }
     }
 }

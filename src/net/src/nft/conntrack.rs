@@ -2,7 +2,7 @@
 //! long as it goes on sending.
 
 use super::attr::{self, NESTED, Writer};
-use super::{message, socket};
+use super::{Netfilter, message};
 use crate::{NetError, Result};
 use std::net::Ipv4Addr;
 
@@ -24,24 +24,26 @@ pub(crate) struct Flow {
     pub(crate) led_to: (Ipv4Addr, u16),
 }
 
-/// Deletes every flow for which `stale` says so, and says how many there were.
-pub(crate) fn delete_flows(stale: impl Fn(&Flow) -> bool) -> Result<usize> {
-    let request = message::encode(CONNTRACK << 8 | GET, message::DUMP, 1, 0, &Writer::default());
-    let mut requests = Vec::new();
-    socket::dump(&request, "list the tracked connections", |entry| {
-        if read(entry).is_some_and(|flow| stale(&flow)) {
-            requests.push(deletion(entry));
+impl Netfilter {
+    /// Deletes every flow for which `stale` says so.
+    pub(crate) fn delete_flows(&self, stale: impl Fn(&Flow) -> bool) -> Result<()> {
+        let request = message::encode(CONNTRACK << 8 | GET, message::DUMP, 1, 0, &Writer::default());
+        let mut requests = Vec::new();
+        self.dump(&request, "list the tracked connections", |entry| {
+            if read(entry).is_some_and(|flow| stale(&flow)) {
+                requests.push(deletion(entry));
+            }
+        })?;
+        let what = "delete a tracked connection";
+        for request in &requests {
+            match self.request(request, what)? {
+                // it ended by itself
+                0 | libc::ENOENT => {}
+                errno => return Err(NetError::Refused { doing: what.into(), errno }),
+            }
         }
-    })?;
-    let what = "delete a tracked connection";
-    for request in &requests {
-        match socket::request(request, what)? {
-            // it ended by itself
-            0 | libc::ENOENT => {}
-            errno => return Err(NetError::Refused { doing: what.into(), errno }),
-        }
+        Ok(())
     }
-    Ok(requests.len())
 }
 
 /// By its first direction, zone and number: not a newer flow between the same two.

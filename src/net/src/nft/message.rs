@@ -12,6 +12,9 @@ pub(crate) const CREATE: u16 = 0x400;
 pub(crate) const APPEND: u16 = 0x800;
 pub(crate) const DUMP: u16 = 0x300;
 
+/// Set in the messages of a dump during which something changed: it may be incomplete.
+const INTERRUPTED: u16 = 0x10;
+
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
@@ -35,6 +38,7 @@ pub(crate) enum Answer<'a> {
     /// The attributes.
     Data(&'a [u8]),
     Done,
+    Interrupted,
     /// 0 is an acknowledgement.
     Error {
         sequence: u32,
@@ -49,8 +53,10 @@ pub(crate) fn decode(mut bytes: &[u8]) -> impl Iterator<Item = Answer<'_>> {
         let message = bytes.get(..length).filter(|message| message.len() >= HEADER)?;
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
         let kind = u16::from_ne_bytes(message[4..6].try_into().ok()?);
+        let flags = u16::from_ne_bytes(message[6..8].try_into().ok()?);
         let sequence = word(message, 8)?;
         Some(match kind {
+            _ if kind != ERROR && flags & INTERRUPTED != 0 => Answer::Interrupted,
             ERROR => Answer::Error {
                 sequence,
                 errno: word(message, HEADER).map_or(0, |n| (n as i32).wrapping_neg()),
@@ -78,10 +84,16 @@ mod tests {
         let mut refusal = encode(ERROR, 0, 5, 0, &Writer::default());
         refusal[HEADER..].copy_from_slice(&(-libc::ENOENT).to_ne_bytes());
         bytes.extend(&refusal);
+        bytes.extend(encode(0x0a0c, INTERRUPTED, 3, 0, &body));
         let answers: Vec<Answer> = decode(&bytes).collect();
         assert_eq!(
             answers,
-            [Answer::Data(&body.0), Answer::Done, Answer::Error { sequence: 5, errno: libc::ENOENT }]
+            [
+                Answer::Data(&body.0),
+                Answer::Done,
+                Answer::Error { sequence: 5, errno: libc::ENOENT },
+                Answer::Interrupted
+            ]
         );
         assert_eq!(decode(&bytes[..10]).count(), 0);
         assert_eq!(decode(&[0; 32]).count(), 0);

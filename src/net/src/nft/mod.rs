@@ -1,7 +1,7 @@
 //! What changes often in the table goes to the kernel by nfnetlink, without starting a process.
 //!
-//! A [`Batch`] is one transaction: it is sent whole, and the kernel takes all of it or nothing. [`elements`] reads back
-//! what a map holds. Message and attribute numbers are those of `linux/netfilter/nf_tables.h`.
+//! A [`Batch`] is one transaction: it is sent whole, and the kernel takes all of it or nothing. [`Netfilter`] sends it,
+//! and reads back what a map holds. Message and attribute numbers are those of `linux/netfilter/nf_tables.h`.
 
 mod attr;
 mod batch;
@@ -12,15 +12,17 @@ mod set;
 mod socket;
 
 pub(crate) use batch::Batch;
-pub(crate) use conntrack::{Flow, delete_flows};
+pub(crate) use conntrack::Flow;
 pub(crate) use expression::{Expression, Register};
 pub(crate) use set::{Field, Holds, Set};
+pub(crate) use socket::Netfilter;
 
-use crate::Result;
+use crate::{NetError, Result};
 use attr::Writer;
 
 const NFTABLES: u16 = 10; // NFNL_SUBSYS_NFTABLES
 const GET_ELEMENTS: u16 = 13;
+const PATIENCE: u32 = 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Verdict {
@@ -74,29 +76,41 @@ impl Verdict {
     }
 }
 
-/// Makes the changes; none where there are none.
-///
-/// # Errors
-/// The first refusal, with what was refused. Nothing was changed then.
-pub(crate) fn commit(batch: Batch) -> Result<()> {
-    if batch.is_empty() {
-        return Ok(());
+impl Netfilter {
+    /// Makes the changes; none where there are none.
+    ///
+    /// # Errors
+    /// The first refusal, with what was refused. Nothing was changed then.
+    pub(crate) fn commit(&self, batch: Batch) -> Result<()> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let (bytes, what) = batch.finish();
+        self.transact(&bytes, &what)
     }
-    let (bytes, what) = batch.finish();
-    socket::transact(&bytes, &what)
-}
 
-/// All that a set holds now.
-pub(crate) fn elements(table: &str, set: Set) -> Result<Vec<Element>> {
-    let mut body = Writer::default();
-    body.string(1, table).string(2, set.name());
-    let request = message::encode(NFTABLES << 8 | GET_ELEMENTS, message::DUMP, 1, 0, &body);
-    let mut found = Vec::new();
-    socket::dump(&request, &format!("list {}", set.name()), |message| {
-        let list = attr::find(message, &[3]).unwrap_or_default();
-        found.extend(attr::read(list).filter_map(|(_, element)| decode(set, element)));
-    })?;
-    Ok(found)
+    /// All that a set holds now. While others change rules of theirs it asks again, but not for ever.
+    pub(crate) fn elements(&self, table: &str, set: Set) -> Result<Vec<Element>> {
+        for _ in 0..PATIENCE {
+            match self.list(table, set) {
+                Err(NetError::Refused { errno: libc::EINTR, .. }) => {}
+                listed => return listed,
+            }
+        }
+        self.list(table, set)
+    }
+
+    fn list(&self, table: &str, set: Set) -> Result<Vec<Element>> {
+        let mut body = Writer::default();
+        body.string(1, table).string(2, set.name());
+        let request = message::encode(NFTABLES << 8 | GET_ELEMENTS, message::DUMP, 1, 0, &body);
+        let mut found = Vec::new();
+        self.dump(&request, &format!("list {}", set.name()), |message| {
+            let list = attr::find(message, &[3]).unwrap_or_default();
+            found.extend(attr::read(list).filter_map(|(_, element)| decode(set, element)));
+        })?;
+        Ok(found)
+    }
 }
 
 fn decode(set: Set, element: &[u8]) -> Option<Element> {

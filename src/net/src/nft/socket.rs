@@ -1,4 +1,4 @@
-//! A netfilter socket for one exchange: opening one costs microseconds, and no stale answer can be in it.
+//! The netfilter socket, kept open: closing one makes the kernel wait until all that was deleted is freed, some 15 ms.
 
 use super::message::{Answer, decode};
 use crate::error::Doing;
@@ -6,69 +6,99 @@ use crate::{NetError, Result};
 use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::sys::protocols::NETLINK_NETFILTER;
 use rtnetlink::sys::{Socket, SocketAddr};
+use std::cell::RefCell;
 use std::io;
 
 const KERNEL: u32 = 0;
+
+/// One exchange after the other. After a failure the next begins with a new socket, in which no stale answer can be.
+#[derive(Default)]
+pub(crate) struct Netfilter(RefCell<Option<Socket>>);
+
+impl Netfilter {
+    fn exchange<T>(&self, act: impl FnOnce(&Socket) -> Result<T>) -> Result<T> {
+        let socket = self.0.take().map_or_else(open, Ok)?;
+        let done = act(&socket)?;
+        self.0.replace(Some(socket));
+        Ok(done)
+    }
+
+    /// Sends a batch. The kernel has done it, or refused it, when the send returns, and its refusals are in the socket.
+    pub(super) fn transact(&self, batch: &[u8], what: &[String]) -> Result<()> {
+        self.exchange(|socket| {
+            // the whole batch must be one packet, whatever net.core.wmem_max says
+            let buffer = batch.len().saturating_add(4096).max(1 << 17);
+            set_send_buffer(socket, buffer)?;
+            send(socket, batch).doing(|| "send a netfilter batch")?;
+            while let Some(bytes) = receive_now(socket).doing(|| "read the answer to a netfilter batch")? {
+                for answer in decode(&bytes) {
+                    refused(&answer, |sequence| what.get(sequence as usize).cloned().unwrap_or_default())?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// One change outside of a batch; gives the refusal's number, 0 where it was done.
+    pub(super) fn request(&self, request: &[u8], what: &str) -> Result<i32> {
+        self.exchange(|socket| {
+            send(socket, request).doing(|| what)?;
+            let bytes = receive(socket).doing(|| what)?;
+            let errno = decode(&bytes).find_map(|answer| match answer {
+                Answer::Error { errno, .. } => Some(errno),
+                _ => None,
+            });
+            Ok(errno.unwrap_or(0))
+        })
+    }
+
+    /// Asks, and hands on the attributes of each message until the last. `EINTR` where a change came between them.
+    pub(super) fn dump(&self, request: &[u8], what: &str, mut each: impl FnMut(&[u8])) -> Result<()> {
+        self.exchange(|socket| {
+            send(socket, request).doing(|| what)?;
+            loop {
+                let bytes = receive(socket).doing(|| what)?;
+                for answer in decode(&bytes) {
+                    refused(&answer, |_| what.to_owned())?;
+                    match answer {
+                        Answer::Data(attributes) => each(attributes),
+                        Answer::Done | Answer::Error { .. } => return Ok(()),
+                        Answer::Interrupted => {
+                            return Err(NetError::Refused { doing: what.to_owned(), errno: libc::EINTR });
+                        }
+                    }
+                }
+            }
+        })
+    }
+}
 
 fn open() -> Result<Socket> {
     let opening = || "open a netfilter netlink socket";
     let mut socket = Socket::new(NETLINK_NETFILTER).doing(opening)?;
     socket.bind_auto().doing(opening)?;
+    // a refusal comes without the message that it is about
+    socket.set_cap_ack(true).doing(opening)?;
     Ok(socket)
 }
 
-/// Sends a batch. The kernel has done it, or refused it, when the send returns, and its refusals are in the socket.
-pub(super) fn transact(batch: &[u8], what: &[String]) -> Result<()> {
-    let socket = open()?;
-    // a refusal without the message that it is about
-    socket.set_cap_ack(true).doing(|| "set up a netfilter netlink socket")?;
-    // the whole batch must be one packet, whatever net.core.wmem_max says
-    let buffer = batch.len().saturating_add(4096).max(1 << 17);
-    set_send_buffer(&socket, buffer)?;
-    send(&socket, batch).doing(|| "send a netfilter batch")?;
-    socket.set_non_blocking(true).doing(|| "set up a netfilter netlink socket")?;
+fn receive(socket: &Socket) -> io::Result<Vec<u8>> {
     loop {
         match socket.recv_from_full() {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            received => {
-                let (bytes, _) = received.doing(|| "read the answer to a netfilter batch")?;
-                for answer in decode(&bytes) {
-                    refused(&answer, |sequence| what.get(sequence as usize).cloned().unwrap_or_default())?;
-                }
-            }
+            received => return received.map(|(bytes, _)| bytes),
         }
     }
 }
 
-/// One change outside of a batch; gives the refusal's number, 0 where it was done.
-pub(super) fn request(request: &[u8], what: &str) -> Result<i32> {
-    let socket = open()?;
-    send(&socket, request).doing(|| what)?;
-    let (bytes, _) = socket.recv_from_full().doing(|| what)?;
-    let errno = decode(&bytes).find_map(|answer| match answer {
-        Answer::Error { errno, .. } => Some(errno),
-        _ => None,
-    });
-    Ok(errno.unwrap_or(0))
-}
-
-/// Asks, and hands on the attributes of each message until the last.
-pub(super) fn dump(request: &[u8], what: &str, mut each: impl FnMut(&[u8])) -> Result<()> {
-    let socket = open()?;
-    send(&socket, request).doing(|| what)?;
-    loop {
-        let (bytes, _) = match socket.recv_from_full() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            received => received.doing(|| what)?,
-        };
-        for answer in decode(&bytes) {
-            refused(&answer, |_| what.to_owned())?;
-            match answer {
-                Answer::Data(attributes) => each(attributes),
-                Answer::Done | Answer::Error { .. } => return Ok(()),
-            }
-        }
+/// `None` where there is nothing to be had.
+fn receive_now(socket: &Socket) -> io::Result<Option<Vec<u8>>> {
+    socket.set_non_blocking(true)?;
+    let received = receive(socket);
+    socket.set_non_blocking(false)?;
+    match received {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        received => received.map(Some),
     }
 }
 

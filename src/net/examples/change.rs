@@ -1,0 +1,69 @@
+//! How long one change of a service takes to be in the kernel, with 1 and with 10,000 services. Needs root, nft and
+//! iproute2:
+//!
+//!     unshare --net cargo run --example change -p net
+
+use net::{Door, NetConfig, Network, Protocol, Way};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const ROUNDS: u32 = 200;
+
+fn door(number: u32) -> Door {
+    Door { address: Some(Ipv4Addr::from(0x0a60_0000 + 10 + number)), protocol: Protocol::Tcp, port: 80 }
+}
+
+fn way(number: u32) -> Way {
+    let pod = |n: u32| SocketAddrV4::new(Ipv4Addr::from(0x0af4_0000 + 2 + (number + n) % 8000), 8080);
+    Way::To { backends: [pod(0), pod(1)].into(), affinity: None, masquerade: false }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), net::NetError> {
+    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
+    if !up.is_ok_and(|status| status.success()) || other_links() {
+        eprintln!("run this in a network namespace of its own: unshare --net …");
+        return Ok(());
+    }
+    let range = |text: &str| text.parse().expect("a network");
+    let config = NetConfig {
+        profile: "bench".into(),
+        node_ip: Ipv4Addr::LOCALHOST,
+        pod_cidr: range("10.244.0.0/19"),
+        service_cidr: range("10.96.0.0/16"),
+        load_balancer_cidr: range("10.98.0.0/24"),
+    };
+    let network = Network::start(config).await?;
+    for count in [1, 10_000] {
+        let doors: BTreeMap<Door, Way> = (0..count).map(|number| (door(number), way(number))).collect();
+        let start = Instant::now();
+        network.set_doors(doors).await?;
+        let all = start.elapsed();
+        let mut each = Vec::new();
+        for round in 0..ROUNDS {
+            let wanted = if round % 2 == 0 { way(round + 4000) } else { way(0) };
+            let start = Instant::now();
+            network.change_doors(vec![(door(0), Some(wanted))]).await?;
+            each.push(start.elapsed());
+        }
+        each.sort_unstable();
+        let at = |share: u32| each[(ROUNDS * share / 100) as usize];
+        println!("{count:>6} services: all {}, one change p50 {} p99 {}", ms(all), ms(at(50)), ms(at(99)));
+    }
+    Ok(())
+}
+
+fn other_links() -> bool {
+    std::fs::read_dir("/sys/class/net").is_ok_and(|links| links.count() > 0 && uplink())
+}
+
+/// A default route is what a namespace made for this does not have.
+fn uplink() -> bool {
+    std::fs::read_to_string("/proc/net/route").is_ok_and(|routes| routes.lines().count() > 1)
+}
+
+fn ms(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
