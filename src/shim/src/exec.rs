@@ -170,7 +170,9 @@ fn prepare(
 fn enter_working_dir(request: &ExecRequest) -> Result<(), String> {
     let cwd = &request.cwd;
     let cwd = if cwd.as_os_str().is_empty() { Path::new("/") } else { cwd.as_path() };
-    chdir(cwd).map_err(said(format_args!("chdir to cwd ({cwd:?})")))?;
+    chdir(cwd).map_err(|e| {
+        format!("chdir to cwd ({cwd:?}) set in config.json failed: {}", e.desc().to_lowercase())
+    })?;
     // a folder outside of the root has no name here; CVE-2024-21626
     getcwd().map(drop).map_err(said("the working directory is outside of the container"))
 }

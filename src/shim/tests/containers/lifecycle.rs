@@ -10,6 +10,10 @@ use std::fs;
 pub const TESTS: &[Test] = &[
     ("runs_logs_and_reports_its_exit", runs_logs_and_reports_its_exit),
     ("a_create_that_fails_says_why_and_leaves_nothing", a_create_that_fails_says_why_and_leaves_nothing),
+    (
+        "a_program_that_the_kernel_refuses_says_so_in_the_log",
+        a_program_that_the_kernel_refuses_says_so_in_the_log,
+    ),
     ("signals_end_containers_with_128_and_the_number", signals_end_containers_with_128_and_the_number),
     ("the_shim_outlives_its_client_and_remembers", the_shim_outlives_its_client_and_remembers),
     ("out_of_memory_is_told", out_of_memory_is_told),
@@ -62,6 +66,19 @@ fn a_create_that_fails_says_why_and_leaves_nothing() {
     plan.spec["process"]["cwd"] = json!("/bin/busybox");
     assert_eq!(pod.create(plan).err().as_deref(), Some("failed to unix syscall: failed to chdir e=ENOTDIR"));
     assert_eq!(fs::read_dir(pod.run_dir().join("state")).unwrap().count(), 0);
+}
+
+fn a_program_that_the_kernel_refuses_says_so_in_the_log() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut pod = Pod::start();
+    let plan = pod.plan(&["/broken"]);
+    let broken = plan.mount.layers[0].join("broken");
+    fs::write(&broken, "no program").unwrap();
+    fs::set_permissions(&broken, fs::Permissions::from_mode(0o755)).unwrap();
+    let container = pod.create(plan).expect("create");
+    pod.start_container(&container);
+    assert_eq!(pod.exit(&container).exit_code, 255);
+    assert_eq!(container.log_lines(), ["stderr F exec /broken: exec format error"]);
 }
 
 fn signals_end_containers_with_128_and_the_number() {

@@ -110,7 +110,7 @@ fn an_exec_that_fails_says_why() {
     lost.cwd = "/nowhere".into();
     for (request, want) in [
         (command(2, &["foo"]), "exec: \"foo\": executable file not found in $PATH"),
-        (lost, "chdir to cwd (\"/nowhere\"): ENOENT: No such file or directory"),
+        (lost, "chdir to cwd (\"/nowhere\") set in config.json failed: no such file or directory"),
     ] {
         assert_eq!(pod.exec(&container, request).err().as_deref(), Some(want));
     }
