@@ -51,7 +51,7 @@ impl Killer {
         let running: Vec<(&SandboxStatus, &ContainerStatus)> = sandboxes
             .iter()
             .flat_map(|s| s.containers.iter().map(move |c| (s, c)))
-            .filter(|(_, c)| runs(c))
+            .filter(|(_, c)| matches!(c.state, ContainerState::Running { .. }))
             .collect();
         let is_sidecar = |name: &str| pod::container(spec, name).is_some_and(pod::is_sidecar);
         let (mut sidecars, mains): (Vec<_>, Vec<_>) =
@@ -117,6 +117,7 @@ fn left(grace: Duration, began: Instant) -> Duration {
     }
 }
 
+/// It has not ended: it may not have begun either.
 pub(crate) fn runs(status: &ContainerStatus) -> bool {
     !matches!(status.state, ContainerState::Exited { .. })
 }

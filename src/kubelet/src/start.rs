@@ -10,7 +10,9 @@ use crate::sources::Cached;
 use api::Status;
 use cluster::{Actor, Cluster};
 use cri::{CriError, ImageService, PodAccess, Runtime};
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::task::JoinHandle;
@@ -58,7 +60,7 @@ pub(crate) async fn start_at(
     stop: CancellationToken,
 ) -> Result<Kubelet, StartError> {
     for dir in [config.pods_dir(), config.logs_dir()] {
-        std::fs::create_dir_all(&dir).map_err(|why| StartError::Folder { dir, why })?;
+        make_private(&dir).map_err(|why| StartError::Folder { dir, why })?;
     }
     let client = cluster.acting_as(Actor::node(&config.node_name));
     let shared = Arc::new(Shared {
@@ -86,4 +88,10 @@ pub(crate) async fn start_at(
         tokio::join!(manager.run(), keeper.run(stop.clone()), heartbeat.run(stop));
     });
     Ok(Kubelet { access: Arc::new(Access(shared)), task })
+}
+
+/// Secrets lie below it, with the modes that containers need.
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(dir)?;
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
 }

@@ -105,6 +105,11 @@ impl FakeRuntime {
         }
     }
 
+    /// The machine was wiped.
+    pub fn forget_all(&self) {
+        self.state().sandboxes.clear();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }

@@ -180,3 +180,43 @@ async fn a_pod_that_is_deleted_while_its_image_comes_goes_at_once() {
     assert_eq!(rig.runtime.calls(), ["run_sandbox p#0", "stop_sandbox", "remove_sandbox"]);
     assert!(!rig.events("p").iter().any(|e| e.starts_with("Failed")), "{:#?}", rig.events("p"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_over_before_a_restart_stays_as_it_was() {
+    let mut rig = rig().await;
+    rig.runtime.script("web", &[Script::Exits { code: 2, after: Duration::from_secs(1) }]);
+    rig.run("p", json!({"restartPolicy": "Never", "containers": [web()]})).await;
+    let before = rig.until("p", |p| phase(p) == "Failed").await;
+    rig.stop().await;
+    let calls = rig.runtime.calls().len();
+    rig.start().await;
+    rig.run("other", json!({"containers": [web()]})).await;
+    rig.until("other", |p| container(p, "web").restart_count > 0).await;
+    let again: Vec<String> =
+        rig.runtime.calls()[calls..].iter().filter(|c| c.contains(" p#")).cloned().collect();
+    assert_eq!(again, Vec::<String>::new(), "it is not run again");
+    let after = rig.pods().get(&super::rig::key("p")).unwrap();
+    assert_eq!(
+        after.metadata.resource_version, before.metadata.resource_version,
+        "and nothing new is said of it"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_lost_its_containers_starts_them_again_and_counts() {
+    let mut rig = rig().await;
+    rig.run("p", json!({"containers": [web()]})).await;
+    rig.run("once", json!({"restartPolicy": "Never", "containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    rig.until("once", |p| phase(p) == "Running").await;
+    rig.stop().await;
+    rig.runtime.forget_all();
+    rig.start().await;
+    let pod = rig
+        .until("p", |p| container(p, "web").restart_count == 1 && phase(p) == "Running" && is_ready(p))
+        .await;
+    assert!(container(&pod, "web").container_id.is_some());
+    let once = rig.until("once", |p| phase(p) == "Failed").await;
+    let ended = container(&once, "web").state.unwrap().terminated.unwrap();
+    assert_eq!((ended.exit_code, ended.reason.as_deref()), (137, Some("ContainerStatusUnknown")));
+}

@@ -160,8 +160,8 @@ impl Start {
         if !crate::kill::runs(&status) {
             return;
         }
-        let killer =
-            Killer { shared: self.shared.clone(), pod: self.pod.clone(), hurry: self.living.clone() };
+        let hurry = CancellationToken::new();
+        let killer = Killer { shared: self.shared.clone(), pod: self.pod.clone(), hurry };
         let grace = Duration::from_secs(pod::grace_seconds(&self.pod));
         let why = Some("FailedPostStartHook".to_owned());
         if let Err(error) = killer.container(&self.sandbox, &status, grace, why).await {
