@@ -2,8 +2,9 @@
 //! at, and the kernel asked again. A container that says nothing costs nothing, one that says much one look in ten seconds.
 
 use super::rotate::{LARGEST, rotate};
+use crate::labels;
 use crate::shared::Shared;
-use cri::{ContainerId, ContainerState, RuntimeEvent};
+use cri::{ContainerId, ContainerState, ContainerStatus, RuntimeEvent};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use std::collections::HashMap;
 use std::io;
@@ -102,14 +103,16 @@ impl Keeper {
     async fn watch_all(&mut self) {
         let sandboxes = self.shared.runtime.list().await.unwrap_or_default();
         for container in sandboxes.into_iter().flat_map(|s| s.containers) {
-            if matches!(container.state, ContainerState::Running { .. }) {
+            if is_ours(&container) && matches!(container.state, ContainerState::Running { .. }) {
                 self.watch(container.id, container.log_path);
             }
         }
     }
 
     async fn started(&mut self, id: &ContainerId) {
-        if let Ok(status) = self.shared.runtime.container(id).await {
+        if let Ok(status) = self.shared.runtime.container(id).await
+            && is_ours(&status)
+        {
             self.watch(status.id, status.log_path);
         }
     }
@@ -152,4 +155,9 @@ impl Keeper {
             let _ = std::fs::rename(aside, log);
         }
     }
+}
+
+/// Others make containers too, and have their own rules for logs.
+fn is_ours(status: &ContainerStatus) -> bool {
+    status.labels.contains_key(labels::POD_UID)
 }
