@@ -2,6 +2,7 @@
 //! part.
 
 use crate::account::{self, Account, Wanted};
+use crate::cgroups::Hierarchies;
 use crate::container::Container;
 use crate::draft::Draft;
 use crate::host::Host;
@@ -13,6 +14,7 @@ use crate::sandbox::Sandbox;
 use crate::spec::{self, ImageDefaults, Parts};
 use cri::wire::{CreateRequest, ExecRequest, MountRequest, Request, SharedMount};
 use cri::{ContainerConfig, ContainerId, ContainerState, CriError, Result, SandboxId, Seccomp};
+use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -56,8 +58,9 @@ impl Inner {
         let draft = blocking(move || inner.draft(&of, id, config, at)).await?;
         sandbox.call(&doing("mount root file system of"), Request::Mount(mounts(&draft))).await?;
         let (host, cgroups) = (self.host.clone(), self.cgroups.clone());
+        let files = cgroups.files(&draft.cgroup);
         let (draft, record) = blocking(move || {
-            let record = furnish(&draft, &host)?;
+            let record = furnish(&draft, &host, &cgroups)?;
             Ok::<_, CriError>((draft, record))
         })
         .await?;
@@ -68,7 +71,7 @@ impl Inner {
             tty: draft.config.tty,
             stdin: draft.config.stdin,
             stdin_once: draft.config.stdin_once,
-            cgroup: cgroups.files(&draft.cgroup),
+            cgroup: files,
         };
         sandbox.call(&doing("create"), Request::Create(create)).await?;
         Ok(Container::new(record, draft.places, sandbox.clone(), ContainerState::Created, Some(draft.hold)))
@@ -98,7 +101,7 @@ fn mounts(draft: &Draft) -> MountRequest {
 }
 
 /// Everything that needs the root file system, then the spec and the record.
-fn furnish(draft: &Draft, host: &Host) -> Result<ContainerRecord> {
+fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies) -> Result<ContainerRecord> {
     let config = &draft.config;
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)
@@ -118,11 +121,23 @@ fn furnish(draft: &Draft, host: &Host) -> Result<ContainerRecord> {
         .map_err(|e| failed(&format!("make working directory {}", cwd.display()), &e))?;
     let parts = parts(draft, host, &account);
     let spec = spec::build(&parts)?;
+    guard_devices(draft, &spec, cgroups).map_err(|e| failed("guard devices", &e))?;
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
     std::fs::write(draft.places.spec(), text).map_err(|e| failed("write spec", &e))?;
     let record = record_of(draft, &parts, &account)?;
     records::write(&draft.places.record(), &record).map_err(|e| failed("write record", &e))?;
     Ok(record)
+}
+
+/// Where libcontainer does not do it.
+fn guard_devices(draft: &Draft, spec: &Spec, cgroups: &Hierarchies) -> std::io::Result<()> {
+    if !cgroups.unified() {
+        return Ok(());
+    }
+    cgroups.make(&draft.cgroup)?;
+    let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref());
+    let rules = resources.and_then(|r| r.devices().as_deref()).unwrap_or_default();
+    cgroups.guard_devices(&draft.cgroup, rules)
 }
 
 fn parts<'a>(draft: &'a Draft, host: &'a Host, account: &'a Account) -> Parts<'a> {

@@ -3,6 +3,7 @@
 //! Both layouts are served: every v1 controller mounted by itself (a v2 hierarchy beside them holds nothing of use), and
 //! v2 alone. A cgroup is named by its path below every mount point, `monopod/burstable/pod1`. All of it is blocking.
 
+mod devices;
 mod kill;
 mod limits;
 mod stats;

@@ -308,3 +308,52 @@ pub fn mounts_travel() {
         nix::mount::umount2(&folder, nix::mount::MntFlags::MNT_DETACH).unwrap();
     });
 }
+
+pub fn confined() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("nine")).await.unwrap();
+        let config = ContainerConfig { read_only_rootfs: true, ..shell("c", "exec sleep 1000") };
+        let id = start(&runtime, &sandbox.id, config).await;
+        let script = "(echo x > /file) 2>/dev/null || echo no; echo x > /dev/shm/file && cat /dev/shm/file";
+        assert_eq!(sh(&runtime, &id, script).await, "no\nx\n");
+        // it may make the node of a device that it was not given, but not open it; 1:11 is the kernel's log
+        let script = "busybox mknod /dev/log11 c 1 11 && (cat /dev/log11 2>/dev/null || echo no)";
+        assert_eq!(sh(&runtime, &id, script).await, "no\n");
+        assert_eq!(
+            sh(&runtime, &id, "(echo 1 > /proc/sys/kernel/panic) 2>/dev/null || echo no").await,
+            "no\n"
+        );
+        let config = ContainerConfig { privileged: true, ..shell("p", "exec sleep 1000") };
+        let free = start(&runtime, &sandbox.id, config).await;
+        assert_eq!(
+            sh(
+                &runtime,
+                &free,
+                "test -c /dev/kmsg && dd if=/dev/kmsg of=/dev/null bs=8k count=0 2>/dev/null; echo $?"
+            )
+            .await,
+            "0\n"
+        );
+        assert_eq!(
+            sh(&runtime, &free, "mount -t tmpfs tmpfs /tmp && grep -c ' /tmp ' /proc/mounts").await,
+            "1\n"
+        );
+    });
+}
+
+pub fn on_the_host_s_network() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let config = SandboxConfig { host_network: true, ..world.sandbox("ten") };
+        let sandbox = runtime.run_sandbox(config).await.unwrap();
+        assert_eq!(sandbox.ip, None);
+        let id = start(&runtime, &sandbox.id, shell("c", "exec sleep 1000")).await;
+        let own = std::fs::read_link("/proc/self/ns/net").unwrap();
+        assert_eq!(sh(&runtime, &id, "readlink /proc/self/ns/net").await.trim(), own.to_str().unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        runtime.port_forward(&sandbox.id, port).await.unwrap();
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}

@@ -138,3 +138,25 @@ pub fn usage() {
         assert!(runtime.stats().await.unwrap().is_empty());
     });
 }
+
+/// As `docker run` does it: who attaches first misses nothing.
+pub fn attached_before_the_start() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let config =
+            ContainerConfig { stdin: true, stdin_once: true, ..shell("c", "echo first; cat; echo last >&2") };
+        let id = runtime.create_container(&sandbox.id, config).await.unwrap();
+        let want = AttachStreams { stdin: true, stdout: true, stderr: true, tty: false };
+        let mut session = runtime.attach(&id, want).await.unwrap();
+        runtime.start_container(&id).await.unwrap();
+        let mut stdin = session.stdin.take().unwrap();
+        stdin.write_all(b"middle\n").await.unwrap();
+        stdin.shutdown().await.unwrap();
+        let (mut out, mut err) = (String::new(), String::new());
+        session.stdout.take().unwrap().read_to_string(&mut out).await.unwrap();
+        session.stderr.take().unwrap().read_to_string(&mut err).await.unwrap();
+        assert_eq!((out.as_str(), err.as_str()), ("first\nmiddle\n", "last\n"));
+        assert_eq!(session.exit.await.unwrap().unwrap(), 0);
+    });
+}
