@@ -71,6 +71,13 @@ impl Links {
         self.0.link().change(up).execute().await.doing(|| format!("set link {index} up"))
     }
 
+    /// A link whose peer has just come up drops packets until the kernel's link watch has seen it. Asking for its carrier
+    /// makes the kernel catch up first (since 6.8).
+    pub(crate) async fn settle(&self, index: u32) -> Result<()> {
+        let asked = self.0.link().get().match_index(index).execute().try_next().await;
+        asked.map(drop).doing(|| format!("look up link {index}"))
+    }
+
     pub(crate) async fn delete(&self, index: u32) -> Result<()> {
         match self.0.link().del(index).execute().await {
             // it went away with its namespace

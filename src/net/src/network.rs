@@ -208,6 +208,7 @@ impl Network {
         links.set_up(index).await?;
         links.route_to_pod(index, attachment.ip, config.gateway()).await?;
         Inside::open(netns).await?.configure(attachment.ip, config.gateway()).await?;
+        links.settle(index).await?;
         self.open_ports(id, attachment.ip, ports).await
     }
 

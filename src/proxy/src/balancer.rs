@@ -3,7 +3,7 @@
 use crate::addresses::{Addresses, Refusal};
 use crate::{NAME, key_of};
 use api::{ObjectKey, Reason, Status};
-use cluster::{Api, Client, Recorder, WorkQueue, run_workers};
+use cluster::{Api, Client, Recorder, Subscription, WorkQueue, run_workers};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, LoadBalancerStatus, Service};
 use std::collections::BTreeSet;
@@ -35,8 +35,10 @@ pub(crate) async fn run(client: Client, range: Ipv4Net, stop: CancellationToken)
         books: Mutex::new(Books { addresses: Addresses::new(range), waiting: BTreeSet::new() }),
         client,
     });
+    // before the books are opened: what is deleted meanwhile is heard of
+    let changes = balancer.client.cluster().informer::<Service>().subscribe();
     balancer.book_existing();
-    let listening = tokio::spawn(listen(balancer.clone(), stop.clone()));
+    let listening = tokio::spawn(listen(balancer.clone(), changes, stop.clone()));
     let queue = balancer.queue.clone();
     run_workers("load-balancer", queue, WORKERS, stop, move |key| {
         let balancer = balancer.clone();
@@ -46,8 +48,7 @@ pub(crate) async fn run(client: Client, range: Ipv4Net, stop: CancellationToken)
     let _ = listening.await;
 }
 
-async fn listen(balancer: Arc<Balancer>, stop: CancellationToken) {
-    let mut changes = balancer.client.cluster().informer::<Service>().subscribe();
+async fn listen(balancer: Arc<Balancer>, mut changes: Subscription<Service>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -23,10 +23,13 @@ struct World {
     cluster: Cluster,
     network: Network,
     stop: CancellationToken,
+    proxy: tokio::task::JoinHandle<()>,
 }
 
 impl World {
     async fn start() -> Self {
+        // seen only where the test fails
+        tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_ansi(false).init();
         lan();
         let network = Network::start(config()).await.unwrap();
         let settings = ClusterConfig {
@@ -39,15 +42,18 @@ impl World {
         let cluster =
             Cluster::new(Store::in_memory(Options::default()), kinds::all(), settings, tokens).unwrap();
         cluster.bootstrap().await.unwrap();
-        let world = World { cluster, network, stop: CancellationToken::new() };
-        world.start_proxy();
-        world
+        let stop = CancellationToken::new();
+        let proxy = start_proxy(&cluster, &network, &stop);
+        World { cluster, network, stop, proxy }
     }
 
-    fn start_proxy(&self) -> tokio::task::JoinHandle<()> {
-        let config =
-            ProxyConfig { node_name: "here".into(), load_balancer_cidr: config().load_balancer_cidr };
-        tokio::spawn(proxy::run(self.cluster.clone(), self.network.clone(), config, self.stop.clone()))
+    /// Does `meanwhile` while there is no proxy.
+    async fn restart_proxy(&mut self, meanwhile: impl Future<Output = ()>) {
+        self.stop.cancel();
+        (&mut self.proxy).await.unwrap();
+        meanwhile.await;
+        self.stop = CancellationToken::new();
+        self.proxy = start_proxy(&self.cluster, &self.network, &self.stop);
     }
 
     fn client(&self) -> Client {
@@ -86,11 +92,14 @@ impl World {
 
     /// The address that the service was given.
     async fn balancer(&self, name: &str) -> Ipv4Addr {
+        let seen = std::sync::Mutex::new(Vec::new());
         let api = self.client().api::<Service>();
         let mut changes = self.cluster.informer::<Service>().subscribe();
         let given = async {
             loop {
-                let status = api.get(&key(name)).unwrap().status.unwrap_or_default();
+                let service = api.get(&key(name)).unwrap();
+                seen.lock().unwrap().push(service.clone());
+                let status = service.status.unwrap_or_default();
                 let ingress = status.load_balancer.and_then(|b| b.ingress).unwrap_or_default();
                 if let [one] = &ingress[..] {
                     assert_eq!(one.ip_mode.as_deref(), Some("VIP"));
@@ -99,8 +108,18 @@ impl World {
                 changes.next().await;
             }
         };
-        tokio::time::timeout(PATIENCE, given).await.expect("an address for the service")
+        let given = tokio::time::timeout(PATIENCE, given).await;
+        given.unwrap_or_else(|_| panic!("no address for {name}: {:?}", seen.lock().unwrap().last()))
     }
+}
+
+fn start_proxy(
+    cluster: &Cluster,
+    network: &Network,
+    stop: &CancellationToken,
+) -> tokio::task::JoinHandle<()> {
+    let config = ProxyConfig { node_name: "here".into(), load_balancer_cidr: config().load_balancer_cidr };
+    tokio::spawn(proxy::run(cluster.clone(), network.clone(), config, stop.clone()))
 }
 
 fn key(name: &str) -> ObjectKey {
@@ -207,11 +226,10 @@ fn balancer_addresses_are_given_kept_and_taken_back() {
         assert_eq!(world.balancer("second").await, ip(2));
 
         // after a restart everybody has what it had
-        world.stop.cancel();
-        world.stop = CancellationToken::new();
         let services = world.client().api::<Service>();
-        services.delete(&key("first"), DeleteOptions::default()).await.unwrap();
-        world.start_proxy();
+        world
+            .restart_proxy(async { services.delete(&key("first"), DeleteOptions::default()).await.unwrap() })
+            .await;
         world.service("third", spec()).await;
         assert_eq!(world.balancer("third").await, ip(1), "the smallest that nobody has");
         assert_eq!(world.balancer("second").await, ip(2));
