@@ -10,6 +10,7 @@ use crate::sandbox::{Life, Sandbox};
 use crate::{launch, news};
 use cri::wire::{Request, SOCKET, ShimConfig};
 use cri::{CriError, Result, SandboxConfig, SandboxId, SandboxStatus};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
@@ -101,7 +102,7 @@ impl Inner {
             host_pid: config.host_pid,
             host_ipc: config.host_ipc,
             share_pid: config.share_pid,
-            sysctls: config.sysctls.clone(),
+            sysctls: sysctls(config),
             cgroup_procs: self
                 .cgroups
                 .members_dir(&self.shim_cgroup(&record.id))
@@ -275,6 +276,18 @@ async fn shut_down(sandbox: &Sandbox) {
     }
 }
 
+/// As containerd and Docker have it: in a network of its own a program needs no rights for low ports and for ping.
+fn sysctls(config: &SandboxConfig) -> BTreeMap<String, String> {
+    let free = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+    // a name may be written with slashes as well
+    let said = |name: &str| config.sysctls.keys().any(|own| own.replace('/', ".") == name);
+    let defaults = free.iter().filter(|(name, _)| !config.host_network && !said(name));
+    let mut all: BTreeMap<String, String> =
+        defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    all.extend(config.sysctls.clone());
+    all
+}
+
 pub fn netns(shim: ProcessId) -> PathBuf {
     PathBuf::from(format!("/proc/{}/ns/net", shim.pid))
 }
@@ -286,5 +299,30 @@ fn check(config: &SandboxConfig) -> Result<()> {
         Ok(())
     } else {
         Err(CriError::Invalid(format!("invalid cgroup parent {}", config.cgroup_parent)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cgroup_parents_stay_below_the_profile() {
+        let parent = |text: &str| check(&SandboxConfig { cgroup_parent: text.into(), ..Default::default() });
+        for good in ["", "podx", "/burstable/podx", "a/b/c/"] {
+            assert!(parent(good).is_ok(), "{good}");
+        }
+        for bad in ["..", "a/../../b", "./.."] {
+            assert!(parent(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_the_pod_says_wins_over_the_defaults() {
+        let own = [("net/ipv4/ip_unprivileged_port_start".to_owned(), "1024".to_owned())].into();
+        let config = SandboxConfig { sysctls: own, ..Default::default() };
+        assert_eq!(sysctls(&config)["net/ipv4/ip_unprivileged_port_start"], "1024");
+        assert_eq!(sysctls(&config).len(), 2);
+        assert!(sysctls(&SandboxConfig { host_network: true, ..Default::default() }).is_empty());
     }
 }

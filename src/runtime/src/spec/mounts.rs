@@ -7,6 +7,21 @@ use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder};
 use std::path::{Component, Path, PathBuf};
 
+/// What runc lets be mounted inside /proc: files that only tell something (CVE-2019-16884).
+const PROC_FILES: [&str; 11] = [
+    "cpuinfo",
+    "diskstats",
+    "meminfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "loadavg",
+    "slabinfo",
+    "net/dev",
+    "sys/kernel/ns_last_pid",
+    "sys/crypto/fips_enabled",
+];
+
 /// A folder that the image calls a VOLUME and nothing else is mounted on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Volume {
@@ -63,7 +78,14 @@ fn target_of(path: &Path) -> Result<PathBuf, CriError> {
         return Err(bad("it must not hold '..'"));
     }
     let plain: PathBuf = path.components().collect();
-    if plain == Path::new("/") { Err(bad("it must not be the root")) } else { Ok(plain) }
+    if plain == Path::new("/") {
+        return Err(bad("it must not be the root"));
+    }
+    let in_proc = plain.strip_prefix("/proc").ok();
+    if in_proc.is_some_and(|rest| !PROC_FILES.iter().any(|file| rest == Path::new(file))) {
+        return Err(bad("it must not be inside /proc"));
+    }
+    Ok(plain)
 }
 
 fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {

@@ -199,6 +199,11 @@ fn what_can_never_work_is_refused() {
     let cases = [
         ("relative mount", mount("data"), "invalid mount path data: it must be absolute"),
         ("climbing mount", mount("/a/../../etc"), "invalid mount path /a/../../etc: it must not hold '..'"),
+        (
+            "the kernel's files",
+            mount("/proc/self/attr"),
+            "invalid mount path /proc/self/attr: it must not be inside /proc",
+        ),
         ("the root", mount("/"), "invalid mount path /: it must not be the root"),
         (
             "a capability",
@@ -216,6 +221,13 @@ fn what_can_never_work_is_refused() {
         assert!(matches!(got, CriError::Invalid(_)), "{name}");
         assert_eq!(got.to_string(), want, "{name}");
     }
+}
+
+#[test]
+fn a_file_of_proc_may_be_replaced() {
+    let container =
+        ContainerConfig { mounts: vec![bind("/v", "/proc/cpuinfo")], ..Given::default().container };
+    assert!(Given { container, ..Default::default() }.build().is_ok());
 }
 
 #[test]

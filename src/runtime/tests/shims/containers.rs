@@ -342,15 +342,19 @@ pub fn confined() {
     });
 }
 
-pub fn on_the_host_s_network() {
+pub fn with_the_host_s_namespaces() {
     world::with(|world| async move {
         let runtime = world.runtime().await;
-        let config = SandboxConfig { host_network: true, ..world.sandbox("ten") };
+        let config =
+            SandboxConfig { host_network: true, host_pid: true, host_ipc: true, ..world.sandbox("ten") };
         let sandbox = runtime.run_sandbox(config).await.unwrap();
         assert_eq!(sandbox.ip, None);
         let id = start(&runtime, &sandbox.id, shell("c", "exec sleep 1000")).await;
-        let own = std::fs::read_link("/proc/self/ns/net").unwrap();
-        assert_eq!(sh(&runtime, &id, "readlink /proc/self/ns/net").await.trim(), own.to_str().unwrap());
+        for kind in ["net", "pid", "ipc"] {
+            let own = std::fs::read_link(format!("/proc/self/ns/{kind}")).unwrap();
+            let theirs = sh(&runtime, &id, &format!("readlink /proc/self/ns/{kind}")).await;
+            assert_eq!(theirs.trim(), own.to_str().unwrap());
+        }
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         runtime.port_forward(&sandbox.id, port).await.unwrap();

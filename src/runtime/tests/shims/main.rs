@@ -24,7 +24,7 @@ const TESTS: &[Test] = &[
     ("memory_that_runs_out_is_told", containers::out_of_memory),
     ("mounts_travel_as_far_as_they_may", containers::mounts_travel),
     ("a_container_is_confined", containers::confined),
-    ("a_sandbox_may_use_the_host_s_network", containers::on_the_host_s_network),
+    ("a_sandbox_may_use_the_host_s_namespaces", containers::with_the_host_s_namespaces),
     ("attached_before_the_start", processes::attached_before_the_start),
     ("exec_and_attach", processes::exec_and_attach),
     ("terminals", processes::terminals),
