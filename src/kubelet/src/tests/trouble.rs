@@ -220,3 +220,17 @@ async fn a_machine_that_lost_its_containers_starts_them_again_and_counts() {
     let ended = container(&once, "web").state.unwrap().terminated.unwrap();
     assert_eq!((ended.exit_code, ended.reason.as_deref()), (137, Some("ContainerStatusUnknown")));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_end_is_tried_again_and_its_status_does_not_wait_for_it() {
+    let rig = rig().await;
+    rig.run("p", json!({"containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    rig.runtime.refuse("stop", "it is stuck");
+    rig.runtime.refuse("remove_sandbox", "its folder is busy");
+    rig.pods().delete(&super::rig::key("p"), cluster::DeleteOptions::default()).await.unwrap();
+    rig.until_gone("p").await;
+    rig.until_event("p", "FailedKillPod error killing pod: it is stuck").await;
+    rig.until_event("p", "FailedKillPod error killing pod: its folder is busy").await;
+    assert!(rig.runtime.sandboxes().is_empty());
+}

@@ -24,8 +24,8 @@ impl Worker {
         if self.memory.starting.is_some() || self.memory.sandbox_starting || self.volumes.is_busy {
             return;
         }
-        if let Some(at) = self.retry_at.filter(|at| *at > self.now()) {
-            return self.wake(at);
+        if self.end_again_at.is_some_and(|at| self.is_ahead(at)) {
+            return;
         }
         let end = self.end();
         let grace = remaining(end, self.now());
@@ -60,8 +60,8 @@ impl Worker {
     }
 
     pub(super) fn settle(&mut self) {
-        if let Some(at) = self.retry_at.filter(|at| *at > self.now()) {
-            return self.wake(at);
+        if self.end_again_at.is_some_and(|at| self.is_ahead(at)) {
+            return;
         }
         let deleted = self.is_gone || pod::is_deleting(&self.pod);
         match deleted {

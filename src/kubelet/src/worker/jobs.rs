@@ -185,7 +185,7 @@ impl Worker {
             Err(status) if status.is(Reason::NotFound) => {}
             Err(status) => {
                 tracing::warn!(pod = pod::full_name(&self.pod), %status, "status is not written");
-                self.retry_at = Some(self.now() + RETRY_WRITE);
+                self.write_again_at = Some(self.now() + RETRY_WRITE);
             }
         }
     }
@@ -195,7 +195,7 @@ impl Worker {
         self.shared.say(&self.pod, None, EventType::Warning, "FailedKillPod", message);
         let now = self.now();
         let delay = self.memory.backoffs.next(END, now, now);
-        self.retry_at = Some(now + delay);
+        self.end_again_at = Some(now + delay);
     }
 
     pub(super) fn hear(&mut self, message: Message) {

@@ -80,8 +80,10 @@ pub(crate) struct Worker {
     mailbox: Mailbox,
     inbox: mpsc::UnboundedReceiver<Message>,
     wake_at: Option<Timestamp>,
-    /// The next try after something would not end, or would not be written.
-    retry_at: Option<Timestamp>,
+    /// The next try after something would not end.
+    end_again_at: Option<Timestamp>,
+    /// The next try after the status was not written.
+    write_again_at: Option<Timestamp>,
     deadline: Option<Timestamp>,
     /// Cancelled when the pod is to end.
     living: CancellationToken,
@@ -120,7 +122,8 @@ impl Worker {
             mailbox,
             inbox,
             wake_at: None,
-            retry_at: None,
+            end_again_at: None,
+            write_again_at: None,
             deadline: None,
             living: CancellationToken::new(),
             hurry: CancellationToken::new(),
@@ -192,6 +195,11 @@ impl Worker {
         }
         self.sync_probes();
         self.report();
+        for at in [self.end_again_at, self.write_again_at].into_iter().flatten() {
+            if self.is_ahead(at) {
+                self.wake(at);
+            }
+        }
     }
 
     fn look_at_pod(&mut self) {
@@ -229,6 +237,10 @@ impl Worker {
 
     fn now(&self) -> Timestamp {
         self.shared.clock.now()
+    }
+
+    fn is_ahead(&self, at: Timestamp) -> bool {
+        at > self.now()
     }
 
     fn wake(&mut self, at: Timestamp) {

@@ -12,8 +12,8 @@ impl Worker {
         if self.is_writing || self.is_silent() {
             return;
         }
-        if let Some(at) = self.retry_at.filter(|at| *at > self.now()) {
-            return self.wake(at);
+        if self.write_again_at.is_some_and(|at| self.is_ahead(at)) {
+            return;
         }
         let wanted = self.wanted_status();
         if is_same(&wanted, self.pod.status.as_ref()) {
