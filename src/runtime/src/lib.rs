@@ -11,6 +11,7 @@ mod client;
 mod container;
 mod containers;
 mod create;
+mod dismantle;
 mod draft;
 mod exec;
 mod host;

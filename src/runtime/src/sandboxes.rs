@@ -2,7 +2,7 @@
 
 use crate::client::{Heard, ShimClient};
 use crate::container::lost;
-use crate::places::{private_dir, remove_dir};
+use crate::places::private_dir;
 use crate::process::ProcessId;
 use crate::records::{self, Made, SandboxRecord, new_id};
 use crate::runtime::{Inner, blocking};
@@ -212,49 +212,6 @@ impl Inner {
         self.forget_sandbox(&id);
         self.dismantle(sandbox.record()).await;
         Ok(())
-    }
-
-    /// Takes away all that a record stands for. What can not be removed is told in the log: the next start tries again.
-    pub async fn dismantle(self: &Arc<Self>, record: SandboxRecord) {
-        if let Err(e) = self.network.detach(&record.id.0).await {
-            tracing::warn!("detach network of sandbox {}: {e}", record.id);
-        }
-        let shared = self.sandboxes().iter().any(|s| {
-            let other = s.record();
-            other.id != record.id && other.config.cgroup_parent == record.config.cgroup_parent
-        });
-        let inner = self.clone();
-        blocking(move || inner.take_apart(&record, shared)).await;
-        self.empty_trash();
-    }
-
-    fn take_apart(&self, record: &SandboxRecord, shared: bool) {
-        if let Some(made) = &record.made {
-            made.shim.kill();
-        }
-        let mut cgroups = vec![self.shim_cgroup(&record.id)];
-        if !shared && !record.config.cgroup_parent.is_empty() {
-            cgroups.push(self.pod_cgroup(&record.config));
-        }
-        for cgroup in cgroups {
-            if let Err(e) = self.cgroups.kill(&cgroup) {
-                tracing::warn!("{e}");
-            }
-            for failure in self.cgroups.remove(&cgroup).err().into_iter().flatten() {
-                tracing::warn!("{failure}");
-            }
-        }
-        remove_dir(&self.places.sandbox_run(&record.id));
-        self.places.throw_away(&self.places.sandbox_state(&record.id));
-    }
-
-    pub fn empty_trash(&self) {
-        let trash = self.places.trash();
-        tokio::task::spawn_blocking(move || {
-            for entry in std::fs::read_dir(&trash).into_iter().flatten().flatten() {
-                remove_dir(&entry.path());
-            }
-        });
     }
 }
 

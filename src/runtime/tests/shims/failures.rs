@@ -1,7 +1,7 @@
 //! Daemons and shims that die, and what is left then.
 
 use crate::world::{self, World, exit_of, pid_of, run, sh, shell, shim_of, start};
-use cri::{ContainerState, Runtime, RuntimeEvent, SandboxState};
+use cri::{ContainerState, ImageService, Runtime, RuntimeEvent, SandboxState};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use runtime::RuntimeConfig;
@@ -34,6 +34,8 @@ pub fn outlive_the_daemon() {
         let runtime = world.runtime().await;
         assert_eq!(runtime.list().await.unwrap(), before);
         assert_eq!(pid_of(&runtime, &id).await, pid);
+        let why = world.images.remove("test/busybox").await.unwrap_err();
+        assert!(why.to_string().contains("use"), "its image is held again: {why}");
         let mut events = runtime.events();
         sh(&runtime, &id, "touch /dev/shm/go").await;
         assert_eq!(exit_of(&mut events, &short).await, 9);
@@ -47,6 +49,7 @@ pub fn outlive_the_daemon() {
         runtime.stop_container(&id, Duration::ZERO, None).await.unwrap();
         runtime.remove_sandbox(&sandbox.id).await.unwrap();
         assert!(!is_alive(pid));
+        world.images.remove("test/busybox").await.unwrap();
         drop(runtime);
         assert!(world.runtime().await.list().await.unwrap().is_empty());
     });

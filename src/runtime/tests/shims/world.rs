@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     pub dir: PathBuf,
     pub config: RuntimeConfig,
-    images: Arc<ImageStore>,
+    pub images: Arc<ImageStore>,
     network: Network,
 }
 
