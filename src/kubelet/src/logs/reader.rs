@@ -2,13 +2,15 @@
 
 use super::keeper::Watcher;
 use super::line::Printer;
-use super::tail;
+use super::{rotate, tail};
 use crate::shared::Shared;
 use bytes::Bytes;
 use cri::{ContainerId, LogOptions, RuntimeEvent};
 use futures::stream::{BoxStream, StreamExt, unfold};
+use jiff::Timestamp;
 use nix::sys::inotify::AddWatchFlags;
-use std::fs::File;
+use std::collections::VecDeque;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -17,30 +19,30 @@ use tokio::sync::broadcast;
 
 const CHUNK: usize = 64 << 10;
 
-/// One log file, read from some place on.
+/// A log, read from some place on.
 struct Reader {
     path: PathBuf,
     file: File,
+    /// What is read when the file is at its end: the next of those that a rotation made.
+    next: VecDeque<File>,
     printer: Printer,
     /// A line whose end is not written yet.
     rest: Vec<u8>,
-    /// What a rotation put in the file's place; read when the file is at its end.
-    fresh: Option<File>,
 }
 
 impl Reader {
     fn open(path: &Path, options: &LogOptions) -> io::Result<Self> {
-        let mut file = File::open(path)?;
+        let mut files = open_all(path, options.since)?;
         if let Some(count) = options.tail_lines {
-            let start = tail::start(&file, count)?;
-            file.seek(SeekFrom::Start(start))?;
+            keep_tail(&mut files, count)?;
         }
+        let file = files.pop_front().ok_or(io::ErrorKind::NotFound)?;
         Ok(Reader {
             path: path.to_owned(),
             file,
+            next: files,
             printer: Printer::new(options),
             rest: Vec::new(),
-            fresh: None,
         })
     }
 
@@ -51,10 +53,8 @@ impl Reader {
         while out.is_empty() && !self.printer.is_done() {
             let count = self.file.read(&mut chunk)?;
             if count == 0 {
-                match self.fresh.take() {
-                    Some(fresh) => self.file = fresh,
-                    None => return Ok(out),
-                }
+                let Some(next) = self.next.pop_front() else { return Ok(out) };
+                self.file = next;
                 self.rest.clear();
                 continue;
             }
@@ -81,10 +81,50 @@ impl Reader {
     fn switch(&mut self) -> io::Result<bool> {
         let Ok(fresh) = File::open(&self.path) else { return Ok(false) };
         let (old, new) = (self.file.metadata()?, fresh.metadata()?);
-        let is_other = (old.dev(), old.ino()) != (new.dev(), new.ino());
-        self.fresh = is_other.then_some(fresh);
+        let is_other = identity(&old) != identity(&new);
+        if is_other {
+            self.next.push_back(fresh);
+        }
         Ok(is_other)
     }
+}
+
+fn identity(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
+}
+
+/// The log and what was rotated away from it, the oldest first, as far as it may hold something of that time.
+fn open_all(path: &Path, since: Option<Timestamp>) -> io::Result<VecDeque<File>> {
+    // the newest first: what is rotated away meanwhile is known by its identity, and not read twice
+    let newest = File::open(path)?;
+    let own = identity(&newest.metadata()?);
+    let mut files = VecDeque::new();
+    for old in rotate::rotated(path) {
+        // the oldest may just have been removed
+        let Ok(file) = File::open(&old) else { continue };
+        let metadata = file.metadata()?;
+        let too_old = since.is_some_and(|since| metadata.mtime() < since.as_second());
+        if identity(&metadata) != own && !too_old {
+            files.push_back(file);
+        }
+    }
+    files.push_back(newest);
+    Ok(files)
+}
+
+/// Leaves the files that hold the last lines, the first of them at its place.
+fn keep_tail(files: &mut VecDeque<File>, count: u64) -> io::Result<()> {
+    let mut wanted = count;
+    for at in (0..files.len()).rev() {
+        let found = tail::find(&files[at], wanted)?;
+        wanted -= found.lines;
+        if wanted == 0 || at == 0 {
+            files[at].seek(SeekFrom::Start(found.offset))?;
+            files.drain(..at);
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Waits for more of a log.

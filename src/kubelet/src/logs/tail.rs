@@ -7,11 +7,18 @@ use std::os::unix::fs::FileExt;
 
 const BLOCK: u64 = 16 << 10;
 
-/// The offset of the last `count` lines of output; parts of one line count as one.
+/// Where the last lines begin, and how many were found there: fewer than asked for where the file has no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tail {
+    pub offset: u64,
+    pub lines: u64,
+}
+
+/// The last `count` lines of output; parts of one line count as one.
 ///
 /// # Errors
 /// The file can not be read.
-pub fn start(file: &File, count: u64) -> io::Result<u64> {
+pub fn find(file: &File, count: u64) -> io::Result<Tail> {
     let end = file.metadata()?.len();
     let mut lines = Backwards { file, at: end, buffer: Vec::new() };
     let mut found = 0;
@@ -21,14 +28,14 @@ pub fn start(file: &File, count: u64) -> io::Result<u64> {
         // the very last one may still go on
         if ends_a_line(&raw.bytes) || is_last {
             if found == count {
-                return Ok(start);
+                return Ok(Tail { offset: start, lines: found });
             }
             found += 1;
         }
         is_last = false;
         start = raw.offset;
     }
-    Ok(start)
+    Ok(Tail { offset: start, lines: found })
 }
 
 struct Raw {
@@ -92,7 +99,7 @@ mod tests {
     }
 
     fn last(text: &str, count: u64) -> String {
-        text[start(&file(text), count).unwrap() as usize..].to_owned()
+        text[find(&file(text), count).unwrap().offset as usize..].to_owned()
     }
 
     #[test]
@@ -111,6 +118,14 @@ mod tests {
         ];
         for (name, text, count, want) in cases {
             assert_eq!(last(&text, count), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn how_many_there_were() {
+        let text = "2026Z stdout F y\n".repeat(7);
+        for (count, lines) in [(0, 0), (3, 3), (7, 7), (9, 7)] {
+            assert_eq!(find(&file(&text), count).unwrap().lines, lines, "{count}");
         }
     }
 

@@ -126,3 +126,26 @@ async fn a_log_that_grew_too_large_is_rotated() {
     assert_eq!(files, 2);
     assert!(std::fs::metadata(&log).unwrap().len() < 1000, "the new file is a small one");
 }
+
+#[tokio::test]
+async fn what_was_rotated_away_is_still_part_of_the_log() {
+    let (rig, log) = running("p").await;
+    for (second, text) in [(1, "one"), (2, "two"), (3, "three"), (4, "four"), (5, "five")] {
+        say(&log, second, text);
+        if second == 2 || second == 4 {
+            std::fs::rename(&log, log.with_extension(format!("log.20260101-00000{second}"))).unwrap();
+        }
+    }
+    let tail = |count| LogOptions { tail_lines: Some(count), ..LogOptions::default() };
+    let cases = [
+        ("all", LogOptions::default(), "one\ntwo\nthree\nfour\nfive\n"),
+        ("of the newest file", tail(1), "five\n"),
+        ("of two", tail(2), "four\nfive\n"),
+        ("a whole file", tail(3), "three\nfour\nfive\n"),
+        ("of three", tail(4), "two\nthree\nfour\nfive\n"),
+        ("more than there are", tail(9), "one\ntwo\nthree\nfour\nfive\n"),
+    ];
+    for (name, options, want) in cases {
+        assert_eq!(all(logs(&rig, options).await.unwrap()).await, want, "{name}");
+    }
+}

@@ -166,7 +166,8 @@ async fn a_pod_that_would_change_the_machine_is_refused() {
     let sysctls = json!([{"name": "vm.swappiness", "value": "1"}]);
     rig.run("p", json!({"securityContext": {"sysctls": sysctls}, "containers": [web()]})).await;
     let pod = rig.until("p", |p| phase(p) == "Failed").await;
-    assert_eq!(pod.status.unwrap().reason.as_deref(), Some("SysctlForbidden"));
+    let status = pod.status.unwrap();
+    assert_eq!((status.reason.as_deref(), status.container_statuses), (Some("SysctlForbidden"), None));
     assert_eq!(rig.runtime.calls(), Vec::<String>::new());
 }
 

@@ -64,6 +64,11 @@ impl Worker {
         }
     }
 
+    /// It never had a sandbox, and gets none.
+    pub(super) fn is_refused(&self) -> bool {
+        self.ids.is_empty() && self.memory.lost.is_empty() && self.memory.evicted.is_some()
+    }
+
     /// activeDeadlineSeconds.
     fn check_deadline(&mut self) {
         let Some(seconds) = pod::spec(&self.pod).active_deadline_seconds else { return };

@@ -46,7 +46,13 @@ impl Worker {
     }
 
     fn wanted_status(&self) -> PodStatus {
-        status::status(self.view(), self.shared.config.node_ip, self.stage == Stage::Stopped)
+        let mut wanted =
+            status::status(self.view(), self.shared.config.node_ip, self.stage == Stage::Stopped);
+        if self.is_refused() {
+            // nothing of it is being created: clients would say so instead of the reason
+            (wanted.container_statuses, wanted.init_container_statuses) = (None, None);
+        }
+        wanted
     }
 }
 
