@@ -117,7 +117,7 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies) -> Result<Containe
         copied.map_err(|e| failed(&format!("fill volume {}", volume.target.display()), &e))?;
     }
     let cwd = spec::working_dir(config, &draft.defaults);
-    root.make_dir(&cwd, account.uid, account.gid)
+    make_working_dir(draft, &root, &cwd, &account)
         .map_err(|e| failed(&format!("make working directory {}", cwd.display()), &e))?;
     let parts = parts(draft, host, &account);
     let spec = spec::build(&parts)?;
@@ -127,6 +127,22 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies) -> Result<Containe
     let record = record_of(draft, &parts, &account)?;
     records::write(&draft.places.record(), &record).map_err(|e| failed("write record", &e))?;
     Ok(record)
+}
+
+/// Where a process that looks from inside will find it: in what is mounted there, else in the root.
+fn make_working_dir(draft: &Draft, root: &Rootfs, cwd: &Path, account: &Account) -> nix::Result<()> {
+    let asked = draft.config.mounts.iter().map(|m| (m.target.as_path(), m.source.as_deref()));
+    let volumes = draft.volumes.iter().map(|v| (v.target.as_path(), Some(v.source.as_path())));
+    let over = asked.chain(volumes).filter(|(target, _)| cwd.starts_with(target));
+    match over.max_by_key(|(target, _)| target.components().count()) {
+        None => root.make_dir(cwd, account.uid, account.gid),
+        Some((target, Some(source))) if source.is_dir() => {
+            let rest = cwd.strip_prefix(target).unwrap_or(Path::new(""));
+            Rootfs::open(source)?.make_dir(rest, account.uid, account.gid)
+        }
+        // a fresh tmpfs has its own top only, and a file no folder: the container's start says so
+        Some(_) => Ok(()),
+    }
 }
 
 /// Where libcontainer does not do it.

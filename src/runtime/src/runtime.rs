@@ -60,7 +60,7 @@ impl Inner {
         network: net::Network,
         cgroups: Hierarchies,
     ) -> Self {
-        let host = Host::inspect(cgroups.unified(), cgroups.accounts_swap());
+        let host = Host::inspect(cgroups.unified(), cgroups.accounts_swap(&config.cgroup));
         Inner {
             places: Places::new(&config),
             config,

@@ -82,15 +82,10 @@ impl Hierarchies {
         }
     }
 
-    /// Whether the kernel accounts swap.
-    pub fn accounts_swap(&self) -> bool {
-        match self {
-            Hierarchies::V1(_) => {
-                self.of("memory").is_some_and(|m| m.join("memory.memsw.limit_in_bytes").exists())
-            }
-            // the root has no limits of its own, and a child of it has the file whenever swap is compiled in
-            Hierarchies::V2(_) => Path::new("/proc/swaps").exists(),
-        }
+    /// Whether the kernel accounts swap, as the files of the cgroup `path` tell: a root has none on v2.
+    pub fn accounts_swap(&self, path: &str) -> bool {
+        let file = if self.unified() { "memory.swap.max" } else { "memory.memsw.limit_in_bytes" };
+        self.of("memory").is_some_and(|mount| mount.join(path).join(file).exists())
     }
 
     /// Makes the cgroup in every hierarchy, with its parents, ready to take processes.

@@ -324,6 +324,22 @@ pub fn confined() {
             sh(&runtime, &id, "(echo 1 > /proc/sys/kernel/panic) 2>/dev/null || echo no").await,
             "no\n"
         );
+        let folder = world.dir.join("folder");
+        std::fs::create_dir(&folder).unwrap();
+        let mounts = vec![Mount {
+            source: Some(folder.clone()),
+            target: "/work".into(),
+            read_only: false,
+            propagation: Propagation::Private,
+            size_limit: None,
+        }];
+        let config = ContainerConfig {
+            working_dir: Some("/work/in/it".into()),
+            mounts,
+            ..shell("w", "echo x > file")
+        };
+        assert_eq!(run(&runtime, &sandbox.id, config).await, 0);
+        assert!(folder.join("in/it/file").exists(), "the working directory is in the volume");
         let config = ContainerConfig { privileged: true, ..shell("p", "exec sleep 1000") };
         let free = start(&runtime, &sandbox.id, config).await;
         assert_eq!(
