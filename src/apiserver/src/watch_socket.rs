@@ -9,13 +9,12 @@ use http::{HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use warp::reply::{Reply, Response};
-
-type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
 pub(crate) struct Accepted {
     upgrade: hyper::upgrade::OnUpgrade,
@@ -56,7 +55,10 @@ impl Accepted {
     }
 }
 
-async fn send(mut socket: Socket, watch: Result<Response, Status>) -> Result<(), Error> {
+async fn send<S: AsyncRead + AsyncWrite + Unpin>(
+    mut socket: WebSocketStream<S>,
+    watch: Result<Response, Status>,
+) -> Result<(), Error> {
     match watch {
         Ok(response) => {
             let mut events = response.into_body();
@@ -83,10 +85,60 @@ async fn send(mut socket: Socket, watch: Result<Response, Status>) -> Result<(),
 }
 
 /// A watch writes whole lines, an event each.
-async fn send_lines(socket: &mut Socket, lines: &Bytes) -> Result<(), Error> {
+async fn send_lines<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    lines: &Bytes,
+) -> Result<(), Error> {
     for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         let text = tokio_tungstenite::tungstenite::Utf8Bytes::try_from(lines.slice_ref(line))?;
         socket.feed(Message::Text(text)).await?;
     }
     socket.flush().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::responses;
+    use std::convert::Infallible;
+
+    /// What a client hears of `watch` until the server closes.
+    async fn heard(watch: Result<Response, Status>) -> Vec<String> {
+        let (server, client) = tokio::io::duplex(256);
+        let server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
+        let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+        let sending = tokio::spawn(send(server, watch));
+        let texts =
+            client.filter_map(|message| async { message.ok()?.into_text().ok().filter(|t| !t.is_empty()) });
+        let texts: Vec<_> = texts.collect().await;
+        let _ = sending.await;
+        texts.iter().map(|text| text.as_str().to_owned()).collect()
+    }
+
+    #[tokio::test]
+    async fn each_event_is_one_message() {
+        let long = "x".repeat(1000);
+        let chunks = [format!("{{\"a\":1}}\n{{\"b\":\"{long}\"}}\n"), "{\"c\":3}\n".to_owned()];
+        let chunks = futures::stream::iter(chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from(chunk))));
+        let texts = heard(Ok(responses::stream("application/json", chunks))).await;
+        assert_eq!(texts, ["{\"a\":1}".to_owned(), format!("{{\"b\":\"{long}\"}}"), "{\"c\":3}".to_owned()]);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_an_event() {
+        let texts = heard(Err(Status::new(Reason::Expired, "too old resource version"))).await;
+        let [text] = texts.as_slice() else { panic!("{texts:?}") };
+        let event: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!((event["type"].as_str(), event["object"]["code"].as_u64()), (Some("ERROR"), Some(410)));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_leaves_ends_the_watch() {
+        let (server, client) = tokio::io::duplex(256);
+        let server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
+        let endless = futures::stream::pending::<Result<Bytes, Infallible>>();
+        let sending = tokio::spawn(send(server, Ok(responses::stream("application/json", endless))));
+        drop(client);
+        assert!(sending.await.unwrap().is_ok());
+    }
 }
