@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod addresses;
+mod books;
 mod config;
 mod doors;
 mod error;
@@ -20,8 +21,10 @@ mod plan;
 mod ports;
 mod program;
 mod ruleset;
+mod stale;
 mod structure;
 mod sysctl;
+mod words;
 
 pub use config::NetConfig;
 pub use cri::Protocol;

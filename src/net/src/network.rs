@@ -1,4 +1,4 @@
-use crate::addresses::Addresses;
+use crate::books::Books;
 use crate::error::Doing;
 use crate::inside::Inside;
 use crate::links::{Counters, Links};
@@ -6,7 +6,7 @@ use crate::ruleset::Ruleset;
 use crate::{Door, NetConfig, NetError, Result, Way, ports, program, structure, sysctl};
 use cri::{HostPort, Protocol};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
@@ -31,15 +31,6 @@ struct Inner {
     mtu: u32,
     books: Mutex<Books>,
     ruleset: Arc<Mutex<Ruleset>>,
-}
-
-struct Books {
-    addresses: Addresses,
-    attached: HashMap<String, Attachment>,
-    /// Found at the start, by link: theirs until somebody adopts them or the garbage is collected.
-    found: HashMap<String, Ipv4Addr>,
-    /// Who has a host port of UDP, whose flows outlive the pod.
-    udp: HashSet<String>,
 }
 
 impl Network {
@@ -250,60 +241,4 @@ async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 's
     tokio::task::spawn_blocking(act)
         .await
         .unwrap_or_else(|error| Err(NetError::failed("talk to netfilter", error)))
-}
-
-impl Books {
-    async fn load(config: &NetConfig, links: &Links) -> Result<Self> {
-        let mut books = Books {
-            addresses: Addresses::new(config.pod_cidr),
-            attached: HashMap::new(),
-            found: HashMap::new(),
-            udp: HashSet::new(),
-        };
-        let routes: HashMap<u32, Ipv4Addr> = links.pod_routes().await?.into_iter().collect();
-        for link in links.of_profile(config).await? {
-            if let Some(address) = routes.get(&link.index) {
-                books.addresses.book(*address);
-                books.found.insert(link.name, *address);
-            }
-        }
-        Ok(books)
-    }
-
-    fn take(&mut self, id: &str, config: &NetConfig) -> Result<Attachment> {
-        if let Some(attachment) = self.attached.get(id) {
-            return Ok(attachment.clone());
-        }
-        let attachment = Attachment { ip: self.addresses.take()?, link: config.link_name(id) };
-        self.attached.insert(id.to_owned(), attachment.clone());
-        Ok(attachment)
-    }
-
-    fn adopt(&mut self, id: &str, attachment: &Attachment) {
-        self.found.remove(&attachment.link);
-        self.addresses.book(attachment.ip);
-        self.attached.insert(id.to_owned(), attachment.clone());
-    }
-
-    fn leads_udp(&self, id: &str) -> Option<Ipv4Addr> {
-        self.attached.get(id).filter(|_| self.udp.contains(id)).map(|attachment| attachment.ip)
-    }
-
-    fn forget(&mut self, id: &str) {
-        self.udp.remove(id);
-        if let Some(attachment) = self.attached.remove(id) {
-            self.addresses.free(attachment.ip);
-        }
-    }
-
-    fn knows(&self, link: &str) -> bool {
-        self.attached.values().any(|attachment| attachment.link == link)
-    }
-
-    fn forget_found(&mut self) {
-        let attached: Vec<Ipv4Addr> = self.attached.values().map(|attachment| attachment.ip).collect();
-        for address in std::mem::take(&mut self.found).into_values().filter(|a| !attached.contains(a)) {
-            self.addresses.free(address);
-        }
-    }
 }

@@ -1,10 +1,8 @@
 //! From the doors that there are to those that there should be. Pure.
 
-use crate::doors::{Chain, Door, Way, number, render};
-use crate::nft::{Batch, Data, Element, Flow, Set};
-use cri::Protocol;
+use crate::doors::{Chain, Door, Way, render};
+use crate::nft::{Batch, Element, Set};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// The sets that doors are made of.
 pub(crate) const DOOR_SETS: [Set; 8] = [
@@ -82,104 +80,23 @@ impl Plan {
     }
 }
 
-/// Which traces of clients' earlier choices a change may have made wrong.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stale {
-    pub(crate) affinity: bool,
-    /// Doors of connectionless protocols whose clients would stay where they were led.
-    pub(crate) udp: BTreeSet<Door>,
-}
-
-impl Stale {
-    pub(crate) fn after(applied: &Doors, changes: &[(Door, Option<Way>)]) -> Self {
-        let mut stale = Stale::default();
-        for (door, new) in changes {
-            let old = applied.get(door);
-            let lost = old.is_some_and(|old| loses(old, new.as_ref()));
-            let opened = !matches!(old, Some(Way::To { .. })) && matches!(new, Some(Way::To { .. }));
-            stale.affinity |= lost && matches!(old, Some(Way::To { affinity: Some(_), .. }));
-            if door.protocol == Protocol::Udp && (lost || opened) {
-                stale.udp.insert(*door);
-            }
-        }
-        stale
-    }
-
-    /// After a restart nothing is known of what was before.
-    pub(crate) fn all(doors: &Doors) -> Self {
-        let udp = doors.keys().filter(|door| door.protocol == Protocol::Udp).copied().collect();
-        Stale { affinity: true, udp }
-    }
-
-    /// Whether this conversation goes where its door no longer leads. `node` is the machine's own address: other
-    /// addresses' untranslated flows to the same port are none of a node port's business.
-    pub(crate) fn is_flow(&self, flow: &Flow, doors: &Doors, node: Ipv4Addr) -> bool {
-        if flow.protocol != number(Protocol::Udp) {
-            return false;
-        }
-        let exact = Door { address: Some(flow.to.0), protocol: Protocol::Udp, port: flow.to.1 };
-        let any = Door { address: None, ..exact };
-        let translated = flow.to != flow.led_to;
-        let door = match self.udp.contains(&exact) {
-            true => exact,
-            false if self.udp.contains(&any) && !doors.contains_key(&exact) => any,
-            false => return false,
-        };
-        match doors.get(&door) {
-            Some(Way::To { backends, .. }) => {
-                let led_well = backends.contains(&SocketAddrV4::new(flow.led_to.0, flow.led_to.1));
-                !led_well && (translated || door.address.is_some() || flow.to.0 == node)
-            }
-            _ => translated,
-        }
-    }
-}
-
-fn loses(old: &Way, new: Option<&Way>) -> bool {
-    match (old, new) {
-        (Way::To { backends: old, .. }, Some(Way::To { backends: new, .. })) => !old.is_subset(new),
-        (Way::To { .. }, _) => true,
-        _ => false,
-    }
-}
-
-/// Whether a remembered client is remembered for a back end that its door no longer has.
-pub(crate) fn forgets_client(element: &Element, doors: &Doors) -> bool {
-    let Some(exact) = door_of(element) else { return false };
-    let way = doors.get(&exact).or_else(|| doors.get(&Door { address: None, ..exact }));
-    let Some(Way::To { backends, affinity: Some(_), .. }) = way else { return true };
-    !backends.iter().any(|backend| element.data == Data::Value(crate::doors::socket(*backend)))
-}
-
-/// The affinity map's key has the client's address in front of the door.
-fn door_of(element: &Element) -> Option<Door> {
-    let mut words = element.key.chunks_exact(4).skip(1).map(|word| [word[0], word[1], word[2], word[3]]);
-    let address = Some(Ipv4Addr::from(words.next()?));
-    let protocol = match words.next()?[0] {
-        6 => Protocol::Tcp,
-        17 => Protocol::Udp,
-        132 => Protocol::Sctp,
-        _ => return None,
-    };
-    let [high, low, ..] = words.next()?;
-    Some(Door { address, protocol, port: u16::from_be_bytes([high, low]) })
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::doors::{Chain, socket};
-    use crate::nft::Verdict;
+    use crate::nft::{Data, Verdict};
+    use cri::Protocol;
+    use std::net::{Ipv4Addr, SocketAddrV4};
 
-    fn at(last: u8) -> SocketAddrV4 {
+    pub(crate) fn at(last: u8) -> SocketAddrV4 {
         SocketAddrV4::new(Ipv4Addr::new(10, 244, 0, last), 8080)
     }
 
-    fn door(address: Option<u8>, protocol: Protocol, port: u16) -> Door {
+    pub(crate) fn door(address: Option<u8>, protocol: Protocol, port: u16) -> Door {
         Door { address: address.map(|last| Ipv4Addr::new(10, 96, 0, last)), protocol, port }
     }
 
-    fn to(backends: &[u8]) -> Way {
+    pub(crate) fn to(backends: &[u8]) -> Way {
         Way::To {
             backends: backends.iter().map(|last| at(*last)).collect(),
             affinity: None,
@@ -187,7 +104,7 @@ mod tests {
         }
     }
 
-    fn sticky(way: Way) -> Way {
+    pub(crate) fn sticky(way: Way) -> Way {
         match way {
             Way::To { backends, masquerade, .. } => Way::To { backends, affinity: Some(60), masquerade },
             other => other,
@@ -292,82 +209,5 @@ mod tests {
         assert_eq!(made, ["service-of-1"]);
         let (batch, made) = plan.batch("t", &made.into_iter().collect());
         assert!(made.is_empty() && !batch.is_empty());
-    }
-
-    #[test]
-    fn only_what_a_change_makes_wrong_is_forgotten() {
-        let udp = door(Some(1), Protocol::Udp, 53);
-        let tcp = door(Some(1), Protocol::Tcp, 53);
-        let none = Stale::default();
-        let flows = Stale { affinity: false, udp: [udp].into() };
-        let clients = Stale { affinity: true, udp: BTreeSet::new() };
-        for (name, door, before, after, want) in [
-            ("new", udp, None, Some(to(&[5])), &flows),
-            ("new, TCP", tcp, None, Some(to(&[5])), &none),
-            ("one more", udp, Some(to(&[5])), Some(to(&[5, 6])), &none),
-            ("one less", udp, Some(to(&[5, 6])), Some(to(&[5])), &flows),
-            ("one less, TCP", tcp, Some(to(&[5, 6])), Some(to(&[5])), &none),
-            ("one less, with affinity", tcp, Some(sticky(to(&[5, 6]))), Some(sticky(to(&[5]))), &clients),
-            ("one more, with affinity", tcp, Some(sticky(to(&[5]))), Some(sticky(to(&[5, 6]))), &none),
-            ("gone", udp, Some(to(&[5])), None, &flows),
-            ("closed", udp, Some(to(&[5])), Some(Way::Reject), &flows),
-            ("opened", udp, Some(Way::Reject), Some(to(&[5])), &flows),
-            ("never was", udp, None, None, &none),
-        ] {
-            let applied: Doors = before.into_iter().map(|way| (door, way)).collect();
-            assert_eq!(&Stale::after(&applied, &[(door, after)]), want, "{name}");
-        }
-    }
-
-    #[test]
-    fn flows_are_stale_where_their_door_leads_elsewhere() {
-        let node = Ipv4Addr::new(192, 0, 2, 2);
-        let (exact, any) = (door(Some(1), Protocol::Udp, 53), door(None, Protocol::Udp, 53));
-        let doors: Doors = [(exact, to(&[5])), (any, to(&[6]))].into();
-        let stale = Stale { affinity: false, udp: [exact, any].into() };
-        let (service, stranger) = (Ipv4Addr::new(10, 96, 0, 1), Ipv4Addr::new(203, 0, 113, 1));
-        let to_pod = |last| (*at(last).ip(), 8080);
-        for (name, to, led_to, want) in [
-            ("to its back end", (service, 53), to_pod(5), false),
-            ("to a former back end", (service, 53), to_pod(4), true),
-            ("made before there was a service", (service, 53), (service, 53), true),
-            ("another port", (service, 54), to_pod(4), false),
-            ("by node port", (node, 53), to_pod(6), false),
-            ("by node port, to a former back end", (node, 53), to_pod(4), true),
-            ("to the machine, before there was a service", (node, 53), (node, 53), true),
-            ("to somebody else's port 53", (stranger, 53), (stranger, 53), false),
-        ] {
-            assert_eq!(stale.is_flow(&Flow { protocol: 17, to, led_to }, &doors, node), want, "{name}");
-            assert!(!stale.is_flow(&Flow { protocol: 6, to, led_to }, &doors, node), "{name}, TCP");
-        }
-    }
-
-    #[test]
-    fn a_client_is_forgotten_with_its_back_end() {
-        let remembered = |door: &[u8], last| Element {
-            set: Set::Affinity,
-            key: [&[10, 0, 0, 9], door].concat(),
-            data: Data::Value(socket(at(last))),
-        };
-        let doors: Doors = [
-            (door(Some(1), Protocol::Tcp, 80), sticky(to(&[5]))),
-            (door(None, Protocol::Tcp, 30080), sticky(to(&[6]))),
-            (door(Some(2), Protocol::Tcp, 80), to(&[5])),
-        ]
-        .into();
-        let key = |address: [u8; 4], protocol, port: u16| {
-            let [high, low] = port.to_be_bytes();
-            [&address[..], &[protocol, 0, 0, 0, high, low, 0, 0]].concat()
-        };
-        for (name, key, last, want) in [
-            ("its back end is there", key([10, 96, 0, 1], 6, 80), 5, false),
-            ("its back end is gone", key([10, 96, 0, 1], 6, 80), 4, true),
-            ("by node port", key([192, 0, 2, 2], 6, 30080), 6, false),
-            ("by node port, gone", key([192, 0, 2, 2], 6, 30080), 5, true),
-            ("no affinity any more", key([10, 96, 0, 2], 6, 80), 5, true),
-            ("no such door any more", key([10, 96, 0, 3], 6, 80), 5, true),
-        ] {
-            assert_eq!(forgets_client(&remembered(&key, last), &doors), want, "{name}");
-        }
     }
 }

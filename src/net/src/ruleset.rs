@@ -1,8 +1,9 @@
 //! The profile's table as it is in the kernel: what was applied, and the way to what should be.
 
 use crate::nft::{Batch, Element, Netfilter, Set};
-use crate::plan::{DOOR_SETS, Doors, Plan, Stale, forgets_client};
+use crate::plan::{DOOR_SETS, Doors, Plan};
 use crate::program::{self, ForeignChain};
+use crate::stale::{Stale, forgets_client};
 use crate::{Door, NetConfig, NetError, Result, Way, structure};
 use std::collections::{BTreeSet, HashSet};
 

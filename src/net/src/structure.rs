@@ -7,16 +7,16 @@
 use crate::config::hash;
 use crate::doors::{MARK, REFUSE, key};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
-use crate::{NetConfig, NetError, Result, program};
-use nftables::expr::{
-    BinaryOperation, CT, Expression, Fib, FibFlag, FibResult, Meta, MetaKey, NamedExpression, Payload,
-    PayloadField, Prefix, SetItem,
+use crate::words::{
+    any_door, compare, concat, ct, door, equal, follow, jump, loopback, meta, payload, pod_links, prefix,
+    set_mark, set_of, to_this_machine,
 };
+use crate::{NetConfig, NetError, Result, program};
+use nftables::expr::{BinaryOperation, Expression, MetaKey};
 use nftables::schema::{Chain, NfListObject, Rule, Table};
-use nftables::stmt::{Drop, JumpTarget, Mangle, Match, Operator, Reject, RejectType, Statement, VerdictMap};
+use nftables::stmt::{Drop, JumpTarget, Match, Operator, Reject, RejectType, Statement};
 use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook, RejectCode};
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
 
 /// A bit of the packet's mark that lives from `dispatch` to `postrouting`, where it is cleared again.
 const MASQUERADE: u32 = 1 << 13;
@@ -34,7 +34,8 @@ type Statements = Vec<Statement<'static>>;
 
 /// The name of an empty chain that says which structure the table has.
 pub(crate) fn fingerprint(config: &NetConfig) -> String {
-    format!("layout-{:016x}", hash(&[Value::from(objects(config)).to_string().as_bytes()]))
+    let (rest, _) = rest(config).finish();
+    format!("layout-{:016x}", hash(&[Value::from(objects(config)).to_string().as_bytes(), &rest]))
 }
 
 /// Replaces the table, with all that is in it.
@@ -43,7 +44,10 @@ pub(crate) fn apply(config: &NetConfig, netfilter: &Netfilter) -> Result<()> {
     let mut commands = vec![json!({ "add": table }), json!({ "delete": table })];
     commands.extend(objects(config).into_iter().map(|object| json!({ "add": object })));
     program::apply(&json!({ "nftables": commands }).to_string())?;
-    netfilter.commit(rest(config))
+    let mut rest = rest(config);
+    // the last step: a table without it is built anew
+    rest.add_chain(&fingerprint(config));
+    netfilter.commit(rest)
 }
 
 /// Removes the table; succeeds where there is none. Without `nft`, which may be gone by now.
@@ -128,7 +132,7 @@ fn sets(config: &NetConfig) -> impl Iterator<Item = Value> {
 
 /// What nft's JSON can not say (1.0.6 makes a plain set of a map to addresses and ports, and dies of a translation by
 /// one): those maps, and the rules for host ports; nor can it look for the port that a connection was first
-/// made to. The fingerprint comes with them, being the last step.
+/// made to.
 fn rest(config: &NetConfig) -> Batch {
     let mut batch = Batch::new(&config.table());
     Set::ALL.into_iter().filter(|set| set.holds() == Holds::Socket).for_each(|set| batch.add_map(set));
@@ -141,7 +145,6 @@ fn rest(config: &NetConfig) -> Batch {
         rule.push(Nft::Follow { set, key: Register(0) });
         batch.add_rule(REMEMBER, &rule);
     }
-    batch.add_chain(&fingerprint(config));
     batch
 }
 
@@ -226,74 +229,6 @@ fn postrouting(config: &NetConfig) -> Vec<Statements> {
             masquerade(),
         ],
     ]
-}
-
-fn pod_links(config: &NetConfig) -> Expression<'static> {
-    Expression::String(format!("{}*", config.link_prefix()).into())
-}
-
-fn loopback() -> Expression<'static> {
-    prefix(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8))
-}
-
-fn door() -> Expression<'static> {
-    concat([payload("ip", "daddr"), meta(MetaKey::L4proto), payload("th", "dport")])
-}
-
-fn any_door() -> Expression<'static> {
-    concat([meta(MetaKey::L4proto), payload("th", "dport")])
-}
-
-fn follow(key: Expression<'static>, set: Set) -> Statement<'static> {
-    let data = Expression::String(format!("@{}", set.name()).into());
-    Statement::VerdictMap(VerdictMap { key, data })
-}
-
-fn to_this_machine() -> Statement<'static> {
-    let fib = Fib { result: FibResult::Type, flags: [FibFlag::Daddr].into() };
-    equal(Expression::Named(NamedExpression::Fib(fib)), Expression::String("local".into()))
-}
-
-fn jump(target: &'static str) -> Statement<'static> {
-    Statement::Jump(JumpTarget { target: target.into() })
-}
-
-fn set_mark(value: Expression<'static>) -> Statement<'static> {
-    Statement::Mangle(Mangle { key: meta(MetaKey::Mark), value })
-}
-
-fn equal(left: Expression<'static>, right: Expression<'static>) -> Statement<'static> {
-    compare(left, Operator::EQ, right)
-}
-
-fn compare(left: Expression<'static>, op: Operator, right: Expression<'static>) -> Statement<'static> {
-    Statement::Match(Match { left, right, op })
-}
-
-fn meta(key: MetaKey) -> Expression<'static> {
-    Expression::Named(NamedExpression::Meta(Meta { key }))
-}
-
-fn ct(key: &'static str) -> Expression<'static> {
-    Expression::Named(NamedExpression::CT(CT { key: key.into(), family: None, dir: None }))
-}
-
-fn payload(protocol: &'static str, field: &'static str) -> Expression<'static> {
-    let field = PayloadField { protocol: protocol.into(), field: field.into() };
-    Expression::Named(NamedExpression::Payload(Payload::PayloadField(field)))
-}
-
-fn concat<const N: usize>(parts: [Expression<'static>; N]) -> Expression<'static> {
-    Expression::Named(NamedExpression::Concat(parts.into()))
-}
-
-fn set_of<const N: usize>(parts: [Expression<'static>; N]) -> Expression<'static> {
-    Expression::Named(NamedExpression::Set(parts.map(SetItem::Element).into()))
-}
-
-fn prefix(range: ipnet::Ipv4Net) -> Expression<'static> {
-    let addr = Box::new(Expression::String(range.network().to_string().into()));
-    Expression::Named(NamedExpression::Prefix(Prefix { addr, len: range.prefix_len().into() }))
 }
 
 fn chain(config: &NetConfig, name: &str) -> Value {

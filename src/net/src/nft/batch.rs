@@ -73,7 +73,7 @@ impl Batch {
     }
 
     /// The whole batch, ready to be sent.
-    pub(super) fn finish(mut self) -> (Vec<u8>, Vec<String>) {
+    pub(crate) fn finish(mut self) -> (Vec<u8>, Vec<String>) {
         let end = message::encode(BATCH_END, 0, self.what.len() as u32, NFTABLES, &Writer::default());
         self.messages.extend(end);
         self.what.push("commit".into());

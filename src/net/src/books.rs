@@ -1,0 +1,72 @@
+//! Who is connected, with which address. Pure but for what [`Books::load`] reads.
+
+use crate::addresses::Addresses;
+use crate::links::Links;
+use crate::{Attachment, NetConfig, Result};
+use std::collections::{HashMap, HashSet};
+use std::net::Ipv4Addr;
+
+pub(crate) struct Books {
+    addresses: Addresses,
+    attached: HashMap<String, Attachment>,
+    /// Found at the start, by link: theirs until somebody adopts them or the garbage is collected.
+    found: HashMap<String, Ipv4Addr>,
+    /// Who has a host port of UDP, whose flows outlive the pod.
+    pub(crate) udp: HashSet<String>,
+}
+
+impl Books {
+    pub(crate) async fn load(config: &NetConfig, links: &Links) -> Result<Self> {
+        let mut books = Books {
+            addresses: Addresses::new(config.pod_cidr),
+            attached: HashMap::new(),
+            found: HashMap::new(),
+            udp: HashSet::new(),
+        };
+        let routes: HashMap<u32, Ipv4Addr> = links.pod_routes().await?.into_iter().collect();
+        for link in links.of_profile(config).await? {
+            if let Some(address) = routes.get(&link.index) {
+                books.addresses.book(*address);
+                books.found.insert(link.name, *address);
+            }
+        }
+        Ok(books)
+    }
+
+    pub(crate) fn take(&mut self, id: &str, config: &NetConfig) -> Result<Attachment> {
+        if let Some(attachment) = self.attached.get(id) {
+            return Ok(attachment.clone());
+        }
+        let attachment = Attachment { ip: self.addresses.take()?, link: config.link_name(id) };
+        self.attached.insert(id.to_owned(), attachment.clone());
+        Ok(attachment)
+    }
+
+    pub(crate) fn adopt(&mut self, id: &str, attachment: &Attachment) {
+        self.found.remove(&attachment.link);
+        self.addresses.book(attachment.ip);
+        self.attached.insert(id.to_owned(), attachment.clone());
+    }
+
+    pub(crate) fn leads_udp(&self, id: &str) -> Option<Ipv4Addr> {
+        self.attached.get(id).filter(|_| self.udp.contains(id)).map(|attachment| attachment.ip)
+    }
+
+    pub(crate) fn forget(&mut self, id: &str) {
+        self.udp.remove(id);
+        if let Some(attachment) = self.attached.remove(id) {
+            self.addresses.free(attachment.ip);
+        }
+    }
+
+    pub(crate) fn knows(&self, link: &str) -> bool {
+        self.attached.values().any(|attachment| attachment.link == link)
+    }
+
+    pub(crate) fn forget_found(&mut self) {
+        let attached: Vec<Ipv4Addr> = self.attached.values().map(|attachment| attachment.ip).collect();
+        for address in std::mem::take(&mut self.found).into_values().filter(|a| !attached.contains(a)) {
+            self.addresses.free(address);
+        }
+    }
+}
