@@ -212,9 +212,13 @@ fn remove_dir(dir: &Path) -> io::Result<()> {
     }
 }
 
-/// Out of /proc/self/mountinfo. Where both kinds are there, the controllers are v1's.
+/// Out of /proc/self/mountinfo. Where both kinds are there side by side, the controllers are v1's.
 fn parse(mountinfo: &str) -> Option<Hierarchies> {
     let mounts: Vec<(&str, PathBuf, &str)> = mountinfo.lines().filter_map(cgroup_mount).collect();
+    // mounted there itself, v2 hides whatever else there is
+    if mounts.iter().any(|(kind, mount, _)| *kind == "cgroup2" && mount == Path::new(ROOT)) {
+        return Some(Hierarchies::V2(ROOT.into()));
+    }
     let v1: Vec<Controller> = mounts
         .iter()
         .filter(|(kind, _, options)| *kind == "cgroup" && !options.contains("name="))
@@ -223,10 +227,7 @@ fn parse(mountinfo: &str) -> Option<Hierarchies> {
             mount: mount.clone(),
         })
         .collect();
-    if !v1.is_empty() {
-        return Some(Hierarchies::V1(v1));
-    }
-    mounts.into_iter().find(|(kind, ..)| *kind == "cgroup2").map(|(_, mount, _)| Hierarchies::V2(mount))
+    if v1.is_empty() { None } else { Some(Hierarchies::V1(v1)) }
 }
 
 /// File system, mount point and super-block options of a line of mountinfo; proc_pid_mountinfo(5).
@@ -259,6 +260,7 @@ mod tests {
         assert_eq!(names, ["cpu+cpuacct", "freezer"]);
         let v2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
         assert_eq!(parse(v2), Some(Hierarchies::V2("/sys/fs/cgroup".into())));
+        assert_eq!(parse(&format!("{HYBRID}{v2}")), Some(Hierarchies::V2("/sys/fs/cgroup".into())));
         assert_eq!(parse("25 1 0:22 / /proc rw - proc proc rw\n"), None);
     }
 
