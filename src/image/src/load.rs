@@ -1,0 +1,166 @@
+//! Images out of files: docker-archives, OCI archives, OCI layout folders. A tar is read once, front to back: what looks
+//! like a layer is unpacked as it comes by, and found its place when the manifest, often the last entry, is known.
+
+mod archive;
+mod folder;
+mod images;
+
+use crate::digest::chain_ids;
+use crate::error::{ImageError, Result, doing};
+use crate::manifest;
+use crate::pull::in_background;
+use crate::recipe::RecipeReader;
+use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
+use crate::unpack::{self, Feed, FeedSender, Unpacked};
+use crate::{Digest, ImageRef};
+use bytes::Bytes;
+use cri::ImageInfo;
+use images::{Described, describe};
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::AsyncRead;
+use tokio::task::JoinHandle;
+use tokio_util::io::SyncIoBridge;
+
+/// Bytes read and handed on at once.
+const BLOCK: usize = 128 << 10;
+
+/// Where the parts of images lie: an archive that was read, or a folder.
+trait Contents {
+    /// A small file, whole.
+    fn small(&mut self, path: &str) -> Result<Vec<u8>>;
+    fn has(&self, path: &str) -> bool;
+    /// A layer; each can be had once.
+    fn layer(&mut self, path: &str) -> Result<Unpacked>;
+}
+
+impl ImageStore {
+    /// Reads images from a docker-archive or an OCI archive, perhaps packed with gzip or zstd.
+    pub async fn load(&self, archive: impl AsyncRead + Send + Unpin + 'static) -> Result<Vec<ImageInfo>> {
+        let store = self.inner.clone();
+        let reader = SyncIoBridge::new(archive);
+        in_background(move || load(&store, archive::read(&store, reader)?)).await
+    }
+
+    /// The same from a file, or from a folder in OCI layout.
+    pub async fn load_path(&self, path: &Path) -> Result<Vec<ImageInfo>> {
+        let (store, path) = (self.inner.clone(), path.to_owned());
+        in_background(move || {
+            if path.is_dir() {
+                return load(&store, folder::Folder::open(&store, &path)?);
+            }
+            let file = std::fs::File::open(&path).map_err(doing(format!("open {}", path.display())))?;
+            load(&store, archive::read(&store, file)?)
+        })
+        .await
+        .map_err(|e: ImageError| e.within("load"))
+    }
+}
+
+fn load(store: &Arc<Inner>, mut contents: impl Contents) -> Result<Vec<ImageInfo>> {
+    let described = describe(&mut contents)?;
+    if described.is_empty() {
+        return Err(ImageError::Refused("the archive holds no image".into()));
+    }
+    described.into_iter().map(|image| add(store, &mut contents, image)).collect()
+}
+
+fn add(store: &Arc<Inner>, contents: &mut impl Contents, image: Described) -> Result<ImageInfo> {
+    let (config, diff_ids) = manifest::parse_config(&image.config)?;
+    if diff_ids.len() != image.layers.len() {
+        return Err(ImageError::Refused(format!(
+            "the manifest has {} layers, the configuration {}",
+            image.layers.len(),
+            diff_ids.len()
+        )));
+    }
+    let chains = chain_ids(&diff_ids);
+    let id = Digest::of(&image.config);
+    let pinned = store.pin(
+        chains.iter().chain([&id]).chain(&image.manifest.as_ref().map(|m| Digest::of(m))).cloned().collect(),
+    );
+    let mut layers = Vec::with_capacity(chains.len());
+    for (at, (path, diff_id)) in image.layers.iter().zip(diff_ids).enumerate() {
+        let below: Vec<Digest> = chains[..at].iter().rev().cloned().collect();
+        let size = layer(store, contents, path, &diff_id, &chains[at], &below)?;
+        layers.push(LayerRef { chain: chains[at].clone(), diff_id, size });
+    }
+    store.blobs.write(&image.config)?;
+    let manifest = image.manifest.as_ref().map(|bytes| store.blobs.write(bytes)).transpose()?;
+    let user = config.config().as_ref().and_then(|c| c.user().clone()).filter(|user| !user.is_empty());
+    let unsynced = Some(crate::store::boot_id());
+    let record = ImageRecord { layers, manifest, user, added_at: jiff::Timestamp::now(), unsynced };
+    let names: Vec<ImageRef> = image.names;
+    let info = store.add_image(&id, record, &names)?;
+    drop(pinned);
+    Ok(info)
+}
+
+fn layer(
+    store: &Arc<Inner>,
+    contents: &mut impl Contents,
+    path: &str,
+    diff_id: &Digest,
+    chain: &Digest,
+    below: &[Digest],
+) -> Result<u64> {
+    if let Some(facts) = store.layers.facts(chain) {
+        return Ok(facts.size);
+    }
+    let unpacked = match store.layer_with(diff_id) {
+        // the same layer on top of another one: it is here, but its place is not
+        Some((twin, _pin)) => again(store, &twin)?,
+        None => contents.layer(path)?,
+    };
+    if unpacked.diff_id != *diff_id {
+        return Err(ImageError::Refused(format!(
+            "layer {path} unpacks to {}, its configuration says {diff_id}",
+            unpacked.diff_id
+        )));
+    }
+    Ok(store.layers.place(unpacked, chain, below)?.size)
+}
+
+/// Unpacks a layer once more from the one in the store.
+fn again(store: &Arc<Inner>, twin: &Digest) -> Result<Unpacked> {
+    let mut unpacking = Unpacking::start(store)?;
+    unpacking.feed(RecipeReader::open(&store.layers.path(twin))?)?;
+    unpacking.wait()
+}
+
+/// A layer that is being unpacked while it is read.
+struct Unpacking {
+    sender: Option<FeedSender>,
+    result: JoinHandle<Result<Unpacked>>,
+}
+
+impl Unpacking {
+    fn start(store: &Inner) -> Result<Unpacking> {
+        let (sender, result) = unpack::start(store.layers.temporary()?, |_| {});
+        Ok(Unpacking { sender: Some(sender), result })
+    }
+
+    /// Hands everything on. Where the unpacker stops listening, the rest is read over; [`Unpacking::wait`] says why.
+    fn feed(&mut self, mut reader: impl Read) -> Result<()> {
+        let sender = self.sender.take();
+        loop {
+            let mut block = Vec::with_capacity(BLOCK);
+            let got = reader.by_ref().take(BLOCK as u64).read_to_end(&mut block);
+            let got = got.map_err(|e| crate::error::out_of_io("read archive", e))?;
+            let feed = if got == 0 { Feed::End } else { Feed::Data(Bytes::from(block)) };
+            let heard = sender.as_ref().is_some_and(|sender| sender.blocking_send(feed).is_ok());
+            if got == 0 || !heard {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wait(self) -> Result<Unpacked> {
+        let joined = tokio::runtime::Handle::current().block_on(self.result);
+        joined.map_err(|e| ImageError::io("unpack", e))?
+    }
+}
+
+#[cfg(test)]
+mod tests;

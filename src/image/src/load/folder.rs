@@ -1,0 +1,51 @@
+use super::{Contents, Unpacking};
+use crate::error::{ImageError, Result, doing};
+use crate::manifest::MAX_CONFIG;
+use crate::store::Inner;
+use crate::unpack::Unpacked;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A folder in OCI layout. Links in it that lead out are not followed.
+pub(super) struct Folder {
+    store: Arc<Inner>,
+    root: OwnedFd,
+}
+
+impl Folder {
+    pub(super) fn open(store: &Arc<Inner>, path: &Path) -> Result<Folder> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(path, flags, Mode::empty())
+            .map_err(doing(format!("open {}", path.display())))?;
+        Ok(Folder { store: store.clone(), root })
+    }
+
+    fn file(&self, path: &str) -> Result<File> {
+        let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let opened =
+            rustix::fs::openat2(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), inside);
+        opened.map(File::from).map_err(|e| ImageError::Refused(format!("the layout's {path}: {e}")))
+    }
+}
+
+impl Contents for Folder {
+    fn small(&mut self, path: &str) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.file(path)?.take(MAX_CONFIG).read_to_end(&mut bytes).map_err(doing(format!("read {path}")))?;
+        Ok(bytes)
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.file(path).is_ok()
+    }
+
+    fn layer(&mut self, path: &str) -> Result<Unpacked> {
+        let mut unpacking = Unpacking::start(&self.store)?;
+        unpacking.feed(self.file(path)?)?;
+        unpacking.wait().map_err(|e| e.within(path))
+    }
+}

@@ -1,0 +1,107 @@
+use super::Contents;
+use super::archive::plain;
+use crate::error::{ImageError, Result};
+use crate::manifest::{self, Descriptor, Document, ManifestIndex};
+use crate::{Digest, ImageRef};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// One image of an archive: where its parts lie.
+pub(super) struct Described {
+    pub(super) names: Vec<ImageRef>,
+    pub(super) config: Vec<u8>,
+    /// Bottom first.
+    pub(super) layers: Vec<String>,
+    /// The OCI manifest, where there is one.
+    pub(super) manifest: Option<Vec<u8>>,
+}
+
+/// An entry of docker's `manifest.json`.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct DockerImage {
+    config: String,
+    repo_tags: Option<Vec<String>>,
+    layers: Option<Vec<String>>,
+}
+
+const DOCKER_MANIFEST: &str = "manifest.json";
+const OCI_INDEX: &str = "index.json";
+/// What containerd and Docker call the whole reference, and what the OCI calls a reference, often only a tag.
+const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
+
+/// What images there are. Archives of today's Docker are both: then docker's own list counts, it has all the names.
+pub(super) fn describe(contents: &mut impl Contents) -> Result<Vec<Described>> {
+    if contents.has(DOCKER_MANIFEST) {
+        return docker(contents);
+    }
+    if contents.has(OCI_INDEX) {
+        return oci(contents);
+    }
+    Err(ImageError::Refused(
+        "neither a docker-archive (no manifest.json) nor an OCI archive (no index.json)".into(),
+    ))
+}
+
+fn docker(contents: &mut impl Contents) -> Result<Vec<Described>> {
+    let bytes = contents.small(DOCKER_MANIFEST)?;
+    let images: Vec<DockerImage> = serde_json::from_slice(&bytes)
+        .map_err(|e| ImageError::Refused(format!("broken manifest.json: {e}")))?;
+    images.into_iter().map(|image| docker_image(contents, image)).collect()
+}
+
+fn docker_image(contents: &mut impl Contents, image: DockerImage) -> Result<Described> {
+    let path = |text: &str| {
+        plain(text.as_bytes()).ok_or_else(|| {
+            ImageError::Refused(format!("manifest.json names {text:?}: a path that leads out"))
+        })
+    };
+    let names = image.repo_tags.iter().flatten().map(|tag| ImageRef::parse(tag)).collect::<Result<_>>()?;
+    let layers = image.layers.iter().flatten().map(|layer| path(layer)).collect::<Result<_>>()?;
+    Ok(Described { names, config: contents.small(&path(&image.config)?)?, layers, manifest: None })
+}
+
+fn oci(contents: &mut impl Contents) -> Result<Vec<Described>> {
+    let bytes = contents.small(OCI_INDEX)?;
+    let index: ManifestIndex =
+        serde_json::from_slice(&bytes).map_err(|e| ImageError::Refused(format!("broken index.json: {e}")))?;
+    index.manifests.iter().map(|descriptor| oci_image(contents, descriptor)).collect()
+}
+
+fn oci_image(contents: &mut impl Contents, descriptor: &Descriptor) -> Result<Described> {
+    let mut bytes = blob(contents, &descriptor.digest)?;
+    let mut document = manifest::parse(&bytes, Some(&descriptor.media_type))?;
+    if let Document::Index(index) = &document {
+        bytes = blob(contents, &index.for_this_machine()?.digest)?;
+        document = manifest::parse(&bytes, None)?;
+    }
+    let Document::Manifest(manifest) = document else {
+        return Err(ImageError::Refused("an index inside an index".into()));
+    };
+    Ok(Described {
+        names: named(descriptor.annotations.as_ref()).into_iter().collect(),
+        config: blob(contents, &manifest.config.digest)?,
+        layers: manifest.layers.iter().map(|layer| path(&layer.digest)).collect(),
+        manifest: Some(bytes),
+    })
+}
+
+/// A bare tag is no name: the image then has its id only.
+fn named(annotations: Option<&BTreeMap<String, String>>) -> Option<ImageRef> {
+    let values = NAMES.iter().filter_map(|key| annotations?.get(*key));
+    values.filter(|value| value.contains([':', '/'])).find_map(|value| ImageRef::parse(value).ok())
+}
+
+fn path(digest: &Digest) -> String {
+    format!("blobs/sha256/{}", digest.hex())
+}
+
+fn blob(contents: &mut impl Contents, digest: &Digest) -> Result<Vec<u8>> {
+    let bytes = contents.small(&path(digest))?;
+    let got = Digest::of(&bytes);
+    if got == *digest {
+        Ok(bytes)
+    } else {
+        Err(ImageError::Refused(format!("blob {digest} is in truth {got}")))
+    }
+}

@@ -1,0 +1,224 @@
+//! What registries and archives say an image is: manifests, indexes, configurations. Only what the store needs of them;
+//! the bytes themselves are kept as they came.
+
+use crate::Digest;
+use crate::error::{ImageError, Result};
+use oci_spec::image::ImageConfiguration;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const OCI_CONFIG: &str = "application/vnd.oci.image.config.v1+json";
+const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
+
+pub(crate) const ACCEPTED: [&str; 4] = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST];
+
+/// Bytes. What registries themselves accept for a manifest.
+pub(crate) const MAX_MANIFEST: u64 = 4 << 20;
+/// Bytes. Real configurations are some KB; one with 1,000 layers of long history stays far below.
+pub(crate) const MAX_CONFIG: u64 = 8 << 20;
+/// Docker refuses more than 127; overlayfs takes 500. Beyond that no mount would work.
+const MAX_LAYERS: usize = 500;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Descriptor {
+    #[serde(default)]
+    pub(crate) media_type: String,
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) platform: Option<Platform>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) annotations: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Platform {
+    #[serde(default)]
+    pub(crate) architecture: String,
+    #[serde(default)]
+    pub(crate) os: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Manifest {
+    pub(crate) schema_version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) media_type: Option<String>,
+    pub(crate) config: Descriptor,
+    pub(crate) layers: Vec<Descriptor>,
+}
+
+/// A manifest list or an OCI index.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ManifestIndex {
+    pub(crate) schema_version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) media_type: Option<String>,
+    pub(crate) manifests: Vec<Descriptor>,
+}
+
+pub(crate) enum Document {
+    Manifest(Manifest),
+    Index(ManifestIndex),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shape {
+    #[serde(default)]
+    schema_version: u32,
+    media_type: Option<String>,
+    manifests: Option<serde::de::IgnoredAny>,
+}
+
+/// `content_type` is what the registry called it; the document's own word counts more.
+pub(crate) fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Document> {
+    let broken = |e: serde_json::Error| ImageError::Refused(format!("broken manifest: {e}"));
+    let shape: Shape = serde_json::from_slice(bytes).map_err(broken)?;
+    let media_type = shape.media_type.as_deref().or(content_type).unwrap_or_default();
+    match media_type {
+        _ if shape.schema_version == 1 => refuse(format!("{media_type} (schema 1) is no longer supported")),
+        OCI_INDEX | DOCKER_LIST => serde_json::from_slice(bytes).map(Document::Index).map_err(broken),
+        _ if shape.manifests.is_some() => serde_json::from_slice(bytes).map(Document::Index).map_err(broken),
+        _ => {
+            let manifest: Manifest = serde_json::from_slice(bytes).map_err(broken)?;
+            check(&manifest)?;
+            Ok(Document::Manifest(manifest))
+        }
+    }
+}
+
+fn check(manifest: &Manifest) -> Result<()> {
+    if !matches!(manifest.config.media_type.as_str(), OCI_CONFIG | DOCKER_CONFIG | "") {
+        return refuse(format!("no container image: its configuration is {}", manifest.config.media_type));
+    }
+    if manifest.layers.len() > MAX_LAYERS {
+        return refuse(format!("{} layers: the most is {MAX_LAYERS}", manifest.layers.len()));
+    }
+    Ok(())
+}
+
+fn refuse<T>(why: String) -> Result<T> {
+    Err(ImageError::Refused(why))
+}
+
+/// What registries call this machine.
+pub(crate) fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+impl ManifestIndex {
+    /// The manifest for this machine; where no entry names a platform, the only one.
+    pub(crate) fn for_this_machine(&self) -> Result<&Descriptor> {
+        let fits = |d: &&Descriptor| {
+            d.platform.as_ref().is_some_and(|p| p.os == "linux" && p.architecture == architecture())
+        };
+        let unnamed = || match self.manifests.as_slice() {
+            [only] if only.platform.is_none() => Some(only),
+            _ => None,
+        };
+        self.manifests.iter().find(fits).or_else(unnamed).ok_or_else(|| {
+            ImageError::Unknown(format!(
+                "no matching manifest for linux/{} in the manifest list entries",
+                architecture()
+            ))
+        })
+    }
+}
+
+/// A configuration, checked so far that a container can be made of it.
+pub(crate) fn parse_config(bytes: &[u8]) -> Result<(ImageConfiguration, Vec<Digest>)> {
+    let config: ImageConfiguration = serde_json::from_slice(bytes)
+        .map_err(|e| ImageError::Refused(format!("broken image configuration: {e}")))?;
+    let os = config.os().to_string();
+    if os != "linux" {
+        return refuse(format!("image operating system {os:?} cannot be used on this platform"));
+    }
+    let diff_ids: Vec<Digest> =
+        config.rootfs().diff_ids().iter().map(|id| Digest::parse(id)).collect::<Result<_>>()?;
+    if diff_ids.len() > MAX_LAYERS {
+        return refuse(format!("{} layers: the most is {MAX_LAYERS}", diff_ids.len()));
+    }
+    Ok((config, diff_ids))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hex(c: char) -> String {
+        format!("sha256:{}", c.to_string().repeat(64))
+    }
+
+    fn index(entries: &[(&str, &str, char)]) -> ManifestIndex {
+        let manifests: Vec<_> = entries
+            .iter()
+            .map(|(os, arch, c)| {
+                serde_json::json!({"mediaType": OCI_MANIFEST, "digest": hex(*c), "size": 1,
+                    "platform": {"os": os, "architecture": arch}})
+            })
+            .collect();
+        let text = serde_json::json!({"schemaVersion": 2, "manifests": manifests}).to_string();
+        match parse(text.as_bytes(), None).unwrap() {
+            Document::Index(index) => index,
+            Document::Manifest(_) => panic!("taken for a manifest"),
+        }
+    }
+
+    #[test]
+    fn an_index_gives_the_manifest_for_this_machine() {
+        let attested =
+            index(&[("unknown", "unknown", 'a'), ("linux", "s390x", 'b'), ("linux", architecture(), 'c')]);
+        assert_eq!(attested.for_this_machine().unwrap().digest.as_str(), hex('c'));
+        let foreign = index(&[("windows", architecture(), 'a'), ("linux", "s390x", 'b')]);
+        let why = foreign.for_this_machine().unwrap_err().to_string();
+        assert!(why.starts_with("no matching manifest for linux/"), "{why}");
+    }
+
+    #[test]
+    fn what_is_no_image_is_refused_with_its_reason() {
+        let helm = serde_json::json!({"schemaVersion": 2, "layers": [],
+            "config": {"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": hex('a'), "size": 2}});
+        let bomb = serde_json::json!({"schemaVersion": 2, "config": {"digest": hex('a'), "size": 2},
+            "layers": vec![serde_json::json!({"digest": hex('b'), "size": 1}); 501]});
+        let climbing = serde_json::json!({"schemaVersion": 2, "layers": [],
+            "config": {"digest": "sha256:../../etc/passwd", "size": 2}});
+        for (name, document, want) in [
+            ("a chart", helm.to_string(), "no container image"),
+            ("schema 1", r#"{"schemaVersion":1,"fsLayers":[]}"#.into(), "no longer supported"),
+            ("too many layers", bomb.to_string(), "501 layers"),
+            ("a path for a digest", climbing.to_string(), "invalid digest"),
+            ("no JSON", "<html>".into(), "broken manifest"),
+        ] {
+            let why = parse(document.as_bytes(), None).map(|_| ()).unwrap_err().to_string();
+            assert!(why.contains(want), "{name}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_as_docker_writes_it_is_understood() {
+        let text = serde_json::json!({
+            "architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z", "docker_version": "28",
+            "config": {"Hostname": "", "User": "1000", "ExposedPorts": {"8080/tcp": {}}, "Env": ["PATH=/bin"],
+                "Cmd": ["sh"], "Volumes": null, "Labels": null, "OnBuild": null, "Entrypoint": null},
+            "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "ADD", "empty_layer": true}],
+            "rootfs": {"type": "layers", "diff_ids": [hex('d')]}
+        });
+        let (config, diff_ids) = parse_config(text.to_string().as_bytes()).unwrap();
+        assert_eq!(config.config().as_ref().unwrap().user().as_deref(), Some("1000"));
+        assert_eq!(diff_ids[0].as_str(), hex('d'));
+        let windows = r#"{"architecture":"amd64","os":"windows","rootfs":{"type":"layers","diff_ids":[]}}"#;
+        assert!(parse_config(windows.as_bytes()).unwrap_err().to_string().contains("windows"));
+    }
+}

@@ -1,0 +1,77 @@
+use crate::Digest;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a pull tells while it runs; enough for `docker pull`'s screen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PullEvent {
+    /// `1.36: Pulling from library/busybox`
+    Pulling {
+        version: String,
+        repository: String,
+    },
+    Layer {
+        digest: Digest,
+        status: LayerStatus,
+    },
+    /// The digest that the registry has under this name.
+    Resolved {
+        digest: Digest,
+    },
+    /// `newer` is false where the store had this image already.
+    Done {
+        name: String,
+        newer: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LayerStatus {
+    PullingFsLayer,
+    Waiting,
+    /// Bytes, as the registry sends them.
+    Downloading {
+        current: u64,
+        total: u64,
+    },
+    /// The connection was cut; what is there stays.
+    Retrying {
+        after: std::time::Duration,
+    },
+    VerifyingChecksum,
+    DownloadComplete,
+    Extracting {
+        current: u64,
+        total: u64,
+    },
+    PullComplete,
+    AlreadyExists,
+}
+
+/// Called from many tasks at once; must not block.
+pub trait Progress: Send + Sync + 'static {
+    fn event(&self, event: PullEvent);
+}
+
+/// For those who do not look.
+pub struct Silent;
+
+impl Progress for Silent {
+    fn event(&self, _: PullEvent) {}
+}
+
+/// One layer's download as all see it who wait for it.
+#[derive(Default)]
+pub(crate) struct Fanout(Mutex<Vec<(Digest, Arc<dyn Progress>)>>);
+
+impl Fanout {
+    /// `digest` is the name that this one knows the layer by.
+    pub(crate) fn join(&self, digest: &Digest, progress: Arc<dyn Progress>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((digest.clone(), progress));
+    }
+
+    pub(crate) fn tell(&self, status: LayerStatus) {
+        for (digest, progress) in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            progress.event(PullEvent::Layer { digest: digest.clone(), status: status.clone() });
+        }
+    }
+}

@@ -1,0 +1,169 @@
+use super::in_background;
+use crate::Digest;
+use crate::error::{ImageError, Result};
+use crate::manifest::Descriptor;
+use crate::progress::{Fanout, LayerStatus, Progress, PullEvent};
+use crate::registry::{Repository, download};
+use crate::store::Inner;
+use crate::unpack::{self, Feed, Unpacked};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, WeakShared};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Gives the layer's size. All who want the same layer poll the same future; when the last one stops, so does it.
+pub(super) type SharedJob = Shared<BoxFuture<'static, Result<u64>>>;
+
+/// Layers that are on their way, by chain id.
+#[derive(Default)]
+pub(crate) struct LayerJobs(Mutex<HashMap<Digest, Running>>);
+
+struct Running {
+    job: WeakShared<BoxFuture<'static, Result<u64>>>,
+    watchers: Arc<Fanout>,
+}
+
+/// One layer to be brought.
+pub(super) struct LayerJob {
+    pub(super) store: Arc<Inner>,
+    pub(super) repository: Arc<Repository>,
+    pub(super) blob: Descriptor,
+    pub(super) diff_id: Digest,
+    pub(super) chain: Digest,
+    /// Topmost first.
+    pub(super) below: Vec<Digest>,
+    pub(super) below_done: Option<SharedJob>,
+}
+
+impl LayerJob {
+    /// Joins whoever brings this layer already.
+    pub(super) fn start(self, progress: Arc<dyn Progress>) -> SharedJob {
+        let store = self.store.clone();
+        let digest = self.blob.digest.clone();
+        let tell = |status| progress.event(PullEvent::Layer { digest: digest.clone(), status });
+        if let Some(facts) = store.layers.facts(&self.chain) {
+            tell(LayerStatus::AlreadyExists);
+            return futures::future::ready(Ok(facts.size)).boxed().shared();
+        }
+        tell(LayerStatus::PullingFsLayer);
+        let mut running = store.jobs.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|_, running| running.job.upgrade().is_some_and(|job| job.peek().is_none()));
+        if let Some((job, watchers)) =
+            running.get(&self.chain).and_then(|r| Some((r.job.upgrade()?, &r.watchers)))
+        {
+            watchers.join(&digest, progress.clone());
+            return job;
+        }
+        let watchers = Arc::new(Fanout::default());
+        watchers.join(&digest, progress.clone());
+        let chain = self.chain.clone();
+        let job = self.run(watchers.clone()).boxed().shared();
+        if let Some(weak) = job.downgrade() {
+            running.insert(chain, Running { job: weak, watchers });
+        }
+        job
+    }
+
+    async fn run(self, watchers: Arc<Fanout>) -> Result<u64> {
+        let slot = match self.store.slots.try_acquire() {
+            Ok(slot) => slot,
+            Err(_) => {
+                watchers.tell(LayerStatus::Waiting);
+                self.store.slots.acquire().await.map_err(|e| ImageError::io("wait for a turn", e))?
+            }
+        };
+        let unpacked = self.bring(&watchers).await?;
+        // the layer below may still wait for a turn: it must not wait for ours
+        drop(slot);
+        self.verify(&unpacked)?;
+        if let Some(below) = self.below_done {
+            below.await?;
+        }
+        let (store, chain, below) = (self.store, self.chain, self.below);
+        let facts = in_background(move || store.layers.place(unpacked, &chain, &below)).await?;
+        watchers.tell(LayerStatus::PullComplete);
+        Ok(facts.size)
+    }
+
+    /// Download and unpacking overlap: the socket feeds the inflater.
+    async fn bring(&self, watchers: &Arc<Fanout>) -> Result<Unpacked> {
+        let folder = self.store.layers.temporary()?;
+        let extracting = Extracting::new(watchers.clone(), self.blob.size);
+        let told = extracting.clone();
+        let (sender, unpacked) = unpack::start(folder, move |bytes| told.passed(bytes));
+        let brought = download(&self.repository, &self.blob, &sender, |status| watchers.tell(status)).await;
+        match brought {
+            Ok(true) => {
+                watchers.tell(LayerStatus::VerifyingChecksum);
+                watchers.tell(LayerStatus::DownloadComplete);
+                extracting.begin();
+                _ = sender.send(Feed::End).await;
+            }
+            Ok(false) => {}
+            Err(error) => return Err(error),
+        }
+        drop(sender);
+        let unpacked = unpacked.await.map_err(|e| ImageError::io("unpack", e))?;
+        unpacked.map_err(|e| e.within(format!("layer {}", self.blob.digest.short())))
+    }
+
+    fn verify(&self, unpacked: &Unpacked) -> Result<()> {
+        if unpacked.blob != self.blob.digest {
+            return Err(ImageError::Refused(format!(
+                "filesystem layer verification failed for digest {}: got {}",
+                self.blob.digest, unpacked.blob
+            )));
+        }
+        if unpacked.diff_id != self.diff_id {
+            return Err(ImageError::Refused(format!(
+                "layer {} unpacks to {}, its configuration says {}",
+                self.blob.digest, unpacked.diff_id, self.diff_id
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Speaks of extracting only after the download is done, as people are used to; by then most of it has happened.
+#[derive(Clone)]
+struct Extracting {
+    watchers: Arc<Fanout>,
+    total: u64,
+    state: Arc<Mutex<ExtractState>>,
+}
+
+#[derive(Default)]
+struct ExtractState {
+    begun: bool,
+    passed: u64,
+    told: u64,
+}
+
+/// Bytes of the packed layer between two words.
+const TELL_EACH: u64 = 1 << 20;
+
+impl Extracting {
+    fn new(watchers: Arc<Fanout>, total: u64) -> Extracting {
+        Extracting { watchers, total, state: Arc::default() }
+    }
+
+    fn passed(&self, bytes: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.passed = bytes;
+        let due = bytes == self.total || bytes >= state.told + TELL_EACH;
+        if state.begun && due && bytes > state.told {
+            state.told = bytes;
+            self.watchers.tell(LayerStatus::Extracting { current: bytes, total: self.total });
+        }
+    }
+
+    fn begin(&self) {
+        let passed = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.begun = true;
+            state.told = state.passed;
+            state.passed
+        };
+        self.watchers.tell(LayerStatus::Extracting { current: passed, total: self.total });
+    }
+}

@@ -1,0 +1,279 @@
+use super::*;
+use crate::progress::{LayerStatus, Silent};
+use crate::testing::registry::{Auth, FakeRegistry};
+use crate::testing::{Tar, store};
+use serde_json::json;
+use std::sync::Mutex;
+
+fn layer(name: &str) -> Vec<u8> {
+    // random-like, so that packing leaves something to cut
+    let noise: Vec<u8> =
+        (0..60_000u32).flat_map(|n| Digest::of(&n.to_le_bytes()).hex().as_bytes()[..2].to_vec()).collect();
+    Tar::new().file(name, name).file("noise", noise).bytes()
+}
+
+fn user(password: &str) -> Credentials {
+    Credentials::Basic { username: "user".into(), password: password.into() }
+}
+
+#[derive(Default)]
+struct Seen(Mutex<Vec<PullEvent>>);
+
+impl Progress for Seen {
+    fn event(&self, event: PullEvent) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Seen {
+    fn statuses(&self, of: &Digest) -> Vec<String> {
+        let name = |status: &LayerStatus| format!("{status:?}").split([' ', '{']).next().unwrap().to_owned();
+        let mut names: Vec<String> = self
+            .0
+            .lock()
+            .unwrap()
+            .iter()
+            .filter_map(|event| match event {
+                PullEvent::Layer { digest, status } if digest == of => Some(name(status)),
+                _ => None,
+            })
+            .collect();
+        names.dedup();
+        names
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_pulled_and_its_story_told() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (id, blobs) = registry.put_image("v1", &[layer("a"), layer("b")]);
+    let name = format!("{}/app:v1", registry.host);
+    let seen = Arc::new(Seen::default());
+    let info = t.store.pull_with(&name, &[], seen.clone()).await.unwrap();
+    assert_eq!(info.id, id.to_string());
+    assert_eq!(info.repo_tags, std::slice::from_ref(&name));
+    assert!(info.repo_digests[0].starts_with(&format!("{}/app@sha256:", registry.host)));
+    let rootfs = t.store.rootfs(&name).unwrap();
+    assert_eq!(std::fs::read_to_string(rootfs.layers[0].join("b")).unwrap(), "b");
+    let story = seen.statuses(&blobs[0]);
+    let expected = [
+        "PullingFsLayer",
+        "Downloading",
+        "VerifyingChecksum",
+        "DownloadComplete",
+        "Extracting",
+        "PullComplete",
+    ];
+    assert_eq!(story, expected);
+    assert!(matches!(seen.0.lock().unwrap().last(), Some(PullEvent::Done { newer: true, .. })));
+
+    let again = Arc::new(Seen::default());
+    t.store.pull_with(&info.repo_digests[0], &[], again.clone()).await.unwrap();
+    assert_eq!(again.statuses(&blobs[0]), ["AlreadyExists"]);
+    assert_eq!(registry.asked("/blobs/"), 3, "nothing is fetched twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_are_tried_in_turn() {
+    for (name, auth, credentials, want) in [
+        ("basic", Auth::Basic, vec![user("secret")], Ok(())),
+        ("basic, the second", Auth::Basic, vec![user("wrong"), user("secret")], Ok(())),
+        ("basic, none", Auth::Basic, vec![], Err("authentication required")),
+        ("token", Auth::Token, vec![user("secret")], Ok(())),
+        ("token, the second", Auth::Token, vec![user("wrong"), user("secret")], Ok(())),
+        ("token, wrong", Auth::Token, vec![user("wrong")], Err("incorrect username or password")),
+        ("token, none", Auth::Token, vec![], Err("pull access denied")),
+        ("token for anybody", Auth::AnonymousToken, vec![], Ok(())),
+        ("a token of one's own", Auth::Token, vec![Credentials::Bearer("good".into())], Ok(())),
+    ] {
+        let (registry, t) = (FakeRegistry::start().await, store());
+        registry.put_image("v1", &[layer("a")]);
+        registry.change(|state| state.auth = auth);
+        let pulled =
+            t.store.pull_with(&format!("{}/a:v1", registry.host), &credentials, Arc::new(Silent)).await;
+        match (pulled, want) {
+            (Ok(_), Ok(())) => {}
+            (Err(e), Err(words)) => {
+                assert!(matches!(e.root(), ImageError::Unauthorized(_)), "{name}: {e:?}");
+                assert!(e.to_string().contains(words), "{name}: {e}");
+            }
+            (got, _) => panic!("{name}: {got:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_download_goes_on_where_it_was_cut() {
+    for ignore_ranges in [false, true] {
+        let (registry, t) = (FakeRegistry::start().await, store());
+        let (_, blobs) = registry.put_image("v1", &[layer("a")]);
+        registry.change(|state| {
+            state.cut_after = Some(30_000);
+            state.ignore_ranges = ignore_ranges;
+        });
+        let seen = Arc::new(Seen::default());
+        let name = format!("{}/a:v1", registry.host);
+        let pull = t.store.pull_with(&name, &[], seen.clone());
+        if ignore_ranges {
+            // never gets further than the first 30,000 bytes
+            let why = pull.await.unwrap_err().to_string();
+            assert!(why.contains("cut"), "{why}");
+            continue;
+        }
+        pull.await.unwrap();
+        assert!(registry.asked("bytes=30000-") == 1 && registry.asked("bytes=60000-") == 1);
+        assert!(seen.statuses(&blobs[0]).contains(&"Retrying".to_owned()));
+        assert!(t.store.rootfs(&format!("{}/a:v1", registry.host)).is_ok());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_match_its_digest_is_refused_and_leaves_nothing() {
+    let other = crate::testing::gzip(&layer("other"));
+    for (name, forge, want) in [
+        ("another layer", other.clone(), "verification failed"),
+        ("a shorter layer", other[..1000].to_vec(), ""),
+    ] {
+        let (registry, t) = (FakeRegistry::start().await, store());
+        let (_, blobs) = registry.put_image("v1", &[layer("a")]);
+        registry.forge_blob(&blobs[0], forge);
+        let why = t
+            .store
+            .pull_with(&format!("{}/a:v1", registry.host), &[], Arc::new(Silent))
+            .await
+            .expect_err(name);
+        assert!(why.to_string().contains(want), "{name}: {why}");
+        assert_eq!(t.store.images(), [], "{name}");
+        for folder in ["layers", "tmp"] {
+            assert_eq!(std::fs::read_dir(t.dir.path().join(folder)).unwrap().count(), 0, "{name}: {folder}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_manifest_or_configuration_is_refused() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (id, _) = registry.put_image("v1", &[layer("a")]);
+    let forged = crate::testing::config(&[layer("b")]);
+    registry.forge_blob(&id, forged);
+    let why = t.store.pull_with(&format!("{}/a:v1", registry.host), &[], Arc::new(Silent)).await.unwrap_err();
+    assert!(why.to_string().contains("blob verification failed"), "{why}");
+    let promised = Digest::of(b"something else");
+    registry.put_manifest(promised.as_str(), manifest::OCI_MANIFEST, &json!({"schemaVersion": 2}));
+    let name = format!("{}/a@{promised}", registry.host);
+    let why = t.store.pull_with(&name, &[], Arc::new(Silent)).await.unwrap_err();
+    assert!(why.to_string().contains("manifest verification failed"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_leads_to_the_image_for_this_machine() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (id, _) = registry.put_image("inner", &[layer("a")]);
+    let inner = registry.change(|state| state.manifest_digest("inner"));
+    let entry = |digest: &Digest, arch: &str| {
+        json!({"mediaType": manifest::OCI_MANIFEST, "digest": digest, "size": 1,
+        "platform": {"os": "linux", "architecture": arch}})
+    };
+    let index = json!({"schemaVersion": 2, "mediaType": manifest::OCI_INDEX,
+        "manifests": [entry(&Digest::of(b"s390x"), "s390x"), entry(&inner, manifest::architecture())]});
+    let digest = registry.put_manifest("multi", manifest::OCI_INDEX, &index);
+    let info = t.store.pull_with(&format!("{}/a:multi", registry.host), &[], Arc::new(Silent)).await.unwrap();
+    assert_eq!(info.id, id.to_string());
+    assert!(info.repo_digests[0].ends_with(digest.as_str()), "the name's digest is the index's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_are_told_in_words() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = closed.local_addr().unwrap();
+    drop(closed);
+    for (name, reference, want) in [
+        ("no such tag", format!("{}/a:none", registry.host), "manifest unknown"),
+        ("nobody there", format!("{address}/a"), "connect: connection refused"),
+        ("no reference", "A b".to_owned(), "invalid reference format"),
+    ] {
+        let why = t.store.pull_with(&reference, &[], Arc::new(Silent)).await.expect_err(name);
+        assert!(why.to_string().contains(want), "{name}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_stay_with_their_registry() {
+    let (registry, storage, t) = (FakeRegistry::start().await, FakeRegistry::start().await, store());
+    registry.put_image("v1", &[layer("a")]);
+    storage.put_image("v1", &[layer("a")]);
+    registry.change(|state| {
+        state.auth = Auth::Basic;
+        state.redirect_to = Some(storage.host.clone());
+    });
+    t.store.pull_with(&format!("{}/a:v1", registry.host), &[user("secret")], Arc::new(Silent)).await.unwrap();
+    assert_eq!(storage.asked("/v2/elsewhere/blobs/"), 2);
+    assert!(storage.change(|state| state.log.iter().all(|(_, authorization)| authorization.is_none())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mirror_is_asked_first_and_gets_no_credentials() {
+    let (mirror, registry) = (FakeRegistry::start().await, FakeRegistry::start().await);
+    mirror.put_image("v1", &[layer("a")]);
+    registry.put_image("v2", &[layer("b")]);
+    let dir = tempfile::TempDir::new().unwrap();
+    let registries = crate::Registries {
+        mirrors: [(registry.host.clone(), vec![format!("http://{}", mirror.host)])].into(),
+        ..Default::default()
+    };
+    let store = ImageStore::open(dir.path(), registries).unwrap();
+    for tag in ["v1", "v2"] {
+        store
+            .pull_with(&format!("{}/a:{tag}", registry.host), &[user("secret")], Arc::new(Silent))
+            .await
+            .unwrap();
+    }
+    assert_eq!((mirror.asked("manifests/v1"), registry.asked("manifests/v1")), (1, 0));
+    assert_eq!((mirror.asked("manifests/v2"), registry.asked("manifests/v2")), (1, 1));
+    assert!(mirror.change(|state| state.log.iter().all(|(_, authorization)| authorization.is_none())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pulls_at_the_same_time_share_the_work_and_survive_each_other() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (_, blobs) = registry.put_image("v1", &[layer("a"), layer("b")]);
+    let name = format!("{}/a:v1", registry.host);
+    let pulls = (0..5).map(|_| t.store.pull_with(&name, &[], Arc::new(Silent)));
+    // one who gives up at once does not take the others' work along
+    let given_up =
+        tokio::time::timeout(std::time::Duration::ZERO, t.store.pull_with(&name, &[], Arc::new(Silent)));
+    let (pulled, _) = tokio::join!(futures::future::join_all(pulls), given_up);
+    pulled.into_iter().for_each(|result| drop(result.unwrap()));
+    for blob in blobs {
+        assert_eq!(registry.asked(blob.as_str()), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_that_is_dropped_leaves_nothing() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    registry.put_image("v1", &[layer("a")]);
+    // the pull waits for its next try
+    let seen = Arc::new(Seen::default());
+    let (store, watcher) = (t.store.clone(), seen.clone());
+    let name = format!("{}/a:v1", registry.host);
+    registry.change(|state| state.cut_after = Some(30_000));
+    let pull = tokio::spawn(async move { store.pull_with(&name, &[], watcher).await });
+    while !seen
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .any(|e| matches!(e, PullEvent::Layer { status: LayerStatus::Retrying { .. }, .. }))
+    {
+        tokio::task::yield_now().await;
+    }
+    pull.abort();
+    assert!(pull.await.unwrap_err().is_cancelled());
+    // the unpacker hears of it when it next wants a byte
+    while std::fs::read_dir(t.dir.path().join("tmp")).unwrap().count() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(t.store.images(), []);
+}

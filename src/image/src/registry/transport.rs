@@ -1,0 +1,265 @@
+use crate::error::{ImageError, Result};
+use crate::registries::{Endpoint, Registries, Scheme};
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, Uri, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// As Docker's own; a registry over a slow line answers within seconds.
+const CONNECT: Duration = Duration::from_secs(30);
+/// Until the head of an answer is there: registries check large uploads before they answer.
+const ANSWER: Duration = Duration::from_secs(120);
+/// An idle connection is kept for the next layer, not for the next day.
+const KEEP_IDLE: Duration = Duration::from_secs(30);
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+type HttpClient = Client<HttpsConnector<HttpConnector>, Body>;
+
+/// Connections to registries: one pool for each way of trusting certificates.
+pub(crate) struct Transport {
+    registries: Registries,
+    clients: Mutex<HashMap<String, HttpClient>>,
+    /// What `Scheme::Either` turned out to be.
+    schemes: Mutex<HashMap<String, &'static str>>,
+}
+
+pub(crate) fn empty() -> Body {
+    body(Bytes::new())
+}
+
+pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+impl Transport {
+    pub(crate) fn new(registries: Registries) -> Transport {
+        Transport { registries, clients: Mutex::default(), schemes: Mutex::default() }
+    }
+
+    pub(crate) fn registries(&self) -> &Registries {
+        &self.registries
+    }
+
+    pub(crate) async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>> {
+        request.headers_mut().insert(
+            header::USER_AGENT,
+            HeaderValue::from_static(concat!("monopod/", env!("CARGO_PKG_VERSION"))),
+        );
+        let shown = format!("{} {:?}", capitalised(request.method().as_str()), without_query(request.uri()));
+        let client = self.client(request.uri())?;
+        let host = address(request.uri());
+        match tokio::time::timeout(ANSWER, client.request(request)).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(e)) => Err(ImageError::Registry(format!("{shown}: {}", explain(&e, &host)))),
+            Err(_) => Err(ImageError::Registry(format!("{shown}: no answer within {} s", ANSWER.as_secs()))),
+        }
+    }
+
+    /// `http` or `https`; finds out by asking where both may be.
+    pub(crate) async fn scheme(&self, endpoint: &Endpoint) -> Result<&'static str> {
+        match endpoint.scheme {
+            Scheme::Https => return Ok("https"),
+            Scheme::Http => return Ok("http"),
+            Scheme::Either => {}
+        }
+        let known = self.schemes.lock().unwrap_or_else(PoisonError::into_inner).get(&endpoint.host).copied();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let found = self.probe(&endpoint.host).await?;
+        self.schemes.lock().unwrap_or_else(PoisonError::into_inner).insert(endpoint.host.clone(), found);
+        Ok(found)
+    }
+
+    /// A certificate that is there but not trusted is an error, not a reason to talk in the clear.
+    async fn probe(&self, host: &str) -> Result<&'static str> {
+        let uri = parse_uri(&format!("https://{host}/v2/"))?;
+        let client = self.client(&uri)?;
+        let request =
+            Request::get(uri.clone()).body(empty()).map_err(|e| ImageError::Registry(e.to_string()))?;
+        match tokio::time::timeout(CONNECT, client.request(request)).await {
+            Ok(Ok(_)) => Ok("https"),
+            Ok(Err(e)) if speaks_no_tls(&e) => Ok("http"),
+            Ok(Err(e)) => Err(ImageError::Registry(format!("Get {uri:?}: {}", explain(&e, &address(&uri))))),
+            Err(_) => {
+                Err(ImageError::Registry(format!("Get {uri:?}: no answer within {} s", CONNECT.as_secs())))
+            }
+        }
+    }
+
+    fn client(&self, uri: &Uri) -> Result<HttpClient> {
+        let host = uri.authority().map(|a| a.as_str()).unwrap_or_default();
+        let special = self.registries.is_insecure(host) || self.registries.ca_files.contains_key(host);
+        let key = if special { host } else { "" };
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(key) {
+            return Ok(client.clone());
+        }
+        let client = self.build(key)?;
+        clients.insert(key.to_owned(), client.clone());
+        Ok(client)
+    }
+
+    /// HTTP/1.1 only: several large downloads go faster over several connections than over one with windows.
+    fn build(&self, host: &str) -> Result<HttpClient> {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        tcp.set_connect_timeout(Some(CONNECT));
+        tcp.set_keepalive(Some(KEEP_IDLE));
+        let https = HttpsConnectorBuilder::new()
+            .with_tls_config(self.tls(host)?)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        Ok(Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(KEEP_IDLE)
+            .pool_timer(TokioTimer::new())
+            .build(https))
+    }
+
+    fn tls(&self, host: &str) -> Result<ClientConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(|e| ImageError::io("set up TLS", e))?;
+        if self.registries.is_insecure(host) {
+            let anyone = Arc::new(TrustAnyone(provider));
+            return Ok(builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth());
+        }
+        let mut roots = RootCertStore::empty();
+        // a machine without a store of authorities can still use those from the settings
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if let Some(pem) = self.registries.authorities(host)? {
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                let what = || format!("read the CA file of {host}");
+                let certificate = certificate.map_err(|e| ImageError::io(what(), e))?;
+                roots.add(certificate).map_err(|e| ImageError::io(what(), e))?;
+            }
+        }
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+pub(crate) fn parse_uri(text: &str) -> Result<Uri> {
+    text.parse().map_err(|e| ImageError::Registry(format!("address {text:?}: {e}")))
+}
+
+fn capitalised(method: &str) -> String {
+    let mut text = method.to_ascii_lowercase();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
+/// A query may hold a signature.
+fn without_query(uri: &Uri) -> String {
+    uri.to_string().split('?').next().unwrap_or_default().to_owned()
+}
+
+fn address(uri: &Uri) -> String {
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
+    format!("{}:{port}", uri.host().unwrap_or_default())
+}
+
+/// Every error inside this one. An `io::Error` gives what it wraps only when it is asked for it.
+fn sources<'e>(error: &'e (dyn Error + 'static)) -> impl Iterator<Item = &'e (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |&e| {
+        let wrapped = e.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        wrapped.map(|inner| inner as &(dyn Error + 'static)).or_else(|| e.source())
+    })
+}
+
+fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
+    sources(error).filter_map(|e| e.downcast_ref::<T>()).last()
+}
+
+/// A server of plain HTTP answers a TLS greeting with text, or hangs up on it.
+fn speaks_no_tls(error: &(dyn Error + 'static)) -> bool {
+    match find::<rustls::Error>(error) {
+        Some(rustls::Error::InvalidMessage(_)) => true,
+        Some(_) => false,
+        None => find::<io::Error>(error).is_some_and(|io| {
+            matches!(
+                io.kind(),
+                io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe
+            )
+        }),
+    }
+}
+
+/// The innermost reason, in the words that Go's clients made familiar.
+fn explain(error: &(dyn Error + 'static), host: &str) -> String {
+    let chain: Vec<String> = sources(error).map(ToString::to_string).collect();
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return format!("tls: failed to verify certificate or to agree with {host}: {tls}");
+    }
+    if chain.iter().any(|text| text == "dns error") {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        return format!("dial tcp: lookup {name}: no such host");
+    }
+    match find::<io::Error>(error).map(io::Error::kind) {
+        Some(io::ErrorKind::ConnectionRefused) => format!("dial tcp {host}: connect: connection refused"),
+        Some(io::ErrorKind::TimedOut) => format!("dial tcp {host}: i/o timeout"),
+        Some(io::ErrorKind::NetworkUnreachable) => {
+            format!("dial tcp {host}: connect: network is unreachable")
+        }
+        Some(io::ErrorKind::HostUnreachable) => format!("dial tcp {host}: connect: no route to host"),
+        _ => chain.last().cloned().unwrap_or_default(),
+    }
+}
+
+/// For registries that the settings call insecure: encryption without knowing to whom, as Docker does it there.
+#[derive(Debug)]
+struct TrustAnyone(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for TrustAnyone {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,26 @@
+use crate::{ImageStore, Silent};
+use async_trait::async_trait;
+use cri::{Credentials, CriError, ImageInfo, ImageService, Result};
+use std::sync::Arc;
+
+#[async_trait]
+impl ImageService for ImageStore {
+    async fn pull(&self, name: &str, credentials: &[Credentials]) -> Result<ImageInfo> {
+        Ok(self.pull_with(name, credentials, Arc::new(Silent)).await?)
+    }
+
+    async fn status(&self, name: &str) -> Result<Option<ImageInfo>> {
+        Ok(self.image(name)?)
+    }
+
+    async fn list(&self) -> Result<Vec<ImageInfo>> {
+        Ok(self.images())
+    }
+
+    async fn remove(&self, name: &str) -> Result<()> {
+        let (store, name) = (ImageStore { inner: self.inner.clone() }, name.to_owned());
+        let removed = tokio::task::spawn_blocking(move || store.remove_image(&name)).await;
+        removed.map_err(|e| CriError::failed("remove image", e))??;
+        Ok(())
+    }
+}

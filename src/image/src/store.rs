@@ -1,0 +1,198 @@
+//! The store's state and who may see it: one index, one lock, one place for everything. Everything that changes what an
+//! image is passes through [`Inner::change`].
+
+mod blobs;
+mod garbage;
+mod holds;
+mod index;
+mod layers;
+mod names;
+
+pub(crate) use garbage::boot_id;
+pub use holds::Hold;
+pub(crate) use holds::Pin;
+pub(crate) use index::{ImageRecord, LayerRef};
+
+use crate::embedded::Embedded;
+use crate::error::{ImageError, Result, doing};
+use crate::pull::LayerJobs;
+use crate::registries::Registries;
+use crate::registry::Transport;
+use crate::{Digest, manifest};
+use blobs::Blobs;
+use cri::ImageInfo;
+use holds::{Holds, Pins};
+use index::Index;
+use layers::Layers;
+use oci_spec::image::ImageConfiguration;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+
+/// Layers that are downloaded and unpacked at a time, over all pulls: Docker's number.
+const PARALLEL_LAYERS: usize = 3;
+
+/// All images of one profile.
+pub struct ImageStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    dir: PathBuf,
+    pub(crate) blobs: Blobs,
+    pub(crate) layers: Layers,
+    pub(crate) transport: Arc<Transport>,
+    pub(crate) jobs: LayerJobs,
+    pub(crate) slots: Semaphore,
+    pub(crate) embedded: Embedded,
+    state: Mutex<State>,
+}
+
+pub(crate) struct State {
+    pub(crate) index: Index,
+    holds: Holds,
+    pins: Pins,
+}
+
+/// An image, ready to be mounted.
+#[derive(Debug)]
+pub struct Rootfs {
+    /// `sha256:…` of the configuration.
+    pub id: String,
+    /// overlayfs' lower folders, topmost first.
+    pub layers: Vec<PathBuf>,
+    pub config: ImageConfiguration,
+    pub hold: Hold,
+}
+
+/// Bytes on disk.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DiskUsage {
+    /// All unpacked layers, each counted once.
+    pub layers: u64,
+    pub images: Vec<ImageUsage>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageUsage {
+    pub info: ImageInfo,
+    /// Of its size, what other images use as well.
+    pub shared: u64,
+}
+
+impl ImageStore {
+    /// Opens the store in `dir`, made where it is missing. What an earlier run left half made is removed.
+    pub fn open(dir: &Path, registries: Registries) -> Result<Arc<ImageStore>> {
+        registries.check()?;
+        std::fs::create_dir_all(dir).map_err(doing(format!("create {}", dir.display())))?;
+        let tmp = dir.join("tmp");
+        sweep(&tmp)?;
+        let index = Index::load(dir)?;
+        let inner = Arc::new(Inner {
+            dir: dir.to_owned(),
+            blobs: Blobs::open(dir.join("blobs"), tmp.clone())?,
+            layers: Layers::open(dir.join("layers"), tmp)?,
+            transport: Arc::new(Transport::new(registries)),
+            jobs: LayerJobs::default(),
+            slots: Semaphore::new(PARALLEL_LAYERS),
+            embedded: Embedded::default(),
+            state: Mutex::new(State { index, holds: Holds::default(), pins: Pins::default() }),
+        });
+        inner.forget_what_the_disk_lost()?;
+        Ok(Arc::new(ImageStore { inner }))
+    }
+
+    /// Everything to run a container from the image. As long as the hold (or a clone of it) lives, the image stays.
+    pub fn rootfs(&self, name_or_id: &str) -> Result<Rootfs> {
+        self.inner.rootfs(name_or_id)
+    }
+
+    /// The configuration as it came: an image's own bytes, which hash to its id.
+    pub fn config_bytes(&self, name_or_id: &str) -> Result<Vec<u8>> {
+        let id = self.inner.state().index.resolve(name_or_id)?;
+        self.inner.blobs.read(&id)
+    }
+
+    pub fn images(&self) -> Vec<ImageInfo> {
+        let state = self.inner.state();
+        state.index.images.keys().filter_map(|id| state.index.info(id)).collect()
+    }
+
+    pub fn image(&self, name_or_id: &str) -> Result<Option<ImageInfo>> {
+        let state = self.inner.state();
+        match state.index.resolve(name_or_id) {
+            Ok(id) => Ok(state.index.info(&id)),
+            Err(ImageError::NotFound(_)) => Ok(None),
+            Err(other) => Err(other),
+        }
+    }
+
+    pub fn disk_usage(&self) -> DiskUsage {
+        let state = self.inner.state();
+        let mut users: BTreeMap<&Digest, (u64, usize)> = BTreeMap::new();
+        for layer in state.index.images.values().flat_map(|image| &image.layers) {
+            users.entry(&layer.chain).or_insert((layer.size, 0)).1 += 1;
+        }
+        let is_shared = |chain: &Digest| users.get(chain).is_some_and(|(_, users)| *users > 1);
+        let images = state.index.images.iter().filter_map(|(id, image)| {
+            let shared = image.layers.iter().filter(|l| is_shared(&l.chain)).map(|l| l.size).sum();
+            Some(ImageUsage { info: state.index.info(id)?, shared })
+        });
+        DiskUsage { images: images.collect(), layers: users.values().map(|(size, _)| size).sum() }
+    }
+}
+
+impl Inner {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the index: durable before it is seen, or not at all. Blocks for an fsync.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let mut state = self.state();
+        let before = state.index.clone();
+        let result = change(&mut state).and_then(|value| state.index.save(&self.dir).map(|()| value));
+        if result.is_err() {
+            state.index = before;
+        }
+        result
+    }
+
+    /// Some layer with these files, on top of whatever, that stays as long as the pin.
+    pub(crate) fn layer_with(self: &Arc<Self>, diff_id: &Digest) -> Option<(Digest, Pin)> {
+        let named = |state: &State| {
+            let mut layers = state.index.images.values().flat_map(|image| &image.layers);
+            layers.find(|layer| layer.diff_id == *diff_id).map(|layer| layer.chain.clone())
+        };
+        // a bottom layer has its diff id for a chain id
+        let chain = named(&self.state()).unwrap_or_else(|| diff_id.clone());
+        let pin = self.pin(vec![chain.clone()]);
+        self.layers.facts(&chain).map(|_| (chain, pin))
+    }
+
+    fn rootfs(self: &Arc<Self>, name_or_id: &str) -> Result<Rootfs> {
+        let mut state = self.state();
+        let id = state.index.resolve(name_or_id)?;
+        let record =
+            state.index.images.get(&id).ok_or_else(|| ImageError::NotFound(name_or_id.to_owned()))?;
+        let layers = record.layers.iter().rev().map(|layer| self.layers.diff(&layer.chain)).collect();
+        let (config, _) = manifest::parse_config(&self.blobs.read(&id)?)?;
+        let hold = state.holds.take(self, &id);
+        Ok(Rootfs { id: id.to_string(), layers, config, hold })
+    }
+}
+
+/// Nothing in there was ever in sight.
+fn sweep(tmp: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(tmp) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(ImageError::io(format!("sweep {}", tmp.display()), e));
+        }
+        _ => {}
+    }
+    std::fs::create_dir_all(tmp).map_err(doing(format!("create {}", tmp.display())))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What nobody refers to goes, and what the disk lost is forgotten.
+
+use super::{Inner, State};
+use crate::Digest;
+use crate::error::Result;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+/// Layers of a pull that was killed wait so long for the next try; then the start of the daemon takes them away.
+const ORPHANS_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+impl Inner {
+    /// Takes layers and blobs out of sight that no image and no pull needs. They are deleted when the guards go.
+    pub(super) fn collect(&self, state: &State) -> Vec<TempDir> {
+        let taken = self.unneeded(state).into_iter().map(|path| self.layers.take_away(&path));
+        taken
+            .filter_map(|result| {
+                result.inspect_err(|error| tracing::warn!(%error, "left behind until the next start")).ok()
+            })
+            .collect()
+    }
+
+    fn unneeded(&self, state: &State) -> Vec<PathBuf> {
+        let mut needed: HashSet<&Digest> = HashSet::new();
+        for (id, image) in &state.index.images {
+            needed.insert(id);
+            needed.extend(&image.manifest);
+            needed.extend(image.layers.iter().map(|layer| &layer.chain));
+        }
+        let unneeded = |digest: &Digest| !needed.contains(digest) && !state.pins.holds(digest);
+        let layers = self.layers.all().into_iter().filter(|d| unneeded(d)).map(|d| self.layers.path(&d));
+        let blobs = self.blobs.all().into_iter().filter(|d| unneeded(d)).map(|d| self.blobs.path(&d));
+        layers.chain(blobs).collect()
+    }
+
+    /// At the start: drops images whose files did not survive (a power cut before they were synced, a hand in the
+    /// folder), and layers that waited long enough for a second try.
+    pub(super) fn forget_what_the_disk_lost(&self) -> Result<()> {
+        let mut lost: Vec<Digest> = Vec::new();
+        {
+            let state = self.state();
+            let boot = boot_id();
+            for (id, image) in &state.index.images {
+                let power_cut = image.unsynced.as_ref().is_some_and(|unpacked_in| *unpacked_in != boot);
+                let missing = image.layers.iter().any(|layer| self.layers.facts(&layer.chain).is_none());
+                if power_cut || missing || self.blobs.read(id).is_err() {
+                    tracing::warn!(image = %id, power_cut, missing, "image is not whole on disk: forgotten, pull it again");
+                    lost.push(id.clone());
+                }
+            }
+        }
+        if !lost.is_empty() {
+            let trash = self.change(|state| {
+                for id in &lost {
+                    state.index.names.retain(|_, named| named != id);
+                    state.index.images.remove(id);
+                }
+                Ok(self.collect(state))
+            })?;
+            drop(trash);
+        }
+        let orphans = self.unneeded(&self.state());
+        for old in orphans.iter().filter(|path| age(path) > ORPHANS_WAIT) {
+            drop(self.layers.take_away(old)?);
+        }
+        self.distrust_orphans(&boot_id())
+    }
+
+    /// A layer without an image that was unpacked before the last boot was perhaps never synced.
+    fn distrust_orphans(&self, boot: &str) -> Result<()> {
+        let needed: HashSet<Digest> =
+            self.state().index.images.values().flat_map(|i| &i.layers).map(|l| l.chain.clone()).collect();
+        for chain in self.layers.all().into_iter().filter(|chain| !needed.contains(chain)) {
+            if self.layers.facts(&chain).is_none_or(|facts| facts.boot != boot) {
+                drop(self.layers.take_away(&self.layers.path(&chain))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Unpacked files are not synced one by one; the whole file system is, once, behind the pull's back. Until then the
+    /// index says so, and a power cut costs a pull and not a broken image.
+    pub(super) fn sync_later(self: &Arc<Self>) {
+        let store = Arc::downgrade(self);
+        let sync = move || {
+            let Some(store) = store.upgrade() else { return };
+            let unsynced: Vec<Digest> = {
+                let state = store.state();
+                state
+                    .index
+                    .images
+                    .iter()
+                    .filter(|(_, i)| i.unsynced.is_some())
+                    .map(|(id, _)| id.clone())
+                    .collect()
+            };
+            let synced = std::fs::File::open(&store.dir).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
+            let marked = synced.map_err(|e| crate::ImageError::io("sync layers", e)).and_then(|()| {
+                store.change(|state| {
+                    for id in &unsynced {
+                        if let Some(image) = state.index.images.get_mut(id) {
+                            image.unsynced = None;
+                        }
+                    }
+                    Ok(())
+                })
+            });
+            if let Err(error) = marked {
+                tracing::warn!(%error, "layers may not be on the disk yet");
+            }
+        };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn_blocking(sync)),
+            Err(_) => sync(),
+        }
+    }
+}
+
+fn age(path: &Path) -> Duration {
+    let changed = std::fs::symlink_metadata(path).and_then(|m| m.modified());
+    changed.ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default()
+}
+
+/// Changes with every boot of the machine.
+pub(crate) fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
+}

@@ -1,0 +1,93 @@
+use super::blobs::digests_in;
+use crate::Digest;
+use crate::error::{ImageError, Result, doing};
+use crate::unpack::{Compression, Unpacked, inherit};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// Unpacked layers by chain id. What has its place here is complete.
+pub(crate) struct Layers {
+    dir: PathBuf,
+    tmp: PathBuf,
+}
+
+/// `layer.json`: what the store knows of a layer beside its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LayerFacts {
+    pub(crate) diff_id: Digest,
+    /// Bytes of all regular files.
+    pub(crate) size: u64,
+    /// As it came; registries know the layer by this.
+    pub(crate) blob: Digest,
+    pub(crate) blob_size: u64,
+    pub(crate) compression: Compression,
+    /// The boot of the machine in which it was unpacked.
+    pub(crate) boot: String,
+}
+
+const FACTS: &str = "layer.json";
+
+impl Layers {
+    pub(super) fn open(dir: PathBuf, tmp: PathBuf) -> Result<Layers> {
+        std::fs::create_dir_all(&dir).map_err(doing(format!("create {}", dir.display())))?;
+        Ok(Layers { dir, tmp })
+    }
+
+    pub(crate) fn path(&self, chain: &Digest) -> PathBuf {
+        self.dir.join(chain.hex())
+    }
+
+    pub(crate) fn diff(&self, chain: &Digest) -> PathBuf {
+        self.path(chain).join("diff")
+    }
+
+    pub(crate) fn facts(&self, chain: &Digest) -> Option<LayerFacts> {
+        serde_json::from_slice(&std::fs::read(self.path(chain).join(FACTS)).ok()?).ok()
+    }
+
+    /// A folder for one that is being made; removed with its guard.
+    pub(crate) fn temporary(&self) -> Result<TempDir> {
+        TempDir::new_in(&self.tmp).map_err(doing("make a folder for a layer"))
+    }
+
+    /// Puts a finished layer into its place. `below`: the chain ids of the layers under it, topmost first, all in place.
+    pub(crate) fn place(&self, unpacked: Unpacked, chain: &Digest, below: &[Digest]) -> Result<LayerFacts> {
+        let folder = unpacked.folder.path();
+        let lower: Vec<PathBuf> = below.iter().map(|chain| self.diff(chain)).collect();
+        inherit(&folder.join("diff"), &unpacked.implied, &lower)?;
+        let facts = LayerFacts {
+            diff_id: unpacked.diff_id,
+            size: unpacked.size,
+            blob: unpacked.blob,
+            blob_size: unpacked.blob_size,
+            compression: unpacked.compression,
+            boot: super::garbage::boot_id(),
+        };
+        write_facts(folder, &facts)?;
+        match std::fs::rename(folder, self.path(chain)) {
+            Ok(()) => drop(unpacked.folder.keep()),
+            // somebody else was faster, and has the same
+            Err(_) if self.facts(chain).is_some() => {}
+            Err(e) => return Err(ImageError::io(format!("put layer {} into its place", chain.short()), e)),
+        }
+        Ok(facts)
+    }
+
+    /// Takes a layer or a blob out of sight; its space is freed when the guard goes.
+    pub(super) fn take_away(&self, path: &Path) -> Result<TempDir> {
+        let trash = TempDir::new_in(&self.tmp).map_err(doing("make a folder for what is removed"))?;
+        std::fs::rename(path, trash.path().join("removed"))
+            .map_err(doing(format!("remove {}", path.display())))?;
+        Ok(trash)
+    }
+
+    pub(super) fn all(&self) -> Vec<Digest> {
+        digests_in(&self.dir)
+    }
+}
+
+fn write_facts(folder: &Path, facts: &LayerFacts) -> Result<()> {
+    let text = serde_json::to_vec(facts).map_err(doing("write layer.json"))?;
+    std::fs::write(folder.join(FACTS), text).map_err(doing("write layer.json"))
+}

@@ -1,0 +1,65 @@
+use super::{ImageStore, Inner, State};
+use crate::error::{ImageError, Result};
+use crate::store::ImageRecord;
+use crate::{Digest, ImageRef};
+use cri::ImageInfo;
+use std::sync::Arc;
+
+impl ImageStore {
+    /// Removes the name, and the image with its last tag. An id takes all names along. Gives what was removed: names,
+    /// and the id where the image went. An image that is held is refused. Blocks.
+    pub fn remove_image(&self, name_or_id: &str) -> Result<Vec<String>> {
+        let (removed, trash) = self.inner.change(|state| {
+            let removed = remove(state, name_or_id)?;
+            Ok((removed, self.inner.collect(state)))
+        })?;
+        // outside of the lock: deleting a large layer takes a while
+        drop(trash);
+        Ok(removed)
+    }
+}
+
+fn remove(state: &mut State, name_or_id: &str) -> Result<Vec<String>> {
+    let id = state.index.resolve(name_or_id)?;
+    let name = ImageRef::parse(name_or_id).map(|name| name.to_string()).ok();
+    let by_name = name.filter(|name| state.index.names.get(name) == Some(&id));
+    if let Some(name) = by_name {
+        let others = state.index.names_of(&id).any(|other| *other != name && !other.contains('@'));
+        if others {
+            state.index.names.remove(&name);
+            return Ok(vec![name]);
+        }
+    }
+    let users = state.holds.count(&id);
+    if users > 0 {
+        let containers = if users == 1 { "a container".to_owned() } else { format!("{users} containers") };
+        return Err(ImageError::InUse(format!(
+            "remove image {name_or_id}: image is being used by {containers}"
+        )));
+    }
+    let mut removed: Vec<String> = state.index.names_of(&id).cloned().collect();
+    state.index.names.retain(|_, named| *named != id);
+    state.index.images.remove(&id);
+    removed.push(id.to_string());
+    Ok(removed)
+}
+
+impl Inner {
+    /// Makes an image visible under its names, whose earlier images lose them. Blocks.
+    pub(crate) fn add_image(
+        self: &Arc<Self>,
+        id: &Digest,
+        record: ImageRecord,
+        names: &[ImageRef],
+    ) -> Result<ImageInfo> {
+        let info = self.change(|state| {
+            let added_at = state.index.images.get(id).map_or(record.added_at, |known| known.added_at);
+            let manifest = record.manifest.clone().or_else(|| state.index.images.get(id)?.manifest.clone());
+            state.index.images.insert(id.clone(), ImageRecord { added_at, manifest, ..record });
+            state.index.names.extend(names.iter().map(|name| (name.to_string(), id.clone())));
+            state.index.info(id).ok_or_else(|| ImageError::NotFound(id.to_string()))
+        })?;
+        self.sync_later();
+        Ok(info)
+    }
+}

@@ -1,0 +1,245 @@
+//! A registry on loopback that misbehaves on demand.
+
+use super::{config, gzip};
+use crate::Digest;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use futures::StreamExt;
+use http::{Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use serde_json::json;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub(crate) struct FakeRegistry {
+    /// `127.0.0.1:port`
+    pub(crate) host: String,
+    state: Arc<Mutex<State>>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    host: String,
+    blobs: HashMap<String, Vec<u8>>,
+    /// Tag or digest → media type and bytes.
+    manifests: HashMap<String, (String, Vec<u8>)>,
+    pub(crate) auth: Auth,
+    /// Cut each answer with a blob after so many bytes.
+    pub(crate) cut_after: Option<usize>,
+    pub(crate) ignore_ranges: bool,
+    /// Send blobs from this host instead.
+    pub(crate) redirect_to: Option<String>,
+    /// `GET /v2/… bytes=0-`, with what authorised it.
+    pub(crate) log: Vec<(String, Option<String>)>,
+}
+
+#[derive(Default, Clone, PartialEq)]
+pub(crate) enum Auth {
+    #[default]
+    None,
+    Basic,
+    /// Tokens for all who ask, but only `user:secret` may see anything.
+    Token,
+    /// Tokens for all, and all may see.
+    AnonymousToken,
+}
+
+impl State {
+    pub(crate) fn manifest_digest(&self, tag: &str) -> Digest {
+        Digest::of(&self.manifests[tag].1)
+    }
+}
+
+const PASSWORD: &str = "user:secret";
+
+impl FakeRegistry {
+    pub(crate) async fn start() -> FakeRegistry {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let host = listener.local_addr().unwrap().to_string();
+        let state = Arc::new(Mutex::new(State { host: host.clone(), ..State::default() }));
+        let task = tokio::spawn(serve(listener, state.clone()));
+        FakeRegistry { host, state, task }
+    }
+
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        change(&mut self.state.lock().unwrap())
+    }
+
+    /// Requests whose line holds `part`.
+    pub(crate) fn asked(&self, part: &str) -> usize {
+        self.change(|state| state.log.iter().filter(|(line, _)| line.contains(part)).count())
+    }
+
+    pub(crate) fn put_blob(&self, bytes: Vec<u8>) -> Digest {
+        let digest = Digest::of(&bytes);
+        self.change(|state| state.blobs.insert(digest.to_string(), bytes));
+        digest
+    }
+
+    /// Answers with other bytes than the digest promises.
+    pub(crate) fn forge_blob(&self, digest: &Digest, bytes: Vec<u8>) {
+        self.change(|state| state.blobs.insert(digest.to_string(), bytes));
+    }
+
+    pub(crate) fn put_manifest(&self, tag: &str, media_type: &str, document: &serde_json::Value) -> Digest {
+        let bytes = document.to_string().into_bytes();
+        let digest = Digest::of(&bytes);
+        self.change(|state| {
+            state.manifests.insert(tag.to_owned(), (media_type.to_owned(), bytes.clone()));
+            state.manifests.insert(digest.to_string(), (media_type.to_owned(), bytes));
+        });
+        digest
+    }
+
+    /// An image of these layers, packed; gives its id and the layers' blobs.
+    pub(crate) fn put_image(&self, tag: &str, layers: &[Vec<u8>]) -> (Digest, Vec<Digest>) {
+        let packed: Vec<Vec<u8>> = layers.iter().map(|layer| gzip(layer)).collect();
+        let sizes: Vec<usize> = packed.iter().map(Vec::len).collect();
+        let blobs: Vec<Digest> = packed.into_iter().map(|layer| self.put_blob(layer)).collect();
+        let config = config(layers);
+        let size = config.len();
+        let id = self.put_blob(config);
+        let described: Vec<_> = blobs
+            .iter()
+            .zip(sizes)
+            .map(|(digest, size)| json!({"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest, "size": size}))
+            .collect();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": crate::manifest::OCI_MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": id, "size": size},
+            "layers": described,
+        });
+        self.put_manifest(tag, crate::manifest::OCI_MANIFEST, &manifest);
+        (id, blobs)
+    }
+}
+
+impl Drop for FakeRegistry {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, io::Error>>;
+
+async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
+    while let Ok((socket, _)) = listener.accept().await {
+        let state = state.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = answer(&mut state.lock().unwrap(), &request);
+            async move { Ok::<_, io::Error>(answer) }
+        });
+        tokio::spawn(
+            hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service),
+        );
+    }
+}
+
+fn answer(state: &mut State, request: &Request<Incoming>) -> Answer {
+    let text = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let path = request.uri().path().to_owned();
+    let line = format!("{} {path} {}", request.method(), text("range").unwrap_or_default());
+    state.log.push((line, text("authorization")));
+    if path == "/token" {
+        return token(state, text("authorization"), request.uri().query().unwrap_or_default());
+    }
+    if let Some(refused) = refuse(state, text("authorization")) {
+        return refused;
+    }
+    match path.trim_start_matches("/v2/").rsplitn(3, '/').collect::<Vec<_>>()[..] {
+        [version, "manifests", _] => manifest(state, version),
+        [digest, "blobs", _] => blob(state, digest, text("range")),
+        _ => small(StatusCode::OK, "{}"),
+    }
+}
+
+fn token(state: &State, authorization: Option<String>, query: &str) -> Answer {
+    assert!(query.contains("service=fake%2Eregistry") && query.contains("scope=repository%3A"), "{query}");
+    let known = format!("Basic {}", BASE64_STANDARD.encode(PASSWORD));
+    let token = match authorization {
+        Some(given) if given == known => "good",
+        Some(_) => return small(StatusCode::UNAUTHORIZED, r#"{"details":"incorrect username or password"}"#),
+        None if state.auth == Auth::AnonymousToken => "good",
+        None => "weak",
+    };
+    small(StatusCode::OK, &json!({"token": token}).to_string())
+}
+
+fn refuse(state: &State, authorization: Option<String>) -> Option<Answer> {
+    let (challenge, wanted) = match state.auth {
+        Auth::None => return None,
+        Auth::Basic => {
+            (r#"Basic realm="fake""#.to_owned(), format!("Basic {}", BASE64_STANDARD.encode(PASSWORD)))
+        }
+        Auth::Token | Auth::AnonymousToken => (
+            format!(
+                r#"Bearer realm="http://{}/token",service="fake.registry",scope="repository:a:pull""#,
+                state.host
+            ),
+            "Bearer good".to_owned(),
+        ),
+    };
+    if authorization == Some(wanted) {
+        return None;
+    }
+    let body = r#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
+    let mut answer = small(StatusCode::UNAUTHORIZED, body);
+    answer.headers_mut().insert("www-authenticate", challenge.parse().unwrap());
+    Some(answer)
+}
+
+fn manifest(state: &State, version: &str) -> Answer {
+    let Some((media_type, bytes)) = state.manifests.get(version) else {
+        return small(
+            StatusCode::NOT_FOUND,
+            r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}"#,
+        );
+    };
+    let mut answer = small(StatusCode::OK, std::str::from_utf8(bytes).unwrap());
+    answer.headers_mut().insert("content-type", media_type.parse().unwrap());
+    answer
+}
+
+fn blob(state: &State, digest: &str, range: Option<String>) -> Answer {
+    if let Some(host) = &state.redirect_to {
+        let mut answer = small(StatusCode::TEMPORARY_REDIRECT, "");
+        answer
+            .headers_mut()
+            .insert("location", format!("http://{host}/v2/elsewhere/blobs/{digest}").parse().unwrap());
+        return answer;
+    }
+    let Some(bytes) = state.blobs.get(digest) else { return small(StatusCode::NOT_FOUND, "{}") };
+    let start = range
+        .filter(|_| !state.ignore_ranges)
+        .map_or(0, |range| range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap());
+    let rest = bytes[start..].to_vec();
+    let length = rest.len();
+    let sent = state.cut_after.filter(|cut| *cut < length).map_or(length, |cut| cut);
+    let mut frames = vec![Ok(Frame::data(Bytes::from(rest[..sent].to_vec())))];
+    if sent < length {
+        frames.push(Err(io::Error::other("cut")));
+    }
+    let mut answer = Response::new(StreamBody::new(futures::stream::iter(frames).boxed()).boxed_unsync());
+    answer.headers_mut().insert("content-length", length.into());
+    if start > 0 {
+        *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        let range = format!("bytes {start}-{}/{}", bytes.len() - 1, bytes.len());
+        answer.headers_mut().insert("content-range", range.parse().unwrap());
+    }
+    answer
+}
+
+fn small(status: StatusCode, body: &str) -> Answer {
+    let body =
+        Full::new(Bytes::copy_from_slice(body.as_bytes())).map_err(|never| match never {}).boxed_unsync();
+    Response::builder().status(status).body(body).unwrap()
+}

@@ -1,0 +1,293 @@
+//! What each entry of a layer's archive becomes on disk, in overlayfs' form.
+
+use super::attributes::{Attributes, set_opaque, times};
+use super::tap::{Mode as TapMode, Tap, TapState};
+use super::tree::{Displaced, Tree, clean, refusal, split};
+use crate::error::{ImageError, Result, out_of_io};
+use crate::recipe::RecipeWriter;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use tar::EntryType;
+
+/// More than any image has; each costs an inode.
+const MAX_ENTRIES: u64 = 8_000_000;
+/// The largest file at all, also when it is mostly holes.
+const MAX_FILE: u64 = super::decode::MAX_LAYER;
+const WHITEOUT: &[u8] = b".wh.";
+const OPAQUE: &[u8] = b".wh..wh..opq";
+/// What AUFS kept for itself.
+const AUFS: &[u8] = b".wh..wh.";
+const COPY_BLOCK: usize = 128 << 10;
+
+pub(super) struct Applied {
+    pub(super) size: u64,
+    pub(super) implied: Vec<PathBuf>,
+}
+
+/// Unpacks the archive into `layer/diff`, and writes `layer/recipe`.
+pub(super) fn untar(layer: &Path, input: impl Read) -> Result<Applied> {
+    let recipe =
+        RecipeWriter::create(&layer.join("recipe")).map_err(|e| ImageError::io("write recipe", e))?;
+    let state = TapState::new(recipe);
+    let mut archive = tar::Archive::new(Tap::new(input, state.clone()));
+    let mut applier = Applier {
+        tree: Tree::create(layer)?,
+        tap: state.clone(),
+        times: Vec::new(),
+        size: 0,
+        buffer: vec![0; COPY_BLOCK],
+    };
+    let failed = |e| out_of_io("read layer", e);
+    for (count, entry) in archive.entries().map_err(failed)?.enumerate() {
+        if count as u64 >= MAX_ENTRIES {
+            return Err(ImageError::Refused(format!("layer: more than {MAX_ENTRIES} entries")));
+        }
+        applier.entry(&mut entry.map_err(failed)?)?;
+        state.borrow_mut().next_entry();
+    }
+    state.borrow_mut().set(TapMode::Verbatim);
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink()).map_err(failed)?;
+    drop(rest);
+    let applied = applier.finish()?;
+    let state = Rc::into_inner(state).ok_or_else(|| ImageError::io("write recipe", "still in use"))?;
+    state.into_inner().finish().map_err(|e| ImageError::io("write recipe", e))?;
+    Ok(applied)
+}
+
+struct Applier {
+    tree: Tree,
+    tap: Rc<std::cell::RefCell<TapState>>,
+    /// Folders' times, set when nothing more is written into them.
+    times: Vec<(PathBuf, Timespec)>,
+    size: u64,
+    buffer: Vec<u8>,
+}
+
+impl Applier {
+    fn entry<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<()> {
+        let kind = entry.header().entry_type();
+        if matches!(kind, EntryType::XGlobalHeader) {
+            return Ok(());
+        }
+        let raw = entry.path_bytes().into_owned();
+        let path = clean("path", &raw)?;
+        let attributes = Attributes::of(entry).map_err(|e| out_of_io("read layer", e))?;
+        if let Some(name) = path.file_name().filter(|name| name.as_bytes().starts_with(WHITEOUT)) {
+            return self.whiteout(&path, name);
+        }
+        match kind {
+            EntryType::Directory => self.folder(&path, &attributes),
+            // archives from before 1988 have no other way to say it
+            EntryType::Regular if raw.ends_with(b"/") => self.folder(&path, &attributes),
+            EntryType::Regular | EntryType::Continuous => self.file(&path, &attributes, entry, false),
+            EntryType::GNUSparse => self.file(&path, &attributes, entry, true),
+            EntryType::Link => self.hard_link(&path, entry),
+            EntryType::Symlink => self.symlink(&path, &attributes, entry),
+            EntryType::Char => self.node(&path, &attributes, entry, FileType::CharacterDevice),
+            EntryType::Block => self.node(&path, &attributes, entry, FileType::BlockDevice),
+            EntryType::Fifo => self.node(&path, &attributes, entry, FileType::Fifo),
+            other => Err(ImageError::Refused(format!(
+                "layer: {} is of unknown type {:?}",
+                path.display(),
+                char::from(other.as_byte())
+            ))),
+        }
+    }
+
+    /// The folder that `path` goes into, with room made for it.
+    fn room_for<'p>(&mut self, path: &'p Path) -> Result<(Rc<OwnedFd>, &'p OsStr, Displaced)> {
+        let (parent, name) = split(path)?;
+        let above = self.tree.folder(parent)?;
+        let displaced = self.tree.displace(path, &above, name)?;
+        Ok((above, name, displaced))
+    }
+
+    fn folder(&mut self, path: &Path, attributes: &Attributes) -> Result<()> {
+        let mut opaque = false;
+        if !path.as_os_str().is_empty() {
+            let (parent, name) = split(path)?;
+            let above = self.tree.folder(parent)?;
+            let there = self.tree.kind(&above, name).map(|(kind, _)| kind);
+            if there != Some(FileType::Directory) {
+                opaque = self.tree.displace(path, &above, name)? == Displaced::Whiteout;
+                rustix::fs::mkdirat(&*above, name, Mode::RWXU).map_err(|e| refusal(path, e))?;
+            }
+        }
+        self.tree.described(path);
+        let fd = self.open_folder(path)?;
+        attributes.apply(&fd, path)?;
+        if opaque {
+            set_opaque(&fd, path)?;
+        }
+        self.times.extend(attributes.mtime().map(|mtime| (path.to_owned(), mtime)));
+        Ok(())
+    }
+
+    fn open_folder(&self, path: &Path) -> Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        self.tree.open(path, flags).map_err(|e| refusal(path, e))
+    }
+
+    fn file<R: Read>(
+        &mut self,
+        path: &Path,
+        attributes: &Attributes,
+        entry: &mut tar::Entry<'_, R>,
+        sparse: bool,
+    ) -> Result<()> {
+        let length = entry.size();
+        if length > MAX_FILE {
+            return Err(ImageError::Refused(format!("layer: {} says it has {length} bytes", path.display())));
+        }
+        let (above, name, _) = self.room_for(path)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&*above, name, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|e| refusal(path, e))?;
+        let mut file = File::from(fd);
+        if sparse {
+            self.tap.borrow_mut().set(TapMode::Verbatim);
+            self.copy_with_holes(path, entry, &mut file)?;
+        } else if length > 0 {
+            self.tree.recorded(path);
+            let recorded = self.tap.borrow_mut().file_follows(path.as_os_str().as_bytes(), length);
+            recorded.map_err(|e| ImageError::io("write recipe", e))?;
+            self.copy(path, entry, length, &mut file)?;
+        }
+        self.tap.borrow_mut().set(TapMode::Headers);
+        self.size += length;
+        attributes.apply_with_time(&file, path)
+    }
+
+    fn copy<R: Read>(&mut self, path: &Path, entry: &mut R, length: u64, file: &mut File) -> Result<()> {
+        let mut left = length;
+        while left > 0 {
+            let got = entry.read(&mut self.buffer).map_err(|e| out_of_io("read layer", e))?;
+            if got == 0 {
+                return Err(ImageError::Refused(format!("layer ends in the middle of {}", path.display())));
+            }
+            file.write_all(&self.buffer[..got])
+                .map_err(|e| out_of_io(&format!("unpack {}", path.display()), e))?;
+            left = left.saturating_sub(got as u64);
+        }
+        Ok(())
+    }
+
+    /// Blocks of zeros are left out: a sparse file's size costs nothing.
+    fn copy_with_holes<R: Read>(&mut self, path: &Path, entry: &mut R, file: &mut File) -> Result<()> {
+        let failed = |e| out_of_io(&format!("unpack {}", path.display()), e);
+        let mut length = 0;
+        loop {
+            let got = entry.read(&mut self.buffer).map_err(|e| out_of_io("read layer", e))?;
+            let block = &self.buffer[..got];
+            match block.iter().all(|byte| *byte == 0) {
+                _ if got == 0 => return file.set_len(length).map_err(failed),
+                true => _ = file.seek(SeekFrom::Current(got as i64)).map_err(failed)?,
+                false => file.write_all(block).map_err(failed)?,
+            }
+            length += got as u64;
+        }
+    }
+
+    fn hard_link<R: Read>(&mut self, path: &Path, entry: &mut tar::Entry<'_, R>) -> Result<()> {
+        let target = entry.link_name_bytes().unwrap_or_default().into_owned();
+        let target = clean("hard link to", &target)?;
+        let missing = |e| match e {
+            rustix::io::Errno::NOENT => ImageError::Refused(format!(
+                "layer: {} is a hard link to {}, which is not in this layer",
+                path.display(),
+                target.display()
+            )),
+            other => refusal(path, other),
+        };
+        if target == path {
+            return Ok(());
+        }
+        let (target_parent, target_name) = split(&target)?;
+        let folder = OFlags::PATH | OFlags::DIRECTORY;
+        let target_above = self.tree.open(target_parent, folder).map_err(missing)?;
+        if self.tree.kind(&target_above, target_name).is_none() {
+            return Err(missing(rustix::io::Errno::NOENT));
+        }
+        let (above, name, _) = self.room_for(path)?;
+        rustix::fs::linkat(&target_above, target_name, &*above, name, AtFlags::empty()).map_err(missing)
+    }
+
+    fn symlink<R: Read>(
+        &mut self,
+        path: &Path,
+        attributes: &Attributes,
+        entry: &tar::Entry<'_, R>,
+    ) -> Result<()> {
+        let target = entry.link_name_bytes().unwrap_or_default();
+        let (above, name, _) = self.room_for(path)?;
+        // where it points is the container's business: nothing here follows it out of the root
+        rustix::fs::symlinkat(OsStr::from_bytes(&target), &*above, name).map_err(|e| refusal(path, e))?;
+        attributes.apply_at(&*above, name, path, true)
+    }
+
+    fn node<R: Read>(
+        &mut self,
+        path: &Path,
+        attributes: &Attributes,
+        entry: &tar::Entry<'_, R>,
+        kind: FileType,
+    ) -> Result<()> {
+        let number = |n: io::Result<Option<u32>>| {
+            n.map(Option::unwrap_or_default).map_err(|e| out_of_io("read layer", e))
+        };
+        let (major, minor) = (number(entry.header().device_major())?, number(entry.header().device_minor())?);
+        let device = if kind == FileType::Fifo { 0 } else { rustix::fs::makedev(major, minor) };
+        let (above, name, _) = self.room_for(path)?;
+        rustix::fs::mknodat(&*above, name, kind, Mode::from_raw_mode(attributes.mode()), device)
+            .map_err(|e| refusal(path, e))?;
+        attributes.apply_at(&*above, name, path, false)
+    }
+
+    /// OCI image-spec, "Whiteouts", in overlayfs' words: a device 0:0 hides a name, an attribute hides a folder's content.
+    fn whiteout(&mut self, path: &Path, name: &OsStr) -> Result<()> {
+        let parent = path.parent().unwrap_or(Path::new(""));
+        if name.as_bytes() == OPAQUE {
+            self.tree.folder(parent)?;
+            return set_opaque(self.open_folder(parent)?, parent);
+        }
+        if name.as_bytes().starts_with(AUFS) {
+            return Ok(());
+        }
+        let hidden = OsStr::from_bytes(&name.as_bytes()[WHITEOUT.len()..]);
+        if matches!(hidden.as_bytes(), b"" | b"." | b"..") {
+            return Err(ImageError::Refused(format!(
+                "layer: whiteout {} hides nothing that can be named",
+                path.display()
+            )));
+        }
+        let above = self.tree.folder(parent)?;
+        match self.tree.kind(&above, hidden) {
+            // a whiteout is about the layers below; what this layer brings itself stays
+            Some((FileType::Directory, _)) => {
+                let folder = parent.join(hidden);
+                set_opaque(self.open_folder(&folder)?, &folder)
+            }
+            Some(_) => Ok(()),
+            None => rustix::fs::mknodat(&*above, hidden, FileType::CharacterDevice, Mode::empty(), 0)
+                .map_err(|e| refusal(path, e)),
+        }
+    }
+
+    fn finish(self) -> Result<Applied> {
+        // the last word about a folder counts, and it is the last in the list
+        for (path, mtime) in &self.times {
+            // a folder may have been replaced by something else since
+            if let Ok(fd) = self.open_folder(path) {
+                rustix::fs::futimens(&fd, &times(*mtime)).map_err(|e| refusal(path, e))?;
+            }
+        }
+        Ok(Applied { size: self.size, implied: self.tree.implied() })
+    }
+}

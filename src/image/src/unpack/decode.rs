@@ -1,0 +1,198 @@
+use super::feed::Feed;
+use crate::Digest;
+use crate::digest::Hasher;
+use crate::error::{ImageError, out_of_io};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::io::{self, BufRead, Read};
+use std::sync::mpsc::SyncSender;
+
+/// Bytes handed on at once.
+pub(super) const BLOCK: usize = 128 << 10;
+
+/// Layers of zeros do exist (databases, swap files); text packs 10:1. Deflate can do 1032:1, zstd far more: what packs
+/// better than this, once it is larger than [`FREE`], is there to fill the disk.
+const MAX_RATIO: u64 = 400;
+/// Below this many unpacked bytes the ratio does not matter.
+const FREE: u64 = 1 << 30;
+/// The largest layer at all: four times the largest images seen (GPU toolkits, models).
+pub(super) const MAX_LAYER: u64 = 256 << 30;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Compression {
+    None,
+    Gzip,
+    Zstd,
+}
+
+impl Compression {
+    /// Told by the first bytes: media types lie, and archives have none.
+    pub(crate) fn sniff(head: &[u8]) -> Compression {
+        match head {
+            [0x1f, 0x8b, ..] => Compression::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
+            // a skippable frame, as zstd:chunked and estargz-like tools put in front
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            _ => Compression::None,
+        }
+    }
+}
+
+pub(super) struct Decoded {
+    pub(super) diff_id: Digest,
+    pub(super) blob: Digest,
+    pub(super) blob_size: u64,
+    pub(super) compression: Compression,
+}
+
+pub(super) enum Failed {
+    /// The untarer is gone, and knows why.
+    NobodyListens,
+    Because(ImageError),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Failed {
+        Failed::Because(out_of_io("decompress layer", error))
+    }
+}
+
+/// Reads all of `input`, hands it on inflated, and says what it was.
+pub(super) fn decode(
+    input: impl BufRead,
+    out: SyncSender<Feed>,
+    told: impl FnMut(u64),
+) -> Result<Decoded, Failed> {
+    let mut input = Counted { inner: input, hasher: Hasher::new(), told };
+    let compression = Compression::sniff(input.fill_buf()?);
+    let mut limits = Limits { unpacked: 0 };
+    let diff_id = match compression {
+        Compression::None => {
+            pump(&mut PlainReader(&mut input), &out, &mut limits, |p| p.0.hasher.length)?;
+            None
+        }
+        Compression::Gzip => {
+            let mut reader = flate2::bufread::MultiGzDecoder::new(&mut input);
+            Some(pump(&mut reader, &out, &mut limits, |r| r.get_ref().hasher.length)?)
+        }
+        Compression::Zstd => {
+            let mut reader = zstd::Decoder::with_buffer(&mut input)?;
+            Some(pump(&mut reader, &out, &mut limits, |r| r.get_ref().hasher.length)?)
+        }
+    };
+    io::copy(&mut PlainReader(&mut input), &mut io::sink())?;
+    out.send(Feed::End).map_err(|_| Failed::NobodyListens)?;
+    let blob = input.hasher.digest();
+    Ok(Decoded {
+        diff_id: diff_id.unwrap_or_else(|| blob.clone()),
+        blob,
+        blob_size: input.hasher.length,
+        compression,
+    })
+}
+
+fn pump<R: Read>(
+    reader: &mut R,
+    out: &SyncSender<Feed>,
+    limits: &mut Limits,
+    consumed: impl Fn(&R) -> u64,
+) -> Result<Digest, Failed> {
+    let mut hasher = Hasher::new();
+    loop {
+        let mut block = Vec::with_capacity(BLOCK);
+        if reader.by_ref().take(BLOCK as u64).read_to_end(&mut block)? == 0 {
+            return Ok(hasher.digest());
+        }
+        hasher.update(&block);
+        limits.add(block.len() as u64, consumed(reader)).map_err(Failed::Because)?;
+        out.send(Feed::Data(Bytes::from(block))).map_err(|_| Failed::NobodyListens)?;
+    }
+}
+
+struct Limits {
+    unpacked: u64,
+}
+
+impl Limits {
+    fn add(&mut self, bytes: u64, packed: u64) -> Result<(), ImageError> {
+        self.unpacked += bytes;
+        if self.unpacked > MAX_LAYER {
+            return Err(ImageError::Refused(format!("layer unpacks to more than {} GiB", MAX_LAYER >> 30)));
+        }
+        if self.unpacked > FREE && self.unpacked / packed.max(1) > MAX_RATIO {
+            return Err(ImageError::Refused(format!(
+                "layer unpacks to more than {MAX_RATIO} times its size ({packed} bytes): taken for a decompression bomb"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Hashes and counts whatever is consumed.
+struct Counted<R, T> {
+    inner: R,
+    hasher: Hasher,
+    told: T,
+}
+
+impl<R: BufRead, T: FnMut(u64)> BufRead for Counted<R, T> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.inner.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        // what is consumed was filled before, so this reads nothing
+        if let Ok(bytes) = self.inner.fill_buf() {
+            self.hasher.update(&bytes[..amount.min(bytes.len())]);
+        }
+        self.inner.consume(amount);
+        (self.told)(self.hasher.length);
+    }
+}
+
+impl<R: BufRead, T: FnMut(u64)> Read for Counted<R, T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let available = self.fill_buf()?;
+        let amount = available.len().min(buffer.len());
+        buffer[..amount].copy_from_slice(&available[..amount]);
+        self.consume(amount);
+        Ok(amount)
+    }
+}
+
+/// Gives the counted input itself, so that what was counted can be asked while it is read.
+struct PlainReader<'a, R, T>(&'a mut Counted<R, T>);
+
+impl<R: BufRead, T: FnMut(u64)> Read for PlainReader<'_, R, T> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_tell_the_compression() {
+        for (name, head, want) in [
+            ("gzip", &[0x1f, 0x8b, 8][..], Compression::Gzip),
+            ("zstd", &[0x28, 0xb5, 0x2f, 0xfd], Compression::Zstd),
+            ("zstd, skippable frame", &[0x51, 0x2a, 0x4d, 0x18], Compression::Zstd),
+            ("a tar", b"etc/passwd\0", Compression::None),
+            ("nothing", b"", Compression::None),
+        ] {
+            assert_eq!(Compression::sniff(head), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_told_by_its_ratio_but_only_when_it_is_large() {
+        let mut limits = Limits { unpacked: 0 };
+        assert!(limits.add(FREE, 10).is_ok(), "small ones may pack as they like");
+        assert!(limits.add(1, FREE / 100).is_ok(), "a large one that packs 100:1");
+        assert!(limits.add(1, FREE / 1000).unwrap_err().to_string().contains("bomb"));
+        assert!(limits.add(MAX_LAYER, MAX_LAYER).is_err(), "larger than any layer");
+    }
+}

@@ -1,0 +1,86 @@
+use crate::error::{ImageError, through_io};
+use crate::recipe::RecipeWriter;
+use std::cell::RefCell;
+use std::io::{self, Read};
+use std::rc::Rc;
+
+/// Bytes of headers (with pax records and long names) between two contents. The tar reader takes them into memory, so an
+/// entry that says its name has 10 GiB must end here. Linux takes 4 KiB of path and 64 KiB of one xattr.
+const MAX_HEADERS: u64 = 2 << 20;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Goes into the recipe, and into the tar reader's memory.
+    Headers,
+    /// Goes into the recipe; streamed.
+    Verbatim,
+    /// Content of a file: comes back from the file.
+    Content,
+}
+
+/// Sits under the tar reader and keeps the recipe of what goes by.
+pub(super) struct Tap<R> {
+    inner: R,
+    state: Rc<RefCell<TapState>>,
+}
+
+pub(super) struct TapState {
+    mode: Mode,
+    headers: u64,
+    recipe: RecipeWriter,
+}
+
+impl TapState {
+    pub(super) fn new(recipe: RecipeWriter) -> Rc<RefCell<TapState>> {
+        Rc::new(RefCell::new(TapState { mode: Mode::Headers, headers: 0, recipe }))
+    }
+
+    pub(super) fn file_follows(&mut self, path: &[u8], length: u64) -> io::Result<()> {
+        self.recipe.file(path, length)?;
+        self.mode = Mode::Content;
+        Ok(())
+    }
+
+    pub(super) fn set(&mut self, mode: Mode) {
+        self.mode = mode;
+    }
+
+    /// An entry is done: its headers no longer count.
+    pub(super) fn next_entry(&mut self) {
+        self.mode = Mode::Headers;
+        self.headers = 0;
+    }
+
+    pub(super) fn finish(self) -> io::Result<()> {
+        self.recipe.finish()
+    }
+
+    fn passed(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.mode {
+            Mode::Content => return Ok(()),
+            Mode::Verbatim => {}
+            Mode::Headers => self.headers += bytes.len() as u64,
+        }
+        if self.headers > MAX_HEADERS {
+            return Err(through_io(ImageError::Refused(format!(
+                "layer: more than {} MiB of headers for one entry",
+                MAX_HEADERS >> 20
+            ))));
+        }
+        self.recipe.raw(bytes)
+    }
+}
+
+impl<R> Tap<R> {
+    pub(super) fn new(inner: R, state: Rc<RefCell<TapState>>) -> Tap<R> {
+        Tap { inner, state }
+    }
+}
+
+impl<R: Read> Read for Tap<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.inner.read(buffer)?;
+        self.state.borrow_mut().passed(&buffer[..got])?;
+        Ok(got)
+    }
+}

@@ -1,0 +1,335 @@
+use super::*;
+use crate::recipe::RecipeReader;
+use crate::testing::{Tar, gzip, unpack};
+use std::io::Read;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::Path;
+use tar::EntryType;
+
+fn diff(unpacked: &Unpacked) -> PathBuf {
+    unpacked.folder.path().join("diff")
+}
+
+fn is_whiteout(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|m| m.file_type().is_char_device() && m.rdev() == 0)
+}
+
+fn is_opaque(path: &Path) -> bool {
+    let name = if attributes::is_root() { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
+    let mut value = [0; 8];
+    rustix::fs::lgetxattr(path, name, &mut value).is_ok_and(|length| &value[..length] == b"y")
+}
+
+/// The layer's tar again, from its folder.
+fn rebuilt(unpacked: &Unpacked) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    RecipeReader::open(unpacked.folder.path()).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+#[test]
+fn an_ordinary_layer_comes_out_as_it_went_in() {
+    let long = format!("usr/{}", "x".repeat(200));
+    let tar = Tar::new()
+        .folder("./")
+        .folder("usr/")
+        .file("usr/a", "hello")
+        .file("usr/empty", "")
+        .with(EntryType::Regular, "usr/su", "", b"#!", |h| h.set_mode(0o4755))
+        .entry(EntryType::Link, "usr/b", "usr/a", b"")
+        .entry(EntryType::Symlink, "bin", "/usr/bin", b"")
+        .pax(&[("path", long.as_bytes()), ("mtime", b"1500000000.25")])
+        .file("short", "long name")
+        .entry(EntryType::Fifo, "usr/fifo", "", b"")
+        .file("usr/big", vec![7; 300_000])
+        .bytes();
+    for (name, packed, compression) in [
+        ("plain", tar.clone(), Compression::None),
+        ("gzip", gzip(&tar), Compression::Gzip),
+        ("two gzip members", [gzip(&tar[..700]), gzip(&tar[700..])].concat(), Compression::Gzip),
+        ("zstd", zstd::encode_all(&tar[..], 1).unwrap(), Compression::Zstd),
+    ] {
+        let unpacked = unpack(&packed).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(unpacked.diff_id, Digest::of(&tar), "{name}");
+        assert_eq!(unpacked.blob, Digest::of(&packed), "{name}");
+        assert_eq!(unpacked.compression, compression, "{name}");
+        assert_eq!(unpacked.size, 5 + 2 + 9 + 300_000, "{name}");
+        let root = diff(&unpacked);
+        let meta = |path: &str| std::fs::symlink_metadata(root.join(path)).unwrap();
+        assert_eq!(std::fs::read(root.join("usr/a")).unwrap(), b"hello", "{name}");
+        assert_eq!(meta("usr/a").ino(), meta("usr/b").ino(), "{name}: a hard link");
+        assert_eq!(meta("usr/su").permissions().mode() & 0o7777, 0o4755, "{name}: setuid stays");
+        assert_eq!(std::fs::read_link(root.join("bin")).unwrap(), Path::new("/usr/bin"), "{name}");
+        assert_eq!((meta(&long).mtime(), meta(&long).mtime_nsec()), (1_500_000_000, 250_000_000), "{name}");
+        assert_eq!(meta("usr").mtime(), 1_600_000_000, "{name}: a folder's time, after it was filled");
+        assert!(meta("usr/fifo").file_type().is_fifo(), "{name}");
+        assert!(rebuilt(&unpacked) == tar, "{name}: the archive comes back byte for byte");
+    }
+}
+
+#[test]
+fn a_hostile_layer_is_refused_and_writes_nothing_outside() {
+    let outside = tempfile::TempDir::new().unwrap();
+    let target = outside.path().join("written").display().to_string();
+    let out = outside.path().display().to_string();
+    let up = format!("{}{}", "../".repeat(12), out.trim_start_matches('/'));
+    let deep = "d/".repeat(40);
+    for (name, tar, want) in [
+        ("absolute path", Tar::new().file(&target, "x").bytes(), "is absolute"),
+        ("dots", Tar::new().file("a/../../written", "x").bytes(), "climbs out"),
+        ("dots only", Tar::new().folder("..").bytes(), "climbs out"),
+        (
+            "through an absolute link",
+            Tar::new().entry(EntryType::Symlink, "l", &out, b"").file("l/written", "x").bytes(),
+            "leads out of the root",
+        ),
+        (
+            "through a climbing link",
+            Tar::new()
+                .entry(EntryType::Symlink, "l", &up[..up.len().min(100)], b"")
+                .file("l/written", "x")
+                .bytes(),
+            "leads out of the root",
+        ),
+        (
+            "through two links",
+            Tar::new()
+                .entry(EntryType::Symlink, "a", "..", b"")
+                .entry(EntryType::Symlink, "b", "a/..", b"")
+                .file("b/written", "x")
+                .bytes(),
+            "leads out of the root",
+        ),
+        (
+            "a folder through a link",
+            Tar::new().entry(EntryType::Symlink, "l", &out, b"").folder("l/written").bytes(),
+            "leads out of the root",
+        ),
+        (
+            "whiteout through a link",
+            Tar::new().entry(EntryType::Symlink, "l", &out, b"").file("l/.wh.written", "").bytes(),
+            "leads out of the root",
+        ),
+        (
+            "opaque through a link",
+            Tar::new().entry(EntryType::Symlink, "l", &out, b"").file("l/.wh..wh..opq", "").bytes(),
+            "leads out of the root",
+        ),
+        (
+            "hard link out",
+            Tar::new().entry(EntryType::Link, "l", "../../etc/passwd", b"").bytes(),
+            "climbs out",
+        ),
+        (
+            "hard link to the machine",
+            Tar::new().entry(EntryType::Link, "l", "/etc/passwd", b"").bytes(),
+            "is absolute",
+        ),
+        (
+            "hard link through a link",
+            Tar::new()
+                .entry(EntryType::Symlink, "e", "/etc", b"")
+                .entry(EntryType::Link, "l", "e/passwd", b"")
+                .bytes(),
+            "leads out of the root",
+        ),
+        (
+            "hard link to nothing",
+            Tar::new().entry(EntryType::Link, "l", "missing", b"").bytes(),
+            "not in this layer",
+        ),
+        ("link loop", Tar::new().entry(EntryType::Symlink, "l", "l", b"").file("l/x", "x").bytes(), "loop"),
+        ("below a file", Tar::new().file("f", "x").file("f/x", "x").bytes(), "not a folder"),
+        (
+            "a file over a filled folder",
+            Tar::new().file("d/x", "x").file("d", "x").bytes(),
+            "folder with content",
+        ),
+        ("whiteout of nothing", Tar::new().file("d/.wh.", "").bytes(), "hides nothing"),
+        ("whiteout of the parent", Tar::new().file("d/.wh...", "").bytes(), "hides nothing"),
+        ("the root as a file", Tar::new().file(".", "x").bytes(), "replaces the root"),
+        ("unknown type", Tar::new().entry(EntryType::new(b'Z'), "z", "", b"").bytes(), "unknown type"),
+        ("torn", Tar::new().file("f", vec![1; 5000]).torn()[..2000].to_vec(), "ends in the middle"),
+        ("no archive", vec![b'x'; 4096], "read layer"),
+        (
+            "a name too long",
+            Tar::new().pax(&[("path", "n".repeat(300).as_bytes())]).file("x", "").bytes(),
+            "too long",
+        ),
+        (
+            "a long name of many MiB",
+            Tar::new()
+                .entry(EntryType::GNULongName, "././@LongLink", "", &vec![b'n'; 3 << 20])
+                .file("x", "")
+                .bytes(),
+            "MiB of headers",
+        ),
+        (
+            "a file that says it is huge",
+            Tar::new().with(EntryType::Regular, "f", "", b"", |h| h.set_size(1 << 50)).bytes(),
+            "says it has",
+        ),
+        ("broken gzip", gzip(&Tar::new().folder(&deep).bytes())[..40].to_vec(), "layer"),
+    ] {
+        let why = unpack(&tar).map(|_| ()).expect_err(name).to_string();
+        assert!(why.contains(want), "{name}: {why}");
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0, "{name} wrote outside");
+    }
+}
+
+#[test]
+fn what_looks_hostile_but_is_not_is_taken() {
+    let tar = Tar::new()
+        .folder("usr/lib")
+        .entry(EntryType::Symlink, "lib", "usr/lib", b"")
+        .file("lib/inside", "through a link that stays inside")
+        .entry(EntryType::Symlink, "etc", "../../../../etc", b"")
+        .entry(EntryType::XGlobalHeader, "pax_global", "", b"")
+        .file("..data/x", "dots in a name")
+        .bytes();
+    let unpacked = unpack(&tar).unwrap();
+    assert!(diff(&unpacked).join("usr/lib/inside").exists());
+    assert!(diff(&unpacked).join("..data/x").exists());
+    assert!(rebuilt(&unpacked) == tar);
+}
+
+#[test]
+fn whiteouts_are_written_as_overlayfs_reads_them() {
+    let tar = Tar::new()
+        .folder("etc")
+        .file("etc/.wh.passwd", "")
+        .folder("var")
+        .file("var/.wh..wh..opq", "")
+        .file("var/new", "x")
+        .file(".wh..wh.plnk", "AUFS")
+        .folder("back")
+        .file("back/x", "x")
+        .file(".wh.back", "")
+        .file(".wh.again", "")
+        .folder("again")
+        .file(".wh.f", "")
+        .file("f", "a file in its own whiteout's place")
+        .bytes();
+    let unpacked = unpack(&tar).unwrap();
+    let root = diff(&unpacked);
+    assert!(is_whiteout(&root.join("etc/passwd")));
+    assert!(is_opaque(&root.join("var")) && root.join("var/new").exists());
+    assert!(
+        is_opaque(&root.join("back")) && root.join("back/x").exists(),
+        "what the layer brings itself stays"
+    );
+    assert!(is_opaque(&root.join("again")), "a folder in a whiteout's place hides what was below");
+    assert!(!is_opaque(&root.join("etc")));
+    assert!(std::fs::read(root.join("f")).is_ok());
+    let names: Vec<_> = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(names.iter().all(|name| !name.to_string_lossy().starts_with(".wh.")), "{names:?}");
+    assert!(rebuilt(&unpacked) == tar);
+}
+
+#[test]
+fn the_last_of_two_entries_counts_and_the_archive_still_comes_back() {
+    let tar = Tar::new()
+        .file("a", "first")
+        .entry(EntryType::Link, "linked", "a", b"")
+        .file("a", "second!")
+        .file("b", "kept")
+        .entry(EntryType::Symlink, "b", "a", b"")
+        .file("a", "third")
+        .folder("d")
+        .file("d", "an empty folder may be replaced")
+        .bytes();
+    let unpacked = unpack(&tar).unwrap();
+    let read = |name: &str| std::fs::read_to_string(diff(&unpacked).join(name)).unwrap();
+    assert_eq!(
+        (read("a"), read("linked")),
+        ("third".into(), "first".into()),
+        "a link keeps what it was made to"
+    );
+    assert_eq!(std::fs::read_link(diff(&unpacked).join("b")).unwrap(), Path::new("a"));
+    assert!(rebuilt(&unpacked) == tar);
+}
+
+#[test]
+fn a_sparse_file_keeps_its_holes() {
+    let content = [1u8; 512];
+    let tar = Tar::new()
+        .with(EntryType::GNUSparse, "s", "", &content, |header| {
+            let gnu = header.as_gnu_mut().unwrap();
+            gnu.sparse[0].offset.copy_from_slice(b"00020000000\0");
+            gnu.sparse[0].numbytes.copy_from_slice(b"00000001000\0");
+            gnu.sparse[1].offset.copy_from_slice(b"00040000000\0");
+            gnu.sparse[1].numbytes.copy_from_slice(b"00000000000\0");
+            gnu.set_real_size(0o40000000);
+        })
+        .bytes();
+    let unpacked = unpack(&tar);
+    // the block at the end is empty: some writers end the map so, some do not
+    let unpacked = match unpacked {
+        Ok(unpacked) => unpacked,
+        Err(e) => panic!("{e}"),
+    };
+    let meta = std::fs::metadata(diff(&unpacked).join("s")).unwrap();
+    assert_eq!(meta.len(), 0o40000000);
+    assert!(meta.blocks() * 512 < meta.len() / 4, "{} blocks", meta.blocks());
+    assert!(rebuilt(&unpacked) == tar);
+}
+
+#[test]
+fn folders_without_a_description_get_it_from_below() {
+    let below =
+        unpack(&Tar::new().with(EntryType::Directory, "tmp", "", b"", |h| h.set_mode(0o1777)).bytes())
+            .unwrap();
+    let above = unpack(&Tar::new().file("tmp/x/y", "x").bytes()).unwrap();
+    assert_eq!(above.implied, [PathBuf::new(), "tmp".into(), "tmp/x".into()]);
+    inherit(&diff(&above), &above.implied, &[diff(&below)]).unwrap();
+    let mode = |path: &str| std::fs::metadata(diff(&above).join(path)).unwrap().permissions().mode() & 0o7777;
+    assert_eq!(mode("tmp"), 0o1777);
+    assert_eq!(mode("tmp/x"), 0o755);
+}
+
+#[test]
+fn attributes_that_belong_to_an_image_are_kept() {
+    if !attributes::is_root() {
+        eprintln!("SKIPPED: owners and file capabilities need root");
+        return;
+    }
+    let capability = [1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let tar = Tar::new()
+        .pax(&[
+            ("SCHILY.xattr.security.capability", &capability),
+            ("SCHILY.xattr.trusted.overlay.redirect", b"/etc"),
+        ])
+        .with(EntryType::Regular, "ping", "", b"x", |h| {
+            h.set_uid(1000);
+            h.set_gid(1001);
+            h.set_mode(0o2755);
+        })
+        .with(EntryType::Char, "null", "", b"", |h| {
+            h.set_device_major(1).unwrap();
+            h.set_device_minor(3).unwrap();
+            h.set_mode(0o666);
+        })
+        .bytes();
+    let unpacked = unpack(&tar).unwrap();
+    let ping = diff(&unpacked).join("ping");
+    let meta = std::fs::metadata(&ping).unwrap();
+    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777), (1000, 1001, 0o2755));
+    let mut value = [0; 64];
+    assert_eq!(rustix::fs::lgetxattr(&ping, "security.capability", &mut value).unwrap(), 20);
+    assert!(rustix::fs::lgetxattr(&ping, "trusted.overlay.redirect", &mut value).is_err());
+    let null = std::fs::symlink_metadata(diff(&unpacked).join("null")).unwrap();
+    assert_eq!((null.rdev(), null.mode() & 0o777), (rustix::fs::makedev(1, 3), 0o666));
+}
+
+#[test]
+fn giving_up_leaves_nothing() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().to_owned();
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    let tar = Tar::new().file("a", vec![1; 4000]).bytes();
+    sender.blocking_send(Feed::Data(tar[..1500].to_vec().into())).unwrap();
+    drop(sender);
+    let why = super::unpack(folder, receiver, |_| {}).unwrap_err().to_string();
+    assert!(why.contains("given up"), "{why}");
+    assert!(!path.exists());
+}

@@ -1,0 +1,197 @@
+//! A folder that is written into by names from an archive. Every name is resolved by the kernel below the root
+//! (`openat2` with RESOLVE_BENEATH), so that no link that an earlier entry made, nor one made at the same time, leads out.
+
+use crate::error::{ImageError, Result};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
+
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// What folders get that the archive does not describe, until the layers below say better.
+const IMPLIED_MODE: u32 = 0o755;
+
+pub(super) struct Tree {
+    layer: PathBuf,
+    root: Rc<OwnedFd>,
+    /// The folder of the last entry: archives come folder by folder.
+    last: Option<(PathBuf, Rc<OwnedFd>)>,
+    implied: HashSet<PathBuf>,
+    /// Hashes of the paths whose content the recipe refers to.
+    recorded: HashSet<u64>,
+}
+
+/// What had to make room for an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Displaced {
+    Nothing,
+    /// It hid something in a layer below; a folder in its place must hide it as well.
+    Whiteout,
+    Other,
+}
+
+impl Tree {
+    /// `layer` gets a folder `diff`.
+    pub(super) fn create(layer: &Path) -> Result<Tree> {
+        let diff = layer.join("diff");
+        std::fs::create_dir(&diff).map_err(crate::error::doing(format!("create {}", diff.display())))?;
+        let root =
+            rustix::fs::open(&diff, FOLDER, Mode::empty()).map_err(|e| ImageError::io("open layer", e))?;
+        let mode = Mode::from_raw_mode(IMPLIED_MODE);
+        rustix::fs::chmod(&diff, mode).map_err(|e| ImageError::io("chmod layer", e))?;
+        Ok(Tree {
+            layer: layer.to_owned(),
+            root: Rc::new(root),
+            last: None,
+            implied: HashSet::from([PathBuf::new()]),
+            recorded: HashSet::new(),
+        })
+    }
+
+    /// Opens the folder at `path`, and makes what is missing on the way.
+    pub(super) fn folder(&mut self, path: &Path) -> Result<Rc<OwnedFd>> {
+        if path.as_os_str().is_empty() {
+            return Ok(self.root.clone());
+        }
+        if let Some((_, fd)) = self.last.as_ref().filter(|(last, _)| last == path) {
+            return Ok(fd.clone());
+        }
+        let fd = match self.open(path, FOLDER) {
+            Err(Errno::NOENT) => self.make(path)?,
+            other => other.map_err(|e| refusal(path, e))?,
+        };
+        let fd = Rc::new(fd);
+        self.last = Some((path.to_owned(), fd.clone()));
+        Ok(fd)
+    }
+
+    fn make(&mut self, path: &Path) -> Result<OwnedFd> {
+        let (parent, name) = split(path)?;
+        let above = self.folder(parent)?;
+        match rustix::fs::mkdirat(&*above, name, Mode::from_raw_mode(IMPLIED_MODE)) {
+            Ok(()) => _ = self.implied.insert(path.to_owned()),
+            Err(Errno::EXIST) => {}
+            Err(e) => return Err(refusal(path, e)),
+        }
+        self.open(path, FOLDER).map_err(|e| refusal(path, e))
+    }
+
+    pub(super) fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        rustix::fs::openat2(&*self.root, path, flags | OFlags::CLOEXEC, Mode::empty(), BENEATH)
+    }
+
+    /// The archive describes this folder itself after all.
+    pub(super) fn described(&mut self, path: &Path) {
+        self.implied.remove(path);
+    }
+
+    pub(super) fn recorded(&mut self, path: &Path) {
+        self.recorded.insert(hash(path));
+    }
+
+    pub(super) fn implied(self) -> Vec<PathBuf> {
+        let mut implied: Vec<PathBuf> = self.implied.into_iter().collect();
+        implied.sort();
+        implied
+    }
+
+    /// What is at `path` now, without following a link.
+    pub(super) fn kind(&self, above: &OwnedFd, name: &OsStr) -> Option<(FileType, u64)> {
+        let stat = rustix::fs::statat(above, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some((FileType::from_raw_mode(stat.st_mode), stat.st_rdev))
+    }
+
+    /// Makes room at `path` for a later entry of the same name. A file whose content the recipe needs is put aside; a
+    /// folder with something in it stays, and the archive is refused.
+    pub(super) fn displace(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<Displaced> {
+        let Some((kind, device)) = self.kind(above, name) else { return Ok(Displaced::Nothing) };
+        match kind {
+            FileType::Directory => {
+                self.last = None;
+                self.implied.remove(path);
+                rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR).map_err(|_| {
+                    ImageError::Refused(format!(
+                        "layer: {} is a folder with content and, later, something else",
+                        path.display()
+                    ))
+                })?;
+            }
+            FileType::RegularFile if self.recorded.remove(&hash(path)) => {
+                self.put_aside(path, above, name)?
+            }
+            _ => rustix::fs::unlinkat(above, name, AtFlags::empty()).map_err(|e| refusal(path, e))?,
+        }
+        Ok(if kind == FileType::CharacterDevice && device == 0 {
+            Displaced::Whiteout
+        } else {
+            Displaced::Other
+        })
+    }
+
+    fn put_aside(&self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
+        let bytes = path.as_os_str().as_bytes();
+        let free = (0..).map(|n| crate::recipe::shadowed(&self.layer, bytes, n)).find(|p| !p.exists());
+        let Some((to, folder)) = free.as_deref().and_then(|to| Some((to, to.parent()?))) else {
+            return Ok(());
+        };
+        std::fs::create_dir_all(folder).map_err(crate::error::doing("put a replaced file aside"))?;
+        rustix::fs::renameat(above, name, rustix::fs::CWD, to).map_err(|e| refusal(path, e))
+    }
+}
+
+fn hash(path: &Path) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    path.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The folder and the name in it.
+pub(super) fn split(path: &Path) -> Result<(&Path, &OsStr)> {
+    match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) => Ok((parent, name)),
+        _ => Err(ImageError::Refused("layer: an entry that replaces the root".into())),
+    }
+}
+
+/// A name from an archive, as a path below the root; empty for the root itself.
+pub(super) fn clean(what: &str, bytes: &[u8]) -> Result<PathBuf> {
+    let shown = || String::from_utf8_lossy(bytes).into_owned();
+    let refuse = |why: &str| Err(ImageError::Refused(format!("layer: {what} {:?} {why}", shown())));
+    if bytes.contains(&0) {
+        return refuse("holds a NUL");
+    }
+    let mut path = PathBuf::new();
+    for component in Path::new(OsStr::from_bytes(bytes)).components() {
+        match component {
+            Component::Normal(name) => path.push(name),
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) => return refuse("is absolute"),
+            Component::ParentDir => return refuse("climbs out with `..`"),
+        }
+    }
+    Ok(path)
+}
+
+/// The kernel's refusal in words.
+pub(super) fn refusal(path: &Path, errno: Errno) -> ImageError {
+    let path = path.display();
+    match errno {
+        Errno::XDEV => {
+            ImageError::Refused(format!("layer: {path} leads out of the root through a symbolic link"))
+        }
+        Errno::LOOP => ImageError::Refused(format!("layer: {path} goes through a loop of symbolic links")),
+        Errno::NOTDIR => {
+            ImageError::Refused(format!("layer: {path} goes through something that is not a folder"))
+        }
+        Errno::NAMETOOLONG => ImageError::Refused(format!("layer: {path:.64}… is too long a name")),
+        Errno::NOSPC => ImageError::io(format!("unpack {path}"), "no space left on device"),
+        other => ImageError::io(format!("unpack {path}"), std::io::Error::from(other)),
+    }
+}
