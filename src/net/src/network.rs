@@ -165,14 +165,7 @@ impl Network {
             Err(error) => return vec![error.to_string()],
         };
         let mut left = Vec::new();
-        match links.of_profile(config).await {
-            Ok(pods) => {
-                for pod in pods {
-                    left.extend(links.delete(pod.index).await.err().map(|error| error.to_string()));
-                }
-            }
-            Err(error) => left.push(error.to_string()),
-        }
+        left.extend(links.delete_profile(config).await.err().map(|error| error.to_string()));
         let ours = config.clone();
         left.extend(blocking(move || structure::remove(&ours)).await.err().map(|error| error.to_string()));
         left.extend(links.delete_ranges(config).await);

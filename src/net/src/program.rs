@@ -18,13 +18,17 @@ fn nft() -> &'static str {
 /// One transaction, as libnftables' JSON.
 pub(crate) fn apply(ruleset: &str) -> Result<()> {
     let running = || "run nft";
+    let missing = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => NetError::failed("run nft", "it is not installed (package nftables)"),
+        _ => NetError::failed("run nft", error),
+    };
     let mut nft = Command::new(nft())
         .args(["-j", "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
-        .doing(running)?;
+        .map_err(missing)?;
     if let Some(mut input) = nft.stdin.take() {
         input.write_all(ruleset.as_bytes()).doing(running)?;
     }

@@ -29,7 +29,10 @@ impl Ruleset {
             doors: Doors::new(),
             sandboxes: Default::default(),
         };
-        ruleset.chains = ruleset.own_chains(program::chains()?);
+        // some versions of nft die of what others have in their tables; then ours is built anew
+        let unknown =
+            |error: NetError| tracing::warn!(%error, "whether the table is as it should be is not known");
+        ruleset.chains = ruleset.own_chains(program::chains().map_err(unknown).unwrap_or_default());
         if !ruleset.chains.contains(&structure::fingerprint(config)) {
             ruleset.build()?;
         }

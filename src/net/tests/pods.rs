@@ -195,5 +195,16 @@ fn purge_leaves_the_machine_as_it_was() {
         assert_eq!(Network::purge(&config()).await, Vec::<String>::new());
         assert_eq!(snapshot(), before);
         assert_eq!(Network::purge(&config()).await, Vec::<String>::new(), "and again");
+
+        // a stranger in the group of the profile's links keeps its place
+        let network = Network::start(config()).await.unwrap();
+        let a = network.attach("a", &netns("a"), &[]).await.unwrap();
+        network.attach("b", &netns("b"), &[]).await.unwrap();
+        let group =
+            sh(&format!("ip -j -d link show {} | grep -o '\"group\":\"[^\"]*' | cut -d'\"' -f4", a.link));
+        sh(&format!("ip link set bystander group {group}"));
+        assert_eq!(Network::purge(&config()).await, Vec::<String>::new());
+        sh("ip link set bystander group default");
+        assert_eq!(snapshot(), before);
     });
 }
