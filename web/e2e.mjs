@@ -193,9 +193,9 @@ if (pod) {
   await check('the pod has a terminal, which says how the shell ended', async () => {
     await page.keyboard.press('t');
     await page.waitForSelector('.xterm-rows');
-    await page.waitForFunction(() => document.querySelector('.xterm-rows').textContent.trim());
+    await page.waitForFunction(() => document.querySelector('.xterm-rows')?.textContent.trim());
     await page.keyboard.type('echo answer=$((6*7))\n');
-    await page.waitForFunction(() => document.querySelector('.xterm-rows').textContent.includes('answer=42'));
+    await page.waitForFunction(() => document.querySelector('.xterm-rows')?.textContent.includes('answer=42'));
     await picture('pod-terminal');
     await page.keyboard.type('exit 3\n');
     await page.waitForFunction(() => document.querySelector('.bar').textContent.includes('exit code 3'));

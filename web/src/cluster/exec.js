@@ -39,12 +39,14 @@ export function openShell(pod, container, command, on) {
   };
 }
 
-/** A browser does not show why a handshake failed, and the API says why before it looks whether one was offered. */
+const NO_SHELL = 'the shell could not be started: the container does not run, or its image has no “sh”';
+
+/** A browser does not show why a handshake failed. Asked without one, the API says what it knows before it looks for that. */
 async function whyRefused(path) {
   try {
     await getJson(path);
   } catch (error) {
-    return error.message === 'Upgrade request required' ? 'the shell could not be started' : error.message;
+    if (error.message !== 'Upgrade request required') return error.message;
   }
-  return 'the shell could not be started';
+  return NO_SHELL;
 }

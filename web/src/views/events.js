@@ -18,7 +18,7 @@ export const events = {
   order: LAST,
   columns: [
     LAST,
-    { title: 'Reason', width: 'minmax(136px, 1fr)', get: (o) => o.reason ?? '', show: (o) => html`<${Status} word=${o.reason} tone=${o.type === 'Warning' ? 'bad' : 'off'} />` },
+    { title: 'Reason', width: 'minmax(150px, 1fr)', get: (o) => o.reason ?? '', show: (o) => html`<${Status} word=${o.reason} tone=${o.type === 'Warning' ? 'bad' : 'off'} />` },
     { title: 'Object', width: 'minmax(140px, 1.5fr)', get: about, room: 'middle', show: (o) => html`<${About} event=${o} />` },
     { title: 'Message', width: 'minmax(180px, 4fr)', get: (o) => o.message ?? '' },
     { title: 'Times', width: '56px', get: timesSeen, room: 'wide' },
