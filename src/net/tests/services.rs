@@ -3,7 +3,7 @@
 mod world;
 
 use cri::Protocol::{self, Tcp, Udp};
-use net::{Door, Network, Way};
+use net::{Door, NetConfig, Network, Way};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::ErrorKind::{ConnectionRefused, PermissionDenied, TimedOut, WouldBlock};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -252,6 +252,7 @@ fn back_ends_on_the_machine_itself_are_reached() {
             (door(Ipv4Addr::new(10, 96, 0, 10), Udp, 53), to(gateway, 53)),
             (door(Ipv4Addr::new(10, 96, 0, 1), Tcp, 443), to(NODE, 6443)),
             (door(None, Tcp, 30053), to(gateway, 53)),
+            (door(None, Tcp, 30443), masked(to(NODE, 6443))),
         ];
         network.set_doors(doors.into()).await.unwrap();
         let dns = at(Ipv4Addr::new(10, 96, 0, 10), 53);
@@ -263,6 +264,15 @@ fn back_ends_on_the_machine_itself_are_reached() {
             assert_eq!(tcp(from, at(Ipv4Addr::new(10, 96, 0, 1), 443)), Ok(format!("api {seen}")), "{name}");
         }
         assert_eq!(tcp(None, at(LOCALHOST, 30053)), Ok("dns 127.0.0.1".into()));
+        // what does not leave the machine keeps its address, or is masqueraded on the loopback
+        for (from, to, seen) in [
+            (Some("a"), NODE, a.ip),
+            (Some("client"), NODE, CLIENT),
+            (None, NODE, gateway),
+            (None, LOCALHOST, gateway),
+        ] {
+            assert_eq!(tcp(from, at(to, 30443)), Ok(format!("api {seen}")), "{from:?} to {to}");
+        }
     });
 }
 
@@ -300,6 +310,49 @@ fn what_the_kernel_has_is_kept_or_mended() {
         assert_eq!(tcp(None, at(CLUSTER, 5)), Ok(format!("a {NODE}")));
         assert_eq!(tcp(Some("a"), at(CLUSTER, 5)), Ok(format!("a {}", network.gateway())), "hairpin");
         assert_eq!(Network::purge(&config()).await, Vec::<String>::new());
+        assert_eq!(sh("nft list ruleset"), "");
+    });
+}
+
+#[test]
+fn two_profiles_live_side_by_side() {
+    alone("two_profiles_live_side_by_side", || async {
+        lan();
+        let other = NetConfig {
+            profile: "other".into(),
+            pod_cidr: "10.245.0.0/24".parse().unwrap(),
+            service_cidr: "10.97.0.0/16".parse().unwrap(),
+            load_balancer_cidr: "10.99.0.0/24".parse().unwrap(),
+            ..config()
+        };
+        let (one, two) =
+            (Network::start(config()).await.unwrap(), Network::start(other.clone()).await.unwrap());
+        let (a, b) = (pod(&one, "a").await, pod(&two, "b").await);
+        let there = Ipv4Addr::new(10, 97, 0, 50);
+        one.set_doors(
+            [(door(CLUSTER, Tcp, 80), to([a.ip])), (door(None, Tcp, 30080), masked(to([a.ip])))].into(),
+        )
+        .await
+        .unwrap();
+        two.set_doors(
+            [(door(there, Tcp, 80), to([b.ip])), (door(None, Tcp, 30081), masked(to([b.ip])))].into(),
+        )
+        .await
+        .unwrap();
+        let works = |name: &str, from, at_door, seen: &str| {
+            assert_eq!(tcp(from, at_door), Ok(seen.to_owned()), "{name}")
+        };
+        works("machine to one", None, at(CLUSTER, 80), &format!("a {NODE}"));
+        works("machine to the other", None, at(there, 80), &format!("b {NODE}"));
+        // whoever comes from outside of a profile's pods is seen under the gateway of where he arrives
+        works("pod to the other's service", Some("a"), at(there, 80), &format!("b {}", two.gateway()));
+        works("pod to the other's node port", Some("a"), at(NODE, 30081), &format!("b {}", two.gateway()));
+        works("LAN client", Some("client"), at(NODE, 30080), &format!("a {}", one.gateway()));
+
+        assert_eq!(Network::purge(&config()).await, Vec::<String>::new());
+        works("the other, when one is gone", None, at(there, 80), &format!("b {NODE}"));
+        works("its node port", Some("client"), at(NODE, 30081), &format!("b {}", two.gateway()));
+        assert_eq!(Network::purge(&other).await, Vec::<String>::new());
         assert_eq!(sh("nft list ruleset"), "");
     });
 }
