@@ -178,6 +178,15 @@ await check('the filter and the keyboard find things', async () => {
   await page.keyboard.press('Escape');
 });
 
+await check('the session is still there after a reload, and the address says what was looked at', async () => {
+  await visit('#/namespaces?show=namespaces//default');
+  await page.waitForSelector('.panel .pairs');
+  await page.reload();
+  await page.waitForSelector('.panel h2:has-text("default")');
+  await page.waitForSelector('.line-state.ok');
+  await page.keyboard.press('Escape');
+});
+
 if (pod) {
   const [namespace, name] = pod.split('/');
   await check('the pod has details', async () => {

@@ -46,7 +46,7 @@ async function whyRefused(path) {
   try {
     await getJson(path);
   } catch (error) {
-    if (error.message !== 'Upgrade request required') return error.message;
+    if (error.code !== 400) return error.message;
   }
   return NO_SHELL;
 }
