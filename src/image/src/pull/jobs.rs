@@ -100,7 +100,12 @@ impl LayerJob {
                 _ = sender.send(Feed::End).await;
             }
             Ok(false) => {}
-            Err(error) => return Err(error),
+            Err(error) => {
+                // its folder is gone before anybody hears of it
+                drop(sender);
+                _ = unpacked.await;
+                return Err(error);
+            }
         }
         drop(sender);
         let unpacked = unpacked.await.map_err(|e| ImageError::io("unpack", e))?;

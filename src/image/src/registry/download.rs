@@ -69,6 +69,7 @@ async fn attempt<T: Fn(LayerStatus)>(
         _ => Cut::Never(e),
     })?;
     let mut skip = to_skip(&response, progress.got)?;
+    check_length(&response, blob, progress.got - skip)?;
     let mut body = response.into_body();
     while progress.got < blob.size {
         let frame = match tokio::time::timeout(STALL, body.frame()).await {
@@ -100,6 +101,20 @@ fn to_skip(response: &Response<Incoming>, offset: u64) -> Result<u64, Cut> {
         _ => Err(Cut::Never(ImageError::Registry(format!(
             "asked for bytes from {offset} on, and got {range:?}"
         )))),
+    }
+}
+
+/// A blob of another length than promised is not the blob: no use in asking again. `start`: where the answer begins.
+fn check_length(response: &Response<Incoming>, blob: &Descriptor, start: u64) -> Result<(), Cut> {
+    let length =
+        response.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    match length.map(|length| start.saturating_add(length)) {
+        Some(whole) if whole != blob.size => Err(Cut::Never(ImageError::Refused(format!(
+            "layer {} has {whole} bytes, its manifest says {}",
+            blob.digest.short(),
+            blob.size
+        )))),
+        _ => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 use super::*;
-use crate::testing::{Tar, docker_archive, store};
+use crate::testing::{Tar, TestStore, docker_archive, store};
 use std::io::Cursor;
+use tempfile::TempDir;
 
 async fn load(store: &ImageStore, tags: &[&str], layers: &[Vec<u8>]) -> ImageInfo {
     let archive = docker_archive(tags, layers);
@@ -9,6 +10,14 @@ async fn load(store: &ImageStore, tags: &[&str], layers: &[Vec<u8>]) -> ImageInf
 
 fn layer(name: &str) -> Vec<u8> {
     Tar::new().file(name, name).bytes()
+}
+
+/// The store as the next start finds it.
+async fn closed(t: TestStore) -> TempDir {
+    while t.store.inner.state().index.images.values().any(|image| image.unsynced.is_some()) {
+        tokio::task::yield_now().await;
+    }
+    t.dir
 }
 
 fn count(dir: &Path) -> usize {
@@ -81,8 +90,7 @@ async fn everything_is_there_after_a_restart_and_nothing_half_made() {
     let t = store();
     let info = load(&t.store, &["a"], &[layer("x")]).await;
     std::fs::create_dir_all(t.dir.path().join("tmp/half/diff")).unwrap();
-    let dir = t.dir;
-    drop(t.store);
+    let dir = closed(t).await;
     let store = ImageStore::open(dir.path(), Registries::default()).unwrap();
     assert_eq!(store.images(), [info]);
     assert_eq!(count(&dir.path().join("tmp")), 0);
@@ -99,8 +107,7 @@ async fn an_image_that_the_disk_lost_is_forgotten() {
         let blob = t.dir.path().join("blobs/sha256").join(&info.id[7..]);
         let layer = std::fs::read_dir(t.dir.path().join("layers")).unwrap().next().unwrap().unwrap().path();
         lose(&layer, &blob).unwrap();
-        let dir = t.dir;
-        drop(t.store);
+        let dir = closed(t).await;
         let store = ImageStore::open(dir.path(), Registries::default()).unwrap();
         assert_eq!(store.images(), [], "{name}");
         load(&store, &["a"], &[Tar::new().file("x", "x").bytes()]).await;
@@ -112,14 +119,15 @@ async fn an_image_that_the_disk_lost_is_forgotten() {
 async fn files_that_were_not_synced_before_a_power_cut_are_not_trusted() {
     let t = store();
     load(&t.store, &["a"], &[layer("x")]).await;
+    let dir = closed(TestStore { store: t.store.clone(), dir: t.dir }).await;
     let mut state = t.store.inner.state();
     let another_boot = Some("another boot".to_owned());
     state.index.images.values_mut().for_each(|image| image.unsynced = another_boot.clone());
-    state.index.save(t.dir.path()).unwrap();
+    state.index.save(dir.path()).unwrap();
     drop(state);
-    let store = ImageStore::open(t.dir.path(), Registries::default()).unwrap();
+    let store = ImageStore::open(dir.path(), Registries::default()).unwrap();
     assert_eq!(store.images(), []);
-    assert_eq!(count(&t.dir.path().join("layers")), 0);
+    assert_eq!(count(&dir.path().join("layers")), 0);
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub(crate) struct State {
     /// Tag or digest → media type and bytes.
     manifests: HashMap<String, (String, Vec<u8>)>,
     pub(crate) auth: Auth,
-    /// Cut each answer with a blob after so many bytes.
-    pub(crate) cut_after: Option<usize>,
+    /// Cut answers with a blob after so many bytes, each once.
+    pub(crate) cuts: Vec<usize>,
     pub(crate) ignore_ranges: bool,
     /// Send blobs from this host instead.
     pub(crate) redirect_to: Option<String>,
@@ -59,6 +59,8 @@ impl State {
     }
 }
 
+/// Configurations are not cut.
+const SMALL: usize = 1000;
 const PASSWORD: &str = "user:secret";
 
 impl FakeRegistry {
@@ -209,7 +211,7 @@ fn manifest(state: &State, version: &str) -> Answer {
     answer
 }
 
-fn blob(state: &State, digest: &str, range: Option<String>) -> Answer {
+fn blob(state: &mut State, digest: &str, range: Option<String>) -> Answer {
     if let Some(host) = &state.redirect_to {
         let mut answer = small(StatusCode::TEMPORARY_REDIRECT, "");
         answer
@@ -223,12 +225,15 @@ fn blob(state: &State, digest: &str, range: Option<String>) -> Answer {
         .map_or(0, |range| range.trim_start_matches("bytes=").trim_end_matches('-').parse().unwrap());
     let rest = bytes[start..].to_vec();
     let length = rest.len();
-    let sent = state.cut_after.filter(|cut| *cut < length).map_or(length, |cut| cut);
-    let mut frames = vec![Ok(Frame::data(Bytes::from(rest[..sent].to_vec())))];
-    if sent < length {
-        frames.push(Err(io::Error::other("cut")));
-    }
-    let mut answer = Response::new(StreamBody::new(futures::stream::iter(frames).boxed()).boxed_unsync());
+    let sent = if length > SMALL { state.cuts.pop().map_or(length, |cut| cut.min(length)) } else { length };
+    let data = Bytes::from(rest[..sent].to_vec());
+    let frames = futures::stream::iter([Ok(Frame::data(data))]);
+    // waits once, so that what is there goes out before the cut
+    let cut = futures::stream::iter((sent < length).then_some(())).then(|()| async {
+        tokio::task::yield_now().await;
+        Err(io::Error::other("cut"))
+    });
+    let mut answer = Response::new(StreamBody::new(frames.chain(cut).boxed()).boxed_unsync());
     answer.headers_mut().insert("content-length", length.into());
     if start > 0 {
         *answer.status_mut() = StatusCode::PARTIAL_CONTENT;

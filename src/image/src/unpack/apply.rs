@@ -239,11 +239,8 @@ impl Applier {
         entry: &tar::Entry<'_, R>,
         kind: FileType,
     ) -> Result<()> {
-        let number = |n: io::Result<Option<u32>>| {
-            n.map(Option::unwrap_or_default).map_err(|e| out_of_io("read layer", e))
-        };
-        let (major, minor) = (number(entry.header().device_major())?, number(entry.header().device_minor())?);
-        let device = if kind == FileType::Fifo { 0 } else { rustix::fs::makedev(major, minor) };
+        // a FIFO's numbers are left blank by some writers
+        let device = if kind == FileType::Fifo { 0 } else { device(entry.header())? };
         let (above, name, _) = self.room_for(path)?;
         rustix::fs::mknodat(&*above, name, kind, Mode::from_raw_mode(attributes.mode()), device)
             .map_err(|e| refusal(path, e))?;
@@ -290,4 +287,10 @@ impl Applier {
         }
         Ok(Applied { size: self.size, implied: self.tree.implied() })
     }
+}
+
+fn device(header: &tar::Header) -> Result<u64> {
+    let number =
+        |n: io::Result<Option<u32>>| n.map(Option::unwrap_or_default).map_err(|e| out_of_io("read layer", e));
+    Ok(rustix::fs::makedev(number(header.device_major())?, number(header.device_minor())?))
 }
