@@ -58,7 +58,7 @@ export function Endpoints({ service }) {
   return html`<section>
     <h3>Endpoints <span class="dim">${endpoints.length || ''}</span></h3>
     ${endpoints.length === 0 && html`<${Empty}>Nobody answers: no ready pod has the labels of the selector.<//>`}
-    <div class="lines">${endpoints.map(({ endpoint, ports }) => html`<div class="line" key=${endpoint.addresses[0]}>
+    <div class="lines endpoints">${endpoints.map(({ endpoint, ports }) => html`<div class="line" key=${endpoint.addresses[0]}>
       <code>${endpoint.addresses[0]}${ports.length ? `:${ports.map((p) => p.port).join(',')}` : ''}</code>
       ${endpoint.targetRef ? html`<${ObjectLink} plural="pods" namespace=${endpoint.targetRef.namespace} name=${endpoint.targetRef.name} />` : html`<span />`}
       <${Status} word=${isAnswering(endpoint) ? 'ready' : 'not ready'} tone=${isAnswering(endpoint) ? 'ok' : 'busy'} />
