@@ -6,6 +6,13 @@ use appliance::{ControlReply, ControlRequest, ControlStatus, Places, Refusal};
 use std::io::{BufRead, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// Between the lock and the socket of a daemon that starts, or the other way round for one that ends.
+const HESITATION: Duration = Duration::from_secs(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// A little more than the daemon gives its own rooms.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether the daemon can be asked at all.
 pub enum Presence {
@@ -15,11 +22,62 @@ pub enum Presence {
     Broken(String),
 }
 
+/// A daemon that has just begun, or is just ending, is given a moment to make up its mind.
 pub fn presence(places: &Places) -> Presence {
-    match ask_status(places) {
-        Ok(status) => Presence::Running(Box::new(status)),
-        Err(_) if !is_locked(places) => Presence::Stopped,
-        Err(error) => Presence::Broken(format!("{error:#}")),
+    let began = Instant::now();
+    loop {
+        match ask_status(places) {
+            Ok(status) => return Presence::Running(Box::new(status)),
+            Err(_) if !is_locked(places) => return Presence::Stopped,
+            Err(error) if began.elapsed() > HESITATION => return Presence::Broken(format!("{error:#}")),
+            Err(_) => std::thread::sleep(LOOK_AGAIN),
+        }
+    }
+}
+
+/// Ends the daemon, by its socket where it answers and by signals where it does not, and returns when it has let go of its
+/// lock. What runs in containers goes on.
+///
+/// # Errors
+/// `NO_ANSWER` where the lock can not be read, or not even a kill ends it.
+pub fn end(places: &Places) -> Result<()> {
+    match presence(places) {
+        Presence::Stopped => Ok(()),
+        Presence::Running(_) => {
+            ask(places, &ControlRequest::Stop, |_| {})?;
+            wait_for_lock(places)
+        }
+        Presence::Broken(why) => kill(places, &why),
+    }
+}
+
+fn kill(places: &Places, why: &str) -> Result<()> {
+    use nix::sys::signal::{Signal, kill};
+    let pid = std::fs::read_to_string(places.lock()).ok().and_then(|text| text.trim().parse().ok());
+    let pid = pid.ok_or_else(|| failures::NO_ANSWER.because(why))?;
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let began = Instant::now();
+        let _ = kill(nix::unistd::Pid::from_raw(pid), signal);
+        while began.elapsed() < STOP_PATIENCE {
+            if !is_locked(places) {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+    Err(failures::NO_ANSWER.because(format!("process {pid} does not end: {why}")))
+}
+
+/// Returns when the daemon has let go of its lock: then it has ended.
+fn wait_for_lock(places: &Places) -> Result<()> {
+    use nix::fcntl::{Flock, FlockArg};
+    match std::fs::File::open(places.lock()) {
+        Ok(file) => {
+            Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| failures::NO_ANSWER.because(e))?;
+            Ok(())
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(e) => Err(failures::NO_ANSWER.because(format!("{}: {e}", places.lock().display()))),
     }
 }
 

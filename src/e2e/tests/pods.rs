@@ -54,7 +54,7 @@ spec:
     command: [sh, -c]
     args:
     - |
-      echo $COLOUR $PASSWORD $POD_NAME $POD_IP $LIMIT $(EXPANDED) $GREETING
+      echo $COLOUR $PASSWORD $POD_NAME $POD_IP $LIMIT $GREETING
       cat /shared/init /config/file.txt /secret/password; echo
       cat /labels/labels; echo
       hostname; pwd; id -u; id -g
@@ -124,7 +124,7 @@ fn a_container_that_dies_is_restarted_and_one_that_keeps_dying_is_held_off() {
 fn too_much_memory_is_an_oom_kill() {
     let Some(at) = appliance("oom") else { return };
     at.load_busybox();
-    let line = "x=$(head -c 200000000 /dev/zero | tail -c 199999999 | tr '\\\\0' x)";
+    let line = "head -c 200000000 /dev/zero | tail -c 199999999 > /dev/null";
     let more = ", resources: {limits: {memory: 32Mi}}";
     let manifest = pod("greedy", line, more).replace("spec: {", "spec: {restartPolicy: Never, ");
     at.kubectl_with(&["create"], &manifest).ok("create");
@@ -158,7 +158,8 @@ fn an_image_that_nobody_has_says_why() {
     let described = at.kubectl(&["describe", "pod", "lost"]).ok("describe");
     assert!(described.contains("ErrImagePull") && described.contains("127.0.0.1:1"), "{described}");
     assert!(described.to_lowercase().contains("connection refused"), "{described}");
-    at.kubectl(&["run", "misspelt", "--image=Not//An:Image:"]).ok("run");
+    let misspelt = pod("misspelt", "true", "").replace("busybox:1", "Not//An:Image:");
+    at.kubectl_with(&["create"], &misspelt).ok("create");
     at.until(
         &["get", "pod", "misspelt", "-o", "jsonpath={.status.containerStatuses[0].state.waiting.reason}"],
         "InvalidImageName",

@@ -14,7 +14,7 @@ spec:
   terminationGracePeriodSeconds: 1
   containers:
   - {name: main, image: 'busybox:1', command: [sh, -c, 'echo out; echo err >&2; sleep 3600']}
-  - {name: side, image: 'busybox:1', command: [cat], stdin: true}
+  - {name: side, image: 'busybox:1', command: [cat], stdin: true, stdinOnce: true}
 ---
 apiVersion: v1
 kind: Pod

@@ -1,10 +1,8 @@
 use super::Setting;
-use super::stop::wait_for_lock;
-use crate::control_client::{Presence, ask, presence};
+use crate::control_client::end;
 use crate::failures;
 use crate::kubeconfig::Kubeconfig;
 use anyhow::Result;
-use appliance::ControlRequest;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -17,14 +15,7 @@ impl Delete {
         if !nix::unistd::geteuid().is_root() {
             return Err(failures::NOT_ROOT.because(format!("delete {}", places.profile)));
         }
-        match presence(places) {
-            Presence::Running(_) => {
-                ask(places, &ControlRequest::Stop, |_| {})?;
-                wait_for_lock(places)?;
-            }
-            Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
-            Presence::Stopped => {}
-        }
+        end(places)?;
         let mut left = appliance::purge(places);
         if let Err(error) = Kubeconfig::of_user().remove(places.profile.as_str()) {
             left.push(format!("{error:#}"));

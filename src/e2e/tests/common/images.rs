@@ -46,8 +46,9 @@ const TOOLS: &[&str] = &[
     "df",
 ];
 
-/// Writes `busybox.tar` into the folder: the image `NAME` with a shell and the usual tools.
-pub fn busybox(folder: &Path, name: &str) -> PathBuf {
+/// Writes `busybox.tar` into the folder: the image `NAME` with a shell and the usual tools, and with programs of this machine
+/// and the libraries that they need.
+pub fn busybox(folder: &Path, name: &str, programs: &[&str]) -> PathBuf {
     let mut layer = tar::Builder::new(Vec::new());
     add(&mut layer, "bin/busybox", 0o755, &std::fs::read(BUSYBOX).unwrap());
     for tool in TOOLS {
@@ -66,6 +67,9 @@ pub fn busybox(folder: &Path, name: &str) -> PathBuf {
         b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n",
     );
     add(&mut layer, "etc/group", 0o644, b"root:x:0:\nnogroup:x:65534:\n");
+    for file in programs.iter().flat_map(|program| with_libraries(program)) {
+        add(&mut layer, file.trim_start_matches('/'), 0o755, &std::fs::read(&file).unwrap());
+    }
     let layer = layer.into_inner().unwrap();
     let config = json!({
         "architecture": "amd64",
@@ -82,6 +86,15 @@ pub fn busybox(folder: &Path, name: &str) -> PathBuf {
     let path = folder.join("busybox.tar");
     std::fs::write(&path, archive.into_inner().unwrap()).unwrap();
     path
+}
+
+/// Its path and those of everything that the dynamic linker brings to it.
+fn with_libraries(program: &str) -> Vec<String> {
+    let said = std::process::Command::new("ldd").arg(program).output().unwrap();
+    assert!(said.status.success(), "ldd {program}");
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let libraries = said.split_whitespace().filter(|word| word.starts_with('/')).map(str::to_owned);
+    [program.to_owned()].into_iter().chain(libraries).collect()
 }
 
 fn add(archive: &mut tar::Builder<Vec<u8>>, path: &str, mode: u32, content: &[u8]) {

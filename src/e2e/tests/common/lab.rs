@@ -33,6 +33,8 @@ impl Lab {
         for line in [
             "link set lo up".to_owned(),
             format!("link add lan type veth peer name lan netns {pid}"),
+            // an IPv6 address that a link gives itself changes its state by itself
+            "link set lan addrgenmode none".to_owned(),
             format!("address add {MACHINE}/24 dev lan"),
             "link set lan up".to_owned(),
         ] {
@@ -43,6 +45,10 @@ impl Lab {
             assert!(done.status.success(), "{line}: {done:?}");
         }
         ip(&format!("route add default via {NEIGHBOUR}"));
+        // the carrier comes a moment after both ends are up
+        while !ip("-o link show lan").contains("state UP") {
+            std::thread::yield_now();
+        }
         lab
     }
 
@@ -61,7 +67,8 @@ impl Drop for Lab {
     }
 }
 
-fn ip(arguments: &str) {
+fn ip(arguments: &str) -> String {
     let done = Command::new("ip").args(arguments.split(' ')).output().unwrap();
     assert!(done.status.success(), "ip {arguments}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }

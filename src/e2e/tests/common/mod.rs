@@ -172,7 +172,11 @@ impl Appliance {
 
     /// The image `busybox` with a shell, in the appliance's store.
     pub fn load_busybox(&self) {
-        let archive = images::busybox(self.home.path(), "busybox:1");
+        self.load_busybox_with(&[]);
+    }
+
+    pub fn load_busybox_with(&self, programs: &[&str]) {
+        let archive = images::busybox(self.home.path(), "busybox:1", programs);
         self.monopod(&["image", "load", archive.to_str().unwrap()]).ok("load busybox");
     }
 
