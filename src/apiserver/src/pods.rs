@@ -2,12 +2,13 @@
 
 use crate::request::Request;
 use crate::request_info::RequestInfo;
-use crate::router::method_not_allowed;
+use crate::router::{method_not_allowed, not_found};
 use crate::server::Edge;
-use crate::{responses, websocket};
+use crate::streams::{Action, ForwardTarget, Upgrade};
+use crate::{pod_checks, responses};
 use api::{GroupResource, ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes};
-use cri::{AttachStreams, CriError, ExecConfig, LogOptions, PodAccess, PodContainer};
+use cri::{CriError, ExecConfig, PodAccess, PodContainer};
 use http::Method;
 use k8s_openapi::api::core::v1::Pod;
 use std::sync::Arc;
@@ -19,87 +20,119 @@ pub(crate) async fn answer(
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
-    let (Some(namespace), Some(pod), Some(part)) = (&info.namespace, &info.name, &info.subresource) else {
-        return Err(crate::router::not_found());
+    let (Some(namespace), Some(name), Some(part)) = (&info.namespace, &info.name, &info.subresource) else {
+        return Err(not_found());
     };
-    let verb = if request.method == Method::POST { "create" } else { "get" };
-    let attributes = Attributes {
-        verb: verb.into(),
-        resource: "pods".into(),
-        subresource: part.clone(),
-        namespace: Some(namespace.clone()),
-        name: Some(pod.clone()),
-        ..Attributes::default()
-    };
-    edge.cluster.authorize(actor, &attributes)?;
+    authorize(edge, actor, request, [namespace, name, part])?;
     // who may log or exec may see that there is no such pod
-    let _: Pod =
-        edge.cluster.acting_as(Actor::root()).api::<Pod>().get(&ObjectKey::namespaced(namespace, pod))?;
-    let at = PodContainer {
-        namespace: namespace.clone(),
-        pod: pod.clone(),
-        container: request.parameter("container").unwrap_or_default().to_owned(),
-    };
+    let root = edge.cluster.acting_as(Actor::root());
+    let pod: Pod = root.api::<Pod>().get(&ObjectKey::namespaced(namespace, name))?;
+    if part == "portforward" {
+        return port_forward(edge, request, &pod, namespace, name);
+    }
+    let container = pod_checks::container(&pod, request.parameter("container"))?;
+    let at = PodContainer { namespace: namespace.clone(), pod: name.clone(), container };
     match part.as_str() {
-        "log" if request.method == Method::GET => log(edge, request, &at).await,
-        "exec" => exec(edge, request, &at).await,
-        "attach" => attach(edge, request, &at).await,
-        "portforward" => websocket::port_forward(edge, request, namespace, pod),
+        "log" if request.method == Method::GET => log(edge, request, &pod, &at).await,
+        "exec" => exec(edge, request, &pod, &at).await,
+        "attach" => attach(edge, request, &pod, &at).await,
         _ => Err(method_not_allowed()),
     }
 }
 
-async fn log(edge: &Edge, request: &Request, at: &PodContainer) -> Result<Response, Status> {
-    let since_time = request.parameter("sinceTime").map(str::parse).transpose();
-    let since_time = since_time.map_err(|e| Status::bad_request(format!("sinceTime: {e}")))?;
-    let since_seconds = request.number::<i64>("sinceSeconds")?.map(jiff::SignedDuration::from_secs);
-    let options = LogOptions {
-        follow: request.flag("follow")?,
-        previous: request.flag("previous")?,
-        timestamps: request.flag("timestamps")?,
-        since: since_time
-            .or_else(|| since_seconds.and_then(|ago| jiff::Timestamp::now().checked_sub(ago).ok())),
-        tail_lines: request.number("tailLines")?,
-        limit_bytes: request.number("limitBytes")?,
+/// A WebSocket is opened with a GET, but opens what otherwise only a POST does: both verbs are needed for it.
+fn authorize(
+    edge: &Edge,
+    actor: &Actor,
+    request: &Request,
+    [namespace, name, part]: [&String; 3],
+) -> Result<(), Status> {
+    let verbs: &[&str] = match (&request.method, part.as_str()) {
+        (&Method::POST, _) => &["create"],
+        (&Method::GET | &Method::HEAD, "log") => &["get"],
+        (&Method::GET, _) => &["get", "create"],
+        _ => return Err(method_not_allowed()),
     };
+    for verb in verbs {
+        let attributes = Attributes {
+            verb: (*verb).into(),
+            resource: "pods".into(),
+            subresource: part.clone(),
+            namespace: Some(namespace.clone()),
+            name: Some(name.clone()),
+            ..Attributes::default()
+        };
+        edge.cluster.authorize(actor, &attributes)?;
+    }
+    Ok(())
+}
+
+async fn log(edge: &Edge, request: &Request, pod: &Pod, at: &PodContainer) -> Result<Response, Status> {
+    let options = pod_checks::log_options(request, &at.pod, jiff::Timestamp::now())?;
+    if !pod_checks::has_node(pod) {
+        return Ok(responses::typed(200, "text/plain", ""));
+    }
+    pod_checks::has_log(pod, &at.container, options.previous)?;
     let lines = kubelet(edge)?.logs(at, options).await.map_err(|e| refused(&e, at))?;
     Ok(responses::stream("text/plain", lines))
 }
 
-async fn exec(edge: &Edge, request: &mut Request, at: &PodContainer) -> Result<Response, Status> {
+async fn exec(edge: &Edge, request: &mut Request, pod: &Pod, at: &PodContainer) -> Result<Response, Status> {
+    let wanted = pod_checks::streams(request)?;
     let command: Vec<String> =
         request.query.iter().filter(|(key, _)| key == "command").map(|(_, v)| v.clone()).collect();
     if command.is_empty() {
         return Err(Status::bad_request("you must specify at least 1 command for the container"));
     }
+    pod_checks::assigned(pod)?;
+    let kubelet = kubelet(edge)?;
+    let upgrade = Upgrade::process(request)?;
     let config = ExecConfig {
         command,
-        stdin: request.flag("stdin")?,
-        stdout: request.flag("stdout")?,
-        stderr: request.flag("stderr")?,
-        tty: request.flag("tty")?,
+        stdin: wanted.stdin,
+        stdout: wanted.stdout,
+        stderr: wanted.stderr,
+        tty: wanted.tty,
         ..ExecConfig::default()
     };
-    let accepted = websocket::accept(request)?;
-    let session = kubelet(edge)?.exec(at, config).await.map_err(|e| refused(&e, at))?;
-    Ok(accepted.stream(session))
+    let session = kubelet.exec(at, config).await.map_err(|e| refused(&e, at))?;
+    Ok(upgrade.carry(session, wanted, Action::Exec))
 }
 
-async fn attach(edge: &Edge, request: &mut Request, at: &PodContainer) -> Result<Response, Status> {
-    let want = AttachStreams {
-        stdin: request.flag("stdin")?,
-        stdout: request.flag("stdout")?,
-        stderr: request.flag("stderr")?,
-        tty: request.flag("tty")?,
+async fn attach(
+    edge: &Edge,
+    request: &mut Request,
+    pod: &Pod,
+    at: &PodContainer,
+) -> Result<Response, Status> {
+    let wanted = pod_checks::streams(request)?;
+    pod_checks::assigned(pod)?;
+    let kubelet = kubelet(edge)?;
+    let upgrade = Upgrade::process(request)?;
+    let session = kubelet.attach(at, wanted).await.map_err(|e| refused(&e, at))?;
+    Ok(upgrade.carry(session, wanted, Action::Attach))
+}
+
+fn port_forward(
+    edge: &Edge,
+    request: &mut Request,
+    pod: &Pod,
+    namespace: &str,
+    name: &str,
+) -> Result<Response, Status> {
+    pod_checks::assigned(pod)?;
+    let kubelet = kubelet(edge)?.clone();
+    let target = ForwardTarget {
+        namespace: namespace.to_owned(),
+        pod: name.to_owned(),
+        uid: pod.metadata.uid.clone().unwrap_or_default(),
     };
-    let accepted = websocket::accept(request)?;
-    let session = kubelet(edge)?.attach(at, want).await.map_err(|e| refused(&e, at))?;
-    Ok(accepted.stream(session))
+    Ok(Upgrade::forward(request)?.carry(kubelet, target))
 }
 
 /// # Errors
 /// `ServiceUnavailable` where no kubelet runs in this process.
-pub(crate) fn kubelet(edge: &Edge) -> Result<&Arc<dyn PodAccess>, Status> {
+fn kubelet(edge: &Edge) -> Result<&Arc<dyn PodAccess>, Status> {
     edge.pods
         .as_ref()
         .ok_or_else(|| Status::new(Reason::ServiceUnavailable, "no kubelet runs here to reach into the pod"))
@@ -110,6 +143,7 @@ fn refused(error: &CriError, at: &PodContainer) -> Status {
         CriError::NotFound(_) => Status::new(Reason::NotFound, error.to_string()),
         CriError::Invalid(_) => Status::bad_request(error.to_string()),
         CriError::AlreadyExists(_) => Status::conflict(&GroupResource::new("", "pods"), &at.pod, error),
+        CriError::DeadlineExceeded(_) => Status::new(Reason::Timeout, error.to_string()),
         _ => Status::internal(error),
     }
 }

@@ -1,0 +1,18 @@
+//! Streams into pods over an upgraded connection: processes and forwarded ports, over WebSocket (kubectl since 1.30, and
+//! browsers) and SPDY/3.1 (kubectl before that). Everything that belongs to one connection is one task, so when the
+//! client is gone, all of it is. Read [`process`] first for what is carried, then [`handshake`].
+
+mod exec_spdy;
+mod exec_websocket;
+mod forward;
+mod forward_channels;
+mod handshake;
+mod process;
+mod spdy;
+#[cfg(test)]
+mod tests;
+mod websocket;
+
+pub(crate) use handshake::{ForwardTarget, Upgrade};
+pub(crate) use process::Action;
+use spdy::Gone;
