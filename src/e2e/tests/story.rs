@@ -54,14 +54,9 @@ fn a_service_answers_from_everywhere(at: &Appliance) -> String {
     let service = |path: &str| {
         at.kubectl(&["get", "service", "kubia-http", "-o", &format!("jsonpath={{{path}}}")]).ok("get service")
     };
-    at.kubectl(&[
-        "wait",
-        "--for=jsonpath={.status.loadBalancer.ingress}",
-        "service/kubia-http",
-        "--timeout=30s",
-    ])
-    .ok("an address");
-    let (external, cluster) = (service(".status.loadBalancer.ingress[0].ip"), service(".spec.clusterIP"));
+    let ingress = "jsonpath={.status.loadBalancer.ingress[0].ip}";
+    let external = at.until_some(&["get", "service", "kubia-http", "-o", ingress]);
+    let cluster = service(".spec.clusterIP");
     let node_port = service(".spec.ports[0].nodePort");
     let url = at.monopod(&["service", "kubia-http", "--url"]).ok("service --url").trim().to_owned();
     assert_eq!(url, format!("http://{external}:8080"));

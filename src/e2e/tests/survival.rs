@@ -25,10 +25,7 @@ fn with_web(profile: &str) -> Option<(Appliance, String)> {
     let at = appliance(profile)?;
     at.kubectl_with(&["create"], WEB).ok("create");
     at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
-    at.kubectl(&["wait", "--for=jsonpath={.status.loadBalancer.ingress}", "service/web", "--timeout=30s"])
-        .ok("address");
-    let ip = ["get", "service", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"];
-    let ip = at.kubectl(&ip).ok("ip");
+    let ip = at.until_some(&["get", "service", "web", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"]);
     Some((at, ip))
 }
 

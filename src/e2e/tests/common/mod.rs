@@ -85,24 +85,30 @@ impl Appliance {
     /// `kubectl … -f -` with the manifest.
     pub fn kubectl_with(&self, arguments: &[&str], manifest: &str) -> Answer {
         let path = self.home.path().join("manifest.yaml");
-        std::fs::write(&path, manifest).unwrap();
+        // what begins with a brace would be JSON to an older kubectl
+        std::fs::write(&path, format!("---\n{manifest}")).unwrap();
         self.kubectl(&[arguments, &["-f", path.to_str().unwrap()]].concat())
     }
 
     /// Looks again until kubectl prints what is wanted.
     pub fn until(&self, arguments: &[&str], want: &str) {
+        self.until_it(arguments, &format!("{want:?}"), |seen| seen == want);
+    }
+
+    /// Looks again until kubectl prints something, and returns that.
+    pub fn until_some(&self, arguments: &[&str]) -> String {
+        self.until_it(arguments, "something", |seen| !seen.is_empty())
+    }
+
+    fn until_it(&self, arguments: &[&str], wanted: &str, enough: impl Fn(&str) -> bool) -> String {
         let began = Instant::now();
         loop {
             let seen = self.kubectl(arguments);
-            if seen.out().trim() == want {
-                return;
+            if enough(seen.out().trim()) {
+                return seen.out().trim().to_owned();
             }
-            assert!(
-                began.elapsed() < PATIENCE,
-                "{arguments:?}: wanted {want:?}, saw {:?} {}",
-                seen.out(),
-                seen.err()
-            );
+            let (out, err) = (seen.out(), seen.err());
+            assert!(began.elapsed() < PATIENCE, "{arguments:?}: wanted {wanted}, saw {out:?} {err}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
