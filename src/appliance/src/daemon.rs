@@ -109,6 +109,7 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
     let ground = Ground::lay(places, &settings, node_ip);
     let control_plane = control_plane(&store, &settings, &certificates);
     let (ground, cluster) = tokio::try_join!(ground, control_plane)?;
+    ground.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
     let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
     write_kubeconfig(places, &certificates, &api)?;
 

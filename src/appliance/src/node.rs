@@ -10,10 +10,10 @@ use image::ImageStore;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kubelet::{Kubelet, KubeletConfig};
 use net::{NetConfig, Network};
-// use proxy::ProxyConfig;
+use proxy::ProxyConfig;
 use runtime::{RuntimeConfig, ShimRuntime};
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -61,6 +61,7 @@ impl Ground {
     ) -> Result<Self, StartError> {
         let failed =
             |doing: &str, why: &dyn std::fmt::Display| StartError::Failed { what: format!("{doing}: {why}") };
+        share_volumes(&places.kubelet()).map_err(|e| failed("share the volumes' folder", &e))?;
         let images = ImageStore::open(&places.images(), settings.registries.clone())
             .map_err(|e| failed("open the image store", &e))?;
         images.embed(sample::IMAGE, sample::archive).map_err(|e| failed("embed the sample image", &e))?;
@@ -72,6 +73,11 @@ impl Ground {
             .await
             .map_err(|e| failed("start the container runtime", &e))?;
         Ok(Ground { network, images, runtime })
+    }
+
+    /// What the user should know of the machine's network.
+    pub(crate) async fn notes(&self) -> Vec<String> {
+        self.network.notes().await
     }
 
     /// Starts kubelet, proxy and DNS; they end with `stop`.
@@ -96,8 +102,8 @@ impl Ground {
         };
         let sockets = dns::bind(dns.listen).await.map_err(|e| failed("start DNS", &e))?;
         running.spawn(named("DNS", dns::serve_on(sockets, cluster.clone(), dns, stop.clone())));
-//        let proxy = ProxyConfig { load_balancer_cidr: settings.load_balancer_cidr, node_ip };
-//        running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
+        let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
+        running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
         let config = KubeletConfig::new(
             &name(places),
             node_ip.into(),
@@ -111,6 +117,18 @@ impl Ground {
         running.spawn(named("kubelet", task));
         Ok(access)
     }
+}
+
+/// Makes the folder a mount of its own whose mounts spread: a volume that is mounted on the machine later on appears in the
+/// pods that run already, whatever the machine does with its root.
+fn share_volumes(folder: &Path) -> std::io::Result<()> {
+    use nix::mount::{MsFlags, mount};
+    std::fs::create_dir_all(folder)?;
+    if !kubelet::volumes::is_mount(folder)? {
+        mount(Some(folder), folder, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+    }
+    mount(None::<&str>, folder, None::<&str>, MsFlags::MS_SHARED, None::<&str>)?;
+    Ok(())
 }
 
 /// Waits until the node says that it is ready; what it says instead, where it does not in time.

@@ -5,19 +5,9 @@ use std::path::Path;
 /// where a part fails: the next call takes up what is left.
 pub fn purge(places: &Places) -> Vec<String> {
     let mut left = runtime::purge(&node::runtime_config(places, "/proc/self/exe".into()));
-    left.extend(unmount_volumes(places));
     left.extend(purge_network(places));
     left.extend([&places.run, &places.state].into_iter().filter_map(|place| remove(place).err()));
     left
-}
-
-/// Volumes may be mounts: what lies behind one that stays must not be removed.
-fn unmount_volumes(places: &Places) -> Option<String> {
-    let folder = places.kubelet();
-    if !folder.exists() {
-        return None;
-    }
-    kubelet::volumes::unmount_below(&folder).err().map(|e| format!("{}: {e}", folder.display()))
 }
 
 fn purge_network(places: &Places) -> Vec<String> {
@@ -36,7 +26,7 @@ fn remove(place: &Path) -> Result<(), String> {
     if !place.exists() {
         return Ok(());
     }
-    // a mount that stayed is somebody's data
+    // volumes may be mounts, and what lies behind one that stays is somebody's data
     kubelet::volumes::unmount_below(place).map_err(|e| format!("{}: {e}", place.display()))?;
     std::fs::remove_dir_all(place).map_err(|e| format!("{}: {e}", place.display()))
 }

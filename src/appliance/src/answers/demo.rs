@@ -20,6 +20,7 @@ const SERVICE: &str = "kubia-http";
 /// For one step: pods start in a fraction of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 const REQUEST_PATIENCE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 /// Enough for each of three pods to be hit, but for a chance of one in some ten thousand million.
 const REQUESTS: usize = 60;
 
@@ -92,7 +93,7 @@ impl Demo {
         let address = format!("{}:{port}", address.await?);
         self.tell(format!("{SERVICE} has the address {address}")).await;
         self.step(&format!("curl http://{address}")).await;
-        let answer = self.ask(&address).await?;
+        let answer = self.first_answer(&address).await?;
         self.tell(answer).await;
         Ok(address)
     }
@@ -214,6 +215,17 @@ impl Demo {
             answer.map_err(|_| failed("no answer".to_owned()))?.map_err(|e| failed(e.to_string()))?;
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.trim().to_owned());
         body.ok_or_else(|| failed("the answer is no HTTP".to_owned()))
+    }
+
+    /// The address is there before the first pod is known behind it: a refusal right at the beginning is no failure.
+    async fn first_answer(&self, address: &str) -> Result<String, String> {
+        let began = tokio::time::Instant::now();
+        loop {
+            match self.ask(address).await {
+                Err(_) if began.elapsed() < REQUEST_PATIENCE => tokio::time::sleep(PAUSE).await,
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn step(&self, command: &str) {
