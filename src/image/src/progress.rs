@@ -52,8 +52,47 @@ pub trait Progress: Send + Sync + 'static {
     fn event(&self, event: PullEvent);
 }
 
+/// What a push tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushEvent {
+    /// `The push refers to repository [docker.io/luksa/kubia]`
+    Repository(String),
+    /// The layer goes by its diff id, as in Docker.
+    Layer { diff_id: Digest, status: PushStatus },
+    /// `latest: digest: sha256:… size: 527`
+    Done { tag: String, digest: Digest, size: u64 },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PushStatus {
+    Preparing,
+    Waiting,
+    /// Bytes of the unpacked tar.
+    Pushing {
+        current: u64,
+        total: u64,
+    },
+    Retrying {
+        after: std::time::Duration,
+    },
+    AlreadyExists,
+    /// From another repository of the same registry.
+    Mounted {
+        from: String,
+    },
+    Pushed,
+}
+
+pub trait PushProgress: Send + Sync + 'static {
+    fn event(&self, event: PushEvent);
+}
+
 /// For those who do not look.
 pub struct Silent;
+
+impl PushProgress for Silent {
+    fn event(&self, _: PushEvent) {}
+}
 
 impl Progress for Silent {
     fn event(&self, _: PullEvent) {}

@@ -12,6 +12,7 @@ pub(crate) use garbage::boot_id;
 pub use holds::Hold;
 pub(crate) use holds::Pin;
 pub(crate) use index::{ImageRecord, LayerRef};
+pub(crate) use layers::PackedLayer;
 
 use crate::embedded::Embedded;
 use crate::error::{ImageError, Result, doing};
@@ -171,7 +172,7 @@ impl Inner {
         self.layers.facts(&chain).map(|_| (chain, pin))
     }
 
-    fn rootfs(self: &Arc<Self>, name_or_id: &str) -> Result<Rootfs> {
+    pub(crate) fn rootfs(self: &Arc<Self>, name_or_id: &str) -> Result<Rootfs> {
         let mut state = self.state();
         let id = state.index.resolve(name_or_id)?;
         let record =

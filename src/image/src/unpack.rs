@@ -39,6 +39,8 @@ pub(crate) struct Unpacked {
     /// What came in: its digest and length.
     pub(crate) blob: Digest,
     pub(crate) blob_size: u64,
+    /// Bytes of the uncompressed tar.
+    pub(crate) tar_size: u64,
     pub(crate) compression: Compression,
     /// Bytes of all regular files.
     pub(crate) size: u64,
@@ -89,6 +91,7 @@ pub(crate) fn unpack(
         diff_id: decoded.diff_id,
         blob: decoded.blob,
         blob_size: decoded.blob_size,
+        tar_size: decoded.tar_size,
         compression: decoded.compression,
         size: applied.size,
         implied: applied.implied,

@@ -8,6 +8,7 @@ use serde::Deserialize;
 pub(crate) enum Wanted {
     Manifest,
     Blob,
+    Push,
 }
 
 #[derive(Deserialize)]
@@ -33,6 +34,10 @@ pub(crate) fn refusal(wanted: Wanted, reference: &ImageRef, status: StatusCode, 
     let said = said(body);
     let suffix = said.as_deref().map(|said| format!(": {said}")).unwrap_or_default();
     match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if wanted == Wanted::Push => {
+            let said = said.unwrap_or_else(|| "denied: requested access to the resource is denied".into());
+            ImageError::Unauthorized(said)
+        }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             let repository = reference.familiar_name();
             ImageError::Unauthorized(format!(
@@ -44,6 +49,7 @@ pub(crate) fn refusal(wanted: Wanted, reference: &ImageRef, status: StatusCode, 
                 let said = said.unwrap_or_else(|| "manifest unknown".into());
                 format!("manifest for {name} not found: {said}")
             }
+            Wanted::Push => format!("push to {name}{suffix}"),
             Wanted::Blob => format!("blob of {name} not found{suffix}"),
         }),
         StatusCode::TOO_MANY_REQUESTS => ImageError::Registry(format!("toomanyrequests{suffix}")),

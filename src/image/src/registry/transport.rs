@@ -38,10 +38,6 @@ pub(crate) struct Transport {
     schemes: Mutex<HashMap<String, &'static str>>,
 }
 
-pub(crate) fn empty() -> Body {
-    body(Bytes::new())
-}
-
 pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
 }
@@ -90,8 +86,9 @@ impl Transport {
     async fn probe(&self, host: &str) -> Result<&'static str> {
         let uri = parse_uri(&format!("https://{host}/v2/"))?;
         let client = self.client(&uri)?;
-        let request =
-            Request::get(uri.clone()).body(empty()).map_err(|e| ImageError::Registry(e.to_string()))?;
+        let request = Request::get(uri.clone())
+            .body(body(Bytes::new()))
+            .map_err(|e| ImageError::Registry(e.to_string()))?;
         match tokio::time::timeout(CONNECT, client.request(request)).await {
             Ok(Ok(_)) => Ok("https"),
             Ok(Err(e)) if speaks_no_tls(&e) => Ok("http"),

@@ -22,8 +22,31 @@ pub(crate) struct LayerFacts {
     pub(crate) blob: Digest,
     pub(crate) blob_size: u64,
     pub(crate) compression: Compression,
+    /// Bytes of the uncompressed tar.
+    pub(crate) tar_size: u64,
+    /// Forms in which registries got it from here, newest first.
+    #[serde(default)]
+    pub(crate) pushed: Vec<PackedLayer>,
     /// The boot of the machine in which it was unpacked.
     pub(crate) boot: String,
+}
+
+/// A layer as a registry knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PackedLayer {
+    pub(crate) digest: Digest,
+    pub(crate) size: u64,
+    pub(crate) compression: Compression,
+}
+
+impl LayerFacts {
+    /// Every form that a registry may have, the likeliest first.
+    pub(crate) fn packed(&self) -> Vec<PackedLayer> {
+        let came =
+            PackedLayer { digest: self.blob.clone(), size: self.blob_size, compression: self.compression };
+        let came = Some(came).filter(|came| came.compression != Compression::None);
+        came.into_iter().chain(self.pushed.iter().cloned()).collect()
+    }
 }
 
 const FACTS: &str = "layer.json";
@@ -62,6 +85,8 @@ impl Layers {
             blob: unpacked.blob,
             blob_size: unpacked.blob_size,
             compression: unpacked.compression,
+            tar_size: unpacked.tar_size,
+            pushed: Vec::new(),
             boot: super::garbage::boot_id(),
         };
         write_facts(folder, &facts)?;
@@ -72,6 +97,18 @@ impl Layers {
             Err(e) => return Err(ImageError::io(format!("put layer {} into its place", chain.short()), e)),
         }
         Ok(facts)
+    }
+
+    /// Keeps in mind that a registry has the layer in this form.
+    pub(crate) fn remember_pushed(&self, chain: &Digest, packed: PackedLayer) -> Result<()> {
+        let Some(mut facts) = self.facts(chain).filter(|facts| !facts.packed().contains(&packed)) else {
+            return Ok(());
+        };
+        facts.pushed.insert(0, packed);
+        let fresh = self.temporary()?;
+        write_facts(fresh.path(), &facts)?;
+        std::fs::rename(fresh.path().join(FACTS), self.path(chain).join(FACTS))
+            .map_err(doing("write layer.json"))
     }
 
     /// Takes a layer or a blob out of sight; its space is freed when the guard goes.

@@ -6,6 +6,19 @@ use cri::ImageInfo;
 use std::sync::Arc;
 
 impl ImageStore {
+    /// Gives the image one more name; an earlier image of that name loses it. Blocks.
+    pub fn tag(&self, source: &str, target: &str) -> Result<()> {
+        let target = ImageRef::parse(target)?;
+        if target.tag().is_none() {
+            return Err(ImageError::InvalidName("refusing to create a tag with a digest reference".into()));
+        }
+        self.inner.change(|state| {
+            let id = state.index.resolve(source)?;
+            state.index.names.insert(target.to_string(), id);
+            Ok(())
+        })
+    }
+
     /// Removes the name, and the image with its last tag. An id takes all names along. Gives what was removed: names,
     /// and the id where the image went. An image that is held is refused. Blocks.
     pub fn remove_image(&self, name_or_id: &str) -> Result<Vec<String>> {

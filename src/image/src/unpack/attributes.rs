@@ -25,9 +25,9 @@ impl Attributes {
         let header = entry.header();
         let seconds = header.mtime().unwrap_or(0);
         let mut attributes = Attributes {
-            uid: id(header.uid()?),
-            gid: id(header.gid()?),
-            mode: header.mode()? & 0o7777,
+            uid: id(or_blank(&header.as_old().uid, header.uid())?),
+            gid: id(or_blank(&header.as_old().gid, header.gid())?),
+            mode: or_blank(&header.as_old().mode, header.mode())? & 0o7777,
             mtime: Some(Timespec { tv_sec: i64::try_from(seconds).unwrap_or(0), tv_nsec: 0 }),
             xattrs: Vec::new(),
         };
@@ -126,6 +126,11 @@ fn is_kept(name: &[u8]) -> bool {
 fn id(id: u64) -> u32 {
     const NOBODY: u32 = 65534;
     u32::try_from(id).ok().filter(|id| *id != u32::MAX).unwrap_or(NOBODY)
+}
+
+/// Some writers leave a field blank that is zero.
+fn or_blank<T: From<u8>>(field: &[u8], number: std::io::Result<T>) -> std::io::Result<T> {
+    if field.iter().all(|byte| matches!(byte, 0 | b' ')) { Ok(T::from(0)) } else { number }
 }
 
 /// `1700000000.123456789`

@@ -43,6 +43,7 @@ pub(super) struct Decoded {
     pub(super) diff_id: Digest,
     pub(super) blob: Digest,
     pub(super) blob_size: u64,
+    pub(super) tar_size: u64,
     pub(super) compression: Compression,
 }
 
@@ -88,6 +89,7 @@ pub(super) fn decode(
         diff_id: diff_id.unwrap_or_else(|| blob.clone()),
         blob,
         blob_size: input.hasher.length,
+        tar_size: limits.unpacked,
         compression,
     })
 }

@@ -41,6 +41,7 @@ fn an_ordinary_layer_comes_out_as_it_went_in() {
         .pax(&[("path", long.as_bytes()), ("mtime", b"1500000000.25")])
         .file("short", "long name")
         .entry(EntryType::Fifo, "usr/fifo", "", b"")
+        .with(EntryType::Regular, "usr/blank", "", b"", |h| h.as_old_mut().uid = [0; 8])
         .file("usr/big", vec![7; 300_000])
         .bytes();
     for (name, packed, compression) in [

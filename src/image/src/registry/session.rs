@@ -1,0 +1,279 @@
+//! Requests to one registry for one repository: challenges answered, redirects followed, refusals put into words.
+
+use super::auth::{Challenge, challenges};
+use super::refusals::{Wanted, refusal};
+use super::transport::{Body, Transport, body, parse_uri};
+use crate::ImageRef;
+use crate::error::{ImageError, Result};
+use crate::registries::{Endpoint, is_loopback};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use cri::Credentials;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Registries send blobs to their storage, which may send them on once; more is a loop.
+const MAX_REDIRECTS: usize = 5;
+/// Error pages and tokens are small; what is longer is cut off.
+const MAX_ANSWER: usize = 1 << 20;
+/// For small bodies as a whole.
+const SMALL_BODY: Duration = Duration::from_secs(60);
+
+/// What may be done with the repository; asked for with the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Actions {
+    Pull,
+    Push,
+}
+
+/// One repository at one endpoint, asked with one set of credentials.
+pub(crate) struct Session {
+    transport: Arc<Transport>,
+    endpoint: Endpoint,
+    pub(super) reference: ImageRef,
+    credentials: Option<Credentials>,
+    actions: Actions,
+    /// What the last challenge made of the credentials.
+    authorization: Mutex<Option<HeaderValue>>,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: Option<String>,
+    access_token: Option<String>,
+}
+
+impl Session {
+    pub(super) fn new(
+        transport: Arc<Transport>,
+        endpoint: Endpoint,
+        reference: &ImageRef,
+        credentials: Option<Credentials>,
+        actions: Actions,
+    ) -> Session {
+        let reference = reference.clone();
+        Session { transport, endpoint, reference, credentials, actions, authorization: Mutex::default() }
+    }
+
+    /// `tail` is what follows the repository's name.
+    pub(super) async fn uri(&self, tail: &str) -> Result<Uri> {
+        let scheme = self.transport.scheme(&self.endpoint).await?;
+        parse_uri(&format!("{scheme}://{}/v2/{}/{tail}", self.endpoint.host, self.reference.path()))
+    }
+
+    /// Asks, and once more where the first answer is a challenge that can be met.
+    pub(super) async fn ask(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        content: Bytes,
+    ) -> Result<Response<Incoming>> {
+        let shown = self.authorization();
+        let response = self.follow(method.clone(), uri, headers, content.clone()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED || !self.authorize(&response, uri, shown).await? {
+            return Ok(response);
+        }
+        self.follow(method, uri, headers, content).await
+    }
+
+    /// Goes where the registry sends. Only the registry itself sees the credentials.
+    async fn follow(
+        &self,
+        method: Method,
+        start: &Uri,
+        headers: &HeaderMap,
+        content: Bytes,
+    ) -> Result<Response<Incoming>> {
+        let may_be_sent_on = matches!(method, Method::GET | Method::HEAD);
+        let mut uri = start.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            let is_home = uri.authority() == start.authority() && uri.scheme() == start.scheme();
+            let response = self.send(method.clone(), &uri, headers, body(content.clone()), is_home).await?;
+            match redirect(&response).filter(|_| may_be_sent_on) {
+                Some(location) => uri = resolve(&uri, location)?,
+                None => return Ok(response),
+            }
+        }
+        Err(ImageError::Registry(format!("{start}: stopped after {MAX_REDIRECTS} redirects")))
+    }
+
+    /// One request, as it is.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        content: Body,
+        with_credentials: bool,
+    ) -> Result<Response<Incoming>> {
+        let mut request = request(method, uri, content)?;
+        request.headers_mut().extend(headers.clone());
+        if let Some(value) = self.authorization().filter(|_| with_credentials) {
+            request.headers_mut().insert(header::AUTHORIZATION, value);
+        }
+        self.transport.send(request).await
+    }
+
+    /// The answer, if it is a success; else what it says.
+    pub(super) async fn expect_ok(
+        &self,
+        wanted: Wanted,
+        response: Response<Incoming>,
+    ) -> Result<Response<Incoming>> {
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let said = read_small(response, MAX_ANSWER).await.unwrap_or_default();
+        Err(refusal(wanted, &self.reference, status, &said))
+    }
+
+    fn authorization(&self) -> Option<HeaderValue> {
+        self.authorization.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers a challenge; false where there is nothing to answer it with but what was `shown` already. Another request
+    /// of the same session may have met the same challenge meanwhile.
+    async fn authorize(
+        &self,
+        response: &Response<Incoming>,
+        uri: &Uri,
+        shown: Option<HeaderValue>,
+    ) -> Result<bool> {
+        for challenge in challenges(response.headers()) {
+            let value = match (challenge, &self.credentials) {
+                (Challenge::Basic, Some(Credentials::Basic { username, password })) => {
+                    basic(username, password)?
+                }
+                (Challenge::Basic, _) => continue,
+                (Challenge::Bearer { .. }, Some(Credentials::Bearer(token))) => bearer(token)?,
+                (Challenge::Bearer { realm, service, scope }, _) => {
+                    bearer(&self.token(&realm, service, scope, uri).await?)?
+                }
+            };
+            let is_new = shown.as_ref() != Some(&value);
+            *self.authorization.lock().unwrap_or_else(PoisonError::into_inner) = Some(value);
+            return Ok(is_new);
+        }
+        Ok(false)
+    }
+
+    /// What the challenge names, and all that this session will need: a push asks for more than its first request does.
+    fn scope(&self, challenged: Option<String>) -> Vec<String> {
+        let actions = if self.actions == Actions::Push { "pull,push" } else { "pull" };
+        let own = format!("repository:{}:", self.reference.path());
+        let others =
+            challenged.iter().flat_map(|scope| scope.split(' ')).filter(|one| !one.starts_with(&own));
+        let others: Vec<String> = others.filter(|one| !one.is_empty()).map(str::to_owned).collect();
+        [format!("{own}{actions}")].into_iter().chain(others).collect()
+    }
+
+    /// Asks the token server (distribution specification, "Token Authentication").
+    async fn token(
+        &self,
+        realm: &str,
+        service: Option<String>,
+        scope: Option<String>,
+        from: &Uri,
+    ) -> Result<String> {
+        let scope = self.scope(scope);
+        let scopes: Vec<String> =
+            scope.iter().map(|s| format!("scope={}", utf8_percent_encode(s, NON_ALPHANUMERIC))).collect();
+        let mut query = scopes.join("&");
+        if let Some(service) = service {
+            query = format!("service={}&{query}", utf8_percent_encode(&service, NON_ALPHANUMERIC));
+        }
+        let uri = parse_uri(&format!("{realm}{}{query}", if realm.contains('?') { '&' } else { '?' }))?;
+        let mut request = request(Method::GET, &uri, body(Bytes::new()))?;
+        if let Some(Credentials::Basic { username, password }) = &self.credentials {
+            check_realm(&uri, from)?;
+            request.headers_mut().insert(header::AUTHORIZATION, basic(username, password)?);
+        }
+        let wanted = if self.actions == Actions::Push { Wanted::Push } else { Wanted::Manifest };
+        let response = self.expect_ok(wanted, self.transport.send(request).await?).await?;
+        let bytes = read_small(response, MAX_ANSWER).await?;
+        let answer: TokenAnswer = serde_json::from_slice(&bytes)
+            .map_err(|e| ImageError::Registry(format!("broken answer of the token server {realm}: {e}")))?;
+        let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
+        token.ok_or_else(|| ImageError::Registry(format!("the token server {realm} gave no token")))
+    }
+}
+
+/// A password goes in the clear only where the registry itself is spoken to in the clear, or stays on this machine.
+fn check_realm(realm: &Uri, registry: &Uri) -> Result<()> {
+    let host = realm.host().unwrap_or_default();
+    let fine =
+        realm.scheme_str() == Some("https") || registry.scheme_str() == Some("http") || is_loopback(host);
+    if fine {
+        Ok(())
+    } else {
+        Err(ImageError::Registry(format!("will not send a password in the clear to {host}")))
+    }
+}
+
+fn request(method: Method, uri: &Uri, body: Body) -> Result<Request<Body>> {
+    let request = Request::builder().method(method).uri(uri.clone()).body(body);
+    request.map_err(|e| ImageError::Registry(format!("{uri}: {e}")))
+}
+
+fn redirect(response: &Response<Incoming>) -> Option<&HeaderValue> {
+    let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    response.headers().get(header::LOCATION).filter(|_| is_redirect)
+}
+
+pub(super) fn resolve(from: &Uri, location: &HeaderValue) -> Result<Uri> {
+    let text = location.to_str().map_err(|e| ImageError::Registry(format!("redirect from {from}: {e}")))?;
+    let uri = if text.starts_with('/') && !text.starts_with("//") {
+        let authority = from.authority().map(|a| a.as_str()).unwrap_or_default();
+        parse_uri(&format!("{}://{authority}{text}", from.scheme_str().unwrap_or("https")))?
+    } else {
+        parse_uri(text)?
+    };
+    let host = uri.host().unwrap_or_default();
+    if uri.scheme_str() == Some("http") && from.scheme_str() == Some("https") && !is_loopback(host) {
+        return Err(ImageError::Registry(format!(
+            "{from}: will not follow a redirect from https to http at {host}"
+        )));
+    }
+    Ok(uri)
+}
+
+pub(super) async fn read_small(response: Response<Incoming>, max: usize) -> Result<Bytes> {
+    let limited = http_body_util::Limited::new(response.into_body(), max);
+    match tokio::time::timeout(SMALL_BODY, limited.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(e)) => Err(ImageError::Registry(format!("read answer of the registry: {e}"))),
+        Err(_) => Err(ImageError::Registry(format!(
+            "read answer of the registry: not whole after {} s",
+            SMALL_BODY.as_secs()
+        ))),
+    }
+}
+
+fn basic(username: &str, password: &str) -> Result<HeaderValue> {
+    secret(&format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}"))))
+}
+
+fn bearer(token: &str) -> Result<HeaderValue> {
+    secret(&format!("Bearer {token}"))
+}
+
+fn secret(text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        // the value stays out of the error
+        ImageError::Unauthorized("credentials hold characters that no header can carry".into())
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+pub(super) fn bad_header(e: http::header::InvalidHeaderValue) -> ImageError {
+    ImageError::Registry(e.to_string())
+}
