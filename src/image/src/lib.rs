@@ -12,7 +12,9 @@
 
 #![forbid(unsafe_code)]
 
+mod commit;
 mod digest;
+mod document;
 mod embedded;
 mod error;
 mod load;
@@ -24,16 +26,19 @@ mod recipe;
 mod reference;
 mod registries;
 mod registry;
+mod save;
 mod service;
 mod store;
 #[cfg(test)]
 mod testing;
 mod unpack;
+mod upper;
 
 pub use digest::Digest;
+pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};
 pub use embedded::Archive;
 pub use error::ImageError;
 pub use progress::{LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus, Silent};
 pub use reference::ImageRef;
 pub use registries::Registries;
-pub use store::{DiskUsage, Hold, ImageStore, Rootfs};
+pub use store::{DiskUsage, HistoryLine, Hold, ImageDetails, ImageStore, ImageUsage, Pruned, Rootfs};

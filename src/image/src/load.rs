@@ -16,7 +16,7 @@ use crate::{Digest, ImageRef};
 use bytes::Bytes;
 use cri::ImageInfo;
 use images::{Described, describe};
-use std::io::Read;
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
@@ -130,19 +130,19 @@ fn again(store: &Arc<Inner>, twin: &Digest) -> Result<Unpacked> {
 }
 
 /// A layer that is being unpacked while it is read.
-struct Unpacking {
+pub(crate) struct Unpacking {
     sender: Option<FeedSender>,
     result: JoinHandle<Result<Unpacked>>,
 }
 
 impl Unpacking {
-    fn start(store: &Inner) -> Result<Unpacking> {
+    pub(crate) fn start(store: &Inner) -> Result<Unpacking> {
         let (sender, result) = unpack::start(store.layers.temporary()?, |_| {});
         Ok(Unpacking { sender: Some(sender), result })
     }
 
     /// Hands everything on. Where the unpacker stops listening, the rest is read over; [`Unpacking::wait`] says why.
-    fn feed(&mut self, mut reader: impl Read) -> Result<()> {
+    pub(crate) fn feed(&mut self, mut reader: impl Read) -> Result<()> {
         let sender = self.sender.take();
         loop {
             let mut block = Vec::with_capacity(BLOCK);
@@ -156,9 +156,36 @@ impl Unpacking {
         }
     }
 
-    fn wait(self) -> Result<Unpacked> {
+    /// Takes what `write` writes. Where it fails, the layer does as well.
+    pub(crate) fn write(mut self, write: impl FnOnce(FeedWriter) -> io::Result<()>) -> io::Result<Unpacking> {
+        let Some(sender) = self.sender.take() else { return Ok(self) };
+        match write(FeedWriter(sender.clone())) {
+            Ok(()) => _ = sender.blocking_send(Feed::End),
+            // the unpacker knows better why nobody listens
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(e) => return Err(e),
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn wait(self) -> Result<Unpacked> {
         let joined = tokio::runtime::Handle::current().block_on(self.result);
         joined.map_err(|e| ImageError::io("unpack", e))?
+    }
+}
+
+/// Hands on what is written.
+pub(crate) struct FeedWriter(FeedSender);
+
+impl Write for FeedWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.0.blocking_send(Feed::Data(Bytes::copy_from_slice(bytes)));
+        sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -2,12 +2,14 @@
 //! image is passes through [`Inner::change`].
 
 mod blobs;
+mod details;
 mod garbage;
 mod holds;
 mod index;
 mod layers;
 mod names;
 
+pub use details::{HistoryLine, ImageDetails, Pruned};
 pub(crate) use garbage::boot_id;
 pub use holds::Hold;
 pub(crate) use holds::Pin;

@@ -14,6 +14,7 @@ mod tap;
 mod tests;
 mod tree;
 
+pub(crate) use attributes::is_kept;
 pub(crate) use decode::Compression;
 pub(crate) use feed::{Feed, FeedSender};
 pub(crate) use inherit::inherit;

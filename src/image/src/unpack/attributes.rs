@@ -116,7 +116,7 @@ pub(super) fn set_opaque(fd: impl AsFd, path: &Path) -> Result<()> {
 }
 
 /// `trusted.` is overlayfs' own language (a redirect would show files from elsewhere), `security.selinux` the machine's.
-fn is_kept(name: &[u8]) -> bool {
+pub(crate) fn is_kept(name: &[u8]) -> bool {
     name == b"security.capability"
         || name.starts_with(b"user.") && !name.starts_with(b"user.overlay.")
         || name.starts_with(b"system.posix_acl_")
