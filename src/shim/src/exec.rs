@@ -9,7 +9,7 @@ use crate::privileges::become_user;
 use crate::report::Reporter;
 use crate::sys;
 use cri::wire::{CgroupFiles, ExecRequest, StreamFd};
-use libcontainer::oci_spec::runtime::{LinuxSeccomp, Spec};
+use libcontainer::oci_spec::runtime::{LinuxSeccomp, PosixRlimit};
 use libcontainer::seccomp::initialize_seccomp;
 use libcontainer::syscall::syscall::SyscallType;
 use libcontainer::tty::setup_console;
@@ -20,6 +20,7 @@ use nix::sys::stat::{Mode, umask};
 use nix::unistd::{
     Pid, chdir, dup, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, getpid, pipe2, setsid,
 };
+use serde::Deserialize;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::ErrorKind;
@@ -77,6 +78,31 @@ pub(crate) fn exec(execution: Execution, reporter: Reporter) {
     }
 }
 
+/// Of the container's spec, what an exec takes over.
+#[derive(Deserialize)]
+struct Made {
+    process: Process,
+    linux: Linux,
+}
+
+#[derive(Deserialize)]
+struct Process {
+    #[serde(default)]
+    rlimits: Vec<PosixRlimit>,
+}
+
+#[derive(Deserialize)]
+struct Linux {
+    seccomp: Option<LinuxSeccomp>,
+}
+
+impl Made {
+    fn read(bundle: &Path) -> Result<Made, String> {
+        let text = fs::read(bundle.join("config.json")).map_err(said("read the container's spec"))?;
+        serde_json::from_slice(&text).map_err(said("read the container's spec"))
+    }
+}
+
 fn said<E: Display>(what: impl Display) -> impl FnOnce(E) -> String {
     move |e| format!("{what}: {e}")
 }
@@ -86,11 +112,11 @@ fn join(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
     let first = execution.first;
     // else the container's processes could trace this one, which still has the machine's files open
     let _ = prctl::set_dumpable(false);
-    let filter = execution.request.seccomp.then(|| read_filter(execution)).transpose()?.flatten();
+    let Made { process, linux } = Made::read(&execution.bundle)?;
     let score = fs::read_to_string(format!("/proc/{first}/oom_score_adj")).unwrap_or_default();
     let _ = fs::write("/proc/self/oom_score_adj", score.trim());
     join_cgroups(execution)?;
-    sys::copy_limits(first).map_err(said("take on the container's limits"))?;
+    take_on_limits(&process.rlimits)?;
     let target = sys::pidfd_open(first).map_err(said("find the container"))?;
     let namespaces = CloneFlags::CLONE_NEWNS
         | CloneFlags::CLONE_NEWPID
@@ -99,7 +125,16 @@ fn join(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWCGROUP;
     setns(target, namespaces).map_err(said("join the container's namespaces"))?;
-    Ok(filter)
+    Ok(linux.seccomp.filter(|_| execution.request.seccomp))
+}
+
+/// Those that the container was made with. Its first process may have changed its own since, and to ask it needs
+/// CAP_SYS_RESOURCE where it is another user's.
+fn take_on_limits(limits: &[PosixRlimit]) -> Result<(), String> {
+    let syscall = SyscallType::default().create_syscall();
+    limits.iter().try_for_each(|limit| {
+        syscall.set_rlimit(limit).map_err(said(format_args!("set limit {:?}", limit.typ())))
+    })
 }
 
 fn join_cgroups(execution: &Execution) -> Result<(), String> {
@@ -121,11 +156,6 @@ fn unified_cgroup(pid: Pid) -> std::io::Result<PathBuf> {
     let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
     let path = text.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
     Ok(PathBuf::from(format!("/sys/fs/cgroup{path}")))
-}
-
-fn read_filter(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
-    let spec = Spec::load(execution.bundle.join("config.json")).map_err(said("read the container's spec"))?;
-    Ok(spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()))
 }
 
 /// In the container: returns only to say why there is no program.

@@ -81,8 +81,8 @@ fn furnish(config: &ShimConfig) -> Result<()> {
 
 /// The sysctl's file, if a namespace of this sandbox's own holds its value: any other is the whole machine's.
 fn sysctl_file(name: &str, config: &ShimConfig) -> Result<PathBuf> {
-    let path = name.replace('.', "/");
-    if path.split('/').any(|part| part.is_empty()) {
+    let path = slashed(name);
+    if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
         return fault(format_args!("sysctl {name:?} is no name of a sysctl"));
     }
     let of_ipc = ["kernel/shm", "kernel/msg", "fs/mqueue/"].iter().any(|prefix| path.starts_with(prefix))
@@ -98,6 +98,20 @@ fn sysctl_file(name: &str, config: &ShimConfig) -> Result<PathBuf> {
         (false, false) => fault(format_args!("sysctl {name} is not in a separate kernel namespace")),
         _ => Ok(Path::new("/proc/sys").join(path)),
     }
+}
+
+/// sysctl(8): the first separator says whether dots or slashes part the name; the other one is then part of a word, as in
+/// `net/ipv4/conf/eth0.1/forwarding`, which is also `net.ipv4.conf.eth0/1.forwarding`.
+fn slashed(name: &str) -> String {
+    if name.find(['.', '/']).is_some_and(|at| name[at..].starts_with('/')) {
+        return name.to_owned();
+    }
+    let swap = |c| match c {
+        '.' => '/',
+        '/' => '.',
+        other => other,
+    };
+    name.chars().map(swap).collect()
 }
 
 fn mount_shm(target: &Path, size: u64) -> Result<()> {
@@ -164,6 +178,8 @@ mod tests {
         for (name, host, want) in [
             ("net.ipv4.ip_local_port_range", false, Ok("/proc/sys/net/ipv4/ip_local_port_range")),
             ("net/core/somaxconn", false, Ok("/proc/sys/net/core/somaxconn")),
+            ("net/ipv4/conf/eth0.1/forwarding", false, Ok("/proc/sys/net/ipv4/conf/eth0.1/forwarding")),
+            ("net.ipv4.conf.eth0/1.forwarding", false, Ok("/proc/sys/net/ipv4/conf/eth0.1/forwarding")),
             ("kernel.shmmax", false, Ok("/proc/sys/kernel/shmmax")),
             ("kernel.sem", false, Ok("/proc/sys/kernel/sem")),
             (
@@ -174,6 +190,8 @@ mod tests {
             ("kernel.shmmax", true, Err("sysctl kernel.shmmax is not allowed with the host's IPC namespace")),
             ("kernel.panic", false, Err("sysctl kernel.panic is not in a separate kernel namespace")),
             ("net...kernel.panic", false, Err("sysctl \"net...kernel.panic\" is no name of a sysctl")),
+            ("net/../kernel/panic", false, Err("sysctl \"net/../kernel/panic\" is no name of a sysctl")),
+            ("net.//.kernel.panic", false, Err("sysctl \"net.//.kernel.panic\" is no name of a sysctl")),
         ] {
             let got = sysctl_file(name, &config(host)).map_err(|e| e.to_string());
             assert_eq!(got, want.map(PathBuf::from).map_err(str::to_owned), "{name}");

@@ -92,19 +92,6 @@ pub(crate) fn set_window_size(terminal: BorrowedFd, width: u16, height: u16) -> 
     Errno::result(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) }).map(drop)
 }
 
-/// Gives this process the limits that process `pid` has.
-pub(crate) fn copy_limits(pid: Pid) -> Result<(), Errno> {
-    for resource in 0..16 {
-        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        // SAFETY: the kernel writes one rlimit, then reads it; both live through the calls.
-        unsafe {
-            Errno::result(libc::prlimit(pid.as_raw(), resource, std::ptr::null(), &mut limit))?;
-            Errno::result(libc::prlimit(0, resource, &limit, std::ptr::null_mut()))?;
-        }
-    }
-    Ok(())
-}
-
 /// Brings the loopback device of this network namespace up.
 pub(crate) fn loopback_up() -> io::Result<()> {
     let socket = std::net::UdpSocket::bind("0.0.0.0:0")?;

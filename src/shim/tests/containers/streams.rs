@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 pub const TESTS: &[Test] = &[
     ("exec_gives_output_and_exit_code", exec_gives_output_and_exit_code),
     ("exec_is_in_the_container_as_the_user_it_names", exec_is_in_the_container_as_the_user_it_names),
+    ("an_exec_beside_a_user_s_process", an_exec_beside_a_user_s_process),
     ("an_exec_that_fails_says_why", an_exec_that_fails_says_why),
     ("an_exec_with_a_terminal", an_exec_with_a_terminal),
     ("an_exec_keeps_to_the_container_s_filter", an_exec_keeps_to_the_container_s_filter),
@@ -97,6 +98,21 @@ fn exec_is_in_the_container_as_the_user_it_names() {
     request.capabilities = 0x21;
     let (out, _, _) = output(&mut pod, &container, request);
     assert_eq!(out, "CapInh:\t0000000000000000\nCapEff:\t0000000000000021\nCapAmb:\t0000000000000000\n");
+}
+
+/// Whose process it is says nothing about the limits: they are the container's.
+fn an_exec_beside_a_user_s_process() {
+    let mut pod = Pod::start();
+    let mut plan = pod.plan(&["sh", "-c", "ulimit -n 50; exec sleep 1000"]);
+    plan.spec["process"]["user"] = json!({"uid": 1000, "gid": 1000});
+    let container = pod.create(plan).unwrap();
+    pod.start_container(&container);
+    for (exec, uid) in [(1, 1000), (2, 0)] {
+        let mut request = command(exec, &["sh", "-c", "ulimit -n"]);
+        request.uid = uid;
+        let (out, err, _) = output(&mut pod, &container, request);
+        assert_eq!((out.as_str(), err.as_str()), ("500\n", ""));
+    }
 }
 
 fn an_exec_that_fails_says_why() {
