@@ -62,8 +62,11 @@ impl Inner {
         let inner = self.clone();
         blocking(move || inner.sweep(&known)).await;
         join_all(whole.into_iter().map(|record| self.take_up(record))).await;
-        for failure in self.network.collect_garbage().await {
-            tracing::warn!("{failure}");
+        for line in self.network.collect_garbage().await {
+            match is_removal(&line) {
+                true => tracing::info!("{line}"),
+                false => tracing::warn!("{line}"),
+            }
         }
         self.empty_trash();
     }
@@ -243,8 +246,24 @@ fn names(dir: &Path) -> Vec<String> {
     entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| is_id(n)).collect()
 }
 
+/// The network says what it removed beside what it could not.
+fn is_removal(line: &str) -> bool {
+    line.starts_with("removed ")
+}
+
 /// Stands for a sandbox of which only the name is known.
 fn unreadable(id: SandboxId) -> SandboxRecord {
     let (config, created_at) = (Default::default(), jiff::Timestamp::now());
     SandboxRecord { id, config, created_at, made: None, stopped: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_is_no_failure() {
+        assert!(is_removal("removed link mp0a1b of no sandbox"));
+        assert!(!is_removal("remove link mp0a1b: operation not permitted"));
+    }
 }
