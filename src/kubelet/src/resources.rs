@@ -86,29 +86,42 @@ pub fn of_container(spec: &PodSpec, container: &Container, memory_capacity: u64)
     }
 }
 
-/// Limits of the pod as a whole: sums, where every container has one.
+/// Limits of the pod as a whole, where every container has one: upstream's `ResourceConfigForPod`.
 pub fn of_pod(spec: &PodSpec) -> Resources {
-    let containers: Vec<_> = spec.containers.iter().map(amounts).collect();
     let whole = spec.resources.as_ref();
-    let request: i64 =
-        containers.iter().map(|(r, l)| milli_of(*r, "cpu").or(milli_of(*l, "cpu")).unwrap_or(0)).sum();
-    let request = whole.and_then(|w| milli_of(w.requests.as_ref(), "cpu")).unwrap_or(request);
+    let requested = |c: &Container| {
+        let (requests, limits) = amounts(c);
+        milli_of(requests, "cpu").or(milli_of(limits, "cpu")).unwrap_or(0)
+    };
+    let request = whole.and_then(|w| milli_of(w.requests.as_ref(), "cpu"));
     let cpu = whole.and_then(|w| milli_of(w.limits.as_ref(), "cpu"));
-    let cpu = cpu.or_else(|| containers.iter().map(|(_, l)| milli_of(*l, "cpu").filter(|m| *m > 0)).sum());
+    let cpu = cpu.or_else(|| limit(spec, |c| milli_of(amounts(c).1, "cpu")));
     let memory = whole.and_then(|w| value_of(w.limits.as_ref(), "memory"));
-    let memory =
-        memory.or_else(|| containers.iter().map(|(_, l)| value_of(*l, "memory").filter(|m| *m > 0)).sum());
-    // init containers run alone: the largest of them must fit as well
-    let init = spec.init_containers.iter().flatten().filter_map(|c| value_of(amounts(c).1, "memory")).max();
-    let init_is_bound =
-        spec.init_containers.iter().flatten().all(|c| value_of(amounts(c).1, "memory").is_some());
     Resources {
-        cpu_shares: Some(shares(request)),
+        cpu_shares: Some(shares(request.unwrap_or_else(|| most_at_once(spec, requested)))),
         cpu_quota: cpu.map(quota),
         cpu_period: cpu.map(|_| QUOTA_PERIOD),
-        memory_limit: memory.filter(|_| init_is_bound).map(|m| m.max(init.unwrap_or(0))),
+        memory_limit: memory.or_else(|| limit(spec, |c| value_of(amounts(c).1, "memory"))),
         ..Resources::default()
     }
+}
+
+/// `None` where a container is not limited.
+fn limit(spec: &PodSpec, of: impl Fn(&Container) -> Option<i64>) -> Option<i64> {
+    let amount = |c: &Container| of(c).unwrap_or(0);
+    pod::all_containers(spec).all(|c| amount(c) > 0).then(|| most_at_once(spec, amount))
+}
+
+/// An init container runs alone but for the sidecars that began before it; the others run together; KEP 753.
+fn most_at_once(spec: &PodSpec, of: impl Fn(&Container) -> i64) -> i64 {
+    let (mut sidecars, mut most) = (0, 0);
+    for init in pod::init_containers(spec) {
+        most = most.max(sidecars + of(init));
+        if pod::is_sidecar(init) {
+            sidecars += of(init);
+        }
+    }
+    most.max(sidecars + spec.containers.iter().map(of).sum::<i64>())
 }
 
 fn amounts(container: &Container) -> (Option<&Amounts>, Option<&Amounts>) {
@@ -195,5 +208,24 @@ mod tests {
         assert_eq!((both.cpu_quota, both.memory_limit), (Some(50_000), Some(128 << 20)));
         let one = of_pod(&spec(json!([limited, {"name": "b"}])));
         assert_eq!((one.cpu_quota, one.memory_limit), (None, None));
+    }
+
+    #[test]
+    fn init_containers_and_sidecars_fit_into_the_pod() {
+        let limited = |name: &str, cpu: &str, policy: Option<&str>| json!({"name": name, "restartPolicy": policy, "resources": {"limits": {"cpu": cpu, "memory": "1Mi"}}});
+        let side = Some("Always");
+        let cases = [
+            ("a larger init container", vec![limited("i", "500m", None)], Some(50_000)),
+            ("a smaller one", vec![limited("i", "50m", None)], Some(10_000)),
+            ("a sidecar", vec![limited("s", "300m", side)], Some(40_000)),
+            ("after a sidecar", vec![limited("s", "300m", side), limited("i", "200m", None)], Some(50_000)),
+            ("before a sidecar", vec![limited("i", "200m", None), limited("s", "300m", side)], Some(40_000)),
+            ("one without a limit", vec![json!({"name": "i"})], None),
+        ];
+        for (name, init, want) in cases {
+            let mut spec = spec(json!([limited("a", "100m", None)]));
+            spec.init_containers = Some(serde_json::from_value(json!(init)).unwrap());
+            assert_eq!(of_pod(&spec).cpu_quota, want, "{name}");
+        }
     }
 }
