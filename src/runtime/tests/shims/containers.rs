@@ -117,7 +117,7 @@ pub fn is_what_was_asked_for() {
             assert_eq!(limit, format!("{}\n", 32 << 20));
         }
         // the image's own stop signal has no handler in it
-        runtime.stop_container(&id, Duration::from_secs(30), None).await.unwrap();
+        runtime.stop_container(&id, Duration::from_millis(200), None).await.unwrap();
         let state = runtime.container(&id).await.unwrap().state;
         assert!(matches!(state, ContainerState::Exited { exit_code: 137 | 138, .. }), "{state:?}");
         runtime.remove_sandbox(&sandbox.id).await.unwrap();
@@ -233,7 +233,7 @@ pub fn stop_asks_first() {
         let polite = shell("a", "trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done");
         let id = start(&runtime, &sandbox.id, polite).await;
         sh(&runtime, &id, "while ! grep -q -i 'SigCgt:.*4...$' /proc/1/status; do sleep 0.01; done").await;
-        runtime.stop_container(&id, Duration::from_secs(30), None).await.unwrap();
+        runtime.stop_container(&id, Duration::from_millis(200), None).await.unwrap();
         let state = runtime.container(&id).await.unwrap().state;
         assert!(matches!(state, ContainerState::Exited { exit_code: 3, .. }), "{state:?}");
         let deaf =
