@@ -27,6 +27,9 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 #[derive(Debug, Clone, Default)]
 pub struct StartOptions {
     pub api_port: Option<u16>,
+    pub insecure_registries: Vec<String>,
+    /// Asked before docker.io.
+    pub registry_mirrors: Vec<String>,
     /// Into the profile's own file instead of the terminal.
     pub log_to_file: bool,
 }
@@ -184,7 +187,7 @@ async fn control_plane(
     Ok(cluster)
 }
 
-/// What the profile was first started with; a port that is typed is kept for the next time.
+/// What the profile was first started with; what is typed now is kept for the next time.
 fn settle(places: &Places, options: &StartOptions) -> Result<Settings, StartError> {
     let damaged = |e: crate::SettingsError| StartError::StateDamaged { what: e.to_string() };
     let known = Settings::load(places).map_err(damaged)?;
@@ -192,10 +195,23 @@ fn settle(places: &Places, options: &StartOptions) -> Result<Settings, StartErro
     if let Some(port) = options.api_port {
         settings.api_port = port;
     }
+    let registries = &mut settings.registries;
+    add_missing(&mut registries.insecure, &options.insecure_registries);
+    if !options.registry_mirrors.is_empty() {
+        add_missing(registries.mirrors.entry("docker.io".to_owned()).or_default(), &options.registry_mirrors);
+    }
     if known.as_ref() != Some(&settings) {
         settings.save(places).map_err(|e| failed("settings", &e))?;
     }
     Ok(settings)
+}
+
+fn add_missing(known: &mut Vec<String>, more: &[String]) {
+    for item in more {
+        if !known.contains(item) {
+            known.push(item.clone());
+        }
+    }
 }
 
 async fn listen(address: Ipv4Addr, port: u16) -> Result<TcpListener, StartError> {

@@ -8,8 +8,8 @@ use k8s_openapi::api::rbac::v1::{
 };
 use kinds::Kind;
 use std::collections::HashMap;
-use std::sync::Arc;
-use store::{Resource, Snapshot};
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{Resource, Snapshot, Store};
 
 /// One question: may somebody do this to that?
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +31,11 @@ pub enum Decision {
     NoOpinion,
 }
 
-pub(crate) struct Rbac(ArcSwap<Rules>);
+pub(crate) struct Rbac {
+    rules: ArcSwap<Rules>,
+    /// Held from the look at the store until the rules are in place: an older look never replaces a newer one.
+    refreshing: Mutex<()>,
+}
 
 /// Rules by who they are for; `None` is every namespace.
 #[derive(Default)]
@@ -84,7 +88,7 @@ impl Cluster {
     }
 
     pub fn decide(&self, actor: &Actor, attributes: &Attributes) -> Decision {
-        if actor.is_in(Actor::MASTERS) || self.0.rbac.0.load().allow(actor, attributes) {
+        if actor.is_in(Actor::MASTERS) || self.0.rbac.rules.load().allow(actor, attributes) {
             Decision::Allow
         } else {
             Decision::NoOpinion
@@ -93,7 +97,7 @@ impl Cluster {
 
     /// The rules that apply to an actor in a namespace, for `kubectl auth can-i --list`.
     pub fn rules_of(&self, actor: &Actor, namespace: &str) -> Vec<PolicyRule> {
-        let rules = self.0.rbac.0.load();
+        let rules = self.0.rbac.rules.load();
         let grants = rules.grants(actor).filter(|g| g.namespace.as_deref().is_none_or(|n| n == namespace));
         grants.flat_map(|grant| grant.rules.iter().cloned()).collect()
     }
@@ -145,7 +149,7 @@ pub(crate) fn keep_current(cluster: &Cluster) {
                 let Ok(mut watch) = store.watch(&resource, store.revision()) else { continue };
                 loop {
                     let Some(inner) = weak.upgrade() else { return };
-                    inner.rbac.refresh(&store.snapshot());
+                    inner.rbac.refresh(&store);
                     drop(inner);
                     match watch.next().await {
                         Ok(_) => while let Ok(Some(_)) = watch.try_next() {},
@@ -159,11 +163,12 @@ pub(crate) fn keep_current(cluster: &Cluster) {
 
 impl Rbac {
     pub(crate) fn load(snapshot: &Snapshot) -> Self {
-        Rbac(ArcSwap::from_pointee(Rules::read(snapshot)))
+        Rbac { rules: ArcSwap::from_pointee(Rules::read(snapshot)), refreshing: Mutex::default() }
     }
 
-    pub(crate) fn refresh(&self, snapshot: &Snapshot) {
-        self.0.store(Arc::new(Rules::read(snapshot)));
+    pub(crate) fn refresh(&self, store: &Store) {
+        let _one_at_a_time = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.rules.store(Arc::new(Rules::read(&store.snapshot())));
     }
 }
 

@@ -40,7 +40,7 @@ impl Cluster {
         ensure(&root, roles::cluster_roles()).await?;
         ensure(&root, roles::cluster_role_bindings()).await?;
         // whoever acts next must find its role, and not wait for the task that follows the changes
-        self.0.rbac.refresh(&self.store().snapshot());
+        self.0.rbac.refresh(self.store());
         let config = self.config();
         let first = Ipv4Addr::from(u32::from(config.service_cidr.network()) + 1);
         ensure(&root, [api_service(first)]).await?;

@@ -2,7 +2,10 @@ use crate::error::{ImageError, Result, doing};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+/// A folder for each registry, named by its host and port.
+const CERTS_DIR: &str = "/etc/docker/certs.d";
 
 /// How registries are reached, as the settings say. Without any: HTTPS, and for loopback also plain HTTP.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,12 +59,17 @@ impl Registries {
         self.insecure.iter().any(|insecure| insecure == host)
     }
 
-    /// The PEM text of the authorities for `host`.
+    /// The PEM text of the authorities for `host`: of the file that the settings name, else of where Docker's users put them.
     pub(crate) fn authorities(&self, host: &str) -> Result<Option<Vec<u8>>> {
-        let Some(file) = self.ca_files.get(host) else { return Ok(None) };
-        let pem =
-            std::fs::read(file).map_err(doing(format!("read the CA file {} of {host}", file.display())))?;
-        Ok(Some(pem))
+        let file = match self.ca_files.get(host) {
+            Some(file) => file.clone(),
+            None => Path::new(CERTS_DIR).join(host).join("ca.crt"),
+        };
+        match std::fs::read(&file) {
+            Ok(pem) => Ok(Some(pem)),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !self.ca_files.contains_key(host) => Ok(None),
+            Err(e) => Err(doing(format!("read the CA file {} of {host}", file.display()))(e)),
+        }
     }
 
     /// Settings that can never work are refused at the start, not at the first pull.

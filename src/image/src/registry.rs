@@ -8,6 +8,7 @@ mod refusals;
 mod repository;
 mod session;
 mod transport;
+mod trust;
 mod upload;
 
 pub(crate) use download::download;

@@ -42,9 +42,10 @@ impl Network {
     /// Where the kernel refuses (no root, no `nft`, a node address that the machine does not have).
     pub async fn start(config: NetConfig) -> Result<Network> {
         let links = Links::open()?;
-        let mtu = links.uplink_mtu(config.node_ip).await?;
         sysctl::forward()?;
         links.add_gateway(&config).await?;
+        // after the gateway: a machine that is in no network has it as its address
+        let mtu = links.uplink_mtu(config.node_ip).await?;
         links.add_ranges(&config).await?;
         let books = Books::load(&config, &links).await?;
         let ours = config.clone();

@@ -18,6 +18,13 @@ pub struct Start {
     /// The API server's port; chosen at the first start, 8443 where it is free.
     #[arg(long)]
     apiserver_port: Option<u16>,
+    /// A registry (host or host:port) that may speak plain HTTP, or HTTPS with a certificate that nobody vouches for; kept
+    /// for later starts.
+    #[arg(long, value_name = "HOST")]
+    insecure_registry: Vec<String>,
+    /// Ask this registry before docker.io; kept for later starts.
+    #[arg(long, value_name = "URL")]
+    registry_mirror: Vec<String>,
     /// Leave the user's kubeconfig alone.
     #[arg(long)]
     no_kubeconfig: bool,
@@ -26,6 +33,36 @@ pub struct Start {
     /// Report each step as a JSON line on standard output: how the daemon talks to the `start` that waits for it.
     #[arg(long, hide = true)]
     report: bool,
+    #[command(flatten)]
+    of_machines: MachineFlags,
+}
+
+/// What others need to make a machine with. Accepted, so that scripts go on working, and said to be without effect.
+#[derive(clap::Args)]
+struct MachineFlags {
+    #[arg(long, hide = true)]
+    driver: Option<String>,
+    #[arg(long, hide = true)]
+    container_runtime: Option<String>,
+    #[arg(long, hide = true)]
+    cpus: Option<String>,
+    #[arg(long, hide = true)]
+    memory: Option<String>,
+    #[arg(long, hide = true)]
+    disk_size: Option<String>,
+}
+
+impl MachineFlags {
+    fn given(&self) -> Vec<&'static str> {
+        let flags = [
+            ("--driver", &self.driver),
+            ("--container-runtime", &self.container_runtime),
+            ("--cpus", &self.cpus),
+            ("--memory", &self.memory),
+            ("--disk-size", &self.disk_size),
+        ];
+        flags.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| *name).collect()
+    }
 }
 
 impl Start {
@@ -51,6 +88,10 @@ impl Start {
             return self.stay(setting);
         }
         let mut progress = Progress::new(self.output.output);
+        for flag in self.of_machines.given() {
+            let what = format!("{flag} has no effect: pods run on this machine itself");
+            progress.show(&Step::Noted { what });
+        }
         wait_for(&mut self.spawn(setting)?, setting, &mut progress)?;
         self.point_kubectl(setting)?;
         progress.say_done(setting, began.elapsed())
@@ -58,7 +99,12 @@ impl Start {
 
     /// The daemon itself.
     fn stay(&self, setting: &Setting) -> Result<ExitCode> {
-        let options = StartOptions { api_port: self.apiserver_port, log_to_file: self.report };
+        let options = StartOptions {
+            api_port: self.apiserver_port,
+            insecure_registries: self.insecure_registry.clone(),
+            registry_mirrors: self.registry_mirror.clone(),
+            log_to_file: self.report,
+        };
         let report = self.report;
         let profile = setting.places.profile.clone();
         let step = move |step: Step| match report {
@@ -78,6 +124,12 @@ impl Start {
         daemon.args(["-p", setting.places.profile.as_str(), "start", "--foreground", "--report"]);
         if let Some(port) = self.apiserver_port {
             daemon.arg("--apiserver-port").arg(port.to_string());
+        }
+        for host in &self.insecure_registry {
+            daemon.arg("--insecure-registry").arg(host);
+        }
+        for url in &self.registry_mirror {
+            daemon.arg("--registry-mirror").arg(url);
         }
         daemon.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         Ok(daemon.spawn()?)
@@ -156,7 +208,8 @@ impl Progress {
 
     fn show(&self, step: &Step) {
         match step {
-            Step::Noted { what } => self.bar.println(format!("! {what}")),
+            // a bar that is not on a terminal prints nothing
+            Step::Noted { what } => self.bar.suspend(|| eprintln!("! {what}")),
             step => self.bar.set_message(words(step)),
         }
     }

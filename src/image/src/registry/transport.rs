@@ -1,3 +1,4 @@
+use super::trust;
 use crate::error::{ImageError, Result};
 use crate::registries::{Endpoint, Registries, Scheme};
 use bytes::Bytes;
@@ -9,15 +10,10 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::collections::HashMap;
 use std::error::Error;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// As Docker's own; a registry over a slow line answers within seconds.
@@ -120,7 +116,7 @@ impl Transport {
         tcp.set_connect_timeout(Some(CONNECT));
         tcp.set_keepalive(Some(KEEP_IDLE));
         let https = HttpsConnectorBuilder::new()
-            .with_tls_config(self.tls(host)?)
+            .with_tls_config(trust::tls(&self.registries, host)?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(tcp);
@@ -128,28 +124,6 @@ impl Transport {
             .pool_idle_timeout(KEEP_IDLE)
             .pool_timer(TokioTimer::new())
             .build(https))
-    }
-
-    fn tls(&self, host: &str) -> Result<ClientConfig> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(|e| ImageError::io("set up TLS", e))?;
-        if self.registries.is_insecure(host) {
-            let anyone = Arc::new(TrustAnyone(provider));
-            return Ok(builder.dangerous().with_custom_certificate_verifier(anyone).with_no_client_auth());
-        }
-        let mut roots = RootCertStore::empty();
-        // a machine without a store of authorities can still use those from the settings
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        if let Some(pem) = self.registries.authorities(host)? {
-            for certificate in CertificateDer::pem_slice_iter(&pem) {
-                let what = || format!("read the CA file of {host}");
-                let certificate = certificate.map_err(|e| ImageError::io(what(), e))?;
-                roots.add(certificate).map_err(|e| ImageError::io(what(), e))?;
-            }
-        }
-        Ok(builder.with_root_certificates(roots).with_no_client_auth())
     }
 }
 
@@ -219,44 +193,5 @@ fn explain(error: &(dyn Error + 'static), host: &str) -> String {
         }
         Some(io::ErrorKind::HostUnreachable) => format!("dial tcp {host}: connect: no route to host"),
         _ => chain.last().cloned().unwrap_or_default(),
-    }
-}
-
-/// For registries that the settings call insecure: encryption without knowing to whom, as Docker does it there.
-#[derive(Debug)]
-struct TrustAnyone(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for TrustAnyone {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -120,10 +120,20 @@ pub fn unmount_below(dir: &Path) -> io::Result<()> {
     }
 }
 
+/// Whether something is mounted right there.
+pub fn is_mount(dir: &Path) -> io::Result<bool> {
+    let dir = dir.canonicalize()?;
+    Ok(mount_targets()?.contains(&dir))
+}
+
 fn mounts_below(dir: &Path) -> io::Result<Vec<PathBuf>> {
-    let table = fs::read_to_string("/proc/self/mountinfo")?;
-    let targets = table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
+    let targets = mount_targets()?.into_iter();
     Ok(targets.filter(|target| target.starts_with(dir) && target != dir).collect())
+}
+
+fn mount_targets() -> io::Result<Vec<PathBuf>> {
+    let table = fs::read_to_string("/proc/self/mountinfo")?;
+    Ok(table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape).collect())
 }
 
 /// The kernel writes blanks and backslashes as `\040`.
