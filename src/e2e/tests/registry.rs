@@ -112,8 +112,6 @@ fn a_registry_with_passwords_and_an_authority_of_its_own() {
          && mkdir -p {certs} && cp {home}/ca.pem {certs}/ca.crt"
     ))
     .ok("trust it");
-    at.monopod(&["stop"]).ok("stop");
-    at.monopod(&["start"]).ok("start again");
     run(&at, "stranger", image);
     let why = why_not(&at, "stranger");
     assert!(why.to_lowercase().contains("unauthorized") || why.contains("authoriz"), "{why}");

@@ -59,17 +59,19 @@ impl Registries {
         self.insecure.iter().any(|insecure| insecure == host)
     }
 
-    /// The PEM text of the authorities for `host`: of the file that the settings name, else of where Docker's users put them.
+    /// The file of authorities for `host`: the one that the settings name, else the one where Docker's users put it.
+    pub(crate) fn ca_file(&self, host: &str) -> Option<PathBuf> {
+        let well_known = || Path::new(CERTS_DIR).join(host).join("ca.crt");
+        let named = self.ca_files.get(host).cloned();
+        named.or_else(|| Some(well_known()).filter(|file| !host.is_empty() && file.exists()))
+    }
+
+    /// The PEM text of the authorities for `host`.
     pub(crate) fn authorities(&self, host: &str) -> Result<Option<Vec<u8>>> {
-        let file = match self.ca_files.get(host) {
-            Some(file) => file.clone(),
-            None => Path::new(CERTS_DIR).join(host).join("ca.crt"),
-        };
-        match std::fs::read(&file) {
-            Ok(pem) => Ok(Some(pem)),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && !self.ca_files.contains_key(host) => Ok(None),
-            Err(e) => Err(doing(format!("read the CA file {} of {host}", file.display()))(e)),
-        }
+        let Some(file) = self.ca_file(host) else { return Ok(None) };
+        let pem =
+            std::fs::read(&file).map_err(doing(format!("read the CA file {} of {host}", file.display())))?;
+        Ok(Some(pem))
     }
 
     /// Settings that can never work are refused at the start, not at the first pull.

@@ -97,7 +97,7 @@ impl Transport {
 
     fn client(&self, uri: &Uri) -> Result<HttpClient> {
         let host = uri.authority().map(|a| a.as_str()).unwrap_or_default();
-        let special = self.registries.is_insecure(host) || self.registries.ca_files.contains_key(host);
+        let special = self.registries.is_insecure(host) || self.registries.ca_file(host).is_some();
         let key = if special { host } else { "" };
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = clients.get(key) {
