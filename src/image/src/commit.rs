@@ -106,16 +106,16 @@ impl Draft {
         let unpacking = Unpacking::start(store)?;
         let read = |sink| upper::write_tar(upper, sink);
         let written = unpacking.write(read).map_err(|e| out_of_io(&format!("read {}", upper.display()), e));
-        self.add(store, written?)
+        self.add_unpacked(store, written?)
     }
 
     pub(crate) fn add_tar(&mut self, store: &Arc<Inner>, tar: impl Read) -> Result<()> {
         let mut unpacking = Unpacking::start(store)?;
         unpacking.feed(tar)?;
-        self.add(store, unpacking)
+        self.add_unpacked(store, unpacking)
     }
 
-    fn add(&mut self, store: &Arc<Inner>, unpacking: Unpacking) -> Result<()> {
+    pub(crate) fn add_unpacked(&mut self, store: &Arc<Inner>, unpacking: Unpacking) -> Result<()> {
         let unpacked = unpacking.wait()?;
         let diff_id = unpacked.diff_id.clone();
         self.document.rootfs.diff_ids.push(diff_id.clone());
@@ -137,6 +137,16 @@ impl Draft {
 
     /// Makes the image visible.
     pub(crate) fn finish(&self, store: &Arc<Inner>, names: &[ImageRef]) -> Result<ImageInfo> {
+        self.finish_as(store, names, None)
+    }
+
+    /// With a step's key it becomes a hidden one, which a later build finds.
+    pub(crate) fn finish_as(
+        &self,
+        store: &Arc<Inner>,
+        names: &[ImageRef],
+        step: Option<Digest>,
+    ) -> Result<ImageInfo> {
         let bytes = serde_json::to_vec(&self.document).map_err(doing("write the image configuration"))?;
         if self.layers.len() != self.document.rootfs.diff_ids.len() {
             return Err(ImageError::io("make image", "its layers and its configuration differ"));
@@ -150,6 +160,8 @@ impl Draft {
             manifest: None,
             user,
             added_at: jiff::Timestamp::now(),
+            hidden: step.is_some(),
+            step,
             unsynced: Some(crate::store::boot_id()),
         };
         let info = store.add_image(&id, record, names)?;

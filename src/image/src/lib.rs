@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod build;
 mod commit;
 mod digest;
 mod document;
@@ -34,6 +35,9 @@ mod testing;
 mod unpack;
 mod upper;
 
+pub use build::{
+    BuildError, BuildOptions, BuildOutput, BuildRunner, Channel, MountSource, RunMount, RunSpec,
+};
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};
 pub use embedded::Archive;

@@ -90,7 +90,15 @@ fn add(store: &Arc<Inner>, contents: &mut impl Contents, image: Described) -> Re
     let manifest = image.manifest.as_ref().map(|bytes| store.blobs.write(bytes)).transpose()?;
     let user = config.config().as_ref().and_then(|c| c.user().clone()).filter(|user| !user.is_empty());
     let unsynced = Some(crate::store::boot_id());
-    let record = ImageRecord { layers, manifest, user, added_at: jiff::Timestamp::now(), unsynced };
+    let record = ImageRecord {
+        layers,
+        manifest,
+        user,
+        added_at: jiff::Timestamp::now(),
+        step: None,
+        hidden: false,
+        unsynced,
+    };
     let names: Vec<ImageRef> = image.names;
     let info = store.add_image(&id, record, &names)?;
     drop(pinned);

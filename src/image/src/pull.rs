@@ -75,6 +75,8 @@ async fn pull(
         manifest: Some(Digest::of(&found.manifest_bytes)),
         user: config.config().as_ref().and_then(|c| c.user().clone()).filter(|user| !user.is_empty()),
         added_at: jiff::Timestamp::now(),
+        step: None,
+        hidden: false,
         unsynced: Some(crate::store::boot_id()),
     };
     let mut names = vec![reference.with_digest(&found.digest)];

@@ -119,7 +119,8 @@ impl ImageStore {
 
     pub fn images(&self) -> Vec<ImageInfo> {
         let state = self.inner.state();
-        state.index.images.keys().filter_map(|id| state.index.info(id)).collect()
+        let shown = state.index.images.iter().filter(|(_, image)| !image.hidden);
+        shown.filter_map(|(id, _)| state.index.info(id)).collect()
     }
 
     pub fn image(&self, name_or_id: &str) -> Result<Option<ImageInfo>> {
@@ -138,7 +139,8 @@ impl ImageStore {
             users.entry(&layer.chain).or_insert((layer.size, 0)).1 += 1;
         }
         let is_shared = |chain: &Digest| users.get(chain).is_some_and(|(_, users)| *users > 1);
-        let images = state.index.images.iter().filter_map(|(id, image)| {
+        let shown = state.index.images.iter().filter(|(_, image)| !image.hidden);
+        let images = shown.filter_map(|(id, image)| {
             let shared = image.layers.iter().filter(|l| is_shared(&l.chain)).map(|l| l.size).sum();
             Some(ImageUsage { info: state.index.info(id)?, shared })
         });
@@ -160,6 +162,11 @@ impl Inner {
             state.index = before;
         }
         result
+    }
+
+    /// Folders of RUN --mount=type=cache.
+    pub(crate) fn cache_dir(&self) -> PathBuf {
+        self.dir.join("cache")
     }
 
     /// Some layer with these files, on top of whatever, that stays as long as the pin.

@@ -115,7 +115,7 @@ impl<W: Write> Writer<W> {
 }
 
 /// Whole seconds: layers are compared by their bytes, and no image needs more.
-fn header(meta: &Metadata, kind: EntryType) -> Header {
+pub(crate) fn header(meta: &Metadata, kind: EntryType) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(meta.mode() & 0o7777);
@@ -126,7 +126,7 @@ fn header(meta: &Metadata, kind: EntryType) -> Header {
     header
 }
 
-fn is_opaque(path: &Path) -> bool {
+pub(crate) fn is_opaque(path: &Path) -> bool {
     OPAQUE.iter().any(|name| get(path, name).is_ok_and(|value| value == b"y"))
 }
 
@@ -138,7 +138,7 @@ fn get(path: &Path, name: &str) -> io::Result<Vec<u8>> {
 }
 
 /// Those that unpacking keeps, in order.
-fn attributes(path: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn attributes(path: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
     let mut names = vec![0; MAX_XATTR];
     let length = match rustix::fs::llistxattr(path, &mut names) {
         Ok(length) => length,

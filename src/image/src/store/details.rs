@@ -1,4 +1,5 @@
-use super::{ImageStore, LayerRef, State};
+use super::index::Index;
+use super::{ImageStore, LayerRef};
 use crate::document::{HistoryItem, ImageDocument};
 use crate::error::{ImageError, Result};
 use crate::{Digest, ImageRef};
@@ -68,10 +69,20 @@ impl ImageStore {
 
     /// Removes images that have no tag; with `all` every one that nothing holds. Blocks.
     pub fn prune(&self, all: bool) -> Result<Pruned> {
+        self.prune_where(|index, id| {
+            let is_tag = |name: &String| ImageRef::parse(name).is_ok_and(|name| name.tag().is_some());
+            let is_step = index.images.get(id).is_some_and(|image| image.hidden);
+            all || !is_step && !index.names_of(id).any(is_tag)
+        })
+    }
+
+    pub(crate) fn prune_where(&self, unwanted: impl Fn(&Index, &Digest) -> bool) -> Result<Pruned> {
         let before = self.disk_usage().layers;
         let (removed, trash) = self.inner.change(|state| {
+            let free = state.index.images.keys().filter(|id| state.holds.count(id) == 0);
+            let unwanted: Vec<Digest> = free.filter(|id| unwanted(&state.index, id)).cloned().collect();
             let mut removed = Vec::new();
-            for id in unused(state, all) {
+            for id in unwanted {
                 removed.extend(state.index.names_of(&id).cloned());
                 state.index.names.retain(|_, named| *named != id);
                 state.index.images.remove(&id);
@@ -82,14 +93,6 @@ impl ImageStore {
         drop(trash);
         Ok(Pruned { removed, freed: before.saturating_sub(self.disk_usage().layers) })
     }
-}
-
-fn unused(state: &State, all: bool) -> Vec<Digest> {
-    let ids = state.index.images.keys().filter(|id| state.holds.count(id) == 0);
-    let has_tag = |id: &Digest| {
-        state.index.names_of(id).any(|name| ImageRef::parse(name).is_ok_and(|name| name.tag().is_some()))
-    };
-    ids.filter(|id| all || !has_tag(id)).cloned().collect()
 }
 
 impl super::Inner {

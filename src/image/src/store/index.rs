@@ -26,6 +26,12 @@ pub(crate) struct ImageRecord {
     pub(crate) manifest: Option<Digest>,
     pub(crate) user: Option<String>,
     pub(crate) added_at: Timestamp,
+    /// The build step that it is the result of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) step: Option<Digest>,
+    /// Made on the way to another image: shown to nobody.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) hidden: bool,
     /// The boot in which it was unpacked, until its files are known to be on the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unsynced: Option<String>,

@@ -66,13 +66,28 @@ impl Inner {
         names: &[ImageRef],
     ) -> Result<ImageInfo> {
         let info = self.change(|state| {
-            let added_at = state.index.images.get(id).map_or(record.added_at, |known| known.added_at);
-            let manifest = record.manifest.clone().or_else(|| state.index.images.get(id)?.manifest.clone());
-            state.index.images.insert(id.clone(), ImageRecord { added_at, manifest, ..record });
+            let record = match state.index.images.get(id) {
+                Some(known) => record.after(known),
+                None => record,
+            };
+            state.index.images.insert(id.clone(), record);
             state.index.names.extend(names.iter().map(|name| (name.to_string(), id.clone())));
             state.index.info(id).ok_or_else(|| ImageError::NotFound(id.to_string()))
         })?;
         self.sync_later();
         Ok(info)
+    }
+}
+
+impl ImageRecord {
+    /// The same image came again: nothing that was known of it is lost.
+    fn after(self, known: &ImageRecord) -> ImageRecord {
+        ImageRecord {
+            added_at: known.added_at,
+            manifest: self.manifest.or_else(|| known.manifest.clone()),
+            step: self.step.or_else(|| known.step.clone()),
+            hidden: self.hidden && known.hidden,
+            ..self
+        }
     }
 }

@@ -1,0 +1,53 @@
+//! Steps that were done before. Each is an image of its own, hidden, that knows the key it was made for: what it stood
+//! on, what was to be done, and the files that went in.
+
+use super::Built;
+use crate::commit::Draft;
+use crate::error::{ImageError, Result};
+use crate::store::Inner;
+use crate::{Digest, ImageRef, ImageStore, Pruned};
+use cri::ImageInfo;
+use std::sync::Arc;
+
+pub(super) fn key(parent: Option<&Digest>, what: &str, files: Option<&Digest>) -> Digest {
+    let parent = parent.map_or("scratch", Digest::as_str);
+    let files = files.map_or("", Digest::as_str);
+    Digest::of(format!("{parent}\n{files}\n{what}").as_bytes())
+}
+
+impl Inner {
+    /// The step with this key, if it was done and is still whole.
+    pub(super) fn step(&self, key: &Digest) -> Option<Built> {
+        let id = {
+            let state = self.state();
+            let mut known = state.index.images.iter().filter(|(_, image)| image.step.as_ref() == Some(key));
+            known.next().map(|(id, _)| id.clone())?
+        };
+        let document = crate::save::document(&self.blobs.read(&id).ok()?).ok()?;
+        Some(Built { id, document })
+    }
+
+    pub(super) fn keep_step(self: &Arc<Self>, draft: &Draft, key: Digest) -> Result<Built> {
+        let info = draft.finish_as(self, &[], Some(key))?;
+        Ok(Built { id: Digest::parse(&info.id)?, document: draft.document.clone() })
+    }
+
+    /// Shows a built image, under its names.
+    pub(super) fn publish(self: &Arc<Self>, id: &Digest, names: &[ImageRef]) -> Result<ImageInfo> {
+        self.change(|state| {
+            let missing = || ImageError::NotFound(id.to_string());
+            state.index.images.get_mut(id).ok_or_else(missing)?.hidden = false;
+            state.index.names.extend(names.iter().map(|name| (name.to_string(), id.clone())));
+            state.index.info(id).ok_or_else(missing)
+        })
+    }
+}
+
+impl ImageStore {
+    /// Removes the steps of builds that no visible image is. Blocks.
+    pub fn prune_build_cache(&self) -> Result<Pruned> {
+        self.prune_where(|index, id| {
+            index.images.get(id).is_some_and(|image| image.hidden) && index.names_of(id).next().is_none()
+        })
+    }
+}

@@ -1,0 +1,16 @@
+/// Where what a build says goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// The builder itself: `Step 1/3 : FROM busybox`.
+    Builder,
+    Stdout,
+    Stderr,
+}
+
+pub trait BuildOutput: Send + Sync + 'static {
+    fn write(&self, channel: Channel, bytes: &[u8]);
+
+    fn say(&self, text: &str) {
+        self.write(Channel::Builder, text.as_bytes());
+    }
+}

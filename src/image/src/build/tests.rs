@@ -1,0 +1,278 @@
+use super::*;
+use crate::testing::{Tar, TestStore, docker_archive, gzip, store};
+use std::io::Cursor;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::sync::Mutex;
+
+/// Understands `touch FILE` and `fail CODE`; everything else succeeds and changes nothing.
+#[derive(Default)]
+struct Runner(Mutex<Vec<RunSpec>>);
+
+#[async_trait]
+impl BuildRunner for Runner {
+    async fn run(&self, spec: RunSpec, output: &dyn BuildOutput) -> cri::Result<i32> {
+        let line = spec.argv.last().cloned().unwrap_or_default();
+        output.write(Channel::Stdout, format!("ran {line}\n").as_bytes());
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let code = match words[..] {
+            ["touch", file] => {
+                std::fs::write(spec.upper.join(file), &line).unwrap();
+                0
+            }
+            ["fail", code] => code.parse().unwrap(),
+            _ => 0,
+        };
+        self.0.lock().unwrap().push(spec);
+        Ok(code)
+    }
+}
+
+#[derive(Default)]
+struct Screen(Mutex<String>);
+
+impl BuildOutput for Screen {
+    fn write(&self, _: Channel, bytes: &[u8]) {
+        self.0.lock().unwrap().push_str(&String::from_utf8_lossy(bytes));
+    }
+}
+
+struct Lab {
+    t: TestStore,
+    runner: Arc<Runner>,
+    screen: Arc<Screen>,
+}
+
+impl Lab {
+    /// With an image `base`: a user in it, a CMD, a link.
+    async fn new() -> Lab {
+        let layer = Tar::new()
+            .file("etc/passwd", "root:x:0:0::/:/bin/sh\nweb:x:101:102::/:/bin/sh\n")
+            .file("etc/group", "staff:x:50:\n")
+            .folder("run")
+            .folder("var")
+            .entry(tar::EntryType::Symlink, "var/run", "/run", b"")
+            .bytes();
+        let t = store();
+        t.store.load(Cursor::new(docker_archive(&["base"], &[layer]))).await.unwrap();
+        Lab { t, runner: Arc::default(), screen: Arc::default() }
+    }
+
+    async fn build_with(&self, context: Tar, options: BuildOptions) -> Result<ImageInfo, BuildError> {
+        self.screen.0.lock().unwrap().clear();
+        self.runner.0.lock().unwrap().clear();
+        let context = Cursor::new(context.bytes());
+        self.t.store.build(context, options, self.runner.clone(), self.screen.clone()).await
+    }
+
+    async fn build(&self, dockerfile: &str, context: Tar) -> Result<ImageInfo, BuildError> {
+        let options = BuildOptions { tags: vec!["made".into()], ..BuildOptions::default() };
+        self.build_with(context.file("Dockerfile", dockerfile), options).await
+    }
+
+    fn screen(&self) -> String {
+        self.screen.0.lock().unwrap().clone()
+    }
+
+    fn ran(&self) -> usize {
+        self.runner.0.lock().unwrap().len()
+    }
+
+    fn config(&self) -> crate::RunConfig {
+        self.t.store.details("made").unwrap().document.config
+    }
+
+    /// Where a file of the built image really lies.
+    fn find(&self, path: &str) -> Option<PathBuf> {
+        let view = view::View { layers: self.t.store.rootfs("made").unwrap().layers };
+        match view.resolve(std::path::Path::new(path)).unwrap().1 {
+            view::Node::Missing => None,
+            view::Node::Folder(parts) => parts.first().cloned(),
+            view::Node::File(real) | view::Node::Symlink(real) => Some(real),
+        }
+    }
+
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.find(path).unwrap_or_else(|| panic!("no {path}"))).unwrap()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_reads_as_dockers_and_the_second_one_is_all_cache() {
+    let lab = Lab::new().await;
+    let file = "FROM base\nADD app.js /app.js\nRUN touch x\nENTRYPOINT [\"node\", \"app.js\"]\n";
+    let context = || Tar::new().file("app.js", "serve()");
+    let info = lab.build(file, context()).await.unwrap();
+    assert_eq!(info.repo_tags, ["docker.io/library/made:latest"]);
+    assert_eq!((lab.read("app.js"), lab.read("x")), ("serve()".into(), "touch x".into()));
+    let screen = lab.screen();
+    let mut rest = screen.as_str();
+    for part in [
+        "Step 1/4 : FROM base\n ---> ",
+        "Step 2/4 : ADD app.js /app.js\n ---> ",
+        "Step 3/4 : RUN touch x\n ---> Running in ",
+        "ran touch x\n ---> Removed intermediate container ",
+        "Step 4/4 : ENTRYPOINT [\"node\", \"app.js\"]\n ---> ",
+        "Successfully built ",
+        "Successfully tagged made:latest\n",
+    ] {
+        let at = rest.find(part).unwrap_or_else(|| panic!("no {part:?} in order in\n{screen}"));
+        rest = &rest[at + part.len()..];
+    }
+    assert_eq!(lab.t.store.images().len(), 2, "steps are not shown");
+    let history = lab.t.store.history("made").unwrap();
+    assert!(history[0].item.created_by.contains("ENTRYPOINT") && history[0].item.empty_layer);
+    assert_eq!(history[1].item.created_by, "/bin/sh -c touch x");
+
+    let again = lab.build(file, context()).await.unwrap();
+    assert_eq!((again.id.as_str(), lab.ran()), (info.id.as_str(), 0));
+    assert_eq!(lab.screen().matches(" ---> Using cache\n").count(), 3);
+
+    lab.build(file, Tar::new().file("app.js", "changed")).await.unwrap();
+    assert_eq!(lab.ran(), 1, "what stands on a changed file is done again");
+    let options = BuildOptions { no_cache: true, ..BuildOptions::default() };
+    lab.build_with(context().file("Dockerfile", file), options).await.unwrap();
+    assert_eq!(lab.ran(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_configuration_is_what_the_instructions_say() {
+    let lab = Lab::new().await;
+    let file = "ARG BASE=base\nFROM $BASE\nARG WHO=me\nARG TARGETARCH\nENV A=1 B=\"$WHO ${A:-x}\"\nENV C $B!\nLABEL l=\"x $A\"\n\
+                EXPOSE 80 53/UDP\nVOLUME /data\nUSER web\nWORKDIR /w\nWORKDIR sub/$A\nSTOPSIGNAL SIGINT\n\
+                SHELL [\"/bin/bash\", \"-ec\"]\nHEALTHCHECK --interval=5s CMD check $A\nONBUILD RUN touch y\nMAINTAINER $WHO\n\
+                ENTRYPOINT serve\nRUN echo";
+    let args = [("WHO".to_owned(), Some("you".to_owned())), ("UNUSED".to_owned(), None)].into();
+    let labels = [("from".to_owned(), "cli".to_owned())].into();
+    let options = BuildOptions { tags: vec!["made".into()], args, labels, ..BuildOptions::default() };
+    lab.build_with(Tar::new().file("Dockerfile", file), options).await.unwrap();
+    let config = lab.config();
+    assert_eq!(config.env, ["PATH=/bin", "A=1", "B=you x", "C=you x!"], "a line sees what was before it");
+    assert_eq!(config.labels, [("from".into(), "cli".into()), ("l".into(), "x 1".into())].into());
+    assert_eq!(config.exposed_ports.into_keys().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
+    assert_eq!((config.user.as_str(), config.working_dir.as_str()), ("web", "/w/sub/1"));
+    assert_eq!(config.entrypoint.unwrap(), ["/bin/bash", "-ec", "serve"]);
+    assert_eq!(config.cmd, None, "the base's CMD was for the base's entry point");
+    let check = config.healthcheck.unwrap();
+    assert_eq!((check.test, check.interval), (vec!["CMD-SHELL".into(), "check $A".into()], 5_000_000_000));
+    assert_eq!(config.on_build, ["RUN touch y"]);
+    assert!(lab.find("w/sub/1").unwrap().is_dir(), "WORKDIR makes its folder");
+    assert!(lab.screen().contains("build-args [UNUSED] were not consumed"));
+    let spec = lab.runner.0.lock().unwrap().pop().unwrap();
+    assert_eq!((spec.cwd.as_str(), spec.user.as_str()), ("/w/sub/1", "web"));
+    assert!(spec.env.contains(&"WHO=you".to_owned()), "arguments are in a RUN's environment: {:?}", spec.env);
+
+    lab.build("FROM made\n", Tar::new()).await.unwrap();
+    assert_eq!(lab.read("y"), "touch y", "the trigger went off");
+    assert!(lab.config().on_build.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_go_where_docker_puts_them() {
+    let lab = Lab::new().await;
+    let file = "FROM base AS one\nRUN touch made-here\nFROM base\nWORKDIR /w\nCOPY a.txt b.txt dir/\nCOPY a.txt renamed\n\
+                COPY --chown=web:staff --chmod=600 a.txt /owned\nCOPY tree /t/\nCOPY *.t[wx]t /glob/\nCOPY --from=one /made-here .\n\
+                COPY a.txt /var/run/\nADD arch.tgz /un/\nCOPY arch.tgz /un/\nCOPY <<EOF /doc\nhi $HOME.\nEOF\nCOPY . /all/\n";
+    let inner =
+        Tar::new().file("./in/x", "unpacked").entry(tar::EntryType::Symlink, "l", "in/x", b"").bytes();
+    let context = Tar::new()
+        .file("a.txt", "a")
+        .file("b.txt", "b")
+        .file("tree/deep/f", "f")
+        .with(tar::EntryType::Regular, "tree/run.sh", "", b"#!", |h| h.set_mode(0o755))
+        .entry(tar::EntryType::Symlink, "tree/link", "deep/f", b"")
+        .file("arch.tgz", gzip(&inner))
+        .file("secret/key", "no")
+        .file(".dockerignore", "secret\n");
+    lab.build(file, context).await.unwrap();
+    for (path, content) in [
+        ("w/dir/a.txt", "a"),
+        ("w/dir/b.txt", "b"),
+        ("w/renamed", "a"),
+        ("owned", "a"),
+        ("t/deep/f", "f"),
+        ("glob/a.txt", "a"),
+        ("w/made-here", "touch made-here"),
+        ("run/a.txt", "a"),
+        ("un/in/x", "unpacked"),
+        ("un/l", "unpacked"),
+        ("doc", "hi .\n"),
+        ("t/link", "f"),
+        ("all/b.txt", "b"),
+    ] {
+        assert_eq!(lab.read(path), content, "{path}");
+    }
+    assert!(lab.find("all/secret").is_none() && lab.find("un/arch.tgz").is_some());
+    let owned = std::fs::metadata(lab.find("owned").unwrap()).unwrap();
+    assert_eq!(owned.mode() & 0o7777, 0o600);
+    assert_eq!(std::fs::metadata(lab.find("t/run.sh").unwrap()).unwrap().permissions().mode() & 0o777, 0o755);
+    if rustix::process::geteuid().is_root() {
+        assert_eq!((owned.uid(), owned.gid()), (101, 50));
+    } else {
+        eprintln!("SKIPPED: owners need root");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mounts_of_a_run_are_handed_to_the_runner() {
+    let lab = Lab::new().await;
+    let file = "FROM base AS one\nFROM base\nRUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t \
+                --mount=type=bind,from=one,source=/etc,target=e --mount=type=secret,id=key --network=none x\n";
+    let options =
+        BuildOptions { secrets: [("key".to_owned(), b"s3cret".to_vec())].into(), ..BuildOptions::default() };
+    lab.build_with(Tar::new().file("Dockerfile", file), options).await.unwrap();
+    let spec = lab.runner.0.lock().unwrap().pop().unwrap();
+    let targets: Vec<String> = spec.mounts.iter().map(|m| m.target.display().to_string()).collect();
+    assert_eq!(targets, ["/c", "/t", "/e", "/run/secrets/key"]);
+    assert!(matches!(&spec.mounts[0].source, MountSource::Host(folder) if folder.is_dir()));
+    assert!(matches!(&spec.mounts[2].source, MountSource::Layers { layers, .. } if layers.len() == 1));
+    assert!(
+        matches!(&spec.mounts[3].source, MountSource::Host(file) if !file.exists()),
+        "the secret went with the step"
+    );
+    assert_eq!(spec.network.as_deref(), Some("none"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_says_why_and_leaves_nothing() {
+    let lab = Lab::new().await;
+    let before = lab.t.store.images();
+    for (case, file, want) in [
+        (
+            "a command",
+            "FROM base\nRUN fail 7\n",
+            "The command '/bin/sh -c fail 7' returned a non-zero code: 7",
+        ),
+        ("no such file", "FROM base\nCOPY none /\n", "COPY failed: none: no such file or directory"),
+        ("outside", "FROM base\nCOPY ../etc /\n", "forbidden path outside the build context"),
+        ("several into a file", "FROM base\nCOPY a b /x\n", "must be a directory and end with a /"),
+        ("a mistake", "FROM base\nFOO\n", "dockerfile parse error on line 2: unknown instruction: FOO"),
+        ("no user", "FROM base\nCOPY --chown=nobody-here a /\n", "nobody-here"),
+        ("no base", "FROM 127.0.0.1:1/none\n", "connection refused"),
+        ("no stage", "FROM base\nEXPOSE 99999\n", "invalid containerPort: 99999"),
+        ("a bad mount", "FROM base\nRUN --mount=type=ssh x\n", "ssh"),
+    ] {
+        let context = Tar::new().file("a", "a").file("b", "b");
+        let why = lab.build(file, context).await.expect_err(case).to_string();
+        assert!(why.contains(want), "{case}: {why}");
+        assert_eq!(lab.t.store.images(), before, "{case}");
+        let left = std::fs::read_dir(lab.t.dir.path().join("tmp")).unwrap().count();
+        assert_eq!(left, 0, "{case}");
+    }
+    let hostile = Tar::new().file("../x", "x").file("Dockerfile", "FROM base\n");
+    let why = lab.build_with(hostile, BuildOptions::default()).await.unwrap_err().to_string();
+    assert!(why.contains("climbs out"), "{why}");
+    let why =
+        lab.build_with(Tar::new().file("a", ""), BuildOptions::default()).await.unwrap_err().to_string();
+    assert_eq!(why, "Cannot locate specified Dockerfile: Dockerfile");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_cache_can_be_taken_away_and_the_image_stays() {
+    let lab = Lab::new().await;
+    lab.build("FROM scratch\nCOPY a /\nCOPY b /\n", Tar::new().file("a", "aa").file("b", "b")).await.unwrap();
+    assert_eq!(lab.t.store.rootfs("made").unwrap().layers.len(), 2);
+    assert_eq!(lab.t.store.prune_build_cache().unwrap().removed.len(), 1);
+    assert_eq!(lab.read("a"), "aa");
+    lab.t.store.remove_image("made").unwrap();
+    assert!(lab.t.store.prune_build_cache().unwrap().removed.is_empty());
+}

@@ -1,0 +1,194 @@
+//! What a container would see, read from the layers themselves: no mount, no root.
+
+use rustix::fs::makedev;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::Metadata;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Component, Path, PathBuf};
+
+/// As many links as Linux follows in one path.
+const MAX_LINKS: usize = 40;
+
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    /// Topmost first.
+    pub(super) layers: Vec<PathBuf>,
+}
+
+/// Something in the view, by where it really lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Node {
+    Missing,
+    /// Everything that makes up the folder, topmost first.
+    Folder(Vec<PathBuf>),
+    Symlink(PathBuf),
+    /// A file, a device, a pipe.
+    File(PathBuf),
+}
+
+impl View {
+    pub(super) fn root(&self) -> Node {
+        Node::Folder(until_opaque(self.layers.iter().cloned()))
+    }
+
+    /// Follows links as if the view were the root of everything. Gives the real path, also where nothing is there (yet).
+    pub(super) fn resolve(&self, path: &Path) -> Result<(PathBuf, Node), String> {
+        let mut todo: Vec<OsString> = components(path);
+        let mut done: Vec<(OsString, Node)> = Vec::new();
+        let mut links = 0;
+        while let Some(name) = todo.pop() {
+            if name == ".." {
+                done.pop();
+                continue;
+            }
+            let root = self.root();
+            let here = done.last().map_or(&root, |(_, node)| node);
+            match child(here, &name) {
+                Node::Symlink(link) => {
+                    links += 1;
+                    if links > MAX_LINKS {
+                        return Err(format!("{}: too many levels of symbolic links", path.display()));
+                    }
+                    let target = std::fs::read_link(&link).map_err(|e| format!("{}: {e}", path.display()))?;
+                    if target.is_absolute() {
+                        done.clear();
+                    }
+                    todo.extend(components(&target));
+                }
+                node => done.push((name, node)),
+            }
+        }
+        let real = done.iter().map(|(name, _)| name).collect();
+        Ok((real, done.pop().map_or_else(|| self.root(), |(_, node)| node)))
+    }
+}
+
+/// The names in a path, last first, with `..` but without `.`.
+fn components(path: &Path) -> Vec<OsString> {
+    let names = path.components().filter_map(|component| match component {
+        Component::Normal(name) => Some(name.to_owned()),
+        Component::ParentDir => Some("..".into()),
+        _ => None,
+    });
+    let mut names: Vec<OsString> = names.collect();
+    names.reverse();
+    names
+}
+
+/// What is called `name` in a folder, not followed.
+pub(super) fn child(folder: &Node, name: &OsStr) -> Node {
+    let Node::Folder(parts) = folder else { return Node::Missing };
+    let mut found = Vec::new();
+    for part in parts {
+        let path = part.join(name);
+        let Ok(meta) = std::fs::symlink_metadata(&path) else { continue };
+        if meta.is_dir() {
+            found.push(path);
+        } else if is_whiteout(&meta) || !found.is_empty() {
+            break;
+        } else if meta.is_symlink() {
+            return Node::Symlink(path);
+        } else {
+            return Node::File(path);
+        }
+    }
+    if found.is_empty() { Node::Missing } else { Node::Folder(until_opaque(found.into_iter())) }
+}
+
+/// Sorted by name.
+pub(super) fn list(folder: &Node) -> BTreeMap<OsString, Node> {
+    let Node::Folder(parts) = folder else { return BTreeMap::new() };
+    let entries = parts.iter().flat_map(|part| std::fs::read_dir(part).into_iter().flatten().flatten());
+    let names: std::collections::BTreeSet<OsString> = entries.map(|entry| entry.file_name()).collect();
+    let nodes = names.into_iter().map(|name| (child(folder, &name), name));
+    nodes.filter(|(node, _)| *node != Node::Missing).map(|(node, name)| (name, node)).collect()
+}
+
+fn until_opaque(parts: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut kept = Vec::new();
+    for part in parts {
+        let opaque = crate::upper::is_opaque(&part);
+        kept.push(part);
+        if opaque {
+            break;
+        }
+    }
+    kept
+}
+
+fn is_whiteout(meta: &Metadata) -> bool {
+    meta.file_type().is_char_device() && meta.rdev() == makedev(0, 0)
+}
+
+/// All paths that a pattern of the Go kind (`*`, `?`, `[a-z]`, `\`) means; a path without any means itself. The last name
+/// is followed where it is a link, as Docker does.
+pub(super) fn glob(view: &View, pattern: &str) -> Result<Vec<(PathBuf, Node)>, String> {
+    let mut found = vec![(PathBuf::new(), view.root())];
+    for component in pattern.split('/').filter(|c| !c.is_empty() && *c != ".") {
+        if component == ".." {
+            return Err(format!("forbidden path outside the build context: {pattern}"));
+        }
+        let mut next = Vec::new();
+        for (path, folder) in &found {
+            if component.contains(['*', '?', '[', '\\']) {
+                let matching =
+                    list(folder).into_iter().filter(|(name, _)| matches(component, &name.to_string_lossy()));
+                next.extend(matching.map(|(name, _)| path.join(name)));
+            } else if child(folder, OsStr::new(component)) != Node::Missing {
+                next.push(path.join(component));
+            }
+        }
+        found = Vec::with_capacity(next.len());
+        for path in next {
+            let (_, node) = view.resolve(&path)?;
+            found.push((path, node));
+        }
+    }
+    found.retain(|(_, node)| *node != Node::Missing);
+    Ok(found)
+}
+
+/// One name against one pattern without slashes.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    matches_from(&pattern, &name)
+}
+
+fn matches_from(pattern: &[char], name: &[char]) -> bool {
+    match pattern {
+        [] => name.is_empty(),
+        ['*', rest @ ..] => (0..=name.len()).any(|taken| matches_from(rest, &name[taken..])),
+        ['?', rest @ ..] => !name.is_empty() && matches_from(rest, &name[1..]),
+        ['\\', literal, rest @ ..] => name.first() == Some(literal) && matches_from(rest, &name[1..]),
+        ['[', rest @ ..] => {
+            let Some(end) = rest.iter().skip(1).position(|c| *c == ']').map(|at| at + 1) else {
+                return false;
+            };
+            let (class, after) = (&rest[..end], &rest[end + 1..]);
+            name.first().is_some_and(|c| in_class(class, *c)) && matches_from(after, &name[1..])
+        }
+        [literal, rest @ ..] => name.first() == Some(literal) && matches_from(rest, &name[1..]),
+    }
+}
+
+fn in_class(class: &[char], c: char) -> bool {
+    let (negated, mut class) = match class {
+        ['^', rest @ ..] => (true, rest),
+        class => (false, class),
+    };
+    let mut found = false;
+    while let [first, rest @ ..] = class {
+        class = match rest {
+            ['-', last, rest @ ..] => {
+                found |= (*first..=*last).contains(&c);
+                rest
+            }
+            rest => {
+                found |= *first == c;
+                rest
+            }
+        };
+    }
+    found != negated
+}
