@@ -21,6 +21,8 @@ pub struct Host {
     /// cgroup v2 alone.
     pub unified: bool,
     pub machine: &'static str,
+    /// Whether the kernel takes x86_64's calls with 32-bit pointers: distributions switch them off.
+    pub x32: bool,
 }
 
 impl Host {
@@ -38,8 +40,15 @@ impl Host {
             swap,
             unified,
             machine: std::env::consts::ARCH,
+            x32: has_x32(),
         }
     }
+}
+
+fn has_x32() -> bool {
+    const X32_CALL: libc::c_long = 0x4000_0000; // asm/unistd.h: __X32_SYSCALL_BIT
+    // SAFETY: getpid takes nothing; a kernel that does not know the bit says ENOSYS.
+    cfg!(target_arch = "x86_64") && unsafe { libc::syscall(X32_CALL | libc::SYS_getpid) } > 0
 }
 
 fn bounding_set(status: &str) -> Option<u64> {

@@ -156,7 +156,7 @@ fn filter(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Option<Linux
     let profile = match (&parts.container.seccomp, &parts.localhost) {
         _ if parts.container.privileged => None,
         (Seccomp::Unconfined, _) => None,
-        (Seccomp::RuntimeDefault, _) => Some(seccomp::runtime_default(capabilities, parts.host.machine)?),
+        (Seccomp::RuntimeDefault, _) => Some(seccomp::runtime_default(capabilities, parts.host)?),
         (Seccomp::Localhost(_), profile) => profile.clone(),
     };
     profile.map(seccomp::for_libcontainer).transpose()

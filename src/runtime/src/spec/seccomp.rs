@@ -1,6 +1,7 @@
 //! The seccomp filter of a container: the default profile for its capabilities, or a profile of the machine.
 
 use super::capabilities::CapabilitySet;
+use crate::host::Host;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     Arch, LinuxSeccomp, LinuxSeccompAction as Action, LinuxSeccompArg, LinuxSeccompArgBuilder,
@@ -18,8 +19,8 @@ const CLONE_NAMESPACES: u64 = 0x7e02_0000;
 const PERSONALITIES: [u64; 5] = [0x0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// What containerd and Docker call the default profile, for a container that has `capabilities`.
-pub fn runtime_default(capabilities: CapabilitySet, machine: &str) -> Result<LinuxSeccomp, OciSpecError> {
-    let mut calls = vec![allow(allowed_names(capabilities, machine), vec![])?];
+pub fn runtime_default(capabilities: CapabilitySet, host: &Host) -> Result<LinuxSeccomp, OciSpecError> {
+    let mut calls = vec![allow(allowed_names(capabilities, host.machine), vec![])?];
     calls.push(allow(vec!["socket".into()], vec![compare(0, Operator::ScmpCmpNe, AF_VSOCK, None)?])?);
     for value in PERSONALITIES {
         calls.push(allow(vec!["personality".into()], vec![compare(0, Operator::ScmpCmpEq, value, None)?])?);
@@ -39,7 +40,7 @@ pub fn runtime_default(capabilities: CapabilitySet, machine: &str) -> Result<Lin
     LinuxSeccompBuilder::default()
         .default_action(Action::ScmpActErrno)
         .default_errno_ret(EPERM)
-        .architectures(architectures(machine))
+        .architectures(architectures(host))
         .syscalls(calls)
         .build()
 }
@@ -69,10 +70,12 @@ fn swapped_arg(arg: &LinuxSeccompArg) -> Result<LinuxSeccompArg, OciSpecError> {
     }
 }
 
-/// A 32-bit program in a 64-bit image is filtered by the same list, not killed at its first call.
-fn architectures(machine: &str) -> Vec<Arch> {
-    match machine {
-        "x86_64" => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32],
+/// A 32-bit program in a 64-bit image is filtered by the same list, not killed at its first call. Each architecture takes
+/// some 4 ms to compile, so none is among them that the kernel can not run.
+fn architectures(host: &Host) -> Vec<Arch> {
+    match host.machine {
+        "x86_64" if host.x32 => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86, Arch::ScmpArchX32],
+        "x86_64" => vec![Arch::ScmpArchX86_64, Arch::ScmpArchX86],
         "aarch64" => vec![Arch::ScmpArchAarch64, Arch::ScmpArchArm],
         _ => vec![Arch::ScmpArchNative],
     }
@@ -127,6 +130,18 @@ fn compare(
 mod tests {
     use super::*;
 
+    fn host(x32: bool) -> Host {
+        Host { machine: "x86_64", x32, ..Host::inspect(false, false) }
+    }
+
+    #[test]
+    fn only_architectures_that_the_kernel_runs_are_compiled() {
+        let of = |x32| {
+            runtime_default(CapabilitySet(0), &host(x32)).unwrap().architectures().clone().unwrap().len()
+        };
+        assert_eq!((of(true), of(false)), (3, 2));
+    }
+
     fn names(capabilities: &[&str]) -> Vec<String> {
         let add: Vec<String> = capabilities.iter().map(|n| (*n).to_owned()).collect();
         let set = CapabilitySet::of_container(&add, &["ALL".to_owned()]).unwrap();
@@ -161,7 +176,7 @@ mod tests {
 
     #[test]
     fn masks_are_turned_round_for_libcontainer_and_nothing_else_is() {
-        let profile = runtime_default(CapabilitySet(0), "x86_64").unwrap();
+        let profile = runtime_default(CapabilitySet(0), &host(false)).unwrap();
         let turned = for_libcontainer(profile.clone()).unwrap();
         for (was, is) in profile.syscalls().iter().flatten().zip(turned.syscalls().iter().flatten()) {
             if was.names()[0] != "clone" {
@@ -178,7 +193,7 @@ mod tests {
     fn calls_are_allowed_by_their_arguments() {
         let rules = |admin: bool| {
             let set = CapabilitySet(if admin { u64::MAX } else { 0 });
-            let profile = runtime_default(set, "x86_64").unwrap();
+            let profile = runtime_default(set, &host(false)).unwrap();
             let calls = profile.syscalls().clone().unwrap();
             let of = |name: &str| {
                 calls.iter().filter(|c| c.names().iter().any(|n| n == name)).cloned().collect::<Vec<_>>()

@@ -11,6 +11,7 @@ fn host() -> Host {
         swap: false,
         unified: false,
         machine: "x86_64",
+        x32: true,
     }
 }
 
