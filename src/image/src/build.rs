@@ -166,4 +166,6 @@ fn short(id: &str) -> &str {
 struct Built {
     id: Digest,
     document: ImageDocument,
+    /// Nobody takes it away while it is built upon.
+    _hold: crate::Hold,
 }

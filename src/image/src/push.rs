@@ -202,3 +202,6 @@ fn describe(id: &Digest, config_size: u64, layers: &[PackedLayer]) -> Result<Vec
     };
     serde_json::to_vec_pretty(&manifest).map_err(crate::error::doing("write the manifest"))
 }
+
+#[cfg(test)]
+mod tests;

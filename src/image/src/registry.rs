@@ -4,6 +4,7 @@
 
 mod auth;
 mod download;
+mod fetch;
 mod refusals;
 mod repository;
 mod session;
@@ -12,6 +13,7 @@ mod trust;
 mod upload;
 
 pub(crate) use download::download;
+pub(crate) use fetch::fetch;
 pub(crate) use repository::Repository;
 pub(crate) use transport::{Body, Transport};
 pub(crate) use upload::{Pushing, Source};

@@ -164,6 +164,14 @@ impl Inner {
         result
     }
 
+    pub(crate) fn hold(self: &Arc<Self>, id: &Digest) -> Result<Hold> {
+        let mut state = self.state();
+        if !state.index.images.contains_key(id) {
+            return Err(ImageError::NotFound(id.to_string()));
+        }
+        Ok(state.holds.take(self, id))
+    }
+
     /// Folders of RUN --mount=type=cache.
     pub(crate) fn cache_dir(&self) -> PathBuf {
         self.dir.join("cache")

@@ -17,19 +17,22 @@ pub(super) fn key(parent: Option<&Digest>, what: &str, files: Option<&Digest>) -
 
 impl Inner {
     /// The step with this key, if it was done and is still whole.
-    pub(super) fn step(&self, key: &Digest) -> Option<Built> {
+    pub(super) fn step(self: &Arc<Self>, key: &Digest) -> Option<Built> {
         let id = {
             let state = self.state();
             let mut known = state.index.images.iter().filter(|(_, image)| image.step.as_ref() == Some(key));
             known.next().map(|(id, _)| id.clone())?
         };
         let document = crate::save::document(&self.blobs.read(&id).ok()?).ok()?;
-        Some(Built { id, document })
+        let hold = self.hold(&id).ok()?;
+        Some(Built { id, document, _hold: hold })
     }
 
     pub(super) fn keep_step(self: &Arc<Self>, draft: &Draft, key: Digest) -> Result<Built> {
         let info = draft.finish_as(self, &[], Some(key))?;
-        Ok(Built { id: Digest::parse(&info.id)?, document: draft.document.clone() })
+        let id = Digest::parse(&info.id)?;
+        let hold = self.hold(&id)?;
+        Ok(Built { id, document: draft.document.clone(), _hold: hold })
     }
 
     /// Shows a built image, under its names.

@@ -35,7 +35,9 @@ enum What {
 pub(super) struct Wanted<'w> {
     pub(super) from: &'w View,
     pub(super) sources: &'w [String],
-    /// Name and content of here-documents and downloads.
+    /// Name and place of what was downloaded.
+    pub(super) downloads: Vec<(String, PathBuf)>,
+    /// Name and content of here-documents.
     pub(super) texts: Vec<(String, String)>,
     pub(super) dest: String,
     pub(super) workdir: &'w str,
@@ -71,7 +73,7 @@ impl Files {
         let says_folder = wanted.dest.ends_with('/')
             || matches!(wanted.dest.as_str(), "." | "..")
             || wanted.dest.ends_with("/.");
-        let several = sources.len() + wanted.texts.len() > 1;
+        let several = sources.len() + wanted.downloads.len() + wanted.texts.len() > 1;
         if several && !says_folder {
             return Err("When using COPY with more than one source file, the destination must be a directory and end with a /".into());
         }
@@ -85,6 +87,9 @@ impl Files {
                 }
                 _ => files.node(place(Path::new(path.file_name().unwrap_or_default())), &node)?,
             }
+        }
+        for (name, file) in wanted.downloads {
+            files.entries.push((place(Path::new(&name)), What::File(file)));
         }
         for (name, text) in wanted.texts {
             files.entries.push((place(Path::new(&name)), What::Text(text)));

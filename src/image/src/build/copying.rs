@@ -8,11 +8,12 @@ use super::plan::stage_named;
 use super::stage::{Builder, Now, item};
 use super::view::{Node, View};
 use super::words::{Variables, expand, expand_text};
+use crate::Digest;
 use crate::commit::Draft;
 use crate::error::out_of_io;
 use crate::load::Unpacking;
 use crate::pull::in_background;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 impl Builder<'_> {
     pub(super) async fn workdir(&mut self, now: &mut Now, path: &str) -> Result<(), BuildError> {
@@ -56,11 +57,12 @@ impl Builder<'_> {
         let source = self.source(now.number, from.as_deref())?;
         let target = self.view(now)?;
         let sources = copy.sources.iter().map(put_in).collect::<Result<Vec<_>, _>>()?;
-        if let Some(url) = sources
-            .iter()
-            .find(|source| copy.is_add && (source.contains("://") || source.starts_with("git@")))
-        {
-            return Err(BuildError::Failed(format!("ADD {url}: downloads are not supported yet")));
+        let (urls, sources): (Vec<_>, Vec<_>) =
+            sources.into_iter().partition(|source| copy.is_add && is_url(source));
+        let folder = self.store.inner.layers.temporary()?;
+        let mut downloads = Vec::new();
+        for url in &urls {
+            downloads.push(self.download(url, folder.path()).await?);
         }
         let mut texts = Vec::new();
         for heredoc in &copy.heredocs {
@@ -84,6 +86,7 @@ impl Builder<'_> {
         let wanted = Wanted {
             from: &source,
             sources: &sources,
+            downloads,
             texts,
             dest: dest.clone(),
             workdir: &now.document.config.working_dir,
@@ -100,8 +103,30 @@ impl Builder<'_> {
             return Ok(());
         }
         let mut draft = self.layer(now, files).await?;
+        drop(folder);
         draft.step(item(created_by));
         self.keep(now, draft, key).await
+    }
+
+    /// The file's name and where it lies now. Docker gives it to root alone.
+    async fn download(&self, url: &str, folder: &Path) -> Result<(String, PathBuf), BuildError> {
+        if url.starts_with("git@") || url.split(['?', '#']).next().is_some_and(|path| path.ends_with(".git"))
+        {
+            return Err(BuildError::Failed(format!("ADD {url}: git repositories are not supported")));
+        }
+        let path = url.split(['?', '#']).next().unwrap_or(url);
+        let name =
+            path.split("://").nth(1).and_then(|rest| rest.split_once('/')).map_or("", |(_, path)| path);
+        let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+        if matches!(name.as_str(), "" | "." | "..") {
+            return Err(BuildError::Failed(format!("cannot determine filename from url: {url}")));
+        }
+        let file = folder.join(Digest::of(url.as_bytes()).hex());
+        self.output.say(&format!("Downloading {url}\n"));
+        crate::registry::fetch(&self.store.inner.transport, url, &file).await?;
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&file, mode).map_err(|e| BuildError::Failed(format!("{url}: {e}")))?;
+        Ok((name, file))
     }
 
     async fn layer(&self, now: &Now, files: Files) -> Result<Draft, BuildError> {
@@ -116,6 +141,10 @@ impl Builder<'_> {
         })
         .await?)
     }
+}
+
+fn is_url(source: &str) -> bool {
+    ["http://", "https://", "git://", "ssh://", "git@"].iter().any(|prefix| source.starts_with(prefix))
 }
 
 /// Without `.` and `..`.

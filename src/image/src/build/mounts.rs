@@ -48,7 +48,7 @@ impl Builder<'_> {
                 let target = at(target.ok_or_else(missing)?);
                 let path = PathBuf::from(get(&["source", "src"]).unwrap_or("/"));
                 let view = self.source(stage, get(&["from"]))?;
-                let read_only = !get(&["rw", "readwrite"]).is_some_and(|value| value != "false");
+                let read_only = get(&["rw", "readwrite"]).is_none_or(|value| value == "false");
                 mounts.list.push(RunMount {
                     target,
                     read_only,

@@ -26,8 +26,6 @@ pub(super) struct Builder<'b> {
     /// Steps begun, and all that there are.
     count: (usize, usize),
     pub(super) consumed: BTreeSet<String>,
-    /// Keeps base images while they are built upon.
-    holds: Vec<crate::Hold>,
 }
 
 /// Where a stage stands.
@@ -72,8 +70,8 @@ impl<'b> Builder<'b> {
         let steps = plan.needed.iter().map(|number| plan.stages[*number].steps.len() + 1).sum::<usize>();
         let total = steps + usize::from(!options.labels.is_empty());
         let built = vec![None; plan.stages.len()];
-        let (consumed, holds) = (BTreeSet::new(), Vec::new());
-        Builder { store, plan, context, options, built, runner, output, count: (0, total), consumed, holds }
+        let consumed = BTreeSet::new();
+        Builder { store, plan, context, options, built, runner, output, count: (0, total), consumed }
     }
 
     /// Gives the id of the target.
@@ -154,7 +152,7 @@ impl<'b> Builder<'b> {
         Ok(Now { number, built, document, args: Variables::new(), has_cmd: false })
     }
 
-    pub(super) async fn base_image(&mut self, name: &str) -> Result<Built, BuildError> {
+    pub(super) async fn base_image(&self, name: &str) -> Result<Built, BuildError> {
         if self.options.pull || self.store.image(name)?.is_none() {
             let reference = ImageRef::parse(name)?;
             let none = Vec::new();
@@ -163,9 +161,8 @@ impl<'b> Builder<'b> {
             self.store.pull_with(name, credentials, Arc::new(Silent)).await?;
         }
         let rootfs = self.store.rootfs(name)?;
-        self.holds.push(rootfs.hold);
         let document = self.store.details(&rootfs.id)?.document;
-        Ok(Built { id: Digest::parse(&rootfs.id)?, document })
+        Ok(Built { id: Digest::parse(&rootfs.id)?, document, _hold: rootfs.hold })
     }
 
     pub(super) fn view_of(&self, id: &Digest) -> Result<View, BuildError> {

@@ -276,3 +276,25 @@ async fn the_cache_can_be_taken_away_and_the_image_stays() {
     lab.t.store.remove_image("made").unwrap();
     assert!(lab.t.store.prune_build_cache().unwrap().removed.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_is_downloaded_and_not_unpacked() {
+    let lab = Lab::new().await;
+    let server = crate::testing::registry::FakeRegistry::start().await;
+    let archive = gzip(&Tar::new().file("x", "x").bytes());
+    let digest = server.put_blob(archive.clone());
+    let url = format!("http://{}/v2/a/blobs/{digest}", server.host);
+    lab.build(&format!("FROM scratch\nADD {url} /d/\n"), Tar::new()).await.unwrap();
+    let file = lab.find(&format!("d/{digest}")).unwrap();
+    assert!(std::fs::read(&file).unwrap() == archive);
+    assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    for (url, want) in [
+        (format!("http://{}/v2/a/blobs/none", server.host), "404"),
+        (format!("http://{}/", server.host), "cannot determine filename"),
+        ("https://example.com/a.git".to_owned(), "git repositories are not supported"),
+    ] {
+        let why =
+            lab.build(&format!("FROM scratch\nADD {url} /d/\n"), Tar::new()).await.unwrap_err().to_string();
+        assert!(why.contains(want), "{url}: {why}");
+    }
+}

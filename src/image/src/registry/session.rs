@@ -218,12 +218,12 @@ fn check_realm(realm: &Uri, registry: &Uri) -> Result<()> {
     }
 }
 
-fn request(method: Method, uri: &Uri, body: Body) -> Result<Request<Body>> {
+pub(super) fn request(method: Method, uri: &Uri, body: Body) -> Result<Request<Body>> {
     let request = Request::builder().method(method).uri(uri.clone()).body(body);
     request.map_err(|e| ImageError::Registry(format!("{uri}: {e}")))
 }
 
-fn redirect(response: &Response<Incoming>) -> Option<&HeaderValue> {
+pub(super) fn redirect(response: &Response<Incoming>) -> Option<&HeaderValue> {
     let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     response.headers().get(header::LOCATION).filter(|_| is_redirect)
 }

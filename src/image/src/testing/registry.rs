@@ -6,7 +6,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use futures::StreamExt;
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
@@ -36,6 +36,9 @@ pub(crate) struct State {
     /// Cut answers with a blob after so many bytes, each once.
     pub(crate) cuts: Vec<usize>,
     pub(crate) ignore_ranges: bool,
+    /// Hang up in the middle of uploads, each once, after so many bytes.
+    pub(crate) upload_cuts: Vec<usize>,
+    uploads: HashMap<String, Vec<u8>>,
     /// Send blobs from this host instead.
     pub(crate) redirect_to: Option<String>,
     /// `GET /v2/… bytes=0-`, with what authorised it.
@@ -137,8 +140,8 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     while let Ok((socket, _)) = listener.accept().await {
         let state = state.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let answer = answer(&mut state.lock().unwrap(), &request);
-            async move { Ok::<_, io::Error>(answer) }
+            let state = state.clone();
+            async move { receive(&state, request).await }
         });
         tokio::spawn(
             hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service),
@@ -146,7 +149,34 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
     }
 }
 
-fn answer(state: &mut State, request: &Request<Incoming>) -> Answer {
+/// Takes the body of an upload, as far as it is let, before the answer.
+async fn receive(state: &Mutex<State>, request: Request<Incoming>) -> io::Result<Answer> {
+    let (parts, mut body) = request.into_parts();
+    let is_upload = parts.method == Method::PATCH || parts.method == Method::PUT;
+    let cut = if is_upload && parts.method == Method::PATCH {
+        state.lock().unwrap().upload_cuts.pop()
+    } else {
+        None
+    };
+    let mut received = Vec::new();
+    while let Some(frame) = body.frame().await {
+        received.extend(frame.map_err(io::Error::other)?.into_data().unwrap_or_default());
+        if cut.is_some_and(|cut| received.len() > cut) {
+            break;
+        }
+    }
+    let mut state = state.lock().unwrap();
+    if parts.method == Method::PATCH {
+        received.truncate(cut.unwrap_or(usize::MAX));
+        state.uploads.entry(parts.uri.path().to_owned()).or_default().append(&mut received);
+    }
+    match cut {
+        Some(_) => Err(io::Error::other("cut")),
+        None => Ok(answer(&mut state, &Request::from_parts(parts, received))),
+    }
+}
+
+fn answer(state: &mut State, request: &Request<Vec<u8>>) -> Answer {
     let text = |name: &str| request.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let path = request.uri().path().to_owned();
     let line = format!("{} {path} {}", request.method(), text("range").unwrap_or_default());
@@ -156,6 +186,13 @@ fn answer(state: &mut State, request: &Request<Incoming>) -> Answer {
     }
     if let Some(refused) = refuse(state, text("authorization")) {
         return refused;
+    }
+    if path.contains("/uploads/") {
+        return upload(state, request);
+    }
+    if request.method() == Method::PUT {
+        state.manifests.insert("pushed".into(), ("application/json".into(), request.body().clone()));
+        return small(StatusCode::CREATED, "");
     }
     match path.trim_start_matches("/v2/").rsplitn(3, '/').collect::<Vec<_>>()[..] {
         [version, "manifests", _] => manifest(state, version),
@@ -240,6 +277,28 @@ fn blob(state: &mut State, digest: &str, range: Option<String>) -> Answer {
         let range = format!("bytes {start}-{}/{}", bytes.len() - 1, bytes.len());
         answer.headers_mut().insert("content-range", range.parse().unwrap());
     }
+    answer
+}
+
+fn upload(state: &mut State, request: &Request<Vec<u8>>) -> Answer {
+    let path = request.uri().path();
+    let (status, location) = match *request.method() {
+        Method::POST => (StatusCode::ACCEPTED, format!("{path}{}", state.log.len())),
+        Method::PUT => {
+            let mut bytes = state.uploads.remove(path).unwrap_or_default();
+            bytes.extend_from_slice(request.body());
+            let digest = Digest::of(&bytes);
+            assert!(request.uri().query().unwrap_or_default().contains(digest.as_str()), "another digest");
+            state.blobs.insert(digest.to_string(), bytes);
+            (StatusCode::CREATED, path.to_owned())
+        }
+        Method::PATCH => (StatusCode::ACCEPTED, path.to_owned()),
+        _ => (StatusCode::NO_CONTENT, path.to_owned()),
+    };
+    let mut answer = small(status, "");
+    answer.headers_mut().insert("location", location.parse().unwrap());
+    let length = state.uploads.get(path).map_or(0, Vec::len);
+    answer.headers_mut().insert("range", format!("0-{}", length.saturating_sub(1)).parse().unwrap());
     answer
 }
 
