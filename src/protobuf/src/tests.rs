@@ -1,0 +1,167 @@
+use super::table::Table;
+use super::table::field::{Field, Type};
+use super::*;
+use serde_json::json;
+
+#[test]
+fn the_table_is_whole() {
+    let table = Table::get();
+    let lines = include_str!("../messages.tsv").lines().filter(|line| !line.starts_with('#'));
+    for line in lines {
+        let (name, fields) = line.split_once('\t').expect(line);
+        let written = fields.split_whitespace().count();
+        assert_eq!(table.message(name).map(Vec::len), Some(written), "{name}");
+    }
+    for (name, fields) in table.all() {
+        for Field { of, json, .. } in fields {
+            if let Type::Message(inner) = of {
+                assert!(table.message(inner).is_some(), "{name}.{json}: {inner}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_served_kind_has_its_message_and_its_list() {
+    for handler in kinds::all().iter() {
+        let gvk = &handler.info().gvk;
+        for kind in [gvk.kind.to_string(), format!("{}List", gvk.kind)] {
+            assert!(
+                Table::get().of_kind(&gvk.api_version(), &kind).is_some(),
+                "{} {kind}",
+                gvk.api_version()
+            );
+        }
+    }
+    for (api_version, kind) in [
+        ("v1", "DeleteOptions"),
+        ("apps/v1", "DeleteOptions"),
+        ("v1", "Status"),
+        ("v1", "Binding"),
+        ("policy/v1", "Eviction"),
+        ("autoscaling/v1", "Scale"),
+        ("authentication.k8s.io/v1", "TokenRequest"),
+        ("authentication.k8s.io/v1", "TokenReview"),
+        ("authentication.k8s.io/v1", "SelfSubjectReview"),
+        ("authorization.k8s.io/v1", "SelfSubjectAccessReview"),
+        ("authorization.k8s.io/v1", "SelfSubjectRulesReview"),
+        ("authorization.k8s.io/v1", "SubjectAccessReview"),
+        ("authorization.k8s.io/v1", "LocalSubjectAccessReview"),
+    ] {
+        assert!(Table::get().of_kind(api_version, kind).is_some(), "{api_version} {kind}");
+    }
+}
+
+fn deployment() -> Value {
+    json!({
+        "kind": "Deployment", "apiVersion": "apps/v1",
+        "metadata": {
+            "name": "web", "labels": {"app": "web", "empty": ""}, "creationTimestamp": "2026-01-02T03:04:05Z",
+            "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {}}}],
+        },
+        "spec": {
+            "replicas": 0,
+            "strategy": {"rollingUpdate": {"maxSurge": "25%", "maxUnavailable": 0}},
+            "template": {"spec": {
+                "automountServiceAccountToken": false, "terminationGracePeriodSeconds": 0,
+                "securityContext": {"supplementalGroups": [1, 2]},
+                "volumes": [{"name": "v", "configMap": {"name": "c", "items": [{"key": "k", "path": "p"}]}}],
+                "containers": [{
+                    "name": "a", "image": "busybox", "args": ["", "x"],
+                    "env": [{"name": "E", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": false}}}],
+                    "resources": {"limits": {"cpu": "500m"}},
+                    "livenessProbe": {"httpGet": {"port": "http", "path": "/"}, "periodSeconds": 3},
+                }],
+            }},
+        },
+    })
+}
+
+#[test]
+fn what_is_written_is_read_again() {
+    let objects = [
+        deployment(),
+        json!({"kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s"}, "data": {"k": "AAH/", "e": ""}, "type": "Opaque"}),
+        json!({
+            "kind": "Lease", "apiVersion": "coordination.k8s.io/v1", "metadata": {"name": "l"},
+            "spec": {"holderIdentity": "", "renewTime": "2026-01-02T03:04:05.000006Z"},
+        }),
+        json!({
+            "kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {},
+            "spec": {"user": "u", "extra": {"scopes": ["a", "b"]}}, "status": {"allowed": false},
+        }),
+        json!({"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0, "preconditions": {"uid": "u"}}),
+    ];
+    for object in objects {
+        assert_eq!(decode(&encode(&object).unwrap()).as_ref(), Ok(&object));
+    }
+}
+
+/// What Go writes for fields that nobody set.
+#[test]
+fn zeroes_of_go_are_left_out() {
+    let mut port = Vec::new();
+    wire::put_bytes(&mut port, 1, b"");
+    wire::put_bytes(&mut port, 2, b"");
+    wire::put_varint(&mut port, 3, 80);
+    let mut zero = Vec::new();
+    wire::put_varint(&mut zero, 1, 0);
+    wire::put_varint(&mut zero, 2, 0);
+    wire::put_bytes(&mut zero, 3, b"");
+    wire::put_bytes(&mut port, 4, &zero);
+    wire::put_varint(&mut port, 5, 0);
+    let (mut spec, mut raw, mut meta) = (Vec::new(), Vec::new(), Vec::new());
+    wire::put_bytes(&mut spec, 1, &port);
+    wire::put_bytes(&mut spec, 3, b"");
+    wire::put_bytes(&mut meta, 8, b"");
+    wire::put_bytes(&mut raw, 1, &meta);
+    wire::put_bytes(&mut raw, 2, &spec);
+    let service = wrapped("v1", "Service", &raw);
+    let want =
+        json!({"kind": "Service", "apiVersion": "v1", "metadata": {}, "spec": {"ports": [{"port": 80}]}});
+    assert_eq!(decode(&service), Ok(want));
+}
+
+fn wrapped(api_version: &str, kind: &str, raw: &[u8]) -> Vec<u8> {
+    let (mut meta, mut out) = (Vec::new(), MAGIC.to_vec());
+    wire::put_bytes(&mut meta, 1, api_version.as_bytes());
+    wire::put_bytes(&mut meta, 2, kind.as_bytes());
+    wire::put_bytes(&mut out, 1, &meta);
+    wire::put_bytes(&mut out, 2, raw);
+    out
+}
+
+#[test]
+fn nonsense_is_refused() {
+    assert_eq!(decode(b"{\"kind\":\"Pod\"}"), Err(ProtobufError::Magic));
+    assert!(matches!(decode(&wrapped("v1", "Nothing", b"")), Err(ProtobufError::UnknownKind { .. })));
+    assert_eq!(decode(&wrapped("v1", "Pod", &[0x0a, 0x7f])), Err(ProtobufError::Short(1)));
+    assert!(
+        matches!(decode(&wrapped("v1", "Pod", &[0x08, 1])), Err(ProtobufError::WireType(_))),
+        "metadata as a number"
+    );
+    assert!(matches!(decode(&wrapped("v1", "Pod", &[0x0b])), Err(ProtobufError::Tag(_))), "a group");
+    let not_text = [0x0a, 3, 0x0a, 1, 0xff];
+    assert!(matches!(decode(&wrapped("v1", "Pod", &not_text)), Err(ProtobufError::Value { .. })));
+}
+
+/// Every cut and every changed byte of a good message is an answer, never a panic.
+#[test]
+fn broken_messages_do_no_harm() {
+    let good = encode(&deployment()).unwrap();
+    for at in 0..good.len() {
+        let _ = decode(&good[..at]);
+        for flip in [0x01, 0x80, 0xff] {
+            let mut bad = good.clone();
+            bad[at] ^= flip;
+            let _ = decode(&bad);
+        }
+    }
+}
+
+#[test]
+fn a_watch_event_is_led_by_its_length() {
+    let event = watch_event("ADDED", b"object");
+    assert_eq!(event[..4], ((event.len() - 4) as u32).to_be_bytes());
+    assert_eq!(event[4..], [&[0x0a, 5][..], b"ADDED", &[0x12, 8, 0x0a, 6], b"object"].concat());
+}
