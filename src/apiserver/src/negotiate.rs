@@ -57,6 +57,13 @@ pub(crate) fn first_of<'o>(accept: &str, offers: &[&'o str]) -> Option<&'o str> 
     clauses(accept).iter().find_map(|clause| offers.iter().find(|offer| clause.takes(offer)).copied())
 }
 
+/// Whether the client reads protobuf and could not read JSON.
+pub(crate) fn only_protobuf(accept: &str) -> bool {
+    let clauses = clauses(accept);
+    clauses.iter().any(|c| c.takes(protobuf::MEDIA_TYPE))
+        && !clauses.iter().any(|c| c.takes("application/json"))
+}
+
 /// `Accept-Encoding` has the form of `Accept`.
 pub(crate) fn takes_gzip(accept_encoding: &str) -> bool {
     !accept_encoding.trim().is_empty()
@@ -142,6 +149,20 @@ mod tests {
         ];
         for (accept, want) in cases {
             assert_eq!(first_of(accept, &[json, proto]), want, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn protobuf_is_given_to_those_who_read_nothing_else() {
+        for (accept, want) in [
+            ("application/vnd.kubernetes.protobuf", true),
+            ("application/vnd.kubernetes.protobuf;stream=watch", true),
+            ("application/vnd.kubernetes.protobuf,application/json", false),
+            ("application/vnd.kubernetes.protobuf, */*", false),
+            ("text/html", false),
+            ("", false),
+        ] {
+            assert_eq!(only_protobuf(accept), want, "{accept:?}");
         }
     }
 

@@ -107,10 +107,11 @@ impl Request {
         match media.as_str() {
             "" | "application/json" | "*/*" => Ok(body),
             "application/yaml" => yaml_to_json(&body),
+            protobuf::MEDIA_TYPE => protobuf_to_json(&body),
             other => Err(Status::new(
                 Reason::UnsupportedMediaType,
                 format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml (got {other})"
+                    "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (got {other})"
                 ),
             )),
         }
@@ -121,4 +122,19 @@ fn yaml_to_json(body: &[u8]) -> Result<Bytes, Status> {
     let value: serde_json::Value =
         serde_norway::from_slice(body).map_err(|e| Status::bad_request(format!("yaml: {e}")))?;
     serde_json::to_vec(&value).map(Bytes::from).map_err(Status::internal)
+}
+
+/// # Errors
+/// `UnsupportedMediaType` for kinds that are in JSON only, as custom ones are; `BadRequest` for what is no message.
+fn protobuf_to_json(body: &[u8]) -> Result<Bytes, Status> {
+    if body.is_empty() {
+        return Ok(Bytes::new());
+    }
+    let object = protobuf::decode(body).map_err(|e| match e {
+        protobuf::ProtobufError::UnknownKind { .. } => {
+            Status::new(Reason::UnsupportedMediaType, e.to_string())
+        }
+        e => Status::bad_request(e.to_string()),
+    })?;
+    serde_json::to_vec(&object).map(Bytes::from).map_err(Status::internal)
 }

@@ -1,9 +1,10 @@
 //! Answers: JSON, streams, refusals.
 
-use api::Status;
+use api::{Reason, Status};
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
 use std::pin::Pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll};
@@ -28,6 +29,32 @@ pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     // what a proxy may keep is nobody's business but the API server's
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+    response
+}
+
+/// An object's JSON as protobuf; other answers as they are. An object that has no such form is not acceptable.
+pub(crate) async fn as_protobuf(response: Response) -> Response {
+    let is_json =
+        response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes() == b"application/json");
+    if !is_json {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return refusal(&Status::internal(error)),
+    };
+    let object = serde_json::from_slice(&body).unwrap_or_default();
+    let Ok(encoded) = protobuf::encode(&object) else {
+        let message = "only the following media types are accepted: application/json";
+        return refusal(&Status::new(Reason::NotAcceptable, message));
+    };
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(protobuf::MEDIA_TYPE));
+    head.headers.remove(header::CONTENT_LENGTH);
+    let mut response = Vec::new().into_response();
+    *response.body_mut() = encoded.into_response().into_body();
+    *response.status_mut() = head.status;
+    *response.headers_mut() = head.headers;
     response
 }
 

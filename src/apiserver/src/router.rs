@@ -3,7 +3,9 @@
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server::Edge;
-use crate::{authentication, discovery, objects, openapi_documents, pods, responses, reviews, watch_socket};
+use crate::{
+    authentication, discovery, negotiate, objects, openapi_documents, pods, responses, reviews, watch_socket,
+};
 use api::{Reason, Status};
 use cluster::{Actor, Attributes};
 use http::Method;
@@ -11,9 +13,14 @@ use warp::reply::Response;
 
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: &Edge, request: Request) -> Response {
-    match route(edge, request).await {
+    let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
+    let response = match route(edge, request).await {
         Ok(response) => response,
         Err(status) => responses::refusal(&status),
+    };
+    match only_protobuf {
+        true => responses::as_protobuf(response).await,
+        false => response,
     }
 }
 

@@ -1,9 +1,9 @@
 //! A watch as a stream of JSON lines.
 
-use crate::negotiate::View;
+use crate::negotiate::{self, View};
 use crate::request::Request;
 use crate::{params, responses, table};
-use api::{Object, ResourceVersion, Status};
+use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Cluster, Target, WatchEvent, WatchStream};
 use kinds::Handler;
@@ -37,6 +37,11 @@ pub(crate) fn answer(
     view: View,
     request: &Request,
 ) -> Result<Response, Status> {
+    if negotiate::only_protobuf(request.header(http::header::ACCEPT)) {
+        let message =
+            "only the following media types are accepted: application/json, application/json;stream=watch";
+        return Err(Status::new(Reason::NotAcceptable, message));
+    }
     let events = cluster.watch(actor, target, &params::watch(request)?)?;
     let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
     let now = Instant::now();
