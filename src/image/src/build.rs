@@ -4,6 +4,7 @@
 //!
 //! Read [`ImageStore::build`] first.
 
+mod archive;
 mod cache;
 mod context;
 mod copy;

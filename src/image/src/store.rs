@@ -8,13 +8,14 @@ mod holds;
 mod index;
 mod layers;
 mod names;
+mod sync;
 
 pub use details::{HistoryLine, ImageDetails, Pruned};
-pub(crate) use garbage::boot_id;
 pub use holds::Hold;
 pub(crate) use holds::Pin;
 pub(crate) use index::{ImageRecord, LayerRef};
 pub(crate) use layers::PackedLayer;
+pub(crate) use sync::boot_id;
 
 use crate::embedded::Embedded;
 use crate::error::{ImageError, Result, doing};
@@ -30,6 +31,7 @@ use layers::Layers;
 use oci_spec::image::ImageConfiguration;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
@@ -50,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) slots: Semaphore,
     pub(crate) embedded: Embedded,
     state: Mutex<State>,
+    sync_is_due: AtomicBool,
 }
 
 pub(crate) struct State {
@@ -90,7 +93,7 @@ impl ImageStore {
         registries.check()?;
         std::fs::create_dir_all(dir).map_err(doing(format!("create {}", dir.display())))?;
         let tmp = dir.join("tmp");
-        sweep(&tmp)?;
+        sweep(dir)?;
         let index = Index::load(dir)?;
         let inner = Arc::new(Inner {
             dir: dir.to_owned(),
@@ -101,8 +104,11 @@ impl ImageStore {
             slots: Semaphore::new(PARALLEL_LAYERS),
             embedded: Embedded::default(),
             state: Mutex::new(State { index, holds: Holds::default(), pins: Pins::default() }),
+            sync_is_due: AtomicBool::new(false),
         });
         inner.forget_what_the_disk_lost()?;
+        // of a daemon that was killed before it could
+        inner.sync()?;
         Ok(Arc::new(ImageStore { inner }))
     }
 
@@ -201,15 +207,24 @@ impl Inner {
     }
 }
 
-/// Nothing in there was ever in sight.
-fn sweep(tmp: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(tmp) {
+/// What is in `tmp` was never in sight. It may be large, so it is deleted behind the start's back.
+fn sweep(dir: &Path) -> Result<()> {
+    let tmp = dir.join("tmp");
+    let trash = dir.join(format!("trash-{}", jiff::Timestamp::now().as_nanosecond()));
+    match std::fs::rename(&tmp, &trash) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
             return Err(ImageError::io(format!("sweep {}", tmp.display()), e));
         }
         _ => {}
     }
-    std::fs::create_dir_all(tmp).map_err(doing(format!("create {}", tmp.display())))
+    std::fs::create_dir_all(&tmp).map_err(doing(format!("create {}", tmp.display())))?;
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let old: Vec<PathBuf> =
+        entries.filter(|e| e.file_name().to_string_lossy().starts_with("trash-")).map(|e| e.path()).collect();
+    let delete = move || old.iter().for_each(|path| drop(std::fs::remove_dir_all(path)));
+    // a thread that cannot be had leaves it for the next start
+    _ = std::thread::Builder::new().name("sweep".into()).spawn(delete);
+    Ok(())
 }
 
 #[cfg(test)]

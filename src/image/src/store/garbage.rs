@@ -1,11 +1,11 @@
 //! What nobody refers to goes, and what the disk lost is forgotten.
 
+use super::sync::boot_id;
 use super::{Inner, State};
 use crate::Digest;
 use crate::error::Result;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
@@ -80,53 +80,9 @@ impl Inner {
         }
         Ok(())
     }
-
-    /// Unpacked files are not synced one by one; the whole file system is, once, behind the pull's back. Until then the
-    /// index says so, and a power cut costs a pull and not a broken image.
-    pub(super) fn sync_later(self: &Arc<Self>) {
-        let store = Arc::downgrade(self);
-        let sync = move || {
-            let Some(store) = store.upgrade() else { return };
-            let unsynced: Vec<Digest> = {
-                let state = store.state();
-                state
-                    .index
-                    .images
-                    .iter()
-                    .filter(|(_, i)| i.unsynced.is_some())
-                    .map(|(id, _)| id.clone())
-                    .collect()
-            };
-            let synced = std::fs::File::open(&store.dir).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
-            let marked = synced.map_err(|e| crate::ImageError::io("sync layers", e)).and_then(|()| {
-                store.change(|state| {
-                    for id in &unsynced {
-                        if let Some(image) = state.index.images.get_mut(id) {
-                            image.unsynced = None;
-                        }
-                    }
-                    Ok(())
-                })
-            });
-            if let Err(error) = marked {
-                tracing::warn!(%error, "layers may not be on the disk yet");
-            }
-        };
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(sync)),
-            Err(_) => sync(),
-        }
-    }
 }
 
 fn age(path: &Path) -> Duration {
     let changed = std::fs::symlink_metadata(path).and_then(|m| m.modified());
     changed.ok().and_then(|at| SystemTime::now().duration_since(at).ok()).unwrap_or_default()
-}
-
-/// Changes with every boot of the machine.
-pub(crate) fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .map(|id| id.trim().to_owned())
-        .unwrap_or_default()
 }

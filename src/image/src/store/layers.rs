@@ -87,7 +87,7 @@ impl Layers {
             compression: unpacked.compression,
             tar_size: unpacked.tar_size,
             pushed: Vec::new(),
-            boot: super::garbage::boot_id(),
+            boot: super::boot_id(),
         };
         write_facts(folder, &facts)?;
         match std::fs::rename(folder, self.path(chain)) {
