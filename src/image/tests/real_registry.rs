@@ -221,3 +221,29 @@ async fn with_tls_under_an_own_authority() {
     assert!(why.to_string().contains("manifest unknown"), "spoke to it without trusting it: {why}");
     push_and_pull(registry, true).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_saved_is_a_docker_archive_and_an_oci_archive_to_others() {
+    if Command::new("skopeo").arg("--version").output().is_err() {
+        _ = writeln!(std::io::stderr(), "SKIPPED: needs skopeo");
+        return;
+    }
+    let dir = TempDir::new().unwrap();
+    let store = ImageStore::open(&dir.path().join("store"), Registries::default()).unwrap();
+    let bytes = archive("reg.example/app:1", &[layer(1, "a"), layer(2, "b")]);
+    let loaded = store.load(std::io::Cursor::new(bytes)).await.unwrap().remove(0);
+    let file = dir.path().join("saved.tar");
+    let out = tokio::fs::File::create(&file).await.unwrap();
+    store.save(&["reg.example/app:1".to_owned()], out).await.unwrap();
+    let file = file.display().to_string();
+    for source in [format!("docker-archive:{file}:reg.example/app:1"), format!("oci-archive:{file}:1")] {
+        // copying reads and verifies every blob
+        let copy = TempDir::new().unwrap();
+        let target = format!("oci:{}:1", copy.path().display());
+        let out = Command::new("skopeo").args(["copy", &source, &target]).output().unwrap();
+        assert!(out.status.success(), "{source}: {}", String::from_utf8_lossy(&out.stderr));
+        let fresh = ImageStore::open(&dir.path().join("fresh"), Registries::default()).unwrap();
+        let again = fresh.load_path(copy.path()).await.unwrap();
+        assert_eq!(again[0].size, loaded.size, "{source}: a layout by skopeo is read");
+    }
+}
