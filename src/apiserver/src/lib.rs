@@ -7,6 +7,8 @@
 
 mod authentication;
 mod discovery;
+mod health;
+mod metrics;
 mod negotiate;
 mod objects;
 mod openapi_documents;

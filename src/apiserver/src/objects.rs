@@ -94,7 +94,7 @@ impl Call<'_> {
 
     fn list_or_watch(&self, request: &Request) -> Result<Response, Status> {
         if request.flag("watch")? {
-            return watch_stream::answer(&self.edge.cluster, self.actor, &self.target, self.view, request);
+            return watch_stream::answer(self.edge, self.actor, &self.target, self.view, request);
         }
         let list = self.edge.cluster.list(self.actor, &self.target, &params::list(request)?)?;
         self.show_list(&list)

@@ -4,7 +4,8 @@ use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server::Edge;
 use crate::{
-    authentication, discovery, negotiate, objects, openapi_documents, pods, responses, reviews, watch_socket,
+    authentication, discovery, health, negotiate, objects, openapi_documents, pods, responses, reviews,
+    watch_socket,
 };
 use api::{Reason, Status};
 use cluster::{Actor, Attributes};
@@ -30,7 +31,11 @@ async fn route(edge: &Edge, mut request: Request) -> Result<Response, Status> {
     }
     let actor = authentication::authenticate(&edge.cluster, &request)?;
     match ParsedPath::parse(&request.segments) {
-        ParsedPath::Resource(info) => resource(edge, &actor, &mut request, info).await,
+        ParsedPath::Resource(info) => {
+            let answer = resource(edge, &actor, &mut request, info.clone()).await;
+            count(edge, &request, info, &answer);
+            answer
+        }
         ParsedPath::Other => other(edge, &actor, &request),
     }
 }
@@ -53,6 +58,46 @@ async fn resource(
             Ok(socket.carry(objects::answer(edge, actor, request, &info).await))
         }
         _ => objects::answer(edge, actor, request, &info).await,
+    }
+}
+
+/// Kinds that nobody serves are one: a client could make up any number of names.
+fn count(edge: &Edge, request: &Request, info: RequestInfo, answer: &Result<Response, Status>) {
+    let code = answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16());
+    let known = reviews::is_review(&info) || edge.cluster.registry().by_gvr(&info.gvr).is_some();
+    if !known || (code == 404 && info.subresource.is_some()) {
+        return edge.metrics.count((
+            verb(request, &info).to_owned(),
+            String::new(),
+            String::new(),
+            String::new(),
+            String::new(),
+            code,
+        ));
+    }
+    let text = |text: Option<String>| text.unwrap_or_default();
+    edge.metrics.count((
+        verb(request, &info).to_owned(),
+        info.gvr.group.to_string(),
+        info.gvr.version.to_string(),
+        info.gvr.resource.to_string(),
+        text(info.subresource),
+        code,
+    ));
+}
+
+fn verb(request: &Request, info: &RequestInfo) -> &'static str {
+    let watch = request.flag("watch").unwrap_or(false);
+    match (&request.method, info.name.is_some()) {
+        (&Method::GET, false) if watch => "WATCH",
+        (&Method::GET | &Method::HEAD, false) => "LIST",
+        (&Method::GET | &Method::HEAD, true) => "GET",
+        (&Method::POST, _) => "POST",
+        (&Method::PUT, _) => "PUT",
+        (&Method::PATCH, _) => "PATCH",
+        (&Method::DELETE, false) => "DELETECOLLECTION",
+        (&Method::DELETE, true) => "DELETE",
+        _ => "OTHER",
     }
 }
 
@@ -81,14 +126,17 @@ fn other(edge: &Edge, actor: &Actor, request: &Request) -> Result<Response, Stat
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["version"] => Ok(responses::json(200, &discovery::version())),
-        ["healthz" | "livez"] => Ok(responses::text(200, "ok")),
-        ["readyz"] if *edge.ready.borrow() => Ok(responses::text(200, "ok")),
-        ["readyz"] => Ok(responses::text(503, "not ready: the node has not registered yet")),
+        ["healthz" | "livez" | "readyz", ..] => {
+            health::answer(request, &segments, *edge.ready.borrow()).ok_or_else(not_found)
+        }
+        ["metrics"] => {
+            Ok(responses::typed(200, "text/plain; version=0.0.4; charset=utf-8", edge.metrics.text()))
+        }
         ["openid", "v1", "jwks"] => Ok(responses::json(200, &edge.cluster.tokens().jwks())),
         ["openapi", version, path @ ..] => openapi_documents::answer(request, version, path),
         [] => Ok(responses::json(
             200,
-            &serde_json::json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/readyz", "/version"]}),
+            &serde_json::json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}),
         )),
         _ => discovery::answer(edge, request).ok_or_else(not_found),
     }

@@ -1,6 +1,7 @@
 //! The listener: TLS, peers, and one warp filter behind which the router stands.
 
 use crate::authentication::{Peer, actor_of_certificate};
+use crate::metrics::Metrics;
 use crate::request::Request;
 use crate::router;
 use bytes::Bytes;
@@ -60,6 +61,7 @@ pub(crate) struct Edge {
     pub(crate) pods: Option<Arc<dyn PodAccess>>,
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) pages: Option<StaticPages>,
+    pub(crate) metrics: Metrics,
 }
 
 #[derive(Clone)]
@@ -77,7 +79,8 @@ impl ApiServer {
         config: EdgeConfig,
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
-        let edge = Edge { cluster, pods, ready: config.ready, pages: config.pages };
+        let edge =
+            Edge { cluster, pods, ready: config.ready, pages: config.pages, metrics: Metrics::default() };
         Ok(ApiServer { edge: Arc::new(edge), tls })
     }
 

@@ -1,11 +1,13 @@
 //! A watch as a stream of JSON lines.
 
+use crate::metrics::Watching;
 use crate::negotiate::{self, View};
 use crate::request::Request;
+use crate::server::Edge;
 use crate::{params, responses, table};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
-use cluster::{Actor, Cluster, Target, WatchEvent, WatchStream};
+use cluster::{Actor, Target, WatchEvent, WatchStream};
 use kinds::Handler;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -28,10 +30,11 @@ struct Lines {
     ends: Instant,
     next_bookmark: Instant,
     over: bool,
+    _watching: Watching,
 }
 
 pub(crate) fn answer(
-    cluster: &Cluster,
+    edge: &Edge,
     actor: &Actor,
     target: &Target,
     view: View,
@@ -42,7 +45,7 @@ pub(crate) fn answer(
             "only the following media types are accepted: application/json, application/json;stream=watch";
         return Err(Status::new(Reason::NotAcceptable, message));
     }
-    let events = cluster.watch(actor, target, &params::watch(request)?)?;
+    let events = edge.cluster.watch(actor, target, &params::watch(request)?)?;
     let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
     let now = Instant::now();
     let lines = Lines {
@@ -53,6 +56,7 @@ pub(crate) fn answer(
         ends: now + life,
         next_bookmark: now + BOOKMARK_EVERY,
         over: false,
+        _watching: edge.metrics.watching(),
     };
     let chunks = futures::stream::unfold(lines, |mut lines| async move {
         lines.next().await.map(|bytes| (Ok::<_, Infallible>(bytes), lines))

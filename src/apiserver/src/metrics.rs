@@ -1,0 +1,96 @@
+//! `/metrics` in Prometheus' text format, under upstream's names.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Verb, group, version, resource, subresource, code. All but the code come from what is served, so there are not many.
+type Labels = (String, String, String, String, String, u16);
+
+#[derive(Default)]
+pub(crate) struct Metrics {
+    requests: Mutex<BTreeMap<Labels, u64>>,
+    watches: Arc<AtomicU64>,
+}
+
+/// Counts for as long as it lives.
+pub(crate) struct Watching(Arc<AtomicU64>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Metrics {
+    pub(crate) fn count(&self, labels: Labels) {
+        *self.requests.lock().unwrap_or_else(PoisonError::into_inner).entry(labels).or_default() += 1;
+    }
+
+    pub(crate) fn watching(&self) -> Watching {
+        self.watches.fetch_add(1, Ordering::Relaxed);
+        Watching(self.watches.clone())
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut out = String::new();
+        head(
+            &mut out,
+            "apiserver_request_total",
+            "counter",
+            "Requests by what they asked for and how they were answered.",
+        );
+        for (labels, count) in self.requests.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let (verb, group, version, resource, subresource, code) = labels;
+            let _ = writeln!(
+                out,
+                "apiserver_request_total{{code=\"{code}\",group=\"{group}\",resource=\"{resource}\",subresource=\"{subresource}\",verb=\"{verb}\",version=\"{version}\"}} {count}"
+            );
+        }
+        head(&mut out, "apiserver_longrunning_requests", "gauge", "Watches that are open.");
+        let _ = writeln!(
+            out,
+            "apiserver_longrunning_requests{{verb=\"WATCH\"}} {}",
+            self.watches.load(Ordering::Relaxed)
+        );
+        if let Some(bytes) = resident() {
+            head(&mut out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
+            let _ = writeln!(out, "process_resident_memory_bytes {bytes}");
+        }
+        out
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}");
+}
+
+/// In kB in the kernel's words, whatever a page is.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kilobytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_told() {
+        let metrics = Metrics::default();
+        let labels = || ("LIST".into(), String::new(), "v1".into(), "pods".into(), String::new(), 200);
+        metrics.count(labels());
+        metrics.count(labels());
+        let watching = metrics.watching();
+        let text = metrics.text();
+        let want = "apiserver_request_total{code=\"200\",group=\"\",resource=\"pods\",subresource=\"\",verb=\"LIST\",version=\"v1\"} 2\n";
+        assert!(text.contains(want), "{text}");
+        assert!(text.contains("apiserver_longrunning_requests{verb=\"WATCH\"} 1\n"), "{text}");
+        assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
+        drop(watching);
+        assert!(metrics.text().contains("apiserver_longrunning_requests{verb=\"WATCH\"} 0\n"));
+    }
+}
