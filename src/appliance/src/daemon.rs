@@ -253,6 +253,10 @@ async fn drain(mut running: JoinSet<()>) {
 fn write_kubeconfig(places: &Places, certificates: &Certificates, api: &str) -> Result<(), StartError> {
     let text = crate::certs::kubeconfig(places.profile.as_str(), certificates, api);
     let path = places.admin_kubeconfig();
+    // a disk that is full must not hold up a cluster whose file is right
+    if std::fs::read_to_string(&path).is_ok_and(|known| known == text) {
+        return Ok(());
+    }
     crate::certs::write(&path, &text).map_err(|e| failed("kubeconfig", &e))
 }
 
@@ -290,6 +294,13 @@ fn io(path: &Path, error: &std::io::Error) -> StartError {
     }
 }
 
-fn failed(doing: &str, why: &impl std::fmt::Display) -> StartError {
-    StartError::Failed { what: format!("{doing}: {why}") }
+pub(crate) fn failed(doing: &str, why: &impl std::fmt::Display) -> StartError {
+    let what = format!("{doing}: {why}");
+    // every room may be the first to meet a full disk, and says it in the system's words
+    match what.to_lowercase().contains("no space left on device")
+        || what.contains("no space left on the device")
+    {
+        true => StartError::DiskFull { what },
+        false => StartError::Failed { what },
+    }
 }

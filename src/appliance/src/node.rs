@@ -1,6 +1,6 @@
 //! The node's half of the appliance: the rooms that run containers and lead packets to them.
 
-use crate::daemon::StartError;
+use crate::daemon::{StartError, failed};
 use crate::settings::CLUSTER_DOMAIN;
 use crate::{Places, Settings};
 use cluster::Cluster;
@@ -59,8 +59,6 @@ impl Ground {
         settings: &Settings,
         node_ip: Ipv4Addr,
     ) -> Result<Self, StartError> {
-        let failed =
-            |doing: &str, why: &dyn std::fmt::Display| StartError::Failed { what: format!("{doing}: {why}") };
         share_volumes(&places.kubelet()).map_err(|e| failed("share the volumes' folder", &e))?;
         let images = ImageStore::open(&places.images(), settings.registries.clone())
             .map_err(|e| failed("open the image store", &e))?;
@@ -90,8 +88,6 @@ impl Ground {
         running: &mut JoinSet<()>,
         stop: &CancellationToken,
     ) -> Result<Arc<dyn PodAccess>, StartError> {
-        let failed =
-            |doing: &str, why: &dyn std::fmt::Display| StartError::Failed { what: format!("{doing}: {why}") };
         let dns = DnsConfig {
             listen: (settings.gateway(), 53).into(),
             domain: CLUSTER_DOMAIN.to_owned(),

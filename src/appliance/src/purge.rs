@@ -26,7 +26,20 @@ fn remove(place: &Path) -> Result<(), String> {
     if !place.exists() {
         return Ok(());
     }
+    let failed = |e: std::io::Error| format!("{}: {e}", place.display());
     // volumes may be mounts, and what lies behind one that stays is somebody's data
-    kubelet::volumes::unmount_below(place).map_err(|e| format!("{}: {e}", place.display()))?;
-    std::fs::remove_dir_all(place).map_err(|e| format!("{}: {e}", place.display()))
+    kubelet::volumes::unmount_below(place).map_err(failed)?;
+    if !kubelet::volumes::is_mount(place).map_err(failed)? {
+        return std::fs::remove_dir_all(place).map_err(failed);
+    }
+    // somebody gave it a disk of its own, and takes that away again
+    for entry in std::fs::read_dir(place).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.is_dir() && !path.is_symlink() {
+            std::fs::remove_dir_all(&path).map_err(failed)?;
+        } else {
+            std::fs::remove_file(&path).map_err(failed)?;
+        }
+    }
+    Ok(())
 }

@@ -15,7 +15,8 @@ fn a_browser_sees_the_cluster_live() {
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../web/e2e.mjs");
     let pictures = at.home().join("pictures");
     let mut node = at.command("node");
-    let done = node.arg(script).args([url.trim(), pictures.to_str().unwrap(), "default/shell"]).output().unwrap();
+    let done =
+        node.arg(script).args([url.trim(), pictures.to_str().unwrap(), "default/shell"]).output().unwrap();
     common::Answer(done).ok("the browser");
     let refused = at.shell(&format!("curl -sS -o /dev/null -w '%{{http_code}}' {}", url.trim()));
     assert_ne!(refused.ok("the link again"), "303", "a link opens one browser");

@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("proxy", &["api", "cluster", "kinds", "net"]),
     ("dns", &["api", "cluster", "kinds"]),
     ("dashboard", &["api", "cluster"]),
+    ("docker", &["cri", "image"]),
     ("sample", &[]),
     (
         "appliance",

@@ -1,0 +1,105 @@
+//! A machine that lacks something, state that is damaged, a disk that is full: one sentence of cause, one of cure, an exit code.
+
+mod common;
+
+use common::{Answer, Appliance, appliance};
+
+fn says(answer: &Answer, code: i32, words: &[&str]) {
+    let said = answer.err();
+    assert_eq!(answer.0.status.code(), Some(code), "{said}");
+    for word in words.iter().chain(&["why: ", "cure: "]) {
+        assert!(said.contains(word), "wanted {word:?} in {said}");
+    }
+}
+
+fn state(at: &Appliance, file: &str) -> std::path::PathBuf {
+    at.places()[0].join(file)
+}
+
+#[test]
+fn a_missing_program_is_named_and_nothing_is_made() {
+    let Some(at) = appliance("missing") else { return };
+    at.monopod(&["delete"]).ok("delete");
+    let program = std::env::var("MONOPOD_BIN").unwrap();
+    let answer = at.shell(&format!("PATH=/nowhere {program} -p e2e-missing start"));
+    says(&answer, 11, &["apt-get install nftables"]);
+    at.nothing_is_left();
+}
+
+#[test]
+fn damaged_state_is_named_and_left_alone() {
+    let Some(at) = appliance("damaged") else { return };
+    at.kubectl_with(&["create"], "{apiVersion: v1, kind: ConfigMap, metadata: {name: kept}, data: {a: b}}")
+        .ok("create");
+    at.monopod(&["stop"]).ok("stop");
+    let cut = |bytes: &mut Vec<u8>| bytes.truncate(bytes.len() / 2);
+    // the second page is the root of the first table
+    let scribbled = |bytes: &mut Vec<u8>| bytes[4096..4296].fill(0x5a);
+    let damages: [(&str, &dyn Fn(&mut Vec<u8>)); 2] =
+        [("settings.json", &cut), ("store/cluster.db", &scribbled)];
+    for (file, damage) in damages {
+        let path = state(&at, file);
+        let whole = std::fs::read(&path).unwrap();
+        let mut damaged = whole.clone();
+        damage(&mut damaged);
+        std::fs::write(&path, &damaged).unwrap();
+        says(&at.monopod(&["start"]), 21, &[path.to_str().unwrap()]);
+        assert!(std::fs::read(&path).unwrap() == damaged, "{file} was changed");
+        std::fs::write(&path, &whole).unwrap();
+    }
+    at.monopod(&["start"]).ok("start with the files mended");
+    let kept = at.kubectl(&["get", "configmap", "kept", "-o", "jsonpath={.data.a}"]).ok("get");
+    assert_eq!(kept, "b");
+}
+
+#[test]
+fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
+    let Some(at) = appliance("full") else { return };
+    at.monopod(&["delete"]).ok("delete");
+    let folder = at.places()[0].display().to_string();
+    at.shell(&format!("mkdir {folder} && mount -t tmpfs -o size=2m none {folder}")).ok("a small disk");
+    at.monopod(&["start"]).ok("start on a small disk");
+    let data = "x".repeat(500_000);
+    let map = |n: usize| {
+        format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: m{n}}}, data: {{a: {data}}}}}")
+    };
+    let written = (0..8).take_while(|n| at.kubectl_with(&["create"], &map(*n)).0.status.success()).count();
+    assert!((1..8).contains(&written), "{written} were written to a disk of 2 MB");
+    let why = at.kubectl_with(&["create"], &map(written)).refused("no space");
+    assert!(why.contains("no space left on the device"), "{why}");
+    let all = at.kubectl(&["get", "configmaps", "-o", "name"]).ok("reads go on");
+    assert_eq!(all.lines().filter(|name| name.contains("/m")).count(), written, "{all}");
+    at.monopod(&["stop"]).ok("stop");
+    at.shell(&format!("mount -o remount,size=200m {folder}")).ok("a larger disk");
+    at.monopod(&["start"]).ok("start with room");
+    let all = at.kubectl(&["get", "configmaps", "-o", "name"]).ok("everything is there");
+    assert_eq!(all.lines().filter(|name| name.contains("/m")).count(), written, "{all}");
+    at.kubectl_with(&["create"], &map(written)).ok("and there is room again");
+    at.monopod(&["delete"]).ok("delete");
+    at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+}
+
+#[test]
+fn a_start_on_a_disk_without_room_says_so() {
+    let Some(at) = appliance("noroom") else { return };
+    at.monopod(&["delete"]).ok("delete");
+    let folder = at.places()[0].display().to_string();
+    at.shell(&format!("mkdir {folder} && mount -t tmpfs -o size=64k none {folder}")).ok("a tiny disk");
+    says(&at.monopod(&["start"]), 23, &["no space left"]);
+    at.monopod(&["delete"]).ok("delete");
+    at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+}
+
+#[test]
+fn a_body_that_is_too_large_is_413() {
+    let Some(at) = appliance("large") else { return };
+    let path = at.home().join("large.json");
+    let data = "x".repeat(4 << 20);
+    std::fs::write(
+        &path,
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{{\"name\":\"m\"}},\"data\":{{\"a\":\"{data}\"}}}}"),
+    )
+    .unwrap();
+    let why = at.kubectl(&["create", "--validate=false", "-f", path.to_str().unwrap()]).refused("too large");
+    assert!(why.contains("too large") || why.contains("413"), "{why}");
+}
