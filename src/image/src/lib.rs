@@ -1,14 +1,16 @@
-//! The one image store: references, blobs, unpacked layers, and the ways in and out (pull, load).
+//! The one image store: references, blobs, unpacked layers, and the ways in and out (pull, push, load, save, commit,
+//! import, build).
 //!
 //! It owns its folder and everything in it, and what it asks of registries. It knows neither Kubernetes nor the Docker
 //! API nor containers: who uses an image holds a [`Hold`], and mounts the folders of a [`Rootfs`] itself. It keeps no
 //! compressed layers: a layer is its unpacked folder plus a recipe from which its tar comes back byte for byte.
 //!
 //! On disk: `blobs/sha256/<hex>` (manifests, configurations), `layers/<chain id>/` (`diff`, `recipe`, `layer.json`),
-//! `images.json` (which names mean which image), `tmp/` (whatever is not finished; swept on open). Everything comes
+//! `images.json` (which names mean which image), `cache/` (of builds' cache mounts), `tmp/` (whatever is not
+//! finished; swept on open). Everything comes
 //! into sight by a rename, so nothing half made is ever seen.
 //!
-//! Read [`ImageStore`] first, then `pull.rs` and `unpack.rs`.
+//! Read [`ImageStore`] first, then `pull.rs` and `unpack.rs`, then `build.rs`.
 
 #![forbid(unsafe_code)]
 

@@ -275,6 +275,16 @@ async fn the_cache_can_be_taken_away_and_the_image_stays() {
     assert_eq!(lab.read("a"), "aa");
     lab.t.store.remove_image("made").unwrap();
     assert!(lab.t.store.prune_build_cache().unwrap().removed.is_empty());
+
+    lab.build("FROM scratch\nCOPY a /\nCOPY b /\n", Tar::new().file("a", "aa").file("b", "b")).await.unwrap();
+    let removed = lab.t.store.remove_image("made").unwrap();
+    assert_eq!(removed.len(), 3, "its name, itself, and the step that led to it only: {removed:?}");
+    lab.build("FROM base\nRUN touch x\nUSER web\n", Tar::new()).await.unwrap();
+    lab.t.store.tag("made", "kept").unwrap();
+    lab.build("FROM kept\nRUN touch y\n", Tar::new()).await.unwrap();
+    lab.t.store.remove_image("made").unwrap();
+    lab.build("FROM base\nRUN touch x\nUSER web\n", Tar::new()).await.unwrap();
+    assert_eq!(lab.ran(), 0, "steps of an image that is still there stay");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,9 +52,27 @@ fn remove(state: &mut State, name_or_id: &str) -> Result<Vec<String>> {
     }
     let mut removed: Vec<String> = state.index.names_of(&id).cloned().collect();
     state.index.names.retain(|_, named| *named != id);
-    state.index.images.remove(&id);
+    let gone = state.index.images.remove(&id);
     removed.push(id.to_string());
+    for step in gone.iter().flat_map(|gone| steps_to(state, gone)).collect::<Vec<_>>() {
+        state.index.images.remove(&step);
+        removed.push(step.to_string());
+    }
     Ok(removed)
+}
+
+/// The hidden steps that led to this image and to no other that is shown: as in Docker, they go with it.
+fn steps_to(state: &State, gone: &ImageRecord) -> Vec<Digest> {
+    let leads_to = |step: &ImageRecord, image: &ImageRecord| {
+        let (step, image) = (&step.layers, &image.layers);
+        step.len() <= image.len() && step.iter().zip(image).all(|(a, b)| a.chain == b.chain)
+    };
+    let shown: Vec<&ImageRecord> = state.index.images.values().filter(|image| !image.hidden).collect();
+    let is_free = |id: &Digest| state.holds.count(id) == 0 && state.index.names_of(id).next().is_none();
+    let steps = state.index.images.iter().filter(|(id, image)| image.hidden && is_free(id));
+    let only_here =
+        steps.filter(|(_, step)| leads_to(step, gone) && !shown.iter().any(|image| leads_to(step, image)));
+    only_here.map(|(id, _)| id.clone()).collect()
 }
 
 impl Inner {

@@ -146,11 +146,7 @@ impl Applier {
         if length > MAX_FILE {
             return Err(ImageError::Refused(format!("layer: {} says it has {length} bytes", path.display())));
         }
-        let (above, name, _) = self.room_for(path)?;
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&*above, name, flags, Mode::RUSR | Mode::WUSR)
-            .map_err(|e| refusal(path, e))?;
-        let mut file = File::from(fd);
+        let mut file = self.create(path)?;
         if sparse {
             self.tap.borrow_mut().set(TapMode::Verbatim);
             self.copy_with_holes(path, entry, &mut file)?;
@@ -163,6 +159,22 @@ impl Applier {
         self.tap.borrow_mut().set(TapMode::Headers);
         self.size += length;
         attributes.apply_with_time(&file, path)
+    }
+
+    /// A new file. Most names are free, so whether one is is found out by taking it.
+    fn create(&mut self, path: &Path) -> Result<File> {
+        let (parent, name) = split(path)?;
+        let above = self.tree.folder(parent)?;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let open = || rustix::fs::openat(&*above, name, flags, Mode::RUSR | Mode::WUSR);
+        let fd = match open() {
+            Err(rustix::io::Errno::EXIST) => {
+                self.tree.displace(path, &above, name)?;
+                open()
+            }
+            other => other,
+        };
+        fd.map(File::from).map_err(|e| refusal(path, e))
     }
 
     fn copy<R: Read>(&mut self, path: &Path, entry: &mut R, length: u64, file: &mut File) -> Result<()> {
