@@ -208,6 +208,8 @@ fn whiteouts_are_written_as_overlayfs_reads_them() {
         .file(".wh.back", "")
         .file(".wh.again", "")
         .folder("again")
+        .file(".wh.implied", "")
+        .file("implied/deep/x", "x")
         .file(".wh.f", "")
         .file("f", "a file in its own whiteout's place")
         .bytes();
@@ -220,6 +222,10 @@ fn whiteouts_are_written_as_overlayfs_reads_them() {
         "what the layer brings itself stays"
     );
     assert!(is_opaque(&root.join("again")), "a folder in a whiteout's place hides what was below");
+    assert!(
+        is_opaque(&root.join("implied")) && root.join("implied/deep/x").exists(),
+        "also where it is only implied"
+    );
     assert!(!is_opaque(&root.join("etc")));
     assert!(std::fs::read(root.join("f")).is_ok());
     let names: Vec<_> = std::fs::read_dir(&root).unwrap().map(|e| e.unwrap().file_name()).collect();

@@ -1,6 +1,7 @@
 //! A folder that is written into by names from an archive. Every name is resolved by the kernel below the root
 //! (`openat2` with RESOLVE_BENEATH), so that no link that an earlier entry made, nor one made at the same time, leads out.
 
+use super::attributes::set_opaque;
 use crate::error::{ImageError, Result};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
@@ -63,7 +64,8 @@ impl Tree {
             return Ok(fd.clone());
         }
         let fd = match self.open(path, FOLDER) {
-            Err(Errno::NOENT) => self.make(path)?,
+            // not a folder: perhaps a whiteout, which a folder may follow
+            Err(Errno::NOENT | Errno::NOTDIR) => self.make(path)?,
             other => other.map_err(|e| refusal(path, e))?,
         };
         let fd = Rc::new(fd);
@@ -76,10 +78,21 @@ impl Tree {
         let above = self.folder(parent)?;
         match rustix::fs::mkdirat(&*above, name, Mode::from_raw_mode(IMPLIED_MODE)) {
             Ok(()) => _ = self.implied.insert(path.to_owned()),
-            Err(Errno::EXIST) => {}
+            Err(Errno::EXIST) => self.make_over_whiteout(path, &above, name)?,
             Err(e) => return Err(refusal(path, e)),
         }
         self.open(path, FOLDER).map_err(|e| refusal(path, e))
+    }
+
+    /// A folder in a whiteout's place hides what the whiteout hid. What is no whiteout stays.
+    fn make_over_whiteout(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
+        if self.kind(above, name) != Some((FileType::CharacterDevice, 0)) {
+            return Ok(());
+        }
+        self.displace(path, above, name)?;
+        rustix::fs::mkdirat(above, name, Mode::from_raw_mode(IMPLIED_MODE)).map_err(|e| refusal(path, e))?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        set_opaque(self.open(path, flags).map_err(|e| refusal(path, e))?, path)
     }
 
     pub(super) fn open(&self, path: &Path, flags: OFlags) -> Result<OwnedFd, Errno> {
