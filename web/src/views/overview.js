@@ -114,7 +114,7 @@ function FirstSteps() {
   if (!loaded || items.size > 0 || !isServed(deployments)) return null;
   return html`<section>
     <h2>First steps</h2>
-    <pre class="steps">kubectl create deployment kubia --image=kubia --replicas=3
+    <pre class="steps">kubectl create deployment kubia --image=monopod/kubia --replicas=3
 kubectl expose deployment kubia --type=LoadBalancer --port=8080
 monopod service kubia</pre>
   </section>`;
