@@ -165,3 +165,65 @@ fn a_watch_event_is_led_by_its_length() {
     assert_eq!(event[..4], ((event.len() - 4) as u32).to_be_bytes());
     assert_eq!(event[4..], [&[0x0a, 5][..], b"ADDED", &[0x12, 8, 0x0a, 6], b"object"].concat());
 }
+
+/// The bodies of `kubectl create` and `kubectl auth can-i`, as they came over the wire.
+#[test]
+fn what_kubectl_posts_is_read() {
+    let wanted = [
+        (
+            "deployment",
+            json!({
+                "kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "d", "labels": {"app": "d"}},
+                "spec": {
+                    "replicas": 2, "selector": {"matchLabels": {"app": "d"}}, "strategy": {},
+                    "template": {
+                        "metadata": {"labels": {"app": "d"}},
+                        "spec": {
+                            "containers": [{"name": "busybox", "image": "busybox:1", "ports": [{"containerPort": 80}], "resources": {}}],
+                        },
+                    },
+                },
+                "status": {},
+            }),
+        ),
+        (
+            "service",
+            json!({
+                "kind": "Service", "apiVersion": "v1", "metadata": {"name": "svc", "labels": {"app": "svc"}},
+                "spec": {
+                    "ports": [{"name": "80-8080", "protocol": "TCP", "port": 80, "targetPort": 8080}],
+                    "selector": {"app": "svc"}, "type": "ClusterIP",
+                },
+                "status": {"loadBalancer": {}},
+            }),
+        ),
+        (
+            "access-review",
+            json!({
+                "kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "metadata": {},
+                "spec": {"resourceAttributes": {"namespace": "default", "verb": "create", "resource": "pods"}},
+                "status": {"allowed": false},
+            }),
+        ),
+        (
+            "secret",
+            json!({
+                "kind": "Secret", "apiVersion": "v1", "metadata": {"name": "s"}, "data": {"a": "Yg=="},
+            }),
+        ),
+        (
+            "token-request",
+            json!({
+                "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
+                "spec": {}, "status": {},
+            }),
+        ),
+    ];
+    let golden = include_str!("golden/kubectl.tsv");
+    for (name, want) in wanted {
+        let hex = golden.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t')).expect(name);
+        let body: Vec<u8> =
+            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+        assert_eq!(decode(&body).as_ref(), Ok(&want), "{name}");
+    }
+}
