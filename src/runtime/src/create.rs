@@ -52,6 +52,7 @@ impl Inner {
         config: ContainerConfig,
         places: &ContainerPlaces,
     ) -> Result<Container> {
+        self.expect_moves();
         let name = config.name.clone();
         let doing = |what: &str| format!("{what} container {name}");
         let (inner, at, of) = (self.clone(), places.clone(), sandbox.clone());

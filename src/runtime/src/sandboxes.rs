@@ -43,27 +43,18 @@ impl Inner {
     }
 
     async fn make_sandbox(self: &Arc<Self>, record: &mut SandboxRecord) -> Result<Arc<Sandbox>> {
-        let doing = |what: &str, why: io::Error| {
-            CriError::failed(format_args!("{what} sandbox {}", record.config.name), why)
-        };
-        let inner = self.clone();
-        tokio::task::spawn_blocking(move || inner.cgroups.expect_moves());
+        let name = record.config.name.clone();
+        let doing = |what: &str, why: io::Error| CriError::failed(format_args!("{what} sandbox {name}"), why);
         let (inner, copy) = (self.clone(), record.clone());
         blocking(move || inner.lay_out(&copy)).await.map_err(|e| doing("make folders of", e))?;
-        let config = self.shim_config(record);
         let (inner, pod) = (self.clone(), record.clone());
         let limited = blocking(move || {
             let cgroup = inner.pod_cgroup(&pod.config);
             inner.cgroups.make(&cgroup).and_then(|()| inner.cgroups.limit(&cgroup, &pod.config.resources))
         });
-        let (shim, limited) = tokio::join!(launch::shim(&self.config.program, &config), limited);
-        let shim = shim?;
-        record.made = Some(Made { shim, attachment: None });
+        let (started, limited) = tokio::join!(self.start_shim(record), limited);
+        let (client, heard) = started?;
         limited.map_err(|e| doing("limit", e))?;
-        let (attachment, joined) = tokio::join!(self.attach_network(record, shim), self.reach(&record.id));
-        let attachment = attachment?;
-        let (client, heard) = joined.map_err(|e| doing("reach the shim of", e))?;
-        record.made = Some(Made { shim, attachment });
         self.write_record(record).await.map_err(|e| doing("write record of", e))?;
         let sandbox = Arc::new(Sandbox::ready(record.clone(), client));
         self.add_sandbox(sandbox.clone());
@@ -71,11 +62,34 @@ impl Inner {
         Ok(sandbox)
     }
 
+    /// The shim, its network, and the way to it; `made` is what there is of it, also when this fails.
+    async fn start_shim(
+        &self,
+        record: &mut SandboxRecord,
+    ) -> Result<(ShimClient, mpsc::UnboundedReceiver<Heard>)> {
+        let shim = launch::shim(&self.config.program, &self.shim_config(record)).await?;
+        record.made = Some(Made { shim, attachment: None });
+        let (attachment, joined) = tokio::join!(self.attach_network(record, shim), self.reach(&record.id));
+        record.made = Some(Made { shim, attachment: attachment? });
+        let failed =
+            |e| CriError::failed(format_args!("reach the shim of sandbox {}", record.config.name), e);
+        joined.map_err(failed)
+    }
+
+    /// See [`Hierarchies::expect_moves`](crate::cgroups::Hierarchies::expect_moves).
+    pub fn expect_moves(self: &Arc<Self>) {
+        let inner = self.clone();
+        tokio::task::spawn_blocking(move || inner.cgroups.expect_moves());
+    }
+
     /// Folders, files and the record that says: half made.
-    fn lay_out(&self, record: &SandboxRecord) -> io::Result<()> {
+    fn lay_out(self: &Arc<Self>, record: &SandboxRecord) -> io::Result<()> {
         let (id, config) = (&record.id, &record.config);
         private_dir(&self.places.containers(id))?;
         records::write(&self.places.sandbox_record(id), record)?;
+        self.cgroups.make_for_members(&self.shim_cgroup(id))?;
+        // not before: while that waits nobody makes a cgroup. The shim's own move will find the wait over, or nearly
+        self.expect_moves();
         let run = self.places.sandbox_run(id);
         private_dir(&run)?;
         let hostname = format!("{}\n", config.hostname);
@@ -89,7 +103,7 @@ impl Inner {
         if !config.log_directory.as_os_str().is_empty() {
             std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&config.log_directory)?;
         }
-        self.cgroups.make_for_members(&self.shim_cgroup(id))
+        Ok(())
     }
 
     fn shim_config(&self, record: &SandboxRecord) -> ShimConfig {

@@ -1,7 +1,7 @@
 //! From a child of the daemon to a process of its own: configuration in, one line out, then nobody's child.
 
 use crate::fault::{Because, Result, fault};
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, join_cgroups};
 use crate::shim::Shim;
 use crate::sys;
 use cri::wire::{ShimConfig, ShimReady};
@@ -47,6 +47,9 @@ fn begin() -> Result<Role> {
     let shim = Shim::new(Sandbox::enter(&config)?, &config)?;
     say(&ShimReady::Serving { pid: getpid().as_raw(), start_time: start_time()? });
     let_go_of_stdio(&config.dir);
+    // while the daemon sees to the network: nothing is asked of us before we serve. A daemon that dies meanwhile leaves a
+    // record without the pid; the next one removes the cgroup, and then it can not be joined
+    join_cgroups(&config.cgroup_procs, shim.sandbox.pause).inspect_err(|e| eprintln!("{e}"))?;
     Ok(Role::Daemon(Box::new(shim)))
 }
 

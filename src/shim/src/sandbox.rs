@@ -26,10 +26,9 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Moves this process to its cgroups and into new namespaces, and furnishes them.
+    /// Moves this process into new namespaces and furnishes them.
     pub(crate) fn enter(config: &ShimConfig) -> Result<Sandbox> {
         let _ = prctl::set_name(c"monopod-shim");
-        join_cgroups(&config.cgroup_procs)?;
         let oom_score = fs::read_to_string("/proc/self/oom_score_adj").because("read oom_score_adj")?;
         // without CAP_SYS_RESOURCE the shim is as killable as the daemon
         let _ = fs::write("/proc/self/oom_score_adj", OOM_SCORE);
@@ -56,9 +55,16 @@ fn namespaces(config: &ShimConfig) -> CloneFlags {
     flags
 }
 
-fn join_cgroups(procs: &[PathBuf]) -> Result<()> {
+/// Moves this process, and the one that holds the PID namespace, to the shim's cgroups. The kernel may take its time for
+/// it, which is why it comes after the rest.
+pub(crate) fn join_cgroups(procs: &[PathBuf], pause: Option<Pid>) -> Result<()> {
+    let all = [Some(getpid()), pause];
     procs.iter().try_for_each(|file| {
-        fs::write(file, getpid().to_string()).because(format_args!("join cgroup {}", file.display()))
+        let join = |pid: Pid| fs::write(file, pid.to_string());
+        all.iter()
+            .flatten()
+            .try_for_each(|pid| join(*pid))
+            .because(format_args!("join cgroup {}", file.display()))
     })
 }
 

@@ -116,7 +116,8 @@ impl Hierarchies {
     }
 
     /// The first move of a process between cgroups after a pause waits for an RCU grace period, 13 ms measured; those
-    /// that follow do not. This is one that changes nothing, for whoever knows that moves are about to come.
+    /// that follow within another one do not. This is one that changes nothing, for whoever knows that moves are about to
+    /// come; while it waits nobody can make a cgroup.
     pub fn expect_moves(&self) {
         let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         if let Some(dir) = self.members_mount().and_then(|mount| Some(mount.join(self.own_cgroup(&own)?))) {
