@@ -1,6 +1,7 @@
 //! The node in the cluster: its object, and the signs of life that the node lifecycle controller waits for.
 
 use crate::node;
+use crate::node_events::{self, News};
 use crate::shared::Shared;
 use api::{ObjectKey, Reason, Status};
 use cluster::Api;
@@ -37,6 +38,7 @@ impl Heartbeat {
             Err(status) if status.is(Reason::AlreadyExists) => heartbeat.relabel().await?,
             created => drop(created?),
         }
+        heartbeat.tell(node_events::starting());
         heartbeat.report().await?;
         heartbeat.renew().await?;
         Ok(heartbeat)
@@ -82,19 +84,28 @@ impl Heartbeat {
         let images = shared.images.list().await.unwrap_or_default();
         let runtime = shared.runtime.list().await.map(|_| ()).map_err(|e| e.to_string());
         let now = shared.clock.now();
+        let before = self.nodes.get(&self.key()).ok().and_then(|node| node.status).unwrap_or_default();
         let write = |node: &mut Node| {
             let old = node.status.take().unwrap_or_default();
             node.status = Some(node::status(&shared.config, &old, &images, runtime.clone(), now));
             Ok(())
         };
-        match self.nodes.modify_status(&self.key(), write).await {
+        let written = match self.nodes.modify_status(&self.key(), write).await {
             // somebody deleted it: it comes back, as upstream's does
             Err(status) if status.is(Reason::NotFound) => {
                 self.nodes.create(node::new(&shared.config)).await?;
-                self.nodes.modify_status(&self.key(), write).await.map(|_| ())
+                self.nodes.modify_status(&self.key(), write).await?
             }
-            other => other.map(|_| ()),
-        }
+            other => other?,
+        };
+        let now = written.status.unwrap_or_default();
+        node_events::between(&shared.config.node_name, &before, &now).into_iter().for_each(|n| self.tell(n));
+        Ok(())
+    }
+
+    fn tell(&self, news: News) {
+        let about = node_events::about(&self.shared.config.node_name);
+        self.shared.events.event(about, news.kind, news.reason, news.message);
     }
 
     async fn renew(&self) -> Result<(), Status> {

@@ -29,6 +29,7 @@ mod logs;
 pub mod machine;
 mod manager;
 pub mod node;
+pub mod node_events;
 pub mod plan;
 pub mod pod;
 mod probes;

@@ -10,6 +10,9 @@ use std::time::Duration;
 async fn the_node_is_there_ready_and_alive() {
     let rig = rig().await;
     let node: Node = rig.root().api().get(&api::ObjectKey::new(None, "n1")).unwrap();
+    for event in ["Starting Starting kubelet.", "NodeReady Node n1 status is now: NodeReady"] {
+        rig.until_event("n1", event).await;
+    }
     let status = node.status.unwrap();
     let ready = status.conditions.unwrap().into_iter().find(|c| c.type_ == "Ready").unwrap();
     assert_eq!(
