@@ -56,6 +56,14 @@ pub struct ContainerConfig {
     pub log_path: PathBuf,
     /// A signal's name or number that overrides the image's STOPSIGNAL.
     pub stop_signal: Option<String>,
+    /// The caller's own folders for what the container writes; without, they go with the container.
+    #[serde(default)]
+    pub root: Option<RootFolders>,
+    /// Targets of bind mounts whose empty source is first filled with what the image has there.
+    #[serde(default)]
+    pub copy_up: Vec<PathBuf>,
+    #[serde(default)]
+    pub rlimits: Vec<Rlimit>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
 }
@@ -67,6 +75,25 @@ pub enum Seccomp {
     RuntimeDefault,
     /// A file in OCI runtime-spec JSON.
     Localhost(PathBuf),
+}
+
+/// Where a container's root file system comes from and what it writes goes to. The caller keeps and removes the folders.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootFolders {
+    /// Unpacked layers, topmost first, that the caller holds; empty for the image's own. With them no image is needed.
+    pub layers: Vec<PathBuf>,
+    /// Made where they are missing; on one file system.
+    pub upper: PathBuf,
+    pub work: PathBuf,
+}
+
+/// A limit of setrlimit(2) for the first process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// Lower case, without `RLIMIT_`: `nofile`.
+    pub name: String,
+    pub soft: u64,
+    pub hard: u64,
 }
 
 /// A bind mount from the machine, or a tmpfs where `source` is `None`.

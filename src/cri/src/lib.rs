@@ -46,6 +46,16 @@ pub trait Runtime: Send + Sync + 'static {
     /// Removes it with its root file system. A running container is killed first.
     async fn remove_container(&self, id: &ContainerId) -> Result<()>;
     async fn container(&self, id: &ContainerId) -> Result<ContainerStatus>;
+    /// Stops every process of the container where it is, or lets them go on.
+    async fn freeze_container(&self, id: &ContainerId, frozen: bool) -> Result<()> {
+        let doing = if frozen { "freeze" } else { "thaw" };
+        Err(CriError::Invalid(format!("{doing} container {id}: this runtime can not")))
+    }
+    /// Sets the limits that are `Some`; the others stay.
+    async fn limit_container(&self, id: &ContainerId, resources: &Resources) -> Result<()> {
+        let _ = resources;
+        Err(CriError::Invalid(format!("limit container {id}: this runtime can not")))
+    }
     /// Closes and reopens the log file, after a rotation renamed it.
     async fn reopen_log(&self, id: &ContainerId) -> Result<()>;
 

@@ -31,6 +31,9 @@ pub struct SandboxConfig {
     pub resolv_conf: Option<String>,
     pub hosts: Option<String>,
     pub host_network: bool,
+    /// A network namespace with nothing but its loopback.
+    #[serde(default)]
+    pub no_network: bool,
     pub host_pid: bool,
     pub host_ipc: bool,
     /// One PID namespace for all containers of the sandbox.

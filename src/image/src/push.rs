@@ -13,7 +13,8 @@ use crate::unpack::Compression;
 use crate::{Digest, ImageRef};
 use bytes::Bytes;
 use cri::Credentials;
-use futures::{StreamExt, TryStreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use packing::PackedStream;
 use std::sync::Arc;
 
@@ -119,7 +120,8 @@ impl Push {
             (image.layers.clone(), image.manifest.clone())
         };
         layers.iter().for_each(|layer| self.tell(layer, PushStatus::Preparing));
-        let sends = layers.iter().map(|layer| self.layer(layer));
+        // boxed: else the whole push can not be spawned (rust-lang/rust#102211)
+        let sends: Vec<BoxFuture<'_, _>> = layers.iter().map(|layer| self.layer(layer).boxed()).collect();
         let sent: Vec<PackedLayer> = futures::stream::iter(sends).buffered(PARALLEL).try_collect().await?;
         let config = Bytes::from(self.store.blobs.read(id)?);
         if !self.registry.has_blob(id).await? {

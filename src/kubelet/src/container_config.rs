@@ -31,6 +31,7 @@ pub fn sandbox(pod: &Pod, attempt: u32, config: &KubeletConfig, resolv_conf: Str
         // each container gets the file as a mount: only then is the pod's address known
         hosts: None,
         host_network,
+        no_network: false,
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
         share_pid: spec.share_process_namespace == Some(true),
@@ -149,6 +150,7 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
         },
         annotations: annotations(container, parts.image),
         env: parts.env,
+        ..ContainerConfig::default()
     })
 }
 

@@ -121,6 +121,23 @@ impl Inner {
         .await;
     }
 
+    pub async fn freeze_container(&self, id: &ContainerId, frozen: bool) -> Result<()> {
+        let container = self.container(id)?;
+        container.running_pid()?;
+        let doing = format!("{} container {id}", if frozen { "freeze" } else { "thaw" });
+        let (cgroups, cgroup) = (self.cgroups.clone(), container.record.cgroup.clone());
+        blocking(move || cgroups.set_frozen(&cgroup, frozen)).await.map_err(|e| CriError::failed(doing, e))
+    }
+
+    pub async fn limit_container(&self, id: &ContainerId, resources: &cri::Resources) -> Result<()> {
+        let container = self.container(id)?;
+        container.running_pid()?;
+        let doing = format!("limit container {id}");
+        let (cgroups, cgroup, limits) =
+            (self.cgroups.clone(), container.record.cgroup.clone(), resources.clone());
+        blocking(move || cgroups.limit(&cgroup, &limits)).await.map_err(|e| CriError::failed(doing, e))
+    }
+
     pub async fn reopen_log(&self, id: &ContainerId) -> Result<()> {
         let container = self.container(id)?;
         if container.has_ended() {

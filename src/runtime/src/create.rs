@@ -75,7 +75,7 @@ impl Inner {
             cgroup: files,
         };
         sandbox.call(&doing("create"), Request::Create(create)).await?;
-        Ok(Container::new(record, draft.places, sandbox.clone(), ContainerState::Created, Some(draft.hold)))
+        Ok(Container::new(record, draft.places, sandbox.clone(), ContainerState::Created, draft.hold))
     }
 
     async fn unmake_container(&self, sandbox: &Sandbox, id: &ContainerId, places: ContainerPlaces) {
@@ -87,11 +87,12 @@ impl Inner {
 
 fn mounts(draft: &Draft) -> MountRequest {
     let sources = spec::shared_sources(&draft.config).zip(&draft.shared);
+    let (upper, work) = draft.written();
     MountRequest {
         container: draft.id.clone(),
         layers: draft.layers.clone(),
-        upper: draft.places.upper(),
-        work: draft.places.work(),
+        upper,
+        work,
         target: draft.places.rootfs(),
         shared: sources
             .filter_map(|(mount, brought)| {
@@ -113,9 +114,10 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies) -> Result<Containe
     if config.run_as_non_root && account.uid == 0 {
         return Err(CriError::Invalid("container has runAsNonRoot and image will run as root".to_owned()));
     }
-    for volume in &draft.volumes {
-        let copied = root.copy_out(&volume.target, &volume.source);
-        copied.map_err(|e| failed(&format!("fill volume {}", volume.target.display()), &e))?;
+    let own = draft.volumes.iter().map(|v| (&v.target, &v.source));
+    for (target, source) in own.chain(to_be_filled(config)) {
+        let copied = root.copy_out(target, source);
+        copied.map_err(|e| failed(&format!("fill volume {}", target.display()), &e))?;
     }
     let cwd = spec::working_dir(config, &draft.defaults);
     make_working_dir(draft, &root, &cwd, &account)
@@ -128,6 +130,15 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies) -> Result<Containe
     let record = record_of(draft, &parts, &account)?;
     records::write(&draft.places.record(), &record).map_err(|e| failed("write record", &e))?;
     Ok(record)
+}
+
+/// Mounts that begin with what the image has there: those that are empty still.
+fn to_be_filled(config: &ContainerConfig) -> impl Iterator<Item = (&PathBuf, &PathBuf)> {
+    let asked = config.mounts.iter().filter(|mount| config.copy_up.contains(&mount.target));
+    let is_empty = |dir: &Path| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+    asked
+        .filter_map(|mount| Some((&mount.target, mount.source.as_ref()?)))
+        .filter(move |(_, source)| is_empty(source))
 }
 
 /// Where a process that looks from inside will find it: in what is mounted there, else in the root.

@@ -25,7 +25,8 @@ pub struct Draft {
     pub pid: i32,
     pub image_id: String,
     pub layers: Vec<PathBuf>,
-    pub hold: image::Hold,
+    /// None where the caller brought the layers.
+    pub hold: Option<image::Hold>,
     pub defaults: ImageDefaults,
     pub volumes: Vec<Volume>,
     pub shared: Vec<SharedSource>,
@@ -45,8 +46,16 @@ impl Inner {
         config: ContainerConfig,
         places: ContainerPlaces,
     ) -> Result<Draft> {
-        let image = self.images.rootfs(&config.image)?;
-        let defaults = ImageDefaults::from(&image.config);
+        let brought =
+            config.root.as_ref().map(|root| root.layers.clone()).filter(|layers| !layers.is_empty());
+        let (image_id, layers, hold, defaults) = match brought {
+            Some(layers) => (config.image.clone(), layers, None, ImageDefaults::default()),
+            None => {
+                let image = self.images.rootfs(&config.image)?;
+                let defaults = ImageDefaults::from(&image.config);
+                (image.id, image.layers, Some(image.hold), defaults)
+            }
+        };
         spec::arguments(&config, &defaults)?;
         let record = sandbox.record();
         let pid = record.made.as_ref().map(|m| m.shim.pid);
@@ -63,9 +72,9 @@ impl Inner {
             sandbox_dir: self.places.sandbox_run(&record.id),
             sandbox_id: record.id,
             sandbox: record.config,
-            image_id: image.id,
-            layers: image.layers,
-            hold: image.hold,
+            image_id,
+            layers,
+            hold,
             pid,
             stop_signal,
             defaults,
@@ -80,13 +89,24 @@ impl Inner {
     }
 }
 
+impl Draft {
+    /// Where the container writes to: overlayfs' upper and work folders.
+    pub fn written(&self) -> (PathBuf, PathBuf) {
+        match &self.config.root {
+            Some(root) => (root.upper.clone(), root.work.clone()),
+            None => (self.places.upper(), self.places.work()),
+        }
+    }
+}
+
 fn lay_out(draft: &Draft) -> std::io::Result<()> {
     let places = &draft.places;
-    for dir in [&places.state, &places.work(), &places.bundle, &places.rootfs()] {
+    let (upper, work) = draft.written();
+    for dir in [&places.state, &work, &places.bundle, &places.rootfs()] {
         private_dir(dir)?;
     }
     // the root's own mode, where no layer says another
-    std::fs::DirBuilder::new().mode(0o755).create(places.upper())?;
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(upper)?;
     for volume in &draft.volumes {
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&volume.source)?;
     }

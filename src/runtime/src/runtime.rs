@@ -186,6 +186,14 @@ impl Runtime for ShimRuntime {
         self.0.container(id).map(|container| container.status())
     }
 
+    async fn freeze_container(&self, id: &ContainerId, frozen: bool) -> Result<()> {
+        self.0.freeze_container(id, frozen).await
+    }
+
+    async fn limit_container(&self, id: &ContainerId, resources: &cri::Resources) -> Result<()> {
+        self.0.limit_container(id, resources).await
+    }
+
     async fn reopen_log(&self, id: &ContainerId) -> Result<()> {
         self.0.reopen_log(id).await
     }

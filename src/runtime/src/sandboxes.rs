@@ -132,7 +132,7 @@ impl Inner {
         record: &SandboxRecord,
         shim: ProcessId,
     ) -> Result<Option<net::Attachment>> {
-        if record.config.host_network {
+        if record.config.host_network || record.config.no_network {
             return Ok(None);
         }
         let attached = self.network.attach(&record.id.0, &netns(shim), &record.config.host_ports).await;

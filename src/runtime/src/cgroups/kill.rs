@@ -51,6 +51,21 @@ impl Hierarchies {
     }
 }
 
+impl Hierarchies {
+    /// Stops every process of the cgroup where it is, or lets them go on.
+    ///
+    /// # Errors
+    /// There is no freezer, or the kernel refuses.
+    pub fn set_frozen(&self, path: &str, frozen: bool) -> io::Result<()> {
+        let (controller, file, words) = match self {
+            Hierarchies::V1(_) => ("freezer", "freezer.state", ["THAWED", "FROZEN"]),
+            Hierarchies::V2(_) => ("", "cgroup.freeze", ["0", "1"]),
+        };
+        let mount = self.of(controller).ok_or_else(|| io::Error::other("the machine has no freezer"))?;
+        std::fs::write(mount.join(path).join(file), words[usize::from(frozen)])
+    }
+}
+
 fn thaw(freezer: &Path) {
     let _ = std::fs::write(freezer.join("freezer.state"), "THAWED");
 }

@@ -3,7 +3,9 @@
 use super::capabilities::CapabilitySet;
 use super::{ImageDefaults, Parts, bug};
 use cri::{ContainerConfig, CriError};
-use oci_spec::runtime::{PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, UserBuilder};
+use oci_spec::runtime::{
+    PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, UserBuilder,
+};
 use std::path::{Path, PathBuf};
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -16,12 +18,6 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
         .additional_gids(account.groups.clone())
         .build()
         .map_err(bug)?;
-    let files = PosixRlimitBuilder::default()
-        .typ(PosixRlimitType::RlimitNofile)
-        .soft(parts.host.open_files)
-        .hard(parts.host.open_files)
-        .build()
-        .map_err(bug)?;
     let env = environment(container, parts.image, &parts.sandbox.hostname);
     let mut process = ProcessBuilder::default()
         .terminal(container.tty)
@@ -30,7 +26,7 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
         .env(with_home(env, &account.home))
         .cwd(working_dir(container, parts.image))
         .capabilities(capabilities.to_oci().map_err(bug)?)
-        .rlimits(vec![files])
+        .rlimits(rlimits(container, parts.host.open_files)?)
         .build()
         .map_err(bug)?;
     // `Some(false)` makes libcontainer load the filter after it has given up the right to
@@ -40,6 +36,21 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
         container.resources.oom_score_adj.map(|s| s.clamp(parts.host.least_oom_score.max(-1000), 1000));
     process.set_oom_score_adj(score);
     Ok(process)
+}
+
+/// # Errors
+/// A limit that Linux does not have.
+fn rlimits(container: &ContainerConfig, open_files: u64) -> Result<Vec<PosixRlimit>, CriError> {
+    let files = cri::Rlimit { name: "nofile".into(), soft: open_files, hard: open_files };
+    let said = container.rlimits.iter().any(|limit| limit.name == files.name);
+    let all = container.rlimits.iter().chain((!said).then_some(&files));
+    all.map(|limit| {
+        let name = format!("RLIMIT_{}", limit.name.to_ascii_uppercase());
+        let kind: PosixRlimitType = serde_json::from_value(name.into())
+            .map_err(|_| CriError::Invalid(format!("invalid ulimit type: {}", limit.name)))?;
+        PosixRlimitBuilder::default().typ(kind).soft(limit.soft).hard(limit.hard).build().map_err(bug)
+    })
+    .collect()
 }
 
 /// # Errors

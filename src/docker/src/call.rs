@@ -1,0 +1,175 @@
+//! One request as a handler sees it, and the answers that it may give.
+
+use crate::engine::Engine;
+use crate::refusal::{Refusal, Result};
+use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::upgrade::OnUpgrade;
+use percent_encoding::percent_decode_str;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io;
+use std::sync::Arc;
+use tokio::io::AsyncRead;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+pub(crate) type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
+pub(crate) type Answer = Result<Response<Body>>;
+
+/// No JSON that a client sends is larger.
+const MAX_JSON: usize = 4 << 20;
+
+/// What was asked, and of whom.
+pub(crate) struct Call {
+    pub(crate) engine: Arc<Engine>,
+    /// What stood for the `{…}` of the route, in order.
+    pub(crate) path: Vec<String>,
+    pub(crate) query: Query,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Incoming,
+    pub(crate) upgrade: Option<OnUpgrade>,
+}
+
+impl Call {
+    /// The route's first placeholder: a container, an image, a network or a volume.
+    pub(crate) fn name(&self) -> &str {
+        self.path.first().map_or("", String::as_str)
+    }
+
+    /// The body as JSON; an empty one is `T`'s default.
+    pub(crate) async fn json<T: DeserializeOwned + Default>(&mut self) -> Result<T> {
+        let bytes = Limited::new(&mut self.body, MAX_JSON).collect().await.map_err(Refusal::bad)?.to_bytes();
+        if bytes.iter().all(u8::is_ascii_whitespace) {
+            return Ok(T::default());
+        }
+        serde_json::from_slice(&bytes).map_err(|e| Refusal::bad(format_args!("invalid JSON: {e}")))
+    }
+
+    /// The body as it comes in, and what else was asked.
+    pub(crate) fn into_reader(self) -> impl AsyncRead + Send + Unpin + 'static {
+        StreamReader::new(self.body.into_data_stream().map_err(io::Error::other))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The parameters behind the question mark, in order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(text: &str) -> Query {
+        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        Query(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(n, v)| (decode(n), decode(v))).collect())
+    }
+
+    /// Not empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().find(|(n, value)| n == name && !value.is_empty());
+        found.map(|(_, value)| value.as_str())
+    }
+
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// As Go's engine reads a flag: anything but nothing, `0`, `no`, `false` and `none`.
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|v| !["0", "no", "false", "none"].contains(&v.to_ascii_lowercase().as_str()))
+    }
+
+    /// A number; what is none is refused.
+    pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
+        let bad = |text| Refusal::bad(format_args!("invalid value {text:?} for {name}"));
+        self.get(name).map(|text| text.parse().map_err(|_| bad(text))).transpose()
+    }
+
+    /// A parameter that is JSON itself.
+    pub(crate) fn json<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T> {
+        let bad = |e| Refusal::bad(format_args!("invalid {name}: {e}"));
+        self.get(name).map_or(Ok(T::default()), |text| serde_json::from_str(text).map_err(bad))
+    }
+}
+
+pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    response
+}
+
+pub(crate) fn json(value: &impl Serialize) -> Answer {
+    with_status(StatusCode::OK, value)
+}
+
+pub(crate) fn with_status(status: StatusCode, value: &impl Serialize) -> Answer {
+    let text = serde_json::to_vec(value).map_err(|e| Refusal::failed("write the answer", e))?;
+    Ok(respond(status, "application/json", full(text)))
+}
+
+/// 204, or whatever has no body.
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    let mut response = Response::new(full(Bytes::new()));
+    *response.status_mut() = status;
+    Ok(response)
+}
+
+pub(crate) fn text(text: &'static str) -> Answer {
+    Ok(respond(StatusCode::OK, "text/plain; charset=utf-8", full(text)))
+}
+
+/// Each item goes out as it comes; the head of the answer at once.
+pub(crate) fn stream(
+    kind: &'static str,
+    items: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Answer {
+    let body = BodyExt::boxed_unsync(StreamBody::new(items.map(|item| item.map(Frame::data))));
+    Ok(respond(StatusCode::OK, kind, body))
+}
+
+pub(crate) fn reader(kind: &'static str, from: impl AsyncRead + Send + 'static) -> Answer {
+    stream(kind, ReaderStream::new(from))
+}
+
+/// One JSON document and a newline for the stream of many.
+pub(crate) fn line(value: &impl Serialize) -> io::Result<Bytes> {
+    let mut text = serde_json::to_vec(value)?;
+    text.push(b'\n');
+    Ok(text.into())
+}
+
+impl From<Refusal> for Response<Body> {
+    fn from(refusal: Refusal) -> Self {
+        let text = serde_json::json!({ "message": refusal.message }).to_string();
+        respond(refusal.status, "application/json", full(text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters() {
+        let query = Query::parse("a=1&b=x%20y+z&c&a=2&off=False&filters=%7B%22a%22%3A1%7D");
+        assert_eq!((query.get("a"), query.get("b"), query.get("c")), (Some("1"), Some("x y z"), None));
+        assert_eq!(query.all("a").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(
+            (query.flag("a"), query.flag("off"), query.flag("c"), query.flag("none")),
+            (true, false, false, false)
+        );
+        assert!(query.number::<u16>("b").is_err());
+        assert_eq!(query.json::<serde_json::Value>("filters").unwrap()["a"], 1);
+    }
+}

@@ -1,0 +1,145 @@
+//! The engine's state, and finding things in it.
+
+use crate::events::Events;
+use crate::files;
+use crate::networks::Networks;
+use crate::record::{Container, Record, lock};
+use crate::refusal::{Refusal, Result};
+use crate::routes::exec::Execs;
+use crate::volumes::Volumes;
+use cri::ContainerId;
+use image::ImageStore;
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
+
+/// All that the engine is told.
+#[derive(Debug, Clone)]
+pub struct DockerConfig {
+    /// Records, logs, volumes and what containers wrote.
+    pub state_dir: PathBuf,
+    /// Made with mode 0660.
+    pub socket: PathBuf,
+    /// What `docker info` calls the machine.
+    pub name: String,
+    /// Below the profile's own cgroup: `docker`.
+    pub cgroup_parent: String,
+    pub gateway: Ipv4Addr,
+    pub pod_cidr: ipnet::Ipv4Net,
+    /// What containers ask for names, unless they are told otherwise.
+    pub dns: IpAddr,
+    /// This program's, for `docker version`.
+    pub version: String,
+}
+
+pub(crate) struct Engine {
+    pub(crate) config: DockerConfig,
+    pub(crate) runtime: Arc<dyn cri::Runtime>,
+    pub(crate) images: Arc<ImageStore>,
+    pub(crate) events: Events,
+    pub(crate) networks: Networks,
+    pub(crate) volumes: Volumes,
+    pub(crate) execs: Execs,
+    pub(crate) stop: CancellationToken,
+    containers: Mutex<HashMap<String, Arc<Container>>>,
+}
+
+impl Engine {
+    pub(crate) fn open(
+        config: DockerConfig,
+        runtime: Arc<dyn cri::Runtime>,
+        images: Arc<ImageStore>,
+        stop: CancellationToken,
+    ) -> std::io::Result<Arc<Engine>> {
+        files::private_dir(&config.state_dir.join("containers"))?;
+        let networks = Networks::open(&config.state_dir)?;
+        let volumes = Volumes::open(config.state_dir.join("volumes"))?;
+        let engine = Engine {
+            runtime,
+            images,
+            events: Events::default(),
+            networks,
+            volumes,
+            execs: Execs::default(),
+            stop,
+            containers: Mutex::default(),
+            config,
+        };
+        Ok(Arc::new(engine))
+    }
+
+    pub(crate) fn container_dir(&self, id: &str) -> PathBuf {
+        self.config.state_dir.join("containers").join(id)
+    }
+
+    /// Newest first.
+    pub(crate) fn containers(&self) -> Vec<Arc<Container>> {
+        let mut all: Vec<_> = lock(&self.containers).values().cloned().collect();
+        all.sort_by_key(|c| std::cmp::Reverse(c.see(|r| (r.created, r.id.clone()))));
+        all
+    }
+
+    /// By its id, its name or the beginning of its id.
+    pub(crate) fn container(&self, name: &str) -> Result<Arc<Container>> {
+        let all = lock(&self.containers);
+        if let Some(found) = all.get(name) {
+            return Ok(found.clone());
+        }
+        let wanted = name.strip_prefix('/').unwrap_or(name);
+        if let Some(found) = all.values().find(|c| c.see(|r| r.name == wanted)) {
+            return Ok(found.clone());
+        }
+        let mut found = all.iter().filter(|(id, _)| !name.is_empty() && id.starts_with(name));
+        match (found.next(), found.next()) {
+            (Some((_, one)), None) => Ok(one.clone()),
+            (Some(_), Some(_)) => {
+                Err(Refusal::bad(format_args!("multiple IDs found with provided prefix: {name}")))
+            }
+            _ => Err(Refusal::no_container(name)),
+        }
+    }
+
+    /// The one that the runtime knows by this id.
+    pub(crate) fn container_of(&self, runtime_id: &ContainerId) -> Option<Arc<Container>> {
+        let all = lock(&self.containers);
+        let runs = |r: &Record| r.running().is_some_and(|running| running.container == *runtime_id);
+        all.values().find(|c| c.see(runs)).cloned()
+    }
+
+    /// Adds a container, unless its name is taken.
+    pub(crate) fn add(&self, container: Arc<Container>) -> Result<()> {
+        let mut all = lock(&self.containers);
+        let (id, name) = container.see(|r| (r.id.clone(), r.name.clone()));
+        is_free(&all, &name)?;
+        all.insert(id, container);
+        Ok(())
+    }
+
+    /// Gives a container another name, unless it is taken.
+    pub(crate) fn rename(&self, container: &Container, name: &str) -> Result<()> {
+        let all = lock(&self.containers);
+        is_free(&all, name)?;
+        container.change(|r| {
+            r.name = name.to_owned();
+            true
+        });
+        Ok(())
+    }
+
+    pub(crate) fn forget(&self, id: &str) {
+        lock(&self.containers).remove(id);
+    }
+}
+
+fn is_free(all: &HashMap<String, Arc<Container>>, name: &str) -> Result<()> {
+    match all.values().find(|c| c.see(|r| r.name == name)) {
+        Some(other) => Err(Refusal::conflict(format_args!(
+            "Conflict. The container name \"/{name}\" is already in use by container \"{}\". You have to remove (or \
+             rename) that container to be able to reuse that name.",
+            other.see(|r| r.id.clone())
+        ))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,90 @@
+//! `docker events`: what happened lately, and what happens from now on.
+
+use crate::record::{Record, lock};
+use jiff::Timestamp;
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Mutex;
+use tokio::sync::broadcast;
+
+/// As many as Docker remembers.
+const REMEMBERED: usize = 256;
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(crate) struct Event {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    status: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    from: String,
+    #[serde(rename = "Type")]
+    pub(crate) kind: &'static str,
+    #[serde(rename = "Action")]
+    pub(crate) action: String,
+    #[serde(rename = "Actor")]
+    pub(crate) actor: Actor,
+    scope: &'static str,
+    time: i64,
+    #[serde(rename = "timeNano")]
+    pub(crate) time_nano: i128,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Actor {
+    #[serde(rename = "ID")]
+    pub(crate) id: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+pub(crate) struct Events {
+    tell: broadcast::Sender<Event>,
+    past: Mutex<VecDeque<Event>>,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Events { tell: broadcast::Sender::new(REMEMBERED), past: Mutex::default() }
+    }
+}
+
+impl Events {
+    pub(crate) fn tell(&self, kind: &'static str, action: &str, id: &str, attributes: BTreeMap<String, String>) {
+        let now = Timestamp::now();
+        // the old form beside the new one, as the engine sends it
+        let old = |wanted: bool, text: &str| if wanted { text.to_owned() } else { String::new() };
+        let has_status = matches!(kind, "container" | "image");
+        let event = Event {
+            status: old(has_status, action),
+            id: old(has_status, id),
+            from: attributes.get("image").cloned().unwrap_or_default(),
+            kind,
+            action: action.to_owned(),
+            actor: Actor { id: id.to_owned(), attributes },
+            scope: "local",
+            time: now.as_second(),
+            time_nano: now.as_nanosecond(),
+        };
+        let mut past = lock(&self.past);
+        past.push_back(event.clone());
+        if past.len() > REMEMBERED {
+            past.pop_front();
+        }
+        let _ = self.tell.send(event);
+    }
+
+    pub(crate) fn container(&self, action: &str, record: &Record, more: &[(&str, String)]) {
+        let mut attributes = record.config.labels.clone();
+        attributes.insert("image".to_owned(), record.config.image.clone());
+        attributes.insert("name".to_owned(), record.name.clone());
+        attributes.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        self.tell("container", action, &record.id, attributes);
+    }
+
+    /// The past and the future without a gap between them.
+    pub(crate) fn follow(&self) -> (Vec<Event>, broadcast::Receiver<Event>) {
+        let past = lock(&self.past);
+        (past.iter().cloned().collect(), self.tell.subscribe())
+    }
+}

@@ -1,0 +1,327 @@
+//! A container as `docker inspect` and `docker ps` show it. Pure.
+
+use crate::networks::{BRIDGE, HOST, NONE, Network};
+use crate::plan;
+use crate::record::{Mounted, MountKind, Record, State};
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::path::Path;
+
+/// Go's zero time: never.
+const NEVER: &str = "0001-01-01T00:00:00Z";
+
+/// What is not in the record.
+pub(crate) struct Around<'a> {
+    pub(crate) networks: &'a [Network],
+    pub(crate) gateway: String,
+    pub(crate) prefix: u8,
+    pub(crate) log: &'a Path,
+    pub(crate) dir: &'a Path,
+    pub(crate) execs: Vec<String>,
+}
+
+pub(crate) fn time(at: Option<Timestamp>) -> String {
+    at.map_or(NEVER.to_owned(), |at| format!("{at:.9}"))
+}
+
+pub(crate) fn inspect(record: &Record, around: &Around<'_>) -> Value {
+    let words = plan::arguments(&record.config);
+    let (path, arguments) = words.split_first().map_or((String::new(), &[][..]), |(p, a)| (p.clone(), a));
+    json!({
+        "Id": record.id,
+        "Created": time(Some(record.created)),
+        "Path": path,
+        "Args": arguments,
+        "State": state(record),
+        "Image": record.image,
+        "ResolvConfPath": around.dir.join("resolv.conf"),
+        "HostnamePath": around.dir.join("hostname"),
+        "HostsPath": around.dir.join("hosts"),
+        "LogPath": around.log,
+        "Name": format!("/{}", record.name),
+        "RestartCount": record.restart_count,
+        "Driver": "overlay2",
+        "Platform": "linux",
+        "MountLabel": "",
+        "ProcessLabel": "",
+        "AppArmorProfile": "",
+        "ExecIDs": (!around.execs.is_empty()).then_some(&around.execs),
+        "HostConfig": host_config(record),
+        "GraphDriver": {"Name": "overlay2", "Data": {"UpperDir": around.dir.join("root/upper"), "WorkDir": around.dir.join("root/work")}},
+        "Mounts": record.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs).map(mount).collect::<Vec<_>>(),
+        "Config": config(record),
+        "NetworkSettings": network_settings(record, around),
+    })
+}
+
+fn config(record: &Record) -> Value {
+    let mut value = json!(record.config);
+    if let Some(map) = value.as_object_mut() {
+        map.insert("OnBuild".to_owned(), Value::Null);
+        for name in ["Volumes", "ExposedPorts"] {
+            if map.get(name).and_then(Value::as_object).is_some_and(Map::is_empty) {
+                map.remove(name);
+            }
+        }
+        map.entry("Volumes").or_insert(Value::Null);
+    }
+    value
+}
+
+fn host_config(record: &Record) -> Value {
+    let mut value = json!(record.host);
+    let defaults = json!({
+        "ContainerIDFile": "", "CgroupnsMode": "host", "Cgroup": "", "CgroupParent": "", "Isolation": "", "Runtime": "runc",
+        "UTSMode": "", "UsernsMode": "", "OomKillDisable": false, "BlkioWeight": 0, "ConsoleSize": [0, 0],
+        "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "CpusetMems": "", "VolumeDriver": "",
+    });
+    if let (Some(map), Value::Object(defaults)) = (value.as_object_mut(), defaults) {
+        for (name, default) in defaults {
+            map.entry(name).or_insert(default);
+        }
+        if record.host.log_config.kind.is_empty() {
+            map.insert("LogConfig".to_owned(), json!({"Type": "json-file", "Config": {}}));
+        }
+        if record.host.restart_policy.name.is_empty() {
+            map.insert("RestartPolicy".to_owned(), json!({"Name": "no", "MaximumRetryCount": 0}));
+        }
+        if record.host.shm_size == 0 {
+            map.insert("ShmSize".to_owned(), json!(64 << 20));
+        }
+    }
+    value
+}
+
+fn state(record: &Record) -> Value {
+    let running = record.running();
+    let ended = record.ended();
+    let started = running.map(|r| r.started_at).or_else(|| ended.and_then(|e| e.started_at));
+    let mut state = json!({
+        "Status": record.status(),
+        "Running": running.is_some() || matches!(record.state, State::Restarting(_)),
+        "Paused": running.is_some_and(|r| r.paused),
+        "Restarting": matches!(record.state, State::Restarting(_)),
+        "OOMKilled": ended.is_some_and(|e| e.oom_killed),
+        "Dead": false,
+        "Pid": running.map_or(0, |r| r.pid),
+        "ExitCode": record.exit_code(),
+        "Error": ended.map_or("", |e| e.error.as_str()),
+        "StartedAt": time(started),
+        "FinishedAt": time(ended.map(|e| e.finished_at)),
+    });
+    if let Some(health) = &record.health {
+        state["Health"] =
+            json!({"Status": health.status, "FailingStreak": health.failing_streak, "Log": health.log});
+    }
+    state
+}
+
+fn mount(mounted: &Mounted) -> Value {
+    let mut value = json!({
+        "Type": mounted.kind,
+        "Source": mounted.source,
+        "Destination": mounted.target,
+        "Mode": if mounted.read_only { "ro" } else { "" },
+        "RW": !mounted.read_only,
+        "Propagation": if mounted.kind == MountKind::Bind && mounted.propagation.is_empty() { "rprivate" } else { &mounted.propagation },
+    });
+    if mounted.kind == MountKind::Volume {
+        (value["Name"], value["Driver"]) = (json!(mounted.name), json!("local"));
+    }
+    value
+}
+
+/// `{"80/tcp": [{"HostIp": …, "HostPort": …}]}`; what is exposed only is null.
+fn ports(record: &Record) -> Value {
+    let mut all = Map::new();
+    if record.running().is_none() || [HOST, NONE].contains(&record.host.network_mode.as_str()) {
+        return Value::Object(all);
+    }
+    for port in record.config.exposed_ports.keys() {
+        all.insert(port.clone(), Value::Null);
+    }
+    for (port, bindings) in &record.host.port_bindings {
+        let shown = bindings.iter().flatten().map(|b| {
+            let ip = if b.host_ip.is_empty() { "0.0.0.0" } else { &b.host_ip };
+            json!({"HostIp": ip, "HostPort": b.host_port})
+        });
+        all.insert(port.clone(), shown.collect());
+    }
+    Value::Object(all)
+}
+
+fn network_settings(record: &Record, around: &Around<'_>) -> Value {
+    let ip = record.running().and_then(|r| r.ip).map(|ip| ip.to_string()).unwrap_or_default();
+    let has_ip = !ip.is_empty();
+    let or_empty = |text: &str| if has_ip { text.to_owned() } else { String::new() };
+    let prefix = if has_ip { around.prefix } else { 0 };
+    let endpoints: Map<String, Value> =
+        record.networks.keys().map(|name| (name.clone(), endpoint(record, around, name))).collect();
+    let bridged = record.networks.contains_key(BRIDGE);
+    let top = |text: &str| if bridged { text.to_owned() } else { String::new() };
+    json!({
+        "Bridge": "", "SandboxID": record.running().map_or("", |r| r.sandbox.0.as_str()), "SandboxKey": "",
+        "Ports": ports(record), "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": null, "SecondaryIPv6Addresses": null, "EndpointID": "",
+        "Gateway": top(&or_empty(&around.gateway)), "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
+        "IPAddress": top(&ip), "IPPrefixLen": if bridged { prefix } else { 0 }, "IPv6Gateway": "", "MacAddress": "",
+        "Networks": endpoints,
+    })
+}
+
+pub(crate) fn endpoint(record: &Record, around: &Around<'_>, name: &str) -> Value {
+    let ip = record.running().and_then(|r| r.ip);
+    let config = record.networks.get(name).cloned().unwrap_or_default();
+    let id = around.networks.iter().find(|n| n.name == name).map_or("", |n| n.id.as_str());
+    let mut names = vec![record.name.clone()];
+    names.extend(config.aliases.iter().cloned());
+    names.push(record.id.chars().take(12).collect());
+    json!({
+        "IPAMConfig": null, "Links": null, "Aliases": (!config.aliases.is_empty()).then_some(config.aliases),
+        "MacAddress": "", "DriverOpts": null, "NetworkID": id, "EndpointID": ip.map_or("", |_| record.id.as_str()),
+        "Gateway": ip.map_or(String::new(), |_| around.gateway.clone()),
+        "IPAddress": ip.map(|ip| ip.to_string()).unwrap_or_default(),
+        "IPPrefixLen": ip.map_or(0, |_| around.prefix), "IPv6Gateway": "", "GlobalIPv6Address": "",
+        "GlobalIPv6PrefixLen": 0, "DNSNames": names,
+    })
+}
+
+/// One line of `docker ps`.
+pub(crate) fn summary(record: &Record, around: &Around<'_>, now: Timestamp) -> Value {
+    let endpoints: Map<String, Value> =
+        record.networks.keys().map(|name| (name.clone(), endpoint(record, around, name))).collect();
+    json!({
+        "Id": record.id,
+        "Names": [format!("/{}", record.name)],
+        "Image": record.config.image,
+        "ImageID": record.image,
+        "Command": plan::arguments(&record.config).join(" "),
+        "Created": record.created.as_second(),
+        "Ports": port_list(record),
+        "Labels": record.config.labels,
+        "State": record.status(),
+        "Status": status(record, now),
+        "HostConfig": {"NetworkMode": record.host.network_mode},
+        "NetworkSettings": {"Networks": endpoints},
+        "Mounts": record.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs).map(mount).collect::<Vec<_>>(),
+    })
+}
+
+fn port_list(record: &Record) -> Vec<Value> {
+    let mut list = Vec::new();
+    for (port, bindings) in ports(record).as_object().into_iter().flatten() {
+        let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+        let number: u16 = number.parse().unwrap_or(0);
+        match bindings.as_array() {
+            None => list.push(json!({"PrivatePort": number, "Type": protocol})),
+            Some(bindings) => list.extend(bindings.iter().map(|binding| {
+                let public: u16 = binding["HostPort"].as_str().and_then(|p| p.parse().ok()).unwrap_or(0);
+                json!({"IP": binding["HostIp"], "PrivatePort": number, "PublicPort": public, "Type": protocol})
+            })),
+        }
+    }
+    list
+}
+
+/// `Up 3 minutes (healthy)`, `Exited (0) 2 hours ago`.
+pub(crate) fn status(record: &Record, now: Timestamp) -> String {
+    let since = |then: Timestamp| lasting(now.as_second() - then.as_second());
+    match &record.state {
+        State::Created => "Created".to_owned(),
+        State::Running(r) if r.paused => format!("Up {} (Paused)", since(r.started_at)),
+        State::Running(r) => match record.health.as_ref().map(|h| h.status) {
+            Some("starting") => format!("Up {} (health: starting)", since(r.started_at)),
+            Some(health) => format!("Up {} ({health})", since(r.started_at)),
+            None => format!("Up {}", since(r.started_at)),
+        },
+        State::Restarting(e) => format!("Restarting ({}) {} ago", e.code, since(e.finished_at)),
+        State::Exited(e) => format!("Exited ({}) {} ago", e.code, since(e.finished_at)),
+        State::Removed(_) => "Removal In Progress".to_owned(),
+    }
+}
+
+/// A duration in Docker's rough words.
+fn lasting(seconds: i64) -> String {
+    let (minutes, hours) = (seconds / 60, (seconds + 1800) / 3600);
+    match seconds {
+        ..1 => "Less than a second".to_owned(),
+        1 => "1 second".to_owned(),
+        2..60 => format!("{seconds} seconds"),
+        60..120 => "About a minute".to_owned(),
+        120..2760 => format!("{minutes} minutes"),
+        _ if hours == 1 => "About an hour".to_owned(),
+        _ if hours < 48 => format!("{hours} hours"),
+        _ if hours < 24 * 7 * 2 => format!("{} days", hours / 24),
+        _ if hours < 24 * 30 * 2 => format!("{} weeks", hours / 24 / 7),
+        _ if hours < 24 * 365 * 2 => format!("{} months", hours / 24 / 30),
+        _ => format!("{} years", hours / 24 / 365),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::PortBinding;
+    use crate::record::tests::{end, record, run};
+
+    fn around<'a>() -> Around<'a> {
+        Around {
+            networks: &[],
+            gateway: "10.0.0.1".into(),
+            prefix: 24,
+            log: Path::new("/l"),
+            dir: Path::new("/d"),
+            execs: vec![],
+        }
+    }
+
+    #[test]
+    fn how_long() {
+        for (seconds, want) in [
+            (0, "Less than a second"),
+            (1, "1 second"),
+            (59, "59 seconds"),
+            (61, "About a minute"),
+            (180, "3 minutes"),
+            (3600, "About an hour"),
+            (7200, "2 hours"),
+            (86400 * 3, "3 days"),
+            (86400 * 21, "3 weeks"),
+            (86400 * 90, "3 months"),
+            (86400 * 800, "2 years"),
+        ] {
+            assert_eq!(lasting(seconds), want, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_ps_says() {
+        let now = Timestamp::from_second(180).unwrap();
+        let mut web = record("web");
+        assert_eq!(status(&web, now), "Created");
+        run(&mut web, Some("10.0.0.2".parse().unwrap()));
+        assert_eq!(status(&web, now), "Up 3 minutes");
+        web.host.port_bindings =
+            [("80/tcp".into(), Some(vec![PortBinding { host_port: "8080".into(), ..Default::default() }]))].into();
+        web.networks = [(BRIDGE.into(), Default::default())].into();
+        let line = summary(&web, &around(), now);
+        let port = json!({"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"});
+        assert_eq!((&line["Ports"], &line["Names"][0]), (&json!([port]), &json!("/web")));
+        let shown = inspect(&web, &around());
+        assert_eq!(shown["NetworkSettings"]["IPAddress"], "10.0.0.2");
+        assert_eq!(shown["State"]["Running"], true);
+        end(&mut web, 3);
+        assert_eq!(status(&web, now), "Exited (3) 3 minutes ago");
+        assert_eq!(inspect(&web, &around())["State"]["ExitCode"], 3);
+    }
+
+    /// Without these the CLI stops with a panic.
+    #[test]
+    fn what_the_cli_relies_on() {
+        let shown = inspect(&record("web"), &around());
+        for name in ["Config", "HostConfig", "NetworkSettings", "State", "Mounts"] {
+            assert!(!shown[name].is_null(), "{name}");
+        }
+        assert_eq!(shown["State"]["StartedAt"], NEVER);
+    }
+}

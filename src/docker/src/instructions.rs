@@ -1,0 +1,79 @@
+//! `--change` of commit and import: the Dockerfile instructions that change only an image's configuration.
+
+use crate::refusal::{Refusal, Result};
+use image::{Empty, RunConfig};
+
+pub(crate) fn apply(config: &mut RunConfig, text: &str) -> Result<()> {
+    let text = text.trim();
+    let (name, rest) = text.split_once(char::is_whitespace).map_or((text, ""), |(n, r)| (n, r.trim()));
+    match name.to_ascii_uppercase().as_str() {
+        "" => {}
+        "CMD" => config.cmd = Some(command(rest)),
+        "ENTRYPOINT" => config.entrypoint = Some(command(rest)),
+        "ENV" => {
+            for (name, value) in pairs(rest) {
+                let prefix = format!("{name}=");
+                config.env.retain(|entry| !entry.starts_with(&prefix));
+                config.env.push(format!("{prefix}{value}"));
+            }
+        }
+        "LABEL" => config.labels.extend(pairs(rest)),
+        "EXPOSE" => {
+            let port = |word: &str| if word.contains('/') { word.to_owned() } else { format!("{word}/tcp") };
+            config.exposed_ports.extend(rest.split_whitespace().map(|word| (port(word), Empty {})));
+        }
+        "VOLUME" => config.volumes.extend(list(rest).into_iter().map(|volume| (volume, Empty {}))),
+        "USER" => config.user = rest.to_owned(),
+        "WORKDIR" => config.working_dir = rest.to_owned(),
+        "STOPSIGNAL" => config.stop_signal = Some(rest.to_owned()),
+        "ONBUILD" => config.on_build.push(rest.to_owned()),
+        other => return Err(Refusal::bad(format_args!("{other} is not a valid change command"))),
+    }
+    Ok(())
+}
+
+/// The JSON form as it is; text goes to a shell.
+fn command(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_else(|_| vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
+}
+
+fn list(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_else(|_| text.split_whitespace().map(str::to_owned).collect())
+}
+
+/// `a=1 b="x y"`, or the old form `a 1`.
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let first = text.split_whitespace().next().unwrap_or_default();
+    if !first.contains('=') {
+        return text.split_once(char::is_whitespace).map(|(n, v)| (n.to_owned(), v.trim().to_owned())).into_iter().collect();
+    }
+    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            c if c.is_whitespace() && !quoted => words.push(std::mem::take(&mut word)),
+            c => word.push(c),
+        }
+    }
+    words.push(word);
+    words.iter().filter_map(|word| word.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes() {
+        let mut config = RunConfig { env: vec!["A=0".into()], ..Default::default() };
+        for text in ["CMD [\"a\", \"b\"]", "ENTRYPOINT run it", "ENV A=1 B=\"x y\"", "env C see", "LABEL l=1", "EXPOSE 80 53/udp", "USER me", "WORKDIR /w"] {
+            apply(&mut config, text).unwrap();
+        }
+        assert_eq!(config.cmd.unwrap(), ["a", "b"]);
+        assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "run it"]);
+        assert_eq!(config.env, ["A=1", "B=x y", "C=see"]);
+        assert_eq!(config.exposed_ports.keys().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
+        assert_eq!((config.user.as_str(), config.working_dir.as_str(), config.labels["l"].as_str()), ("me", "/w", "1"));
+        assert!(apply(&mut RunConfig::default(), "RUN x").is_err());
+    }
+}

@@ -1,0 +1,45 @@
+//! The Docker Engine API (1.24 to 1.51) on a unix socket, for the stock `docker` program, the SDKs and compose.
+//!
+//! It owns the records of Docker's containers, networks and volumes in its folder, and what Docker says in which words.
+//! A container is one sandbox with one container, made anew at every start over the same writable folder; what carries
+//! our [`LABEL`] is ours, the kubelet's pods are shown only to who asks for them. It knows `cri` and the image store and
+//! neither Kubernetes nor the kernel, and it keeps no image: those of the store are Kubernetes' as well.
+//!
+//! Read `routes.rs` first, the list of all that can be asked, then `record.rs` and `life.rs`.
+
+#![forbid(unsafe_code)]
+#![recursion_limit = "256"] // `docker info` is one long JSON object
+
+mod attach;
+mod call;
+mod changes;
+mod engine;
+mod events;
+mod files;
+mod filters;
+mod frames;
+mod health;
+mod hosts;
+mod inspect;
+mod instructions;
+mod life;
+mod logs;
+mod model;
+mod mounts;
+mod names;
+mod networks;
+mod plan;
+mod progress;
+mod record;
+mod recover;
+mod refusal;
+mod routes;
+mod server;
+mod stats;
+mod supervise;
+mod top;
+mod volumes;
+
+pub use engine::DockerConfig;
+pub use record::LABEL;
+pub use server::{ServeError, serve};

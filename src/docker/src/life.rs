@@ -1,0 +1,348 @@
+//! A container's life: made, started, stopped, removed. Each start is a new sandbox over the same writable folder; when it
+//! ends the sandbox goes, and with it address and ports.
+
+use crate::engine::Engine;
+use crate::files;
+use crate::model::Create;
+use crate::networks::{BRIDGE, HOST, NONE};
+use crate::record::{Container, Ended, Record, Running, State, lock, new_id};
+use crate::refusal::{Refusal, Result};
+use crate::{health, names, plan, volumes};
+use cri::{ContainerId, ContainerState, Protocol, SandboxId};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Docker's, between the stop signal and SIGKILL.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+impl Engine {
+    /// Makes a container that does not run yet.
+    pub(crate) async fn create(self: &Arc<Self>, name: Option<&str>, asked: Create) -> Result<Arc<Container>> {
+        let engine = self.clone();
+        let name = name.map(|name| name.trim_start_matches('/').to_owned());
+        let made = tokio::task::spawn_blocking(move || engine.make(name, asked)).await;
+        made.map_err(|e| Refusal::failed("make the container", e))?
+    }
+
+    fn make(&self, name: Option<String>, asked: Create) -> Result<Arc<Container>> {
+        let wanted = asked.config.image.clone();
+        let details = self.images.details(&wanted)?;
+        let hold = self.images.rootfs(&details.info.id)?.hold;
+        let mut config = plan::with_image(asked.config, &details.document.config);
+        let mut host = asked.host_config;
+        if plan::arguments(&config).is_empty() {
+            return Err(Refusal::bad("no command specified"));
+        }
+        let id = new_id();
+        let name = match name {
+            Some(name) if names::is_name(&name) => name,
+            Some(name) => return Err(bad_name(&name)),
+            None => names::random(|name| self.container(name).is_ok()),
+        };
+        if host.network_mode.is_empty() || host.network_mode == "default" {
+            host.network_mode = BRIDGE.to_owned();
+        }
+        if config.hostname.is_empty() {
+            config.hostname = if host.network_mode == HOST { self.config.name.clone() } else { id[..12].to_owned() };
+        }
+        if ![HOST, NONE].contains(&host.network_mode.as_str()) {
+            plan::choose_ports(&config, &mut host, free_port)?;
+        }
+        let networks = self.networks_of(&host.network_mode, asked.networking_config.endpoints_config)?;
+        let mounts = self.resolve_mounts(&config, &host)?;
+        let record = Record {
+            created: Timestamp::now(),
+            image: details.info.id,
+            state: State::Created,
+            restart_count: 0,
+            exits: 0,
+            told_to_stop: false,
+            health: None,
+            id: id.clone(),
+            name,
+            config,
+            host,
+            networks,
+            mounts,
+        };
+        let dir = self.container_dir(&id);
+        let container = Arc::new(Container::new(record, dir.clone(), Some(hold)));
+        plan::sandbox(&container.record(), &self.config, &dir)?;
+        plan::container(&container.record(), &container)?;
+        let failed = |e| Refusal::failed(format_args!("write the record of {id}"), e);
+        files::private_dir(&dir).and_then(|()| container.save()).map_err(failed)?;
+        if let Err(refusal) = self.add(container.clone()) {
+            let _ = std::fs::remove_dir_all(&dir);
+            return Err(refusal);
+        }
+        self.events.container("create", &container.record(), &[]);
+        Ok(container)
+    }
+
+    /// False where it runs already.
+    pub(crate) async fn start(self: &Arc<Self>, container: &Arc<Container>) -> Result<bool> {
+        let _alone = container.gate.lock().await;
+        match container.see(|r| r.state.clone()) {
+            State::Running(running) if running.paused => {
+                return Err(Refusal::conflict("cannot start a paused container, try unpause instead"));
+            }
+            State::Running(_) => return Ok(false),
+            State::Removed(_) => return Err(Refusal::no_container(&container.see(|r| r.id.clone()))),
+            _ => {}
+        }
+        container.change(|r| std::mem::take(&mut r.told_to_stop));
+        self.begin(container).await.map(|()| true)
+    }
+
+    /// With the gate held.
+    pub(crate) async fn begin(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
+        let record = container.record();
+        let config = plan::sandbox(&record, &self.config, container.dir())?;
+        let sandbox = self.runtime.run_sandbox(config).await.map_err(|e| self.cannot_start(container, e.into()))?;
+        if let Err(refusal) = self.begin_in(container, &sandbox.id, sandbox.ip).await {
+            let before = record.state;
+            container.change(|r| {
+                r.state = before;
+                true
+            });
+            self.take_away(&sandbox.id).await;
+            return Err(self.cannot_start(container, refusal));
+        }
+        self.events.container("start", &container.record(), &[]);
+        self.refresh_hosts();
+        health::watch(self, container);
+        Ok(())
+    }
+
+    async fn begin_in(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        sandbox: &SandboxId,
+        ip: Option<std::net::IpAddr>,
+    ) -> Result<()> {
+        let mut config = plan::container(&container.record(), container)?;
+        let files = self.furnish(container).map_err(|e| Refusal::failed("write the container's own files", e))?;
+        config.mounts.extend(files);
+        let id = self.runtime.create_container(sandbox, config).await?;
+        let running = Running {
+            sandbox: sandbox.clone(),
+            container: id.clone(),
+            pid: 0,
+            ip,
+            started_at: Timestamp::now(),
+            paused: false,
+        };
+        // before it starts: it may end at once
+        container.change(|r| {
+            r.state = State::Running(running);
+            true
+        });
+        if ip.is_some() {
+            self.refresh_hosts_of(container);
+        }
+        self.serve_attachers(container, &id).await;
+        self.runtime.start_container(&id).await?;
+        if let Ok(status) = self.runtime.container(&id).await
+            && let ContainerState::Running { pid, started_at } = status.state
+        {
+            container.change(|r| match &mut r.state {
+                State::Running(running) if running.container == id => {
+                    (running.pid, running.started_at) = (pid, started_at);
+                    true
+                }
+                _ => false,
+            });
+        }
+        Ok(())
+    }
+
+    fn refresh_hosts_of(&self, container: &Container) {
+        if let Err(error) = self.furnish(container) {
+            tracing::warn!(%error, "hosts file not written");
+        }
+    }
+
+    /// Those who wait for it see it from its first byte.
+    async fn serve_attachers(&self, container: &Container, id: &ContainerId) {
+        let waiting = std::mem::take(&mut *lock(&container.attachers));
+        for attacher in waiting {
+            match self.runtime.attach(id, attacher.want).await {
+                Ok(session) => {
+                    let _ = attacher.tell.send(session);
+                }
+                Err(error) => tracing::warn!(%error, "attach"),
+            }
+        }
+    }
+
+    /// In the words that the CLI makes exit codes 126 and 127 of.
+    fn cannot_start(&self, container: &Container, refusal: Refusal) -> Refusal {
+        let (refusal, code) = in_dockers_words(refusal, &container.record());
+        lock(&container.attachers).clear();
+        let ended = Ended {
+            code,
+            oom_killed: false,
+            error: refusal.message.clone(),
+            started_at: None,
+            finished_at: Timestamp::now(),
+        };
+        container.change(|r| {
+            r.state = State::Exited(ended);
+            true
+        });
+        refusal
+    }
+
+    /// Returns when it has ended and its address and ports are free.
+    pub(crate) async fn stop(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        grace: Option<i64>,
+        signal: Option<i32>,
+    ) -> Result<bool> {
+        let Some(running) = container.see(|r| r.running().cloned()) else {
+            // a restart that is due is called off
+            return Ok(self.call_off(container));
+        };
+        container.change(|r| {
+            r.told_to_stop = true;
+            true
+        });
+        if running.paused {
+            self.runtime.freeze_container(&running.container, false).await?;
+        }
+        let seconds = grace.or_else(|| container.see(|r| r.config.stop_timeout));
+        let grace = match seconds {
+            None => STOP_GRACE,
+            Some(seconds) => u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs),
+        };
+        self.runtime.stop_container(&running.container, grace, signal).await?;
+        self.until_ended(container, &running.container).await;
+        self.events.container("stop", &container.record(), &[]);
+        Ok(true)
+    }
+
+    pub(crate) fn call_off(&self, container: &Container) -> bool {
+        container.change(|r| match &r.state {
+            State::Restarting(ended) => {
+                r.state = State::Exited(ended.clone());
+                r.told_to_stop = true;
+                true
+            }
+            _ => false,
+        })
+    }
+
+    /// Until that run is over and tidied up.
+    pub(crate) async fn until_ended(&self, container: &Container, run: &ContainerId) {
+        let mut watch = container.watch();
+        let _ = watch.wait_for(|r| r.running().is_none_or(|running| running.container != *run)).await;
+        drop(container.gate.lock().await);
+    }
+
+    pub(crate) async fn take_away(&self, sandbox: &SandboxId) {
+        if let Err(error) = self.runtime.remove_sandbox(sandbox).await {
+            tracing::error!(%sandbox, %error, "a container's sandbox was not removed");
+        }
+    }
+
+    pub(crate) async fn remove(self: &Arc<Self>, container: &Arc<Container>, force: bool, volumes: bool) -> Result<()> {
+        let record = container.record();
+        self.call_off(container);
+        if let Some(running) = record.running() {
+            if !force {
+                let how = if running.paused { "paused and must be unpaused first" } else { "running: stop the container before removing or force remove" };
+                return Err(Refusal::conflict(format_args!(
+                    "cannot remove container \"{}\": container is {how}",
+                    record.name
+                )));
+            }
+            self.stop(container, Some(0), None).await?;
+        }
+        let _alone = container.gate.lock().await;
+        self.erase(container, volumes).await;
+        Ok(())
+    }
+
+    /// With the gate held, and nothing running.
+    pub(crate) async fn erase(self: &Arc<Self>, container: &Arc<Container>, volumes: bool) {
+        let record = container.record();
+        if matches!(record.state, State::Removed(_)) {
+            return;
+        }
+        let dir = container.dir().to_owned();
+        // out of sight at once; deleting may take a while
+        let gone = dir.with_extension("removed");
+        let moved = std::fs::rename(&dir, &gone);
+        self.forget(&record.id);
+        lock(&container.attachers).clear();
+        container.change(|r| {
+            r.state = State::Removed(r.exit_code());
+            true
+        });
+        self.events.container("destroy", &record, &[]);
+        let engine = self.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = moved.and_then(|()| std::fs::remove_dir_all(&gone)) {
+                tracing::error!(dir = %dir.display(), %error, "a container's folder was not removed");
+            }
+            if volumes {
+                engine.remove_anonymous(&record);
+            }
+        });
+    }
+
+    /// What nobody named and nobody else uses.
+    fn remove_anonymous(&self, record: &Record) {
+        for mounted in record.mounts.iter().filter(|m| !m.name.is_empty()) {
+            let anonymous =
+                self.volumes.get(&mounted.name).is_ok_and(|v| v.labels.contains_key(volumes::ANONYMOUS));
+            if anonymous && self.users_of_volume(&mounted.name).is_empty() {
+                let _ = self.volumes.remove(&mounted.name);
+            }
+        }
+    }
+
+    /// Ids of the containers that mount it.
+    pub(crate) fn users_of_volume(&self, name: &str) -> Vec<String> {
+        let uses = |r: &Record| r.mounts.iter().any(|m| m.name == name).then(|| r.id.clone());
+        self.containers().iter().filter_map(|c| c.see(uses)).collect()
+    }
+}
+
+fn bad_name(name: &str) -> Refusal {
+    Refusal::bad(format_args!(
+        "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+    ))
+}
+
+fn in_dockers_words(refusal: Refusal, record: &Record) -> (Refusal, i32) {
+    let lower = refusal.message.to_lowercase();
+    let program = plan::arguments(&record.config).into_iter().next().unwrap_or_default();
+    let (code, why) = if lower.contains("not found in $path") || lower.contains("executable") && lower.contains("not found") {
+        (127, Some(format!("exec: \"{program}\": executable file not found in $PATH")))
+    } else if lower.contains("no such file or directory") || lower.contains("enoent") {
+        (127, Some(format!("exec: \"{program}\": stat {program}: no such file or directory")))
+    } else if lower.contains("permission denied") || lower.contains("eacces") {
+        (126, Some(format!("exec: \"{program}\": permission denied")))
+    } else {
+        (128, None)
+    };
+    let message = match why {
+        Some(why) => format!("failed to create task for container: {why}: unknown ({})", refusal.message),
+        None => refusal.message,
+    };
+    let status = if code == 128 { refusal.status } else { http::StatusCode::BAD_REQUEST };
+    (Refusal { status, message }, code)
+}
+
+/// One that nobody listens on now.
+fn free_port(protocol: Protocol) -> std::io::Result<u16> {
+    let any = (std::net::Ipv4Addr::UNSPECIFIED, 0);
+    match protocol {
+        Protocol::Udp => std::net::UdpSocket::bind(any)?.local_addr(),
+        Protocol::Tcp | Protocol::Sctp => std::net::TcpListener::bind(any)?.local_addr(),
+    }
+    .map(|address| address.port())
+}

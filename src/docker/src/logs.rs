@@ -1,0 +1,259 @@
+//! A container's log, which the shim writes in CRI's form, as Docker's clients want it.
+
+use crate::frames::{self, Stream as Which};
+use crate::record::{Container, Record};
+use bytes::Bytes;
+use jiff::Timestamp;
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Wanted {
+    pub(crate) stdout: bool,
+    pub(crate) stderr: bool,
+    pub(crate) timestamps: bool,
+    pub(crate) follow: bool,
+    pub(crate) since: Option<Timestamp>,
+    pub(crate) until: Option<Timestamp>,
+    /// Lines; all where `None`.
+    pub(crate) tail: Option<usize>,
+    pub(crate) tty: bool,
+}
+
+/// `<RFC 3339> stdout F <text>`; `P` is a part of a line that goes on.
+#[derive(Debug, PartialEq)]
+struct Line<'a> {
+    time: Timestamp,
+    which: Which,
+    is_whole: bool,
+    text: &'a [u8],
+}
+
+fn parse(raw: &[u8]) -> Option<Line<'_>> {
+    let mut parts = raw.splitn(4, |byte| *byte == b' ');
+    let mut word = || std::str::from_utf8(parts.next()?).ok();
+    let (time, which, tag) = (word()?.parse().ok()?, word()?, word()?);
+    let which = match which {
+        "stdout" => Which::Stdout,
+        "stderr" => Which::Stderr,
+        _ => return None,
+    };
+    Some(Line { time, which, is_whole: tag.starts_with('F'), text: parts.next().unwrap_or_default() })
+}
+
+impl Wanted {
+    fn takes(&self, line: &Line<'_>) -> bool {
+        let stream = match line.which {
+            Which::Stdout => self.stdout,
+            Which::Stderr => self.stderr,
+        };
+        stream && self.since.is_none_or(|since| line.time >= since) && self.until.is_none_or(|until| line.time <= until)
+    }
+
+    fn show(&self, line: &Line<'_>, is_first_part: bool) -> Bytes {
+        let mut text = Vec::with_capacity(line.text.len() + 32);
+        if self.timestamps && is_first_part {
+            text.extend_from_slice(format!("{:.9} ", line.time).as_bytes());
+        }
+        text.extend_from_slice(line.text);
+        if line.is_whole {
+            text.push(b'\n');
+        }
+        frames::encode(line.which, &text, self.tty)
+    }
+}
+
+/// The lines that are wanted, in order, as they become known; ends with the log, or with the run that it follows.
+pub(crate) fn follow(container: Arc<Container>, wanted: Wanted) -> mpsc::Receiver<io::Result<Bytes>> {
+    let (tell, told) = mpsc::channel(64);
+    tokio::spawn(async move {
+        if let Err(error) = send_all(&container, wanted, &tell).await {
+            let _ = tell.send(Err(error)).await;
+        }
+    });
+    told
+}
+
+async fn send_all(container: &Container, wanted: Wanted, tell: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+    let path = container.log();
+    let changed = watch(&path)?;
+    let mut records = container.watch();
+    let begun = records.borrow_and_update().exits;
+    let mut reader = Reader::open(&path, wanted.clone())?;
+    loop {
+        // asked before the reading: what was written before the end is read after it
+        let is_over = !wanted.follow || is_over(&records.borrow(), begun);
+        loop {
+            let (read, back) = tokio::task::spawn_blocking(move || (reader.some(), reader)).await?;
+            reader = back;
+            let lines = read?;
+            if lines.is_empty() {
+                break;
+            }
+            for line in lines {
+                if tell.send(Ok(line)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+        if is_over {
+            return Ok(());
+        }
+        tokio::select! {
+            woken = wait(&changed) => woken?,
+            gone = records.changed() => if gone.is_err() { return Ok(()) },
+            () = tell.closed() => return Ok(()),
+        }
+    }
+}
+
+fn is_over(record: &Record, begun: u64) -> bool {
+    record.running().is_none() || record.exits != begun
+}
+
+fn watch(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
+    // a container that never ran has no log yet
+    File::options().create(true).append(true).open(path)?;
+    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    inotify.add_watch(path, AddWatchFlags::IN_MODIFY)?;
+    #[allow(
+        deprecated,
+        reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
+    )]
+    AsyncFd::new(inotify.into())
+}
+
+/// Until the file was written to; all news of it are taken.
+async fn wait(changed: &AsyncFd<OwnedFd>) -> io::Result<()> {
+    let mut ready = changed.readable().await?;
+    let mut news = [0; 4096];
+    while nix::unistd::read(changed.get_ref().as_fd(), &mut news).is_ok_and(|read| read > 0) {}
+    ready.clear_ready();
+    Ok(())
+}
+
+/// Reads whole lines; what the shim is just writing stays for the next time.
+struct Reader {
+    file: BufReader<File>,
+    wanted: Wanted,
+    part: Vec<u8>,
+    goes_on: bool,
+}
+
+/// Lines handed on at once.
+const BATCH: usize = 256;
+
+impl Reader {
+    fn open(path: &Path, wanted: Wanted) -> io::Result<Reader> {
+        let mut file = BufReader::new(File::open(path)?);
+        if let Some(count) = wanted.tail {
+            let start = tail(&mut file, &wanted, count)?;
+            file.seek(SeekFrom::Start(start))?;
+        }
+        Ok(Reader { file, wanted, part: Vec::new(), goes_on: false })
+    }
+
+    fn some(&mut self) -> io::Result<Vec<Bytes>> {
+        let mut lines = Vec::new();
+        while lines.len() < BATCH {
+            self.file.read_until(b'\n', &mut self.part)?;
+            if self.part.pop_if(|last| *last == b'\n').is_none() {
+                break;
+            }
+            if let Some(line) = parse(&self.part) {
+                if self.wanted.takes(&line) {
+                    lines.push(self.wanted.show(&line, !self.goes_on));
+                }
+                self.goes_on = !line.is_whole;
+            }
+            self.part.clear();
+        }
+        Ok(lines)
+    }
+}
+
+/// Where the last `count` lines of those that are wanted begin.
+fn tail(file: &mut BufReader<File>, wanted: &Wanted, count: usize) -> io::Result<u64> {
+    let mut starts = VecDeque::new();
+    let (mut at, mut raw, mut goes_on) = (0, Vec::new(), false);
+    while file.read_until(b'\n', &mut raw)? > 0 {
+        if let Some(line) = parse(&raw) {
+            if wanted.takes(&line) && !goes_on {
+                starts.push_back(at);
+                if starts.len() > count {
+                    starts.pop_front();
+                }
+            }
+            goes_on = !line.is_whole;
+        }
+        at += raw.len() as u64;
+        raw.clear();
+    }
+    Ok(starts.front().copied().unwrap_or(at))
+}
+
+/// Seconds with a fraction, or RFC 3339, as clients send `since` and `until`; zero is: not said.
+pub(crate) fn time(text: &str) -> Option<Timestamp> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+        let nanos = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+        return Timestamp::new(whole.parse().ok()?, nanos).ok().filter(|_| seconds != 0.0);
+    }
+    text.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    const LOG: &str = "2024-01-01T00:00:01.5Z stdout F one\n2024-01-01T00:00:02Z stderr F two\n\
+                       2024-01-01T00:00:03Z stdout P thr\n2024-01-01T00:00:03Z stdout F ee\nbroken\n\
+                       2024-01-01T00:00:04Z stdout F \n2024-01-01T00:00:05Z stdout F unfin";
+
+    fn read(wanted: Wanted) -> String {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(LOG.as_bytes()).unwrap();
+        let lines = Reader::open(file.path(), Wanted { tty: true, ..wanted }).unwrap().some().unwrap();
+        String::from_utf8(lines.concat()).unwrap()
+    }
+
+    #[test]
+    fn lines() {
+        let both = Wanted { stdout: true, stderr: true, ..Default::default() };
+        for (name, wanted, want) in [
+            ("all", both.clone(), "one\ntwo\nthree\n\n"),
+            ("one stream", Wanted { stderr: false, ..both.clone() }, "one\nthree\n\n"),
+            ("the last", Wanted { tail: Some(2), ..both.clone() }, "three\n\n"),
+            ("none", Wanted { tail: Some(0), ..both.clone() }, ""),
+            ("since", Wanted { since: time("1704067203"), ..both.clone() }, "three\n\n"),
+            ("until", Wanted { until: time("1704067202.000000000"), ..both.clone() }, "one\ntwo\n"),
+            (
+                "with times",
+                Wanted { timestamps: true, stderr: false, until: time("1704067203"), ..both },
+                "2024-01-01T00:00:01.500000000Z one\n2024-01-01T00:00:03.000000000Z three\n",
+            ),
+        ] {
+            assert_eq!(read(wanted), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (text, want) in [
+            ("0", None),
+            ("1704067201.5", Some("2024-01-01T00:00:01.5Z")),
+            ("2024-01-01T00:00:01Z", Some("2024-01-01T00:00:01Z")),
+            ("yesterday", None),
+        ] {
+            assert_eq!(time(text).map(|t| t.to_string()), want.map(str::to_owned), "{text}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What a client sends to make a container, as Docker's API spells it. What this program does not use stays in it and is
+//! shown again by inspect.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Go writes an empty list or map as null.
+fn null_is_empty<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// The body of `POST /containers/create`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Create {
+    #[serde(flatten)]
+    pub(crate) config: Config,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) host_config: HostConfig,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) networking_config: NetworkingConfig,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct NetworkingConfig {
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) endpoints_config: BTreeMap<String, Option<EndpointConfig>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct EndpointConfig {
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) aliases: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) links: Vec<String>,
+}
+
+/// One string or a list of them, as old clients send commands.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Words {
+    One(String),
+    Many(Vec<String>),
+}
+
+fn words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<String>>, D::Error> {
+    Ok(Option::<Words>::deserialize(deserializer)?.map(|words| match words {
+        Words::One(word) => vec![word],
+        Words::Many(many) => many,
+    }))
+}
+
+/// `Config`: what the container is, wherever it runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Config {
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) hostname: String,
+    pub(crate) domainname: String,
+    pub(crate) user: String,
+    pub(crate) attach_stdin: bool,
+    pub(crate) attach_stdout: bool,
+    pub(crate) attach_stderr: bool,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) exposed_ports: BTreeMap<String, Value>,
+    pub(crate) tty: bool,
+    pub(crate) open_stdin: bool,
+    pub(crate) stdin_once: bool,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) env: Vec<String>,
+    #[serde(deserialize_with = "words")]
+    pub(crate) cmd: Option<Vec<String>>,
+    pub(crate) image: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) volumes: BTreeMap<String, Value>,
+    pub(crate) working_dir: String,
+    #[serde(deserialize_with = "words")]
+    pub(crate) entrypoint: Option<Vec<String>>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) labels: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_signal: Option<String>,
+    /// Seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) stop_timeout: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) healthcheck: Option<image::Healthcheck>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct PortBinding {
+    pub(crate) host_ip: String,
+    pub(crate) host_port: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct RestartPolicy {
+    pub(crate) name: String,
+    pub(crate) maximum_retry_count: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct LogConfig {
+    #[serde(rename = "Type")]
+    pub(crate) kind: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) config: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Ulimit {
+    pub(crate) name: String,
+    pub(crate) soft: i64,
+    pub(crate) hard: i64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct DeviceMapping {
+    pub(crate) path_on_host: String,
+    pub(crate) path_in_container: String,
+    pub(crate) cgroup_permissions: String,
+}
+
+/// `--mount`
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct MountSpec {
+    #[serde(rename = "Type")]
+    pub(crate) kind: String,
+    pub(crate) source: String,
+    pub(crate) target: String,
+    pub(crate) read_only: bool,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) bind_options: BindOptions,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) volume_options: VolumeOptions,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) tmpfs_options: TmpfsOptions,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct BindOptions {
+    pub(crate) propagation: String,
+    pub(crate) create_mountpoint: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct VolumeOptions {
+    pub(crate) no_copy: bool,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct TmpfsOptions {
+    pub(crate) size_bytes: u64,
+}
+
+/// `HostConfig`: how it runs on this machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct HostConfig {
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) binds: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) mounts: Vec<MountSpec>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) tmpfs: BTreeMap<String, String>,
+    pub(crate) network_mode: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) port_bindings: BTreeMap<String, Option<Vec<PortBinding>>>,
+    pub(crate) publish_all_ports: bool,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) restart_policy: RestartPolicy,
+    pub(crate) auto_remove: bool,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) log_config: LogConfig,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) cap_add: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) cap_drop: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) dns: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) dns_options: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) dns_search: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) extra_hosts: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) group_add: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) links: Vec<String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) volumes_from: Vec<String>,
+    pub(crate) pid_mode: String,
+    pub(crate) ipc_mode: String,
+    pub(crate) privileged: bool,
+    pub(crate) readonly_rootfs: bool,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) security_opt: Vec<String>,
+    /// Bytes; zero is Docker's 64 MiB.
+    pub(crate) shm_size: u64,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) sysctls: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) ulimits: Vec<Ulimit>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) devices: Vec<DeviceMapping>,
+    pub(crate) init: Option<bool>,
+    #[serde(flatten)]
+    pub(crate) limits: Limits,
+    #[serde(flatten)]
+    pub(crate) other: Map<String, Value>,
+}
+
+/// What `docker update` changes as well. Zero is: nothing said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Limits {
+    pub(crate) memory: i64,
+    pub(crate) memory_swap: i64,
+    pub(crate) memory_reservation: i64,
+    #[serde(rename = "NanoCpus")]
+    pub(crate) nano_cpus: i64,
+    pub(crate) cpu_shares: u64,
+    pub(crate) cpu_quota: i64,
+    pub(crate) cpu_period: u64,
+    pub(crate) cpuset_cpus: String,
+    pub(crate) pids_limit: Option<i64>,
+    pub(crate) oom_score_adj: i32,
+}

@@ -1,0 +1,366 @@
+//! Pure: what Docker's words for a container mean for the runtime.
+
+use crate::engine::DockerConfig;
+use crate::model::{Config, HostConfig, Limits, PortBinding};
+use crate::networks::{HOST, NONE};
+use crate::record::{Container, LABEL, MountKind, Mounted, Record};
+use crate::refusal::{Refusal, Result};
+use cri::{
+    ContainerConfig, Device, HostPort, Mount, Propagation, Protocol, Resources, Rlimit, RootFolders, SandboxConfig,
+    Seccomp,
+};
+use image::RunConfig;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const DEFAULT_PERIOD: i64 = 100_000; // microseconds: the kernel's own
+/// What a container of Docker's has beside CRI's: nothing less than Docker gives.
+const SHM_TARGET: &str = "/dev/shm";
+
+/// Fills in what the image says.
+pub(crate) fn with_image(mut config: Config, image: &RunConfig) -> Config {
+    let said = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
+    let own: BTreeSet<String> = config.env.iter().map(|entry| said(entry)).collect();
+    let inherited = image.env.iter().filter(|entry| !own.contains(&said(entry))).cloned();
+    config.env = inherited.chain(std::mem::take(&mut config.env)).collect();
+    if config.entrypoint.is_none() {
+        config.entrypoint = image.entrypoint.clone();
+        if config.cmd.as_ref().is_none_or(Vec::is_empty) {
+            config.cmd = image.cmd.clone();
+        }
+    }
+    // `--entrypoint ""`
+    config.entrypoint = config.entrypoint.filter(|words| words.iter().any(|word| !word.is_empty()));
+    for (text, default) in [(&mut config.user, &image.user), (&mut config.working_dir, &image.working_dir)] {
+        if text.is_empty() {
+            *text = default.clone();
+        }
+    }
+    for (name, value) in &image.labels {
+        config.labels.entry(name.clone()).or_insert_with(|| value.clone());
+    }
+    for port in image.exposed_ports.keys() {
+        config.exposed_ports.entry(port.clone()).or_insert_with(|| serde_json::json!({}));
+    }
+    for volume in image.volumes.keys() {
+        config.volumes.entry(volume.clone()).or_insert_with(|| serde_json::json!({}));
+    }
+    config.stop_signal = config.stop_signal.or_else(|| image.stop_signal.clone());
+    config.healthcheck = match (config.healthcheck, &image.healthcheck) {
+        (Some(own), Some(theirs)) if own.test.is_empty() => Some(image::Healthcheck { test: theirs.test.clone(), ..own }),
+        (own, theirs) => own.or_else(|| theirs.clone()),
+    };
+    config
+}
+
+/// The whole command line.
+pub(crate) fn arguments(config: &Config) -> Vec<String> {
+    config.entrypoint.iter().chain(&config.cmd).flatten().cloned().collect()
+}
+
+pub(crate) fn sandbox(record: &Record, config: &DockerConfig, logs: &Path) -> Result<SandboxConfig> {
+    let host = &record.host;
+    Ok(SandboxConfig {
+        name: record.name.clone(),
+        uid: record.id.clone(),
+        hostname: record.config.hostname.clone(),
+        log_directory: logs.to_owned(),
+        host_network: host.network_mode == HOST,
+        no_network: host.network_mode == NONE,
+        host_pid: host.pid_mode == "host",
+        host_ipc: host.ipc_mode == "host",
+        host_ports: host_ports(record)?,
+        sysctls: host.sysctls.clone(),
+        cgroup_parent: format!("{}/{}", config.cgroup_parent, record.id),
+        labels: [(LABEL.to_owned(), record.id.clone())].into(),
+        ..SandboxConfig::default()
+    })
+}
+
+pub(crate) fn container(record: &Record, container: &Container) -> Result<ContainerConfig> {
+    let (config, host) = (&record.config, &record.host);
+    let env = config.env.iter().filter_map(|e| e.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned()));
+    let security = security(host)?;
+    let mut mounts: Vec<Mount> = record.mounts.iter().map(mount).collect();
+    mounts.extend(shared_memory(host, &record.mounts));
+    let groups = host.group_add.iter().map(|group| {
+        group.parse().map_err(|_| Refusal::bad(format_args!("unable to find group {group}: give its number")))
+    });
+    Ok(ContainerConfig {
+        name: record.name.clone(),
+        image: record.image.clone(),
+        command: arguments(config),
+        working_dir: Some(config.working_dir.clone()).filter(|dir| !dir.is_empty()),
+        env: env.collect(),
+        mounts,
+        devices: host.devices.iter().map(device).collect(),
+        user: Some(config.user.clone()).filter(|user| !user.is_empty()),
+        supplemental_groups: groups.collect::<Result<_>>()?,
+        privileged: host.privileged,
+        read_only_rootfs: host.readonly_rootfs,
+        no_new_privileges: security.no_new_privileges,
+        seccomp: security.seccomp,
+        add_capabilities: capabilities(&host.cap_add),
+        drop_capabilities: capabilities(&host.cap_drop),
+        proc_unmasked: security.unmasked,
+        resources: resources(&host.limits),
+        stdin: config.open_stdin,
+        stdin_once: config.stdin_once,
+        tty: config.tty,
+        log_path: PathBuf::from("container.log"),
+        stop_signal: config.stop_signal.clone(),
+        labels: [(LABEL.to_owned(), record.id.clone())].into(),
+        root: Some(RootFolders { layers: Vec::new(), upper: container.upper(), work: container.work() }),
+        copy_up: record.mounts.iter().filter(|m| m.copy).map(|m| m.target.clone()).collect(),
+        rlimits: host.ulimits.iter().map(rlimit).collect(),
+        ..ContainerConfig::default()
+    })
+}
+
+fn mount(mounted: &Mounted) -> Mount {
+    Mount {
+        source: (mounted.kind != MountKind::Tmpfs).then(|| mounted.source.clone()),
+        target: mounted.target.clone(),
+        read_only: mounted.read_only,
+        propagation: match mounted.propagation.as_str() {
+            "shared" | "rshared" => Propagation::Bidirectional,
+            "slave" | "rslave" => Propagation::HostToContainer,
+            _ => Propagation::Private,
+        },
+        size_limit: mounted.size,
+    }
+}
+
+/// The sandbox's own has Docker's usual size.
+fn shared_memory(host: &HostConfig, mounts: &[Mounted]) -> Option<Mount> {
+    const USUAL: u64 = 64 << 20;
+    let wanted = host.shm_size != 0 && host.shm_size != USUAL && host.ipc_mode != "host";
+    let is_free = !mounts.iter().any(|m| m.target == Path::new(SHM_TARGET));
+    (wanted && is_free).then(|| Mount {
+        source: None,
+        target: SHM_TARGET.into(),
+        read_only: false,
+        propagation: Propagation::Private,
+        size_limit: Some(host.shm_size),
+    })
+}
+
+fn device(mapping: &crate::model::DeviceMapping) -> Device {
+    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+    Device {
+        host_path: PathBuf::from(&mapping.path_on_host),
+        container_path: PathBuf::from(or(&mapping.path_in_container, &mapping.path_on_host)),
+        permissions: or(&mapping.cgroup_permissions, "rwm"),
+    }
+}
+
+fn rlimit(limit: &crate::model::Ulimit) -> Rlimit {
+    let number = |value: i64| u64::try_from(value).unwrap_or(u64::MAX); // -1 is: no limit
+    Rlimit { name: limit.name.clone(), soft: number(limit.soft), hard: number(limit.hard) }
+}
+
+fn capabilities(names: &[String]) -> Vec<String> {
+    names.iter().map(|n| n.to_ascii_uppercase()).map(|n| n.strip_prefix("CAP_").map(str::to_owned).unwrap_or(n)).collect()
+}
+
+struct Security {
+    no_new_privileges: bool,
+    seccomp: Seccomp,
+    unmasked: bool,
+}
+
+/// `--security-opt`
+fn security(host: &HostConfig) -> Result<Security> {
+    let seccomp = if host.privileged { Seccomp::Unconfined } else { Seccomp::RuntimeDefault };
+    let mut security = Security { no_new_privileges: false, seccomp, unmasked: host.privileged };
+    for option in &host.security_opt {
+        let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+        match (name, value) {
+            ("no-new-privileges", value) => security.no_new_privileges = value != "false",
+            ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
+            ("seccomp", "builtin") | ("label" | "apparmor", _) => {}
+            ("systempaths", "unconfined") => security.unmasked = true,
+            _ => return Err(Refusal::bad(format_args!("invalid --security-opt: {option:?}"))),
+        }
+    }
+    Ok(security)
+}
+
+/// Zero is: nothing said.
+pub(crate) fn resources(limits: &Limits) -> Resources {
+    let from_cpus = limits.nano_cpus * DEFAULT_PERIOD / 1_000_000_000;
+    let quota = if limits.nano_cpus > 0 { from_cpus } else { limits.cpu_quota };
+    let swap = match limits.memory_swap {
+        // as much swap as memory
+        0 if limits.memory > 0 => Some(limits.memory.saturating_mul(2)),
+        0 => None,
+        said => Some(said),
+    };
+    Resources {
+        cpu_shares: Some(limits.cpu_shares).filter(|shares| *shares > 0),
+        cpu_quota: Some(quota).filter(|quota| *quota != 0),
+        cpu_period: (limits.nano_cpus > 0)
+            .then_some(DEFAULT_PERIOD as u64)
+            .or(Some(limits.cpu_period).filter(|period| *period > 0)),
+        cpuset_cpus: Some(limits.cpuset_cpus.clone()).filter(|cpus| !cpus.is_empty()),
+        memory_limit: Some(limits.memory).filter(|memory| *memory > 0),
+        memory_swap_limit: swap,
+        pids_limit: limits.pids_limit.filter(|pids| *pids != 0),
+        oom_score_adj: (limits.oom_score_adj != 0).then_some(limits.oom_score_adj),
+    }
+}
+
+/// `80/tcp` → its number and protocol.
+pub(crate) fn port(text: &str) -> Result<(u16, Protocol)> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let protocol = match protocol {
+        "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        other => return Err(Refusal::bad(format_args!("invalid protocol: {other}"))),
+    };
+    let number = number.parse().map_err(|_| Refusal::bad(format_args!("invalid port: {text}")))?;
+    Ok((number, protocol))
+}
+
+/// Those whose host port is said, or was chosen at the start.
+fn host_ports(record: &Record) -> Result<Vec<HostPort>> {
+    let mut all = Vec::new();
+    if [HOST, NONE].contains(&record.host.network_mode.as_str()) {
+        return Ok(all);
+    }
+    for (text, bindings) in &record.host.port_bindings {
+        let (container_port, protocol) = port(text)?;
+        for binding in bindings.iter().flatten() {
+            all.push(HostPort {
+                protocol,
+                host_ip: host_ip(binding)?,
+                host_port: parse_host_port(binding)?,
+                container_port,
+            });
+        }
+    }
+    Ok(all)
+}
+
+fn host_ip(binding: &PortBinding) -> Result<Option<std::net::IpAddr>> {
+    if binding.host_ip.is_empty() {
+        return Ok(None);
+    }
+    let bad = |_| Refusal::bad(format_args!("invalid IP address: {}", binding.host_ip));
+    binding.host_ip.parse().map(Some).map_err(bad).map(|ip: Option<std::net::IpAddr>| ip.filter(|i| !i.is_unspecified()))
+}
+
+fn parse_host_port(binding: &PortBinding) -> Result<u16> {
+    let text = &binding.host_port;
+    // of a range the first one
+    let first = text.split('-').next().unwrap_or_default();
+    first.parse().map_err(|_| Refusal::bad(format_args!("invalid published port: {text:?}")))
+}
+
+/// Gives a number to the ports that are to be published anywhere: `-P`, `-p 80`.
+pub(crate) fn choose_ports(
+    config: &Config,
+    host: &mut HostConfig,
+    mut free: impl FnMut(Protocol) -> std::io::Result<u16>,
+) -> Result<()> {
+    if host.publish_all_ports {
+        for port in config.exposed_ports.keys() {
+            host.port_bindings.entry(port.clone()).or_default().get_or_insert_default();
+        }
+    }
+    for (text, bindings) in &mut host.port_bindings {
+        let (_, protocol) = port(text)?;
+        let bindings = bindings.get_or_insert_default();
+        if bindings.is_empty() {
+            bindings.push(PortBinding::default());
+        }
+        for binding in bindings.iter_mut().filter(|b| matches!(b.host_port.as_str(), "" | "0")) {
+            let number = free(protocol).map_err(|e| Refusal::failed("find a free port", e))?;
+            binding.host_port = number.to_string();
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(list: &[&str]) -> Option<Vec<String>> {
+        Some(list.iter().map(|w| (*w).to_owned()).collect())
+    }
+
+    #[test]
+    fn the_command_line() {
+        let image = RunConfig { entrypoint: words(&["/e"]), cmd: words(&["a"]), ..Default::default() };
+        for (name, entrypoint, cmd, want) in [
+            ("nothing said", None, None, vec!["/e", "a"]),
+            ("arguments", None, words(&["b"]), vec!["/e", "b"]),
+            ("empty arguments", None, words(&[]), vec!["/e", "a"]),
+            ("entrypoint", words(&["/f"]), None, vec!["/f"]),
+            ("both", words(&["/f"]), words(&["b"]), vec!["/f", "b"]),
+            ("no entrypoint", words(&[""]), words(&["b"]), vec!["b"]),
+        ] {
+            let config = with_image(Config { entrypoint, cmd, ..Default::default() }, &image);
+            assert_eq!(arguments(&config), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_image_fills_in() {
+        let image = RunConfig {
+            env: vec!["A=1".into(), "B=1".into()],
+            user: "app".into(),
+            labels: [("x".into(), "image".into()), ("y".into(), "image".into())].into(),
+            ..Default::default()
+        };
+        let own = Config {
+            env: vec!["B=2".into()],
+            labels: [("x".into(), "own".into())].into(),
+            ..Default::default()
+        };
+        let config = with_image(own, &image);
+        assert_eq!(config.env, ["A=1", "B=2"]);
+        assert_eq!((config.user.as_str(), config.labels["x"].as_str(), config.labels["y"].as_str()), ("app", "own", "image"));
+    }
+
+    #[test]
+    fn limits() {
+        let given = |limits| resources(&limits);
+        let none = given(Limits::default());
+        assert_eq!(none, Resources::default());
+        let half = given(Limits { nano_cpus: 500_000_000, memory: 1 << 20, ..Default::default() });
+        assert_eq!((half.cpu_quota, half.cpu_period), (Some(50_000), Some(100_000)));
+        assert_eq!((half.memory_limit, half.memory_swap_limit), (Some(1 << 20), Some(2 << 20)));
+        assert_eq!(given(Limits { pids_limit: Some(-1), ..Default::default() }).pids_limit, Some(-1));
+    }
+
+    #[test]
+    fn ports() {
+        for (text, want) in [
+            ("80/tcp", Some((80, Protocol::Tcp))),
+            ("53/udp", Some((53, Protocol::Udp))),
+            ("80", Some((80, Protocol::Tcp))),
+            ("80/x", None),
+            ("99999/tcp", None),
+        ] {
+            assert_eq!(port(text).ok(), want, "{text}");
+        }
+        let config = Config { exposed_ports: [("80/tcp".into(), serde_json::json!({}))].into(), ..Default::default() };
+        let mut host = HostConfig { publish_all_ports: true, ..Default::default() };
+        choose_ports(&config, &mut host, |_| Ok(4000)).unwrap();
+        assert_eq!(host.port_bindings["80/tcp"].as_ref().unwrap()[0].host_port, "4000");
+    }
+
+    #[test]
+    fn security_options() {
+        let of = |options: &[&str]| {
+            security(&HostConfig { security_opt: options.iter().map(|o| (*o).to_owned()).collect(), ..Default::default() })
+        };
+        assert!(of(&["no-new-privileges"]).unwrap().no_new_privileges);
+        assert!(!of(&["no-new-privileges=false"]).unwrap().no_new_privileges);
+        assert_eq!(of(&["seccomp=unconfined"]).unwrap().seccomp, Seccomp::Unconfined);
+        assert!(of(&["what"]).is_err());
+    }
+}

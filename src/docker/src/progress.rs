@@ -1,0 +1,143 @@
+//! What a pull, a push and a build tell, line by line, as the CLI draws it.
+
+use crate::call::line;
+use crate::refusal::Refusal;
+use bytes::Bytes;
+use image::{BuildOutput, Channel, LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus};
+use serde_json::{Value, json};
+use std::io;
+use tokio::sync::mpsc;
+
+/// Whoever reads at the other end may go away at any time.
+#[derive(Clone)]
+pub(crate) struct Lines(mpsc::UnboundedSender<io::Result<Bytes>>);
+
+pub(crate) fn lines() -> (Lines, mpsc::UnboundedReceiver<io::Result<Bytes>>) {
+    let (tell, told) = mpsc::unbounded_channel();
+    (Lines(tell), told)
+}
+
+impl Lines {
+    pub(crate) fn say(&self, value: &Value) {
+        let _ = self.0.send(line(value));
+    }
+
+    pub(crate) fn fail(&self, refusal: &Refusal) {
+        let code = refusal.status.as_u16();
+        self.say(&json!({
+            "errorDetail": {"code": code, "message": refusal.message}, "error": refusal.message
+        }));
+    }
+
+    pub(crate) async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
+/// Twelve digits of a digest.
+fn short(digest: &image::Digest) -> String {
+    let text = digest.to_string();
+    let hex = text.split_once(':').map_or(text.as_str(), |(_, hex)| hex);
+    hex.chars().take(12).collect()
+}
+
+fn step(id: String, status: &str, detail: Option<(u64, u64)>) -> Value {
+    let detail = detail.map_or(json!({}), |(current, total)| json!({"current": current, "total": total}));
+    json!({"status": status, "progressDetail": detail, "id": id})
+}
+
+fn pull(event: PullEvent) -> Value {
+    match event {
+        PullEvent::Pulling { version, repository } => {
+            json!({"status": format!("Pulling from {repository}"), "id": version})
+        }
+        PullEvent::Layer { digest, status } => {
+            let (text, detail) = match status {
+                LayerStatus::PullingFsLayer => ("Pulling fs layer".to_owned(), None),
+                LayerStatus::Waiting => ("Waiting".to_owned(), None),
+                LayerStatus::Downloading { current, total } => ("Downloading".to_owned(), Some((current, total))),
+                LayerStatus::Retrying { after } => (format!("Retrying in {} seconds", after.as_secs().max(1)), None),
+                LayerStatus::VerifyingChecksum => ("Verifying Checksum".to_owned(), None),
+                LayerStatus::DownloadComplete => ("Download complete".to_owned(), None),
+                LayerStatus::Extracting { current, total } => ("Extracting".to_owned(), Some((current, total))),
+                LayerStatus::PullComplete => ("Pull complete".to_owned(), None),
+                LayerStatus::AlreadyExists => ("Already exists".to_owned(), None),
+            };
+            step(short(&digest), &text, detail)
+        }
+        PullEvent::Resolved { digest } => json!({"status": format!("Digest: {digest}")}),
+        PullEvent::Done { name, newer: true } => {
+            json!({"status": format!("Status: Downloaded newer image for {name}")})
+        }
+        PullEvent::Done { name, newer: false } => {
+            json!({"status": format!("Status: Image is up to date for {name}")})
+        }
+    }
+}
+
+fn push(event: PushEvent) -> Value {
+    match event {
+        PushEvent::Repository(name) => json!({"status": format!("The push refers to repository [{name}]")}),
+        PushEvent::Layer { diff_id, status } => {
+            let (text, detail) = match status {
+                PushStatus::Preparing => ("Preparing".to_owned(), None),
+                PushStatus::Waiting => ("Waiting".to_owned(), None),
+                PushStatus::Pushing { current, total } => ("Pushing".to_owned(), Some((current, total))),
+                PushStatus::Retrying { after } => (format!("Retrying in {} seconds", after.as_secs().max(1)), None),
+                PushStatus::AlreadyExists => ("Layer already exists".to_owned(), None),
+                PushStatus::Mounted { from } => (format!("Mounted from {from}"), None),
+                PushStatus::Pushed => ("Pushed".to_owned(), None),
+            };
+            step(short(&diff_id), &text, detail)
+        }
+        PushEvent::Done { tag, digest, size } => {
+            json!({"status": format!("{tag}: digest: {digest} size: {size}")})
+        }
+    }
+}
+
+impl Progress for Lines {
+    fn event(&self, event: PullEvent) {
+        self.say(&pull(event));
+    }
+}
+
+impl PushProgress for Lines {
+    fn event(&self, event: PushEvent) {
+        self.say(&push(event));
+    }
+}
+
+impl BuildOutput for Lines {
+    fn write(&self, _: Channel, bytes: &[u8]) {
+        self.say(&json!({"stream": String::from_utf8_lossy(bytes)}));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_pull_tells() {
+        let digest = image::Digest::parse(&format!("sha256:{}", "ab".repeat(32))).unwrap();
+        for (event, want) in [
+            (
+                PullEvent::Pulling { version: "1.36".into(), repository: "library/busybox".into() },
+                json!({"status": "Pulling from library/busybox", "id": "1.36"}),
+            ),
+            (
+                PullEvent::Layer { digest: digest.clone(), status: LayerStatus::Downloading { current: 1, total: 2 } },
+                json!({"status": "Downloading", "progressDetail": {"current": 1, "total": 2}, "id": "abababababab"}),
+            ),
+            (
+                PullEvent::Done { name: "busybox:1.36".into(), newer: true },
+                json!({"status": "Status: Downloaded newer image for busybox:1.36"}),
+            ),
+        ] {
+            assert_eq!(pull(event), want);
+        }
+        let done = PushEvent::Done { tag: "latest".into(), digest: digest.clone(), size: 5 };
+        assert_eq!(push(done), json!({"status": format!("latest: digest: {digest} size: 5")}));
+    }
+}

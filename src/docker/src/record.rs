@@ -1,0 +1,284 @@
+//! What is remembered of a container over everything: its record, and the live object around it.
+
+use crate::files;
+use crate::model::{Config, EndpointConfig, HostConfig};
+use cri::{ContainerId, ExecSession, SandboxId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::{oneshot, watch};
+
+/// On every sandbox that is Docker's; its value is the container's id.
+pub const LABEL: &str = "io.monopod.docker.container";
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 64 lower-case hex digits.
+pub(crate) fn new_id() -> String {
+    rand::random::<[u8; 32]>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) id: String,
+    /// Without the slash that Docker shows.
+    pub(crate) name: String,
+    pub(crate) created: Timestamp,
+    /// `sha256:…`
+    pub(crate) image: String,
+    /// With what the image says filled in.
+    pub(crate) config: Config,
+    pub(crate) host: HostConfig,
+    pub(crate) networks: BTreeMap<String, EndpointConfig>,
+    pub(crate) mounts: Vec<Mounted>,
+    pub(crate) state: State,
+    pub(crate) restart_count: u64,
+    /// How often it has ended.
+    pub(crate) exits: u64,
+    /// The user stopped it: a restart policy has no say any more.
+    pub(crate) told_to_stop: bool,
+    #[serde(skip)]
+    pub(crate) health: Option<Health>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum State {
+    Created,
+    Running(Running),
+    /// Ended, and will be started again.
+    Restarting(Ended),
+    Exited(Ended),
+    Removed(i32),
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) sandbox: SandboxId,
+    pub(crate) container: ContainerId,
+    pub(crate) pid: i32,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) started_at: Timestamp,
+    pub(crate) paused: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) oom_killed: bool,
+    pub(crate) error: String,
+    pub(crate) started_at: Option<Timestamp>,
+    pub(crate) finished_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum MountKind {
+    Bind,
+    Volume,
+    Tmpfs,
+}
+
+/// A mount as it was understood when the container was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mounted {
+    pub(crate) kind: MountKind,
+    /// A volume's.
+    pub(crate) name: String,
+    pub(crate) source: PathBuf,
+    pub(crate) target: PathBuf,
+    pub(crate) read_only: bool,
+    pub(crate) propagation: String,
+    /// A new volume begins with what the image has there.
+    pub(crate) copy: bool,
+    /// A tmpfs', bytes.
+    pub(crate) size: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Health {
+    pub(crate) status: &'static str,
+    pub(crate) failing_streak: u64,
+    pub(crate) log: Vec<Probe>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Probe {
+    pub(crate) start: Timestamp,
+    pub(crate) end: Timestamp,
+    pub(crate) exit_code: i32,
+    pub(crate) output: String,
+}
+
+impl Record {
+    pub(crate) fn running(&self) -> Option<&Running> {
+        match &self.state {
+            State::Running(running) => Some(running),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn ended(&self) -> Option<&Ended> {
+        match &self.state {
+            State::Exited(ended) | State::Restarting(ended) => Some(ended),
+            _ => None,
+        }
+    }
+
+    /// Its last exit code; zero where it has none.
+    pub(crate) fn exit_code(&self) -> i32 {
+        match &self.state {
+            State::Removed(code) => *code,
+            _ => self.ended().map_or(0, |ended| ended.code),
+        }
+    }
+
+    /// `created`, `running`, `paused`, `restarting`, `exited`.
+    pub(crate) fn status(&self) -> &'static str {
+        match &self.state {
+            State::Created => "created",
+            State::Running(running) if running.paused => "paused",
+            State::Running(_) => "running",
+            State::Restarting(_) => "restarting",
+            State::Exited(_) => "exited",
+            State::Removed(_) => "removing",
+        }
+    }
+}
+
+/// Who attached before the container runs, and what to give it then.
+pub(crate) struct Attacher {
+    pub(crate) want: cri::AttachStreams,
+    pub(crate) tell: oneshot::Sender<ExecSession>,
+}
+
+/// A container that there is.
+pub(crate) struct Container {
+    record: watch::Sender<Record>,
+    dir: PathBuf,
+    /// Held by who starts, removes or tidies up: one at a time.
+    pub(crate) gate: tokio::sync::Mutex<()>,
+    pub(crate) attachers: Mutex<Vec<Attacher>>,
+    /// The image stays as long; `None` where it is gone from the store.
+    _hold: Option<image::Hold>,
+}
+
+impl Container {
+    pub(crate) fn new(record: Record, dir: PathBuf, hold: Option<image::Hold>) -> Self {
+        let record = watch::Sender::new(record);
+        Container { record, dir, gate: Default::default(), attachers: Default::default(), _hold: hold }
+    }
+
+    pub(crate) fn record(&self) -> Record {
+        self.record.borrow().clone()
+    }
+
+    /// Looks at one thing of the record.
+    pub(crate) fn see<T>(&self, look: impl FnOnce(&Record) -> T) -> T {
+        look(&self.record.borrow())
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Record> {
+        self.record.subscribe()
+    }
+
+    /// Changes the record, here and on disk. `change` tells whether there was anything to change.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Record) -> bool) -> bool {
+        let changed = self.record.send_if_modified(change);
+        if changed && let Err(error) = self.save() {
+            tracing::error!(id = self.see(|r| r.id.clone()), %error, "a container's record was not written");
+        }
+        changed
+    }
+
+    pub(crate) fn save(&self) -> std::io::Result<()> {
+        let record = self.record.borrow();
+        match record.state {
+            State::Removed(_) => Ok(()),
+            _ => files::write(&self.dir.join("container.json"), &*record),
+        }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// CRI's form, of all starts.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.join("container.log")
+    }
+
+    /// What the container wrote into its root file system.
+    pub(crate) fn upper(&self) -> PathBuf {
+        self.dir.join("root/upper")
+    }
+
+    pub(crate) fn work(&self) -> PathBuf {
+        self.dir.join("root/work")
+    }
+
+    /// Where a stopped container's root is put together for a moment.
+    pub(crate) fn merged(&self) -> PathBuf {
+        self.dir.join("root/merged")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A container that was made and not started.
+    pub(crate) fn record(name: &str) -> Record {
+        Record {
+            id: format!("{name:0<64}"),
+            name: name.to_owned(),
+            created: Timestamp::UNIX_EPOCH,
+            image: "sha256:1".to_owned(),
+            config: Config::default(),
+            host: HostConfig::default(),
+            networks: BTreeMap::new(),
+            mounts: Vec::new(),
+            state: State::Created,
+            restart_count: 0,
+            exits: 0,
+            told_to_stop: false,
+            health: None,
+        }
+    }
+
+    pub(crate) fn run(record: &mut Record, ip: Option<IpAddr>) {
+        record.state = State::Running(Running {
+            sandbox: SandboxId("s".into()),
+            container: ContainerId("c".into()),
+            pid: 1,
+            ip,
+            started_at: Timestamp::UNIX_EPOCH,
+            paused: false,
+        });
+    }
+
+    pub(crate) fn end(record: &mut Record, code: i32) {
+        record.state = State::Exited(Ended {
+            code,
+            oom_killed: false,
+            error: String::new(),
+            started_at: Some(Timestamp::UNIX_EPOCH),
+            finished_at: Timestamp::UNIX_EPOCH,
+        });
+    }
+
+    #[test]
+    fn a_record_survives_the_disk() {
+        let mut before = record("web");
+        end(&mut before, 3);
+        let text = serde_json::to_vec(&before).unwrap();
+        let after: Record = serde_json::from_slice(&text).unwrap();
+        assert_eq!(after, before);
+        assert_eq!((after.status(), after.exit_code()), ("exited", 3));
+    }
+}

@@ -1,0 +1,120 @@
+//! The start of the engine: what ran on is taken up, what ended meanwhile is noted, and policies are followed.
+
+use crate::engine::Engine;
+use crate::files;
+use crate::record::{Container, LABEL, Record, State};
+use crate::{health, supervise};
+use cri::{ContainerState, SandboxStatus};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Returns when all that runs is known; what is due to start is started beside.
+pub(crate) async fn take_up(engine: &Arc<Engine>) {
+    let reader = engine.clone();
+    let _ = tokio::task::spawn_blocking(move || read_all(&reader)).await;
+    let mut sandboxes = sandboxes(engine).await;
+    for container in engine.containers() {
+        let record = container.record();
+        let mine = sandboxes.remove(&record.id).unwrap_or_default();
+        let mut runs = false;
+        for sandbox in mine {
+            runs |= match record.running() {
+                Some(running) if running.sandbox == sandbox.id => take_up_run(engine, &container, &sandbox).await,
+                _ => {
+                    engine.take_away(&sandbox.id).await;
+                    false
+                }
+            };
+        }
+        if !runs {
+            start_if_due(engine, &container, &record);
+        }
+    }
+    for stranger in sandboxes.into_values().flatten() {
+        engine.take_away(&stranger.id).await;
+    }
+    engine.refresh_hosts();
+}
+
+fn read_all(engine: &Arc<Engine>) {
+    let dir = engine.config.state_dir.join("containers");
+    for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.extension().is_some() {
+            let _ = std::fs::remove_dir_all(&path);
+            continue;
+        }
+        match files::read::<Record>(&path.join("container.json")) {
+            Ok(record) => {
+                let hold = engine.images.rootfs(&record.image).ok().map(|rootfs| rootfs.hold);
+                if let Err(error) = engine.add(Arc::new(Container::new(record, path, hold))) {
+                    tracing::error!(%error, "a container was not taken up");
+                }
+            }
+            Err(error) => {
+                tracing::error!(dir = %path.display(), %error, "a container without a record is removed");
+                let _ = std::fs::remove_dir_all(&path);
+            }
+        }
+    }
+}
+
+/// Docker's own, by container.
+async fn sandboxes(engine: &Engine) -> HashMap<String, Vec<SandboxStatus>> {
+    let mut all: HashMap<String, Vec<SandboxStatus>> = HashMap::new();
+    match engine.runtime.list().await {
+        Ok(list) => {
+            for sandbox in list {
+                if let Some(id) = sandbox.config.labels.get(LABEL) {
+                    all.entry(id.clone()).or_default().push(sandbox);
+                }
+            }
+        }
+        Err(error) => tracing::error!(%error, "the runtime does not say what runs"),
+    }
+    all
+}
+
+/// True where there was a run to be taken up, going on or ended.
+async fn take_up_run(engine: &Arc<Engine>, container: &Arc<Container>, sandbox: &SandboxStatus) -> bool {
+    let Some(running) = container.see(|r| r.running().cloned()) else { return false };
+    let status = sandbox.containers.iter().find(|c| c.id == running.container);
+    match status.map(|status| &status.state) {
+        Some(ContainerState::Running { .. }) => health::watch(engine, container),
+        Some(ContainerState::Exited { .. }) => {
+            supervise::ended(engine.clone(), container.clone(), running.container).await;
+        }
+        // a start that was cut off
+        _ => {
+            engine.take_away(&sandbox.id).await;
+            return false;
+        }
+    }
+    true
+}
+
+/// What ran or was to run when the engine ended, as its policy has it.
+fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Record) {
+    let policy = record.host.restart_policy.name.as_str();
+    let due = match &record.state {
+        State::Running(running) => {
+            let run = running.container.clone();
+            tokio::spawn(supervise::ended(engine.clone(), container.clone(), run));
+            return;
+        }
+        State::Restarting(_) => true,
+        State::Exited(_) => policy == "always",
+        State::Created | State::Removed(_) => false,
+    };
+    if !due {
+        return;
+    }
+    container.change(|r| {
+        if let State::Exited(ended) = &r.state {
+            r.state = State::Restarting(ended.clone());
+        }
+        true
+    });
+    tokio::spawn(supervise::restart(engine.clone(), container.clone(), Duration::ZERO));
+}

@@ -1,0 +1,95 @@
+//! What went wrong, as Docker's clients want to hear it: a status and `{"message": …}`.
+
+use cri::CriError;
+use http::StatusCode;
+use image::{BuildError, ImageError};
+use std::fmt::Display;
+
+pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
+
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, message: impl Display) -> Self {
+        Refusal { status, message: message.to_string() }
+    }
+
+    pub(crate) fn bad(message: impl Display) -> Self {
+        Refusal::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(crate) fn not_found(message: impl Display) -> Self {
+        Refusal::new(StatusCode::NOT_FOUND, message)
+    }
+
+    pub(crate) fn conflict(message: impl Display) -> Self {
+        Refusal::new(StatusCode::CONFLICT, message)
+    }
+
+    pub(crate) fn forbidden(message: impl Display) -> Self {
+        Refusal::new(StatusCode::FORBIDDEN, message)
+    }
+
+    pub(crate) fn failed(doing: impl Display, why: impl Display) -> Self {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format_args!("{doing}: {why}"))
+    }
+
+    pub(crate) fn not_implemented(message: impl Display) -> Self {
+        Refusal::new(StatusCode::NOT_IMPLEMENTED, message)
+    }
+
+    pub(crate) fn no_container(name: &str) -> Self {
+        Refusal::not_found(format_args!("No such container: {name}"))
+    }
+
+    /// The same, with what was being done in front.
+    pub(crate) fn within(self, doing: impl Display) -> Self {
+        Refusal { message: format!("{doing}: {}", self.message), ..self }
+    }
+}
+
+impl From<CriError> for Refusal {
+    fn from(error: CriError) -> Self {
+        let status = match &error {
+            CriError::NotFound(_) => StatusCode::NOT_FOUND,
+            CriError::AlreadyExists(_) => StatusCode::CONFLICT,
+            CriError::Invalid(_) | CriError::InvalidImageName(_) => StatusCode::BAD_REQUEST,
+            CriError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
+            CriError::PullFailed(_) | CriError::DeadlineExceeded(_) | CriError::Failed(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+        };
+        Refusal::new(status, error)
+    }
+}
+
+impl From<ImageError> for Refusal {
+    fn from(error: ImageError) -> Self {
+        let (status, message) = match error.root() {
+            ImageError::NotFound(name) => (StatusCode::NOT_FOUND, format!("No such image: {name}")),
+            ImageError::InvalidName(_) => (StatusCode::BAD_REQUEST, error.to_string()),
+            ImageError::Unknown(_) => (StatusCode::NOT_FOUND, error.to_string()),
+            ImageError::Unauthorized(_) => (StatusCode::UNAUTHORIZED, error.to_string()),
+            ImageError::InUse(_) => (StatusCode::CONFLICT, format!("conflict: {error}")),
+            ImageError::Refused(_) => (StatusCode::BAD_REQUEST, error.to_string()),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        };
+        Refusal { status, message }
+    }
+}
+
+impl From<BuildError> for Refusal {
+    fn from(error: BuildError) -> Self {
+        match error {
+            BuildError::Image(error) => error.into(),
+            BuildError::Runtime(error) => error.into(),
+            BuildError::Parse { .. } => Refusal::bad(error),
+            _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error),
+        }
+    }
+}

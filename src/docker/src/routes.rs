@@ -1,0 +1,217 @@
+//! All that can be asked: one line each. A handler is in the file of its group.
+
+mod containers;
+pub(crate) mod exec;
+mod images;
+mod lifecycle;
+mod networks;
+mod registry;
+mod streams;
+mod system;
+mod volumes;
+
+use crate::call::{Answer, Call};
+use crate::refusal::{Refusal, Result};
+use futures::future::BoxFuture;
+use http::{Method, StatusCode};
+use percent_encoding::percent_decode_str;
+
+pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Answer>;
+
+/// The versions of the API that are spoken.
+pub(crate) const MIN_VERSION: (u32, u32) = (1, 24);
+pub(crate) const MAX_VERSION: (u32, u32) = (1, 51);
+pub(crate) const MIN_VERSION_TEXT: &str = "1.24";
+pub(crate) const MAX_VERSION_TEXT: &str = "1.51";
+
+struct Route {
+    method: Method,
+    /// `{x}` stands for one segment, `{x*}` for one or more.
+    pattern: &'static str,
+    handler: Handler,
+}
+
+macro_rules! routes {
+    ($($method:ident $pattern:literal $handler:path;)*) => {
+        &[$(Route { method: Method::$method, pattern: $pattern, handler: |call| Box::pin($handler(call)) }),*]
+    };
+}
+
+const ROUTES: &[Route] = routes! {
+    GET "_ping" system::ping;
+    HEAD "_ping" system::ping;
+    GET "version" system::version;
+    GET "info" system::info;
+    GET "events" system::events;
+    GET "system/df" system::df;
+    POST "auth" registry::auth;
+
+    GET "containers/json" containers::list;
+    POST "containers/create" containers::create;
+    POST "containers/prune" containers::prune;
+    GET "containers/{id}/json" containers::inspect;
+    DELETE "containers/{id}" containers::remove;
+    POST "containers/{id}/rename" containers::rename;
+    POST "containers/{id}/update" containers::update;
+    GET "containers/{id}/top" containers::top;
+    GET "containers/{id}/changes" containers::changes;
+    POST "commit" containers::commit;
+
+    POST "containers/{id}/start" lifecycle::start;
+    POST "containers/{id}/stop" lifecycle::stop;
+    POST "containers/{id}/restart" lifecycle::restart;
+    POST "containers/{id}/kill" lifecycle::kill;
+    POST "containers/{id}/pause" lifecycle::pause;
+    POST "containers/{id}/unpause" lifecycle::unpause;
+    POST "containers/{id}/wait" lifecycle::wait;
+
+    GET "containers/{id}/logs" streams::logs;
+    POST "containers/{id}/attach" streams::attach;
+    POST "containers/{id}/resize" streams::resize;
+    GET "containers/{id}/stats" streams::statistics;
+
+    POST "containers/{id}/exec" exec::create;
+    POST "exec/{id}/start" exec::start;
+    POST "exec/{id}/resize" exec::resize;
+    GET "exec/{id}/json" exec::inspect;
+
+
+    GET "images/json" images::list;
+    POST "images/create" images::create;
+    POST "images/load" images::load;
+    GET "images/get" images::save;
+    POST "images/prune" images::prune;
+    GET "images/search" registry::search;
+    GET "images/{name*}/json" images::inspect;
+    GET "images/{name*}/history" images::history;
+    GET "images/{name*}/get" images::save_one;
+    POST "images/{name*}/tag" images::tag;
+    POST "images/{name*}/push" images::push;
+    DELETE "images/{name*}" images::remove;
+    GET "distribution/{name*}/json" registry::distribution;
+
+
+    GET "networks" networks::list;
+    POST "networks/create" networks::create;
+    POST "networks/prune" networks::prune;
+    GET "networks/{id}" networks::inspect;
+    DELETE "networks/{id}" networks::remove;
+    POST "networks/{id}/connect" networks::connect;
+    POST "networks/{id}/disconnect" networks::disconnect;
+
+    GET "volumes" volumes::list;
+    POST "volumes/create" volumes::create;
+    POST "volumes/prune" volumes::prune;
+    GET "volumes/{name}" volumes::inspect;
+    DELETE "volumes/{name}" volumes::remove;
+};
+
+/// The handler for a path, with or without its version, and what stood for the placeholders.
+pub(crate) fn find(method: &Method, path: &str) -> Result<(Handler, Vec<String>)> {
+    let path = path.trim_start_matches('/').trim_end_matches('/');
+    let path = match path.split_once('/') {
+        Some((first, rest)) if is_version(first) => check_version(first).map(|()| rest)?,
+        _ => path,
+    };
+    let segments: Vec<&str> = path.split('/').collect();
+    let mut is_known = false;
+    for route in ROUTES {
+        let Some(found) = matched(route.pattern, &segments) else { continue };
+        if route.method == *method {
+            return Ok((route.handler, found));
+        }
+        is_known = true;
+    }
+    if is_known {
+        let status = StatusCode::METHOD_NOT_ALLOWED;
+        return Err(Refusal { status, message: format!("method {method} is not allowed here") });
+    }
+    Err(Refusal::not_found("page not found"))
+}
+
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+fn check_version(segment: &str) -> Result<()> {
+    let text = &segment[1..];
+    let number = text.split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
+    let number: (u32, u32) = number.ok_or_else(|| Refusal::bad(format_args!("invalid version {text}")))?;
+    if number > MAX_VERSION {
+        return Err(Refusal::bad(format_args!(
+            "client version {text} is too new. Maximum supported API version is {MAX_VERSION_TEXT}"
+        )));
+    }
+    if number < MIN_VERSION {
+        return Err(Refusal::bad(format_args!(
+            "client version {text} is too old. Minimum supported API version is {MIN_VERSION_TEXT}, please upgrade \
+             your client to a newer version"
+        )));
+    }
+    Ok(())
+}
+
+/// What stood for the placeholders; a `*` takes what the fixed ends leave.
+fn matched(pattern: &str, segments: &[&str]) -> Option<Vec<String>> {
+    let mut wanted: Vec<&str> = pattern.split('/').collect();
+    let mut given: Vec<String> =
+        segments.iter().map(|s| percent_decode_str(s).decode_utf8_lossy().into_owned()).collect();
+    if let Some(many) = wanted.iter().position(|w| w.ends_with("*}")) {
+        let surplus = given.len().checked_sub(wanted.len())?;
+        let joined = given.splice(many..=many + surplus, [String::new()]).collect::<Vec<_>>().join("/");
+        given[many] = joined;
+        wanted[many] = "{}";
+    }
+    if wanted.len() != given.len() {
+        return None;
+    }
+    let mut found = Vec::new();
+    for (wanted, given) in wanted.into_iter().zip(given) {
+        if wanted.starts_with('{') && !given.is_empty() {
+            found.push(given);
+        } else if wanted != given {
+            return None;
+        }
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths() {
+        for (pattern, path, want) in [
+            ("version", "version", Some(vec![])),
+            ("containers/{id}/json", "containers/abc/json", Some(vec!["abc"])),
+            ("containers/{id}/json", "containers/json", None),
+            ("containers/{id}/json", "containers//json", None),
+            ("images/{name*}/json", "images/reg:5000/a/b:1/json", Some(vec!["reg:5000/a/b:1"])),
+            ("images/{name*}/json", "images/a%2Fb/json", Some(vec!["a/b"])),
+            ("images/{name*}/json", "images/json", None),
+            ("images/{name*}", "images/a/b", Some(vec!["a/b"])),
+        ] {
+            let got = matched(pattern, &path.split('/').collect::<Vec<_>>());
+            assert_eq!(got, want.map(|w: Vec<&str>| w.into_iter().map(str::to_owned).collect()), "{pattern} {path}");
+        }
+    }
+
+    #[test]
+    fn versions() {
+        for (path, want) in [
+            ("/_ping", None),
+            ("/v1.51/_ping", None),
+            ("/v1.24/info", None),
+            ("/v1.23/info", Some(400)),
+            ("/v1.52/info", Some(400)),
+            ("/v1.x/info", Some(400)),
+            ("/v1.40/nowhere", Some(404)),
+            ("/images/json/", None),
+            ("/containers/create", Some(405)),
+        ] {
+            let got = find(&Method::GET, path).err().map(|refusal| refusal.status.as_u16());
+            assert_eq!(got, want, "{path}");
+        }
+    }
+}

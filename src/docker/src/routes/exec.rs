@@ -1,0 +1,216 @@
+//! `docker exec`: made, started, looked at.
+
+use crate::attach::{self, Attached};
+use crate::call::{Answer, Call, empty, json, with_status};
+use crate::record::{Container, lock, new_id};
+use crate::refusal::{Refusal, Result};
+use cri::{ExecConfig, TerminalSize};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json as value;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+
+/// As many that have ended can be asked for their exit code.
+const REMEMBERED: usize = 512;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Wanted {
+    attach_stdin: bool,
+    attach_stdout: bool,
+    attach_stderr: bool,
+    tty: bool,
+    cmd: Vec<String>,
+    env: Option<Vec<String>>,
+    working_dir: Option<String>,
+    user: String,
+    privileged: bool,
+    console_size: Option<[u16; 2]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Stage {
+    Made,
+    Running,
+    Ended(i32),
+}
+
+pub(crate) struct Exec {
+    id: String,
+    container: Arc<Container>,
+    wanted: Wanted,
+    stage: Mutex<Stage>,
+    window: Mutex<Option<mpsc::Sender<TerminalSize>>>,
+}
+
+/// In order of their making.
+#[derive(Default)]
+pub(crate) struct Execs(Mutex<(HashMap<String, Arc<Exec>>, Vec<String>)>);
+
+impl Execs {
+    fn add(&self, exec: Arc<Exec>) {
+        let mut all = lock(&self.0);
+        all.1.push(exec.id.clone());
+        all.0.insert(exec.id.clone(), exec);
+        if all.1.len() > REMEMBERED {
+            let oldest = all.1.iter().position(|id| {
+                all.0.get(id).is_none_or(|exec| *lock(&exec.stage) != Stage::Running)
+            });
+            if let Some(oldest) = oldest {
+                let id = all.1.remove(oldest);
+                all.0.remove(&id);
+            }
+        }
+    }
+
+    fn get(&self, id: &str) -> Result<Arc<Exec>> {
+        let all = lock(&self.0);
+        all.0.get(id).cloned().ok_or_else(|| Refusal::not_found(format_args!("No such exec instance: {id}")))
+    }
+
+    /// Those that run in a container.
+    pub(crate) fn of(&self, container: &str) -> Vec<String> {
+        let all = lock(&self.0);
+        let runs = |exec: &Exec| {
+            *lock(&exec.stage) == Stage::Running && exec.container.see(|r| r.id == container)
+        };
+        all.1.iter().filter(|id| all.0.get(*id).is_some_and(|exec| runs(exec))).cloned().collect()
+    }
+}
+
+pub(super) async fn create(mut call: Call) -> Answer {
+    let container = call.engine.container(call.name())?;
+    let wanted: Wanted = call.json().await?;
+    if wanted.cmd.is_empty() {
+        return Err(Refusal::bad("No exec command specified"));
+    }
+    running(&container)?;
+    let id = new_id();
+    let exec = Exec { id: id.clone(), container, wanted, stage: Mutex::new(Stage::Made), window: Mutex::default() };
+    call.engine.events.container(
+        &format!("exec_create: {}", exec.wanted.cmd.join(" ")),
+        &exec.container.record(),
+        &[("execID", id.clone())],
+    );
+    call.engine.execs.add(Arc::new(exec));
+    with_status(StatusCode::CREATED, &value!({"Id": id}))
+}
+
+fn running(container: &Container) -> Result<cri::ContainerId> {
+    container.see(|r| match r.running() {
+        None => Err(Refusal::conflict(format_args!("container {} is not running", r.id))),
+        Some(running) if running.paused => {
+            Err(Refusal::conflict(format_args!("container {} is paused, unpause the container before exec", r.id)))
+        }
+        Some(running) => Ok(running.container.clone()),
+    })
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Start {
+    detach: bool,
+    console_size: Option<[u16; 2]>,
+}
+
+pub(super) async fn start(mut call: Call) -> Answer {
+    let exec = call.engine.execs.get(call.name())?;
+    let start: Start = call.json().await?;
+    let run = running(&exec.container)?;
+    {
+        let mut stage = lock(&exec.stage);
+        if *stage != Stage::Made {
+            return Err(Refusal::conflict(format_args!("exec {} has already been started", exec.id)));
+        }
+        *stage = Stage::Running;
+    }
+    let wanted = &exec.wanted;
+    let attach = !start.detach;
+    let config = ExecConfig {
+        command: wanted.cmd.clone(),
+        stdin: attach && wanted.attach_stdin,
+        stdout: attach && wanted.attach_stdout,
+        stderr: attach && wanted.attach_stderr,
+        tty: wanted.tty,
+        env: wanted.env.iter().flatten().filter_map(|e| e.split_once('=')).map(|(n, v)| (n.into(), v.into())).collect(),
+        working_dir: wanted.working_dir.clone().filter(|dir| !dir.is_empty()),
+        user: Some(wanted.user.clone()).filter(|user| !user.is_empty()),
+        privileged: wanted.privileged,
+        terminal_size: start.console_size.or(wanted.console_size).map(|[height, width]| (width, height)),
+    };
+    let mut session = match call.engine.runtime.exec(&run, config).await {
+        Ok(session) => session,
+        Err(error) => {
+            let (refusal, code) = failed(error.into(), wanted);
+            *lock(&exec.stage) = Stage::Ended(code);
+            return Err(refusal);
+        }
+    };
+    let text = format!("exec_start: {}", wanted.cmd.join(" "));
+    call.engine.events.container(&text, &exec.container.record(), &[("execID", exec.id.clone())]);
+    *lock(&exec.window) = session.resize.take();
+    let (_, never) = tokio::sync::oneshot::channel();
+    let exit = std::mem::replace(&mut session.exit, never);
+    let (engine, of) = (call.engine.clone(), exec.clone());
+    let ended = tokio::spawn(async move {
+        let code = exit.await.ok().and_then(Result::ok).unwrap_or(137);
+        *lock(&of.stage) = Stage::Ended(code);
+        lock(&of.window).take();
+        let more = [("execID", of.id.clone()), ("exitCode", code.to_string())];
+        engine.events.container("exec_die", &of.container.record(), &more);
+    });
+    if start.detach {
+        return empty(StatusCode::OK);
+    }
+    let tty = wanted.tty;
+    let attached = Attached { session, ended: Some(ended) };
+    let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
+    attach::serve(call.upgrade, wants_upgrade, tty, async move { Some(attached) })
+}
+
+fn failed(refusal: Refusal, wanted: &Wanted) -> (Refusal, i32) {
+    let program = wanted.cmd.first().map_or("", String::as_str);
+    let lower = refusal.message.to_lowercase();
+    let (code, why) = if lower.contains("permission denied") {
+        (126, format!("exec: \"{program}\": permission denied"))
+    } else if lower.contains("not found") || lower.contains("no such file") {
+        (127, format!("exec: \"{program}\": executable file not found in $PATH"))
+    } else {
+        return (refusal, 126);
+    };
+    let message = format!("OCI runtime exec failed: exec failed: unable to start container process: {why}: unknown");
+    (Refusal { status: StatusCode::BAD_REQUEST, message }, code)
+}
+
+pub(super) async fn resize(call: Call) -> Answer {
+    let exec = call.engine.execs.get(call.name())?;
+    let size = super::streams::size(&call)?;
+    let window = lock(&exec.window).clone();
+    match window {
+        Some(window) => {
+            let _ = window.send(size).await;
+            empty(StatusCode::OK)
+        }
+        None => Err(Refusal::conflict(format_args!("exec {} has no terminal", exec.id))),
+    }
+}
+
+pub(super) async fn inspect(call: Call) -> Answer {
+    let exec = call.engine.execs.get(call.name())?;
+    let stage = lock(&exec.stage).clone();
+    let wanted = &exec.wanted;
+    let (program, arguments) = wanted.cmd.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));
+    json(&value!({
+        "ID": exec.id,
+        "Running": stage == Stage::Running,
+        "ExitCode": if let Stage::Ended(code) = stage { Some(code) } else { None },
+        "ProcessConfig": {
+            "tty": wanted.tty, "entrypoint": program, "arguments": arguments, "privileged": wanted.privileged,
+            "user": wanted.user,
+        },
+        "OpenStdin": wanted.attach_stdin, "OpenStdout": wanted.attach_stdout, "OpenStderr": wanted.attach_stderr,
+        "CanRemove": false, "ContainerID": exec.container.see(|r| r.id.clone()), "DetachKeys": "", "Pid": 0,
+    }))
+}

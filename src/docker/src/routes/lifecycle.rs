@@ -1,0 +1,152 @@
+//! Start, stop and what lies between.
+
+use crate::call::{Answer, Call, empty, line, stream};
+use crate::engine::Engine;
+use crate::record::{Container, Record, State};
+use crate::refusal::{Refusal, Result};
+use futures::stream as streams;
+use http::StatusCode;
+use nix::sys::signal::Signal;
+use serde_json::json as value;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// To its end, even where the client hangs up before.
+async fn to_the_end<T: Send + 'static>(
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
+    tokio::spawn(work).await.unwrap_or_else(|e| Err(Refusal::failed("the engine's own fault", e)))
+}
+
+fn changed(changed: bool) -> Answer {
+    empty(if changed { StatusCode::NO_CONTENT } else { StatusCode::NOT_MODIFIED })
+}
+
+pub(super) async fn start(call: Call) -> Answer {
+    let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
+    changed(to_the_end(async move { started(&engine, &container).await }).await?)
+}
+
+async fn started(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<bool> {
+    let result = engine.start(container).await;
+    if result.is_err() && container.see(|r| r.host.auto_remove && r.running().is_none()) {
+        engine.remove(container, true, true).await?;
+    }
+    result
+}
+
+pub(super) async fn stop(call: Call) -> Answer {
+    let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
+    let (grace, signal) = (call.query.number("t")?, call.query.get("signal").map(signal).transpose()?);
+    changed(to_the_end(async move { engine.stop(&container, grace, signal).await }).await?)
+}
+
+pub(super) async fn restart(call: Call) -> Answer {
+    let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
+    let (grace, signal) = (call.query.number("t")?, call.query.get("signal").map(signal).transpose()?);
+    to_the_end(async move {
+        engine.stop(&container, grace, signal).await?;
+        engine.start(&container).await?;
+        engine.events.container("restart", &container.record(), &[]);
+        Ok(())
+    })
+    .await?;
+    empty(StatusCode::NO_CONTENT)
+}
+
+/// `SIGTERM`, `term`, `15`.
+fn signal(text: &str) -> Result<i32> {
+    let upper = text.to_ascii_uppercase();
+    let name = if upper.starts_with("SIG") { upper.clone() } else { format!("SIG{upper}") };
+    let number = text.parse().ok().filter(|n| (1..=64).contains(n));
+    let number = number.or_else(|| Signal::from_str(&name).ok().map(|signal| signal as i32));
+    number.ok_or_else(|| Refusal::bad(format_args!("Invalid signal: {text}")))
+}
+
+pub(super) async fn kill(call: Call) -> Answer {
+    let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
+    let number = signal(call.query.get("signal").unwrap_or("KILL"))?;
+    let Some(running) = container.see(|r| r.running().cloned()) else {
+        let id = container.see(|r| r.id.clone());
+        return Err(Refusal::conflict(format_args!("cannot kill container: {}: container {id} is not running", call.name())));
+    };
+    if number == Signal::SIGKILL as i32 {
+        container.change(|r| {
+            r.told_to_stop = true;
+            true
+        });
+    }
+    engine.runtime.signal_container(&running.container, number).await?;
+    engine.events.container("kill", &container.record(), &[("signal", number.to_string())]);
+    if number == Signal::SIGKILL as i32 {
+        to_the_end(async move {
+            engine.until_ended(&container, &running.container).await;
+            Ok(())
+        })
+        .await?;
+    }
+    empty(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn pause(call: Call) -> Answer {
+    set_paused(call, true).await
+}
+
+pub(super) async fn unpause(call: Call) -> Answer {
+    set_paused(call, false).await
+}
+
+async fn set_paused(call: Call, paused: bool) -> Answer {
+    let container = call.engine.container(call.name())?;
+    let _alone = container.gate.lock().await;
+    let id = container.see(|r| r.id.clone());
+    match container.see(|r| r.running().cloned()) {
+        None => return Err(Refusal::conflict(format_args!("container {id} is not running"))),
+        Some(running) if running.paused == paused => {
+            let how = if paused { "already" } else { "not" };
+            return Err(Refusal::conflict(format_args!("container {id} is {how} paused")));
+        }
+        Some(running) => call.engine.runtime.freeze_container(&running.container, paused).await?,
+    }
+    container.change(|r| match &mut r.state {
+        State::Running(running) => {
+            running.paused = paused;
+            true
+        }
+        _ => false,
+    });
+    call.engine.events.container(if paused { "pause" } else { "unpause" }, &container.record(), &[]);
+    empty(StatusCode::NO_CONTENT)
+}
+
+/// The head of the answer goes out at once: `docker run` starts the container only then.
+pub(super) async fn wait(call: Call) -> Answer {
+    let container = call.engine.container(call.name())?;
+    let mut records = container.watch();
+    let begun = container.see(|r| r.exits);
+    let is_over: Box<dyn FnMut(&Record) -> bool + Send> = match call.query.get("condition") {
+        None | Some("not-running") => Box::new(|r| !matches!(r.state, State::Running(_) | State::Restarting(_))),
+        Some("next-exit") => Box::new(move |r| r.exits > begun || matches!(r.state, State::Removed(_))),
+        Some("removed") => Box::new(|r| matches!(r.state, State::Removed(_))),
+        Some(other) => return Err(Refusal::bad(format_args!("invalid condition: \"{other}\""))),
+    };
+    stream("application/json", streams::once(async move {
+        let record = records.wait_for(is_over).await;
+        let code = record.as_ref().map_or(0, |record| record.exit_code());
+        line(&value!({"StatusCode": code}))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals() {
+        for (text, want) in
+            [("SIGTERM", Some(15)), ("term", Some(15)), ("9", Some(9)), ("WINCH", Some(28)), ("65", None), ("x", None)]
+        {
+            assert_eq!(signal(text).ok(), want, "{text}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The engine itself: ping, version, info, events, disk usage.
+
+use crate::call::{Answer, Call, json, line, stream, text};
+use crate::events::Event;
+use crate::files;
+use crate::filters::Filters;
+use crate::inspect::summary;
+use crate::logs;
+use crate::refusal::Refusal;
+use crate::routes::{MAX_VERSION_TEXT, MIN_VERSION_TEXT};
+use futures::{StreamExt, stream as streams};
+use jiff::Timestamp;
+use serde_json::json as value;
+use tokio::sync::broadcast::error::RecvError;
+
+/// The engine whose behaviour is followed.
+const ENGINE: &str = "28.2.2";
+
+pub(super) async fn ping(_: Call) -> Answer {
+    let mut answer = text("OK")?;
+    // no BuildKit: the classic builder is the one that is here
+    answer.headers_mut().insert("builder-version", http::HeaderValue::from_static("1"));
+    answer.headers_mut().insert("cache-control", http::HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    Ok(answer)
+}
+
+pub(super) async fn version(call: Call) -> Answer {
+    let kernel = kernel();
+    let own = &call.engine.config.version;
+    json(&value!({
+        "Platform": {"Name": format!("monopod {own}")},
+        "Components": [{"Name": "Engine", "Version": ENGINE, "Details": {
+            "ApiVersion": MAX_VERSION_TEXT, "MinAPIVersion": MIN_VERSION_TEXT, "Os": "linux", "Arch": architecture(),
+            "KernelVersion": kernel, "Experimental": "false", "GitCommit": own, "GoVersion": "none",
+        }}],
+        "Version": ENGINE, "ApiVersion": MAX_VERSION_TEXT, "MinAPIVersion": MIN_VERSION_TEXT, "GitCommit": own,
+        "GoVersion": "none", "Os": "linux", "Arch": architecture(), "KernelVersion": kernel,
+    }))
+}
+
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+fn kernel() -> String {
+    nix::sys::utsname::uname().map(|u| u.release().to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+pub(super) async fn info(call: Call) -> Answer {
+    let engine = &call.engine;
+    let states: Vec<&str> = engine.containers().iter().map(|c| c.see(|r| r.status())).collect();
+    let count = |wanted: &str| states.iter().filter(|state| **state == wanted).count();
+    let running = count("running");
+    let unified = std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let registries: Vec<String> = Vec::new();
+    json(&value!({
+        "ID": engine.config.name, "Name": engine.config.name, "ServerVersion": ENGINE,
+        "Containers": states.len(), "ContainersRunning": running, "ContainersPaused": count("paused"),
+        "ContainersStopped": states.len() - running - count("paused"), "Images": engine.images.images().len(),
+        "Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "overlayfs"]],
+        "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null, "Log": ["json-file"]},
+        "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
+        "CPUSet": true, "PidsLimit": true, "IPv4Forwarding": true, "OomKillDisable": false, "Debug": false,
+        "NFd": 0, "NGoroutines": 0, "SystemTime": Timestamp::now().to_string(), "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs", "CgroupVersion": if unified { "2" } else { "1" }, "NEventsListener": 0,
+        "KernelVersion": kernel(), "OperatingSystem": os_name(), "OSVersion": "", "OSType": "linux",
+        "Architecture": std::env::consts::ARCH, "IndexServerAddress": "https://index.docker.io/v1/",
+        "RegistryConfig": {"IndexConfigs": {}, "InsecureRegistryCIDRs": ["127.0.0.0/8"], "Mirrors": registries},
+        "NCPU": std::thread::available_parallelism().map_or(1, usize::from), "MemTotal": memory(),
+        "DockerRootDir": engine.config.state_dir, "HttpProxy": "", "HttpsProxy": "", "NoProxy": "", "Labels": [],
+        "ExperimentalBuild": false, "Runtimes": {"runc": {"path": "libcontainer"}}, "DefaultRuntime": "runc",
+        "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "", "RemoteManagers": null},
+        "LiveRestoreEnabled": true, "Isolation": "", "InitBinary": "",
+        "ContainerdCommit": {"ID": ""}, "RuncCommit": {"ID": ""}, "InitCommit": {"ID": ""},
+        "SecurityOptions": ["name=seccomp,profile=builtin"], "Warnings": [],
+    }))
+}
+
+fn os_name() -> String {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
+    name.unwrap_or("Linux").trim_matches('"').to_owned()
+}
+
+/// Bytes.
+fn memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    total.and_then(|t| t.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+pub(super) async fn events(call: Call) -> Answer {
+    let filters: Filters = call.query.json("filters")?;
+    filters.check(&["container", "daemon", "event", "image", "label", "network", "scope", "type", "volume"])?;
+    let since = call.query.get("since").and_then(logs::time);
+    let until = call.query.get("until").and_then(logs::time);
+    let (past, future) = call.engine.events.follow();
+    let past = past.into_iter().filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
+    let stop = call.engine.stop.clone();
+    let future = streams::unfold(future, |mut future| async move {
+        loop {
+            match future.recv().await {
+                Ok(event) => return Some((event, future)),
+                // a client that reads too slowly misses some
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    });
+    let end = async move {
+        let Some(until) = until else { return stop.cancelled().await };
+        let left = until.as_nanosecond() - Timestamp::now().as_nanosecond();
+        let left = std::time::Duration::from_nanos(u64::try_from(left).unwrap_or(0));
+        tokio::select! { () = tokio::time::sleep(left) => {}, () = stop.cancelled() => {} }
+    };
+    let in_time = move |e: &Event| until.is_none_or(|until| e.time_nano <= until.as_nanosecond());
+    let all = streams::iter(past).filter(move |e| std::future::ready(in_time(e))).chain(future.take_until(Box::pin(end)));
+    let wanted = all.filter(move |event| std::future::ready(fits(&filters, event)));
+    stream("application/json", wanted.map(|event| line(&event)))
+}
+
+fn fits(filters: &Filters, event: &Event) -> bool {
+    let of = |kind: &str, wanted: &str| {
+        event.kind == kind
+            && (event.actor.id.starts_with(wanted) || event.actor.attributes.get("name").is_some_and(|n| n == wanted))
+    };
+    filters.any("type", |kind| event.kind == kind)
+        && filters.any("event", |action| event.action == action || event.action.starts_with(&format!("{action}:")))
+        && ["container", "image", "network", "volume"]
+            .iter()
+            .all(|kind| filters.any(kind, |wanted| of(kind, wanted) || event.actor.attributes.get(*kind).is_some_and(|n| n == wanted)))
+        && filters.labels(&event.actor.attributes)
+}
+
+pub(super) async fn df(call: Call) -> Answer {
+    let engine = call.engine.clone();
+    let measured = tokio::task::spawn_blocking(move || {
+        let usage = engine.images.disk_usage();
+        let images: Vec<_> = usage.images.iter().map(|i| super::images::usage(&engine, i)).collect();
+        let now = Timestamp::now();
+        let containers: Vec<_> = engine
+            .containers()
+            .iter()
+            .map(|c| {
+                let mut shown = super::containers::around(&engine, c, |around| c.see(|r| summary(r, around, now)));
+                shown["SizeRw"] = value!(files::size(&c.upper()));
+                shown["SizeRootFs"] = value!(0);
+                shown
+            })
+            .collect();
+        let volumes: Vec<_> =
+            engine.volumes.all().iter().map(|volume| super::volumes::shown(&engine, volume, true)).collect();
+        value!({"LayersSize": usage.layers, "Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": []})
+    });
+    json(&measured.await.map_err(|e| Refusal::failed("measure disk usage", e))?)
+}

@@ -1,0 +1,115 @@
+//! Volumes.
+
+use crate::call::{Answer, Call, empty, json, with_status};
+use crate::engine::Engine;
+use crate::files;
+use crate::filters::{Filters, contains};
+use crate::refusal::{Refusal, Result};
+use crate::volumes::{ANONYMOUS, Volume};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json as value};
+use std::collections::BTreeMap;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Wanted {
+    name: String,
+    driver: String,
+    labels: Option<BTreeMap<String, String>>,
+    driver_opts: Option<BTreeMap<String, String>>,
+}
+
+/// With `measured`, the size and the users as well, which takes a walk through its files.
+pub(super) fn shown(engine: &Engine, volume: &Volume, measured: bool) -> Value {
+    let data = engine.volumes.data(&volume.name);
+    let mut shown = value!({
+        "Name": volume.name, "Driver": "local", "Mountpoint": data, "CreatedAt": volume.created_at.to_string(),
+        "Labels": volume.labels, "Options": (!volume.options.is_empty()).then_some(&volume.options), "Scope": "local",
+    });
+    if measured {
+        let users = engine.users_of_volume(&volume.name).len();
+        shown["UsageData"] = value!({"Size": files::size(&data), "RefCount": users});
+    }
+    shown
+}
+
+pub(super) async fn create(mut call: Call) -> Answer {
+    let wanted: Wanted = call.json().await?;
+    if !matches!(wanted.driver.as_str(), "" | "local") {
+        return Err(Refusal::not_found(format_args!("plugin \"{}\" not found", wanted.driver)));
+    }
+    let options = wanted.driver_opts.unwrap_or_default();
+    if let Some(option) = options.keys().next() {
+        return Err(Refusal::bad(format_args!("create volume: invalid option: \"{option}\"")));
+    }
+    let volume = call.engine.volumes.make(&wanted.name, wanted.labels.unwrap_or_default(), options)?;
+    tell(&call.engine, "create", &volume.name);
+    with_status(StatusCode::CREATED, &shown(&call.engine, &volume, false))
+}
+
+fn tell(engine: &Engine, action: &str, name: &str) {
+    engine.events.tell("volume", action, name, [("driver".to_owned(), "local".to_owned())].into());
+}
+
+pub(super) async fn list(call: Call) -> Answer {
+    let filters: Filters = call.query.json("filters")?;
+    filters.check(&["dangling", "driver", "label", "label!", "name"])?;
+    let dangling = filters.truth("dangling")?;
+    let engine = &call.engine;
+    let wanted = |volume: &Volume| {
+        filters.any("name", |name| contains(&volume.name, name))
+            && filters.any("driver", |driver| driver == "local")
+            && filters.labels(&volume.labels)
+            && dangling.is_none_or(|dangling| dangling == engine.users_of_volume(&volume.name).is_empty())
+    };
+    let all: Vec<Value> =
+        engine.volumes.all().iter().filter(|v| wanted(v)).map(|v| shown(engine, v, false)).collect();
+    json(&value!({"Volumes": all, "Warnings": null}))
+}
+
+pub(super) async fn inspect(call: Call) -> Answer {
+    json(&shown(&call.engine, &call.engine.volumes.get(call.name())?, false))
+}
+
+pub(super) async fn remove(call: Call) -> Answer {
+    let (engine, name) = (call.engine.clone(), call.name().to_owned());
+    if let Err(missing) = engine.volumes.get(&name) {
+        return if call.query.flag("force") { empty(StatusCode::NO_CONTENT) } else { Err(missing) };
+    }
+    let users = engine.users_of_volume(&name);
+    if !users.is_empty() {
+        return Err(Refusal::conflict(format_args!(
+            "remove {name}: volume is in use - [{}]",
+            users.join(", ")
+        )));
+    }
+    erase(&call, &name).await?;
+    empty(StatusCode::NO_CONTENT)
+}
+
+async fn erase(call: &Call, name: &str) -> Result<()> {
+    let (engine, of) = (call.engine.clone(), name.to_owned());
+    let removed = tokio::task::spawn_blocking(move || engine.volumes.remove(&of)).await;
+    removed.map_err(|e| Refusal::failed("remove volume", e))??;
+    tell(&call.engine, "destroy", name);
+    Ok(())
+}
+
+/// Anonymous ones; with `all=true` those with names as well.
+pub(super) async fn prune(call: Call) -> Answer {
+    let filters: Filters = call.query.json("filters")?;
+    filters.check(&["all", "label", "label!"])?;
+    let all = filters.truth("all")?.unwrap_or(false);
+    let (mut removed, mut freed) = (Vec::new(), 0);
+    for volume in call.engine.volumes.all() {
+        let wanted = (all || volume.labels.contains_key(ANONYMOUS)) && filters.labels(&volume.labels);
+        if wanted && call.engine.users_of_volume(&volume.name).is_empty() {
+            let data = call.engine.volumes.data(&volume.name);
+            freed += tokio::task::spawn_blocking(move || files::size(&data)).await.unwrap_or(0);
+            erase(&call, &volume.name).await?;
+            removed.push(volume.name);
+        }
+    }
+    json(&value!({"VolumesDeleted": removed, "SpaceReclaimed": freed}))
+}

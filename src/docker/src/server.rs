@@ -1,0 +1,133 @@
+//! The socket, its connections, and the way of a request to its handler.
+
+use crate::call::{Body, Call, Query, full};
+use crate::engine::{DockerConfig, Engine};
+use crate::refusal::Refusal;
+use crate::{recover, routes, supervise};
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use image::ImageStore;
+use std::convert::Infallible;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Who has not sent a request's head by then holds nothing any more.
+const HEADER: Duration = Duration::from_secs(30);
+/// Streams that are open when the server stops are cut after this.
+const DRAIN: Duration = Duration::from_secs(1);
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("{what} {}: {why}", path.display())]
+    Place { what: &'static str, path: PathBuf, why: std::io::Error },
+}
+
+/// Takes up what an earlier run left, then serves the socket until `stop`. Containers go on running afterwards.
+///
+/// # Errors
+/// The folder or the socket can not be made.
+pub async fn serve(
+    config: DockerConfig,
+    runtime: Arc<dyn cri::Runtime>,
+    images: Arc<ImageStore>,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let socket = config.socket.clone();
+    // before anything is looked at: nothing that happens meanwhile is missed
+    let happenings = runtime.events();
+    let state_dir = config.state_dir.clone();
+    let engine = Engine::open(config, runtime, images, stop.clone())
+        .map_err(|why| ServeError::Place { what: "open", path: state_dir, why })?;
+    let listener =
+        listen(&socket).map_err(|why| ServeError::Place { what: "listen on", path: socket.clone(), why })?;
+    recover::take_up(&engine).await;
+    let supervisor = tokio::spawn(supervise::follow(engine.clone(), happenings, stop.clone()));
+    accept_all(&engine, listener, &stop).await;
+    let _ = supervisor.await;
+    let _ = std::fs::remove_file(&socket);
+    Ok(())
+}
+
+/// A socket that an earlier process left is replaced.
+fn listen(socket: &Path) -> std::io::Result<UnixListener> {
+    if let Some(parent) = socket.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    match std::fs::remove_file(socket) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    let listener = UnixListener::bind(socket)?;
+    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+async fn accept_all(engine: &Arc<Engine>, listener: UnixListener, stop: &CancellationToken) {
+    let connections = TaskTracker::new();
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((socket, _)) => {
+                connections.spawn(converse(engine.clone(), socket, stop.clone()));
+            }
+            Err(error) => {
+                // out of file descriptors: those who are connected will free some
+                tracing::warn!(%error, "a connection to the Docker socket was not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    connections.close();
+    let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
+}
+
+async fn converse(engine: Arc<Engine>, socket: UnixStream, stop: CancellationToken) {
+    let service = service_fn(move |request| {
+        let engine = engine.clone();
+        async move { Ok::<_, Infallible>(answer(engine, request).await) }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEADER);
+    let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = &mut connection => {}
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = tokio::time::timeout(DRAIN, connection).await;
+        }
+    }
+}
+
+async fn answer(engine: Arc<Engine>, mut request: Request<Incoming>) -> Response<Body> {
+    let is_head = request.method() == Method::HEAD;
+    let upgrade = request.extensions_mut().remove();
+    let (parts, body) = request.into_parts();
+    let found = routes::find(&parts.method, parts.uri.path());
+    let mut response = match found {
+        Ok((handler, path)) => {
+            let query = Query::parse(parts.uri.query().unwrap_or_default());
+            let call = Call { engine, path, query, headers: parts.headers, body, upgrade };
+            handler(call).await.unwrap_or_else(Refusal::into)
+        }
+        Err(refusal) => refusal.into(),
+    };
+    if is_head {
+        *response.body_mut() = full("");
+    }
+    for (name, value) in [
+        ("api-version", routes::MAX_VERSION_TEXT),
+        ("docker-experimental", "false"),
+        ("ostype", "linux"),
+        ("server", "Docker/28.2.2 (linux)"),
+    ] {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,162 @@
+//! What containers do by themselves: ends, restart policies, `--rm`.
+
+use crate::engine::Engine;
+use crate::model::RestartPolicy;
+use crate::record::{Container, Ended, State};
+use cri::{ContainerId, ContainerState, RuntimeEvent};
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+
+const FIRST_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_DELAY: Duration = Duration::from_secs(60);
+/// Who ran that long begins anew with the first delay.
+const LONG_ENOUGH: i64 = 10; // seconds
+
+/// Until `stop`.
+pub(crate) async fn follow(engine: Arc<Engine>, mut happenings: Receiver<RuntimeEvent>, stop: CancellationToken) {
+    while let Some(happening) = stop.run_until_cancelled(happenings.recv()).await {
+        match happening {
+            Ok(RuntimeEvent::Exited { container, .. }) => {
+                if let Some(ours) = engine.container_of(&container) {
+                    tokio::spawn(ended(engine.clone(), ours, container));
+                }
+            }
+            Ok(RuntimeEvent::OutOfMemory { container, .. }) => {
+                if let Some(ours) = engine.container_of(&container) {
+                    engine.events.container("oom", &ours.record(), &[]);
+                }
+            }
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => look_at_all(&engine).await,
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Finds the ends that were not heard of.
+async fn look_at_all(engine: &Arc<Engine>) {
+    for container in engine.containers() {
+        let Some(running) = container.see(|r| r.running().cloned()) else { continue };
+        let status = engine.runtime.container(&running.container).await;
+        if !matches!(status, Ok(cri::ContainerStatus { state: ContainerState::Running { .. }, .. })) {
+            tokio::spawn(ended(engine.clone(), container, running.container));
+        }
+    }
+}
+
+/// Notes that a run is over, frees what it had, and does what the policy wants.
+pub(crate) async fn ended(engine: Arc<Engine>, container: Arc<Container>, run: ContainerId) {
+    let _alone = container.gate.lock().await;
+    let Some(running) = container.see(|r| r.running().filter(|r| r.container == run).cloned()) else { return };
+    let how = how_it_ended(&engine, &run, running.started_at).await;
+    let ran = how.finished_at.as_second() - running.started_at.as_second();
+    let mut next = Next::Stay;
+    container.change(|r| {
+        r.exits += 1;
+        if ran >= LONG_ENOUGH {
+            r.restart_count = 0;
+        }
+        next = next_of(&r.host.restart_policy, how.code, r.told_to_stop, r.restart_count);
+        r.state = match next {
+            Next::Stay => State::Exited(how.clone()),
+            Next::Restart(_) => State::Restarting(how.clone()),
+        };
+        true
+    });
+    engine.events.container("die", &container.record(), &[("exitCode", how.code.to_string())]);
+    engine.take_away(&running.sandbox).await;
+    engine.refresh_hosts();
+    match next {
+        Next::Restart(delay) => {
+            tokio::spawn(restart(engine.clone(), container.clone(), delay));
+        }
+        Next::Stay if container.see(|r| r.host.auto_remove) => engine.erase(&container, true).await,
+        Next::Stay => {}
+    }
+}
+
+async fn how_it_ended(engine: &Engine, run: &ContainerId, began: Timestamp) -> Ended {
+    let lost = |error: String| Ended {
+        code: 137,
+        oom_killed: false,
+        error,
+        started_at: Some(began),
+        finished_at: Timestamp::now(),
+    };
+    match engine.runtime.container(run).await.map(|status| status.state) {
+        Ok(ContainerState::Exited { exit_code, oom_killed, started_at, finished_at, .. }) => {
+            Ended { code: exit_code, oom_killed, error: String::new(), started_at: started_at.or(Some(began)), finished_at }
+        }
+        Ok(_) => lost(String::new()),
+        Err(error) => lost(error.to_string()),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    Stay,
+    Restart(Duration),
+}
+
+/// What the policy says after an end.
+pub(crate) fn next_of(policy: &RestartPolicy, code: i32, told_to_stop: bool, restarts: u64) -> Next {
+    let wanted = match policy.name.as_str() {
+        "always" | "unless-stopped" => true,
+        "on-failure" => code != 0 && (policy.maximum_retry_count == 0 || restarts < policy.maximum_retry_count),
+        _ => false,
+    };
+    if !wanted || told_to_stop {
+        return Next::Stay;
+    }
+    let factor = 1u32.checked_shl(u32::try_from(restarts).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);
+    Next::Restart(FIRST_DELAY.saturating_mul(factor).min(LONGEST_DELAY))
+}
+
+/// Starts it again after a while, unless the user does something about it before.
+pub(crate) async fn restart(engine: Arc<Engine>, container: Arc<Container>, delay: Duration) {
+    let mut watch = container.watch();
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        _ = watch.wait_for(|r| !matches!(r.state, State::Restarting(_))) => return,
+        () = engine.stop.cancelled() => return,
+    }
+    let _alone = container.gate.lock().await;
+    if !container.see(|r| matches!(r.state, State::Restarting(_))) {
+        return;
+    }
+    container.change(|r| {
+        r.restart_count += 1;
+        true
+    });
+    if let Err(error) = engine.begin(&container).await {
+        tracing::warn!(container = container.see(|r| r.name.clone()), %error, "restart");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies() {
+        let policy = |name: &str, maximum_retry_count| RestartPolicy { name: name.into(), maximum_retry_count };
+        let after = |millis| Next::Restart(Duration::from_millis(millis));
+        for (name, policy, code, told, restarts, want) in [
+            ("none", policy("", 0), 1, false, 0, Next::Stay),
+            ("no", policy("no", 0), 1, false, 0, Next::Stay),
+            ("always", policy("always", 0), 0, false, 0, after(100)),
+            ("always, stopped", policy("always", 0), 137, true, 0, Next::Stay),
+            ("unless stopped", policy("unless-stopped", 0), 0, false, 3, after(800)),
+            ("on failure", policy("on-failure", 0), 1, false, 99, after(60_000)),
+            ("on failure, success", policy("on-failure", 0), 0, false, 0, Next::Stay),
+            ("on failure, enough", policy("on-failure", 2), 1, false, 2, Next::Stay),
+            ("on failure, once more", policy("on-failure", 2), 1, false, 1, after(200)),
+        ] {
+            assert_eq!(next_of(&policy, code, told, restarts), want, "{name}");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Named and anonymous volumes: a folder each.
+
+use crate::files;
+use crate::record::new_id;
+use crate::refusal::{Refusal, Result};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+
+/// What Docker writes on the volumes that nobody named.
+pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Volume {
+    pub(crate) name: String,
+    pub(crate) created_at: Timestamp,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+pub(crate) struct Volumes {
+    dir: PathBuf,
+}
+
+impl Volumes {
+    pub(crate) fn open(dir: PathBuf) -> std::io::Result<Self> {
+        files::private_dir(&dir)?;
+        Ok(Volumes { dir })
+    }
+
+    /// What is mounted.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        self.dir.join(name).join("_data")
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Result<Volume> {
+        let missing = || Refusal::not_found(format_args!("get {name}: no such volume"));
+        if !is_name(name) {
+            return Err(missing());
+        }
+        files::read(&self.dir.join(name).join("volume.json")).map_err(|_| missing())
+    }
+
+    pub(crate) fn all(&self) -> Vec<Volume> {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        let mut all: Vec<Volume> =
+            entries.filter_map(|entry| self.get(&entry.file_name().to_string_lossy()).ok()).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// The volume of this name, made where it is missing; without a name a new one.
+    pub(crate) fn make(
+        &self,
+        name: &str,
+        labels: BTreeMap<String, String>,
+        options: BTreeMap<String, String>,
+    ) -> Result<Volume> {
+        let (name, labels) = match name {
+            "" => (new_id(), labels.into_iter().chain([(ANONYMOUS.to_owned(), String::new())]).collect()),
+            name => (name.to_owned(), labels),
+        };
+        if !is_name(&name) {
+            return Err(Refusal::bad(format_args!(
+                "create {name}: \"{name}\" includes invalid characters for a local volume name, only \
+                 \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
+            )));
+        }
+        if let Ok(known) = self.get(&name) {
+            return Ok(known);
+        }
+        let failed = |e| Refusal::failed(format_args!("create volume {name}"), e);
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(self.data(&name)).map_err(failed)?;
+        let volume = Volume { name: name.clone(), created_at: Timestamp::now(), labels, options };
+        files::write(&self.dir.join(&name).join("volume.json"), &volume).map_err(failed)?;
+        Ok(volume)
+    }
+
+    /// Blocks.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        let volume = self.get(name)?;
+        let failed = |e| Refusal::failed(format_args!("remove volume {name}"), e);
+        std::fs::remove_dir_all(self.dir.join(volume.name)).map_err(failed)
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    crate::names::is_name(name)
+}
