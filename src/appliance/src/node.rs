@@ -6,6 +6,7 @@ use crate::{Places, Settings};
 use cluster::Cluster;
 use cri::PodAccess;
 use dns::DnsConfig;
+use docker::DockerConfig;
 use image::ImageStore;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kubelet::{Kubelet, KubeletConfig};
@@ -78,7 +79,7 @@ impl Ground {
         self.network.notes().await
     }
 
-    /// Starts kubelet, proxy and DNS; they end with `stop`.
+    /// Starts DNS, the Docker socket, proxy and kubelet; they end with `stop`.
     pub(crate) async fn build(
         &self,
         cluster: &Cluster,
@@ -98,6 +99,18 @@ impl Ground {
         };
         let sockets = dns::bind(dns.listen).await.map_err(|e| failed("start DNS", &e))?;
         running.spawn(named("DNS", dns::serve_on(sockets, cluster.clone(), dns, stop.clone())));
+        let docker = DockerConfig {
+            state_dir: places.docker(),
+            socket: places.docker_socket(),
+            name: name(places),
+            cgroup_parent: "docker".to_owned(),
+            gateway: settings.gateway(),
+            pod_cidr: settings.pod_cidr,
+            dns: settings.dns_service_ip().into(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let docker = docker::serve(docker, self.runtime.clone(), self.images.clone(), stop.clone());
+        running.spawn(named("docker", docker));
         let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
         let config = KubeletConfig::new(

@@ -88,6 +88,13 @@ impl Places {
     pub fn sandboxes(&self) -> PathBuf {
         self.run.join("sandboxes")
     }
+    /// Docker's containers, volumes and networks.
+    pub fn docker(&self) -> PathBuf {
+        self.state.join("docker")
+    }
+    pub fn docker_socket(&self) -> PathBuf {
+        self.run.join("docker.sock")
+    }
     /// What the daemon itself says.
     pub fn log(&self) -> PathBuf {
         self.state.join("monopod.log")

@@ -35,6 +35,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "cri",
             "dashboard",
             "dns",
+            "docker",
             "image",
             "kinds",
             "kubelet",

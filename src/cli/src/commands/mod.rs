@@ -4,6 +4,7 @@ mod completion;
 mod dashboard;
 mod delete;
 mod demo;
+mod docker_env;
 mod image;
 mod ip;
 mod logs;
@@ -48,6 +49,8 @@ enum Command {
     Dashboard(dashboard::Dashboard),
     /// Take the tour: a ReplicationController, a service with an address, three pods, one replaced.
     Demo(demo::Demo),
+    /// Print what points the docker command at this cluster: `eval $(monopod docker-env)`.
+    DockerEnv(docker_env::DockerEnv),
     /// Manage the images that pods and containers are made of.
     Image(image::Image),
     /// Print the node's address.
@@ -82,6 +85,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Service(command) => command.run(&setting),
         Command::Dashboard(command) => command.run(&setting),
         Command::Demo(command) => command.run(&setting),
+        Command::DockerEnv(command) => command.run(&setting),
         Command::Image(command) => command.run(&setting),
         Command::Ip(command) => command.run(&setting),
         Command::Logs(command) => command.run(&setting),

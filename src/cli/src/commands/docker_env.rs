@@ -1,0 +1,26 @@
+use super::Setting;
+use crate::control_client::status;
+use anyhow::Result;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub struct DockerEnv {
+    /// Print what takes it back instead.
+    #[arg(short, long)]
+    unset: bool,
+}
+
+impl DockerEnv {
+    pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
+        if self.unset {
+            println!("unset DOCKER_HOST DOCKER_BUILDKIT");
+            return Ok(ExitCode::SUCCESS);
+        }
+        status(&setting.places)?;
+        println!("export DOCKER_HOST=\"unix://{}\"", setting.places.docker_socket().display());
+        // builds are Docker's classic ones
+        println!("export DOCKER_BUILDKIT=0");
+        println!("# to point this shell at it: eval $(monopod -p {} docker-env)", setting.places.profile);
+        Ok(ExitCode::SUCCESS)
+    }
+}
