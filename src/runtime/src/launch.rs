@@ -28,11 +28,12 @@ pub async fn shim(program: &Path, config: &ShimConfig) -> Result<ProcessId, CriE
     }
 }
 
+/// Says nothing of a folder (the shim goes to `/` by itself): with one it would be fork(2), which copies the daemon's page
+/// tables and makes it fault at its next writes, instead of posix_spawn(3).
 async fn run(program: &Path, config: &ShimConfig) -> std::io::Result<ShimReady> {
     let mut child = Command::new(program)
         .arg("shim")
         .env_clear()
-        .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
