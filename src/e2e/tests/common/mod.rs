@@ -6,6 +6,7 @@
 pub mod footprint;
 pub mod images;
 pub mod lab;
+pub mod registry;
 
 use footprint::footprint;
 use lab::Lab;
@@ -128,6 +129,20 @@ impl Appliance {
 
     pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// The stock docker command, pointed at this cluster.
+    pub fn docker(&self, arguments: &[&str]) -> Answer {
+        let program = std::env::var("MONOPOD_DOCKER").unwrap_or_else(|_| "docker".to_owned());
+        let mut command = self.command(&program);
+        command.args(arguments);
+        Answer(self.of_docker(&mut command).output().unwrap())
+    }
+
+    /// The environment that `monopod docker-env` prints.
+    pub fn of_docker<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        let socket = self.places()[1].join("docker.sock");
+        command.env("DOCKER_HOST", format!("unix://{}", socket.display())).env("DOCKER_BUILDKIT", "0")
     }
 
     /// Runs any program on the appliance's machine.
