@@ -5,10 +5,11 @@ use ::api::{Object, Status};
 use k8s_openapi::api::core::v1::Service;
 use kinds::{Errors, Kind};
 use rand::Rng;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
-use store::{Resource, Snapshot};
+use store::{Resource, Snapshot, Store};
 
 #[derive(Clone)]
 pub(crate) struct Allocators {
@@ -18,13 +19,62 @@ pub(crate) struct Allocators {
 
 #[derive(Default)]
 struct Books {
-    addresses: HashSet<Ipv4Addr>,
-    ports: HashSet<u16>,
+    addresses: Book<Ipv4Addr>,
+    ports: Book<u16>,
+}
+
+/// Who holds what, by the Service's uid.
+struct Book<T>(HashMap<T, Holder>);
+
+struct Holder {
+    uid: String,
+    /// The Service that holds it is in the store; until then its write is on the way.
+    stored: bool,
+}
+
+impl<T> Default for Book<T> {
+    fn default() -> Self {
+        Book(HashMap::new())
+    }
+}
+
+impl<T: Eq + Hash + Copy> Book<T> {
+    fn is_free(&self, what: &T) -> bool {
+        !self.0.contains_key(what)
+    }
+
+    /// A holder that was stored, and that the store no longer shows with it, has been deleted this moment: whoever saw that
+    /// may have it, though the one who deleted has not come round to the books.
+    fn take(&mut self, what: T, uid: &str, still_stored: impl FnOnce() -> bool) -> bool {
+        if self.0.get(&what).is_some_and(|holder| !holder.stored || still_stored()) {
+            return false;
+        }
+        self.0.insert(what, Holder { uid: uid.to_owned(), stored: false });
+        true
+    }
+
+    fn is_stored(&mut self, what: &T, uid: &str) {
+        if let Some(holder) = self.0.get_mut(what).filter(|holder| holder.uid == uid) {
+            holder.stored = true;
+        }
+    }
+
+    fn give_back(&mut self, what: &T, uid: &str) {
+        if self.0.get(what).is_some_and(|holder| holder.uid == uid) {
+            self.0.remove(what);
+        }
+    }
+
+    fn load(&mut self, held: impl IntoIterator<Item = T>, uid: &str) {
+        let holder = || Holder { uid: uid.to_owned(), stored: true };
+        self.0.extend(held.into_iter().map(|what| (what, holder())));
+    }
 }
 
 /// What a write has taken; given back when it is dropped without being kept.
 #[derive(Default)]
 pub(crate) struct Taken {
+    uid: String,
     addresses: Vec<Ipv4Addr>,
     ports: Vec<u16>,
     /// Given up by this write, free once it is committed.
@@ -38,19 +88,26 @@ impl Allocators {
         let mut books = Books::default();
         for object in snapshot.list(&Resource::from(&Service::info().storage), None, None) {
             let service: Service = object.decode().map_err(Status::internal)?;
-            books.addresses.extend(addresses_of(&service));
-            books.ports.extend(ports_of(&service));
+            let uid = uid_of(&service);
+            books.addresses.load(addresses_of(&service), uid);
+            books.ports.load(ports_of(&service), uid);
         }
         Ok(Allocators { books: Arc::new(Mutex::new(books)), config: Arc::new(config.clone()) })
     }
 
     /// Fills in what the Service leaves to the cluster, and takes what it asks for by itself.
-    pub(crate) fn allocate(&self, new: &mut Service, old: Option<&Service>) -> Result<Taken, Status> {
+    pub(crate) fn allocate(
+        &self,
+        store: &Store,
+        new: &mut Service,
+        old: Option<&Service>,
+    ) -> Result<Taken, Status> {
         let mut taken = Taken::default();
         taken.from = Some(self.books.clone());
+        taken.uid = uid_of(new).to_owned();
         let mut errors = Errors::default();
-        self.take_address(new, old, &mut taken, &mut errors);
-        self.take_ports(new, old, &mut taken, &mut errors);
+        self.take_address(store, new, old, &mut taken, &mut errors);
+        self.take_ports(store, new, old, &mut taken, &mut errors);
         if errors.is_empty() {
             return Ok(taken);
         }
@@ -58,7 +115,14 @@ impl Allocators {
         Err(Status::invalid(&Service::info().gvk, &name, errors.into_causes()))
     }
 
-    fn take_address(&self, new: &mut Service, old: Option<&Service>, taken: &mut Taken, errors: &mut Errors) {
+    fn take_address(
+        &self,
+        store: &Store,
+        new: &mut Service,
+        old: Option<&Service>,
+        taken: &mut Taken,
+        errors: &mut Errors,
+    ) {
         let Some(spec) = new.spec.as_mut() else { return };
         let had: Vec<Ipv4Addr> = old.map(addresses_of).unwrap_or_default();
         if spec.type_.as_deref() == Some("ExternalName") {
@@ -81,7 +145,8 @@ impl Allocators {
                     format!("failed to allocate IP {ip}: the provided IP is not in the valid range. The range of valid IPs is {}", self.config.service_cidr),
                 ),
                 Ok(ip) => {
-                    if !self.lock().addresses.insert(ip) {
+                    let held = || stored_services(store).any(|service| addresses_of(&service).contains(&ip));
+                    if !self.lock().addresses.take(ip, &taken.uid, held) {
                         errors.invalid("spec.clusterIPs", vec![asked.to_owned()], format!("failed to allocate IP {ip}: provided IP is already allocated"));
                     } else {
                         taken.addresses.push(ip);
@@ -108,13 +173,20 @@ impl Allocators {
         let free = upper
             .chain(first + 1..first + reserved)
             .map(Ipv4Addr::from)
-            .find(|ip| !books.addresses.contains(ip))?;
-        books.addresses.insert(free);
+            .find(|ip| books.addresses.is_free(ip))?;
+        books.addresses.take(free, &taken.uid, || true);
         taken.addresses.push(free);
         Some(free)
     }
 
-    fn take_ports(&self, new: &mut Service, old: Option<&Service>, taken: &mut Taken, errors: &mut Errors) {
+    fn take_ports(
+        &self,
+        store: &Store,
+        new: &mut Service,
+        old: Option<&Service>,
+        taken: &mut Taken,
+        errors: &mut Errors,
+    ) {
         let had: HashSet<u16> = old.map(|old| ports_of(old).collect()).unwrap_or_default();
         let mut kept = HashSet::new();
         let Some(spec) = new.spec.as_mut() else { return };
@@ -129,6 +201,8 @@ impl Allocators {
                 Some(asked) => {
                     let field = format!("spec.ports[{index}].nodePort");
                     let number = u16::try_from(asked).unwrap_or(0);
+                    let held =
+                        || stored_services(store).any(|service| ports_of(&service).any(|p| p == number));
                     if had.contains(&number) || kept.contains(&number) {
                         kept.insert(number);
                     } else if !self.config.node_ports.contains(&number) {
@@ -142,7 +216,7 @@ impl Allocators {
                                 range.end()
                             ),
                         );
-                    } else if !self.lock().ports.insert(number) {
+                    } else if !self.lock().ports.take(number, &taken.uid, held) {
                         errors.invalid(field, asked, "provided port is already allocated");
                     } else {
                         kept.insert(number);
@@ -174,8 +248,8 @@ impl Allocators {
         let (first, last) = (*self.config.node_ports.start(), *self.config.node_ports.end());
         let mut books = self.lock();
         let start = rand::rng().random_range(first..=last);
-        let free = (start..=last).chain(first..start).find(|port| !books.ports.contains(port))?;
-        books.ports.insert(free);
+        let free = (start..=last).chain(first..start).find(|port| books.ports.is_free(port))?;
+        books.ports.take(free, &taken.uid, || true);
         taken.ports.push(free);
         Some(free)
     }
@@ -186,13 +260,9 @@ impl Allocators {
             return;
         }
         let Ok(service) = removed.decode::<Service>() else { return };
-        let mut books = self.lock();
-        for ip in addresses_of(&service) {
-            books.addresses.remove(&ip);
-        }
-        for port in ports_of(&service) {
-            books.ports.remove(&port);
-        }
+        let (uid, mut books) = (uid_of(&service), self.lock());
+        addresses_of(&service).iter().for_each(|ip| books.addresses.give_back(ip, uid));
+        ports_of(&service).for_each(|port| books.ports.give_back(&port, uid));
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Books> {
@@ -205,12 +275,10 @@ impl Taken {
     pub(crate) fn keep(mut self) {
         if let Some(books) = self.from.take() {
             let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
-            for port in &self.freed {
-                books.ports.remove(port);
-            }
-            for ip in &self.freed_addresses {
-                books.addresses.remove(ip);
-            }
+            self.addresses.iter().for_each(|ip| books.addresses.is_stored(ip, &self.uid));
+            self.ports.iter().for_each(|port| books.ports.is_stored(port, &self.uid));
+            self.freed_addresses.iter().for_each(|ip| books.addresses.give_back(ip, &self.uid));
+            self.freed.iter().for_each(|port| books.ports.give_back(port, &self.uid));
         }
     }
 }
@@ -219,14 +287,21 @@ impl Drop for Taken {
     fn drop(&mut self) {
         if let Some(books) = self.from.take() {
             let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
-            for ip in &self.addresses {
-                books.addresses.remove(ip);
-            }
-            for port in &self.ports {
-                books.ports.remove(port);
-            }
+            self.addresses.iter().for_each(|ip| books.addresses.give_back(ip, &self.uid));
+            self.ports.iter().for_each(|port| books.ports.give_back(port, &self.uid));
         }
     }
+}
+
+fn uid_of(service: &Service) -> &str {
+    service.metadata.uid.as_deref().unwrap_or_default()
+}
+
+fn stored_services(store: &Store) -> impl Iterator<Item = Service> {
+    let snapshot = store.snapshot();
+    let stored: Vec<Object> =
+        snapshot.list(&Resource::from(&Service::info().storage), None, None).cloned().collect();
+    stored.into_iter().filter_map(|object| object.decode().ok())
 }
 
 fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {

@@ -268,6 +268,34 @@ async fn an_informer_tells_first_what_there_is_and_then_what_happens() {
 }
 
 #[tokio::test]
+async fn who_saw_a_service_go_may_have_its_address_at_once() {
+    let cluster = cluster().await;
+    let services = root(&cluster).api::<Service>();
+    let first = services.create(service("a", Some(30001))).await.unwrap();
+    let address = first.spec.unwrap().cluster_ip;
+    let there = target::<Service>(&cluster, Some("a"));
+    let stored = cluster.get(&Actor::root(), &there).unwrap();
+    let last = there.handler.decode_stored(&stored).unwrap().encode().unwrap();
+    // gone from the store, and whoever deleted it has not gone on yet
+    let deletion = store::Write {
+        resource: store::Resource::from(&Service::info().storage),
+        key: stored.key(),
+        precondition: store::Precondition::At(stored.revision()),
+        change: store::Change::Delete { last },
+        durability: store::Durability::Sync,
+    };
+    cluster.store().commit(vec![deletion]).await.unwrap();
+    let mut second = service("b", Some(30001));
+    second.spec.as_mut().unwrap().cluster_ip = address.clone();
+    services.create(second).await.unwrap();
+    // the late deletion gives back what is not its own any more
+    services.create(service("other", None)).await.unwrap();
+    let mut third = service("c", None);
+    third.spec.as_mut().unwrap().cluster_ip = address;
+    assert_eq!(reason(services.create(third).await), Reason::Invalid);
+}
+
+#[tokio::test]
 async fn ports_and_addresses_come_back_when_a_write_fails_or_a_service_goes() {
     let cluster = cluster().await;
     let services = root(&cluster).api::<Service>();

@@ -14,7 +14,7 @@ pub(super) fn admit(
 ) -> Result<Taken, Status> {
     let old = old.and_then(|old| old.downcast_ref::<Service>());
     match new.downcast_mut::<Service>() {
-        Some(service) => cluster.0.services.allocate(service, old),
+        Some(service) => cluster.0.services.allocate(cluster.store(), service, old),
         None => Ok(Taken::default()),
     }
 }
