@@ -35,12 +35,21 @@ impl Cluster {
     /// What the store says.
     pub async fn bootstrap(&self) -> Result<(), Status> {
         let root = self.acting_as(Actor::root());
-        ensure(&root, NAMESPACES.map(namespace)).await?;
         ensure(&root, PRIORITIES.map(priority_class)).await?;
         ensure(&root, roles::cluster_roles()).await?;
         ensure(&root, roles::cluster_role_bindings()).await?;
         // whoever acts next must find its role, and not wait for the task that follows the changes
         self.0.rbac.refresh(self.store());
+        self.ensure_essentials().await
+    }
+
+    /// The part of it without which pods do not find the API server, or users their namespaces.
+    ///
+    /// # Errors
+    /// What the store says; a Service that holds the API server's address.
+    pub async fn ensure_essentials(&self) -> Result<(), Status> {
+        let root = self.acting_as(Actor::root());
+        ensure(&root, NAMESPACES.map(namespace)).await?;
         let config = self.config();
         let first = Ipv4Addr::from(u32::from(config.service_cidr.network()) + 1);
         ensure(&root, [api_service(first)]).await?;

@@ -56,6 +56,7 @@ impl Cluster {
         let generated = name_it(object.meta_mut())?;
         object.set_defaults();
         found(object.meta_mut());
+        tidy(object.meta_mut());
         object.prepare_create();
         let held = admission::admit_create(self, actor, target, &mut *object)?;
         validate(target, &*object, None)?;
@@ -143,6 +144,7 @@ impl Cluster {
     ) -> Result<admission::Held, Status> {
         new.set_defaults();
         keep_system_fields(new.meta_mut(), old.meta());
+        tidy(new.meta_mut());
         match target.subresource.as_deref() {
             Some("status") => {
                 keep_user_metadata(new.meta_mut(), old.meta());
@@ -302,6 +304,14 @@ fn found(meta: &mut ObjectMeta) {
     meta.self_link = None;
     meta.managed_fields = None;
     meta.resource_version = None;
+}
+
+/// Empty lists and maps of the metadata are the same as none; upstream leaves them out.
+fn tidy(meta: &mut ObjectMeta) {
+    meta.owner_references.take_if(|owners| owners.is_empty());
+    meta.finalizers.take_if(|finalizers| finalizers.is_empty());
+    meta.labels.take_if(|labels| labels.is_empty());
+    meta.annotations.take_if(|annotations| annotations.is_empty());
 }
 
 /// Whole seconds, as upstream writes them.

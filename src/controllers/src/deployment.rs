@@ -4,14 +4,19 @@ mod plan;
 mod status;
 
 use crate::WORKERS;
-use crate::owner::{controller_of, controller_reference, is_controlled_by, key_of};
+use crate::owner::{
+    Claim, adopt, claim, controller_of, controller_reference, is_controlled_by, key_of, release, unless_gone,
+};
 use crate::template_hash;
-use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Client, Cluster, DeleteOptions, Recorder, WorkQueue, run_workers};
+use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::{
+    Actor, Api, Change, Client, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers,
+};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::selectors;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -33,21 +38,41 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
 }
 
 async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let mut deployments = cluster.informer::<Deployment>().subscribe();
+    let known = cluster.informer::<Deployment>();
+    let mut deployments = known.subscribe();
     let mut sets = cluster.informer::<ReplicaSet>().subscribe();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             Some(change) = deployments.next() => queue.add(key_of(&change.object().metadata)),
             Some(change) = sets.next() => {
-                let meta = &change.object().metadata;
-                if let Some(owner) = controller_of(meta).filter(|owner| owner.kind == "Deployment") {
-                    queue.add(ObjectKey::new(meta.namespace.as_deref(), &owner.name));
+                if let Change::Modified { old, .. } = &change {
+                    wake_owner(&known, old, &queue);
                 }
+                wake_owner(&known, change.object(), &queue);
             }
             else => return,
         }
     }
+}
+
+/// Which deployments a set is for: its own, or, where it has none, those whose selector finds it.
+fn wake_owner(known: &Informer<Deployment>, set: &ReplicaSet, queue: &WorkQueue<ObjectKey>) {
+    let namespace = set.metadata.namespace.as_deref();
+    match controller_of(&set.metadata) {
+        Some(owner) if owner.kind == "Deployment" => queue.add(ObjectKey::new(namespace, &owner.name)),
+        Some(_) => {}
+        None => {
+            let deployments = known.list(namespace);
+            let finds = |d: &Arc<Deployment>| claim(&set.metadata, &**d, &selector(d)) == Claim::Orphan;
+            deployments.iter().filter(|d| finds(d)).for_each(|d| queue.add(key_of(&d.metadata)));
+        }
+    }
+}
+
+fn selector(deployment: &Deployment) -> LabelSelector {
+    let spec = deployment.spec.as_ref();
+    spec.and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
 }
 
 struct Controller {
@@ -71,13 +96,34 @@ impl Controller {
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         let Some(deployment) = self.cluster.informer::<Deployment>().get(key) else { return Ok(()) };
-        // from the store: the sets that the last round made are in it for certain
-        let mut sets = self.sets.list(key.namespace.as_deref(), Default::default())?;
-        sets.retain(|set| is_controlled_by(&set.metadata, &*deployment));
+        let mut sets = self.claim(&deployment).await?;
         if deployment.metadata.deletion_timestamp.is_none() {
             self.roll(&deployment, &mut sets).await?;
         }
         self.write_status(key, &deployment, &sets).await
+    }
+
+    /// The sets that are the deployment's; takes those in that its selector finds and nobody has (another deployment left
+    /// them behind), lets go of those it does not find any more.
+    async fn claim(&self, deployment: &Arc<Deployment>) -> Result<Vec<ReplicaSet>, Status> {
+        let meta = &deployment.metadata;
+        let selector = selector(deployment);
+        let mut mine = Vec::new();
+        // from the store: the sets that the last round made are in it for certain
+        for set in self.sets.list(meta.namespace.as_deref(), LabelSelector::default())? {
+            let free = meta.deletion_timestamp.is_none() && set.metadata.deletion_timestamp.is_none();
+            match claim(&set.metadata, &**deployment, &selector) {
+                Claim::Mine => mine.push(set),
+                Claim::Lost => release(&self.sets, &set, &**deployment).await?,
+                Claim::Orphan if free => {
+                    if adopt(&self.sets, &set, &self.deployments, &**deployment).await? {
+                        mine.push(set);
+                    }
+                }
+                Claim::Orphan | Claim::Foreign => {}
+            }
+        }
+        Ok(mine)
     }
 
     async fn roll(&self, deployment: &Arc<Deployment>, sets: &mut Vec<ReplicaSet>) -> Result<(), Status> {
@@ -198,12 +244,9 @@ impl Controller {
             propagation: Some(cluster::Propagation::Background),
             ..DeleteOptions::default()
         };
-        let deletions = surplus.iter().map(|key| async {
-            match self.sets.delete(key, options()).await {
-                Err(status) if status.is(Reason::NotFound) => Ok(()),
-                other => other,
-            }
-        });
+        let deletions = surplus
+            .iter()
+            .map(|key| async { unless_gone(self.sets.delete(key, options()).await).map(|_| ()) });
         try_join_all(deletions).await?;
         sets.retain(|set| !surplus.contains(&key_of(&set.metadata)));
         Ok(())
@@ -227,10 +270,7 @@ impl Controller {
             current.status = Some(wanted.clone());
             Ok(())
         });
-        match written.await {
-            Err(status) if status.is(Reason::NotFound) => Ok(()),
-            other => other.map(|_| ()),
-        }
+        unless_gone(written.await).map(|_| ())
     }
 }
 

@@ -1,8 +1,8 @@
 //! From services and pods to EndpointSlices, and to the older Endpoints beside them.
 
 use crate::WORKERS;
-use crate::owner::{controller_reference, key_of};
-use api::{ObjectKey, Reason, Status};
+use crate::owner::{controller_reference, key_of, unless_gone};
+use api::{ObjectKey, Status};
 use cluster::{Actor, Client, Cluster, DeleteOptions, Informer, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort as CorePort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
@@ -221,7 +221,7 @@ async fn write_slices(client: &Client, key: &ObjectKey, wanted: Vec<EndpointSlic
         }
     }
     for old in known {
-        gone(api.delete(&key_of(&old.metadata), DeleteOptions::default()).await)?;
+        unless_gone(api.delete(&key_of(&old.metadata), DeleteOptions::default()).await)?;
     }
     Ok(())
 }
@@ -284,12 +284,5 @@ async fn write_endpoints(client: &Client, key: &ObjectKey, wanted: Endpoints) ->
         None => api.create(wanted).await.map(|_| ()),
         Some(old) if old.subsets == wanted.subsets && old.metadata.labels == wanted.metadata.labels => Ok(()),
         Some(_) => api.update(wanted).await.map(|_| ()),
-    }
-}
-
-fn gone(outcome: Result<(), Status>) -> Result<(), Status> {
-    match outcome {
-        Err(status) if status.is(Reason::NotFound) => Ok(()),
-        other => other,
     }
 }

@@ -8,6 +8,7 @@
 
 mod deployment;
 mod endpoint_slices;
+mod essentials;
 mod garbage_collector;
 mod namespace;
 mod node_lifecycle;
@@ -15,6 +16,7 @@ mod owner;
 mod replicas;
 mod replication;
 mod service_account;
+mod taint_eviction;
 mod template_hash;
 
 use cluster::Cluster;
@@ -37,6 +39,8 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     rooms.spawn(endpoint_slices::run(cluster.clone(), stop.clone()));
     rooms.spawn(namespace::run(cluster.clone(), stop.clone()));
     rooms.spawn(node_lifecycle::run(cluster.clone(), stop.clone()));
+    rooms.spawn(taint_eviction::run(cluster.clone(), stop.clone()));
+    rooms.spawn(essentials::run(cluster.clone(), stop.clone()));
     rooms.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
     rooms
 }

@@ -3,7 +3,8 @@
 
 mod plan;
 
-use api::{ObjectKey, Reason, Status};
+use crate::owner::{key_of, unless_gone};
+use api::{ObjectKey, Status};
 use cluster::{Actor, Change, Client, Cluster, DeleteOptions, WorkQueue, run_workers};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -79,7 +80,7 @@ async fn look_at(
             node.spec.get_or_insert_default().taints = (!taints.is_empty()).then_some(taints);
             Ok(())
         };
-        ignore_gone(client.api::<Node>().modify(&key, taint).await)?;
+        unless_gone(client.api::<Node>().modify(&key, taint).await)?;
     }
     let lease = cluster.informer::<Lease>().get(&ObjectKey::namespaced(LEASES, name));
     let now = Timestamp::now();
@@ -97,7 +98,7 @@ async fn look_at(
             }
             Ok(())
         };
-        ignore_gone(client.api::<Node>().modify_status(&key, say).await)?;
+        unless_gone(client.api::<Node>().modify_status(&key, say).await)?;
     }
     Ok(None)
 }
@@ -105,16 +106,9 @@ async fn look_at(
 async fn forget_pods(client: &Client, node: &str) -> Result<Option<Duration>, Status> {
     let of_node = |pod: &Pod| pod.spec.as_ref().and_then(|s| s.node_name.as_deref()) == Some(node);
     for pod in client.cluster().informer::<Pod>().list(None).iter().filter(|pod| of_node(pod)) {
-        let key = crate::owner::key_of(&pod.metadata);
+        let key = key_of(&pod.metadata);
         let now = DeleteOptions { grace_period_seconds: Some(0), ..DeleteOptions::default() };
-        ignore_gone(client.api::<Pod>().delete(&key, now).await)?;
+        unless_gone(client.api::<Pod>().delete(&key, now).await)?;
     }
     Ok(None)
-}
-
-fn ignore_gone<T>(outcome: Result<T, Status>) -> Result<(), Status> {
-    match outcome {
-        Err(status) if !status.is(Reason::NotFound) => Err(status),
-        _ => Ok(()),
-    }
 }

@@ -1,8 +1,10 @@
-//! Who controls what: controller references, and the pods that a selector claims.
+//! Who controls what: controller references, and what a selector claims.
 
-use api::ObjectKey;
+use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::Api;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kinds::Kind;
+use std::collections::BTreeMap;
 
 /// The reference that makes `owner` an object's controller.
 pub(crate) fn controller_reference<K: Kind>(owner: &K) -> OwnerReference {
@@ -27,4 +29,77 @@ pub(crate) fn is_controlled_by<K: Kind>(meta: &ObjectMeta, owner: &K) -> bool {
 
 pub(crate) fn key_of(meta: &ObjectMeta) -> ObjectKey {
     ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+}
+
+/// What an object is to an owner with a selector: upstream's `ControllerRefManager`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Claim {
+    Mine,
+    /// Nobody's, and the selector finds it.
+    Orphan,
+    /// Its own, but the selector finds it no more.
+    Lost,
+    Foreign,
+}
+
+pub(crate) fn claim<K: Kind>(meta: &ObjectMeta, owner: &K, selector: &LabelSelector) -> Claim {
+    let none = BTreeMap::new();
+    // an empty selector would claim everything
+    let fits = !selector.requirements.is_empty() && selector.matches(meta.labels.as_ref().unwrap_or(&none));
+    match (controller_of(meta), fits) {
+        (Some(_), true) if is_controlled_by(meta, owner) => Claim::Mine,
+        (Some(_), false) if is_controlled_by(meta, owner) => Claim::Lost,
+        (None, true) => Claim::Orphan,
+        _ => Claim::Foreign,
+    }
+}
+
+/// Makes `owner` the orphan's controller, unless the owner itself is gone or going by now (a cache may be behind): what a
+/// dead owner took in, the garbage collector would delete. Says whether it is the owner's now.
+pub(crate) async fn adopt<D: Kind, K: Kind>(
+    dependents: &Api<D>,
+    orphan: &D,
+    owners: &Api<K>,
+    owner: &K,
+) -> Result<bool, Status> {
+    let alive = owners.find(&key_of(owner.metadata()))?.is_some_and(|now| {
+        now.metadata().uid == owner.metadata().uid && now.metadata().deletion_timestamp.is_none()
+    });
+    if !alive {
+        return Ok(false);
+    }
+    let reference = controller_reference(owner);
+    let key = key_of(orphan.metadata());
+    let adopted = dependents.modify(&key, |dependent| {
+        let meta = dependent.metadata_mut();
+        if controller_of(meta).is_none() {
+            meta.owner_references.get_or_insert_default().push(reference.clone());
+        }
+        Ok(())
+    });
+    Ok(unless_gone(adopted.await)?.is_some_and(|adopted| is_controlled_by(adopted.metadata(), owner)))
+}
+
+pub(crate) async fn release<D: Kind, K: Kind>(
+    dependents: &Api<D>,
+    lost: &D,
+    owner: &K,
+) -> Result<(), Status> {
+    let uid = owner.metadata().uid.clone().unwrap_or_default();
+    let key = key_of(lost.metadata());
+    let released = dependents.modify(&key, |dependent| {
+        if let Some(owners) = dependent.metadata_mut().owner_references.as_mut() {
+            owners.retain(|reference| reference.uid != uid);
+        }
+        Ok(())
+    });
+    unless_gone(released.await).map(|_| ())
+}
+
+/// `None` for what is gone already.
+pub(crate) fn unless_gone<T>(outcome: Result<T, Status>) -> Result<Option<T>, Status> {
+    match outcome {
+        Err(status) if status.is(Reason::NotFound) => Ok(None),
+        other => other.map(Some),
+    }
 }

@@ -1,7 +1,7 @@
 //! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
 
 use crate::WORKERS;
-use crate::owner::{controller_of, controller_reference, is_controlled_by, key_of};
+use crate::owner::{Claim, adopt, claim, controller_of, controller_reference, key_of, release, unless_gone};
 use crate::replicas::{Counts, Plan, count, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
@@ -220,47 +220,20 @@ impl<K: Replicated> Controller<K> {
     async fn claim(&self, owner: &Arc<K>) -> Result<Vec<Arc<Pod>>, Status> {
         let meta = owner.metadata();
         let selector = owner.selector();
-        let none = std::collections::BTreeMap::new();
         let mut mine = Vec::new();
         for pod in self.pods.list(meta.namespace.as_deref()) {
-            let fits = selector.matches(pod.metadata.labels.as_ref().unwrap_or(&none));
-            match (controller_of(&pod.metadata), fits) {
-                (Some(_), true) if is_controlled_by(&pod.metadata, &**owner) => mine.push(pod),
-                (Some(_), false) if is_controlled_by(&pod.metadata, &**owner) => {
-                    self.release(&pod, owner).await?
+            match claim(&pod.metadata, &**owner, &selector) {
+                Claim::Mine => mine.push(pod),
+                Claim::Lost => release(&self.pod_api, &*pod, &**owner).await?,
+                Claim::Orphan if ask::is_active(&pod) && meta.deletion_timestamp.is_none() => {
+                    if adopt(&self.pod_api, &*pod, &self.owner_api, &**owner).await? {
+                        mine.push(pod);
+                    }
                 }
-                (None, true) if ask::is_active(&pod) && meta.deletion_timestamp.is_none() => {
-                    self.adopt(&pod, owner).await?;
-                    mine.push(pod);
-                }
-                _ => {}
+                Claim::Orphan | Claim::Foreign => {}
             }
         }
         Ok(mine)
-    }
-
-    async fn adopt(&self, pod: &Pod, owner: &Arc<K>) -> Result<(), Status> {
-        let reference = controller_reference(&**owner);
-        let key = key_of(&pod.metadata);
-        let adopted = self.pod_api.modify(&key, |pod| {
-            if controller_of(&pod.metadata).is_none() {
-                pod.metadata.owner_references.get_or_insert_default().push(reference.clone());
-            }
-            Ok(())
-        });
-        unless_gone(adopted.await.map(|_| ()))
-    }
-
-    async fn release(&self, pod: &Pod, owner: &Arc<K>) -> Result<(), Status> {
-        let uid = owner.metadata().uid.clone().unwrap_or_default();
-        let key = key_of(&pod.metadata);
-        let released = self.pod_api.modify(&key, |pod| {
-            if let Some(owners) = pod.metadata.owner_references.as_mut() {
-                owners.retain(|reference| reference.uid != uid);
-            }
-            Ok(())
-        });
-        unless_gone(released.await.map(|_| ()))
     }
 
     /// In doubling batches, so that a template that is refused is not tried five hundred times.
@@ -331,7 +304,7 @@ impl<K: Replicated> Controller<K> {
         match self.owner_api.update_status(new).await {
             // the newer version is on its way to the cache, and wakes us again
             Err(status) if status.is(Reason::Conflict) => Ok(()),
-            other => unless_gone(other.map(|_| ())),
+            other => unless_gone(other).map(|_| ()),
         }
     }
 }
@@ -348,11 +321,4 @@ fn pod_of<K: Replicated>(owner: &K, template: &PodTemplateSpec) -> Pod {
     pod.metadata.generate_name = Some(format!("{}-", meta.name.as_deref().unwrap_or_default()));
     pod.metadata.owner_references = Some(vec![controller_reference(owner)]);
     pod
-}
-
-fn unless_gone(outcome: Result<(), Status>) -> Result<(), Status> {
-    match outcome {
-        Err(status) if status.is(Reason::NotFound) => Ok(()),
-        other => other,
-    }
 }

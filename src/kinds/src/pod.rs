@@ -1,7 +1,9 @@
 //! What everybody asks a pod.
 
 use api::quantity::Quantity;
-use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, PodCondition, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerStatus, Pod, PodCondition, PodSpec, PodStatus, Taint, Toleration,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
 
@@ -42,6 +44,30 @@ pub fn is_deleting(pod: &Pod) -> bool {
 /// Neither ended nor on its way out.
 pub fn is_active(pod: &Pod) -> bool {
     !is_terminal(pod) && !is_deleting(pod)
+}
+
+/// The tolerations by which the pod bears the taint.
+pub fn tolerations_of<'a>(pod: &'a Pod, taint: &'a Taint) -> impl Iterator<Item = &'a Toleration> {
+    let all = pod.spec.as_ref().and_then(|s| s.tolerations.as_deref()).unwrap_or_default();
+    all.iter().filter(|toleration| covers(toleration, taint))
+}
+
+pub fn tolerates(pod: &Pod, taint: &Taint) -> bool {
+    tolerations_of(pod, taint).next().is_some()
+}
+
+/// Upstream's `ToleratesTaint`.
+fn covers(toleration: &Toleration, taint: &Taint) -> bool {
+    let text = |field: &Option<String>| field.clone().unwrap_or_default();
+    let effect = text(&toleration.effect);
+    let key = text(&toleration.key);
+    if !(effect.is_empty() || effect == taint.effect) || !(key.is_empty() || key == taint.key) {
+        return false;
+    }
+    match toleration.operator.as_deref().unwrap_or("Equal") {
+        "Exists" => true,
+        _ => text(&toleration.value) == text(&taint.value),
+    }
 }
 
 /// Sets a condition; its transition time moves only when the status does.

@@ -2,7 +2,7 @@
 
 use crate::NodeSnapshot;
 use crate::node::host_ports;
-use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint, Toleration};
+use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint};
 use kinds::pod as ask;
 use std::collections::BTreeMap;
 
@@ -21,24 +21,7 @@ fn unschedulable(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
         ..Taint::default()
     };
     let why = "node(s) were unschedulable".to_owned();
-    if cordoned && !tolerations(pod).iter().any(|t| tolerates(t, &taint)) { vec![why] } else { Vec::new() }
-}
-
-fn tolerations(pod: &Pod) -> &[Toleration] {
-    pod.spec.as_ref().and_then(|s| s.tolerations.as_deref()).unwrap_or_default()
-}
-
-pub(crate) fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let text = |field: &Option<String>| field.clone().unwrap_or_default();
-    let effect = text(&toleration.effect);
-    let key = text(&toleration.key);
-    if !(effect.is_empty() || effect == taint.effect) || !(key.is_empty() || key == taint.key) {
-        return false;
-    }
-    match toleration.operator.as_deref().unwrap_or("Equal") {
-        "Exists" => true,
-        _ => text(&toleration.value) == text(&taint.value),
-    }
+    if cordoned && !ask::tolerates(pod, &taint) { vec![why] } else { Vec::new() }
 }
 
 fn taints(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
@@ -46,7 +29,7 @@ fn taints(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
     let untolerated = taints
         .into_iter()
         .filter(|taint| taint.effect == "NoSchedule" || taint.effect == "NoExecute")
-        .find(|taint| !tolerations(pod).iter().any(|toleration| tolerates(toleration, taint)));
+        .find(|taint| !ask::tolerates(pod, taint));
     let why = |taint: &Taint| {
         format!(
             "node(s) had untolerated taint {{{}: {}}}",

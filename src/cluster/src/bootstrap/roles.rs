@@ -274,6 +274,18 @@ const COMPONENTS: &[Component] = &[
         },
     ),
     (
+        "system:controller:taint-eviction-controller",
+        || controller("taint-eviction-controller"),
+        || {
+            vec![
+                rule(READ, &[""], &["nodes"]),
+                rule(&["delete", "get", "list", "watch"], &[""], &["pods"]),
+                rule(&["patch", "update"], &[""], &["pods/status"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
         "system:controller:service-lb-controller",
         || controller("service-lb-controller"),
         || {

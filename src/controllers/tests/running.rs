@@ -1,0 +1,178 @@
+//! The controllers at work on a cluster in memory.
+
+use api::{LabelSelector, ObjectKey};
+use cluster::{Actor, Client, Cluster, ClusterConfig, DeleteOptions, Propagation, Subscription, TokenSigner};
+use controllers::ControllersConfig;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount};
+use kinds::Kind;
+use serde_json::{Value, json};
+use std::time::Duration;
+use store::{Options, Store};
+use tokio_util::sync::CancellationToken;
+
+/// Only for what never comes: nothing here measures time.
+const NEVER: Duration = Duration::from_secs(30);
+
+async fn start() -> Client {
+    let config = ClusterConfig {
+        service_cidr: "10.96.0.0/24".parse().unwrap(),
+        node_ports: 30000..=30003,
+        advertise_address: [127, 0, 0, 1].into(),
+        secure_port: 8443,
+    };
+    let tokens = TokenSigner::generate("https://issuer").unwrap();
+    let cluster = Cluster::new(Store::in_memory(Options::default()), kinds::all(), config, tokens).unwrap();
+    cluster.bootstrap().await.unwrap();
+    let config = ControllersConfig { root_ca_pem: "pem".into() };
+    controllers::start(&cluster, &config, &CancellationToken::new()).detach_all();
+    let root = cluster.acting_as(Actor::root());
+    until::<ServiceAccount>(&root, |_| root.api::<ServiceAccount>().find(&key("default")).unwrap().is_some())
+        .await;
+    root
+}
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey::namespaced("default", name)
+}
+
+fn object<K: Kind>(value: Value) -> K {
+    serde_json::from_value(value).unwrap()
+}
+
+/// Until it holds; looked at again with each change of a `K`.
+async fn until<K: Kind>(client: &Client, holds: impl Fn(&Client) -> bool) {
+    let mut changes: Subscription<K> = client.cluster().informer::<K>().subscribe();
+    let waiting = async {
+        while !holds(client) {
+            changes.next().await.unwrap();
+        }
+    };
+    tokio::time::timeout(NEVER, waiting).await.expect("it never comes to hold");
+}
+
+fn deployment(name: &str) -> Deployment {
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    object(json!({
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "web"}}, "template": template},
+    }))
+}
+
+fn sets(client: &Client) -> Vec<ReplicaSet> {
+    client.api::<ReplicaSet>().list(Some("default"), LabelSelector::default()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deployment_takes_in_the_set_that_another_left_behind() {
+    let client = start().await;
+    let deployments = client.api::<Deployment>();
+    deployments.create(deployment("web")).await.unwrap();
+    until::<Pod>(&client, |c| c.cluster().informer::<Pod>().list(None).len() == 2).await;
+    let orphan = DeleteOptions { propagation: Some(Propagation::Orphan), ..DeleteOptions::default() };
+    deployments.delete(&key("web"), orphan).await.unwrap();
+    until::<Deployment>(&client, |c| c.api::<Deployment>().find(&key("web")).unwrap().is_none()).await;
+    let left = sets(&client);
+    assert!(left.len() == 1 && left[0].metadata.owner_references.is_none(), "{left:?}");
+
+    let again = deployments.create(deployment("web")).await.unwrap();
+    let observed = |c: &Client| {
+        let now = c.api::<Deployment>().get(&key("web")).unwrap();
+        now.status.is_some_and(|status| status.observed_generation == Some(1))
+    };
+    until::<Deployment>(&client, observed).await;
+    let taken = sets(&client);
+    assert_eq!(taken.len(), 1, "a second set was made beside the one that fits");
+    assert_eq!(taken[0].metadata.owner_references.as_ref().unwrap()[0].uid, again.metadata.uid.unwrap());
+
+    // a set that the selector does not find any more is let go, and another takes its place
+    let lost = taken[0].metadata.name.clone().unwrap();
+    client
+        .api::<ReplicaSet>()
+        .modify(&key(&lost), |set| {
+            set.metadata.labels.get_or_insert_default().insert("app".into(), "other".into());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    until::<ReplicaSet>(&client, |c| {
+        let free = |set: &ReplicaSet| set.metadata.owner_references.is_none();
+        let all = sets(c);
+        all.iter().filter(|set| free(set)).count() == 1 && all.len() == 2
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_every_cluster_has_comes_back() {
+    let client = start().await;
+    let api = key("kubernetes");
+    let before = client.api::<Service>().get(&api).unwrap();
+    client.api::<Service>().delete(&api, DeleteOptions::default()).await.unwrap();
+    until::<Service>(&client, |c| {
+        c.api::<Service>().find(&api).unwrap().is_some_and(|now| now.metadata.uid != before.metadata.uid)
+    })
+    .await;
+    assert_eq!(client.api::<Service>().get(&api).unwrap().spec, before.spec);
+    client
+        .api::<Endpoints>()
+        .modify(&api, |endpoints| {
+            endpoints.subsets = None;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    until::<Endpoints>(&client, |c| c.api::<Endpoints>().get(&api).unwrap().subsets.is_some()).await;
+    let leases = ObjectKey::cluster("kube-node-lease");
+    let old = client.api::<Namespace>().get(&leases).unwrap().metadata.uid;
+    client.api::<Namespace>().delete(&leases, DeleteOptions::default()).await.unwrap();
+    until::<Namespace>(&client, |c| {
+        c.api::<Namespace>().find(&leases).unwrap().is_some_and(|now| now.metadata.uid != old)
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_taint_sends_away_those_who_do_not_tolerate_it() {
+    let client = start().await;
+    let taint = json!({"key": "k", "value": "v", "effect": "NoExecute"});
+    client.api::<Node>().create(object(json!({"metadata": {"name": "n"}}))).await.unwrap();
+    let tolerant = json!([{"key": "k", "operator": "Exists"}]);
+    for (name, tolerations) in [("stays", tolerant), ("goes", json!([]))] {
+        let spec =
+            json!({"nodeName": "n", "tolerations": tolerations, "containers": [{"name": "c", "image": "i"}]});
+        let pod = json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec});
+        client.api::<Pod>().create(object(pod)).await.unwrap();
+    }
+    client
+        .api::<Node>()
+        .modify(&ObjectKey::cluster("n"), |node| {
+            node.spec.get_or_insert_default().taints =
+                Some(vec![serde_json::from_value(taint.clone()).unwrap()]);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    until::<Pod>(&client, |c| {
+        c.api::<Pod>().get(&key("goes")).unwrap().metadata.deletion_timestamp.is_some()
+    })
+    .await;
+    let gone = client.api::<Pod>().get(&key("goes")).unwrap();
+    assert!(kinds::pod::condition(&gone, "DisruptionTarget").is_some());
+    assert!(client.api::<Pod>().get(&key("stays")).unwrap().metadata.deletion_timestamp.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orphan_has_no_owner_at_all() {
+    let client = start().await;
+    let map = |name: &str, owners: Value| json!({"metadata": {"name": name, "namespace": "default", "ownerReferences": owners}});
+    let owner: ConfigMap = client.api().create(object(map("owner", json!([])))).await.unwrap();
+    assert_eq!(owner.metadata.owner_references, None);
+    let reference =
+        json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid}]);
+    client.api::<ConfigMap>().create(object(map("owned", reference))).await.unwrap();
+    let orphan = DeleteOptions { propagation: Some(Propagation::Orphan), ..DeleteOptions::default() };
+    client.api::<ConfigMap>().delete(&key("owner"), orphan).await.unwrap();
+    until::<ConfigMap>(&client, |c| c.api::<ConfigMap>().find(&key("owner")).unwrap().is_none()).await;
+    assert_eq!(client.api::<ConfigMap>().get(&key("owned")).unwrap().metadata.owner_references, None);
+}
