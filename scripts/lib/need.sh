@@ -43,6 +43,25 @@ need_kubectl() {
     echo "$at"
 }
 
+# need_docker : prints where a docker client is: the machine's own, else that of Debian's package, without its engine
+need_docker() {
+    command -v docker && return
+    local at="$PWD/target/tools/docker"
+    if [ ! -x "$at" ]; then
+        local work
+        work="$(mktemp -d)"
+        (
+            cd "$work"
+            apt-get download -qq docker.io
+            dpkg -x docker.io_*.deb .
+        ) >&2
+        mkdir -p "$(dirname "$at")"
+        install -m 755 "$work/usr/bin/docker" "$at"
+        rm -r "$work"
+    fi
+    echo "$at"
+}
+
 # build_web : the dashboard's pages, which the binary embeds
 build_web() {
     command -v npm >/dev/null || need_packages nodejs npm
