@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
 
@@ -37,15 +38,27 @@ fn one(
     let reader = output.unwrap_or_else(|| Box::new(tokio::io::empty()));
     let chunks = ReaderStream::with_capacity(reader, CHUNK);
     // a terminal whose last process ended gives an error instead of an end
-    chunks.take_while(|read| std::future::ready(read.is_ok())).map(move |read| {
-        read.map(|data| frames::encode(which, &data, tty))
-    })
+    chunks
+        .take_while(|read| std::future::ready(read.is_ok()))
+        .map(move |read| read.map(|data| frames::encode(which, &data, tty)))
 }
 
 /// A process's streams, and what must be over before its connection is closed: an exec's exit code is asked for then.
 pub(crate) struct Attached {
     pub(crate) session: ExecSession,
     pub(crate) ended: Option<JoinHandle<()>>,
+}
+
+impl Attached {
+    /// Output of a process that never was.
+    pub(crate) fn only_saying(text: String) -> Attached {
+        let (_, exit) = oneshot::channel();
+        let stdout: Output = Box::new(io::Cursor::new(text.into_bytes()));
+        Attached {
+            session: ExecSession { stdin: None, stdout: Some(stdout), stderr: None, resize: None, exit },
+            ended: None,
+        }
+    }
 }
 
 /// 101 for who asked for an upgrade, and the task that serves it; else the output alone as an answer's body. `session`

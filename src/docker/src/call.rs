@@ -65,9 +65,15 @@ pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(crate) fn parse(text: &str) -> Query {
-        let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+        let decode =
+            |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
-        Query(pairs.map(|pair| pair.split_once('=').unwrap_or((pair, ""))).map(|(n, v)| (decode(n), decode(v))).collect())
+        Query(
+            pairs
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(n, v)| (decode(n), decode(v)))
+                .collect(),
+        )
     }
 
     /// Not empty.
@@ -82,7 +88,8 @@ impl Query {
 
     /// As Go's engine reads a flag: anything but nothing, `0`, `no`, `false` and `none`.
     pub(crate) fn flag(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|v| !["0", "no", "false", "none"].contains(&v.to_ascii_lowercase().as_str()))
+        self.get(name)
+            .is_some_and(|v| !["0", "no", "false", "none"].contains(&v.to_ascii_lowercase().as_str()))
     }
 
     /// A number; what is none is refused.

@@ -16,10 +16,16 @@ const MODIFIED: u8 = 0;
 const ADDED: u8 = 1;
 const DELETED: u8 = 2;
 
-/// Sorted by path. `lower` are the layers, topmost first.
-pub(crate) fn find(upper: &Path, lower: &[PathBuf]) -> io::Result<Vec<Change>> {
+/// Made in every container, to be mounted on.
+const PLACES: [&str; 6] = ["/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"];
+
+/// Sorted by path. `lower` are the layers, topmost first; places of mounts are no changes.
+pub(crate) fn find(upper: &Path, lower: &[PathBuf], mounted: &[PathBuf]) -> io::Result<Vec<Change>> {
     let mut found = Vec::new();
     walk(upper, lower, Path::new(""), &mut found)?;
+    let is_place =
+        |path: &Path| PLACES.iter().any(|p| path == Path::new(p)) || mounted.iter().any(|m| m == path);
+    found.retain(|change| change.kind != ADDED || !is_place(&change.path));
     found.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(found)
 }
@@ -62,15 +68,15 @@ mod tests {
     fn added_and_changed() {
         let dir = tempfile::tempdir().unwrap();
         let (upper, lower) = (dir.path().join("u"), dir.path().join("l"));
-        for path in ["u/etc", "u/new", "l/etc"] {
+        for path in ["u/etc", "u/new", "u/dev", "u/mnt", "l/etc"] {
             std::fs::create_dir_all(dir.path().join(path)).unwrap();
         }
         for path in ["u/etc/passwd", "u/new/file", "l/etc/passwd"] {
             std::fs::write(dir.path().join(path), "x").unwrap();
         }
-        let found = find(&upper, &[lower]).unwrap();
+        let found = find(&upper, &[lower], &["/mnt".into()]).unwrap();
         let found: Vec<_> = found.iter().map(|c| (c.path.to_str().unwrap(), c.kind)).collect();
         assert_eq!(found, [("/etc", 0), ("/etc/passwd", 0), ("/new", 1), ("/new/file", 1)]);
-        assert_eq!(find(&dir.path().join("nowhere"), &[]).unwrap(), []);
+        assert_eq!(find(&dir.path().join("nowhere"), &[], &[]).unwrap(), []);
     }
 }

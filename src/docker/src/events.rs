@@ -50,7 +50,13 @@ impl Default for Events {
 }
 
 impl Events {
-    pub(crate) fn tell(&self, kind: &'static str, action: &str, id: &str, attributes: BTreeMap<String, String>) {
+    pub(crate) fn tell(
+        &self,
+        kind: &'static str,
+        action: &str,
+        id: &str,
+        attributes: BTreeMap<String, String>,
+    ) {
         let now = Timestamp::now();
         // the old form beside the new one, as the engine sends it
         let old = |wanted: bool, text: &str| if wanted { text.to_owned() } else { String::new() };

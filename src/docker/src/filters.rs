@@ -86,7 +86,9 @@ impl Filters {
                 record.mounts.iter().any(|m| m.name == wanted || m.target.to_str() == Some(wanted))
             })
             && self.any("publish", |wanted| publishes(record, wanted))
-            && self.any("expose", |wanted| record.config.exposed_ports.keys().any(|port| same_port(port, wanted)))
+            && self.any("expose", |wanted| {
+                record.config.exposed_ports.keys().any(|port| same_port(port, wanted))
+            })
     }
 }
 
@@ -154,7 +156,11 @@ mod tests {
             (r#"{"health": ["none"]}"#, true, true),
         ] {
             let filters = filters(text);
-            assert_eq!((filters.container(&web, &names), filters.container(&job, &names)), (of_web, of_job), "{text}");
+            assert_eq!(
+                (filters.container(&web, &names), filters.container(&job, &names)),
+                (of_web, of_job),
+                "{text}"
+            );
         }
         assert!(filters(r#"{"what": ["x"]}"#).check(&["name"]).is_err());
         assert!(filters(r#"{"dangling": ["maybe"]}"#).truth("dangling").is_err());

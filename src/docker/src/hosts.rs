@@ -61,13 +61,16 @@ fn neighbours(record: &Record, others: &[Record]) -> Vec<Neighbour> {
     let mut all = Vec::new();
     for other in others.iter().filter(|other| other.id != record.id) {
         let Some(ip) = other.running().and_then(|running| running.ip) else { continue };
-        let shared = other.networks.iter().filter(|(name, _)| is_users(name) && record.networks.contains_key(*name));
+        let shared =
+            other.networks.iter().filter(|(name, _)| is_users(name) && record.networks.contains_key(*name));
         let mut names: Vec<String> = Vec::new();
         for (_, endpoint) in shared {
             let usual = [other.name.clone(), other.id.chars().take(12).collect()];
             names.extend(usual.into_iter().chain(endpoint.aliases.iter().cloned()));
         }
-        names.extend(links(record).filter(|(target, _)| *target == other.name).map(|(_, alias)| alias.to_owned()));
+        names.extend(
+            links(record).filter(|(target, _)| *target == other.name).map(|(_, alias)| alias.to_owned()),
+        );
         names.sort();
         names.dedup();
         if !names.is_empty() {
@@ -88,7 +91,8 @@ impl Engine {
         let record = container.record();
         if record.host.network_mode == HOST {
             std::fs::copy("/etc/resolv.conf", container.dir().join(RESOLV)).or_else(|_| {
-                std::fs::write(container.dir().join(RESOLV), resolv_conf(&record, self.config.dns)).map(|()| 0)
+                std::fs::write(container.dir().join(RESOLV), resolv_conf(&record, self.config.dns))
+                    .map(|()| 0)
             })?;
         } else {
             std::fs::write(container.dir().join(RESOLV), resolv_conf(&record, self.config.dns))?;
@@ -97,13 +101,14 @@ impl Engine {
         self.write_hosts(container, &self.records())?;
         let is_taken = |target: &Path| record.mounts.iter().any(|m| m.target == target);
         let own = [(HOSTS, "/etc/hosts"), (RESOLV, "/etc/resolv.conf"), (HOSTNAME, "/etc/hostname")];
-        let mounts = own.into_iter().filter(|(_, target)| !is_taken(Path::new(target))).map(|(name, target)| Mount {
-            source: Some(container.dir().join(name)),
-            target: target.into(),
-            read_only: false,
-            propagation: cri::Propagation::Private,
-            size_limit: None,
-        });
+        let mounts =
+            own.into_iter().filter(|(_, target)| !is_taken(Path::new(target))).map(|(name, target)| Mount {
+                source: Some(container.dir().join(name)),
+                target: target.into(),
+                read_only: false,
+                propagation: cri::Propagation::Private,
+                size_limit: None,
+            });
         Ok(mounts.collect())
     }
 
@@ -111,7 +116,8 @@ impl Engine {
     pub(crate) fn refresh_hosts(&self) {
         let records = self.records();
         for container in self.containers() {
-            let concerned = container.see(|r| r.running().is_some() && r.networks.keys().any(|n| n != BRIDGE));
+            let concerned =
+                container.see(|r| r.running().is_some() && r.networks.keys().any(|n| n != BRIDGE));
             if concerned && let Err(error) = self.write_hosts(&container, &records) {
                 tracing::warn!(container = container.see(|r| r.name.clone()), %error, "hosts file not written");
             }

@@ -2,7 +2,7 @@
 
 use crate::networks::{BRIDGE, HOST, NONE, Network};
 use crate::plan;
-use crate::record::{Mounted, MountKind, Record, State};
+use crate::record::{MountKind, Mounted, Record, State};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -302,7 +302,8 @@ mod tests {
         run(&mut web, Some("10.0.0.2".parse().unwrap()));
         assert_eq!(status(&web, now), "Up 3 minutes");
         web.host.port_bindings =
-            [("80/tcp".into(), Some(vec![PortBinding { host_port: "8080".into(), ..Default::default() }]))].into();
+            [("80/tcp".into(), Some(vec![PortBinding { host_port: "8080".into(), ..Default::default() }]))]
+                .into();
         web.networks = [(BRIDGE.into(), Default::default())].into();
         let line = summary(&web, &around(), now);
         let port = json!({"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"});

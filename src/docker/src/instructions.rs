@@ -34,7 +34,8 @@ pub(crate) fn apply(config: &mut RunConfig, text: &str) -> Result<()> {
 
 /// The JSON form as it is; text goes to a shell.
 fn command(text: &str) -> Vec<String> {
-    serde_json::from_str(text).unwrap_or_else(|_| vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
+    serde_json::from_str(text)
+        .unwrap_or_else(|_| vec!["/bin/sh".to_owned(), "-c".to_owned(), text.to_owned()])
 }
 
 fn list(text: &str) -> Vec<String> {
@@ -45,7 +46,11 @@ fn list(text: &str) -> Vec<String> {
 fn pairs(text: &str) -> Vec<(String, String)> {
     let first = text.split_whitespace().next().unwrap_or_default();
     if !first.contains('=') {
-        return text.split_once(char::is_whitespace).map(|(n, v)| (n.to_owned(), v.trim().to_owned())).into_iter().collect();
+        return text
+            .split_once(char::is_whitespace)
+            .map(|(n, v)| (n.to_owned(), v.trim().to_owned()))
+            .into_iter()
+            .collect();
     }
     let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
     for c in text.chars() {
@@ -66,14 +71,26 @@ mod tests {
     #[test]
     fn changes() {
         let mut config = RunConfig { env: vec!["A=0".into()], ..Default::default() };
-        for text in ["CMD [\"a\", \"b\"]", "ENTRYPOINT run it", "ENV A=1 B=\"x y\"", "env C see", "LABEL l=1", "EXPOSE 80 53/udp", "USER me", "WORKDIR /w"] {
+        for text in [
+            "CMD [\"a\", \"b\"]",
+            "ENTRYPOINT run it",
+            "ENV A=1 B=\"x y\"",
+            "env C see",
+            "LABEL l=1",
+            "EXPOSE 80 53/udp",
+            "USER me",
+            "WORKDIR /w",
+        ] {
             apply(&mut config, text).unwrap();
         }
         assert_eq!(config.cmd.unwrap(), ["a", "b"]);
         assert_eq!(config.entrypoint.unwrap(), ["/bin/sh", "-c", "run it"]);
         assert_eq!(config.env, ["A=1", "B=x y", "C=see"]);
         assert_eq!(config.exposed_ports.keys().collect::<Vec<_>>(), ["53/udp", "80/tcp"]);
-        assert_eq!((config.user.as_str(), config.working_dir.as_str(), config.labels["l"].as_str()), ("me", "/w", "1"));
+        assert_eq!(
+            (config.user.as_str(), config.working_dir.as_str(), config.labels["l"].as_str()),
+            ("me", "/w", "1")
+        );
         assert!(apply(&mut RunConfig::default(), "RUN x").is_err());
     }
 }

@@ -10,7 +10,9 @@
 #![forbid(unsafe_code)]
 #![recursion_limit = "256"] // `docker info` is one long JSON object
 
+mod archive;
 mod attach;
+mod build;
 mod call;
 mod changes;
 mod engine;
@@ -33,6 +35,7 @@ mod progress;
 mod record;
 mod recover;
 mod refusal;
+mod root;
 mod routes;
 mod server;
 mod stats;

@@ -18,7 +18,11 @@ const STOP_GRACE: Duration = Duration::from_secs(10);
 
 impl Engine {
     /// Makes a container that does not run yet.
-    pub(crate) async fn create(self: &Arc<Self>, name: Option<&str>, asked: Create) -> Result<Arc<Container>> {
+    pub(crate) async fn create(
+        self: &Arc<Self>,
+        name: Option<&str>,
+        asked: Create,
+    ) -> Result<Arc<Container>> {
         let engine = self.clone();
         let name = name.map(|name| name.trim_start_matches('/').to_owned());
         let made = tokio::task::spawn_blocking(move || engine.make(name, asked)).await;
@@ -44,7 +48,8 @@ impl Engine {
             host.network_mode = BRIDGE.to_owned();
         }
         if config.hostname.is_empty() {
-            config.hostname = if host.network_mode == HOST { self.config.name.clone() } else { id[..12].to_owned() };
+            config.hostname =
+                if host.network_mode == HOST { self.config.name.clone() } else { id[..12].to_owned() };
         }
         if ![HOST, NONE].contains(&host.network_mode.as_str()) {
             plan::choose_ports(&config, &mut host, free_port)?;
@@ -99,7 +104,8 @@ impl Engine {
     pub(crate) async fn begin(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
         let record = container.record();
         let config = plan::sandbox(&record, &self.config, container.dir())?;
-        let sandbox = self.runtime.run_sandbox(config).await.map_err(|e| self.cannot_start(container, e.into()))?;
+        let sandbox =
+            self.runtime.run_sandbox(config).await.map_err(|e| self.cannot_start(container, e.into()))?;
         if let Err(refusal) = self.begin_in(container, &sandbox.id, sandbox.ip).await {
             let before = record.state;
             container.change(|r| {
@@ -122,7 +128,8 @@ impl Engine {
         ip: Option<std::net::IpAddr>,
     ) -> Result<()> {
         let mut config = plan::container(&container.record(), container)?;
-        let files = self.furnish(container).map_err(|e| Refusal::failed("write the container's own files", e))?;
+        let files =
+            self.furnish(container).map_err(|e| Refusal::failed("write the container's own files", e))?;
         config.mounts.extend(files);
         let id = self.runtime.create_container(sandbox, config).await?;
         let running = Running {
@@ -247,12 +254,21 @@ impl Engine {
         }
     }
 
-    pub(crate) async fn remove(self: &Arc<Self>, container: &Arc<Container>, force: bool, volumes: bool) -> Result<()> {
+    pub(crate) async fn remove(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        force: bool,
+        volumes: bool,
+    ) -> Result<()> {
         let record = container.record();
         self.call_off(container);
         if let Some(running) = record.running() {
             if !force {
-                let how = if running.paused { "paused and must be unpaused first" } else { "running: stop the container before removing or force remove" };
+                let how = if running.paused {
+                    "paused and must be unpaused first"
+                } else {
+                    "running: stop the container before removing or force remove"
+                };
                 return Err(Refusal::conflict(format_args!(
                     "cannot remove container \"{}\": container is {how}",
                     record.name
@@ -312,15 +328,15 @@ impl Engine {
 }
 
 fn bad_name(name: &str) -> Refusal {
-    Refusal::bad(format_args!(
-        "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-    ))
+    Refusal::bad(format_args!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"))
 }
 
 fn in_dockers_words(refusal: Refusal, record: &Record) -> (Refusal, i32) {
     let lower = refusal.message.to_lowercase();
     let program = plan::arguments(&record.config).into_iter().next().unwrap_or_default();
-    let (code, why) = if lower.contains("not found in $path") || lower.contains("executable") && lower.contains("not found") {
+    let (code, why) = if lower.contains("not found in $path")
+        || lower.contains("executable") && lower.contains("not found")
+    {
         (127, Some(format!("exec: \"{program}\": executable file not found in $PATH")))
     } else if lower.contains("no such file or directory") || lower.contains("enoent") {
         (127, Some(format!("exec: \"{program}\": stat {program}: no such file or directory")))
@@ -330,7 +346,9 @@ fn in_dockers_words(refusal: Refusal, record: &Record) -> (Refusal, i32) {
         (128, None)
     };
     let message = match why {
-        Some(why) => format!("failed to create task for container: {why}: unknown ({})", refusal.message),
+        Some(why) => {
+            format!("failed to create task for container: unable to start container process: {why}: unknown")
+        }
         None => refusal.message,
     };
     let status = if code == 128 { refusal.status } else { http::StatusCode::BAD_REQUEST };

@@ -54,7 +54,9 @@ impl Wanted {
             Which::Stdout => self.stdout,
             Which::Stderr => self.stderr,
         };
-        stream && self.since.is_none_or(|since| line.time >= since) && self.until.is_none_or(|until| line.time <= until)
+        stream
+            && self.since.is_none_or(|since| line.time >= since)
+            && self.until.is_none_or(|until| line.time <= until)
     }
 
     fn show(&self, line: &Line<'_>, is_first_part: bool) -> Bytes {
@@ -81,7 +83,11 @@ pub(crate) fn follow(container: Arc<Container>, wanted: Wanted) -> mpsc::Receive
     told
 }
 
-async fn send_all(container: &Container, wanted: Wanted, tell: &mpsc::Sender<io::Result<Bytes>>) -> io::Result<()> {
+async fn send_all(
+    container: &Container,
+    wanted: Wanted,
+    tell: &mpsc::Sender<io::Result<Bytes>>,
+) -> io::Result<()> {
     let path = container.log();
     let changed = watch(&path)?;
     let mut records = container.watch();

@@ -231,14 +231,16 @@ mod tests {
             ("a:b:c:d", None),
         ] {
             let got = bind(text).ok();
-            let got = got.as_ref().map(|w| (w.kind, w.source.as_str(), w.target.to_str().unwrap(), w.read_only));
+            let got =
+                got.as_ref().map(|w| (w.kind, w.source.as_str(), w.target.to_str().unwrap(), w.read_only));
             assert_eq!(got, want, "{text}");
         }
     }
 
     #[test]
     fn what_is_said_exactly_wins() {
-        let config = Config { volumes: [("/data".into(), serde_json::json!({}))].into(), ..Default::default() };
+        let config =
+            Config { volumes: [("/data".into(), serde_json::json!({}))].into(), ..Default::default() };
         let host = HostConfig { binds: vec!["db:/data".into()], ..Default::default() };
         let all = wanted(&config, &host).unwrap();
         assert_eq!((all.len(), all[0].source.as_str()), (1, "db"));

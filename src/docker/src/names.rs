@@ -3,12 +3,14 @@
 use rand::seq::IndexedRandom;
 
 const MANNERS: &[&str] = &[
-    "amber", "brave", "calm", "clever", "crisp", "eager", "fair", "gentle", "glad", "keen", "kind", "lively", "lucid",
-    "merry", "nimble", "patient", "quick", "quiet", "sharp", "steady", "swift", "tidy", "warm", "witty",
+    "amber", "brave", "calm", "clever", "crisp", "eager", "fair", "gentle", "glad", "keen", "kind", "lively",
+    "lucid", "merry", "nimble", "patient", "quick", "quiet", "sharp", "steady", "swift", "tidy", "warm",
+    "witty",
 ];
 const BEINGS: &[&str] = &[
-    "badger", "crane", "dolphin", "falcon", "ferret", "gecko", "heron", "ibex", "jackdaw", "kestrel", "lynx", "marten",
-    "newt", "otter", "plover", "quail", "raven", "seal", "swallow", "tern", "viper", "weasel", "wren", "zebra",
+    "badger", "crane", "dolphin", "falcon", "ferret", "gecko", "heron", "ibex", "jackdaw", "kestrel", "lynx",
+    "marten", "newt", "otter", "plover", "quail", "raven", "seal", "swallow", "tern", "viper", "weasel",
+    "wren", "zebra",
 ];
 
 /// As Docker has it: two characters or more, `[a-zA-Z0-9][a-zA-Z0-9_.-]+`.
@@ -34,7 +36,9 @@ mod tests {
 
     #[test]
     fn names() {
-        for (name, want) in [("web", true), ("w", false), ("a.b_c-1", true), (".a", false), ("a/b", false), ("", false)] {
+        for (name, want) in
+            [("web", true), ("w", false), ("a.b_c-1", true), (".a", false), ("a/b", false), ("", false)]
+        {
             assert_eq!(is_name(name), want, "{name}");
         }
         assert!(is_name(&random(|_| false)));

@@ -6,8 +6,8 @@ use crate::networks::{HOST, NONE};
 use crate::record::{Container, LABEL, MountKind, Mounted, Record};
 use crate::refusal::{Refusal, Result};
 use cri::{
-    ContainerConfig, Device, HostPort, Mount, Propagation, Protocol, Resources, Rlimit, RootFolders, SandboxConfig,
-    Seccomp,
+    ContainerConfig, Device, HostPort, Mount, Propagation, Protocol, Resources, Rlimit, RootFolders,
+    SandboxConfig, Seccomp,
 };
 use image::RunConfig;
 use std::collections::BTreeSet;
@@ -47,7 +47,9 @@ pub(crate) fn with_image(mut config: Config, image: &RunConfig) -> Config {
     }
     config.stop_signal = config.stop_signal.or_else(|| image.stop_signal.clone());
     config.healthcheck = match (config.healthcheck, &image.healthcheck) {
-        (Some(own), Some(theirs)) if own.test.is_empty() => Some(image::Healthcheck { test: theirs.test.clone(), ..own }),
+        (Some(own), Some(theirs)) if own.test.is_empty() => {
+            Some(image::Healthcheck { test: theirs.test.clone(), ..own })
+        }
         (own, theirs) => own.or_else(|| theirs.clone()),
     };
     config
@@ -160,7 +162,11 @@ fn rlimit(limit: &crate::model::Ulimit) -> Rlimit {
 }
 
 fn capabilities(names: &[String]) -> Vec<String> {
-    names.iter().map(|n| n.to_ascii_uppercase()).map(|n| n.strip_prefix("CAP_").map(str::to_owned).unwrap_or(n)).collect()
+    names
+        .iter()
+        .map(|n| n.to_ascii_uppercase())
+        .map(|n| n.strip_prefix("CAP_").map(str::to_owned).unwrap_or(n))
+        .collect()
 }
 
 struct Security {
@@ -248,7 +254,12 @@ fn host_ip(binding: &PortBinding) -> Result<Option<std::net::IpAddr>> {
         return Ok(None);
     }
     let bad = |_| Refusal::bad(format_args!("invalid IP address: {}", binding.host_ip));
-    binding.host_ip.parse().map(Some).map_err(bad).map(|ip: Option<std::net::IpAddr>| ip.filter(|i| !i.is_unspecified()))
+    binding
+        .host_ip
+        .parse()
+        .map(Some)
+        .map_err(bad)
+        .map(|ip: Option<std::net::IpAddr>| ip.filter(|i| !i.is_unspecified()))
 }
 
 fn parse_host_port(binding: &PortBinding) -> Result<u16> {
@@ -322,7 +333,10 @@ mod tests {
         };
         let config = with_image(own, &image);
         assert_eq!(config.env, ["A=1", "B=2"]);
-        assert_eq!((config.user.as_str(), config.labels["x"].as_str(), config.labels["y"].as_str()), ("app", "own", "image"));
+        assert_eq!(
+            (config.user.as_str(), config.labels["x"].as_str(), config.labels["y"].as_str()),
+            ("app", "own", "image")
+        );
     }
 
     #[test]
@@ -347,7 +361,8 @@ mod tests {
         ] {
             assert_eq!(port(text).ok(), want, "{text}");
         }
-        let config = Config { exposed_ports: [("80/tcp".into(), serde_json::json!({}))].into(), ..Default::default() };
+        let config =
+            Config { exposed_ports: [("80/tcp".into(), serde_json::json!({}))].into(), ..Default::default() };
         let mut host = HostConfig { publish_all_ports: true, ..Default::default() };
         choose_ports(&config, &mut host, |_| Ok(4000)).unwrap();
         assert_eq!(host.port_bindings["80/tcp"].as_ref().unwrap()[0].host_port, "4000");
@@ -356,7 +371,10 @@ mod tests {
     #[test]
     fn security_options() {
         let of = |options: &[&str]| {
-            security(&HostConfig { security_opt: options.iter().map(|o| (*o).to_owned()).collect(), ..Default::default() })
+            security(&HostConfig {
+                security_opt: options.iter().map(|o| (*o).to_owned()).collect(),
+                ..Default::default()
+            })
         };
         assert!(of(&["no-new-privileges"]).unwrap().no_new_privileges);
         assert!(!of(&["no-new-privileges=false"]).unwrap().no_new_privileges);

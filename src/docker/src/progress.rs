@@ -23,10 +23,12 @@ impl Lines {
     }
 
     pub(crate) fn fail(&self, refusal: &Refusal) {
-        let code = refusal.status.as_u16();
-        self.say(&json!({
-            "errorDetail": {"code": code, "message": refusal.message}, "error": refusal.message
-        }));
+        self.say(&json!({"errorDetail": {"message": refusal.message}, "error": refusal.message}));
+    }
+
+    /// The client ends with the code.
+    pub(crate) fn fail_with(&self, code: i32, message: &str) {
+        self.say(&json!({"errorDetail": {"code": code, "message": message}, "error": message}));
     }
 
     pub(crate) async fn closed(&self) {
@@ -55,11 +57,17 @@ fn pull(event: PullEvent) -> Value {
             let (text, detail) = match status {
                 LayerStatus::PullingFsLayer => ("Pulling fs layer".to_owned(), None),
                 LayerStatus::Waiting => ("Waiting".to_owned(), None),
-                LayerStatus::Downloading { current, total } => ("Downloading".to_owned(), Some((current, total))),
-                LayerStatus::Retrying { after } => (format!("Retrying in {} seconds", after.as_secs().max(1)), None),
+                LayerStatus::Downloading { current, total } => {
+                    ("Downloading".to_owned(), Some((current, total)))
+                }
+                LayerStatus::Retrying { after } => {
+                    (format!("Retrying in {} seconds", after.as_secs().max(1)), None)
+                }
                 LayerStatus::VerifyingChecksum => ("Verifying Checksum".to_owned(), None),
                 LayerStatus::DownloadComplete => ("Download complete".to_owned(), None),
-                LayerStatus::Extracting { current, total } => ("Extracting".to_owned(), Some((current, total))),
+                LayerStatus::Extracting { current, total } => {
+                    ("Extracting".to_owned(), Some((current, total)))
+                }
                 LayerStatus::PullComplete => ("Pull complete".to_owned(), None),
                 LayerStatus::AlreadyExists => ("Already exists".to_owned(), None),
             };
@@ -83,7 +91,9 @@ fn push(event: PushEvent) -> Value {
                 PushStatus::Preparing => ("Preparing".to_owned(), None),
                 PushStatus::Waiting => ("Waiting".to_owned(), None),
                 PushStatus::Pushing { current, total } => ("Pushing".to_owned(), Some((current, total))),
-                PushStatus::Retrying { after } => (format!("Retrying in {} seconds", after.as_secs().max(1)), None),
+                PushStatus::Retrying { after } => {
+                    (format!("Retrying in {} seconds", after.as_secs().max(1)), None)
+                }
                 PushStatus::AlreadyExists => ("Layer already exists".to_owned(), None),
                 PushStatus::Mounted { from } => (format!("Mounted from {from}"), None),
                 PushStatus::Pushed => ("Pushed".to_owned(), None),
@@ -127,7 +137,10 @@ mod tests {
                 json!({"status": "Pulling from library/busybox", "id": "1.36"}),
             ),
             (
-                PullEvent::Layer { digest: digest.clone(), status: LayerStatus::Downloading { current: 1, total: 2 } },
+                PullEvent::Layer {
+                    digest: digest.clone(),
+                    status: LayerStatus::Downloading { current: 1, total: 2 },
+                },
                 json!({"status": "Downloading", "progressDetail": {"current": 1, "total": 2}, "id": "abababababab"}),
             ),
             (

@@ -20,7 +20,9 @@ pub(crate) async fn take_up(engine: &Arc<Engine>) {
         let mut runs = false;
         for sandbox in mine {
             runs |= match record.running() {
-                Some(running) if running.sandbox == sandbox.id => take_up_run(engine, &container, &sandbox).await,
+                Some(running) if running.sandbox == sandbox.id => {
+                    take_up_run(engine, &container, &sandbox).await
+                }
                 _ => {
                     engine.take_away(&sandbox.id).await;
                     false
@@ -45,6 +47,8 @@ fn read_all(engine: &Arc<Engine>) {
             let _ = std::fs::remove_dir_all(&path);
             continue;
         }
+        // an engine that was killed in the middle of a cp
+        let _ = nix::mount::umount2(&path.join("root/merged"), nix::mount::MntFlags::MNT_DETACH);
         match files::read::<Record>(&path.join("container.json")) {
             Ok(record) => {
                 let hold = engine.images.rootfs(&record.image).ok().map(|rootfs| rootfs.hold);

@@ -46,11 +46,6 @@ impl Refusal {
     pub(crate) fn no_container(name: &str) -> Self {
         Refusal::not_found(format_args!("No such container: {name}"))
     }
-
-    /// The same, with what was being done in front.
-    pub(crate) fn within(self, doing: impl Display) -> Self {
-        Refusal { message: format!("{doing}: {}", self.message), ..self }
-    }
 }
 
 impl From<CriError> for Refusal {

@@ -1,5 +1,7 @@
 //! All that can be asked: one line each. A handler is in the file of its group.
 
+mod archive;
+mod build;
 mod containers;
 pub(crate) mod exec;
 mod images;
@@ -75,6 +77,10 @@ const ROUTES: &[Route] = routes! {
     POST "exec/{id}/resize" exec::resize;
     GET "exec/{id}/json" exec::inspect;
 
+    HEAD "containers/{id}/archive" archive::stat;
+    GET "containers/{id}/archive" archive::get;
+    PUT "containers/{id}/archive" archive::put;
+    GET "containers/{id}/export" archive::export;
 
     GET "images/json" images::list;
     POST "images/create" images::create;
@@ -90,6 +96,10 @@ const ROUTES: &[Route] = routes! {
     DELETE "images/{name*}" images::remove;
     GET "distribution/{name*}/json" registry::distribution;
 
+    POST "build" build::build;
+    POST "build/prune" build::prune;
+    POST "grpc" build::buildkit;
+    POST "session" build::buildkit;
 
     GET "networks" networks::list;
     POST "networks/create" networks::create;
@@ -193,7 +203,11 @@ mod tests {
             ("images/{name*}", "images/a/b", Some(vec!["a/b"])),
         ] {
             let got = matched(pattern, &path.split('/').collect::<Vec<_>>());
-            assert_eq!(got, want.map(|w: Vec<&str>| w.into_iter().map(str::to_owned).collect()), "{pattern} {path}");
+            assert_eq!(
+                got,
+                want.map(|w: Vec<&str>| w.into_iter().map(str::to_owned).collect()),
+                "{pattern} {path}"
+            );
         }
     }
 

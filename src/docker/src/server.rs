@@ -43,8 +43,11 @@ pub async fn serve(
     // before anything is looked at: nothing that happens meanwhile is missed
     let happenings = runtime.events();
     let state_dir = config.state_dir.clone();
-    let engine = Engine::open(config, runtime, images, stop.clone())
-        .map_err(|why| ServeError::Place { what: "open", path: state_dir, why })?;
+    let engine = Engine::open(config, runtime, images, stop.clone()).map_err(|why| ServeError::Place {
+        what: "open",
+        path: state_dir,
+        why,
+    })?;
     let listener =
         listen(&socket).map_err(|why| ServeError::Place { what: "listen on", path: socket.clone(), why })?;
     recover::take_up(&engine).await;

@@ -97,7 +97,13 @@ mod tests {
         };
         let sample = Sample { at: Timestamp::UNIX_EPOCH, system: 9, container, rx: 1, tx: 2 };
         let shown = shown(&web, Some(&sample), None);
-        assert_eq!(shown["memory_stats"], json!({"usage": 100, "limit": 1000, "stats": {"inactive_file": 40, "total_inactive_file": 40}}));
-        assert_eq!((&shown["cpu_stats"]["cpu_usage"]["total_usage"], &shown["pids_stats"]["current"]), (&json!(7), &json!(3)));
+        assert_eq!(
+            shown["memory_stats"],
+            json!({"usage": 100, "limit": 1000, "stats": {"inactive_file": 40, "total_inactive_file": 40}})
+        );
+        assert_eq!(
+            (&shown["cpu_stats"]["cpu_usage"]["total_usage"], &shown["pids_stats"]["current"]),
+            (&json!(7), &json!(3))
+        );
     }
 }

@@ -17,7 +17,11 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 const LONG_ENOUGH: i64 = 10; // seconds
 
 /// Until `stop`.
-pub(crate) async fn follow(engine: Arc<Engine>, mut happenings: Receiver<RuntimeEvent>, stop: CancellationToken) {
+pub(crate) async fn follow(
+    engine: Arc<Engine>,
+    mut happenings: Receiver<RuntimeEvent>,
+    stop: CancellationToken,
+) {
     while let Some(happening) = stop.run_until_cancelled(happenings.recv()).await {
         match happening {
             Ok(RuntimeEvent::Exited { container, .. }) => {
@@ -51,7 +55,9 @@ async fn look_at_all(engine: &Arc<Engine>) {
 /// Notes that a run is over, frees what it had, and does what the policy wants.
 pub(crate) async fn ended(engine: Arc<Engine>, container: Arc<Container>, run: ContainerId) {
     let _alone = container.gate.lock().await;
-    let Some(running) = container.see(|r| r.running().filter(|r| r.container == run).cloned()) else { return };
+    let Some(running) = container.see(|r| r.running().filter(|r| r.container == run).cloned()) else {
+        return;
+    };
     let how = how_it_ended(&engine, &run, running.started_at).await;
     let ran = how.finished_at.as_second() - running.started_at.as_second();
     let mut next = Next::Stay;
@@ -88,9 +94,13 @@ async fn how_it_ended(engine: &Engine, run: &ContainerId, began: Timestamp) -> E
         finished_at: Timestamp::now(),
     };
     match engine.runtime.container(run).await.map(|status| status.state) {
-        Ok(ContainerState::Exited { exit_code, oom_killed, started_at, finished_at, .. }) => {
-            Ended { code: exit_code, oom_killed, error: String::new(), started_at: started_at.or(Some(began)), finished_at }
-        }
+        Ok(ContainerState::Exited { exit_code, oom_killed, started_at, finished_at, .. }) => Ended {
+            code: exit_code,
+            oom_killed,
+            error: String::new(),
+            started_at: started_at.or(Some(began)),
+            finished_at,
+        },
         Ok(_) => lost(String::new()),
         Err(error) => lost(error.to_string()),
     }
@@ -106,7 +116,9 @@ pub(crate) enum Next {
 pub(crate) fn next_of(policy: &RestartPolicy, code: i32, told_to_stop: bool, restarts: u64) -> Next {
     let wanted = match policy.name.as_str() {
         "always" | "unless-stopped" => true,
-        "on-failure" => code != 0 && (policy.maximum_retry_count == 0 || restarts < policy.maximum_retry_count),
+        "on-failure" => {
+            code != 0 && (policy.maximum_retry_count == 0 || restarts < policy.maximum_retry_count)
+        }
         _ => false,
     };
     if !wanted || told_to_stop {
@@ -143,7 +155,8 @@ mod tests {
 
     #[test]
     fn policies() {
-        let policy = |name: &str, maximum_retry_count| RestartPolicy { name: name.into(), maximum_retry_count };
+        let policy =
+            |name: &str, maximum_retry_count| RestartPolicy { name: name.into(), maximum_retry_count };
         let after = |millis| Next::Restart(Duration::from_millis(millis));
         for (name, policy, code, told, restarts, want) in [
             ("none", policy("", 0), 1, false, 0, Next::Stay),

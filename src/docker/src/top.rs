@@ -28,8 +28,11 @@ fn parent(pid: i32) -> Option<i32> {
 fn descendants(root: i32, parents: &HashMap<i32, i32>) -> BTreeSet<i32> {
     let mut found = BTreeSet::from([root]);
     loop {
-        let more: Vec<i32> =
-            parents.iter().filter(|(pid, of)| found.contains(of) && !found.contains(pid)).map(|(p, _)| *p).collect();
+        let more: Vec<i32> = parents
+            .iter()
+            .filter(|(pid, of)| found.contains(of) && !found.contains(pid))
+            .map(|(p, _)| *p)
+            .collect();
         if more.is_empty() {
             return found;
         }
@@ -40,7 +43,8 @@ fn descendants(root: i32, parents: &HashMap<i32, i32>) -> BTreeSet<i32> {
 /// The titles, and the lines of those processes; the last column takes the rest of its line.
 pub(crate) fn parse(text: &str, pids: &BTreeSet<i32>) -> Result<(Vec<String>, Vec<Vec<String>>)> {
     let mut lines = text.lines();
-    let titles: Vec<String> = lines.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    let titles: Vec<String> =
+        lines.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     let at = titles.iter().position(|title| title == "PID");
     let at = at.ok_or_else(|| Refusal::bad("Couldn't find PID field in ps output"))?;
     let split = |line: &str| {

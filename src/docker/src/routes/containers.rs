@@ -16,8 +16,22 @@ use serde_json::{Value, json as value};
 use std::sync::Arc;
 
 const FILTERS: &[&str] = &[
-    "ancestor", "before", "expose", "exited", "health", "id", "isolation", "is-task", "label", "label!", "name", "network",
-    "publish", "since", "status", "volume",
+    "ancestor",
+    "before",
+    "expose",
+    "exited",
+    "health",
+    "id",
+    "isolation",
+    "is-task",
+    "label",
+    "label!",
+    "name",
+    "network",
+    "publish",
+    "since",
+    "status",
+    "volume",
 ];
 /// Who asks for these wants to see Kubernetes' containers.
 const OF_PODS: &str = "io.kubernetes.";
@@ -232,8 +246,11 @@ pub(super) async fn top(call: Call) -> Answer {
 pub(super) async fn changes(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let lower = call.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
-    let found = tokio::task::spawn_blocking(move || changes::find(&container.upper(), &lower)).await;
-    let found = found.map_err(|e| Refusal::failed("compare", e))?.map_err(|e| Refusal::failed("compare", e))?;
+    let mounted = container.see(|r| r.mounts.iter().map(|m| m.target.clone()).collect::<Vec<_>>());
+    let found =
+        tokio::task::spawn_blocking(move || changes::find(&container.upper(), &lower, &mounted)).await;
+    let found =
+        found.map_err(|e| Refusal::failed("compare", e))?.map_err(|e| Refusal::failed("compare", e))?;
     json(&found)
 }
 
@@ -242,7 +259,8 @@ pub(super) async fn commit(mut call: Call) -> Answer {
     let changed: Option<crate::model::Config> = call.json().await?;
     let record = container.record();
     let pause = call.query.get("pause").is_none_or(|_| call.query.flag("pause"));
-    let frozen = record.running().filter(|running| pause && !running.paused).map(|running| running.container.clone());
+    let frozen =
+        record.running().filter(|running| pause && !running.paused).map(|running| running.container.clone());
     if let Some(run) = &frozen {
         call.engine.runtime.freeze_container(run, true).await?;
     }
@@ -287,6 +305,7 @@ async fn commit_paused(
         Some(tag) => format!("{repo}:{tag}"),
         None => repo.to_owned(),
     });
-    let info = images.commit(Some(&record.image), &container.upper(), document, step, name.as_deref()).await?;
+    let info =
+        images.commit(Some(&record.image), &container.upper(), document, step, name.as_deref()).await?;
     Ok(info.id)
 }

@@ -2,9 +2,10 @@
 
 use crate::attach::{self, Attached};
 use crate::call::{Answer, Call, empty, json, with_status};
+use crate::engine::Engine;
 use crate::record::{Container, lock, new_id};
 use crate::refusal::{Refusal, Result};
-use cri::{ExecConfig, TerminalSize};
+use cri::{ExecConfig, ExecSession, TerminalSize};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json as value;
@@ -55,9 +56,10 @@ impl Execs {
         all.1.push(exec.id.clone());
         all.0.insert(exec.id.clone(), exec);
         if all.1.len() > REMEMBERED {
-            let oldest = all.1.iter().position(|id| {
-                all.0.get(id).is_none_or(|exec| *lock(&exec.stage) != Stage::Running)
-            });
+            let oldest = all
+                .1
+                .iter()
+                .position(|id| all.0.get(id).is_none_or(|exec| *lock(&exec.stage) != Stage::Running));
             if let Some(oldest) = oldest {
                 let id = all.1.remove(oldest);
                 all.0.remove(&id);
@@ -73,9 +75,8 @@ impl Execs {
     /// Those that run in a container.
     pub(crate) fn of(&self, container: &str) -> Vec<String> {
         let all = lock(&self.0);
-        let runs = |exec: &Exec| {
-            *lock(&exec.stage) == Stage::Running && exec.container.see(|r| r.id == container)
-        };
+        let runs =
+            |exec: &Exec| *lock(&exec.stage) == Stage::Running && exec.container.see(|r| r.id == container);
         all.1.iter().filter(|id| all.0.get(*id).is_some_and(|exec| runs(exec))).cloned().collect()
     }
 }
@@ -88,7 +89,8 @@ pub(super) async fn create(mut call: Call) -> Answer {
     }
     running(&container)?;
     let id = new_id();
-    let exec = Exec { id: id.clone(), container, wanted, stage: Mutex::new(Stage::Made), window: Mutex::default() };
+    let exec =
+        Exec { id: id.clone(), container, wanted, stage: Mutex::new(Stage::Made), window: Mutex::default() };
     call.engine.events.container(
         &format!("exec_create: {}", exec.wanted.cmd.join(" ")),
         &exec.container.record(),
@@ -101,9 +103,10 @@ pub(super) async fn create(mut call: Call) -> Answer {
 fn running(container: &Container) -> Result<cri::ContainerId> {
     container.see(|r| match r.running() {
         None => Err(Refusal::conflict(format_args!("container {} is not running", r.id))),
-        Some(running) if running.paused => {
-            Err(Refusal::conflict(format_args!("container {} is paused, unpause the container before exec", r.id)))
-        }
+        Some(running) if running.paused => Err(Refusal::conflict(format_args!(
+            "container {} is paused, unpause the container before exec",
+            r.id
+        ))),
         Some(running) => Ok(running.container.clone()),
     })
 }
@@ -126,48 +129,59 @@ pub(super) async fn start(mut call: Call) -> Answer {
         }
         *stage = Stage::Running;
     }
-    let wanted = &exec.wanted;
+    let begun = call.engine.runtime.exec(&run, config(&exec.wanted, &start)).await;
+    let attached = match begun {
+        Ok(session) => watched(&call.engine, &exec, session),
+        Err(error) => {
+            let (refusal, code) = failed(error.into(), &exec.wanted);
+            *lock(&exec.stage) = Stage::Ended(code);
+            if start.detach {
+                return Err(refusal);
+            }
+            // as Docker has it: the reason is the output, and the exit code tells the rest
+            Attached::only_saying(format!("{refusal}\r\n"))
+        }
+    };
+    if start.detach {
+        return empty(StatusCode::OK);
+    }
+    let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
+    attach::serve(call.upgrade, wants_upgrade, exec.wanted.tty, async move { Some(attached) })
+}
+
+fn config(wanted: &Wanted, start: &Start) -> ExecConfig {
+    let env = wanted.env.iter().flatten().filter_map(|e| e.split_once('='));
     let attach = !start.detach;
-    let config = ExecConfig {
+    ExecConfig {
         command: wanted.cmd.clone(),
         stdin: attach && wanted.attach_stdin,
         stdout: attach && wanted.attach_stdout,
         stderr: attach && wanted.attach_stderr,
         tty: wanted.tty,
-        env: wanted.env.iter().flatten().filter_map(|e| e.split_once('=')).map(|(n, v)| (n.into(), v.into())).collect(),
+        env: env.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         working_dir: wanted.working_dir.clone().filter(|dir| !dir.is_empty()),
         user: Some(wanted.user.clone()).filter(|user| !user.is_empty()),
         privileged: wanted.privileged,
         terminal_size: start.console_size.or(wanted.console_size).map(|[height, width]| (width, height)),
-    };
-    let mut session = match call.engine.runtime.exec(&run, config).await {
-        Ok(session) => session,
-        Err(error) => {
-            let (refusal, code) = failed(error.into(), wanted);
-            *lock(&exec.stage) = Stage::Ended(code);
-            return Err(refusal);
-        }
-    };
-    let text = format!("exec_start: {}", wanted.cmd.join(" "));
-    call.engine.events.container(&text, &exec.container.record(), &[("execID", exec.id.clone())]);
+    }
+}
+
+/// Its window and its exit code are remembered.
+fn watched(engine: &Arc<Engine>, exec: &Arc<Exec>, mut session: ExecSession) -> Attached {
+    let text = format!("exec_start: {}", exec.wanted.cmd.join(" "));
+    engine.events.container(&text, &exec.container.record(), &[("execID", exec.id.clone())]);
     *lock(&exec.window) = session.resize.take();
     let (_, never) = tokio::sync::oneshot::channel();
     let exit = std::mem::replace(&mut session.exit, never);
-    let (engine, of) = (call.engine.clone(), exec.clone());
+    let (engine, exec) = (engine.clone(), exec.clone());
     let ended = tokio::spawn(async move {
         let code = exit.await.ok().and_then(Result::ok).unwrap_or(137);
-        *lock(&of.stage) = Stage::Ended(code);
-        lock(&of.window).take();
-        let more = [("execID", of.id.clone()), ("exitCode", code.to_string())];
-        engine.events.container("exec_die", &of.container.record(), &more);
+        *lock(&exec.stage) = Stage::Ended(code);
+        lock(&exec.window).take();
+        let more = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
+        engine.events.container("exec_die", &exec.container.record(), &more);
     });
-    if start.detach {
-        return empty(StatusCode::OK);
-    }
-    let tty = wanted.tty;
-    let attached = Attached { session, ended: Some(ended) };
-    let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
-    attach::serve(call.upgrade, wants_upgrade, tty, async move { Some(attached) })
+    Attached { session, ended: Some(ended) }
 }
 
 fn failed(refusal: Refusal, wanted: &Wanted) -> (Refusal, i32) {
@@ -180,7 +194,8 @@ fn failed(refusal: Refusal, wanted: &Wanted) -> (Refusal, i32) {
     } else {
         return (refusal, 126);
     };
-    let message = format!("OCI runtime exec failed: exec failed: unable to start container process: {why}: unknown");
+    let message =
+        format!("OCI runtime exec failed: exec failed: unable to start container process: {why}: unknown");
     (Refusal { status: StatusCode::BAD_REQUEST, message }, code)
 }
 

@@ -90,9 +90,9 @@ fn matches(text: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => text == pattern,
         Some((start, rest)) => text.strip_prefix(start).is_some_and(|tail| {
-            (0..=tail.len()).filter(|at| tail.is_char_boundary(*at)).any(|at| {
-                !tail[..at].contains('/') && matches(&tail[at..], rest)
-            })
+            (0..=tail.len())
+                .filter(|at| tail.is_char_boundary(*at))
+                .any(|at| !tail[..at].contains('/') && matches(&tail[at..], rest))
         }),
     }
 }
@@ -119,7 +119,8 @@ fn inspected(details: &ImageDetails) -> Value {
 pub(super) async fn history(call: Call) -> Answer {
     let lines = call.engine.images.history(call.name())?;
     let shown = lines.into_iter().map(|line| {
-        let tags = (!line.tags.is_empty()).then(|| line.tags.iter().map(|tag| familiar(tag)).collect::<Vec<_>>());
+        let tags =
+            (!line.tags.is_empty()).then(|| line.tags.iter().map(|tag| familiar(tag)).collect::<Vec<_>>());
         value!({
             "Id": line.id.unwrap_or_else(|| "<missing>".to_owned()), "Tags": tags, "Size": line.size,
             "Created": line.item.created.map_or(0, |at| at.as_second()), "CreatedBy": line.item.created_by,
@@ -256,7 +257,10 @@ pub(super) async fn push(call: Call) -> Answer {
         None => call.name().to_owned(),
     };
     if call.engine.images.image(&name)?.is_none() {
-        return Err(Refusal::not_found(format_args!("An image does not exist locally with the tag: {}", call.name())));
+        return Err(Refusal::not_found(format_args!(
+            "An image does not exist locally with the tag: {}",
+            call.name()
+        )));
     }
     let credentials: Vec<Credentials> = credentials(call.header("x-registry-auth")).into_iter().collect();
     let engine = call.engine.clone();
@@ -264,7 +268,9 @@ pub(super) async fn push(call: Call) -> Answer {
         let progress = Arc::new(lines.clone());
         let digest = engine.images.push_with(&name, &credentials, progress).await?;
         let tag = ImageRef::parse(&name)?.version().to_owned();
-        lines.say(&value!({"progressDetail": {}, "aux": {"Tag": tag, "Digest": digest.to_string(), "Size": 0}}));
+        lines.say(
+            &value!({"progressDetail": {}, "aux": {"Tag": tag, "Digest": digest.to_string(), "Size": 0}}),
+        );
         tell(&engine, "push", &familiar(&name), "");
         Ok(())
     })
@@ -272,7 +278,10 @@ pub(super) async fn push(call: Call) -> Answer {
 
 pub(super) async fn remove(call: Call) -> Answer {
     let (engine, name, force) = (call.engine.clone(), call.name().to_owned(), call.query.flag("force"));
-    let info = engine.images.image(&name)?.ok_or_else(|| Refusal::not_found(format_args!("No such image: {name}")))?;
+    let info = engine
+        .images
+        .image(&name)?
+        .ok_or_else(|| Refusal::not_found(format_args!("No such image: {name}")))?;
     let is_id = ImageRef::parse(&name).map_or(true, |wanted| !info.repo_tags.contains(&wanted.to_string()));
     if is_id && info.repo_tags.len() > 1 && !force {
         return Err(Refusal::conflict(format_args!(

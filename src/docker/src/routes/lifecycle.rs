@@ -12,9 +12,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 /// To its end, even where the client hangs up before.
-async fn to_the_end<T: Send + 'static>(
-    work: impl Future<Output = Result<T>> + Send + 'static,
-) -> Result<T> {
+async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     tokio::spawn(work).await.unwrap_or_else(|e| Err(Refusal::failed("the engine's own fault", e)))
 }
 
@@ -68,7 +66,10 @@ pub(super) async fn kill(call: Call) -> Answer {
     let number = signal(call.query.get("signal").unwrap_or("KILL"))?;
     let Some(running) = container.see(|r| r.running().cloned()) else {
         let id = container.see(|r| r.id.clone());
-        return Err(Refusal::conflict(format_args!("cannot kill container: {}: container {id} is not running", call.name())));
+        return Err(Refusal::conflict(format_args!(
+            "cannot kill container: {}: container {id} is not running",
+            call.name()
+        )));
     };
     if number == Signal::SIGKILL as i32 {
         container.change(|r| {
@@ -125,16 +126,21 @@ pub(super) async fn wait(call: Call) -> Answer {
     let mut records = container.watch();
     let begun = container.see(|r| r.exits);
     let is_over: Box<dyn FnMut(&Record) -> bool + Send> = match call.query.get("condition") {
-        None | Some("not-running") => Box::new(|r| !matches!(r.state, State::Running(_) | State::Restarting(_))),
+        None | Some("not-running") => {
+            Box::new(|r| !matches!(r.state, State::Running(_) | State::Restarting(_)))
+        }
         Some("next-exit") => Box::new(move |r| r.exits > begun || matches!(r.state, State::Removed(_))),
         Some("removed") => Box::new(|r| matches!(r.state, State::Removed(_))),
         Some(other) => return Err(Refusal::bad(format_args!("invalid condition: \"{other}\""))),
     };
-    stream("application/json", streams::once(async move {
-        let record = records.wait_for(is_over).await;
-        let code = record.as_ref().map_or(0, |record| record.exit_code());
-        line(&value!({"StatusCode": code}))
-    }))
+    stream(
+        "application/json",
+        streams::once(async move {
+            let record = records.wait_for(is_over).await;
+            let code = record.as_ref().map_or(0, |record| record.exit_code());
+            line(&value!({"StatusCode": code}))
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -143,9 +149,14 @@ mod tests {
 
     #[test]
     fn signals() {
-        for (text, want) in
-            [("SIGTERM", Some(15)), ("term", Some(15)), ("9", Some(9)), ("WINCH", Some(28)), ("65", None), ("x", None)]
-        {
+        for (text, want) in [
+            ("SIGTERM", Some(15)),
+            ("term", Some(15)),
+            ("9", Some(9)),
+            ("WINCH", Some(28)),
+            ("65", None),
+            ("x", None),
+        ] {
             assert_eq!(signal(text).ok(), want, "{text}");
         }
     }

@@ -45,7 +45,8 @@ fn shown(engine: &Engine, network: &Network, with_members: bool) -> Value {
     for container in engine.members(&network.name).iter().filter(|_| with_members) {
         let running = container.see(|r| r.running().cloned());
         if let Some(running) = running {
-            let address = running.ip.map(|ip| format!("{ip}/{}", config.pod_cidr.prefix_len())).unwrap_or_default();
+            let address =
+                running.ip.map(|ip| format!("{ip}/{}", config.pod_cidr.prefix_len())).unwrap_or_default();
             let (id, name) = container.see(|r| (r.id.clone(), r.name.clone()));
             members.insert(id.clone(), value!({
                 "Name": name, "EndpointID": id, "MacAddress": "", "IPv4Address": address, "IPv6Address": "",
@@ -102,7 +103,10 @@ pub(super) async fn create(mut call: Call) -> Answer {
         return Err(Refusal::bad("network name cannot be empty"));
     }
     if !matches!(wanted.driver.as_str(), "" | "bridge") {
-        return Err(Refusal::not_found(format_args!("could not find plugin {} in v1 plugin registry", wanted.driver)));
+        return Err(Refusal::not_found(format_args!(
+            "could not find plugin {} in v1 plugin registry",
+            wanted.driver
+        )));
     }
     let network = Network {
         internal: wanted.internal,
@@ -118,8 +122,10 @@ pub(super) async fn create(mut call: Call) -> Answer {
 }
 
 fn tell(engine: &Engine, action: &str, network: &Network, container: Option<&str>) {
-    let mut attributes =
-        BTreeMap::from([("name".to_owned(), network.name.clone()), ("type".to_owned(), network.driver.clone())]);
+    let mut attributes = BTreeMap::from([
+        ("name".to_owned(), network.name.clone()),
+        ("type".to_owned(), network.driver.clone()),
+    ]);
     attributes.extend(container.map(|id| ("container".to_owned(), id.to_owned())));
     engine.events.tell("network", action, &network.id, attributes);
 }
@@ -127,7 +133,10 @@ fn tell(engine: &Engine, action: &str, network: &Network, container: Option<&str
 pub(super) async fn remove(call: Call) -> Answer {
     let network = call.engine.networks.find(call.name())?;
     if network.is_built_in() {
-        return Err(Refusal::forbidden(format_args!("{} is a pre-defined network and cannot be removed", network.name)));
+        return Err(Refusal::forbidden(format_args!(
+            "{} is a pre-defined network and cannot be removed",
+            network.name
+        )));
     }
     let active = call.engine.members(&network.name).iter().any(|c| c.see(|r| r.running().is_some()));
     if active {
@@ -146,7 +155,10 @@ pub(super) async fn prune(call: Call) -> Answer {
     filters.check(&["label", "label!", "until"])?;
     let mut removed = Vec::new();
     for network in call.engine.networks.all() {
-        if !network.is_built_in() && filters.labels(&network.labels) && call.engine.members(&network.name).is_empty() {
+        if !network.is_built_in()
+            && filters.labels(&network.labels)
+            && call.engine.members(&network.name).is_empty()
+        {
             call.engine.networks.remove(&network.id)?;
             tell(&call.engine, "destroy", &network, None);
             removed.push(network.name);
@@ -169,7 +181,9 @@ pub(super) async fn connect(mut call: Call) -> Answer {
     let container = call.engine.container(&asked.container)?;
     let mode = container.see(|r| r.host.network_mode.clone());
     if [HOST, NONE].contains(&mode.as_str()) || [HOST, NONE].contains(&network.name.as_str()) {
-        return Err(Refusal::forbidden("container cannot be connected to host network - container must be created in host mode"));
+        return Err(Refusal::forbidden(
+            "container cannot be connected to host network - container must be created in host mode",
+        ));
     }
     let (id, name) = container.see(|r| (r.id.clone(), r.name.clone()));
     let added = container.change(|r| {
@@ -194,7 +208,10 @@ pub(super) async fn disconnect(mut call: Call) -> Answer {
     let container = call.engine.container(&asked.container)?;
     let id = container.see(|r| r.id.clone());
     if !container.change(|r| r.networks.remove(&network.name).is_some()) && !asked.force {
-        return Err(Refusal::forbidden(format_args!("container {id} is not connected to network {}", network.name)));
+        return Err(Refusal::forbidden(format_args!(
+            "container {id} is not connected to network {}",
+            network.name
+        )));
     }
     call.engine.refresh_hosts();
     tell(&call.engine, "disconnect", &network, Some(&id));

@@ -66,7 +66,9 @@ pub(super) async fn distribution(call: Call) -> Answer {
     let info = call.engine.images.image(call.name())?;
     let info = info.ok_or_else(|| Refusal::not_found(format_args!("no such image: {}", call.name())))?;
     let digest = info.repo_digests.first().and_then(|name| name.split_once('@')).map(|(_, digest)| digest);
-    json(&serde_json::json!({"Descriptor": {"digest": digest.unwrap_or(&info.id), "size": info.size}, "Platforms": []}))
+    json(
+        &serde_json::json!({"Descriptor": {"digest": digest.unwrap_or(&info.id), "size": info.size}, "Platforms": []}),
+    )
 }
 
 #[cfg(test)]

@@ -111,13 +111,16 @@ pub(super) async fn statistics(call: Call) -> Answer {
         return json(&stats::shown(&container.record(), now.as_ref(), before.as_ref()));
     }
     let state = (call.engine.clone(), container, None, tokio::time::interval(STATS_PERIOD));
-    stream("application/json", streams::unfold(state, |(engine, container, before, mut due)| async move {
-        due.tick().await;
-        let now = stats::sample(&engine, &container).await;
-        if container.see(|r| r.status() == "removing") {
-            return None;
-        }
-        let shown = line(&stats::shown(&container.record(), now.as_ref(), before.as_ref()));
-        Some((shown, (engine, container, now, due)))
-    }))
+    stream(
+        "application/json",
+        streams::unfold(state, |(engine, container, before, mut due)| async move {
+            due.tick().await;
+            let now = stats::sample(&engine, &container).await;
+            if container.see(|r| r.status() == "removing") {
+                return None;
+            }
+            let shown = line(&stats::shown(&container.record(), now.as_ref(), before.as_ref()));
+            Some((shown, (engine, container, now, due)))
+        }),
+    )
 }

@@ -20,7 +20,9 @@ pub(super) async fn ping(_: Call) -> Answer {
     let mut answer = text("OK")?;
     // no BuildKit: the classic builder is the one that is here
     answer.headers_mut().insert("builder-version", http::HeaderValue::from_static("1"));
-    answer.headers_mut().insert("cache-control", http::HeaderValue::from_static("no-cache, no-store, must-revalidate"));
+    answer
+        .headers_mut()
+        .insert("cache-control", http::HeaderValue::from_static("no-cache, no-store, must-revalidate"));
     Ok(answer)
 }
 
@@ -95,11 +97,22 @@ fn memory() -> u64 {
 
 pub(super) async fn events(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
-    filters.check(&["container", "daemon", "event", "image", "label", "network", "scope", "type", "volume"])?;
+    filters.check(&[
+        "container",
+        "daemon",
+        "event",
+        "image",
+        "label",
+        "network",
+        "scope",
+        "type",
+        "volume",
+    ])?;
     let since = call.query.get("since").and_then(logs::time);
     let until = call.query.get("until").and_then(logs::time);
     let (past, future) = call.engine.events.follow();
-    let past = past.into_iter().filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
+    let past =
+        past.into_iter().filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
     let stop = call.engine.stop.clone();
     let future = streams::unfold(future, |mut future| async move {
         loop {
@@ -118,7 +131,9 @@ pub(super) async fn events(call: Call) -> Answer {
         tokio::select! { () = tokio::time::sleep(left) => {}, () = stop.cancelled() => {} }
     };
     let in_time = move |e: &Event| until.is_none_or(|until| e.time_nano <= until.as_nanosecond());
-    let all = streams::iter(past).filter(move |e| std::future::ready(in_time(e))).chain(future.take_until(Box::pin(end)));
+    let all = streams::iter(past)
+        .filter(move |e| std::future::ready(in_time(e)))
+        .chain(future.take_until(Box::pin(end)));
     let wanted = all.filter(move |event| std::future::ready(fits(&filters, event)));
     stream("application/json", wanted.map(|event| line(&event)))
 }
@@ -126,13 +141,17 @@ pub(super) async fn events(call: Call) -> Answer {
 fn fits(filters: &Filters, event: &Event) -> bool {
     let of = |kind: &str, wanted: &str| {
         event.kind == kind
-            && (event.actor.id.starts_with(wanted) || event.actor.attributes.get("name").is_some_and(|n| n == wanted))
+            && (event.actor.id.starts_with(wanted)
+                || event.actor.attributes.get("name").is_some_and(|n| n == wanted))
     };
     filters.any("type", |kind| event.kind == kind)
-        && filters.any("event", |action| event.action == action || event.action.starts_with(&format!("{action}:")))
-        && ["container", "image", "network", "volume"]
-            .iter()
-            .all(|kind| filters.any(kind, |wanted| of(kind, wanted) || event.actor.attributes.get(*kind).is_some_and(|n| n == wanted)))
+        && filters
+            .any("event", |action| event.action == action || event.action.starts_with(&format!("{action}:")))
+        && ["container", "image", "network", "volume"].iter().all(|kind| {
+            filters.any(kind, |wanted| {
+                of(kind, wanted) || event.actor.attributes.get(*kind).is_some_and(|n| n == wanted)
+            })
+        })
         && filters.labels(&event.actor.attributes)
 }
 
@@ -146,7 +165,8 @@ pub(super) async fn df(call: Call) -> Answer {
             .containers()
             .iter()
             .map(|c| {
-                let mut shown = super::containers::around(&engine, c, |around| c.see(|r| summary(r, around, now)));
+                let mut shown =
+                    super::containers::around(&engine, c, |around| c.see(|r| summary(r, around, now)));
                 shown["SizeRw"] = value!(files::size(&c.upper()));
                 shown["SizeRootFs"] = value!(0);
                 shown

@@ -1,0 +1,81 @@
+//! `docker build`, the classic way.
+
+use super::images::told;
+use super::registry::{Auth, decode};
+use crate::build::Runner;
+use crate::call::{Answer, Call, json};
+use crate::refusal::{Refusal, Result};
+use cri::Credentials;
+use image::{BuildError, BuildOptions};
+use serde_json::json as value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub(super) async fn build(call: Call) -> Answer {
+    if call.query.get("version") == Some("2") {
+        return buildkit(call).await;
+    }
+    if call.query.get("remote").is_some_and(|remote| remote != "client-session") {
+        return Err(Refusal::not_implemented("a remote build context is not offered: send it as a tar"));
+    }
+    let options = options(&call)?;
+    let engine = call.engine.clone();
+    let context = call.into_reader();
+    told(move |lines| async move {
+        let runner = Arc::new(Runner(engine.clone()));
+        match engine.images.build(context, options, runner, Arc::new(lines.clone())).await {
+            Ok(info) => {
+                lines.say(&value!({"aux": {"ID": info.id}}));
+                engine.events.tell("image", "build", &info.id, BTreeMap::new());
+                Ok(())
+            }
+            Err(BuildError::Run { command, code }) => {
+                lines.fail_with(code, &BuildError::Run { command, code }.to_string());
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    })
+}
+
+fn options(call: &Call) -> Result<BuildOptions> {
+    let query = &call.query;
+    Ok(BuildOptions {
+        dockerfile: query.get("dockerfile").unwrap_or_default().to_owned(),
+        args: query.json("buildargs")?,
+        target: query.get("target").unwrap_or_default().to_owned(),
+        no_cache: query.flag("nocache"),
+        pull: query.flag("pull"),
+        labels: query.json("labels")?,
+        tags: query.all("t").filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
+        secrets: BTreeMap::new(),
+        credentials: credentials(call.header("x-registry-config")),
+    })
+}
+
+/// `X-Registry-Config`: registry → what the client knows of it.
+fn credentials(header: Option<&str>) -> BTreeMap<String, Vec<Credentials>> {
+    let known: Option<BTreeMap<String, Auth>> =
+        header.and_then(decode).and_then(|text| serde_json::from_slice(&text).ok());
+    let known = known.unwrap_or_default().into_iter();
+    known.filter_map(|(registry, auth)| Some((host(&registry), vec![auth.credentials()?]))).collect()
+}
+
+/// `https://index.docker.io/v1/` → `docker.io`.
+fn host(registry: &str) -> String {
+    let host = registry.split_once("://").map_or(registry, |(_, rest)| rest);
+    let host = host.split('/').next().unwrap_or_default();
+    if host == "index.docker.io" { "docker.io".to_owned() } else { host.to_owned() }
+}
+
+/// What the buildx plugin asks for first.
+pub(super) async fn buildkit(_: Call) -> Answer {
+    Err(Refusal::not_implemented(
+        "BuildKit is not offered here: set DOCKER_BUILDKIT=0 and use the classic builder, which does the same Dockerfiles",
+    ))
+}
+
+/// Steps of builds are images; `docker image prune` takes those away that nothing needs.
+pub(super) async fn prune(_: Call) -> Answer {
+    json(&value!({"CachesDeleted": [], "SpaceReclaimed": 0}))
+}
