@@ -183,27 +183,42 @@ impl Session {
         scope: Option<String>,
         from: &Uri,
     ) -> Result<String> {
-        let scope = self.scope(scope);
-        let scopes: Vec<String> =
-            scope.iter().map(|s| format!("scope={}", utf8_percent_encode(s, NON_ALPHANUMERIC))).collect();
-        let mut query = scopes.join("&");
-        if let Some(service) = service {
-            query = format!("service={}&{query}", utf8_percent_encode(&service, NON_ALPHANUMERIC));
-        }
-        let uri = parse_uri(&format!("{realm}{}{query}", if realm.contains('?') { '&' } else { '?' }))?;
-        let mut request = request(Method::GET, &uri, body(Bytes::new()))?;
-        if let Some(Credentials::Basic { username, password }) = &self.credentials {
-            check_realm(&uri, from)?;
-            request.headers_mut().insert(header::AUTHORIZATION, basic(username, password)?);
-        }
+        let credentials = self.credentials.as_ref();
+        let request = token_request(realm, service, &self.scope(scope), from, credentials)?;
         let wanted = if self.actions == Actions::Push { Wanted::Push } else { Wanted::Manifest };
         let response = self.expect_ok(wanted, self.transport.send(request).await?).await?;
-        let bytes = read_small(response, MAX_ANSWER).await?;
-        let answer: TokenAnswer = serde_json::from_slice(&bytes)
-            .map_err(|e| ImageError::Registry(format!("broken answer of the token server {realm}: {e}")))?;
-        let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
-        token.ok_or_else(|| ImageError::Registry(format!("the token server {realm} gave no token")))
+        read_token(realm, response).await
     }
+}
+
+pub(super) fn token_request(
+    realm: &str,
+    service: Option<String>,
+    scopes: &[String],
+    from: &Uri,
+    credentials: Option<&Credentials>,
+) -> Result<Request<Body>> {
+    let service = service.iter().map(|service| ("service", service));
+    let parameters = service.chain(scopes.iter().map(|scope| ("scope", scope)));
+    let parameters: Vec<String> = parameters
+        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
+        .collect();
+    let mark = if realm.contains('?') { '&' } else { '?' };
+    let uri = parse_uri(&format!("{realm}{mark}{}", parameters.join("&")))?;
+    let mut request = request(Method::GET, &uri, body(Bytes::new()))?;
+    if let Some(Credentials::Basic { username, password }) = credentials {
+        check_realm(&uri, from)?;
+        request.headers_mut().insert(header::AUTHORIZATION, basic(username, password)?);
+    }
+    Ok(request)
+}
+
+pub(super) async fn read_token(realm: &str, response: Response<Incoming>) -> Result<String> {
+    let bytes = read_small(response, MAX_ANSWER).await?;
+    let answer: TokenAnswer = serde_json::from_slice(&bytes)
+        .map_err(|e| ImageError::Registry(format!("broken answer of the token server {realm}: {e}")))?;
+    let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
+    token.ok_or_else(|| ImageError::Registry(format!("the token server {realm} gave no token")))
 }
 
 /// A password goes in the clear only where the registry itself is spoken to in the clear, or stays on this machine.
@@ -257,11 +272,11 @@ pub(super) async fn read_small(response: Response<Incoming>, max: usize) -> Resu
     }
 }
 
-fn basic(username: &str, password: &str) -> Result<HeaderValue> {
+pub(super) fn basic(username: &str, password: &str) -> Result<HeaderValue> {
     secret(&format!("Basic {}", BASE64_STANDARD.encode(format!("{username}:{password}"))))
 }
 
-fn bearer(token: &str) -> Result<HeaderValue> {
+pub(super) fn bearer(token: &str) -> Result<HeaderValue> {
     secret(&format!("Bearer {token}"))
 }
 
