@@ -29,6 +29,7 @@ mod sandbox;
 mod sandboxes;
 mod signals;
 mod spec;
+mod starts;
 mod stats;
 mod streams;
 

@@ -6,6 +6,7 @@ use crate::container::Container;
 use crate::host::Host;
 use crate::places::Places;
 use crate::sandbox::{Sandbox, lock};
+use crate::starts::Starts;
 use async_trait::async_trait;
 use cri::{
     AttachStreams, ContainerConfig, ContainerId, ContainerStatus, CriError, Duplex, ExecConfig, ExecOutput,
@@ -30,6 +31,7 @@ pub(crate) struct Inner {
     pub network: net::Network,
     pub cgroups: Hierarchies,
     pub host: Host,
+    pub starts: Starts,
     pub events: broadcast::Sender<RuntimeEvent>,
     known: Mutex<Known>,
 }
@@ -68,6 +70,7 @@ impl Inner {
             network,
             cgroups,
             host,
+            starts: Starts::default(),
             events: broadcast::Sender::new(EVENTS),
             known: Mutex::default(),
         }

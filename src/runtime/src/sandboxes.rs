@@ -43,6 +43,7 @@ impl Inner {
     }
 
     async fn make_sandbox(self: &Arc<Self>, record: &mut SandboxRecord) -> Result<Arc<Sandbox>> {
+        let starting = self.starts.begin();
         let name = record.config.name.clone();
         let doing = |what: &str, why: io::Error| CriError::failed(format_args!("{what} sandbox {name}"), why);
         let (inner, copy) = (self.clone(), record.clone());
@@ -53,6 +54,7 @@ impl Inner {
             inner.cgroups.make(&cgroup).and_then(|()| inner.cgroups.limit(&cgroup, &pod.config.resources))
         });
         let (started, limited) = tokio::join!(self.start_shim(record), limited);
+        drop(starting);
         let (client, heard) = started?;
         limited.map_err(|e| doing("limit", e))?;
         self.write_record(record).await.map_err(|e| doing("write record of", e))?;
@@ -177,6 +179,7 @@ impl Inner {
         self.end_processes(&sandbox).await?;
         self.containers_ended(&id, "the sandbox was stopped").await;
         let failed = |what: &str, why: String| CriError::failed(format_args!("{what} sandbox {id}"), why);
+        self.starts.give_way().await;
         self.network.detach(&id.0).await.map_err(|e| failed("detach network of", e.to_string()))?;
         let record = sandbox.set_stopped();
         self.write_record(&record).await.map_err(|e| failed("write record of", e.to_string()))
