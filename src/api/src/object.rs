@@ -109,10 +109,10 @@ impl Unstamped {
         self.meta.key()
     }
 
-    /// The object as of this revision.
+    /// The object as of this revision; 0 for one that was never stored: it has none.
     pub fn stamp(self, revision: ResourceVersion) -> Object {
         let mut digits = [0u8; 20];
-        let digits = write_decimal(revision.0, &mut digits);
+        let digits = if revision.0 == 0 { &[][..] } else { write_decimal(revision.0, &mut digits) };
         let mut bytes = BytesMut::with_capacity(self.head.len() + digits.len() + self.tail.len());
         bytes.put_slice(&self.head);
         bytes.put_slice(digits);
@@ -206,6 +206,13 @@ mod tests {
         assert_eq!(back["metadata"]["resourceVersion"], "1204");
         assert_eq!(back["spec"]["x"], 1);
         assert_eq!(object.key().to_string(), "default/web");
+    }
+
+    #[test]
+    fn what_was_never_stored_has_no_revision() {
+        let json = serde_json::json!({"metadata": {"name": "web", "resourceVersion": REVISION_PLACEHOLDER}});
+        let object = Unstamped::new(serde_json::to_vec(&json).unwrap()).unwrap().stamp(ResourceVersion(0));
+        assert_eq!(object.decode::<serde_json::Value>().unwrap()["metadata"]["resourceVersion"], "");
     }
 
     #[test]

@@ -174,7 +174,8 @@ impl Status {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": self.message, "reason": self.reason.to_string(), "code": self.code,
         });
-        if !details.is_empty() {
+        // kubectl debug reads the details of every 404 without looking whether there are any
+        if !details.is_empty() || self.is(Reason::NotFound) {
             status["details"] = details.into();
         }
         status
