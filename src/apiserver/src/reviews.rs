@@ -163,3 +163,22 @@ fn rules(edge: &Edge, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {
     answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_review_can_be_explained() {
+        for group in ["authentication.k8s.io", "authorization.k8s.io"] {
+            let document = openapi::document_v3(&format!("apis/{group}/v1")).unwrap();
+            let document: Value = serde_json::from_slice(&openapi::inflate(document)).unwrap();
+            for (resource, kind, namespaced) in of_group(group) {
+                let within = if *namespaced { "namespaces/{namespace}/" } else { "" };
+                let path = format!("/apis/{group}/v1/{within}{resource}");
+                let found = &document["paths"][&path]["post"]["x-kubernetes-group-version-kind"]["kind"];
+                assert_eq!(found, kind, "{path}");
+            }
+        }
+    }
+}
