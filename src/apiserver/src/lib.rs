@@ -29,4 +29,4 @@ mod watch_stream;
 
 pub use plain::FrontDoor;
 pub use request_info::{ParsedPath, RequestInfo};
-pub use server::{ApiServer, EdgeConfig, ServeError, StaticPages};
+pub use server::{ApiServer, EdgeConfig, ServeError};

@@ -5,7 +5,8 @@ use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::router::{method_not_allowed, not_found};
 use crate::server::Edge;
-use crate::{params, responses, table, watch_stream};
+use crate::table::{self, Include};
+use crate::{params, responses, watch_stream};
 use api::{Object, Reason, Status, patch};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Deleted, List, Target, Verb};
@@ -26,6 +27,7 @@ struct Call<'a> {
     actor: &'a Actor,
     target: Target,
     view: View,
+    include: Include,
 }
 
 pub(crate) async fn answer(
@@ -37,7 +39,8 @@ pub(crate) async fn answer(
     let handler = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(handler, info)?;
     let view = negotiate::view(request.header(http::header::ACCEPT));
-    let call = Call { edge, actor, target, view };
+    let include = params::include(request)?;
+    let call = Call { edge, actor, target, view, include };
     match (request.method.clone(), info.name.is_some(), info.subresource.as_deref()) {
         (Method::GET | Method::HEAD, true, None | Some("status")) if !request.flag("watch")? => {
             call.get(request)
@@ -81,7 +84,10 @@ impl Call<'_> {
     fn show(&self, code: u16, object: &Object) -> Result<Response, Status> {
         let bytes = match self.view {
             View::Objects => self.target.handler.present(object.bytes()),
-            View::Table => table::of_objects(&*self.target.handler, std::slice::from_ref(object), None)?,
+            View::Table => {
+                let one = std::slice::from_ref(object);
+                table::of_objects(&*self.target.handler, one, None, self.include)?
+            }
             View::Partial => table::partial(object)?,
         };
         Ok(responses::json_bytes(code, bytes))
@@ -102,7 +108,7 @@ impl Call<'_> {
 
     fn show_list(&self, list: &List) -> Result<Response, Status> {
         let bytes = match self.view {
-            View::Table => table::of_objects(&*self.target.handler, &list.objects, Some(list))?,
+            View::Table => table::of_objects(&*self.target.handler, &list.objects, Some(list), self.include)?,
             View::Partial => {
                 let items: Result<Vec<Bytes>, Status> = list.objects.iter().map(table::partial).collect();
                 list_bytes("PartialObjectMetadataList", "meta.k8s.io/v1", list, &items?)
@@ -338,6 +344,9 @@ fn check_kind(handler: &dyn Handler, body: &[u8]) -> Result<(), Status> {
     Ok(())
 }
 
+/// kubectl and helm show it behind words of their own.
+const NO_SERVER_SIDE_APPLY: &str = "this server does not do server-side apply yet: use client-side apply (helm: --server-side=false; kubectl: leave --server-side out)";
+
 enum Patch {
     Json(Value),
     Merge(Value),
@@ -362,6 +371,9 @@ impl Patch {
             "application/json-patch+json" => Ok(Patch::Json(value()?)),
             "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
             "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
+            "application/apply-patch+yaml" | "application/apply-patch+cbor" => {
+                Err(Status::new(Reason::UnsupportedMediaType, NO_SERVER_SIDE_APPLY))
+            }
             other => Err(Status::new(
                 Reason::UnsupportedMediaType,
                 format!(

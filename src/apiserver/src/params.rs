@@ -1,35 +1,76 @@
 //! From query parameters and bodies to what `cluster` takes.
 
 use crate::request::Request;
-use api::{FieldSelector, LabelSelector, ResourceVersion, Status};
+use crate::table::Include;
+use api::{FieldSelector, Gvk, LabelSelector, ResourceVersion, Status};
 use cluster::{DeleteOptions, ListParams, Propagation, VersionMatch, WatchParams, WriteOptions};
-use kinds::FieldValidation;
+use kinds::{Errors, FieldValidation};
 use serde::Deserialize;
 
 /// # Errors
 /// `BadRequest` with the parameter that makes no sense; so do all of these.
 pub(crate) fn list(request: &Request) -> Result<ListParams, Status> {
-    let version_match = match request.parameter("resourceVersionMatch") {
-        None => None,
-        Some("Exact") => Some(VersionMatch::Exact),
-        Some("NotOlderThan") => Some(VersionMatch::NotOlderThan),
-        Some(other) => {
-            return Err(Status::bad_request(format!(
-                "resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\""
-            )));
-        }
-    };
+    let version_match = version_match(request, false)?;
+    let continued = request.parameter("continue");
+    if continued.is_some() && request.parameter("resourceVersion").is_some_and(|version| version != "0") {
+        return Err(Status::bad_request("specifying resource version is not allowed when using continue"));
+    }
     Ok(ListParams {
         labels: labels(request)?,
         fields: fields(request)?,
-        limit: request.number("limit")?.unwrap_or(0),
-        continue_token: request.parameter("continue").map(str::to_owned),
+        // as upstream, a negative limit is none
+        limit: usize::try_from(request.number::<i64>("limit")?.unwrap_or(0)).unwrap_or(0),
+        continue_token: continued.map(str::to_owned),
         resource_version: resource_version(request)?,
         version_match,
     })
 }
 
+/// Upstream's `ValidateListOptions`: which of these parameters make sense together.
+fn version_match(request: &Request, watches: bool) -> Result<Option<VersionMatch>, Status> {
+    let (given, initial) =
+        (request.parameter("resourceVersionMatch"), request.parameter("sendInitialEvents"));
+    let version = request.parameter("resourceVersion");
+    let mut errors = Errors::default();
+    let mut forbid = |why: &str| errors.forbidden("resourceVersionMatch", why);
+    match given {
+        Some(_) if !watches && version.is_none() => {
+            forbid("resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        Some(_) if request.parameter("continue").is_some() => {
+            forbid("resourceVersionMatch is forbidden when continue is provided");
+        }
+        Some("Exact") if version == Some("0") => {
+            forbid("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"");
+        }
+        Some(_) if watches && initial.is_none() => {
+            forbid("resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+        }
+        _ if watches && initial.is_some() && given != Some("NotOlderThan") => {
+            forbid("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+        }
+        _ => {}
+    }
+    if initial.is_some() && !watches {
+        errors.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list");
+    }
+    let matching = match given {
+        None => None,
+        Some("Exact") => Some(VersionMatch::Exact),
+        Some("NotOlderThan") => Some(VersionMatch::NotOlderThan),
+        Some(other) => {
+            errors.not_supported("resourceVersionMatch", other, &["Exact", "NotOlderThan"]);
+            None
+        }
+    };
+    match errors.is_empty() {
+        true => Ok(matching),
+        false => Err(Status::invalid(&Gvk::parse("meta.k8s.io/v1", "ListOptions"), "", errors.into_causes())),
+    }
+}
+
 pub(crate) fn watch(request: &Request) -> Result<WatchParams, Status> {
+    version_match(request, true)?;
     Ok(WatchParams {
         labels: labels(request)?,
         fields: fields(request)?,
@@ -119,6 +160,19 @@ pub(crate) fn delete(request: &Request, body: &[u8]) -> Result<DeleteOptions, St
     })
 }
 
+/// # Errors
+/// `BadRequest` for what is none of the three.
+pub(crate) fn include(request: &Request) -> Result<Include, Status> {
+    match request.parameter("includeObject") {
+        None | Some("Metadata") => Ok(Include::Metadata),
+        Some("Object") => Ok(Include::Object),
+        Some("None") => Ok(Include::Nothing),
+        Some(other) => Err(Status::bad_request(format!(
+            "includeObject: Unsupported value: {other:?}: supported values: \"Metadata\", \"None\", \"Object\""
+        ))),
+    }
+}
+
 fn labels(request: &Request) -> Result<LabelSelector, Status> {
     LabelSelector::parse(request.parameter("labelSelector").unwrap_or_default()).map_err(Status::bad_request)
 }
@@ -131,4 +185,63 @@ fn resource_version(request: &Request) -> Result<Option<ResourceVersion>, Status
     let parse =
         |text: &str| text.parse().map_err(|e: api::ParseRevisionError| Status::bad_request(e.to_string()));
     request.parameter("resourceVersion").map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(query: &str) -> Request {
+        Request::for_tests("GET", "/api/v1/pods", query, Vec::new())
+    }
+
+    fn refused<T>(outcome: Result<T, Status>) -> (u16, String) {
+        outcome.err().map(|status| (status.code, status.message)).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_list_is_asked_for_in_a_way_that_makes_sense() {
+        let cases = [
+            ("resourceVersionMatch=Exact", 422, "unless resourceVersion is provided"),
+            ("resourceVersion=0&resourceVersionMatch=Exact", 422, "is forbidden for resourceVersion \"0\""),
+            ("resourceVersion=5&resourceVersionMatch=Newest", 422, "Unsupported value: \"Newest\""),
+            ("continue=x&resourceVersion=5&resourceVersionMatch=Exact", 422, "when continue is provided"),
+            ("sendInitialEvents=true", 422, "sendInitialEvents is forbidden for list"),
+            ("continue=x&resourceVersion=5", 400, "not allowed when using continue"),
+            ("limit=many", 400, "limit"),
+            ("limit=-1", 0, ""),
+            ("resourceVersion=5&resourceVersionMatch=NotOlderThan", 0, ""),
+            ("continue=x&resourceVersion=0&limit=5", 0, ""),
+        ];
+        for (query, code, words) in cases {
+            let (said, message) = refused(list(&asked(query)));
+            assert!(said == code && message.contains(words), "{query}: {said} {message}");
+        }
+    }
+
+    #[test]
+    fn a_watch_that_begins_with_what_exists_says_from_when() {
+        let cases = [
+            ("sendInitialEvents=true", 422),
+            ("sendInitialEvents=true&resourceVersionMatch=Exact", 422),
+            ("resourceVersionMatch=NotOlderThan", 422),
+            ("sendInitialEvents=true&resourceVersionMatch=NotOlderThan", 0),
+            ("resourceVersion=5", 0),
+        ];
+        for (query, code) in cases {
+            assert_eq!(refused(watch(&asked(query))).0, code, "{query}");
+        }
+    }
+
+    #[test]
+    fn rows_carry_what_is_asked_for() {
+        for (query, want) in [
+            ("", Ok(Include::Metadata)),
+            ("includeObject=Object", Ok(Include::Object)),
+            ("includeObject=None", Ok(Include::Nothing)),
+            ("includeObject=All", Err(400)),
+        ] {
+            assert_eq!(include(&asked(query)).map_err(|status| status.code), want, "{query}");
+        }
+    }
 }

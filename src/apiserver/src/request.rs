@@ -5,7 +5,14 @@ use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+/// Of a body that is too large, so much is read and thrown away: a client that is cut off while it sends sees a broken
+/// connection and not the answer.
+const LARGEST_REFUSED: usize = 64 * 1024 * 1024;
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Of path and query. What is longer has no place in an `http::Uri` over HTTP/1.1, where hyper answers 414 by itself.
+const LONGEST_URI: usize = 65_534;
 /// Upstream's limit on a request's body.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
 
@@ -14,6 +21,7 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 /// One HTTP request, read as far as needed to route it.
 pub(crate) struct Request {
     pub(crate) method: Method,
+    uri_length: usize,
     pub(crate) path: String,
     /// Decoded.
     pub(crate) segments: Vec<String>,
@@ -34,6 +42,7 @@ impl Request {
         body: impl Stream<Item = Result<B, E>> + Send + 'static,
     ) -> Self {
         let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
+        let uri_length = path.len() + 1 + query.len();
         let segments = path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
         let form = |text: &str| decode(&text.replace('+', " "));
         let query = query
@@ -46,7 +55,27 @@ impl Request {
             Ok(mut chunk) => Ok(chunk.copy_to_bytes(chunk.remaining())),
             Err(e) => Err(Status::bad_request(format!("read body: {e}"))),
         });
-        Request { method, path, segments, query, headers, peer, upgrade, body: Mutex::new(Box::pin(body)) }
+        Request {
+            method,
+            uri_length,
+            path,
+            segments,
+            query,
+            headers,
+            peer,
+            upgrade,
+            body: Mutex::new(Box::pin(body)),
+        }
+    }
+
+    /// # Errors
+    /// 414, for which upstream has no reason: the code says it.
+    pub(crate) fn check_length(&self) -> Result<(), Status> {
+        if self.uri_length <= LONGEST_URI {
+            return Ok(());
+        }
+        let message = format!("the request's path and query are too long: limit is {LONGEST_URI} bytes");
+        Err(Status { code: 414, ..Status::bad_request(message) })
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
@@ -88,6 +117,7 @@ impl Request {
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
             if whole.len() + chunk.len() > LARGEST_BODY {
+                let _ = tokio::time::timeout(PATIENCE, throw_away(chunks)).await;
                 let message = format!("Request entity too large: limit is {LARGEST_BODY}");
                 return Err(Status::new(Reason::RequestEntityTooLarge, message));
             }
@@ -118,6 +148,16 @@ impl Request {
     }
 }
 
+async fn throw_away(chunks: &mut Chunks) {
+    let mut seen = 0;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        seen += chunk.len();
+        if seen > LARGEST_REFUSED {
+            return;
+        }
+    }
+}
+
 fn yaml_to_json(body: &[u8]) -> Result<Bytes, Status> {
     let value: serde_json::Value =
         serde_norway::from_slice(body).map_err(|e| Status::bad_request(format!("yaml: {e}")))?;
@@ -137,4 +177,40 @@ fn protobuf_to_json(body: &[u8]) -> Result<Bytes, Status> {
         e => Status::bad_request(e.to_string()),
     })?;
     serde_json::to_vec(&object).map(Bytes::from).map_err(Status::internal)
+}
+
+#[cfg(test)]
+impl Request {
+    pub(crate) fn for_tests(method: &str, path: &str, query: &str, body: Vec<Result<Bytes, Status>>) -> Self {
+        let line = (method.parse().unwrap(), path.to_owned(), query.to_owned());
+        let body = futures::stream::iter(body);
+        Request::new(line, HeaderMap::new(), Arc::new(Peer { certified: None }), None, body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_is_too_large_is_read_to_its_end_before_it_is_refused() {
+        let read = Arc::new(Mutex::new(0));
+        let seen = read.clone();
+        let chunks = futures::stream::iter(0..5).map(move |_| {
+            *seen.lock().unwrap() += 1;
+            Ok::<_, Status>(Bytes::from(vec![b'x'; 1024 * 1024]))
+        });
+        let mut request = Request::for_tests("POST", "/", "", Vec::new());
+        request.body = Mutex::new(Box::pin(chunks));
+        assert_eq!(request.body().await.unwrap_err().code, 413);
+        assert_eq!(*read.lock().unwrap(), 5, "a client that is cut off never reads the answer");
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_refused_in_words() {
+        let ask = |length| Request::for_tests("GET", "/api", &"x".repeat(length), Vec::new()).check_length();
+        assert!(ask(60_000).is_ok());
+        let status = ask(120_000).unwrap_err();
+        assert!(status.code == 414 && status.message.contains("too long"), "{status}");
+    }
 }

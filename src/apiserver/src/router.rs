@@ -26,9 +26,7 @@ pub(crate) async fn answer(edge: &Edge, request: Request) -> Response {
 }
 
 async fn route(edge: &Edge, mut request: Request) -> Result<Response, Status> {
-    if let Some(page) = static_page(edge, &request) {
-        return Ok(page);
-    }
+    request.check_length()?;
     let actor = authentication::authenticate(&edge.cluster, &request)?;
     match ParsedPath::parse(&request.segments) {
         ParsedPath::Resource(info) => {
@@ -107,14 +105,6 @@ pub(crate) fn not_found() -> Status {
 
 pub(crate) fn method_not_allowed() -> Status {
     Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
-}
-
-/// The dashboard's own files hold nothing that is secret; what they show is asked for with the user's token.
-fn static_page(edge: &Edge, request: &Request) -> Option<Response> {
-    let path = request.path.strip_prefix("/dashboard")?;
-    let page = edge.pages.as_ref()?;
-    let (content_type, body) = page(path.trim_start_matches('/'))?;
-    Some(responses::typed(200, content_type, body))
 }
 
 fn other(edge: &Edge, actor: &Actor, request: &Request) -> Result<Response, Status> {

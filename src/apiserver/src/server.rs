@@ -3,8 +3,8 @@
 use crate::authentication::{Peer, actor_of_certificate};
 use crate::metrics::Metrics;
 use crate::request::Request;
-use crate::router;
-use bytes::Bytes;
+use crate::{responses, router};
+use api::Status;
 use cluster::Cluster;
 use cri::PodAccess;
 use http::{HeaderMap, Method};
@@ -33,11 +33,10 @@ use warp::reply::Response;
 /// Who has not finished TLS or a request's head by then holds nothing any more.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADER: Duration = Duration::from_secs(30);
+/// Of a request's head in HTTP/2, as upstream: above it the protocol library answers 431, or ends the connection.
+const LARGEST_HEAD: u32 = 1024 * 1024;
 /// Watches and logs that are open when the server stops are cut after this.
 const DRAIN: Duration = Duration::from_secs(1);
-
-/// The dashboard's files by path: content type and bytes.
-pub type StaticPages = Arc<dyn Fn(&str) -> Option<(&'static str, Bytes)> + Send + Sync>;
 
 pub struct EdgeConfig {
     pub chain_pem: String,
@@ -45,7 +44,6 @@ pub struct EdgeConfig {
     /// Whose client certificates are believed.
     pub client_ca_pem: String,
     pub ready: watch::Receiver<bool>,
-    pub pages: Option<StaticPages>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +58,6 @@ pub(crate) struct Edge {
     /// The kubelet of this process, where it runs one.
     pub(crate) pods: Option<Arc<dyn PodAccess>>,
     pub(crate) ready: watch::Receiver<bool>,
-    pub(crate) pages: Option<StaticPages>,
     pub(crate) metrics: Metrics,
 }
 
@@ -79,8 +76,7 @@ impl ApiServer {
         config: EdgeConfig,
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
-        let edge =
-            Edge { cluster, pods, ready: config.ready, pages: config.pages, metrics: Metrics::default() };
+        let edge = Edge { cluster, pods, ready: config.ready, metrics: Metrics::default() };
         Ok(ApiServer { edge: Arc::new(edge), tls })
     }
 
@@ -147,7 +143,7 @@ where
 {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER);
-    builder.http2().timer(TokioTimer::new());
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(LARGEST_HEAD);
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
     tokio::pin!(connection);
     tokio::select! {
@@ -182,9 +178,19 @@ fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp
              edge: Arc<Edge>| async move {
                 let line = (method, path.as_str().to_owned(), query);
                 let request = Request::new(line, headers, peer, upgrade, body);
-                router::answer(&edge, request).await
+                carry_out(edge, request).await
             },
         )
+}
+
+/// A write that has begun is carried out, also when its client hangs up: hyper drops what it waits for then, and what is
+/// booked beside the store (addresses, ports) would be given back though the store keeps the object.
+async fn carry_out(edge: Arc<Edge>, request: Request) -> Response {
+    if request.method == Method::GET || request.method == Method::HEAD {
+        return router::answer(&edge, request).await;
+    }
+    let answer = tokio::spawn(async move { router::answer(&edge, request).await });
+    answer.await.unwrap_or_else(|error| responses::refusal(&Status::internal(error)))
 }
 
 fn acceptor(config: &EdgeConfig) -> Result<TlsAcceptor, ServeError> {

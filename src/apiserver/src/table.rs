@@ -6,6 +6,14 @@ use cluster::List;
 use kinds::Handler;
 use serde_json::{Value, json};
 
+/// What a row carries beside its cells: kubectl sorts by the whole object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Include {
+    Nothing,
+    Metadata,
+    Object,
+}
+
 pub(crate) fn list_meta(list: &List) -> Value {
     let mut meta = json!({"resourceVersion": list.revision.to_string()});
     if let Some(token) = &list.continue_token {
@@ -23,8 +31,10 @@ pub(crate) fn of_objects(
     handler: &dyn Handler,
     objects: &[Object],
     list: Option<&List>,
+    include: Include,
 ) -> Result<Bytes, Status> {
-    let rows: Result<Vec<Value>, Status> = objects.iter().map(|object| row(handler, object)).collect();
+    let rows: Result<Vec<Value>, Status> =
+        objects.iter().map(|object| row(handler, object, include)).collect();
     let meta = match (list, objects) {
         (Some(list), _) => list_meta(list),
         (None, [one, ..]) => json!({"resourceVersion": one.revision().to_string()}),
@@ -39,9 +49,18 @@ pub(crate) fn of_objects(
     serde_json::to_vec(&table).map(Bytes::from).map_err(Status::internal)
 }
 
-fn row(handler: &dyn Handler, object: &Object) -> Result<Value, Status> {
+fn row(handler: &dyn Handler, object: &Object, include: Include) -> Result<Value, Status> {
     let cells = handler.decode_stored(object)?.row(jiff::Timestamp::now());
-    Ok(json!({"cells": cells, "object": metadata_of(object)?}))
+    let mut row = json!({"cells": cells});
+    match include {
+        Include::Nothing => {}
+        Include::Metadata => row["object"] = metadata_of(object)?,
+        Include::Object => {
+            row["object"] =
+                serde_json::from_slice(&handler.present(object.bytes())).map_err(Status::internal)?;
+        }
+    }
+    Ok(row)
 }
 
 fn metadata_of(object: &Object) -> Result<Value, Status> {
@@ -55,4 +74,28 @@ fn metadata_of(object: &Object) -> Result<Value, Status> {
 /// A stored object that is no JSON.
 pub(crate) fn partial(object: &Object) -> Result<Bytes, Status> {
     serde_json::to_vec(&metadata_of(object)?).map(Bytes::from).map_err(Status::internal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_carries_the_whole_object_where_somebody_sorts_by_it() {
+        let registry = kinds::all();
+        let gvk = api::Gvk::parse("v1", "ConfigMap");
+        let handler = registry.by_gvk(&gvk).unwrap();
+        let map = json!({"metadata": {"name": "a", "resourceVersion": api::REVISION_PLACEHOLDER}, "data": {"k": "v"}});
+        let stored =
+            api::Unstamped::new(map.to_string().into_bytes()).unwrap().stamp(api::ResourceVersion(7));
+        let object = |include| {
+            let table = of_objects(&**handler, std::slice::from_ref(&stored), None, include).unwrap();
+            let table: Value = serde_json::from_slice(&table).unwrap();
+            table["rows"][0]["object"].clone()
+        };
+        assert_eq!(object(Include::Object)["data"]["k"], "v");
+        assert_eq!(object(Include::Metadata)["kind"], "PartialObjectMetadata");
+        assert_eq!(object(Include::Metadata)["data"], Value::Null);
+        assert_eq!(object(Include::Nothing), Value::Null);
+    }
 }

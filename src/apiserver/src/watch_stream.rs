@@ -4,7 +4,8 @@ use crate::metrics::Watching;
 use crate::negotiate::{self, View};
 use crate::request::Request;
 use crate::server::Edge;
-use crate::{params, responses, table};
+use crate::table::{self, Include};
+use crate::{params, responses};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Target, WatchEvent, WatchStream};
@@ -26,6 +27,7 @@ struct Lines {
     events: WatchStream,
     handler: Arc<dyn Handler>,
     view: View,
+    include: Include,
     bookmarks: bool,
     ends: Instant,
     next_bookmark: Instant,
@@ -52,6 +54,7 @@ pub(crate) fn answer(
         events,
         handler: target.handler.clone(),
         view,
+        include: params::include(request)?,
         bookmarks: request.flag("allowWatchBookmarks")?,
         ends: now + life,
         next_bookmark: now + BOOKMARK_EVERY,
@@ -97,7 +100,11 @@ impl Lines {
             Ok(WatchEvent::Added(object)) => self.put_object(out, "ADDED", &object),
             Ok(WatchEvent::Modified(object)) => self.put_object(out, "MODIFIED", &object),
             Ok(WatchEvent::Deleted(object)) => self.put_object(out, "DELETED", &object),
-            Ok(WatchEvent::InitialEventsEnd(revision)) => self.put_bookmark(out, revision, true),
+            Ok(WatchEvent::InitialEventsEnd(revision)) if self.bookmarks => {
+                self.put_bookmark(out, revision, true)
+            }
+            // who takes no bookmarks can not be told
+            Ok(WatchEvent::InitialEventsEnd(_)) => {}
             Err(status) => {
                 self.over = true;
                 line(out, "ERROR", status.to_json().to_string().as_bytes());
@@ -108,7 +115,9 @@ impl Lines {
     fn put_object(&mut self, out: &mut BytesMut, kind: &str, object: &Object) {
         let shown = match self.view {
             View::Objects => Ok(self.handler.present(object.bytes())),
-            View::Table => table::of_objects(&*self.handler, std::slice::from_ref(object), None),
+            View::Table => {
+                table::of_objects(&*self.handler, std::slice::from_ref(object), None, self.include)
+            }
             View::Partial => table::partial(object),
         };
         match shown {

@@ -128,7 +128,6 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
         key_pem: certificates.server_key_pem.clone(),
         client_ca_pem: certificates.ca_pem.clone(),
         ready: is_ready.clone(),
-        pages: None,
     };
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(places.profile.as_str(), settings.dashboard_port));
