@@ -106,7 +106,7 @@ pub struct MountRequest {
     pub upper: PathBuf,
     pub work: PathBuf,
     pub target: PathBuf,
-    /// Folders of the machine whose mounts must reach the machine again (`Bidirectional`).
+    /// Folders of the machine whose mounts must reach the machine again (`Bidirectional`), or must not reach the container.
     #[serde(default)]
     pub shared: Vec<SharedMount>,
 }
@@ -116,6 +116,9 @@ pub struct MountRequest {
 pub struct SharedMount {
     pub source: PathBuf,
     pub target: PathBuf,
+    /// Out of every peer group instead: what is mounted on the machine later does not come in.
+    #[serde(default)]
+    pub private: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use crate::runtime::{Inner, blocking};
 use crate::sandbox::Sandbox;
 use crate::spec::{self, ImageDefaults, Parts};
 use cri::wire::{CreateRequest, ExecRequest, MountRequest, Request, SharedMount};
-use cri::{ContainerConfig, ContainerId, ContainerState, CriError, Result, SandboxId, Seccomp};
+use cri::{ContainerConfig, ContainerId, ContainerState, CriError, Propagation, Result, SandboxId, Seccomp};
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -96,7 +96,8 @@ fn mounts(draft: &Draft) -> MountRequest {
         target: draft.places.rootfs(),
         shared: sources
             .filter_map(|(mount, brought)| {
-                Some(SharedMount { source: mount.source.clone()?, target: brought.source.clone() })
+                let private = mount.propagation == Propagation::Private;
+                Some(SharedMount { source: mount.source.clone()?, target: brought.source.clone(), private })
             })
             .collect(),
     }

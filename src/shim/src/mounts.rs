@@ -1,16 +1,17 @@
 //! A container's root file system, and the machine's mounts that it shares, in the shim's mount namespace.
 
-use crate::fault::{Because, Fault, Result};
+use crate::fault::{Because, Fault, Result as Outcome};
 use crate::sys::{self, FsContext};
 use cri::wire::{MountRequest, SharedMount};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns};
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// Makes the request's mounts, and returns where they are, in order. A failure leaves none.
-pub(crate) fn make(request: &MountRequest, machine: &File) -> Result<Vec<PathBuf>> {
+pub(crate) fn make(request: &MountRequest, machine: &File) -> Outcome<Vec<PathBuf>> {
     let mut made = Vec::new();
     let result = overlay(request).and_then(|()| {
         made.push(request.target.clone());
@@ -36,7 +37,7 @@ pub(crate) fn unmount(targets: &[PathBuf]) {
     }
 }
 
-fn overlay(request: &MountRequest) -> Result<()> {
+fn overlay(request: &MountRequest) -> Outcome<()> {
     let what = format!("mount root file system on {}", request.target.display());
     fs::create_dir_all(&request.target).because(&what)?;
     let MountRequest { layers, upper, work, target, .. } = request;
@@ -86,14 +87,10 @@ fn options(layers: &[PathBuf], upper: &Path, work: &Path) -> String {
 }
 
 /// Only a mount taken in the machine's namespace is a peer of the machine's: ours are slaves.
-fn share(shared: &SharedMount, machine: &File) -> Result<()> {
-    let SharedMount { source, target } = shared;
+fn share(shared: &SharedMount, machine: &File) -> Outcome<()> {
+    let SharedMount { source, target, private } = shared;
     let what = format!("share {} on {}", source.display(), target.display());
-    let own = File::open("/proc/self/ns/mnt").because(&what)?;
-    setns(machine, CloneFlags::CLONE_NEWNS).because(&what)?;
-    let cloned = sys::clone_mounts(source);
-    // a shim that could not come back would mount everything on the machine
-    setns(own, CloneFlags::CLONE_NEWNS).expect("return to the sandbox's mount namespace");
+    let cloned = if *private { sys::clone_mounts(source) } else { clone_in(machine, source) };
     let cloned = cloned.because(&what)?;
     if source_is_dir(&cloned) {
         fs::create_dir_all(target).because(&what)?;
@@ -101,10 +98,24 @@ fn share(shared: &SharedMount, machine: &File) -> Result<()> {
         target.parent().map_or(Ok(()), fs::create_dir_all).because(&what)?;
         File::options().create(true).append(true).open(target).because(&what)?;
     }
-    sys::attach_mount(&cloned, target).because(what)
+    sys::attach_mount(&cloned, target).because(&what)?;
+    if *private {
+        mount(None::<&str>, target, None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>)
+            .because(what)?;
+    }
+    Ok(())
 }
 
-fn source_is_dir(mount: &std::os::fd::OwnedFd) -> bool {
+fn clone_in(machine: &File, source: &Path) -> Result<OwnedFd, Errno> {
+    let own = File::open("/proc/self/ns/mnt").map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(0)))?;
+    setns(machine, CloneFlags::CLONE_NEWNS)?;
+    let cloned = sys::clone_mounts(source);
+    // a shim that could not come back would mount everything on the machine
+    setns(own, CloneFlags::CLONE_NEWNS).expect("return to the sandbox's mount namespace");
+    cloned
+}
+
+fn source_is_dir(mount: &OwnedFd) -> bool {
     use nix::sys::stat::{SFlag, fstat};
     fstat(mount).is_ok_and(|stat| SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR)
 }

@@ -29,16 +29,23 @@ pub struct Volume {
     pub target: PathBuf,
 }
 
-/// Where a `Bidirectional` mount's source is found in the shim's mount namespace.
+/// Where a mount's source is found in the shim's mount namespace that has been brought there with a propagation of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedSource {
     pub target: PathBuf,
     pub source: PathBuf,
 }
 
-/// The targets of mounts that must reach the machine again.
+/// The mounts that libcontainer can not give their propagation: those that must reach the machine again, and private ones
+/// beside others.
 pub fn shared_sources(container: &ContainerConfig) -> impl Iterator<Item = &cri::Mount> {
-    container.mounts.iter().filter(|m| m.propagation == Propagation::Bidirectional && m.source.is_some())
+    let mixed = container.mounts.iter().any(|m| m.propagation != Propagation::Private);
+    let mounts = container.mounts.iter().filter(|m| m.source.is_some());
+    mounts.filter(move |m| match m.propagation {
+        Propagation::Bidirectional => true,
+        Propagation::HostToContainer => false,
+        Propagation::Private => mixed,
+    })
 }
 
 pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {

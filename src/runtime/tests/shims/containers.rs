@@ -281,14 +281,15 @@ pub fn mounts_travel() {
         mount(&["--make-shared"]);
         let runtime = world.runtime().await;
         let sandbox = runtime.run_sandbox(world.sandbox("eight")).await.unwrap();
+        let mount = |target: &str, propagation| Mount {
+            source: Some(folder.clone()),
+            target: target.into(),
+            read_only: false,
+            propagation,
+            size_limit: None,
+        };
         let at = |propagation| ContainerConfig {
-            mounts: vec![Mount {
-                source: Some(folder.clone()),
-                target: "/shared".into(),
-                read_only: false,
-                propagation,
-                size_limit: None,
-            }],
+            mounts: vec![mount("/shared", propagation), mount("/beside", Propagation::Private)],
             privileged: propagation == Propagation::Bidirectional,
             ..shell("c", "exec sleep 1000")
         };
@@ -304,6 +305,9 @@ pub fn mounts_travel() {
         assert_eq!(std::fs::read_to_string(folder.join("sub/file")).unwrap(), "x\n");
         assert_eq!(sh(&runtime, &taker, "cat /shared/sub/file").await, "x\n");
         assert_eq!(sh(&runtime, &private, "ls /shared/sub").await, "");
+        for container in [&giver, &taker] {
+            assert_eq!(sh(&runtime, container, "ls /beside/sub").await, "", "each mount by itself");
+        }
         runtime.remove_sandbox(&sandbox.id).await.unwrap();
         nix::mount::umount2(&folder, nix::mount::MntFlags::MNT_DETACH).unwrap();
     });

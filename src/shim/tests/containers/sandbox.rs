@@ -102,7 +102,7 @@ fn mounts_of_the_machine_arrive_and_shared_ones_return() {
     let mut plan =
         pod.plan(&["sh", "-c", "cat /late/file; mkdir /both/in; mount -t tmpfs x /both/in && echo done"]);
     let target = plan.request.bundle.join("shared");
-    plan.mount.shared.push(SharedMount { source: both.clone(), target: target.clone() });
+    plan.mount.shared.push(SharedMount { source: both.clone(), target: target.clone(), private: false });
     plan.spec["linux"]["rootfsPropagation"] = json!("shared");
     let caps = plan.spec["process"]["capabilities"].as_object_mut().unwrap();
     caps.values_mut().for_each(|set| set.as_array_mut().unwrap().push(json!("CAP_SYS_ADMIN")));
