@@ -189,7 +189,7 @@ impl Reader {
 fn tail(file: &mut BufReader<File>, wanted: &Wanted, count: usize) -> io::Result<u64> {
     let mut starts = VecDeque::new();
     let (mut at, mut raw, mut goes_on) = (0, Vec::new(), false);
-    while file.read_until(b'\n', &mut raw)? > 0 {
+    while file.read_until(b'\n', &mut raw)? > 0 && raw.ends_with(b"\n") {
         if let Some(line) = parse(&raw) {
             if wanted.takes(&line) && !goes_on {
                 starts.push_back(at);

@@ -5,7 +5,9 @@ use crate::files;
 use crate::record::{Container, LABEL, Record, State};
 use crate::{health, supervise};
 use cri::{ContainerState, SandboxStatus};
+use nix::mount::{MntFlags, umount2};
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +41,25 @@ pub(crate) async fn take_up(engine: &Arc<Engine>) {
     engine.refresh_hosts();
 }
 
+/// Folders of builds that were cut off, with what is mounted there.
+fn sweep_builds(builds: &Path) {
+    let below = |dir: &Path| {
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect::<Vec<_>>()
+    };
+    for mounted in below(builds).iter().flat_map(|build| below(build)) {
+        let _ = umount2(&mounted, MntFlags::MNT_DETACH);
+    }
+    match std::fs::remove_dir_all(builds) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::error!(%error, "folders of builds stay");
+        }
+        _ => {}
+    }
+}
+
 fn read_all(engine: &Arc<Engine>) {
+    sweep_builds(&engine.config.state_dir.join("builds"));
     let dir = engine.config.state_dir.join("containers");
     for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
         let path = entry.path();
@@ -48,7 +68,7 @@ fn read_all(engine: &Arc<Engine>) {
             continue;
         }
         // an engine that was killed in the middle of a cp
-        let _ = nix::mount::umount2(&path.join("root/merged"), nix::mount::MntFlags::MNT_DETACH);
+        let _ = umount2(&path.join("root/merged"), MntFlags::MNT_DETACH);
         match files::read::<Record>(&path.join("container.json")) {
             Ok(record) => {
                 let hold = engine.images.rootfs(&record.image).ok().map(|rootfs| rootfs.hold);

@@ -163,7 +163,7 @@ pub(super) async fn put(call: Call) -> Answer {
         let _alone = asked.container.gate.blocking_lock();
         let root = asked.root()?;
         root.folder(&asked.path).map_err(|e| asked.refuse(e))?;
-        archive::unpack(&root, &asked.path, body, how).map_err(|e| Refusal::bad(e))
+        archive::unpack(&root, &asked.path, body, how).map_err(Refusal::bad)
     })
     .await?;
     empty(StatusCode::OK)
