@@ -73,6 +73,8 @@ pub enum ControlReply {
 pub enum Refusal {
     /// There is no such service.
     NotFound,
+    /// A registry did not give the image, or does not take it.
+    Registry,
     Image,
     Other,
 }

@@ -134,6 +134,7 @@ pub fn ask(places: &Places, request: &ControlRequest, mut each: impl FnMut(Contr
 fn failure_of(refusal: Refusal) -> Failure {
     match refusal {
         Refusal::NotFound => failures::SERVICE_NOT_FOUND,
+        Refusal::Registry => failures::REGISTRY,
         Refusal::Image => failures::IMAGE,
         Refusal::Other => failures::OTHER,
     }

@@ -36,6 +36,7 @@ failures! {
     SERVICE_NOT_FOUND = 40, "SERVICE_NOT_FOUND", "there is no such service", "see `monopod service list`, or name its namespace with `-n NAMESPACE`";
     SERVICE_NOT_READY = 41, "SERVICE_NOT_READY", "no ready pod stands behind the service", "see `kubectl get pods` and `kubectl describe pod NAME`, or wait longer with `--wait SECONDS`";
     SERVICE_UNREACHABLE = 42, "SERVICE_UNREACHABLE", "the service has no port that can be reached from outside the cluster", "give it the type NodePort or LoadBalancer";
+    REGISTRY = 51, "REGISTRY", "the registry did not do what was asked", "check the image's name, the network and the password; a registry of your own may need `monopod start --insecure-registry HOST` or its authority in /etc/docker/certs.d";
     IMAGE = 50, "IMAGE", "the image store refused", "see `monopod image ls` for what is there";
     KUBECONFIG = 60, "KUBECONFIG", "the kubeconfig file can not be used", "mend or move the file, then run `monopod update-context`";
 }

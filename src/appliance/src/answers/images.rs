@@ -9,7 +9,7 @@ pub(super) async fn pull(images: &ImageStore, name: &str, say: &mpsc::Sender<Con
     let progress = Arc::new(ToCaller(say.clone()));
     match images.pull_with(name, &[], progress).await {
         Ok(image) => super::told(say, ControlReply::Images { images: vec![image] }).await,
-        Err(error) => refused(error),
+        Err(error) => ControlReply::Failed { reason: Refusal::Registry, message: error.to_string() },
     }
 }
 

@@ -20,7 +20,7 @@ impl DockerEnv {
         println!("export DOCKER_HOST=\"unix://{}\"", setting.places.docker_socket().display());
         // builds are Docker's classic ones
         println!("export DOCKER_BUILDKIT=0");
-        println!("# to point this shell at it: eval $(monopod -p {} docker-env)", setting.places.profile);
+        println!("# to point this shell at it: eval $({} docker-env)", setting.typed());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -7,7 +7,7 @@ use appliance::{ControlReply, ControlRequest, ImageInfo, PullProgress};
 use clap::Subcommand;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ fn pull(setting: &Setting, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn load(setting: &Setting, path: &PathBuf) -> Result<()> {
+fn load(setting: &Setting, path: &Path) -> Result<()> {
     let path =
         path.canonicalize().map_err(|e| failures::IMAGE.because(format!("{}: {e}", path.display())))?;
     ask(&setting.places, &ControlRequest::LoadImage { path }, |reply| {

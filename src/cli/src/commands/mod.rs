@@ -22,7 +22,7 @@ use appliance::{Places, ProfileName};
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// Kubernetes for this machine, in one process.
+/// Kubernetes and a Docker engine for this machine, in one process.
 #[derive(Parser)]
 #[command(name = "monopod", version, disable_help_subcommand = false, max_term_width = 100)]
 pub struct CommandLine {
@@ -71,6 +71,16 @@ enum Command {
 /// What every command is given.
 pub struct Setting {
     pub places: Places,
+}
+
+impl Setting {
+    /// The program as it is typed for this profile: `monopod`, `monopod -p other`.
+    pub fn typed(&self) -> String {
+        match &self.places.profile {
+            profile if *profile == ProfileName::default() => "monopod".to_owned(),
+            profile => format!("monopod -p {profile}"),
+        }
+    }
 }
 
 /// # Errors
