@@ -1,13 +1,13 @@
 //! RUN of a Dockerfile: a sandbox of its own over the builder's folders.
 
-use crate::engine::Engine;
+use crate::engine::DockerConfig;
 use crate::frames::Stream as Which;
 use crate::record::LABEL;
 use crate::root::Overlay;
 use async_trait::async_trait;
 use cri::{
-    AttachStreams, ContainerConfig, CriError, Mount, Output, Propagation, Result, RootFolders, SandboxConfig,
-    SandboxId, Seccomp,
+    AttachStreams, ContainerConfig, CriError, Mount, Output, Propagation, Result, RootFolders, Runtime,
+    SandboxConfig, SandboxId, Seccomp,
 };
 use image::{BuildOutput, BuildRunner, Channel, MountSource, RunMount, RunSpec};
 use std::path::{Path, PathBuf};
@@ -17,11 +17,15 @@ use tokio::io::AsyncReadExt;
 /// What every container has mounted, and the runtime makes places for.
 const MOUNTED: [&str; 6] = ["/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
-pub(crate) struct Runner(pub(crate) Arc<Engine>);
+/// Runs the steps of builds, whoever asked for the build.
+pub struct Runner {
+    config: DockerConfig,
+    runtime: Arc<dyn Runtime>,
+}
 
 /// A sandbox that goes with its owner, however it ends.
 struct Lease {
-    engine: Arc<Engine>,
+    runtime: Arc<dyn Runtime>,
     id: Option<SandboxId>,
     dir: PathBuf,
 }
@@ -29,27 +33,30 @@ struct Lease {
 impl Lease {
     async fn end(mut self) {
         if let Some(id) = self.id.take() {
-            self.engine.take_away(&id).await;
+            take_away(&*self.runtime, &id, &self.dir).await;
         }
-        let _ = std::fs::remove_dir_all(&self.dir);
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
-        let (engine, dir) = (self.engine.clone(), std::mem::take(&mut self.dir));
-        tokio::spawn(async move {
-            engine.take_away(&id).await;
-            let _ = std::fs::remove_dir_all(&dir);
-        });
+        let (runtime, dir) = (self.runtime.clone(), std::mem::take(&mut self.dir));
+        tokio::spawn(async move { take_away(&*runtime, &id, &dir).await });
     }
+}
+
+async fn take_away(runtime: &dyn Runtime, id: &SandboxId, dir: &Path) {
+    if let Err(error) = runtime.remove_sandbox(id).await {
+        tracing::error!(sandbox = %id, %error, "a build's sandbox was not removed");
+    }
+    let _ = std::fs::remove_dir_all(dir);
 }
 
 #[async_trait]
 impl BuildRunner for Runner {
     async fn run(&self, spec: RunSpec, output: &dyn BuildOutput) -> Result<i32> {
-        let dir = self.0.config.state_dir.join("builds").join(&spec.id);
+        let dir = self.config.state_dir.join("builds").join(&spec.id);
         let mut overlays = Vec::new();
         let mounts = spec.mounts.iter().enumerate();
         let mounts = mounts
@@ -57,8 +64,8 @@ impl BuildRunner for Runner {
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|e| CriError::failed("mount for RUN", e))?;
         let new: Vec<PathBuf> = made_places(&spec);
-        let sandbox = self.0.runtime.run_sandbox(self.sandbox(&spec, &dir)).await?;
-        let lease = Lease { engine: self.0.clone(), id: Some(sandbox.id.clone()), dir };
+        let sandbox = self.runtime.run_sandbox(self.sandbox(&spec, &dir)).await?;
+        let lease = Lease { runtime: self.runtime.clone(), id: Some(sandbox.id.clone()), dir };
         let code = self.run_in(&sandbox.id, &spec, mounts, output).await;
         lease.end().await;
         drop(overlays);
@@ -68,6 +75,10 @@ impl BuildRunner for Runner {
 }
 
 impl Runner {
+    pub fn new(config: DockerConfig, runtime: Arc<dyn Runtime>) -> Self {
+        Runner { config, runtime }
+    }
+
     fn sandbox(&self, spec: &RunSpec, dir: &Path) -> SandboxConfig {
         let network = spec.network.as_deref().unwrap_or_default();
         SandboxConfig {
@@ -75,11 +86,11 @@ impl Runner {
             uid: spec.id.clone(),
             hostname: spec.id.chars().take(12).collect(),
             log_directory: dir.to_owned(),
-            resolv_conf: (network != "host").then(|| format!("nameserver {}\n", self.0.config.dns)),
+            resolv_conf: (network != "host").then(|| format!("nameserver {}\n", self.config.dns)),
             hosts: Some("127.0.0.1\tlocalhost\n::1\tlocalhost\n".to_owned()),
             host_network: network == "host",
             no_network: network == "none",
-            cgroup_parent: format!("{}/build-{}", self.0.config.cgroup_parent, spec.id),
+            cgroup_parent: format!("{}/build-{}", self.config.cgroup_parent, spec.id),
             labels: [(LABEL.to_owned(), spec.id.clone())].into(),
             ..SandboxConfig::default()
         }
@@ -110,7 +121,7 @@ impl Runner {
             }),
             ..ContainerConfig::default()
         };
-        let runtime = &self.0.runtime;
+        let runtime = &self.runtime;
         let id = runtime.create_container(sandbox, config).await?;
         let want = AttachStreams { stdout: true, stderr: true, ..AttachStreams::default() };
         let session = runtime.attach(&id, want).await?;

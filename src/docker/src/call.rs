@@ -2,12 +2,13 @@
 
 use crate::engine::Engine;
 use crate::refusal::{Refusal, Result};
+use crate::upload::Upload;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Frame;
 use hyper::upgrade::OnUpgrade;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
@@ -30,7 +31,7 @@ pub(crate) struct Call {
     pub(crate) path: Vec<String>,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: Incoming,
+    pub(crate) body: Upload,
     pub(crate) upgrade: Option<OnUpgrade>,
 }
 

@@ -41,8 +41,10 @@ mod server;
 mod stats;
 mod supervise;
 mod top;
+mod upload;
 mod volumes;
 
+pub use build::Runner;
 pub use engine::DockerConfig;
 pub use record::LABEL;
 pub use server::{ServeError, serve};

@@ -100,6 +100,7 @@ const ROUTES: &[Route] = routes! {
     POST "build/prune" build::prune;
     POST "grpc" build::buildkit;
     POST "session" build::buildkit;
+    GET "session" build::buildkit;
 
     GET "networks" networks::list;
     POST "networks/create" networks::create;

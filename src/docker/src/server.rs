@@ -2,7 +2,7 @@
 
 use crate::call::{Body, Call, Query, full};
 use crate::engine::{DockerConfig, Engine};
-use crate::refusal::Refusal;
+use crate::upload::Upload;
 use crate::{recover, routes, supervise};
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
@@ -112,14 +112,24 @@ async fn answer(engine: Arc<Engine>, mut request: Request<Incoming>) -> Response
     let is_head = request.method() == Method::HEAD;
     let upgrade = request.extensions_mut().remove();
     let (parts, body) = request.into_parts();
+    let (body, over) = Upload::new(body);
     let found = routes::find(&parts.method, parts.uri.path());
-    let mut response = match found {
+    let outcome = match found {
         Ok((handler, path)) => {
             let query = Query::parse(parts.uri.query().unwrap_or_default());
-            let call = Call { engine, path, query, headers: parts.headers, body, upgrade };
-            handler(call).await.unwrap_or_else(Refusal::into)
+            handler(Call { engine, path, query, headers: parts.headers, body, upgrade }).await
         }
-        Err(refusal) => refusal.into(),
+        Err(refusal) => {
+            drop(body);
+            Err(refusal)
+        }
+    };
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(refusal) => {
+            let _ = over.await;
+            refusal.into()
+        }
     };
     if is_head {
         *response.body_mut() = full("");

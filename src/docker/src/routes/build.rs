@@ -22,7 +22,7 @@ pub(super) async fn build(call: Call) -> Answer {
     let engine = call.engine.clone();
     let context = call.into_reader();
     told(move |lines| async move {
-        let runner = Arc::new(Runner(engine.clone()));
+        let runner = Arc::new(Runner::new(engine.config.clone(), engine.runtime.clone()));
         match engine.images.build(context, options, runner, Arc::new(lines.clone())).await {
             Ok(info) => {
                 lines.say(&value!({"aux": {"ID": info.id}}));
@@ -71,11 +71,15 @@ fn host(registry: &str) -> String {
 /// What the buildx plugin asks for first.
 pub(super) async fn buildkit(_: Call) -> Answer {
     Err(Refusal::not_implemented(
-        "BuildKit is not offered here: set DOCKER_BUILDKIT=0 and use the classic builder, which does the same Dockerfiles",
+        "BuildKit is not offered here, the classic builder does the same Dockerfiles: say `export DOCKER_BUILDKIT=0`, or \
+         `eval $(monopod docker-env)`, and build again",
     ))
 }
 
-/// Steps of builds are images; `docker image prune` takes those away that nothing needs.
-pub(super) async fn prune(_: Call) -> Answer {
-    json(&value!({"CachesDeleted": [], "SpaceReclaimed": 0}))
+/// The steps of builds that are no image of their own.
+pub(super) async fn prune(call: Call) -> Answer {
+    let images = call.engine.images.clone();
+    let pruned = tokio::task::spawn_blocking(move || images.prune_build_cache()).await;
+    let pruned = pruned.map_err(|e| Refusal::failed("prune", e))??;
+    json(&value!({"CachesDeleted": pruned.removed, "SpaceReclaimed": pruned.freed}))
 }
