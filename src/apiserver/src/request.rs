@@ -11,8 +11,6 @@ use std::time::Duration;
 /// connection and not the answer.
 const LARGEST_REFUSED: usize = 64 * 1024 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Of path and query. What is longer has no place in an `http::Uri` over HTTP/1.1, where hyper answers 414 by itself.
-const LONGEST_URI: usize = 65_534;
 /// Upstream's limit on a request's body.
 const LARGEST_BODY: usize = 3 * 1024 * 1024;
 
@@ -21,7 +19,6 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 /// One HTTP request, read as far as needed to route it.
 pub(crate) struct Request {
     pub(crate) method: Method,
-    uri_length: usize,
     pub(crate) path: String,
     /// Decoded.
     pub(crate) segments: Vec<String>,
@@ -42,7 +39,6 @@ impl Request {
         body: impl Stream<Item = Result<B, E>> + Send + 'static,
     ) -> Self {
         let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-        let uri_length = path.len() + 1 + query.len();
         let segments = path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
         let form = |text: &str| decode(&text.replace('+', " "));
         let query = query
@@ -55,27 +51,7 @@ impl Request {
             Ok(mut chunk) => Ok(chunk.copy_to_bytes(chunk.remaining())),
             Err(e) => Err(Status::bad_request(format!("read body: {e}"))),
         });
-        Request {
-            method,
-            uri_length,
-            path,
-            segments,
-            query,
-            headers,
-            peer,
-            upgrade,
-            body: Mutex::new(Box::pin(body)),
-        }
-    }
-
-    /// # Errors
-    /// 414, for which upstream has no reason: the code says it.
-    pub(crate) fn check_length(&self) -> Result<(), Status> {
-        if self.uri_length <= LONGEST_URI {
-            return Ok(());
-        }
-        let message = format!("the request's path and query are too long: limit is {LONGEST_URI} bytes");
-        Err(Status { code: 414, ..Status::bad_request(message) })
+        Request { method, path, segments, query, headers, peer, upgrade, body: Mutex::new(Box::pin(body)) }
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
@@ -204,13 +180,5 @@ mod tests {
         request.body = Mutex::new(Box::pin(chunks));
         assert_eq!(request.body().await.unwrap_err().code, 413);
         assert_eq!(*read.lock().unwrap(), 5, "a client that is cut off never reads the answer");
-    }
-
-    #[test]
-    fn a_path_that_is_too_long_is_refused_in_words() {
-        let ask = |length| Request::for_tests("GET", "/api", &"x".repeat(length), Vec::new()).check_length();
-        assert!(ask(60_000).is_ok());
-        let status = ask(120_000).unwrap_err();
-        assert!(status.code == 414 && status.message.contains("too long"), "{status}");
     }
 }

@@ -26,7 +26,6 @@ pub(crate) async fn answer(edge: &Edge, request: Request) -> Response {
 }
 
 async fn route(edge: &Edge, mut request: Request) -> Result<Response, Status> {
-    request.check_length()?;
     let actor = authentication::authenticate(&edge.cluster, &request)?;
     match ParsedPath::parse(&request.segments) {
         ParsedPath::Resource(info) => {

@@ -33,8 +33,9 @@ use warp::reply::Response;
 /// Who has not finished TLS or a request's head by then holds nothing any more.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEADER: Duration = Duration::from_secs(30);
-/// Of a request's head in HTTP/2, as upstream: above it the protocol library answers 431, or ends the connection.
-const LARGEST_HEAD: u32 = 1024 * 1024;
+/// Of a request's head in HTTP/2: a longer path than this has no place in an `http::Uri`, and would end its stream without
+/// an answer. Above it the library answers 431, as it answers 414 in HTTP/1.1; above half as much again it ends the connection.
+const LARGEST_HEAD: u32 = 64 * 1024;
 /// Watches and logs that are open when the server stops are cut after this.
 const DRAIN: Duration = Duration::from_secs(1);
 
