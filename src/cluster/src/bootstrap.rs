@@ -3,7 +3,7 @@
 mod roles;
 
 use crate::{Actor, Client, Cluster};
-use ::api::{ObjectKey, Reason, Status};
+use ::api::{Reason, Status};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort as CoreEndpointPort, EndpointSubset, Endpoints, Namespace, Service,
@@ -13,7 +13,7 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kinds::Kind;
+use kinds::{Kind, key_of};
 use std::net::Ipv4Addr;
 use store::Resource;
 
@@ -68,7 +68,8 @@ async fn ensure<K: Kind>(root: &Client, objects: impl IntoIterator<Item = K>) ->
     let snapshot = root.cluster().store().snapshot();
     let resource = Resource::from(&K::info().storage);
     let api = root.api::<K>();
-    let missing = objects.into_iter().filter(|object| snapshot.get(&resource, &key_of(object)).is_none());
+    let missing =
+        objects.into_iter().filter(|object| snapshot.get(&resource, &key_of(object.metadata())).is_none());
     let create = |object: K| {
         let api = api.clone();
         async move {
@@ -83,15 +84,10 @@ async fn ensure<K: Kind>(root: &Client, objects: impl IntoIterator<Item = K>) ->
 
 async fn replace<K: Kind>(root: &Client, object: K) -> Result<(), Status> {
     let api = root.api::<K>();
-    match api.find(&key_of(&object))? {
+    match api.find(&key_of(object.metadata()))? {
         Some(_) => api.update(object).await.map(|_| ()),
         None => api.create(object).await.map(|_| ()),
     }
-}
-
-fn key_of<K: Kind>(object: &K) -> ObjectKey {
-    let meta = object.metadata();
-    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
 }
 
 fn named(name: &str) -> ObjectMeta {

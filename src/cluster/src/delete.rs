@@ -119,7 +119,7 @@ enum Mark {
 fn mark(object: &mut dyn Instance, target: &Target, options: &DeleteOptions) -> Mark {
     let grace = grace_of(object, target, options);
     let before = object.meta().clone();
-    finalizers(object.meta_mut(), options);
+    finalizers(object.meta_mut(), target, options);
     mark_namespace(object);
     let meta = object.meta_mut();
     match meta.deletion_grace_period_seconds {
@@ -161,8 +161,11 @@ fn grace_of(object: &dyn Instance, target: &Target, options: &DeleteOptions) -> 
     options.grace_period_seconds.or(own).unwrap_or(30).max(0)
 }
 
-fn finalizers(meta: &mut ObjectMeta, options: &DeleteOptions) {
-    let Some(propagation) = options.propagation else { return };
+/// A deletion that says nothing leaves to a finalizer that is there what it asks for.
+fn finalizers(meta: &mut ObjectMeta, target: &Target, options: &DeleteOptions) {
+    let settled = meta.finalizers.iter().flatten().any(|f| f == ORPHAN || f == FOREGROUND);
+    let by_default = (target.handler.orphans_by_default() && !settled).then_some(Propagation::Orphan);
+    let Some(propagation) = options.propagation.or(by_default) else { return };
     let mut kept: Vec<String> = meta.finalizers.take().unwrap_or_default();
     kept.retain(|f| f != ORPHAN && f != FOREGROUND);
     match propagation {

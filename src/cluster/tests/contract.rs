@@ -6,7 +6,8 @@ use cluster::{
     TokenRequestParams, TokenSigner, Verb, WatchEvent, WatchParams, WriteOptions,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, Namespace, Pod, PodSpec, Service, ServiceAccount, ServicePort, ServiceSpec,
+    ConfigMap, Container, Namespace, Pod, PodSpec, ReplicationController, Service, ServiceAccount,
+    ServicePort, ServiceSpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::Kind;
@@ -399,4 +400,20 @@ async fn a_foreground_deletion_waits_for_whoever_is_owned() {
     let kept =
         cluster.modify(&Actor::root(), &one, Verb::Update, &WriteOptions::default(), &change).await.unwrap();
     assert!(kept.meta().is_deleting());
+}
+
+#[tokio::test]
+async fn a_replication_controller_leaves_its_pods_where_nobody_says_otherwise() {
+    let cluster = cluster().await;
+    let template = serde_json::json!({"metadata": {"labels": {"app": "rc"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let rc = serde_json::json!({"metadata": {"name": "rc", "namespace": "default"}, "spec": {"template": template}});
+    let rc: ReplicationController = serde_json::from_value(rc).unwrap();
+    root(&cluster).api().create(rc).await.unwrap();
+    let there = target::<ReplicationController>(&cluster, Some("rc"));
+    let deleted = cluster.delete(&Actor::root(), &there, &DeleteOptions::default()).await.unwrap();
+    let Deleted::Later(marked) = deleted else { panic!("its pods are owned by nobody who is there") };
+    assert_eq!(marked.meta().finalizers, ["orphan"]);
+    let background = DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
+    let deleted = cluster.delete(&Actor::root(), &there, &background).await.unwrap();
+    assert!(matches!(deleted, Deleted::Now(_)));
 }

@@ -5,7 +5,7 @@ mod status;
 
 use crate::WORKERS;
 use crate::owner::{
-    Claim, adopt, claim, controller_of, controller_reference, is_controlled_by, key_of, release, unless_gone,
+    Claim, adopt, claim, controller_of, controller_reference, is_controlled_by, release, unless_gone,
 };
 use crate::template_hash;
 use api::{LabelSelector, ObjectKey, Reason, Status};
@@ -16,7 +16,7 @@ use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::selectors;
+use kinds::{key_of, selectors};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 

@@ -1,7 +1,7 @@
 //! From services and pods to EndpointSlices, and to the older Endpoints beside them.
 
 use crate::WORKERS;
-use crate::owner::{controller_reference, key_of, unless_gone};
+use crate::owner::{controller_reference, unless_gone};
 use api::{ObjectKey, Status};
 use cluster::{Actor, Client, Cluster, DeleteOptions, Informer, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::{
@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kinds::{pod as ask, selectors};
+use kinds::{key_of, pod as ask, selectors};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;

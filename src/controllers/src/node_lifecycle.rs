@@ -3,12 +3,13 @@
 
 mod plan;
 
-use crate::owner::{key_of, unless_gone};
+use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::{Actor, Change, Client, Cluster, DeleteOptions, WorkQueue, run_workers};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
+use kinds::key_of;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 

@@ -1,9 +1,9 @@
 //! Who controls what: controller references, and what a selector claims.
 
-use api::{LabelSelector, ObjectKey, Reason, Status};
+use api::{LabelSelector, Reason, Status};
 use cluster::Api;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kinds::Kind;
+use kinds::{Kind, key_of};
 use std::collections::BTreeMap;
 
 /// The reference that makes `owner` an object's controller.
@@ -25,10 +25,6 @@ pub(crate) fn controller_of(meta: &ObjectMeta) -> Option<&OwnerReference> {
 
 pub(crate) fn is_controlled_by<K: Kind>(meta: &ObjectMeta, owner: &K) -> bool {
     controller_of(meta).is_some_and(|reference| Some(&reference.uid) == owner.metadata().uid.as_ref())
-}
-
-pub(crate) fn key_of(meta: &ObjectMeta) -> ObjectKey {
-    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
 }
 
 /// What an object is to an owner with a selector: upstream's `ControllerRefManager`.

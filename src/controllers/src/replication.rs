@@ -1,14 +1,14 @@
 //! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
 
 use crate::WORKERS;
-use crate::owner::{Claim, adopt, claim, controller_of, controller_reference, key_of, release, unless_gone};
+use crate::owner::{Claim, adopt, claim, controller_of, controller_reference, release, unless_gone};
 use crate::replicas::{Counts, Plan, count, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec, ReplicationController, ReplicationControllerStatus};
-use kinds::{Kind, pod as ask, selectors};
+use kinds::{Kind, key_of, pod as ask, selectors};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

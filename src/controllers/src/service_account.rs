@@ -78,7 +78,7 @@ async fn ensure(client: &Client, namespace: &str, root_ca_pem: &str) -> Result<(
 }
 
 async fn create_missing<K: Kind>(client: &Client, object: K) -> Result<(), Status> {
-    let key = crate::owner::key_of(object.metadata());
+    let key = kinds::key_of(object.metadata());
     if client.cluster().informer::<K>().get(&key).is_some() {
         return Ok(());
     }

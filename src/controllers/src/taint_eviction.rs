@@ -1,12 +1,12 @@
 //! Pods leave a node that has a `NoExecute` taint which they do not tolerate, or not any longer.
 
 use crate::WORKERS;
-use crate::owner::{key_of, unless_gone};
+use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::{Actor, Change, Client, Cluster, DeleteOptions, Recorder, WorkQueue, run_workers};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, PodCondition, Taint};
-use kinds::pod as ask;
+use kinds::{key_of, pod as ask};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use cluster::{Change, Cluster, Subscription};
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::key_of;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,10 +180,6 @@ impl Book {
         }
         Arc::new(self.records.clone())
     }
-}
-
-fn key_of(meta: &ObjectMeta) -> ObjectKey {
-    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
 }
 
 fn service_of(slice: &EndpointSlice) -> Option<ObjectKey> {

@@ -12,6 +12,7 @@ pub trait Handler: Send + Sync + 'static {
     fn columns(&self) -> &'static [Column];
     fn fields(&self) -> &'static [&'static str];
     fn graceful_deletion(&self) -> bool;
+    fn orphans_by_default(&self) -> bool;
     fn validate_name(&self, name: &str) -> Result<(), String>;
 
     /// A client's JSON.
@@ -156,6 +157,9 @@ impl<K: Kind> Handler for Typed<K> {
     }
     fn graceful_deletion(&self) -> bool {
         K::GRACEFUL_DELETION
+    }
+    fn orphans_by_default(&self) -> bool {
+        K::ORPHANS_BY_DEFAULT
     }
     fn validate_name(&self, name: &str) -> Result<(), String> {
         K::validate_name(name)

@@ -62,6 +62,8 @@ pub trait Kind:
     const FIELDS: &'static [&'static str] = &[];
     /// Upstream's rule for a graceful deletion: only pods have one.
     const GRACEFUL_DELETION: bool = false;
+    /// What it owns stays when a deletion does not say what shall become of it.
+    const ORPHANS_BY_DEFAULT: bool = false;
 
     /// Fills in what the user left out, as upstream's `SetDefaults_…` do.
     fn set_defaults(&mut self) {}

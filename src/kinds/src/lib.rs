@@ -24,6 +24,6 @@ pub use decode::FieldValidation;
 pub use errors::Errors;
 pub use handler::{Decoded, Handler, Instance, handler_of};
 pub use kind::{Durability, Kind, ResourceInfo, Scope};
-pub use meta::{validate_meta, validate_meta_update};
+pub use meta::{key_of, validate_meta, validate_meta_update};
 pub use patch_keys::BuiltinKeys;
 pub use registry::{Registry, all};

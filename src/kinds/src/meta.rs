@@ -2,10 +2,16 @@
 
 use crate::builtin::names;
 use crate::{Errors, Handler, Scope};
+use api::ObjectKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
 const ANNOTATIONS_MAX: usize = 256 * 1024; // bytes, all keys and values together
+
+/// Where the object is among those of its kind.
+pub fn key_of(meta: &ObjectMeta) -> ObjectKey {
+    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+}
 
 pub fn validate_meta(handler: &dyn Handler, meta: &ObjectMeta, errors: &mut Errors) {
     if let Some(prefix) = meta.generate_name.as_deref().filter(|p| !p.is_empty())

@@ -1,11 +1,12 @@
 //! Gives each LoadBalancer service its address, and writes it into the status: there is no cloud to wait for.
 
+use crate::NAME;
 use crate::addresses::{Addresses, Refusal};
-use crate::{NAME, key_of};
 use api::{ObjectKey, Reason, Status};
 use cluster::{Api, Client, Recorder, Subscription, WorkQueue, run_workers};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, LoadBalancerStatus, Service};
+use kinds::key_of;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -17,9 +17,7 @@ pub use claims::Claims;
 pub use render::render;
 pub use run::run;
 
-use api::ObjectKey;
 use ipnet::Ipv4Net;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyConfig {
@@ -32,7 +30,3 @@ pub struct ProxyConfig {
 const NAME: &str = "kube-proxy";
 /// As whom it writes; the role is `system:node-proxier`.
 const ACTOR: &str = "system:kube-proxy";
-
-fn key_of(meta: &ObjectMeta) -> ObjectKey {
-    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
-}

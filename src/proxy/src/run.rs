@@ -1,8 +1,9 @@
-use crate::{ACTOR, Claims, ProxyConfig, balancer, key_of, render};
+use crate::{ACTOR, Claims, ProxyConfig, balancer, render};
 use api::ObjectKey;
 use cluster::{Actor, Change, Cluster};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kinds::key_of;
 use net::{Door, NetError, Network, Way};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;

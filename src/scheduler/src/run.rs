@@ -2,7 +2,7 @@ use crate::{NodeSnapshot, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Client, Cluster, Recorder, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::{Node, Pod, PodCondition};
-use kinds::pod as ask;
+use kinds::{key_of, pod as ask};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -56,10 +56,6 @@ fn allocatable(
     node.status.as_ref()?.allocatable.as_ref()
 }
 
-fn key_of(pod: &Pod) -> ObjectKey {
-    ObjectKey::new(pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref().unwrap_or_default())
-}
-
 /// Ours, not bound, not on its way out.
 fn waits(pod: &Pod) -> bool {
     let spec = pod.spec.as_ref();
@@ -96,7 +92,7 @@ impl Scheduler {
             Change::Modified { old, new }
                 if old.spec == new.spec
                     && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp => {}
-            _ if waits(pod) => self.queue.add(key_of(pod)),
+            _ if waits(pod) => self.queue.add(key_of(&pod.metadata)),
             _ => {
                 if is_bound(pod) {
                     self.forget(pod);
@@ -108,13 +104,13 @@ impl Scheduler {
     fn retry_all(&self) {
         for pod in self.client.cluster().informer::<Pod>().list(None) {
             if waits(&pod) {
-                self.queue.add(key_of(&pod));
+                self.queue.add(key_of(&pod.metadata));
             }
         }
     }
 
     fn forget(&self, pod: &Pod) {
-        self.assumed.lock().unwrap_or_else(PoisonError::into_inner).remove(&key_of(pod));
+        self.assumed.lock().unwrap_or_else(PoisonError::into_inner).remove(&key_of(&pod.metadata));
     }
 
     async fn schedule(&self, key: &ObjectKey) -> Result<(), Status> {
@@ -139,7 +135,7 @@ impl Scheduler {
         let mut snapshots: Vec<NodeSnapshot> =
             nodes.into_iter().map(|node| NodeSnapshot::new(node, &pods)).collect();
         for (key, pod) in assumed.iter() {
-            let shown = pods.iter().any(|known| key_of(known) == *key && is_bound(known));
+            let shown = pods.iter().any(|known| key_of(&known.metadata) == *key && is_bound(known));
             let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or_default();
             if let Some(snapshot) = snapshots.iter_mut().find(|s| s.name() == node && !shown) {
                 snapshot.take(pod);

@@ -1,12 +1,12 @@
 //! How many pods each of a Deployment's ReplicaSets should have next: pure.
 
 use super::REVISION;
-use crate::owner::key_of;
 use crate::template_hash;
 use api::ObjectKey;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kinds::key_of;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {

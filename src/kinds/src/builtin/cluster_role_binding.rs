@@ -1,6 +1,5 @@
-use super::name_of;
-use super::role_binding::{default_subjects, subject_columns, validate_binding};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use super::role_binding::{binding_row, default_subjects, role_stays, validate_binding};
+use crate::{Cell, Column, Errors, Kind, Scope};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 
 impl Kind for ClusterRoleBinding {
@@ -19,17 +18,9 @@ impl Kind for ClusterRoleBinding {
         validate_binding(&self.role_ref, self.subjects.as_deref(), &["ClusterRole"], errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        if self.role_ref != old.role_ref {
-            errors.invalid("roleRef", serde_json::json!(self.role_ref), "cannot change roleRef");
-        }
+        role_stays(&self.role_ref, &old.role_ref, errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
-        let mut cells = vec![
-            name_of(&self.metadata),
-            format!("{}/{}", self.role_ref.kind, self.role_ref.name).into(),
-            age(self.metadata.creation_timestamp.as_ref(), now),
-        ];
-        cells.extend(subject_columns(self.subjects.as_deref()));
-        cells
+        binding_row(&self.metadata, &self.role_ref, self.subjects.as_deref(), now)
     }
 }

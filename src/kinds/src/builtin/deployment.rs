@@ -40,19 +40,9 @@ impl Kind for Deployment {
         }
         super::pod_defaults::template(&mut spec.template);
     }
-    fn prepare_create(&mut self) {
-        self.metadata.generation = Some(1);
-        self.status = Some(DeploymentStatus::default());
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        self.status.clone_from(&old.status);
-    }
-    fn prepare_status_update(&mut self, old: &Self) {
-        self.spec.clone_from(&old.spec);
-    }
-    fn generation_changes(&self, old: &Self) -> bool {
-        self.spec != old.spec
-    }
+
+    super::spec_and_status!(DeploymentStatus);
+
     fn validate(&self, errors: &mut Errors) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);

@@ -128,6 +128,9 @@ impl Handler for NewFace {
     fn graceful_deletion(&self) -> bool {
         false
     }
+    fn orphans_by_default(&self) -> bool {
+        false
+    }
     fn validate_name(&self, name: &str) -> Result<(), String> {
         <Event as Kind>::validate_name(name)
     }

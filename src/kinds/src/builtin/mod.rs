@@ -1,5 +1,29 @@
 //! One file for each kind. To add one: its file, one `mod` line, one line in [`handlers`].
 
+/// Of kinds with a spec that users write and a status that the system writes: neither writes the other's, and only what
+/// users wish for makes a generation. With the type of the status, what prepares a new object too.
+macro_rules! spec_and_status {
+    ($status:ty) => {
+        fn prepare_create(&mut self) {
+            self.metadata.generation = Some(1);
+            self.status = Some(<$status>::default());
+        }
+        crate::builtin::spec_and_status!();
+    };
+    () => {
+        fn prepare_update(&mut self, old: &Self) {
+            self.status.clone_from(&old.status);
+        }
+        fn prepare_status_update(&mut self, old: &Self) {
+            self.spec.clone_from(&old.spec);
+        }
+        fn generation_changes(&self, old: &Self) -> bool {
+            self.spec != old.spec
+        }
+    };
+}
+pub(crate) use spec_and_status;
+
 pub mod names;
 
 mod cluster_role;

@@ -33,15 +33,9 @@ impl Kind for Pod {
         self.status =
             Some(PodStatus { phase: Some("Pending".to_owned()), qos_class: qos, ..PodStatus::default() });
     }
-    fn prepare_update(&mut self, old: &Self) {
-        self.status.clone_from(&old.status);
-    }
-    fn prepare_status_update(&mut self, old: &Self) {
-        self.spec.clone_from(&old.spec);
-    }
-    fn generation_changes(&self, old: &Self) -> bool {
-        self.spec != old.spec
-    }
+
+    super::spec_and_status!();
+
     fn validate(&self, errors: &mut Errors) {
         pod_validation::spec(self.spec.as_ref().unwrap_or(&PodSpec::default()), "spec", errors);
     }

@@ -1,7 +1,6 @@
-use super::name_of;
 use super::pod_validation::template;
-use super::replication_controller::{at_least_zero, container_cells};
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use super::replication_controller::{REPLICAS_COLUMNS, at_least_zero, replicas_row};
+use crate::{Cell, Column, Errors, Kind, selectors};
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -13,16 +12,7 @@ impl Kind for ReplicaSet {
     const CATEGORIES: &'static [&'static str] = &["all"];
     const SUBRESOURCES: &'static [&'static str] = &["scale", "status"];
     const FIELDS: &'static [&'static str] = &["status.replicas"];
-    const COLUMNS: &'static [Column] = &[
-        Column::NAME,
-        Column::new("Desired", "integer", "Wanted pods"),
-        Column::new("Current", "integer", "Pods there are"),
-        Column::new("Ready", "integer", "Pods that are ready"),
-        Column::AGE,
-        Column::wide("Containers", "string", "Names of the containers"),
-        Column::wide("Images", "string", "Images of the containers"),
-        Column::wide("Selector", "string", "Which pods are counted"),
-    ];
+    const COLUMNS: &'static [Column] = REPLICAS_COLUMNS;
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
@@ -31,19 +21,9 @@ impl Kind for ReplicaSet {
             super::pod_defaults::template(template);
         }
     }
-    fn prepare_create(&mut self) {
-        self.metadata.generation = Some(1);
-        self.status = Some(ReplicaSetStatus::default());
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        self.status.clone_from(&old.status);
-    }
-    fn prepare_status_update(&mut self, old: &Self) {
-        self.spec.clone_from(&old.spec);
-    }
-    fn generation_changes(&self, old: &Self) -> bool {
-        self.spec != old.spec
-    }
+
+    super::spec_and_status!(ReplicaSetStatus);
+
     fn validate(&self, errors: &mut Errors) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
@@ -68,18 +48,13 @@ impl Kind for ReplicaSet {
         let none = Default::default();
         let spec = self.spec.as_ref();
         let status = self.status.as_ref().unwrap_or(&none);
-        let containers =
-            spec.and_then(|s| s.template.as_ref()).and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
-        let mut cells = vec![
-            name_of(&self.metadata),
-            spec.and_then(|s| s.replicas).unwrap_or(0).into(),
-            status.replicas.into(),
-            status.ready_replicas.unwrap_or(0).into(),
-            age(self.metadata.creation_timestamp.as_ref(), now),
-        ];
-        cells.extend(container_cells(containers));
-        cells.push(selectors::print(spec.map(|s| &s.selector)).into());
-        cells
+        replicas_row(
+            &self.metadata,
+            [spec.and_then(|s| s.replicas), Some(status.replicas), status.ready_replicas],
+            spec.and_then(|s| s.template.as_ref()),
+            selectors::print(spec.map(|s| &s.selector)),
+            now,
+        )
     }
 }
 

@@ -1,7 +1,10 @@
 use super::name_of;
 use super::pod_validation::template;
 use crate::{Cell, Column, Errors, Kind, age, selectors};
-use k8s_openapi::api::core::v1::{Container, ReplicationController, ReplicationControllerStatus};
+use k8s_openapi::api::core::v1::{
+    Container, PodTemplateSpec, ReplicationController, ReplicationControllerStatus,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 impl Kind for ReplicationController {
     const SINGULAR: &'static str = "replicationcontroller";
@@ -9,17 +12,10 @@ impl Kind for ReplicationController {
     const SHORT_NAMES: &'static [&'static str] = &["rc"];
     const CATEGORIES: &'static [&'static str] = &["all"];
     const SUBRESOURCES: &'static [&'static str] = &["scale", "status"];
+    /// As upstream, for those who wrote their clients before there was a garbage collector.
+    const ORPHANS_BY_DEFAULT: bool = true;
     const FIELDS: &'static [&'static str] = &["status.replicas"];
-    const COLUMNS: &'static [Column] = &[
-        Column::NAME,
-        Column::new("Desired", "integer", "Wanted pods"),
-        Column::new("Current", "integer", "Pods there are"),
-        Column::new("Ready", "integer", "Pods that are ready"),
-        Column::AGE,
-        Column::wide("Containers", "string", "Names of the containers"),
-        Column::wide("Images", "string", "Images of the containers"),
-        Column::wide("Selector", "string", "Which pods are counted"),
-    ];
+    const COLUMNS: &'static [Column] = REPLICAS_COLUMNS;
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
@@ -37,19 +33,9 @@ impl Kind for ReplicationController {
             super::pod_defaults::template(template);
         }
     }
-    fn prepare_create(&mut self) {
-        self.metadata.generation = Some(1);
-        self.status = Some(ReplicationControllerStatus::default());
-    }
-    fn prepare_update(&mut self, old: &Self) {
-        self.status.clone_from(&old.status);
-    }
-    fn prepare_status_update(&mut self, old: &Self) {
-        self.spec.clone_from(&old.spec);
-    }
-    fn generation_changes(&self, old: &Self) -> bool {
-        self.spec != old.spec
-    }
+
+    super::spec_and_status!(ReplicationControllerStatus);
+
     fn validate(&self, errors: &mut Errors) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
@@ -83,19 +69,42 @@ impl Kind for ReplicationController {
         let none = Default::default();
         let spec = self.spec.as_ref();
         let status = self.status.as_ref().unwrap_or(&none);
-        let containers =
-            spec.and_then(|s| s.template.as_ref()).and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
-        let mut cells = vec![
-            name_of(&self.metadata),
-            spec.and_then(|s| s.replicas).unwrap_or(0).into(),
-            status.replicas.into(),
-            status.ready_replicas.unwrap_or(0).into(),
-            age(self.metadata.creation_timestamp.as_ref(), now),
-        ];
-        cells.extend(container_cells(containers));
-        cells.push(selectors::print_map(spec.and_then(|s| s.selector.as_ref())).into());
-        cells
+        replicas_row(
+            &self.metadata,
+            [spec.and_then(|s| s.replicas), Some(status.replicas), status.ready_replicas],
+            spec.and_then(|s| s.template.as_ref()),
+            selectors::print_map(spec.and_then(|s| s.selector.as_ref())),
+            now,
+        )
     }
+}
+
+pub(super) const REPLICAS_COLUMNS: &[Column] = &[
+    Column::NAME,
+    Column::new("Desired", "integer", "Wanted pods"),
+    Column::new("Current", "integer", "Pods there are"),
+    Column::new("Ready", "integer", "Pods that are ready"),
+    Column::AGE,
+    Column::wide("Containers", "string", "Names of the containers"),
+    Column::wide("Images", "string", "Images of the containers"),
+    Column::wide("Selector", "string", "Which pods are counted"),
+];
+
+/// `counts` are wanted, there and ready.
+pub(super) fn replicas_row(
+    meta: &ObjectMeta,
+    counts: [Option<i32>; 3],
+    template: Option<&PodTemplateSpec>,
+    selector: String,
+    now: jiff::Timestamp,
+) -> Vec<Cell> {
+    let containers = template.and_then(|t| t.spec.as_ref()).map(|s| &s.containers);
+    let mut cells = vec![name_of(meta)];
+    cells.extend(counts.map(|count| Cell::from(count.unwrap_or(0))));
+    cells.push(age(meta.creation_timestamp.as_ref(), now));
+    cells.extend(container_cells(containers));
+    cells.push(selector.into());
+    cells
 }
 
 pub(super) fn at_least_zero(field: &str, number: Option<i32>, errors: &mut Errors) {

@@ -1,6 +1,7 @@
 use super::name_of;
 use crate::{Cell, Column, Errors, Kind, age};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
@@ -28,18 +29,28 @@ impl Kind for RoleBinding {
         validate_binding(&self.role_ref, self.subjects.as_deref(), &["Role", "ClusterRole"], errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        if self.role_ref != old.role_ref {
-            errors.invalid("roleRef", serde_json::json!(self.role_ref), "cannot change roleRef");
-        }
+        role_stays(&self.role_ref, &old.role_ref, errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
-        let mut cells = vec![
-            name_of(&self.metadata),
-            format!("{}/{}", self.role_ref.kind, self.role_ref.name).into(),
-            age(self.metadata.creation_timestamp.as_ref(), now),
-        ];
-        cells.extend(subject_columns(self.subjects.as_deref()));
-        cells
+        binding_row(&self.metadata, &self.role_ref, self.subjects.as_deref(), now)
+    }
+}
+
+pub(super) fn binding_row(
+    meta: &ObjectMeta,
+    role: &RoleRef,
+    subjects: Option<&[Subject]>,
+    now: jiff::Timestamp,
+) -> Vec<Cell> {
+    let role = format!("{}/{}", role.kind, role.name);
+    let mut cells = vec![name_of(meta), role.into(), age(meta.creation_timestamp.as_ref(), now)];
+    cells.extend(subject_columns(subjects));
+    cells
+}
+
+pub(super) fn role_stays(new: &RoleRef, old: &RoleRef, errors: &mut Errors) {
+    if new != old {
+        errors.invalid("roleRef", serde_json::json!(new), "cannot change roleRef");
     }
 }
 
@@ -77,7 +88,7 @@ pub(super) fn validate_binding(
     }
 }
 
-pub(super) fn subject_columns(subjects: Option<&[Subject]>) -> [Cell; 3] {
+fn subject_columns(subjects: Option<&[Subject]>) -> [Cell; 3] {
     let of = |kind: &str| {
         let named = subjects.unwrap_or_default().iter().filter(|s| s.kind == kind);
         let names: Vec<String> = named
