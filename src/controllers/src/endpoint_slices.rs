@@ -1,5 +1,7 @@
 //! From services and pods to EndpointSlices, and to the older Endpoints beside them.
 
+mod mirroring;
+
 use crate::WORKERS;
 use crate::owner::{controller_reference, unless_gone};
 use api::{ObjectKey, Status};
@@ -38,6 +40,7 @@ async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: Cancellatio
     let services: Informer<Service> = cluster.informer();
     let mut service_changes = services.subscribe();
     let mut pod_changes = cluster.informer::<Pod>().subscribe();
+    let mut endpoint_changes = cluster.informer::<Endpoints>().subscribe();
     let mut slice_changes = cluster.informer::<EndpointSlice>().subscribe();
     let wake_services_of = |pod: &Pod| {
         let labels = pod.metadata.labels.clone().unwrap_or_default();
@@ -58,6 +61,7 @@ async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: Cancellatio
                 }
                 wake_services_of(change.object());
             }
+            Some(change) = endpoint_changes.next() => queue.add(key_of(&change.object().metadata)),
             Some(change) = slice_changes.next() => {
                 let meta = &change.object().metadata;
                 if let Some(service) = meta.labels.as_ref().and_then(|l| l.get(SERVICE_LABEL)) {
@@ -71,14 +75,16 @@ async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: Cancellatio
 
 async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
     let cluster = client.cluster();
-    let service = cluster.informer::<Service>().get(key);
-    let selector = service.as_ref().and_then(|s| s.spec.as_ref()).and_then(|s| s.selector.clone());
-    // without a selector somebody else says where it leads
-    let Some((service, selector)) = service.zip(selector).filter(|(_, selector)| !selector.is_empty()) else {
-        return Ok(());
+    let Some(service) = cluster.informer::<Service>().get(key) else { return Ok(()) };
+    let selector = service.spec.as_ref().and_then(|s| s.selector.clone());
+    let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
+        // somebody else says where it leads
+        let written = cluster.informer::<Endpoints>().get(key);
+        let mirrored = written.map_or_else(Vec::new, |endpoints| mirroring::plan(&endpoints));
+        return write_slices(client, key, mirroring::MANAGER, mirrored).await;
     };
     let pods = cluster.informer::<Pod>().select(key.namespace.as_deref(), &selectors::from_map(&selector));
-    write_slices(client, key, plan_slices(&service, &pods)).await?;
+    write_slices(client, key, MANAGER, plan_slices(&service, &pods)).await?;
     write_endpoints(client, key, plan_endpoints(&service, &pods)).await
 }
 
@@ -196,13 +202,18 @@ fn slice(service: &Service, ports: &Ports, endpoints: &[Endpoint]) -> EndpointSl
     }
 }
 
-/// Known slices are reused in their order; what is too many goes.
-async fn write_slices(client: &Client, key: &ObjectKey, wanted: Vec<EndpointSlice>) -> Result<(), Status> {
+/// The manager's known slices are reused in their order; what is too many goes.
+async fn write_slices(
+    client: &Client,
+    key: &ObjectKey,
+    manager: &str,
+    wanted: Vec<EndpointSlice>,
+) -> Result<(), Status> {
     let api = client.api::<EndpointSlice>();
     let mine = |slice: &EndpointSlice| {
         let labels = slice.metadata.labels.as_ref();
         let is = |label: &str, value: &str| labels.and_then(|l| l.get(label)).is_some_and(|v| v == value);
-        is(SERVICE_LABEL, &key.name) && is(MANAGED_LABEL, MANAGER)
+        is(SERVICE_LABEL, &key.name) && is(MANAGED_LABEL, manager)
     };
     // from the store: a cache that lags behind our own writes would make a slice twice
     let mut known = api.list(key.namespace.as_deref(), Default::default())?;
@@ -247,7 +258,10 @@ fn plan_endpoints(service: &Service, pods: &[Arc<Pod>]) -> Endpoints {
         let (is_ready, is_not) = by_ports.entry(ports_of(service, pod)).or_default();
         if ready { is_ready.push(address) } else { is_not.push(address) }
     }
-    let some = |list: Vec<EndpointAddress>| (!list.is_empty()).then_some(list);
+    let some = |mut list: Vec<EndpointAddress>| {
+        list.sort_by(|a, b| a.ip.cmp(&b.ip));
+        (!list.is_empty()).then_some(list)
+    };
     let subsets: Vec<EndpointSubset> = by_ports
         .into_iter()
         .map(|(ports, (ready, not_ready))| EndpointSubset {

@@ -5,6 +5,7 @@ use cluster::{Actor, Client, Cluster, ClusterConfig, DeleteOptions, Propagation,
 use controllers::ControllersConfig;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount};
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kinds::Kind;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -175,4 +176,36 @@ async fn an_orphan_has_no_owner_at_all() {
     client.api::<ConfigMap>().delete(&key("owner"), orphan).await.unwrap();
     until::<ConfigMap>(&client, |c| c.api::<ConfigMap>().find(&key("owner")).unwrap().is_none()).await;
     assert_eq!(client.api::<ConfigMap>().get(&key("owned")).unwrap().metadata.owner_references, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_written_by_hand_become_slices() {
+    let client = start().await;
+    let service =
+        json!({"metadata": {"name": "db", "namespace": "default"}, "spec": {"ports": [{"port": 5432}]}});
+    client.api::<Service>().create(object(service)).await.unwrap();
+    let subsets = json!([{
+        "addresses": [{"ip": "192.0.2.1"}], "notReadyAddresses": [{"ip": "192.0.2.2"}], "ports": [{"port": 5432}],
+    }]);
+    let written = json!({"metadata": {"name": "db", "namespace": "default"}, "subsets": subsets});
+    client.api::<Endpoints>().create(object(written)).await.unwrap();
+    let of_db = |c: &Client| {
+        let all = c.api::<EndpointSlice>().list(Some("default"), LabelSelector::default()).unwrap();
+        let named = |s: &EndpointSlice| s.metadata.generate_name.as_deref() == Some("db-");
+        all.into_iter().filter(named).collect::<Vec<_>>()
+    };
+    until::<EndpointSlice>(&client, |c| of_db(c).len() == 1).await;
+    let slice = of_db(&client).remove(0);
+    let ready = |e: &Endpoint| (e.addresses[0].clone(), e.conditions.as_ref().and_then(|c| c.ready));
+    let endpoints: Vec<_> = slice.endpoints.iter().flatten().map(ready).collect();
+    assert_eq!(endpoints, [("192.0.2.1".to_owned(), Some(true)), ("192.0.2.2".to_owned(), Some(false))]);
+    assert_eq!(slice.ports.unwrap()[0].port, Some(5432));
+    // changed, and taken away
+    let db = key("db");
+    let lead_nowhere = |endpoints: &mut Endpoints| {
+        endpoints.subsets = None;
+        Ok(())
+    };
+    client.api::<Endpoints>().modify(&db, lead_nowhere).await.unwrap();
+    until::<EndpointSlice>(&client, |c| of_db(c).is_empty()).await;
 }
