@@ -6,7 +6,7 @@ use crate::build::Runner;
 use crate::call::{Answer, Call, json};
 use crate::refusal::{Refusal, Result};
 use cri::Credentials;
-use image::{BuildError, BuildOptions};
+use image::{BuildError, BuildOptions, registry_domain};
 use serde_json::json as value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -58,14 +58,11 @@ fn credentials(header: Option<&str>) -> BTreeMap<String, Vec<Credentials>> {
     let known: Option<BTreeMap<String, Auth>> =
         header.and_then(decode).and_then(|text| serde_json::from_slice(&text).ok());
     let known = known.unwrap_or_default().into_iter();
-    known.filter_map(|(registry, auth)| Some((host(&registry), vec![auth.credentials()?]))).collect()
-}
-
-/// `https://index.docker.io/v1/` → `docker.io`.
-fn host(registry: &str) -> String {
-    let host = registry.split_once("://").map_or(registry, |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or_default();
-    if host == "index.docker.io" { "docker.io".to_owned() } else { host.to_owned() }
+    known
+        .filter_map(|(registry, auth)| {
+            Some((registry_domain(&registry).to_owned(), vec![auth.credentials()?]))
+        })
+        .collect()
 }
 
 /// What the buildx plugin asks for first.

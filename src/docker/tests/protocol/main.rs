@@ -1,0 +1,130 @@
+//! The stock `docker` program against the engine, over a runtime that only pretends: what the client and the engine say to
+//! each other, without a kernel's help. Where there is no client the tests say so and pass.
+
+mod fake;
+mod world;
+
+use world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_gives_output_and_exit_code() {
+    let Some(world) = World::open("run").await else { return };
+    let ran = world.docker(&["run", "--name", "one", "busybox", "say", "hello"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "hello\n"), "{}", ran.err);
+    let failed = world.docker(&["run", "--rm", "busybox", "fail", "7"]).await;
+    assert_eq!(failed.code, 7, "{}", failed.err);
+    assert_eq!(world.docker(&["logs", "one"]).await.out, "hello\n");
+    assert_eq!(world.docker(&["ps", "-aq"]).await.out.lines().count(), 1, "--rm leaves nothing");
+    let again = world.docker(&["run", "--name", "one", "busybox", "say", "x"]).await;
+    assert_eq!(again.code, 125);
+    assert!(
+        again.err.contains("The container name \"/one\" is already in use by container"),
+        "{}",
+        again.err
+    );
+    let started = world.docker(&["start", "-a", "one"]).await;
+    assert_eq!(started.out, "hello\n", "{}", started.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn input_goes_in_and_its_end_as_well() {
+    let Some(world) = World::open("input").await else { return };
+    let ran = world.docker_with(&["run", "-i", "--rm", "busybox", "echo-input"], "over the wire").await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, "over the wire"), "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exec_has_its_own_exit_code() {
+    let Some(world) = World::open("exec").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    let said = world.docker(&["exec", "web", "say", "inside"]).await;
+    assert_eq!((said.code, said.out.as_str()), (0, "inside\n"), "{}", said.err);
+    assert_eq!(world.docker(&["exec", "web", "fail", "5"]).await.code, 5);
+    let missing = world.docker(&["exec", "web", "missing"]).await;
+    assert_eq!(missing.code, 127, "{}{}", missing.out, missing.err);
+    let piped = world.docker_with(&["exec", "-i", "web", "echo-input"], "abc").await;
+    assert_eq!(piped.out, "abc", "{}", piped.err);
+    world.docker(&["stop", "web"]).await.fine();
+    let late = world.docker(&["exec", "web", "say", "x"]).await;
+    assert!(late.err.contains("is not running"), "{}", late.err);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_kill_pause_and_remove() {
+    let Some(world) = World::open("life").await else { return };
+    world
+        .docker(&["run", "-d", "--name", "web", "-p", "8080:80", "--label", "a=b", "busybox", "wait"])
+        .await
+        .fine();
+    let shown =
+        world.docker(&["ps", "--filter", "label=a=b", "--format", "{{.Names}} {{.Ports}} {{.State}}"]).await;
+    assert_eq!(shown.out, "web 0.0.0.0:8080->80/tcp running\n");
+    let refused = world.docker(&["rm", "web"]).await;
+    assert!(
+        refused.err.contains("container is running: stop the container before removing"),
+        "{}",
+        refused.err
+    );
+    world.docker(&["pause", "web"]).await.fine();
+    assert_eq!(world.docker(&["inspect", "-f", "{{.State.Status}}", "web"]).await.out, "paused\n");
+    world.docker(&["unpause", "web"]).await.fine();
+    world.docker(&["kill", "web"]).await.fine();
+    assert_eq!(world.docker(&["wait", "web"]).await.out, "137\n");
+    world.docker(&["restart", "web"]).await.fine();
+    world.docker(&["rename", "web", "shop"]).await.fine();
+    world.docker(&["rm", "-f", "shop"]).await.fine();
+    assert!(world.docker(&["inspect", "shop"]).await.err.contains("No such object: shop"));
+    assert!(world.runtime.is_empty(), "a sandbox is left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_policy_is_followed_to_its_end() {
+    let Some(world) = World::open("policy").await else { return };
+    world
+        .docker(&["run", "-d", "--name", "job", "--restart", "on-failure:2", "busybox", "fail", "4"])
+        .await
+        .fine();
+    // `wait` returns when no restart is due any more
+    assert_eq!(world.docker(&["wait", "job"]).await.out, "4\n");
+    let shown = world.docker(&["inspect", "-f", "{{.RestartCount}} {{.State.Status}}", "job"]).await;
+    assert_eq!(shown.out, "2 exited\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_survives_a_restart_of_the_engine() {
+    let Some(mut world) = World::open("again").await else { return };
+    world.docker(&["run", "-d", "--name", "stays", "busybox", "wait"]).await.fine();
+    world.docker(&["run", "-d", "--name", "back", "--restart", "always", "busybox", "wait"]).await.fine();
+    world.docker(&["run", "-d", "--name", "gone", "busybox", "wait"]).await.fine();
+    world.docker(&["network", "create", "shop"]).await.fine();
+    world.docker(&["volume", "create", "db"]).await.fine();
+    world.stop().await;
+    world.runtime.end("back", 1).await;
+    world.runtime.end("gone", 3).await;
+    world.start().await;
+    let shown = world.docker(&["ps", "-a", "--format", "{{.Names}} {{.State}}"]).await.out;
+    let mut shown: Vec<&str> = shown.lines().collect();
+    shown.sort_unstable();
+    assert!(shown.contains(&"stays running") && shown.contains(&"gone exited"), "{shown:?}");
+    world.docker(&["network", "inspect", "shop"]).await.fine();
+    world.docker(&["volume", "inspect", "db"]).await.fine();
+    assert_eq!(world.docker(&["inspect", "-f", "{{.State.ExitCode}}", "gone"]).await.out, "3\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_that_is_not_there_is_found() {
+    let Some(world) = World::open("missing").await else { return };
+    for (words, want) in [
+        (&["start", "nobody"][..], "No such container: nobody"),
+        (&["logs", "nobody"], "No such container: nobody"),
+        (&["rmi", "nothing"], "No such image: nothing"),
+        (&["volume", "rm", "nothing"], "get nothing: no such volume"),
+        (&["network", "rm", "nothing"], "network nothing not found"),
+        (&["network", "rm", "bridge"], "bridge is a pre-defined network and cannot be removed"),
+        (&["search", "busybox"], "searching Docker Hub is not offered"),
+        (&["run", "-v", "a:b:c:d", "busybox"], "invalid"),
+    ] {
+        let said = world.docker(words).await;
+        assert!(said.code != 0 && said.err.contains(want), "{words:?}: {}", said.err);
+    }
+}
