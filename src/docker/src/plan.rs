@@ -192,6 +192,18 @@ fn security(host: &HostConfig) -> Result<Security> {
     Ok(security)
 }
 
+/// What was asked for and is not done, as the client prints it.
+pub(crate) fn warnings(host: &HostConfig) -> Vec<String> {
+    let json_file = matches!(host.log_config.kind.as_str(), "" | "json-file");
+    let asked = [
+        (host.init == Some(true), "--init is not offered: the container's own program is its first process"),
+        (!json_file, "log drivers other than json-file are not offered: docker logs has the output"),
+        (json_file && !host.log_config.config.is_empty(), "--log-opt is not offered: logs are not rotated"),
+        (host.limits.memory_reservation != 0, "--memory-reservation is not offered"),
+    ];
+    asked.iter().filter(|(asked, _)| *asked).map(|(_, what)| (*what).to_owned()).collect()
+}
+
 /// Zero is: nothing said.
 pub(crate) fn resources(limits: &Limits) -> Resources {
     let from_cpus = limits.nano_cpus * DEFAULT_PERIOD / 1_000_000_000;
@@ -366,6 +378,14 @@ mod tests {
         let mut host = HostConfig { publish_all_ports: true, ..Default::default() };
         choose_ports(&config, &mut host, |_| Ok(4000)).unwrap();
         assert_eq!(host.port_bindings["80/tcp"].as_ref().unwrap()[0].host_port, "4000");
+    }
+
+    #[test]
+    fn what_is_not_done_is_said() {
+        assert_eq!(warnings(&HostConfig::default()), Vec::<String>::new());
+        let log = crate::model::LogConfig { kind: "syslog".into(), ..Default::default() };
+        let host = HostConfig { init: Some(true), log_config: log, ..Default::default() };
+        assert_eq!(warnings(&host).len(), 2);
     }
 
     #[test]

@@ -38,9 +38,10 @@ const OF_PODS: &str = "io.kubernetes.";
 
 pub(super) async fn create(mut call: Call) -> Answer {
     let asked: Create = call.json().await?;
+    let warnings = plan::warnings(&asked.host_config);
     let container = call.engine.create(call.query.get("name"), asked).await?;
     let id = container.see(|r| r.id.clone());
-    with_status(StatusCode::CREATED, &value!({"Id": id, "Warnings": []}))
+    with_status(StatusCode::CREATED, &value!({"Id": id, "Warnings": warnings}))
 }
 
 /// Shows something of a container together with what is around it.
