@@ -1,6 +1,8 @@
 //! How the command line talks to the daemon: one JSON line asks, JSON lines answer, on a socket that only root can open.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
@@ -24,6 +26,28 @@ pub enum ControlRequest {
     /// Answers [`ControlReply::Progress`] on the way, [`ControlReply::Images`] at the end.
     PullImage {
         name: String,
+        #[serde(default)]
+        logins: Vec<Login>,
+    },
+    /// Answers [`ControlReply::Progress`] on the way.
+    PushImage {
+        name: String,
+        logins: Vec<Login>,
+    },
+    /// Answers [`ControlReply::Output`] on the way, [`ControlReply::Images`] at the end.
+    BuildImage(BuildRequest),
+    TagImage {
+        image: String,
+        name: String,
+    },
+    /// Writes a docker-archive to a file of the machine.
+    SaveImages {
+        names: Vec<String>,
+        path: PathBuf,
+    },
+    /// Answers [`ControlReply::Pruned`]. Without `all`, only images without a name and the steps of builds.
+    PruneImages {
+        all: bool,
     },
     /// A file of the machine: docker-archive, OCI archive, or the folder of an OCI layout.
     LoadImage {
@@ -35,6 +59,40 @@ pub enum ControlRequest {
     },
     /// Takes the tour; answers a [`ControlReply::Step`] and [`ControlReply::Told`]s for each of its steps.
     Demo,
+}
+
+/// What a registry is told of who asks.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Login {
+    /// As Docker's configuration names it; empty for whichever is asked.
+    pub registry: String,
+    pub username: String,
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Login(for {:?}, redacted)", self.registry)
+    }
+}
+
+/// An image to be built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildRequest {
+    /// A folder of the machine.
+    pub context: PathBuf,
+    /// In the context; `Dockerfile` where empty.
+    pub dockerfile: String,
+    pub tags: Vec<String>,
+    pub args: BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
+    /// A stage; the last one where empty.
+    pub target: String,
+    pub no_cache: bool,
+    pub pull: bool,
+    /// What `RUN --mount=type=secret` may ask for: id → a file of the machine.
+    pub secrets: BTreeMap<String, PathBuf>,
+    pub logins: Vec<Login>,
 }
 
 /// One line of an answer; the last is `Done` or `Failed`.
@@ -52,6 +110,15 @@ pub enum ControlReply {
         images: Vec<cri::ImageInfo>,
     },
     Progress(PullProgress),
+    /// What a build says, as it comes.
+    Output {
+        text: String,
+    },
+    /// Names and ids of what was removed, and the bytes that it had taken.
+    Pruned {
+        removed: Vec<String>,
+        freed: u64,
+    },
     /// What is done next, as the kubectl command that would do the same.
     Step {
         command: String,

@@ -151,6 +151,7 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
         ready: is_ready,
         cluster: cluster.clone(),
         images: ground.images.clone(),
+        build_runner: ground.build_runner(places, &settings),
         dashboard,
         stop: stop.clone(),
     });

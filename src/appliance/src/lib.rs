@@ -20,7 +20,8 @@ mod settings;
 
 pub use certs::{AdminCredentials, Certificates};
 pub use control::{
-    ControlReply, ControlRequest, ControlStatus, PullProgress, Refusal, ServiceAddress, ServicePort,
+    BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal, ServiceAddress,
+    ServicePort,
 };
 pub use cri::ImageInfo;
 pub use daemon::{StartError, StartOptions, Step, run};

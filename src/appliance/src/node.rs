@@ -7,7 +7,7 @@ use cluster::Cluster;
 use cri::PodAccess;
 use dns::DnsConfig;
 use docker::DockerConfig;
-use image::ImageStore;
+use image::{BuildRunner, ImageStore};
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kubelet::{Kubelet, KubeletConfig};
 use net::{NetConfig, Network};
@@ -54,6 +54,19 @@ pub(crate) fn runtime_config(places: &Places, program: PathBuf) -> RuntimeConfig
     }
 }
 
+fn docker_config(places: &Places, settings: &Settings) -> DockerConfig {
+    DockerConfig {
+        state_dir: places.docker(),
+        socket: places.docker_socket(),
+        name: name(places),
+        cgroup_parent: "docker".to_owned(),
+        gateway: settings.gateway(),
+        pod_cidr: settings.pod_cidr,
+        dns: settings.dns_service_ip().into(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
 impl Ground {
     pub(crate) async fn lay(
         places: &Places,
@@ -72,6 +85,11 @@ impl Ground {
             .await
             .map_err(|e| failed("start the container runtime", &e))?;
         Ok(Ground { network, images, runtime })
+    }
+
+    /// What runs the steps of builds that the command line asks for.
+    pub(crate) fn build_runner(&self, places: &Places, settings: &Settings) -> Arc<dyn BuildRunner> {
+        Arc::new(docker::Runner::new(docker_config(places, settings), self.runtime.clone()))
     }
 
     /// What the user should know of the machine's network.
@@ -99,17 +117,10 @@ impl Ground {
         };
         let sockets = dns::bind(dns.listen).await.map_err(|e| failed("start DNS", &e))?;
         running.spawn(named("DNS", dns::serve_on(sockets, cluster.clone(), dns, stop.clone())));
-        let docker = DockerConfig {
-            state_dir: places.docker(),
-            socket: places.docker_socket(),
-            name: name(places),
-            cgroup_parent: "docker".to_owned(),
-            gateway: settings.gateway(),
-            pod_cidr: settings.pod_cidr,
-            dns: settings.dns_service_ip().into(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        let docker = docker::serve(docker, self.runtime.clone(), self.images.clone(), stop.clone());
+        let docker = docker_config(places, settings);
+        let socket = docker::listen(&docker.socket).map_err(|e| failed("start the Docker socket", &e))?;
+        let (runtime, images) = (self.runtime.clone(), self.images.clone());
+        let docker = docker::serve_on(socket, docker, runtime, images, stop.clone());
         running.spawn(named("docker", docker));
         let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));

@@ -10,6 +10,7 @@ mod commands;
 mod control_client;
 mod failures;
 mod kubeconfig;
+mod logins;
 mod output;
 
 use clap::Parser;

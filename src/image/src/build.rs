@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use cri::{Credentials, ImageInfo};
 pub use output::{BuildOutput, Channel};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::AsyncRead;
 
@@ -136,10 +136,33 @@ impl ImageStore {
         runner: Arc<dyn BuildRunner>,
         output: Arc<dyn BuildOutput>,
     ) -> Result<ImageInfo, BuildError> {
-        let tags = options.tags.iter().map(|tag| ImageRef::parse(tag)).collect::<Result<Vec<_>>>()?;
         let store = self.inner.clone();
         let reader = tokio_util::io::SyncIoBridge::new(context);
         let context = in_background(move || context::Context::unpack(&store, reader)).await?;
+        self.build_context(context, options, runner, output).await
+    }
+
+    /// The same with a folder of this machine as the context. It is read once, at the beginning.
+    pub async fn build_folder(
+        &self,
+        folder: &Path,
+        options: BuildOptions,
+        runner: Arc<dyn BuildRunner>,
+        output: Arc<dyn BuildOutput>,
+    ) -> Result<ImageInfo, BuildError> {
+        let (store, folder) = (self.inner.clone(), folder.to_owned());
+        let context = in_background(move || context::Context::copy(&store, &folder)).await?;
+        self.build_context(context, options, runner, output).await
+    }
+
+    async fn build_context(
+        &self,
+        context: context::Context,
+        options: BuildOptions,
+        runner: Arc<dyn BuildRunner>,
+        output: Arc<dyn BuildOutput>,
+    ) -> Result<ImageInfo, BuildError> {
+        let tags = options.tags.iter().map(|tag| ImageRef::parse(tag)).collect::<Result<Vec<_>>>()?;
         let text = context.dockerfile(&options.dockerfile)?;
         let context = Arc::new(context.without_ignored(&options.dockerfile)?);
         let plan = plan::plan(&text, &options.args, &options.target)?;

@@ -47,4 +47,5 @@ pub use error::ImageError;
 pub use progress::{LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus, Silent};
 pub use reference::ImageRef;
 pub use registries::Registries;
+pub use registry::registry_domain;
 pub use store::{DiskUsage, HistoryLine, Hold, ImageDetails, ImageStore, ImageUsage, Pruned, Rootfs};

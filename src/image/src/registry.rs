@@ -16,6 +16,7 @@ mod upload;
 
 pub(crate) use download::download;
 pub(crate) use fetch::fetch;
+pub use login::registry_domain;
 pub(crate) use repository::Repository;
 pub(crate) use transport::{Body, Transport};
 pub(crate) use upload::{Pushing, Source};

@@ -1,15 +1,120 @@
-use crate::control::{ControlReply, PullProgress, Refusal};
-use cri::{CriError, ImageInfo, ImageService};
-use image::{Digest, ImageStore, LayerStatus, Progress, PullEvent};
-use std::path::Path;
+use crate::control::{ControlReply, Login, PullProgress, Refusal};
+use cri::{Credentials, CriError, ImageInfo, ImageService};
+use image::{
+    Digest, ImageError, ImageRef, ImageStore, LayerStatus, Progress, Pruned, PullEvent, PushEvent,
+    PushProgress, PushStatus, registry_domain,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 
-pub(super) async fn pull(images: &ImageStore, name: &str, say: &mpsc::Sender<ControlReply>) -> ControlReply {
+pub(super) async fn pull(
+    images: &ImageStore,
+    name: &str,
+    logins: &[Login],
+    say: &mpsc::Sender<ControlReply>,
+) -> ControlReply {
     let progress = Arc::new(ToCaller(say.clone()));
-    match images.pull_with(name, &[], progress).await {
+    match images.pull_with(name, &credentials_for(name, logins), progress).await {
         Ok(image) => super::told(say, ControlReply::Images { images: vec![image] }).await,
         Err(error) => ControlReply::Failed { reason: Refusal::Registry, message: error.to_string() },
+    }
+}
+
+pub(super) async fn push(
+    images: &ImageStore,
+    name: &str,
+    logins: &[Login],
+    say: &mpsc::Sender<ControlReply>,
+) -> ControlReply {
+    match ImageService::status(images, name).await {
+        Ok(Some(_)) => {}
+        Ok(None) => return refused(CriError::NotFound(format!("No such image: {name}"))),
+        Err(error) => return refused(error),
+    }
+    let progress = Arc::new(ToCaller(say.clone()));
+    match images.push_with(name, &credentials_for(name, logins), progress).await {
+        Ok(digest) => super::told(say, ControlReply::Told { what: digest.to_string() }).await,
+        Err(error) => ControlReply::Failed { reason: Refusal::Registry, message: error.to_string() },
+    }
+}
+
+/// Those that were given for the registry of this image.
+fn credentials_for(name: &str, logins: &[Login]) -> Vec<Credentials> {
+    let Ok(name) = ImageRef::parse(name) else { return Vec::new() };
+    let for_it =
+        |login: &&Login| login.registry.is_empty() || registry_domain(&login.registry) == name.domain();
+    logins.iter().filter(for_it).map(credentials).collect()
+}
+
+pub(super) fn credentials_by_registry(logins: &[Login]) -> BTreeMap<String, Vec<Credentials>> {
+    let mut all = BTreeMap::<String, Vec<Credentials>>::new();
+    for login in logins {
+        all.entry(registry_domain(&login.registry).to_owned()).or_default().push(credentials(login));
+    }
+    all
+}
+
+fn credentials(login: &Login) -> Credentials {
+    Credentials::Basic { username: login.username.clone(), password: login.password.clone() }
+}
+
+pub(super) async fn tag(images: &Arc<ImageStore>, image: String, name: String) -> ControlReply {
+    let images = images.clone();
+    let tagged = tokio::task::spawn_blocking(move || images.tag(&image, &name)).await;
+    match tagged {
+        Ok(Ok(())) => ControlReply::Done,
+        Ok(Err(error)) => refused(error),
+        Err(error) => refused(error),
+    }
+}
+
+/// The file is there when it is whole.
+pub(super) async fn save(images: &ImageStore, names: &[String], path: &Path) -> ControlReply {
+    if path.metadata().is_ok_and(|there| !there.is_file()) {
+        return refused(format!("save to {}: it is there, and no file", path.display()));
+    }
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Partial(partial.into());
+    let saved = async {
+        let file = tokio::fs::File::create(&partial.0).await.map_err(|e| e.to_string())?;
+        images.save(names, file).await.map_err(|e| e.to_string())?;
+        tokio::fs::rename(&partial.0, path).await.map_err(|e| e.to_string())
+    };
+    match saved.await {
+        Ok(()) => ControlReply::Done,
+        Err(why) => refused(format!("save to {}: {why}", path.display())),
+    }
+}
+
+/// A file that goes, unless it was given another name before.
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+pub(super) async fn prune(
+    images: &Arc<ImageStore>,
+    all: bool,
+    say: &mpsc::Sender<ControlReply>,
+) -> ControlReply {
+    let images = images.clone();
+    let pruned = tokio::task::spawn_blocking(move || {
+        let steps = images.prune_build_cache()?;
+        let mut pruned = images.prune(all)?;
+        pruned.removed.extend(steps.removed);
+        pruned.freed += steps.freed;
+        Ok::<_, ImageError>(pruned)
+    });
+    match pruned.await {
+        Ok(Ok(Pruned { removed, freed })) => super::told(say, ControlReply::Pruned { removed, freed }).await,
+        Ok(Err(error)) => refused(error),
+        Err(error) => refused(error),
     }
 }
 
@@ -39,7 +144,7 @@ pub(super) async fn remove(images: &ImageStore, name: &str) -> ControlReply {
     }
 }
 
-fn refused(error: impl std::fmt::Display) -> ControlReply {
+pub(super) fn refused(error: impl std::fmt::Display) -> ControlReply {
     ControlReply::Failed { reason: Refusal::Image, message: error.to_string() }
 }
 
@@ -52,6 +157,27 @@ impl Progress for ToCaller {
             let _ = self.0.try_send(ControlReply::Progress(in_words(&digest, &status)));
         }
     }
+}
+
+impl PushProgress for ToCaller {
+    fn event(&self, event: PushEvent) {
+        if let PushEvent::Layer { diff_id, status } = event {
+            let _ = self.0.try_send(ControlReply::Progress(pushed_in_words(&diff_id, &status)));
+        }
+    }
+}
+
+fn pushed_in_words(layer: &Digest, status: &PushStatus) -> PullProgress {
+    let (state, done, total) = match status {
+        PushStatus::Preparing => ("Preparing", 0, 0),
+        PushStatus::Waiting => ("Waiting", 0, 0),
+        PushStatus::Pushing { current, total } => ("Pushing", *current, *total),
+        PushStatus::Retrying { .. } => ("Retrying", 0, 0),
+        PushStatus::AlreadyExists => ("Layer already exists", 0, 0),
+        PushStatus::Mounted { .. } => ("Mounted", 0, 0),
+        PushStatus::Pushed => ("Pushed", 0, 0),
+    };
+    PullProgress { layer: layer.short().to_owned(), state: state.to_owned(), done, total }
 }
 
 fn in_words(layer: &Digest, status: &LayerStatus) -> PullProgress {

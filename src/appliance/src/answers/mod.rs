@@ -1,5 +1,6 @@
 //! What the daemon answers to the command line. To add an answer: its request in `control.rs`, its arm here, its file.
 
+mod building;
 mod demo;
 mod images;
 mod services;
@@ -7,7 +8,7 @@ mod services;
 use crate::control::{ControlReply, ControlRequest, ControlStatus};
 use cluster::Cluster;
 use dashboard::Dashboard;
-use image::ImageStore;
+use image::{BuildRunner, ImageStore};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -19,6 +20,7 @@ pub(crate) struct Answers {
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) cluster: Cluster,
     pub(crate) images: Arc<ImageStore>,
+    pub(crate) build_runner: Arc<dyn BuildRunner>,
     pub(crate) dashboard: Arc<Dashboard>,
     /// Ends the whole daemon.
     pub(crate) stop: CancellationToken,
@@ -48,7 +50,18 @@ impl Answers {
                 let wait = Duration::from_secs(wait_seconds);
                 told(&say, services::one(&self.cluster, &namespace, &name, wait).await).await
             }
-            ControlRequest::PullImage { name } => images::pull(&self.images, &name, &say).await,
+            ControlRequest::PullImage { name, logins } => {
+                images::pull(&self.images, &name, &logins, &say).await
+            }
+            ControlRequest::PushImage { name, logins } => {
+                images::push(&self.images, &name, &logins, &say).await
+            }
+            ControlRequest::BuildImage(wanted) => {
+                building::build(&self.images, self.build_runner.clone(), wanted, &say).await
+            }
+            ControlRequest::TagImage { image, name } => images::tag(&self.images, image, name).await,
+            ControlRequest::SaveImages { names, path } => images::save(&self.images, &names, &path).await,
+            ControlRequest::PruneImages { all } => images::prune(&self.images, all, &say).await,
             ControlRequest::LoadImage { path } => images::load(&self.images, &path, &say).await,
             ControlRequest::Images => images::list(&self.images, &say).await,
             ControlRequest::RemoveImage { name } => images::remove(&self.images, &name).await,

@@ -1,6 +1,9 @@
+mod build;
+
 use super::{OutputArgument, Setting};
 use crate::control_client::ask;
 use crate::failures;
+use crate::logins::LoginArguments;
 use crate::output::{self, Format};
 use anyhow::Result;
 use appliance::{ControlReply, ControlRequest, ImageInfo, PullProgress};
@@ -19,7 +22,35 @@ pub struct Image {
 #[derive(Subcommand)]
 enum ImageCommand {
     /// Fetch an image from its registry.
-    Pull { name: String },
+    Pull {
+        name: String,
+        #[command(flatten)]
+        login: LoginArguments,
+    },
+    /// Send an image to the registry that its name says.
+    Push {
+        name: String,
+        #[command(flatten)]
+        login: LoginArguments,
+    },
+    /// Build an image from a Dockerfile.
+    Build(build::Build),
+    /// Give an image one more name.
+    Tag { image: String, name: String },
+    /// Write images into one docker-archive.
+    Save {
+        #[arg(required = true)]
+        names: Vec<String>,
+        /// The file.
+        #[arg(short, long)]
+        output: PathBuf,
+    },
+    /// Remove images without a name, and what builds keep for the next one.
+    Prune {
+        /// Also those that have a name and no container.
+        #[arg(short, long)]
+        all: bool,
+    },
     /// Read images from a docker-archive, an OCI archive, or the folder of an OCI layout.
     Load { path: PathBuf },
     /// List the images.
@@ -39,7 +70,15 @@ enum ImageCommand {
 impl Image {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         match &self.command {
-            ImageCommand::Pull { name } => pull(setting, name)?,
+            ImageCommand::Pull { name, login } => pull(setting, name, login)?,
+            ImageCommand::Push { name, login } => push(setting, name, login)?,
+            ImageCommand::Build(build) => build.run(setting)?,
+            ImageCommand::Tag { image, name } => {
+                let request = ControlRequest::TagImage { image: image.clone(), name: name.clone() };
+                ask(&setting.places, &request, |_| {})?;
+            }
+            ImageCommand::Save { names, output } => save(setting, names, output)?,
+            ImageCommand::Prune { all } => prune(setting, *all)?,
             ImageCommand::Load { path } => load(setting, path)?,
             ImageCommand::Ls { output } => list(setting, output.output)?,
             ImageCommand::Rm { names } => {
@@ -53,10 +92,11 @@ impl Image {
     }
 }
 
-fn pull(setting: &Setting, name: &str) -> Result<()> {
+fn pull(setting: &Setting, name: &str, login: &LoginArguments) -> Result<()> {
     let mut layers = Layers::default();
     let mut pulled = Vec::new();
-    ask(&setting.places, &ControlRequest::PullImage { name: name.to_owned() }, |reply| match reply {
+    let request = ControlRequest::PullImage { name: name.to_owned(), logins: login.logins()? };
+    ask(&setting.places, &request, |reply| match reply {
         ControlReply::Progress(progress) => layers.show(&progress),
         ControlReply::Images { images } => pulled = images,
         _ => {}
@@ -66,6 +106,39 @@ fn pull(setting: &Setting, name: &str) -> Result<()> {
         println!("{}", named(&image));
     }
     Ok(())
+}
+
+fn push(setting: &Setting, name: &str, login: &LoginArguments) -> Result<()> {
+    let mut layers = Layers::default();
+    let mut digest = String::new();
+    let request = ControlRequest::PushImage { name: name.to_owned(), logins: login.logins()? };
+    ask(&setting.places, &request, |reply| match reply {
+        ControlReply::Progress(progress) => layers.show(&progress),
+        ControlReply::Told { what } => digest = what,
+        _ => {}
+    })?;
+    layers.bars.clear()?;
+    println!("{name}: digest: {digest}");
+    Ok(())
+}
+
+/// The daemon writes the file, and knows no working directory.
+fn save(setting: &Setting, names: &[String], file: &Path) -> Result<()> {
+    let path =
+        std::path::absolute(file).map_err(|e| failures::IMAGE.because(format!("{}: {e}", file.display())))?;
+    ask(&setting.places, &ControlRequest::SaveImages { names: names.to_vec(), path }, |_| {})
+}
+
+fn prune(setting: &Setting, all: bool) -> Result<()> {
+    ask(&setting.places, &ControlRequest::PruneImages { all }, |reply| {
+        if let ControlReply::Pruned { removed, freed } = reply {
+            for gone in removed {
+                let how = if gone.starts_with("sha256:") { "Deleted" } else { "Untagged" };
+                println!("{how}: {gone}");
+            }
+            println!("Total reclaimed space: {}", indicatif::DecimalBytes(freed));
+        }
+    })
 }
 
 fn load(setting: &Setting, path: &Path) -> Result<()> {

@@ -4,6 +4,7 @@ use super::view::View;
 use crate::error::{Result, doing};
 use crate::load::Unpacking;
 use crate::store::Inner;
+use crate::upper;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -24,6 +25,15 @@ impl Context {
     pub(super) fn unpack(store: &Arc<Inner>, reader: impl Read) -> Result<Context> {
         let mut unpacking = Unpacking::start(store)?;
         unpacking.feed(reader).map_err(|e| e.within("build context"))?;
+        let unpacked = unpacking.wait().map_err(|e| e.within("build context"))?;
+        Ok(Context { folder: unpacked.folder })
+    }
+
+    /// A copy, so that all steps see the same files whatever happens to the folder meanwhile.
+    pub(super) fn copy(store: &Arc<Inner>, folder: &Path) -> Result<Context> {
+        let unpacking = Unpacking::start(store)?;
+        let written = unpacking.write(|sink| upper::write_tar(folder, sink));
+        let unpacking = written.map_err(doing(format!("read {}", folder.display())))?;
         let unpacked = unpacking.wait().map_err(|e| e.within("build context"))?;
         Ok(Context { folder: unpacked.folder })
     }

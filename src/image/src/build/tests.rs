@@ -308,3 +308,31 @@ async fn a_url_is_downloaded_and_not_unpacked() {
         assert!(why.contains(want), "{url}: {why}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_the_machine_is_a_context_by_all_means() {
+    let lab = Lab::new().await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for (file, text) in [
+        ("Dockerfile", "FROM base\nCOPY . /app/\n"),
+        (".dockerignore", "secret\n"),
+        ("secret", "x"),
+        ("kept", "y"),
+    ] {
+        std::fs::write(path.join(file), text).unwrap();
+    }
+    let build = |path: PathBuf| {
+        let options = BuildOptions { tags: vec!["made".into()], ..BuildOptions::default() };
+        let (store, runner, screen) = (&lab.t.store, lab.runner.clone(), lab.screen.clone());
+        async move { store.build_folder(&path, options, runner, screen).await }
+    };
+    build(path.to_owned()).await.unwrap();
+    assert_eq!(lab.read("app/kept"), "y");
+    assert_eq!(lab.find("app/secret"), None);
+    assert!(!lab.screen().contains("Using cache"), "{}", lab.screen());
+    build(path.to_owned()).await.unwrap();
+    assert!(lab.screen().contains("Using cache"), "{}", lab.screen());
+    let error = build(path.join("nowhere")).await.unwrap_err();
+    assert!(error.to_string().contains("nowhere"), "{error}");
+}

@@ -9,7 +9,7 @@ use crate::unpack::{self, Feed, Unpacked};
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared, WeakShared};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Gives the layer's size. All who want the same layer poll the same future; when the last one stops, so does it.
 pub(super) type SharedJob = Shared<BoxFuture<'static, Result<u64>>>;
@@ -20,7 +20,8 @@ pub(crate) struct LayerJobs(Mutex<HashMap<Digest, Running>>);
 
 struct Running {
     job: WeakShared<BoxFuture<'static, Result<u64>>>,
-    watchers: Arc<Fanout>,
+    /// The job's own: a layer that is done keeps nobody waiting for more to be told.
+    watchers: Weak<Fanout>,
 }
 
 /// One layer to be brought.
@@ -49,7 +50,7 @@ impl LayerJob {
         let mut running = store.jobs.0.lock().unwrap_or_else(PoisonError::into_inner);
         running.retain(|_, running| running.job.upgrade().is_some_and(|job| job.peek().is_none()));
         if let Some((job, watchers)) =
-            running.get(&self.chain).and_then(|r| Some((r.job.upgrade()?, &r.watchers)))
+            running.get(&self.chain).and_then(|r| Some((r.job.upgrade()?, r.watchers.upgrade()?)))
         {
             watchers.join(&digest, progress.clone());
             return job;
@@ -57,9 +58,10 @@ impl LayerJob {
         let watchers = Arc::new(Fanout::default());
         watchers.join(&digest, progress.clone());
         let chain = self.chain.clone();
-        let job = self.run(watchers.clone()).boxed().shared();
+        let known = Arc::downgrade(&watchers);
+        let job = self.run(watchers).boxed().shared();
         if let Some(weak) = job.downgrade() {
-            running.insert(chain, Running { job: weak, watchers });
+            running.insert(chain, Running { job: weak, watchers: known });
         }
         job
     }

@@ -18,7 +18,7 @@ impl ImageStore {
     /// [`ImageError::Unauthorized`] where it refuses them, [`ImageError::Registry`] where it does not say.
     pub async fn login(&self, registry: &str, credentials: &Credentials) -> Result<()> {
         let transport = &self.inner.transport;
-        let endpoint = transport.registries().endpoints(domain(registry)).pop();
+        let endpoint = transport.registries().endpoints(registry_domain(registry)).pop();
         let endpoint =
             endpoint.ok_or_else(|| ImageError::Registry(format!("no registry for {registry:?}")))?;
         let scheme = transport.scheme(&endpoint).await?;
@@ -27,8 +27,8 @@ impl ImageStore {
     }
 }
 
-/// `https://index.docker.io/v1/` → `docker.io`.
-fn domain(registry: &str) -> &str {
+/// What image references call the registry that Docker's files name: `https://index.docker.io/v1/` → `docker.io`.
+pub fn registry_domain(registry: &str) -> &str {
     let host = registry.split_once("://").map_or(registry, |(_, rest)| rest);
     match host.split('/').next().unwrap_or_default() {
         "" | "index.docker.io" | "registry-1.docker.io" => "docker.io",
@@ -125,7 +125,7 @@ mod tests {
             ("localhost:5000", "localhost:5000"),
             ("https://reg.example/v2/", "reg.example"),
         ] {
-            assert_eq!(domain(given), want, "{given}");
+            assert_eq!(registry_domain(given), want, "{given}");
         }
     }
 }

@@ -1,0 +1,77 @@
+//! `monopod image`: builds, pushes and saves without any docker command.
+
+mod common;
+
+use common::registry::registry;
+use common::{Appliance, appliance};
+
+fn context(at: &Appliance, dockerfile: &str) -> String {
+    let folder = at.home().join("context");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+    std::fs::write(folder.join("app.txt"), "made from a file\n").unwrap();
+    folder.display().to_string()
+}
+
+#[test]
+fn an_image_is_built_tagged_saved_and_pruned() {
+    let Some(at) = appliance("ibuild") else { return };
+    at.load_busybox();
+    let folder = context(
+        &at,
+        "FROM busybox:1\nARG WHO\nCOPY app.txt /app.txt\n\
+         RUN --mount=type=secret,id=token echo \"$WHO has $(cat /run/secrets/token)\" > /step.txt\n\
+         CMD [\"cat\", \"/app.txt\", \"/step.txt\"]\n",
+    );
+    std::fs::write(at.home().join("token"), "a token").unwrap();
+    let secret = format!("id=token,src={}", at.home().join("token").display());
+    let flags = ["-t", "kubia", "--build-arg", "WHO=somebody", "--secret", &secret];
+    let built = at.monopod(&[&["image", "build", &folder][..], &flags].concat()).ok("build");
+    assert!(built.contains("Step 5/5") && built.contains("Successfully tagged kubia:latest"), "{built}");
+    at.kubectl(&["run", "kubia", "--image=kubia", "--image-pull-policy=IfNotPresent", "--restart=Never"])
+        .ok("pod");
+    at.until(&["get", "pod", "kubia", "-o", "jsonpath={.status.phase}"], "Succeeded");
+    let said = at.kubectl(&["logs", "kubia"]).ok("logs");
+    assert_eq!(said, "made from a file\nsomebody has a token\n");
+
+    at.monopod(&["image", "tag", "kubia", "other:2"]).ok("tag");
+    let file = at.home().join("saved.tar").display().to_string();
+    at.monopod(&["image", "save", "kubia", "other:2", "-o", &file]).ok("save");
+    let seen = at.shell(&format!("skopeo inspect --raw docker-archive:{file}:other:2")).ok("skopeo");
+    assert!(seen.contains("rootfs") || seen.contains("layers"), "{seen}");
+    at.monopod(&["image", "save", "nobody", "-o", &file]).refused("an image that is not there");
+    at.shell(&format!("skopeo inspect docker-archive:{file}:other:2")).ok("the file is as it was");
+
+    let broken = context(&at, "FROM busybox:1\nRUN echo on the way; exit 9\n");
+    let failed = at.monopod(&["image", "build", &broken, "-t", "broken"]);
+    assert!(failed.out().contains("on the way"), "{}", failed.out());
+    let why = failed.refused("a step that fails");
+    assert!(why.contains("returned a non-zero code: 9"), "{why}");
+    let listed = at.monopod(&["image", "ls"]).ok("ls");
+    assert!(listed.contains("other:2") && !listed.contains("broken"), "{listed}");
+
+    let pruned = at.monopod(&["image", "prune"]).ok("prune");
+    assert!(pruned.contains("Deleted: sha256:") && pruned.contains("Total reclaimed space"), "{pruned}");
+    assert!(at.monopod(&["image", "ls"]).ok("ls").contains("other:2"));
+}
+
+#[test]
+fn an_image_is_pushed_with_a_password() {
+    let Some(at) = appliance("ipush") else { return };
+    at.load_busybox();
+    let home = at.home().display().to_string();
+    at.shell(&format!("cd {home} && htpasswd -Bbn user sesame > htpasswd")).ok("passwords");
+    let more = format!("auth: {{htpasswd: {{realm: r, path: {home}/htpasswd}}}}\n");
+    let _registry = registry(&at, "127.0.0.1:5000", &more);
+    let name = "127.0.0.1:5000/team/busybox:1";
+    at.monopod(&["image", "tag", "busybox:1", name]).ok("tag");
+    at.monopod(&["image", "push", name]).refused("without a password");
+    let push = at.monopod(&["image", "push", "127.0.0.1:5000/nobody/made:it"]).refused("what is not there");
+    assert!(push.contains("No such image"), "{push}");
+    let auth = "{\"auths\": {\"127.0.0.1:5000\": {\"auth\": \"dXNlcjpzZXNhbWU=\"}}}";
+    std::fs::create_dir_all(at.home().join(".docker")).unwrap();
+    std::fs::write(at.home().join(".docker/config.json"), auth).unwrap();
+    let pushed = at.monopod(&["image", "push", name]).ok("push");
+    assert!(pushed.contains("digest: sha256:"), "{pushed}");
+    at.shell(&format!("skopeo inspect --tls-verify=false --creds user:sesame docker://{name}")).ok("skopeo");
+}
