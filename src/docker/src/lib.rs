@@ -47,4 +47,4 @@ mod volumes;
 pub use build::Runner;
 pub use engine::DockerConfig;
 pub use record::LABEL;
-pub use server::{ServeError, serve};
+pub use server::{ServeError, listen, serve, serve_on};

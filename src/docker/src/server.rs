@@ -29,11 +29,26 @@ pub enum ServeError {
     Place { what: &'static str, path: PathBuf, why: std::io::Error },
 }
 
-/// Takes up what an earlier run left, then serves the socket until `stop`. Containers go on running afterwards.
+/// Binds the socket, takes up what an earlier run left, and serves until `stop`. Containers go on running afterwards.
 ///
 /// # Errors
 /// The folder or the socket can not be made.
 pub async fn serve(
+    config: DockerConfig,
+    runtime: Arc<dyn cri::Runtime>,
+    images: Arc<ImageStore>,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let listener = listen(&config.socket)?;
+    serve_on(listener, config, runtime, images, stop).await
+}
+
+/// The same on a socket that was bound before: whoever comes early waits instead of finding nobody.
+///
+/// # Errors
+/// The folder can not be made.
+pub async fn serve_on(
+    listener: UnixListener,
     config: DockerConfig,
     runtime: Arc<dyn cri::Runtime>,
     images: Arc<ImageStore>,
@@ -48,8 +63,6 @@ pub async fn serve(
         path: state_dir,
         why,
     })?;
-    let listener =
-        listen(&socket).map_err(|why| ServeError::Place { what: "listen on", path: socket.clone(), why })?;
     recover::take_up(&engine).await;
     let supervisor = tokio::spawn(supervise::follow(engine.clone(), happenings, stop.clone()));
     accept_all(&engine, listener, &stop).await;
@@ -59,7 +72,14 @@ pub async fn serve(
 }
 
 /// A socket that an earlier process left is replaced.
-fn listen(socket: &Path) -> std::io::Result<UnixListener> {
+///
+/// # Errors
+/// What the file system says.
+pub fn listen(socket: &Path) -> Result<UnixListener, ServeError> {
+    bind(socket).map_err(|why| ServeError::Place { what: "listen on", path: socket.to_owned(), why })
+}
+
+fn bind(socket: &Path) -> std::io::Result<UnixListener> {
     if let Some(parent) = socket.parent() {
         std::fs::create_dir_all(parent)?;
     }
