@@ -260,7 +260,12 @@ mod tests {
             Request::Start { container: container.clone() },
             Request::Signal { container: container.clone(), signal: 15, all: true },
             Request::Attach { container: container.clone(), stdin: true, stdout: true, stderr: false },
-            Request::Exec(ExecRequest { exec: 7, container: Some(container), tty: true, ..Default::default() }),
+            Request::Exec(ExecRequest {
+                exec: 7,
+                container: Some(container),
+                tty: true,
+                ..Default::default()
+            }),
             Request::Shutdown,
         ];
         requests.into_iter().zip(1..).map(|(request, seq)| Call { seq, request }).collect()
@@ -284,8 +289,12 @@ mod tests {
 
     #[test]
     fn every_message_survives_the_way() {
-        let exit =
-            ExitRecord { exit_code: 137, oom_killed: true, finished_at: jiff::Timestamp::UNIX_EPOCH, message: "x".into() };
+        let exit = ExitRecord {
+            exit_code: 137,
+            oom_killed: true,
+            finished_at: jiff::Timestamp::UNIX_EPOCH,
+            message: "x".into(),
+        };
         let container = ContainerId("a".into());
         let record = ContainerRecord { pid: Some(3), started_at: None, exit: Some(exit.clone()) };
         for message in [

@@ -140,8 +140,11 @@ mod tests {
         loop {
             match TcpStream::connect(("127.0.0.1", PORT)) {
                 Ok(mut stream) => {
-                    std::io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-                        .unwrap();
+                    std::io::Write::write_all(
+                        &mut stream,
+                        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+                    )
+                    .unwrap();
                     let mut answer = String::new();
                     stream.read_to_string(&mut answer).unwrap();
                     return answer;
