@@ -95,8 +95,11 @@ impl Controller {
     }
 
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
-        let Some(deployment) = self.cluster.informer::<Deployment>().get(key) else { return Ok(()) };
-        let mut sets = self.claim(&deployment).await?;
+        // From the store: the sets that the last round made are in it for certain. And before the deployment: where they
+        // have been orphaned, it is seen to be going.
+        let known = self.sets.list(key.namespace.as_deref(), LabelSelector::default())?;
+        let Some(deployment) = self.deployments.find(key)?.map(Arc::new) else { return Ok(()) };
+        let mut sets = self.claim(&deployment, known).await?;
         if deployment.metadata.deletion_timestamp.is_none() {
             self.roll(&deployment, &mut sets).await?;
         }
@@ -105,12 +108,15 @@ impl Controller {
 
     /// The sets that are the deployment's; takes those in that its selector finds and nobody has (another deployment left
     /// them behind), lets go of those it does not find any more.
-    async fn claim(&self, deployment: &Arc<Deployment>) -> Result<Vec<ReplicaSet>, Status> {
+    async fn claim(
+        &self,
+        deployment: &Arc<Deployment>,
+        known: Vec<ReplicaSet>,
+    ) -> Result<Vec<ReplicaSet>, Status> {
         let meta = &deployment.metadata;
         let selector = selector(deployment);
         let mut mine = Vec::new();
-        // from the store: the sets that the last round made are in it for certain
-        for set in self.sets.list(meta.namespace.as_deref(), LabelSelector::default())? {
+        for set in known {
             let free = meta.deletion_timestamp.is_none() && set.metadata.deletion_timestamp.is_none();
             match claim(&set.metadata, &**deployment, &selector) {
                 Claim::Mine => mine.push(set),

@@ -25,6 +25,8 @@ async fn listen(cluster: Cluster, queue: WorkQueue<()>, stop: CancellationToken)
     let mut services = cluster.informer::<Service>().subscribe();
     let mut endpoints = cluster.informer::<Endpoints>().subscribe();
     let mut slices = cluster.informer::<EndpointSlice>().subscribe();
+    // what went before anybody listened
+    queue.add(());
     loop {
         let touched = tokio::select! {
             () = stop.cancelled() => return,

@@ -1,10 +1,14 @@
 //! Empties a namespace that is to go, and lets it go then.
 
+mod conditions;
+
 use crate::WORKERS;
+use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::{
     Actor, Client, Cluster, DeleteOptions, ListParams, Propagation, Target, WorkQueue, run_workers,
 };
+use conditions::Left;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kinds::Scope;
 use std::time::Duration;
@@ -62,7 +66,9 @@ async fn finish(client: &Client, name: &str) -> Result<bool, Status> {
     if namespace.metadata.deletion_timestamp.is_none() {
         return Ok(true);
     }
-    if empty(client, name).await? > 0 {
+    let left = empty(client, name).await?;
+    if !left.is_empty() {
+        say(client, &key, &left).await?;
         return Ok(false);
     }
     let mut done = namespace;
@@ -73,10 +79,20 @@ async fn finish(client: &Client, name: &str) -> Result<bool, Status> {
     namespaces.replace(done, Some("finalize")).await.map(|_| true)
 }
 
-/// Deletes everything in it; how much is still there afterwards.
-async fn empty(client: &Client, name: &str) -> Result<usize, Status> {
+/// Tells whoever waits what the namespace waits for.
+async fn say(client: &Client, key: &ObjectKey, left: &Left) -> Result<(), Status> {
+    let namespaces = client.api::<Namespace>();
+    let said = namespaces.modify_status(key, |namespace| {
+        conditions::set(namespace.status.get_or_insert_default(), left, jiff::Timestamp::now());
+        Ok(())
+    });
+    unless_gone(said.await).map(|_| ())
+}
+
+/// Deletes everything in it; what is still there afterwards.
+async fn empty(client: &Client, name: &str) -> Result<Left, Status> {
     let cluster = client.cluster();
-    let mut left = 0;
+    let mut left = Left::default();
     let mut seen = std::collections::HashSet::new();
     for handler in cluster.registry().iter().filter(|h| h.info().scope == Scope::Namespaced) {
         // events have two faces over the same objects
@@ -91,7 +107,7 @@ async fn empty(client: &Client, name: &str) -> Result<usize, Status> {
             continue;
         }
         cluster.delete_collection(client.actor(), &target, &all, &options).await?;
-        left += cluster.list(client.actor(), &target, &all)?.objects.len();
+        left.add(&target.group_resource(), &cluster.list(client.actor(), &target, &all)?.objects);
     }
     Ok(left)
 }

@@ -50,6 +50,14 @@ pub(crate) fn claim<K: Kind>(meta: &ObjectMeta, owner: &K, selector: &LabelSelec
     }
 }
 
+/// Whether the owner, of which a cache may be behind, is neither gone nor going.
+pub(crate) fn is_alive<K: Kind>(owners: &Api<K>, owner: &K) -> Result<bool, Status> {
+    let now = owners.find(&key_of(owner.metadata()))?;
+    Ok(now.is_some_and(|now| {
+        now.metadata().uid == owner.metadata().uid && now.metadata().deletion_timestamp.is_none()
+    }))
+}
+
 /// Makes `owner` the orphan's controller, unless the owner itself is gone or going by now (a cache may be behind): what a
 /// dead owner took in, the garbage collector would delete. Says whether it is the owner's now.
 pub(crate) async fn adopt<D: Kind, K: Kind>(
@@ -58,10 +66,7 @@ pub(crate) async fn adopt<D: Kind, K: Kind>(
     owners: &Api<K>,
     owner: &K,
 ) -> Result<bool, Status> {
-    let alive = owners.find(&key_of(owner.metadata()))?.is_some_and(|now| {
-        now.metadata().uid == owner.metadata().uid && now.metadata().deletion_timestamp.is_none()
-    });
-    if !alive {
+    if !is_alive(owners, owner)? {
         return Ok(false);
     }
     let reference = controller_reference(owner);

@@ -1,7 +1,9 @@
 //! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
 
 use crate::WORKERS;
-use crate::owner::{Claim, adopt, claim, controller_of, controller_reference, release, unless_gone};
+use crate::owner::{
+    Claim, adopt, claim, controller_of, controller_reference, is_alive, release, unless_gone,
+};
 use crate::replicas::{Counts, Plan, count, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
@@ -207,6 +209,8 @@ impl<K: Replicated> Controller<K> {
             let active: Vec<Arc<Pod>> = pods.iter().filter(|pod| ask::is_active(pod)).cloned().collect();
             done = match plan(owner.wanted(), &active, now) {
                 Plan::Nothing => Ok(()),
+                // its pods may just have been orphaned: no others then
+                Plan::Create(_) if !is_alive(&self.owner_api, &*owner)? => Ok(()),
                 Plan::Create(count) => self.create(key, &owner, count).await,
                 Plan::Delete(victims) => self.delete(key, &owner, victims).await,
             };

@@ -209,3 +209,38 @@ async fn endpoints_written_by_hand_become_slices() {
     client.api::<Endpoints>().modify(&db, lead_nowhere).await.unwrap();
     until::<EndpointSlice>(&client, |c| of_db(c).is_empty()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_namespace_says_what_it_waits_for() {
+    let client = start().await;
+    let (namespace, held) = (ObjectKey::cluster("going"), ObjectKey::namespaced("going", "held"));
+    client.api::<Namespace>().create(object(json!({"metadata": {"name": "going"}}))).await.unwrap();
+    let meta = json!({"name": "held", "namespace": "going", "finalizers": ["example.com/keep"]});
+    client.api::<ConfigMap>().create(object(json!({"metadata": meta}))).await.unwrap();
+    client.api::<Namespace>().delete(&namespace, DeleteOptions::default()).await.unwrap();
+    let words = |c: &Client| {
+        let status = c.api::<Namespace>().get(&namespace).unwrap().status.unwrap_or_default();
+        let holding = status.conditions.into_iter().flatten().filter(|c| c.status == "True");
+        holding.map(|c| c.message.unwrap_or_default()).collect::<Vec<_>>()
+    };
+    until::<Namespace>(&client, |c| words(c).len() == 2).await;
+    assert_eq!(
+        words(&client),
+        [
+            "Some resources are remaining: configmaps. has 1 resource instances",
+            "Some content in the namespace has finalizers remaining: example.com/keep in 1 resource instances",
+        ]
+    );
+    let late = json!({"metadata": {"name": "late", "namespace": "going"}});
+    let refused = client.api::<ConfigMap>().create(object(late)).await.unwrap_err();
+    assert!(refused.message.starts_with("configmaps \"late\" is forbidden"), "{refused}");
+    client
+        .api::<ConfigMap>()
+        .modify(&held, |map| {
+            map.metadata.finalizers = None;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    until::<Namespace>(&client, |c| c.api::<Namespace>().find(&namespace).unwrap().is_none()).await;
+}

@@ -30,7 +30,7 @@ pub(crate) fn admit_create(
     target: &Target,
     object: &mut dyn Instance,
 ) -> Result<Held, Status> {
-    namespace::must_be_there(cluster, target)?;
+    namespace::must_be_there(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
     pod_service_account::admit(cluster, object)?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;

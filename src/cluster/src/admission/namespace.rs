@@ -9,7 +9,7 @@ use store::Resource;
 const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 /// Nothing is made in a namespace that is missing or on its way out.
-pub(super) fn must_be_there(cluster: &Cluster, target: &Target) -> Result<(), Status> {
+pub(super) fn must_be_there(cluster: &Cluster, target: &Target, object: &str) -> Result<(), Status> {
     let Some(name) = target.namespace.as_deref() else { return Ok(()) };
     let info = Namespace::info();
     let snapshot = cluster.store().snapshot();
@@ -20,8 +20,7 @@ pub(super) fn must_be_there(cluster: &Cluster, target: &Target) -> Result<(), St
         return Ok(());
     }
     let why = format!("unable to create new content in namespace {name} because it is being terminated");
-    let mut status =
-        Status::forbidden(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why);
+    let mut status = Status::forbidden(&target.group_resource(), object, why);
     status.causes.push(Cause {
         reason: "NamespaceTerminating".into(),
         message: format!("namespace {name} is being terminated"),
