@@ -242,16 +242,23 @@ async fn delete_dependents_first(
         let reference = object.meta().owner_references.iter().find(|o| o.uid == *uid);
         blocked |= reference.is_some_and(|o| o.block_owner_deletion == Some(true));
         if !object.meta().is_deleting() {
-            settle_dependent(client, &dependent, &object).await?;
+            settle_dependent(client, graph, &dependent, &object).await?;
         }
     }
     if blocked { Ok(()) } else { drop_finalizer(client, target, FOREGROUND).await }
 }
 
-async fn settle_dependent(client: &Client, target: &Target, object: &Object) -> Result<(), Status> {
+/// What it owns itself goes before it, as it goes before its owner.
+async fn settle_dependent(
+    client: &Client,
+    graph: &Shared,
+    target: &Target,
+    object: &Object,
+) -> Result<(), Status> {
+    let owns = !locked(graph, |graph| graph.dependents_of(&object.meta().uid).is_empty());
     let options = DeleteOptions {
         uid: Some(object.meta().uid.clone()),
-        propagation: Some(Propagation::Background),
+        propagation: Some(if owns { Propagation::Foreground } else { Propagation::Background }),
         ..DeleteOptions::default()
     };
     found(client.cluster().delete(client.actor(), target, &options).await).map(|_| ())

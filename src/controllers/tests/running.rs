@@ -244,3 +244,32 @@ async fn a_namespace_says_what_it_waits_for() {
         .unwrap();
     until::<Namespace>(&client, |c| c.api::<Namespace>().find(&namespace).unwrap().is_none()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_foreground_deletion_the_last_owner_waits_for_the_last_pod() {
+    let client = start().await;
+    let (deployments, pods) = (client.api::<Deployment>(), client.api::<Pod>());
+    deployments.create(deployment("web")).await.unwrap();
+    until::<Pod>(&client, |c| c.cluster().informer::<Pod>().list(None).len() == 2).await;
+    let held = kinds::key_of(&client.cluster().informer::<Pod>().list(None)[0].metadata);
+    let hold = |pod: &mut Pod| {
+        pod.metadata.finalizers = Some(vec!["example.com/keep".into()]);
+        Ok(())
+    };
+    pods.modify(&held, hold).await.unwrap();
+    let foreground = DeleteOptions { propagation: Some(Propagation::Foreground), ..DeleteOptions::default() };
+    deployments.delete(&key("web"), foreground).await.unwrap();
+    until::<Pod>(&client, |c| {
+        let left = c.api::<Pod>().list(Some("default"), LabelSelector::default()).unwrap();
+        left.len() == 1 && left[0].metadata.deletion_timestamp.is_some()
+    })
+    .await;
+    assert!(sets(&client).len() == 1 && deployments.find(&key("web")).unwrap().is_some());
+    let let_go = |pod: &mut Pod| {
+        pod.metadata.finalizers = None;
+        Ok(())
+    };
+    pods.modify(&held, let_go).await.unwrap();
+    until::<Deployment>(&client, |c| c.api::<Deployment>().find(&key("web")).unwrap().is_none()).await;
+    assert!(sets(&client).is_empty());
+}
