@@ -77,8 +77,12 @@ fn pods_find_services_by_name() {
     assert!(ips.split(' ').count() == 2 && ips.split(' ').all(|ip| found.contains(ip)), "{ips}: {found}");
     let missing = in_pod(&at, "nslookup -type=a missing.default.svc.cluster.local");
     assert!(missing.refused("a name that nobody has").is_empty() || missing.out().contains("NXDOMAIN"));
-    let api = in_pod(&at, "nc -w 5 kubernetes.default 443 < /dev/null && echo open").ok("the API server");
-    assert!(api.contains("open"), "{api}");
+    let folder = "/var/run/secrets/kubernetes.io/serviceaccount";
+    let ask = format!(
+        "/usr/bin/curl -sS --max-time 10 --cacert {folder}/ca.crt -H \"Authorization: Bearer $(cat {folder}/token)\" https://kubernetes.default/api/v1/pods"
+    );
+    let api = in_pod(&at, &ask).ok("the API server");
+    assert!(api.contains("system:serviceaccount:default:default") && api.contains("403"), "{api}");
 }
 
 #[test]
