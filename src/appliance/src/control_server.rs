@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -52,7 +52,8 @@ pub(crate) async fn serve(answers: Arc<Answers>, listener: UnixListener, until: 
 async fn answer(answers: &Answers, stream: UnixStream) -> std::io::Result<()> {
     let (read, mut write) = stream.into_split();
     let mut line = String::new();
-    tokio::time::timeout(PATIENCE, BufReader::new(read.take(LONGEST_REQUEST)).read_line(&mut line)).await??;
+    let mut read = BufReader::new(read.take(LONGEST_REQUEST));
+    tokio::time::timeout(PATIENCE, read.read_line(&mut line)).await??;
     let request = match serde_json::from_str(&line) {
         Ok(request) => request,
         Err(error) => {
@@ -62,12 +63,15 @@ async fn answer(answers: &Answers, stream: UnixStream) -> std::io::Result<()> {
     };
     let (say, mut said) = mpsc::channel(BACKLOG);
     let answering = answers.answer(request, say);
-    tokio::pin!(answering);
+    let gone = hung_up(read.into_inner().into_inner());
+    tokio::pin!(answering, gone);
     let last = loop {
         tokio::select! {
             biased;
             Some(reply) = said.recv() => put(&mut write, &reply).await?,
             last = &mut answering => break last,
+            // a build or a pull that nobody waits for ends
+            () = &mut gone => return Ok(()),
         }
     };
     while let Ok(reply) = said.try_recv() {
@@ -75,6 +79,12 @@ async fn answer(answers: &Answers, stream: UnixStream) -> std::io::Result<()> {
     }
     put(&mut write, &last).await?;
     write.shutdown().await
+}
+
+/// The command line says one line, and keeps its end open as long as it listens.
+async fn hung_up(mut read: OwnedReadHalf) {
+    let mut more = [0; 64];
+    while matches!(read.read(&mut more).await, Ok(1..)) {}
 }
 
 async fn put(write: &mut OwnedWriteHalf, reply: &ControlReply) -> std::io::Result<()> {

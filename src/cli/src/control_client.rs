@@ -4,7 +4,6 @@ use crate::failures::{self, Failure};
 use anyhow::Result;
 use appliance::{ControlReply, ControlRequest, ControlStatus, Places, Refusal};
 use std::io::{BufRead, BufReader, Write};
-use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -120,7 +119,6 @@ pub fn ask(places: &Places, request: &ControlRequest, mut each: impl FnMut(Contr
     let mut line = serde_json::to_string(request)?;
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(no_answer)?;
-    let _ = stream.shutdown(Shutdown::Write);
     for line in BufReader::new(stream).lines() {
         match serde_json::from_str(&line.map_err(no_answer)?)? {
             ControlReply::Done => return Ok(()),

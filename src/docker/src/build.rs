@@ -33,7 +33,9 @@ struct Lease {
 impl Lease {
     async fn end(mut self) {
         if let Some(id) = self.id.take() {
-            take_away(&*self.runtime, &id, &self.dir).await;
+            let (runtime, dir) = (self.runtime.clone(), std::mem::take(&mut self.dir));
+            // to its end, even where the build is dropped meanwhile
+            let _ = tokio::spawn(async move { take_away(&*runtime, &id, &dir).await }).await;
         }
     }
 }
@@ -64,9 +66,8 @@ impl BuildRunner for Runner {
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|e| CriError::failed("mount for RUN", e))?;
         let new: Vec<PathBuf> = made_places(&spec);
-        let sandbox = self.runtime.run_sandbox(self.sandbox(&spec, &dir)).await?;
-        let lease = Lease { runtime: self.runtime.clone(), id: Some(sandbox.id.clone()), dir };
-        let code = self.run_in(&sandbox.id, &spec, mounts, output).await;
+        let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), dir).await?;
+        let code = self.run_in(&sandbox, &spec, mounts, output).await;
         lease.end().await;
         drop(overlays);
         sweep(&spec.upper, &new);
@@ -77,6 +78,16 @@ impl BuildRunner for Runner {
 impl Runner {
     pub fn new(config: DockerConfig, runtime: Arc<dyn Runtime>) -> Self {
         Runner { config, runtime }
+    }
+
+    /// A build that is dropped while its sandbox is being made leaves a lease that ends as soon as it begins.
+    async fn lease(&self, config: SandboxConfig, dir: PathBuf) -> Result<(SandboxId, Lease)> {
+        let runtime = self.runtime.clone();
+        let made = tokio::spawn(async move {
+            let sandbox = runtime.run_sandbox(config).await?;
+            Ok((sandbox.id.clone(), Lease { runtime, id: Some(sandbox.id), dir }))
+        });
+        made.await.map_err(|e| CriError::failed("make a sandbox for RUN", e))?
     }
 
     fn sandbox(&self, spec: &RunSpec, dir: &Path) -> SandboxConfig {

@@ -4,6 +4,12 @@ mod common;
 
 use common::registry::registry;
 use common::{Appliance, appliance};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine; nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn context(at: &Appliance, dockerfile: &str) -> String {
     let folder = at.home().join("context");
@@ -53,6 +59,32 @@ fn an_image_is_built_tagged_saved_and_pruned() {
     let pruned = at.monopod(&["image", "prune"]).ok("prune");
     assert!(pruned.contains("Deleted: sha256:") && pruned.contains("Total reclaimed space"), "{pruned}");
     assert!(at.monopod(&["image", "ls"]).ok("ls").contains("other:2"));
+}
+
+#[test]
+fn a_build_ends_with_who_asked_for_it() {
+    let Some(at) = appliance("iquit") else { return };
+    at.load_busybox();
+    let folder = context(&at, "FROM busybox:1\nRUN sleep 3600\n");
+    let [state, run] = at.places();
+    let sandboxes = || std::fs::read_dir(run.join("sandboxes")).map_or(0, Iterator::count);
+    let profile = state.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut command = at.command(&std::env::var("MONOPOD_BIN").unwrap());
+    let command = command.args(["-p", &profile, "image", "build", &folder]).stdout(Stdio::piped());
+    let mut build = command.spawn().unwrap();
+    let lines = BufReader::new(build.stdout.take().unwrap()).lines();
+    assert!(lines.map_while(Result::ok).any(|line| line.contains("Running in")), "no step began");
+    let began = Instant::now();
+    while sandboxes() == 0 {
+        assert!(began.elapsed() < PATIENCE, "no sandbox came");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    build.kill().unwrap();
+    build.wait().unwrap();
+    while sandboxes() > 0 {
+        assert!(began.elapsed() < PATIENCE, "the step goes on without its caller");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]
