@@ -3,7 +3,7 @@
 use crate::world::{self, sh, shell, start};
 use cri::{AttachStreams, ContainerConfig, CriError, ExecConfig, Runtime, TerminalSize};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 
 fn words(list: &[&str]) -> Vec<String> {
     list.iter().map(|w| (*w).to_owned()).collect()
@@ -70,7 +70,51 @@ pub fn terminals() {
         let config = ContainerConfig { stdin: true, tty: true, ..shell("c", "cat >/dev/null; exit 4") };
         let id = start(&runtime, &sandbox.id, config).await;
         let config = ExecConfig {
-            command: words(&["sh", "-c", "stty size; read line; stty size; echo $TERM"]),
+            command: words(&["sh", "-c", "stty size; while read line; do stty size; done; echo $TERM"]),
+            stdin: true,
+            stdout: true,
+            tty: true,
+            terminal_size: Some((100, 40)),
+            ..Default::default()
+        };
+        let mut session = runtime.exec(&id, config).await.unwrap();
+        let stdout = session.stdout.take().unwrap();
+        let mut stdout = BufReader::new(stdout).lines();
+        assert_eq!(stdout.next_line().await.unwrap().unwrap(), "40 100");
+        session.resize.as_ref().unwrap().send(TerminalSize { width: 80, height: 25 }).await.unwrap();
+        // nobody says when the window has changed: the shell is asked until it has
+        let mut size = String::new();
+        while size != "25 80" {
+            assert!(size.is_empty() || size == "40 100", "{size}");
+            session.stdin.as_mut().unwrap().write_all(b"\n").await.unwrap();
+            assert_eq!(stdout.next_line().await.unwrap().unwrap(), "", "the echo");
+            size = stdout.next_line().await.unwrap().unwrap();
+        }
+        session.stdin.as_mut().unwrap().write_all(b"\x04").await.unwrap();
+        assert_eq!(stdout.next_line().await.unwrap().unwrap(), "xterm");
+        assert_eq!(session.exit.await.unwrap().unwrap(), 0);
+
+        let want = AttachStreams { stdin: true, stdout: true, stderr: true, tty: false };
+        let mut session = runtime.attach(&id, want).await.unwrap();
+        session.stdin.as_mut().unwrap().write_all(b"hello\n").await.unwrap();
+        let mut line = [0; 6];
+        session.stdout.as_mut().unwrap().read_exact(&mut line).await.unwrap();
+        assert_eq!(&line, b"hello\n");
+        runtime.signal_container(&id, 9).await.unwrap();
+        assert_eq!(session.exit.await.unwrap().unwrap(), 137);
+        let dead = runtime.exec_sync(&id, words(&["true"]), None).await.unwrap_err().to_string();
+        assert!(dead.ends_with("is not running: it has ended"), "{dead}");
+    });
+}
+
+pub fn terminals() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let config = ContainerConfig { stdin: true, tty: true, ..shell("c", "cat >/dev/null; exit 4") };
+        let id = start(&runtime, &sandbox.id, config).await;
+        let config = ExecConfig {
+            command: words(&["sh", "-c", "stty size; while read line; do stty size; done; echo $TERM"]),
             stdin: true,
             stdout: true,
             tty: true,
