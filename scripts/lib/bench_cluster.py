@@ -24,7 +24,7 @@ import urllib.parse
 NAMESPACE = f"bench-{os.getpid()}"
 IN_SEQUENCE = 100
 AT_ONCE = 100
-GATED = 2000  # pods that wait at a scheduling gate: objects for the API server, and nothing else
+GATED = 10000  # pods that wait at a scheduling gate: objects for the API server, and nothing else
 PATIENCE = 300  # seconds for one measurement
 
 
