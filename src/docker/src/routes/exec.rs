@@ -129,24 +129,40 @@ pub(super) async fn start(mut call: Call) -> Answer {
         }
         *stage = Stage::Running;
     }
-    let begun = call.engine.runtime.exec(&run, config(&exec.wanted, &start)).await;
-    let attached = match begun {
-        Ok(session) => watched(&call.engine, &exec, session),
+    let (engine, tty, detach) = (call.engine.clone(), exec.wanted.tty, start.detach);
+    // a task of its own: what is begun is watched to its end, whether its client stays or not
+    let beginning = async move { tokio::spawn(begin(engine, exec, run, start)).await.ok() };
+    if detach {
+        return match beginning.await {
+            Some(Ok(_)) => empty(StatusCode::OK),
+            Some(Err(refusal)) => Err(refusal),
+            None => Err(Refusal::failed("start the exec", "it was cut off")),
+        };
+    }
+    let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
+    // it begins when the client has left HTTP: the SDKs lose output that comes in one piece with the answer's head
+    let session = async move {
+        // as Docker has it: the reason is the output, and the exit code tells the rest
+        let said = |refusal: Refusal| Attached::only_saying(format!("{refusal}\r\n"));
+        Some(beginning.await?.unwrap_or_else(said))
+    };
+    attach::serve(call.upgrade, wants_upgrade, tty, session)
+}
+
+async fn begin(
+    engine: Arc<Engine>,
+    exec: Arc<Exec>,
+    run: cri::ContainerId,
+    start: Start,
+) -> Result<Attached> {
+    match engine.runtime.exec(&run, config(&exec.wanted, &start)).await {
+        Ok(session) => Ok(watched(&engine, &exec, session)),
         Err(error) => {
             let (refusal, code) = failed(error.into(), &exec.wanted);
             *lock(&exec.stage) = Stage::Ended(code);
-            if start.detach {
-                return Err(refusal);
-            }
-            // as Docker has it: the reason is the output, and the exit code tells the rest
-            Attached::only_saying(format!("{refusal}\r\n"))
+            Err(refusal)
         }
-    };
-    if start.detach {
-        return empty(StatusCode::OK);
     }
-    let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
-    attach::serve(call.upgrade, wants_upgrade, exec.wanted.tty, async move { Some(attached) })
 }
 
 fn config(wanted: &Wanted, start: &Start) -> ExecConfig {
