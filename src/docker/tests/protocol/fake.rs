@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 
 const PIPE: usize = 64 << 10;
 
@@ -37,11 +37,14 @@ struct State {
 pub struct FakeRuntime {
     state: Mutex<State>,
     events: broadcast::Sender<RuntimeEvent>,
+    /// Lets one exec of `gated` begin.
+    pub gate: Notify,
 }
 
 impl FakeRuntime {
     pub fn new() -> Arc<Self> {
-        Arc::new(FakeRuntime { state: Mutex::default(), events: broadcast::Sender::new(64) })
+        let (state, events) = (Mutex::default(), broadcast::Sender::new(64));
+        Arc::new(FakeRuntime { state, events, gate: Notify::new() })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -271,6 +274,9 @@ impl Runtime for FakeRuntime {
         self.with(id, |_| ())?;
         if config.command == ["missing"] {
             return Err(CriError::Failed("exec: \"missing\": executable file not found in $PATH".to_owned()));
+        }
+        if config.command.first().is_some_and(|program| program == "gated") {
+            self.gate.notified().await;
         }
         let (theirs, stdin) = tokio::io::duplex(PIPE);
         let (mut stdout, read) = tokio::io::duplex(PIPE);

@@ -4,6 +4,8 @@
 mod fake;
 mod world;
 
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use world::World;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,6 +49,33 @@ async fn an_exec_has_its_own_exit_code() {
     world.docker(&["stop", "web"]).await.fine();
     let late = world.docker(&["exec", "web", "say", "x"]).await;
     assert!(late.err.contains("is not running"), "{}", late.err);
+}
+
+/// The SDKs read the answer's head through a buffer, and lose output that comes in one piece with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exec_begins_when_its_client_has_the_answer_s_head() {
+    let Some(world) = World::open("head").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    let made = r#"{"AttachStdout": true, "Cmd": ["gated"]}"#;
+    let mut answer = String::new();
+    let head = "POST /v1.50/containers/web/exec HTTP/1.1\r\nConnection: close";
+    world.send(head, made).await.read_to_string(&mut answer).await.unwrap();
+    let id = answer.split("\"Id\":\"").nth(1).and_then(|rest| rest.get(..64)).expect(&answer);
+    let head = format!("POST /v1.50/exec/{id}/start HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp");
+    let mut stream = BufReader::new(world.send(&head, r#"{"Detach": false, "Tty": false}"#).await);
+    let mut line = String::new();
+    let reading = async {
+        while line != "\r\n" {
+            line.clear();
+            assert_ne!(stream.read_line(&mut line).await.unwrap(), 0);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), reading)
+        .await
+        .expect("the head comes before the exec begins");
+    world.runtime.gate.notify_one();
+    let mut output = Vec::new();
+    stream.read_to_end(&mut output).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use tokio::io::AsyncWriteExt;
+use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -47,6 +48,16 @@ impl World {
         Some(world)
     }
 
+    /// A request as it is, and the connection that it leaves behind.
+    pub async fn send(&self, head: &str, body: &str) -> UnixStream {
+        let mut stream = UnixStream::connect(self.socket()).await.unwrap();
+        let length = body.len();
+        let kind = "Content-Type: application/json";
+        let request = format!("{head}\r\nHost: docker\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
     fn socket(&self) -> PathBuf {
         self.dir.path().join("docker.sock")
     }
@@ -66,7 +77,7 @@ impl World {
         let serving = docker::serve(config, self.runtime.clone(), self.images.clone(), stop.clone());
         let task = tokio::spawn(async move { serving.await.unwrap() });
         self.engine = Some((stop, task));
-        while tokio::net::UnixStream::connect(self.socket()).await.is_err() {
+        while UnixStream::connect(self.socket()).await.is_err() {
             tokio::task::yield_now().await;
         }
     }
