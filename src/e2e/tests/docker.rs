@@ -2,19 +2,10 @@
 
 mod common;
 
+use common::appliance;
 use common::registry::{fill, registry};
-use common::{Appliance, appliance};
 use std::io::Write;
 use std::process::Stdio;
-
-/// A folder with a Dockerfile and what it copies.
-fn context(at: &Appliance, dockerfile: &str) -> String {
-    let folder = at.home().join("context");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
-    std::fs::write(folder.join("app.txt"), "made from a file\n").unwrap();
-    folder.display().to_string()
-}
 
 #[test]
 fn an_image_is_pulled_tagged_and_pushed_with_a_password() {
@@ -117,8 +108,7 @@ fn exec_has_a_terminal_and_exit_codes() {
 fn what_is_built_runs_at_once_in_a_container_and_in_a_pod() {
     let Some(at) = appliance("build") else { return };
     at.load_busybox();
-    let folder = context(
-        &at,
+    let folder = at.build_context(
         "FROM busybox:1\nARG GREETING=hello\nENV GREETING=$GREETING\nCOPY app.txt /app.txt\nRUN echo \"$GREETING from a step\" > /step.txt\nWORKDIR /work\nENTRYPOINT [\"cat\", \"/app.txt\", \"/step.txt\"]\n",
     );
     let built = at.docker(&["build", "-t", "kubia", &folder]).ok("build");
@@ -136,7 +126,7 @@ fn what_is_built_runs_at_once_in_a_container_and_in_a_pod() {
         .ok("build with an argument");
     assert!(other.contains("Successfully tagged other:latest"), "{other}");
     assert_eq!(at.docker(&["run", "--rm", "other"]).ok("run"), "made from a file\nbye from a step\n");
-    let broken = context(&at, "FROM busybox:1\nRUN exit 9\n");
+    let broken = at.build_context("FROM busybox:1\nRUN exit 9\n");
     let why = at.docker(&["build", "-t", "broken", &broken]).refused("a step that fails");
     assert!(why.contains("returned a non-zero code: 9"), "{why}");
     at.docker(&["inspect", "broken"]).refused("nothing was tagged");

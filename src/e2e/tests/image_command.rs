@@ -2,8 +2,8 @@
 
 mod common;
 
+use common::appliance;
 use common::registry::registry;
-use common::{Appliance, appliance};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -11,20 +11,11 @@ use std::time::{Duration, Instant};
 /// Long enough for a loaded machine; nothing is measured by it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn context(at: &Appliance, dockerfile: &str) -> String {
-    let folder = at.home().join("context");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
-    std::fs::write(folder.join("app.txt"), "made from a file\n").unwrap();
-    folder.display().to_string()
-}
-
 #[test]
 fn an_image_is_built_tagged_saved_and_pruned() {
     let Some(at) = appliance("ibuild") else { return };
     at.load_busybox();
-    let folder = context(
-        &at,
+    let folder = at.build_context(
         "FROM busybox:1\nARG WHO\nCOPY app.txt /app.txt\n\
          RUN --mount=type=secret,id=token echo \"$WHO has $(cat /run/secrets/token)\" > /step.txt\n\
          CMD [\"cat\", \"/app.txt\", \"/step.txt\"]\n",
@@ -48,7 +39,7 @@ fn an_image_is_built_tagged_saved_and_pruned() {
     at.monopod(&["image", "save", "nobody", "-o", &file]).refused("an image that is not there");
     at.shell(&format!("skopeo inspect docker-archive:{file}:other:2")).ok("the file is as it was");
 
-    let broken = context(&at, "FROM busybox:1\nRUN echo on the way; exit 9\n");
+    let broken = at.build_context("FROM busybox:1\nRUN echo on the way; exit 9\n");
     let failed = at.monopod(&["image", "build", &broken, "-t", "broken"]);
     assert!(failed.out().contains("on the way"), "{}", failed.out());
     let why = failed.refused("a step that fails");
@@ -65,7 +56,7 @@ fn an_image_is_built_tagged_saved_and_pruned() {
 fn a_build_ends_with_who_asked_for_it() {
     let Some(at) = appliance("iquit") else { return };
     at.load_busybox();
-    let folder = context(&at, "FROM busybox:1\nRUN sleep 3600\n");
+    let folder = at.build_context("FROM busybox:1\nRUN sleep 3600\n");
     let [state, run] = at.places();
     let sandboxes = || std::fs::read_dir(run.join("sandboxes")).map_or(0, Iterator::count);
     let profile = state.file_name().unwrap().to_str().unwrap().to_owned();

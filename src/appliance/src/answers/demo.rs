@@ -4,7 +4,6 @@ use crate::control::{ControlReply, Refusal};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Client, Cluster, DeleteOptions};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ReplicationController, Service};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::Kind;
 use kinds::pod as ask;
 use std::collections::BTreeMap;
@@ -175,7 +174,8 @@ impl Demo {
         let waiting = async {
             loop {
                 let objects = informer.list(Some(NAMESPACE));
-                let objects = objects.into_iter().map(|object| (key_of(&*object), object)).collect();
+                let objects =
+                    objects.into_iter().map(|object| (kinds::key_of(object.metadata()), object)).collect();
                 if let Some(found) = found(&objects) {
                     return Ok(found);
                 }
@@ -239,11 +239,6 @@ impl Demo {
 
 fn selector() -> LabelSelector {
     LabelSelector::from_pairs([(&"run".to_owned(), &NAME.to_owned())])
-}
-
-fn key_of<K: Kind>(object: &K) -> ObjectKey {
-    let meta: &ObjectMeta = object.metadata();
-    ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
 }
 
 fn object<K: Kind + serde::de::DeserializeOwned>(

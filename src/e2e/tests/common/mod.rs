@@ -215,6 +215,15 @@ impl Appliance {
         self.home.path().join("config")
     }
 
+    /// A folder with a Dockerfile and what it copies.
+    pub fn build_context(&self, dockerfile: &str) -> String {
+        let folder = self.home.path().join("context");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("Dockerfile"), dockerfile).unwrap();
+        std::fs::write(folder.join("app.txt"), "made from a file\n").unwrap();
+        folder.display().to_string()
+    }
+
     pub fn kubectl_path(&self) -> String {
         self.kubectl.display().to_string()
     }
