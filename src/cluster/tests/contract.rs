@@ -2,8 +2,8 @@
 
 use api::{FieldSelector, LabelSelector, ObjectKey, Reason, Status};
 use cluster::{
-    Actor, Change, Client, Cluster, ClusterConfig, DeleteOptions, Deleted, ListParams, Propagation, Target,
-    TokenRequestParams, TokenSigner, Verb, WatchEvent, WatchParams, WriteOptions,
+    Actor, Change, Client, Cluster, DeleteOptions, Deleted, ListParams, Propagation, Target,
+    TokenRequestParams, Verb, WatchEvent, WatchParams, WriteOptions,
 };
 use k8s_openapi::api::core::v1::{
     ConfigMap, Container, Namespace, Pod, PodSpec, ReplicationController, Service, ServiceAccount,
@@ -11,18 +11,9 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::Kind;
-use store::{Options, Store};
 
 async fn cluster() -> Cluster {
-    let config = ClusterConfig {
-        service_cidr: "10.96.0.0/24".parse().unwrap(),
-        node_ports: 30000..=30003,
-        advertise_address: [127, 0, 0, 1].into(),
-        secure_port: 8443,
-    };
-    let tokens = TokenSigner::generate("https://issuer").unwrap();
-    let cluster = Cluster::new(Store::in_memory(Options::default()), kinds::all(), config, tokens).unwrap();
-    cluster.bootstrap().await.unwrap();
+    let cluster = testkit::cluster(testkit::config()).await;
     let account = ServiceAccount { metadata: meta("default"), ..ServiceAccount::default() };
     root(&cluster).api().create(account).await.unwrap();
     cluster

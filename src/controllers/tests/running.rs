@@ -1,7 +1,7 @@
 //! The controllers at work on a cluster in memory.
 
 use api::{LabelSelector, ObjectKey};
-use cluster::{Actor, Client, Cluster, ClusterConfig, DeleteOptions, Propagation, Subscription, TokenSigner};
+use cluster::{Actor, Client, DeleteOptions, Propagation, Subscription};
 use controllers::ControllersConfig;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount};
@@ -9,22 +9,13 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kinds::Kind;
 use serde_json::{Value, json};
 use std::time::Duration;
-use store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 
 /// Only for what never comes: nothing here measures time.
 const NEVER: Duration = Duration::from_secs(30);
 
 async fn start() -> Client {
-    let config = ClusterConfig {
-        service_cidr: "10.96.0.0/24".parse().unwrap(),
-        node_ports: 30000..=30003,
-        advertise_address: [127, 0, 0, 1].into(),
-        secure_port: 8443,
-    };
-    let tokens = TokenSigner::generate("https://issuer").unwrap();
-    let cluster = Cluster::new(Store::in_memory(Options::default()), kinds::all(), config, tokens).unwrap();
-    cluster.bootstrap().await.unwrap();
+    let cluster = testkit::cluster(testkit::config()).await;
     let config = ControllersConfig { root_ca_pem: "pem".into() };
     controllers::start(&cluster, &config, &CancellationToken::new()).detach_all();
     let root = cluster.acting_as(Actor::root());

@@ -3,7 +3,7 @@
 mod common;
 
 use api::ObjectKey;
-use cluster::{Actor, Client, Cluster, ClusterConfig, DeleteOptions, TokenSigner};
+use cluster::{Actor, Client, Cluster, ClusterConfig, DeleteOptions};
 use common::server::{Server, sockets};
 use common::{config, external, line, question, service, slice};
 use dns::{DnsError, Upstream, publish, serve_on};
@@ -12,7 +12,6 @@ use hickory_proto::rr::RecordType::{self, A, PTR, SRV};
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use std::collections::BTreeMap;
-use store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 
 async fn cluster() -> Cluster {
@@ -22,10 +21,7 @@ async fn cluster() -> Cluster {
         advertise_address: [192, 0, 2, 1].into(),
         secure_port: 8443,
     };
-    let tokens = TokenSigner::generate("https://issuer").unwrap();
-    let cluster = Cluster::new(Store::in_memory(Options::default()), kinds::all(), config, tokens).unwrap();
-    cluster.bootstrap().await.unwrap();
-    cluster
+    testkit::cluster(config).await
 }
 
 fn nobody() -> dns::DnsConfig {

@@ -48,6 +48,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("cli", &["appliance", "shim"]),
+    // for tests only
+    ("testkit", &["cluster", "kinds", "store"]),
     ("e2e", &[]),
 ];
 

@@ -5,7 +5,7 @@
 mod world;
 
 use api::ObjectKey;
-use cluster::{Actor, Client, Cluster, ClusterConfig, DeleteOptions, TokenSigner};
+use cluster::{Actor, Client, Cluster, ClusterConfig, DeleteOptions};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use net::Network;
@@ -13,7 +13,6 @@ use proxy::ProxyConfig;
 use serde_json::{Value, json};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
-use store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 use world::{CLIENT, NODE, alone, config, lan, pod, sh, tcp, udp, udp_socket};
 
@@ -38,10 +37,7 @@ impl World {
             advertise_address: NODE,
             secure_port: 8443,
         };
-        let tokens = TokenSigner::generate("https://issuer").unwrap();
-        let cluster =
-            Cluster::new(Store::in_memory(Options::default()), kinds::all(), settings, tokens).unwrap();
-        cluster.bootstrap().await.unwrap();
+        let cluster = testkit::cluster(settings).await;
         let stop = CancellationToken::new();
         let proxy = start_proxy(&cluster, &network, &stop);
         World { cluster, network, stop, proxy }

@@ -4,12 +4,11 @@ use crate::config::KubeletConfig;
 use crate::start::start_at;
 use crate::{Kubelet, Machine};
 use api::{LabelSelector, ObjectKey};
-use cluster::{Actor, Api, Client, Cluster, ClusterConfig, TokenSigner};
+use cluster::{Actor, Api, Client, Cluster};
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod, ServiceAccount};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 
 pub const NODE: &str = "n1";
@@ -26,15 +25,7 @@ pub struct Rig {
 }
 
 pub async fn rig() -> Rig {
-    let config = ClusterConfig {
-        service_cidr: "10.96.0.0/24".parse().unwrap(),
-        node_ports: 30000..=30003,
-        advertise_address: [127, 0, 0, 1].into(),
-        secure_port: 8443,
-    };
-    let tokens = TokenSigner::generate("https://issuer").unwrap();
-    let cluster = Cluster::new(Store::in_memory(Options::default()), kinds::all(), config, tokens).unwrap();
-    cluster.bootstrap().await.unwrap();
+    let cluster = testkit::cluster(testkit::config()).await;
     let account = json!({"metadata": {"name": "default", "namespace": "default"}});
     let account: ServiceAccount = serde_json::from_value(account).unwrap();
     cluster.acting_as(Actor::root()).api().create(account).await.unwrap();

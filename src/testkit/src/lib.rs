@@ -1,0 +1,30 @@
+//! What the tests of several rooms begin with: a cluster in memory. Only tests depend on this crate.
+
+#![forbid(unsafe_code)]
+
+use cluster::{Cluster, ClusterConfig, TokenSigner};
+use store::{Options, Store};
+
+/// Small ranges: a test can use all of their node ports up.
+///
+/// # Panics
+/// Never: its ranges are well-formed.
+pub fn config() -> ClusterConfig {
+    ClusterConfig {
+        service_cidr: "10.96.0.0/24".parse().unwrap(),
+        node_ports: 30000..=30003,
+        advertise_address: [127, 0, 0, 1].into(),
+        secure_port: 8443,
+    }
+}
+
+/// With its first objects, forgotten at the end. Nothing works in it yet: no controller, no scheduler.
+///
+/// # Panics
+/// Where it can not be made: the test has failed.
+pub async fn cluster(config: ClusterConfig) -> Cluster {
+    let tokens = TokenSigner::generate("https://issuer").unwrap();
+    let cluster = Cluster::new(Store::in_memory(Options::default()), kinds::all(), config, tokens).unwrap();
+    cluster.bootstrap().await.unwrap();
+    cluster
+}
