@@ -91,7 +91,7 @@ impl Runner {
     }
 
     fn sandbox(&self, spec: &RunSpec, dir: &Path) -> SandboxConfig {
-        let network = spec.network.as_deref().unwrap_or_default();
+        let network = spec.settings.network.as_deref().unwrap_or_default();
         SandboxConfig {
             name: "build".to_owned(),
             uid: spec.id.clone(),
@@ -176,6 +176,7 @@ fn mount(wanted: &RunMount, at: &Path, overlays: &mut Vec<Overlay>) -> std::io::
         read_only: wanted.read_only,
         propagation: Propagation::Private,
         size_limit,
+        ..Mount::default()
     })
 }
 

@@ -122,6 +122,10 @@ impl BuildOutput for Lines {
     fn write(&self, _: Channel, bytes: &[u8]) {
         self.say(&json!({"stream": String::from_utf8_lossy(bytes)}));
     }
+
+    fn pull(&self, event: &PullEvent) {
+        self.say(&pull(event.clone()));
+    }
 }
 
 #[cfg(test)]

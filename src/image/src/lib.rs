@@ -38,7 +38,9 @@ mod unpack;
 mod upper;
 
 pub use build::{
-    BuildError, BuildOptions, BuildOutput, BuildRunner, Channel, MountSource, RunMount, RunSpec,
+    BuildContext, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress, BuildResult, BuildRunner,
+    BuildSecrets, BuildSsh, Channel, Classic, MountSource, NamedContext, PlannedStep, RunMount, RunSettings,
+    RunSpec, SshAgent,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

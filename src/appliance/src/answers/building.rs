@@ -2,7 +2,7 @@
 
 use super::images::{credentials_by_registry, refused};
 use crate::control::{BuildRequest, ControlReply};
-use image::{BuildOptions, BuildOutput, BuildRunner, Channel, ImageStore};
+use image::{BuildContext, BuildOptions, BuildOutput, BuildRunner, Channel, Classic, ImageStore};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,14 +21,19 @@ pub(super) async fn build(
         Err(why) => return refused(why),
     };
     let (tell, mut told) = mpsc::unbounded_channel();
-    let building = images.build_folder(&context, options, runner, Arc::new(Told(tell)));
+    // its end ends what is told
+    let building = async move {
+        let screen = Arc::new(Classic::new(Arc::new(Told(tell))));
+        let built = images.build(BuildContext::Folder(context), options, runner, screen.clone()).await;
+        built.inspect(|built| screen.built(&built.image))
+    };
     let telling = async {
         while let Some(text) = told.recv().await {
             let _ = say.send(ControlReply::Output { text }).await;
         }
     };
     match tokio::join!(building, telling).0 {
-        Ok(image) => super::told(say, ControlReply::Images { images: vec![image] }).await,
+        Ok(built) => super::told(say, ControlReply::Images { images: vec![built.image] }).await,
         Err(error) => refused(error),
     }
 }
@@ -42,8 +47,9 @@ fn options(wanted: BuildRequest) -> Result<BuildOptions, String> {
         pull: wanted.pull,
         labels: wanted.labels,
         tags: wanted.tags,
-        secrets: secrets(wanted.secrets)?,
+        secrets: Some(Arc::new(secrets(wanted.secrets)?)),
         credentials: credentials_by_registry(&wanted.logins),
+        ..BuildOptions::default()
     })
 }
 

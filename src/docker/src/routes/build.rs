@@ -6,7 +6,7 @@ use crate::build::Runner;
 use crate::call::{Answer, Call, json};
 use crate::refusal::{Refusal, Result};
 use cri::Credentials;
-use image::{BuildError, BuildOptions, registry_domain};
+use image::{BuildContext, BuildError, BuildOptions, Classic, registry_domain};
 use serde_json::json as value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,13 +20,16 @@ pub(super) async fn build(call: Call) -> Answer {
     }
     let options = options(&call)?;
     let engine = call.engine.clone();
-    let context = call.into_reader();
+    let context = BuildContext::Tar(Box::new(call.into_reader()));
     told(move |lines| async move {
         let runner = Arc::new(Runner::new(engine.config.clone(), engine.runtime.clone()));
-        match engine.images.build(context, options, runner, Arc::new(lines.clone())).await {
-            Ok(info) => {
-                lines.say(&value!({"aux": {"ID": info.id}}));
-                engine.events.tell("image", "build", &info.id, BTreeMap::new());
+        let screen = Arc::new(Classic::new(Arc::new(lines.clone())));
+        match engine.images.build(context, options, runner, screen.clone()).await {
+            Ok(built) => {
+                let id = &built.image.id;
+                lines.say(&value!({"aux": {"ID": id}}));
+                screen.built(&built.image);
+                engine.events.tell("image", "build", id, BTreeMap::new());
                 Ok(())
             }
             Err(BuildError::Run { command, code }) => {
@@ -48,8 +51,8 @@ fn options(call: &Call) -> Result<BuildOptions> {
         pull: query.flag("pull"),
         labels: query.json("labels")?,
         tags: query.all("t").filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
-        secrets: BTreeMap::new(),
         credentials: credentials(call.header("x-registry-config")),
+        ..BuildOptions::default()
     })
 }
 

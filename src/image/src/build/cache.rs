@@ -25,21 +25,26 @@ impl Inner {
         };
         let document = crate::save::document(&self.blobs.read(&id).ok()?).ok()?;
         let hold = self.hold(&id).ok()?;
-        Some(Built { id, document, _hold: hold })
+        Some(Built { id, document, hold })
     }
 
     pub(super) fn keep_step(self: &Arc<Self>, draft: &Draft, key: Digest) -> Result<Built> {
         let info = draft.finish_as(self, &[], Some(key))?;
         let id = Digest::parse(&info.id)?;
         let hold = self.hold(&id)?;
-        Ok(Built { id, document: draft.document.clone(), _hold: hold })
+        Ok(Built { id, document: draft.document.clone(), hold })
     }
 
     /// Shows a built image, under its names.
-    pub(super) fn publish(self: &Arc<Self>, id: &Digest, names: &[ImageRef]) -> Result<ImageInfo> {
+    pub(super) fn publish(
+        self: &Arc<Self>,
+        id: &Digest,
+        names: &[ImageRef],
+        hidden: bool,
+    ) -> Result<ImageInfo> {
         self.change(|state| {
             let missing = || ImageError::NotFound(id.to_string());
-            state.index.images.get_mut(id).ok_or_else(missing)?.hidden = false;
+            state.index.images.get_mut(id).ok_or_else(missing)?.hidden &= hidden;
             state.index.names.extend(names.iter().map(|name| (name.to_string(), id.clone())));
             state.index.info(id).ok_or_else(missing)
         })

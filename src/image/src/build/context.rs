@@ -1,6 +1,6 @@
-use super::BuildError;
 use super::ignore::Ignore;
 use super::view::View;
+use super::{BuildContext, BuildError};
 use crate::error::{Result, doing};
 use crate::load::Unpacking;
 use crate::store::Inner;
@@ -17,33 +17,48 @@ const MAX_DOCKERFILE: u64 = 16 << 20;
 /// The build context in a folder of its own, which goes with it.
 #[derive(Debug)]
 pub(super) struct Context {
-    folder: TempDir,
+    _folder: TempDir,
+    root: PathBuf,
 }
 
 impl Context {
+    pub(super) fn open(store: &Arc<Inner>, context: BuildContext) -> Result<Context> {
+        match context {
+            BuildContext::Tar(tar) => Context::unpack(store, tokio_util::io::SyncIoBridge::new(tar)),
+            BuildContext::Folder(folder) => Context::copy(store, &folder),
+            BuildContext::Owned(folder) => Ok(Context { root: folder.path().to_owned(), _folder: folder }),
+            BuildContext::Empty => {
+                let folder = store.layers.temporary()?;
+                Ok(Context { root: folder.path().to_owned(), _folder: folder })
+            }
+        }
+    }
+
     /// As safe as a layer: nothing in it leads out.
-    pub(super) fn unpack(store: &Arc<Inner>, reader: impl Read) -> Result<Context> {
+    fn unpack(store: &Arc<Inner>, reader: impl Read) -> Result<Context> {
         let mut unpacking = Unpacking::start(store)?;
         unpacking.feed(reader).map_err(|e| e.within("build context"))?;
-        let unpacked = unpacking.wait().map_err(|e| e.within("build context"))?;
-        Ok(Context { folder: unpacked.folder })
+        Context::unpacked(unpacking)
     }
 
     /// A copy, so that all steps see the same files whatever happens to the folder meanwhile.
-    pub(super) fn copy(store: &Arc<Inner>, folder: &Path) -> Result<Context> {
+    fn copy(store: &Arc<Inner>, folder: &Path) -> Result<Context> {
         let unpacking = Unpacking::start(store)?;
         let written = unpacking.write(|sink| upper::write_tar(folder, sink));
-        let unpacking = written.map_err(doing(format!("read {}", folder.display())))?;
-        let unpacked = unpacking.wait().map_err(|e| e.within("build context"))?;
-        Ok(Context { folder: unpacked.folder })
+        Context::unpacked(written.map_err(doing(format!("read {}", folder.display())))?)
     }
 
-    pub(super) fn root(&self) -> PathBuf {
-        self.folder.path().join("diff")
+    fn unpacked(unpacking: Unpacking) -> Result<Context> {
+        let unpacked = unpacking.wait().map_err(|e| e.within("build context"))?;
+        Ok(Context { root: unpacked.folder.path().join("diff"), _folder: unpacked.folder })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
     }
 
     pub(super) fn view(&self) -> View {
-        View { layers: vec![self.root()] }
+        View { layers: vec![self.root.clone()] }
     }
 
     pub(super) fn dockerfile(&self, name: &str) -> Result<String, BuildError> {
@@ -68,7 +83,7 @@ impl Context {
         let text = self.read(&own).or_else(|| self.read(".dockerignore")).unwrap_or_default();
         let ignore = Ignore::parse(&text);
         if !ignore.is_empty() {
-            remove_ignored(&ignore, &self.root(), "").map_err(doing("apply .dockerignore"))?;
+            remove_ignored(&ignore, self.root(), "").map_err(doing("apply .dockerignore"))?;
         }
         Ok(self)
     }

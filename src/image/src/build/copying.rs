@@ -1,6 +1,5 @@
 //! WORKDIR, COPY and ADD: layers that need no container.
 
-use super::BuildError;
 use super::cache::key;
 use super::copy::{Files, Wanted, absolute};
 use super::instruction::CopyFiles;
@@ -8,6 +7,7 @@ use super::plan::stage_named;
 use super::stage::{Builder, Now, item};
 use super::view::{Node, View};
 use super::words::{Variables, expand, expand_text};
+use super::{BuildError, BuildEvent};
 use crate::Digest;
 use crate::commit::Draft;
 use crate::error::out_of_io;
@@ -16,7 +16,7 @@ use crate::pull::in_background;
 use std::path::{Component, Path, PathBuf};
 
 impl Builder<'_> {
-    pub(super) async fn workdir(&mut self, now: &mut Now, path: &str) -> Result<(), BuildError> {
+    pub(super) async fn workdir(&self, now: &mut Now, path: &str) -> Result<(), BuildError> {
         let path = absolute(&now.document.config.working_dir, path);
         let path = clean(&path);
         let (real, there) = self.view(now)?.resolve(Path::new(&path)).map_err(BuildError::Failed)?;
@@ -41,7 +41,7 @@ impl Builder<'_> {
     }
 
     pub(super) async fn copy(
-        &mut self,
+        &self,
         now: &mut Now,
         copy: &CopyFiles,
         variables: &Variables,
@@ -52,9 +52,9 @@ impl Builder<'_> {
         if let Some(name) =
             from.as_deref().filter(|name| stage_named(&self.plan.stages, now.number, name).is_none())
         {
-            self.base_image(name).await?;
+            self.base_image(now.step, name).await?;
         }
-        let source = self.source(now.number, from.as_deref())?;
+        let source = self.source(now, from.as_deref()).await?;
         let target = self.view(now)?;
         let sources = copy.sources.iter().map(put_in).collect::<Result<Vec<_>, _>>()?;
         let (urls, sources): (Vec<_>, Vec<_>) =
@@ -62,7 +62,7 @@ impl Builder<'_> {
         let folder = self.store.inner.layers.temporary()?;
         let mut downloads = Vec::new();
         for url in &urls {
-            downloads.push(self.download(url, folder.path()).await?);
+            downloads.push(self.download(now.step, url, folder.path()).await?);
         }
         let mut texts = Vec::new();
         for heredoc in &copy.heredocs {
@@ -109,7 +109,7 @@ impl Builder<'_> {
     }
 
     /// The file's name and where it lies now. Docker gives it to root alone.
-    async fn download(&self, url: &str, folder: &Path) -> Result<(String, PathBuf), BuildError> {
+    async fn download(&self, step: usize, url: &str, folder: &Path) -> Result<(String, PathBuf), BuildError> {
         if url.starts_with("git@") || url.split(['?', '#']).next().is_some_and(|path| path.ends_with(".git"))
         {
             return Err(BuildError::Failed(format!("ADD {url}: git repositories are not supported")));
@@ -122,7 +122,7 @@ impl Builder<'_> {
             return Err(BuildError::Failed(format!("cannot determine filename from url: {url}")));
         }
         let file = folder.join(Digest::of(url.as_bytes()).hex());
-        self.output.say(&format!("Downloading {url}\n"));
+        self.tell(BuildEvent::Note { step: Some(step), text: &format!("Downloading {url}") });
         crate::registry::fetch(&self.store.inner.transport, url, &file).await?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(&file, mode).map_err(|e| BuildError::Failed(format!("{url}: {e}")))?;

@@ -49,6 +49,7 @@ pub(super) struct CopyFiles {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Step {
     pub(super) line: usize,
+    pub(super) last_line: usize,
     pub(super) original: String,
     pub(super) heredocs: Vec<Heredoc>,
     pub(super) instruction: Instruction,
@@ -58,7 +59,13 @@ pub(super) fn parse(line: &Line, escape: char) -> Result<Step, BuildError> {
     let instruction =
         Parser { line, escape }.instruction().map_err(|why| BuildError::parse(line.number, why))?;
     let original = format!("{} {}", line.keyword, line.rest).trim_end().to_owned();
-    Ok(Step { line: line.number, original, heredocs: line.heredocs.clone(), instruction })
+    Ok(Step {
+        line: line.number,
+        last_line: line.last,
+        original,
+        heredocs: line.heredocs.clone(),
+        instruction,
+    })
 }
 
 struct Parser<'l> {

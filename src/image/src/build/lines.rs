@@ -8,6 +8,8 @@ use super::BuildError;
 pub(super) struct Line {
     /// Counted from 1.
     pub(super) number: usize,
+    /// The last one, here-documents included.
+    pub(super) last: usize,
     /// Upper case.
     pub(super) keyword: String,
     /// What follows, in one line; flags included.
@@ -39,12 +41,16 @@ pub(super) fn parse(text: &str) -> Result<Lines, BuildError> {
             continue;
         }
         let number = index + 1;
+        let mut last = number;
         let mut whole = String::new();
         let mut current = first;
         while let Some(continued) = continues(current, escape) {
             whole.push_str(continued);
             match physical.by_ref().find(|(_, line)| !is_skipped(line)) {
-                Some((_, line)) => current = line,
+                Some((index, line)) => {
+                    last = index + 1;
+                    current = line;
+                }
                 None => current = "",
             }
         }
@@ -54,10 +60,10 @@ pub(super) fn parse(text: &str) -> Result<Lines, BuildError> {
         let keyword = keyword.to_ascii_uppercase();
         let mut heredocs = heredoc_names(&keyword, rest);
         for (heredoc, strip_tabs) in &mut heredocs {
-            heredoc.content = read_heredoc(&mut physical, heredoc, *strip_tabs, number)?;
+            (heredoc.content, last) = read_heredoc(&mut physical, heredoc, *strip_tabs, number)?;
         }
         let heredocs = heredocs.into_iter().map(|(heredoc, _)| heredoc).collect();
-        lines.push(Line { number, keyword, rest: rest.trim().to_owned(), heredocs });
+        lines.push(Line { number, last, keyword, rest: rest.trim().to_owned(), heredocs });
     }
     Ok(Lines { escape, lines })
 }
@@ -118,12 +124,12 @@ fn read_heredoc<'t>(
     heredoc: &Heredoc,
     strip_tabs: bool,
     number: usize,
-) -> Result<String, BuildError> {
+) -> Result<(String, usize), BuildError> {
     let mut content = String::new();
-    for (_, line) in physical {
+    for (index, line) in physical {
         let line = if strip_tabs { line.trim_start_matches('\t') } else { line };
         if line == heredoc.name {
-            return Ok(content);
+            return Ok((content, index + 1));
         }
         content.push_str(line);
         content.push('\n');

@@ -1,5 +1,5 @@
 use super::plan::stage_named;
-use super::stage::Builder;
+use super::stage::{Builder, Now};
 use super::view::View;
 use super::{BuildError, MountSource, RunMount};
 use crate::Digest;
@@ -16,22 +16,22 @@ pub(super) struct Mounts {
 
 impl Builder<'_> {
     /// `--mount=type=cache,target=/root/.cache` and the like.
-    pub(super) fn mounts(&self, stage: usize, workdir: &str, texts: &[String]) -> Result<Mounts, BuildError> {
+    pub(super) async fn mounts(&self, now: &Now, texts: &[String]) -> Result<Mounts, BuildError> {
         let mut mounts = Mounts::default();
         for text in texts {
-            self.mount(stage, workdir, text, &mut mounts)?;
+            self.mount(now, text, &mut mounts).await?;
         }
         Ok(mounts)
     }
 
-    fn mount(&self, stage: usize, workdir: &str, text: &str, mounts: &mut Mounts) -> Result<(), BuildError> {
+    async fn mount(&self, now: &Now, text: &str, mounts: &mut Mounts) -> Result<(), BuildError> {
         let options: BTreeMap<&str, &str> =
             text.split(',').map(|option| option.split_once('=').unwrap_or((option, "true"))).collect();
         let get = |names: &[&str]| names.iter().find_map(|name| options.get(name)).copied();
         let target = get(&["target", "dst", "destination"]);
         let read_only = get(&["readonly", "ro"]).is_some_and(|value| value != "false");
         let missing = || BuildError::Failed(format!("RUN --mount={text}: target is required"));
-        let at = |target: &str| super::copy::absolute(workdir, target);
+        let at = |target: &str| super::copy::absolute(&now.document.config.working_dir, target);
         match get(&["type"]).unwrap_or("bind") {
             "tmpfs" => {
                 let size = get(&["size"]).and_then(|size| size.parse().ok());
@@ -47,7 +47,7 @@ impl Builder<'_> {
             "bind" => {
                 let target = at(target.ok_or_else(missing)?);
                 let path = PathBuf::from(get(&["source", "src"]).unwrap_or("/"));
-                let view = self.source(stage, get(&["from"]))?;
+                let view = self.source(now, get(&["from"])).await?;
                 let read_only = get(&["rw", "readwrite"]).is_none_or(|value| value == "false");
                 mounts.list.push(RunMount {
                     target,
@@ -58,7 +58,11 @@ impl Builder<'_> {
             "secret" => {
                 let id = get(&["id"]).or(target).ok_or_else(missing)?;
                 let target = target.map_or_else(|| PathBuf::from("/run/secrets").join(id), at);
-                match self.options.secrets.get(id) {
+                let found = match &self.options.secrets {
+                    Some(secrets) => secrets.secret(id).await.map_err(BuildError::Failed)?,
+                    None => None,
+                };
+                match found {
                     Some(content) => {
                         let folder = self.store.inner.layers.temporary()?;
                         let file = folder.path().join("secret");
@@ -90,12 +94,10 @@ impl Builder<'_> {
     }
 
     /// The files that `--from` means: a stage, an image that is here, or the context.
-    pub(super) fn source(&self, stage: usize, from: Option<&str>) -> Result<View, BuildError> {
+    pub(super) async fn source(&self, now: &Now, from: Option<&str>) -> Result<View, BuildError> {
         let Some(from) = from else { return Ok(self.context.view()) };
-        if let Some(number) = stage_named(&self.plan.stages, stage, from) {
-            let built = self.built[number].as_ref();
-            let built = built.ok_or_else(|| BuildError::Failed(format!("stage {from} was not built")))?;
-            return self.view_of(&built.id);
+        if let Some(number) = stage_named(&self.plan.stages, now.number, from) {
+            return self.view_of(&self.result_of(number).await?.id);
         }
         let rootfs = self.store.rootfs(from)?;
         Ok(View { layers: rootfs.layers })

@@ -1,3 +1,5 @@
+use crate::progress::PullEvent;
+
 /// Where what a build says goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Channel {
@@ -7,8 +9,12 @@ pub enum Channel {
     Stderr,
 }
 
+/// A build as text, in order.
 pub trait BuildOutput: Send + Sync + 'static {
     fn write(&self, channel: Channel, bytes: &[u8]);
+
+    /// What comes from a registry may be drawn otherwise than as text.
+    fn pull(&self, _: &PullEvent) {}
 
     fn say(&self, text: &str) {
         self.write(Channel::Builder, text.as_bytes());

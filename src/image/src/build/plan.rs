@@ -125,7 +125,8 @@ fn needed(stages: &[Stage], target: usize) -> Vec<usize> {
     (0..=target).filter(|number| wanted[*number]).collect()
 }
 
-fn sources(step: &Step) -> Vec<String> {
+/// What `--from` names.
+pub(super) fn sources(step: &Step) -> Vec<String> {
     match &step.instruction {
         Instruction::Copy(CopyFiles { from: Some(from), .. }) => vec![from.clone()],
         Instruction::Run { mounts, .. } => mounts

@@ -4,9 +4,10 @@ use super::cache::key;
 use super::instruction::{Command, Step};
 use super::stage::{Builder, Now, item};
 use super::steps::name_of;
-use super::{BuildError, RunSpec};
+use super::{BuildError, BuildEvent, BuildOutput, BuildProgress, Channel, RunSettings, RunSpec};
 use crate::Digest;
 use crate::pull::in_background;
+use std::sync::Arc;
 
 /// Arguments that need no ARG, and do not count for the cache.
 const PREDEFINED: [&str; 10] = [
@@ -26,7 +27,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 impl Builder<'_> {
     pub(super) async fn run(
-        &mut self,
+        &self,
         now: &mut Now,
         command: &Command,
         mounts: &[String],
@@ -58,7 +59,7 @@ impl Builder<'_> {
             .iter()
             .filter_map(|name| Some(format!("{name}={}", self.options.args.get(*name)?.as_ref()?)));
         env.extend(args.into_iter().chain(predefined));
-        let prepared = self.mounts(now.number, &config.working_dir, mounts)?;
+        let prepared = self.mounts(now, mounts).await?;
         let unique = format!("{key}{}", folder.path().display());
         let spec = RunSpec {
             id: Digest::of(unique.as_bytes()).hex().to_owned(),
@@ -70,16 +71,16 @@ impl Builder<'_> {
             cwd: if config.working_dir.is_empty() { "/".into() } else { config.working_dir.clone() },
             argv: argv.clone(),
             mounts: prepared.list.clone(),
-            network: network(step),
+            settings: self.settings(step),
         };
-        let id = spec.id[..12].to_owned();
-        self.output.say(&format!(" ---> Running in {id}\n"));
-        let code = self.runner.run(spec, &*self.output).await?;
-        drop(prepared);
+        let slot = self.slots.acquire().await;
+        self.tell(BuildEvent::Running { step: now.step, container: &spec.id });
+        let log = Log { step: now.step, progress: self.progress.clone() };
+        let code = self.runner.run(spec, &log).await?;
+        drop((prepared, slot));
         if code != 0 {
             return Err(BuildError::Run { command: argv.join(" "), code });
         }
-        self.output.say(&format!(" ---> Removed intermediate container {id}\n"));
         let mut draft = self.draft(now)?;
         let store = self.store.inner.clone();
         let mut draft = in_background(move || {
@@ -93,9 +94,29 @@ impl Builder<'_> {
     }
 }
 
-/// `--network=none`; the container's default otherwise.
+/// What the command writes.
+struct Log {
+    step: usize,
+    progress: Arc<dyn BuildProgress>,
+}
+
+impl BuildOutput for Log {
+    fn write(&self, channel: Channel, bytes: &[u8]) {
+        self.progress.tell(BuildEvent::Log { step: self.step, channel, bytes });
+    }
+}
+
+impl Builder<'_> {
+    fn settings(&self, step: &Step) -> RunSettings {
+        let mut settings = self.options.run.clone();
+        settings.network = network(step).or(settings.network).filter(|network| network != "default");
+        settings
+    }
+}
+
+/// `--network=none`; `None` where the instruction says nothing.
 fn network(step: &Step) -> Option<String> {
     let flags = step.original.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
     let networks = flags.filter_map(|flag| flag.strip_prefix("--network="));
-    networks.last().filter(|network| *network != "default").map(str::to_owned)
+    networks.last().map(str::to_owned)
 }

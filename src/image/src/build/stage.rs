@@ -1,36 +1,42 @@
-//! Carries a plan out, step by step.
+//! Carries a plan out. Stages run side by side and wait for each other only where one takes files of another; the first
+//! failure ends all of them.
 
 use super::context::Context;
 use super::instruction::Step;
 use super::plan::{Base, Plan, Stage};
+use super::planned::{Planned, planned};
 use super::view::View;
 use super::words::Variables;
-use super::{BuildError, BuildOptions, BuildOutput, BuildRunner, Built};
+use super::{BuildError, BuildEvent, BuildOptions, BuildProgress, BuildRunner, Built};
 use crate::commit::Draft;
 use crate::document::{HistoryItem, ImageDocument};
-use crate::progress::Silent;
 use crate::pull::in_background;
-use crate::{Digest, ImageRef, ImageStore};
+use crate::{Digest, ImageRef, ImageStore, Progress, PullEvent};
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::{Semaphore, watch};
 
 pub(super) struct Builder<'b> {
     pub(super) store: &'b ImageStore,
     pub(super) plan: &'b Plan,
     pub(super) context: Arc<Context>,
     pub(super) options: BuildOptions,
-    /// What each stage came to.
-    pub(super) built: Vec<Option<Built>>,
     pub(super) runner: Arc<dyn BuildRunner>,
-    pub(super) output: Arc<dyn BuildOutput>,
-    /// Steps begun, and all that there are.
-    count: (usize, usize),
-    pub(super) consumed: BTreeSet<String>,
+    pub(super) progress: Arc<dyn BuildProgress>,
+    /// Steps that work at a time, over all stages: one for each core.
+    pub(super) slots: Semaphore,
+    /// What each stage came to.
+    built: Vec<watch::Sender<Option<Built>>>,
+    planned: Planned,
+    consumed: Mutex<BTreeSet<String>>,
 }
 
 /// Where a stage stands.
 pub(super) struct Now {
+    /// The stage.
     pub(super) number: usize,
+    /// The id of the step that is being done.
+    pub(super) step: usize,
     /// `None` before the first step on nothing.
     pub(super) built: Option<Built>,
     pub(super) document: ImageDocument,
@@ -62,107 +68,147 @@ impl<'b> Builder<'b> {
     pub(super) fn new(
         store: &'b ImageStore,
         plan: &'b Plan,
-        context: Arc<Context>,
+        context: Context,
         options: BuildOptions,
         runner: Arc<dyn BuildRunner>,
-        output: Arc<dyn BuildOutput>,
+        progress: Arc<dyn BuildProgress>,
     ) -> Builder<'b> {
-        let steps = plan.needed.iter().map(|number| plan.stages[*number].steps.len() + 1).sum::<usize>();
-        let total = steps + usize::from(!options.labels.is_empty());
-        let built = vec![None; plan.stages.len()];
-        let consumed = BTreeSet::new();
-        Builder { store, plan, context, options, built, runner, output, count: (0, total), consumed }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Builder {
+            store,
+            plan,
+            context: Arc::new(context),
+            planned: planned(plan, labels(&options).as_deref()),
+            options,
+            runner,
+            progress,
+            slots: Semaphore::new(cores),
+            built: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
+            consumed: Mutex::default(),
+        }
     }
 
-    /// Gives the id of the target.
-    pub(super) async fn build(mut self) -> Result<Digest, BuildError> {
-        let target = self.plan.needed.last().copied();
-        for number in self.plan.needed.clone() {
-            let done = self.stage(number, Some(number) == target).await?;
-            self.built[number] = Some(done);
-        }
-        let unused: Vec<&str> = self
-            .options
-            .args
-            .keys()
-            .filter(|name| !self.consumed.contains(*name) && !self.plan.global.contains_key(*name))
-            .map(String::as_str)
-            .collect();
+    /// Gives what the target came to.
+    pub(super) async fn build(self) -> Result<Built, BuildError> {
+        self.tell(BuildEvent::Planned(&self.planned.steps));
+        let stages = self.plan.needed.iter().map(|number| self.stage(*number));
+        let mut built = futures::future::try_join_all(stages).await?;
+        self.warn_of_unused();
+        built.pop().ok_or_else(|| BuildError::Failed("nothing was built".into()))
+    }
+
+    pub(super) fn tell(&self, event: BuildEvent<'_>) {
+        self.progress.tell(event);
+    }
+
+    pub(super) fn consume(&self, name: &str) {
+        self.consumed.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    fn warn_of_unused(&self) {
+        let consumed = self.consumed.lock().unwrap_or_else(PoisonError::into_inner);
+        let names = self.options.args.keys().map(String::as_str);
+        let is_used = |name: &&str| consumed.contains(*name) || self.plan.global.contains_key(*name);
+        let unused: Vec<&str> = names.filter(|name| !is_used(name)).collect();
         if !unused.is_empty() {
-            self.output
-                .say(&format!("[Warning] One or more build-args [{}] were not consumed\n", unused.join(" ")));
+            let text = format!("One or more build-args [{}] were not consumed", unused.join(" "));
+            self.tell(BuildEvent::Warning { step: None, text: &text });
         }
-        let built = target.and_then(|target| self.built[target].clone());
-        built.map(|built| built.id).ok_or_else(|| BuildError::Failed("nothing was built".into()))
     }
 
-    async fn stage(&mut self, number: usize, is_target: bool) -> Result<Built, BuildError> {
+    async fn stage(&self, number: usize) -> Result<Built, BuildError> {
+        let built = self.steps(number).await?;
+        self.built[number].send_replace(Some(built.clone()));
+        Ok(built)
+    }
+
+    /// Waits until the stage is done.
+    pub(super) async fn result_of(&self, stage: usize) -> Result<Built, BuildError> {
+        let mut result = self.built[stage].subscribe();
+        let built = result.wait_for(Option::is_some).await.ok().and_then(|built| built.clone());
+        built.ok_or_else(|| BuildError::Failed(format!("stage {stage} was not built")))
+    }
+
+    async fn steps(&self, number: usize) -> Result<Built, BuildError> {
         let stage: &Stage = &self.plan.stages[number];
-        self.announce(&stage.from.original);
-        let mut now = self.start(number, &stage.base).await?;
-        let triggers = std::mem::take(&mut now.document.config.on_build);
-        if !triggers.is_empty() {
-            let noun = if triggers.len() == 1 { "trigger" } else { "triggers" };
-            self.output.say(&format!("# Executing {} build {noun}\n", triggers.len()));
+        let id = self.planned.begins.get(&number).copied().unwrap_or(0);
+        let mut now = Now {
+            number,
+            step: id,
+            built: None,
+            document: ImageDocument::scratch(),
+            args: Variables::new(),
+            has_cmd: false,
+        };
+        let done = self.from(&mut now, &stage.base).await;
+        self.ended(&now, done)?;
+        for (at, step) in stage.steps.iter().enumerate() {
+            now.step = id + 1 + at;
+            self.tell(BuildEvent::Started { step: now.step });
+            let done = self.step(&mut now, step).await.map_err(|e| at_step(step, e));
+            self.ended(&now, done)?;
         }
+        if let (true, Some(text)) = (self.plan.needed.last() == Some(&number), labels(&self.options)) {
+            now.step += 1;
+            self.tell(BuildEvent::Started { step: now.step });
+            let labels = self.options.labels.clone();
+            let done = self.configure(&mut now, &text, |d| d.config.labels.extend(labels)).await;
+            self.ended(&now, done)?;
+        }
+        now.built
+            .ok_or_else(|| BuildError::Failed("No image was generated. Is your Dockerfile empty?".into()))
+    }
+
+    fn ended(&self, now: &Now, result: Result<(), BuildError>) -> Result<(), BuildError> {
+        let image = now.parent().map(Digest::as_str);
+        match &result {
+            Ok(()) => self.tell(BuildEvent::Done { step: now.step, image }),
+            Err(why) => self.tell(BuildEvent::Failed { step: now.step, why }),
+        }
+        result
+    }
+
+    /// FROM, and what the base image wants to be done by those who build upon it.
+    async fn from(&self, now: &mut Now, base: &Base) -> Result<(), BuildError> {
+        // a stage that waits for another has not begun
+        if let Base::Stage(stage) = base {
+            now.built = Some(self.result_of(*stage).await?);
+        }
+        self.tell(BuildEvent::Started { step: now.step });
+        if let Base::Image(name) = base {
+            now.built = Some(self.base_image(now.step, name).await?);
+        }
+        if let Some(built) = &now.built {
+            now.document = built.document.clone();
+        }
+        let triggers = std::mem::take(&mut now.document.config.on_build);
+        if triggers.is_empty() {
+            return Ok(());
+        }
+        let noun = if triggers.len() == 1 { "trigger" } else { "triggers" };
+        let text = format!("# Executing {} build {noun}", triggers.len());
+        self.tell(BuildEvent::Note { step: Some(now.step), text: &text });
         for trigger in triggers {
             let lines = super::lines::parse(&trigger)?;
             for line in &lines.lines {
                 let step = super::instruction::parse(line, lines.escape)?;
-                self.step(&mut now, &step).await?;
+                self.step(now, &step).await.map_err(|e| at_step(&step, e))?;
             }
         }
-        for step in &stage.steps {
-            self.announce(&step.original);
-            self.step(&mut now, step).await.map_err(|e| at(step, e))?;
-        }
-        if is_target && !self.options.labels.is_empty() {
-            let labels = self.options.labels.clone();
-            let shown: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            self.announce(&format!("LABEL {}", shown.join(" ")));
-            self.configure(&mut now, &format!("LABEL {}", shown.join(" ")), |document| {
-                document.config.labels.extend(labels);
-            })
-            .await?;
-        }
-        match now.built {
-            Some(built) => Ok(built),
-            None => Err(BuildError::Failed("No image was generated. Is your Dockerfile empty?".into())),
-        }
+        Ok(())
     }
 
-    fn announce(&mut self, original: &str) {
-        self.count.0 += 1;
-        self.output.say(&format!("Step {}/{} : {original}\n", self.count.0, self.count.1));
-    }
-
-    async fn start(&mut self, number: usize, base: &Base) -> Result<Now, BuildError> {
-        let built = match base {
-            Base::Scratch => {
-                self.output.say(" ---> \n");
-                None
-            }
-            Base::Stage(stage) => self.built[*stage].clone(),
-            Base::Image(name) => Some(self.base_image(name).await?),
-        };
-        if let Some(built) = &built {
-            self.output.say(&format!(" ---> {}\n", built.id.short()));
-        }
-        let document = built.as_ref().map_or_else(ImageDocument::scratch, |built| built.document.clone());
-        Ok(Now { number, built, document, args: Variables::new(), has_cmd: false })
-    }
-
-    pub(super) async fn base_image(&self, name: &str) -> Result<Built, BuildError> {
+    pub(super) async fn base_image(&self, step: usize, name: &str) -> Result<Built, BuildError> {
         if self.options.pull || self.store.image(name)?.is_none() {
             let reference = ImageRef::parse(name)?;
             let none = Vec::new();
             let credentials = self.options.credentials.get(reference.domain()).unwrap_or(&none);
-            self.output.say(&format!("{}: Pulling from {}\n", reference.version(), reference.path()));
-            self.store.pull_with(name, credentials, Arc::new(Silent)).await?;
+            let told = Arc::new(Pulling { step, progress: self.progress.clone() });
+            self.store.pull_with(name, credentials, told).await?;
         }
         let rootfs = self.store.rootfs(name)?;
         let document = self.store.details(&rootfs.id)?.document;
-        Ok(Built { id: Digest::parse(&rootfs.id)?, document, _hold: rootfs.hold })
+        Ok(Built { id: Digest::parse(&rootfs.id)?, document, hold: rootfs.hold })
     }
 
     pub(super) fn view_of(&self, id: &Digest) -> Result<View, BuildError> {
@@ -191,7 +237,7 @@ impl<'b> Builder<'b> {
     pub(super) fn reuse(&self, now: &mut Now, key: &Digest) -> bool {
         let known = if self.options.no_cache { None } else { self.store.inner.step(key) };
         let Some(built) = known else { return false };
-        self.output.say(&format!(" ---> Using cache\n ---> {}\n", built.id.short()));
+        self.tell(BuildEvent::Cached { step: now.step, image: built.id.as_str() });
         now.document = built.document.clone();
         now.built = Some(built);
         true
@@ -200,15 +246,31 @@ impl<'b> Builder<'b> {
     pub(super) async fn keep(&self, now: &mut Now, draft: Draft, key: Digest) -> Result<(), BuildError> {
         let store = self.store.inner.clone();
         let built = in_background(move || store.keep_step(&draft, key)).await?;
-        self.output.say(&format!(" ---> {}\n", built.id.short()));
         now.document = built.document.clone();
         now.built = Some(built);
         Ok(())
     }
 }
 
+/// `--label`s are an instruction at the end.
+fn labels(options: &BuildOptions) -> Option<String> {
+    let shown: Vec<String> = options.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    (!shown.is_empty()).then(|| format!("LABEL {}", shown.join(" ")))
+}
+
+struct Pulling {
+    step: usize,
+    progress: Arc<dyn BuildProgress>,
+}
+
+impl Progress for Pulling {
+    fn event(&self, event: PullEvent) {
+        self.progress.tell(BuildEvent::Pull { step: self.step, event: &event });
+    }
+}
+
 /// Says which step it was, unless it says so itself.
-fn at(step: &Step, error: BuildError) -> BuildError {
+fn at_step(step: &Step, error: BuildError) -> BuildError {
     match error {
         BuildError::Failed(why) if !why.contains(" failed: ") => {
             BuildError::Failed(format!("{}: {why}", step.original))

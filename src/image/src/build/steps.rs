@@ -8,7 +8,7 @@ use super::words::expand;
 use crate::document::{Empty, HistoryItem, ImageDocument};
 
 impl Builder<'_> {
-    pub(super) async fn step(&mut self, now: &mut Now, step: &Step) -> Result<(), BuildError> {
+    pub(super) async fn step(&self, now: &mut Now, step: &Step) -> Result<(), BuildError> {
         let escape = self.plan.escape;
         let variables = now.variables();
         let put_in = |text: &String| expand(text, escape, &variables);
@@ -113,9 +113,9 @@ impl Builder<'_> {
         }
     }
 
-    async fn arg(&mut self, now: &mut Now, named: &[(String, Option<String>)]) -> Result<(), BuildError> {
+    async fn arg(&self, now: &mut Now, named: &[(String, Option<String>)]) -> Result<(), BuildError> {
         for (name, default) in named {
-            self.consumed.insert(name.clone());
+            self.consume(name);
             let default =
                 default.as_ref().map(|text| expand(text, self.plan.escape, &now.variables())).transpose()?;
             let given = self.options.args.get(name).cloned().flatten();
@@ -132,7 +132,7 @@ impl Builder<'_> {
 
     /// A step that changes the configuration only.
     pub(super) async fn configure(
-        &mut self,
+        &self,
         now: &mut Now,
         what: &str,
         change: impl FnOnce(&mut ImageDocument),

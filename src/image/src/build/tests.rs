@@ -1,7 +1,11 @@
 use super::*;
 use crate::testing::{Tar, TestStore, docker_archive, gzip, store};
+use async_trait::async_trait;
+use cri::ImageInfo;
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
 use std::sync::Mutex;
 
 /// Understands `touch FILE` and `fail CODE`; everything else succeeds and changes nothing.
@@ -60,8 +64,19 @@ impl Lab {
     async fn build_with(&self, context: Tar, options: BuildOptions) -> Result<ImageInfo, BuildError> {
         self.screen.0.lock().unwrap().clear();
         self.runner.0.lock().unwrap().clear();
-        let context = Cursor::new(context.bytes());
-        self.t.store.build(context, options, self.runner.clone(), self.screen.clone()).await
+        let context = BuildContext::Tar(Box::new(Cursor::new(context.bytes())));
+        self.build_context(context, options).await
+    }
+
+    async fn build_context(
+        &self,
+        context: BuildContext,
+        options: BuildOptions,
+    ) -> Result<ImageInfo, BuildError> {
+        let classic = Arc::new(Classic::new(self.screen.clone()));
+        let built = self.t.store.build(context, options, self.runner.clone(), classic.clone()).await?;
+        classic.built(&built.image);
+        Ok(built.image)
     }
 
     async fn build(&self, dockerfile: &str, context: Tar) -> Result<ImageInfo, BuildError> {
@@ -217,8 +232,10 @@ async fn mounts_of_a_run_are_handed_to_the_runner() {
     let lab = Lab::new().await;
     let file = "FROM base AS one\nFROM base\nRUN --mount=type=cache,target=/c --mount=type=tmpfs,target=/t \
                 --mount=type=bind,from=one,source=/etc,target=e --mount=type=secret,id=key --network=none x\n";
-    let options =
-        BuildOptions { secrets: [("key".to_owned(), b"s3cret".to_vec())].into(), ..BuildOptions::default() };
+    let options = BuildOptions {
+        secrets: Some(Arc::new(BTreeMap::from([("key".to_owned(), b"s3cret".to_vec())]))),
+        ..BuildOptions::default()
+    };
     lab.build_with(Tar::new().file("Dockerfile", file), options).await.unwrap();
     let spec = lab.runner.0.lock().unwrap().pop().unwrap();
     let targets: Vec<String> = spec.mounts.iter().map(|m| m.target.display().to_string()).collect();
@@ -229,7 +246,7 @@ async fn mounts_of_a_run_are_handed_to_the_runner() {
         matches!(&spec.mounts[3].source, MountSource::Host(file) if !file.exists()),
         "the secret went with the step"
     );
-    assert_eq!(spec.network.as_deref(), Some("none"));
+    assert_eq!(spec.settings.network.as_deref(), Some("none"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,8 +341,8 @@ async fn a_folder_of_the_machine_is_a_context_by_all_means() {
     }
     let build = |path: PathBuf| {
         let options = BuildOptions { tags: vec!["made".into()], ..BuildOptions::default() };
-        let (store, runner, screen) = (&lab.t.store, lab.runner.clone(), lab.screen.clone());
-        async move { store.build_folder(&path, options, runner, screen).await }
+        lab.screen.0.lock().unwrap().clear();
+        lab.build_context(BuildContext::Folder(path), options)
     };
     build(path.to_owned()).await.unwrap();
     assert_eq!(lab.read("app/kept"), "y");
