@@ -73,6 +73,7 @@ fn pull(event: PullEvent) -> Value {
             };
             step(short(&digest), &text, detail)
         }
+        PullEvent::Warning(text) => json!({"status": format!("WARNING: {text}")}),
         PullEvent::Resolved { digest } => json!({"status": format!("Digest: {digest}")}),
         PullEvent::Done { name, newer: true } => {
             json!({"status": format!("Status: Downloaded newer image for {name}")})

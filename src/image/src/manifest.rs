@@ -1,12 +1,14 @@
 //! What registries and archives say an image is: manifests, indexes, configurations. Only what the store needs of them;
 //! the bytes themselves are kept as they came.
 
-use crate::Digest;
 use crate::error::{ImageError, Result};
 use crate::unpack::Compression;
+use crate::{Digest, Platform};
 use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub(crate) use crate::platform::architecture;
 
 pub(crate) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub(crate) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -35,14 +37,6 @@ pub(crate) struct Descriptor {
     pub(crate) platform: Option<Platform>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) annotations: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Platform {
-    #[serde(default)]
-    pub(crate) architecture: String,
-    #[serde(default)]
-    pub(crate) os: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,7 +79,11 @@ pub(crate) fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Document
     let shape: Shape = serde_json::from_slice(bytes).map_err(broken)?;
     let media_type = shape.media_type.as_deref().or(content_type).unwrap_or_default();
     match media_type {
-        _ if shape.schema_version == 1 => refuse(format!("{media_type} (schema 1) is no longer supported")),
+        _ if shape.schema_version == 1 => refuse(
+            "Docker Image manifest version 2, schema 1 is no longer supported: upgrade the image to the OCI format or \
+             Docker Image manifest v2, schema 2. More information at https://docs.docker.com/go/deprecated-image-specs/"
+                .into(),
+        ),
         OCI_INDEX | DOCKER_LIST => serde_json::from_slice(bytes).map(Document::Index).map_err(broken),
         _ if shape.manifests.is_some() => serde_json::from_slice(bytes).map(Document::Index).map_err(broken),
         _ => {
@@ -103,7 +101,18 @@ fn check(manifest: &Manifest) -> Result<()> {
     if manifest.layers.len() > MAX_LAYERS {
         return refuse(format!("{} layers: the most is {MAX_LAYERS}", manifest.layers.len()));
     }
-    Ok(())
+    match manifest.layers.iter().find_map(|layer| Some((layer, unusable(&layer.media_type)?))) {
+        Some((layer, why)) => refuse(format!("layer {} ({}) {why}", layer.digest.short(), layer.media_type)),
+        None => Ok(()),
+    }
+}
+
+/// What no key or no permission makes usable here. Layers of unknown names are judged by their bytes.
+fn unusable(media_type: &str) -> Option<&'static str> {
+    if media_type.contains(".foreign.") || media_type.contains(".nondistributable.") {
+        return Some("is foreign: registries do not give it out, and nothing else is asked for it");
+    }
+    media_type.ends_with("+encrypted").then_some("is encrypted, and there is no key for it")
 }
 
 fn refuse<T>(why: String) -> Result<T> {
@@ -119,30 +128,18 @@ pub(crate) fn layer_media_type(compression: Compression) -> &'static str {
     }
 }
 
-/// What registries call this machine.
-pub(crate) fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
 impl ManifestIndex {
-    /// The manifest for this machine; where no entry names a platform, the only one.
-    pub(crate) fn for_this_machine(&self) -> Result<&Descriptor> {
-        let fits = |d: &&Descriptor| {
-            d.platform.as_ref().is_some_and(|p| p.os == "linux" && p.architecture == architecture())
-        };
+    /// The manifest that serves the platform best; where no entry names a platform, the only one.
+    pub(crate) fn serving(&self, platform: &Platform) -> Result<&Descriptor> {
+        let distance = |d: &Descriptor| d.platform.as_ref().and_then(|offered| platform.distance(offered));
+        let fitting = self.manifests.iter().filter_map(|d| Some((distance(d)?, d)));
         let unnamed = || match self.manifests.as_slice() {
             [only] if only.platform.is_none() => Some(only),
             _ => None,
         };
-        self.manifests.iter().find(fits).or_else(unnamed).ok_or_else(|| {
-            ImageError::Unknown(format!(
-                "no matching manifest for linux/{} in the manifest list entries",
-                architecture()
-            ))
+        let best = fitting.min_by_key(|(distance, _)| *distance).map(|(_, d)| d).or_else(unnamed);
+        best.ok_or_else(|| {
+            ImageError::Unknown(format!("no matching manifest for {platform} in the manifest list entries"))
         })
     }
 }
@@ -190,9 +187,16 @@ mod tests {
     fn an_index_gives_the_manifest_for_this_machine() {
         let attested =
             index(&[("unknown", "unknown", 'a'), ("linux", "s390x", 'b'), ("linux", architecture(), 'c')]);
-        assert_eq!(attested.for_this_machine().unwrap().digest.as_str(), hex('c'));
+        let this = Platform::of_this_machine();
+        assert_eq!(attested.serving(&this).unwrap().digest.as_str(), hex('c'));
         let foreign = index(&[("windows", architecture(), 'a'), ("linux", "s390x", 'b')]);
-        let why = foreign.for_this_machine().unwrap_err().to_string();
+        let why = foreign.serving(&Platform::parse("linux/arm64/v8").unwrap()).unwrap_err().to_string();
+        assert_eq!(why, "no matching manifest for linux/arm64/v8 in the manifest list entries");
+        assert_eq!(
+            foreign.serving(&Platform::parse("linux/s390x").unwrap()).unwrap().digest.as_str(),
+            hex('b')
+        );
+        let why = foreign.serving(&this).unwrap_err().to_string();
         assert!(why.starts_with("no matching manifest for linux/"), "{why}");
     }
 
@@ -202,12 +206,25 @@ mod tests {
             "config": {"mediaType": "application/vnd.cncf.helm.config.v1+json", "digest": hex('a'), "size": 2}});
         let bomb = serde_json::json!({"schemaVersion": 2, "config": {"digest": hex('a'), "size": 2},
             "layers": vec![serde_json::json!({"digest": hex('b'), "size": 1}); 501]});
+        let of = |media_type: &str| {
+            serde_json::json!({"schemaVersion": 2, "config": {"digest": hex('a'), "size": 2},
+                "layers": [{"digest": hex('b'), "size": 1, "mediaType": media_type}]})
+            .to_string()
+        };
         let climbing = serde_json::json!({"schemaVersion": 2, "layers": [],
             "config": {"digest": "sha256:../../etc/passwd", "size": 2}});
         for (name, document, want) in [
             ("a chart", helm.to_string(), "no container image"),
             ("schema 1", r#"{"schemaVersion":1,"fsLayers":[]}"#.into(), "no longer supported"),
             ("too many layers", bomb.to_string(), "501 layers"),
+            ("foreign", of("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"), "is foreign"),
+            (
+                "foreign, OCI",
+                of("application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"),
+                "is foreign",
+            ),
+            ("encrypted", of("application/vnd.oci.image.layer.v1.tar+gzip+encrypted"), "is encrypted"),
+            ("a negative size", of("x").replace("\"size\":1", "\"size\":-1"), "broken manifest"),
             ("a path for a digest", climbing.to_string(), "invalid digest"),
             ("no JSON", "<html>".into(), "broken manifest"),
         ] {

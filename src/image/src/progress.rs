@@ -13,6 +13,8 @@ pub enum PullEvent {
         digest: Digest,
         status: LayerStatus,
     },
+    /// Something that the user should know, and that does not end the pull.
+    Warning(String),
     /// The digest that the registry has under this name.
     Resolved {
         digest: Digest,

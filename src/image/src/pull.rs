@@ -6,53 +6,98 @@ pub(crate) use jobs::LayerJobs;
 
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
-use crate::manifest::{self, Document, MAX_CONFIG, Manifest};
+use crate::find::{Found, at_some_place, find};
+use crate::manifest::{self, MAX_CONFIG};
 use crate::progress::{Progress, PullEvent};
 use crate::registry::Repository;
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
-use crate::{Digest, ImageRef};
-use bytes::Bytes;
+use crate::{Digest, ImageRef, Platform};
 use cri::{Credentials, ImageInfo};
+use futures::FutureExt;
 use futures::future::try_join_all;
 use jobs::LayerJob;
+use oci_spec::image::ImageConfiguration;
 use std::sync::Arc;
 
-/// A manifest for this machine, and whom to ask for what it names.
-struct Found {
-    repository: Arc<Repository>,
-    manifest: Manifest,
-    manifest_bytes: Bytes,
-    /// What the registry has under the name: the index, where there is one.
-    digest: Digest,
-}
-
 impl ImageStore {
-    /// Brings the image, its layers in parallel. The credentials are tried in turn; without any, it is asked for without.
-    /// Dropping the future stops the pull, unless another one waits for the same layers.
+    /// Brings the image for this machine, its layers in parallel. The credentials are tried in turn; without any, it is
+    /// asked for without. Dropping the future stops the pull, unless another one waits for the same layers.
     pub async fn pull_with(
         &self,
         name: &str,
         credentials: &[Credentials],
         progress: Arc<dyn Progress>,
     ) -> Result<ImageInfo> {
+        self.pull_for(name, None, credentials, progress).await
+    }
+
+    /// The same for the platform that is named: for this machine where none is.
+    pub async fn pull_for(
+        &self,
+        name: &str,
+        platform: Option<&Platform>,
+        credentials: &[Credentials],
+        progress: Arc<dyn Progress>,
+    ) -> Result<ImageInfo> {
         let reference = ImageRef::parse(name)?;
-        if let Some(pulled) = self.pull_embedded(&reference, &progress).await {
+        if platform.is_none()
+            && let Some(pulled) = self.pull_embedded(&reference, &progress).await
+        {
             return pulled;
         }
-        let pulled = pull(&self.inner, &reference, credentials, progress).await;
-        pulled.map_err(|e| e.within(format!("pull {}", reference.familiar())))
+        let wanted = Wanted { reference: &reference, platform, credentials };
+        let pulled = pull(&self.inner, &wanted, &progress).await;
+        let (info, newer) = pulled.map_err(|e| e.within(format!("pull {}", reference.familiar())))?;
+        progress.event(PullEvent::Done { name: reference.familiar(), newer });
+        Ok(info)
+    }
+
+    /// Brings every tag that the registry has of a repository, one after the other.
+    pub async fn pull_all(
+        &self,
+        repository: &str,
+        platform: Option<&Platform>,
+        credentials: &[Credentials],
+        progress: Arc<dyn Progress>,
+    ) -> Result<Vec<ImageInfo>> {
+        let repository = ImageRef::parse(repository)?;
+        let within = |e: ImageError| e.within(format!("pull {}", repository.familiar_name()));
+        let tags = at_some_place(&self.inner, &repository, credentials, |at| tags(at).boxed());
+        let mut pulled = Vec::new();
+        let mut any_newer = false;
+        for tag in tags.await.map_err(within)? {
+            let reference = repository.with_tag(&tag).map_err(within)?;
+            let wanted = Wanted { reference: &reference, platform, credentials };
+            let (info, newer) = pull(&self.inner, &wanted, &progress).await.map_err(within)?;
+            any_newer |= newer;
+            pulled.push(info);
+        }
+        progress.event(PullEvent::Done { name: repository.familiar_name(), newer: any_newer });
+        Ok(pulled)
     }
 }
 
+async fn tags(repository: Arc<Repository>) -> Result<Vec<String>> {
+    repository.tags().await
+}
+
+/// What is asked for, and by whom.
+struct Wanted<'a> {
+    reference: &'a ImageRef,
+    platform: Option<&'a Platform>,
+    credentials: &'a [Credentials],
+}
+
+/// Gives the image, and whether the store had not had it.
 async fn pull(
     store: &Arc<Inner>,
-    reference: &ImageRef,
-    credentials: &[Credentials],
-    progress: Arc<dyn Progress>,
-) -> Result<ImageInfo> {
+    wanted: &Wanted<'_>,
+    progress: &Arc<dyn Progress>,
+) -> Result<(ImageInfo, bool)> {
+    let reference = wanted.reference;
     let (version, repository) = (reference.version().to_owned(), reference.path().to_owned());
     progress.event(PullEvent::Pulling { version, repository });
-    let found = find(store, reference, credentials).await?;
+    let found = find(store, reference, wanted.platform, wanted.credentials).await?;
     let id = found.manifest.config.digest.clone();
     let known = store.state().index.images.contains_key(&id);
 
@@ -65,9 +110,12 @@ async fn pull(
             diff_ids.len()
         )));
     }
+    if let Some(warning) = wanted.platform.and_then(|platform| other_platform(reference, platform, &config)) {
+        progress.event(PullEvent::Warning(warning));
+    }
     let chains = chain_ids(&diff_ids);
     let layers = store.pin(chains.clone());
-    let sizes = try_join_all(layer_jobs(store, &found, &diff_ids, &chains, &progress)).await?;
+    let sizes = try_join_all(layer_jobs(store, &found, &diff_ids, &chains, progress)).await?;
 
     let layer_refs = chains.into_iter().zip(diff_ids).zip(sizes);
     let record = ImageRecord {
@@ -89,8 +137,22 @@ async fn pull(
     .await?;
     drop((blobs, layers));
     progress.event(PullEvent::Resolved { digest: found.digest });
-    progress.event(PullEvent::Done { name: reference.familiar(), newer: !known });
-    Ok(info)
+    Ok((info, !known))
+}
+
+/// As Docker does: an image that says of itself that it is for something else is taken, with a warning.
+fn other_platform(reference: &ImageRef, wanted: &Platform, config: &ImageConfiguration) -> Option<String> {
+    let own = Platform {
+        os: config.os().to_string(),
+        architecture: config.architecture().to_string(),
+        variant: config.variant().clone(),
+    };
+    wanted.distance(&own).is_none().then(|| {
+        format!(
+            "image with reference {} was found but its platform ({own}) does not match the specified platform ({wanted})",
+            reference.familiar()
+        )
+    })
 }
 
 /// Runs what blocks on a disk where it may block.
@@ -98,48 +160,6 @@ pub(crate) async fn in_background<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|e| ImageError::io("work in the background", e))?
-}
-
-/// Asks each endpoint with each of the credentials. What counts in the end is what the registry itself said.
-async fn find(store: &Inner, reference: &ImageRef, credentials: &[Credentials]) -> Result<Found> {
-    let anonymous = [None];
-    let given: Vec<Option<Credentials>> = credentials.iter().cloned().map(Some).collect();
-    let mut last = ImageError::Registry(format!("no place to ask for {reference}"));
-    for endpoint in store.transport.registries().endpoints(reference.domain()) {
-        let tries = if endpoint.is_mirror || given.is_empty() { &anonymous[..] } else { &given };
-        for credentials in tries {
-            let repository =
-                Repository::new(store.transport.clone(), endpoint.clone(), reference, credentials.clone());
-            match find_at(repository, reference).await {
-                Ok(found) => return Ok(found),
-                Err(error) => {
-                    tracing::debug!(host = endpoint.host, %error, "not found here");
-                    let another_may_do = matches!(error.root(), ImageError::Unauthorized(_));
-                    last = error;
-                    if !another_may_do {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    Err(last)
-}
-
-async fn find_at(repository: Repository, reference: &ImageRef) -> Result<Found> {
-    let top = repository.manifest(reference.version()).await?;
-    let (manifest, manifest_bytes) = match manifest::parse(&top.bytes, top.content_type.as_deref())? {
-        Document::Manifest(manifest) => (manifest, top.bytes),
-        Document::Index(index) => {
-            let wanted = index.for_this_machine()?;
-            let fetched = repository.manifest(wanted.digest.as_str()).await?;
-            match manifest::parse(&fetched.bytes, fetched.content_type.as_deref())? {
-                Document::Manifest(manifest) => (manifest, fetched.bytes),
-                Document::Index(_) => return Err(ImageError::Refused("an index inside an index".into())),
-            }
-        }
-    };
-    Ok(Found { repository: Arc::new(repository), manifest, manifest_bytes, digest: top.digest })
 }
 
 async fn config_bytes(store: &Arc<Inner>, found: &Found) -> Result<Vec<u8>> {

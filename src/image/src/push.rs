@@ -39,8 +39,39 @@ impl ImageStore {
         progress: Arc<dyn PushProgress>,
     ) -> Result<Digest> {
         let reference = ImageRef::parse(name)?;
+        self.inner.state().index.resolve(&reference.to_string())?;
+        progress.event(PushEvent::Repository(reference.repository()));
         let pushed = push(&self.inner, &reference, credentials, progress).await;
         pushed.map_err(|e| e.within(format!("push {}", reference.familiar())))
+    }
+
+    /// Sends every tag that the store has of a repository, one after the other.
+    pub async fn push_all(
+        &self,
+        repository: &str,
+        credentials: &[Credentials],
+        progress: Arc<dyn PushProgress>,
+    ) -> Result<Vec<Digest>> {
+        let repository = ImageRef::parse(repository)?;
+        let tags = self.inner.tags_of(&repository);
+        if tags.is_empty() {
+            return Err(ImageError::NotFound(repository.familiar_name()));
+        }
+        progress.event(PushEvent::Repository(repository.repository()));
+        let mut pushed = Vec::new();
+        for tag in tags {
+            let done = push(&self.inner, &tag, credentials, progress.clone()).await;
+            pushed.push(done.map_err(|e| e.within(format!("push {}", tag.familiar())))?);
+        }
+        Ok(pushed)
+    }
+}
+
+impl Inner {
+    fn tags_of(&self, repository: &ImageRef) -> Vec<ImageRef> {
+        let state = self.state();
+        let names = state.index.names.keys().filter_map(|name| ImageRef::parse(name).ok());
+        names.filter(|n| n.tag().is_some() && n.repository() == repository.repository()).collect()
     }
 }
 
@@ -54,7 +85,6 @@ async fn push(
         return Err(ImageError::InvalidName("cannot push a digest reference".into()));
     };
     let rootfs = store.rootfs(&reference.to_string())?;
-    progress.event(PushEvent::Repository(reference.repository()));
     let id = Digest::parse(&rootfs.id)?;
     let given: Vec<Option<Credentials>> = credentials.iter().cloned().map(Some).collect();
     let tries = if given.is_empty() { vec![None] } else { given };

@@ -89,6 +89,13 @@ impl ImageRef {
         ImageRef { version: Version::Digest(digest.clone()), ..self.clone() }
     }
 
+    /// # Errors
+    /// A tag that is none.
+    pub fn with_tag(&self, tag: &str) -> Result<ImageRef> {
+        check_tag(tag)?;
+        Ok(ImageRef { version: Version::Tag(tag.to_owned()), ..self.clone() })
+    }
+
     /// As people write it: `busybox:latest`.
     pub fn familiar(&self) -> String {
         format!("{}{}", self.familiar_name(), self.suffix())

@@ -1,11 +1,16 @@
-use crate::error::{ImageError, Result, doing};
+use crate::error::{ImageError, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// A folder for each registry, named by its host and port.
 const CERTS_DIR: &str = "/etc/docker/certs.d";
+
+/// Where Docker Hub's registry is.
+const HUB: &str = "registry-1.docker.io";
 
 /// How registries are reached, as the settings say. Without any: HTTPS, and for loopback also plain HTTP.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +22,47 @@ pub struct Registries {
     pub mirrors: BTreeMap<String, Vec<String>>,
     /// `host:port` → a PEM file with certificate authorities to trust for it, beside the machine's.
     pub ca_files: BTreeMap<String, PathBuf>,
+    /// Where else than in `/etc/docker/certs.d` there is a folder for each registry.
+    pub certs_dir: Option<PathBuf>,
+    /// Of this run only: settings that are written down do not hold them.
+    #[serde(skip)]
+    pub proxies: Proxies,
+}
+
+/// What stands between this machine and registries, as the environment of Docker's daemon says it too.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    pub http: String,
+    pub https: String,
+    /// Names, domains and networks that are reached without.
+    pub no: String,
+}
+
+impl Proxies {
+    /// `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY`, in capitals or small.
+    pub fn of_the_environment() -> Proxies {
+        let variable = |name: &str| {
+            let value = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+            value(name).or_else(|| value(&name.to_ascii_lowercase())).unwrap_or_default()
+        };
+        Proxies { http: variable("HTTP_PROXY"), https: variable("HTTPS_PROXY"), no: variable("NO_PROXY") }
+    }
+}
+
+/// A proxy's address may hold its user's password.
+impl fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Proxies(redacted)")
+    }
+}
+
+/// Files that say how TLS goes with one registry.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Certificates {
+    /// Whose word counts, beside the machine's own authorities.
+    pub(crate) authorities: Vec<PathBuf>,
+    /// What this machine shows of itself: a certificate and its key.
+    pub(crate) identity: Option<(PathBuf, PathBuf)>,
 }
 
 /// One place to ask for a repository.
@@ -41,7 +87,7 @@ impl Registries {
     /// Where to ask for an image of `domain`, in order.
     pub(crate) fn endpoints(&self, domain: &str) -> Vec<Endpoint> {
         let mirrors = self.mirrors.get(domain).into_iter().flatten().map(|text| self.endpoint(text, true));
-        let host = if domain == "docker.io" { "registry-1.docker.io" } else { domain };
+        let host = if domain == "docker.io" { HUB } else { domain };
         mirrors.chain([self.endpoint(host, false)]).collect()
     }
 
@@ -59,19 +105,33 @@ impl Registries {
         self.insecure.iter().any(|insecure| insecure == host)
     }
 
-    /// The file of authorities for `host`: the one that the settings name, else the one where Docker's users put it.
-    pub(crate) fn ca_file(&self, host: &str) -> Option<PathBuf> {
-        let well_known = || Path::new(CERTS_DIR).join(host).join("ca.crt");
+    /// As Docker has it: in the registry's folder `*.crt` are authorities, `NAME.cert` and `NAME.key` belong together.
+    ///
+    /// # Errors
+    /// A certificate without its key, or the reverse.
+    pub(crate) fn certificates(&self, host: &str) -> Result<Certificates> {
+        let folder = self.certs_dir.as_deref().unwrap_or(Path::new(CERTS_DIR));
+        let name = if host == HUB { "docker.io" } else { host };
+        let files = if name.is_empty() { Vec::new() } else { files_in(&folder.join(name)) };
+        let of_kind =
+            |kind: &'static str| files.iter().filter(move |f| f.extension().is_some_and(|e| e == kind));
         let named = self.ca_files.get(host).cloned();
-        named.or_else(|| Some(well_known()).filter(|file| !host.is_empty() && file.exists()))
-    }
-
-    /// The PEM text of the authorities for `host`.
-    pub(crate) fn authorities(&self, host: &str) -> Result<Option<Vec<u8>>> {
-        let Some(file) = self.ca_file(host) else { return Ok(None) };
-        let pem =
-            std::fs::read(&file).map_err(doing(format!("read the CA file {} of {host}", file.display())))?;
-        Ok(Some(pem))
+        let authorities = named.map_or_else(|| of_kind("crt").cloned().collect(), |file| vec![file]);
+        for key in of_kind("key") {
+            let certificate = key.with_extension("cert");
+            if !files.contains(&certificate) {
+                return Err(missing(&certificate, "client certificate", key));
+            }
+        }
+        let identity = of_kind("cert").next().map(|certificate| {
+            let key = certificate.with_extension("key");
+            if files.contains(&key) {
+                Ok((certificate.clone(), key))
+            } else {
+                Err(missing(&key, "key", certificate))
+            }
+        });
+        Ok(Certificates { authorities, identity: identity.transpose()? })
     }
 
     /// Settings that can never work are refused at the start, not at the first pull.
@@ -84,6 +144,41 @@ impl Registries {
             None => Ok(()),
         }
     }
+}
+
+impl Certificates {
+    /// Changes when one of the files does: what is put there counts at once.
+    pub(crate) fn state(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let identity = self.identity.iter().flat_map(|(certificate, key)| [certificate, key]);
+        for file in self.authorities.iter().chain(identity) {
+            file.hash(&mut hasher);
+            if let Ok(facts) = std::fs::metadata(file) {
+                (facts.len(), facts.modified().ok()).hash(&mut hasher);
+            }
+        }
+        hasher.finish()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.authorities.is_empty() && self.identity.is_none()
+    }
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.sort();
+    files
+}
+
+fn missing(what: &Path, kind: &str, beside: &Path) -> ImageError {
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    ImageError::Refused(format!(
+        "missing {kind} {} for {}: certificates of authorities must use the extension .crt",
+        name(what),
+        beside.display()
+    ))
 }
 
 /// `localhost`, 127.0.0.0/8 and ::1, with or without a port.
@@ -104,7 +199,7 @@ mod tests {
         let registries = Registries {
             insecure: vec!["reg.lan:5000".into()],
             mirrors: BTreeMap::from([("docker.io".into(), vec!["http://m1:80/".into(), "m2".into()])]),
-            ca_files: BTreeMap::new(),
+            ..Default::default()
         };
         let shown = |domain: &str| -> Vec<String> {
             let places = registries.endpoints(domain);
@@ -122,5 +217,34 @@ mod tests {
             assert_eq!(shown(domain), want, "{domain}");
         }
         assert!(Registries { insecure: vec!["http://x".into()], ..Default::default() }.check().is_err());
+    }
+
+    #[test]
+    fn a_registry_has_its_folder_of_certificates() {
+        for (name, files, authorities, identity) in [
+            ("nothing", &[][..], Ok(0), false),
+            ("an authority", &["ca.crt", "readme"][..], Ok(1), false),
+            ("all", &["ca.crt", "other.crt", "client.cert", "client.key"], Ok(2), true),
+            ("no key", &["client.cert"], Err("missing key client.key"), false),
+            ("no certificate", &["client.key"], Err("missing client certificate client.cert"), false),
+        ] {
+            let dir = tempfile::TempDir::new().unwrap();
+            let folder = dir.path().join("reg.lan:5000");
+            std::fs::create_dir(&folder).unwrap();
+            files.iter().for_each(|file| std::fs::write(folder.join(file), "").unwrap());
+            let registries = Registries { certs_dir: Some(dir.path().to_owned()), ..Default::default() };
+            match (registries.certificates("reg.lan:5000"), authorities) {
+                (Ok(found), Ok(count)) => {
+                    assert_eq!(
+                        (found.authorities.len(), found.identity.is_some()),
+                        (count, identity),
+                        "{name}"
+                    );
+                }
+                (Err(e), Err(want)) => assert!(e.to_string().contains(want), "{name}: {e}"),
+                (got, _) => panic!("{name}: {got:?}"),
+            }
+            assert_eq!(registries.certificates("other.lan").unwrap(), Certificates::default(), "{name}");
+        }
     }
 }

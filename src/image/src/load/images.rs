@@ -72,7 +72,7 @@ fn oci_image(contents: &mut impl Contents, descriptor: &Descriptor) -> Result<De
     let mut bytes = blob(contents, &descriptor.digest)?;
     let mut document = manifest::parse(&bytes, Some(&descriptor.media_type))?;
     if let Document::Index(index) = &document {
-        bytes = blob(contents, &index.for_this_machine()?.digest)?;
+        bytes = blob(contents, &index.serving(&crate::Platform::of_this_machine())?.digest)?;
         document = manifest::parse(&bytes, None)?;
     }
     let Document::Manifest(manifest) = document else {

@@ -17,6 +17,10 @@ fn user(password: &str) -> Credentials {
     Credentials::Basic { username: "user".into(), password: password.into() }
 }
 
+fn identity(token: &str) -> Credentials {
+    Credentials::Basic { username: "<token>".into(), password: token.into() }
+}
+
 #[derive(Default)]
 struct Seen(Mutex<Vec<PullEvent>>);
 
@@ -85,6 +89,8 @@ async fn credentials_are_tried_in_turn() {
         ("token, wrong", Auth::Token, vec![user("wrong")], Err("incorrect username or password")),
         ("token, none", Auth::Token, vec![], Err("pull access denied")),
         ("token for anybody", Auth::AnonymousToken, vec![], Ok(())),
+        ("an identity token", Auth::Token, vec![identity("identity")], Ok(())),
+        ("an old identity token", Auth::Token, vec![identity("old")], Err("invalid refresh token")),
         ("a token of one's own", Auth::Token, vec![Credentials::Bearer("good".into())], Ok(())),
     ] {
         let (registry, t) = (FakeRegistry::start().await, store());
@@ -276,4 +282,111 @@ async fn a_pull_that_is_dropped_leaves_nothing() {
         tokio::task::yield_now().await;
     }
     assert_eq!(t.store.images(), []);
+}
+
+fn index_of(entries: &[(&Digest, &str)]) -> serde_json::Value {
+    let entry = |(digest, platform): &(&Digest, &str)| {
+        json!({"mediaType": manifest::OCI_MANIFEST, "digest": digest, "size": 1,
+            "platform": Platform::parse(platform).unwrap()})
+    };
+    json!({"schemaVersion": 2, "mediaType": manifest::OCI_INDEX, "manifests": entries.iter().map(entry).collect::<Vec<_>>()})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_is_chosen_and_one_that_is_missing_is_said() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let (arm, _) = registry.put_image("arm", &[layer("arm")]);
+    let (here, _) = registry.put_image("here", &[layer("here")]);
+    let digest = |tag: &str| registry.change(|state| state.manifest_digest(tag));
+    let this = Platform::of_this_machine().to_string();
+    let index = index_of(&[(&digest("arm"), "linux/riscv64"), (&digest("here"), &this)]);
+    let inner = registry.put_manifest("inner", manifest::OCI_INDEX, &index);
+    let outer = json!({"schemaVersion": 2, "manifests": [{"digest": inner, "size": 1}]});
+    registry.put_manifest("nested", manifest::OCI_INDEX, &outer);
+    let loops = json!({"schemaVersion": 2, "manifests": [{"digest": format!("sha256:{}", "a".repeat(64)), "size": 1}]});
+    registry.put_manifest("looping", manifest::OCI_INDEX, &loops);
+    let pull = async |tag: &str, platform: &str| {
+        let platform = Platform::parse(platform).unwrap();
+        let name = format!("{}/a:{tag}", registry.host);
+        let seen = Arc::new(Seen::default());
+        let pulled = t.store.pull_for(&name, Some(&platform), &[], seen.clone()).await;
+        let warned = seen.0.lock().unwrap().iter().any(|event| matches!(event, PullEvent::Warning(_)));
+        pulled.map(|info| (info.id, warned)).map_err(|e| e.to_string())
+    };
+    assert_eq!(pull("inner", &this).await, Ok((here.to_string(), false)));
+    assert_eq!(pull("nested", &this).await, Ok((here.to_string(), false)));
+    // its configuration says that it is for this machine
+    assert_eq!(pull("inner", "linux/riscv64").await, Ok((arm.to_string(), true)));
+    assert_eq!(pull("arm", "linux/arm64").await, Ok((arm.to_string(), true)));
+    let why = pull("inner", "linux/arm64/v8").await.unwrap_err();
+    assert!(why.ends_with("no matching manifest for linux/arm64/v8 in the manifest list entries"), "{why}");
+    assert!(pull("looping", &this).await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_tags_are_pulled_page_by_page() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    for tag in ["v1", "v2", "v3"] {
+        registry.put_image(tag, &[layer("shared"), layer(tag)]);
+    }
+    let seen = Arc::new(Seen::default());
+    let pulled = t.store.pull_all(&format!("{}/a", registry.host), None, &[], seen.clone()).await.unwrap();
+    let tags: Vec<&str> = pulled.iter().map(|info| info.repo_tags[0].rsplit(':').next().unwrap()).collect();
+    assert_eq!(tags, ["v1", "v2", "v3"]);
+    let done = |event: &&PullEvent| matches!(event, PullEvent::Done { .. });
+    assert_eq!(seen.0.lock().unwrap().iter().filter(done).count(), 1);
+    assert_eq!(registry.asked("/tags/list"), 3);
+    let remote = t.store.remote(&format!("{}/a:v2", registry.host), &[]).await.unwrap();
+    assert_eq!(remote.platforms, [Platform { variant: None, ..Platform::of_this_machine() }]);
+    assert!(pulled[1].repo_digests[0].ends_with(remote.digest.as_str()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_registry_is_asked_again() {
+    for (name, busy, asked, want) in [
+        ("overloaded twice", vec![(503, None), (502, None)], 3, Ok(())),
+        ("limited for no time", vec![(429, Some("0")); 3], 4, Ok(())),
+        (
+            "limited for an hour",
+            vec![(429, Some("3600")); 2],
+            1,
+            Err("toomanyrequests (it says to try again in 3600 s)"),
+        ),
+        ("overloaded for good", vec![(503, Some("0")); 9], 4, Err("received unexpected HTTP status: 503")),
+    ] {
+        let (registry, t) = (FakeRegistry::start().await, store());
+        registry.put_image("v1", &[layer("a")]);
+        // whether it speaks TLS is found out before
+        let name_of = format!("{}/a:v1", registry.host);
+        t.store.remote(&name_of, &[]).await.unwrap();
+        let before = registry.asked("manifests/v1");
+        registry.change(|state| state.busy = busy);
+        let pulled = t.store.pull_with(&name_of, &[], Arc::new(Silent)).await.map(drop);
+        assert_eq!(registry.asked("manifests/v1") - before, asked, "{name}");
+        match (pulled.map_err(|e| e.to_string()), want) {
+            (Ok(()), Ok(())) => {}
+            (Err(why), Err(want)) => assert!(why.contains(want), "{name}: {why}"),
+            (got, _) => panic!("{name}: {got:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_is_asked_for_what_is_not_on_this_machine() {
+    let (proxy, dir) = (FakeRegistry::start().await, tempfile::TempDir::new().unwrap());
+    let (id, _) = proxy.put_image("v1", &[layer("a")]);
+    let address = format!("http://user:secret@{}", proxy.host);
+    let registries = crate::Registries {
+        mirrors: [("plain.test".into(), vec!["http://mirror.test".into()])].into(),
+        proxies: crate::Proxies { http: address.clone(), https: address, no: "direct.test".into() },
+        ..Default::default()
+    };
+    let store = ImageStore::open(dir.path(), registries).unwrap();
+    let info = store.pull_with("plain.test/app:v1", &[], Arc::new(Silent)).await.unwrap();
+    assert_eq!(info.id, id.to_string(), "the whole request went to the proxy");
+    let why = store.pull_with("tls.test/app:v1", &[], Arc::new(Silent)).await.unwrap_err().to_string();
+    assert_eq!(proxy.asked("CONNECT tls.test:443"), 1, "{why}");
+    assert!(!why.contains("secret"), "{why}");
+    assert!(store.pull_with("direct.test/app:v1", &[], Arc::new(Silent)).await.is_err());
+    assert_eq!(proxy.asked("direct.test"), 0);
 }

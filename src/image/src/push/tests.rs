@@ -62,3 +62,18 @@ async fn credentials_are_shown_when_they_are_asked_for() {
         t.store.push_with(&format!("{}/none:1", registry.host), &[], Arc::new(Silent)).await.unwrap_err();
     assert!(why.to_string().contains("no such image"), "{why}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_tags_of_a_repository_are_pushed() {
+    let (registry, t) = (FakeRegistry::start().await, store());
+    let names: Vec<String> =
+        ["a:1", "a:2", "b:1"].iter().map(|name| format!("{}/{name}", registry.host)).collect();
+    for (name, text) in names.iter().zip(["1", "2", "3"]) {
+        let layers = [Tar::new().file("x", text).bytes()];
+        t.store.load(Cursor::new(docker_archive(&[name], &layers))).await.unwrap();
+    }
+    let pushed = t.store.push_all(&format!("{}/a", registry.host), &[], Arc::new(Silent)).await.unwrap();
+    assert_eq!(pushed.len(), 2);
+    assert_eq!(registry.asked("/manifests/"), 2);
+    assert!(t.store.push_all(&format!("{}/none", registry.host), &[], Arc::new(Silent)).await.is_err());
+}

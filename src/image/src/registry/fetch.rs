@@ -18,7 +18,8 @@ const MAX_FILE: u64 = 64 << 30;
 pub(crate) async fn fetch(transport: &Transport, url: &str, to: &Path) -> Result<()> {
     let mut uri = parse_uri(url)?;
     for _ in 0..=MAX_REDIRECTS {
-        let response = transport.send(request(Method::GET, &uri, body(Bytes::new()))?).await?;
+        let host = uri.authority().map(ToString::to_string).unwrap_or_default();
+        let response = transport.send(request(Method::GET, &uri, body(Bytes::new()))?, &host).await?;
         if let Some(location) = redirect(&response) {
             uri = resolve(&uri, location)?;
             continue;

@@ -23,7 +23,7 @@ impl ImageStore {
             endpoint.ok_or_else(|| ImageError::Registry(format!("no registry for {registry:?}")))?;
         let scheme = transport.scheme(&endpoint).await?;
         let uri = parse_uri(&format!("{scheme}://{}/v2/", endpoint.host))?;
-        check(transport, &uri, credentials).await
+        check(transport, &endpoint.host, &uri, credentials).await
     }
 }
 
@@ -36,16 +36,16 @@ pub fn registry_domain(registry: &str) -> &str {
     }
 }
 
-async fn check(transport: &Transport, uri: &Uri, credentials: &Credentials) -> Result<()> {
-    let answer = transport.send(request(Method::GET, uri, body(Bytes::new()))?).await?;
+async fn check(transport: &Transport, home: &str, uri: &Uri, credentials: &Credentials) -> Result<()> {
+    let answer = transport.send(request(Method::GET, uri, body(Bytes::new()))?, home).await?;
     if answer.status() != StatusCode::UNAUTHORIZED {
         return judge(uri, answer.status());
     }
     for challenge in challenges(answer.headers()) {
-        let Some(authorization) = meet(transport, uri, challenge, credentials).await? else { continue };
+        let Some(authorization) = meet(transport, home, uri, challenge, credentials).await? else { continue };
         let mut again = request(Method::GET, uri, body(Bytes::new()))?;
         again.headers_mut().insert(header::AUTHORIZATION, authorization);
-        return judge(uri, transport.send(again).await?.status());
+        return judge(uri, transport.send(again, home).await?.status());
     }
     judge(uri, answer.status())
 }
@@ -53,6 +53,7 @@ async fn check(transport: &Transport, uri: &Uri, credentials: &Credentials) -> R
 /// `None` where these credentials are of another kind.
 async fn meet(
     transport: &Transport,
+    home: &str,
     uri: &Uri,
     challenge: Challenge,
     credentials: &Credentials,
@@ -67,7 +68,7 @@ async fn meet(
     };
     let scopes: Vec<String> = scope.into_iter().collect();
     let asked = token_request(&realm, service, &scopes, uri, Some(credentials))?;
-    let answer = transport.send(asked).await?;
+    let answer = transport.send(asked, home).await?;
     judge(uri, answer.status())?;
     bearer(&read_token(&realm, answer).await?).map(Some)
 }

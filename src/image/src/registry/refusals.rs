@@ -28,6 +28,9 @@ struct OneError {
     message: String,
 }
 
+/// What Docker Hub calls its limits.
+const LIMITED: &str = "toomanyrequests";
+
 /// Turns an answer that is no success into the error that Docker shows for it.
 pub(crate) fn refusal(wanted: Wanted, reference: &ImageRef, status: StatusCode, body: &[u8]) -> ImageError {
     let name = reference.familiar();
@@ -52,7 +55,16 @@ pub(crate) fn refusal(wanted: Wanted, reference: &ImageRef, status: StatusCode, 
             Wanted::Push => format!("push to {name}{suffix}"),
             Wanted::Blob => format!("blob of {name} not found{suffix}"),
         }),
-        StatusCode::TOO_MANY_REQUESTS => ImageError::Registry(format!("toomanyrequests{suffix}")),
+        StatusCode::TOO_MANY_REQUESTS => {
+            let said = said.unwrap_or_default();
+            let words =
+                said.strip_prefix(LIMITED).map_or(said.as_str(), |rest| rest.trim_start_matches(": "));
+            ImageError::Registry(if words.is_empty() {
+                LIMITED.into()
+            } else {
+                format!("{LIMITED}: {words}")
+            })
+        }
         other => ImageError::Registry(format!("received unexpected HTTP status: {other}{suffix}")),
     }
 }
@@ -120,6 +132,13 @@ mod tests {
                 ImageError::Registry("received unexpected HTTP status: 503 Service Unavailable".into()),
             ),
             ("limited", Wanted::Manifest, 429, b"", ImageError::Registry("toomanyrequests".into())),
+            (
+                "limited, in its own words",
+                Wanted::Manifest,
+                429,
+                br#"{"errors":[{"code":"TOOMANYREQUESTS","message":"You have reached your pull rate limit."}]}"#,
+                ImageError::Registry("toomanyrequests: You have reached your pull rate limit.".into()),
+            ),
         ] {
             let reference = ImageRef::parse("localhost:5000/a:x").unwrap();
             let status = StatusCode::from_u16(status).unwrap();

@@ -1,5 +1,5 @@
 use super::refusals::Wanted;
-use super::session::{Actions, Session, bad_header, read_small};
+use super::session::{Actions, Session, bad_header, read_small, resolve};
 use super::transport::Transport;
 use crate::error::{ImageError, Result};
 use crate::manifest::{ACCEPTED, MAX_MANIFEST};
@@ -9,7 +9,17 @@ use bytes::Bytes;
 use cri::Credentials;
 use http::{HeaderMap, HeaderValue, Method, Response, header};
 use hyper::body::Incoming;
+use serde::Deserialize;
 use std::sync::Arc;
+
+/// Of a list of tags; a registry that never ends must not keep us for ever.
+const MAX_PAGES: usize = 1000;
+
+#[derive(Deserialize)]
+struct Tags {
+    /// Null where there is none.
+    tags: Option<Vec<String>>,
+}
 
 /// What is read from a repository.
 pub(crate) struct Repository(Session);
@@ -28,6 +38,25 @@ impl Repository {
         credentials: Option<Credentials>,
     ) -> Repository {
         Repository(Session::new(transport, endpoint, reference, credentials, Actions::Pull))
+    }
+
+    /// All tags, over as many pages as the registry makes of them.
+    pub(crate) async fn tags(&self) -> Result<Vec<String>> {
+        let mut uri = self.0.uri("tags/list").await?;
+        let mut tags = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let response = self.0.ask(Method::GET, &uri, &HeaderMap::new(), Bytes::new()).await?;
+            let response = self.0.expect_ok(Wanted::Manifest, response).await?;
+            let next = next_page(response.headers());
+            let page: Tags = serde_json::from_slice(&read_small(response, MAX_MANIFEST as usize).await?)
+                .map_err(|e| ImageError::Registry(format!("broken list of tags: {e}")))?;
+            tags.extend(page.tags.unwrap_or_default());
+            match next {
+                Some(next) => uri = resolve(&uri, &next)?,
+                None => return Ok(tags),
+            }
+        }
+        Err(ImageError::Registry(format!("the list of tags has more than {MAX_PAGES} pages")))
     }
 
     async fn get(&self, tail: &str, headers: &HeaderMap) -> Result<Response<Incoming>> {
@@ -59,7 +88,8 @@ impl Repository {
 
     /// A small blob, whole and verified.
     pub(crate) async fn small_blob(&self, digest: &Digest, max: u64) -> Result<Bytes> {
-        let response = self.blob(digest, 0).await?;
+        let response = self.get(&format!("blobs/{digest}"), &HeaderMap::new()).await?;
+        let response = self.0.expect_ok(Wanted::Blob, response).await?;
         let bytes = read_small(response, max as usize).await?;
         let got = Digest::of(&bytes);
         if got != *digest {
@@ -70,7 +100,8 @@ impl Repository {
         Ok(bytes)
     }
 
-    /// The answer that carries the blob, from byte `offset` on (206) or from its start (200).
+    /// The answer that carries the blob, from byte `offset` on (206) or from its start (200). Who asks has a patience of
+    /// its own.
     pub(crate) async fn blob(&self, digest: &Digest, offset: u64) -> Result<Response<Incoming>> {
         let mut headers = HeaderMap::new();
         if offset > 0 {
@@ -79,7 +110,15 @@ impl Repository {
                 HeaderValue::from_str(&format!("bytes={offset}-")).map_err(bad_header)?,
             );
         }
-        let response = self.get(&format!("blobs/{digest}"), &headers).await?;
+        let uri = self.0.uri(&format!("blobs/{digest}")).await?;
+        let response = self.0.ask_once(Method::GET, &uri, &headers, Bytes::new()).await?;
         self.0.expect_ok(Wanted::Blob, response).await
     }
+}
+
+/// What RFC 8288 calls the link that follows: `</v2/a/tags/list?last=b&n=100>; rel="next"`.
+fn next_page(headers: &HeaderMap) -> Option<HeaderValue> {
+    let link = headers.get(header::LINK)?.to_str().ok()?;
+    let (target, relation) = link.strip_prefix('<')?.split_once('>')?;
+    relation.contains("next").then(|| HeaderValue::from_str(target).ok())?
 }

@@ -1,6 +1,7 @@
 //! Requests to one registry for one repository: challenges answered, redirects followed, refusals put into words.
 
 use super::auth::{Challenge, challenges};
+use super::patience::{Patience, retry_after};
 use super::refusals::{Wanted, refusal};
 use super::transport::{Body, Transport, body, parse_uri};
 use crate::ImageRef;
@@ -67,8 +68,27 @@ impl Session {
         parse_uri(&format!("{scheme}://{}/v2/{}/{tail}", self.endpoint.host, self.reference.path()))
     }
 
-    /// Asks, and once more where the first answer is a challenge that can be met.
+    /// Asks as often as a busy registry makes it necessary.
     pub(super) async fn ask(
+        &self,
+        method: Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        content: Bytes,
+    ) -> Result<Response<Incoming>> {
+        let mut patience = Patience::default();
+        loop {
+            let response = self.ask_once(method.clone(), uri, headers, content.clone()).await?;
+            let Some(pause) = patience.pause(response.status(), response.headers()) else {
+                return Ok(response);
+            };
+            tracing::debug!(%method, %uri, status = %response.status(), ?pause, "the registry is busy");
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Asks, and once more where the first answer is a challenge that can be met.
+    pub(super) async fn ask_once(
         &self,
         method: Method,
         uri: &Uri,
@@ -118,7 +138,7 @@ impl Session {
         if let Some(value) = self.authorization().filter(|_| with_credentials) {
             request.headers_mut().insert(header::AUTHORIZATION, value);
         }
-        self.transport.send(request).await
+        self.transport.send(request, &self.endpoint.host).await
     }
 
     /// The answer, if it is a success; else what it says.
@@ -131,8 +151,14 @@ impl Session {
         if status.is_success() {
             return Ok(response);
         }
+        let later = retry_after(response.headers());
         let said = read_small(response, MAX_ANSWER).await.unwrap_or_default();
-        Err(refusal(wanted, &self.reference, status, &said))
+        Err(match (refusal(wanted, &self.reference, status, &said), later) {
+            (ImageError::Registry(why), Some(later)) => {
+                ImageError::Registry(format!("{why} (it says to try again in {} s)", later.as_secs()))
+            }
+            (refused, _) => refused,
+        })
     }
 
     fn authorization(&self) -> Option<HeaderValue> {
@@ -186,10 +212,14 @@ impl Session {
         let credentials = self.credentials.as_ref();
         let request = token_request(realm, service, &self.scope(scope), from, credentials)?;
         let wanted = if self.actions == Actions::Push { Wanted::Push } else { Wanted::Manifest };
-        let response = self.expect_ok(wanted, self.transport.send(request).await?).await?;
+        let response =
+            self.expect_ok(wanted, self.transport.send(request, &self.endpoint.host).await?).await?;
         read_token(realm, response).await
     }
 }
+
+/// What Docker calls the user whose password is an identity token, given out by a login elsewhere.
+const IDENTITY: &str = "<token>";
 
 pub(super) fn token_request(
     realm: &str,
@@ -198,19 +228,52 @@ pub(super) fn token_request(
     from: &Uri,
     credentials: Option<&Credentials>,
 ) -> Result<Request<Body>> {
-    let service = service.iter().map(|service| ("service", service));
-    let parameters = service.chain(scopes.iter().map(|scope| ("scope", scope)));
-    let parameters: Vec<String> = parameters
-        .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)))
-        .collect();
+    if let Some(Credentials::Basic { username, password }) = credentials
+        && username == IDENTITY
+    {
+        return refresh(realm, service, scopes, from, password);
+    }
+    let service = service.iter().map(|service| ("service", service.as_str()));
+    let fields: Vec<(&str, &str)> =
+        service.chain(scopes.iter().map(|scope| ("scope", scope.as_str()))).collect();
     let mark = if realm.contains('?') { '&' } else { '?' };
-    let uri = parse_uri(&format!("{realm}{mark}{}", parameters.join("&")))?;
+    let uri = parse_uri(&format!("{realm}{mark}{}", form(&fields)))?;
     let mut request = request(Method::GET, &uri, body(Bytes::new()))?;
     if let Some(Credentials::Basic { username, password }) = credentials {
         check_realm(&uri, from)?;
         request.headers_mut().insert(header::AUTHORIZATION, basic(username, password)?);
     }
     Ok(request)
+}
+
+/// A token for a token (distribution specification, "OAuth2 Token Authentication").
+fn refresh(
+    realm: &str,
+    service: Option<String>,
+    scopes: &[String],
+    from: &Uri,
+    token: &str,
+) -> Result<Request<Body>> {
+    let uri = parse_uri(realm)?;
+    check_realm(&uri, from)?;
+    let (service, scopes) = (service.unwrap_or_default(), scopes.join(" "));
+    let fields = [
+        ("grant_type", "refresh_token"),
+        ("service", &service),
+        ("client_id", "monopod"),
+        ("scope", &scopes),
+        ("refresh_token", token),
+    ];
+    let mut request = request(Method::POST, &uri, body(form(&fields)))?;
+    let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
+    request.headers_mut().insert(header::CONTENT_TYPE, kind);
+    Ok(request)
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    let field =
+        |(name, value): &(&str, &str)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC));
+    fields.iter().map(field).collect::<Vec<_>>().join("&")
 }
 
 pub(super) async fn read_token(realm: &str, response: Response<Incoming>) -> Result<String> {

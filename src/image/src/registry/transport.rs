@@ -1,3 +1,4 @@
+use super::proxy::{Dialer, Route};
 use super::trust;
 use crate::error::{ImageError, Result};
 use crate::registries::{Endpoint, Registries, Scheme};
@@ -24,14 +25,23 @@ const ANSWER: Duration = Duration::from_secs(120);
 const KEEP_IDLE: Duration = Duration::from_secs(30);
 
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
-type HttpClient = Client<HttpsConnector<HttpConnector>, Body>;
+type HttpClient = Client<HttpsConnector<Dialer>, Body>;
 
 /// Connections to registries: one pool for each way of trusting certificates.
 pub(crate) struct Transport {
     registries: Registries,
-    clients: Mutex<HashMap<String, HttpClient>>,
+    route: Route,
+    /// Each with the state of the files that its certificates came from.
+    clients: Mutex<HashMap<Pool, (u64, HttpClient)>>,
     /// What `Scheme::Either` turned out to be.
     schemes: Mutex<HashMap<String, &'static str>>,
+}
+
+/// Whose certificates count, and whether it is the registry itself that is spoken to.
+#[derive(PartialEq, Eq, Hash)]
+struct Pool {
+    home: String,
+    is_home: bool,
 }
 
 pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
@@ -40,21 +50,27 @@ pub(crate) fn body(bytes: impl Into<Bytes>) -> Body {
 
 impl Transport {
     pub(crate) fn new(registries: Registries) -> Transport {
-        Transport { registries, clients: Mutex::default(), schemes: Mutex::default() }
+        let route = Route::new(&registries.proxies);
+        Transport { registries, route, clients: Mutex::default(), schemes: Mutex::default() }
     }
 
     pub(crate) fn registries(&self) -> &Registries {
         &self.registries
     }
 
-    pub(crate) async fn send(&self, mut request: Request<Body>) -> Result<Response<Incoming>> {
+    /// `home` is the registry for whose sake it is asked: its certificates count also for its token server and for the
+    /// storage that it sends to, as in Docker.
+    pub(crate) async fn send(&self, mut request: Request<Body>, home: &str) -> Result<Response<Incoming>> {
+        if let Some(authorization) = self.route.authorization(request.uri()) {
+            request.headers_mut().insert(header::PROXY_AUTHORIZATION, authorization);
+        }
         request.headers_mut().insert(
             header::USER_AGENT,
             HeaderValue::from_static(concat!("monopod/", env!("CARGO_PKG_VERSION"))),
         );
         let shown = format!("{} {:?}", capitalised(request.method().as_str()), without_query(request.uri()));
-        let client = self.client(request.uri())?;
-        let host = address(request.uri());
+        let client = self.client(request.uri(), home)?;
+        let host = self.address(request.uri());
         match tokio::time::timeout(ANSWER, client.request(request)).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(e)) => Err(ImageError::Registry(format!("{shown}: {}", explain(&e, &host)))),
@@ -81,49 +97,61 @@ impl Transport {
     /// A certificate that is there but not trusted is an error, not a reason to talk in the clear.
     async fn probe(&self, host: &str) -> Result<&'static str> {
         let uri = parse_uri(&format!("https://{host}/v2/"))?;
-        let client = self.client(&uri)?;
+        let client = self.client(&uri, host)?;
         let request = Request::get(uri.clone())
             .body(body(Bytes::new()))
             .map_err(|e| ImageError::Registry(e.to_string()))?;
         match tokio::time::timeout(CONNECT, client.request(request)).await {
             Ok(Ok(_)) => Ok("https"),
             Ok(Err(e)) if speaks_no_tls(&e) => Ok("http"),
-            Ok(Err(e)) => Err(ImageError::Registry(format!("Get {uri:?}: {}", explain(&e, &address(&uri))))),
+            Ok(Err(e)) => {
+                Err(ImageError::Registry(format!("Get {uri:?}: {}", explain(&e, &self.address(&uri)))))
+            }
             Err(_) => {
                 Err(ImageError::Registry(format!("Get {uri:?}: no answer within {} s", CONNECT.as_secs())))
             }
         }
     }
 
-    fn client(&self, uri: &Uri) -> Result<HttpClient> {
-        let host = uri.authority().map(|a| a.as_str()).unwrap_or_default();
-        let special = self.registries.is_insecure(host) || self.registries.ca_file(host).is_some();
-        let key = if special { host } else { "" };
+    fn client(&self, uri: &Uri, home: &str) -> Result<HttpClient> {
+        let certificates = self.registries.certificates(home)?;
+        let special = self.registries.is_insecure(home) || !certificates.is_empty();
+        let is_home = uri.authority().is_some_and(|authority| authority.as_str() == home);
+        let pool = match special {
+            true => Pool { home: home.to_owned(), is_home },
+            false => Pool { home: String::new(), is_home: false },
+        };
+        let state = certificates.state();
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = clients.get(key) {
+        if let Some((_, client)) = clients.get(&pool).filter(|(known, _)| *known == state) {
             return Ok(client.clone());
         }
-        let client = self.build(key)?;
-        clients.insert(key.to_owned(), client.clone());
+        let client = self.build(&pool)?;
+        clients.insert(pool, (state, client.clone()));
         Ok(client)
     }
 
     /// HTTP/1.1 only: several large downloads go faster over several connections than over one with windows.
-    fn build(&self, host: &str) -> Result<HttpClient> {
+    fn build(&self, pool: &Pool) -> Result<HttpClient> {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
         tcp.set_keepalive(Some(KEEP_IDLE));
         let https = HttpsConnectorBuilder::new()
-            .with_tls_config(trust::tls(&self.registries, host)?)
+            .with_tls_config(trust::tls(&self.registries, &pool.home, pool.is_home)?)
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(Dialer { tcp, route: self.route.clone() });
         Ok(Client::builder(TokioExecutor::new())
             .pool_idle_timeout(KEEP_IDLE)
             .pool_timer(TokioTimer::new())
             .build(https))
+    }
+
+    /// Who is dialed, for the words of an error.
+    fn address(&self, uri: &Uri) -> String {
+        self.route.shown(uri).map_or_else(|| address(uri), |proxy| format!("proxy {proxy}"))
     }
 }
 

@@ -1,38 +1,52 @@
 //! Whose word a registry's certificate needs.
 
 use crate::error::{ImageError, Result};
-use crate::registries::Registries;
+use crate::registries::{Certificates, Registries};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use std::path::Path;
 use std::sync::Arc;
 
-/// TLS towards `host`, as the settings and the machine's own authorities have it.
-pub(super) fn tls(registries: &Registries, host: &str) -> Result<ClientConfig> {
+/// TLS as it goes with the registry at `host`. `shows_itself`: towards the registry, which may want a certificate of this
+/// machine; where it sends us on is told nothing of who we are.
+pub(super) fn tls(registries: &Registries, host: &str, shows_itself: bool) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let certificates = registries.certificates(host)?;
     let trust = match registries.is_insecure(host) {
         true => Trust::Anyone,
-        false => authorities(registries, host, &provider)?,
+        false => authorities(&certificates, host, &provider)?,
     };
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| ImageError::io("set up TLS", e))?;
-    let verifier = Arc::new(Verifier { trust, provider });
-    Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+    let builder =
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { trust, provider }));
+    let Some((certificate, key)) = certificates.identity.filter(|_| shows_itself) else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain = read_certificates(&certificate)?;
+    let key_of = |e: &dyn std::fmt::Display| ImageError::io(format!("read the key {}", key.display()), e);
+    let secret = PrivateKeyDer::from_pem_file(&key).map_err(|e| key_of(&e))?;
+    builder.with_client_auth_cert(chain, secret).map_err(|e| key_of(&e))
 }
 
-fn authorities(registries: &Registries, host: &str, provider: &Arc<CryptoProvider>) -> Result<Trust> {
+fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let failed = |e| ImageError::io(format!("read the certificates {}", file.display()), e);
+    CertificateDer::pem_file_iter(file).and_then(Iterator::collect).map_err(failed)
+}
+
+fn authorities(certificates: &Certificates, host: &str, provider: &Arc<CryptoProvider>) -> Result<Trust> {
     let what = || format!("read the CA file of {host}");
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     let mut named = Vec::new();
-    if let Some(pem) = registries.authorities(host)? {
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|e| ImageError::io(what(), e))?;
+    for file in &certificates.authorities {
+        for certificate in read_certificates(file)? {
             roots.add(certificate.clone()).map_err(|e| ImageError::io(what(), e))?;
             named.push(certificate);
         }

@@ -41,6 +41,8 @@ pub(crate) struct State {
     uploads: HashMap<String, Vec<u8>>,
     /// Send blobs from this host instead.
     pub(crate) redirect_to: Option<String>,
+    /// Refuse so many requests first, each with this status, and say when to come again.
+    pub(crate) busy: Vec<(u16, Option<&'static str>)>,
     /// `GET /v2/… bytes=0-`, with what authorised it.
     pub(crate) log: Vec<(String, Option<String>)>,
 }
@@ -152,6 +154,10 @@ async fn serve(listener: TcpListener, state: Arc<Mutex<State>>) {
 /// Takes the body of an upload, as far as it is let, before the answer.
 async fn receive(state: &Mutex<State>, request: Request<Incoming>) -> io::Result<Answer> {
     let (parts, mut body) = request.into_parts();
+    if parts.method == Method::CONNECT {
+        state.lock().unwrap().log.push((format!("CONNECT {}", parts.uri), None));
+        return Ok(small(StatusCode::FORBIDDEN, "this proxy makes no tunnels"));
+    }
     let is_upload = parts.method == Method::PATCH || parts.method == Method::PUT;
     let cut = if is_upload && parts.method == Method::PATCH {
         state.lock().unwrap().upload_cuts.pop()
@@ -181,11 +187,19 @@ fn answer(state: &mut State, request: &Request<Vec<u8>>) -> Answer {
     let path = request.uri().path().to_owned();
     let line = format!("{} {path} {}", request.method(), text("range").unwrap_or_default());
     state.log.push((line, text("authorization")));
+    if path == "/token" && request.method() == Method::POST {
+        return exchange(std::str::from_utf8(request.body()).unwrap());
+    }
     if path == "/token" {
         return token(state, text("authorization"), request.uri().query().unwrap_or_default());
     }
     if let Some(refused) = refuse(state, text("authorization")) {
         return refused;
+    }
+    if let Some((status, after)) = state.busy.pop() {
+        let mut answer = small(StatusCode::from_u16(status).unwrap(), "");
+        answer.headers_mut().extend(after.map(|after| (http::header::RETRY_AFTER, after.parse().unwrap())));
+        return answer;
     }
     if path.contains("/uploads/") {
         return upload(state, request);
@@ -196,6 +210,7 @@ fn answer(state: &mut State, request: &Request<Vec<u8>>) -> Answer {
     }
     match path.trim_start_matches("/v2/").rsplitn(3, '/').collect::<Vec<_>>()[..] {
         [version, "manifests", _] => manifest(state, version),
+        ["list", "tags", name] => tags(state, name, request.uri().query().unwrap_or_default()),
         [digest, "blobs", _] => blob(state, digest, text("range")),
         _ => small(StatusCode::OK, "{}"),
     }
@@ -211,6 +226,15 @@ fn token(state: &State, authorization: Option<String>, query: &str) -> Answer {
         None => "weak",
     };
     small(StatusCode::OK, &json!({"token": token}).to_string())
+}
+
+/// A token for a token.
+fn exchange(form: &str) -> Answer {
+    assert!(form.starts_with("grant_type=refresh%5Ftoken&service=fake%2Eregistry"), "{form}");
+    match form.ends_with("&refresh_token=identity") {
+        true => small(StatusCode::OK, r#"{"access_token":"good"}"#),
+        false => small(StatusCode::UNAUTHORIZED, r#"{"details":"invalid refresh token"}"#),
+    }
 }
 
 fn refuse(state: &State, authorization: Option<String>) -> Option<Answer> {
@@ -245,6 +269,19 @@ fn manifest(state: &State, version: &str) -> Answer {
     };
     let mut answer = small(StatusCode::OK, std::str::from_utf8(bytes).unwrap());
     answer.headers_mut().insert("content-type", media_type.parse().unwrap());
+    answer
+}
+
+/// One on each page.
+fn tags(state: &State, name: &str, query: &str) -> Answer {
+    let mut tags: Vec<&String> = state.manifests.keys().filter(|key| !key.contains(':')).collect();
+    tags.sort();
+    let at = query.strip_prefix("last=").map_or(0, |last| last.parse::<usize>().unwrap());
+    let mut answer = small(StatusCode::OK, &json!({"name": name, "tags": tags.get(at..=at)}).to_string());
+    if at + 1 < tags.len() {
+        let next = format!("</v2/{name}/tags/list?last={}>; rel=\"next\"", at + 1);
+        answer.headers_mut().insert("link", next.parse().unwrap());
+    }
     answer
 }
 
