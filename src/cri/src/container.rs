@@ -64,6 +64,20 @@ pub struct ContainerConfig {
     pub copy_up: Vec<PathBuf>,
     #[serde(default)]
     pub rlimits: Vec<Rlimit>,
+    /// More groups, by names that the image's /etc/group has, or numbers.
+    #[serde(default)]
+    pub group_names: Vec<String>,
+    /// A process of the runtime's own comes first, which passes signals on and reaps orphans.
+    #[serde(default)]
+    pub init: bool,
+    #[serde(default)]
+    pub logging: Logging,
+    /// Who may use which device nodes, beside [`ContainerConfig::devices`].
+    #[serde(default)]
+    pub device_rules: Vec<DeviceRule>,
+    /// A cgroup namespace of its own; `None`: where the machine has cgroup v2 alone.
+    #[serde(default)]
+    pub cgroup_namespace: Option<bool>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
 }
@@ -75,6 +89,20 @@ pub enum Seccomp {
     RuntimeDefault,
     /// A file in OCI runtime-spec JSON.
     Localhost(PathBuf),
+    /// OCI runtime-spec JSON itself; also for a privileged container.
+    Profile(String),
+}
+
+/// What is kept of the output of a container's first process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Logging {
+    /// In one file, which the caller rotates.
+    #[default]
+    Kept,
+    /// In so many files (at least one) of about so many bytes: `log`, `log.1`, …, the oldest last.
+    Rotated { max_bytes: u64, max_files: u32 },
+    /// Nothing.
+    Dropped,
 }
 
 /// Where a container's root file system comes from and what it writes goes to. The caller keeps and removes the folders.
@@ -97,7 +125,7 @@ pub struct Rlimit {
 }
 
 /// A bind mount from the machine, or a tmpfs where `source` is `None`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     pub source: Option<PathBuf>,
     /// Absolute, in the container.
@@ -106,6 +134,9 @@ pub struct Mount {
     pub propagation: Propagation,
     /// For a tmpfs: bytes.
     pub size_limit: Option<u64>,
+    /// The OCI spec's options for it, where they are to be others than usual.
+    #[serde(default)]
+    pub options: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +153,17 @@ pub struct Device {
     pub container_path: PathBuf,
     /// Some of `rwm`.
     pub permissions: String,
+}
+
+/// A rule of the device cgroup: `None` is any number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceRule {
+    /// `a`ll, `b`lock or `c`haracter devices.
+    pub kind: char,
+    pub major: Option<i64>,
+    pub minor: Option<i64>,
+    /// Some of `rwm`.
+    pub access: String,
 }
 
 /// Where a container stands in its one way of life.

@@ -8,6 +8,7 @@
 mod container;
 mod error;
 mod image;
+mod network;
 mod sandbox;
 mod streaming;
 pub mod wire;
@@ -15,6 +16,7 @@ pub mod wire;
 pub use container::*;
 pub use error::*;
 pub use image::*;
+pub use network::*;
 pub use sandbox::*;
 pub use streaming::*;
 
@@ -73,7 +75,32 @@ pub trait Runtime: Send + Sync + 'static {
     /// A connection to 127.0.0.1:`port` (else ::1) inside the sandbox's network namespace.
     async fn port_forward(&self, id: &SandboxId, port: u16) -> Result<Box<dyn Duplex>>;
 
+    /// Makes these networks be there, and no others.
+    async fn set_networks(&self, networks: Vec<NetworkConfig>) -> Result<()> {
+        let _ = networks;
+        Err(CriError::Invalid("networks beside the pods': this runtime has none".to_owned()))
+    }
+    /// Gives a sandbox these endpoints in place of those that it has.
+    async fn set_endpoints(&self, id: &SandboxId, endpoints: Vec<Endpoint>) -> Result<()> {
+        let _ = endpoints;
+        Err(CriError::Invalid(format!("connect sandbox {id} to networks: this runtime can not")))
+    }
+    async fn address_space(&self) -> Result<AddressSpace> {
+        Ok(AddressSpace::default())
+    }
+    /// Whoever keeps the sockets keeps the sandbox's network.
+    async fn name_server(&self, id: &SandboxId) -> Result<NameServer> {
+        Err(CriError::Invalid(format!("answer names in sandbox {id}: this runtime can not")))
+    }
+
     async fn stats(&self) -> Result<Vec<SandboxStats>>;
+    /// Of one sandbox.
+    async fn sandbox_stats(&self, id: &SandboxId) -> Result<SandboxStats> {
+        let all = self.stats().await?;
+        all.into_iter()
+            .find(|one| one.id == *id)
+            .ok_or_else(|| CriError::NotFound(format!("sandbox {id} is not running")))
+    }
     /// What happens from now on. A receiver that lags must call [`Runtime::list`] again.
     fn events(&self) -> broadcast::Receiver<RuntimeEvent>;
 }

@@ -1,4 +1,4 @@
-use crate::ContainerStatus;
+use crate::{Connection, ContainerId, ContainerStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,6 +25,9 @@ pub struct SandboxConfig {
     pub uid: String,
     pub attempt: u32,
     pub hostname: String,
+    /// The NIS domain name.
+    #[serde(default)]
+    pub domainname: String,
     /// Where the containers' log paths start. Made with mode 0755 where it is missing.
     pub log_directory: PathBuf,
     /// Content of /etc/resolv.conf and /etc/hosts in every container; `None` leaves the image's.
@@ -34,8 +37,23 @@ pub struct SandboxConfig {
     /// A network namespace with nothing but its loopback.
     #[serde(default)]
     pub no_network: bool,
+    /// Of a sandbox with a network of its own.
+    #[serde(default)]
+    pub connection: Connection,
     pub host_pid: bool,
     pub host_ipc: bool,
+    /// The machine's host name instead of one of its own.
+    #[serde(default)]
+    pub host_uts: bool,
+    /// The PID namespace of a container that runs.
+    #[serde(default)]
+    pub pid_of: Option<ContainerId>,
+    /// The IPC namespace and /dev/shm of another sandbox.
+    #[serde(default)]
+    pub ipc_of: Option<SandboxId>,
+    /// Of /dev/shm, in bytes; `None` is 64 MiB.
+    #[serde(default)]
+    pub shm_size: Option<u64>,
     /// One PID namespace for all containers of the sandbox.
     pub share_pid: bool,
     pub host_ports: Vec<HostPort>,
@@ -96,6 +114,20 @@ pub struct Resources {
     pub memory_swap_limit: Option<i64>,
     pub pids_limit: Option<i64>,
     pub oom_score_adj: Option<i32>,
+    /// Bytes that are left to it when memory is short on the machine.
+    #[serde(default)]
+    pub memory_reservation: Option<i64>,
+    /// 0..=100, of cgroup v1.
+    #[serde(default)]
+    pub memory_swappiness: Option<u64>,
+    /// Who has no memory left waits instead of being killed; cgroup v1.
+    #[serde(default)]
+    pub oom_kill_disable: bool,
+    #[serde(default)]
+    pub cpuset_mems: Option<String>,
+    /// 10..=1000
+    #[serde(default)]
+    pub blkio_weight: Option<u16>,
 }
 
 /// What a sandbox uses now.
@@ -106,6 +138,23 @@ pub struct SandboxStats {
     /// Bytes since the sandbox was made.
     pub network_rx: u64,
     pub network_tx: u64,
+    /// Its own, but for the loopback.
+    #[serde(default)]
+    pub interfaces: Vec<InterfaceStats>,
+}
+
+/// Counters of one network interface as the sandbox has it, since it was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceStats {
+    pub name: String,
+    pub rx_bytes: u64,
+    pub rx_packets: u64,
+    pub rx_errors: u64,
+    pub rx_dropped: u64,
+    pub tx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_errors: u64,
+    pub tx_dropped: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -117,4 +166,35 @@ pub struct ContainerStats {
     pub memory_working_set: u64,
     pub memory_usage: u64,
     pub pids: u64,
+    #[serde(default)]
+    pub details: UsageDetails,
+}
+
+/// What else the kernel counts for a container; zero and empty where it does not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageDetails {
+    /// Nanoseconds.
+    pub cpu_user_ns: u64,
+    pub cpu_system_ns: u64,
+    /// Of each processor, in nanoseconds; cgroup v1.
+    pub cpu_each_ns: Vec<u64>,
+    pub throttling_periods: u64,
+    pub throttled_periods: u64,
+    pub throttled_ns: u64,
+    /// The most that it used so far; cgroup v1.
+    pub memory_max_usage: u64,
+    /// The lines of memory.stat.
+    pub memory_stat: BTreeMap<String, u64>,
+    /// The most pids; `None` is no limit.
+    pub pids_limit: Option<u64>,
+    /// Bytes read from and written to block devices.
+    pub io: Vec<IoStats>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IoStats {
+    pub major: u64,
+    pub minor: u64,
+    pub read: u64,
+    pub written: u64,
 }

@@ -5,7 +5,7 @@
 //! descriptors that belong to a reply travel (SCM_RIGHTS) with the first byte of its frame, in the order that the reply
 //! names. Both ends are the same binary or an older one of it: add fields with `#[serde(default)]`, take none away.
 
-use crate::{ContainerId, SandboxId};
+use crate::{ContainerId, Logging, SandboxId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,6 +37,26 @@ pub struct ShimConfig {
     pub cgroup_procs: Vec<PathBuf>,
     /// Of the sandbox's /dev/shm; without one (the host's IPC namespace) there is none.
     pub shm_size: Option<u64>,
+    #[serde(default)]
+    pub domainname: String,
+    #[serde(default)]
+    pub host_uts: bool,
+    /// Another sandbox's IPC, instead of a new one.
+    #[serde(default)]
+    pub shared_ipc: Option<SharedIpc>,
+    /// Another sandbox's network namespace, instead of a new one.
+    #[serde(default)]
+    pub shared_network: Option<PathBuf>,
+}
+
+/// Where a shim finds the IPC namespace and the /dev/shm of another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedIpc {
+    /// `/proc/<pid>/ns/ipc` and `…/mnt` of the other shim.
+    pub namespace: PathBuf,
+    pub mounts: PathBuf,
+    /// Its folder [`SHM`], as that mount namespace has it.
+    pub shm: PathBuf,
 }
 
 /// The shim's one line on its standard output before it lets go of it.
@@ -131,6 +151,8 @@ pub struct CreateRequest {
     pub tty: bool,
     pub stdin: bool,
     pub stdin_once: bool,
+    #[serde(default)]
+    pub logging: Logging,
     pub cgroup: CgroupFiles,
 }
 

@@ -3,12 +3,21 @@
 use crate::addresses::Addresses;
 use crate::links::Links;
 use crate::{Attachment, NetConfig, Result};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
+
+struct Member {
+    link: String,
+    /// Where its host ports lead.
+    outlet: Option<Ipv4Addr>,
+}
 
 pub(crate) struct Books {
     addresses: Addresses,
     attached: HashMap<String, Attachment>,
+    /// Who is in networks beside the pods'.
+    members: HashMap<String, Member>,
     /// Found at the start, by link: theirs until somebody adopts them or the garbage is collected.
     found: HashMap<String, Ipv4Addr>,
     /// Who has a host port of UDP, whose flows outlive the pod.
@@ -20,12 +29,15 @@ impl Books {
         let mut books = Books {
             addresses: Addresses::new(config.pod_cidr),
             attached: HashMap::new(),
+            members: HashMap::new(),
             found: HashMap::new(),
             udp: HashSet::new(),
         };
         let routes: HashMap<u32, Ipv4Addr> = links.pod_routes().await?.into_iter().collect();
         for link in links.of_profile(config).await? {
-            if let Some(address) = routes.get(&link.index) {
+            // a link's other addresses are those of networks beside the pods'
+            let of_pod = routes.get(&link.index).filter(|address| config.pod_cidr.contains(*address));
+            if let Some(address) = of_pod {
                 books.addresses.book(*address);
                 books.found.insert(link.name, *address);
             }
@@ -48,12 +60,34 @@ impl Books {
         self.attached.insert(id.to_owned(), attachment.clone());
     }
 
+    /// True where it was not known before.
+    pub(crate) fn join(&mut self, id: &str, config: &NetConfig) -> bool {
+        let member = Member { link: config.link_name(id), outlet: None };
+        self.found.remove(&member.link);
+        match self.members.entry(id.to_owned()) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(free) => {
+                free.insert(member);
+                true
+            }
+        }
+    }
+
+    pub(crate) fn leads_to(&mut self, id: &str, outlet: Option<Ipv4Addr>) {
+        if let Some(member) = self.members.get_mut(id) {
+            member.outlet = outlet;
+        }
+    }
+
     pub(crate) fn leads_udp(&self, id: &str) -> Option<Ipv4Addr> {
-        self.attached.get(id).filter(|_| self.udp.contains(id)).map(|attachment| attachment.ip)
+        let pod = self.attached.get(id).map(|attachment| attachment.ip);
+        let member = || self.members.get(id).and_then(|member| member.outlet);
+        pod.or_else(member).filter(|_| self.udp.contains(id))
     }
 
     pub(crate) fn forget(&mut self, id: &str) {
         self.udp.remove(id);
+        self.members.remove(id);
         if let Some(attachment) = self.attached.remove(id) {
             self.addresses.free(attachment.ip);
         }
@@ -61,6 +95,7 @@ impl Books {
 
     pub(crate) fn knows(&self, link: &str) -> bool {
         self.attached.values().any(|attachment| attachment.link == link)
+            || self.members.values().any(|member| member.link == link)
     }
 
     pub(crate) fn forget_found(&mut self) {

@@ -39,6 +39,12 @@ impl NetConfig {
         (hash(&[b"group", self.profile.as_bytes()]) as u32 & 0x7fff_ffff).max(1)
     }
 
+    /// What the addresses on the loopback carry that are the machine's in the profile's networks. It must begin with the
+    /// link's name.
+    pub(crate) fn address_label(&self) -> String {
+        format!("lo:{}", self.link_prefix())
+    }
+
     /// IFNAMSIZ leaves 15 bytes: five for the profile, ten (50 bits) for the sandbox.
     pub(crate) fn link_name(&self, id: &str) -> String {
         self.link_prefix() + &letters(hash(&[id.as_bytes()]), 10)

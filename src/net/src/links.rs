@@ -14,8 +14,8 @@ use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
 
 /// Says in `ip route` whose a route is.
-const OURS: RouteProtocol = RouteProtocol::Other(109);
-const LOOPBACK: u32 = 1; // in every network namespace
+pub(crate) const OURS: RouteProtocol = RouteProtocol::Other(109);
+pub(crate) const LOOPBACK: u32 = 1; // in every network namespace
 const ETHERNET_MTU: u32 = 1500;
 
 /// Bytes since the link was made, as the pod sees them.
@@ -38,7 +38,7 @@ impl PodLink {
 }
 
 #[derive(Clone)]
-pub(crate) struct Links(Handle);
+pub(crate) struct Links(pub(crate) Handle);
 
 impl Links {
     /// Must run inside a tokio runtime.
@@ -55,12 +55,14 @@ impl Links {
         name: &str,
         netns: RawFd,
         mtu: u32,
+        mac: Option<[u8; 6]>,
     ) -> Result<u32> {
-        let peer = LinkMessageBuilder::<LinkUnspec>::new()
-            .name(crate::inside::LINK)
-            .mtu(mtu)
-            .setns_by_fd(netns)
-            .build();
+        let mut peer =
+            LinkMessageBuilder::<LinkUnspec>::new().name(crate::inside::LINK).mtu(mtu).setns_by_fd(netns);
+        if let Some(mac) = mac {
+            peer = peer.address(mac.to_vec());
+        }
+        let peer = peer.build();
         let pair = LinkMessageBuilder::<LinkVeth>::new(name, crate::inside::LINK)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .link_group(config.link_group())
@@ -203,6 +205,19 @@ impl Links {
         self.0.route().add(route).replace().execute().await.doing(|| format!("route {pod} to link {index}"))
     }
 
+    pub(crate) async fn delete_pod_route(&self, index: u32, pod: Ipv4Addr) -> Result<()> {
+        let route = RouteMessageBuilder::<Ipv4Addr>::new()
+            .destination_prefix(pod, 32)
+            .output_interface(index)
+            .scope(RouteScope::Link)
+            .protocol(OURS)
+            .build();
+        match self.0.route().del(route).execute().await {
+            Err(error) if errno(&error) == libc::ESRCH => Ok(()),
+            other => other.doing(|| format!("delete the route for {pod}")),
+        }
+    }
+
     /// Routes for whole ranges: see [`range_routes`].
     pub(crate) async fn add_ranges(&self, config: &NetConfig) -> Result<()> {
         for (range, route) in range_routes(config) {
@@ -231,11 +246,20 @@ impl Links {
         left
     }
 
+    pub(crate) async fn routes(&self) -> Result<Vec<RouteMessage>> {
+        let all = self.0.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
+        all.try_collect().await.doing(|| "list the routes")
+    }
+
     /// Link index and address of each pod that has a route.
     pub(crate) async fn pod_routes(&self) -> Result<Vec<(u32, Ipv4Addr)>> {
-        let all = self.0.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
-        let all: Vec<RouteMessage> = all.try_collect().await.doing(|| "list the routes")?;
-        Ok(all.iter().filter(|route| route.header.protocol == OURS).filter_map(link_and_address).collect())
+        Ok(self
+            .routes()
+            .await?
+            .iter()
+            .filter(|route| route.header.protocol == OURS)
+            .filter_map(link_and_address)
+            .collect())
     }
 }
 

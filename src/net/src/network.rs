@@ -6,7 +6,7 @@ use crate::ruleset::Ruleset;
 use crate::{Door, NetConfig, NetError, Result, Way, ports, program, structure, sysctl};
 use cri::{HostPort, Protocol};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
@@ -23,12 +23,12 @@ pub struct Attachment {
 
 /// The network of one profile. Cloning is cheap.
 #[derive(Clone)]
-pub struct Network(Arc<Inner>);
+pub struct Network(pub(crate) Arc<Inner>);
 
-struct Inner {
-    config: NetConfig,
-    links: Links,
-    mtu: u32,
+pub(crate) struct Inner {
+    pub(crate) config: NetConfig,
+    pub(crate) links: Links,
+    pub(crate) mtu: u32,
     books: Mutex<Books>,
     ruleset: Arc<Mutex<Ruleset>>,
 }
@@ -169,6 +169,7 @@ impl Network {
         left.extend(links.delete_profile(config).await.err().map(|error| error.to_string()));
         let ours = config.clone();
         left.extend(blocking(move || structure::remove(&ours)).await.err().map(|error| error.to_string()));
+        left.extend(links.set_networks(config, &[]).await.err().map(|error| error.to_string()));
         left.extend(links.delete_ranges(config).await);
         left.extend(links.delete_gateway(config).await.err().map(|error| error.to_string()));
         left
@@ -186,7 +187,7 @@ impl Network {
         let netns = File::open(netns).doing(|| format!("open the network namespace {}", netns.display()))?;
         let index = match links.index(&attachment.link).await? {
             Some(index) => index,
-            None => links.add_pair(config, &attachment.link, netns.as_raw_fd(), *mtu).await?,
+            None => links.add_pair(config, &attachment.link, netns.as_raw_fd(), *mtu, None).await?,
         };
         sysctl::pod_link(&attachment.link)?;
         links.add_address(index, config.gateway()).await?;
@@ -194,10 +195,15 @@ impl Network {
         links.route_to_pod(index, attachment.ip, config.gateway()).await?;
         Inside::open(netns).await?.configure(attachment.ip, config.gateway()).await?;
         links.settle(index).await?;
-        self.open_ports(id, attachment.ip, ports).await
+        self.open_ports(id, Some(attachment.ip), ports).await
     }
 
-    async fn open_ports(&self, id: &str, pod: Ipv4Addr, ports: &[HostPort]) -> Result<()> {
+    /// To this address, in place of where they led before; to nobody where there is none.
+    pub(crate) async fn open_ports(&self, id: &str, to: Option<Ipv4Addr>, ports: &[HostPort]) -> Result<()> {
+        let Some(pod) = to else {
+            let id = id.to_owned();
+            return self.with_ruleset(move |ruleset| ruleset.set_sandbox(&id, BTreeSet::new())).await;
+        };
         let elements = ports::elements(pod, ports);
         if ports.iter().any(|port| port.protocol == Protocol::Udp) {
             self.books().udp.insert(id.to_owned());
@@ -218,7 +224,7 @@ impl Network {
     }
 
     /// Netfilter's answers take from a fraction of a millisecond to some hundred: never on a thread that others wait for.
-    async fn with_ruleset<T: Send + 'static>(
+    pub(crate) async fn with_ruleset<T: Send + 'static>(
         &self,
         act: impl FnOnce(&mut Ruleset) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -226,12 +232,14 @@ impl Network {
         blocking(move || act(&mut ruleset.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
         self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn blocking<T: Send + 'static>(act: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    act: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     tokio::task::spawn_blocking(act)
         .await
         .unwrap_or_else(|error| Err(NetError::failed("talk to netfilter", error)))

@@ -16,7 +16,11 @@ pub(crate) struct Ruleset {
     doors: Doors,
     /// Elements of sandboxes, by the owner's id; put back when somebody flushed the table.
     sandboxes: std::collections::HashMap<String, BTreeSet<Element>>,
+    /// Of the networks beside the pods'; put back as well.
+    networks: BTreeSet<Element>,
 }
+
+const NETWORK_SETS: [Set; 4] = [Set::Neighbours, Set::Confined, Set::Barred, Set::Leaving];
 
 impl Ruleset {
     /// Keeps a table that has the right structure, with all its elements: what runs stays reachable while we restart.
@@ -28,6 +32,7 @@ impl Ruleset {
             chains: HashSet::new(),
             doors: Doors::new(),
             sandboxes: Default::default(),
+            networks: BTreeSet::new(),
         };
         // some versions of nft die of what others have in their tables; then ours is built anew
         let unknown =
@@ -48,7 +53,7 @@ impl Ruleset {
         structure::apply(&self.config, &self.netfilter)?;
         self.chains.clear();
         let mut batch = Batch::new(&self.table);
-        batch.add(self.sandboxes.values().flatten());
+        batch.add(self.sandboxes.values().flatten().chain(&self.networks));
         self.netfilter.commit(batch)
     }
 
@@ -136,6 +141,23 @@ impl Ruleset {
         batch.add(&elements);
         self.netfilter.commit(batch)?;
         self.sandboxes.insert(id.to_owned(), elements);
+        Ok(())
+    }
+
+    /// Makes these be there, and no others. Reads what the kernel has, so it also mends.
+    pub(crate) fn set_networks(&mut self, wanted: BTreeSet<Element>) -> Result<()> {
+        let found = match self.found(&NETWORK_SETS) {
+            Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
+                self.build()?;
+                self.networks.clone()
+            }
+            found => found?,
+        };
+        let mut batch = Batch::new(&self.table);
+        batch.delete(found.difference(&wanted));
+        batch.add(wanted.difference(&found));
+        self.netfilter.commit(batch)?;
+        self.networks = wanted;
         Ok(())
     }
 

@@ -8,13 +8,13 @@ use crate::config::hash;
 use crate::doors::{MARK, REFUSE, key};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
 use crate::words::{
-    any_door, compare, concat, ct, door, equal, follow, jump, loopback, meta, payload, pod_links, prefix,
+    any_door, between, compare, ct, door, equal, follow, jump, loopback, meta, payload, pod_links, prefix,
     set_mark, set_of, to_this_machine,
 };
 use crate::{NetConfig, NetError, Result, program};
 use nftables::expr::{BinaryOperation, Expression, MetaKey};
 use nftables::schema::{Chain, NfListObject, Rule, Table};
-use nftables::stmt::{Drop, JumpTarget, Match, Operator, Reject, RejectType, Statement};
+use nftables::stmt::{Accept, Drop, JumpTarget, Match, Operator, Reject, RejectType, Statement};
 use nftables::types::{NfChainPolicy, NfChainType, NfFamily, NfHook, RejectCode};
 use serde_json::{Value, json};
 
@@ -101,6 +101,7 @@ fn objects(config: &NetConfig) -> Vec<Value> {
             Some((NfChainType::Filter, NfHook::Output, FILTER)),
             vec![vec![jump("undelivered")]],
         ),
+        ("forward", Some((NfChainType::Filter, NfHook::Forward, FILTER)), forward()),
         ("postrouting", Some((NfChainType::NAT, NfHook::Postrouting, SOURCE_NAT)), postrouting(config)),
     ];
     for (name, hook, rules) in chains {
@@ -121,6 +122,10 @@ fn sets(config: &NetConfig) -> impl Iterator<Item = Value> {
         let mut declared = json!({ "family": "ip", "table": table, "name": set.name(), "type": key });
         match set.holds() {
             Holds::Nothing => Some(json!({ "set": declared })),
+            Holds::Ranges => {
+                declared["flags"] = json!(["interval"]);
+                Some(json!({ "set": declared }))
+            }
             Holds::Verdict => {
                 declared["map"] = "verdict".into();
                 Some(json!({ "map": declared }))
@@ -198,6 +203,22 @@ fn raw(config: &NetConfig) -> Vec<Statements> {
     ]]
 }
 
+/// Who of the networks may send to whom. Members of one meet; from elsewhere comes only what was asked for, or was led to
+/// a published port or a service.
+fn forward() -> Vec<Statements> {
+    let known = Expression::List(["established", "related"].map(|s| Expression::String(s.into())).into());
+    let accept = || Statement::Accept(Some(Accept {}));
+    let drop = || Statement::Drop(Some(Drop {}));
+    let led = compare(ct("status"), Operator::IN, Expression::String("dnat".into()));
+    vec![
+        vec![compare(ct("state"), Operator::IN, known), accept()],
+        vec![between(Operator::EQ, Set::Neighbours), accept()],
+        vec![between(Operator::EQ, Set::Confined), drop()],
+        vec![led, accept()],
+        vec![between(Operator::EQ, Set::Barred), drop()],
+    ]
+}
+
 fn postrouting(config: &NetConfig) -> Vec<Statements> {
     let masquerade = || Statement::Masquerade(None);
     let marked = Match {
@@ -212,11 +233,10 @@ fn postrouting(config: &NetConfig) -> Vec<Statements> {
         meta(MetaKey::Mark),
         Expression::Number(!MASQUERADE),
     ))));
-    let both = concat([payload("ip", "saddr"), payload("ip", "daddr")]);
     vec![
         vec![Statement::Match(marked), clear, masquerade()],
         // a pod that reached itself through a service would answer itself directly
-        vec![equal(both, Expression::String(format!("@{}", Set::Hairpin.name()).into())), masquerade()],
+        vec![between(Operator::EQ, Set::Hairpin), masquerade()],
         // the machine spoke to 127.0.0.1 and was led to a pod, which could not answer to there
         vec![
             equal(payload("ip", "saddr"), loopback()),
@@ -228,6 +248,7 @@ fn postrouting(config: &NetConfig) -> Vec<Statements> {
             compare(payload("ip", "daddr"), Operator::NEQ, prefix(config.pod_cidr)),
             masquerade(),
         ],
+        vec![between(Operator::EQ, Set::Leaving), between(Operator::NEQ, Set::Barred), masquerade()],
     ]
 }
 

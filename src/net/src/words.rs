@@ -25,6 +25,12 @@ pub(crate) fn any_door() -> Expression<'static> {
     concat([meta(MetaKey::L4proto), payload("th", "dport")])
 }
 
+/// From where to where, in this set or not.
+pub(crate) fn between(op: Operator, set: Set) -> Statement<'static> {
+    let both = concat([payload("ip", "saddr"), payload("ip", "daddr")]);
+    compare(both, op, Expression::String(format!("@{}", set.name()).into()))
+}
+
 pub(crate) fn follow(key: Expression<'static>, set: Set) -> Statement<'static> {
     let data = Expression::String(format!("@{}", set.name()).into());
     Statement::VerdictMap(VerdictMap { key, data })

@@ -3,8 +3,9 @@
 use super::attr::Writer;
 use super::expression::Expression;
 use super::message::{self, APPEND, CREATE};
-use super::{Data, Element, NFTABLES, Set};
+use super::{Data, Element, KEY_END, NFTABLES, Set};
 
+const NEW_TABLE: u16 = 0;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
 const NEW_RULE: u16 = 6;
@@ -13,6 +14,9 @@ const NEW_ELEMENTS: u16 = 12;
 const DELETE_ELEMENTS: u16 = 14;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
+
+const LOCAL_OUT: u32 = 3; // NF_INET_LOCAL_OUT
+const DESTINATION_NAT: i32 = -100; // NF_IP_PRI_NAT_DST
 
 /// An attribute's length is 16 bits wide; the largest element takes less than 140 bytes.
 const ELEMENTS_IN_A_MESSAGE: usize = 400;
@@ -34,6 +38,13 @@ impl Batch {
         self.what.len() == 1
     }
 
+    /// Succeeds where it is there already.
+    pub(crate) fn add_table(&mut self) {
+        let mut body = Writer::default();
+        body.string(1, &self.table);
+        self.push(NEW_TABLE, CREATE, &body, format!("add table {}", self.table));
+    }
+
     /// With all that is in it.
     pub(crate) fn delete_table(&mut self) {
         let mut body = Writer::default();
@@ -44,6 +55,16 @@ impl Batch {
     pub(crate) fn add_chain(&mut self, name: &str) {
         let mut body = Writer::default();
         body.string(1, &self.table).string(3, name);
+        self.push(NEW_CHAIN, CREATE, &body, format!("add chain {name}"));
+    }
+
+    /// Translates destinations of the packets that this namespace's own processes send.
+    pub(crate) fn add_output_chain(&mut self, name: &str) {
+        let mut body = Writer::default();
+        body.string(1, &self.table).string(3, name).nested(4, |hook| {
+            hook.number(1, LOCAL_OUT).number(2, i32::cast_unsigned(DESTINATION_NAT));
+        });
+        body.string(7, "nat");
         self.push(NEW_CHAIN, CREATE, &body, format!("add chain {name}"));
     }
 
@@ -120,6 +141,11 @@ fn write(body: &mut Writer, element: &Element) {
     });
     match &element.data {
         Data::None => {}
+        Data::Last(last) => {
+            body.nested(KEY_END, |key| {
+                key.bytes(1, last);
+            });
+        }
         Data::Value(value) => {
             body.nested(2, |data| {
                 data.bytes(1, value);
@@ -140,6 +166,7 @@ mod tests {
     fn element(set: Set, number: u32) -> Element {
         let data = match set.holds() {
             super::super::Holds::Nothing => Data::None,
+            super::super::Holds::Ranges => Data::Last(vec![255; 8]),
             super::super::Holds::Verdict => Data::Verdict(Verdict::Goto("service-of-2".into())),
             super::super::Holds::Socket => Data::Value(vec![10, 244, 0, 5, 0, 80, 0, 0]),
         };

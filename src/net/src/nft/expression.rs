@@ -8,6 +8,7 @@ const TRANSPORT: u32 = 2;
 const L4PROTO: u32 = 16; // NFT_META_L4PROTO
 const RANDOM: u32 = 1; // NFT_NG_RANDOM
 const UPDATE: u32 = 1; // NFT_DYNSET_OP_UPDATE
+const EQUAL: u32 = 0; // NFT_CMP_EQ
 const DNAT: u32 = 1;
 const IPV4: u32 = 2;
 const WANTED_PORT: u32 = 12; // NFT_CT_PROTO_DST
@@ -57,6 +58,15 @@ pub(crate) enum Expression {
         to: Register,
     },
     Go(Verdict),
+    /// Where the register holds anything else the rule ends here.
+    Equal {
+        register: Register,
+        value: Vec<u8>,
+    },
+    Put {
+        to: Register,
+        value: Vec<u8>,
+    },
 }
 
 impl Register {
@@ -85,7 +95,8 @@ impl Expression {
             Expression::Lookup { .. } | Expression::Follow { .. } => "lookup",
             Expression::Remember { .. } => "dynset",
             Expression::Translate { .. } => "nat",
-            Expression::Go(_) => "immediate",
+            Expression::Go(_) | Expression::Put { .. } => "immediate",
+            Expression::Equal { .. } => "cmp",
         }
     }
 
@@ -121,6 +132,16 @@ impl Expression {
             }
             Expression::Go(verdict) => {
                 data.number(1, VERDICT).nested(2, |data| verdict.write(data));
+            }
+            Expression::Equal { register, value } => {
+                data.number(1, register.number()).number(2, EQUAL).nested(3, |data| {
+                    data.bytes(1, value);
+                });
+            }
+            Expression::Put { to, value } => {
+                data.number(1, to.number()).nested(2, |data| {
+                    data.bytes(1, value);
+                });
             }
         }
     }

@@ -22,6 +22,7 @@ use attr::Writer;
 
 const NFTABLES: u16 = 10; // NFNL_SUBSYS_NFTABLES
 const GET_ELEMENTS: u16 = 13;
+const KEY_END: u16 = 10; // NFTA_SET_ELEM_KEY_END
 const PATIENCE: u32 = 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +35,8 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Data {
     None,
+    /// The last key of the range that begins with the element's.
+    Last(Vec<u8>),
     Value(Vec<u8>),
     Verdict(Verdict),
 }
@@ -118,7 +121,9 @@ fn decode(set: Set, element: &[u8]) -> Option<Element> {
     let data = match (attr::find(element, &[2, 1]), attr::find(element, &[2, 2])) {
         (Some(value), _) => Data::Value(value.to_vec()),
         (None, Some(verdict)) => Data::Verdict(Verdict::read(verdict)?),
-        (None, None) => Data::None,
+        (None, None) => {
+            attr::find(element, &[KEY_END, 1]).map_or(Data::None, |last| Data::Last(last.to_vec()))
+        }
     };
     Some(Element { set, key, data })
 }

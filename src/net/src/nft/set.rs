@@ -18,6 +18,11 @@ pub(crate) enum Set {
     HostPorts,
     AnyHostPorts,
     Hairpin,
+    /// Between whom packets go: from where, to where.
+    Neighbours,
+    Confined,
+    Barred,
+    Leaving,
 }
 
 /// A part of a key or a value; each takes four bytes.
@@ -33,6 +38,8 @@ pub(crate) enum Field {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Holds {
     Nothing,
+    /// Nothing; each key is a range of keys.
+    Ranges,
     Verdict,
     /// An address and a port.
     Socket,
@@ -47,7 +54,7 @@ const SOCKET: &[Field] = &[Address, Port];
 const MOST_CLIENTS: u32 = 65_536;
 
 impl Set {
-    pub(crate) const ALL: [Set; 12] = [
+    pub(crate) const ALL: [Set; 16] = [
         Set::Services,
         Set::Endpoints,
         Set::NodePorts,
@@ -60,6 +67,10 @@ impl Set {
         Set::HostPorts,
         Set::AnyHostPorts,
         Set::Hairpin,
+        Set::Neighbours,
+        Set::Confined,
+        Set::Barred,
+        Set::Leaving,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -76,6 +87,10 @@ impl Set {
             Set::HostPorts => "host-ports",
             Set::AnyHostPorts => "any-host-ports",
             Set::Hairpin => "hairpin",
+            Set::Neighbours => "neighbours",
+            Set::Confined => "confined",
+            Set::Barred => "barred",
+            Set::Leaving => "leaving",
         }
     }
 
@@ -87,7 +102,9 @@ impl Set {
             Set::NodePortEndpoints => &[Protocol, Port, Mark],
             // the client's address in front
             Set::Affinity => &[Address, Address, Protocol, Port],
-            Set::Hairpin => &[Address, Address],
+            Set::Hairpin | Set::Neighbours | Set::Confined | Set::Barred | Set::Leaving => {
+                &[Address, Address]
+            }
         }
     }
 
@@ -100,6 +117,7 @@ impl Set {
             | Set::Sticky
             | Set::StickyPorts => Holds::Verdict,
             Set::Hairpin => Holds::Nothing,
+            Set::Neighbours | Set::Confined | Set::Barred | Set::Leaving => Holds::Ranges,
             _ => Holds::Socket,
         }
     }

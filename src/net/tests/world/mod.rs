@@ -129,10 +129,12 @@ pub fn tcp(from: Option<&str>, to: impl Into<SocketAddrV4>) -> Result<String, Er
     })
 }
 
+#[allow(dead_code)] // not every test binary speaks UDP
 pub fn udp_socket(from: Option<&str>) -> UdpSocket {
     within(from, || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap())
 }
 
+#[allow(dead_code)]
 /// Connected, so that an ICMP answer is an error here.
 pub fn udp(socket: &UdpSocket, to: impl Into<SocketAddrV4>) -> Result<String, ErrorKind> {
     let ask = || {

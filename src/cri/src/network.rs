@@ -1,0 +1,75 @@
+use crate::{HostPort, SandboxId};
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
+/// A network beside the pods': who is in it reaches its other members, and nobody of the other networks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkConfig {
+    pub subnet: Ipv4Net,
+    /// The machine's own address in it.
+    pub gateway: Ipv4Addr,
+    /// Its members reach nothing outside of it.
+    pub internal: bool,
+    /// Its members reach each other.
+    pub members_meet: bool,
+    /// Outside its members are seen with the machine's address.
+    pub masquerade: bool,
+}
+
+/// A sandbox's place in such a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    pub address: Ipv4Addr,
+    pub subnet: Ipv4Net,
+    pub gateway: Ipv4Addr,
+    /// It is no way to the outside, and no host port leads to it.
+    pub internal: bool,
+}
+
+/// How a sandbox is connected.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Connection {
+    /// One address of the pods' range.
+    #[default]
+    Pods,
+    /// An address in each of these networks. The first that is not internal is the way to everywhere else, and host ports
+    /// lead to its address.
+    Networks { endpoints: Vec<Endpoint>, mac_address: Option<[u8; 6]> },
+    /// The network namespace of another sandbox.
+    Shared(SandboxId),
+}
+
+/// All that leads to a sandbox that is in networks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    pub endpoints: Vec<Endpoint>,
+    pub mac_address: Option<[u8; 6]>,
+    pub host_ports: Vec<HostPort>,
+}
+
+/// Which addresses are somebody's already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AddressSpace {
+    /// This runtime's own, for pods and services.
+    pub own: Vec<Ipv4Net>,
+    /// What the machine has routes for, but for those to the networks of [`NetworkConfig`].
+    pub routed: Vec<Ipv4Net>,
+}
+
+/// Sockets inside a sandbox to which its packets to [`NAME_SERVER`] come.
+#[derive(Debug)]
+pub struct NameServer {
+    pub udp: UdpSocket,
+    pub tcp: TcpListener,
+}
+
+/// Docker's address for the name server inside a container, port 53.
+pub const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
+
+impl Membership {
+    /// The way to everywhere else.
+    pub fn outlet(&self) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|endpoint| !endpoint.internal)
+    }
+}

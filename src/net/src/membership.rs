@@ -1,0 +1,120 @@
+//! Sandboxes that are in networks beside the pods': one link, an address and a route for each network.
+
+use crate::error::Doing;
+use crate::inside::Inside;
+use crate::links::Links;
+use crate::network::{Network, blocking};
+use crate::{Result, name_server, networks, sysctl};
+use cri::{AddressSpace, Endpoint, Membership, NameServer, NetworkConfig};
+use std::fs::File;
+use std::net::Ipv4Addr;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+impl Network {
+    /// Makes these networks be there, and no others. Who is in one that goes is to be taken out before.
+    ///
+    /// # Errors
+    /// The kernel refuses; call again.
+    pub async fn set_networks(&self, networks: Vec<NetworkConfig>) -> Result<()> {
+        let elements = networks::elements(&networks, self.0.config.pod_cidr);
+        self.with_ruleset(move |ruleset| ruleset.set_networks(elements)).await?;
+        self.0.links.set_networks(&self.0.config, &networks).await
+    }
+
+    /// # Errors
+    /// The kernel does not list its routes.
+    pub async fn address_space(&self) -> Result<AddressSpace> {
+        self.0.links.address_space(&self.0.config).await
+    }
+
+    /// Connects a sandbox, or changes how it is connected: it has these endpoints and host ports afterwards, and none of the
+    /// addresses that it `left`. Idempotent. Where the first call for a sandbox fails, it leaves nothing.
+    ///
+    /// # Errors
+    /// The kernel refuses, or somebody else has one of the host ports.
+    pub async fn join(
+        &self,
+        id: &str,
+        netns: &Path,
+        membership: &Membership,
+        left: &[Ipv4Addr],
+    ) -> Result<()> {
+        let is_new = self.books().join(id, &self.0.config);
+        let joined = self.connect_member(id, netns, membership, left).await;
+        if joined.is_err()
+            && is_new
+            && let Err(left) = self.detach(id).await
+        {
+            tracing::warn!(id, %left, "clean up after a sandbox that could not be connected");
+        }
+        joined
+    }
+
+    async fn connect_member(
+        &self,
+        id: &str,
+        netns: &Path,
+        membership: &Membership,
+        left: &[Ipv4Addr],
+    ) -> Result<()> {
+        let (inner, name) = (&*self.0, self.0.config.link_name(id));
+        let netns = File::open(netns).doing(|| format!("open the network namespace {}", netns.display()))?;
+        let known = inner.links.index(&name).await?;
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let (fd, mac) = (netns.as_raw_fd(), membership.mac_address);
+                inner.links.add_pair(&inner.config, &name, fd, inner.mtu, mac).await?
+            }
+        };
+        sysctl::pod_link(&name)?;
+        inner.links.lead_to(index, &membership.endpoints).await?;
+        let inside = Inside::open(netns).await?;
+        inside.join(&membership.endpoints, membership.outlet()).await?;
+        if known.is_some() {
+            inside.leave(left).await?;
+            inner.links.lead_to_no_others(index, &membership.endpoints).await?;
+        }
+        inner.links.settle(index).await?;
+        let outlet = membership.outlet().map(|endpoint| endpoint.address);
+        self.books().leads_to(id, outlet);
+        self.open_ports(id, outlet, &membership.host_ports).await
+    }
+
+    /// Sockets in a sandbox's namespace, to which its packets to Docker's name server come.
+    ///
+    /// # Errors
+    /// The namespace is gone, or the kernel refuses.
+    pub async fn name_server(&self, netns: &Path) -> Result<NameServer> {
+        let netns = netns.to_owned();
+        blocking(move || name_server::listen(&netns)).await
+    }
+}
+
+impl Links {
+    async fn lead_to(&self, index: u32, endpoints: &[Endpoint]) -> Result<()> {
+        for endpoint in endpoints {
+            self.add_address(index, endpoint.gateway).await?;
+        }
+        self.set_up(index).await?;
+        for endpoint in endpoints {
+            self.route_to_pod(index, endpoint.address, endpoint.gateway).await?;
+        }
+        Ok(())
+    }
+
+    async fn lead_to_no_others(&self, index: u32, endpoints: &[Endpoint]) -> Result<()> {
+        for (to, address) in self.pod_routes().await? {
+            if to == index && !endpoints.iter().any(|endpoint| endpoint.address == address) {
+                self.delete_pod_route(index, address).await?;
+            }
+        }
+        for (address, message) in self.addresses(index).await? {
+            if !endpoints.iter().any(|endpoint| endpoint.gateway == address) {
+                self.delete_address(address, message).await?;
+            }
+        }
+        Ok(())
+    }
+}
