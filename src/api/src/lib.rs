@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod apply;
 mod gvk;
 mod key;
 mod object;

@@ -9,7 +9,7 @@ use crate::table::{self, Include};
 use crate::{params, responses, watch_stream};
 use api::{Object, Reason, Status, patch};
 use bytes::{BufMut, Bytes, BytesMut};
-use cluster::{Actor, Deleted, List, Target, Verb};
+use cluster::{Actor, Applied, Deleted, List, Target, Verb, Wanted};
 use http::Method;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
 use k8s_openapi::api::autoscaling::v1::Scale;
@@ -152,7 +152,10 @@ impl Call<'_> {
     }
 
     async fn patch(&self, request: &mut Request) -> Result<Response, Status> {
-        let options = params::write(request)?;
+        if media_type(request) == APPLY_YAML {
+            return self.apply(request).await;
+        }
+        let options = params::patch(request)?;
         let strictness = params::field_validation(request)?;
         let patch = Patch::read(request).await?;
         let handler = &self.target.handler;
@@ -166,6 +169,17 @@ impl Call<'_> {
             self.edge.cluster.modify(self.actor, &self.target, Verb::Patch, &options, &change).await?;
         let warnings = warnings.into_inner().unwrap_or_default();
         Ok(responses::with_warnings(self.show(200, &written)?, &warnings))
+    }
+
+    async fn apply(&self, request: &mut Request) -> Result<Response, Status> {
+        let (options, force) = params::apply(request)?;
+        let validation = params::field_validation(request)?;
+        let config = request.yaml_body().await?;
+        let wanted = Wanted { config, force, validation };
+        let Applied { object, created, warnings } =
+            self.edge.cluster.apply(self.actor, &self.target, wanted, &options).await?;
+        let code = if created { 201 } else { 200 };
+        Ok(responses::with_warnings(self.show(code, &object)?, &warnings))
     }
 
     async fn delete(&self, request: &mut Request) -> Result<Response, Status> {
@@ -344,8 +358,11 @@ fn check_kind(handler: &dyn Handler, body: &[u8]) -> Result<(), Status> {
     Ok(())
 }
 
-/// kubectl and helm show it behind words of their own.
-const NO_SERVER_SIDE_APPLY: &str = "this server does not do server-side apply yet: use client-side apply (helm: --server-side=false; kubectl: leave --server-side out)";
+const APPLY_YAML: &str = "application/apply-patch+yaml";
+
+fn media_type(request: &Request) -> String {
+    request.header(http::header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_owned()
+}
 
 enum Patch {
     Json(Value),
@@ -355,13 +372,7 @@ enum Patch {
 
 impl Patch {
     async fn read(request: &mut Request) -> Result<Self, Status> {
-        let content_type = request
-            .header(http::header::CONTENT_TYPE)
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_owned();
+        let content_type = media_type(request);
         let body = request.body().await?;
         let value = || {
             serde_json::from_slice(&body)
@@ -371,13 +382,10 @@ impl Patch {
             "application/json-patch+json" => Ok(Patch::Json(value()?)),
             "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
             "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
-            "application/apply-patch+yaml" | "application/apply-patch+cbor" => {
-                Err(Status::new(Reason::UnsupportedMediaType, NO_SERVER_SIDE_APPLY))
-            }
             other => Err(Status::new(
                 Reason::UnsupportedMediaType,
                 format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json (got {other})"
+                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml (got {other})"
                 ),
             )),
         }

@@ -7,6 +7,9 @@ use cluster::{DeleteOptions, ListParams, Propagation, VersionMatch, WatchParams,
 use kinds::{Errors, FieldValidation};
 use serde::Deserialize;
 
+/// The group of the options that all verbs take.
+const META: &str = "meta.k8s.io/v1";
+
 /// # Errors
 /// `BadRequest` with the parameter that makes no sense; so do all of these.
 pub(crate) fn list(request: &Request) -> Result<ListParams, Status> {
@@ -65,7 +68,7 @@ fn version_match(request: &Request, watches: bool) -> Result<Option<VersionMatch
     };
     match errors.is_empty() {
         true => Ok(matching),
-        false => Err(Status::invalid(&Gvk::parse("meta.k8s.io/v1", "ListOptions"), "", errors.into_causes())),
+        false => Err(Status::invalid(&Gvk::parse(META, "ListOptions"), "", errors.into_causes())),
     }
 }
 
@@ -80,7 +83,53 @@ pub(crate) fn watch(request: &Request) -> Result<WatchParams, Status> {
 }
 
 pub(crate) fn write(request: &Request) -> Result<WriteOptions, Status> {
-    Ok(WriteOptions { dry_run: dry_run(request.parameter("dryRun"))? })
+    let field_manager = match request.parameter("fieldManager") {
+        Some(given) => checked_manager(given)?,
+        None => user_agent(request.header(http::header::USER_AGENT)),
+    };
+    Ok(WriteOptions { dry_run: dry_run(request.parameter("dryRun"))?, field_manager })
+}
+
+/// For a patch of the apply kind, which alone may be forced and must say who it is.
+pub(crate) fn apply(request: &Request) -> Result<(WriteOptions, bool), Status> {
+    if request.parameter("fieldManager").is_none() {
+        let mut errors = Errors::default();
+        errors.required("fieldManager", "is required for apply patch");
+        return Err(Status::invalid(&Gvk::parse(META, "PatchOptions"), "", errors.into_causes()));
+    }
+    Ok((write(request)?, request.flag("force")?))
+}
+
+/// For every other patch.
+pub(crate) fn patch(request: &Request) -> Result<WriteOptions, Status> {
+    if request.parameter("force").is_some() {
+        let mut errors = Errors::default();
+        errors.forbidden("force", "may not be specified for non-apply patch");
+        return Err(Status::invalid(&Gvk::parse(META, "PatchOptions"), "", errors.into_causes()));
+    }
+    write(request)
+}
+
+/// Upstream's limit.
+const LONGEST_MANAGER: usize = 128;
+
+fn checked_manager(given: &str) -> Result<String, Status> {
+    let mut errors = Errors::default();
+    if given.len() > LONGEST_MANAGER {
+        errors.invalid("fieldManager", given, format!("must be no more than {LONGEST_MANAGER} characters"));
+    } else if given.chars().any(char::is_control) {
+        errors.invalid("fieldManager", given, "should only contain printable characters");
+    }
+    match errors.is_empty() {
+        true => Ok(given.to_owned()),
+        false => Err(Status::invalid(&Gvk::parse(META, "PatchOptions"), "", errors.into_causes())),
+    }
+}
+
+/// Who names no manager is known by its program: `kubectl` of `kubectl/v1.34.0 (linux/amd64) …`.
+fn user_agent(header: &str) -> String {
+    let program = header.split('/').next().unwrap_or_default();
+    program.chars().filter(|c| !c.is_control()).take(LONGEST_MANAGER).collect()
 }
 
 fn dry_run(value: Option<&str>) -> Result<bool, Status> {

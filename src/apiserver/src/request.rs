@@ -122,6 +122,15 @@ impl Request {
             )),
         }
     }
+
+    /// The body as YAML or JSON, whatever its media type.
+    ///
+    /// # Errors
+    /// `BadRequest` for what is neither.
+    pub(crate) async fn yaml_body(&mut self) -> Result<serde_json::Value, Status> {
+        let body = self.body().await?;
+        serde_json::from_slice(&body).or_else(|_| yaml_value(&body))
+    }
 }
 
 async fn throw_away(chunks: &mut Chunks) {
@@ -135,9 +144,11 @@ async fn throw_away(chunks: &mut Chunks) {
 }
 
 fn yaml_to_json(body: &[u8]) -> Result<Bytes, Status> {
-    let value: serde_json::Value =
-        serde_norway::from_slice(body).map_err(|e| Status::bad_request(format!("yaml: {e}")))?;
-    serde_json::to_vec(&value).map(Bytes::from).map_err(Status::internal)
+    serde_json::to_vec(&yaml_value(body)?).map(Bytes::from).map_err(Status::internal)
+}
+
+fn yaml_value(body: &[u8]) -> Result<serde_json::Value, Status> {
+    serde_norway::from_slice(body).map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))
 }
 
 /// # Errors

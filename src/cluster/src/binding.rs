@@ -1,3 +1,4 @@
+use crate::write::Books;
 use crate::{Attributes, Client, Target, WriteOptions};
 use ::api::{GroupResource, Object, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
@@ -43,6 +44,7 @@ impl Client {
             Ok(Box::new(pod))
         };
         let binding = target.subresource("binding");
-        cluster.modify_authorized(self.actor(), &binding, &WriteOptions::default(), &assign).await.map(|_| ())
+        let options = WriteOptions::default();
+        cluster.modify_authorized(self.actor(), &binding, &options, Books::Kept, &assign).await.map(|_| ())
     }
 }

@@ -96,7 +96,7 @@ impl Cluster {
                     self.remove(target, current.key(), at, object.encode()?).await.map(Deleted::Now)
                 }
                 Mark::Changed => {
-                    let write = WriteOptions { dry_run: options.dry_run };
+                    let write = WriteOptions { dry_run: options.dry_run, ..WriteOptions::default() };
                     let at = Precondition::At(current.revision());
                     self.put(target, object.encode()?, at, &write).await.map(Deleted::Later)
                 }

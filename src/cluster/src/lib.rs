@@ -9,6 +9,7 @@
 mod actor;
 mod admission;
 mod api_handle;
+mod apply;
 mod authorize;
 mod binding;
 mod bootstrap;
@@ -24,6 +25,7 @@ mod write;
 
 pub use actor::Actor;
 pub use api_handle::{Api, Client};
+pub use apply::{Applied, Wanted};
 pub use authorize::{Attributes, Decision};
 pub use delete::{DeleteOptions, Deleted, Propagation};
 pub use informer::{Change, Informer, Subscription};

@@ -1,9 +1,10 @@
 //! The write path: authorise → default → admit → validate → commit.
 
+use crate::apply::keep_books;
 use crate::delete::is_finished;
 use crate::{Actor, Attributes, Cluster, Target, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use kinds::{Durability, Errors, Instance};
 use rand::Rng;
 use store::{Change, CommitError, Precondition, Write};
@@ -25,6 +26,17 @@ pub enum Verb {
 #[derive(Debug, Clone, Default)]
 pub struct WriteOptions {
     pub dry_run: bool,
+    /// Whose the changed fields are, in `metadata.managedFields`; the actor's where it is empty.
+    pub field_manager: String,
+}
+
+/// What becomes of `metadata.managedFields`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Books {
+    /// They follow what changed.
+    Kept,
+    /// The new version brings them along.
+    Written,
 }
 
 impl Verb {
@@ -32,6 +44,15 @@ impl Verb {
         match self {
             Verb::Update => "update",
             Verb::Patch => "patch",
+        }
+    }
+}
+
+impl WriteOptions {
+    fn manager<'o>(&'o self, actor: &'o Actor) -> &'o str {
+        match self.field_manager.as_str() {
+            "" => actor.name.rsplit(':').next().unwrap_or_default(),
+            given => given,
         }
     }
 }
@@ -45,10 +66,21 @@ impl Cluster {
         &self,
         actor: &Actor,
         target: &Target,
-        mut object: Box<dyn Instance>,
+        object: Box<dyn Instance>,
         options: &WriteOptions,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of("create", target))?;
+        self.create_authorized(actor, target, object, options, Books::Kept).await
+    }
+
+    pub(crate) async fn create_authorized(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        mut object: Box<dyn Instance>,
+        options: &WriteOptions,
+        books: Books,
+    ) -> Result<Object, Status> {
         fit_to_path(object.meta_mut(), target)?;
         if object.meta().resource_version.as_deref().is_some_and(|v| !v.is_empty()) {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
@@ -56,6 +88,9 @@ impl Cluster {
         let generated = name_it(object.meta_mut())?;
         object.set_defaults();
         found(object.meta_mut());
+        if books == Books::Kept {
+            object.meta_mut().managed_fields = None;
+        }
         tidy(object.meta_mut());
         object.prepare_create();
         let held = admission::admit_create(self, actor, target, &mut *object)?;
@@ -91,7 +126,7 @@ impl Cluster {
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of(verb.as_str(), target))?;
-        self.modify_authorized(actor, target, options, change).await
+        self.modify_authorized(actor, target, options, Books::Kept, change).await
     }
 
     /// For those who have authorised another question: a binding, a scale.
@@ -100,6 +135,7 @@ impl Cluster {
         actor: &Actor,
         target: &Target,
         options: &WriteOptions,
+        books: Books,
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
         for _ in 0..MOST_CONFLICTS {
@@ -112,7 +148,13 @@ impl Cluster {
             }
             fit_to_path(new.meta_mut(), target)?;
             same_object(target, new.meta(), old.meta())?;
+            let written = new.meta_mut().managed_fields.take();
             let held = self.settle(actor, target, &mut *new, &*old)?;
+            match books {
+                Books::Written => new.meta_mut().managed_fields = written,
+                Books::Kept if asks_for_none(written.as_deref()) => new.meta_mut().managed_fields = None,
+                Books::Kept => keep_books(options.manager(actor), target, &mut *new, &*old)?,
+            }
             if new.same_as(&*old) {
                 return Ok(current);
             }
@@ -302,7 +344,6 @@ fn found(meta: &mut ObjectMeta) {
     meta.deletion_timestamp = None;
     meta.deletion_grace_period_seconds = None;
     meta.self_link = None;
-    meta.managed_fields = None;
     meta.resource_version = None;
 }
 
@@ -318,6 +359,11 @@ fn tidy(meta: &mut ObjectMeta) {
 pub(crate) fn now() -> Time {
     let now = jiff::Timestamp::now();
     Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+/// Upstream's way to throw the books away: an empty list, or an empty entry.
+fn asks_for_none(books: Option<&[ManagedFieldsEntry]>) -> bool {
+    matches!(books, Some([])) || matches!(books, Some([entry]) if *entry == ManagedFieldsEntry::default())
 }
 
 fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion>, Status> {

@@ -301,7 +301,7 @@ async fn ports_and_addresses_come_back_when_a_write_fails_or_a_service_goes() {
     let mut invalid = service("bad", old);
     invalid.spec.as_mut().unwrap().ports.as_mut().unwrap()[0].port = 0;
     assert_eq!(reason(services.create(invalid).await), Reason::Invalid);
-    let pretend = WriteOptions { dry_run: true };
+    let pretend = WriteOptions { dry_run: true, ..WriteOptions::default() };
     let all = target::<Service>(&cluster, None);
     cluster.create(&Actor::root(), &all, Box::new(service("dry", old)), &pretend).await.unwrap();
     services.create(service("again", old)).await.unwrap();

@@ -1,4 +1,5 @@
-use crate::{Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, decode};
+use crate::{BuiltinStructure, Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, decode};
+use api::apply::Structure;
 use api::{Object, REVISION_PLACEHOLDER, Status, Unstamped};
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -26,6 +27,10 @@ pub trait Handler: Send + Sync + 'static {
     /// The stored bytes as this version of the kind shows them; the same bytes for all but events' second face.
     fn present(&self, bytes: &Bytes) -> Bytes {
         bytes.clone()
+    }
+    /// What server-side apply takes apart.
+    fn structure(&self) -> &'static dyn Structure {
+        &BuiltinStructure
     }
 }
 

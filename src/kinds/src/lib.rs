@@ -16,6 +16,7 @@ pub mod pod;
 mod registry;
 pub mod scale;
 pub mod selectors;
+mod structure;
 
 pub mod builtin;
 
@@ -27,3 +28,4 @@ pub use kind::{Durability, Kind, ResourceInfo, Scope};
 pub use meta::{key_of, validate_meta, validate_meta_update};
 pub use patch_keys::BuiltinKeys;
 pub use registry::{Registry, all};
+pub use structure::BuiltinStructure;

@@ -1,0 +1,62 @@
+//! Server-side apply: who set which field, and what becomes of an object when one of them says anew what it wants.
+//!
+//! Upstream's model (KEP-555): every manager has a set of fields; a field that one of them wants otherwise than it is
+//! belongs to nobody else or is a conflict. `fields.rs` is such a set, `compare.rs` finds it from objects, `merge.rs`
+//! puts what is wanted over what is, `managers.rs` keeps the books in `metadata.managedFields`. Pure: JSON in, JSON out.
+//!
+//! Read [`apply`] first.
+
+mod compare;
+mod element;
+mod fields;
+mod managers;
+mod merge;
+
+pub use managers::{ApplyError, Conflict, Who, apply, books, update};
+
+/// How a list of an object is to be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListType {
+    /// One value, which one manager has as a whole.
+    Atomic,
+    /// Plain values, each of which somebody may have put there.
+    Set,
+    /// Objects that are told apart by these fields.
+    Map(&'static [&'static str]),
+}
+
+/// What the fields of a kind are, found by a field's path from the object's root, list items left out:
+/// `spec.template.spec.containers`.
+pub trait Structure: Send + Sync {
+    fn list(&self, path: &[&str]) -> ListType;
+    /// Whether the object at the path (or the items of the list there) is one value, as a selector is.
+    fn is_atomic(&self, path: &[&str]) -> bool;
+    /// The value of a key field that an item leaves out.
+    fn default_of(&self, key: &str) -> Option<serde_json::Value>;
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::*;
+    use serde_json::Value;
+
+    /// Enough of a Deployment for the tests.
+    pub(crate) struct Sample;
+
+    impl Structure for Sample {
+        fn list(&self, path: &[&str]) -> ListType {
+            match path {
+                [.., "ports"] => ListType::Map(&["containerPort", "protocol"]),
+                [.., "containers" | "env"] => ListType::Map(&["name"]),
+                [.., "finalizers"] => ListType::Set,
+                _ => ListType::Atomic,
+            }
+        }
+        fn is_atomic(&self, path: &[&str]) -> bool {
+            matches!(path, [.., "selector"])
+        }
+        fn default_of(&self, key: &str) -> Option<Value> {
+            (key == "protocol").then(|| "TCP".into())
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Sets of fields.
+
+use super::element::Element;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// A set of paths, as a tree: `member` says that the path to this node is in the set itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Fields {
+    pub(super) member: bool,
+    pub(super) children: BTreeMap<Element, Fields>,
+}
+
+impl Fields {
+    pub(super) fn is_empty(&self) -> bool {
+        !self.member && self.children.is_empty()
+    }
+
+    /// Adds a subtree, if there is anything in it.
+    pub(super) fn put(&mut self, element: Element, fields: Fields) {
+        if !fields.is_empty() {
+            self.children.insert(element, fields);
+        }
+    }
+
+    pub(super) fn take(&mut self, path: &[&str]) {
+        let Some((first, rest)) = path.split_first() else { return };
+        let element = Element::Field((*first).to_owned());
+        if rest.is_empty() {
+            self.children.remove(&element);
+        } else if let Some(child) = self.children.get_mut(&element) {
+            child.take(rest);
+            if child.is_empty() {
+                self.children.remove(&element);
+            }
+        }
+    }
+
+    pub(super) fn union(&self, other: &Fields) -> Fields {
+        let mut all = self.clone();
+        all.member |= other.member;
+        for (element, theirs) in &other.children {
+            let both = all.children.get(element).map_or_else(|| theirs.clone(), |mine| mine.union(theirs));
+            all.children.insert(element.clone(), both);
+        }
+        all
+    }
+
+    pub(super) fn intersection(&self, other: &Fields) -> Fields {
+        let mut common = Fields { member: self.member && other.member, children: BTreeMap::new() };
+        for (element, mine) in &self.children {
+            if let Some(theirs) = other.children.get(element) {
+                common.put(element.clone(), mine.intersection(theirs));
+            }
+        }
+        common
+    }
+
+    pub(super) fn difference(&self, other: &Fields) -> Fields {
+        let mut left = Fields { member: self.member && !other.member, children: BTreeMap::new() };
+        for (element, mine) in &self.children {
+            let rest =
+                other.children.get(element).map_or_else(|| mine.clone(), |theirs| mine.difference(theirs));
+            left.put(element.clone(), rest);
+        }
+        left
+    }
+
+    /// Every path in the set, as messages have it.
+    pub(super) fn paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        self.collect(String::new(), &mut paths);
+        paths
+    }
+
+    fn collect(&self, here: String, paths: &mut Vec<String>) {
+        for (element, child) in &self.children {
+            child.collect(format!("{here}{element}"), paths);
+        }
+        if self.member {
+            paths.push(here);
+        }
+    }
+
+    /// From `fieldsV1`; what can not be understood is left out.
+    pub(super) fn decode(json: &Value) -> Fields {
+        let mut fields = Fields::default();
+        for (name, below) in json.as_object().into_iter().flatten() {
+            if name == "." {
+                fields.member = true;
+            } else if let Some(element) = Element::parse(name) {
+                let mut child = Fields::decode(below);
+                child.member |= child.children.is_empty();
+                fields.children.insert(element, child);
+            }
+        }
+        fields
+    }
+
+    /// To `fieldsV1`.
+    pub(super) fn encode(&self) -> Value {
+        let mut json = Map::new();
+        if self.member && !self.children.is_empty() {
+            json.insert(".".to_owned(), Value::Object(Map::new()));
+        }
+        json.extend(self.children.iter().map(|(element, child)| (element.encode(), child.encode())));
+        Value::Object(json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fields(json: Value) -> Fields {
+        Fields::decode(&json)
+    }
+
+    #[test]
+    fn decode_then_encode_is_the_identity() {
+        for given in [
+            json!({}),
+            json!({"f:metadata": {"f:labels": {"f:app": {}}}, "f:spec": {"f:replicas": {}}}),
+            json!({"f:spec": {"f:containers": {"k:{\"name\":\"web\"}": {".": {}, "f:image": {}}}}}),
+            json!({"f:metadata": {"f:finalizers": {"v:\"a\"": {}}}}),
+        ] {
+            assert_eq!(fields(given.clone()).encode(), given);
+        }
+    }
+
+    #[test]
+    fn the_algebra_of_sets() {
+        let a = fields(json!({"f:x": {}, "f:y": {".": {}, "f:z": {}}}));
+        let b = fields(json!({"f:y": {"f:z": {}, "f:w": {}}}));
+        let cases = [
+            ("union", a.union(&b), json!({"f:x": {}, "f:y": {".": {}, "f:z": {}, "f:w": {}}})),
+            ("intersection", a.intersection(&b), json!({"f:y": {"f:z": {}}})),
+            ("difference", a.difference(&b), json!({"f:x": {}, "f:y": {}})),
+            ("nothing is left of itself", a.difference(&a), json!({})),
+        ];
+        for (name, got, want) in cases {
+            assert_eq!(got.encode(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn paths_as_messages_have_them() {
+        let set = fields(
+            json!({"f:spec": {"f:ports": {"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {"f:name": {}}}},
+            "f:metadata": {"f:finalizers": {"v:\"a\"": {}}}}),
+        );
+        assert_eq!(
+            set.paths(),
+            [".metadata.finalizers[=\"a\"]", ".spec.ports[containerPort=80,protocol=\"TCP\"].name"]
+        );
+    }
+}

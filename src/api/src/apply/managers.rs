@@ -1,0 +1,368 @@
+//! The books: who set which field, in `metadata.managedFields`.
+
+use super::Structure;
+use super::compare::{compare, fields_of};
+use super::fields::Fields;
+use super::merge::{merge, prune};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The owner of everything in an object of which no books were kept until it was applied.
+const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+/// Where kubectl keeps what it applied from the client's side.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// What nobody owns: the object's identity, and what the system says of it.
+const UNOWNED: [&[&str]; 11] = [
+    &["apiVersion"],
+    &["kind"],
+    &["metadata", "name"],
+    &["metadata", "namespace"],
+    &["metadata", "uid"],
+    &["metadata", "generation"],
+    &["metadata", "creationTimestamp"],
+    &["metadata", "resourceVersion"],
+    &["metadata", "selfLink"],
+    &["metadata", "managedFields"],
+    &["metadata", "clusterName"],
+];
+
+/// Who writes, and through which door.
+#[derive(Debug, Clone, Copy)]
+pub struct Who<'w> {
+    /// `fieldManager`
+    pub manager: &'w str,
+    pub subresource: Option<&'w str>,
+    /// The version of the object as it was written: `apps/v1`.
+    pub api_version: &'w str,
+    /// RFC 3339, in whole seconds.
+    pub now: &'w str,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+enum Operation {
+    Apply,
+    Update,
+}
+
+/// One entry of `managedFields`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    manager: String,
+    operation: Operation,
+    #[serde(default)]
+    api_version: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    #[serde(default)]
+    fields_type: String,
+    #[serde(default)]
+    fields_v1: Value,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    subresource: String,
+}
+
+#[derive(Debug, Clone)]
+struct Manager {
+    entry: Entry,
+    fields: Fields,
+}
+
+/// Fields that another manager has, and wants otherwise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// As upstream names it: `"kubectl-edit" using apps/v1`.
+    pub manager: String,
+    pub path: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ApplyError {
+    Conflicts(Vec<Conflict>),
+    /// The object does not have the structure of its kind.
+    Malformed(String),
+}
+
+impl Manager {
+    fn new(who: Who<'_>, operation: Operation) -> Manager {
+        let entry = Entry {
+            manager: who.manager.to_owned(),
+            operation,
+            api_version: who.api_version.to_owned(),
+            time: Some(who.now.to_owned()),
+            fields_type: "FieldsV1".to_owned(),
+            fields_v1: Value::Null,
+            subresource: who.subresource.unwrap_or_default().to_owned(),
+        };
+        Manager { entry, fields: Fields::default() }
+    }
+
+    fn is(&self, who: Who<'_>, operation: Operation) -> bool {
+        let entry = &self.entry;
+        entry.manager == who.manager
+            && entry.operation == operation
+            && entry.subresource == who.subresource.unwrap_or_default()
+            && (operation == Operation::Apply || entry.api_version == who.api_version)
+    }
+
+    fn title(&self) -> String {
+        let Entry { manager, operation, api_version, time, subresource, .. } = &self.entry;
+        let mut title = format!("{manager:?}");
+        if !subresource.is_empty() {
+            title += &format!(" with subresource {subresource:?}");
+        }
+        if *operation == Operation::Update {
+            title += &format!(" using {api_version}");
+            title += &time.as_ref().map(|time| format!(" at {time}")).unwrap_or_default();
+        }
+        title
+    }
+}
+
+/// Whether books are kept of this object: from the first time that somebody applied it.
+pub fn books(object: &Value) -> bool {
+    object.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
+}
+
+fn read(object: &Value) -> Vec<Manager> {
+    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let entries = entries.into_iter().flatten().filter_map(|entry| Entry::deserialize(entry).ok());
+    entries.map(|entry| Manager { fields: Fields::decode(&entry.fields_v1), entry }).collect()
+}
+
+/// Appliers first, then by age, as upstream sorts them.
+fn write(mut managers: Vec<Manager>) -> Value {
+    managers.retain(|manager| !manager.fields.is_empty());
+    managers.sort_by_key(|m| {
+        (m.entry.operation == Operation::Update, m.entry.time.clone(), m.entry.manager.clone())
+    });
+    let entries = managers.into_iter().map(|Manager { mut entry, fields }| {
+        entry.fields_v1 = fields.encode();
+        json!(entry)
+    });
+    entries.collect()
+}
+
+fn owned_fields(object: &Value, structure: &dyn Structure) -> Result<Fields, ApplyError> {
+    let mut fields = fields_of(object, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
+    fields.member = false;
+    UNOWNED.iter().for_each(|path| fields.take(path));
+    Ok(fields)
+}
+
+/// Puts `wanted` (an object, of which it may say little) over the stored one, `{}` where there is none yet. The result has
+/// its new books.
+///
+/// # Errors
+/// [`ApplyError::Conflicts`] for fields that others set to something else, unless it is forced: then they are taken.
+pub fn apply(
+    live: &Value,
+    wanted: &Value,
+    who: Who<'_>,
+    force: bool,
+    structure: &dyn Structure,
+) -> Result<Value, ApplyError> {
+    let mut managers = match books(live) {
+        true => read(live),
+        false => first_owner(live, who, structure)?,
+    };
+    let set = owned_fields(wanted, structure)?;
+    let mut object = merge(live, wanted, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
+    let at = managers.iter().position(|manager| manager.is(who, Operation::Apply));
+    let mut mine = at.map_or_else(|| Manager::new(who, Operation::Apply), |at| managers.remove(at));
+    let last = std::mem::replace(&mut mine.fields, set);
+    let owned = managers.iter().fold(mine.fields.clone(), |owned, manager| owned.union(&manager.fields));
+    prune(&mut object, &last, &owned, &mut Vec::new(), structure);
+
+    let mut difference = compare(live, &object, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
+    UNOWNED.iter().for_each(|path| difference.removed.take(path));
+    let set = difference.set();
+    let mut conflicts = Vec::new();
+    for manager in &mut managers {
+        let taken = manager.fields.intersection(&set);
+        let title = manager.title();
+        let paths = taken.paths().into_iter();
+        conflicts.extend(paths.map(|path| Conflict { manager: title.clone(), path }));
+        manager.fields = manager.fields.difference(&taken).difference(&difference.removed);
+    }
+    if !force && !conflicts.is_empty() && !all_by_kubectl(&conflicts, live, who, structure) {
+        return Err(ApplyError::Conflicts(conflicts));
+    }
+    if last != mine.fields || mine.entry.api_version != who.api_version {
+        mine.entry.time = Some(who.now.to_owned());
+        mine.entry.api_version = who.api_version.to_owned();
+    }
+    managers.push(mine);
+    keep_books(&mut object, managers);
+    Ok(object)
+}
+
+/// kubectl takes over what kubectl itself applied from the client's side, as upstream lets it.
+fn all_by_kubectl(conflicts: &[Conflict], live: &Value, who: Who<'_>, structure: &dyn Structure) -> bool {
+    let annotations = live.pointer("/metadata/annotations");
+    let last = annotations.and_then(|all| all.get(LAST_APPLIED)).and_then(Value::as_str);
+    let last: Option<Value> = last.and_then(|text| serde_json::from_str(text).ok());
+    let (true, Some(last)) = (who.manager == "kubectl", last) else { return false };
+    let Ok(fields) = owned_fields(&last, structure) else { return false };
+    let paths = fields.paths();
+    conflicts.iter().all(|conflict| paths.contains(&conflict.path))
+}
+
+/// For an object that is there, but of which no books were kept.
+fn first_owner(live: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<Vec<Manager>, ApplyError> {
+    let fields = owned_fields(live, structure)?;
+    if live.pointer("/metadata/uid").is_none() {
+        return Ok(Vec::new());
+    }
+    let unknown = Who { manager: BEFORE_FIRST_APPLY, subresource: None, ..who };
+    Ok(vec![Manager { fields, ..Manager::new(unknown, Operation::Update) }])
+}
+
+/// The books of `new`, which took the place of `old` in another way than by being applied: whoever changed a field has
+/// it. Call it only where [`books`] are kept.
+pub fn update(
+    old: &Value,
+    new: &Value,
+    who: Who<'_>,
+    structure: &dyn Structure,
+) -> Result<Value, ApplyError> {
+    let mut managers = read(old);
+    let mut difference = compare(old, new, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
+    for fields in [&mut difference.added, &mut difference.changed, &mut difference.removed] {
+        UNOWNED.iter().for_each(|path| fields.take(path));
+    }
+    let set = difference.set();
+    let at = managers.iter().position(|manager| manager.is(who, Operation::Update));
+    let mut mine = at.map_or_else(|| Manager::new(who, Operation::Update), |at| managers.remove(at));
+    for manager in &mut managers {
+        manager.fields = manager.fields.difference(&set).difference(&difference.removed);
+    }
+    let fields = mine.fields.union(&set).difference(&difference.removed);
+    if fields != mine.fields {
+        mine.entry.time = Some(who.now.to_owned());
+    }
+    mine.fields = fields;
+    managers.push(mine);
+    Ok(write(managers))
+}
+
+fn keep_books(object: &mut Value, managers: Vec<Manager>) {
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("managedFields".to_owned(), write(managers));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Sample;
+    use super::*;
+
+    fn who(manager: &str) -> Who<'_> {
+        Who { manager, subresource: None, api_version: "apps/v1", now: "2026-01-01T00:00:00Z" }
+    }
+
+    fn web(spec: Value) -> Value {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
+    }
+
+    /// As the store would have it.
+    fn stored(mut object: Value) -> Value {
+        object["metadata"]["uid"] = "u".into();
+        object
+    }
+
+    fn applied(live: &Value, spec: Value, manager: &str) -> Result<Value, ApplyError> {
+        apply(live, &web(spec), who(manager), false, &Sample).map(stored)
+    }
+
+    fn fields(object: &Value, manager: &str) -> Value {
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        entries.iter().find(|e| e["manager"] == manager).map_or(Value::Null, |e| e["fieldsV1"].clone())
+    }
+
+    #[test]
+    fn the_first_apply_owns_what_it_says() {
+        let object = applied(&json!({}), json!({"replicas": 1}), "helm").unwrap();
+        assert_eq!(object["spec"], json!({"replicas": 1}));
+        assert_eq!(
+            object["metadata"]["managedFields"],
+            json!([{"manager": "helm", "operation": "Apply", "apiVersion": "apps/v1", "time": "2026-01-01T00:00:00Z",
+                "fieldsType": "FieldsV1", "fieldsV1": {"f:spec": {"f:replicas": {}}}}])
+        );
+    }
+
+    #[test]
+    fn what_is_no_longer_said_goes_unless_others_want_it() {
+        let first = applied(&json!({}), json!({"replicas": 1, "paused": true, "min": 3}), "helm").unwrap();
+        let second = applied(&first, json!({"paused": true}), "ops").unwrap();
+        let third = applied(&second, json!({"replicas": 1}), "helm").unwrap();
+        assert_eq!(third["spec"], json!({"replicas": 1, "paused": true}));
+        assert_eq!(fields(&third, "helm"), json!({"f:spec": {"f:replicas": {}}}));
+    }
+
+    #[test]
+    fn two_who_want_different_things_conflict() {
+        let first = applied(&json!({}), json!({"replicas": 1}), "helm").unwrap();
+        let want = Conflict { manager: "\"helm\"".into(), path: ".spec.replicas".into() };
+        let refused = applied(&first, json!({"replicas": 2}), "ops");
+        assert_eq!(refused.unwrap_err(), ApplyError::Conflicts(vec![want]));
+        let forced = apply(&first, &web(json!({"replicas": 2})), who("ops"), true, &Sample).unwrap();
+        assert_eq!(forced["spec"]["replicas"], 2);
+        assert_eq!(
+            (fields(&forced, "helm"), fields(&forced, "ops")),
+            (Value::Null, json!({"f:spec": {"f:replicas": {}}}))
+        );
+        // the same wish is shared
+        let shared = applied(&first, json!({"replicas": 1}), "ops").unwrap();
+        assert_eq!(fields(&shared, "helm"), fields(&shared, "ops"));
+    }
+
+    #[test]
+    fn a_change_by_another_door_takes_the_field() {
+        let old = applied(&json!({}), json!({"replicas": 1, "paused": true}), "helm").unwrap();
+        let mut new = old.clone();
+        new["spec"] = json!({"replicas": 5});
+        let scale = Who { subresource: Some("scale"), ..who("kubectl") };
+        new["metadata"]["managedFields"] = update(&old, &new, scale, &Sample).unwrap();
+        assert_eq!(fields(&new, "helm"), Value::Null);
+        assert_eq!(fields(&new, "kubectl"), json!({"f:spec": {"f:replicas": {}}}));
+        let ApplyError::Conflicts(conflicts) = applied(&new, json!({"replicas": 1}), "helm").unwrap_err()
+        else {
+            panic!()
+        };
+        assert_eq!(
+            conflicts[0].manager,
+            "\"kubectl\" with subresource \"scale\" using apps/v1 at 2026-01-01T00:00:00Z"
+        );
+    }
+
+    #[test]
+    fn applying_the_same_again_changes_nothing() {
+        let first = applied(&json!({}), json!({"env": [{"name": "a", "value": "1"}], "replicas": 1}), "helm")
+            .unwrap();
+        let later = Who { now: "2027-01-01T00:00:00Z", ..who("helm") };
+        let again = apply(
+            &first,
+            &web(json!({"replicas": 1, "env": [{"name": "a", "value": "1"}]})),
+            later,
+            false,
+            &Sample,
+        );
+        assert_eq!(again.unwrap(), first);
+    }
+
+    #[test]
+    fn an_object_without_books_belongs_to_those_before() {
+        let mut live = stored(web(json!({"replicas": 1})));
+        let ApplyError::Conflicts(conflicts) = applied(&live, json!({"replicas": 2}), "helm").unwrap_err()
+        else {
+            panic!()
+        };
+        assert!(conflicts[0].manager.starts_with("\"before-first-apply\" using apps/v1"));
+        // what kubectl applied from the client's side, kubectl takes over
+        live["metadata"]["annotations"] = json!({LAST_APPLIED: web(json!({"replicas": 1})).to_string()});
+        assert!(applied(&live, json!({"replicas": 2}), "helm").is_err());
+        assert_eq!(applied(&live, json!({"replicas": 2}), "kubectl").unwrap()["spec"]["replicas"], 2);
+    }
+}

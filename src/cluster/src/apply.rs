@@ -1,0 +1,230 @@
+//! Server-side apply, and the books of who set which field. Books are kept of an object from the first time that
+//! somebody applied it: what never is applied carries none, and costs nothing.
+
+use crate::write::{Books, now};
+use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
+use ::api::apply::{ApplyError, Conflict, Who, apply, update};
+use ::api::{Cause, Object, Reason, Status};
+use kinds::{FieldValidation, Instance};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// How often it is tried again when somebody creates or deletes the object in between.
+const MOST_RACES: usize = 8;
+
+/// What a client wants of an object, and how firmly.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    pub config: Value,
+    /// Take the fields that others set to something else.
+    pub force: bool,
+    pub validation: FieldValidation,
+}
+
+/// What came of an apply.
+#[derive(Debug)]
+pub struct Applied {
+    pub object: Object,
+    pub created: bool,
+    /// One text for each unknown field.
+    pub warnings: Vec<String>,
+}
+
+impl Cluster {
+    /// Makes the object be as wanted, where nobody else wants it otherwise; creates it where there is none.
+    ///
+    /// # Errors
+    /// `Conflict` with one cause for each field that others have; else as creating and changing.
+    pub async fn apply(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        mut wanted: Wanted,
+        options: &WriteOptions,
+    ) -> Result<Applied, Status> {
+        self.authorize(actor, &Attributes::of("patch", target))?;
+        prepare(&mut wanted.config, target)?;
+        let warnings = Mutex::new(Vec::new());
+        let change = |current: Option<&Object>| {
+            let (instance, found) = put_over(current, &wanted, target, options)?;
+            *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            Ok(instance)
+        };
+        for _ in 0..MOST_RACES {
+            let is_new = self.read_stored(target).is_err();
+            let outcome = if is_new && target.subresource.is_none() {
+                let collection = Target { name: None, ..target.clone() };
+                self.authorize(actor, &Attributes::of("create", &collection))?;
+                self.create_authorized(actor, target, change(None)?, options, Books::Written).await
+            } else {
+                let change = |current: &Object| change(Some(current));
+                self.modify_authorized(actor, target, options, Books::Written, &change).await
+            };
+            match outcome {
+                Ok(object) => {
+                    let warnings = warnings.into_inner().unwrap_or_default();
+                    return Ok(Applied { object, created: is_new, warnings });
+                }
+                // somebody was faster
+                Err(status) if is_new && status.is(Reason::AlreadyExists) => {}
+                Err(status)
+                    if !is_new && status.is(Reason::NotFound) && self.read_stored(target).is_err() => {}
+                Err(status) => return Err(status),
+            }
+        }
+        let why = "it is created and deleted all the time";
+        Err(Status::conflict(&target.group_resource(), target.name.as_deref().unwrap_or_default(), why))
+    }
+}
+
+/// What may not be wanted is refused, and what this door does not write is left out.
+fn prepare(config: &mut Value, target: &Target) -> Result<(), Status> {
+    let info = target.handler.info();
+    for (field, want) in [("apiVersion", info.gvk.api_version()), ("kind", info.gvk.kind.to_string())] {
+        match config.get(field).and_then(Value::as_str) {
+            Some(given) if given == want => {}
+            Some(given) => {
+                return Err(Status::bad_request(format!(
+                    "the {field} in the data ({given}) does not match the expected {field} ({want})"
+                )));
+            }
+            None => {
+                return Err(Status::bad_request(format!(
+                    "Object '{field}' is missing in the applied configuration"
+                )));
+            }
+        }
+    }
+    if config
+        .pointer("/metadata/managedFields")
+        .is_some_and(|books| books.as_array().is_none_or(|all| !all.is_empty()))
+    {
+        return Err(Status::bad_request("metadata.managedFields must be nil"));
+    }
+    strip_nulls(config);
+    let Some(fields) = config.as_object_mut() else { return Ok(()) };
+    match target.subresource.as_deref() {
+        Some("status") => drop(fields.remove("spec")),
+        _ if info.subresources.contains(&"status") => drop(fields.remove("status")),
+        _ => {}
+    }
+    let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.remove("managedFields");
+    }
+    Ok(())
+}
+
+/// In manifests, `null` is another way to say nothing.
+fn strip_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(strip_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(strip_nulls),
+        _ => {}
+    }
+}
+
+fn put_over(
+    current: Option<&Object>,
+    wanted: &Wanted,
+    target: &Target,
+    options: &WriteOptions,
+) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
+    let live = current.map(|object| target.handler.present(object.bytes()));
+    let live: Value = match live {
+        Some(bytes) => serde_json::from_slice(&bytes).map_err(Status::internal)?,
+        None => json!({}),
+    };
+    let stamp = Stamp::of(target);
+    let who = stamp.who(&options.field_manager, target);
+    let applied =
+        apply(&live, &wanted.config, who, wanted.force, target.handler.structure()).map_err(refusal)?;
+    let bytes = serde_json::to_vec(&applied).map_err(Status::internal)?;
+    let mut decoded = target.handler.decode(&bytes, wanted.validation)?;
+    if wanted.config.pointer("/metadata/resourceVersion").is_none() {
+        decoded.instance.meta_mut().resource_version = None;
+    }
+    Ok((decoded.instance, decoded.warnings))
+}
+
+/// The books of what is written by another door, where any are kept.
+pub(crate) fn keep_books(
+    manager: &str,
+    target: &Target,
+    new: &mut dyn Instance,
+    old: &dyn Instance,
+) -> Result<(), Status> {
+    if old.meta().managed_fields.as_ref().is_none_or(Vec::is_empty) {
+        return Ok(());
+    }
+    let stamp = Stamp::of(target);
+    let who = stamp.who(manager, target);
+    let books = update(&json_of(old)?, &json_of(new)?, who, target.handler.structure()).map_err(refusal)?;
+    new.meta_mut().managed_fields = serde_json::from_value(books).map_err(Status::internal)?;
+    Ok(())
+}
+
+fn json_of(object: &dyn Instance) -> Result<Value, Status> {
+    object.encode()?.stamp(::api::ResourceVersion(0)).decode().map_err(Status::internal)
+}
+
+/// What an entry of the books says beside its fields.
+struct Stamp {
+    api_version: String,
+    now: String,
+}
+
+impl Stamp {
+    fn of(target: &Target) -> Stamp {
+        Stamp { api_version: target.handler.info().gvk.api_version(), now: now().0.to_string() }
+    }
+
+    fn who<'w>(&'w self, manager: &'w str, target: &'w Target) -> Who<'w> {
+        Who {
+            manager,
+            subresource: target.subresource.as_deref(),
+            api_version: &self.api_version,
+            now: &self.now,
+        }
+    }
+}
+
+fn refusal(error: ApplyError) -> Status {
+    match error {
+        ApplyError::Malformed(why) => {
+            Status::bad_request(format!("failed to create typed patch object: {why}"))
+        }
+        ApplyError::Conflicts(conflicts) => {
+            let mut status = Status::new(Reason::Conflict, conflict_message(&conflicts));
+            status.causes = conflicts
+                .into_iter()
+                .map(|Conflict { manager, path }| Cause {
+                    reason: "FieldManagerConflict".to_owned(),
+                    message: format!("conflict with {manager}"),
+                    field: path,
+                })
+                .collect();
+            status
+        }
+    }
+}
+
+/// kubectl shows it as it is.
+fn conflict_message(conflicts: &[Conflict]) -> String {
+    if let [Conflict { manager, path }] = conflicts {
+        return format!("Apply failed with 1 conflict: conflict with {manager}: {path}");
+    }
+    let mut by_manager: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for Conflict { manager, path } in conflicts {
+        by_manager.entry(manager).or_default().push(path);
+    }
+    let lines = by_manager.into_iter().map(|(manager, paths)| {
+        let paths: Vec<String> = paths.into_iter().map(|path| format!("\n- {path}")).collect();
+        format!("conflicts with {manager}:{}", paths.concat())
+    });
+    format!("Apply failed with {} conflicts: {}", conflicts.len(), lines.collect::<Vec<_>>().join("\n"))
+}
