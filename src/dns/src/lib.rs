@@ -1,41 +1,33 @@
 //! Cluster DNS: the names of services, endpoints and pods, answered from an index in memory, and everything else asked
 //! of the machine's own name servers.
 //!
-//! It owns the records ([`Records`]: data in, answer out, no I/O), the sockets at the gateway address, the forwarder with
-//! its small cache, and the `kube-dns` Service that leads to it. It may know the cluster's objects through informers; it
+//! It owns the records ([`Records`]: data in, answer out, no I/O) and the `kube-dns` Service that leads to it; sockets,
+//! wire and forwarder are those of `resolver`. It may know the cluster's objects through informers; it
 //! deliberately knows nothing of the network's devices (the address must be there before [`bind`]), and it resolves
 //! nothing by itself: no recursion, no DNSSEC validation. The rules are those of the specification "Kubernetes DNS-Based
-//! Service Discovery" 1.1.0, and where it leaves a choice, CoreDNS's. Read `answer.rs` first, then `resolver.rs`.
+//! Service Discovery" 1.1.0, and where it leaves a choice, CoreDNS's. Read `answer.rs` first.
 
 #![forbid(unsafe_code)]
 
+mod aliases;
 mod answer;
-mod cache;
-mod exchange;
 mod follow;
-mod forward;
 mod publish;
 mod records;
-mod resolver;
-mod server;
 mod service;
-mod upstream;
-mod wire;
 mod zone;
 
 pub use answer::Answer;
 pub use publish::publish;
 pub use records::Records;
-pub use server::{Sockets, bind};
+pub use resolver::{Sockets, Upstream};
 pub use service::ServiceRecords;
-pub use upstream::Upstream;
 pub use zone::Zone;
 
 use ::api::Status;
 use arc_swap::ArcSwap;
 use cluster::Cluster;
-use forward::Forwarder;
-use resolver::Resolver;
+use resolver::{Forwarder, Resolver};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +55,14 @@ pub enum DnsError {
     Domain(String),
     #[error("dns: publish {object}: {status}")]
     Publish { object: &'static str, status: Status },
+}
+
+/// The address must exist. With port 0 both doors get the same free one.
+///
+/// # Errors
+/// Where the address is not there, or taken.
+pub async fn bind(address: SocketAddr) -> Result<Sockets, DnsError> {
+    Sockets::bind(address).await.map_err(|source| DnsError::Bind { address, source })
 }
 
 /// Binds, publishes the Service, and answers until `stop`.
@@ -102,5 +102,6 @@ pub async fn answer_on(
 ) {
     let ourselves = [config.listen.ip(), config.service_ip.into()];
     let forwarder = Forwarder::new(config.upstream.clone(), &ourselves);
-    server::run(sockets, Arc::new(Resolver::new(records, forwarder)), stop).await;
+    let resolver = Resolver::new(aliases::Follow(records), Some(forwarder));
+    resolver::serve(sockets, Arc::new(resolver), stop).await;
 }

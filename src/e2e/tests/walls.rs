@@ -21,9 +21,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("net", &["cri"]),
     ("runtime", &["cri", "image", "net"]),
     ("proxy", &["api", "cluster", "kinds", "net"]),
-    ("dns", &["api", "cluster", "kinds"]),
+    ("resolver", &[]),
+    ("dns", &["api", "cluster", "kinds", "resolver"]),
     ("dashboard", &["api", "cluster"]),
-    ("docker", &["cri", "image"]),
+    ("docker", &["cri", "image", "resolver"]),
     ("sample", &[]),
     (
         "appliance",

@@ -1,7 +1,6 @@
-//! The sockets and their loops. Names of the cluster are answered where the packet is read; what must be asked of others
+//! The sockets and their loops. What the source knows is answered where the packet is read; what must be asked of others
 //! goes to a task of its own.
 
-use crate::DnsError;
 use crate::resolver::{Resolver, Step};
 use crate::wire::{self, Incoming, Reply, Transport};
 use hickory_proto::op::Query;
@@ -30,19 +29,25 @@ pub struct Sockets {
     tcp: TcpListener,
 }
 
-/// The address must exist. With port 0 both get the same free one.
-///
-/// # Errors
-/// Where the address is not there, or taken.
-pub async fn bind(address: SocketAddr) -> Result<Sockets, DnsError> {
-    let failed = |source| DnsError::Bind { address, source };
-    let tcp = TcpListener::bind(address).await.map_err(failed)?;
-    let address = tcp.local_addr().map_err(failed)?;
-    let udp = UdpSocket::bind(address).await.map_err(failed)?;
-    Ok(Sockets { udp, tcp })
-}
-
 impl Sockets {
+    /// The address must exist. With port 0 both get the same free one.
+    ///
+    /// # Errors
+    /// Where the address is not there, or taken.
+    pub async fn bind(address: SocketAddr) -> std::io::Result<Sockets> {
+        let tcp = TcpListener::bind(address).await?;
+        let udp = UdpSocket::bind(tcp.local_addr()?).await?;
+        Ok(Sockets { udp, tcp })
+    }
+
+    /// Sockets that were bound elsewhere, and do not block.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn from_std(udp: std::net::UdpSocket, tcp: std::net::TcpListener) -> std::io::Result<Sockets> {
+        Ok(Sockets { udp: UdpSocket::from_std(udp)?, tcp: TcpListener::from_std(tcp)? })
+    }
+
     /// # Errors
     /// What the kernel says.
     pub fn address(&self) -> std::io::Result<SocketAddr> {
@@ -50,7 +55,8 @@ impl Sockets {
     }
 }
 
-pub(crate) async fn run(sockets: Sockets, resolver: Arc<Resolver>, stop: CancellationToken) {
+/// Answers until `stop`; the sockets are closed then.
+pub async fn serve(sockets: Sockets, resolver: Arc<Resolver>, stop: CancellationToken) {
     let tasks = TaskTracker::new();
     let udp = serve_udp(Arc::new(sockets.udp), &resolver, &tasks, &stop);
     let tcp = serve_tcp(&sockets.tcp, &resolver, &tasks, &stop);

@@ -18,8 +18,9 @@ const DEADLINE: Duration = Duration::from_millis(4500);
 /// A server that did not answer is asked last for so long.
 const DISTRUST: Duration = Duration::from_secs(10);
 
+/// Cloning is cheap; clones share the cache.
 #[derive(Clone)]
-pub(crate) struct Forwarder(Arc<Inner>);
+pub struct Forwarder(Arc<Inner>);
 
 struct Inner {
     servers: Servers,
@@ -29,7 +30,8 @@ struct Inner {
 }
 
 impl Forwarder {
-    pub(crate) fn new(upstream: Upstream, ourselves: &[IpAddr]) -> Self {
+    /// `ourselves` are addresses at which a question would come back to us.
+    pub fn new(upstream: Upstream, ourselves: &[IpAddr]) -> Self {
         Forwarder(Arc::new(Inner {
             servers: Servers::new(upstream, ourselves),
             cache: Mutex::default(),

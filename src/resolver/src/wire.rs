@@ -32,14 +32,14 @@ pub(crate) struct ClientEdns {
 
 /// What is said to a question, before it is known how much of it fits.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Reply {
-    pub(crate) code: ResponseCode,
-    pub(crate) authoritative: bool,
+pub struct Reply {
+    pub code: ResponseCode,
+    pub authoritative: bool,
     /// An upstream has validated it.
-    pub(crate) authentic: bool,
-    pub(crate) answers: Vec<Record>,
-    pub(crate) authorities: Vec<Record>,
-    pub(crate) additionals: Vec<Record>,
+    pub authentic: bool,
+    pub answers: Vec<Record>,
+    pub authorities: Vec<Record>,
+    pub additionals: Vec<Record>,
 }
 
 /// What to do with a packet.
@@ -57,7 +57,7 @@ pub(crate) enum Transport {
 }
 
 impl Reply {
-    pub(crate) fn error(code: ResponseCode) -> Self {
+    pub fn error(code: ResponseCode) -> Self {
         Reply {
             code,
             authoritative: false,

@@ -1,25 +1,24 @@
-//! Puts together what the cluster knows and what others say. Read [`Resolver::first`], then [`Resolver::resolve`].
+//! Puts together what the source knows and what others say. Read [`Source`], then [`Resolver::resolve`].
 
-use crate::answer::Answer;
 use crate::exchange::Question;
 use crate::forward::Forwarder;
-use crate::records::Records;
 use crate::wire::{Reply, Request};
-use arc_swap::ArcSwap;
 use hickory_proto::op::{Query, ResponseCode};
-use hickory_proto::rr::{Name, Record, RecordType};
-use std::sync::Arc;
+use hickory_proto::rr::{Name, Record};
 
-/// An alias of an alias of …: longer chains are loops.
-const MOST_ALIASES: usize = 8;
-
-pub(crate) struct Resolver {
-    records: Arc<ArcSwap<Records>>,
-    forwarder: Forwarder,
+/// Whoever knows names by itself.
+pub trait Source: Send + Sync + 'static {
+    /// All that can be said without asking anybody.
+    fn first(&self, query: &Query) -> Step;
 }
 
-/// How far the cluster's own records lead.
-pub(crate) enum Step {
+pub struct Resolver {
+    source: Box<dyn Source>,
+    forwarder: Option<Forwarder>,
+}
+
+/// How far the source's own records lead.
+pub enum Step {
     Done(Reply),
     /// The rest is known to others; the aliases so far lead there.
     Ask {
@@ -29,13 +28,13 @@ pub(crate) enum Step {
 }
 
 impl Resolver {
-    pub(crate) fn new(records: Arc<ArcSwap<Records>>, forwarder: Forwarder) -> Self {
-        Resolver { records, forwarder }
+    /// Without a forwarder nobody else is asked, and a name that the source does not know can not be resolved.
+    pub fn new(source: impl Source, forwarder: Option<Forwarder>) -> Self {
+        Resolver { source: Box::new(source), forwarder }
     }
 
-    /// All that can be said without asking anybody.
     pub(crate) fn first(&self, query: &Query) -> Step {
-        follow_aliases(&self.records.load(), query)
+        self.source.first(query)
     }
 
     /// The rest of it.
@@ -54,41 +53,16 @@ impl Resolver {
             checking_disabled: request.checking_disabled,
             with_edns: request.edns.is_some(),
         };
-        let theirs = self.forwarder.resolve(question).await;
+        let theirs = match &self.forwarder {
+            Some(forwarder) => forwarder.resolve(question).await,
+            None => Reply::error(ResponseCode::ServFail),
+        };
         if aliases.is_empty() { restore_case(theirs, query.name()) } else { behind(aliases, theirs) }
     }
 }
 
-fn follow_aliases(records: &Records, query: &Query) -> Step {
-    let mut aliases = Vec::new();
-    let mut name = query.name().clone();
-    while aliases.len() < MOST_ALIASES {
-        match records.answer(&name, query.query_type()) {
-            None => return Step::Ask { aliases, name },
-            Some(Answer::Alias { record, target }) => {
-                aliases.push(record);
-                if query.query_type() == RecordType::CNAME {
-                    return Step::Done(own(ResponseCode::NoError, aliases, Vec::new(), Vec::new()));
-                }
-                name = target;
-            }
-            Some(Answer::Found { answers, additionals }) => {
-                aliases.extend(answers);
-                return Step::Done(own(ResponseCode::NoError, aliases, Vec::new(), additionals));
-            }
-            Some(Answer::NoData { soa }) => {
-                return Step::Done(own(ResponseCode::NoError, aliases, vec![soa], Vec::new()));
-            }
-            // RFC 6604: the code is that of the last name
-            Some(Answer::NxDomain { soa }) => {
-                return Step::Done(own(ResponseCode::NXDomain, aliases, vec![soa], Vec::new()));
-            }
-        }
-    }
-    Step::Done(Reply::error(ResponseCode::ServFail))
-}
-
-fn own(
+/// A reply of one's own records.
+pub fn own(
     code: ResponseCode,
     answers: Vec<Record>,
     authorities: Vec<Record>,
