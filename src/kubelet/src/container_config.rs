@@ -31,7 +31,6 @@ pub fn sandbox(pod: &Pod, attempt: u32, config: &KubeletConfig, resolv_conf: Str
         // each container gets the file as a mount: only then is the pod's address known
         hosts: None,
         host_network,
-        no_network: false,
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
         share_pid: spec.share_process_namespace == Some(true),
@@ -48,6 +47,7 @@ pub fn sandbox(pod: &Pod, attempt: u32, config: &KubeletConfig, resolv_conf: Str
             labels::GRACE.to_owned(),
             spec.termination_grace_period_seconds.unwrap_or(30).to_string(),
         )]),
+        ..SandboxConfig::default()
     }
 }
 

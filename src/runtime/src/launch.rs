@@ -98,6 +98,10 @@ mod tests {
             sysctls: Default::default(),
             cgroup_procs: Vec::new(),
             shm_size: None,
+            domainname: String::new(),
+            host_uts: false,
+            shared_ipc: None,
+            shared_network: None,
         };
         shim(&program, &config).await.map_err(|e| e.to_string())
     }

@@ -8,6 +8,7 @@
 mod account;
 mod cgroups;
 mod client;
+mod connection;
 mod container;
 mod containers;
 mod create;

@@ -6,10 +6,9 @@ use crate::client::{CallError, Heard, ShimClient};
 use crate::container::{Container, lost, state_of};
 use crate::news::follow;
 use crate::places::{private_dir, remove_dir};
-use crate::records::{self, ContainerRecord, Made, SandboxRecord, is_id};
+use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
 use crate::runtime::{Inner, ShimRuntime, blocking};
 use crate::sandbox::Sandbox;
-use crate::sandboxes::netns;
 use cri::wire::{self, Reply, Request};
 use cri::{ContainerId, CriError, Result, RuntimeEvent, SandboxId};
 use futures::future::join_all;
@@ -141,7 +140,7 @@ impl Inner {
         if !blocking(move || shim.is_alive()).await {
             return None;
         }
-        match tokio::time::timeout(HELLO_PATIENCE, self.greet(record, made)).await {
+        match tokio::time::timeout(HELLO_PATIENCE, self.greet(record)).await {
             Ok(Ok(alive)) => Some(alive),
             Ok(Err(why)) => {
                 tracing::warn!("take up sandbox {}: {why}", record.id);
@@ -154,17 +153,13 @@ impl Inner {
         }
     }
 
-    async fn greet(&self, record: &SandboxRecord, made: &Made) -> Result<Alive, String> {
+    async fn greet(&self, record: &SandboxRecord) -> Result<Alive, String> {
         let (client, heard) = self.reach(&record.id).await.map_err(|e| e.to_string())?;
         let answer = client.call(Request::Hello).await.map_err(|e: CallError| e.to_string())?;
         let Reply::Containers(containers) = answer.reply else {
             return Err("the shim does not say what it has".to_owned());
         };
-        if let Some(attachment) = &made.attachment {
-            let ports = &record.config.host_ports;
-            let adopted = self.network.adopt(&record.id.0, &netns(made.shim), attachment, ports).await;
-            adopted.map_err(|e| e.to_string())?;
-        }
+        self.take_up_network(record).await.map_err(|e| e.to_string())?;
         Ok((client, heard, containers.into_iter().collect()))
     }
 

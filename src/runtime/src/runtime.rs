@@ -9,8 +9,9 @@ use crate::sandbox::{Sandbox, lock};
 use crate::starts::Starts;
 use async_trait::async_trait;
 use cri::{
-    AttachStreams, ContainerConfig, ContainerId, ContainerStatus, CriError, Duplex, ExecConfig, ExecOutput,
-    ExecSession, Result, Runtime, RuntimeEvent, SandboxConfig, SandboxId, SandboxStats, SandboxStatus,
+    AddressSpace, AttachStreams, ContainerConfig, ContainerId, ContainerStatus, CriError, Duplex, Endpoint,
+    ExecConfig, ExecOutput, ExecSession, NameServer, NetworkConfig, Result, Runtime, RuntimeEvent,
+    SandboxConfig, SandboxId, SandboxStats, SandboxStatus,
 };
 use std::collections::HashMap;
 use std::future::Future;
@@ -222,8 +223,29 @@ impl Runtime for ShimRuntime {
         self.0.port_forward(id, port).await
     }
 
+    async fn set_networks(&self, networks: Vec<NetworkConfig>) -> Result<()> {
+        self.0.set_networks(networks).await
+    }
+
+    async fn set_endpoints(&self, id: &SandboxId, endpoints: Vec<Endpoint>) -> Result<()> {
+        let (inner, id) = (self.0.clone(), id.clone());
+        to_the_end(async move { inner.set_endpoints(&id, endpoints).await }).await
+    }
+
+    async fn address_space(&self) -> Result<AddressSpace> {
+        self.0.address_space().await
+    }
+
+    async fn name_server(&self, id: &SandboxId) -> Result<NameServer> {
+        self.0.name_server(id).await
+    }
+
     async fn stats(&self) -> Result<Vec<SandboxStats>> {
         Ok(self.0.stats().await)
+    }
+
+    async fn sandbox_stats(&self, id: &SandboxId) -> Result<SandboxStats> {
+        self.0.sandbox_stats(id).await
     }
 
     fn events(&self) -> broadcast::Receiver<RuntimeEvent> {

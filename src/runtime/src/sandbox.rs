@@ -1,9 +1,10 @@
 //! One sandbox as the daemon knows it.
 
 use crate::client::{CallError, ShimClient};
+use crate::connection;
 use crate::records::{Made, SandboxRecord};
 use cri::wire::Request;
-use cri::{ContainerStatus, CriError, SandboxId, SandboxState, SandboxStatus};
+use cri::{Connection, ContainerStatus, CriError, SandboxId, SandboxState, SandboxStatus};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{RwLock, oneshot, watch};
@@ -68,6 +69,12 @@ impl Sandbox {
         record.clone()
     }
 
+    pub fn set_connection(&self, connection: Connection) -> SandboxRecord {
+        let mut record = lock(&self.record);
+        record.config.connection = connection;
+        record.clone()
+    }
+
     pub fn is_ready(&self) -> bool {
         *self.life.borrow() == Life::Ready
     }
@@ -122,7 +129,7 @@ impl Sandbox {
         let record = self.record();
         SandboxStatus {
             state: if self.is_ready() { SandboxState::Ready } else { SandboxState::NotReady },
-            ip: record.made.and_then(|m| m.attachment).map(|a| a.ip.into()),
+            ip: connection::address(&record).map(Into::into),
             id: record.id,
             config: record.config,
             created_at: record.created_at,

@@ -8,8 +8,8 @@ use crate::records::{self, Made, SandboxRecord, new_id};
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::{Life, Sandbox};
 use crate::{launch, news};
-use cri::wire::{Request, SOCKET, ShimConfig};
-use cri::{CriError, Result, SandboxConfig, SandboxId, SandboxStatus};
+use cri::wire::{Request, SHM, SOCKET, SharedIpc, ShimConfig};
+use cri::{Connection, CriError, Result, SandboxConfig, SandboxId, SandboxStatus};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -69,7 +69,9 @@ impl Inner {
         &self,
         record: &mut SandboxRecord,
     ) -> Result<(ShimClient, mpsc::UnboundedReceiver<Heard>)> {
-        let shim = launch::shim(&self.config.program, &self.shim_config(record)).await?;
+        let mut config = self.shim_config(record, self.shared_ipc(&record.config)?);
+        config.shared_network = self.shared_network(&record.config)?;
+        let shim = launch::shim(&self.config.program, &config).await?;
         record.made = Some(Made { shim, attachment: None });
         let (attachment, joined) = tokio::join!(self.attach_network(record, shim), self.reach(&record.id));
         record.made = Some(Made { shim, attachment: attachment? });
@@ -108,7 +110,22 @@ impl Inner {
         Ok(())
     }
 
-    fn shim_config(&self, record: &SandboxRecord) -> ShimConfig {
+    /// Where the IPC of another sandbox is.
+    fn shared_ipc(&self, config: &SandboxConfig) -> Result<Option<SharedIpc>> {
+        let Some(other) = &config.ipc_of else { return Ok(None) };
+        let sandbox = self.sandbox(other)?;
+        sandbox.client()?;
+        let shim = sandbox.made().map(|made| made.shim);
+        let shim = shim.ok_or_else(|| CriError::Failed(format!("sandbox {other} has no shim")))?;
+        let namespace = |kind: &str| PathBuf::from(format!("/proc/{}/ns/{kind}", shim.pid));
+        Ok(Some(SharedIpc {
+            namespace: namespace("ipc"),
+            mounts: namespace("mnt"),
+            shm: self.places.sandbox_run(other).join(SHM),
+        }))
+    }
+
+    fn shim_config(&self, record: &SandboxRecord, shared_ipc: Option<SharedIpc>) -> ShimConfig {
         let config = &record.config;
         ShimConfig {
             id: record.id.clone(),
@@ -125,22 +142,13 @@ impl Inner {
                 .map(|d| d.join("cgroup.procs"))
                 .into_iter()
                 .collect(),
-            shm_size: (!config.host_ipc).then_some(SHM_SIZE),
+            shm_size: (!config.host_ipc && config.ipc_of.is_none())
+                .then_some(config.shm_size.unwrap_or(SHM_SIZE)),
+            domainname: config.domainname.clone(),
+            host_uts: config.host_uts,
+            shared_ipc,
+            shared_network: None,
         }
-    }
-
-    async fn attach_network(
-        &self,
-        record: &SandboxRecord,
-        shim: ProcessId,
-    ) -> Result<Option<net::Attachment>> {
-        if record.config.host_network || record.config.no_network {
-            return Ok(None);
-        }
-        let attached = self.network.attach(&record.id.0, &netns(shim), &record.config.host_ports).await;
-        let failed =
-            |e| CriError::failed(format_args!("attach network of sandbox {}", record.config.name), e);
-        attached.map(Some).map_err(failed)
     }
 
     /// Connects to the sandbox's shim.
@@ -148,11 +156,6 @@ impl Inner {
         let (tell, heard) = mpsc::unbounded_channel();
         let socket = self.places.sandbox_run(id).join(SOCKET);
         Ok((ShimClient::connect(&socket, tell).await?, heard))
-    }
-
-    async fn write_record(&self, record: &SandboxRecord) -> io::Result<()> {
-        let (path, record) = (self.places.sandbox_record(&record.id), record.clone());
-        blocking(move || records::write(&path, &record)).await
     }
 
     /// The shim is in a cgroup beside the pods': a pod's limits are for what the user runs in it, and on v2 a cgroup
@@ -255,7 +258,9 @@ fn sysctls(config: &SandboxConfig) -> BTreeMap<String, String> {
     let free = [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
     // a name may be written with slashes as well
     let said = |name: &str| config.sysctls.keys().any(|own| own.replace('/', ".") == name);
-    let defaults = free.iter().filter(|(name, _)| !config.host_network && !said(name));
+    // those of a namespace that somebody else made are not ours to change
+    let has_own = !config.host_network && !matches!(config.connection, Connection::Shared(_));
+    let defaults = free.iter().filter(|(name, _)| has_own && !said(name));
     let mut all: BTreeMap<String, String> =
         defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     all.extend(config.sysctls.clone());

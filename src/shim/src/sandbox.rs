@@ -2,13 +2,14 @@
 
 use crate::fault::{Because, Fault, Result, fault};
 use crate::sys;
-use cri::wire::{PID_NAMESPACE, SHM, ShimConfig};
+use cri::wire::{PID_NAMESPACE, SHM, SharedIpc, ShimConfig};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
 use nix::unistd::{ForkResult, Pid, chdir, fork, getpid, pause, sethostname};
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
@@ -35,11 +36,20 @@ impl Sandbox {
         prctl::set_child_subreaper(true).because("become the containers' reaper")?;
 
         let machine_mounts = File::open("/proc/self/ns/mnt").because("open /proc/self/ns/mnt")?;
+        // of the machine still: our own view of its files is to be left
+        let shm = config.shared_ipc.as_ref().map(|other| join_ipc(other)).transpose()?;
+        config.shared_network.as_deref().map(join_network).transpose()?;
         unshare(namespaces(config)).because("unshare the sandbox's namespaces")?;
         // mounts that the machine makes later appear here, and none of ours appears there
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
             .because("make the mounts slaves of the machine's")?;
         furnish(config)?;
+        if let Some(shm) = shm {
+            let target = config.dir.join(SHM);
+            let what = format!("mount another sandbox's /dev/shm on {}", target.display());
+            fs::create_dir_all(&target).because(&what)?;
+            sys::attach_mount(&shm, &target).because(what)?;
+        }
         let pause = config.share_pid.then(|| share_pid(&config.dir)).transpose()?;
         chdir("/").because("chdir /")?;
         Ok(Sandbox { machine_mounts, oom_score: oom_score.trim().to_owned(), pause })
@@ -48,11 +58,34 @@ impl Sandbox {
 
 fn namespaces(config: &ShimConfig) -> CloneFlags {
     let mut flags = CloneFlags::CLONE_NEWNS;
-    flags.set(CloneFlags::CLONE_NEWNET, !config.host_network);
+    flags.set(CloneFlags::CLONE_NEWNET, !config.host_network && config.shared_network.is_none());
     // a pod on the host's network has the host's name
-    flags.set(CloneFlags::CLONE_NEWUTS, !config.host_network);
-    flags.set(CloneFlags::CLONE_NEWIPC, !config.host_ipc);
+    flags.set(CloneFlags::CLONE_NEWUTS, has_own_name(config));
+    flags.set(CloneFlags::CLONE_NEWIPC, !config.host_ipc && config.shared_ipc.is_none());
     flags
+}
+
+fn has_own_name(config: &ShimConfig) -> bool {
+    !config.host_network && !config.host_uts
+}
+
+fn join_network(namespace: &Path) -> Result<()> {
+    let what = format!("join the network namespace {}", namespace.display());
+    setns(File::open(namespace).because(&what)?, CloneFlags::CLONE_NEWNET).because(&what)
+}
+
+/// Enters the IPC namespace of another sandbox; gives its /dev/shm, which is nowhere yet.
+fn join_ipc(other: &SharedIpc) -> Result<OwnedFd> {
+    let what = format!("join the IPC namespace {}", other.namespace.display());
+    let open = |path: &Path| File::open(path).because(&what);
+    let (namespace, mounts, own) =
+        (open(&other.namespace)?, open(&other.mounts)?, open(Path::new("/proc/self/ns/mnt"))?);
+    setns(mounts, CloneFlags::CLONE_NEWNS).because(&what)?;
+    let shm = sys::clone_mounts(&other.shm).because(&what);
+    // a shim that could not come back would see another sandbox's mounts as the machine's
+    setns(own, CloneFlags::CLONE_NEWNS).because(&what)?;
+    setns(namespace, CloneFlags::CLONE_NEWIPC).because(&what)?;
+    shm
 }
 
 /// Moves this process, and the one that holds the PID namespace, to the shim's cgroups. The kernel may take its time for
@@ -69,10 +102,16 @@ pub(crate) fn join_cgroups(procs: &[PathBuf], pause: Option<Pid>) -> Result<()> 
 }
 
 fn furnish(config: &ShimConfig) -> Result<()> {
-    if !config.host_network {
+    if has_own_name(config) {
         if !config.hostname.is_empty() {
             sethostname(&config.hostname).because(format_args!("set hostname {}", config.hostname))?;
         }
+        if !config.domainname.is_empty() {
+            fs::write("/proc/sys/kernel/domainname", &config.domainname)
+                .because(format_args!("set domain name {}", config.domainname))?;
+        }
+    }
+    if !config.host_network {
         sys::loopback_up().because("bring lo up")?;
     }
     for (name, value) in &config.sysctls {
@@ -176,6 +215,10 @@ mod tests {
             sysctls: Default::default(),
             cgroup_procs: Vec::new(),
             shm_size: None,
+            domainname: String::new(),
+            host_uts: false,
+            shared_ipc: None,
+            shared_network: None,
         }
     }
 

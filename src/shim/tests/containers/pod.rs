@@ -52,6 +52,10 @@ impl Pod {
             sysctls: Default::default(),
             cgroup_procs: Vec::new(),
             shm_size: Some(1 << 20),
+            domainname: String::new(),
+            host_uts: false,
+            shared_ipc: None,
+            shared_network: None,
         };
         change(&mut config);
         let pid = match launch(&config) {
@@ -90,6 +94,7 @@ impl Pod {
             tty: false,
             stdin: false,
             stdin_once: false,
+            logging: Default::default(),
             cgroup: cgroup_files(&cgroup),
         };
         Plan { spec: spec(args, &cgroup, &self.run_dir()), request, mount }

@@ -150,6 +150,10 @@ fn bad_configurations_are_refused() {
         sysctls: Default::default(),
         cgroup_procs: Vec::new(),
         shm_size: None,
+        domainname: String::new(),
+        host_uts: false,
+        shared_ipc: None,
+        shared_network: None,
     };
     let failed = |config: &ShimConfig| match launch(config) {
         ShimReady::Failed(why) => why,
