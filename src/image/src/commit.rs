@@ -68,6 +68,15 @@ impl ImageStore {
         .await
     }
 
+    /// What a URL has, in a file that nobody else sees and that goes with its reader: for [`ImageStore::import`].
+    pub async fn download(&self, url: &str) -> Result<impl AsyncRead + Send + Unpin + use<>> {
+        let folder = self.inner.layers.temporary()?;
+        let file = folder.path().join("download");
+        crate::registry::fetch(&self.inner.transport, url, &file).await?;
+        // the folder goes here; what is open stays
+        tokio::fs::File::open(&file).await.map_err(doing(format!("read what {url} had")))
+    }
+
     /// The tar of a folder tree as one layer would have it: what `docker export` gives.
     pub async fn export(
         &self,

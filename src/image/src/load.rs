@@ -4,6 +4,7 @@
 mod archive;
 mod folder;
 mod images;
+mod legacy;
 
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
@@ -12,7 +13,7 @@ use crate::pull::in_background;
 use crate::recipe::RecipeReader;
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
 use crate::unpack::{self, Feed, FeedSender, Unpacked};
-use crate::{Digest, ImageRef};
+use crate::{Digest, ImageRef, Platform};
 use bytes::Bytes;
 use cri::ImageInfo;
 use images::{Described, describe};
@@ -31,39 +32,67 @@ trait Contents {
     /// A small file, whole.
     fn small(&mut self, path: &str) -> Result<Vec<u8>>;
     fn has(&self, path: &str) -> bool;
+    /// Of a layer that nothing else in the archive describes.
+    fn diff_id(&self, path: &str) -> Result<Digest>;
     /// A layer; each can be had once.
     fn layer(&mut self, path: &str) -> Result<Unpacked>;
 }
 
 impl ImageStore {
-    /// Reads images from a docker-archive or an OCI archive, perhaps packed with gzip or zstd.
+    /// Reads images from a docker-archive or an OCI archive, packed with whatever Docker takes.
     pub async fn load(&self, archive: impl AsyncRead + Send + Unpin + 'static) -> Result<Vec<ImageInfo>> {
-        let store = self.inner.clone();
-        let reader = SyncIoBridge::new(archive);
-        in_background(move || load(&store, archive::read(&store, reader)?)).await
+        self.load_for(archive, None).await
     }
 
-    /// The same from a file, or from a folder in OCI layout.
+    /// The same, only images for this platform; without one, what an index has for this machine.
+    pub async fn load_for(
+        &self,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+        platform: Option<Platform>,
+    ) -> Result<Vec<ImageInfo>> {
+        let store = self.inner.clone();
+        let reader = SyncIoBridge::new(archive);
+        in_background(move || load(&store, archive::read(&store, reader)?, platform.as_ref())).await
+    }
+
+    /// From a file, or from a folder in OCI layout.
     pub async fn load_path(&self, path: &Path) -> Result<Vec<ImageInfo>> {
         let (store, path) = (self.inner.clone(), path.to_owned());
         in_background(move || {
             if path.is_dir() {
-                return load(&store, folder::Folder::open(&store, &path)?);
+                return load(&store, folder::Folder::open(&store, &path)?, None);
             }
             let file = std::fs::File::open(&path).map_err(doing(format!("open {}", path.display())))?;
-            load(&store, archive::read(&store, file)?)
+            load(&store, archive::read(&store, file)?, None)
         })
         .await
         .map_err(|e: ImageError| e.within("load"))
     }
 }
 
-fn load(store: &Arc<Inner>, mut contents: impl Contents) -> Result<Vec<ImageInfo>> {
-    let described = describe(&mut contents)?;
+fn load(
+    store: &Arc<Inner>,
+    mut contents: impl Contents,
+    platform: Option<&Platform>,
+) -> Result<Vec<ImageInfo>> {
+    let mut described = describe(&mut contents, platform)?;
     if described.is_empty() {
         return Err(ImageError::Refused("the archive holds no image".into()));
     }
+    if let Some(platform) = platform {
+        described.retain(|image| is_for(platform, &image.config));
+        if described.is_empty() {
+            return Err(ImageError::Refused(format!(
+                "the archive holds no image for the platform {platform}"
+            )));
+        }
+    }
     described.into_iter().map(|image| add(store, &mut contents, image)).collect()
+}
+
+/// Whether the configuration says so.
+fn is_for(platform: &Platform, config: &[u8]) -> bool {
+    serde_json::from_slice(config).is_ok_and(|own| platform.is_served_by(&own))
 }
 
 fn add(store: &Arc<Inner>, contents: &mut impl Contents, image: Described) -> Result<ImageInfo> {

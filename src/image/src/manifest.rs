@@ -122,7 +122,9 @@ fn refuse<T>(why: String) -> Result<T> {
 /// What a layer in this form is called beside a Docker manifest.
 pub(crate) fn layer_media_type(compression: Compression) -> &'static str {
     match compression {
-        Compression::None => "application/vnd.docker.image.rootfs.diff.tar",
+        Compression::None | Compression::Bzip2 | Compression::Xz => {
+            "application/vnd.docker.image.rootfs.diff.tar"
+        }
         Compression::Gzip => "application/vnd.docker.image.rootfs.diff.tar.gzip",
         Compression::Zstd => "application/vnd.docker.image.rootfs.diff.tar.zstd",
     }

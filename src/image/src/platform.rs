@@ -46,6 +46,11 @@ impl Platform {
         Ok(Platform { architecture, os: os.to_ascii_lowercase(), variant })
     }
 
+    /// Whether an image for `own` can be had for this one.
+    pub fn is_served_by(&self, own: &Platform) -> bool {
+        self.distance(own).is_some()
+    }
+
     /// How well an image of `offered` serves who wants this: the less, the better; `None`: not at all.
     pub(crate) fn distance(&self, offered: &Platform) -> Option<u32> {
         let (wanted, offer) = (self.level(), offered.level());

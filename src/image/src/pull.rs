@@ -95,9 +95,9 @@ async fn pull(
     progress: &Arc<dyn Progress>,
 ) -> Result<(ImageInfo, bool)> {
     let reference = wanted.reference;
+    let found = find(store, reference, wanted.platform, wanted.credentials).await?;
     let (version, repository) = (reference.version().to_owned(), reference.path().to_owned());
     progress.event(PullEvent::Pulling { version, repository });
-    let found = find(store, reference, wanted.platform, wanted.credentials).await?;
     let id = found.manifest.config.digest.clone();
     let known = store.state().index.images.contains_key(&id);
 

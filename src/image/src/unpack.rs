@@ -8,14 +8,19 @@ mod apply;
 mod attributes;
 mod decode;
 mod feed;
+#[cfg(test)]
+mod fuzz;
+#[cfg(test)]
+mod hostile;
 mod inherit;
+mod sparse;
 mod tap;
 #[cfg(test)]
 mod tests;
 mod tree;
 
 pub(crate) use attributes::is_kept;
-pub(crate) use decode::Compression;
+pub(crate) use decode::{Compression, unpacked};
 pub(crate) use feed::{Feed, FeedSender};
 pub(crate) use inherit::inherit;
 

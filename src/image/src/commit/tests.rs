@@ -99,11 +99,12 @@ async fn prune_takes_what_nobody_names_or_holds() {
         t.store.load(Cursor::new(docker_archive(&[tag], &[Tar::new().file("f", content).bytes()])))
     };
     let old = load("a", "old!").await.unwrap().remove(0);
+    let layer = t.store.details("a").unwrap().layers[0].0.to_string();
     load("a", "new").await.unwrap();
     let pruned = t.store.prune(false).unwrap();
-    assert_eq!((pruned.removed, pruned.freed), (vec![old.id], 4));
+    assert_eq!((pruned.removed, pruned.freed), (vec![old.id, layer], 4));
     let held = t.store.rootfs("a").unwrap();
     assert!(t.store.prune(true).unwrap().removed.is_empty());
     drop(held);
-    assert_eq!(t.store.prune(true).unwrap().removed.len(), 2);
+    assert_eq!(t.store.prune(true).unwrap().removed.len(), 3);
 }

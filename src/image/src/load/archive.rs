@@ -3,9 +3,9 @@ use crate::Digest;
 use crate::error::{ImageError, Result, out_of_io};
 use crate::manifest::MAX_CONFIG;
 use crate::store::{Inner, Pin};
-use crate::unpack::{Compression, Unpacked};
+use crate::unpack::{self, Compression, Unpacked};
 use std::collections::{HashMap, VecDeque};
-use std::io::{BufRead, BufReader, Cursor, Read};
+use std::io::{BufReader, Cursor, Read};
 use std::path::{Component, Path};
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ const MAX_SMALL: u64 = 64 << 20;
 const MAX_ENTRIES: usize = 100_000;
 /// Layers that unpack at a time while the archive is read on.
 const PARALLEL: usize = 3;
+/// From one layer's name to another's.
+const MAX_LINKS: usize = 8;
 /// A tar's first header.
 const HEAD: usize = 512;
 
@@ -30,13 +32,8 @@ pub(super) struct Archive {
 }
 
 pub(super) fn read(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
-    let mut reader = BufReader::with_capacity(super::BLOCK, reader);
-    let failed = |e| out_of_io("read archive", e);
-    match Compression::sniff(reader.fill_buf().map_err(failed)?) {
-        Compression::None => read_tar(store, reader),
-        Compression::Gzip => read_tar(store, flate2::bufread::MultiGzDecoder::new(reader)),
-        Compression::Zstd => read_tar(store, zstd::Decoder::with_buffer(reader).map_err(failed)?),
-    }
+    let reader = BufReader::with_capacity(super::BLOCK, reader);
+    read_tar(store, unpack::unpacked(reader).map_err(|e| out_of_io("read archive", e))?)
 }
 
 fn read_tar(store: &Arc<Inner>, reader: impl Read) -> Result<Archive> {
@@ -154,8 +151,9 @@ impl Archive {
         }
     }
 
+    /// Over a few links: more are a loop.
     fn follow<'p>(&'p self, path: &'p str) -> &'p str {
-        self.links.get(path).map_or(path, String::as_str)
+        (0..MAX_LINKS).fold(path, |path, _| self.links.get(path).map_or(path, String::as_str))
     }
 }
 
@@ -170,6 +168,11 @@ impl Contents for Archive {
 
     fn has(&self, path: &str) -> bool {
         self.small.contains_key(self.follow(path))
+    }
+
+    fn diff_id(&self, path: &str) -> Result<Digest> {
+        let unpacked = self.layers.get(self.follow(path)).ok_or_else(|| missing(path))?;
+        unpacked.as_ref().map(|layer| layer.diff_id.clone()).map_err(|e| e.clone().within(path))
     }
 
     fn layer(&mut self, path: &str) -> Result<Unpacked> {

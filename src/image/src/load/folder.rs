@@ -1,4 +1,5 @@
 use super::{Contents, Unpacking};
+use crate::Digest;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest::MAX_CONFIG;
 use crate::store::Inner;
@@ -41,6 +42,10 @@ impl Contents for Folder {
 
     fn has(&self, path: &str) -> bool {
         self.file(path).is_ok()
+    }
+
+    fn diff_id(&self, path: &str) -> Result<Digest> {
+        Err(ImageError::Refused(format!("{path}: the form of Docker before 1.10 is read from archives only")))
     }
 
     fn layer(&mut self, path: &str) -> Result<Unpacked> {

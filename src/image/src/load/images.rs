@@ -1,8 +1,10 @@
 use super::Contents;
 use super::archive::plain;
+use super::legacy;
 use crate::error::{ImageError, Result};
+use crate::find::MAX_DEPTH;
 use crate::manifest::{self, Descriptor, Document, ManifestIndex};
-use crate::{Digest, ImageRef};
+use crate::{Digest, ImageRef, Platform};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -31,12 +33,15 @@ const OCI_INDEX: &str = "index.json";
 const NAMES: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
 /// What images there are. Archives of today's Docker are both: then docker's own list counts, it has all the names.
-pub(super) fn describe(contents: &mut impl Contents) -> Result<Vec<Described>> {
+pub(super) fn describe(contents: &mut impl Contents, platform: Option<&Platform>) -> Result<Vec<Described>> {
     if contents.has(DOCKER_MANIFEST) {
         return docker(contents);
     }
     if contents.has(OCI_INDEX) {
-        return oci(contents);
+        return oci(contents, &platform.cloned().unwrap_or_else(Platform::of_this_machine));
+    }
+    if contents.has(legacy::REPOSITORIES) {
+        return legacy::describe(contents);
     }
     Err(ImageError::Refused(
         "neither a docker-archive (no manifest.json) nor an OCI archive (no index.json)".into(),
@@ -61,29 +66,39 @@ fn docker_image(contents: &mut impl Contents, image: DockerImage) -> Result<Desc
     Ok(Described { names, config: contents.small(&path(&image.config)?)?, layers, manifest: None })
 }
 
-fn oci(contents: &mut impl Contents) -> Result<Vec<Described>> {
+fn oci(contents: &mut impl Contents, platform: &Platform) -> Result<Vec<Described>> {
     let bytes = contents.small(OCI_INDEX)?;
     let index: ManifestIndex =
         serde_json::from_slice(&bytes).map_err(|e| ImageError::Refused(format!("broken index.json: {e}")))?;
-    index.manifests.iter().map(|descriptor| oci_image(contents, descriptor)).collect()
+    // what BuildKit says about an image lies beside it, and is none
+    let is_attestation = |d: &&Descriptor| d.platform.as_ref().is_some_and(|p| p.os == "unknown");
+    let images = index.manifests.iter().filter(|d| !is_attestation(d));
+    images.map(|descriptor| oci_image(contents, descriptor, platform)).collect()
 }
 
-fn oci_image(contents: &mut impl Contents, descriptor: &Descriptor) -> Result<Described> {
-    let mut bytes = blob(contents, &descriptor.digest)?;
-    let mut document = manifest::parse(&bytes, Some(&descriptor.media_type))?;
-    if let Document::Index(index) = &document {
-        bytes = blob(contents, &index.serving(&crate::Platform::of_this_machine())?.digest)?;
-        document = manifest::parse(&bytes, None)?;
+fn oci_image(
+    contents: &mut impl Contents,
+    descriptor: &Descriptor,
+    platform: &Platform,
+) -> Result<Described> {
+    let (mut bytes, mut media_type) =
+        (blob(contents, &descriptor.digest)?, Some(descriptor.media_type.as_str()));
+    for _ in 0..=MAX_DEPTH {
+        let manifest = match manifest::parse(&bytes, media_type)? {
+            Document::Manifest(manifest) => manifest,
+            Document::Index(index) => {
+                (bytes, media_type) = (blob(contents, &index.serving(platform)?.digest)?, None);
+                continue;
+            }
+        };
+        return Ok(Described {
+            names: named(descriptor.annotations.as_ref()).into_iter().collect(),
+            config: blob(contents, &manifest.config.digest)?,
+            layers: manifest.layers.iter().map(|layer| path(&layer.digest)).collect(),
+            manifest: Some(bytes),
+        });
     }
-    let Document::Manifest(manifest) = document else {
-        return Err(ImageError::Refused("an index inside an index".into()));
-    };
-    Ok(Described {
-        names: named(descriptor.annotations.as_ref()).into_iter().collect(),
-        config: blob(contents, &manifest.config.digest)?,
-        layers: manifest.layers.iter().map(|layer| path(&layer.digest)).collect(),
-        manifest: Some(bytes),
-    })
+    Err(ImageError::Refused(format!("more than {MAX_DEPTH} indexes inside of each other")))
 }
 
 /// A bare tag is no name: the image then has its id only.

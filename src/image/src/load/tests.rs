@@ -2,6 +2,7 @@ use super::*;
 use crate::testing::{Tar, config, docker_archive, gzip, store};
 use serde_json::json;
 use std::io::Cursor;
+use std::process::Stdio;
 
 fn layer(name: &str) -> Vec<u8> {
     Tar::new().file(name, name).bytes()
@@ -40,6 +41,103 @@ fn tar_of(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     files.iter().fold(Tar::new(), |tar, (path, bytes)| tar.file(path, bytes)).bytes()
 }
 
+fn bzip2(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// By the program: the library only reads.
+fn xz(bytes: &[u8]) -> Vec<u8> {
+    let mut xz = std::process::Command::new("xz");
+    let mut xz = xz.arg("-c").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, bytes) = (xz.stdin.take().unwrap(), bytes.to_vec());
+    let feeder = std::thread::spawn(move || stdin.write_all(&bytes));
+    let packed = xz.wait_with_output().unwrap().stdout;
+    feeder.join().unwrap().unwrap();
+    packed
+}
+
+fn docker_archive_of(layers: &[Vec<u8>], packed: &[Vec<u8>]) -> Vec<u8> {
+    let manifest = json!([{"Config": "c.json", "RepoTags": ["reg.io/app:1"], "Layers": ["0", "1"]}]);
+    Tar::new()
+        .file("0", &packed[0])
+        .file("1", &packed[1])
+        .file("c.json", config(layers))
+        .file("manifest.json", manifest.to_string())
+        .bytes()
+}
+
+/// As BuildKit writes it: the index names an index, which names the image for each platform and what was said of it.
+fn nested(name: &str, layers: &[Vec<u8>]) -> Vec<(String, Vec<u8>)> {
+    let mut files = layout(name, layers);
+    let (_, index) = files.pop().unwrap();
+    let index: serde_json::Value = serde_json::from_slice(&index).unwrap();
+    let mut image = index["manifests"][0].clone();
+    image["platform"] = json!(Platform::of_this_machine());
+    let other = json!({"mediaType": manifest::OCI_MANIFEST, "digest": Digest::of(b"other"), "size": 1,
+        "platform": {"os": "unknown", "architecture": "unknown"}});
+    let inner = json!({"schemaVersion": 2, "manifests": [other, image]}).to_string().into_bytes();
+    let mut entry =
+        json!({"mediaType": manifest::OCI_INDEX, "digest": Digest::of(&inner), "size": inner.len()});
+    entry["annotations"] = json!({"io.containerd.image.name": name});
+    files.push((blob_path(&inner), inner));
+    files.push((
+        "index.json".to_owned(),
+        json!({"schemaVersion": 2, "manifests": [other, entry]}).to_string().into(),
+    ));
+    files
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn archives_of_docker_before_1_10_are_read() {
+    let (low, top) = ("a".repeat(64), "b".repeat(64));
+    let json_of = |parent: serde_json::Value, cmd: &str| {
+        json!({"parent": parent, "created": "2014-01-01T00:00:00Z", "architecture": "amd64", "os": "linux",
+            "config": {"Cmd": [cmd], "Env": null}, "container_config": {"Cmd": ["/bin/sh", "-c", cmd]}})
+        .to_string()
+    };
+    let archive = |repositories: serde_json::Value, parent: serde_json::Value| {
+        Tar::new()
+            .file(&format!("{low}/json"), json_of(parent, "low"))
+            .file(&format!("{low}/layer.tar"), layer("a"))
+            .file(&format!("{top}/json"), json_of(json!(low), "top"))
+            .file(&format!("{top}/layer.tar"), layer("b"))
+            .file("repositories", repositories.to_string())
+            .bytes()
+    };
+    let names = json!({"old": {"1": top, "latest": top}, "older": {"1": low}});
+    let t = store();
+    let loaded = t.store.load(Cursor::new(archive(names.clone(), json!(null)))).await.unwrap();
+    assert_eq!(loaded.len(), 2);
+    let details = t.store.details("old").unwrap();
+    assert_eq!(details.document.config.cmd, Some(vec!["top".to_owned()]));
+    assert_eq!(details.document.history[0].created_by, "/bin/sh -c low");
+    assert_eq!(details.layers.len(), 2);
+    assert_eq!(details.info.repo_tags, ["docker.io/library/old:1", "docker.io/library/old:latest"]);
+    for (name, archive, want) in [
+        ("a loop", archive(names, json!(top)), "or a loop"),
+        ("a path for an id", archive(json!({"x": {"1": "../../etc"}}), json!(null)), "which is no id"),
+    ] {
+        let why = store().store.load(Cursor::new(archive)).await.expect_err(name).to_string();
+        assert!(why.contains(want), "{name}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_for_the_platform_is_loaded() {
+    let archive = docker_archive(&["a"], &[layer("a")]);
+    let t = store();
+    let here = Platform::of_this_machine();
+    assert_eq!(t.store.load_for(Cursor::new(archive.clone()), Some(here)).await.unwrap().len(), 1);
+    let other = Platform::parse("linux/s390x").unwrap();
+    let why = t.store.load_for(Cursor::new(archive), Some(other.clone())).await.unwrap_err().to_string();
+    assert!(why.contains("no image for the platform linux/s390x"), "{why}");
+    let why =
+        t.store.load_for(Cursor::new(tar_of(&nested("a", &[layer("a")]))), Some(other)).await.unwrap_err();
+    assert!(why.to_string().contains("no matching manifest for linux/s390x"), "{why}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_form_of_archive_gives_the_same_image() {
     let layers = [layer("a"), layer("b")];
@@ -50,7 +148,11 @@ async fn every_form_of_archive_gives_the_same_image() {
         ("docker", docker.clone()),
         ("docker, gzip", gzip(&docker)),
         ("docker, zstd", zstd::encode_all(&docker[..], 1).unwrap()),
+        ("docker, bzip2", bzip2(&docker)),
+        ("docker, xz", xz(&docker)),
+        ("layers packed otherwise", docker_archive_of(&layers, &[xz(&layers[0]), bzip2(&layers[1])])),
         ("oci", oci.clone()),
+        ("oci, an index in an index", tar_of(&nested("reg.io/app:1", &layers))),
         ("oci, gzip", gzip(&oci)),
     ] {
         let t = store();

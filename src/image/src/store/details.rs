@@ -1,5 +1,5 @@
 use super::index::Index;
-use super::{ImageStore, LayerRef};
+use super::{ImageStore, LayerRef, State};
 use crate::document::{HistoryItem, ImageDocument};
 use crate::error::{ImageError, Result};
 use crate::{Digest, ImageRef};
@@ -38,10 +38,21 @@ impl ImageStore {
     pub fn details(&self, name_or_id: &str) -> Result<ImageDetails> {
         let state = self.inner.state();
         let id = state.index.resolve(name_or_id)?;
-        let missing = || ImageError::NotFound(name_or_id.to_owned());
-        let (record, info) = state.index.images.get(&id).zip(state.index.info(&id)).ok_or_else(missing)?;
+        self.details_of(&state, &id)
+    }
+
+    /// All images, with the steps of builds where they are wanted; those that are broken on disk are left out.
+    pub fn list(&self, with_steps: bool) -> Vec<ImageDetails> {
+        let state = self.inner.state();
+        let shown = state.index.images.iter().filter(|(_, image)| with_steps || !image.hidden);
+        shown.filter_map(|(id, _)| self.details_of(&state, id).ok()).collect()
+    }
+
+    fn details_of(&self, state: &State, id: &Digest) -> Result<ImageDetails> {
+        let missing = || ImageError::NotFound(id.to_string());
+        let (record, info) = state.index.images.get(id).zip(state.index.info(id)).ok_or_else(missing)?;
         let layers = record.layers.iter().map(|layer| (layer.diff_id.clone(), layer.size)).collect();
-        let document = serde_json::from_slice(&self.inner.blobs.read(&id)?)
+        let document = serde_json::from_slice(&self.inner.blobs.read(id)?)
             .map_err(|e| ImageError::Refused(format!("image configuration {id}: {e}")))?;
         Ok(ImageDetails { info, document, layers, added_at: record.added_at })
     }
@@ -69,16 +80,22 @@ impl ImageStore {
 
     /// Removes images that have no tag; with `all` every one that nothing holds. Blocks.
     pub fn prune(&self, all: bool) -> Result<Pruned> {
+        self.prune_chosen(all, |_| true)
+    }
+
+    /// The same, of those that are `chosen`. Blocks.
+    pub fn prune_chosen(&self, all: bool, chosen: impl Fn(&ImageDocument) -> bool) -> Result<Pruned> {
         self.prune_where(|index, id| {
             let is_tag = |name: &String| ImageRef::parse(name).is_ok_and(|name| name.tag().is_some());
             let is_step = index.images.get(id).is_some_and(|image| image.hidden);
-            all || !is_step && !index.names_of(id).any(is_tag)
+            let unnamed = !is_step && !index.names_of(id).any(is_tag);
+            let document = || serde_json::from_slice(&self.inner.blobs.read(id).ok()?).ok();
+            (all || unnamed) && document().is_some_and(|document| chosen(&document))
         })
     }
 
     pub(crate) fn prune_where(&self, unwanted: impl Fn(&Index, &Digest) -> bool) -> Result<Pruned> {
-        let before = self.disk_usage().layers;
-        let (removed, trash) = self.inner.change(|state| {
+        let (mut removed, collected) = self.inner.change(|state| {
             let free = state.index.images.keys().filter(|id| state.holds.count(id) == 0);
             let unwanted: Vec<Digest> = free.filter(|id| unwanted(&state.index, id)).cloned().collect();
             let mut removed = Vec::new();
@@ -90,8 +107,11 @@ impl ImageStore {
             }
             Ok((removed, self.inner.collect(state)))
         })?;
-        drop(trash);
-        Ok(Pruned { removed, freed: before.saturating_sub(self.disk_usage().layers) })
+        removed.extend(collected.told());
+        let freed = collected.freed;
+        // outside of the lock: deleting large layers takes a while
+        drop(collected);
+        Ok(Pruned { removed, freed })
     }
 }
 

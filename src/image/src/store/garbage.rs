@@ -5,25 +5,57 @@ use super::{Inner, State};
 use crate::Digest;
 use crate::error::Result;
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 /// Layers of a pull that was killed wait so long for the next try; then the start of the daemon takes them away.
 const ORPHANS_WAIT: Duration = Duration::from_secs(24 * 3600);
 
-impl Inner {
-    /// Takes layers and blobs out of sight that no image and no pull needs. They are deleted when the guards go.
-    pub(super) fn collect(&self, state: &State) -> Vec<TempDir> {
-        let taken = self.unneeded(state).into_iter().map(|path| self.layers.take_away(&path));
-        taken
-            .filter_map(|result| {
-                result.inspect_err(|error| tracing::warn!(%error, "left behind until the next start")).ok()
-            })
-            .collect()
+/// What is out of sight already, and is deleted when this goes.
+#[derive(Default)]
+pub(super) struct Collected {
+    trash: Vec<TempDir>,
+    /// By their chain ids.
+    pub(super) layers: Vec<Digest>,
+    /// Bytes of the layers.
+    pub(super) freed: u64,
+}
+
+impl Collected {
+    fn put(&mut self, taken: Result<TempDir>) -> bool {
+        let taken = taken.inspect_err(|error| tracing::warn!(%error, "left behind until the next start"));
+        let is_taken = taken.is_ok();
+        self.trash.extend(taken);
+        is_taken
     }
 
-    fn unneeded(&self, state: &State) -> Vec<PathBuf> {
+    /// The layers as Docker names them.
+    pub(super) fn told(&self) -> impl Iterator<Item = String> {
+        self.layers.iter().map(Digest::to_string)
+    }
+}
+
+impl Inner {
+    /// Takes layers and blobs out of sight that no image and no pull needs.
+    pub(super) fn collect(&self, state: &State) -> Collected {
+        let mut collected = Collected::default();
+        let (layers, blobs) = self.unneeded(state);
+        for chain in layers {
+            let size = self.layers.facts(&chain).map_or(0, |facts| facts.size);
+            if collected.put(self.layers.take_away(&self.layers.path(&chain))) {
+                collected.freed += size;
+                collected.layers.push(chain);
+            }
+        }
+        for blob in blobs {
+            collected.put(self.layers.take_away(&self.blobs.path(&blob)));
+        }
+        collected
+    }
+
+    /// Layers and blobs.
+    fn unneeded(&self, state: &State) -> (Vec<Digest>, Vec<Digest>) {
         let mut needed: HashSet<&Digest> = HashSet::new();
         for (id, image) in &state.index.images {
             needed.insert(id);
@@ -31,9 +63,8 @@ impl Inner {
             needed.extend(image.layers.iter().map(|layer| &layer.chain));
         }
         let unneeded = |digest: &Digest| !needed.contains(digest) && !state.pins.holds(digest);
-        let layers = self.layers.all().into_iter().filter(|d| unneeded(d)).map(|d| self.layers.path(&d));
-        let blobs = self.blobs.all().into_iter().filter(|d| unneeded(d)).map(|d| self.blobs.path(&d));
-        layers.chain(blobs).collect()
+        let of = |all: Vec<Digest>| all.into_iter().filter(|digest| unneeded(digest)).collect();
+        (of(self.layers.all()), of(self.blobs.all()))
     }
 
     /// At the start: drops images whose files did not survive (a power cut before they were synced, a hand in the
@@ -62,9 +93,11 @@ impl Inner {
             })?;
             drop(trash);
         }
-        let orphans = self.unneeded(&self.state());
-        for old in orphans.iter().filter(|path| age(path) > ORPHANS_WAIT) {
-            drop(self.layers.take_away(old)?);
+        let (layers, blobs) = self.unneeded(&self.state());
+        let layers = layers.iter().map(|chain| self.layers.path(chain));
+        let orphans = layers.chain(blobs.iter().map(|blob| self.blobs.path(blob)));
+        for old in orphans.filter(|path| age(path) > ORPHANS_WAIT) {
+            drop(self.layers.take_away(&old)?);
         }
         self.distrust_orphans(&boot_id())
     }

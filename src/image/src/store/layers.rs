@@ -44,7 +44,7 @@ impl LayerFacts {
     pub(crate) fn packed(&self) -> Vec<PackedLayer> {
         let came =
             PackedLayer { digest: self.blob.clone(), size: self.blob_size, compression: self.compression };
-        let came = Some(came).filter(|came| came.compression != Compression::None);
+        let came = Some(came).filter(|came| came.compression.is_for_registries());
         came.into_iter().chain(self.pushed.iter().cloned()).collect()
     }
 }

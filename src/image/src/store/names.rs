@@ -19,40 +19,54 @@ impl ImageStore {
         })
     }
 
-    /// Removes the name, and the image with its last tag. An id takes all names along. Gives what was removed: names,
-    /// and the id where the image went. An image that is held is refused. Blocks.
+    /// Removes the name, and the image with its last tag. An id takes all names along. Gives what was removed: names, the
+    /// id where the image went, and its layers. An image that is held is refused. Blocks.
     pub fn remove_image(&self, name_or_id: &str) -> Result<Vec<String>> {
-        let (removed, trash) = self.inner.change(|state| {
-            let removed = remove(state, name_or_id)?;
+        self.remove(|state| {
+            let id = state.index.resolve(name_or_id)?;
+            let name = ImageRef::parse(name_or_id).map(|name| name.to_string()).ok();
+            let by_name = name.filter(|name| state.index.names.get(name) == Some(&id));
+            let is_other_tag = |name: &String, other: &String| other != name && !other.contains('@');
+            match by_name {
+                Some(name) if state.index.names_of(&id).any(|other| is_other_tag(&name, other)) => {
+                    state.index.names.remove(&name);
+                    Ok(vec![name])
+                }
+                _ => take(state, &id, name_or_id),
+            }
+        })
+    }
+
+    /// Removes these names, full references; the image stays, perhaps without any. Blocks.
+    pub fn untag(&self, names: &[String]) -> Result<Vec<String>> {
+        self.remove(|state| {
+            let known = names.iter().filter(|name| state.index.names.remove(*name).is_some());
+            Ok(known.cloned().collect())
+        })
+    }
+
+    fn remove(&self, change: impl FnOnce(&mut State) -> Result<Vec<String>>) -> Result<Vec<String>> {
+        let (mut removed, collected) = self.inner.change(|state| {
+            let removed = change(state)?;
             Ok((removed, self.inner.collect(state)))
         })?;
+        removed.extend(collected.told());
         // outside of the lock: deleting a large layer takes a while
-        drop(trash);
+        drop(collected);
         Ok(removed)
     }
 }
 
-fn remove(state: &mut State, name_or_id: &str) -> Result<Vec<String>> {
-    let id = state.index.resolve(name_or_id)?;
-    let name = ImageRef::parse(name_or_id).map(|name| name.to_string()).ok();
-    let by_name = name.filter(|name| state.index.names.get(name) == Some(&id));
-    if let Some(name) = by_name {
-        let others = state.index.names_of(&id).any(|other| *other != name && !other.contains('@'));
-        if others {
-            state.index.names.remove(&name);
-            return Ok(vec![name]);
-        }
-    }
-    let users = state.holds.count(&id);
+/// The image with all of its names.
+fn take(state: &mut State, id: &Digest, asked: &str) -> Result<Vec<String>> {
+    let users = state.holds.count(id);
     if users > 0 {
         let containers = if users == 1 { "a container".to_owned() } else { format!("{users} containers") };
-        return Err(ImageError::InUse(format!(
-            "remove image {name_or_id}: image is being used by {containers}"
-        )));
+        return Err(ImageError::InUse(format!("remove image {asked}: image is being used by {containers}")));
     }
-    let mut removed: Vec<String> = state.index.names_of(&id).cloned().collect();
-    state.index.names.retain(|_, named| *named != id);
-    let gone = state.index.images.remove(&id);
+    let mut removed: Vec<String> = state.index.names_of(id).cloned().collect();
+    state.index.names.retain(|_, named| named != id);
+    let gone = state.index.images.remove(id);
     removed.push(id.to_string());
     for step in gone.iter().flat_map(|gone| steps_to(state, gone)).collect::<Vec<_>>() {
         state.index.images.remove(&step);

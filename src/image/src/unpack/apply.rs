@@ -1,6 +1,7 @@
 //! What each entry of a layer's archive becomes on disk, in overlayfs' form.
 
 use super::attributes::{Attributes, set_opaque, times};
+use super::sparse::Sparse;
 use super::tap::{Mode as TapMode, Tap, TapState};
 use super::tree::{Displaced, Tree, clean, refusal, split};
 use crate::error::{ImageError, Result, out_of_io};
@@ -61,6 +62,14 @@ pub(super) fn untar(layer: &Path, input: impl Read) -> Result<Applied> {
     Ok(applied)
 }
 
+/// How an archive says where a file has nothing.
+enum Holes {
+    None,
+    /// Its reader makes zeros of them.
+    AsZeros,
+    Mapped(Sparse),
+}
+
 struct Applier {
     tree: Tree,
     tap: Rc<std::cell::RefCell<TapState>>,
@@ -76,9 +85,12 @@ impl Applier {
         if matches!(kind, EntryType::XGlobalHeader) {
             return Ok(());
         }
-        let raw = entry.path_bytes().into_owned();
+        let failed = |e| out_of_io("read layer", e);
+        let mut sparse = Sparse::of(entry).map_err(failed)?;
+        let own_name = sparse.as_mut().and_then(|sparse| sparse.name.take());
+        let raw = own_name.unwrap_or_else(|| entry.path_bytes().into_owned());
         let path = clean("path", &raw)?;
-        let attributes = Attributes::of(entry).map_err(|e| out_of_io("read layer", e))?;
+        let attributes = Attributes::of(entry).map_err(failed)?;
         if let Some(name) = path.file_name().filter(|name| name.as_bytes().starts_with(WHITEOUT)) {
             return self.whiteout(&path, name);
         }
@@ -86,8 +98,10 @@ impl Applier {
             EntryType::Directory => self.folder(&path, &attributes),
             // archives from before 1988 have no other way to say it
             EntryType::Regular if raw.ends_with(b"/") => self.folder(&path, &attributes),
-            EntryType::Regular | EntryType::Continuous => self.file(&path, &attributes, entry, false),
-            EntryType::GNUSparse => self.file(&path, &attributes, entry, true),
+            EntryType::Regular | EntryType::Continuous => {
+                self.file(&path, &attributes, entry, sparse.map_or(Holes::None, Holes::Mapped))
+            }
+            EntryType::GNUSparse => self.file(&path, &attributes, entry, Holes::AsZeros),
             EntryType::Link => self.hard_link(&path, entry),
             EntryType::Symlink => self.symlink(&path, &attributes, entry),
             EntryType::Char => self.node(&path, &attributes, entry, FileType::CharacterDevice),
@@ -140,21 +154,30 @@ impl Applier {
         path: &Path,
         attributes: &Attributes,
         entry: &mut tar::Entry<'_, R>,
-        sparse: bool,
+        holes: Holes,
     ) -> Result<()> {
-        let length = entry.size();
+        let stored = entry.size();
+        let length = if let Holes::Mapped(sparse) = &holes { sparse.size.max(stored) } else { stored };
         if length > MAX_FILE {
             return Err(ImageError::Refused(format!("layer: {} says it has {length} bytes", path.display())));
         }
         let mut file = self.create(path)?;
-        if sparse {
-            self.tap.borrow_mut().set(TapMode::Verbatim);
-            self.copy_with_holes(path, entry, &mut file)?;
-        } else if length > 0 {
-            self.tree.recorded(path);
-            let recorded = self.tap.borrow_mut().file_follows(path.as_os_str().as_bytes(), length);
-            recorded.map_err(|e| ImageError::io("write recipe", e))?;
-            self.copy(path, entry, length, &mut file)?;
+        match holes {
+            Holes::None if length == 0 => {}
+            Holes::None => {
+                self.tree.recorded(path);
+                let recorded = self.tap.borrow_mut().file_follows(path.as_os_str().as_bytes(), length);
+                recorded.map_err(|e| ImageError::io("write recipe", e))?;
+                self.copy(path, entry, length, &mut file)?;
+            }
+            Holes::AsZeros => {
+                self.tap.borrow_mut().set(TapMode::Verbatim);
+                self.copy_with_holes(path, entry, &mut file)?;
+            }
+            Holes::Mapped(sparse) => {
+                self.tap.borrow_mut().set(TapMode::Verbatim);
+                self.copy_pieces(path, sparse, entry, stored, &mut file)?;
+            }
         }
         self.tap.borrow_mut().set(TapMode::Headers);
         self.size += length;
@@ -189,6 +212,23 @@ impl Applier {
             left = left.saturating_sub(got as u64);
         }
         Ok(())
+    }
+
+    fn copy_pieces<R: Read>(
+        &mut self,
+        path: &Path,
+        sparse: Sparse,
+        entry: &mut R,
+        stored: u64,
+        file: &mut File,
+    ) -> Result<()> {
+        let failed = |e| out_of_io(&format!("unpack {}", path.display()), e);
+        let size = sparse.size;
+        for piece in sparse.pieces(path, entry, stored)? {
+            file.seek(SeekFrom::Start(piece.offset)).map_err(failed)?;
+            self.copy(path, &mut entry.by_ref().take(piece.length), piece.length, file)?;
+        }
+        file.set_len(size).map_err(failed)
     }
 
     /// Blocks of zeros are left out: a sparse file's size costs nothing.

@@ -3,8 +3,9 @@ use crate::Digest;
 use crate::digest::Hasher;
 use crate::error::{ImageError, out_of_io};
 use bytes::Bytes;
+use lzma_rust2::XzReader;
 use serde::{Deserialize, Serialize};
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::sync::mpsc::SyncSender;
 
 /// Bytes handed on at once.
@@ -24,7 +25,12 @@ pub(crate) enum Compression {
     None,
     Gzip,
     Zstd,
+    Bzip2,
+    Xz,
 }
+
+/// KiB that an xz archive may want to be unpacked: `xz -9` wants 65 MiB, and a header may say 4 GiB.
+const XZ_MEMORY: u32 = 128 << 10;
 
 impl Compression {
     /// Told by the first bytes: media types lie, and archives have none.
@@ -34,9 +40,27 @@ impl Compression {
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Compression::Zstd,
             // a skippable frame, as zstd:chunked and estargz-like tools put in front
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Compression::Zstd,
+            [b'B', b'Z', b'h', b'1'..=b'9', ..] => Compression::Bzip2,
+            [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Compression::Xz,
             _ => Compression::None,
         }
     }
+
+    /// Registries and their clients agree on these for layers.
+    pub(crate) fn is_for_registries(self) -> bool {
+        matches!(self, Compression::Gzip | Compression::Zstd)
+    }
+}
+
+/// Reads an archive, whatever it is packed with.
+pub(crate) fn unpacked<'r>(mut packed: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
+    Ok(match Compression::sniff(packed.fill_buf()?) {
+        Compression::None => Box::new(packed),
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+        Compression::Zstd => Box::new(zstd::Decoder::with_buffer(packed)?),
+        Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(packed)),
+        Compression::Xz => Box::new(XzReader::new_mem_limit(packed, true, XZ_MEMORY)),
+    })
 }
 
 pub(super) struct Decoded {
@@ -80,6 +104,16 @@ pub(super) fn decode(
         Compression::Zstd => {
             let mut reader = zstd::Decoder::with_buffer(&mut input)?;
             Some(pump(&mut reader, &out, &mut limits, |r| r.get_ref().hasher.length)?)
+        }
+        Compression::Bzip2 => {
+            let mut reader = bzip2::bufread::MultiBzDecoder::new(&mut input);
+            Some(pump(&mut reader, &out, &mut limits, |r| r.get_ref().hasher.length)?)
+        }
+        Compression::Xz => {
+            // it reads byte by byte
+            let buffered = BufReader::with_capacity(BLOCK, &mut input);
+            let mut reader = XzReader::new_mem_limit(buffered, true, XZ_MEMORY);
+            Some(pump(&mut reader, &out, &mut limits, |r| r.inner().get_ref().hasher.length)?)
         }
     };
     io::copy(&mut PlainReader(&mut input), &mut io::sink())?;
@@ -182,6 +216,8 @@ mod tests {
             ("gzip", &[0x1f, 0x8b, 8][..], Compression::Gzip),
             ("zstd", &[0x28, 0xb5, 0x2f, 0xfd], Compression::Zstd),
             ("zstd, skippable frame", &[0x51, 0x2a, 0x4d, 0x18], Compression::Zstd),
+            ("bzip2", b"BZh91AY", Compression::Bzip2),
+            ("xz", b"\xfd7zXZ\0", Compression::Xz),
             ("a tar", b"etc/passwd\0", Compression::None),
             ("nothing", b"", Compression::None),
         ] {

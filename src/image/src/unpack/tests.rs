@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 use tar::EntryType;
 
-fn diff(unpacked: &Unpacked) -> PathBuf {
+pub(super) fn diff(unpacked: &Unpacked) -> PathBuf {
     unpacked.folder.path().join("diff")
 }
 
@@ -21,7 +21,7 @@ fn is_opaque(path: &Path) -> bool {
 }
 
 /// The layer's tar again, from its folder.
-fn rebuilt(unpacked: &Unpacked) -> Vec<u8> {
+pub(super) fn rebuilt(unpacked: &Unpacked) -> Vec<u8> {
     let mut bytes = Vec::new();
     RecipeReader::open(unpacked.folder.path()).unwrap().read_to_end(&mut bytes).unwrap();
     bytes
@@ -65,116 +65,6 @@ fn an_ordinary_layer_comes_out_as_it_went_in() {
         assert_eq!(meta("usr").mtime(), 1_600_000_000, "{name}: a folder's time, after it was filled");
         assert!(meta("usr/fifo").file_type().is_fifo(), "{name}");
         assert!(rebuilt(&unpacked) == tar, "{name}: the archive comes back byte for byte");
-    }
-}
-
-#[test]
-fn a_hostile_layer_is_refused_and_writes_nothing_outside() {
-    let outside = tempfile::TempDir::new().unwrap();
-    let target = outside.path().join("written").display().to_string();
-    let out = outside.path().display().to_string();
-    let up = format!("{}{}", "../".repeat(12), out.trim_start_matches('/'));
-    let deep = "d/".repeat(40);
-    for (name, tar, want) in [
-        ("absolute path", Tar::new().file(&target, "x").bytes(), "is absolute"),
-        ("dots", Tar::new().file("a/../../written", "x").bytes(), "climbs out"),
-        ("dots only", Tar::new().folder("..").bytes(), "climbs out"),
-        (
-            "through an absolute link",
-            Tar::new().entry(EntryType::Symlink, "l", &out, b"").file("l/written", "x").bytes(),
-            "leads out of the root",
-        ),
-        (
-            "through a climbing link",
-            Tar::new()
-                .entry(EntryType::Symlink, "l", &up[..up.len().min(100)], b"")
-                .file("l/written", "x")
-                .bytes(),
-            "leads out of the root",
-        ),
-        (
-            "through two links",
-            Tar::new()
-                .entry(EntryType::Symlink, "a", "..", b"")
-                .entry(EntryType::Symlink, "b", "a/..", b"")
-                .file("b/written", "x")
-                .bytes(),
-            "leads out of the root",
-        ),
-        (
-            "a folder through a link",
-            Tar::new().entry(EntryType::Symlink, "l", &out, b"").folder("l/written").bytes(),
-            "leads out of the root",
-        ),
-        (
-            "whiteout through a link",
-            Tar::new().entry(EntryType::Symlink, "l", &out, b"").file("l/.wh.written", "").bytes(),
-            "leads out of the root",
-        ),
-        (
-            "opaque through a link",
-            Tar::new().entry(EntryType::Symlink, "l", &out, b"").file("l/.wh..wh..opq", "").bytes(),
-            "leads out of the root",
-        ),
-        (
-            "hard link out",
-            Tar::new().entry(EntryType::Link, "l", "../../etc/passwd", b"").bytes(),
-            "climbs out",
-        ),
-        (
-            "hard link to the machine",
-            Tar::new().entry(EntryType::Link, "l", "/etc/passwd", b"").bytes(),
-            "is absolute",
-        ),
-        (
-            "hard link through a link",
-            Tar::new()
-                .entry(EntryType::Symlink, "e", "/etc", b"")
-                .entry(EntryType::Link, "l", "e/passwd", b"")
-                .bytes(),
-            "leads out of the root",
-        ),
-        (
-            "hard link to nothing",
-            Tar::new().entry(EntryType::Link, "l", "missing", b"").bytes(),
-            "not in this layer",
-        ),
-        ("link loop", Tar::new().entry(EntryType::Symlink, "l", "l", b"").file("l/x", "x").bytes(), "loop"),
-        ("below a file", Tar::new().file("f", "x").file("f/x", "x").bytes(), "not a folder"),
-        (
-            "a file over a filled folder",
-            Tar::new().file("d/x", "x").file("d", "x").bytes(),
-            "folder with content",
-        ),
-        ("whiteout of nothing", Tar::new().file("d/.wh.", "").bytes(), "hides nothing"),
-        ("whiteout of the parent", Tar::new().file("d/.wh...", "").bytes(), "hides nothing"),
-        ("the root as a file", Tar::new().file(".", "x").bytes(), "replaces the root"),
-        ("unknown type", Tar::new().entry(EntryType::new(b'Z'), "z", "", b"").bytes(), "unknown type"),
-        ("torn", Tar::new().file("f", vec![1; 5000]).torn()[..2000].to_vec(), "ends in the middle"),
-        ("no archive", vec![b'x'; 4096], "read layer"),
-        (
-            "a name too long",
-            Tar::new().pax(&[("path", "n".repeat(300).as_bytes())]).file("x", "").bytes(),
-            "too long",
-        ),
-        (
-            "a long name of many MiB",
-            Tar::new()
-                .entry(EntryType::GNULongName, "././@LongLink", "", &vec![b'n'; 3 << 20])
-                .file("x", "")
-                .bytes(),
-            "MiB of headers",
-        ),
-        (
-            "a file that says it is huge",
-            Tar::new().with(EntryType::Regular, "f", "", b"", |h| h.set_size(1 << 50)).bytes(),
-            "says it has",
-        ),
-        ("broken gzip", gzip(&Tar::new().folder(&deep).bytes())[..40].to_vec(), "layer"),
-    ] {
-        let why = unpack(&tar).map(|_| ()).expect_err(name).to_string();
-        assert!(why.contains(want), "{name}: {why}");
-        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0, "{name} wrote outside");
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::attributes::set_opaque;
 use crate::error::{ImageError, Result};
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -122,19 +122,15 @@ impl Tree {
     }
 
     /// Makes room at `path` for a later entry of the same name. A file whose content the recipe needs is put aside; a
-    /// folder with something in it stays, and the archive is refused.
+    /// folder goes with all that is in it, as in Docker.
     pub(super) fn displace(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<Displaced> {
         let Some((kind, device)) = self.kind(above, name) else { return Ok(Displaced::Nothing) };
         match kind {
             FileType::Directory => {
                 self.last = None;
                 self.implied.remove(path);
-                rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR).map_err(|_| {
-                    ImageError::Refused(format!(
-                        "layer: {} is a folder with content and, later, something else",
-                        path.display()
-                    ))
-                })?;
+                self.clear(path, above, name)?;
+                rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR).map_err(|e| refusal(path, e))?;
             }
             FileType::RegularFile if self.recorded.remove(&hash(path)) => {
                 self.put_aside(path, above, name)?
@@ -146,6 +142,22 @@ impl Tree {
         } else {
             Displaced::Other
         })
+    }
+
+    /// Empties a folder. A path has 4 KiB at most, so this does not go down for ever.
+    fn clear(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
+        let failed = |e| refusal(path, e);
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let folder = rustix::fs::openat(above, name, flags, Mode::empty()).map_err(failed)?;
+        let entries =
+            Dir::read_from(&folder).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        for entry in entries {
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." {
+                self.displace(&path.join(name), &folder, name)?;
+            }
+        }
+        Ok(())
     }
 
     fn put_aside(&self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
@@ -184,8 +196,8 @@ pub(super) fn clean(what: &str, bytes: &[u8]) -> Result<PathBuf> {
     for component in Path::new(OsStr::from_bytes(bytes)).components() {
         match component {
             Component::Normal(name) => path.push(name),
-            Component::CurDir => {}
-            Component::RootDir | Component::Prefix(_) => return refuse("is absolute"),
+            // the root of a layer is its own, as Docker and containerd have it: `ko` and others write names like that
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
             Component::ParentDir => return refuse("climbs out with `..`"),
         }
     }
