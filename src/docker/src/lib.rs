@@ -27,6 +27,7 @@ mod instructions;
 mod life;
 mod logs;
 mod model;
+mod moments;
 mod mounts;
 mod names;
 mod networks;

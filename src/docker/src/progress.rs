@@ -23,7 +23,7 @@ impl Lines {
     }
 
     pub(crate) fn fail(&self, refusal: &Refusal) {
-        self.say(&json!({"errorDetail": {"message": refusal.message}, "error": refusal.message}));
+        self.say(&failure(refusal));
     }
 
     /// The client ends with the code.
@@ -34,6 +34,11 @@ impl Lines {
     pub(crate) async fn closed(&self) {
         self.0.closed().await;
     }
+}
+
+/// The last line of what did not come to its end.
+pub(crate) fn failure(refusal: &Refusal) -> Value {
+    json!({"errorDetail": {"message": refusal.message}, "error": refusal.message})
 }
 
 /// Twelve digits of a digest.
@@ -114,8 +119,18 @@ impl Progress for Lines {
 }
 
 impl PushProgress for Lines {
+    /// Programs read the last line of a push, people the one before.
     fn event(&self, event: PushEvent) {
+        let aux = match &event {
+            PushEvent::Done { tag, digest, size } => {
+                Some(json!({"Tag": tag, "Digest": digest, "Size": size}))
+            }
+            _ => None,
+        };
         self.say(&push(event));
+        if let Some(aux) = aux {
+            self.say(&json!({"progressDetail": {}, "aux": aux}));
+        }
     }
 }
 

@@ -68,13 +68,14 @@ pub(super) async fn search(_: Call) -> Answer {
     Err(Refusal::not_implemented("searching Docker Hub is not offered: look at https://hub.docker.com"))
 }
 
+/// What the registry has, whatever is here.
 pub(super) async fn distribution(call: Call) -> Answer {
-    let info = call.engine.images.image(call.name())?;
-    let info = info.ok_or_else(|| Refusal::not_found(format_args!("no such image: {}", call.name())))?;
-    let digest = info.repo_digests.first().and_then(|name| name.split_once('@')).map(|(_, digest)| digest);
-    json(
-        &serde_json::json!({"Descriptor": {"digest": digest.unwrap_or(&info.id), "size": info.size}, "Platforms": []}),
-    )
+    let credentials: Vec<Credentials> = credentials(call.header("x-registry-auth")).into_iter().collect();
+    let remote = call.engine.images.remote(call.name(), &credentials).await?;
+    json(&serde_json::json!({
+        "Descriptor": {"mediaType": remote.media_type, "digest": remote.digest, "size": remote.size},
+        "Platforms": remote.platforms,
+    }))
 }
 
 #[cfg(test)]

@@ -1,0 +1,286 @@
+//! The ways of images in and out: pull, push, load, save, import.
+
+use super::{all_familiar, tell};
+use crate::call::{Answer, Call, line, reader, stream};
+use crate::instructions;
+use crate::progress::{self, Lines};
+use crate::refusal::{Refusal, Result};
+use crate::routes::containers::familiar;
+use crate::routes::registry::credentials;
+use cri::Credentials;
+use futures::{StreamExt, stream as streams};
+use image::{HistoryItem, ImageDocument, ImageError, ImageRef, Platform};
+use jiff::Timestamp;
+use serde_json::json as value;
+use std::io;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// What is written ahead of a reader that is slow.
+const PIPE: usize = 256 << 10;
+
+/// Runs `work` and streams what it tells; it ends with the client.
+pub(crate) fn told<F>(work: impl FnOnce(Lines) -> F) -> Answer
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let (lines, receiver) = progress::lines();
+    let work = work(lines.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            done = work => if let Err(refusal) = done { lines.fail(&refusal) },
+            () = lines.closed() => {}
+        }
+    });
+    stream("application/json", received(receiver))
+}
+
+/// The same, but what fails before it told anything is a plain refusal with a status of its own.
+async fn told_or_refused<F>(work: impl FnOnce(Lines) -> F) -> Answer
+where
+    F: Future<Output = Result<()>> + Send + 'static,
+{
+    let (lines, mut receiver) = progress::lines();
+    let (refuse, mut refused) = oneshot::channel();
+    let work = work(lines.clone());
+    tokio::spawn(async move {
+        tokio::select! {
+            done = work => {
+                // nobody takes it any more where the answer has begun
+                if let Err(refusal) = done && let Err(refusal) = refuse.send(refusal) {
+                    lines.fail(&refusal);
+                }
+            }
+            () = lines.closed() => {}
+        }
+    });
+    let first = tokio::select! {
+        biased;
+        first = receiver.recv() => first,
+        Ok(refusal) = &mut refused => return Err(refusal),
+    };
+    refused.close();
+    let last = refused.try_recv().ok().map(|refusal| line(&progress::failure(&refusal)));
+    let all = streams::iter(first).chain(received(receiver)).chain(streams::iter(last));
+    stream("application/json", all)
+}
+
+type Told = io::Result<bytes::Bytes>;
+
+fn received(receiver: mpsc::UnboundedReceiver<Told>) -> impl futures::Stream<Item = Told> {
+    streams::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+}
+
+/// What the registry or the store said, without our own story around it: Docker tells none.
+fn plain(error: ImageError) -> Refusal {
+    match error {
+        ImageError::In { source, .. } => Refusal::from(*source),
+        other => Refusal::from(other),
+    }
+}
+
+/// Pull, or with `fromSrc` import.
+pub(crate) async fn create(call: Call) -> Answer {
+    let platform = call.query.get("platform").map(platform).transpose()?;
+    if call.query.get("fromSrc").is_some() {
+        return import(call, platform).await;
+    }
+    // `docker pull -a` of old clients ends the name with a colon
+    let name = call.query.get("fromImage").unwrap_or_default().trim_end_matches(':').to_owned();
+    let name = match call.query.get("tag") {
+        Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
+        Some(tag) => format!("{name}:{tag}"),
+        None => name,
+    };
+    ImageRef::parse(&name)?;
+    let credentials: Vec<Credentials> = credentials(call.header("x-registry-auth")).into_iter().collect();
+    let engine = call.engine.clone();
+    told_or_refused(move |lines| async move {
+        let (images, progress) = (&engine.images, Arc::new(lines));
+        if is_bare(&name) {
+            let pulled = images.pull_all(&name, platform.as_ref(), &credentials, progress).await;
+            pulled.map_err(plain)?.iter().for_each(|info| tell(&engine, "pull", &familiar(&name), &info.id));
+        } else {
+            let pulled = images.pull_for(&name, platform.as_ref(), &credentials, progress).await;
+            tell(&engine, "pull", &familiar(&name), &pulled.map_err(plain)?.id);
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// A name with neither tag nor digest: all tags are meant.
+fn is_bare(name: &str) -> bool {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    !last.contains([':', '@'])
+}
+
+/// As text, or since 1.46 as a JSON object.
+fn platform(text: &str) -> Result<Platform> {
+    match text.starts_with('{') {
+        true => serde_json::from_str(text).map_err(|e| Refusal::bad(format_args!("invalid platform: {e}"))),
+        false => Ok(Platform::parse(text)?),
+    }
+}
+
+/// For what is in the store already.
+fn provides(call: &Call, name: &str) -> Result<()> {
+    let Some(wanted) = call.query.get("platform").map(platform).transpose()? else { return Ok(()) };
+    let document = call.engine.images.details(name)?.document;
+    let variant = document.other.get("variant").and_then(|v| v.as_str()).map(str::to_owned);
+    let own = Platform { architecture: document.architecture, os: document.os, variant };
+    match wanted.is_served_by(&own) {
+        true => Ok(()),
+        false => Err(Refusal::not_found(format_args!(
+            "image with reference {name} was found but does not provide the specified platform ({wanted})"
+        ))),
+    }
+}
+
+async fn import(call: Call, platform: Option<Platform>) -> Answer {
+    let source = call.query.get("fromSrc").unwrap_or("-").to_owned();
+    let mut document = ImageDocument::scratch();
+    if let Some(platform) = platform {
+        (document.os, document.architecture) = (platform.os, platform.architecture);
+        document.other.extend(platform.variant.map(|variant| ("variant".to_owned(), variant.into())));
+    }
+    document.created = Some(Timestamp::now());
+    for text in call.query.all("changes").flat_map(str::lines) {
+        instructions::apply(&mut document.config, text)?;
+    }
+    let comment = call.query.get("message").map_or_else(|| format!("Imported from {source}"), str::to_owned);
+    let step = HistoryItem { created: document.created, comment, ..HistoryItem::default() };
+    let name = call.query.get("repo").map(|repo| match call.query.get("tag") {
+        Some(tag) => format!("{repo}:{tag}"),
+        None => repo.to_owned(),
+    });
+    let engine = call.engine.clone();
+    let made = |info: &cri::ImageInfo| value!({"status": info.id});
+    if source == "-" {
+        let info = engine.images.import(call.into_reader(), document, step, name.as_deref()).await?;
+        tell(&engine, "import", "", &info.id);
+        return stream("application/json", streams::iter([line(&made(&info))]));
+    }
+    let url = if source.contains("://") { source } else { format!("http://{source}") };
+    told(move |lines| async move {
+        lines.say(&value!({"status": format!("Downloading from {url}")}));
+        let tar = engine.images.download(&url).await?;
+        lines.say(&value!({"status": "Importing"}));
+        let info = engine.images.import(tar, document, step, name.as_deref()).await?;
+        tell(&engine, "import", "", &info.id);
+        lines.say(&made(&info));
+        Ok(())
+    })
+}
+
+pub(crate) async fn load(call: Call) -> Answer {
+    let engine = call.engine.clone();
+    let platform = call.query.get("platform").map(platform).transpose()?;
+    let loaded = engine.images.load_for(call.into_reader(), platform).await?;
+    let mut lines = Vec::new();
+    for info in loaded {
+        for tag in all_familiar(&info.repo_tags) {
+            lines.push(line(&value!({"stream": format!("Loaded image: {tag}\n")})));
+        }
+        if info.repo_tags.is_empty() {
+            lines.push(line(&value!({"stream": format!("Loaded image ID: {}\n", info.id)})));
+        }
+        tell(&engine, "load", "", &info.id);
+    }
+    stream("application/json", streams::iter(lines))
+}
+
+pub(crate) async fn save(call: Call) -> Answer {
+    let names: Vec<String> = call.query.all("names").map(str::to_owned).collect();
+    saved(&call, names)
+}
+
+pub(crate) async fn save_one(call: Call) -> Answer {
+    saved(&call, vec![call.name().to_owned()])
+}
+
+fn saved(call: &Call, names: Vec<String>) -> Answer {
+    for name in &names {
+        call.engine.images.details(name)?;
+        provides(call, name)?;
+    }
+    let (from, to) = tokio::io::duplex(PIPE);
+    let images = call.engine.images.clone();
+    tokio::spawn(async move {
+        if let Err(error) = images.save(&names, to).await {
+            tracing::warn!(%error, "save");
+        }
+    });
+    reader("application/x-tar", from)
+}
+
+pub(crate) async fn push(call: Call) -> Answer {
+    let repository = call.name().to_owned();
+    let name = call.query.get("tag").map(|tag| format!("{repository}:{tag}"));
+    let unknown =
+        |name: &str| Refusal::not_found(format_args!("An image does not exist locally with the tag: {name}"));
+    match &name {
+        Some(name) if call.engine.images.image(name)?.is_none() => return Err(unknown(&repository)),
+        Some(name) => provides(&call, name)?,
+        None => _ = ImageRef::parse(&repository)?,
+    }
+    let credentials: Vec<Credentials> = credentials(call.header("x-registry-auth")).into_iter().collect();
+    let engine = call.engine.clone();
+    told_or_refused(move |lines| async move {
+        let progress = Arc::new(lines);
+        let pushed = match &name {
+            Some(name) => engine.images.push_with(name, &credentials, progress).await.map(drop),
+            None => engine.images.push_all(&repository, &credentials, progress).await.map(drop),
+        };
+        pushed.map_err(|e| match e {
+            ImageError::NotFound(name) => unknown(&name),
+            other => plain(other),
+        })?;
+        tell(&engine, "push", &familiar(name.as_deref().unwrap_or(&repository)), "");
+        Ok(())
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_means_all_tags() {
+        for (name, want) in [
+            ("busybox", true),
+            ("reg:5000/a/b", true),
+            ("busybox:1", false),
+            ("reg:5000/a/b:1", false),
+            ("a@sha256:abc", false),
+        ] {
+            assert_eq!(is_bare(name), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn platforms_as_clients_send_them() {
+        assert_eq!(platform("linux/arm64").unwrap().to_string(), "linux/arm64");
+        let json = r#"{"architecture":"arm64","os":"linux","variant":"v8"}"#;
+        assert_eq!(platform(json).unwrap().to_string(), "linux/arm64/v8");
+        assert!(platform("a b").is_err() && platform("{").is_err());
+    }
+
+    #[tokio::test]
+    async fn what_fails_at_once_has_a_status_and_what_fails_later_a_line() {
+        let refused = told_or_refused(|_| async { Err(Refusal::not_found("no such thing")) }).await;
+        assert_eq!(refused.unwrap_err().message, "no such thing");
+        let late = told_or_refused(|lines| async move {
+            lines.say(&value!({"status": "begun"}));
+            lines.say(&value!({"status": "more"}));
+            Err(Refusal::not_found("lost on the way"))
+        });
+        let body =
+            http_body_util::BodyExt::collect(late.await.unwrap().into_body()).await.unwrap().to_bytes();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let told: Vec<&str> = text.lines().collect();
+        assert_eq!(told.len(), 3, "{text}");
+        assert!(told[0].contains("begun") && told[2].contains("lost on the way"), "{text}");
+    }
+}
