@@ -51,7 +51,7 @@ pub struct SandboxConfig {
     /// The IPC namespace and /dev/shm of another sandbox.
     #[serde(default)]
     pub ipc_of: Option<SandboxId>,
-    /// Of /dev/shm, in bytes; `None` is 64 MiB.
+    /// Of /dev/shm, in bytes: `None` is 64 MiB, and with zero there is none.
     #[serde(default)]
     pub shm_size: Option<u64>,
     /// One PID namespace for all containers of the sandbox.

@@ -23,6 +23,7 @@ mod daemon;
 mod exec;
 mod fault;
 mod helper;
+mod init;
 mod interests;
 mod logs;
 mod mounts;
@@ -38,3 +39,4 @@ mod shim;
 mod sys;
 
 pub use daemon::main;
+pub use init::{INIT, init};

@@ -1,6 +1,8 @@
-//! CRI's log format: `<RFC 3339 with nanoseconds> <stream> <F|P> <text>`, one file for each container.
+//! CRI's log format: `<RFC 3339 with nanoseconds> <stream> <F|P> <text>`, one file for each container, or a few that are
+//! rotated.
 
 use crate::fault::{Because, Result};
+use cri::Logging;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -9,32 +11,80 @@ use std::path::{Path, PathBuf};
 /// A longer line is cut into partial ones; also what other CRI runtimes cut at.
 pub(crate) const LINE_LIMIT: usize = 16 << 10;
 
+/// Where a container's lines go.
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
-    file: File,
+    /// None where nothing is kept.
+    file: Option<File>,
+    /// Bytes in the file.
+    size: u64,
+    /// The most bytes of a file, and the most files.
+    limit: Option<(u64, u32)>,
 }
 
 impl Log {
-    pub(crate) fn open(path: &Path) -> Result<Log> {
-        let what = format!("open log {}", path.display());
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).because(&what)?;
+    pub(crate) fn open(path: &Path, logging: &Logging) -> Result<Log> {
+        let limit = match logging {
+            Logging::Rotated { max_bytes, max_files } => Some((*max_bytes, *max_files)),
+            Logging::Kept | Logging::Dropped => None,
+        };
+        let mut log = Log { path: path.to_owned(), file: None, size: 0, limit };
+        if *logging != Logging::Dropped {
+            log.reopen()?;
         }
-        let file = File::options().append(true).create(true).mode(0o640).open(path).because(what)?;
-        Ok(Log { path: path.to_owned(), file })
+        Ok(log)
     }
 
     /// After a rotation renamed the file: begins a new one.
     pub(crate) fn reopen(&mut self) -> Result<()> {
-        *self = Log::open(&self.path)?;
+        let what = format!("open log {}", self.path.display());
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder).because(&what)?;
+        }
+        let file = File::options().append(true).create(true).mode(0o640).open(&self.path).because(&what)?;
+        self.size = file.metadata().because(&what)?.len();
+        self.file = Some(file);
         Ok(())
     }
 
+    /// On a full disk the container goes on without its log; to stop it would be worse.
     pub(crate) fn append(&mut self, lines: &[u8]) {
-        // on a full disk the container goes on without its log; to stop it would be worse
-        let _ = self.file.write_all(lines);
+        let Some((most, files)) = self.limit else { return self.write(lines) };
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            if self.size > 0 && self.size + line.len() as u64 > most {
+                self.rotate(files);
+            }
+            self.write(line);
+        }
     }
+
+    fn write(&mut self, lines: &[u8]) {
+        if let Some(file) = &mut self.file
+            && file.write_all(lines).is_ok()
+        {
+            self.size += lines.len() as u64;
+        }
+    }
+
+    /// `log` becomes `log.1`, and that `log.2`; what would be one too many is gone. Whoever reads one has it open.
+    fn rotate(&mut self, files: u32) {
+        for number in (1..files.saturating_sub(1)).rev() {
+            let _ = fs::rename(rotated(&self.path, number), rotated(&self.path, number + 1));
+        }
+        let _ = match files {
+            0 | 1 => fs::remove_file(&self.path),
+            _ => fs::rename(&self.path, rotated(&self.path, 1)),
+        };
+        // else the old file, whatever its name is by now, takes on more than it should
+        let _ = self.reopen();
+    }
+}
+
+fn rotated(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{number}"));
+    name.into()
 }
 
 pub(crate) fn now() -> String {
@@ -123,6 +173,41 @@ mod tests {
             let pieces: Vec<&[u8]> = given.iter().map(|piece| piece.as_bytes()).collect();
             assert_eq!(logged(&pieces), want, "{name}");
         }
+    }
+
+    #[test]
+    fn a_log_that_is_rotated_stays_small_and_loses_the_oldest_only() {
+        for (files, want) in [(1, vec!["log"]), (3, vec!["log", "log.1", "log.2"])] {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("log");
+            let limit = Logging::Rotated { max_bytes: 75, max_files: files };
+            let mut log = Log::open(&path, &limit).unwrap();
+            let line = |number: u32| format!("line {number:04}\n");
+            (0..50).for_each(|number| log.append(format!("{0}{0}", line(number)).as_bytes()));
+            // one that is opened again goes on where it was
+            drop(log);
+            Log::open(&path, &limit).unwrap().append(line(50).as_bytes());
+            let mut found: Vec<_> = fs::read_dir(folder.path())
+                .unwrap()
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect();
+            found.sort();
+            assert_eq!(found, want);
+            let sizes = found.iter().map(|name| fs::metadata(folder.path().join(name)).unwrap().len());
+            assert!(sizes.into_iter().all(|size| size <= 75), "{files} files");
+            let oldest_first =
+                found.iter().rev().map(|name| fs::read_to_string(folder.path().join(name)).unwrap());
+            let kept = oldest_first.collect::<String>();
+            let all: String = (0..50).map(|number| line(number).repeat(2)).collect::<String>() + &line(50);
+            assert!(all.ends_with(&kept) && kept.len() > 20, "{kept}");
+        }
+    }
+
+    #[test]
+    fn a_log_that_nobody_wants_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        Log::open(&folder.path().join("log"), &Logging::Dropped).unwrap().append(b"line\n");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

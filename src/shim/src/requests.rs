@@ -273,7 +273,7 @@ fn prepare(request: &CreateRequest) -> Result<(Run, Stdio)> {
         cgroup: request.cgroup.clone(),
         tty: request.tty,
         record: ContainerRecord::default(),
-        log: Log::open(&request.log_path)?,
+        log: Log::open(&request.log_path, &request.logging)?,
         outputs: [None, None],
         stdin: None,
         stdin_once: request.stdin_once,

@@ -37,7 +37,7 @@ impl Sandbox {
 
         let machine_mounts = File::open("/proc/self/ns/mnt").because("open /proc/self/ns/mnt")?;
         // of the machine still: our own view of its files is to be left
-        let shm = config.shared_ipc.as_ref().map(|other| join_ipc(other)).transpose()?;
+        let shm = config.shared_ipc.as_ref().map(join_ipc).transpose()?;
         config.shared_network.as_deref().map(join_network).transpose()?;
         unshare(namespaces(config)).because("unshare the sandbox's namespaces")?;
         // mounts that the machine makes later appear here, and none of ours appears there
