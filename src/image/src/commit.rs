@@ -47,6 +47,7 @@ impl ImageStore {
             draft.finish(&store, &names)
         })
         .await
+        .map_err(|e| self.inner.say_if_full(e))
     }
 
     /// A new image of one layer, a tar that may be packed.
@@ -66,6 +67,7 @@ impl ImageStore {
             draft.finish(&store, &names)
         })
         .await
+        .map_err(|e| self.inner.say_if_full(e))
     }
 
     /// What a URL has, in a file that nobody else sees and that goes with its reader: for [`ImageStore::import`].

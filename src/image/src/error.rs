@@ -36,7 +36,14 @@ pub enum ImageError {
 impl ImageError {
     /// `unpack layer 4b0a…: no space left on device`
     pub(crate) fn io(doing: impl Display, why: impl Display) -> Self {
-        ImageError::Io { doing: doing.to_string(), why: why.to_string() }
+        let why = why.to_string();
+        let plain = [NO_SPACE, QUOTA].into_iter().find(|plain| why.to_ascii_lowercase().starts_with(plain));
+        ImageError::Io { doing: doing.to_string(), why: plain.map_or(why, str::to_owned) }
+    }
+
+    /// Whether the disk, or a quota, has no more room.
+    pub fn is_full_disk(&self) -> bool {
+        matches!(self.root(), ImageError::Io { why, .. } if why == NO_SPACE || why == QUOTA)
     }
 
     /// Says what was being done; what kind of error it is stays.
@@ -58,6 +65,10 @@ pub(crate) fn doing<E: Display>(what: impl Display) -> impl FnOnce(E) -> ImageEr
     move |why| ImageError::io(what, why)
 }
 
+/// In the kernel's words, without Rust's number.
+const NO_SPACE: &str = "no space left on device";
+const QUOTA: &str = "disk quota exceeded";
+
 /// An [`ImageError`] that has to travel through a `Read`, and comes out of it whole.
 pub(crate) fn through_io(error: ImageError) -> io::Error {
     io::Error::other(error)
@@ -66,7 +77,6 @@ pub(crate) fn through_io(error: ImageError) -> io::Error {
 pub(crate) fn out_of_io(what: &str, error: io::Error) -> ImageError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<ImageError>()) {
         Some(inner) => inner.clone(),
-        None if error.kind() == io::ErrorKind::StorageFull => ImageError::io(what, "no space left on device"),
         None if error.raw_os_error().is_some() => ImageError::io(what, error),
         // anything else was said by a decoder or the tar reader about what it read
         None => ImageError::Refused(format!("{what}: {error}")),

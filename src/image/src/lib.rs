@@ -21,6 +21,8 @@ mod document;
 mod embedded;
 mod error;
 mod find;
+#[cfg(test)]
+mod full_disk;
 mod load;
 mod manifest;
 mod platform;

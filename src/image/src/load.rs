@@ -52,7 +52,8 @@ impl ImageStore {
     ) -> Result<Vec<ImageInfo>> {
         let store = self.inner.clone();
         let reader = SyncIoBridge::new(archive);
-        in_background(move || load(&store, archive::read(&store, reader)?, platform.as_ref())).await
+        let loaded = in_background(move || load(&store, archive::read(&store, reader)?, platform.as_ref()));
+        loaded.await.map_err(|e| self.inner.say_if_full(e))
     }
 
     /// From a file, or from a folder in OCI layout.
@@ -66,7 +67,7 @@ impl ImageStore {
             load(&store, archive::read(&store, file)?, None)
         })
         .await
-        .map_err(|e: ImageError| e.within("load"))
+        .map_err(|e: ImageError| self.inner.say_if_full(e).within("load"))
     }
 }
 

@@ -46,7 +46,7 @@ impl ImageStore {
             return pulled;
         }
         let wanted = Wanted { reference: &reference, platform, credentials };
-        let pulled = pull(&self.inner, &wanted, &progress).await;
+        let pulled = pull(&self.inner, &wanted, &progress).await.map_err(|e| self.inner.say_if_full(e));
         let (info, newer) = pulled.map_err(|e| e.within(format!("pull {}", reference.familiar())))?;
         progress.event(PullEvent::Done { name: reference.familiar(), newer });
         Ok(info)
@@ -61,7 +61,7 @@ impl ImageStore {
         progress: Arc<dyn Progress>,
     ) -> Result<Vec<ImageInfo>> {
         let repository = ImageRef::parse(repository)?;
-        let within = |e: ImageError| e.within(format!("pull {}", repository.familiar_name()));
+        let within = |e| self.inner.say_if_full(e).within(format!("pull {}", repository.familiar_name()));
         let tags = at_some_place(&self.inner, &repository, credentials, |at| tags(at).boxed());
         let mut pulled = Vec::new();
         let mut any_newer = false;

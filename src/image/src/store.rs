@@ -1,6 +1,7 @@
 //! The store's state and who may see it: one index, one lock, one place for everything. Everything that changes what an
 //! image is passes through [`Inner::change`].
 
+mod ballast;
 mod blobs;
 mod details;
 mod garbage;
@@ -106,6 +107,7 @@ impl ImageStore {
             state: Mutex::new(State { index, holds: Holds::default(), pins: Pins::default() }),
             sync_is_due: AtomicBool::new(false),
         });
+        ballast::take(dir);
         inner.forget_what_the_disk_lost()?;
         // of a daemon that was killed before it could
         inner.sync()?;
@@ -168,6 +170,14 @@ impl Inner {
             state.index = before;
         }
         result
+    }
+
+    /// For what is done in the store's folder: a full disk is said, and which one.
+    pub(crate) fn say_if_full(&self, error: ImageError) -> ImageError {
+        match error.is_full_disk() {
+            true => error.within(format!("the disk of {} is full", self.dir.display())),
+            false => error,
+        }
     }
 
     pub(crate) fn hold(self: &Arc<Self>, id: &Digest) -> Result<Hold> {

@@ -95,7 +95,7 @@ impl ImageStore {
     }
 
     pub(crate) fn prune_where(&self, unwanted: impl Fn(&Index, &Digest) -> bool) -> Result<Pruned> {
-        let (mut removed, collected) = self.inner.change(|state| {
+        let mut removed = self.inner.change(|state| {
             let free = state.index.images.keys().filter(|id| state.holds.count(id) == 0);
             let unwanted: Vec<Digest> = free.filter(|id| unwanted(&state.index, id)).cloned().collect();
             let mut removed = Vec::new();
@@ -105,8 +105,9 @@ impl ImageStore {
                 state.index.images.remove(&id);
                 removed.push(id.to_string());
             }
-            Ok((removed, self.inner.collect(state)))
+            Ok(removed)
         })?;
+        let collected = self.inner.collect();
         removed.extend(collected.told());
         let freed = collected.freed;
         // outside of the lock: deleting large layers takes a while

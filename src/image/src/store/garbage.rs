@@ -37,10 +37,12 @@ impl Collected {
 }
 
 impl Inner {
-    /// Takes layers and blobs out of sight that no image and no pull needs.
-    pub(super) fn collect(&self, state: &State) -> Collected {
+    /// Takes layers and blobs out of sight that no image and no pull needs. The index must be on the disk before: what is
+    /// gone by then was in no index.
+    pub(super) fn collect(&self) -> Collected {
+        let state = self.state();
         let mut collected = Collected::default();
-        let (layers, blobs) = self.unneeded(state);
+        let (layers, blobs) = self.unneeded(&state);
         for chain in layers {
             let size = self.layers.facts(&chain).map_or(0, |facts| facts.size);
             if collected.put(self.layers.take_away(&self.layers.path(&chain))) {
@@ -84,14 +86,14 @@ impl Inner {
             }
         }
         if !lost.is_empty() {
-            let trash = self.change(|state| {
+            self.change(|state| {
                 for id in &lost {
                     state.index.names.retain(|_, named| named != id);
                     state.index.images.remove(id);
                 }
-                Ok(self.collect(state))
+                Ok(())
             })?;
-            drop(trash);
+            drop(self.collect());
         }
         let (layers, blobs) = self.unneeded(&self.state());
         let layers = layers.iter().map(|chain| self.layers.path(chain));

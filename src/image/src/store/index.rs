@@ -1,3 +1,4 @@
+use super::ballast;
 use super::blobs::write_durably;
 use crate::digest::{is_hex, is_hex64};
 use crate::error::{ImageError, Result, doing};
@@ -80,7 +81,10 @@ impl Index {
     pub(super) fn save(&self, dir: &Path) -> Result<()> {
         let text = serde_json::to_vec_pretty(self).map_err(doing("encode the index of images"))?;
         let path = dir.join(FILE);
-        write_durably(&dir.join("tmp"), &path, &text).map_err(doing(format!("write {}", path.display())))
+        let written = ballast::with_room(dir, || write_durably(&dir.join("tmp"), &path, &text));
+        written.map_err(doing(format!("write {}", path.display())))?;
+        ballast::take(dir);
+        Ok(())
     }
 
     /// A name, an id, or an unambiguous beginning of one.

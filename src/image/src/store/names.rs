@@ -46,10 +46,8 @@ impl ImageStore {
     }
 
     fn remove(&self, change: impl FnOnce(&mut State) -> Result<Vec<String>>) -> Result<Vec<String>> {
-        let (mut removed, collected) = self.inner.change(|state| {
-            let removed = change(state)?;
-            Ok((removed, self.inner.collect(state)))
-        })?;
+        let mut removed = self.inner.change(change)?;
+        let collected = self.inner.collect();
         removed.extend(collected.told());
         // outside of the lock: deleting a large layer takes a while
         drop(collected);

@@ -216,7 +216,6 @@ pub(super) fn refusal(path: &Path, errno: Errno) -> ImageError {
             ImageError::Refused(format!("layer: {path} goes through something that is not a folder"))
         }
         Errno::NAMETOOLONG => ImageError::Refused(format!("layer: {path:.64}… is too long a name")),
-        Errno::NOSPC => ImageError::io(format!("unpack {path}"), "no space left on device"),
         other => ImageError::io(format!("unpack {path}"), std::io::Error::from(other)),
     }
 }

@@ -60,7 +60,13 @@ where
         Ok(refusal) = &mut refused => return Err(refusal),
     };
     refused.close();
-    let last = refused.try_recv().ok().map(|refusal| line(&progress::failure(&refusal)));
+    let last = refused.try_recv().ok();
+    if first.is_none()
+        && let Some(refusal) = last
+    {
+        return Err(refusal);
+    }
+    let last = last.map(|refusal| line(&progress::failure(&refusal)));
     let all = streams::iter(first).chain(received(receiver)).chain(streams::iter(last));
     stream("application/json", all)
 }
