@@ -2,6 +2,7 @@
 
 use crate::engine::Engine;
 use crate::refusal::{Refusal, Result};
+use crate::routes::Version;
 use crate::upload::Upload;
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -13,6 +14,7 @@ use hyper::upgrade::OnUpgrade;
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::io;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
@@ -29,6 +31,7 @@ pub(crate) struct Call {
     pub(crate) engine: Arc<Engine>,
     /// What stood for the `{…}` of the route, in order.
     pub(crate) path: Vec<String>,
+    pub(crate) version: Version,
     pub(crate) query: Query,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Upload,
@@ -47,7 +50,10 @@ impl Call {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(T::default());
         }
-        serde_json::from_slice(&bytes).map_err(|e| Refusal::bad(format_args!("invalid JSON: {e}")))
+        let bad = |e| Refusal::bad(format_args!("invalid JSON: {e}"));
+        let mut value = serde_json::from_slice(&bytes).map_err(bad)?;
+        leave_out_nulls(&mut value);
+        serde_json::from_value(value).map_err(bad)
     }
 
     /// The body as it comes in, and what else was asked.
@@ -57,6 +63,28 @@ impl Call {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// Maps whose keys are the client's own: what is null there is still said.
+const MAPS: [&str; 5] = ["EndpointsConfig", "ExposedPorts", "Labels", "PortBindings", "Volumes"];
+
+/// Go's decoder, for which clients were written, takes null for any field that is not said.
+fn leave_out_nulls(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|_, member| !member.is_null());
+            for (name, member) in members {
+                match member {
+                    Value::Object(entries) if MAPS.contains(&name.as_str()) => {
+                        entries.values_mut().for_each(leave_out_nulls);
+                    }
+                    member => leave_out_nulls(member),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_nulls),
+        _ => {}
     }
 }
 
@@ -167,6 +195,22 @@ impl From<Refusal> for Response<Body> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nulls() {
+        let mut said = serde_json::json!({
+            "Healthcheck": {"Test": ["CMD", "a"], "Interval": null}, "Cmd": null, "ExposedPorts": {"80/tcp": null},
+            "HostConfig": {"Mounts": [{"Source": null, "Target": "/a"}]},
+            "NetworkingConfig": {"EndpointsConfig": {"a": null, "b": {"Aliases": null}}},
+        });
+        leave_out_nulls(&mut said);
+        let want = serde_json::json!({
+            "Healthcheck": {"Test": ["CMD", "a"]}, "ExposedPorts": {"80/tcp": null},
+            "HostConfig": {"Mounts": [{"Target": "/a"}]},
+            "NetworkingConfig": {"EndpointsConfig": {"a": null, "b": {}}},
+        });
+        assert_eq!(said, want);
+    }
 
     #[test]
     fn parameters() {

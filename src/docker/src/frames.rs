@@ -1,5 +1,6 @@
 //! Output without a terminal: a head of eight bytes tells the stream and the length of what follows.
 
+use crate::routes::Version;
 use bytes::{BufMut, Bytes, BytesMut};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +24,26 @@ pub(crate) fn encode(stream: Stream, data: &[u8], tty: bool) -> Bytes {
     frame.freeze()
 }
 
-pub(crate) fn content_type(tty: bool) -> &'static str {
-    if tty { RAW } else { MULTIPLEXED }
+/// Frames have a name of their own since 1.42; clients that ask for less were written before.
+pub(crate) fn content_type(tty: bool, version: Version) -> &'static str {
+    if tty || version < (1, 42) { RAW } else { MULTIPLEXED }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_streams() {
+        for (tty, version, want) in [
+            (true, (1, 51), RAW),
+            (false, (1, 51), MULTIPLEXED),
+            (false, (1, 42), MULTIPLEXED),
+            (false, (1, 41), RAW),
+        ] {
+            assert_eq!(content_type(tty, version), want, "{tty} {version:?}");
+        }
+    }
 
     #[test]
     fn frames() {

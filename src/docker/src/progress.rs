@@ -135,8 +135,13 @@ impl PushProgress for Lines {
 }
 
 impl BuildOutput for Lines {
-    fn write(&self, _: Channel, bytes: &[u8]) {
-        self.say(&json!({"stream": String::from_utf8_lossy(bytes)}));
+    /// In red what went to stderr, as Docker has it.
+    fn write(&self, channel: Channel, bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        match channel {
+            Channel::Stderr => self.say(&json!({"stream": format!("\x1b[91m{text}\x1b[0m")})),
+            _ => self.say(&json!({"stream": text})),
+        }
     }
 
     fn pull(&self, event: &PullEvent) {

@@ -2,27 +2,33 @@
 
 mod archive;
 mod build;
+mod buildkit;
 mod containers;
 pub(crate) mod exec;
 mod images;
 mod lifecycle;
 mod networks;
+mod plugins;
 mod registry;
 mod streams;
+mod swarm;
 mod system;
 mod volumes;
 
 use crate::call::{Answer, Call};
 use crate::refusal::{Refusal, Result};
 use futures::future::BoxFuture;
-use http::{Method, StatusCode};
+use http::Method;
 use percent_encoding::percent_decode_str;
 
 pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Answer>;
 
+/// Of the API: 1.51 is `(1, 51)`.
+pub(crate) type Version = (u32, u32);
+
 /// The versions of the API that are spoken.
-pub(crate) const MIN_VERSION: (u32, u32) = (1, 24);
-pub(crate) const MAX_VERSION: (u32, u32) = (1, 51);
+pub(crate) const MIN_VERSION: Version = (1, 24);
+pub(crate) const MAX_VERSION: Version = (1, 51);
 pub(crate) const MIN_VERSION_TEXT: &str = "1.24";
 pub(crate) const MAX_VERSION_TEXT: &str = "1.51";
 
@@ -98,9 +104,41 @@ const ROUTES: &[Route] = routes! {
 
     POST "build" build::build;
     POST "build/prune" build::prune;
-    POST "grpc" build::buildkit;
-    POST "session" build::buildkit;
-    GET "session" build::buildkit;
+    POST "grpc" buildkit::grpc;
+    POST "session" buildkit::session;
+
+    POST "swarm/leave" swarm::none;
+    GET "swarm" swarm::no_manager;
+    GET "swarm/unlockkey" swarm::no_manager;
+    POST "swarm/update" swarm::no_manager;
+    POST "swarm/init" swarm::not_offered;
+    POST "swarm/join" swarm::not_offered;
+    POST "swarm/unlock" swarm::not_offered;
+    GET "nodes" swarm::no_manager;
+    GET "nodes/{id}" swarm::no_manager;
+    GET "services" swarm::no_manager;
+    GET "services/{id}" swarm::no_manager;
+    POST "services/create" swarm::no_manager;
+    GET "tasks" swarm::no_manager;
+    GET "tasks/{id}" swarm::no_manager;
+    GET "secrets" swarm::no_manager;
+    GET "secrets/{id}" swarm::no_manager;
+    POST "secrets/create" swarm::no_manager;
+    GET "configs" swarm::no_manager;
+    GET "configs/{id}" swarm::no_manager;
+    POST "configs/create" swarm::no_manager;
+
+    GET "plugins" plugins::list;
+    GET "plugins/privileges" plugins::not_offered;
+    POST "plugins/pull" plugins::not_offered;
+    POST "plugins/create" plugins::not_offered;
+    GET "plugins/{name*}/json" plugins::unknown;
+    POST "plugins/{name*}/enable" plugins::unknown;
+    POST "plugins/{name*}/disable" plugins::unknown;
+    POST "plugins/{name*}/upgrade" plugins::unknown;
+    POST "plugins/{name*}/push" plugins::unknown;
+    POST "plugins/{name*}/set" plugins::unknown;
+    DELETE "plugins/{name*}" plugins::unknown;
 
     GET "networks" networks::list;
     POST "networks/create" networks::create;
@@ -117,25 +155,27 @@ const ROUTES: &[Route] = routes! {
     DELETE "volumes/{name}" volumes::remove;
 };
 
-/// The handler for a path, with or without its version, and what stood for the placeholders.
-pub(crate) fn find(method: &Method, path: &str) -> Result<(Handler, Vec<String>)> {
+/// What a path leads to.
+pub(crate) struct Found {
+    pub(crate) handler: Handler,
+    /// What stood for the placeholders.
+    pub(crate) path: Vec<String>,
+    /// The client's, the newest where it says none.
+    pub(crate) version: Version,
+}
+
+/// The handler for a path, with or without its version.
+pub(crate) fn find(method: &Method, path: &str) -> Result<Found> {
     let path = path.trim_start_matches('/').trim_end_matches('/');
-    let path = match path.split_once('/') {
-        Some((first, rest)) if is_version(first) => check_version(first).map(|()| rest)?,
-        _ => path,
+    let (version, path) = match path.split_once('/') {
+        Some((first, rest)) if is_version(first) => (check_version(first)?, rest),
+        _ => (MAX_VERSION, path),
     };
     let segments: Vec<&str> = path.split('/').collect();
-    let mut is_known = false;
-    for route in ROUTES {
-        let Some(found) = matched(route.pattern, &segments) else { continue };
-        if route.method == *method {
-            return Ok((route.handler, found));
+    for route in ROUTES.iter().filter(|route| route.method == *method) {
+        if let Some(found) = matched(route.pattern, &segments) {
+            return Ok(Found { handler: route.handler, path: found, version });
         }
-        is_known = true;
-    }
-    if is_known {
-        let status = StatusCode::METHOD_NOT_ALLOWED;
-        return Err(Refusal { status, message: format!("method {method} is not allowed here") });
     }
     Err(Refusal::not_found("page not found"))
 }
@@ -144,10 +184,10 @@ fn is_version(segment: &str) -> bool {
     segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-fn check_version(segment: &str) -> Result<()> {
+fn check_version(segment: &str) -> Result<Version> {
     let text = &segment[1..];
     let number = text.split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
-    let number: (u32, u32) = number.ok_or_else(|| Refusal::bad(format_args!("invalid version {text}")))?;
+    let number: Version = number.ok_or_else(|| Refusal::bad(format_args!("invalid version {text}")))?;
     if number > MAX_VERSION {
         return Err(Refusal::bad(format_args!(
             "client version {text} is too new. Maximum supported API version is {MAX_VERSION_TEXT}"
@@ -159,7 +199,7 @@ fn check_version(segment: &str) -> Result<()> {
              your client to a newer version"
         )));
     }
-    Ok(())
+    Ok(number)
 }
 
 /// What stood for the placeholders; a `*` takes what the fixed ends leave.
@@ -223,7 +263,8 @@ mod tests {
             ("/v1.x/info", Some(400)),
             ("/v1.40/nowhere", Some(404)),
             ("/images/json/", None),
-            ("/containers/create", Some(405)),
+            // another method's
+            ("/containers/create", Some(404)),
         ] {
             let got = find(&Method::GET, path).err().map(|refusal| refusal.status.as_u16());
             assert_eq!(got, want, "{path}");

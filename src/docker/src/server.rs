@@ -2,6 +2,7 @@
 
 use crate::call::{Body, Call, Query, full};
 use crate::engine::{DockerConfig, Engine};
+use crate::routes::Found;
 use crate::upload::Upload;
 use crate::{recover, routes, supervise};
 use http::{HeaderValue, Method, Request, Response};
@@ -135,9 +136,9 @@ async fn answer(engine: Arc<Engine>, mut request: Request<Incoming>) -> Response
     let (body, over) = Upload::new(body);
     let found = routes::find(&parts.method, parts.uri.path());
     let outcome = match found {
-        Ok((handler, path)) => {
+        Ok(Found { handler, path, version }) => {
             let query = Query::parse(parts.uri.query().unwrap_or_default());
-            handler(Call { engine, path, query, headers: parts.headers, body, upgrade }).await
+            handler(Call { engine, path, version, query, headers: parts.headers, body, upgrade }).await
         }
         Err(refusal) => {
             drop(body);

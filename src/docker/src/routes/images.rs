@@ -3,6 +3,7 @@
 mod patterns;
 mod removal;
 mod transfer;
+mod versions;
 
 pub(crate) use removal::remove;
 pub(crate) use transfer::{create, load, push, save, save_one, told};
@@ -168,7 +169,9 @@ pub(super) async fn inspect(call: Call) -> Answer {
     if !folders.is_empty() {
         data.insert("LowerDir", folders.join(":"));
     }
-    json(&inspected(&details, &data))
+    let mut shown = inspected(&details, &data);
+    versions::fit(&mut shown, call.version);
+    json(&shown)
 }
 
 fn inspected(details: &ImageDetails, folders: &BTreeMap<&str, String>) -> Value {
