@@ -6,22 +6,30 @@
 
 mod archive;
 mod cache;
+mod caches;
 mod classic;
 mod context;
 mod copy;
 mod copying;
+mod delivery;
+mod fetching;
+mod git;
+mod heredoc;
 mod ignore;
 mod instruction;
 mod lines;
 mod mounts;
 mod options;
 mod output;
+mod owner;
 mod plan;
 mod planned;
 mod progress;
+mod runmount;
 mod running;
 mod stage;
 mod steps;
+mod suggest;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -32,6 +40,7 @@ use crate::error::{ImageError, Result};
 use crate::pull::in_background;
 use crate::store::ImageStore;
 use crate::{Digest, ImageRef};
+pub(crate) use caches::CacheMounts;
 pub use classic::Classic;
 pub use options::{
     BuildContext, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh, MountSource, NamedContext,
@@ -71,14 +80,18 @@ impl ImageStore {
         progress: Arc<dyn BuildProgress>,
     ) -> Result<BuildResult, BuildError> {
         let tags = options.tags.iter().map(|tag| ImageRef::parse(tag)).collect::<Result<Vec<_>>>()?;
-        let (store, name) = (self.inner.clone(), options.dockerfile.clone());
-        let context =
-            in_background(move || context::Context::open(&store, context)?.without_ignored(&name)).await?;
+        let context = context::Context::open(&self.inner, context, options.ssh.as_deref()).await?;
         let text = match &options.dockerfile_text {
             Some(text) => text.clone(),
             None => context.dockerfile(&options.dockerfile)?,
         };
-        let plan = plan::plan(&text, &options.args, &options.target)?;
+        let name = options.dockerfile.clone();
+        // who sends the Dockerfile apart has left out what is ignored
+        let context = match options.dockerfile_text {
+            Some(_) => context,
+            None => in_background(move || context.without_ignored(&name)).await?,
+        };
+        let plan = plan::plan(&text, &options)?;
         let hidden = options.hidden;
         let built = stage::Builder::new(self, &plan, context, options, runner, progress).build().await?;
         let (store, id) = (self.inner.clone(), built.id.clone());

@@ -20,8 +20,9 @@ impl Inner {
     pub(super) fn step(self: &Arc<Self>, key: &Digest) -> Option<Built> {
         let id = {
             let state = self.state();
-            let mut known = state.index.images.iter().filter(|(_, image)| image.step.as_ref() == Some(key));
-            known.next().map(|(id, _)| id.clone())?
+            let known = state.index.images.iter().filter(|(_, image)| image.step.as_ref() == Some(key));
+            // done again without the cache, the later one counts
+            known.max_by_key(|(_, image)| image.added_at).map(|(id, _)| id.clone())?
         };
         let document = crate::save::document(&self.blobs.read(&id).ok()?).ok()?;
         let hold = self.hold(&id).ok()?;

@@ -1,8 +1,12 @@
+use super::git::{self, Repository};
 use super::ignore::Ignore;
+use super::options::BuildSsh;
 use super::view::View;
-use super::{BuildContext, BuildError};
-use crate::error::{Result, doing};
+use super::{BuildContext, BuildError, archive, fetching};
+
+use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
+use crate::pull::in_background;
 use crate::store::Inner;
 use crate::upper;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -19,19 +23,70 @@ const MAX_DOCKERFILE: u64 = 16 << 20;
 pub(super) struct Context {
     _folder: TempDir,
     root: PathBuf,
+    /// A context that is no more than this.
+    dockerfile: Option<String>,
 }
 
 impl Context {
-    pub(super) fn open(store: &Arc<Inner>, context: BuildContext) -> Result<Context> {
-        match context {
-            BuildContext::Tar(tar) => Context::unpack(store, tokio_util::io::SyncIoBridge::new(tar)),
-            BuildContext::Folder(folder) => Context::copy(store, &folder),
-            BuildContext::Owned(folder) => Ok(Context { root: folder.path().to_owned(), _folder: folder }),
-            BuildContext::Empty => {
-                let folder = store.layers.temporary()?;
-                Ok(Context { root: folder.path().to_owned(), _folder: folder })
+    pub(super) async fn open(
+        store: &Arc<Inner>,
+        context: BuildContext,
+        ssh: Option<&dyn BuildSsh>,
+    ) -> Result<Context, BuildError> {
+        let store = store.clone();
+        let opened = match context {
+            BuildContext::Tar(tar) => {
+                let reader = tokio_util::io::SyncIoBridge::new(tar);
+                in_background(move || Context::unpack(&store, reader)).await
             }
+            BuildContext::Folder(folder) => in_background(move || Context::copy(&store, &folder)).await,
+            BuildContext::Owned(folder) => Ok(Context::owned(folder)),
+            BuildContext::Empty => store.layers.temporary().map(Context::owned),
+            BuildContext::Url(url) if git::is_repository(&url) => {
+                return Context::clone(&store, &url, ssh).await;
+            }
+            BuildContext::Url(url) => return Context::download(&store, &url).await,
+        };
+        Ok(opened?)
+    }
+
+    fn owned(folder: TempDir) -> Context {
+        Context { root: folder.path().to_owned(), _folder: folder, dockerfile: None }
+    }
+
+    async fn clone(store: &Arc<Inner>, url: &str, ssh: Option<&dyn BuildSsh>) -> Result<Context, BuildError> {
+        let repository = Repository::parse(url).map_err(BuildError::Failed)?;
+        let folder = store.layers.temporary()?;
+        let agent = git::agent(ssh).await.map_err(BuildError::Failed)?;
+        let place = folder.path().join("context");
+        let root = repository.clone_into(&place, false, agent.as_deref()).await;
+        let root = root.map_err(|e| BuildError::Failed(format!("unable to prepare context: {e}")))?;
+        Ok(Context { root, _folder: folder, dockerfile: None })
+    }
+
+    /// An archive, or else a Dockerfile.
+    async fn download(store: &Arc<Inner>, url: &str) -> Result<Context, BuildError> {
+        if !fetching::is_http(url) {
+            return Err(BuildError::Failed(format!(
+                "unable to prepare context: {url:?} is no address of one"
+            )));
         }
+        let folder = store.layers.temporary()?;
+        let file = folder.path().join("context");
+        crate::registry::fetch(&store.transport, url, &file).await?;
+        let store = store.clone();
+        let opened = in_background(move || {
+            let name = file.display().to_string();
+            if archive::is_one(&file).map_err(ImageError::Refused)? {
+                let reader = std::fs::File::open(&file).map_err(doing(format!("open {name}")))?;
+                return Context::unpack(&store, reader);
+            }
+            let text = read_text(&std::fs::File::open(&file).map_err(doing(format!("open {name}")))?);
+            let text = text.map_err(doing(format!("read {name}")))?;
+            std::fs::remove_file(&file).map_err(doing(format!("remove {name}")))?;
+            Ok(Context { dockerfile: Some(text), ..Context::owned(folder) })
+        });
+        Ok(opened.await?)
     }
 
     /// As safe as a layer: nothing in it leads out.
@@ -50,7 +105,7 @@ impl Context {
 
     fn unpacked(unpacking: Unpacking) -> Result<Context> {
         let unpacked = unpacking.wait().map_err(|e| e.within("build context"))?;
-        Ok(Context { root: unpacked.folder.path().join("diff"), _folder: unpacked.folder })
+        Ok(Context { root: unpacked.folder.path().join("diff"), _folder: unpacked.folder, dockerfile: None })
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -62,31 +117,52 @@ impl Context {
     }
 
     pub(super) fn dockerfile(&self, name: &str) -> Result<String, BuildError> {
+        if let Some(text) = &self.dockerfile {
+            return Ok(text.clone());
+        }
         let name = if name.is_empty() { "Dockerfile" } else { name };
-        self.read(name)
-            .ok_or_else(|| BuildError::Failed(format!("Cannot locate specified Dockerfile: {name}")))
+        match self.read(name) {
+            None => Err(BuildError::Failed(format!("Cannot locate specified Dockerfile: {name}"))),
+            Some(text) if text.is_empty() => {
+                Err(BuildError::Failed(format!("The Dockerfile ({name}) cannot be empty")))
+            }
+            Some(text) => Ok(text),
+        }
     }
 
+    /// A link is followed inside of the context only; what is no file is none.
     fn read(&self, name: &str) -> Option<String> {
         let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let root = std::fs::File::open(self.root()).ok()?;
-        let file =
-            rustix::fs::openat2(&root, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), inside).ok()?;
-        let mut bytes = Vec::new();
-        std::fs::File::from(file).take(MAX_DOCKERFILE).read_to_end(&mut bytes).ok()?;
-        Some(String::from_utf8_lossy(&bytes).into_owned())
+        let root = std::fs::File::open(&self.root).ok()?;
+        // a pipe without a writer is opened without waiting
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside).ok()?;
+        let file = std::fs::File::from(file);
+        if !file.metadata().ok()?.is_file() {
+            return None;
+        }
+        read_text(&file).ok()
     }
 
     /// Takes away what `.dockerignore` (or the Dockerfile's own) names.
     pub(super) fn without_ignored(self, dockerfile: &str) -> Result<Context> {
+        if self.dockerfile.is_some() {
+            return Ok(self);
+        }
         let own = format!("{}.dockerignore", if dockerfile.is_empty() { "Dockerfile" } else { dockerfile });
         let text = self.read(&own).or_else(|| self.read(".dockerignore")).unwrap_or_default();
-        let ignore = Ignore::parse(&text);
+        let ignore = Ignore::parse(&text).map_err(|e| ImageError::Refused(format!(".dockerignore: {e}")))?;
         if !ignore.is_empty() {
             remove_ignored(&ignore, self.root(), "").map_err(doing("apply .dockerignore"))?;
         }
         Ok(self)
     }
+}
+
+fn read_text(file: &std::fs::File) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    file.take(MAX_DOCKERFILE).read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// A folder that is ignored may hold something that is not.

@@ -1,7 +1,9 @@
 //! COPY and ADD: which files go where, what they hash to, and the layer's tar that they make.
 
 use super::archive;
-use super::view::{Node, View, glob, list};
+use super::ignore::Ignore;
+use super::owner::{Mode, Owner, ROOT};
+use super::view::{Node, View, glob, is_pattern, list};
 use crate::Digest;
 use crate::digest::Hasher;
 use rustix::fs::FileType;
@@ -12,11 +14,13 @@ use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType, Header};
 
 /// Where files go in the new layer, in order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Files {
     entries: Vec<(PathBuf, What)>,
-    owner: (u64, u64),
-    mode: Option<u32>,
+    owner: Owner,
+    mode: Option<Mode>,
+    /// `file`, `dir`, or `multi` for several: so Docker's history has it.
+    kind: &'static str,
 }
 
 #[derive(Debug)]
@@ -27,25 +31,44 @@ enum What {
     Text(String),
     /// To be unpacked into this folder.
     Archive(PathBuf),
-    /// Made because WORKDIR names it.
+    /// Made because something is to be in it.
     NewFolder,
 }
 
 /// What the instruction says, with all variables in.
-pub(super) struct Wanted<'w> {
-    pub(super) from: &'w View,
-    pub(super) sources: &'w [String],
-    /// Name and place of what was downloaded.
-    pub(super) downloads: Vec<(String, PathBuf)>,
+pub(super) struct Wanted {
+    /// COPY or ADD.
+    pub(super) word: &'static str,
+    pub(super) from: View,
+    /// Of the context, from which `.dockerignore` may have taken something.
+    pub(super) is_context: bool,
+    pub(super) sources: Vec<String>,
+    pub(super) fetched: Vec<Fetched>,
     /// Name and content of here-documents.
     pub(super) texts: Vec<(String, String)>,
     pub(super) dest: String,
-    pub(super) workdir: &'w str,
+    pub(super) workdir: String,
     /// What the layer goes on top of.
-    pub(super) target: &'w View,
-    pub(super) owner: (u64, u64),
-    pub(super) mode: Option<u32>,
+    pub(super) target: View,
+    pub(super) owner: Owner,
+    pub(super) mode: Option<Mode>,
+    /// Archives among the sources.
     pub(super) unpack: bool,
+    /// The folders above each source come along.
+    pub(super) parents: bool,
+    pub(super) exclude: Ignore,
+}
+
+/// What ADD got from elsewhere.
+#[derive(Debug)]
+pub(super) enum Fetched {
+    File {
+        name: String,
+        path: PathBuf,
+        unpack: bool,
+    },
+    /// What is in it goes into the destination.
+    Folder(PathBuf),
 }
 
 /// A path in the image, as an instruction has it: absolute or below the working directory.
@@ -54,58 +77,218 @@ pub(super) fn absolute(workdir: &str, path: &str) -> PathBuf {
     Path::new(workdir).join(path)
 }
 
-impl Files {
-    pub(super) fn new_folder(path: PathBuf) -> Files {
-        Files { entries: vec![(path, What::NewFolder)], ..Files::default() }
+struct Place {
+    dest: PathBuf,
+    there: Node,
+    into_folder: bool,
+}
+
+impl Place {
+    fn of(&self, name: &Path) -> PathBuf {
+        if self.into_folder { self.dest.join(name) } else { self.dest.clone() }
+    }
+}
+
+struct Source {
+    path: PathBuf,
+    node: Node,
+    /// Names at the beginning of the path that `--parents` leaves out.
+    pivot: usize,
+}
+
+impl Wanted {
+    fn matching_sources(&self) -> Result<Vec<Source>, String> {
+        let mut sources = Vec::new();
+        for pattern in &self.sources {
+            let found = glob(&self.from, pattern)?;
+            if found.is_empty() {
+                return Err(self.nothing_at(pattern));
+            }
+            let before = pattern.split_once("/./").map_or("", |(before, _)| before);
+            let pivot = before.split('/').filter(|name| !name.is_empty() && *name != ".").count();
+            sources.extend(found.into_iter().map(|(path, node)| Source { path, node, pivot }));
+        }
+        Ok(sources)
     }
 
-    pub(super) fn find(wanted: Wanted<'_>) -> Result<Files, String> {
-        let mut files = Files { entries: Vec::new(), owner: wanted.owner, mode: wanted.mode };
-        let (dest, there) = wanted.target.resolve(&absolute(wanted.workdir, &wanted.dest))?;
-        let mut sources = Vec::new();
-        for pattern in wanted.sources {
-            let found = glob(wanted.from, pattern)?;
-            if found.is_empty() {
-                return Err(format!("{pattern}: no such file or directory"));
-            }
-            sources.extend(found);
+    fn nothing_at(&self, pattern: &str) -> String {
+        let path = pattern.trim_start_matches("./").trim_start_matches('/');
+        match (is_pattern(pattern), self.is_context) {
+            (true, _) => "no source files were specified".into(),
+            (false, true) => format!(
+                "file not found in build context or excluded by .dockerignore: stat {path}: file does not exist"
+            ),
+            (false, false) => format!("stat {path}: file does not exist"),
         }
+    }
+
+    fn excludes(&self, path: &Path) -> bool {
+        !self.exclude.is_empty() && self.exclude.ignores(&path.to_string_lossy())
+    }
+}
+
+impl Files {
+    /// A folder that is not there yet, and those above it.
+    pub(super) fn new_folder(target: &View, path: PathBuf, owner: Owner) -> Files {
+        let mut files = Files { entries: vec![(path, What::NewFolder)], owner, mode: None, kind: "dir" };
+        files.add_missing_parents(target);
+        files
+    }
+
+    /// All files at a path, for what only wants to know whether they changed.
+    pub(super) fn all_at(view: &View, path: &str) -> Result<Files, String> {
+        Files::find(&Wanted {
+            word: "RUN",
+            from: view.clone(),
+            is_context: false,
+            sources: vec![path.to_owned()],
+            fetched: Vec::new(),
+            texts: Vec::new(),
+            dest: "/".into(),
+            workdir: String::new(),
+            target: View { layers: Vec::new() },
+            owner: Owner::Kept,
+            mode: None,
+            unpack: false,
+            parents: false,
+            exclude: Ignore::default(),
+        })
+    }
+
+    pub(super) fn find(wanted: &Wanted) -> Result<Files, String> {
+        let mut files =
+            Files { entries: Vec::new(), owner: wanted.owner, mode: wanted.mode.clone(), kind: "multi" };
+        let (dest, there) = wanted.target.resolve(&absolute(&wanted.workdir, &wanted.dest))?;
+        let sources = wanted.matching_sources()?;
         let says_folder = wanted.dest.ends_with('/')
             || matches!(wanted.dest.as_str(), "." | "..")
             || wanted.dest.ends_with("/.");
-        let several = sources.len() + wanted.downloads.len() + wanted.texts.len() > 1;
-        if several && !says_folder {
-            return Err("When using COPY with more than one source file, the destination must be a directory and end with a /".into());
+        let count = sources.len() + wanted.fetched.len() + wanted.texts.len();
+        if count > 1 && !says_folder {
+            return Err(format!(
+                "When using {} with more than one source file, the destination must be a directory and end with a /",
+                wanted.word
+            ));
         }
-        let into_folder = says_folder || matches!(there, Node::Folder(_));
-        let place = |name: &Path| if into_folder { dest.join(name) } else { dest.clone() };
-        for (path, node) in sources {
-            match &node {
-                Node::Folder(_) => files.folder(&dest, &node)?,
-                Node::File(real) if wanted.unpack && archive::is_one(real)? => {
-                    files.entries.push((dest.clone(), What::Archive(real.clone())))
-                }
-                _ => files.node(place(Path::new(path.file_name().unwrap_or_default())), &node)?,
-            }
+        if let [only] = &sources[..]
+            && count == 1
+        {
+            files.kind = if matches!(only.node, Node::Folder(_)) { "dir" } else { "file" };
         }
-        for (name, file) in wanted.downloads {
-            files.entries.push((place(Path::new(&name)), What::File(file)));
+        let place = Place { into_folder: says_folder || matches!(there, Node::Folder(_)), dest, there };
+        for source in sources {
+            files.add_source(wanted, &place, &source)?;
         }
-        for (name, text) in wanted.texts {
-            files.entries.push((place(Path::new(&name)), What::Text(text)));
+        for fetched in &wanted.fetched {
+            files.add_fetched(wanted, &place, fetched)?;
+        }
+        for (name, text) in &wanted.texts {
+            files.entries.push((place.of(Path::new(name)), What::Text(text.clone())));
+        }
+        if wanted.owner != ROOT && wanted.owner != Owner::Kept {
+            files.add_missing_parents(&wanted.target);
         }
         Ok(files)
     }
 
-    /// What is in it, not the folder itself.
-    fn folder(&mut self, dest: &Path, folder: &Node) -> Result<(), String> {
-        if let (Node::Folder(parts), false) = (folder, dest.as_os_str().is_empty()) {
-            self.entries.extend(parts.first().map(|part| (dest.to_owned(), What::Folder(part.clone()))));
+    fn add_source(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
+        if wanted.parents {
+            return self.add_with_parents(wanted, place, source);
         }
+        match &source.node {
+            Node::Folder(_) => self.add_folder(wanted, place, source),
+            Node::File(real) if wanted.unpack && archive::is_one(real)? => {
+                self.entries.push((place.dest.clone(), What::Archive(real.clone())));
+                Ok(())
+            }
+            node => {
+                let name = source.path.file_name().unwrap_or_default();
+                if wanted.excludes(Path::new(name)) || wanted.excludes(&source.path) {
+                    return Ok(());
+                }
+                self.node(place.of(Path::new(name)), node)
+            }
+        }
+    }
+
+    /// What is in it, and the folder itself only where nothing is there yet.
+    fn add_folder(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
+        match (&place.there, &source.node) {
+            (Node::File(_), _) => return Err(format!("cannot copy to non-directory: {}", wanted.dest)),
+            (Node::Missing, Node::Folder(parts)) if !place.dest.as_os_str().is_empty() => {
+                // the context's own folder is made here, and says nothing
+                let is_root = source.path.as_os_str().is_empty();
+                let what = parts.first().filter(|_| !is_root).map(|part| What::Folder(part.clone()));
+                self.entries.push((place.dest.clone(), what.unwrap_or(What::NewFolder)));
+            }
+            _ => {}
+        }
+        self.below(wanted, &place.dest, &source.node, &source.path, Path::new(""))
+    }
+
+    fn add_with_parents(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
+        let kept: PathBuf = source.path.components().skip(source.pivot).collect();
+        let base: PathBuf = source.path.components().take(source.pivot).collect();
+        for folder in kept.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev() {
+            if folder.as_os_str().is_empty() {
+                continue;
+            }
+            if let (_, Node::Folder(parts)) = wanted.from.resolve(&base.join(folder))? {
+                self.entries
+                    .extend(parts.first().map(|part| (place.dest.join(folder), What::Folder(part.clone()))));
+            }
+        }
+        if wanted.excludes(&source.path) {
+            return Ok(());
+        }
+        let dest = place.dest.join(&kept);
+        match &source.node {
+            Node::Folder(parts) => {
+                self.entries.extend(parts.first().map(|part| (dest.clone(), What::Folder(part.clone()))));
+                self.below(wanted, &dest, &source.node, &source.path, Path::new(""))
+            }
+            node => self.node(dest, node),
+        }
+    }
+
+    fn add_fetched(&mut self, wanted: &Wanted, place: &Place, fetched: &Fetched) -> Result<(), String> {
+        match fetched {
+            Fetched::File { path, unpack: true, .. } if archive::is_one(path)? => {
+                self.entries.push((place.dest.clone(), What::Archive(path.clone())));
+            }
+            Fetched::File { name, path, .. } => {
+                self.entries.push((place.of(Path::new(name)), What::File(path.clone())));
+            }
+            Fetched::Folder(folder) => {
+                let view = View { layers: vec![folder.clone()] };
+                self.below(wanted, &place.dest, &view.root(), Path::new(""), Path::new(""))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `inside` is the path within the source that was named.
+    fn below(
+        &mut self,
+        wanted: &Wanted,
+        dest: &Path,
+        folder: &Node,
+        source: &Path,
+        inside: &Path,
+    ) -> Result<(), String> {
         for (name, node) in list(folder) {
+            let inside = inside.join(&name);
+            let kept = !wanted.excludes(&inside) && !wanted.excludes(&source.join(&inside));
+            let dest = dest.join(&name);
             match &node {
-                Node::Folder(_) => self.folder(&dest.join(name), &node)?,
-                _ => self.node(dest.join(name), &node)?,
+                Node::Folder(parts) => {
+                    let part = parts.first().filter(|_| kept);
+                    self.entries.extend(part.map(|part| (dest.clone(), What::Folder(part.clone()))));
+                    // something in it may be brought back
+                    self.below(wanted, &dest, &node, source, &inside)?;
+                }
+                node if kept => self.node(dest, node)?,
+                _ => {}
             }
         }
         Ok(())
@@ -126,15 +309,35 @@ impl Files {
         Ok(())
     }
 
+    /// Folders that nobody describes belong to whom the files belong to.
+    fn add_missing_parents(&mut self, target: &View) {
+        let named: Vec<PathBuf> = self.entries.iter().map(|(path, _)| path.clone()).collect();
+        let mut missing: Vec<PathBuf> = named
+            .iter()
+            .flat_map(|path| path.ancestors().skip(1))
+            .filter(|parent| !parent.as_os_str().is_empty() && !named.iter().any(|path| path == parent))
+            .filter(|parent| matches!(target.resolve(parent), Ok((_, Node::Missing))))
+            .map(Path::to_owned)
+            .collect();
+        missing.sort();
+        missing.dedup();
+        self.entries.splice(0..0, missing.into_iter().map(|path| (path, What::NewFolder)));
+    }
+
+    /// `file:<hash>`
+    pub(super) fn shown(&self, digest: &Digest) -> String {
+        format!("{}:{}", self.kind, digest.hex())
+    }
+
     /// Of all that matters for the result; times do not.
     pub(super) fn digest(&self) -> io::Result<Digest> {
         let mut hasher = Hasher::new();
         for (path, what) in &self.entries {
             let text = match what {
-                What::Folder(real) | What::File(real) => {
-                    format!("{:o}", std::fs::symlink_metadata(real)?.mode())
+                What::Folder(real) | What::File(real) => self.described(real)?,
+                What::Symlink(real) => {
+                    format!("-> {} {}", std::fs::read_link(real)?.display(), self.described(real)?)
                 }
-                What::Symlink(real) => format!("-> {}", std::fs::read_link(real)?.display()),
                 What::Text(text) => text.clone(),
                 What::Archive(_) => "archive".into(),
                 What::NewFolder => String::new(),
@@ -153,6 +356,16 @@ impl Files {
             }
         }
         Ok(hasher.digest())
+    }
+
+    /// Mode, owner where it is kept, and attributes.
+    fn described(&self, real: &Path) -> io::Result<String> {
+        let meta = std::fs::symlink_metadata(real)?;
+        let owner = match self.owner {
+            Owner::Kept => format!("{}:{}", meta.uid(), meta.gid()),
+            Owner::Given { .. } => String::new(),
+        };
+        Ok(format!("{:o} {owner} {:?}", meta.mode(), crate::upper::attributes(real)?))
     }
 
     pub(super) fn write(&self, out: impl Write) -> io::Result<()> {
@@ -188,7 +401,8 @@ impl Files {
                 tar.append_link(&mut header, path, std::fs::read_link(real)?)
             }
             What::Text(text) => {
-                let mut header = self.made(EntryType::Regular, 0o644);
+                let mode = self.mode.as_ref().map_or(0o644, |mode| mode.applied(0o644, false));
+                let mut header = self.made(EntryType::Regular, mode);
                 header.set_size(text.len() as u64);
                 tar.append_data(&mut header, path, text.as_bytes())
             }
@@ -202,6 +416,9 @@ impl Files {
     fn header(&self, meta: &Metadata, kind: EntryType) -> Header {
         let mut header = crate::upper::header(meta, kind);
         self.own(&mut header);
+        if let (Some(mode), false) = (&self.mode, kind == EntryType::Symlink) {
+            header.set_mode(mode.applied(meta.mode(), kind == EntryType::Directory));
+        }
         header
     }
 
@@ -211,15 +428,16 @@ impl Files {
         header.set_size(0);
         header.set_mode(mode);
         header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         self.own(&mut header);
         header
     }
 
     fn own(&self, header: &mut Header) {
-        header.set_uid(self.owner.0);
-        header.set_gid(self.owner.1);
-        if let Some(mode) = self.mode {
-            header.set_mode(mode);
+        if let Owner::Given { uid, gid } = self.owner {
+            header.set_uid(uid);
+            header.set_gid(gid);
         }
     }
 }

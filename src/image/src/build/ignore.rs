@@ -1,36 +1,61 @@
-//! `.dockerignore`: the last pattern that matches a path, or a folder above it, decides.
+//! `.dockerignore` and `--exclude`: the last pattern that matches a path, or a folder above it, decides.
 
-use super::view::matches;
+use super::view::in_class;
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Ignore {
-    /// Names of each pattern, and whether it brings back.
-    patterns: Vec<(Vec<String>, bool)>,
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Pattern {
+    tokens: Vec<Token>,
+    brings_back: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Token {
+    Is(char),
+    /// `?`: anything but a slash.
+    One,
+    /// `*`: any number of those.
+    Some,
+    /// `**` in front of something: nothing, or whole folders.
+    Folders,
+    /// `**` at the end, or in front of mere text: everything.
+    All,
+    Class(Vec<char>),
 }
 
 impl Ignore {
-    pub(super) fn parse(text: &str) -> Ignore {
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        let patterns = lines.map(|line| {
-            let (line, brings_back) =
-                line.strip_prefix('!').map_or((line, false), |rest| (rest.trim(), true));
-            let names = line.split('/').filter(|name| !name.is_empty() && *name != ".");
-            let mut clean: Vec<String> = Vec::new();
-            for name in names {
-                if name == ".." { _ = clean.pop() } else { clean.push(name.to_owned()) }
+    /// One pattern a line; `#` at the very beginning makes a comment.
+    pub(super) fn parse(text: &str) -> Result<Ignore, String> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Ignore::new(text.lines().filter(|line| !line.starts_with('#')))
+    }
+
+    pub(super) fn new<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Result<Ignore, String> {
+        let mut ignore = Ignore::default();
+        for line in patterns.into_iter().map(str::trim).filter(|line| !line.is_empty()) {
+            let (pattern, brings_back) = match line.strip_prefix('!') {
+                Some("") => return Err("illegal exclusion pattern: \"!\"".into()),
+                Some(rest) => (rest.trim(), true),
+                None => (line, false),
+            };
+            let clean = clean(pattern);
+            // the whole context, as `.` or `/`, can not be left out
+            if !clean.is_empty() {
+                ignore.patterns.push(Pattern { tokens: tokens(&clean)?, brings_back });
             }
-            (clean, brings_back)
-        });
-        Ignore { patterns: patterns.filter(|(names, _)| !names.is_empty()).collect() }
+        }
+        Ok(ignore)
     }
 
     pub(super) fn ignores(&self, path: &str) -> bool {
-        let names: Vec<&str> = path.split('/').collect();
         let mut ignored = false;
-        for (pattern, brings_back) in &self.patterns {
-            if *brings_back == ignored && (1..=names.len()).any(|depth| matches_all(pattern, &names[..depth]))
-            {
-                ignored = !brings_back;
+        for pattern in &self.patterns {
+            if pattern.brings_back == ignored && pattern.matches_or_holds(path) {
+                ignored = !pattern.brings_back;
             }
         }
         ignored
@@ -41,14 +66,85 @@ impl Ignore {
     }
 }
 
-fn matches_all(pattern: &[String], names: &[&str]) -> bool {
-    match (pattern.split_first(), names.split_first()) {
-        (None, None) => true,
-        (Some((first, rest)), _) if first == "**" => {
-            (0..=names.len()).any(|skip| matches_all(rest, &names[skip..]))
+impl Pattern {
+    fn matches_or_holds(&self, path: &str) -> bool {
+        let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+        folders.chain([path]).any(|path| {
+            let characters: Vec<char> = path.chars().collect();
+            matches(&self.tokens, &characters)
+        })
+    }
+}
+
+/// Without `.`, `..`, and slashes that mean nothing.
+fn clean(pattern: &str) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for name in pattern.split('/').filter(|name| !name.is_empty() && *name != ".") {
+        match name {
+            ".." if !names.is_empty() && names.last() != Some(&"..") => _ = names.pop(),
+            name => names.push(name),
         }
-        (Some((first, rest)), Some((name, names))) => matches(first, name) && matches_all(rest, names),
-        _ => false,
+    }
+    names.join("/")
+}
+
+fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
+    let mut tokens = Vec::new();
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        rest = &rest[c.len_utf8()..];
+        tokens.push(match c {
+            '*' => match rest.strip_prefix('*') {
+                None => Token::Some,
+                Some(after) => {
+                    let is_first = tokens.is_empty();
+                    let has_slash = after.starts_with('/');
+                    rest = after.strip_prefix('/').unwrap_or(after);
+                    let is_text = !rest.contains(['*', '?', '[', '\\']);
+                    match rest.is_empty() || (is_first && !has_slash && is_text) {
+                        true => Token::All,
+                        false => Token::Folders,
+                    }
+                }
+            },
+            '?' => Token::One,
+            '\\' => match rest.chars().next() {
+                None => Token::Is('\\'),
+                Some(literal) => {
+                    rest = &rest[literal.len_utf8()..];
+                    Token::Is(literal)
+                }
+            },
+            '[' => {
+                let inside: Vec<char> = rest.chars().collect();
+                let end = inside.iter().skip(1).position(|c| *c == ']').map(|at| at + 1);
+                let end = end.ok_or_else(|| format!("syntax error in pattern: {pattern}"))?;
+                rest = &rest[inside[..=end].iter().map(|c| c.len_utf8()).sum()..];
+                Token::Class(inside[..end].to_vec())
+            }
+            literal => Token::Is(literal),
+        });
+    }
+    Ok(tokens)
+}
+
+fn matches(tokens: &[Token], path: &[char]) -> bool {
+    let Some((first, rest)) = tokens.split_first() else { return path.is_empty() };
+    let one =
+        |fits: &dyn Fn(char) -> bool| path.first().is_some_and(|c| fits(*c)) && matches(rest, &path[1..]);
+    match first {
+        Token::Is(literal) => one(&|c| c == *literal),
+        Token::One => one(&|c| c != '/'),
+        Token::Class(class) => one(&|c| c != '/' && in_class(class, c)),
+        Token::Some => {
+            let longest = path.iter().position(|c| *c == '/').unwrap_or(path.len());
+            (0..=longest).any(|taken| matches(rest, &path[taken..]))
+        }
+        Token::All => (0..=path.len()).any(|taken| matches(rest, &path[taken..])),
+        Token::Folders => {
+            let after_slashes = path.iter().enumerate().filter(|(_, c)| **c == '/').map(|(at, _)| at + 1);
+            std::iter::once(0).chain(after_slashes).any(|taken| matches(rest, &path[taken..]))
+        }
     }
 }
 
@@ -59,8 +155,9 @@ mod tests {
     #[test]
     fn the_last_matching_pattern_decides() {
         let ignore = Ignore::parse(
-            "# comment\n*.log\n/build/\n**/tmp\nnode_modules\n!build/keep\n!a.log\nsrc/**/x?\n",
-        );
+            "# comment\n*.log\n/build/\n**/tmp\nnode_modules\n!build/keep\n!a.log\nsrc/**/x?\n  \n",
+        )
+        .unwrap();
         for (path, ignored) in [
             ("b.log", true),
             ("a.log", false),
@@ -78,6 +175,39 @@ mod tests {
             ("Dockerfile", false),
         ] {
             assert_eq!(ignore.ignores(path), ignored, "{path}");
+        }
+    }
+
+    #[test]
+    fn every_kind_of_pattern() {
+        for (pattern, path, want) in [
+            ("**", "a/b", true),
+            ("**/*.go", "a.go", true),
+            ("**/*.go", "a/b/c.go", true),
+            ("**.log", "a/b.log", true),
+            ("**/foo", "afoo", false),
+            ("a/**", "a/b/c", true),
+            ("a/**", "a", false),
+            ("a/**/b", "a/b", true),
+            ("a/**/b", "a/x/y/b", true),
+            ("a*b", "a/b", false),
+            ("a[b-d]e", "ace", true),
+            ("a[^b-d]e", "ace", false),
+            ("\\*", "*", true),
+            ("\\*", "x", false),
+            ("./a/../b", "b", true),
+            ("../x", "x", false),
+            ("a.c", "abc", false),
+            ("*", "dir/file", true),
+            (".", "a", false),
+            ("ü?", "üx", true),
+            (" # no comment", "# no comment", true),
+        ] {
+            assert_eq!(Ignore::parse(pattern).unwrap().ignores(path), want, "{pattern} {path}");
+        }
+        assert!(!Ignore::parse("*\n!dir/keep").unwrap().ignores("dir/keep/x"));
+        for bad in ["!", "a[b"] {
+            assert!(Ignore::parse(bad).is_err(), "{bad}");
         }
     }
 }

@@ -1,17 +1,24 @@
 //! What each line of a Dockerfile asks for. Variables are still in it: they are put in when its turn comes.
 
+mod flags;
+mod health;
+
 use super::BuildError;
-use super::lines::{Heredoc, Line};
+use super::heredoc::{self, Heredoc};
+use super::lines::Line;
+use super::runmount;
+use super::suggest::with_suggestion;
 use super::words;
 use crate::document::Healthcheck;
+use flags::Flags;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Instruction {
-    From { image: String, name: Option<String> },
+    From { image: String, name: Option<String>, platform: Option<String> },
     Arg(Vec<(String, Option<String>)>),
     Env(Vec<(String, String)>),
     Label(Vec<(String, String)>),
-    Run { command: Command, mounts: Vec<String> },
+    Run(Run),
     Copy(CopyFiles),
     Cmd(Command),
     Entrypoint(Command),
@@ -32,6 +39,15 @@ pub(super) enum Command {
     Exec(Vec<String>),
 }
 
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Run {
+    pub(super) command: Command,
+    pub(super) mounts: Vec<String>,
+    pub(super) network: Option<String>,
+    /// A here-document that begins with `#!`: it is a program of its own.
+    pub(super) script: Option<Heredoc>,
+}
+
 /// COPY and ADD.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct CopyFiles {
@@ -40,6 +56,12 @@ pub(super) struct CopyFiles {
     pub(super) from: Option<String>,
     pub(super) chown: Option<String>,
     pub(super) chmod: Option<String>,
+    pub(super) parents: bool,
+    pub(super) exclude: Vec<String>,
+    pub(super) checksum: Option<String>,
+    pub(super) keep_git_dir: bool,
+    /// Archives: local ones are unpacked and downloaded ones are not, unless it is said.
+    pub(super) unpack: Option<bool>,
     pub(super) sources: Vec<String>,
     pub(super) dest: String,
     pub(super) heredocs: Vec<Heredoc>,
@@ -51,205 +73,12 @@ pub(super) struct Step {
     pub(super) line: usize,
     pub(super) last_line: usize,
     pub(super) original: String,
-    pub(super) heredocs: Vec<Heredoc>,
     pub(super) instruction: Instruction,
 }
 
 pub(super) fn parse(line: &Line, escape: char) -> Result<Step, BuildError> {
-    let instruction =
-        Parser { line, escape }.instruction().map_err(|why| BuildError::parse(line.number, why))?;
-    let original = format!("{} {}", line.keyword, line.rest).trim_end().to_owned();
-    Ok(Step {
-        line: line.number,
-        last_line: line.last,
-        original,
-        heredocs: line.heredocs.clone(),
-        instruction,
-    })
-}
-
-struct Parser<'l> {
-    line: &'l Line,
-    escape: char,
-}
-
-type Flags = Vec<(String, Option<String>)>;
-
-impl Parser<'_> {
-    fn instruction(&self) -> Result<Instruction, String> {
-        let (flags, rest) = self.flags();
-        let keyword = self.line.keyword.as_str();
-        if rest.is_empty() && !matches!(keyword, "CMD" | "ENTRYPOINT") {
-            return Err(match keyword {
-                "FROM" => "FROM requires either one or three arguments".into(),
-                known if KNOWN.contains(&known) => format!("{known} requires at least one argument"),
-                unknown => format!("unknown instruction: {unknown}"),
-            });
-        }
-        let allowed: &[&str] = match keyword {
-            "FROM" => &["platform"],
-            "RUN" => &["mount", "network", "security"],
-            "COPY" => &["from", "chown", "chmod", "link", "parents"],
-            "ADD" => &["chown", "chmod", "link", "keep-git-dir"],
-            "HEALTHCHECK" => &["interval", "timeout", "start-period", "start-interval", "retries"],
-            _ => &[],
-        };
-        if let Some((unknown, _)) = flags.iter().find(|(name, _)| !allowed.contains(&name.as_str())) {
-            return Err(format!("unknown flag: {unknown}"));
-        }
-        Ok(match keyword {
-            "FROM" => self.from(&rest)?,
-            "ARG" => Instruction::Arg(self.args(&rest)?),
-            "ENV" => Instruction::Env(self.pairs(&rest)?),
-            "LABEL" => Instruction::Label(self.pairs(&rest)?),
-            "RUN" => Instruction::Run {
-                command: self.run(&rest),
-                mounts: flags
-                    .into_iter()
-                    .filter(|(name, _)| name == "mount")
-                    .filter_map(|(_, value)| value)
-                    .collect(),
-            },
-            "COPY" | "ADD" => Instruction::Copy(self.copy(flags, &rest)?),
-            "CMD" => Instruction::Cmd(command(&rest)),
-            "ENTRYPOINT" => Instruction::Entrypoint(command(&rest)),
-            "SHELL" => {
-                Instruction::Shell(exec(&rest).ok_or("SHELL requires the arguments to be in JSON form")?)
-            }
-            "EXPOSE" => Instruction::Expose(self.words(&rest)?),
-            "VOLUME" => Instruction::Volume(self.list(&rest)?),
-            "USER" => Instruction::User(self.one(&rest)?),
-            "WORKDIR" => Instruction::Workdir(rest),
-            "STOPSIGNAL" => Instruction::StopSignal(self.one(&rest)?),
-            "HEALTHCHECK" => healthcheck(&flags, &rest)?,
-            "ONBUILD" => self.on_build(rest)?,
-            "MAINTAINER" => Instruction::Maintainer(rest),
-            unknown => return Err(format!("unknown instruction: {unknown}")),
-        })
-    }
-
-    /// `--name=value` in front of the arguments.
-    fn flags(&self) -> (Flags, String) {
-        let mut flags = Vec::new();
-        let mut rest = self.line.rest.as_str();
-        while let Some(flag) = rest.strip_prefix("--") {
-            let end = flag.find(char::is_whitespace).unwrap_or(flag.len());
-            let (name, value) =
-                flag[..end].split_once('=').map_or((&flag[..end], None), |(n, v)| (n, Some(v)));
-            if name.is_empty() {
-                rest = flag[end..].trim_start();
-                break;
-            }
-            flags.push((name.to_owned(), value.map(str::to_owned)));
-            rest = flag[end..].trim_start();
-        }
-        (flags, rest.to_owned())
-    }
-
-    fn words(&self, rest: &str) -> Result<Vec<String>, String> {
-        words::split(rest, self.escape)
-    }
-
-    fn one(&self, rest: &str) -> Result<String, String> {
-        match self.words(rest)?.as_slice() {
-            [one] => Ok(one.clone()),
-            _ => Err(format!("{} requires exactly one argument", self.line.keyword)),
-        }
-    }
-
-    fn list(&self, rest: &str) -> Result<Vec<String>, String> {
-        exec(rest).map_or_else(|| self.words(rest), Ok)
-    }
-
-    fn from(&self, rest: &str) -> Result<Instruction, String> {
-        match self.words(rest)?.as_slice() {
-            [image] => Ok(Instruction::From { image: image.clone(), name: None }),
-            [image, as_, name] if as_.eq_ignore_ascii_case("as") => {
-                Ok(Instruction::From { image: image.clone(), name: Some(name.to_ascii_lowercase()) })
-            }
-            _ => Err("FROM requires either one or three arguments".into()),
-        }
-    }
-
-    fn args(&self, rest: &str) -> Result<Vec<(String, Option<String>)>, String> {
-        let words = self.words(rest)?;
-        Ok(words
-            .iter()
-            .map(|word| {
-                word.split_once('=').map_or((word.clone(), None), |(n, v)| (n.into(), Some(v.into())))
-            })
-            .collect())
-    }
-
-    /// `a=b c="d e"`, or the old form of one name and the rest of the line.
-    fn pairs(&self, rest: &str) -> Result<Vec<(String, String)>, String> {
-        let words = self.words(rest)?;
-        if words.first().is_some_and(|first| !first.contains('=')) {
-            let (name, value) = rest
-                .split_once(char::is_whitespace)
-                .ok_or_else(|| format!("{} must have two arguments", self.line.keyword))?;
-            return Ok(vec![(name.to_owned(), value.trim().to_owned())]);
-        }
-        let pair = |word: &String| match word.split_once('=') {
-            Some(("", _)) => Err(format!("{} names can not be blank", self.line.keyword)),
-            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
-            None => Err(format!("Syntax error - can't find = in {word:?}. Must be of the form: name=value")),
-        };
-        words.iter().map(pair).collect()
-    }
-
-    /// A here-document that is the whole command is a script; otherwise the shell reads it itself.
-    fn run(&self, rest: &str) -> Command {
-        let Some(first) = self.line.heredocs.first() else { return command(rest) };
-        let is_all =
-            rest.trim_start_matches("<<").trim_start_matches('-').trim_matches(['"', '\'']) == first.name;
-        if is_all {
-            return Command::Shell(first.content.clone());
-        }
-        let mut script = format!("{rest}\n");
-        for heredoc in &self.line.heredocs {
-            script.push_str(&format!("{}{}\n", heredoc.content, heredoc.name));
-        }
-        Command::Shell(script)
-    }
-
-    fn copy(&self, flags: Flags, rest: &str) -> Result<CopyFiles, String> {
-        let mut all = self.list(rest)?;
-        let heredocs = self.line.heredocs.clone();
-        all.retain(|word| {
-            heredocs.is_empty() || !word.trim_start_matches(|c: char| c.is_ascii_digit()).starts_with("<<")
-        });
-        let dest = all.pop().filter(|_| !all.is_empty() || !heredocs.is_empty());
-        let dest = dest.ok_or_else(|| format!("{} requires at least two arguments", self.line.keyword))?;
-        let mut copy = CopyFiles {
-            is_add: self.line.keyword == "ADD",
-            sources: all,
-            dest,
-            heredocs,
-            ..CopyFiles::default()
-        };
-        for (name, value) in flags {
-            match name.as_str() {
-                "from" => copy.from = value,
-                "chown" => copy.chown = value,
-                "chmod" => copy.chmod = value,
-                // each of our layers is one by itself already
-                "link" => {}
-                other => return Err(format!("--{other} is not supported")),
-            }
-        }
-        Ok(copy)
-    }
-
-    fn on_build(&self, rest: String) -> Result<Instruction, String> {
-        let keyword = rest.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
-        match keyword.as_str() {
-            "ONBUILD" => Err("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".into()),
-            "FROM" | "MAINTAINER" => Err(format!("{keyword} isn't allowed as an ONBUILD trigger")),
-            known if KNOWN.contains(&known) => Ok(Instruction::OnBuild(rest)),
-            unknown => Err(format!("unknown instruction: {unknown}")),
-        }
-    }
+    let instruction = instruction(line, escape).map_err(|why| BuildError::parse(line.number, why))?;
+    Ok(Step { line: line.number, last_line: line.last, original: line.original.clone(), instruction })
 }
 
 const KNOWN: [&str; 18] = [
@@ -273,66 +102,230 @@ const KNOWN: [&str; 18] = [
     "MAINTAINER",
 ];
 
-/// A JSON list of strings; anything else is for the shell.
-fn exec(rest: &str) -> Option<Vec<String>> {
-    rest.starts_with('[').then(|| serde_json::from_str(rest).ok()).flatten()
+fn instruction(line: &Line, escape: char) -> Result<Instruction, String> {
+    let keyword = known(&line.keyword)?;
+    let (flags, rest) = flags::read(keyword, &line.rest, escape)?;
+    let parser = Parser { keyword, heredocs: &line.heredocs, escape };
+    parser.check_count(rest)?;
+    Ok(match keyword {
+        "FROM" => parser.from(&flags, rest)?,
+        "ARG" => Instruction::Arg(parser.args(rest)?),
+        "ENV" => Instruction::Env(parser.pairs(rest)?),
+        "LABEL" => Instruction::Label(parser.pairs(rest)?),
+        "RUN" => Instruction::Run(parser.run(&flags, rest)?),
+        "COPY" | "ADD" => Instruction::Copy(parser.copy(&flags, rest)?),
+        "CMD" => Instruction::Cmd(command(rest)?),
+        "ENTRYPOINT" => Instruction::Entrypoint(command(rest)?),
+        "SHELL" => Instruction::Shell(parser.shell(rest)?),
+        "EXPOSE" => Instruction::Expose(words::split_plain(rest)),
+        "VOLUME" => Instruction::Volume(volumes(list(rest)?)?),
+        "USER" => Instruction::User(rest.to_owned()),
+        "WORKDIR" => Instruction::Workdir(rest.to_owned()),
+        "STOPSIGNAL" => Instruction::StopSignal(rest.to_owned()),
+        "HEALTHCHECK" => health::healthcheck(&flags, rest)?,
+        "ONBUILD" => parser.on_build(rest)?,
+        _ => Instruction::Maintainer(rest.to_owned()),
+    })
 }
 
-fn command(rest: &str) -> Command {
-    exec(rest).map_or_else(|| Command::Shell(rest.to_owned()), Command::Exec)
+fn known(word: &str) -> Result<&'static str, String> {
+    let known = KNOWN.iter().find(|known| known.eq_ignore_ascii_case(word));
+    known.copied().ok_or_else(|| with_suggestion(format!("unknown instruction: {word}"), word, &KNOWN))
 }
 
-fn healthcheck(flags: &Flags, rest: &str) -> Result<Instruction, String> {
-    let (kind, command_text) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
-    let mut check = Healthcheck::default();
-    for (name, value) in flags {
-        let value = value.as_deref().unwrap_or_default();
-        let nanoseconds = || duration(value).ok_or_else(|| format!("invalid duration {value:?} of --{name}"));
-        match name.as_str() {
-            "interval" => check.interval = nanoseconds()?,
-            "timeout" => check.timeout = nanoseconds()?,
-            "start-period" => check.start_period = nanoseconds()?,
-            "start-interval" => check.start_interval = nanoseconds()?,
-            _ => {
-                check.retries = value.parse().map_err(|_| format!("invalid number {value:?} of --{name}"))?
+struct Parser<'l> {
+    keyword: &'static str,
+    heredocs: &'l [Heredoc],
+    escape: char,
+}
+
+impl Parser<'_> {
+    fn check_count(&self, rest: &str) -> Result<(), String> {
+        let keyword = self.keyword;
+        match keyword {
+            _ if !rest.is_empty() => Ok(()),
+            "CMD" | "ENTRYPOINT" => Ok(()),
+            "FROM" => Err("FROM requires either one or three arguments".into()),
+            "USER" | "WORKDIR" | "STOPSIGNAL" | "MAINTAINER" => {
+                Err(format!("{keyword} requires exactly one argument"))
             }
+            "COPY" | "ADD" => Err(self.no_destination()),
+            _ => Err(format!("{keyword} requires at least one argument")),
         }
     }
-    match kind.to_ascii_uppercase().as_str() {
-        "NONE" if command_text.is_empty() => {
-            check.test = vec!["NONE".into()];
-            Ok(Instruction::Healthcheck { check, command: None })
+
+    fn no_destination(&self) -> String {
+        format!(
+            "{} requires at least two arguments, but only one was provided. Destination could not be determined",
+            self.keyword
+        )
+    }
+
+    fn from(&self, flags: &Flags, rest: &str) -> Result<Instruction, String> {
+        let platform = flags.text("platform");
+        match words::split_plain(rest).as_slice() {
+            [image] => Ok(Instruction::From { image: image.clone(), name: None, platform }),
+            [image, as_, name] if as_.eq_ignore_ascii_case("as") => {
+                Ok(Instruction::From { image: image.clone(), name: Some(stage_name(name)?), platform })
+            }
+            _ => Err("FROM requires either one or three arguments".into()),
         }
-        "CMD" if !command_text.is_empty() => {
-            Ok(Instruction::Healthcheck { check, command: Some(command(command_text.trim())) })
+    }
+
+    fn args(&self, rest: &str) -> Result<Vec<(String, Option<String>)>, String> {
+        let words = words::split(rest, self.escape)?;
+        let arg = |word: &String| match word.split_once('=') {
+            Some(("", _)) => Err("ARG names can not be blank".to_owned()),
+            Some((name, value)) => Ok((name.to_owned(), Some(value.to_owned()))),
+            None => Ok((word.clone(), None)),
+        };
+        words.iter().map(arg).collect()
+    }
+
+    /// `a=b c="d e"`, or the old form of one name and the rest of the line.
+    fn pairs(&self, rest: &str) -> Result<Vec<(String, String)>, String> {
+        let keyword = self.keyword;
+        let words = words::split(rest, self.escape)?;
+        if words.first().is_some_and(|first| !first.contains('=')) {
+            let (name, value) = rest
+                .split_once(char::is_whitespace)
+                .ok_or_else(|| format!("{keyword} must have two arguments"))?;
+            return Ok(vec![(name.to_owned(), value.trim().to_owned())]);
         }
-        "CMD" => Err("Missing command after HEALTHCHECK CMD".into()),
-        other => Err(format!("Unknown type {other:?} in HEALTHCHECK (try CMD)")),
+        let pair = |word: &String| match word.split_once('=') {
+            Some(("", _)) => Err(format!("{keyword} names can not be blank")),
+            Some((name, value)) => Ok((name.to_owned(), value.to_owned())),
+            None => Err(format!("Syntax error - can't find = in {word:?}. Must be of the form: name=value")),
+        };
+        words.iter().map(pair).collect()
+    }
+
+    fn run(&self, flags: &Flags, rest: &str) -> Result<Run, String> {
+        let network = flags.text("network").map(|network| match network.to_ascii_lowercase().as_str() {
+            mode @ ("default" | "none" | "host") => Ok(mode.to_owned()),
+            _ => Err(format!("invalid network mode {network:?}")),
+        });
+        match flags.text("security").as_deref() {
+            None | Some("sandbox") => {}
+            Some("insecure") => {
+                return Err(
+                    "granting entitlement security.insecure is not allowed by build daemon configuration"
+                        .into(),
+                );
+            }
+            Some(other) => return Err(format!("security {other:?} is not valid")),
+        }
+        let mounts = flags.texts("mount");
+        // variables may stand in it: what they hold is checked when its turn comes
+        mounts.iter().filter(|mount| !mount.contains('$')).try_for_each(|m| runmount::parse(m).map(drop))?;
+        let (command, script) = self.commanded(rest)?;
+        Ok(Run { command, mounts, network: network.transpose()?, script })
+    }
+
+    /// A here-document that is the whole command is a script; otherwise the shell reads it itself.
+    fn commanded(&self, rest: &str) -> Result<(Command, Option<Heredoc>), String> {
+        let Some(first) = self.heredocs.first() else { return Ok((command(rest)?, None)) };
+        let is_all = heredoc::opened_by(rest).is_some_and(|only| only.name == first.name);
+        if !is_all {
+            let texts: String = self.heredocs.iter().map(Heredoc::text).collect();
+            return Ok((Command::Shell(format!("{rest}\n{texts}")), None));
+        }
+        if first.content.starts_with("#!") {
+            return Ok((Command::Exec(vec![format!("/dev/pipes/{}", first.name)]), Some(first.clone())));
+        }
+        Ok((Command::Shell(first.content.clone()), None))
+    }
+
+    fn copy(&self, flags: &Flags, rest: &str) -> Result<CopyFiles, String> {
+        let mut all = list(rest)?;
+        let dest = all.pop().filter(|_| !all.is_empty()).ok_or_else(|| self.no_destination())?;
+        if !self.heredocs.is_empty() {
+            if heredoc::opened_by(&dest).is_some() {
+                return Err(format!("{} cannot accept a heredoc as a destination", self.keyword));
+            }
+            all.retain(|word| heredoc::opened_by(word).is_none());
+        }
+        Ok(CopyFiles {
+            is_add: self.keyword == "ADD",
+            from: flags.text("from"),
+            chown: flags.text("chown"),
+            chmod: flags.text("chmod"),
+            parents: flags.switch("parents").unwrap_or(false),
+            exclude: flags.texts("exclude"),
+            checksum: flags.text("checksum"),
+            keep_git_dir: flags.switch("keep-git-dir").unwrap_or(false),
+            unpack: flags.switch("unpack"),
+            sources: all,
+            dest,
+            heredocs: self.heredocs.to_vec(),
+        })
+    }
+
+    fn shell(&self, rest: &str) -> Result<Vec<String>, String> {
+        match exec(rest)? {
+            None => Err("SHELL requires the arguments to be in JSON form".into()),
+            Some(words) if words.is_empty() => Err("SHELL requires at least one argument".into()),
+            Some(words) => Ok(words),
+        }
+    }
+
+    fn on_build(&self, rest: &str) -> Result<Instruction, String> {
+        let word = rest.split_whitespace().next().unwrap_or_default();
+        match word.to_ascii_uppercase().as_str() {
+            "ONBUILD" => return Err("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed".into()),
+            keyword @ ("FROM" | "MAINTAINER") => {
+                return Err(format!("{keyword} isn't allowed as an ONBUILD trigger"));
+            }
+            _ => known(word)?,
+        };
+        let texts: String = self.heredocs.iter().map(Heredoc::text).collect();
+        let text = if texts.is_empty() { rest.to_owned() } else { format!("{rest}\n{texts}") };
+        Ok(Instruction::OnBuild(text.trim_end().to_owned()))
     }
 }
 
-/// `1m30s`, `500ms` → nanoseconds.
-fn duration(text: &str) -> Option<i64> {
-    let mut total = 0.0;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit_end =
-            rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
-        let unit = match &rest[digits..unit_end] {
-            "h" => 3600e9,
-            "m" => 60e9,
-            "s" => 1e9,
-            "ms" => 1e6,
-            "us" | "µs" => 1e3,
-            "ns" => 1.0,
-            _ => return None,
-        };
-        total += number * unit;
-        rest = &rest[unit_end..];
+fn stage_name(name: &str) -> Result<String, String> {
+    let lower = name.to_ascii_lowercase();
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    match lower.starts_with(|c: char| c.is_ascii_lowercase()) && lower.chars().all(fits) {
+        true => Ok(lower),
+        false => Err(format!(
+            "invalid name for build stage: {name:?}, name can't start with a number or contain symbols"
+        )),
     }
-    (!text.is_empty()).then_some(total as i64)
+}
+
+fn volumes(paths: Vec<String>) -> Result<Vec<String>, String> {
+    let paths: Vec<String> = paths.iter().map(|path| path.trim().to_owned()).collect();
+    match paths.iter().any(String::is_empty) {
+        true => Err("VOLUME specified can not be an empty string".into()),
+        false => Ok(paths),
+    }
+}
+
+/// A JSON list of strings; what is no JSON is for the shell, but a list of something else is a mistake.
+fn exec(rest: &str) -> Result<Option<Vec<String>>, String> {
+    if !rest.starts_with('[') {
+        return Ok(None);
+    }
+    let Ok(values) = serde_json::from_str::<Vec<serde_json::Value>>(rest) else { return Ok(None) };
+    let words = values.iter().map(|value| value.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+    words
+        .map(Some)
+        .ok_or_else(|| "when using JSON array syntax, arrays must be comprised of strings only".into())
+}
+
+fn list(rest: &str) -> Result<Vec<String>, String> {
+    Ok(exec(rest)?.unwrap_or_else(|| words::split_plain(rest)))
+}
+
+/// Nothing at all is an empty list, as `[]` is.
+fn command(rest: &str) -> Result<Command, String> {
+    Ok(match exec(rest)? {
+        Some(words) => Command::Exec(words),
+        None if rest.is_empty() => Command::Exec(Vec::new()),
+        None => Command::Shell(rest.to_owned()),
+    })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! that parse Dockerfiles know neither a here-document behind a command nor an empty exec form.)
 
 use super::BuildError;
+use super::heredoc::{self, Heredoc};
 
 /// One instruction as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,131 +11,141 @@ pub(super) struct Line {
     pub(super) number: usize,
     /// The last one, here-documents included.
     pub(super) last: usize,
-    /// Upper case.
+    /// The whole instruction in one line, without here-documents.
+    pub(super) original: String,
+    /// Its first word, as written.
     pub(super) keyword: String,
-    /// What follows, in one line; flags included.
+    /// What follows; flags included.
     pub(super) rest: String,
     pub(super) heredocs: Vec<Heredoc>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Heredoc {
-    pub(super) name: String,
-    pub(super) content: String,
-    /// False where the name was quoted.
-    pub(super) expand: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lines {
     pub(super) escape: char,
     pub(super) lines: Vec<Line>,
+    pub(super) warnings: Vec<String>,
 }
+
+/// What a Dockerfile may say of itself in comments at its top. Of `syntax` and `check` this builder needs nothing: it
+/// knows one language, and looks for mistakes only.
+const DIRECTIVES: [&str; 3] = ["escape", "syntax", "check"];
 
 pub(super) fn parse(text: &str) -> Result<Lines, BuildError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let escape = directive(text, "escape")?.unwrap_or('\\');
+    let mut reader =
+        Reader { physical: text.lines().collect(), at: 0, escape: escape(text)?, warnings: Vec::new() };
     let mut lines = Vec::new();
-    let mut physical = text.lines().enumerate();
-    while let Some((index, first)) = physical.next() {
-        if is_skipped(first) {
-            continue;
+    while let Some(line) = reader.instruction()? {
+        lines.push(line);
+    }
+    Ok(Lines { escape: reader.escape, lines, warnings: reader.warnings })
+}
+
+struct Reader<'t> {
+    physical: Vec<&'t str>,
+    /// The next one, from 0.
+    at: usize,
+    escape: char,
+    warnings: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn instruction(&mut self) -> Result<Option<Line>, BuildError> {
+        while self.physical.get(self.at).is_some_and(|line| is_empty(line) || is_comment(line)) {
+            self.at += 1;
         }
-        let number = index + 1;
-        let mut last = number;
+        if self.at == self.physical.len() {
+            return Ok(None);
+        }
+        let number = self.at + 1;
+        let whole = self.joined();
+        let whole = whole.trim();
+        let (keyword, rest) = whole.split_once(char::is_whitespace).unwrap_or((whole, ""));
+        let mut heredocs = heredoc::named_in(keyword, rest);
+        for heredoc in &mut heredocs {
+            self.at = heredoc.read(&self.physical, self.at).map_err(|why| BuildError::parse(number, why))?;
+        }
+        Ok(Some(Line {
+            number,
+            last: self.at,
+            original: whole.to_owned(),
+            keyword: keyword.to_owned(),
+            rest: rest.trim().to_owned(),
+            heredocs,
+        }))
+    }
+
+    /// The line and those that continue it.
+    fn joined(&mut self) -> String {
         let mut whole = String::new();
-        let mut current = first;
-        while let Some(continued) = continues(current, escape) {
-            whole.push_str(continued);
-            match physical.by_ref().find(|(_, line)| !is_skipped(line)) {
-                Some((index, line)) => {
-                    last = index + 1;
-                    current = line;
+        let mut has_gap = false;
+        while let Some(line) = self.physical.get(self.at) {
+            self.at += 1;
+            if is_comment(line) {
+                continue;
+            }
+            if is_empty(line) && !whole.is_empty() {
+                has_gap = true;
+                continue;
+            }
+            match continues(line, self.escape) {
+                Some(part) => whole.push_str(part),
+                None => {
+                    whole.push_str(line);
+                    break;
                 }
-                None => current = "",
             }
         }
-        whole.push_str(current);
-        let whole = whole.trim();
-        let (keyword, rest) = whole.split_once([' ', '\t']).unwrap_or((whole, ""));
-        let keyword = keyword.to_ascii_uppercase();
-        let mut heredocs = heredoc_names(&keyword, rest);
-        for (heredoc, strip_tabs) in &mut heredocs {
-            (heredoc.content, last) = read_heredoc(&mut physical, heredoc, *strip_tabs, number)?;
+        if has_gap {
+            self.warnings.push(format!("Empty continuation line found in: {}", whole.trim()));
         }
-        let heredocs = heredocs.into_iter().map(|(heredoc, _)| heredoc).collect();
-        lines.push(Line { number, last, keyword, rest: rest.trim().to_owned(), heredocs });
+        whole
     }
-    Ok(Lines { escape, lines })
 }
 
-fn is_skipped(line: &str) -> bool {
-    let line = line.trim();
-    line.is_empty() || line.starts_with('#')
+fn is_empty(line: &str) -> bool {
+    line.trim().is_empty()
 }
 
+fn is_comment(line: &str) -> bool {
+    line.trim_start().starts_with('#')
+}
+
+/// An escape that is escaped itself continues nothing.
 fn continues(line: &str, escape: char) -> Option<&str> {
-    line.trim_end().strip_suffix(escape)
+    let part = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
+    (!part.ends_with(escape)).then_some(part)
 }
 
-/// `# escape=`` at the very top.
-fn directive(text: &str, wanted: &str) -> Result<Option<char>, BuildError> {
-    for line in text.lines() {
-        let Some((name, value)) = line.trim().strip_prefix('#').and_then(|comment| comment.split_once('='))
-        else {
-            return Ok(None);
-        };
-        if name.trim().eq_ignore_ascii_case(wanted) {
-            return match value.trim() {
-                "\\" => Ok(Some('\\')),
-                "`" => Ok(Some('`')),
-                other => Err(BuildError::parse(
-                    1,
-                    format!("invalid escape token '{other}' does not match ` or \\"),
-                )),
+/// Directives stand at the very top, each once.
+fn escape(text: &str) -> Result<char, BuildError> {
+    let mut seen: Vec<String> = Vec::new();
+    let mut escape = '\\';
+    for (index, line) in text.lines().enumerate() {
+        let Some((name, value)) = directive(line) else { break };
+        let refuse = |why: String| BuildError::parse(index + 1, why);
+        if seen.contains(&name) {
+            return Err(refuse(format!("only one {name} parser directive can be used")));
+        }
+        if name == "escape" {
+            escape = match value {
+                "\\" => '\\',
+                "`" => '`',
+                other => {
+                    return Err(refuse(format!("invalid escape token '{other}' does not match ` or \\")));
+                }
             };
         }
+        seen.push(name);
     }
-    Ok(None)
+    Ok(escape)
 }
 
-/// The here-documents that a line opens: `<<EOF`, `<<-EOF`, `<<"EOF"`.
-fn heredoc_names(keyword: &str, rest: &str) -> Vec<(Heredoc, bool)> {
-    if !matches!(keyword, "RUN" | "COPY" | "ADD") || rest.starts_with('[') {
-        return Vec::new();
-    }
-    let words = rest
-        .split_whitespace()
-        .filter_map(|word| word.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix("<<"));
-    let mut found = Vec::new();
-    for word in words {
-        let (strip_tabs, name) = word.strip_prefix('-').map_or((false, word), |name| (true, name));
-        let bare = name.trim_matches(['"', '\'']);
-        let is_name = !bare.is_empty() && bare.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-        if is_name {
-            let heredoc = Heredoc { name: bare.to_owned(), content: String::new(), expand: bare == name };
-            found.push((heredoc, strip_tabs));
-        }
-    }
-    found
-}
-
-fn read_heredoc<'t>(
-    physical: &mut impl Iterator<Item = (usize, &'t str)>,
-    heredoc: &Heredoc,
-    strip_tabs: bool,
-    number: usize,
-) -> Result<(String, usize), BuildError> {
-    let mut content = String::new();
-    for (index, line) in physical {
-        let line = if strip_tabs { line.trim_start_matches('\t') } else { line };
-        if line == heredoc.name {
-            return Ok((content, index + 1));
-        }
-        content.push_str(line);
-        content.push('\n');
-    }
-    Err(BuildError::parse(number, format!("unterminated heredoc {}", heredoc.name)))
+fn directive(line: &str) -> Option<(String, &str)> {
+    let (name, value) = line.trim_start().strip_prefix('#')?.split_once('=')?;
+    let name = name.trim().to_ascii_lowercase();
+    (DIRECTIVES.contains(&name.as_str()) && !value.trim().is_empty()).then(|| (name, value.trim()))
 }
 
 #[cfg(test)]
@@ -149,31 +160,46 @@ mod tests {
     #[test]
     fn lines_are_joined_and_comments_left_out() {
         let text = "# a comment\n\nfrom x\nRUN a && \\\n  # in between\n\n  b \\\n  c\nCMD d";
-        assert_eq!(shown(text), ["3 FROM x", "4 RUN a &&   b   c", "9 CMD d"]);
+        assert_eq!(shown(text), ["3 from x", "4 RUN a &&   b   c", "9 CMD d"]);
         assert_eq!(
-            shown("# escape=`\nFROM x\nRUN a `\n b \\\nCMD c"),
+            shown("#  Escape = `\nFROM x\nRUN a `\n b \\\nCMD c"),
             ["2 FROM x", "3 RUN a  b \\", "5 CMD c"]
         );
         assert_eq!(shown("FROM x\nRUN a \\"), ["1 FROM x", "2 RUN a"]);
-        assert!(parse("# escape=x\nFROM a").is_err());
+        assert_eq!(shown("FROM x\nRUN a \\\\\nCMD b"), ["1 FROM x", "2 RUN a \\\\", "3 CMD b"]);
+        let gap = parse("FROM x\nRUN a \\\n\n  b\n").unwrap();
+        assert_eq!(gap.warnings, ["Empty continuation line found in: RUN a   b"]);
+        assert_eq!((gap.lines[1].number, gap.lines[1].last), (2, 4));
+        let same = "# syntax=docker/dockerfile:1\n# check=skip=all\n# escape=`\nFROM x `\n";
+        assert_eq!(shown(same), ["4 FROM x"]);
+        // no directive any more
+        assert_eq!(shown("# a comment\n# escape=`\nFROM x \\\n"), ["3 FROM x"]);
+        for (text, want) in [
+            (
+                "# escape=x\nFROM a",
+                "dockerfile parse error on line 1: invalid escape token 'x' does not match ` or \\",
+            ),
+            ("# escape=`\n# escape=`\nFROM a", "line 2: only one escape parser directive can be used"),
+        ] {
+            assert!(parse(text).unwrap_err().to_string().contains(want), "{text}");
+        }
     }
 
     #[test]
     fn here_documents_belong_to_their_instruction() {
-        let text = "RUN cat <<EOF > /x && echo\nhi # not a comment\n\nEOF\nCOPY <<-\"A\" <<B /d/\n\t$x\nA\nb\nB\nRUN [\"<<EOF\"]\nRUN a << 2";
+        let text = "RUN cat <<EOF > /x && echo\nhi # not a comment\n\nEOF\nCOPY <<-\"A\" <<B /d/\n\t$x\nA\nb\nB\n\
+                    RUN [\"<<EOF\"]\nRUN a <<2 b\n2\nONBUILD RUN <<E\nx\nE\nRUN a < <(b)\n";
         let lines = parse(text).unwrap().lines;
-        assert_eq!(lines.len(), 4);
-        assert_eq!(
-            lines[0].heredocs,
-            [Heredoc { name: "EOF".into(), content: "hi # not a comment\n\n".into(), expand: true }]
-        );
-        assert_eq!(lines[1].heredocs[0], Heredoc { name: "A".into(), content: "$x\n".into(), expand: false });
-        assert_eq!(lines[1].heredocs[1].content, "b\n");
-        assert!(
-            parse("FROM x\nRUN <<EOF\nx")
-                .unwrap_err()
-                .to_string()
-                .contains("line 2: unterminated heredoc EOF")
-        );
+        let found: Vec<Vec<(String, String, bool)>> = lines
+            .iter()
+            .map(|l| l.heredocs.iter().map(|h| (h.name.clone(), h.content.clone(), h.expand)).collect())
+            .collect();
+        let one = |name: &str, content: &str, expand| (name.to_owned(), content.to_owned(), expand);
+        assert_eq!(found[0], [one("EOF", "hi # not a comment\n\n", true)]);
+        assert_eq!(found[1], [one("A", "$x\n", false), one("B", "b\n", true)]);
+        assert_eq!(found[2..], [vec![], vec![one("2", "", true)], vec![one("E", "x\n", true)], vec![]]);
+        assert_eq!((lines[1].number, lines[1].last), (5, 9));
+        let why = parse("FROM x\nRUN <<EOF\nx").unwrap_err().to_string();
+        assert_eq!(why, "dockerfile parse error on line 2: unterminated heredoc");
     }
 }

@@ -17,6 +17,8 @@ pub enum BuildContext {
     Folder(PathBuf),
     /// The folder that a client sent; it goes with the build.
     Owned(TempDir),
+    /// A repository, an archive, or a Dockerfile, somewhere else.
+    Url(String),
     Empty,
 }
 

@@ -1,7 +1,9 @@
 use super::instruction::{Command, CopyFiles, Instruction, Step, parse};
+use super::runmount;
 use super::words::{Variables, expand};
-use super::{BuildError, lines};
-use std::collections::BTreeMap;
+use super::{BuildError, BuildOptions, lines};
+use crate::Platform;
+use std::collections::BTreeSet;
 
 /// A Dockerfile, understood: its stages, and which of them have to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,12 +14,17 @@ pub(super) struct Plan {
     pub(super) needed: Vec<usize>,
     /// ARGs from before the first FROM, for those that stages ask for again.
     pub(super) global: Variables,
+    pub(super) warnings: Vec<String>,
+    /// What `--build-context` gave a name: it counts more than a stage or an image of this name.
+    named: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stage {
     pub(super) name: Option<String>,
     pub(super) base: Base,
+    /// Of the base image, where it says one.
+    pub(super) platform: Option<Platform>,
     pub(super) from: Step,
     pub(super) steps: Vec<Step>,
 }
@@ -29,62 +36,142 @@ pub(super) enum Base {
     Image(String),
 }
 
-pub(super) fn plan(
-    text: &str,
-    args: &BTreeMap<String, Option<String>>,
-    target: &str,
-) -> Result<Plan, BuildError> {
+pub(super) fn plan(text: &str, options: &BuildOptions) -> Result<Plan, BuildError> {
     let lines = lines::parse(text)?;
-    let escape = lines.escape;
-    let mut global = Variables::new();
-    let mut stages: Vec<Stage> = Vec::new();
+    let platform = target_platform(&options.platform)?;
+    let mut plan = Plan {
+        escape: lines.escape,
+        stages: Vec::new(),
+        needed: Vec::new(),
+        global: Variables::new(),
+        warnings: lines.warnings,
+        named: options.named_contexts.keys().cloned().collect(),
+    };
     for line in &lines.lines {
-        let step = parse(line, escape)?;
-        match (&step.instruction, stages.last_mut()) {
-            (Instruction::From { image, name }, _) => {
-                let at_line = |e: BuildError| BuildError::parse(step.line, e.to_string());
-                let image = expand(image, escape, &global).map_err(at_line)?;
-                let base = base(&image, &stages).ok_or_else(|| {
-                    BuildError::parse(step.line, format!("base name ({image}) should not be blank"))
-                })?;
-                stages.push(Stage { name: name.clone(), base, from: step, steps: Vec::new() });
+        let step = parse(line, plan.escape)?;
+        plan.add(step, options, &platform)?;
+    }
+    if plan.stages.is_empty() {
+        return Err(BuildError::Failed("file with no instructions".into()));
+    }
+    let target = find_target(&plan.stages, &options.target)?;
+    plan.needed = plan.needed_for(target);
+    Ok(plan)
+}
+
+fn target_platform(text: &str) -> Result<Platform, BuildError> {
+    Ok(if text.is_empty() { Platform::of_this_machine() } else { Platform::parse(text)? })
+}
+
+/// What every Dockerfile knows of where it is built, and for what.
+pub(super) fn platform_args(target: &Platform) -> Variables {
+    let mut known = Variables::new();
+    for (prefix, platform) in [("TARGET", target), ("BUILD", &Platform::of_this_machine())] {
+        let variant = platform.variant.clone().unwrap_or_default();
+        known.insert(format!("{prefix}PLATFORM"), platform.to_string());
+        known.insert(format!("{prefix}OS"), platform.os.clone());
+        known.insert(format!("{prefix}ARCH"), platform.architecture.clone());
+        known.insert(format!("{prefix}VARIANT"), variant);
+    }
+    known
+}
+
+impl Plan {
+    fn add(&mut self, step: Step, options: &BuildOptions, platform: &Platform) -> Result<(), BuildError> {
+        match (&step.instruction, self.stages.last_mut()) {
+            (Instruction::From { .. }, _) => {
+                let stage = self.stage(step, platform)?;
+                self.stages.push(stage);
             }
             (_, Some(stage)) => stage.steps.push(step),
             (Instruction::Arg(named), None) => {
                 for (name, default) in named {
-                    let given = args.get(name).cloned().flatten();
-                    let default = default.as_deref().map(|text| expand(text, escape, &global)).transpose()?;
-                    global.extend(given.or(default).map(|value| (name.clone(), value)));
+                    let known = self.known_before(platform);
+                    let given = options.args.get(name).cloned().flatten();
+                    let default =
+                        default.as_deref().map(|text| expand(text, self.escape, &known)).transpose()?;
+                    self.global.extend(given.or(default).map(|value| (name.clone(), value)));
                 }
             }
             (_, None) => {
-                return Err(BuildError::parse(
-                    step.line,
-                    format!("no build stage in current context: {}", step.original),
-                ));
+                return Err(BuildError::parse(step.line, "no build stage in current context"));
             }
         }
+        Ok(())
     }
-    if stages.is_empty() {
-        return Err(BuildError::Failed(
-            "the Dockerfile has no build stage: file with no instructions".into(),
-        ));
-    }
-    let target = find_target(&stages, target)?;
-    let needed = needed(&stages, target);
-    Ok(Plan { escape, stages, needed, global })
-}
 
-fn base(image: &str, stages: &[Stage]) -> Option<Base> {
-    if image.is_empty() {
-        return None;
+    /// The variables that FROM sees.
+    fn known_before(&self, platform: &Platform) -> Variables {
+        let mut known = platform_args(platform);
+        known.extend(self.global.clone());
+        known
     }
-    let stage = stages.iter().rposition(|stage| stage.name.as_deref() == Some(&image.to_ascii_lowercase()));
-    Some(match stage {
-        Some(stage) => Base::Stage(stage),
-        None if image == "scratch" => Base::Scratch,
-        None => Base::Image(image.to_owned()),
-    })
+
+    fn stage(&self, from: Step, target: &Platform) -> Result<Stage, BuildError> {
+        let Instruction::From { image, name, platform } = &from.instruction else {
+            return Err(BuildError::parse(from.line, "no build stage in current context"));
+        };
+        let known = self.known_before(target);
+        let at_line = |e: BuildError| BuildError::parse(from.line, e.to_string());
+        let base = expand(image, self.escape, &known).map_err(at_line)?;
+        if base.is_empty() {
+            return Err(BuildError::parse(from.line, format!("base name ({image}) should not be blank")));
+        }
+        let asked = platform.as_deref().map(|text| expand(text, self.escape, &known)).transpose();
+        let asked = asked.map_err(at_line)?.map(|text| match text.is_empty() {
+            true => Err(BuildError::parse(
+                from.line,
+                format!("empty platform value from expression {}", platform.as_deref().unwrap_or_default()),
+            )),
+            false => Platform::parse(&text).map_err(|e| BuildError::parse(from.line, e.to_string())),
+        });
+        // what is not said is what the whole build is for
+        let platform = asked
+            .transpose()?
+            .or_else(|| Some(target.clone()))
+            .filter(|wanted| *wanted != Platform::of_this_machine());
+        Ok(Stage { name: name.clone(), base: self.base(&base), platform, from, steps: Vec::new() })
+    }
+
+    fn base(&self, image: &str) -> Base {
+        let lower = image.to_ascii_lowercase();
+        let stage = self.stages.iter().rposition(|stage| stage.name.as_deref() == Some(&lower));
+        match stage {
+            Some(stage) if !self.named.contains(image) => Base::Stage(stage),
+            None if image == "scratch" => Base::Scratch,
+            _ => Base::Image(image.to_owned()),
+        }
+    }
+
+    /// Which stage `--from` means: a name, or a number of an earlier one.
+    pub(super) fn stage_named(&self, before: usize, from: &str) -> Option<usize> {
+        if self.named.contains(from) {
+            return None;
+        }
+        let (earlier, lower) = (&self.stages[..before], from.to_ascii_lowercase());
+        let named = earlier.iter().rposition(|stage| stage.name.as_deref() == Some(&lower));
+        named.or_else(|| from.parse().ok().filter(|number| *number < before))
+    }
+
+    /// The target and all that it is made from, in order.
+    fn needed_for(&self, target: usize) -> Vec<usize> {
+        let mut wanted = vec![false; self.stages.len()];
+        wanted[target] = true;
+        for number in (0..=target).rev().collect::<Vec<_>>() {
+            if !wanted[number] {
+                continue;
+            }
+            if let Base::Stage(base) = self.stages[number].base {
+                wanted[base] = true;
+            }
+            for from in self.stages[number].steps.iter().flat_map(sources) {
+                if let Some(stage) = self.stage_named(number, &from) {
+                    wanted[stage] = true;
+                }
+            }
+        }
+        (0..=target).filter(|number| wanted[*number]).collect()
+    }
 }
 
 fn find_target(stages: &[Stage], target: &str) -> Result<usize, BuildError> {
@@ -98,43 +185,11 @@ fn find_target(stages: &[Stage], target: &str) -> Result<usize, BuildError> {
         .ok_or_else(|| BuildError::Failed(format!("failed to reach build target {target} in Dockerfile")))
 }
 
-/// Which stage `--from` means: a name, or a number of an earlier one.
-pub(super) fn stage_named(stages: &[Stage], before: usize, from: &str) -> Option<usize> {
-    let earlier = &stages[..before];
-    let named = earlier.iter().rposition(|stage| stage.name.as_deref() == Some(&from.to_ascii_lowercase()));
-    named.or_else(|| from.parse().ok().filter(|number| *number < before))
-}
-
-/// The target and all that it is made from, in order.
-fn needed(stages: &[Stage], target: usize) -> Vec<usize> {
-    let mut wanted = vec![false; stages.len()];
-    wanted[target] = true;
-    for number in (0..=target).rev() {
-        if !wanted[number] {
-            continue;
-        }
-        if let Base::Stage(base) = stages[number].base {
-            wanted[base] = true;
-        }
-        for from in stages[number].steps.iter().flat_map(sources) {
-            if let Some(stage) = stage_named(stages, number, &from) {
-                wanted[stage] = true;
-            }
-        }
-    }
-    (0..=target).filter(|number| wanted[*number]).collect()
-}
-
 /// What `--from` names.
 pub(super) fn sources(step: &Step) -> Vec<String> {
     match &step.instruction {
         Instruction::Copy(CopyFiles { from: Some(from), .. }) => vec![from.clone()],
-        Instruction::Run { mounts, .. } => mounts
-            .iter()
-            .flat_map(|mount| mount.split(','))
-            .filter_map(|option| option.strip_prefix("from="))
-            .map(str::to_owned)
-            .collect(),
+        Instruction::Run(run) => run.mounts.iter().filter_map(|mount| runmount::from(mount)).collect(),
         _ => Vec::new(),
     }
 }
@@ -145,8 +200,7 @@ impl Command {
         match self {
             Command::Exec(argv) => argv.clone(),
             Command::Shell(line) => {
-                let default = || vec!["/bin/sh".to_owned(), "-c".to_owned()];
-                let mut argv = shell.clone().unwrap_or_else(default);
+                let mut argv = shell.clone().unwrap_or_else(super::steps::default_shell);
                 argv.push(line.clone());
                 argv
             }
@@ -161,29 +215,63 @@ mod tests {
     const STAGES: &str = "ARG V=1\nFROM base:$V AS a\nRUN x\nFROM scratch AS unused\nFROM a AS b\nCOPY --from=A /x /\n\
                           FROM other\nCOPY --from=b /x /\nRUN --mount=type=bind,from=2,target=/m y";
 
+    fn with(target: &str, args: &[(&str, &str)], platform: &str) -> BuildOptions {
+        let args = args.iter().map(|(name, value)| ((*name).to_owned(), Some((*value).to_owned())));
+        BuildOptions {
+            target: target.into(),
+            args: args.collect(),
+            platform: platform.into(),
+            ..BuildOptions::default()
+        }
+    }
+
     #[test]
     fn only_what_the_target_needs_is_made() {
-        let none = BTreeMap::new();
-        let plan = |target: &str| super::plan(STAGES, &none, target);
+        let plan = |target: &str| super::plan(STAGES, &with(target, &[], ""));
         assert_eq!(plan("").unwrap().needed, [0, 2, 3]);
         assert_eq!(plan("A").unwrap().needed, [0]);
         assert_eq!(plan("1").unwrap().needed, [1]);
         assert_eq!(plan("").unwrap().stages[0].base, Base::Image("base:1".into()));
         assert_eq!(plan("").unwrap().stages[2].base, Base::Stage(0));
-        let args = BTreeMap::from([("V".to_owned(), Some("2".to_owned()))]);
-        assert_eq!(super::plan(STAGES, &args, "").unwrap().stages[0].base, Base::Image("base:2".into()));
+        let two = super::plan(STAGES, &with("", &[("V", "2")], "")).unwrap();
+        assert_eq!(two.stages[0].base, Base::Image("base:2".into()));
         assert!(plan("none").unwrap_err().to_string().contains("failed to reach build target none"));
     }
 
     #[test]
+    fn a_named_context_counts_more_than_a_stage() {
+        let mut options = with("", &[], "");
+        options.named_contexts.insert("a".into(), super::super::NamedContext::Image("busybox".into()));
+        let plan = plan("FROM x AS a\nFROM a\nCOPY --from=a /x /\n", &options).unwrap();
+        assert_eq!((plan.needed, plan.stages[1].base.clone()), (vec![1], Base::Image("a".into())));
+    }
+
+    #[test]
+    fn platforms_are_known_before_the_first_stage() {
+        let text = "ARG OF=$TARGETARCH\nFROM --platform=$BUILDPLATFORM a-$OF\nFROM --platform=linux/s390x b\nFROM c\n";
+        let here = Platform::of_this_machine();
+        let plan = plan(text, &with("", &[], "linux/riscv64")).unwrap();
+        assert_eq!(plan.stages[0].base, Base::Image("a-riscv64".into()));
+        let platforms: Vec<Option<String>> =
+            plan.stages.iter().map(|s| s.platform.as_ref().map(Platform::to_string)).collect();
+        assert_eq!(platforms, [None, Some("linux/s390x".into()), Some("linux/riscv64".into())]);
+        let args = platform_args(&Platform::parse("linux/arm/v7").unwrap());
+        assert_eq!(args["TARGETVARIANT"], "v7");
+        assert_eq!(args["BUILDARCH"], here.architecture);
+    }
+
+    #[test]
     fn a_file_without_a_stage_is_refused() {
-        let none = BTreeMap::new();
         for (text, want) in [
-            ("", "no instructions"),
-            ("RUN x", "no build stage in current context"),
-            ("FROM $NONE", "should not be blank"),
+            ("", "file with no instructions"),
+            ("RUN x", "dockerfile parse error on line 1: no build stage in current context"),
+            ("FROM $NONE", "dockerfile parse error on line 1: base name ($NONE) should not be blank"),
+            (
+                "FROM --platform=$P x",
+                "dockerfile parse error on line 1: empty platform value from expression $P",
+            ),
         ] {
-            assert!(plan(text, &none, "").unwrap_err().to_string().contains(want), "{text}");
+            assert_eq!(plan(text, &with("", &[], "")).unwrap_err().to_string(), want, "{text}");
         }
     }
 }

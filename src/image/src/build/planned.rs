@@ -1,7 +1,7 @@
 //! The plan as those who show a build know it.
 
-use super::instruction::{CopyFiles, Instruction, Step};
-use super::plan::{Base, Plan, Stage, sources, stage_named};
+use super::instruction::{Instruction, Step};
+use super::plan::{Base, Plan, Stage, sources};
 use super::progress::PlannedStep;
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ pub(super) fn planned(plan: &Plan, labels: Option<&str>) -> Planned {
 
 fn makes_files(step: &Step) -> bool {
     use Instruction::{Copy, From, Run, Workdir};
-    matches!(step.instruction, From { .. } | Run { .. } | Copy(CopyFiles { .. }) | Workdir(_))
+    matches!(step.instruction, From { .. } | Run(_) | Copy(_) | Workdir(_))
 }
 
 fn name(stage: &Stage, number: usize) -> String {
@@ -66,6 +66,6 @@ fn inputs(plan: &Plan, stage: usize, step: &Step, id: usize, ends: &BTreeMap<usi
         (Instruction::From { .. }, _) => None,
         _ => Some(id - 1),
     };
-    let others = sources(step).into_iter().filter_map(|from| stage_named(&plan.stages, stage, &from));
+    let others = sources(step).into_iter().filter_map(|from| plan.stage_named(stage, &from));
     before.into_iter().chain(others.filter_map(|stage| end_of(&stage))).collect()
 }

@@ -1,13 +1,21 @@
 //! RUN: a command in a container of its own, whose changes become a layer.
 
 use super::cache::key;
-use super::instruction::{Command, Step};
+use super::instruction::Run;
+use super::mounts::Mounts;
+use super::runmount::{self, RunMountSpec};
 use super::stage::{Builder, Now, item};
 use super::steps::name_of;
-use super::{BuildError, BuildEvent, BuildOutput, BuildProgress, Channel, RunSettings, RunSpec};
+use super::words::expand;
+use super::{BuildError, BuildEvent, BuildOutput, BuildProgress, Channel, MountSource, RunSpec};
 use crate::Digest;
+use crate::document::HistoryItem;
+use crate::error::doing;
 use crate::pull::in_background;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use tempfile::TempDir;
 
 /// Arguments that need no ARG, and do not count for the cache.
 const PREDEFINED: [&str; 10] = [
@@ -26,30 +34,70 @@ const PREDEFINED: [&str; 10] = [
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Builder<'_> {
-    pub(super) async fn run(
-        &self,
-        now: &mut Now,
-        command: &Command,
-        mounts: &[String],
-        step: &Step,
-    ) -> Result<(), BuildError> {
-        let argv = command.argv(&now.document.config.shell);
-        let mut args: Vec<String> = now.args.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        args.retain(|arg| !now.document.config.env.iter().any(|env| name_of(env) == name_of(arg)));
+    pub(super) async fn run(&self, now: &mut Now, run: &Run) -> Result<(), BuildError> {
+        let argv = run.command.argv(&now.document.config.shell);
+        let args = self.arguments(now);
         let created_by = match args.len() {
             0 => argv.join(" "),
             n => format!("|{n} {} {}", args.join(" "), argv.join(" ")),
         };
-        let key = key(now.parent(), &format!("{created_by}\n{}", mounts.join("\n")), None);
+        let variables = now.variables();
+        let texts = run.mounts.iter().map(|text| expand(text, self.plan.escape, &variables));
+        let texts = texts.collect::<Result<Vec<_>, _>>()?;
+        let specs = texts.iter().map(|text| runmount::parse(text)).collect::<Result<Vec<_>, _>>();
+        let specs = specs.map_err(BuildError::Failed)?;
+        let script = run.script.as_ref().map_or("", |script| script.content.as_str());
+        let network = run.network.as_deref().unwrap_or_default();
+        let mounted = self.mounted(now, &specs).await?;
+        let what = format!("{created_by}\n{}\n{network}\n{mounted}\n{script}", texts.join("\n"));
+        let key = key(now.parent(), &what, None);
         if self.reuse(now, &key) {
             return Ok(());
         }
+        let mut mounts = self.mounts(now, &specs).await?;
+        if let Some(script) = &run.script {
+            let file =
+                self.file_for(&RunMountSpec::default(), script.content.as_bytes(), 0o755, &mut mounts)?;
+            mounts.add(PathBuf::from("/dev/pipes").join(&script.name), true, MountSource::Host(file));
+        }
         let folder = self.store.inner.layers.temporary()?;
+        let spec = self.spec(now, run, (&key, &folder), (args, &mounts))?;
+        let (upper, id) = (spec.upper.clone(), spec.id.clone());
+        let slot = self.slots.acquire().await;
+        self.tell(BuildEvent::Running { step: now.step, container: &id });
+        let log = Log { step: now.step, progress: self.progress.clone() };
+        let code = self.runner.run(spec, &log).await?;
+        drop((mounts, slot));
+        if code != 0 {
+            return Err(BuildError::Run { command: argv.join(" "), code });
+        }
+        self.keep_changes(now, (folder, upper), created_by, key).await
+    }
+
+    /// `NAME=value` of all that ARG declared, in order; ENV counts more.
+    fn arguments(&self, now: &Now) -> Vec<String> {
+        let env = &now.document.config.env;
+        let is_env = |name: &str| env.iter().any(|variable| name_of(variable) == name);
+        let args = now.args.iter().filter(|(name, _)| !is_env(name));
+        // proxies count for the cache only where they are declared with a value of their own
+        args.map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    fn spec(
+        &self,
+        now: &Now,
+        run: &Run,
+        (key, folder): (&Digest, &TempDir),
+        (args, mounts): (Vec<String>, &Mounts),
+    ) -> Result<RunSpec, BuildError> {
         let (upper, work) = (folder.path().join("upper"), folder.path().join("work"));
         for path in [&upper, &work] {
             std::fs::create_dir(path)
                 .map_err(|e| BuildError::Failed(format!("make {}: {e}", path.display())))?;
         }
+        // the folder becomes the root's own
+        let open = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(&upper, open).map_err(|e| BuildError::Failed(e.to_string()))?;
         let config = &now.document.config;
         let mut env = config.env.clone();
         if !env.iter().any(|variable| name_of(variable) == "PATH") {
@@ -58,38 +106,46 @@ impl Builder<'_> {
         let predefined = PREDEFINED
             .iter()
             .filter_map(|name| Some(format!("{name}={}", self.options.args.get(*name)?.as_ref()?)));
-        env.extend(args.into_iter().chain(predefined));
-        let prepared = self.mounts(now, mounts).await?;
+        env.extend(args.into_iter().chain(predefined).chain(mounts.env.iter().cloned()));
         let unique = format!("{key}{}", folder.path().display());
-        let spec = RunSpec {
+        let mut settings = self.options.run.clone();
+        settings.network = run.network.clone().or(settings.network).filter(|network| network != "default");
+        Ok(RunSpec {
             id: Digest::of(unique.as_bytes()).hex().to_owned(),
             layers: self.view(now)?.layers,
-            upper: upper.clone(),
+            upper,
             work,
             env,
             user: config.user.clone(),
             cwd: if config.working_dir.is_empty() { "/".into() } else { config.working_dir.clone() },
-            argv: argv.clone(),
-            mounts: prepared.list.clone(),
-            settings: self.settings(step),
-        };
-        let slot = self.slots.acquire().await;
-        self.tell(BuildEvent::Running { step: now.step, container: &spec.id });
-        let log = Log { step: now.step, progress: self.progress.clone() };
-        let code = self.runner.run(spec, &log).await?;
-        drop((prepared, slot));
-        if code != 0 {
-            return Err(BuildError::Run { command: argv.join(" "), code });
-        }
+            argv: run.command.argv(&config.shell),
+            mounts: mounts.list.clone(),
+            settings,
+        })
+    }
+
+    /// A command that changed no file makes no layer.
+    async fn keep_changes(
+        &self,
+        now: &mut Now,
+        (folder, upper): (TempDir, PathBuf),
+        created_by: String,
+        key: Digest,
+    ) -> Result<(), BuildError> {
         let mut draft = self.draft(now)?;
         let store = self.store.inner.clone();
-        let mut draft = in_background(move || {
-            draft.add_upper(&store, &upper)?;
+        let (mut draft, empty_layer) = in_background(move || {
+            let mut entries =
+                std::fs::read_dir(&upper).map_err(doing(format!("read {}", upper.display())))?;
+            let empty = entries.next().is_none();
+            if !empty {
+                draft.add_upper(&store, &upper)?;
+            }
             drop(folder);
-            Ok(draft)
+            Ok((draft, empty))
         })
         .await?;
-        draft.step(item(created_by));
+        draft.step(HistoryItem { empty_layer, ..item(created_by) });
         self.keep(now, draft, key).await
     }
 }
@@ -104,19 +160,4 @@ impl BuildOutput for Log {
     fn write(&self, channel: Channel, bytes: &[u8]) {
         self.progress.tell(BuildEvent::Log { step: self.step, channel, bytes });
     }
-}
-
-impl Builder<'_> {
-    fn settings(&self, step: &Step) -> RunSettings {
-        let mut settings = self.options.run.clone();
-        settings.network = network(step).or(settings.network).filter(|network| network != "default");
-        settings
-    }
-}
-
-/// `--network=none`; `None` where the instruction says nothing.
-fn network(step: &Step) -> Option<String> {
-    let flags = step.original.split_whitespace().skip(1).take_while(|word| word.starts_with("--"));
-    let networks = flags.filter_map(|flag| flag.strip_prefix("--network="));
-    networks.last().map(str::to_owned)
 }

@@ -2,16 +2,15 @@
 //! failure ends all of them.
 
 use super::context::Context;
-use super::instruction::Step;
-use super::plan::{Base, Plan, Stage};
+use super::plan::{Base, Plan, Stage, platform_args};
 use super::planned::{Planned, planned};
 use super::view::View;
 use super::words::Variables;
-use super::{BuildError, BuildEvent, BuildOptions, BuildProgress, BuildRunner, Built};
+use super::{BuildError, BuildEvent, BuildOptions, BuildProgress, BuildRunner, Built, NamedContext};
 use crate::commit::Draft;
 use crate::document::{HistoryItem, ImageDocument};
 use crate::pull::in_background;
-use crate::{Digest, ImageRef, ImageStore, Progress, PullEvent};
+use crate::{Digest, ImageRef, ImageStore, Platform, Progress, PullEvent};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Semaphore, watch};
@@ -25,10 +24,19 @@ pub(super) struct Builder<'b> {
     pub(super) progress: Arc<dyn BuildProgress>,
     /// Steps that work at a time, over all stages: one for each core.
     pub(super) slots: Semaphore,
+    pub(super) platform_args: Variables,
     /// What each stage came to.
-    built: Vec<watch::Sender<Option<Built>>>,
+    done: Vec<watch::Sender<Option<Done>>>,
     planned: Planned,
     consumed: Mutex<BTreeSet<String>>,
+}
+
+/// A finished stage.
+#[derive(Debug, Clone)]
+pub(super) struct Done {
+    pub(super) built: Built,
+    /// Stages that begin with it see its arguments.
+    args: Variables,
 }
 
 /// Where a stage stands.
@@ -73,6 +81,8 @@ impl<'b> Builder<'b> {
         runner: Arc<dyn BuildRunner>,
         progress: Arc<dyn BuildProgress>,
     ) -> Builder<'b> {
+        // a platform that is none was refused when the plan was made
+        let platform = Platform::parse(&options.platform).unwrap_or_else(|_| Platform::of_this_machine());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Builder {
             store,
@@ -83,7 +93,8 @@ impl<'b> Builder<'b> {
             runner,
             progress,
             slots: Semaphore::new(cores),
-            built: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
+            platform_args: platform_args(&platform),
+            done: plan.stages.iter().map(|_| watch::Sender::new(None)).collect(),
             consumed: Mutex::default(),
         }
     }
@@ -91,10 +102,13 @@ impl<'b> Builder<'b> {
     /// Gives what the target came to.
     pub(super) async fn build(self) -> Result<Built, BuildError> {
         self.tell(BuildEvent::Planned(&self.planned.steps));
+        for warning in &self.plan.warnings {
+            self.tell(BuildEvent::Warning { step: None, text: warning });
+        }
         let stages = self.plan.needed.iter().map(|number| self.stage(*number));
-        let mut built = futures::future::try_join_all(stages).await?;
+        let mut done = futures::future::try_join_all(stages).await?;
         self.warn_of_unused();
-        built.pop().ok_or_else(|| BuildError::Failed("nothing was built".into()))
+        done.pop().map(|done| done.built).ok_or_else(|| BuildError::Failed("nothing was built".into()))
     }
 
     pub(super) fn tell(&self, event: BuildEvent<'_>) {
@@ -116,20 +130,26 @@ impl<'b> Builder<'b> {
         }
     }
 
-    async fn stage(&self, number: usize) -> Result<Built, BuildError> {
-        let built = self.steps(number).await?;
-        self.built[number].send_replace(Some(built.clone()));
-        Ok(built)
+    async fn stage(&self, number: usize) -> Result<Done, BuildError> {
+        let done = self.steps(number).await?;
+        self.done[number].send_replace(Some(done.clone()));
+        Ok(done)
     }
 
     /// Waits until the stage is done.
-    pub(super) async fn result_of(&self, stage: usize) -> Result<Built, BuildError> {
-        let mut result = self.built[stage].subscribe();
-        let built = result.wait_for(Option::is_some).await.ok().and_then(|built| built.clone());
-        built.ok_or_else(|| BuildError::Failed(format!("stage {stage} was not built")))
+    pub(super) async fn result_of(&self, stage: usize) -> Result<Done, BuildError> {
+        // a trigger of a base image may name one that nobody knew to be needed: nobody makes it
+        if !self.plan.needed.contains(&stage) {
+            return Err(BuildError::Failed(format!(
+                "stage {stage} is named by a trigger only, and was not built"
+            )));
+        }
+        let mut result = self.done[stage].subscribe();
+        let done = result.wait_for(Option::is_some).await.ok().and_then(|done| done.clone());
+        done.ok_or_else(|| BuildError::Failed(format!("stage {stage} was not built")))
     }
 
-    async fn steps(&self, number: usize) -> Result<Built, BuildError> {
+    async fn steps(&self, number: usize) -> Result<Done, BuildError> {
         let stage: &Stage = &self.plan.stages[number];
         let id = self.planned.begins.get(&number).copied().unwrap_or(0);
         let mut now = Now {
@@ -140,23 +160,37 @@ impl<'b> Builder<'b> {
             args: Variables::new(),
             has_cmd: false,
         };
-        let done = self.from(&mut now, &stage.base).await;
+        let done = self.from(&mut now, stage).await;
         self.ended(&now, done)?;
         for (at, step) in stage.steps.iter().enumerate() {
             now.step = id + 1 + at;
             self.tell(BuildEvent::Started { step: now.step });
-            let done = self.step(&mut now, step).await.map_err(|e| at_step(step, e));
+            let done = self.step(&mut now, step).await;
             self.ended(&now, done)?;
         }
-        if let (true, Some(text)) = (self.plan.needed.last() == Some(&number), labels(&self.options)) {
+        let is_target = self.plan.needed.last() == Some(&number);
+        if let (true, Some(text)) = (is_target, labels(&self.options)) {
             now.step += 1;
             self.tell(BuildEvent::Started { step: now.step });
             let labels = self.options.labels.clone();
             let done = self.configure(&mut now, &text, |d| d.config.labels.extend(labels)).await;
             self.ended(&now, done)?;
         }
-        now.built
-            .ok_or_else(|| BuildError::Failed("No image was generated. Is your Dockerfile empty?".into()))
+        let nothing = "No image was generated. Is your Dockerfile empty?";
+        let built = match now.built {
+            Some(built) => built,
+            // whoever copies from it finds nothing
+            None if !is_target => self.empty().await?,
+            None => return Err(BuildError::Failed(nothing.into())),
+        };
+        Ok(Done { built, args: now.args })
+    }
+
+    /// An image of nothing, for a stage that is no more than `FROM scratch`.
+    async fn empty(&self) -> Result<Built, BuildError> {
+        let store = self.store.inner.clone();
+        let key = super::cache::key(None, "scratch", None);
+        Ok(in_background(move || store.keep_step(&Draft::scratch(), key)).await?)
     }
 
     fn ended(&self, now: &Now, result: Result<(), BuildError>) -> Result<(), BuildError> {
@@ -169,17 +203,23 @@ impl<'b> Builder<'b> {
     }
 
     /// FROM, and what the base image wants to be done by those who build upon it.
-    async fn from(&self, now: &mut Now, base: &Base) -> Result<(), BuildError> {
+    async fn from(&self, now: &mut Now, stage: &Stage) -> Result<(), BuildError> {
         // a stage that waits for another has not begun
-        if let Base::Stage(stage) = base {
-            now.built = Some(self.result_of(*stage).await?);
+        if let Base::Stage(base) = stage.base {
+            let done = self.result_of(base).await?;
+            (now.built, now.args) = (Some(done.built), done.args);
         }
         self.tell(BuildEvent::Started { step: now.step });
-        if let Base::Image(name) = base {
-            now.built = Some(self.base_image(now.step, name).await?);
+        if let Base::Image(name) = &stage.base {
+            now.built = Some(self.base_image(now.step, name, stage.platform.as_ref()).await?);
         }
-        if let Some(built) = &now.built {
-            now.document = built.document.clone();
+        match (&now.built, &stage.platform) {
+            (Some(built), _) => now.document = built.document.clone(),
+            (None, Some(platform)) => {
+                now.document.architecture.clone_from(&platform.architecture);
+                now.document.os.clone_from(&platform.os);
+            }
+            (None, None) => {}
         }
         let triggers = std::mem::take(&mut now.document.config.on_build);
         if triggers.is_empty() {
@@ -192,23 +232,47 @@ impl<'b> Builder<'b> {
             let lines = super::lines::parse(&trigger)?;
             for line in &lines.lines {
                 let step = super::instruction::parse(line, lines.escape)?;
-                self.step(now, &step).await.map_err(|e| at_step(&step, e))?;
+                self.step(now, &step).await?;
             }
         }
         Ok(())
     }
 
-    pub(super) async fn base_image(&self, step: usize, name: &str) -> Result<Built, BuildError> {
-        if self.options.pull || self.store.image(name)?.is_none() {
+    /// The image that FROM or `--from` names: one that `--build-context` gave, one that is here, or one to be pulled.
+    pub(super) async fn base_image(
+        &self,
+        step: usize,
+        name: &str,
+        platform: Option<&Platform>,
+    ) -> Result<Built, BuildError> {
+        let name = match self.options.named_contexts.get(name) {
+            Some(NamedContext::Image(image)) => image.strip_prefix("docker-image://").unwrap_or(image),
+            Some(NamedContext::Folder(_)) => {
+                return Err(BuildError::Failed(format!("build context {name} is a folder, and no image")));
+            }
+            None => name,
+        };
+        if self.options.pull || !self.has(name, platform)? {
             let reference = ImageRef::parse(name)?;
             let none = Vec::new();
             let credentials = self.options.credentials.get(reference.domain()).unwrap_or(&none);
             let told = Arc::new(Pulling { step, progress: self.progress.clone() });
-            self.store.pull_with(name, credentials, told).await?;
+            self.store.pull_for(name, platform, credentials, told).await?;
         }
         let rootfs = self.store.rootfs(name)?;
         let document = self.store.details(&rootfs.id)?.document;
         Ok(Built { id: Digest::parse(&rootfs.id)?, document, hold: rootfs.hold })
+    }
+
+    /// Whether the image is here, and for this platform.
+    fn has(&self, name: &str, platform: Option<&Platform>) -> Result<bool, BuildError> {
+        if self.store.image(name)?.is_none() {
+            return Ok(false);
+        }
+        let Some(wanted) = platform else { return Ok(true) };
+        let document = self.store.details(name)?.document;
+        let own = Platform { architecture: document.architecture, os: document.os, variant: None };
+        Ok(wanted.is_served_by(&own))
     }
 
     pub(super) fn view_of(&self, id: &Digest) -> Result<View, BuildError> {
@@ -266,15 +330,5 @@ struct Pulling {
 impl Progress for Pulling {
     fn event(&self, event: PullEvent) {
         self.progress.tell(BuildEvent::Pull { step: self.step, event: &event });
-    }
-}
-
-/// Says which step it was, unless it says so itself.
-fn at_step(step: &Step, error: BuildError) -> BuildError {
-    match error {
-        BuildError::Failed(why) if !why.contains(" failed: ") => {
-            BuildError::Failed(format!("{}: {why}", step.original))
-        }
-        other => other,
     }
 }

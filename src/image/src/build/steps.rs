@@ -4,8 +4,9 @@ use super::BuildError;
 use super::cache::key;
 use super::instruction::{Command, Instruction, Step};
 use super::stage::{Builder, Now, item};
-use super::words::expand;
-use crate::document::{Empty, HistoryItem, ImageDocument};
+use super::words::{expand, expand_words};
+use crate::document::{Empty, Healthcheck, HistoryItem, ImageDocument};
+use std::collections::BTreeSet;
 
 impl Builder<'_> {
     pub(super) async fn step(&self, now: &mut Now, step: &Step) -> Result<(), BuildError> {
@@ -21,10 +22,7 @@ impl Builder<'_> {
         };
         match &step.instruction {
             Instruction::From { .. } => Err(BuildError::Failed("FROM inside of a stage".into())),
-            Instruction::Run { command, mounts } => {
-                let mounts = all(mounts)?;
-                self.run(now, command, &mounts, step).await
-            }
+            Instruction::Run(run) => self.run(now, run).await,
             Instruction::Copy(copy) => self.copy(now, copy, &variables).await,
             Instruction::Arg(named) => self.arg(now, named).await,
             Instruction::Workdir(path) => {
@@ -52,12 +50,12 @@ impl Builder<'_> {
             Instruction::Cmd(command) => {
                 let argv = command.argv(&now.document.config.shell);
                 now.has_cmd = true;
-                self.configure(now, &format!("CMD {argv:?}"), |d| d.config.cmd = Some(argv)).await
+                self.configure(now, &format!("CMD {}", quoted(&argv)), |d| d.config.cmd = Some(argv)).await
             }
             Instruction::Entrypoint(command) => {
                 let argv = command.argv(&now.document.config.shell);
                 let inherits_cmd = !now.has_cmd;
-                self.configure(now, &format!("ENTRYPOINT {argv:?}"), |d| {
+                self.configure(now, &format!("ENTRYPOINT {}", quoted(&argv)), |d| {
                     d.config.entrypoint = Some(argv).filter(|argv| !argv.is_empty());
                     // a CMD of the base image was meant for the base image's entry point
                     if inherits_cmd {
@@ -68,18 +66,23 @@ impl Builder<'_> {
             }
             Instruction::Shell(shell) => {
                 let shell = shell.clone();
-                self.configure(now, &format!("SHELL {shell:?}"), |d| d.config.shell = Some(shell)).await
+                self.configure(now, &format!("SHELL [{}]", shell.join(" ")), |d| d.config.shell = Some(shell))
+                    .await
             }
             Instruction::Expose(ports) => {
-                let ports = all(ports)?.iter().map(|port| exposed(port)).collect::<Result<Vec<_>, _>>()?;
-                self.configure(now, &format!("EXPOSE {}", ports.join(" ")), |d| {
-                    d.config.exposed_ports.extend(ports.into_iter().map(|port| (port, Empty {})));
+                let ports = ports.iter().map(|port| expand_words(port, escape, &variables));
+                let ports = ports.collect::<Result<Vec<_>, _>>()?.concat();
+                let ports = ports.iter().map(|port| exposed(port)).collect::<Result<Vec<_>, _>>()?;
+                let ports: BTreeSet<String> = ports.into_iter().flatten().collect();
+                let shown: Vec<&str> = ports.iter().map(String::as_str).collect();
+                self.configure(now, &format!("EXPOSE {}", shown.join(" ")), |d| {
+                    d.config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Empty {})));
                 })
                 .await
             }
             Instruction::Volume(paths) => {
                 let paths = all(paths)?;
-                self.configure(now, &format!("VOLUME {paths:?}"), |d| {
+                self.configure(now, &format!("VOLUME [{}]", paths.join(" ")), |d| {
                     d.config.volumes.extend(paths.into_iter().map(|path| (path, Empty {})));
                 })
                 .await
@@ -90,6 +93,7 @@ impl Builder<'_> {
             }
             Instruction::StopSignal(signal) => {
                 let signal = put_in(signal)?;
+                check_signal(&signal)?;
                 self.configure(now, &format!("STOPSIGNAL {signal}"), |d| d.config.stop_signal = Some(signal))
                     .await
             }
@@ -100,7 +104,8 @@ impl Builder<'_> {
                     Some(Command::Shell(line)) => vec!["CMD-SHELL".to_owned(), line.clone()],
                     None => Vec::new(),
                 });
-                self.configure(now, &step.original, |d| d.config.healthcheck = Some(check)).await
+                let shown = shown_check(&check);
+                self.configure(now, &shown, |d| d.config.healthcheck = Some(check)).await
             }
             Instruction::OnBuild(trigger) => {
                 let trigger = trigger.clone();
@@ -114,19 +119,20 @@ impl Builder<'_> {
     }
 
     async fn arg(&self, now: &mut Now, named: &[(String, Option<String>)]) -> Result<(), BuildError> {
+        let mut shown = Vec::new();
         for (name, default) in named {
             self.consume(name);
+
             let default =
                 default.as_ref().map(|text| expand(text, self.plan.escape, &now.variables())).transpose()?;
+            shown.push(default.as_ref().map_or(name.clone(), |value| format!("{name}={value}")));
             let given = self.options.args.get(name).cloned().flatten();
-            let value =
-                given.or(default).or_else(|| self.plan.global.get(name).cloned()).or_else(|| platform(name));
+            let value = given
+                .or(default)
+                .or_else(|| self.plan.global.get(name).cloned())
+                .or_else(|| self.platform_args.get(name).cloned());
             now.args.extend(value.map(|value| (name.clone(), value)));
         }
-        let shown: Vec<String> = named
-            .iter()
-            .map(|(name, value)| value.as_ref().map_or(name.clone(), |v| format!("{name}={v}")))
-            .collect();
         self.configure(now, &format!("ARG {}", shown.join(" ")), |_| {}).await
     }
 
@@ -137,29 +143,90 @@ impl Builder<'_> {
         what: &str,
         change: impl FnOnce(&mut ImageDocument),
     ) -> Result<(), BuildError> {
-        let created_by = format!("/bin/sh -c #(nop)  {what}");
-        let key = key(now.parent(), &created_by, None);
+        let shell = now.document.config.shell.clone().unwrap_or_else(default_shell).join(" ");
+        self.configure_as(now, format!("{shell} #(nop)  {what}"), change).await
+    }
+
+    /// The same under a line of history of its own.
+    pub(super) async fn configure_as(
+        &self,
+        now: &mut Now,
+        created_by: String,
+        change: impl FnOnce(&mut ImageDocument),
+    ) -> Result<(), BuildError> {
+        let mut document = now.document.clone();
+        change(&mut document);
+        // the text alone would not tell `A="1 B=2"` from `A=1 B=2`
+        let result = serde_json::to_string(&document.config).unwrap_or_default();
+        let key = key(now.parent(), &format!("{created_by}\n{result}"), None);
         if self.reuse(now, &key) {
             return Ok(());
         }
         let mut draft = self.draft(now)?;
-        change(&mut draft.document);
+        draft.document = document;
         draft.step(HistoryItem { empty_layer: true, ..item(created_by) });
         self.keep(now, draft, key).await
     }
 }
 
-/// What BuildKit knows of the machine; given where a stage asks for it.
-fn platform(name: &str) -> Option<String> {
-    let architecture = crate::manifest::architecture();
-    match name {
-        "TARGETPLATFORM" | "BUILDPLATFORM" => Some(format!("linux/{architecture}")),
-        "TARGETOS" | "BUILDOS" => Some("linux".into()),
-        "TARGETARCH" | "BUILDARCH" => Some(architecture.into()),
-        "TARGETVARIANT" | "BUILDVARIANT" => Some(String::new()),
-        _ => None,
+pub(super) fn default_shell() -> Vec<String> {
+    vec!["/bin/sh".to_owned(), "-c".to_owned()]
+}
+
+/// As Go writes a list of strings.
+fn quoted(words: &[String]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    format!("[{}]", words.join(" "))
+}
+
+/// As Docker's history has it: what its Go code makes of the whole structure.
+fn shown_check(check: &Healthcheck) -> String {
+    let times = [check.interval, check.timeout, check.start_period, check.start_interval];
+    let times: Vec<String> = times.iter().map(|time| format!("{:?}", go_duration(*time))).collect();
+    let retries = match u8::try_from(check.retries) {
+        Ok(number @ 32..127) => format!("'{}'", char::from(number)),
+        Ok(number) => format!("'\\x{number:02x}'"),
+        Err(_) => format!("'{}'", check.retries),
+    };
+    format!("HEALTHCHECK &{{{} {} {retries}}}", quoted(&check.test), times.join(" "))
+}
+
+/// Nanoseconds → `1m30s`, `500ms`.
+fn go_duration(nanoseconds: i64) -> String {
+    let seconds = nanoseconds / 1_000_000_000;
+    let below = nanoseconds % 1_000_000_000;
+    if seconds == 0 && below != 0 {
+        return format!("{}ms", below as f64 / 1e6);
+    }
+    let (hours, minutes) = (seconds / 3600, seconds / 60 % 60);
+    let rest = (seconds % 60) as f64 + below as f64 / 1e9;
+    match (hours, minutes) {
+        (0, 0) => format!("{rest}s"),
+        (0, minutes) => format!("{minutes}m{rest}s"),
+        (hours, minutes) => format!("{hours}h{minutes}m{rest}s"),
     }
 }
+
+/// A name, with or without SIG, or a number.
+fn check_signal(signal: &str) -> Result<(), BuildError> {
+    let bad = || BuildError::Failed(format!("invalid signal: {signal}"));
+    if let Ok(number) = signal.parse::<i64>() {
+        return if (1..=64).contains(&number) { Ok(()) } else { Err(bad()) };
+    }
+    let upper = signal.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let real_time = name.strip_prefix("RTMIN+").or(name.strip_prefix("RTMAX-"));
+    let is_known = SIGNALS.contains(&name)
+        || matches!(name, "RTMIN" | "RTMAX")
+        || real_time.and_then(|number| number.parse::<u8>().ok()).is_some_and(|number| number <= 15);
+    if is_known { Ok(()) } else { Err(bad()) }
+}
+
+const SIGNALS: [&str; 34] = [
+    "ABRT", "ALRM", "BUS", "CHLD", "CLD", "CONT", "FPE", "HUP", "ILL", "INT", "IO", "IOT", "KILL", "PIPE",
+    "POLL", "PROF", "PWR", "QUIT", "SEGV", "STKFLT", "STOP", "SYS", "TERM", "TRAP", "TSTP", "TTIN", "TTOU",
+    "URG", "USR1", "USR2", "VTALRM", "WINCH", "XCPU", "XFSZ",
+];
 
 pub(super) fn name_of(variable: &str) -> &str {
     variable.split('=').next().unwrap_or(variable)
@@ -173,14 +240,69 @@ fn set_env(env: &mut Vec<String>, name: &str, value: &str) {
     }
 }
 
-/// `80` → `80/tcp`
-fn exposed(port: &str) -> Result<String, BuildError> {
-    let (number, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+/// `80` → `80/tcp`, `8000-8002/udp` → three ports. Of `ip:host:container` only the container's port counts.
+fn exposed(port: &str) -> Result<Vec<String>, BuildError> {
+    let refuse = |why: String| Err(BuildError::Failed(why));
+    let (numbers, protocol) = port.split_once('/').unwrap_or((port, "tcp"));
+    let numbers = numbers.rsplit(':').next().unwrap_or(numbers);
     let protocol = protocol.to_ascii_lowercase();
-    let is_number = |text: &str| text.parse::<u16>().is_ok_and(|number| number > 0);
-    let fine = number.split('-').all(is_number) && number.split('-').count() <= 2;
-    match fine && matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        true => Ok(format!("{number}/{protocol}")),
-        false => Err(BuildError::Failed(format!("invalid containerPort: {port}"))),
+    if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
+        return refuse(format!("invalid proto: {protocol}"));
+    }
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    match (first.parse::<u16>(), last.parse::<u16>()) {
+        (Ok(first), Ok(last)) if first <= last => {
+            Ok((first..=last).map(|number| format!("{number}/{protocol}")).collect())
+        }
+        (Ok(_), Ok(_)) => refuse(format!("invalid range specified for port: {numbers}")),
+        _ => refuse(format!("invalid containerPort: {numbers}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_and_ranges() {
+        for (text, want) in [
+            ("80", Ok(vec!["80/tcp"])),
+            ("53/UDP", Ok(vec!["53/udp"])),
+            ("90-92", Ok(vec!["90/tcp", "91/tcp", "92/tcp"])),
+            ("127.0.0.1:80:8080", Ok(vec!["8080/tcp"])),
+            ("99999", Err("invalid containerPort: 99999")),
+            ("x", Err("invalid containerPort: x")),
+            ("80/x", Err("invalid proto: x")),
+            ("9-8", Err("invalid range specified for port: 9-8")),
+        ] {
+            let got = exposed(text).map_err(|e| e.to_string());
+            let want =
+                want.map(|ports: Vec<&str>| ports.iter().map(|port| (*port).to_owned()).collect::<Vec<_>>());
+            assert_eq!(got, want.map_err(str::to_owned), "{text}");
+        }
+    }
+
+    #[test]
+    fn signals() {
+        for signal in ["9", "SIGTERM", "term", "SIGRTMIN+3", "SIGRTMAX"] {
+            assert!(check_signal(signal).is_ok(), "{signal}");
+        }
+        for signal in ["", "0", "65", "SIGNOTHING", "RTMIN+99"] {
+            let why = check_signal(signal).unwrap_err().to_string();
+            assert_eq!(why, format!("invalid signal: {signal}"));
+        }
+    }
+
+    #[test]
+    fn a_check_is_shown_as_dockers_history_has_it() {
+        let check = Healthcheck {
+            test: vec!["CMD-SHELL".into(), "curl -f x".into()],
+            interval: 90_000_000_000,
+            timeout: 500_000_000,
+            retries: 3,
+            ..Healthcheck::default()
+        };
+        let want = r#"HEALTHCHECK &{["CMD-SHELL" "curl -f x"] "1m30s" "500ms" "0s" "0s" '\x03'}"#;
+        assert_eq!(shown_check(&check), want);
     }
 }

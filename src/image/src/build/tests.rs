@@ -241,7 +241,7 @@ async fn mounts_of_a_run_are_handed_to_the_runner() {
     let targets: Vec<String> = spec.mounts.iter().map(|m| m.target.display().to_string()).collect();
     assert_eq!(targets, ["/c", "/t", "/e", "/run/secrets/key"]);
     assert!(matches!(&spec.mounts[0].source, MountSource::Host(folder) if folder.is_dir()));
-    assert!(matches!(&spec.mounts[2].source, MountSource::Layers { layers, .. } if layers.len() == 1));
+    assert!(matches!(&spec.mounts[2].source, MountSource::Host(folder) if folder.ends_with("etc")));
     assert!(
         matches!(&spec.mounts[3].source, MountSource::Host(file) if !file.exists()),
         "the secret went with the step"
@@ -259,14 +259,26 @@ async fn what_fails_says_why_and_leaves_nothing() {
             "FROM base\nRUN fail 7\n",
             "The command '/bin/sh -c fail 7' returned a non-zero code: 7",
         ),
-        ("no such file", "FROM base\nCOPY none /\n", "COPY failed: none: no such file or directory"),
+        (
+            "no such file",
+            "FROM base\nCOPY none /\n",
+            "COPY failed: file not found in build context or excluded by .dockerignore: stat none: file does not exist",
+        ),
         ("outside", "FROM base\nCOPY ../etc /\n", "forbidden path outside the build context"),
         ("several into a file", "FROM base\nCOPY a b /x\n", "must be a directory and end with a /"),
-        ("a mistake", "FROM base\nFOO\n", "dockerfile parse error on line 2: unknown instruction: FOO"),
+        (
+            "a mistake",
+            "FROM base\nFOO\n",
+            "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)",
+        ),
         ("no user", "FROM base\nCOPY --chown=nobody-here a /\n", "nobody-here"),
         ("no base", "FROM 127.0.0.1:1/none\n", "connection refused"),
         ("no stage", "FROM base\nEXPOSE 99999\n", "invalid containerPort: 99999"),
-        ("a bad mount", "FROM base\nRUN --mount=type=ssh x\n", "ssh"),
+        (
+            "a bad mount",
+            "FROM base\nRUN --mount=type=ssh,required x\n",
+            "no SSH key \"default\" forwarded from the client",
+        ),
     ] {
         let context = Tar::new().file("a", "a").file("b", "b");
         let why = lab.build(file, context).await.expect_err(case).to_string();
@@ -295,7 +307,11 @@ async fn the_cache_can_be_taken_away_and_the_image_stays() {
 
     lab.build("FROM scratch\nCOPY a /\nCOPY b /\n", Tar::new().file("a", "aa").file("b", "b")).await.unwrap();
     let removed = lab.t.store.remove_image("made").unwrap();
-    assert_eq!(removed.len(), 5, "its name, itself, the step that led to it only, and two layers: {removed:?}");
+    assert_eq!(
+        removed.len(),
+        5,
+        "its name, itself, the step that led to it only, and two layers: {removed:?}"
+    );
     lab.build("FROM base\nRUN touch x\nUSER web\n", Tar::new()).await.unwrap();
     lab.t.store.tag("made", "kept").unwrap();
     lab.build("FROM kept\nRUN touch y\n", Tar::new()).await.unwrap();
@@ -318,7 +334,7 @@ async fn a_url_is_downloaded_and_not_unpacked() {
     for (url, want) in [
         (format!("http://{}/v2/a/blobs/none", server.host), "404"),
         (format!("http://{}/", server.host), "cannot determine filename"),
-        ("https://example.com/a.git".to_owned(), "git repositories are not supported"),
+        (format!("http://{}/none.git", server.host), "git fetch"),
     ] {
         let why =
             lab.build(&format!("FROM scratch\nADD {url} /d/\n"), Tar::new()).await.unwrap_err().to_string();

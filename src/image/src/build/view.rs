@@ -121,17 +121,16 @@ fn is_whiteout(meta: &Metadata) -> bool {
     meta.file_type().is_char_device() && meta.rdev() == makedev(0, 0)
 }
 
-/// All paths that a pattern of the Go kind (`*`, `?`, `[a-z]`, `\`) means; a path without any means itself. The last name
-/// is followed where it is a link, as Docker does.
+/// All paths that a pattern of the Go kind (`*`, `?`, `[a-z]`, `\`, and `**` for any folders) means; a path without any
+/// means itself. The last name is followed where it is a link, as Docker does.
 pub(super) fn glob(view: &View, pattern: &str) -> Result<Vec<(PathBuf, Node)>, String> {
     let mut found = vec![(PathBuf::new(), view.root())];
-    for component in pattern.split('/').filter(|c| !c.is_empty() && *c != ".") {
-        if component == ".." {
-            return Err(format!("forbidden path outside the build context: {pattern}"));
-        }
+    for component in clean_pattern(pattern)? {
         let mut next = Vec::new();
         for (path, folder) in &found {
-            if component.contains(['*', '?', '[', '\\']) {
+            if component == "**" {
+                next.extend(folders_below(path, folder));
+            } else if is_pattern(component) {
                 let matching =
                     list(folder).into_iter().filter(|(name, _)| matches(component, &name.to_string_lossy()));
                 next.extend(matching.map(|(name, _)| path.join(name)));
@@ -139,6 +138,7 @@ pub(super) fn glob(view: &View, pattern: &str) -> Result<Vec<(PathBuf, Node)>, S
                 next.push(path.join(component));
             }
         }
+        next.dedup();
         found = Vec::with_capacity(next.len());
         for path in next {
             let (_, node) = view.resolve(&path)?;
@@ -147,6 +147,34 @@ pub(super) fn glob(view: &View, pattern: &str) -> Result<Vec<(PathBuf, Node)>, S
     }
     found.retain(|(_, node)| *node != Node::Missing);
     Ok(found)
+}
+
+pub(super) fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '[', '\\'])
+}
+
+/// The names in it, without `.` and with `..` carried out, which must not lead out.
+fn clean_pattern(pattern: &str) -> Result<Vec<&str>, String> {
+    let mut names = Vec::new();
+    for component in pattern.split('/').filter(|c| !c.is_empty() && *c != ".") {
+        if component != ".." {
+            names.push(component);
+        } else if names.pop().is_none() {
+            return Err(format!("forbidden path outside the build context: {pattern} ()"));
+        }
+    }
+    Ok(names)
+}
+
+/// The folder itself and all below it; links are not followed.
+fn folders_below(path: &Path, folder: &Node) -> Vec<PathBuf> {
+    let mut found = vec![path.to_owned()];
+    for (name, node) in list(folder) {
+        if matches!(node, Node::Folder(_)) {
+            found.extend(folders_below(&path.join(name), &node));
+        }
+    }
+    found
 }
 
 /// One name against one pattern without slashes.
@@ -172,7 +200,7 @@ fn matches_from(pattern: &[char], name: &[char]) -> bool {
     }
 }
 
-fn in_class(class: &[char], c: char) -> bool {
+pub(super) fn in_class(class: &[char], c: char) -> bool {
     let (negated, mut class) = match class {
         ['^', rest @ ..] => (true, rest),
         class => (false, class),

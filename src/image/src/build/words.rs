@@ -1,7 +1,11 @@
 //! Quotes, escapes and variables in the arguments of instructions, as the Dockerfile reference has them.
 
+mod substitution;
+mod wildcard;
+
 use super::BuildError;
 use std::collections::BTreeMap;
+use substitution::Expander;
 
 /// The variables that an instruction sees.
 pub(super) type Variables = BTreeMap<String, String>;
@@ -38,157 +42,43 @@ pub(super) fn split(text: &str, escape: char) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
+/// Splits at blanks, whatever is quoted: the instructions that take paths know no quotes.
+pub(super) fn split_plain(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
 /// Takes quotes and escapes away and puts variables in.
 pub(super) fn expand(text: &str, escape: char, variables: &Variables) -> Result<String, BuildError> {
-    Expander { rest: text.chars().collect(), at: 0, escape, variables }
-        .all(None, false)
-        .map_err(BuildError::Failed)
+    let word = Expander::new(text, escape, variables).word();
+    word.map_err(|why| failed(text, &why))
+}
+
+/// The same for EXPOSE: what comes out is split at blanks outside of quotes.
+pub(super) fn expand_words(
+    text: &str,
+    escape: char,
+    variables: &Variables,
+) -> Result<Vec<String>, BuildError> {
+    let words = split(text, escape).map_err(|why| failed(text, &why))?;
+    let mut all = Vec::new();
+    for word in words {
+        let value = expand(&word, escape, variables)?;
+        let is_quoted = word.contains(['"', '\'', escape]);
+        match is_quoted {
+            true => all.push(value),
+            false => all.extend(split_plain(&value)),
+        }
+    }
+    Ok(all)
 }
 
 /// The text of a here-document: variables only, quotes are text.
 pub(super) fn expand_text(text: &str, escape: char, variables: &Variables) -> Result<String, BuildError> {
-    Expander { rest: text.chars().collect(), at: 0, escape, variables }
-        .all(None, true)
-        .map_err(BuildError::Failed)
+    Expander::new(text, escape, variables).text().map_err(|why| failed("here-document", &why))
 }
 
-struct Expander<'v> {
-    rest: Vec<char>,
-    at: usize,
-    escape: char,
-    variables: &'v Variables,
-}
-
-impl Expander<'_> {
-    fn next(&mut self) -> Option<char> {
-        let c = self.rest.get(self.at).copied();
-        self.at += 1;
-        c
-    }
-
-    fn peek(&self) -> Option<char> {
-        self.rest.get(self.at).copied()
-    }
-
-    fn all(&mut self, end: Option<char>, quotes_are_text: bool) -> Result<String, String> {
-        let mut out = String::new();
-        while let Some(c) = self.next() {
-            match c {
-                c if Some(c) == end => return Ok(out),
-                '\'' if !quotes_are_text => loop {
-                    match self.next() {
-                        Some('\'') => break,
-                        Some(c) => out.push(c),
-                        None => {
-                            return Err(
-                                "unexpected end of statement while looking for matching single-quote".into(),
-                            );
-                        }
-                    }
-                },
-                '"' if !quotes_are_text => self.double_quoted(&mut out)?,
-                '$' => out.push_str(&self.variable()?),
-                c if c == self.escape => match self.peek() {
-                    Some(next) if !quotes_are_text || next == '$' || next == self.escape => {
-                        out.push(next);
-                        self.at += 1;
-                    }
-                    _ => out.push(c),
-                },
-                c => out.push(c),
-            }
-        }
-        match end {
-            None => Ok(out),
-            Some(_) => Err("syntax error: missing '}'".into()),
-        }
-    }
-
-    fn double_quoted(&mut self, out: &mut String) -> Result<(), String> {
-        loop {
-            match self.next() {
-                None => {
-                    return Err("unexpected end of statement while looking for matching double-quote".into());
-                }
-                Some('"') => return Ok(()),
-                Some('$') => out.push_str(&self.variable()?),
-                Some(c) if c == self.escape => match self.next() {
-                    Some(next) if next == '"' || next == '$' || next == self.escape => out.push(next),
-                    Some(next) => out.extend([c, next]),
-                    None => out.push(c),
-                },
-                Some(c) => out.push(c),
-            }
-        }
-    }
-
-    /// After the `$`.
-    fn variable(&mut self) -> Result<String, String> {
-        if self.peek() == Some('{') {
-            self.at += 1;
-            return self.braced();
-        }
-        let name = self.name();
-        Ok(if name.is_empty() { "$".into() } else { self.value(&name).unwrap_or_default() })
-    }
-
-    fn braced(&mut self) -> Result<String, String> {
-        let name = self.name();
-        if name.is_empty() {
-            return Err("syntax error: bad substitution".into());
-        }
-        let value = self.value(&name);
-        match self.next() {
-            Some('}') => Ok(value.unwrap_or_default()),
-            Some(':') => {
-                let operator = self.next();
-                let value = value.filter(|value| !value.is_empty());
-                self.choose(operator, &name, value)
-            }
-            operator @ Some('-' | '+' | '?') => self.choose(operator, &name, value),
-            Some(other) => Err(format!("unsupported modifier ({other}) in substitution")),
-            None => Err("syntax error: missing '}'".into()),
-        }
-    }
-
-    fn choose(
-        &mut self,
-        operator: Option<char>,
-        name: &str,
-        value: Option<String>,
-    ) -> Result<String, String> {
-        let word = self.all(Some('}'), false)?;
-        match operator {
-            Some('-') => Ok(value.unwrap_or(word)),
-            Some('+') => Ok(value.map(|_| word).unwrap_or_default()),
-            Some('?') => value.ok_or_else(|| {
-                if word.is_empty() {
-                    format!("{name}: is not allowed to be unset")
-                } else {
-                    format!("{name}: {word}")
-                }
-            }),
-            other => Err(format!("unsupported modifier ({}) in substitution", other.unwrap_or(' '))),
-        }
-    }
-
-    fn name(&mut self) -> String {
-        let mut name = String::new();
-        while let Some(c) = self.peek().filter(|c| c.is_ascii_alphanumeric() || *c == '_') {
-            // a digit first is a whole name, as in a shell
-            let is_special = name.is_empty() && c.is_ascii_digit();
-            name.push(c);
-            self.at += 1;
-            if is_special {
-                break;
-            }
-        }
-        name
-    }
-
-    fn value(&self, name: &str) -> Option<String> {
-        self.variables.get(name).cloned()
-    }
+fn failed(text: &str, why: &str) -> BuildError {
+    BuildError::Failed(format!("failed to process {text:?}: {why}"))
 }
 
 #[cfg(test)]
@@ -201,6 +91,9 @@ mod tests {
             ("a".into(), "A".into()),
             ("empty".into(), String::new()),
             ("b_1".into(), "B".into()),
+            ("path".into(), "/usr/lib/x.tar.gz".into()),
+            ("ext".into(), ".gz".into()),
+            ("stars".into(), "*b*".into()),
         ]);
         for (text, want) in [
             ("$a", "A"),
@@ -219,11 +112,40 @@ mod tests {
             (r"a\ b", "a b"),
             ("$", "$"),
             ("5$", "5$"),
+            ("$.x", "$.x"),
+            ("$12b", "b"),
+            ("${path#/}", "usr/lib/x.tar.gz"),
+            ("${path#*/}", "usr/lib/x.tar.gz"),
+            ("${path##*/}", "x.tar.gz"),
+            ("${path%.*}", "/usr/lib/x.tar"),
+            ("${path%%.*}", "/usr/lib/x"),
+            ("${path%$ext}", "/usr/lib/x.tar"),
+            ("${path#none}", "/usr/lib/x.tar.gz"),
+            ("${path/lib/share}", "/usr/share/x.tar.gz"),
+            ("${path/r?l/-}", "/us-ib/x.tar.gz"),
+            ("${path//\\//_}", "_usr_lib_x.tar.gz"),
+            ("${path/x.*/}", "/usr/lib/"),
+            ("${stars#\\*}", "b*"),
+            ("\"${path##*/}\"", "x.tar.gz"),
         ] {
             assert_eq!(expand(text, '\\', &variables).unwrap(), want, "{text}");
         }
-        for text in ["${a", "'a", "\"a", "${}", "${a!x}", "${none:?gone}"] {
-            assert!(expand(text, '\\', &variables).is_err(), "{text}");
+        for (text, want) in [
+            ("${a", "syntax error: missing '}'"),
+            ("${a:-x", "syntax error: missing '}'"),
+            ("'a", "unexpected end of statement while looking for matching single-quote"),
+            ("\"a", "unexpected end of statement while looking for matching double-quote"),
+            ("${}", "syntax error: bad substitution"),
+            ("${a~x}", "unsupported modifier (~) in substitution"),
+            ("${a:x}", "unsupported modifier (:x) in substitution"),
+            ("${none:?gone}", "none: gone"),
+            ("${none?}", "none: is not allowed to be unset"),
+            ("${empty:?}", "empty: is not allowed to be empty"),
+            ("${a/x}", "syntax error: missing '/' in ${}"),
+            ("${a#\\x}", "invalid pattern (\\x) in substitution: invalid escape '\\x'"),
+        ] {
+            let why = expand(text, '\\', &variables).unwrap_err().to_string();
+            assert_eq!(why, format!("failed to process {text:?}: {want}"));
         }
         assert_eq!(expand_text("'$a' \\$a \\n \"", '\\', &variables).unwrap(), "'A' $a \\n \"");
     }
@@ -232,5 +154,7 @@ mod tests {
     fn words_end_at_blanks_outside_of_quotes() {
         assert_eq!(split(r#"a "b c"  d\ e 'f g'h"#, '\\').unwrap(), ["a", r#""b c""#, r"d\ e", "'f g'h"]);
         assert!(split("a \"b", '\\').is_err());
+        let variables = Variables::from([("p".into(), "80 81".into())]);
+        assert_eq!(expand_words("$p 82 \"$p\"", '\\', &variables).unwrap(), ["80", "81", "82", "80 81"]);
     }
 }

@@ -1,0 +1,121 @@
+//! For doors that send a result elsewhere than into the store, or get folders beside the context.
+
+use super::view::{Node, View, list};
+use crate::error::{Result, doing};
+use crate::load::Unpacking;
+use crate::pull::in_background;
+use crate::store::ImageStore;
+use crate::{Digest, ImageRef, upper};
+use cri::ImageInfo;
+use rustix::fs::FileType;
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use tar::{Builder, EntryType};
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::SyncIoBridge;
+
+impl ImageStore {
+    /// Makes the result of a hidden build an image that is shown, under these names. Blocks.
+    pub fn publish(&self, id: &str, names: &[ImageRef]) -> Result<ImageInfo> {
+        self.inner.publish(&Digest::parse(id)?, names, false)
+    }
+
+    /// A folder of a client, sent as a tar; nothing in it leads out. It goes when it is dropped, or with the next start.
+    pub async fn unpack_context(&self, tar: impl AsyncRead + Send + Unpin + 'static) -> Result<TempDir> {
+        let (store, tar) = (self.inner.clone(), SyncIoBridge::new(tar));
+        in_background(move || {
+            let mut unpacking = Unpacking::start(&store)?;
+            unpacking.feed(tar)?;
+            let unpacked = unpacking.wait()?;
+            let folder = store.layers.temporary()?;
+            std::fs::rename(unpacked.folder.path().join("diff"), folder.path()).map_err(doing("unpack"))?;
+            Ok(folder)
+        })
+        .await
+    }
+
+    /// Everything that a container of the image would see, by its path and by where it lies: parents first, names in the
+    /// order of their bytes. Blocks.
+    pub fn files(&self, name_or_id: &str) -> Result<Vec<(String, PathBuf)>> {
+        let rootfs = self.inner.rootfs(name_or_id)?;
+        let mut found = Vec::new();
+        walk(&View { layers: rootfs.layers }.root(), "", &mut found);
+        Ok(found)
+    }
+
+    /// The same as one tar.
+    pub async fn write_files(
+        &self,
+        name_or_id: &str,
+        out: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<()> {
+        let rootfs = self.rootfs(name_or_id)?;
+        let (out, name) = (SyncIoBridge::new(out), name_or_id.to_owned());
+        in_background(move || {
+            let mut found = Vec::new();
+            walk(&View { layers: rootfs.layers }.root(), "", &mut found);
+            let mut tar = Builder::new(BufWriter::new(out));
+            tar.follow_symlinks(false);
+            let mut written = || {
+                found.iter().try_for_each(|(path, source)| append(&mut tar, Path::new(path), source))?;
+                tar.finish()?;
+                tar.get_mut().flush()
+            };
+            let done = written().map_err(doing(format!("write the files of {name}")));
+            // until here nobody takes its layers away
+            drop(rootfs.hold);
+            done
+        })
+        .await
+    }
+}
+
+fn walk(folder: &Node, inside: &str, found: &mut Vec<(String, PathBuf)>) {
+    for (name, node) in list(folder) {
+        let name = name.to_string_lossy();
+        let path = if inside.is_empty() { name.into_owned() } else { format!("{inside}/{name}") };
+        match &node {
+            Node::Missing => {}
+            Node::Symlink(source) | Node::File(source) => found.push((path, source.clone())),
+            Node::Folder(parts) => {
+                found.extend(parts.first().map(|top| (path.clone(), top.clone())));
+                walk(&node, &path, found);
+            }
+        }
+    }
+}
+
+fn append(tar: &mut Builder<impl Write>, path: &Path, source: &Path) -> io::Result<()> {
+    let meta = std::fs::symlink_metadata(source)?;
+    let kind = match FileType::from_raw_mode(meta.mode()) {
+        FileType::Directory => EntryType::Directory,
+        FileType::RegularFile => EntryType::Regular,
+        FileType::Symlink => EntryType::Symlink,
+        FileType::CharacterDevice => EntryType::Char,
+        FileType::BlockDevice => EntryType::Block,
+        FileType::Fifo => EntryType::Fifo,
+        _ => return Ok(()),
+    };
+    let kept = upper::attributes(source)?;
+    if !kept.is_empty() && kind != EntryType::Symlink {
+        let named = kept.iter().map(|(name, value)| (format!("SCHILY.xattr.{name}"), value));
+        let named: Vec<(String, &Vec<u8>)> = named.collect();
+        tar.append_pax_extensions(named.iter().map(|(name, value)| (name.as_str(), value.as_slice())))?;
+    }
+    let mut header = upper::header(&meta, kind);
+    match kind {
+        EntryType::Symlink => tar.append_link(&mut header, path, std::fs::read_link(source)?),
+        EntryType::Regular => {
+            header.set_size(meta.len());
+            tar.append_data(&mut header, path, std::fs::File::open(source)?)
+        }
+        EntryType::Char | EntryType::Block => {
+            header.set_device_major(rustix::fs::major(meta.rdev()))?;
+            header.set_device_minor(rustix::fs::minor(meta.rdev()))?;
+            tar.append_data(&mut header, path, io::empty())
+        }
+        _ => tar.append_data(&mut header, path, io::empty()),
+    }
+}

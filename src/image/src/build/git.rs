@@ -1,0 +1,233 @@
+//! Repositories as build contexts and as sources of ADD. The `git` program fetches them, as in BuildKit: nobody else knows
+//! all the ways in which servers want to be asked.
+
+use super::options::{BuildSsh, SshAgent};
+use super::view::{Node, View};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use tokio::process::Command;
+
+/// `https://host/repo.git#ref:folder`, `git@host:repo.git#ref:folder`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Repository {
+    remote: String,
+    /// A branch, a tag or a commit; the remote's HEAD where empty.
+    reference: String,
+    folder: String,
+}
+
+/// Whether it means a repository, and no file that is to be downloaded.
+pub(super) fn is_repository(source: &str) -> bool {
+    let lower = source.to_ascii_lowercase();
+    let without_fragment = source.split(['#', '?']).next().unwrap_or(source);
+    match lower.split_once("://") {
+        Some(("git" | "ssh", _)) => true,
+        Some(("http" | "https", _)) => without_fragment.ends_with(".git"),
+        Some(_) => false,
+        None => is_scp_like(source),
+    }
+}
+
+/// `git@host:path`
+fn is_scp_like(source: &str) -> bool {
+    let Some((before, path)) = source.split_once(':') else { return false };
+    let Some((user, host)) = before.split_once('@') else { return false };
+    let is_word = |text: &str| {
+        !text.is_empty()
+            && !text.starts_with('-')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
+    };
+    is_word(user) && is_word(host) && !path.is_empty()
+}
+
+/// The agent that the client lends, for those that are asked by ssh.
+pub(super) async fn agent(ssh: Option<&dyn BuildSsh>) -> Result<Option<Box<dyn SshAgent>>, String> {
+    match ssh {
+        Some(ssh) => ssh.agent("default").await,
+        None => Ok(None),
+    }
+}
+
+impl Repository {
+    pub(super) fn parse(source: &str) -> Result<Repository, String> {
+        let (remote, fragment) = source.split_once('#').unwrap_or((source, ""));
+        let (reference, folder) = match fragment.strip_prefix('#') {
+            Some(fields) => named_parts(fields)?,
+            None => {
+                let (reference, folder) = fragment.split_once(':').unwrap_or((fragment, ""));
+                (reference.to_owned(), folder.to_owned())
+            }
+        };
+        // git would take it for an option
+        if remote.starts_with('-') || reference.starts_with('-') {
+            return Err(format!("invalid git reference {source:?}"));
+        }
+        Ok(Repository { remote: remote.to_owned(), reference, folder })
+    }
+
+    /// Makes `place` and gives the folder in it that is meant.
+    pub(super) async fn clone_into(
+        &self,
+        place: &Path,
+        keep_git_dir: bool,
+        agent: Option<&dyn SshAgent>,
+    ) -> Result<PathBuf, String> {
+        std::fs::create_dir(place).map_err(|e| format!("make {}: {e}", place.display()))?;
+        let git = Git { place, agent };
+        git.run(&["init", "--quiet"]).await?;
+        git.run(&["remote", "add", "origin", &self.remote]).await?;
+        let wanted = if self.reference.is_empty() { "HEAD" } else { self.reference.as_str() };
+        self.fetch(&git, wanted).await?;
+        git.run(&["submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"]).await?;
+        if !keep_git_dir {
+            remove_git_folders(place).map_err(|e| format!("{}: {e}", self.remote))?;
+        }
+        self.inside(place)
+    }
+
+    async fn fetch(&self, git: &Git<'_>, wanted: &str) -> Result<(), String> {
+        let fetch = ["fetch", "--quiet", "--no-tags", "--depth=1", "origin", "--", wanted];
+        let Err(why) = git.run(&fetch).await else {
+            return git.run(&["checkout", "--quiet", "FETCH_HEAD"]).await;
+        };
+        // servers that cannot give a part give all; those that do not give commits by name give what has them
+        let all = git.run(&["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"]);
+        all.await.map_err(|_| why.clone())?;
+        let remote_branch = format!("origin/{wanted}");
+        for name in [remote_branch.as_str(), wanted] {
+            if git.run(&["checkout", "--quiet", "--detach", name, "--"]).await.is_ok() {
+                return Ok(());
+            }
+        }
+        if wanted == "HEAD" {
+            let head = git.run(&["remote", "set-head", "origin", "--auto"]).await;
+            head.map_err(|_| why.clone())?;
+            return git.run(&["checkout", "--quiet", "--detach", "origin/HEAD", "--"]).await;
+        }
+        Err(why)
+    }
+
+    fn inside(&self, place: &Path) -> Result<PathBuf, String> {
+        let view = View { layers: vec![place.to_owned()] };
+        match view.resolve(Path::new(&self.folder))? {
+            (real, Node::Folder(_)) => Ok(place.join(real)),
+            (_, Node::Missing) => Err(format!("{}: no folder {} in it", self.remote, self.folder)),
+            _ => Err(format!("{}: {} is not a directory", self.remote, self.folder)),
+        }
+    }
+}
+
+/// `ref=v1,subdir=docs` after a double `#`.
+fn named_parts(fields: &str) -> Result<(String, String), String> {
+    let (mut reference, mut folder, mut commit) = (String::new(), String::new(), String::new());
+    for field in fields.split(',').filter(|field| !field.is_empty()) {
+        let (key, value) = field
+            .split_once('=')
+            .ok_or_else(|| format!("invalid field '{field}' must be a key=value pair"))?;
+        match key.to_ascii_lowercase().as_str() {
+            "ref" => reference = value.to_owned(),
+            "subdir" => folder = value.to_owned(),
+            "commit" => commit = value.to_owned(),
+            _ => {
+                return Err(format!(
+                    "unexpected key '{key}' in '{field}' (supported keys: ref, commit, subdir)"
+                ));
+            }
+        }
+    }
+    Ok((if commit.is_empty() { reference } else { commit }, folder))
+}
+
+struct Git<'g> {
+    place: &'g Path,
+    agent: Option<&'g dyn SshAgent>,
+}
+
+impl Git<'_> {
+    /// Nobody is there to be asked for a password, and nothing of the machine's own settings counts.
+    async fn run(&self, arguments: &[&str]) -> Result<(), String> {
+        let mut command = Command::new("git");
+        command
+            .args(["-c", "protocol.file.allow=never", "-c", "protocol.ext.allow=never"])
+            .args(["-c", "init.defaultBranch=main", "-c", "core.hooksPath=/dev/null"])
+            .args(arguments)
+            .current_dir(self.place)
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_SSH_COMMAND", "ssh -F /dev/null -o BatchMode=yes")
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if let Some(agent) = self.agent {
+            command.env("SSH_AUTH_SOCK", agent.socket());
+        }
+        let output = command.output().await.map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => {
+                "git is not installed: builds from repositories need it".to_owned()
+            }
+            _ => format!("git {}: {e}", arguments[0]),
+        })?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        Err(format!("git {}: {}", arguments[0], said.trim()))
+    }
+}
+
+/// Those of submodules as well, where they are files.
+fn remove_git_folders(place: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(place)? {
+        let entry = entry?;
+        let is_folder = entry.file_type()?.is_dir();
+        match (entry.file_name() == ".git", is_folder) {
+            (true, true) => std::fs::remove_dir_all(entry.path())?,
+            (true, false) => std::fs::remove_file(entry.path())?,
+            (false, true) => remove_git_folders(&entry.path())?,
+            (false, false) => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repositories_are_told_from_files() {
+        for (source, want) in [
+            ("https://host/a/repo.git", true),
+            ("https://host/a/repo.git#main:dir", true),
+            ("https://host/a/file.tar.gz", false),
+            ("git@host:a/repo", true),
+            ("git://host/repo", true),
+            ("ssh://git@host/repo", true),
+            ("a:b", false),
+            ("dir/file.git", false),
+            ("-x@host:y", false),
+        ] {
+            assert_eq!(is_repository(source), want, "{source}");
+        }
+    }
+
+    #[test]
+    fn the_parts_of_an_address() {
+        for (source, remote, reference, folder) in [
+            ("https://h/r.git", "https://h/r.git", "", ""),
+            ("https://h/r.git#v1:docs/x", "https://h/r.git", "v1", "docs/x"),
+            ("git@h:r.git#:docs", "git@h:r.git", "", "docs"),
+            ("https://h/r.git##ref=v1,subdir=d", "https://h/r.git", "v1", "d"),
+        ] {
+            let got = Repository::parse(source).unwrap();
+            assert_eq!(
+                (got.remote.as_str(), got.reference.as_str(), got.folder.as_str()),
+                (remote, reference, folder),
+                "{source}"
+            );
+        }
+        for bad in ["https://h/r.git#--upload-pack=x", "https://h/r.git##x=1", "--x"] {
+            assert!(Repository::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
