@@ -18,6 +18,7 @@ pub(crate) use index::{ImageRecord, LayerRef};
 pub(crate) use layers::PackedLayer;
 pub(crate) use sync::boot_id;
 
+use crate::build::CacheMounts;
 use crate::embedded::Embedded;
 use crate::error::{ImageError, Result, doing};
 use crate::pull::LayerJobs;
@@ -52,6 +53,7 @@ pub(crate) struct Inner {
     pub(crate) jobs: LayerJobs,
     pub(crate) slots: Semaphore,
     pub(crate) embedded: Embedded,
+    pub(crate) cache_mounts: CacheMounts,
     state: Mutex<State>,
     sync_is_due: AtomicBool,
 }
@@ -104,6 +106,7 @@ impl ImageStore {
             jobs: LayerJobs::default(),
             slots: Semaphore::new(PARALLEL_LAYERS),
             embedded: Embedded::default(),
+            cache_mounts: CacheMounts::default(),
             state: Mutex::new(State { index, holds: Holds::default(), pins: Pins::default() }),
             sync_is_due: AtomicBool::new(false),
         });
