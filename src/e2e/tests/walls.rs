@@ -24,7 +24,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("resolver", &[]),
     ("dns", &["api", "cluster", "kinds", "resolver"]),
     ("dashboard", &["api", "cluster"]),
-    ("docker", &["cri", "image", "resolver"]),
+    ("buildkit", &["cri", "image"]),
+    ("docker", &["buildkit", "cri", "image", "resolver"]),
     ("sample", &[]),
     (
         "appliance",

@@ -42,6 +42,7 @@ use crate::store::ImageStore;
 use crate::{Digest, ImageRef};
 pub(crate) use caches::CacheMounts;
 pub use classic::Classic;
+pub use delivery::FoundPath;
 pub use options::{
     BuildContext, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh, MountSource, NamedContext,
     RunMount, RunSettings, RunSpec, SshAgent,

@@ -43,8 +43,8 @@ mod upper;
 
 pub use build::{
     BuildContext, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress, BuildResult, BuildRunner,
-    BuildSecrets, BuildSsh, Channel, Classic, MountSource, NamedContext, PlannedStep, RunMount, RunSettings,
-    RunSpec, SshAgent,
+    BuildSecrets, BuildSsh, Channel, Classic, FoundPath, MountSource, NamedContext, PlannedStep, RunMount,
+    RunSettings, RunSpec, SshAgent,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

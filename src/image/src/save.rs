@@ -29,6 +29,25 @@ impl ImageStore {
         })
         .await
     }
+
+    /// One image, under names that it need not have here.
+    pub async fn save_as(
+        &self,
+        id: &str,
+        names: &[ImageRef],
+        out: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Result<()> {
+        let (store, id, tags) = (self.inner.clone(), id.to_owned(), names.to_vec());
+        let out = SyncIoBridge::new(out);
+        in_background(move || {
+            let images =
+                collect(&store, &[id])?.into_iter().map(|image| Image { tags: tags.clone(), ..image });
+            let images: Vec<Image> = images.collect();
+            Saving { store, tar: tar::Builder::new(std::io::BufWriter::new(out)), written: BTreeSet::new() }
+                .all(&images)
+        })
+        .await
+    }
 }
 
 struct Image {

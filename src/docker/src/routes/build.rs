@@ -1,48 +1,112 @@
 //! `docker build`, the classic way.
 
-use super::images::told;
+use super::images::told_or_refused;
 use super::registry::{Auth, decode};
 use crate::build::Runner;
-use crate::call::{Answer, Call, json};
+use crate::call::{Answer, Call, Query, json};
+use crate::model::{Limits, Ulimit};
+use crate::plan;
+use crate::progress::Lines;
 use crate::refusal::{Refusal, Result};
 use cri::Credentials;
-use image::{BuildContext, BuildError, BuildOptions, Classic, registry_domain};
+use image::{
+    BuildContext, BuildError, BuildOptions, BuildOutput, Channel, Classic, PullEvent, RunSettings,
+    registry_domain,
+};
 use serde_json::json as value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) async fn build(call: Call) -> Answer {
     if call.query.get("version") == Some("2") {
-        return buildkit(call).await;
-    }
-    if call.query.get("remote").is_some_and(|remote| remote != "client-session") {
-        return Err(Refusal::not_implemented("a remote build context is not offered: send it as a tar"));
+        return Err(Refusal::not_implemented(OLD));
     }
     let options = options(&call)?;
+    let quiet = call.query.flag("q");
     let engine = call.engine.clone();
-    let context = BuildContext::Tar(Box::new(call.into_reader()));
-    told(move |lines| async move {
+    let context = match call.query.get("remote").filter(|remote| *remote != "client-session") {
+        Some(url) => BuildContext::Url(url.to_owned()),
+        None => BuildContext::Tar(Box::new(call.into_reader())),
+    };
+    told_or_refused(move |lines| async move {
         let runner = Arc::new(Runner::new(engine.config.clone(), engine.runtime.clone()));
-        let screen = Arc::new(Classic::new(Arc::new(lines.clone())));
+        let output = Arc::new(Screen { lines: lines.clone(), kept: quiet.then(Mutex::default) });
+        let screen = Arc::new(Classic::new(output.clone()));
         match engine.images.build(context, options, runner, screen.clone()).await {
             Ok(built) => {
                 let id = &built.image.id;
                 lines.say(&value!({"aux": {"ID": id}}));
                 screen.built(&built.image);
+                output.built(id);
                 engine.events.tell("image", "build", id, BTreeMap::new());
                 Ok(())
             }
-            Err(BuildError::Run { command, code }) => {
-                lines.fail_with(code, &BuildError::Run { command, code }.to_string());
-                Ok(())
+            Err(error) => {
+                output.failed();
+                match error {
+                    BuildError::Run { command, code } => {
+                        lines.fail_with(code, &BuildError::Run { command, code }.to_string());
+                        Ok(())
+                    }
+                    error => Err(error.into()),
+                }
             }
-            Err(error) => Err(error.into()),
         }
     })
+    .await
+}
+
+/// What the client sees: all of it, or with `q` the id only, and all of it after a failure.
+struct Screen {
+    lines: Lines,
+    kept: Option<Mutex<String>>,
+}
+
+impl Screen {
+    fn built(&self, id: &str) {
+        if self.kept.is_some() {
+            self.lines.say(&value!({"stream": format!("{id}\n")}));
+        }
+    }
+
+    fn failed(&self) {
+        let Some(kept) = &self.kept else { return };
+        let kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if !kept.is_empty() {
+            self.lines.say(&value!({"stream": *kept}));
+        }
+    }
+}
+
+impl BuildOutput for Screen {
+    fn write(&self, channel: Channel, bytes: &[u8]) {
+        match &self.kept {
+            None => self.lines.write(channel, bytes),
+            Some(kept) => {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                kept.push_str(&String::from_utf8_lossy(bytes));
+            }
+        }
+    }
+
+    fn pull(&self, event: &PullEvent) {
+        if self.kept.is_none() {
+            self.lines.pull(event);
+        }
+    }
 }
 
 fn options(call: &Call) -> Result<BuildOptions> {
     let query = &call.query;
+    if query.flag("squash") {
+        return Err(Refusal::bad("squash is only supported with experimental mode"));
+    }
+    if query.all("securityopt").any(|option| !option.is_empty()) {
+        let why = "The daemon on this platform does not support setting security options on build";
+        return Err(Refusal::bad(why));
+    }
+    // what was built here is looked up wherever it came from: `cachefrom` has nothing to add, but is checked
+    let _: Vec<String> = query.json("cachefrom")?;
     Ok(BuildOptions {
         dockerfile: query.get("dockerfile").unwrap_or_default().to_owned(),
         args: query.json("buildargs")?,
@@ -51,9 +115,41 @@ fn options(call: &Call) -> Result<BuildOptions> {
         pull: query.flag("pull"),
         labels: query.json("labels")?,
         tags: query.all("t").filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
+        platform: query.get("platform").unwrap_or_default().to_owned(),
         credentials: credentials(call.header("x-registry-config")),
+        run: settings(query)?,
         ..BuildOptions::default()
     })
+}
+
+/// How RUNs run.
+fn settings(query: &Query) -> Result<RunSettings> {
+    let limits = Limits {
+        memory: query.number("memory")?.unwrap_or_default(),
+        memory_swap: query.number("memswap")?.unwrap_or_default(),
+        cpu_shares: query.number("cpushares")?.unwrap_or_default(),
+        cpu_period: query.number("cpuperiod")?.unwrap_or_default(),
+        cpu_quota: query.number("cpuquota")?.unwrap_or_default(),
+        cpuset_cpus: query.get("cpusetcpus").unwrap_or_default().to_owned(),
+        cpuset_mems: query.get("cpusetmems").unwrap_or_default().to_owned(),
+        ..Limits::default()
+    };
+    let ulimits: Vec<Ulimit> = query.json("ulimits")?;
+    let extra_hosts = query.all("extrahosts").filter(|host| !host.is_empty()).map(str::to_owned);
+    Ok(RunSettings {
+        network: query.get("networkmode").map(str::to_owned),
+        extra_hosts: extra_hosts.map(checked_host).collect::<Result<_>>()?,
+        shm_size: query.number("shmsize")?.filter(|size| *size > 0),
+        rlimits: ulimits.iter().map(plan::rlimit).collect(),
+        resources: plan::resources(&limits),
+    })
+}
+
+fn checked_host(host: String) -> Result<String> {
+    match host.split_once([':', '=']) {
+        Some((name, address)) if !name.is_empty() && !address.is_empty() => Ok(host),
+        _ => Err(Refusal::bad(format_args!("bad format for add-host: {host:?}"))),
+    }
 }
 
 /// `X-Registry-Config`: registry → what the client knows of it.
@@ -68,13 +164,9 @@ fn credentials(header: Option<&str>) -> BTreeMap<String, Vec<Credentials>> {
         .collect()
 }
 
-/// What the buildx plugin asks for first.
-pub(super) async fn buildkit(_: Call) -> Answer {
-    Err(Refusal::not_implemented(
-        "BuildKit is not offered here, the classic builder does the same Dockerfiles: say `export DOCKER_BUILDKIT=0`, or \
-         `eval $(monopod docker-env)`, and build again",
-    ))
-}
+/// Docker 18.09 to 20.10 had the client of BuildKit in them; since then it is a plugin, which comes another way.
+const OLD: &str = "BuildKit is offered to the buildx plugin only: install docker-buildx, or say `export DOCKER_BUILDKIT=0` and \
+                   build again";
 
 /// The steps of builds that are no image of their own.
 pub(super) async fn prune(call: Call) -> Answer {
@@ -82,4 +174,25 @@ pub(super) async fn prune(call: Call) -> Answer {
     let pruned = tokio::task::spawn_blocking(move || images.prune_build_cache()).await;
     let pruned = pruned.map_err(|e| Refusal::failed("prune", e))??;
     json(&value!({"CachesDeleted": pruned.removed, "SpaceReclaimed": pruned.freed}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_the_commands_run() {
+        let query = Query::parse(
+            "networkmode=none&extrahosts=a%3A1.2.3.4&extrahosts=b%3Dhost-gateway&shmsize=1048576&memory=5000000\
+             &ulimits=%5B%7B%22Name%22%3A%22nofile%22%2C%22Soft%22%3A10%2C%22Hard%22%3A-1%7D%5D",
+        );
+        let settings = settings(&query).unwrap();
+        assert_eq!(settings.network.as_deref(), Some("none"));
+        assert_eq!(settings.extra_hosts, ["a:1.2.3.4", "b=host-gateway"]);
+        assert_eq!((settings.shm_size, settings.resources.memory_limit), (Some(1 << 20), Some(5_000_000)));
+        assert_eq!((settings.rlimits[0].soft, settings.rlimits[0].hard), (10, u64::MAX));
+        for bad in ["memory=x", "ulimits=1", "extrahosts=alone"] {
+            assert!(super::settings(&Query::parse(bad)).is_err(), "{bad}");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! For doors that send a result elsewhere than into the store, or get folders beside the context.
 
 use super::view::{Node, View, list};
-use crate::error::{Result, doing};
+use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
 use crate::pull::in_background;
 use crate::store::ImageStore;
@@ -15,6 +15,15 @@ use tar::{Builder, EntryType};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::io::SyncIoBridge;
+
+/// What a path in an image leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPath {
+    /// Where it lies.
+    pub source: PathBuf,
+    /// Of a folder: names, and where they lie.
+    pub entries: Vec<(String, PathBuf)>,
+}
 
 impl ImageStore {
     /// Makes the result of a hidden build an image that is shown, under these names. Blocks.
@@ -45,6 +54,24 @@ impl ImageStore {
         Ok(found)
     }
 
+    /// What a path leads to in the image, links being followed inside of it. Blocks.
+    pub fn find(&self, name_or_id: &str, path: &str) -> Result<Option<FoundPath>> {
+        let rootfs = self.inner.rootfs(name_or_id)?;
+        let found = View { layers: rootfs.layers }.resolve(Path::new(path));
+        Ok(match found.map_err(ImageError::Refused)? {
+            (_, Node::File(source) | Node::Symlink(source)) => {
+                Some(FoundPath { source, entries: Vec::new() })
+            }
+            (_, Node::Missing) => None,
+            (_, node @ Node::Folder(_)) => {
+                let entries = list(&node).into_iter();
+                let entries = entries
+                    .filter_map(|(name, node)| Some((name.to_string_lossy().into_owned(), place(&node)?)));
+                place(&node).map(|source| FoundPath { source, entries: entries.collect() })
+            }
+        })
+    }
+
     /// The same as one tar.
     pub async fn write_files(
         &self,
@@ -72,18 +99,21 @@ impl ImageStore {
     }
 }
 
+/// Where it lies; of a folder, the part that has its attributes.
+fn place(node: &Node) -> Option<PathBuf> {
+    match node {
+        Node::Missing => None,
+        Node::Symlink(source) | Node::File(source) => Some(source.clone()),
+        Node::Folder(parts) => parts.first().cloned(),
+    }
+}
+
 fn walk(folder: &Node, inside: &str, found: &mut Vec<(String, PathBuf)>) {
     for (name, node) in list(folder) {
         let name = name.to_string_lossy();
         let path = if inside.is_empty() { name.into_owned() } else { format!("{inside}/{name}") };
-        match &node {
-            Node::Missing => {}
-            Node::Symlink(source) | Node::File(source) => found.push((path, source.clone())),
-            Node::Folder(parts) => {
-                found.extend(parts.first().map(|top| (path.clone(), top.clone())));
-                walk(&node, &path, found);
-            }
-        }
+        found.extend(place(&node).map(|source| (path.clone(), source)));
+        walk(&node, &path, found);
     }
 }
 

@@ -1,0 +1,180 @@
+//! The service `moby.buildkit.v1.Control`.
+
+use crate::builds::{Build, Solved};
+use crate::proto::control::{
+    DiskUsageRequest, DiskUsageResponse, InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse,
+    PruneRequest, SolveRequest, SolveResponse, StatusRequest, StatusResponse, UsageRecord,
+};
+use crate::proto::history::{
+    BuildHistoryEvent, BuildHistoryRequest, UpdateBuildHistoryRequest, UpdateBuildHistoryResponse,
+};
+use crate::{BuildKit, errors, usage, worker};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use std::sync::Arc;
+use tokio::sync::oneshot;
+use tonic::{Request, Response, Status};
+
+type Many<T> = Result<Response<BoxStream<'static, Result<T, Status>>>, Status>;
+
+impl BuildKit {
+    pub(crate) async fn solve(
+        self: Arc<Self>,
+        request: Request<SolveRequest>,
+    ) -> Result<SolveResponse, Status> {
+        let request = request.into_inner();
+        let (build, returned) = Build::new(&request);
+        let running = self.builds.begin(&build)?;
+        let record =
+            (!build.internal).then(|| Record { kit: &self, reference: &build.reference, result: None });
+        if record.is_some() {
+            self.history.started(&request, &build.progress);
+        }
+        let result = self.outcome(&build, request, returned).await;
+        if let Some(record) = record {
+            record.ended(&result);
+        }
+        drop(running);
+        result
+    }
+
+    async fn outcome(
+        &self,
+        build: &Build,
+        request: SolveRequest,
+        returned: oneshot::Receiver<Result<Solved, Status>>,
+    ) -> Result<SolveResponse, Status> {
+        refuse_cache_exports(&request)?;
+        let solved = match request.frontend.as_str() {
+            "dockerfile.v0" | "gateway.v0" => {
+                let built = self.dockerfile(build, &request.frontend_attrs, &request.frontend_inputs).await?;
+                Some(Arc::new(built))
+            }
+            "" if request.definition.is_none() => {
+                returned.await.map_err(|_| Status::cancelled("context canceled"))??
+            }
+            "" => return Err(Status::unimplemented(DEFINITION)),
+            other => return Err(Status::invalid_argument(format!("invalid frontend: {other}"))),
+        };
+        match solved {
+            Some(built) => self.export(build, &built).await,
+            None => Ok(SolveResponse::default()),
+        }
+    }
+
+    pub(crate) async fn status(self: Arc<Self>, request: Request<StatusRequest>) -> Many<StatusResponse> {
+        let reference = request.into_inner().r#ref;
+        let progress = match self.history.progress(&reference) {
+            Some(progress) => progress,
+            None => self.builds.get(&reference).await?.progress.clone(),
+        };
+        Ok(Response::new(progress.follow().map(Ok).boxed()))
+    }
+
+    pub(crate) async fn list_workers(
+        self: Arc<Self>,
+        _: Request<ListWorkersRequest>,
+    ) -> Result<ListWorkersResponse, Status> {
+        Ok(ListWorkersResponse { record: vec![worker::record(&self.config)] })
+    }
+
+    pub(crate) async fn info(self: Arc<Self>, _: Request<InfoRequest>) -> Result<InfoResponse, Status> {
+        Ok(InfoResponse { buildkit_version: Some(worker::version()) })
+    }
+
+    pub(crate) async fn disk_usage(
+        self: Arc<Self>,
+        request: Request<DiskUsageRequest>,
+    ) -> Result<DiskUsageResponse, Status> {
+        usage::check(&request.into_inner().filter)?;
+        let images = self.images.clone();
+        let record = tokio::task::spawn_blocking(move || usage::records(&images)).await;
+        Ok(DiskUsageResponse { record: record.map_err(|e| Status::internal(e.to_string()))? })
+    }
+
+    pub(crate) async fn prune(self: Arc<Self>, request: Request<PruneRequest>) -> Many<UsageRecord> {
+        usage::check(&request.into_inner().filter)?;
+        let images = self.images.clone();
+        let pruned = tokio::task::spawn_blocking(move || usage::prune(&images)).await;
+        let pruned = pruned.map_err(|e| Status::internal(e.to_string()))?.map_err(errors::of_image)?;
+        Ok(Response::new(stream::iter(pruned.into_iter().map(Ok)).boxed()))
+    }
+
+    pub(crate) async fn listen_build_history(
+        self: Arc<Self>,
+        request: Request<BuildHistoryRequest>,
+    ) -> Many<BuildHistoryEvent> {
+        let asked = request.into_inner();
+        let (known, future) = self.history.list(&asked);
+        let known = stream::iter(known.into_iter().map(Ok));
+        if asked.early_exit {
+            return Ok(Response::new(known.boxed()));
+        }
+        let future = stream::unfold(future, |mut future| async move {
+            // who reads too slowly misses some
+            loop {
+                match future.recv().await {
+                    Ok(event) => return Some((Ok(event), future)),
+                    Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        });
+        let is_wanted = move |event: &Result<BuildHistoryEvent, Status>| {
+            let record = event.as_ref().ok().and_then(|event| event.record.as_ref());
+            asked.r#ref.is_empty() || record.is_some_and(|record| record.r#ref == asked.r#ref)
+        };
+        let future = future.filter(move |event| std::future::ready(is_wanted(event)));
+        Ok(Response::new(known.chain(future).boxed()))
+    }
+
+    pub(crate) async fn update_build_history(
+        self: Arc<Self>,
+        request: Request<UpdateBuildHistoryRequest>,
+    ) -> Result<UpdateBuildHistoryResponse, Status> {
+        let asked = request.into_inner();
+        match (asked.delete, asked.finalize) {
+            (true, _) => self.history.delete(&asked.r#ref)?,
+            // all that there will be is there when a build ends
+            (_, true) => {}
+            _ => self.history.pin(&asked.r#ref, asked.pinned)?,
+        }
+        Ok(UpdateBuildHistoryResponse {})
+    }
+}
+
+pub(crate) const DEFINITION: &str =
+    "a low-level build (LLB) that is no Dockerfile is not offered: this builder builds Dockerfiles";
+
+/// What a cache in a registry is for: other machines. Saying nothing would leave them without.
+fn refuse_cache_exports(request: &SolveRequest) -> Result<(), Status> {
+    let exports = request.cache.iter().flat_map(|cache| &cache.exports);
+    match exports.map(|export| export.r#type.as_str()).find(|kind| *kind != "inline") {
+        Some(kind) => Err(Status::invalid_argument(format!(
+            "exporting the build cache (type={kind}) is not offered: the cache is kept on this machine"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// A build that is dropped was cancelled, and is remembered so.
+struct Record<'k> {
+    kit: &'k BuildKit,
+    reference: &'k str,
+    result: Option<()>,
+}
+
+impl Record<'_> {
+    fn ended(mut self, result: &Result<SolveResponse, Status>) {
+        self.result = Some(());
+        self.kit.history.ended(self.reference, result);
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        if self.result.is_none() {
+            self.kit.history.ended(self.reference, &Err(Status::cancelled("context canceled")));
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! How much of something came, on the client's screen.
+
+use crate::progress::{Progress, VertexId};
+use crate::session::locked;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A screen needs no more.
+const EVERY: Duration = Duration::from_millis(100);
+
+pub(crate) struct Meter {
+    progress: Arc<Progress>,
+    vertex: VertexId,
+    /// `transferring context:`
+    part: String,
+    state: Mutex<(u64, Option<Instant>)>,
+}
+
+impl Meter {
+    pub(crate) fn new(progress: &Arc<Progress>, vertex: VertexId, part: &str) -> Arc<Meter> {
+        Arc::new(Meter { progress: progress.clone(), vertex, part: part.to_owned(), state: Mutex::default() })
+    }
+
+    pub(crate) fn add(&self, bytes: u64) {
+        let mut state = locked(&self.state);
+        state.0 += bytes;
+        if state.1.is_none_or(|at| at.elapsed() >= EVERY) {
+            state.1 = Some(Instant::now());
+            self.progress.part(self.vertex, &self.part, state.0, 0, false);
+        }
+    }
+
+    pub(crate) fn whole(&self) {
+        self.progress.part(self.vertex, &self.part, locked(&self.state).0, 0, true);
+        self.progress.done(self.vertex);
+    }
+
+    pub(crate) fn failed(&self, why: &str) {
+        self.progress.fail(self.vertex, why);
+    }
+}

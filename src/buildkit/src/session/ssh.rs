@@ -1,0 +1,96 @@
+//! `--ssh`: a socket here whose other end is the client's agent.
+
+use super::{Session, is_absent};
+use crate::proto::session::{BytesMessage, CheckAgentRequest, CheckAgentResponse};
+use async_trait::async_trait;
+use futures::{StreamExt, TryStreamExt};
+use image::{BuildSsh, SshAgent};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::io::{ReaderStream, StreamReader};
+use tokio_util::task::AbortOnDropHandle;
+use tonic::Request;
+use tonic::metadata::MetadataValue;
+
+const CHECK: &str = "/moby.sshforward.v1.SSH/CheckAgent";
+const FORWARD: &str = "/moby.sshforward.v1.SSH/ForwardAgent";
+
+pub(crate) struct Agents {
+    pub(crate) session: Arc<Session>,
+    /// Where sockets may lie; what is in it is swept away when the engine starts.
+    pub(crate) folder: PathBuf,
+}
+
+struct Agent {
+    folder: TempDir,
+    _serves: AbortOnDropHandle<()>,
+}
+
+impl SshAgent for Agent {
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("agent.sock")
+    }
+}
+
+#[async_trait]
+impl BuildSsh for Agents {
+    async fn agent(&self, id: &str) -> Result<Option<Box<dyn SshAgent>>, String> {
+        if !self.session.offers(FORWARD) {
+            return Ok(None);
+        }
+        let asked = self.session.ask::<_, CheckAgentResponse>(CHECK, CheckAgentRequest { id: id.to_owned() });
+        match asked.await {
+            Err(status) if is_absent(&status) || status.message().contains("unset ssh forward key") => {
+                return Ok(None);
+            }
+            Err(status) => return Err(format!("ssh agent {id}: {}", status.message())),
+            Ok(_) => {}
+        }
+        let made = self.listen(id).map_err(|e| format!("ssh agent {id}: {e}"))?;
+        Ok(Some(Box::new(made)))
+    }
+}
+
+impl Agents {
+    fn listen(&self, id: &str) -> io::Result<Agent> {
+        std::fs::create_dir_all(&self.folder)?;
+        let folder = TempDir::new_in(&self.folder)?;
+        let path = folder.path().join("agent.sock");
+        let listener = UnixListener::bind(&path)?;
+        // the command may be anybody; who may come to the folder, the mount decides
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666))?;
+        let serves = tokio::spawn(serve(listener, self.session.clone(), id.to_owned()));
+        Ok(Agent { folder, _serves: AbortOnDropHandle::new(serves) })
+    }
+}
+
+async fn serve(listener: UnixListener, session: Arc<Session>, id: String) {
+    let mut all = tokio::task::JoinSet::new();
+    while let Ok((socket, _)) = listener.accept().await {
+        let (session, id) = (session.clone(), id.clone());
+        all.spawn(async move {
+            if let Err(error) = forward(socket, &session, &id).await {
+                tracing::debug!(%error, "an ssh agent went away");
+            }
+        });
+        while all.try_join_next().is_some() {}
+    }
+}
+
+async fn forward(socket: UnixStream, session: &Session, id: &str) -> io::Result<()> {
+    let (from, mut to) = socket.into_split();
+    let said = ReaderStream::new(from).take_while(|read| std::future::ready(read.is_ok()));
+    let said = said.filter_map(|read| async move { Some(BytesMessage { data: read.ok()?.to_vec() }) });
+    let mut request = Request::new(said);
+    let id = MetadataValue::try_from(id).map_err(io::Error::other)?;
+    request.metadata_mut().insert("buildkit.ssh.id", id);
+    let answers = session.talk::<_, BytesMessage>(FORWARD, request).await.map_err(io::Error::other)?;
+    let answers = answers.map_ok(|piece| bytes::Bytes::from(piece.data)).map_err(io::Error::other);
+    tokio::io::copy(&mut StreamReader::new(answers), &mut to).await?;
+    to.shutdown().await
+}

@@ -1,0 +1,214 @@
+//! The frontend `dockerfile.v0`: fetches what the client has, and lets the image store's builder build it.
+
+use crate::builds::Build;
+use crate::errors::{self, SourceText};
+use crate::frontend::{self, Context, Frontend, Named, NoCache};
+use crate::meter::Meter;
+use crate::proto::ops::Definition;
+use crate::session::files::{self, Wanted};
+use crate::session::secrets::Secrets;
+use crate::session::ssh::Agents;
+use crate::session::{Session, upload};
+use crate::vertices::Vertices;
+use crate::{BuildKit, results};
+use image::{BuildContext, BuildError, BuildOptions, BuildResult, ImageError, NamedContext};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tonic::Status;
+
+/// One build as it goes on.
+struct Solving<'k> {
+    kit: &'k BuildKit,
+    build: &'k Build,
+    frontend: Frontend,
+    session: Arc<Session>,
+    inputs: &'k HashMap<String, Definition>,
+}
+
+impl BuildKit {
+    /// Builds what the attributes say. `inputs` are results of other builds.
+    pub(crate) async fn dockerfile(
+        &self,
+        build: &Build,
+        attrs: &HashMap<String, String>,
+        inputs: &HashMap<String, Definition>,
+    ) -> Result<BuildResult, Status> {
+        let frontend = frontend::parse(attrs)?;
+        if let Some(image) = attrs.get("source") {
+            frontend::check_syntax(image)?;
+        }
+        if let Some(question) = &frontend.question {
+            return Err(Status::unimplemented(format!("unsupported request {question}")));
+        }
+        let session = self.sessions.get(&build.session).await?;
+        Solving { kit: self, build, frontend, session, inputs }.carry_out().await
+    }
+}
+
+impl Solving<'_> {
+    async fn carry_out(self) -> Result<BuildResult, Status> {
+        let filename = self.frontend.filename.clone();
+        let progress = &self.build.progress;
+        let base = filename.rsplit('/').next().unwrap_or(&filename);
+        let definition = progress.begin(&format!("[internal] load build definition from {base}"));
+        let (text, own_ignore) = match &self.frontend.dockerfile {
+            None => {
+                progress.done(definition);
+                (None, None)
+            }
+            Some(folder) => {
+                let meter = Meter::new(progress, definition, "transferring dockerfile:");
+                let (text, ignore) = self.load_dockerfile(folder, meter).await?;
+                (Some(text), ignore)
+            }
+        };
+        if let Some(image) = text.as_deref().and_then(frontend::syntax) {
+            frontend::check_syntax(image)?;
+        }
+        let context = self.load_context(own_ignore).await?;
+        let mut options = self.options(text.clone());
+        options.named_contexts = self.load_named().await?;
+        let source = SourceText { filename, text: text.unwrap_or_default() };
+        let door = Arc::new(Vertices::new(progress.clone(), definition));
+        let built = self.kit.images.build(context, options, self.kit.runner.clone(), door.clone()).await;
+        built.map_err(|error| self.refusal(&error, &source, &door))
+    }
+
+    fn refusal(&self, error: &BuildError, source: &SourceText, door: &Vertices) -> Status {
+        let lines = door.failed_lines();
+        // an image that is not here can only have been named by the Dockerfile
+        if let (BuildError::Image(inner), None) = (error, &lines)
+            && matches!(inner.root(), ImageError::Refused(_))
+        {
+            return Status::invalid_argument(error.to_string());
+        }
+        errors::of_build(error, source, lines)
+    }
+
+    /// The session that has a folder: bake lets several builds share one.
+    async fn session_of(&self, folder: &str) -> Result<Arc<Session>, Status> {
+        match self.frontend.sessions.get(folder) {
+            Some(id) => self.kit.sessions.get(id).await,
+            None => Ok(self.session.clone()),
+        }
+    }
+
+    /// The Dockerfile, and the ignore file that is its own.
+    async fn load_dockerfile(
+        &self,
+        folder: &str,
+        meter: Arc<Meter>,
+    ) -> Result<(String, Option<String>), Status> {
+        let name = self.frontend.filename.trim_start_matches("./").to_owned();
+        let lower =
+            name.rsplit_once('/').map_or("dockerfile".to_owned(), |(dir, _)| format!("{dir}/dockerfile"));
+        let ignore = format!("{name}.dockerignore");
+        let follow = vec![name.clone(), ignore.clone(), lower.clone()];
+        let wanted = Wanted { folder: folder.to_owned(), follow, ..Wanted::default() };
+        let mut found = files::small(self.session_of(folder).await?, &wanted, meter).await?;
+        let is_default = name.rsplit('/').next() == Some("Dockerfile");
+        let text = found.remove(&name).or_else(|| found.remove(&lower).filter(|_| is_default));
+        let text = text.ok_or_else(|| {
+            Status::unknown(format!("failed to read dockerfile: open {name}: no such file or directory"))
+        })?;
+        let as_text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Ok((as_text(text), found.remove(&ignore).map(as_text)))
+    }
+
+    async fn load_context(&self, own_ignore: Option<String>) -> Result<BuildContext, Status> {
+        let progress = &self.build.progress;
+        let folder = match &self.frontend.context {
+            Context::Folder(folder) => folder,
+            Context::Upload(url) => {
+                let vertex = progress.begin("[internal] load remote build context");
+                let meter = Meter::new(progress, vertex, "transferring context:");
+                let tar = upload::pull(self.session.clone(), url, meter).await?;
+                return Ok(BuildContext::Tar(Box::new(tar)));
+            }
+        };
+        let session = self.session_of(folder).await?;
+        let vertex = progress.begin("[internal] load .dockerignore");
+        let ignore = match own_ignore {
+            Some(text) => {
+                progress.done(vertex);
+                text
+            }
+            None => {
+                let follow = vec![".dockerignore".to_owned()];
+                let wanted = Wanted { folder: folder.clone(), follow, ..Wanted::default() };
+                let meter = Meter::new(progress, vertex, "transferring context:");
+                let found = files::small(session.clone(), &wanted, meter).await?;
+                found.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
+            }
+        };
+        let vertex = progress.begin("[internal] load build context");
+        let meter = Meter::new(progress, vertex, "transferring context:");
+        let exclude = frontend::ignore_patterns(&ignore);
+        let wanted = Wanted { folder: folder.clone(), exclude, ..Wanted::default() };
+        Ok(BuildContext::Tar(Box::new(files::receive(session, &wanted, meter).await?)))
+    }
+
+    async fn load_named(&self) -> Result<BTreeMap<String, NamedContext>, Status> {
+        let mut named = BTreeMap::new();
+        for (name, context) in &self.frontend.contexts {
+            let context = match context {
+                Named::Image(image) => NamedContext::Image(image.clone()),
+                Named::Input(input) => NamedContext::Image(self.input(name, input)?),
+                Named::Folder(folder) => self.load_folder(name, folder).await?,
+            };
+            named.insert(name.clone(), context);
+        }
+        Ok(named)
+    }
+
+    fn input(&self, name: &str, input: &str) -> Result<String, Status> {
+        let definition = self.inputs.get(input);
+        definition.and_then(results::image_of).ok_or_else(|| {
+            Status::invalid_argument(format!(
+                "build context {name}: an LLB definition of others is not offered"
+            ))
+        })
+    }
+
+    async fn load_folder(&self, name: &str, folder: &str) -> Result<NamedContext, Status> {
+        let progress = &self.build.progress;
+        let session = self.session_of(folder).await?;
+        let vertex = progress.begin(&format!("[context {name}] load .dockerignore"));
+        let follow = vec![".dockerignore".to_owned()];
+        let wanted = Wanted { folder: folder.to_owned(), follow, ..Wanted::default() };
+        let meter = Meter::new(progress, vertex, &format!("transferring {name}:"));
+        let ignore = files::small(session.clone(), &wanted, meter).await?;
+        let ignore: String =
+            ignore.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+        let vertex = progress.begin(&format!("[context {name}] load from client"));
+        let meter = Meter::new(progress, vertex, &format!("transferring {name}:"));
+        let exclude = frontend::ignore_patterns(&ignore);
+        let wanted = Wanted { folder: folder.to_owned(), exclude, ..Wanted::default() };
+        let tar = files::receive(session, &wanted, meter).await?;
+        let unpacked = self.kit.images.unpack_context(tar).await;
+        Ok(NamedContext::Folder(Arc::new(unpacked.map_err(errors::of_image)?)))
+    }
+
+    fn options(&self, dockerfile_text: Option<String>) -> BuildOptions {
+        let frontend = &self.frontend;
+        BuildOptions {
+            dockerfile: frontend.filename.clone(),
+            dockerfile_text,
+            args: frontend.args.clone(),
+            target: frontend.target.clone(),
+            no_cache: frontend.no_cache == NoCache::All,
+            pull: frontend.pull,
+            labels: frontend.labels.clone(),
+            // it gets its names when the client says that it is done
+            hidden: true,
+            platform: frontend.platform.clone(),
+            secrets: Some(Arc::new(Secrets(self.session.clone()))),
+            ssh: Some(Arc::new(Agents {
+                session: self.session.clone(),
+                folder: self.kit.config.state_dir.join("agents"),
+            })),
+            run: frontend.run.clone(),
+            ..BuildOptions::default()
+        }
+    }
+}

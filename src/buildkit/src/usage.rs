@@ -1,0 +1,50 @@
+//! `docker buildx du` and `prune`: the steps of builds that are no image of their own.
+
+use crate::proto::control::UsageRecord;
+use image::{ImageDetails, ImageError, ImageStore};
+use std::collections::HashMap;
+use tonic::Status;
+
+/// Which records: there is one kind of them, and no other is looked for.
+pub(crate) fn check(filters: &[String]) -> Result<(), Status> {
+    match filters.first() {
+        Some(filter) => Err(Status::invalid_argument(format!("filter {filter:?} is not offered"))),
+        None => Ok(()),
+    }
+}
+
+/// Blocks.
+pub(crate) fn records(images: &ImageStore) -> Vec<UsageRecord> {
+    let shown: Vec<String> = images.images().into_iter().map(|image| image.id).collect();
+    let all = images.list(true);
+    let mut users: HashMap<&[_], usize> = HashMap::new();
+    for image in &all {
+        *users.entry(&image.layers[..]).or_default() += 1;
+    }
+    let steps = all.iter().filter(|image| !shown.contains(&image.info.id));
+    steps.map(|step| record(step, users.get(&step.layers[..]).is_some_and(|users| *users > 1))).collect()
+}
+
+fn record(step: &ImageDetails, shared: bool) -> UsageRecord {
+    let last = step.document.history.last();
+    let makes_files = last.is_some_and(|item| !item.empty_layer);
+    let size = step.layers.last().map_or(0, |(_, size)| *size);
+    UsageRecord {
+        id: step.info.id.trim_start_matches("sha256:").chars().take(25).collect(),
+        size: if makes_files { i64::try_from(size).unwrap_or(i64::MAX) } else { 0 },
+        created_at: Some(step.added_at.into()),
+        usage_count: 1,
+        description: last.map(|item| item.created_by.clone()).unwrap_or_default(),
+        record_type: "regular".to_owned(),
+        shared,
+        ..UsageRecord::default()
+    }
+}
+
+/// Blocks. Gives what went.
+pub(crate) fn prune(images: &ImageStore) -> Result<Vec<UsageRecord>, ImageError> {
+    let before = records(images);
+    images.prune_build_cache()?;
+    let left: Vec<String> = records(images).into_iter().map(|record| record.id).collect();
+    Ok(before.into_iter().filter(|record| !left.contains(&record.id)).collect())
+}
