@@ -1,21 +1,21 @@
 //! RUN of a Dockerfile: a sandbox of its own over the builder's folders.
 
+mod places;
+
 use crate::engine::DockerConfig;
 use crate::frames::Stream as Which;
 use crate::record::LABEL;
-use crate::root::Overlay;
 use async_trait::async_trait;
 use cri::{
-    AttachStreams, ContainerConfig, CriError, Mount, Output, Propagation, Result, RootFolders, Runtime,
-    SandboxConfig, SandboxId, Seccomp,
+    AttachStreams, ContainerConfig, CriError, Mount, Output, Result, RootFolders, Runtime, SandboxConfig,
+    SandboxId, Seccomp,
 };
-use image::{BuildOutput, BuildRunner, Channel, MountSource, RunMount, RunSpec};
+use image::{BuildOutput, BuildRunner, Channel, RunSettings, RunSpec};
+use places::{Places, mount};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
-
-/// What every container has mounted, and the runtime makes places for.
-const MOUNTED: [&str; 6] = ["/dev", "/proc", "/sys", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
 
 /// Runs the steps of builds, whoever asked for the build.
 pub struct Runner {
@@ -58,6 +58,7 @@ async fn take_away(runtime: &dyn Runtime, id: &SandboxId, dir: &Path) {
 #[async_trait]
 impl BuildRunner for Runner {
     async fn run(&self, spec: RunSpec, output: &dyn BuildOutput) -> Result<i32> {
+        check_network(&spec.settings)?;
         let dir = self.config.state_dir.join("builds").join(&spec.id);
         let mut overlays = Vec::new();
         let mounts = spec.mounts.iter().enumerate();
@@ -65,12 +66,12 @@ impl BuildRunner for Runner {
             .map(|(number, wanted)| mount(wanted, &dir.join(number.to_string()), &mut overlays))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|e| CriError::failed("mount for RUN", e))?;
-        let new: Vec<PathBuf> = made_places(&spec);
+        let places = Places::of(&spec);
         let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), dir).await?;
         let code = self.run_in(&sandbox, &spec, mounts, output).await;
         lease.end().await;
         drop(overlays);
-        sweep(&spec.upper, &new);
+        places.sweep(&spec.upper);
         code
     }
 }
@@ -98,7 +99,8 @@ impl Runner {
             hostname: spec.id.chars().take(12).collect(),
             log_directory: dir.to_owned(),
             resolv_conf: (network != "host").then(|| format!("nameserver {}\n", self.config.dns)),
-            hosts: Some("127.0.0.1\tlocalhost\n::1\tlocalhost\n".to_owned()),
+            hosts: Some(hosts(&spec.settings, self.config.gateway)),
+            shm_size: spec.settings.shm_size,
             host_network: network == "host",
             no_network: network == "none",
             cgroup_parent: format!("{}/build-{}", self.config.cgroup_parent, spec.id),
@@ -124,6 +126,8 @@ impl Runner {
             mounts,
             user: Some(spec.user.clone()).filter(|user| !user.is_empty()),
             seccomp: Seccomp::RuntimeDefault,
+            resources: spec.settings.resources.clone(),
+            rlimits: spec.settings.rlimits.clone(),
             log_path: "run.log".into(),
             root: Some(RootFolders {
                 layers: spec.layers.clone(),
@@ -145,6 +149,29 @@ impl Runner {
     }
 }
 
+/// A build's steps have a network of their own, the machine's, or none.
+fn check_network(settings: &RunSettings) -> Result<()> {
+    match settings.network.as_deref() {
+        None | Some("" | "default" | "bridge" | "host" | "none") => Ok(()),
+        Some(other) => Err(CriError::Failed(format!(
+            "network mode {other:?} is not supported for builds: default, bridge, host and none are"
+        ))),
+    }
+}
+
+fn hosts(settings: &RunSettings, gateway: Ipv4Addr) -> String {
+    let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost\n".to_owned();
+    for entry in &settings.extra_hosts {
+        let named = entry.split_once('=').or_else(|| entry.split_once(':'));
+        match named {
+            Some((name, "host-gateway")) => text += &format!("{gateway}\t{name}\n"),
+            Some((name, address)) => text += &format!("{}\t{name}\n", address.trim_matches(['[', ']'])),
+            None => {}
+        }
+    }
+    text
+}
+
 async fn pour(from: Option<Output>, which: Which, output: &dyn BuildOutput) {
     let Some(mut from) = from else { return };
     let channel = if which == Which::Stdout { Channel::Stdout } else { Channel::Stderr };
@@ -154,88 +181,26 @@ async fn pour(from: Option<Output>, which: Which, output: &dyn BuildOutput) {
     }
 }
 
-fn mount(wanted: &RunMount, at: &Path, overlays: &mut Vec<Overlay>) -> std::io::Result<Mount> {
-    let (source, size_limit) = match &wanted.source {
-        MountSource::Host(path) => (Some(path.clone()), None),
-        MountSource::Tmpfs { size } => (None, *size),
-        MountSource::Layers { layers, path } => {
-            let inside = path.strip_prefix("/").unwrap_or(path);
-            let root = match &layers[..] {
-                [only] => only.clone(),
-                several => {
-                    overlays.push(Overlay::mount(several, None, at)?);
-                    at.to_owned()
-                }
-            };
-            (Some(root.join(inside)), None)
-        }
-    };
-    Ok(Mount {
-        source,
-        target: wanted.target.clone(),
-        read_only: wanted.read_only,
-        propagation: Propagation::Private,
-        size_limit,
-        ..Mount::default()
-    })
-}
-
-/// Where the runtime will make something only to mount on it, parents first.
-fn made_places(spec: &RunSpec) -> Vec<PathBuf> {
-    let targets = spec.mounts.iter().map(|m| m.target.as_path()).chain(MOUNTED.iter().map(Path::new));
-    let mut places: Vec<PathBuf> = targets
-        .flat_map(|target| target.ancestors().map(Path::to_owned))
-        .filter_map(|place| place.strip_prefix("/").map(Path::to_owned).ok())
-        .filter(|place| !place.as_os_str().is_empty())
-        .filter(|place| !spec.layers.iter().any(|layer| std::fs::symlink_metadata(layer.join(place)).is_ok()))
-        .collect();
-    places.sort();
-    places.dedup();
-    places
-}
-
-/// Takes the empty ones away again.
-fn sweep(upper: &Path, places: &[PathBuf]) {
-    for place in places.iter().rev() {
-        let path = upper.join(place);
-        match std::fs::symlink_metadata(&path) {
-            // what the command put there keeps it
-            Ok(meta) if meta.is_dir() => drop(std::fs::remove_dir(&path)),
-            Ok(meta) if meta.is_file() && meta.len() == 0 => drop(std::fs::remove_file(&path)),
-            _ => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn places_of_mounts_leave_no_trace() {
-        let dir = tempfile::tempdir().unwrap();
-        let (layer, upper) = (dir.path().join("layer"), dir.path().join("upper"));
-        for path in [
-            layer.join("etc"),
-            upper.join("dev"),
-            upper.join("etc"),
-            upper.join("cache/deep"),
-            upper.join("sys/made"),
-        ] {
-            std::fs::create_dir_all(path).unwrap();
-        }
-        std::fs::write(upper.join("etc/hosts"), "").unwrap();
-        let cache = RunMount {
-            target: "/cache/deep".into(),
-            read_only: false,
-            source: MountSource::Tmpfs { size: None },
+    fn names_that_the_build_was_told() {
+        let extra_hosts = ["a:10.0.0.1", "b=::1", "c:[::2]", "up:host-gateway", "none"];
+        let settings = RunSettings {
+            extra_hosts: extra_hosts.iter().map(|host| (*host).to_owned()).collect(),
+            ..RunSettings::default()
         };
-        let spec =
-            RunSpec { layers: vec![layer], upper: upper.clone(), mounts: vec![cache], ..Default::default() };
-        sweep(&upper, &made_places(&spec));
-        let there = |path: &str| upper.join(path).exists();
-        assert!(!there("dev") && !there("cache") && !there("etc/hosts"));
-        // the image's own folder and what the command made stay
-        assert!(there("etc") && there("sys/made"));
+        let text = hosts(&settings, Ipv4Addr::new(10, 1, 1, 1));
+        assert!(text.ends_with("10.0.0.1\ta\n::1\tb\n::2\tc\n10.1.1.1\tup\n"), "{text}");
+    }
+
+    #[test]
+    fn a_network_of_others_is_refused() {
+        let with = |network: &str| RunSettings { network: Some(network.into()), ..RunSettings::default() };
+        assert!(check_network(&with("host")).is_ok());
+        let why = check_network(&with("container:x")).unwrap_err().to_string();
+        assert!(why.contains("network mode \"container:x\" is not supported for builds"), "{why}");
     }
 }

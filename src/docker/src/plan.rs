@@ -156,7 +156,7 @@ fn device(mapping: &crate::model::DeviceMapping) -> Device {
     }
 }
 
-fn rlimit(limit: &crate::model::Ulimit) -> Rlimit {
+pub(crate) fn rlimit(limit: &crate::model::Ulimit) -> Rlimit {
     let number = |value: i64| u64::try_from(value).unwrap_or(u64::MAX); // -1 is: no limit
     Rlimit { name: limit.name.clone(), soft: number(limit.soft), hard: number(limit.hard) }
 }

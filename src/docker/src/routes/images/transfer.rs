@@ -36,7 +36,7 @@ where
 }
 
 /// The same, but what fails before it told anything is a plain refusal with a status of its own.
-async fn told_or_refused<F>(work: impl FnOnce(Lines) -> F) -> Answer
+pub(crate) async fn told_or_refused<F>(work: impl FnOnce(Lines) -> F) -> Answer
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
