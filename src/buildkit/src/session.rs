@@ -11,12 +11,14 @@ pub(crate) mod transfer;
 pub(crate) mod upload;
 
 use crate::proto::session::{CredentialsRequest, CredentialsResponse};
+use async_trait::async_trait;
 use channel::Channel;
 use cri::Credentials;
 use futures::Stream;
 use http::HeaderMap;
 use http::uri::{PathAndQuery, Uri};
 use hyper::rt::{Read, Write};
+use image::BuildCredentials;
 use prost::Message;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -163,6 +165,16 @@ impl Session {
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the client is logged in to, asked for when a registry is.
+pub(crate) struct Logins(pub(crate) Arc<Session>);
+
+#[async_trait]
+impl BuildCredentials for Logins {
+    async fn credentials(&self, registry: &str) -> Vec<Credentials> {
+        self.0.credentials(registry).await.into_iter().collect()
+    }
 }
 
 /// Whether the client has no such thing, which is no failure.

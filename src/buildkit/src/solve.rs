@@ -8,7 +8,7 @@ use crate::proto::ops::Definition;
 use crate::session::files::{self, Wanted};
 use crate::session::secrets::Secrets;
 use crate::session::ssh::Agents;
-use crate::session::{Session, upload};
+use crate::session::{Logins, Session, upload};
 use crate::vertices::Vertices;
 use crate::{BuildKit, results};
 use image::{BuildContext, BuildError, BuildOptions, BuildResult, ImageError, NamedContext};
@@ -197,6 +197,10 @@ impl Solving<'_> {
             args: frontend.args.clone(),
             target: frontend.target.clone(),
             no_cache: frontend.no_cache == NoCache::All,
+            no_cache_stages: match &frontend.no_cache {
+                NoCache::Stages(stages) => stages.clone(),
+                NoCache::No | NoCache::All => Vec::new(),
+            },
             pull: frontend.pull,
             labels: frontend.labels.clone(),
             // it gets its names when the client says that it is done
@@ -207,6 +211,7 @@ impl Solving<'_> {
                 session: self.session.clone(),
                 folder: self.kit.config.state_dir.join("agents"),
             })),
+            credentials: Some(Arc::new(Logins(self.session.clone()))),
             run: frontend.run.clone(),
             ..BuildOptions::default()
         }

@@ -44,8 +44,8 @@ pub(crate) use caches::CacheMounts;
 pub use classic::Classic;
 pub use delivery::FoundPath;
 pub use options::{
-    BuildContext, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh, MountSource, NamedContext,
-    RunMount, RunSettings, RunSpec, SshAgent,
+    BuildContext, BuildCredentials, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh,
+    MountSource, NamedContext, RunMount, RunSettings, RunSpec, SshAgent,
 };
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};

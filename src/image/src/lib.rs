@@ -42,9 +42,9 @@ mod unpack;
 mod upper;
 
 pub use build::{
-    BuildContext, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress, BuildResult, BuildRunner,
-    BuildSecrets, BuildSsh, Channel, Classic, FoundPath, MountSource, NamedContext, PlannedStep, RunMount,
-    RunSettings, RunSpec, SshAgent,
+    BuildContext, BuildCredentials, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress,
+    BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, Classic, FoundPath, MountSource, NamedContext,
+    PlannedStep, RunMount, RunSettings, RunSpec, SshAgent,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

@@ -48,7 +48,7 @@ fn options(wanted: BuildRequest) -> Result<BuildOptions, String> {
         labels: wanted.labels,
         tags: wanted.tags,
         secrets: Some(Arc::new(secrets(wanted.secrets)?)),
-        credentials: credentials_by_registry(&wanted.logins),
+        credentials: Some(Arc::new(credentials_by_registry(&wanted.logins))),
         ..BuildOptions::default()
     })
 }

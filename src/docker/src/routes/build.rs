@@ -116,7 +116,7 @@ fn options(call: &Call) -> Result<BuildOptions> {
         labels: query.json("labels")?,
         tags: query.all("t").filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
         platform: query.get("platform").unwrap_or_default().to_owned(),
-        credentials: credentials(call.header("x-registry-config")),
+        credentials: Some(Arc::new(credentials(call.header("x-registry-config")))),
         run: settings(query)?,
         ..BuildOptions::default()
     })

@@ -34,6 +34,8 @@ pub struct BuildOptions {
     /// A stage's name or number; the last one where empty.
     pub target: String,
     pub no_cache: bool,
+    /// `--no-cache-filter`: the names of stages that are made anew.
+    pub no_cache_stages: Vec<String>,
     /// Ask the registry also where the base image is here.
     pub pull: bool,
     pub labels: BTreeMap<String, String>,
@@ -48,8 +50,7 @@ pub struct BuildOptions {
     pub secrets: Option<Arc<dyn BuildSecrets>>,
     /// For `RUN --mount=type=ssh`.
     pub ssh: Option<Arc<dyn BuildSsh>>,
-    /// By registry.
-    pub credentials: BTreeMap<String, Vec<Credentials>>,
+    pub credentials: Option<Arc<dyn BuildCredentials>>,
     pub run: RunSettings,
 }
 
@@ -71,6 +72,20 @@ pub trait BuildSecrets: Send + Sync + 'static {
 impl BuildSecrets for BTreeMap<String, Vec<u8>> {
     async fn secret(&self, id: &str) -> Result<Option<Vec<u8>>, String> {
         Ok(self.get(id).cloned())
+    }
+}
+
+/// Asked only when a registry is.
+#[async_trait]
+pub trait BuildCredentials: Send + Sync + 'static {
+    /// To be tried in turn.
+    async fn credentials(&self, registry: &str) -> Vec<Credentials>;
+}
+
+#[async_trait]
+impl BuildCredentials for BTreeMap<String, Vec<Credentials>> {
+    async fn credentials(&self, registry: &str) -> Vec<Credentials> {
+        self.get(registry).cloned().unwrap_or_default()
     }
 }
 

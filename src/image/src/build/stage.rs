@@ -252,12 +252,16 @@ impl<'b> Builder<'b> {
             }
             None => name,
         };
-        if self.options.pull || !self.has(name, platform)? {
+        // an id names what is here, and nothing in a registry
+        let is_id = name.starts_with("sha256:");
+        if !is_id && (self.options.pull || !self.has(name, platform)?) {
             let reference = ImageRef::parse(name)?;
-            let none = Vec::new();
-            let credentials = self.options.credentials.get(reference.domain()).unwrap_or(&none);
+            let credentials = match &self.options.credentials {
+                Some(known) => known.credentials(reference.domain()).await,
+                None => Vec::new(),
+            };
             let told = Arc::new(Pulling { step, progress: self.progress.clone() });
-            self.store.pull_for(name, platform, credentials, told).await?;
+            self.store.pull_for(name, platform, &credentials, told).await?;
         }
         let rootfs = self.store.rootfs(name)?;
         let document = self.store.details(&rootfs.id)?.document;
@@ -298,8 +302,14 @@ impl<'b> Builder<'b> {
         Ok(draft)
     }
 
+    fn is_new(&self, stage: usize) -> bool {
+        let is_named =
+            |name: &String| self.options.no_cache_stages.iter().any(|new| new.eq_ignore_ascii_case(name));
+        self.options.no_cache || self.plan.stages[stage].name.as_ref().is_some_and(is_named)
+    }
+
     pub(super) fn reuse(&self, now: &mut Now, key: &Digest) -> bool {
-        let known = if self.options.no_cache { None } else { self.store.inner.step(key) };
+        let known = if self.is_new(now.number) { None } else { self.store.inner.step(key) };
         let Some(built) = known else { return false };
         self.tell(BuildEvent::Cached { step: now.step, image: built.id.as_str() });
         now.document = built.document.clone();
