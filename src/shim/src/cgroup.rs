@@ -5,6 +5,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
+use std::io::{self, Write};
 use std::path::Path;
 
 /// Sends a signal (by number) to every process in the container's cgroup and those below it.
@@ -47,13 +48,24 @@ pub(crate) fn send(pid: Pid, signal: i32) -> Result<(), Errno> {
     }
 }
 
+/// Moves this process, which has one thread, to the cgroup in `folder`.
+pub(crate) fn join(folder: &Path) -> io::Result<()> {
+    // v1: for a process other than one's own only thread the kernel waits until nobody forks, for some 10 ms
+    // (cgroup_procs_write_start)
+    match fs::OpenOptions::new().write(true).open(folder.join("tasks")) {
+        Ok(mut tasks) => tasks.write_all(b"0"),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => fs::write(folder.join("cgroup.procs"), "0"),
+        Err(e) => Err(e),
+    }
+}
+
 /// Removes the container's cgroups. What is still in use stays: it is the runtime's to report.
 pub(crate) fn remove(cgroup: &CgroupFiles) -> Result<(), String> {
     let failures: Vec<String> = cgroup
         .dirs
         .iter()
         .filter_map(|folder| match remove_tree(folder) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
                 Some(format!("remove cgroup {}: {e}", folder.display()))
             }
             _ => None,
@@ -62,7 +74,7 @@ pub(crate) fn remove(cgroup: &CgroupFiles) -> Result<(), String> {
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
-fn remove_tree(folder: &Path) -> std::io::Result<()> {
+fn remove_tree(folder: &Path) -> io::Result<()> {
     for below in subfolders(folder) {
         remove_tree(&below)?;
     }

@@ -4,6 +4,7 @@
 //! takes ten times as long. Joining a container is a few system calls: its cgroups, one setns(2) for all of its
 //! namespaces, a fork into its PID namespace, and then the descent to its user.
 
+use crate::cgroup;
 use crate::create::become_program;
 use crate::privileges::become_user;
 use crate::report::Reporter;
@@ -17,9 +18,7 @@ use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{
-    Pid, chdir, dup, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, getpid, pipe2, setsid,
-};
+use nix::unistd::{Pid, chdir, dup, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, pipe2, setsid};
 use serde::Deserialize;
 use std::fmt::Display;
 use std::fs::{self, File};
@@ -138,13 +137,12 @@ fn take_on_limits(limits: &[PosixRlimit]) -> Result<(), String> {
 }
 
 fn join_cgroups(execution: &Execution) -> Result<(), String> {
-    let join = |folder: &Path| fs::write(folder.join("cgroup.procs"), getpid().to_string());
     execution.cgroup.dirs.iter().try_for_each(|folder| {
-        join(folder)
+        cgroup::join(folder)
             .or_else(|e| match e.kind() {
                 // v2 has no processes in a cgroup with others below it that have controllers, as an init system in the
                 // container makes them: go where the first process went
-                ErrorKind::ResourceBusy => join(&unified_cgroup(execution.first)?),
+                ErrorKind::ResourceBusy => cgroup::join(&unified_cgroup(execution.first)?),
                 _ => Err(e),
             })
             .map_err(said(format_args!("join cgroup {}", folder.display())))

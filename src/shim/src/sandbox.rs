@@ -1,5 +1,6 @@
 //! The sandbox's own namespaces: what the shim enters before it serves anybody.
 
+use crate::cgroup;
 use crate::fault::{Because, Fault, Result, fault};
 use crate::sys;
 use cri::wire::{PID_NAMESPACE, SHM, SharedIpc, ShimConfig};
@@ -7,7 +8,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
-use nix::unistd::{ForkResult, Pid, chdir, fork, getpid, pause, sethostname};
+use nix::unistd::{ForkResult, Pid, chdir, fork, pause, sethostname};
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
@@ -88,15 +89,12 @@ fn join_ipc(other: &SharedIpc) -> Result<OwnedFd> {
     shm
 }
 
-/// Moves this process, and the one that holds the PID namespace, to the shim's cgroups. The kernel may take its time for
-/// it, which is why it comes after the rest.
+/// Moves this process, and the one that holds the PID namespace, to the shim's cgroups. For the latter the kernel may
+/// take its time, which is why it comes after the rest.
 pub(crate) fn join_cgroups(procs: &[PathBuf], pause: Option<Pid>) -> Result<()> {
-    let all = [Some(getpid()), pause];
     procs.iter().try_for_each(|file| {
-        let join = |pid: Pid| fs::write(file, pid.to_string());
-        all.iter()
-            .flatten()
-            .try_for_each(|pid| join(*pid))
+        cgroup::join(file.parent().unwrap_or(Path::new("/")))
+            .and_then(|()| pause.map_or(Ok(()), |pid| fs::write(file, pid.to_string())))
             .because(format_args!("join cgroup {}", file.display()))
     })
 }
