@@ -20,7 +20,6 @@ from docker_client import Client
 FEW, MANY = 5, 30  # samples of what takes seconds, and of what takes milliseconds
 IDLE = 20  # seconds
 CONTAINERS = 10  # for the memory of one
-LARGE_THERE = f"{REGISTRY}/bench/large:1"
 SLEEP = ["sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait"]  # ends when it is told to
 
 
@@ -33,8 +32,8 @@ class Bench:
             json.dump({"cliPluginsExtraDirs": [buildx]} if buildx else {}, file)
         self.context = os.path.join(work, "context")
         images.context(self.context)
-        for name in ("small", "large"):
-            getattr(images, name)(self.archive(name))
+        images.small(self.archive("small"))
+        self.large = images.large_layers()
 
     def archive(self, name):
         return os.path.join(self.work, f"{name}.tar")
@@ -88,32 +87,35 @@ class Bench:
         return rows
 
     def moves(self):
-        docker, archive = self.docker, self.archive("large")
+        """Each sample moves an image that neither engine has seen."""
+        docker = self.docker
+        there = lambda number: f"{REGISTRY}/bench/large:{number}"
+        self.numbers = iter(range(1000))
 
-        def gone(engine):
-            for name in (images.LARGE, LARGE_THERE):
-                docker(engine, "rmi", "-f", name, check=False)
-            calm(engine)
+        def archive(engine):
+            if engine is self.engines[0]:
+                self.number = next(self.numbers)
+                images.large(self.archive("large"), there(self.number), self.large)
+            os.sync()
+            return self.number
 
         def here(engine):
-            gone(engine)
-            docker(engine, "load", "-i", archive)
-            docker(engine, "tag", images.LARGE, LARGE_THERE)
-            engine.registry.empty()
-            calm(engine)
+            number = archive(engine)
+            docker(engine, "load", "-i", self.archive("large"))
+            os.sync()
+            return number
 
-        def there(engine):
-            if engine is self.engines[-1]:
-                for other in self.engines:
-                    other.registry.fill_from(engine.registry)
-            gone(engine)
+        def in_registry(engine):
+            number = archive(engine)
+            engine.registry.take(self.archive("large"), there(number))
+            os.sync()
+            return number
 
-        save = lambda e, _: self.docker_to_nothing(e, "save", images.LARGE)
         return [
-            ("load, 200 MB, 8,000 files", FEW, lambda e, _: docker(e, "load", "-i", archive), gone, None),
-            ("save", FEW, save, calm, None),
-            ("push", FEW, lambda e, _: docker(e, "push", LARGE_THERE), here, None),
-            ("pull", FEW, lambda e, _: docker(e, "pull", LARGE_THERE), gone, None),
+            ("load, 200 MB, 8,000 files", FEW, lambda e, _: docker(e, "load", "-i", self.archive("large")), archive, None),
+            ("save", FEW, lambda e, n: self.docker_to_nothing(e, "save", there(n)), here, None),
+            ("push", FEW, lambda e, n: docker(e, "push", there(n)), here, None),
+            ("pull", FEW, lambda e, n: docker(e, "pull", there(n)), in_registry, None),
         ]
 
     def docker_to_nothing(self, engine, *arguments):
@@ -125,10 +127,6 @@ class Bench:
         for name, samples, work, before, after in self.rows():
             if only and only not in name:
                 continue
-            if name == "pull":
-                # the same bytes from both registries, packed by the last of the engines
-                for engine in self.engines:
-                    engine.registry.fill_from(self.engines[-1].registry)
             took = {engine.name: [] for engine in self.engines}
             for engine in self.engines:
                 engine.forget_peaks()
@@ -179,11 +177,6 @@ def version(engine):
     return ", ".join(part["Version"] for part in said["Components"][:3])[:18]
 
 
-def calm(_engine):
-    """So that nobody pays for what another one wrote."""
-    os.sync()
-
-
 def summary(milliseconds):
     ordered = sorted(milliseconds)
     return ordered[len(ordered) // 2], ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
@@ -228,10 +221,6 @@ def compare(bench, only):
         bench.idle()
     for engine in bench.engines:
         bench.docker(engine, "load", "-i", bench.archive("small"))
-        if only in ("pull", "push", "save"):
-            bench.docker(engine, "load", "-i", bench.archive("large"))
-            bench.docker(engine, "tag", images.LARGE, LARGE_THERE)
-            bench.docker(engine, "push", LARGE_THERE)
     show("milliseconds: median / 99th", [])
     bench.measure(only)
     if not only:
