@@ -6,7 +6,7 @@ use crate::{Places, Settings};
 use cluster::Cluster;
 use cri::PodAccess;
 use dns::DnsConfig;
-use docker::DockerConfig;
+use docker::{AddressPool, DockerConfig};
 use image::{BuildRunner, ImageStore};
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kubelet::{Kubelet, KubeletConfig};
@@ -62,6 +62,7 @@ fn docker_config(places: &Places, settings: &Settings) -> DockerConfig {
         cgroup_parent: "docker".to_owned(),
         gateway: settings.gateway(),
         pod_cidr: settings.pod_cidr,
+        pools: settings.docker_pools().map(|(base, size)| AddressPool { base, size }).collect(),
         dns: settings.dns_service_ip().into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     }
@@ -120,9 +121,12 @@ impl Ground {
         let sockets = dns::bind(dns.listen).await.map_err(|e| failed("start DNS", &e))?;
         running.spawn(named("DNS", dns::serve_on(sockets, cluster.clone(), dns, stop.clone())));
         let docker = docker_config(places, settings);
-        let socket = docker::listen(&docker.socket).map_err(|e| failed("start the Docker socket", &e))?;
+        let own = docker::Socket::own(&docker.socket);
+        let also = settings.docker_socket.iter().map(|path| docker::Socket::shared(path));
+        let sockets: Result<Vec<_>, _> = std::iter::once(own).chain(also).collect();
+        let sockets = sockets.map_err(|e| failed("start the Docker socket", &e))?;
         let (runtime, images) = (self.runtime.clone(), self.images.clone());
-        let docker = docker::serve_on(socket, docker, runtime, images, stop.clone());
+        let docker = docker::serve_on(sockets, docker, runtime, images, stop.clone());
         running.spawn(named("docker", docker));
         let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));

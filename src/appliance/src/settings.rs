@@ -16,6 +16,9 @@ pub struct Settings {
     /// Where Services of type LoadBalancer get an address of their own.
     pub load_balancer_cidr: Ipv4Net,
     pub registries: image::Registries,
+    /// Where the Docker socket is beside the profile's own place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub docker_socket: Option<PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +56,7 @@ impl Settings {
             service_cidr: net(SERVICES, third),
             load_balancer_cidr: net(LOAD_BALANCERS, third),
             registries: image::Registries::default(),
+            docker_socket: None,
         }
     }
 
@@ -89,6 +93,17 @@ impl Settings {
     /// The cluster DNS's ClusterIP.
     pub fn dns_service_ip(&self) -> Ipv4Addr {
         nth(&self.service_cidr, 10)
+    }
+
+    /// What Docker's networks are cut from, with the length of each one's prefix: for the first profile Docker's own ranges,
+    /// for each other slot a part of 10.128.0.0/10.
+    pub fn docker_pools(&self) -> impl Iterator<Item = (Ipv4Net, u8)> + use<> {
+        let slot = self.pod_cidr.network().octets()[2] / SLOT_WIDTH;
+        let net = |a, b, prefix| Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), prefix);
+        let classic =
+            (17..=31).map(move |second| (net(172, second, 16), 16)).chain([(net(192, 168, 16), 20)]);
+        let others = [(net(10, 128 + 8 * slot, 13), 20)].into_iter();
+        classic.filter(move |_| slot == 0).chain(others.filter(move |_| slot != 0))
     }
 
     /// The machine as pods see it: an address that is always there, whatever network the machine is in.
@@ -129,6 +144,17 @@ mod tests {
         assert_eq!(subnets("monopod"), ["10.244.0.0/19", "10.96.0.0/19", "10.98.0.0/19"]);
         assert_eq!(subnets("other"), subnets("other"));
         assert_ne!(subnets("other"), subnets("monopod"));
+    }
+
+    #[test]
+    fn profiles_cut_dockers_networks_from_ranges_of_their_own() {
+        let pools = |profile: &str| Settings::fresh(profile).docker_pools().collect::<Vec<_>>();
+        assert_eq!(pools("monopod")[0].0.to_string(), "172.17.0.0/16", "Docker's own bridge");
+        assert_eq!(pools("monopod").len(), 16);
+        for other in ["other", "test", "a", "b", "c"] {
+            let [(base, _)] = pools(other)[..] else { panic!("one range for {other}") };
+            assert!("10.128.0.0/10".parse::<Ipv4Net>().unwrap().contains(&base), "{other}: {base}");
+        }
     }
 
     #[test]

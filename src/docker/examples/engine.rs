@@ -51,6 +51,7 @@ async fn serve(dir: PathBuf) {
         cgroup_parent: "docker".to_owned(),
         gateway,
         pod_cidr,
+        pools: vec![docker::AddressPool { base: "10.204.0.0/16".parse().expect("a network"), size: 24 }],
         dns: gateway.into(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };

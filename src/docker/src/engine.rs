@@ -2,18 +2,22 @@
 
 use crate::events::Events;
 use crate::files;
+use crate::ipam::AddressPool;
+use crate::machine::Machine;
 use crate::networks::Networks;
 use crate::record::{Container, Record, lock};
 use crate::refusal::{Refusal, Result};
 use crate::routes::exec::Execs;
 use crate::volumes::Volumes;
+use buildkit::BuildKit;
 use cri::ContainerId;
 use image::ImageStore;
+use resolver::{Forwarder, Upstream};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use tokio_util::sync::CancellationToken;
+use std::sync::{Arc, Mutex, Weak};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 /// All that the engine is told.
 #[derive(Debug, Clone)]
@@ -28,6 +32,8 @@ pub struct DockerConfig {
     pub cgroup_parent: String,
     pub gateway: Ipv4Addr,
     pub pod_cidr: ipnet::Ipv4Net,
+    /// Networks are cut from these, the first first.
+    pub pools: Vec<AddressPool>,
     /// What containers ask for names, unless they are told otherwise.
     pub dns: IpAddr,
     /// This program's, for `docker version`.
@@ -42,7 +48,13 @@ pub(crate) struct Engine {
     pub(crate) networks: Networks,
     pub(crate) volumes: Volumes,
     pub(crate) execs: Execs,
+    pub(crate) buildkit: Arc<BuildKit>,
+    /// By container: each answers until it is dropped.
+    pub(crate) name_servers: Mutex<HashMap<String, DropGuard>>,
+    /// Who knows all other names.
+    pub(crate) forwarder: Forwarder,
     pub(crate) stop: CancellationToken,
+    pub(crate) machine: Machine,
     containers: Mutex<HashMap<String, Arc<Container>>>,
 }
 
@@ -54,20 +66,24 @@ impl Engine {
         stop: CancellationToken,
     ) -> std::io::Result<Arc<Engine>> {
         files::private_dir(&config.state_dir.join("containers"))?;
-        let networks = Networks::open(&config.state_dir)?;
+        let networks = Networks::open(&config.state_dir, config.pools.clone())?;
         let volumes = Volumes::open(config.state_dir.join("volumes"))?;
-        let engine = Engine {
+        let engine = |own: &Weak<Engine>| Engine {
+            buildkit: crate::buildkit::open(&config, &runtime, &images, own.clone()),
             runtime,
             images,
             events: Events::default(),
             networks,
             volumes,
             execs: Execs::default(),
+            name_servers: Mutex::default(),
+            forwarder: Forwarder::new(Upstream::Servers(vec![(config.dns, 53).into()]), &[]),
             stop,
+            machine: Machine::inspect(),
             containers: Mutex::default(),
             config,
         };
-        Ok(Arc::new(engine))
+        Ok(Arc::new_cyclic(engine))
     }
 
     pub(crate) fn container_dir(&self, id: &str) -> PathBuf {

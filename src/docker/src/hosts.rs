@@ -1,28 +1,32 @@
-//! The files that every container has of its own: hosts, resolv.conf, hostname. Names of a user's networks resolve because
-//! each member's hosts file lists all of them; the files are rewritten in place whenever one comes or goes.
+//! The files that every container has of its own: hosts, resolv.conf, hostname. Names of a user's networks are not in them:
+//! 127.0.0.11 answers those. Links on the default bridge are, and are rewritten in place when their target comes or goes.
 
 use crate::engine::Engine;
-use crate::networks::{BRIDGE, HOST, NONE};
+use crate::name_server::has_names;
+use crate::network_mode::shared_with;
+use crate::networks::{BRIDGE, HOST};
 use crate::record::{Container, Record};
-use cri::Mount;
+use cri::{Mount, NAME_SERVER};
 use std::fmt::Write;
 use std::io;
-use std::net::IpAddr;
-use std::path::Path;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
 
 const HOSTS: &str = "hosts";
 const RESOLV: &str = "resolv.conf";
 const HOSTNAME: &str = "hostname";
 
-/// A neighbour on a network, under all of its names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Neighbour {
-    ip: IpAddr,
-    names: Vec<String>,
+/// Docker's beginning of every hosts file.
+const LOCAL: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
+
+/// Where a link leads, and the names that it gives.
+struct Link {
+    address: Ipv4Addr,
+    names: String,
 }
 
-fn hosts(record: &Record, gateway: IpAddr, neighbours: &[Neighbour]) -> String {
-    let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
+fn hosts(record: &Record, gateway: Ipv4Addr, links: &[Link]) -> String {
+    let mut text = LOCAL.to_owned();
     // writing to a String does not fail
     for entry in &record.host.extra_hosts {
         let Some((name, address)) = entry.split_once(':').or_else(|| entry.split_once('=')) else { continue };
@@ -31,23 +35,45 @@ fn hosts(record: &Record, gateway: IpAddr, neighbours: &[Neighbour]) -> String {
             address => writeln!(text, "{address}\t{name}"),
         };
     }
-    for neighbour in neighbours {
-        let _ = writeln!(text, "{}\t{}", neighbour.ip, neighbour.names.join(" "));
+    for link in links {
+        let _ = writeln!(text, "{}\t{}", link.address, link.names);
     }
-    if let Some(ip) = record.running().and_then(|running| running.ip) {
-        let _ = writeln!(text, "{ip}\t{}", record.config.hostname);
+    let (host, domain) = (&record.config.hostname, &record.config.domainname);
+    let own = if domain.is_empty() { host.clone() } else { format!("{host}.{domain} {host}") };
+    for place in record.running().iter().flat_map(|running| running.endpoints.values()) {
+        let _ = writeln!(text, "{}\t{own}", place.address);
     }
     text
 }
 
-fn resolv_conf(record: &Record, dns: IpAddr) -> String {
+/// What the machine's own file has under this word, of which the last line counts.
+fn of_machine(word: &str, machine: &str) -> Vec<String> {
+    let mut lines = machine.lines().filter_map(|line| {
+        let mut words = line.split_ascii_whitespace();
+        (words.next() == Some(word)).then(|| words.map(str::to_owned).collect())
+    });
+    lines.next_back().unwrap_or_default()
+}
+
+fn resolv_conf(record: &Record, dns: &str, machine: &str) -> String {
     let host = &record.host;
-    let mut text = String::new();
-    let servers = if host.dns.is_empty() { vec![dns.to_string()] } else { host.dns.clone() };
-    for server in servers {
-        let _ = writeln!(text, "nameserver {server}");
+    let has_names = has_names(record);
+    let servers = match (has_names, host.dns.is_empty()) {
+        (true, _) => vec![NAME_SERVER.to_string()],
+        (false, true) => vec![dns.to_owned()],
+        (false, false) => host.dns.clone(),
+    };
+    let said_or =
+        |said: &[String], word| if said.is_empty() { of_machine(word, machine) } else { said.to_vec() };
+    let mut search = said_or(&host.dns_search, "search");
+    // `--dns-search .` is: none
+    search.retain(|domain| domain != ".");
+    let mut options = said_or(&host.dns_options, "options");
+    if has_names && !options.iter().any(|option| option.starts_with("ndots:")) {
+        options.push("ndots:0".to_owned());
     }
-    for (word, values) in [("search", &host.dns_search), ("options", &host.dns_options)] {
+    let mut text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+    for (word, values) in [("search", search), ("options", options)] {
         if !values.is_empty() {
             let _ = writeln!(text, "{word} {}", values.join(" "));
         }
@@ -55,131 +81,142 @@ fn resolv_conf(record: &Record, dns: IpAddr) -> String {
     text
 }
 
-/// Who of `others` shares a network of the user's with `record`, and what it is called there.
-fn neighbours(record: &Record, others: &[Record]) -> Vec<Neighbour> {
-    let is_users = |name: &str| ![BRIDGE, HOST, NONE].contains(&name);
-    let mut all = Vec::new();
-    for other in others.iter().filter(|other| other.id != record.id) {
-        let Some(ip) = other.running().and_then(|running| running.ip) else { continue };
-        let shared =
-            other.networks.iter().filter(|(name, _)| is_users(name) && record.networks.contains_key(*name));
-        let mut names: Vec<String> = Vec::new();
-        for (_, endpoint) in shared {
-            let usual = [other.name.clone(), other.id.chars().take(12).collect()];
-            names.extend(usual.into_iter().chain(endpoint.aliases.iter().cloned()));
-        }
-        names.extend(
-            links(record).filter(|(target, _)| *target == other.name).map(|(_, alias)| alias.to_owned()),
-        );
-        names.sort();
-        names.dedup();
-        if !names.is_empty() {
-            all.push(Neighbour { ip, names });
-        }
-    }
-    all
-}
-
-/// `--link name:alias`
-fn links(record: &Record) -> impl Iterator<Item = (&str, &str)> {
-    record.host.links.iter().map(|link| link.split_once(':').unwrap_or((link, link)))
-}
-
 impl Engine {
-    /// Writes a container's own files; gives the mounts that bring them in.
+    /// Writes a container's own files; gives the mounts that bring them in. Who shares another one's network has its files.
     pub(crate) fn furnish(&self, container: &Container) -> io::Result<Vec<Mount>> {
         let record = container.record();
-        if record.host.network_mode == HOST {
-            std::fs::copy("/etc/resolv.conf", container.dir().join(RESOLV)).or_else(|_| {
-                std::fs::write(container.dir().join(RESOLV), resolv_conf(&record, self.config.dns))
-                    .map(|()| 0)
-            })?;
-        } else {
-            std::fs::write(container.dir().join(RESOLV), resolv_conf(&record, self.config.dns))?;
-        }
-        std::fs::write(container.dir().join(HOSTNAME), format!("{}\n", record.config.hostname))?;
-        self.write_hosts(container, &self.records())?;
-        let is_taken = |target: &Path| record.mounts.iter().any(|m| m.target == target);
-        let own = [(HOSTS, "/etc/hosts"), (RESOLV, "/etc/resolv.conf"), (HOSTNAME, "/etc/hostname")];
-        let mounts =
-            own.into_iter().filter(|(_, target)| !is_taken(Path::new(target))).map(|(name, target)| Mount {
-                source: Some(container.dir().join(name)),
-                target: target.into(),
-                read_only: false,
-                propagation: cri::Propagation::Private,
-                size_limit: None,
-            });
-        Ok(mounts.collect())
+        let other = shared_with(&record.host.network_mode).and_then(|other| self.container(other).ok());
+        let dir = match &other {
+            Some(other) => other.dir().to_owned(),
+            None => {
+                self.write_files(container)?;
+                container.dir().to_owned()
+            }
+        };
+        Ok(mounts(&record, &dir))
     }
 
-    /// Someone came or went: whoever runs learns of it.
+    /// What changes while it runs.
+    pub(crate) fn rewrite_files(&self, container: &Container) {
+        if let Err(error) = self.write_files(container) {
+            tracing::warn!(container = container.see(|r| r.name.clone()), %error, "its own files were not written");
+        }
+    }
+
+    /// In place: they are mounted.
+    fn write_files(&self, container: &Container) -> io::Result<()> {
+        let record = container.record();
+        let write = |name: &str, text: String| std::fs::write(container.dir().join(name), text);
+        let machine = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+        let is_hosts_own = record.host.network_mode == HOST && record.host.dns.is_empty();
+        let dns = self.config.dns.to_string();
+        let resolv = match is_hosts_own && !machine.is_empty() {
+            true => machine,
+            false => resolv_conf(&record, &dns, &machine),
+        };
+        write(RESOLV, resolv)?;
+        write(HOSTNAME, format!("{}\n", record.config.hostname))?;
+        self.write_hosts(container)
+    }
+
+    /// Someone came or went: whoever has links learns of it.
     pub(crate) fn refresh_hosts(&self) {
-        let records = self.records();
         for container in self.containers() {
-            let concerned =
-                container.see(|r| r.running().is_some() && r.networks.keys().any(|n| n != BRIDGE));
-            if concerned && let Err(error) = self.write_hosts(&container, &records) {
+            let concerned = container.see(|r| r.running().is_some() && !r.host.links.is_empty());
+            if concerned && let Err(error) = self.write_hosts(&container) {
                 tracing::warn!(container = container.see(|r| r.name.clone()), %error, "hosts file not written");
             }
         }
     }
 
-    fn records(&self) -> Vec<Record> {
-        self.containers().iter().map(|c| c.record()).collect()
-    }
-
-    /// In place: the file is mounted.
-    fn write_hosts(&self, container: &Container, others: &[Record]) -> io::Result<()> {
+    fn write_hosts(&self, container: &Container) -> io::Result<()> {
         let record = container.record();
+        let bridge = self.networks.find(BRIDGE).ok().and_then(|bridge| bridge.subnet);
+        let gateway = bridge.map_or(self.config.gateway, |subnet| subnet.gateway);
         let text = match record.host.network_mode == HOST {
             true => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
-            false => hosts(&record, self.config.gateway.into(), &neighbours(&record, others)),
+            false => hosts(&record, gateway, &self.links(&record)),
         };
         std::fs::write(container.dir().join(HOSTS), text)
     }
+
+    /// `--link name:alias` on the default bridge.
+    fn links(&self, record: &Record) -> Vec<Link> {
+        let link = |link: &String| {
+            let (name, alias) = link.split_once(':').unwrap_or((link, link));
+            let other = self.container(name).ok()?.record();
+            let address = other.running()?.endpoints.get(BRIDGE)?.address;
+            let mut names =
+                vec![alias.rsplit('/').next().unwrap_or(alias), &other.config.hostname, &other.name];
+            names.dedup();
+            Some(Link { address, names: names.join(" ") })
+        };
+        record.host.links.iter().filter_map(link).collect()
+    }
+}
+
+fn mounts(record: &Record, dir: &Path) -> Vec<Mount> {
+    let is_taken = |target: &Path| record.mounts.iter().any(|m| m.target == target);
+    let own = [(HOSTS, "/etc/hosts"), (RESOLV, "/etc/resolv.conf"), (HOSTNAME, "/etc/hostname")];
+    let free = own.into_iter().filter(|(_, target)| !is_taken(Path::new(target)));
+    let mount = |(name, target)| Mount {
+        source: Some(dir.join(name)),
+        target: PathBuf::from(target),
+        ..Mount::default()
+    };
+    free.map(mount).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::EndpointConfig;
-    use crate::record::tests::record;
+    use crate::endpoints::Place;
+    use crate::record::State;
+    use crate::record::tests::{record, run};
 
-    fn member(name: &str, ip: &str, networks: &[&str], aliases: &[&str]) -> Record {
-        let mut record = record(name);
-        let endpoint =
-            EndpointConfig { aliases: aliases.iter().map(|a| (*a).to_owned()).collect(), links: Vec::new() };
-        record.networks = networks.iter().map(|n| ((*n).to_owned(), endpoint.clone())).collect();
-        crate::record::tests::run(&mut record, Some(ip.parse().unwrap()));
-        record
+    fn in_network(name: &str, network: &str) -> Record {
+        let mut member = record(name);
+        member.config.hostname = name.to_owned();
+        run(&mut member, None);
+        if let State::Running(running) = &mut member.state {
+            let (range, gateway) = ("172.18.0.0/16".parse().unwrap(), "172.18.0.1".parse().unwrap());
+            let address = "172.18.0.2".parse().unwrap();
+            let place = Place { id: String::new(), address, range, gateway, internal: false };
+            running.endpoints.insert(network.to_owned(), place);
+        }
+        member
     }
 
     #[test]
-    fn members_of_a_users_network_know_each_other() {
-        let web = member("web", "10.0.0.2", &["shop"], &[]);
-        let others = [
-            web.clone(),
-            member("db", "10.0.0.3", &["shop"], &["database"]),
-            member("stranger", "10.0.0.4", &["other"], &[]),
-            member("plain", "10.0.0.5", &[BRIDGE], &[]),
-        ];
-        let found = neighbours(&web, &others);
-        assert_eq!(found.len(), 1);
-        assert_eq!(found[0].names, ["database", "db", "db0000000000"]);
-        let text = hosts(&web, "10.0.0.1".parse().unwrap(), &found);
-        assert!(text.contains("10.0.0.3\tdatabase db db0000000000\n"), "{text}");
-        // the default bridge gives no names
-        assert!(neighbours(&member("a", "10.0.0.6", &[BRIDGE], &[]), &others).is_empty());
-    }
-
-    #[test]
-    fn the_users_own_words() {
-        let mut web = record("web");
+    fn hosts_has_ones_own_lines_links_and_what_the_user_says() {
+        let mut web = in_network("web", "shop");
         web.host.extra_hosts = vec!["a:10.1.1.1".into(), "up:host-gateway".into(), "v6:::1".into()];
-        let text = hosts(&web, "10.0.0.1".parse().unwrap(), &[]);
-        assert!(text.contains("10.1.1.1\ta\n10.0.0.1\tup\n::1\tv6\n"), "{text}");
-        web.host.dns = vec!["1.1.1.1".into()];
-        web.host.dns_search = vec!["x".into(), "y".into()];
-        assert_eq!(resolv_conf(&web, "10.0.0.1".parse().unwrap()), "nameserver 1.1.1.1\nsearch x y\n");
+        let link = Link { address: "172.17.0.9".parse().unwrap(), names: "database db".into() };
+        let text = hosts(&web, "172.17.0.1".parse().unwrap(), &[link]);
+        let want = format!(
+            "{LOCAL}10.1.1.1\ta\n172.17.0.1\tup\n::1\tv6\n172.17.0.9\tdatabase db\n172.18.0.2\tweb\n"
+        );
+        assert_eq!(text, want);
+        web.config.domainname = "example.com".into();
+        assert!(hosts(&web, Ipv4Addr::LOCALHOST, &[]).ends_with("172.18.0.2\tweb.example.com web\n"));
+    }
+
+    #[test]
+    fn who_is_asked_for_names() {
+        let machine = "nameserver 192.0.2.1\nsearch old\nsearch lan example\noptions edns0\n";
+        let (plain, member) = (in_network("plain", BRIDGE), in_network("member", "shop"));
+        let with = |record: &Record, dns: &[&str], search: &[&str]| {
+            let mut record = record.clone();
+            record.host.dns = dns.iter().map(|d| (*d).to_owned()).collect();
+            record.host.dns_search = search.iter().map(|d| (*d).to_owned()).collect();
+            resolv_conf(&record, "10.96.0.10", machine)
+        };
+        for (record, dns, search, want) in [
+            (&plain, &[][..], &[][..], "nameserver 10.96.0.10\nsearch lan example\noptions edns0\n"),
+            (&plain, &["1.1.1.1"], &["x", "y"], "nameserver 1.1.1.1\nsearch x y\noptions edns0\n"),
+            (&member, &["1.1.1.1"], &["."], "nameserver 127.0.0.11\noptions edns0 ndots:0\n"),
+        ] {
+            assert_eq!(with(record, dns, search), want);
+        }
     }
 }

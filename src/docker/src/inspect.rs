@@ -1,11 +1,12 @@
 //! A container as `docker inspect` and `docker ps` show it. Pure.
 
-use crate::networks::{BRIDGE, HOST, NONE, Network};
-use crate::plan;
+use crate::inspect_network::{endpoints, network_settings};
+use crate::networks::{HOST, NONE, Network};
+use crate::{logging, plan};
 use crate::record::{MountKind, Mounted, Record, State};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Go's zero time: never.
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -13,8 +14,6 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 /// What is not in the record.
 pub(crate) struct Around<'a> {
     pub(crate) networks: &'a [Network],
-    pub(crate) gateway: String,
-    pub(crate) prefix: u8,
     pub(crate) log: &'a Path,
     pub(crate) dir: &'a Path,
     pub(crate) execs: Vec<String>,
@@ -27,6 +26,9 @@ pub(crate) fn time(at: Option<Timestamp>) -> String {
 pub(crate) fn inspect(record: &Record, around: &Around<'_>) -> Value {
     let words = plan::arguments(&record.config);
     let (path, arguments) = words.split_first().map_or((String::new(), &[][..]), |(p, a)| (p.clone(), a));
+    // its own files are made when it starts
+    let file = |name: &str| if has_run(record) { around.dir.join(name) } else { PathBuf::new() };
+    let has_log = has_run(record) && logging::driver(&record.host.log_config) == logging::JSON_FILE;
     json!({
         "Id": record.id,
         "Created": time(Some(record.created)),
@@ -34,10 +36,10 @@ pub(crate) fn inspect(record: &Record, around: &Around<'_>) -> Value {
         "Args": arguments,
         "State": state(record),
         "Image": record.image,
-        "ResolvConfPath": around.dir.join("resolv.conf"),
-        "HostnamePath": around.dir.join("hostname"),
-        "HostsPath": around.dir.join("hosts"),
-        "LogPath": around.log,
+        "ResolvConfPath": file("resolv.conf"),
+        "HostnamePath": file("hostname"),
+        "HostsPath": file("hosts"),
+        "LogPath": if has_log { around.log } else { Path::new("") },
         "Name": format!("/{}", record.name),
         "RestartCount": record.restart_count,
         "Driver": "overlay2",
@@ -47,8 +49,11 @@ pub(crate) fn inspect(record: &Record, around: &Around<'_>) -> Value {
         "AppArmorProfile": "",
         "ExecIDs": (!around.execs.is_empty()).then_some(&around.execs),
         "HostConfig": host_config(record),
-        "GraphDriver": {"Name": "overlay2", "Data": {"UpperDir": around.dir.join("root/upper"), "WorkDir": around.dir.join("root/work")}},
-        "Mounts": record.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs).map(mount).collect::<Vec<_>>(),
+        "GraphDriver": {"Name": "overlay2", "Data": {
+            "ID": record.id, "MergedDir": around.dir.join("root/merged"), "UpperDir": around.dir.join("root/upper"),
+            "WorkDir": around.dir.join("root/work"),
+        }},
+        "Mounts": mounts(record),
         "Config": config(record),
         "NetworkSettings": network_settings(record, around),
     })
@@ -68,16 +73,59 @@ fn config(record: &Record) -> Value {
     value
 }
 
+/// /proc and /sys files that Docker hides, and those that it lets nobody write to, as its clients see them.
+const MASKED: [&str; 12] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
 fn host_config(record: &Record) -> Value {
     let mut value = json!(record.host);
     let defaults = json!({
-        "ContainerIDFile": "", "CgroupnsMode": "host", "Cgroup": "", "CgroupParent": "", "Isolation": "", "Runtime": "runc",
-        "UTSMode": "", "UsernsMode": "", "OomKillDisable": false, "BlkioWeight": 0, "ConsoleSize": [0, 0],
-        "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "CpusetMems": "", "VolumeDriver": "",
+        "ContainerIDFile": "", "Cgroup": "", "CgroupParent": "", "Isolation": "", "BlkioWeightDevice": [],
+        "BlkioDeviceReadBps": [], "BlkioDeviceWriteBps": [], "BlkioDeviceReadIOps": [], "BlkioDeviceWriteIOps": [],
+        "ConsoleSize": [0, 0], "CpuRealtimePeriod": 0, "CpuRealtimeRuntime": 0, "VolumeDriver": "", "CpuCount": 0,
+        "CpuPercent": 0, "IOMaximumIOps": 0, "IOMaximumBandwidth": 0,
     });
+    // what Go leaves out, and what it writes as null, while it is empty
+    const OMITTED: [&str; 6] = ["Mounts", "Tmpfs", "Sysctls", "Annotations", "StorageOpt", "Init"];
+    const NULL: [&str; 10] = [
+        "Binds", "CapAdd", "CapDrop", "DeviceCgroupRules", "DeviceRequests", "ExtraHosts", "GroupAdd", "Links",
+        "SecurityOpt", "VolumesFrom",
+    ];
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
     if let (Some(map), Value::Object(defaults)) = (value.as_object_mut(), defaults) {
         for (name, default) in defaults {
             map.entry(name).or_insert(default);
+        }
+        map.retain(|name, value| !(OMITTED.contains(&name.as_str()) && is_empty(value)));
+        for (_, value) in map.iter_mut().filter(|(name, value)| NULL.contains(&name.as_str()) && is_empty(value)) {
+            *value = Value::Null;
+        }
+        let usual = !record.host.privileged;
+        for (name, said, list) in [
+            ("MaskedPaths", &record.host.masked_paths, &MASKED[..]),
+            ("ReadonlyPaths", &record.host.readonly_paths, &READ_ONLY[..]),
+        ] {
+            if said.is_none() && usual {
+                map.insert(name.to_owned(), json!(list));
+            }
         }
         if record.host.log_config.kind.is_empty() {
             map.insert("LogConfig".to_owned(), json!({"Type": "json-file", "Config": {}}));
@@ -107,7 +155,7 @@ fn state(record: &Record) -> Value {
         "ExitCode": record.exit_code(),
         "Error": ended.map_or("", |e| e.error.as_str()),
         "StartedAt": time(started),
-        "FinishedAt": time(ended.map(|e| e.finished_at)),
+        "FinishedAt": time(ended.filter(|_| has_run(record)).map(|e| e.finished_at)),
     });
     if let Some(health) = &record.health {
         state["Health"] =
@@ -116,12 +164,26 @@ fn state(record: &Record) -> Value {
     state
 }
 
+/// Whether a process of it was ever there.
+fn has_run(record: &Record) -> bool {
+    record.running().is_some() || record.ended().is_some_and(|ended| ended.started_at.is_some())
+}
+
+/// Without those of `--tmpfs`, as Docker has it.
+fn mounts(record: &Record) -> Vec<Value> {
+    let is_shown = |m: &&Mounted| {
+        m.kind != MountKind::Tmpfs
+            || !record.host.tmpfs.keys().any(|target| Path::new(target).components().eq(m.target.components()))
+    };
+    record.mounts.iter().filter(is_shown).map(mount).collect()
+}
+
 fn mount(mounted: &Mounted) -> Value {
     let mut value = json!({
         "Type": mounted.kind,
         "Source": mounted.source,
         "Destination": mounted.target,
-        "Mode": if mounted.read_only { "ro" } else { "" },
+        "Mode": mounted.mode,
         "RW": !mounted.read_only,
         "Propagation": if mounted.kind == MountKind::Bind && mounted.propagation.is_empty() { "rprivate" } else { &mounted.propagation },
     });
@@ -132,7 +194,7 @@ fn mount(mounted: &Mounted) -> Value {
 }
 
 /// `{"80/tcp": [{"HostIp": …, "HostPort": …}]}`; what is exposed only is null.
-fn ports(record: &Record) -> Value {
+pub(crate) fn ports(record: &Record) -> Value {
     let mut all = Map::new();
     if record.running().is_none() || [HOST, NONE].contains(&record.host.network_mode.as_str()) {
         return Value::Object(all);
@@ -150,61 +212,32 @@ fn ports(record: &Record) -> Value {
     Value::Object(all)
 }
 
-fn network_settings(record: &Record, around: &Around<'_>) -> Value {
-    let ip = record.running().and_then(|r| r.ip).map(|ip| ip.to_string()).unwrap_or_default();
-    let has_ip = !ip.is_empty();
-    let or_empty = |text: &str| if has_ip { text.to_owned() } else { String::new() };
-    let prefix = if has_ip { around.prefix } else { 0 };
-    let endpoints: Map<String, Value> =
-        record.networks.keys().map(|name| (name.clone(), endpoint(record, around, name))).collect();
-    let bridged = record.networks.contains_key(BRIDGE);
-    let top = |text: &str| if bridged { text.to_owned() } else { String::new() };
-    json!({
-        "Bridge": "", "SandboxID": record.running().map_or("", |r| r.sandbox.0.as_str()), "SandboxKey": "",
-        "Ports": ports(record), "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
-        "SecondaryIPAddresses": null, "SecondaryIPv6Addresses": null, "EndpointID": "",
-        "Gateway": top(&or_empty(&around.gateway)), "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
-        "IPAddress": top(&ip), "IPPrefixLen": if bridged { prefix } else { 0 }, "IPv6Gateway": "", "MacAddress": "",
-        "Networks": endpoints,
-    })
-}
-
-pub(crate) fn endpoint(record: &Record, around: &Around<'_>, name: &str) -> Value {
-    let ip = record.running().and_then(|r| r.ip);
-    let config = record.networks.get(name).cloned().unwrap_or_default();
-    let id = around.networks.iter().find(|n| n.name == name).map_or("", |n| n.id.as_str());
-    let mut names = vec![record.name.clone()];
-    names.extend(config.aliases.iter().cloned());
-    names.push(record.id.chars().take(12).collect());
-    json!({
-        "IPAMConfig": null, "Links": null, "Aliases": (!config.aliases.is_empty()).then_some(config.aliases),
-        "MacAddress": "", "DriverOpts": null, "NetworkID": id, "EndpointID": ip.map_or("", |_| record.id.as_str()),
-        "Gateway": ip.map_or(String::new(), |_| around.gateway.clone()),
-        "IPAddress": ip.map(|ip| ip.to_string()).unwrap_or_default(),
-        "IPPrefixLen": ip.map_or(0, |_| around.prefix), "IPv6Gateway": "", "GlobalIPv6Address": "",
-        "GlobalIPv6PrefixLen": 0, "DNSNames": names,
-    })
-}
-
 /// One line of `docker ps`.
 pub(crate) fn summary(record: &Record, around: &Around<'_>, now: Timestamp) -> Value {
-    let endpoints: Map<String, Value> =
-        record.networks.keys().map(|name| (name.clone(), endpoint(record, around, name))).collect();
     json!({
         "Id": record.id,
         "Names": [format!("/{}", record.name)],
         "Image": record.config.image,
         "ImageID": record.image,
-        "Command": plan::arguments(&record.config).join(" "),
+        "Command": command(&plan::arguments(&record.config)),
         "Created": record.created.as_second(),
         "Ports": port_list(record),
         "Labels": record.config.labels,
         "State": record.status(),
         "Status": status(record, now),
         "HostConfig": {"NetworkMode": record.host.network_mode},
-        "NetworkSettings": {"Networks": endpoints},
-        "Mounts": record.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs).map(mount).collect::<Vec<_>>(),
+        "NetworkSettings": {"Networks": endpoints(record, around)},
+        "Mounts": mounts(record),
     })
+}
+
+/// Arguments with blanks are quoted.
+fn command(words: &[String]) -> String {
+    let quote = |(at, word): (usize, &String)| match at > 0 && word.contains(' ') {
+        true => format!("'{word}'"),
+        false => word.clone(),
+    };
+    words.iter().enumerate().map(quote).collect::<Vec<_>>().join(" ")
 }
 
 fn port_list(record: &Record) -> Vec<Value> {
@@ -228,6 +261,7 @@ pub(crate) fn status(record: &Record, now: Timestamp) -> String {
     let since = |then: Timestamp| lasting(now.as_second() - then.as_second());
     match &record.state {
         State::Created => "Created".to_owned(),
+        State::Exited(e) if e.started_at.is_none() => "Created".to_owned(),
         State::Running(r) if r.paused => format!("Up {} (Paused)", since(r.started_at)),
         State::Running(r) => match record.health.as_ref().map(|h| h.status) {
             Some("starting") => format!("Up {} (health: starting)", since(r.started_at)),
@@ -267,8 +301,6 @@ mod tests {
     fn around<'a>() -> Around<'a> {
         Around {
             networks: &[],
-            gateway: "10.0.0.1".into(),
-            prefix: 24,
             log: Path::new("/l"),
             dir: Path::new("/d"),
             execs: vec![],
@@ -304,16 +336,16 @@ mod tests {
         web.host.port_bindings =
             [("80/tcp".into(), Some(vec![PortBinding { host_port: "8080".into(), ..Default::default() }]))]
                 .into();
-        web.networks = [(BRIDGE.into(), Default::default())].into();
         let line = summary(&web, &around(), now);
         let port = json!({"IP": "0.0.0.0", "PrivatePort": 80, "PublicPort": 8080, "Type": "tcp"});
         assert_eq!((&line["Ports"], &line["Names"][0]), (&json!([port]), &json!("/web")));
         let shown = inspect(&web, &around());
-        assert_eq!(shown["NetworkSettings"]["IPAddress"], "10.0.0.2");
         assert_eq!(shown["State"]["Running"], true);
         end(&mut web, 3);
         assert_eq!(status(&web, now), "Exited (3) 3 minutes ago");
         assert_eq!(inspect(&web, &around())["State"]["ExitCode"], 3);
+        web.config.cmd = Some(["sh", "-c", "exit 3"].map(str::to_owned).to_vec());
+        assert_eq!(summary(&web, &around(), now)["Command"], "sh -c 'exit 3'");
     }
 
     /// Without these the CLI stops with a panic.

@@ -1,15 +1,18 @@
 //! A container's life: made, started, stopped, removed. Each start is a new sandbox over the same writable folder; when it
 //! ends the sandbox goes, and with it address and ports.
 
+use crate::endpoints::Places;
 use crate::engine::Engine;
 use crate::files;
 use crate::model::Create;
+use crate::network_mode::{self, shared_with};
 use crate::networks::{BRIDGE, HOST, NONE};
 use crate::record::{Container, Ended, Record, Running, State, lock, new_id};
 use crate::refusal::{Refusal, Result};
-use crate::{health, names, plan, volumes};
-use cri::{ContainerId, ContainerState, Protocol, SandboxId};
+use crate::{health, names, plan, signals, verify, volumes};
+use cri::{ContainerId, ContainerState, Protocol, SandboxId, SandboxStatus};
 use jiff::Timestamp;
+use nix::sys::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,19 +25,23 @@ impl Engine {
         self: &Arc<Self>,
         name: Option<&str>,
         asked: Create,
-    ) -> Result<Arc<Container>> {
+    ) -> Result<(Arc<Container>, Vec<String>)> {
         let engine = self.clone();
         let name = name.map(|name| name.trim_start_matches('/').to_owned());
         let made = tokio::task::spawn_blocking(move || engine.make(name, asked)).await;
         made.map_err(|e| Refusal::failed("make the container", e))?
     }
 
-    fn make(&self, name: Option<String>, asked: Create) -> Result<Arc<Container>> {
+    /// With what is to be warned of.
+    fn make(&self, name: Option<String>, asked: Create) -> Result<(Arc<Container>, Vec<String>)> {
         let wanted = asked.config.image.clone();
         let details = self.images.details(&wanted)?;
         let hold = self.images.rootfs(&details.info.id)?.hold;
+        network_mode::check(&asked.config, &asked.host_config)?;
         let mut config = plan::with_image(asked.config, &details.document.config);
         let mut host = asked.host_config;
+        let warnings = verify::container(&config, &mut host, &self.machine)?;
+        plan::with_defaults(&mut host, self.machine.unified);
         if plan::arguments(&config).is_empty() {
             return Err(Refusal::bad("no command specified"));
         }
@@ -48,10 +55,15 @@ impl Engine {
             host.network_mode = BRIDGE.to_owned();
         }
         if config.hostname.is_empty() {
-            config.hostname =
-                if host.network_mode == HOST { self.config.name.clone() } else { id[..12].to_owned() };
+            let of_machine = host.network_mode == HOST || host.uts_mode == HOST;
+            config.hostname = if of_machine { machine_name() } else { id[..12].to_owned() };
         }
-        if ![HOST, NONE].contains(&host.network_mode.as_str()) {
+        if let Some(other) = shared_with(&host.network_mode) {
+            // by its id, which a renaming does not change
+            if let Ok(id) = self.container(other).map(|other| other.see(|r| r.id.clone())) {
+                host.network_mode = format!("container:{id}");
+            }
+        } else if ![HOST, NONE].contains(&host.network_mode.as_str()) {
             plan::choose_ports(&config, &mut host, free_port)?;
         }
         let networks = self.networks_of(&host.network_mode, asked.networking_config.endpoints_config)?;
@@ -61,6 +73,7 @@ impl Engine {
             image: details.info.id,
             state: State::Created,
             restart_count: 0,
+            short_runs: 0,
             exits: 0,
             told_to_stop: false,
             health: None,
@@ -73,8 +86,7 @@ impl Engine {
         };
         let dir = self.container_dir(&id);
         let container = Arc::new(Container::new(record, dir.clone(), Some(hold)));
-        plan::sandbox(&container.record(), &self.config, &dir)?;
-        plan::container(&container.record(), &container)?;
+        plan::check(&container.record())?;
         let failed = |e| Refusal::failed(format_args!("write the record of {id}"), e);
         files::private_dir(&dir).and_then(|()| container.save()).map_err(failed)?;
         if let Err(refusal) = self.add(container.clone()) {
@@ -82,7 +94,7 @@ impl Engine {
             return Err(refusal);
         }
         self.events.container("create", &container.record(), &[]);
-        Ok(container)
+        Ok((container, warnings))
     }
 
     /// False where it runs already.
@@ -96,25 +108,47 @@ impl Engine {
             State::Removed(_) => return Err(Refusal::no_container(&container.see(|r| r.id.clone()))),
             _ => {}
         }
-        container.change(|r| std::mem::take(&mut r.told_to_stop));
+        container.change(|r| {
+            (r.told_to_stop, r.restart_count, r.short_runs) = (false, 0, 0);
+            true
+        });
         self.begin(container).await.map(|()| true)
     }
 
     /// With the gate held.
     pub(crate) async fn begin(self: &Arc<Self>, container: &Arc<Container>) -> Result<()> {
+        self.share_name(container).map_err(|e| self.cannot_start(container, e))?;
         let record = container.record();
-        let config = plan::sandbox(&record, &self.config, container.dir())?;
-        let sandbox =
-            self.runtime.run_sandbox(config).await.map_err(|e| self.cannot_start(container, e.into()))?;
-        if let Err(refusal) = self.begin_in(container, &sandbox.id, sandbox.ip).await {
+        let places = self.take_places(&record).map_err(|e| self.cannot_start(container, e))?;
+        let begun = self.begin_at(container, record.clone(), places).await;
+        if begun.is_err() {
+            self.networks.release(&record.id, None);
+        }
+        begun
+    }
+
+    async fn begin_at(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        record: Record,
+        places: Places,
+    ) -> Result<()> {
+        let mut config = plan::sandbox(&record, &self.config, container.dir())?;
+        self.join(&record.host, &mut config).map_err(|e| self.cannot_start(container, e))?;
+        let connected = self.run_connected(&record, &places, config).await;
+        let sandbox = connected.map_err(|e| self.cannot_start(container, e))?;
+        if let Err(refusal) = self.begin_in(container, &sandbox, places).await {
             let before = record.state;
             container.change(|r| {
                 r.state = before;
                 true
             });
+            self.serve_no_names(&record.id);
             self.take_away(&sandbox.id).await;
             return Err(self.cannot_start(container, refusal));
         }
+        self.tell_networks("connect", &container.record());
+        self.events.volumes("mount", &container.record());
         self.events.container("start", &container.record(), &[]);
         self.refresh_hosts();
         health::watch(self, container);
@@ -124,19 +158,20 @@ impl Engine {
     async fn begin_in(
         self: &Arc<Self>,
         container: &Arc<Container>,
-        sandbox: &SandboxId,
-        ip: Option<std::net::IpAddr>,
+        sandbox: &SandboxStatus,
+        endpoints: Places,
     ) -> Result<()> {
         let mut config = plan::container(&container.record(), container)?;
         let files =
             self.furnish(container).map_err(|e| Refusal::failed("write the container's own files", e))?;
         config.mounts.extend(files);
-        let id = self.runtime.create_container(sandbox, config).await?;
+        let id = self.runtime.create_container(&sandbox.id, config).await?;
         let running = Running {
-            sandbox: sandbox.clone(),
+            sandbox: sandbox.id.clone(),
             container: id.clone(),
             pid: 0,
-            ip,
+            ip: sandbox.ip,
+            endpoints,
             started_at: Timestamp::now(),
             paused: false,
         };
@@ -145,8 +180,10 @@ impl Engine {
             r.state = State::Running(running);
             true
         });
-        if ip.is_some() {
-            self.refresh_hosts_of(container);
+        // who shares another one's network has its files and its names
+        if container.see(|r| shared_with(&r.host.network_mode).is_none()) {
+            self.rewrite_files(container);
+            self.serve_names(container).await;
         }
         self.serve_attachers(container, &id).await;
         self.runtime.start_container(&id).await?;
@@ -164,12 +201,6 @@ impl Engine {
         Ok(())
     }
 
-    fn refresh_hosts_of(&self, container: &Container) {
-        if let Err(error) = self.furnish(container) {
-            tracing::warn!(%error, "hosts file not written");
-        }
-    }
-
     /// Those who wait for it see it from its first byte.
     async fn serve_attachers(&self, container: &Container, id: &ContainerId) {
         let waiting = std::mem::take(&mut *lock(&container.attachers));
@@ -185,13 +216,14 @@ impl Engine {
 
     /// In the words that the CLI makes exit codes 126 and 127 of.
     fn cannot_start(&self, container: &Container, refusal: Refusal) -> Refusal {
-        let (refusal, code) = in_dockers_words(refusal, &container.record());
+        let (refusal, code) = in_dockers_words(refusal);
         lock(&container.attachers).clear();
         let ended = Ended {
             code,
             oom_killed: false,
             error: refusal.message.clone(),
-            started_at: None,
+            // who never ran stays `Created`
+            started_at: container.see(|r| r.ended().and_then(|ended| ended.started_at)),
             finished_at: Timestamp::now(),
         };
         container.change(|r| {
@@ -216,6 +248,19 @@ impl Engine {
             r.told_to_stop = true;
             true
         });
+        self.end(container, &running, grace, signal).await?;
+        self.events.container("stop", &container.record(), &[]);
+        Ok(true)
+    }
+
+    /// Signals a run, and kills it where it does not end by itself.
+    async fn end(
+        &self,
+        container: &Container,
+        running: &Running,
+        grace: Option<i64>,
+        signal: Option<i32>,
+    ) -> Result<()> {
         if running.paused {
             self.runtime.freeze_container(&running.container, false).await?;
         }
@@ -224,10 +269,23 @@ impl Engine {
             None => STOP_GRACE,
             Some(seconds) => u64::try_from(seconds).map_or(Duration::MAX, Duration::from_secs),
         };
-        self.runtime.stop_container(&running.container, grace, signal).await?;
+        let killed = |signal: i32| {
+            self.events.container("kill", &container.record(), &[("signal", signal.to_string())]);
+        };
+        if !grace.is_zero() {
+            let signal = signal.unwrap_or_else(|| container.see(stop_signal));
+            killed(signal);
+            // who has ended meanwhile needs none
+            let _ = self.runtime.signal_container(&running.container, signal).await;
+            let ended = self.until_ended(container, &running.container);
+            if tokio::time::timeout(grace, ended).await.is_ok() {
+                return Ok(());
+            }
+        }
+        killed(Signal::SIGKILL as i32);
+        self.runtime.stop_container(&running.container, Duration::ZERO, None).await?;
         self.until_ended(container, &running.container).await;
-        self.events.container("stop", &container.record(), &[]);
-        Ok(true)
+        Ok(())
     }
 
     pub(crate) fn call_off(&self, container: &Container) -> bool {
@@ -274,7 +332,11 @@ impl Engine {
                     record.name
                 )));
             }
-            self.stop(container, Some(0), None).await?;
+            container.change(|r| {
+                r.told_to_stop = true;
+                true
+            });
+            self.end(container, running, Some(0), None).await?;
         }
         let _alone = container.gate.lock().await;
         self.erase(container, volumes).await;
@@ -293,6 +355,8 @@ impl Engine {
         let moved = std::fs::rename(&dir, &gone);
         self.forget(&record.id);
         lock(&container.attachers).clear();
+        // who still looks at the container does not keep its image
+        lock(&container.hold).take();
         container.change(|r| {
             r.state = State::Removed(r.exit_code());
             true
@@ -327,32 +391,35 @@ impl Engine {
     }
 }
 
+/// The number of what asks a container to end.
+pub(crate) fn stop_signal(record: &Record) -> i32 {
+    let said = record.config.stop_signal.as_deref().and_then(|text| signals::number(text).ok());
+    said.unwrap_or(Signal::SIGTERM as i32)
+}
+
 fn bad_name(name: &str) -> Refusal {
     Refusal::bad(format_args!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"))
 }
 
-fn in_dockers_words(refusal: Refusal, record: &Record) -> (Refusal, i32) {
-    let lower = refusal.message.to_lowercase();
-    let program = plan::arguments(&record.config).into_iter().next().unwrap_or_default();
-    let (code, why) = if lower.contains("not found in $path")
-        || lower.contains("executable") && lower.contains("not found")
-    {
-        (127, Some(format!("exec: \"{program}\": executable file not found in $PATH")))
-    } else if lower.contains("no such file or directory") || lower.contains("enoent") {
-        (127, Some(format!("exec: \"{program}\": stat {program}: no such file or directory")))
-    } else if lower.contains("permission denied") || lower.contains("eacces") {
-        (126, Some(format!("exec: \"{program}\": permission denied")))
-    } else {
-        (128, None)
+/// What a command could not be run for comes behind its `exec: `.
+fn in_dockers_words(refusal: Refusal) -> (Refusal, i32) {
+    const TASK: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc \
+                        create failed: unable to start container process: ";
+    let Some(at) = refusal.message.find("exec: ") else {
+        let lower = refusal.message.to_lowercase();
+        let code = if lower.contains("not a directory") { 127 } else { 128 };
+        return (refusal, code);
     };
-    let message = match why {
-        Some(why) => {
-            format!("failed to create task for container: unable to start container process: {why}: unknown")
-        }
-        None => refusal.message,
+    let why = match &refusal.message[at..] {
+        "exec: no command" => "exec: \"\": executable file not found in $PATH",
+        why => why,
     };
-    let status = if code == 128 { refusal.status } else { http::StatusCode::BAD_REQUEST };
-    (Refusal { status, message }, code)
+    let is_missing = why.contains("not found in $PATH") || why.contains("no such file or directory");
+    (Refusal::bad(format_args!("{TASK}{why}")), if is_missing { 127 } else { 126 })
+}
+
+fn machine_name() -> String {
+    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// One that nobody listens on now.
@@ -363,4 +430,33 @@ fn free_port(protocol: Protocol) -> std::io::Result<u16> {
         Protocol::Tcp | Protocol::Sctp => std::net::TcpListener::bind(any)?.local_addr(),
     }
     .map(|address| address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_command_does_not_run() {
+        for (given, code, want) in [
+            (
+                "create container web: exec: \"foo\": executable file not found in $PATH",
+                127,
+                "exec: \"foo\": executable file not found in $PATH",
+            ),
+            ("exec: \"/x\": stat /x: no such file or directory", 127, "stat /x: no such file or directory"),
+            ("create container web: exec: \"/etc\": is a directory", 126, "exec: \"/etc\": is a directory"),
+            (
+                "exec: \"/x\": permission denied",
+                126,
+                "unable to start container process: exec: \"/x\": permission denied",
+            ),
+            ("create container web: exec: no command", 127, "exec: \"\": executable file not found in $PATH"),
+            ("mount /a on /b: no such file or directory", 128, "mount /a on /b: no such file or directory"),
+        ] {
+            let (refusal, got) = in_dockers_words(Refusal::internal(given));
+            assert_eq!(got, code, "{given}");
+            assert!(refusal.message.ends_with(want), "{given}: {refusal}");
+        }
+    }
 }

@@ -40,6 +40,30 @@ pub(crate) struct EndpointConfig {
     pub(crate) aliases: Vec<String>,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) links: Vec<String>,
+    #[serde(rename = "IPAMConfig", skip_serializing_if = "Option::is_none")]
+    pub(crate) ipam_config: Option<EndpointIpam>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) mac_address: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) driver_opts: BTreeMap<String, String>,
+    /// The network with the highest is the way out.
+    pub(crate) gw_priority: i64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct EndpointIpam {
+    #[serde(rename = "IPv4Address", skip_serializing_if = "String::is_empty")]
+    pub(crate) ipv4_address: String,
+    #[serde(rename = "IPv6Address", skip_serializing_if = "String::is_empty")]
+    pub(crate) ipv6_address: String,
+}
+
+impl EndpointConfig {
+    /// The address that it is to have.
+    pub(crate) fn address(&self) -> Option<std::net::Ipv4Addr> {
+        self.ipam_config.as_ref()?.ipv4_address.parse().ok()
+    }
 }
 
 /// One string or a list of them, as old clients send commands.
@@ -63,7 +87,9 @@ fn words<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Vec
 pub(crate) struct Config {
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) hostname: String,
+    #[serde(deserialize_with = "null_is_empty")]
     pub(crate) domainname: String,
+    #[serde(deserialize_with = "null_is_empty")]
     pub(crate) user: String,
     pub(crate) attach_stdin: bool,
     pub(crate) attach_stdout: bool,
@@ -80,7 +106,11 @@ pub(crate) struct Config {
     pub(crate) image: String,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) volumes: BTreeMap<String, Value>,
+    #[serde(deserialize_with = "null_is_empty")]
     pub(crate) working_dir: String,
+    /// As clients before 1.44 say it.
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "String::is_empty")]
+    pub(crate) mac_address: String,
     #[serde(deserialize_with = "words")]
     pub(crate) entrypoint: Option<Vec<String>>,
     #[serde(deserialize_with = "null_is_empty")]
@@ -105,7 +135,7 @@ pub(crate) struct PortBinding {
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct RestartPolicy {
     pub(crate) name: String,
-    pub(crate) maximum_retry_count: u64,
+    pub(crate) maximum_retry_count: i64,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -142,12 +172,15 @@ pub(crate) struct MountSpec {
     pub(crate) source: String,
     pub(crate) target: String,
     pub(crate) read_only: bool,
-    #[serde(deserialize_with = "null_is_empty")]
-    pub(crate) bind_options: BindOptions,
-    #[serde(deserialize_with = "null_is_empty")]
-    pub(crate) volume_options: VolumeOptions,
-    #[serde(deserialize_with = "null_is_empty")]
-    pub(crate) tmpfs_options: TmpfsOptions,
+    /// Only what belongs to the kind may be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) bind_options: Option<BindOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) volume_options: Option<VolumeOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tmpfs_options: Option<TmpfsOptions>,
+    #[serde(flatten)]
+    pub(crate) other: Map<String, Value>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -155,6 +188,8 @@ pub(crate) struct MountSpec {
 pub(crate) struct BindOptions {
     pub(crate) propagation: String,
     pub(crate) create_mountpoint: bool,
+    pub(crate) non_recursive: bool,
+    pub(crate) read_only_non_recursive: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -163,12 +198,27 @@ pub(crate) struct VolumeOptions {
     pub(crate) no_copy: bool,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) subpath: String,
+    pub(crate) driver_config: Option<DriverConfig>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct DriverConfig {
+    pub(crate) name: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) options: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct TmpfsOptions {
     pub(crate) size_bytes: u64,
+    /// Permission bits; zero is: nothing said.
+    pub(crate) mode: u32,
+    /// `[["exec"], ["uid", "5"]]`
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) options: Vec<Vec<String>>,
 }
 
 /// `HostConfig`: how it runs on this machine.
@@ -210,19 +260,40 @@ pub(crate) struct HostConfig {
     pub(crate) volumes_from: Vec<String>,
     pub(crate) pid_mode: String,
     pub(crate) ipc_mode: String,
+    #[serde(rename = "UTSMode")]
+    pub(crate) uts_mode: String,
+    pub(crate) userns_mode: String,
+    pub(crate) cgroupns_mode: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) runtime: String,
     pub(crate) privileged: bool,
     pub(crate) readonly_rootfs: bool,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) security_opt: Vec<String>,
     /// Bytes; zero is Docker's 64 MiB.
-    pub(crate) shm_size: u64,
+    pub(crate) shm_size: i64,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) sysctls: BTreeMap<String, String>,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) ulimits: Vec<Ulimit>,
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) devices: Vec<DeviceMapping>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) device_cgroup_rules: Vec<String>,
+    /// What `--gpus` asks for.
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) device_requests: Vec<Value>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) annotations: BTreeMap<String, String>,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) storage_opt: BTreeMap<String, String>,
+    /// Of /proc and /sys; Docker's usual ones where `None`.
+    pub(crate) masked_paths: Option<Vec<String>>,
+    pub(crate) readonly_paths: Option<Vec<String>>,
     pub(crate) init: Option<bool>,
+    pub(crate) oom_kill_disable: Option<bool>,
+    /// `None` and -1 are: nothing said.
+    pub(crate) memory_swappiness: Option<i64>,
     #[serde(flatten)]
     pub(crate) limits: Limits,
     #[serde(flatten)]
@@ -241,7 +312,11 @@ pub(crate) struct Limits {
     pub(crate) cpu_shares: u64,
     pub(crate) cpu_quota: i64,
     pub(crate) cpu_period: u64,
+    #[serde(deserialize_with = "null_is_empty")]
     pub(crate) cpuset_cpus: String,
+    #[serde(deserialize_with = "null_is_empty")]
+    pub(crate) cpuset_mems: String,
+    pub(crate) blkio_weight: u16,
     pub(crate) pids_limit: Option<i64>,
     pub(crate) oom_score_adj: i32,
 }

@@ -1,19 +1,25 @@
-//! Docker's networks. Containers are routed, each with one address; a network is who may call whom by name. `bridge`,
-//! `host` and `none` are always there.
+//! Docker's networks: what there is, and who has which address in them. `bridge`, `host` and `none` are always there.
 
 use crate::files;
+use crate::ipam::{self, AddressPool, Subnet};
 use crate::record::{lock, new_id};
 use crate::refusal::{Refusal, Result};
+use cri::{AddressSpace, NetworkConfig};
+use http::StatusCode;
+use ipnet::Ipv4Net;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 pub(crate) const BRIDGE: &str = "bridge";
 pub(crate) const HOST: &str = "host";
 pub(crate) const NONE: &str = "none";
+
+const MEMBERS_MEET: &str = "com.docker.network.bridge.enable_icc";
+const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -30,8 +36,11 @@ pub(crate) struct Network {
     pub(crate) labels: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) options: BTreeMap<String, String>,
-    #[serde(default, rename = "IPAM")]
-    pub(crate) ipam: Value,
+    #[serde(default)]
+    pub(crate) ipam_options: BTreeMap<String, String>,
+    /// `host` and `none` have none; of an older record it is chosen at the start.
+    #[serde(default)]
+    pub(crate) subnet: Option<Subnet>,
 }
 
 impl Network {
@@ -45,22 +54,50 @@ impl Network {
             attachable: false,
             labels: BTreeMap::new(),
             options: BTreeMap::new(),
-            ipam: Value::Null,
+            ipam_options: BTreeMap::new(),
+            subnet: None,
         }
     }
 
     pub(crate) fn is_built_in(&self) -> bool {
-        [BRIDGE, HOST, NONE].contains(&self.name.as_str())
+        is_built_in(&self.name)
+    }
+
+    fn says_no(&self, option: &str) -> bool {
+        self.options.get(option).is_some_and(|value| matches!(value.as_str(), "false" | "0" | "f" | "F"))
+    }
+
+    fn config(&self) -> Option<NetworkConfig> {
+        let subnet = self.subnet.as_ref()?;
+        Some(NetworkConfig {
+            subnet: subnet.range,
+            gateway: subnet.gateway,
+            internal: self.internal,
+            members_meet: !self.says_no(MEMBERS_MEET),
+            masquerade: !self.says_no(MASQUERADE),
+        })
     }
 }
 
+pub(crate) fn is_built_in(name: &str) -> bool {
+    [BRIDGE, HOST, NONE].contains(&name)
+}
+
+/// Addresses of one network, and the containers that have them.
+type Leases = BTreeMap<Ipv4Addr, String>;
+
 pub(crate) struct Networks {
     file: PathBuf,
+    pools: Vec<AddressPool>,
     all: Mutex<Vec<Network>>,
+    /// By the network's id.
+    leases: Mutex<BTreeMap<String, Leases>>,
+    /// Held by who changes which networks there are, until the kernel has it.
+    pub(crate) gate: tokio::sync::Mutex<()>,
 }
 
 impl Networks {
-    pub(crate) fn open(dir: &Path) -> std::io::Result<Self> {
+    pub(crate) fn open(dir: &Path, pools: Vec<AddressPool>) -> std::io::Result<Self> {
         let file = dir.join("networks.json");
         let all = match files::read(&file) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -71,39 +108,220 @@ impl Networks {
             }
             read => read?,
         };
-        Ok(Networks { file, all: Mutex::new(all) })
+        let (all, leases) = (Mutex::new(all), Mutex::default());
+        Ok(Networks { file, pools, all, leases, gate: Default::default() })
     }
 
     pub(crate) fn all(&self) -> Vec<Network> {
         lock(&self.all).clone()
     }
 
+    /// What the kernel must know of them.
+    pub(crate) fn configs(&self) -> Vec<NetworkConfig> {
+        lock(&self.all).iter().filter_map(Network::config).collect()
+    }
+
     /// By name, id, or the beginning of its id. Docker's `default` is the bridge.
     pub(crate) fn find(&self, name: &str) -> Result<Network> {
         let name = if name == "default" { BRIDGE } else { name };
         let all = lock(&self.all);
-        let exact = all.iter().find(|n| n.name == name || n.id == name);
-        let found = exact.or_else(|| all.iter().find(|n| !name.is_empty() && n.id.starts_with(name)));
-        found.cloned().ok_or_else(|| Refusal::not_found(format_args!("network {name} not found")))
+        if let Some(exact) = all.iter().find(|n| n.name == name).or_else(|| all.iter().find(|n| n.id == name))
+        {
+            return Ok(exact.clone());
+        }
+        let found: Vec<_> = all.iter().filter(|n| !name.is_empty() && n.id.starts_with(name)).collect();
+        match &found[..] {
+            [one] => Ok((*one).clone()),
+            [] => Err(Refusal::not_found(format_args!("network {name} not found"))),
+            many => Err(Refusal::bad(format_args!(
+                "network {name} is ambiguous ({} matches found based on ID prefix)",
+                many.len()
+            ))),
+        }
     }
 
-    pub(crate) fn add(&self, network: Network) -> Result<()> {
+    /// Gives every bridge that has no addresses yet some of its own.
+    pub(crate) fn settle(&self, space: &AddressSpace) -> Result<()> {
+        let mut all = lock(&self.all);
+        let lacking = |n: &Network| n.driver == BRIDGE && n.subnet.is_none();
+        while let Some(at) = all.iter().position(lacking) {
+            all[at].subnet = Some(self.choose(&all, space)?);
+        }
+        self.save(&all)
+    }
+
+    /// With the addresses that it wants, or some that nobody has.
+    pub(crate) fn add(&self, mut network: Network, space: &AddressSpace) -> Result<Network> {
         let mut all = lock(&self.all);
         if all.iter().any(|n| n.name == network.name) {
             let name = network.name;
             return Err(Refusal::conflict(format_args!("network with name {name} already exists")));
         }
-        all.push(network);
-        self.save(&all)
+        match &network.subnet {
+            Some(wanted) => {
+                let mut others = ranges(&all).chain(space.own.iter().copied());
+                if others.any(|other| ipam::overlap(wanted.range, other)) {
+                    return Err(Refusal::forbidden(
+                        "invalid pool request: Pool overlaps with other one on this address space",
+                    ));
+                }
+            }
+            None => network.subnet = Some(self.choose(&all, space)?),
+        }
+        all.push(network.clone());
+        self.save(&all)?;
+        Ok(network)
+    }
+
+    fn choose(&self, all: &[Network], space: &AddressSpace) -> Result<Subnet> {
+        let taken: Vec<Ipv4Net> =
+            ranges(all).chain(space.own.iter().copied()).chain(space.routed.iter().copied()).collect();
+        let full = || Refusal::bad("all predefined address pools have been fully subnetted");
+        ipam::choose(&self.pools, &taken).ok_or_else(full)
     }
 
     pub(crate) fn remove(&self, id: &str) -> Result<()> {
         let mut all = lock(&self.all);
         all.retain(|n| n.id != id);
+        lock(&self.leases).remove(id);
         self.save(&all)
+    }
+
+    /// An address for a container: the one that it wants, or the first that is free.
+    pub(crate) fn lease(
+        &self,
+        network: &Network,
+        container: &str,
+        wanted: Option<Ipv4Addr>,
+    ) -> Result<Ipv4Addr> {
+        let name = &network.name;
+        let no_addresses = || Refusal::bad(format_args!("network {name} has no addresses"));
+        let subnet = network.subnet.as_ref().ok_or_else(no_addresses)?;
+        let mut all = lock(&self.leases);
+        let leases = all.entry(network.id.clone()).or_default();
+        let is_taken = |address: Ipv4Addr| leases.contains_key(&address);
+        let address = match wanted {
+            Some(address) if is_taken(address) || !ipam::is_givable(subnet, address) => {
+                return Err(Refusal::forbidden("Address already in use"));
+            }
+            Some(address) => address,
+            None => ipam::first_free(subnet, is_taken).ok_or_else(|| {
+                Refusal::forbidden(format_args!(
+                    "no available IPv4 addresses on this network's address pools: {name} ({})",
+                    network.id
+                ))
+            })?,
+        };
+        leases.insert(address, container.to_owned());
+        Ok(address)
+    }
+
+    /// Notes what a container has already.
+    pub(crate) fn book(&self, network: &str, container: &str, address: Ipv4Addr) {
+        if let Ok(network) = self.find(network) {
+            lock(&self.leases).entry(network.id).or_default().insert(address, container.to_owned());
+        }
+    }
+
+    /// Gives back the addresses of a container, in one network or in all.
+    pub(crate) fn release(&self, container: &str, network: Option<&str>) {
+        let id = network.and_then(|name| self.find(name).ok()).map(|network| network.id);
+        for (of, leases) in lock(&self.leases).iter_mut() {
+            if id.as_ref().is_none_or(|id| id == of) {
+                leases.retain(|_, holder| holder != container);
+            }
+        }
     }
 
     fn save(&self, all: &[Network]) -> Result<()> {
         files::write(&self.file, &all).map_err(|e| Refusal::failed("write the networks' record", e))
+    }
+}
+
+fn ranges(all: &[Network]) -> impl Iterator<Item = Ipv4Net> {
+    all.iter().filter_map(|network| network.subnet.as_ref()).map(|subnet| subnet.range)
+}
+
+/// Drivers that Docker has and this program has not, and those that nobody has.
+pub(crate) fn check_driver(driver: &str) -> Result<()> {
+    match driver {
+        "" | "bridge" | "default" => Ok(()),
+        "host" | "null" => {
+            Err(Refusal::forbidden(format_args!("only one instance of \"{driver}\" network is allowed")))
+        }
+        "overlay" => Err(Refusal::forbidden(
+            "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to \
+             swarm and try again.",
+        )),
+        "macvlan" | "ipvlan" => Err(Refusal {
+            status: StatusCode::NOT_IMPLEMENTED,
+            message: format!(
+                "the {driver} driver is not offered: containers are routed by this machine; use the bridge driver"
+            ),
+        }),
+        other => Err(Refusal::not_found(format_args!(
+            "could not find plugin {other} in v1 plugin registry: plugin not found"
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn networks(dir: &Path) -> Networks {
+        let pool = AddressPool { base: "172.16.0.0/14".parse().unwrap(), size: 16 };
+        let networks = Networks::open(dir, vec![pool]).unwrap();
+        networks.settle(&AddressSpace::default()).unwrap();
+        networks
+    }
+
+    fn with_subnet(name: &str, range: &str) -> Network {
+        let wanted = ipam::Wanted { subnet: range.into(), ..Default::default() };
+        Network { subnet: ipam::parse(&[wanted]).unwrap(), ..Network::new(name, BRIDGE) }
+    }
+
+    #[test]
+    fn each_network_has_addresses_of_its_own_and_keeps_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let space = AddressSpace { own: vec!["10.244.0.0/19".parse().unwrap()], routed: vec![] };
+        let range = |network: &Network| network.subnet.as_ref().unwrap().range.to_string();
+        {
+            let all = networks(dir.path());
+            assert_eq!(range(&all.find("default").unwrap()), "172.16.0.0/16");
+            assert_eq!(range(&all.add(Network::new("one", BRIDGE), &space).unwrap()), "172.17.0.0/16");
+            let overlaps = |range| all.add(with_subnet("x", range), &space).unwrap_err().message;
+            for taken in ["172.17.5.0/24", "10.244.1.0/24", "0.0.0.0/0"] {
+                assert!(
+                    overlaps(taken).contains("Pool overlaps with other one on this address space"),
+                    "{taken}"
+                );
+            }
+            let again = all.add(Network::new("one", BRIDGE), &space).unwrap_err();
+            assert_eq!(again.message, "network with name one already exists");
+            let busy = AddressSpace { routed: vec!["172.18.0.0/15".parse().unwrap()], ..space };
+            let full = all.add(Network::new("two", BRIDGE), &busy).unwrap_err();
+            assert_eq!(full.message, "all predefined address pools have been fully subnetted");
+        }
+        assert_eq!(range(&networks(dir.path()).find("one").unwrap()), "172.17.0.0/16");
+    }
+
+    #[test]
+    fn an_address_is_one_containers_until_it_gives_it_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let all = networks(dir.path());
+        let one = all.add(with_subnet("one", "10.1.0.0/24"), &AddressSpace::default()).unwrap();
+        let lease = |container: &str, wanted: Option<u8>| {
+            let wanted = wanted.map(|last| Ipv4Addr::new(10, 1, 0, last));
+            all.lease(&one, container, wanted).map(|address| address.octets()[3]).map_err(|e| e.message)
+        };
+        assert_eq!((lease("a", None), lease("b", None), lease("c", Some(9))), (Ok(2), Ok(3), Ok(9)));
+        for taken in [9, 1, 0, 255] {
+            assert_eq!(lease("d", Some(taken)), Err("Address already in use".to_owned()), "{taken}");
+        }
+        all.release("a", Some("one"));
+        assert_eq!(lease("d", None), Ok(2));
+        all.release("c", None);
+        assert_eq!(lease("e", Some(9)), Ok(9));
     }
 }

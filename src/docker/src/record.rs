@@ -1,5 +1,6 @@
 //! What is remembered of a container over everything: its record, and the live object around it.
 
+use crate::endpoints::{Places, in_order};
 use crate::files;
 use crate::model::{Config, EndpointConfig, HostConfig};
 use cri::{ContainerId, ExecSession, SandboxId};
@@ -38,6 +39,9 @@ pub(crate) struct Record {
     pub(crate) mounts: Vec<Mounted>,
     pub(crate) state: State,
     pub(crate) restart_count: u64,
+    /// Restarts in a row that did not last.
+    #[serde(default)]
+    pub(crate) short_runs: u64,
     /// How often it has ended.
     pub(crate) exits: u64,
     /// The user stopped it: a restart policy has no say any more.
@@ -62,6 +66,9 @@ pub(crate) struct Running {
     pub(crate) container: ContainerId,
     pub(crate) pid: i32,
     pub(crate) ip: Option<IpAddr>,
+    /// Its places in networks.
+    #[serde(default)]
+    pub(crate) endpoints: Places,
     pub(crate) started_at: Timestamp,
     pub(crate) paused: bool,
 }
@@ -97,6 +104,18 @@ pub(crate) struct Mounted {
     pub(crate) copy: bool,
     /// A tmpfs', bytes.
     pub(crate) size: Option<u64>,
+    /// As `-v` said it.
+    #[serde(default)]
+    pub(crate) mode: String,
+    /// A tmpfs', as mount(8) takes them.
+    #[serde(default)]
+    pub(crate) options: Vec<String>,
+    /// Inside of the volume.
+    #[serde(default)]
+    pub(crate) subpath: String,
+    /// Without the mounts that are below its source.
+    #[serde(default)]
+    pub(crate) non_recursive: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -123,6 +142,11 @@ impl Record {
         }
     }
 
+    /// Where it is now, the way out first.
+    pub(crate) fn endpoints(&self) -> Vec<cri::Endpoint> {
+        self.running().map(|running| in_order(&self.networks, &running.endpoints)).unwrap_or_default()
+    }
+
     pub(crate) fn ended(&self) -> Option<&Ended> {
         match &self.state {
             State::Exited(ended) | State::Restarting(ended) => Some(ended),
@@ -145,6 +169,8 @@ impl Record {
             State::Running(running) if running.paused => "paused",
             State::Running(_) => "running",
             State::Restarting(_) => "restarting",
+            // its start failed, and nothing of it ever ran
+            State::Exited(ended) if ended.started_at.is_none() => "created",
             State::Exited(_) => "exited",
             State::Removed(_) => "removing",
         }
@@ -165,13 +191,13 @@ pub(crate) struct Container {
     pub(crate) gate: tokio::sync::Mutex<()>,
     pub(crate) attachers: Mutex<Vec<Attacher>>,
     /// The image stays as long; `None` where it is gone from the store.
-    _hold: Option<image::Hold>,
+    pub(crate) hold: Mutex<Option<image::Hold>>,
 }
 
 impl Container {
     pub(crate) fn new(record: Record, dir: PathBuf, hold: Option<image::Hold>) -> Self {
         let record = watch::Sender::new(record);
-        Container { record, dir, gate: Default::default(), attachers: Default::default(), _hold: hold }
+        Container { record, dir, gate: Default::default(), attachers: Default::default(), hold: Mutex::new(hold) }
     }
 
     pub(crate) fn record(&self) -> Record {
@@ -245,6 +271,7 @@ pub(crate) mod tests {
             mounts: Vec::new(),
             state: State::Created,
             restart_count: 0,
+            short_runs: 0,
             exits: 0,
             told_to_stop: false,
             health: None,
@@ -257,6 +284,7 @@ pub(crate) mod tests {
             container: ContainerId("c".into()),
             pid: 1,
             ip,
+            endpoints: Places::new(),
             started_at: Timestamp::UNIX_EPOCH,
             paused: false,
         });

@@ -15,6 +15,11 @@ use std::time::Duration;
 pub(crate) async fn take_up(engine: &Arc<Engine>) {
     let reader = engine.clone();
     let _ = tokio::task::spawn_blocking(move || read_all(&reader)).await;
+    if let Err(error) = engine.settle_networks().await {
+        tracing::error!(%error, "networks are not as they should be");
+    }
+    // before anybody starts: what is taken is taken
+    engine.containers().iter().for_each(|container| container.see(|record| book(engine, record)));
     let mut sandboxes = sandboxes(engine).await;
     for container in engine.containers() {
         let record = container.record();
@@ -39,6 +44,12 @@ pub(crate) async fn take_up(engine: &Arc<Engine>) {
         engine.take_away(&stranger.id).await;
     }
     engine.refresh_hosts();
+}
+
+fn book(engine: &Engine, record: &Record) {
+    for (network, place) in record.running().iter().flat_map(|running| &running.endpoints) {
+        engine.networks.book(network, &record.id, place.address);
+    }
 }
 
 /// Folders of builds that were cut off, with what is mounted there.
@@ -105,7 +116,10 @@ async fn take_up_run(engine: &Arc<Engine>, container: &Arc<Container>, sandbox: 
     let Some(running) = container.see(|r| r.running().cloned()) else { return false };
     let status = sandbox.containers.iter().find(|c| c.id == running.container);
     match status.map(|status| &status.state) {
-        Some(ContainerState::Running { .. }) => health::watch(engine, container),
+        Some(ContainerState::Running { .. }) => {
+            engine.serve_names(container).await;
+            health::watch(engine, container);
+        }
         Some(ContainerState::Exited { .. }) => {
             supervise::ended(engine.clone(), container.clone(), running.container).await;
         }

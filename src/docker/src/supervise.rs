@@ -64,17 +64,23 @@ pub(crate) async fn ended(engine: Arc<Engine>, container: Arc<Container>, run: C
     container.change(|r| {
         r.exits += 1;
         if ran >= LONG_ENOUGH {
-            r.restart_count = 0;
+            r.short_runs = 0;
         }
-        next = next_of(&r.host.restart_policy, how.code, r.told_to_stop, r.restart_count);
+        next = next_of(&r.host.restart_policy, how.code, r.told_to_stop, (r.restart_count, r.short_runs));
+        r.short_runs += 1;
         r.state = match next {
             Next::Stay => State::Exited(how.clone()),
             Next::Restart(_) => State::Restarting(how.clone()),
         };
         true
     });
-    engine.events.container("die", &container.record(), &[("exitCode", how.code.to_string())]);
+    let more = [("execDuration", ran.max(0).to_string()), ("exitCode", how.code.to_string())];
+    engine.events.container("die", &container.record(), &more);
+    let record = container.record();
+    engine.serve_no_names(&record.id);
     engine.take_away(&running.sandbox).await;
+    engine.events.volumes("unmount", &container.record());
+    engine.give_places_back(&record);
     engine.refresh_hosts();
     match next {
         Next::Restart(delay) => {
@@ -113,18 +119,20 @@ pub(crate) enum Next {
 }
 
 /// What the policy says after an end.
-pub(crate) fn next_of(policy: &RestartPolicy, code: i32, told_to_stop: bool, restarts: u64) -> Next {
+/// `so_far`: restarts in all, and those after runs that were too short to begin anew.
+pub(crate) fn next_of(policy: &RestartPolicy, code: i32, told_to_stop: bool, so_far: (u64, u64)) -> Next {
+    let (restarts, in_a_row) = so_far;
     let wanted = match policy.name.as_str() {
         "always" | "unless-stopped" => true,
         "on-failure" => {
-            code != 0 && (policy.maximum_retry_count == 0 || restarts < policy.maximum_retry_count)
+            code != 0 && (policy.maximum_retry_count == 0 || i64::try_from(restarts).unwrap_or(i64::MAX) < policy.maximum_retry_count)
         }
         _ => false,
     };
     if !wanted || told_to_stop {
         return Next::Stay;
     }
-    let factor = 1u32.checked_shl(u32::try_from(restarts).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);
+    let factor = 1u32.checked_shl(u32::try_from(in_a_row).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);
     Next::Restart(FIRST_DELAY.saturating_mul(factor).min(LONGEST_DELAY))
 }
 
@@ -169,7 +177,10 @@ mod tests {
             ("on failure, enough", policy("on-failure", 2), 1, false, 2, Next::Stay),
             ("on failure, once more", policy("on-failure", 2), 1, false, 1, after(200)),
         ] {
-            assert_eq!(next_of(&policy, code, told, restarts), want, "{name}");
+            assert_eq!(next_of(&policy, code, told, (restarts, restarts)), want, "{name}");
         }
+        // a long run begins anew with the delay, not with the count
+        assert_eq!(next_of(&policy("on-failure", 9), 1, false, (8, 0)), after(100));
+        assert_eq!(next_of(&policy("on-failure", 9), 1, false, (9, 0)), Next::Stay);
     }
 }

@@ -1,15 +1,23 @@
-//! Networks: who may call whom by name.
+//! Networks: who may reach whom, and by which name.
 
 use crate::call::{Answer, Call, empty, json, with_status};
+use crate::endpoints::mac_address;
 use crate::engine::Engine;
 use crate::filters::{Filters, contains};
+use crate::inspect_network::mac_text;
+use crate::ipam::{self, Wanted};
 use crate::model::EndpointConfig;
-use crate::networks::{HOST, NONE, Network};
+use crate::moments::moment;
+use crate::network_mode::{check_endpoint, check_together, shared_with};
+use crate::networks::{BRIDGE, Network, check_driver, is_built_in};
+use crate::record::{Container, Record};
 use crate::refusal::{Refusal, Result};
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 impl Engine {
     /// The networks of a new container: the mode's, under the names that the record keeps, and those said beside.
@@ -18,53 +26,68 @@ impl Engine {
         mode: &str,
         endpoints: BTreeMap<String, Option<EndpointConfig>>,
     ) -> Result<BTreeMap<String, EndpointConfig>> {
-        if mode.starts_with("container:") {
-            return Err(Refusal::not_implemented("sharing another container's network is not offered"));
-        }
         let mut all = BTreeMap::new();
+        if shared_with(mode).is_some() {
+            return Ok(all);
+        }
         all.insert(self.networks.find(mode)?.name, EndpointConfig::default());
         for (name, endpoint) in endpoints {
-            let name = self.networks.find(&name)?.name;
-            all.insert(name, endpoint.unwrap_or_default());
+            let network = self.networks.find(&name)?;
+            let endpoint = endpoint.unwrap_or_default();
+            check_endpoint(&network, &endpoint)?;
+            all.insert(network.name, endpoint);
         }
+        check_together(&all)?;
         Ok(all)
     }
 
-    fn members(&self, network: &str) -> Vec<std::sync::Arc<crate::record::Container>> {
-        self.containers().into_iter().filter(|c| c.see(|r| r.networks.contains_key(network))).collect()
+    /// Who runs in it.
+    fn members(&self, network: &str) -> Vec<Arc<Container>> {
+        let is_in = |r: &Record| r.running().is_some() && r.networks.contains_key(network);
+        self.containers().into_iter().filter(|c| c.see(is_in)).collect()
     }
 }
 
 fn shown(engine: &Engine, network: &Network, with_members: bool) -> Value {
-    let config = &engine.config;
-    let subnet = match network.name.as_str() {
-        HOST | NONE => value!([]),
-        _ => value!([{"Subnet": config.pod_cidr.to_string(), "Gateway": config.gateway.to_string()}]),
-    };
-    let mut members = Map::new();
-    for container in engine.members(&network.name).iter().filter(|_| with_members) {
-        let running = container.see(|r| r.running().cloned());
-        if let Some(running) = running {
-            let address =
-                running.ip.map(|ip| format!("{ip}/{}", config.pod_cidr.prefix_len())).unwrap_or_default();
-            let (id, name) = container.see(|r| (r.id.clone(), r.name.clone()));
-            members.insert(id.clone(), value!({
-                "Name": name, "EndpointID": id, "MacAddress": "", "IPv4Address": address, "IPv6Address": "",
-            }));
+    let subnet = network.subnet.iter().map(|subnet| {
+        let mut shown = value!({"Subnet": subnet.range.to_string(), "Gateway": subnet.gateway.to_string()});
+        if let Some(range) = subnet.given_from {
+            shown["IPRange"] = value!(range.to_string());
         }
-    }
+        if !subnet.auxiliary.is_empty() {
+            shown["AuxiliaryAddresses"] = value!(subnet.auxiliary);
+        }
+        shown
+    });
+    let ipam_options = Some(&network.ipam_options).filter(|options| !options.is_empty());
+    let members = engine.members(&network.name).into_iter().filter(|_| with_members);
+    let members: Map<String, Value> =
+        members.map(|c| c.see(|r| (r.id.clone(), member(r, &network.name)))).collect();
     value!({
-        "Name": network.name, "Id": network.id, "Created": network.created.to_string(), "Scope": "local",
+        "Name": network.name, "Id": network.id, "Created": format!("{:.9}", network.created), "Scope": "local",
         "Driver": network.driver, "EnableIPv4": true, "EnableIPv6": false, "Internal": network.internal,
-        "IPAM": {"Driver": "default", "Options": null, "Config": subnet}, "Attachable": network.attachable,
-        "Ingress": false, "ConfigFrom": {"Network": ""}, "ConfigOnly": false, "Containers": members,
-        "Options": network.options, "Labels": network.labels,
+        "IPAM": {"Driver": "default", "Options": ipam_options, "Config": subnet.collect::<Vec<_>>()},
+        "Attachable": network.attachable, "Ingress": false, "ConfigFrom": {"Network": ""}, "ConfigOnly": false,
+        "Containers": members, "Options": network.options, "Labels": network.labels,
+    })
+}
+
+fn member(record: &Record, network: &str) -> Value {
+    let place = record.running().and_then(|running| running.endpoints.get(network));
+    let address = place.map(|place| format!("{}/{}", place.address, place.range.prefix_len()));
+    let mac = place.and_then(|_| mac_address(record, &record.endpoints()));
+    value!({
+        "Name": record.name, "EndpointID": place.map_or("", |place| place.id.as_str()),
+        "MacAddress": mac_text(mac), "IPv4Address": address.unwrap_or_default(), "IPv6Address": "",
     })
 }
 
 pub(super) async fn list(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
     filters.check(&["dangling", "driver", "id", "label", "label!", "name", "scope", "type"])?;
+    if let Some(kind) = filters.values("type").iter().find(|k| !["builtin", "custom"].contains(&k.as_str())) {
+        return Err(Refusal::bad(format_args!("invalid filter: 'type'='{kind}'")));
+    }
     let dangling = filters.truth("dangling")?;
     let engine = &call.engine;
     let wanted = |n: &Network| {
@@ -86,48 +109,124 @@ pub(super) async fn inspect(call: Call) -> Answer {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Wanted {
+struct Asked {
     name: String,
     driver: String,
     internal: bool,
     attachable: bool,
+    ingress: bool,
+    config_only: bool,
+    config_from: Option<Value>,
+    #[serde(rename = "EnableIPv4")]
+    enable_ipv4: Option<bool>,
+    #[serde(rename = "EnableIPv6")]
+    enable_ipv6: Option<bool>,
     labels: Option<BTreeMap<String, String>>,
     options: Option<BTreeMap<String, String>>,
     #[serde(rename = "IPAM")]
-    ipam: Value,
+    ipam: Option<Ipam>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Ipam {
+    driver: String,
+    options: Option<BTreeMap<String, String>>,
+    config: Option<Vec<Wanted>>,
+}
+
+/// What is not offered is refused, but for IPv6: a network without it serves nearly all who ask for both.
+fn check(asked: &Asked) -> Result<()> {
+    if asked.name.trim().is_empty() {
+        return Err(Refusal::bad("network name cannot be empty"));
+    }
+    if is_built_in(&asked.name) || asked.name == "default" {
+        return Err(Refusal::forbidden(format_args!(
+            "operation is not permitted on predefined {} network ",
+            asked.name
+        )));
+    }
+    check_driver(&asked.driver)?;
+    if asked.enable_ipv4 == Some(false) {
+        return Err(Refusal::bad("IPv4 can not be disabled: networks have no IPv6"));
+    }
+    if asked.config_only
+        || asked.config_from.as_ref().is_some_and(|from| from["Network"] != "" && !from.is_null())
+    {
+        return Err(Refusal::not_implemented("configuration-only networks are not offered"));
+    }
+    if asked.ingress {
+        return Err(Refusal::forbidden("Ingress network can only be used with a swarm"));
+    }
+    match asked.ipam.as_ref().map_or("", |ipam| ipam.driver.as_str()) {
+        "" | "default" => Ok(()),
+        other => Err(Refusal::not_found(format_args!(
+            "could not find plugin {other} in v1 plugin registry: plugin not found"
+        ))),
+    }
 }
 
 pub(super) async fn create(mut call: Call) -> Answer {
-    let wanted: Wanted = call.json().await?;
-    if wanted.name.is_empty() {
-        return Err(Refusal::bad("network name cannot be empty"));
-    }
-    if !matches!(wanted.driver.as_str(), "" | "bridge") {
-        return Err(Refusal::not_found(format_args!(
-            "could not find plugin {} in v1 plugin registry",
-            wanted.driver
-        )));
-    }
-    let network = Network {
-        internal: wanted.internal,
-        attachable: wanted.attachable,
-        labels: wanted.labels.unwrap_or_default(),
-        options: wanted.options.unwrap_or_default(),
-        ipam: wanted.ipam,
-        ..Network::new(&wanted.name, "bridge")
+    let asked: Asked = call.json().await?;
+    check(&asked)?;
+    let ipam = asked.ipam.unwrap_or_default();
+    let warning = match asked.enable_ipv6 {
+        Some(true) => "IPv6 is not offered: the network has IPv4 alone",
+        _ => "",
     };
-    call.engine.networks.add(network.clone())?;
-    tell(&call.engine, "create", &network, None);
-    with_status(StatusCode::CREATED, &value!({"Id": network.id, "Warning": ""}))
+    let network = Network {
+        internal: asked.internal,
+        attachable: asked.attachable,
+        labels: asked.labels.unwrap_or_default(),
+        options: asked.options.unwrap_or_default(),
+        ipam_options: ipam.options.unwrap_or_default(),
+        subnet: ipam::parse(&ipam.config.unwrap_or_default())?,
+        ..Network::new(&asked.name, BRIDGE)
+    };
+    let engine = call.engine.clone();
+    let made = tokio::spawn(async move { engine.add_network(network).await }).await;
+    let network = made.map_err(|e| Refusal::failed("make the network", e))??;
+    with_status(StatusCode::CREATED, &value!({"Id": network.id, "Warning": warning}))
 }
 
-fn tell(engine: &Engine, action: &str, network: &Network, container: Option<&str>) {
-    let mut attributes = BTreeMap::from([
-        ("name".to_owned(), network.name.clone()),
-        ("type".to_owned(), network.driver.clone()),
-    ]);
-    attributes.extend(container.map(|id| ("container".to_owned(), id.to_owned())));
-    engine.events.tell("network", action, &network.id, attributes);
+impl Engine {
+    async fn add_network(&self, network: Network) -> Result<Network> {
+        let _alone = self.networks.gate.lock().await;
+        let space = self.runtime.address_space().await?;
+        let network = self.networks.add(network, &space)?;
+        if let Err(error) = self.runtime.set_networks(self.networks.configs()).await {
+            self.networks.remove(&network.id)?;
+            return Err(error.into());
+        }
+        self.tell_network("create", &network, None);
+        Ok(network)
+    }
+
+    /// One that nobody is in.
+    async fn remove_network(&self, network: &Network) -> Result<()> {
+        let _alone = self.networks.gate.lock().await;
+        let members = self.members(&network.name);
+        if !members.is_empty() {
+            let named = |c: &Arc<Container>| c.see(|r| format!("name:\"{}\" id:\"{}\"", r.name, &r.id[..12]));
+            return Err(Refusal::forbidden(format_args!(
+                "error while removing network: network {} has active endpoints ({})",
+                network.name,
+                members.iter().map(named).collect::<Vec<_>>().join(", ")
+            )));
+        }
+        self.networks.remove(&network.id)?;
+        self.runtime.set_networks(self.networks.configs()).await?;
+        self.tell_network("destroy", network, None);
+        Ok(())
+    }
+
+    /// At the start: every network has its addresses, and the kernel knows of it.
+    pub(crate) async fn settle_networks(&self) -> Result<()> {
+        let _alone = self.networks.gate.lock().await;
+        let space = self.runtime.address_space().await?;
+        self.networks.settle(&space)?;
+        Ok(self.runtime.set_networks(self.networks.configs()).await?)
+    }
 }
 
 pub(super) async fn remove(call: Call) -> Answer {
@@ -138,33 +237,33 @@ pub(super) async fn remove(call: Call) -> Answer {
             network.name
         )));
     }
-    let active = call.engine.members(&network.name).iter().any(|c| c.see(|r| r.running().is_some()));
-    if active {
-        return Err(Refusal::forbidden(format_args!(
-            "error while removing network: network {} has active endpoints",
-            network.name
-        )));
-    }
-    call.engine.networks.remove(&network.id)?;
-    tell(&call.engine, "destroy", &network, None);
+    let engine = call.engine.clone();
+    let removed = tokio::spawn(async move { engine.remove_network(&network).await }).await;
+    removed.map_err(|e| Refusal::failed("remove the network", e))??;
     empty(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn prune(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
     filters.check(&["label", "label!", "until"])?;
+    let until = until(&filters)?;
     let mut removed = Vec::new();
     for network in call.engine.networks.all() {
         if !network.is_built_in()
             && filters.labels(&network.labels)
-            && call.engine.members(&network.name).is_empty()
+            && until.is_none_or(|until| network.created < until)
+            && call.engine.remove_network(&network).await.is_ok()
         {
-            call.engine.networks.remove(&network.id)?;
-            tell(&call.engine, "destroy", &network, None);
             removed.push(network.name);
         }
     }
     json(&value!({"NetworksDeleted": removed}))
+}
+
+fn until(filters: &Filters) -> Result<Option<Timestamp>> {
+    let Some(text) = filters.values("until").first() else { return Ok(None) };
+    let bad = || Refusal::bad(format_args!("invalid filter 'until={text}'"));
+    moment(text, Timestamp::now()).map(Some).ok_or_else(bad)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -177,43 +276,24 @@ struct Connection {
 
 pub(super) async fn connect(mut call: Call) -> Answer {
     let asked: Connection = call.json().await?;
-    let network = call.engine.networks.find(call.name())?;
-    let container = call.engine.container(&asked.container)?;
-    let mode = container.see(|r| r.host.network_mode.clone());
-    if [HOST, NONE].contains(&mode.as_str()) || [HOST, NONE].contains(&network.name.as_str()) {
-        return Err(Refusal::forbidden(
-            "container cannot be connected to host network - container must be created in host mode",
-        ));
-    }
-    let (id, name) = container.see(|r| (r.id.clone(), r.name.clone()));
-    let added = container.change(|r| {
-        let is_new = !r.networks.contains_key(&network.name);
-        r.networks.entry(network.name.clone()).or_insert(asked.endpoint_config.unwrap_or_default());
-        is_new
-    });
-    if !added {
-        return Err(Refusal::forbidden(format_args!(
-            "endpoint with name {name} already exists in network {}",
-            network.name
-        )));
-    }
-    call.engine.refresh_hosts();
-    tell(&call.engine, "connect", &network, Some(&id));
+    let (engine, container) = (call.engine.clone(), call.engine.container(&asked.container)?);
+    let network = engine.networks.find(call.name())?;
+    let wanted = asked.endpoint_config.unwrap_or_default();
+    let done = tokio::spawn(async move { engine.connect(&container, &network, wanted).await }).await;
+    done.map_err(|e| Refusal::failed("connect", e))??;
     empty(StatusCode::OK)
 }
 
 pub(super) async fn disconnect(mut call: Call) -> Answer {
     let asked: Connection = call.json().await?;
-    let network = call.engine.networks.find(call.name())?;
-    let container = call.engine.container(&asked.container)?;
-    let id = container.see(|r| r.id.clone());
-    if !container.change(|r| r.networks.remove(&network.name).is_some()) && !asked.force {
-        return Err(Refusal::forbidden(format_args!(
-            "container {id} is not connected to network {}",
-            network.name
-        )));
-    }
-    call.engine.refresh_hosts();
-    tell(&call.engine, "disconnect", &network, Some(&id));
+    let engine = call.engine.clone();
+    let network = engine.networks.find(call.name())?;
+    let container = match engine.container(&asked.container) {
+        // it is gone, and so is its place
+        Err(_) if asked.force => return empty(StatusCode::OK),
+        found => found?,
+    };
+    let done = tokio::spawn(async move { engine.disconnect(&container, &network).await }).await;
+    done.map_err(|e| Refusal::failed("disconnect", e))??;
     empty(StatusCode::OK)
 }

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use cri::{
-    AttachStreams, ContainerConfig, ContainerId, ContainerState, ContainerStatus, CriError, Duplex,
-    ExecConfig, ExecOutput, ExecSession, Resources, Result, Runtime, RuntimeEvent, SandboxConfig, SandboxId,
+    AttachStreams, Connection, ContainerConfig, ContainerId, ContainerState, ContainerStatus, CriError, Duplex,
+    Endpoint, ExecConfig, ExecOutput, ExecSession, NetworkConfig, Resources, Result, Runtime, RuntimeEvent, SandboxConfig, SandboxId,
     SandboxState, SandboxStats, SandboxStatus,
 };
 use jiff::Timestamp;
@@ -313,6 +313,17 @@ impl Runtime for FakeRuntime {
 
     async fn port_forward(&self, id: &SandboxId, _: u16) -> Result<Box<dyn Duplex>> {
         Err(CriError::NotFound(format!("no port in {id}")))
+    }
+
+    async fn set_networks(&self, _: Vec<NetworkConfig>) -> Result<()> {
+        Ok(())
+    }
+
+    async fn set_endpoints(&self, id: &SandboxId, endpoints: Vec<Endpoint>) -> Result<()> {
+        let connection = Connection::Networks { endpoints, mac_address: None };
+        let mut state = self.state.lock().unwrap();
+        let missing = || CriError::NotFound(format!("no sandbox {id}"));
+        state.sandboxes.get_mut(&id.0).map(|(config, _)| config.connection = connection).ok_or_else(missing)
     }
 
     async fn stats(&self) -> Result<Vec<SandboxStats>> {

@@ -70,6 +70,7 @@ impl World {
             cgroup_parent: "docker".to_owned(),
             gateway: "10.9.0.1".parse().unwrap(),
             pod_cidr: "10.9.0.0/24".parse().unwrap(),
+            pools: vec![docker::AddressPool { base: "10.8.0.0/16".parse().unwrap(), size: 24 }],
             dns: "10.9.0.1".parse().unwrap(),
             version: "0".to_owned(),
         };

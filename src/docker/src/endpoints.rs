@@ -1,0 +1,326 @@
+//! A container's places in networks: taken when it starts, changed while it runs, given back when it ends.
+
+use crate::engine::Engine;
+use crate::model::EndpointConfig;
+use crate::network_mode::{self, mac, shared_with};
+use crate::networks::{HOST, NONE, Network};
+use crate::publish;
+use crate::record::{Container, Record, new_id};
+use crate::refusal::{Refusal, Result};
+use cri::{Connection, Endpoint, SandboxConfig, SandboxStatus};
+use ipnet::Ipv4Net;
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+/// Where a running container is in one network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// The endpoint's own id.
+    pub(crate) id: String,
+    pub(crate) address: Ipv4Addr,
+    pub(crate) range: Ipv4Net,
+    pub(crate) gateway: Ipv4Addr,
+    pub(crate) internal: bool,
+}
+
+/// By the network's name.
+pub(crate) type Places = BTreeMap<String, Place>;
+
+impl Place {
+    fn endpoint(&self) -> Endpoint {
+        Endpoint { address: self.address, subnet: self.range, gateway: self.gateway, internal: self.internal }
+    }
+}
+
+/// The way out is by the first that is not internal: highest priority, then by name, as Docker has it.
+pub(crate) fn in_order(wanted: &BTreeMap<String, EndpointConfig>, places: &Places) -> Vec<Endpoint> {
+    let priority = |name: &str| wanted.get(name).map_or(0, |wanted| wanted.gw_priority);
+    let mut all: Vec<_> = places.iter().collect();
+    all.sort_by_key(|(name, place)| (place.internal, Reverse(priority(name)), (*name).clone()));
+    all.into_iter().map(|(_, place)| place.endpoint()).collect()
+}
+
+/// A container has one link, and so one MAC address: the one that was asked for, or Docker's for its first address.
+pub(crate) fn mac_address(record: &Record, endpoints: &[Endpoint]) -> Option<[u8; 6]> {
+    let of_networks = record.networks.values().find_map(|wanted| mac(&wanted.mac_address));
+    let of_address = || {
+        let [a, b, c, d] = endpoints.first()?.address.octets();
+        Some([0x02, 0x42, a, b, c, d])
+    };
+    mac(&record.config.mac_address).or(of_networks).or_else(of_address)
+}
+
+fn no_networking(refusal: Refusal) -> Refusal {
+    Refusal { message: format!("failed to set up container networking: {}", refusal.message), ..refusal }
+}
+
+impl Engine {
+    /// An address in each of the container's networks, or in none.
+    pub(crate) fn take_places(&self, record: &Record) -> Result<Places> {
+        if [HOST, NONE].contains(&record.host.network_mode.as_str())
+            || !network_mode::is_private(&record.host.network_mode)
+        {
+            return Ok(Places::new());
+        }
+        let take = |(name, wanted): (&String, &EndpointConfig)| {
+            let network = self.networks.find(name)?;
+            Ok((network.name.clone(), self.take_place(&record.id, &network, wanted)?))
+        };
+        let taken: Result<Places> = record.networks.iter().map(take).collect();
+        taken.map_err(|refusal| {
+            self.networks.release(&record.id, None);
+            no_networking(refusal)
+        })
+    }
+
+    fn take_place(&self, container: &str, network: &Network, wanted: &EndpointConfig) -> Result<Place> {
+        let no_addresses = || Refusal::bad(format_args!("network {} has no addresses", network.name));
+        let subnet = network.subnet.as_ref().ok_or_else(no_addresses)?;
+        let address = self.networks.lease(network, container, wanted.address())?;
+        Ok(Place {
+            id: new_id(),
+            address,
+            range: subnet.range,
+            gateway: subnet.gateway,
+            internal: network.internal,
+        })
+    }
+
+    /// A sandbox that is connected as the container is to be.
+    pub(crate) async fn run_connected(
+        &self,
+        record: &Record,
+        places: &Places,
+        mut config: SandboxConfig,
+    ) -> Result<SandboxStatus> {
+        config.connection = self.connection(record, places)?;
+        let ports = config.host_ports.clone();
+        publish::check_free(record, &ports)?;
+        let run = self.runtime.run_sandbox(config).await;
+        run.map_err(|error| publish::in_dockers_words(error.into(), record, &ports))
+    }
+
+    fn connection(&self, record: &Record, places: &Places) -> Result<Connection> {
+        if let Some(other) = shared_with(&record.host.network_mode) {
+            let other = self.networked(&record.id, other)?;
+            let sandbox = other.see(|r| r.running().map(|running| running.sandbox.clone()));
+            return sandbox.map(Connection::Shared).ok_or_else(|| not_running(&other));
+        }
+        let endpoints = in_order(&record.networks, places);
+        let mac_address = mac_address(record, &endpoints);
+        Ok(Connection::Networks { endpoints, mac_address })
+    }
+
+    /// The container whose network another one has.
+    pub(crate) fn networked(&self, id: &str, other: &str) -> Result<Arc<Container>> {
+        let joining =
+            |why: &str| Refusal::internal(format_args!("joining network namespace of container: {why}"));
+        let found = self.container(other).map_err(|refusal| joining(&refusal.message))?;
+        if found.see(|r| r.id == id) {
+            return Err(Refusal::bad("cannot join own network namespace"));
+        }
+        match found.see(|r| r.running().is_some()) {
+            true => Ok(found),
+            false => Err(not_running(&found)),
+        }
+    }
+
+    /// Who shares another one's network has its name as well.
+    pub(crate) fn share_name(&self, container: &Container) -> Result<()> {
+        let (id, mode) = container.see(|r| (r.id.clone(), r.host.network_mode.clone()));
+        let Some(other) = shared_with(&mode) else { return Ok(()) };
+        let names = |r: &Record| (r.config.hostname.clone(), r.config.domainname.clone());
+        let theirs = self.networked(&id, other)?.see(names);
+        container.change(|r| {
+            let changes = names(r) != theirs;
+            (r.config.hostname, r.config.domainname) = theirs;
+            changes
+        });
+        Ok(())
+    }
+
+    pub(crate) fn tell_network(&self, action: &str, network: &Network, container: Option<&str>) {
+        let mut attributes = BTreeMap::from([
+            ("name".to_owned(), network.name.clone()),
+            ("type".to_owned(), network.driver.clone()),
+        ]);
+        attributes.extend(container.map(|id| ("container".to_owned(), id.to_owned())));
+        self.events.tell("network", action, &network.id, attributes);
+    }
+
+    /// Of a container that starts or ends: in all its networks, `host` and `none` too.
+    pub(crate) fn tell_networks(&self, action: &str, record: &Record) {
+        for network in record.networks.keys().filter_map(|name| self.networks.find(name).ok()) {
+            self.tell_network(action, &network, Some(&record.id));
+        }
+    }
+
+    /// When its sandbox is gone.
+    pub(crate) fn give_places_back(&self, record: &Record) {
+        self.networks.release(&record.id, None);
+        self.tell_networks("disconnect", record);
+    }
+
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        network: &Network,
+        wanted: EndpointConfig,
+    ) -> Result<()> {
+        let _alone = container.gate.lock().await;
+        let record = container.record();
+        check_connect(&record, network)?;
+        network_mode::check_endpoint(network, &wanted)?;
+        let name = network.name.clone();
+        let Some(running) = record.running() else {
+            container.change(|r| r.networks.insert(name, wanted.clone()) != Some(wanted));
+            return Ok(());
+        };
+        if record.networks.contains_key(&name) {
+            return Err(Refusal::forbidden(format_args!(
+                "endpoint with name {} already exists in network {name}",
+                record.name
+            )));
+        }
+        let place = self.take_place(&record.id, network, &wanted)?;
+        let mut networks = record.networks.clone();
+        networks.insert(name.clone(), wanted);
+        let mut places = running.endpoints.clone();
+        places.insert(name.clone(), place);
+        if let Err(refusal) = self.move_to(container, networks, places).await {
+            self.networks.release(&record.id, Some(&name));
+            return Err(refusal);
+        }
+        self.tell_network("connect", network, Some(&record.id));
+        Ok(())
+    }
+
+    pub(crate) async fn disconnect(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        network: &Network,
+    ) -> Result<()> {
+        let _alone = container.gate.lock().await;
+        let (record, name) = (container.record(), network.name.as_str());
+        if record.host.network_mode == HOST && name == HOST {
+            return Err(Refusal::bad(
+                "cannot disconnect container from host network - container was created in host network mode",
+            ));
+        }
+        if !record.networks.contains_key(name) {
+            let how = if record.running().is_some() { "" } else { "the " };
+            return Err(Refusal::forbidden(format_args!(
+                "container {} is not connected to {how}network {name}",
+                record.id
+            )));
+        }
+        let mut networks = record.networks.clone();
+        networks.remove(name);
+        let Some(running) = record.running() else {
+            container.change(|r| {
+                r.networks = networks;
+                true
+            });
+            return Ok(());
+        };
+        let mut places = running.endpoints.clone();
+        if places.remove(name).is_some() {
+            self.move_to(container, networks, places).await?;
+            self.networks.release(&record.id, Some(name));
+        } else {
+            container.change(|r| {
+                r.networks = networks;
+                true
+            });
+        }
+        self.tell_network("disconnect", network, Some(&record.id));
+        Ok(())
+    }
+
+    /// Of a running container, at once.
+    async fn move_to(
+        self: &Arc<Self>,
+        container: &Arc<Container>,
+        networks: BTreeMap<String, EndpointConfig>,
+        places: Places,
+    ) -> Result<()> {
+        let Some(sandbox) = container.see(|r| r.running().map(|running| running.sandbox.clone())) else {
+            return Err(Refusal::conflict("the container has ended meanwhile"));
+        };
+        self.runtime.set_endpoints(&sandbox, in_order(&networks, &places)).await?;
+        container.change(|r| {
+            r.networks = networks;
+            if let crate::record::State::Running(running) = &mut r.state {
+                running.endpoints = places;
+            }
+            true
+        });
+        self.serve_names(container).await;
+        self.rewrite_files(container);
+        self.refresh_hosts();
+        Ok(())
+    }
+}
+
+fn check_connect(record: &Record, network: &Network) -> Result<()> {
+    let mode = record.host.network_mode.as_str();
+    if !network_mode::is_private(mode) {
+        return Err(Refusal::bad(network_mode::SHARED));
+    }
+    if network.name == HOST {
+        return Err(Refusal::bad(
+            "cannot connect container to host network - container must be created in host network mode",
+        ));
+    }
+    if network.name == NONE || record.networks.contains_key(NONE) {
+        return Err(Refusal::bad(network_mode::ALONE));
+    }
+    Ok(())
+}
+
+fn not_running(container: &Container) -> Refusal {
+    let (name, status) = container.see(|r| (r.name.clone(), r.status()));
+    Refusal::conflict(format_args!(
+        "cannot join network namespace of a non running container: container {name} is {status}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::record;
+
+    fn place(last: u8, internal: bool) -> Place {
+        let address = Ipv4Addr::new(10, 0, 0, last);
+        let range = "10.0.0.0/24".parse().unwrap();
+        Place { id: String::new(), address, range, gateway: Ipv4Addr::new(10, 0, 0, 1), internal }
+    }
+
+    #[test]
+    fn the_way_out_is_by_priority_and_name() {
+        let places: Places =
+            [("b".into(), place(2, false)), ("c".into(), place(3, false)), ("a".into(), place(4, true))]
+                .into();
+        let lasts = |wanted: &BTreeMap<String, EndpointConfig>| {
+            in_order(wanted, &places).iter().map(|e| e.address.octets()[3]).collect::<Vec<_>>()
+        };
+        assert_eq!(lasts(&BTreeMap::new()), [2, 3, 4]);
+        let first = EndpointConfig { gw_priority: 1, ..Default::default() };
+        assert_eq!(lasts(&[("c".to_owned(), first.clone())].into()), [3, 2, 4]);
+        assert_eq!(lasts(&[("a".to_owned(), first)].into()), [2, 3, 4], "an internal one is no way out");
+    }
+
+    #[test]
+    fn the_mac_address_is_the_one_asked_for_or_follows_from_the_first_address() {
+        let mut web = record("web");
+        let endpoints = [place(7, false).endpoint()];
+        assert_eq!(mac_address(&web, &endpoints), Some([0x02, 0x42, 10, 0, 0, 7]));
+        assert_eq!(mac_address(&web, &[]), None);
+        let wanted = EndpointConfig { mac_address: "02:00:00:00:00:09".into(), ..Default::default() };
+        web.networks.insert("shop".into(), wanted);
+        assert_eq!(mac_address(&web, &endpoints), Some([2, 0, 0, 0, 0, 9]));
+    }
+}

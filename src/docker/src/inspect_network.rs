@@ -1,0 +1,85 @@
+//! Where a container is, as `docker inspect` shows it. Pure.
+
+use crate::endpoints::mac_address;
+use crate::inspect::{Around, ports};
+use crate::name_server::dns_names;
+use crate::networks::{BRIDGE, is_built_in};
+use crate::record::Record;
+use serde_json::{Map, Value, json};
+
+pub(crate) fn network_settings(record: &Record, around: &Around<'_>) -> Value {
+    // the fields from before there were other networks
+    let bridge = endpoint(record, around, BRIDGE);
+    json!({
+        "Bridge": "", "SandboxID": record.running().map_or("", |r| r.sandbox.0.as_str()), "SandboxKey": "",
+        "Ports": ports(record), "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
+        "SecondaryIPAddresses": null, "SecondaryIPv6Addresses": null, "EndpointID": bridge["EndpointID"],
+        "Gateway": bridge["Gateway"], "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
+        "IPAddress": bridge["IPAddress"], "IPPrefixLen": bridge["IPPrefixLen"], "IPv6Gateway": "",
+        "MacAddress": bridge["MacAddress"], "Networks": endpoints(record, around),
+    })
+}
+
+pub(crate) fn endpoints(record: &Record, around: &Around<'_>) -> Map<String, Value> {
+    record.networks.keys().map(|name| (name.clone(), endpoint(record, around, name))).collect()
+}
+
+fn endpoint(record: &Record, around: &Around<'_>, name: &str) -> Value {
+    let wanted = record.networks.get(name).cloned().unwrap_or_default();
+    let place = record.running().and_then(|running| running.endpoints.get(name));
+    let id = around.networks.iter().find(|n| n.name == name).map_or("", |n| n.id.as_str());
+    let mac = place.and_then(|_| mac_address(record, &record.endpoints()));
+    let filled = |list: Vec<String>| (!list.is_empty()).then_some(list);
+    json!({
+        "IPAMConfig": wanted.ipam_config, "Links": filled(wanted.links), "Aliases": filled(wanted.aliases),
+        "MacAddress": mac_text(mac), "GwPriority": wanted.gw_priority,
+        "DriverOpts": (!wanted.driver_opts.is_empty()).then_some(wanted.driver_opts),
+        "NetworkID": id, "EndpointID": place.map_or("", |place| place.id.as_str()),
+        "Gateway": place.map(|place| place.gateway.to_string()).unwrap_or_default(),
+        "IPAddress": place.map(|place| place.address.to_string()).unwrap_or_default(),
+        "IPPrefixLen": place.map_or(0, |place| place.range.prefix_len()), "IPv6Gateway": "",
+        "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
+        "DNSNames": (!is_built_in(name)).then(|| dns_names(record, name)),
+    })
+}
+
+pub(crate) fn mac_text(mac: Option<[u8; 6]>) -> String {
+    let parts: Vec<String> = mac.iter().flatten().map(|byte| format!("{byte:02x}")).collect();
+    parts.join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoints::Place;
+    use crate::record::State;
+    use crate::record::tests::{end, record, run};
+    use std::path::Path;
+
+    #[test]
+    fn each_network_shows_the_containers_place_in_it() {
+        let around = Around { networks: &[], log: Path::new("/l"), dir: Path::new("/d"), execs: vec![] };
+        let mut web = record("web");
+        run(&mut web, None);
+        let place = |second: u8| Place {
+            id: format!("e{second}"),
+            address: [172, second, 0, 2].into(),
+            range: format!("172.{second}.0.0/16").parse().unwrap(),
+            gateway: [172, second, 0, 1].into(),
+            internal: false,
+        };
+        web.networks = [(BRIDGE.into(), Default::default()), ("shop".into(), Default::default())].into();
+        if let State::Running(running) = &mut web.state {
+            running.endpoints = [(BRIDGE.into(), place(17)), ("shop".into(), place(18))].into();
+        }
+        let shown = network_settings(&web, &around);
+        let shop = &shown["Networks"]["shop"];
+        assert_eq!((&shown["IPAddress"], &shown["Gateway"]), (&json!("172.17.0.2"), &json!("172.17.0.1")));
+        assert_eq!((&shop["IPAddress"], &shop["IPPrefixLen"]), (&json!("172.18.0.2"), &json!(16)));
+        assert_eq!((&shop["MacAddress"], &shop["EndpointID"]), (&json!("02:42:ac:11:00:02"), &json!("e18")));
+        assert_eq!(shop["DNSNames"], json!(["web", "web000000000"]));
+        assert!(shown["Networks"][BRIDGE]["DNSNames"].is_null(), "the default bridge has no names");
+        end(&mut web, 0);
+        assert_eq!(network_settings(&web, &around)["Networks"]["shop"]["IPAddress"], "");
+    }
+}

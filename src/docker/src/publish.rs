@@ -1,0 +1,105 @@
+//! Published ports that somebody has already, in Docker's words.
+
+use crate::record::Record;
+use crate::refusal::Refusal;
+use cri::{HostPort, Protocol};
+use std::io::{Error, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
+
+/// A program of the machine's own that listens there would lose its clients to the container: Docker binds the port for as
+/// long as the container runs, and so finds out.
+///
+/// # Errors
+/// The first port that can not be bound because it is in use.
+pub(crate) fn check_free(record: &Record, ports: &[HostPort]) -> Result<(), Refusal> {
+    match ports.iter().find(|port| is_in_use(port)) {
+        None => Ok(()),
+        Some(port) => Err(refused(
+            record,
+            format_args!(
+                "failed to bind host port {}/{}: address already in use",
+                place(port),
+                name(port.protocol)
+            ),
+        )),
+    }
+}
+
+fn is_in_use(port: &HostPort) -> bool {
+    let at = (port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port.host_port);
+    let tried: Result<(), Error> = match port.protocol {
+        Protocol::Tcp => TcpListener::bind(at).map(drop),
+        Protocol::Udp => UdpSocket::bind(at).map(drop),
+        Protocol::Sctp => Ok(()),
+    };
+    // what can not be bound for another reason is said by who opens it
+    tried.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+}
+
+fn place(port: &HostPort) -> String {
+    match port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()) {
+        IpAddr::V4(ip) => format!("{ip}:{}", port.host_port),
+        IpAddr::V6(ip) => format!("[{ip}]:{}", port.host_port),
+    }
+}
+
+fn name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Sctp => "sctp",
+    }
+}
+
+/// What the runtime said, where it is that another container has one of these ports.
+pub(crate) fn in_dockers_words(refusal: Refusal, record: &Record, ports: &[HostPort]) -> Refusal {
+    let is_taken = |port: &&HostPort| {
+        let text = format!("host port {}/{} is already taken", port.host_port, name(port.protocol));
+        refusal.message.contains(&text)
+    };
+    match ports.iter().find(is_taken) {
+        Some(port) => {
+            refused(record, format_args!("Bind for {} failed: port is already allocated", place(port)))
+        }
+        None => refusal,
+    }
+}
+
+fn refused(record: &Record, why: std::fmt::Arguments<'_>) -> Refusal {
+    Refusal::internal(format_args!(
+        "failed to set up container networking: driver failed programming external connectivity on endpoint {} ({}): {why}",
+        record.name, record.id
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::record;
+
+    #[test]
+    fn a_port_that_somebody_has_is_said_to_be_taken() {
+        let web = record("web");
+        let port = |host_port, protocol| HostPort {
+            protocol,
+            host_ip: Some(Ipv4Addr::LOCALHOST.into()),
+            host_port,
+            container_port: 80,
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = port(listener.local_addr().unwrap().port(), Protocol::Tcp);
+        let why = check_free(&web, std::slice::from_ref(&taken)).unwrap_err().message;
+        assert!(
+            why.ends_with(&format!("127.0.0.1:{}/tcp: address already in use", taken.host_port)),
+            "{why}"
+        );
+        drop(listener);
+        assert!(check_free(&web, &[taken]).is_ok());
+
+        let ports = [port(53, Protocol::Udp)];
+        let said = Refusal::internal("attach: host port 53/udp is already taken by sandbox x");
+        let why = in_dockers_words(said, &web, &ports).message;
+        assert!(why.ends_with("Bind for 127.0.0.1:53 failed: port is already allocated"), "{why}");
+        assert_eq!(in_dockers_words(Refusal::internal("other"), &web, &ports).message, "other");
+    }
+}
