@@ -10,7 +10,7 @@ use controllers::ControllersConfig;
 use dashboard::Dashboard;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use store::{OpenError, Store};
@@ -30,6 +30,8 @@ pub struct StartOptions {
     pub insecure_registries: Vec<String>,
     /// Asked before docker.io.
     pub registry_mirrors: Vec<String>,
+    /// `Some(None)`: nowhere but at the profile's own place.
+    pub docker_socket: Option<Option<PathBuf>>,
     /// Into the profile's own file instead of the terminal.
     pub log_to_file: bool,
 }
@@ -194,6 +196,9 @@ fn settle(places: &Places, options: &StartOptions) -> Result<Settings, StartErro
     let mut settings = known.clone().unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
     if let Some(port) = options.api_port {
         settings.api_port = port;
+    }
+    if let Some(place) = &options.docker_socket {
+        settings.docker_socket.clone_from(place);
     }
     let registries = &mut settings.registries;
     add_missing(&mut registries.insecure, &options.insecure_registries);

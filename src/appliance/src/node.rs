@@ -8,6 +8,7 @@ use cri::PodAccess;
 use dns::DnsConfig;
 use docker::{AddressPool, DockerConfig};
 use image::{BuildRunner, ImageStore};
+use ingress::IngressConfig;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kubelet::{Kubelet, KubeletConfig};
 use net::{NetConfig, Network};
@@ -22,6 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 /// A node that is not ready by then is said to be so, and the start goes on.
 const READY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Where ingresses are reached; bound while there is one.
+const HTTP: u16 = 80;
+const HTTPS: u16 = 443;
 
 /// What must be there before the first pod: made beside the control plane, which needs none of it.
 pub(crate) struct Ground {
@@ -100,7 +105,7 @@ impl Ground {
         self.network.notes().await
     }
 
-    /// Starts DNS, the Docker socket, proxy and kubelet; they end with `stop`.
+    /// Starts DNS, the Docker socket, proxy, ingress and kubelet; they end with `stop`.
     pub(crate) async fn build(
         &self,
         cluster: &Cluster,
@@ -130,6 +135,8 @@ impl Ground {
         running.spawn(named("docker", docker));
         let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
+        let ingress = IngressConfig { node_ip: node_ip.into(), http_port: HTTP, https_port: HTTPS };
+        running.spawn(ingress::run(cluster.clone(), ingress, stop.clone()));
         let config = KubeletConfig::new(
             &name(places),
             node_ip.into(),

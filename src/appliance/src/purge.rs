@@ -6,6 +6,9 @@ use std::path::Path;
 pub fn purge(places: &Places) -> Vec<String> {
     let mut left = runtime::purge(&node::runtime_config(places, "/proc/self/exe".into()));
     left.extend(purge_network(places));
+    if let Some(path) = Settings::load(places).ok().flatten().and_then(|settings| settings.docker_socket) {
+        docker::sweep(&path);
+    }
     left.extend([&places.run, &places.state].into_iter().filter_map(|place| remove(place).err()));
     left
 }

@@ -14,9 +14,17 @@ mod logins;
 mod output;
 
 use clap::Parser;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    let name = words.next().unwrap_or_default();
+    // what it is called where it is a container's first process
+    if Path::new(&name).file_name() == Some(OsStr::new(shim::INIT)) {
+        return shim::init(words);
+    }
     let line = commands::CommandLine::parse();
     match commands::run(line) {
         Ok(code) => code,

@@ -1,6 +1,7 @@
 //! A process's streams over a connection that has left HTTP.
 
 use crate::call::{Answer, Body, full};
+use crate::detach::Watch;
 use crate::frames::{self, Stream as Which};
 use bytes::Bytes;
 use cri::{ExecSession, Input, Output};
@@ -12,9 +13,9 @@ use hyper_util::rt::TokioIo;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWriteExt, Interest};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio_util::io::ReaderStream;
 
@@ -47,6 +48,15 @@ fn one(
 pub(crate) struct Attached {
     pub(crate) session: ExecSession,
     pub(crate) ended: Option<JoinHandle<()>>,
+    /// What is shown before anything that is new.
+    pub(crate) before: Option<mpsc::Receiver<io::Result<Bytes>>>,
+    /// The keys that let go of a terminal, where there is one, and what is to be done then.
+    pub(crate) detach: Option<Detach>,
+}
+
+pub(crate) struct Detach {
+    pub(crate) keys: Vec<u8>,
+    pub(crate) tell: Box<dyn FnOnce() + Send>,
 }
 
 impl Attached {
@@ -57,6 +67,8 @@ impl Attached {
         Attached {
             session: ExecSession { stdin: None, stdout: Some(stdout), stderr: None, resize: None, exit },
             ended: None,
+            before: None,
+            detach: None,
         }
     }
 }
@@ -67,15 +79,17 @@ pub(crate) fn serve(
     upgrade: Option<OnUpgrade>,
     wants_upgrade: bool,
     tty: bool,
+    kind: &'static str,
     session: impl Future<Output = Option<Attached>> + Send + 'static,
 ) -> Answer {
     let Some(upgrade) = upgrade.filter(|_| wants_upgrade) else {
         let output = stream::once(async move {
-            let attached = session.await.map(|attached| attached.session);
-            let (stdout, stderr) = attached.map_or((None, None), |session| (session.stdout, session.stderr));
-            outputs(stdout, stderr, tty)
+            let (session, before, ended) =
+                session.await.map_or((None, None, None), |a| (Some(a.session), a.before, a.ended));
+            let (stdout, stderr) = session.map_or((None, None), |session| (session.stdout, session.stderr));
+            earlier(before).chain(outputs(stdout, stderr, tty)).chain(nothing_until(ended))
         });
-        return crate::call::stream(frames::content_type(tty), output.flatten());
+        return crate::call::stream(kind, output.flatten());
     };
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
@@ -83,14 +97,25 @@ pub(crate) fn serve(
             tracing::debug!(%error, "an attached client went away");
         }
     });
-    Ok(switching(tty))
+    Ok(switching(kind))
 }
 
-fn switching(tty: bool) -> Response<Body> {
+/// Whoever has read the output asks for the exit code next.
+fn nothing_until(ended: Option<JoinHandle<()>>) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
+    let wait = async move {
+        if let Some(ended) = ended {
+            let _ = ended.await;
+        }
+        stream::empty()
+    };
+    stream::once(Box::pin(wait)).flatten()
+}
+
+fn switching(kind: &'static str) -> Response<Body> {
     let mut response = Response::new(full(""));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(frames::content_type(tty)));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("tcp"));
     response
@@ -118,26 +143,71 @@ async fn pump(
     session: impl Future<Output = Option<Attached>>,
     tty: bool,
 ) -> io::Result<()> {
-    let Some(Attached { session, ended }) = session.await else { return Ok(()) };
+    let Some(Attached { session, ended, before, detach }) = session.await else { return Ok(()) };
     let (from, mut to) = socket.into_split();
-    let mut output = outputs(session.stdout, session.stderr, tty);
+    // who only writes stays as long as there is somebody to write to
+    let only_writes = session.stdout.is_none() && session.stderr.is_none();
+    let exit = session.exit;
+    let mut output = earlier(before).chain(outputs(session.stdout, session.stderr, tty));
     // held to the end: a terminal's window can be changed as long as it is there
     let _window = session.resize;
     let write = async {
         while let Some(chunk) = output.next().await {
             to.write_all(&chunk?).await?;
         }
+        if only_writes {
+            let _ = exit.await;
+        }
         if let Some(ended) = ended {
             let _ = ended.await;
         }
         to.shutdown().await
     };
-    let input = feed(tokio::io::AsyncReadExt::chain(io::Cursor::new(first), from), session.stdin);
+    let from = AsyncReadExt::chain(io::Cursor::new(first), from);
     tokio::pin!(write);
+    let Some(Detach { keys, tell }) = detach.filter(|_| session.stdin.is_some()) else {
+        return tokio::select! {
+            done = &mut write => done,
+            () = feed(from, session.stdin) => if only_writes { Ok(()) } else { write.await },
+        };
+    };
     tokio::select! {
         done = &mut write => done,
-        () = input => write.await,
+        fed = feed_watched(from, session.stdin, Watch::new(keys)) => match fed {
+            Fed::Ended if only_writes => Ok(()),
+            Fed::Ended => write.await,
+            Fed::Detached => {
+                tell();
+                Ok(())
+            }
+        },
     }
+}
+
+fn earlier(before: Option<mpsc::Receiver<io::Result<Bytes>>>) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
+    Box::pin(stream::unfold(before, |before| async move {
+        let mut before = before?;
+        Some((before.recv().await?, Some(before)))
+    }))
+}
+
+enum Fed {
+    Ended,
+    Detached,
+}
+
+/// The same with an eye on the keys.
+async fn feed_watched(mut from: impl AsyncRead + Unpin, stdin: Option<Input>, mut watch: Watch) -> Fed {
+    let Some(mut stdin) = stdin else { return Fed::Ended };
+    let mut data = vec![0; CHUNK];
+    while let Ok(read @ 1..) = from.read(&mut data).await {
+        let Some(passed) = watch.pass(&data[..read]) else { return Fed::Detached };
+        if stdin.write_all(&passed).await.is_err() {
+            break;
+        }
+    }
+    let _ = stdin.shutdown().await;
+    Fed::Ended
 }
 
 /// The client's half-close is the end of the process's input; output goes on.

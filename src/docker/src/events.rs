@@ -88,6 +88,30 @@ impl Events {
         self.tell("container", action, &record.id, attributes);
     }
 
+    /// Who follows.
+    pub(crate) fn listeners(&self) -> usize {
+        self.tell.receiver_count()
+    }
+
+    /// A container's volumes come into use, or go out of it.
+    pub(crate) fn volumes(&self, action: &str, record: &Record) {
+        for mounted in record.mounts.iter().filter(|m| !m.name.is_empty()) {
+            let mut attributes: BTreeMap<String, String> =
+                [("driver".to_owned(), "local".to_owned()), ("container".to_owned(), record.id.clone())].into();
+            if action == "mount" {
+                attributes.insert("destination".to_owned(), mounted.target.display().to_string());
+                attributes.insert("read/write".to_owned(), (!mounted.read_only).to_string());
+                attributes.insert("propagation".to_owned(), mounted.propagation.clone());
+            }
+            self.tell("volume", action, &mounted.name, attributes);
+        }
+    }
+
+    /// What a prune has freed.
+    pub(crate) fn pruned(&self, kind: &'static str, freed: u64) {
+        self.tell(kind, "prune", "", [("reclaimed".to_owned(), freed.to_string())].into());
+    }
+
     /// The past and the future without a gap between them.
     pub(crate) fn follow(&self) -> (Vec<Event>, broadcast::Receiver<Event>) {
         let past = lock(&self.past);

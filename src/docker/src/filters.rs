@@ -2,8 +2,9 @@
 
 use crate::record::Record;
 use crate::refusal::{Refusal, Result};
+use regex::Regex;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Name → values; any of the values will do, except for labels, of which all must fit.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -72,52 +73,84 @@ impl Filters {
     }
 
     /// What `docker ps` shows.
-    pub(crate) fn container(&self, record: &Record, image_names: &[String]) -> bool {
+    pub(crate) fn container(&self, record: &Record, ancestors: &BTreeSet<String>) -> bool {
         let health = record.health.as_ref().map_or("none", |health| health.status);
         self.labels(&record.config.labels)
             && self.any("id", |id| record.id.starts_with(id))
             && self.any("name", |name| contains(&record.name, name))
             && self.any("status", |status| record.status() == status)
-            && self.any("exited", |code| record.ended().is_some_and(|e| e.code.to_string() == code))
+            && self.any("exited", |code| {
+                let ended = record.ended().filter(|ended| ended.started_at.is_some());
+                ended.is_some_and(|ended| ended.code.to_string() == code)
+            })
             && self.any("health", |wanted| wanted == health)
             && self.any("network", |wanted| record.networks.keys().any(|name| name == wanted))
-            && self.any("ancestor", |wanted| is_of(record, image_names, wanted))
+            && (!self.has("ancestor") || ancestors.contains(&record.image))
             && self.any("volume", |wanted| {
                 record.mounts.iter().any(|m| m.name == wanted || m.target.to_str() == Some(wanted))
             })
-            && self.any("publish", |wanted| publishes(record, wanted))
-            && self.any("expose", |wanted| {
-                record.config.exposed_ports.keys().any(|port| same_port(port, wanted))
-            })
+            && self.any("publish", |wanted| is_published(record, wanted))
+            && self.any("expose", |wanted| is_exposed(record, wanted))
+            && self.truth("is-task").ok().flatten() != Some(true)
+    }
+
+    /// # Errors
+    /// A value that no container has.
+    pub(crate) fn check_containers(&self) -> Result<()> {
+        const STATES: &str = "created, running, paused, restarting, removing, exited, dead";
+        const HEALTH: &str = "none, starting, healthy, unhealthy";
+        for (name, what, known) in [("status", "state", STATES), ("health", "health", HEALTH)] {
+            if let Some(value) = self.values(name).iter().find(|v| !known.split(", ").any(|k| k == v.as_str())) {
+                return Err(Refusal::bad(format_args!(
+                    "invalid filter '{name}={value}': invalid value for {what} ({value}): must be one of {known}"
+                )));
+            }
+        }
+        if let Some(code) = self.values("exited").iter().find(|code| code.parse::<i32>().is_err()) {
+            return Err(Refusal::bad(format_args!(
+                "invalid filter 'exited={code}': strconv.Atoi: parsing \"{code}\": invalid syntax"
+            )));
+        }
+        for name in ["publish", "expose"] {
+            if let Some(value) = self.values(name).iter().find(|value| ports(value).is_none()) {
+                return Err(Refusal::bad(format_args!(
+                    "error while looking up for {name} {value}: strconv.ParseUint: parsing \"{value}\": invalid syntax"
+                )));
+            }
+        }
+        self.truth("is-task").map(drop)
     }
 }
 
-/// Docker matches a pattern; what people write is a part of the name, perhaps with `^` and `$`.
+/// Docker takes a regular expression; what is none is looked for as it is.
 pub(crate) fn contains(name: &str, wanted: &str) -> bool {
-    let wanted = wanted.trim_start_matches('/');
-    match (wanted.strip_prefix('^').map(|w| w.trim_start_matches('/')), wanted.strip_suffix('$')) {
-        (Some(start), Some(_)) => start.strip_suffix('$') == Some(name),
-        (Some(start), None) => name.starts_with(start),
-        (None, Some(end)) => name.ends_with(end),
-        (None, None) => name.contains(wanted),
-    }
+    // names are shown, and so perhaps typed, with a slash
+    let wanted = wanted.strip_prefix('/').unwrap_or(wanted).replacen("^/", "^", 1);
+    Regex::new(&wanted).map_or_else(|_| name.contains(&wanted), |pattern| pattern.is_match(name))
 }
 
-fn is_of(record: &Record, image_names: &[String], wanted: &str) -> bool {
-    let id = record.image.trim_start_matches("sha256:");
-    record.config.image == wanted
-        || (wanted.len() > 3 && id.starts_with(wanted.trim_start_matches("sha256:")))
-        || image_names.iter().any(|name| name == wanted || name.strip_suffix(":latest") == Some(wanted))
+/// `80`, `80/udp`, `8000-8090/tcp`
+fn ports(text: &str) -> Option<(std::ops::RangeInclusive<u16>, &str)> {
+    let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    Some((first.parse().ok()?..=last.parse().ok()?, protocol))
 }
 
-fn publishes(record: &Record, wanted: &str) -> bool {
+/// Ports of the machine that lead to it now.
+fn is_published(record: &Record, wanted: &str) -> bool {
+    let Some((numbers, protocol)) = ports(wanted).filter(|_| record.running().is_some()) else { return false };
     record.host.port_bindings.iter().any(|(port, bindings)| {
-        same_port(port, wanted) || bindings.iter().flatten().any(|b| b.host_port == wanted)
+        port.split_once('/').map_or("tcp", |(_, protocol)| protocol) == protocol
+            && bindings.iter().flatten().any(|b| b.host_port.parse().is_ok_and(|number| numbers.contains(&number)))
     })
 }
 
-fn same_port(port: &str, wanted: &str) -> bool {
-    port == wanted || port.strip_suffix("/tcp") == Some(wanted)
+fn is_exposed(record: &Record, wanted: &str) -> bool {
+    let Some((numbers, protocol)) = ports(wanted).filter(|_| record.running().is_some()) else { return false };
+    record.config.exposed_ports.keys().any(|port| {
+        let (number, own) = port.split_once('/').unwrap_or((port, "tcp"));
+        own == protocol && number.parse().is_ok_and(|number| numbers.contains(&number))
+    })
 }
 
 #[cfg(test)]
@@ -138,7 +171,11 @@ mod tests {
         run(&mut web, None);
         let mut job = record("job");
         end(&mut job, 3);
-        let names = ["kubia:latest".to_owned()];
+        web.image = "sha256:kubia".into();
+        web.config.exposed_ports = [("443/tcp".into(), serde_json::json!({}))].into();
+        let binding = crate::model::PortBinding { host_port: "8081".into(), ..Default::default() };
+        web.host.port_bindings = [("80/tcp".into(), Some(vec![binding]))].into();
+        let ancestors = ["sha256:kubia".to_owned()].into();
         for (text, of_web, of_job) in [
             ("{}", true, true),
             (r#"{"status": {"running": true}}"#, true, false),
@@ -150,17 +187,36 @@ mod tests {
             (r#"{"label": ["app"]}"#, true, false),
             (r#"{"label": ["app=shop"]}"#, true, false),
             (r#"{"label": ["app=other"]}"#, false, false),
-            (r#"{"ancestor": ["kubia"]}"#, true, true),
+            (r#"{"ancestor": ["kubia"]}"#, true, false),
+            (r#"{"name": ["w[aeb]+$"]}"#, true, false),
+            (r#"{"name": ["/web"]}"#, true, false),
+            (r#"{"publish": ["8081"]}"#, true, false),
+            (r#"{"publish": ["8000-8090/tcp"]}"#, true, false),
+            (r#"{"publish": ["80"]}"#, false, false),
+            (r#"{"publish": ["8081/udp"]}"#, false, false),
+            (r#"{"expose": ["443"]}"#, true, false),
+            (r#"{"is-task": ["true"]}"#, false, false),
+            (r#"{"is-task": ["false"]}"#, true, true),
             (r#"{"network": ["bridge"]}"#, true, false),
             (r#"{"id": ["web0"]}"#, true, false),
             (r#"{"health": ["none"]}"#, true, true),
         ] {
             let filters = filters(text);
             assert_eq!(
-                (filters.container(&web, &names), filters.container(&job, &names)),
+                (filters.container(&web, &ancestors), filters.container(&job, &ancestors)),
                 (of_web, of_job),
                 "{text}"
             );
+        }
+        for (text, want) in [
+            (r#"{"status": ["x"]}"#, "invalid filter 'status=x': invalid value for state (x): must be one of created, "),
+            (r#"{"health": ["x"]}"#, "invalid filter 'health=x': invalid value for health (x): must be one of none, "),
+            (r#"{"exited": ["x"]}"#, "invalid filter 'exited=x': strconv.Atoi: "),
+            (r#"{"publish": ["x"]}"#, "error while looking up for publish x: "),
+            (r#"{"is-task": ["x"]}"#, "invalid filter 'is-task=[x]'"),
+        ] {
+            let said = filters(text).check_containers().unwrap_err().message;
+            assert!(said.starts_with(want), "{text}: {said}");
         }
         assert!(filters(r#"{"what": ["x"]}"#).check(&["name"]).is_err());
         assert!(filters(r#"{"dangling": ["maybe"]}"#).truth("dangling").is_err());

@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::record::{Container, Health, Probe};
-use cri::ContainerId;
+use cri::{ContainerId, CriError};
 use image::Healthcheck;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -12,6 +12,9 @@ use std::time::Duration;
 const INTERVAL: Duration = Duration::from_secs(30);
 const TIMEOUT: Duration = Duration::from_secs(30);
 const RETRIES: i64 = 3;
+const START_INTERVAL: Duration = Duration::from_secs(5);
+/// Bytes of a probe's output that are kept.
+const OUTPUT: usize = 4096;
 /// As many results as inspect shows.
 const REMEMBERED: usize = 5;
 
@@ -57,9 +60,18 @@ async fn probe_on_and_on(
 ) {
     let began = tokio::time::Instant::now();
     loop {
-        tokio::time::sleep(or(check.interval, INTERVAL)).await;
+        let is_young = || began.elapsed() < or(check.start_period, Duration::ZERO);
+        let is_starting = container.see(|r| r.health.as_ref().is_some_and(|h| h.status == "starting"));
+        let pause = if is_starting && is_young() {
+            or(check.start_interval, START_INTERVAL)
+        } else {
+            or(check.interval, INTERVAL)
+        };
+        tokio::time::sleep(pause).await;
+        // a frozen container answers nothing
+        let _ = container.watch().wait_for(|r| r.running().is_none_or(|running| !running.paused)).await;
         let probe = probe(engine, run, command, or(check.timeout, TIMEOUT)).await;
-        let is_starting = began.elapsed() < or(check.start_period, Duration::ZERO);
+        let is_starting = is_young();
         let before = container.see(|r| r.health.as_ref().map(|h| h.status));
         note(container, run, |health| judge(health, probe, is_starting, check.retries));
         let after = container.see(|r| r.health.as_ref().map(|h| h.status));
@@ -73,9 +85,13 @@ async fn probe(engine: &Engine, run: &ContainerId, command: &[String], timeout: 
     let start = Timestamp::now();
     let (exit_code, output) = match engine.runtime.exec_sync(run, command.to_vec(), Some(timeout)).await {
         Ok(done) => (done.exit_code, [done.stdout, done.stderr].concat()),
+        Err(CriError::DeadlineExceeded(_)) => {
+            (-1, format!("Health check exceeded timeout ({timeout:?})").into_bytes())
+        }
         Err(error) => (-1, error.to_string().into_bytes()),
     };
-    Probe { start, end: Timestamp::now(), exit_code, output: String::from_utf8_lossy(&output).into_owned() }
+    let output = &output[..output.len().min(OUTPUT)];
+    Probe { start, end: Timestamp::now(), exit_code, output: String::from_utf8_lossy(output).into_owned() }
 }
 
 fn judge(health: &mut Health, probe: Probe, is_starting: bool, retries: i64) {

@@ -1,7 +1,8 @@
 //! `--change` of commit and import: the Dockerfile instructions that change only an image's configuration.
 
+use crate::moments::duration;
 use crate::refusal::{Refusal, Result};
-use image::{Empty, RunConfig};
+use image::{Empty, Healthcheck, RunConfig};
 
 pub(crate) fn apply(config: &mut RunConfig, text: &str) -> Result<()> {
     let text = text.trim();
@@ -25,11 +26,44 @@ pub(crate) fn apply(config: &mut RunConfig, text: &str) -> Result<()> {
         "VOLUME" => config.volumes.extend(list(rest).into_iter().map(|volume| (volume, Empty {}))),
         "USER" => config.user = rest.to_owned(),
         "WORKDIR" => config.working_dir = rest.to_owned(),
+        "HEALTHCHECK" => config.healthcheck = Some(healthcheck(rest)?),
         "STOPSIGNAL" => config.stop_signal = Some(rest.to_owned()),
         "ONBUILD" => config.on_build.push(rest.to_owned()),
-        other => return Err(Refusal::bad(format_args!("{other} is not a valid change command"))),
+        _ => return Err(Refusal::bad(format_args!("{name} is not a valid change command"))),
     }
     Ok(())
+}
+
+/// `[--interval=5s …] CMD …`, or `NONE`.
+fn healthcheck(text: &str) -> Result<Healthcheck> {
+    let mut check = Healthcheck::default();
+    let mut rest = text;
+    while let Some(flag) = rest.strip_prefix("--") {
+        let (flag, after) = flag.split_once(char::is_whitespace).unwrap_or((flag, ""));
+        let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+        let bad = || Refusal::bad(format_args!("HEALTHCHECK: invalid value {value:?} for --{name}"));
+        let span = || duration(value).and_then(|nanos| i64::try_from(nanos).ok()).ok_or_else(bad);
+        match name {
+            "interval" => check.interval = span()?,
+            "timeout" => check.timeout = span()?,
+            "start-period" => check.start_period = span()?,
+            "start-interval" => check.start_interval = span()?,
+            "retries" => check.retries = value.parse().map_err(|_| bad())?,
+            _ => return Err(Refusal::bad(format_args!("unknown flag: --{name}"))),
+        }
+        rest = after.trim_start();
+    }
+    let (kind, command) = rest.split_once(char::is_whitespace).map_or((rest, ""), |(k, c)| (k, c.trim()));
+    check.test = match (kind.to_ascii_uppercase().as_str(), serde_json::from_str::<Vec<String>>(command)) {
+        ("NONE", _) if command.is_empty() => vec!["NONE".to_owned()],
+        ("CMD", _) if command.is_empty() => {
+            return Err(Refusal::bad("missing command after HEALTHCHECK CMD"));
+        }
+        ("CMD", Ok(words)) => [vec!["CMD".to_owned()], words].concat(),
+        ("CMD", Err(_)) => vec!["CMD-SHELL".to_owned(), command.to_owned()],
+        _ => return Err(Refusal::bad(format_args!("unknown type {kind:?} in HEALTHCHECK (try CMD)"))),
+    };
+    Ok(check)
 }
 
 /// The JSON form as it is; text goes to a shell.
@@ -80,6 +114,7 @@ mod tests {
             "EXPOSE 80 53/udp",
             "USER me",
             "WORKDIR /w",
+            "HEALTHCHECK --interval=1m --retries=3 CMD check it",
         ] {
             apply(&mut config, text).unwrap();
         }
@@ -91,6 +126,11 @@ mod tests {
             (config.user.as_str(), config.working_dir.as_str(), config.labels["l"].as_str()),
             ("me", "/w", "1")
         );
-        assert!(apply(&mut RunConfig::default(), "RUN x").is_err());
+        let check = config.healthcheck.unwrap();
+        assert_eq!((check.interval, check.retries), (60_000_000_000, 3));
+        assert_eq!(check.test, ["CMD-SHELL", "check it"]);
+        for bad in ["RUN x", "HEALTHCHECK CMD", "HEALTHCHECK what", "HEALTHCHECK --interval=x CMD y", "HEALTHCHECK NONE x"] {
+            assert!(apply(&mut RunConfig::default(), bad).is_err(), "{bad}");
+        }
     }
 }

@@ -1,15 +1,16 @@
 //! A container's log, which the shim writes in CRI's form, as Docker's clients want it.
 
 use crate::frames::{self, Stream as Which};
+use crate::log_files::{self, Piece};
 use crate::record::{Container, Record};
 use bytes::Bytes;
 use jiff::Timestamp;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -25,6 +26,8 @@ pub(crate) struct Wanted {
     /// Lines; all where `None`.
     pub(crate) tail: Option<usize>,
     pub(crate) tty: bool,
+    /// What is put before each line, if that is asked for.
+    pub(crate) details: Option<String>,
 }
 
 /// `<RFC 3339> stdout F <text>`; `P` is a part of a line that goes on.
@@ -64,6 +67,9 @@ impl Wanted {
         if self.timestamps && is_first_part {
             text.extend_from_slice(format!("{:.9} ", line.time).as_bytes());
         }
+        if let Some(details) = self.details.as_ref().filter(|_| is_first_part) {
+            text.extend_from_slice(format!("{details} ").as_bytes());
+        }
         text.extend_from_slice(line.text);
         if line.is_whole {
             text.push(b'\n');
@@ -89,13 +95,17 @@ async fn send_all(
     tell: &mpsc::Sender<io::Result<Bytes>>,
 ) -> io::Result<()> {
     let path = container.log();
-    let changed = watch(&path)?;
+    // a container that never ran has no log yet
+    File::options().create(true).append(true).open(&path)?;
+    let changed = watch(container.dir())?;
     let mut records = container.watch();
     let begun = records.borrow_and_update().exits;
-    let mut reader = Reader::open(&path, wanted.clone())?;
+    let (follow, time_is_over) = (wanted.follow, time_is_over(wanted.until));
+    tokio::pin!(time_is_over);
+    let mut reader = Reader::open(path, wanted)?;
     loop {
         // asked before the reading: what was written before the end is read after it
-        let is_over = !wanted.follow || is_over(&records.borrow(), begun);
+        let is_over = !follow || is_over(&records.borrow(), begun);
         loop {
             let (read, back) = tokio::task::spawn_blocking(move || (reader.some(), reader)).await?;
             reader = back;
@@ -115,20 +125,35 @@ async fn send_all(
         tokio::select! {
             woken = wait(&changed) => woken?,
             gone = records.changed() => if gone.is_err() { return Ok(()) },
+            () = &mut time_is_over => return Ok(()),
             () = tell.closed() => return Ok(()),
         }
     }
+}
+
+/// Never without `until`.
+async fn time_is_over(until: Option<Timestamp>) {
+    match until {
+        Some(until) => tokio::time::sleep(left(until)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// From now to then.
+pub(crate) fn left(then: Timestamp) -> std::time::Duration {
+    let left = then.as_nanosecond() - Timestamp::now().as_nanosecond();
+    std::time::Duration::from_nanos(u64::try_from(left).unwrap_or(0))
 }
 
 fn is_over(record: &Record, begun: u64) -> bool {
     record.running().is_none() || record.exits != begun
 }
 
-fn watch(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
-    // a container that never ran has no log yet
-    File::options().create(true).append(true).open(path)?;
+/// The folder: a rotation makes another file of the same name.
+fn watch(folder: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-    inotify.add_watch(path, AddWatchFlags::IN_MODIFY)?;
+    let news = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+    inotify.add_watch(folder, news)?;
     #[allow(
         deprecated,
         reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
@@ -136,7 +161,7 @@ fn watch(path: &Path) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(inotify.into())
 }
 
-/// Until the file was written to; all news of it are taken.
+/// Until something was written; all news of it are taken.
 async fn wait(changed: &AsyncFd<OwnedFd>) -> io::Result<()> {
     let mut ready = changed.readable().await?;
     let mut news = [0; 4096];
@@ -147,7 +172,10 @@ async fn wait(changed: &AsyncFd<OwnedFd>) -> io::Result<()> {
 
 /// Reads whole lines; what the shim is just writing stays for the next time.
 struct Reader {
-    file: BufReader<File>,
+    path: PathBuf,
+    current: BufReader<Piece>,
+    /// Those that come after it, the next one first.
+    later: VecDeque<Piece>,
     wanted: Wanted,
     part: Vec<u8>,
     goes_on: bool,
@@ -157,20 +185,26 @@ struct Reader {
 const BATCH: usize = 256;
 
 impl Reader {
-    fn open(path: &Path, wanted: Wanted) -> io::Result<Reader> {
-        let mut file = BufReader::new(File::open(path)?);
+    fn open(path: PathBuf, wanted: Wanted) -> io::Result<Reader> {
+        let mut pieces: VecDeque<Piece> = log_files::all(&path)?.into();
         if let Some(count) = wanted.tail {
-            let start = tail(&mut file, &wanted, count)?;
-            file.seek(SeekFrom::Start(start))?;
+            let (skipped, start) = tail(&mut pieces, &wanted, count)?;
+            pieces.drain(..skipped);
+            pieces[0].file.seek(SeekFrom::Start(start))?;
         }
-        Ok(Reader { file, wanted, part: Vec::new(), goes_on: false })
+        let first = pieces.pop_front().ok_or(io::ErrorKind::NotFound)?;
+        let current = BufReader::new(first);
+        Ok(Reader { path, current, later: pieces, wanted, part: Vec::new(), goes_on: false })
     }
 
     fn some(&mut self) -> io::Result<Vec<Bytes>> {
         let mut lines = Vec::new();
         while lines.len() < BATCH {
-            self.file.read_until(b'\n', &mut self.part)?;
+            self.current.read_until(b'\n', &mut self.part)?;
             if self.part.pop_if(|last| *last == b'\n').is_none() {
+                if self.turn_over()? {
+                    continue;
+                }
                 break;
             }
             if let Some(line) = parse(&self.part) {
@@ -183,26 +217,54 @@ impl Reader {
         }
         Ok(lines)
     }
+
+    /// Goes on with the next file where this one has ended. Whoever follows looks whether there is a new one.
+    fn turn_over(&mut self) -> io::Result<bool> {
+        let next = match self.later.pop_front() {
+            Some(next) => Some(next),
+            None if self.wanted.follow => log_files::after(&self.path, self.current.get_ref())?,
+            None => None,
+        };
+        let Some(next) = next else { return Ok(false) };
+        // what was written to it between our last look and the rotation
+        let mut rest = Vec::new();
+        self.current.read_to_end(&mut rest)?;
+        let unread = rest.len() as u64;
+        if unread > 0 {
+            self.current.get_mut().file.seek_relative(-(unread as i64))?;
+            self.later.push_front(next);
+            return Ok(true);
+        }
+        self.part.clear();
+        self.current = BufReader::new(next);
+        Ok(true)
+    }
 }
 
-/// Where the last `count` lines of those that are wanted begin.
-fn tail(file: &mut BufReader<File>, wanted: &Wanted, count: usize) -> io::Result<u64> {
+/// Where the last `count` lines of those that are wanted begin: in which file, and at which byte.
+fn tail(pieces: &mut VecDeque<Piece>, wanted: &Wanted, count: usize) -> io::Result<(usize, u64)> {
     let mut starts = VecDeque::new();
-    let (mut at, mut raw, mut goes_on) = (0, Vec::new(), false);
-    while file.read_until(b'\n', &mut raw)? > 0 && raw.ends_with(b"\n") {
-        if let Some(line) = parse(&raw) {
-            if wanted.takes(&line) && !goes_on {
-                starts.push_back(at);
-                if starts.len() > count {
-                    starts.pop_front();
+    let (mut goes_on, mut end) = (false, (0, 0));
+    for (number, piece) in pieces.iter_mut().enumerate() {
+        let (mut at, mut raw) = (0, Vec::new());
+        let mut lines = BufReader::new(&mut piece.file);
+        while lines.read_until(b'\n', &mut raw)? > 0 && raw.ends_with(b"\n") {
+            if let Some(line) = parse(&raw) {
+                if wanted.takes(&line) && !goes_on {
+                    starts.push_back((number, at));
+                    if starts.len() > count {
+                        starts.pop_front();
+                    }
                 }
+                goes_on = !line.is_whole;
             }
-            goes_on = !line.is_whole;
+            at += raw.len() as u64;
+            raw.clear();
         }
-        at += raw.len() as u64;
-        raw.clear();
+        piece.file.rewind()?;
+        end = (number, at);
     }
-    Ok(starts.front().copied().unwrap_or(at))
+    Ok(starts.front().copied().unwrap_or(end))
 }
 
 /// Seconds with a fraction, or RFC 3339, as clients send `since` and `until`; zero is: not said.
@@ -227,7 +289,7 @@ mod tests {
     fn read(wanted: Wanted) -> String {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(LOG.as_bytes()).unwrap();
-        let lines = Reader::open(file.path(), Wanted { tty: true, ..wanted }).unwrap().some().unwrap();
+        let lines = Reader::open(file.path().into(), Wanted { tty: true, ..wanted }).unwrap().some().unwrap();
         String::from_utf8(lines.concat()).unwrap()
     }
 
@@ -242,6 +304,11 @@ mod tests {
             ("since", Wanted { since: time("1704067203"), ..both.clone() }, "three\n\n"),
             ("until", Wanted { until: time("1704067202.000000000"), ..both.clone() }, "one\ntwo\n"),
             (
+                "with details",
+                Wanted { details: Some("a=1".into()), tail: Some(2), ..both.clone() },
+                "a=1 three\na=1 \n",
+            ),
+            (
                 "with times",
                 Wanted { timestamps: true, stderr: false, until: time("1704067203"), ..both },
                 "2024-01-01T00:00:01.500000000Z one\n2024-01-01T00:00:03.000000000Z three\n",
@@ -249,6 +316,32 @@ mod tests {
         ] {
             assert_eq!(read(wanted), want, "{name}");
         }
+    }
+
+    #[test]
+    fn a_rotation_loses_nothing_for_who_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let line = |number: usize| format!("2024-01-01T00:00:00Z stdout F {number}\n");
+        let append = |text: String| {
+            let mut file = File::options().create(true).append(true).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        let rotate = || std::fs::rename(&path, dir.path().join("log.1")).unwrap();
+        append(line(0) + &line(1));
+        rotate();
+        append(line(2));
+        let wanted = Wanted { stdout: true, follow: true, tty: true, tail: Some(2), ..Default::default() };
+        let mut reader = Reader::open(path.clone(), wanted).unwrap();
+        let mut read = || String::from_utf8(reader.some().unwrap().concat()).unwrap();
+        assert_eq!(read(), "1\n2\n");
+        append(line(3));
+        rotate();
+        // in the middle of a rotation
+        assert_eq!(read(), "3\n");
+        append(line(4));
+        assert_eq!(read(), "4\n");
+        assert_eq!(read(), "");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// As Go writes them, `1h30m` or `1.5h`; in nanoseconds.
-fn duration(text: &str) -> Option<i128> {
+pub(crate) fn duration(text: &str) -> Option<i128> {
     let (mut total, mut rest) = (0.0, text);
     while !rest.is_empty() {
         let number_end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;

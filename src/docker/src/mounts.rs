@@ -1,64 +1,20 @@
-//! What `-v`, `--mount`, `--tmpfs`, `--volumes-from` and the image's VOLUMEs mean.
+//! The mounts of a container: what was asked for, with the volumes and folders behind it.
 
 use crate::engine::Engine;
-use crate::model::{Config, HostConfig, MountSpec};
+use crate::model::{Config, HostConfig};
+use crate::mount_spec::{self, Wanted};
 use crate::record::{MountKind, Mounted};
 use crate::refusal::{Refusal, Result};
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
-
-/// A mount before its volume or folder was looked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wanted {
-    pub(crate) kind: MountKind,
-    /// A path, or a volume's name; empty for an anonymous volume.
-    pub(crate) source: String,
-    pub(crate) target: PathBuf,
-    pub(crate) read_only: bool,
-    pub(crate) propagation: String,
-    pub(crate) copy: bool,
-    pub(crate) size: Option<u64>,
-    /// A folder of the machine that is missing is made, as for `-v`.
-    pub(crate) make: bool,
-    pub(crate) labels: BTreeMap<String, String>,
-}
-
-impl Wanted {
-    fn new(kind: MountKind, source: &str, target: &str) -> Result<Self> {
-        Ok(Wanted {
-            kind,
-            source: source.to_owned(),
-            target: target_of(target)?,
-            read_only: false,
-            propagation: String::new(),
-            copy: kind == MountKind::Volume,
-            size: None,
-            make: false,
-            labels: BTreeMap::new(),
-        })
-    }
-}
-
-/// Absolute and plain.
-fn target_of(text: &str) -> Result<PathBuf> {
-    let path = Path::new(text);
-    if !path.is_absolute() {
-        return Err(Refusal::bad(format_args!(
-            "invalid mount config: invalid mount path: '{text}' mount path must be absolute"
-        )));
-    }
-    let plain: PathBuf = path.components().filter(|c| *c != Component::CurDir).collect();
-    if plain == Path::new("/") {
-        return Err(Refusal::bad("invalid specification: destination can't be '/'"));
-    }
-    Ok(plain)
-}
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 
 /// All mounts that were asked for; what is said more exactly wins over the image's and anonymous ones.
 pub(crate) fn wanted(config: &Config, host: &HostConfig) -> Result<Vec<Wanted>> {
     let mut all: Vec<Wanted> = Vec::new();
-    let asked = host.binds.iter().map(|text| bind(text)).chain(host.mounts.iter().map(mount));
-    for wanted in asked.chain(host.tmpfs.iter().map(|(target, options)| tmpfs(target, options))) {
+    let binds = host.binds.iter().map(|text| mount_spec::bind(text));
+    let tmpfs = host.tmpfs.iter().map(|(target, options)| mount_spec::tmpfs(target, options));
+    for wanted in binds.chain(host.mounts.iter().map(mount_spec::mount)).chain(tmpfs) {
         let wanted = wanted?;
         if all.iter().any(|other| other.target == wanted.target) {
             return Err(Refusal::bad(format_args!("Duplicate mount point: {}", wanted.target.display())));
@@ -67,8 +23,8 @@ pub(crate) fn wanted(config: &Config, host: &HostConfig) -> Result<Vec<Wanted>> 
     }
     for target in config.volumes.keys() {
         let anonymous = match target.split_once(':') {
-            Some(_) => bind(target)?,
-            None => Wanted::new(MountKind::Volume, "", target)?,
+            Some(_) => mount_spec::bind(target)?,
+            None => mount_spec::anonymous(target)?,
         };
         if !all.iter().any(|other| other.target == anonymous.target) {
             all.push(anonymous);
@@ -77,97 +33,37 @@ pub(crate) fn wanted(config: &Config, host: &HostConfig) -> Result<Vec<Wanted>> 
     Ok(all)
 }
 
-/// `[source:]target[:options]`
-fn bind(text: &str) -> Result<Wanted> {
-    let parts: Vec<&str> = text.split(':').collect();
-    let (source, target, options) = match parts[..] {
-        [target] => ("", target, ""),
-        [source, target] => (source, target, ""),
-        [source, target, options] => (source, target, options),
-        _ => return Err(Refusal::bad(format_args!("invalid volume specification: '{text}'"))),
-    };
-    let kind = if source.starts_with('/') { MountKind::Bind } else { MountKind::Volume };
-    let mut wanted = Wanted::new(kind, source, target)?;
-    wanted.make = true;
-    for option in options.split(',').filter(|o| !o.is_empty()) {
-        match option {
-            "ro" => wanted.read_only = true,
-            "nocopy" => wanted.copy = false,
-            // labels of SELinux and hints of other systems
-            "rw" | "z" | "Z" | "cached" | "delegated" | "consistent" => {}
-            "private" | "rprivate" | "shared" | "rshared" | "slave" | "rslave" => {
-                wanted.propagation = option.to_owned();
-            }
-            _ => return Err(Refusal::bad(format_args!("invalid mode: {options}"))),
-        }
+/// `name[:mode]`, as `--volumes-from` has it.
+fn from(text: &str) -> Result<(&str, &str)> {
+    let (name, mode) = text.split_once(':').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err(Refusal::bad(format_args!("malformed volumes-from specification: {text}")));
     }
-    Ok(wanted)
-}
-
-fn mount(spec: &MountSpec) -> Result<Wanted> {
-    let kind = match spec.kind.as_str() {
-        "bind" if spec.source.starts_with('/') => MountKind::Bind,
-        "bind" => {
-            return Err(Refusal::bad(format_args!(
-                "invalid mount config for type \"bind\": invalid mount path: '{}' mount path must be absolute",
-                spec.source
-            )));
-        }
-        "volume" | "" => MountKind::Volume,
-        "tmpfs" => MountKind::Tmpfs,
-        other => return Err(Refusal::bad(format_args!("mount type unknown: \"{other}\""))),
-    };
-    Ok(Wanted {
-        read_only: spec.read_only,
-        propagation: spec.bind_options.propagation.clone(),
-        copy: kind == MountKind::Volume && !spec.volume_options.no_copy,
-        size: Some(spec.tmpfs_options.size_bytes).filter(|size| *size > 0),
-        make: spec.bind_options.create_mountpoint,
-        labels: spec.volume_options.labels.clone(),
-        ..Wanted::new(kind, &spec.source, &spec.target)?
-    })
-}
-
-fn tmpfs(target: &str, options: &str) -> Result<Wanted> {
-    let mut wanted = Wanted::new(MountKind::Tmpfs, "", target)?;
-    for option in options.split(',') {
-        match option.split_once('=') {
-            Some(("size", size)) => wanted.size = Some(bytes(size)?),
-            None if option == "ro" => wanted.read_only = true,
-            _ => {}
-        }
+    if !mode.is_empty() && !mount_spec::is_mode(mode) {
+        return Err(Refusal::bad(format_args!("invalid mode: {mode}")));
     }
-    Ok(wanted)
-}
-
-/// `64m` → bytes.
-fn bytes(text: &str) -> Result<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" | "b" => Some(1),
-        "k" | "kb" => Some(1 << 10),
-        "m" | "mb" => Some(1 << 20),
-        "g" | "gb" => Some(1u64 << 30),
-        _ => None,
-    };
-    let size = factor.zip(digits.parse::<u64>().ok()).and_then(|(factor, number)| number.checked_mul(factor));
-    size.ok_or_else(|| Refusal::bad(format_args!("invalid size: '{text}'")))
+    Ok((name, mode))
 }
 
 impl Engine {
     /// Makes the volumes and folders that are missing.
     pub(crate) fn resolve_mounts(&self, config: &Config, host: &HostConfig) -> Result<Vec<Mounted>> {
         let mut all = Vec::new();
-        for wanted in wanted(config, host)? {
-            all.push(self.resolve(wanted)?);
-        }
+        let own = wanted(config, host)?;
+        let is_own = |target: &Path| own.iter().any(|w| w.target == target && !is_of_image(w));
         for text in &host.volumes_from {
-            let (name, mode) = text.split_once(':').unwrap_or((text, ""));
+            let (name, mode) = from(text)?;
             for mut other in self.container(name)?.see(|r| r.mounts.clone()) {
-                other.read_only |= mode == "ro";
-                if other.kind != MountKind::Tmpfs && !all.iter().any(|m: &Mounted| m.target == other.target) {
+                other.read_only |= mode.split(',').any(|word| word == "ro");
+                let is_taken = |m: &Mounted| m.target == other.target;
+                if other.kind != MountKind::Tmpfs && !is_own(&other.target) && !all.iter().any(is_taken) {
                     all.push(other);
                 }
+            }
+        }
+        for wanted in own {
+            if !all.iter().any(|m: &Mounted| m.target == wanted.target) {
+                all.push(self.resolve(wanted)?);
             }
         }
         Ok(all)
@@ -177,15 +73,21 @@ impl Engine {
         let (name, source) = match wanted.kind {
             MountKind::Tmpfs => (String::new(), PathBuf::new()),
             MountKind::Volume => {
-                let volume = self.volumes.make(&wanted.source, wanted.labels, BTreeMap::new())?;
-                let source = self.volumes.data(&volume.name);
-                (volume.name, source)
+                let volume = self.make_volume(&wanted.source, wanted.labels, wanted.driver_options)?;
+                (volume.name.clone(), self.volumes.data(&volume))
             }
             MountKind::Bind => {
                 let source = PathBuf::from(&wanted.source);
                 find_source(&source, wanted.make)?;
+                find_propagation(&source, &wanted.propagation)?;
                 (String::new(), source)
             }
+        };
+        // inspect shows what SELinux would be told
+        let mode = if wanted.mode.is_empty() && !wanted.source.is_empty() && !name.is_empty() {
+            "z".to_owned()
+        } else {
+            wanted.mode
         };
         Ok(Mounted {
             kind: wanted.kind,
@@ -193,11 +95,20 @@ impl Engine {
             source,
             target: wanted.target,
             read_only: wanted.read_only,
+            mode,
             propagation: wanted.propagation,
             copy: wanted.copy,
-            size: wanted.size,
+            options: wanted.options,
+            subpath: wanted.subpath,
+            non_recursive: wanted.non_recursive,
+            size: None,
         })
     }
+}
+
+/// One that nobody asked for by name.
+fn is_of_image(wanted: &Wanted) -> bool {
+    wanted.kind == MountKind::Volume && wanted.source.is_empty()
 }
 
 fn find_source(source: &Path, make: bool) -> Result<()> {
@@ -210,32 +121,67 @@ fn find_source(source: &Path, make: bool) -> Result<()> {
             source.display()
         )));
     }
-    std::fs::create_dir_all(source)
-        .map_err(|e| Refusal::failed(format_args!("create folder {}", source.display()), e))
+    std::fs::create_dir_all(source).map_err(|e| {
+        Refusal::failed(format_args!("error while creating mount source path '{}'", source.display()), e)
+    })
+}
+
+/// Mounts pass only between those that share them.
+fn find_propagation(source: &Path, propagation: &str) -> Result<()> {
+    let (wanted, what): (&[&str], _) = match propagation {
+        "shared" | "rshared" => (&["shared:"], "shared mount"),
+        "slave" | "rslave" => (&["shared:", "master:"], "shared or slave mount"),
+        _ => return Ok(()),
+    };
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let real = source.canonicalize().unwrap_or_else(|_| source.to_owned());
+    let Some((place, tags)) = mount_of(&table, &real) else { return Ok(()) };
+    if tags.iter().any(|tag| wanted.iter().any(|wanted| tag.starts_with(wanted))) {
+        return Ok(());
+    }
+    Err(Refusal::internal(format_args!(
+        "path {} is mounted on {} but it is not a {what}",
+        source.display(),
+        place.display()
+    )))
+}
+
+/// The mount that a path is on, and its optional fields; proc_pid_mountinfo(5).
+fn mount_of<'a>(table: &'a str, path: &Path) -> Option<(&'a Path, Vec<&'a str>)> {
+    let mounts = table.lines().filter_map(|line| {
+        let mut fields = line.split(' ');
+        let place = Path::new(fields.nth(4)?);
+        Some((place, fields.skip(1).take_while(|field| *field != "-").collect()))
+    });
+    // of those at one place the last one covers the others
+    mounts.filter(|(place, _)| path.starts_with(place)).max_by_key(|(place, _)| place.components().count())
+}
+
+/// A folder or file inside of a volume. Links are not followed: another container could turn them while we look.
+pub(crate) fn inside(volume: &Path, subpath: &str) -> Result<PathBuf> {
+    let full = volume.join(subpath);
+    let open = || {
+        let root = nix::fcntl::open(volume, OFlag::O_PATH | OFlag::O_CLOEXEC, nix::sys::stat::Mode::empty())?;
+        let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
+        openat2(
+            root.as_fd(),
+            subpath,
+            OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve),
+        )
+    };
+    match open() {
+        Ok(_) => Ok(full),
+        Err(errno) => Err(Refusal::bad(format_args!(
+            "cannot access path {0}: lstat {0}: {1}",
+            full.display(),
+            errno.desc().to_lowercase()
+        ))),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_v_means() {
-        for (text, want) in [
-            ("/data", Some((MountKind::Volume, "", "/data", false))),
-            ("db:/data", Some((MountKind::Volume, "db", "/data", false))),
-            ("/h:/c", Some((MountKind::Bind, "/h", "/c", false))),
-            ("/h:/c/:ro,z", Some((MountKind::Bind, "/h", "/c", true))),
-            ("/h:c", None),
-            ("/h:/", None),
-            ("/h:/c:what", None),
-            ("a:b:c:d", None),
-        ] {
-            let got = bind(text).ok();
-            let got =
-                got.as_ref().map(|w| (w.kind, w.source.as_str(), w.target.to_str().unwrap(), w.read_only));
-            assert_eq!(got, want, "{text}");
-        }
-    }
 
     #[test]
     fn what_is_said_exactly_wins() {
@@ -246,8 +192,36 @@ mod tests {
         assert_eq!((all.len(), all[0].source.as_str()), (1, "db"));
         let twice = HostConfig { binds: vec!["a:/data".into(), "b:/data".into()], ..Default::default() };
         assert_eq!(wanted(&config, &twice).unwrap_err().message, "Duplicate mount point: /data");
-        let tmpfs = HostConfig { tmpfs: [("/t".into(), "size=2m,ro".into())].into(), ..Default::default() };
-        let all = wanted(&Config::default(), &tmpfs).unwrap();
-        assert_eq!((all[0].kind, all[0].size, all[0].read_only), (MountKind::Tmpfs, Some(2 << 20), true));
+    }
+
+    #[test]
+    fn volumes_of_others() {
+        assert_eq!(from("web:ro").unwrap(), ("web", "ro"));
+        assert_eq!(from("web").unwrap(), ("web", ""));
+        assert_eq!(from("web:what").unwrap_err().message, "invalid mode: what");
+        assert!(from(":ro").is_err());
+    }
+
+    #[test]
+    fn which_mount_a_path_is_on() {
+        let table = "1 0 8:1 / / rw shared:1 - ext4 /dev/a rw\n2 1 0:5 / /mnt/x rw,noatime shared:7 master:2 - tmpfs t rw\n\
+                     3 1 0:6 / /mnt/y rw - tmpfs t rw\n";
+        let of = |path: &str| {
+            mount_of(table, Path::new(path)).map(|(place, tags)| (place.to_str().unwrap(), tags))
+        };
+        assert_eq!(of("/mnt/x/deep"), Some(("/mnt/x", vec!["shared:7", "master:2"])));
+        assert_eq!(of("/mnt/y"), Some(("/mnt/y", vec![])));
+        assert_eq!(of("/mnt/xy"), Some(("/", vec!["shared:1"])));
+    }
+
+    #[test]
+    fn a_part_of_a_volume_has_no_links() {
+        let volume = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(volume.path().join("a/b")).unwrap();
+        std::os::unix::fs::symlink("/", volume.path().join("out")).unwrap();
+        assert_eq!(inside(volume.path(), "a/b").unwrap(), volume.path().join("a/b"));
+        for bad in ["out", "out/etc", "a/../..", "none"] {
+            assert!(inside(volume.path(), bad).is_err(), "{bad}");
+        }
     }
 }

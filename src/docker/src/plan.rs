@@ -5,17 +5,16 @@ use crate::model::{Config, HostConfig, Limits, PortBinding};
 use crate::networks::{HOST, NONE};
 use crate::record::{Container, LABEL, MountKind, Mounted, Record};
 use crate::refusal::{Refusal, Result};
+use crate::{devices, logging, mounts, seccomp};
 use cri::{
-    ContainerConfig, Device, HostPort, Mount, Propagation, Protocol, Resources, Rlimit, RootFolders,
-    SandboxConfig, Seccomp,
+    ContainerConfig, HostPort, Mount, Propagation, Protocol, Resources, Rlimit, RootFolders, SandboxConfig,
 };
 use image::RunConfig;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+const USUAL_SHM: i64 = 64 << 20; // bytes
 const DEFAULT_PERIOD: i64 = 100_000; // microseconds: the kernel's own
-/// What a container of Docker's has beside CRI's: nothing less than Docker gives.
-const SHM_TARGET: &str = "/dev/shm";
 
 /// Fills in what the image says.
 pub(crate) fn with_image(mut config: Config, image: &RunConfig) -> Config {
@@ -55,6 +54,31 @@ pub(crate) fn with_image(mut config: Config, image: &RunConfig) -> Config {
     config
 }
 
+/// What Docker writes where nothing was said.
+pub(crate) fn with_defaults(host: &mut HostConfig, unified: bool) {
+    let or = |text: &mut String, default: &str| {
+        if text.is_empty() {
+            *text = default.to_owned();
+        }
+    };
+    or(&mut host.ipc_mode, "private");
+    or(&mut host.cgroupns_mode, if unified && !host.privileged { "private" } else { "host" });
+    or(&mut host.restart_policy.name, "no");
+    or(&mut host.log_config.kind, logging::JSON_FILE);
+    or(&mut host.runtime, "runc");
+    if host.shm_size == 0 {
+        host.shm_size = USUAL_SHM;
+    }
+    let limits = &mut host.limits;
+    if limits.memory > 0 && limits.memory_swap == 0 {
+        // as much swap as memory
+        limits.memory_swap = limits.memory.saturating_mul(2);
+    }
+    limits.pids_limit = limits.pids_limit.filter(|pids| *pids > 0);
+    host.memory_swappiness = host.memory_swappiness.filter(|s| *s != -1);
+    host.oom_kill_disable = Some(host.oom_kill_disable == Some(true));
+}
+
 /// The whole command line.
 pub(crate) fn arguments(config: &Config) -> Vec<String> {
     config.entrypoint.iter().chain(&config.cmd).flatten().cloned().collect()
@@ -71,6 +95,13 @@ pub(crate) fn sandbox(record: &Record, config: &DockerConfig, logs: &Path) -> Re
         no_network: host.network_mode == NONE,
         host_pid: host.pid_mode == "host",
         host_ipc: host.ipc_mode == "host",
+        host_uts: host.uts_mode == HOST,
+        domainname: record.config.domainname.clone(),
+        shm_size: match (host.ipc_mode.as_str(), u64::try_from(host.shm_size)) {
+            ("none", _) => Some(0),
+            (_, Ok(size)) if size > 0 => Some(size),
+            _ => None,
+        },
         host_ports: host_ports(record)?,
         sysctls: host.sysctls.clone(),
         cgroup_parent: format!("{}/{}", config.cgroup_parent, record.id),
@@ -79,15 +110,23 @@ pub(crate) fn sandbox(record: &Record, config: &DockerConfig, logs: &Path) -> Re
     })
 }
 
+/// What is looked at when a container is made; the rest of it only when it starts.
+pub(crate) fn check(record: &Record) -> Result<()> {
+    seccomp::security(&record.host)?;
+    logging::check(&record.host.log_config)?;
+    record.host.device_cgroup_rules.iter().try_for_each(|rule| devices::rule(rule).map(drop))?;
+    host_ports(record).map(drop)
+}
+
 pub(crate) fn container(record: &Record, container: &Container) -> Result<ContainerConfig> {
     let (config, host) = (&record.config, &record.host);
+    if let Some(request) = host.device_requests.first() {
+        return Err(devices::no_driver(request));
+    }
     let env = config.env.iter().filter_map(|e| e.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned()));
-    let security = security(host)?;
-    let mut mounts: Vec<Mount> = record.mounts.iter().map(mount).collect();
-    mounts.extend(shared_memory(host, &record.mounts));
-    let groups = host.group_add.iter().map(|group| {
-        group.parse().map_err(|_| Refusal::bad(format_args!("unable to find group {group}: give its number")))
-    });
+    let security = seccomp::security(host)?;
+    let mounts = record.mounts.iter().map(mount).collect::<Result<Vec<_>>>()?;
+    let device_rules = host.device_cgroup_rules.iter().map(|rule| devices::rule(rule));
     Ok(ContainerConfig {
         name: record.name.clone(),
         image: record.image.clone(),
@@ -95,9 +134,10 @@ pub(crate) fn container(record: &Record, container: &Container) -> Result<Contai
         working_dir: Some(config.working_dir.clone()).filter(|dir| !dir.is_empty()),
         env: env.collect(),
         mounts,
-        devices: host.devices.iter().map(device).collect(),
+        devices: devices::of(&host.devices)?,
+        device_rules: device_rules.collect::<Result<_>>()?,
         user: Some(config.user.clone()).filter(|user| !user.is_empty()),
-        supplemental_groups: groups.collect::<Result<_>>()?,
+        group_names: host.group_add.clone(),
         privileged: host.privileged,
         read_only_rootfs: host.readonly_rootfs,
         no_new_privileges: security.no_new_privileges,
@@ -105,7 +145,18 @@ pub(crate) fn container(record: &Record, container: &Container) -> Result<Contai
         add_capabilities: capabilities(&host.cap_add),
         drop_capabilities: capabilities(&host.cap_drop),
         proc_unmasked: security.unmasked,
-        resources: resources(&host.limits),
+        cgroup_namespace: match host.cgroupns_mode.as_str() {
+            "private" => Some(true),
+            "host" => Some(false),
+            _ => None,
+        },
+        init: host.init == Some(true),
+        logging: logging::plan(&host.log_config)?,
+        resources: Resources {
+            memory_swappiness: host.memory_swappiness.and_then(|s| u64::try_from(s).ok()),
+            oom_kill_disable: host.oom_kill_disable == Some(true),
+            ..resources(&host.limits)
+        },
         stdin: config.open_stdin,
         stdin_once: config.stdin_once,
         tty: config.tty,
@@ -119,41 +170,34 @@ pub(crate) fn container(record: &Record, container: &Container) -> Result<Contai
     })
 }
 
-fn mount(mounted: &Mounted) -> Mount {
-    Mount {
-        source: (mounted.kind != MountKind::Tmpfs).then(|| mounted.source.clone()),
+fn mount(mounted: &Mounted) -> Result<Mount> {
+    let propagation = match mounted.propagation.as_str() {
+        "shared" | "rshared" => Propagation::Bidirectional,
+        "slave" | "rslave" => Propagation::HostToContainer,
+        _ => Propagation::Private,
+    };
+    let source = match mounted.kind {
+        MountKind::Tmpfs => None,
+        _ if mounted.subpath.is_empty() => Some(mounted.source.clone()),
+        _ => Some(mounts::inside(&mounted.source, &mounted.subpath)?),
+    };
+    let options = match (mounted.kind, mounted.read_only) {
+        (MountKind::Tmpfs, _) => mounted.options.clone(),
+        // what is mounted below a read-only mount is read-only as well
+        (_, true) => {
+            [if mounted.non_recursive { "bind" } else { "rbind" }, "rro"].map(str::to_owned).to_vec()
+        }
+        (_, false) if mounted.non_recursive => vec!["bind".to_owned(), "rw".to_owned()],
+        (_, false) => Vec::new(),
+    };
+    Ok(Mount {
+        source,
         target: mounted.target.clone(),
         read_only: mounted.read_only,
-        propagation: match mounted.propagation.as_str() {
-            "shared" | "rshared" => Propagation::Bidirectional,
-            "slave" | "rslave" => Propagation::HostToContainer,
-            _ => Propagation::Private,
-        },
+        propagation,
         size_limit: mounted.size,
-    }
-}
-
-/// The sandbox's own has Docker's usual size.
-fn shared_memory(host: &HostConfig, mounts: &[Mounted]) -> Option<Mount> {
-    const USUAL: u64 = 64 << 20;
-    let wanted = host.shm_size != 0 && host.shm_size != USUAL && host.ipc_mode != "host";
-    let is_free = !mounts.iter().any(|m| m.target == Path::new(SHM_TARGET));
-    (wanted && is_free).then(|| Mount {
-        source: None,
-        target: SHM_TARGET.into(),
-        read_only: false,
-        propagation: Propagation::Private,
-        size_limit: Some(host.shm_size),
+        options,
     })
-}
-
-fn device(mapping: &crate::model::DeviceMapping) -> Device {
-    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
-    Device {
-        host_path: PathBuf::from(&mapping.path_on_host),
-        container_path: PathBuf::from(or(&mapping.path_in_container, &mapping.path_on_host)),
-        permissions: or(&mapping.cgroup_permissions, "rwm"),
-    }
 }
 
 pub(crate) fn rlimit(limit: &crate::model::Ulimit) -> Rlimit {
@@ -167,41 +211,6 @@ fn capabilities(names: &[String]) -> Vec<String> {
         .map(|n| n.to_ascii_uppercase())
         .map(|n| n.strip_prefix("CAP_").map(str::to_owned).unwrap_or(n))
         .collect()
-}
-
-struct Security {
-    no_new_privileges: bool,
-    seccomp: Seccomp,
-    unmasked: bool,
-}
-
-/// `--security-opt`
-fn security(host: &HostConfig) -> Result<Security> {
-    let seccomp = if host.privileged { Seccomp::Unconfined } else { Seccomp::RuntimeDefault };
-    let mut security = Security { no_new_privileges: false, seccomp, unmasked: host.privileged };
-    for option in &host.security_opt {
-        let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
-        match (name, value) {
-            ("no-new-privileges", value) => security.no_new_privileges = value != "false",
-            ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
-            ("seccomp", "builtin") | ("label" | "apparmor", _) => {}
-            ("systempaths", "unconfined") => security.unmasked = true,
-            _ => return Err(Refusal::bad(format_args!("invalid --security-opt: {option:?}"))),
-        }
-    }
-    Ok(security)
-}
-
-/// What was asked for and is not done, as the client prints it.
-pub(crate) fn warnings(host: &HostConfig) -> Vec<String> {
-    let json_file = matches!(host.log_config.kind.as_str(), "" | "json-file");
-    let asked = [
-        (host.init == Some(true), "--init is not offered: the container's own program is its first process"),
-        (!json_file, "log drivers other than json-file are not offered: docker logs has the output"),
-        (json_file && !host.log_config.config.is_empty(), "--log-opt is not offered: logs are not rotated"),
-        (host.limits.memory_reservation != 0, "--memory-reservation is not offered"),
-    ];
-    asked.iter().filter(|(asked, _)| *asked).map(|(_, what)| (*what).to_owned()).collect()
 }
 
 /// Zero is: nothing said.
@@ -223,8 +232,12 @@ pub(crate) fn resources(limits: &Limits) -> Resources {
         cpuset_cpus: Some(limits.cpuset_cpus.clone()).filter(|cpus| !cpus.is_empty()),
         memory_limit: Some(limits.memory).filter(|memory| *memory > 0),
         memory_swap_limit: swap,
+        memory_reservation: Some(limits.memory_reservation).filter(|bytes| *bytes > 0),
+        cpuset_mems: Some(limits.cpuset_mems.clone()).filter(|mems| !mems.is_empty()),
+        blkio_weight: Some(limits.blkio_weight).filter(|weight| *weight > 0),
         pids_limit: limits.pids_limit.filter(|pids| *pids != 0),
         oom_score_adj: (limits.oom_score_adj != 0).then_some(limits.oom_score_adj),
+        ..Resources::default()
     }
 }
 
@@ -378,27 +391,5 @@ mod tests {
         let mut host = HostConfig { publish_all_ports: true, ..Default::default() };
         choose_ports(&config, &mut host, |_| Ok(4000)).unwrap();
         assert_eq!(host.port_bindings["80/tcp"].as_ref().unwrap()[0].host_port, "4000");
-    }
-
-    #[test]
-    fn what_is_not_done_is_said() {
-        assert_eq!(warnings(&HostConfig::default()), Vec::<String>::new());
-        let log = crate::model::LogConfig { kind: "syslog".into(), ..Default::default() };
-        let host = HostConfig { init: Some(true), log_config: log, ..Default::default() };
-        assert_eq!(warnings(&host).len(), 2);
-    }
-
-    #[test]
-    fn security_options() {
-        let of = |options: &[&str]| {
-            security(&HostConfig {
-                security_opt: options.iter().map(|o| (*o).to_owned()).collect(),
-                ..Default::default()
-            })
-        };
-        assert!(of(&["no-new-privileges"]).unwrap().no_new_privileges);
-        assert!(!of(&["no-new-privileges=false"]).unwrap().no_new_privileges);
-        assert_eq!(of(&["seccomp=unconfined"]).unwrap().seccomp, Seccomp::Unconfined);
-        assert!(of(&["what"]).is_err());
     }
 }

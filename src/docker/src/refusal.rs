@@ -39,6 +39,10 @@ impl Refusal {
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format_args!("{doing}: {why}"))
     }
 
+    pub(crate) fn internal(message: impl Display) -> Self {
+        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+    }
+
     pub(crate) fn not_implemented(message: impl Display) -> Self {
         Refusal::new(StatusCode::NOT_IMPLEMENTED, message)
     }

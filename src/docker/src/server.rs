@@ -3,6 +3,7 @@
 use crate::call::{Body, Call, Query, full};
 use crate::engine::{DockerConfig, Engine};
 use crate::routes::Found;
+use crate::socket::{Socket, SocketError};
 use crate::upload::Upload;
 use crate::{recover, routes, supervise};
 use http::{HeaderValue, Method, Request, Response};
@@ -11,11 +12,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use image::ImageStore;
 use std::convert::Infallible;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -28,6 +28,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub enum ServeError {
     #[error("{what} {}: {why}", path.display())]
     Place { what: &'static str, path: PathBuf, why: std::io::Error },
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 /// Binds the socket, takes up what an earlier run left, and serves until `stop`. Containers go on running afterwards.
@@ -40,22 +42,21 @@ pub async fn serve(
     images: Arc<ImageStore>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    let listener = listen(&config.socket)?;
-    serve_on(listener, config, runtime, images, stop).await
+    let socket = Socket::own(&config.socket)?;
+    serve_on(vec![socket], config, runtime, images, stop).await
 }
 
-/// The same on a socket that was bound before: whoever comes early waits instead of finding nobody.
+/// The same on sockets that were bound before: whoever comes early waits instead of finding nobody.
 ///
 /// # Errors
 /// The folder can not be made.
 pub async fn serve_on(
-    listener: UnixListener,
+    sockets: Vec<Socket>,
     config: DockerConfig,
     runtime: Arc<dyn cri::Runtime>,
     images: Arc<ImageStore>,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    let socket = config.socket.clone();
     // before anything is looked at: nothing that happens meanwhile is missed
     let happenings = runtime.events();
     let state_dir = config.state_dir.clone();
@@ -66,39 +67,29 @@ pub async fn serve_on(
     })?;
     recover::take_up(&engine).await;
     let supervisor = tokio::spawn(supervise::follow(engine.clone(), happenings, stop.clone()));
-    accept_all(&engine, listener, &stop).await;
+    accept_all(&engine, sockets, &stop).await;
     let _ = supervisor.await;
-    let _ = std::fs::remove_file(&socket);
     Ok(())
 }
 
-/// A socket that an earlier process left is replaced.
-///
-/// # Errors
-/// What the file system says.
-pub fn listen(socket: &Path) -> Result<UnixListener, ServeError> {
-    bind(socket).map_err(|why| ServeError::Place { what: "listen on", path: socket.to_owned(), why })
-}
-
-fn bind(socket: &Path) -> std::io::Result<UnixListener> {
-    if let Some(parent) = socket.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    match std::fs::remove_file(socket) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
-        _ => {}
-    }
-    let listener = UnixListener::bind(socket)?;
-    std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o660))?;
-    Ok(listener)
-}
-
-async fn accept_all(engine: &Arc<Engine>, listener: UnixListener, stop: &CancellationToken) {
+async fn accept_all(engine: &Arc<Engine>, sockets: Vec<Socket>, stop: &CancellationToken) {
     let connections = TaskTracker::new();
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+    let doors = sockets.iter().map(|socket| accept_at(engine, socket, &connections, stop));
+    futures::future::join_all(doors).await;
+    connections.close();
+    let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
+}
+
+async fn accept_at(
+    engine: &Arc<Engine>,
+    socket: &Socket,
+    connections: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    while let Some(accepted) = stop.run_until_cancelled(socket.listener.accept()).await {
         match accepted {
-            Ok((socket, _)) => {
-                connections.spawn(converse(engine.clone(), socket, stop.clone()));
+            Ok((stream, _)) => {
+                connections.spawn(converse(engine.clone(), stream, stop.clone()));
             }
             Err(error) => {
                 // out of file descriptors: those who are connected will free some
@@ -107,8 +98,6 @@ async fn accept_all(engine: &Arc<Engine>, listener: UnixListener, stop: &Cancell
             }
         }
     }
-    connections.close();
-    let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
 }
 
 async fn converse(engine: Arc<Engine>, socket: UnixStream, stop: CancellationToken) {

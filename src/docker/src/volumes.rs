@@ -1,4 +1,4 @@
-//! Named and anonymous volumes: a folder each.
+//! Named and anonymous volumes: a folder each, ours or (`-o type=none -o o=bind -o device=PATH`) one of the machine's.
 
 use crate::files;
 use crate::record::new_id;
@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What Docker writes on the volumes that nobody named.
 pub(crate) const ANONYMOUS: &str = "com.docker.volume.anonymous";
@@ -21,6 +21,31 @@ pub(crate) struct Volume {
     pub(crate) options: BTreeMap<String, String>,
 }
 
+impl Volume {
+    /// The folder of the machine that it stands for.
+    fn device(&self) -> Option<&Path> {
+        self.options.get("device").map(Path::new)
+    }
+}
+
+/// Docker's local driver also mounts file systems of any kind; here a volume can be a folder of the machine.
+fn check(options: &BTreeMap<String, String>) -> Result<()> {
+    if let Some(option) = options.keys().find(|name| !["type", "o", "device"].contains(&name.as_str())) {
+        return Err(Refusal::bad(format_args!("create volume: invalid option: \"{option}\"")));
+    }
+    let (Some(device), said) = (options.get("device"), options.get("o")) else {
+        let missing = "missing device in volume options";
+        return if options.is_empty() { Ok(()) } else { Err(Refusal::bad(missing)) };
+    };
+    let is_bind = said.is_some_and(|o| o.split(',').any(|word| matches!(word, "bind" | "rbind")));
+    if !is_bind || !device.starts_with('/') {
+        return Err(Refusal::bad(format_args!(
+            "create volume: device \"{device}\": only folders of this machine can be volumes: o=bind, device=/absolute/path"
+        )));
+    }
+    Ok(())
+}
+
 pub(crate) struct Volumes {
     dir: PathBuf,
 }
@@ -32,7 +57,12 @@ impl Volumes {
     }
 
     /// What is mounted.
-    pub(crate) fn data(&self, name: &str) -> PathBuf {
+    pub(crate) fn data(&self, volume: &Volume) -> PathBuf {
+        volume.device().map_or_else(|| self.mountpoint(&volume.name), Path::to_owned)
+    }
+
+    /// Where Docker would have it.
+    pub(crate) fn mountpoint(&self, name: &str) -> PathBuf {
         self.dir.join(name).join("_data")
     }
 
@@ -70,10 +100,20 @@ impl Volumes {
             )));
         }
         if let Ok(known) = self.get(&name) {
+            if !options.is_empty() && options != known.options {
+                return Err(Refusal::conflict(format_args!(
+                    "create {name}: conflict: volume name must be unique"
+                )));
+            }
             return Ok(known);
         }
+        check(&options)?;
         let failed = |e| Refusal::failed(format_args!("create volume {name}"), e);
-        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(self.data(&name)).map_err(failed)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(self.mountpoint(&name))
+            .map_err(failed)?;
         let volume = Volume { name: name.clone(), created_at: Timestamp::now(), labels, options };
         files::write(&self.dir.join(&name).join("volume.json"), &volume).map_err(failed)?;
         Ok(volume)
@@ -89,4 +129,31 @@ impl Volumes {
 
 fn is_name(name: &str) -> bool {
     crate::names::is_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_volume_is_a_folder_of_ours_or_of_the_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let volumes = Volumes::open(dir.path().into()).unwrap();
+        let options = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let make = |name: &str, pairs: &[(&str, &str)]| volumes.make(name, BTreeMap::new(), options(pairs));
+        let own = make("own", &[]).unwrap();
+        assert_eq!(volumes.data(&own), dir.path().join("own/_data"));
+        let bind = [("type", "none"), ("o", "bind"), ("device", "/srv")];
+        let other = make("other", &bind).unwrap();
+        assert_eq!(volumes.data(&other), Path::new("/srv"));
+        // what it stands for is not ours to remove
+        volumes.remove("other").unwrap();
+        assert!(Path::new("/srv").exists());
+        for bad in [&[("what", "1")][..], &[("type", "nfs"), ("device", ":/x")], &[("o", "bind")]] {
+            assert!(make("bad", bad).is_err(), "{bad:?}");
+        }
+        assert!(make("own", &bind).is_err());
+    }
 }

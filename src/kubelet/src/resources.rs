@@ -83,6 +83,7 @@ pub fn of_container(spec: &PodSpec, container: &Container, memory_capacity: u64)
         memory_swap_limit: memory,
         pids_limit: None,
         oom_score_adj: Some(oom_score(spec, container, memory_capacity)),
+        ..Resources::default()
     }
 }
 

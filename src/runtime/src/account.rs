@@ -12,6 +12,8 @@ pub struct Wanted<'a> {
     /// Wins over `user`'s second half.
     pub gid: Option<i64>,
     pub supplemental: &'a [i64],
+    /// More of them, by name or number.
+    pub group_names: &'a [String],
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,6 +66,9 @@ pub fn resolve(wanted: Wanted<'_>, passwd: &str, group: &str) -> Result<Account,
     let mut all = vec![gid];
     for more in wanted.supplemental {
         all.push(id(*more)?);
+    }
+    for more in wanted.group_names {
+        all.push(group_number(more, group)?);
     }
     if let Some(user) = &known {
         all.extend(groups(group).filter(|g| g.members.split(',').any(|m| m == user.name)).map(|g| g.gid));
@@ -130,6 +135,7 @@ mod tests {
     #[test]
     fn names_become_numbers() {
         let user = |text| Wanted { user: Some(text), ..Default::default() };
+        let (more, unknown) = (["other".to_owned(), "77".to_owned()], ["ghosts".to_owned()]);
         let cases: Vec<(&str, Wanted<'_>, Result<(u32, u32, &[u32], &str), &str>)> = vec![
             ("nothing said", Wanted::default(), Ok((0, 0, &[0, 10], "/root"))),
             ("empty", user(""), Ok((0, 0, &[0, 10], "/root"))),
@@ -156,8 +162,24 @@ mod tests {
                 Err("unable to find user far: no matching entries in passwd file"),
             ),
             (
+                "groups by name and number",
+                Wanted { group_names: &more, ..user("web") },
+                Ok((101, 102, &[102, 201, 77, 200, 10], "/srv/web")),
+            ),
+            (
+                "no such group",
+                Wanted { group_names: &unknown, ..user("web") },
+                Err("unable to find group ghosts: no matching entries in group file"),
+            ),
+            (
                 "the pod's numbers win",
-                Wanted { user: Some("web"), uid: Some(9), gid: Some(8), supplemental: &[8, 3000] },
+                Wanted {
+                    user: Some("web"),
+                    uid: Some(9),
+                    gid: Some(8),
+                    supplemental: &[8, 3000],
+                    group_names: &[],
+                },
                 Ok((9, 8, &[8, 3000], "/")),
             ),
             (

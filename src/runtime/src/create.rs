@@ -58,10 +58,10 @@ impl Inner {
         let (inner, at, of) = (self.clone(), places.clone(), sandbox.clone());
         let draft = blocking(move || inner.draft(&of, id, config, at)).await?;
         sandbox.call(&doing("mount root file system of"), Request::Mount(mounts(&draft))).await?;
-        let (host, cgroups) = (self.host.clone(), self.cgroups.clone());
+        let (host, cgroups, program) = (self.host.clone(), self.cgroups.clone(), self.config.program.clone());
         let files = cgroups.files(&draft.cgroup);
         let (draft, record) = blocking(move || {
-            let record = furnish(&draft, &host, &cgroups)?;
+            let record = furnish(&draft, &host, &cgroups, &program)?;
             Ok::<_, CriError>((draft, record))
         })
         .await?;
@@ -72,6 +72,7 @@ impl Inner {
             tty: draft.config.tty,
             stdin: draft.config.stdin,
             stdin_once: draft.config.stdin_once,
+            logging: draft.config.logging.clone(),
             cgroup: files,
         };
         sandbox.call(&doing("create"), Request::Create(create)).await?;
@@ -104,7 +105,7 @@ fn mounts(draft: &Draft) -> MountRequest {
 }
 
 /// Everything that needs the root file system, then the spec and the record.
-fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies) -> Result<ContainerRecord> {
+fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies, program: &Path) -> Result<ContainerRecord> {
     let config = &draft.config;
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)
@@ -123,7 +124,7 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies) -> Result<Containe
     let cwd = spec::working_dir(config, &draft.defaults);
     make_working_dir(draft, &root, &cwd, &account)
         .map_err(|e| failed(&format!("make working directory {}", cwd.display()), &e))?;
-    let parts = parts(draft, host, &account);
+    let parts = parts(draft, host, &account, program);
     let spec = spec::build(&parts)?;
     guard_devices(draft, &spec, cgroups).map_err(|e| failed("guard devices", &e))?;
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
@@ -169,7 +170,7 @@ fn guard_devices(draft: &Draft, spec: &Spec, cgroups: &Hierarchies) -> std::io::
     cgroups.guard_devices(&draft.cgroup, rules)
 }
 
-fn parts<'a>(draft: &'a Draft, host: &'a Host, account: &'a Account) -> Parts<'a> {
+fn parts<'a>(draft: &'a Draft, host: &'a Host, account: &'a Account, program: &'a Path) -> Parts<'a> {
     Parts {
         container: &draft.config,
         sandbox: &draft.sandbox,
@@ -183,6 +184,8 @@ fn parts<'a>(draft: &'a Draft, host: &'a Host, account: &'a Account) -> Parts<'a
         devices: &draft.devices,
         localhost: draft.localhost.clone(),
         cgroup: &draft.cgroup,
+        pid_namespace: draft.pid_namespace.as_deref(),
+        program,
     }
 }
 
@@ -196,7 +199,11 @@ fn record_of(draft: &Draft, parts: &Parts<'_>, account: &Account) -> Result<Cont
         groups: account.groups.clone(),
         capabilities: spec::capabilities_of(parts)?.0,
         no_new_privileges: config.no_new_privileges,
-        seccomp: !config.privileged && config.seccomp != Seccomp::Unconfined,
+        seccomp: match config.seccomp {
+            Seccomp::Unconfined => false,
+            Seccomp::Profile(_) => true,
+            Seccomp::RuntimeDefault | Seccomp::Localhost(_) => !config.privileged,
+        },
         tty: config.tty,
         ..ExecRequest::default()
     };
@@ -220,6 +227,7 @@ fn account_of(root: &Rootfs, config: &ContainerConfig, image: &ImageDefaults) ->
         uid: config.run_as_user,
         gid: config.run_as_group,
         supplemental: &config.supplemental_groups,
+        group_names: &config.group_names,
     };
     let read = |path: &str| root.read_text(Path::new(path));
     account::resolve(wanted, &read("/etc/passwd"), &read("/etc/group"))

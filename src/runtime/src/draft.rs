@@ -35,6 +35,8 @@ pub struct Draft {
     pub log_path: PathBuf,
     pub stop_signal: i32,
     pub cgroup: String,
+    /// Another container's.
+    pub pid_namespace: Option<PathBuf>,
 }
 
 impl Inner {
@@ -69,6 +71,7 @@ impl Inner {
             localhost: localhost(&config.seccomp)?,
             log_path: record.config.log_directory.join(&config.log_path),
             cgroup: format!("{}/{id}", self.pod_cgroup(&record.config)),
+            pid_namespace: self.pid_namespace(&record.config)?,
             sandbox_dir: self.places.sandbox_run(&record.id),
             sandbox_id: record.id,
             sandbox: record.config,
@@ -86,6 +89,15 @@ impl Inner {
             CriError::failed(format_args!("make folders of container {}", draft.config.name), e)
         })?;
         Ok(draft)
+    }
+}
+
+impl Inner {
+    /// Of the container whose processes this one is to see.
+    fn pid_namespace(&self, config: &SandboxConfig) -> Result<Option<PathBuf>> {
+        let Some(other) = &config.pid_of else { return Ok(None) };
+        let pid = self.container(other)?.running_pid()?;
+        Ok(Some(PathBuf::from(format!("/proc/{pid}/ns/pid"))))
     }
 }
 
@@ -157,7 +169,14 @@ fn devices(config: &ContainerConfig) -> Result<Vec<HostDevice>> {
 }
 
 fn localhost(seccomp: &Seccomp) -> Result<Option<LinuxSeccomp>> {
-    let Seccomp::Localhost(path) = seccomp else { return Ok(None) };
+    let path = match seccomp {
+        Seccomp::Localhost(path) => path,
+        Seccomp::Profile(text) => {
+            let bad = |e| CriError::Invalid(format!("decoding seccomp profile failed: {e}"));
+            return serde_json::from_str(text).map(Some).map_err(bad);
+        }
+        Seccomp::Unconfined | Seccomp::RuntimeDefault => return Ok(None),
+    };
     let bad =
         |why: String| CriError::Invalid(format!("cannot load seccomp profile \"{}\": {why}", path.display()));
     let text = std::fs::read(path).map_err(|e| bad(e.to_string()))?;
@@ -174,13 +193,7 @@ mod tests {
             volumes: vec!["/data".into(), "/data/".into(), "../../etc".into(), "/".into(), "/mounted".into()],
             ..Default::default()
         };
-        let mounted = cri::Mount {
-            source: None,
-            target: "/mounted/".into(),
-            read_only: false,
-            propagation: Default::default(),
-            size_limit: None,
-        };
+        let mounted = cri::Mount { source: None, target: "/mounted/".into(), ..Default::default() };
         let config = ContainerConfig { mounts: vec![mounted], ..Default::default() };
         let places = ContainerPlaces { state: "/s".into(), bundle: "/b".into() };
         let got: Vec<_> =

@@ -2,6 +2,7 @@
 
 use crate::spec::{CapabilitySet, HostDevice};
 use nix::sys::resource::{Resource, getrlimit};
+use std::collections::BTreeMap;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
@@ -14,6 +15,8 @@ pub struct Host {
     pub capabilities: CapabilitySet,
     /// Open files of a container's process, soft and hard.
     pub open_files: u64,
+    /// Of the other limits the most that we can give, by their names; what is not there has none.
+    pub hard_limits: BTreeMap<String, u64>,
     /// The lowest oom_score_adj that can be given; without CAP_SYS_RESOURCE our own.
     pub least_oom_score: i32,
     /// Whether the kernel accounts swap.
@@ -36,6 +39,7 @@ impl Host {
         Host {
             capabilities,
             open_files: if free { WANTED_FILES } else { WANTED_FILES.min(hard) },
+            hard_limits: if free { BTreeMap::new() } else { hard_limits() },
             least_oom_score: if free { -1000 } else { own_score.unwrap_or(0) },
             swap,
             unified,
@@ -43,6 +47,29 @@ impl Host {
             x32: has_x32(),
         }
     }
+}
+
+fn hard_limits() -> BTreeMap<String, u64> {
+    const ALL: [(&str, Resource); 16] = [
+        ("as", Resource::RLIMIT_AS),
+        ("core", Resource::RLIMIT_CORE),
+        ("cpu", Resource::RLIMIT_CPU),
+        ("data", Resource::RLIMIT_DATA),
+        ("fsize", Resource::RLIMIT_FSIZE),
+        ("locks", Resource::RLIMIT_LOCKS),
+        ("memlock", Resource::RLIMIT_MEMLOCK),
+        ("msgqueue", Resource::RLIMIT_MSGQUEUE),
+        ("nice", Resource::RLIMIT_NICE),
+        ("nofile", Resource::RLIMIT_NOFILE),
+        ("nproc", Resource::RLIMIT_NPROC),
+        ("rss", Resource::RLIMIT_RSS),
+        ("rtprio", Resource::RLIMIT_RTPRIO),
+        ("rttime", Resource::RLIMIT_RTTIME),
+        ("sigpending", Resource::RLIMIT_SIGPENDING),
+        ("stack", Resource::RLIMIT_STACK),
+    ];
+    let hard = |(name, resource): (&str, Resource)| Some((name.to_owned(), getrlimit(resource).ok()?.1));
+    ALL.into_iter().filter_map(hard).collect()
 }
 
 fn has_x32() -> bool {

@@ -143,7 +143,8 @@ impl Inner {
                 .into_iter()
                 .collect(),
             shm_size: (!config.host_ipc && config.ipc_of.is_none())
-                .then_some(config.shm_size.unwrap_or(SHM_SIZE)),
+                .then_some(config.shm_size.unwrap_or(SHM_SIZE))
+                .filter(|size| *size > 0),
             domainname: config.domainname.clone(),
             host_uts: config.host_uts,
             shared_ipc,

@@ -7,8 +7,12 @@ use anyhow::Result;
 use appliance::{Missing, StartError, StartOptions, Step};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+/// Where the docker command looks when nobody tells it.
+const STANDARD_SOCKET: &str = "/var/run/docker.sock";
 
 #[derive(clap::Args)]
 pub struct Start {
@@ -25,6 +29,10 @@ pub struct Start {
     /// Ask this registry before docker.io; kept for later starts.
     #[arg(long, value_name = "URL")]
     registry_mirror: Vec<String>,
+    /// Also listen for docker at PATH, or with "standard" at /var/run/docker.sock, where every docker command looks; "own"
+    /// takes that back. Kept for later starts.
+    #[arg(long, value_name = "PATH", value_parser = docker_socket)]
+    docker_socket: Option<DockerSocket>,
     /// Leave the user's kubeconfig alone.
     #[arg(long)]
     no_kubeconfig: bool,
@@ -35,6 +43,19 @@ pub struct Start {
     report: bool,
     #[command(flatten)]
     of_machines: MachineFlags,
+}
+
+/// Where the Docker socket is beside the profile's own place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct DockerSocket(Option<PathBuf>);
+
+fn docker_socket(text: &str) -> Result<DockerSocket, String> {
+    match text {
+        "standard" => Ok(DockerSocket(Some(STANDARD_SOCKET.into()))),
+        "own" => Ok(DockerSocket(None)),
+        path if path.starts_with('/') => Ok(DockerSocket(Some(path.into()))),
+        _ => Err("give an absolute path, \"standard\" or \"own\"".to_owned()),
+    }
 }
 
 /// What others need to make a machine with. Accepted, so that scripts go on working, and said to be without effect.
@@ -103,6 +124,7 @@ impl Start {
             api_port: self.apiserver_port,
             insecure_registries: self.insecure_registry.clone(),
             registry_mirrors: self.registry_mirror.clone(),
+            docker_socket: self.docker_socket.clone().map(|DockerSocket(place)| place),
             log_to_file: self.report,
         };
         let report = self.report;
@@ -127,6 +149,9 @@ impl Start {
         }
         for host in &self.insecure_registry {
             daemon.arg("--insecure-registry").arg(host);
+        }
+        if let Some(DockerSocket(place)) = &self.docker_socket {
+            daemon.arg("--docker-socket").arg(place.as_deref().unwrap_or(Path::new("own")));
         }
         for url in &self.registry_mirror {
             daemon.arg("--registry-mirror").arg(url);
@@ -233,5 +258,23 @@ impl Progress {
         println!("        kubectl get nodes");
         println!("        kubectl create deployment kubia --image={} --replicas=3", appliance::SAMPLE_IMAGE);
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_the_docker_socket() {
+        for (text, want) in [
+            ("standard", Some(DockerSocket(Some(STANDARD_SOCKET.into())))),
+            ("own", Some(DockerSocket(None))),
+            ("/run/x.sock", Some(DockerSocket(Some("/run/x.sock".into())))),
+            ("x.sock", None),
+            ("", None),
+        ] {
+            assert_eq!(docker_socket(text).ok(), want, "{text}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::archive::{self, Unpack};
 use crate::call::{Answer, Call, empty, reader};
+use crate::engine::Engine;
 use crate::record::Container;
 use crate::refusal::{Refusal, Result};
 use crate::root::{Place, Root, is_missing, kind};
@@ -32,6 +33,37 @@ impl Asked {
         let path = call.query.get("path").ok_or_else(|| Refusal::bad("path cannot be empty"))?;
         let layers = call.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
         Ok(Asked { container, path: Path::new("/").join(path), layers })
+    }
+
+    /// A stopped container's root is put together for us alone; to look into one that runs nobody has to wait.
+    fn alone(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let runs = || self.container.see(|r| r.running().is_some_and(|running| running.pid > 0));
+        if runs() {
+            return None;
+        }
+        let gate = self.container.gate.blocking_lock();
+        (!runs()).then_some(gate)
+    }
+
+    /// # Errors
+    /// Nothing may be written where it is.
+    fn is_writable(&self) -> Result<()> {
+        let path = crate::root::plain(&self.path);
+        self.container.see(|r| {
+            let mounts = r.mounts.iter().filter(|m| path.starts_with(&m.target));
+            match mounts.max_by_key(|m| m.target.components().count()) {
+                Some(mounted) if mounted.read_only => Err(Refusal::forbidden("mounted volume is marked read-only")),
+                None if r.host.readonly_rootfs => {
+                    Err(Refusal::forbidden("container rootfs is marked read-only"))
+                }
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn tell(&self, engine: &Engine, action: &str) {
+        let more = [("path", self.path.display().to_string())];
+        engine.events.container(action, &self.container.record(), &more);
     }
 
     fn root(&self) -> Result<Root> {
@@ -107,7 +139,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 pub(super) async fn stat(call: Call) -> Answer {
     let asked = Asked::of(&call)?;
     let header = blocking(move || {
-        let _alone = asked.container.gate.blocking_lock();
+        let _alone = asked.alone();
         let root = asked.root()?;
         let (place, found) = asked.find(&root)?;
         stat_header(&asked, &place, &found)
@@ -120,10 +152,11 @@ pub(super) async fn stat(call: Call) -> Answer {
 
 pub(super) async fn get(call: Call) -> Answer {
     let asked = Asked::of(&call)?;
+    asked.tell(&call.engine, "archive-path");
     let (tell, told) = tokio::sync::oneshot::channel();
     let (from, to) = tokio::io::duplex(PIPE);
     tokio::task::spawn_blocking(move || {
-        let _alone = asked.container.gate.blocking_lock();
+        let _alone = asked.alone();
         let found = asked.root().and_then(|root| {
             let (place, found) = asked.find(&root)?;
             Ok((stat_header(&asked, &place, &found)?, root, place))
@@ -152,15 +185,11 @@ pub(super) async fn put(call: Call) -> Answer {
         keep_kinds: call.query.flag("noOverwriteDirNonDir"),
         keep_owners: call.query.flag("copyUIDGID"),
     };
-    if asked
-        .container
-        .see(|r| r.host.readonly_rootfs && r.mounts.iter().all(|m| !asked.path.starts_with(&m.target)))
-    {
-        return Err(Refusal::forbidden("container rootfs is marked read-only"));
-    }
+    asked.is_writable()?;
+    asked.tell(&call.engine, "extract-to-dir");
     let body = SyncIoBridge::new(call.into_reader());
     blocking(move || {
-        let _alone = asked.container.gate.blocking_lock();
+        let _alone = asked.alone();
         let root = asked.root()?;
         root.folder(&asked.path).map_err(|e| asked.refuse(e))?;
         archive::unpack(&root, &asked.path, body, how).map_err(Refusal::bad)
@@ -171,11 +200,12 @@ pub(super) async fn put(call: Call) -> Answer {
 
 pub(super) async fn export(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
+    call.engine.events.container("export", &container.record(), &[]);
     let layers = call.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
     let asked = Asked { container, path: PathBuf::from("/"), layers };
     let (from, to) = tokio::io::duplex(PIPE);
     tokio::task::spawn_blocking(move || {
-        let _alone = asked.container.gate.blocking_lock();
+        let _alone = asked.alone();
         let written = asked.root().map_err(io::Error::other).and_then(|root| {
             let place = root.place(Path::new("/"))?;
             archive::write(&place, Path::new(""), io::BufWriter::new(SyncIoBridge::new(to)))

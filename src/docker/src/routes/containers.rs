@@ -7,12 +7,15 @@ use crate::inspect::{self, Around};
 use crate::model::{Create, Limits, RestartPolicy};
 use crate::record::{Container, Record, State};
 use crate::refusal::{Refusal, Result};
-use crate::{changes, files, instructions, names, plan, top};
+use crate::moments::moment;
+use cri::CriError;
+use crate::{changes, files, instructions, names, plan, top, verify};
 use http::StatusCode;
 use image::{HistoryItem, ImageRef};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json as value};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 const FILTERS: &[&str] = &[
@@ -38,8 +41,7 @@ const OF_PODS: &str = "io.kubernetes.";
 
 pub(super) async fn create(mut call: Call) -> Answer {
     let asked: Create = call.json().await?;
-    let warnings = plan::warnings(&asked.host_config);
-    let container = call.engine.create(call.query.get("name"), asked).await?;
+    let (container, warnings) = call.engine.create(call.query.get("name"), asked).await?;
     let id = container.see(|r| r.id.clone());
     with_status(StatusCode::CREATED, &value!({"Id": id, "Warnings": warnings}))
 }
@@ -49,8 +51,6 @@ pub(super) fn around<T>(engine: &Engine, container: &Container, show: impl FnOnc
     let networks = engine.networks.all();
     show(&Around {
         networks: &networks,
-        gateway: engine.config.gateway.to_string(),
-        prefix: engine.config.pod_cidr.prefix_len(),
         log: &container.log(),
         dir: container.dir(),
         execs: engine.execs.of(&container.see(|r| r.id.clone())),
@@ -60,20 +60,31 @@ pub(super) fn around<T>(engine: &Engine, container: &Container, show: impl FnOnc
 pub(super) async fn inspect(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let mut shown = around(&call.engine, &container, |around| container.see(|r| inspect::inspect(r, around)));
+    // an image that was removed by force has no layers any more
+    if let Ok(rootfs) = call.engine.images.rootfs(&container.see(|r| r.image.clone())) {
+        let layers: Vec<String> = rootfs.layers.iter().map(|layer| layer.display().to_string()).collect();
+        shown["GraphDriver"]["Data"]["LowerDir"] = value!(layers.join(":"));
+    }
     if call.query.flag("size") {
-        let upper = container.upper();
-        let written = tokio::task::spawn_blocking(move || files::size(&upper)).await.unwrap_or(0);
-        let image = call.engine.images.image(&container.see(|r| r.image.clone()))?;
-        shown["SizeRw"] = value!(written);
-        shown["SizeRootFs"] = value!(written + image.map_or(0, |image| image.size));
+        let (written, all) = sizes(&call.engine, &container).await;
+        (shown["SizeRw"], shown["SizeRootFs"]) = (value!(written), value!(all));
     }
     json(&shown)
+}
+
+/// Bytes that it wrote, and those together with its image's.
+pub(super) async fn sizes(engine: &Engine, container: &Container) -> (u64, u64) {
+    let upper = container.upper();
+    let written = tokio::task::spawn_blocking(move || files::size(&upper)).await.unwrap_or(0);
+    let image = engine.images.image(&container.see(|r| r.image.clone())).ok().flatten();
+    (written, written + image.map_or(0, |image| image.size))
 }
 
 pub(super) async fn list(call: Call) -> Answer {
     let engine = &call.engine;
     let filters: Filters = call.query.json("filters")?;
     filters.check(FILTERS)?;
+    filters.check_containers()?;
     let limit = call.query.number::<i64>("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
     let all = call.query.flag("all") || limit.is_some() || filters.has("status") || filters.has("exited");
     let bound = |name: &str| -> Result<Option<Timestamp>> {
@@ -81,23 +92,26 @@ pub(super) async fn list(call: Call) -> Answer {
         of.map(|of| engine.container(of).map(|c| c.see(|r| r.created))).transpose()
     };
     let (before, since) = (bound("before")?, bound("since")?);
+    let ancestors = descendants(engine, filters.values("ancestor"));
     let is_shown = |record: &Record| {
         (all || matches!(record.state, State::Running(_) | State::Restarting(_)))
             && before.is_none_or(|before| record.created < before)
             && since.is_none_or(|since| record.created > since)
-            && filters.container(record, &names_of(engine, &record.image))
+            && filters.container(record, &ancestors)
     };
     let now = Timestamp::now();
     let shown = engine.containers().into_iter().filter(|c| c.see(is_shown)).take(limit.unwrap_or(usize::MAX));
-    let mut list: Vec<Value> =
-        shown.map(|c| around(engine, &c, |around| c.see(|r| inspect::summary(r, around, now)))).collect();
-    if call.query.flag("size") {
-        for (line, container) in list.iter_mut().filter_map(|line| {
-            let container = engine.container(line["Id"].as_str()?).ok()?;
-            Some((line, container))
-        }) {
-            line["SizeRw"] = value!(files::size(&container.upper()));
+    let mut list = Vec::new();
+    for container in shown {
+        let mut line = around(engine, &container, |around| container.see(|r| inspect::summary(r, around, now)));
+        if container.see(|r| is_renamed(engine, r)) {
+            line["Image"] = line["ImageID"].clone();
         }
+        if call.query.flag("size") {
+            let (written, all) = sizes(engine, &container).await;
+            (line["SizeRw"], line["SizeRootFs"]) = (value!(written), value!(all));
+        }
+        list.push(line);
     }
     if filters.values("label").iter().any(|label| label.starts_with(OF_PODS)) {
         list.extend(of_pods(engine, &filters).await?);
@@ -105,9 +119,26 @@ pub(super) async fn list(call: Call) -> Answer {
     json(&list)
 }
 
-fn names_of(engine: &Engine, image: &str) -> Vec<String> {
-    let tags = engine.images.image(image).ok().flatten().map(|image| image.repo_tags).unwrap_or_default();
-    tags.iter().map(|tag| familiar(tag)).collect()
+/// The name that a container was made with means another image by now, or none.
+fn is_renamed(engine: &Engine, record: &Record) -> bool {
+    let named = engine.images.image(&record.config.image).ok().flatten();
+    named.is_none_or(|named| named.id != record.image)
+}
+
+/// Ids of these images, and of those that were made from them.
+fn descendants(engine: &Engine, names: &[String]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for ancestor in names.iter().filter_map(|name| engine.images.details(name).ok()) {
+        let begins_like = |id: &str| {
+            engine.images.details(id).is_ok_and(|details| {
+                details.document.rootfs.diff_ids.starts_with(&ancestor.document.rootfs.diff_ids)
+                    && details.document.history.starts_with(&ancestor.document.history)
+            })
+        };
+        found.extend(engine.images.images().into_iter().map(|image| image.id).filter(|id| begins_like(id)));
+        found.insert(ancestor.info.id);
+    }
+    found
 }
 
 /// `docker.io/library/busybox:1` → `busybox:1`.
@@ -142,6 +173,10 @@ async fn of_pods(engine: &Engine, filters: &Filters) -> Result<Vec<Value>> {
 
 pub(super) async fn remove(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
+    if call.query.flag("link") {
+        // there are no links but the containers' own names
+        return Err(Refusal::bad("Conflict, cannot remove the default link name of the container"));
+    }
     let (engine, force, volumes) = (call.engine.clone(), call.query.flag("force"), call.query.flag("v"));
     let removed = tokio::spawn(async move { engine.remove(&container, force, volumes).await }).await;
     removed.map_err(|e| Refusal::failed("remove the container", e))??;
@@ -151,10 +186,19 @@ pub(super) async fn remove(call: Call) -> Answer {
 pub(super) async fn prune(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
     filters.check(&["until", "label", "label!"])?;
+    let until = match filters.values("until") {
+        [] => None,
+        [text] => Some(moment(text, Timestamp::now()).ok_or_else(|| {
+            Refusal::bad(format_args!("failed to parse value as time or duration: {text:?}"))
+        })?),
+        _ => return Err(Refusal::bad("more than one until filter specified")),
+    };
     let (mut removed, mut freed) = (Vec::new(), 0);
     for container in call.engine.containers() {
         let wanted = container.see(|r| {
-            matches!(r.state, State::Created | State::Exited(_)) && filters.labels(&r.config.labels)
+            matches!(r.state, State::Created | State::Exited(_))
+                && until.is_none_or(|until| r.created < until)
+                && filters.labels(&r.config.labels)
         });
         if !wanted {
             continue;
@@ -166,7 +210,8 @@ pub(super) async fn prune(call: Call) -> Answer {
             freed += size;
         }
     }
-    json(&value!({"ContainersDeleted": removed, "SpaceReclaimed": freed}))
+    call.engine.events.pruned("container", freed);
+    json(&value!({"ContainersDeleted": (!removed.is_empty()).then_some(removed), "SpaceReclaimed": freed}))
 }
 
 pub(super) async fn rename(call: Call) -> Answer {
@@ -178,8 +223,11 @@ pub(super) async fn rename(call: Call) -> Answer {
         )));
     }
     let old = container.see(|r| r.name.clone());
-    call.engine.rename(&container, name)?;
-    call.engine.events.container("rename", &container.record(), &[("oldName", old)]);
+    call.engine.rename(&container, name).map_err(|why| Refusal {
+        message: format!("Error when allocating new name: {}", why.message),
+        ..why
+    })?;
+    call.engine.events.container("rename", &container.record(), &[("oldName", format!("/{old}"))]);
     call.engine.refresh_hosts();
     empty(StatusCode::NO_CONTENT)
 }
@@ -195,8 +243,20 @@ struct Update {
 pub(super) async fn update(mut call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let update: Update = call.json().await?;
+    let mut update = update;
+    let warnings = verify::limits(&mut update.limits, &call.engine.machine)?;
+    if let Some(policy) = &update.restart_policy {
+        verify::restart_policy(policy)?;
+    }
+    let id = container.see(|r| r.id.clone());
+    let cannot = |why: Refusal| Refusal {
+        status: why.status,
+        message: format!("Cannot update container {id}: {}", why.message),
+    };
+    container.see(|r| fits(r, &update)).map_err(cannot)?;
     if let Some(running) = container.see(|r| r.running().cloned()) {
-        call.engine.runtime.limit_container(&running.container, &plan::resources(&update.limits)).await?;
+        let limits = plan::resources(&update.limits);
+        call.engine.runtime.limit_container(&running.container, &limits).await.map_err(|e| cannot(e.into()))?;
     }
     container.change(|r| {
         merge(&mut r.host.limits, update.limits);
@@ -206,7 +266,22 @@ pub(super) async fn update(mut call: Call) -> Answer {
         true
     });
     call.engine.events.container("update", &container.record(), &[]);
-    json(&value!({"Warnings": []}))
+    json(&value!({"Warnings": warnings}))
+}
+
+/// Whether it can be so with what it has already.
+fn fits(record: &Record, update: &Update) -> Result<()> {
+    let (own, said) = (&record.host.limits, &update.limits);
+    if said.memory > own.memory_swap && said.memory_swap == 0 && said.memory > 0 && own.memory_swap != -1 {
+        return Err(Refusal::bad(
+            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+        ));
+    }
+    let is_policy = update.restart_policy.as_ref().is_some_and(|p| !matches!(p.name.as_str(), "" | "no"));
+    if record.host.auto_remove && is_policy {
+        return Err(Refusal::bad("Restart policy cannot be updated because AutoRemove is enabled for the container"));
+    }
+    Ok(())
 }
 
 /// What is zero was not said.
@@ -224,6 +299,8 @@ fn merge(own: &mut Limits, said: Limits) {
     take(&mut own.cpu_quota, said.cpu_quota);
     take(&mut own.cpu_period, said.cpu_period);
     take(&mut own.cpuset_cpus, said.cpuset_cpus);
+    take(&mut own.cpuset_mems, said.cpuset_mems);
+    take(&mut own.blkio_weight, said.blkio_weight);
     take(&mut own.pids_limit, said.pids_limit);
 }
 
@@ -231,15 +308,18 @@ pub(super) async fn top(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let pid = container.see(|r| r.running().map(|running| running.pid));
     let Some(pid) = pid else {
-        return Err(Refusal::conflict(format_args!("container {} is not running", call.name())));
+        let id = container.see(|r| r.id.clone());
+        return Err(Refusal::conflict(format_args!("container {id} is not running")));
     };
     let arguments = call.query.get("ps_args").unwrap_or("-ef").to_owned();
     let pids = top::family(pid);
     let output = tokio::process::Command::new("ps").args(arguments.split_whitespace()).output().await;
     let output = output.map_err(|e| Refusal::failed("run ps", e))?;
     if !output.status.success() {
-        return Err(Refusal::failed("ps", String::from_utf8_lossy(&output.stderr).trim()));
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Refusal::failed("ps", said.trim().lines().next().unwrap_or_default()));
     }
+    call.engine.events.container("top", &container.record(), &[]);
     let (titles, processes) = top::parse(&String::from_utf8_lossy(&output.stdout), &pids)?;
     json(&value!({"Titles": titles, "Processes": processes}))
 }
@@ -260,17 +340,27 @@ pub(super) async fn commit(mut call: Call) -> Answer {
     let changed: Option<crate::model::Config> = call.json().await?;
     let record = container.record();
     let pause = call.query.get("pause").is_none_or(|_| call.query.flag("pause"));
-    let frozen =
+    let mut frozen =
         record.running().filter(|running| pause && !running.paused).map(|running| running.container.clone());
     if let Some(run) = &frozen {
-        call.engine.runtime.freeze_container(run, true).await?;
+        match call.engine.runtime.freeze_container(run, true).await {
+            Ok(()) => call.engine.events.container("pause", &record, &[]),
+            // it has just ended
+            Err(CriError::NotFound(_)) => frozen = None,
+            Err(error) => return Err(error.into()),
+        }
     }
     let made = commit_paused(&call, &container, &record, changed).await;
+    if let Ok(id) = &made {
+        let reference = call.query.get("repo").unwrap_or_default().to_owned();
+        let more = [("comment", call.query.get("comment").unwrap_or_default().to_owned()), ("imageID", id.clone()), ("imageRef", reference)];
+        call.engine.events.container("commit", &record, &more);
+    }
     if let Some(run) = &frozen {
         call.engine.runtime.freeze_container(run, false).await?;
+        call.engine.events.container("unpause", &record, &[]);
     }
     let id = made?;
-    call.engine.events.container("commit", &record, &[("imageID", id.clone())]);
     with_status(StatusCode::CREATED, &value!({"Id": id}))
 }
 
@@ -287,6 +377,7 @@ async fn commit_paused(
     (run.user, run.working_dir) = (config.user, config.working_dir);
     (run.env, run.entrypoint, run.cmd) = (config.env, config.entrypoint, config.cmd);
     (run.labels, run.stop_signal) = (config.labels, config.stop_signal);
+    run.healthcheck = config.healthcheck;
     run.exposed_ports = config.exposed_ports.into_keys().map(|port| (port, image::Empty {})).collect();
     run.volumes = config.volumes.into_keys().map(|volume| (volume, image::Empty {})).collect();
     for text in call.query.all("changes").flat_map(str::lines) {

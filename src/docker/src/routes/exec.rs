@@ -1,8 +1,10 @@
 //! `docker exec`: made, started, looked at.
 
-use crate::attach::{self, Attached};
+use crate::attach::{self, Attached, Detach};
 use crate::call::{Answer, Call, empty, json, with_status};
+use crate::detach;
 use crate::engine::Engine;
+use crate::frames;
 use crate::record::{Container, lock, new_id};
 use crate::refusal::{Refusal, Result};
 use cri::{ExecConfig, ExecSession, TerminalSize};
@@ -29,6 +31,9 @@ struct Wanted {
     user: String,
     privileged: bool,
     console_size: Option<[u16; 2]>,
+    // as the Python SDK writes it
+    #[serde(alias = "detachKeys")]
+    detach_keys: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,6 +93,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
         return Err(Refusal::bad("No exec command specified"));
     }
     running(&container)?;
+    detach::keys(Some(&wanted.detach_keys))?;
     let id = new_id();
     let exec =
         Exec { id: id.clone(), container, wanted, stage: Mutex::new(Stage::Made), window: Mutex::default() };
@@ -116,6 +122,7 @@ fn running(container: &Container) -> Result<cri::ContainerId> {
 struct Start {
     detach: bool,
     console_size: Option<[u16; 2]>,
+    tty: bool,
 }
 
 pub(super) async fn start(mut call: Call) -> Answer {
@@ -129,7 +136,8 @@ pub(super) async fn start(mut call: Call) -> Answer {
         }
         *stage = Stage::Running;
     }
-    let (engine, tty, detach) = (call.engine.clone(), exec.wanted.tty, start.detach);
+    // frames as the start says it, whatever the exec has: Docker's clients read by what they sent here
+    let (engine, raw, detach) = (call.engine.clone(), start.tty, start.detach);
     // a task of its own: what is begun is watched to its end, whether its client stays or not
     let beginning = async move { tokio::spawn(begin(engine, exec, run, start)).await.ok() };
     if detach {
@@ -146,7 +154,8 @@ pub(super) async fn start(mut call: Call) -> Answer {
         let said = |refusal: Refusal| Attached::only_saying(format!("{refusal}\r\n"));
         Some(beginning.await?.unwrap_or_else(said))
     };
-    attach::serve(call.upgrade, wants_upgrade, tty, session)
+    let kind = frames::content_type(raw, call.version);
+    attach::serve(call.upgrade, wants_upgrade, raw, kind, session)
 }
 
 async fn begin(
@@ -158,7 +167,7 @@ async fn begin(
     match engine.runtime.exec(&run, config(&exec.wanted, &start)).await {
         Ok(session) => Ok(watched(&engine, &exec, session)),
         Err(error) => {
-            let (refusal, code) = failed(error.into(), &exec.wanted);
+            let (refusal, code) = failed(error.into());
             *lock(&exec.stage) = Stage::Ended(code);
             Err(refusal)
         }
@@ -189,6 +198,7 @@ fn watched(engine: &Arc<Engine>, exec: &Arc<Exec>, mut session: ExecSession) -> 
     *lock(&exec.window) = session.resize.take();
     let (_, never) = tokio::sync::oneshot::channel();
     let exit = std::mem::replace(&mut session.exit, never);
+    let detach = detach_of(engine, exec);
     let (engine, exec) = (engine.clone(), exec.clone());
     let ended = tokio::spawn(async move {
         let code = exit.await.ok().and_then(Result::ok).unwrap_or(137);
@@ -197,22 +207,34 @@ fn watched(engine: &Arc<Engine>, exec: &Arc<Exec>, mut session: ExecSession) -> 
         let more = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
         engine.events.container("exec_die", &exec.container.record(), &more);
     });
-    Attached { session, ended: Some(ended) }
+    Attached { session, ended: Some(ended), before: None, detach }
 }
 
-fn failed(refusal: Refusal, wanted: &Wanted) -> (Refusal, i32) {
-    let program = wanted.cmd.first().map_or("", String::as_str);
-    let lower = refusal.message.to_lowercase();
-    let (code, why) = if lower.contains("permission denied") {
-        (126, format!("exec: \"{program}\": permission denied"))
-    } else if lower.contains("not found") || lower.contains("no such file") {
-        (127, format!("exec: \"{program}\": executable file not found in $PATH"))
-    } else {
-        return (refusal, 126);
+/// The exec goes on without its client.
+fn detach_of(engine: &Arc<Engine>, exec: &Arc<Exec>) -> Option<Detach> {
+    let keys = detach::keys(Some(&exec.wanted.detach_keys)).ok().filter(|_| exec.wanted.tty)?;
+    let (engine, exec) = (engine.clone(), exec.clone());
+    let tell = Box::new(move || {
+        let more = [("execID", exec.id.clone())];
+        engine.events.container("exec_detach", &exec.container.record(), &more);
+    });
+    Some(Detach { keys, tell })
+}
+
+fn failed(refusal: Refusal) -> (Refusal, i32) {
+    const TASK: &str = "OCI runtime exec failed: exec failed: unable to start container process: ";
+    let marks = ["exec: ", "chdir to cwd", "unable to find"];
+    let Some(at) = marks.iter().find_map(|mark| refusal.message.find(mark)) else { return (refusal, 126) };
+    let why = match &refusal.message[at..] {
+        "exec: no command" => "exec: \"\": executable file not found in $PATH",
+        why => why,
     };
-    let message =
-        format!("OCI runtime exec failed: exec failed: unable to start container process: {why}: unknown");
-    (Refusal { status: StatusCode::BAD_REQUEST, message }, code)
+    // an account that is not there is told as it is
+    if why.starts_with("unable to find") {
+        return (Refusal::bad(why), 126);
+    }
+    let is_missing = why.contains("not found in $PATH") || why.contains("no such file or directory");
+    (Refusal::bad(format_args!("{TASK}{why}")), if is_missing { 127 } else { 126 })
 }
 
 pub(super) async fn resize(call: Call) -> Answer {
@@ -242,6 +264,6 @@ pub(super) async fn inspect(call: Call) -> Answer {
             "user": wanted.user,
         },
         "OpenStdin": wanted.attach_stdin, "OpenStdout": wanted.attach_stdout, "OpenStderr": wanted.attach_stderr,
-        "CanRemove": false, "ContainerID": exec.container.see(|r| r.id.clone()), "DetachKeys": "", "Pid": 0,
+        "CanRemove": false, "ContainerID": exec.container.see(|r| r.id.clone()), "DetachKeys": wanted.detach_keys, "Pid": 0,
     }))
 }

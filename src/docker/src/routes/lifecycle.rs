@@ -2,13 +2,14 @@
 
 use crate::call::{Answer, Call, empty, line, stream};
 use crate::engine::Engine;
+use crate::life::stop_signal;
 use crate::record::{Container, Record, State};
 use crate::refusal::{Refusal, Result};
+use crate::signals;
 use futures::stream as streams;
 use http::StatusCode;
 use nix::sys::signal::Signal;
 use serde_json::json as value;
-use std::str::FromStr;
 use std::sync::Arc;
 
 /// To its end, even where the client hangs up before.
@@ -35,13 +36,13 @@ async fn started(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<boo
 
 pub(super) async fn stop(call: Call) -> Answer {
     let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
-    let (grace, signal) = (call.query.number("t")?, call.query.get("signal").map(signal).transpose()?);
+    let (grace, signal) = (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
     changed(to_the_end(async move { engine.stop(&container, grace, signal).await }).await?)
 }
 
 pub(super) async fn restart(call: Call) -> Answer {
     let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
-    let (grace, signal) = (call.query.number("t")?, call.query.get("signal").map(signal).transpose()?);
+    let (grace, signal) = (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
     to_the_end(async move {
         engine.stop(&container, grace, signal).await?;
         engine.start(&container).await?;
@@ -52,26 +53,20 @@ pub(super) async fn restart(call: Call) -> Answer {
     empty(StatusCode::NO_CONTENT)
 }
 
-/// `SIGTERM`, `term`, `15`.
-fn signal(text: &str) -> Result<i32> {
-    let upper = text.to_ascii_uppercase();
-    let name = if upper.starts_with("SIG") { upper.clone() } else { format!("SIG{upper}") };
-    let number = text.parse().ok().filter(|n| (1..=64).contains(n));
-    let number = number.or_else(|| Signal::from_str(&name).ok().map(|signal| signal as i32));
-    number.ok_or_else(|| Refusal::bad(format_args!("Invalid signal: {text}")))
-}
-
 pub(super) async fn kill(call: Call) -> Answer {
-    let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
-    let number = signal(call.query.get("signal").unwrap_or("KILL"))?;
+    let cannot = |why: Refusal| Refusal {
+        status: why.status,
+        message: format!("cannot kill container: {}: {}", call.name(), why.message),
+    };
+    let number = signals::number(call.query.get("signal").unwrap_or("KILL"));
+    let number = number.map_err(|why| cannot(Refusal { message: why.message.to_ascii_lowercase(), ..why }))?;
+    let (engine, container) = (call.engine.clone(), call.engine.container(call.name()).map_err(cannot)?);
     let Some(running) = container.see(|r| r.running().cloned()) else {
         let id = container.see(|r| r.id.clone());
-        return Err(Refusal::conflict(format_args!(
-            "cannot kill container: {}: container {id} is not running",
-            call.name()
-        )));
+        return Err(cannot(Refusal::conflict(format_args!("container {id} is not running"))));
     };
-    if number == Signal::SIGKILL as i32 {
+    let is_kill = number == Signal::SIGKILL as i32;
+    if is_kill || number == container.see(stop_signal) {
         container.change(|r| {
             r.told_to_stop = true;
             true
@@ -79,8 +74,12 @@ pub(super) async fn kill(call: Call) -> Answer {
     }
     engine.runtime.signal_container(&running.container, number).await?;
     engine.events.container("kill", &container.record(), &[("signal", number.to_string())]);
-    if number == Signal::SIGKILL as i32 {
+    if is_kill {
         to_the_end(async move {
+            if running.paused {
+                // a frozen process dies when it thaws
+                engine.runtime.freeze_container(&running.container, false).await?;
+            }
             engine.until_ended(&container, &running.container).await;
             Ok(())
         })
@@ -126,9 +125,10 @@ pub(super) async fn wait(call: Call) -> Answer {
     let mut records = container.watch();
     let begun = container.see(|r| r.exits);
     let is_over: Box<dyn FnMut(&Record) -> bool + Send> = match call.query.get("condition") {
-        None | Some("not-running") => {
-            Box::new(|r| !matches!(r.state, State::Running(_) | State::Restarting(_)))
-        }
+        // the end of a run counts, though another follows
+        None | Some("not-running") => Box::new(move |r| {
+            r.exits > begun || !matches!(r.state, State::Running(_) | State::Restarting(_))
+        }),
         Some("next-exit") => Box::new(move |r| r.exits > begun || matches!(r.state, State::Removed(_))),
         Some("removed") => Box::new(|r| matches!(r.state, State::Removed(_))),
         Some(other) => return Err(Refusal::bad(format_args!("invalid condition: \"{other}\""))),
@@ -141,23 +141,4 @@ pub(super) async fn wait(call: Call) -> Answer {
             line(&value!({"StatusCode": code}))
         }),
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn signals() {
-        for (text, want) in [
-            ("SIGTERM", Some(15)),
-            ("term", Some(15)),
-            ("9", Some(9)),
-            ("WINCH", Some(28)),
-            ("65", None),
-            ("x", None),
-        ] {
-            assert_eq!(signal(text).ok(), want, "{text}");
-        }
-    }
 }

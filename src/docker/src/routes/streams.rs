@@ -1,15 +1,16 @@
 //! What comes out of containers: logs, attached terminals, statistics.
 
-use crate::attach::{self, Attached};
+use crate::attach::{self, Attached, Detach};
 use crate::call::{Answer, Call, empty, json, line, stream};
 use crate::frames;
 use crate::logs::{self, Wanted};
-use crate::record::{Attacher, Container, lock};
+use crate::record::{Attacher, Container, State, lock};
 use crate::refusal::{Refusal, Result};
-use crate::{engine::Engine, stats};
+use crate::{detach, engine::Engine, logging, stats};
 use cri::{AttachStreams, ExecSession, TerminalSize};
 use futures::stream as streams;
 use http::StatusCode;
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -19,43 +20,75 @@ const STATS_PERIOD: Duration = Duration::from_secs(1);
 pub(super) async fn logs(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let query = &call.query;
+    let record = container.record();
     let wanted = Wanted {
         stdout: query.flag("stdout"),
         stderr: query.flag("stderr"),
         timestamps: query.flag("timestamps"),
         follow: query.flag("follow"),
-        since: query.get("since").and_then(logs::time),
-        until: query.get("until").and_then(logs::time),
+        since: time(&call, "since")?,
+        until: time(&call, "until")?,
         tail: query.get("tail").filter(|t| *t != "all").and_then(|t| t.parse().ok()),
-        tty: container.see(|r| r.config.tty),
+        tty: record.config.tty,
+        details: query.flag("details").then(|| logging::details(&record)),
     };
     if !wanted.stdout && !wanted.stderr {
         return Err(Refusal::bad("Bad parameters: you must choose at least one stream"));
     }
-    let kind = frames::content_type(wanted.tty);
+    if logging::driver(&record.host.log_config) == logging::NONE {
+        return Err(Refusal::not_implemented("configured logging driver does not support reading"));
+    }
+    let kind = frames::content_type(wanted.tty, call.version);
     let lines = logs::follow(container, wanted);
     stream(kind, streams::unfold(lines, |mut lines| async move { Some((lines.recv().await?, lines)) }))
+}
+
+fn time(call: &Call, name: &str) -> Result<Option<Timestamp>> {
+    let Some(text) = call.query.get(name).filter(|text| *text != "0") else { return Ok(None) };
+    let bad = || Refusal::bad(format_args!("invalid value for \"{name}\": {text}"));
+    logs::time(text).map(Some).ok_or_else(bad)
 }
 
 pub(super) async fn attach(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let query = &call.query;
     let tty = container.see(|r| r.config.tty);
+    let keys = detach::keys(query.get("detachKeys"))?;
     let stream = query.flag("stream");
+    let shown = |name: &str| query.flag(name);
     let want = AttachStreams {
-        stdin: stream && query.flag("stdin"),
-        stdout: stream && query.flag("stdout"),
-        stderr: stream && query.flag("stderr"),
+        stdin: stream && shown("stdin"),
+        stdout: stream && shown("stdout"),
+        stderr: stream && shown("stderr"),
         tty,
     };
     if container.see(|r| r.running().is_some_and(|running| running.paused)) {
-        return Err(Refusal::conflict("Container is paused. Unpause the container before attach"));
+        return Err(Refusal::conflict("container is paused, unpause the container before attach"));
     }
-    let session = attached(&call.engine, &container, want).await?;
+    if container.see(|r| matches!(r.state, State::Restarting(_))) {
+        let id = container.see(|r| r.id.clone());
+        return Err(Refusal::conflict(format_args!(
+            "container {id} is restarting, wait until the container is running"
+        )));
+    }
+    let wanted = Wanted { stdout: shown("stdout"), stderr: shown("stderr"), tty, ..Wanted::default() };
+    let has_log = container.see(|r| logging::driver(&r.host.log_config) != logging::NONE);
+    let logs = (shown("logs") && has_log).then_some(wanted);
+    // what is written in between is seen twice rather than never
+    let session = if stream { Some(attached(&call.engine, &container, want).await?) } else { None };
+    let before = logs.map(|wanted| logs::follow(container.clone(), wanted));
     call.engine.events.container("attach", &container.record(), &[]);
     let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
-    attach::serve(call.upgrade, wants_upgrade, tty, async move {
-        session.await.ok().map(|session| Attached { session, ended: None })
+    let engine = call.engine.clone();
+    let tell = Box::new(move || engine.events.container("detach", &container.record(), &[]));
+    let kind = frames::content_type(tty, call.version);
+    attach::serve(call.upgrade, wants_upgrade, tty, kind, async move {
+        let detach = tty.then_some(Detach { keys, tell });
+        let nothing = Attached::only_saying(String::new());
+        match session {
+            None => Some(Attached { before, ..nothing }),
+            Some(session) => session.await.ok().map(|session| Attached { session, before, detach, ended: None }),
+        }
     })
 }
 
@@ -72,7 +105,12 @@ async fn attached(
         Some(running) => {
             let _ = tell.send(engine.runtime.attach(&running.container, want).await?);
         }
-        None => lock(&container.attachers).push(Attacher { want, tell }),
+        None => {
+            let mut waiting = lock(&container.attachers);
+            // those who hung up
+            waiting.retain(|attacher| !attacher.tell.is_closed());
+            waiting.push(Attacher { want, tell });
+        }
     }
     Ok(session)
 }
@@ -88,13 +126,16 @@ pub(super) async fn resize(call: Call) -> Answer {
     let size = size(&call)?;
     let running = container.see(|r| r.running().cloned());
     let Some(running) = running else {
-        return Err(Refusal::conflict(format_args!("container {} is not running", call.name())));
+        let id = container.see(|r| r.id.clone());
+        return Err(Refusal::conflict(format_args!("Container {id} is not running")));
     };
     let nothing = AttachStreams { tty: true, ..AttachStreams::default() };
     let session = call.engine.runtime.attach(&running.container, nothing).await?;
     if let Some(window) = session.resize {
         let _ = window.send(size).await;
     }
+    let more = [("height", size.height.to_string()), ("width", size.width.to_string())];
+    call.engine.events.container("resize", &container.record(), &more);
     empty(StatusCode::OK)
 }
 
@@ -102,9 +143,9 @@ pub(super) async fn statistics(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let once = call.query.get("stream").is_some_and(|_| !call.query.flag("stream"));
     if once {
-        let mut before = None;
-        if !call.query.flag("one-shot") {
-            before = stats::sample(&call.engine, &container).await;
+        let one_shot = call.query.flag("one-shot");
+        let before = if one_shot { None } else { stats::sample(&call.engine, &container).await };
+        if before.is_some() {
             tokio::time::sleep(STATS_PERIOD).await;
         }
         let now = stats::sample(&call.engine, &container).await;

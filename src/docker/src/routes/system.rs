@@ -6,11 +6,13 @@ use crate::files;
 use crate::filters::Filters;
 use crate::inspect::summary;
 use crate::logs;
+use crate::machine::Machine;
 use crate::refusal::Refusal;
 use crate::routes::{MAX_VERSION_TEXT, MIN_VERSION_TEXT};
 use futures::{StreamExt, stream as streams};
 use jiff::Timestamp;
 use serde_json::json as value;
+use std::path::Path;
 use tokio::sync::broadcast::error::RecvError;
 
 /// The engine whose behaviour is followed.
@@ -57,35 +59,71 @@ pub(super) async fn info(call: Call) -> Answer {
     let states: Vec<&str> = engine.containers().iter().map(|c| c.see(|r| r.status())).collect();
     let count = |wanted: &str| states.iter().filter(|state| **state == wanted).count();
     let running = count("running");
-    let unified = std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
+    let machine = &engine.machine;
+    let unified = machine.unified;
     let registries: Vec<String> = Vec::new();
     json(&value!({
         "ID": engine.config.name, "Name": engine.config.name, "ServerVersion": ENGINE,
         "Containers": states.len(), "ContainersRunning": running, "ContainersPaused": count("paused"),
         "ContainersStopped": states.len() - running - count("paused"), "Images": engine.images.images().len(),
-        "Driver": "overlay2", "DriverStatus": [["Backing Filesystem", "overlayfs"]],
-        "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null, "Log": ["json-file"]},
-        "MemoryLimit": true, "SwapLimit": true, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
-        "CPUSet": true, "PidsLimit": true, "IPv4Forwarding": true, "OomKillDisable": false, "Debug": false,
-        "NFd": 0, "NGoroutines": 0, "SystemTime": Timestamp::now().to_string(), "LoggingDriver": "json-file",
-        "CgroupDriver": "cgroupfs", "CgroupVersion": if unified { "2" } else { "1" }, "NEventsListener": 0,
-        "KernelVersion": kernel(), "OperatingSystem": os_name(), "OSVersion": "", "OSType": "linux",
+        "Driver": "overlay2", "DriverStatus": [
+            ["Backing Filesystem", file_system(&engine.config.state_dir)], ["Supports d_type", "true"],
+            ["Using metacopy", "false"], ["Native Overlay Diff", "true"], ["userxattr", "false"],
+        ],
+        "Plugins": {"Volume": ["local"], "Network": ["bridge", "host", "null"], "Authorization": null, "Log": ["json-file", "local", "none"]},
+        "MemoryLimit": true, "SwapLimit": machine.swap, "CpuCfsPeriod": true, "CpuCfsQuota": true, "CPUShares": true,
+        "CPUSet": true, "PidsLimit": true, "IPv4Forwarding": true, "OomKillDisable": !unified, "Debug": false,
+        "NFd": open_files(), "NGoroutines": 0, "SystemTime": Timestamp::now().to_string(), "LoggingDriver": "json-file",
+        "CgroupDriver": "cgroupfs", "CgroupVersion": if unified { "2" } else { "1" }, "NEventsListener": engine.events.listeners(),
+        "KernelVersion": kernel(), "OperatingSystem": os_release("PRETTY_NAME").unwrap_or_else(|| "Linux".to_owned()),
+        "OSVersion": os_release("VERSION_ID").unwrap_or_default(), "OSType": "linux",
         "Architecture": std::env::consts::ARCH, "IndexServerAddress": "https://index.docker.io/v1/",
         "RegistryConfig": {"IndexConfigs": {}, "InsecureRegistryCIDRs": ["127.0.0.0/8"], "Mirrors": registries},
-        "NCPU": std::thread::available_parallelism().map_or(1, usize::from), "MemTotal": memory(),
+        "NCPU": machine.cpus, "MemTotal": memory(),
         "DockerRootDir": engine.config.state_dir, "HttpProxy": "", "HttpsProxy": "", "NoProxy": "", "Labels": [],
         "ExperimentalBuild": false, "Runtimes": {"runc": {"path": "libcontainer"}}, "DefaultRuntime": "runc",
         "Swarm": {"NodeID": "", "NodeAddr": "", "LocalNodeState": "inactive", "ControlAvailable": false, "Error": "", "RemoteManagers": null},
-        "LiveRestoreEnabled": true, "Isolation": "", "InitBinary": "",
+        "LiveRestoreEnabled": true, "Isolation": "", "InitBinary": "docker-init",
         "ContainerdCommit": {"ID": ""}, "RuncCommit": {"ID": ""}, "InitCommit": {"ID": ""},
-        "SecurityOptions": ["name=seccomp,profile=builtin"], "Warnings": [],
+        "SecurityOptions": security(machine), "Warnings": warnings(machine),
     }))
 }
 
-fn os_name() -> String {
-    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
-    name.unwrap_or("Linux").trim_matches('"').to_owned()
+fn security(machine: &Machine) -> Vec<&'static str> {
+    let mut all = vec!["name=seccomp,profile=builtin"];
+    if machine.unified {
+        all.push("name=cgroupns");
+    }
+    all
+}
+
+fn warnings(machine: &Machine) -> Vec<&'static str> {
+    let missing = [(!machine.swap, "WARNING: No swap limit support")];
+    missing.iter().filter(|(missing, _)| *missing).map(|(_, what)| *what).collect()
+}
+
+fn open_files() -> usize {
+    std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// As Docker calls what overlayfs lies on.
+fn file_system(folder: &Path) -> &'static str {
+    use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC, XFS_SUPER_MAGIC};
+    match nix::sys::statfs::statfs(folder).map(|found| found.filesystem_type()) {
+        Ok(EXT4_SUPER_MAGIC) => "extfs",
+        Ok(XFS_SUPER_MAGIC) => "xfs",
+        Ok(BTRFS_SUPER_MAGIC) => "btrfs",
+        Ok(TMPFS_MAGIC) => "tmpfs",
+        Ok(OVERLAYFS_SUPER_MAGIC) => "overlayfs",
+        _ => "<unknown>",
+    }
+}
+
+/// A value of os-release(5).
+fn os_release(name: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release").ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+    Some(value.trim_matches('"').to_owned())
 }
 
 /// Bytes.
@@ -98,13 +136,18 @@ fn memory() -> u64 {
 pub(super) async fn events(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
     filters.check(&[
+        "config",
         "container",
         "daemon",
         "event",
         "image",
         "label",
         "network",
+        "node",
+        "plugin",
         "scope",
+        "secret",
+        "service",
         "type",
         "volume",
     ])?;
@@ -126,9 +169,7 @@ pub(super) async fn events(call: Call) -> Answer {
     });
     let end = async move {
         let Some(until) = until else { return stop.cancelled().await };
-        let left = until.as_nanosecond() - Timestamp::now().as_nanosecond();
-        let left = std::time::Duration::from_nanos(u64::try_from(left).unwrap_or(0));
-        tokio::select! { () = tokio::time::sleep(left) => {}, () = stop.cancelled() => {} }
+        tokio::select! { () = tokio::time::sleep(logs::left(until)) => {}, () = stop.cancelled() => {} }
     };
     let in_time = move |e: &Event| until.is_none_or(|until| e.time_nano <= until.as_nanosecond());
     let all = streams::iter(past)
@@ -152,6 +193,7 @@ fn fits(filters: &Filters, event: &Event) -> bool {
                 of(kind, wanted) || event.actor.attributes.get(*kind).is_some_and(|n| n == wanted)
             })
         })
+        && filters.any("scope", |scope| scope == "local")
         && filters.labels(&event.actor.attributes)
 }
 
@@ -167,8 +209,10 @@ pub(super) async fn df(call: Call) -> Answer {
             .map(|c| {
                 let mut shown =
                     super::containers::around(&engine, c, |around| c.see(|r| summary(r, around, now)));
-                shown["SizeRw"] = value!(files::size(&c.upper()));
-                shown["SizeRootFs"] = value!(0);
+                let written = files::size(&c.upper());
+                let image = engine.images.image(&c.see(|r| r.image.clone())).ok().flatten();
+                shown["SizeRw"] = value!(written);
+                shown["SizeRootFs"] = value!(written + image.map_or(0, |image| image.size));
                 shown
             })
             .collect();

@@ -22,10 +22,10 @@ struct Wanted {
 
 /// With `measured`, the size and the users as well, which takes a walk through its files.
 pub(super) fn shown(engine: &Engine, volume: &Volume, measured: bool) -> Value {
-    let data = engine.volumes.data(&volume.name);
+    let (place, data) = (engine.volumes.mountpoint(&volume.name), engine.volumes.data(volume));
     let mut shown = value!({
-        "Name": volume.name, "Driver": "local", "Mountpoint": data, "CreatedAt": volume.created_at.to_string(),
-        "Labels": volume.labels, "Options": (!volume.options.is_empty()).then_some(&volume.options), "Scope": "local",
+        "Name": volume.name, "Driver": "local", "Mountpoint": place, "CreatedAt": created_at(volume),
+        "Labels": (!volume.labels.is_empty()).then_some(&volume.labels), "Options": (!volume.options.is_empty()).then_some(&volume.options), "Scope": "local",
     });
     if measured {
         let users = engine.users_of_volume(&volume.name).len();
@@ -39,13 +39,31 @@ pub(super) async fn create(mut call: Call) -> Answer {
     if !matches!(wanted.driver.as_str(), "" | "local") {
         return Err(Refusal::not_found(format_args!("plugin \"{}\" not found", wanted.driver)));
     }
-    let options = wanted.driver_opts.unwrap_or_default();
-    if let Some(option) = options.keys().next() {
-        return Err(Refusal::bad(format_args!("create volume: invalid option: \"{option}\"")));
-    }
-    let volume = call.engine.volumes.make(&wanted.name, wanted.labels.unwrap_or_default(), options)?;
-    tell(&call.engine, "create", &volume.name);
+    let (labels, options) = (wanted.labels.unwrap_or_default(), wanted.driver_opts.unwrap_or_default());
+    let volume = call.engine.make_volume(&wanted.name, labels, options)?;
     with_status(StatusCode::CREATED, &shown(&call.engine, &volume, false))
+}
+
+/// To the second, as Docker has it.
+fn created_at(volume: &Volume) -> String {
+    volume.created_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+impl Engine {
+    /// The volume of this name, made where it is missing.
+    pub(crate) fn make_volume(
+        &self,
+        name: &str,
+        labels: BTreeMap<String, String>,
+        options: BTreeMap<String, String>,
+    ) -> Result<Volume> {
+        let is_known = self.volumes.get(name).is_ok();
+        let volume = self.volumes.make(name, labels, options)?;
+        if !is_known {
+            tell(self, "create", &volume.name);
+        }
+        Ok(volume)
+    }
 }
 
 fn tell(engine: &Engine, action: &str, name: &str) {
@@ -105,11 +123,12 @@ pub(super) async fn prune(call: Call) -> Answer {
     for volume in call.engine.volumes.all() {
         let wanted = (all || volume.labels.contains_key(ANONYMOUS)) && filters.labels(&volume.labels);
         if wanted && call.engine.users_of_volume(&volume.name).is_empty() {
-            let data = call.engine.volumes.data(&volume.name);
+            let data = call.engine.volumes.mountpoint(&volume.name);
             freed += tokio::task::spawn_blocking(move || files::size(&data)).await.unwrap_or(0);
             erase(&call, &volume.name).await?;
             removed.push(volume.name);
         }
     }
+    call.engine.events.pruned("volume", freed);
     json(&value!({"VolumesDeleted": removed, "SpaceReclaimed": freed}))
 }

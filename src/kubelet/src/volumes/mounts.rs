@@ -59,7 +59,7 @@ fn one(
             Some("Bidirectional") => Propagation::Bidirectional,
             _ => Propagation::Private,
         },
-        size_limit: None,
+        ..Mount::default()
     })
 }
 

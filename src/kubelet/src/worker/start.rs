@@ -8,7 +8,7 @@ use crate::kill::Killer;
 use crate::shared::Shared;
 use crate::volumes::{Mounted, mounts};
 use crate::{labels, pod, resolv};
-use cri::{ContainerConfig, ContainerId, ImageInfo, Mount, Propagation, SandboxStatus};
+use cri::{ContainerConfig, ContainerId, ImageInfo, Mount, SandboxStatus};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use std::fs;
 use std::io;
@@ -213,9 +213,7 @@ fn file_mount(source: PathBuf, target: &str) -> Mount {
     Mount {
         source: Some(source),
         target: PathBuf::from(target),
-        read_only: false,
-        propagation: Propagation::Private,
-        size_limit: None,
+        ..Mount::default()
     }
 }
 

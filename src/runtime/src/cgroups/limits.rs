@@ -22,6 +22,10 @@ fn set(controller: &'static str, file: &'static str, value: impl ToString) -> Se
     Setting { controller, file, value: value.to_string(), optional: false }
 }
 
+fn optional(setting: Setting) -> Setting {
+    Setting { optional: true, ..setting }
+}
+
 fn v1(r: &Resources) -> Vec<Setting> {
     let memory = r.memory_limit.filter(|m| *m > 0);
     let swap = r.memory_swap_limit.filter(|_| memory.is_some());
@@ -31,9 +35,15 @@ fn v1(r: &Resources) -> Vec<Setting> {
         r.cpu_quota.map(|q| set("cpu", "cpu.cfs_quota_us", q)),
         // memory alone can not be above memory and swap together, which begin without a limit
         memory.map(|m| set("memory", "memory.limit_in_bytes", m)),
-        swap.map(|s| Setting { optional: true, ..set("memory", "memory.memsw.limit_in_bytes", s) }),
+        swap.map(|s| optional(set("memory", "memory.memsw.limit_in_bytes", s))),
         r.pids_limit.map(|p| set("pids", "pids.max", if p > 0 { p.to_string() } else { "max".into() })),
+        reservation(r).map(|m| set("memory", "memory.soft_limit_in_bytes", m)),
+        r.memory_swappiness.map(|s| set("memory", "memory.swappiness", s)),
+        r.oom_kill_disable.then(|| set("memory", "memory.oom_control", 1)),
+        r.blkio_weight.filter(|w| *w > 0).map(|w| optional(set("blkio", "blkio.weight", w))),
+        r.blkio_weight.filter(|w| *w > 0).map(|w| optional(set("blkio", "blkio.bfq.weight", w))),
         cpus(r),
+        memory_nodes(r),
     ]
     .into_iter()
     .flatten()
@@ -42,20 +52,39 @@ fn v1(r: &Resources) -> Vec<Setting> {
 
 fn v2(r: &Resources) -> Vec<Setting> {
     let memory = r.memory_limit.filter(|m| *m > 0);
-    let swap = memory.zip(r.memory_swap_limit).map(|(m, both)| (both - m).max(0));
+    let swap = memory.zip(r.memory_swap_limit).map(|(m, both)| match both {
+        ..0 => "max".to_owned(),
+        both => (both - m).max(0).to_string(),
+    });
     let period = r.cpu_period.unwrap_or(DEFAULT_PERIOD);
     let quota = r.cpu_quota.map(|q| if q > 0 { q.to_string() } else { "max".into() });
     [
         r.cpu_shares.filter(|s| *s > 0).map(|s| set("cpu", "cpu.weight", weight(s))),
         quota.map(|q| set("cpu", "cpu.max", format!("{q} {period}"))),
         memory.map(|m| set("memory", "memory.max", m)),
-        swap.map(|s| Setting { optional: true, ..set("memory", "memory.swap.max", s) }),
+        swap.map(|s| optional(set("memory", "memory.swap.max", s))),
         r.pids_limit.map(|p| set("pids", "pids.max", if p > 0 { p.to_string() } else { "max".into() })),
+        reservation(r).map(|m| set("memory", "memory.low", m)),
+        r.blkio_weight.filter(|w| *w > 0).map(|w| optional(set("io", "io.weight", io_weight(w)))),
         cpus(r),
+        memory_nodes(r),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+fn reservation(r: &Resources) -> Option<i64> {
+    r.memory_reservation.filter(|m| *m > 0)
+}
+
+/// 10..=1000 onto 1..=10000, as runc draws the line.
+fn io_weight(weight: u16) -> u64 {
+    1 + (u64::from(weight.clamp(10, 1000)) - 10) * 9999 / 990
+}
+
+fn memory_nodes(r: &Resources) -> Option<Setting> {
+    r.cpuset_mems.as_ref().filter(|m| !m.is_empty()).map(|m| set("cpuset", "cpuset.mems", m))
 }
 
 fn cpus(r: &Resources) -> Option<Setting> {

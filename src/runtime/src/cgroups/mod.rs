@@ -136,15 +136,20 @@ impl Hierarchies {
     }
 
     pub fn limit(&self, path: &str, resources: &cri::Resources) -> io::Result<()> {
+        let mut refused = Vec::new();
         for setting in limits(resources, self.unified()) {
             let Some(mount) = self.of(setting.controller) else { continue };
             let file = mount.join(path).join(setting.file);
             if setting.optional && !file.exists() {
                 continue;
             }
-            std::fs::write(&file, &setting.value).map_err(|e| named(&file, e))?;
+            match std::fs::write(&file, &setting.value) {
+                // of memory alone, and memory with swap, the one that grows has to be first
+                Err(e) if e.raw_os_error() == Some(libc::EINVAL) => refused.push((file, setting.value)),
+                done => done.map_err(|e| named(&file, e))?,
+            }
         }
-        Ok(())
+        refused.iter().try_for_each(|(file, value)| std::fs::write(file, value).map_err(|e| named(file, e)))
     }
 
     /// Removes the cgroup and all below it from every hierarchy. One that is not there is removed already.

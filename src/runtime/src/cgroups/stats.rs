@@ -1,8 +1,12 @@
 //! What a cgroup uses now.
 
 use super::Hierarchies;
-use cri::{ContainerId, ContainerStats};
+use cri::{ContainerId, ContainerStats, IoStats, UsageDetails};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// USER_HZ is 100 on every architecture that we run on.
+const TICK_NS: u64 = 10_000_000;
 
 impl Hierarchies {
     /// `None` for a cgroup that is gone.
@@ -29,8 +33,92 @@ impl Hierarchies {
             memory_working_set: memory_usage.saturating_sub(inactive.unwrap_or(0)),
             memory_usage,
             pids: number("pids", "pids.current").unwrap_or(0),
+            details: self.details(path),
         })
     }
+
+    fn details(&self, path: &str) -> UsageDetails {
+        let read = |controller: &str, file: &str| {
+            let dir = self.of(controller)?.join(path);
+            std::fs::read_to_string(dir.join(file)).ok()
+        };
+        let text = |controller, file| read(controller, file).unwrap_or_default();
+        let common = UsageDetails {
+            memory_stat: all_fields(&text("memory", "memory.stat")),
+            pids_limit: text("pids", "pids.max").trim().parse().ok(),
+            ..UsageDetails::default()
+        };
+        let cpu = text("cpu", "cpu.stat");
+        let of_cpu = |name: &str| field(&cpu, name).unwrap_or(0);
+        let throttled = UsageDetails {
+            throttling_periods: of_cpu("nr_periods"),
+            throttled_periods: of_cpu("nr_throttled"),
+            ..common
+        };
+        if self.unified() {
+            return UsageDetails {
+                cpu_user_ns: of_cpu("user_usec") * 1000,
+                cpu_system_ns: of_cpu("system_usec") * 1000,
+                throttled_ns: of_cpu("throttled_usec") * 1000,
+                io: io_unified(&text("io", "io.stat")),
+                ..throttled
+            };
+        }
+        let ticks = text("cpuacct", "cpuacct.stat");
+        let of_ticks = |name: &str| field(&ticks, name).unwrap_or(0) * TICK_NS;
+        let each = text("cpuacct", "cpuacct.usage_percpu");
+        UsageDetails {
+            cpu_user_ns: of_ticks("user"),
+            cpu_system_ns: of_ticks("system"),
+            cpu_each_ns: each.split_whitespace().filter_map(|n| n.parse().ok()).collect(),
+            throttled_ns: of_cpu("throttled_time"),
+            memory_max_usage: text("memory", "memory.max_usage_in_bytes").trim().parse().unwrap_or(0),
+            io: io_legacy(&text("blkio", "blkio.throttle.io_service_bytes_recursive")),
+            ..throttled
+        }
+    }
+}
+
+/// `8:0 rbytes=1 wbytes=2 …`; Kernel documentation, admin-guide/cgroup-v2.rst.
+fn io_unified(text: &str) -> Vec<IoStats> {
+    let line = |line: &str| {
+        let (device, rest) = line.split_once(' ')?;
+        let (major, minor) = numbers(device)?;
+        let of = |name: &str| {
+            let word = rest.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            word.and_then(|number| number.parse().ok()).unwrap_or(0)
+        };
+        Some(IoStats { major, minor, read: of("rbytes"), written: of("wbytes") })
+    };
+    text.lines().filter_map(line).collect()
+}
+
+/// `8:0 Read 1`, one line for each kind; admin-guide/cgroup-v1/blkio-controller.rst.
+fn io_legacy(text: &str) -> Vec<IoStats> {
+    let mut all: Vec<IoStats> = Vec::new();
+    for line in text.lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [device, kind @ ("Read" | "Write"), count] = words[..] else { continue };
+        let (Some((major, minor)), Ok(count)) = (numbers(device), count.parse::<u64>()) else { continue };
+        let known = all.iter().position(|one| (one.major, one.minor) == (major, minor));
+        let at = known.unwrap_or_else(|| {
+            all.push(IoStats { major, minor, read: 0, written: 0 });
+            all.len() - 1
+        });
+        let counter = if kind == "Read" { &mut all[at].read } else { &mut all[at].written };
+        *counter = count;
+    }
+    all
+}
+
+fn numbers(device: &str) -> Option<(u64, u64)> {
+    let (major, minor) = device.split_once(':')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
+}
+
+fn all_fields(text: &str) -> BTreeMap<String, u64> {
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    pairs.filter_map(|(name, number)| Some((name.to_owned(), number.trim().parse().ok()?))).collect()
 }
 
 /// The number behind `name` in a file of `name number` lines.
@@ -48,5 +136,17 @@ mod tests {
         assert_eq!(field(text, "total_inactive_file"), Some(8192));
         assert_eq!(field(text, "inactive_file"), Some(7));
         assert_eq!(field(text, "broken"), None);
+    }
+
+    #[test]
+    fn bytes_to_and_from_disks() {
+        let want = [
+            IoStats { major: 8, minor: 0, read: 4096, written: 1 },
+            IoStats { major: 254, minor: 1, read: 0, written: 7 },
+        ];
+        let legacy = "8:0 Read 4096\n8:0 Write 1\n8:0 Sync 5\n8:0 Total 4097\n254:1 Write 7\nTotal 4104\n";
+        assert_eq!(io_legacy(legacy), want);
+        let unified = "8:0 rbytes=4096 wbytes=1 rios=1\n254:1 wbytes=7\nbroken\n";
+        assert_eq!(io_unified(unified), want);
     }
 }

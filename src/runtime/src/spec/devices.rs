@@ -70,5 +70,20 @@ pub(super) fn rules(parts: &Parts<'_>) -> Result<Vec<LinuxDeviceCgroup>, OciSpec
             .access(wanted.permissions.clone());
         rules.push(rule.build()?);
     }
+    for wanted in &parts.container.device_rules {
+        let kind = match wanted.kind {
+            'b' => LinuxDeviceType::B,
+            'c' => LinuxDeviceType::C,
+            _ => LinuxDeviceType::A,
+        };
+        let mut rule = LinuxDeviceCgroupBuilder::default()
+            .allow(true)
+            .typ(kind)
+            .access(wanted.access.clone())
+            .build()?;
+        rule.set_major(wanted.major);
+        rule.set_minor(wanted.minor);
+        rules.push(rule);
+    }
     Ok(rules)
 }

@@ -69,6 +69,10 @@ pub struct Parts<'a> {
     pub localhost: Option<LinuxSeccomp>,
     /// Relative to every hierarchy.
     pub cgroup: &'a str,
+    /// Another container's, to be joined.
+    pub pid_namespace: Option<&'a Path>,
+    /// This program, which is also the first process of containers that want one.
+    pub program: &'a Path,
 }
 
 /// # Errors
@@ -126,14 +130,17 @@ pub fn capabilities_of(parts: &Parts<'_>) -> Result<CapabilitySet, CriError> {
 fn namespaces(parts: &Parts<'_>) -> Result<Vec<LinuxNamespace>, OciSpecError> {
     let (sandbox, new) = (parts.sandbox, |typ| LinuxNamespaceBuilder::default().typ(typ));
     let mut all = vec![new(LinuxNamespaceType::Mount).build()?];
-    match (sandbox.host_pid, sandbox.share_pid) {
+    let pid = new(LinuxNamespaceType::Pid);
+    match (sandbox.host_pid, parts.pid_namespace) {
         (true, _) => {}
-        (false, false) => all.push(new(LinuxNamespaceType::Pid).build()?),
-        (false, true) => {
-            all.push(new(LinuxNamespaceType::Pid).path(parts.sandbox_dir.join(PID_NAMESPACE)).build()?);
+        (false, Some(other)) => all.push(pid.path(other).build()?),
+        (false, None) if sandbox.share_pid => {
+            all.push(pid.path(parts.sandbox_dir.join(PID_NAMESPACE)).build()?);
         }
+        (false, None) => all.push(pid.build()?),
     }
-    if parts.host.unified && !parts.container.privileged {
+    let usual = parts.host.unified && !parts.container.privileged;
+    if parts.container.cgroup_namespace.unwrap_or(usual) {
         all.push(new(LinuxNamespaceType::Cgroup).build()?);
     }
     Ok(all)
@@ -154,6 +161,7 @@ fn propagation(container: &ContainerConfig) -> &'static str {
 
 fn filter(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Option<LinuxSeccomp>, OciSpecError> {
     let profile = match (&parts.container.seccomp, &parts.localhost) {
+        (Seccomp::Profile(_), profile) => profile.clone(),
         _ if parts.container.privileged => None,
         (Seccomp::Unconfined, _) => None,
         (Seccomp::RuntimeDefault, _) => Some(seccomp::runtime_default(capabilities, parts.host)?),

@@ -1,5 +1,6 @@
 //! What is mounted into a container, in the order in which it is mounted.
 
+use super::process::INIT;
 use super::{Parts, bug};
 use cri::wire::SHM;
 use cri::{ContainerConfig, CriError, Propagation};
@@ -64,6 +65,9 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
     }
     let volumes = parts.volumes.iter().map(|v| bind(&v.source, &v.target, false));
     mounts.extend(volumes.collect::<Result<Vec<_>, _>>().map_err(bug)?);
+    if parts.container.init {
+        mounts.push(bind(parts.program, Path::new(INIT), true).map_err(bug)?);
+    }
     // a mount below another one is made after it, or it would be covered
     asked.sort_by_key(|(target, _)| target.components().count());
     for (target, wanted) in asked {
@@ -114,9 +118,14 @@ fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
         let options = ["nosuid", "noexec", "nodev", "relatime", sys_mode];
         mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &options)?);
     }
-    let shared_memory =
-        if parts.sandbox.host_ipc { PathBuf::from("/dev/shm") } else { parts.sandbox_dir.join(SHM) };
-    mounts.push(bind(&shared_memory, Path::new("/dev/shm"), false)?);
+    let sandbox = parts.sandbox;
+    let shared_memory = match sandbox.host_ipc {
+        true => Some(PathBuf::from("/dev/shm")),
+        false => (sandbox.shm_size != Some(0) || sandbox.ipc_of.is_some()).then(|| parts.sandbox_dir.join(SHM)),
+    };
+    if let Some(source) = shared_memory {
+        mounts.push(bind(&source, Path::new("/dev/shm"), false)?);
+    }
     Ok(mounts)
 }
 
@@ -136,7 +145,12 @@ fn one(parts: &Parts<'_>, target: &Path, wanted: &cri::Mount) -> Result<Mount, O
         return tmpfs(target, wanted);
     };
     let brought = parts.shared.iter().find(|s| s.target == wanted.target).map(|s| &s.source);
-    bind(brought.unwrap_or(source), target, wanted.read_only)
+    let source = brought.unwrap_or(source);
+    if wanted.options.is_empty() {
+        return bind(source, target, wanted.read_only);
+    }
+    let mount = MountBuilder::default().typ("bind").source(source).destination(target);
+    mount.options(wanted.options.clone()).build()
 }
 
 fn bind(source: &Path, target: &Path, read_only: bool) -> Result<Mount, OciSpecError> {
@@ -150,7 +164,10 @@ fn bind(source: &Path, target: &Path, read_only: bool) -> Result<Mount, OciSpecE
 }
 
 fn tmpfs(target: &Path, wanted: &cri::Mount) -> Result<Mount, OciSpecError> {
-    let mut options: Vec<String> = ["nosuid", "nodev", "mode=1777"].map(str::to_owned).to_vec();
+    let mut options = wanted.options.clone();
+    if options.is_empty() {
+        options = ["nosuid", "nodev", "mode=1777"].map(str::to_owned).to_vec();
+    }
     options.push(if wanted.read_only { "ro" } else { "rw" }.to_owned());
     options.extend(wanted.size_limit.map(|bytes| format!("size={bytes}")));
     MountBuilder::default().typ("tmpfs").source("tmpfs").destination(target).options(options).build()

@@ -2,12 +2,15 @@
 
 use super::capabilities::CapabilitySet;
 use super::{ImageDefaults, Parts, bug};
+use crate::host::Host;
 use cri::{ContainerConfig, CriError};
 use oci_spec::runtime::{
     PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, UserBuilder,
 };
 use std::path::{Path, PathBuf};
 
+/// Where Docker has it, by its name there.
+pub(super) const INIT: &str = "/sbin/docker-init";
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Process, CriError> {
@@ -22,11 +25,11 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
     let mut process = ProcessBuilder::default()
         .terminal(container.tty)
         .user(user)
-        .args(arguments(container, parts.image)?)
+        .args(command_line(container, parts.image)?)
         .env(with_home(env, &account.home))
         .cwd(working_dir(container, parts.image))
         .capabilities(capabilities.to_oci().map_err(bug)?)
-        .rlimits(rlimits(container, parts.host.open_files)?)
+        .rlimits(rlimits(container, parts.host)?)
         .build()
         .map_err(bug)?;
     // `Some(false)` makes libcontainer load the filter after it has given up the right to
@@ -38,9 +41,21 @@ pub(super) fn build(parts: &Parts<'_>, capabilities: CapabilitySet) -> Result<Pr
     Ok(process)
 }
 
+/// What the kernel runs.
+fn command_line(container: &ContainerConfig, image: &ImageDefaults) -> Result<Vec<String>, CriError> {
+    let command = arguments(container, image)?;
+    if !container.init {
+        return Ok(command);
+    }
+    Ok([INIT.to_owned(), "--".to_owned()].into_iter().chain(command).collect())
+}
+
+/// As far as we may give them: without CAP_SYS_RESOURCE nobody gets more than we have.
+///
 /// # Errors
 /// A limit that Linux does not have.
-fn rlimits(container: &ContainerConfig, open_files: u64) -> Result<Vec<PosixRlimit>, CriError> {
+fn rlimits(container: &ContainerConfig, host: &Host) -> Result<Vec<PosixRlimit>, CriError> {
+    let open_files = host.open_files;
     let files = cri::Rlimit { name: "nofile".into(), soft: open_files, hard: open_files };
     let said = container.rlimits.iter().any(|limit| limit.name == files.name);
     let all = container.rlimits.iter().chain((!said).then_some(&files));
@@ -48,7 +63,9 @@ fn rlimits(container: &ContainerConfig, open_files: u64) -> Result<Vec<PosixRlim
         let name = format!("RLIMIT_{}", limit.name.to_ascii_uppercase());
         let kind: PosixRlimitType = serde_json::from_value(name.into())
             .map_err(|_| CriError::Invalid(format!("invalid ulimit type: {}", limit.name)))?;
-        PosixRlimitBuilder::default().typ(kind).soft(limit.soft).hard(limit.hard).build().map_err(bug)
+        let most = host.hard_limits.get(&limit.name).copied().unwrap_or(u64::MAX);
+        let (soft, hard) = (limit.soft.min(most), limit.hard.min(most));
+        PosixRlimitBuilder::default().typ(kind).soft(soft).hard(hard).build().map_err(bug)
     })
     .collect()
 }

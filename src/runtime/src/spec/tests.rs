@@ -7,6 +7,7 @@ fn host() -> Host {
     Host {
         capabilities: CapabilitySet(0x1_ffff_feff_ffff & CapabilitySet::ALL.0),
         open_files: 1 << 20,
+        hard_limits: Default::default(),
         least_oom_score: -100,
         swap: false,
         unified: false,
@@ -76,6 +77,8 @@ impl Given {
             devices: &self.devices,
             localhost: None,
             cgroup: "monopod/burstable/pod1/c",
+            pid_namespace: None,
+            program: Path::new("/usr/local/bin/monopod"),
         })
     }
 }
@@ -101,13 +104,7 @@ fn golden(name: &str, given: &Given) {
 }
 
 fn bind(source: &str, target: &str) -> Mount {
-    Mount {
-        source: Some(source.into()),
-        target: target.into(),
-        read_only: false,
-        propagation: Propagation::Private,
-        size_limit: None,
-    }
+    Mount { source: Some(source.into()), target: target.into(), ..Default::default() }
 }
 
 #[test]

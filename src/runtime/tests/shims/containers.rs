@@ -63,7 +63,7 @@ pub fn is_what_was_asked_for() {
             target: target.into(),
             read_only: true,
             propagation: Propagation::Private,
-            size_limit: None,
+            ..Mount::default()
         };
         let config = ContainerConfig {
             env: vec![("MINE".into(), "1".into())],
@@ -157,7 +157,7 @@ pub fn bad_wishes() {
             target: "/x".into(),
             read_only: false,
             propagation: Propagation::Private,
-            size_limit: None,
+            ..Mount::default()
         };
         let cases = [
             ("image", ContainerConfig { image: "ghost".into(), ..plain() }, "no such image: "),
@@ -286,7 +286,7 @@ pub fn mounts_travel() {
             target: target.into(),
             read_only: false,
             propagation,
-            size_limit: None,
+            ..Mount::default()
         };
         let at = |propagation| ContainerConfig {
             mounts: vec![mount("/shared", propagation), mount("/beside", Propagation::Private)],
@@ -335,7 +335,7 @@ pub fn confined() {
             target: "/work".into(),
             read_only: false,
             propagation: Propagation::Private,
-            size_limit: None,
+            ..Mount::default()
         }];
         let config = ContainerConfig {
             working_dir: Some("/work/in/it".into()),

@@ -1,0 +1,367 @@
+//! What `-v`, `--mount` and `--tmpfs` mean: parsed and checked in Docker's words. Pure.
+
+use crate::model::{MountSpec, TmpfsOptions};
+use crate::record::MountKind;
+use crate::refusal::{Refusal, Result};
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Component, Path, PathBuf};
+
+/// A mount before its volume or folder was looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) kind: MountKind,
+    /// A path, or a volume's name; empty for an anonymous volume.
+    pub(crate) source: String,
+    pub(crate) target: PathBuf,
+    pub(crate) read_only: bool,
+    /// As `-v` has it; inspect shows it.
+    pub(crate) mode: String,
+    pub(crate) propagation: String,
+    pub(crate) copy: bool,
+    /// Of a tmpfs, as mount(8) takes them.
+    pub(crate) options: Vec<String>,
+    /// Inside of the volume.
+    pub(crate) subpath: String,
+    /// Mounts below the source stay outside.
+    pub(crate) non_recursive: bool,
+    /// A folder of the machine that is missing is made, as for `-v`.
+    pub(crate) make: bool,
+    pub(crate) labels: BTreeMap<String, String>,
+    /// A new volume's.
+    pub(crate) driver_options: BTreeMap<String, String>,
+}
+
+impl Wanted {
+    fn new(kind: MountKind, source: &str, target: &str) -> Result<Self> {
+        Ok(Wanted {
+            kind,
+            source: source.to_owned(),
+            target: target_of(target)?,
+            read_only: false,
+            mode: String::new(),
+            propagation: String::new(),
+            copy: kind == MountKind::Volume,
+            options: Vec::new(),
+            subpath: String::new(),
+            non_recursive: false,
+            make: false,
+            labels: BTreeMap::new(),
+            driver_options: BTreeMap::new(),
+        })
+    }
+}
+
+/// Absolute and plain.
+fn target_of(text: &str) -> Result<PathBuf> {
+    if text.is_empty() {
+        return Err(Refusal::bad("field Target must not be empty"));
+    }
+    absolute(text)?;
+    let plain: PathBuf = Path::new(text).components().filter(|c| *c != Component::CurDir).collect();
+    if plain == Path::new("/") {
+        return Err(Refusal::bad("invalid specification: destination can't be '/'"));
+    }
+    Ok(plain)
+}
+
+fn absolute(text: &str) -> Result<()> {
+    if Path::new(text).is_absolute() {
+        return Ok(());
+    }
+    Err(Refusal::bad(format_args!("invalid mount path: '{text}' mount path must be absolute")))
+}
+
+/// A volume that nobody named, as an image's VOLUME is.
+pub(crate) fn anonymous(target: &str) -> Result<Wanted> {
+    let named = |refusal| within("volume", refusal);
+    Wanted::new(MountKind::Volume, "", target).map_err(named)
+}
+
+/// `[source:]target[:mode]`
+pub(crate) fn bind(text: &str) -> Result<Wanted> {
+    let invalid = || format!("invalid volume specification: '{text}'");
+    let parts: Vec<&str> = text.splitn(4, ':').collect();
+    let (source, target, mode) = match parts[..] {
+        [""] => return Err(Refusal::bad(invalid())),
+        [target] => ("", target, ""),
+        [_, mode] if is_mode(mode) => return Err(Refusal::bad(invalid())),
+        [source, target] => (source, target, ""),
+        [source, target, mode] => (source, target, mode),
+        _ => return Err(Refusal::bad(invalid())),
+    };
+    if !mode.is_empty() && !is_mode(mode) {
+        return Err(Refusal::bad(format_args!("invalid mode: {mode}")));
+    }
+    let (kind, name) =
+        if source.starts_with('/') { (MountKind::Bind, "bind") } else { (MountKind::Volume, "volume") };
+    let said = |options: &[&str]| mode.split(',').find(|word| options.contains(word));
+    let has_strange_option = match kind {
+        MountKind::Volume => said(&PROPAGATIONS).map(|_| "BindOptions"),
+        _ => said(&["nocopy"]).map(|_| "VolumeOptions"),
+    };
+    let wanted = match has_strange_option {
+        Some(field) => Err(Refusal::bad(format_args!("field {field} must not be specified"))),
+        None => Wanted::new(kind, source, target),
+    };
+    let explain = |refusal| Refusal::bad(format_args!("{}: {}", invalid(), within(name, refusal)));
+    let wanted = wanted.map_err(explain)?;
+    Ok(Wanted {
+        make: true,
+        read_only: said(&["ro"]).is_some(),
+        copy: wanted.copy && said(&["nocopy"]).is_none(),
+        propagation: said(&PROPAGATIONS).unwrap_or_default().to_owned(),
+        mode: mode.to_owned(),
+        ..wanted
+    })
+}
+
+const PROPAGATIONS: [&str; 6] = ["private", "rprivate", "slave", "rslave", "shared", "rshared"];
+
+/// One word of each kind at most.
+pub(crate) fn is_mode(mode: &str) -> bool {
+    // labels of SELinux, and hints of other systems, are for others
+    let kinds: [&[&str]; 5] = [
+        &["rw", "ro"],
+        &["z", "Z"],
+        &PROPAGATIONS,
+        &["nocopy"],
+        &["consistent", "cached", "delegated", "default"],
+    ];
+    let mut seen = [false; 5];
+    mode.split(',').all(|word| {
+        let kind = kinds.iter().position(|kind| kind.contains(&word));
+        kind.is_some_and(|kind| !std::mem::replace(&mut seen[kind], true))
+    })
+}
+
+fn within(kind: &str, why: impl Display) -> Refusal {
+    Refusal::bad(format_args!("invalid mount config for type \"{kind}\": {why}"))
+}
+
+/// `--mount`
+pub(crate) fn mount(spec: &MountSpec) -> Result<Wanted> {
+    let made = match spec.kind.as_str() {
+        "bind" => of_folder(spec),
+        "volume" | "" => of_volume(spec),
+        "tmpfs" => of_tmpfs(spec),
+        _ => Err(Refusal::bad("mount type unknown")),
+    };
+    made.map_err(|why| within(&spec.kind, why))
+}
+
+fn extra(is_said: bool, field: &str) -> Result<()> {
+    match is_said {
+        true => Err(Refusal::bad(format_args!("field {field} must not be specified"))),
+        false => Ok(()),
+    }
+}
+
+fn of_folder(spec: &MountSpec) -> Result<Wanted> {
+    let wanted = Wanted::new(MountKind::Bind, &spec.source, &spec.target)?;
+    if spec.source.is_empty() {
+        return Err(Refusal::bad("field Source must not be empty"));
+    }
+    extra(spec.volume_options.is_some(), "VolumeOptions")?;
+    extra(spec.tmpfs_options.is_some(), "TmpfsOptions")?;
+    let options = spec.bind_options.clone().unwrap_or_default();
+    if !options.propagation.is_empty() && !PROPAGATIONS.contains(&options.propagation.as_str()) {
+        return Err(Refusal::bad(format_args!("invalid propagation mode: {}", options.propagation)));
+    }
+    if options.read_only_non_recursive && !spec.read_only {
+        return Err(Refusal::bad("mount options conflict: ReadOnlyNonRecursive requires ReadOnly"));
+    }
+    absolute(&spec.source)?;
+    Ok(Wanted {
+        read_only: spec.read_only,
+        propagation: options.propagation,
+        make: options.create_mountpoint,
+        non_recursive: options.non_recursive,
+        ..wanted
+    })
+}
+
+fn of_volume(spec: &MountSpec) -> Result<Wanted> {
+    let wanted = Wanted::new(MountKind::Volume, &spec.source, &spec.target)?;
+    extra(spec.bind_options.is_some(), "BindOptions")?;
+    extra(spec.tmpfs_options.is_some(), "TmpfsOptions")?;
+    let options = spec.volume_options.clone().unwrap_or_default();
+    if spec.source.is_empty() && spec.read_only {
+        return Err(Refusal::bad("must not set ReadOnly mode when using anonymous volumes"));
+    }
+    if spec.source.is_empty() && !options.subpath.is_empty() {
+        return Err(Refusal::bad("must not set Subpath when using anonymous volumes"));
+    }
+    let is_inside = Path::new(&options.subpath).components().all(|c| matches!(c, Component::Normal(_)));
+    if !is_inside {
+        return Err(Refusal::bad("subpath must be a relative path within the volume"));
+    }
+    let driver = options.driver_config.unwrap_or_default();
+    if !matches!(driver.name.as_str(), "" | "local") {
+        return Err(Refusal::not_found(format_args!("plugin \"{}\" not found", driver.name)));
+    }
+    Ok(Wanted {
+        read_only: spec.read_only,
+        copy: !options.no_copy && options.subpath.is_empty(),
+        labels: options.labels,
+        subpath: options.subpath,
+        driver_options: driver.options,
+        ..wanted
+    })
+}
+
+fn of_tmpfs(spec: &MountSpec) -> Result<Wanted> {
+    let wanted = Wanted::new(MountKind::Tmpfs, "", &spec.target)?;
+    extra(spec.bind_options.is_some(), "BindOptions")?;
+    extra(spec.volume_options.is_some(), "VolumeOptions")?;
+    extra(!spec.source.is_empty(), "Source")?;
+    let options = spec.tmpfs_options.clone().unwrap_or_default();
+    Ok(Wanted { read_only: spec.read_only, options: merged(&words(&options))?, ..wanted })
+}
+
+fn words(options: &TmpfsOptions) -> Vec<String> {
+    let size = (options.size_bytes > 0).then(|| format!("size={}", options.size_bytes));
+    let mode = (options.mode > 0).then(|| format!("mode={:o}", options.mode));
+    size.into_iter().chain(mode).chain(options.options.iter().map(|pair| pair.join("="))).collect()
+}
+
+/// `--tmpfs target:size=1m,exec`
+pub(crate) fn tmpfs(target: &str, options: &str) -> Result<Wanted> {
+    let wanted = Wanted::new(MountKind::Tmpfs, "", target)?;
+    let words: Vec<String> = options.split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect();
+    let read_only = words.iter().any(|word| word == "ro");
+    Ok(Wanted { read_only, options: merged(&words)?, ..wanted })
+}
+
+/// Docker's usual options, but for those that were said otherwise.
+fn merged(said: &[String]) -> Result<Vec<String>> {
+    const USUAL: [&str; 3] = ["noexec", "nosuid", "nodev"];
+    const FLAGS: [&str; 17] = [
+        "defaults",
+        "ro",
+        "rw",
+        "suid",
+        "dev",
+        "exec",
+        "sync",
+        "async",
+        "dirsync",
+        "mand",
+        "atime",
+        "diratime",
+        "relatime",
+        "strictatime",
+        "remount",
+        "bind",
+        "rbind",
+    ];
+    const VALUES: [&str; 7] = ["size", "mode", "uid", "gid", "nr_inodes", "nr_blocks", "mpol"];
+    let bare = |word: &str| word.strip_prefix("no").unwrap_or(word).to_owned();
+    for word in said {
+        let known = match word.split_once('=') {
+            Some((name, _)) => VALUES.contains(&name),
+            None => PROPAGATIONS.contains(&word.as_str()) || FLAGS.contains(&bare(word).as_str()),
+        };
+        if !known {
+            let name = word.split('=').next().unwrap_or_default();
+            return Err(Refusal::bad(format_args!("invalid tmpfs option \"{name}\"")));
+        }
+    }
+    let is_said = |usual: &&str| said.iter().any(|word| bare(word) == bare(usual));
+    let usual = USUAL.iter().filter(|usual| !is_said(usual)).map(|usual| (*usual).to_owned());
+    // whether it can be written to is told apart from the rest
+    let own = said.iter().filter(|word| !matches!(word.as_str(), "ro" | "rw" | "defaults")).cloned();
+    Ok(usual.chain(own).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn what_v_means() {
+        for (text, want) in [
+            ("/data", Some((MountKind::Volume, "", "/data", false))),
+            ("db:/data", Some((MountKind::Volume, "db", "/data", false))),
+            ("/h:/c", Some((MountKind::Bind, "/h", "/c", false))),
+            ("/h:/c/:ro,z", Some((MountKind::Bind, "/h", "/c", true))),
+            ("db:/c:nocopy", Some((MountKind::Volume, "db", "/c", false))),
+            ("/h:/c:rshared", Some((MountKind::Bind, "/h", "/c", false))),
+            ("", None),
+            ("/h:ro", None),
+            ("/h:/c:ro,rw", None),
+            ("/h:/c:nocopy", None),
+            ("db:/c:rshared", None),
+            ("/h:c", None),
+            ("/h:/", None),
+            ("/h:/c:what", None),
+            ("a:b:c:d", None),
+        ] {
+            let got = bind(text).ok();
+            let got =
+                got.as_ref().map(|w| (w.kind, w.source.as_str(), w.target.to_str().unwrap(), w.read_only));
+            assert_eq!(got, want, "{text}");
+        }
+        assert!(!bind("db:/c:nocopy").unwrap().copy);
+        assert_eq!(
+            bind("/h:c").unwrap_err().message,
+            "invalid volume specification: '/h:c': invalid mount config for type \"bind\": invalid mount path: 'c' mount \
+             path must be absolute"
+        );
+    }
+
+    #[test]
+    fn what_is_said_wrong_in_a_mount() {
+        for (spec, want) in [
+            (json!({"Type": "bind", "Target": "/t"}), "field Source must not be empty"),
+            (json!({"Type": "bind", "Source": "/s"}), "field Target must not be empty"),
+            (
+                json!({"Type": "bind", "Source": "s", "Target": "/t"}),
+                "invalid mount path: 's' mount path must be absolute",
+            ),
+            (
+                json!({"Type": "bind", "Source": "/s", "Target": "/t", "BindOptions": {"Propagation": "x"}}),
+                "invalid propagation mode: x",
+            ),
+            (
+                json!({"Type": "bind", "Source": "/s", "Target": "/t", "VolumeOptions": {}}),
+                "field VolumeOptions must not be specified",
+            ),
+            (json!({"Type": "tmpfs", "Source": "s", "Target": "/t"}), "field Source must not be specified"),
+            (
+                json!({"Type": "volume", "Source": "v", "Target": "/t", "VolumeOptions": {"Subpath": "../x"}}),
+                "subpath must be a relative path within the volume",
+            ),
+            (
+                json!({"Type": "volume", "Target": "/t", "ReadOnly": true}),
+                "must not set ReadOnly mode when using anonymous volumes",
+            ),
+            (json!({"Type": "what", "Target": "/t"}), "mount type unknown"),
+        ] {
+            let kind = spec["Type"].clone();
+            let parsed: MountSpec = serde_json::from_value(spec).unwrap();
+            let want = format!("invalid mount config for type {kind}: {want}");
+            assert_eq!(mount(&parsed).unwrap_err().message, want);
+        }
+    }
+
+    #[test]
+    fn options_of_a_tmpfs() {
+        for (text, want) in [
+            ("", Some("noexec,nosuid,nodev")),
+            ("size=1m,exec,suid", Some("nodev,size=1m,exec,suid")),
+            ("ro,mode=700", Some("noexec,nosuid,nodev,mode=700")),
+            ("what=1", None),
+            ("what", None),
+        ] {
+            let got = tmpfs("/t", text).ok().map(|wanted| wanted.options.join(","));
+            assert_eq!(got.as_deref(), want, "{text}");
+        }
+        assert!(tmpfs("/t", "ro").unwrap().read_only);
+        let spec: Value =
+            json!({"Type": "tmpfs", "Target": "/t", "TmpfsOptions": {"SizeBytes": 4096, "Mode": 1016}});
+        let wanted = mount(&serde_json::from_value(spec).unwrap()).unwrap();
+        assert_eq!(wanted.options.join(","), "noexec,nosuid,nodev,size=4096,mode=1770");
+    }
+}
