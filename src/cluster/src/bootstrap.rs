@@ -2,7 +2,7 @@
 
 mod roles;
 
-use crate::{Actor, Client, Cluster};
+use crate::{Actor, Client, Cluster, admission};
 use ::api::{Reason, Status};
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{
@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
     ServicePort, ServiceSpec,
 };
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
+use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -18,6 +19,9 @@ use std::net::Ipv4Addr;
 use store::Resource;
 
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+const INGRESS_CLASS: &str = "monopod";
+/// Whose ingresses the cluster serves itself.
+pub const INGRESS_CONTROLLER: &str = "monopod/ingress";
 const API_SERVICE: &str = "kubernetes";
 const PRIORITIES: [(&str, i32, &str); 2] = [
     (
@@ -36,6 +40,7 @@ impl Cluster {
     pub async fn bootstrap(&self) -> Result<(), Status> {
         let root = self.acting_as(Actor::root());
         ensure(&root, PRIORITIES.map(priority_class)).await?;
+        ensure(&root, [ingress_class()]).await?;
         ensure(&root, roles::cluster_roles()).await?;
         ensure(&root, roles::cluster_role_bindings()).await?;
         // whoever acts next must find its role, and not wait for the task that follows the changes
@@ -109,6 +114,14 @@ fn priority_class((name, value, description): (&str, i32, &str)) -> PriorityClas
         description: Some(description.to_owned()),
         ..PriorityClass::default()
     }
+}
+
+/// The class of ingresses that name none.
+fn ingress_class() -> IngressClass {
+    let mut metadata = named(INGRESS_CLASS);
+    metadata.annotations = Some([(admission::DEFAULT_CLASS.to_owned(), "true".to_owned())].into());
+    let spec = IngressClassSpec { controller: Some(INGRESS_CONTROLLER.to_owned()), parameters: None };
+    IngressClass { metadata, spec: Some(spec) }
 }
 
 fn api_service(address: Ipv4Addr) -> Service {

@@ -4,8 +4,8 @@ use k8s_openapi::Resource as Typed;
 use k8s_openapi::api::{
     apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
     autoscaling::v1 as autoscaling, coordination::v1 as coordination, core::v1 as core,
-    discovery::v1 as discovery, events::v1 as events, policy::v1 as policy, rbac::v1 as rbac,
-    scheduling::v1 as scheduling,
+    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, policy::v1 as policy,
+    rbac::v1 as rbac, scheduling::v1 as scheduling,
 };
 use schemars::{JsonSchema, SchemaGenerator};
 
@@ -155,6 +155,8 @@ pub fn resources() -> Vec<Resource> {
         ),
         kind::<discovery::EndpointSlice>("endpointslices", true, vec![]),
         kind::<events::Event>("events", true, vec![]),
+        kind::<networking::Ingress>("ingresses", true, vec![sub::<networking::Ingress>("status", Object)]),
+        kind::<networking::IngressClass>("ingressclasses", false, vec![]),
         kind::<rbac::ClusterRole>("clusterroles", false, vec![]),
         kind::<rbac::ClusterRoleBinding>("clusterrolebindings", false, vec![]),
         kind::<rbac::Role>("roles", true, vec![]),

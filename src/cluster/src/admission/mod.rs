@@ -1,11 +1,14 @@
 //! What the cluster adds to, or refuses in, an object between its defaults and its validation. One file a rule; the lists
 //! below are the order.
 
+mod ingress_class;
 mod namespace;
 mod pod_priority;
 mod pod_service_account;
 mod pod_tolerations;
 mod service_addresses;
+
+pub(crate) use ingress_class::DEFAULT_CLASS;
 
 use crate::services::Taken;
 use crate::{Actor, Cluster, Target};
@@ -34,6 +37,7 @@ pub(crate) fn admit_create(
     pod_service_account::admit(cluster, object)?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;
+    ingress_class::admit(cluster, object);
     service_addresses::admit(cluster, object, None).map(Held)
 }
 

@@ -86,6 +86,7 @@ fn view() -> Vec<PolicyRule> {
         ),
         rule(READ, &["apps"], APPS_OBJECTS),
         rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+        rule(READ, &["networking.k8s.io"], &["ingresses", "ingresses/status"]),
     ]
 }
 
@@ -99,6 +100,7 @@ fn edit() -> Vec<PolicyRule> {
         rule(&["create"], &[""], POD_DOORS),
         rule(&["create"], &[""], &["pods/eviction", "serviceaccounts/token"]),
         rule(WRITE, &["apps"], APPS_OBJECTS),
+        rule(WRITE, &["networking.k8s.io"], &["ingresses"]),
     ]);
     rules
 }
@@ -160,6 +162,19 @@ const COMPONENTS: &[Component] = &[
                 rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
                 rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
                 rule(&["patch", "update"], &[""], &["services/status"]),
+            ]
+        },
+    ),
+    (
+        "system:ingress-controller",
+        || controller("ingress-controller"),
+        || {
+            vec![
+                rule(READ, &[""], &["secrets", "services"]),
+                rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+                rule(READ, &["networking.k8s.io"], &["ingresses", "ingressclasses"]),
+                rule(&["patch", "update"], &["networking.k8s.io"], &["ingresses/status"]),
+                rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
             ]
         },
     ),

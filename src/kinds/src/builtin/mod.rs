@@ -33,6 +33,8 @@ mod deployment;
 mod endpoint_slice;
 mod endpoints;
 mod event;
+mod ingress;
+mod ingress_class;
 mod lease;
 mod namespace;
 mod node;
@@ -54,6 +56,7 @@ use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::coordination::v1 as coordination;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
+use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::api::scheduling::v1 as scheduling;
 use std::sync::Arc;
@@ -77,6 +80,8 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<core::Service>(),
         handler_of::<core::ServiceAccount>(),
         handler_of::<discovery::EndpointSlice>(),
+        handler_of::<networking::Ingress>(),
+        handler_of::<networking::IngressClass>(),
         handler_of::<rbac::ClusterRole>(),
         handler_of::<rbac::ClusterRoleBinding>(),
         handler_of::<rbac::Role>(),

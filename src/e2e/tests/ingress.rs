@@ -1,0 +1,128 @@
+//! Ingress, with real clients on another host: by name, by path, with a certificate, and with nobody there.
+
+mod common;
+
+use common::lab::MACHINE;
+use common::{Appliance, appliance};
+
+const SHOP: &str = r#"
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: shop}
+spec:
+  ingressClassName: nginx
+  rules:
+    - host: kubia.example.com
+      http:
+        paths:
+          - {path: /, pathType: Prefix, backend: {service: {name: kubia, port: {number: 8080}}}}
+          - {path: /nobody, pathType: Prefix, backend: {service: {name: missing, port: {number: 80}}}}
+"#;
+
+/// What the other host gets.
+fn get(at: &Appliance, arguments: &[&str]) -> String {
+    let done = at.lab.neighbour(&[&["curl", "-sS", "--max-time", "10"], arguments].concat());
+    format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
+}
+
+fn at_name(scheme_port: &str) -> String {
+    format!("kubia.example.com:{scheme_port}:{MACHINE}")
+}
+
+fn serve(at: &Appliance, replicas: &str) {
+    at.kubectl(&[
+        "create",
+        "deployment",
+        "kubia",
+        "--image=monopod/kubia",
+        &format!("--replicas={replicas}"),
+    ])
+    .ok("create");
+    at.kubectl(&["expose", "deployment", "kubia", "--port=8080"]).ok("expose");
+    at.until(&["get", "deploy", "kubia", "-o", "jsonpath={.status.readyReplicas}"], replicas);
+}
+
+#[test]
+fn an_ingress_leads_by_name_and_path_to_all_pods() {
+    let Some(at) = appliance("ing-names") else { return };
+    serve(&at, "2");
+    at.kubectl_with(&["apply"], SHOP).ok("apply");
+    at.until(&["get", "ingress", "shop", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"], MACHINE);
+    let shown = at.kubectl(&["get", "ingress"]).ok("get");
+    assert!(shown.contains("kubia.example.com") && shown.contains(MACHINE), "{shown}");
+    let (resolve, url) = (at_name("80"), "http://kubia.example.com/any");
+    let hit: Vec<String> = (0..4).map(|_| get(&at, &["--resolve", &resolve, url])).collect();
+    assert!(hit.iter().all(|answer| answer.starts_with("You've hit kubia-")), "{hit:?}");
+    assert!(hit[0] != hit[1] && hit[0] == hit[2], "each has its turn: {hit:?}");
+    let nobody = get(&at, &["--resolve", &resolve, "http://kubia.example.com/nobody"]);
+    assert_eq!(nobody, "the ingress leads to the service default/missing, which does not exist\n");
+    let other = get(&at, &[&format!("http://{MACHINE}/x")]);
+    assert_eq!(other, format!("no ingress has a rule for http://{MACHINE}/x\n"));
+    at.kubectl(&["describe", "ingress", "shop"]).ok("describe");
+    // pods come and go
+    at.kubectl(&["scale", "deployment", "kubia", "--replicas=0"]).ok("scale");
+    at.until(&["get", "pods", "-o", "name"], "");
+    let gone = get(&at, &["--resolve", &resolve, url]);
+    assert_eq!(gone, "no pod of the service default/kubia is ready\n");
+    // nobody listens where there is nothing to serve
+    at.kubectl(&["delete", "ingress", "shop"]).ok("delete");
+    let mut refused = String::new();
+    for _ in 0..100 {
+        refused = get(&at, &[&format!("http://{MACHINE}/")]);
+        if refused.contains("curl: (7)") {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("{refused}");
+}
+
+#[test]
+fn a_certificate_of_a_secret_is_shown_and_http_is_sent_to_https() {
+    let Some(at) = appliance("ing-tls") else { return };
+    serve(&at, "1");
+    let (key, certificate) = (at.home().join("tls.key"), at.home().join("tls.crt"));
+    at.shell(&format!(
+        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=kubia.example.com \
+         -addext subjectAltName=DNS:kubia.example.com -keyout {} -out {}",
+        key.display(),
+        certificate.display()
+    ))
+    .ok("a certificate");
+    let files = [format!("--cert={}", certificate.display()), format!("--key={}", key.display())];
+    at.kubectl(&["create", "secret", "tls", "kubia", &files[0], &files[1]]).ok("secret");
+    let secure = format!("{SHOP}  tls: [{{hosts: [kubia.example.com], secretName: kubia}}]\n");
+    at.kubectl_with(&["apply"], &secure).ok("apply");
+    at.until(&["get", "ingress", "shop", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"], MACHINE);
+    let moved = get(
+        &at,
+        &[
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code} %{redirect_url}",
+            "--resolve",
+            &at_name("80"),
+            "http://kubia.example.com/a?b",
+        ],
+    );
+    assert_eq!(moved, "308 https://kubia.example.com/a?b");
+    let authority = certificate.to_str().unwrap();
+    let hit = get(&at, &["--cacert", authority, "--resolve", &at_name("443"), "https://kubia.example.com/"]);
+    assert!(hit.starts_with("You've hit kubia-"), "{hit}");
+}
+
+#[test]
+fn a_port_that_another_program_has_is_said() {
+    let Some(at) = appliance("ing-port") else { return };
+    let other = std::net::TcpListener::bind(("0.0.0.0", 80)).unwrap();
+    at.kubectl_with(&["apply"], SHOP).ok("apply");
+    let events =
+        ["get", "events", "--field-selector=reason=PortUnavailable", "-o", "jsonpath={.items[0].message}"];
+    at.until(&events, "it can not be served: port 80 of this machine is taken by another program");
+    drop(other);
+    let plain = "kubia.example.com";
+    at.kubectl(&["annotate", "ingress", "shop", "again=1"]).ok("annotate");
+    at.until(&["get", "ingress", "shop", "-o", "jsonpath={.status.loadBalancer.ingress[0].ip}"], MACHINE);
+    assert!(at.kubectl(&["get", "ingress", "shop"]).ok("get").contains(plain));
+}

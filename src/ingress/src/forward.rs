@@ -1,0 +1,197 @@
+//! One request: found in the table, sent to a pod, its answer sent back. Connections to pods are not kept: a request
+//! then goes to the next pod, and never to one that is gone.
+
+use crate::answers::{self, Body};
+use crate::run::Table;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// A pod on the same machine answers in microseconds, or not at all.
+const CONNECT: Duration = Duration::from_secs(5);
+/// What is about a connection, and not about a request (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Where a request came in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Door {
+    pub(crate) client: IpAddr,
+    pub(crate) secure: bool,
+    pub(crate) port: u16,
+}
+
+pub(crate) async fn answer(
+    table: &Table,
+    turn: &AtomicUsize,
+    door: Door,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let host = host_of(&request);
+    let path = request.uri().path().to_owned();
+    let Some(found) = table.routes.find(&host, &path) else { return answers::nobody(&host, &path) };
+    if found.to_https && !door.secure {
+        return answers::to_https(&host, request.uri().path_and_query().map_or("/", PathAndQuery::as_str));
+    }
+    let addresses = match table.addresses(found.backend) {
+        Ok(addresses) => addresses,
+        Err(why) => return answers::unavailable(&why),
+    };
+    let first = turn.fetch_add(1, Ordering::Relaxed);
+    let mut order = (0..addresses.len()).map(|n| addresses[(first.wrapping_add(n)) % addresses.len()]);
+    let Some(connected) = connect_to_any(&mut order).await else {
+        let words = format!("no pod of the service {} takes connections", found.backend.service);
+        return answers::text(StatusCode::BAD_GATEWAY, words);
+    };
+    match send(connected, request, &host, found.path.as_deref(), door).await {
+        Ok(response) => response,
+        Err(error) => {
+            let words = format!("the service {} broke off: {error}", found.backend.service);
+            answers::text(StatusCode::BAD_GATEWAY, words)
+        }
+    }
+}
+
+/// HTTP/2 has it in the URI.
+fn host_of(request: &Request<Incoming>) -> String {
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    authority.or(header).unwrap_or_default().to_owned()
+}
+
+async fn connect_to_any(addresses: &mut (dyn Iterator<Item = SocketAddr> + Send)) -> Option<TcpStream> {
+    for address in addresses {
+        if let Ok(Ok(stream)) = tokio::time::timeout(CONNECT, TcpStream::connect(address)).await {
+            let _ = stream.set_nodelay(true);
+            return Some(stream);
+        }
+    }
+    None
+}
+
+async fn send(
+    stream: TcpStream,
+    mut request: Request<Incoming>,
+    host: &str,
+    path: Option<&str>,
+    door: Door,
+) -> hyper::Result<Response<Body>> {
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection.with_upgrades());
+    let upgrade = upgrade_of(request.headers());
+    let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
+    let (mut parts, body) = request.into_parts();
+    parts.version = Version::HTTP_11;
+    parts.uri = uri(&parts.uri, path);
+    to_pod(&mut parts.headers, host, door);
+    if let Some(protocol) = &upgrade {
+        parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        parts.headers.insert(header::UPGRADE, protocol.clone());
+    }
+    let mut response = sender.send_request(Request::from_parts(parts, body)).await?;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && let Some(client) = client
+    {
+        let pod = hyper::upgrade::on(&mut response);
+        tokio::spawn(async move {
+            if let (Ok(client), Ok(pod)) = tokio::join!(client, pod) {
+                let (mut client, mut pod) = (TokioIo::new(client), TokioIo::new(pod));
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut pod).await;
+            }
+        });
+    } else {
+        strip(response.headers_mut());
+    }
+    Ok(response.map(BodyExt::boxed))
+}
+
+fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
+    let connection = headers.get(header::CONNECTION)?.to_str().ok()?;
+    let asks = connection.split(',').any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    headers.get(header::UPGRADE).filter(|_| asks).cloned()
+}
+
+fn uri(asked: &Uri, path: Option<&str>) -> Uri {
+    let target = match (path, asked.query()) {
+        (None, _) => asked.path_and_query().map_or("/", PathAndQuery::as_str).to_owned(),
+        (Some(path), None) => path.to_owned(),
+        (Some(path), Some(query)) => format!("{path}?{query}"),
+    };
+    target.parse().unwrap_or_else(|_| Uri::from_static("/"))
+}
+
+fn strip(headers: &mut HeaderMap) {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<HeaderName> =
+        named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+/// What the pod sees: the host that was asked for, and who asked.
+fn to_pod(headers: &mut HeaderMap, host: &str, door: Door) {
+    strip(headers);
+    let scheme = if door.secure { "https" } else { "http" };
+    let told = [
+        (header::HOST, host.to_owned()),
+        (HeaderName::from_static("x-forwarded-for"), door.client.to_string()),
+        (HeaderName::from_static("x-real-ip"), door.client.to_string()),
+        (HeaderName::from_static("x-forwarded-host"), host.to_owned()),
+        (HeaderName::from_static("x-forwarded-port"), door.port.to_string()),
+        (HeaderName::from_static("x-forwarded-proto"), scheme.to_owned()),
+        (HeaderName::from_static("x-scheme"), scheme.to_owned()),
+    ];
+    for (name, value) in told {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_hears_who_asked_and_nothing_of_the_clients_connection() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("connection", "keep-alive, x-mine"),
+            ("x-mine", "1"),
+            ("transfer-encoding", "chunked"),
+            ("x-forwarded-for", "forged"),
+            ("accept", "*/*"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let door = Door { client: "192.0.2.7".parse().unwrap(), secure: true, port: 443 };
+        to_pod(&mut headers, "a.example", door);
+        let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
+        assert_eq!((get("connection"), get("x-mine"), get("transfer-encoding")), (None, None, None));
+        assert_eq!(get("accept"), Some("*/*"));
+        assert_eq!((get("x-forwarded-for"), get("x-forwarded-proto")), (Some("192.0.2.7"), Some("https")));
+        assert_eq!(get("host"), Some("a.example"));
+    }
+
+    #[test]
+    fn a_rewritten_path_keeps_the_query() {
+        let asked: Uri = "http://a/api/v1?x=1".parse().unwrap();
+        assert_eq!(uri(&asked, Some("/v1")).to_string(), "/v1?x=1");
+        assert_eq!(uri(&asked, None).to_string(), "/api/v1?x=1");
+    }
+}

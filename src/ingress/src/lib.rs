@@ -1,0 +1,37 @@
+//! Ingress: HTTP and HTTPS at the node's ports 80 and 443, by host and path to the pods of Services.
+//!
+//! It serves the ingresses of its own class, and those whose class nobody has declared: manifests are written for other
+//! controllers, and mean the same. `routes.rs` (pure) turns ingresses into a table, `backends.rs` (pure) Services into
+//! addresses; `certificates.rs` finds the certificate for a name; `forward.rs` carries one request. The ports are bound
+//! only while there is an ingress. It makes no endpoints and knows nothing of the kernel's rules.
+//!
+//! Read [`run`] first.
+
+#![forbid(unsafe_code)]
+
+mod answers;
+mod backends;
+mod certificates;
+mod classes;
+mod forward;
+mod listen;
+mod options;
+mod routes;
+mod run;
+mod status;
+
+pub use run::run;
+
+use std::net::IpAddr;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IngressConfig {
+    /// What ingresses are reached at: their status says it.
+    pub node_ip: IpAddr,
+    pub http_port: u16,
+    pub https_port: u16,
+}
+
+const NAME: &str = "ingress-controller";
+/// As whom it writes; the role is `system:ingress-controller`.
+const ACTOR: &str = "system:serviceaccount:kube-system:ingress-controller";
