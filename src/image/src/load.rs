@@ -44,7 +44,7 @@ impl ImageStore {
         self.load_for(archive, None).await
     }
 
-    /// The same, only images for this platform; without one, what an index has for this machine.
+    /// The same, each image with the names that it has in the archive, only images for this platform; without one, what an index has for this machine.
     pub async fn load_for(
         &self,
         archive: impl AsyncRead + Send + Unpin + 'static,
@@ -132,7 +132,7 @@ fn add(store: &Arc<Inner>, contents: &mut impl Contents, image: Described) -> Re
     let names: Vec<ImageRef> = image.names;
     let info = store.add_image(&id, record, &names)?;
     drop(pinned);
-    Ok(info)
+    Ok(ImageInfo { repo_tags: names.iter().map(ImageRef::to_string).collect(), ..info })
 }
 
 fn layer(

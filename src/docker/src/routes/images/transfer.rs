@@ -9,6 +9,7 @@ use crate::routes::containers::familiar;
 use crate::routes::registry::credentials;
 use cri::Credentials;
 use futures::{StreamExt, stream as streams};
+use http::StatusCode;
 use image::{HistoryItem, ImageDocument, ImageError, ImageRef, Platform};
 use jiff::Timestamp;
 use serde_json::json as value;
@@ -77,11 +78,19 @@ fn received(receiver: mpsc::UnboundedReceiver<Told>) -> impl futures::Stream<Ite
     streams::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
 }
 
-/// What the registry or the store said, without our own story around it: Docker tells none.
+/// What the registry or the store said, without our own story around it: Docker tells none. The command asks for a
+/// password at a 401, which Docker gives for nothing that a registry says.
 fn plain(error: ImageError) -> Refusal {
-    match error {
+    let refusal = match error {
         ImageError::In { source, .. } => Refusal::from(*source),
         other => Refusal::from(other),
+    };
+    match refusal.status {
+        StatusCode::UNAUTHORIZED if refusal.message.contains("repository does not exist") => {
+            Refusal { status: StatusCode::NOT_FOUND, ..refusal }
+        }
+        StatusCode::UNAUTHORIZED => Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, ..refusal },
+        _ => refusal,
     }
 }
 
@@ -182,7 +191,13 @@ async fn import(call: Call, platform: Option<Platform>) -> Answer {
 pub(crate) async fn load(call: Call) -> Answer {
     let engine = call.engine.clone();
     let platform = call.query.get("platform").map(platform).transpose()?;
-    let loaded = engine.images.load_for(call.into_reader(), platform).await?;
+    let loaded = match engine.images.load_for(call.into_reader(), platform).await {
+        Ok(loaded) => loaded,
+        // a line of the answer, where clients look for it
+        Err(error) => {
+            return stream("application/json", streams::iter([line(&progress::failure(&error.into()))]));
+        }
+    };
     let mut lines = Vec::new();
     for info in loaded {
         for tag in all_familiar(&info.repo_tags) {
