@@ -42,8 +42,8 @@ impl BuildKit {
         let (frontend, attrs) = (request.frontend.as_str(), &request.frontend_opt);
         match frontend {
             "dockerfile.v0" | "gateway.v0" => {}
-            "" => return Err(Status::unimplemented(control::DEFINITION)),
-            other => return Err(Status::invalid_argument(format!("invalid frontend: {other}"))),
+            "" => return Err(Status::unknown(control::DEFINITION)),
+            other => return Err(Status::unknown(format!("invalid frontend: {other}"))),
         }
         self.history.attributes(&build.reference, frontend, attrs);
         let built = build.within(self.dockerfile(&build, attrs, &request.frontend_inputs)).await?;

@@ -5,7 +5,7 @@ use crate::proto::control::{Exporter, SolveRequest};
 use crate::session::locked;
 use futures::future::Either;
 use image::{BuildResult, Digest};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
@@ -14,6 +14,8 @@ use tonic::Status;
 
 /// The calls of one build come side by side: this long its beginning is waited for. BuildKit's own time.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// More do not end between a call and the next one of the same client.
+const REMEMBERED: usize = 64;
 
 /// What a build came to: an image, where there is one.
 pub(crate) type Solved = Option<Arc<BuildResult>>;
@@ -90,11 +92,18 @@ fn exporters(request: &SolveRequest) -> Vec<Exporter> {
     }
 }
 
-pub(crate) struct Builds(watch::Sender<HashMap<String, Arc<Build>>>);
+#[derive(Default)]
+struct All {
+    running: HashMap<String, Arc<Build>>,
+    /// What some that are over told, oldest first: those who only look are done before their client asks how it went.
+    over: VecDeque<(String, Arc<Progress>)>,
+}
+
+pub(crate) struct Builds(watch::Sender<All>);
 
 impl Default for Builds {
     fn default() -> Self {
-        Builds(watch::Sender::new(HashMap::new()))
+        Builds(watch::Sender::new(All::default()))
     }
 }
 
@@ -102,9 +111,9 @@ impl Builds {
     pub(crate) fn begin(&self, build: &Arc<Build>) -> Result<Running<'_>, Status> {
         let reference = &build.reference;
         let is_new = self.0.send_if_modified(|all| {
-            let is_new = !all.contains_key(reference);
+            let is_new = !all.running.contains_key(reference);
             if is_new {
-                all.insert(reference.clone(), build.clone());
+                all.running.insert(reference.clone(), build.clone());
             }
             is_new
         });
@@ -116,9 +125,21 @@ impl Builds {
 
     /// Waits a moment for one that is about to begin.
     pub(crate) async fn get(&self, reference: &str) -> Result<Arc<Build>, Status> {
+        self.find(reference, |all| all.running.get(reference).cloned()).await
+    }
+
+    /// The same for what it tells; it may be over as well.
+    pub(crate) async fn progress(&self, reference: &str) -> Result<Arc<Progress>, Status> {
+        let over =
+            |all: &All| all.over.iter().find(|(name, _)| name == reference).map(|(_, told)| told.clone());
+        let running = |all: &All| all.running.get(reference).map(|build| build.progress.clone());
+        self.find(reference, |all| running(all).or_else(|| over(all))).await
+    }
+
+    async fn find<T>(&self, reference: &str, find: impl Fn(&All) -> Option<T>) -> Result<T, Status> {
         let mut all = self.0.subscribe();
-        let found = tokio::time::timeout(PATIENCE, all.wait_for(|all| all.contains_key(reference))).await;
-        let found = found.ok().and_then(Result::ok).and_then(|all| all.get(reference).cloned());
+        let found = tokio::time::timeout(PATIENCE, all.wait_for(|all| find(all).is_some())).await;
+        let found = found.ok().and_then(Result::ok).and_then(|all| find(&all));
         found.ok_or_else(|| Status::not_found(format!("no such job {reference}")))
     }
 }
@@ -131,9 +152,19 @@ pub(crate) struct Running<'b> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.build.gone.cancel();
-        self.build.progress.close();
-        self.builds.0.send_modify(|all| drop(all.remove(&self.build.reference)));
+        let build = &self.build;
+        build.gone.cancel();
+        build.progress.close();
+        self.builds.0.send_modify(|all| {
+            all.running.remove(&build.reference);
+            // the others are in the history
+            if build.internal {
+                all.over.push_back((build.reference.clone(), build.progress.clone()));
+            }
+            while all.over.len() > REMEMBERED {
+                all.over.pop_front();
+            }
+        });
     }
 }
 
@@ -171,6 +202,17 @@ mod tests {
         drop(running);
         let never = build.within(std::future::pending::<Result<(), Status>>()).await;
         assert_eq!(never.unwrap_err().code(), tonic::Code::Cancelled);
+    }
+
+    #[tokio::test]
+    async fn who_asks_how_it_went_may_come_late() {
+        let builds = Builds::default();
+        for number in 0..=REMEMBERED {
+            let look = SolveRequest { internal: true, ..request(&number.to_string()) };
+            drop(builds.begin(&Build::new(&look).0).unwrap());
+        }
+        assert!(builds.progress("1").await.is_ok());
+        assert_eq!(builds.0.borrow().over.len(), REMEMBERED);
     }
 
     #[test]

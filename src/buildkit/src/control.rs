@@ -53,8 +53,8 @@ impl BuildKit {
             "" if request.definition.is_none() => {
                 returned.await.map_err(|_| Status::cancelled("context canceled"))??
             }
-            "" => return Err(Status::unimplemented(DEFINITION)),
-            other => return Err(Status::invalid_argument(format!("invalid frontend: {other}"))),
+            "" => return Err(Status::unknown(DEFINITION)),
+            other => return Err(Status::unknown(format!("invalid frontend: {other}"))),
         };
         match solved {
             Some(built) => self.export(build, &built).await,
@@ -66,7 +66,7 @@ impl BuildKit {
         let reference = request.into_inner().r#ref;
         let progress = match self.history.progress(&reference) {
             Some(progress) => progress,
-            None => self.builds.get(&reference).await?.progress.clone(),
+            None => self.builds.progress(&reference).await?,
         };
         Ok(Response::new(progress.follow().map(Ok).boxed()))
     }
@@ -150,7 +150,7 @@ pub(crate) const DEFINITION: &str =
 fn refuse_cache_exports(request: &SolveRequest) -> Result<(), Status> {
     let exports = request.cache.iter().flat_map(|cache| &cache.exports);
     match exports.map(|export| export.r#type.as_str()).find(|kind| *kind != "inline") {
-        Some(kind) => Err(Status::invalid_argument(format!(
+        Some(kind) => Err(Status::unknown(format!(
             "exporting the build cache (type={kind}) is not offered: the cache is kept on this machine"
         ))),
         None => Ok(()),

@@ -23,8 +23,22 @@ pub(crate) fn words(error: &BuildError) -> String {
         BuildError::Run { command, code } => {
             format!("process {command:?} did not complete successfully: exit code: {code}")
         }
+        BuildError::Failed(why) => missing(why).unwrap_or_else(|| why.clone()),
+        BuildError::Image(ImageError::In { what, source }) => match what.strip_prefix("pull ") {
+            Some(name) => format!("{name}: failed to resolve source metadata for {name}: {source}"),
+            None => error.to_string(),
+        },
         other => other.to_string(),
     }
+}
+
+/// A COPY of what is not there.
+fn missing(why: &str) -> Option<String> {
+    let file = why.split_once(" failed: file not found in build context")?.1.split_once("stat ")?.1;
+    let file = file.strip_suffix(": file does not exist")?.trim_start_matches('/');
+    Some(format!(
+        "failed to compute cache key: failed to calculate checksum of ref context: \"/{file}\": not found"
+    ))
 }
 
 /// `lines` are those of the step that failed, where one did.
@@ -99,6 +113,25 @@ mod tests {
         let detail: serde_json::Value = serde_json::from_slice(&rpc.details[0].value).unwrap();
         assert_eq!(detail["ranges"][0]["start"]["line"], 2);
         assert_eq!(detail["info"]["data"], STANDARD.encode(&source.text));
+    }
+
+    #[test]
+    fn the_words_are_buildkits() {
+        let missing = "COPY failed: file not found in build context or excluded by .dockerignore: stat a/b: file does not exist";
+        let pull = ImageError::In {
+            what: "pull x:1".into(),
+            source: Box::new(ImageError::Registry("no such host".into())),
+        };
+        for (error, want) in [
+            (
+                BuildError::Failed(missing.into()),
+                "failed to compute cache key: failed to calculate checksum of ref context: \"/a/b\": not found",
+            ),
+            (BuildError::Failed("else".into()), "else"),
+            (pull.into(), "x:1: failed to resolve source metadata for x:1: no such host"),
+        ] {
+            assert_eq!(words(&error), want);
+        }
     }
 
     #[test]

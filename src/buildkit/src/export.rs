@@ -27,7 +27,7 @@ impl BuildKit {
                 "docker" | "oci" => self.to_archive(build, built, exporter, number, &mut response).await?,
                 "local" => self.to_folder(build, built, number).await?,
                 "tar" => self.to_tar(build, built, number).await?,
-                other => return Err(Status::invalid_argument(format!("exporter {other:?} is not offered"))),
+                other => return Err(Status::unknown(format!("exporter {other:?} is not offered"))),
             }
         }
         Ok(SolveResponse { exporter_response: response })

@@ -58,7 +58,8 @@ pub(crate) enum NoCache {
 }
 
 fn refused(text: String) -> Status {
-    Status::invalid_argument(text)
+    // BuildKit has no code for what it refuses: the client would put it before the words
+    Status::unknown(text)
 }
 
 /// Arguments that are BuildKit's own settings and never for the Dockerfile.

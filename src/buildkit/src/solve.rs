@@ -69,7 +69,11 @@ impl Solving<'_> {
         let mut options = self.options(text.clone());
         options.named_contexts = self.load_named().await?;
         let source = SourceText { filename, text: text.unwrap_or_default() };
-        let door = Arc::new(Vertices::new(progress.clone(), definition));
+        let named = self.frontend.contexts.iter().filter_map(|(name, context)| match context {
+            Named::Image(image) => Some((name.clone(), image.clone())),
+            Named::Folder(_) | Named::Input(_) => None,
+        });
+        let door = Arc::new(Vertices::new(progress.clone(), definition, named.collect()));
         let built = self.kit.images.build(context, options, self.kit.runner.clone(), door.clone()).await;
         built.map_err(|error| self.refusal(&error, &source, &door))
     }
@@ -80,7 +84,7 @@ impl Solving<'_> {
         if let (BuildError::Image(inner), None) = (error, &lines)
             && matches!(inner.root(), ImageError::Refused(_))
         {
-            return Status::invalid_argument(error.to_string());
+            return Status::unknown(error.to_string());
         }
         errors::of_build(error, source, lines)
     }
@@ -164,9 +168,7 @@ impl Solving<'_> {
     fn input(&self, name: &str, input: &str) -> Result<String, Status> {
         let definition = self.inputs.get(input);
         definition.and_then(results::image_of).ok_or_else(|| {
-            Status::invalid_argument(format!(
-                "build context {name}: an LLB definition of others is not offered"
-            ))
+            Status::unknown(format!("build context {name}: an LLB definition of others is not offered"))
         })
     }
 

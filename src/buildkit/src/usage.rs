@@ -7,7 +7,7 @@ use tonic::Status;
 
 /// Which records: there is one kind of them, and no other is looked for.
 pub(crate) fn check(filters: &[String]) -> Result<(), Status> {
-    match filters.first() {
+    match filters.iter().find(|filter| !filter.is_empty()) {
         Some(filter) => Err(Status::invalid_argument(format!("filter {filter:?} is not offered"))),
         None => Ok(()),
     }

@@ -14,6 +14,8 @@ pub(crate) struct Vertices {
     progress: Arc<Progress>,
     /// Where words that belong to no step are shown.
     definition: VertexId,
+    /// What FROM means by the names of `--build-context`.
+    named: BTreeMap<String, String>,
     state: Mutex<State>,
 }
 
@@ -22,12 +24,18 @@ struct State {
     /// Step → its vertex, where it has one.
     of: BTreeMap<usize, VertexId>,
     lines: BTreeMap<usize, RangeInclusive<usize>>,
+    /// A FROM first finds out what its image is.
+    metadata: BTreeMap<usize, VertexId>,
     failed: Option<usize>,
 }
 
 impl Vertices {
-    pub(crate) fn new(progress: Arc<Progress>, definition: VertexId) -> Vertices {
-        Vertices { progress, definition, state: Mutex::default() }
+    pub(crate) fn new(
+        progress: Arc<Progress>,
+        definition: VertexId,
+        named: BTreeMap<String, String>,
+    ) -> Vertices {
+        Vertices { progress, definition, named, state: Mutex::default() }
     }
 
     /// The lines of the step that failed.
@@ -40,9 +48,31 @@ impl Vertices {
         locked(&self.state).of.get(&step).copied()
     }
 
+    fn with(&self, step: usize, tell: impl FnOnce(VertexId)) {
+        if let Some(vertex) = self.vertex(step) {
+            tell(vertex);
+        }
+    }
+
+    /// What the image is is known; it begins to come.
+    fn known(&self, step: usize) {
+        let metadata = locked(&self.state).metadata.remove(&step);
+        if let Some(metadata) = metadata {
+            self.progress.done(metadata);
+            self.with(step, |vertex| self.progress.start(vertex));
+        }
+    }
+
     fn planned(&self, steps: &[PlannedStep]) {
         let mut state = locked(&self.state);
-        for (step, name) in steps.iter().zip(names(steps)) {
+        let names = names(steps, &self.named);
+        for (step, name) in steps.iter().zip(&names) {
+            if let Some((_, image)) = name.as_ref().and_then(|name| name.split_once("] FROM ")) {
+                let vertex = self.progress.add(&format!("[internal] load metadata for {image}"), &[]);
+                state.metadata.insert(step.id, vertex);
+            }
+        }
+        for (step, name) in steps.iter().zip(names) {
             state.lines.extend(step.lines.clone().map(|lines| (step.id, lines)));
             let Some(name) = name else { continue };
             let inputs: Vec<VertexId> =
@@ -85,7 +115,7 @@ fn shown(steps: &[PlannedStep], id: usize, of: &BTreeMap<usize, VertexId>) -> Op
 }
 
 /// What each step is called, where it is shown at all.
-fn names(steps: &[PlannedStep]) -> Vec<Option<String>> {
+fn names(steps: &[PlannedStep], named: &BTreeMap<String, String>) -> Vec<Option<String>> {
     let stages = steps.iter().map(|step| step.stage_number).max().unwrap_or(0) + 1;
     let mut hidden: BTreeMap<usize, usize> = BTreeMap::new();
     steps
@@ -94,8 +124,11 @@ fn names(steps: &[PlannedStep]) -> Vec<Option<String>> {
             if step.number == 0 {
                 return None;
             }
-            let from =
-                step.text.get(..5).filter(|word| word.eq_ignore_ascii_case("FROM ")).map(|_| base(step));
+            let from = step
+                .text
+                .get(..5)
+                .filter(|word| word.eq_ignore_ascii_case("FROM "))
+                .map(|_| base(step, named));
             if from == Some(None) {
                 hidden.insert(step.stage_number, 1);
                 return None;
@@ -114,11 +147,12 @@ fn names(steps: &[PlannedStep]) -> Vec<Option<String>> {
 }
 
 /// `FROM docker.io/library/busybox:latest`; nothing for another stage and for scratch.
-fn base(step: &PlannedStep) -> Option<String> {
+fn base(step: &PlannedStep, named: &BTreeMap<String, String>) -> Option<String> {
     let name = step.text.split_whitespace().skip(1).find(|word| !word.starts_with("--"))?;
     if !step.inputs.is_empty() || name == "scratch" {
         return None;
     }
+    let name = named.get(name).map_or(name, String::as_str);
     let full = ImageRef::parse(name).map(|name| name.to_string());
     Some(format!("FROM {}", full.unwrap_or_else(|_| name.to_owned())))
 }
@@ -128,23 +162,24 @@ impl BuildProgress for Vertices {
         match event {
             BuildEvent::Planned(steps) => self.planned(steps),
             BuildEvent::Started { step } => {
-                if let Some(vertex) = self.vertex(step) {
-                    self.progress.start(vertex);
+                let metadata = locked(&self.state).metadata.get(&step).copied();
+                match metadata {
+                    Some(metadata) => self.progress.start(metadata),
+                    None => self.with(step, |vertex| self.progress.start(vertex)),
                 }
             }
             BuildEvent::Cached { step, .. } => {
-                if let Some(vertex) = self.vertex(step) {
-                    self.progress.cached(vertex);
-                }
+                self.with(step, |vertex| self.progress.cached(vertex));
             }
             BuildEvent::Log { step, channel, bytes } => {
                 let stream = if channel == Channel::Stderr { 2 } else { 1 };
                 self.progress.log(self.vertex(step).unwrap_or(self.definition), stream, bytes);
             }
             BuildEvent::Pull { step, event } => {
-                if let Some(vertex) = self.vertex(step) {
-                    self.pulled(vertex, event);
+                if matches!(event, PullEvent::Layer { .. }) {
+                    self.known(step);
                 }
+                self.with(step, |vertex| self.pulled(vertex, event));
             }
             BuildEvent::Note { step, text } => {
                 let vertex = step.and_then(|step| self.vertex(step)).unwrap_or(self.definition);
@@ -157,14 +192,18 @@ impl BuildProgress for Vertices {
                 self.progress.warn(Some(vertex), warning);
             }
             BuildEvent::Done { step, .. } => {
-                if let Some(vertex) = self.vertex(step) {
-                    self.progress.done(vertex);
-                }
+                self.known(step);
+                self.with(step, |vertex| self.progress.done(vertex));
             }
             BuildEvent::Failed { step, why } => {
-                locked(&self.state).failed = Some(step);
-                if let Some(vertex) = self.vertex(step) {
-                    self.progress.fail(vertex, &words(why));
+                let metadata = {
+                    let mut state = locked(&self.state);
+                    state.failed = Some(step);
+                    state.metadata.remove(&step)
+                };
+                match metadata {
+                    Some(metadata) => self.progress.fail(metadata, &words(why)),
+                    None => self.with(step, |vertex| self.progress.fail(vertex, &words(why))),
                 }
             }
             // its container's id is nobody's business here
@@ -204,13 +243,16 @@ mod tests {
     }
 
     fn shown(steps: &[PlannedStep]) -> Vec<String> {
-        names(steps).into_iter().flatten().collect()
+        names(steps, &BTreeMap::from([("other".to_owned(), "busybox".to_owned())]))
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     #[test]
     fn names_as_buildkit_has_them() {
         let mut one = Vec::new();
-        stage(&mut one, 0, "stage-0", None, &[("FROM busybox", true), ("ENV A=1", false), ("RUN x", true)]);
+        stage(&mut one, 0, "stage-0", None, &[("FROM other", true), ("ENV A=1", false), ("RUN x", true)]);
         assert_eq!(shown(&one), ["[1/2] FROM docker.io/library/busybox:latest", "[2/2] RUN x"]);
 
         let mut several = Vec::new();
@@ -256,13 +298,13 @@ mod tests {
         stage(&mut steps, 0, "stage-0", None, &[("FROM a", true), ("ENV $", false), ("RUN x", true)]);
         let progress = Arc::new(Progress::new("b"));
         let definition = progress.begin("definition");
-        let vertices = Vertices::new(progress.clone(), definition);
+        let vertices = Vertices::new(progress.clone(), definition, BTreeMap::new());
         vertices.tell(BuildEvent::Planned(&steps));
         assert_eq!(vertices.failed_lines(), None);
         let why = image::BuildError::Failed("no".into());
         vertices.tell(BuildEvent::Failed { step: 1, why: &why });
         assert_eq!(vertices.failed_lines(), Some(2..=2));
-        // the definition and the two steps with files
-        assert_eq!(progress.count().total, 3);
+        // the definition, what the image is, and the two steps with files
+        assert_eq!(progress.count().total, 4);
     }
 }
