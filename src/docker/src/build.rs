@@ -5,6 +5,7 @@ mod places;
 use crate::engine::DockerConfig;
 use crate::frames::Stream as Which;
 use crate::record::LABEL;
+use crate::root::Overlay;
 use async_trait::async_trait;
 use cri::{
     AttachStreams, ContainerConfig, CriError, Mount, Output, Result, RootFolders, Runtime, SandboxConfig,
@@ -27,15 +28,31 @@ pub struct Runner {
 struct Lease {
     runtime: Arc<dyn Runtime>,
     id: Option<SandboxId>,
+    folders: Folders,
+}
+
+/// What the sandbox stands on, beside the builder's folders.
+#[derive(Default)]
+struct Folders {
     dir: PathBuf,
+    mounted: Vec<Overlay>,
+}
+
+impl Drop for Folders {
+    fn drop(&mut self) {
+        self.mounted.clear();
+        if !self.dir.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.dir);
+        }
+    }
 }
 
 impl Lease {
     async fn end(mut self) {
         if let Some(id) = self.id.take() {
-            let (runtime, dir) = (self.runtime.clone(), std::mem::take(&mut self.dir));
+            let (runtime, folders) = (self.runtime.clone(), std::mem::take(&mut self.folders));
             // to its end, even where the build is dropped meanwhile
-            let _ = tokio::spawn(async move { take_away(&*runtime, &id, &dir).await }).await;
+            let _ = tokio::spawn(async move { take_away(&*runtime, &id, folders).await }).await;
         }
     }
 }
@@ -43,16 +60,17 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
-        let (runtime, dir) = (self.runtime.clone(), std::mem::take(&mut self.dir));
-        tokio::spawn(async move { take_away(&*runtime, &id, &dir).await });
+        let (runtime, folders) = (self.runtime.clone(), std::mem::take(&mut self.folders));
+        tokio::spawn(async move { take_away(&*runtime, &id, folders).await });
     }
 }
 
-async fn take_away(runtime: &dyn Runtime, id: &SandboxId, dir: &Path) {
+/// The folders go after what uses them.
+async fn take_away(runtime: &dyn Runtime, id: &SandboxId, folders: Folders) {
     if let Err(error) = runtime.remove_sandbox(id).await {
         tracing::error!(sandbox = %id, %error, "a build's sandbox was not removed");
     }
-    let _ = std::fs::remove_dir_all(dir);
+    drop(folders);
 }
 
 #[async_trait]
@@ -60,17 +78,16 @@ impl BuildRunner for Runner {
     async fn run(&self, spec: RunSpec, output: &dyn BuildOutput) -> Result<i32> {
         check_network(&spec.settings)?;
         let dir = self.config.state_dir.join("builds").join(&spec.id);
-        let mut overlays = Vec::new();
+        let mut folders = Folders { dir: dir.clone(), mounted: Vec::new() };
         let mounts = spec.mounts.iter().enumerate();
         let mounts = mounts
-            .map(|(number, wanted)| mount(wanted, &dir.join(number.to_string()), &mut overlays))
+            .map(|(number, wanted)| mount(wanted, &dir.join(number.to_string()), &mut folders.mounted))
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|e| CriError::failed("mount for RUN", e))?;
         let places = Places::of(&spec);
-        let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), dir).await?;
+        let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), folders).await?;
         let code = self.run_in(&sandbox, &spec, mounts, output).await;
         lease.end().await;
-        drop(overlays);
         places.sweep(&spec.upper);
         code
     }
@@ -82,11 +99,11 @@ impl Runner {
     }
 
     /// A build that is dropped while its sandbox is being made leaves a lease that ends as soon as it begins.
-    async fn lease(&self, config: SandboxConfig, dir: PathBuf) -> Result<(SandboxId, Lease)> {
+    async fn lease(&self, config: SandboxConfig, folders: Folders) -> Result<(SandboxId, Lease)> {
         let runtime = self.runtime.clone();
         let made = tokio::spawn(async move {
             let sandbox = runtime.run_sandbox(config).await?;
-            Ok((sandbox.id.clone(), Lease { runtime, id: Some(sandbox.id), dir }))
+            Ok((sandbox.id.clone(), Lease { runtime, id: Some(sandbox.id), folders }))
         });
         made.await.map_err(|e| CriError::failed("make a sandbox for RUN", e))?
     }

@@ -6,8 +6,13 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 use tar::{Builder, EntryType};
 
-/// Owners and modes stay as the archive has them. Its names are checked when the layer is unpacked.
-pub(super) fn append(tar: &mut Builder<impl Write>, dest: &Path, real: &Path) -> io::Result<()> {
+/// Modes stay as the archive has them, and owners where none is given; the folder itself stays as it is. Its names are checked when the layer is unpacked.
+pub(super) fn append(
+    tar: &mut Builder<impl Write>,
+    dest: &Path,
+    real: &Path,
+    owner: Option<(u64, u64)>,
+) -> io::Result<()> {
     let plain = unpacked(BufReader::new(File::open(real)?))?;
     for entry in tar::Archive::new(plain).entries()? {
         let entry = entry?;
@@ -24,9 +29,14 @@ pub(super) fn append(tar: &mut Builder<impl Write>, dest: &Path, real: &Path) ->
                 inside.display()
             )));
         }
-        let path = dest.join(inside.strip_prefix(".").unwrap_or(&inside));
-        if path.as_os_str().is_empty() {
+        let inside = inside.strip_prefix(".").unwrap_or(&inside);
+        if inside.as_os_str().is_empty() {
             continue;
+        }
+        let path = dest.join(inside);
+        if let Some((uid, gid)) = owner {
+            header.set_uid(uid);
+            header.set_gid(gid);
         }
         match header.entry_type() {
             EntryType::XGlobalHeader => {}

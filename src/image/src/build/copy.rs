@@ -2,7 +2,7 @@
 
 use super::archive;
 use super::ignore::Ignore;
-use super::owner::{Mode, Owner, ROOT};
+use super::owner::{Mode, Owner};
 use super::view::{Node, View, glob, is_pattern, list};
 use crate::Digest;
 use crate::digest::Hasher;
@@ -18,6 +18,8 @@ use tar::{Builder, EntryType, Header};
 pub(super) struct Files {
     entries: Vec<(PathBuf, What)>,
     owner: Owner,
+    /// Whose files out of archives are; as the archive has it where nobody said.
+    owner_in_archives: Option<Owner>,
     mode: Option<Mode>,
     /// `file`, `dir`, or `multi` for several: so Docker's history has it.
     kind: &'static str,
@@ -51,6 +53,8 @@ pub(super) struct Wanted {
     /// What the layer goes on top of.
     pub(super) target: View,
     pub(super) owner: Owner,
+    /// Somebody said whose the files are: those out of archives as well.
+    pub(super) has_chown: bool,
     pub(super) mode: Option<Mode>,
     /// Archives among the sources.
     pub(super) unpack: bool,
@@ -130,7 +134,13 @@ impl Wanted {
 impl Files {
     /// A folder that is not there yet, and those above it.
     pub(super) fn new_folder(target: &View, path: PathBuf, owner: Owner) -> Files {
-        let mut files = Files { entries: vec![(path, What::NewFolder)], owner, mode: None, kind: "dir" };
+        let mut files = Files {
+            entries: vec![(path, What::NewFolder)],
+            owner,
+            owner_in_archives: None,
+            mode: None,
+            kind: "dir",
+        };
         files.add_missing_parents(target);
         files
     }
@@ -148,6 +158,7 @@ impl Files {
             workdir: String::new(),
             target: View { layers: Vec::new() },
             owner: Owner::Kept,
+            has_chown: false,
             mode: None,
             unpack: false,
             parents: false,
@@ -156,8 +167,13 @@ impl Files {
     }
 
     pub(super) fn find(wanted: &Wanted) -> Result<Files, String> {
-        let mut files =
-            Files { entries: Vec::new(), owner: wanted.owner, mode: wanted.mode.clone(), kind: "multi" };
+        let mut files = Files {
+            entries: Vec::new(),
+            owner: wanted.owner,
+            owner_in_archives: Some(wanted.owner).filter(|_| wanted.has_chown),
+            mode: wanted.mode.clone(),
+            kind: "multi",
+        };
         let (dest, there) = wanted.target.resolve(&absolute(&wanted.workdir, &wanted.dest))?;
         let sources = wanted.matching_sources()?;
         let says_folder = wanted.dest.ends_with('/')
@@ -185,9 +201,7 @@ impl Files {
         for (name, text) in &wanted.texts {
             files.entries.push((place.of(Path::new(name)), What::Text(text.clone())));
         }
-        if wanted.owner != ROOT && wanted.owner != Owner::Kept {
-            files.add_missing_parents(&wanted.target);
-        }
+        files.add_missing_parents(&wanted.target);
         Ok(files)
     }
 
@@ -213,13 +227,11 @@ impl Files {
 
     /// What is in it, and the folder itself only where nothing is there yet.
     fn add_folder(&mut self, wanted: &Wanted, place: &Place, source: &Source) -> Result<(), String> {
-        match (&place.there, &source.node) {
-            (Node::File(_), _) => return Err(format!("cannot copy to non-directory: {}", wanted.dest)),
-            (Node::Missing, Node::Folder(parts)) if !place.dest.as_os_str().is_empty() => {
-                // the context's own folder is made here, and says nothing
-                let is_root = source.path.as_os_str().is_empty();
-                let what = parts.first().filter(|_| !is_root).map(|part| What::Folder(part.clone()));
-                self.entries.push((place.dest.clone(), what.unwrap_or(What::NewFolder)));
+        match place.there {
+            Node::File(_) => return Err(format!("cannot copy to non-directory: {}", wanted.dest)),
+            // what it is in the source says nothing: Docker makes it first
+            Node::Missing if !place.dest.as_os_str().is_empty() => {
+                self.entries.push((place.dest.clone(), What::NewFolder));
             }
             _ => {}
         }
@@ -312,8 +324,14 @@ impl Files {
     /// Folders that nobody describes belong to whom the files belong to.
     fn add_missing_parents(&mut self, target: &View) {
         let named: Vec<PathBuf> = self.entries.iter().map(|(path, _)| path.clone()).collect();
+        // an archive is unpacked into its folder
+        let unpacked = self.entries.iter().filter(|(_, what)| matches!(what, What::Archive(_)));
+        let folders: Vec<PathBuf> = unpacked.map(|(path, _)| path.join("x")).collect();
+        let named: Vec<PathBuf> =
+            named.into_iter().filter(|path| !folders.contains(&path.join("x"))).collect();
         let mut missing: Vec<PathBuf> = named
             .iter()
+            .chain(&folders)
             .flat_map(|path| path.ancestors().skip(1))
             .filter(|parent| !parent.as_os_str().is_empty() && !named.iter().any(|path| path == parent))
             .filter(|parent| matches!(target.resolve(parent), Ok((_, Node::Missing))))
@@ -342,7 +360,10 @@ impl Files {
                 What::Archive(_) => "archive".into(),
                 What::NewFolder => String::new(),
             };
-            hasher.update(format!("{:?} {} {:?} {:?}\0", path, text, self.owner, self.mode).as_bytes());
+            hasher.update(
+                format!("{path:?} {text} {:?} {:?} {:?}\0", self.owner, self.owner_in_archives, self.mode)
+                    .as_bytes(),
+            );
             if let What::File(real) | What::Archive(real) = what {
                 let mut file = File::open(real)?;
                 let mut block = vec![0; 128 << 10];
@@ -409,7 +430,13 @@ impl Files {
             What::NewFolder => {
                 tar.append_data(&mut self.made(EntryType::Directory, 0o755), path.join(""), io::empty())
             }
-            What::Archive(real) => archive::append(tar, path, real),
+            What::Archive(real) => {
+                let owner = self.owner_in_archives.and_then(|owner| match owner {
+                    Owner::Given { uid, gid } => Some((uid, gid)),
+                    Owner::Kept => None,
+                });
+                archive::append(tar, path, real, owner)
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use super::instruction::CopyFiles;
 use super::mounts::Source;
 use super::owner::{Mode, Owner, ROOT, of_user, owner};
 use super::stage::{Builder, Now, item};
+use super::steps::shell_of;
 use super::view::Node;
 use super::words::{Variables, expand, expand_text};
 use crate::commit::Draft;
@@ -23,13 +24,15 @@ impl Builder<'_> {
         let view = self.view(now)?;
         let (real, there) = view.resolve(Path::new(&path)).map_err(BuildError::Failed)?;
         if let Node::File(_) = there {
-            return Err(BuildError::Failed(format!("cannot mkdir: {path} is not a directory")));
+            return Err(BuildError::Failed(format!("Cannot mkdir: {path} is not a directory")));
         }
-        let shell = now.document.config.shell.clone().unwrap_or_else(super::steps::default_shell).join(" ");
+        let shell = shell_of(&now.document).join(" ");
         let created_by = format!("{shell} #(nop) WORKDIR {path}");
         let working_dir = path.clone();
         if there != Node::Missing {
-            return self.configure_as(now, created_by, |d| d.config.working_dir = working_dir).await;
+            return self
+                .configure_as(now, &format!(" WORKDIR {path}"), |d| d.config.working_dir = working_dir)
+                .await;
         }
         let owner = of_user(&view, &now.document.config.user)?;
         let key = key(now.parent(), &created_by, None);
@@ -38,7 +41,8 @@ impl Builder<'_> {
         }
         let mut draft = self.layer(now, Arc::new(Files::new_folder(&view, real, owner))).await?;
         draft.document.config.working_dir = working_dir;
-        draft.step(item(created_by));
+        let item = item(created_by, draft.document.author.as_deref());
+        draft.step(item);
         self.keep(now, draft, key).await
     }
 
@@ -49,7 +53,10 @@ impl Builder<'_> {
         variables: &Variables,
     ) -> Result<(), BuildError> {
         let word = if copy.is_add { "ADD" } else { "COPY" };
-        let failed = move |why: String| BuildError::Failed(format!("{word} failed: {why}"));
+        let failed = move |why: String| match why.starts_with("When using") {
+            true => BuildError::Failed(why),
+            false => BuildError::Failed(format!("{word} failed: {why}")),
+        };
         // what is fetched lies in it
         let folder = self.store.inner.layers.temporary()?;
         let from = self.source(now, copy.from.as_deref()).await?;
@@ -64,7 +71,7 @@ impl Builder<'_> {
         });
         let (files, digest) = found.await?.map_err(failed)?;
         let chown = chown.map(|chown| format!("--chown={chown} ")).unwrap_or_default();
-        let shell = now.document.config.shell.clone().unwrap_or_else(super::steps::default_shell).join(" ");
+        let shell = shell_of(&now.document).join(" ");
         let created_by = format!("{shell} #(nop) {word} {chown}{} in {dest} ", files.shown(&digest));
         let key = key(now.parent(), &created_by, Some(&digest));
         if self.reuse(now, &key) {
@@ -72,7 +79,8 @@ impl Builder<'_> {
         }
         let mut draft = self.layer(now, Arc::new(files)).await?;
         drop((folder, from));
-        draft.step(item(created_by));
+        let item = item(created_by, draft.document.author.as_deref());
+        draft.step(item);
         self.keep(now, draft, key).await
     }
 
@@ -116,6 +124,7 @@ impl Builder<'_> {
             workdir: now.document.config.working_dir.clone(),
             target,
             owner,
+            has_chown: chown.is_some(),
             mode: chmod.as_deref().map(Mode::parse).transpose()?,
             unpack: copy.is_add && copy.unpack.unwrap_or(true),
             parents: copy.parents,

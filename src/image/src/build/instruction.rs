@@ -173,7 +173,7 @@ impl Parser<'_> {
     }
 
     fn args(&self, rest: &str) -> Result<Vec<(String, Option<String>)>, String> {
-        let words = words::split(rest, self.escape)?;
+        let words = words::split(rest, self.escape);
         let arg = |word: &String| match word.split_once('=') {
             Some(("", _)) => Err("ARG names can not be blank".to_owned()),
             Some((name, value)) => Ok((name.to_owned(), Some(value.to_owned()))),
@@ -185,7 +185,7 @@ impl Parser<'_> {
     /// `a=b c="d e"`, or the old form of one name and the rest of the line.
     fn pairs(&self, rest: &str) -> Result<Vec<(String, String)>, String> {
         let keyword = self.keyword;
-        let words = words::split(rest, self.escape)?;
+        let words = words::split(rest, self.escape);
         if words.first().is_some_and(|first| !first.contains('=')) {
             let (name, value) = rest
                 .split_once(char::is_whitespace)

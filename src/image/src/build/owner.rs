@@ -27,8 +27,8 @@ pub(super) fn owner(view: &View, text: &str) -> Result<Owner, BuildError> {
     let uid = number(user).or_else(|| entry(view, "etc/passwd", user, 2));
     let uid = uid.ok_or_else(|| unknown("uid", &format!("user {user}"), &format!("no such user: {user}")))?;
     let gid = match group {
-        // as the user's own number, where only that is given
-        None => uid,
+        // the user's own one, or the same number
+        None => number(user).or_else(|| entry(view, "etc/passwd", user, 3)).unwrap_or(uid),
         Some(group) => number(group)
             .or_else(|| entry(view, "etc/group", group, 2))
             .ok_or_else(|| unknown("gid", &format!("group {group}"), &format!("no such group: {group}")))?,
@@ -38,18 +38,7 @@ pub(super) fn owner(view: &View, text: &str) -> Result<Owner, BuildError> {
 
 /// Who makes folders for WORKDIR: the image's USER, whose group is the one that it has in the image.
 pub(super) fn of_user(view: &View, user: &str) -> Result<Owner, BuildError> {
-    let (name, group) = user.split_once(':').map_or((user, None), |(user, group)| (user, Some(group)));
-    if name.is_empty() {
-        return Ok(ROOT);
-    }
-    match group {
-        Some(_) => owner(view, user),
-        None => {
-            let Owner::Given { uid, .. } = owner(view, name)? else { return Ok(ROOT) };
-            let own = if number(name).is_some() { None } else { entry(view, "etc/passwd", name, 3) };
-            Ok(Owner::Given { uid, gid: own.unwrap_or(uid) })
-        }
-    }
+    if user.is_empty() { Ok(ROOT) } else { owner(view, user) }
 }
 
 fn number(text: &str) -> Option<u64> {

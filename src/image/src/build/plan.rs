@@ -115,7 +115,7 @@ impl Plan {
         let at_line = |e: BuildError| BuildError::parse(from.line, e.to_string());
         let base = expand(image, self.escape, &known).map_err(at_line)?;
         if base.is_empty() {
-            return Err(BuildError::parse(from.line, format!("base name ({image}) should not be blank")));
+            return Err(BuildError::Failed(format!("base name ({image}) should not be blank")));
         }
         let asked = platform.as_deref().map(|text| expand(text, self.escape, &known)).transpose();
         let asked = asked.map_err(at_line)?.map(|text| match text.is_empty() {
@@ -265,7 +265,7 @@ mod tests {
         for (text, want) in [
             ("", "file with no instructions"),
             ("RUN x", "dockerfile parse error on line 1: no build stage in current context"),
-            ("FROM $NONE", "dockerfile parse error on line 1: base name ($NONE) should not be blank"),
+            ("FROM $NONE", "base name ($NONE) should not be blank"),
             (
                 "FROM --platform=$P x",
                 "dockerfile parse error on line 1: empty platform value from expression $P",

@@ -31,7 +31,7 @@ const PREDEFINED: [&str; 10] = [
     "all_proxy",
 ];
 /// What a container without a PATH of its own gets.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl Builder<'_> {
     pub(super) async fn run(&self, now: &mut Now, run: &Run) -> Result<(), BuildError> {
@@ -145,7 +145,8 @@ impl Builder<'_> {
             Ok((draft, empty))
         })
         .await?;
-        draft.step(HistoryItem { empty_layer, ..item(created_by) });
+        let item = item(created_by, draft.document.author.as_deref());
+        draft.step(HistoryItem { empty_layer, ..item });
         self.keep(now, draft, key).await
     }
 }

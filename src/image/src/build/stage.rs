@@ -68,8 +68,16 @@ impl Now {
 }
 
 /// A line of the history, of now.
-pub(super) fn item(created_by: String) -> HistoryItem {
-    HistoryItem { created: Some(jiff::Timestamp::now()), created_by, ..HistoryItem::default() }
+pub(super) fn item(created_by: String, author: Option<&str>) -> HistoryItem {
+    let (created, author) = (Some(jiff::Timestamp::now()), author.unwrap_or_default().to_owned());
+    HistoryItem { created, created_by, author, ..HistoryItem::default() }
+}
+
+/// As Docker makes it: nothing, but a PATH.
+fn scratch() -> ImageDocument {
+    let mut document = ImageDocument::scratch();
+    document.config.env.push(format!("PATH={}", super::running::PATH));
+    document
 }
 
 impl<'b> Builder<'b> {
@@ -156,7 +164,7 @@ impl<'b> Builder<'b> {
             number,
             step: id,
             built: None,
-            document: ImageDocument::scratch(),
+            document: scratch(),
             args: Variables::new(),
             has_cmd: false,
         };

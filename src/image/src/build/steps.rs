@@ -72,9 +72,9 @@ impl Builder<'_> {
             Instruction::Expose(ports) => {
                 let ports = ports.iter().map(|port| expand_words(port, escape, &variables));
                 let ports = ports.collect::<Result<Vec<_>, _>>()?.concat();
-                let ports = ports.iter().map(|port| exposed(port)).collect::<Result<Vec<_>, _>>()?;
-                let ports: BTreeSet<String> = ports.into_iter().flatten().collect();
-                let shown: Vec<&str> = ports.iter().map(String::as_str).collect();
+                let shown: BTreeSet<&str> = ports.iter().map(String::as_str).collect();
+                let shown: Vec<&str> = shown.into_iter().collect();
+                let ports = ports.iter().map(|port| exposed(port)).collect::<Result<Vec<_>, _>>()?.concat();
                 self.configure(now, &format!("EXPOSE {}", shown.join(" ")), |d| {
                     d.config.exposed_ports.extend(ports.iter().map(|port| (port.clone(), Empty {})));
                 })
@@ -143,19 +143,19 @@ impl Builder<'_> {
         what: &str,
         change: impl FnOnce(&mut ImageDocument),
     ) -> Result<(), BuildError> {
-        let shell = now.document.config.shell.clone().unwrap_or_else(default_shell).join(" ");
-        self.configure_as(now, format!("{shell} #(nop)  {what}"), change).await
+        self.configure_as(now, &format!("  {what}"), change).await
     }
 
-    /// The same under a line of history of its own.
+    /// The same with the blanks of its own that the line of history has.
     pub(super) async fn configure_as(
         &self,
         now: &mut Now,
-        created_by: String,
+        what: &str,
         change: impl FnOnce(&mut ImageDocument),
     ) -> Result<(), BuildError> {
         let mut document = now.document.clone();
         change(&mut document);
+        let created_by = format!("{} #(nop){what}", shell_of(&document).join(" "));
         // the text alone would not tell `A="1 B=2"` from `A=1 B=2`
         let result = serde_json::to_string(&document.config).unwrap_or_default();
         let key = key(now.parent(), &format!("{created_by}\n{result}"), None);
@@ -164,9 +164,16 @@ impl Builder<'_> {
         }
         let mut draft = self.draft(now)?;
         draft.document = document;
-        draft.step(HistoryItem { empty_layer: true, ..item(created_by) });
+        let author = draft.document.author.as_deref();
+        let item = HistoryItem { empty_layer: true, ..item(created_by, author) };
+        draft.step(item);
         self.keep(now, draft, key).await
     }
+}
+
+/// What a line of the history begins with.
+pub(super) fn shell_of(document: &ImageDocument) -> Vec<String> {
+    document.config.shell.clone().unwrap_or_else(default_shell)
 }
 
 pub(super) fn default_shell() -> Vec<String> {

@@ -1,3 +1,7 @@
+mod cache;
+mod hostile;
+mod stages;
+
 use super::*;
 use crate::testing::{Tar, TestStore, docker_archive, gzip, store};
 use async_trait::async_trait;
@@ -11,6 +15,10 @@ use std::sync::Mutex;
 /// Understands `touch FILE` and `fail CODE`; everything else succeeds and changes nothing.
 #[derive(Default)]
 struct Runner(Mutex<Vec<RunSpec>>);
+
+fn options() -> BuildOptions {
+    BuildOptions { tags: vec!["made".into()], ..BuildOptions::default() }
+}
 
 #[async_trait]
 impl BuildRunner for Runner {

@@ -1,0 +1,87 @@
+//! Contexts and Dockerfiles that mean no good.
+
+use super::*;
+use tar::EntryType;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leads_out_of_the_context_finds_nothing() {
+    let lab = Lab::new().await;
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("secret"), "outside").unwrap();
+    let secret = outside.path().join("secret").display().to_string();
+    let context = || {
+        Tar::new()
+            .entry(EntryType::Symlink, "link", &secret, b"")
+            .entry(EntryType::Symlink, "up", "../../../../../../../../../../etc", b"")
+            .folder("d")
+            .entry(EntryType::Symlink, "d/loop", "loop", b"")
+    };
+    for (case, file, want) in [
+        ("a link", "FROM base\nCOPY link /x\n", "file not found in build context"),
+        ("through a link", "FROM base\nCOPY up/hostname /x\n", "file not found in build context"),
+        ("a loop", "FROM base\nCOPY d/loop /x\n", "too many levels of symbolic links"),
+        ("a mounted link", "FROM base\nRUN --mount=source=link,target=/x y\n", "stat link: file does not exist"),
+    ] {
+        let why = lab.build(file, context()).await.expect_err(case).to_string();
+        assert!(why.contains(want), "{case}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dockerfile_is_a_file() {
+    let lab = Lab::new().await;
+    let text = b"FROM base\n";
+    for (case, context, want) in [
+        ("a folder", Tar::new().folder("Dockerfile"), "Cannot locate specified Dockerfile: Dockerfile"),
+        (
+            "a link out",
+            Tar::new().entry(EntryType::Symlink, "Dockerfile", "/etc/hostname", b""),
+            "Cannot locate specified Dockerfile: Dockerfile",
+        ),
+        (
+            "a pipe",
+            Tar::new().entry(EntryType::Fifo, "Dockerfile", "", b""),
+            "Cannot locate specified Dockerfile: Dockerfile",
+        ),
+        ("empty", Tar::new().file("Dockerfile", ""), "The Dockerfile (Dockerfile) cannot be empty"),
+    ] {
+        let why = lab.build_with(context, options()).await.expect_err(case).to_string();
+        assert_eq!(why, want, "{case}");
+    }
+    let inside = Tar::new().file("real", text).entry(EntryType::Symlink, "Dockerfile", "real", b"");
+    lab.build_with(inside, options()).await.unwrap();
+    let ignored = Tar::new().file("Dockerfile", text).file(".dockerignore", "*\n");
+    lab.build_with(ignored, options()).await.unwrap();
+    let bad = Tar::new().file("Dockerfile", text).file(".dockerignore", "a[\n");
+    let why = lab.build_with(bad, options()).await.unwrap_err().to_string();
+    assert!(why.contains(".dockerignore"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_of_two_with_one_name_counts_and_garbage_is_refused() {
+    let lab = Lab::new().await;
+    let file = "FROM base\nCOPY a /\n";
+    lab.build(file, Tar::new().file("a", "first").file("a", "second")).await.unwrap();
+    assert_eq!(lab.read("a"), "second");
+    for (case, bytes) in [
+        ("garbage", b"this is no archive at all, and long enough to be one: ".repeat(20)),
+        ("torn", Tar::new().file("Dockerfile", file).file("a", "a".repeat(4000)).torn()[..2000].to_vec()),
+        ("a packed one that is torn", gzip(&Tar::new().file("Dockerfile", file).bytes())[..40].to_vec()),
+    ] {
+        let context = BuildContext::Tar(Box::new(Cursor::new(bytes)));
+        let why = lab.build_context(context, options()).await.expect_err(case).to_string();
+        assert!(why.contains("build context"), "{case}: {why}");
+        assert_eq!(std::fs::read_dir(lab.t.dir.path().join("tmp")).unwrap().count(), 0, "{case}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_gives_nothing_from_outside_of_it() {
+    let lab = Lab::new().await;
+    let why = lab
+        .build("FROM base\nRUN --mount=type=cache,target=/c,source=../../x y\n", Tar::new())
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(why.contains("leads out of the cache"), "{why}");
+}
