@@ -96,7 +96,10 @@ impl ImageStore {
         let hidden = options.hidden;
         let built = stage::Builder::new(self, &plan, context, options, runner, progress).build().await?;
         let (store, id) = (self.inner.clone(), built.id.clone());
+        let names = tags.iter().map(ImageRef::to_string).collect();
         let image = in_background(move || store.publish(&id, &tags, hidden)).await?;
+        // it may have others: a build that changes nothing makes the image that it begins with
+        let image = cri::ImageInfo { repo_tags: names, ..image };
         Ok(BuildResult { image, hold: built.hold })
     }
 }

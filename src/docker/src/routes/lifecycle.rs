@@ -59,7 +59,7 @@ pub(super) async fn kill(call: Call) -> Answer {
         message: format!("cannot kill container: {}: {}", call.name(), why.message),
     };
     let number = signals::number(call.query.get("signal").unwrap_or("KILL"));
-    let number = number.map_err(|why| cannot(Refusal { message: why.message.to_ascii_lowercase(), ..why }))?;
+    let number = number.map_err(|why| cannot(Refusal { message: why.message.replace("Invalid", "invalid"), ..why }))?;
     let (engine, container) = (call.engine.clone(), call.engine.container(call.name()).map_err(cannot)?);
     let Some(running) = container.see(|r| r.running().cloned()) else {
         let id = container.see(|r| r.id.clone());
@@ -101,10 +101,11 @@ async fn set_paused(call: Call, paused: bool) -> Answer {
     let _alone = container.gate.lock().await;
     let id = container.see(|r| r.id.clone());
     match container.see(|r| r.running().cloned()) {
-        None => return Err(Refusal::conflict(format_args!("container {id} is not running"))),
+        None if paused => return Err(Refusal::conflict(format_args!("container {id} is not running"))),
+        None => return Err(Refusal::conflict(format_args!("Container {id} is not paused"))),
         Some(running) if running.paused == paused => {
             let how = if paused { "already" } else { "not" };
-            return Err(Refusal::conflict(format_args!("container {id} is {how} paused")));
+            return Err(Refusal::conflict(format_args!("Container {id} is {how} paused")));
         }
         Some(running) => call.engine.runtime.freeze_container(&running.container, paused).await?,
     }
