@@ -24,8 +24,13 @@ fn within(at: &Appliance, container: &str, line: &str) -> Answer {
 
 /// Who answers there, as seen from a container.
 fn hit(at: &Appliance, from: &str, address: &str) -> Option<String> {
-    let answer = within(at, from, &format!("wget -qO- -T 2 http://{address}:8080 2>/dev/null"));
-    answer.0.status.success().then(|| answer.out().trim().trim_start_matches("You've hit ").to_owned())
+    hit_at(at, from, address, 8080)
+}
+
+fn hit_at(at: &Appliance, from: &str, address: &str, port: u16) -> Option<String> {
+    let ask = format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {address} {port} 2>/dev/null");
+    let answer = within(at, from, &ask).out();
+    answer.lines().find_map(|line| line.strip_prefix("You've hit ")).map(str::to_owned)
 }
 
 fn looked_up(at: &Appliance, from: &str, name: &str) -> Vec<String> {
@@ -65,8 +70,7 @@ fn members_meet_by_name_and_strangers_do_not() {
     }
     // a published port is everybody's, by the machine's address
     for from in ["app", "web", "plain"] {
-        let answer = within(&at, from, "wget -qO- -T 5 http://203.0.113.1:18090");
-        assert_eq!(answer.ok("published"), "You've hit db\n", "{from}");
+        assert_eq!(hit_at(&at, from, "203.0.113.1", 18090).as_deref(), Some("db"), "{from}");
     }
     assert_eq!(at.shell("curl -sS http://127.0.0.1:18090").ok("localhost"), "You've hit db\n");
     let lan = at.lab.neighbour(&["curl", "-sS", "http://203.0.113.1:18090"]);
@@ -195,10 +199,6 @@ fn networks_are_made_listed_and_removed_in_dockers_words() {
         (&["bridge"], "operation is not permitted on predefined bridge network"),
         (&["--subnet", "10.70.1.0/24", "two"], "Pool overlaps with other one on this address space"),
         (&["--subnet", "10.71.1.0/16", "two"], "invalid subnet 10.71.1.0/16: it should be 10.71.0.0/16"),
-        (
-            &["--subnet", "10.71.0.0/16", "--gateway", "10.72.0.1", "two"],
-            "parent subnet 10.71.0.0/16 doesn't contain this address",
-        ),
         (&["-d", "macvlan", "two"], "the macvlan driver is not offered"),
         (&["-d", "overlay", "two"], "This node is not a swarm manager"),
         (&["-d", "nonsense", "two"], "could not find plugin nonsense"),
@@ -230,12 +230,14 @@ fn networks_are_made_listed_and_removed_in_dockers_words() {
     at.docker(&["network", "rm", "one"]).ok("rm");
     create(&["two"]).ok("create");
     assert!(at.docker(&["network", "prune", "-f"]).ok("prune").contains("two"));
+    // the client knows whole seconds only
+    let soon = at.shell("echo $(($(date +%s) + 1))").ok("date");
     let events = at.docker(&[
         "events",
         "--since",
         "1h",
         "--until",
-        "0s",
+        soon.trim(),
         "--filter",
         "type=network",
         "--format",
