@@ -12,8 +12,12 @@ pub enum Dialect {
 }
 
 const JSON: &str = "application/json";
-const PATCHES: [&str; 3] =
-    ["application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json"];
+const PATCHES: [&str; 4] = [
+    "application/apply-patch+yaml",
+    "application/json-patch+json",
+    "application/merge-patch+json",
+    "application/strategic-merge-patch+json",
+];
 
 struct Operation<'a> {
     action: &'static str,

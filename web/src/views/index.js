@@ -3,6 +3,7 @@
 import { served } from '../cluster/discovery.js';
 import configmaps from './configmaps.js';
 import events from './events.js';
+import ingresses from './ingresses.js';
 import more from './more.js';
 import namespaces from './namespaces.js';
 import nodes from './nodes.js';
@@ -17,6 +18,7 @@ export const views = [
   workloads,
   pods,
   services,
+  ingresses,
   configmaps,
   secrets,
   events,
