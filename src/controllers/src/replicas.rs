@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use kinds::pod as ask;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Pods made or deleted in one go; more come when these have been seen.
 const BURST: usize = 500;
@@ -80,6 +81,12 @@ pub(crate) fn count(
     counts
 }
 
+/// When one more of them becomes available if nothing else happens; `None` where time alone changes nothing.
+pub(crate) fn next_available(pods: &[Arc<Pod>], min_ready: i32, now: jiff::Timestamp) -> Option<Duration> {
+    let active = pods.iter().filter(|pod| ask::is_active(pod));
+    active.filter_map(|pod| ask::available_in(pod, min_ready, now)).filter(|left| !left.is_zero()).min()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +126,24 @@ mod tests {
         assert_eq!(names(plan(1, &pods, now)), ["unscheduled", "unready"]);
         assert_eq!(plan(3, &pods, now), Plan::Nothing);
         assert_eq!(plan(5, &pods, now), Plan::Create(2));
+    }
+
+    #[test]
+    fn one_wakes_when_the_next_pod_becomes_available() {
+        let since = |seconds: i64| {
+            let mut ready = (*pod("ready", Some("n"), true)).clone();
+            let conditions = ready.status.as_mut().unwrap().conditions.as_mut().unwrap();
+            let at = jiff::Timestamp::from_second(seconds).unwrap();
+            conditions[0].last_transition_time =
+                Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(at));
+            Arc::new(ready)
+        };
+        let now = jiff::Timestamp::from_second(100).unwrap();
+        let left =
+            |pods: &[Arc<Pod>], min_ready| next_available(pods, min_ready, now).map(|left| left.as_secs());
+        assert_eq!(left(&[since(95), since(98)], 10), Some(5));
+        assert_eq!(left(&[since(80)], 10), None);
+        assert_eq!(left(&[pod("unready", Some("n"), false)], 10), None);
+        assert_eq!(left(&[since(98)], 0), None);
     }
 }

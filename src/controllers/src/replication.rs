@@ -4,7 +4,7 @@ use crate::WORKERS;
 use crate::owner::{
     Claim, adopt, claim, controller_of, controller_reference, is_alive, release, unless_gone,
 };
-use crate::replicas::{Counts, Plan, count, plan};
+use crate::replicas::{Counts, Plan, count, next_available, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
 use futures::future::join_all;
@@ -13,7 +13,6 @@ use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec, ReplicationController, Re
 use kinds::{Kind, key_of, pod as ask, selectors};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// What the controller needs of either kind.
@@ -300,9 +299,9 @@ impl<K: Replicated> Controller<K> {
     ) -> Result<(), Status> {
         let labels = owner.template().and_then(|t| t.metadata.as_ref()).and_then(|m| m.labels.clone());
         let counts = count(pods, &labels.unwrap_or_default(), owner.min_ready(), now);
-        if counts.ready > counts.available {
-            // what is ready becomes available by time alone
-            self.queue.add_after(key.clone(), Duration::from_secs(1));
+        // what is ready becomes available by time alone
+        if let Some(left) = next_available(pods, owner.min_ready(), now) {
+            self.queue.add_after(key.clone(), left);
         }
         let Some(new) = owner.with_status(counts) else { return Ok(()) };
         match self.owner_api.update_status(new).await {

@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     pod.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == kind)
@@ -22,10 +23,17 @@ pub fn ready_since(pod: &Pod) -> Option<jiff::Timestamp> {
 
 /// Ready for at least `min_ready` seconds.
 pub fn is_available(pod: &Pod, min_ready: i32, now: jiff::Timestamp) -> bool {
-    is_ready(pod)
-        && (min_ready == 0
-            || ready_since(pod)
-                .is_some_and(|since| now.as_second() - since.as_second() >= i64::from(min_ready)))
+    available_in(pod, min_ready, now).is_some_and(|left| left.is_zero())
+}
+
+/// How long a pod that is ready must stay so until it is available; `None` for one that is not ready, or since when is
+/// not known.
+pub fn available_in(pod: &Pod, min_ready: i32, now: jiff::Timestamp) -> Option<Duration> {
+    if !is_ready(pod) || min_ready <= 0 {
+        return is_ready(pod).then_some(Duration::ZERO);
+    }
+    let left = i64::from(min_ready) - (now.as_second() - ready_since(pod)?.as_second());
+    Some(Duration::from_secs(left.max(0).unsigned_abs()))
 }
 
 pub fn phase(pod: &Pod) -> &str {
