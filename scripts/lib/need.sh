@@ -91,6 +91,33 @@ need_compose() {
     echo "$at"
 }
 
+# need_buildx : prints where Docker's buildx plugin is: that of the machine's own packages, else of Debian's next release
+need_buildx() {
+    local at="$PWD/target/tools/docker-buildx"
+    if [ ! -x "$at" ]; then
+        local work mirror own
+        work="$(mktemp -d)"
+        (
+            cd "$work"
+            if ! apt-get download -qq docker-buildx 2>/dev/null; then
+                # the machine's own lists stay as they are
+                mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -1)"
+                mkdir -p lists/partial cache
+                echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror unstable main" >sources.list
+                own=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
+                    -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache")
+                apt-get "${own[@]}" update -qq
+                apt-get "${own[@]}" download -qq docker-buildx
+            fi
+            dpkg -x docker-buildx_*.deb .
+        ) >&2
+        mkdir -p "$(dirname "$at")"
+        install -m 755 "$work/usr/libexec/docker/cli-plugins/docker-buildx" "$at"
+        rm -r "$work"
+    fi
+    echo "$at"
+}
+
 # build_web : the dashboard's pages, which the binary embeds
 build_web() {
     command -v npm >/dev/null || need_packages nodejs npm

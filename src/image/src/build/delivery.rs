@@ -137,6 +137,7 @@ fn append(tar: &mut Builder<impl Write>, path: &Path, source: &Path) -> io::Resu
     let mut header = upper::header(&meta, kind);
     match kind {
         EntryType::Symlink => tar.append_link(&mut header, path, std::fs::read_link(source)?),
+        EntryType::Directory => tar.append_data(&mut header, path.join(""), io::empty()),
         EntryType::Regular => {
             header.set_size(meta.len());
             tar.append_data(&mut header, path, std::fs::File::open(source)?)
