@@ -118,6 +118,7 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
     let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
     write_kubeconfig(places, &certificates, &api)?;
 
+    tokio::spawn(crate::memory::keep_small(store.revisions(), ::runtime::give_back_memory));
     let stop = CancellationToken::new();
     let rooms = stop.child_token();
     let (ready, is_ready) = watch::channel(false);

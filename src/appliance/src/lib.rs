@@ -11,6 +11,7 @@ mod control;
 mod control_server;
 mod daemon;
 mod lock;
+mod memory;
 mod node;
 mod node_address;
 mod places;

@@ -17,6 +17,7 @@ mod draft;
 mod exec;
 mod host;
 mod launch;
+mod memory;
 mod news;
 mod places;
 mod port_forward;
@@ -34,6 +35,7 @@ mod starts;
 mod stats;
 mod streams;
 
+pub use memory::give_back_memory;
 pub use purge::purge;
 pub use runtime::ShimRuntime;
 

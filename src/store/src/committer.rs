@@ -128,6 +128,7 @@ impl Committer {
         let revision = root.revision;
         self.shared.root.store(Arc::new(root));
         self.shared.windows.publish(group.events, revision);
+        self.shared.newest.send_replace(revision);
         answer_all(group.outcomes);
     }
 

@@ -52,6 +52,7 @@ pub struct Store {
 pub(crate) struct Shared {
     pub(crate) root: ArcSwap<root::Root>,
     pub(crate) windows: watch::Windows,
+    pub(crate) newest: tokio::sync::watch::Sender<ResourceVersion>,
 }
 
 impl Store {
@@ -71,7 +72,8 @@ impl Store {
 
     fn start(log: Box<dyn Log>, root: root::Root, options: &Options) -> Store {
         let windows = watch::Windows::new(options, root.revision);
-        let shared = Arc::new(Shared { root: ArcSwap::from_pointee(root), windows });
+        let newest = tokio::sync::watch::Sender::new(root.revision);
+        let shared = Arc::new(Shared { root: ArcSwap::from_pointee(root), windows, newest });
         let (requests, queue) = mpsc::channel();
         let committer = Committer::new(log, shared.clone());
         let thread = std::thread::Builder::new()
@@ -88,6 +90,11 @@ impl Store {
 
     pub fn revision(&self) -> ResourceVersion {
         self.shared.root.load().revision
+    }
+
+    /// Hears of every newer revision: for those who want to know how much is written, not what.
+    pub fn revisions(&self) -> tokio::sync::watch::Receiver<ResourceVersion> {
+        self.shared.newest.subscribe()
     }
 
     /// All of the writes or none, each with a revision of its own. Returns when they are as safe as they ask to be, and
