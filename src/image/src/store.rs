@@ -168,7 +168,11 @@ impl Inner {
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
         let mut state = self.state();
         let before = state.index.clone();
-        let result = change(&mut state).and_then(|value| state.index.save(&self.dir).map(|()| value));
+        let result = change(&mut state).and_then(|value| {
+            // what a cached build or a second pull finds as it was costs no fsync
+            let saved = if state.index == before { Ok(()) } else { state.index.save(&self.dir) };
+            saved.map(|()| value)
+        });
         if result.is_err() {
             state.index = before;
         }

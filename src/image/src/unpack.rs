@@ -31,8 +31,8 @@ use std::sync::mpsc::sync_channel;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-/// Chunks of some 16 KiB that wait between the network and the inflater.
-const FEED_DEPTH: usize = 32;
+/// Chunks that wait between the network and the inflater: 16 KiB at first, up to 400 KiB where a connection is fast.
+const FEED_DEPTH: usize = 8;
 /// Blocks of [`decode::BLOCK`] that wait between the inflater and the untarer.
 const BLOCKS: usize = 8;
 
