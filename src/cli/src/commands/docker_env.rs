@@ -13,13 +13,11 @@ pub struct DockerEnv {
 impl DockerEnv {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         if self.unset {
-            println!("unset DOCKER_HOST DOCKER_BUILDKIT");
+            println!("unset DOCKER_HOST");
             return Ok(ExitCode::SUCCESS);
         }
         status(&setting.places)?;
         println!("export DOCKER_HOST=\"unix://{}\"", setting.places.docker_socket().display());
-        // builds are Docker's classic ones
-        println!("export DOCKER_BUILDKIT=0");
         println!("# to point this shell at it: eval $({} docker-env)", setting.typed());
         Ok(ExitCode::SUCCESS)
     }

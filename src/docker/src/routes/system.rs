@@ -20,8 +20,8 @@ const ENGINE: &str = "28.2.2";
 
 pub(super) async fn ping(_: Call) -> Answer {
     let mut answer = text("OK")?;
-    // no BuildKit: the classic builder is the one that is here
-    answer.headers_mut().insert("builder-version", http::HeaderValue::from_static("1"));
+    // BuildKit, for who has its plugin; the classic builder is there as well
+    answer.headers_mut().insert("builder-version", http::HeaderValue::from_static("2"));
     answer
         .headers_mut()
         .insert("cache-control", http::HeaderValue::from_static("no-cache, no-store, must-revalidate"));

@@ -6,7 +6,9 @@
 pub mod footprint;
 pub mod images;
 pub mod lab;
+pub mod redis;
 pub mod registry;
+pub mod tap;
 
 use footprint::footprint;
 use lab::Lab;
@@ -139,7 +141,7 @@ impl Appliance {
         Answer(self.of_docker(&mut command).output().unwrap())
     }
 
-    /// The environment that `monopod docker-env` prints.
+    /// The environment that `monopod docker-env` prints, and the classic builder, whatever plugins this machine has.
     pub fn of_docker<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         let socket = self.places()[1].join("docker.sock");
         command.env("DOCKER_HOST", format!("unix://{}", socket.display())).env("DOCKER_BUILDKIT", "0")
