@@ -173,8 +173,10 @@ class Bench:
 
 
 def version(engine):
-    said = Client(engine.socket).call("GET", "/version")
-    return ", ".join(part["Version"] for part in said["Components"][:3])[:18]
+    """Of the parts that are the engine's own."""
+    said = Client(engine.socket).call("GET", "/version")["Components"]
+    parts = {part["Name"].lower(): part["Version"].split("+")[0] for part in said}
+    return " / ".join(parts[name] for name in ("engine", "containerd") if name in parts)
 
 
 def summary(milliseconds):

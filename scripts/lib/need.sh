@@ -91,28 +91,52 @@ need_compose() {
     echo "$at"
 }
 
+# download_from SUITE PACKAGE... : Debian packages of another release, into this folder; the machine's own lists stay as they are
+download_from() {
+    local suite="$1" mirror own
+    shift
+    mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -1)"
+    mkdir -p lists/partial cache
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >sources.list
+    own=(-o "Dir::Etc::SourceList=$PWD/sources.list" -o Dir::Etc::SourceParts=/dev/null
+        -o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache" -o APT::Sandbox::User=root)
+    apt-get "${own[@]}" update -qq
+    apt-get "${own[@]}" download -qq "$@"
+}
+
 # need_buildx : prints where Docker's buildx plugin is: that of the machine's own packages, else of Debian's next release
 need_buildx() {
     local at="$PWD/target/tools/docker-buildx"
     if [ ! -x "$at" ]; then
-        local work mirror own
+        local work
         work="$(mktemp -d)"
         (
             cd "$work"
-            if ! apt-get download -qq docker-buildx 2>/dev/null; then
-                # the machine's own lists stay as they are
-                mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -1)"
-                mkdir -p lists/partial cache
-                echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror unstable main" >sources.list
-                own=(-o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null
-                    -o "Dir::State::Lists=$work/lists" -o "Dir::Cache=$work/cache")
-                apt-get "${own[@]}" update -qq
-                apt-get "${own[@]}" download -qq docker-buildx
-            fi
+            apt-get download -qq docker-buildx 2>/dev/null || download_from unstable docker-buildx
             dpkg -x docker-buildx_*.deb .
         ) >&2
         mkdir -p "$(dirname "$at")"
         install -m 755 "$work/usr/libexec/docker/cli-plugins/docker-buildx" "$at"
+        rm -r "$work"
+    fi
+    echo "$at"
+}
+
+# need_engine [SUITE] : prints the folder with Docker's engine out of Debian's packages, unpacked and not installed: those of
+# the machine's own release, or of another one. runc is always the machine's own: a newer one wants a newer C library.
+need_engine() {
+    local at="$PWD/target/tools/docker-engine${1:+-$1}"
+    if [ ! -d "$at" ]; then
+        local work package
+        work="$(mktemp -d)"
+        (
+            cd "$work"
+            apt-get -o APT::Sandbox::User=root download -qq runc $([ -n "${1:-}" ] || echo docker.io containerd)
+            [ -z "${1:-}" ] || download_from "$1" docker.io containerd
+            for package in *.deb; do dpkg -x "$package" unpacked; done
+        ) >&2
+        mkdir -p "$(dirname "$at")"
+        mv "$work/unpacked" "$at"
         rm -r "$work"
     fi
     echo "$at"
