@@ -60,6 +60,13 @@ pub fn busybox(folder: &Path, name: &str, programs: &[&str]) -> PathBuf {
         header.set_gid(0);
         layer.append_link(&mut header, format!("bin/{tool}"), "busybox").unwrap();
     }
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(tar::EntryType::Directory);
+    header.set_size(0);
+    header.set_mode(0o1777);
+    header.set_uid(0);
+    header.set_gid(0);
+    layer.append_data(&mut header, "tmp/", std::io::empty()).unwrap();
     add(
         &mut layer,
         "etc/passwd",
@@ -86,6 +93,33 @@ pub fn busybox(folder: &Path, name: &str, programs: &[&str]) -> PathBuf {
     let path = folder.join("busybox.tar");
     std::fs::write(&path, archive.into_inner().unwrap()).unwrap();
     path
+}
+
+/// Writes `FILE` into the folder: a docker-archive of an image with these layers, whatever they are.
+pub fn of_layers(folder: &Path, file: &str, name: &str, layers: &[Vec<u8>]) -> PathBuf {
+    let diff_ids: Vec<String> = layers.iter().map(|layer| format!("sha256:{}", hex(layer))).collect();
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/none"]},
+        "rootfs": {"type": "layers", "diff_ids": diff_ids}});
+    let names: Vec<String> = (0..layers.len()).map(|n| format!("{n}.tar")).collect();
+    let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": names}]);
+    let mut archive = tar::Builder::new(Vec::new());
+    names.iter().zip(layers).for_each(|(name, layer)| add(&mut archive, name, 0o644, layer));
+    add(&mut archive, "config.json", 0o644, config.to_string().as_bytes());
+    add(&mut archive, "manifest.json", 0o644, manifest.to_string().as_bytes());
+    let path = folder.join(file);
+    std::fs::write(&path, archive.into_inner().unwrap()).unwrap();
+    path
+}
+
+/// A layer with one file of bytes that cannot be packed.
+pub fn noise(name: &str, length: usize) -> Vec<u8> {
+    let next =
+        |n: &u64| Some(n.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407));
+    let seed = name.bytes().fold(length as u64, |seed, byte| seed * 31 + u64::from(byte));
+    let noise = std::iter::successors(Some(seed), next).flat_map(|n| n.to_le_bytes().into_iter().skip(4));
+    let mut layer = tar::Builder::new(Vec::new());
+    add(&mut layer, name, 0o644, &noise.take(length).collect::<Vec<u8>>());
+    layer.into_inner().unwrap()
 }
 
 /// Its path and those of everything that the dynamic linker brings to it.

@@ -1,6 +1,6 @@
 //! What each entry of a layer's archive becomes on disk, in overlayfs' form.
 
-use super::attributes::{Attributes, set_opaque, times};
+use super::attributes::{Attributes, or_blank, set_opaque, times};
 use super::sparse::Sparse;
 use super::tap::{Mode as TapMode, Tap, TapState};
 use super::tree::{Displaced, Tree, clean, refusal, split};
@@ -291,7 +291,6 @@ impl Applier {
         entry: &tar::Entry<'_, R>,
         kind: FileType,
     ) -> Result<()> {
-        // a FIFO's numbers are left blank by some writers
         let device = if kind == FileType::Fifo { 0 } else { device(entry.header())? };
         let (above, name, _) = self.room_for(path)?;
         rustix::fs::mknodat(&*above, name, kind, Mode::from_raw_mode(attributes.mode()), device)
@@ -342,7 +341,12 @@ impl Applier {
 }
 
 fn device(header: &tar::Header) -> Result<u64> {
-    let number =
-        |n: io::Result<Option<u32>>| n.map(Option::unwrap_or_default).map_err(|e| out_of_io("read layer", e));
-    Ok(rustix::fs::makedev(number(header.device_major())?, number(header.device_minor())?))
+    let blank = [0; 8];
+    let fields = header.as_ustar().map(|ustar| (&ustar.dev_major, &ustar.dev_minor));
+    let fields = fields.or_else(|| header.as_gnu().map(|gnu| (&gnu.dev_major, &gnu.dev_minor)));
+    let (major, minor) = fields.unwrap_or((&blank, &blank));
+    let number = |field: &[u8; 8], number: io::Result<Option<u32>>| {
+        or_blank(field, number.map(Option::unwrap_or_default)).map_err(|e| out_of_io("read layer", e))
+    };
+    Ok(rustix::fs::makedev(number(major, header.device_major())?, number(minor, header.device_minor())?))
 }

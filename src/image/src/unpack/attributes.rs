@@ -129,7 +129,7 @@ fn id(id: u64) -> u32 {
 }
 
 /// Some writers leave a field blank that is zero.
-fn or_blank<T: From<u8>>(field: &[u8], number: std::io::Result<T>) -> std::io::Result<T> {
+pub(super) fn or_blank<T: From<u8>>(field: &[u8], number: std::io::Result<T>) -> std::io::Result<T> {
     if field.iter().all(|byte| matches!(byte, 0 | b' ')) { Ok(T::from(0)) } else { number }
 }
 
