@@ -5,7 +5,7 @@ use crate::model::EndpointConfig;
 use crate::network_mode::{self, mac, shared_with};
 use crate::networks::{HOST, NONE, Network};
 use crate::publish;
-use crate::record::{Container, Record, new_id};
+use crate::record::{Container, Record, State, new_id};
 use crate::refusal::{Refusal, Result};
 use cri::{Connection, Endpoint, SandboxConfig, SandboxStatus};
 use ipnet::Ipv4Net;
@@ -14,6 +14,10 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A container that fails again and again is not waited for much longer than it takes to start.
+const DONOR_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Where a running container is in one network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +69,7 @@ impl Engine {
         {
             return Ok(Places::new());
         }
+        self.link_targets_run(record)?;
         let take = |(name, wanted): (&String, &EndpointConfig)| {
             let network = self.networks.find(name)?;
             Ok((network.name.clone(), self.take_place(&record.id, &network, wanted)?))
@@ -140,6 +145,15 @@ impl Engine {
             changes
         });
         Ok(())
+    }
+
+    /// After a start of the machine both are due: whose network it shares comes first.
+    pub(crate) async fn until_donor_runs(&self, container: &Container) {
+        let mode = container.see(|r| r.host.network_mode.clone());
+        let Some(donor) = shared_with(&mode).and_then(|other| self.container(other).ok()) else { return };
+        let mut watch = donor.watch();
+        let is_due = |r: &Record| matches!(r.state, State::Restarting(_));
+        let _ = tokio::time::timeout(DONOR_PATIENCE, watch.wait_for(|r| !is_due(r))).await;
     }
 
     pub(crate) fn tell_network(&self, action: &str, network: &Network, container: Option<&str>) {
@@ -253,7 +267,7 @@ impl Engine {
         self.runtime.set_endpoints(&sandbox, in_order(&networks, &places)).await?;
         container.change(|r| {
             r.networks = networks;
-            if let crate::record::State::Running(running) = &mut r.state {
+            if let State::Running(running) = &mut r.state {
                 running.endpoints = places;
             }
             true

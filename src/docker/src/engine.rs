@@ -149,6 +149,14 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// # Errors
+    /// A container has it.
+    pub(crate) fn is_name_free(&self, name: &str) -> Result<()> {
+        is_free(&lock(&self.containers), name)
+    }
+}
+
 fn is_free(all: &HashMap<String, Arc<Container>>, name: &str) -> Result<()> {
     match all.values().find(|c| c.see(|r| r.name == name)) {
         Some(other) => Err(Refusal::conflict(format_args!(

@@ -2,6 +2,7 @@
 //! 127.0.0.11 answers those. Links on the default bridge are, and are rewritten in place when their target comes or goes.
 
 use crate::engine::Engine;
+use crate::links::Link;
 use crate::name_server::has_names;
 use crate::network_mode::shared_with;
 use crate::networks::{BRIDGE, HOST};
@@ -19,12 +20,6 @@ const HOSTNAME: &str = "hostname";
 /// Docker's beginning of every hosts file.
 const LOCAL: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n";
 
-/// Where a link leads, and the names that it gives.
-struct Link {
-    address: Ipv4Addr,
-    names: String,
-}
-
 fn hosts(record: &Record, gateway: Ipv4Addr, links: &[Link]) -> String {
     let mut text = LOCAL.to_owned();
     // writing to a String does not fail
@@ -39,7 +34,11 @@ fn hosts(record: &Record, gateway: Ipv4Addr, links: &[Link]) -> String {
         let _ = writeln!(text, "{}\t{}", link.address, link.names);
     }
     let (host, domain) = (&record.config.hostname, &record.config.domainname);
-    let own = if domain.is_empty() { host.clone() } else { format!("{host}.{domain} {host}") };
+    let own = match (domain.is_empty(), host.split_once('.')) {
+        (false, _) => format!("{host}.{domain} {host}"),
+        (true, Some((first, _))) => format!("{host} {first}"),
+        (true, None) => host.clone(),
+    };
     for place in record.running().iter().flat_map(|running| running.endpoints.values()) {
         let _ = writeln!(text, "{}\t{own}", place.address);
     }
@@ -139,20 +138,6 @@ impl Engine {
         };
         std::fs::write(container.dir().join(HOSTS), text)
     }
-
-    /// `--link name:alias` on the default bridge.
-    fn links(&self, record: &Record) -> Vec<Link> {
-        let link = |link: &String| {
-            let (name, alias) = link.split_once(':').unwrap_or((link, link));
-            let other = self.container(name).ok()?.record();
-            let address = other.running()?.endpoints.get(BRIDGE)?.address;
-            let mut names =
-                vec![alias.rsplit('/').next().unwrap_or(alias), &other.config.hostname, &other.name];
-            names.dedup();
-            Some(Link { address, names: names.join(" ") })
-        };
-        record.host.links.iter().filter_map(link).collect()
-    }
 }
 
 fn mounts(record: &Record, dir: &Path) -> Vec<Mount> {
@@ -162,6 +147,7 @@ fn mounts(record: &Record, dir: &Path) -> Vec<Mount> {
     let mount = |(name, target)| Mount {
         source: Some(dir.join(name)),
         target: PathBuf::from(target),
+        read_only: record.host.readonly_rootfs,
         ..Mount::default()
     };
     free.map(mount).collect()

@@ -1,9 +1,10 @@
 //! A container as `docker inspect` and `docker ps` show it. Pure.
 
 use crate::inspect_network::{endpoints, network_settings};
+use crate::links;
 use crate::networks::{HOST, NONE, Network};
-use crate::{logging, plan};
 use crate::record::{MountKind, Mounted, Record, State};
+use crate::{logging, plan};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -101,8 +102,16 @@ fn host_config(record: &Record) -> Value {
     // what Go leaves out, and what it writes as null, while it is empty
     const OMITTED: [&str; 6] = ["Mounts", "Tmpfs", "Sysctls", "Annotations", "StorageOpt", "Init"];
     const NULL: [&str; 10] = [
-        "Binds", "CapAdd", "CapDrop", "DeviceCgroupRules", "DeviceRequests", "ExtraHosts", "GroupAdd", "Links",
-        "SecurityOpt", "VolumesFrom",
+        "Binds",
+        "CapAdd",
+        "CapDrop",
+        "DeviceCgroupRules",
+        "DeviceRequests",
+        "ExtraHosts",
+        "GroupAdd",
+        "Links",
+        "SecurityOpt",
+        "VolumesFrom",
     ];
     let is_empty = |value: &Value| match value {
         Value::Null => true,
@@ -115,7 +124,9 @@ fn host_config(record: &Record) -> Value {
             map.entry(name).or_insert(default);
         }
         map.retain(|name, value| !(OMITTED.contains(&name.as_str()) && is_empty(value)));
-        for (_, value) in map.iter_mut().filter(|(name, value)| NULL.contains(&name.as_str()) && is_empty(value)) {
+        for (_, value) in
+            map.iter_mut().filter(|(name, value)| NULL.contains(&name.as_str()) && is_empty(value))
+        {
             *value = Value::Null;
         }
         let usual = !record.host.privileged;
@@ -132,6 +143,9 @@ fn host_config(record: &Record) -> Value {
         }
         if record.host.restart_policy.name.is_empty() {
             map.insert("RestartPolicy".to_owned(), json!({"Name": "no", "MaximumRetryCount": 0}));
+        }
+        if !record.host.links.is_empty() {
+            map.insert("Links".to_owned(), json!(links::shown(record)));
         }
         if record.host.shm_size == 0 {
             map.insert("ShmSize".to_owned(), json!(64 << 20));
@@ -173,7 +187,11 @@ fn has_run(record: &Record) -> bool {
 fn mounts(record: &Record) -> Vec<Value> {
     let is_shown = |m: &&Mounted| {
         m.kind != MountKind::Tmpfs
-            || !record.host.tmpfs.keys().any(|target| Path::new(target).components().eq(m.target.components()))
+            || !record
+                .host
+                .tmpfs
+                .keys()
+                .any(|target| Path::new(target).components().eq(m.target.components()))
     };
     record.mounts.iter().filter(is_shown).map(mount).collect()
 }
@@ -299,12 +317,7 @@ mod tests {
     use crate::record::tests::{end, record, run};
 
     fn around<'a>() -> Around<'a> {
-        Around {
-            networks: &[],
-            log: Path::new("/l"),
-            dir: Path::new("/d"),
-            execs: vec![],
-        }
+        Around { networks: &[], log: Path::new("/l"), dir: Path::new("/d"), execs: vec![] }
     }
 
     #[test]

@@ -29,10 +29,12 @@ fn endpoint(record: &Record, around: &Around<'_>, name: &str) -> Value {
     let place = record.running().and_then(|running| running.endpoints.get(name));
     let id = around.networks.iter().find(|n| n.name == name).map_or("", |n| n.id.as_str());
     let mac = place.and_then(|_| mac_address(record, &record.endpoints()));
+    // who does not run has the one that was asked for
+    let mac = if mac.is_some() { mac_text(mac) } else { wanted.mac_address };
     let filled = |list: Vec<String>| (!list.is_empty()).then_some(list);
     json!({
         "IPAMConfig": wanted.ipam_config, "Links": filled(wanted.links), "Aliases": filled(wanted.aliases),
-        "MacAddress": mac_text(mac), "GwPriority": wanted.gw_priority,
+        "MacAddress": mac, "GwPriority": wanted.gw_priority,
         "DriverOpts": (!wanted.driver_opts.is_empty()).then_some(wanted.driver_opts),
         "NetworkID": id, "EndpointID": place.map_or("", |place| place.id.as_str()),
         "Gateway": place.map(|place| place.gateway.to_string()).unwrap_or_default(),

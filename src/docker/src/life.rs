@@ -3,14 +3,11 @@
 
 use crate::endpoints::Places;
 use crate::engine::Engine;
-use crate::files;
-use crate::model::Create;
-use crate::network_mode::{self, shared_with};
-use crate::networks::{BRIDGE, HOST, NONE};
-use crate::record::{Container, Ended, Record, Running, State, lock, new_id};
+use crate::network_mode::shared_with;
+use crate::record::{Container, Ended, Record, Running, State, lock};
 use crate::refusal::{Refusal, Result};
-use crate::{health, names, plan, signals, verify, volumes};
-use cri::{ContainerId, ContainerState, Protocol, SandboxId, SandboxStatus};
+use crate::{health, plan, signals, volumes};
+use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
 use std::sync::Arc;
@@ -20,83 +17,6 @@ use std::time::Duration;
 const STOP_GRACE: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Makes a container that does not run yet.
-    pub(crate) async fn create(
-        self: &Arc<Self>,
-        name: Option<&str>,
-        asked: Create,
-    ) -> Result<(Arc<Container>, Vec<String>)> {
-        let engine = self.clone();
-        let name = name.map(|name| name.trim_start_matches('/').to_owned());
-        let made = tokio::task::spawn_blocking(move || engine.make(name, asked)).await;
-        made.map_err(|e| Refusal::failed("make the container", e))?
-    }
-
-    /// With what is to be warned of.
-    fn make(&self, name: Option<String>, asked: Create) -> Result<(Arc<Container>, Vec<String>)> {
-        let wanted = asked.config.image.clone();
-        let details = self.images.details(&wanted)?;
-        let hold = self.images.rootfs(&details.info.id)?.hold;
-        network_mode::check(&asked.config, &asked.host_config)?;
-        let mut config = plan::with_image(asked.config, &details.document.config);
-        let mut host = asked.host_config;
-        let warnings = verify::container(&config, &mut host, &self.machine)?;
-        plan::with_defaults(&mut host, self.machine.unified);
-        if plan::arguments(&config).is_empty() {
-            return Err(Refusal::bad("no command specified"));
-        }
-        let id = new_id();
-        let name = match name {
-            Some(name) if names::is_name(&name) => name,
-            Some(name) => return Err(bad_name(&name)),
-            None => names::random(|name| self.container(name).is_ok()),
-        };
-        if host.network_mode.is_empty() || host.network_mode == "default" {
-            host.network_mode = BRIDGE.to_owned();
-        }
-        if config.hostname.is_empty() {
-            let of_machine = host.network_mode == HOST || host.uts_mode == HOST;
-            config.hostname = if of_machine { machine_name() } else { id[..12].to_owned() };
-        }
-        if let Some(other) = shared_with(&host.network_mode) {
-            // by its id, which a renaming does not change
-            if let Ok(id) = self.container(other).map(|other| other.see(|r| r.id.clone())) {
-                host.network_mode = format!("container:{id}");
-            }
-        } else if ![HOST, NONE].contains(&host.network_mode.as_str()) {
-            plan::choose_ports(&config, &mut host, free_port)?;
-        }
-        let networks = self.networks_of(&host.network_mode, asked.networking_config.endpoints_config)?;
-        let mounts = self.resolve_mounts(&config, &host)?;
-        let record = Record {
-            created: Timestamp::now(),
-            image: details.info.id,
-            state: State::Created,
-            restart_count: 0,
-            short_runs: 0,
-            exits: 0,
-            told_to_stop: false,
-            health: None,
-            id: id.clone(),
-            name,
-            config,
-            host,
-            networks,
-            mounts,
-        };
-        let dir = self.container_dir(&id);
-        let container = Arc::new(Container::new(record, dir.clone(), Some(hold)));
-        plan::check(&container.record())?;
-        let failed = |e| Refusal::failed(format_args!("write the record of {id}"), e);
-        files::private_dir(&dir).and_then(|()| container.save()).map_err(failed)?;
-        if let Err(refusal) = self.add(container.clone()) {
-            let _ = std::fs::remove_dir_all(&dir);
-            return Err(refusal);
-        }
-        self.events.container("create", &container.record(), &[]);
-        Ok((container, warnings))
-    }
-
     /// False where it runs already.
     pub(crate) async fn start(self: &Arc<Self>, container: &Arc<Container>) -> Result<bool> {
         let _alone = container.gate.lock().await;
@@ -165,6 +85,8 @@ impl Engine {
         let files =
             self.furnish(container).map_err(|e| Refusal::failed("write the container's own files", e))?;
         config.mounts.extend(files);
+        // what was said itself wins
+        config.env.splice(..0, self.link_variables(&container.record()));
         let id = self.runtime.create_container(&sandbox.id, config).await?;
         let running = Running {
             sandbox: sandbox.id.clone(),
@@ -272,20 +194,31 @@ impl Engine {
         let killed = |signal: i32| {
             self.events.container("kill", &container.record(), &[("signal", signal.to_string())]);
         };
-        if !grace.is_zero() {
-            let signal = signal.unwrap_or_else(|| container.see(stop_signal));
-            killed(signal);
-            // who has ended meanwhile needs none
-            let _ = self.runtime.signal_container(&running.container, signal).await;
-            let ended = self.until_ended(container, &running.container);
-            if tokio::time::timeout(grace, ended).await.is_ok() {
-                return Ok(());
-            }
+        let signal = signal.unwrap_or_else(|| container.see(stop_signal));
+        killed(signal);
+        // who has ended meanwhile needs none
+        let _ = self.runtime.signal_container(&running.container, signal).await;
+        let ended = self.until_ended(container, &running.container);
+        if tokio::time::timeout(grace, ended).await.is_ok() {
+            return Ok(());
         }
-        killed(Signal::SIGKILL as i32);
-        self.runtime.stop_container(&running.container, Duration::ZERO, None).await?;
+        if signal != Signal::SIGKILL as i32 {
+            killed(Signal::SIGKILL as i32);
+        }
+        let stopped = self.runtime.stop_container(&running.container, Duration::ZERO, None).await;
+        if let Err(error) = stopped
+            && self.runs(&running.container).await
+        {
+            return Err(error.into());
+        }
         self.until_ended(container, &running.container).await;
         Ok(())
+    }
+
+    /// Whether there is still somebody to be told something: a run may end while it is being done.
+    pub(crate) async fn runs(&self, run: &ContainerId) -> bool {
+        let status = self.runtime.container(run).await;
+        status.is_ok_and(|status| matches!(status.state, ContainerState::Running { .. }))
     }
 
     pub(crate) fn call_off(&self, container: &Container) -> bool {
@@ -336,7 +269,7 @@ impl Engine {
                 r.told_to_stop = true;
                 true
             });
-            self.end(container, running, Some(0), None).await?;
+            self.end(container, running, Some(0), Some(Signal::SIGKILL as i32)).await?;
         }
         let _alone = container.gate.lock().await;
         self.erase(container, volumes).await;
@@ -374,7 +307,7 @@ impl Engine {
     }
 
     /// What nobody named and nobody else uses.
-    fn remove_anonymous(&self, record: &Record) {
+    pub(crate) fn remove_anonymous(&self, record: &Record) {
         for mounted in record.mounts.iter().filter(|m| !m.name.is_empty()) {
             let anonymous =
                 self.volumes.get(&mounted.name).is_ok_and(|v| v.labels.contains_key(volumes::ANONYMOUS));
@@ -397,10 +330,6 @@ pub(crate) fn stop_signal(record: &Record) -> i32 {
     said.unwrap_or(Signal::SIGTERM as i32)
 }
 
-fn bad_name(name: &str) -> Refusal {
-    Refusal::bad(format_args!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"))
-}
-
 /// What a command could not be run for comes behind its `exec: `.
 fn in_dockers_words(refusal: Refusal) -> (Refusal, i32) {
     const TASK: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc \
@@ -416,20 +345,6 @@ fn in_dockers_words(refusal: Refusal) -> (Refusal, i32) {
     };
     let is_missing = why.contains("not found in $PATH") || why.contains("no such file or directory");
     (Refusal::bad(format_args!("{TASK}{why}")), if is_missing { 127 } else { 126 })
-}
-
-fn machine_name() -> String {
-    nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// One that nobody listens on now.
-fn free_port(protocol: Protocol) -> std::io::Result<u16> {
-    let any = (std::net::Ipv4Addr::UNSPECIFIED, 0);
-    match protocol {
-        Protocol::Udp => std::net::UdpSocket::bind(any)?.local_addr(),
-        Protocol::Tcp | Protocol::Sctp => std::net::TcpListener::bind(any)?.local_addr(),
-    }
-    .map(|address| address.port())
 }
 
 #[cfg(test)]

@@ -125,7 +125,9 @@ pub(crate) fn next_of(policy: &RestartPolicy, code: i32, told_to_stop: bool, so_
     let wanted = match policy.name.as_str() {
         "always" | "unless-stopped" => true,
         "on-failure" => {
-            code != 0 && (policy.maximum_retry_count == 0 || i64::try_from(restarts).unwrap_or(i64::MAX) < policy.maximum_retry_count)
+            code != 0
+                && (policy.maximum_retry_count == 0
+                    || i64::try_from(restarts).unwrap_or(i64::MAX) < policy.maximum_retry_count)
         }
         _ => false,
     };
@@ -144,6 +146,7 @@ pub(crate) async fn restart(engine: Arc<Engine>, container: Arc<Container>, dela
         _ = watch.wait_for(|r| !matches!(r.state, State::Restarting(_))) => return,
         () = engine.stop.cancelled() => return,
     }
+    engine.until_donor_runs(&container).await;
     let _alone = container.gate.lock().await;
     if !container.see(|r| matches!(r.state, State::Restarting(_))) {
         return;

@@ -30,12 +30,16 @@ impl Engine {
         if shared_with(mode).is_some() {
             return Ok(all);
         }
-        all.insert(self.networks.find(mode)?.name, EndpointConfig::default());
+        // one that is not there is looked for again when the container starts, as Docker does
+        let found = |name: &str| self.networks.find(name).ok();
+        let name_of = |name: &str| found(name).map_or_else(|| name.to_owned(), |network| network.name);
+        all.insert(name_of(mode), EndpointConfig::default());
         for (name, endpoint) in endpoints {
-            let network = self.networks.find(&name)?;
             let endpoint = endpoint.unwrap_or_default();
-            check_endpoint(&network, &endpoint)?;
-            all.insert(network.name, endpoint);
+            if let Some(network) = found(&name) {
+                check_endpoint(&network, &endpoint)?;
+            }
+            all.insert(name_of(&name), endpoint);
         }
         check_together(&all)?;
         Ok(all)
