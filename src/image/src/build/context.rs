@@ -8,6 +8,7 @@ use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
 use crate::pull::in_background;
 use crate::store::Inner;
+use crate::unpack::Compression;
 use crate::upper;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::io::Read;
@@ -92,7 +93,7 @@ impl Context {
     /// As safe as a layer: nothing in it leads out.
     fn unpack(store: &Arc<Inner>, reader: impl Read) -> Result<Context> {
         let mut unpacking = Unpacking::start(store)?;
-        unpacking.feed(reader).map_err(|e| e.within("build context"))?;
+        unpacking.feed(Padded::new(reader)).map_err(|e| e.within("build context"))?;
         Context::unpacked(unpacking)
     }
 
@@ -156,6 +157,45 @@ impl Context {
             remove_ignored(&ignore, self.root(), "").map_err(doing("apply .dockerignore"))?;
         }
         Ok(self)
+    }
+}
+
+/// What docker sends with `-f` from outside of the context ends without the last file's padding.
+struct Padded<R> {
+    inner: R,
+    head: Vec<u8>,
+    length: usize,
+    is_over: bool,
+}
+
+/// Of a tar.
+const BLOCK: usize = 512;
+
+impl<R: Read> Padded<R> {
+    fn new(inner: R) -> Padded<R> {
+        Padded { inner, head: Vec::new(), length: 0, is_over: false }
+    }
+}
+
+impl<R: Read> Read for Padded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if !self.is_over {
+            let got = self.inner.read(buffer)?;
+            self.length += got;
+            let missing = BLOCK.saturating_sub(self.head.len()).min(got);
+            self.head.extend_from_slice(&buffer[..missing]);
+            if got > 0 || buffer.is_empty() {
+                return Ok(got);
+            }
+            self.is_over = true;
+        }
+        if self.length.is_multiple_of(BLOCK) || Compression::sniff(&self.head) != Compression::None {
+            return Ok(0);
+        }
+        let zeros = (BLOCK - self.length % BLOCK).min(buffer.len());
+        buffer[..zeros].fill(0);
+        self.length += zeros;
+        Ok(zeros)
     }
 }
 

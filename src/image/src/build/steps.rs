@@ -254,15 +254,14 @@ fn exposed(port: &str) -> Result<Vec<String>, BuildError> {
     let numbers = numbers.rsplit(':').next().unwrap_or(numbers);
     let protocol = protocol.to_ascii_lowercase();
     if !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return refuse(format!("invalid proto: {protocol}"));
+        return refuse(format!("Invalid proto: {protocol}"));
     }
     let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
     match (first.parse::<u16>(), last.parse::<u16>()) {
         (Ok(first), Ok(last)) if first <= last => {
             Ok((first..=last).map(|number| format!("{number}/{protocol}")).collect())
         }
-        (Ok(_), Ok(_)) => refuse(format!("invalid range specified for port: {numbers}")),
-        _ => refuse(format!("invalid containerPort: {numbers}")),
+        _ => refuse(format!("Invalid containerPort: {numbers}")),
     }
 }
 
@@ -277,10 +276,10 @@ mod tests {
             ("53/UDP", Ok(vec!["53/udp"])),
             ("90-92", Ok(vec!["90/tcp", "91/tcp", "92/tcp"])),
             ("127.0.0.1:80:8080", Ok(vec!["8080/tcp"])),
-            ("99999", Err("invalid containerPort: 99999")),
-            ("x", Err("invalid containerPort: x")),
-            ("80/x", Err("invalid proto: x")),
-            ("9-8", Err("invalid range specified for port: 9-8")),
+            ("99999", Err("Invalid containerPort: 99999")),
+            ("x", Err("Invalid containerPort: x")),
+            ("80/x", Err("Invalid proto: x")),
+            ("9-8", Err("Invalid containerPort: 9-8")),
         ] {
             let got = exposed(text).map_err(|e| e.to_string());
             let want =

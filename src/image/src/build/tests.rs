@@ -281,7 +281,7 @@ async fn what_fails_says_why_and_leaves_nothing() {
         ),
         ("no user", "FROM base\nCOPY --chown=nobody-here a /\n", "nobody-here"),
         ("no base", "FROM 127.0.0.1:1/none\n", "connection refused"),
-        ("no stage", "FROM base\nEXPOSE 99999\n", "invalid containerPort: 99999"),
+        ("no stage", "FROM base\nEXPOSE 99999\n", "Invalid containerPort: 99999"),
         (
             "a bad mount",
             "FROM base\nRUN --mount=type=ssh,required x\n",

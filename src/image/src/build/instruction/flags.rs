@@ -92,8 +92,7 @@ fn checked(keyword: &str, flag: &str) -> Result<(&'static str, String), String> 
     let (name, value) = flag.split_once('=').map_or((flag, None), |(name, value)| (name, Some(value)));
     let Some((name, kind)) = known(keyword).iter().find(|(known, _)| *known == name) else {
         let names: Vec<&str> = known(keyword).iter().map(|(name, _)| *name).collect();
-        let why = with_suggestion(format!("unknown flag: --{name}"), name, &names);
-        return Err(why.replace("(did you mean ", "(did you mean --"));
+        return Err(with_suggestion(format!("unknown flag: --{name}"), name, &names));
     };
     let value = match (kind, value) {
         (Switch, None) => "true".to_owned(),

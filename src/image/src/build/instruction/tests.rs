@@ -103,7 +103,7 @@ fn mistakes_are_told_with_their_line() {
         ("ENV a=b c", "line 1: Syntax error - can't find = in \"c\". Must be of the form: name=value"),
         ("LABEL", "line 1: LABEL requires at least one argument"),
         ("ARG =x", "line 1: ARG names can not be blank"),
-        ("COPY --frm=x a b", "line 1: unknown flag: --frm (did you mean --from?)"),
+        ("COPY --frm=x a b", "line 1: unknown flag: --frm (did you mean from?)"),
         ("COPY --chown a b", "line 1: missing a value on flag: --chown"),
         ("COPY --link=x a b", "line 1: expecting boolean value for flag --link, not: x"),
         ("COPY --from=a --from=b a b", "line 1: duplicate flag specified: --from"),

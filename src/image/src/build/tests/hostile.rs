@@ -20,7 +20,11 @@ async fn what_leads_out_of_the_context_finds_nothing() {
         ("a link", "FROM base\nCOPY link /x\n", "file not found in build context"),
         ("through a link", "FROM base\nCOPY up/hostname /x\n", "file not found in build context"),
         ("a loop", "FROM base\nCOPY d/loop /x\n", "too many levels of symbolic links"),
-        ("a mounted link", "FROM base\nRUN --mount=source=link,target=/x y\n", "stat link: file does not exist"),
+        (
+            "a mounted link",
+            "FROM base\nRUN --mount=source=link,target=/x y\n",
+            "stat link: file does not exist",
+        ),
     ] {
         let why = lab.build(file, context()).await.expect_err(case).to_string();
         assert!(why.contains(want), "{case}: {why}");
@@ -84,4 +88,14 @@ async fn a_cache_gives_nothing_from_outside_of_it() {
         .unwrap_err()
         .to_string();
     assert!(why.contains("leads out of the cache"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_padding_of_the_last_file_may_be_missing() {
+    let lab = Lab::new().await;
+    let mut bytes = Tar::new().file("Dockerfile", "FROM base\nCOPY a /\n").file("a", "1234567").torn();
+    bytes.truncate(bytes.len() - 512 + 7);
+    let context = BuildContext::Tar(Box::new(Cursor::new(bytes)));
+    lab.build_context(context, options()).await.unwrap();
+    assert_eq!(lab.read("a"), "1234567");
 }
