@@ -29,9 +29,9 @@ impl Volume {
 }
 
 /// Docker's local driver also mounts file systems of any kind; here a volume can be a folder of the machine.
-fn check(options: &BTreeMap<String, String>) -> Result<()> {
-    if let Some(option) = options.keys().find(|name| !["type", "o", "device"].contains(&name.as_str())) {
-        return Err(Refusal::bad(format_args!("create volume: invalid option: \"{option}\"")));
+fn check(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
+    if let Some(option) = options.keys().find(|key| !["type", "o", "device"].contains(&key.as_str())) {
+        return Err(Refusal::bad(format_args!("create {name}: invalid option: \"{option}\"")));
     }
     let (Some(device), said) = (options.get("device"), options.get("o")) else {
         let missing = "missing device in volume options";
@@ -40,7 +40,7 @@ fn check(options: &BTreeMap<String, String>) -> Result<()> {
     let is_bind = said.is_some_and(|o| o.split(',').any(|word| matches!(word, "bind" | "rbind")));
     if !is_bind || !device.starts_with('/') {
         return Err(Refusal::bad(format_args!(
-            "create volume: device \"{device}\": only folders of this machine can be volumes: o=bind, device=/absolute/path"
+            "create {name}: device \"{device}\": only folders of this machine can be volumes: o=bind, device=/absolute/path"
         )));
     }
     Ok(())
@@ -107,7 +107,7 @@ impl Volumes {
             }
             return Ok(known);
         }
-        check(&options)?;
+        check(&name, &options)?;
         let failed = |e| Refusal::failed(format_args!("create volume {name}"), e);
         std::fs::DirBuilder::new()
             .recursive(true)

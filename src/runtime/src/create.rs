@@ -124,9 +124,10 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies, program: &Path) ->
     let cwd = spec::working_dir(config, &draft.defaults);
     make_working_dir(draft, &root, &cwd, &account)
         .map_err(|e| failed(&format!("make working directory {}", cwd.display()), &e))?;
-    let parts = parts(draft, host, &account, program);
+    let hierarchies: Vec<PathBuf> = cgroups.mounts().into_iter().map(Path::to_owned).collect();
+    let parts = Parts { hierarchies: &hierarchies, ..parts(draft, host, &account, program) };
     let spec = spec::build(&parts)?;
-    guard_devices(draft, &spec, cgroups).map_err(|e| failed("guard devices", &e))?;
+    make_cgroups(draft, &spec, cgroups).map_err(|e| failed("make cgroups", &e))?;
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
     std::fs::write(draft.places.spec(), text).map_err(|e| failed("write spec", &e))?;
     let record = record_of(draft, &parts, &account)?;
@@ -159,12 +160,13 @@ fn make_working_dir(draft: &Draft, root: &Rootfs, cwd: &Path, account: &Account)
     }
 }
 
-/// Where libcontainer does not do it.
-fn guard_devices(draft: &Draft, spec: &Spec, cgroups: &Hierarchies) -> std::io::Result<()> {
+/// What libcontainer does not do: its cgroups, and on v2 the filter of devices.
+fn make_cgroups(draft: &Draft, spec: &Spec, cgroups: &Hierarchies) -> std::io::Result<()> {
+    // also for the container's own view of them, which is mounted before libcontainer is sure to have made all
+    cgroups.make(&draft.cgroup)?;
     if !cgroups.unified() {
         return Ok(());
     }
-    cgroups.make(&draft.cgroup)?;
     let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref());
     let rules = resources.and_then(|r| r.devices().as_deref()).unwrap_or_default();
     cgroups.guard_devices(&draft.cgroup, rules)
@@ -184,6 +186,7 @@ fn parts<'a>(draft: &'a Draft, host: &'a Host, account: &'a Account, program: &'
         devices: &draft.devices,
         localhost: draft.localhost.clone(),
         cgroup: &draft.cgroup,
+        hierarchies: &[],
         pid_namespace: draft.pid_namespace.as_deref(),
         program,
     }

@@ -52,7 +52,9 @@ impl Asked {
         self.container.see(|r| {
             let mounts = r.mounts.iter().filter(|m| path.starts_with(&m.target));
             match mounts.max_by_key(|m| m.target.components().count()) {
-                Some(mounted) if mounted.read_only => Err(Refusal::forbidden("mounted volume is marked read-only")),
+                Some(mounted) if mounted.read_only => {
+                    Err(Refusal::forbidden("mounted volume is marked read-only"))
+                }
                 None if r.host.readonly_rootfs => {
                     Err(Refusal::forbidden("container rootfs is marked read-only"))
                 }
@@ -77,7 +79,7 @@ impl Asked {
         let found = place.stat().map_err(|e| self.refuse(e.into()))?;
         let ends_as_folder = self.path.as_os_str().as_encoded_bytes().ends_with(b"/");
         if ends_as_folder && kind(&found) == SFlag::S_IFREG {
-            return Err(Refusal::bad(format_args!("{} is not a directory", self.path.display())));
+            return Err(Refusal::bad(format_args!("lstat {}: not a directory", self.path.display())));
         }
         Ok((place, found))
     }

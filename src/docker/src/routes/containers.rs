@@ -4,12 +4,12 @@ use crate::call::{Answer, Call, empty, json, with_status};
 use crate::engine::Engine;
 use crate::filters::Filters;
 use crate::inspect::{self, Around};
+use crate::making::is_name;
 use crate::model::{Create, Limits, RestartPolicy};
+use crate::moments::moment;
 use crate::record::{Container, Record, State};
 use crate::refusal::{Refusal, Result};
-use crate::moments::moment;
-use cri::CriError;
-use crate::{changes, files, instructions, names, plan, top, verify};
+use crate::{changes, files, instructions, plan, top, verify};
 use http::StatusCode;
 use image::{HistoryItem, ImageRef};
 use jiff::Timestamp;
@@ -41,7 +41,8 @@ const OF_PODS: &str = "io.kubernetes.";
 
 pub(super) async fn create(mut call: Call) -> Answer {
     let asked: Create = call.json().await?;
-    let (container, warnings) = call.engine.create(call.query.get("name"), asked).await?;
+    let platform = call.query.get("platform").map(super::images::platform).transpose()?;
+    let (container, warnings) = call.engine.create(call.query.get("name"), platform, asked).await?;
     let id = container.see(|r| r.id.clone());
     with_status(StatusCode::CREATED, &value!({"Id": id, "Warnings": warnings}))
 }
@@ -103,7 +104,8 @@ pub(super) async fn list(call: Call) -> Answer {
     let shown = engine.containers().into_iter().filter(|c| c.see(is_shown)).take(limit.unwrap_or(usize::MAX));
     let mut list = Vec::new();
     for container in shown {
-        let mut line = around(engine, &container, |around| container.see(|r| inspect::summary(r, around, now)));
+        let mut line =
+            around(engine, &container, |around| container.see(|r| inspect::summary(r, around, now)));
         if container.see(|r| is_renamed(engine, r)) {
             line["Image"] = line["ImageID"].clone();
         }
@@ -217,13 +219,12 @@ pub(super) async fn prune(call: Call) -> Answer {
 pub(super) async fn rename(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let name = call.query.get("name").unwrap_or_default().trim_start_matches('/');
-    if !names::is_name(name) {
-        return Err(Refusal::bad(format_args!(
-            "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-        )));
-    }
     let old = container.see(|r| r.name.clone());
-    call.engine.rename(&container, name).map_err(|why| Refusal {
+    if old == name {
+        return Err(Refusal::bad("Renaming a container with the same name as its current name"));
+    }
+    let renamed = is_name(name).and_then(|()| call.engine.rename(&container, name));
+    renamed.map_err(|why| Refusal {
         message: format!("Error when allocating new name: {}", why.message),
         ..why
     })?;
@@ -256,7 +257,11 @@ pub(super) async fn update(mut call: Call) -> Answer {
     container.see(|r| fits(r, &update)).map_err(cannot)?;
     if let Some(running) = container.see(|r| r.running().cloned()) {
         let limits = plan::resources(&update.limits);
-        call.engine.runtime.limit_container(&running.container, &limits).await.map_err(|e| cannot(e.into()))?;
+        call.engine
+            .runtime
+            .limit_container(&running.container, &limits)
+            .await
+            .map_err(|e| cannot(e.into()))?;
     }
     container.change(|r| {
         merge(&mut r.host.limits, update.limits);
@@ -279,7 +284,9 @@ fn fits(record: &Record, update: &Update) -> Result<()> {
     }
     let is_policy = update.restart_policy.as_ref().is_some_and(|p| !matches!(p.name.as_str(), "" | "no"));
     if record.host.auto_remove && is_policy {
-        return Err(Refusal::bad("Restart policy cannot be updated because AutoRemove is enabled for the container"));
+        return Err(Refusal::bad(
+            "Restart policy cannot be updated because AutoRemove is enabled for the container",
+        ));
     }
     Ok(())
 }
@@ -346,14 +353,18 @@ pub(super) async fn commit(mut call: Call) -> Answer {
         match call.engine.runtime.freeze_container(run, true).await {
             Ok(()) => call.engine.events.container("pause", &record, &[]),
             // it has just ended
-            Err(CriError::NotFound(_)) => frozen = None,
+            Err(_) if !call.engine.runs(run).await => frozen = None,
             Err(error) => return Err(error.into()),
         }
     }
     let made = commit_paused(&call, &container, &record, changed).await;
     if let Ok(id) = &made {
         let reference = call.query.get("repo").unwrap_or_default().to_owned();
-        let more = [("comment", call.query.get("comment").unwrap_or_default().to_owned()), ("imageID", id.clone()), ("imageRef", reference)];
+        let more = [
+            ("comment", call.query.get("comment").unwrap_or_default().to_owned()),
+            ("imageID", id.clone()),
+            ("imageRef", reference),
+        ];
         call.engine.events.container("commit", &record, &more);
     }
     if let Some(run) = &frozen {

@@ -5,7 +5,7 @@ use crate::call::{Answer, Call, empty, json, with_status};
 use crate::detach;
 use crate::engine::Engine;
 use crate::frames;
-use crate::record::{Container, lock, new_id};
+use crate::record::{Container, State, lock, new_id};
 use crate::refusal::{Refusal, Result};
 use cri::{ExecConfig, ExecSession, TerminalSize};
 use http::StatusCode;
@@ -108,10 +108,14 @@ pub(super) async fn create(mut call: Call) -> Answer {
 
 fn running(container: &Container) -> Result<cri::ContainerId> {
     container.see(|r| match r.running() {
+        None if matches!(r.state, State::Restarting(_)) => Err(Refusal::conflict(format_args!(
+            "Container {} is restarting, wait until the container is running",
+            r.id
+        ))),
         None => Err(Refusal::conflict(format_args!("container {} is not running", r.id))),
         Some(running) if running.paused => Err(Refusal::conflict(format_args!(
-            "container {} is paused, unpause the container before exec",
-            r.id
+            "Container {} is paused, unpause the container before exec",
+            r.name
         ))),
         Some(running) => Ok(running.container.clone()),
     })

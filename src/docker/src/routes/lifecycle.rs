@@ -36,13 +36,15 @@ async fn started(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<boo
 
 pub(super) async fn stop(call: Call) -> Answer {
     let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
-    let (grace, signal) = (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
+    let (grace, signal) =
+        (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
     changed(to_the_end(async move { engine.stop(&container, grace, signal).await }).await?)
 }
 
 pub(super) async fn restart(call: Call) -> Answer {
     let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
-    let (grace, signal) = (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
+    let (grace, signal) =
+        (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
     to_the_end(async move {
         engine.stop(&container, grace, signal).await?;
         engine.start(&container).await?;
@@ -59,7 +61,8 @@ pub(super) async fn kill(call: Call) -> Answer {
         message: format!("cannot kill container: {}: {}", call.name(), why.message),
     };
     let number = signals::number(call.query.get("signal").unwrap_or("KILL"));
-    let number = number.map_err(|why| cannot(Refusal { message: why.message.replace("Invalid", "invalid"), ..why }))?;
+    let number = number
+        .map_err(|why| cannot(Refusal { message: why.message.replace("Invalid", "invalid"), ..why }))?;
     let (engine, container) = (call.engine.clone(), call.engine.container(call.name()).map_err(cannot)?);
     let Some(running) = container.see(|r| r.running().cloned()) else {
         let id = container.see(|r| r.id.clone());
@@ -127,9 +130,9 @@ pub(super) async fn wait(call: Call) -> Answer {
     let begun = container.see(|r| r.exits);
     let is_over: Box<dyn FnMut(&Record) -> bool + Send> = match call.query.get("condition") {
         // the end of a run counts, though another follows
-        None | Some("not-running") => Box::new(move |r| {
-            r.exits > begun || !matches!(r.state, State::Running(_) | State::Restarting(_))
-        }),
+        None | Some("not-running") => {
+            Box::new(move |r| r.exits > begun || !matches!(r.state, State::Running(_) | State::Restarting(_)))
+        }
         Some("next-exit") => Box::new(move |r| r.exits > begun || matches!(r.state, State::Removed(_))),
         Some("removed") => Box::new(|r| matches!(r.state, State::Removed(_))),
         Some(other) => return Err(Refusal::bad(format_args!("invalid condition: \"{other}\""))),

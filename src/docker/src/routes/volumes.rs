@@ -37,7 +37,10 @@ pub(super) fn shown(engine: &Engine, volume: &Volume, measured: bool) -> Value {
 pub(super) async fn create(mut call: Call) -> Answer {
     let wanted: Wanted = call.json().await?;
     if !matches!(wanted.driver.as_str(), "" | "local") {
-        return Err(Refusal::not_found(format_args!("plugin \"{}\" not found", wanted.driver)));
+        return Err(Refusal::not_found(format_args!(
+            "create {}: error looking up volume plugin {1}: plugin \"{1}\" not found",
+            wanted.name, wanted.driver
+        )));
     }
     let (labels, options) = (wanted.labels.unwrap_or_default(), wanted.driver_opts.unwrap_or_default());
     let volume = call.engine.make_volume(&wanted.name, labels, options)?;

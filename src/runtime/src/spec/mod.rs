@@ -27,7 +27,7 @@ use oci_spec::runtime::{
     LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, LinuxSeccomp, RootBuilder, Spec,
     SpecBuilder,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const VERSION: &str = "1.2.0";
 
@@ -69,6 +69,8 @@ pub struct Parts<'a> {
     pub localhost: Option<LinuxSeccomp>,
     /// Relative to every hierarchy.
     pub cgroup: &'a str,
+    /// Where cgroup v1's controllers are mounted.
+    pub hierarchies: &'a [PathBuf],
     /// Another container's, to be joined.
     pub pid_namespace: Option<&'a Path>,
     /// This program, which is also the first process of containers that want one.

@@ -113,20 +113,42 @@ fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
         mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
         mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", sys_mode])?,
     ];
-    // with v1 hierarchies libcontainer mounts them writable whatever the options say: a container could raise its limits
-    if parts.host.unified {
-        let options = ["nosuid", "noexec", "nodev", "relatime", sys_mode];
-        mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &options)?);
+    match parts.host.unified {
+        true => {
+            let options = ["nosuid", "noexec", "nodev", "relatime", sys_mode];
+            mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &options)?);
+        }
+        false => mounts.extend(own_cgroups(parts)?),
     }
     let sandbox = parts.sandbox;
     let shared_memory = match sandbox.host_ipc {
         true => Some(PathBuf::from("/dev/shm")),
-        false => (sandbox.shm_size != Some(0) || sandbox.ipc_of.is_some()).then(|| parts.sandbox_dir.join(SHM)),
+        false => {
+            (sandbox.shm_size != Some(0) || sandbox.ipc_of.is_some()).then(|| parts.sandbox_dir.join(SHM))
+        }
     };
     if let Some(source) = shared_memory {
         mounts.push(bind(&source, Path::new("/dev/shm"), false)?);
     }
     Ok(mounts)
+}
+
+/// The container's own folder of each v1 hierarchy: programs read their limits there. Not by libcontainer's mount of the
+/// kind, which is writable whatever its options say, so that a container could raise its limits.
+fn own_cgroups(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
+    let mut all =
+        vec![mount("tmpfs", "tmpfs", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "mode=755"])?];
+    let mode = if parts.container.privileged { "rw" } else { "ro" };
+    for hierarchy in parts.hierarchies {
+        let options = ["bind", "nosuid", "noexec", "nodev", mode].map(str::to_owned);
+        let own = MountBuilder::default()
+            .typ("bind")
+            .source(hierarchy.join(parts.cgroup))
+            .destination(hierarchy)
+            .options(options.to_vec());
+        all.push(own.build()?);
+    }
+    Ok(all)
 }
 
 /// The sandbox's own files, and where a container expects them.

@@ -46,6 +46,7 @@ struct Given {
     volumes: Vec<Volume>,
     shared: Vec<SharedSource>,
     devices: Vec<HostDevice>,
+    hierarchies: Vec<PathBuf>,
 }
 
 impl Default for Given {
@@ -58,6 +59,7 @@ impl Default for Given {
             volumes: Vec::new(),
             shared: Vec::new(),
             devices: Vec::new(),
+            hierarchies: vec!["/sys/fs/cgroup/memory".into()],
         }
     }
 }
@@ -77,6 +79,7 @@ impl Given {
             devices: &self.devices,
             localhost: None,
             cgroup: "monopod/burstable/pod1/c",
+            hierarchies: &self.hierarchies,
             pid_namespace: None,
             program: Path::new("/usr/local/bin/monopod"),
         })

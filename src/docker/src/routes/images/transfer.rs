@@ -131,7 +131,7 @@ fn is_bare(name: &str) -> bool {
 }
 
 /// As text, or since 1.46 as a JSON object.
-fn platform(text: &str) -> Result<Platform> {
+pub(crate) fn platform(text: &str) -> Result<Platform> {
     match text.starts_with('{') {
         true => serde_json::from_str(text).map_err(|e| Refusal::bad(format_args!("invalid platform: {e}"))),
         false => Ok(Platform::parse(text)?),
