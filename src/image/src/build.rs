@@ -1,10 +1,13 @@
-//! Images from Dockerfiles. `lines.rs`, `words.rs` and `instruction.rs` read the text, `plan.rs` finds the stages that
-//! count; all of that is pure. `stage.rs` carries the steps out, each looked up by its key before it is done; `copy.rs`
-//! makes layers out of files without any mount. What a RUN needs of containers is behind [`BuildRunner`].
+//! Images from Dockerfiles. `lines.rs`, `words.rs`, `runmount.rs` and `instruction.rs` read the text, `plan.rs` finds the
+//! stages that count; all of that is pure. `stage.rs` carries the stages out side by side, `steps.rs` and its neighbours
+//! each kind of step, which is looked up by its key (`cache.rs`) before it is done; `copy.rs` makes layers out of files
+//! without any mount. What a RUN needs of containers is behind [`BuildRunner`]; what happens is told as [`BuildEvent`]s,
+//! which `classic.rs` makes a text of.
 //!
 //! Read [`ImageStore::build`] first.
 
 mod archive;
+mod bases;
 mod cache;
 mod caches;
 mod classic;
@@ -32,6 +35,7 @@ mod steps;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod values;
 mod view;
 mod words;
 

@@ -1,4 +1,5 @@
 mod cache;
+mod facts;
 mod hostile;
 mod stages;
 
