@@ -11,6 +11,21 @@ pub enum Format {
     Json,
 }
 
+/// What a shell says of a program that nobody reads any more: 128 and SIGPIPE.
+const NO_READER: i32 = 141;
+
+/// From now on the process ends without a word when what it prints goes to nobody (`monopod … | head`), as programs in a
+/// pipe do: `println!` would panic. The signal itself stays ignored, as it would hide a daemon that breaks off.
+pub fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str().is_some_and(|words| words.starts_with("failed printing to stdout")) {
+            std::process::exit(NO_READER);
+        }
+        usual(panic);
+    }));
+}
+
 /// # Errors
 /// Where the value can not be written as JSON.
 pub fn json(value: &impl Serialize) -> Result<()> {

@@ -103,3 +103,11 @@ fn a_body_that_is_too_large_is_413() {
     let why = at.kubectl(&["create", "--validate=false", "-f", path.to_str().unwrap()]).refused("too large");
     assert!(why.contains("too large") || why.contains("413"), "{why}");
 }
+
+#[test]
+fn a_command_whose_reader_has_gone_ends_without_a_word() {
+    let Some(at) = appliance("reader") else { return };
+    let program = std::env::var("MONOPOD_BIN").unwrap();
+    let answer = at.shell(&format!("({program} completion bash; echo $? >&2) | true"));
+    assert_eq!(answer.err(), "141\n");
+}

@@ -10,7 +10,9 @@ pub struct Completion {
 
 impl Completion {
     pub fn run(&self) -> Result<ExitCode> {
-        clap_complete::generate(self.shell, &mut CommandLine::command(), "monopod", &mut std::io::stdout());
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut CommandLine::command(), "monopod", &mut script);
+        print!("{}", String::from_utf8_lossy(&script));
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -16,7 +16,7 @@ mod stop;
 mod update_context;
 mod version;
 
-use crate::output::Format;
+use crate::output::{self, Format};
 use anyhow::Result;
 use appliance::{Places, ProfileName};
 use clap::{Parser, Subcommand};
@@ -68,6 +68,17 @@ enum Command {
     Shim(shim::Shim),
 }
 
+impl Command {
+    /// Whether it stays, and talks to others that may break off.
+    fn serves(&self) -> bool {
+        match self {
+            Command::Start(start) => start.foreground,
+            Command::Shim(_) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What every command is given.
 pub struct Setting {
     pub places: Places,
@@ -87,6 +98,9 @@ impl Setting {
 /// A row of [`crate::failures`], or what nobody foresaw.
 pub fn run(line: CommandLine) -> Result<ExitCode> {
     let setting = Setting { places: Places::of(&line.profile) };
+    if !line.command.serves() {
+        output::end_with_the_reader();
+    }
     match line.command {
         Command::Start(command) => command.run(&setting),
         Command::Stop(command) => command.run(&setting),

@@ -18,7 +18,7 @@ const STANDARD_SOCKET: &str = "/var/run/docker.sock";
 pub struct Start {
     /// Stay in this terminal instead of going to the background.
     #[arg(long)]
-    foreground: bool,
+    pub(super) foreground: bool,
     /// The API server's port; chosen at the first start, 8443 where it is free.
     #[arg(long)]
     apiserver_port: Option<u16>,
