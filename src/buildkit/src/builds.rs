@@ -136,6 +136,12 @@ impl Builds {
         self.find(reference, |all| running(all).or_else(|| over(all))).await
     }
 
+    pub(crate) fn cancel(&self, reference: &str) {
+        if let Some(build) = self.0.borrow().running.get(reference) {
+            build.gone.cancel();
+        }
+    }
+
     async fn find<T>(&self, reference: &str, find: impl Fn(&All) -> Option<T>) -> Result<T, Status> {
         let mut all = self.0.subscribe();
         let found = tokio::time::timeout(PATIENCE, all.wait_for(|all| find(all).is_some())).await;

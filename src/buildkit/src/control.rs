@@ -30,7 +30,7 @@ impl BuildKit {
         if record.is_some() {
             self.history.started(&request, &build.progress);
         }
-        let result = self.outcome(&build, request, returned).await;
+        let result = build.within(self.outcome(&build, request, returned)).await;
         if let Some(record) = record {
             record.ended(&result);
         }

@@ -32,6 +32,8 @@ pub(crate) enum Context {
     Folder(String),
     /// An archive that the client has, by its address.
     Upload(String),
+    /// A repository, an archive or a Dockerfile somewhere else.
+    Remote(String),
 }
 
 impl Default for Context {
@@ -70,14 +72,14 @@ pub(crate) fn parse(attrs: &HashMap<String, String>) -> Result<Frontend, Status>
     let with = |prefix: &'static str| {
         attrs.iter().filter_map(move |(name, value)| Some((name.strip_prefix(prefix)?.to_owned(), value)))
     };
-    let context = context(get(get("contextkey").unwrap_or("context")))?;
+    let context = context(get(get("contextkey").unwrap_or("context")));
     if get("contextsubdir").is_some() {
         return Err(refused("a folder inside of a remote build context is not offered".to_owned()));
     }
     let dockerfile = match (get("dockerfilekey"), &context) {
         (Some(name), _) => Some(name.to_owned()),
         (None, Context::Folder(_)) => Some("dockerfile".to_owned()),
-        (None, Context::Upload(_)) => None,
+        (None, Context::Upload(_) | Context::Remote(_)) => None,
     };
     let mut contexts = BTreeMap::new();
     for (name, value) in with("context:") {
@@ -107,13 +109,11 @@ pub(crate) fn parse(attrs: &HashMap<String, String>) -> Result<Frontend, Status>
     })
 }
 
-fn context(at: Option<&str>) -> Result<Context, Status> {
+fn context(at: Option<&str>) -> Context {
     match at {
-        None => Ok(Context::default()),
-        Some(url) if is_upload(url) => Ok(Context::Upload(url.to_owned())),
-        Some(url) => Err(refused(format!(
-            "a remote build context is not offered: fetch {url} first, and build the folder"
-        ))),
+        None => Context::default(),
+        Some(url) if is_upload(url) => Context::Upload(url.to_owned()),
+        Some(url) => Context::Remote(url.to_owned()),
     }
 }
 
@@ -291,6 +291,10 @@ mod tests {
         let url = "http://buildkit-session/abc";
         let upload = parse(&attrs(&[("context", url)])).unwrap();
         assert_eq!((upload.context, upload.dockerfile), (Context::Upload(url.into()), None));
+        let url = "https://example.com/x.git#main:dir";
+        let remote = parse(&attrs(&[("context", url)])).unwrap();
+        assert_eq!((remote.context, remote.dockerfile), (Context::Remote(url.into()), None));
+        let url = "http://buildkit-session/abc";
         let apart = parse(&attrs(&[("context", url), ("dockerfilekey", "dockerfile")])).unwrap();
         assert_eq!(apart.dockerfile.as_deref(), Some("dockerfile"));
         assert_eq!(parse(&attrs(&[("no-cache", "")])).unwrap().no_cache, NoCache::All);
@@ -299,7 +303,7 @@ mod tests {
     #[test]
     fn what_is_not_offered_is_refused_in_words() {
         for (name, value, want) in [
-            ("context", "https://example.com/x.git", "remote build context"),
+            ("contextsubdir", "x", "folder inside of a remote build context"),
             ("platform", "linux/amd64,linux/arm64", "several platforms"),
             ("force-network-mode", "bridge", "invalid netmode bridge"),
             ("add-hosts", "db", "additional hosts"),

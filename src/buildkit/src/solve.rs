@@ -4,6 +4,7 @@ use crate::builds::Build;
 use crate::errors::{self, SourceText};
 use crate::frontend::{self, Context, Frontend, Named, NoCache};
 use crate::meter::Meter;
+use crate::progress::VertexId;
 use crate::proto::ops::Definition;
 use crate::session::files::{self, Wanted};
 use crate::session::secrets::Secrets;
@@ -65,7 +66,7 @@ impl Solving<'_> {
         if let Some(image) = text.as_deref().and_then(frontend::syntax) {
             frontend::check_syntax(image)?;
         }
-        let context = self.load_context(own_ignore).await?;
+        let (context, remote) = self.load_context(own_ignore).await?;
         let mut options = self.options(text.clone());
         options.named_contexts = self.load_named().await?;
         let source = SourceText { filename, text: text.unwrap_or_default() };
@@ -73,12 +74,13 @@ impl Solving<'_> {
             Named::Image(image) => Some((name.clone(), image.clone())),
             Named::Folder(_) | Named::Input(_) => None,
         });
-        let door = Arc::new(Vertices::new(progress.clone(), definition, named.collect()));
+        let door = Arc::new(Vertices::new(progress.clone(), definition, named.collect(), remote));
         let built = self.kit.images.build(context, options, self.kit.runner.clone(), door.clone()).await;
         built.map_err(|error| self.refusal(&error, &source, &door))
     }
 
     fn refusal(&self, error: &BuildError, source: &SourceText, door: &Vertices) -> Status {
+        door.not_begun(error);
         let lines = door.failed_lines();
         // an image that is not here can only have been named by the Dockerfile
         if let (BuildError::Image(inner), None) = (error, &lines)
@@ -119,7 +121,11 @@ impl Solving<'_> {
         Ok((as_text(text), found.remove(&ignore).map(as_text)))
     }
 
-    async fn load_context(&self, own_ignore: Option<String>) -> Result<BuildContext, Status> {
+    /// The context, and the vertex of one that the builder will fetch itself.
+    async fn load_context(
+        &self,
+        own_ignore: Option<String>,
+    ) -> Result<(BuildContext, Option<VertexId>), Status> {
         let progress = &self.build.progress;
         let folder = match &self.frontend.context {
             Context::Folder(folder) => folder,
@@ -127,7 +133,11 @@ impl Solving<'_> {
                 let vertex = progress.begin("[internal] load remote build context");
                 let meter = Meter::new(progress, vertex, "transferring context:");
                 let tar = upload::pull(self.session.clone(), url, meter).await?;
-                return Ok(BuildContext::Tar(Box::new(tar)));
+                return Ok((BuildContext::Tar(Box::new(tar)), None));
+            }
+            Context::Remote(url) => {
+                let vertex = progress.begin(&format!("[internal] load remote build context from {url}"));
+                return Ok((BuildContext::Url(url.clone()), Some(vertex)));
             }
         };
         let session = self.session_of(folder).await?;
@@ -149,7 +159,8 @@ impl Solving<'_> {
         let meter = Meter::new(progress, vertex, "transferring context:");
         let exclude = frontend::ignore_patterns(&ignore);
         let wanted = Wanted { folder: folder.clone(), exclude, ..Wanted::default() };
-        Ok(BuildContext::Tar(Box::new(files::receive(session, &wanted, meter).await?)))
+        let tar = files::receive(session, &wanted, meter).await?;
+        Ok((BuildContext::Tar(Box::new(tar)), None))
     }
 
     async fn load_named(&self) -> Result<BTreeMap<String, NamedContext>, Status> {

@@ -5,7 +5,7 @@ use crate::errors::words;
 use crate::progress::{Progress, VertexId};
 use crate::proto::control::VertexWarning;
 use crate::session::locked;
-use image::{BuildEvent, BuildProgress, Channel, ImageRef, LayerStatus, PlannedStep, PullEvent};
+use image::{BuildError, BuildEvent, BuildProgress, Channel, ImageRef, LayerStatus, PlannedStep, PullEvent};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex};
@@ -21,6 +21,8 @@ pub(crate) struct Vertices {
 
 #[derive(Default)]
 struct State {
+    /// The context, while the builder fetches it.
+    remote: Option<VertexId>,
     /// Step → its vertex, where it has one.
     of: BTreeMap<usize, VertexId>,
     lines: BTreeMap<usize, RangeInclusive<usize>>,
@@ -34,8 +36,16 @@ impl Vertices {
         progress: Arc<Progress>,
         definition: VertexId,
         named: BTreeMap<String, String>,
+        remote: Option<VertexId>,
     ) -> Vertices {
-        Vertices { progress, definition, named, state: Mutex::default() }
+        Vertices { progress, definition, named, state: Mutex::new(State { remote, ..State::default() }) }
+    }
+
+    /// A build that failed before its plan was made: its context could not be fetched.
+    pub(crate) fn not_begun(&self, why: &BuildError) {
+        if let Some(remote) = locked(&self.state).remote.take() {
+            self.progress.fail(remote, &words(why));
+        }
     }
 
     /// The lines of the step that failed.
@@ -65,6 +75,9 @@ impl Vertices {
 
     fn planned(&self, steps: &[PlannedStep]) {
         let mut state = locked(&self.state);
+        if let Some(remote) = state.remote.take() {
+            self.progress.done(remote);
+        }
         let names = names(steps, &self.named);
         for (step, name) in steps.iter().zip(&names) {
             if let Some((_, image)) = name.as_ref().and_then(|name| name.split_once("] FROM ")) {
@@ -298,7 +311,7 @@ mod tests {
         stage(&mut steps, 0, "stage-0", None, &[("FROM a", true), ("ENV $", false), ("RUN x", true)]);
         let progress = Arc::new(Progress::new("b"));
         let definition = progress.begin("definition");
-        let vertices = Vertices::new(progress.clone(), definition, BTreeMap::new());
+        let vertices = Vertices::new(progress.clone(), definition, BTreeMap::new(), None);
         vertices.tell(BuildEvent::Planned(&steps));
         assert_eq!(vertices.failed_lines(), None);
         let why = image::BuildError::Failed("no".into());

@@ -104,6 +104,7 @@ const ROUTES: &[Route] = routes! {
 
     POST "build" build::build;
     POST "build/prune" build::prune;
+    POST "build/cancel" buildkit::cancel;
     POST "grpc" buildkit::grpc;
     POST "session" buildkit::session;
 

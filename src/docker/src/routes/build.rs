@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub(super) async fn build(call: Call) -> Answer {
     if call.query.get("version") == Some("2") {
-        return Err(Refusal::not_implemented(OLD));
+        return super::buildkit::build(call).await;
     }
     let options = options(&call)?;
     let quiet = call.query.flag("q");
@@ -163,10 +163,6 @@ fn credentials(header: Option<&str>) -> BTreeMap<String, Vec<Credentials>> {
         })
         .collect()
 }
-
-/// Docker 18.09 to 20.10 had the client of BuildKit in them; since then it is a plugin, which comes another way.
-const OLD: &str = "BuildKit is offered to the buildx plugin only: install docker-buildx, or say `export DOCKER_BUILDKIT=0` and \
-                   build again";
 
 /// The steps of builds that are no image of their own.
 pub(super) async fn prune(call: Call) -> Answer {

@@ -1,10 +1,18 @@
 //! Connections that leave HTTP/1 for gRPC: the buildx plugin's.
 
-use crate::call::{Answer, Call, full};
-use crate::refusal::Refusal;
+use super::images::told;
+use crate::call::{Answer, Call, Query, empty, full};
+use crate::record::new_id;
+use crate::refusal::{Refusal, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use buildkit::PlainBuild;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::Upgraded;
+use serde::Deserialize;
+use serde_json::json as value;
+use std::collections::{BTreeMap, HashMap};
 
 /// HTTP/2 without TLS and without asking again.
 const PROTOCOL: &str = "h2c";
@@ -19,6 +27,76 @@ pub(super) async fn grpc(call: Call) -> Answer {
 pub(super) async fn session(call: Call) -> Answer {
     let kit = call.engine.buildkit.clone();
     switch(call, move |connection, headers| async move { kit.hold_session(&headers, connection).await })
+}
+
+/// The same without a plugin: what goes on is told in the answer.
+pub(super) async fn build(call: Call) -> Answer {
+    let asked = plain(&call.query)?;
+    let kit = call.engine.buildkit.clone();
+    told(move |lines| async move {
+        let trace = |message: Vec<u8>| {
+            lines.say(&value!({"id": "moby.buildkit.trace", "aux": STANDARD.encode(message)}));
+        };
+        match kit.build_plain(asked, trace).await {
+            Ok(Some(id)) => lines.say(&value!({"id": "moby.image.id", "aux": {"ID": id}})),
+            Ok(None) => {}
+            Err(message) => lines.fail_with(1, &message),
+        }
+        Ok(())
+    })
+}
+
+/// Only such builds have an id to be cancelled by.
+pub(super) async fn cancel(call: Call) -> Answer {
+    let id = call.query.get("id").ok_or_else(|| Refusal::bad("build ID not provided"))?;
+    call.engine.buildkit.cancel(id);
+    empty(StatusCode::OK)
+}
+
+/// `outputs`
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Output {
+    r#type: String,
+    #[serde(default)]
+    attrs: HashMap<String, String>,
+}
+
+/// The parameters of the classic build, as BuildKit's frontend has them.
+fn plain(query: &Query) -> Result<PlainBuild> {
+    if query.get("remote") == Some("upload-request") {
+        return Err(Refusal::not_implemented(
+            "a build context by standard input needs the buildx plugin, or `DOCKER_BUILDKIT=0`",
+        ));
+    }
+    let mut attrs = HashMap::new();
+    let args: BTreeMap<String, Option<String>> = query.json("buildargs")?;
+    let labels: BTreeMap<String, String> = query.json("labels")?;
+    attrs.extend(args.into_iter().filter_map(|(name, value)| Some((format!("build-arg:{name}"), value?))));
+    attrs.extend(labels.into_iter().map(|(name, value)| (format!("label:{name}"), value)));
+    let hosts: Vec<String> = query.all("extrahosts").map(|host| host.replacen(':', "=", 1)).collect();
+    for (name, value) in [
+        ("filename", query.get("dockerfile").filter(|name| *name != ".").map(str::to_owned)),
+        ("context", query.get("remote").filter(|remote| *remote != "client-session").map(str::to_owned)),
+        ("target", query.get("target").map(str::to_owned)),
+        ("platform", query.get("platform").map(str::to_owned)),
+        ("no-cache", query.flag("nocache").then(String::new)),
+        ("image-resolve-mode", query.flag("pull").then(|| "pull".to_owned())),
+        ("force-network-mode", query.get("networkmode").filter(|mode| *mode != "default").map(str::to_owned)),
+        ("add-hosts", Some(hosts.join(",")).filter(|hosts| !hosts.is_empty())),
+    ] {
+        attrs.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    let outputs: Vec<Output> = query.json("outputs")?;
+    let mut outputs: Vec<_> = outputs.into_iter().map(|output| (output.r#type, output.attrs)).collect();
+    outputs.retain(|(kind, _)| kind != "cacheonly");
+    if query.get("outputs").is_none() {
+        let names: Vec<&str> = query.all("t").collect();
+        outputs.push(("moby".to_owned(), HashMap::from([("name".to_owned(), names.join(","))])));
+    }
+    let id = query.get("buildid").map_or_else(new_id, str::to_owned);
+    let session = query.get("session").unwrap_or_default().to_owned();
+    Ok(PlainBuild { id, session, attrs, outputs })
 }
 
 /// 101, and the task that serves what follows, until its end or the engine's.
@@ -43,4 +121,38 @@ where
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     response.headers_mut().insert(UPGRADE, HeaderValue::from_static(PROTOCOL));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_become_attributes() {
+        let query = "version=2&buildid=b&session=s&remote=client-session&dockerfile=Other&target=t&nocache=1&pull=1&t=a&t=b:1\
+                     &networkmode=default&extrahosts=db:10.0.0.1&extrahosts=v6:%3A%3A1&platform=&buildargs=%7B%22A%22%3A%221%22%2C\
+                     %22B%22%3Anull%7D&labels=%7B%22l%22%3A%22v%22%7D";
+        let asked = plain(&Query::parse(query)).unwrap();
+        let mut attrs: Vec<String> =
+            asked.attrs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        attrs.sort();
+        let want = [
+            "add-hosts=db=10.0.0.1,v6=::1",
+            "build-arg:A=1",
+            "filename=Other",
+            "image-resolve-mode=pull",
+            "label:l=v",
+            "no-cache=",
+            "target=t",
+        ];
+        assert_eq!(attrs, want);
+        assert_eq!((asked.id.as_str(), asked.session.as_str()), ("b", "s"));
+        assert_eq!(
+            asked.outputs,
+            [("moby".to_owned(), HashMap::from([("name".to_owned(), "a,b:1".to_owned())]))]
+        );
+        let local = plain(&Query::parse("outputs=%5B%7B%22Type%22%3A%22local%22%7D%5D")).unwrap();
+        assert_eq!(local.outputs, [("local".to_owned(), HashMap::new())]);
+        assert!(plain(&Query::parse("remote=upload-request")).is_err());
+    }
 }

@@ -6,7 +6,7 @@ mod transfer;
 mod versions;
 
 pub(crate) use removal::remove;
-pub(crate) use transfer::{create, load, platform, push, save, save_one, told_or_refused};
+pub(crate) use transfer::{create, load, platform, push, save, save_one, told, told_or_refused};
 
 use super::containers::familiar;
 use crate::call::{Answer, Call, empty, json};
