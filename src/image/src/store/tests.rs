@@ -158,3 +158,18 @@ async fn a_change_that_cannot_be_saved_is_not_made() {
     assert!(t.store.remove_image("a").is_err());
     assert!(t.store.image("a").unwrap().is_some());
 }
+
+#[test]
+fn what_is_unpacked_is_spread_over_the_disk() {
+    use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+    let t = store();
+    let flags = |dir: &Path| ioctl_getflags(std::fs::File::open(dir).unwrap());
+    let probe = TempDir::new().unwrap();
+    let can = ioctl_getflags(std::fs::File::open(probe.path()).unwrap())
+        .and_then(|old| ioctl_setflags(std::fs::File::open(probe.path()).unwrap(), old | IFlags::TOPDIR));
+    if can.is_err() {
+        eprintln!("SKIPPED: this file system has no flag for it");
+        return;
+    }
+    assert!(flags(&t.dir.path().join("tmp")).unwrap().contains(IFlags::TOPDIR));
+}

@@ -11,6 +11,7 @@ use std::os::fd::OwnedFd;
 pub const TESTS: &[Test] = &[
     ("exec_gives_output_and_exit_code", exec_gives_output_and_exit_code),
     ("exec_is_in_the_container_as_the_user_it_names", exec_is_in_the_container_as_the_user_it_names),
+    ("exec_is_in_all_cgroups_of_the_container", exec_is_in_all_cgroups_of_the_container),
     ("an_exec_beside_a_user_s_process", an_exec_beside_a_user_s_process),
     ("an_exec_that_fails_says_why", an_exec_that_fails_says_why),
     ("an_exec_with_a_terminal", an_exec_with_a_terminal),
@@ -101,6 +102,17 @@ fn exec_is_in_the_container_as_the_user_it_names() {
 }
 
 /// Whose process it is says nothing about the limits: they are the container's.
+fn exec_is_in_all_cgroups_of_the_container() {
+    let mut pod = Pod::start();
+    let container = pod.run(&["sleep", "1000"]);
+    let (pid, _ends) = pod.exec(&container, command(1, &["sleep", "1000"])).expect("exec");
+    assert!(!container.request.cgroup.dirs.is_empty());
+    for folder in &container.request.cgroup.dirs {
+        let members = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap();
+        assert!(members.lines().any(|line| line == pid.to_string()), "{}: {members}", folder.display());
+    }
+}
+
 fn an_exec_beside_a_user_s_process() {
     let mut pod = Pod::start();
     let mut plan = pod.plan(&["sh", "-c", "ulimit -n 50; exec sleep 1000"]);
