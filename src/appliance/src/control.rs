@@ -23,15 +23,23 @@ pub enum ControlRequest {
         name: String,
         wait_seconds: u64,
     },
-    /// Answers [`ControlReply::Progress`] on the way, [`ControlReply::Images`] at the end.
+    /// Answers [`ControlReply::Progress`] and [`ControlReply::Told`] on the way, [`ControlReply::Images`] at the end.
     PullImage {
         name: String,
+        /// `linux/arm64`; this machine's where it is not said.
+        #[serde(default)]
+        platform: Option<String>,
+        /// Every tag of the repository.
+        #[serde(default)]
+        all_tags: bool,
         #[serde(default)]
         logins: Vec<Login>,
     },
-    /// Answers [`ControlReply::Progress`] on the way.
+    /// Answers [`ControlReply::Progress`] and [`ControlReply::Told`] on the way.
     PushImage {
         name: String,
+        #[serde(default)]
+        all_tags: bool,
         logins: Vec<Login>,
     },
     /// Answers [`ControlReply::Output`] on the way, [`ControlReply::Images`] at the end.
@@ -54,6 +62,7 @@ pub enum ControlRequest {
         path: PathBuf,
     },
     Images,
+    /// Answers [`ControlReply::Pruned`].
     RemoveImage {
         name: String,
     },
@@ -79,10 +88,11 @@ impl fmt::Debug for Login {
 /// An image to be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildRequest {
-    /// A folder of the machine.
-    pub context: PathBuf,
+    pub context: BuildContextAt,
     /// In the context; `Dockerfile` where empty.
     pub dockerfile: String,
+    /// The Dockerfile itself, where it is not in the context.
+    pub dockerfile_text: Option<String>,
     pub tags: Vec<String>,
     pub args: BTreeMap<String, String>,
     pub labels: BTreeMap<String, String>,
@@ -92,7 +102,28 @@ pub struct BuildRequest {
     pub pull: bool,
     /// What `RUN --mount=type=secret` may ask for: id → a file of the machine.
     pub secrets: BTreeMap<String, PathBuf>,
+    /// Sockets of agents for `RUN --mount=type=ssh`, by id.
+    pub ssh: BTreeMap<String, PathBuf>,
+    /// `os/arch[/variant]`; this machine's where empty.
+    pub platform: String,
+    /// `none` or `host`.
+    pub network: Option<String>,
+    /// `name:address`
+    pub add_hosts: Vec<String>,
+    /// What FROM and `--from` mean by these names: a folder of the machine, or an image behind `docker-image://`.
+    pub build_contexts: BTreeMap<String, String>,
     pub logins: Vec<Login>,
+}
+
+/// Where the files of a build are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildContextAt {
+    /// A folder of the machine.
+    Folder(PathBuf),
+    /// A repository, an archive or a Dockerfile.
+    Url(String),
+    Nowhere,
 }
 
 /// One line of an answer; the last is `Done` or `Failed`.

@@ -95,6 +95,20 @@ fn an_image_is_pushed_with_a_password() {
     std::fs::create_dir_all(at.home().join(".docker")).unwrap();
     std::fs::write(at.home().join(".docker/config.json"), auth).unwrap();
     let pushed = at.monopod(&["image", "push", name]).ok("push");
-    assert!(pushed.contains("digest: sha256:"), "{pushed}");
+    assert!(pushed.contains("The push refers to repository") && pushed.contains(": Pushed"), "{pushed}");
+    assert!(pushed.contains("1: digest: sha256:") && pushed.contains(" size: "), "{pushed}");
+    let removed = at.monopod(&["image", "rm", name]).ok("rm");
+    assert!(removed.contains(&format!("Untagged: {name}")), "{removed}");
+    at.monopod(&["image", "rm", name]).refused("what has gone");
+    let pulled =
+        at.monopod(&["image", "pull", "--all-tags", "127.0.0.1:5000/team/busybox"]).ok("pull all tags");
+    assert!(
+        pulled.contains("1: Pulling from team/busybox") && pulled.contains("Digest: sha256:"),
+        "{pulled}"
+    );
+    let other =
+        at.monopod(&["image", "pull", "--platform", "linux/s390x", name]).ok("pull for another platform");
+    assert!(other.contains("does not match the specified platform (linux/s390x)"), "{other}");
+    at.monopod(&["image", "pull", "--platform", "no platform", name]).refused("no platform");
     at.shell(&format!("skopeo inspect --tls-verify=false --creds user:sesame docker://{name}")).ok("skopeo");
 }

@@ -1,23 +1,43 @@
 use crate::control::{ControlReply, Login, PullProgress, Refusal};
 use cri::{Credentials, CriError, ImageInfo, ImageService};
 use image::{
-    Digest, ImageError, ImageRef, ImageStore, LayerStatus, Progress, Pruned, PullEvent, PushEvent,
+    Digest, ImageError, ImageRef, ImageStore, LayerStatus, Platform, Progress, Pruned, PullEvent, PushEvent,
     PushProgress, PushStatus, registry_domain,
 };
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
+
+/// What is to be pulled.
+pub(super) struct Pull {
+    pub(super) name: String,
+    pub(super) platform: Option<String>,
+    pub(super) all_tags: bool,
+    pub(super) logins: Vec<Login>,
+}
 
 pub(super) async fn pull(
     images: &ImageStore,
-    name: &str,
-    logins: &[Login],
+    wanted: Pull,
     say: &mpsc::Sender<ControlReply>,
 ) -> ControlReply {
-    let progress = Arc::new(ToCaller(say.clone()));
-    match images.pull_with(name, &credentials_for(name, logins), progress).await {
-        Ok(image) => super::told(say, ControlReply::Images { images: vec![image] }).await,
+    let platform = match wanted.platform.as_deref().map(Platform::parse).transpose() {
+        Ok(platform) => platform,
+        Err(error) => return refused(error),
+    };
+    let (caller, credentials) = (ToCaller::new(say), credentials_for(&wanted.name, &wanted.logins));
+    let progress = caller.clone();
+    let pulled = match wanted.all_tags {
+        true => images.pull_all(&wanted.name, platform.as_ref(), &credentials, progress).await,
+        false => {
+            let pulled = images.pull_for(&wanted.name, platform.as_ref(), &credentials, progress).await;
+            pulled.map(|image| vec![image])
+        }
+    };
+    caller.tell_results().await;
+    match pulled {
+        Ok(images) => super::told(say, ControlReply::Images { images }).await,
         Err(error) => ControlReply::Failed { reason: Refusal::Registry, message: error.to_string() },
     }
 }
@@ -25,17 +45,20 @@ pub(super) async fn pull(
 pub(super) async fn push(
     images: &ImageStore,
     name: &str,
+    all_tags: bool,
     logins: &[Login],
     say: &mpsc::Sender<ControlReply>,
 ) -> ControlReply {
-    match ImageService::status(images, name).await {
-        Ok(Some(_)) => {}
-        Ok(None) => return refused(CriError::NotFound(format!("No such image: {name}"))),
-        Err(error) => return refused(error),
-    }
-    let progress = Arc::new(ToCaller(say.clone()));
-    match images.push_with(name, &credentials_for(name, logins), progress).await {
-        Ok(digest) => super::told(say, ControlReply::Told { what: digest.to_string() }).await,
+    let (caller, credentials) = (ToCaller::new(say), credentials_for(name, logins));
+    let progress = caller.clone();
+    let pushed = match all_tags {
+        true => images.push_all(name, &credentials, progress).await.map(drop),
+        false => images.push_with(name, &credentials, progress).await.map(drop),
+    };
+    caller.tell_results().await;
+    match pushed {
+        Ok(()) => ControlReply::Done,
+        Err(ImageError::NotFound(name)) => refused(CriError::NotFound(format!("No such image: {name}"))),
         Err(error) => ControlReply::Failed { reason: Refusal::Registry, message: error.to_string() },
     }
 }
@@ -136,10 +159,16 @@ pub(super) async fn list(images: &ImageStore, say: &mpsc::Sender<ControlReply>) 
     }
 }
 
-pub(super) async fn remove(images: &ImageStore, name: &str) -> ControlReply {
-    match ImageService::status(images, name).await {
-        Ok(None) => refused(CriError::NotFound(format!("No such image: {name}"))),
-        Ok(Some(_)) => ImageService::remove(images, name).await.map_or_else(refused, |()| ControlReply::Done),
+pub(super) async fn remove(
+    images: &Arc<ImageStore>,
+    name: String,
+    say: &mpsc::Sender<ControlReply>,
+) -> ControlReply {
+    let images = images.clone();
+    match tokio::task::spawn_blocking(move || images.remove_image(&name)).await {
+        Ok(Ok(removed)) => super::told(say, ControlReply::Pruned { removed, freed: 0 }).await,
+        Ok(Err(ImageError::NotFound(name))) => refused(CriError::NotFound(format!("No such image: {name}"))),
+        Ok(Err(error)) => refused(error),
         Err(error) => refused(error),
     }
 }
@@ -148,21 +177,66 @@ pub(super) fn refused(error: impl std::fmt::Display) -> ControlReply {
     ControlReply::Failed { reason: Refusal::Image, message: error.to_string() }
 }
 
-/// A terminal that is slow misses a step of a bar, and never holds up the pull.
-struct ToCaller(mpsc::Sender<ControlReply>);
+/// A terminal that is slow misses a step of a bar, and never holds up the pull; what came of it is told at the end.
+struct ToCaller {
+    say: mpsc::Sender<ControlReply>,
+    results: Mutex<Vec<String>>,
+}
+
+impl ToCaller {
+    fn new(say: &mpsc::Sender<ControlReply>) -> Arc<Self> {
+        Arc::new(ToCaller { say: say.clone(), results: Mutex::default() })
+    }
+
+    fn at_once(&self, reply: ControlReply) {
+        let _ = self.say.try_send(reply);
+    }
+
+    fn at_the_end(&self, what: String) {
+        self.results.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+    }
+
+    async fn tell_results(&self) {
+        let results = std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner));
+        for what in results {
+            super::told(&self.say, ControlReply::Told { what }).await;
+        }
+    }
+}
 
 impl Progress for ToCaller {
     fn event(&self, event: PullEvent) {
-        if let PullEvent::Layer { digest, status } = event {
-            let _ = self.0.try_send(ControlReply::Progress(in_words(&digest, &status)));
+        match event {
+            PullEvent::Layer { digest, status } => {
+                self.at_once(ControlReply::Progress(in_words(&digest, &status)))
+            }
+            PullEvent::Pulling { version, repository } => {
+                self.at_once(ControlReply::Told { what: format!("{version}: Pulling from {repository}") });
+            }
+            PullEvent::Warning(text) => self.at_the_end(format!("WARNING: {text}")),
+            PullEvent::Resolved { digest } => self.at_the_end(format!("Digest: {digest}")),
+            PullEvent::Done { name, newer: true } => {
+                self.at_the_end(format!("Status: Downloaded newer image for {name}"));
+            }
+            PullEvent::Done { name, newer: false } => {
+                self.at_the_end(format!("Status: Image is up to date for {name}"));
+            }
         }
     }
 }
 
 impl PushProgress for ToCaller {
     fn event(&self, event: PushEvent) {
-        if let PushEvent::Layer { diff_id, status } = event {
-            let _ = self.0.try_send(ControlReply::Progress(pushed_in_words(&diff_id, &status)));
+        match event {
+            PushEvent::Layer { diff_id, status } => {
+                self.at_once(ControlReply::Progress(pushed_in_words(&diff_id, &status)));
+            }
+            PushEvent::Repository(name) => {
+                self.at_once(ControlReply::Told { what: format!("The push refers to repository [{name}]") })
+            }
+            PushEvent::Done { tag, digest, size } => {
+                self.at_the_end(format!("{tag}: digest: {digest} size: {size}"));
+            }
         }
     }
 }
@@ -174,7 +248,14 @@ fn pushed_in_words(layer: &Digest, status: &PushStatus) -> PullProgress {
         PushStatus::Pushing { current, total } => ("Pushing", *current, *total),
         PushStatus::Retrying { .. } => ("Retrying", 0, 0),
         PushStatus::AlreadyExists => ("Layer already exists", 0, 0),
-        PushStatus::Mounted { .. } => ("Mounted", 0, 0),
+        PushStatus::Mounted { from } => {
+            return PullProgress {
+                layer: layer.short().to_owned(),
+                state: format!("Mounted from {from}"),
+                done: 0,
+                total: 0,
+            };
+        }
         PushStatus::Pushed => ("Pushed", 0, 0),
     };
     PullProgress { layer: layer.short().to_owned(), state: state.to_owned(), done, total }

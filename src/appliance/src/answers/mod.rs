@@ -50,11 +50,12 @@ impl Answers {
                 let wait = Duration::from_secs(wait_seconds);
                 told(&say, services::one(&self.cluster, &namespace, &name, wait).await).await
             }
-            ControlRequest::PullImage { name, logins } => {
-                images::pull(&self.images, &name, &logins, &say).await
+            ControlRequest::PullImage { name, platform, all_tags, logins } => {
+                let wanted = images::Pull { name, platform, all_tags, logins };
+                images::pull(&self.images, wanted, &say).await
             }
-            ControlRequest::PushImage { name, logins } => {
-                images::push(&self.images, &name, &logins, &say).await
+            ControlRequest::PushImage { name, all_tags, logins } => {
+                images::push(&self.images, &name, all_tags, &logins, &say).await
             }
             ControlRequest::BuildImage(wanted) => {
                 building::build(&self.images, self.build_runner.clone(), wanted, &say).await
@@ -64,7 +65,7 @@ impl Answers {
             ControlRequest::PruneImages { all } => images::prune(&self.images, all, &say).await,
             ControlRequest::LoadImage { path } => images::load(&self.images, &path, &say).await,
             ControlRequest::Images => images::list(&self.images, &say).await,
-            ControlRequest::RemoveImage { name } => images::remove(&self.images, &name).await,
+            ControlRequest::RemoveImage { name } => images::remove(&self.images, name, &say).await,
             ControlRequest::Demo => demo::Demo::new(&self.cluster, say).tour().await,
         }
     }

@@ -10,6 +10,7 @@ use appliance::{ControlReply, ControlRequest, ImageInfo, PullProgress};
 use clap::Subcommand;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,12 +25,21 @@ enum ImageCommand {
     /// Fetch an image from its registry.
     Pull {
         name: String,
+        /// For another machine than this one, like linux/arm64.
+        #[arg(long)]
+        platform: Option<String>,
+        /// Every tag that the registry has of it.
+        #[arg(short, long)]
+        all_tags: bool,
         #[command(flatten)]
         login: LoginArguments,
     },
     /// Send an image to the registry that its name says.
     Push {
         name: String,
+        /// Every tag that is here of it.
+        #[arg(short, long)]
+        all_tags: bool,
         #[command(flatten)]
         login: LoginArguments,
     },
@@ -70,8 +80,17 @@ enum ImageCommand {
 impl Image {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         match &self.command {
-            ImageCommand::Pull { name, login } => pull(setting, name, login)?,
-            ImageCommand::Push { name, login } => push(setting, name, login)?,
+            ImageCommand::Pull { name, platform, all_tags, login } => {
+                let (name, platform, logins) = (name.clone(), platform.clone(), login.logins()?);
+                transfer(
+                    setting,
+                    &ControlRequest::PullImage { name, platform, all_tags: *all_tags, logins },
+                )?;
+            }
+            ImageCommand::Push { name, all_tags, login } => {
+                let (name, logins) = (name.clone(), login.logins()?);
+                transfer(setting, &ControlRequest::PushImage { name, all_tags: *all_tags, logins })?;
+            }
             ImageCommand::Build(build) => build.run(setting)?,
             ImageCommand::Tag { image, name } => {
                 let request = ControlRequest::TagImage { image: image.clone(), name: name.clone() };
@@ -83,8 +102,11 @@ impl Image {
             ImageCommand::Ls { output } => list(setting, output.output)?,
             ImageCommand::Rm { names } => {
                 for name in names {
-                    ask(&setting.places, &ControlRequest::RemoveImage { name: name.clone() }, |_| {})?;
-                    println!("Untagged: {name}");
+                    ask(&setting.places, &ControlRequest::RemoveImage { name: name.clone() }, |reply| {
+                        if let ControlReply::Pruned { removed, .. } = reply {
+                            tell_removed(&removed);
+                        }
+                    })?;
                 }
             }
         }
@@ -92,33 +114,19 @@ impl Image {
     }
 }
 
-fn pull(setting: &Setting, name: &str, login: &LoginArguments) -> Result<()> {
-    let mut layers = Layers::default();
-    let mut pulled = Vec::new();
-    let request = ControlRequest::PullImage { name: name.to_owned(), logins: login.logins()? };
-    ask(&setting.places, &request, |reply| match reply {
+/// A pull or a push, with a line for each layer while it goes.
+fn transfer(setting: &Setting, request: &ControlRequest) -> Result<()> {
+    let mut layers = Layers::new();
+    let mut names = Vec::new();
+    let asked = ask(&setting.places, request, |reply| match reply {
         ControlReply::Progress(progress) => layers.show(&progress),
-        ControlReply::Images { images } => pulled = images,
+        ControlReply::Told { what } => layers.tell(&what),
+        ControlReply::Images { images } => names = images.iter().map(named).collect(),
         _ => {}
-    })?;
-    layers.bars.clear()?;
-    for image in pulled {
-        println!("{}", named(&image));
-    }
-    Ok(())
-}
-
-fn push(setting: &Setting, name: &str, login: &LoginArguments) -> Result<()> {
-    let mut layers = Layers::default();
-    let mut digest = String::new();
-    let request = ControlRequest::PushImage { name: name.to_owned(), logins: login.logins()? };
-    ask(&setting.places, &request, |reply| match reply {
-        ControlReply::Progress(progress) => layers.show(&progress),
-        ControlReply::Told { what } => digest = what,
-        _ => {}
-    })?;
-    layers.bars.clear()?;
-    println!("{name}: digest: {digest}");
+    });
+    layers.finish();
+    asked?;
+    names.iter().for_each(|name| println!("{name}"));
     Ok(())
 }
 
@@ -132,13 +140,17 @@ fn save(setting: &Setting, names: &[String], file: &Path) -> Result<()> {
 fn prune(setting: &Setting, all: bool) -> Result<()> {
     ask(&setting.places, &ControlRequest::PruneImages { all }, |reply| {
         if let ControlReply::Pruned { removed, freed } = reply {
-            for gone in removed {
-                let how = if gone.starts_with("sha256:") { "Deleted" } else { "Untagged" };
-                println!("{how}: {gone}");
-            }
+            tell_removed(&removed);
             println!("Total reclaimed space: {}", indicatif::DecimalBytes(freed));
         }
     })
+}
+
+fn tell_removed(removed: &[String]) {
+    for gone in removed {
+        let how = if gone.starts_with("sha256:") { "Deleted" } else { "Untagged" };
+        println!("{how}: {gone}");
+    }
 }
 
 fn load(setting: &Setting, path: &Path) -> Result<()> {
@@ -181,25 +193,63 @@ fn named(image: &ImageInfo) -> String {
     image.repo_tags.first().or(image.repo_digests.first()).unwrap_or(&image.id).clone()
 }
 
-/// One line on the terminal for each layer under way.
-#[derive(Default)]
+/// One line on the terminal for each layer; elsewhere a line for each thing that happens to one, as docker prints them.
 struct Layers {
     bars: MultiProgress,
-    known: HashMap<String, ProgressBar>,
+    on_terminal: bool,
+    known: HashMap<String, (ProgressBar, String)>,
 }
 
 impl Layers {
+    fn new() -> Self {
+        let on_terminal = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
+        Layers { bars: MultiProgress::new(), on_terminal, known: HashMap::new() }
+    }
+
     fn show(&mut self, progress: &PullProgress) {
-        let bar = self.known.entry(progress.layer.clone()).or_insert_with(|| {
-            let style = ProgressStyle::with_template("{prefix}: {msg:18} {bar:30} {bytes}/{total_bytes}");
-            let bar = ProgressBar::new(0).with_prefix(progress.layer.clone());
-            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-            self.bars.add(bar)
-        });
-        bar.set_message(progress.state.clone());
-        if progress.total > 0 {
+        let known = self.known.entry(progress.layer.clone());
+        let (bar, state) =
+            known.or_insert_with(|| (self.bars.add(layer_bar(&progress.layer)), String::new()));
+        if *state != progress.state {
+            state.clone_from(&progress.state);
+            // numbers only: a download that goes on is no news where no bar can show it
+            let is_news = !matches!(progress.state.as_str(), "Downloading" | "Extracting" | "Pushing");
+            if !self.on_terminal && is_news {
+                println!("{}: {}", progress.layer, progress.state);
+            }
+        }
+        let is_moving = progress.total > 0;
+        bar.set_style(style(is_moving));
+        if is_moving {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
         }
+        bar.set_message(progress.state.clone());
     }
+
+    /// What is about the whole image stands below the layers that were before it.
+    fn tell(&mut self, what: &str) {
+        self.finish();
+        println!("{what}");
+    }
+
+    /// The lines stay as they are, and what comes begins anew.
+    fn finish(&mut self) {
+        self.known.drain().for_each(|(_, (bar, _))| bar.abandon());
+        self.bars = MultiProgress::new();
+    }
+}
+
+fn layer_bar(layer: &str) -> ProgressBar {
+    ProgressBar::new(0).with_prefix(layer.to_owned()).with_style(style(false))
+}
+
+/// Docker's own form: a bar while something moves, else only what happens.
+fn style(is_moving: bool) -> ProgressStyle {
+    let template = match is_moving {
+        true => "{prefix}: {msg} [{bar:50}] {bytes}/{total_bytes}",
+        false => "{prefix}: {msg}",
+    };
+    let style = ProgressStyle::with_template(template);
+    style.map_or_else(|_| ProgressStyle::default_bar(), |style| style.progress_chars("=> "))
 }
