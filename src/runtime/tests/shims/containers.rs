@@ -105,10 +105,14 @@ pub fn is_what_was_asked_for() {
             "CapEff:0000000000000000\nCapBnd:0000000000000000\nNoNewPrivs:1\n"
         });
         assert_eq!(said("cat /proc/1/oom_score_adj").await, "500\n");
-        assert_eq!(
-            said("ls /sys/fs/cgroup; cat /proc/interrupts /proc/timer_list 2>/dev/null | wc -c").await,
-            "0\n"
-        );
+        assert_eq!(said("cat /proc/interrupts /proc/timer_list 2>/dev/null | wc -c").await, "0\n");
+        let own = "/sys/fs/cgroup/memory/memory.limit_in_bytes";
+        if std::path::Path::new(own).exists() {
+            // it sees its own limit, and can not raise it
+            assert_eq!(said("cat /sys/fs/cgroup/memory/memory.limit_in_bytes").await, format!("{}\n", 32 << 20));
+            let raise = "(echo -1 > /sys/fs/cgroup/memory/memory.limit_in_bytes) 2>/dev/null || echo no";
+            assert_eq!(said(raise).await, "no\n");
+        }
         assert_eq!(said("grep -c sleep /proc/1/cmdline").await, "1\n");
         let cgroup = format!("besteffort/podtwo/{id}");
         let memory = std::path::Path::new("/sys/fs/cgroup/memory").join(&world.config.cgroup).join(&cgroup);

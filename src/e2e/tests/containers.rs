@@ -1,0 +1,587 @@
+//! What the flags of `docker run` and the verbs for containers do, with the stock docker command.
+
+mod common;
+
+use common::{Answer, Appliance, appliance};
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine; nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn code(answer: &Answer) -> Option<i32> {
+    answer.0.status.code()
+}
+
+/// `docker run --rm FLAGS busybox:1 sh -c LINE`
+fn run(at: &Appliance, flags: &[&str], line: &str) -> Answer {
+    at.docker(&[&["run", "--rm"], flags, &["busybox:1", "sh", "-c", line]].concat())
+}
+
+fn inspect(at: &Appliance, name: &str, format: &str) -> String {
+    at.docker(&["inspect", "-f", format, name]).ok("inspect").trim().to_owned()
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends one request and leaves the connection open.
+fn ask(at: &Appliance, request: &str) -> UnixStream {
+    let mut socket = UnixStream::connect(at.places()[1].join("docker.sock")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.write_all(format!("{request} HTTP/1.1\r\nHost: docker\r\n").as_bytes()).unwrap();
+    socket
+}
+
+#[test]
+fn an_init_comes_first_passes_signals_on_and_ends_as_the_program_did() {
+    let Some(at) = appliance("init") else { return };
+    at.load_busybox();
+    let shown = run(&at, &["--init"], "ps -o pid,args | grep docker-init | head -n 1").ok("ps");
+    assert!(shown.trim().starts_with("1 /sbin/docker-init -- sh -c"), "{shown}");
+    assert_eq!(code(&run(&at, &["--init"], "exit 9")), Some(9));
+    assert_eq!(code(&run(&at, &["--init"], "kill -9 $$")), Some(137));
+    assert_eq!(code(&at.docker(&["run", "--rm", "--init", "busybox:1", "nosuch"])), Some(127));
+    // as a container's first process it would never hear of a signal that it does not handle
+    at.docker(&["run", "-d", "--init", "--name", "deaf", "busybox:1", "sleep", "3600"]).ok("run");
+    at.docker(&["stop", "-t", "3600", "deaf"]).ok("stop");
+    assert_eq!(inspect(&at, "deaf", "{{.State.ExitCode}}"), "143");
+    // nobody else would reap what lost its parent
+    let line = "(sleep 0 & exec sleep 0) ; while ps -o stat,args | grep -q '^Z'; do :; done; echo none";
+    assert_eq!(run(&at, &["--init"], line).ok("reaps"), "none\n");
+}
+
+#[test]
+fn a_command_that_can_not_be_run_leaves_its_container_created() {
+    let Some(at) = appliance("nocommand") else { return };
+    at.load_busybox();
+    for (name, command, want, why) in [
+        ("missing", "nosuch", 127, "exec: \"nosuch\": executable file not found in $PATH"),
+        ("no-file", "/no/such", 127, "exec: \"/no/such\": stat /no/such: no such file or directory"),
+        ("no-program", "/etc/passwd", 126, "exec: \"/etc/passwd\": permission denied"),
+    ] {
+        let answer = at.docker(&["run", "--name", name, "busybox:1", command]);
+        assert_eq!(code(&answer), Some(want), "{name}: {}", answer.err());
+        assert!(
+            answer.err().contains("OCI runtime create failed") && answer.err().contains(why),
+            "{}",
+            answer.err()
+        );
+        assert_eq!(inspect(&at, name, "{{.State.Status}} {{.State.ExitCode}}"), format!("created {want}"));
+        assert!(inspect(&at, name, "{{.State.Error}}").ends_with(why));
+    }
+    at.docker(&["run", "-d", "--name", "box", "busybox:1", "sleep", "3600"]).ok("run");
+    for (command, want) in [("nosuch", 127), ("/etc/passwd", 126)] {
+        let answer = at.docker(&["exec", "box", command]);
+        assert_eq!(code(&answer), Some(want));
+        assert!(
+            answer.out().starts_with("OCI runtime exec failed: exec failed: unable to start"),
+            "{}",
+            answer.out()
+        );
+    }
+}
+
+#[test]
+fn logs_are_kept_within_bounds_and_followed_through_rotations() {
+    let Some(at) = appliance("rotation") else { return };
+    at.load_busybox();
+    let line = "i=0; while [ $i -lt 150 ]; do echo a-line-of-some-length-$i; i=$((i+1)); sleep 0.01; done";
+    let limits = ["--log-opt", "max-size=2k", "--log-opt", "max-file=4"];
+    let run = [&["run", "-d", "--name", "talks"][..], &limits, &["busybox:1", "sh", "-c", line]].concat();
+    at.docker(&run).ok("run");
+    let followed = at.docker(&["logs", "-f", "talks"]).ok("logs -f");
+    let want: String = (0..150).map(|i| format!("a-line-of-some-length-{i}\n")).collect();
+    assert_eq!(followed, want);
+    let kept = at.docker(&["logs", "talks"]).ok("logs");
+    assert!(want.ends_with(&kept) && kept.len() < want.len(), "{} of {}", kept.len(), want.len());
+    assert_eq!(at.docker(&["logs", "--tail", "40", "talks"]).ok("tail").lines().count(), 40);
+    let log = PathBuf::from(inspect(&at, "talks", "{{.LogPath}}"));
+    let name = log.file_name().unwrap().to_string_lossy().into_owned();
+    let files = std::fs::read_dir(log.parent().unwrap()).unwrap().flatten();
+    let sizes: Vec<u64> = files
+        .filter(|file| file.file_name().to_string_lossy().starts_with(&name))
+        .map(|file| file.metadata().unwrap().len())
+        .collect();
+    assert!(sizes.len() == 4 && sizes.iter().all(|size| *size <= 2000), "{sizes:?}");
+
+    at.docker(&["run", "--name", "local", "--log-driver", "local", "busybox:1", "echo", "kept"]).ok("local");
+    assert_eq!(at.docker(&["logs", "local"]).ok("logs of local"), "kept\n");
+    let none = at.docker(&["run", "--name", "none", "--log-driver", "none", "busybox:1", "echo", "seen"]);
+    assert_eq!(none.ok("none"), "seen\n");
+    let why = at.docker(&["logs", "none"]).refused("logs of none");
+    assert!(why.contains("configured logging driver does not support reading"), "{why}");
+    let why = at.docker(&["run", "--rm", "--log-driver", "syslog", "busybox:1", "true"]).refused("syslog");
+    assert!(why.contains("error looking up logging plugin syslog"), "{why}");
+    let labelled =
+        ["run", "--name", "told", "--log-opt", "labels=app", "--label", "app=shop", "busybox:1", "echo", "x"];
+    at.docker(&labelled).ok("run with labels");
+    assert_eq!(at.docker(&["logs", "--details", "told"]).ok("details"), "app=shop x\n");
+}
+
+#[test]
+fn namespaces_are_those_that_were_asked_for() {
+    let Some(at) = appliance("namespaces") else { return };
+    at.load_busybox();
+    let donor = [
+        "run",
+        "-d",
+        "--name",
+        "donor",
+        "--ipc",
+        "shareable",
+        "--shm-size",
+        "1m",
+        "busybox:1",
+        "sleep",
+        "3600",
+    ];
+    at.docker(&donor).ok("donor");
+    at.docker(&["exec", "donor", "sh", "-c", "echo shared > /dev/shm/file"]).ok("exec");
+    assert_eq!(run(&at, &["--ipc", "container:donor"], "cat /dev/shm/file").ok("ipc"), "shared\n");
+    let seen = run(&at, &["--pid", "container:donor"], "ps -o args").ok("pid");
+    assert!(seen.contains("sleep 3600"), "{seen}");
+    let own = run(&at, &[], "ls -d /proc/[0-9]* | wc -l").ok("own pids");
+    let all = run(&at, &["--pid", "host"], "ls -d /proc/[0-9]* | wc -l").ok("pids of the machine");
+    assert!(all.trim().parse::<u32>().unwrap() > own.trim().parse().unwrap());
+    let machine = at.shell("hostname").ok("hostname");
+    assert_eq!(run(&at, &["--uts", "host"], "hostname").ok("uts"), machine);
+    let named =
+        run(&at, &["--hostname", "h", "--domainname", "example.com"], "cat /proc/sys/kernel/domainname");
+    assert_eq!(named.ok("domain"), "example.com\n");
+    assert_eq!(
+        run(&at, &["--ipc", "none"], "ls -d /dev/shm 2>/dev/null || echo none").ok("no ipc"),
+        "none\n"
+    );
+    let size = run(&at, &["--shm-size", "3m"], "df -k /dev/shm | tail -n 1").ok("shm");
+    assert!(size.split_whitespace().any(|word| word == "3072"), "{size}");
+    let own = run(&at, &["--cgroupns", "private"], "cut -d: -f3 /proc/self/cgroup | sort -u").ok("cgroupns");
+    assert_eq!(own, "/\n");
+    at.docker(&["run", "-d", "--name", "private", "busybox:1", "sleep", "3600"]).ok("run");
+    let why = run(&at, &["--ipc", "container:private"], "true").refused("a private ipc");
+    assert!(why.contains("non-shareable IPC"), "{why}");
+    at.docker(&["stop", "-t", "0", "private"]).ok("stop");
+    let why = run(&at, &["--pid", "container:private"], "true").refused("a container that ended");
+    assert!(why.contains("cannot join PID of a non running container"), "{why}");
+    // who lends goes on when who borrowed has ended
+    assert_eq!(inspect(&at, "donor", "{{.State.Running}}"), "true");
+}
+
+#[test]
+fn limits_are_the_kernels_and_bad_ones_are_refused_in_dockers_words() {
+    let Some(at) = appliance("limits") else { return };
+    at.load_busybox();
+    let memory =
+        "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max";
+    assert_eq!(run(&at, &["--memory", "64m"], memory).ok("memory"), "67108864\n");
+    let flags = [
+        "--memory",
+        "64m",
+        "--memory-reservation",
+        "32m",
+        "--memory-swap",
+        "128m",
+        "--cpuset-cpus",
+        "0",
+        "--cpus",
+        "0.5",
+        "--pids-limit",
+        "50",
+        "--cpu-shares",
+        "512",
+    ];
+    run(&at, &flags, "true").ok("all together");
+    let cases: [(&[&str], &str); 10] = [
+        (&["--memory", "1m"], "Minimum memory limit allowed is 6MB"),
+        (&["--memory-swap", "64m"], "You should always set the Memory limit"),
+        (&["--memory", "64m", "--memory-swap", "32m"], "Minimum memoryswap limit should be larger"),
+        (&["--cpus", "1000"], "range of CPUs is from 0.01"),
+        (&["--cpuset-cpus", "7777"], "Requested CPUs are not available"),
+        (&["--oom-score-adj", "5000"], "Invalid value 5000"),
+        (&["--cap-add", "fly"], "invalid CapAdd: unknown capability: \"CAP_FLY\""),
+        (&["--runtime", "kata"], "unknown or invalid runtime name: kata"),
+        (&["--gpus", "all"], "could not select device driver \"\" with capabilities: [[gpu]]"),
+        (&["--security-opt", "what=1"], "invalid --security-opt 2: \"what=1\""),
+    ];
+    for (flags, want) in cases {
+        let why = run(&at, flags, "true").refused(want);
+        assert!(why.contains(want), "{flags:?}: {why}");
+    }
+    assert_eq!(run(&at, &["--ulimit", "nofile=100:200"], "ulimit -n; ulimit -Hn").ok("ulimit"), "100\n200\n");
+    assert_eq!(run(&at, &["--oom-score-adj", "500"], "cat /proc/self/oom_score_adj").ok("oom"), "500\n");
+    at.docker(&["run", "-d", "--name", "box", "--memory", "64m", "busybox:1", "sleep", "3600"]).ok("run");
+    at.docker(&["update", "--memory", "96m", "--memory-swap", "192m", "--restart", "on-failure:3", "box"])
+        .ok("update");
+    assert_eq!(at.docker(&["exec", "box", "sh", "-c", memory]).ok("after the update"), "100663296\n");
+    assert_eq!(inspect(&at, "box", "{{.HostConfig.RestartPolicy.MaximumRetryCount}}"), "3");
+    at.docker(&["update", "--memory", "32m", "--memory-swap", "64m", "box"]).ok("update down");
+    assert_eq!(at.docker(&["exec", "box", "sh", "-c", memory]).ok("after that"), "33554432\n");
+}
+
+#[test]
+fn users_devices_and_profiles() {
+    let Some(at) = appliance("profiles") else { return };
+    at.load_busybox();
+    let groups =
+        run(&at, &["--user", "nobody:nogroup", "--group-add", "root", "--group-add", "77"], "id -G").ok("id");
+    assert_eq!(groups.split_whitespace().collect::<BTreeSet<_>>(), BTreeSet::from(["0", "65534", "77"]));
+    let why = run(&at, &["--group-add", "ghosts"], "id").refused("no such group");
+    assert!(why.contains("unable to find group ghosts: no matching entries in group file"), "{why}");
+    let profile = at.home().join("profile.json");
+    let text = r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir","mkdirat"],"action":"SCMP_ACT_ERRNO"}]}"#;
+    std::fs::write(&profile, text).unwrap();
+    let option = format!("seccomp={}", profile.display());
+    let line = "mkdir /x 2>/dev/null || echo refused";
+    assert_eq!(run(&at, &["--security-opt", &option], line).ok("a profile of one's own"), "refused\n");
+    let seccomp = |flags: &[&str]| run(&at, flags, "grep Seccomp: /proc/self/status").ok("seccomp");
+    assert_eq!(
+        (seccomp(&[]), seccomp(&["--security-opt", "seccomp=unconfined"])),
+        ("Seccomp:\t2\n".into(), "Seccomp:\t0\n".into())
+    );
+    let no_new = run(&at, &["--security-opt", "no-new-privileges"], "grep NoNewPrivs /proc/self/status");
+    assert_eq!(no_new.ok("no new privileges"), "NoNewPrivs:\t1\n");
+    let device =
+        run(&at, &["--device", "/dev/full:/dev/x:r"], "head -c 1 /dev/x | wc -c; echo 2>&1 > /dev/x | wc -l");
+    assert_eq!(device.ok("device").lines().next(), Some("1"));
+    let why = run(&at, &["--device", "/dev/nosuch"], "true").refused("no such device");
+    assert!(
+        why.contains("error gathering device information while adding custom device \"/dev/nosuch\""),
+        "{why}"
+    );
+    let set = run(&at, &["--sysctl", "net.core.somaxconn=77"], "cat /proc/sys/net/core/somaxconn");
+    assert_eq!(set.ok("sysctl"), "77\n");
+    run(&at, &["--sysctl", "kernel.panic=1"], "true").refused("a sysctl of the machine's");
+}
+
+#[test]
+fn mounts_are_what_their_words_say() {
+    let Some(at) = appliance("mounts") else { return };
+    at.load_busybox();
+    let folder = at.build_context(
+        "FROM busybox:1\nRUN mkdir -p /data/sub && echo seed > /data/sub/file\nVOLUME /data\n",
+    );
+    at.docker(&["build", "-q", "-t", "seeded", &folder]).ok("build");
+    let seeded = |flags: &[&str], line: &str| {
+        at.docker(&[&["run", "--rm"], flags, &["seeded", "sh", "-c", line]].concat()).ok(line)
+    };
+    assert_eq!(seeded(&["-v", "v1:/data"], "cat /data/sub/file"), "seed\n");
+    assert_eq!(seeded(&["-v", "v2:/data:nocopy"], "ls /data | wc -l"), "0\n");
+    let part = ["--mount", "type=volume,src=v1,dst=/x,volume-subpath=sub"];
+    assert_eq!(run(&at, &part, "cat /x/file").ok("subpath"), "seed\n");
+    let out = ["--mount", "type=volume,src=v1,dst=/x,volume-subpath=../.."];
+    assert!(
+        run(&at, &out, "ls /x")
+            .refused("a way out")
+            .contains("subpath must be a relative path within the volume")
+    );
+    // with --rm what nobody named is gone again
+    assert_eq!(at.docker(&["volume", "ls", "-q"]).ok("volumes"), "v1\nv2\n");
+    let tmpfs = run(&at, &["--tmpfs", "/t:size=1m,mode=700,exec"], "grep ' /t ' /proc/mounts").ok("tmpfs");
+    assert!(
+        tmpfs.contains("size=1024k") && tmpfs.contains("mode=700") && !tmpfs.contains("noexec"),
+        "{tmpfs}"
+    );
+    let host = at.home().join("host");
+    let bind = |mode: &str| format!("{}:/h{mode}", host.display());
+    assert_eq!(
+        run(&at, &["-v", &bind("")], "touch /h/made; ls /h").ok("a folder that was missing"),
+        "made\n"
+    );
+    assert_eq!(
+        run(&at, &["-v", &bind(":ro")], "touch /h/x 2>/dev/null || echo refused").ok("ro"),
+        "refused\n"
+    );
+    for (spec, want) in [
+        (bind(":ro,rw"), "invalid mode: ro,rw"),
+        (bind(":nocopy"), "field VolumeOptions must not be specified"),
+        ("v1:/".to_owned(), "destination can't be '/'"),
+        ("v1:rel".to_owned(), "mount path must be absolute"),
+    ] {
+        let why = run(&at, &["-v", &spec], "true").refused(&spec);
+        assert!(why.contains(want), "{spec}: {why}");
+    }
+    let missing = run(&at, &["--mount", "type=bind,src=/nowhere,dst=/x"], "true").refused("a missing source");
+    assert!(missing.contains("bind source path does not exist: /nowhere"), "{missing}");
+    at.docker(&["create", "--name", "from", "-v", "v1:/data:ro", "busybox:1"]).ok("create");
+    let line = "cat /data/sub/file; touch /data/x 2>/dev/null || echo refused";
+    assert_eq!(run(&at, &["--volumes-from", "from"], line).ok("volumes-from"), "seed\nrefused\n");
+    let stopped = at.home().join("file");
+    std::fs::write(&stopped, "copied\n").unwrap();
+    let copy = |to: &str| at.docker(&["cp", stopped.to_str().unwrap(), to]);
+    assert!(copy("from:/data/file").refused("cp").contains("mounted volume is marked read-only"));
+    copy("from:/root-file").ok("cp to what does not run");
+    assert_eq!(at.docker(&["cp", "from:/root-file", "-"]).ok("cp -").matches("copied").count(), 1);
+}
+
+#[test]
+fn what_ps_finds() {
+    let Some(at) = appliance("ps") else { return };
+    at.load_busybox();
+    at.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "web-1",
+        "--label",
+        "app=shop",
+        "-p",
+        "18081:80",
+        "-v",
+        "v1:/data",
+        "busybox:1",
+        "sleep",
+        "3600",
+    ])
+    .ok("web");
+    assert_eq!(code(&at.docker(&["run", "--name", "job", "busybox:1", "sh", "-c", "exit 3"])), Some(3));
+    at.docker(&["create", "--name", "later", "busybox:1"]).ok("create");
+    for (filter, want) in [
+        ("name=^web-[0-9]$", "web-1\n"),
+        ("status=created", "later\n"),
+        ("exited=3", "job\n"),
+        ("ancestor=busybox:1", "later\njob\nweb-1\n"),
+        ("since=job", "later\n"),
+        ("before=job", "web-1\n"),
+        ("label=app=shop", "web-1\n"),
+        ("publish=18000-18100", "web-1\n"),
+        ("expose=80", "web-1\n"),
+        ("volume=v1", "web-1\n"),
+        ("network=bridge", "later\njob\nweb-1\n"),
+        ("is-task=true", ""),
+    ] {
+        let listed = at.docker(&["ps", "-a", "--filter", filter, "--format", "{{.Names}}"]).ok(filter);
+        assert_eq!(listed, want, "{filter}");
+    }
+    for (filter, want) in
+        [("status=what", "invalid filter 'status=what'"), ("exited=x", "invalid filter 'exited=x'")]
+    {
+        let why = at.docker(&["ps", "--filter", filter]).refused(filter);
+        assert!(why.contains(want), "{why}");
+    }
+    let shown =
+        at.docker(&["ps", "-a", "--no-trunc", "--filter", "name=job", "--format", "{{.Command}}"]).ok("ps");
+    assert_eq!(shown, "\"sh -c 'exit 3'\"\n");
+    at.docker(&["exec", "web-1", "sh", "-c", "head -c 4096 /dev/zero > /file"]).ok("write");
+    let size = at.docker(&["ps", "-s", "--format", "{{.Size}}"]).ok("ps -s");
+    assert!(size.starts_with("4.1kB (virtual "), "{size}");
+    let removed = at.docker(&["container", "prune", "-f", "--filter", "until=24h"]).ok("prune of old ones");
+    assert!(!removed.contains("Deleted Containers"), "{removed}");
+    at.docker(&["container", "prune", "-f"]).ok("prune");
+    assert_eq!(at.docker(&["ps", "-aq"]).ok("ps").lines().count(), 1);
+}
+
+#[test]
+fn events_tell_what_happened_in_order() {
+    let Some(at) = appliance("events") else { return };
+    at.load_busybox();
+    at.docker(&["run", "-d", "--name", "box", "busybox:1", "sleep", "3600"]).ok("run");
+    at.docker(&["exec", "box", "true"]).ok("exec");
+    at.docker(&["top", "box"]).ok("top");
+    at.docker(&["pause", "box"]).ok("pause");
+    at.docker(&["unpause", "box"]).ok("unpause");
+    at.docker(&["kill", "-s", "WINCH", "box"]).ok("kill");
+    at.docker(&["rename", "box", "chest"]).ok("rename");
+    at.docker(&["update", "--cpu-shares", "512", "chest"]).ok("update");
+    at.docker(&["export", "-o", at.home().join("x.tar").to_str().unwrap(), "chest"]).ok("export");
+    at.docker(&["stop", "-t", "0", "chest"]).ok("stop");
+    at.docker(&["rm", "chest"]).ok("rm");
+    let format = "{{.Action}}{{with .Actor.Attributes.signal}} {{.}}{{end}}";
+    let told = at.docker(&[
+        "events",
+        "--since",
+        "10m",
+        "--until=-1s",
+        "--filter",
+        "type=container",
+        "--format",
+        format,
+    ]);
+    let told = told.ok("events");
+    let want = [
+        "create",
+        "start",
+        "exec_create: true",
+        "exec_start: true",
+        "exec_die",
+        "top",
+        "pause",
+        "unpause",
+        "kill 28",
+        "rename",
+        "update",
+        "export",
+        "kill 15",
+        "kill 9",
+        "die",
+        "stop",
+        "destroy",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn a_terminal_is_left_by_its_keys_and_clients_that_hang_up_leave_nothing() {
+    let Some(at) = appliance("hangup") else { return };
+    at.load_busybox();
+    at.docker(&["run", "-dit", "--name", "box", "busybox:1", "sh", "-c", "echo early; exec cat"]).ok("run");
+    until("its first words", || at.docker(&["logs", "box"]).out().contains("early"));
+    let query = "stream=1&stdin=1&stdout=1&logs=1&detachKeys=ctrl-a,x";
+    let mut socket = ask(&at, &format!("POST /containers/box/attach?{query}"));
+    socket.write_all(b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n").unwrap();
+    let mut seen = Vec::new();
+    let mut piece = [0; 1024];
+    until("what it said before", || {
+        let read = socket.read(&mut piece).unwrap();
+        seen.extend_from_slice(&piece[..read]);
+        String::from_utf8_lossy(&seen).contains("early")
+    });
+    socket.write_all(b"\x01x").unwrap();
+    // the engine lets go: the connection ends, and the container does not
+    socket.read_to_end(&mut seen).unwrap();
+    assert_eq!(inspect(&at, "box", "{{.State.Running}}"), "true");
+    let events =
+        ["events", "--since", "10m", "--until=-1s", "--filter", "event=detach", "--format", "{{.Action}}"];
+    assert_eq!(at.docker(&events).ok("events"), "detach\n");
+
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", at.pid())).unwrap().count();
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", at.pid())).unwrap().count();
+    at.docker(&["logs", "box"]).ok("logs");
+    let before = descriptors();
+    let mut open = Vec::new();
+    for request in [
+        "GET /containers/box/logs?follow=1&stdout=1",
+        "GET /containers/box/stats",
+        "GET /events",
+        "POST /containers/box/wait",
+        "POST /containers/box/attach?stream=1&stdout=1",
+        "GET /containers/box/export",
+        "GET /containers/box/archive?path=/bin",
+    ] {
+        for _ in 0..5 {
+            let mut socket = ask(&at, request);
+            socket.write_all(b"\r\n").unwrap();
+            let _ = socket.read(&mut piece[..16]).unwrap();
+            open.push(socket);
+        }
+    }
+    assert!(descriptors() > before + 20, "{} after {before}", descriptors());
+    drop(open);
+    until("as few descriptors as before", || descriptors() <= before);
+    // threads that wait for a reader would stay for ever; those of the pool end after ten idle seconds
+    until("few threads", || threads() < 40);
+}
+
+#[test]
+fn policies_and_exit_codes_survive_a_killed_daemon() {
+    let Some(at) = appliance("kill9") else { return };
+    at.load_busybox();
+    let run = |name: &str, policy: &str, line: &str| {
+        at.docker(&["run", "-d", "--name", name, "--restart", policy, "busybox:1", "sh", "-c", line]).ok(name)
+    };
+    run("stays", "no", "exec sleep 3600");
+    run("always", "always", "exec sleep 3600");
+    run("failed", "no", "read x < /go; exit 7");
+    at.docker(&["run", "-d", "--rm", "--name", "gone", "busybox:1", "sleep", "3600"]).ok("gone");
+    let pid = |name: &str| inspect(&at, name, "{{.State.Pid}}");
+    let (stays, always, failed, gone) = (pid("stays"), pid("always"), pid("failed"), pid("gone"));
+    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
+    for (process, signal) in [(&always, "KILL"), (&gone, "KILL")] {
+        at.shell(&format!("kill -{signal} {process}")).ok("kill");
+    }
+    // what it waits for is missing, and sh says so by its own code; it ended before or after the daemon
+    until("all of them end", || {
+        [&always, &failed, &gone].iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+    });
+    at.monopod(&["start"]).ok("start");
+    until("always runs again", || {
+        // while it waits for its turn it runs by Docker's words, with no process
+        !["0", &always].contains(&pid("always").as_str())
+    });
+    assert_eq!(inspect(&at, "always", "{{.RestartCount}}"), "1");
+    assert_eq!(pid("stays"), stays);
+    until("failed is noted", || inspect(&at, "failed", "{{.State.Status}}") == "exited");
+    assert_ne!(inspect(&at, "failed", "{{.State.ExitCode}}"), "137");
+    until("gone is removed", || !at.docker(&["ps", "-a", "--format", "{{.Names}}"]).out().contains("gone"));
+    at.docker(&["stop", "-t", "0", "always"]).ok("stop");
+    assert_eq!(inspect(&at, "always", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+}
+
+#[test]
+fn statistics_health_and_exit_codes() {
+    let Some(at) = appliance("verbs") else { return };
+    at.load_busybox();
+    let flags = ["--health-cmd", "test -f /well", "--health-interval", "100ms", "--health-retries", "2"];
+    at.docker(&[&["run", "-d", "--name", "box"][..], &flags, &["busybox:1", "sleep", "3600"]].concat())
+        .ok("run");
+    let health = |want: &str| until(want, || inspect(&at, "box", "{{.State.Health.Status}}") == want);
+    health("unhealthy");
+    at.docker(&["exec", "box", "touch", "/well"]).ok("touch");
+    health("healthy");
+    let used =
+        at.docker(&["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}} {{.NetIO}}", "box"]).ok("stats");
+    assert!(used.starts_with("box "), "{used}");
+    let answer = at.shell(&format!(
+        "curl -s --unix-socket {} 'http://x/containers/box/stats?stream=0'",
+        at.places()[1].join("docker.sock").display()
+    ));
+    let stats: serde_json::Value = serde_json::from_str(&answer.ok("stats")).unwrap();
+    assert!(
+        stats["networks"]["eth0"]["rx_bytes"].is_u64() && stats["pids_stats"]["current"].as_u64() >= Some(1),
+        "{stats}"
+    );
+    assert!(
+        stats["precpu_stats"]["system_cpu_usage"].as_u64() < stats["cpu_stats"]["system_cpu_usage"].as_u64(),
+        "{stats}"
+    );
+    let top = at.docker(&["top", "box", "-o", "pid,args"]).ok("top");
+    assert!(top.contains("sleep 3600"), "{top}");
+    at.docker(&["pause", "box"]).ok("pause");
+    let why = at.docker(&["exec", "box", "true"]).refused("exec in a paused container");
+    assert!(why.contains("is paused, unpause the container before exec"), "{why}");
+    at.docker(&["stop", "-t", "0", "box"]).ok("stop of a paused one");
+    at.docker(&["commit", "-c", "CMD [\"echo\", \"committed\"]", "-c", "HEALTHCHECK NONE", "box", "made"])
+        .ok("commit");
+    assert_eq!(at.docker(&["run", "--rm", "made"]).ok("run of it"), "committed\n");
+    let why =
+        at.docker(&["run", "--rm", "--platform", "linux/arm64", "--pull", "never", "busybox:1", "true"]);
+    let why = why.refused("another machine's");
+    assert!(why.contains("does not match the specified platform"), "{why}");
+}
+
+#[test]
+fn the_socket_is_also_where_others_look_for_it() {
+    let Some(at) = appliance("socket") else { return };
+    let path = at.home().join("run/docker.sock");
+    let place = path.to_str().unwrap();
+    at.monopod(&["stop"]).ok("stop");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let why = at.monopod(&["start", "--docker-socket", place]).refused("another engine's socket");
+    assert!(why.contains("another engine answers there"), "{why}");
+    // the file that it leaves behind is nobody's
+    drop(other);
+    at.monopod(&["start", "--docker-socket", place]).ok("start");
+    let version = |socket: &str| {
+        let mut docker = at.command("docker");
+        docker.args(["-H", &format!("unix://{socket}"), "version", "--format", "{{.Server.Version}}"]);
+        Answer(docker.stdout(Stdio::piped()).output().unwrap())
+    };
+    version(place).ok("over that path");
+    version(at.places()[1].join("docker.sock").to_str().unwrap()).ok("over its own");
+    at.monopod(&["stop"]).ok("stop");
+    assert!(!path.exists());
+    at.monopod(&["start"]).ok("start again");
+    assert!(path.exists(), "it is kept");
+    at.monopod(&["stop"]).ok("stop");
+    at.monopod(&["start", "--docker-socket", "own"]).ok("start without");
+    assert!(!path.exists());
+}
