@@ -21,7 +21,7 @@ mod settings;
 
 pub use certs::{AdminCredentials, Certificates};
 pub use control::{
-    BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal, ServiceAddress,
+    BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal, ServiceAddress,
     ServicePort,
 };
 pub use cri::ImageInfo;

@@ -274,6 +274,34 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
     }
 }
 
+#[test]
+fn the_program_itself_builds_the_same() {
+    let Some(at) = appliance("ownbuild") else { return };
+    at.load_busybox();
+    let outside = at.home().join("Outside");
+    let text = "FROM base\nARG TARGETPLATFORM\nCOPY a.txt /a\nCOPY --from=more /f /f\n\
+                RUN --mount=type=ssh test -S $SSH_AUTH_SOCK && cat /etc/hosts && echo for $TARGETPLATFORM\n";
+    std::fs::write(&outside, text).unwrap();
+    let more = at.home().join("more");
+    std::fs::create_dir(&more).unwrap();
+    std::fs::write(more.join("f"), "named\n").unwrap();
+    let socket = at.home().join("agent.sock");
+    let _agent = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let folder = context(&at, &[("a.txt", "a\n"), (".dockerignore", "modules\n"), ("modules/large", "x")]);
+    let (folder, outside) = (folder.display().to_string(), outside.display().to_string());
+    let (more, ssh) = (format!("more={}", more.display()), format!("default={}", socket.display()));
+    let flags = [
+        &["image", "build", &folder, "-t", "made", "-f", &outside, "--add-host", "far:10.9.8.7"][..],
+        &["--build-context", "base=docker-image://busybox:1", "--build-context", &more],
+        &["--ssh", &ssh, "--platform", "linux/amd64"],
+    ];
+    let told = at.monopod(&flags.concat()).ok("build");
+    assert!(told.contains("10.9.8.7\tfar\nfor linux/amd64\n"), "{told}");
+    assert_eq!(run(&at, "cat /a /f; ls -d /run/buildkit /modules 2>/dev/null; true"), "a\nnamed\n");
+    let quiet = at.monopod(&[&flags.concat()[..], &["-q"]].concat()).ok("quiet");
+    assert_eq!(quiet, at.docker(&["inspect", "-f", "{{.Id}}", "made"]).ok("inspect"));
+}
+
 /// As Docker 28.5 says it.
 #[test]
 fn mistakes_are_told_in_dockers_words() {

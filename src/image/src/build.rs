@@ -16,6 +16,7 @@ mod copy;
 mod copying;
 mod delivery;
 mod fetching;
+mod folder;
 mod git;
 mod heredoc;
 mod ignore;
@@ -37,6 +38,7 @@ mod suggest;
 mod tests;
 mod values;
 mod view;
+mod wanted;
 mod words;
 
 use crate::document::ImageDocument;
@@ -85,7 +87,8 @@ impl ImageStore {
         progress: Arc<dyn BuildProgress>,
     ) -> Result<BuildResult, BuildError> {
         let tags = options.tags.iter().map(|tag| ImageRef::parse(tag)).collect::<Result<Vec<_>>>()?;
-        let context = context::Context::open(&self.inner, context, options.ssh.as_deref()).await?;
+        let context =
+            context::Context::open(&self.inner, context, &options.dockerfile, options.ssh.as_deref()).await?;
         let text = match &options.dockerfile_text {
             Some(text) => text.clone(),
             None => context.dockerfile(&options.dockerfile)?,

@@ -1,11 +1,16 @@
 //! `monopod image build`
 
 use super::images::{credentials_by_registry, refused};
-use crate::control::{BuildRequest, ControlReply};
-use image::{BuildContext, BuildOptions, BuildOutput, BuildRunner, Channel, Classic, ImageStore};
+use crate::control::{BuildContextAt, BuildRequest, ControlReply};
+use async_trait::async_trait;
+use image::{
+    BuildContext, BuildOptions, BuildOutput, BuildRunner, BuildSsh, Channel, Classic, ImageStore,
+    NamedContext, RunSettings, SshAgent,
+};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 /// Ends when the image is there, or the build has failed; dropping the future ends the build.
@@ -15,8 +20,12 @@ pub(super) async fn build(
     wanted: BuildRequest,
     say: &mpsc::Sender<ControlReply>,
 ) -> ControlReply {
-    let context = wanted.context.clone();
-    let options = match options(wanted) {
+    let context = match wanted.context.clone() {
+        BuildContextAt::Folder(folder) => BuildContext::Folder(folder),
+        BuildContextAt::Url(url) => BuildContext::Url(url),
+        BuildContextAt::Nowhere => BuildContext::Empty,
+    };
+    let options = match options(images, wanted).await {
         Ok(options) => options,
         Err(why) => return refused(why),
     };
@@ -24,7 +33,7 @@ pub(super) async fn build(
     // its end ends what is told
     let building = async move {
         let screen = Arc::new(Classic::new(Arc::new(Told(tell))));
-        let built = images.build(BuildContext::Folder(context), options, runner, screen.clone()).await;
+        let built = images.build(context, options, runner, screen.clone()).await;
         built.inspect(|built| screen.built(&built.image))
     };
     let telling = async {
@@ -38,9 +47,23 @@ pub(super) async fn build(
     }
 }
 
-fn options(wanted: BuildRequest) -> Result<BuildOptions, String> {
+async fn options(images: &ImageStore, wanted: BuildRequest) -> Result<BuildOptions, String> {
+    let mut named_contexts = BTreeMap::new();
+    for (name, place) in wanted.build_contexts {
+        let context = match place.strip_prefix("docker-image://") {
+            Some(image) => NamedContext::Image(image.to_owned()),
+            None => NamedContext::Folder(Arc::new(copied(images, &place).await?)),
+        };
+        named_contexts.insert(name, context);
+    }
+    let ssh = wanted.ssh;
     Ok(BuildOptions {
         dockerfile: wanted.dockerfile,
+        dockerfile_text: wanted.dockerfile_text,
+        platform: wanted.platform,
+        named_contexts,
+        ssh: (!ssh.is_empty()).then(|| Arc::new(Agents(ssh)) as Arc<dyn BuildSsh>),
+        run: RunSettings { network: wanted.network, extra_hosts: wanted.add_hosts, ..RunSettings::default() },
         args: wanted.args.into_iter().map(|(name, value)| (name, Some(value))).collect(),
         target: wanted.target,
         no_cache: wanted.no_cache,
@@ -51,6 +74,29 @@ fn options(wanted: BuildRequest) -> Result<BuildOptions, String> {
         credentials: Some(Arc::new(credentials_by_registry(&wanted.logins))),
         ..BuildOptions::default()
     })
+}
+
+/// All steps see the same files, whatever happens to the folder meanwhile.
+async fn copied(images: &ImageStore, place: &str) -> Result<TempDir, String> {
+    images.copy_folder(Path::new(place)).await.map_err(|e| format!("build context {place}: {e}"))
+}
+
+/// Agents of this machine, by id.
+struct Agents(BTreeMap<String, PathBuf>);
+
+struct Agent(PathBuf);
+
+impl SshAgent for Agent {
+    fn socket(&self) -> PathBuf {
+        self.0.clone()
+    }
+}
+
+#[async_trait]
+impl BuildSsh for Agents {
+    async fn agent(&self, id: &str) -> Result<Option<Box<dyn SshAgent>>, String> {
+        Ok(self.0.get(id).map(|socket| Box::new(Agent(socket.clone())) as Box<dyn SshAgent>))
+    }
 }
 
 fn secrets(files: BTreeMap<String, PathBuf>) -> Result<BTreeMap<String, Vec<u8>>, String> {

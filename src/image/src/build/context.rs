@@ -2,14 +2,13 @@ use super::git::{self, Repository};
 use super::ignore::Ignore;
 use super::options::BuildSsh;
 use super::view::View;
-use super::{BuildContext, BuildError, archive, fetching};
+use super::{BuildContext, BuildError, archive, fetching, folder};
 
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
 use crate::pull::in_background;
 use crate::store::Inner;
 use crate::unpack::Compression;
-use crate::upper;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,15 +31,19 @@ impl Context {
     pub(super) async fn open(
         store: &Arc<Inner>,
         context: BuildContext,
+        dockerfile: &str,
         ssh: Option<&dyn BuildSsh>,
     ) -> Result<Context, BuildError> {
+        let dockerfile = dockerfile.to_owned();
         let store = store.clone();
         let opened = match context {
             BuildContext::Tar(tar) => {
                 let reader = tokio_util::io::SyncIoBridge::new(tar);
                 in_background(move || Context::unpack(&store, reader)).await
             }
-            BuildContext::Folder(folder) => in_background(move || Context::copy(&store, &folder)).await,
+            BuildContext::Folder(folder) => {
+                in_background(move || Context::copy(&store, &folder, &dockerfile)).await
+            }
             BuildContext::Owned(folder) => Ok(Context::owned(folder)),
             BuildContext::Empty => store.layers.temporary().map(Context::owned),
             BuildContext::Url(url) if git::is_repository(&url) => {
@@ -97,11 +100,12 @@ impl Context {
         Context::unpacked(unpacking)
     }
 
-    /// A copy, so that all steps see the same files whatever happens to the folder meanwhile.
-    fn copy(store: &Arc<Inner>, folder: &Path) -> Result<Context> {
-        let unpacking = Unpacking::start(store)?;
-        let written = unpacking.write(|sink| upper::write_tar(folder, sink));
-        Context::unpacked(written.map_err(doing(format!("read {}", folder.display())))?)
+    fn copy(store: &Arc<Inner>, folder: &Path, dockerfile: &str) -> Result<Context> {
+        let ignore = ignored(folder, dockerfile)?;
+        let needed = [if dockerfile.is_empty() { "Dockerfile" } else { dockerfile }, ".dockerignore"];
+        let own = format!("{}.dockerignore", needed[0]);
+        let needed: Vec<String> = needed.iter().map(|name| clean(name)).chain([clean(&own)]).collect();
+        Ok(Context::owned(folder::copy(store, folder, &ignore, &needed)?))
     }
 
     fn unpacked(unpacking: Unpacking) -> Result<Context> {
@@ -122,7 +126,7 @@ impl Context {
             return Ok(text.clone());
         }
         let name = if name.is_empty() { "Dockerfile" } else { name };
-        match self.read(name) {
+        match read_inside(&self.root, name) {
             None => Err(BuildError::Failed(format!("Cannot locate specified Dockerfile: {name}"))),
             Some(text) if text.is_empty() => {
                 Err(BuildError::Failed(format!("The Dockerfile ({name}) cannot be empty")))
@@ -131,28 +135,12 @@ impl Context {
         }
     }
 
-    /// A link is followed inside of the context only; what is no file is none.
-    fn read(&self, name: &str) -> Option<String> {
-        let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let root = std::fs::File::open(&self.root).ok()?;
-        // a pipe without a writer is opened without waiting
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let file = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside).ok()?;
-        let file = std::fs::File::from(file);
-        if !file.metadata().ok()?.is_file() {
-            return None;
-        }
-        read_text(&file).ok()
-    }
-
     /// Takes away what `.dockerignore` (or the Dockerfile's own) names.
     pub(super) fn without_ignored(self, dockerfile: &str) -> Result<Context> {
         if self.dockerfile.is_some() {
             return Ok(self);
         }
-        let own = format!("{}.dockerignore", if dockerfile.is_empty() { "Dockerfile" } else { dockerfile });
-        let text = self.read(&own).or_else(|| self.read(".dockerignore")).unwrap_or_default();
-        let ignore = Ignore::parse(&text).map_err(|e| ImageError::Refused(format!(".dockerignore: {e}")))?;
+        let ignore = ignored(&self.root, dockerfile)?;
         if !ignore.is_empty() {
             remove_ignored(&ignore, self.root(), "").map_err(doing("apply .dockerignore"))?;
         }
@@ -197,6 +185,33 @@ impl<R: Read> Read for Padded<R> {
         self.length += zeros;
         Ok(zeros)
     }
+}
+
+/// What the Dockerfile's own ignore file says, or the one of the context.
+fn ignored(root: &Path, dockerfile: &str) -> Result<Ignore> {
+    let own = format!("{}.dockerignore", if dockerfile.is_empty() { "Dockerfile" } else { dockerfile });
+    let text = read_inside(root, &own).or_else(|| read_inside(root, ".dockerignore")).unwrap_or_default();
+    Ignore::parse(&text).map_err(|e| ImageError::Refused(format!(".dockerignore: {e}")))
+}
+
+/// Without `./` in front, as names in a context are.
+fn clean(name: &str) -> String {
+    let names = name.split('/').filter(|name| !name.is_empty() && *name != ".");
+    names.collect::<Vec<_>>().join("/")
+}
+
+/// A link is followed inside of the context only; what is no file is none.
+fn read_inside(root: &Path, name: &str) -> Option<String> {
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let root = std::fs::File::open(root).ok()?;
+    // a pipe without a writer is opened without waiting
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = rustix::fs::openat2(&root, name, flags, Mode::empty(), inside).ok()?;
+    let file = std::fs::File::from(file);
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    read_text(&file).ok()
 }
 
 fn read_text(file: &std::fs::File) -> std::io::Result<String> {

@@ -1,5 +1,6 @@
 //! For doors that send a result elsewhere than into the store, or get folders beside the context.
 
+use super::ignore::Ignore;
 use super::view::{Node, View, list};
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
@@ -43,6 +44,12 @@ impl ImageStore {
             Ok(folder)
         })
         .await
+    }
+
+    /// A folder of this machine as a context that has a name.
+    pub async fn copy_folder(&self, folder: &Path) -> Result<TempDir> {
+        let (store, from) = (self.inner.clone(), folder.to_owned());
+        in_background(move || super::folder::copy(&store, &from, &Ignore::default(), &[])).await
     }
 
     /// Everything that a container of the image would see, by its path and by where it lies: parents first, names in the

@@ -61,6 +61,11 @@ impl Ignore {
         ignored
     }
 
+    /// Whether anything in an ignored folder may be kept.
+    pub(super) fn brings_back(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.brings_back)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.patterns.is_empty()
     }

@@ -358,10 +358,13 @@ async fn a_folder_of_the_machine_is_a_context_by_all_means() {
     let path = folder.path();
     for (file, text) in [
         ("Dockerfile", "FROM base\nCOPY . /app/\n"),
-        (".dockerignore", "secret\n"),
+        (".dockerignore", "secret\nmodules\n!modules/kept\n*ile\n"),
         ("secret", "x"),
+        ("modules/kept", "y"),
+        ("modules/left/out", "z"),
         ("kept", "y"),
     ] {
+        std::fs::create_dir_all(path.join(file).parent().unwrap()).unwrap();
         std::fs::write(path.join(file), text).unwrap();
     }
     let build = |path: PathBuf| {
@@ -371,7 +374,8 @@ async fn a_folder_of_the_machine_is_a_context_by_all_means() {
     };
     build(path.to_owned()).await.unwrap();
     assert_eq!(lab.read("app/kept"), "y");
-    assert_eq!(lab.find("app/secret"), None);
+    assert_eq!((lab.find("app/secret"), lab.find("app/Dockerfile")), (None, None));
+    assert_eq!((lab.read("app/modules/kept"), lab.find("app/modules/left")), ("y".to_owned(), None));
     assert!(!lab.screen().contains("Using cache"), "{}", lab.screen());
     build(path.to_owned()).await.unwrap();
     assert!(lab.screen().contains("Using cache"), "{}", lab.screen());
