@@ -56,6 +56,8 @@ pub(crate) struct Engine {
     pub(crate) stop: CancellationToken,
     pub(crate) machine: Machine,
     containers: Mutex<HashMap<String, Arc<Container>>>,
+    /// Held by who chooses a port of a range, until its choice is written down.
+    pub(crate) ranges: Mutex<()>,
 }
 
 impl Engine {
@@ -81,6 +83,7 @@ impl Engine {
             stop,
             machine: Machine::inspect(),
             containers: Mutex::default(),
+            ranges: Mutex::default(),
             config,
         };
         Ok(Arc::new_cyclic(engine))

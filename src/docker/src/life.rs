@@ -207,7 +207,7 @@ impl Engine {
         }
         let stopped = self.runtime.stop_container(&running.container, Duration::ZERO, None).await;
         if let Err(error) = stopped
-            && self.runs(&running.container).await
+            && !self.has_ended(container, &running.container).await
         {
             return Err(error.into());
         }
@@ -215,10 +215,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Whether there is still somebody to be told something: a run may end while it is being done.
-    pub(crate) async fn runs(&self, run: &ContainerId) -> bool {
-        let status = self.runtime.container(run).await;
-        status.is_ok_and(|status| matches!(status.state, ContainerState::Running { .. }))
+    /// Whether a run that could not be told something is over: it may end while it is being told, and that is heard of a
+    /// moment later.
+    pub(crate) async fn has_ended(&self, container: &Container, run: &ContainerId) -> bool {
+        tokio::time::timeout(STOP_GRACE, self.until_ended(container, run)).await.is_ok()
     }
 
     pub(crate) fn call_off(&self, container: &Container) -> bool {

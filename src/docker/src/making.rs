@@ -5,13 +5,13 @@ use crate::files;
 use crate::model::{Config, Create, HostConfig};
 use crate::network_mode::{self, shared_with};
 use crate::networks::{BRIDGE, HOST, NONE};
-use crate::record::{Container, Record, State, new_id};
+use crate::record::{Container, Record, State, lock, new_id};
 use crate::refusal::{Refusal, Result};
-use crate::{names, plan, verify};
-use cri::Protocol;
+use crate::{names, plan, publish, verify};
 use http::StatusCode;
 use image::{ImageDocument, Platform};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// With what is to be warned of.
@@ -44,6 +44,7 @@ impl Engine {
             return Err(Refusal::bad("no command specified"));
         }
         let (id, name) = (new_id(), self.new_name(name)?);
+        let _alone = publish::has_range(&host).then(|| lock(&self.ranges));
         self.complete(&id, &mut config, &mut host)?;
         self.check_links(&host)?;
         let networks = self.networks_of(&host.network_mode, asked.networking_config.endpoints_config)?;
@@ -96,7 +97,9 @@ impl Engine {
                 host.network_mode = format!("container:{id}");
             }
         } else if ![HOST, NONE].contains(&host.network_mode.as_str()) {
-            plan::choose_ports(config, host, free_port)?;
+            let taken: BTreeSet<_> =
+                self.containers().iter().flat_map(|c| c.see(publish::published)).collect();
+            plan::choose_ports(config, host, |protocol, said| publish::choose(protocol, said, &taken))?;
         }
         Ok(())
     }
@@ -143,16 +146,6 @@ pub(crate) fn is_name(name: &str) -> Result<()> {
 
 fn machine_name() -> String {
     nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// One that nobody listens on now.
-fn free_port(protocol: Protocol) -> std::io::Result<u16> {
-    let any = (std::net::Ipv4Addr::UNSPECIFIED, 0);
-    match protocol {
-        Protocol::Udp => std::net::UdpSocket::bind(any)?.local_addr(),
-        Protocol::Tcp | Protocol::Sctp => std::net::TcpListener::bind(any)?.local_addr(),
-    }
-    .map(|address| address.port())
 }
 
 #[cfg(test)]

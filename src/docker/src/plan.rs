@@ -255,7 +255,7 @@ pub(crate) fn port(text: &str) -> Result<(u16, Protocol)> {
 }
 
 /// Those whose host port is said, or was chosen at the start.
-fn host_ports(record: &Record) -> Result<Vec<HostPort>> {
+pub(crate) fn host_ports(record: &Record) -> Result<Vec<HostPort>> {
     let mut all = Vec::new();
     if [HOST, NONE].contains(&record.host.network_mode.as_str()) {
         return Ok(all);
@@ -287,18 +287,20 @@ fn host_ip(binding: &PortBinding) -> Result<Option<std::net::IpAddr>> {
         .map(|ip: Option<std::net::IpAddr>| ip.filter(|i| !i.is_unspecified()))
 }
 
-fn parse_host_port(binding: &PortBinding) -> Result<u16> {
-    let text = &binding.host_port;
-    // of a range the first one
-    let first = text.split('-').next().unwrap_or_default();
-    first.parse().map_err(|_| Refusal::bad(format_args!("invalid published port: {text:?}")))
+fn is_open(host_port: &str) -> bool {
+    matches!(host_port, "" | "0") || host_port.contains('-')
 }
 
-/// Gives a number to the ports that are to be published anywhere: `-P`, `-p 80`.
+fn parse_host_port(binding: &PortBinding) -> Result<u16> {
+    let text = &binding.host_port;
+    text.parse().map_err(|_| Refusal::bad(format_args!("invalid published port: {text:?}")))
+}
+
+/// Gives a number to the ports that are to be published anywhere, `-P`, `-p 80`, or somewhere, `-p 8000-8010:80`.
 pub(crate) fn choose_ports(
     config: &Config,
     host: &mut HostConfig,
-    mut free: impl FnMut(Protocol) -> std::io::Result<u16>,
+    mut choose: impl FnMut(Protocol, &str) -> Result<u16>,
 ) -> Result<()> {
     if host.publish_all_ports {
         for port in config.exposed_ports.keys() {
@@ -311,9 +313,8 @@ pub(crate) fn choose_ports(
         if bindings.is_empty() {
             bindings.push(PortBinding::default());
         }
-        for binding in bindings.iter_mut().filter(|b| matches!(b.host_port.as_str(), "" | "0")) {
-            let number = free(protocol).map_err(|e| Refusal::failed("find a free port", e))?;
-            binding.host_port = number.to_string();
+        for binding in bindings.iter_mut().filter(|b| is_open(&b.host_port)) {
+            binding.host_port = choose(protocol, &binding.host_port)?.to_string();
         }
     }
     Ok(())
@@ -389,7 +390,7 @@ mod tests {
         let config =
             Config { exposed_ports: [("80/tcp".into(), serde_json::json!({}))].into(), ..Default::default() };
         let mut host = HostConfig { publish_all_ports: true, ..Default::default() };
-        choose_ports(&config, &mut host, |_| Ok(4000)).unwrap();
+        choose_ports(&config, &mut host, |_, _| Ok(4000)).unwrap();
         assert_eq!(host.port_bindings["80/tcp"].as_ref().unwrap()[0].host_port, "4000");
     }
 }

@@ -1,8 +1,11 @@
-//! Published ports that somebody has already, in Docker's words.
+//! Published ports: which one is chosen where that is left open, and those that somebody has already, in Docker's words.
 
+use crate::model::HostConfig;
+use crate::plan;
 use crate::record::Record;
 use crate::refusal::Refusal;
 use cri::{HostPort, Protocol};
+use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 
@@ -23,6 +26,45 @@ pub(crate) fn check_free(record: &Record, ports: &[HostPort]) -> Result<(), Refu
             ),
         )),
     }
+}
+
+/// Whether a port is to be chosen that no other container has.
+pub(crate) fn has_range(host: &HostConfig) -> bool {
+    host.port_bindings.values().flatten().flatten().any(|binding| binding.host_port.contains('-'))
+}
+
+/// What a container has, or will have when it is started.
+pub(crate) fn published(record: &Record) -> Vec<(Protocol, u16)> {
+    let ports = plan::host_ports(record).unwrap_or_default();
+    ports.into_iter().map(|port| (port.protocol, port.host_port)).collect()
+}
+
+/// Any that nobody listens on, or the first of a range (`8000-8010`) that neither a program nor a container has.
+pub(crate) fn choose(
+    protocol: Protocol,
+    said: &str,
+    taken: &BTreeSet<(Protocol, u16)>,
+) -> Result<u16, Refusal> {
+    let Some((first, last)) = said.split_once('-') else {
+        return free_port(protocol).map_err(|e| Refusal::failed("find a free port", e));
+    };
+    let number = |text: &str| text.parse::<u16>();
+    let (Ok(first), Ok(last)) = (number(first), number(last)) else {
+        return Err(Refusal::bad(format_args!("invalid published port: {said:?}")));
+    };
+    let at = |host_port| HostPort { protocol, host_ip: None, host_port, container_port: 0 };
+    let is_free = |port: &u16| !taken.contains(&(protocol, *port)) && !is_in_use(&at(*port));
+    let none = || Refusal::internal(format_args!("all ports of {said}/{} are allocated", name(protocol)));
+    (first..=last).find(is_free).ok_or_else(none)
+}
+
+fn free_port(protocol: Protocol) -> std::io::Result<u16> {
+    let any = (Ipv4Addr::UNSPECIFIED, 0);
+    match protocol {
+        Protocol::Udp => UdpSocket::bind(any)?.local_addr(),
+        Protocol::Tcp | Protocol::Sctp => TcpListener::bind(any)?.local_addr(),
+    }
+    .map(|address| address.port())
 }
 
 fn is_in_use(port: &HostPort) -> bool {
@@ -76,6 +118,21 @@ fn refused(record: &Record, why: std::fmt::Arguments<'_>) -> Refusal {
 mod tests {
     use super::*;
     use crate::record::tests::record;
+
+    #[test]
+    fn of_a_range_the_first_that_nobody_has() {
+        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
+        let first = listener.local_addr().unwrap().port();
+        let choose = |range: String, taken: &[u16]| {
+            choose(Protocol::Tcp, &range, &taken.iter().map(|port| (Protocol::Tcp, *port)).collect())
+        };
+        assert!(choose(format!("{first}-{first}"), &[]).unwrap_err().message.contains("are allocated"));
+        drop(listener);
+        assert_eq!(choose(format!("{first}-{first}"), &[]).unwrap(), first);
+        assert!(choose(format!("{first}-{first}"), &[first]).is_err());
+        assert!(choose("1-x".to_owned(), &[]).unwrap_err().message.contains("invalid published port"));
+        assert!(choose(String::new(), &[]).unwrap() > 0);
+    }
 
     #[test]
     fn a_port_that_somebody_has_is_said_to_be_taken() {

@@ -353,7 +353,7 @@ pub(super) async fn commit(mut call: Call) -> Answer {
         match call.engine.runtime.freeze_container(run, true).await {
             Ok(()) => call.engine.events.container("pause", &record, &[]),
             // it has just ended
-            Err(_) if !call.engine.runs(run).await => frozen = None,
+            Err(_) if call.engine.has_ended(&container, run).await => frozen = None,
             Err(error) => return Err(error.into()),
         }
     }

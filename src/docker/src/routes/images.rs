@@ -147,7 +147,9 @@ pub(super) async fn list(call: Call) -> Answer {
     for details in engine.images.list(call.query.flag("all")) {
         if let Some(details) = wanted.select(details)? {
             let counted = Counted { shared: shared.get(&details.info.id).copied(), containers: None };
-            all.push((details.document.created, shown(&details, &counted)));
+            let mut shown = shown(&details, &counted);
+            versions::fit_listed(&mut shown, call.version);
+            all.push((details.document.created, shown));
         }
     }
     all.sort_by_key(|(made, _)| std::cmp::Reverse(*made));

@@ -94,6 +94,8 @@ pub(super) async fn list(call: Call) -> Answer {
     }
     let dangling = filters.truth("dangling")?;
     let engine = &call.engine;
+    // who is in them is told with each one since 1.28
+    let with_members = call.version < (1, 28);
     let wanted = |n: &Network| {
         filters.any("name", |name| contains(&n.name, name))
             && filters.any("id", |id| n.id.starts_with(id))
@@ -104,7 +106,7 @@ pub(super) async fn list(call: Call) -> Answer {
             && dangling.is_none_or(|d| d == (!n.is_built_in() && engine.members(&n.name).is_empty()))
     };
     let all = engine.networks.all();
-    json(&all.iter().filter(|n| wanted(n)).map(|n| shown(engine, n, false)).collect::<Vec<_>>())
+    json(&all.iter().filter(|n| wanted(n)).map(|n| shown(engine, n, with_members)).collect::<Vec<_>>())
 }
 
 pub(super) async fn inspect(call: Call) -> Answer {

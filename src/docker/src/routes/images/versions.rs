@@ -12,14 +12,26 @@ pub(super) fn fit(shown: &mut Value, version: Version) {
     if let Some(Value::Object(config)) = shown.get_mut("Config") {
         fit_config(config, version);
     }
-    if version >= (1, 44) {
-        shown.remove("VirtualSize");
-    }
+    fit_size(shown, version);
     if version < (1, 45) {
         let mut config = Map::new();
         fit_config(&mut config, version);
         shown.insert("Container".to_owned(), json!(""));
         shown.insert("ContainerConfig".to_owned(), config.into());
+    }
+}
+
+/// The same for an image of a list.
+pub(super) fn fit_listed(shown: &mut Value, version: Version) {
+    if let Value::Object(shown) = shown {
+        fit_size(shown, version);
+    }
+}
+
+/// It was the size with all layers, when the size was without those below.
+fn fit_size(shown: &mut Map<String, Value>, version: Version) {
+    if version >= (1, 44) {
+        shown.remove("VirtualSize");
     }
 }
 
