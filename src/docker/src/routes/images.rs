@@ -236,8 +236,9 @@ pub(super) async fn prune(call: Call) -> Answer {
     let engine = call.engine.clone();
     let pruned = tokio::task::spawn_blocking(move || {
         engine.images.prune_chosen(all, |document| {
-            let made = document.created.unwrap_or_default();
-            filters.labels(&document.config.labels) && until.is_none_or(|until| made <= until)
+            // what does not say when it was made is not taken for old
+            let old_enough = until.is_none_or(|until| document.created.is_some_and(|made| made <= until));
+            old_enough && filters.labels(&document.config.labels)
         })
     });
     let pruned = pruned.await.map_err(|e| Refusal::failed("prune", e))??;
