@@ -66,9 +66,10 @@ impl Solving<'_> {
         if let Some(image) = text.as_deref().and_then(frontend::syntax) {
             frontend::check_syntax(image)?;
         }
-        let (context, remote) = self.load_context(own_ignore).await?;
         let mut options = self.options(text.clone());
         options.named_contexts = self.load_named().await?;
+        let paths = text.as_deref().and_then(|text| self.kit.images.context_paths(text, &options));
+        let (context, remote) = self.load_context(own_ignore, paths).await?;
         let source = SourceText { filename, text: text.unwrap_or_default() };
         let named = self.frontend.contexts.iter().filter_map(|(name, context)| match context {
             Named::Image(image) => Some((name.clone(), image.clone())),
@@ -121,10 +122,12 @@ impl Solving<'_> {
         Ok((as_text(text), found.remove(&ignore).map(as_text)))
     }
 
-    /// The context, and the vertex of one that the builder will fetch itself.
+    /// The context, of a folder only these paths where they are known, and the vertex of one that the builder will fetch
+    /// itself.
     async fn load_context(
         &self,
         own_ignore: Option<String>,
+        paths: Option<Vec<String>>,
     ) -> Result<(BuildContext, Option<VertexId>), Status> {
         let progress = &self.build.progress;
         let folder = match &self.frontend.context {
@@ -155,10 +158,13 @@ impl Solving<'_> {
                 found.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect()
             }
         };
+        if paths.as_ref().is_some_and(Vec::is_empty) {
+            return Ok((BuildContext::Empty, None));
+        }
         let vertex = progress.begin("[internal] load build context");
         let meter = Meter::new(progress, vertex, "transferring context:");
         let exclude = frontend::ignore_patterns(&ignore);
-        let wanted = Wanted { folder: folder.clone(), exclude, ..Wanted::default() };
+        let wanted = Wanted { folder: folder.clone(), exclude, follow: paths.unwrap_or_default() };
         let tar = files::receive(session, &wanted, meter).await?;
         Ok((BuildContext::Tar(Box::new(tar)), None))
     }

@@ -127,10 +127,11 @@ impl Query {
         self.get(name).map(|text| text.parse().map_err(|_| bad(text))).transpose()
     }
 
-    /// A parameter that is JSON itself.
+    /// A parameter that is JSON itself; older clients say `null` for what they have nothing of.
     pub(crate) fn json<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T> {
         let bad = |e| Refusal::bad(format_args!("invalid {name}: {e}"));
-        self.get(name).map_or(Ok(T::default()), |text| serde_json::from_str(text).map_err(bad))
+        let given: Option<T> = self.get(name).map_or(Ok(None), serde_json::from_str).map_err(bad)?;
+        Ok(given.unwrap_or_default())
     }
 }
 
@@ -223,5 +224,7 @@ mod tests {
         );
         assert!(query.number::<u16>("b").is_err());
         assert_eq!(query.json::<serde_json::Value>("filters").unwrap()["a"], 1);
+        let nothing = Query::parse("ulimits=null");
+        assert_eq!(nothing.json::<Vec<u8>>("ulimits").unwrap(), [0; 0]);
     }
 }

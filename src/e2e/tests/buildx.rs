@@ -105,6 +105,12 @@ fn a_build_is_shown_step_by_step_and_cached() {
     let quiet = docker(&at, &["build", "-q", "app"]).ok("-q");
     let listed = docker(&at, &["images", "--no-trunc", "-q", "app"]).ok("images");
     assert_eq!(quiet, listed);
+    write(&at, "app/large", &"x".repeat(3 << 20));
+    write(&at, "app/Little", "FROM busybox:1\nCOPY dir/deep* seen /\nRUN ls /\n");
+    let little = build(&at, &["-f", "app/Little", "app"]);
+    little.ok("only what is copied");
+    shows(&little.err(), &[" deep name\n", " seen\n"]);
+    assert!(!little.err().contains("MB"), "{}", little.err());
 }
 
 #[test]
