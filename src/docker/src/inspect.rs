@@ -217,10 +217,12 @@ pub(crate) fn ports(record: &Record) -> Value {
     if record.running().is_none() || [HOST, NONE].contains(&record.host.network_mode.as_str()) {
         return Value::Object(all);
     }
+    // no port of an internal network's is published
+    let is_published = record.is_reached_from_outside();
     for port in record.config.exposed_ports.keys() {
         all.insert(port.clone(), Value::Null);
     }
-    for (port, bindings) in &record.host.port_bindings {
+    for (port, bindings) in record.host.port_bindings.iter().filter(|_| is_published) {
         let shown = bindings.iter().flatten().map(|b| {
             let ip = if b.host_ip.is_empty() { "0.0.0.0" } else { &b.host_ip };
             json!({"HostIp": ip, "HostPort": b.host_port})

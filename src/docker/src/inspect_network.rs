@@ -81,6 +81,12 @@ mod tests {
         assert_eq!((&shop["MacAddress"], &shop["EndpointID"]), (&json!("02:42:ac:11:00:02"), &json!("e18")));
         assert_eq!(shop["DNSNames"], json!(["web", "web000000000"]));
         assert!(shown["Networks"][BRIDGE]["DNSNames"].is_null(), "the default bridge has no names");
+        web.host.port_bindings = [("80/tcp".into(), Some(vec![Default::default()]))].into();
+        assert!(network_settings(&web, &around)["Ports"]["80/tcp"].is_array());
+        if let State::Running(running) = &mut web.state {
+            running.endpoints.values_mut().for_each(|place| place.internal = true);
+        }
+        assert!(network_settings(&web, &around)["Ports"]["80/tcp"].is_null(), "no way in");
         end(&mut web, 0);
         assert_eq!(network_settings(&web, &around)["Networks"]["shop"]["IPAddress"], "");
     }

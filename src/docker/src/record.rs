@@ -147,6 +147,12 @@ impl Record {
         self.running().map(|running| in_order(&self.networks, &running.endpoints)).unwrap_or_default()
     }
 
+    /// Whether any of its networks lets others in; of a run from before there were networks none is known.
+    pub(crate) fn is_reached_from_outside(&self) -> bool {
+        let endpoints = self.endpoints();
+        endpoints.is_empty() || endpoints.iter().any(|endpoint| !endpoint.internal)
+    }
+
     pub(crate) fn ended(&self) -> Option<&Ended> {
         match &self.state {
             State::Exited(ended) | State::Restarting(ended) => Some(ended),
@@ -197,7 +203,13 @@ pub(crate) struct Container {
 impl Container {
     pub(crate) fn new(record: Record, dir: PathBuf, hold: Option<image::Hold>) -> Self {
         let record = watch::Sender::new(record);
-        Container { record, dir, gate: Default::default(), attachers: Default::default(), hold: Mutex::new(hold) }
+        Container {
+            record,
+            dir,
+            gate: Default::default(),
+            attachers: Default::default(),
+            hold: Mutex::new(hold),
+        }
     }
 
     pub(crate) fn record(&self) -> Record {
