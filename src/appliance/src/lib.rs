@@ -21,8 +21,8 @@ mod settings;
 
 pub use certs::{AdminCredentials, Certificates};
 pub use control::{
-    BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal, ServiceAddress,
-    ServicePort,
+    BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal,
+    ServiceAddress, ServicePort,
 };
 pub use cri::ImageInfo;
 pub use daemon::{StartError, StartOptions, Step, run};

@@ -86,6 +86,20 @@ impl ImageStore {
         runner: Arc<dyn BuildRunner>,
         progress: Arc<dyn BuildProgress>,
     ) -> Result<BuildResult, BuildError> {
+        let built = self.build_from(context, options, runner, progress).await;
+        built.map_err(|error| match error {
+            BuildError::Image(why) => self.inner.say_if_full(why).into(),
+            other => other,
+        })
+    }
+
+    async fn build_from(
+        &self,
+        context: BuildContext,
+        options: BuildOptions,
+        runner: Arc<dyn BuildRunner>,
+        progress: Arc<dyn BuildProgress>,
+    ) -> Result<BuildResult, BuildError> {
         let tags = options.tags.iter().map(|tag| ImageRef::parse(tag)).collect::<Result<Vec<_>>>()?;
         let context =
             context::Context::open(&self.inner, context, &options.dockerfile, options.ssh.as_deref()).await?;

@@ -2,7 +2,10 @@
 
 use crate::testing::registry::FakeRegistry;
 use crate::testing::{Tar, docker_archive};
-use crate::{HistoryItem, ImageDocument, ImageStore, Registries, Silent};
+use crate::{
+    BuildContext, BuildError, BuildOptions, BuildOutput, BuildRunner, Channel, Classic, HistoryItem,
+    ImageDocument, ImageStore, Registries, RunSpec, Silent,
+};
 use std::io::{Cursor, Write};
 use std::path::Path;
 use std::process::Command;
@@ -27,6 +30,32 @@ fn large(seed: u64) -> Vec<u8> {
 fn free(disk: &Path) -> u64 {
     let facts = rustix::fs::statvfs(disk).unwrap();
     facts.f_bfree * facts.f_frsize
+}
+
+/// Copies a file that does not fit.
+async fn build(store: &ImageStore) -> Result<(), crate::ImageError> {
+    let context = Tar::new().file("Dockerfile", "FROM scratch\nCOPY small /\nCOPY large /\n");
+    let context = context.file("small", "fits").file("large", noise(SIZE / 2, 5)).bytes();
+    let context = BuildContext::Tar(Box::new(Cursor::new(context)));
+    let progress = Arc::new(Classic::new(Arc::new(Nobody)));
+    match store.build(context, BuildOptions::default(), Arc::new(Nobody), progress).await {
+        Ok(_) => Ok(()),
+        Err(BuildError::Image(why)) => Err(why),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+struct Nobody;
+
+#[async_trait::async_trait]
+impl BuildRunner for Nobody {
+    async fn run(&self, _: RunSpec, _: &dyn BuildOutput) -> cri::Result<i32> {
+        Ok(0)
+    }
+}
+
+impl BuildOutput for Nobody {
+    fn write(&self, _: Channel, _: &[u8]) {}
 }
 
 /// Not a test: what is done in a mount namespace that has the disk.
@@ -57,6 +86,7 @@ async fn child() {
             "commit",
             store.commit(Some("small"), &upper, ImageDocument::scratch(), step(), None).await.map(drop),
         ),
+        ("build", build(&store).await.map(drop)),
     ] {
         let why = failed.expect_err(what).to_string();
         let full = format!("the disk of {} is full", folder.display());

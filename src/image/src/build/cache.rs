@@ -53,10 +53,17 @@ impl Inner {
 }
 
 impl ImageStore {
-    /// Removes the steps of builds that no visible image is. Blocks.
+    /// Removes the steps of builds that no visible image is, and the caches of `RUN --mount=type=cache` that no step uses.
+    /// Blocks.
     pub fn prune_build_cache(&self) -> Result<Pruned> {
-        self.prune_where(|index, id| {
+        let mut pruned = self.prune_where(|index, id| {
             index.images.get(id).is_some_and(|image| image.hidden) && index.names_of(id).next().is_none()
-        })
+        })?;
+        let trash = self.inner.layers.temporary()?;
+        for (name, size) in self.inner.cache_mounts.prune(&self.inner.cache_dir(), trash.path()) {
+            pruned.removed.push(name);
+            pruned.freed += size;
+        }
+        Ok(pruned)
     }
 }

@@ -6,7 +6,7 @@ use crate::Digest;
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
 use crate::store::Inner;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,43 +16,49 @@ use tokio::sync::OwnedMutexGuard;
 #[derive(Default)]
 pub(crate) struct CacheMounts {
     locks: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
-    private: Arc<Mutex<BTreeSet<PathBuf>>>,
+    users: Arc<Users>,
 }
+
+/// Folder → how many steps use it.
+type Users = Mutex<HashMap<PathBuf, usize>>;
 
 /// A cache, for as long as a step uses it.
 pub(super) struct CacheFolder {
     /// Not made yet where it is new.
     pub(super) path: PathBuf,
+    _used: Used,
     _alone: Option<OwnedMutexGuard<()>>,
-    _private: Option<Private>,
 }
 
-/// A folder that nobody else gets meanwhile.
-struct Private {
-    taken: Arc<Mutex<BTreeSet<PathBuf>>>,
+/// Nobody takes the folder away meanwhile.
+struct Used {
+    users: Arc<Users>,
     path: PathBuf,
 }
 
-impl Drop for Private {
+impl Drop for Used {
     fn drop(&mut self) {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = users.get_mut(&self.path) {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.path);
+            }
+        }
     }
 }
 
 impl CacheMounts {
     pub(super) async fn folder(&self, dir: &Path, id: &str, sharing: Sharing) -> CacheFolder {
+        let alone = match sharing {
+            Sharing::Locked => Some(self.lock_of(id).lock_owned().await),
+            Sharing::Shared | Sharing::Private => None,
+        };
         let path = dir.join(Digest::of(id.as_bytes()).hex());
-        match sharing {
-            Sharing::Shared => CacheFolder { path, _alone: None, _private: None },
-            Sharing::Locked => {
-                let alone = self.lock_of(id).lock_owned().await;
-                CacheFolder { path, _alone: Some(alone), _private: None }
-            }
-            Sharing::Private => {
-                let private = self.private(&path);
-                CacheFolder { path: private.path.clone(), _alone: None, _private: Some(private) }
-            }
-        }
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = if sharing == Sharing::Private { free(&users, &path) } else { path };
+        *users.entry(path.clone()).or_default() += 1;
+        CacheFolder { _used: Used { users: self.users.clone(), path: path.clone() }, path, _alone: alone }
     }
 
     fn lock_of(&self, id: &str) -> Arc<tokio::sync::Mutex<()>> {
@@ -66,17 +72,37 @@ impl CacheMounts {
         lock
     }
 
-    /// The first of the cache's folders that is free.
-    fn private(&self, path: &Path) -> Private {
-        let mut taken = self.private.lock().unwrap_or_else(PoisonError::into_inner);
-        let names = std::iter::once(path.to_owned())
-            .chain((1..).map(|number| PathBuf::from(format!("{}-{number}", path.display()))));
-        // one more than are taken is always free
-        let free = names.take(taken.len() + 1).find(|name| !taken.contains(name));
-        let path = free.unwrap_or_else(|| path.to_owned());
-        taken.insert(path.clone());
-        Private { taken: self.private.clone(), path }
+    /// Takes those that no step uses out of sight, into `trash`; gives their names and their bytes.
+    pub(super) fn prune(&self, dir: &Path, trash: &Path) -> Vec<(String, u64)> {
+        let users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+        let unused = entries.filter(|entry| !users.contains_key(&entry.path()));
+        unused
+            .filter_map(|entry| {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                let size = size(&entry.path());
+                std::fs::rename(entry.path(), trash.join(&name)).ok().map(|()| (name, size))
+            })
+            .collect()
     }
+}
+
+/// The first of a private cache's folders that nobody uses.
+fn free(users: &HashMap<PathBuf, usize>, path: &Path) -> PathBuf {
+    let more = (1..=users.len()).map(|number| PathBuf::from(format!("{}-{number}", path.display())));
+    let mut names = std::iter::once(path.to_owned()).chain(more);
+    // one more than are used is always free
+    names.find(|name| !users.contains_key(name)).unwrap_or_else(|| path.to_owned())
+}
+
+/// Bytes of all files below.
+fn size(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let sizes = entries.filter_map(|entry| {
+        let meta = std::fs::symlink_metadata(entry.path()).ok()?;
+        Some(if meta.is_dir() { size(&entry.path()) } else { meta.len() })
+    });
+    sizes.sum()
 }
 
 /// Makes a new cache at `at`, with the files of `from`.
@@ -134,5 +160,22 @@ mod tests {
         drop(first);
         assert_eq!(caches.folder(dir, "a", Sharing::Private).await.path, path);
         assert_eq!(caches.folder(dir, "a", Sharing::Shared).await.path, path);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_uses_can_be_taken_away() {
+        let dir = tempfile::tempdir().unwrap();
+        let (kept, trash) = (dir.path().join("cache"), dir.path().join("trash"));
+        std::fs::create_dir(&trash).unwrap();
+        let caches = CacheMounts::default();
+        let used = caches.folder(&kept, "used", Sharing::Shared).await;
+        let free = caches.folder(&kept, "free", Sharing::Locked).await.path;
+        for path in [&used.path, &free] {
+            std::fs::create_dir_all(path.join("sub")).unwrap();
+            std::fs::write(path.join("sub/f"), "12345").unwrap();
+        }
+        let pruned = caches.prune(&kept, &trash);
+        assert_eq!(pruned, [(free.file_name().unwrap().to_string_lossy().into_owned(), 5)]);
+        assert!(used.path.exists() && !free.exists());
     }
 }

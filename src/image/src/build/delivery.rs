@@ -5,7 +5,7 @@ use super::view::{Node, View, list};
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
 use crate::pull::in_background;
-use crate::store::ImageStore;
+use crate::store::{ImageRecord, ImageStore, Pruned};
 use crate::{Digest, ImageRef, upper};
 use cri::ImageInfo;
 use rustix::fs::FileType;
@@ -50,6 +50,14 @@ impl ImageStore {
     pub async fn copy_folder(&self, folder: &Path) -> Result<TempDir> {
         let (store, from) = (self.inner.clone(), folder.to_owned());
         in_background(move || super::folder::copy(&store, &from, &Ignore::default(), &[])).await
+    }
+
+    /// Removes the steps of builds that no visible image is, those of before this time. Blocks.
+    pub fn prune_build_cache_before(&self, time: jiff::Timestamp) -> Result<Pruned> {
+        self.prune_where(|index, id| {
+            let is_old_step = |image: &ImageRecord| image.hidden && image.added_at <= time;
+            index.images.get(id).is_some_and(is_old_step) && index.names_of(id).next().is_none()
+        })
     }
 
     /// Everything that a container of the image would see, by its path and by where it lies: parents first, names in the
