@@ -17,8 +17,9 @@ const MODIFIED: u8 = 0;
 const ADDED: u8 = 1;
 const DELETED: u8 = 2;
 
-/// Made in every container, to be mounted on.
-const PLACES: [&str; 6] = ["/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"];
+/// Made in every container: to be mounted on, and to tell that it is one.
+const PLACES: [&str; 7] =
+    ["/.dockerenv", "/dev", "/etc/hostname", "/etc/hosts", "/etc/resolv.conf", "/proc", "/sys"];
 
 /// Sorted by path. `lower` are the layers, topmost first; places of mounts are no changes.
 pub(crate) fn find(upper: &Path, lower: &[PathBuf], mounted: &[PathBuf]) -> io::Result<Vec<Change>> {

@@ -10,6 +10,8 @@ use crate::{health, plan, signals, volumes};
 use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +86,7 @@ impl Engine {
         let mut config = plan::container(&container.record(), container)?;
         let files =
             self.furnish(container).map_err(|e| Refusal::failed("write the container's own files", e))?;
+        mark(&container.upper()).map_err(|e| Refusal::failed("mark the container", e))?;
         config.mounts.extend(files);
         // what was said itself wins
         config.env.splice(..0, self.link_variables(&container.record()));
@@ -321,6 +324,19 @@ impl Engine {
     pub(crate) fn users_of_volume(&self, name: &str) -> Vec<String> {
         let uses = |r: &Record| r.mounts.iter().any(|m| m.name == name).then(|| r.id.clone());
         self.containers().iter().filter_map(|c| c.see(uses)).collect()
+    }
+}
+
+/// Programs look for this file to learn that they are in a container.
+fn mark(root: &Path) -> std::io::Result<()> {
+    // the root's own mode, where no layer says another
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(root)?;
+    let file = root.join(".dockerenv");
+    match file.symlink_metadata() {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(file).map(drop)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn with_image(mut config: Config, image: &RunConfig) -> Config {
     let said = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
     let own: BTreeSet<String> = config.env.iter().map(|entry| said(entry)).collect();
     let inherited = image.env.iter().filter(|entry| !own.contains(&said(entry))).cloned();
-    config.env = inherited.chain(std::mem::take(&mut config.env)).collect();
+    config.env = std::mem::take(&mut config.env).into_iter().chain(inherited).collect();
     if config.entrypoint.is_none() {
         config.entrypoint = image.entrypoint.clone();
         if config.cmd.as_ref().is_none_or(Vec::is_empty) {
@@ -358,7 +358,7 @@ mod tests {
             ..Default::default()
         };
         let config = with_image(own, &image);
-        assert_eq!(config.env, ["A=1", "B=2"]);
+        assert_eq!(config.env, ["B=2", "A=1"]);
         assert_eq!(
             (config.user.as_str(), config.labels["x"].as_str(), config.labels["y"].as_str()),
             ("app", "own", "image")

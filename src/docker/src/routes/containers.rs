@@ -245,6 +245,10 @@ pub(super) async fn update(mut call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let update: Update = call.json().await?;
     let mut update = update;
+    if update.limits.memory_swap != 0 && update.limits.memory == 0 {
+        // memory and swap together mean something only beside memory
+        update.limits.memory = container.see(|r| r.host.limits.memory);
+    }
     let warnings = verify::limits(&mut update.limits, &call.engine.machine)?;
     if let Some(policy) = &update.restart_policy {
         verify::restart_policy(policy)?;
