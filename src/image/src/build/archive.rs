@@ -15,7 +15,8 @@ pub(super) fn append(
 ) -> io::Result<()> {
     let plain = unpacked(BufReader::new(File::open(real)?))?;
     for entry in tar::Archive::new(plain).entries()? {
-        let entry = entry?;
+        let mut entry = entry?;
+        let attributes = attributes(&mut entry)?;
         let mut header = entry.header().clone();
         header.set_size(entry.size());
         let inside = entry.path()?.into_owned();
@@ -38,6 +39,10 @@ pub(super) fn append(
             header.set_uid(uid);
             header.set_gid(gid);
         }
+        if !attributes.is_empty() {
+            let attributes = attributes.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+            tar.append_pax_extensions(attributes)?;
+        }
         match header.entry_type() {
             EntryType::XGlobalHeader => {}
             EntryType::Symlink => {
@@ -56,6 +61,17 @@ pub(super) fn append(
         }
     }
     Ok(())
+}
+
+/// Those that a file has beside its mode; names and sizes are told by the new archive itself.
+fn attributes(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut found = Vec::new();
+    for extension in entry.pax_extensions()?.into_iter().flatten() {
+        let extension = extension?;
+        let name = extension.key().ok().filter(|name| name.starts_with("SCHILY.xattr."));
+        found.extend(name.map(|name| (name.to_owned(), extension.value_bytes().to_vec())));
+    }
+    Ok(found)
 }
 
 /// A tar, plain or packed. A packed file that is no tar is copied as it is.

@@ -193,3 +193,22 @@ async fn modes_and_owners_of_copies() {
         ]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_brings_the_attributes_of_its_files() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("SKIPPED: capabilities of files need root");
+        return;
+    }
+    let lab = Lab::new().await;
+    // CAP_NET_BIND_SERVICE, as setcap writes it
+    let capability: &[u8] = &[1, 0, 0, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let archive = Tar::new()
+        .pax(&[("SCHILY.xattr.security.capability", capability)])
+        .file("serve", "x")
+        .file("plain", "y");
+    lab.build("FROM base\nADD t.tar /t/\n", Tar::new().file("t.tar", archive.bytes())).await.unwrap();
+    let kept = |path: &str| crate::upper::attributes(&lab.find(path).unwrap()).unwrap();
+    assert_eq!(kept("t/serve"), [("security.capability".to_owned(), capability.to_vec())]);
+    assert_eq!(kept("t/plain"), []);
+}
