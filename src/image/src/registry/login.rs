@@ -2,7 +2,8 @@
 //! nothing is kept.
 
 use super::auth::{Challenge, challenges};
-use super::session::{basic, bearer, read_token, request, token_request};
+use super::session::{basic, bearer, request};
+use super::token::{read_token, token_request};
 use super::transport::{Transport, body, parse_uri};
 use crate::ImageStore;
 use crate::error::{ImageError, Result};

@@ -31,7 +31,7 @@ pub(crate) async fn remove(call: Call) -> Answer {
     let users: Vec<User> =
         users.map(|c| c.see(|r| User { id: r.id.clone(), is_running: r.running().is_some() })).collect();
     let removal = plan(&name, &info, &users, force)?;
-    let (worker, id) = (engine.clone(), info.id);
+    let (worker, id) = (engine.clone(), info.id.clone());
     let removed = tokio::task::spawn_blocking(move || match removal.whole {
         true => worker.images.remove_image(&id),
         false => worker.images.untag(&removal.untag),
@@ -39,9 +39,16 @@ pub(crate) async fn remove(call: Call) -> Answer {
     let removed = removed.await.map_err(|e| Refusal::failed("remove image", e))??;
     let mut lines = Vec::new();
     for gone in removed {
-        let is_image = gone.starts_with("sha256:");
-        tell(&engine, if is_image { "delete" } else { "untag" }, "", &gone);
-        lines.push(if is_image { value!({"Deleted": gone}) } else { value!({"Untagged": familiar(&gone)}) });
+        if !gone.starts_with("sha256:") {
+            tell(&engine, "untag", "", &info.id);
+            lines.push(value!({"Untagged": familiar(&gone)}));
+            continue;
+        }
+        // layers are named as well, but only an image's end is an event
+        if gone == info.id {
+            tell(&engine, "delete", "", &gone);
+        }
+        lines.push(value!({"Deleted": gone}));
     }
     json(&lines)
 }
