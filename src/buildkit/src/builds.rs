@@ -1,8 +1,8 @@
 //! The builds that run: each is known by the reference that its client gave it, to all calls that belong to it.
 
+use crate::locked;
 use crate::progress::Progress;
 use crate::proto::control::{Exporter, SolveRequest};
-use crate::session::locked;
 use futures::future::Either;
 use image::{BuildResult, Digest};
 use std::collections::{HashMap, VecDeque};

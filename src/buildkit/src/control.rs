@@ -12,6 +12,7 @@ use crate::{BuildKit, errors, usage, worker};
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
@@ -93,9 +94,12 @@ impl BuildKit {
     }
 
     pub(crate) async fn prune(self: Arc<Self>, request: Request<PruneRequest>) -> Many<UsageRecord> {
-        usage::check(&request.into_inner().filter)?;
+        let request = request.into_inner();
+        usage::check(&request.filter)?;
+        usage::check_limits(&request)?;
+        let younger = Duration::from_nanos(u64::try_from(request.keep_duration).unwrap_or(0));
         let images = self.images.clone();
-        let pruned = tokio::task::spawn_blocking(move || usage::prune(&images)).await;
+        let pruned = tokio::task::spawn_blocking(move || usage::prune(&images, younger)).await;
         let pruned = pruned.map_err(|e| Status::internal(e.to_string()))?.map_err(errors::of_image)?;
         Ok(Response::new(stream::iter(pruned.into_iter().map(Ok)).boxed()))
     }

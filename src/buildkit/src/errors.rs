@@ -5,7 +5,7 @@ use crate::proto::errors::{
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use image::{BuildError, ImageError};
+use image::{BuildError, ImageError, ImageRef};
 use prost::Message;
 use std::ops::RangeInclusive;
 use tonic::{Code, Status};
@@ -25,7 +25,10 @@ pub(crate) fn words(error: &BuildError) -> String {
         }
         BuildError::Failed(why) => missing(why).unwrap_or_else(|| why.clone()),
         BuildError::Image(ImageError::In { what, source }) => match what.strip_prefix("pull ") {
-            Some(name) => format!("{name}: failed to resolve source metadata for {name}: {source}"),
+            Some(name) => {
+                let name = ImageRef::parse(name).map_or_else(|_| name.to_owned(), |name| name.to_string());
+                format!("{name}: failed to resolve source metadata for {name}: {source}")
+            }
             None => error.to_string(),
         },
         other => other.to_string(),
@@ -128,7 +131,10 @@ mod tests {
                 "failed to compute cache key: failed to calculate checksum of ref context: \"/a/b\": not found",
             ),
             (BuildError::Failed("else".into()), "else"),
-            (pull.into(), "x:1: failed to resolve source metadata for x:1: no such host"),
+            (
+                pull.into(),
+                "docker.io/library/x:1: failed to resolve source metadata for docker.io/library/x:1: no such host",
+            ),
         ] {
             assert_eq!(words(&error), want);
         }

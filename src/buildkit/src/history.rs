@@ -2,11 +2,11 @@
 //! image's own history outlives the engine.
 
 use crate::errors;
+use crate::locked;
 use crate::progress::Progress;
 use crate::proto::control::{SolveRequest, SolveResponse};
 use crate::proto::history::{BuildHistoryEvent, BuildHistoryRecord, BuildHistoryRequest, EventType};
 use crate::proto::now;
-use crate::session::locked;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::broadcast;

@@ -1,7 +1,7 @@
 //! How much of something came, on the client's screen.
 
+use crate::locked;
 use crate::progress::{Progress, VertexId};
-use crate::session::locked;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 

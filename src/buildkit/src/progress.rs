@@ -1,9 +1,9 @@
 //! What the client is shown of a build: vertices, how far they are, what they wrote. Everything is kept in the order in
 //! which it happened, so that whoever comes late, or asks for the log of a build that is over, sees the same.
 
+use crate::locked;
 use crate::proto::control::{StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning};
 use crate::proto::now;
-use crate::session::locked;
 use futures::{Stream, stream};
 use image::Digest;
 use std::collections::HashMap;

@@ -191,3 +191,72 @@ async fn pour(
     }
     let _ = to.shutdown().await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::BuildKitConfig;
+    use crate::proto::control::{
+        InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse, SolveRequest,
+    };
+    use crate::session::channel::Channel;
+    use async_trait::async_trait;
+    use http::uri::{PathAndQuery, Uri};
+    use image::{BuildOutput, BuildRunner, ImageStore, Registries, RunSpec};
+
+    struct NoRunner;
+
+    #[async_trait]
+    impl BuildRunner for NoRunner {
+        async fn run(&self, _: RunSpec, _: &dyn BuildOutput) -> cri::Result<i32> {
+            Err(cri::CriError::Failed("nothing runs here".to_owned()))
+        }
+    }
+
+    async fn ask<Q, A>(channel: &Channel, path: &'static str, question: Q) -> Result<A, Status>
+    where
+        Q: Message + 'static,
+        A: Message + Default + 'static,
+    {
+        let mut grpc = tonic::client::Grpc::with_origin(channel.clone(), Uri::from_static("http://x"));
+        grpc.ready().await.unwrap();
+        let codec = ProstCodec::<Q, A>::default();
+        let answer =
+            grpc.unary(tonic::Request::new(question), PathAndQuery::from_static(path), codec).await?;
+        Ok(answer.into_inner())
+    }
+
+    #[tokio::test]
+    async fn calls_come_over_any_connection() {
+        let dir = tempfile::tempdir().unwrap();
+        let images = ImageStore::open(&dir.path().join("images"), Registries::default()).unwrap();
+        let config = BuildKitConfig {
+            name: "here".into(),
+            state_dir: dir.path().join("buildkit"),
+            gateway: [10, 0, 0, 1].into(),
+        };
+        let kit = BuildKit::new(config, images, Arc::new(NoRunner), |_| {});
+        let (client, server) = tokio::io::duplex(64 << 10);
+        tokio::spawn(serve(kit, TokioIo::new(server)));
+        let (channel, _end) = Channel::open(TokioIo::new(client)).await.unwrap();
+
+        let info: InfoResponse =
+            ask(&channel, "/moby.buildkit.v1.Control/Info", InfoRequest {}).await.unwrap();
+        assert!(info.buildkit_version.unwrap().version.starts_with('v'));
+        let path = "/moby.buildkit.v1.Control/ListWorkers";
+        let workers: ListWorkersResponse = ask(&channel, path, ListWorkersRequest::default()).await.unwrap();
+        assert_eq!(workers.record[0].id, "here");
+        let unknown =
+            ask::<_, InfoResponse>(&channel, "/moby.buildkit.v1.Control/Nothing", InfoRequest {}).await;
+        assert_eq!(unknown.unwrap_err().code(), tonic::Code::Unimplemented);
+        let attrs = [("platform".to_owned(), "linux/amd64,linux/arm64".to_owned())].into();
+        let solve = SolveRequest {
+            r#ref: "a".into(),
+            frontend: "dockerfile.v0".into(),
+            frontend_attrs: attrs,
+            ..SolveRequest::default()
+        };
+        let refused = ask::<_, InfoResponse>(&channel, "/moby.buildkit.v1.Control/Solve", solve).await;
+        assert!(refused.unwrap_err().message().contains("several platforms"));
+    }
+}

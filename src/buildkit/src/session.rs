@@ -21,7 +21,7 @@ use hyper::rt::{Read, Write};
 use image::BuildCredentials;
 use prost::Message;
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tonic::client::Grpc;
@@ -161,10 +161,6 @@ impl Session {
         let username = if username.is_empty() { IDENTITY_TOKEN.to_owned() } else { username };
         Some(Credentials::Basic { username, password: secret })
     }
-}
-
-pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the client is logged in to, asked for when a registry is.

@@ -1,8 +1,10 @@
 //! `docker buildx du` and `prune`: the steps of builds that are no image of their own.
 
-use crate::proto::control::UsageRecord;
+use crate::proto::control::{PruneRequest, UsageRecord};
 use image::{ImageDetails, ImageError, ImageStore};
+use jiff::Timestamp;
 use std::collections::HashMap;
+use std::time::Duration;
 use tonic::Status;
 
 /// Which records: there is one kind of them, and no other is looked for.
@@ -41,10 +43,23 @@ fn record(step: &ImageDetails, shared: bool) -> UsageRecord {
     }
 }
 
-/// Blocks. Gives what went.
-pub(crate) fn prune(images: &ImageStore) -> Result<Vec<UsageRecord>, ImageError> {
+/// How much is to stay counts for nothing here: what a step takes is not known apart from the others.
+pub(crate) fn check_limits(request: &PruneRequest) -> Result<(), Status> {
+    match [request.reserved_space, request.max_used_space, request.min_free_space]
+        .iter()
+        .any(|limit| *limit > 0)
+    {
+        true => {
+            Err(Status::unknown("pruning down to a size is not offered: say how old what goes is (until)"))
+        }
+        false => Ok(()),
+    }
+}
+
+/// Blocks. Gives what went; `younger` stays.
+pub(crate) fn prune(images: &ImageStore, younger: Duration) -> Result<Vec<UsageRecord>, ImageError> {
     let before = records(images);
-    images.prune_build_cache()?;
+    images.prune_build_cache_before(Timestamp::now().checked_sub(younger).unwrap_or(Timestamp::MIN))?;
     let left: Vec<String> = records(images).into_iter().map(|record| record.id).collect();
     Ok(before.into_iter().filter(|record| !left.contains(&record.id)).collect())
 }

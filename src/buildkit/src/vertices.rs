@@ -2,9 +2,9 @@
 //! only where it takes an image from outside; the others are part of what they change.
 
 use crate::errors::words;
+use crate::locked;
 use crate::progress::{Progress, VertexId};
 use crate::proto::control::VertexWarning;
-use crate::session::locked;
 use image::{BuildError, BuildEvent, BuildProgress, Channel, ImageRef, LayerStatus, PlannedStep, PullEvent};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;

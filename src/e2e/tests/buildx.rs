@@ -305,6 +305,9 @@ fn the_builder_is_looked_at_and_cleaned() {
     assert!(!docker(&at, &["buildx", "history", "ls"]).ok("history").contains("Completed"));
     shows(&docker(&at, &["rmi", "b"]).ok("rmi"), &["Untagged: b:latest"]);
     build(&at, &["-o", "type=cacheonly", "b"]).ok("only the cache");
+    docker(&at, &["builder", "prune", "-f", "--filter", "until=24h"]).ok("prune what is old");
+    shows(&build(&at, &["b"]).err(), &[" CACHED\n"]);
+    docker(&at, &["image", "prune", "-f"]).ok("prune images");
     shows(&docker(&at, &["builder", "prune", "-f"]).ok("prune"), &["Total:"]);
     let anew = build(&at, &["b"]);
     anew.ok("build");

@@ -200,6 +200,10 @@ pub(crate) struct PruneRequest {
     pub(crate) keep_duration: i64,
     #[prost(int64, tag = "4")]
     pub(crate) reserved_space: i64,
+    #[prost(int64, tag = "5")]
+    pub(crate) max_used_space: i64,
+    #[prost(int64, tag = "6")]
+    pub(crate) min_free_space: i64,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -13,6 +13,8 @@ use std::collections::VecDeque;
 const SMALL: u64 = 256 << 10;
 /// Files asked for whose pieces may lie here, and bytes of them.
 const AHEAD: (usize, u64) = (64, 4 << 20);
+/// Files told while one of them is on its way: more than any folder has, and less than would fill the memory.
+const MAX_WAITING: usize = 2 << 20;
 /// What a name may have: Linux's own limit.
 const MAX_PATH: usize = 4096;
 
@@ -78,6 +80,9 @@ impl Transfer {
 
     fn told(&mut self, stat: Stat) -> Result<(), String> {
         check(&stat.path)?;
+        if self.waiting.len() >= MAX_WAITING {
+            return Err("too many files in the build context".into());
+        }
         let content = match packing::kind(&stat) {
             Kind::File if stat.size > 0 => Content::Wanted,
             _ => Content::None,
