@@ -7,6 +7,7 @@ use crate::error::{ImageError, Result};
 use crate::manifest::{self, DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, Document, Manifest};
 use crate::progress::{PushEvent, PushProgress, PushStatus};
 use crate::pull::in_background;
+use crate::registries::is_loopback;
 use crate::registry::{Pushing, Source};
 use crate::store::{ImageStore, Inner, LayerRef, PackedLayer};
 use crate::unpack::Compression;
@@ -15,7 +16,7 @@ use bytes::Bytes;
 use cri::Credentials;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
-use packing::PackedStream;
+use packing::{Effort, PackedStream};
 use std::sync::Arc;
 
 /// Layers that are sent at a time.
@@ -25,6 +26,7 @@ const PARALLEL: usize = 3;
 struct Push {
     store: Arc<Inner>,
     registry: Pushing,
+    effort: Effort,
     /// Repositories of the same registry that may have the layers already.
     neighbours: Vec<String>,
     progress: Arc<dyn PushProgress>,
@@ -90,11 +92,12 @@ async fn push(
     let tries = if given.is_empty() { vec![None] } else { given };
     let endpoint = store.transport.registries().endpoints(reference.domain()).pop();
     let endpoint = endpoint.ok_or_else(|| ImageError::Registry(format!("no registry for {reference}")))?;
+    let effort = if is_loopback(&endpoint.host) { Effort::Loopback } else { Effort::Network };
     let mut last = ImageError::Unauthorized("no credentials".into());
     for credentials in tries {
         let registry = Pushing::new(store.transport.clone(), endpoint.clone(), reference, credentials);
         let neighbours = neighbours(store, &id, reference);
-        let push = Push { store: store.clone(), registry, neighbours, progress: progress.clone() };
+        let push = Push { store: store.clone(), registry, effort, neighbours, progress: progress.clone() };
         match push.image(&id, tag).await {
             Err(error) if matches!(error.root(), ImageError::Unauthorized(_)) => last = error,
             Err(other) => return Err(other),
@@ -195,7 +198,8 @@ impl Push {
             let status = PushStatus::Pushing { current, total };
             progress.event(PushEvent::Layer { diff_id: diff_id.clone(), status });
         };
-        let source: Box<dyn Source> = Box::new(PackedStream::new(self.store.layers.path(&layer.chain), told));
+        let stream = PackedStream::new(self.store.layers.path(&layer.chain), self.effort, told);
+        let source: Box<dyn Source> = Box::new(stream);
         let sent = self.registry.blob(&*source, |status| self.tell(layer, status)).await;
         let (digest, size) = sent.map_err(|e| e.within(format!("layer {}", layer.diff_id.short())))?;
         let packed = PackedLayer { digest, size, compression: Compression::Gzip };
