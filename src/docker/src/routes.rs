@@ -2,6 +2,7 @@
 
 mod archive;
 mod build;
+mod commit;
 mod buildkit;
 mod containers;
 pub(crate) mod exec;
@@ -13,6 +14,7 @@ mod registry;
 mod streams;
 mod swarm;
 mod system;
+mod update;
 mod volumes;
 
 use crate::call::{Answer, Call};
@@ -59,11 +61,12 @@ const ROUTES: &[Route] = routes! {
     POST "containers/prune" containers::prune;
     GET "containers/{id}/json" containers::inspect;
     DELETE "containers/{id}" containers::remove;
+    DELETE "containers/{id}/{alias}" containers::remove_link;
     POST "containers/{id}/rename" containers::rename;
-    POST "containers/{id}/update" containers::update;
+    POST "containers/{id}/update" update::update;
     GET "containers/{id}/top" containers::top;
     GET "containers/{id}/changes" containers::changes;
-    POST "commit" containers::commit;
+    POST "commit" commit::commit;
 
     POST "containers/{id}/start" lifecycle::start;
     POST "containers/{id}/stop" lifecycle::stop;

@@ -5,18 +5,16 @@ use crate::engine::Engine;
 use crate::filters::Filters;
 use crate::inspect::{self, Around};
 use crate::making::is_name;
-use crate::model::{Create, Limits, RestartPolicy};
+use crate::model::Create;
 use crate::moments::moment;
 use crate::record::{Container, Record, State};
 use crate::refusal::{Refusal, Result};
-use crate::{changes, files, instructions, plan, top, verify};
+use crate::{changes, files, links, top};
 use http::StatusCode;
-use image::{HistoryItem, ImageRef};
+use image::ImageRef;
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Value, json as value};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 const FILTERS: &[&str] = &[
     "ancestor",
@@ -185,6 +183,22 @@ pub(super) async fn remove(call: Call) -> Answer {
     empty(StatusCode::NO_CONTENT)
 }
 
+/// `docker rm --link`
+pub(super) async fn remove_link(call: Call) -> Answer {
+    let container = call.engine.container(call.name())?;
+    let alias = call.path.get(1).map_or("", String::as_str);
+    let removed = container.change(|r| {
+        let before = r.host.links.len();
+        r.host.links.retain(|link| !call.query.flag("link") || links::alias(link) != alias);
+        r.host.links.len() < before
+    });
+    if !removed {
+        let name = container.see(|r| r.name.clone());
+        return Err(Refusal::not_found(format_args!("No such link: /{name}/{alias}")));
+    }
+    empty(StatusCode::NO_CONTENT)
+}
+
 pub(super) async fn prune(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
     filters.check(&["until", "label", "label!"])?;
@@ -233,88 +247,6 @@ pub(super) async fn rename(call: Call) -> Answer {
     empty(StatusCode::NO_CONTENT)
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Update {
-    #[serde(flatten)]
-    limits: Limits,
-    restart_policy: Option<RestartPolicy>,
-}
-
-pub(super) async fn update(mut call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    let update: Update = call.json().await?;
-    let mut update = update;
-    if update.limits.memory_swap != 0 && update.limits.memory == 0 {
-        // memory and swap together mean something only beside memory
-        update.limits.memory = container.see(|r| r.host.limits.memory);
-    }
-    let warnings = verify::limits(&mut update.limits, &call.engine.machine)?;
-    if let Some(policy) = &update.restart_policy {
-        verify::restart_policy(policy)?;
-    }
-    let id = container.see(|r| r.id.clone());
-    let cannot = |why: Refusal| Refusal {
-        status: why.status,
-        message: format!("Cannot update container {id}: {}", why.message),
-    };
-    container.see(|r| fits(r, &update)).map_err(cannot)?;
-    if let Some(running) = container.see(|r| r.running().cloned()) {
-        let limits = plan::resources(&update.limits);
-        call.engine
-            .runtime
-            .limit_container(&running.container, &limits)
-            .await
-            .map_err(|e| cannot(e.into()))?;
-    }
-    container.change(|r| {
-        merge(&mut r.host.limits, update.limits);
-        if let Some(policy) = update.restart_policy.filter(|policy| !policy.name.is_empty()) {
-            r.host.restart_policy = policy;
-        }
-        true
-    });
-    call.engine.events.container("update", &container.record(), &[]);
-    json(&value!({"Warnings": warnings}))
-}
-
-/// Whether it can be so with what it has already.
-fn fits(record: &Record, update: &Update) -> Result<()> {
-    let (own, said) = (&record.host.limits, &update.limits);
-    if said.memory > own.memory_swap && said.memory_swap == 0 && said.memory > 0 && own.memory_swap != -1 {
-        return Err(Refusal::bad(
-            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
-        ));
-    }
-    let is_policy = update.restart_policy.as_ref().is_some_and(|p| !matches!(p.name.as_str(), "" | "no"));
-    if record.host.auto_remove && is_policy {
-        return Err(Refusal::bad(
-            "Restart policy cannot be updated because AutoRemove is enabled for the container",
-        ));
-    }
-    Ok(())
-}
-
-/// What is zero was not said.
-fn merge(own: &mut Limits, said: Limits) {
-    fn take<T: PartialEq + Default>(own: &mut T, said: T) {
-        if said != T::default() {
-            *own = said;
-        }
-    }
-    take(&mut own.memory, said.memory);
-    take(&mut own.memory_swap, said.memory_swap);
-    take(&mut own.memory_reservation, said.memory_reservation);
-    take(&mut own.nano_cpus, said.nano_cpus);
-    take(&mut own.cpu_shares, said.cpu_shares);
-    take(&mut own.cpu_quota, said.cpu_quota);
-    take(&mut own.cpu_period, said.cpu_period);
-    take(&mut own.cpuset_cpus, said.cpuset_cpus);
-    take(&mut own.cpuset_mems, said.cpuset_mems);
-    take(&mut own.blkio_weight, said.blkio_weight);
-    take(&mut own.pids_limit, said.pids_limit);
-}
-
 pub(super) async fn top(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     let pid = container.see(|r| r.running().map(|running| running.pid));
@@ -344,75 +276,4 @@ pub(super) async fn changes(call: Call) -> Answer {
     let found =
         found.map_err(|e| Refusal::failed("compare", e))?.map_err(|e| Refusal::failed("compare", e))?;
     json(&found)
-}
-
-pub(super) async fn commit(mut call: Call) -> Answer {
-    let container = call.engine.container(call.query.get("container").unwrap_or_default())?;
-    let changed: Option<crate::model::Config> = call.json().await?;
-    let record = container.record();
-    let pause = call.query.get("pause").is_none_or(|_| call.query.flag("pause"));
-    let mut frozen =
-        record.running().filter(|running| pause && !running.paused).map(|running| running.container.clone());
-    if let Some(run) = &frozen {
-        match call.engine.runtime.freeze_container(run, true).await {
-            Ok(()) => call.engine.events.container("pause", &record, &[]),
-            // it has just ended
-            Err(_) if call.engine.has_ended(&container, run).await => frozen = None,
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let made = commit_paused(&call, &container, &record, changed).await;
-    if let Ok(id) = &made {
-        let reference = call.query.get("repo").unwrap_or_default().to_owned();
-        let more = [
-            ("comment", call.query.get("comment").unwrap_or_default().to_owned()),
-            ("imageID", id.clone()),
-            ("imageRef", reference),
-        ];
-        call.engine.events.container("commit", &record, &more);
-    }
-    if let Some(run) = &frozen {
-        call.engine.runtime.freeze_container(run, false).await?;
-        call.engine.events.container("unpause", &record, &[]);
-    }
-    let id = made?;
-    with_status(StatusCode::CREATED, &value!({"Id": id}))
-}
-
-async fn commit_paused(
-    call: &Call,
-    container: &Arc<Container>,
-    record: &Record,
-    changed: Option<crate::model::Config>,
-) -> Result<String> {
-    let images = &call.engine.images;
-    let mut document = images.details(&record.image)?.document;
-    let config = changed.unwrap_or_else(|| record.config.clone());
-    let run = &mut document.config;
-    (run.user, run.working_dir) = (config.user, config.working_dir);
-    (run.env, run.entrypoint, run.cmd) = (config.env, config.entrypoint, config.cmd);
-    (run.labels, run.stop_signal) = (config.labels, config.stop_signal);
-    run.healthcheck = config.healthcheck;
-    run.exposed_ports = config.exposed_ports.into_keys().map(|port| (port, image::Empty {})).collect();
-    run.volumes = config.volumes.into_keys().map(|volume| (volume, image::Empty {})).collect();
-    for text in call.query.all("changes").flat_map(str::lines) {
-        instructions::apply(run, text)?;
-    }
-    let author = call.query.get("author").unwrap_or_default().to_owned();
-    document.author = Some(author.clone()).filter(|author| !author.is_empty()).or(document.author);
-    let step = HistoryItem {
-        created: Some(Timestamp::now()),
-        created_by: plan::arguments(&record.config).join(" "),
-        author,
-        comment: call.query.get("comment").unwrap_or_default().to_owned(),
-        empty_layer: false,
-    };
-    std::fs::create_dir_all(container.upper()).map_err(|e| Refusal::failed("commit", e))?;
-    let name = call.query.get("repo").map(|repo| match call.query.get("tag") {
-        Some(tag) => format!("{repo}:{tag}"),
-        None => repo.to_owned(),
-    });
-    let info =
-        images.commit(Some(&record.image), &container.upper(), document, step, name.as_deref()).await?;
-    Ok(info.id)
 }

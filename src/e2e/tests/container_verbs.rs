@@ -1,0 +1,300 @@
+//! What the verbs for containers do, with the stock docker command and over the socket itself.
+
+mod common;
+
+use common::{Answer, Appliance, appliance};
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+/// Long enough for a loaded machine; nothing is measured by it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn code(answer: &Answer) -> Option<i32> {
+    answer.0.status.code()
+}
+
+fn inspect(at: &Appliance, name: &str, format: &str) -> String {
+    at.docker(&["inspect", "-f", format, name]).ok("inspect").trim().to_owned()
+}
+
+fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends one request and leaves the connection open.
+fn ask(at: &Appliance, request: &str) -> UnixStream {
+    let mut socket = UnixStream::connect(at.places()[1].join("docker.sock")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.write_all(format!("{request} HTTP/1.1\r\nHost: docker\r\n").as_bytes()).unwrap();
+    socket
+}
+
+#[test]
+fn what_ps_finds() {
+    let Some(at) = appliance("ps") else { return };
+    at.load_busybox();
+    at.docker(&[
+        "run",
+        "-d",
+        "--name",
+        "web-1",
+        "--label",
+        "app=shop",
+        "-p",
+        "18081:80",
+        "-v",
+        "v1:/data",
+        "busybox:1",
+        "sleep",
+        "3600",
+    ])
+    .ok("web");
+    assert_eq!(code(&at.docker(&["run", "--name", "job", "busybox:1", "sh", "-c", "exit 3"])), Some(3));
+    at.docker(&["create", "--name", "later", "busybox:1"]).ok("create");
+    for (filter, want) in [
+        ("name=^web-[0-9]$", "web-1\n"),
+        ("status=created", "later\n"),
+        ("exited=3", "job\n"),
+        ("ancestor=busybox:1", "later\njob\nweb-1\n"),
+        ("since=job", "later\n"),
+        ("before=job", "web-1\n"),
+        ("label=app=shop", "web-1\n"),
+        ("publish=18000-18100", "web-1\n"),
+        ("expose=80", "web-1\n"),
+        ("volume=v1", "web-1\n"),
+        ("network=bridge", "later\njob\nweb-1\n"),
+        ("is-task=true", ""),
+    ] {
+        let listed = at.docker(&["ps", "-a", "--filter", filter, "--format", "{{.Names}}"]).ok(filter);
+        assert_eq!(listed, want, "{filter}");
+    }
+    for (filter, want) in
+        [("status=what", "invalid filter 'status=what'"), ("exited=x", "invalid filter 'exited=x'")]
+    {
+        let why = at.docker(&["ps", "--filter", filter]).refused(filter);
+        assert!(why.contains(want), "{why}");
+    }
+    let shown =
+        at.docker(&["ps", "-a", "--no-trunc", "--filter", "name=job", "--format", "{{.Command}}"]).ok("ps");
+    assert_eq!(shown, "\"sh -c 'exit 3'\"\n");
+    at.docker(&["exec", "web-1", "sh", "-c", "head -c 4096 /dev/zero > /file"]).ok("write");
+    let size = at.docker(&["ps", "-s", "--format", "{{.Size}}"]).ok("ps -s");
+    assert!(size.starts_with("4.1kB (virtual "), "{size}");
+    let removed = at.docker(&["container", "prune", "-f", "--filter", "until=24h"]).ok("prune of old ones");
+    assert!(!removed.contains("Deleted Containers"), "{removed}");
+    at.docker(&["container", "prune", "-f"]).ok("prune");
+    assert_eq!(at.docker(&["ps", "-aq"]).ok("ps").lines().count(), 1);
+}
+
+#[test]
+fn events_tell_what_happened_in_order() {
+    let Some(at) = appliance("events") else { return };
+    at.load_busybox();
+    at.docker(&["run", "-d", "--name", "box", "busybox:1", "sleep", "3600"]).ok("run");
+    at.docker(&["exec", "box", "true"]).ok("exec");
+    at.docker(&["top", "box"]).ok("top");
+    at.docker(&["pause", "box"]).ok("pause");
+    at.docker(&["unpause", "box"]).ok("unpause");
+    at.docker(&["kill", "-s", "WINCH", "box"]).ok("kill");
+    at.docker(&["rename", "box", "chest"]).ok("rename");
+    at.docker(&["update", "--cpu-shares", "512", "chest"]).ok("update");
+    at.docker(&["export", "-o", at.home().join("x.tar").to_str().unwrap(), "chest"]).ok("export");
+    at.docker(&["stop", "-t", "0", "chest"]).ok("stop");
+    at.docker(&["rm", "chest"]).ok("rm");
+    let format = "{{.Action}}{{with .Actor.Attributes.signal}} {{.}}{{end}}";
+    let told = at.docker(&[
+        "events",
+        "--since",
+        "10m",
+        "--until=-1s",
+        "--filter",
+        "type=container",
+        "--format",
+        format,
+    ]);
+    let told = told.ok("events");
+    let want = [
+        "create",
+        "start",
+        "exec_create: true",
+        "exec_start: true",
+        "exec_die",
+        "top",
+        "pause",
+        "unpause",
+        "kill 28",
+        "rename",
+        "update",
+        "export",
+        "kill 15",
+        "kill 9",
+        "die",
+        "stop",
+        "destroy",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn a_terminal_is_left_by_its_keys_and_clients_that_hang_up_leave_nothing() {
+    let Some(at) = appliance("hangup") else { return };
+    at.load_busybox();
+    at.docker(&["run", "-dit", "--name", "box", "busybox:1", "sh", "-c", "echo early; exec cat"]).ok("run");
+    until("its first words", || at.docker(&["logs", "box"]).out().contains("early"));
+    let query = "stream=1&stdin=1&stdout=1&logs=1&detachKeys=ctrl-a,x";
+    let mut socket = ask(&at, &format!("POST /containers/box/attach?{query}"));
+    socket.write_all(b"Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n").unwrap();
+    let mut seen = Vec::new();
+    let mut piece = [0; 1024];
+    until("what it said before", || {
+        let read = socket.read(&mut piece).unwrap();
+        seen.extend_from_slice(&piece[..read]);
+        String::from_utf8_lossy(&seen).contains("early")
+    });
+    socket.write_all(b"\x01x").unwrap();
+    // the engine lets go: the connection ends, and the container does not
+    socket.read_to_end(&mut seen).unwrap();
+    assert_eq!(inspect(&at, "box", "{{.State.Running}}"), "true");
+    let events =
+        ["events", "--since", "10m", "--until=-1s", "--filter", "event=detach", "--format", "{{.Action}}"];
+    assert_eq!(at.docker(&events).ok("events"), "detach\n");
+
+    let descriptors = || std::fs::read_dir(format!("/proc/{}/fd", at.pid())).unwrap().count();
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", at.pid())).unwrap().count();
+    at.docker(&["logs", "box"]).ok("logs");
+    let before = descriptors();
+    let mut open = Vec::new();
+    for request in [
+        "GET /containers/box/logs?follow=1&stdout=1",
+        "GET /containers/box/stats",
+        "GET /events",
+        "POST /containers/box/wait",
+        "POST /containers/box/attach?stream=1&stdout=1",
+        "GET /containers/box/export",
+        "GET /containers/box/archive?path=/bin",
+    ] {
+        for _ in 0..5 {
+            let mut socket = ask(&at, request);
+            socket.write_all(b"\r\n").unwrap();
+            let _ = socket.read(&mut piece[..16]).unwrap();
+            open.push(socket);
+        }
+    }
+    assert!(descriptors() > before + 20, "{} after {before}", descriptors());
+    drop(open);
+    until("as few descriptors as before", || descriptors() <= before);
+    // threads that wait for a reader would stay for ever; those of the pool end after ten idle seconds
+    until("few threads", || threads() < 40);
+}
+
+#[test]
+fn policies_and_exit_codes_survive_a_killed_daemon() {
+    let Some(at) = appliance("kill9") else { return };
+    at.load_busybox();
+    let run = |name: &str, policy: &str, line: &str| {
+        at.docker(&["run", "-d", "--name", name, "--restart", policy, "busybox:1", "sh", "-c", line]).ok(name)
+    };
+    run("stays", "no", "exec sleep 3600");
+    run("always", "always", "exec sleep 3600");
+    run("failed", "no", "read x < /go; exit 7");
+    at.docker(&["run", "-d", "--rm", "--name", "gone", "busybox:1", "sleep", "3600"]).ok("gone");
+    let pid = |name: &str| inspect(&at, name, "{{.State.Pid}}");
+    let (stays, always, failed, gone) = (pid("stays"), pid("always"), pid("failed"), pid("gone"));
+    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
+    for (process, signal) in [(&always, "KILL"), (&gone, "KILL")] {
+        at.shell(&format!("kill -{signal} {process}")).ok("kill");
+    }
+    // what it waits for is missing, and sh says so by its own code; it ended before or after the daemon
+    until("all of them end", || {
+        [&always, &failed, &gone].iter().all(|pid| !std::path::Path::new(&format!("/proc/{pid}")).exists())
+    });
+    at.monopod(&["start"]).ok("start");
+    until("always runs again", || {
+        // while it waits for its turn it runs by Docker's words, with no process
+        !["0", &always].contains(&pid("always").as_str())
+    });
+    assert_eq!(inspect(&at, "always", "{{.RestartCount}}"), "1");
+    assert_eq!(pid("stays"), stays);
+    until("failed is noted", || inspect(&at, "failed", "{{.State.Status}}") == "exited");
+    assert_ne!(inspect(&at, "failed", "{{.State.ExitCode}}"), "137");
+    until("gone is removed", || !at.docker(&["ps", "-a", "--format", "{{.Names}}"]).out().contains("gone"));
+    at.docker(&["stop", "-t", "0", "always"]).ok("stop");
+    assert_eq!(inspect(&at, "always", "{{.State.Status}} {{.State.ExitCode}}"), "exited 137");
+}
+
+#[test]
+fn statistics_health_and_exit_codes() {
+    let Some(at) = appliance("verbs") else { return };
+    at.load_busybox();
+    let flags = ["--health-cmd", "test -f /well", "--health-interval", "100ms", "--health-retries", "2"];
+    at.docker(&[&["run", "-d", "--name", "box"][..], &flags, &["busybox:1", "sleep", "3600"]].concat())
+        .ok("run");
+    let health = |want: &str| until(want, || inspect(&at, "box", "{{.State.Health.Status}}") == want);
+    health("unhealthy");
+    at.docker(&["exec", "box", "touch", "/well"]).ok("touch");
+    health("healthy");
+    let used =
+        at.docker(&["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}} {{.NetIO}}", "box"]).ok("stats");
+    assert!(used.starts_with("box "), "{used}");
+    let answer = at.shell(&format!(
+        "curl -s --unix-socket {} 'http://x/containers/box/stats?stream=0'",
+        at.places()[1].join("docker.sock").display()
+    ));
+    let stats: serde_json::Value = serde_json::from_str(&answer.ok("stats")).unwrap();
+    assert!(
+        stats["networks"]["eth0"]["rx_bytes"].is_u64() && stats["pids_stats"]["current"].as_u64() >= Some(1),
+        "{stats}"
+    );
+    assert!(
+        stats["precpu_stats"]["system_cpu_usage"].as_u64() < stats["cpu_stats"]["system_cpu_usage"].as_u64(),
+        "{stats}"
+    );
+    let top = at.docker(&["top", "box", "-o", "pid,args"]).ok("top");
+    assert!(top.contains("sleep 3600"), "{top}");
+    at.docker(&["pause", "box"]).ok("pause");
+    let why = at.docker(&["exec", "box", "true"]).refused("exec in a paused container");
+    assert!(why.contains("is paused, unpause the container before exec"), "{why}");
+    at.docker(&["stop", "-t", "0", "box"]).ok("stop of a paused one");
+    at.docker(&["commit", "-c", "CMD [\"echo\", \"committed\"]", "-c", "HEALTHCHECK NONE", "box", "made"])
+        .ok("commit");
+    assert_eq!(at.docker(&["run", "--rm", "made"]).ok("run of it"), "committed\n");
+    let why =
+        at.docker(&["run", "--rm", "--platform", "linux/arm64", "--pull", "never", "busybox:1", "true"]);
+    let why = why.refused("another machine's");
+    assert!(why.contains("does not match the specified platform"), "{why}");
+}
+
+#[test]
+fn the_socket_is_also_where_others_look_for_it() {
+    let Some(at) = appliance("socket") else { return };
+    let path = at.home().join("run/docker.sock");
+    let place = path.to_str().unwrap();
+    at.monopod(&["stop"]).ok("stop");
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let other = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let why = at.monopod(&["start", "--docker-socket", place]).refused("another engine's socket");
+    assert!(why.contains("another engine answers there"), "{why}");
+    // the file that it leaves behind is nobody's
+    drop(other);
+    at.monopod(&["start", "--docker-socket", place]).ok("start");
+    let version = |socket: &str| {
+        let mut docker = at.command("docker");
+        docker.args(["-H", &format!("unix://{socket}"), "version", "--format", "{{.Server.Version}}"]);
+        Answer(docker.stdout(Stdio::piped()).output().unwrap())
+    };
+    version(place).ok("over that path");
+    version(at.places()[1].join("docker.sock").to_str().unwrap()).ok("over its own");
+    at.monopod(&["stop"]).ok("stop");
+    assert!(!path.exists());
+    at.monopod(&["start"]).ok("start again");
+    assert!(path.exists(), "it is kept");
+    at.monopod(&["stop"]).ok("stop");
+    at.monopod(&["start", "--docker-socket", "own"]).ok("start without");
+    assert!(!path.exists());
+}
