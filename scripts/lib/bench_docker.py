@@ -19,6 +19,7 @@ from docker_client import Client
 
 FEW, MANY = 5, 30  # samples of what takes seconds, and of what takes milliseconds
 IDLE = 20  # seconds
+READY = 0.1  # seconds for a shell to have said what it does at the stop signal: before that, nothing stops a first process
 CONTAINERS = 10  # for the memory of one
 SLEEP = ["sh", "-c", "trap 'exit 0' TERM; sleep 3600 & wait"]  # ends when it is told to
 
@@ -50,13 +51,18 @@ class Bench:
     def rows(self):
         """(name, samples, what is measured, what is done before it, what is done after it). What comes before hands over."""
         docker, small = self.docker, images.SMALL
-        busy = lambda e: docker(e, "run", "-d", small, *SLEEP)
+
+        def busy(engine):
+            container = docker(engine, "run", "-d", small, *SLEEP)
+            time.sleep(READY)
+            return container
+
         remove = lambda e, id: docker(e, "rm", "-f", id)
         cli = [
             ("version", MANY, lambda e, _: docker(e, "version"), None, None),
             ("ps -a", MANY, lambda e, _: docker(e, "ps", "-a"), None, None),
             ("run --rm small true", MANY, lambda e, _: docker(e, "run", "--rm", small, "true"), None, None),
-            ("run -d small", MANY, lambda e, _: busy(e), None, lambda e, _, id: remove(e, id)),
+            ("run -d small", MANY, lambda e, _: docker(e, "run", "-d", small, *SLEEP), None, lambda e, _, id: remove(e, id)),
             ("exec true", MANY, lambda e, id: docker(e, "exec", id, "true"), busy, lambda e, id, _: remove(e, id)),
             ("stop", MANY, lambda e, id: docker(e, "stop", id), busy, lambda e, id, _: remove(e, id)),
             ("rm -f, running", MANY, remove, busy, None),
@@ -157,9 +163,10 @@ class Bench:
         percent = [(e.ticks() - b) / hertz / IDLE * 100 for e, b in zip(self.engines, before)]
         show("idle, CPU of one core", [f"{p:.2f} %" for p in percent])
         self.resident("idle, resident, MB")
+        self.resident("    of that not from files, MB", "RssAnon")
 
-    def resident(self, name):
-        memory = {e.name: (e.memory(e.daemons(), "VmRSS"),) * 2 for e in self.engines}
+    def resident(self, name, field="VmRSS"):
+        memory = {e.name: (e.memory(e.daemons(), field),) * 2 for e in self.engines}
         show(name, [f"{m:.0f}" for m, _ in memory.values()], ratio(memory))
 
     def containers(self):
