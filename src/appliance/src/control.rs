@@ -43,7 +43,7 @@ pub enum ControlRequest {
         logins: Vec<Login>,
     },
     /// Answers [`ControlReply::Output`] on the way, [`ControlReply::Images`] at the end.
-    BuildImage(BuildRequest),
+    BuildImage(Box<BuildRequest>),
     TagImage {
         image: String,
         name: String,

@@ -58,7 +58,7 @@ impl Answers {
                 images::push(&self.images, &name, all_tags, &logins, &say).await
             }
             ControlRequest::BuildImage(wanted) => {
-                building::build(&self.images, self.build_runner.clone(), wanted, &say).await
+                building::build(&self.images, self.build_runner.clone(), *wanted, &say).await
             }
             ControlRequest::TagImage { image, name } => images::tag(&self.images, image, name).await,
             ControlRequest::SaveImages { names, path } => images::save(&self.images, &names, &path).await,

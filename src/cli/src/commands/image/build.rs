@@ -59,7 +59,7 @@ pub struct Build {
 
 impl Build {
     pub fn run(&self, setting: &Setting) -> Result<()> {
-        let request = ControlRequest::BuildImage(self.request()?);
+        let request = ControlRequest::BuildImage(Box::new(self.request()?));
         let mut out = std::io::stdout().lock();
         ask(&setting.places, &request, |reply| {
             let text = match reply {
