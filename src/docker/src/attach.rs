@@ -184,7 +184,9 @@ async fn pump(
     }
 }
 
-fn earlier(before: Option<mpsc::Receiver<io::Result<Bytes>>>) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
+fn earlier(
+    before: Option<mpsc::Receiver<io::Result<Bytes>>>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
     Box::pin(stream::unfold(before, |before| async move {
         let mut before = before?;
         Some((before.recv().await?, Some(before)))

@@ -21,6 +21,10 @@ fn parse(link: &str) -> (&str, &str) {
     (name.trim_start_matches('/'), alias.rsplit('/').next().unwrap_or(alias))
 }
 
+pub(crate) fn alias(link: &str) -> &str {
+    parse(link).1
+}
+
 /// As inspect shows them: `/db:/web/data`.
 pub(crate) fn shown(record: &Record) -> Vec<String> {
     let show = |(name, alias)| format!("/{name}:/{}/{alias}", record.name);

@@ -62,7 +62,7 @@ fn docker_hub(at: &Appliance) -> Registry {
 #[test]
 fn the_tests_of_the_sdk_itself() {
     let Some(folder) = place(SUITE) else { return };
-    let Some(at) = appliance("sdk-suite") else { return };
+    let Some(at) = appliance("suite") else { return };
     let _registry = docker_hub(&at);
     let mut command = at.command(&format!("{folder}/venv/bin/python"));
     let left_out = LEFT_OUT.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

@@ -76,7 +76,11 @@ pub(super) async fn attach(call: Call) -> Answer {
     let logs = (shown("logs") && has_log).then_some(wanted);
     // what is written in between is seen twice rather than never
     let session = if stream { Some(attached(&call.engine, &container, want).await?) } else { None };
-    let before = logs.map(|wanted| logs::follow(container.clone(), wanted));
+    // when the client has left HTTP: the SDKs lose what comes in one piece with the answer's head
+    let read = {
+        let container = container.clone();
+        move || logs.map(|wanted| logs::follow(container, wanted))
+    };
     call.engine.events.container("attach", &container.record(), &[]);
     let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
     let engine = call.engine.clone();
@@ -86,8 +90,11 @@ pub(super) async fn attach(call: Call) -> Answer {
         let detach = tty.then_some(Detach { keys, tell });
         let nothing = Attached::only_saying(String::new());
         match session {
-            None => Some(Attached { before, ..nothing }),
-            Some(session) => session.await.ok().map(|session| Attached { session, before, detach, ended: None }),
+            None => Some(Attached { before: read(), ..nothing }),
+            Some(session) => {
+                let session = session.await.ok()?;
+                Some(Attached { session, before: read(), detach, ended: None })
+            }
         }
     })
 }

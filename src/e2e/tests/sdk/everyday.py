@@ -114,8 +114,10 @@ def a_command_runs_and_its_output_comes_back(client):
         client.containers.run(BUSYBOX, ["sh", "-c", "exit 3"], remove=True)
     with raises(ImageNotFound):
         client.containers.create("no-such-image:here")
+    box = client.containers.create(BUSYBOX, "no-such-program")
     with raises(APIError, 400, "executable file not found"):
-        client.containers.run(BUSYBOX, "no-such-program", remove=True)
+        box.start()
+    box.remove()
 
 
 @check
