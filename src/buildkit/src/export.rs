@@ -22,6 +22,7 @@ impl BuildKit {
     pub(crate) async fn export(&self, build: &Build, built: &BuildResult) -> Result<SolveResponse, Status> {
         let mut response = HashMap::new();
         for (number, exporter) in build.exporters.iter().enumerate() {
+            check(exporter)?;
             match exporter.r#type.as_str() {
                 "moby" | "image" => self.to_store(build, built, exporter, &mut response).await?,
                 "docker" | "oci" => self.to_archive(build, built, exporter, number, &mut response).await?,
@@ -157,6 +158,17 @@ impl BuildKit {
     }
 }
 
+/// What would be left out unseen is refused.
+fn check(exporter: &Exporter) -> Result<(), Status> {
+    if exporter.attrs.keys().any(|name| name.starts_with("annotation")) {
+        return Err(Status::unknown("annotations are not offered: a label is part of the image as well"));
+    }
+    match is_set(exporter, "push-by-digest") {
+        true => Err(Status::unknown("push-by-digest is not offered: an image is pushed under its name")),
+        false => Ok(()),
+    }
+}
+
 fn is_set(exporter: &Exporter, name: &str) -> bool {
     exporter
         .attrs
@@ -208,5 +220,10 @@ mod tests {
         assert_eq!(full("app,r.io/x:1").unwrap(), ["docker.io/library/app:latest", "r.io/x:1"]);
         assert!(full("").unwrap().is_empty() && full("UPPER").is_err());
         assert!(is_set(&exporter("x"), "push") && !is_set(&exporter("x"), "store"));
+        assert!(check(&exporter("x")).is_ok());
+        for name in ["annotation.key", "annotation-index.key", "push-by-digest"] {
+            let attrs = HashMap::from([(name.to_owned(), "true".to_owned())]);
+            assert!(check(&Exporter { r#type: "image".into(), attrs }).is_err(), "{name}");
+        }
     }
 }
