@@ -44,7 +44,7 @@ enum ImageCommand {
         login: LoginArguments,
     },
     /// Build an image from a Dockerfile.
-    Build(build::Build),
+    Build(Box<build::Build>),
     /// Give an image one more name.
     Tag { image: String, name: String },
     /// Write images into one docker-archive.
