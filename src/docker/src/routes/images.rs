@@ -31,12 +31,18 @@ struct Counted {
     containers: Option<usize>,
 }
 
+/// Seconds since 1970. Go's zero time, which the client shows as `N/A`, where nobody knows: zero would be "56 years ago".
+fn created(at: Option<Timestamp>) -> i64 {
+    const NEVER: i64 = -62_135_596_800;
+    at.map_or(NEVER, |at| at.as_second())
+}
+
 fn shown(details: &ImageDetails, counted: &Counted) -> Value {
     let (info, document) = (&details.info, &details.document);
     let labels = Some(&document.config.labels).filter(|labels| !labels.is_empty());
     value!({
         "Id": info.id, "ParentId": "", "RepoTags": all_familiar(&info.repo_tags),
-        "RepoDigests": all_familiar(&info.repo_digests), "Created": document.created.map_or(0, |at| at.as_second()),
+        "RepoDigests": all_familiar(&info.repo_digests), "Created": created(document.created),
         "Size": info.size, "VirtualSize": info.size, "Labels": labels,
         "SharedSize": counted.shared.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
         "Containers": counted.containers.map_or(-1, |count| i64::try_from(count).unwrap_or(i64::MAX)),
@@ -157,6 +163,7 @@ pub(super) async fn list(call: Call) -> Answer {
 }
 
 pub(super) async fn inspect(call: Call) -> Answer {
+    transfer::provides(&call, call.name())?;
     let details = call.engine.images.details(call.name())?;
     let mut folders: Vec<String> = call
         .engine
@@ -198,6 +205,7 @@ fn inspected(details: &ImageDetails, folders: &BTreeMap<&str, String>) -> Value 
 }
 
 pub(super) async fn history(call: Call) -> Answer {
+    transfer::provides(&call, call.name())?;
     let lines = call.engine.images.history(call.name())?;
     let shown = lines.into_iter().map(|line| {
         let tags = (!line.tags.is_empty()).then(|| all_familiar(&line.tags));
