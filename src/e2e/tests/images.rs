@@ -66,6 +66,13 @@ fn images_are_found_by_filters_and_pruned_by_them() {
     assert!(pruned.contains("deleted: sha256:") && pruned.contains("Total reclaimed space"), "{pruned}");
     let history = lines(&at, &["history", "--no-trunc", "--format", "{{.CreatedBy}}", "team/app"]);
     assert!(history.iter().any(|line| line.contains("LABEL kind=new")), "{history:?}");
+    let saved = at.home().join("saved.tar").display().to_string();
+    for command in [&["image", "inspect"][..], &["history"], &["save", "-o", &saved]] {
+        at.docker(&[command, &["--platform", "linux/amd64", "team/app"]].concat()).ok("its own platform");
+        let why =
+            at.docker(&[command, &["--platform", "linux/s390x", "team/app"]].concat()).refused("another one");
+        assert!(why.contains("does not provide the specified platform (linux/s390x)"), "{command:?}: {why}");
+    }
     let fields = "{{len .RootFS.Layers}} {{.Os}}/{{.Architecture}} {{index .Config.Labels \"kind\"}} {{index .RepoTags 0}}";
     assert_eq!(
         at.docker(&["inspect", "-f", fields, "team/app"]).ok("inspect"),

@@ -191,6 +191,8 @@ async fn an_index_leads_to_the_image_for_this_machine() {
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_told_in_words() {
     let (registry, t) = (FakeRegistry::start().await, store());
+    let book = json!({"schemaVersion": 2, "annotations": {"a": "b".repeat(5 << 20)}});
+    registry.put_manifest("book", manifest::OCI_MANIFEST, &book);
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
@@ -198,6 +200,7 @@ async fn refusals_are_told_in_words() {
         ("no such tag", format!("{}/a:none", registry.host), "manifest unknown"),
         ("nobody there", format!("{address}/a"), "connect: connection refused"),
         ("no reference", "A b".to_owned(), "invalid reference format"),
+        ("a book of a manifest", format!("{}/a:book", registry.host), "answer is larger than 4194304 bytes"),
     ] {
         let why = t.store.pull_with(&reference, &[], Arc::new(Silent)).await.expect_err(name);
         assert!(why.to_string().contains(want), "{name}: {why}");

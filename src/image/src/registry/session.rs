@@ -13,7 +13,7 @@ use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use cri::Credentials;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, LengthLimitError};
 use hyper::body::Incoming;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -242,6 +242,9 @@ pub(super) async fn read_small(response: Response<Incoming>, max: usize) -> Resu
     let limited = http_body_util::Limited::new(response.into_body(), max);
     match tokio::time::timeout(SMALL_BODY, limited.collect()).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(e)) if e.is::<LengthLimitError>() => {
+            Err(ImageError::Refused(format!("the registry's answer is larger than {max} bytes")))
+        }
         Ok(Err(e)) => Err(ImageError::Registry(format!("read answer of the registry: {e}"))),
         Err(_) => Err(ImageError::Registry(format!(
             "read answer of the registry: not whole after {} s",

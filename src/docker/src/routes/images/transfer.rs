@@ -138,8 +138,8 @@ pub(crate) fn platform(text: &str) -> Result<Platform> {
     }
 }
 
-/// For what is in the store already.
-fn provides(call: &Call, name: &str) -> Result<()> {
+/// For what is in the store already: refuses where another platform than the image's is asked for.
+pub(super) fn provides(call: &Call, name: &str) -> Result<()> {
     let Some(wanted) = call.query.get("platform").map(platform).transpose()? else { return Ok(()) };
     let document = call.engine.images.details(name)?.document;
     let variant = document.other.get("variant").and_then(|v| v.as_str()).map(str::to_owned);
