@@ -278,4 +278,11 @@ mod tests {
         }
         assert!(retain(&mut vec!["a".to_owned()], &["[".to_owned()]).is_err());
     }
+
+    #[test]
+    fn an_image_that_does_not_say_when_it_was_made() {
+        assert_eq!(created(Timestamp::from_second(1_700_000_000).ok()), 1_700_000_000);
+        let never = Timestamp::from_second(created(None)).unwrap();
+        assert_eq!(never.to_string(), "0001-01-01T00:00:00Z");
+    }
 }
