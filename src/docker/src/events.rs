@@ -97,7 +97,8 @@ impl Events {
     pub(crate) fn volumes(&self, action: &str, record: &Record) {
         for mounted in record.mounts.iter().filter(|m| !m.name.is_empty()) {
             let mut attributes: BTreeMap<String, String> =
-                [("driver".to_owned(), "local".to_owned()), ("container".to_owned(), record.id.clone())].into();
+                [("driver".to_owned(), "local".to_owned()), ("container".to_owned(), record.id.clone())]
+                    .into();
             if action == "mount" {
                 attributes.insert("destination".to_owned(), mounted.target.display().to_string());
                 attributes.insert("read/write".to_owned(), (!mounted.read_only).to_string());

@@ -100,7 +100,9 @@ impl Filters {
         const STATES: &str = "created, running, paused, restarting, removing, exited, dead";
         const HEALTH: &str = "none, starting, healthy, unhealthy";
         for (name, what, known) in [("status", "state", STATES), ("health", "health", HEALTH)] {
-            if let Some(value) = self.values(name).iter().find(|v| !known.split(", ").any(|k| k == v.as_str())) {
+            if let Some(value) =
+                self.values(name).iter().find(|v| !known.split(", ").any(|k| k == v.as_str()))
+            {
                 return Err(Refusal::bad(format_args!(
                     "invalid filter '{name}={value}': invalid value for {what} ({value}): must be one of {known}"
                 )));
@@ -138,15 +140,22 @@ fn ports(text: &str) -> Option<(std::ops::RangeInclusive<u16>, &str)> {
 
 /// Ports of the machine that lead to it now.
 fn is_published(record: &Record, wanted: &str) -> bool {
-    let Some((numbers, protocol)) = ports(wanted).filter(|_| record.running().is_some()) else { return false };
+    let Some((numbers, protocol)) = ports(wanted).filter(|_| record.running().is_some()) else {
+        return false;
+    };
     record.host.port_bindings.iter().any(|(port, bindings)| {
         port.split_once('/').map_or("tcp", |(_, protocol)| protocol) == protocol
-            && bindings.iter().flatten().any(|b| b.host_port.parse().is_ok_and(|number| numbers.contains(&number)))
+            && bindings
+                .iter()
+                .flatten()
+                .any(|b| b.host_port.parse().is_ok_and(|number| numbers.contains(&number)))
     })
 }
 
 fn is_exposed(record: &Record, wanted: &str) -> bool {
-    let Some((numbers, protocol)) = ports(wanted).filter(|_| record.running().is_some()) else { return false };
+    let Some((numbers, protocol)) = ports(wanted).filter(|_| record.running().is_some()) else {
+        return false;
+    };
     record.config.exposed_ports.keys().any(|port| {
         let (number, own) = port.split_once('/').unwrap_or((port, "tcp"));
         own == protocol && number.parse().is_ok_and(|number| numbers.contains(&number))
@@ -209,8 +218,14 @@ mod tests {
             );
         }
         for (text, want) in [
-            (r#"{"status": ["x"]}"#, "invalid filter 'status=x': invalid value for state (x): must be one of created, "),
-            (r#"{"health": ["x"]}"#, "invalid filter 'health=x': invalid value for health (x): must be one of none, "),
+            (
+                r#"{"status": ["x"]}"#,
+                "invalid filter 'status=x': invalid value for state (x): must be one of created, ",
+            ),
+            (
+                r#"{"health": ["x"]}"#,
+                "invalid filter 'health=x': invalid value for health (x): must be one of none, ",
+            ),
             (r#"{"exited": ["x"]}"#, "invalid filter 'exited=x': strconv.Atoi: "),
             (r#"{"publish": ["x"]}"#, "error while looking up for publish x: "),
             (r#"{"is-task": ["x"]}"#, "invalid filter 'is-task=[x]'"),

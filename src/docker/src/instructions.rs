@@ -129,7 +129,13 @@ mod tests {
         let check = config.healthcheck.unwrap();
         assert_eq!((check.interval, check.retries), (60_000_000_000, 3));
         assert_eq!(check.test, ["CMD-SHELL", "check it"]);
-        for bad in ["RUN x", "HEALTHCHECK CMD", "HEALTHCHECK what", "HEALTHCHECK --interval=x CMD y", "HEALTHCHECK NONE x"] {
+        for bad in [
+            "RUN x",
+            "HEALTHCHECK CMD",
+            "HEALTHCHECK what",
+            "HEALTHCHECK --interval=x CMD y",
+            "HEALTHCHECK NONE x",
+        ] {
             assert!(apply(&mut RunConfig::default(), bad).is_err(), "{bad}");
         }
     }

@@ -54,7 +54,9 @@ pub(crate) fn all(path: &Path) -> io::Result<Vec<Piece>> {
             }
         }
         // a rotation between the first and the last would have shifted them
-        if newest == inode(path) && newest.is_none_or(|newest| pieces.first().is_some_and(|p| p.inode == newest)) {
+        if newest == inode(path)
+            && newest.is_none_or(|newest| pieces.first().is_some_and(|p| p.inode == newest))
+        {
             pieces.reverse();
             return Ok(pieces);
         }

@@ -63,10 +63,10 @@ fn memory(record: &Record, sample: &Sample) -> Value {
     let mut stats = details.memory_stat.clone();
     // the CLI takes the reclaimable cache off itself
     let cache = sample.used.memory_usage.saturating_sub(sample.used.memory_working_set);
-    let name = if stats.contains_key("total_inactive_file") { "total_inactive_file" } else { "inactive_file" };
+    let name =
+        if stats.contains_key("total_inactive_file") { "total_inactive_file" } else { "inactive_file" };
     stats.entry(name.to_owned()).or_insert(cache);
-    let mut shown =
-        json!({"usage": sample.used.memory_usage, "stats": stats, "limit": memory_limit(record)});
+    let mut shown = json!({"usage": sample.used.memory_usage, "stats": stats, "limit": memory_limit(record)});
     if details.memory_max_usage > 0 {
         shown["max_usage"] = json!(details.memory_max_usage);
     }
@@ -78,9 +78,9 @@ fn block_io(sample: Option<&Sample>) -> Value {
     let entries: Vec<Value> = devices
         .iter()
         .flat_map(|device| {
-            [("read", device.read), ("write", device.written)].map(|(op, value)| {
-                json!({"major": device.major, "minor": device.minor, "op": op, "value": value})
-            })
+            [("read", device.read), ("write", device.written)].map(
+                |(op, value)| json!({"major": device.major, "minor": device.minor, "op": op, "value": value}),
+            )
         })
         .collect();
     json!({
@@ -142,7 +142,11 @@ mod tests {
             pids: 3,
             details,
         };
-        let interfaces = ["eth0", "eth1"].map(|name| InterfaceStats { name: name.into(), rx_bytes: 1, ..Default::default() });
+        let interfaces = ["eth0", "eth1"].map(|name| InterfaceStats {
+            name: name.into(),
+            rx_bytes: 1,
+            ..Default::default()
+        });
         Sample { at: Timestamp::UNIX_EPOCH, system: 9, used, interfaces: interfaces.to_vec() }
     }
 
@@ -157,7 +161,10 @@ mod tests {
         );
         assert_eq!(shown["cpu_stats"]["cpu_usage"]["total_usage"], 7);
         assert_eq!(shown["pids_stats"], json!({"current": 3, "limit": 99}));
-        assert_eq!((&shown["networks"]["eth1"]["rx_bytes"], &shown["precpu_stats"]["online_cpus"]), (&json!(1), &Value::Null));
+        assert_eq!(
+            (&shown["networks"]["eth1"]["rx_bytes"], &shown["precpu_stats"]["online_cpus"]),
+            (&json!(1), &Value::Null)
+        );
         let io = &shown["blkio_stats"]["io_service_bytes_recursive"];
         assert_eq!(io[1], json!({"major": 8, "minor": 1, "op": "write", "value": 6}));
     }

@@ -254,7 +254,8 @@ pub(super) async fn prune(call: Call) -> Answer {
         true => value!({"Deleted": gone}),
         false => value!({"Untagged": familiar(gone)}),
     });
-    json(&value!({"ImagesDeleted": removed.collect::<Vec<_>>(), "SpaceReclaimed": pruned.freed}))
+    let removed = Some(removed.collect::<Vec<_>>()).filter(|removed| !removed.is_empty());
+    json(&value!({"ImagesDeleted": removed, "SpaceReclaimed": pruned.freed}))
 }
 
 #[cfg(test)]
