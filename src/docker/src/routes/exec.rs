@@ -94,6 +94,10 @@ pub(super) async fn create(mut call: Call) -> Answer {
     }
     running(&container)?;
     detach::keys(Some(&wanted.detach_keys))?;
+    // told at once, where Docker tells it in the exec's output
+    if let Some(dir) = wanted.working_dir.as_deref().filter(|dir| !dir.is_empty() && !dir.starts_with('/')) {
+        return Err(Refusal::bad(format_args!("Cwd must be an absolute path: {dir}")));
+    }
     let id = new_id();
     let exec =
         Exec { id: id.clone(), container, wanted, stage: Mutex::new(Stage::Made), window: Mutex::default() };
