@@ -263,7 +263,7 @@ pub(super) async fn prune(call: Call) -> Answer {
             removed.push(network.name);
         }
     }
-    json(&value!({"NetworksDeleted": removed}))
+    json(&value!({"NetworksDeleted": (!removed.is_empty()).then_some(removed)}))
 }
 
 fn until(filters: &Filters) -> Result<Option<Timestamp>> {

@@ -102,6 +102,15 @@ def a_swarm_is_refused_as_where_there_is_none(client):
         client.plugins.get("nothing")
 
 
+@check
+def where_nothing_is_pruned_nothing_is_told(client):
+    filters = {"label": name("nobody")}
+    assert client.containers.prune(filters)["ContainersDeleted"] is None
+    assert client.images.prune(filters)["ImagesDeleted"] is None
+    assert client.networks.prune(filters)["NetworksDeleted"] is None
+    assert client.volumes.prune(filters)["VolumesDeleted"] == []
+
+
 # -- containers ------------------------------------------------------------------------------------------------------
 
 
