@@ -82,8 +82,8 @@ impl Ground {
         share_volumes(&places.kubelet()).map_err(|e| failed("share the volumes' folder", &e))?;
         let proxies = image::Proxies::of_the_environment();
         let registries = image::Registries { proxies, ..settings.registries.clone() };
-        let images = ImageStore::open(&places.images(), registries)
-            .map_err(|e| failed("open the image store", &e))?;
+        let images =
+            ImageStore::open(&places.images(), registries).map_err(|e| failed("open the image store", &e))?;
         images.embed(sample::IMAGE, sample::archive).map_err(|e| failed("embed the sample image", &e))?;
         let network = Network::start(net_config(places, settings, node_ip))
             .await

@@ -2,8 +2,8 @@
 
 mod archive;
 mod build;
-mod commit;
 mod buildkit;
+mod commit;
 mod containers;
 pub(crate) mod exec;
 mod images;

@@ -83,7 +83,9 @@ fn a_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
 fn two_who_apply_to_one_object_hear_of_each_other() {
     let Some(at) = appliance("apply") else { return };
     let words = |greeting: &str, extra: &str| {
-        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: words}}\ndata: {{greeting: {greeting}{extra}}}\n")
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: words}}\ndata: {{greeting: {greeting}{extra}}}\n"
+        )
     };
     let apply = |manager: &str, manifest: &str, more: &[&str]| {
         let manager = format!("--field-manager={manager}");
@@ -104,7 +106,9 @@ fn two_who_apply_to_one_object_hear_of_each_other() {
 fn kubectl_moves_from_the_clients_side_to_the_servers() {
     let Some(at) = appliance("migrate") else { return };
     let words = |greeting: &str| {
-        format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: words}}\ndata: {{greeting: {greeting}}}\n")
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: words}}\ndata: {{greeting: {greeting}}}\n"
+        )
     };
     at.kubectl_with(&["apply"], &words("hello")).ok("client-side");
     at.kubectl_with(&["apply", "--server-side"], &words("again")).ok("server-side");

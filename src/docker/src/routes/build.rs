@@ -169,7 +169,9 @@ pub(super) async fn prune(call: Call) -> Answer {
     let images = call.engine.images.clone();
     let pruned = tokio::task::spawn_blocking(move || images.prune_build_cache()).await;
     let pruned = pruned.map_err(|e| Refusal::failed("prune", e))??;
-    json(&value!({"CachesDeleted": (!pruned.removed.is_empty()).then_some(pruned.removed), "SpaceReclaimed": pruned.freed}))
+    json(
+        &value!({"CachesDeleted": (!pruned.removed.is_empty()).then_some(pruned.removed), "SpaceReclaimed": pruned.freed}),
+    )
 }
 
 #[cfg(test)]

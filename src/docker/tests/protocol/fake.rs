@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use cri::{
-    AttachStreams, Connection, ContainerConfig, ContainerId, ContainerState, ContainerStatus, CriError, Duplex,
-    Endpoint, ExecConfig, ExecOutput, ExecSession, NetworkConfig, Resources, Result, Runtime, RuntimeEvent, SandboxConfig, SandboxId,
-    SandboxState, SandboxStats, SandboxStatus,
+    AttachStreams, Connection, ContainerConfig, ContainerId, ContainerState, ContainerStatus, CriError,
+    Duplex, Endpoint, ExecConfig, ExecOutput, ExecSession, NetworkConfig, Resources, Result, Runtime,
+    RuntimeEvent, SandboxConfig, SandboxId, SandboxState, SandboxStats, SandboxStatus,
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;

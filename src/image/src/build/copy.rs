@@ -8,6 +8,7 @@ use super::view::{Node, View};
 use crate::Digest;
 use crate::digest::Hasher;
 pub(super) use find::{Fetched, Wanted};
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -66,16 +67,19 @@ impl Files {
         let folders: Vec<PathBuf> = unpacked.map(|(path, _)| path.join("x")).collect();
         let named: Vec<PathBuf> =
             named.into_iter().filter(|path| !folders.contains(&path.join("x"))).collect();
-        let mut missing: Vec<PathBuf> = named
+        // each is looked for once, however many files are below it: a look goes through all layers
+        let described: HashSet<&Path> = named.iter().map(PathBuf::as_path).collect();
+        let above: BTreeSet<&Path> = named
             .iter()
             .chain(&folders)
             .flat_map(|path| path.ancestors().skip(1))
-            .filter(|parent| !parent.as_os_str().is_empty() && !named.iter().any(|path| path == parent))
+            .filter(|parent| !parent.as_os_str().is_empty() && !described.contains(parent))
+            .collect();
+        let missing: Vec<PathBuf> = above
+            .into_iter()
             .filter(|parent| matches!(target.resolve(parent), Ok((_, Node::Missing))))
             .map(Path::to_owned)
             .collect();
-        missing.sort();
-        missing.dedup();
         self.entries.splice(0..0, missing.into_iter().map(|path| (path, What::NewFolder)));
     }
 

@@ -37,12 +37,12 @@ impl View {
         let mut todo: Vec<OsString> = components(path);
         let mut done: Vec<(OsString, Node)> = Vec::new();
         let mut links = 0;
+        let root = self.root();
         while let Some(name) = todo.pop() {
             if name == ".." {
                 done.pop();
                 continue;
             }
-            let root = self.root();
             let here = done.last().map_or(&root, |(_, node)| node);
             match child(here, &name) {
                 Node::Symlink(link) => {
@@ -60,7 +60,7 @@ impl View {
             }
         }
         let real = done.iter().map(|(name, _)| name).collect();
-        Ok((real, done.pop().map_or_else(|| self.root(), |(_, node)| node)))
+        Ok((real, done.pop().map_or(root, |(_, node)| node)))
     }
 }
 

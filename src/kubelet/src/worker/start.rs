@@ -210,11 +210,7 @@ fn describe(
 }
 
 fn file_mount(source: PathBuf, target: &str) -> Mount {
-    Mount {
-        source: Some(source),
-        target: PathBuf::from(target),
-        ..Mount::default()
-    }
+    Mount { source: Some(source), target: PathBuf::from(target), ..Mount::default() }
 }
 
 fn write_hosts(pod: &Pod, ip: Option<&str>, domain: &str, pod_dir: &Path) -> Result<PathBuf, String> {

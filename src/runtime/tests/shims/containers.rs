@@ -109,7 +109,10 @@ pub fn is_what_was_asked_for() {
         let own = "/sys/fs/cgroup/memory/memory.limit_in_bytes";
         if std::path::Path::new(own).exists() {
             // it sees its own limit, and can not raise it
-            assert_eq!(said("cat /sys/fs/cgroup/memory/memory.limit_in_bytes").await, format!("{}\n", 32 << 20));
+            assert_eq!(
+                said("cat /sys/fs/cgroup/memory/memory.limit_in_bytes").await,
+                format!("{}\n", 32 << 20)
+            );
             let raise = "(echo -1 > /sys/fs/cgroup/memory/memory.limit_in_bytes) 2>/dev/null || echo no";
             assert_eq!(said(raise).await, "no\n");
         }
