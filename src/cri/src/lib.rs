@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod confinement;
 mod container;
 mod error;
 mod image;

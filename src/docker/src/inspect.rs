@@ -5,6 +5,7 @@ use crate::links;
 use crate::networks::{HOST, NONE, Network};
 use crate::record::{MountKind, Mounted, Record, State};
 use crate::{logging, plan};
+use cri::confinement::{MASKED_PATHS, READ_ONLY_PATHS};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
@@ -74,23 +75,6 @@ fn config(record: &Record) -> Value {
     value
 }
 
-/// /proc and /sys files that Docker hides, and those that it lets nobody write to, as its clients see them.
-const MASKED: [&str; 12] = [
-    "/proc/asound",
-    "/proc/acpi",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-];
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
 fn host_config(record: &Record) -> Value {
     let mut value = json!(record.host);
     let defaults = json!({
@@ -131,8 +115,8 @@ fn host_config(record: &Record) -> Value {
         }
         let usual = !record.host.privileged;
         for (name, said, list) in [
-            ("MaskedPaths", &record.host.masked_paths, &MASKED[..]),
-            ("ReadonlyPaths", &record.host.readonly_paths, &READ_ONLY[..]),
+            ("MaskedPaths", &record.host.masked_paths, &MASKED_PATHS[..]),
+            ("ReadonlyPaths", &record.host.readonly_paths, &READ_ONLY_PATHS[..]),
         ] {
             if said.is_none() && usual {
                 map.insert(name.to_owned(), json!(list));

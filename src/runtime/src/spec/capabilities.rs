@@ -1,78 +1,16 @@
 //! Which capabilities a container has. Pure.
 
 use cri::CriError;
+use cri::confinement::{CAPABILITIES, DEFAULT_CAPABILITIES};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Capabilities, Capability, LinuxCapabilities, LinuxCapabilitiesBuilder};
-
-/// By number, as linux/capability.h counts them.
-const NAMES: [&str; 41] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "DAC_READ_SEARCH",
-    "FOWNER",
-    "FSETID",
-    "KILL",
-    "SETGID",
-    "SETUID",
-    "SETPCAP",
-    "LINUX_IMMUTABLE",
-    "NET_BIND_SERVICE",
-    "NET_BROADCAST",
-    "NET_ADMIN",
-    "NET_RAW",
-    "IPC_LOCK",
-    "IPC_OWNER",
-    "SYS_MODULE",
-    "SYS_RAWIO",
-    "SYS_CHROOT",
-    "SYS_PTRACE",
-    "SYS_PACCT",
-    "SYS_ADMIN",
-    "SYS_BOOT",
-    "SYS_NICE",
-    "SYS_RESOURCE",
-    "SYS_TIME",
-    "SYS_TTY_CONFIG",
-    "MKNOD",
-    "LEASE",
-    "AUDIT_WRITE",
-    "AUDIT_CONTROL",
-    "SETFCAP",
-    "MAC_OVERRIDE",
-    "MAC_ADMIN",
-    "SYSLOG",
-    "WAKE_ALARM",
-    "BLOCK_SUSPEND",
-    "AUDIT_READ",
-    "PERFMON",
-    "BPF",
-    "CHECKPOINT_RESTORE",
-];
-
-/// What containerd and Docker give where nothing is said.
-const DEFAULT: [&str; 14] = [
-    "CHOWN",
-    "DAC_OVERRIDE",
-    "FSETID",
-    "FOWNER",
-    "MKNOD",
-    "NET_RAW",
-    "SETGID",
-    "SETUID",
-    "SETFCAP",
-    "SETPCAP",
-    "NET_BIND_SERVICE",
-    "SYS_CHROOT",
-    "KILL",
-    "AUDIT_WRITE",
-];
 
 /// Bit n is capability n, as in /proc/<pid>/status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CapabilitySet(pub u64);
 
 impl CapabilitySet {
-    pub const ALL: CapabilitySet = CapabilitySet((1 << NAMES.len()) - 1);
+    pub const ALL: CapabilitySet = CapabilitySet((1 << CAPABILITIES.len()) - 1);
 
     /// The defaults with `add` and `drop` applied as containerd does: each `ALL` before any single name, drops last.
     ///
@@ -80,7 +18,7 @@ impl CapabilitySet {
     /// A name that no kernel has.
     pub fn of_container(add: &[String], drop: &[String]) -> Result<Self, CriError> {
         let is_all = |name: &String| name.eq_ignore_ascii_case("ALL");
-        let mut set = DEFAULT.iter().filter_map(|n| bit(n)).fold(0, |set, bit| set | bit);
+        let mut set = DEFAULT_CAPABILITIES.iter().filter_map(|n| bit(n)).fold(0, |set, bit| set | bit);
         if add.iter().any(is_all) {
             set = Self::ALL.0;
         }
@@ -106,7 +44,7 @@ impl CapabilitySet {
     }
 
     fn names(self) -> impl Iterator<Item = &'static str> {
-        NAMES.iter().enumerate().filter(move |(n, _)| self.0 & (1 << n) != 0).map(|(_, name)| *name)
+        CAPABILITIES.iter().enumerate().filter(move |(n, _)| self.0 & (1 << n) != 0).map(|(_, name)| *name)
     }
 
     /// The inheritable and ambient sets stay empty (CVE-2022-24769).
@@ -123,7 +61,7 @@ impl CapabilitySet {
 }
 
 fn bit(name: &str) -> Option<u64> {
-    NAMES.iter().position(|n| n.eq_ignore_ascii_case(name)).map(|n| 1 << n)
+    CAPABILITIES.iter().position(|n| n.eq_ignore_ascii_case(name)).map(|n| 1 << n)
 }
 
 fn known(name: &str) -> Result<u64, CriError> {
@@ -146,8 +84,8 @@ mod tests {
 
     #[test]
     fn adding_and_dropping() {
-        assert_eq!(of(&[], &[]).unwrap().len(), DEFAULT.len());
-        assert_eq!(of(&["ALL"], &[]).unwrap().len(), NAMES.len());
+        assert_eq!(of(&[], &[]).unwrap().len(), DEFAULT_CAPABILITIES.len());
+        assert_eq!(of(&["ALL"], &[]).unwrap().len(), CAPABILITIES.len());
         assert_eq!(of(&["NET_BIND_SERVICE"], &["ALL"]).unwrap(), ["NET_BIND_SERVICE"]);
         assert_eq!(of(&["cap_sys_time"], &["all"]).unwrap(), ["SYS_TIME"]);
         assert!(!of(&["ALL"], &["SYS_ADMIN"]).unwrap().contains(&"SYS_ADMIN"));
@@ -159,10 +97,10 @@ mod tests {
 
     #[test]
     fn every_name_is_one_that_the_spec_knows() {
-        for name in NAMES {
+        for name in CAPABILITIES {
             assert!(name.parse::<Capability>().is_ok(), "{name}");
         }
         let given = CapabilitySet::ALL.within(CapabilitySet(0x1_ffff_feff_ffff)).names().count();
-        assert_eq!(given, NAMES.len() - 1, "without SYS_RESOURCE, which is number 24");
+        assert_eq!(given, CAPABILITIES.len() - 1, "without SYS_RESOURCE, which is number 24");
     }
 }

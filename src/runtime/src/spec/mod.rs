@@ -20,6 +20,7 @@ pub use process::{arguments, environment, last_of_each, with_home, working_dir};
 
 use crate::account::Account;
 use crate::host::Host;
+use cri::confinement::{MASKED_PATHS, READ_ONLY_PATHS};
 use cri::wire::PID_NAMESPACE;
 use cri::{ContainerConfig, CriError, Propagation, SandboxConfig, Seccomp};
 use oci_spec::OciSpecError;
@@ -30,23 +31,6 @@ use oci_spec::runtime::{
 use std::path::{Path, PathBuf};
 
 const VERSION: &str = "1.2.0";
-
-/// /proc and /sys files that tell of, or change, the machine: containerd's list.
-const MASKED: [&str; 12] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/sys/firmware",
-    "/sys/devices/virtual/powercap",
-];
-const READ_ONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// All that a container's spec is made of.
 pub struct Parts<'a> {
@@ -93,8 +77,8 @@ pub fn build(parts: &Parts<'_>) -> Result<Spec, CriError> {
         .namespaces(namespaces(parts).map_err(bug)?)
         .devices(devices::nodes(parts).map_err(bug)?)
         .rootfs_propagation(propagation(container))
-        .masked_paths(paths(&MASKED))
-        .readonly_paths(paths(&READ_ONLY))
+        .masked_paths(paths(&MASKED_PATHS))
+        .readonly_paths(paths(&READ_ONLY_PATHS))
         .build()
         .map_err(bug)?;
     linux.set_seccomp(seccomp);
