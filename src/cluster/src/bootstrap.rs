@@ -14,6 +14,7 @@ use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kinds::endpoints::SERVICE_LABEL;
 use kinds::{Kind, key_of};
 use std::net::Ipv4Addr;
 use store::Resource;
@@ -167,7 +168,7 @@ fn endpoints(address: Ipv4Addr, port: u16) -> Endpoints {
 
 fn endpoint_slice(address: Ipv4Addr, port: u16) -> EndpointSlice {
     let mut metadata = in_default(API_SERVICE);
-    metadata.labels = Some([("kubernetes.io/service-name".to_owned(), API_SERVICE.to_owned())].into());
+    metadata.labels = Some([(SERVICE_LABEL.to_owned(), API_SERVICE.to_owned())].into());
     EndpointSlice {
         metadata,
         address_type: "IPv4".to_owned(),

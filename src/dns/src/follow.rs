@@ -1,12 +1,13 @@
 //! Keeps the records as the cluster is. Sleeps until an object changes.
 
-use crate::publish::{self, SERVICE_LABEL};
+use crate::publish;
 use crate::{DnsConfig, Records, ServiceRecords};
 use ::api::ObjectKey;
 use arc_swap::ArcSwap;
 use cluster::{Change, Cluster, Subscription};
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kinds::endpoints::service_of;
 use kinds::key_of;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -180,9 +181,4 @@ impl Book {
         }
         Arc::new(self.records.clone())
     }
-}
-
-fn service_of(slice: &EndpointSlice) -> Option<ObjectKey> {
-    let service = slice.metadata.labels.as_ref()?.get(SERVICE_LABEL)?;
-    Some(ObjectKey::new(slice.metadata.namespace.as_deref(), service))
 }

@@ -8,10 +8,10 @@ use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::Kind;
+use kinds::endpoints::SERVICE_LABEL;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 const MANAGED_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "dns.monopod";
 const NAMESPACE: &str = "kube-system";

@@ -4,6 +4,7 @@ use crate::zone::{Zone, absolute};
 use hickory_proto::rr::Name;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
+use kinds::endpoints::condition;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -106,17 +107,12 @@ fn endpoints_of(service: &Name, slice: &EndpointSlice, early: bool) -> Vec<Endpo
     let ports = slice.ports.iter().flatten();
     let ports: Vec<Port> =
         ports.filter_map(|p| port(p.name.as_deref(), p.protocol.as_deref(), p.port?)).collect();
-    let shown = slice.endpoints.iter().flatten().filter(|endpoint| early || is_ready(endpoint));
+    let shown = slice.endpoints.iter().flatten().filter(|endpoint| early || condition(endpoint).ready);
     let records = shown.flat_map(|endpoint| {
         let addresses = endpoint.addresses.iter().filter_map(|address| address.parse().ok());
         addresses.filter_map(|address| record(service, endpoint, address, &ports))
     });
     records.collect()
-}
-
-/// Unknown counts as ready: API reference of `EndpointConditions`.
-fn is_ready(endpoint: &Endpoint) -> bool {
-    endpoint.conditions.as_ref().and_then(|conditions| conditions.ready) != Some(false)
 }
 
 fn record(service: &Name, endpoint: &Endpoint, address: IpAddr, ports: &[Port]) -> Option<EndpointRecord> {

@@ -3,10 +3,9 @@
 use crate::routes::{Backend, Port};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kinds::endpoints::condition;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-pub(crate) const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 
 /// Why a request can not be answered, for its sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,17 +35,15 @@ pub(crate) fn addresses(
         let number = slice.ports.iter().flatten().find(|p| p.name.as_deref().unwrap_or_default() == name);
         let Some(number) = number.and_then(|p| p.port).and_then(|p| u16::try_from(p).ok()) else { continue };
         for endpoint in slice.endpoints.iter().flatten() {
-            let conditions = endpoint.conditions.as_ref();
-            let is_ready = conditions.and_then(|c| c.ready).unwrap_or(true);
-            let serves = conditions.and_then(|c| c.serving).unwrap_or(is_ready);
+            let condition = condition(endpoint);
             let Some(ip) = endpoint.addresses.first().and_then(|address| address.parse().ok()) else {
                 continue;
             };
             let address = SocketAddr::new(ip, number);
-            match (is_ready, serves) {
-                (true, _) => ready.push(address),
-                (false, true) => leaving.push(address),
-                (false, false) => {}
+            if condition.ready {
+                ready.push(address);
+            } else if condition.serving {
+                leaving.push(address);
             }
         }
     }

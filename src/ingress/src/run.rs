@@ -1,4 +1,4 @@
-use crate::backends::{self, NoBackend, SERVICE_LABEL};
+use crate::backends::{self, NoBackend};
 use crate::certificates::{Certificates, of_secret};
 use crate::listen::Ports;
 use crate::routes::{Backend, Routes};
@@ -9,6 +9,7 @@ use cluster::{Actor, Client, Cluster, Recorder, Subscription};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use kinds::endpoints::service_of;
 use kinds::{Kind, key_of};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -163,9 +164,7 @@ impl Room {
                 .or_insert_with(|| Behind { service: known.get(key), slices: Vec::new() });
         }
         for slice in self.cluster.informer::<EndpointSlice>().list(None) {
-            let name = slice.metadata.labels.as_ref().and_then(|labels| labels.get(SERVICE_LABEL));
-            let key = name.map(|name| ObjectKey::new(slice.metadata.namespace.as_deref(), name));
-            if let Some(behind) = key.and_then(|key| services.get_mut(&key)) {
+            if let Some(behind) = service_of(&slice).and_then(|key| services.get_mut(&key)) {
                 behind.slices.push(slice.clone());
             }
         }

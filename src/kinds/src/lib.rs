@@ -7,6 +7,7 @@
 
 mod columns;
 mod decode;
+pub mod endpoints;
 mod errors;
 mod handler;
 mod kind;

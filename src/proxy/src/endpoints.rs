@@ -3,6 +3,7 @@
 
 use k8s_openapi::api::core::v1::ServicePort;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
+use kinds::endpoints::{Condition, condition};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
@@ -51,12 +52,8 @@ fn number(named: &EndpointPort) -> Option<u16> {
     named.port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0)
 }
 
-/// What is not said means ready, serving as ready, and not terminating.
 fn state(endpoint: &Endpoint, node: &str) -> State {
-    let conditions = endpoint.conditions.as_ref();
-    let ready = conditions.and_then(|c| c.ready).unwrap_or(true);
-    let serving = conditions.and_then(|c| c.serving).unwrap_or(ready);
-    let terminating = conditions.and_then(|c| c.terminating).unwrap_or(false);
+    let Condition { ready, serving, terminating } = condition(endpoint);
     let local = endpoint.node_name.as_deref() == Some(node);
     State { ready, serving_while_terminating: serving && terminating, local }
 }

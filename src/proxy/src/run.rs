@@ -3,6 +3,7 @@ use api::ObjectKey;
 use cluster::{Actor, Change, Cluster};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kinds::endpoints::service_of;
 use kinds::key_of;
 use net::{Door, NetError, Network, Way};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -11,7 +12,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-const SERVICE_LABEL: &str = "kubernetes.io/service-name";
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(30); // upstream syncs as rarely where nothing happens
 
@@ -160,9 +160,4 @@ impl State {
         }
         touched.into_iter().map(|door| (door, self.claims.way(&door).cloned())).collect()
     }
-}
-
-fn service_of(slice: &EndpointSlice) -> Option<ObjectKey> {
-    let name = slice.metadata.labels.as_ref()?.get(SERVICE_LABEL)?;
-    Some(ObjectKey::new(slice.metadata.namespace.as_deref(), name))
 }

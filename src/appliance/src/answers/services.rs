@@ -3,9 +3,9 @@ use api::ObjectKey;
 use cluster::Cluster;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kinds::endpoints::{condition, service_of};
 use std::time::Duration;
 
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
 /// Nobody waits longer than this for a service, whatever was typed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -70,11 +70,6 @@ fn address_of(cluster: &Cluster, service: &Service) -> ServiceAddress {
 
 fn has_ready_endpoint(cluster: &Cluster, namespace: &str, service: &str) -> bool {
     let slices = cluster.informer::<EndpointSlice>().list(Some(namespace));
-    let of_service = slices.iter().filter(|slice| {
-        slice.metadata.labels.as_ref().and_then(|l| l.get(SERVICE_NAME)).is_some_and(|n| n == service)
-    });
-    of_service
-        .flat_map(|slice| slice.endpoints.iter())
-        .flatten()
-        .any(|endpoint| endpoint.conditions.as_ref().and_then(|c| c.ready).unwrap_or(true))
+    let of_service = slices.iter().filter(|slice| service_of(slice).is_some_and(|key| *key.name == *service));
+    of_service.flat_map(|slice| slice.endpoints.iter()).flatten().any(|endpoint| condition(endpoint).ready)
 }

@@ -1,10 +1,11 @@
 //! Endpoints that somebody wrote by hand, for a Service without a selector, as the slices that proxies and DNS read: pure.
 
-use super::{MANAGED_LABEL, MOST_ENDPOINTS, SERVICE_LABEL};
+use super::{MANAGED_LABEL, MOST_ENDPOINTS};
 use crate::owner::controller_reference;
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointSubset, Endpoints};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::endpoints::SERVICE_LABEL;
 use std::net::Ipv4Addr;
 
 pub(super) const MANAGER: &str = "endpointslicemirroring-controller.k8s.io";
