@@ -35,6 +35,7 @@ mod tests {
     async fn memory_is_given_back_once_after_a_burst_and_not_for_less() {
         let (revise, revisions) = watch::channel(ResourceVersion(5));
         let task = tokio::spawn(keep_small(revisions, || _ = GIVEN.fetch_add(1, Ordering::SeqCst)));
+        tokio::task::yield_now().await; // it has seen where the store begins
         let after = |to: u64| {
             revise.send_replace(ResourceVersion(to));
             tokio::time::sleep(QUIET * 2)
