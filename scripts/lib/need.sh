@@ -142,6 +142,44 @@ need_engine() {
     echo "$at"
 }
 
+# need_sdk : prints a Python that has Docker's SDK, testcontainers and aiodocker
+need_sdk() {
+    local at="$PWD/target/tools/sdk"
+    if [ ! -f "$at/ready" ]; then
+        python_with "$at" docker==7.2.0 testcontainers==4.15.0 aiodocker==0.27.0 redis==8.1.0 >&2
+        touch "$at/ready"
+    fi
+    echo "$at/bin/python"
+}
+
+# need_sdk_suite : prints a folder with the SDK's own tests (docker), which come in its source package, and a Python for them (venv)
+need_sdk_suite() {
+    local at="$PWD/target/tools/sdk-suite"
+    if [ ! -f "$at/ready" ]; then
+        (
+            rm -rf "$at" && mkdir -p "$at/docker"
+            python_with "$at/venv" docker==6.1.3 requests==2.31.0 urllib3==1.26.20 paramiko==5.1.0 websocket-client==1.9.2 \
+                pytest==7.4.4 pytest-timeout==2.4.0
+            work="$(mktemp -d)"
+            "$at/venv/bin/python" -m pip download --quiet --no-deps --no-binary :all: --dest "$work" docker==6.1.3
+            tar xzf "$work"/docker-6.1.3.tar.gz -C "$at/docker" --strip-components=1
+            rm -r "$work"
+            touch "$at/ready"
+        ) >&2
+    fi
+    echo "$at"
+}
+
+# python_with FOLDER REQUIREMENT... : an environment of its own
+python_with() {
+    local at="$1"
+    shift
+    rm -rf "$at"
+    python3 -c 'import ensurepip' 2>/dev/null || need_packages python3-venv
+    python3 -m venv "$at"
+    "$at/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+}
+
 # build_web : the dashboard's pages, which the binary embeds
 build_web() {
     command -v npm >/dev/null || need_packages nodejs npm
