@@ -12,7 +12,7 @@ if (!folder) {
   console.error('usage: node e2e.mjs LOGIN_URL FOLDER [NAMESPACE/POD]');
   process.exit(2);
 }
-const VIEWS = ['overview', 'workloads', 'pods', 'services', 'configmaps', 'secrets', 'events', 'nodes', 'namespaces', 'more'];
+const VIEWS = ['overview', 'workloads', 'pods', 'services', 'ingresses', 'configmaps', 'secrets', 'events', 'nodes', 'namespaces', 'more'];
 const SIZES = [{ width: 1280, height: 800 }, { width: 800, height: 700 }];
 const PATIENCE = 20_000;
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -162,7 +162,7 @@ await check('a deployment is scaled and deleted', async () => {
 });
 
 await check('the filter and the keyboard find things', async () => {
-  await page.keyboard.press('9');
+  await page.keyboard.press('0');
   await page.waitForSelector('.row[data-show="namespaces//kube-system"]');
   await page.keyboard.press('/');
   await page.keyboard.type('kube-sys');

@@ -9,7 +9,7 @@ import { views } from './views/index.js';
 export const help = signal(false);
 
 export const KEYS = [
-  ['1 … 9', 'views, in the order of the menu'],
+  ['1 … 9 0', 'views, in the order of the menu'],
   ['/', 'filter'],
   ['n', 'namespace'],
   ['j k ↓ ↑', 'next and previous object'],
@@ -33,7 +33,8 @@ export function onKey(event) {
 }
 
 function act(key) {
-  const view = views[Number(key) - 1];
+  // 0 comes after 9, as on a keyboard
+  const view = /^\d$/.test(key) && views[(Number(key) + 9) % 10];
   if (view) {
     go(toView(view.id));
     return true;

@@ -108,6 +108,10 @@ fn a_body_that_is_too_large_is_413() {
 fn a_command_whose_reader_has_gone_ends_without_a_word() {
     let Some(at) = appliance("reader") else { return };
     let program = std::env::var("MONOPOD_BIN").unwrap();
-    let answer = at.shell(&format!("({program} completion bash; echo $? >&2) | true"));
-    assert_eq!(answer.err(), "141\n");
+    let pipe = at.home().join("pipe").display().to_string();
+    // the only reader opens the pipe and has ended before the program begins
+    let line = format!(
+        "mkfifo {pipe}; true <{pipe} & exec 3>{pipe}; wait; {program} completion bash >&3; echo $? >&2"
+    );
+    assert_eq!(at.shell(&line).err(), "141\n");
 }
