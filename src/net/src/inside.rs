@@ -80,7 +80,7 @@ impl Inside {
 
     /// Gives up addresses; the kernel takes the routes that begin with them as well. Others may be the user's own.
     pub(crate) async fn leave(&self, left: &[Ipv4Addr]) -> Result<()> {
-        let links = Links(self.0.clone());
+        let links = Links::over(self.0.clone());
         for (address, message) in links.addresses(self.index().await?).await? {
             if left.contains(&address) {
                 links.delete_address(address, message).await?;

@@ -2,7 +2,7 @@
 
 use crate::error::{Doing, errno};
 use crate::{NetConfig, NetError, Result};
-use futures::TryStreamExt;
+use futures::{TryStream, TryStreamExt};
 use ipnet::Ipv4Net;
 use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage};
@@ -12,6 +12,8 @@ use rtnetlink::packet_route::route::{
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
+use std::sync::Arc;
+use tokio::sync::Mutex;
 
 /// Says in `ip route` whose a route is.
 pub(crate) const OURS: RouteProtocol = RouteProtocol::Other(109);
@@ -37,15 +39,30 @@ impl PodLink {
     }
 }
 
+/// With a turn for lists: see [`Links::list`].
 #[derive(Clone)]
-pub(crate) struct Links(pub(crate) Handle);
+pub(crate) struct Links(pub(crate) Handle, Arc<Mutex<()>>);
 
 impl Links {
     /// Must run inside a tokio runtime.
     pub(crate) fn open() -> Result<Self> {
         let (connection, handle, _) = rtnetlink::new_connection().doing(|| "open a route netlink socket")?;
         tokio::spawn(connection);
-        Ok(Links(handle))
+        Ok(Links::over(handle))
+    }
+
+    pub(crate) fn over(handle: Handle) -> Self {
+        Links(handle, Arc::default())
+    }
+
+    /// All that the kernel has to tell. A netlink socket carries one such list at a time, and a second one that is asked for
+    /// meanwhile is refused with EBUSY (`__netlink_dump_start`); asking is what makes the stream begin.
+    pub(crate) async fn list<S, T>(&self, ask: impl FnOnce(&Handle) -> S) -> Result<Vec<T>, rtnetlink::Error>
+    where
+        S: TryStream<Ok = T, Error = rtnetlink::Error>,
+    {
+        let _turn = self.1.lock().await;
+        ask(&self.0).try_collect().await
     }
 
     /// The pair in one message, the peer inside the sandbox's namespace at once. Gives the host side's index.
@@ -128,7 +145,7 @@ impl Links {
 
     async fn in_group(&self, config: &NetConfig) -> Result<Vec<PodLink>> {
         let all: Vec<LinkMessage> =
-            self.0.link().get().execute().try_collect().await.doing(|| "list the links")?;
+            self.list(|handle| handle.link().get().execute()).await.doing(|| "list the links")?;
         let group = LinkAttribute::Group(config.link_group());
         let members = all.into_iter().filter(|link| link.attributes.contains(&group));
         Ok(members
@@ -142,8 +159,11 @@ impl Links {
         let members = self.in_group(config).await?;
         if members.iter().all(|link| link.is_of(config)) && !members.is_empty() {
             let group = LinkMessageBuilder::<LinkUnspec>::new().link_group(config.link_group()).build();
-            let deleted = self.0.link().del_with_message(group).execute().await;
-            return deleted.doing(|| "delete the links of the pods");
+            return match self.0.link().del_with_message(group).execute().await {
+                // the last of them has gone with its pod meanwhile
+                Err(error) if errno(&error) == libc::ENODEV => Ok(()),
+                other => other.doing(|| "delete the links of the pods"),
+            };
         }
         for link in members.iter().filter(|link| link.is_of(config)) {
             self.delete(link.index).await?;
@@ -153,9 +173,9 @@ impl Links {
 
     /// Of the device that has the node's address.
     pub(crate) async fn uplink_mtu(&self, node_ip: Ipv4Addr) -> Result<u32> {
-        let address = self.0.address().get().set_address_filter(node_ip.into()).execute().try_next().await;
-        let address = address.doing(|| format!("look up address {node_ip}"))?;
-        let index = address.map(|address| address.header.index);
+        let ask = |handle: &Handle| handle.address().get().set_address_filter(node_ip.into()).execute();
+        let addresses = self.list(ask).await.doing(|| format!("look up address {node_ip}"))?;
+        let index = addresses.first().map(|address| address.header.index);
         let why = "no device of this machine has it";
         let index = index.ok_or_else(|| NetError::failed(format!("use node address {node_ip}"), why))?;
         if index == LOOPBACK {
@@ -183,7 +203,7 @@ impl Links {
     }
 
     pub(crate) async fn delete_gateway(&self, config: &NetConfig) -> Result<()> {
-        let found = self.0.address().get().set_link_index_filter(LOOPBACK).execute().try_collect::<Vec<_>>();
+        let found = self.list(|handle| handle.address().get().set_link_index_filter(LOOPBACK).execute());
         let gateway = AddressAttribute::Local(config.gateway().into());
         let doing = || format!("take the address {} from the loopback", config.gateway());
         for address in found.await.doing(doing)? {
@@ -247,8 +267,8 @@ impl Links {
     }
 
     pub(crate) async fn routes(&self) -> Result<Vec<RouteMessage>> {
-        let all = self.0.route().get(RouteMessageBuilder::<Ipv4Addr>::new().build()).execute();
-        all.try_collect().await.doing(|| "list the routes")
+        let every = RouteMessageBuilder::<Ipv4Addr>::new().build();
+        self.list(|handle| handle.route().get(every).execute()).await.doing(|| "list the routes")
     }
 
     /// Link index and address of each pod that has a route.

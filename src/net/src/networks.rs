@@ -7,7 +7,6 @@ use crate::links::{LOOPBACK, Links, OURS};
 use crate::nft::{Data, Element, Set};
 use crate::{NetConfig, Result};
 use cri::{AddressSpace, NetworkConfig};
-use futures::TryStreamExt;
 use ipnet::Ipv4Net;
 use rtnetlink::RouteMessageBuilder;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
@@ -79,9 +78,10 @@ impl Links {
 
     /// The IPv4 addresses of a link.
     pub(crate) async fn addresses(&self, index: u32) -> Result<Vec<(Ipv4Addr, AddressMessage)>> {
-        let all = self.0.address().get().set_link_index_filter(index).execute();
-        let all: Vec<AddressMessage> =
-            all.try_collect().await.doing(|| format!("list the addresses of link {index}"))?;
+        let all: Vec<AddressMessage> = self
+            .list(|handle| handle.address().get().set_link_index_filter(index).execute())
+            .await
+            .doing(|| format!("list the addresses of link {index}"))?;
         Ok(all.into_iter().filter_map(|message| Some((local(&message)?, message))).collect())
     }
 

@@ -195,3 +195,16 @@ fn a_name_server_leaves_port_53_to_the_user() {
         }
     });
 }
+
+#[test]
+fn many_ask_the_kernel_for_lists_at_once() {
+    alone("many_ask_the_kernel_for_lists_at_once", || async {
+        lan();
+        let net = Network::start(config()).await.unwrap();
+        net.set_networks((18..50).map(network).collect()).await.unwrap();
+        let asked = futures::future::join_all((0..64).map(|_| net.address_space())).await;
+        let failed: Vec<_> = asked.into_iter().filter_map(Result::err).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+        Network::purge(&config()).await;
+    });
+}
