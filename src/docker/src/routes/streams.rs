@@ -16,6 +16,9 @@ use tokio::sync::oneshot;
 
 /// How often Docker sends statistics.
 const STATS_PERIOD: Duration = Duration::from_secs(1);
+/// A log is there at once, and Docker's SDK for Python loses what comes in one piece with the answer's head. Nothing tells
+/// that a client has read the head: so long it has had for it.
+const READS_THE_HEAD: Duration = Duration::from_millis(20);
 
 pub(super) async fn logs(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
@@ -76,7 +79,7 @@ pub(super) async fn attach(call: Call) -> Answer {
     let logs = (shown("logs") && has_log).then_some(wanted);
     // what is written in between is seen twice rather than never
     let session = if stream { Some(attached(&call.engine, &container, want).await?) } else { None };
-    // when the client has left HTTP: the SDKs lose what comes in one piece with the answer's head
+    let early = logs.is_some();
     let read = {
         let container = container.clone();
         move || logs.map(|wanted| logs::follow(container, wanted))
@@ -87,6 +90,9 @@ pub(super) async fn attach(call: Call) -> Answer {
     let tell = Box::new(move || engine.events.container("detach", &container.record(), &[]));
     let kind = frames::content_type(tty, call.version);
     attach::serve(call.upgrade, wants_upgrade, tty, kind, async move {
+        if early {
+            tokio::time::sleep(READS_THE_HEAD).await;
+        }
         let detach = tty.then_some(Detach { keys, tell });
         let nothing = Attached::only_saying(String::new());
         match session {
