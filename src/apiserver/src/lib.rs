@@ -24,6 +24,7 @@ mod router;
 mod server;
 mod streams;
 mod table;
+mod warnings;
 mod watch_socket;
 mod watch_stream;
 

@@ -9,7 +9,7 @@ use crate::table::{self, Include};
 use crate::{params, responses, watch_stream};
 use api::{Object, Reason, Status, patch};
 use bytes::{BufMut, Bytes, BytesMut};
-use cluster::{Actor, Applied, Deleted, List, Target, Verb, Wanted};
+use cluster::{Actor, Applied, Deleted, List, Target, Verb, Wanted, Warnings, WriteOptions};
 use http::Method;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
 use k8s_openapi::api::autoscaling::v1::Scale;
@@ -28,6 +28,8 @@ struct Call<'a> {
     target: Target,
     view: View,
     include: Include,
+    /// What the client hears beside the answer, be it a refusal.
+    warnings: Warnings,
 }
 
 pub(crate) async fn answer(
@@ -40,7 +42,19 @@ pub(crate) async fn answer(
     let target = target_of(handler, info)?;
     let view = negotiate::view(request.header(http::header::ACCEPT));
     let include = params::include(request)?;
-    let call = Call { edge, actor, target, view, include };
+    let warnings = Warnings::collected();
+    warnings.extend(handler.deprecation().map(str::to_owned));
+    let call = Call { edge, actor, target, view, include, warnings: warnings.clone() };
+    let outcome = dispatch(&call, request, info).await;
+    let warnings = warnings.take();
+    match outcome {
+        Err(status) if warnings.is_empty() || request.method == Method::GET => Err(status),
+        Err(status) => Ok(responses::with_warnings(responses::refusal(&status), &warnings)),
+        Ok(response) => Ok(responses::with_warnings(response, &warnings)),
+    }
+}
+
+async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
     match (request.method.clone(), info.name.is_some(), info.subresource.as_deref()) {
         (Method::GET | Method::HEAD, true, None | Some("status")) if !request.flag("watch")? => {
             call.get(request)
@@ -81,6 +95,11 @@ fn target_of(handler: &Arc<dyn Handler>, info: &RequestInfo) -> Result<Target, S
 }
 
 impl Call<'_> {
+    /// With the call's list for warnings.
+    fn heard(&self, options: WriteOptions) -> WriteOptions {
+        WriteOptions { warnings: self.warnings.clone(), ..options }
+    }
+
     fn show(&self, code: u16, object: &Object) -> Result<Response, Status> {
         let bytes = match self.view {
             View::Objects => self.target.handler.present(object.bytes()),
@@ -127,59 +146,61 @@ impl Call<'_> {
         if self.target.handler.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
             return Err(method_not_allowed());
         }
-        let options = params::write(request)?;
+        let options = self.heard(params::write(request)?);
         let strictness = params::field_validation(request)?;
         let body = request.json_body().await?;
         check_kind(&*self.target.handler, &body)?;
         let decoded = self.target.handler.decode(&body, strictness)?;
+        self.warnings.extend(decoded.warnings);
         let created = self.edge.cluster.create(self.actor, &self.target, decoded.instance, &options).await?;
-        Ok(responses::with_warnings(self.show(201, &created)?, &decoded.warnings))
+        self.show(201, &created)
     }
 
     async fn update(&self, request: &mut Request) -> Result<Response, Status> {
-        let options = params::write(request)?;
+        let options = self.heard(params::write(request)?);
         let strictness = params::field_validation(request)?;
         let body = request.json_body().await?;
         check_kind(&*self.target.handler, &body)?;
         let decoded = self.target.handler.decode(&body, strictness)?;
+        self.warnings.extend(decoded.warnings);
         let new = decoded.instance;
         let written = self
             .edge
             .cluster
             .modify(self.actor, &self.target, Verb::Update, &options, &|_| Ok(new.clone_box()))
             .await?;
-        Ok(responses::with_warnings(self.show(200, &written)?, &decoded.warnings))
+        self.show(200, &written)
     }
 
     async fn patch(&self, request: &mut Request) -> Result<Response, Status> {
         if media_type(request) == APPLY_YAML {
             return self.apply(request).await;
         }
-        let options = params::patch(request)?;
+        let options = self.heard(params::patch(request)?);
         let strictness = params::field_validation(request)?;
         let patch = Patch::read(request).await?;
         let handler = &self.target.handler;
-        let warnings = std::sync::Mutex::new(Vec::new());
         let change = |current: &Object| {
-            let (instance, found) = patch.apply(&**handler, &handler.present(current.bytes()), strictness)?;
-            *warnings.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = found;
+            let (instance, unknown_fields) =
+                patch.apply(&**handler, &handler.present(current.bytes()), strictness)?;
+            self.warnings.extend(unknown_fields);
             Ok(instance)
         };
         let written =
             self.edge.cluster.modify(self.actor, &self.target, Verb::Patch, &options, &change).await?;
-        let warnings = warnings.into_inner().unwrap_or_default();
-        Ok(responses::with_warnings(self.show(200, &written)?, &warnings))
+        self.show(200, &written)
     }
 
     async fn apply(&self, request: &mut Request) -> Result<Response, Status> {
         let (options, force) = params::apply(request)?;
+        let options = self.heard(options);
         let validation = params::field_validation(request)?;
         let config = request.yaml_body().await?;
         let wanted = Wanted { config, force, validation };
-        let Applied { object, created, warnings } =
+        let Applied { object, created } =
             self.edge.cluster.apply(self.actor, &self.target, wanted, &options).await?;
         let code = if created { 201 } else { 200 };
-        Ok(responses::with_warnings(self.show(code, &object)?, &warnings))
+        self.show(code, &object)
     }
 
     async fn delete(&self, request: &mut Request) -> Result<Response, Status> {
@@ -244,7 +265,7 @@ impl Call<'_> {
         verb: Verb,
         change: &(dyn Fn(&Scale) -> Result<Scale, Status> + Send + Sync),
     ) -> Result<Response, Status> {
-        let options = params::write(request)?;
+        let options = self.heard(params::write(request)?);
         let handler = &self.target.handler;
         let set = |current: &Object| {
             let mut instance = handler.decode_stored(current)?;

@@ -87,7 +87,8 @@ pub(crate) fn write(request: &Request) -> Result<WriteOptions, Status> {
         Some(given) => checked_manager(given)?,
         None => user_agent(request.header(http::header::USER_AGENT)),
     };
-    Ok(WriteOptions { dry_run: dry_run(request.parameter("dryRun"))?, field_manager })
+    let dry_run = dry_run(request.parameter("dryRun"))?;
+    Ok(WriteOptions { dry_run, field_manager, ..WriteOptions::default() })
 }
 
 /// For a patch of the apply kind, which alone may be forced and must say who it is.

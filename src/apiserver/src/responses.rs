@@ -1,5 +1,6 @@
 //! Answers: JSON, streams, refusals.
 
+use crate::warnings;
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::Stream;
@@ -66,10 +67,12 @@ pub(crate) fn refusal(status: &Status) -> Response {
     response
 }
 
+/// As `Warning` headers (RFC 7234, 5.5), for refusals too.
 pub(crate) fn with_warnings(mut response: Response, warnings: &[String]) -> Response {
-    for warning in warnings {
+    for warning in warnings::fitting(warnings) {
         let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+        // more than ASCII is taken as it is, as upstream does
+        if let Ok(value) = HeaderValue::from_bytes(format!("299 - \"{quoted}\"").as_bytes()) {
             response.headers_mut().append(header::WARNING, value);
         }
     }

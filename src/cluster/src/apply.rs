@@ -8,7 +8,6 @@ use ::api::{Cause, Object, Reason, Status};
 use kinds::{FieldValidation, Instance};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 /// How often it is tried again when somebody creates or deletes the object in between.
 const MOST_RACES: usize = 8;
@@ -27,8 +26,6 @@ pub struct Wanted {
 pub struct Applied {
     pub object: Object,
     pub created: bool,
-    /// One text for each unknown field.
-    pub warnings: Vec<String>,
 }
 
 impl Cluster {
@@ -45,13 +42,14 @@ impl Cluster {
     ) -> Result<Applied, Status> {
         self.authorize(actor, &Attributes::of("patch", target))?;
         prepare(&mut wanted.config, target)?;
-        let warnings = Mutex::new(Vec::new());
         let change = |current: Option<&Object>| {
-            let (instance, found) = put_over(current, &wanted, target, options)?;
-            *warnings.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            let (instance, unknown_fields) = put_over(current, &wanted, target, options)?;
+            options.warnings.extend(unknown_fields);
             Ok(instance)
         };
+        let warned = options.warnings.mark();
         for _ in 0..MOST_RACES {
+            options.warnings.back_to(warned);
             let is_new = self.read_stored(target).is_err();
             let outcome = if is_new && target.subresource.is_none() {
                 let collection = Target { name: None, ..target.clone() };
@@ -62,10 +60,7 @@ impl Cluster {
                 self.modify_authorized(actor, target, options, Books::Written, &change).await
             };
             match outcome {
-                Ok(object) => {
-                    let warnings = warnings.into_inner().unwrap_or_default();
-                    return Ok(Applied { object, created: is_new, warnings });
-                }
+                Ok(object) => return Ok(Applied { object, created: is_new }),
                 // somebody was faster
                 Err(status) if is_new && status.is(Reason::AlreadyExists) => {}
                 Err(status)

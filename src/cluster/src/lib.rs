@@ -20,6 +20,7 @@ mod read;
 mod recorder;
 mod services;
 mod tokens;
+mod warnings;
 mod watch;
 mod write;
 
@@ -34,6 +35,7 @@ pub use queue::{WorkQueue, run_workers};
 pub use read::{List, ListParams, VersionMatch};
 pub use recorder::{EventType, Recorder, Subject, subject};
 pub use tokens::{BoundPod, IssuedToken, KeyError, TokenRequestParams, TokenSigner};
+pub use warnings::Warnings;
 pub use watch::{WatchEvent, WatchParams, WatchStream};
 pub use write::{Edit, Verb, WriteOptions};
 

@@ -2,7 +2,7 @@
 
 use crate::apply::keep_books;
 use crate::delete::is_finished;
-use crate::{Actor, Attributes, Cluster, Target, admission};
+use crate::{Actor, Attributes, Cluster, Target, Warnings, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
 use kinds::{Durability, Errors, Instance};
@@ -28,6 +28,8 @@ pub struct WriteOptions {
     pub dry_run: bool,
     /// Whose the changed fields are, in `metadata.managedFields`; the actor's where it is empty.
     pub field_manager: String,
+    /// Where warnings go.
+    pub warnings: Warnings,
 }
 
 /// What becomes of `metadata.managedFields`.
@@ -95,6 +97,8 @@ impl Cluster {
         object.prepare_create();
         let held = admission::admit_create(self, actor, target, &mut *object)?;
         validate(target, &*object, None)?;
+        warn(target, &*object, None, &options.warnings);
+        admission::review(self, target, &*object, None, options)?;
         let mut tries = 0;
         loop {
             let outcome = self.put(target, object.encode()?, Precondition::Absent, options).await;
@@ -138,7 +142,9 @@ impl Cluster {
         books: Books,
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
+        let warned = options.warnings.mark();
         for _ in 0..MOST_CONFLICTS {
+            options.warnings.back_to(warned);
             let current = self.read_stored(target)?;
             let old = target.handler.decode_stored(&current)?;
             let mut new = change(&current)?;
@@ -149,7 +155,7 @@ impl Cluster {
             fit_to_path(new.meta_mut(), target)?;
             same_object(target, new.meta(), old.meta())?;
             let written = new.meta_mut().managed_fields.take();
-            let held = self.settle(actor, target, &mut *new, &*old)?;
+            let held = self.settle(actor, target, options, &mut *new, &*old)?;
             match books {
                 Books::Written => new.meta_mut().managed_fields = written,
                 Books::Kept if asks_for_none(written.as_deref()) => new.meta_mut().managed_fields = None,
@@ -181,6 +187,7 @@ impl Cluster {
         &self,
         actor: &Actor,
         target: &Target,
+        options: &WriteOptions,
         new: &mut dyn Instance,
         old: &dyn Instance,
     ) -> Result<admission::Held, Status> {
@@ -201,6 +208,8 @@ impl Cluster {
         }
         let held = admission::admit_update(self, actor, target, new, old)?;
         validate(target, new, Some(old))?;
+        warn(target, new, Some(old), &options.warnings);
+        admission::review(self, target, new, Some(old), options)?;
         Ok(held)
     }
 
@@ -421,6 +430,13 @@ fn validate(target: &Target, new: &dyn Instance, old: Option<&dyn Instance>) -> 
     let info = target.handler.info();
     let kind = Gvk { version: info.gvk.version.clone(), ..info.gvk.clone() };
     Err(Status::invalid(&kind, new.meta().name.as_deref().unwrap_or_default(), errors.into_causes()))
+}
+
+/// Upstream's `WarningsOnCreate` and `WarningsOnUpdate`, which have no subresources.
+fn warn(target: &Target, new: &dyn Instance, old: Option<&dyn Instance>, warnings: &Warnings) {
+    if warnings.is_heard() && target.subresource.is_none() {
+        warnings.extend(new.warnings(old));
+    }
 }
 
 fn modified(target: &Target) -> Status {

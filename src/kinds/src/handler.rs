@@ -14,6 +14,10 @@ pub trait Handler: Send + Sync + 'static {
     fn fields(&self) -> &'static [&'static str];
     fn graceful_deletion(&self) -> bool;
     fn orphans_by_default(&self) -> bool;
+    /// A warning for everybody who touches the kind.
+    fn deprecation(&self) -> Option<&'static str> {
+        None
+    }
     fn validate_name(&self, name: &str) -> Result<(), String>;
 
     /// A client's JSON.
@@ -51,6 +55,7 @@ pub trait Instance: Any + Send + Sync {
     fn generation_changes(&self, old: &dyn Instance) -> bool;
     fn validate(&self, errors: &mut Errors);
     fn validate_update(&self, old: &dyn Instance, errors: &mut Errors);
+    fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String>;
     fn field(&self, path: &str) -> String;
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
     /// Whether nothing but the revision differs.
@@ -100,6 +105,9 @@ impl<K: Kind> Instance for K {
     }
     fn validate_update(&self, old: &dyn Instance, errors: &mut Errors) {
         Kind::validate_update(self, same_kind(old), errors);
+    }
+    fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String> {
+        Kind::warnings(self, old.map(same_kind))
     }
     fn field(&self, path: &str) -> String {
         match path {
@@ -165,6 +173,9 @@ impl<K: Kind> Handler for Typed<K> {
     }
     fn orphans_by_default(&self) -> bool {
         K::ORPHANS_BY_DEFAULT
+    }
+    fn deprecation(&self) -> Option<&'static str> {
+        K::DEPRECATION
     }
     fn validate_name(&self, name: &str) -> Result<(), String> {
         K::validate_name(name)

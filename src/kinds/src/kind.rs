@@ -64,6 +64,8 @@ pub trait Kind:
     const GRACEFUL_DELETION: bool = false;
     /// What it owns stays when a deletion does not say what shall become of it.
     const ORPHANS_BY_DEFAULT: bool = false;
+    /// What every client that touches the kind hears: upstream's lifecycle of API versions.
+    const DEPRECATION: Option<&'static str> = None;
 
     /// Fills in what the user left out, as upstream's `SetDefaults_…` do.
     fn set_defaults(&mut self) {}
@@ -81,6 +83,10 @@ pub trait Kind:
     /// What upstream's `Validate…` checks; metadata is checked by the caller.
     fn validate(&self, _errors: &mut Errors) {}
     fn validate_update(&self, _old: &Self, _errors: &mut Errors) {}
+    /// What a client should hear of an object that is valid: upstream's `WarningsOnCreate` and `WarningsOnUpdate`.
+    fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
+        Vec::new()
+    }
     /// Whether `name` is a good name; most are DNS subdomains.
     fn validate_name(name: &str) -> Result<(), String> {
         crate::builtin::names::dns_subdomain(name)

@@ -11,7 +11,7 @@ mod service_addresses;
 pub(crate) use ingress_class::DEFAULT_CLASS;
 
 use crate::services::Taken;
-use crate::{Actor, Cluster, Target};
+use crate::{Actor, Cluster, Target, WriteOptions};
 use ::api::Status;
 use kinds::Instance;
 
@@ -52,6 +52,17 @@ pub(crate) fn admit_update(
         return Ok(Held(Taken::default()));
     }
     service_addresses::admit(cluster, new, Some(old)).map(Held)
+}
+
+/// What may refuse, or warn of, an object that is as it would be stored: upstream's validating admission.
+pub(crate) fn review(
+    _cluster: &Cluster,
+    _target: &Target,
+    _new: &dyn Instance,
+    _old: Option<&dyn Instance>,
+    _options: &WriteOptions,
+) -> Result<(), Status> {
+    Ok(())
 }
 
 pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {

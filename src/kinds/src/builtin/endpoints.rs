@@ -8,6 +8,8 @@ impl Kind for Endpoints {
     const SINGULAR: &'static str = "endpoints";
     const PLURAL: &'static str = "endpoints";
     const SHORT_NAMES: &'static [&'static str] = &["ep"];
+    const DEPRECATION: Option<&'static str> =
+        Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice");
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Endpoints", "string", "Addresses and ports"), Column::AGE];
 
