@@ -1,131 +1,310 @@
-//! Deletes what is owned by nobody any more; settles foreground and orphaning deletions.
+//! Deletes what is owned by nobody any more; carries out foreground and orphaning deletions.
+//!
+//! `graph.rs` is the picture of who owns whom, `plan.rs` decides, this file looks and acts. Every decision rests on the
+//! live object, on live owners, and on a picture that holds everything up to the revision of that live object: whoever is
+//! orphaned or waited for was in it, and nobody is forgotten because a watch was late. Read [`Collector::attempt`] first.
+
+mod graph;
+mod plan;
 
 use crate::WORKERS;
-use api::{Object, ObjectKey, Reason, ResourceVersion, Status};
+use api::{Object, OwnerRef, Reason, ResourceVersion, Status};
 use cluster::{
-    Actor, Client, Cluster, DeleteOptions, Propagation, Target, Verb, WatchEvent, WatchParams, WorkQueue,
-    WriteOptions, run_workers,
+    Actor, Client, Cluster, DeleteOptions, EventType, ListParams, Propagation, Recorder, Subject, Target,
+    Verb, WatchEvent, WatchParams, WatchStream, WorkQueue, WriteOptions, run_workers,
 };
-use kinds::Handler;
-use std::collections::{HashMap, HashSet};
+use graph::{Deletion, FOREGROUND, Graph, Item, ORPHAN};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::{Handler, Kind, Scope};
+use plan::{OwnerState, Verdict, plan};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "generic-garbage-collector";
-const ORPHAN: &str = "orphan";
-const FOREGROUND: &str = "foregroundDeletion";
-
-/// An object to look at: of which kind, where.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Item {
-    gvr: api::Gvr,
-    key: ObjectKey,
-}
-
-/// Who owns whom, by uid.
-#[derive(Default)]
-struct Graph {
-    dependents: HashMap<String, HashSet<Item>>,
-    owners: HashMap<Item, Vec<String>>,
-    where_is: HashMap<String, Item>,
-}
-
-type Shared = Arc<Mutex<Graph>>;
+/// As upstream's events name it.
+const COMPONENT: &str = "garbage-collector-controller";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
+    let Ok(picture) = Picture::new(&client) else { return };
     let queue: WorkQueue<Item> = WorkQueue::new();
-    let graph = Shared::default();
-    let mut watchers = JoinSet::new();
-    let mut seen = HashSet::new();
-    for handler in cluster.registry().iter() {
-        if seen.insert(handler.info().storage.clone()) {
-            watchers.spawn(watch(
-                client.clone(),
-                handler.clone(),
-                graph.clone(),
-                queue.clone(),
-                stop.clone(),
-            ));
-        }
-    }
+    let collector = Arc::new(Collector {
+        events: client.recorder(COMPONENT, None),
+        picture: Mutex::new(picture),
+        queue: queue.clone(),
+        client,
+    });
+    let listening = tokio::spawn(listen(collector.clone(), stop.clone()));
     run_workers(NAME, queue, WORKERS, stop, move |item| {
-        let (client, graph) = (client.clone(), graph.clone());
-        async move { settle(&client, &graph, &item).await }
+        let collector = collector.clone();
+        async move { collector.attempt(&item).await }
     })
     .await;
-    while watchers.join_next().await.is_some() {}
+    let _ = listening.await;
 }
 
-async fn watch(
-    client: Client,
-    handler: Arc<dyn Handler>,
-    graph: Shared,
-    queue: WorkQueue<Item>,
-    stop: CancellationToken,
-) {
-    let target = Target::collection(&handler, None);
-    let params = WatchParams { resource_version: Some(ResourceVersion(0)), ..WatchParams::default() };
+/// Every write may make garbage.
+async fn listen(collector: Arc<Collector>, stop: CancellationToken) {
+    let mut revisions = collector.client.cluster().store().revisions();
     while !stop.is_cancelled() {
-        let Ok(mut events) = client.cluster().watch(client.actor(), &target, &params) else { return };
-        while let Some(Ok(event)) = stop.run_until_cancelled(events.next()).await {
-            let woken = locked(&graph, |graph| graph.see(&handler, &event));
-            woken.into_iter().for_each(|item| queue.add(item));
+        collector.catch_up();
+        match stop.run_until_cancelled(revisions.changed()).await {
+            Some(Ok(())) => {}
+            _ => return,
         }
     }
 }
 
-fn locked<R>(graph: &Shared, act: impl FnOnce(&mut Graph) -> R) -> R {
-    act(&mut graph.lock().unwrap_or_else(PoisonError::into_inner))
+/// The graph, and what keeps it current.
+struct Picture {
+    graph: Graph,
+    watches: Vec<(Arc<dyn Handler>, WatchStream)>,
 }
 
-impl Graph {
-    /// Takes the event in, and says whom to look at now.
-    fn see(&mut self, handler: &Arc<dyn Handler>, event: &WatchEvent) -> Vec<Item> {
-        match event {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                self.put(item_of(handler, object), object)
+impl Picture {
+    fn new(client: &Client) -> Result<Self, Status> {
+        let mut seen = HashSet::new();
+        let mut watches = Vec::new();
+        for handler in client.cluster().registry().iter() {
+            let info = handler.info();
+            // as upstream: events own nothing, nobody owns them, and they are many
+            if info.storage.resource == "events" || !seen.insert(info.storage.clone()) {
+                continue;
             }
-            WatchEvent::Deleted(object) => self.remove(&item_of(handler, object), &object.meta().uid),
-            WatchEvent::InitialEventsEnd(_) => Vec::new(),
+            let from_the_start =
+                WatchParams { resource_version: Some(ResourceVersion(0)), ..WatchParams::default() };
+            let target = Target::collection(handler, None);
+            let watch = client.cluster().watch(client.actor(), &target, &from_the_start)?;
+            watches.push((handler.clone(), watch));
         }
+        Ok(Picture { graph: Graph::default(), watches })
     }
 
-    fn put(&mut self, item: Item, object: &Object) -> Vec<Item> {
-        let owners: Vec<String> = object.meta().owner_references.iter().map(|o| o.uid.clone()).collect();
-        self.forget_owners(&item);
-        for owner in &owners {
-            self.dependents.entry(owner.clone()).or_default().insert(item.clone());
-        }
-        let look = !owners.is_empty() || object.meta().is_deleting();
-        if !owners.is_empty() {
-            self.owners.insert(item.clone(), owners);
-        }
-        self.where_is.insert(object.meta().uid.clone(), item.clone());
-        if look { vec![item] } else { Vec::new() }
-    }
-
-    fn remove(&mut self, item: &Item, uid: &str) -> Vec<Item> {
-        let mut woken: Vec<Item> = self.dependents.remove(uid).into_iter().flatten().collect();
-        // an owner in foreground deletion may have waited for it
-        let owners = self.owners.get(item).cloned().unwrap_or_default();
-        woken.extend(owners.iter().filter_map(|owner| self.where_is.get(owner)).cloned());
-        self.forget_owners(item);
-        self.where_is.remove(uid);
-        woken
-    }
-
-    fn forget_owners(&mut self, item: &Item) {
-        for owner in self.owners.remove(item).unwrap_or_default() {
-            if let Some(dependents) = self.dependents.get_mut(&owner) {
-                dependents.remove(item);
+    /// Takes in all that has happened, and says whom to look at.
+    ///
+    /// # Errors
+    /// `Expired`: some of it is no longer held.
+    fn catch_up(&mut self) -> Result<Vec<Item>, Status> {
+        let mut woken = Vec::new();
+        for (handler, watch) in &mut self.watches {
+            while let Some(event) = watch.try_next()? {
+                match event {
+                    WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                        woken.extend(self.graph.put(item_of(handler, &object), object.meta()));
+                    }
+                    WatchEvent::Deleted(object) => woken.extend(self.graph.remove(&object.meta().uid)),
+                    WatchEvent::InitialEventsEnd(_) => {}
+                }
             }
         }
+        Ok(woken)
+    }
+}
+
+struct Collector {
+    client: Client,
+    picture: Mutex<Picture>,
+    queue: WorkQueue<Item>,
+    events: Recorder,
+}
+
+impl Collector {
+    fn catch_up(&self) {
+        self.look(|_| ());
     }
 
-    fn dependents_of(&self, uid: &str) -> Vec<Item> {
-        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    /// Asks the graph as of now.
+    fn look<R>(&self, ask: impl FnOnce(&Graph) -> R) -> R {
+        let mut picture = self.picture.lock().unwrap_or_else(PoisonError::into_inner);
+        let woken = match picture.catch_up() {
+            Ok(woken) => woken,
+            Err(_) => self.paint_again(&mut picture),
+        };
+        woken.into_iter().for_each(|item| self.queue.add(item));
+        ask(&picture.graph)
+    }
+
+    /// Deletions may have been missed: everything is looked at again.
+    fn paint_again(&self, picture: &mut Picture) -> Vec<Item> {
+        match Picture::new(&self.client) {
+            Ok(fresh) => *picture = fresh,
+            Err(error) => tracing::error!(%error, "the garbage collector can not watch"),
+        }
+        picture.catch_up().unwrap_or_default()
+    }
+
+    /// The same, when the graph holds everything up to `revision`: what is read is shown before it is told.
+    async fn look_at<R>(&self, revision: ResourceVersion, ask: impl FnOnce(&Graph) -> R) -> R {
+        let mut revisions = self.client.cluster().store().revisions();
+        let _ = revisions.wait_for(|told| *told >= revision).await;
+        self.look(ask)
+    }
+
+    async fn attempt(&self, item: &Item) -> Result<(), Status> {
+        let Some(target) = self.target_of(item) else { return Ok(()) };
+        let Some(object) = unless_gone(self.client.cluster().get(self.client.actor(), &target))? else {
+            return Ok(());
+        };
+        let meta = object.meta();
+        let owns = self.look_at(object.revision(), |graph| graph.has_dependents(&meta.uid)).await;
+        let owners = match Deletion::of(meta) {
+            Deletion::NotAsked => self.owner_states(&target, &object)?,
+            _ => Vec::new(),
+        };
+        match plan(meta, &owners, owns) {
+            Verdict::Keep => Ok(()),
+            Verdict::DropOwners(gone) => self.drop_owners(&target, &meta.uid, &gone).await,
+            Verdict::Delete(propagation) => self.delete(&target, &object, propagation).await,
+            Verdict::Orphan => self.orphan_dependents(&target, &object).await,
+            Verdict::DeleteDependents => self.delete_dependents_first(item, &target, &object).await,
+        }
+    }
+
+    fn target_of(&self, item: &Item) -> Option<Target> {
+        let handler = self.client.cluster().registry().by_gvr(&item.gvr)?;
+        Some(Target::object(handler, item.key.namespace.as_deref(), &item.key.name))
+    }
+
+    fn owner_states(&self, target: &Target, object: &Object) -> Result<Vec<OwnerState>, Status> {
+        let owners = object.meta().owner_references.iter();
+        owners.map(|owner| self.owner_state(target, object, owner)).collect()
+    }
+
+    fn owner_state(&self, target: &Target, object: &Object, owner: &OwnerRef) -> Result<OwnerState, Status> {
+        let gvk = api::Gvk::parse(&owner.api_version, &owner.kind);
+        let cluster = self.client.cluster();
+        let Some(handler) = cluster.registry().by_gvk(&gvk) else { return Ok(OwnerState::Unknown) };
+        let namespaced = handler.info().scope == Scope::Namespaced;
+        let own_namespace = object.meta().namespace.as_deref();
+        if namespaced && own_namespace.is_none() {
+            return Ok(OwnerState::Unknown);
+        }
+        let there = Target::object(handler, own_namespace.filter(|_| namespaced), &owner.name);
+        let live = unless_gone(cluster.get(self.client.actor(), &there))?;
+        let Some(live) = live.filter(|live| live.meta().uid == owner.uid) else {
+            if namespaced && self.lives_in_another_namespace(handler, owner) {
+                self.tell_of_another_namespace(target, object, owner);
+            }
+            return Ok(OwnerState::Dangling);
+        };
+        Ok(match Deletion::of(live.meta()) {
+            Deletion::DeletingDependents => OwnerState::WaitingForDependents,
+            _ => OwnerState::Solid,
+        })
+    }
+
+    fn lives_in_another_namespace(&self, handler: &Arc<dyn Handler>, owner: &OwnerRef) -> bool {
+        let (cluster, actor) = (self.client.cluster(), self.client.actor());
+        let Some(namespaces) = cluster.registry().by_gvr(&Namespace::info().gvr) else { return false };
+        // from the store: an informer may not have seen the newest
+        let all = cluster.list(actor, &Target::collection(namespaces, None), &ListParams::default());
+        let lives_in = |namespace: &Object| {
+            let there = Target::object(handler, Some(&namespace.meta().name), &owner.name);
+            cluster.get(actor, &there).is_ok_and(|found| found.meta().uid == owner.uid)
+        };
+        all.is_ok_and(|all| all.objects.iter().any(lives_in))
+    }
+
+    /// An owner is looked for in the namespace of what it owns. Whoever wrote such a reference meant it otherwise: upstream
+    /// says so with an event.
+    fn tell_of_another_namespace(&self, target: &Target, object: &Object, owner: &OwnerRef) {
+        let (meta, gvk) = (object.meta(), &target.handler.info().gvk);
+        let namespace = meta.namespace.as_deref().unwrap_or_default();
+        let OwnerRef { api_version, kind, name, uid, .. } = owner;
+        let reference = format!("[{api_version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}]");
+        let message = format!("ownerRef {reference} does not exist in namespace {namespace:?}");
+        let about = Subject {
+            api_version: Some(gvk.api_version()),
+            kind: Some(gvk.kind.to_string()),
+            namespace: meta.namespace.clone(),
+            name: Some(meta.name.clone()),
+            uid: Some(meta.uid.clone()),
+            resource_version: Some(object.revision().to_string()),
+            field_path: None,
+        };
+        self.events.event(about, EventType::Warning, "OwnerRefInvalidNamespace", message);
+    }
+
+    /// Only as it was when its owners were looked at: somebody may have taken it in meanwhile.
+    async fn delete(&self, target: &Target, object: &Object, propagation: Propagation) -> Result<(), Status> {
+        let options = DeleteOptions {
+            uid: Some(object.meta().uid.clone()),
+            resource_version: Some(object.revision()),
+            propagation: Some(propagation),
+            ..DeleteOptions::default()
+        };
+        let cluster = self.client.cluster();
+        unless_gone(cluster.delete(self.client.actor(), target, &options).await).map(|_| ())
+    }
+
+    async fn orphan_dependents(&self, target: &Target, owner: &Object) -> Result<(), Status> {
+        let uid = &owner.meta().uid;
+        for item in self.look(|graph| graph.dependents_of(uid)) {
+            let Some(dependent) = self.target_of(&item) else { continue };
+            let let_go = |meta: &mut ObjectMeta| drop_references(meta, std::slice::from_ref(uid));
+            self.edit(&dependent, None, let_go).await?;
+        }
+        self.drop_finalizer(target, uid, ORPHAN).await
+    }
+
+    async fn delete_dependents_first(
+        &self,
+        item: &Item,
+        target: &Target,
+        owner: &Object,
+    ) -> Result<(), Status> {
+        let uid = &owner.meta().uid;
+        let (blocking, circle) =
+            self.look(|graph| (graph.blocking_dependents(uid), graph.waits_for_itself(uid)));
+        if circle {
+            // it blocks its own owners no more, and the circle is open
+            return self.edit(target, Some(uid), unblock_owners).await;
+        }
+        if blocking.is_empty() {
+            return self.drop_finalizer(target, uid, FOREGROUND).await;
+        }
+        for (dependent, deletion) in blocking {
+            if deletion == Deletion::NotAsked && dependent != *item {
+                self.queue.add(dependent);
+            }
+        }
+        Ok(())
+    }
+
+    async fn drop_owners(&self, target: &Target, uid: &str, gone: &[String]) -> Result<(), Status> {
+        self.edit(target, Some(uid), |meta| drop_references(meta, gone)).await
+    }
+
+    async fn drop_finalizer(&self, target: &Target, uid: &str, finalizer: &str) -> Result<(), Status> {
+        self.edit(target, Some(uid), |meta| {
+            if let Some(finalizers) = meta.finalizers.as_mut() {
+                finalizers.retain(|f| f != finalizer);
+            }
+        })
+        .await
+    }
+
+    /// Where `uid` is given, only the object that has it: another may bear its name by now.
+    async fn edit(
+        &self,
+        target: &Target,
+        uid: Option<&str>,
+        change: impl Fn(&mut ObjectMeta) + Send + Sync,
+    ) -> Result<(), Status> {
+        let edit = |current: &Object| {
+            if uid.is_some_and(|uid| uid != current.meta().uid) {
+                return Err(Status::not_found(&target.group_resource(), &current.meta().name));
+            }
+            let mut instance = target.handler.decode_stored(current)?;
+            change(instance.meta_mut());
+            instance.meta_mut().resource_version = None;
+            Ok(instance)
+        };
+        let (cluster, options) = (self.client.cluster(), WriteOptions::default());
+        let edited = cluster.modify(self.client.actor(), target, Verb::Patch, &options, &edit).await;
+        unless_gone(edited).map(|_| ())
     }
 }
 
@@ -133,176 +312,22 @@ fn item_of(handler: &Arc<dyn Handler>, object: &Object) -> Item {
     Item { gvr: handler.info().gvr.clone(), key: object.key() }
 }
 
-async fn settle(client: &Client, graph: &Shared, item: &Item) -> Result<(), Status> {
-    let Some(target) = target_of(client, item) else { return Ok(()) };
-    let Some(object) = found(client.cluster().get(client.actor(), &target))? else { return Ok(()) };
-    let meta = object.meta();
-    let has = |finalizer: &str| meta.finalizers.iter().any(|f| f == finalizer);
-    if meta.is_deleting() && has(ORPHAN) {
-        return orphan_dependents(client, graph, &target, &object).await;
+fn drop_references(meta: &mut ObjectMeta, owners: &[String]) {
+    if let Some(references) = meta.owner_references.as_mut() {
+        references.retain(|reference| !owners.contains(&reference.uid));
     }
-    if meta.is_deleting() && has(FOREGROUND) {
-        return delete_dependents_first(client, graph, &target, &object).await;
+}
+
+fn unblock_owners(meta: &mut ObjectMeta) {
+    for reference in meta.owner_references.iter_mut().flatten() {
+        reference.block_owner_deletion = Some(false);
     }
-    if meta.is_deleting() || meta.owner_references.is_empty() {
-        return Ok(());
-    }
-    let (mut there, mut waiting) = (Vec::new(), Vec::new());
-    for owner in &meta.owner_references {
-        match owner_state(client, &meta.namespace, owner)? {
-            OwnerState::There => there.push(owner.uid.clone()),
-            OwnerState::WaitsForDependents => waiting.push(owner.uid.clone()),
-            OwnerState::Absent => {}
-        }
-    }
-    if !there.is_empty() {
-        if there.len() + waiting.len() == meta.owner_references.len() {
-            return Ok(());
-        }
-        return keep_owners(client, &target, &there).await;
-    }
-    // its own dependents go with it, and before it where its owner waits
-    let propagation = if waiting.is_empty() { Propagation::Background } else { Propagation::Foreground };
-    let propagation = match locked(graph, |graph| graph.dependents_of(&meta.uid).is_empty()) {
-        true => Propagation::Background,
-        false => propagation,
-    };
-    let options = DeleteOptions {
-        uid: Some(meta.uid.clone()),
-        propagation: Some(propagation),
-        ..DeleteOptions::default()
-    };
-    found(client.cluster().delete(client.actor(), &target, &options).await).map(|_| ())
-}
-
-enum OwnerState {
-    There,
-    WaitsForDependents,
-    Absent,
-}
-
-fn owner_state(
-    client: &Client,
-    namespace: &Option<String>,
-    owner: &api::OwnerRef,
-) -> Result<OwnerState, Status> {
-    let gvk = api::Gvk::parse(&owner.api_version, &owner.kind);
-    // a kind that nobody serves may be served later: its objects are not known to be gone
-    let Some(handler) = client.cluster().registry().by_gvk(&gvk) else { return Ok(OwnerState::There) };
-    let namespace = namespace.as_deref().filter(|_| handler.info().scope == kinds::Scope::Namespaced);
-    let target = Target::object(handler, namespace, &owner.name);
-    let state = match found(client.cluster().get(client.actor(), &target))? {
-        Some(object) if object.meta().uid != owner.uid => OwnerState::Absent,
-        Some(object)
-            if object.meta().is_deleting() && object.meta().finalizers.iter().any(|f| f == FOREGROUND) =>
-        {
-            OwnerState::WaitsForDependents
-        }
-        Some(_) => OwnerState::There,
-        None => OwnerState::Absent,
-    };
-    Ok(state)
-}
-
-fn target_of(client: &Client, item: &Item) -> Option<Target> {
-    let handler = client.cluster().registry().by_gvr(&item.gvr)?;
-    Some(Target::object(handler, item.key.namespace.as_deref(), &item.key.name))
-}
-
-async fn orphan_dependents(
-    client: &Client,
-    graph: &Shared,
-    target: &Target,
-    owner: &Object,
-) -> Result<(), Status> {
-    let uid = owner.meta().uid.clone();
-    for item in locked(graph, |graph| graph.dependents_of(&uid)) {
-        let Some(dependent) = target_of(client, &item) else { continue };
-        edit(client, &dependent, |meta| {
-            if let Some(owners) = meta.owner_references.as_mut() {
-                owners.retain(|owner| owner.uid != uid);
-            }
-        })
-        .await?;
-    }
-    drop_finalizer(client, target, ORPHAN).await
-}
-
-async fn delete_dependents_first(
-    client: &Client,
-    graph: &Shared,
-    target: &Target,
-    owner: &Object,
-) -> Result<(), Status> {
-    let uid = &owner.meta().uid;
-    let mut blocked = false;
-    for item in locked(graph, |graph| graph.dependents_of(uid)) {
-        let Some(dependent) = target_of(client, &item) else { continue };
-        let Some(object) = found(client.cluster().get(client.actor(), &dependent))? else { continue };
-        let reference = object.meta().owner_references.iter().find(|o| o.uid == *uid);
-        blocked |= reference.is_some_and(|o| o.block_owner_deletion == Some(true));
-        if !object.meta().is_deleting() {
-            settle_dependent(client, graph, &dependent, &object).await?;
-        }
-    }
-    if blocked { Ok(()) } else { drop_finalizer(client, target, FOREGROUND).await }
-}
-
-/// What it owns itself goes before it, as it goes before its owner.
-async fn settle_dependent(
-    client: &Client,
-    graph: &Shared,
-    target: &Target,
-    object: &Object,
-) -> Result<(), Status> {
-    let owns = !locked(graph, |graph| graph.dependents_of(&object.meta().uid).is_empty());
-    let options = DeleteOptions {
-        uid: Some(object.meta().uid.clone()),
-        propagation: Some(if owns { Propagation::Foreground } else { Propagation::Background }),
-        ..DeleteOptions::default()
-    };
-    found(client.cluster().delete(client.actor(), target, &options).await).map(|_| ())
-}
-
-async fn keep_owners(client: &Client, target: &Target, there: &[String]) -> Result<(), Status> {
-    edit(client, target, |meta| {
-        if let Some(owners) = meta.owner_references.as_mut() {
-            owners.retain(|owner| there.contains(&owner.uid));
-        }
-    })
-    .await
-}
-
-async fn drop_finalizer(client: &Client, target: &Target, finalizer: &str) -> Result<(), Status> {
-    edit(client, target, |meta| {
-        if let Some(finalizers) = meta.finalizers.as_mut() {
-            finalizers.retain(|f| f != finalizer);
-        }
-    })
-    .await
-}
-
-async fn edit(
-    client: &Client,
-    target: &Target,
-    change: impl Fn(&mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) + Send + Sync,
-) -> Result<(), Status> {
-    let edit = |current: &Object| {
-        let mut instance = target.handler.decode_stored(current)?;
-        change(instance.meta_mut());
-        instance.meta_mut().resource_version = None;
-        Ok(instance)
-    };
-    let options = WriteOptions::default();
-    found(client.cluster().modify(client.actor(), target, Verb::Patch, &options, &edit).await).map(|_| ())
 }
 
 /// `None` for what is gone already.
-fn found<T>(outcome: Result<T, Status>) -> Result<Option<T>, Status> {
+fn unless_gone<T>(outcome: Result<T, Status>) -> Result<Option<T>, Status> {
     match outcome {
         Err(status) if status.is(Reason::NotFound) => Ok(None),
-        // another object has its name by now
-        Err(status) if status.is(Reason::Conflict) => Ok(None),
         other => other.map(Some),
     }
 }

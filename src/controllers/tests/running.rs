@@ -1,47 +1,14 @@
 //! The controllers at work on a cluster in memory.
 
+mod common;
+
 use api::{LabelSelector, ObjectKey};
-use cluster::{Actor, Client, DeleteOptions, Propagation, Subscription};
-use controllers::ControllersConfig;
+use cluster::{Client, DeleteOptions, Propagation};
+use common::{key, object, start, until};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
-use kinds::Kind;
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-
-/// Only for what never comes: nothing here measures time.
-const NEVER: Duration = Duration::from_secs(30);
-
-async fn start() -> Client {
-    let cluster = testkit::cluster(testkit::config()).await;
-    let config = ControllersConfig { root_ca_pem: "pem".into() };
-    controllers::start(&cluster, &config, &CancellationToken::new()).detach_all();
-    let root = cluster.acting_as(Actor::root());
-    until::<ServiceAccount>(&root, |_| root.api::<ServiceAccount>().find(&key("default")).unwrap().is_some())
-        .await;
-    root
-}
-
-fn key(name: &str) -> ObjectKey {
-    ObjectKey::namespaced("default", name)
-}
-
-fn object<K: Kind>(value: Value) -> K {
-    serde_json::from_value(value).unwrap()
-}
-
-/// Until it holds; looked at again with each change of a `K`.
-async fn until<K: Kind>(client: &Client, holds: impl Fn(&Client) -> bool) {
-    let mut changes: Subscription<K> = client.cluster().informer::<K>().subscribe();
-    let waiting = async {
-        while !holds(client) {
-            changes.next().await.unwrap();
-        }
-    };
-    tokio::time::timeout(NEVER, waiting).await.expect("it never comes to hold");
-}
 
 fn deployment(name: &str) -> Deployment {
     let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});

@@ -255,7 +255,12 @@ const COMPONENTS: &[Component] = &[
     (
         "system:controller:generic-garbage-collector",
         || controller("generic-garbage-collector"),
-        || vec![rule(&["delete", "get", "list", "patch", "update", "watch"], ALL, ALL)],
+        || {
+            vec![
+                rule(&["delete", "get", "list", "patch", "update", "watch"], ALL, ALL),
+                rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            ]
+        },
     ),
     (
         "system:controller:namespace-controller",

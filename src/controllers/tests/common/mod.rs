@@ -1,0 +1,49 @@
+//! What the tests of the controllers begin with: a cluster in memory on which they all work.
+
+// each test binary uses its own part of it
+#![allow(dead_code)]
+
+use api::ObjectKey;
+use cluster::{Actor, Client, Cluster, Subscription};
+use controllers::ControllersConfig;
+use k8s_openapi::api::core::v1::ServiceAccount;
+use kinds::Kind;
+use serde_json::Value;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Only for what never comes: nothing here measures time.
+const NEVER: Duration = Duration::from_secs(30);
+
+pub async fn start() -> Client {
+    let cluster = testkit::cluster(testkit::config()).await;
+    controllers(&cluster);
+    let root = cluster.acting_as(Actor::root());
+    until::<ServiceAccount>(&root, |_| root.api::<ServiceAccount>().find(&key("default")).unwrap().is_some())
+        .await;
+    root
+}
+
+pub fn controllers(cluster: &Cluster) {
+    let config = ControllersConfig { root_ca_pem: "pem".into() };
+    controllers::start(cluster, &config, &CancellationToken::new()).detach_all();
+}
+
+pub fn key(name: &str) -> ObjectKey {
+    ObjectKey::namespaced("default", name)
+}
+
+pub fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// Until it holds; looked at again with each change of a `K`.
+pub async fn until<K: Kind>(client: &Client, holds: impl Fn(&Client) -> bool) {
+    let mut changes: Subscription<K> = client.cluster().informer::<K>().subscribe();
+    let waiting = async {
+        while !holds(client) {
+            changes.next().await.unwrap();
+        }
+    };
+    tokio::time::timeout(NEVER, waiting).await.expect("it never comes to hold");
+}
