@@ -52,8 +52,16 @@ impl Table {
 pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::component(ACTOR));
     let events = client.recorder(NAME, None);
-    let mut room =
-        Room { cluster, client, config, events, shared: Arc::default(), ports: None, told: HashSet::new() };
+    let mut room = Room {
+        cluster,
+        client,
+        config,
+        events,
+        shared: Arc::default(),
+        ports: None,
+        told: HashSet::new(),
+        written: status::Written::default(),
+    };
     let mut ingresses = Changes::<Ingress>::of(&room.cluster);
     let mut classes = Changes::<IngressClass>::of(&room.cluster);
     let mut services = Changes::<Service>::of(&room.cluster);
@@ -112,6 +120,7 @@ struct Room {
     ports: Option<Ports>,
     /// What was said already.
     told: HashSet<(ObjectKey, String)>,
+    written: status::Written,
 }
 
 impl Room {
@@ -136,9 +145,12 @@ impl Room {
                 }
             }
         }
-        for ingress in ingresses.iter().filter(|ingress| !status::says(ingress, self.config.node_ip)) {
-            if let Err(error) = status::write(&self.client, ingress, self.config.node_ip).await {
-                tracing::warn!(ingress = %key_of(&ingress.metadata), %error, "the status of an ingress was not written");
+        for ingress in self.written.due(&ingresses, self.config.node_ip) {
+            match status::write(&self.client, &ingress, self.config.node_ip).await {
+                Ok(()) => self.written.done(&ingress, self.config.node_ip),
+                Err(error) => {
+                    tracing::warn!(ingress = %key_of(&ingress.metadata), %error, "the status of an ingress was not written");
+                }
             }
         }
     }
