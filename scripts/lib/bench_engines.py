@@ -108,7 +108,7 @@ class Monopod(Started):
         self.run = [own, "-p", self.profile]
         self.env = {"HOME": work, "KUBECONFIG": os.path.join(work, "kubeconfig")}
         super().__init__(
-            "monopod", f"/run/{self.profile}/docker.sock", own, os.path.join(work, "engine"), [],
+            "monopod", f"/run/monopod/{self.profile}/docker.sock", own, os.path.join(work, "engine"), [],
             f"exec {' '.join(self.run)} start --foreground --insecure-registry {REGISTRY}", self.env,
         )
 

@@ -1,5 +1,7 @@
 use crate::answers::Answers;
 use crate::certs::Certificates;
+use crate::claim::{ClaimError, claim};
+use crate::legacy::{Legacy, LegacyError};
 use crate::lock::Lock;
 use crate::node::{self, Ground};
 use crate::settings::{NODE_PORTS, Settings};
@@ -65,6 +67,9 @@ pub enum StartError {
     StateDamaged { what: String },
     #[error("{what}")]
     StateInUse { what: String },
+    /// A directory of the profile is another's, or could become so.
+    #[error("{what}")]
+    NotOurs { what: String },
     #[error("{what}")]
     DiskFull { what: String },
     #[error("{what}")]
@@ -84,10 +89,25 @@ pub fn run(places: &Places, options: &StartOptions, step: impl Fn(Step)) -> Resu
 }
 
 fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Result<(), StartError> {
-    places.make().map_err(|e| io(&places.state, &e))?;
+    let mut notes = claim(&places.run, places).map_err(unclaimed)?;
     let in_use = || StartError::StateInUse { what: format!("{} is running already", places.profile) };
     let _lock = Lock::take(places).map_err(|e| io(&places.lock(), &e))?.ok_or_else(in_use)?;
+    if Legacy::stands_in_the_way(&places.profile) {
+        let what =
+            "the state of the profile monopod has the layout of an older version: start that profile first";
+        return Err(StartError::NotOurs { what: what.to_owned() });
+    }
+    let legacy = Legacy::find(places);
+    notes.extend(claim(&places.state, places).map_err(unclaimed)?);
+    if let Some(legacy) = legacy {
+        step(Step::Begun { what: "moving the state of an older version".to_owned() });
+        notes.push(legacy.migrate(places).map_err(unmoved)?);
+    }
     log_to(places, options)?;
+    for what in notes {
+        tracing::warn!("{what}");
+        step(Step::Noted { what });
+    }
     if options.log_to_file {
         // its own session: the terminal that started it may close. It leads one already only if nobody waits for it.
         let _ = nix::unistd::setsid();
@@ -289,6 +309,21 @@ fn unopened(error: OpenError) -> StartError {
         OpenError::InUse { .. } => StartError::StateInUse { what },
         OpenError::Damaged { .. } => StartError::StateDamaged { what },
         _ => StartError::Failed { what },
+    }
+}
+
+fn unclaimed(error: ClaimError) -> StartError {
+    match &error {
+        ClaimError::Io { path, why } => io(path, why),
+        _ => StartError::NotOurs { what: error.to_string() },
+    }
+}
+
+fn unmoved(error: LegacyError) -> StartError {
+    match &error {
+        LegacyError::Io { path, why } => io(path, why),
+        LegacyError::Running => StartError::StateInUse { what: error.to_string() },
+        _ => StartError::NotOurs { what: error.to_string() },
     }
 }
 

@@ -7,9 +7,11 @@
 
 mod answers;
 mod certs;
+mod claim;
 mod control;
 mod control_server;
 mod daemon;
+mod legacy;
 mod lock;
 mod memory;
 mod node;

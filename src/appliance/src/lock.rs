@@ -9,6 +9,12 @@ pub(crate) struct Lock {
     _held: Flock<File>,
 }
 
+/// Whether a daemon lives that was started with these places.
+pub(crate) fn is_held(places: &Places) -> bool {
+    let Ok(file) = File::open(places.lock()) else { return false };
+    Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
+}
+
 impl Lock {
     /// `None` where another daemon of the profile lives.
     ///

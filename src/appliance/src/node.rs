@@ -1,5 +1,6 @@
 //! The node's half of the appliance: the rooms that run containers and lead packets to them.
 
+use crate::claim;
 use crate::daemon::{StartError, failed};
 use crate::settings::CLUSTER_DOMAIN;
 use crate::{Places, Settings};
@@ -54,7 +55,7 @@ pub(crate) fn runtime_config(places: &Places, program: PathBuf) -> RuntimeConfig
     RuntimeConfig {
         state_dir: places.runtime(),
         run_dir: places.sandboxes(),
-        cgroup: places.profile.to_string(),
+        cgroup: places.cgroup.clone(),
         program,
     }
 }
@@ -130,6 +131,7 @@ impl Ground {
         let also = settings.docker_socket.iter().map(|path| docker::Socket::shared(path));
         let sockets: Result<Vec<_>, _> = std::iter::once(own).chain(also).collect();
         let sockets = sockets.map_err(|e| failed("start the Docker socket", &e))?;
+        claim::link_docker_socket(places).map_err(|e| failed("link the Docker socket", &e))?;
         let (runtime, images) = (self.runtime.clone(), self.images.clone());
         let docker = docker::serve_on(sockets, docker, runtime, images, stop.clone());
         running.spawn(named("docker", docker));

@@ -1,3 +1,6 @@
+//! Where a profile keeps what it has: everything is below parents of ours, `/var/lib/monopod/NAME`, `/run/monopod/NAME` and the
+//! cgroup `monopod/NAME`, so that no profile can have the name of somebody else's directory.
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -48,22 +51,43 @@ impl fmt::Display for ProfileName {
     }
 }
 
+/// Below it are the profiles: on disk, in the run directory, among the cgroups.
+const PARENT: &str = "monopod";
+
 /// Where the profile keeps what: `state` survives a reboot, `run` does not.
 #[derive(Debug, Clone)]
 pub struct Places {
     pub profile: ProfileName,
     pub state: PathBuf,
     pub run: PathBuf,
+    /// Below the mount point of every hierarchy.
+    pub cgroup: String,
 }
 
 impl Places {
     pub fn of(profile: &ProfileName) -> Self {
+        Places::below(Path::new("/"), profile)
+    }
+
+    /// Where the profile's daemon is to be asked: one of an older version has the places of its time as long as it lives.
+    pub fn in_use(profile: &ProfileName) -> Self {
+        crate::legacy::in_use(profile)
+    }
+
+    /// On a machine whose root is that directory.
+    pub(crate) fn below(root: &Path, profile: &ProfileName) -> Self {
         let name = profile.as_str();
         Places {
             profile: profile.clone(),
-            state: Path::new("/var/lib").join(name),
-            run: Path::new("/run").join(name),
+            state: root.join("var/lib").join(PARENT).join(name),
+            run: root.join("run").join(PARENT).join(name),
+            cgroup: format!("{PARENT}/{name}"),
         }
+    }
+
+    /// The directories that all profiles share, of state and of run.
+    pub(crate) fn parents(&self) -> [&Path; 2] {
+        [&self.state, &self.run].map(|place| place.parent().unwrap_or(Path::new("/")))
     }
 
     pub fn settings(&self) -> PathBuf {
@@ -110,22 +134,39 @@ impl Places {
         self.run.join("lock")
     }
 
-    /// Makes both folders, for nobody else to read.
-    ///
-    /// # Errors
-    /// What the file system says.
-    pub fn make(&self) -> std::io::Result<()> {
-        use std::os::unix::fs::DirBuilderExt;
-        for place in [&self.state, &self.run] {
-            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(place)?;
-        }
-        Ok(())
+    /// Where README says that Docker's socket is: a link to that of the default profile.
+    pub(crate) fn docker_socket_link(&self) -> Option<PathBuf> {
+        let [_, run] = self.parents();
+        (self.profile == ProfileName::default()).then(|| run.join("docker.sock"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_profile_has_the_place_of_another_program() {
+        for name in ["monopod", "docker", "systemd", "minikube"] {
+            let places = Places::of(&name.parse().unwrap());
+            assert_eq!(places.state, Path::new("/var/lib/monopod").join(name));
+            assert_eq!(places.run, Path::new("/run/monopod").join(name));
+            assert_eq!(places.cgroup, format!("monopod/{name}"));
+        }
+    }
+
+    #[test]
+    fn sockets_have_paths_that_the_kernel_takes() {
+        const LONGEST: usize = 107; // unix(7): sun_path with its end
+        let places = Places::of(&"a".repeat(LONGEST_NAME).parse().unwrap());
+        for socket in [
+            places.docker_socket(),
+            places.control_socket(),
+            places.sandboxes().join("0".repeat(32)).join("shim.sock"),
+        ] {
+            assert!(socket.as_os_str().len() <= LONGEST, "{}", socket.display());
+        }
+    }
 
     #[test]
     fn a_profile_name_can_name_a_file_a_link_and_a_table() {

@@ -1,15 +1,41 @@
+use crate::claim::{self, Owner};
+use crate::legacy::Legacy;
 use crate::{Places, Settings, node, node_address};
+use std::io;
 use std::path::Path;
 
 /// Removes what the profile has in the kernel and on disk; what could not be removed, and why. Needs no daemon, and goes on
-/// where a part fails: the next call takes up what is left.
+/// where a part fails: the next call takes up what is left. A directory that has no mark of ours stays as it is.
 pub fn purge(places: &Places) -> Vec<String> {
-    let mut left = runtime::purge(&node::runtime_config(places, "/proc/self/exe".into()));
+    let mut left = Vec::new();
+    if let Some(Err(error)) = Legacy::find(places).map(|legacy| legacy.remove()) {
+        left.push(error.to_string());
+    }
+    let own = [&places.run, &places.state].map(|place| (place, claim::owner_of(place)));
+    // the cgroup has no mark of its own: it is ours where anything else is
+    if own.iter().any(|(_, owner)| matches!(owner, Ok(Owner::Ours))) {
+        left.extend(runtime::purge(&node::runtime_config(places, "/proc/self/exe".into())));
+    }
     left.extend(purge_network(places));
     if let Some(path) = Settings::load(places).ok().flatten().and_then(|settings| settings.docker_socket) {
         docker::sweep(&path);
     }
-    left.extend([&places.run, &places.state].into_iter().filter_map(|place| remove(place).err()));
+    left.extend(
+        claim::unlink_docker_socket(places).err().map(|e| format!("remove the link to Docker's socket: {e}")),
+    );
+    for (place, owner) in own {
+        let failed = |e: io::Error| format!("{}: {e}", place.display());
+        match owner {
+            Ok(Owner::Ours) => left.extend(remove(place).err().map(failed)),
+            Ok(Owner::Another) => left.push(format!("{} has no mark of monopod, and stays", place.display())),
+            Ok(Owner::Nobody | Owner::Free) => {}
+            Err(e) => left.push(failed(e)),
+        }
+    }
+    for parent in places.parents() {
+        // of the last profile
+        let _ = std::fs::remove_dir(parent);
+    }
     left
 }
 
@@ -25,24 +51,36 @@ fn purge_network(places: &Places) -> Vec<String> {
     }
 }
 
-fn remove(place: &Path) -> Result<(), String> {
-    if !place.exists() {
-        return Ok(());
-    }
-    let failed = |e: std::io::Error| format!("{}: {e}", place.display());
+/// The mark last, so that what is left of a delete that was cut short is still known to be ours.
+fn remove(place: &Path) -> io::Result<()> {
     // volumes may be mounts, and what lies behind one that stays is somebody's data
-    kubelet::volumes::unmount_below(place).map_err(failed)?;
-    if !kubelet::volumes::is_mount(place).map_err(failed)? {
-        return std::fs::remove_dir_all(place).map_err(failed);
-    }
-    // somebody gave it a disk of its own, and takes that away again
-    for entry in std::fs::read_dir(place).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
+    kubelet::volumes::unmount_below(place)?;
+    for name in claim::entries(place)? {
+        let path = place.join(name);
         if path.is_dir() && !path.is_symlink() {
-            std::fs::remove_dir_all(&path).map_err(failed)?;
+            std::fs::remove_dir_all(&path)?;
         } else {
-            std::fs::remove_file(&path).map_err(failed)?;
+            std::fs::remove_file(&path)?;
         }
     }
-    Ok(())
+    claim::unmark(place)?;
+    // somebody gave it a disk of its own, and takes that away again
+    if kubelet::volumes::is_mount(place)? { Ok(()) } else { std::fs::remove_dir(place) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_removed_and_its_mark_goes_last() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::below(root.path(), &Default::default());
+        claim::claim(&places.state, &places).unwrap();
+        std::fs::create_dir_all(places.images().join("blobs")).unwrap();
+        std::fs::write(places.settings(), "").unwrap();
+        std::os::unix::fs::symlink("/etc", places.state.join("link")).unwrap();
+        remove(&places.state).unwrap();
+        assert!(!places.state.exists() && Path::new("/etc/passwd").exists());
+    }
 }

@@ -27,6 +27,7 @@ failures! {
     STATE_DAMAGED = 21, "STATE_DAMAGED", "a state file is damaged, and nothing was changed", "restore it from a backup, or begin anew with `monopod delete`";
     STATE_IN_USE = 22, "STATE_IN_USE", "another process holds the state of this profile", "stop it with `monopod stop`, or use another profile with `-p NAME`";
     DISK_FULL = 23, "DISK_FULL", "no space is left on the device that holds /var/lib", "free some space and start again: nothing that was acknowledged is lost";
+    NOT_OURS = 25, "NOT_OURS", "a directory of the profile is another's, or others could put something in its place", "give it to root with `chown root` and `chmod go-w`, move it away, or use another profile with `-p NAME`";
     START_FAILED = 24, "START_FAILED", "the cluster did not come up", "see `monopod logs` for what the daemon said";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
     NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";

@@ -57,7 +57,7 @@ fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
     let Some(at) = appliance("full") else { return };
     at.monopod(&["delete"]).ok("delete");
     let folder = at.places()[0].display().to_string();
-    at.shell(&format!("mkdir {folder} && mount -t tmpfs -o size=2m none {folder}")).ok("a small disk");
+    at.shell(&format!("mkdir -p {folder} && mount -t tmpfs -o size=2m none {folder}")).ok("a small disk");
     at.monopod(&["start"]).ok("start on a small disk");
     let data = "x".repeat(500_000);
     let map = |n: usize| {
@@ -84,7 +84,7 @@ fn a_start_on_a_disk_without_room_says_so() {
     let Some(at) = appliance("noroom") else { return };
     at.monopod(&["delete"]).ok("delete");
     let folder = at.places()[0].display().to_string();
-    at.shell(&format!("mkdir {folder} && mount -t tmpfs -o size=64k none {folder}")).ok("a tiny disk");
+    at.shell(&format!("mkdir -p {folder} && mount -t tmpfs -o size=64k none {folder}")).ok("a tiny disk");
     says(&at.monopod(&["start"]), 23, &["no space left"]);
     at.monopod(&["delete"]).ok("delete");
     at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");

@@ -36,7 +36,7 @@ mod stats;
 mod streams;
 
 pub use memory::give_back_memory;
-pub use purge::purge;
+pub use purge::{Ended, end_recorded, purge};
 pub use runtime::ShimRuntime;
 
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ pub struct RuntimeConfig {
     pub state_dir: PathBuf,
     /// On a tmpfs that a reboot empties: sockets, bundles. The runtime's alone as well.
     pub run_dir: PathBuf,
-    /// The profile's cgroup, `monopod-dev`: everything is below it, in every hierarchy.
+    /// The profile's cgroup, `monopod/dev`: everything is below it, in every hierarchy.
     pub cgroup: String,
     /// The program that is a shim when called as `<program> shim`.
     pub program: PathBuf,

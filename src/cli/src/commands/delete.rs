@@ -3,6 +3,7 @@ use crate::control_client::end;
 use crate::failures;
 use crate::kubeconfig::Kubeconfig;
 use anyhow::Result;
+use appliance::Places;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -16,7 +17,8 @@ impl Delete {
             return Err(failures::NOT_ROOT.because(format!("delete {}", places.profile)));
         }
         end(places)?;
-        let mut left = appliance::purge(places);
+        // not those of a daemon of an older version, which has ended now
+        let mut left = appliance::purge(&Places::of(&places.profile));
         if let Err(error) = Kubeconfig::of_user().remove(places.profile.as_str()) {
             left.push(format!("{error:#}"));
         }

@@ -97,7 +97,7 @@ impl Setting {
 /// # Errors
 /// A row of [`crate::failures`], or what nobody foresaw.
 pub fn run(line: CommandLine) -> Result<ExitCode> {
-    let setting = Setting { places: Places::of(&line.profile) };
+    let setting = Setting { places: Places::in_use(&line.profile) };
     if !line.command.serves() {
         output::end_with_the_reader();
     }

@@ -201,6 +201,7 @@ fn row_of(error: &StartError) -> Failure {
         StartError::PortTaken { .. } => failures::PORT_TAKEN,
         StartError::StateDamaged { .. } => failures::STATE_DAMAGED,
         StartError::StateInUse { .. } => failures::STATE_IN_USE,
+        StartError::NotOurs { .. } => failures::NOT_OURS,
         StartError::DiskFull { .. } => failures::DISK_FULL,
         StartError::Failed { .. } => failures::START_FAILED,
     }

@@ -1,6 +1,6 @@
 //! What a cluster has on the machine: looked at before it starts and after it is deleted, and both must be the same.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Links, addresses, routes, nft tables, mounts, cgroups, files and processes, a line each.
@@ -16,13 +16,17 @@ pub fn footprint(profile: &str) -> Vec<String> {
     let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
     lines.extend(mounts.lines().map(|line| format!("mount: {line}")));
     lines.extend(cgroups(profile).into_iter().map(|path| format!("cgroup: {path}")));
-    let files = [format!("/var/lib/{profile}"), format!("/run/{profile}")];
-    lines.extend(
-        files.into_iter().filter(|path| Path::new(path).exists()).map(|path| format!("file: {path}")),
-    );
+    // the directories above them are those of other tests as well
+    let files = places(profile).into_iter().filter(|path| path.exists());
+    lines.extend(files.map(|path| format!("file: {}", path.display())));
     lines.extend(processes(profile).into_iter().map(|process| format!("process: {process}")));
     lines.sort();
     lines
+}
+
+/// Where its state is, and where what does not survive a reboot.
+pub fn places(profile: &str) -> [PathBuf; 2] {
+    ["/var/lib/monopod", "/run/monopod"].map(|parent| Path::new(parent).join(profile))
 }
 
 /// What changes by itself: lifetimes and the like.
@@ -33,7 +37,8 @@ fn without_numbers(line: &str) -> String {
 fn cgroups(profile: &str) -> Vec<String> {
     let root = Path::new("/sys/fs/cgroup");
     let hierarchies = std::fs::read_dir(root).unwrap().flatten().map(|entry| entry.path());
-    let places = hierarchies.chain([root.to_owned()]).map(|hierarchy| hierarchy.join(profile));
+    let places =
+        hierarchies.chain([root.to_owned()]).map(|hierarchy| hierarchy.join("monopod").join(profile));
     places.filter(|place| place.exists()).map(|place| place.display().to_string()).collect()
 }
 

@@ -210,7 +210,7 @@ impl Appliance {
     }
 
     pub fn places(&self) -> [PathBuf; 2] {
-        [Path::new("/var/lib").join(&self.profile), Path::new("/run").join(&self.profile)]
+        footprint::places(&self.profile)
     }
 
     pub fn kubeconfig(&self) -> PathBuf {

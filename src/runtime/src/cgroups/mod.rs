@@ -1,7 +1,7 @@
 //! The kernel's cgroups: where the hierarchies are mounted, and the profile's folders in them.
 //!
 //! Both layouts are served: every v1 controller mounted by itself (a v2 hierarchy beside them holds nothing of use), and
-//! v2 alone. A cgroup is named by its path below every mount point, `monopod/burstable/pod1`. All of it is blocking.
+//! v2 alone. A cgroup is named by its path below every mount point, `monopod/dev/kubepods/pod1`. All of it is blocking.
 
 mod devices;
 mod kill;
@@ -98,7 +98,17 @@ impl Hierarchies {
         self.members_mount().map_or(Ok(()), |mount| self.make_in(mount, path))
     }
 
+    /// A profile that is being deleted takes the parent that all profiles share away where it is the last, perhaps just
+    /// before we make ours in it.
     fn make_in(&self, mount: &Path, path: &str) -> io::Result<()> {
+        const TRIES: usize = 10;
+        let tried = (1..TRIES).map(|_| self.try_make_in(mount, path));
+        let mut settled =
+            tried.skip_while(|made| made.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound));
+        settled.next().unwrap_or_else(|| self.try_make_in(mount, path))
+    }
+
+    fn try_make_in(&self, mount: &Path, path: &str) -> io::Result<()> {
         let mut at = mount.to_owned();
         for part in Path::new(path) {
             if self.unified() {
@@ -162,6 +172,13 @@ impl Hierarchies {
             remove_tree(&dir, &mut failures);
         }
         if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    /// Removes the cgroup itself, wherever it has neither processes nor cgroups below it.
+    pub fn remove_empty(&self, path: &str) {
+        for dir in self.dirs(path) {
+            let _ = std::fs::remove_dir(dir);
+        }
     }
 }
 

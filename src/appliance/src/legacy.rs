@@ -1,0 +1,411 @@
+//! The layout of before, and the way out of it: profiles once had `/var/lib/NAME`, `/run/NAME` and the cgroup `NAME`, places that
+//! other programs may have as well.
+//!
+//! The first start of a newer version ends what still runs in the old places, as if the machine had been switched off, and moves
+//! the state by renaming; a start that is cut short goes on at the next one. Only entries that we know by their names are
+//! touched: beside them there may be another program's, or, for the profile `monopod`, the newer profiles.
+
+use crate::{Places, ProfileName, Settings, certs, lock, node};
+use serde_json::Value;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// In the order in which they are moved: what the old state is known by goes last.
+const STATE: [&str; 9] =
+    ["runtime", "kubelet", "docker", "images", "monopod.log", "kubeconfig", "pki", "store", "settings.json"];
+const RUN: [&str; 4] = ["sandboxes", "docker.sock", "control.sock", "lock"];
+/// Below the old profile's cgroup, where the cgroups of newer profiles are as well if its name was `monopod`.
+const CGROUPS: [&str; 3] = ["shims", "kubepods", "docker"];
+
+/// Old state that is there.
+pub(crate) struct Legacy(Places);
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LegacyError {
+    #[error("an older version of monopod runs this profile; end it with `monopod stop`")]
+    Running,
+    #[error("{from} is a mount point of its own: unmount it, mount the same at {to}, and start again", from = from.display(), to = to.display())]
+    MountPoint { from: PathBuf, to: PathBuf },
+    #[error("{from} is on another disk than {to}: move it there with `mv {from} {to}`, and start again", from = from.display(), to = to.display())]
+    OtherDisk { from: PathBuf, to: PathBuf },
+    #[error("both {from} and {to} are there: move away the one that is not wanted", from = from.display(), to = to.display())]
+    Both { from: PathBuf, to: PathBuf },
+    #[error("{path}: {why}", path = path.display())]
+    Io { path: PathBuf, why: io::Error },
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> LegacyError {
+    let path = path.to_owned();
+    move |why| LegacyError::Io { path, why }
+}
+
+fn old_places(root: &Path, profile: &ProfileName) -> Places {
+    let name = profile.as_str();
+    Places {
+        profile: profile.clone(),
+        state: root.join("var/lib").join(name),
+        run: root.join("run").join(name),
+        cgroup: name.to_owned(),
+    }
+}
+
+pub(crate) fn in_use(profile: &ProfileName) -> Places {
+    let old = old_places(Path::new("/"), profile);
+    if lock::is_held(&old) { old } else { Places::of(profile) }
+}
+
+impl Legacy {
+    pub(crate) fn find(places: &Places) -> Option<Legacy> {
+        Legacy::find_below(Path::new("/"), &places.profile)
+    }
+
+    fn find_below(root: &Path, profile: &ProfileName) -> Option<Legacy> {
+        let old = old_places(root, profile);
+        let has_settings = Settings::load(&old).is_ok_and(|settings| settings.is_some());
+        // settings that are damaged do not make the rest another's
+        let has_store =
+            old.store().join("cluster.db").is_file() && old.certificates().join("ca.crt").is_file();
+        (has_settings || has_store).then_some(Legacy(old))
+    }
+
+    /// The default profile's old cgroups are where those of a profile with such a name are now.
+    pub(crate) fn stands_in_the_way(profile: &ProfileName) -> bool {
+        let default = ProfileName::default();
+        *profile != default
+            && CGROUPS.contains(&profile.as_str())
+            && Legacy::find_below(Path::new("/"), &default).is_some()
+    }
+
+    /// Ends what runs, and brings the state to `new`, which nobody else may use meanwhile. Says what was done.
+    ///
+    /// # Errors
+    /// A daemon of before still runs; what can not be moved.
+    pub(crate) fn migrate(&self, new: &Places) -> Result<String, LegacyError> {
+        for entry in STATE {
+            let (from, to) = (self.0.state.join(entry), new.state.join(entry));
+            if [&from, &to].iter().all(|path| std::fs::symlink_metadata(path).is_ok()) {
+                return Err(LegacyError::Both { from, to });
+            }
+        }
+        let ended = self.end()?;
+        for entry in STATE {
+            let (from, to) = (self.0.state.join(entry), new.state.join(entry));
+            if entry == "settings.json" {
+                self.rewrite_paths(new)?;
+            }
+            move_to(&from, &to)?;
+        }
+        self.remove_places();
+        let what = format!("moved {} to {}", self.0.state.display(), new.state.display());
+        let what = ended.failures.iter().fold(what, |what, failure| format!("{what}; {failure}"));
+        Ok(match ended.sandboxes {
+            0 => what,
+            1 => format!("{what}: the pod or container that was running begins anew, as after a reboot"),
+            many => format!(
+                "{what}: the {many} pods and containers that were running begin anew, as after a reboot"
+            ),
+        })
+    }
+
+    /// Ends what runs, and removes all that we know.
+    ///
+    /// # Errors
+    /// A daemon of before still runs; the first that can not be removed.
+    pub(crate) fn remove(&self) -> Result<(), LegacyError> {
+        self.end()?;
+        for entry in STATE {
+            let path = self.0.state.join(entry);
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            match removed {
+                Err(e) if e.kind() != ErrorKind::NotFound => return Err(at(&path)(e)),
+                _ => {}
+            }
+        }
+        self.remove_places();
+        Ok(())
+    }
+
+    fn end(&self) -> Result<runtime::Ended, LegacyError> {
+        if lock::is_held(&self.0) {
+            return Err(LegacyError::Running);
+        }
+        let ended = runtime::end_recorded(&node::runtime_config(&self.0, "/proc/self/exe".into()));
+        for entry in STATE {
+            unmount(&self.0.state.join(entry))?;
+        }
+        Ok(ended)
+    }
+
+    /// Records name the places that they were made in.
+    fn rewrite_paths(&self, new: &Places) -> Result<(), LegacyError> {
+        let moved = Moved { from: &self.0, to: new };
+        for folder in [new.runtime().join("sandboxes"), new.docker()] {
+            moved.rewrite_below(&folder, RECORD_DEPTH)?;
+        }
+        Ok(())
+    }
+
+    /// The directories themselves stay where another program, or a newer profile, has something in them.
+    fn remove_places(&self) {
+        for entry in RUN {
+            let path = self.0.run.join(entry);
+            let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir_all(&path));
+        }
+        let _ = std::fs::remove_dir(&self.0.run);
+        let _ = std::fs::remove_dir(&self.0.state);
+    }
+}
+
+/// Volumes are mounted below the kubelet's directory, which is a mount itself.
+fn unmount(entry: &Path) -> Result<(), LegacyError> {
+    if !entry.is_dir() {
+        return Ok(());
+    }
+    kubelet::volumes::unmount_below(entry).map_err(at(entry))?;
+    let ours = entry.file_name().is_some_and(|name| name == "kubelet");
+    if ours && kubelet::volumes::is_mount(entry).map_err(at(entry))? {
+        nix::mount::umount2(entry, nix::mount::MntFlags::MNT_DETACH).map_err(|e| at(entry)(e.into()))?;
+    }
+    Ok(())
+}
+
+fn move_to(from: &Path, to: &Path) -> Result<(), LegacyError> {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    if std::fs::symlink_metadata(&from).is_err() {
+        return Ok(());
+    }
+    match std::fs::rename(&from, &to) {
+        Err(e) if e.kind() == ErrorKind::ResourceBusy => Err(LegacyError::MountPoint { from, to }),
+        Err(e) if e.kind() == ErrorKind::CrossesDevices => Err(LegacyError::OtherDisk { from, to }),
+        moved => moved.map_err(at(&from)),
+    }
+}
+
+/// `<sandbox>/containers/<container>/container.json`, and as deep for Docker's.
+const RECORD_DEPTH: usize = 4;
+
+struct Moved<'a> {
+    from: &'a Places,
+    to: &'a Places,
+}
+
+impl Moved<'_> {
+    /// Records are files of JSON; what containers wrote, and what is in volumes, is not looked at.
+    fn rewrite_below(&self, folder: &Path, depth: usize) -> Result<(), LegacyError> {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let (path, name) = (entry.path(), entry.file_name());
+            let kind = entry.file_type().map_err(at(&path))?;
+            let of_users = ["upper", "work", "volumes", "merged"].iter().any(|users| name == *users);
+            if kind.is_dir() && depth > 0 && !of_users {
+                self.rewrite_below(&path, depth - 1)?;
+            } else if kind.is_file() && path.extension().is_some_and(|kind| kind == "json") {
+                self.rewrite(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrite(&self, path: &Path) -> Result<(), LegacyError> {
+        let bytes = std::fs::read(path).map_err(at(path))?;
+        // whoever reads it next says so if it is damaged
+        let Ok(before) = serde_json::from_slice::<Value>(&bytes) else { return Ok(()) };
+        let mut after = before.clone();
+        self.rewrite_value(&mut after);
+        if after == before {
+            return Ok(());
+        }
+        let next = path.with_extension("json.new");
+        certs::write(&next, &after.to_string()).map_err(|e| at(path)(io::Error::other(e)))?;
+        std::fs::rename(&next, path).map_err(at(path))
+    }
+
+    fn rewrite_value(&self, value: &mut Value) {
+        match value {
+            Value::String(text) => {
+                if let Some(moved) = self.path(text) {
+                    *text = moved;
+                }
+            }
+            Value::Array(items) => items.iter_mut().for_each(|item| self.rewrite_value(item)),
+            Value::Object(fields) => {
+                if let Some(Value::String(cgroup)) = fields.get_mut("cgroup")
+                    && let Some(moved) = self.cgroup(cgroup)
+                {
+                    *cgroup = moved;
+                }
+                fields.values_mut().for_each(|field| self.rewrite_value(field));
+            }
+            _ => {}
+        }
+    }
+
+    /// Where it is now, if it is in one of our entries: so it may be asked twice.
+    fn path(&self, text: &str) -> Option<String> {
+        let below = Path::new(text).strip_prefix(&self.from.state).ok()?;
+        let entry = below.components().next()?.as_os_str();
+        STATE.iter().any(|ours| entry == *ours).then(|| self.to.state.join(below).display().to_string())
+    }
+
+    fn cgroup(&self, text: &str) -> Option<String> {
+        let below = Path::new(text).strip_prefix(&self.from.cgroup).ok()?;
+        let first = below.components().next()?.as_os_str();
+        CGROUPS.iter().any(|ours| first == *ours).then(|| format!("{}/{}", self.to.cgroup, below.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    struct Machine(tempfile::TempDir);
+
+    impl Machine {
+        fn new() -> Self {
+            Machine(tempfile::tempdir().unwrap())
+        }
+
+        fn old(&self, profile: &str) -> Places {
+            old_places(self.0.path(), &profile.parse().unwrap())
+        }
+
+        fn new_places(&self, profile: &str) -> Places {
+            let places = Places::below(self.0.path(), &profile.parse().unwrap());
+            std::fs::create_dir_all(&places.state).unwrap();
+            places
+        }
+
+        fn find(&self, profile: &str) -> Option<Legacy> {
+            Legacy::find_below(self.0.path(), &profile.parse().unwrap())
+        }
+
+        /// A cluster of before, with a container of Docker that has a volume.
+        fn with_cluster(&self, profile: &str) -> Places {
+            let old = self.old(profile);
+            let (sandbox, container) = ("ab".repeat(32), "cd".repeat(32));
+            let folder = old.runtime().join("sandboxes").join(&sandbox).join("containers").join(&container);
+            let volume = old.docker().join("volumes/data/_data");
+            let of_docker = old.docker().join("containers").join(&container);
+            for dir in
+                [&folder, &volume, &of_docker.join("upper"), &old.store(), &old.certificates(), &old.run]
+            {
+                std::fs::create_dir_all(dir).unwrap();
+            }
+            Settings::fresh(profile).save(&old).unwrap();
+            std::fs::write(old.store().join("cluster.db"), "objects").unwrap();
+            std::fs::write(volume.join("kept.json"), json!([old.state.join("docker/x")]).to_string())
+                .unwrap();
+            let record = json!({"log_path": old.state.join("kubelet/logs/0.log"), "cgroup": format!("{profile}/docker/{container}"),
+                "source": "/etc/hosts", "deep": [{"path": volume}]});
+            std::fs::write(folder.join("container.json"), record.to_string()).unwrap();
+            std::fs::write(
+                of_docker.join("record.json"),
+                json!({"mounts": [{"source": volume}]}).to_string(),
+            )
+            .unwrap();
+            std::fs::write(old.lock(), "7\n").unwrap();
+            old
+        }
+    }
+
+    fn read(path: &Path) -> Value {
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn another_program_s_directory_is_no_old_profile() {
+        let machine = Machine::new();
+        let old = machine.old("docker");
+        for entry in ["containers", "volumes", "image", "network"] {
+            std::fs::create_dir_all(old.state.join(entry)).unwrap();
+        }
+        assert!(machine.find("docker").is_none());
+        std::fs::write(old.settings(), "{\"debug\": true}").unwrap();
+        assert!(machine.find("docker").is_none(), "settings, but not ours");
+    }
+
+    #[test]
+    fn an_old_profile_is_moved_and_its_records_follow() {
+        for profile in ["monopod", "other"] {
+            let machine = Machine::new();
+            let (old, new) = (machine.with_cluster(profile), machine.new_places(profile));
+            let said = machine.find(profile).unwrap().migrate(&new).unwrap();
+            assert!(said.starts_with("moved ") && !said.contains("anew"), "{said}");
+            assert_eq!(std::fs::read(new.store().join("cluster.db")).unwrap(), b"objects");
+            assert!(Settings::load(&new).unwrap().is_some());
+            let (sandbox, container) = ("ab".repeat(32), "cd".repeat(32));
+            let volume = new.docker().join("volumes/data/_data");
+            let record = read(
+                &new.runtime()
+                    .join("sandboxes")
+                    .join(sandbox)
+                    .join("containers")
+                    .join(&container)
+                    .join("container.json"),
+            );
+            let want = json!({"log_path": new.state.join("kubelet/logs/0.log"), "cgroup": format!("monopod/{profile}/docker/{container}"),
+                "source": "/etc/hosts", "deep": [{"path": volume}]});
+            assert_eq!(record, want);
+            let of_docker = read(&new.docker().join("containers").join(&container).join("record.json"));
+            assert_eq!(of_docker, json!({"mounts": [{"source": volume}]}));
+            assert_eq!(
+                read(&volume.join("kept.json")),
+                json!([old.state.join("docker/x")]),
+                "users' files stay as they are"
+            );
+            assert!(machine.find(profile).is_none() && !old.lock().exists());
+            assert_eq!(old.state.exists(), profile == "monopod", "there are the newer profiles");
+        }
+    }
+
+    #[test]
+    fn a_move_that_was_cut_short_goes_on() {
+        for stop_at in ["kubelet", "store", "settings.json"] {
+            let machine = Machine::new();
+            let (old, new) = (machine.with_cluster("monopod"), machine.new_places("monopod"));
+            let legacy = machine.find("monopod").unwrap();
+            for entry in STATE.iter().take_while(|entry| **entry != stop_at) {
+                move_to(&old.state.join(entry), &new.state.join(entry)).unwrap();
+            }
+            if stop_at == "settings.json" {
+                legacy.rewrite_paths(&new).unwrap();
+            }
+            machine.find("monopod").expect(stop_at).migrate(&new).unwrap();
+            assert!(Settings::load(&new).unwrap().is_some() && new.store().join("cluster.db").exists());
+            let record = new.docker().join("containers").join("cd".repeat(32)).join("record.json");
+            let want = new.docker().join("volumes/data/_data");
+            assert_eq!(read(&record)["mounts"][0]["source"], json!(want), "{stop_at}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_moved_over_another_and_nothing_while_the_old_daemon_lives() {
+        let machine = Machine::new();
+        let (old, new) = (machine.with_cluster("other"), machine.new_places("other"));
+        let legacy = machine.find("other").unwrap();
+        let held = lock::Lock::take(&old).unwrap().unwrap();
+        assert!(matches!(legacy.migrate(&new), Err(LegacyError::Running)));
+        assert!(matches!(legacy.remove(), Err(LegacyError::Running)));
+        drop(held);
+        std::fs::write(new.settings(), "a newer one").unwrap();
+        assert!(matches!(legacy.migrate(&new), Err(LegacyError::Both { .. })));
+        assert_eq!(std::fs::read(new.settings()).unwrap(), b"a newer one");
+    }
+
+    #[test]
+    fn what_is_removed_of_an_old_profile_is_ours_alone() {
+        let machine = Machine::new();
+        let old = machine.with_cluster("docker");
+        std::fs::create_dir_all(old.state.join("volumes/precious")).unwrap();
+        std::fs::write(old.run.join("containerd.sock"), "").unwrap();
+        machine.find("docker").unwrap().remove().unwrap();
+        let left = |path: &Path| {
+            std::fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            (left(&old.state), left(&old.run)),
+            (vec!["volumes".into()], vec!["containerd.sock".into()])
+        );
+    }
+}
