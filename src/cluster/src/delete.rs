@@ -200,7 +200,8 @@ fn namespace_is_held(object: &dyn Instance) -> bool {
 
 fn after_now(seconds: i64) -> Time {
     let Time(now) = now();
-    Time(now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(now))
+    // a grace beyond all time is no reason to take it for none
+    Time(now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(jiff::Timestamp::MAX))
 }
 
 fn check_preconditions(target: &Target, current: &Object, options: &DeleteOptions) -> Result<(), Status> {

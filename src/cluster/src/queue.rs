@@ -9,6 +9,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 const FIRST_RETRY: Duration = Duration::from_millis(5); // client-go's per-item exponential limiter
+/// A key that is to come later still comes then as well: whoever works on it looks at the time. A client may ask for more
+/// seconds than a clock can count.
+const LONGEST_DELAY: Duration = Duration::from_secs(30 * 24 * 3600);
 const LAST_RETRY: Duration = Duration::from_secs(1000);
 
 /// Keys that wait for work. A key waits once however often it is added, is never worked on twice at the same time,
@@ -58,7 +61,7 @@ impl<T: Clone + Eq + Hash + Ord + Send + 'static> WorkQueue<T> {
     }
 
     pub fn add_after(&self, key: T, delay: Duration) {
-        self.locked(|state| state.later.insert((Instant::now() + delay, key)));
+        self.locked(|state| state.later.insert((Instant::now() + delay.min(LONGEST_DELAY), key)));
         self.0.wake.notify_one();
     }
 
@@ -183,6 +186,16 @@ mod tests {
         assert_eq!(queue.next().await, "b", "a is still being worked on");
         queue.done(&"a");
         assert_eq!(queue.next().await, "a");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_beyond_all_time_holds_back_nobody_else() {
+        let queue = WorkQueue::new();
+        queue.add_after("a", Duration::MAX);
+        queue.add("b");
+        assert_eq!(queue.next().await, "b");
+        queue.done(&"b");
+        assert_eq!(queue.next().await, "a", "it is looked at sooner");
     }
 
     #[tokio::test(start_paused = true)]

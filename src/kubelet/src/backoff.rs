@@ -1,4 +1,4 @@
-use crate::clock::since;
+use crate::clock::{after, since};
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl Backoffs {
     /// Until when `key`, which failed at `failed_at`, has to wait, and how long that is in all.
     pub fn waits(&self, key: &str, failed_at: Timestamp, now: Timestamp) -> Option<(Timestamp, Duration)> {
         let entry = self.0.get(key).filter(|e| since(failed_at, e.at) <= LAST * 2)?;
-        let until = failed_at + entry.delay;
+        let until = after(failed_at, entry.delay);
         (until > now).then_some((until, entry.delay))
     }
 

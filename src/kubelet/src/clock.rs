@@ -33,7 +33,26 @@ impl Clock {
     }
 }
 
+/// So much later than `at`, or the last time that there is: clients may ask for more seconds than time has.
+pub fn after(at: Timestamp, wait: Duration) -> Timestamp {
+    at.checked_add(wait).unwrap_or(Timestamp::MAX)
+}
+
 /// From `earlier` to `later`; zero where they are the other way round.
 pub fn since(later: Timestamp, earlier: Timestamp) -> Duration {
     later.duration_since(earlier).try_into().unwrap_or(Duration::ZERO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_wait_is_too_long() {
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(after(now, Duration::from_secs(5)).as_second(), 5);
+        assert_eq!(after(now, Duration::from_secs(i64::MAX.unsigned_abs())), Timestamp::MAX);
+        assert_eq!(after(now, Duration::MAX), Timestamp::MAX);
+        assert_eq!(after(Timestamp::MAX, Duration::from_secs(1)), Timestamp::MAX);
+    }
 }

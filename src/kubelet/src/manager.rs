@@ -2,7 +2,7 @@
 
 use crate::shared::Shared;
 use crate::sources::{Source, references};
-use crate::worker::{Mailbox, Message, Worker};
+use crate::worker::{Mailbox, Message, Worker, supervise};
 use crate::{labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};
@@ -98,7 +98,7 @@ impl Manager {
             references: references(&pod),
         };
         self.workers.insert(pod::uid(&pod).to_owned(), handle);
-        self.tasks.spawn(worker.run(self.stop.clone()));
+        self.tasks.spawn(supervise(worker, self.stop.clone()));
     }
 
     fn pod_changed(&mut self, change: &Change<Pod>) {
@@ -131,7 +131,7 @@ impl Manager {
         match ended {
             Ok(uid) => drop(self.workers.remove(&uid)),
             Err(error) => {
-                tracing::error!(%error, "a pod's worker broke; the pod is left alone until the next start")
+                tracing::error!(%error, "a pod's worker is gone; the pod is left alone until the next start")
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Startup, liveness and readiness: one task for each probe of each running container, which sleeps its own period.
 
+use crate::clock::{after, since};
 use crate::handlers::{self, At, Outcome};
 use crate::shared::Shared;
 use crate::worker::{Mailbox, Message};
@@ -118,8 +119,8 @@ fn seconds(number: Option<i32>, or: u64) -> Duration {
 impl Prober {
     async fn run(self) {
         let Some(probe) = probe_of(&self.want.at.container, self.want.kind).cloned() else { return };
-        let first = self.want.started_at + seconds(probe.initial_delay_seconds, 0);
-        tokio::time::sleep(crate::clock::since(first, self.shared.clock.now())).await;
+        let first = after(self.want.started_at, seconds(probe.initial_delay_seconds, 0));
+        tokio::time::sleep(since(first, self.shared.clock.now())).await;
         let mut ticks = tokio::time::interval(seconds(probe.period_seconds, 10));
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut streak = Streak { concluded: self.want.good, ..Streak::default() };

@@ -35,6 +35,8 @@ struct State {
     /// Exit codes by command; what is not here succeeds.
     commands: HashMap<String, i32>,
     refusals: HashMap<&'static str, String>,
+    /// The next look at a sandbox panics.
+    breaks: bool,
     calls: Vec<(Timestamp, String)>,
 }
 
@@ -55,6 +57,11 @@ impl FakeRuntime {
     /// The next call of this kind fails.
     pub fn refuse(&self, call: &'static str, why: &str) {
         self.state().refusals.insert(call, why.to_owned());
+    }
+
+    /// Whoever looks at a sandbox next panics.
+    pub fn break_next_look(&self) {
+        self.state().breaks = true;
     }
 
     pub fn calls(&self) -> Vec<String> {
@@ -183,6 +190,8 @@ impl Runtime for Handle {
     }
 
     async fn sandbox(&self, id: &SandboxId) -> Result<SandboxStatus> {
+        let breaks = std::mem::take(&mut self.0.state().breaks);
+        assert!(!breaks, "broken as told");
         self.0.sandboxes().into_iter().find(|s| s.id == *id).ok_or_else(|| missing(id))
     }
 

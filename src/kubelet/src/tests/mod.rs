@@ -4,4 +4,5 @@ mod fake;
 mod logs;
 mod pods;
 mod rig;
+mod survival;
 mod trouble;

@@ -8,6 +8,7 @@ pub mod mounts;
 pub mod payload;
 pub mod subpath;
 
+use crate::clock::after;
 use crate::pod;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where a volume is on the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,7 +168,8 @@ pub fn token_refresh(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
         .filter_map(|s| s.service_account_token.as_ref())
         .map(|t| t.expiration_seconds.unwrap_or(payload::TOKEN_SECONDS))
         .min()?;
-    Some(now + jiff::SignedDuration::from_secs(shortest * 4 / 5))
+    let shortest = Duration::from_secs(u64::try_from(shortest).unwrap_or(0));
+    Some(after(now, shortest.saturating_mul(4) / 5))
 }
 
 #[cfg(test)]

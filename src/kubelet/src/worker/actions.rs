@@ -73,7 +73,7 @@ impl Worker {
     fn check_deadline(&mut self) {
         let Some(seconds) = pod::spec(&self.pod).active_deadline_seconds else { return };
         let Some(Time(start)) = self.pod.status.as_ref().and_then(|s| s.start_time.clone()) else { return };
-        let end = start + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        let end = clock::after(start, Duration::from_secs(u64::try_from(seconds).unwrap_or(0)));
         if end > self.now() {
             return self.wake(end);
         }

@@ -3,6 +3,7 @@
 use super::actions::remaining;
 use super::jobs::Done;
 use super::{Stage, Worker};
+use crate::clock::after;
 use crate::container_config::log_directory;
 use crate::shared::Shared;
 use crate::{pod, volumes};
@@ -39,8 +40,8 @@ impl Worker {
     fn end(&self) -> Timestamp {
         let asked = self.pod.metadata.deletion_timestamp.as_ref();
         // it is stored without its fraction
-        let asked = asked.map(|Time(at)| *at + Duration::from_secs(1));
-        let own = self.now() + Duration::from_secs(pod::grace_seconds(&self.pod));
+        let asked = asked.map(|Time(at)| after(*at, Duration::from_secs(1)));
+        let own = after(self.now(), Duration::from_secs(pod::grace_seconds(&self.pod)));
         asked.map_or(own, |asked| asked.min(own))
     }
 

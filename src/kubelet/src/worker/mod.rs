@@ -11,6 +11,7 @@ mod jobs;
 mod message;
 mod report;
 mod start;
+mod supervise;
 mod watching;
 
 use crate::pod;
@@ -25,6 +26,7 @@ use k8s_openapi::api::core::v1::Pod;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+pub(crate) use supervise::supervise;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -105,8 +107,14 @@ struct Volumes {
 
 impl Worker {
     pub fn new(shared: Arc<Shared>, pod: Arc<Pod>, sandboxes: Vec<SandboxStatus>) -> Self {
+        let mut worker = Self::idle(shared, pod, sandboxes);
+        worker.adopt();
+        worker
+    }
+
+    fn idle(shared: Arc<Shared>, pod: Arc<Pod>, sandboxes: Vec<SandboxStatus>) -> Self {
         let (mailbox, inbox) = mpsc::unbounded_channel();
-        let mut worker = Worker {
+        Worker {
             is_gone: false,
             is_history: pod::is_over(&pod),
             ids: sandboxes.iter().map(|s| s.id.clone()).collect(),
@@ -129,21 +137,19 @@ impl Worker {
             hurry: CancellationToken::new(),
             shared,
             pod,
-        };
-        worker.adopt();
-        worker
+        }
     }
 
     pub fn mailbox(&self) -> Mailbox {
         self.mailbox.clone()
     }
 
-    /// Until nothing is left of the pod; then its uid.
-    pub async fn run(mut self, stop: CancellationToken) -> String {
+    /// Until nothing is left of the pod, or the daemon stops.
+    async fn run(&mut self, stop: &CancellationToken) {
         loop {
             self.step().await;
             if self.stage == Stage::Gone {
-                return pod::uid(&self.pod).to_owned();
+                return;
             }
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -159,7 +165,6 @@ impl Worker {
             }
         }
         self.leave().await;
-        pod::uid(&self.pod).to_owned()
     }
 
     /// The daemon stops, the pod goes on: a container that is half made is made whole first.
