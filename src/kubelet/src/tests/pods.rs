@@ -222,6 +222,33 @@ async fn a_changed_secret_reaches_its_volume_and_a_missing_one_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn files_that_show_labels_and_annotations_follow_them() {
+    let rig = rig().await;
+    let items = |path: &str, field: &str| json!([{"path": path, "fieldRef": {"fieldPath": field}}]);
+    let spec = json!({"volumes": [
+            {"name": "own", "downwardAPI": {"items": items("labels", "metadata.labels")}},
+            {"name": "among", "projected": {"sources": [{"downwardAPI": {"items": items("build", "metadata.annotations['build']")}}]}}],
+        "containers": [{"name": "web", "image": "web:1", "volumeMounts": [
+            {"name": "own", "mountPath": "/own"}, {"name": "among", "mountPath": "/among"}]}]});
+    rig.run("p", spec).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    let mounts = rig.runtime.config(&rig.runtime.containers()[0].id.clone()).mounts;
+    let read = |at: &str, file: &str| {
+        let mount = mounts.iter().find(|m| m.target == std::path::Path::new(at)).unwrap();
+        std::fs::read_to_string(mount.source.clone().unwrap().join(file)).unwrap_or_default()
+    };
+    assert_eq!((read("/own", "labels").as_str(), read("/among", "build").as_str()), ("", ""));
+    let change = |pod: &mut k8s_openapi::api::core::v1::Pod| {
+        pod.metadata.labels = Some([("tier".to_owned(), "front".to_owned())].into());
+        pod.metadata.annotations = Some([("build".to_owned(), "two".to_owned())].into());
+        Ok(())
+    };
+    rig.pods().modify(&key("p"), change).await.unwrap();
+    rig.eventually("the new label", || read("/own", "labels") == "tier=\"front\"").await;
+    rig.eventually("the new annotation", || read("/among", "build") == "two").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_service_accounts_token_is_mounted_and_renewed() {
     let rig = rig().await;
     let map =

@@ -160,6 +160,19 @@ fn unescape(text: &str) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(&out).into_owned())
 }
 
+/// Whether a file of its volumes shows what may change of a pod that runs: its labels or annotations.
+pub fn shows_metadata(pod: &Pod) -> bool {
+    let volumes = pod::spec(pod).volumes.as_deref().unwrap_or_default();
+    let own = volumes.iter().filter_map(|v| v.downward_api.as_ref()).flat_map(|d| d.items.iter().flatten());
+    let projected = volumes.iter().filter_map(|v| v.projected.as_ref());
+    let sources = projected.flat_map(|p| p.sources.iter().flatten()).filter_map(|s| s.downward_api.as_ref());
+    let fields =
+        own.chain(sources.flat_map(|d| d.items.iter().flatten())).filter_map(|i| i.field_ref.as_ref());
+    let changes =
+        |path: &str| path.starts_with("metadata.labels") || path.starts_with("metadata.annotations");
+    fields.into_iter().any(|field| changes(&field.field_path))
+}
+
 /// When the pod's tokens must be written anew: after four fifths of the shortest life, as upstream does.
 pub fn token_refresh(pod: &Pod, now: Timestamp) -> Option<Timestamp> {
     let volumes = pod::spec(pod).volumes.iter().flatten();

@@ -180,7 +180,7 @@ impl Worker {
     fn written(&mut self, outcome: Result<Arc<Pod>, Status>) {
         self.is_writing = false;
         match outcome {
-            Ok(pod) if super::is_newer(&pod, &self.pod) => self.pod = pod,
+            Ok(pod) if super::is_newer(&pod, &self.pod) => self.take(pod),
             Ok(_) => {}
             Err(status) if status.is(Reason::NotFound) => {}
             Err(status) => {

@@ -18,7 +18,7 @@ use crate::pod;
 use crate::probes::{Probers, Verdict};
 use crate::shared::Shared;
 use crate::view::{Memory, View};
-use crate::volumes::Mounted;
+use crate::volumes::{self, Mounted};
 use cri::{ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
 use jobs::Done;
@@ -209,10 +209,19 @@ impl Worker {
 
     fn look_at_pod(&mut self) {
         match self.shared.known.get(&pod::key(&self.pod)).filter(|p| pod::uid(p) == pod::uid(&self.pod)) {
-            Some(known) if is_newer(&known, &self.pod) => self.pod = known,
+            Some(known) if is_newer(&known, &self.pod) => self.take(known),
             Some(_) => {}
             None => self.is_gone = true,
         }
+    }
+
+    /// A newer version of the pod. Files that show its labels and annotations follow them.
+    fn take(&mut self, pod: Arc<Pod>) {
+        let shown = |pod: &Pod| (pod.metadata.labels.clone(), pod.metadata.annotations.clone());
+        if volumes::shows_metadata(&pod) && shown(&pod) != shown(&self.pod) {
+            self.volumes.is_stale = true;
+        }
+        self.pod = pod;
     }
 
     async fn look_at_sandboxes(&mut self) -> cri::Result<()> {
