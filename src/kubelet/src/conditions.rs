@@ -39,7 +39,8 @@ pub fn of_pod(
     let network = view.current().is_some_and(|s| s.ip.is_some() || s.config.host_network) && !terminal;
     let to_start = Finding { holds: network, reason: None, message: None };
     let ready = ready(view, old, &containers_ready);
-    let findings = [to_start, initialized(view, phase, init), ready, containers_ready];
+    let started = containers.iter().any(has_started);
+    let findings = [to_start, initialized(view, phase, init, started), ready, containers_ready];
     let before = old.conditions.as_deref().unwrap_or_default();
     let mut all: Vec<PodCondition> =
         OURS.iter().zip(findings).map(|(name, finding)| condition(view, before, name, finding)).collect();
@@ -62,7 +63,12 @@ fn condition(view: View<'_>, before: &[PodCondition], name: &str, finding: Findi
     }
 }
 
-fn initialized(view: View<'_>, phase: &str, init: &[ContainerStatus]) -> Finding {
+/// Upstream's `HasAnyRegularContainerStarted`.
+fn has_started(status: &ContainerStatus) -> bool {
+    status.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some())
+}
+
+fn initialized(view: View<'_>, phase: &str, init: &[ContainerStatus], started: bool) -> Finding {
     if init.is_empty() {
         return Finding::good();
     }
@@ -76,7 +82,8 @@ fn initialized(view: View<'_>, phase: &str, init: &[ContainerStatus]) -> Finding
         .filter(|(status, sidecar)| if *sidecar { status.started != Some(true) } else { !status.ready })
         .map(|(status, _)| status.name.as_str())
         .collect();
-    if incomplete.is_empty() || view.is_initialized() {
+    // a sidecar that has ended with the pod does not undo it
+    if incomplete.is_empty() || view.is_initialized() || (started && view.current().is_none()) {
         return Finding::good();
     }
     let message = format!("containers with incomplete status: [{}]", incomplete.join(" "));

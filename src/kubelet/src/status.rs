@@ -77,9 +77,11 @@ fn of_container(view: View<'_>, container: &Container, terminal: bool) -> Contai
         (Cri::Exited { .. }, _) => (ended(), last(previous())),
     };
     let is_running = state.running.is_some();
-    let init_done = pod::is_init(pod::spec(view.pod), &container.name)
-        && !pod::is_sidecar(container)
-        && matches!(latest.state, Cri::Exited { exit_code: 0, .. });
+    let runs_to_its_end = pod::is_init(pod::spec(view.pod), &container.name) && !pod::is_sidecar(container);
+    let ready = match runs_to_its_end {
+        true => matches!(latest.state, Cri::Exited { exit_code: 0, .. }),
+        false => is_running && !terminal && view.is_ready(container, latest),
+    };
     let annotation =
         |key: &str, or: &str| latest.annotations.get(key).cloned().unwrap_or_else(|| or.to_owned());
     ContainerStatus {
@@ -89,7 +91,7 @@ fn of_container(view: View<'_>, container: &Container, terminal: bool) -> Contai
         container_id: Some(container_id(&latest.id)),
         restart_count: i32::try_from(latest.attempt).unwrap_or(i32::MAX),
         started: Some(is_running && view.is_started(container, latest)),
-        ready: init_done || (is_running && !terminal && view.is_ready(container, latest)),
+        ready,
         state: Some(state),
         last_state,
         ..plain(container)

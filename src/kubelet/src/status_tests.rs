@@ -149,3 +149,49 @@ fn a_pod_that_took_too_long_says_so() {
     let got = make(&pod("Never"), &sandbox(vec![("a", exited(143)), ("b", exited(0))]), &memory, true);
     assert_eq!((got.phase.as_deref(), got.reason.as_deref()), (Some("Failed"), Some("DeadlineExceeded")));
 }
+
+#[test]
+fn which_init_containers_are_not_done() {
+    let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u"},
+        "spec": {"restartPolicy": "Always", "containers": [{"name": "a", "image": "i"}], "initContainers": [
+            {"name": "init1", "image": "i"}, {"name": "init2", "image": "i"},
+            {"name": "side", "image": "i", "restartPolicy": "Always"}]}}))
+    .unwrap();
+    let held = Hold { reason: "CrashLoopBackOff", message: String::new(), until: at(12), later: None };
+    let held = Memory { holds: [("init1".to_owned(), held)].into(), ..Memory::default() };
+    let all = "containers with incomplete status: [init1 init2 side]";
+    let two = "containers with incomplete status: [init2 side]";
+    let cases = [
+        ("nothing yet", vec![], &Memory::default(), Some(all)),
+        ("the first runs", vec![("init1", running())], &Memory::default(), Some(all)),
+        ("the first failed", vec![("init1", exited(1))], &Memory::default(), Some(all)),
+        ("and waits to be tried again", vec![("init1", exited(1))], &held, Some(all)),
+        (
+            "the first is done",
+            vec![("init1", exited(0)), ("init2", running())],
+            &Memory::default(),
+            Some(two),
+        ),
+        (
+            "all are",
+            vec![("init1", exited(0)), ("init2", exited(0)), ("side", running())],
+            &Memory::default(),
+            None,
+        ),
+    ];
+    let initialized = |got: &PodStatus| {
+        got.conditions.iter().flatten().find(|c| c.type_ == "Initialized").cloned().unwrap()
+    };
+    for (name, containers, memory, want) in cases {
+        let condition = initialized(&make(&pod, &sandbox(containers), memory, false));
+        assert_eq!(condition.message.as_deref(), want, "{name}");
+        let reason = want.map(|_| "ContainersNotInitialized");
+        assert_eq!(condition.reason.as_deref(), reason, "{name}");
+        assert_eq!(condition.status, if want.is_some() { "False" } else { "True" }, "{name}");
+    }
+    let mut ended =
+        sandbox(vec![("init1", exited(0)), ("init2", exited(0)), ("side", exited(0)), ("a", exited(1))]);
+    ended[0].state = SandboxState::NotReady;
+    let over = make(&pod, &ended, &Memory::default(), true);
+    assert_eq!(initialized(&over).status, "True", "what was initialized stays so");
+}
