@@ -6,12 +6,14 @@
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MsFlags, mount};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::stat::{Mode, SFlag, fstat, mkdirat, umask};
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-/// Opens `path` beneath `volume`; folders that are missing are made.
+/// Opens `path` beneath `volume`; directories that are missing are made, with the mode of the volume itself: whoever may write
+/// to the volume may write to its parts. Under a set-group-ID bit (fsGroup) they have the volume's group too.
 ///
 /// # Errors
 /// It leads out of the volume, or the file system refused.
@@ -23,7 +25,10 @@ pub fn open_beneath(volume: &Path, path: &str) -> Result<OwnedFd, String> {
     let root = nix::fcntl::open(volume, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
         .map_err(|e| format!("open {}: {e}", volume.display()))?;
     match resolve(&root, relative) {
-        Err(Errno::ENOENT) => make(&root, relative).and_then(|()| resolve(&root, relative)),
+        Err(Errno::ENOENT) => {
+            let made = with_own_umask(|| make(&root, relative, mode_of(&root)?));
+            made.and_then(|()| resolve(&root, relative))
+        }
         other => other,
     }
     .map_err(|e| match e {
@@ -40,18 +45,31 @@ fn resolve(root: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
     openat2(root, path, how)
 }
 
-fn make(root: impl AsFd, path: &Path) -> nix::Result<()> {
+fn mode_of(root: impl AsFd) -> nix::Result<Mode> {
+    Ok(Mode::from_bits_truncate(fstat(root)?.st_mode))
+}
+
+/// A mode is given when a directory is made, never afterwards by name: the container might have put another one there. The
+/// process' umask is shared by all threads that did not part with the others.
+fn with_own_umask(work: impl FnOnce() -> nix::Result<()> + Send) -> nix::Result<()> {
+    let alone = || {
+        unshare(CloneFlags::CLONE_FS)?;
+        umask(Mode::empty());
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(alone).join()).unwrap_or(Err(Errno::EAGAIN))
+}
+
+fn make(root: impl AsFd, path: &Path, mode: Mode) -> nix::Result<()> {
     let mut so_far = PathBuf::new();
     for part in path.components() {
         let parent = resolve(&root, &so_far)?;
         so_far.push(part);
         match resolve(&root, &so_far) {
-            Err(Errno::ENOENT) => {
-                match mkdirat(&parent, Path::new(part.as_os_str()), Mode::from_bits_truncate(0o750)) {
-                    Ok(()) | Err(Errno::EEXIST) => {}
-                    Err(other) => return Err(other),
-                }
-            }
+            Err(Errno::ENOENT) => match mkdirat(&parent, Path::new(part.as_os_str()), mode) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(other) => return Err(other),
+            },
             other => drop(other?),
         }
     }
@@ -84,7 +102,25 @@ pub fn bind(volume: &Path, path: &str, place: &Path) -> Result<PathBuf, String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn what_is_missing_is_made_as_the_volume_is() {
+        let mode = |dir: &Path| fs::metadata(dir).unwrap().permissions().mode() & 0o7777;
+        for (name, own, want) in [
+            ("an emptyDir", 0o777, 0o777),
+            ("an emptyDir of a group", 0o2777, 0o2777),
+            ("a directory of the host", 0o755, 0o755),
+            ("one that is the owner's", 0o700, 0o700),
+            ("one for all, each their own", 0o1777, 0o1777),
+        ] {
+            let root = tempfile::tempdir().unwrap();
+            let volume = root.path();
+            fs::set_permissions(volume, fs::Permissions::from_mode(own)).unwrap();
+            open_beneath(volume, "a/b").unwrap();
+            assert_eq!((mode(&volume.join("a")), mode(&volume.join("a/b"))), (want, want), "{name}");
+        }
+    }
 
     #[test]
     fn parts_stay_in_their_volume() {
