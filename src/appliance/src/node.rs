@@ -5,13 +5,13 @@ use crate::daemon::{StartError, failed};
 use crate::settings::CLUSTER_DOMAIN;
 use crate::{Places, Settings};
 use cluster::Cluster;
-use cri::PodAccess;
+use cri::{PodAccess, Protocol};
 use dns::DnsConfig;
 use docker::{AddressPool, DockerConfig};
 use image::{BuildRunner, ImageStore};
 use ingress::IngressConfig;
 use k8s_openapi::api::core::v1::Node as NodeObject;
-use kubelet::{Kubelet, KubeletConfig};
+use kubelet::{Kubelet, KubeletConfig, OwnPort};
 use net::{NetConfig, Network};
 use proxy::ProxyConfig;
 use runtime::{RuntimeConfig, ShimRuntime};
@@ -139,12 +139,11 @@ impl Ground {
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
         let ingress = IngressConfig { node_ip: node_ip.into(), http_port: HTTP, https_port: HTTPS };
         running.spawn(ingress::run(cluster.clone(), ingress, stop.clone()));
-        let config = KubeletConfig::new(
-            &name(places),
-            node_ip.into(),
-            places.kubelet(),
-            settings.dns_service_ip().into(),
-        );
+        let dns = settings.dns_service_ip().into();
+        let config = KubeletConfig {
+            own_ports: own_ports(settings),
+            ..KubeletConfig::new(&name(places), node_ip.into(), places.kubelet(), dns)
+        };
         let Kubelet { access, task } =
             kubelet::start(cluster.clone(), config, self.runtime.clone(), self.images.clone(), stop.clone())
                 .await
@@ -152,6 +151,21 @@ impl Ground {
         running.spawn(named("kubelet", task));
         Ok(access)
     }
+}
+
+/// Where this process itself listens whatever the pods do; ingresses' ports are only taken while there is one, so that pods
+/// may serve them instead.
+fn own_ports(settings: &Settings) -> Vec<OwnPort> {
+    let tcp = |address: Option<Ipv4Addr>, port, of| OwnPort {
+        protocol: Protocol::Tcp,
+        address: address.map(Into::into),
+        port,
+        of,
+    };
+    vec![
+        tcp(None, settings.api_port, "the API server"),
+        tcp(Some(Ipv4Addr::LOCALHOST), settings.dashboard_port, "the dashboard"),
+    ]
 }
 
 /// Makes the folder a mount of its own whose mounts spread: a volume that is mounted on the machine later on appears in the

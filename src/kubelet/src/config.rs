@@ -1,4 +1,5 @@
 use crate::machine::Machine;
+use cri::Protocol;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -21,6 +22,18 @@ pub struct KubeletConfig {
     /// Shown as `containerRuntimeVersion: monopod://<version>`.
     pub runtime_version: String,
     pub machine: Machine,
+    /// Host ports that no pod gets.
+    pub own_ports: Vec<OwnPort>,
+}
+
+/// A port that the node itself listens on, at an address or at all of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnPort {
+    pub protocol: Protocol,
+    pub address: Option<IpAddr>,
+    pub port: u16,
+    /// Who listens there, for the message: `the API server`.
+    pub of: &'static str,
 }
 
 /// Percent of the disk that holds the images.
@@ -52,6 +65,7 @@ impl KubeletConfig {
             service_environment: true,
             image_gc: ImageGcThresholds::default(),
             runtime_version: env!("CARGO_PKG_VERSION").to_owned(),
+            own_ports: Vec::new(),
         }
     }
 

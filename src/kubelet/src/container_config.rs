@@ -34,7 +34,7 @@ pub fn sandbox(pod: &Pod, attempt: u32, config: &KubeletConfig, resolv_conf: Str
         host_pid: spec.host_pid == Some(true),
         host_ipc: spec.host_ipc == Some(true),
         share_pid: spec.share_process_namespace == Some(true),
-        host_ports: if host_network { Vec::new() } else { host_ports(pod) },
+        host_ports: host_ports(pod),
         sysctls: security
             .iter()
             .flat_map(|s| s.sysctls.iter().flatten())
@@ -67,8 +67,10 @@ fn pod_labels(pod: &Pod) -> BTreeMap<String, String> {
     all
 }
 
-fn host_ports(pod: &Pod) -> Vec<HostPort> {
-    let containers = pod::all_containers(pod::spec(pod));
+/// None of a pod in the host's own network: it listens there itself.
+pub fn host_ports(pod: &Pod) -> Vec<HostPort> {
+    let spec = pod::spec(pod);
+    let containers = pod::all_containers(spec).filter(|_| !pod::host_network(spec));
     let ports = containers.flat_map(|c| c.ports.iter().flatten());
     ports
         .filter_map(|port| {
@@ -135,7 +137,7 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
             own.seccomp_profile.as_ref().or(whole.seccomp_profile.as_ref()),
             privileged,
             parts.state_dir,
-        ),
+        )?,
         proc_unmasked: own.proc_mount.as_deref() == Some("Unmasked"),
         resources,
         stdin: container.stdin == Some(true),
@@ -194,14 +196,16 @@ fn no_new_privileges(own: &SecurityContext, privileged: bool) -> bool {
     own.allow_privilege_escalation == Some(false) && !privileged
 }
 
-fn seccomp(profile: Option<&SeccompProfile>, privileged: bool, state_dir: &Path) -> Seccomp {
-    match profile {
-        _ if privileged => Seccomp::Unconfined,
-        Some(p) if p.type_ == "RuntimeDefault" => Seccomp::RuntimeDefault,
-        Some(p) if p.type_ == "Localhost" => Seccomp::Localhost(
-            state_dir.join(SECCOMP_DIR).join(p.localhost_profile.as_deref().unwrap_or_default()),
-        ),
-        _ => Seccomp::Unconfined,
+fn seccomp(profile: Option<&SeccompProfile>, privileged: bool, state_dir: &Path) -> Result<Seccomp, String> {
+    let Some(profile) = profile.filter(|_| !privileged) else { return Ok(Seccomp::Unconfined) };
+    match profile.type_.as_str() {
+        "Unconfined" => Ok(Seccomp::Unconfined),
+        "RuntimeDefault" => Ok(Seccomp::RuntimeDefault),
+        "Localhost" => Ok(Seccomp::Localhost(
+            state_dir.join(SECCOMP_DIR).join(profile.localhost_profile.as_deref().unwrap_or_default()),
+        )),
+        // one that was stored before validation refused it
+        other => Err(format!("unknown seccomp profile type {other:?}")),
     }
 }
 
@@ -280,6 +284,15 @@ mod tests {
         assert_eq!(config.log_path, Path::new("c/3.log"));
         assert_eq!(config.annotations[labels::IMAGE], "docker.io/library/busybox:latest");
         assert_eq!(config.annotations[labels::IMAGE_ID], "docker.io/library/busybox@sha256:2");
+    }
+
+    #[test]
+    fn a_misspelt_seccomp_profile_is_no_reason_for_none() {
+        let of =
+            |kind: &str| make(json!({"seccompProfile": {"type": kind}}), None).map(|config| config.seccomp);
+        assert_eq!(of("RuntimeDefault"), Ok(Seccomp::RuntimeDefault));
+        assert_eq!(of("Unconfined"), Ok(Seccomp::Unconfined));
+        assert_eq!(of("runtimeDefault"), Err("unknown seccomp profile type \"runtimeDefault\"".to_owned()));
     }
 
     #[test]

@@ -47,6 +47,6 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ImageGcThresholds, KubeletConfig};
+pub use config::{ImageGcThresholds, KubeletConfig, OwnPort};
 pub use machine::{HugePages, Machine};
 pub use start::{Kubelet, StartError, start};

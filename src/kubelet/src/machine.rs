@@ -15,6 +15,8 @@ pub struct Machine {
     pub os_image: String,
     /// Go's name: `amd64`, `arm64`.
     pub architecture: String,
+    /// The kernel enforces AppArmor profiles.
+    pub apparmor: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,7 @@ impl Machine {
             kernel: text("/proc/sys/kernel/osrelease"),
             os_image: pretty_name(&text("/etc/os-release")),
             architecture: go_architecture(std::env::consts::ARCH).to_owned(),
+            apparmor: text("/sys/module/apparmor/parameters/enabled") == "Y",
         }
     }
 }

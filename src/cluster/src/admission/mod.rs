@@ -6,6 +6,7 @@ mod namespace;
 mod pod_priority;
 mod pod_service_account;
 mod pod_tolerations;
+mod runtime_class;
 mod service_addresses;
 
 pub(crate) use ingress_class::DEFAULT_CLASS;
@@ -37,6 +38,7 @@ pub(crate) fn admit_create(
     pod_service_account::admit(cluster, object)?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;
+    runtime_class::admit(object)?;
     ingress_class::admit(cluster, object);
     service_addresses::admit(cluster, object, None).map(Held)
 }

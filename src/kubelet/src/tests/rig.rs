@@ -1,6 +1,6 @@
 use super::fake::{FakeImages, FakeRuntime, Handle};
 use crate::clock::Clock;
-use crate::config::KubeletConfig;
+use crate::config::{KubeletConfig, OwnPort};
 use crate::start::start_at;
 use crate::{Kubelet, Machine};
 use api::{LabelSelector, ObjectKey};
@@ -47,6 +47,8 @@ async fn start(
     let ip = "192.0.2.1".parse().unwrap();
     let mut config = KubeletConfig::new(NODE, ip, dir.path().to_owned(), "10.96.0.10".parse().unwrap());
     config.machine = Machine { cpus: 2, memory_bytes: 1 << 30, disk_bytes: 1 << 40, ..Machine::default() };
+    config.own_ports =
+        vec![OwnPort { protocol: cri::Protocol::Tcp, address: None, port: 8443, of: "the API server" }];
     let stop = CancellationToken::new();
     let handle = Arc::new(Handle(runtime.clone()));
     let kubelet =

@@ -168,6 +168,27 @@ async fn a_pod_that_would_change_the_machine_is_refused() {
     let pod = rig.until("p", |p| phase(p) == "Failed").await;
     let status = pod.status.unwrap();
     assert_eq!((status.reason.as_deref(), status.container_statuses), (Some("SysctlForbidden"), None));
+    let why = "forbidden sysctl: \"vm.swappiness\" not allowlisted";
+    assert_eq!(status.message, Some(format!("Pod was rejected: {why}")));
+    rig.until_event("p", &format!("SysctlForbidden {why}")).await;
+    assert_eq!(rig.runtime.calls(), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn isolation_that_is_not_given_is_refused() {
+    let rig = rig().await;
+    let confined = json!({"appArmorProfile": {"type": "RuntimeDefault"}});
+    rig.run("confined", json!({"securityContext": confined, "containers": [web()]})).await;
+    let status = rig.until("confined", |p| phase(p) == "Failed").await.status.unwrap();
+    let why = "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host";
+    assert_eq!((status.reason.as_deref(), status.message.as_deref()), (Some("AppArmor"), Some(why)));
+    rig.run("users", json!({"hostUsers": false, "containers": [web()]})).await;
+    let why = "can't set `spec.hostUsers: false`, runtime does not support user namespaces";
+    rig.until_event("users", &format!("FailedCreatePodSandBox Failed to create pod sandbox: {why}")).await;
+    let ports = json!([{"containerPort": 80, "hostPort": 8443}]);
+    rig.run("port", json!({"containers": [{"name": "web", "image": "web:1", "ports": ports}]})).await;
+    let why = "host port 8443/tcp is already taken by the API server";
+    rig.until_event("port", &format!("FailedCreatePodSandBox Failed to create pod sandbox: {why}")).await;
     assert_eq!(rig.runtime.calls(), Vec::<String>::new());
 }
 

@@ -36,6 +36,12 @@ fn one(
     let volume = mounted.get(&mount.name).ok_or_else(|| {
         format!("cannot find volume \"{}\" to mount into container \"{}\"", mount.name, container.name)
     })?;
+    if mount.recursive_read_only.as_deref() == Some("Enabled") {
+        return Err(format!(
+            "volume \"{}\" requested recursive read-only mode, but it is not supported by the runtime",
+            mount.name
+        ));
+    }
     let part = sub_path(mount, env, pod)?;
     let source = match part.as_deref() {
         None | Some("") => volume.path.clone(),

@@ -58,9 +58,10 @@ impl Worker {
         if self.memory.evicted.is_some() || !self.ids.is_empty() || self.memory.sandbox_starting {
             return;
         }
-        if let Some(refusal) = admission::refusal(&self.pod) {
-            self.shared.say(&self.pod, None, EventType::Warning, refusal.reason, refusal.message.clone());
-            self.memory.evicted = Some(refusal);
+        if let Some(refusal) = admission::refusal(&self.pod, &self.shared.config.machine) {
+            let message = refusal.status_message();
+            self.memory.evicted = Some(Evicted { reason: refusal.reason, message });
+            self.shared.say(&self.pod, None, EventType::Warning, refusal.reason, refusal.message);
         }
     }
 
@@ -98,14 +99,16 @@ impl Worker {
     }
 
     fn run_sandbox(&mut self, attempt: u32, instead_of: Vec<SandboxId>) {
+        let ports = container_config::host_ports(&self.pod);
+        if let Some(why) = admission::sandbox::refusal(&self.pod, &ports, &self.shared.config.own_ports) {
+            self.sandbox_failed("FailedCreatePodSandBox", format!("Failed to create pod sandbox: {why}"));
+            return self.wake_after_hold();
+        }
         let prepared = match prepare(&self.shared, &self.pod) {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.sandbox_failed("FailedMount", error.to_string());
-                if let Some(at) = self.memory.sandbox_hold {
-                    self.wake(at);
-                }
-                return;
+                return self.wake_after_hold();
             }
         };
         self.memory.sandbox_starting = true;
@@ -123,6 +126,12 @@ impl Worker {
             }
             Done::Sandbox(make_sandbox(&shared, &pod, attempt, prepared).await)
         });
+    }
+
+    fn wake_after_hold(&mut self) {
+        if let Some(at) = self.memory.sandbox_hold {
+            self.wake(at);
+        }
     }
 
     fn start(&mut self, name: &str, attempt: Option<u32>, instead_of: Option<ContainerId>) {

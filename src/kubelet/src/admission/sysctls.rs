@@ -1,7 +1,7 @@
-//! What this node does not run, whatever the scheduler says: upstream's sysctl allow list. Pure.
+//! Upstream's sysctl allow list.
 
+use super::Refusal;
 use crate::pod;
-use crate::view::Evicted;
 use k8s_openapi::api::core::v1::Pod;
 
 /// Those that upstream calls safe: namespaced, and no harm to a neighbour.
@@ -20,8 +20,7 @@ const SAFE: [&str; 12] = [
     "net.ipv4.tcp_wmem",
 ];
 
-/// Why the pod may not run here.
-pub fn refusal(pod: &Pod) -> Option<Evicted> {
+pub(super) fn check(pod: &Pod) -> Option<Refusal> {
     let spec = pod::spec(pod);
     let sysctls = spec.security_context.iter().flat_map(|s| s.sysctls.iter().flatten());
     let why = sysctls.map(|s| s.name.replace('/', ".")).find_map(|name| {
@@ -34,7 +33,7 @@ pub fn refusal(pod: &Pod) -> Option<Evicted> {
         }
         (!SAFE.contains(&name.as_str())).then(|| format!("\"{name}\" not allowlisted"))
     })?;
-    Some(Evicted { reason: "SysctlForbidden", message: format!("forbidden sysctl: {why}") })
+    Some(Refusal { reason: "SysctlForbidden", message: format!("forbidden sysctl: {why}") })
 }
 
 #[cfg(test)]
@@ -72,7 +71,7 @@ mod tests {
         for (name, mut spec, want) in cases {
             spec["containers"] = json!([]);
             let pod: Pod = serde_json::from_value(json!({"spec": spec})).unwrap();
-            assert_eq!(refusal(&pod).map(|r| r.message).as_deref(), want, "{name}");
+            assert_eq!(check(&pod).map(|r| r.message).as_deref(), want, "{name}");
         }
     }
 }
