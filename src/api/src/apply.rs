@@ -15,14 +15,20 @@ mod merge;
 pub use managers::{ApplyError, Conflict, Who, apply, books, update};
 
 /// How a list of an object is to be understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListType {
     /// One value, which one manager has as a whole.
     Atomic,
     /// Plain values, each of which somebody may have put there.
     Set,
     /// Objects that are told apart by these fields.
-    Map(&'static [&'static str]),
+    Map(Vec<String>),
+}
+
+impl ListType {
+    pub fn map(keys: &[&str]) -> Self {
+        ListType::Map(keys.iter().map(|key| (*key).to_owned()).collect())
+    }
 }
 
 /// What the fields of a kind are, found by a field's path from the object's root, list items left out:
@@ -31,8 +37,8 @@ pub trait Structure: Send + Sync {
     fn list(&self, path: &[&str]) -> ListType;
     /// Whether the object at the path (or the items of the list there) is one value, as a selector is.
     fn is_atomic(&self, path: &[&str]) -> bool;
-    /// The value of a key field that an item leaves out.
-    fn default_of(&self, key: &str) -> Option<serde_json::Value>;
+    /// The value of a key field that an item of the list at the path leaves out.
+    fn default_of(&self, path: &[&str], key: &str) -> Option<serde_json::Value>;
 }
 
 #[cfg(test)]
@@ -46,8 +52,8 @@ pub(crate) mod testing {
     impl Structure for Sample {
         fn list(&self, path: &[&str]) -> ListType {
             match path {
-                [.., "ports"] => ListType::Map(&["containerPort", "protocol"]),
-                [.., "containers" | "env"] => ListType::Map(&["name"]),
+                [.., "ports"] => ListType::map(&["containerPort", "protocol"]),
+                [.., "containers" | "env"] => ListType::map(&["name"]),
                 [.., "finalizers"] => ListType::Set,
                 _ => ListType::Atomic,
             }
@@ -55,7 +61,7 @@ pub(crate) mod testing {
         fn is_atomic(&self, path: &[&str]) -> bool {
             matches!(path, [.., "selector"])
         }
-        fn default_of(&self, key: &str) -> Option<Value> {
+        fn default_of(&self, _: &[&str], key: &str) -> Option<Value> {
             (key == "protocol").then(|| "TCP".into())
         }
     }

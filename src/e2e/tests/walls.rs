@@ -6,7 +6,8 @@ use std::process::Command;
 /// Each crate and those of ours that it may depend on.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("api", &[]),
-    ("kinds", &["api"]),
+    ("schema", &["api"]),
+    ("kinds", &["api", "schema"]),
     ("store", &["api"]),
     ("cluster", &["api", "kinds", "store"]),
     ("cri", &[]),

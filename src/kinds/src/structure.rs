@@ -9,7 +9,7 @@ impl Structure for BuiltinStructure {
     fn list(&self, path: &[&str]) -> ListType {
         let Some((last, rest)) = path.split_last() else { return ListType::Atomic };
         let within = rest.last().copied().unwrap_or_default();
-        let by = |keys: &'static [&'static str]| ListType::Map(keys);
+        let by = |keys: &'static [&'static str]| ListType::map(keys);
         match (within, *last) {
             ("metadata", "ownerReferences") => by(&["uid"]),
             ("metadata", "finalizers") => ListType::Set,
@@ -60,7 +60,7 @@ impl Structure for BuiltinStructure {
         }
     }
 
-    fn default_of(&self, key: &str) -> Option<Value> {
+    fn default_of(&self, _: &[&str], key: &str) -> Option<Value> {
         (key == "protocol").then(|| "TCP".into())
     }
 }

@@ -38,7 +38,7 @@ fn parts<'v>(value: &'v Value, path: &[&str], structure: &dyn Structure) -> Resu
             }
             let mut found = BTreeMap::new();
             for item in items {
-                let element = element_of(item, list, path, structure)?;
+                let element = element_of(item, &list, path, structure)?;
                 let twice = format!(".{}: duplicate entries for key {element}", path.join("."));
                 if found.insert(element, item).is_some() {
                     return Err(twice);
@@ -52,12 +52,12 @@ fn parts<'v>(value: &'v Value, path: &[&str], structure: &dyn Structure) -> Resu
 
 pub(super) fn element_of(
     item: &Value,
-    list: ListType,
+    list: &ListType,
     path: &[&str],
     structure: &dyn Structure,
 ) -> Result<Element, String> {
     match list {
-        ListType::Map(keys) => Element::key(item, keys, structure).map_err(|key| {
+        ListType::Map(keys) => Element::key(item, keys, path, structure).map_err(|key| {
             format!(
                 ".{}: element 0: associative list with keys has an element that omits key field {key:?} (and doesn't have default value)",
                 path.join(".")

@@ -16,17 +16,18 @@ pub(super) enum Element {
 
 impl Element {
     /// The item's key; the name of a key field that it lacks where it has none.
-    pub(super) fn key(
+    pub(super) fn key<'k>(
         item: &Value,
-        keys: &[&'static str],
+        keys: &'k [String],
+        path: &[&str],
         structure: &dyn Structure,
-    ) -> Result<Element, &'static str> {
+    ) -> Result<Element, &'k str> {
         let mut found = Map::new();
         let mut lacking = None;
         for key in keys {
-            match item.get(*key).cloned().or_else(|| structure.default_of(key)) {
-                Some(value) => drop(found.insert((*key).to_owned(), value)),
-                None => lacking = Some(*key),
+            match item.get(key).cloned().or_else(|| structure.default_of(path, key)) {
+                Some(value) => drop(found.insert(key.clone(), value)),
+                None => lacking = Some(key.as_str()),
             }
         }
         // upstream takes an item that has at least one of several keys

@@ -40,7 +40,7 @@ fn merge_lists<'v>(
 ) -> Result<Vec<Value>, String> {
     let list = structure.list(path);
     let elements = |items: &[Value]| {
-        items.iter().map(|item| element_of(item, list, path, structure)).collect::<Result<Vec<Element>, _>>()
+        items.iter().map(|item| element_of(item, &list, path, structure)).collect::<Result<Vec<Element>, _>>()
     };
     let (live_elements, wanted_elements) = (elements(live)?, elements(wanted)?);
     let mut merged = Vec::with_capacity(live.len().max(wanted.len()));
@@ -93,7 +93,7 @@ pub(super) fn prune(
             let path_now: Vec<&str> = path.iter().map(String::as_str).collect();
             let list = structure.list(&path_now);
             items.retain_mut(|item| {
-                let Ok(element) = element_of(item, list, &path_now, structure) else { return true };
+                let Ok(element) = element_of(item, &list, &path_now, structure) else { return true };
                 match (last.children.get(&element), owned.children.get(&element)) {
                     (None, _) => true,
                     (Some(_), None) => false,

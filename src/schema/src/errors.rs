@@ -1,0 +1,84 @@
+use api::Cause;
+use serde_json::Value;
+use std::fmt::Display;
+
+/// Collects what is wrong with a value, in upstream's words (`field.ErrorList`).
+#[derive(Debug, Default)]
+pub struct ErrorList {
+    causes: Vec<Cause>,
+}
+
+/// Of a value that is too large to be shown in a message, so many characters are.
+const LONGEST_SHOWN: usize = 1024;
+
+impl ErrorList {
+    pub fn required(&mut self, field: impl Display, why: &str) {
+        let message =
+            if why.is_empty() { "Required value".to_owned() } else { format!("Required value: {why}") };
+        self.push("FieldValueRequired", field, message);
+    }
+
+    pub fn invalid(&mut self, field: impl Display, value: &Value, why: impl Display) {
+        self.push("FieldValueInvalid", field, format!("Invalid value: {}: {why}", shown(value)));
+    }
+
+    /// A value of the wrong type: `Invalid value: "string": …`, as upstream's schema validation words it.
+    pub fn wrong_type(&mut self, field: impl Display, found: &str, why: impl Display) {
+        self.push("FieldValueTypeInvalid", field, format!("Invalid value: {found:?}: {why}"));
+    }
+
+    pub fn not_supported(&mut self, field: impl Display, value: &Value, supported: &[Value]) {
+        let each: Vec<String> = supported.iter().map(shown).collect();
+        let message = format!("Unsupported value: {}: supported values: {}", shown(value), each.join(", "));
+        self.push("FieldValueNotSupported", field, message);
+    }
+
+    pub fn duplicate(&mut self, field: impl Display, value: &Value) {
+        self.push("FieldValueDuplicate", field, format!("Duplicate value: {}", shown(value)));
+    }
+
+    pub fn forbidden(&mut self, field: impl Display, why: impl Display) {
+        self.push("FieldValueForbidden", field, format!("Forbidden: {why}"));
+    }
+
+    pub fn too_long(&mut self, field: impl Display, most: u64) {
+        self.push("FieldValueTooLong", field, format!("Too long: may not be more than {most} bytes"));
+    }
+
+    pub fn too_many(&mut self, field: impl Display, found: usize, most: u64) {
+        let items = if most == 1 { "item" } else { "items" };
+        self.push("FieldValueTooMany", field, format!("Too many: {found}: must have at most {most} {items}"));
+    }
+
+    pub fn push(&mut self, reason: &str, field: impl Display, message: String) {
+        let field = match field.to_string() {
+            root if root.is_empty() => "<nil>".to_owned(),
+            field => field,
+        };
+        self.causes.push(Cause { reason: reason.to_owned(), message, field });
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.causes.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.causes.len()
+    }
+
+    pub fn append(&mut self, mut other: ErrorList) {
+        self.causes.append(&mut other.causes);
+    }
+
+    pub fn into_causes(self) -> Vec<Cause> {
+        self.causes
+    }
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(LONGEST_SHOWN) {
+        Some((at, _)) => format!("{}...", &text[..at]),
+        None => text,
+    }
+}

@@ -1,0 +1,109 @@
+//! Structural schemas: what the fields of an object are, as data.
+//!
+//! It owns what a schema is ([`Schema`]), how one is read from the OpenAPI of a CustomResourceDefinition
+//! ([`from_openapi`], which says why one is not structural), and the walks over a value beside its schema node: [`prune()`]
+//! drops unknown fields and names them, [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in
+//! upstream's words. Pure: JSON in, JSON out. It knows no kinds, no versions and no store.
+//!
+//! Every walk is as deep as the schema and not as deep as the value: a hostile value can not make it recurse further than
+//! [`DEEPEST`] levels, which a schema may not pass.
+
+#![forbid(unsafe_code)]
+
+mod checks;
+mod default;
+mod errors;
+mod formats;
+mod numbers;
+mod parse;
+mod prune;
+mod structure;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use checks::Checks;
+pub use default::{set_defaults, set_defaults_in};
+pub use errors::ErrorList;
+pub use parse::from_openapi;
+pub use prune::{drop_unset_nulls, prune};
+pub use validate::validate;
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// More levels than any schema in use has; a schema with more is refused, so that no walk can exhaust the stack.
+pub const DEEPEST: usize = 128;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Type {
+    /// Whatever it is: `x-kubernetes-preserve-unknown-fields` without a type.
+    #[default]
+    Any,
+    Object,
+    Array,
+    String,
+    Integer,
+    Number,
+    Boolean,
+    /// `x-kubernetes-int-or-string`
+    IntOrString,
+}
+
+/// How a list is merged, and whose its items may be: `x-kubernetes-list-type`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ListType {
+    /// One value as a whole.
+    #[default]
+    Atomic,
+    /// Plain values, each once.
+    Set,
+    /// Objects that are told apart by these fields.
+    Map(Vec<String>),
+}
+
+/// One `x-kubernetes-validations` rule, as it was written.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rule {
+    pub rule: String,
+    pub message: String,
+    pub message_expression: String,
+    pub reason: String,
+    pub field_path: String,
+    pub optional_old_self: bool,
+}
+
+/// A node of a structural schema.
+#[derive(Debug, Clone, Default)]
+pub struct Schema {
+    pub kind: Type,
+    pub nullable: bool,
+    pub default: Option<Value>,
+    pub properties: BTreeMap<String, Arc<Schema>>,
+    /// The values of an object whose keys are the user's.
+    pub additional: Option<Arc<Schema>>,
+    pub items: Option<Arc<Schema>>,
+    /// Fields that are not named here stay.
+    pub preserve_unknown: bool,
+    /// The object has a kind, a version and metadata of its own.
+    pub embedded: bool,
+    pub list: ListType,
+    /// `x-kubernetes-map-type: atomic`
+    pub atomic: bool,
+    pub checks: Checks,
+    pub rules: Vec<Rule>,
+}
+
+impl Schema {
+    /// The node below, by a field of an object.
+    pub fn field(&self, name: &str) -> Option<&Schema> {
+        self.properties.get(name).or(self.additional.as_ref()).map(Arc::as_ref)
+    }
+
+    /// Whether there is a rule here or below: those who evaluate rules need not look at the rest.
+    pub fn has_rules(&self) -> bool {
+        !self.rules.is_empty()
+            || self.properties.values().chain(&self.additional).chain(&self.items).any(|s| s.has_rules())
+    }
+}

@@ -1,0 +1,469 @@
+//! From the OpenAPI v3 schema of a CustomResourceDefinition to a structural schema, or why it is none.
+//!
+//! The rules are those of upstream's `ValidateStructural` (KEP-1693): every node has a type; fields, items and what
+//! changes an object stand outside of the logical junctors; what a junctor speaks of is specified outside of it.
+
+use crate::checks::{Bound, Checks};
+use crate::formats::Format;
+use crate::{DEEPEST, ErrorList, ListType, Rule, Schema, Type};
+use regex::Regex;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Where a node stands; each place has words of its own in upstream's messages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Root,
+    Field,
+    Items,
+}
+
+/// Keys that a schema of a custom resource may not have (apiextensions' `ValidateCustomResourceDefinitionOpenAPISchema`).
+const FORBIDDEN: &[(&str, &str)] = &[
+    ("$ref", "$ref is not supported"),
+    ("definitions", "definitions is not supported"),
+    ("dependencies", "dependencies is not supported"),
+    ("deprecated", "deprecated is not supported"),
+    ("discriminator", "discriminator is not supported"),
+    ("id", "id is not supported"),
+    ("patternProperties", "patternProperties is not supported"),
+    ("additionalItems", "additionalItems is not supported"),
+    ("readOnly", "readOnly is not supported"),
+    ("writeOnly", "writeOnly is not supported"),
+    ("xml", "xml is not supported"),
+];
+
+/// `at` is the schema's own path in the definition, for the messages.
+///
+/// # Errors
+/// All that is not structural, each with its path.
+pub fn from_openapi(schema: &Value, at: &str) -> Result<Schema, ErrorList> {
+    let mut errors = ErrorList::default();
+    let parsed = node(schema, at, Level::Root, 0, &mut errors);
+    if parsed.kind != Type::Object && errors.is_empty() {
+        errors.invalid(format!("{at}.type"), &schema["type"], "must be object at the root");
+    }
+    if errors.is_empty() { Ok(parsed) } else { Err(errors) }
+}
+
+fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut ErrorList) -> Schema {
+    let empty = Map::new();
+    let fields = schema.as_object().unwrap_or(&empty);
+    if depth > DEEPEST {
+        errors.forbidden(at, format!("schemas may be at most {DEEPEST} levels deep"));
+        return Schema::default();
+    }
+    for (key, why) in FORBIDDEN {
+        if fields.get(*key).is_some_and(|value| !is_empty(value)) {
+            errors.forbidden(format!("{at}.{key}"), why);
+        }
+    }
+    let flag = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let int_or_string = flag("x-kubernetes-int-or-string");
+    let preserve_unknown = flag("x-kubernetes-preserve-unknown-fields");
+    if fields.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(false)) {
+        errors.invalid(
+            format!("{at}.x-kubernetes-preserve-unknown-fields"),
+            &Value::Bool(false),
+            "must be true or undefined",
+        );
+    }
+    let kind = type_of(fields, at, level, int_or_string, preserve_unknown, errors);
+    let mut parsed = Schema {
+        kind,
+        nullable: flag("nullable"),
+        default: fields.get("default").cloned(),
+        preserve_unknown,
+        embedded: flag("x-kubernetes-embedded-resource"),
+        atomic: fields.get("x-kubernetes-map-type").and_then(Value::as_str) == Some("atomic"),
+        rules: rules(fields),
+        ..Schema::default()
+    };
+    children(&mut parsed, fields, at, level, depth, errors);
+    parsed.list = list_type(&parsed, fields, at, errors);
+    parsed.checks = checks(fields, at, errors);
+    junctors(&mut parsed, fields, at, depth, errors);
+    if parsed.embedded && parsed.kind != Type::Object {
+        errors.invalid(
+            format!("{at}.type"),
+            &fields.get("type").cloned().unwrap_or_default(),
+            "must be object if x-kubernetes-embedded-resource is true",
+        );
+    }
+    if parsed.embedded && !parsed.preserve_unknown && parsed.properties.is_empty() {
+        errors.required(format!("{at}.properties"), "must not be empty if x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields");
+    }
+    parsed
+}
+
+fn type_of(
+    fields: &Map<String, Value>,
+    at: &str,
+    level: Level,
+    int_or_string: bool,
+    preserve_unknown: bool,
+    errors: &mut ErrorList,
+) -> Type {
+    let given = fields.get("type").and_then(Value::as_str).unwrap_or_default();
+    if int_or_string {
+        if !given.is_empty() {
+            errors.forbidden(format!("{at}.type"), "must be empty if x-kubernetes-int-or-string is true");
+        }
+        return Type::IntOrString;
+    }
+    match given {
+        "object" => Type::Object,
+        "array" => Type::Array,
+        "string" => Type::String,
+        "integer" => Type::Integer,
+        "number" => Type::Number,
+        "boolean" => Type::Boolean,
+        "" if preserve_unknown && level != Level::Root => Type::Any,
+        "" => {
+            let place = match level {
+                Level::Root => "at the root",
+                Level::Field => "for specified object fields",
+                Level::Items => "for specified array items",
+            };
+            errors.required(format!("{at}.type"), &format!("must not be empty {place}"));
+            Type::Any
+        }
+        _ => {
+            let known: Vec<Value> =
+                ["array", "boolean", "integer", "number", "object", "string"].map(Value::from).into();
+            errors.not_supported(format!("{at}.type"), &given.into(), &known);
+            Type::Any
+        }
+    }
+}
+
+fn children(
+    parsed: &mut Schema,
+    fields: &Map<String, Value>,
+    at: &str,
+    level: Level,
+    depth: usize,
+    errors: &mut ErrorList,
+) {
+    if let Some(properties) = fields.get("properties").and_then(Value::as_object) {
+        for (name, below) in properties {
+            let place = format!("{at}.properties[{name}]");
+            if name == "metadata" && level == Level::Root {
+                metadata(below, &place, errors);
+                continue;
+            }
+            if matches!(name.as_str(), "apiVersion" | "kind") && (level == Level::Root || parsed.embedded) {
+                if below.get("type").and_then(Value::as_str) != Some("string") {
+                    errors.invalid(
+                        format!("{place}.type"),
+                        &below["type"],
+                        format!("must be string for {name}"),
+                    );
+                }
+                continue;
+            }
+            parsed
+                .properties
+                .insert(name.clone(), Arc::new(node(below, &place, Level::Field, depth + 1, errors)));
+        }
+    }
+    match fields.get("additionalProperties") {
+        None | Some(Value::Null) => {}
+        Some(_) if level == Level::Root => {
+            errors.forbidden(format!("{at}.additionalProperties"), "must not be used at the root");
+        }
+        Some(_) if !parsed.properties.is_empty() => errors.forbidden(
+            format!("{at}.additionalProperties"),
+            "additionalProperties and properties are mutual exclusive",
+        ),
+        Some(Value::Bool(true)) => parsed.preserve_unknown = true,
+        Some(Value::Bool(false)) => errors
+            .forbidden(format!("{at}.additionalProperties"), "additionalProperties cannot be set to false"),
+        Some(below) => {
+            let place = format!("{at}.additionalProperties");
+            parsed.additional = Some(Arc::new(node(below, &place, Level::Field, depth + 1, errors)));
+        }
+    }
+    match fields.get("items") {
+        None | Some(Value::Null) if parsed.kind == Type::Array => {
+            errors.required(format!("{at}.items"), "must be specified");
+        }
+        None | Some(Value::Null) => {}
+        Some(Value::Array(_)) => {
+            errors.forbidden(format!("{at}.items"), "items must be a schema object and not an array")
+        }
+        Some(below) => {
+            let place = format!("{at}.items");
+            parsed.items = Some(Arc::new(node(below, &place, Level::Items, depth + 1, errors)));
+        }
+    }
+}
+
+/// The metadata is the system's; a schema may narrow the name.
+fn metadata(schema: &Value, at: &str, errors: &mut ErrorList) {
+    if schema.get("type").and_then(Value::as_str) != Some("object") {
+        errors.invalid(format!("{at}.type"), &schema["type"], "must be object for metadata");
+    }
+    let only_names = schema["properties"]
+        .as_object()
+        .is_none_or(|fields| fields.keys().all(|name| matches!(name.as_str(), "name" | "generateName")));
+    if !only_names {
+        errors.forbidden(
+            at,
+            "must not specify anything other than name and generateName, but metadata is implicitly specified",
+        );
+    }
+}
+
+fn list_type(parsed: &Schema, fields: &Map<String, Value>, at: &str, errors: &mut ErrorList) -> ListType {
+    let given = fields.get("x-kubernetes-list-type").and_then(Value::as_str).unwrap_or_default();
+    let keys: Vec<String> = fields
+        .get("x-kubernetes-list-map-keys")
+        .and_then(Value::as_array)
+        .map(|keys| keys.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+        .unwrap_or_default();
+    if !given.is_empty() && parsed.kind != Type::Array {
+        errors.invalid(
+            format!("{at}.type"),
+            &fields.get("type").cloned().unwrap_or_default(),
+            "must be array if x-kubernetes-list-type is specified",
+        );
+    }
+    if !keys.is_empty() && given != "map" {
+        errors.invalid(
+            format!("{at}.x-kubernetes-list-type"),
+            &given.into(),
+            "must be map if x-kubernetes-list-map-keys is non-empty",
+        );
+    }
+    match given {
+        "" | "atomic" => ListType::Atomic,
+        "set" => ListType::Set,
+        "map" => {
+            if keys.is_empty() {
+                errors.required(
+                    format!("{at}.x-kubernetes-list-map-keys"),
+                    "must not be empty if x-kubernetes-list-type is map",
+                );
+            }
+            map_keys(parsed, &keys, at, errors);
+            ListType::Map(keys)
+        }
+        _ => {
+            let known = ["atomic", "map", "set"].map(Value::from);
+            errors.not_supported(format!("{at}.x-kubernetes-list-type"), &given.into(), &known);
+            ListType::Atomic
+        }
+    }
+}
+
+/// What tells the items apart is a plain value that every item has.
+fn map_keys(parsed: &Schema, keys: &[String], at: &str, errors: &mut ErrorList) {
+    let Some(items) = parsed.items.as_deref() else { return };
+    for (index, key) in keys.iter().enumerate() {
+        let Some(field) = items.properties.get(key) else {
+            errors.invalid(
+                format!("{at}.x-kubernetes-list-map-keys[{index}]"),
+                &key.as_str().into(),
+                "must be a property of the items",
+            );
+            continue;
+        };
+        if matches!(field.kind, Type::Object | Type::Array) {
+            errors.invalid(
+                format!("{at}.items.properties[{key}].type"),
+                &json!(if field.kind == Type::Object { "object" } else { "array" }),
+                "must be a scalar type if parent array's x-kubernetes-list-type is map",
+            );
+        }
+    }
+}
+
+fn rules(fields: &Map<String, Value>) -> Vec<Rule> {
+    let text = |rule: &Value, key: &str| rule[key].as_str().unwrap_or_default().to_owned();
+    let all = fields.get("x-kubernetes-validations").and_then(Value::as_array);
+    all.into_iter()
+        .flatten()
+        .map(|rule| Rule {
+            rule: text(rule, "rule"),
+            message: text(rule, "message"),
+            message_expression: text(rule, "messageExpression"),
+            reason: text(rule, "reason"),
+            field_path: text(rule, "fieldPath"),
+            optional_old_self: rule["optionalOldSelf"].as_bool().unwrap_or(false),
+        })
+        .collect()
+}
+
+fn checks(fields: &Map<String, Value>, at: &str, errors: &mut ErrorList) -> Checks {
+    let number = |key: &str| fields.get(key).and_then(Value::as_f64);
+    let count = |key: &str| fields.get(key).and_then(Value::as_u64);
+    let flag = |key: &str| fields.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let bound =
+        |key: &str, exclusive: &str| number(key).map(|value| Bound { value, exclusive: flag(exclusive) });
+    let pattern = fields.get("pattern").and_then(Value::as_str).filter(|p| !p.is_empty()).and_then(|text| {
+        // RE2's own limit on the size of a program, near enough
+        match regex::RegexBuilder::new(text).size_limit(1 << 20).build() {
+            Ok(pattern) => Some(pattern),
+            Err(e) => {
+                errors.invalid(
+                    format!("{at}.pattern"),
+                    &text.into(),
+                    format!("must be a valid regular expression, but isn't: {e}"),
+                );
+                None::<Regex>
+            }
+        }
+    });
+    if flag("uniqueItems") {
+        errors.forbidden(
+            format!("{at}.uniqueItems"),
+            "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+        );
+    }
+    Checks {
+        required: fields
+            .get("required")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            .unwrap_or_default(),
+        one_of_values: fields.get("enum").and_then(Value::as_array).cloned().unwrap_or_default(),
+        pattern,
+        format: fields.get("format").and_then(Value::as_str).and_then(Format::named),
+        minimum: bound("minimum", "exclusiveMinimum"),
+        maximum: bound("maximum", "exclusiveMaximum"),
+        multiple_of: number("multipleOf").filter(|n| *n != 0.0),
+        min_length: count("minLength"),
+        max_length: count("maxLength"),
+        min_items: count("minItems"),
+        max_items: count("maxItems"),
+        min_properties: count("minProperties"),
+        max_properties: count("maxProperties"),
+        ..Checks::default()
+    }
+}
+
+/// Keys that change an object or describe it; they have one place, outside of the junctors.
+const ONLY_OUTSIDE: &[&str] = &[
+    "additionalProperties",
+    "default",
+    "description",
+    "nullable",
+    "title",
+    "type",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-list-type",
+    "x-kubernetes-map-type",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-validations",
+];
+
+fn junctors(
+    parsed: &mut Schema,
+    fields: &Map<String, Value>,
+    at: &str,
+    depth: usize,
+    errors: &mut ErrorList,
+) {
+    if !["allOf", "anyOf", "oneOf", "not"].iter().any(|key| fields.contains_key(*key)) {
+        return;
+    }
+    let outer = parsed.clone();
+    let all = |key: &str, errors: &mut ErrorList| -> Vec<Checks> {
+        let list = fields.get(key).and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .enumerate()
+            .map(|(index, below)| nested(below, &outer, &format!("{at}.{key}[{index}]"), depth + 1, errors))
+            .collect()
+    };
+    let (all_of, any_of, one_of) = (all("allOf", errors), all("anyOf", errors), all("oneOf", errors));
+    let not = fields
+        .get("not")
+        .filter(|not| !not.is_null())
+        .map(|below| Box::new(nested(below, &outer, &format!("{at}.not"), depth + 1, errors)));
+    parsed.checks.all_of = all_of;
+    parsed.checks.any_of = any_of;
+    parsed.checks.one_of = one_of;
+    parsed.checks.not = not;
+}
+
+/// A schema within a junctor: value validations only, of what `outer` specifies.
+fn nested(schema: &Value, outer: &Schema, at: &str, depth: usize, errors: &mut ErrorList) -> Checks {
+    let empty = Map::new();
+    let fields = schema.as_object().unwrap_or(&empty);
+    if depth > DEEPEST {
+        errors.forbidden(at, format!("schemas may be at most {DEEPEST} levels deep"));
+        return Checks::default();
+    }
+    let int_or_string = outer.kind == Type::IntOrString;
+    for key in ONLY_OUTSIDE {
+        let may = int_or_string && *key == "type";
+        if !may && fields.get(*key).is_some_and(|value| !is_empty(value)) {
+            errors.forbidden(format!("{at}.{key}"), "must be empty to be structural");
+        }
+    }
+    let mut parsed = checks(fields, at, errors);
+    parsed.kind = match fields.get("type").and_then(Value::as_str) {
+        Some("integer") => Some("integer"),
+        Some("string") => Some("string"),
+        _ => None,
+    };
+    if let Some(properties) = fields.get("properties").and_then(Value::as_object) {
+        parsed.fields = properties
+            .iter()
+            .map(|(name, below)| {
+                let place = format!("{at}.properties[{name}]");
+                let within = outer.field(name).cloned().unwrap_or_else(|| {
+                    let implicit = matches!(name.as_str(), "metadata" | "apiVersion" | "kind");
+                    if !implicit && !outer.preserve_unknown {
+                        let specified = format!("{}.properties[{name}]", strip_junctor(at));
+                        errors.required(specified, &format!("because it is defined in {place}"));
+                    }
+                    Schema { preserve_unknown: true, ..Schema::default() }
+                });
+                (name.clone(), nested(below, &within, &place, depth + 1, errors))
+            })
+            .collect::<BTreeMap<_, _>>();
+    }
+    if let Some(below) = fields.get("items").filter(|items| items.is_object()) {
+        let within = outer.items.as_deref().cloned().unwrap_or_default();
+        parsed.items = Some(Box::new(nested(below, &within, &format!("{at}.items"), depth + 1, errors)));
+    }
+    let all = |key: &str, errors: &mut ErrorList| -> Vec<Checks> {
+        let list = fields.get(key).and_then(Value::as_array);
+        list.into_iter()
+            .flatten()
+            .enumerate()
+            .map(|(index, below)| nested(below, outer, &format!("{at}.{key}[{index}]"), depth + 1, errors))
+            .collect()
+    };
+    parsed.all_of = all("allOf", errors);
+    parsed.any_of = all("anyOf", errors);
+    parsed.one_of = all("oneOf", errors);
+    parsed.not = fields
+        .get("not")
+        .filter(|not| !not.is_null())
+        .map(|below| Box::new(nested(below, outer, &format!("{at}.not"), depth + 1, errors)));
+    parsed
+}
+
+/// The path without its last junctor: where the field should have been specified.
+fn strip_junctor(at: &str) -> &str {
+    let last = ["allOf[", "anyOf[", "oneOf["].iter().filter_map(|j| at.rfind(&format!(".{j}"))).max();
+    let not = at.rfind(".not");
+    last.max(not).map_or(at, |end| &at[..end])
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
+    }
+}

@@ -1,0 +1,267 @@
+//! What is wrong with a value, in the words of upstream's schema validation.
+
+use crate::checks::Checks;
+use crate::formats::Format;
+use crate::prune::within;
+use crate::{ErrorList, ListType, Schema, Type, numbers};
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+
+/// After so many faults nobody reads on.
+const MOST_FAULTS: usize = 100;
+
+/// The root's `apiVersion`, `kind` and `metadata` are checked by others.
+pub fn validate(value: &Value, schema: &Schema, errors: &mut ErrorList) {
+    walk(value, schema, true, &mut String::new(), errors);
+}
+
+fn walk(value: &Value, schema: &Schema, is_resource: bool, path: &mut String, errors: &mut ErrorList) {
+    if errors.len() >= MOST_FAULTS {
+        return;
+    }
+    if value.is_null() && schema.nullable {
+        return;
+    }
+    if !has_type(value, schema) {
+        let wanted = type_name(schema.kind);
+        let place = if path.is_empty() { "" } else { path.as_str() };
+        errors.wrong_type(
+            &place,
+            found_type(value),
+            format!("{place} in body must be of type {wanted}: \"{}\"", found_type(value)),
+        );
+        return;
+    }
+    check(value, &schema.checks, path, errors);
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if is_resource && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+                    continue;
+                }
+                if let Some(of) = schema.field(name) {
+                    within(path, &step(path, name), |path| walk(value, of, of.embedded, path, errors));
+                }
+            }
+        }
+        Value::Array(items) => {
+            list(items, schema, path, errors);
+            let Some(of) = schema.items.as_deref() else { return };
+            for (index, item) in items.iter().enumerate() {
+                within(path, &format!("[{index}]"), |path| walk(item, of, of.embedded, path, errors));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn step(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!(".{name}") }
+}
+
+fn has_type(value: &Value, schema: &Schema) -> bool {
+    match schema.kind {
+        Type::Any => true,
+        Type::Object => value.is_object(),
+        Type::Array => value.is_array(),
+        Type::String => value.is_string(),
+        Type::Integer => matches!(value, Value::Number(n) if numbers::is_integer(n)),
+        Type::Number => value.is_number(),
+        Type::Boolean => value.is_boolean(),
+        Type::IntOrString => value.is_string() || matches!(value, Value::Number(n) if numbers::is_integer(n)),
+    }
+}
+
+fn type_name(kind: Type) -> &'static str {
+    match kind {
+        Type::Any => "any",
+        Type::Object => "object",
+        Type::Array => "array",
+        Type::String => "string",
+        Type::Integer => "integer",
+        Type::Number => "number",
+        Type::Boolean => "boolean",
+        Type::IntOrString => "integer,string",
+    }
+}
+
+fn found_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(n) if numbers::is_integer(n) => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
+}
+
+/// Items that are the same, where each may be there once.
+fn list(items: &[Value], schema: &Schema, path: &str, errors: &mut ErrorList) {
+    let mut seen = HashSet::new();
+    match &schema.list {
+        ListType::Atomic => {}
+        ListType::Set => {
+            for (index, item) in items.iter().enumerate() {
+                if !seen.insert(item.to_string()) {
+                    errors.duplicate(format!("{path}[{index}]"), item);
+                }
+            }
+        }
+        ListType::Map(keys) => {
+            for (index, item) in items.iter().enumerate() {
+                let key: Map<String, Value> =
+                    keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone()))).collect();
+                if !seen.insert(Value::Object(key.clone()).to_string()) {
+                    errors.duplicate(format!("{path}[{index}]"), &Value::Object(key));
+                }
+            }
+        }
+    }
+}
+
+fn check(value: &Value, checks: &Checks, path: &mut String, errors: &mut ErrorList) {
+    if let Some(kind) = checks.kind
+        && found_type(value) != kind
+    {
+        errors.wrong_type(
+            &path,
+            found_type(value),
+            format!("{path} in body must be of type {kind}: \"{}\"", found_type(value)),
+        );
+        return;
+    }
+    if !checks.one_of_values.is_empty() && !checks.one_of_values.contains(value) {
+        errors.not_supported(&path, value, &checks.one_of_values);
+    }
+    match value {
+        Value::String(text) => string(text, checks, path, errors),
+        Value::Number(number) => self::number(value, numbers::value(number), checks, path, errors),
+        Value::Array(items) => {
+            if checks.min_items.is_some_and(|least| (items.len() as u64) < least) {
+                let least = checks.min_items.unwrap_or_default();
+                errors.invalid(
+                    &path,
+                    &items.len().into(),
+                    format!("{path} in body should have at least {least} items"),
+                );
+            }
+            if let Some(most) = checks.max_items.filter(|most| items.len() as u64 > *most) {
+                errors.too_many(&path, items.len(), most);
+            }
+            if let Some(of) = checks.items.as_deref() {
+                for (index, item) in items.iter().enumerate() {
+                    within(path, &format!("[{index}]"), |path| check(item, of, path, errors));
+                }
+            }
+        }
+        Value::Object(fields) => object(fields, checks, path, errors),
+        Value::Null | Value::Bool(_) => {}
+    }
+    junctors(value, checks, path, errors);
+}
+
+fn string(text: &str, checks: &Checks, path: &str, errors: &mut ErrorList) {
+    let value = || Value::from(text);
+    let length = text.chars().count() as u64;
+    if let Some(most) = checks.max_length.filter(|most| length > *most) {
+        errors.too_long(path, most);
+    }
+    if let Some(least) = checks.min_length.filter(|least| length < *least) {
+        errors.invalid(path, &value(), format!("{path} in body should be at least {least} chars long"));
+    }
+    if let Some(pattern) = checks.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
+        errors.invalid(path, &value(), format!("{path} in body should match '{pattern}'"));
+    }
+    if let Some(format) = checks.format.filter(|format| !format.allows(text)) {
+        let name = format.name();
+        errors.invalid(path, &value(), format!("{path} in body must be of type {name}: {}", value()));
+    }
+}
+
+fn number(value: &Value, number: f64, checks: &Checks, path: &str, errors: &mut ErrorList) {
+    if let Some((least, most)) = checks.format.and_then(Format::range)
+        && !(least..=most).contains(&number)
+    {
+        errors.invalid(path, value, format!("{path} in body must be of type int32: {value}"));
+    }
+    if let Some(bound) = checks.maximum {
+        let fits = if bound.exclusive { number < bound.value } else { number <= bound.value };
+        let or = if bound.exclusive { "less than" } else { "less than or equal to" };
+        if !fits {
+            errors.invalid(
+                path,
+                value,
+                format!("{path} in body should be {or} {}", numbers::shown(bound.value)),
+            );
+        }
+    }
+    if let Some(bound) = checks.minimum {
+        let fits = if bound.exclusive { number > bound.value } else { number >= bound.value };
+        let or = if bound.exclusive { "greater than" } else { "greater than or equal to" };
+        if !fits {
+            errors.invalid(
+                path,
+                value,
+                format!("{path} in body should be {or} {}", numbers::shown(bound.value)),
+            );
+        }
+    }
+    if let Some(of) = checks.multiple_of.filter(|of| !numbers::is_multiple(number, *of)) {
+        errors.invalid(path, value, format!("{path} in body should be a multiple of {}", numbers::shown(of)));
+    }
+}
+
+fn object(fields: &Map<String, Value>, checks: &Checks, path: &mut String, errors: &mut ErrorList) {
+    for name in &checks.required {
+        if !fields.contains_key(name) {
+            errors.required(format!("{path}{}", step(path, name)), "");
+        }
+    }
+    if let Some(least) = checks.min_properties.filter(|least| (fields.len() as u64) < *least) {
+        errors.invalid(
+            &path,
+            &fields.len().into(),
+            format!("{path} in body should have at least {least} properties"),
+        );
+    }
+    if let Some(most) = checks.max_properties.filter(|most| fields.len() as u64 > *most) {
+        errors.too_many(&path, fields.len(), most);
+    }
+    for (name, of) in &checks.fields {
+        if let Some(value) = fields.get(name) {
+            within(path, &step(path, name), |path| check(value, of, path, errors));
+        }
+    }
+}
+
+fn junctors(value: &Value, checks: &Checks, path: &mut String, errors: &mut ErrorList) {
+    let mut passes = |checks: &Checks| {
+        let mut found = ErrorList::default();
+        check(value, checks, path, &mut found);
+        found.is_empty()
+    };
+    let any = checks.any_of.is_empty() || checks.any_of.iter().any(&mut passes);
+    let one = checks.one_of.iter().filter(|below| passes(below)).count();
+    let not = checks.not.as_deref().is_some_and(&mut passes);
+    for below in &checks.all_of {
+        check(value, below, path, errors);
+    }
+    let shown = Value::from("");
+    if !any {
+        errors.invalid(&path, &shown, format!("{path:?} must validate at least one schema (anyOf)"));
+    }
+    if !checks.one_of.is_empty() && one != 1 {
+        let found =
+            if one == 0 { "Found none valid".to_owned() } else { format!("Found {one} valid alternatives") };
+        errors.invalid(
+            &path,
+            &shown,
+            format!("{path:?} must validate one and only one schema (oneOf). {found}"),
+        );
+    }
+    if not {
+        errors.invalid(&path, &shown, format!("{path:?} must not validate the schema (not)"));
+    }
+}
