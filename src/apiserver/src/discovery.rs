@@ -24,7 +24,7 @@ pub(crate) fn version() -> Value {
 
 /// `None` for a path that is no document.
 pub(crate) fn answer(edge: &Edge, request: &Request) -> Option<Response> {
-    let registry = edge.cluster.registry();
+    let registry = &*edge.cluster.registry();
     let aggregated = negotiate::aggregated(request.header(http::header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {
@@ -101,7 +101,7 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
             resource["categories"] = json!(info.categories);
         }
         resources.push(resource);
-        for part in info.subresources {
+        for part in &info.subresources {
             let (kind, gv, verbs) = part_of(handler, part);
             let mut entry = json!({"name": format!("{}/{part}", info.gvr.resource), "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": verbs});
             if let Some((group, version)) = gv {

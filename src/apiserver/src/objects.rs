@@ -39,7 +39,7 @@ pub(crate) async fn answer(
     info: &RequestInfo,
 ) -> Result<Response, Status> {
     let handler = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
-    let target = target_of(handler, info)?;
+    let target = target_of(&handler, info)?;
     let view = negotiate::view(request.header(http::header::ACCEPT));
     let include = params::include(request)?;
     let warnings = Warnings::collected();
@@ -77,7 +77,7 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
 
 fn target_of(handler: &Arc<dyn Handler>, info: &RequestInfo) -> Result<Target, Status> {
     let kind = handler.info();
-    let known = info.subresource.as_deref().is_none_or(|part| kind.subresources.contains(&part));
+    let known = info.subresource.as_deref().is_none_or(|part| kind.has_subresource(part));
     let placed = match kind.scope {
         Scope::Cluster => info.namespace.is_none(),
         // without a namespace only a collection can be asked for: that of all namespaces
@@ -253,7 +253,7 @@ impl Call<'_> {
         let patch = Patch::read(request).await?;
         self.write_scale(request, Verb::Patch, &|scale| {
             let current = serde_json::to_value(scale).map_err(Status::internal)?;
-            serde_json::from_value(patch.apply_value(current)?)
+            serde_json::from_value(patch.apply_value(current, Some(&kinds::BuiltinKeys))?)
                 .map_err(|e| Status::bad_request(e.to_string()))
         })
         .await
@@ -403,20 +403,25 @@ impl Patch {
             "application/json-patch+json" => Ok(Patch::Json(value()?)),
             "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
             "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
-            other => Err(Status::new(
-                Reason::UnsupportedMediaType,
-                format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml (got {other})"
-                ),
+            other => Err(unknown_format(
+                "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
+                other,
             )),
         }
     }
 
-    fn apply_value(&self, current: Value) -> Result<Value, Status> {
+    /// `keys` says how lists are merged, for kinds that take a strategic merge.
+    fn apply_value(&self, current: Value, keys: Option<&dyn patch::Schema>) -> Result<Value, Status> {
         match self {
             Patch::Json(patch) => patch::json_patch(current, patch),
             Patch::Merge(patch) => Ok(patch::merge_patch(current, patch)),
-            Patch::Strategic(patch) => patch::strategic_merge(current, patch, &kinds::BuiltinKeys),
+            Patch::Strategic(patch) => match keys {
+                Some(keys) => patch::strategic_merge(current, patch, keys),
+                None => Err(unknown_format(
+                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+                    "application/strategic-merge-patch+json",
+                )),
+            },
         }
     }
 
@@ -429,7 +434,7 @@ impl Patch {
     ) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
         let current: Value = serde_json::from_slice(current).map_err(Status::internal)?;
         let before = current.pointer("/metadata/resourceVersion").cloned();
-        let patched = self.apply_value(current)?;
+        let patched = self.apply_value(current, handler.merge_keys())?;
         let after = patched.pointer("/metadata/resourceVersion").cloned();
         let bytes = serde_json::to_vec(&patched).map_err(Status::internal)?;
         let mut decoded = handler.decode(&bytes, strictness)?;
@@ -438,6 +443,13 @@ impl Patch {
         }
         Ok((decoded.instance, decoded.warnings))
     }
+}
+
+fn unknown_format(accepted: &str, given: &str) -> Status {
+    let message = format!(
+        "the body of the request was in an unknown format - accepted media types include: {accepted} (got {given})"
+    );
+    Status::new(Reason::UnsupportedMediaType, message)
 }
 
 /// A list's JSON around the stored bytes of its items.

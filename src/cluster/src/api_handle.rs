@@ -43,7 +43,7 @@ impl Client {
         let gvr = K::info().gvr;
         let handler =
             self.cluster.registry().by_gvr(&gvr).unwrap_or_else(|| panic!("kind {gvr:?} is not registered"));
-        Api { client: self.clone(), handler: handler.clone(), kind: PhantomData }
+        Api { client: self.clone(), handler, kind: PhantomData }
     }
 
     /// Writes Events as `component` (`kubelet`, `deployment-controller`), `host` where it sits on a node.

@@ -101,7 +101,7 @@ fn prepare(config: &mut Value, target: &Target) -> Result<(), Status> {
     let Some(fields) = config.as_object_mut() else { return Ok(()) };
     match target.subresource.as_deref() {
         Some("status") => drop(fields.remove("spec")),
-        _ if info.subresources.contains(&"status") => drop(fields.remove("status")),
+        _ if info.has_subresource("status") => drop(fields.remove("status")),
         _ => {}
     }
     let metadata = fields.entry("metadata").or_insert_with(|| json!({}));

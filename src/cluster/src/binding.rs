@@ -13,7 +13,7 @@ impl Client {
         let cluster = self.cluster();
         let handler =
             cluster.registry().by_gvr(&Pod::info().gvr).ok_or_else(|| Status::internal("no pods"))?;
-        let target = Target::object(handler, Some(namespace), pod);
+        let target = Target::object(&handler, Some(namespace), pod);
         cluster.authorize(self.actor(), &Attributes::of("create", &target.clone().subresource("binding")))?;
         let assign = |current: &Object| -> Result<Box<dyn Instance>, Status> {
             let mut pod: Pod = current.decode().map_err(Status::internal)?;

@@ -40,6 +40,7 @@ pub use watch::{WatchEvent, WatchParams, WatchStream};
 pub use write::{Edit, Verb, WriteOptions};
 
 use ::api::{GroupResource, ObjectKey, Status};
+use arc_swap::ArcSwap;
 use kinds::{Handler, Registry};
 use std::sync::Arc;
 use store::Store;
@@ -61,7 +62,11 @@ pub struct Cluster(Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) store: Store,
-    pub(crate) registry: Registry,
+    /// The kinds that the program is made with; they are always there.
+    builtin: Registry,
+    /// Those and the custom ones, as they are now.
+    registry: ArcSwap<Registry>,
+    kinds_changed: tokio::sync::watch::Sender<()>,
     pub(crate) config: ClusterConfig,
     pub(crate) rbac: authorize::Rbac,
     pub(crate) services: services::Allocators,
@@ -97,7 +102,9 @@ impl Cluster {
             informers: informer::Informers::default(),
             pages: read::Pages::default(),
             store,
-            registry,
+            registry: ArcSwap::from_pointee(registry.clone()),
+            builtin: registry,
+            kinds_changed: tokio::sync::watch::Sender::new(()),
             config,
             tokens,
         };
@@ -106,8 +113,20 @@ impl Cluster {
         Ok(cluster)
     }
 
-    pub fn registry(&self) -> &Registry {
-        &self.0.registry
+    /// The kinds that are served now. Custom ones come and go: see [`Cluster::kinds_changed`].
+    pub fn registry(&self) -> Arc<Registry> {
+        self.0.registry.load_full()
+    }
+
+    /// From now on these kinds are served beside the built-in ones, and no others.
+    pub fn serve_custom_kinds(&self, custom: impl IntoIterator<Item = Arc<dyn Handler>>) {
+        self.0.registry.store(Arc::new(self.0.builtin.with(custom)));
+        self.0.kinds_changed.send_replace(());
+    }
+
+    /// Wakes who follows all kinds.
+    pub fn kinds_changed(&self) -> tokio::sync::watch::Receiver<()> {
+        self.0.kinds_changed.subscribe()
     }
 
     pub fn store(&self) -> &Store {

@@ -205,7 +205,7 @@ impl Selection {
         let simple = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
         for requirement in &fields.requirements {
             let field = requirement.field.as_str();
-            if !simple(field) && !handler.fields().contains(&field) {
+            if !simple(field) && !handler.selects_by(field) {
                 return Err(Status::bad_request(format!("field label not supported: {field}")));
             }
         }

@@ -179,7 +179,7 @@ impl Client {
         let info = ServiceAccount::info();
         let handler =
             cluster.registry().by_gvr(&info.gvr).ok_or_else(|| Status::internal("no service accounts"))?;
-        let target = Target::object(handler, Some(namespace), name);
+        let target = Target::object(&handler, Some(namespace), name);
         cluster.authorize(self.actor(), &Attributes::of("create", &target.clone().subresource("token")))?;
         let account = cluster.read_stored(&target)?;
         let seconds = params.expiration_seconds.unwrap_or(LIFE_SECONDS);

@@ -55,8 +55,8 @@ fn service(name: &str, node_port: Option<i32>) -> Service {
 fn target<K: Kind>(cluster: &Cluster, name: Option<&str>) -> Target {
     let handler = cluster.registry().by_gvr(&K::info().gvr).unwrap();
     match name {
-        Some(name) => Target::object(handler, Some("default"), name),
-        None => Target::collection(handler, Some("default")),
+        Some(name) => Target::object(&handler, Some("default"), name),
+        None => Target::collection(&handler, Some("default")),
     }
 }
 

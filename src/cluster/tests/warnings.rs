@@ -6,7 +6,7 @@ use kinds::{FieldValidation, Kind};
 use serde_json::json;
 
 fn target<K: Kind>(cluster: &Cluster, name: &str) -> Target {
-    Target::object(cluster.registry().by_gvr(&K::info().gvr).unwrap(), Some("default"), name)
+    Target::object(&cluster.registry().by_gvr(&K::info().gvr).unwrap(), Some("default"), name)
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use cluster::{
 use graph::{Deletion, FOREGROUND, Graph, Item, ORPHAN};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{Handler, Kind, Scope};
+use kinds::{Handler, Kind, Registry, Scope};
 use plan::{OwnerState, Verdict, plan};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,13 +61,32 @@ async fn listen(collector: Arc<Collector>, stop: CancellationToken) {
 struct Picture {
     graph: Graph,
     watches: Vec<(Arc<dyn Handler>, WatchStream)>,
+    /// The kinds that are watched.
+    kinds: Arc<Registry>,
 }
 
 impl Picture {
     fn new(client: &Client) -> Result<Self, Status> {
-        let mut seen = HashSet::new();
-        let mut watches = Vec::new();
-        for handler in client.cluster().registry().iter() {
+        let mut picture =
+            Picture { graph: Graph::default(), watches: Vec::new(), kinds: client.cluster().registry() };
+        picture.watch_kinds(client)?;
+        Ok(picture)
+    }
+
+    /// Custom kinds come and go. Those that went take no object along: their definition waited for the last of them.
+    fn follow_kinds(&mut self, client: &Client) -> Result<(), Status> {
+        let kinds = client.cluster().registry();
+        if Arc::ptr_eq(&kinds, &self.kinds) {
+            return Ok(());
+        }
+        self.watches.retain(|(handler, _)| kinds.by_gvr(&handler.info().gvr).is_some());
+        self.kinds = kinds;
+        self.watch_kinds(client)
+    }
+
+    fn watch_kinds(&mut self, client: &Client) -> Result<(), Status> {
+        let mut seen: HashSet<_> = self.watches.iter().map(|(h, _)| h.info().storage.clone()).collect();
+        for handler in self.kinds.iter() {
             let info = handler.info();
             // as upstream: events own nothing, nobody owns them, and they are many
             if info.storage.resource == "events" || !seen.insert(info.storage.clone()) {
@@ -77,16 +96,17 @@ impl Picture {
                 WatchParams { resource_version: Some(ResourceVersion(0)), ..WatchParams::default() };
             let target = Target::collection(handler, None);
             let watch = client.cluster().watch(client.actor(), &target, &from_the_start)?;
-            watches.push((handler.clone(), watch));
+            self.watches.push((handler.clone(), watch));
         }
-        Ok(Picture { graph: Graph::default(), watches })
+        Ok(())
     }
 
     /// Takes in all that has happened, and says whom to look at.
     ///
     /// # Errors
     /// `Expired`: some of it is no longer held.
-    fn catch_up(&mut self) -> Result<Vec<Item>, Status> {
+    fn catch_up(&mut self, client: &Client) -> Result<Vec<Item>, Status> {
+        self.follow_kinds(client)?;
         let mut woken = Vec::new();
         for (handler, watch) in &mut self.watches {
             while let Some(event) = watch.try_next()? {
@@ -118,7 +138,7 @@ impl Collector {
     /// Asks the graph as of now.
     fn look<R>(&self, ask: impl FnOnce(&Graph) -> R) -> R {
         let mut picture = self.picture.lock().unwrap_or_else(PoisonError::into_inner);
-        let woken = match picture.catch_up() {
+        let woken = match picture.catch_up(&self.client) {
             Ok(woken) => woken,
             Err(_) => self.paint_again(&mut picture),
         };
@@ -132,7 +152,7 @@ impl Collector {
             Ok(fresh) => *picture = fresh,
             Err(error) => tracing::error!(%error, "the garbage collector can not watch"),
         }
-        picture.catch_up().unwrap_or_default()
+        picture.catch_up(&self.client).unwrap_or_default()
     }
 
     /// The same, when the graph holds everything up to `revision`: what is read is shown before it is told.
@@ -164,7 +184,7 @@ impl Collector {
 
     fn target_of(&self, item: &Item) -> Option<Target> {
         let handler = self.client.cluster().registry().by_gvr(&item.gvr)?;
-        Some(Target::object(handler, item.key.namespace.as_deref(), &item.key.name))
+        Some(Target::object(&handler, item.key.namespace.as_deref(), &item.key.name))
     }
 
     fn owner_states(&self, target: &Target, object: &Object) -> Result<Vec<OwnerState>, Status> {
@@ -181,10 +201,10 @@ impl Collector {
         if namespaced && own_namespace.is_none() {
             return Ok(OwnerState::Unknown);
         }
-        let there = Target::object(handler, own_namespace.filter(|_| namespaced), &owner.name);
+        let there = Target::object(&handler, own_namespace.filter(|_| namespaced), &owner.name);
         let live = unless_gone(cluster.get(self.client.actor(), &there))?;
         let Some(live) = live.filter(|live| live.meta().uid == owner.uid) else {
-            if namespaced && self.lives_in_another_namespace(handler, owner) {
+            if namespaced && self.lives_in_another_namespace(&handler, owner) {
                 self.tell_of_another_namespace(target, object, owner);
             }
             return Ok(OwnerState::Dangling);
@@ -199,7 +219,7 @@ impl Collector {
         let (cluster, actor) = (self.client.cluster(), self.client.actor());
         let Some(namespaces) = cluster.registry().by_gvr(&Namespace::info().gvr) else { return false };
         // from the store: an informer may not have seen the newest
-        let all = cluster.list(actor, &Target::collection(namespaces, None), &ListParams::default());
+        let all = cluster.list(actor, &Target::collection(&namespaces, None), &ListParams::default());
         let lives_in = |namespace: &Object| {
             let there = Target::object(handler, Some(&namespace.meta().name), &owner.name);
             cluster.get(actor, &there).is_ok_and(|found| found.meta().uid == owner.uid)

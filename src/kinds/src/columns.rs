@@ -1,15 +1,16 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// One column of the Table that `kubectl get` prints.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Column {
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// `string`, `integer`, `boolean` or `date`
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// `name` for the object's name, else empty
-    pub format: &'static str,
-    pub description: &'static str,
+    pub format: Cow<'static, str>,
+    pub description: Cow<'static, str>,
     /// 0 is shown always, 1 with `-o wide`
     pub priority: i32,
 }
@@ -18,20 +19,35 @@ pub type Cell = Value;
 
 impl Column {
     pub const NAME: Column = Column {
-        name: "Name",
-        kind: "string",
-        format: "name",
-        description: "Name of the object",
+        name: Cow::Borrowed("Name"),
+        kind: Cow::Borrowed("string"),
+        format: Cow::Borrowed("name"),
+        description: Cow::Borrowed("Name of the object"),
         priority: 0,
     };
     pub const AGE: Column = Column::new("Age", "string", "Time since the object was created");
 
     pub const fn new(name: &'static str, kind: &'static str, description: &'static str) -> Self {
-        Column { name, kind, format: "", description, priority: 0 }
+        Self::prioritised(name, kind, description, 0)
     }
 
     pub const fn wide(name: &'static str, kind: &'static str, description: &'static str) -> Self {
-        Column { name, kind, format: "", description, priority: 1 }
+        Self::prioritised(name, kind, description, 1)
+    }
+
+    const fn prioritised(
+        name: &'static str,
+        kind: &'static str,
+        description: &'static str,
+        priority: i32,
+    ) -> Self {
+        Column {
+            name: Cow::Borrowed(name),
+            kind: Cow::Borrowed(kind),
+            format: Cow::Borrowed(""),
+            description: Cow::Borrowed(description),
+            priority,
+        }
     }
 }
 

@@ -1,7 +1,10 @@
-use crate::{BuiltinStructure, Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, decode};
+use crate::{
+    BuiltinKeys, BuiltinStructure, Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, decode,
+};
 use api::apply::Structure;
 use api::{Object, REVISION_PLACEHOLDER, Status, Unstamped};
 use bytes::Bytes;
+use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::any::Any;
 use std::marker::PhantomData;
@@ -10,8 +13,9 @@ use std::sync::Arc;
 /// A kind with its type erased: what serves any kind works on this. Custom resources will be handlers too.
 pub trait Handler: Send + Sync + 'static {
     fn info(&self) -> &ResourceInfo;
-    fn columns(&self) -> &'static [Column];
-    fn fields(&self) -> &'static [&'static str];
+    fn columns(&self) -> &[Column];
+    /// Whether a field selector may name the path; `metadata.name` and `metadata.namespace` are everybody's.
+    fn selects_by(&self, path: &str) -> bool;
     fn graceful_deletion(&self) -> bool;
     fn orphans_by_default(&self) -> bool;
     /// A warning for everybody who touches the kind.
@@ -33,8 +37,12 @@ pub trait Handler: Send + Sync + 'static {
         bytes.clone()
     }
     /// What server-side apply takes apart.
-    fn structure(&self) -> &'static dyn Structure {
+    fn structure(&self) -> &dyn Structure {
         &BuiltinStructure
+    }
+    /// How lists are merged by a strategic merge patch; `None` for kinds that take none, as custom ones.
+    fn merge_keys(&self) -> Option<&dyn api::patch::Schema> {
+        Some(&BuiltinKeys)
     }
 }
 
@@ -64,6 +72,14 @@ pub trait Instance: Any + Send + Sync {
     /// `InternalError`: see [`Unstamped::new`].
     fn encode(&self) -> Result<Unstamped, Status>;
     fn clone_box(&self) -> Box<dyn Instance>;
+    /// The scale of a kind whose definition says where its numbers are.
+    fn scale_by_path(&self) -> Option<Scale> {
+        None
+    }
+    /// Sets the wanted number there; `false` where there is no such place.
+    fn set_scale_by_path(&mut self, _replicas: i32) -> bool {
+        false
+    }
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
 }
@@ -162,11 +178,11 @@ impl<K: Kind> Handler for Typed<K> {
     fn info(&self) -> &ResourceInfo {
         &self.info
     }
-    fn columns(&self) -> &'static [Column] {
+    fn columns(&self) -> &[Column] {
         K::COLUMNS
     }
-    fn fields(&self) -> &'static [&'static str] {
-        K::FIELDS
+    fn selects_by(&self, path: &str) -> bool {
+        K::FIELDS.contains(&path)
     }
     fn graceful_deletion(&self) -> bool {
         K::GRACEFUL_DELETION

@@ -3,6 +3,7 @@ use api::{GroupResource, Gvk, Gvr};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::borrow::Cow;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -24,15 +25,25 @@ pub enum Durability {
 pub struct ResourceInfo {
     pub gvk: Gvk,
     pub gvr: Gvr,
-    pub singular: &'static str,
-    pub short_names: &'static [&'static str],
-    pub categories: &'static [&'static str],
+    pub singular: Cow<'static, str>,
+    pub short_names: Vec<Cow<'static, str>>,
+    pub categories: Vec<Cow<'static, str>>,
     pub scope: Scope,
     /// `status`, `scale`, `log`, …: those that exist besides the object itself.
-    pub subresources: &'static [&'static str],
+    pub subresources: Vec<Cow<'static, str>>,
     pub durability: Durability,
     /// Whose objects these are; differs from the gvr's where one object has two faces (events).
     pub storage: GroupResource,
+}
+
+impl ResourceInfo {
+    pub fn has_subresource(&self, name: &str) -> bool {
+        self.subresources.iter().any(|known| known == name)
+    }
+}
+
+fn borrowed(names: &[&'static str]) -> Vec<Cow<'static, str>> {
+    names.iter().map(|name| Cow::Borrowed(*name)).collect()
 }
 
 /// What makes a k8s-openapi type a kind that can be served. The order on a create: `set_defaults`, `prepare_create`,
@@ -105,11 +116,11 @@ pub trait Kind:
             storage: gvr.group_resource(),
             gvk,
             gvr,
-            singular: Self::SINGULAR,
-            short_names: Self::SHORT_NAMES,
-            categories: Self::CATEGORIES,
+            singular: Self::SINGULAR.into(),
+            short_names: borrowed(Self::SHORT_NAMES),
+            categories: borrowed(Self::CATEGORIES),
             scope: Self::SCOPE,
-            subresources: Self::SUBRESOURCES,
+            subresources: borrowed(Self::SUBRESOURCES),
             durability: Self::DURABILITY,
         }
     }

@@ -21,12 +21,19 @@ impl Registry {
         registry
     }
 
-    pub fn by_gvr(&self, gvr: &Gvr) -> Option<&Arc<dyn Handler>> {
-        self.by_gvr.get(gvr)
+    /// This registry with other kinds beside the built-in ones: a built-in kind gives way to nothing.
+    #[must_use]
+    pub fn with(&self, handlers: impl IntoIterator<Item = Arc<dyn Handler>>) -> Self {
+        let all = handlers.into_iter().chain(self.by_gvr.values().cloned());
+        Registry::new(all)
     }
 
-    pub fn by_gvk(&self, gvk: &Gvk) -> Option<&Arc<dyn Handler>> {
-        self.by_gvk.get(gvk).and_then(|gvr| self.by_gvr.get(gvr))
+    pub fn by_gvr(&self, gvr: &Gvr) -> Option<Arc<dyn Handler>> {
+        self.by_gvr.get(gvr).cloned()
+    }
+
+    pub fn by_gvk(&self, gvk: &Gvk) -> Option<Arc<dyn Handler>> {
+        self.by_gvk.get(gvk).and_then(|gvr| self.by_gvr.get(gvr)).cloned()
     }
 
     /// In the order of group, version, resource.

@@ -20,7 +20,7 @@ pub fn of(object: &dyn Instance) -> Option<Scale> {
             spec.and_then(|s| crate::selectors::from_object(&s.selector).ok()).map(|s| s.to_string());
         (spec.and_then(|s| s.replicas), rs.status.as_ref().map(|s| s.replicas), selector)
     } else {
-        let deployment = object.downcast_ref::<Deployment>()?;
+        let Some(deployment) = object.downcast_ref::<Deployment>() else { return object.scale_by_path() };
         let spec = deployment.spec.as_ref();
         let selector =
             spec.and_then(|s| crate::selectors::from_object(&s.selector).ok()).map(|s| s.to_string());
@@ -65,7 +65,7 @@ pub fn set(object: &mut dyn Instance, scale: &Scale) -> Result<(), Status> {
         rs.spec.get_or_insert_default().replicas = wanted;
     } else if let Some(deployment) = object.downcast_mut::<Deployment>() {
         deployment.spec.get_or_insert_default().replicas = wanted;
-    } else {
+    } else if !object.set_scale_by_path(replicas) {
         return Err(Status::new(api::Reason::NotFound, "the server could not find the requested resource"));
     }
     Ok(())

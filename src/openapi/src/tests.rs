@@ -35,7 +35,7 @@ fn every_served_kind_has_its_paths_and_its_schema() {
         let below = format!("{collection}/{{name}}/");
         let published: BTreeSet<&str> =
             document["paths"].as_object().unwrap().keys().filter_map(|p| p.strip_prefix(&below)).collect();
-        assert_eq!(published, info.subresources.iter().copied().collect(), "{collection}");
+        assert_eq!(published, info.subresources.iter().map(AsRef::as_ref).collect(), "{collection}");
         let gvk =
             serde_json::json!({"group": info.gvk.group, "version": info.gvk.version, "kind": info.gvk.kind});
         let schemas = document["components"]["schemas"].as_object().unwrap();

@@ -26,7 +26,7 @@ fn walk(value: &Value, schema: &Schema, is_resource: bool, path: &mut String, er
         let wanted = type_name(schema.kind);
         let place = if path.is_empty() { "" } else { path.as_str() };
         errors.wrong_type(
-            &place,
+            place,
             found_type(value),
             format!("{place} in body must be of type {wanted}: \"{}\"", found_type(value)),
         );

@@ -111,19 +111,20 @@ impl Handler for NewFace {
     fn info(&self) -> &ResourceInfo {
         &self.0
     }
-    fn columns(&self) -> &'static [Column] {
+    fn columns(&self) -> &[Column] {
         Event::COLUMNS
     }
-    fn fields(&self) -> &'static [&'static str] {
-        &[
-            "reason",
-            "reportingController",
-            "type",
-            "regarding.kind",
-            "regarding.name",
-            "regarding.namespace",
-            "regarding.uid",
-        ]
+    fn selects_by(&self, path: &str) -> bool {
+        matches!(
+            path,
+            "reason"
+                | "reportingController"
+                | "type"
+                | "regarding.kind"
+                | "regarding.name"
+                | "regarding.namespace"
+                | "regarding.uid"
+        )
     }
     fn graceful_deletion(&self) -> bool {
         false
