@@ -1,6 +1,8 @@
 //! What every cluster has from its first second: namespaces, priority classes, upstream's roles, the `kubernetes` service.
 
+mod role_reconciliation;
 mod roles;
+mod user_roles;
 
 use crate::{Actor, Client, Cluster, admission};
 use ::api::{Reason, Status};
@@ -34,7 +36,7 @@ const PRIORITIES: [(&str, i32, &str); 2] = [
 ];
 
 impl Cluster {
-    /// Makes what is missing; leaves alone what is there.
+    /// Makes what is missing; leaves alone what is there, but for roles that lack what this version needs of them.
     ///
     /// # Errors
     /// What the store says.
@@ -42,8 +44,8 @@ impl Cluster {
         let root = self.acting_as(Actor::root());
         ensure(&root, PRIORITIES.map(priority_class)).await?;
         ensure(&root, [ingress_class()]).await?;
-        ensure(&root, roles::cluster_roles()).await?;
-        ensure(&root, roles::cluster_role_bindings()).await?;
+        reconcile(&root, roles::cluster_roles(), role_reconciliation::role).await?;
+        reconcile(&root, roles::cluster_role_bindings(), role_reconciliation::binding).await?;
         // whoever acts next must find its role, and not wait for the task that follows the changes
         self.0.rbac.refresh(self.store());
         self.ensure_essentials().await
@@ -86,6 +88,22 @@ async fn ensure<K: Kind>(root: &Client, objects: impl IntoIterator<Item = K>) ->
         }
     };
     try_join_all(missing.map(create)).await.map(|_| ())
+}
+
+/// `update` says what a stored one should become, if anything.
+async fn reconcile<K: Kind>(
+    root: &Client,
+    objects: Vec<K>,
+    update: fn(&K, &K) -> Option<K>,
+) -> Result<(), Status> {
+    let snapshot = root.cluster().store().snapshot();
+    let resource = Resource::from(&K::info().storage);
+    let api = root.api::<K>();
+    let stored =
+        |wanted: &K| -> Option<K> { snapshot.get(&resource, &key_of(wanted.metadata()))?.decode().ok() };
+    let updated: Vec<K> = objects.iter().filter_map(|wanted| update(&stored(wanted)?, wanted)).collect();
+    ensure(root, objects).await?;
+    try_join_all(updated.into_iter().map(|object| api.update(object))).await.map(|_| ())
 }
 
 async fn replace<K: Kind>(root: &Client, object: K) -> Result<(), Status> {

@@ -8,6 +8,7 @@
 
 mod actor;
 mod admission;
+mod aggregation;
 mod api_handle;
 mod apply;
 mod authorize;
@@ -18,6 +19,7 @@ mod informer;
 mod queue;
 mod read;
 mod recorder;
+mod rule_coverage;
 mod services;
 mod tokens;
 mod warnings;
@@ -25,6 +27,7 @@ mod watch;
 mod write;
 
 pub use actor::Actor;
+pub use aggregation::aggregated_rules;
 pub use api_handle::{Api, Client};
 pub use apply::{Applied, Wanted};
 pub use authorize::{Attributes, Decision};

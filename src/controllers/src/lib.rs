@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cluster_role_aggregation;
 mod deployment;
 mod endpoint_slices;
 mod essentials;
@@ -33,6 +34,7 @@ pub struct ControllersConfig {
 pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationToken) -> JoinSet<()> {
     let mut rooms = JoinSet::new();
     rooms.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    rooms.spawn(cluster_role_aggregation::run(cluster.clone(), stop.clone()));
     rooms.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));
     rooms.spawn(replication::run_replication_controllers(cluster.clone(), stop.clone()));
     rooms.spawn(deployment::run(cluster.clone(), stop.clone()));

@@ -6,6 +6,7 @@ mod namespace;
 mod pod_priority;
 mod pod_service_account;
 mod pod_tolerations;
+mod rbac_escalation;
 mod runtime_class;
 mod service_addresses;
 
@@ -30,7 +31,7 @@ impl Held {
 
 pub(crate) fn admit_create(
     cluster: &Cluster,
-    _actor: &Actor,
+    actor: &Actor,
     target: &Target,
     object: &mut dyn Instance,
 ) -> Result<Held, Status> {
@@ -40,12 +41,13 @@ pub(crate) fn admit_create(
     pod_priority::admit(cluster, object)?;
     runtime_class::admit(object)?;
     ingress_class::admit(cluster, object);
+    rbac_escalation::admit(cluster, actor, target, object, None)?;
     service_addresses::admit(cluster, object, None).map(Held)
 }
 
 pub(crate) fn admit_update(
     cluster: &Cluster,
-    _actor: &Actor,
+    actor: &Actor,
     target: &Target,
     new: &mut dyn Instance,
     old: &dyn Instance,
@@ -53,6 +55,7 @@ pub(crate) fn admit_update(
     if target.subresource.is_some() {
         return Ok(Held(Taken::default()));
     }
+    rbac_escalation::admit(cluster, actor, target, new, Some(old))?;
     service_addresses::admit(cluster, new, Some(old)).map(Held)
 }
 

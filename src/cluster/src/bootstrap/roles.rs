@@ -1,28 +1,14 @@
 //! Upstream's bootstrap policy, for the users and components that there are.
 
-use super::named;
+use super::role_reconciliation::AUTO_UPDATE;
+use super::{named, user_roles};
 use crate::Actor;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
 
-const READ: &[&str] = &["get", "list", "watch"];
-const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
+pub(super) const READ: &[&str] = &["get", "list", "watch"];
+pub(super) const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
 const ALL: &[&str] = &["*"];
 const GROUP: &str = "rbac.authorization.k8s.io";
-
-/// What users of a namespace work with.
-const CORE_OBJECTS: &[&str] = &[
-    "configmaps",
-    "endpoints",
-    "events",
-    "persistentvolumeclaims",
-    "pods",
-    "replicationcontrollers",
-    "replicationcontrollers/scale",
-    "serviceaccounts",
-    "services",
-];
-const APPS_OBJECTS: &[&str] = &["deployments", "deployments/scale", "replicasets", "replicasets/scale"];
-const POD_DOORS: &[&str] = &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "services/proxy"];
 
 pub(super) fn cluster_roles() -> Vec<ClusterRole> {
     let mut roles = vec![
@@ -47,9 +33,6 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
                 rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
             ],
         ),
-        role("view", view()),
-        role("edit", edit()),
-        role("admin", admin()),
         role(
             "system:monitoring",
             vec![paths(
@@ -58,6 +41,7 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
             )],
         ),
     ];
+    roles.extend(user_roles::cluster_roles());
     roles.extend(COMPONENTS.iter().map(|(name, _, rules)| role(name, rules())));
     roles
 }
@@ -75,43 +59,6 @@ const DISCOVERY: &[&str] = &[
     "/version",
     "/version/",
 ];
-
-fn view() -> Vec<PolicyRule> {
-    vec![
-        rule(READ, &[""], CORE_OBJECTS),
-        rule(
-            READ,
-            &[""],
-            &["namespaces", "pods/log", "pods/status", "replicationcontrollers/status", "services/status"],
-        ),
-        rule(READ, &["apps"], APPS_OBJECTS),
-        rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
-        rule(READ, &["networking.k8s.io"], &["ingresses", "ingresses/status"]),
-    ]
-}
-
-fn edit() -> Vec<PolicyRule> {
-    let mut rules = view();
-    rules.extend([
-        rule(WRITE, &[""], CORE_OBJECTS),
-        rule(READ, &[""], &["secrets"]),
-        rule(WRITE, &[""], &["secrets"]),
-        rule(READ, &[""], POD_DOORS),
-        rule(&["create"], &[""], POD_DOORS),
-        rule(&["create"], &[""], &["pods/eviction", "serviceaccounts/token"]),
-        rule(WRITE, &["apps"], APPS_OBJECTS),
-        rule(WRITE, &["networking.k8s.io"], &["ingresses"]),
-    ]);
-    rules
-}
-
-fn admin() -> Vec<PolicyRule> {
-    let mut rules = edit();
-    rules.push(rule(READ, &[GROUP], &["roles", "rolebindings"]));
-    rules.push(rule(WRITE, &[GROUP], &["roles", "rolebindings"]));
-    rules.push(rule(&["create"], &["authorization.k8s.io"], &["localsubjectaccessreviews"]));
-    rules
-}
 
 /// Role, whose it is, what it allows.
 type Component = (&'static str, fn() -> Subject, fn() -> Vec<PolicyRule>);
@@ -281,6 +228,12 @@ const COMPONENTS: &[Component] = &[
         || controller("service-account-controller"),
         || vec![rule(&["create", "get", "patch", "update"], &[""], &["configmaps", "serviceaccounts"])],
     ),
+    // it writes into roles what others hold
+    (
+        "system:controller:clusterrole-aggregation-controller",
+        || controller("clusterrole-aggregation-controller"),
+        || vec![rule(&["escalate", "get", "list", "patch", "update", "watch"], &[GROUP], &["clusterroles"])],
+    ),
     (
         "system:controller:node-controller",
         || controller("node-controller"),
@@ -345,15 +298,17 @@ pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
     bindings
 }
 
-fn role(name: &str, rules: Vec<PolicyRule>) -> ClusterRole {
+pub(super) fn role(name: &str, rules: Vec<PolicyRule>) -> ClusterRole {
     let mut metadata = named(name);
     metadata.labels = bootstrap_label();
+    metadata.annotations = auto_update();
     ClusterRole { metadata, rules: Some(rules), ..ClusterRole::default() }
 }
 
 fn binding(name: &str, role: &str, subjects: Vec<Subject>) -> ClusterRoleBinding {
     let mut metadata = named(name);
     metadata.labels = bootstrap_label();
+    metadata.annotations = auto_update();
     ClusterRoleBinding {
         metadata,
         role_ref: RoleRef {
@@ -369,11 +324,15 @@ fn bootstrap_label() -> Option<std::collections::BTreeMap<String, String>> {
     Some([("kubernetes.io/bootstrapping".to_owned(), "rbac-defaults".to_owned())].into())
 }
 
+fn auto_update() -> Option<std::collections::BTreeMap<String, String>> {
+    Some([(AUTO_UPDATE.to_owned(), "true".to_owned())].into())
+}
+
 fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
 
-fn rule(verbs: &[&str], groups: &[&str], resources: &[&str]) -> PolicyRule {
+pub(super) fn rule(verbs: &[&str], groups: &[&str], resources: &[&str]) -> PolicyRule {
     PolicyRule {
         verbs: owned(verbs),
         api_groups: Some(owned(groups)),

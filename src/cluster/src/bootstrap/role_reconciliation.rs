@@ -1,0 +1,143 @@
+//! Bootstrap roles of a cluster that an earlier version made: what they lack is added, what a user added stays. Pure;
+//! upstream's `pkg/registry/rbac/reconciliation`, as the API server runs it at each start.
+
+use crate::rule_coverage::{compact, uncovered};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+/// On whatever the cluster keeps up to date; `false` is a user's word that it shall not.
+pub(super) const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
+
+/// The stored role with what is missing of `wanted`; `None` where nothing is.
+pub(super) fn role(stored: &ClusterRole, wanted: &ClusterRole) -> Option<ClusterRole> {
+    let mut role = stored.clone();
+    if !fill_metadata(&mut role.metadata, &wanted.metadata) {
+        return None;
+    }
+    match &wanted.aggregation_rule {
+        Some(rule) => {
+            if role.aggregation_rule.is_none() {
+                // until a controller runs, and instead of what the role had before it gathered
+                role.rules.clone_from(&wanted.rules);
+            }
+            let has =
+                role.aggregation_rule.get_or_insert_default().cluster_role_selectors.get_or_insert_default();
+            let missing =
+                rule.cluster_role_selectors.iter().flatten().filter(|selector| !has.contains(selector));
+            let missing: Vec<_> = missing.cloned().collect();
+            has.extend(missing);
+        }
+        None => {
+            let has = role.rules.get_or_insert_default();
+            let missing = compact(uncovered(has, wanted.rules.as_deref().unwrap_or_default()));
+            has.extend(missing);
+        }
+    }
+    (role != *stored).then_some(role)
+}
+
+/// The stored binding with the subjects that it lacks; `None` where it has all.
+pub(super) fn binding(
+    stored: &ClusterRoleBinding,
+    wanted: &ClusterRoleBinding,
+) -> Option<ClusterRoleBinding> {
+    let mut binding = stored.clone();
+    if !fill_metadata(&mut binding.metadata, &wanted.metadata) {
+        return None;
+    }
+    let has = binding.subjects.get_or_insert_default();
+    for subject in wanted.subjects.iter().flatten() {
+        let same = |known: &k8s_openapi::api::rbac::v1::Subject| {
+            (&known.kind, &known.name, &known.namespace) == (&subject.kind, &subject.name, &subject.namespace)
+        };
+        if !has.iter().any(same) {
+            has.push(subject.clone());
+        }
+    }
+    (binding != *stored).then_some(binding)
+}
+
+/// Whether it may be changed at all.
+fn fill_metadata(meta: &mut ObjectMeta, wanted: &ObjectMeta) -> bool {
+    if meta.annotations.as_ref().and_then(|all| all.get(AUTO_UPDATE)).is_some_and(|value| value == "false") {
+        return false;
+    }
+    for (key, value) in wanted.labels.iter().flatten() {
+        meta.labels.get_or_insert_default().entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    for (key, value) in wanted.annotations.iter().flatten() {
+        meta.annotations.get_or_insert_default().entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::roles::{cluster_role_bindings, cluster_roles};
+    use super::*;
+    use k8s_openapi::api::rbac::v1::PolicyRule;
+
+    fn of<'r>(roles: &'r [ClusterRole], name: &str) -> &'r ClusterRole {
+        roles.iter().find(|role| role.metadata.name.as_deref() == Some(name)).unwrap()
+    }
+
+    fn touches(role: &ClusterRole, resource: &str, verb: &str) -> bool {
+        role.rules.iter().flatten().any(|rule| {
+            rule.resources.iter().flatten().any(|r| r == resource) && rule.verbs.iter().any(|v| v == verb)
+        })
+    }
+
+    #[test]
+    fn the_roles_of_users_are_whole_from_the_start() {
+        let roles = cluster_roles();
+        for (role, resource, verb, want) in [
+            ("view", "pods", "list", true),
+            ("view", "secrets", "get", false),
+            ("edit", "pods", "list", true),
+            ("edit", "services", "create", true),
+            ("edit", "endpoints", "get", true),
+            ("edit", "endpoints", "create", false),
+            ("edit", "endpointslices", "update", false),
+            ("edit", "roles", "get", false),
+            ("admin", "secrets", "patch", true),
+            ("admin", "rolebindings", "create", true),
+            ("admin", "endpoints", "patch", false),
+        ] {
+            assert_eq!(touches(of(&roles, role), resource, verb), want, "{role} may {verb} {resource}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_made_is_brought_up_to_date() {
+        let wanted = cluster_roles();
+        for role in &wanted {
+            assert_eq!(super::role(role, role), None, "{:?} is as it should be", role.metadata.name);
+        }
+        // as it was before it gathered: with writes of Endpoints
+        let mut edit = of(&wanted, "edit").clone();
+        (edit.aggregation_rule, edit.metadata.annotations) = (None, None);
+        let endpoints = PolicyRule {
+            verbs: vec!["create".into()],
+            api_groups: Some(vec![String::new()]),
+            resources: Some(vec!["endpoints".into()]),
+            ..PolicyRule::default()
+        };
+        edit.rules.get_or_insert_default().push(endpoints.clone());
+        let updated = role(&edit, of(&wanted, "edit")).unwrap();
+        assert!(!touches(&updated, "endpoints", "create") && updated.aggregation_rule.is_some());
+
+        let mut node = of(&wanted, "system:node").clone();
+        node.rules = Some(vec![endpoints]);
+        let updated = role(&node, of(&wanted, "system:node")).unwrap();
+        assert!(touches(&updated, "pods", "create"), "what is missing is added");
+        assert!(touches(&updated, "endpoints", "create"), "what a user added stays");
+        node.metadata.annotations = Some([(AUTO_UPDATE.to_owned(), "false".to_owned())].into());
+        assert_eq!(role(&node, of(&wanted, "system:node")), None, "a user's word");
+
+        let wanted = &cluster_role_bindings()[0];
+        let mut stored = wanted.clone();
+        stored.subjects = None;
+        assert_eq!(binding(&stored, wanted).unwrap().subjects, wanted.subjects);
+        assert_eq!(binding(wanted, wanted), None);
+    }
+}

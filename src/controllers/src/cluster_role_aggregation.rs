@@ -1,0 +1,60 @@
+//! Roles that gather the rules of others hold them: upstream's clusterrole-aggregation-controller.
+//!
+//! Any ClusterRole may be part of any other, by its labels, so each change looks at every role that gathers. There are few.
+
+use api::{ObjectKey, Reason, Status};
+use cluster::{Actor, Client, Cluster, WorkQueue, aggregated_rules, run_workers};
+use k8s_openapi::api::rbac::v1::ClusterRole;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "clusterrole-aggregation-controller";
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let queue: WorkQueue<String> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    run_workers(NAME, queue, 1, stop, move |role| {
+        let client = client.clone();
+        async move { aggregate(&client, &role).await }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(cluster: Cluster, queue: WorkQueue<String>, stop: CancellationToken) {
+    let roles = cluster.informer::<ClusterRole>();
+    let mut changes = roles.subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = changes.next() => if change.is_none() { return },
+        }
+        // of many at once, one look is enough
+        while changes.try_next().is_some() {}
+        let gathers = roles.list(None).into_iter().filter(|role| role.aggregation_rule.is_some());
+        gathers.filter_map(|role| role.metadata.name.clone()).for_each(|name| queue.add(name));
+    }
+}
+
+async fn aggregate(client: &Client, name: &str) -> Result<(), Status> {
+    let informer = client.cluster().informer::<ClusterRole>();
+    let key = ObjectKey::cluster(name);
+    let Some(role) = informer.get(&key) else { return Ok(()) };
+    let all = informer.list(None);
+    let wanted = aggregated_rules(&role, all.iter().map(AsRef::as_ref));
+    if wanted.is_none() || role.rules.as_deref().unwrap_or_default() == wanted.as_deref().unwrap_or_default()
+    {
+        return Ok(());
+    }
+    let written = client
+        .api::<ClusterRole>()
+        .modify(&key, |role| {
+            role.rules.clone_from(&wanted);
+            Ok(())
+        })
+        .await;
+    match written {
+        Err(status) if status.is(Reason::NotFound) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
