@@ -1,8 +1,10 @@
 use crate::Places;
 use crate::answers::Answers;
 use crate::control::{ControlReply, Refusal};
+use nix::errno::Errno;
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -14,10 +16,48 @@ use tokio_util::task::TaskTracker;
 const LONGEST_REQUEST: u64 = 64 * 1024;
 /// Who connects and asks nothing by then holds nothing any more.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// After a connection that could not be accepted.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Commands that are answered at the same time when nothing else is free.
+const RESERVED: usize = 4;
 /// Lines that wait for a terminal that is slow.
 const BACKLOG: usize = 64;
 /// For the answers that are under way when the daemon stops; that to the stop itself is one.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// Descriptors that are held for the command line: whatever else the daemon has open, it can be asked, and be stopped.
+#[derive(Default)]
+struct Reserve(Mutex<Vec<File>>);
+
+impl Reserve {
+    async fn accept(&self, listener: &UnixListener) -> std::io::Result<UnixStream> {
+        self.fill();
+        match listener.accept().await {
+            Err(error) if is_out_of_files(&error) && self.give_one() => listener.accept().await,
+            accepted => accepted,
+        }
+        .map(|(stream, _)| stream)
+    }
+
+    fn fill(&self) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while held.len() < RESERVED
+            && let Ok(file) = File::open("/dev/null")
+        {
+            held.push(file);
+        }
+    }
+
+    fn give_one(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().is_some()
+    }
+}
+
+/// Of the process, or of the machine.
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::EMFILE | Errno::ENFILE))
+}
 
 /// # Errors
 /// What the file system says.
@@ -36,13 +76,26 @@ pub(crate) fn listen(places: &Places) -> std::io::Result<UnixListener> {
 /// Answers the command line, each caller on a task of its own, until `until`.
 pub(crate) async fn serve(answers: Arc<Answers>, listener: UnixListener, until: CancellationToken) {
     let callers = TaskTracker::new();
-    while let Some(accepted) = until.run_until_cancelled(listener.accept()).await {
-        let Ok((stream, _)) = accepted else { continue };
-        let answers = answers.clone();
+    let reserve = Arc::new(Reserve::default());
+    let mut pause = FIRST_PAUSE;
+    while let Some(accepted) = until.run_until_cancelled(reserve.accept(&listener)).await {
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => {
+                // the kernel says the same again as long as somebody waits: asking at once would take a core
+                tracing::warn!(%error, "a connection of the command line was not accepted");
+                until.run_until_cancelled(tokio::time::sleep(pause)).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
+            }
+        };
+        pause = FIRST_PAUSE;
+        let (answers, reserve) = (answers.clone(), reserve.clone());
         callers.spawn(async move {
             if let Err(error) = answer(&answers, stream).await {
                 tracing::debug!(%error, "the command line went away");
             }
+            reserve.fill();
         });
     }
     callers.close();

@@ -1,11 +1,12 @@
 use crate::answers::Answers;
 use crate::certs::Certificates;
 use crate::claim::{ClaimError, claim};
+use crate::daemon_memory::{self, DaemonMemory, ended_for_memory};
 use crate::legacy::{Legacy, LegacyError};
 use crate::lock::Lock;
 use crate::node::{self, Ground};
 use crate::settings::{NODE_PORTS, Settings};
-use crate::{ControlStatus, KUBERNETES, Places, control_server, node_address};
+use crate::{ControlStatus, KUBERNETES, Places, control_server, log, node_address, open_files};
 use apiserver::{ApiServer, EdgeConfig, FrontDoor};
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
@@ -34,6 +35,8 @@ pub struct StartOptions {
     pub registry_mirrors: Vec<String>,
     /// `Some(None)`: nowhere but at the profile's own place.
     pub docker_socket: Option<Option<PathBuf>>,
+    /// Kept for later starts.
+    pub daemon_memory: Option<DaemonMemory>,
     /// Into the profile's own file instead of the terminal.
     pub log_to_file: bool,
 }
@@ -103,7 +106,8 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         step(Step::Begun { what: "moving the state of an older version".to_owned() });
         notes.push(legacy.migrate(places).map_err(unmoved)?);
     }
-    log_to(places, options)?;
+    log::begin(places, options.log_to_file).map_err(|e| io(&places.log(), &e))?;
+    notes.extend(ended_for_memory(places));
     for what in notes {
         tracing::warn!("{what}");
         step(Step::Noted { what });
@@ -112,15 +116,20 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         // its own session: the terminal that started it may close. It leads one already only if nobody waits for it.
         let _ = nix::unistd::setsid();
     }
+    open_files::raise_limit();
+    let settings = resolve_settings(places, options)?;
+    // a cluster without a limit is better than none
+    let _ = daemon_memory::confine(places, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| failed("make the event queue", &e))?;
-    runtime.block_on(serve(places, options, step))
+    let served = runtime.block_on(serve(places, &settings, step));
+    daemon_memory::ends_in_order(places);
+    served
 }
 
-async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Result<(), StartError> {
+async fn serve(places: &Places, settings: &Settings, step: &impl Fn(Step)) -> Result<(), StartError> {
     let begun = |what: &str| step(Step::Begun { what: what.to_owned() });
     begun("reading what is stored");
-    let settings = settle(places, options)?;
     let listener = listen(Ipv4Addr::UNSPECIFIED, settings.api_port).await?;
     let dashboard_listener = listen(Ipv4Addr::LOCALHOST, settings.dashboard_port).await?;
     let node_ip = node_address::find().unwrap_or(settings.gateway());
@@ -129,10 +138,10 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
 
     begun("starting the control plane, the network and the runtime");
     let certificates =
-        Certificates::load_or_make(places, &settings, &[node_ip.into(), settings.gateway().into()])
+        Certificates::load_or_make(places, settings, &[node_ip.into(), settings.gateway().into()])
             .map_err(|e| failed("certificates", &e))?;
-    let ground = Ground::lay(places, &settings, node_ip);
-    let control_plane = control_plane(&store, &settings, &certificates);
+    let ground = Ground::lay(places, settings, node_ip);
+    let control_plane = control_plane(&store, settings, &certificates);
     let (ground, cluster) = tokio::try_join!(ground, control_plane)?;
     ground.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
     let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
@@ -145,7 +154,7 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
     let mut running =
         controllers::start(&cluster, &ControllersConfig { root_ca_pem: certificates.ca_pem.clone() }, &rooms);
     running.spawn(scheduler::run(cluster.clone(), rooms.clone()));
-    let pods = ground.build(&cluster, places, &settings, node_ip, &mut running, &rooms).await?;
+    let pods = ground.build(&cluster, places, settings, node_ip, &mut running, &rooms).await?;
     let edge = EdgeConfig {
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
@@ -174,7 +183,7 @@ async fn serve(places: &Places, options: &StartOptions, step: &impl Fn(Step)) ->
         ready: is_ready,
         cluster: cluster.clone(),
         images: ground.images.clone(),
-        build_runner: ground.build_runner(places, &settings),
+        build_runner: ground.build_runner(places, settings),
         dashboard,
         stop: stop.clone(),
     });
@@ -211,7 +220,7 @@ async fn control_plane(
 }
 
 /// What the profile was first started with; what is typed now is kept for the next time.
-fn settle(places: &Places, options: &StartOptions) -> Result<Settings, StartError> {
+fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings, StartError> {
     let damaged = |e: crate::SettingsError| StartError::StateDamaged { what: e.to_string() };
     let known = Settings::load(places).map_err(damaged)?;
     let mut settings = known.clone().unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
@@ -220,6 +229,9 @@ fn settle(places: &Places, options: &StartOptions) -> Result<Settings, StartErro
     }
     if let Some(place) = &options.docker_socket {
         settings.docker_socket.clone_from(place);
+    }
+    if let Some(memory) = options.daemon_memory {
+        settings.daemon_memory = memory;
     }
     let registries = &mut settings.registries;
     add_missing(&mut registries.insecure, &options.insecure_registries);
@@ -284,23 +296,6 @@ fn write_kubeconfig(places: &Places, certificates: &Certificates, api: &str) -> 
         return Ok(());
     }
     crate::certs::write(&path, &text).map_err(|e| failed("kubeconfig", &e))
-}
-
-fn log_to(places: &Places, options: &StartOptions) -> Result<(), StartError> {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_env("MONOPOD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
-    let set = if options.log_to_file {
-        let path = places.log();
-        let file =
-            std::fs::File::options().create(true).append(true).open(&path).map_err(|e| io(&path, &e))?;
-        log.with_writer(Arc::new(file)).try_init()
-    } else {
-        log.with_writer(std::io::stderr).try_init()
-    };
-    // a second daemon in one process happens in tests only, and logs where the first does
-    let _ = set;
-    Ok(())
 }
 
 fn unopened(error: OpenError) -> StartError {

@@ -123,6 +123,10 @@ impl Places {
     pub fn log(&self) -> PathBuf {
         self.state.join("monopod.log")
     }
+    /// That, and what was set aside of it: the oldest first.
+    pub fn log_files(&self) -> Vec<PathBuf> {
+        crate::log::files(&self.log())
+    }
     pub fn admin_kubeconfig(&self) -> PathBuf {
         self.state.join("kubeconfig")
     }

@@ -1,4 +1,4 @@
-use crate::Places;
+use crate::{DaemonMemory, Places};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, TcpListener};
@@ -19,6 +19,9 @@ pub struct Settings {
     /// Where the Docker socket is beside the profile's own place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_socket: Option<PathBuf>,
+    /// Of the daemon itself.
+    #[serde(default, skip_serializing_if = "DaemonMemory::is_default")]
+    pub daemon_memory: DaemonMemory,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,7 @@ impl Settings {
             load_balancer_cidr: net(LOAD_BALANCERS, third),
             registries: image::Registries::default(),
             docker_socket: None,
+            daemon_memory: DaemonMemory::Default,
         }
     }
 

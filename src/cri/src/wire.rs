@@ -47,6 +47,9 @@ pub struct ShimConfig {
     /// Another sandbox's network namespace, instead of a new one.
     #[serde(default)]
     pub shared_network: Option<PathBuf>,
+    /// The folder of a cgroup that it enters before anything else, so that what it needs is counted there.
+    #[serde(default)]
+    pub memory_cgroup: Option<PathBuf>,
 }
 
 /// Where a shim finds the IPC namespace and the /dev/shm of another one.

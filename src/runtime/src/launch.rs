@@ -102,6 +102,7 @@ mod tests {
             host_uts: false,
             shared_ipc: None,
             shared_network: None,
+            memory_cgroup: None,
         };
         shim(&program, &config).await.map_err(|e| e.to_string())
     }

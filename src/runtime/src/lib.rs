@@ -12,6 +12,7 @@ mod connection;
 mod container;
 mod containers;
 mod create;
+mod daemon_cgroup;
 mod dismantle;
 mod draft;
 mod exec;
@@ -35,6 +36,7 @@ mod starts;
 mod stats;
 mod streams;
 
+pub use daemon_cgroup::DaemonCgroup;
 pub use memory::give_back_memory;
 pub use purge::{Ended, end_recorded, purge};
 pub use runtime::ShimRuntime;

@@ -9,6 +9,7 @@ use crate::places::{private_dir, remove_dir};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
 use crate::runtime::{Inner, ShimRuntime, blocking};
 use crate::sandbox::Sandbox;
+use crate::sandboxes::shims_of;
 use cri::wire::{self, Reply, Request};
 use cri::{ContainerId, CriError, Result, RuntimeEvent, SandboxId};
 use futures::future::join_all;
@@ -49,6 +50,10 @@ fn prepare(config: RuntimeConfig) -> io::Result<(Hierarchies, RuntimeConfig)> {
     private_dir(&config.run_dir)?;
     let cgroups = Hierarchies::find()?;
     cgroups.make(&config.cgroup)?;
+    let shims = shims_of(&config.cgroup);
+    if cgroups.memory_of_shims(&shims).is_some() {
+        cgroups.make_for("memory", &shims)?;
+    }
     Ok((cgroups, config))
 }
 
@@ -96,7 +101,7 @@ impl Inner {
                 remove_dir(&entry.path());
             }
         }
-        let shims = format!("{}/shims", self.config.cgroup);
+        let shims = shims_of(&self.config.cgroup);
         let dirs = self.cgroups.dirs(&shims).into_iter();
         let entries = dirs.flat_map(|d| std::fs::read_dir(d).into_iter().flatten().flatten());
         let names: HashSet<String> = entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect();

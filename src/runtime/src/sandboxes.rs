@@ -149,6 +149,7 @@ impl Inner {
             host_uts: config.host_uts,
             shared_ipc,
             shared_network: None,
+            memory_cgroup: self.cgroups.memory_of_shims(&shims_of(&self.config.cgroup)),
         }
     }
 
@@ -162,7 +163,7 @@ impl Inner {
     /// The shim is in a cgroup beside the pods': a pod's limits are for what the user runs in it, and on v2 a cgroup
     /// with children holds no process itself.
     pub fn shim_cgroup(&self, id: &SandboxId) -> String {
-        format!("{}/shims/{id}", self.config.cgroup)
+        format!("{}/{id}", shims_of(&self.config.cgroup))
     }
 
     pub fn pod_cgroup(&self, config: &SandboxConfig) -> String {
@@ -266,6 +267,11 @@ fn sysctls(config: &SandboxConfig) -> BTreeMap<String, String> {
         defaults.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     all.extend(config.sysctls.clone());
     all
+}
+
+/// Below the profile's cgroup: of all its shims.
+pub fn shims_of(cgroup: &str) -> String {
+    format!("{cgroup}/shims")
 }
 
 pub fn netns(shim: ProcessId) -> PathBuf {

@@ -1,5 +1,6 @@
 //! From a child of the daemon to a process of its own: configuration in, one line out, then nobody's child.
 
+use crate::cgroup;
 use crate::fault::{Because, Result, fault};
 use crate::sandbox::{Sandbox, join_cgroups};
 use crate::shim::Shim;
@@ -40,6 +41,9 @@ fn begin() -> Result<Role> {
     // a fork takes only the calling thread along, and the locks of the others stay locked in it for ever
     if fs::read_dir("/proc/self/task").because("list threads")?.count() != 1 {
         return fault("the shim must be started in a process with a single thread");
+    }
+    if let Some(folder) = &config.memory_cgroup {
+        cgroup::join(folder).because(format_args!("join cgroup {}", folder.display()))?;
     }
     if !leave_parent()? {
         return Ok(Role::Launcher);

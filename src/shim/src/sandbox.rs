@@ -217,6 +217,7 @@ mod tests {
             host_uts: false,
             shared_ipc: None,
             shared_network: None,
+            memory_cgroup: None,
         }
     }
 

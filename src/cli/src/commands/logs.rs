@@ -2,7 +2,10 @@ use super::Setting;
 use crate::failures;
 use anyhow::Result;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(clap::Args)]
@@ -18,28 +21,53 @@ pub struct Logs {
 impl Logs {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         let path = setting.places.log();
-        let mut file = std::fs::File::open(&path)
-            .map_err(|e| failures::NOT_RUNNING.because(format!("{}: {e}", path.display())))?;
+        // before it is read, so that nothing is said unseen
+        let changes = self.follow.then(|| watch(&path)).transpose()?;
         let mut text = Vec::new();
+        for aside in setting.places.log_files().iter().filter(|file| **file != path) {
+            // it may be set aside further while we read
+            let _ = File::open(aside).and_then(|mut file| file.read_to_end(&mut text));
+        }
+        let mut file = File::open(&path)
+            .map_err(|e| failures::NOT_RUNNING.because(format!("{}: {e}", path.display())))?;
         file.read_to_end(&mut text)?;
         let mut out = std::io::stdout().lock();
         out.write_all(last_lines(&text, self.tail))?;
-        if !self.follow {
-            return Ok(ExitCode::SUCCESS);
-        }
-        let changes = Inotify::init(InitFlags::empty())?;
-        changes.add_watch(&path, AddWatchFlags::IN_MODIFY)?;
+        let Some(changes) = changes else { return Ok(ExitCode::SUCCESS) };
         loop {
-            let at = file.stream_position()?;
-            // a log that was begun anew is shorter than what was read
-            if file.metadata()?.len() < at {
-                file.seek(SeekFrom::Start(0))?;
-            }
-            std::io::copy(&mut file, &mut out)?;
             out.flush()?;
             changes.read_events()?;
+            copy_news(&mut file, &path, &mut out)?;
         }
     }
+}
+
+/// The directory of the log: in it a file is begun anew where the log is set aside.
+fn watch(path: &Path) -> Result<Inotify> {
+    let changes = Inotify::init(InitFlags::empty())?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    changes
+        .add_watch(folder, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE)
+        .map_err(|e| failures::NOT_RUNNING.because(format!("{}: {e}", folder.display())))?;
+    Ok(changes)
+}
+
+/// What was said since, also in a file that was begun meanwhile.
+fn copy_news(file: &mut File, path: &Path, out: &mut impl Write) -> std::io::Result<()> {
+    // a log that was begun anew is shorter than what was read
+    if file.metadata()?.len() < file.stream_position()? {
+        file.seek(SeekFrom::Start(0))?;
+    }
+    std::io::copy(file, out)?;
+    if let Ok(newer) = File::open(path)
+        && newer.metadata()?.ino() != file.metadata()?.ino()
+    {
+        // between the last look and the change of files
+        std::io::copy(file, out)?;
+        *file = newer;
+        std::io::copy(file, out)?;
+    }
+    Ok(())
 }
 
 fn last_lines(text: &[u8], lines: Option<usize>) -> &[u8] {
@@ -54,6 +82,30 @@ fn last_lines(text: &[u8], lines: Option<usize>) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
+    #[test]
+    fn news_are_read_over_a_change_of_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let say = |text: &str| {
+            let mut file = File::options().create(true).append(true).open(&path).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        say("before\n");
+        let mut file = File::open(&path).unwrap();
+        let mut seen = Vec::new();
+        copy_news(&mut file, &path, &mut seen).unwrap();
+        say("late\n");
+        std::fs::rename(&path, dir.path().join("log.1")).unwrap();
+        copy_news(&mut file, &path, &mut seen).unwrap();
+        say("after\n");
+        copy_news(&mut file, &path, &mut seen).unwrap();
+        say("more\n");
+        copy_news(&mut file, &path, &mut seen).unwrap();
+        assert_eq!(String::from_utf8(seen).unwrap(), "before\nlate\nafter\nmore\n");
+    }
+
     #[test]
     fn the_last_lines_are_the_last_lines() {
         let cases = [

@@ -4,7 +4,7 @@ use crate::failures::{self, Failure};
 use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
 use anyhow::Result;
-use appliance::{Missing, StartError, StartOptions, Step};
+use appliance::{DaemonMemory, Missing, StartError, StartOptions, Step};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -33,6 +33,10 @@ pub struct Start {
     /// takes that back. Kept for later starts.
     #[arg(long, value_name = "PATH", value_parser = docker_socket)]
     docker_socket: Option<DockerSocket>,
+    /// What the daemon itself may have of the machine's memory (2Gi), so that no fault of its own takes all of it; "default" is
+    /// half, "unlimited" takes the limit away. Containers are not under it. Kept for later starts.
+    #[arg(long, value_name = "AMOUNT")]
+    daemon_memory: Option<DaemonMemory>,
     /// Leave the user's kubeconfig alone.
     #[arg(long)]
     no_kubeconfig: bool,
@@ -125,6 +129,7 @@ impl Start {
             insecure_registries: self.insecure_registry.clone(),
             registry_mirrors: self.registry_mirror.clone(),
             docker_socket: self.docker_socket.clone().map(|DockerSocket(place)| place),
+            daemon_memory: self.daemon_memory,
             log_to_file: self.report,
         };
         let report = self.report;
@@ -152,6 +157,9 @@ impl Start {
         }
         if let Some(DockerSocket(place)) = &self.docker_socket {
             daemon.arg("--docker-socket").arg(place.as_deref().unwrap_or(Path::new("own")));
+        }
+        if let Some(memory) = &self.daemon_memory {
+            daemon.arg("--daemon-memory").arg(memory.to_string());
         }
         for url in &self.registry_mirror {
             daemon.arg("--registry-mirror").arg(url);

@@ -19,7 +19,10 @@ impl Status {
         let (word, code, detail) = match presence(&setting.places) {
             Presence::Running(status) if status.ready => ("Running", 0, Ok(status)),
             Presence::Running(status) => ("Starting", BROKEN, Ok(status)),
-            Presence::Stopped => ("Stopped", STOPPED, Err(String::new())),
+            Presence::Stopped => {
+                let why = appliance::ended_for_memory(&setting.places).unwrap_or_default();
+                ("Stopped", STOPPED, Err(why))
+            }
             Presence::Broken(why) => ("Broken", BROKEN, Err(why)),
         };
         match (self.output.output, &detail) {

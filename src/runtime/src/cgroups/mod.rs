@@ -6,6 +6,7 @@
 mod devices;
 mod kill;
 mod limits;
+mod memory;
 mod stats;
 
 pub use limits::limits;
@@ -91,6 +92,13 @@ impl Hierarchies {
     /// Makes the cgroup in every hierarchy, with its parents, ready to take processes.
     pub fn make(&self, path: &str) -> io::Result<()> {
         self.mounts().into_iter().try_for_each(|mount| self.make_in(mount, path))
+    }
+
+    /// Where shims are counted that are in a cgroup of their own only where members are listed: a shim would stay with the
+    /// daemon's memory, and under its limit. v2 has one hierarchy for all.
+    pub fn memory_of_shims(&self, path: &str) -> Option<PathBuf> {
+        let apart = !self.unified() && self.of("memory") != self.members_mount();
+        self.of("memory").filter(|_| apart).map(|mount| mount.join(path))
     }
 
     /// Makes it only where members are listed: enough to find processes again.

@@ -56,6 +56,7 @@ impl Pod {
             host_uts: false,
             shared_ipc: None,
             shared_network: None,
+            memory_cgroup: None,
         };
         change(&mut config);
         let pid = match launch(&config) {

@@ -154,6 +154,7 @@ fn bad_configurations_are_refused() {
         host_uts: false,
         shared_ipc: None,
         shared_network: None,
+        memory_cgroup: None,
     };
     let failed = |config: &ShimConfig| match launch(config) {
         ShimReady::Failed(why) => why,

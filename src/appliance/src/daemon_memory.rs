@@ -1,0 +1,173 @@
+//! How much memory the daemon itself may have, and what is said where the kernel ended it for having more.
+//!
+//! The limit is for faults: a machine must never lose its other programs to one of ours. Containers and shims are not under it.
+
+use crate::Places;
+use runtime::DaemonCgroup;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Of the machine's memory, where nothing is said.
+const DEFAULT_SHARE: u64 = 2;
+/// The share of a small machine is more than that, so that an image can be unpacked there.
+const USUALLY_ENOUGH: u64 = 512 << 20;
+/// With less it does not come up.
+const LEAST: u64 = 64 << 20;
+
+/// What `start --daemon-memory` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DaemonMemory {
+    /// Half of the machine's.
+    #[default]
+    Default,
+    Unlimited,
+    Bytes(u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DaemonMemoryError {
+    #[error("give an amount as Kubernetes has it (512Mi, 2Gi), \"default\" or \"unlimited\"")]
+    NoAmount,
+    #[error("the daemon needs at least 64Mi")]
+    TooLittle,
+}
+
+impl FromStr for DaemonMemory {
+    type Err = DaemonMemoryError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "default" => Ok(DaemonMemory::Default),
+            "unlimited" => Ok(DaemonMemory::Unlimited),
+            amount => {
+                let amount: api::quantity::Quantity =
+                    amount.parse().map_err(|_| DaemonMemoryError::NoAmount)?;
+                let bytes = u64::try_from(amount.value()).map_err(|_| DaemonMemoryError::TooLittle)?;
+                if bytes < LEAST { Err(DaemonMemoryError::TooLittle) } else { Ok(DaemonMemory::Bytes(bytes)) }
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for DaemonMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DaemonMemory::Default => f.write_str("default"),
+            DaemonMemory::Unlimited => f.write_str("unlimited"),
+            DaemonMemory::Bytes(bytes) => write!(f, "{bytes}"),
+        }
+    }
+}
+
+impl DaemonMemory {
+    pub(crate) fn is_default(&self) -> bool {
+        *self == DaemonMemory::Default
+    }
+
+    fn bytes(self, of_machine: Option<u64>) -> Option<u64> {
+        match self {
+            DaemonMemory::Default => {
+                of_machine.map(|all| (all / DEFAULT_SHARE).max(USUALLY_ENOUGH.min(all / 4 * 3)))
+            }
+            DaemonMemory::Unlimited => None,
+            DaemonMemory::Bytes(bytes) => Some(bytes),
+        }
+    }
+}
+
+/// What the kernel had counted when the daemon began, or ended in order: in the run directory, for the count does not survive
+/// a reboot either.
+#[derive(Debug, Serialize, Deserialize)]
+struct Seen {
+    oom_kills: u64,
+}
+
+fn seen_path(places: &Places) -> PathBuf {
+    places.run.join("daemon.json")
+}
+
+/// Puts this process under its limit.
+///
+/// # Errors
+/// In words for the log: there is none then.
+pub(crate) fn confine(places: &Places, memory: DaemonMemory) -> Result<(), String> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let limit = memory.bytes(total(&meminfo));
+    let confined = DaemonCgroup::of(&places.cgroup).and_then(|cgroup| {
+        cgroup.join(limit)?;
+        remember(places, &cgroup)
+    });
+    confined.map_err(|e| format!("the daemon's own memory is not limited: {e}"))
+}
+
+/// The end is in order: whatever was counted until now did not end the daemon.
+pub(crate) fn ends_in_order(places: &Places) {
+    if let Ok(cgroup) = DaemonCgroup::of(&places.cgroup) {
+        let _ = remember(places, &cgroup);
+    }
+}
+
+fn remember(places: &Places, cgroup: &DaemonCgroup) -> io::Result<()> {
+    let seen = Seen { oom_kills: cgroup.oom_kills() };
+    std::fs::write(seen_path(places), serde_json::to_vec(&seen)?)
+}
+
+/// Why a daemon that does not run ended, where it was for its memory.
+pub fn ended_for_memory(places: &Places) -> Option<String> {
+    let seen: Seen = serde_json::from_slice(&std::fs::read(seen_path(places)).ok()?).ok()?;
+    let cgroup = DaemonCgroup::of(&places.cgroup).ok()?;
+    (cgroup.oom_kills() > seen.oom_kills).then(|| words(cgroup.limit()))
+}
+
+fn words(limit: Option<u64>) -> String {
+    let limit = limit.map_or_else(String::new, |bytes| {
+        format!(" of {} MiB (`monopod start --daemon-memory` changes it)", bytes >> 20)
+    });
+    format!("the kernel ended the daemon: it had reached its memory limit{limit}; its containers went on")
+}
+
+/// Bytes, out of /proc/meminfo.
+fn total(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GIB: u64 = 1 << 30;
+
+    #[test]
+    fn amounts() {
+        let cases = [
+            ("2Gi", Ok(DaemonMemory::Bytes(2 * GIB))),
+            ("500M", Ok(DaemonMemory::Bytes(500_000_000))),
+            ("default", Ok(DaemonMemory::Default)),
+            ("unlimited", Ok(DaemonMemory::Unlimited)),
+            ("63Mi", Err(DaemonMemoryError::TooLittle)),
+            ("-2Gi", Err(DaemonMemoryError::TooLittle)),
+            ("much", Err(DaemonMemoryError::NoAmount)),
+            ("", Err(DaemonMemoryError::NoAmount)),
+        ];
+        for (text, want) in cases {
+            let got = text.parse::<DaemonMemory>();
+            assert_eq!(got, want, "{text}");
+            if let Ok(memory) = got {
+                assert_eq!(memory.to_string().parse(), Ok(memory), "{text}, printed and read again");
+            }
+        }
+    }
+
+    #[test]
+    fn the_default_is_generous_and_never_all() {
+        for (all, want) in [(16 * GIB, 8 * GIB), (2 * GIB, GIB), (GIB, GIB / 2), (GIB / 2, GIB / 8 * 3)] {
+            assert_eq!(DaemonMemory::Default.bytes(Some(all)), Some(want), "{all}");
+        }
+        assert_eq!(DaemonMemory::Default.bytes(None), None);
+        assert_eq!(total("MemTotal:       24683876 kB\nMemFree: 1 kB\n"), Some(24_683_876 << 10));
+    }
+}

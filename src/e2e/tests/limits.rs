@@ -1,0 +1,138 @@
+//! A daemon that has used up what it may have: descriptors, memory, room for its log. The machine does not notice, and neither do
+//! the containers.
+
+mod common;
+
+use common::{Appliance, appliance};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+fn api_port(at: &Appliance) -> u16 {
+    let settings = std::fs::read(at.places()[0].join("settings.json")).unwrap();
+    let settings: serde_json::Value = serde_json::from_slice(&settings).unwrap();
+    settings["api_port"].as_u64().unwrap() as u16
+}
+
+/// Of one core, in clock ticks.
+fn ticks(pid: &str) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+fn soft_limit_of_files(pid: &str) -> u64 {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+    line.split_whitespace().nth(3).unwrap().parse().unwrap()
+}
+
+#[test]
+fn connections_that_take_every_descriptor_do_not_make_the_daemon_deaf() {
+    let Some(at) = appliance("files") else { return };
+    let pid = at.pid();
+    assert!(soft_limit_of_files(&pid) > 1024, "the soft limit of a login is raised");
+    at.monopod(&["stop"]).ok("stop");
+    at.shell(&format!("ulimit -Sn 1024; {} -p e2e-files start", std::env::var("MONOPOD_BIN").unwrap()))
+        .ok("start");
+    let pid = at.pid();
+    assert!(soft_limit_of_files(&pid) > 1024, "{}", soft_limit_of_files(&pid));
+    // and so many that no test could take them all: a limit that it can
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count();
+    at.shell(&format!("prlimit --pid {pid} --nofile={0}:{0}", open + 100)).ok("a small limit");
+    let port = api_port(&at);
+    let silent: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    let log = || std::fs::metadata(at.places()[0].join("monopod.log")).unwrap().len();
+    let began = Instant::now();
+    while std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count() < open + 95 {
+        assert!(began.elapsed() < Duration::from_secs(20), "the descriptors are not used up");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let (said, worked) = (log(), ticks(&pid));
+    for _ in 0..10 {
+        assert!(at.monopod(&["status"]).ok("status without a descriptor").contains("Running"));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let worked = ticks(&pid) - worked;
+    assert!(worked < 60, "{worked} ticks of a core in a second: it turns without a pause");
+    assert!(log() - said < 20_000, "the log grew by {} bytes", log() - said);
+    at.monopod(&["stop"]).ok("stop without a descriptor");
+    drop(silent);
+    at.monopod(&["start"]).ok("start again");
+}
+
+fn memory_folder(cgroup: &str) -> PathBuf {
+    let v1 = Path::new("/sys/fs/cgroup/memory");
+    if v1.exists() { v1.join(cgroup) } else { Path::new("/sys/fs/cgroup").join(cgroup) }
+}
+
+/// The file of the limit, and that of what is used.
+fn memory_files(folder: &Path) -> [PathBuf; 2] {
+    let v1 = folder.join("memory.limit_in_bytes");
+    match v1.exists() {
+        true => [v1, folder.join("memory.usage_in_bytes")],
+        false => [folder.join("memory.max"), folder.join("memory.current")],
+    }
+}
+
+fn number(path: &Path) -> u64 {
+    std::fs::read_to_string(path).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn a_daemon_that_takes_too_much_memory_dies_alone_and_it_is_said() {
+    let Some(at) = appliance("memory") else { return };
+    at.load_busybox();
+    at.kubectl(&["create", "deployment", "web", "--image=monopod/kubia", "--replicas=2"]).ok("create");
+    at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("rollout");
+    let pods = at.processes("");
+    let folder = memory_folder("monopod/e2e-memory/daemon");
+    let members = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap();
+    assert_eq!(members.trim(), at.pid(), "the daemon is in it, and no shim and no container");
+    let [limit, used] = memory_files(&folder);
+    at.monopod(&["stop"]).ok("stop");
+    at.monopod(&["start", "--daemon-memory", "600Mi"]).ok("start with a limit");
+    assert_eq!(number(&limit), 600 << 20);
+    at.monopod(&["stop"]).ok("stop");
+    at.monopod(&["start"]).ok("start again");
+    assert_eq!(number(&limit), 600 << 20, "the limit is kept");
+    let refused = at.monopod(&["start", "--daemon-memory", "a lot"]).refused("no amount");
+    assert!(refused.contains("give an amount"), "{refused}");
+
+    // what is used without the page cache can not be taken away from it
+    let pid = at.pid();
+    let resident = at.shell(&format!("awk '/RssAnon/ {{print $2}}' /proc/{pid}/status")).ok("rss");
+    let least = resident.trim().parse::<u64>().unwrap() * 1024;
+    let small = (least + (24 << 20)).max(number(&used).min(least * 2));
+    std::fs::write(&limit, small.to_string()).unwrap();
+    let swap = folder.join("memory.swap.max");
+    let _ = std::fs::write(&swap, "0");
+    let (began, data) = (Instant::now(), "x".repeat(900_000));
+    for number in 0.. {
+        let map = format!(
+            "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: m{number}}}, data: {{a: {data}}}}}"
+        );
+        if !Path::new(&format!("/proc/{pid}")).exists()
+            || !at.kubectl_with(&["create"], &map).0.status.success()
+        {
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(120),
+            "it lives on with {number} MB more than it may have"
+        );
+    }
+    assert!(common::ends(&pid), "the kernel ends it");
+    assert_eq!(at.processes(""), pods, "nobody else was ended");
+
+    let status = at.monopod(&["status"]);
+    assert_eq!(status.0.status.code(), Some(3), "{}", status.out());
+    assert!(status.out().contains("had reached its memory limit"), "{}", status.out());
+    let said = at.monopod(&["start"]);
+    assert!(said.0.status.success() && said.err().contains("had reached its memory limit"), "{}", said.err());
+    assert!(at.monopod(&["logs"]).ok("logs").contains("had reached its memory limit"));
+    at.kubectl(&["rollout", "status", "deploy/web", "--timeout=60s"]).ok("all is well again");
+    assert_eq!(at.processes(""), pods);
+    at.monopod(&["stop"]).ok("stop");
+    assert!(!at.monopod(&["status"]).out().contains("memory limit"), "an end in order is none of that");
+}
