@@ -1,6 +1,12 @@
 //! Deployments: one ReplicaSet for each template, scaled against each other.
+//!
+//! A round either scales (the wish for pods has changed, or the Deployment is paused: `proportional.rs`) or rolls on
+//! (`plan.rs`); `annotations.rs` has what the sets remember, `status.rs` what is said of it all. Read
+//! [`Controller::reconcile`] first.
 
+mod annotations;
 mod plan;
+mod proportional;
 mod status;
 
 use crate::WORKERS;
@@ -8,6 +14,7 @@ use crate::owner::{
     Claim, adopt, claim, controller_of, controller_reference, is_controlled_by, release, unless_gone,
 };
 use crate::template_hash;
+use annotations::{REVISION, revision};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{
     Actor, Api, Change, Client, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers,
@@ -17,12 +24,12 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{key_of, selectors};
+use plan::Step;
+use status::{CREATE_ERROR, Round};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "deployment-controller";
-pub(crate) const REVISION: &str = "deployment.kubernetes.io/revision";
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
@@ -100,10 +107,68 @@ impl Controller {
         let known = self.sets.list(key.namespace.as_deref(), LabelSelector::default())?;
         let Some(deployment) = self.deployments.find(key)?.map(Arc::new) else { return Ok(()) };
         let mut sets = self.claim(&deployment, known).await?;
+        let mut work = Work { newest: plan::newest(&deployment, &sets), created: false, is_rollout: false };
         if deployment.metadata.deletion_timestamp.is_none() {
-            self.roll(&deployment, &mut sets).await?;
+            self.advance(&deployment, &mut sets, &mut work).await?;
         }
-        self.write_status(key, &deployment, &sets).await
+        let Work { newest, created, is_rollout } = work;
+        let round = Round { deployment: &deployment, sets: &sets, newest, created, is_rollout };
+        self.write_status(key, &round).await
+    }
+
+    async fn advance(
+        &self,
+        deployment: &Arc<Deployment>,
+        sets: &mut Vec<ReplicaSet>,
+        work: &mut Work,
+    ) -> Result<(), Status> {
+        if let Some(at) = work.newest {
+            self.renew_newest(deployment, sets, at).await?;
+        }
+        let is_paused = deployment.spec.as_ref().and_then(|s| s.paused) == Some(true);
+        if is_paused || proportional::is_due(deployment, sets) {
+            let steps = proportional::steps(deployment, sets, work.newest);
+            self.take(deployment, sets, steps).await?;
+            return match is_paused {
+                true => self.clean_up(deployment, sets, work).await,
+                false => Ok(()),
+            };
+        }
+        work.is_rollout = true;
+        if work.newest.is_none() && !plan::is_rolling(deployment) {
+            let steps = plan::roll(deployment, sets, None);
+            let stopping = !steps.is_empty();
+            self.take(deployment, sets, steps).await?;
+            if stopping || self.has_old_pods(deployment, sets) {
+                return Ok(());
+            }
+        }
+        if work.newest.is_none() {
+            sets.push(self.create_set(deployment, sets).await?);
+            let made = sets.len() - 1;
+            (work.newest, work.created) = (Some(made), true);
+            self.renew_newest(deployment, sets, made).await?;
+        }
+        if plan::is_rolling(deployment) || !self.has_old_pods_beside(deployment, sets, work.newest) {
+            let steps = plan::roll(deployment, sets, work.newest);
+            self.take(deployment, sets, steps).await?;
+        }
+        match deployment.status.as_ref().is_some_and(|status| plan::is_complete(deployment, status)) {
+            true => self.clean_up(deployment, sets, work).await,
+            false => Ok(()),
+        }
+    }
+
+    async fn take(
+        &self,
+        deployment: &Deployment,
+        sets: &mut [ReplicaSet],
+        steps: Vec<Step>,
+    ) -> Result<(), Status> {
+        for step in steps {
+            self.scale(deployment, &mut sets[step.set], step.replicas).await?;
+        }
+        Ok(())
     }
 
     /// The sets that are the deployment's; takes those in that its selector finds and nobody has (another deployment left
@@ -132,80 +197,99 @@ impl Controller {
         Ok(mine)
     }
 
-    async fn roll(&self, deployment: &Arc<Deployment>, sets: &mut Vec<ReplicaSet>) -> Result<(), Status> {
-        let spec = deployment.spec.clone().unwrap_or_default();
-        if spec.paused == Some(true) && plan::newest(deployment, sets).is_none() {
-            return Ok(());
-        }
-        let newest = match plan::newest(deployment, sets) {
-            Some(at) => at,
-            None => {
-                sets.push(self.create_set(deployment, sets).await?);
-                sets.len() - 1
-            }
-        };
-        self.number(deployment, sets, newest).await?;
-        let pods_gone = || self.old_pods_are_gone(deployment, sets, newest);
-        for step in plan::scale(deployment, sets, newest, pods_gone) {
-            self.scale(deployment, &mut sets[step.set], step.replicas).await?;
-        }
-        self.clean_up(deployment, sets, newest).await
+    fn has_old_pods(&self, deployment: &Deployment, sets: &[ReplicaSet]) -> bool {
+        self.has_old_pods_beside(deployment, sets, None)
     }
 
-    /// `Recreate` waits for the last old pod to end before the first new one is made.
-    fn old_pods_are_gone(&self, deployment: &Deployment, sets: &[ReplicaSet], newest: usize) -> bool {
+    /// What is recreated waits for the last old pod to end before the first new one is made.
+    fn has_old_pods_beside(
+        &self,
+        deployment: &Deployment,
+        sets: &[ReplicaSet],
+        newest: Option<usize>,
+    ) -> bool {
         let pods = self.cluster.informer::<Pod>().list(deployment.metadata.namespace.as_deref());
-        let old = sets.iter().enumerate().filter(|(at, _)| *at != newest);
-        !old.into_iter().any(|(_, set)| {
+        let mut old = sets.iter().enumerate().filter(|(at, _)| Some(*at) != newest);
+        old.any(|(_, set)| {
             pods.iter().any(|pod| is_controlled_by(&pod.metadata, set) && !kinds::pod::is_terminal(pod))
         })
     }
 
+    /// Where the name that the new set should have is another's, the next round tries another name: the status counts.
     async fn create_set(
         &self,
         deployment: &Arc<Deployment>,
         sets: &[ReplicaSet],
     ) -> Result<ReplicaSet, Status> {
-        let mut collisions = deployment.status.as_ref().and_then(|s| s.collision_count).unwrap_or(0);
-        loop {
-            match self.sets.create(set_of(deployment, sets, collisions)).await {
-                Err(status) if status.is(Reason::AlreadyExists) => collisions += 1,
-                other => return other,
+        let key = key_of(&deployment.metadata);
+        let set = set_of(deployment, sets);
+        let name = set.metadata.name.clone().unwrap_or_default();
+        match self.sets.create(set).await {
+            Ok(made) => {
+                if plan::replicas(&made) > 0 {
+                    let message = format!("Scaled up replica set {name} from 0 to {}", plan::replicas(&made));
+                    self.events.normal(&**deployment, "ScalingReplicaSet", message);
+                }
+                Ok(made)
+            }
+            Err(status) if status.is(Reason::AlreadyExists) => {
+                let counted = self.deployments.modify_status(&key, |deployment| {
+                    let collisions = &mut deployment.status.get_or_insert_default().collision_count;
+                    *collisions = Some(collisions.unwrap_or(0) + 1);
+                    Ok(())
+                });
+                unless_gone(counted.await)?;
+                Err(status)
+            }
+            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => {
+                Err(status)
+            }
+            Err(status) => {
+                let message = format!("Failed to create new replica set {name:?}: {status}");
+                let conditions = status::refused(deployment, message.clone(), jiff::Timestamp::now());
+                self.events.warning(&**deployment, CREATE_ERROR, message);
+                let said = self.deployments.modify_status(&key, |deployment| {
+                    if conditions.is_some() {
+                        deployment.status.get_or_insert_default().conditions.clone_from(&conditions);
+                    }
+                    Ok(())
+                });
+                unless_gone(said.await)?;
+                Err(status)
             }
         }
     }
 
-    /// The newest set has the highest revision; the deployment says which that is.
-    async fn number(
+    /// The newest set has the highest revision, the Deployment's annotations and its `minReadySeconds`; the Deployment says
+    /// which revision that is.
+    async fn renew_newest(
         &self,
         deployment: &Deployment,
         sets: &mut [ReplicaSet],
         newest: usize,
     ) -> Result<(), Status> {
-        let highest_old = sets
-            .iter()
-            .enumerate()
-            .filter(|(at, _)| *at != newest)
-            .map(|(_, s)| plan::revision(&s.metadata))
-            .max();
-        let own = plan::revision(&sets[newest].metadata);
-        let wanted = own.max(highest_old.unwrap_or(0) + 1);
-        if own != wanted {
+        let old = sets.iter().enumerate().filter(|(at, _)| *at != newest);
+        let at_least = old.map(|(_, set)| revision(&set.metadata)).max().unwrap_or(0) + 1;
+        let min_ready = deployment.spec.as_ref().and_then(|s| s.min_ready_seconds);
+        let own = sets[newest].metadata.annotations.as_ref();
+        let wanted = annotations::of_newest(deployment, own, at_least);
+        let has_min_ready = sets[newest].spec.as_ref().and_then(|s| s.min_ready_seconds);
+        if own != Some(&wanted) || has_min_ready.unwrap_or(0) != min_ready.unwrap_or(0) {
             let key = key_of(&sets[newest].metadata);
-            let numbered = self.sets.modify(&key, |set| {
-                set.metadata.annotations.get_or_insert_default().insert(REVISION.into(), wanted.to_string());
+            let renewed = self.sets.modify(&key, |set| {
+                let own = set.metadata.annotations.as_ref();
+                set.metadata.annotations = Some(annotations::of_newest(deployment, own, at_least));
+                set.spec.get_or_insert_default().min_ready_seconds = min_ready;
                 Ok(())
             });
-            sets[newest] = numbered.await?;
+            sets[newest] = renewed.await?;
         }
-        if plan::revision(&deployment.metadata) != wanted {
+        let wanted = revision(&sets[newest].metadata);
+        if revision(&deployment.metadata) != wanted {
             let key = key_of(&deployment.metadata);
             let numbered = self.deployments.modify(&key, |deployment| {
-                deployment
-                    .metadata
-                    .annotations
-                    .get_or_insert_default()
-                    .insert(REVISION.into(), wanted.to_string());
+                let annotations = deployment.metadata.annotations.get_or_insert_default();
+                annotations.insert(REVISION.to_owned(), wanted.to_string());
                 Ok(())
             });
             numbered.await?;
@@ -219,13 +303,20 @@ impl Controller {
         set: &mut ReplicaSet,
         replicas: i32,
     ) -> Result<(), Status> {
-        let before = plan::replicas(set);
+        let (before, sizes) = (plan::replicas(set), plan::sizes(deployment));
+        if before == replicas && annotations::has_sizes(set, sizes) {
+            return Ok(());
+        }
         let key = key_of(&set.metadata);
         let scaled = self.sets.modify(&key, |set| {
             set.spec.get_or_insert_default().replicas = Some(replicas);
+            annotations::write_sizes(&mut set.metadata, sizes);
             Ok(())
         });
         *set = scaled.await?;
+        if before == replicas {
+            return Ok(());
+        }
         let word = if replicas > before { "up" } else { "down" };
         let name = set.metadata.name.as_deref().unwrap_or_default();
         self.events.normal(
@@ -236,16 +327,19 @@ impl Controller {
         Ok(())
     }
 
-    /// Old sets beyond the history go, the oldest first.
+    /// Old sets beyond the history go, the oldest first. The largest number is no limit.
     async fn clean_up(
         &self,
         deployment: &Deployment,
         sets: &mut Vec<ReplicaSet>,
-        newest: usize,
+        work: &mut Work,
     ) -> Result<(), Status> {
-        let limit =
-            deployment.spec.as_ref().and_then(|s| s.revision_history_limit).unwrap_or(10).max(0) as usize;
-        let surplus = plan::surplus(sets, newest, limit);
+        let limit = deployment.spec.as_ref().and_then(|s| s.revision_history_limit);
+        let limit = match limit {
+            None | Some(i32::MAX) => return Ok(()),
+            Some(limit) => limit.max(0) as usize,
+        };
+        let surplus = plan::surplus(sets, work.newest, limit);
         let options = || DeleteOptions {
             propagation: Some(cluster::Propagation::Background),
             ..DeleteOptions::default()
@@ -254,22 +348,18 @@ impl Controller {
             .iter()
             .map(|key| async { unless_gone(self.sets.delete(key, options()).await).map(|_| ()) });
         try_join_all(deletions).await?;
+        let newest = work.newest.map(|at| key_of(&sets[at].metadata));
         sets.retain(|set| !surplus.contains(&key_of(&set.metadata)));
+        work.newest = newest.and_then(|key| sets.iter().position(|set| key_of(&set.metadata) == key));
         Ok(())
     }
 
-    async fn write_status(
-        &self,
-        key: &ObjectKey,
-        deployment: &Arc<Deployment>,
-        sets: &[ReplicaSet],
-    ) -> Result<(), Status> {
-        let now = jiff::Timestamp::now();
-        let (wanted, again) = status::of(deployment, sets, now);
+    async fn write_status(&self, key: &ObjectKey, round: &Round<'_>) -> Result<(), Status> {
+        let (wanted, again) = status::of(round, jiff::Timestamp::now());
         if let Some(delay) = again {
             self.queue.add_after(key.clone(), delay);
         }
-        if deployment.status.as_ref() == Some(&wanted) {
+        if round.deployment.status.as_ref() == Some(&wanted) {
             return Ok(());
         }
         let written = self.deployments.modify_status(key, |current| {
@@ -280,8 +370,17 @@ impl Controller {
     }
 }
 
-fn set_of(deployment: &Deployment, sets: &[ReplicaSet], collisions: i32) -> ReplicaSet {
+/// What a round knows of the sets, and has done.
+struct Work {
+    newest: Option<usize>,
+    created: bool,
+    is_rollout: bool,
+}
+
+/// The set for the Deployment's template, as it begins.
+fn set_of(deployment: &Deployment, sets: &[ReplicaSet]) -> ReplicaSet {
     let spec = deployment.spec.clone().unwrap_or_default();
+    let collisions = deployment.status.as_ref().and_then(|s| s.collision_count).unwrap_or(0);
     let hash = template_hash::of(&spec.template, collisions);
     let mut template: PodTemplateSpec = spec.template;
     let labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
@@ -289,21 +388,20 @@ fn set_of(deployment: &Deployment, sets: &[ReplicaSet], collisions: i32) -> Repl
     let labels = labels.clone();
     let mut selector = spec.selector;
     selector.match_labels.get_or_insert_default().insert(template_hash::LABEL.to_owned(), hash.clone());
-    let mut annotations = deployment.metadata.annotations.clone().unwrap_or_default();
-    annotations.remove(LAST_APPLIED);
-    let highest = sets.iter().map(|set| plan::revision(&set.metadata)).max().unwrap_or(0);
-    annotations.insert(REVISION.to_owned(), (highest + 1).to_string());
+    let highest = sets.iter().map(|set| revision(&set.metadata)).max().unwrap_or(0);
+    let mut metadata = ObjectMeta {
+        name: Some(format!("{}-{hash}", deployment.metadata.name.as_deref().unwrap_or_default())),
+        namespace: deployment.metadata.namespace.clone(),
+        labels: Some(labels),
+        annotations: Some(annotations::of_newest(deployment, None, highest + 1)),
+        owner_references: Some(vec![controller_reference(deployment)]),
+        ..ObjectMeta::default()
+    };
+    annotations::write_sizes(&mut metadata, plan::sizes(deployment));
     ReplicaSet {
-        metadata: ObjectMeta {
-            name: Some(format!("{}-{hash}", deployment.metadata.name.as_deref().unwrap_or_default())),
-            namespace: deployment.metadata.namespace.clone(),
-            labels: Some(labels),
-            annotations: Some(annotations),
-            owner_references: Some(vec![controller_reference(deployment)]),
-            ..ObjectMeta::default()
-        },
+        metadata,
         spec: Some(ReplicaSetSpec {
-            replicas: Some(0),
+            replicas: Some(plan::first_size(deployment, sets)),
             min_ready_seconds: spec.min_ready_seconds,
             selector,
             template: Some(template),

@@ -8,8 +8,10 @@ use crate::replicas::{Counts, Plan, count, next_available, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
 use futures::future::join_all;
-use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
-use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec, ReplicationController, ReplicationControllerStatus};
+use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
+use k8s_openapi::api::core::v1::{
+    Pod, PodTemplateSpec, ReplicationController, ReplicationControllerCondition, ReplicationControllerStatus,
+};
 use kinds::{Kind, key_of, pod as ask, selectors};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,7 +24,33 @@ trait Replicated: Kind {
     fn selector(&self) -> LabelSelector;
     fn template(&self) -> Option<&PodTemplateSpec>;
     /// `None` where nothing changes.
-    fn with_status(&self, counts: Counts) -> Option<Self>;
+    fn with_status(&self, counts: Counts, managed: &Managed, now: jiff::Timestamp) -> Option<Self>;
+}
+
+/// What came of this round's making and deleting of pods.
+enum Managed {
+    NotTried,
+    Done,
+    Failed { reason: &'static str, message: String },
+}
+
+const FAILURE: &str = "ReplicaFailure";
+
+/// The conditions with the failure or without it. One that is known already stays as it was first said.
+fn with_failure<C>(
+    known: Option<Vec<C>>,
+    managed: &Managed,
+    is_failure: impl Fn(&C) -> bool,
+    failure: impl Fn(&'static str, &str) -> C,
+) -> Option<Vec<C>> {
+    let mut all = known.unwrap_or_default();
+    match managed {
+        Managed::NotTried => {}
+        Managed::Done => all.retain(|condition| !is_failure(condition)),
+        Managed::Failed { .. } if all.iter().any(&is_failure) => {}
+        Managed::Failed { reason, message } => all.push(failure(reason, message)),
+    }
+    (!all.is_empty()).then_some(all)
 }
 
 impl Replicated for ReplicaSet {
@@ -38,7 +66,15 @@ impl Replicated for ReplicaSet {
     fn template(&self) -> Option<&PodTemplateSpec> {
         self.spec.as_ref()?.template.as_ref()
     }
-    fn with_status(&self, counts: Counts) -> Option<Self> {
+    fn with_status(&self, counts: Counts, managed: &Managed, now: jiff::Timestamp) -> Option<Self> {
+        let failure = |reason: &str, message: &str| ReplicaSetCondition {
+            type_: FAILURE.to_owned(),
+            status: "True".to_owned(),
+            reason: Some(reason.to_owned()),
+            message: Some(message.to_owned()),
+            last_transition_time: Some(ask::whole_second(now)),
+        };
+        let known = self.status.as_ref().and_then(|s| s.conditions.clone());
         let status = ReplicaSetStatus {
             replicas: counts.replicas,
             fully_labeled_replicas: Some(counts.fully_labeled),
@@ -46,7 +82,7 @@ impl Replicated for ReplicaSet {
             available_replicas: Some(counts.available),
             terminating_replicas: Some(counts.terminating),
             observed_generation: self.metadata.generation,
-            conditions: self.status.as_ref().and_then(|s| s.conditions.clone()),
+            conditions: with_failure(known, managed, |c| c.type_ == FAILURE, failure),
         };
         (self.status.as_ref() != Some(&status)).then(|| ReplicaSet { status: Some(status), ..self.clone() })
     }
@@ -65,14 +101,22 @@ impl Replicated for ReplicationController {
     fn template(&self) -> Option<&PodTemplateSpec> {
         self.spec.as_ref()?.template.as_ref()
     }
-    fn with_status(&self, counts: Counts) -> Option<Self> {
+    fn with_status(&self, counts: Counts, managed: &Managed, now: jiff::Timestamp) -> Option<Self> {
+        let failure = |reason: &str, message: &str| ReplicationControllerCondition {
+            type_: FAILURE.to_owned(),
+            status: "True".to_owned(),
+            reason: Some(reason.to_owned()),
+            message: Some(message.to_owned()),
+            last_transition_time: Some(ask::whole_second(now)),
+        };
+        let known = self.status.as_ref().and_then(|s| s.conditions.clone());
         let status = ReplicationControllerStatus {
             replicas: counts.replicas,
             fully_labeled_replicas: Some(counts.fully_labeled),
             ready_replicas: Some(counts.ready),
             available_replicas: Some(counts.available),
             observed_generation: self.metadata.generation,
-            conditions: self.status.as_ref().and_then(|s| s.conditions.clone()),
+            conditions: with_failure(known, managed, |c| c.type_ == FAILURE, failure),
         };
         (self.status.as_ref() != Some(&status))
             .then(|| ReplicationController { status: Some(status), ..self.clone() })
@@ -203,18 +247,23 @@ impl<K: Replicated> Controller<K> {
         };
         let settled = self.expected.are_met(key, seen);
         let now = jiff::Timestamp::now();
-        let mut done = Ok(());
+        let (mut done, mut managed) = (Ok(()), Managed::NotTried);
         if settled && owner.metadata().deletion_timestamp.is_none() {
             let active: Vec<Arc<Pod>> = pods.iter().filter(|pod| ask::is_active(pod)).cloned().collect();
-            done = match plan(owner.wanted(), &active, now) {
-                Plan::Nothing => Ok(()),
+            let failed;
+            (done, failed) = match plan(owner.wanted(), &active, now) {
+                Plan::Nothing => (Ok(()), ""),
                 // its pods may just have been orphaned: no others then
-                Plan::Create(_) if !is_alive(&self.owner_api, &*owner)? => Ok(()),
-                Plan::Create(count) => self.create(key, &owner, count).await,
-                Plan::Delete(victims) => self.delete(key, &owner, victims).await,
+                Plan::Create(_) if !is_alive(&self.owner_api, &*owner)? => (Ok(()), ""),
+                Plan::Create(count) => (self.create(key, &owner, count).await, "FailedCreate"),
+                Plan::Delete(victims) => (self.delete(key, &owner, victims).await, "FailedDelete"),
+            };
+            managed = match &done {
+                Ok(()) => Managed::Done,
+                Err(status) => Managed::Failed { reason: failed, message: status.to_string() },
             };
         }
-        self.write_status(key, &owner, &pods, now).await?;
+        self.write_status(key, &owner, &pods, &managed, now).await?;
         done
     }
 
@@ -295,6 +344,7 @@ impl<K: Replicated> Controller<K> {
         key: &ObjectKey,
         owner: &Arc<K>,
         pods: &[Arc<Pod>],
+        managed: &Managed,
         now: jiff::Timestamp,
     ) -> Result<(), Status> {
         let labels = owner.template().and_then(|t| t.metadata.as_ref()).and_then(|m| m.labels.clone());
@@ -303,7 +353,7 @@ impl<K: Replicated> Controller<K> {
         if let Some(left) = next_available(pods, owner.min_ready(), now) {
             self.queue.add_after(key.clone(), left);
         }
-        let Some(new) = owner.with_status(counts) else { return Ok(()) };
+        let Some(new) = owner.with_status(counts, managed, now) else { return Ok(()) };
         match self.owner_api.update_status(new).await {
             // the newer version is on its way to the cache, and wakes us again
             Err(status) if status.is(Reason::Conflict) => Ok(()),

@@ -1,10 +1,9 @@
-//! How many pods each of a Deployment's ReplicaSets should have next: pure.
+//! How many pods each of a Deployment's ReplicaSets should have next in a rollout: pure.
 
-use super::REVISION;
+use super::annotations::{Sizes, revision};
 use crate::template_hash;
 use api::ObjectKey;
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::key_of;
 
@@ -15,15 +14,29 @@ pub(crate) struct Step {
     pub(crate) replicas: i32,
 }
 
-pub(crate) fn revision(meta: &ObjectMeta) -> i64 {
-    meta.annotations.as_ref().and_then(|a| a.get(REVISION)).and_then(|r| r.parse().ok()).unwrap_or(0)
+pub(crate) fn wanted(deployment: &Deployment) -> i32 {
+    deployment.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1)
+}
+
+pub(crate) fn is_rolling(deployment: &Deployment) -> bool {
+    let strategy = deployment.spec.as_ref().and_then(|s| s.strategy.as_ref());
+    strategy.and_then(|s| s.type_.as_deref()) != Some("Recreate")
+}
+
+pub(crate) fn sizes(deployment: &Deployment) -> Sizes {
+    let desired = wanted(deployment);
+    Sizes { desired, max: desired.saturating_add(margins(deployment).0) }
+}
+
+pub(crate) fn created(set: &ReplicaSet) -> Option<jiff::Timestamp> {
+    set.metadata.creation_timestamp.as_ref().map(|at| at.0)
 }
 
 pub(crate) fn replicas(set: &ReplicaSet) -> i32 {
     set.spec.as_ref().and_then(|s| s.replicas).unwrap_or(0)
 }
 
-fn available(set: &ReplicaSet) -> i32 {
+pub(crate) fn available(set: &ReplicaSet) -> i32 {
     set.status.as_ref().and_then(|s| s.available_replicas).unwrap_or(0)
 }
 
@@ -37,8 +50,7 @@ pub(crate) fn newest(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<usi
         }
         template == *wanted
     };
-    let created = |at: &usize| sets[*at].metadata.creation_timestamp.as_ref().map(|t| t.0);
-    (0..sets.len()).filter(|at| same(&sets[*at])).min_by_key(created)
+    (0..sets.len()).filter(|at| same(&sets[*at])).min_by_key(|at| created(&sets[*at]))
 }
 
 /// `25%` of how many, or a plain number.
@@ -54,65 +66,68 @@ fn of_total(share: Option<&IntOrString>, total: i32, round_up: bool) -> i32 {
     }
 }
 
-/// Surge and unavailable, of which at least one is not 0.
+/// Surge and unavailable. Of a rolling Deployment at least one is not 0, or it could never begin; a Deployment that is
+/// recreated has neither.
 pub(crate) fn margins(deployment: &Deployment) -> (i32, i32) {
-    let spec = deployment.spec.clone().unwrap_or_default();
-    let total = spec.replicas.unwrap_or(1);
-    let rolling = spec.strategy.and_then(|s| s.rolling_update).unwrap_or_default();
-    let surge = of_total(rolling.max_surge.as_ref(), total, true);
-    let unavailable = of_total(rolling.max_unavailable.as_ref(), total, false);
-    if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable.min(total)) }
+    if !is_rolling(deployment) {
+        return (0, 0);
+    }
+    let total = wanted(deployment);
+    let strategy = deployment.spec.as_ref().and_then(|s| s.strategy.as_ref());
+    let rolling = strategy.and_then(|s| s.rolling_update.as_ref());
+    let surge = of_total(rolling.and_then(|r| r.max_surge.as_ref()), total, true);
+    let unavailable = of_total(rolling.and_then(|r| r.max_unavailable.as_ref()), total, false);
+    if surge == 0 && unavailable == 0 { (0, 1.min(total)) } else { (surge, unavailable.min(total)) }
 }
 
-/// The next steps of whatever strategy it has.
-pub(crate) fn scale(
-    deployment: &Deployment,
-    sets: &[ReplicaSet],
-    newest: usize,
-    old_are_gone: impl Fn() -> bool,
-) -> Vec<Step> {
-    let spec = deployment.spec.as_ref();
-    let wanted = spec.and_then(|s| s.replicas).unwrap_or(1);
-    let recreate =
-        spec.and_then(|s| s.strategy.as_ref()).and_then(|s| s.type_.as_deref()) == Some("Recreate");
-    let steps = if recreate {
-        recreate_steps(wanted, sets, newest, old_are_gone)
-    } else {
-        rolling_steps(deployment, wanted, sets, newest)
+/// With how many pods the set for a new template begins.
+pub(crate) fn first_size(deployment: &Deployment, sets: &[ReplicaSet]) -> i32 {
+    let (surge, _) = margins(deployment);
+    match is_rolling(deployment) {
+        true => next_size(wanted(deployment), surge, 0, sets.iter().map(replicas).sum()),
+        false => wanted(deployment),
+    }
+}
+
+/// Up to the surge at once.
+fn next_size(wanted: i32, surge: i32, current: i32, total: i32) -> i32 {
+    match current < wanted {
+        true => current + (wanted - current).min((wanted.saturating_add(surge) - total).max(0)),
+        false => wanted,
+    }
+}
+
+/// The next steps of a rollout. A Deployment that is recreated has no newest set before the old pods are gone.
+pub(crate) fn roll(deployment: &Deployment, sets: &[ReplicaSet], newest: Option<usize>) -> Vec<Step> {
+    let steps = match (is_rolling(deployment), newest) {
+        (true, Some(newest)) => rolling_steps(deployment, sets, newest),
+        _ => recreate_steps(wanted(deployment), sets, newest),
     };
     steps.into_iter().filter(|step| replicas(&sets[step.set]) != step.replicas).collect()
 }
 
-fn recreate_steps(
-    wanted: i32,
-    sets: &[ReplicaSet],
-    newest: usize,
-    old_are_gone: impl Fn() -> bool,
-) -> Vec<Step> {
-    let running = (0..sets.len()).filter(|at| *at != newest && replicas(&sets[*at]) > 0);
+fn recreate_steps(wanted: i32, sets: &[ReplicaSet], newest: Option<usize>) -> Vec<Step> {
+    let running = (0..sets.len()).filter(|at| Some(*at) != newest && replicas(&sets[*at]) > 0);
     let down: Vec<Step> = running.map(|set| Step { set, replicas: 0 }).collect();
-    match down.is_empty() && old_are_gone() {
-        true => vec![Step { set: newest, replicas: wanted }],
-        false => down,
+    match newest {
+        Some(set) if down.is_empty() => vec![Step { set, replicas: wanted }],
+        _ => down,
     }
 }
 
 /// Up to the surge at once; down by as many old ones as may be missing, those that do not answer first.
-fn rolling_steps(deployment: &Deployment, wanted: i32, sets: &[ReplicaSet], newest: usize) -> Vec<Step> {
-    let (surge, unavailable) = margins(deployment);
+fn rolling_steps(deployment: &Deployment, sets: &[ReplicaSet], newest: usize) -> Vec<Step> {
+    let (wanted, (surge, unavailable)) = (wanted(deployment), margins(deployment));
     let total: i32 = sets.iter().map(replicas).sum();
     let current = replicas(&sets[newest]);
     let mut steps = Vec::new();
-    let next = match current.cmp(&wanted) {
-        std::cmp::Ordering::Greater | std::cmp::Ordering::Equal => wanted,
-        std::cmp::Ordering::Less => current + (wanted - current).min((wanted + surge - total).max(0)),
-    };
+    let next = next_size(wanted, surge, current, total);
     steps.push(Step { set: newest, replicas: next });
     let least = wanted - unavailable;
     let all_available: i32 = sets.iter().map(available).sum();
     let mut old: Vec<usize> =
         (0..sets.len()).filter(|at| *at != newest && replicas(&sets[*at]) > 0).collect();
-    old.sort_by_key(|at| sets[*at].metadata.creation_timestamp.as_ref().map(|t| t.0));
+    old.sort_by_key(|at| created(&sets[*at]));
     let mut left: Vec<i32> = sets.iter().map(replicas).collect();
     // pods that do not answer anyway cost nothing
     let new_unavailable = next - available(&sets[newest]);
@@ -132,32 +147,37 @@ fn rolling_steps(deployment: &Deployment, wanted: i32, sets: &[ReplicaSet], newe
     steps
 }
 
-/// Empty old sets beyond the history, the oldest first.
-pub(crate) fn surplus(sets: &[ReplicaSet], newest: usize, limit: usize) -> Vec<ObjectKey> {
+/// All pods are of the newest template and answer, and the Deployment knows it.
+pub(crate) fn is_complete(deployment: &Deployment, status: &DeploymentStatus) -> bool {
+    let wanted = Some(wanted(deployment));
+    let all = [status.updated_replicas, status.replicas, status.available_replicas];
+    all.into_iter().all(|count| Some(count.unwrap_or(0)) == wanted)
+        && status.observed_generation >= deployment.metadata.generation
+}
+
+/// Old sets beyond the history, by revision, the oldest first; those that still have pods stay, and count.
+pub(crate) fn surplus(sets: &[ReplicaSet], newest: Option<usize>, limit: usize) -> Vec<ObjectKey> {
     let is_empty = |set: &ReplicaSet| {
+        let status = set.status.as_ref();
         replicas(set) == 0
-            && set.status.as_ref().is_none_or(|s| s.replicas == 0)
-            && set.metadata.deletion_timestamp.is_none()
+            && status.is_none_or(|s| s.replicas == 0)
+            && status.and_then(|s| s.observed_generation) >= set.metadata.generation
     };
-    let mut old: Vec<&ReplicaSet> = sets
-        .iter()
-        .enumerate()
-        .filter(|(at, set)| *at != newest && is_empty(set))
-        .map(|(_, set)| set)
-        .collect();
-    old.sort_by_key(|set| revision(&set.metadata));
+    let old = sets.iter().enumerate().filter(|(at, _)| Some(*at) != newest).map(|(_, set)| set);
+    let mut old: Vec<&ReplicaSet> = old.filter(|set| set.metadata.deletion_timestamp.is_none()).collect();
+    old.sort_by_key(|set| (revision(&set.metadata), created(set)));
     let count = old.len().saturating_sub(limit);
-    old[..count].iter().map(|set| key_of(&set.metadata)).collect()
+    old[..count].iter().filter(|set| is_empty(set)).map(|set| key_of(&set.metadata)).collect()
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use k8s_openapi::api::apps::v1::{
         DeploymentSpec, DeploymentStrategy, ReplicaSetSpec, ReplicaSetStatus, RollingUpdateDeployment,
     };
 
-    fn deployment(replicas: i32, surge: &str, unavailable: &str) -> Deployment {
+    pub(in super::super) fn deployment(replicas: i32, surge: &str, unavailable: &str) -> Deployment {
         let share = |text: &str| {
             Some(text.parse().map_or_else(|_| IntOrString::String(text.to_owned()), IntOrString::Int))
         };
@@ -175,7 +195,7 @@ mod tests {
         }
     }
 
-    fn set(replicas: i32, available: i32) -> ReplicaSet {
+    pub(in super::super) fn set(replicas: i32, available: i32) -> ReplicaSet {
         ReplicaSet {
             spec: Some(ReplicaSetSpec { replicas: Some(replicas), ..ReplicaSetSpec::default() }),
             status: Some(ReplicaSetStatus {
@@ -203,10 +223,62 @@ mod tests {
         for (name, wanted, surge, unavailable, old, new, want_old, want_new) in cases {
             let sets = [set(old.0, old.1), set(new.0, new.1)];
             let mut after = [old.0, new.0];
-            for step in scale(&deployment(wanted, surge, unavailable), &sets, 1, || true) {
+            for step in roll(&deployment(wanted, surge, unavailable), &sets, Some(1)) {
                 after[step.set] = step.replicas;
             }
             assert_eq!(after, [want_old, want_new], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_new_set_begins_with_what_the_surge_allows() {
+        // (name, wanted, surge, unavailable, old, want)
+        let cases = [
+            ("nothing before", 3, "25%", "25%", 0, 3),
+            ("all old", 10, "3", "2", 10, 3),
+            ("no surge", 3, "0", "1", 3, 0),
+            ("no surge, one missing", 3, "0", "1", 2, 1),
+            ("more than there is place for", 2, "25%", "25%", 9, 0),
+        ];
+        for (name, wanted, surge, unavailable, old, want) in cases {
+            let sets = [set(old, old)];
+            assert_eq!(first_size(&deployment(wanted, surge, unavailable), &sets), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_recreated_ends_before_it_begins() {
+        let mut recreated = deployment(3, "25%", "25%");
+        recreated.spec.as_mut().unwrap().strategy =
+            Some(DeploymentStrategy { type_: Some("Recreate".into()), rolling_update: None });
+        let step = |set, replicas| Step { set, replicas };
+        assert_eq!(roll(&recreated, &[set(3, 3)], None), [step(0, 0)]);
+        assert_eq!(roll(&recreated, &[set(0, 0), set(0, 0)], Some(1)), [step(1, 3)]);
+        assert_eq!(roll(&recreated, &[set(2, 2), set(3, 0)], Some(1)), [step(0, 0)]);
+        assert_eq!(first_size(&recreated, &[set(0, 0)]), 3);
+        assert_eq!(margins(&recreated), (0, 0));
+    }
+
+    #[test]
+    fn the_history_keeps_the_newest() {
+        let old = |name: &str, number: i64, replicas: i32| {
+            let mut set = set(replicas, replicas);
+            set.metadata.name = Some(name.to_owned());
+            let annotation = (super::super::annotations::REVISION.to_owned(), number.to_string());
+            set.metadata.annotations = Some([annotation].into());
+            set
+        };
+        let sets = [old("c", 3, 0), old("a", 1, 0), old("b", 2, 1), old("new", 4, 3)];
+        // (name, limit, who goes)
+        let cases = [
+            ("enough", 3, vec![]),
+            ("one too many", 2, vec!["a"]),
+            ("what has pods stays, and counts", 1, vec!["a"]),
+            ("none", 0, vec!["a", "c"]),
+        ];
+        for (name, limit, want) in cases {
+            let gone = surplus(&sets, Some(3), limit);
+            assert_eq!(gone.iter().map(|key| &*key.name).collect::<Vec<_>>(), want, "{name}");
         }
     }
 }

@@ -1,139 +1,403 @@
-//! What a Deployment says of itself: counts and conditions, in upstream's words.
+//! What a Deployment says of itself: counts and conditions, in upstream's words. Pure.
 
 use super::plan;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet};
 use kinds::pod::whole_second;
 use std::time::Duration;
 
+const AVAILABLE: &str = "Available";
+const PROGRESSING: &str = "Progressing";
+const REPLICA_FAILURE: &str = "ReplicaFailure";
+
+const PAUSED: &str = "DeploymentPaused";
+const RESUMED: &str = "DeploymentResumed";
+const CREATED: &str = "NewReplicaSetCreated";
+const FOUND: &str = "FoundNewReplicaSet";
+const UPDATED: &str = "ReplicaSetUpdated";
+const COMPLETE: &str = "NewReplicaSetAvailable";
+const TIMED_OUT: &str = "ProgressDeadlineExceeded";
+pub(crate) const CREATE_ERROR: &str = "ReplicaSetCreateError";
+
+/// What one round of the controller found and did.
+pub(crate) struct Round<'r> {
+    pub(crate) deployment: &'r Deployment,
+    pub(crate) sets: &'r [ReplicaSet],
+    pub(crate) newest: Option<usize>,
+    pub(crate) created: bool,
+    /// Not paused, and not being scaled: only then progress is reckoned.
+    pub(crate) is_rollout: bool,
+}
+
 /// The status, and when to look again for a deadline.
-pub(crate) fn of(
-    deployment: &Deployment,
-    sets: &[ReplicaSet],
-    now: jiff::Timestamp,
-) -> (DeploymentStatus, Option<Duration>) {
+pub(crate) fn of(round: &Round<'_>, now: jiff::Timestamp) -> (DeploymentStatus, Option<Duration>) {
+    let Round { deployment, sets, .. } = round;
     let before = deployment.status.clone().unwrap_or_default();
     let sum = |of: fn(&ReplicaSet) -> i32| sets.iter().map(of).sum::<i32>();
-    let total = sum(|s| s.status.as_ref().map_or(0, |s| s.replicas));
-    let ready = sum(|s| s.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0));
-    let available = sum(|s| s.status.as_ref().and_then(|s| s.available_replicas).unwrap_or(0));
-    let terminating = sum(|s| s.status.as_ref().and_then(|s| s.terminating_replicas).unwrap_or(0));
-    let newest = plan::newest(deployment, sets).map(|at| &sets[at]);
-    let updated = newest.and_then(|s| s.status.as_ref()).map_or(0, |s| s.replicas);
-    let wanted = deployment.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
+    let available = sum(plan::available);
+    let updated = round.newest.and_then(|at| sets[at].status.as_ref()).map_or(0, |s| s.replicas);
     let some = |count: i32| (count != 0).then_some(count);
     let mut status = DeploymentStatus {
         observed_generation: deployment.metadata.generation,
-        replicas: some(total),
+        replicas: some(sum(|s| s.status.as_ref().map_or(0, |s| s.replicas))),
         updated_replicas: some(updated),
-        ready_replicas: some(ready),
+        ready_replicas: some(sum(|s| s.status.as_ref().and_then(|s| s.ready_replicas).unwrap_or(0))),
         available_replicas: some(available),
-        unavailable_replicas: some((total.max(wanted) - available).max(0)),
-        terminating_replicas: some(terminating),
+        // of what the sets are told to have
+        unavailable_replicas: some((sum(plan::replicas) - available).max(0)),
+        terminating_replicas: some(sum(|s| {
+            s.status.as_ref().and_then(|s| s.terminating_replicas).unwrap_or(0)
+        })),
         collision_count: before.collision_count,
-        conditions: before.conditions.clone(),
+        conditions: None,
     };
+    let mut conditions = Conditions { all: before.conditions.clone().unwrap_or_default(), now };
+    pause(deployment, &mut conditions);
+    announce(round, &mut conditions);
     let (_, unavailable) = plan::margins(deployment);
-    let enough = available >= wanted - unavailable;
-    let available_condition = match enough {
-        true => (
-            "Available",
-            "True",
-            "MinimumReplicasAvailable",
-            "Deployment has minimum availability.".to_owned(),
-        ),
+    conditions.set(match available >= plan::wanted(deployment) - unavailable {
+        true => {
+            (AVAILABLE, "True", "MinimumReplicasAvailable", "Deployment has minimum availability.".to_owned())
+        }
         false => (
-            "Available",
+            AVAILABLE,
             "False",
             "MinimumReplicasUnavailable",
             "Deployment does not have minimum availability.".to_owned(),
         ),
-    };
-    set(&mut status, available_condition, false, now);
-    let complete = updated == wanted && total == wanted && available == wanted;
-    let progressed = updated != before.updated_replicas.unwrap_or(0)
-        || ready > before.ready_replicas.unwrap_or(0)
-        || available > before.available_replicas.unwrap_or(0)
-        || total - updated < before.replicas.unwrap_or(0) - before.updated_replicas.unwrap_or(0);
-    let again = progress(deployment, &mut status, newest, complete, progressed, now);
+    });
+    let mut again = None;
+    if round.is_rollout {
+        again = progress(round, &before, &status, &mut conditions);
+        fail(round, &mut conditions);
+    }
+    status.conditions = (!conditions.all.is_empty()).then_some(conditions.all);
     (status, again)
 }
 
-fn progress(
-    deployment: &Deployment,
-    status: &mut DeploymentStatus,
-    newest: Option<&ReplicaSet>,
-    complete: bool,
-    progressed: bool,
-    now: jiff::Timestamp,
-) -> Option<Duration> {
-    let spec = deployment.spec.as_ref();
-    let name = newest.and_then(|s| s.metadata.name.as_deref()).unwrap_or_default();
-    if spec.and_then(|s| s.paused) == Some(true) {
-        set(
-            status,
-            ("Progressing", "Unknown", "DeploymentPaused", "Deployment is paused".to_owned()),
-            false,
-            now,
-        );
-        return None;
-    }
-    let known = status.conditions.iter().flatten().find(|c| c.type_ == "Progressing").cloned();
-    let was_complete = known.as_ref().is_some_and(|c| c.reason.as_deref() == Some("NewReplicaSetAvailable"));
-    if complete {
-        let message = format!("ReplicaSet \"{name}\" has successfully progressed.");
-        set(status, ("Progressing", "True", "NewReplicaSetAvailable", message), !was_complete, now);
-        return None;
-    }
-    let Some(known) = known.filter(|_| !progressed) else {
-        let message = format!("ReplicaSet \"{name}\" is progressing.");
-        set(status, ("Progressing", "True", "ReplicaSetUpdated", message), true, now);
-        return spec.and_then(|s| s.progress_deadline_seconds).map(|s| Duration::from_secs(s.max(0) as u64));
-    };
-    if was_complete || known.reason.as_deref() == Some("ProgressDeadlineExceeded") {
-        return None;
-    }
-    let since = known.last_update_time.as_ref().map_or(now, |t| t.0);
-    let deadline = i64::from(spec.and_then(|s| s.progress_deadline_seconds).unwrap_or(600));
-    let passed = now.as_second() - since.as_second();
-    if passed < deadline {
-        return Some(Duration::from_secs((deadline - passed).max(1) as u64));
-    }
-    let message = format!("ReplicaSet \"{name}\" has timed out progressing.");
-    set(status, ("Progressing", "False", "ProgressDeadlineExceeded", message), false, now);
-    None
+/// The largest number means that there is none.
+fn deadline(deployment: &Deployment) -> Option<Duration> {
+    let seconds = deployment.spec.as_ref().and_then(|s| s.progress_deadline_seconds)?;
+    (seconds != i32::MAX).then(|| Duration::from_secs(seconds.max(0) as u64))
 }
 
-/// The update time moves with `touch` or any difference, the transition time with the status only.
-fn set(
-    status: &mut DeploymentStatus,
-    (kind, value, reason, message): (&str, &str, &str, String),
-    touch: bool,
-    now: jiff::Timestamp,
-) {
-    let conditions = status.conditions.get_or_insert_default();
-    let at = Some(whole_second(now));
-    let mut fresh = DeploymentCondition {
-        type_: kind.to_owned(),
-        status: value.to_owned(),
-        reason: Some(reason.to_owned()),
-        message: Some(message),
-        last_update_time: at.clone(),
-        last_transition_time: at,
-    };
-    match conditions.iter_mut().find(|known| known.type_ == kind) {
-        Some(known) => {
-            if known.status == fresh.status {
-                fresh.last_transition_time.clone_from(&known.last_transition_time);
-            }
-            if !touch
-                && known.status == fresh.status
-                && known.reason == fresh.reason
-                && known.message == fresh.message
-            {
-                return;
-            }
-            *known = fresh;
+/// A Deployment that is resumed has its whole deadline again; one that had failed before stays failed.
+fn pause(deployment: &Deployment, conditions: &mut Conditions) {
+    let reason = conditions.reason(PROGRESSING);
+    if deadline(deployment).is_none() || reason == Some(TIMED_OUT) {
+        return;
+    }
+    let is_paused = deployment.spec.as_ref().and_then(|s| s.paused) == Some(true);
+    match (is_paused, reason == Some(PAUSED)) {
+        (true, false) => {
+            conditions.set((PROGRESSING, "Unknown", PAUSED, "Deployment is paused".to_owned()));
         }
-        None => conditions.push(fresh),
+        (false, true) => {
+            conditions.set((PROGRESSING, "Unknown", RESUMED, "Deployment is resumed".to_owned()));
+        }
+        _ => {}
+    }
+}
+
+fn announce(round: &Round<'_>, conditions: &mut Conditions) {
+    let Some(name) = round.newest.map(|at| round.sets[at].metadata.name.as_deref().unwrap_or_default())
+    else {
+        return;
+    };
+    if deadline(round.deployment).is_none() {
+        return;
+    }
+    if round.created {
+        conditions.set((PROGRESSING, "True", CREATED, format!("Created new replica set {name:?}")));
+    } else if conditions.reason(PROGRESSING).is_none() {
+        conditions.set((PROGRESSING, "True", FOUND, format!("Found new replica set {name:?}")));
+    }
+}
+
+fn progress(
+    round: &Round<'_>,
+    before: &DeploymentStatus,
+    status: &DeploymentStatus,
+    conditions: &mut Conditions,
+) -> Option<Duration> {
+    let deployment = round.deployment;
+    let Some(deadline) = deadline(deployment) else {
+        conditions.remove(PROGRESSING);
+        return None;
+    };
+    // one set runs, and it had its success: nothing is being rolled out
+    let is_over =
+        status.replicas == status.updated_replicas && conditions.reason(PROGRESSING) == Some(COMPLETE);
+    if is_over {
+        return None;
+    }
+    let what = match round.newest.and_then(|at| round.sets[at].metadata.name.as_deref()) {
+        Some(set) => format!("ReplicaSet {set:?}"),
+        None => format!("Deployment {:?}", deployment.metadata.name.as_deref().unwrap_or_default()),
+    };
+    if plan::is_complete(deployment, status) {
+        conditions.set((PROGRESSING, "True", COMPLETE, format!("{what} has successfully progressed.")));
+        return None;
+    }
+    if has_progressed(before, status) {
+        conditions.renew((PROGRESSING, "True", UPDATED, format!("{what} is progressing.")));
+    }
+    // without a condition there is nothing to reckon from
+    let known = conditions.get(PROGRESSING)?;
+    if matches!(known.reason.as_deref(), Some(COMPLETE | TIMED_OUT)) {
+        return None;
+    }
+    let since = known.last_update_time.as_ref().map_or(conditions.now, |at| at.0);
+    let passed = Duration::try_from(conditions.now.duration_since(since)).unwrap_or_default();
+    if passed > deadline {
+        conditions.set((PROGRESSING, "False", TIMED_OUT, format!("{what} has timed out progressing.")));
+        return None;
+    }
+    // conditions know whole seconds only
+    Some(deadline - passed + Duration::from_secs(1))
+}
+
+fn has_progressed(before: &DeploymentStatus, now: &DeploymentStatus) -> bool {
+    let count = |count: Option<i32>| count.unwrap_or(0);
+    let old = |status: &DeploymentStatus| count(status.replicas) - count(status.updated_replicas);
+    count(now.updated_replicas) > count(before.updated_replicas)
+        || old(now) < old(before)
+        || count(now.ready_replicas) > count(before.ready_replicas)
+        || count(now.available_replicas) > count(before.available_replicas)
+}
+
+/// The newest set's failure to make pods is the Deployment's; else that of any other.
+fn fail(round: &Round<'_>, conditions: &mut Conditions) {
+    let failure = |set: &ReplicaSet| {
+        let known = set.status.as_ref().and_then(|status| status.conditions.as_ref());
+        known.into_iter().flatten().find(|c| c.type_ == REPLICA_FAILURE).cloned()
+    };
+    let of_newest = round.newest.and_then(|at| failure(&round.sets[at]));
+    let Some(failure) = of_newest.or_else(|| round.sets.iter().find_map(failure)) else {
+        return conditions.remove(REPLICA_FAILURE);
+    };
+    conditions.put_unless_same(DeploymentCondition {
+        type_: failure.type_,
+        status: failure.status,
+        reason: failure.reason,
+        message: failure.message,
+        last_update_time: failure.last_transition_time.clone(),
+        last_transition_time: failure.last_transition_time,
+    });
+}
+
+/// The condition of a Deployment whose new ReplicaSet was refused.
+pub(crate) fn refused(
+    deployment: &Deployment,
+    message: String,
+    now: jiff::Timestamp,
+) -> Option<Vec<DeploymentCondition>> {
+    deadline(deployment)?;
+    let before = deployment.status.as_ref().and_then(|status| status.conditions.clone());
+    let mut conditions = Conditions { all: before.unwrap_or_default(), now };
+    conditions.set((PROGRESSING, "False", CREATE_ERROR, message));
+    Some(conditions.all)
+}
+
+type New = (&'static str, &'static str, &'static str, String);
+
+struct Conditions {
+    all: Vec<DeploymentCondition>,
+    now: jiff::Timestamp,
+}
+
+impl Conditions {
+    fn get(&self, kind: &str) -> Option<&DeploymentCondition> {
+        self.all.iter().find(|condition| condition.type_ == kind)
+    }
+
+    fn reason(&self, kind: &str) -> Option<&str> {
+        self.get(kind).and_then(|condition| condition.reason.as_deref())
+    }
+
+    fn remove(&mut self, kind: &str) {
+        self.all.retain(|condition| condition.type_ != kind);
+    }
+
+    fn begin(&self, (kind, status, reason, message): New) -> DeploymentCondition {
+        let at = Some(whole_second(self.now));
+        DeploymentCondition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: Some(reason.to_owned()),
+            message: Some(message),
+            last_update_time: at.clone(),
+            last_transition_time: at,
+        }
+    }
+
+    /// Nothing where status and reason are the same.
+    fn set(&mut self, new: New) {
+        self.put_unless_same(self.begin(new));
+    }
+
+    /// The update time moves in any case.
+    fn renew(&mut self, new: New) {
+        self.put(self.begin(new));
+    }
+
+    fn put_unless_same(&mut self, new: DeploymentCondition) {
+        let known = self.get(&new.type_);
+        if !known.is_some_and(|known| known.status == new.status && known.reason == new.reason) {
+            self.put(new);
+        }
+    }
+
+    /// The transition time moves with the status only.
+    fn put(&mut self, mut new: DeploymentCondition) {
+        if let Some(known) = self.get(&new.type_).filter(|known| known.status == new.status) {
+            new.last_transition_time.clone_from(&known.last_transition_time);
+        }
+        self.remove(&new.type_);
+        self.all.push(new);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plan::tests::{deployment, set};
+    use super::*;
+    use k8s_openapi::api::apps::v1::ReplicaSetCondition;
+
+    fn at(second: i64) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(second).unwrap()
+    }
+
+    fn named(name: &str, mut set: ReplicaSet) -> ReplicaSet {
+        set.metadata.name = Some(name.to_owned());
+        if let Some(status) = &mut set.status {
+            status.ready_replicas = status.available_replicas;
+        }
+        set
+    }
+
+    fn words(status: &DeploymentStatus, kind: &str) -> String {
+        let found = status.conditions.iter().flatten().find(|c| c.type_ == kind);
+        found
+            .map_or_else(String::new, |c| format!("{} {}", c.status, c.reason.as_deref().unwrap_or_default()))
+    }
+
+    struct Story {
+        deployment: Deployment,
+    }
+
+    impl Story {
+        /// One round, and what it says of its progress.
+        fn round(&mut self, second: i64, sets: &[ReplicaSet], created: bool, is_rollout: bool) -> String {
+            let newest = sets.len().checked_sub(1);
+            let round = Round { deployment: &self.deployment, sets, newest, created, is_rollout };
+            let (status, again) = of(&round, at(second));
+            let words = words(&status, PROGRESSING);
+            self.deployment.status = Some(status);
+            match again {
+                Some(again) => format!("{words}, again in {}", again.as_secs()),
+                None => words,
+            }
+        }
+    }
+
+    #[test]
+    fn a_rollout_has_its_deadline() {
+        let mut deployment = deployment(2, "1", "0");
+        deployment.spec.as_mut().unwrap().progress_deadline_seconds = Some(10);
+        let mut story = Story { deployment };
+        let all = |available| [named("a", set(2, available))];
+        let mid = |old, available| [named("a", set(old, old)), named("b", set(1, available))];
+        // (name, at, sets, created, a rollout, what is said)
+        let steps: Vec<(&str, i64, Vec<ReplicaSet>, bool, bool, &str)> = vec![
+            ("made", 0, vec![named("a", set(0, 0))], true, true, "True NewReplicaSetCreated, again in 11"),
+            ("pods appear", 2, all(0).into(), false, true, "True ReplicaSetUpdated, again in 11"),
+            ("nothing happens", 9, all(0).into(), false, true, "True ReplicaSetUpdated, again in 4"),
+            ("one answers", 10, all(1).into(), false, true, "True ReplicaSetUpdated, again in 11"),
+            ("all answer", 11, all(2).into(), false, true, "True NewReplicaSetAvailable"),
+            ("one falls over, long after", 500, all(1).into(), false, true, "True NewReplicaSetAvailable"),
+            ("it is back", 501, all(2).into(), false, true, "True NewReplicaSetAvailable"),
+            ("a new template", 600, mid(2, 0).into(), true, true, "True NewReplicaSetCreated, again in 11"),
+            ("scaled", 605, mid(2, 0).into(), false, false, "True NewReplicaSetCreated"),
+            ("too late", 611, mid(2, 0).into(), false, true, "False ProgressDeadlineExceeded"),
+            ("later still", 700, mid(2, 0).into(), false, true, "False ProgressDeadlineExceeded"),
+            (
+                "it answers after all",
+                701,
+                mid(2, 1).into(),
+                false,
+                true,
+                "True ReplicaSetUpdated, again in 11",
+            ),
+        ];
+        for (name, second, sets, created, is_rollout, want) in steps {
+            assert_eq!(story.round(second, &sets, created, is_rollout), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_paused_does_not_run_out_of_time() {
+        let mut deployment = deployment(2, "1", "0");
+        deployment.spec.as_mut().unwrap().progress_deadline_seconds = Some(10);
+        let mut story = Story { deployment };
+        let sets = [named("a", set(2, 2)), named("b", set(1, 0))];
+        let paused = |story: &mut Story, paused| {
+            story.deployment.spec.as_mut().unwrap().paused = Some(paused);
+        };
+        assert_eq!(story.round(0, &sets, true, true), "True ReplicaSetUpdated, again in 11");
+        paused(&mut story, true);
+        assert_eq!(story.round(5, &sets, false, false), "Unknown DeploymentPaused");
+        assert_eq!(story.round(500, &sets, false, false), "Unknown DeploymentPaused");
+        paused(&mut story, false);
+        assert_eq!(story.round(501, &sets, false, true), "Unknown DeploymentResumed, again in 11");
+        assert_eq!(story.round(512, &sets, false, true), "False ProgressDeadlineExceeded");
+        paused(&mut story, true);
+        assert_eq!(story.round(513, &sets, false, false), "False ProgressDeadlineExceeded");
+    }
+
+    #[test]
+    fn without_a_deadline_nothing_is_said_of_progress() {
+        for none in [None, Some(i32::MAX)] {
+            let mut deployment = deployment(2, "1", "0");
+            deployment.spec.as_mut().unwrap().progress_deadline_seconds = none;
+            let mut story = Story { deployment };
+            assert_eq!(story.round(0, &[named("a", set(2, 0))], true, true), "");
+        }
+    }
+
+    #[test]
+    fn a_set_that_can_not_make_pods_is_the_deployments_failure() {
+        let refused = |name: &str| {
+            let mut set = named(name, set(2, 1));
+            let condition = ReplicaSetCondition {
+                type_: REPLICA_FAILURE.to_owned(),
+                status: "True".to_owned(),
+                reason: Some("FailedCreate".to_owned()),
+                message: Some(format!("{name} may not")),
+                last_transition_time: Some(whole_second(at(1))),
+            };
+            set.status.as_mut().unwrap().conditions = Some(vec![condition]);
+            set
+        };
+        let fine = || named("fine", set(2, 1));
+        // (name, sets, message)
+        let cases = [
+            ("none", vec![fine(), fine()], None),
+            ("the newest", vec![refused("old"), refused("new")], Some("new may not")),
+            ("an old one", vec![refused("old"), fine()], Some("old may not")),
+        ];
+        for (name, sets, want) in cases {
+            let deployment = deployment(2, "1", "0");
+            let round = Round {
+                deployment: &deployment,
+                sets: &sets,
+                newest: Some(1),
+                created: false,
+                is_rollout: true,
+            };
+            let (status, _) = of(&round, at(5));
+            let found = status.conditions.iter().flatten().find(|c| c.type_ == REPLICA_FAILURE);
+            assert_eq!(found.and_then(|c| c.message.as_deref()), want, "{name}");
+            assert_eq!(status.unavailable_replicas, Some(2), "{name}");
+        }
     }
 }

@@ -1,0 +1,155 @@
+//! Deployments at work on a cluster in memory: nothing runs their pods, so none ever answers.
+
+mod common;
+
+use api::LabelSelector;
+use cluster::Client;
+use common::{key, object, start, until};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::ServiceAccount;
+use serde_json::json;
+
+fn deployment(replicas: i32, image: &str) -> Deployment {
+    let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [{"name": "c", "image": image}]}});
+    object(json!({
+        "metadata": {"name": "web", "namespace": "default", "annotations": {"kubernetes.io/change-cause": image}},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template},
+    }))
+}
+
+/// A set by its image: how many pods it is told to have, and one of its annotations.
+fn set(client: &Client, image: &str) -> Option<ReplicaSet> {
+    let sets = client.api::<ReplicaSet>().list(Some("default"), LabelSelector::default()).unwrap();
+    let of = |set: &ReplicaSet| {
+        let template = set.spec.as_ref()?.template.as_ref()?;
+        template.spec.as_ref()?.containers[0].image.clone()
+    };
+    sets.into_iter().find(|set| of(set).as_deref() == Some(image))
+}
+
+fn replicas(client: &Client, image: &str) -> Option<i32> {
+    set(client, image)?.spec?.replicas
+}
+
+fn annotation(client: &Client, image: &str, key: &str) -> Option<String> {
+    set(client, image)?.metadata.annotations?.get(key).cloned()
+}
+
+fn status(client: &Client, condition: &str) -> Option<(String, String)> {
+    let deployment = client.api::<Deployment>().get(&key("web")).unwrap();
+    let found = deployment.status?.conditions?.into_iter().find(|c| c.type_ == condition)?;
+    Some((found.reason?, found.message?))
+}
+
+async fn edit(client: &Client, change: impl Fn(&mut Deployment) + Send + Sync) {
+    let change = |deployment: &mut Deployment| {
+        change(deployment);
+        Ok(())
+    };
+    client.api::<Deployment>().modify(&key("web"), change).await.unwrap();
+}
+
+fn become_(deployment: &mut Deployment, image: &str) {
+    let template = &mut deployment.spec.as_mut().unwrap().template;
+    template.spec.as_mut().unwrap().containers[0].image = Some(image.to_owned());
+    let annotations = deployment.metadata.annotations.get_or_insert_default();
+    annotations.insert("kubernetes.io/change-cause".to_owned(), image.to_owned());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_deployment_scales_and_does_not_roll() {
+    let client = start().await;
+    client.api::<Deployment>().create(deployment(2, "one")).await.unwrap();
+    until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(2)).await;
+    edit(&client, |deployment| {
+        become_(deployment, "two");
+        deployment.spec.as_mut().unwrap().paused = Some(true);
+    })
+    .await;
+    edit(&client, |deployment| deployment.spec.as_mut().unwrap().replicas = Some(5)).await;
+    until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(5)).await;
+    assert!(set(&client, "two").is_none());
+    let sizes = ["desired-replicas", "max-replicas"];
+    let sizes = sizes.map(|key| annotation(&client, "one", &format!("deployment.kubernetes.io/{key}")));
+    assert_eq!(sizes, [Some("5".to_owned()), Some("7".to_owned())]);
+    let paused =
+        |c: &Client| status(c, "Progressing").is_some_and(|(reason, _)| reason == "DeploymentPaused");
+    until::<Deployment>(&client, paused).await;
+    edit(&client, |deployment| deployment.spec.as_mut().unwrap().paused = None).await;
+    until::<ReplicaSet>(&client, |c| replicas(c, "two").is_some_and(|replicas| replicas > 0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_history_tells_why_and_what_was_rolled_back_to() {
+    const CAUSE: &str = "kubernetes.io/change-cause";
+    const REVISION: &str = "deployment.kubernetes.io/revision";
+    let client = start().await;
+    client.api::<Deployment>().create(deployment(1, "one")).await.unwrap();
+    until::<ReplicaSet>(&client, |c| annotation(c, "one", CAUSE).as_deref() == Some("one")).await;
+    // told later, as `kubectl annotate` does it
+    edit(&client, |deployment| {
+        let annotations = deployment.metadata.annotations.get_or_insert_default();
+        annotations.insert(CAUSE.to_owned(), "first".to_owned());
+    })
+    .await;
+    until::<ReplicaSet>(&client, |c| annotation(c, "one", CAUSE).as_deref() == Some("first")).await;
+    edit(&client, |deployment| become_(deployment, "two")).await;
+    until::<ReplicaSet>(&client, |c| annotation(c, "two", REVISION).as_deref() == Some("2")).await;
+    // as `kubectl rollout undo` does it
+    edit(&client, |deployment| become_(deployment, "one")).await;
+    until::<ReplicaSet>(&client, |c| annotation(c, "one", REVISION).as_deref() == Some("3")).await;
+    let history = annotation(&client, "one", "deployment.kubernetes.io/revision-history");
+    assert_eq!(history.as_deref(), Some("1"));
+    assert_eq!(annotation(&client, "two", CAUSE).as_deref(), Some("two"), "the old set keeps its own");
+    let numbered = |c: &Client| {
+        let annotations = c.api::<Deployment>().get(&key("web")).unwrap().metadata.annotations;
+        annotations.is_some_and(|all| all.get(REVISION).is_some_and(|revision| revision == "3"))
+    };
+    until::<Deployment>(&client, numbered).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pods_that_are_refused_are_the_deployments_failure() {
+    let client = start().await;
+    let mut refused = deployment(1, "one");
+    let template = &mut refused.spec.as_mut().unwrap().template;
+    template.spec.as_mut().unwrap().service_account_name = Some("nobody".to_owned());
+    client.api::<Deployment>().create(refused).await.unwrap();
+    until::<Deployment>(&client, |c| status(c, "ReplicaFailure").is_some()).await;
+    let (reason, message) = status(&client, "ReplicaFailure").unwrap();
+    assert_eq!(reason, "FailedCreate");
+    assert!(message.contains("serviceaccount \"nobody\" not found"), "{message}");
+    let account: ServiceAccount = object(json!({"metadata": {"name": "nobody", "namespace": "default"}}));
+    client.api::<ServiceAccount>().create(account).await.unwrap();
+    until::<Deployment>(&client, |c| status(c, "ReplicaFailure").is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_is_taken_leads_to_another() {
+    let client = start().await;
+    let api = client.api::<Deployment>();
+    api.create(deployment(1, "one")).await.unwrap();
+    until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(1)).await;
+    let name = set(&client, "one").unwrap().metadata.name.unwrap();
+    let foreground = cluster::DeleteOptions {
+        propagation: Some(cluster::Propagation::Foreground),
+        ..cluster::DeleteOptions::default()
+    };
+    api.delete(&key("web"), foreground).await.unwrap();
+    until::<Deployment>(&client, |c| c.api::<Deployment>().find(&key("web")).unwrap().is_none()).await;
+    let labels = json!({"app": "other"});
+    let template =
+        json!({"metadata": {"labels": labels}, "spec": {"containers": [{"name": "c", "image": "other"}]}});
+    let other: ReplicaSet = object(json!({
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }));
+    client.api::<ReplicaSet>().create(other).await.unwrap();
+    api.create(deployment(1, "one")).await.unwrap();
+    until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(1)).await;
+    assert_ne!(set(&client, "one").unwrap().metadata.name.unwrap(), name);
+    let counted = |c: &Client| {
+        c.api::<Deployment>().get(&key("web")).unwrap().status.is_some_and(|s| s.collision_count == Some(1))
+    };
+    until::<Deployment>(&client, counted).await;
+}
