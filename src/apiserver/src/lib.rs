@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod authentication;
+mod body;
 mod discovery;
 mod health;
 mod metrics;
@@ -13,6 +14,8 @@ mod negotiate;
 mod objects;
 mod openapi_documents;
 mod params;
+mod parse_budget;
+mod patch_body;
 mod plain;
 mod pod_checks;
 mod pods;

@@ -1,13 +1,14 @@
 //! The verbs on objects.
 
 use crate::negotiate::{self, View};
+use crate::patch_body::{APPLY_YAML, Patch};
 use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::router::{method_not_allowed, not_found};
 use crate::server::Edge;
 use crate::table::{self, Include};
 use crate::{params, responses, watch_stream};
-use api::{Object, Reason, Status, patch};
+use api::{Object, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Applied, Deleted, List, Target, Verb, Wanted, Warnings, WriteOptions};
 use http::Method;
@@ -16,8 +17,7 @@ use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::core::v1::Binding;
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kinds::{FieldValidation, Handler, Instance, Scope};
-use serde_json::Value;
+use kinds::{Handler, Scope};
 use std::sync::Arc;
 use warp::reply::Response;
 
@@ -173,7 +173,7 @@ impl Call<'_> {
     }
 
     async fn patch(&self, request: &mut Request) -> Result<Response, Status> {
-        if media_type(request) == APPLY_YAML {
+        if request.media_type() == APPLY_YAML {
             return self.apply(request).await;
         }
         let options = self.heard(params::patch(request)?);
@@ -377,79 +377,6 @@ fn check_kind(handler: &dyn Handler, body: &[u8]) -> Result<(), Status> {
         )));
     }
     Ok(())
-}
-
-const APPLY_YAML: &str = "application/apply-patch+yaml";
-
-fn media_type(request: &Request) -> String {
-    request.header(http::header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_owned()
-}
-
-enum Patch {
-    Json(Value),
-    Merge(Value),
-    Strategic(Value),
-}
-
-impl Patch {
-    async fn read(request: &mut Request) -> Result<Self, Status> {
-        let content_type = media_type(request);
-        let body = request.body().await?;
-        let value = || {
-            serde_json::from_slice(&body)
-                .map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))
-        };
-        match content_type.as_str() {
-            "application/json-patch+json" => Ok(Patch::Json(value()?)),
-            "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
-            "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
-            other => Err(unknown_format(
-                "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
-                other,
-            )),
-        }
-    }
-
-    /// `keys` says how lists are merged, for kinds that take a strategic merge.
-    fn apply_value(&self, current: Value, keys: Option<&dyn patch::Schema>) -> Result<Value, Status> {
-        match self {
-            Patch::Json(patch) => patch::json_patch(current, patch),
-            Patch::Merge(patch) => Ok(patch::merge_patch(current, patch)),
-            Patch::Strategic(patch) => match keys {
-                Some(keys) => patch::strategic_merge(current, patch, keys),
-                None => Err(unknown_format(
-                    "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
-                    "application/strategic-merge-patch+json",
-                )),
-            },
-        }
-    }
-
-    /// The patched object. It carries a resourceVersion only where the patch itself sets one.
-    fn apply(
-        &self,
-        handler: &dyn Handler,
-        current: &[u8],
-        strictness: FieldValidation,
-    ) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
-        let current: Value = serde_json::from_slice(current).map_err(Status::internal)?;
-        let before = current.pointer("/metadata/resourceVersion").cloned();
-        let patched = self.apply_value(current, handler.merge_keys())?;
-        let after = patched.pointer("/metadata/resourceVersion").cloned();
-        let bytes = serde_json::to_vec(&patched).map_err(Status::internal)?;
-        let mut decoded = handler.decode(&bytes, strictness)?;
-        if before == after {
-            decoded.instance.meta_mut().resource_version = None;
-        }
-        Ok((decoded.instance, decoded.warnings))
-    }
-}
-
-fn unknown_format(accepted: &str, given: &str) -> Status {
-    let message = format!(
-        "the body of the request was in an unknown format - accepted media types include: {accepted} (got {given})"
-    );
-    Status::new(Reason::UnsupportedMediaType, message)
 }
 
 /// A list's JSON around the stored bytes of its items.

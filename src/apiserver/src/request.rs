@@ -1,22 +1,28 @@
+//! One HTTP request. Its body is read when it is known who sends it, and that he may.
+
 use crate::authentication::Peer;
+use crate::body::{self, LARGEST_BODY};
 use api::{Reason, Status};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use tokio::time::timeout;
 
 /// Of a body that is too large, so much is read and thrown away: a client that is cut off while it sends sees a broken
 /// connection and not the answer.
 const LARGEST_REFUSED: usize = 64 * 1024 * 1024;
+/// The same of a client that may not do what it asks for; Go's server, which such clients are used to, reads as much.
+const LARGEST_UNWELCOME: usize = 256 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Upstream's limit on a request's body.
-const LARGEST_BODY: usize = 3 * 1024 * 1024;
+/// Upstream's time for a whole request that is no watch; it says the same words.
+const WHOLE_BODY: Duration = Duration::from_secs(60);
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
-/// One HTTP request, read as far as needed to route it.
+/// Read as far as needed to route it.
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) path: String,
@@ -26,8 +32,9 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     pub(crate) peer: Arc<Peer>,
     pub(crate) upgrade: Option<hyper::upgrade::OnUpgrade>,
-    /// Only whoever has the request to itself reads it; the lock makes the rest of the request shareable.
-    body: Mutex<Chunks>,
+    /// What has been read of the body; only whoever has the request to itself reads, the lock makes the rest shareable.
+    chunks: Mutex<Chunks>,
+    whole_body: Option<Bytes>,
 }
 
 impl Request {
@@ -47,11 +54,12 @@ impl Request {
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .map(|(key, value)| (form(key), form(value)))
             .collect();
-        let body = body.map(|chunk| match chunk {
+        let chunks = body.map(|chunk| match chunk {
             Ok(mut chunk) => Ok(chunk.copy_to_bytes(chunk.remaining())),
             Err(e) => Err(Status::bad_request(format!("read body: {e}"))),
         });
-        Request { method, path, segments, query, headers, peer, upgrade, body: Mutex::new(Box::pin(body)) }
+        let chunks = Mutex::new(Box::pin(chunks) as Chunks);
+        Request { method, path, segments, query, headers, peer, upgrade, chunks, whole_body: None }
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
@@ -83,44 +91,42 @@ impl Request {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The whole body.
+    /// The whole body, read from the client the first time.
     ///
     /// # Errors
-    /// `RequestEntityTooLarge`, a body that breaks off.
+    /// `RequestEntityTooLarge`, `Timeout`, a body that breaks off.
     pub(crate) async fn body(&mut self) -> Result<Bytes, Status> {
-        let mut whole = BytesMut::new();
-        let chunks = self.body.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk?;
-            if whole.len() + chunk.len() > LARGEST_BODY {
-                let _ = tokio::time::timeout(PATIENCE, throw_away(chunks)).await;
-                let message = format!("Request entity too large: limit is {LARGEST_BODY}");
-                return Err(Status::new(Reason::RequestEntityTooLarge, message));
-            }
-            whole.extend_from_slice(&chunk);
+        if let Some(body) = &self.whole_body {
+            return Ok(body.clone());
         }
-        Ok(whole.freeze())
+        let chunks = self.chunks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let body = timeout(WHOLE_BODY, collect(chunks)).await.map_err(|_| {
+            let message = "request did not complete within the allotted timeout";
+            Status::new(Reason::Timeout, message)
+        })??;
+        self.whole_body = Some(body.clone());
+        Ok(body)
     }
 
-    /// The body as JSON; YAML is turned into it.
+    /// For a client whose request is refused: it may still be sending.
+    pub(crate) async fn discard_body(&mut self) {
+        let chunks = self.chunks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = timeout(PATIENCE, throw_away(chunks, LARGEST_UNWELCOME)).await;
+    }
+
+    /// Of the body, in small letters and without parameters.
+    pub(crate) fn media_type(&self) -> String {
+        let content_type = self.header(http::header::CONTENT_TYPE);
+        content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
+    /// The body as JSON; YAML and protobuf are turned into it.
     ///
     /// # Errors
-    /// `UnsupportedMediaType`, `BadRequest`.
+    /// `UnsupportedMediaType`, `BadRequest`, `RequestEntityTooLarge`.
     pub(crate) async fn json_body(&mut self) -> Result<Bytes, Status> {
-        let content_type = self.header(http::header::CONTENT_TYPE);
-        let media = content_type.split(';').next().unwrap_or_default().trim().to_owned();
         let body = self.body().await?;
-        match media.as_str() {
-            "" | "application/json" | "*/*" => Ok(body),
-            "application/yaml" => yaml_to_json(&body),
-            protobuf::MEDIA_TYPE => protobuf_to_json(&body),
-            other => Err(Status::new(
-                Reason::UnsupportedMediaType,
-                format!(
-                    "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf (got {other})"
-                ),
-            )),
-        }
+        body::to_json(&self.media_type(), body)
     }
 
     /// The body as YAML or JSON, whatever its media type.
@@ -128,42 +134,32 @@ impl Request {
     /// # Errors
     /// `BadRequest` for what is neither.
     pub(crate) async fn yaml_body(&mut self) -> Result<serde_json::Value, Status> {
-        let body = self.body().await?;
-        serde_json::from_slice(&body).or_else(|_| yaml_value(&body))
+        body::to_value(&self.body().await?)
     }
 }
 
-async fn throw_away(chunks: &mut Chunks) {
+async fn collect(chunks: &mut Chunks) -> Result<Bytes, Status> {
+    let mut whole = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk?;
+        if whole.len() + chunk.len() > LARGEST_BODY {
+            drop(whole);
+            let _ = timeout(PATIENCE, throw_away(chunks, LARGEST_REFUSED)).await;
+            return Err(body::too_large());
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+async fn throw_away(chunks: &mut Chunks, most: usize) {
     let mut seen = 0;
     while let Some(Ok(chunk)) = chunks.next().await {
         seen += chunk.len();
-        if seen > LARGEST_REFUSED {
+        if seen > most {
             return;
         }
     }
-}
-
-fn yaml_to_json(body: &[u8]) -> Result<Bytes, Status> {
-    serde_json::to_vec(&yaml_value(body)?).map(Bytes::from).map_err(Status::internal)
-}
-
-fn yaml_value(body: &[u8]) -> Result<serde_json::Value, Status> {
-    serde_norway::from_slice(body).map_err(|e| Status::bad_request(format!("error decoding YAML: {e}")))
-}
-
-/// # Errors
-/// `UnsupportedMediaType` for kinds that are in JSON only, as custom ones are; `BadRequest` for what is no message.
-fn protobuf_to_json(body: &[u8]) -> Result<Bytes, Status> {
-    if body.is_empty() {
-        return Ok(Bytes::new());
-    }
-    let object = protobuf::decode(body).map_err(|e| match e {
-        protobuf::ProtobufError::UnknownKind { .. } => {
-            Status::new(Reason::UnsupportedMediaType, e.to_string())
-        }
-        e => Status::bad_request(e.to_string()),
-    })?;
-    serde_json::to_vec(&object).map(Bytes::from).map_err(Status::internal)
 }
 
 #[cfg(test)]
@@ -188,8 +184,20 @@ mod tests {
             Ok::<_, Status>(Bytes::from(vec![b'x'; 1024 * 1024]))
         });
         let mut request = Request::for_tests("POST", "/", "", Vec::new());
-        request.body = Mutex::new(Box::pin(chunks));
+        request.chunks = Mutex::new(Box::pin(chunks));
         assert_eq!(request.body().await.unwrap_err().code, 413);
         assert_eq!(*read.lock().unwrap(), 5, "a client that is cut off never reads the answer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_end_is_a_timeout() {
+        let chunk = futures::stream::iter([Ok::<_, Status>(Bytes::from_static(b"{"))]);
+        let mut request = Request::for_tests("POST", "/", "", Vec::new());
+        request.chunks = Mutex::new(Box::pin(chunk.chain(futures::stream::pending())));
+        let status = request.body().await.unwrap_err();
+        assert_eq!(
+            (status.code, status.message.as_str()),
+            (504, "request did not complete within the allotted timeout")
+        );
     }
 }

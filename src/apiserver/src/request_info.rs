@@ -1,6 +1,9 @@
 //! What a path and a method ask for, as upstream's `RequestInfoFactory` reads them.
 
-use api::Gvr;
+use crate::request::Request;
+use api::{FieldSelector, Gvr};
+use cluster::Attributes;
+use http::Method;
 
 /// A request for objects, or for anything else.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +56,43 @@ impl ParsedPath {
     }
 }
 
+impl RequestInfo {
+    /// `list`, `deletecollection`, … A method that stands for none is forbidden to all that may not do everything.
+    pub(crate) fn verb(&self, request: &Request) -> &'static str {
+        let watch = request.flag("watch").unwrap_or(true);
+        match (&request.method, self.name.is_some()) {
+            (&Method::GET | &Method::HEAD, _) if watch && self.subresource.is_none() => "watch",
+            (&Method::GET | &Method::HEAD, false) => "list",
+            (&Method::GET | &Method::HEAD, true) => "get",
+            (&Method::POST, _) => "create",
+            (&Method::PUT, _) => "update",
+            (&Method::PATCH, _) => "patch",
+            (&Method::DELETE, false) => "deletecollection",
+            (&Method::DELETE, true) => "delete",
+            _ => "",
+        }
+    }
+
+    /// What must be allowed before anything else is looked at.
+    pub(crate) fn attributes(&self, request: &Request) -> Attributes {
+        let verb = self.verb(request);
+        let mut attributes = Attributes {
+            verb: verb.to_owned(),
+            group: self.gvr.group.to_string(),
+            resource: self.gvr.resource.to_string(),
+            subresource: self.subresource.clone().unwrap_or_default(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            path: None,
+        };
+        if matches!(verb, "list" | "watch") && attributes.name.is_none() {
+            let fields = FieldSelector::parse(request.parameter("fieldSelector").unwrap_or_default());
+            attributes.name = fields.ok().and_then(|fields| fields.exact_name().map(str::to_owned));
+        }
+        attributes.in_own_namespace()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +131,47 @@ mod tests {
         ];
         for (path, want) in cases {
             assert_eq!(parse(path).as_deref(), want, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_must_be_allowed_is_in_method_path_and_query() {
+        let cases = [
+            ("GET", "/api/v1/namespaces/a/pods/p", "", "get pods a p -"),
+            ("HEAD", "/api/v1/namespaces/a/pods", "", "list pods a - -"),
+            ("GET", "/api/v1/pods", "watch=1", "watch pods - - -"),
+            ("GET", "/api/v1/pods", "watch=false&fieldSelector=metadata.name%3Dp", "list pods - p -"),
+            ("GET", "/api/v1/namespaces/a/pods/p/log", "watch=true", "get pods a p log"),
+            ("POST", "/api/v1/namespaces/a/pods/p/eviction", "", "create pods a p eviction"),
+            ("PUT", "/apis/apps/v1/namespaces/a/deployments/d/scale", "", "update deployments a d scale"),
+            ("PATCH", "/api/v1/nodes/n", "", "patch nodes - n -"),
+            (
+                "DELETE",
+                "/api/v1/namespaces/a/pods",
+                "fieldSelector=metadata.name%3Dp",
+                "deletecollection pods a - -",
+            ),
+            // a namespace is in itself, as are its parts
+            ("GET", "/api/v1/namespaces/a", "", "get namespaces a a -"),
+            ("PUT", "/api/v1/namespaces/a/finalize", "", "update namespaces a a finalize"),
+            ("POST", "/api/v1/namespaces", "", "create namespaces - - -"),
+            ("TRACE", "/api/v1/namespaces/a/pods/p", "", " pods a p -"),
+        ];
+        for (method, path, query, want) in cases {
+            let request = Request::for_tests(method, path, query, Vec::new());
+            let ParsedPath::Resource(info) = ParsedPath::parse(&request.segments) else { panic!("{path}") };
+            let asked = info.attributes(&request);
+            let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+            let part = Some(asked.subresource).filter(|part| !part.is_empty());
+            let got = format!(
+                "{} {} {} {} {}",
+                asked.verb,
+                asked.resource,
+                or_dash(asked.namespace),
+                or_dash(asked.name),
+                or_dash(part)
+            );
+            assert_eq!(got, want, "{method} {path}?{query}");
         }
     }
 }

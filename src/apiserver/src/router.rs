@@ -1,4 +1,4 @@
-//! From a request to the one who answers it.
+//! From a request to the one who answers it: who asks, whether he may, and only then what the body says.
 
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
@@ -10,12 +10,13 @@ use crate::{
 use api::{Reason, Status};
 use cluster::{Actor, Attributes};
 use http::Method;
+use std::sync::Arc;
 use warp::reply::Response;
 
 /// Never fails: a refusal is an answer.
-pub(crate) async fn answer(edge: &Edge, request: Request) -> Response {
+pub(crate) async fn answer(edge: Arc<Edge>, request: Request) -> Response {
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
-    let response = match route(edge, request).await {
+    let response = match route(&edge, request).await {
         Ok(response) => response,
         Err(status) => responses::refusal(&status),
     };
@@ -25,77 +26,97 @@ pub(crate) async fn answer(edge: &Edge, request: Request) -> Response {
     }
 }
 
-async fn route(edge: &Edge, mut request: Request) -> Result<Response, Status> {
-    let actor = authentication::authenticate(&edge.cluster, &request)?;
+async fn route(edge: &Arc<Edge>, mut request: Request) -> Result<Response, Status> {
+    let actor = match authentication::authenticate(&edge.cluster, &request) {
+        Ok(actor) => actor,
+        Err(status) => return Err(refused(&mut request, status).await),
+    };
     match ParsedPath::parse(&request.segments) {
         ParsedPath::Resource(info) => {
-            let answer = resource(edge, &actor, &mut request, info.clone()).await;
-            count(edge, &request, info, &answer);
+            let verb = info.verb(&request);
+            let answer = resource(edge, actor, request, info.clone()).await;
+            count(edge, verb, info, &answer);
             answer
         }
-        ParsedPath::Other => other(edge, &actor, &request),
+        ParsedPath::Other => match other(edge, &actor, &request) {
+            Ok(response) => Ok(response),
+            Err(status) => Err(refused(&mut request, status).await),
+        },
     }
 }
 
+async fn refused(request: &mut Request, status: Status) -> Status {
+    request.discard_body().await;
+    status
+}
+
 async fn resource(
-    edge: &Edge,
-    actor: &Actor,
-    request: &mut Request,
+    edge: &Arc<Edge>,
+    actor: Actor,
+    mut request: Request,
     info: RequestInfo,
 ) -> Result<Response, Status> {
-    if reviews::is_review(&info) {
-        return reviews::answer(edge, actor, request, &info).await;
+    let allowed = edge.cluster.authorize(&actor, &info.attributes(&request));
+    // a browser does not see what a failed handshake says: it hears the refusal as an event
+    if info.subresource.is_none() && watch_socket::is_asked(&request)? {
+        let socket = watch_socket::accept(&mut request)?;
+        let answer = match allowed {
+            Ok(()) => objects::answer(edge, &actor, &mut request, &info).await,
+            Err(status) => Err(status),
+        };
+        return Ok(socket.carry(answer));
+    }
+    if let Err(status) = allowed {
+        return Err(refused(&mut request, status).await);
     }
     match (info.gvr.resource.as_ref(), info.subresource.as_deref()) {
         ("pods", Some("log" | "exec" | "attach" | "portforward")) => {
-            pods::answer(edge, actor, request, &info).await
+            pods::answer(edge, &actor, &mut request, &info).await
         }
-        (_, None) if watch_socket::is_asked(request)? => {
-            let socket = watch_socket::accept(request)?;
-            Ok(socket.carry(objects::answer(edge, actor, request, &info).await))
+        _ if request.method == Method::GET || request.method == Method::HEAD => {
+            on_objects(edge, &actor, &mut request, &info).await
         }
-        _ => objects::answer(edge, actor, request, &info).await,
+        _ => {
+            let (media, body) = (request.media_type(), request.body().await?);
+            let work = {
+                let edge = edge.clone();
+                async move { on_objects(&edge, &actor, &mut request, &info).await }
+            };
+            edge.parsing.run(&media, &body, work).await
+        }
+    }
+}
+
+async fn on_objects(
+    edge: &Edge,
+    actor: &Actor,
+    request: &mut Request,
+    info: &RequestInfo,
+) -> Result<Response, Status> {
+    match reviews::is_review(info) {
+        true => reviews::answer(edge, actor, request, info).await,
+        false => objects::answer(edge, actor, request, info).await,
     }
 }
 
 /// Kinds that nobody serves are one: a client could make up any number of names.
-fn count(edge: &Edge, request: &Request, info: RequestInfo, answer: &Result<Response, Status>) {
+fn count(edge: &Edge, verb: &'static str, info: RequestInfo, answer: &Result<Response, Status>) {
     let code = answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16());
+    let verb = verb.to_ascii_uppercase();
     let known = reviews::is_review(&info) || edge.cluster.registry().by_gvr(&info.gvr).is_some();
     if !known || (code == 404 && info.subresource.is_some()) {
-        return edge.metrics.count((
-            verb(request, &info).to_owned(),
-            String::new(),
-            String::new(),
-            String::new(),
-            String::new(),
-            code,
-        ));
+        let none = String::new;
+        return edge.metrics.count((verb, none(), none(), none(), none(), code));
     }
     let text = |text: Option<String>| text.unwrap_or_default();
     edge.metrics.count((
-        verb(request, &info).to_owned(),
+        verb,
         info.gvr.group.to_string(),
         info.gvr.version.to_string(),
         info.gvr.resource.to_string(),
         text(info.subresource),
         code,
     ));
-}
-
-fn verb(request: &Request, info: &RequestInfo) -> &'static str {
-    let watch = request.flag("watch").unwrap_or(false);
-    match (&request.method, info.name.is_some()) {
-        (&Method::GET, false) if watch => "WATCH",
-        (&Method::GET | &Method::HEAD, false) => "LIST",
-        (&Method::GET | &Method::HEAD, true) => "GET",
-        (&Method::POST, _) => "POST",
-        (&Method::PUT, _) => "PUT",
-        (&Method::PATCH, _) => "PATCH",
-        (&Method::DELETE, false) => "DELETECOLLECTION",
-        (&Method::DELETE, true) => "DELETE",
-        _ => "OTHER",
-    }
 }
 
 pub(crate) fn not_found() -> Status {

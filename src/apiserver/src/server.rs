@@ -2,6 +2,7 @@
 
 use crate::authentication::{Peer, actor_of_certificate};
 use crate::metrics::Metrics;
+use crate::parse_budget::ParseBudget;
 use crate::request::Request;
 use crate::{responses, router};
 use api::Status;
@@ -45,6 +46,8 @@ pub struct EdgeConfig {
     /// Whose client certificates are believed.
     pub client_ca_pem: String,
     pub ready: watch::Receiver<bool>,
+    /// Returns to the kernel what the allocator keeps: called after large bodies.
+    pub give_back_memory: fn(),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +63,7 @@ pub(crate) struct Edge {
     pub(crate) pods: Option<Arc<dyn PodAccess>>,
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) metrics: Metrics,
+    pub(crate) parsing: ParseBudget,
 }
 
 #[derive(Clone)]
@@ -77,7 +81,8 @@ impl ApiServer {
         config: EdgeConfig,
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
-        let edge = Edge { cluster, pods, ready: config.ready, metrics: Metrics::default() };
+        let parsing = ParseBudget::new(config.give_back_memory);
+        let edge = Edge { cluster, pods, ready: config.ready, metrics: Metrics::default(), parsing };
         Ok(ApiServer { edge: Arc::new(edge), tls })
     }
 
@@ -188,9 +193,9 @@ fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp
 /// booked beside the store (addresses, ports) would be given back though the store keeps the object.
 async fn carry_out(edge: Arc<Edge>, request: Request) -> Response {
     if request.method == Method::GET || request.method == Method::HEAD {
-        return router::answer(&edge, request).await;
+        return router::answer(edge, request).await;
     }
-    let answer = tokio::spawn(async move { router::answer(&edge, request).await });
+    let answer = tokio::spawn(router::answer(edge, request));
     answer.await.unwrap_or_else(|error| responses::refusal(&Status::internal(error)))
 }
 

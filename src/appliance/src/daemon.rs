@@ -160,6 +160,7 @@ async fn serve(places: &Places, settings: &Settings, step: &impl Fn(Step)) -> Re
         key_pem: certificates.server_key_pem.clone(),
         client_ca_pem: certificates.ca_pem.clone(),
         ready: is_ready.clone(),
+        give_back_memory: ::runtime::give_back_memory,
     };
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(places.profile.as_str(), settings.dashboard_port));

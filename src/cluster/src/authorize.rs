@@ -62,6 +62,15 @@ impl Attributes {
             name: target.name.clone(),
             path: None,
         }
+        .in_own_namespace()
+    }
+
+    /// A namespace is asked for in itself, as upstream's `RequestInfo` reads `namespaces/NAME`: a role in it may allow that.
+    pub fn in_own_namespace(mut self) -> Self {
+        if self.group.is_empty() && self.resource == "namespaces" && self.namespace.is_none() {
+            self.namespace.clone_from(&self.name);
+        }
+        self
     }
 
     pub fn non_resource(verb: &str, path: &str) -> Self {

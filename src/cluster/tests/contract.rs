@@ -408,3 +408,38 @@ async fn a_replication_controller_leaves_its_pods_where_nobody_says_otherwise() 
     let deleted = cluster.delete(&Actor::root(), &there, &background).await.unwrap();
     assert!(matches!(deleted, Deleted::Now(_)));
 }
+
+#[tokio::test]
+async fn a_role_in_a_namespace_may_allow_to_read_it() {
+    use k8s_openapi::api::rbac::v1::{PolicyRule, Role, RoleBinding, RoleRef, Subject};
+    let cluster = cluster().await;
+    let rule = PolicyRule {
+        verbs: vec!["get".into(), "delete".into()],
+        api_groups: Some(vec![String::new()]),
+        resources: Some(vec!["namespaces".into()]),
+        ..PolicyRule::default()
+    };
+    let role = Role { metadata: meta("reader"), rules: Some(vec![rule]) };
+    let subject = Subject { kind: "User".into(), name: "alice".into(), ..Subject::default() };
+    let binding = RoleBinding {
+        metadata: meta("reader"),
+        role_ref: RoleRef { api_group: "rbac.authorization.k8s.io".into(), kind: "Role".into(), name: "reader".into() },
+        subjects: Some(vec![subject]),
+    };
+    root(&cluster).api().create(role).await.unwrap();
+    root(&cluster).api().create(binding).await.unwrap();
+    let alice = Actor::user("alice", &[Actor::AUTHENTICATED]);
+    let get = |name: &str| {
+        let handler = cluster.registry().by_gvr(&Namespace::info().gvr).unwrap();
+        cluster.get(&alice, &Target::object(&handler, None, name)).map(|_| ())
+    };
+    while get("default").is_err() {
+        tokio::task::yield_now().await; // the rules follow the store
+    }
+    let refused = get("kube-system").unwrap_err();
+    let want = "namespaces \"kube-system\" is forbidden: User \"alice\" cannot get resource \"namespaces\" in API group \"\" in the namespace \"kube-system\"";
+    assert_eq!((refused.code, refused.message.as_str()), (403, want));
+    let handler = cluster.registry().by_gvr(&Namespace::info().gvr).unwrap();
+    let list = cluster.list(&alice, &Target::collection(&handler, None), &ListParams::default());
+    assert_eq!(list.unwrap_err().code, 403);
+}

@@ -12,6 +12,9 @@ pub enum FieldValidation {
     Strict,
 }
 
+/// Unknown fields that are told; upstream's decoder gathers as many.
+const MOST_UNKNOWN: usize = 100;
+
 /// The object, and the unknown fields in it as warnings (`unknown field "spec.replica"`).
 ///
 /// # Errors
@@ -25,7 +28,11 @@ pub(crate) fn decode<K: DeserializeOwned>(
     let mut json = serde_json::Deserializer::from_slice(json);
     let mut track = serde_path_to_error::Track::new();
     let tracked = serde_path_to_error::Deserializer::new(&mut json, &mut track);
-    let value: Result<K, _> = serde_ignored::deserialize(tracked, |path| unknown.push(field_path(&path)));
+    let value: Result<K, _> = serde_ignored::deserialize(tracked, |path| {
+        if unknown.len() < MOST_UNKNOWN {
+            unknown.push(field_path(&path));
+        }
+    });
     let value = value.map_err(|error| wrong_type(gvk, &track.path().to_string(), &error))?;
     let warnings: Vec<String> = unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
     match strictness {

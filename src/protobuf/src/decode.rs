@@ -7,13 +7,31 @@ use crate::{ProtobufError, invalid};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
+use std::cell::Cell;
 
 /// The deepest object that there is, a pod's affinity in a template, has a dozen.
 const DEEPEST: u8 = 48;
 
+/// What the messages are read by, and how many values may still come: two bytes make an object, which takes hundreds in memory.
+pub(crate) struct Decoder<'t> {
+    table: &'t Table,
+    left: Cell<usize>,
+}
+
+impl<'t> Decoder<'t> {
+    pub(crate) fn new(table: &'t Table, most_values: usize) -> Self {
+        Decoder { table, left: Cell::new(most_values) }
+    }
+
+    fn count(&self, values: usize) -> Result<(), ProtobufError> {
+        self.left.set(self.left.get().checked_sub(values).ok_or(ProtobufError::TooMany)?);
+        Ok(())
+    }
+}
+
 /// Its fields, put into `object`.
 pub(crate) fn message(
-    table: &Table,
+    decoder: &Decoder<'_>,
     fields: &[Field],
     bytes: &[u8],
     depth: u8,
@@ -21,20 +39,22 @@ pub(crate) fn message(
 ) -> Result<(), ProtobufError> {
     let mut reader = Reader::new(bytes);
     while let Some((number, value)) = reader.next()? {
+        decoder.count(1)?;
         let Some(field) = fields.iter().find(|field| field.number == number) else { continue };
         match (field.many, value) {
-            (Many::One, _) if field.is_inline() => nested(table, field, value, depth, object)?,
-            (Many::One, _) => one(table, field, value, depth, object)?,
+            (Many::One, _) if field.is_inline() => nested(decoder, field, value, depth, object)?,
+            (Many::One, _) => one(decoder, field, value, depth, object)?,
             (Many::Repeated, Wire::Bytes(packed)) if field.of == Type::Integer => {
+                decoder.count(packed.len())?;
                 let numbers = Reader::new(packed).packed(number)?;
                 list(object, field).extend(numbers.into_iter().map(|n| Value::from(n as i64)));
             }
             (Many::Repeated, value) => {
-                let item = item(table, field, value, depth)?;
+                let item = item(decoder, field, value, depth)?;
                 list(object, field).push(item);
             }
             (Many::Map, Wire::Bytes(entry)) => {
-                let (key, value) = map_entry(table, field, entry, depth)?;
+                let (key, value) = map_entry(decoder, field, entry, depth)?;
                 let slot = object.entry(field.json).or_insert_with(|| Map::new().into());
                 slot.as_object_mut().map(|map| map.insert(key, value));
             }
@@ -57,7 +77,7 @@ fn list<'o>(object: &'o mut Map<String, Value>, field: &Field) -> &'o mut Vec<Va
 
 /// A message that comes in two pieces is one message; of anything else the last counts.
 fn one(
-    table: &Table,
+    decoder: &Decoder<'_>,
     field: &Field,
     value: Wire<'_>,
     depth: u8,
@@ -68,7 +88,7 @@ fn one(
             Some(Value::Object(inner)) => inner,
             _ => Map::new(),
         };
-        nested(table, field, value, depth, &mut inner)?;
+        nested(decoder, field, value, depth, &mut inner)?;
         object.insert(field.json.to_owned(), inner.into());
         return Ok(());
     }
@@ -80,7 +100,7 @@ fn one(
 }
 
 fn nested(
-    table: &Table,
+    decoder: &Decoder<'_>,
     field: &Field,
     value: Wire<'_>,
     depth: u8,
@@ -92,15 +112,15 @@ fn nested(
     if depth >= DEEPEST {
         return Err(ProtobufError::Depth(field.json.to_owned()));
     }
-    let fields = table.message(name).ok_or_else(|| invalid(field, format!("no message {name}")))?;
-    message(table, fields, bytes, depth + 1, object)
+    let fields = decoder.table.message(name).ok_or_else(|| invalid(field, format!("no message {name}")))?;
+    message(decoder, fields, bytes, depth + 1, object)
 }
 
 /// One of many: it counts whatever its value.
-fn item(table: &Table, field: &Field, value: Wire<'_>, depth: u8) -> Result<Value, ProtobufError> {
+fn item(decoder: &Decoder<'_>, field: &Field, value: Wire<'_>, depth: u8) -> Result<Value, ProtobufError> {
     if matches!(field.of, Type::Message(_)) {
         let mut inner = Map::new();
-        nested(table, field, value, depth, &mut inner)?;
+        nested(decoder, field, value, depth, &mut inner)?;
         return Ok(inner.into());
     }
     let keeping = Field { keeps_zero: true, many: Many::One, ..field.clone() };
@@ -108,7 +128,7 @@ fn item(table: &Table, field: &Field, value: Wire<'_>, depth: u8) -> Result<Valu
 }
 
 fn map_entry(
-    table: &Table,
+    decoder: &Decoder<'_>,
     field: &Field,
     entry: &[u8],
     depth: u8,
@@ -118,14 +138,14 @@ fn map_entry(
     while let Some((number, part)) = reader.next()? {
         match (number, part) {
             (1, Wire::Bytes(bytes)) => key = text(field.json, bytes)?,
-            (2, part) => value = Some(item(table, field, part, depth)?),
+            (2, part) => value = Some(item(decoder, field, part, depth)?),
             _ => {}
         }
     }
     // an entry without a value has an empty one
     let value = match value {
         Some(value) => value,
-        None => item(table, field, Wire::Bytes(&[]), depth)?,
+        None => item(decoder, field, Wire::Bytes(&[]), depth)?,
     };
     Ok((key, value))
 }

@@ -35,6 +35,8 @@ pub enum ProtobufError {
     WireType(String),
     #[error("{0} is nested too deeply")]
     Depth(String),
+    #[error("there are too many values")]
+    TooMany,
     #[error("{field}: {why}")]
     Value { field: String, why: String },
 }
@@ -42,8 +44,8 @@ pub enum ProtobufError {
 /// The object of a request's body, with its `apiVersion` and `kind`.
 ///
 /// # Errors
-/// Bytes that are no such object, and kinds that the table does not name.
-pub fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
+/// Bytes that are no such object or have more values than that, and kinds that the table does not name.
+pub fn decode(body: &[u8], most_values: usize) -> Result<Value, ProtobufError> {
     let unknown = body.strip_prefix(MAGIC).ok_or(ProtobufError::Magic)?;
     let (mut api_version, mut kind, mut raw) = (String::new(), String::new(), &[][..]);
     let mut reader = wire::Reader::new(unknown);
@@ -61,7 +63,7 @@ pub fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
     let mut object = Map::new();
     object.insert("kind".into(), kind.into());
     object.insert("apiVersion".into(), api_version.into());
-    decode::message(table, message, raw, 0, &mut object)?;
+    decode::message(&decode::Decoder::new(table, most_values), message, raw, 0, &mut object)?;
     Ok(object.into())
 }
 

@@ -1,7 +1,12 @@
 use super::table::Table;
 use super::table::field::{Field, Type};
-use super::*;
-use serde_json::json;
+use super::{MAGIC, wire};
+use super::{ProtobufError, encode, watch_event};
+use serde_json::{Value, json};
+
+fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
+    super::decode(body, 1000)
+}
 
 #[test]
 fn the_table_is_whole() {
@@ -143,6 +148,20 @@ fn nonsense_is_refused() {
     assert!(matches!(decode(&wrapped("v1", "Pod", &[0x0b])), Err(ProtobufError::Tag(_))), "a group");
     let not_text = [0x0a, 3, 0x0a, 1, 0xff];
     assert!(matches!(decode(&wrapped("v1", "Pod", &not_text)), Err(ProtobufError::Value { .. })));
+}
+
+/// Two bytes each: a body of three megabytes would become hundreds.
+#[test]
+fn more_values_than_allowed_are_refused() {
+    let containers = |count: usize| {
+        let mut spec = Vec::new();
+        (0..count).for_each(|_| wire::put_bytes(&mut spec, 2, b""));
+        let mut pod = Vec::new();
+        wire::put_bytes(&mut pod, 2, &spec);
+        wrapped("v1", "Pod", &pod)
+    };
+    assert_eq!(decode(&containers(999)).unwrap()["spec"]["containers"].as_array().unwrap().len(), 999);
+    assert_eq!(decode(&containers(1000)), Err(ProtobufError::TooMany));
 }
 
 /// Every cut and every changed byte of a good message is an answer, never a panic.

@@ -5,6 +5,7 @@ use super::element::Element;
 use super::fields::Fields;
 use super::{ListType, Structure};
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// `live` with everything that `wanted` says; what it does not speak of stays.
 pub(super) fn merge<'v>(
@@ -43,25 +44,31 @@ fn merge_lists<'v>(
         items.iter().map(|item| element_of(item, &list, path, structure)).collect::<Result<Vec<Element>, _>>()
     };
     let (live_elements, wanted_elements) = (elements(live)?, elements(wanted)?);
+    let mut places: BTreeMap<&Element, usize> = BTreeMap::new();
+    for (at, element) in live_elements.iter().enumerate() {
+        places.entry(element).or_insert(at);
+    }
+    let is_wanted: BTreeSet<&Element> = wanted_elements.iter().collect();
+    let unspoken = |from: usize, to: usize| {
+        let range = from..to.max(from);
+        let items = live_elements[range.clone()].iter().zip(&live[range]);
+        items.filter(|(known, _)| !is_wanted.contains(known)).map(|(_, item)| item.clone())
+    };
     let mut merged = Vec::with_capacity(live.len().max(wanted.len()));
     let mut passed = 0;
     for (item, element) in wanted.iter().zip(&wanted_elements) {
-        let Some(at) = live_elements.iter().position(|known| known == element) else {
+        let Some(&at) = places.get(element) else {
             merged.push(item.clone());
             continue;
         };
-        let before = live_elements.iter().zip(live).take(at).skip(passed);
-        merged.extend(
-            before.filter(|(known, _)| !wanted_elements.contains(known)).map(|(_, item)| item.clone()),
-        );
+        merged.extend(unspoken(passed, at));
         passed = passed.max(at + 1);
         merged.push(match list {
             ListType::Map(_) => merge(&live[at], item, path, structure)?,
             ListType::Set | ListType::Atomic => item.clone(),
         });
     }
-    let after = live_elements.iter().zip(live).skip(passed);
-    merged.extend(after.filter(|(known, _)| !wanted_elements.contains(known)).map(|(_, item)| item.clone()));
+    merged.extend(unspoken(passed, live.len()));
     Ok(merged)
 }
 

@@ -1,0 +1,165 @@
+//! JSON patch (RFC 6902), within bounds: a few hundred bytes of `copy` operations double a document until it fills the
+//! machine, or nest it until whoever writes it out runs out of stack. The bounds are upstream's (`patch.go`,
+//! `AccumulatedCopySizeLimit`), but for the depth, which is that of what we read.
+
+use crate::{Reason, Status};
+use json_patch::PatchOperation;
+use serde_json::Value;
+use std::io;
+
+/// Upstream's `maxJSONPatchOperations`.
+const MOST_OPERATIONS: usize = 10_000;
+/// Of all copies of one patch together, as JSON; upstream takes its limit of a request's body.
+const MOST_COPIED: usize = 3 * 1024 * 1024;
+/// What a patch makes is read again, and `serde_json` reads nothing deeper.
+const DEEPEST: usize = 127;
+
+/// A patch that has been read.
+#[derive(Debug, Clone)]
+pub struct JsonPatch(json_patch::Patch);
+
+impl JsonPatch {
+    /// # Errors
+    /// `BadRequest` for what is no patch, `RequestEntityTooLarge` for one with too many operations.
+    pub fn parse(body: &[u8]) -> Result<Self, Status> {
+        let patch: json_patch::Patch = serde_json::from_slice(body)
+            .map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))?;
+        match patch.0.len() {
+            count if count > MOST_OPERATIONS => Err(Status::new(
+                Reason::RequestEntityTooLarge,
+                format!("The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {count}"),
+            )),
+            _ => Ok(JsonPatch(patch)),
+        }
+    }
+
+    /// # Errors
+    /// `Invalid` for a patch that does not fit the target, or makes more of it than is allowed.
+    pub fn apply(&self, mut target: Value) -> Result<Value, Status> {
+        let mut copied = 0;
+        for (index, operation) in self.0.0.iter().enumerate() {
+            copied += bounded(&target, operation, copied)?;
+            json_patch::patch_unsafe(&mut target, std::slice::from_ref(operation)).map_err(|mut error| {
+                error.operation = index;
+                rejected(format!("the server rejected our request due to an error in our request: {error}"))
+            })?;
+        }
+        Ok(target)
+    }
+}
+
+/// No cause beside it: kubectl prints causes in the place of the message, each with the field that it has not.
+fn rejected(message: impl Into<String>) -> Status {
+    Status::new(Reason::Invalid, message)
+}
+
+/// How many bytes the operation copies. What it names and there is not is not for this to say.
+fn bounded(target: &Value, operation: &PatchOperation, copied: usize) -> Result<usize, Status> {
+    let (value, size) = match operation {
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => return Ok(0),
+        PatchOperation::Add(add) => (Some(&add.value), 0),
+        PatchOperation::Replace(replace) => (Some(&replace.value), 0),
+        PatchOperation::Move(moved) => (target.pointer(moved.from.as_str()), 0),
+        PatchOperation::Copy(copy) => {
+            let value = target.pointer(copy.from.as_str());
+            (value, value.map_or(0, size_of))
+        }
+    };
+    if copied + size > MOST_COPIED {
+        return Err(rejected(format!(
+            "Unable to complete the copy, the accumulated size increase of copy is {}, exceeding the limit {MOST_COPIED}",
+            copied + size
+        )));
+    }
+    let above = operation.path().tokens().count();
+    if value.is_some_and(|value| !fits(value, DEEPEST.saturating_sub(above))) {
+        return Err(rejected(format!("the patch nests values deeper than {DEEPEST}")));
+    }
+    Ok(size)
+}
+
+/// As JSON.
+fn size_of(value: &Value) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // neither the writer nor a value that was read can fail
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
+}
+
+/// Whether no more than `levels` of lists and objects are nested in it.
+fn fits(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(|item| fits(item, levels - 1)),
+        Value::Object(fields) => levels > 0 && fields.values().all(|field| fits(field, levels - 1)),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn patch(operations: &Value) -> JsonPatch {
+        JsonPatch::parse(operations.to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_patch_that_does_not_fit_says_where() {
+        let patch = patch(&json!([
+            {"op": "test", "path": "/replicas", "value": 2},
+            {"op": "test", "path": "/replicas", "value": 9},
+        ]));
+        let status = patch.apply(json!({"replicas": 2})).unwrap_err();
+        assert_eq!((status.code, status.causes.len()), (422, 0));
+        assert!(status.message.contains("operation '/1' failed at path '/replicas'"), "{status}");
+    }
+
+    #[test]
+    fn copies_are_bounded_together() {
+        let mut operations = vec![json!({"op": "add", "path": "/a", "value": ["x".repeat(1000)]})];
+        operations.extend((0..40).map(|_| json!({"op": "copy", "from": "/a", "path": "/a/-"})));
+        let status = patch(&operations.into()).apply(json!({})).unwrap_err();
+        assert_eq!(status.code, 422);
+        assert!(status.message.starts_with("Unable to complete the copy, the accumulated size"), "{status}");
+        assert!(status.message.ends_with("exceeding the limit 3145728"), "{status}");
+    }
+
+    #[test]
+    fn copies_do_not_nest_without_end() {
+        let mut leaf = String::from("/a");
+        let mut operations = Vec::new();
+        for _ in 0..18 {
+            operations.push(json!({"op": "copy", "from": "", "path": leaf}));
+            leaf = leaf.repeat(2);
+        }
+        let status = patch(&operations.into()).apply(json!({"a": {}})).unwrap_err();
+        assert_eq!((status.code, status.message.as_str()), (422, "the patch nests values deeper than 127"));
+    }
+
+    #[test]
+    fn what_a_patch_may_be() {
+        let remove = json!({"op": "remove", "path": "/a"});
+        let many = |count: usize| Value::from(vec![remove.clone(); count]).to_string();
+        for (name, body, code) in [
+            ("as many operations as upstream takes", many(10_000), 0),
+            ("one more", many(10_001), 413),
+            ("no list", "{}".to_owned(), 400),
+            ("no JSON", "[".to_owned(), 400),
+        ] {
+            let outcome = JsonPatch::parse(body.as_bytes());
+            assert_eq!(outcome.err().map_or(0, |status| status.code), code, "{name}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! How much is parsed at a time, and where. What is in a body becomes some hundred times its size in memory, for as long as the
+//! request is worked on: all bodies together may have so many values, and who comes later waits. Long work does not hold up
+//! the other clients: it has a thread of its own.
+
+use crate::body::{self, MOST_VALUES};
+use api::Status;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+/// Of all bodies that are worked on.
+const MOST_AT_ONCE: usize = 2 * MOST_VALUES;
+/// Less than this is parsed in a few milliseconds, where it is.
+const LONG_BODY: usize = 128 * 1024;
+const LONG_VALUES: usize = 10_000;
+/// After this many values the allocator holds tens of megabytes that nobody uses.
+const LEFTOVER_VALUES: usize = 30_000;
+/// What comes close behind is given back with it.
+const QUIET: Duration = Duration::from_secs(1);
+
+pub(crate) struct ParseBudget {
+    permits: Arc<Semaphore>,
+    give_back: fn(),
+    giving_back: Arc<AtomicBool>,
+}
+
+impl ParseBudget {
+    /// `give_back` returns to the kernel what the allocator keeps.
+    pub(crate) fn new(give_back: fn()) -> Self {
+        ParseBudget {
+            permits: Arc::new(Semaphore::new(MOST_AT_ONCE)),
+            give_back,
+            giving_back: Arc::default(),
+        }
+    }
+
+    /// Does what reads the body, when there is room for it.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        media: &str,
+        body: &[u8],
+        work: impl Future<Output = Result<T, Status>> + Send + 'static,
+    ) -> Result<T, Status> {
+        let is_json = media.is_empty() || media.contains("json") || media == "*/*";
+        let values = if is_json { body::count_values(body)? } else { body::guess_values(body) };
+        let permits = u32::try_from(values).unwrap_or(u32::MAX);
+        let _permits = self.permits.clone().acquire_many_owned(permits).await.map_err(Status::internal)?;
+        if body.len() < LONG_BODY && values < LONG_VALUES {
+            return work.await;
+        }
+        let handle = Handle::current();
+        let done = tokio::task::spawn_blocking(move || handle.block_on(work)).await;
+        if values >= LEFTOVER_VALUES {
+            self.give_back_soon();
+        }
+        done.map_err(Status::internal)?
+    }
+
+    fn give_back_soon(&self) {
+        if self.giving_back.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (give_back, giving_back) = (self.give_back, self.giving_back.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(QUIET).await;
+            giving_back.store(false, Ordering::Release);
+            let _ = tokio::task::spawn_blocking(give_back).await;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    fn list_of(values: usize) -> Vec<u8> {
+        format!("[{}0]", "0,".repeat(values)).into_bytes()
+    }
+
+    #[tokio::test]
+    async fn long_bodies_leave_the_event_loop_and_short_ones_stay() {
+        let here = std::thread::current().id();
+        for (name, body, stays) in [
+            ("short", list_of(10), true),
+            ("many values", list_of(LONG_VALUES), false),
+            ("long", format!("\"{}\"", "x".repeat(LONG_BODY)).into_bytes(), false),
+        ] {
+            let budget = ParseBudget::new(|| {});
+            let on = budget.run("", &body, async { Ok(std::thread::current().id()) }).await.unwrap();
+            assert_eq!(on == here, stays, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_when_too_much_is_parsed_waits() {
+        static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+        static MOST: AtomicUsize = AtomicUsize::new(0);
+        let budget = ParseBudget::new(|| {});
+        let work = || async {
+            MOST.fetch_max(1 + AT_ONCE.fetch_add(1, Ordering::SeqCst), Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let body = list_of(MOST_VALUES / 2);
+        let all = (0..12).map(|_| budget.run("application/json", &body, work()));
+        assert!(futures::future::join_all(all).await.iter().all(Result::is_ok));
+        assert_eq!(MOST.load(Ordering::SeqCst), 3, "each has a little over a quarter");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn memory_is_given_back_once_after_large_bodies() {
+        static GIVEN: AtomicUsize = AtomicUsize::new(0);
+        let budget = ParseBudget::new(|| _ = GIVEN.fetch_add(1, Ordering::SeqCst));
+        for values in [LEFTOVER_VALUES, LEFTOVER_VALUES, 5] {
+            budget.run("", &list_of(values), async { Ok(()) }).await.unwrap();
+        }
+        tokio::time::sleep(QUIET * 3).await;
+        assert_eq!(GIVEN.load(Ordering::SeqCst), 1);
+    }
+}
