@@ -1,8 +1,9 @@
 //! Who sent the request: the client's certificate, a bearer token, or nobody known.
 
+use crate::impersonation;
 use crate::request::Request;
-use api::{Reason, Status};
-use cluster::{Actor, Attributes, Cluster};
+use api::Status;
+use cluster::{Actor, Cluster};
 
 /// What the connection says of its other end.
 #[derive(Debug, Clone, Default)]
@@ -24,56 +25,58 @@ pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<Actor> {
 }
 
 /// # Errors
-/// `Unauthorized` for a token that is none, `Forbidden` for an impersonation that is not allowed.
+/// `Unauthorized` for a token that is none, `Forbidden` for an impersonation that is not allowed, `BadRequest` for one
+/// that makes no sense.
 pub(crate) fn authenticate(cluster: &Cluster, request: &Request) -> Result<Actor, Status> {
     let actor = match (&request.peer.certified, bearer(request)) {
         (_, Some(token)) => cluster.authenticate_token(&token)?,
         (Some(actor), None) => actor.clone(),
         (None, None) => Actor::anonymous(),
     };
-    impersonate(cluster, request, actor)
+    impersonation::impersonate(cluster, &request.headers, actor)
 }
 
+/// `None` where no token is given; what is given and can be none is given back as it is, and refused by whoever reads it.
 fn bearer(request: &Request) -> Option<String> {
-    let header = request.header(http::header::AUTHORIZATION);
-    if let Some(token) = header.strip_prefix("Bearer ").or_else(|| header.strip_prefix("bearer ")) {
-        return Some(token.trim().to_owned());
+    if let Some(header) = request.headers.get(http::header::AUTHORIZATION) {
+        let header = String::from_utf8_lossy(header.as_bytes());
+        let mut words = header.split_whitespace();
+        let scheme = words.next().unwrap_or_default();
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return words.next().map(str::to_owned);
+        }
     }
     // a browser can not set headers on a WebSocket
-    let offered = request.header(http::header::SEC_WEBSOCKET_PROTOCOL).split(',').map(str::trim);
-    let encoded = offered.into_iter().find_map(|protocol| protocol.strip_prefix(BEARER_PROTOCOL))?;
+    let offered = request.headers.get_all(http::header::SEC_WEBSOCKET_PROTOCOL).iter();
+    let mut offered = offered.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let encoded = offered.find_map(|protocol| protocol.trim().strip_prefix(BEARER_PROTOCOL))?;
     let token = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, encoded).ok()?;
     String::from_utf8(token).ok()
 }
 
-fn impersonate(cluster: &Cluster, request: &Request, actor: Actor) -> Result<Actor, Status> {
-    let header =
-        |name: &str| request.headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>();
-    let groups = header("Impersonate-Group");
-    let Some(user) = header("Impersonate-User").first().copied() else {
-        return match groups.is_empty() {
-            true => Ok(actor),
-            false => Err(Status::new(Reason::InternalError, "requested groups without impersonating a user")),
-        };
-    };
-    let may = |resource: &str, name: &str| {
-        cluster.authorize(
-            &actor,
-            &Attributes {
-                verb: "impersonate".into(),
-                resource: resource.into(),
-                name: Some(name.into()),
-                ..Attributes::default()
-            },
-        )
-    };
-    may("users", user)?;
-    for group in &groups {
-        may("groups", group)?;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_token_is_found_where_clients_put_it() {
+        for (name, value, want) in [
+            ("authorization", &b"Bearer abc"[..], Some("abc")),
+            ("authorization", b"bEARER   abc ", Some("abc")),
+            ("authorization", b"Bearer", None),
+            ("authorization", b"Basic abc", None),
+            // what is no text is no token of ours, but it was meant as one
+            ("authorization", b"Bearer \xff", Some("\u{fffd}")),
+            (
+                "sec-websocket-protocol",
+                b"v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.YWJj",
+                Some("abc"),
+            ),
+        ] {
+            let mut request = Request::for_tests("GET", "/", "", Vec::new());
+            request.headers.insert(name, HeaderValue::from_bytes(value).unwrap());
+            assert_eq!(bearer(&request).as_deref(), want, "{name}: {}", value.escape_ascii());
+        }
     }
-    let mut all = groups;
-    if !all.contains(&Actor::AUTHENTICATED) && user != "system:anonymous" {
-        all.push(Actor::AUTHENTICATED);
-    }
-    Ok(Actor::user(user, &all))
 }

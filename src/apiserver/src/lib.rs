@@ -5,10 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod access_review;
 mod authentication;
 mod body;
 mod discovery;
 mod health;
+mod impersonation;
 mod metrics;
 mod negotiate;
 mod objects;

@@ -1,5 +1,8 @@
 //! Which of our formats the client accepts.
 
+use crate::request::Request;
+use api::{Reason, Status};
+
 /// How objects are to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
@@ -83,6 +86,25 @@ pub(crate) fn view(accept: &str) -> View {
     View::Objects
 }
 
+/// For what is answered and not stored, as a review is: it has no columns.
+///
+/// # Errors
+/// `NotAcceptable` for a client that takes nothing but a Table.
+pub(crate) fn no_table(request: &Request) -> Result<(), Status> {
+    let accept = request.header(http::header::ACCEPT);
+    let takes = |clause: &Clause<'_>| {
+        let shown = ["application/json", "application/yaml", protobuf::MEDIA_TYPE];
+        clause.parameter("as") != Some("Table") && shown.iter().any(|media| clause.takes(media))
+    };
+    match clauses(accept).iter().any(takes) {
+        true => Ok(()),
+        false => Err(Status::new(
+            Reason::NotAcceptable,
+            "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
+        )),
+    }
+}
+
 /// Whether aggregated discovery is asked for, and in which version.
 pub(crate) fn aggregated(accept: &str) -> Option<&'static str> {
     let asked = |clause: &Clause<'_>| {
@@ -118,6 +140,27 @@ mod tests {
         ];
         for (accept, want) in cases {
             assert_eq!(view(accept), want, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_stored_has_no_table() {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        let both = format!("{table}, application/json");
+        for (accept, code) in [
+            (table, 406),
+            ("text/html", 406),
+            (both.as_str(), 0),
+            ("application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1", 0),
+            ("application/vnd.kubernetes.protobuf", 0),
+            ("*/*", 0),
+            ("", 0),
+        ] {
+            let mut request = Request::for_tests("POST", "/", "", Vec::new());
+            request
+                .headers
+                .insert(http::header::ACCEPT, http::HeaderValue::from_static(Box::leak(accept.into())));
+            assert_eq!(no_table(&request).map_or_else(|status| status.code, |()| 0), code, "{accept:?}");
         }
     }
 

@@ -280,6 +280,7 @@ impl Call<'_> {
     }
 
     async fn bind(&self, request: &mut Request) -> Result<Response, Status> {
+        negotiate::no_table(request)?;
         let binding: Binding = typed_body(request).await?;
         let namespace = self.target.namespace.as_deref().unwrap_or_default();
         let pod = self.target.name.as_deref().unwrap_or_default();
@@ -289,6 +290,7 @@ impl Call<'_> {
     }
 
     async fn evict(&self, request: &mut Request) -> Result<Response, Status> {
+        negotiate::no_table(request)?;
         let body = request.json_body().await?;
         let eviction: Eviction =
             serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
@@ -305,23 +307,25 @@ impl Call<'_> {
     }
 
     async fn token(&self, request: &mut Request) -> Result<Response, Status> {
+        negotiate::no_table(request)?;
         let mut asked: TokenRequest = typed_body(request).await?;
         let client = self.edge.cluster.acting_as(self.actor.clone());
         let spec = asked.spec.get_or_insert_default();
-        let bound = spec.bound_object_ref.clone().filter(|r| r.kind.as_deref() == Some("Pod"));
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let bound = spec.bound_object_ref.as_ref().map(|to| {
+            cluster::BoundObject::new(&text(&to.api_version), &text(&to.kind), text(&to.name), text(&to.uid))
+        });
         let issued = client.create_token(
             self.target.namespace.as_deref().unwrap_or_default(),
             self.target.name.as_deref().unwrap_or_default(),
             cluster::TokenRequestParams {
                 audiences: spec.audiences.clone().unwrap_or_default(),
                 expiration_seconds: spec.expiration_seconds,
-                bound_pod: bound.map(|r| cluster::BoundPod {
-                    name: r.name.unwrap_or_default(),
-                    uid: r.uid.unwrap_or_default(),
-                }),
+                bound: bound.transpose()?,
             },
         )?;
         spec.audiences = Some(issued.audiences);
+        spec.expiration_seconds = Some(issued.seconds);
         asked.status = Some(TokenRequestStatus {
             expiration_timestamp: Some(Time(issued.expires_at)),
             token: Some(issued.token),

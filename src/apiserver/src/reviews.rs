@@ -3,17 +3,17 @@
 use crate::objects::typed_body;
 use crate::request::Request;
 use crate::request_info::RequestInfo;
-use crate::responses;
 use crate::router::method_not_allowed;
 use crate::server::Edge;
-use api::Status;
+use crate::{access_review, negotiate, responses};
+use api::{Gvk, Status};
 use cluster::{Actor, Attributes, Decision};
 use http::Method;
 use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::authorization::v1::{
-    NonResourceAttributes, ResourceAttributes, SelfSubjectAccessReview, SelfSubjectRulesReview,
-    SubjectAccessReview,
+    LocalSubjectAccessReview, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview,
 };
+use kinds::Errors;
 use serde_json::{Value, json};
 use warp::reply::Response;
 
@@ -47,41 +47,37 @@ pub(crate) async fn answer(
     if request.method != Method::POST {
         return Err(method_not_allowed());
     }
-    let attributes = Attributes {
-        verb: "create".into(),
-        group: info.gvr.group.to_string(),
-        resource: info.gvr.resource.to_string(),
-        namespace: info.namespace.clone(),
-        ..Attributes::default()
-    };
-    edge.cluster.authorize(actor, &attributes)?;
+    negotiate::no_table(request)?;
     let answer = match info.gvr.resource.as_ref() {
         "selfsubjectreviews" => json!({
             "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {"creationTimestamp": null},
             "status": {"userInfo": user_info(actor)},
         }),
         "tokenreviews" => token_review(edge, typed_body(request).await?)?,
-        "selfsubjectaccessreviews" => {
-            let review: SelfSubjectAccessReview = typed_body(request).await?;
-            let asked = asked(
-                review.spec.resource_attributes.as_ref(),
-                review.spec.non_resource_attributes.as_ref(),
-            )?;
-            decided(json!(review), edge.cluster.decide(actor, &asked))
-        }
         "selfsubjectrulesreviews" => {
             let review: SelfSubjectRulesReview = typed_body(request).await?;
             rules(edge, actor, &review)
         }
+        "selfsubjectaccessreviews" => {
+            let review: SelfSubjectAccessReview = typed_body(request).await?;
+            let mut errors = Errors::default();
+            let asked = access_review::of_self(&review, &mut errors);
+            decided(edge, "SelfSubjectAccessReview", errors, actor, asked, json!(review))?
+        }
+        "localsubjectaccessreviews" => {
+            let mut review: LocalSubjectAccessReview = typed_body(request).await?;
+            let mut errors = Errors::default();
+            let namespace = info.namespace.as_deref().unwrap_or_default();
+            let asked = access_review::of_namespace(&mut review, namespace, &mut errors)?;
+            let whom = access_review::subject(&review.spec, &mut errors);
+            decided(edge, "LocalSubjectAccessReview", errors, &whom, asked, json!(review))?
+        }
         _ => {
             let review: SubjectAccessReview = typed_body(request).await?;
-            let asked = asked(
-                review.spec.resource_attributes.as_ref(),
-                review.spec.non_resource_attributes.as_ref(),
-            )?;
-            let groups: Vec<&str> = review.spec.groups.iter().flatten().map(String::as_str).collect();
-            let whom = Actor::user(review.spec.user.as_deref().unwrap_or_default(), &groups);
-            decided(json!(review), edge.cluster.decide(&whom, &asked))
+            let mut errors = Errors::default();
+            let asked = access_review::of_cluster(&review, &mut errors);
+            let whom = access_review::subject(&review.spec, &mut errors);
+            decided(edge, "SubjectAccessReview", errors, &whom, asked, json!(review))?
         }
     };
     Ok(responses::json(201, &answer))
@@ -98,46 +94,38 @@ fn user_info(actor: &Actor) -> Value {
     info
 }
 
+/// Of a token that is meant for somebody else only he may say that it is good: where no audience is named, that is us.
 fn token_review(edge: &Edge, review: TokenReview) -> Result<Value, Status> {
-    let token = review.spec.token.clone();
+    if review.spec.token.is_empty() {
+        return Err(Status::bad_request("token is required for TokenReview in authentication"));
+    }
     let mut answer = serde_json::to_value(&review).map_err(Status::internal)?;
-    answer["status"] = match edge.cluster.authenticate_token(&token) {
-        Ok(actor) => {
-            json!({"authenticated": true, "user": user_info(&actor), "audiences": [edge.cluster.tokens().issuer()]})
+    let own = || vec![edge.cluster.tokens().issuer().to_owned()];
+    let audiences = review.spec.audiences.filter(|all| !all.is_empty()).unwrap_or_else(own);
+    answer["status"] = match edge.cluster.authenticate_token_for(&review.spec.token, &audiences) {
+        Ok(known) => {
+            json!({"authenticated": true, "user": user_info(&known.actor), "audiences": known.audiences})
         }
-        Err(_) => json!({"authenticated": false, "error": "invalid bearer token"}),
+        Err(error) => json!({"authenticated": false, "error": error.to_string(), "user": {}}),
     };
     Ok(answer)
 }
 
-fn asked(
-    resource: Option<&ResourceAttributes>,
-    path: Option<&NonResourceAttributes>,
-) -> Result<Attributes, Status> {
-    match (resource, path) {
-        (Some(asked), None) => Ok(Attributes {
-            verb: asked.verb.clone().unwrap_or_default(),
-            group: asked.group.clone().unwrap_or_default(),
-            resource: asked.resource.clone().unwrap_or_default(),
-            subresource: asked.subresource.clone().unwrap_or_default(),
-            namespace: asked.namespace.clone().filter(|n| !n.is_empty()),
-            name: asked.name.clone().filter(|n| !n.is_empty()),
-            path: None,
-        }),
-        (None, Some(asked)) => Ok(Attributes::non_resource(
-            asked.verb.as_deref().unwrap_or_default(),
-            asked.path.as_deref().unwrap_or_default(),
-        )),
-        _ => Err(Status::bad_request(
-            "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-        )),
-    }
-}
-
-fn decided(mut review: Value, decision: Decision) -> Value {
-    let allowed = decision == Decision::Allow;
+fn decided(
+    edge: &Edge,
+    kind: &'static str,
+    errors: Errors,
+    whom: &Actor,
+    asked: Option<Attributes>,
+    mut review: Value,
+) -> Result<Value, Status> {
+    let Some(asked) = asked.filter(|_| errors.is_empty()) else {
+        let kind = Gvk::new("authorization.k8s.io", "v1", kind);
+        return Err(Status::invalid(&kind, "", errors.into_causes()));
+    };
+    let allowed = edge.cluster.decide(whom, &asked) == Decision::Allow;
     review["status"] = json!({"allowed": allowed});
-    review
+    Ok(review)
 }
 
 fn rules(edge: &Edge, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {

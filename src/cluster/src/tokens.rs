@@ -1,21 +1,15 @@
-//! Service-account tokens: signed with ES256, good as long as their account, and the pod that they are bound to, exist.
+//! What service-account tokens are: claims, signed with ES256. `token_request.rs` makes them, `token_authenticator.rs` tells
+//! whose one is and whether it is still good.
 
-use crate::{Actor, Attributes, Client, Cluster, Target};
-use ::api::{ObjectKey, Reason, Status};
+use ::api::Status;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kinds::Kind;
 use ring::rand::SystemRandom;
 use ring::signature::{
     self, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use store::Resource;
-
-const LIFE_SECONDS: i64 = 3600;
-const SHORTEST_SECONDS: i64 = 600; // upstream refuses less
 
 /// Signs and checks. Cloning is cheap.
 #[derive(Clone)]
@@ -25,24 +19,10 @@ pub struct TokenSigner {
     issuer: Arc<str>,
 }
 
-#[derive(Debug, Clone, Default)]
-pub struct TokenRequestParams {
-    /// Empty: the API server itself.
-    pub audiences: Vec<String>,
-    pub expiration_seconds: Option<i64>,
-    pub bound_pod: Option<BoundPod>,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BoundPod {
+pub struct NamedObject {
     pub name: String,
     pub uid: String,
-}
-
-pub struct IssuedToken {
-    pub token: String,
-    pub expires_at: jiff::Timestamp,
-    pub audiences: Vec<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,9 +41,14 @@ pub struct Claims {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct KubernetesClaims {
     pub namespace: String,
-    pub serviceaccount: BoundPod,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub pod: Option<BoundPod>,
+    pub serviceaccount: NamedObject,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<NamedObject>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<NamedObject>,
+    /// That it is bound to, or that its pod is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NamedObject>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +81,7 @@ impl TokenSigner {
 
     /// # Errors
     /// `InternalError` where the machine has no randomness.
-    fn sign(&self, claims: &Claims) -> Result<String, Status> {
+    pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Status> {
         let header = format!(r#"{{"alg":"ES256","kid":"{}","typ":"JWT"}}"#, self.key_id());
         let claims = serde_json::to_vec(claims).map_err(Status::internal)?;
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
@@ -104,16 +89,15 @@ impl TokenSigner {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// `None` for what this signer did not sign, or what is out of date.
-    fn verify(&self, token: &str, now: i64) -> Option<Claims> {
+    /// `None` for what this signer did not sign. Whether it is still good is not looked at.
+    pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (_header, claims) = signed.split_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let key = signature::UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.key.public_key());
         key.verify(signed.as_bytes(), &signature).ok()?;
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
-        let good = claims.iss == *self.issuer && claims.nbf <= now && now < claims.exp;
-        good.then_some(claims)
+        (claims.iss == *self.issuer).then_some(claims)
     }
 
     fn key_id(&self) -> String {
@@ -128,89 +112,5 @@ impl TokenSigner {
         let (x, y) = point[1..].split_at(32);
         serde_json::json!({"keys": [{"use": "sig", "kty": "EC", "crv": "P-256", "alg": "ES256", "kid": self.key_id(),
             "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)}]})
-    }
-}
-
-impl Cluster {
-    /// Whose token it is.
-    ///
-    /// # Errors
-    /// `Unauthorized` for a token that is not ours, is out of date, or whose account or pod is gone.
-    pub fn authenticate_token(&self, token: &str) -> Result<Actor, Status> {
-        let refused = || Status::new(Reason::Unauthorized, "Unauthorized");
-        let claims = self.tokens().verify(token, jiff::Timestamp::now().as_second()).ok_or_else(refused)?;
-        if !claims.aud.iter().any(|audience| audience == self.tokens().issuer()) {
-            return Err(refused());
-        }
-        let KubernetesClaims { namespace, serviceaccount, pod } = &claims.kubernetes;
-        if !self.is_there::<ServiceAccount>(namespace, serviceaccount) {
-            return Err(refused());
-        }
-        let mut actor = Actor::service_account(namespace, &serviceaccount.name);
-        actor.uid.clone_from(&serviceaccount.uid);
-        if let Some(pod) = pod {
-            if !self.is_there::<Pod>(namespace, pod) {
-                return Err(refused());
-            }
-            let extra = |key: &str| format!("authentication.kubernetes.io/pod-{key}");
-            actor.extra.insert(extra("name"), vec![pod.name.clone()]);
-            actor.extra.insert(extra("uid"), vec![pod.uid.clone()]);
-        }
-        Ok(actor)
-    }
-
-    fn is_there<K: Kind>(&self, namespace: &str, who: &BoundPod) -> bool {
-        let key = ObjectKey::namespaced(namespace, &who.name);
-        let found = self.store().snapshot().get(&Resource::from(&K::info().storage), &key);
-        found.is_some_and(|object| object.meta().uid == who.uid)
-    }
-}
-
-impl Client {
-    /// # Errors
-    /// `Forbidden`, `NotFound` for a missing account, `Invalid` for a life that is too short.
-    pub fn create_token(
-        &self,
-        namespace: &str,
-        name: &str,
-        params: TokenRequestParams,
-    ) -> Result<IssuedToken, Status> {
-        let cluster = self.cluster();
-        let info = ServiceAccount::info();
-        let handler =
-            cluster.registry().by_gvr(&info.gvr).ok_or_else(|| Status::internal("no service accounts"))?;
-        let target = Target::object(&handler, Some(namespace), name);
-        cluster.authorize(self.actor(), &Attributes::of("create", &target.clone().subresource("token")))?;
-        let account = cluster.read_stored(&target)?;
-        let seconds = params.expiration_seconds.unwrap_or(LIFE_SECONDS);
-        if seconds < SHORTEST_SECONDS {
-            let mut errors = kinds::Errors::default();
-            errors.invalid(
-                "spec.expirationSeconds",
-                seconds,
-                "may not specify a duration less than 10 minutes",
-            );
-            let kind = ::api::Gvk::new("authentication.k8s.io", "v1", "TokenRequest");
-            return Err(Status::invalid(&kind, name, errors.into_causes()));
-        }
-        let now = jiff::Timestamp::now().as_second();
-        let own = || vec![cluster.tokens().issuer().to_owned()];
-        let audiences = if params.audiences.is_empty() { own() } else { params.audiences };
-        let claims = Claims {
-            iss: cluster.tokens().issuer().to_owned(),
-            sub: format!("system:serviceaccount:{namespace}:{name}"),
-            aud: audiences.clone(),
-            exp: now + seconds,
-            iat: now,
-            nbf: now,
-            jti: uuid::Uuid::new_v4().to_string(),
-            kubernetes: KubernetesClaims {
-                namespace: namespace.to_owned(),
-                serviceaccount: BoundPod { name: name.to_owned(), uid: account.meta().uid.clone() },
-                pod: params.bound_pod,
-            },
-        };
-        let expires_at = jiff::Timestamp::from_second(claims.exp).map_err(Status::internal)?;
-        Ok(IssuedToken { token: cluster.tokens().sign(&claims)?, expires_at, audiences })
     }
 }

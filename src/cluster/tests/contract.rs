@@ -423,7 +423,11 @@ async fn a_role_in_a_namespace_may_allow_to_read_it() {
     let subject = Subject { kind: "User".into(), name: "alice".into(), ..Subject::default() };
     let binding = RoleBinding {
         metadata: meta("reader"),
-        role_ref: RoleRef { api_group: "rbac.authorization.k8s.io".into(), kind: "Role".into(), name: "reader".into() },
+        role_ref: RoleRef {
+            api_group: Some("rbac.authorization.k8s.io".into()),
+            kind: "Role".into(),
+            name: "reader".into(),
+        },
         subjects: Some(vec![subject]),
     };
     root(&cluster).api().create(role).await.unwrap();

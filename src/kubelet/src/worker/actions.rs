@@ -12,7 +12,7 @@ use crate::view::{Evicted, Hold};
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
 use crate::volumes::{self, Mounted, Prepared, VolumeError};
 use crate::{admission, clock, pod};
-use cluster::{BoundPod, EventType, TokenRequestParams};
+use cluster::{BoundObject, EventType, TokenRequestParams};
 use cri::{ContainerId, ContainerState, SandboxId};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
@@ -290,7 +290,7 @@ fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> 
     let params = TokenRequestParams {
         audiences: wanted.audience.clone().filter(|a| !a.is_empty()).into_iter().collect(),
         expiration_seconds: Some(wanted.expiration_seconds.unwrap_or(TOKEN_SECONDS)),
-        bound_pod: Some(BoundPod { name: pod::name(pod).to_owned(), uid: pod::uid(pod).to_owned() }),
+        bound: Some(BoundObject::pod(pod::name(pod), pod::uid(pod))),
     };
     let issued = shared.client.create_token(pod::namespace(pod), account, params);
     issued.map(|t| t.token).map_err(|status| status.to_string())

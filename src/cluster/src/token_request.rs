@@ -1,0 +1,193 @@
+//! New tokens of service accounts, bound to what they are for: whoever has the token loses it with the pod, the secret or the
+//! node that it was made for. Upstream's `TokenREST`.
+
+use crate::tokens::{Claims, KubernetesClaims, NamedObject};
+use crate::{Attributes, Client, Cluster, Target};
+use ::api::{GroupResource, Gvk, Object, ObjectKey, Status};
+use k8s_openapi::api::core::v1::{Node, Pod, Secret, ServiceAccount};
+use kinds::{Errors, Kind};
+use store::Resource;
+
+const LIFE_SECONDS: i64 = 3600;
+const SHORTEST_SECONDS: i64 = 600; // upstream refuses less
+const LONGEST_SECONDS: i64 = 1 << 32; // and more
+
+#[derive(Debug, Clone, Default)]
+pub struct TokenRequestParams {
+    /// Empty: the API server itself.
+    pub audiences: Vec<String>,
+    pub expiration_seconds: Option<i64>,
+    pub bound: Option<BoundObject>,
+}
+
+/// What a token lives and dies with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BoundObject {
+    pub kind: BoundKind,
+    pub name: String,
+    /// Empty: that of the object which there is.
+    pub uid: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BoundKind {
+    Pod,
+    Secret,
+    Node,
+}
+
+pub struct IssuedToken {
+    pub token: String,
+    pub expires_at: jiff::Timestamp,
+    pub audiences: Vec<String>,
+    pub seconds: i64,
+}
+
+impl BoundObject {
+    /// # Errors
+    /// `BadRequest` for a kind that no token can be bound to.
+    pub fn new(api_version: &str, kind: &str, name: String, uid: String) -> Result<Self, Status> {
+        let kind = match (api_version, kind) {
+            ("" | "v1", "Pod") => BoundKind::Pod,
+            ("" | "v1", "Secret") => BoundKind::Secret,
+            ("" | "v1", "Node") => BoundKind::Node,
+            _ => {
+                let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+                let why = format!("cannot bind token to object of type {group}/{version}, Kind={kind}");
+                return Err(Status::bad_request(why));
+            }
+        };
+        Ok(BoundObject { kind, name, uid })
+    }
+
+    /// A pod's own token.
+    pub fn pod(name: &str, uid: &str) -> Self {
+        BoundObject { kind: BoundKind::Pod, name: name.to_owned(), uid: uid.to_owned() }
+    }
+}
+
+impl BoundKind {
+    fn name(self) -> &'static str {
+        match self {
+            BoundKind::Pod => "Pod",
+            BoundKind::Secret => "Secret",
+            BoundKind::Node => "Node",
+        }
+    }
+}
+
+impl Client {
+    /// # Errors
+    /// `Forbidden`, `NotFound` for a missing account or a missing object that it shall be bound to, `Conflict` for another
+    /// object of that name, `BadRequest` for a pod of another account, `Invalid` for a life that is too short or too long.
+    pub fn create_token(
+        &self,
+        namespace: &str,
+        name: &str,
+        params: TokenRequestParams,
+    ) -> Result<IssuedToken, Status> {
+        let cluster = self.cluster();
+        let info = ServiceAccount::info();
+        let handler =
+            cluster.registry().by_gvr(&info.gvr).ok_or_else(|| Status::internal("no service accounts"))?;
+        let target = Target::object(&handler, Some(namespace), name);
+        cluster.authorize(self.actor(), &Attributes::of("create", &target.clone().subresource("token")))?;
+        let seconds = checked_life(params.expiration_seconds)?;
+        let account = cluster.read_stored(&target)?;
+        let mut kubernetes = KubernetesClaims {
+            namespace: namespace.to_owned(),
+            serviceaccount: NamedObject { name: name.to_owned(), uid: account.meta().uid.clone() },
+            pod: None,
+            secret: None,
+            node: None,
+        };
+        if let Some(bound) = &params.bound {
+            cluster.bind_token(&mut kubernetes, bound)?;
+        }
+        let now = jiff::Timestamp::now().as_second();
+        let own = || vec![cluster.tokens().issuer().to_owned()];
+        let audiences = if params.audiences.is_empty() { own() } else { params.audiences };
+        let claims = Claims {
+            iss: cluster.tokens().issuer().to_owned(),
+            sub: format!("system:serviceaccount:{namespace}:{name}"),
+            aud: audiences.clone(),
+            exp: now + seconds,
+            iat: now,
+            nbf: now,
+            jti: uuid::Uuid::new_v4().to_string(),
+            kubernetes,
+        };
+        let expires_at = jiff::Timestamp::from_second(claims.exp).map_err(Status::internal)?;
+        Ok(IssuedToken { token: cluster.tokens().sign(&claims)?, expires_at, audiences, seconds })
+    }
+}
+
+fn checked_life(asked: Option<i64>) -> Result<i64, Status> {
+    let seconds = asked.unwrap_or(LIFE_SECONDS);
+    let mut errors = Errors::default();
+    if seconds < SHORTEST_SECONDS {
+        errors.invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes");
+    }
+    if seconds > LONGEST_SECONDS {
+        let why = "may not specify a duration larger than 2^32 seconds";
+        errors.invalid("spec.expirationSeconds", seconds, why);
+    }
+    match errors.is_empty() {
+        true => Ok(seconds),
+        false => {
+            let kind = Gvk::new("authentication.k8s.io", "v1", "TokenRequest");
+            Err(Status::invalid(&kind, "", errors.into_causes()))
+        }
+    }
+}
+
+impl Cluster {
+    fn bind_token(&self, claims: &mut KubernetesClaims, bound: &BoundObject) -> Result<(), Status> {
+        let namespaced = ObjectKey::namespaced(&claims.namespace, &bound.name);
+        match bound.kind {
+            BoundKind::Pod => {
+                let found = self.there::<Pod>(&namespaced)?;
+                let pod: Pod = found.decode().map_err(Status::internal)?;
+                let spec = pod.spec.unwrap_or_default();
+                if spec.service_account_name.as_deref() != Some(&claims.serviceaccount.name) {
+                    return Err(Status::bad_request(format!(
+                        "cannot bind token for serviceaccount {:?} to pod running with different serviceaccount name.",
+                        claims.serviceaccount.name
+                    )));
+                }
+                claims.pod = Some(same(&found, bound)?);
+                let node =
+                    spec.node_name.and_then(|name| self.there::<Node>(&ObjectKey::cluster(&name)).ok());
+                claims.node = node.map(|node| named(&node));
+            }
+            BoundKind::Secret => {
+                claims.secret = Some(same(&self.there::<Secret>(&namespaced)?, bound)?);
+            }
+            BoundKind::Node => {
+                claims.node = Some(same(&self.there::<Node>(&ObjectKey::cluster(&bound.name))?, bound)?);
+            }
+        }
+        Ok(())
+    }
+
+    fn there<K: Kind>(&self, key: &ObjectKey) -> Result<Object, Status> {
+        let found = self.store().snapshot().get(&Resource::from(&K::info().storage), key);
+        found.ok_or_else(|| Status::not_found(&K::info().gvr.group_resource(), &key.name))
+    }
+}
+
+fn named(object: &Object) -> NamedObject {
+    NamedObject { name: object.meta().name.clone(), uid: object.meta().uid.clone() }
+}
+
+fn same(found: &Object, bound: &BoundObject) -> Result<NamedObject, Status> {
+    let found = named(found);
+    if bound.uid.is_empty() || bound.uid == found.uid {
+        return Ok(found);
+    }
+    let why = format!(
+        "the UID in the bound object reference ({}) does not match the UID in record. The object might have been deleted and then recreated",
+        bound.uid
+    );
+    Err(Status::conflict(&GroupResource::new("", bound.kind.name()), &bound.name, why))
+}
