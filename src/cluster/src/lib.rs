@@ -16,6 +16,7 @@ mod binding;
 mod bootstrap;
 mod delete;
 mod informer;
+mod pod_security;
 mod queue;
 mod read;
 mod recorder;

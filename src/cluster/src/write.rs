@@ -95,7 +95,7 @@ impl Cluster {
         }
         tidy(object.meta_mut());
         object.prepare_create();
-        let held = admission::admit_create(self, actor, target, &mut *object)?;
+        let held = admission::admit_create(self, actor, target, &mut *object).await?;
         validate(target, &*object, None)?;
         warn(target, &*object, None, &options.warnings);
         admission::review(self, target, &*object, None, options)?;

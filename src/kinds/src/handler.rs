@@ -5,6 +5,7 @@ use api::apply::Structure;
 use api::{Object, REVISION_PLACEHOLDER, Status, Unstamped};
 use bytes::Bytes;
 use k8s_openapi::api::autoscaling::v1::Scale;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::any::Any;
 use std::marker::PhantomData;
@@ -63,6 +64,7 @@ pub trait Instance: Any + Send + Sync {
     fn generation_changes(&self, old: &dyn Instance) -> bool;
     fn validate(&self, errors: &mut Errors);
     fn validate_update(&self, old: &dyn Instance, errors: &mut Errors);
+    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)>;
     fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String>;
     fn field(&self, path: &str) -> String;
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
@@ -121,6 +123,9 @@ impl<K: Kind> Instance for K {
     }
     fn validate_update(&self, old: &dyn Instance, errors: &mut Errors) {
         Kind::validate_update(self, same_kind(old), errors);
+    }
+    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
+        Kind::pod_template(self)
     }
     fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String> {
         Kind::warnings(self, old.map(same_kind))

@@ -1,5 +1,6 @@
 use crate::{Cell, Column, Errors};
 use api::{GroupResource, Gvk, Gvr};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -94,6 +95,10 @@ pub trait Kind:
     /// What upstream's `Validate…` checks; metadata is checked by the caller.
     fn validate(&self, _errors: &mut Errors) {}
     fn validate_update(&self, _old: &Self, _errors: &mut Errors) {}
+    /// The pods that this kind has made, and where in it they are described (`spec.template`).
+    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
+        None
+    }
     /// What a client should hear of an object that is valid: upstream's `WarningsOnCreate` and `WarningsOnUpdate`.
     fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
         Vec::new()

@@ -4,6 +4,7 @@
 mod ingress_class;
 mod namespace;
 mod pod_priority;
+mod pod_security;
 mod pod_service_account;
 mod pod_tolerations;
 mod rbac_escalation;
@@ -29,14 +30,14 @@ impl Held {
     }
 }
 
-pub(crate) fn admit_create(
+pub(crate) async fn admit_create(
     cluster: &Cluster,
     actor: &Actor,
     target: &Target,
     object: &mut dyn Instance,
 ) -> Result<Held, Status> {
     namespace::must_be_there(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
-    pod_service_account::admit(cluster, object)?;
+    pod_service_account::admit(cluster, object).await?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;
     runtime_class::admit(object)?;
@@ -61,13 +62,13 @@ pub(crate) fn admit_update(
 
 /// What may refuse, or warn of, an object that is as it would be stored: upstream's validating admission.
 pub(crate) fn review(
-    _cluster: &Cluster,
-    _target: &Target,
-    _new: &dyn Instance,
-    _old: Option<&dyn Instance>,
-    _options: &WriteOptions,
+    cluster: &Cluster,
+    target: &Target,
+    new: &dyn Instance,
+    old: Option<&dyn Instance>,
+    options: &WriteOptions,
 ) -> Result<(), Status> {
-    Ok(())
+    pod_security::review(cluster, target, new, old, &options.warnings)
 }
 
 pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {

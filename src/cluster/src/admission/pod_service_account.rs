@@ -1,7 +1,7 @@
 //! Upstream's ServiceAccount admission: every pod has an account, and finds its token at the known place.
 
 use crate::Cluster;
-use ::api::{GroupResource, ObjectKey, Status};
+use ::api::{GroupResource, Object, ObjectKey, Status};
 use k8s_openapi::api::core::v1::{
     ConfigMapProjection, DownwardAPIProjection, DownwardAPIVolumeFile, KeyToPath, ObjectFieldSelector, Pod,
     PodSpec, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount,
@@ -9,14 +9,18 @@ use k8s_openapi::api::core::v1::{
 };
 use kinds::{Instance, Kind};
 use rand::Rng;
-use store::Resource;
+use std::time::Duration;
+use store::{EventKind, Resource};
 
+const DEFAULT_ACCOUNT: &str = "default";
+/// Upstream looks ten times, a tenth to a fifth of a second apart.
+const ACCOUNT_PATIENCE: Duration = Duration::from_secs(2);
 const TOKEN_PATH: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN_LIFE_SECONDS: i64 = 3607; // upstream's: an hour, told apart from one that a user asked for
 const VOLUME_PREFIX: &str = "kube-api-access-";
 const MIRROR: &str = "kubernetes.io/config.mirror";
 
-pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
+pub(super) async fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
     let Some(pod) = object.downcast_mut::<Pod>() else { return Ok(()) };
     if pod.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(MIRROR)) {
         return Ok(());
@@ -24,13 +28,14 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), 
     let namespace = pod.metadata.namespace.clone().unwrap_or_default();
     let pod_name = pod.metadata.name.clone().unwrap_or_default();
     let Some(spec) = pod.spec.as_mut() else { return Ok(()) };
-    let name =
-        spec.service_account_name.clone().filter(|n| !n.is_empty()).unwrap_or_else(|| "default".to_owned());
+    let name = spec
+        .service_account_name
+        .clone()
+        .filter(|n| !n.is_empty())
+        .unwrap_or_else(|| DEFAULT_ACCOUNT.to_owned());
     spec.service_account_name = Some(name.clone());
     spec.service_account = Some(name.clone());
-    let key = ObjectKey::namespaced(&namespace, &name);
-    let stored = cluster.store().snapshot().get(&Resource::from(&ServiceAccount::info().storage), &key);
-    let account: ServiceAccount = match stored {
+    let account: ServiceAccount = match account(cluster, &namespace, &name).await {
         Some(object) => object.decode().map_err(Status::internal)?,
         None => return Err(no_account(&namespace, &pod_name, &name)),
     };
@@ -43,6 +48,27 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), 
         mount_token(spec);
     }
     Ok(())
+}
+
+/// The account `default` is made soon after its namespace: whoever makes a pod right after that waits for it.
+async fn account(cluster: &Cluster, namespace: &str, name: &str) -> Option<Object> {
+    let resource = Resource::from(&ServiceAccount::info().storage);
+    let key = ObjectKey::namespaced(namespace, name);
+    let snapshot = cluster.store().snapshot();
+    let stored = snapshot.get(&resource, &key);
+    if stored.is_some() || name != DEFAULT_ACCOUNT {
+        return stored;
+    }
+    let mut changes = cluster.store().watch(&resource, snapshot.revision()).ok()?;
+    let made = async {
+        loop {
+            let change = changes.next().await.ok()?;
+            if change.kind != EventKind::Deleted && change.object.key() == key {
+                return Some(change.object);
+            }
+        }
+    };
+    tokio::time::timeout(ACCOUNT_PATIENCE, made).await.ok().flatten()
 }
 
 fn no_account(namespace: &str, pod: &str, name: &str) -> Status {

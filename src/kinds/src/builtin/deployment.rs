@@ -3,6 +3,7 @@ use super::replica_set::{selected_template, selector_stays};
 use super::replication_controller::{at_least_zero, container_cells};
 use crate::{Cell, Column, Errors, Kind, age, selectors};
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 const HISTORY: i32 = 10;
@@ -43,6 +44,9 @@ impl Kind for Deployment {
 
     super::spec_and_status!(DeploymentStatus);
 
+    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
+        Some(("spec.template", &self.spec.as_ref()?.template))
+    }
     fn validate(&self, errors: &mut Errors) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);

@@ -24,6 +24,9 @@ impl Kind for ReplicaSet {
 
     super::spec_and_status!(ReplicaSetStatus);
 
+    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
+        Some(("spec.template", self.spec.as_ref()?.template.as_ref()?))
+    }
     fn validate(&self, errors: &mut Errors) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
