@@ -137,6 +137,10 @@ pub struct Mount {
     /// The OCI spec's options for it, where they are to be others than usual.
     #[serde(default)]
     pub options: Vec<String>,
+    /// Only this part of the source, relative to it: the runtime opens it beneath the source and mounts what it opened
+    /// ([`crate::subpath`]), so it may be in the hands of whoever writes there.
+    #[serde(default)]
+    pub subpath: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! The seam between those who want containers (the kubelet, the Docker socket) and those who make them.
 //!
 //! It owns the words: what a sandbox, a container, an image and a stream are, and the traits that a runtime and an
-//! image service implement. It knows neither Kubernetes nor the kernel, and holds no state. Read [`Runtime`] first.
+//! image service implement. It knows neither Kubernetes nor the kernel, and holds no state; but for [`subpath`], which all
+//! who mount a part of a volume must do alike. Read [`Runtime`] first.
 
 #![forbid(unsafe_code)]
 
@@ -12,6 +13,7 @@ mod image;
 mod network;
 mod sandbox;
 mod streaming;
+pub mod subpath;
 pub mod wire;
 
 pub use container::*;

@@ -5,7 +5,7 @@
 //! descriptors that belong to a reply travel (SCM_RIGHTS) with the first byte of its frame, in the order that the reply
 //! names. Both ends are the same binary or an older one of it: add fields with `#[serde(default)]`, take none away.
 
-use crate::{ContainerId, Logging, SandboxId};
+use crate::{ContainerId, Logging, Propagation, SandboxId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -132,6 +132,19 @@ pub struct MountRequest {
     /// Folders of the machine whose mounts must reach the machine again (`Bidirectional`), or must not reach the container.
     #[serde(default)]
     pub shared: Vec<SharedMount>,
+    /// A shim that is too old to know them makes none, and the container's create fails for the lack of them: never is the
+    /// whole volume mounted instead.
+    #[serde(default)]
+    pub parts: Vec<PartMount>,
+}
+
+/// Takes what is at `subpath` beneath `source`, by the descriptor that it was found with, to `target`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartMount {
+    pub source: PathBuf,
+    pub subpath: PathBuf,
+    pub target: PathBuf,
+    pub propagation: Propagation,
 }
 
 /// Takes the mount at `source` from the machine's mount namespace, peer group and all, to `target`.

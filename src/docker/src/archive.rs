@@ -1,58 +1,58 @@
 //! Tars out of a container's root and into it.
 
 use crate::root::{Place, Root, kind, names, open, plain, stat};
+use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, readlinkat};
-use nix::sys::stat::{FileStat, Mode, SFlag, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, makedev, mkdirat, mknodat};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use tar::{Archive, Builder, Entry, EntryType, Header};
 
-/// Writes what is at `place` under the name `root`.
-pub(crate) fn write(place: &Place, root: &Path, out: impl Write) -> io::Result<()> {
+/// Writes what is at `place`. Its names begin with `name`, as it is: `quux`, `.`, `/`; with an empty one a directory's content
+/// is written without the directory.
+///
+/// # Errors
+/// What could not be read, by its name, or written. What goes away meanwhile is left out.
+pub(crate) fn write(place: &Place, name: &OsStr, out: impl Write) -> io::Result<()> {
     let mut writer = Writer { tar: Builder::new(out), links: HashMap::new() };
-    writer.entry(&place.folder, place.name.as_os_str(), root)?;
+    writer.entry(&place.folder, place.name.as_os_str(), name)?;
     writer.tar.into_inner()?.flush()
 }
 
 struct Writer<W: Write> {
     tar: Builder<W>,
     /// Device and inode → the first name of a file with several.
-    links: HashMap<(u64, u64), PathBuf>,
+    links: HashMap<(u64, u64), OsString>,
+}
+
+fn joined(path: &OsStr, name: &OsStr) -> OsString {
+    let mut whole = path.to_owned();
+    if !path.is_empty() && path != "/" {
+        whole.push("/");
+    }
+    whole.push(name);
+    whole
+}
+
+fn named(path: &OsStr) -> impl Fn(io::Error) -> io::Error + '_ {
+    |why| io::Error::new(why.kind(), format!("{}: {why}", path.display()))
 }
 
 impl<W: Write> Writer<W> {
-    fn entry(&mut self, folder: &OwnedFd, name: &OsStr, path: &Path) -> io::Result<()> {
+    fn entry(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr) -> io::Result<()> {
         let found = stat(folder, name)?;
         match kind(&found) {
-            SFlag::S_IFDIR => {
-                // the root of an export has no entry of its own
-                if !path.as_os_str().is_empty() {
-                    self.tar.append_data(
-                        &mut header(&found, EntryType::Directory),
-                        path.join(""),
-                        io::empty(),
-                    )?;
-                }
-                let inside = open(folder, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
-                for name in names(&inside)? {
-                    match self.entry(&inside, &name, &path.join(&name)) {
-                        // gone since the folder was read
-                        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                        done => done?,
-                    }
-                }
-                Ok(())
-            }
+            SFlag::S_IFDIR => self.folder(folder, name, path, &found),
             SFlag::S_IFREG => self.file(folder, name, path, &found),
             SFlag::S_IFLNK => {
                 let target = readlinkat(folder, name)?;
-                self.tar.append_link(&mut header(&found, EntryType::Symlink), path, target)
+                self.put(path, Some(&target), header(&found, EntryType::Symlink), io::empty())
             }
             SFlag::S_IFCHR => self.device(path, &found, EntryType::Char),
             SFlag::S_IFBLK => self.device(path, &found, EntryType::Block),
@@ -62,11 +62,28 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    fn file(&mut self, folder: &OwnedFd, name: &OsStr, path: &Path, found: &FileStat) -> io::Result<()> {
+    fn folder(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr, found: &FileStat) -> io::Result<()> {
+        if !path.is_empty() {
+            let named = if path == "/" { path.to_owned() } else { joined(path, OsStr::new("")) };
+            self.put(&named, None, header(found, EntryType::Directory), io::empty())?;
+        }
+        let inside = open(folder, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
+        for name in names(&inside)? {
+            let path = joined(path, &name);
+            match self.entry(&inside, &name, &path) {
+                // gone since the folder was read
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                done => done.map_err(named(&path))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, folder: &OwnedFd, name: &OsStr, path: &OsStr, found: &FileStat) -> io::Result<()> {
         if found.st_nlink > 1 {
             let key = (found.st_dev, found.st_ino);
-            if let Some(first) = self.links.get(&key) {
-                return self.tar.append_link(&mut header(found, EntryType::Link), path, first);
+            if let Some(first) = self.links.get(&key).cloned() {
+                return self.put(path, Some(&first), header(found, EntryType::Link), io::empty());
             }
             self.links.insert(key, path.to_owned());
         }
@@ -78,15 +95,55 @@ impl<W: Write> Writer<W> {
         let mut header = header(found, EntryType::Regular);
         header.set_size(meta.len());
         // a file that shrinks while it is read would tear the archive
-        self.tar.append_data(&mut header, path, file.chain(io::repeat(0)).take(meta.len()))
+        self.put(path, None, header, file.chain(io::repeat(0)).take(meta.len()))
     }
 
-    fn device(&mut self, path: &Path, found: &FileStat, kind: EntryType) -> io::Result<()> {
+    fn device(&mut self, path: &OsStr, found: &FileStat, kind: EntryType) -> io::Result<()> {
         let mut header = header(found, kind);
         header.set_device_major(nix::sys::stat::major(found.st_rdev) as u32)?;
         header.set_device_minor(nix::sys::stat::minor(found.st_rdev) as u32)?;
-        self.tar.append_data(&mut header, path, io::empty())
+        self.put(path, None, header, io::empty())
     }
+
+    /// Names go out as they are; the crate would take dots and leading slashes away, and refuse some. What does not fit
+    /// into a header goes before it, as GNU tar does it.
+    fn put(
+        &mut self,
+        path: &OsStr,
+        link: Option<&OsStr>,
+        mut header: Header,
+        data: impl Read,
+    ) -> io::Result<()> {
+        let (path, link) = (path.as_encoded_bytes(), link.map(OsStr::as_encoded_bytes).unwrap_or_default());
+        for (text, kind) in [(link, b'K'), (path, b'L')] {
+            if text.len() > header.as_old().name.len() {
+                self.long(text, kind)?;
+            }
+        }
+        fill(&mut header.as_old_mut().name, path);
+        fill(&mut header.as_old_mut().linkname, link);
+        header.set_cksum();
+        self.tar.append(&header, data)
+    }
+
+    fn long(&mut self, text: &[u8], kind: u8) -> io::Result<()> {
+        let mut header = Header::new_gnu();
+        fill(&mut header.as_old_mut().name, b"././@LongLink");
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_size(text.len() as u64 + 1);
+        header.set_entry_type(EntryType::new(kind));
+        header.set_cksum();
+        self.tar.append(&header, text.chain(&b"\0"[..]))
+    }
+}
+
+fn fill(field: &mut [u8; 100], text: &[u8]) {
+    field.fill(0);
+    let fits = text.len().min(field.len());
+    field[..fits].copy_from_slice(&text[..fits]);
 }
 
 fn header(found: &FileStat, kind: EntryType) -> Header {
@@ -105,17 +162,27 @@ fn header(found: &FileStat, kind: EntryType) -> Header {
 pub(crate) struct Unpack {
     /// A folder never takes a file's place, nor a file a folder's.
     pub(crate) keep_kinds: bool,
-    /// Who owns a file is told by the archive; else root does.
-    pub(crate) keep_owners: bool,
+    /// Whose everything is to be; without, the archive tells.
+    pub(crate) owner: Option<(u32, u32)>,
 }
 
-/// Unpacks a tar below `target`, a folder of the root.
+/// Unpacks a tar, packed or not, below `target`, a folder of the root.
 pub(crate) fn unpack(root: &Root, target: &Path, tar: impl Read, how: Unpack) -> io::Result<()> {
-    for entry in Archive::new(tar).entries()? {
+    let plain = image::unpacked(io::BufReader::new(tar))?;
+    // what is put into a folder changes its time, so these come last
+    let mut folders = Vec::new();
+    for entry in Archive::new(plain).entries()? {
         let mut entry = entry?;
         let path = entry.path()?.into_owned();
-        put(root, target, &mut entry, how)
-            .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))?;
+        let time = put(root, target, &mut entry, how).map_err(|e| match e.kind() {
+            io::ErrorKind::Other => e,
+            kind => io::Error::new(kind, format!("{}: {e}", path.display())),
+        })?;
+        folders.extend(time.map(|time| (below(target, &path), time)));
+    }
+    for (path, time) in folders.iter().rev() {
+        let place = root.place(path)?;
+        set_time(&place.folder, place.name.as_os_str(), *time)?;
     }
     Ok(())
 }
@@ -126,47 +193,70 @@ fn below(target: &Path, path: &Path) -> PathBuf {
     plain(target).join(parts.collect::<PathBuf>())
 }
 
-fn put(root: &Root, target: &Path, entry: &mut Entry<'_, impl Read>, how: Unpack) -> io::Result<()> {
+/// Gives the time that a folder is to have when all is done.
+fn put(
+    root: &Root,
+    target: &Path,
+    entry: &mut Entry<'_, impl Read>,
+    how: Unpack,
+) -> io::Result<Option<TimeSpec>> {
     let kind_wanted = entry.header().entry_type();
     if matches!(kind_wanted, EntryType::XGlobalHeader | EntryType::XHeader) {
-        return Ok(());
+        return Ok(None);
     }
     let path = below(target, &entry.path()?);
     if path == plain(target) {
-        return Ok(());
+        return Ok(None);
     }
     let parent = root.make_folder(path.parent().unwrap_or(target))?;
     let name = path.file_name().unwrap_or_default();
-    make_room(&parent, name, kind_wanted, how)?;
+    make_room(&parent, name, kind_wanted, how, &path)?;
     let mode = Mode::from_bits_truncate(entry.header().mode()? & 0o7777);
     match kind_wanted {
         EntryType::Directory => match mkdirat(&parent, name, Mode::from_bits_truncate(0o700)) {
-            Ok(()) | Err(nix::errno::Errno::EEXIST) => {}
+            Ok(()) | Err(Errno::EEXIST) => {}
             Err(e) => return Err(e.into()),
         },
         EntryType::Symlink => {
-            let to = entry.link_name()?.ok_or_else(|| io::Error::other("a link without a target"))?;
+            let to = entry.link_name_bytes().ok_or_else(|| io::Error::other("a link without a target"))?;
             symlinkat(&*to, &parent, name)?;
         }
         EntryType::Link => {
             let to = entry.link_name()?.ok_or_else(|| io::Error::other("a link without a target"))?;
             let first = root.place(&below(target, &to))?;
             linkat(&first.folder, first.name.as_os_str(), &parent, name, AtFlags::empty())?;
-            return Ok(());
+            return Ok(None);
         }
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
             let mut file = File::from(open(&parent, name, flags, Mode::from_bits_truncate(0o600))?);
             io::copy(entry, &mut file)?;
         }
-        // devices and pipes are made by no cp
-        _ => return Ok(()),
+        EntryType::Char | EntryType::Block | EntryType::Fifo => {
+            let header = entry.header();
+            let (kind, device) = match kind_wanted {
+                // its fields for a device's numbers may be empty
+                EntryType::Fifo => (SFlag::S_IFIFO, 0),
+                EntryType::Char => (SFlag::S_IFCHR, device(header)?),
+                _ => (SFlag::S_IFBLK, device(header)?),
+            };
+            mknodat(&parent, name, kind, Mode::from_bits_truncate(0o600), device)?;
+        }
+        _ => return Ok(None),
     }
-    finish(&parent, name, entry.header(), mode, how)
+    finish(&parent, name, entry.header(), mode, how)?;
+    let time = TimeSpec::new(i64::try_from(entry.header().mtime()?).unwrap_or(0), 0);
+    set_time(&parent, name, time)?;
+    Ok((kind_wanted == EntryType::Directory).then_some(time))
+}
+
+fn device(header: &Header) -> io::Result<u64> {
+    let number = |number: Option<u32>| u64::from(number.unwrap_or(0));
+    Ok(makedev(number(header.device_major()?), number(header.device_minor()?)))
 }
 
 /// What is in the way goes, but for a folder where a folder is to be.
-fn make_room(parent: &OwnedFd, name: &OsStr, wanted: EntryType, how: Unpack) -> io::Result<()> {
+fn make_room(parent: &OwnedFd, name: &OsStr, wanted: EntryType, how: Unpack, path: &Path) -> io::Result<()> {
     let Ok(found) = stat(parent, name) else { return Ok(()) };
     let (is_folder, wants_folder) = (kind(&found) == SFlag::S_IFDIR, wanted == EntryType::Directory);
     if is_folder && wants_folder {
@@ -175,18 +265,36 @@ fn make_room(parent: &OwnedFd, name: &OsStr, wanted: EntryType, how: Unpack) -> 
     if is_folder != wants_folder && how.keep_kinds {
         let (what, with) =
             if wants_folder { ("non-directory", "directory") } else { ("directory", "non-directory") };
-        return Err(io::Error::other(format!("cannot overwrite {what} with {with}")));
+        let target = path.parent().unwrap_or(path);
+        return Err(io::Error::other(format!("cannot overwrite {what} {path:?} with {with} {target:?}")));
     }
-    let flag = if is_folder { UnlinkatFlags::RemoveDir } else { UnlinkatFlags::NoRemoveDir };
-    Ok(unlinkat(parent, name, flag)?)
+    remove(parent, name, is_folder)
+}
+
+/// By descriptors: a link that comes in a folder's place is removed itself.
+fn remove(parent: &OwnedFd, name: &OsStr, is_folder: bool) -> io::Result<()> {
+    if !is_folder {
+        return Ok(unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)?);
+    }
+    let inside = open(parent, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())?;
+    for name in names(&inside)? {
+        remove(&inside, &name, kind(&stat(&inside, &name)?) == SFlag::S_IFDIR)?;
+    }
+    Ok(unlinkat(parent, name, UnlinkatFlags::RemoveDir)?)
 }
 
 fn finish(parent: &OwnedFd, name: &OsStr, header: &Header, mode: Mode, how: Unpack) -> io::Result<()> {
-    let id = |id: u64| u32::try_from(id).map_err(io::Error::other);
-    let (uid, gid) = if how.keep_owners { (id(header.uid()?)?, id(header.gid()?)?) } else { (0, 0) };
+    // the last number of all would leave the owner as it is: root
+    let id = |id: u64| match u32::try_from(id) {
+        Ok(id) if id != u32::MAX => Ok(id),
+        _ => Err(io::Error::other(format!("owner {id} out of range"))),
+    };
+    let (uid, gid) = match how.owner {
+        Some(owner) => owner,
+        None => (id(header.uid()?)?, id(header.gid()?)?),
+    };
     fchownat(parent, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-    let is_link = header.entry_type() == EntryType::Symlink;
-    if !is_link {
+    if header.entry_type() != EntryType::Symlink {
         // after the owner, which takes setuid away; by descriptor, as a link could have come in its place
         let file = open(parent, name, OFlag::O_PATH, Mode::empty())?;
         std::fs::set_permissions(
@@ -194,7 +302,164 @@ fn finish(parent: &OwnedFd, name: &OsStr, header: &Header, mode: Mode, how: Unpa
             std::os::unix::fs::PermissionsExt::from_mode(mode.bits()),
         )?;
     }
-    let time = TimeSpec::new(i64::try_from(header.mtime()?).unwrap_or(0), 0);
+    Ok(())
+}
+
+fn set_time(parent: &OwnedFd, name: &OsStr, time: TimeSpec) -> io::Result<()> {
     let flag = nix::sys::stat::UtimensatFlags::NoFollowSymlink;
     Ok(nix::sys::stat::utimensat(parent, name, &time, &time, flag)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::look;
+    use crate::root::tests::stopped;
+    use std::fs::{create_dir_all, metadata, read_to_string, write as write_file};
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    fn names(tar: &[u8]) -> Vec<String> {
+        let mut archive = Archive::new(tar);
+        let all = archive.entries().unwrap().map(|entry| entry.unwrap().path_bytes().into_owned());
+        all.map(|name| String::from_utf8(name).unwrap()).collect()
+    }
+
+    #[test]
+    fn names_in_an_archive_are_those_that_were_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((web, layers)) = stopped(dir.path(), |_| ()) else { return };
+        let bar = layers[0].join("bar");
+        create_dir_all(bar.join("quux")).unwrap();
+        write_file(bar.join("quux/baz"), "world").unwrap();
+        let long = "n".repeat(150);
+        write_file(bar.join("quux").join(&long), "long").unwrap();
+        symlink(format!("/{long}"), bar.join("far")).unwrap();
+        std::fs::remove_dir(layers[0].join("etc")).unwrap();
+        let long = |prefix: &str| format!("{prefix}/quux/{long}");
+        for (path, name, want) in [
+            ("/bar/quux/baz", "baz", vec!["baz".to_owned()]),
+            (
+                "/bar",
+                "bar",
+                vec!["bar/".into(), "bar/far".into(), "bar/quux/".into(), "bar/quux/baz".into(), long("bar")],
+            ),
+            (
+                "/bar",
+                ".",
+                vec!["./".into(), "./far".into(), "./quux/".into(), "./quux/baz".into(), long(".")],
+            ),
+            (
+                "/",
+                "/",
+                vec![
+                    "/".into(),
+                    "/bar/".into(),
+                    "/bar/far".into(),
+                    "/bar/quux/".into(),
+                    "/bar/quux/baz".into(),
+                    long("/bar"),
+                ],
+            ),
+            (
+                "/",
+                "",
+                vec!["bar/".into(), "bar/far".into(), "bar/quux/".into(), "bar/quux/baz".into(), long("bar")],
+            ),
+        ] {
+            let mut tar = Vec::new();
+            look(&web, &layers, &[], |root| {
+                write(&root.place(Path::new(path)).unwrap(), OsStr::new(name), &mut tar).unwrap();
+            })
+            .unwrap();
+            assert_eq!(names(&tar), want, "{path} as {name}");
+            let mut archive = Archive::new(&tar[..]);
+            for entry in archive.entries().unwrap().map(Result::unwrap) {
+                if let Some(target) = entry.link_name_bytes() {
+                    assert_eq!(target.len(), 151, "a link's target is whole");
+                }
+            }
+        }
+    }
+
+    fn archive(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
+        let mut tar = Builder::new(Vec::new());
+        for (kind, path, content) in entries {
+            let mut header = Header::new_gnu();
+            header.set_entry_type(*kind);
+            header.set_mode(0o4755);
+            header.set_uid(7);
+            header.set_gid(8);
+            header.set_mtime(1000);
+            header.set_size(if *kind == EntryType::Regular { content.len() as u64 } else { 0 });
+            fill(&mut header.as_old_mut().name, path.as_bytes());
+            if *kind == EntryType::Symlink {
+                fill(&mut header.as_old_mut().linkname, content.as_bytes());
+            }
+            header.set_cksum();
+            let data = if *kind == EntryType::Regular { content.as_bytes() } else { b"" };
+            tar.append(&header, data).unwrap();
+        }
+        tar.into_inner().unwrap()
+    }
+
+    #[test]
+    fn what_comes_in_keeps_owners_modes_and_times_and_stays_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((web, layers)) = stopped(dir.path(), |_| ()) else { return };
+        create_dir_all(layers[0].join("full/deep")).unwrap();
+        symlink(dir.path(), layers[0].join("out")).unwrap();
+        let upper = web.upper();
+        let put = |tar: &[u8], how: Unpack| {
+            let unpacked = look(&web, &layers, &[], |root| unpack(root, Path::new("/"), tar, how));
+            unpacked.unwrap().map_err(|e| e.to_string())
+        };
+        let plain = archive(&[
+            (EntryType::Directory, "dir/", ""),
+            (EntryType::Regular, "dir/file", "content"),
+            (EntryType::Symlink, "dir/link", "a//b/."),
+            (EntryType::Fifo, "dir/pipe", ""),
+            (EntryType::Regular, "../up", "up"),
+        ]);
+        put(&plain, Unpack::default()).unwrap();
+        let file = metadata(upper.join("dir/file")).unwrap();
+        assert_eq!((file.uid(), file.gid(), file.mode() & 0o7777, file.mtime()), (7, 8, 0o4755, 1000));
+        assert_eq!(metadata(upper.join("dir")).unwrap().mtime(), 1000, "after what was put into it");
+        assert_eq!(std::fs::read_link(upper.join("dir/link")).unwrap().to_str(), Some("a//b/."));
+        assert!(metadata(upper.join("dir/pipe")).is_ok() && metadata(upper.join("up")).is_ok());
+        // where it leads there is nothing inside
+        assert!(put(&archive(&[(EntryType::Regular, "out/file", "x")]), Unpack::default()).is_err());
+        assert!(!dir.path().join("file").exists() && !dir.path().join("up").exists());
+        put(&plain, Unpack { owner: Some((1, 2)), ..Unpack::default() }).unwrap();
+        let file = metadata(upper.join("dir/file")).unwrap();
+        assert_eq!((file.uid(), file.gid()), (1, 2));
+        let over = archive(&[(EntryType::Regular, "full", "file now")]);
+        let why = put(&over, Unpack { keep_kinds: true, ..Unpack::default() }).unwrap_err();
+        assert_eq!(why, "cannot overwrite directory \"/full\" with non-directory \"/\"");
+        put(&over, Unpack::default()).unwrap();
+        assert_eq!(read_to_string(upper.join("full")).unwrap(), "file now");
+        let all = archive(&[(EntryType::Regular, "all", "")]);
+        let mut header = Header::from_byte_slice(&all[..512]).clone();
+        header.set_uid(u32::MAX.into());
+        header.set_cksum();
+        let all = [header.as_bytes(), &all[512..]].concat();
+        assert_eq!(put(&all, Unpack::default()).unwrap_err(), "owner 4294967295 out of range");
+    }
+
+    #[test]
+    fn what_comes_in_may_be_packed() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((web, layers)) = stopped(dir.path(), |_| ()) else { return };
+        let tar = dir.path().join("tar");
+        write_file(&tar, archive(&[(EntryType::Regular, "file", "packed")])).unwrap();
+        for tool in ["gzip", "bzip2", "xz", "zstd"] {
+            let Ok(packed) = std::process::Command::new(tool).arg("-c").arg(&tar).output() else {
+                eprintln!("SKIPPED: {tool} is not on this machine");
+                continue;
+            };
+            let _ = std::fs::remove_file(web.upper().join("file"));
+            let put = |root: &Root| unpack(root, Path::new("/"), &packed.stdout[..], Unpack::default());
+            look(&web, &layers, &[], put).unwrap().unwrap();
+            assert_eq!(read_to_string(web.upper().join("file")).unwrap(), "packed", "{tool}");
+        }
+    }
 }

@@ -175,8 +175,19 @@ pub(crate) fn stream(
     Ok(respond(StatusCode::OK, kind, body))
 }
 
-pub(crate) fn reader(kind: &'static str, from: impl AsyncRead + Send + 'static) -> Answer {
-    stream(kind, ReaderStream::new(from))
+/// What comes out of `from` is all there is only if `written` says so: else the answer is cut, and its reader learns that
+/// something is missing.
+pub(crate) fn reader_until(
+    kind: &'static str,
+    from: impl AsyncRead + Send + 'static,
+    written: tokio::task::JoinHandle<io::Result<()>>,
+) -> Answer {
+    let end = futures::stream::once(async move {
+        let done = written.await.unwrap_or_else(|e| Err(io::Error::other(e)));
+        done.inspect_err(|error| tracing::warn!(%error, "an archive ends before its end"))
+    });
+    let end = end.filter_map(|done| std::future::ready(done.err().map(Err)));
+    stream(kind, ReaderStream::new(from).chain(end))
 }
 
 /// One JSON document and a newline for the stream of many.

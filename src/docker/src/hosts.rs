@@ -83,16 +83,17 @@ fn resolv_conf(record: &Record, dns: &str, machine: &str) -> String {
 impl Engine {
     /// Writes a container's own files; gives the mounts that bring them in. Who shares another one's network has its files.
     pub(crate) fn furnish(&self, container: &Container) -> io::Result<Vec<Mount>> {
+        if container.see(|r| shared_with(&r.host.network_mode).is_none()) {
+            self.write_files(container)?;
+        }
+        Ok(self.own_files(container))
+    }
+
+    /// Where they are, and where they are seen.
+    pub(crate) fn own_files(&self, container: &Container) -> Vec<Mount> {
         let record = container.record();
         let other = shared_with(&record.host.network_mode).and_then(|other| self.container(other).ok());
-        let dir = match &other {
-            Some(other) => other.dir().to_owned(),
-            None => {
-                self.write_files(container)?;
-                container.dir().to_owned()
-            }
-        };
-        Ok(mounts(&record, &dir))
+        mounts(&record, other.as_deref().unwrap_or(container).dir())
     }
 
     /// What changes while it runs.

@@ -47,6 +47,7 @@ mod name_server;
 mod names;
 mod network_mode;
 mod networks;
+mod owner;
 mod plan;
 mod progress;
 mod publish;

@@ -202,7 +202,7 @@ fn of_volume(spec: &MountSpec) -> Result<Wanted> {
     }
     Ok(Wanted {
         read_only: spec.read_only,
-        copy: !options.no_copy && options.subpath.is_empty(),
+        copy: !options.no_copy,
         labels: options.labels,
         subpath: options.subpath,
         driver_options: driver.options,

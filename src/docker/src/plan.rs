@@ -176,11 +176,10 @@ fn mount(mounted: &Mounted) -> Result<Mount> {
         "slave" | "rslave" => Propagation::HostToContainer,
         _ => Propagation::Private,
     };
-    let source = match mounted.kind {
-        MountKind::Tmpfs => None,
-        _ if mounted.subpath.is_empty() => Some(mounted.source.clone()),
-        _ => Some(mounts::inside(&mounted.source, &mounted.subpath)?),
-    };
+    let subpath = Some(&mounted.subpath).filter(|part| !part.is_empty());
+    if let Some(part) = subpath {
+        mounts::check_part(&mounted.source, part)?;
+    }
     let options = match (mounted.kind, mounted.read_only) {
         (MountKind::Tmpfs, _) => mounted.options.clone(),
         // what is mounted below a read-only mount is read-only as well
@@ -190,14 +189,18 @@ fn mount(mounted: &Mounted) -> Result<Mount> {
         (_, false) if mounted.non_recursive => vec!["bind".to_owned(), "rw".to_owned()],
         (_, false) => Vec::new(),
     };
-    Ok(Mount {
-        source,
+    Ok(Mount { propagation, size_limit: mounted.size, options, ..seen(mounted) })
+}
+
+/// What it is, without how it is mounted.
+pub(crate) fn seen(mounted: &Mounted) -> Mount {
+    Mount {
+        source: (mounted.kind != MountKind::Tmpfs).then(|| mounted.source.clone()),
+        subpath: Some(&mounted.subpath).filter(|part| !part.is_empty()).map(PathBuf::from),
         target: mounted.target.clone(),
         read_only: mounted.read_only,
-        propagation,
-        size_limit: mounted.size,
-        options,
-    })
+        ..Mount::default()
+    }
 }
 
 pub(crate) fn rlimit(limit: &crate::model::Ulimit) -> Rlimit {

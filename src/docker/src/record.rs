@@ -259,11 +259,6 @@ impl Container {
     pub(crate) fn work(&self) -> PathBuf {
         self.dir.join("root/work")
     }
-
-    /// Where a stopped container's root is put together for a moment.
-    pub(crate) fn merged(&self) -> PathBuf {
-        self.dir.join("root/merged")
-    }
 }
 
 #[cfg(test)]

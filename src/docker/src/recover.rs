@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::files;
 use crate::record::{Container, LABEL, Record, State};
-use crate::{health, supervise};
+use crate::{health, root, supervise};
 use cri::{ContainerState, SandboxStatus};
 use nix::mount::{MntFlags, umount2};
 use std::collections::HashMap;
@@ -78,8 +78,9 @@ fn read_all(engine: &Arc<Engine>) {
             let _ = std::fs::remove_dir_all(&path);
             continue;
         }
-        // an engine that was killed in the middle of a cp
+        // an older engine that was killed in the middle of a cp
         let _ = umount2(&path.join("root/merged"), MntFlags::MNT_DETACH);
+        root::sweep(&path);
         match files::read::<Record>(&path.join("container.json")) {
             Ok(record) => {
                 let hold = engine.images.rootfs(&record.image).ok().map(|rootfs| rootfs.hold);

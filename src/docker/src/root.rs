@@ -1,18 +1,39 @@
-//! A container's root file system from outside, for `cp` and `export`. The kernel resolves every path inside of it
-//! (openat2 with RESOLVE_IN_ROOT), and folders are walked by descriptor: no link, not even one that the container sets
-//! while we look, leads out.
+//! A container's root file system from outside, for `cp` and `export`.
+//!
+//! It is put together in a mount namespace of a thread of its own: for a container that runs its own root mount, without
+//! what is mounted on it (/proc, /dev, tmpfs and the volumes), for one that does not its layers; on top of that what the
+//! caller wants mounted. So nothing of it is seen on the machine, nothing stays after a crash, and /proc is never walked
+//! into. The kernel resolves every path inside of it (openat2 with RESOLVE_IN_ROOT), and directories are walked by
+//! descriptor: no link, not even one that the container sets while we look, leads out. Read [`look`] first.
 
-use crate::record::{Container, MountKind};
+use crate::record::{Container, new_id};
+use cri::{Mount, subpath};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat, mkdirat};
+use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
 use std::ffi::OsStr;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 const FOLDER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// See `cri::subpath`.
+const TRIES: u32 = 32;
+/// Names of the directories that roots are mounted on.
+const VIEW: &str = "view-";
+
+/// Removes what an engine that was killed in the middle of a copy left of a container's views: empty directories.
+pub(crate) fn sweep(container: &Path) {
+    for entry in std::fs::read_dir(container.join("root")).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(VIEW.as_bytes()) {
+            drop(Named(entry.path()));
+        }
+    }
+}
 
 /// Something in a root: the folder that holds it, and its name there (`.` for the root itself).
 pub(crate) struct Place {
@@ -20,20 +41,27 @@ pub(crate) struct Place {
     pub(crate) name: PathBuf,
 }
 
+/// To be used on the thread that it was made on.
 pub(crate) struct Root {
     fd: OwnedFd,
-    /// Paths are below this one.
-    below: PathBuf,
-    _overlay: Option<Overlay>,
+    /// Where it is mounted, for this thread.
+    at: PathBuf,
 }
 
-/// A mount that goes with its owner.
+/// Mounts that go with their owner.
 pub(crate) struct Overlay(PathBuf);
 
 impl Drop for Overlay {
     fn drop(&mut self) {
-        let _ = umount2(&self.0, MntFlags::MNT_DETACH);
+        unmount(&self.0);
         let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+/// At once, so that who starts the container next finds its folders free; lazily what is still in use.
+fn unmount(at: &Path) {
+    if umount2(at, MntFlags::UMOUNT_NOFOLLOW).is_err() {
+        let _ = umount2(at, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW);
     }
 }
 
@@ -41,6 +69,12 @@ impl Overlay {
     /// `layers` topmost first; with an upper and a work folder it can be written to.
     pub(crate) fn mount(layers: &[PathBuf], upper: Option<(&Path, &Path)>, at: &Path) -> io::Result<Overlay> {
         std::fs::create_dir_all(at)?;
+        if let (true, Some((upper, _))) = (layers.is_empty(), upper) {
+            // an image FROM scratch: overlayfs wants at least one lower folder
+            std::fs::create_dir_all(upper)?;
+            mount(Some(upper), at, None::<&str>, MsFlags::MS_BIND, None::<&str>)?;
+            return Ok(Overlay(at.to_owned()));
+        }
         let open = |path: &Path| nix::fcntl::open(path, FOLDER, Mode::empty());
         let layers = layers.iter().map(|layer| open(layer)).collect::<nix::Result<Vec<_>>>()?;
         // by descriptor: the kernel takes one page of options, and layers have long names
@@ -56,36 +90,146 @@ impl Overlay {
     }
 }
 
+/// Puts a container's root together, with `mounts` on it (their sources are directories and files of the machine), and
+/// works in it. Blocks.
+///
+/// # Errors
+/// It can not be put together; a source that is gone is left out.
+pub(crate) fn look<T: Send>(
+    container: &Container,
+    layers: &[PathBuf],
+    mounts: &[Mount],
+    work: impl FnOnce(&Root) -> T + Send,
+) -> io::Result<T> {
+    // the thread's mount namespace ends with it
+    let thread = || -> io::Result<T> {
+        unshare(CloneFlags::CLONE_NEWNS)?;
+        // nothing of ours gets out, and what the machine unmounts is not held by us
+        mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)?;
+        let base = base(container, layers)?;
+        let root = Root { fd: nix::fcntl::open(&base.0, FOLDER, Mode::empty())?, at: base.0.clone() };
+        let mut made = Covers(Vec::new());
+        let mut mounts: Vec<&Mount> = mounts.iter().collect();
+        // a mount below another one is made after it, or it would be covered
+        mounts.sort_by_key(|mount| mount.target.components().count());
+        for mount in mounts {
+            made.0.extend(root.cover(mount)?);
+        }
+        let done = work(&root);
+        drop(root);
+        drop(made);
+        drop(base);
+        Ok(done)
+    };
+    let joined = std::thread::scope(|scope| scope.spawn(thread).join());
+    joined.unwrap_or_else(|_| Err(io::Error::other("the engine's own fault")))
+}
+
+/// The mounts on a root, by descriptors of what they cover.
+struct Covers(Vec<PathBuf>);
+
+impl Drop for Covers {
+    fn drop(&mut self) {
+        self.0.iter().rev().for_each(|at| unmount(at));
+    }
+}
+
+/// The container's own file system, mounted for this thread alone.
+fn base(container: &Container, layers: &[PathBuf]) -> io::Result<Overlay> {
+    // several may look at once
+    let name = format!("{VIEW}{}", &new_id()[..12]);
+    let (at, record) = (container.dir().join("root").join(name), container.record());
+    match record.running().filter(|running| running.pid > 0) {
+        None => Overlay::mount(layers, Some((&container.upper(), &container.work())), &at),
+        Some(running) => {
+            let tree = own_mount(running.pid, &record.id)?;
+            std::fs::create_dir_all(&at)?;
+            attach(&tree, &at)?;
+            Ok(Overlay(at))
+        }
+    }
+}
+
+/// A copy of a running container's root mount alone, which is nowhere yet. Only from inside of its mount namespace can it be
+/// copied; open_tree(2).
+fn own_mount(pid: i32, id: &str) -> io::Result<OwnedFd> {
+    let process = nix::fcntl::open(format!("/proc/{pid}").as_str(), FOLDER, Mode::empty())?;
+    let open = |name: &str| openat(&process, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty());
+    let theirs = open("ns/mnt")?;
+    // its number may be another's by now, and whoever has it then is in no cgroup of this container
+    let mut cgroups = String::new();
+    File::from(open("cgroup")?).read_to_string(&mut cgroups)?;
+    if !cgroups.contains(id) {
+        return Err(io::Error::other("the container has ended meanwhile"));
+    }
+    let own = File::open("/proc/thread-self/ns/mnt")?;
+    setns(&theirs, CloneFlags::CLONE_NEWNS)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let tree = open_tree(rustix::fs::CWD, "/", flags);
+    setns(own, CloneFlags::CLONE_NEWNS)?;
+    Ok(tree?)
+}
+
+fn attach(tree: &OwnedFd, at: &Path) -> io::Result<()> {
+    Ok(move_mount(tree, "", rustix::fs::CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
+}
+
+fn is_folder(fd: impl AsFd) -> bool {
+    fstat(fd).is_ok_and(|found| kind(&found) == SFlag::S_IFDIR)
+}
+
 impl Root {
-    /// The root in which `path` is: the container's own while it runs, else its layers and volumes put together.
-    pub(crate) fn of(container: &Container, layers: &[PathBuf], path: &Path) -> io::Result<Root> {
-        let record = container.record();
-        if let Some(running) = record.running().filter(|running| running.pid > 0) {
-            return Root::open(Path::new(&format!("/proc/{}/root", running.pid)), PathBuf::from("/"), None);
-        }
-        let plain = plain(path);
-        let mounts =
-            record.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs && plain.starts_with(&m.target));
-        if let Some(mounted) =
-            mounts.max_by_key(|m| m.target.components().count()).filter(|m| m.source.is_dir())
-        {
-            return Root::open(&mounted.source, mounted.target.clone(), None);
-        }
-        let (upper, work) = (container.upper(), container.work());
-        let overlay = Overlay::mount(layers, Some((&upper, &work)), &container.merged())?;
-        Root::open(&container.merged(), PathBuf::from("/"), Some(overlay))
+    /// Mounts something at its target, by descriptors at both ends; gives the place, if there was anything to mount.
+    fn cover(&self, mount: &Mount) -> io::Result<Option<PathBuf>> {
+        let Some(source) = &mount.source else { return Ok(None) };
+        let opened = match &mount.subpath {
+            Some(part) => subpath::open(source, part),
+            None => nix::fcntl::open(source, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()),
+        };
+        let opened = match opened {
+            Err(Errno::ENOENT) => return Ok(None),
+            opened => opened?,
+        };
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE
+            | OpenTreeFlags::OPEN_TREE_CLOEXEC
+            | OpenTreeFlags::AT_EMPTY_PATH
+            | OpenTreeFlags::AT_RECURSIVE;
+        let tree = open_tree(&opened, "", flags)?;
+        let target = self.place_for(&mount.target, is_folder(&opened))?;
+        let _named = mount.read_only.then(|| read_only(&tree, &self.at, is_folder(&opened))).transpose()?;
+        let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
+        move_mount(&tree, "", &target, "", flags)?;
+        Ok(Some(std::fs::read_link(format!("/proc/self/fd/{}", target.as_raw_fd()))?))
     }
 
-    fn open(at: &Path, below: PathBuf, overlay: Option<Overlay>) -> io::Result<Root> {
-        Ok(Root { fd: nix::fcntl::open(at, FOLDER, Mode::empty())?, below, _overlay: overlay })
+    /// What is there, made where it is missing.
+    fn place_for(&self, path: &Path, folder: bool) -> io::Result<OwnedFd> {
+        if folder {
+            return self.make_folder(path);
+        }
+        let path = plain(path);
+        let parent = self.make_folder(path.parent().unwrap_or(Path::new("/")))?;
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        match openat(&parent, path.file_name().unwrap_or_default(), flags, Mode::from_bits_truncate(0o755)) {
+            Ok(_) | Err(Errno::EEXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+        Ok(self.resolve(&path, OFlag::O_PATH)?)
     }
 
     fn resolve(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
-        let relative = path.strip_prefix(&self.below).or_else(|_| path.strip_prefix("/")).unwrap_or(path);
+        let relative = path.strip_prefix("/").unwrap_or(path);
         let relative = if relative.as_os_str().is_empty() { Path::new(".") } else { relative };
-        openat2(self.fd.as_fd(), relative, how)
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match openat2(self.fd.as_fd(), relative, how) {
+                Err(Errno::EAGAIN) if left > 0 => {}
+                done => return done,
+            }
+        }
     }
 
     /// A folder, links followed.
@@ -93,15 +237,30 @@ impl Root {
         Ok(self.resolve(path, FOLDER)?)
     }
 
+    /// Anything, links followed.
+    pub(crate) fn at(&self, path: &Path) -> io::Result<OwnedFd> {
+        Ok(self.resolve(path, OFlag::O_PATH)?)
+    }
+
+    /// What the container calls something that was opened in it.
+    pub(crate) fn path_of(&self, opened: &OwnedFd) -> io::Result<PathBuf> {
+        let seen = std::fs::read_link(format!("/proc/self/fd/{}", opened.as_raw_fd()))?;
+        let inside = seen.strip_prefix(&self.at).map_err(io::Error::other)?;
+        Ok(Path::new("/").join(inside))
+    }
+
     /// Where something is, whose own last name is not followed if it is a link.
     pub(crate) fn place(&self, path: &Path) -> io::Result<Place> {
         let path = plain(path);
         match (path.parent(), path.file_name()) {
-            (Some(parent), Some(name)) if path != self.below => {
-                Ok(Place { folder: self.folder(parent)?, name: name.into() })
-            }
-            _ => Ok(Place { folder: self.folder(&path)?, name: ".".into() }),
+            (Some(parent), Some(name)) => Ok(Place { folder: self.folder(parent)?, name: name.into() }),
+            _ => self.inside(&path),
         }
+    }
+
+    /// A folder as a place of its own, links followed.
+    pub(crate) fn inside(&self, path: &Path) -> io::Result<Place> {
+        Ok(Place { folder: self.folder(path)?, name: ".".into() })
     }
 
     /// The folder, made with its parents where they are missing.
@@ -110,22 +269,42 @@ impl Root {
         for part in plain(path).components().filter(|c| matches!(c, Component::Normal(_))) {
             let parent = at.clone();
             at.push(part);
-            if self.below.starts_with(&at) {
-                continue;
-            }
             match self.folder(&at) {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    nix::sys::stat::mkdirat(
-                        self.folder(&parent)?,
-                        part.as_os_str(),
-                        Mode::from_bits_truncate(0o755),
-                    )?;
+                    let mode = Mode::from_bits_truncate(0o755);
+                    match mkdirat(self.folder(&parent)?, part.as_os_str(), mode) {
+                        Ok(()) | Err(Errno::EEXIST) => {}
+                        Err(e) => return Err(e.into()),
+                    }
                 }
                 found => drop(found?),
             }
         }
         self.folder(path)
     }
+}
+
+/// A name that a mount had for a moment.
+struct Named(PathBuf);
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0).or_else(|_| std::fs::remove_file(&self.0));
+    }
+}
+
+/// A mount's attributes can be set where it has a name: so for a moment it is at one that is nobody's but ours, beside `at`.
+fn read_only(tree: &OwnedFd, at: &Path, folder: bool) -> io::Result<Named> {
+    let named = Named(at.with_extension("part"));
+    if folder {
+        std::fs::create_dir_all(&named.0)?;
+    } else {
+        File::create(&named.0)?;
+    }
+    attach(tree, &named.0)?;
+    let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+    mount(None::<&str>, &named.0, None::<&str>, flags, None::<&str>)?;
+    Ok(named)
 }
 
 /// Absolute, without dots.
@@ -175,7 +354,82 @@ pub(crate) fn names(folder: &OwnedFd) -> io::Result<Vec<std::ffi::OsString>> {
     Ok(names)
 }
 
-/// True for what means that there is nothing at a path.
-pub(crate) fn is_missing(error: &io::Error) -> bool {
-    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP))
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::record::Record;
+    use crate::record::tests::record;
+    use std::fs::{create_dir_all, write};
+    use std::os::unix::fs::symlink;
+
+    /// A container that does not run, over one layer; `None`, loudly, for who may not mount.
+    pub(crate) fn stopped(dir: &Path, change: impl FnOnce(&mut Record)) -> Option<(Container, Vec<PathBuf>)> {
+        if !nix::unistd::Uid::effective().is_root() {
+            eprintln!("SKIPPED: only root can put a container's root together");
+            return None;
+        }
+        let layer = dir.join("layer");
+        create_dir_all(layer.join("etc")).unwrap();
+        let mut web = record("web");
+        change(&mut web);
+        create_dir_all(dir.join("container")).unwrap();
+        Some((Container::new(web, dir.join("container"), None), vec![layer]))
+    }
+
+    fn read(root: &Root, path: &str) -> Option<String> {
+        let found = root.resolve(Path::new(path), OFlag::O_RDONLY).ok()?;
+        std::io::read_to_string(File::from(found)).ok()
+    }
+
+    #[test]
+    fn a_root_has_what_is_mounted_in_it_and_nothing_else_of_a_volume() {
+        let dir = tempfile::tempdir().unwrap();
+        let Some((web, layers)) = stopped(dir.path(), |_| ()) else { return };
+        let volume = dir.path().join("volume");
+        create_dir_all(volume.join("part/deep")).unwrap();
+        write(volume.join("secret"), "secret").unwrap();
+        write(volume.join("part/own"), "own").unwrap();
+        symlink("/x", layers[0].join("link")).unwrap();
+        symlink(dir.path(), layers[0].join("out")).unwrap();
+        symlink("../secret", volume.join("part/up")).unwrap();
+        let mount = |target: &str, subpath: Option<&str>, read_only| Mount {
+            source: Some(volume.clone()),
+            subpath: subpath.map(PathBuf::from),
+            target: target.into(),
+            read_only,
+            ..Mount::default()
+        };
+        let mounts = [
+            mount("/x", Some("part"), false),
+            mount("/file", Some("secret"), true),
+            mount("/ro", None, true),
+            Mount { source: Some("/nowhere".into()), ..mount("/gone", None, false) },
+        ];
+        let table = || std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let before = table();
+        look(&web, &layers, &mounts, |root| {
+            let own = |text: &str| Some(text.to_owned());
+            assert_eq!(read(root, "/x/own"), own("own"));
+            assert_eq!(read(root, "/link/own"), own("own"), "by a link of the image");
+            assert_eq!(read(root, "/x/../x/secret"), None);
+            assert_eq!(read(root, "/x/up"), None, "a link out of the part");
+            assert_eq!(read(root, "/out/secret"), None, "a link out of the root");
+            assert_eq!(read(root, "/file"), own("secret"));
+            assert_eq!(read(root, "/ro/secret"), own("secret"));
+            assert!(root.resolve(Path::new("/ro/new"), OFlag::O_CREAT | OFlag::O_WRONLY).is_err());
+            assert!(root.folder(Path::new("/gone")).is_err());
+            let seen = root.path_of(&root.at(Path::new("/link/deep")).unwrap()).unwrap();
+            assert_eq!(seen, Path::new("/x/deep"));
+            assert_eq!(table(), before, "the machine sees nothing of it");
+        })
+        .unwrap();
+        let left = std::fs::read_dir(web.dir().join("root")).unwrap().flatten();
+        let left: Vec<_> = left.map(|e| e.file_name()).filter(|n| n != "upper" && n != "work").collect();
+        assert!(left.is_empty(), "{left:?}");
+        // its own file system, with no part of a volume
+        let kept = look(&web, &layers, &[], |root| (read(root, "/x/own"), read(root, "/ro/secret")));
+        assert_eq!(kept.unwrap(), (None, None));
+        let out = look(&web, &layers, &[mount("/x", Some("../layer"), false)], |_| ()).unwrap_err();
+        assert!(subpath::leads_out(Errno::from_raw(out.raw_os_error().unwrap())), "{out}");
+    }
 }

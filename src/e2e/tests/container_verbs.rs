@@ -142,6 +142,67 @@ fn events_tell_what_happened_in_order() {
 }
 
 #[test]
+fn a_copy_is_whole_and_of_the_container_s_own_files() {
+    let Some(at) = appliance("copies") else { return };
+    at.load_busybox();
+    let line = "mkdir -p /bar/quux; echo world > /bar/quux/baz; ln -s quux /bar/link; ln -s / /bar/root; \
+                echo t > /tmp/in-tmpfs; echo v > /vol/data; echo ready; exec sleep 3600";
+    let run =
+        ["run", "-d", "--name", "box", "-v", "vol:/vol", "--tmpfs", "/tmp", "--privileged", "busybox:1"];
+    at.docker(&[&run[..], &["sh", "-c", line]].concat()).ok("run");
+    until("it is ready", || at.docker(&["logs", "box"]).out().contains("ready"));
+    let names = |tar: &std::path::Path| {
+        let mut archive = tar::Archive::new(std::fs::File::open(tar).unwrap());
+        let all = archive.entries().unwrap().map(|e| e.unwrap().path().unwrap().display().to_string());
+        all.collect::<Vec<_>>()
+    };
+    let tar = at.home().join("box.tar");
+    at.docker(&["export", "-o", tar.to_str().unwrap(), "box"]).ok("export");
+    let seen = names(&tar);
+    for there in ["bar/quux/baz", "proc/", "dev/", "sys/", "vol/", "tmp/", "etc/hosts", "bin/busybox"] {
+        assert!(seen.iter().any(|name| name == there), "{there} is not among {seen:?}");
+    }
+    for not in ["proc/", "dev/", "sys/", "vol/", "tmp/"] {
+        let below: Vec<_> = seen.iter().filter(|name| name.starts_with(not) && *name != not).collect();
+        assert!(below.is_empty(), "{below:?}");
+    }
+    let home = |name: &str| at.home().join(name);
+    for state in ["running", "stopped"] {
+        let all = home(&format!("all-{state}"));
+        at.docker(&["cp", "box:/.", all.to_str().unwrap()]).ok("cp /.");
+        assert_eq!(std::fs::read_to_string(all.join("bar/quux/baz")).unwrap(), "world\n");
+        assert_eq!(std::fs::read_to_string(all.join("vol/data")).unwrap(), "v\n");
+        assert_eq!(std::fs::read_dir(all.join("proc")).unwrap().count(), 0);
+        for (from, what) in [
+            ("box:/bar/quux/.", "baz"),
+            ("box:/bar/link/.", "baz"),
+            ("box:/bar/quux", "quux/baz"),
+            ("box:/bar/quux/", "quux/baz"),
+            ("box:/bar/link/", "link/baz"),
+        ] {
+            let to = home("to");
+            std::fs::create_dir(&to).unwrap();
+            at.docker(&["cp", from, to.to_str().unwrap()]).ok(from);
+            assert_eq!(std::fs::read_to_string(to.join(what)).unwrap(), "world\n", "{from} ({state})");
+            std::fs::remove_dir_all(&to).unwrap();
+        }
+        for (from, want) in [
+            ("box:/bar/quux/baz/.", "not a directory"),
+            ("box:/nowhere", "Could not find the file /nowhere in container box"),
+        ] {
+            let why = at.docker(&["cp", from, home("no").to_str().unwrap()]).refused(from);
+            assert!(why.contains(want), "{from}: {why}");
+        }
+        if state == "running" {
+            at.docker(&["stop", "-t", "0", "box"]).ok("stop");
+        }
+    }
+    // nothing of it stays mounted
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!table.contains("/view-"), "{table}");
+}
+
+#[test]
 fn a_terminal_is_left_by_its_keys_and_clients_that_hang_up_leave_nothing() {
     let Some(at) = appliance("hangup") else { return };
     at.load_busybox();

@@ -262,6 +262,22 @@ fn mounts_are_what_their_words_say() {
     );
     // with --rm what nobody named is gone again
     assert_eq!(at.docker(&["volume", "ls", "-q"]).ok("volumes"), "v1\nv2\n");
+    // whoever copies out of what does not run sees the part alone, too
+    at.docker(&[&["create", "--name", "part"][..], &part, &["busybox:1"]].concat()).ok("create");
+    let copied = at.home().join("copied");
+    at.docker(&["cp", "part:/x/.", copied.to_str().unwrap()]).ok("cp of a part");
+    let names = std::fs::read_dir(&copied).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.collect::<Vec<_>>(), ["file"]);
+    at.docker(&["cp", "part:/x/sub", "-"]).refused("what is beside the part");
+    let empty = ["--mount", "type=volume,src=v2,dst=/data,volume-subpath=new"];
+    run(&at, &["-v", "v2:/v"], "mkdir /v/new; ln -s new /v/link").ok("a part");
+    assert_eq!(seeded(&empty, "cat /data/sub/file"), "seed\n", "an empty part is filled from the image");
+    let link = ["--mount", "type=volume,src=v2,dst=/x,volume-subpath=link"];
+    assert_eq!(run(&at, &link, "cat /x/sub/file").ok("a part by a link"), "seed\n");
+    run(&at, &["-v", "v2:/v"], "ln -s / /v/out").ok("a link out");
+    let out = ["--mount", "type=volume,src=v2,dst=/x,volume-subpath=out"];
+    let why = run(&at, &out, "ls /x").refused("a link out");
+    assert!(why.contains("path concatenation escapes the base directory"), "{why}");
     let tmpfs = run(&at, &["--tmpfs", "/t:size=1m,mode=700,exec"], "grep ' /t ' /proc/mounts").ok("tmpfs");
     assert!(
         tmpfs.contains("size=1024k") && tmpfs.contains("mode=700") && !tmpfs.contains("noexec"),

@@ -57,3 +57,4 @@ pub use reference::ImageRef;
 pub use registries::{Proxies, Registries};
 pub use registry::registry_domain;
 pub use store::{DiskUsage, HistoryLine, Hold, ImageDetails, ImageStore, ImageUsage, Pruned, Rootfs};
+pub use unpack::unpacked;

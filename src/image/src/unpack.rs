@@ -20,7 +20,8 @@ mod tests;
 mod tree;
 
 pub(crate) use attributes::is_kept;
-pub(crate) use decode::{Compression, unpacked};
+pub(crate) use decode::Compression;
+pub use decode::unpacked;
 pub(crate) use feed::{Feed, FeedSender};
 pub(crate) use inherit::inherit;
 

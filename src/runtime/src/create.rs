@@ -12,8 +12,10 @@ use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::Sandbox;
 use crate::spec::{self, ImageDefaults, Parts};
-use cri::wire::{CreateRequest, ExecRequest, MountRequest, Request, SharedMount};
-use cri::{ContainerConfig, ContainerId, ContainerState, CriError, Propagation, Result, SandboxId, Seccomp};
+use cri::wire::{CreateRequest, ExecRequest, MountRequest, PartMount, Request, SharedMount};
+use cri::{
+    ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Result, SandboxId, Seccomp,
+};
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,21 +89,29 @@ impl Inner {
 }
 
 fn mounts(draft: &Draft) -> MountRequest {
-    let sources = spec::shared_sources(&draft.config).zip(&draft.shared);
     let (upper, work) = draft.written();
-    MountRequest {
+    let mut request = MountRequest {
         container: draft.id.clone(),
         layers: draft.layers.clone(),
         upper,
         work,
         target: draft.places.rootfs(),
-        shared: sources
-            .filter_map(|(mount, brought)| {
+        shared: Vec::new(),
+        parts: Vec::new(),
+    };
+    for (mount, brought) in spec::shared_sources(&draft.config).zip(&draft.shared) {
+        let (Some(source), target) = (mount.source.clone(), brought.source.clone()) else { continue };
+        match mount.subpath.clone() {
+            Some(subpath) => {
+                request.parts.push(PartMount { source, subpath, target, propagation: mount.propagation });
+            }
+            None => {
                 let private = mount.propagation == Propagation::Private;
-                Some(SharedMount { source: mount.source.clone()?, target: brought.source.clone(), private })
-            })
-            .collect(),
+                request.shared.push(SharedMount { source, target, private });
+            }
+        }
     }
+    request
 }
 
 /// Everything that needs the root file system, then the spec and the record.
@@ -116,9 +126,9 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies, program: &Path) ->
     if config.run_as_non_root && account.uid == 0 {
         return Err(CriError::Invalid("container has runAsNonRoot and image will run as root".to_owned()));
     }
-    let own = draft.volumes.iter().map(|v| (&v.target, &v.source));
-    for (target, source) in own.chain(to_be_filled(config)) {
-        let copied = root.copy_out(target, source);
+    let own = draft.volumes.iter().map(|v| (v.target.clone(), v.source.clone()));
+    for (target, source) in own.chain(to_be_filled(draft)) {
+        let copied = root.fill(&target, &source);
         copied.map_err(|e| failed(&format!("fill volume {}", target.display()), &e))?;
     }
     let cwd = spec::working_dir(config, &draft.defaults);
@@ -135,25 +145,32 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies, program: &Path) ->
     Ok(record)
 }
 
-/// Mounts that begin with what the image has there: those that are empty still.
-fn to_be_filled(config: &ContainerConfig) -> impl Iterator<Item = (&PathBuf, &PathBuf)> {
+/// Mounts that begin with what the image has there, if they are empty still.
+fn to_be_filled(draft: &Draft) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    let config = &draft.config;
     let asked = config.mounts.iter().filter(|mount| config.copy_up.contains(&mount.target));
-    let is_empty = |dir: &Path| std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
-    asked
-        .filter_map(|mount| Some((&mount.target, mount.source.as_ref()?)))
-        .filter(move |(_, source)| is_empty(source))
+    asked.filter_map(|mount| Some((mount.target.clone(), source_of(draft, mount)?)))
+}
+
+/// Where we find what is mounted: a part of a volume where the shim has it, as its name may lead elsewhere by now.
+fn source_of(draft: &Draft, mount: &Mount) -> Option<PathBuf> {
+    if mount.subpath.is_none() {
+        return mount.source.clone();
+    }
+    let brought = draft.shared.iter().find(|brought| brought.target == mount.target)?;
+    Some(PathBuf::from(format!("/proc/{}/root{}", draft.pid, brought.source.display())))
 }
 
 /// Where a process that looks from inside will find it: in what is mounted there, else in the root.
 fn make_working_dir(draft: &Draft, root: &Rootfs, cwd: &Path, account: &Account) -> nix::Result<()> {
-    let asked = draft.config.mounts.iter().map(|m| (m.target.as_path(), m.source.as_deref()));
-    let volumes = draft.volumes.iter().map(|v| (v.target.as_path(), Some(v.source.as_path())));
+    let asked = draft.config.mounts.iter().map(|m| (m.target.as_path(), source_of(draft, m)));
+    let volumes = draft.volumes.iter().map(|v| (v.target.as_path(), Some(v.source.clone())));
     let over = asked.chain(volumes).filter(|(target, _)| cwd.starts_with(target));
     match over.max_by_key(|(target, _)| target.components().count()) {
         None => root.make_dir(cwd, account.uid, account.gid),
         Some((target, Some(source))) if source.is_dir() => {
             let rest = cwd.strip_prefix(target).unwrap_or(Path::new(""));
-            Rootfs::open(source)?.make_dir(rest, account.uid, account.gid)
+            Rootfs::open(&source)?.make_dir(rest, account.uid, account.gid)
         }
         // a fresh tmpfs has its own top only, and a file no folder: the container's start says so
         Some(_) => Ok(()),

@@ -4,13 +4,13 @@
 //! full of `..`, can not lead out of it.
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat, mknod};
-use nix::unistd::{Gid, Uid, mkfifo};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, mknodat};
+use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 /// A passwd file larger than this is no passwd file.
@@ -74,58 +74,102 @@ impl Rootfs {
         self.open_in(path, OFlag::O_PATH | OFlag::O_DIRECTORY).map(drop)
     }
 
-    /// Copies what the image has at `path` to the folder `to`, owners and modes and all; nothing where it has none.
-    pub fn copy_out(&self, path: &Path, to: &Path) -> io::Result<()> {
+    /// Copies what the image has at `path` to the directory `to`, owners and modes and all, if that is empty; nothing where
+    /// the image has none. Others may have `to` mounted already, and turn links in it while we write: so whatever is made is
+    /// made by descriptors, and what somebody made first stays.
+    pub fn fill(&self, path: &Path, to: &Path) -> io::Result<()> {
         let from = match self.open_in(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
             Ok(from) => from,
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
             Err(e) => return Err(e.into()),
         };
-        let stat = fstat(&from)?;
-        // below here no link is followed, and nobody else is at work in it
-        copy_entries(Path::new(&format!("/proc/self/fd/{}", from.as_raw_fd())), to)?;
-        lchown(to, Some(stat.st_uid), Some(stat.st_gid))?;
-        fs::set_permissions(to, fs::Permissions::from_mode(stat.st_mode & 0o7777))
+        let to = match nix::fcntl::open(to, DIRECTORY, Mode::empty()) {
+            Ok(to) => to,
+            // a file is mounted there
+            Err(Errno::ENOTDIR) => return Ok(()),
+            Err(e) => return Err(e.into()),
+        };
+        if !names(&to)?.is_empty() {
+            return Ok(());
+        }
+        copy_entries(&from, &to)?;
+        own(&to, &fstat(&from)?)
     }
 }
 
-fn copy_entries(from: &Path, to: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        copy_one(&entry.path(), &to.join(entry.file_name()))?;
-    }
-    Ok(())
+const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// Never what a link leads to, nor for ever at a pipe.
+const ITSELF: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_CLOEXEC);
+
+fn permissions(stat: &FileStat) -> Mode {
+    Mode::from_bits_truncate(stat.st_mode & 0o7777)
 }
 
-fn copy_one(from: &Path, to: &Path) -> io::Result<()> {
-    let meta = fs::symlink_metadata(from)?;
-    let kind = meta.file_type();
-    let mode = Mode::from_bits_truncate(meta.mode());
-    if kind.is_symlink() {
-        std::os::unix::fs::symlink(fs::read_link(from)?, to)?;
-        return lchown(to, Some(meta.uid()), Some(meta.gid()));
-    } else if kind.is_dir() {
-        fs::create_dir(to)?;
-        copy_entries(from, to)?;
-    } else if kind.is_file() {
-        fs::copy(from, to)?;
-    } else if kind.is_fifo() {
-        mkfifo(to, mode)?;
-    } else if kind.is_char_device() || kind.is_block_device() {
-        let device = if kind.is_block_device() { SFlag::S_IFBLK } else { SFlag::S_IFCHR };
-        mknod(to, device, mode, meta.rdev())?;
-    } else {
-        return Ok(()); // a socket is of no use without who listens at it
+fn names(dir: &OwnedFd) -> io::Result<Vec<OsString>> {
+    // the descriptor itself, wherever its name leads by now
+    let entries = fs::read_dir(format!("/proc/self/fd/{}", dir.as_raw_fd()))?;
+    entries.map(|entry| entry.map(|entry| entry.file_name())).collect()
+}
+
+fn copy_entries(from: &OwnedFd, to: &OwnedFd) -> io::Result<()> {
+    names(from)?.iter().try_for_each(|name| copy_one(from, to, name))
+}
+
+fn copy_one(from: &OwnedFd, to: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let stat = fstatat(from, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    let made = match SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits()) {
+        SFlag::S_IFLNK => symlinkat(readlinkat(from, name)?.as_os_str(), to, name),
+        SFlag::S_IFDIR => match mkdirat(to, name, Mode::S_IRWXU) {
+            // another container that begins with the same volume may be at it too
+            Ok(()) | Err(Errno::EEXIST) => return copy_dir(from, to, name, &stat),
+            Err(e) => Err(e),
+        },
+        SFlag::S_IFREG => {
+            match openat(to, name, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | ITSELF, Mode::S_IRWXU) {
+                Ok(copy) => return copy_file(from, name, &stat, copy),
+                Err(e) => Err(e),
+            }
+        }
+        kind @ (SFlag::S_IFIFO | SFlag::S_IFCHR | SFlag::S_IFBLK) => {
+            mknodat(to, name, kind, permissions(&stat), stat.st_rdev)
+        }
+        // a socket is of no use without who listens at it
+        _ => return Ok(()),
+    };
+    match made {
+        Ok(()) => {}
+        Err(Errno::EEXIST) => return Ok(()),
+        Err(e) => return Err(e.into()),
     }
-    lchown(to, Some(meta.uid()), Some(meta.gid()))?;
-    // last, for chown takes set-id bits away
-    fs::set_permissions(to, fs::Permissions::from_mode(meta.mode() & 0o7777))
+    let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
+    Ok(fchownat(to, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?)
+}
+
+fn copy_dir(from: &OwnedFd, to: &OwnedFd, name: &OsStr, stat: &FileStat) -> io::Result<()> {
+    let open = |at| openat(at, name, OFlag::O_RDONLY | OFlag::O_DIRECTORY | ITSELF, Mode::empty());
+    let (from, to) = (open(from)?, open(to)?);
+    copy_entries(&from, &to)?;
+    own(&to, stat)
+}
+
+fn copy_file(from: &OwnedFd, name: &OsStr, stat: &FileStat, copy: OwnedFd) -> io::Result<()> {
+    let mut from = File::from(openat(from, name, OFlag::O_RDONLY | ITSELF, Mode::empty())?);
+    let mut copy = File::from(copy);
+    io::copy(&mut from, &mut copy)?;
+    own(&copy.into(), stat)
+}
+
+/// The mode comes last, for chown takes set-id bits away.
+fn own(made: &OwnedFd, stat: &FileStat) -> io::Result<()> {
+    fchown(made, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
+    Ok(fchmod(made, permissions(stat))?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
+    use nix::unistd::mkfifo;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     fn root() -> (tempfile::TempDir, Rootfs) {
         let dir = tempfile::tempdir().unwrap();
@@ -190,11 +234,51 @@ mod tests {
         symlink("/secret", data.join("link")).unwrap();
         let to = dir.path().join("volume");
         fs::create_dir(&to).unwrap();
-        root.copy_out(Path::new("/data"), &to).unwrap();
+        root.fill(Path::new("/data"), &to).unwrap();
         assert_eq!(fs::read_to_string(to.join("sub/file")).unwrap(), "x");
         assert_eq!(fs::metadata(to.join("sub/file")).unwrap().mode() & 0o7777, 0o4750);
         assert_eq!(fs::metadata(&to).unwrap().mode() & 0o7777, 0o1777);
         assert_eq!(fs::read_link(to.join("link")).unwrap(), Path::new("/secret"));
-        root.copy_out(Path::new("/none"), &to).unwrap();
+        let other = dir.path().join("other");
+        fs::create_dir(&other).unwrap();
+        root.fill(Path::new("/none"), &other).unwrap();
+        assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
+        // what is in use keeps what it has
+        fs::write(to.join("sub/file"), "changed").unwrap();
+        root.fill(Path::new("/data"), &to).unwrap();
+        assert_eq!(fs::read_to_string(to.join("sub/file")).unwrap(), "changed");
+    }
+
+    /// The attack: another container that has the volume turns a directory of it into a link while it is filled.
+    #[test]
+    fn a_volume_is_filled_and_nothing_beside_it() {
+        let (dir, root) = root();
+        let image = dir.path().join("root/data/sub");
+        fs::create_dir_all(&image).unwrap();
+        for number in 0..50 {
+            fs::write(image.join(number.to_string()), "image").unwrap();
+        }
+        let outside = dir.path().join("outside");
+        fs::create_dir(&outside).unwrap();
+        let to = dir.path().join("volume");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = fs::rename(to.join("sub"), to.join("away"));
+                    let _ = symlink(&outside, to.join("sub"));
+                    let _ = fs::remove_file(to.join("sub"));
+                    let _ = fs::rename(to.join("away"), to.join("sub"));
+                }
+            });
+            for _ in 0..100 {
+                let _ = fs::remove_dir_all(&to);
+                let _ = fs::create_dir(&to);
+                // a failure is fine, a way out is not
+                let _ = root.fill(Path::new("/data"), &to);
+            }
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
     }
 }

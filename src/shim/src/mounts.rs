@@ -2,7 +2,8 @@
 
 use crate::fault::{Because, Fault, Result as Outcome};
 use crate::sys::{self, FsContext};
-use cri::wire::{MountRequest, SharedMount};
+use cri::wire::{MountRequest, PartMount, SharedMount};
+use cri::{Propagation, subpath};
 use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sched::{CloneFlags, setns};
@@ -17,6 +18,11 @@ pub(crate) fn make(request: &MountRequest, machine: &File) -> Outcome<Vec<PathBu
         made.push(request.target.clone());
         request.shared.iter().try_for_each(|one| {
             share(one, machine)?;
+            made.push(one.target.clone());
+            Ok(())
+        })?;
+        request.parts.iter().try_for_each(|one| {
+            bring_part(one, machine)?;
             made.push(one.target.clone());
             Ok(())
         })
@@ -90,29 +96,49 @@ fn options(layers: &[PathBuf], upper: &Path, work: &Path) -> String {
 fn share(shared: &SharedMount, machine: &File) -> Outcome<()> {
     let SharedMount { source, target, private } = shared;
     let what = format!("share {} on {}", source.display(), target.display());
-    let cloned = if *private { sys::clone_mounts(source) } else { clone_in(machine, source) };
-    let cloned = cloned.because(&what)?;
-    if source_is_dir(&cloned) {
-        fs::create_dir_all(target).because(&what)?;
+    let cloned =
+        if *private { sys::clone_mounts(source) } else { in_machine(machine, || sys::clone_mounts(source)) };
+    attach(&cloned.because(&what)?, target, *private, &what)
+}
+
+/// A part of a volume. It is looked for and cloned in one go, by descriptors: see [`subpath`].
+fn bring_part(part: &PartMount, machine: &File) -> Outcome<()> {
+    let PartMount { source, subpath: inside, target, propagation } = part;
+    let what = format!("mount {} of {} on {}", inside.display(), source.display(), target.display());
+    let take = || sys::clone_opened(&subpath::open(source, inside)?);
+    let cloned = match propagation {
+        Propagation::Bidirectional => in_machine(machine, take),
+        Propagation::Private | Propagation::HostToContainer => take(),
+    };
+    let cloned = match cloned {
+        Err(errno) if subpath::leads_out(errno) => Err(Fault(format!("{what}: it leads out of there"))),
+        other => other.because(&what),
+    }?;
+    attach(&cloned, target, *propagation == Propagation::Private, &what)
+}
+
+fn attach(cloned: &OwnedFd, target: &Path, private: bool, what: &str) -> Outcome<()> {
+    if source_is_dir(cloned) {
+        fs::create_dir_all(target).because(what)?;
     } else {
-        target.parent().map_or(Ok(()), fs::create_dir_all).because(&what)?;
-        File::options().create(true).append(true).open(target).because(&what)?;
+        target.parent().map_or(Ok(()), fs::create_dir_all).because(what)?;
+        File::options().create(true).append(true).open(target).because(what)?;
     }
-    sys::attach_mount(&cloned, target).because(&what)?;
-    if *private {
+    sys::attach_mount(cloned, target).because(what)?;
+    if private {
         mount(None::<&str>, target, None::<&str>, MsFlags::MS_PRIVATE | MsFlags::MS_REC, None::<&str>)
             .because(what)?;
     }
     Ok(())
 }
 
-fn clone_in(machine: &File, source: &Path) -> Result<OwnedFd, Errno> {
+fn in_machine(machine: &File, take: impl FnOnce() -> Result<OwnedFd, Errno>) -> Result<OwnedFd, Errno> {
     let own = File::open("/proc/self/ns/mnt").map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(0)))?;
     setns(machine, CloneFlags::CLONE_NEWNS)?;
-    let cloned = sys::clone_mounts(source);
+    let taken = take();
     // a shim that could not come back would mount everything on the machine
     setns(own, CloneFlags::CLONE_NEWNS).expect("return to the sandbox's mount namespace");
-    cloned
+    taken
 }
 
 fn source_is_dir(mount: &OwnedFd) -> bool {

@@ -165,6 +165,21 @@ pub(crate) fn clone_mounts(source: &Path) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
+/// The same of a file or directory that was opened.
+pub(crate) fn clone_opened(source: &OwnedFd) -> Result<OwnedFd, Errno> {
+    const OPEN_TREE_CLONE: libc::c_uint = 1;
+    let flags = OPEN_TREE_CLONE
+        | libc::O_CLOEXEC as libc::c_uint
+        | libc::AT_RECURSIVE as libc::c_uint
+        | libc::AT_EMPTY_PATH as libc::c_uint;
+    // SAFETY: an empty NUL-terminated path: the descriptor itself is meant; the one that comes back is ours.
+    let fd = Errno::result(unsafe {
+        libc::syscall(libc::SYS_open_tree, source.as_raw_fd(), c"".as_ptr(), flags)
+    })?;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
 pub(crate) fn attach_mount(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
     const FROM_EMPTY_PATH: libc::c_uint = 4;
     let target = path(target)?;

@@ -1,18 +1,23 @@
 //! `docker cp` and `docker export`.
 
 use crate::archive::{self, Unpack};
-use crate::call::{Answer, Call, empty, reader};
+use crate::call::{Answer, Call, empty, reader_until};
 use crate::engine::Engine;
-use crate::record::Container;
+use crate::record::{Container, MountKind};
 use crate::refusal::{Refusal, Result};
-use crate::root::{Place, Root, is_missing, kind};
+use crate::root::{self, Place, Root, kind, plain};
+use crate::{owner, plan};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use cri::Mount;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
+use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag};
 use serde_json::json;
-use std::io;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::io::SyncIoBridge;
@@ -20,19 +25,88 @@ use tokio_util::io::SyncIoBridge;
 /// What is written ahead of a reader that is slow.
 const PIPE: usize = 256 << 10;
 const STAT: &str = "x-docker-container-path-stat";
+/// No account file is larger.
+const MOST_TEXT: u64 = 4 << 20;
 
+/// A path as a client writes it. How it ends matters, as it does for cp(1).
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Asked {
-    container: Arc<Container>,
+    /// As it came.
+    text: String,
+    /// Absolute, without dots.
     path: PathBuf,
-    layers: Vec<PathBuf>,
+    /// `dir/` and `dir/.` are what a link leads to, and always a directory.
+    is_folder: bool,
+    /// `dir/.` is what is in it: names in an archive begin with `.`.
+    is_content: bool,
 }
 
 impl Asked {
-    fn of(call: &Call) -> Result<Asked> {
+    fn parse(text: &str) -> Asked {
+        let bare = text.trim_end_matches('/');
+        Asked {
+            text: text.to_owned(),
+            path: plain(&Path::new("/").join(text)),
+            is_folder: text.ends_with('/') || bare == "." || bare.ends_with("/."),
+            is_content: bare == "." || bare.ends_with("/."),
+        }
+    }
+
+    /// As Docker would write it in a message.
+    fn shown(&self) -> String {
+        let mut shown = self.path.display().to_string();
+        if self.is_folder && !shown.ends_with('/') {
+            shown.push('/');
+        }
+        if self.is_content {
+            shown.push('.');
+        }
+        shown
+    }
+
+    /// The last name of it, with which an archive's names begin.
+    fn name(&self) -> OsString {
+        match (self.is_content, self.path.file_name()) {
+            (true, _) => ".".into(),
+            (false, Some(name)) => name.to_owned(),
+            (false, None) => "/".into(),
+        }
+    }
+
+    fn find(&self, root: &Root) -> io::Result<(Place, FileStat)> {
+        let place = if self.is_folder { root.inside(&self.path)? } else { root.place(&self.path)? };
+        let found = place.stat()?;
+        Ok((place, found))
+    }
+}
+
+/// A container to be looked into.
+struct Subject {
+    container: Arc<Container>,
+    /// As the client calls it.
+    name: String,
+    layers: Vec<PathBuf>,
+    /// What is seen in its root.
+    mounts: Vec<Mount>,
+}
+
+impl Subject {
+    /// With its volumes, binds and own files, as Docker shows a container to cp: what the kernel mounts in it, and every
+    /// tmpfs, is not seen.
+    fn whole(call: &Call) -> Result<Subject> {
+        let mut subject = Subject::bare(call)?;
+        let volumes = subject.container.see(|r| {
+            r.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs).map(plan::seen).collect::<Vec<_>>()
+        });
+        subject.mounts = volumes.into_iter().chain(call.engine.own_files(&subject.container)).collect();
+        Ok(subject)
+    }
+
+    /// Its own file system alone.
+    fn bare(call: &Call) -> Result<Subject> {
         let container = call.engine.container(call.name())?;
-        let path = call.query.get("path").ok_or_else(|| Refusal::bad("path cannot be empty"))?;
         let layers = call.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
-        Ok(Asked { container, path: Path::new("/").join(path), layers })
+        Ok(Subject { container, name: call.name().to_owned(), layers, mounts: Vec::new() })
     }
 
     /// A stopped container's root is put together for us alone; to look into one that runs nobody has to wait.
@@ -45,59 +119,59 @@ impl Asked {
         (!runs()).then_some(gate)
     }
 
+    fn look<T: Send>(&self, work: impl FnOnce(&Root) -> Result<T> + Send) -> Result<T> {
+        let _alone = self.alone();
+        root::look(&self.container, &self.layers, &self.mounts, work)
+            .map_err(|e| Refusal::failed("open the root file system", e))?
+    }
+
+    fn tell(&self, engine: &Engine, action: &str, asked: &Asked) {
+        let more = [("path", asked.text.clone())];
+        engine.events.container(action, &self.container.record(), &more);
+    }
+
+    fn refuse(&self, asked: &Asked, error: &io::Error) -> Refusal {
+        match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ENOENT) => Refusal::not_found(format_args!(
+                "Could not find the file {} in container {}",
+                asked.text, self.name
+            )),
+            Some(errno) => {
+                Refusal::failed(format_args!("lstat {}", asked.shown()), errno.desc().to_lowercase())
+            }
+            None => Refusal::failed(asked.shown(), error),
+        }
+    }
+
     /// # Errors
-    /// Nothing may be written where it is.
-    fn is_writable(&self) -> Result<()> {
-        let path = crate::root::plain(&self.path);
+    /// Nothing may be written at `path`, of which no link is left.
+    fn is_writable(&self, path: &Path) -> Result<()> {
         self.container.see(|r| {
             let mounts = r.mounts.iter().filter(|m| path.starts_with(&m.target));
             match mounts.max_by_key(|m| m.target.components().count()) {
-                Some(mounted) if mounted.read_only => {
-                    Err(Refusal::forbidden("mounted volume is marked read-only"))
-                }
-                None if r.host.readonly_rootfs => {
-                    Err(Refusal::forbidden("container rootfs is marked read-only"))
-                }
+                Some(mounted) if mounted.read_only => Err(Refusal::bad("mounted volume is marked read-only")),
+                None if r.host.readonly_rootfs => Err(Refusal::bad("container rootfs is marked read-only")),
                 _ => Ok(()),
             }
         })
     }
 
-    fn tell(&self, engine: &Engine, action: &str) {
-        let more = [("path", self.path.display().to_string())];
-        engine.events.container(action, &self.container.record(), &more);
-    }
-
-    fn root(&self) -> Result<Root> {
-        Root::of(&self.container, &self.layers, &self.path)
-            .map_err(|e| Refusal::failed("open the root file system", e))
-    }
-
-    /// Where it is, what it is, and its name.
-    fn find(&self, root: &Root) -> Result<(Place, FileStat)> {
-        let place = root.place(&self.path).map_err(|e| self.refuse(e))?;
-        let found = place.stat().map_err(|e| self.refuse(e.into()))?;
-        let ends_as_folder = self.path.as_os_str().as_encoded_bytes().ends_with(b"/");
-        if ends_as_folder && kind(&found) == SFlag::S_IFREG {
-            return Err(Refusal::bad(format_args!("lstat {}: not a directory", self.path.display())));
-        }
-        Ok((place, found))
-    }
-
-    fn refuse(&self, error: io::Error) -> Refusal {
-        if is_missing(&error) {
-            let name = self.container.see(|r| r.name.clone());
-            return Refusal::not_found(format_args!(
-                "Could not find the file {} in container {name}",
-                self.path.display()
-            ));
-        }
-        Refusal::failed(self.path.display(), error)
-    }
-
-    /// What it is called in the archive.
-    fn name(&self) -> PathBuf {
-        crate::root::plain(&self.path).file_name().map_or_else(|| PathBuf::from("/"), PathBuf::from)
+    /// Whose everything becomes that `cp -a` brings: the container's user's.
+    fn owner(&self, root: &Root) -> Result<Option<(u32, u32)>> {
+        let read = |path: &str| {
+            let read = || -> io::Result<String> {
+                let place = root.place(&root.path_of(&root.at(Path::new(path))?)?)?;
+                let flags = nix::fcntl::OFlag::O_RDONLY;
+                let file =
+                    root::open(&place.folder, place.name.as_os_str(), flags, nix::sys::stat::Mode::empty())?;
+                let mut text = String::new();
+                File::from(file).take(MOST_TEXT).read_to_string(&mut text)?;
+                Ok(text)
+            };
+            read().unwrap_or_default()
+        };
+        let user = self.container.see(|r| r.config.user.clone());
+        owner::resolve(&user, &read("/etc/passwd"), &read("/etc/group")).map_err(Refusal::bad)
     }
 }
 
@@ -117,15 +191,16 @@ fn go_mode(found: &FileStat) -> u32 {
     found.st_mode & 0o777 | special | more
 }
 
-fn stat_header(asked: &Asked, place: &Place, found: &FileStat) -> Result<HeaderValue> {
+fn stat_header(asked: &Asked, root: &Root, place: &Place, found: &FileStat) -> Result<HeaderValue> {
     let target = place.link_target().map(|target| {
         // as seen from the root: what the client asks for next
-        crate::root::plain(&asked.path.parent().unwrap_or(Path::new("/")).join(target))
+        let whole = root.at(&asked.path).and_then(|end| root.path_of(&end));
+        whole.unwrap_or_else(|_| plain(&asked.path.parent().unwrap_or(Path::new("/")).join(target)))
     });
     let time =
         Timestamp::new(found.st_mtime, i32::try_from(found.st_mtime_nsec).unwrap_or(0)).unwrap_or_default();
     let text = json!({
-        "name": asked.name(), "size": found.st_size, "mode": go_mode(found), "mtime": time.to_string(),
+        "name": asked.name().to_string_lossy(), "size": found.st_size, "mode": go_mode(found), "mtime": time.to_string(),
         "linkTarget": target.unwrap_or_default(),
     });
     let header = HeaderValue::from_str(&BASE64_STANDARD.encode(text.to_string()));
@@ -138,13 +213,21 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
         .unwrap_or_else(|e| Err(Refusal::failed("the engine's own fault", e)))
 }
 
+fn asked(call: &Call) -> Result<Asked> {
+    // as Docker's own form parser says it
+    call.query
+        .get("path")
+        .map(Asked::parse)
+        .ok_or_else(|| Refusal::bad("bad parameter: 'path' cannot be empty"))
+}
+
 pub(super) async fn stat(call: Call) -> Answer {
-    let asked = Asked::of(&call)?;
+    let (asked, subject) = (asked(&call)?, Subject::whole(&call)?);
     let header = blocking(move || {
-        let _alone = asked.alone();
-        let root = asked.root()?;
-        let (place, found) = asked.find(&root)?;
-        stat_header(&asked, &place, &found)
+        subject.look(|root| {
+            let (place, found) = asked.find(root).map_err(|e| subject.refuse(&asked, &e))?;
+            stat_header(&asked, root, &place, &found)
+        })
     })
     .await?;
     let mut answer = empty(StatusCode::OK)?;
@@ -153,68 +236,102 @@ pub(super) async fn stat(call: Call) -> Answer {
 }
 
 pub(super) async fn get(call: Call) -> Answer {
-    let asked = Asked::of(&call)?;
-    asked.tell(&call.engine, "archive-path");
+    let (asked, subject) = (asked(&call)?, Subject::whole(&call)?);
+    subject.tell(&call.engine, "archive-path", &asked);
     let (tell, told) = tokio::sync::oneshot::channel();
     let (from, to) = tokio::io::duplex(PIPE);
-    tokio::task::spawn_blocking(move || {
-        let _alone = asked.alone();
-        let found = asked.root().and_then(|root| {
-            let (place, found) = asked.find(&root)?;
-            Ok((stat_header(&asked, &place, &found)?, root, place))
+    let to = SyncIoBridge::new(to);
+    let written = tokio::task::spawn_blocking(move || {
+        let mut tell = Some(tell);
+        let done = subject.look(|root| {
+            let (place, found) = asked.find(root).map_err(|e| subject.refuse(&asked, &e))?;
+            let header = stat_header(&asked, root, &place, &found)?;
+            let _ = tell.take().map(|tell| tell.send(Ok(header)));
+            archive::write(&place, &asked.name(), io::BufWriter::new(to))
+                .map_err(|e| Refusal::failed("archive", e))
         });
-        match found {
-            Ok((header, _root, place)) => {
-                let _ = tell.send(Ok(header));
-                let name = asked.name();
-                let name = if name == Path::new("/") { PathBuf::from("./") } else { name };
-                if let Err(error) = archive::write(&place, &name, io::BufWriter::new(SyncIoBridge::new(to))) {
-                    tracing::debug!(%error, "archive");
-                }
+        match (done, tell) {
+            (Err(refusal), Some(tell)) => {
+                drop(tell.send(Err(refusal)));
+                Ok(())
             }
-            Err(refusal) => drop(tell.send(Err(refusal))),
+            (done, _) => done.map_err(io::Error::other),
         }
     });
     let header = told.await.map_err(|e| Refusal::failed("archive", e))??;
-    let mut answer = reader("application/x-tar", from)?;
+    let mut answer = reader_until("application/x-tar", from, written)?;
     answer.headers_mut().insert(STAT, header);
     Ok(answer)
 }
 
 pub(super) async fn put(call: Call) -> Answer {
-    let asked = Asked::of(&call)?;
-    let how = Unpack {
-        keep_kinds: call.query.flag("noOverwriteDirNonDir"),
-        keep_owners: call.query.flag("copyUIDGID"),
-    };
-    asked.is_writable()?;
-    asked.tell(&call.engine, "extract-to-dir");
+    let (asked, subject) = (asked(&call)?, Subject::whole(&call)?);
+    let (keep_kinds, keep_owners) = (call.query.flag("noOverwriteDirNonDir"), call.query.flag("copyUIDGID"));
+    let engine = call.engine.clone();
     let body = SyncIoBridge::new(call.into_reader());
     blocking(move || {
-        let _alone = asked.alone();
-        let root = asked.root()?;
-        root.folder(&asked.path).map_err(|e| asked.refuse(e))?;
-        archive::unpack(&root, &asked.path, body, how).map_err(Refusal::bad)
+        subject.look(|root| {
+            let found = root.at(&asked.path).map_err(|e| subject.refuse(&asked, &e))?;
+            if kind(&nix::sys::stat::fstat(&found).map_err(|e| Refusal::failed("stat", e))?) != SFlag::S_IFDIR
+            {
+                return Err(match asked.is_folder {
+                    true => subject.refuse(&asked, &Errno::ENOTDIR.into()),
+                    false => Refusal::bad("extraction point is not a directory"),
+                });
+            }
+            let target = root.path_of(&found).map_err(|e| subject.refuse(&asked, &e))?;
+            subject.is_writable(&target)?;
+            let owner = if keep_owners { subject.owner(root)? } else { None };
+            archive::unpack(root, &target, body, Unpack { keep_kinds, owner }).map_err(Refusal::internal)
+        })?;
+        subject.tell(&engine, "extract-to-dir", &asked);
+        Ok(())
     })
     .await?;
     empty(StatusCode::OK)
 }
 
 pub(super) async fn export(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    call.engine.events.container("export", &container.record(), &[]);
-    let layers = call.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
-    let asked = Asked { container, path: PathBuf::from("/"), layers };
+    let subject = Subject::bare(&call)?;
+    call.engine.events.container("export", &subject.container.record(), &[]);
     let (from, to) = tokio::io::duplex(PIPE);
-    tokio::task::spawn_blocking(move || {
-        let _alone = asked.alone();
-        let written = asked.root().map_err(io::Error::other).and_then(|root| {
-            let place = root.place(Path::new("/"))?;
-            archive::write(&place, Path::new(""), io::BufWriter::new(SyncIoBridge::new(to)))
+    let to = SyncIoBridge::new(to);
+    let written = tokio::task::spawn_blocking(move || {
+        let done = subject.look(|root| {
+            let whole = root.inside(Path::new("/")).map_err(|e| Refusal::failed("export", e))?;
+            archive::write(&whole, "".as_ref(), io::BufWriter::new(to))
+                .map_err(|e| Refusal::failed("export", e))
         });
-        if let Err(error) = written {
-            tracing::warn!(%error, "export");
-        }
+        done.map_err(io::Error::other)
     });
-    reader("application/x-tar", from)
+    reader_until("application/x-tar", from, written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_path_ends_says_what_is_meant() {
+        for (text, shown, name, is_folder) in [
+            ("/", "/", "/", true),
+            (".", "/.", ".", true),
+            ("/.", "/.", ".", true),
+            ("./", "/.", ".", true),
+            ("/./", "/.", ".", true),
+            ("bar/quux", "/bar/quux", "quux", false),
+            ("/bar/quux/", "/bar/quux/", "quux", true),
+            ("/bar/quux/.", "/bar/quux/.", ".", true),
+            ("/bar/../etc/passwd", "/etc/passwd", "passwd", false),
+            ("/bar/..", "/", "/", false),
+            ("/a.", "/a.", "a.", false),
+        ] {
+            let asked = Asked::parse(text);
+            assert_eq!(
+                (asked.shown().as_str(), asked.name().to_str().unwrap(), asked.is_folder),
+                (shown, name, is_folder),
+                "{text}"
+            );
+        }
+    }
 }

@@ -52,8 +52,11 @@ impl Compression {
     }
 }
 
-/// Reads an archive, whatever it is packed with.
-pub(crate) fn unpacked<'r>(mut packed: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
+/// Reads an archive, whatever it is packed with: gzip, zstd, bzip2, xz or nothing.
+///
+/// # Errors
+/// What reading its beginning says.
+pub fn unpacked<'r>(mut packed: impl BufRead + 'r) -> io::Result<Box<dyn Read + 'r>> {
     Ok(match Compression::sniff(packed.fill_buf()?) {
         Compression::None => Box::new(packed),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),

@@ -14,24 +14,17 @@ pub fn of_container(
     container: &Container,
     mounted: &Mounted,
     env: &[(String, String)],
-    pod_dir: &Path,
 ) -> Result<Vec<Mount>, String> {
     let mounts = container.volume_mounts.as_deref().unwrap_or_default();
-    mounts
-        .iter()
-        .enumerate()
-        .map(|(at, mount)| one(pod, container, mount, at, mounted, env, pod_dir))
-        .collect()
+    mounts.iter().map(|mount| one(pod, container, mount, mounted, env)).collect()
 }
 
 fn one(
     pod: &Pod,
     container: &Container,
     mount: &VolumeMount,
-    at: usize,
     mounted: &Mounted,
     env: &[(String, String)],
-    pod_dir: &Path,
 ) -> Result<Mount, String> {
     let volume = mounted.get(&mount.name).ok_or_else(|| {
         format!("cannot find volume \"{}\" to mount into container \"{}\"", mount.name, container.name)
@@ -42,22 +35,18 @@ fn one(
             mount.name
         ));
     }
-    let part = sub_path(mount, env, pod)?;
-    let source = match part.as_deref() {
-        None | Some("") => volume.path.clone(),
-        Some(part) => {
-            let place =
-                pod_dir.join("volume-subpaths").join(&mount.name).join(&container.name).join(at.to_string());
-            subpath::bind(&volume.path, part, &place).map_err(|why| {
-                format!(
-                    "failed to prepare subPath for volumeMount \"{}\" of container \"{}\": {why}",
-                    mount.name, container.name
-                )
-            })?
-        }
-    };
+    let part = sub_path(mount, env, pod)?.filter(|part| !part.is_empty());
+    if let Some(part) = &part {
+        subpath::ensure(&volume.path, part).map_err(|why| {
+            format!(
+                "failed to prepare subPath for volumeMount \"{}\" of container \"{}\": {why}",
+                mount.name, container.name
+            )
+        })?;
+    }
     Ok(Mount {
-        source: Some(source),
+        source: Some(volume.path.clone()),
+        subpath: part.map(PathBuf::from),
         target: absolute(&mount.mount_path),
         read_only: volume.read_only || mount.read_only == Some(true),
         propagation: match mount.mount_propagation.as_deref() {

@@ -1,48 +1,36 @@
-//! A part of a volume, found without leaving the volume (CVE-2017-1002101, CVE-2021-25741).
-//!
-//! The kernel resolves the path beneath the volume's root and gives a file descriptor; that very file, not its name,
-//! is then bind-mounted at a place of ours, so that a container which swaps a folder for a link gains nothing.
+//! A part of a volume: found without leaving the volume, and made where it is missing. The runtime mounts it the same way,
+//! by what it opens beneath the volume ([`cri::subpath`]): a container that swaps a folder for a link gains nothing.
 
+use cri::subpath::{leads_out, open_base, open_beneath};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::stat::{Mode, SFlag, fstat, mkdirat, umask};
-use std::fs;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use nix::sys::stat::{Mode, fstat, mkdirat, umask};
+use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
-/// Opens `path` beneath `volume`; directories that are missing are made, with the mode of the volume itself: whoever may write
-/// to the volume may write to its parts. Under a set-group-ID bit (fsGroup) they have the volume's group too.
+/// Makes sure that there is a `path` beneath `volume`; folders that are missing are made, with the mode of the volume itself:
+/// whoever may write to the volume may write to its parts. Under a set-group-ID bit (fsGroup) they have the volume's group too.
 ///
 /// # Errors
 /// It leads out of the volume, or the file system refused.
-pub fn open_beneath(volume: &Path, path: &str) -> Result<OwnedFd, String> {
+pub fn ensure(volume: &Path, path: &str) -> Result<(), String> {
     let relative = Path::new(path);
     if relative.is_absolute() || relative.components().any(|c| matches!(c, Component::ParentDir)) {
         return Err(format!("subPath \"{path}\" must be relative and must not contain \"..\""));
     }
-    let root = nix::fcntl::open(volume, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())
-        .map_err(|e| format!("open {}: {e}", volume.display()))?;
-    match resolve(&root, relative) {
+    let root = open_base(volume).map_err(|e| format!("open {}: {e}", volume.display()))?;
+    match open_beneath(&root, relative) {
         Err(Errno::ENOENT) => {
             let made = with_own_umask(|| make(&root, relative, mode_of(&root)?));
-            made.and_then(|()| resolve(&root, relative))
+            made.and_then(|()| open_beneath(&root, relative))
         }
         other => other,
     }
+    .map(drop)
     .map_err(|e| match e {
-        Errno::EXDEV | Errno::ELOOP => format!("subPath \"{path}\" leads out of volume {}", volume.display()),
+        e if leads_out(e) => format!("subPath \"{path}\" leads out of volume {}", volume.display()),
         other => format!("open subPath \"{path}\" in volume {}: {other}", volume.display()),
     })
-}
-
-fn resolve(root: impl AsFd, path: &Path) -> nix::Result<OwnedFd> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    let how = OpenHow::new()
-        .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    openat2(root, path, how)
 }
 
 fn mode_of(root: impl AsFd) -> nix::Result<Mode> {
@@ -63,9 +51,9 @@ fn with_own_umask(work: impl FnOnce() -> nix::Result<()> + Send) -> nix::Result<
 fn make(root: impl AsFd, path: &Path, mode: Mode) -> nix::Result<()> {
     let mut so_far = PathBuf::new();
     for part in path.components() {
-        let parent = resolve(&root, &so_far)?;
+        let parent = open_beneath(&root, &so_far)?;
         so_far.push(part);
-        match resolve(&root, &so_far) {
+        match open_beneath(&root, &so_far) {
             Err(Errno::ENOENT) => match mkdirat(&parent, Path::new(part.as_os_str()), mode) {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(other) => return Err(other),
@@ -76,32 +64,10 @@ fn make(root: impl AsFd, path: &Path, mode: Mode) -> nix::Result<()> {
     Ok(())
 }
 
-/// Binds the part to a place of ours, and says where that is.
-///
-/// # Errors
-/// See [`open_beneath`]; the mount was refused.
-pub fn bind(volume: &Path, path: &str, place: &Path) -> Result<PathBuf, String> {
-    let part = open_beneath(volume, path)?;
-    let failed = |what: &str, e: &dyn std::fmt::Display| format!("{what} {}: {e}", place.display());
-    if place.exists() {
-        // of the try before: the part may be another one now
-        let _ = nix::mount::umount2(place, nix::mount::MntFlags::MNT_DETACH);
-    }
-    let kind = fstat(&part).map_err(|e| failed("stat subPath for", &e))?;
-    let is_folder = SFlag::from_bits_truncate(kind.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR;
-    let parent = place.parent().unwrap_or(place);
-    fs::create_dir_all(parent).map_err(|e| failed("make", &e))?;
-    let made = if is_folder { fs::create_dir_all(place) } else { fs::write(place, "") };
-    made.map_err(|e| failed("make", &e))?;
-    let source = PathBuf::from(format!("/proc/self/fd/{}", part.as_raw_fd()));
-    mount(Some(&source), place, None::<&str>, MsFlags::MS_BIND | MsFlags::MS_REC, None::<&str>)
-        .map_err(|e| failed("bind subPath to", &e))?;
-    Ok(place.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     #[test]
@@ -117,7 +83,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let volume = root.path();
             fs::set_permissions(volume, fs::Permissions::from_mode(own)).unwrap();
-            open_beneath(volume, "a/b").unwrap();
+            ensure(volume, "a/b").unwrap();
             assert_eq!((mode(&volume.join("a")), mode(&volume.join("a/b"))), (want, want), "{name}");
         }
     }
@@ -144,7 +110,7 @@ mod tests {
             ("absolute/new", false),
         ];
         for (path, good) in cases {
-            assert_eq!(open_beneath(&volume, path).is_ok(), good, "{path}");
+            assert_eq!(ensure(&volume, path).is_ok(), good, "{path}");
         }
         assert!(volume.join("new/deep/folder").is_dir(), "missing folders are made");
     }

@@ -184,7 +184,7 @@ fn describe(
     let facts = shared.facts(ip);
     let env = environment(pod, container, &facts, &shared.sources, config.service_environment)?;
     let pod_dir = shared.pod_dir(pod);
-    let mut mounts = mounts::of_container(pod, container, mounted, &env, &pod_dir)?;
+    let mut mounts = mounts::of_container(pod, container, mounted, &env)?;
     let is_taken = |mounts: &[Mount], path: &str| mounts.iter().any(|m| m.target == Path::new(path));
     if !is_taken(&mounts, "/etc/hosts") {
         let ip = facts.pod_ip.as_deref();

@@ -37,12 +37,13 @@ pub struct SharedSource {
     pub source: PathBuf,
 }
 
-/// The mounts that libcontainer can not give their propagation: those that must reach the machine again, and private ones
-/// beside others.
+/// The mounts that libcontainer can not make itself: parts of volumes, which it would look for by name, those that must reach
+/// the machine again, and private ones beside others, as it knows no propagation of a single mount.
 pub fn shared_sources(container: &ContainerConfig) -> impl Iterator<Item = &cri::Mount> {
     let mixed = container.mounts.iter().any(|m| m.propagation != Propagation::Private);
     let mounts = container.mounts.iter().filter(|m| m.source.is_some());
     mounts.filter(move |m| match m.propagation {
+        _ if m.subpath.is_some() => true,
         Propagation::Bidirectional => true,
         Propagation::HostToContainer => false,
         Propagation::Private => mixed,

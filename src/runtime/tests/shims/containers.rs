@@ -369,6 +369,71 @@ pub fn confined() {
     });
 }
 
+/// The attack: whoever writes into a volume swaps a part of it for a link to the machine's root while others start on it.
+/// With the name checked first and mounted then, every fourth start had the machine's root.
+pub fn parts_of_volumes() {
+    use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+    use std::sync::atomic::{AtomicBool, Ordering};
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("parts")).await.unwrap();
+        let volume = world.dir.join("volume");
+        std::fs::create_dir_all(volume.join("part/deep")).unwrap();
+        std::fs::write(volume.join("part/own"), "").unwrap();
+        for (link, to) in [("link", "part"), ("root", "/"), ("up", "..")] {
+            std::os::unix::fs::symlink(to, volume.join(link)).unwrap();
+        }
+        let on = |part: &str, script: &str| ContainerConfig {
+            mounts: vec![Mount {
+                source: Some(volume.clone()),
+                subpath: Some(part.into()),
+                target: "/x".into(),
+                ..Mount::default()
+            }],
+            working_dir: Some("/x".into()),
+            ..shell("c", script)
+        };
+        for part in ["part", "link", "part/own"] {
+            let script = "test -f /x/own || test -f /x";
+            let config = ContainerConfig { working_dir: None, ..on(part, script) };
+            assert_eq!(run(&runtime, &sandbox.id, config).await, 0, "{part}");
+        }
+        assert_eq!(run(&runtime, &sandbox.id, on("part/deep", "pwd > file")).await, 0);
+        assert_eq!(std::fs::read_to_string(volume.join("part/deep/file")).unwrap(), "/x\n");
+        for part in ["root", "up", "../volume", "/etc", "part/none"] {
+            assert!(runtime.create_container(&sandbox.id, on(part, "true")).await.is_err(), "{part}");
+        }
+        let is_over = std::sync::Arc::new(AtomicBool::new(false));
+        let (part, root, until) = (volume.join("part"), volume.join("root"), is_over.clone());
+        let attacker = std::thread::spawn(move || {
+            while !until.load(Ordering::Relaxed) {
+                renameat2(AT_FDCWD, &part, AT_FDCWD, &root, RenameFlags::RENAME_EXCHANGE).unwrap();
+            }
+        });
+        let (mut inside, mut refused) = (0, 0);
+        let mut events = runtime.events();
+        while (inside < 10 || refused < 10) && inside + refused < 200 {
+            let config = on("part", "test -f /x/own && ! test -e /x/etc");
+            match runtime.create_container(&sandbox.id, config).await {
+                Ok(id) => {
+                    runtime.start_container(&id).await.unwrap();
+                    let code = world::exit_of(&mut events, &id).await;
+                    assert_eq!(code, 0, "a container saw something else than its part");
+                    runtime.remove_container(&id).await.unwrap();
+                    inside += 1;
+                }
+                Err(error) => {
+                    assert!(error.to_string().contains("leads out"), "{error}");
+                    refused += 1;
+                }
+            }
+        }
+        is_over.store(true, Ordering::Relaxed);
+        attacker.join().unwrap();
+        assert!(inside > 0 && refused > 0, "{inside} started, {refused} were refused");
+    });
+}
+
 pub fn with_the_host_s_namespaces() {
     world::with(|world| async move {
         let runtime = world.runtime().await;

@@ -23,6 +23,7 @@ const TESTS: &[Test] = &[
     ("stop_asks_first", containers::stop_asks_first),
     ("memory_that_runs_out_is_told", containers::out_of_memory),
     ("mounts_travel_as_far_as_they_may", containers::mounts_travel),
+    ("a_part_of_a_volume_is_never_the_machine", containers::parts_of_volumes),
     ("a_container_is_confined", containers::confined),
     ("a_sandbox_may_use_the_host_s_namespaces", containers::with_the_host_s_namespaces),
     ("attached_before_the_start", processes::attached_before_the_start),

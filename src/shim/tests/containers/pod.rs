@@ -87,6 +87,7 @@ impl Pod {
             work: home.join("work"),
             target: bundle.join("rootfs"),
             shared: Vec::new(),
+            parts: Vec::new(),
         };
         let request = CreateRequest {
             container: id,

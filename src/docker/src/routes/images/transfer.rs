@@ -1,7 +1,7 @@
 //! The ways of images in and out: pull, push, load, save, import.
 
 use super::{all_familiar, tell};
-use crate::call::{Answer, Call, line, reader, stream};
+use crate::call::{Answer, Call, line, reader_until, stream};
 use crate::instructions;
 use crate::progress::{self, Lines};
 use crate::refusal::{Refusal, Result};
@@ -227,12 +227,8 @@ fn saved(call: &Call, names: Vec<String>) -> Answer {
     }
     let (from, to) = tokio::io::duplex(PIPE);
     let images = call.engine.images.clone();
-    tokio::spawn(async move {
-        if let Err(error) = images.save(&names, to).await {
-            tracing::warn!(%error, "save");
-        }
-    });
-    reader("application/x-tar", from)
+    let written = tokio::spawn(async move { images.save(&names, to).await.map_err(io::Error::other) });
+    reader_until("application/x-tar", from, written)
 }
 
 pub(crate) async fn push(call: Call) -> Answer {

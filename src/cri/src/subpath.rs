@@ -1,0 +1,131 @@
+//! A part of a directory, found without leaving the directory (CVE-2017-1002101, CVE-2021-25741, CVE-2024-21626's kind).
+//!
+//! Whoever writes into a volume may swap a directory of it for a link while we look. So the kernel resolves the path
+//! beneath the volume's own descriptor and gives a descriptor; who mounts or reads uses that very file, and never again its
+//! name. The kubelet's `subPath`, Docker's `volume-subpath` and the shim that mounts them share this one function.
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::Mode;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// Somebody who renames all the time makes the kernel give up on a path with `..` in a link; openat2(2).
+const TRIES: u32 = 32;
+
+/// The directory that a part is looked for in. Links on the way to it are followed: its path is its owner's.
+///
+/// # Errors
+/// There is none.
+pub fn open_base(base: &Path) -> nix::Result<OwnedFd> {
+    nix::fcntl::open(base, OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+}
+
+/// What is at `part` (relative; empty for the base itself). Links are followed as long as they stay beneath the base.
+///
+/// # Errors
+/// See [`leads_out`]; else what the file system says.
+pub fn open_beneath(base: impl AsFd, part: &Path) -> nix::Result<OwnedFd> {
+    let part = if part.as_os_str().is_empty() { Path::new(".") } else { part };
+    let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC).resolve(resolve);
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match openat2(base.as_fd(), part, how) {
+            Err(Errno::EAGAIN) if left > 0 => {}
+            done => return done,
+        }
+    }
+}
+
+/// Both at once.
+///
+/// # Errors
+/// As of both.
+pub fn open(base: &Path, part: &Path) -> nix::Result<OwnedFd> {
+    open_beneath(open_base(base)?, part)
+}
+
+/// Whether that is why a part could not be opened: it is no part.
+pub fn leads_out(error: Errno) -> bool {
+    matches!(error, Errno::EXDEV | Errno::ELOOP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn a_part_stays_in_its_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let base = root.path().join("volume");
+        std::fs::create_dir_all(base.join("data/inner")).unwrap();
+        std::fs::write(root.path().join("secret"), "x").unwrap();
+        std::fs::write(base.join("file"), "x").unwrap();
+        symlink("data", base.join("link")).unwrap();
+        symlink("../data/../file", base.join("data/back")).unwrap();
+        symlink("../secret", base.join("up")).unwrap();
+        symlink("/etc", base.join("absolute")).unwrap();
+        symlink("turn", base.join("turn")).unwrap();
+        let out = |error| leads_out(error);
+        for (part, want) in [
+            ("", Ok(())),
+            ("data", Ok(())),
+            ("data/inner", Ok(())),
+            ("file", Ok(())),
+            ("link/inner", Ok(())),
+            ("data/back", Ok(())),
+            ("none", Err(false)),
+            ("file/x", Err(false)),
+            ("../secret", Err(true)),
+            ("/etc/passwd", Err(true)),
+            ("up", Err(true)),
+            ("absolute/passwd", Err(true)),
+            ("turn", Err(true)),
+        ] {
+            assert_eq!(open(&base, Path::new(part)).map(drop).map_err(out), want, "{part}");
+        }
+    }
+
+    /// The attack itself: a directory and a link to the outside change places while we look. Checking the name first and
+    /// using it then lets about every fourth try out.
+    #[test]
+    fn what_is_swapped_meanwhile_leads_nowhere_else() {
+        let root = tempfile::tempdir().unwrap();
+        let (base, outside) = (root.path().join("volume"), root.path().join("outside"));
+        std::fs::create_dir_all(base.join("part")).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        symlink(&outside, base.join("other")).unwrap();
+        let own = std::fs::metadata(base.join("part")).unwrap().ino();
+        let is_over = AtomicBool::new(false);
+        let (mut inside, mut refused) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    exchange(&base.join("part"), &base.join("other"));
+                }
+            });
+            while inside < 100 || refused < 100 {
+                match open(&base, Path::new("part")) {
+                    Ok(found) => {
+                        assert_eq!(nix::sys::stat::fstat(&found).unwrap().st_ino, own);
+                        inside += 1;
+                    }
+                    Err(error) => {
+                        assert!(leads_out(error), "{error}");
+                        refused += 1;
+                    }
+                }
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+    }
+
+    fn exchange(one: &Path, other: &Path) {
+        let flags = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+        nix::fcntl::renameat2(nix::fcntl::AT_FDCWD, one, nix::fcntl::AT_FDCWD, other, flags).unwrap();
+    }
+}
