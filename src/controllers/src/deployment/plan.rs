@@ -59,9 +59,12 @@ fn of_total(share: Option<&IntOrString>, total: i32, round_up: bool) -> i32 {
         None => 0,
         Some(IntOrString::Int(number)) => *number,
         Some(IntOrString::String(text)) => {
-            let percent: i32 = text.trim_end_matches('%').parse().unwrap_or(0);
-            let hundredths = percent.saturating_mul(total);
-            if round_up { (hundredths + 99).div_euclid(100) } else { hundredths / 100 }
+            // any digits are a percentage, and any number of replicas is a size
+            let digits = text.trim_end_matches('%');
+            let percent = i64::from(digits.parse::<i32>().unwrap_or(i32::MAX));
+            let hundredths = percent * i64::from(total);
+            let share = if round_up { (hundredths + 99).div_euclid(100) } else { hundredths / 100 };
+            i32::try_from(share).unwrap_or(i32::MAX)
         }
     }
 }
@@ -84,9 +87,14 @@ pub(crate) fn margins(deployment: &Deployment) -> (i32, i32) {
 pub(crate) fn first_size(deployment: &Deployment, sets: &[ReplicaSet]) -> i32 {
     let (surge, _) = margins(deployment);
     match is_rolling(deployment) {
-        true => next_size(wanted(deployment), surge, 0, sets.iter().map(replicas).sum()),
+        true => next_size(wanted(deployment), surge, 0, sum(sets, replicas)),
         false => wanted(deployment),
     }
+}
+
+/// Of sizes that may be as large as a number can be.
+fn sum(sets: &[ReplicaSet], of: fn(&ReplicaSet) -> i32) -> i32 {
+    sets.iter().map(of).fold(0, i32::saturating_add)
 }
 
 /// Up to the surge at once.
@@ -118,20 +126,22 @@ fn recreate_steps(wanted: i32, sets: &[ReplicaSet], newest: Option<usize>) -> Ve
 /// Up to the surge at once; down by as many old ones as may be missing, those that do not answer first.
 fn rolling_steps(deployment: &Deployment, sets: &[ReplicaSet], newest: usize) -> Vec<Step> {
     let (wanted, (surge, unavailable)) = (wanted(deployment), margins(deployment));
-    let total: i32 = sets.iter().map(replicas).sum();
+    let total = sum(sets, replicas);
     let current = replicas(&sets[newest]);
     let mut steps = Vec::new();
     let next = next_size(wanted, surge, current, total);
     steps.push(Step { set: newest, replicas: next });
     let least = wanted - unavailable;
-    let all_available: i32 = sets.iter().map(available).sum();
+    let all_available = sum(sets, available);
     let mut old: Vec<usize> =
         (0..sets.len()).filter(|at| *at != newest && replicas(&sets[*at]) > 0).collect();
     old.sort_by_key(|at| created(&sets[*at]));
     let mut left: Vec<i32> = sets.iter().map(replicas).collect();
     // pods that do not answer anyway cost nothing
     let new_unavailable = next - available(&sets[newest]);
-    let mut may_go = (total + (next - current) - least - new_unavailable.max(0)).max(0);
+    let may_go = i64::from(total) + i64::from(next - current) - i64::from(least);
+    let may_go = may_go - i64::from(new_unavailable.max(0));
+    let mut may_go = i32::try_from(may_go.max(0)).unwrap_or(i32::MAX);
     for at in &old {
         let dead = (left[*at] - available(&sets[*at])).clamp(0, may_go);
         left[*at] -= dead;
@@ -280,5 +290,25 @@ pub(super) mod tests {
             let gone = surplus(&sets, Some(3), limit);
             assert_eq!(gone.iter().map(|key| &*key.name).collect::<Vec<_>>(), want, "{name}");
         }
+    }
+
+    #[test]
+    fn sizes_beyond_all_measure() {
+        let most = i32::MAX;
+        for (name, surge, unavailable, sets) in [
+            ("by percentages", "25%", "25%", vec![set(most, most)]),
+            ("by all", "200%", "100%", vec![set(most, 0), set(most, most)]),
+            ("by more digits than fit", "99999999999%", "0%", vec![set(most, most), set(0, 0)]),
+        ] {
+            let wanted = deployment(most, surge, unavailable);
+            let size = first_size(&wanted, &sets);
+            assert!((0..=most).contains(&size), "{name}: {size}");
+            for newest in 0..sets.len() {
+                for step in roll(&wanted, &sets, Some(newest)) {
+                    assert!((0..=most).contains(&step.replicas), "{name}: {step:?}");
+                }
+            }
+        }
+        assert_eq!(margins(&deployment(most, "25%", "25%")), (536_870_912, 536_870_911));
     }
 }

@@ -52,7 +52,7 @@ fn shares(deployment: &Deployment, sets: &[ReplicaSet], mut running: Vec<usize>)
         0 => 0,
         _ => plan::sizes(deployment).max,
     };
-    let add = allowed - running.iter().map(|at| replicas(&sets[*at])).sum::<i32>();
+    let add = allowed - running.iter().map(|at| replicas(&sets[*at])).fold(0, i32::saturating_add);
     match add > 0 {
         true => running.sort_by_key(|at| Reverse((replicas(&sets[*at]), plan::created(&sets[*at])))),
         false => running.sort_by_key(|at| (Reverse(replicas(&sets[*at])), plan::created(&sets[*at]))),
@@ -68,7 +68,7 @@ fn shares(deployment: &Deployment, sets: &[ReplicaSet], mut running: Vec<usize>)
         steps.push(Step { set, replicas: replicas(&sets[set]) + share });
     }
     if let Some(largest) = steps.first_mut() {
-        largest.replicas = (largest.replicas + left).max(0);
+        largest.replicas = largest.replicas.saturating_add(left).max(0);
     }
     steps
 }
