@@ -2,7 +2,7 @@
 
 use crate::{ClusterConfig, Target};
 use ::api::{Object, Status};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use kinds::{Errors, Kind};
 use rand::Rng;
 use std::collections::{HashMap, HashSet};
@@ -126,11 +126,10 @@ impl Allocators {
         let Some(spec) = new.spec.as_mut() else { return };
         let had: Vec<Ipv4Addr> = old.map(addresses_of).unwrap_or_default();
         if spec.type_.as_deref() == Some("ExternalName") {
-            spec.cluster_ip = None;
-            spec.cluster_ips = None;
             taken.freed_addresses = had;
             return;
         }
+        one_family(spec, errors);
         match spec.cluster_ip.as_deref().unwrap_or_default() {
             "None" => {}
             "" => match had.first().map(|ip| Some(*ip)).unwrap_or_else(|| self.any_address(taken)) {
@@ -155,7 +154,9 @@ impl Allocators {
                 Err(_) => errors.invalid("spec.clusterIPs[0]", asked, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
             },
         }
-        spec.cluster_ips = spec.cluster_ip.clone().map(|ip| vec![ip]);
+        if spec.cluster_ips.as_ref().is_none_or(Vec::is_empty) {
+            spec.cluster_ips = spec.cluster_ip.clone().map(|ip| vec![ip]);
+        }
         spec.ip_families.get_or_insert_with(|| vec!["IPv4".to_owned()]);
         spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
     }
@@ -290,6 +291,18 @@ impl Drop for Taken {
             self.addresses.iter().for_each(|ip| books.addresses.give_back(ip, &self.uid));
             self.ports.iter().for_each(|port| books.ports.give_back(port, &self.uid));
         }
+    }
+}
+
+/// The cluster has IPv4 only.
+fn one_family(spec: &ServiceSpec, errors: &mut Errors) {
+    for (index, family) in spec.ip_families.iter().flatten().enumerate().filter(|(_, f)| *f == "IPv6") {
+        let why = "not configured on this cluster";
+        errors.invalid(format_args!("spec.ipFamilies[{index}]"), family.as_str(), why);
+    }
+    if let Some(policy) = spec.ip_family_policy.as_deref().filter(|policy| *policy == "RequireDualStack") {
+        let why = "this cluster is not configured for dual-stack services";
+        errors.invalid("spec.ipFamilyPolicy", policy, why);
     }
 }
 

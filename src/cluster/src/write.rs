@@ -413,17 +413,40 @@ fn keep_user_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
     new.finalizers.clone_from(&old.finalizers);
 }
 
+/// As upstream, an update of the status judges the status, and a binding nothing but itself. What was wrong before may stay:
+/// an object that was stored under laxer rules can still be changed, and lose its finalizers.
 fn validate(target: &Target, new: &dyn Instance, old: Option<&dyn Instance>) -> Result<(), Status> {
     let mut errors = Errors::default();
     kinds::validate_meta(&*target.handler, new.meta(), &mut errors);
-    match old {
-        Some(old) => {
-            kinds::validate_meta_update(new.meta(), old.meta(), &mut errors);
-            new.validate(&mut errors);
-            new.validate_update(old, &mut errors);
-        }
-        None => new.validate(&mut errors),
+    let Some(old) = old else {
+        new.validate(&mut errors);
+        new.validate_create(&mut errors);
+        target.handler.validate_version(new, None, &mut errors);
+        return told(target, new, errors);
+    };
+    let in_full = !matches!(target.subresource.as_deref(), Some("status" | "binding"));
+    if in_full {
+        new.validate(&mut errors);
     }
+    if !errors.is_empty() {
+        let mut before = Errors::default();
+        kinds::validate_meta(&*target.handler, old.meta(), &mut before);
+        old.validate(&mut before);
+        errors.forgive(&before);
+    }
+    kinds::validate_meta_update(new.meta(), old.meta(), &mut errors);
+    match target.subresource.as_deref() {
+        Some("status") => new.validate_status_update(old, &mut errors),
+        _ if in_full => {
+            new.validate_update(old, &mut errors);
+            target.handler.validate_version(new, Some(old), &mut errors);
+        }
+        _ => {}
+    }
+    told(target, new, errors)
+}
+
+fn told(target: &Target, new: &dyn Instance, errors: Errors) -> Result<(), Status> {
     if errors.is_empty() {
         return Ok(());
     }

@@ -48,6 +48,15 @@ pub(crate) fn decode<K: DeserializeOwned>(
     }
 }
 
+/// For a fault that has its own words.
+pub(crate) fn refused(gvk: &Gvk, why: &dyn std::fmt::Display) -> Status {
+    Status::bad_request(format!(
+        "{kind} in version \"{version}\" cannot be handled as a {kind}: {why}",
+        kind = gvk.kind,
+        version = gvk.version,
+    ))
+}
+
 fn wrong_type(gvk: &Gvk, path: &str, error: &serde_json::Error) -> Status {
     let place = if path.is_empty() || path == "." { String::new() } else { format!(" field .{path}") };
     Status::bad_request(format!(

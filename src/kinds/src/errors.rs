@@ -41,8 +41,32 @@ impl Errors {
         self.push("FieldValueTooLong", field, format!("Too long: may not be more than {most} bytes"));
     }
 
+    pub fn too_many(&mut self, field: impl Display, count: usize, most: usize) {
+        let items = if most == 1 { "item" } else { "items" };
+        self.push("FieldValueTooMany", field, format!("Too many: {count}: must have at most {most} {items}"));
+    }
+
+    /// A duplicate that needs a word more.
+    pub fn duplicate_because(&mut self, field: impl Display, value: impl Into<Value>, why: impl Display) {
+        self.push("FieldValueDuplicate", field, format!("Duplicate value: {}: {why}", value.into()));
+    }
+
+    pub fn not_found_because(&mut self, field: impl Display, value: impl Into<Value>, why: impl Display) {
+        self.push("FieldValueNotFound", field, format!("Not found: {}: {why}", value.into()));
+    }
+
+    /// Takes back what was wrong before too: an object that was stored under laxer rules can still be changed, and
+    /// deleted.
+    pub fn forgive(&mut self, before: &Errors) {
+        self.causes.retain(|cause| !before.causes.contains(cause));
+    }
+
     pub fn is_empty(&self) -> bool {
         self.causes.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.causes.len()
     }
 
     pub fn into_causes(self) -> Vec<Cause> {

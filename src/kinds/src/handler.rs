@@ -1,5 +1,6 @@
 use crate::{
-    BuiltinKeys, BuiltinStructure, Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, decode,
+    BuiltinKeys, BuiltinStructure, Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, base64_fields,
+    decode,
 };
 use api::apply::Structure;
 use api::{Object, REVISION_PLACEHOLDER, Status, Unstamped};
@@ -24,6 +25,9 @@ pub trait Handler: Send + Sync + 'static {
         None
     }
     fn validate_name(&self, name: &str) -> Result<(), String>;
+
+    /// What this version of the kind asks beside what every version asks; `old` on an update.
+    fn validate_version(&self, _new: &dyn Instance, _old: Option<&dyn Instance>, _errors: &mut Errors) {}
 
     /// A client's JSON.
     ///
@@ -63,8 +67,10 @@ pub trait Instance: Any + Send + Sync {
     fn prepare_status_update(&mut self, old: &dyn Instance);
     fn generation_changes(&self, old: &dyn Instance) -> bool;
     fn validate(&self, errors: &mut Errors);
+    fn validate_create(&self, _errors: &mut Errors) {}
     fn validate_update(&self, old: &dyn Instance, errors: &mut Errors);
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)>;
+    fn validate_status_update(&self, _old: &dyn Instance, _errors: &mut Errors) {}
     fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String>;
     fn field(&self, path: &str) -> String;
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
@@ -121,11 +127,17 @@ impl<K: Kind> Instance for K {
     fn validate(&self, errors: &mut Errors) {
         Kind::validate(self, errors);
     }
+    fn validate_create(&self, errors: &mut Errors) {
+        Kind::validate_create(self, errors);
+    }
     fn validate_update(&self, old: &dyn Instance, errors: &mut Errors) {
         Kind::validate_update(self, same_kind(old), errors);
     }
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Kind::pod_template(self)
+    }
+    fn validate_status_update(&self, old: &dyn Instance, errors: &mut Errors) {
+        Kind::validate_status_update(self, same_kind(old), errors);
     }
     fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String> {
         Kind::warnings(self, old.map(same_kind))
@@ -202,7 +214,17 @@ impl<K: Kind> Handler for Typed<K> {
         K::validate_name(name)
     }
     fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
-        let (object, warnings) = decode::decode::<K>(&self.info.gvk, json, strictness)?;
+        let gvk = &self.info.gvk;
+        let decoded = decode::decode::<K>(gvk, json, strictness);
+        let (object, warnings) = match decoded {
+            Ok(decoded) => decoded,
+            // the type's own decoder is stricter than Go's
+            Err(status) => match base64_fields::canonical(json, K::BYTES) {
+                Ok(Some(json)) => decode::decode::<K>(gvk, &json, strictness)?,
+                Ok(None) => return Err(status),
+                Err(fault) => return Err(decode::refused(gvk, &fault)),
+            },
+        };
         Ok(Decoded { instance: Box::new(object), warnings })
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {

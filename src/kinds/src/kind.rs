@@ -48,7 +48,8 @@ fn borrowed(names: &[&'static str]) -> Vec<Cow<'static, str>> {
 }
 
 /// What makes a k8s-openapi type a kind that can be served. The order on a create: `set_defaults`, `prepare_create`,
-/// admission, `validate`; on an update `set_defaults`, `prepare_update`, admission, `validate`, `validate_update`.
+/// admission, `validate`, `validate_create`; on an update `set_defaults`, `prepare_update`, admission, `validate`,
+/// `validate_update`; on an update of the status `prepare_status_update`, `validate_status_update`.
 pub trait Kind:
     k8s_openapi::Resource
     + k8s_openapi::Metadata<Ty = ObjectMeta>
@@ -72,6 +73,8 @@ pub trait Kind:
     const COLUMNS: &'static [Column];
     /// Field paths that a field selector may name, besides `metadata.name` and `metadata.namespace`.
     const FIELDS: &'static [&'static str] = &[];
+    /// The fields whose values are bytes, in base64.
+    const BYTES: &'static [&'static str] = &[];
     /// Upstream's rule for a graceful deletion: only pods have one.
     const GRACEFUL_DELETION: bool = false;
     /// What it owns stays when a deletion does not say what shall become of it.
@@ -94,11 +97,15 @@ pub trait Kind:
     }
     /// What upstream's `Validate…` checks; metadata is checked by the caller.
     fn validate(&self, _errors: &mut Errors) {}
+    /// What is forbidden to a new object only.
+    fn validate_create(&self, _errors: &mut Errors) {}
     fn validate_update(&self, _old: &Self, _errors: &mut Errors) {}
     /// The pods that this kind has made, and where in it they are described (`spec.template`).
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         None
     }
+    /// All that is checked when the status is written; the rest is what it was, under whatever rules it was stored.
+    fn validate_status_update(&self, _old: &Self, _errors: &mut Errors) {}
     /// What a client should hear of an object that is valid: upstream's `WarningsOnCreate` and `WarningsOnUpdate`.
     fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
         Vec::new()

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod base64_fields;
 mod columns;
 mod decode;
 pub mod endpoints;

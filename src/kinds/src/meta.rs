@@ -36,13 +36,31 @@ pub fn validate_meta(handler: &dyn Handler, meta: &ObjectMeta, errors: &mut Erro
         }
     }
     labels(meta.labels.as_ref(), "metadata.labels", errors);
-    annotations(meta.annotations.as_ref(), errors);
-    for (index, finalizer) in meta.finalizers.iter().flatten().enumerate() {
+    annotations(meta.annotations.as_ref(), "metadata.annotations", errors);
+    finalizers(meta.finalizers.as_deref().unwrap_or_default(), "metadata.finalizers", errors);
+    owners(meta, errors);
+}
+
+/// Those names that were there before names had to have a prefix.
+const OLD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
+
+pub(crate) fn finalizers(finalizers: &[String], field: &str, errors: &mut Errors) {
+    for finalizer in finalizers {
         if let Err(why) = names::qualified(finalizer) {
-            errors.invalid(format!("metadata.finalizers[{index}]"), finalizer.as_str(), why);
+            errors.invalid(field, finalizer.as_str(), why);
         }
     }
-    owners(meta, errors);
+    let has = |name: &str| finalizers.iter().any(|finalizer| finalizer == name);
+    if has("orphan") && has("foregroundDeletion") {
+        let why = "finalizer orphan and foregroundDeletion cannot be both set";
+        errors.invalid(field, finalizers.to_vec(), why);
+    }
+    for (index, finalizer) in finalizers.iter().enumerate() {
+        if !finalizer.contains('/') && !OLD_FINALIZERS.contains(&finalizer.as_str()) {
+            let why = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.invalid(format_args!("{field}[{index}]"), finalizer.as_str(), why);
+        }
+    }
 }
 
 pub fn labels(labels: Option<&BTreeMap<String, String>>, field: &str, errors: &mut Errors) {
@@ -56,36 +74,48 @@ pub fn labels(labels: Option<&BTreeMap<String, String>>, field: &str, errors: &m
     }
 }
 
-fn annotations(annotations: Option<&BTreeMap<String, String>>, errors: &mut Errors) {
+pub(crate) fn annotations(annotations: Option<&BTreeMap<String, String>>, field: &str, errors: &mut Errors) {
     let mut size = 0;
     for (key, value) in annotations.into_iter().flatten() {
         if let Err(why) = names::qualified(&key.to_lowercase()) {
-            errors.invalid("metadata.annotations", key.as_str(), why);
+            errors.invalid(field, key.as_str(), why);
         }
         size += key.len() + value.len();
     }
     if size > ANNOTATIONS_MAX {
-        errors.too_long("metadata.annotations", ANNOTATIONS_MAX);
+        errors.too_long(field, ANNOTATIONS_MAX);
     }
 }
 
 fn owners(meta: &ObjectMeta, errors: &mut Errors) {
     let field = "metadata.ownerReferences";
     let owners = meta.owner_references.as_deref().unwrap_or_default();
-    for (index, owner) in owners.iter().enumerate() {
-        for (part, value) in [
-            ("apiVersion", &owner.api_version),
-            ("kind", &owner.kind),
-            ("name", &owner.name),
-            ("uid", &owner.uid),
-        ] {
+    let mut controller: Option<String> = None;
+    for owner in owners {
+        let version = owner.api_version.rsplit('/').next().unwrap_or_default();
+        if version.is_empty() {
+            let why = "version must not be empty";
+            errors.invalid(format_args!("{field}.apiVersion"), owner.api_version.as_str(), why);
+        }
+        for (part, value) in [("kind", &owner.kind), ("name", &owner.name), ("uid", &owner.uid)] {
             if value.is_empty() {
-                errors.invalid(format!("{field}[{index}].{part}"), "", "must not be empty");
+                errors.invalid(format_args!("{field}.{part}"), "", "must not be empty");
             }
         }
-    }
-    if owners.iter().filter(|owner| owner.controller == Some(true)).count() > 1 {
-        errors.invalid(field, owners.len(), "Only one reference can have Controller set to true");
+        if owner.api_version == "v1" && owner.kind == "Event" {
+            let why = "/v1, Kind=Event is disallowed from being an owner";
+            errors.invalid(field, serde_json::json!(owner), why);
+        }
+        if owner.controller == Some(true) {
+            let this = format!("{}/{}", owner.kind, owner.name);
+            if let Some(first) = &controller {
+                let why = format!(
+                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
+                );
+                errors.invalid(field, serde_json::json!(owners), why);
+            }
+            controller.get_or_insert(this);
+        }
     }
 }
 

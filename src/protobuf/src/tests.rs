@@ -246,3 +246,136 @@ fn what_kubectl_posts_is_read() {
         assert_eq!(decode(&body).as_ref(), Ok(&want), "{name}");
     }
 }
+
+/// As a Go client writes it: what is no pointer there is always written, be it `""` or 0.
+fn with_zeros(message: &str, object: &mut Value) {
+    let Some(fields) = Table::get().message(message) else { return };
+    for field in fields {
+        let Field { json: name, many, of, keeps_zero, .. } = field;
+        if let Type::Message(inner) = of {
+            let nested = match field.is_inline() {
+                true => Some(&mut *object),
+                false => object.get_mut(*name),
+            };
+            match nested {
+                Some(Value::Array(items)) => items.iter_mut().for_each(|item| with_zeros(inner, item)),
+                Some(nested) => with_zeros(inner, nested),
+                None => {}
+            }
+            continue;
+        }
+        let zero = match of {
+            Type::String => json!(""),
+            Type::Integer | Type::Special(crate::special::Special::IntOrString) => json!(0),
+            Type::Bool => json!(false),
+            _ => continue,
+        };
+        if *many == super::table::field::Many::One && !keeps_zero && object.is_object() {
+            object.as_object_mut().unwrap().entry(*name).or_insert(zero);
+        }
+    }
+}
+
+/// A served kind from its protobuf, with its defaults.
+fn made(kind: &str, json: &Value) -> Box<dyn kinds::Instance> {
+    let registry = kinds::all();
+    let handler = registry.iter().find(|h| *h.info().gvk.kind == *kind).unwrap();
+    let bytes = serde_json::to_vec(json).unwrap();
+    let mut object = handler.decode(&bytes, kinds::FieldValidation::Strict).unwrap().instance;
+    object.set_defaults();
+    object
+}
+
+#[test]
+fn what_go_writes_because_it_must_is_as_if_left_out() {
+    let meta = json!({"name": "a", "namespace": "default"});
+    let template =
+        json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "x"}]}});
+    let cases = [
+        (
+            "service",
+            "core.v1.Service",
+            json!({"kind": "Service", "apiVersion": "v1", "metadata": meta,
+            "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}}),
+        ),
+        (
+            "pod",
+            "core.v1.Pod",
+            json!({"kind": "Pod", "apiVersion": "v1", "metadata": meta,
+            "spec": {
+                "terminationGracePeriodSeconds": 0,
+                "securityContext": {"runAsUser": 0},
+                "tolerations": [{"key": "a", "operator": "Exists", "tolerationSeconds": 0}],
+                "volumes": [{"name": "v", "hostPath": {"path": "/x"}}, {"name": "w", "secret": {"secretName": "s", "defaultMode": 0}}],
+                "containers": [{
+                    "name": "c", "image": "x",
+                    "ports": [{"containerPort": 80}],
+                    "env": [{"name": "A"}, {"name": "B", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+                    "volumeMounts": [{"name": "v", "mountPath": "/x"}],
+                    "livenessProbe": {"httpGet": {"port": 80}},
+                    "readinessProbe": {"grpc": {"port": 80}},
+                    "lifecycle": {"postStart": {"httpGet": {"port": "http"}}},
+                    "securityContext": {"privileged": false},
+                }],
+            }}),
+        ),
+        (
+            "deployment",
+            "apps.v1.Deployment",
+            json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": meta,
+            "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}}, "template": template,
+                "strategy": {"rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}}),
+        ),
+        (
+            "replication controller",
+            "core.v1.ReplicationController",
+            json!({"kind": "ReplicationController", "apiVersion": "v1", "metadata": meta, "spec": {"template": template}}),
+        ),
+        (
+            "endpoints",
+            "core.v1.Endpoints",
+            json!({"kind": "Endpoints", "apiVersion": "v1", "metadata": meta,
+            "subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}]}),
+        ),
+        (
+            "endpoint slice",
+            "discovery.v1.EndpointSlice",
+            json!({"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1",
+            "metadata": meta, "addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.1"], "conditions": {"ready": false}}],
+            "ports": [{"port": 80}]}),
+        ),
+        (
+            "secret",
+            "core.v1.Secret",
+            json!({"kind": "Secret", "apiVersion": "v1", "metadata": meta, "data": {"a": "eA=="}}),
+        ),
+        (
+            "role binding",
+            "rbac.v1.RoleBinding",
+            json!({"kind": "RoleBinding", "apiVersion": "rbac.authorization.k8s.io/v1",
+            "metadata": meta, "roleRef": {"kind": "Role", "name": "x"},
+            "subjects": [{"kind": "User", "name": "a"}, {"kind": "ServiceAccount", "name": "b"}]}),
+        ),
+        (
+            "ingress",
+            "networking.v1.Ingress",
+            json!({"kind": "Ingress", "apiVersion": "networking.k8s.io/v1", "metadata": meta,
+            "spec": {"rules": [{"http": {"paths": [{"pathType": "Prefix", "path": "/",
+                "backend": {"service": {"name": "s", "port": {"number": 80}}}}]}}]}}),
+        ),
+        (
+            "priority class",
+            "scheduling.v1.PriorityClass",
+            json!({"kind": "PriorityClass",
+            "apiVersion": "scheduling.k8s.io/v1", "metadata": {"name": "a"}, "value": 0}),
+        ),
+    ];
+    for (name, message, plain) in cases {
+        let kind = plain["kind"].as_str().unwrap();
+        let mut zeros = plain.clone();
+        with_zeros(message, &mut zeros);
+        assert_ne!(zeros, plain, "{name}: the client writes nothing more");
+        let received = decode(&encode(&zeros).unwrap()).unwrap();
+        assert!(made(kind, &received).same_as(&*made(kind, &plain)), "{name}: {received}");
+    }
+}

@@ -13,7 +13,7 @@ pub fn config() -> ClusterConfig {
     ClusterConfig {
         service_cidr: "10.96.0.0/24".parse().unwrap(),
         node_ports: 30000..=30003,
-        advertise_address: [127, 0, 0, 1].into(),
+        advertise_address: [192, 0, 2, 1].into(),
         secure_port: 8443,
     }
 }

@@ -1,6 +1,7 @@
+use super::checks::{is_empty, label_selector, list};
 use super::name_of;
 use crate::{Cell, Column, Errors, Kind, Scope};
-use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use k8s_openapi::api::rbac::v1::{AggregationRule, ClusterRole, PolicyRule};
 
 const CREATED: Column = Column::new("Created At", "date", "When the object was created");
 
@@ -14,7 +15,8 @@ impl Kind for ClusterRole {
         super::names::path_segment(name)
     }
     fn validate(&self, errors: &mut Errors) {
-        rules(self.rules.as_deref().unwrap_or_default(), false, errors);
+        rules(list(&self.rules), false, errors);
+        self.aggregation_rule.iter().for_each(|rule| aggregation(rule, errors));
     }
     fn row(&self, _now: jiff::Timestamp) -> Vec<Cell> {
         vec![name_of(&self.metadata), created(&self.metadata)]
@@ -29,26 +31,48 @@ pub(super) fn created(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Obj
 pub(super) fn rules(rules: &[PolicyRule], namespaced: bool, errors: &mut Errors) {
     for (index, rule) in rules.iter().enumerate() {
         let at = format!("rules[{index}]");
-        let empty = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
         if rule.verbs.is_empty() {
-            errors.required(format!("{at}.verbs"), "verbs must contain at least one value");
+            errors.required(format_args!("{at}.verbs"), "verbs must contain at least one value");
         }
-        if !empty(&rule.non_resource_urls) {
+        let (groups, resources) = (list(&rule.api_groups), list(&rule.resources));
+        let (urls, named) = (list(&rule.non_resource_urls), list(&rule.resource_names));
+        if !urls.is_empty() {
+            let field = format!("{at}.nonResourceURLs");
             if namespaced {
-                let urls = rule.non_resource_urls.clone().unwrap_or_default();
-                errors.invalid(
-                    format!("{at}.nonResourceURLs"),
-                    urls,
-                    "namespaced rules cannot apply to non-resource URLs",
-                );
+                let why = "namespaced rules cannot apply to non-resource URLs";
+                errors.invalid(&field, urls.to_vec(), why);
+            }
+            if !groups.is_empty() || !resources.is_empty() || !named.is_empty() {
+                let why = "rules cannot apply to both regular resources and non-resource URLs";
+                errors.invalid(&field, urls.to_vec(), why);
             }
             continue;
         }
-        if empty(&rule.api_groups) {
-            errors.required(format!("{at}.apiGroups"), "resource rules must supply at least one api group");
+        if groups.is_empty() {
+            errors.required(
+                format_args!("{at}.apiGroups"),
+                "resource rules must supply at least one api group",
+            );
         }
-        if empty(&rule.resources) {
-            errors.required(format!("{at}.resources"), "resource rules must supply at least one resource");
+        if resources.is_empty() {
+            errors
+                .required(format_args!("{at}.resources"), "resource rules must supply at least one resource");
+        }
+    }
+}
+
+/// Roles are gathered by the labels that they bear.
+fn aggregation(rule: &AggregationRule, errors: &mut Errors) {
+    let at = "aggregationRule.clusterRoleSelectors";
+    let selectors = list(&rule.cluster_role_selectors);
+    if selectors.is_empty() {
+        errors.required(at, "at least one clusterRoleSelector required if aggregationRule is non-nil");
+    }
+    for (index, selector) in selectors.iter().enumerate() {
+        label_selector(Some(selector), &format!("{at}[{index}]"), errors);
+        if is_empty(selector) {
+            let value = serde_json::json!(selector);
+            errors.invalid(format_args!("{at}[{index}]"), value, "must not be empty");
         }
     }
 }

@@ -15,7 +15,7 @@ impl Kind for ClusterRoleBinding {
         default_subjects(self.subjects.as_deref_mut(), &mut self.role_ref);
     }
     fn validate(&self, errors: &mut Errors) {
-        validate_binding(&self.role_ref, self.subjects.as_deref(), &["ClusterRole"], errors);
+        validate_binding(&self.role_ref, self.subjects.as_deref(), &["ClusterRole"], false, errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
         role_stays(&self.role_ref, &old.role_ref, errors);

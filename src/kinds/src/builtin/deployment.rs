@@ -1,8 +1,11 @@
-use super::name_of;
-use super::replica_set::{selected_template, selector_stays};
+use super::checks::{not_negative, text};
+use super::replica_set::{counts, selected_template, selector_stays};
 use super::replication_controller::{at_least_zero, container_cells};
+use super::{fill, name_of};
 use crate::{Cell, Column, Errors, Kind, age, selectors};
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, RollingUpdateDeployment};
+use k8s_openapi::api::apps::v1::{
+    Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment,
+};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
@@ -33,8 +36,8 @@ impl Kind for Deployment {
         spec.revision_history_limit.get_or_insert(HISTORY);
         spec.progress_deadline_seconds.get_or_insert(PROGRESS_SECONDS);
         let strategy = spec.strategy.get_or_insert_default();
-        let kind = strategy.type_.get_or_insert_with(|| "RollingUpdate".to_owned());
-        if kind == "RollingUpdate" {
+        fill::text(&mut strategy.type_, "RollingUpdate");
+        if text(&strategy.type_) == "RollingUpdate" {
             let rolling = strategy.rolling_update.get_or_insert_with(RollingUpdateDeployment::default);
             rolling.max_surge.get_or_insert_with(|| IntOrString::String(QUARTER.to_owned()));
             rolling.max_unavailable.get_or_insert_with(|| IntOrString::String(QUARTER.to_owned()));
@@ -48,31 +51,18 @@ impl Kind for Deployment {
         Some(("spec.template", &self.spec.as_ref()?.template))
     }
     fn validate(&self, errors: &mut Errors) {
-        let none = Default::default();
+        let none = DeploymentSpec::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
         at_least_zero("spec.replicas", spec.replicas, errors);
+        selected_template(&spec.selector, Some(&spec.template), errors);
+        strategy(spec.strategy.as_ref(), "spec.strategy", errors);
         at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
         at_least_zero("spec.revisionHistoryLimit", spec.revision_history_limit, errors);
-        selected_template(&spec.selector, Some(&spec.template), errors);
-        let Some(strategy) = &spec.strategy else { return };
-        match strategy.type_.as_deref() {
-            Some("RollingUpdate") => {
-                if let Some(rolling) = &strategy.rolling_update {
-                    rolling_update(rolling, errors);
-                }
-            }
-            Some("Recreate") if strategy.rolling_update.is_some() => errors.forbidden(
-                "spec.strategy.rollingUpdate",
-                "may not be specified when strategy `type` is 'Recreate'",
-            ),
-            Some("Recreate") => {}
-            other => {
-                errors.not_supported(
-                    "spec.strategy.type",
-                    other.unwrap_or_default(),
-                    &["Recreate", "RollingUpdate"],
-                );
-            }
+        at_least_zero("spec.progressDeadlineSeconds", spec.progress_deadline_seconds, errors);
+        if let Some(deadline) = spec.progress_deadline_seconds
+            && deadline <= spec.min_ready_seconds.unwrap_or(0)
+        {
+            errors.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
         }
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
@@ -81,6 +71,22 @@ impl Kind for Deployment {
             old.spec.as_ref().map(|s| &s.selector),
             errors,
         );
+    }
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        let Some(status) = &self.status else { return };
+        let each = [
+            ("updatedReplicas", status.updated_replicas),
+            ("readyReplicas", status.ready_replicas),
+            ("availableReplicas", status.available_replicas),
+        ];
+        counts(status.replicas.unwrap_or(0), &each, errors);
+        for (field, count) in [
+            ("observedGeneration", status.observed_generation.unwrap_or(0)),
+            ("unavailableReplicas", status.unavailable_replicas.unwrap_or(0).into()),
+            ("collisionCount", status.collision_count.unwrap_or(0).into()),
+        ] {
+            not_negative(count, format_args!("status.{field}"), errors);
+        }
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = Default::default();
@@ -101,26 +107,62 @@ impl Kind for Deployment {
     }
 }
 
-fn rolling_update(rolling: &RollingUpdateDeployment, errors: &mut Errors) {
-    let field = "spec.strategy.rollingUpdate";
-    let zero = |of: &Option<IntOrString>| match of {
-        Some(IntOrString::Int(n)) => *n == 0,
-        Some(IntOrString::String(s)) => s == "0%",
-        None => false,
-    };
-    for (name, value) in [("maxSurge", &rolling.max_surge), ("maxUnavailable", &rolling.max_unavailable)] {
-        match value {
-            Some(IntOrString::Int(n)) if *n < 0 => {
-                errors.invalid(format!("{field}.{name}"), *n, "must be greater than or equal to 0");
-            }
-            Some(IntOrString::String(s)) if s.strip_suffix('%').is_none_or(|p| p.parse::<u32>().is_err()) => {
-                let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
-                errors.invalid(format!("{field}.{name}"), s.as_str(), why);
-            }
-            _ => {}
+fn strategy(strategy: Option<&DeploymentStrategy>, at: &str, errors: &mut Errors) {
+    let none = DeploymentStrategy::default();
+    let strategy = strategy.unwrap_or(&none);
+    let field = format!("{at}.rollingUpdate");
+    match (text(&strategy.type_), &strategy.rolling_update) {
+        ("RollingUpdate", Some(rolling)) => rolling_update(rolling, &field, errors),
+        ("RollingUpdate", None) => {
+            errors.required(field, "this should be defaulted and never be nil");
+        }
+        ("Recreate", Some(_)) => {
+            errors.forbidden(field, "may not be specified when strategy `type` is 'Recreate'");
+        }
+        ("Recreate", None) => {}
+        _ => {
+            let value = serde_json::json!(strategy);
+            errors.not_supported(at, value, &["Recreate", "RollingUpdate"]);
         }
     }
-    if zero(&rolling.max_surge) && zero(&rolling.max_unavailable) {
-        errors.invalid(format!("{field}.maxUnavailable"), 0, "may not be 0 when `maxSurge` is 0");
+}
+
+fn rolling_update(rolling: &RollingUpdateDeployment, at: &str, errors: &mut Errors) {
+    let (unavailable, surge) = (&rolling.max_unavailable, &rolling.max_surge);
+    let unavailable_at = format!("{at}.maxUnavailable");
+    count_or_percent(unavailable.as_ref(), &unavailable_at, errors);
+    count_or_percent(surge.as_ref(), &format!("{at}.maxSurge"), errors);
+    if amount(unavailable.as_ref()) == Some(0) && amount(surge.as_ref()) == Some(0) {
+        let value = serde_json::json!(unavailable);
+        errors.invalid(&unavailable_at, value, "may not be 0 when `maxSurge` is 0");
     }
+    if percent(unavailable.as_ref()).is_some_and(|percent| percent > 100) {
+        errors.invalid(&unavailable_at, serde_json::json!(unavailable), "must not be greater than 100%");
+    }
+}
+
+fn count_or_percent(value: Option<&IntOrString>, at: &str, errors: &mut Errors) {
+    match value {
+        Some(IntOrString::Int(count)) => not_negative((*count).into(), at, errors),
+        Some(IntOrString::String(text)) if percent(value).is_none() => {
+            let why = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')";
+            errors.invalid(at, text.as_str(), why);
+        }
+        _ => {}
+    }
+}
+
+/// Of either kind, as a number.
+fn amount(value: Option<&IntOrString>) -> Option<u64> {
+    match value? {
+        IntOrString::Int(count) => u64::try_from(*count).ok(),
+        IntOrString::String(_) => percent(value),
+    }
+}
+
+fn percent(value: Option<&IntOrString>) -> Option<u64> {
+    let Some(IntOrString::String(text)) = value else { return None };
+    let digits = text.strip_suffix('%').filter(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))?;
+    // more digits than fit are still a percentage, and more than any bound
+    Some(digits.parse().unwrap_or(u64::MAX))
 }

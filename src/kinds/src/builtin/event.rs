@@ -1,3 +1,4 @@
+use super::event_validation;
 use crate::{
     Cell, Column, Decoded, Durability, Errors, FieldValidation, Handler, Instance, Kind, ResourceInfo, age,
     decode,
@@ -40,15 +41,8 @@ impl Kind for Event {
         Column { priority: 1, ..Column::NAME },
     ];
 
-    fn set_defaults(&mut self) {
-        self.type_.get_or_insert_with(|| "Normal".to_owned());
-    }
     fn validate(&self, errors: &mut Errors) {
-        let about = self.involved_object.namespace.as_deref().unwrap_or_default();
-        let own = self.metadata.namespace.as_deref().unwrap_or_default();
-        if !(about == own || about.is_empty() && own == "default") {
-            errors.invalid("involvedObject.namespace", about, "does not match event.namespace");
-        }
+        event_validation::validate(self, errors);
     }
     fn field(&self, path: &str) -> String {
         let object = &self.involved_object;
@@ -134,6 +128,14 @@ impl Handler for NewFace {
     }
     fn validate_name(&self, name: &str) -> Result<(), String> {
         <Event as Kind>::validate_name(name)
+    }
+    fn validate_version(&self, new: &dyn Instance, old: Option<&dyn Instance>, errors: &mut Errors) {
+        let event = |of: &dyn Instance| of.downcast_ref::<Event>().cloned();
+        match (event(new), old.map(event)) {
+            (Some(new), None) => event_validation::create(&new, errors),
+            (Some(new), Some(Some(old))) => event_validation::update(&new, &old, errors),
+            _ => {}
+        }
     }
     fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
         let (event, warnings) = decode::decode::<events::Event>(&self.0.gvk, json, strictness)?;

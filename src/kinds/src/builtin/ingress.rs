@@ -1,11 +1,9 @@
-use super::{name_of, names};
+use super::checks::{list, text};
+use super::service_validation::balancer_entry;
+use super::{ingress_validation, name_of};
 use crate::{Cell, Column, Errors, Kind, age};
-use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, Ingress, IngressBackend, IngressServiceBackend, IngressSpec, IngressStatus,
-};
-use std::net::IpAddr;
+use k8s_openapi::api::networking::v1::{Ingress, IngressSpec, IngressStatus};
 
-const PATH_TYPES: [&str; 3] = ["Exact", "ImplementationSpecific", "Prefix"];
 /// kubectl's list of hosts says how many more there are.
 const HOSTS_SHOWN: usize = 3;
 
@@ -27,29 +25,17 @@ impl Kind for Ingress {
 
     fn validate(&self, errors: &mut Errors) {
         let none = IngressSpec::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
-        if spec.rules.as_ref().is_none_or(Vec::is_empty) && spec.default_backend.is_none() {
-            let why = "either `defaultBackend` or `rules` must be specified";
-            errors.invalid("spec", serde_json::json!([]), why);
-        }
-        if let Some(backend) = &spec.default_backend {
-            validate_backend(backend, "spec.defaultBackend", errors);
-        }
-        for (at, host) in spec.tls.iter().flatten().flat_map(|tls| tls.hosts.iter().flatten()).enumerate() {
-            validate_host(host, &format!("spec.tls[0].hosts[{at}]"), errors);
-        }
-        for (at, rule) in spec.rules.iter().flatten().enumerate() {
-            let field = format!("spec.rules[{at}]");
-            if let Some(host) = rule.host.as_deref().filter(|host| !host.is_empty()) {
-                validate_host(host, &format!("{field}.host"), errors);
-            }
-            let Some(http) = &rule.http else { continue };
-            if http.paths.is_empty() {
-                errors.required(format!("{field}.http.paths"), "");
-            }
-            for (at, path) in http.paths.iter().enumerate() {
-                validate_path(path, &format!("{field}.http.paths[{at}]"), errors);
-            }
+        ingress_validation::validate(self.spec.as_ref().unwrap_or(&none), errors);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        ingress_validation::one_class(self, errors);
+    }
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        let balancer = self.status.as_ref().and_then(|s| s.load_balancer.as_ref());
+        let entries = balancer.map(|b| list(&b.ingress)).unwrap_or_default();
+        for (index, entry) in entries.iter().enumerate() {
+            let at = format!("status.loadBalancer.ingress[{index}]");
+            balancer_entry(text(&entry.ip), text(&entry.hostname), &at, errors);
         }
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -82,73 +68,6 @@ fn addresses(status: Option<&IngressStatus>) -> String {
     let ingress = status.and_then(|s| s.load_balancer.as_ref()).and_then(|lb| lb.ingress.as_ref());
     let shown = ingress.into_iter().flatten().filter_map(|at| at.ip.clone().or_else(|| at.hostname.clone()));
     shown.collect::<Vec<_>>().join(",")
-}
-
-fn validate_host(host: &str, field: &str, errors: &mut Errors) {
-    if host.parse::<IpAddr>().is_ok() {
-        return errors.invalid(field, host, "must be a DNS name, not an IP address");
-    }
-    let name = host.strip_prefix("*.").unwrap_or(host);
-    if let Err(why) = names::dns_subdomain(name) {
-        errors.invalid(field, host, why);
-    }
-}
-
-fn validate_path(path: &HTTPIngressPath, field: &str, errors: &mut Errors) {
-    let text = path.path.as_deref().unwrap_or_default();
-    match path.path_type.as_str() {
-        "" => errors.required(format!("{field}.pathType"), "pathType must be specified"),
-        "Exact" | "Prefix" => {
-            if !text.starts_with('/') {
-                errors.invalid(format!("{field}.path"), text, "must be an absolute path");
-            }
-            for part in ["//", "/./", "/../", "%2f", "%2F"].iter().filter(|part| text.contains(**part)) {
-                errors.invalid(format!("{field}.path"), text, format!("must not contain '{part}'"));
-            }
-        }
-        "ImplementationSpecific" => {
-            if !text.is_empty() && !text.starts_with('/') {
-                errors.invalid(format!("{field}.path"), text, "must be an absolute path");
-            }
-        }
-        other => errors.not_supported(format!("{field}.pathType"), other, &PATH_TYPES),
-    }
-    validate_backend(&path.backend, &format!("{field}.backend"), errors);
-}
-
-fn validate_backend(backend: &IngressBackend, field: &str, errors: &mut Errors) {
-    match (&backend.service, &backend.resource) {
-        (Some(_), Some(_)) => {
-            errors.invalid(field, "", "cannot set both resource and service backends");
-        }
-        (None, None) => errors.required(field, "port name or number is required"),
-        (None, Some(_)) => {}
-        (Some(service), None) => validate_service(service, &format!("{field}.service"), errors),
-    }
-}
-
-fn validate_service(service: &IngressServiceBackend, field: &str, errors: &mut Errors) {
-    if service.name.is_empty() {
-        errors.required(format!("{field}.name"), "");
-    } else if let Err(why) = names::dns_label_1035(&service.name) {
-        errors.invalid(format!("{field}.name"), service.name.clone(), why);
-    }
-    let port = service.port.as_ref();
-    let name = port.and_then(|p| p.name.as_deref()).filter(|name| !name.is_empty());
-    let number = port.and_then(|p| p.number).filter(|number| *number != 0);
-    match (name, number) {
-        (Some(_), Some(_)) => errors.invalid(field, "", "cannot set both port name & port number"),
-        (None, None) => errors.required(field, "port name or number is required"),
-        (None, Some(number)) if !(1..=65535).contains(&number) => {
-            errors.invalid(format!("{field}.port.number"), number, "must be between 1 and 65535, inclusive");
-        }
-        (Some(name), None) => {
-            if let Err(why) = names::port_name(name) {
-                errors.invalid(format!("{field}.port.name"), name, why);
-            }
-        }
-        (None, Some(_)) => {}
-    }
 }
 
 #[cfg(test)]

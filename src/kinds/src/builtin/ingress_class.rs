@@ -1,6 +1,7 @@
-use super::name_of;
+use super::checks::{immutable, judged, required, text};
+use super::{fill, name_of, names};
 use crate::{Cell, Column, Errors, Kind, Scope, age};
-use k8s_openapi::api::networking::v1::IngressClass;
+use k8s_openapi::api::networking::v1::{IngressClass, IngressClassParametersReference};
 
 const LONGEST_CONTROLLER: usize = 250;
 
@@ -21,24 +22,19 @@ impl Kind for IngressClass {
     fn generation_changes(&self, old: &Self) -> bool {
         self.spec != old.spec
     }
+    fn set_defaults(&mut self) {
+        if let Some(parameters) = self.spec.as_mut().and_then(|spec| spec.parameters.as_mut()) {
+            fill::text(&mut parameters.scope, "Cluster");
+        }
+    }
     fn validate(&self, errors: &mut Errors) {
-        let controller = self.controller();
-        if controller.len() > LONGEST_CONTROLLER {
-            errors.too_long("spec.controller", LONGEST_CONTROLLER);
-        } else if let Err(why) = super::names::qualified(controller) {
-            errors.invalid("spec.controller", controller, why);
-        } else if !controller.contains('/') {
-            errors.invalid(
-                "spec.controller",
-                controller,
-                "must be a domain-prefixed path (such as \"acme.io/foo\")",
-            );
+        validate_controller(self.controller(), errors);
+        if let Some(parameters) = self.spec.as_ref().and_then(|spec| spec.parameters.as_ref()) {
+            validate_parameters(parameters, "spec.parameters", errors);
         }
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        if self.controller() != old.controller() {
-            errors.invalid("spec.controller", self.controller(), "field is immutable");
-        }
+        immutable(&self.controller(), &old.controller(), "spec.controller", errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let parameters = self.spec.as_ref().and_then(|spec| spec.parameters.as_ref());
@@ -52,6 +48,54 @@ impl Kind for IngressClass {
             shown.unwrap_or_else(|| "<none>".to_owned()).into(),
             age(self.metadata.creation_timestamp.as_ref(), now),
         ]
+    }
+}
+
+/// A domain, and behind the first slash whatever a path may hold (RFC 3986): further slashes too.
+fn validate_controller(controller: &str, errors: &mut Errors) {
+    const PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+    let field = "spec.controller";
+    if controller.is_empty() {
+        return errors.required(field, "");
+    }
+    if controller.len() > LONGEST_CONTROLLER {
+        errors.too_long(field, LONGEST_CONTROLLER);
+    }
+    match controller.split_once('/').filter(|(domain, path)| !domain.is_empty() && !path.is_empty()) {
+        None => {
+            let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+            errors.invalid(field, controller, why);
+        }
+        Some((domain, path)) => {
+            judged(names::dns_subdomain, domain, field, errors);
+            let is_good = |b: u8| b.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&b);
+            if !path.bytes().all(is_good) {
+                errors.invalid(field, path, PATH);
+            }
+        }
+    }
+}
+
+fn validate_parameters(parameters: &IngressClassParametersReference, at: &str, errors: &mut Errors) {
+    if let Some(group) = &parameters.api_group {
+        judged(names::dns_subdomain, group, format_args!("{at}.apiGroup"), errors);
+    }
+    required(names::path_segment, &parameters.kind, format_args!("{at}.kind"), errors);
+    required(names::path_segment, &parameters.name, format_args!("{at}.name"), errors);
+    let field = format!("{at}.namespace");
+    match (text(&parameters.scope), &parameters.namespace) {
+        ("", _) => errors.required(format_args!("{at}.scope"), ""),
+        ("Namespace", None) => {
+            errors.required(field, "`parameters.scope` is set to 'Namespace'");
+        }
+        ("Namespace", Some(namespace)) => judged(names::dns_label, namespace, field, errors),
+        ("Cluster", Some(_)) => {
+            errors.forbidden(field, "`parameters.scope` is set to 'Cluster'");
+        }
+        ("Cluster", None) => {}
+        (other, _) => {
+            errors.not_supported(format_args!("{at}.scope"), other, &["Cluster", "Namespace"]);
+        }
     }
 }
 

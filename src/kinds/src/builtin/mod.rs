@@ -26,6 +26,7 @@ pub(crate) use spec_and_status;
 
 pub mod names;
 
+mod checks;
 mod cluster_role;
 mod cluster_role_binding;
 mod config_map;
@@ -33,8 +34,11 @@ mod deployment;
 mod endpoint_slice;
 mod endpoints;
 mod event;
+mod event_validation;
+mod fill;
 mod ingress;
 mod ingress_class;
+mod ingress_validation;
 mod lease;
 mod namespace;
 mod node;
@@ -50,6 +54,7 @@ mod role_binding;
 mod secret;
 mod service;
 mod service_account;
+mod service_validation;
 
 use crate::{Handler, handler_of};
 use k8s_openapi::api::apps::v1 as apps;

@@ -1,5 +1,6 @@
-use super::name_of;
-use crate::{Cell, Column, Kind, Scope, age};
+use super::checks::list;
+use super::{fill, name_of};
+use crate::{Cell, Column, Errors, Kind, Scope, age};
 use k8s_openapi::api::core::v1::{Namespace, NamespaceStatus};
 
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -20,6 +21,9 @@ impl Kind for Namespace {
     fn set_defaults(&mut self) {
         if let Some(name) = self.metadata.name.clone().filter(|n| !n.is_empty()) {
             self.metadata.labels.get_or_insert_default().insert(NAME_LABEL.to_owned(), name);
+        }
+        if let Some(status) = &mut self.status {
+            fill::text(&mut status.phase, "Active");
         }
     }
     fn prepare_create(&mut self) {
@@ -42,6 +46,22 @@ impl Kind for Namespace {
     }
     fn validate_name(name: &str) -> Result<(), String> {
         super::names::dns_label(name)
+    }
+    fn validate(&self, errors: &mut Errors) {
+        if let Some(spec) = &self.spec {
+            crate::meta::finalizers(list(&spec.finalizers), "spec.finalizers", errors);
+        }
+    }
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        let phase = self.field("status.phase");
+        let (only, when) = match self.metadata.deletion_timestamp {
+            None => ("Active", "empty"),
+            Some(_) => ("Terminating", "not empty"),
+        };
+        if phase != only {
+            let why = format!("may only be '{only}' if `deletionTimestamp` is {when}");
+            errors.invalid("status.Phase", phase, why);
+        }
     }
     fn field(&self, path: &str) -> String {
         match path {

@@ -1,6 +1,10 @@
-use super::name_of;
-use crate::{Cell, Column, Kind, Scope, age};
-use k8s_openapi::api::core::v1::{Node, NodeStatus};
+use super::checks::{NOT_NEGATIVE, cidr, list, text};
+use super::pod_defaults::round_up_all;
+use super::{name_of, pod_validation};
+use crate::{Cell, Column, Errors, Kind, Scope, age};
+use api::quantity::Quantity;
+use k8s_openapi::api::core::v1::{Node, NodeSpec, NodeStatus};
+use std::net::IpAddr;
 
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
 
@@ -24,11 +28,52 @@ impl Kind for Node {
         Column::wide("Container-Runtime", "string", "What runs its containers"),
     ];
 
+    fn set_defaults(&mut self) {
+        let Some(status) = self.status.as_mut() else { return };
+        round_up_all(status.capacity.as_mut());
+        if status.allocatable.is_none() {
+            status.allocatable.clone_from(&status.capacity);
+        }
+        round_up_all(status.allocatable.as_mut());
+    }
     fn prepare_update(&mut self, old: &Self) {
         self.status.clone_from(&old.status);
     }
     fn prepare_status_update(&mut self, old: &Self) {
         self.spec.clone_from(&old.spec);
+    }
+    fn validate(&self, errors: &mut Errors) {
+        let none = NodeSpec::default();
+        let spec = self.spec.as_ref().unwrap_or(&none);
+        pod_validation::taints(list(&spec.taints), "metadata.taints", errors);
+        pod_networks(list(&spec.pod_cidrs), errors);
+        resources(self.status.as_ref(), errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        let (Some(new), Some(old)) = (&self.spec, &old.spec) else { return };
+        let before = list(&old.pod_cidrs);
+        if !before.is_empty() && list(&new.pod_cidrs) != before {
+            let why = "node updates may not change podCIDR except from \"\" to valid";
+            errors.forbidden("spec.podCIDRs", why);
+        }
+        let provider = text(&old.provider_id);
+        if !provider.is_empty() && text(&new.provider_id) != provider {
+            let why = "node updates may not change providerID except from \"\" to valid";
+            errors.forbidden("spec.providerID", why);
+        }
+        if text(&new.external_id) != text(&old.external_id) {
+            errors.forbidden("spec.externalID", "may not be updated");
+        }
+    }
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        resources(self.status.as_ref(), errors);
+        let addresses = self.status.as_ref().map(|s| list(&s.addresses)).unwrap_or_default();
+        for (index, address) in addresses.iter().enumerate() {
+            if addresses[..index].contains(address) {
+                let field = format!("status.addresses[{index}]");
+                errors.duplicate(field, serde_json::json!(address));
+            }
+        }
     }
     fn field(&self, path: &str) -> String {
         match path {
@@ -52,6 +97,38 @@ impl Kind for Node {
             info.kernel_version.into(),
             info.container_runtime_version.into(),
         ]
+    }
+}
+
+/// One of each family at most.
+fn pod_networks(networks: &[String], errors: &mut Errors) {
+    for (index, network) in networks.iter().enumerate() {
+        cidr(network, format_args!("spec.podCIDRs[{index}]"), errors);
+        if networks[..index].contains(network) {
+            errors.duplicate(format_args!("spec.podCIDRs[{index}]"), network.as_str());
+        }
+    }
+    let is_six = |network: &String| {
+        network.split('/').next().is_some_and(|ip| ip.parse().is_ok_and(|ip: IpAddr| ip.is_ipv6()))
+    };
+    let six = networks.iter().filter(|network| is_six(network)).count();
+    if six > 1 || networks.len() - six > 1 {
+        let why = "may specify no more than one CIDR for each IP family";
+        errors.invalid("spec.podCIDRs", networks.to_vec(), why);
+    }
+}
+
+fn resources(status: Option<&NodeStatus>, errors: &mut Errors) {
+    let Some(status) = status else { return };
+    for (field, amounts) in [("capacity", &status.capacity), ("allocatable", &status.allocatable)] {
+        for (name, amount) in amounts.iter().flatten() {
+            let at = format!("status.{field}.{name}");
+            match amount.0.parse::<Quantity>() {
+                Ok(parsed) if parsed.is_negative() => errors.invalid(at, amount.0.as_str(), NOT_NEGATIVE),
+                Ok(_) => {}
+                Err(why) => errors.invalid(at, amount.0.as_str(), why),
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{pod_columns, pod_defaults, pod_validation};
 use crate::{Cell, Column, Errors, Kind, pod as ask};
-use k8s_openapi::api::core::v1::{Pod, PodSpec, PodStatus};
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
 
 impl Kind for Pod {
     const SINGULAR: &'static str = "pod";
@@ -23,9 +23,7 @@ impl Kind for Pod {
     const COLUMNS: &'static [Column] = pod_columns::COLUMNS;
 
     fn set_defaults(&mut self) {
-        pod_defaults::spec(self.spec.get_or_insert_default());
-        let spec = self.spec.get_or_insert_default();
-        spec.enable_service_links.get_or_insert(true);
+        pod_defaults::pod(self.spec.get_or_insert_default());
     }
     fn prepare_create(&mut self) {
         self.metadata.generation = Some(1);
@@ -37,10 +35,16 @@ impl Kind for Pod {
     super::spec_and_status!();
 
     fn validate(&self, errors: &mut Errors) {
-        pod_validation::spec(self.spec.as_ref().unwrap_or(&PodSpec::default()), "spec", errors);
+        pod_validation::pod(self, errors);
+    }
+    fn validate_create(&self, errors: &mut Errors) {
+        pod_validation::pod_create(self, errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        pod_validation::update(self.spec.as_ref(), old.spec.as_ref(), errors);
+        pod_validation::update(self, old, errors);
+    }
+    fn validate_status_update(&self, old: &Self, errors: &mut Errors) {
+        pod_validation::status_update(self, old, errors);
     }
     fn field(&self, path: &str) -> String {
         let (spec, status) = (self.spec.as_ref(), self.status.as_ref());

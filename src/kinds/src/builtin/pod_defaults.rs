@@ -1,95 +1,161 @@
-//! What upstream's `SetDefaults_PodSpec` and its relatives fill in.
+//! What upstream's `SetDefaults_PodSpec` and its relatives fill in: [`spec`] in every pod and template, [`pod`] in pods
+//! only.
 
-use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec, Probe, Volume};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use super::checks::text;
+use super::fill::{self, drop_empty, drop_empty_map, drop_zero};
+use super::pod_validation::has_source;
+use api::quantity::Quantity;
+use k8s_openapi::api::core::v1::{
+    Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, LifecycleHandler, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, Volume,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
+use std::collections::BTreeMap;
 
 const GRACE_SECONDS: i64 = 30;
 const FILE_MODE: i32 = 0o644;
 const TERMINATION_LOG: &str = "/dev/termination-log";
+const TOKEN_SECONDS: i64 = 3600;
 
 pub(super) fn template(template: &mut PodTemplateSpec) {
     spec(template.spec.get_or_insert_default());
 }
 
-pub(super) fn spec(spec: &mut PodSpec) {
-    let text = |field: &mut Option<String>, value: &str| {
-        field.get_or_insert_with(|| value.to_owned());
-    };
-    text(&mut spec.dns_policy, "ClusterFirst");
-    text(&mut spec.restart_policy, "Always");
-    text(&mut spec.scheduler_name, "default-scheduler");
-    spec.termination_grace_period_seconds.get_or_insert(GRACE_SECONDS);
-    spec.security_context.get_or_insert_default();
-    match (&spec.service_account_name, &spec.service_account) {
-        (Some(name), _) if !name.is_empty() => spec.service_account = Some(name.clone()),
-        (_, Some(name)) if !name.is_empty() => spec.service_account_name = Some(name.clone()),
-        _ => {}
-    }
+/// Not in templates, which say what the pods that are made of them leave open.
+pub(super) fn pod(spec: &mut PodSpec) {
+    self::spec(spec);
+    spec.enable_service_links.get_or_insert(true);
     let host_network = spec.host_network == Some(true);
     for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
-        container_defaults(container, host_network);
+        if let Some(resources) = &mut container.resources {
+            requests_from_limits(resources);
+        }
+        if host_network {
+            container.ports.iter_mut().flatten().for_each(port_of_the_host);
+        }
     }
-    for volume in spec.volumes.iter_mut().flatten() {
-        volume_defaults(volume);
+    pod_level_requests(spec);
+}
+
+pub(super) fn spec(spec: &mut PodSpec) {
+    fill::text(&mut spec.dns_policy, "ClusterFirst");
+    fill::text(&mut spec.restart_policy, "Always");
+    fill::text(&mut spec.scheduler_name, "default-scheduler");
+    spec.termination_grace_period_seconds.get_or_insert(GRACE_SECONDS);
+    spec.security_context.get_or_insert_default();
+    match (text(&spec.service_account_name), text(&spec.service_account)) {
+        ("", "") => {}
+        ("", old) => spec.service_account_name = Some(old.to_owned()),
+        (name, _) => spec.service_account = Some(name.to_owned()),
+    }
+    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
+        container_defaults(container);
+    }
+    spec.volumes.iter_mut().flatten().for_each(volume_defaults);
+    spec.overhead.iter_mut().for_each(round_up);
+    if let Some(resources) = &mut spec.resources {
+        resources.limits.iter_mut().for_each(round_up);
+        resources.requests.iter_mut().for_each(round_up);
     }
 }
 
-fn container_defaults(container: &mut Container, host_network: bool) {
-    container.termination_message_path.get_or_insert_with(|| TERMINATION_LOG.to_owned());
-    container.termination_message_policy.get_or_insert_with(|| "File".to_owned());
-    if container.image_pull_policy.as_ref().is_none_or(String::is_empty) {
-        let policy =
-            if is_latest(container.image.as_deref().unwrap_or_default()) { "Always" } else { "IfNotPresent" };
-        container.image_pull_policy = Some(policy.to_owned());
-    }
+fn container_defaults(container: &mut Container) {
+    fill::text(&mut container.termination_message_path, TERMINATION_LOG);
+    fill::text(&mut container.termination_message_policy, "File");
+    let image = text(&container.image).to_owned();
+    fill::text(&mut container.image_pull_policy, pull_policy(&image));
     let resources = container.resources.get_or_insert_default();
-    if let Some(limits) = &resources.limits {
-        let requests = resources.requests.get_or_insert_default();
-        for (name, limit) in limits {
-            requests.entry(name.clone()).or_insert_with(|| limit.clone());
-        }
-    }
+    resources.limits.iter_mut().for_each(round_up);
+    resources.requests.iter_mut().for_each(round_up);
     for port in container.ports.iter_mut().flatten() {
-        port.protocol.get_or_insert_with(|| "TCP".to_owned());
-        if host_network {
-            port.host_port.get_or_insert(port.container_port);
-        }
+        fill::text(&mut port.protocol, "TCP");
     }
     for field in container.env.iter_mut().flatten().filter_map(|e| e.value_from.as_mut()?.field_ref.as_mut())
     {
-        field.api_version.get_or_insert_with(|| "v1".to_owned());
+        fill::text(&mut field.api_version, "v1");
     }
     let probes =
         [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
-    for probe in probes.into_iter().flatten() {
-        probe_defaults(probe);
+    probes.into_iter().flatten().for_each(probe_defaults);
+    if let Some(lifecycle) = &mut container.lifecycle {
+        let hooks = [&mut lifecycle.post_start, &mut lifecycle.pre_stop];
+        hooks.into_iter().flatten().for_each(|hook: &mut LifecycleHandler| {
+            hook.http_get.iter_mut().for_each(http_defaults);
+        });
     }
 }
 
-/// No tag means `latest`; a digest is never latest.
-fn is_latest(image: &str) -> bool {
-    if image.contains('@') {
-        return false;
+fn requests_from_limits(resources: &mut ResourceRequirements) {
+    let Some(limits) = &resources.limits else { return };
+    let requests = resources.requests.get_or_insert_default();
+    for (name, limit) in limits {
+        requests.entry(name.clone()).or_insert_with(|| limit.clone());
     }
-    let name = image.rsplit('/').next().unwrap_or_default();
-    name.split_once(':').is_none_or(|(_, tag)| tag == "latest")
 }
 
-fn probe_defaults(probe: &mut Probe) {
-    probe.timeout_seconds.get_or_insert(1);
-    probe.period_seconds.get_or_insert(10);
-    probe.success_threshold.get_or_insert(1);
-    probe.failure_threshold.get_or_insert(3);
-    if let Some(http) = probe.http_get.as_mut() {
-        http.scheme.get_or_insert_with(|| "HTTP".to_owned());
-        http.path.get_or_insert_with(|| "/".to_owned());
-        if http.port == IntOrString::String(String::new()) {
-            http.port = IntOrString::Int(0);
+fn port_of_the_host(port: &mut ContainerPort) {
+    fill::number(&mut port.host_port, port.container_port);
+}
+
+/// KEP-2837: what the containers ask for together; where they ask for nothing, what the pod may have at most.
+fn pod_level_requests(spec: &mut PodSpec) {
+    let Some(limits) = spec.resources.as_ref().and_then(|r| r.limits.clone()).filter(|l| !l.is_empty())
+    else {
+        return;
+    };
+    let containers = crate::pod::requests(&PodSpec { overhead: None, ..spec.clone() });
+    let requests = spec.resources.get_or_insert_default().requests.get_or_insert_default();
+    for (name, sum) in containers.iter().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory")) {
+        requests.entry(name.clone()).or_insert_with(|| Amount(sum.to_string()));
+    }
+    for (name, limit) in limits {
+        requests.entry(name).or_insert(limit);
+    }
+}
+
+/// Thousandths are the smallest that is kept.
+fn round_up(amounts: &mut BTreeMap<String, Amount>) {
+    for amount in amounts.values_mut() {
+        let Ok(exact) = amount.0.parse::<Quantity>() else { continue };
+        let rounded = Quantity::from_milli(exact.milli());
+        // what is too large to be counted in thousandths has none
+        if rounded > exact {
+            amount.0 = rounded.to_string();
         }
     }
 }
 
+/// No tag means `latest`; a digest without a tag is never latest.
+fn pull_policy(image: &str) -> &'static str {
+    let (named, digest) =
+        image.split_once('@').map_or((image, None), |(named, digest)| (named, Some(digest)));
+    let tag = named.rsplit('/').next().unwrap_or_default().split_once(':').map(|(_, tag)| tag);
+    match tag.or(digest.is_none().then_some("latest")) {
+        Some("latest") => "Always",
+        _ => "IfNotPresent",
+    }
+}
+
+fn probe_defaults(probe: &mut Probe) {
+    fill::number(&mut probe.timeout_seconds, 1);
+    fill::number(&mut probe.period_seconds, 10);
+    fill::number(&mut probe.success_threshold, 1);
+    fill::number(&mut probe.failure_threshold, 3);
+    probe.http_get.iter_mut().for_each(http_defaults);
+    if let Some(grpc) = &mut probe.grpc {
+        grpc.service.get_or_insert_default();
+    }
+}
+
+fn http_defaults(get: &mut HTTPGetAction) {
+    fill::text(&mut get.scheme, "HTTP");
+    fill::text(&mut get.path, "/");
+}
+
 fn volume_defaults(volume: &mut Volume) {
+    if !has_source(volume) {
+        volume.empty_dir = Some(EmptyDirVolumeSource::default());
+    }
     if let Some(secret) = volume.secret.as_mut() {
         secret.default_mode.get_or_insert(FILE_MODE);
     }
@@ -98,15 +164,121 @@ fn volume_defaults(volume: &mut Volume) {
     }
     if let Some(api) = volume.downward_api.as_mut() {
         api.default_mode.get_or_insert(FILE_MODE);
+        let fields = api.items.iter_mut().flatten().filter_map(|item| item.field_ref.as_mut());
+        fields.for_each(|field| fill::text(&mut field.api_version, "v1"));
     }
     if let Some(projected) = volume.projected.as_mut() {
         projected.default_mode.get_or_insert(FILE_MODE);
-        let tokens = projected.sources.iter_mut().flatten().filter_map(|s| s.service_account_token.as_mut());
-        for token in tokens {
-            token.expiration_seconds.get_or_insert(3600);
+        for source in projected.sources.iter_mut().flatten() {
+            if let Some(token) = source.service_account_token.as_mut() {
+                token.expiration_seconds.get_or_insert(TOKEN_SECONDS);
+            }
+            let items = source.downward_api.as_mut().and_then(|api| api.items.as_mut());
+            let fields = items.into_iter().flatten().filter_map(|item| item.field_ref.as_mut());
+            fields.for_each(|field| fill::text(&mut field.api_version, "v1"));
         }
     }
     if let Some(path) = volume.host_path.as_mut() {
         path.type_.get_or_insert_default();
     }
+    if let Some(image) = volume.image.as_mut() {
+        let reference = text(&image.reference).to_owned();
+        fill::text(&mut image.pull_policy, pull_policy(&reference));
+    }
+    plugin_defaults(volume);
+}
+
+fn plugin_defaults(volume: &mut Volume) {
+    if let Some(iscsi) = volume.iscsi.as_mut() {
+        fill::text(&mut iscsi.iscsi_interface, "default");
+    }
+    if let Some(rbd) = volume.rbd.as_mut() {
+        fill::text(&mut rbd.pool, "rbd");
+        fill::text(&mut rbd.user, "admin");
+        fill::text(&mut rbd.keyring, "/etc/ceph/keyring");
+    }
+    if let Some(disk) = volume.azure_disk.as_mut() {
+        disk.caching_mode.get_or_insert_with(|| "ReadWrite".to_owned());
+        disk.kind.get_or_insert_with(|| "Shared".to_owned());
+        disk.fs_type.get_or_insert_with(|| "ext4".to_owned());
+        disk.read_only.get_or_insert(false);
+    }
+    if let Some(scale) = volume.scale_io.as_mut() {
+        fill::text(&mut scale.storage_mode, "ThinProvisioned");
+        fill::text(&mut scale.fs_type, "xfs");
+    }
+    let template = volume.ephemeral.as_mut().and_then(|e| e.volume_claim_template.as_mut());
+    if let Some(template) = template {
+        template.spec.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
+    }
+}
+
+/// As Go would read and write it: what says nothing is left out, so that two specs can be compared that mean the same.
+pub(super) fn tidy(spec: &mut PodSpec) {
+    let flags = [&mut spec.host_network, &mut spec.host_pid, &mut spec.host_ipc];
+    flags.into_iter().for_each(drop_zero);
+    let texts = [
+        &mut spec.node_name,
+        &mut spec.hostname,
+        &mut spec.subdomain,
+        &mut spec.priority_class_name,
+        &mut spec.service_account_name,
+        &mut spec.service_account,
+    ];
+    texts.into_iter().for_each(drop_zero);
+    drop_empty_map(&mut spec.node_selector);
+    drop_empty_map(&mut spec.overhead);
+    drop_empty(&mut spec.volumes);
+    drop_empty(&mut spec.init_containers);
+    drop_empty(&mut spec.ephemeral_containers);
+    drop_empty(&mut spec.tolerations);
+    drop_empty(&mut spec.host_aliases);
+    drop_empty(&mut spec.image_pull_secrets);
+    drop_empty(&mut spec.readiness_gates);
+    drop_empty(&mut spec.resource_claims);
+    drop_empty(&mut spec.scheduling_gates);
+    drop_empty(&mut spec.topology_spread_constraints);
+    for container in spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()) {
+        tidy_container(container);
+    }
+}
+
+fn tidy_container(container: &mut Container) {
+    let flags = [&mut container.stdin, &mut container.stdin_once, &mut container.tty];
+    flags.into_iter().for_each(drop_zero);
+    drop_zero(&mut container.working_dir);
+    let texts = [&mut container.args, &mut container.command];
+    texts.into_iter().for_each(drop_empty);
+    drop_empty(&mut container.env);
+    drop_empty(&mut container.env_from);
+    drop_empty(&mut container.ports);
+    drop_empty(&mut container.volume_mounts);
+    drop_empty(&mut container.volume_devices);
+    drop_empty(&mut container.resize_policy);
+    for variable in container.env.iter_mut().flatten() {
+        drop_zero(&mut variable.value);
+    }
+    for port in container.ports.iter_mut().flatten() {
+        drop_zero(&mut port.host_port);
+        let texts = [&mut port.name, &mut port.host_ip];
+        texts.into_iter().for_each(drop_zero);
+    }
+    for mount in container.volume_mounts.iter_mut().flatten() {
+        drop_zero(&mut mount.read_only);
+        let texts = [&mut mount.sub_path, &mut mount.sub_path_expr];
+        texts.into_iter().for_each(drop_zero);
+    }
+    if let Some(resources) = &mut container.resources {
+        drop_empty_map(&mut resources.limits);
+        drop_empty_map(&mut resources.requests);
+        drop_empty(&mut resources.claims);
+    }
+    let probes =
+        [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
+    probes.into_iter().flatten().for_each(|probe: &mut Probe| drop_zero(&mut probe.initial_delay_seconds));
+}
+
+/// The amounts that the node has and that containers may ask for; used where a node tells what it has.
+pub(super) fn round_up_all(amounts: Option<&mut BTreeMap<String, Amount>>) {
+    amounts.into_iter().for_each(round_up);
 }

@@ -1,3 +1,4 @@
+use super::checks::{immutable, is_empty, label_selector, not_negative};
 use super::pod_validation::template;
 use super::replication_controller::{REPLICAS_COLUMNS, at_least_zero, replicas_row};
 use crate::{Cell, Column, Errors, Kind, selectors};
@@ -41,6 +42,16 @@ impl Kind for ReplicaSet {
             errors,
         );
     }
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        let Some(status) = &self.status else { return };
+        let each = [
+            ("fullyLabeledReplicas", status.fully_labeled_replicas),
+            ("readyReplicas", status.ready_replicas),
+            ("availableReplicas", status.available_replicas),
+        ];
+        counts(status.replicas, &each, errors);
+        not_negative(status.observed_generation.unwrap_or(0), "status.observedGeneration", errors);
+    }
     fn field(&self, path: &str) -> String {
         match path {
             "status.replicas" => self.status.as_ref().map_or(0, |s| s.replicas).to_string(),
@@ -61,43 +72,53 @@ impl Kind for ReplicaSet {
     }
 }
 
-/// The selector is there, says something, and finds the template's pods.
+/// The selector is there, says something, and finds the template's pods. Left out and empty are the same here; upstream's
+/// words are those for the first, which is by far the more frequent.
 pub(super) fn selected_template(
     selector: &LabelSelector,
     given: Option<&PodTemplateSpec>,
     errors: &mut Errors,
 ) {
-    let parsed = match selectors::from_object(selector) {
-        Ok(parsed) => parsed,
-        Err(why) => {
-            errors.invalid("spec.selector", serde_json::json!(selector), why);
-            return;
-        }
-    };
-    if parsed.requirements.is_empty() {
-        errors.invalid(
-            "spec.selector",
-            serde_json::json!(selector),
-            "empty selector is invalid for deployment",
-        );
+    if is_empty(selector) {
+        errors.required("spec.selector", "");
     }
+    label_selector(Some(selector), "spec.selector", errors);
+    let Ok(parsed) = selectors::from_object(selector) else {
+        return errors.invalid("spec.selector", serde_json::json!(selector), "invalid label selector");
+    };
     let Some(given) = given else {
-        errors.required("spec.template", "");
-        return;
+        return errors.required("spec.template", "");
     };
     let labels = given.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
-    if !parsed.requirements.is_empty() && !parsed.matches(&labels) {
+    if is_empty(selector) || !parsed.matches(&labels) {
         errors.invalid(
             "spec.template.metadata.labels",
             serde_json::json!(labels),
             "`selector` does not match template `labels`",
         );
     }
-    template(given, "spec.template", errors);
+    template(given, "spec.template", "ReplicaSet", errors);
 }
 
 pub(super) fn selector_stays(new: Option<&LabelSelector>, old: Option<&LabelSelector>, errors: &mut Errors) {
-    if new != old {
-        errors.invalid("spec.selector", serde_json::json!(new), "field is immutable");
+    immutable(&new, &old, "spec.selector", errors);
+}
+
+/// What a controller counts can not be less than nothing, nor more than there are.
+pub(super) fn counts(replicas: i32, each: &[(&str, Option<i32>)], errors: &mut Errors) {
+    not_negative(replicas.into(), "status.replicas", errors);
+    for (field, count) in each {
+        let count = count.unwrap_or(0);
+        not_negative(count.into(), format_args!("status.{field}"), errors);
+        if count > replicas {
+            let why = "cannot be greater than status.replicas";
+            errors.invalid(format_args!("status.{field}"), count, why);
+        }
+    }
+    let of =
+        |name: &str| each.iter().find(|(field, _)| *field == name).and_then(|(_, count)| *count).unwrap_or(0);
+    let (available, ready) = (of("availableReplicas"), of("readyReplicas"));
+    if available > ready {
+        errors.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas");
     }
 }

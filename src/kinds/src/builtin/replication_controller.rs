@@ -1,5 +1,7 @@
+use super::checks::not_negative;
 use super::name_of;
 use super::pod_validation::template;
+use super::replica_set::counts;
 use crate::{Cell, Column, Errors, Kind, age, selectors};
 use k8s_openapi::api::core::v1::{
     Container, PodTemplateSpec, ReplicationController, ReplicationControllerStatus,
@@ -42,15 +44,14 @@ impl Kind for ReplicationController {
     fn validate(&self, errors: &mut Errors) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
-        at_least_zero("spec.replicas", spec.replicas, errors);
         at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
         let selector = spec.selector.clone().unwrap_or_default();
         if selector.is_empty() {
             errors.required("spec.selector", "");
         }
+        at_least_zero("spec.replicas", spec.replicas, errors);
         let Some(given) = &spec.template else {
-            errors.required("spec.template", "");
-            return;
+            return errors.required("spec.template", "");
         };
         let labels = given.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
         if !selectors::from_map(&selector).matches(&labels) {
@@ -60,7 +61,17 @@ impl Kind for ReplicationController {
                 "`selector` does not match template `labels`",
             );
         }
-        template(given, "spec.template", errors);
+        template(given, "spec.template", "ReplicationController", errors);
+    }
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        let Some(status) = &self.status else { return };
+        let each = [
+            ("fullyLabeledReplicas", status.fully_labeled_replicas),
+            ("readyReplicas", status.ready_replicas),
+            ("availableReplicas", status.available_replicas),
+        ];
+        counts(status.replicas, &each, errors);
+        not_negative(status.observed_generation.unwrap_or(0), "status.observedGeneration", errors);
     }
     fn field(&self, path: &str) -> String {
         match path {
@@ -111,9 +122,7 @@ pub(super) fn replicas_row(
 }
 
 pub(super) fn at_least_zero(field: &str, number: Option<i32>, errors: &mut Errors) {
-    if let Some(number) = number.filter(|n| *n < 0) {
-        errors.invalid(field, number, "must be greater than or equal to 0");
-    }
+    not_negative(number.unwrap_or(0).into(), field, errors);
 }
 
 /// Names and images, as the wide columns of everything with a pod template print them.

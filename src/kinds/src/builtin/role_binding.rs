@@ -1,4 +1,5 @@
-use super::name_of;
+use super::checks::{optional, required, text};
+use super::{fill, name_of, names};
 use crate::{Cell, Column, Errors, Kind, age};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -26,7 +27,7 @@ impl Kind for RoleBinding {
         default_subjects(self.subjects.as_deref_mut(), &mut self.role_ref);
     }
     fn validate(&self, errors: &mut Errors) {
-        validate_binding(&self.role_ref, self.subjects.as_deref(), &["Role", "ClusterRole"], errors);
+        validate_binding(&self.role_ref, self.subjects.as_deref(), &["Role", "ClusterRole"], true, errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
         role_stays(&self.role_ref, &old.role_ref, errors);
@@ -55,35 +56,61 @@ pub(super) fn role_stays(new: &RoleRef, old: &RoleRef, errors: &mut Errors) {
 }
 
 pub(super) fn default_subjects(subjects: Option<&mut [Subject]>, role: &mut RoleRef) {
-    role.api_group.get_or_insert_with(|| GROUP.to_owned());
-    for subject in subjects.unwrap_or_default() {
-        let group = if subject.kind == "ServiceAccount" { "" } else { GROUP };
-        subject.api_group.get_or_insert_with(|| group.to_owned());
+    fill::text(&mut role.api_group, GROUP);
+    for subject in
+        subjects.unwrap_or_default().iter_mut().filter(|s| ["User", "Group"].contains(&s.kind.as_str()))
+    {
+        fill::text(&mut subject.api_group, GROUP);
     }
 }
 
+/// A binding in a namespace finds service accounts there; one of the cluster must be told where.
 pub(super) fn validate_binding(
     role: &RoleRef,
     subjects: Option<&[Subject]>,
     kinds: &[&str],
+    namespaced: bool,
     errors: &mut Errors,
 ) {
-    if role.api_group.as_deref() != Some(GROUP) {
-        errors.not_supported("roleRef.apiGroup", role.api_group.clone(), &[GROUP]);
+    if text(&role.api_group) != GROUP {
+        errors.not_supported("roleRef.apiGroup", text(&role.api_group), &[GROUP]);
     }
     if !kinds.contains(&role.kind.as_str()) {
         errors.not_supported("roleRef.kind", role.kind.as_str(), kinds);
     }
-    if role.name.is_empty() {
-        errors.required("roleRef.name", "");
-    }
+    required(names::path_segment, &role.name, "roleRef.name", errors);
     for (index, subject) in subjects.unwrap_or_default().iter().enumerate() {
-        if subject.name.is_empty() {
-            errors.required(format!("subjects[{index}].name"), "");
+        validate_subject(subject, namespaced, &format!("subjects[{index}]"), errors);
+    }
+}
+
+fn validate_subject(subject: &Subject, namespaced: bool, at: &str, errors: &mut Errors) {
+    let (name, group) = (subject.name.as_str(), text(&subject.api_group));
+    if name.is_empty() {
+        errors.required(format_args!("{at}.name"), "");
+    }
+    match subject.kind.as_str() {
+        "ServiceAccount" => {
+            optional(names::dns_subdomain, name, format_args!("{at}.name"), errors);
+            if !group.is_empty() {
+                errors.not_supported(format_args!("{at}.apiGroup"), group, &[""]);
+            }
+            if !namespaced && text(&subject.namespace).is_empty() {
+                errors.required(format_args!("{at}.namespace"), "");
+            }
         }
-        if !["User", "Group", "ServiceAccount"].contains(&subject.kind.as_str()) {
+        kind @ ("User" | "Group") => {
+            if name.is_empty() {
+                let why = format!("{} name cannot be empty", kind.to_lowercase());
+                errors.invalid(format_args!("{at}.name"), name, why);
+            }
+            if group != GROUP {
+                errors.not_supported(format_args!("{at}.apiGroup"), group, &[GROUP]);
+            }
+        }
+        other => {
             let known = ["ServiceAccount", "User", "Group"];
-            errors.not_supported(format!("subjects[{index}].kind"), subject.kind.as_str(), &known);
+            errors.not_supported(format_args!("{at}.kind"), other, &known);
         }
     }
 }

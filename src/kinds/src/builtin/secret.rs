@@ -1,13 +1,18 @@
-use super::name_of;
+use super::checks::{immutable, text};
+use super::{fill, name_of};
 use crate::{Cell, Column, Errors, Kind, age};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use serde::de::IgnoredAny;
+use std::collections::BTreeMap;
 
 const LARGEST: usize = 1024 * 1024; // bytes of all values
+const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 
 impl Kind for Secret {
     const SINGULAR: &'static str = "secret";
     const PLURAL: &'static str = "secrets";
+    const BYTES: &'static [&'static str] = &["data"];
     const FIELDS: &'static [&'static str] = &["type"];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
@@ -17,7 +22,7 @@ impl Kind for Secret {
     ];
 
     fn set_defaults(&mut self) {
-        self.type_.get_or_insert_with(|| "Opaque".to_owned());
+        fill::text(&mut self.type_, "Opaque");
         for (key, text) in self.string_data.take().into_iter().flatten() {
             self.data.get_or_insert_default().insert(key, ByteString(text.into_bytes()));
         }
@@ -33,16 +38,10 @@ impl Kind for Secret {
         if size > LARGEST {
             errors.too_long("data", LARGEST);
         }
-        for key in required_keys(self.type_.as_deref().unwrap_or_default()) {
-            if !self.data.as_ref().is_some_and(|data| data.contains_key(*key)) {
-                errors.required(format!("data[{key}]"), "");
-            }
-        }
+        of_type(self, errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        if self.type_ != old.type_ {
-            errors.invalid("type", self.type_.clone().unwrap_or_default(), "field is immutable");
-        }
+        immutable(&self.type_, &old.type_, "type", errors);
         if old.immutable == Some(true) {
             if self.immutable != Some(true) {
                 errors.forbidden("immutable", "field is immutable when `immutable` is set");
@@ -68,12 +67,42 @@ impl Kind for Secret {
     }
 }
 
-fn required_keys(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "kubernetes.io/dockercfg" => &[".dockercfg"],
-        "kubernetes.io/dockerconfigjson" => &[".dockerconfigjson"],
-        "kubernetes.io/ssh-auth" => &["ssh-privatekey"],
-        "kubernetes.io/tls" => &["tls.crt", "tls.key"],
-        _ => &[],
+/// What is there for a purpose has what the purpose needs.
+fn of_type(secret: &Secret, errors: &mut Errors) {
+    let value = |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| &value.0);
+    let must_have = |key: &str, errors: &mut Errors| {
+        if value(key).is_none() {
+            errors.required(format_args!("data[{key}]"), "");
+        }
+    };
+    match text(&secret.type_) {
+        "kubernetes.io/service-account-token" => {
+            let notes = secret.metadata.annotations.as_ref();
+            if notes.and_then(|notes| notes.get(ACCOUNT_NAME)).is_none_or(String::is_empty) {
+                errors.required(format_args!("metadata.annotations[{ACCOUNT_NAME}]"), "");
+            }
+        }
+        "kubernetes.io/dockercfg" => registries(".dockercfg", value(".dockercfg"), errors),
+        "kubernetes.io/dockerconfigjson" => {
+            registries(".dockerconfigjson", value(".dockerconfigjson"), errors);
+        }
+        "kubernetes.io/basic-auth" if value("username").is_none() && value("password").is_none() => {
+            ["username", "password"].into_iter().for_each(|key| must_have(key, errors));
+        }
+        "kubernetes.io/ssh-auth" if value("ssh-privatekey").is_none_or(Vec::is_empty) => {
+            errors.required("data[ssh-privatekey]", "");
+        }
+        "kubernetes.io/tls" => {
+            ["tls.crt", "tls.key"].into_iter().for_each(|key| must_have(key, errors));
+        }
+        _ => {}
+    }
+}
+
+/// JSON, of which nothing is told: it holds passwords.
+fn registries(key: &str, value: Option<&Vec<u8>>, errors: &mut Errors) {
+    let Some(value) = value else { return errors.required(format_args!("data[{key}]"), "") };
+    if let Err(why) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(value) {
+        errors.invalid(format_args!("data[{key}]"), "<secret contents redacted>", why);
     }
 }

@@ -1,11 +1,12 @@
+use super::checks::{list, text};
+use super::fill::{self, drop_empty};
+use super::service_validation::{self, is_externally_accessible, needs_health_check};
 use super::{name_of, names};
 use crate::{Cell, Column, Errors, Kind, age, selectors};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 const AFFINITY_SECONDS: i32 = 10800;
-const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 
 impl Kind for Service {
     const SINGULAR: &'static str = "service";
@@ -26,46 +27,51 @@ impl Kind for Service {
 
     fn set_defaults(&mut self) {
         let spec = self.spec.get_or_insert_default();
-        let kind = spec.type_.get_or_insert_with(|| "ClusterIP".to_owned()).clone();
-        let affinity = spec.session_affinity.get_or_insert_with(|| "None".to_owned());
-        if affinity == "ClientIP" {
-            let config = spec.session_affinity_config.get_or_insert_default();
-            config.client_ip.get_or_insert_default().timeout_seconds.get_or_insert(AFFINITY_SECONDS);
-        } else {
-            spec.session_affinity_config = None;
+        fill::text(&mut spec.type_, "ClusterIP");
+        fill::text(&mut spec.session_affinity, "None");
+        match text(&spec.session_affinity) {
+            "None" => spec.session_affinity_config = None,
+            "ClientIP" => {
+                let config = spec.session_affinity_config.get_or_insert_default();
+                config.client_ip.get_or_insert_default().timeout_seconds.get_or_insert(AFFINITY_SECONDS);
+            }
+            _ => {}
         }
         for port in spec.ports.iter_mut().flatten() {
-            port.protocol.get_or_insert_with(|| "TCP".to_owned());
-            port.target_port.get_or_insert(IntOrString::Int(port.port));
+            fill::text(&mut port.protocol, "TCP");
+            fill::port(&mut port.target_port, port.port);
         }
-        if matches!(kind.as_str(), "NodePort" | "LoadBalancer") {
-            spec.external_traffic_policy.get_or_insert_with(|| "Cluster".to_owned());
-        } else {
-            spec.external_traffic_policy = None;
+        if is_externally_accessible(spec) {
+            fill::text(&mut spec.external_traffic_policy, "Cluster");
+        }
+        let kind = text(&spec.type_);
+        if ["ClusterIP", "LoadBalancer", "NodePort"].contains(&kind) {
+            spec.internal_traffic_policy.get_or_insert_with(|| "Cluster".to_owned());
         }
         if kind == "LoadBalancer" {
             spec.allocate_load_balancer_node_ports.get_or_insert(true);
-        } else {
-            spec.allocate_load_balancer_node_ports = None;
-        }
-        if kind != "ExternalName" {
-            spec.internal_traffic_policy.get_or_insert_with(|| "Cluster".to_owned());
+            let balancer = self.status.as_mut().and_then(|s| s.load_balancer.as_mut());
+            let entries = balancer.and_then(|b| b.ingress.as_mut()).into_iter().flatten();
+            for entry in entries.filter(|entry| !text(&entry.ip).is_empty()) {
+                entry.ip_mode.get_or_insert_with(|| "VIP".to_owned());
+            }
         }
     }
     fn prepare_create(&mut self) {
         self.status = Some(Default::default());
+        let Some(spec) = self.spec.as_mut() else { return };
+        one_address(spec);
     }
     fn prepare_update(&mut self, old: &Self) {
         self.status.clone_from(&old.status);
-        let was = old.spec.as_ref().and_then(|s| s.type_.as_deref());
+        let none = ServiceSpec::default();
+        let before = old.spec.as_ref().unwrap_or(&none);
         let Some(spec) = self.spec.as_mut() else { return };
-        // a service that is no longer reached through the node gives its ports back
-        if spec.type_.as_deref() == Some("ClusterIP") && was != Some("ClusterIP") {
-            for port in spec.ports.iter_mut().flatten() {
-                port.node_port = None;
-            }
-        }
-        if spec.type_.as_deref() != Some("LoadBalancer") {
+        drop_empty(&mut spec.cluster_ips);
+        addresses_follow(spec, before);
+        give_up(spec, before);
+        one_address(spec);
+        if text(&spec.type_) != "LoadBalancer" {
             self.status = Some(Default::default());
         }
     }
@@ -76,44 +82,17 @@ impl Kind for Service {
         names::dns_label_1035(name)
     }
     fn validate(&self, errors: &mut Errors) {
-        let none = ServiceSpec::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
-        let kind = spec.type_.as_deref().unwrap_or_default();
-        if !TYPES.contains(&kind) {
-            errors.not_supported("spec.type", kind, &TYPES);
-        }
-        if kind == "ExternalName" {
-            let name = spec.external_name.as_deref().unwrap_or_default();
-            if name.is_empty() {
-                errors.required("spec.externalName", "");
-            } else if let Err(why) = names::dns_subdomain(name.trim_end_matches('.')) {
-                errors.invalid("spec.externalName", name, why);
-            }
-        } else if spec.ports.as_ref().is_none_or(Vec::is_empty) && spec.cluster_ip.as_deref() != Some("None")
-        {
-            errors.required("spec.ports", "");
-        }
-        if let Some(affinity) = spec.session_affinity.as_deref().filter(|a| !["None", "ClientIP"].contains(a))
-        {
-            errors.not_supported("spec.sessionAffinity", affinity, &["ClientIP", "None"]);
-        }
-        if kind == "LoadBalancer" && spec.cluster_ip.as_deref() == Some("None") {
-            errors.invalid(
-                "spec.clusterIPs[0]",
-                "None",
-                "may not be set to 'None' for LoadBalancer services",
-            );
-        }
-        crate::meta::labels(spec.selector.as_ref(), "spec.selector", errors);
-        ports(spec.ports.as_deref().unwrap_or_default(), errors);
+        service_validation::validate(self, errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut Errors) {
-        let (Some(new), Some(old)) = (&self.spec, &old.spec) else { return };
-        let has = |spec: &ServiceSpec| spec.type_.as_deref() != Some("ExternalName");
-        let set = |spec: &ServiceSpec| spec.cluster_ip.clone().filter(|ip| !ip.is_empty());
-        if has(new) && has(old) && set(old).is_some() && set(new) != set(old) {
-            let value = vec![set(new).unwrap_or_default()];
-            errors.invalid("spec.clusterIPs[0]", value, "may not change once set");
+        if let (Some(new), Some(old)) = (&self.spec, &old.spec) {
+            service_validation::update(new, old, errors);
+        }
+    }
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        let balancer = self.status.as_ref().and_then(|s| s.load_balancer.as_ref());
+        if let (Some(status), Some(spec)) = (balancer, &self.spec) {
+            service_validation::balancer_status(status, spec, errors);
         }
     }
     fn field(&self, path: &str) -> String {
@@ -140,44 +119,64 @@ impl Kind for Service {
     }
 }
 
-fn ports(ports: &[ServicePort], errors: &mut Errors) {
-    let mut names_seen = HashSet::new();
-    let mut seen = HashSet::new();
-    for (index, port) in ports.iter().enumerate() {
-        let at = format!("spec.ports[{index}]");
-        match port.name.as_deref().unwrap_or_default() {
-            "" if ports.len() > 1 => errors.required(format!("{at}.name"), ""),
-            "" => {}
-            name => {
-                if let Err(why) = names::dns_label(name) {
-                    errors.invalid(format!("{at}.name"), name, why);
-                } else if !names_seen.insert(name) {
-                    errors.duplicate(format!("{at}.name"), name);
-                }
-            }
+/// The older field says the first of the newer.
+fn one_address(spec: &mut ServiceSpec) {
+    let address = text(&spec.cluster_ip).to_owned();
+    if !address.is_empty() && list(&spec.cluster_ips).is_empty() {
+        spec.cluster_ips = Some(vec![address]);
+    }
+}
+
+/// A client that knows the older field only changes that one.
+fn addresses_follow(spec: &mut ServiceSpec, before: &ServiceSpec) {
+    let changed = text(&spec.cluster_ip) != text(&before.cluster_ip);
+    if changed && list(&spec.cluster_ips) == list(&before.cluster_ips) {
+        let address = text(&spec.cluster_ip).to_owned();
+        spec.cluster_ips = (!address.is_empty()).then(|| vec![address]);
+    }
+}
+
+/// What the new type does not have goes, where the client left it as it was (`dropTypeDependentFields`); what the client
+/// has changed is for validation to refuse.
+fn give_up(spec: &mut ServiceSpec, before: &ServiceSpec) {
+    let is_named = |spec: &ServiceSpec| text(&spec.type_) == "ExternalName";
+    if is_named(spec) && !is_named(before) {
+        if spec.cluster_ip == before.cluster_ip && list(&spec.cluster_ips) == list(&before.cluster_ips) {
+            spec.cluster_ip = None;
+            spec.cluster_ips = None;
         }
-        if !(1..=65535).contains(&port.port) {
-            errors.invalid(format!("{at}.port"), port.port, "must be between 1 and 65535, inclusive");
-        }
-        let protocol = port.protocol.as_deref().unwrap_or("TCP");
-        if !["TCP", "UDP", "SCTP"].contains(&protocol) {
-            errors.not_supported(format!("{at}.protocol"), protocol, &["SCTP", "TCP", "UDP"]);
-        }
-        match &port.target_port {
-            Some(IntOrString::Int(number)) if !(1..=65535).contains(number) => {
-                errors.invalid(format!("{at}.targetPort"), *number, "must be between 1 and 65535, inclusive");
-            }
-            Some(IntOrString::String(name)) => {
-                if let Err(why) = names::port_name(name) {
-                    errors.invalid(format!("{at}.targetPort"), name.as_str(), why);
-                }
-            }
-            _ => {}
-        }
-        if !seen.insert((protocol, port.port)) {
-            errors.duplicate(&at, serde_json::json!({"port": port.port, "protocol": protocol}));
+        if spec.ip_family_policy == before.ip_family_policy
+            && list(&spec.ip_families) == list(&before.ip_families)
+        {
+            spec.ip_family_policy = None;
+            spec.ip_families = None;
         }
     }
+    let has_node_ports = |spec: &ServiceSpec| matches!(text(&spec.type_), "LoadBalancer" | "NodePort");
+    if has_node_ports(before) && !has_node_ports(spec) && node_ports(spec) == node_ports(before) {
+        spec.ports.iter_mut().flatten().for_each(|port| port.node_port = None);
+    }
+    if needs_health_check(before)
+        && !needs_health_check(spec)
+        && spec.health_check_node_port == before.health_check_node_port
+    {
+        spec.health_check_node_port = None;
+    }
+    let is_balancer = |spec: &ServiceSpec| text(&spec.type_) == "LoadBalancer";
+    if is_balancer(before) && !is_balancer(spec) {
+        let nodes = &mut spec.allocate_load_balancer_node_ports;
+        nodes.take_if(|nodes| Some(*nodes) == before.allocate_load_balancer_node_ports);
+        spec.load_balancer_class.take_if(|class| Some(&*class) == before.load_balancer_class.as_ref());
+    }
+    if is_externally_accessible(before) && !is_externally_accessible(spec) {
+        let policy = &mut spec.external_traffic_policy;
+        policy.take_if(|policy| Some(&*policy) == before.external_traffic_policy.as_ref());
+    }
+}
+
+/// The ports of the node, whoever they were for.
+fn node_ports(spec: &ServiceSpec) -> BTreeSet<i32> {
+    list(&spec.ports).iter().filter_map(|port| port.node_port).filter(|number| *number != 0).collect()
 }
 
 fn print_port(port: &ServicePort) -> String {

@@ -1,0 +1,150 @@
+//! Projected volumes: several sources in one directory, none in another's place.
+
+use super::super::checks::{label_selector, list};
+use super::volumes::{downward_file, keys, local_path, mode};
+use crate::Errors;
+use k8s_openapi::api::core::v1::{
+    ClusterTrustBundleProjection, KeyToPath, PodSpec, ProjectedVolumeSource, ServiceAccountTokenProjection,
+    VolumeProjection,
+};
+use std::collections::BTreeSet;
+
+const SHORTEST_TOKEN_SECONDS: i64 = 600;
+const LONGEST_TOKEN_SECONDS: i64 = 1 << 32;
+
+pub(super) fn source(source: &ProjectedVolumeSource, at: &str, errors: &mut Errors) {
+    mode(source.default_mode, format_args!("{at}.defaultMode"), errors);
+    let mut paths = Paths { at, seen: BTreeSet::new() };
+    for (index, source) in list(&source.sources).iter().enumerate() {
+        one(source, &format!("{at}.sources[{index}]"), &mut paths, errors);
+    }
+}
+
+/// The files of the volume, whichever source they are of.
+struct Paths<'s> {
+    at: &'s str,
+    seen: BTreeSet<&'s str>,
+}
+
+impl<'s> Paths<'s> {
+    fn take(&mut self, path: &'s str, of: &str, errors: &mut Errors) {
+        if !path.is_empty() && !self.seen.insert(path) {
+            errors.invalid(self.at, of, "conflicting duplicate paths");
+        }
+    }
+
+    fn take_keys(&mut self, items: &'s [KeyToPath], of: &str, errors: &mut Errors) {
+        items.iter().for_each(|item| self.take(&item.path, of, errors));
+    }
+}
+
+fn one<'s>(source: &'s VolumeProjection, at: &str, paths: &mut Paths<'s>, errors: &mut Errors) {
+    if let Some(secret) = &source.secret {
+        named(&secret.name, list(&secret.items), &format!("{at}.secret"), paths, errors);
+    }
+    if let Some(map) = &source.config_map {
+        named(&map.name, list(&map.items), &format!("{at}.configMap"), paths, errors);
+    }
+    if let Some(api) = &source.downward_api {
+        for file in list(&api.items) {
+            downward_file(file, &format!("{at}.downwardAPI"), errors);
+            paths.take(&file.path, &file.path, errors);
+        }
+    }
+    if let Some(token) = &source.service_account_token {
+        self::token(token, &format!("{at}.serviceAccountToken"), paths.at, errors);
+    }
+    if let Some(bundle) = &source.cluster_trust_bundle {
+        trust_bundle(bundle, &format!("{at}.clusterTrustBundle"), errors);
+        paths.take(&bundle.path, &bundle.path, errors);
+    }
+    if let Some(certificate) = &source.pod_certificate {
+        for (field, value) in [("signerName", &certificate.signer_name), ("keyType", &certificate.key_type)] {
+            if value.is_empty() {
+                errors.required(format_args!("{at}.podCertificate.{field}"), "");
+            }
+        }
+    }
+    let set = [
+        source.secret.is_some(),
+        source.config_map.is_some(),
+        source.downward_api.is_some(),
+        source.service_account_token.is_some(),
+        source.cluster_trust_bundle.is_some(),
+        source.pod_certificate.is_some(),
+    ];
+    if set.iter().filter(|is_set| **is_set).count() > 1 {
+        errors.forbidden(at, "may not specify more than 1 volume type per source");
+    }
+}
+
+fn named<'s>(name: &str, items: &'s [KeyToPath], at: &str, paths: &mut Paths<'s>, errors: &mut Errors) {
+    if name.is_empty() {
+        errors.required(format_args!("{at}.name"), "");
+    }
+    keys(items, at, errors);
+    paths.take_keys(items, name, errors);
+}
+
+/// Upstream tells of the path at the volume, not at its source.
+fn token(token: &ServiceAccountTokenProjection, at: &str, volume_at: &str, errors: &mut Errors) {
+    let seconds = token.expiration_seconds.unwrap_or(0);
+    let field = format!("{at}.expirationSeconds");
+    if seconds < SHORTEST_TOKEN_SECONDS {
+        errors.invalid(&field, seconds, "may not specify a duration less than 10 minutes");
+    }
+    if seconds > LONGEST_TOKEN_SECONDS {
+        errors.invalid(&field, seconds, "may not specify a duration larger than 2^32 seconds");
+    }
+    if token.path.is_empty() {
+        errors.required(format_args!("{volume_at}.path"), "");
+    }
+    local_path(&token.path, format_args!("{volume_at}.path"), errors);
+}
+
+fn trust_bundle(bundle: &ClusterTrustBundleProjection, at: &str, errors: &mut Errors) {
+    match (&bundle.name, &bundle.signer_name) {
+        (Some(_), Some(_)) => {
+            let value = serde_json::json!(bundle);
+            errors.invalid(at, value, "only one of name and signerName may be used");
+        }
+        (Some(name), None) => {
+            if name.is_empty() {
+                errors.required(format_args!("{at}.name"), "must be a valid object name");
+            }
+            if let Some(selector) = &bundle.label_selector {
+                errors.invalid(
+                    format_args!("{at}.labelSelector"),
+                    serde_json::json!(selector),
+                    "labelSelector must be unset if name is specified",
+                );
+            }
+        }
+        (None, Some(signer)) => {
+            if signer.is_empty() {
+                errors.required(format_args!("{at}.signerName"), "must be a valid signer name");
+            }
+            label_selector(bundle.label_selector.as_ref(), &format!("{at}.labelSelector"), errors);
+        }
+        (None, None) => errors.required(at, "either name or signerName must be specified"),
+    }
+    if bundle.path.is_empty() {
+        errors.required(format_args!("{at}.path"), "");
+    }
+    local_path(&bundle.path, format_args!("{at}.path"), errors);
+}
+
+/// A pod without an account has nobody that a token could be of.
+pub(super) fn no_tokens(spec: &PodSpec, at: &str, errors: &mut Errors) {
+    for (index, volume) in list(&spec.volumes).iter().enumerate() {
+        let sources = volume.projected.as_ref().map(|p| list(&p.sources)).unwrap_or_default();
+        for (position, _) in
+            sources.iter().enumerate().filter(|(_, source)| source.service_account_token.is_some())
+        {
+            errors.forbidden(
+                format_args!("{at}.volumes[{index}].projected.sources[{position}].serviceAccountToken"),
+                "must not be specified when serviceAccountName is not set",
+            );
+        }
+    }
+}

@@ -1,0 +1,300 @@
+//! What containers and pods ask of a node: names, amounts, and what fits what.
+
+use super::super::checks::{judged, list, required};
+use super::super::names;
+use crate::Errors;
+use api::quantity::Quantity;
+use k8s_openapi::api::core::v1::{
+    ContainerResizePolicy, PodResourceClaim, PodSpec, ResourceClaim, ResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
+use std::collections::{BTreeMap, BTreeSet};
+
+type Amounts = BTreeMap<String, Amount>;
+
+const HUGE_PAGES: &str = "hugepages-";
+const OF_CONTAINERS: [&str; 3] = ["cpu", "ephemeral-storage", "memory"];
+const OF_PODS: [&str; 3] = ["cpu", "hugepages-", "memory"];
+/// What has a meaning without a prefix, be it in a quota only.
+const STANDARD: [&str; 20] = [
+    "configmaps",
+    "cpu",
+    "ephemeral-storage",
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "memory",
+    "persistentvolumeclaims",
+    "pods",
+    "replicationcontrollers",
+    "requests.cpu",
+    "requests.ephemeral-storage",
+    "requests.memory",
+    "requests.storage",
+    "resourcequotas",
+    "secrets",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+    "storage",
+];
+const COUNTED: [&str; 9] = [
+    "configmaps",
+    "persistentvolumeclaims",
+    "pods",
+    "replicationcontrollers",
+    "resourcequotas",
+    "secrets",
+    "services",
+    "services.loadbalancers",
+    "services.nodeports",
+];
+
+pub(super) fn of_container(
+    given: &ResourceRequirements,
+    claims: &BTreeSet<&str>,
+    at: &str,
+    errors: &mut Errors,
+) {
+    requirements(given, container_resource, at, errors);
+    claim_names(list(&given.claims), claims, &format!("{at}.claims"), errors);
+}
+
+/// KEP-2837.
+pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut Errors) {
+    let Some(given) = &spec.resources else { return };
+    if given.claims.is_some() {
+        errors.forbidden(format_args!("{at}.claims"), "claims cannot be set for Resources at pod-level");
+    }
+    requirements(given, pod_resource, at, errors);
+    let containers = PodSpec { overhead: None, ..spec.clone() };
+    for (name, sum) in crate::pod::requests(&containers) {
+        let asked = crate::pod::quantity(given.requests.as_ref(), &name);
+        if let Some(asked) = asked.filter(|asked| sum > *asked) {
+            errors.invalid(
+                format_args!("{at}.requests[{name}]"),
+                asked.to_string(),
+                format_args!("must be greater than or equal to aggregate container requests of {sum}"),
+            );
+        }
+    }
+    for (index, container) in spec.containers.iter().enumerate() {
+        let limits = container.resources.as_ref().and_then(|r| r.limits.as_ref());
+        for (name, limit) in limits.into_iter().flatten() {
+            let whole = crate::pod::quantity(given.limits.as_ref(), name);
+            let own = limit.0.parse::<Quantity>().ok();
+            if let Some((whole, _)) = whole.zip(own).filter(|(whole, own)| own > whole) {
+                errors.invalid(
+                    format_args!("{at}.containers[{index}][{name}].limits"),
+                    limit.0.as_str(),
+                    format_args!("must be less than or equal to pod limits of {whole}"),
+                );
+            }
+        }
+    }
+}
+
+/// Limits that nobody may exceed, as of an overhead.
+pub(super) fn of_overhead(amounts: &Amounts, at: &str, errors: &mut Errors) {
+    let given = ResourceRequirements { limits: Some(amounts.clone()), ..ResourceRequirements::default() };
+    requirements(&given, container_resource, at, errors);
+}
+
+fn requirements(
+    given: &ResourceRequirements,
+    judge: fn(&str, &str, &mut Errors),
+    at: &str,
+    errors: &mut Errors,
+) {
+    let none = Amounts::new();
+    let limits = given.limits.as_ref().unwrap_or(&none);
+    let requests = given.requests.as_ref().unwrap_or(&none);
+    for (field, amounts) in [("limits", limits), ("requests", requests)] {
+        for (name, amount) in amounts {
+            let at = format!("{at}.{field}[{name}]");
+            judge(name, &at, errors);
+            self::amount(name, amount, &at, errors);
+        }
+    }
+    for (name, request) in requests {
+        fits(name, request, limits.get(name), at, errors);
+    }
+    let any = |is: fn(&str) -> bool| limits.keys().chain(requests.keys()).any(|name| is(name));
+    if any(is_huge_page) && !any(|name| matches!(name, "cpu" | "memory")) {
+        errors.forbidden(at, "HugePages require cpu or memory");
+    }
+}
+
+fn amount(name: &str, amount: &Amount, at: &str, errors: &mut Errors) {
+    let text = amount.0.as_str();
+    let parsed = match text.parse::<Quantity>() {
+        Ok(parsed) => parsed,
+        Err(why) => return errors.invalid(at, text, why),
+    };
+    if parsed.is_negative() {
+        errors.invalid(at, text, super::super::checks::NOT_NEGATIVE);
+    }
+    if (COUNTED.contains(&name) || is_extended(name)) && Quantity::from_units(parsed.value()) != parsed {
+        errors.invalid(at, text, "must be an integer");
+    }
+    if is_huge_page(name) && !divides(name, parsed) {
+        errors.invalid(at, text, format_args!("{text} is not positive integer multiple of {name}"));
+    }
+}
+
+fn divides(name: &str, amount: Quantity) -> bool {
+    let page = name.strip_prefix(HUGE_PAGES).and_then(|size| size.parse::<Quantity>().ok());
+    page.map(Quantity::value).is_some_and(|page| page > 0 && amount.value() % page == 0)
+}
+
+/// A request is at most the limit; exactly the limit, where nothing can be shared out twice.
+fn fits(name: &str, request: &Amount, limit: Option<&Amount>, at: &str, errors: &mut Errors) {
+    let Ok(asked) = request.0.parse::<Quantity>() else { return };
+    let shared = may_overcommit(name);
+    let Some(limit) = limit else {
+        if !shared {
+            errors
+                .required(format_args!("{at}.limits"), "Limit must be set for non overcommitable resources");
+        }
+        return;
+    };
+    let Ok(most) = limit.0.parse::<Quantity>() else { return };
+    let relation = match asked.cmp(&most) {
+        std::cmp::Ordering::Equal => return,
+        _ if !shared => "equal to",
+        std::cmp::Ordering::Greater => "less than or equal to",
+        std::cmp::Ordering::Less => return,
+    };
+    let why = format!("must be {relation} {name} limit of {}", limit.0);
+    errors.invalid(format_args!("{at}.requests"), request.0.as_str(), why);
+}
+
+fn resource_name(name: &str, at: &str, errors: &mut Errors) -> bool {
+    if names::qualified(name).is_err() {
+        judged(names::qualified, name, at, errors);
+        return false;
+    }
+    let standard = STANDARD.contains(&name) || is_huge_page(name) || name.starts_with("requests.hugepages-");
+    if !name.contains('/') && !standard {
+        errors.invalid(at, name, "must be a standard resource type or fully qualified");
+        return false;
+    }
+    true
+}
+
+fn container_resource(name: &str, at: &str, errors: &mut Errors) {
+    resource_name(name, at, errors);
+    if !name.contains('/') {
+        if !OF_CONTAINERS.contains(&name) && !is_huge_page(name) {
+            errors.invalid(at, name, "must be a standard resource for containers");
+        }
+    } else if !is_native(name) && !is_extended(name) {
+        errors.invalid(at, name, "doesn't follow extended resource name standard");
+    }
+}
+
+fn pod_resource(name: &str, at: &str, errors: &mut Errors) {
+    if resource_name(name, at, errors) && !OF_PODS.contains(&name) && !is_huge_page(name) {
+        errors.not_supported(at, name, &OF_PODS);
+    }
+}
+
+fn is_huge_page(name: &str) -> bool {
+    name.starts_with(HUGE_PAGES)
+}
+
+fn is_native(name: &str) -> bool {
+    !name.contains('/') || name.contains("kubernetes.io/")
+}
+
+fn is_extended(name: &str) -> bool {
+    !is_native(name)
+        && !name.starts_with("requests.")
+        && names::qualified(&format!("requests.{name}")).is_ok()
+}
+
+fn may_overcommit(name: &str) -> bool {
+    is_native(name) && !is_huge_page(name)
+}
+
+/// Devices that the pod claims (DRA), by the names that its containers use.
+pub(super) fn claims(claims: &[PodResourceClaim], at: &str, errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for (index, claim) in claims.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        required(names::dns_label, &claim.name, format_args!("{at}.name"), errors);
+        if !claim.name.is_empty() && !seen.insert(claim.name.as_str()) {
+            errors.duplicate(format_args!("{at}.name"), claim.name.as_str());
+        }
+        let why = match (&claim.resource_claim_name, &claim.resource_claim_template_name) {
+            (Some(_), Some(_)) => {
+                Some("at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified")
+            }
+            (None, None) => Some("must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"),
+            _ => None,
+        };
+        if let Some(why) = why {
+            errors.invalid(&at, serde_json::json!(claim), why);
+        }
+        for (field, name) in [
+            ("resourceClaimName", &claim.resource_claim_name),
+            ("resourceClaimTemplateName", &claim.resource_claim_template_name),
+        ] {
+            if let Some(name) = name {
+                judged(names::dns_subdomain, name, format_args!("{at}.{field}"), errors);
+            }
+        }
+    }
+}
+
+fn claim_names(claims: &[ResourceClaim], known: &BTreeSet<&str>, at: &str, errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for (index, claim) in claims.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        let (name, request) = (claim.name.as_str(), claim.request.as_deref().unwrap_or_default());
+        if name.is_empty() {
+            errors.required(&at, "");
+            continue;
+        }
+        if !request.is_empty() {
+            judged(names::dns_label, request, format_args!("{at}.request"), errors);
+        }
+        // the whole claim holds every part of it
+        let overlaps = seen.iter().any(|(other, part): &(&str, &str)| {
+            *other == name && (part.is_empty() || request.is_empty() || *part == request)
+        });
+        if overlaps {
+            errors.duplicate(&at, name);
+        }
+        seen.insert((name, request));
+        if !known.contains(name) {
+            let each: Vec<&str> = known.iter().copied().collect();
+            let which =
+                if each.is_empty() { " which is empty".to_owned() } else { format!(": {}", each.join(", ")) };
+            let why = format!("must be one of the names in pod.spec.resourceClaims{which}");
+            errors.not_found_because(&at, name, why);
+        }
+    }
+}
+
+pub(super) fn resize_policies(
+    policies: &[ContainerResizePolicy],
+    restart_policy: &str,
+    at: &str,
+    errors: &mut Errors,
+) {
+    const RESOURCES: [&str; 2] = ["cpu", "memory"];
+    const POLICIES: [&str; 2] = ["NotRequired", "RestartContainer"];
+    let mut seen = BTreeSet::new();
+    for (index, policy) in policies.iter().enumerate() {
+        let (resource, restart) = (policy.resource_name.as_str(), policy.restart_policy.as_str());
+        if !seen.insert(resource) {
+            errors.duplicate(format_args!("{at}[{index}]"), resource);
+        }
+        super::one_of(resource, &RESOURCES, at, errors);
+        super::one_of(restart, &POLICIES, at, errors);
+        if restart_policy == "Never" && restart != "NotRequired" {
+            errors.invalid(at, restart, "must be 'NotRequired' when `restartPolicy` is 'Never'");
+        }
+    }
+}

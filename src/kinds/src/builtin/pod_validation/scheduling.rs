@@ -1,0 +1,28 @@
+//! Gates and priorities.
+
+use super::super::checks::{judged, list, one_of, optional, text};
+use super::super::names;
+use crate::Errors;
+use k8s_openapi::api::core::v1::PodSpec;
+use std::collections::BTreeSet;
+
+pub(in super::super) const PREEMPTION_POLICIES: [&str; 2] = ["PreemptLowerPriority", "Never"];
+
+pub(super) fn gates(spec: &PodSpec, at: &str, errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for (index, gate) in list(&spec.scheduling_gates).iter().enumerate() {
+        let at = format!("{at}.schedulingGates[{index}]");
+        judged(names::qualified, &gate.name, &at, errors);
+        if !seen.insert(gate.name.as_str()) {
+            errors.duplicate(&at, gate.name.as_str());
+        }
+    }
+}
+
+pub(super) fn priority(spec: &PodSpec, at: &str, errors: &mut Errors) {
+    let class = text(&spec.priority_class_name);
+    optional(names::dns_subdomain, class, format_args!("{at}.priorityClassName"), errors);
+    if let Some(policy) = spec.preemption_policy.as_deref() {
+        one_of(policy, &PREEMPTION_POLICIES, format_args!("{at}.preemptionPolicy"), errors);
+    }
+}

@@ -1,0 +1,394 @@
+//! Upstream's `ValidateService`: which fields go with which type, and which addresses a Service may claim.
+
+use super::checks::{
+    PROTOCOLS, among_if_set, cidr, ip, judged, list, non_special_ip, one_of, port, port_number, required,
+    text,
+};
+use super::names;
+use crate::Errors;
+use k8s_openapi::api::core::v1::{
+    LoadBalancerStatus, Service, ServicePort, ServiceSpec, SessionAffinityConfig,
+};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+const TYPES: [&str; 4] = ["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+const AFFINITIES: [&str; 2] = ["ClientIP", "None"];
+const POLICIES: [&str; 2] = ["Cluster", "Local"];
+const FAMILIES: [&str; 2] = ["IPv4", "IPv6"];
+const FAMILY_POLICIES: [&str; 3] = ["PreferDualStack", "RequireDualStack", "SingleStack"];
+const DISTRIBUTIONS: [&str; 3] = ["PreferClose", "PreferSameNode", "PreferSameZone"];
+const IP_MODES: [&str; 2] = ["Proxy", "VIP"];
+const LONGEST_AFFINITY: i32 = 86400; // a day
+const ONLY_BALANCERS: &str = "may only be used when `type` is 'LoadBalancer'";
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
+const TOPOLOGY_HINTS: &str = "service.kubernetes.io/topology-aware-hints";
+const TOPOLOGY_MODE: &str = "service.kubernetes.io/topology-mode";
+
+pub(super) fn is_headless(spec: &ServiceSpec) -> bool {
+    text(&spec.cluster_ip) == "None"
+}
+
+/// The node, or an address of the machine's network, leads to it.
+pub(super) fn is_externally_accessible(spec: &ServiceSpec) -> bool {
+    match text(&spec.type_) {
+        "LoadBalancer" | "NodePort" => true,
+        "ClusterIP" => !list(&spec.external_ips).is_empty(),
+        _ => false,
+    }
+}
+
+/// A balancer that must know which nodes have a pod asks them there.
+pub(super) fn needs_health_check(spec: &ServiceSpec) -> bool {
+    text(&spec.type_) == "LoadBalancer" && text(&spec.external_traffic_policy) == "Local"
+}
+
+pub(super) fn validate(service: &Service, errors: &mut Errors) {
+    let none = ServiceSpec::default();
+    let spec = service.spec.as_ref().unwrap_or(&none);
+    let notes = service.metadata.annotations.as_ref();
+    topology(notes, errors);
+    let ports = list(&spec.ports);
+    if ports.is_empty() && !is_headless(spec) && text(&spec.type_) != "ExternalName" {
+        errors.required("spec.ports", "");
+    }
+    of_type(spec, errors);
+    let mut seen = BTreeSet::new();
+    for (index, port) in ports.iter().enumerate() {
+        one_port(port, ports.len() > 1, &mut seen, &format!("spec.ports[{index}]"), errors);
+    }
+    crate::meta::labels(spec.selector.as_ref(), "spec.selector", errors);
+    affinity(spec, errors);
+    cluster_addresses(spec, errors);
+    for (index, address) in list(&spec.external_ips).iter().enumerate() {
+        let at = format!("spec.externalIPs[{index}]");
+        ip(address, &at, errors);
+        non_special_ip(address, &at, errors);
+    }
+    one_of(text(&spec.type_), &TYPES, "spec.type", errors);
+    node_ports(spec, errors);
+    twice(ports, errors);
+    source_ranges(spec, notes, errors);
+    balancer(spec, errors);
+    traffic(spec, errors);
+}
+
+fn topology(notes: Option<&BTreeMap<String, String>>, errors: &mut Errors) {
+    let Some(notes) = notes else { return };
+    if let (Some(mode), Some(hints)) = (notes.get(TOPOLOGY_MODE), notes.get(TOPOLOGY_HINTS))
+        && mode != hints
+    {
+        errors.invalid(
+            format_args!("metadata.annotations[{TOPOLOGY_MODE}]"),
+            mode.as_str(),
+            format_args!("must match annotations[{TOPOLOGY_HINTS}] when both are specified"),
+        );
+    }
+}
+
+fn of_type(spec: &ServiceSpec, errors: &mut Errors) {
+    match text(&spec.type_) {
+        kind @ ("LoadBalancer" | "NodePort") if is_headless(spec) => {
+            let why = format!("may not be set to 'None' for {kind} services");
+            errors.invalid("spec.clusterIPs[0]", "None", why);
+        }
+        "ExternalName" => {
+            for (field, is_set) in [
+                ("clusterIPs", !list(&spec.cluster_ips).is_empty()),
+                ("ipFamilies", !list(&spec.ip_families).is_empty()),
+                ("ipFamilyPolicy", spec.ip_family_policy.is_some()),
+            ] {
+                if is_set {
+                    let why = "may not be set for ExternalName services";
+                    errors.forbidden(format_args!("spec.{field}"), why);
+                }
+            }
+            // the last dot says that the name is whole
+            let name = text(&spec.external_name);
+            let name = name.strip_suffix('.').unwrap_or(name);
+            required(names::dns_subdomain, name, "spec.externalName", errors);
+        }
+        _ => {}
+    }
+}
+
+fn one_port<'s>(
+    given: &'s ServicePort,
+    must_be_named: bool,
+    seen: &mut BTreeSet<&'s str>,
+    at: &str,
+    errors: &mut Errors,
+) {
+    let name = text(&given.name);
+    if must_be_named || !name.is_empty() {
+        required(names::dns_label, name, format_args!("{at}.name"), errors);
+    }
+    if !name.is_empty() && !seen.insert(name) {
+        errors.duplicate(format_args!("{at}.name"), name);
+    }
+    port_number(given.port, format_args!("{at}.port"), errors);
+    one_of(text(&given.protocol), &PROTOCOLS, format_args!("{at}.protocol"), errors);
+    let target = given.target_port.clone().unwrap_or(IntOrString::Int(0));
+    port(&target, format_args!("{at}.targetPort"), errors);
+    if let Some(protocol) = &given.app_protocol {
+        judged(names::qualified, protocol, format_args!("{at}.appProtocol"), errors);
+    }
+}
+
+fn affinity(spec: &ServiceSpec, errors: &mut Errors) {
+    let kind = text(&spec.session_affinity);
+    one_of(kind, &AFFINITIES, "spec.sessionAffinity", errors);
+    let config = spec.session_affinity_config.as_ref();
+    match kind {
+        "ClientIP" => client_affinity(config, "spec.sessionAffinityConfig", errors),
+        "None" if config.is_some() => {
+            errors.forbidden("spec.sessionAffinityConfig", "must not be set when session affinity is None")
+        }
+        _ => {}
+    }
+}
+
+fn client_affinity(config: Option<&SessionAffinityConfig>, at: &str, errors: &mut Errors) {
+    let why = "when session affinity type is ClientIP";
+    let Some(config) = config else { return errors.required(at, why) };
+    let Some(client) = &config.client_ip else {
+        return errors.required(format_args!("{at}.clientIP"), why);
+    };
+    let field = format!("{at}.clientIP.timeoutSeconds");
+    match client.timeout_seconds {
+        None => errors.required(field, why),
+        Some(seconds) if !(1..=LONGEST_AFFINITY).contains(&seconds) => {
+            let why = format!("must be greater than 0 and less than {LONGEST_AFFINITY}");
+            errors.invalid(field, seconds, why);
+        }
+        Some(_) => {}
+    }
+}
+
+/// Upstream's `ValidateServiceClusterIPsRelatedFields`; what there is to give out is the cluster's matter.
+fn cluster_addresses(spec: &ServiceSpec, errors: &mut Errors) {
+    if text(&spec.type_) == "ExternalName" {
+        return;
+    }
+    let (first, all) = (text(&spec.cluster_ip), list(&spec.cluster_ips));
+    match (first, all) {
+        ("", []) => {}
+        ("", all) => {
+            errors.invalid(
+                "spec.clusterIPs",
+                all.to_vec(),
+                "must be empty when `clusterIP` is not specified",
+            );
+        }
+        (_, []) => errors.required("spec.clusterIPs", ""),
+        (first, all) if all[0] != first => {
+            errors.invalid("spec.clusterIPs", all.to_vec(), "first value must match `clusterIP`");
+        }
+        _ => {}
+    }
+    let families = list(&spec.ip_families);
+    for (index, family) in families.iter().enumerate() {
+        let at = format!("spec.ipFamilies[{index}]");
+        if !FAMILIES.contains(&family.as_str()) {
+            errors.not_supported(&at, family.as_str(), &FAMILIES);
+        }
+        if families[..index].contains(family) {
+            errors.duplicate(&at, family.as_str());
+        }
+    }
+    let policy = spec.ip_family_policy.as_deref();
+    among_if_set(policy, &FAMILY_POLICIES, "spec.ipFamilyPolicy", errors);
+    let before = errors.len();
+    for (index, address) in all.iter().enumerate() {
+        match address.as_str() {
+            "None" if index == 0 && all.len() == 1 => {}
+            "None" if index == 0 => {
+                let why = "'None' must be the first and only value";
+                errors.invalid("spec.clusterIPs", all.to_vec(), why);
+            }
+            address => ip(address, format_args!("spec.clusterIPs[{index}]"), errors),
+        }
+    }
+    if all.len() > 2 {
+        errors.invalid("spec.clusterIPs", all.to_vec(), "may only hold up to 2 values");
+    }
+    if errors.len() == before {
+        of_family(all, families, errors);
+    }
+}
+
+fn of_family(all: &[String], families: &[String], errors: &mut Errors) {
+    let is_six = |address: &String| address.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6());
+    if let [one, other] = all
+        && is_six(one) == is_six(other)
+    {
+        let why = "may specify no more than one IP for each IP family";
+        errors.invalid("spec.clusterIPs", all.to_vec(), why);
+    }
+    for (index, (address, family)) in all.iter().zip(families).enumerate() {
+        let given = if is_six(address) { "IPv6" } else { "IPv4" };
+        if address != "None" && FAMILIES.contains(&family.as_str()) && given != family {
+            let why = format!("expected an {family} value as indicated by `ipFamilies[{index}]`");
+            errors.invalid(format_args!("spec.clusterIPs[{index}]"), address.as_str(), why);
+        }
+    }
+}
+
+fn node_ports(spec: &ServiceSpec, errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for (index, port) in list(&spec.ports).iter().enumerate() {
+        let Some(number) = port.node_port.filter(|number| *number != 0) else { continue };
+        let at = format!("spec.ports[{index}].nodePort");
+        if text(&spec.type_) == "ClusterIP" {
+            errors.forbidden(&at, "may not be used when `type` is 'ClusterIP'");
+        }
+        if !seen.insert((text(&port.protocol), number)) {
+            errors.duplicate(&at, number);
+        }
+    }
+}
+
+fn twice(ports: &[ServicePort], errors: &mut Errors) {
+    let mut seen = BTreeSet::new();
+    for (index, port) in ports.iter().enumerate() {
+        if !seen.insert((text(&port.protocol), port.port)) {
+            let key = json!({"protocol": port.protocol, "port": port.port});
+            errors.duplicate(format_args!("spec.ports[{index}]"), key);
+        }
+    }
+}
+
+fn source_ranges(spec: &ServiceSpec, notes: Option<&BTreeMap<String, String>>, errors: &mut Errors) {
+    let is_balancer = text(&spec.type_) == "LoadBalancer";
+    let ranges = list(&spec.load_balancer_source_ranges);
+    if !ranges.is_empty() {
+        if !is_balancer {
+            errors.forbidden("spec.LoadBalancerSourceRanges", ONLY_BALANCERS);
+        }
+        for (index, range) in ranges.iter().enumerate() {
+            cidr(range.trim(), format_args!("spec.LoadBalancerSourceRanges[{index}]"), errors);
+        }
+    } else if let Some(ranges) = notes.and_then(|notes| notes.get(SOURCE_RANGES)) {
+        let at = format!("metadata.annotations[{SOURCE_RANGES}]");
+        if !is_balancer {
+            errors.forbidden(&at, ONLY_BALANCERS);
+        }
+        for range in ranges.trim().split(',').filter(|_| !ranges.trim().is_empty()) {
+            cidr(range.trim(), &at, errors);
+        }
+    }
+}
+
+fn balancer(spec: &ServiceSpec, errors: &mut Errors) {
+    let class = spec.load_balancer_class.as_deref();
+    if text(&spec.type_) == "LoadBalancer" {
+        if spec.allocate_load_balancer_node_ports.is_none() {
+            errors.required("allocateLoadBalancerNodePorts", "");
+        }
+        if let Some(class) = class {
+            judged(names::qualified, class, "spec.loadBalancerClass", errors);
+        }
+        return;
+    }
+    if spec.allocate_load_balancer_node_ports.is_some() {
+        errors.forbidden("spec.allocateLoadBalancerNodePorts", ONLY_BALANCERS);
+    }
+    if class.is_some() {
+        errors.forbidden("spec.loadBalancerClass", ONLY_BALANCERS);
+    }
+}
+
+fn traffic(spec: &ServiceSpec, errors: &mut Errors) {
+    let external = text(&spec.external_traffic_policy);
+    if is_externally_accessible(spec) {
+        one_of(external, &POLICIES, "spec.externalTrafficPolicy", errors);
+    } else if !external.is_empty() {
+        let why = "may only be set for externally-accessible services";
+        errors.invalid("spec.externalTrafficPolicy", external, why);
+    }
+    let health = spec.health_check_node_port.unwrap_or(0);
+    if health != 0 && !needs_health_check(spec) {
+        let why = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        errors.invalid("spec.healthCheckNodePort", health, why);
+    } else if health != 0 {
+        port_number(health, "spec.healthCheckNodePort", errors);
+    }
+    let internal = spec.internal_traffic_policy.as_deref();
+    match internal {
+        None if ["ClusterIP", "LoadBalancer", "NodePort"].contains(&text(&spec.type_)) => {
+            errors.required("spec.internalTrafficPolicy", "");
+        }
+        internal => among_if_set(internal, &POLICIES, "spec.internalTrafficPolicy", errors),
+    }
+    let distribution = spec.traffic_distribution.as_deref();
+    among_if_set(distribution, &DISTRIBUTIONS, "spec.trafficDistribution", errors);
+}
+
+/// Addresses stay while they are there; so do a balancer's class and its health check.
+pub(super) fn update(new: &ServiceSpec, old: &ServiceSpec, errors: &mut Errors) {
+    let both = |is: fn(&ServiceSpec) -> bool| is(new) && is(old);
+    if both(|spec| text(&spec.type_) != "ExternalName") {
+        addresses_stay(new, old, errors);
+    }
+    if both(|spec| text(&spec.type_) == "LoadBalancer") && new.load_balancer_class != old.load_balancer_class
+    {
+        let class = json!(new.load_balancer_class);
+        errors.invalid("spec.loadBalancerClass", class, "may not change once set");
+    }
+    if both(needs_health_check) && new.health_check_node_port != old.health_check_node_port {
+        errors.forbidden("spec.healthCheckNodePort", "field is immutable");
+    }
+}
+
+fn addresses_stay(new: &ServiceSpec, old: &ServiceSpec, errors: &mut Errors) {
+    if is_headless(new) && is_headless(old) {
+        return;
+    }
+    let (now, before) = (list(&new.cluster_ips), list(&old.cluster_ips));
+    if now.is_empty() && !before.is_empty() {
+        return errors.invalid("spec.clusterIPs[0]", now.to_vec(), "primary clusterIP can not be unset");
+    }
+    for (index, _) in now.iter().zip(before).enumerate().filter(|(_, (now, before))| now != before) {
+        errors.invalid(format_args!("spec.clusterIPs[{index}]"), now.to_vec(), "may not change once set");
+    }
+    if is_headless(new) == is_headless(old) {
+        let (now, before) = (list(&new.ip_families), list(&old.ip_families));
+        if now.iter().zip(before).any(|(now, before)| now != before) {
+            errors.invalid("spec.ipFamilies[0]", now.to_vec(), "may not change once set");
+        }
+    }
+}
+
+/// What a balancer says of itself, or an Ingress's controller.
+pub(super) fn balancer_status(status: &LoadBalancerStatus, spec: &ServiceSpec, errors: &mut Errors) {
+    let ingress = list(&status.ingress);
+    if text(&spec.type_) != "LoadBalancer" && !ingress.is_empty() {
+        let why = "may only be used when `spec.type` is 'LoadBalancer'";
+        return errors.forbidden("status.loadBalancer.ingress", why);
+    }
+    for (index, entry) in ingress.iter().enumerate() {
+        let at = format!("status.loadBalancer.ingress[{index}]");
+        balancer_entry(text(&entry.ip), text(&entry.hostname), &at, errors);
+        match entry.ip_mode.as_deref() {
+            Some(_) if text(&entry.ip).is_empty() => {
+                errors.forbidden(format_args!("{at}.ipMode"), "may not be specified when `ip` is not set")
+            }
+            mode => among_if_set(mode, &IP_MODES, format_args!("{at}.ipMode"), errors),
+        }
+    }
+}
+
+pub(super) fn balancer_entry(address: &str, hostname: &str, at: &str, errors: &mut Errors) {
+    if !address.is_empty() {
+        ip(address, format_args!("{at}.ip"), errors);
+    }
+    if !hostname.is_empty() {
+        judged(names::dns_subdomain, hostname, format_args!("{at}.hostname"), errors);
+        if hostname.parse::<IpAddr>().is_ok() {
+            let why = "must be a DNS name, not an IP address";
+            errors.invalid(format_args!("{at}.hostname"), hostname, why);
+        }
+    }
+}

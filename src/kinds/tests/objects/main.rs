@@ -1,0 +1,5 @@
+//! Whole objects through defaults and validation, in tables.
+
+mod common;
+mod defaults;
+mod validation;
