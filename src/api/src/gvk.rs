@@ -71,6 +71,39 @@ impl GroupResource {
     }
 }
 
+/// The order of a group's versions (`CompareKubeAwareVersionStrings`): stable ones before betas before alphas, each from
+/// the newest on; what is no such version comes last. The greatest is preferred.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VersionPriority {
+    /// 3 stable, 2 beta, 1 alpha, 0 any other
+    stage: u8,
+    major: u64,
+    minor: u64,
+    /// Other names go by the alphabet, the first one first.
+    name: std::cmp::Reverse<String>,
+}
+
+impl VersionPriority {
+    pub fn of(version: &str) -> Self {
+        let other =
+            || VersionPriority { stage: 0, major: 0, minor: 0, name: std::cmp::Reverse(version.to_owned()) };
+        let parse = || {
+            let rest = version.strip_prefix('v')?;
+            let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+            let (major, rest) = rest.split_at(end);
+            let (stage, minor) = match (rest.strip_prefix("beta"), rest.strip_prefix("alpha")) {
+                _ if rest.is_empty() => (3, "0"),
+                (Some(minor), _) => (2, minor),
+                (_, Some(minor)) => (1, minor),
+                _ => return None,
+            };
+            let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+            Some(VersionPriority { stage, major, minor, name: std::cmp::Reverse(String::new()) })
+        };
+        parse().unwrap_or_else(other)
+    }
+}
+
 /// `deployments.apps`, as upstream's messages name it.
 impl fmt::Display for GroupResource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -91,4 +124,20 @@ fn api_version(group: &str, version: &str) -> String {
 
 fn dotted(f: &mut fmt::Formatter<'_>, name: &str, group: &str) -> fmt::Result {
     if group.is_empty() { f.write_str(name) } else { write!(f, "{name}.{group}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::VersionPriority;
+
+    #[test]
+    fn the_preferred_version_of_a_group_is_the_newest_stable_one() {
+        let mut versions =
+            ["v1alpha1", "foo1", "v2", "v1", "v11alpha2", "v12alpha1", "v3beta1", "v10", "foo10", "v10beta3"];
+        versions.sort_by_key(|version| std::cmp::Reverse(VersionPriority::of(version)));
+        assert_eq!(
+            versions,
+            ["v10", "v2", "v1", "v10beta3", "v3beta1", "v12alpha1", "v11alpha2", "v1alpha1", "foo1", "foo10"]
+        );
+    }
 }

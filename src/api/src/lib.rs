@@ -14,7 +14,7 @@ pub mod quantity;
 pub mod selector;
 mod status;
 
-pub use gvk::{GroupResource, Gvk, Gvr};
+pub use gvk::{GroupResource, Gvk, Gvr, VersionPriority};
 pub use key::{ObjectKey, ParseRevisionError, ResourceVersion};
 pub use object::{Meta, Object, OwnerRef, REVISION_PLACEHOLDER, Unstamped};
 pub use selector::{FieldSelector, LabelSelector};

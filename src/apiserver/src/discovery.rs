@@ -7,6 +7,7 @@ use crate::server::Edge;
 use api::KUBERNETES_VERSION;
 use kinds::{Handler, Registry, Scope};
 use serde_json::{Value, json};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use warp::reply::Response;
@@ -39,12 +40,11 @@ pub(crate) fn answer(edge: &Edge, request: &Request) -> Option<Response> {
         }
         (["apis"], None) => {
             let groups: Vec<Value> =
-                groups(registry).keys().map(|(group, version)| group_document(group, version)).collect();
+                groups(registry).iter().map(|(group, versions)| group_document(group, versions)).collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         (["apis", group], _) => {
-            let version = groups(registry).into_keys().find(|(known, _)| known == group)?.1;
-            let mut document = group_document(group, &version);
+            let mut document = group_document(group, groups(registry).get(*group)?);
             document["kind"] = "APIGroup".into();
             document["apiVersion"] = "v1".into();
             document
@@ -56,24 +56,32 @@ pub(crate) fn answer(edge: &Edge, request: &Request) -> Option<Response> {
     Some(responses::json(200, &document))
 }
 
-type Group = (String, String);
-
-fn groups(registry: &Registry) -> BTreeMap<Group, Vec<Arc<dyn Handler>>> {
-    let mut groups: BTreeMap<Group, Vec<Arc<dyn Handler>>> = BTreeMap::new();
-    for handler in registry.iter() {
+/// The versions of each named group, the preferred one first.
+fn groups(registry: &Registry) -> BTreeMap<String, Vec<String>> {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let own = registry.iter().map(|handler| {
         let gvr = &handler.info().gvr;
-        groups.entry((gvr.group.to_string(), gvr.version.to_string())).or_default().push(handler.clone());
+        (gvr.group.to_string(), gvr.version.to_string())
+    });
+    let reviews = ["authentication.k8s.io", "authorization.k8s.io"].map(|g| (g.to_owned(), "v1".to_owned()));
+    for (group, version) in own.chain(reviews).filter(|(group, _)| !group.is_empty()) {
+        let versions = groups.entry(group).or_default();
+        if !versions.contains(&version) {
+            versions.push(version);
+        }
     }
-    for (group, version) in [("authentication.k8s.io", "v1"), ("authorization.k8s.io", "v1")] {
-        groups.entry((group.to_owned(), version.to_owned())).or_default();
-    }
-    groups.retain(|(group, _), _| !group.is_empty());
+    groups
+        .values_mut()
+        .for_each(|versions| versions.sort_by_key(|version| Reverse(api::VersionPriority::of(version))));
     groups
 }
 
-fn group_document(group: &str, version: &str) -> Value {
-    let version = json!({"groupVersion": format!("{group}/{version}"), "version": version});
-    json!({"name": group, "versions": [version], "preferredVersion": version})
+fn group_document(group: &str, versions: &[String]) -> Value {
+    let versions: Vec<Value> = versions
+        .iter()
+        .map(|version| json!({"groupVersion": format!("{group}/{version}"), "version": version}))
+        .collect();
+    json!({"name": group, "versions": versions, "preferredVersion": versions[0]})
 }
 
 fn of_version<'r>(registry: &'r Registry, group: &str, version: &str) -> Vec<&'r Arc<dyn Handler>> {
@@ -173,8 +181,11 @@ fn all_in_one(registry: &Registry, core: bool, version: &str) -> Value {
     let items: Vec<Value> = match core {
         true => vec![json!({"metadata": {"creationTimestamp": null}, "versions": [kinds_of("", "v1")]})],
         false => groups(registry)
-            .keys()
-            .map(|(group, of)| json!({"metadata": {"name": group, "creationTimestamp": null}, "versions": [kinds_of(group, of)]}))
+            .iter()
+            .map(|(group, versions)| {
+                let versions: Vec<Value> = versions.iter().map(|of| kinds_of(group, of)).collect();
+                json!({"metadata": {"name": group, "creationTimestamp": null}, "versions": versions})
+            })
             .collect(),
     };
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items})

@@ -5,24 +5,70 @@ use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::router::not_found;
+use crate::server::Edge;
 use api::{Reason, Status};
 use http::{HeaderValue, StatusCode, header};
+use kinds::{Registry, Scope};
+use std::sync::{Arc, Mutex, PoisonError};
 use warp::reply::{Reply, Response};
 
 const JSON: &str = "application/json";
 /// The deprecated spelling is no valid media type, and is what clients of Go send; upstream answers with the new one.
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
+/// The documents of the custom kinds, made anew when those have changed.
+#[derive(Default)]
+pub(crate) struct CustomDocuments(Mutex<Option<Made>>);
+
+type Made = (Arc<Registry>, Arc<Vec<openapi::CustomDocument>>);
+
+impl CustomDocuments {
+    fn of(&self, registry: &Arc<Registry>) -> Arc<Vec<openapi::CustomDocument>> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, documents)) = made.as_ref()
+            && Arc::ptr_eq(known, registry)
+        {
+            return documents.clone();
+        }
+        let documents = Arc::new(openapi::custom_documents(custom_resources(registry)));
+        *made = Some((registry.clone(), documents.clone()));
+        documents
+    }
+}
+
+fn custom_resources(registry: &Registry) -> Vec<openapi::CustomResource> {
+    let described = registry.iter().filter_map(|handler| Some((handler.info(), handler.published_schema()?)));
+    described
+        .map(|(info, schema)| openapi::CustomResource {
+            group: info.gvk.group.to_string(),
+            version: info.gvk.version.to_string(),
+            kind: info.gvk.kind.to_string(),
+            plural: info.gvr.resource.to_string(),
+            namespaced: info.scope == Scope::Namespaced,
+            subresources: info.subresources.iter().map(ToString::to_string).collect(),
+            schema: schema.clone(),
+        })
+        .collect()
+}
+
 /// # Errors
 /// `NotFound` for a group that is not served, `NotAcceptable` for a format that there is not.
-pub(crate) fn answer(request: &Request, version: &str, path: &[&str]) -> Result<Response, Status> {
+pub(crate) fn answer(
+    edge: &Edge,
+    request: &Request,
+    version: &str,
+    path: &[&str],
+) -> Result<Response, Status> {
     match (version, path) {
         ("v2", []) => version_2(request),
         ("v3", []) => {
             negotiate::first_of(request.header(header::ACCEPT), &[JSON]).ok_or_else(not_acceptable)?;
-            Ok(responses::json_bytes(200, openapi::index()))
+            Ok(responses::json_bytes(
+                200,
+                openapi::index(&edge.custom_documents.of(&edge.cluster.registry())),
+            ))
         }
-        ("v3", path) => version_3(request, &path.join("/")),
+        ("v3", path) => version_3(edge, request, &path.join("/")),
         _ => Err(not_found()),
     }
 }
@@ -35,22 +81,35 @@ fn version_2(request: &Request) -> Result<Response, Status> {
     let offers = [JSON, PROTOBUF, openapi::PROTOBUF];
     let chosen = negotiate::first_of(request.header(header::ACCEPT), &offers).ok_or_else(not_acceptable)?;
     let response = match chosen {
-        JSON => packed(request, JSON, openapi::document_v2_json(), openapi::hash_v2()),
-        _ => packed(request, PROTOBUF, openapi::document_v2_protobuf(), openapi::hash_v2()),
+        JSON => entity(request, JSON, &Body::Packed(openapi::document_v2_json()), openapi::hash_v2()),
+        _ => entity(request, PROTOBUF, &Body::Packed(openapi::document_v2_protobuf()), openapi::hash_v2()),
     };
     Ok(vary(response))
 }
 
-fn version_3(request: &Request, path: &str) -> Result<Response, Status> {
-    let (Some(gz), Some(hash)) = (openapi::document_v3(path), openapi::hash_v3(path)) else {
-        return Err(not_found());
+/// What a document is made of, packed or to be rendered.
+enum Body {
+    Packed(&'static [u8]),
+    Custom(openapi::CustomDocument),
+}
+
+fn version_3(edge: &Edge, request: &Request, path: &str) -> Result<Response, Status> {
+    let built_in = openapi::document_v3(path).zip(openapi::hash_v3(path));
+    let (body, hash) = match built_in {
+        Some((gz, hash)) => (Body::Packed(gz), hash.to_owned()),
+        None => {
+            let custom = edge.custom_documents.of(&edge.cluster.registry());
+            let document = custom.iter().find(|document| document.path == path).ok_or_else(not_found)?;
+            (Body::Custom(document.clone()), document.hash.clone())
+        }
     };
+    let hash = hash.as_str();
     negotiate::first_of(request.header(header::ACCEPT), &[JSON]).ok_or_else(not_acceptable)?;
     let asked = request.parameter("hash");
     if asked.is_some_and(|asked| asked != hash) {
         return Ok(moved(&format!("/openapi/v3/{path}?hash={hash}")));
     }
-    let mut response = packed(request, JSON, gz, hash);
+    let mut response = entity(request, JSON, &body, hash);
     if asked.is_some() {
         // an address with a hash never shows anything else
         let headers = response.headers_mut();
@@ -61,7 +120,7 @@ fn version_3(request: &Request, path: &str) -> Result<Response, Status> {
 }
 
 /// As it is embedded where the client takes gzip, else inflated; nothing where the client has it already.
-fn packed(request: &Request, content_type: &'static str, gz: &'static [u8], hash: &str) -> Response {
+fn entity(request: &Request, content_type: &'static str, body: &Body, hash: &str) -> Response {
     // the same document in two formats is two entities
     let suffix = if content_type == JSON { "" } else { "-pb" };
     let etag = format!("\"{hash}{suffix}\"");
@@ -69,14 +128,16 @@ fn packed(request: &Request, content_type: &'static str, gz: &'static [u8], hash
         let tag = tag.trim();
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
     });
-    let mut response = match known {
-        true => responses::typed(304, content_type, ""),
-        false if negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING)) => {
-            let mut response = responses::typed(200, content_type, gz);
+    let takes_gzip = negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING));
+    let mut response = match body {
+        _ if known => responses::typed(304, content_type, ""),
+        Body::Custom(document) => responses::typed(200, content_type, document.render()),
+        Body::Packed(gz) if takes_gzip => {
+            let mut response = responses::typed(200, content_type, *gz);
             response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             response
         }
-        false => responses::typed(200, content_type, openapi::inflate(gz)),
+        Body::Packed(gz) => responses::typed(200, content_type, openapi::inflate(gz)),
     };
     if let Ok(etag) = HeaderValue::from_str(&etag) {
         response.headers_mut().insert(header::ETAG, etag);

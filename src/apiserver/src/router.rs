@@ -143,7 +143,7 @@ fn other(edge: &Edge, actor: &Actor, request: &Request) -> Result<Response, Stat
             Ok(responses::typed(200, "text/plain; version=0.0.4; charset=utf-8", edge.metrics.text()))
         }
         ["openid", "v1", "jwks"] => Ok(responses::json(200, &edge.cluster.tokens().jwks())),
-        ["openapi", version, path @ ..] => openapi_documents::answer(request, version, path),
+        ["openapi", version, path @ ..] => openapi_documents::answer(edge, request, version, path),
         [] => Ok(responses::json(
             200,
             &serde_json::json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}),

@@ -2,6 +2,7 @@
 
 use crate::authentication::{Peer, actor_of_certificate};
 use crate::metrics::Metrics;
+use crate::openapi_documents::CustomDocuments;
 use crate::parse_budget::ParseBudget;
 use crate::request::Request;
 use crate::{responses, router};
@@ -64,6 +65,7 @@ pub(crate) struct Edge {
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) metrics: Metrics,
     pub(crate) parsing: ParseBudget,
+    pub(crate) custom_documents: CustomDocuments,
 }
 
 #[derive(Clone)]
@@ -81,8 +83,14 @@ impl ApiServer {
         config: EdgeConfig,
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
-        let parsing = ParseBudget::new(config.give_back_memory);
-        let edge = Edge { cluster, pods, ready: config.ready, metrics: Metrics::default(), parsing };
+        let edge = Edge {
+            cluster,
+            pods,
+            ready: config.ready,
+            metrics: Metrics::default(),
+            parsing: ParseBudget::new(config.give_back_memory),
+            custom_documents: CustomDocuments::default(),
+        };
         Ok(ApiServer { edge: Arc::new(edge), tls })
     }
 

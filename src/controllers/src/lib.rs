@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod cluster_role_aggregation;
+mod custom_resource_definitions;
 mod deployment;
 mod endpoint_slices;
 mod essentials;
@@ -30,9 +31,11 @@ pub struct ControllersConfig {
     pub root_ca_pem: String,
 }
 
-/// Starts them all; they end with `stop`.
+/// Starts them all; they end with `stop`. When it returns, the custom kinds that are stored are served.
 pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationToken) -> JoinSet<()> {
+    let definitions = custom_resource_definitions::serve_stored(cluster);
     let mut rooms = JoinSet::new();
+    rooms.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
     rooms.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     rooms.spawn(cluster_role_aggregation::run(cluster.clone(), stop.clone()));
     rooms.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));

@@ -1,6 +1,7 @@
 //! From a client's JSON to a typed object, with upstream's three grades of strictness.
 
 use api::{Gvk, Status};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 
 /// The query parameter `fieldValidation`.
@@ -55,6 +56,18 @@ pub(crate) fn refused(gvk: &Gvk, why: &dyn std::fmt::Display) -> Status {
         kind = gvk.kind,
         version = gvk.version,
     ))
+}
+
+/// The metadata of an object whose kind has no type, and the fields in it that there are not (`metadata.label`).
+///
+/// # Errors
+/// In words: a wrong type.
+pub fn decode_metadata(value: serde_json::Value) -> Result<(ObjectMeta, Vec<String>), String> {
+    let mut unknown = Vec::new();
+    let meta =
+        serde_ignored::deserialize(value, |path| unknown.push(format!("metadata.{}", field_path(&path))));
+    meta.map(|meta| (meta, unknown))
+        .map_err(|e: serde_json::Error| format!("json: cannot unmarshal field .metadata: {e}"))
 }
 
 fn wrong_type(gvk: &Gvk, path: &str, error: &serde_json::Error) -> Status {

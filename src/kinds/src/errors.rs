@@ -61,6 +61,10 @@ impl Errors {
         self.causes.retain(|cause| !before.causes.contains(cause));
     }
 
+    pub fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
+        self.causes.extend(causes);
+    }
+
     pub fn is_empty(&self) -> bool {
         self.causes.is_empty()
     }

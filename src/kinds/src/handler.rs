@@ -21,7 +21,11 @@ pub trait Handler: Send + Sync + 'static {
     fn graceful_deletion(&self) -> bool;
     fn orphans_by_default(&self) -> bool;
     /// A warning for everybody who touches the kind.
-    fn deprecation(&self) -> Option<&'static str> {
+    fn deprecation(&self) -> Option<&str> {
+        None
+    }
+    /// The OpenAPI schema that a definition brought along; the built-in kinds' are made with the program.
+    fn published_schema(&self) -> Option<&serde_json::Value> {
         None
     }
     fn validate_name(&self, name: &str) -> Result<(), String>;
@@ -207,7 +211,7 @@ impl<K: Kind> Handler for Typed<K> {
     fn orphans_by_default(&self) -> bool {
         K::ORPHANS_BY_DEFAULT
     }
-    fn deprecation(&self) -> Option<&'static str> {
+    fn deprecation(&self) -> Option<&str> {
         K::DEPRECATION
     }
     fn validate_name(&self, name: &str) -> Result<(), String> {

@@ -23,7 +23,7 @@ mod structure;
 pub mod builtin;
 
 pub use columns::{Cell, Column, age};
-pub use decode::FieldValidation;
+pub use decode::{FieldValidation, decode_metadata};
 pub use errors::Errors;
 pub use handler::{Decoded, Handler, Instance, handler_of};
 pub use kind::{Durability, Kind, ResourceInfo, Scope};

@@ -7,6 +7,7 @@ use k8s_openapi::api::{
     discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, policy::v1 as policy,
     rbac::v1 as rbac, scheduling::v1 as scheduling,
 };
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use schemars::{JsonSchema, SchemaGenerator};
 
 /// Group, version and kind.
@@ -162,6 +163,11 @@ pub fn resources() -> Vec<Resource> {
         kind::<rbac::Role>("roles", true, vec![]),
         kind::<rbac::RoleBinding>("rolebindings", true, vec![]),
         kind::<scheduling::PriorityClass>("priorityclasses", false, vec![]),
+        kind::<apiextensions::CustomResourceDefinition>(
+            "customresourcedefinitions",
+            false,
+            vec![sub::<apiextensions::CustomResourceDefinition>("status", Object)],
+        ),
         review::<authentication::SelfSubjectReview>("selfsubjectreviews", false),
         review::<authentication::TokenReview>("tokenreviews", false),
         review::<authorization::LocalSubjectAccessReview>("localsubjectaccessreviews", true),

@@ -4,6 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+mod custom;
+
+pub use custom::{CustomDocument, CustomResource, custom_documents};
+
 use std::fmt::Write as _;
 use std::io::Read as _;
 
@@ -31,9 +35,11 @@ pub fn hash_v3(path: &str) -> Option<&'static str> {
 }
 
 /// What is served at `/openapi/v3`: plain JSON.
-pub fn index() -> String {
+pub fn index(custom: &[CustomDocument]) -> String {
     let mut text = String::from("{\"paths\":{");
-    for (at, Document { path, hash, .. }) in V3.iter().enumerate() {
+    let built_in = V3.iter().map(|document| (document.path, document.hash));
+    let custom = custom.iter().map(|document| (document.path.as_str(), document.hash.as_str()));
+    for (at, (path, hash)) in built_in.chain(custom).enumerate() {
         let comma = if at == 0 { "" } else { "," };
         let _ =
             write!(text, "{comma}\"{path}\":{{\"serverRelativeURL\":\"/openapi/v3/{path}?hash={hash}\"}}");

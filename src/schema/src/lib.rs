@@ -27,7 +27,7 @@ pub use default::{set_defaults, set_defaults_in};
 pub use errors::ErrorList;
 pub use parse::from_openapi;
 pub use prune::{drop_unset_nulls, prune};
-pub use validate::validate;
+pub use validate::{validate, validate_update};
 
 use serde_json::Value;
 use std::collections::BTreeMap;

@@ -258,3 +258,29 @@ fn lists_are_known_by_their_place() {
     assert!(schema.is_atomic(&["spec", "ports", "sub"]));
     assert_eq!(schema.default_of(&["spec", "ports"], "protocol"), Some(json!("TCP")));
 }
+
+#[test]
+fn what_was_wrong_before_and_did_not_change_is_let_be() {
+    let schema = of_spec(json!({"type": "object", "properties": {
+        "a": {"type": "string", "maxLength": 2},
+        "b": {"type": "string", "maxLength": 2},
+        "list": {"type": "array", "items": {"type": "object", "properties": {"k": {"type": "string"}, "v": {"type": "integer", "maximum": 1}}},
+            "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]},
+    }}));
+    let old = json!({"spec": {"a": "long", "b": "ok", "list": [{"k": "x", "v": 9}]}});
+    let cases = [
+        (
+            "nothing of it changed",
+            json!({"spec": {"a": "long", "b": "no", "list": [{"k": "y", "v": 1}, {"k": "x", "v": 9}]}}),
+            vec![],
+        ),
+        ("it changed", json!({"spec": {"a": "longer", "b": "ok"}}), vec!["spec.a"]),
+        ("an item changed", json!({"spec": {"list": [{"k": "x", "v": 8}]}}), vec!["spec.list[0].v"]),
+    ];
+    for (name, new, want) in cases {
+        let mut errors = ErrorList::default();
+        crate::validate_update(&new, &old, &schema, &mut errors);
+        let found: Vec<String> = errors.into_causes().into_iter().map(|c| c.field).collect();
+        assert_eq!(found, want, "{name}");
+    }
+}

@@ -12,11 +12,24 @@ const MOST_FAULTS: usize = 100;
 
 /// The root's `apiVersion`, `kind` and `metadata` are checked by others.
 pub fn validate(value: &Value, schema: &Schema, errors: &mut ErrorList) {
-    walk(value, schema, true, &mut String::new(), errors);
+    walk(value, None, schema, true, &mut String::new(), errors);
 }
 
-fn walk(value: &Value, schema: &Schema, is_resource: bool, path: &mut String, errors: &mut ErrorList) {
-    if errors.len() >= MOST_FAULTS {
+/// As [`validate`], of what differs from `old`: a fault that was there before the schema forbade it stays (KEP-4008). Items
+/// of a list are known again by their key where the list is a map; any other list counts as a whole.
+pub fn validate_update(value: &Value, old: &Value, schema: &Schema, errors: &mut ErrorList) {
+    walk(value, Some(old), schema, true, &mut String::new(), errors);
+}
+
+fn walk(
+    value: &Value,
+    old: Option<&Value>,
+    schema: &Schema,
+    is_resource: bool,
+    path: &mut String,
+    errors: &mut ErrorList,
+) {
+    if errors.len() >= MOST_FAULTS || old == Some(value) {
         return;
     }
     if value.is_null() && schema.nullable {
@@ -40,7 +53,8 @@ fn walk(value: &Value, schema: &Schema, is_resource: bool, path: &mut String, er
                     continue;
                 }
                 if let Some(of) = schema.field(name) {
-                    within(path, &step(path, name), |path| walk(value, of, of.embedded, path, errors));
+                    let old = old.and_then(|old| old.get(name));
+                    within(path, &step(path, name), |path| walk(value, old, of, of.embedded, path, errors));
                 }
             }
         }
@@ -48,11 +62,17 @@ fn walk(value: &Value, schema: &Schema, is_resource: bool, path: &mut String, er
             list(items, schema, path, errors);
             let Some(of) = schema.items.as_deref() else { return };
             for (index, item) in items.iter().enumerate() {
-                within(path, &format!("[{index}]"), |path| walk(item, of, of.embedded, path, errors));
+                let old = old.and_then(|old| same_item(item, old, &schema.list));
+                within(path, &format!("[{index}]"), |path| walk(item, old, of, of.embedded, path, errors));
             }
         }
         _ => {}
     }
+}
+
+fn same_item<'o>(item: &Value, old: &'o Value, list: &ListType) -> Option<&'o Value> {
+    let ListType::Map(keys) = list else { return None };
+    old.as_array()?.iter().find(|known| keys.iter().all(|key| known.get(key) == item.get(key)))
 }
 
 fn step(path: &str, name: &str) -> String {

@@ -200,6 +200,21 @@ const COMPONENTS: &[Component] = &[
         },
     ),
     (
+        "system:controller:custom-resource-definition-controller",
+        || controller("custom-resource-definition-controller"),
+        || {
+            vec![
+                rule(
+                    &["get", "list", "patch", "update", "watch"],
+                    &["apiextensions.k8s.io"],
+                    &["customresourcedefinitions", "customresourcedefinitions/status"],
+                ),
+                // the objects of a definition that goes, whatever their group
+                rule(&["delete", "get", "list", "watch"], ALL, ALL),
+            ]
+        },
+    ),
+    (
         "system:controller:generic-garbage-collector",
         || controller("generic-garbage-collector"),
         || {

@@ -30,6 +30,7 @@ mod checks;
 mod cluster_role;
 mod cluster_role_binding;
 mod config_map;
+mod custom_resource_definition;
 mod deployment;
 mod endpoint_slice;
 mod endpoints;
@@ -64,6 +65,7 @@ use k8s_openapi::api::discovery::v1 as discovery;
 use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::api::scheduling::v1 as scheduling;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use std::sync::Arc;
 
 pub use pod_columns::status_word;
@@ -92,6 +94,7 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<rbac::Role>(),
         handler_of::<rbac::RoleBinding>(),
         handler_of::<scheduling::PriorityClass>(),
+        handler_of::<apiextensions::CustomResourceDefinition>(),
         event::events_k8s_io(),
     ]
 }

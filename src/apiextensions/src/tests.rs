@@ -1,0 +1,175 @@
+use crate::{conditions, kinds_of, names};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kinds::{Errors, FieldValidation, Handler};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+fn definition() -> CustomResourceDefinition {
+    serde_json::from_value(json!({
+        "metadata": {"name": "crontabs.stable.example.com"},
+        "spec": {
+            "group": "stable.example.com", "scope": "Namespaced",
+            "names": {"plural": "crontabs", "singular": "crontab", "kind": "CronTab", "listKind": "CronTabList", "shortNames": ["ct"]},
+            "versions": [
+                {"name": "v1", "served": true, "storage": true,
+                 "schema": {"openAPIV3Schema": {"type": "object", "properties": {
+                    "spec": {"type": "object", "required": ["cronSpec"], "properties": {
+                        "cronSpec": {"type": "string", "pattern": "^(\\d+|\\*)( (\\d+|\\*)){4}$"},
+                        "image": {"type": "string", "default": "busybox"},
+                        "replicas": {"type": "integer", "minimum": 1, "maximum": 10}}},
+                    "status": {"type": "object", "properties": {"replicas": {"type": "integer"}, "selector": {"type": "string"}}}}}},
+                 "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas", "labelSelectorPath": ".status.selector"}},
+                 "additionalPrinterColumns": [
+                    {"name": "Spec", "type": "string", "jsonPath": ".spec.cronSpec"},
+                    {"name": "Replicas", "type": "integer", "jsonPath": ".spec.replicas"},
+                    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"}],
+                 "selectableFields": [{"jsonPath": ".spec.image"}]},
+                {"name": "v1beta1", "served": true, "storage": false, "deprecated": true,
+                 "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}},
+                {"name": "v0", "served": false, "storage": false,
+                 "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}})).unwrap()
+}
+
+fn handlers() -> Vec<Arc<dyn Handler>> {
+    kinds_of(&definition()).unwrap()
+}
+
+fn decode(handler: &dyn Handler, object: &Value) -> Box<dyn kinds::Instance> {
+    handler.decode(object.to_string().as_bytes(), FieldValidation::Strict).unwrap().instance
+}
+
+fn cron(spec: Value) -> Value {
+    json!({"apiVersion": "stable.example.com/v1", "kind": "CronTab", "metadata": {"name": "a", "namespace": "d"}, "spec": spec})
+}
+
+#[test]
+fn what_is_served_is_a_kind() {
+    let handlers = handlers();
+    let versions: Vec<String> = handlers.iter().map(|h| h.info().gvk.version.to_string()).collect();
+    assert_eq!(versions, ["v1", "v1beta1"]);
+    let info = handlers[0].info();
+    assert!(info.has_subresource("status") && info.has_subresource("scale"));
+    assert_eq!(info.short_names, ["ct"]);
+    assert_eq!(handlers[1].deprecation(), Some("stable.example.com/v1beta1 CronTab is deprecated"));
+    assert!(handlers[0].selects_by("spec.image") && !handlers[0].selects_by("spec.cronSpec"));
+}
+
+#[test]
+fn an_object_is_pruned_defaulted_and_validated() {
+    let handler = &handlers()[0];
+    let given = cron(json!({"cronSpec": "* * * * *", "unknown": 1}));
+    let strict = handler.decode(given.to_string().as_bytes(), FieldValidation::Strict);
+    assert_eq!(
+        strict.err().map(|e| e.message).unwrap(),
+        "CronTab in version \"v1\" cannot be handled as a CronTab: strict decoding error: unknown field \"spec.unknown\""
+    );
+    let decoded = handler.decode(given.to_string().as_bytes(), FieldValidation::Warn).unwrap();
+    assert_eq!(decoded.warnings, ["unknown field \"spec.unknown\""]);
+    let mut object = decoded.instance;
+    object.set_defaults();
+    assert_eq!(object.field("spec.image"), "busybox");
+    let mut errors = Errors::default();
+    object.validate(&mut errors);
+    assert!(errors.is_empty());
+
+    let mut errors = Errors::default();
+    decode(&**handler, &cron(json!({"cronSpec": "x", "replicas": 15}))).validate(&mut errors);
+    let fields: Vec<String> = errors.into_causes().into_iter().map(|c| c.field).collect();
+    assert_eq!(fields, ["spec.cronSpec", "spec.replicas"]);
+}
+
+#[test]
+fn the_status_is_written_by_itself_and_makes_no_generation() {
+    let handler = &handlers()[0];
+    let mut old = decode(&**handler, &cron(json!({"cronSpec": "* * * * *"})));
+    old.prepare_create();
+    let mut with_status = cron(json!({"cronSpec": "1 * * * *"}));
+    with_status["status"] = json!({"replicas": 3});
+    let mut by_update = decode(&**handler, &with_status);
+    by_update.prepare_update(&*old);
+    assert_eq!(by_update.scale_by_path().unwrap().status.unwrap().replicas, 0, "the status stays");
+    assert!(by_update.generation_changes(&*old));
+    let mut by_status = decode(&**handler, &with_status);
+    by_status.prepare_status_update(&*old);
+    assert_eq!(by_status.scale_by_path().unwrap().status.unwrap().replicas, 3);
+    assert!(!by_status.generation_changes(&*old), "the spec stays");
+}
+
+#[test]
+fn it_is_stored_in_one_version_and_shown_in_each() {
+    let handlers = handlers();
+    let beta = json!({"apiVersion": "stable.example.com/v1beta1", "kind": "CronTab", "metadata": {"name": "a", "namespace": "d"}, "spec": {"x": 1}});
+    let stored = decode(&*handlers[1], &beta).encode().unwrap().stamp(api::ResourceVersion(7));
+    let version_of = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap()["apiVersion"].clone();
+    assert_eq!(version_of(stored.bytes()), "stable.example.com/v1");
+    assert_eq!(version_of(&handlers[0].present(stored.bytes())), "stable.example.com/v1");
+    assert_eq!(version_of(&handlers[1].present(stored.bytes())), "stable.example.com/v1beta1");
+}
+
+#[test]
+fn rows_and_scales_come_by_path() {
+    let handler = &handlers()[0];
+    let mut object = decode(&**handler, &cron(json!({"cronSpec": "* * * * *", "replicas": 2})));
+    object.meta_mut().creation_timestamp = Some(Time("2026-01-01T00:00:00Z".parse().unwrap()));
+    let columns: Vec<&str> = handler.columns().iter().map(|c| c.name.as_ref()).collect();
+    assert_eq!(columns, ["Name", "Spec", "Replicas", "Age"]);
+    assert_eq!(
+        object.row("2026-01-01T00:01:00Z".parse().unwrap()),
+        [json!("a"), json!("* * * * *"), json!(2), json!("60s")]
+    );
+    let mut scale = kinds::scale::of(&*object).unwrap();
+    assert_eq!(scale.spec.as_ref().unwrap().replicas, Some(2));
+    scale.spec.as_mut().unwrap().replicas = Some(5);
+    kinds::scale::set(&mut *object, &scale).unwrap();
+    assert_eq!(kinds::scale::of(&*object).unwrap().spec.unwrap().replicas, Some(5));
+}
+
+#[test]
+fn names_belong_to_one_definition_of_a_group() {
+    let cases: [(&str, &dyn Fn(&mut CustomResourceDefinition), Option<(&str, &str)>); 4] = [
+        ("the same", &|_| {}, Some(("PluralConflict", "\"crontabs\" is already in use"))),
+        ("another group", &|d| d.spec.group = "other.example.com".into(), None),
+        (
+            "the kind",
+            &|d| {
+                d.spec.names.plural = "xs".into();
+                d.spec.names.singular = Some("x".into());
+                d.spec.names.short_names = None;
+            },
+            Some(("KindConflict", "\"CronTab\" is already in use")),
+        ),
+        (
+            "a short name",
+            &|d| {
+                d.spec.names.plural = "xs".into();
+                d.spec.names.singular = Some("ct".into());
+            },
+            Some(("SingularConflict", "\"ct\" is already in use")),
+        ),
+    ];
+    for (name, change, want) in cases {
+        let mut second = definition();
+        change(&mut second);
+        let found = names::conflict(&second, [&definition()]);
+        let found = found.as_ref().map(|c| (c.reason, c.message.as_str()));
+        assert_eq!(found, want, "{name}");
+    }
+}
+
+#[test]
+fn conditions_say_how_far_a_definition_is() {
+    let now = Time("2026-01-01T00:00:00Z".parse().unwrap());
+    let mut definition = definition();
+    let status = conditions::after_acceptance(&definition, None, Ok(()), &now).unwrap();
+    assert_eq!(status.stored_versions.as_deref(), Some(&["v1".to_owned()][..]));
+    definition.status = Some(status);
+    assert!(conditions::is_true(&definition, conditions::ESTABLISHED));
+    assert_eq!(conditions::after_acceptance(&definition, None, Ok(()), &now), None, "nothing is new");
+    let conflict = names::Conflict { reason: "KindConflict", message: "taken".into() };
+    definition.status = conditions::after_acceptance(&definition, Some(&conflict), Ok(()), &now);
+    assert!(conditions::is_true(&definition, conditions::ESTABLISHED), "what was served goes on");
+    assert!(!conditions::is_true(&definition, conditions::NAMES_ACCEPTED));
+    definition.status = conditions::while_deleting(&definition, conditions::Cleanup::Going, &now);
+    assert!(conditions::is_true(&definition, conditions::TERMINATING));
+}

@@ -1,0 +1,181 @@
+//! An object whose kind the program does not know: its metadata, and the rest as JSON beside its schema.
+
+use crate::custom_kind::CustomKind;
+use api::{REVISION_PLACEHOLDER, Status, Unstamped};
+use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::{Cell, Errors, Instance};
+use schema::ErrorList;
+use serde_json::{Map, Value};
+use std::any::Any;
+use std::sync::Arc;
+
+const STATUS: &str = "status";
+
+#[derive(Clone)]
+pub struct Unstructured {
+    pub(crate) meta: ObjectMeta,
+    /// Everything but `apiVersion`, `kind` and `metadata`.
+    pub(crate) fields: Value,
+    /// What the fields were before an update: what was wrong then and did not change is let be (KEP-4008).
+    pub(crate) before: Option<Arc<Value>>,
+    pub(crate) kind: Arc<CustomKind>,
+}
+
+impl Unstructured {
+    fn fields_mut(&mut self) -> Option<&mut Map<String, Value>> {
+        self.fields.as_object_mut()
+    }
+
+    fn take_status_from(&mut self, old: &Unstructured) {
+        let status = old.fields.get(STATUS).cloned();
+        if let Some(fields) = self.fields_mut() {
+            match status {
+                Some(status) => drop(fields.insert(STATUS.to_owned(), status)),
+                None => drop(fields.remove(STATUS)),
+            }
+        }
+    }
+
+    /// The whole object, in this version.
+    fn whole(&self) -> Value {
+        let mut whole = self.fields.as_object().cloned().unwrap_or_default();
+        whole.insert("metadata".to_owned(), serde_json::to_value(&self.meta).unwrap_or_default());
+        Value::Object(whole)
+    }
+
+    fn without_status(&self) -> Value {
+        let mut fields = self.fields.clone();
+        if let (true, Some(fields)) = (self.kind.has_status, fields.as_object_mut()) {
+            fields.remove(STATUS);
+        }
+        fields
+    }
+}
+
+fn same_kind(other: &dyn Instance) -> &Unstructured {
+    other.downcast_ref().expect("an update never changes the kind: the path chose the handler for both")
+}
+
+impl Instance for Unstructured {
+    fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.meta
+    }
+    fn set_defaults(&mut self) {
+        schema::set_defaults(&mut self.fields, &self.kind.schema);
+    }
+    fn prepare_create(&mut self) {
+        self.meta.generation = Some(1);
+        if self.kind.has_status
+            && let Some(fields) = self.fields_mut()
+        {
+            fields.remove(STATUS);
+        }
+    }
+    fn prepare_update(&mut self, old: &dyn Instance) {
+        let old = same_kind(old);
+        if self.kind.has_status {
+            self.take_status_from(old);
+        }
+        self.before = Some(Arc::new(old.fields.clone()));
+    }
+    fn prepare_status_update(&mut self, old: &dyn Instance) {
+        let old = same_kind(old);
+        let status = self.fields.get(STATUS).cloned();
+        self.fields = old.fields.clone();
+        if let Some(fields) = self.fields_mut() {
+            match status {
+                Some(status) => drop(fields.insert(STATUS.to_owned(), status)),
+                None => drop(fields.remove(STATUS)),
+            }
+        }
+        self.before = Some(Arc::new(old.fields.clone()));
+    }
+    fn generation_changes(&self, old: &dyn Instance) -> bool {
+        self.without_status() != same_kind(old).without_status()
+    }
+    fn validate(&self, errors: &mut Errors) {
+        let mut found = ErrorList::default();
+        match self.before.as_deref() {
+            Some(before) => schema::validate_update(&self.fields, before, &self.kind.schema, &mut found),
+            None => schema::validate(&self.fields, &self.kind.schema, &mut found),
+        }
+        errors.extend(found.into_causes());
+    }
+    fn validate_update(&self, _old: &dyn Instance, _errors: &mut Errors) {}
+    fn pod_template(&self) -> Option<(&'static str, &k8s_openapi::api::core::v1::PodTemplateSpec)> {
+        None
+    }
+    fn warnings(&self, _old: Option<&dyn Instance>) -> Vec<String> {
+        Vec::new()
+    }
+    fn field(&self, path: &str) -> String {
+        match path {
+            "metadata.name" => self.meta.name.clone().unwrap_or_default(),
+            "metadata.namespace" => self.meta.namespace.clone().unwrap_or_default(),
+            path => match self.kind.selectable(path).map(|p| p.find(&self.fields).into_iter().next()) {
+                Some(Some(Value::String(text))) => text.clone(),
+                Some(Some(value)) if !value.is_null() => value.to_string(),
+                _ => String::new(),
+            },
+        }
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        self.kind.printer.row(&self.whole(), now)
+    }
+    fn same_as(&self, old: &dyn Instance) -> bool {
+        let old = same_kind(old);
+        let mut meta = self.meta.clone();
+        meta.resource_version.clone_from(&old.meta.resource_version);
+        meta == old.meta && self.fields == old.fields
+    }
+    fn encode(&self) -> Result<Unstamped, Status> {
+        let mut meta = self.meta.clone();
+        meta.resource_version = Some(REVISION_PLACEHOLDER.to_owned());
+        let mut object = Map::new();
+        // stored in one version, whichever it came in
+        object.insert("apiVersion".to_owned(), self.kind.stored_version.clone().into());
+        object.insert("kind".to_owned(), self.kind.info.gvk.kind.clone().into());
+        object.insert("metadata".to_owned(), serde_json::to_value(meta).map_err(Status::internal)?);
+        object.extend(self.fields.as_object().cloned().unwrap_or_default());
+        Unstamped::new(serde_json::to_vec(&object).map_err(Status::internal)?)
+    }
+    fn clone_box(&self) -> Box<dyn Instance> {
+        Box::new(self.clone())
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn scale_by_path(&self) -> Option<Scale> {
+        let scale = self.kind.scale.as_ref()?;
+        let number = |path: &crate::JsonPath| {
+            path.find(&self.fields).first().and_then(|n| n.as_i64()).and_then(|n| i32::try_from(n).ok())
+        };
+        let selector = scale
+            .selector
+            .as_ref()
+            .and_then(|path| path.find(&self.fields).first().and_then(|s| s.as_str()).map(str::to_owned));
+        Some(Scale {
+            metadata: ObjectMeta {
+                name: self.meta.name.clone(),
+                namespace: self.meta.namespace.clone(),
+                uid: self.meta.uid.clone(),
+                resource_version: self.meta.resource_version.clone(),
+                creation_timestamp: self.meta.creation_timestamp.clone(),
+                ..ObjectMeta::default()
+            },
+            spec: Some(ScaleSpec { replicas: Some(number(&scale.wanted).unwrap_or(0)) }),
+            status: Some(ScaleStatus { replicas: number(&scale.current).unwrap_or(0), selector }),
+        })
+    }
+    fn set_scale_by_path(&mut self, replicas: i32) -> bool {
+        let kind = self.kind.clone();
+        kind.scale.as_ref().is_some_and(|scale| scale.wanted.set(&mut self.fields, replicas.into()))
+    }
+}

@@ -1,0 +1,261 @@
+//! Follows the CustomResourceDefinitions: what they define is served, their status says so, and their objects go before
+//! they do.
+//!
+//! The registry is changed before the status says `Established`: who waits for the condition finds the kind. What is
+//! stored is served before the first request is answered: see [`serve_stored`].
+
+use crate::owner::unless_gone;
+use api::{ObjectKey, ResourceVersion, Status};
+use apiextensions::conditions::{self, CLEANUP, Cleanup, ESTABLISHED};
+use apiextensions::names;
+use cluster::{
+    Actor, Client, Cluster, DeleteOptions, ListParams, Target, WatchEvent, WatchParams, WorkQueue,
+    run_workers,
+};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kinds::{Handler, key_of};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "custom-resource-definition-controller";
+
+/// Serves what is defined already. To be called before the API answers.
+pub(crate) fn serve_stored(cluster: &Cluster) -> Definitions {
+    let definitions = Definitions::default();
+    let target = Target::collection(&own_handler(cluster), None);
+    let listed = cluster.list(&Actor::root(), &target, &ListParams::default());
+    let stored = listed.map(|list| list.objects).unwrap_or_default();
+    let all: Vec<Arc<CustomResourceDefinition>> =
+        stored.iter().filter_map(|object| object.decode().ok()).map(Arc::new).collect();
+    definitions.serve(cluster, &all);
+    definitions
+}
+
+fn own_handler(cluster: &Cluster) -> Arc<dyn Handler> {
+    let gvr = <CustomResourceDefinition as kinds::Kind>::info().gvr;
+    cluster.registry().by_gvr(&gvr).expect("the kind of definitions is built in")
+}
+
+pub(crate) async fn run(cluster: Cluster, definitions: Definitions, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    let definitions = Arc::new(definitions);
+    let again = queue.clone();
+    // one at a time: who has a name is decided among all of them
+    run_workers(NAME, queue, 1, stop, move |key| {
+        let (client, definitions, again) = (client.clone(), definitions.clone(), again.clone());
+        async move {
+            if let Some(handler) = reconcile(&client, &definitions, &key).await? {
+                tokio::spawn(wake_when_one_went(client.clone(), handler, again, key));
+            }
+            Ok::<(), Status>(())
+        }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
+    let mut definitions = cluster.informer::<CustomResourceDefinition>().subscribe();
+    while let Some(Some(change)) = stop.run_until_cancelled(definitions.next()).await {
+        queue.add(key_of(&change.object().metadata));
+    }
+}
+
+/// Objects may have finalizers of their own: whoever deletes the definition waits for them.
+async fn wake_when_one_went(
+    client: Client,
+    handler: Arc<dyn Handler>,
+    queue: WorkQueue<ObjectKey>,
+    key: ObjectKey,
+) {
+    let target = Target::collection(&handler, None);
+    // from the beginning, as what went between the look and the watch is seen as not there
+    let from_now = WatchParams { resource_version: Some(ResourceVersion(0)), ..WatchParams::default() };
+    let Ok(mut events) = client.cluster().watch(client.actor(), &target, &from_now) else {
+        return queue.add(key);
+    };
+    let mut there = 0_usize;
+    let left = client.cluster().list(client.actor(), &target, &ListParams::default());
+    if left.is_ok_and(|list| list.objects.is_empty()) {
+        return queue.add(key);
+    }
+    while let Ok(event) = events.next().await {
+        match event {
+            WatchEvent::Added(_) => there += 1,
+            WatchEvent::Deleted(_) if there <= 1 => return queue.add(key),
+            WatchEvent::Deleted(_) => there -= 1,
+            WatchEvent::Modified(_) | WatchEvent::InitialEventsEnd(_) => {}
+        }
+    }
+    queue.add(key);
+}
+
+/// The kind whose objects the definition still waits for.
+async fn reconcile(
+    client: &Client,
+    definitions: &Definitions,
+    key: &ObjectKey,
+) -> Result<Option<Arc<dyn Handler>>, Status> {
+    let cluster = client.cluster();
+    let all = cluster.informer::<CustomResourceDefinition>().list(None);
+    let refused = definitions.serve(cluster, &all);
+    let Some(definition) = all.iter().find(|d| key_of(&d.metadata) == *key) else { return Ok(None) };
+    if definition.metadata.deletion_timestamp.is_some() {
+        return clean_up(client, definition).await;
+    }
+    let finalizers = definition.metadata.finalizers.as_deref().unwrap_or_default();
+    if !finalizers.iter().any(|finalizer| finalizer == CLEANUP) {
+        let add = |definition: &mut CustomResourceDefinition| {
+            let finalizers = definition.metadata.finalizers.get_or_insert_default();
+            if !finalizers.iter().any(|finalizer| finalizer == CLEANUP) {
+                finalizers.push(CLEANUP.to_owned());
+            }
+            Ok(())
+        };
+        unless_gone(client.api::<CustomResourceDefinition>().modify(key, add).await)?;
+    }
+    let refusal = refused.get(&name_of(definition)).cloned().unwrap_or_default();
+    let set = |definition: &mut CustomResourceDefinition| {
+        let structural = refusal.not_structural.as_deref().map_or(Ok(()), Err);
+        if let Some(status) =
+            conditions::after_acceptance(definition, refusal.conflict.as_ref(), structural, &now())
+        {
+            definition.status = Some(status);
+        }
+        Ok(())
+    };
+    unless_gone(client.api::<CustomResourceDefinition>().modify_status(key, set).await)?;
+    Ok(None)
+}
+
+/// Deletes the objects, and lets the definition go when the last of them is gone.
+async fn clean_up(
+    client: &Client,
+    definition: &CustomResourceDefinition,
+) -> Result<Option<Arc<dyn Handler>>, Status> {
+    let key = key_of(&definition.metadata);
+    let held = definition.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == CLEANUP);
+    if !held {
+        return Ok(None);
+    }
+    let api = client.api::<CustomResourceDefinition>();
+    let tell = |cleanup: Cleanup| {
+        move |definition: &mut CustomResourceDefinition| {
+            if let Some(status) = conditions::while_deleting(definition, cleanup, &now()) {
+                definition.status = Some(status);
+            }
+            Ok(())
+        }
+    };
+    unless_gone(api.modify_status(&key, tell(Cleanup::Going)).await)?;
+    if let Some(handler) = stored_kind(client.cluster(), definition) {
+        let target = Target::collection(&handler, None);
+        let cluster = client.cluster();
+        let list = cluster.list(client.actor(), &target, &ListParams::default())?;
+        for object in &list.objects {
+            let one = Target::object(&handler, object.meta().namespace.as_deref(), &object.meta().name);
+            if !object.meta().is_deleting() {
+                unless_gone(cluster.delete(client.actor(), &one, &DeleteOptions::default()).await)?;
+            }
+        }
+        let left =
+            cluster.list(client.actor(), &target, &ListParams { limit: 1, ..ListParams::default() })?;
+        if !left.objects.is_empty() {
+            return Ok(Some(handler));
+        }
+    }
+    unless_gone(api.modify_status(&key, tell(Cleanup::Done)).await)?;
+    let release = |definition: &mut CustomResourceDefinition| {
+        if let Some(finalizers) = definition.metadata.finalizers.as_mut() {
+            finalizers.retain(|finalizer| finalizer != CLEANUP);
+        }
+        Ok(())
+    };
+    unless_gone(api.modify(&key, release).await)?;
+    Ok(None)
+}
+
+fn stored_kind(cluster: &Cluster, definition: &CustomResourceDefinition) -> Option<Arc<dyn Handler>> {
+    let registry = cluster.registry();
+    let spec = &definition.spec;
+    registry
+        .iter()
+        .find(|h| h.info().gvr.group == spec.group && h.info().gvr.resource == spec.names.plural)
+        .cloned()
+}
+
+fn now() -> Time {
+    let now = jiff::Timestamp::now();
+    Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
+}
+
+fn name_of(definition: &CustomResourceDefinition) -> String {
+    definition.metadata.name.clone().unwrap_or_default()
+}
+
+/// Why a definition is not served as it is.
+#[derive(Debug, Clone, Default)]
+struct Refused {
+    conflict: Option<names::Conflict>,
+    not_structural: Option<String>,
+}
+
+/// A definition's kinds, made once for each generation of it.
+#[derive(Default)]
+pub(crate) struct Definitions {
+    made: Mutex<HashMap<String, Made>>,
+}
+
+struct Made {
+    uid: Option<String>,
+    generation: Option<i64>,
+    kinds: Result<Vec<Arc<dyn Handler>>, String>,
+}
+
+impl Definitions {
+    /// Serves all that can be served, those first that were served before; says of the others why not.
+    fn serve(&self, cluster: &Cluster, all: &[Arc<CustomResourceDefinition>]) -> HashMap<String, Refused> {
+        let mut in_order: Vec<&CustomResourceDefinition> = all.iter().map(Arc::as_ref).collect();
+        in_order.sort_by_key(|definition| {
+            let created = definition.metadata.creation_timestamp.as_ref().map(|at| at.0);
+            (!conditions::is_true(definition, ESTABLISHED), created, name_of(definition))
+        });
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = made.len();
+        made.retain(|name, _| in_order.iter().any(|definition| name_of(definition) == *name));
+        let mut changed = made.len() != before;
+        let mut refused = HashMap::new();
+        let mut accepted: Vec<&CustomResourceDefinition> = Vec::new();
+        let mut served: Vec<Arc<dyn Handler>> = Vec::new();
+        for definition in in_order {
+            let name = name_of(definition);
+            let known = made.get(&name).is_some_and(|known| {
+                known.uid == definition.metadata.uid && known.generation == definition.metadata.generation
+            });
+            if !known {
+                changed = true;
+                let kinds = apiextensions::kinds_of(definition);
+                let (uid, generation) = (definition.metadata.uid.clone(), definition.metadata.generation);
+                made.insert(name.clone(), Made { uid, generation, kinds });
+            }
+            let conflict = names::conflict(definition, accepted.iter().copied());
+            let kinds = made.get(&name).map(|known| known.kinds.clone()).unwrap_or(Ok(Vec::new()));
+            let not_structural = kinds.as_ref().err().cloned();
+            match (&conflict, kinds) {
+                (None, Ok(kinds)) => {
+                    accepted.push(definition);
+                    served.extend(kinds);
+                }
+                _ => drop(refused.insert(name, Refused { conflict, not_structural })),
+            }
+        }
+        if changed {
+            cluster.serve_custom_kinds(served);
+        }
+        refused
+    }
+}

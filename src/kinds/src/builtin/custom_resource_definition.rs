@@ -1,0 +1,280 @@
+use super::{name_of, names};
+use crate::{Cell, Column, Errors, Kind, Scope};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames,
+    CustomResourceDefinitionStatus, CustomResourceDefinitionVersion,
+};
+use std::collections::HashSet;
+
+/// Groups of upstream's own: who defines a kind in one of them says where that was agreed.
+const PROTECTED: [&str; 2] = ["k8s.io", "kubernetes.io"];
+const APPROVAL: &str = "api-approved.kubernetes.io";
+const COLUMN_TYPES: [&str; 5] = ["integer", "number", "string", "boolean", "date"];
+
+impl Kind for CustomResourceDefinition {
+    const SINGULAR: &'static str = "customresourcedefinition";
+    const PLURAL: &'static str = "customresourcedefinitions";
+    const SHORT_NAMES: &'static [&'static str] = &["crd", "crds"];
+    const CATEGORIES: &'static [&'static str] = &["api-extensions"];
+    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SCOPE: Scope = Scope::Cluster;
+    const COLUMNS: &'static [Column] =
+        &[Column::NAME, Column::new("Created At", "date", "When the definition was made")];
+
+    fn set_defaults(&mut self) {
+        let names = &mut self.spec.names;
+        if names.singular.as_deref().unwrap_or_default().is_empty() {
+            names.singular = Some(names.kind.to_lowercase());
+        }
+        if names.list_kind.as_deref().unwrap_or_default().is_empty() && !names.kind.is_empty() {
+            names.list_kind = Some(format!("{}List", names.kind));
+        }
+        let none = || CustomResourceConversion { strategy: "None".to_owned(), webhook: None };
+        let conversion = self.spec.conversion.get_or_insert_with(none);
+        let service = conversion
+            .webhook
+            .as_mut()
+            .and_then(|webhook| webhook.client_config.as_mut())
+            .and_then(|client| client.service.as_mut());
+        if let Some(service) = service {
+            service.port.get_or_insert(443);
+        }
+    }
+
+    fn prepare_create(&mut self) {
+        self.metadata.generation = Some(1);
+        self.status = Some(CustomResourceDefinitionStatus::default());
+    }
+    super::spec_and_status!();
+
+    fn validate_name(name: &str) -> Result<(), String> {
+        names::dns_subdomain(name)
+    }
+
+    fn validate(&self, errors: &mut Errors) {
+        let spec = &self.spec;
+        let name = self.metadata.name.as_deref().unwrap_or_default();
+        if name != format!("{}.{}", spec.names.plural, spec.group) {
+            errors.invalid("metadata.name", name, "must be spec.names.plural+\".\"+spec.group");
+        }
+        group(&spec.group, self.metadata.annotations.as_ref(), errors);
+        match spec.scope.as_str() {
+            "Cluster" | "Namespaced" => {}
+            "" => errors.required("spec.scope", ""),
+            other => errors.not_supported("spec.scope", other, &["Cluster", "Namespaced"]),
+        }
+        if spec.preserve_unknown_fields == Some(true) {
+            errors.invalid(
+                "spec.preserveUnknownFields",
+                true,
+                "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead",
+            );
+        }
+        all_names(&spec.names, errors);
+        versions(&spec.versions, errors);
+        conversion(spec.conversion.as_ref(), errors);
+    }
+
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        let (new, before) = (&self.spec, &old.spec);
+        let mut stays = |field: &str, new: &str, old: &str| {
+            if new != old {
+                errors.invalid(field, new, "field is immutable");
+            }
+        };
+        stays("spec.group", &new.group, &before.group);
+        stays("spec.names.plural", &new.names.plural, &before.names.plural);
+        if is_established(old) {
+            stays("spec.scope", &new.scope, &before.scope);
+            stays("spec.names.kind", &new.names.kind, &before.names.kind);
+        }
+        let stored =
+            self.status.iter().flat_map(|status| status.stored_versions.iter().flatten()).enumerate();
+        for (index, version) in stored {
+            if !new.versions.iter().any(|known| known.name == *version) {
+                errors.invalid(
+                    format!("status.storedVersions[{index}]"),
+                    version.as_str(),
+                    format!(
+                        "missing from spec.versions; {version} was previously a storage version, and must remain in \
+                         spec.versions until a storage migration ensures no data remains persisted in {version} and \
+                         removes {version} from status.storedVersions"
+                    ),
+                );
+            }
+        }
+    }
+
+    fn row(&self, _now: jiff::Timestamp) -> Vec<Cell> {
+        let created = self.metadata.creation_timestamp.as_ref().map(|at| at.0.to_string());
+        vec![name_of(&self.metadata), created.map_or(Cell::Null, Cell::from)]
+    }
+}
+
+fn is_established(definition: &CustomResourceDefinition) -> bool {
+    let conditions = definition.status.as_ref().and_then(|status| status.conditions.as_ref());
+    conditions.into_iter().flatten().any(|c| c.type_ == "Established" && c.status == "True")
+}
+
+fn group(group: &str, annotations: Option<&std::collections::BTreeMap<String, String>>, errors: &mut Errors) {
+    if group.is_empty() {
+        return errors.required("spec.group", "");
+    }
+    if let Err(why) = names::dns_subdomain(group) {
+        return errors.invalid("spec.group", group, why);
+    }
+    if !group.contains('.') {
+        return errors.invalid("spec.group", group, "should be a domain with at least one dot");
+    }
+    let is_protected = PROTECTED.iter().any(|own| group == *own || group.ends_with(&format!(".{own}")));
+    let approval = annotations.and_then(|all| all.get(APPROVAL)).map(String::as_str).unwrap_or_default();
+    let is_approval = approval.starts_with("https://") || approval.starts_with("unapproved");
+    let field = format!("metadata.annotations[{APPROVAL}]");
+    match (is_protected, approval) {
+        (true, "") => errors.required(
+            field,
+            "protected groups must have approval annotation \"api-approved.kubernetes.io\", see https://github.com/kubernetes/enhancements/pull/1111",
+        ),
+        (true, given) if !is_approval => errors.invalid(
+            field,
+            given,
+            "protected groups must have approval annotation \"api-approved.kubernetes.io\" with either a URL or a reason starting with \"unapproved\", see https://github.com/kubernetes/enhancements/pull/1111",
+        ),
+        _ => {}
+    }
+}
+
+fn all_names(all: &CustomResourceDefinitionNames, errors: &mut Errors) {
+    let mut label = |field: &str, name: &str| match name {
+        "" => errors.required(field, ""),
+        name => {
+            if let Err(why) = names::dns_label_1035(&name.to_lowercase()) {
+                errors.invalid(field, name, why);
+            }
+        }
+    };
+    label("spec.names.plural", &all.plural);
+    label("spec.names.singular", all.singular.as_deref().unwrap_or_default());
+    label("spec.names.kind", &all.kind);
+    label("spec.names.listKind", all.list_kind.as_deref().unwrap_or_default());
+    for (index, short) in all.short_names.iter().flatten().enumerate() {
+        label(&format!("spec.names.shortNames[{index}]"), short);
+    }
+    for (index, category) in all.categories.iter().flatten().enumerate() {
+        label(&format!("spec.names.categories[{index}]"), category);
+    }
+    let list_kind = all.list_kind.as_deref().unwrap_or_default();
+    if !list_kind.is_empty() && list_kind == all.kind {
+        errors.invalid("spec.names.listKind", list_kind, "kind and listKind may not be the same");
+    }
+}
+
+fn versions(all: &[CustomResourceDefinitionVersion], errors: &mut Errors) {
+    if all.is_empty() {
+        errors.required("spec.versions", "must have at least one version");
+    }
+    let mut seen = HashSet::new();
+    for (index, version) in all.iter().enumerate() {
+        let at = format!("spec.versions[{index}]");
+        if let Err(why) = names::dns_label_1035(&version.name) {
+            errors.invalid(format!("{at}.name"), version.name.as_str(), why);
+        }
+        if !seen.insert(version.name.as_str()) {
+            errors.invalid("spec.versions", version.name.as_str(), "must contain unique version names");
+        }
+        if version.deprecation_warning.is_some() && version.deprecated != Some(true) {
+            let given = version.deprecation_warning.clone().unwrap_or_default();
+            errors.invalid(
+                format!("{at}.deprecationWarning"),
+                given,
+                "can only be set for deprecated versions",
+            );
+        }
+        version_schema(version, &at, errors);
+        columns(version, &at, errors);
+        scale(version, &at, errors);
+    }
+    if !all.is_empty() && all.iter().filter(|version| version.storage).count() != 1 {
+        let names: Vec<&str> = all.iter().map(|version| version.name.as_str()).collect();
+        errors.invalid("spec.versions", names, "must have exactly one version marked as storage version");
+    }
+}
+
+fn version_schema(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Errors) {
+    let Some(schema) = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()) else {
+        return errors.required(format!("{at}.schema.openAPIV3Schema"), "schemas are required");
+    };
+    let Ok(schema) = serde_json::to_value(schema) else { return };
+    if let Err(found) = schema::from_openapi(&schema, &format!("{at}.schema.openAPIV3Schema")) {
+        errors.extend(found.into_causes());
+    }
+}
+
+fn columns(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Errors) {
+    for (index, column) in version.additional_printer_columns.iter().flatten().enumerate() {
+        let at = format!("{at}.additionalPrinterColumns[{index}]");
+        if column.name.is_empty() {
+            errors.required(format!("{at}.name"), "");
+        }
+        if column.type_.is_empty() {
+            errors.required(format!("{at}.type"), "must be one of boolean,date,integer,number,string");
+        } else if !COLUMN_TYPES.contains(&column.type_.as_str()) {
+            errors.invalid(
+                format!("{at}.type"),
+                column.type_.as_str(),
+                "must be one of boolean,date,integer,number,string",
+            );
+        }
+        simple_path(&format!("{at}.jsonPath"), &column.json_path, errors);
+    }
+}
+
+fn scale(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Errors) {
+    let Some(scale) = version.subresources.as_ref().and_then(|parts| parts.scale.as_ref()) else { return };
+    let at = format!("{at}.subresources.scale");
+    let mut below = |field: &str, path: &str, prefix: &[&str]| {
+        let field = format!("{at}.{field}");
+        simple_path(&field, path, errors);
+        if !path.is_empty() && !prefix.iter().any(|prefix| path.starts_with(prefix)) {
+            let any: Vec<String> = prefix.iter().map(|p| p.trim_end_matches('.').to_owned()).collect();
+            errors.invalid(&field, path, format!("should be a json path under {}", any.join(" or ")));
+        }
+    };
+    below("specReplicasPath", &scale.spec_replicas_path, &[".spec."]);
+    below("statusReplicasPath", &scale.status_replicas_path, &[".status."]);
+    if let Some(path) = scale.label_selector_path.as_deref().filter(|path| !path.is_empty()) {
+        below("labelSelectorPath", path, &[".spec.", ".status."]);
+    }
+}
+
+fn simple_path(field: &str, path: &str, errors: &mut Errors) {
+    if path.is_empty() {
+        errors.required(field, "");
+    } else if !path.starts_with('.') {
+        errors.invalid(field, path, "must be a simple json path starting with .");
+    }
+}
+
+fn conversion(conversion: Option<&CustomResourceConversion>, errors: &mut Errors) {
+    let Some(conversion) = conversion else { return };
+    match (conversion.strategy.as_str(), &conversion.webhook) {
+        ("None", None) => {}
+        ("None", Some(_)) => errors
+            .forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook"),
+        ("Webhook", None) => {
+            errors.required("spec.conversion.webhook", "required when strategy is set to Webhook")
+        }
+        ("Webhook", Some(webhook)) => {
+            if webhook.client_config.is_none() {
+                errors.required(
+                    "spec.conversion.webhook.clientConfig",
+                    "required when strategy is set to Webhook",
+                );
+            }
+            if webhook.conversion_review_versions.is_empty() {
+                errors.required("spec.conversion.webhook.conversionReviewVersions", "");
+            }
+        }
+        (other, _) => errors.not_supported("spec.conversion.strategy", other, &["None", "Webhook"]),
+    }
+}
