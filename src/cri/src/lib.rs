@@ -9,6 +9,7 @@
 pub mod confinement;
 mod container;
 mod error;
+mod id;
 mod image;
 mod network;
 mod sandbox;
@@ -18,6 +19,7 @@ pub mod wire;
 
 pub use container::*;
 pub use error::*;
+pub use id::*;
 pub use image::*;
 pub use network::*;
 pub use sandbox::*;

@@ -37,11 +37,7 @@ fn account(user: &str, passwd: &str) -> Result<(u32, u32), String> {
 }
 
 fn number(text: &str) -> Result<Option<u32>, String> {
-    match text.parse::<i64>() {
-        Ok(number) if (0..=i64::from(i32::MAX)).contains(&number) => Ok(u32::try_from(number).ok()),
-        Ok(_) => Err("uids and gids must be in range 0-2147483647".to_owned()),
-        Err(_) => Ok(None),
-    }
+    cri::parse_id(text).map_err(|e| e.to_string())
 }
 
 /// The number in a field of the line of this name.

@@ -226,10 +226,11 @@ fn verify_non_root(
         None => {}
     }
     let user = image.user.as_deref().unwrap_or_default().split(':').next().unwrap_or_default();
-    match (user, user.parse::<i64>()) {
-        ("", _) | (_, Ok(0)) => Err(format!("container has runAsNonRoot and image will run as root {who}")),
-        (_, Ok(_)) => Ok(()),
-        (name, Err(_)) => Err(format!(
+    // as the runtime reads it: a number too large for one is refused by both, and never looked up as a name
+    match (user, cri::parse_id(user).map_err(|e| format!("{e} {who}"))?) {
+        ("", _) | (_, Some(0)) => Err(format!("container has runAsNonRoot and image will run as root {who}")),
+        (_, Some(_)) => Ok(()),
+        (name, None) => Err(format!(
             "container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root {who}"
         )),
     }
@@ -313,6 +314,24 @@ mod tests {
                 Some(format!(
                     "container has runAsNonRoot and image has non-numeric user (nginx), cannot verify user is non-root {who}"
                 )),
+            ),
+            (
+                "image has the number that leaves root as it is",
+                json!({"runAsNonRoot": true}),
+                Some("4294967295"),
+                Some(format!("uids and gids must be in range 0-2147483647 {who}")),
+            ),
+            (
+                "image has a number that its passwd could name root",
+                json!({"runAsNonRoot": true}),
+                Some("4294967296:1"),
+                Some(format!("uids and gids must be in range 0-2147483647 {who}")),
+            ),
+            (
+                "image has another zero",
+                json!({"runAsNonRoot": true}),
+                Some("-0"),
+                Some(format!("container has runAsNonRoot and image will run as root {who}")),
             ),
             (
                 "told to be root",

@@ -1,6 +1,6 @@
 //! Who a process in a container is: names from the image's own /etc/passwd and /etc/group become numbers. Pure.
 
-use cri::CriError;
+use cri::{CriError, checked_id, parse_id};
 
 /// What was asked for, by the pod or by the image.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,32 +25,36 @@ pub struct Account {
     pub home: String,
 }
 
+/// As the line has it: the numbers are checked when they are used.
 struct User<'a> {
     name: &'a str,
-    uid: u32,
-    gid: u32,
+    uid: i64,
+    gid: i64,
     home: &'a str,
 }
 
 struct Group<'a> {
     name: &'a str,
-    gid: u32,
+    gid: i64,
     members: &'a str,
 }
 
 /// # Errors
-/// A user or group by name that the image does not have, a number out of range.
+/// A user or group by name that the image does not have, a number out of range, also in the image's own files.
 pub fn resolve(wanted: Wanted<'_>, passwd: &str, group: &str) -> Result<Account, CriError> {
     let (user, group_part) = halves(wanted.user);
-    let number = wanted.uid.map(id).transpose()?.or(user.and_then(|u| u.parse().ok()));
+    let number = match wanted.uid {
+        Some(uid) => Some(checked_id(uid)?),
+        None => user.map(parse_id).transpose()?.flatten(),
+    };
     let known = users(passwd).find(|u| match (number, user) {
-        (Some(uid), _) => u.uid == uid,
+        (Some(uid), _) => u.uid == i64::from(uid),
         (None, Some(name)) => u.name == name,
         (None, None) => u.uid == 0,
     });
     let uid = match (&known, number, user) {
-        (Some(user), ..) => user.uid,
-        (None, Some(uid), _) => uid,
+        (_, Some(uid), _) => uid,
+        (Some(user), ..) => checked_id(user.uid)?,
         (None, None, None) => 0,
         (None, None, Some(name)) => {
             return Err(CriError::Invalid(format!(
@@ -59,19 +63,21 @@ pub fn resolve(wanted: Wanted<'_>, passwd: &str, group: &str) -> Result<Account,
         }
     };
     let gid = match (wanted.gid, group_part) {
-        (Some(gid), _) => id(gid)?,
+        (Some(gid), _) => checked_id(gid)?,
         (None, Some(part)) => group_number(part, group)?,
-        (None, None) => known.as_ref().map_or(0, |u| u.gid),
+        (None, None) => known.as_ref().map_or(Ok(0), |u| checked_id(u.gid))?,
     };
     let mut all = vec![gid];
     for more in wanted.supplemental {
-        all.push(id(*more)?);
+        all.push(checked_id(*more)?);
     }
     for more in wanted.group_names {
         all.push(group_number(more, group)?);
     }
     if let Some(user) = &known {
-        all.extend(groups(group).filter(|g| g.members.split(',').any(|m| m == user.name)).map(|g| g.gid));
+        for member in groups(group).filter(|g| g.members.split(',').any(|m| m == user.name)) {
+            all.push(checked_id(member.gid)?);
+        }
     }
     let mut seen = std::collections::HashSet::new();
     all.retain(|g| seen.insert(*g));
@@ -87,21 +93,14 @@ fn halves(user: Option<&str>) -> (Option<&str>, Option<&str>) {
     (Some(user).filter(|u| !u.is_empty()), Some(group).filter(|g| !g.is_empty()))
 }
 
-fn id(number: i64) -> Result<u32, CriError> {
-    // -1 as an unsigned number means "leave it as it is" to setresuid(2)
-    u32::try_from(number)
-        .ok()
-        .filter(|n| *n < u32::MAX)
-        .ok_or_else(|| CriError::Invalid(format!("uids and gids must be in range 0-4294967294: {number}")))
-}
-
 fn group_number(part: &str, file: &str) -> Result<u32, CriError> {
-    if let Ok(number) = part.parse() {
+    if let Some(number) = parse_id(part)? {
         return Ok(number);
     }
-    groups(file).find(|g| g.name == part).map(|g| g.gid).ok_or_else(|| {
+    let found = groups(file).find(|g| g.name == part).ok_or_else(|| {
         CriError::Invalid(format!("unable to find group {part}: no matching entries in group file"))
-    })
+    })?;
+    checked_id(found.gid)
 }
 
 fn users(file: &str) -> impl Iterator<Item = User<'_>> {
@@ -128,13 +127,18 @@ mod tests {
     use super::*;
 
     const PASSWD: &str = "# comment\nroot:x:0:0:root:/root:/bin/sh\n\nbroken line\nweb:x:101:102:Web:/srv/web:/bin/false\n\
-        far:x:99999999999:1::/:\nnohome:x:7:7\n";
+        far:x:99999999999:1::/:\nnohome:x:7:7\n\
+        all:x:4294967295:0::/:\nstay:x:8:4294967295::/:\nbelow:x:-1:-1::/:\n4294967296:x:0:0::/:\n\
+        5000:x:0:0::/:\njoined:x:19:9::/:\n";
     const GROUP: &str =
-        "root:x:0:\nweb:x:102:\nlogs:x:200:web,other\nother:x:201:otherweb\nwheel:x:10:root,web\n";
+        "root:x:0:\nweb:x:102:\nlogs:x:200:web,other\nother:x:201:otherweb\nwheel:x:10:root,web\n\
+        leave:x:4294967295:joined\n6000:x:0:\n";
 
     #[test]
     fn names_become_numbers() {
+        const RANGE: &str = "uids and gids must be in range 0-2147483647";
         let user = |text| Wanted { user: Some(text), ..Default::default() };
+        let too_large = ["4294967295".to_owned()];
         let (more, unknown) = (["other".to_owned(), "77".to_owned()], ["ghosts".to_owned()]);
         let cases: Vec<(&str, Wanted<'_>, Result<(u32, u32, &[u32], &str), &str>)> = vec![
             ("nothing said", Wanted::default(), Ok((0, 0, &[0, 10], "/root"))),
@@ -156,11 +160,23 @@ mod tests {
                 user("web:ghosts"),
                 Err("unable to find group ghosts: no matching entries in group file"),
             ),
-            (
-                "a number too large",
-                user("far"),
-                Err("unable to find user far: no matching entries in passwd file"),
-            ),
+            ("a name of a number too large", user("far"), Err(RANGE)),
+            ("a name of the number that leaves all as it is", user("all"), Err(RANGE)),
+            ("a name of such a group", user("stay"), Err(RANGE)),
+            ("with a better group", user("stay:8"), Ok((8, 8, &[8], "/"))),
+            ("a number of such a group", user("8"), Err(RANGE)),
+            ("a name of negative numbers", user("below"), Err(RANGE)),
+            ("member of such a group", user("joined"), Err(RANGE)),
+            ("group by such a name", user("5:leave"), Err(RANGE)),
+            ("the number that leaves all as it is", user("4294967295"), Err(RANGE)),
+            ("below zero", user("-1"), Err(RANGE)),
+            ("the last", user("2147483647:2147483647"), Ok((2147483647, 2147483647, &[2147483647], "/"))),
+            ("after the last", user("2147483648"), Err(RANGE)),
+            ("a group after the last", user("5:2147483648"), Err(RANGE)),
+            ("such a group", user("5:4294967295"), Err(RANGE)),
+            ("a number that is also root's name", user("5000"), Ok((5000, 0, &[0], "/"))),
+            ("a large number that is also root's name", user("4294967296"), Err(RANGE)),
+            ("a number that is also a group's name", user("5:6000"), Ok((5, 6000, &[6000], "/"))),
             (
                 "groups by name and number",
                 Wanted { group_names: &more, ..user("web") },
@@ -187,11 +203,11 @@ mod tests {
                 Wanted { user: Some("web"), gid: Some(8), ..Default::default() },
                 Ok((101, 8, &[8, 200, 10], "/srv/web")),
             ),
-            (
-                "minus one",
-                Wanted { uid: Some(4_294_967_295), ..Default::default() },
-                Err("uids and gids must be in range 0-4294967294: 4294967295"),
-            ),
+            ("the pod's user", Wanted { uid: Some(4_294_967_295), ..Default::default() }, Err(RANGE)),
+            ("the pod's user below zero", Wanted { uid: Some(-1), ..Default::default() }, Err(RANGE)),
+            ("the pod's group", Wanted { gid: Some(2_147_483_648), ..Default::default() }, Err(RANGE)),
+            ("the pod's groups", Wanted { supplemental: &[7, -1], ..Default::default() }, Err(RANGE)),
+            ("--group-add", Wanted { group_names: &too_large, ..Default::default() }, Err(RANGE)),
         ];
         for (name, wanted, want) in cases {
             let got = resolve(wanted, PASSWD, GROUP).map_err(|e| e.to_string());

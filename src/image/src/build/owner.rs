@@ -19,21 +19,22 @@ pub(super) const ROOT: Owner = Owner::Given { uid: 0, gid: 0 };
 /// `user:group`, as numbers or as the image's own files name them.
 pub(super) fn owner(view: &View, text: &str) -> Result<Owner, BuildError> {
     let (user, group) = text.split_once(':').map_or((text, None), |(user, group)| (user, Some(group)));
-    let unknown = |what: &str, name: &str, why: &str| {
+    let unknown = |what: &str, name: String, why: String| {
         BuildError::Failed(format!(
             "unable to convert uid/gid chown string to host mapping: can't find {what} for {name}: {why}"
         ))
     };
-    let uid = number(user).or_else(|| entry(view, "etc/passwd", user, 2));
-    let uid = uid.ok_or_else(|| unknown("uid", &format!("user {user}"), &format!("no such user: {user}")))?;
+    let number = |file, text: &str, field| id(view, file, text, field).transpose();
+    let uid = number("etc/passwd", user, 2)
+        .unwrap_or_else(|| Err(format!("no such user: {user}")))
+        .map_err(|why| unknown("uid", format!("user {user}"), why))?;
     let gid = match group {
         // the user's own one, or the same number
-        None => number(user).or_else(|| entry(view, "etc/passwd", user, 3)).unwrap_or(uid),
-        Some(group) => number(group)
-            .or_else(|| entry(view, "etc/group", group, 2))
-            .ok_or_else(|| unknown("gid", &format!("group {group}"), &format!("no such group: {group}")))?,
+        None => number("etc/passwd", user, 3).unwrap_or(Ok(uid)),
+        Some(group) => number("etc/group", group, 2).unwrap_or_else(|| Err(format!("no such group: {group}"))),
     };
-    Ok(Owner::Given { uid, gid })
+    let gid = gid.map_err(|why| unknown("gid", format!("group {}", group.unwrap_or(user)), why))?;
+    Ok(Owner::Given { uid: uid.into(), gid: gid.into() })
 }
 
 /// Who makes folders for WORKDIR: the image's USER, whose group is the one that it has in the image.
@@ -41,12 +42,15 @@ pub(super) fn of_user(view: &View, user: &str) -> Result<Owner, BuildError> {
     if user.is_empty() { Ok(ROOT) } else { owner(view, user) }
 }
 
-fn number(text: &str) -> Option<u64> {
-    text.parse::<u32>().ok().map(u64::from)
+/// A number as it is written, or out of the line of this name; `None`: there is no such line.
+fn id(view: &View, file: &str, text: &str, field: usize) -> Result<Option<u32>, String> {
+    let said = cri::parse_id(text).map_err(|e| e.to_string())?;
+    let found = || entry(view, file, text, field).map(cri::checked_id).transpose().map_err(|e| e.to_string());
+    said.map_or_else(found, |number| Ok(Some(number)))
 }
 
 /// A number out of the line of this name.
-fn entry(view: &View, file: &str, name: &str, field: usize) -> Option<u64> {
+fn entry(view: &View, file: &str, name: &str, field: usize) -> Option<i64> {
     let Ok((_, Node::File(real))) = view.resolve(Path::new(file)) else { return None };
     let text = std::fs::read_to_string(real).ok()?;
     let mut lines = text.lines().map(|line| line.split(':').collect::<Vec<_>>());

@@ -118,14 +118,19 @@ fn set(spec: &mut RunMountSpec, read_only: &mut Option<bool>, field: &str) -> Re
             let mode = u32::from_str_radix(text, 8);
             spec.mode = Some(mode.map_err(|_| format!("invalid value {text} for mode"))?);
         }
-        "uid" => spec.uid = Some(text.parse().map_err(|_| format!("invalid value {text} for uid"))?),
-        "gid" => spec.gid = Some(text.parse().map_err(|_| format!("invalid value {text} for gid"))?),
+        "uid" => spec.uid = Some(id(&key, text)?),
+        "gid" => spec.gid = Some(id(&key, text)?),
         "env" => spec.env = value(),
         other => {
             return Err(with_suggestion(format!("unexpected key '{other}' in '{field}'"), other, &KEYS));
         }
     }
     Ok(())
+}
+
+fn id(key: &str, text: &str) -> Result<u32> {
+    let number = cri::parse_id(text).ok().flatten();
+    number.ok_or_else(|| format!("invalid value {text} for {key}"))
 }
 
 fn validate(spec: &RunMountSpec) -> Result<()> {

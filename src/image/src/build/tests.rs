@@ -281,6 +281,22 @@ async fn what_fails_says_why_and_leaves_nothing() {
             "dockerfile parse error on line 2: unknown instruction: FOO (did you mean FROM?)",
         ),
         ("no user", "FROM base\nCOPY --chown=nobody-here a /\n", "nobody-here"),
+        (
+            "a user that chown(2) would take for nobody",
+            "FROM base\nCOPY --chown=4294967295 a /\n",
+            "user 4294967295: uids and gids must be in range 0-2147483647",
+        ),
+        ("such a group", "FROM base\nCOPY --chown=1:-1 a /\n", "group -1: uids and gids must be in range 0-2147483647"),
+        (
+            "such an owner of a working directory",
+            "FROM base\nUSER 4294967296\nWORKDIR /w\n",
+            "user 4294967296: uids and gids must be in range 0-2147483647",
+        ),
+        (
+            "such an owner of a mount",
+            "FROM base\nRUN --mount=type=cache,target=/c,uid=4294967295 x\n",
+            "invalid value 4294967295 for uid",
+        ),
         ("no base", "FROM 127.0.0.1:1/none\n", "connection refused"),
         ("no stage", "FROM base\nEXPOSE 99999\n", "Invalid containerPort: 99999"),
         (

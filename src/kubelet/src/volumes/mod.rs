@@ -66,7 +66,7 @@ pub fn prepare(volume: &Volume, context: &payload::Content<'_>) -> Result<Prepar
 /// The first volume that could not be made.
 pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> Result<Mounted, VolumeError> {
     let fs_group = pod::spec(pod).security_context.as_ref().and_then(|s| s.fs_group);
-    let group = fs_group.and_then(|g| u32::try_from(g).ok());
+    let group = fs_group.and_then(|g| cri::checked_id(g).ok());
     let mut mounted = Mounted::new();
     for (name, volume) in prepared {
         let failed = |why: String| VolumeError { volume: name.clone(), why };

@@ -9,8 +9,9 @@ const APPLETS: &[&str] = &[
     "httpd", "ps", "mount", "kill", "stat", "dd", "grep", "env", "test", "true", "touch", "readlink", "wc",
 ];
 
-pub const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nweb:x:101:102:web:/srv/web:/bin/sh\n";
-pub const GROUP: &str = "root:x:0:\nweb:x:102:\nlogs:x:200:web\n";
+pub const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nweb:x:101:102:web:/srv/web:/bin/sh\n\
+    4294967296:x:0:0:root:/root:/bin/sh\n";
+pub const GROUP: &str = "root:x:0:\nweb:x:102:\nlogs:x:200:web\nleave:x:4294967295:\n";
 
 /// Writes a docker-archive of `test/busybox` with this configuration.
 pub fn write(to: &Path, config: &str) {
