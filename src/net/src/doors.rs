@@ -49,6 +49,28 @@ pub(crate) const REFUSE: &str = "refuse";
 /// The chain that marks a packet for masquerading.
 pub(crate) const MARK: &str = "mark-masquerade";
 
+impl Way {
+    /// Without the back ends that nobody may be led to. A connection that netfilter leads to 127.0.0.1 comes to what the
+    /// machine keeps to itself, and pods' links do let it in; a link-local address belongs to a neighbour that trusts the
+    /// machine (a cloud's metadata); the rest are no hosts. Upstream's API refuses such endpoints; this holds for whatever
+    /// wrote them.
+    pub(crate) fn without_forbidden(self) -> Way {
+        match self {
+            Way::To { mut backends, affinity, masquerade } => {
+                backends.retain(|backend| may_be_led_to(*backend.ip()));
+                if backends.is_empty() { Way::Reject } else { Way::To { backends, affinity, masquerade } }
+            }
+            other => other,
+        }
+    }
+}
+
+fn may_be_led_to(address: Ipv4Addr) -> bool {
+    // 0.0.0.0/8: the kernel takes 0.0.0.0 for the machine itself
+    let is_host = !matches!(address.octets()[0], 0 | 224..);
+    is_host && !address.is_loopback() && !address.is_link_local()
+}
+
 impl Door {
     /// Address (where there is one), protocol, port: the key that the rules look for.
     fn key(&self) -> Vec<u8> {
@@ -186,4 +208,32 @@ pub(crate) fn key(
         parts.into_iter().zip((0..).map(Register)).map(|(make, to)| make(to)).collect();
     let free = Register(rule.len() as u8);
     (rule, free)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_led_to_the_loopback_or_to_what_is_no_host() {
+        let way = |ips: &[&str]| Way::To {
+            backends: ips.iter().map(|ip| SocketAddrV4::new(ip.parse().unwrap(), 80)).collect(),
+            affinity: Some(9),
+            masquerade: true,
+        };
+        for (name, given, want) in [
+            ("a pod", way(&["10.244.0.5"]), way(&["10.244.0.5"])),
+            ("the node", way(&["192.0.2.2"]), way(&["192.0.2.2"])),
+            ("the last host", way(&["223.255.255.255"]), way(&["223.255.255.255"])),
+            ("loopback", way(&["127.0.0.1"]), Way::Reject),
+            ("loopback too", way(&["127.255.3.4"]), Way::Reject),
+            ("metadata", way(&["169.254.169.254"]), Way::Reject),
+            ("this machine", way(&["0.0.0.0", "0.1.2.3"]), Way::Reject),
+            ("multicast and broadcast", way(&["224.0.0.1", "240.0.0.1", "255.255.255.255"]), Way::Reject),
+            ("beside a pod", way(&["10.244.0.5", "127.0.0.1"]), way(&["10.244.0.5"])),
+            ("closed", Way::Drop, Way::Drop),
+        ] {
+            assert_eq!(given.without_forbidden(), want, "{name}");
+        }
+    }
 }

@@ -218,7 +218,10 @@ impl Network {
                     return Err(NetError::PortTaken(port, other.to_owned()));
                 }
             }
-            ruleset.set_sandbox(&id, elements)
+            ruleset.set_sandbox(&id, elements)?;
+            let leads: Vec<_> = ports.iter().filter_map(|port| ports::lead(pod, port)).collect();
+            ruleset.forget_strays(&leads);
+            Ok(())
         })
         .await
     }

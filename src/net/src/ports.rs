@@ -1,6 +1,6 @@
 //! What the table holds for one sandbox: its host ports, and that it may reach itself. Pure.
 
-use crate::doors::{host_port_key, socket};
+use crate::doors::{Door, host_port_key, socket};
 use crate::nft::{Data, Element, Set};
 use cri::HostPort;
 use std::collections::BTreeSet;
@@ -12,7 +12,8 @@ pub(crate) fn elements(pod: Ipv4Addr, ports: &[HostPort]) -> BTreeSet<Element> {
     ports.iter().filter_map(|port| element(pod, port)).chain([itself]).collect()
 }
 
-fn element(pod: Ipv4Addr, port: &HostPort) -> Option<Element> {
+/// Where packets come in, and where they go from there; `None` on an IPv6 address.
+pub(crate) fn lead(pod: Ipv4Addr, port: &HostPort) -> Option<(Door, SocketAddrV4)> {
     let address = match port.host_ip {
         None => None,
         Some(IpAddr::V4(address)) if address.is_unspecified() => None,
@@ -21,10 +22,16 @@ fn element(pod: Ipv4Addr, port: &HostPort) -> Option<Element> {
         Some(IpAddr::V6(address)) if address.is_unspecified() => None,
         Some(IpAddr::V6(_)) => return None,
     };
+    let door = Door { address, protocol: port.protocol, port: port.host_port };
+    Some((door, SocketAddrV4::new(pod, port.container_port)))
+}
+
+fn element(pod: Ipv4Addr, port: &HostPort) -> Option<Element> {
+    let (Door { address, .. }, to) = lead(pod, port)?;
     Some(Element {
         set: if address.is_some() { Set::HostPorts } else { Set::AnyHostPorts },
         key: host_port_key(address, port.protocol, port.host_port),
-        data: Data::Value(socket(SocketAddrV4::new(pod, port.container_port))),
+        data: Data::Value(socket(to)),
     })
 }
 

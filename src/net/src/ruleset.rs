@@ -1,11 +1,13 @@
 //! The profile's table as it is in the kernel: what was applied, and the way to what should be.
 
-use crate::nft::{Batch, Element, Netfilter, Set};
+use crate::nft::{Batch, Element, Flow, Netfilter, Set};
 use crate::plan::{DOOR_SETS, Doors, Plan};
 use crate::program::{self, ForeignChain};
-use crate::stale::{Stale, forgets_client};
+use crate::stale::{Own, Stale, forgets_client, strays_from_port};
 use crate::{Door, NetConfig, NetError, Result, Way, structure};
+use cri::Protocol;
 use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddrV4;
 
 /// Blocking; callers put it on a thread that may wait.
 pub(crate) struct Ruleset {
@@ -59,6 +61,7 @@ impl Ruleset {
 
     /// Makes these doors, and no others, lead where they should. Reads what the kernel has, so it also mends.
     pub(crate) fn set_doors(&mut self, doors: Doors) -> Result<()> {
+        let doors: Doors = doors.into_iter().map(|(door, way)| (door, way.without_forbidden())).collect();
         let found = match self.found(&DOOR_SETS) {
             // somebody flushed the whole ruleset
             Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
@@ -74,7 +77,10 @@ impl Ruleset {
     }
 
     /// Changes some doors; `None` closes one without a word.
-    pub(crate) fn change_doors(&mut self, changes: Vec<(Door, Option<Way>)>) -> Result<()> {
+    pub(crate) fn change_doors(&mut self, mut changes: Vec<(Door, Option<Way>)>) -> Result<()> {
+        for (_, way) in &mut changes {
+            *way = way.take().map(Way::without_forbidden);
+        }
         let plan = Plan::change(&self.doors, &changes);
         let stale = Stale::after(&self.doors, &changes);
         self.commit(&plan)?;
@@ -110,13 +116,24 @@ impl Ruleset {
         }
         if !stale.udp.is_empty() {
             // the doors are as they should be: a kernel without this part of netfilter is no reason to begin anew
-            let deleted =
-                self.netfilter.delete_flows(|flow| stale.is_flow(flow, &self.doors, self.config.node_ip));
-            deleted
-                .map(drop)
-                .unwrap_or_else(|error| tracing::warn!(%error, "UDP clients stay where they were led"));
+            let own = own_addresses();
+            self.delete_flows(|flow| stale.is_flow(flow, &self.doors, &own));
         }
         Ok(())
+    }
+
+    /// What came to these ports before they led there.
+    pub(crate) fn forget_strays(&self, ports: &[(Door, SocketAddrV4)]) {
+        if ports.iter().any(|(door, _)| door.protocol == Protocol::Udp) {
+            let own = own_addresses();
+            self.delete_flows(|flow| strays_from_port(flow, ports, &own));
+        }
+    }
+
+    fn delete_flows(&self, stale: impl Fn(&Flow) -> bool) {
+        self.netfilter
+            .delete_flows(stale)
+            .unwrap_or_else(|error| tracing::warn!(%error, "UDP clients stay where they were led"));
     }
 
     /// One by one, since each may have gone by itself.
@@ -183,6 +200,12 @@ impl Ruleset {
     }
 
     pub(crate) fn forget_flows_to(&self, pod: std::net::Ipv4Addr) -> Result<()> {
-        self.netfilter.delete_flows(|flow| flow.led_to.0 == pod && flow.to != flow.led_to)
+        self.netfilter.delete_flows(|flow| flow.led_to.0 == pod && flow.is_translated())
     }
+}
+
+/// Those of the loopback are known without asking.
+fn own_addresses() -> Own {
+    let all = nix::ifaddrs::getifaddrs().into_iter().flatten();
+    Own(all.filter_map(|one| Some(one.address?.as_sockaddr_in()?.ip())).collect())
 }

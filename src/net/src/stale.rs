@@ -36,28 +36,52 @@ impl Stale {
         Stale { affinity: true, udp }
     }
 
-    /// Whether this conversation goes where its door no longer leads. `node` is the machine's own address: other
-    /// addresses' untranslated flows to the same port are none of a node port's business.
-    pub(crate) fn is_flow(&self, flow: &Flow, doors: &Doors, node: Ipv4Addr) -> bool {
+    /// Whether this conversation goes where its door no longer leads.
+    pub(crate) fn is_flow(&self, flow: &Flow, doors: &Doors, own: &Own) -> bool {
         if flow.protocol != number(Protocol::Udp) {
             return false;
         }
         let exact = Door { address: Some(flow.to.0), protocol: Protocol::Udp, port: flow.to.1 };
         let any = Door { address: None, ..exact };
-        let translated = flow.to != flow.led_to;
         let door = match self.udp.contains(&exact) {
             true => exact,
             false if self.udp.contains(&any) && !doors.contains_key(&exact) => any,
             false => return false,
         };
         match doors.get(&door) {
-            Some(Way::To { backends, .. }) => {
-                let led_well = backends.contains(&SocketAddrV4::new(flow.led_to.0, flow.led_to.1));
-                !led_well && (translated || door.address.is_some() || flow.to.0 == node)
-            }
-            _ => translated,
+            Some(Way::To { backends, .. }) => strays(flow, &door, backends, own),
+            _ => flow.is_translated(),
         }
     }
+}
+
+/// The machine's own addresses. Only at those does a port without an address lead somewhere: untranslated flows to the same
+/// port of other hosts are none of its business.
+pub(crate) struct Own(pub(crate) BTreeSet<Ipv4Addr>);
+
+impl Own {
+    fn has(&self, address: Ipv4Addr) -> bool {
+        address.is_loopback() || self.0.contains(&address)
+    }
+}
+
+/// Whether a conversation that came to this door was led to none of its back ends: as one is that began when nobody was
+/// there.
+fn strays(flow: &Flow, door: &Door, backends: &BTreeSet<SocketAddrV4>, own: &Own) -> bool {
+    let led_well = backends.contains(&SocketAddrV4::new(flow.led_to.0, flow.led_to.1));
+    !led_well && (flow.is_translated() || door.address.is_some() || own.has(flow.to.0))
+}
+
+/// The same for ports of the machine that lead to a sandbox.
+pub(crate) fn strays_from_port(flow: &Flow, ports: &[(Door, SocketAddrV4)], own: &Own) -> bool {
+    let comes_to = |door: &Door| {
+        flow.protocol == number(door.protocol)
+            && flow.to.1 == door.port
+            && door.address.is_none_or(|address| address == flow.to.0)
+    };
+    let of_udp = ports.iter().filter(|(door, _)| door.protocol == Protocol::Udp && comes_to(door));
+    let mut of_udp = of_udp.map(|(door, pod)| strays(flow, door, &BTreeSet::from([*pod]), own));
+    of_udp.any(|strays| strays)
 }
 
 fn loses(old: &Way, new: Option<&Way>) -> bool {
@@ -125,6 +149,7 @@ mod tests {
     #[test]
     fn flows_are_stale_where_their_door_leads_elsewhere() {
         let node = Ipv4Addr::new(192, 0, 2, 2);
+        let own = Own([node].into());
         let (exact, any) = (door(Some(1), Protocol::Udp, 53), door(None, Protocol::Udp, 53));
         let doors: Doors = [(exact, to(&[5])), (any, to(&[6]))].into();
         let stale = Stale { affinity: false, udp: [exact, any].into() };
@@ -138,10 +163,41 @@ mod tests {
             ("by node port", (node, 53), to_pod(6), false),
             ("by node port, to a former back end", (node, 53), to_pod(4), true),
             ("to the machine, before there was a service", (node, 53), (node, 53), true),
+            ("by node port of the loopback", (Ipv4Addr::LOCALHOST, 53), to_pod(6), false),
+            (
+                "to the loopback, before there was a service",
+                (Ipv4Addr::LOCALHOST, 53),
+                (Ipv4Addr::LOCALHOST, 53),
+                true,
+            ),
             ("to somebody else's port 53", (stranger, 53), (stranger, 53), false),
         ] {
-            assert_eq!(stale.is_flow(&Flow { protocol: 17, to, led_to }, &doors, node), want, "{name}");
-            assert!(!stale.is_flow(&Flow { protocol: 6, to, led_to }, &doors, node), "{name}, TCP");
+            assert_eq!(stale.is_flow(&Flow { protocol: 17, to, led_to }, &doors, &own), want, "{name}");
+            assert!(!stale.is_flow(&Flow { protocol: 6, to, led_to }, &doors, &own), "{name}, TCP");
+        }
+    }
+
+    #[test]
+    fn flows_to_a_port_that_got_its_owner_are_stale_where_they_are_not_led_to_it() {
+        let (node, local) = (Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::LOCALHOST);
+        let own = Own([node].into());
+        let udp = |address, port| Door { address, protocol: Protocol::Udp, port };
+        let ports = [(udp(None, 53), at(5)), (udp(Some(local), 54), at(5))];
+        let pod = |last| (*at(last).ip(), 8080);
+        let stranger = Ipv4Addr::new(203, 0, 113, 1);
+        for (name, to, led_to, want) in [
+            ("led to it", (node, 53), pod(5), false),
+            ("led to a former owner", (node, 53), pod(4), true),
+            ("led to nobody", (node, 53), (node, 53), true),
+            ("led to nobody, by loopback", (local, 53), (local, 53), true),
+            ("to another host", (stranger, 53), (stranger, 53), false),
+            ("another port", (node, 55), (node, 55), false),
+            ("at an address", (local, 54), (local, 54), true),
+            ("at another address", (node, 54), (node, 54), false),
+        ] {
+            let flow = |protocol| Flow { protocol, to, led_to };
+            assert_eq!(strays_from_port(&flow(17), &ports, &own), want, "{name}");
+            assert!(!strays_from_port(&flow(6), &ports, &own), "{name}, TCP");
         }
     }
 

@@ -23,6 +23,10 @@ const MASQUERADE: u32 = 1 << 13;
 
 /// The chain for new connections that were led to a back end.
 const REMEMBER: &str = "remember";
+/// The chain for what goes to one of the machine's own addresses.
+const OWN: &str = "own";
+/// Where cluster DNS listens, at the gateway address.
+const DNS: u16 = 53;
 
 // Priorities of linux/netfilter_ipv4.h.
 const RAW: i32 = -300;
@@ -81,6 +85,7 @@ fn objects(config: &NetConfig) -> Vec<Value> {
         // rules by netlink, see `rest`
         (Set::HostPorts.name(), None, Vec::new()),
         (Set::AnyHostPorts.name(), None, Vec::new()),
+        (OWN, None, own(config)),
         ("dispatch", None, dispatch()),
         (REMEMBER, None, Vec::new()),
         ("undelivered", None, undelivered(config)),
@@ -94,7 +99,7 @@ fn objects(config: &NetConfig) -> Vec<Value> {
         (
             "untranslated",
             Some((NfChainType::Filter, NfHook::Prerouting, FILTER)),
-            vec![vec![jump("undelivered")]],
+            untranslated(config),
         ),
         (
             "untranslated-output",
@@ -172,12 +177,39 @@ fn refuse() -> Vec<Statements> {
     vec![vec![tcp, reset], vec![icmp]]
 }
 
+/// What goes to the machine itself is led away by a port that somebody has there, never by an address that a service
+/// claims: an external IP of 127.0.0.1 or of the node would else take the machine's own traffic. A host port in turn is one
+/// of the machine's addresses, so that none with the address of a service takes that service's traffic.
 fn dispatch() -> Vec<Statements> {
     vec![
-        vec![jump(Set::HostPorts.name())],
-        vec![to_this_machine(), jump(Set::AnyHostPorts.name())],
+        vec![to_this_machine(Operator::EQ), Statement::Goto(JumpTarget { target: OWN.into() })],
         vec![follow(door(), Set::Services)],
-        vec![to_this_machine(), follow(any_door(), Set::NodePorts)],
+    ]
+}
+
+fn own(config: &NetConfig) -> Vec<Statements> {
+    vec![
+        // a pod with host port 53 is not the name server of all others
+        [to_dns(config).to_vec(), vec![Statement::Return(None)]].concat(),
+        vec![jump(Set::HostPorts.name())],
+        vec![jump(Set::AnyHostPorts.name())],
+        vec![follow(any_door(), Set::NodePorts)],
+    ]
+}
+
+/// Cluster DNS asks others in the machine's name: whoever is outside gets no answer, by whatever address it comes.
+fn untranslated(config: &NetConfig) -> Vec<Statements> {
+    let from_no = |link| compare(meta(MetaKey::Iifname), Operator::NEQ, link);
+    let dns = [to_dns(config).to_vec(), vec![from_no(Expression::String("lo".into()))]].concat();
+    let drop = Statement::Drop(Some(Drop {}));
+    vec![[dns, vec![from_no(pod_links(config)), drop]].concat(), vec![jump("undelivered")]]
+}
+
+fn to_dns(config: &NetConfig) -> [Statement<'static>; 2] {
+    let gateway = Expression::String(config.gateway().to_string().into());
+    [
+        equal(payload("ip", "daddr"), gateway),
+        equal(payload("th", "dport"), Expression::Number(DNS.into())),
     ]
 }
 
@@ -187,8 +219,8 @@ fn undelivered(config: &NetConfig) -> Vec<Statements> {
     let services = set_of([prefix(config.service_cidr), prefix(config.load_balancer_cidr)]);
     vec![
         vec![new(), led, Statement::Goto(JumpTarget { target: REMEMBER.into() })],
-        vec![new(), follow(door(), Set::Closed)],
-        vec![new(), to_this_machine(), follow(any_door(), Set::ClosedPorts)],
+        vec![new(), to_this_machine(Operator::NEQ), follow(door(), Set::Closed)],
+        vec![new(), to_this_machine(Operator::EQ), follow(any_door(), Set::ClosedPorts)],
         vec![equal(payload("ip", "daddr"), services), Statement::Goto(JumpTarget { target: REFUSE.into() })],
     ]
 }

@@ -36,9 +36,10 @@ pub(crate) fn follow(key: Expression<'static>, set: Set) -> Statement<'static> {
     Statement::VerdictMap(VerdictMap { key, data })
 }
 
-pub(crate) fn to_this_machine() -> Statement<'static> {
+/// Or, with [`Operator::NEQ`], to any other.
+pub(crate) fn to_this_machine(op: Operator) -> Statement<'static> {
     let fib = Fib { result: FibResult::Type, flags: [FibFlag::Daddr].into() };
-    equal(Expression::Named(NamedExpression::Fib(fib)), Expression::String("local".into()))
+    compare(Expression::Named(NamedExpression::Fib(fib)), op, Expression::String("local".into()))
 }
 
 pub(crate) fn jump(target: &'static str) -> Statement<'static> {

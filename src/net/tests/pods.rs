@@ -129,6 +129,41 @@ fn host_ports_lead_to_their_sandbox() {
     });
 }
 
+/// Its client keeps the source port, and goes on asking while nobody is there: each packet keeps its flow alive.
+#[test]
+fn a_udp_client_follows_a_host_port() {
+    alone("a_udp_client_follows_a_host_port", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let port = |host_ip: Option<Ipv4Addr>, host_port| HostPort {
+            protocol: Protocol::Udp,
+            host_ip: host_ip.map(Into::into),
+            host_port,
+            container_port: 8080,
+        };
+        let ports = [port(None, 53), port(Some(LOCALHOST), 54)];
+        let clients = [
+            ("LAN client", udp_socket(Some("client")), at(NODE, 53)),
+            ("the machine", udp_socket(None), at(NODE, 53)),
+            ("the machine by localhost", udp_socket(None), at(LOCALHOST, 53)),
+            ("bound to localhost", udp_socket(None), at(LOCALHOST, 54)),
+        ];
+        for round in ["a", "b"] {
+            for (name, socket, to) in &clients {
+                assert_eq!(udp(socket, *to), Err(ErrorKind::ConnectionRefused), "{name} before {round}");
+            }
+            sh(&format!("ip netns add {round}"));
+            network.attach(round, &netns(round), &ports).await.unwrap();
+            serve(Some(round), round, Ipv4Addr::UNSPECIFIED, 8080);
+            for (name, socket, to) in &clients {
+                let said = udp(socket, *to).map(|said| said.split(' ').next().unwrap().to_owned());
+                assert_eq!(said, Ok(round.to_owned()), "{name}");
+            }
+            network.detach(round).await.unwrap();
+        }
+    });
+}
+
 #[test]
 fn a_restart_keeps_what_is_adopted_and_collects_the_rest() {
     alone("a_restart_keeps_what_is_adopted_and_collects_the_rest", || async {

@@ -2,6 +2,7 @@
 
 mod world;
 
+use cri::HostPort;
 use cri::Protocol::{self, Tcp, Udp};
 use net::{Door, NetConfig, Network, Way};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -104,17 +105,17 @@ fn clients_are_spread_over_all_back_ends() {
         let ways = doors.map(|door| (door, to([ips[0], ips[1], ips[2]])));
         network.set_doors(ways.into()).await.unwrap();
         for to in [at(CLUSTER, 80), at(NODE, 30080)] {
-            let seen: HashSet<String> = (0..60).map(|_| name(tcp(None, to))).collect();
+            let seen: HashSet<String> = (0..60).map(|_| name_of(tcp(None, to))).collect();
             assert_eq!(seen, ["a", "b", "c"].map(str::to_owned).into(), "{to}");
         }
         // one goes, and nobody is led to it any more
         network.change_doors(vec![(doors[0], Some(to([ips[0], ips[2]])))]).await.unwrap();
-        let seen: HashSet<String> = (0..60).map(|_| name(tcp(None, at(CLUSTER, 80)))).collect();
+        let seen: HashSet<String> = (0..60).map(|_| name_of(tcp(None, at(CLUSTER, 80)))).collect();
         assert_eq!(seen, ["a", "c"].map(str::to_owned).into());
     });
 }
 
-fn name(said: Result<String, std::io::ErrorKind>) -> String {
+fn name_of(said: Result<String, std::io::ErrorKind>) -> String {
     said.unwrap().split(' ').next().unwrap().to_owned()
 }
 
@@ -131,9 +132,9 @@ fn a_client_with_affinity_stays_until_its_back_end_goes() {
         let all = sticky(to([ips[0], ips[1], ips[2]]));
         network.set_doors(doors.map(|door| (door, all.clone())).into()).await.unwrap();
         for (door, to) in [(doors[0], at(CLUSTER, 80)), (doors[1], at(NODE, 30080))] {
-            let first = name(tcp(Some("client"), to));
+            let first = name_of(tcp(Some("client"), to));
             for _ in 0..20 {
-                assert_eq!(name(tcp(Some("client"), to)), first, "{to}");
+                assert_eq!(name_of(tcp(Some("client"), to)), first, "{to}");
             }
             let others: HashSet<String> = (1..=40).map(|n| client_with_address(n, to)).collect();
             assert_eq!(others.len(), 3, "other clients go elsewhere, {to}");
@@ -147,10 +148,10 @@ fn a_client_with_affinity_stays_until_its_back_end_goes() {
                 .collect();
             let way = Way::To { backends: left, affinity: Some(600), masquerade: false };
             network.change_doors(vec![(door, Some(way))]).await.unwrap();
-            let second = name(tcp(Some("client"), to));
+            let second = name_of(tcp(Some("client"), to));
             assert_ne!(second, first);
             for _ in 0..20 {
-                assert_eq!(name(tcp(Some("client"), to)), second, "{to}");
+                assert_eq!(name_of(tcp(Some("client"), to)), second, "{to}");
             }
         }
     });
@@ -164,7 +165,7 @@ fn client_with_address(n: u8, to: SocketAddrV4) -> String {
         100 + n,
         to.ip()
     ));
-    name(tcp(Some("client"), to))
+    name_of(tcp(Some("client"), to))
 }
 
 #[test]
@@ -252,6 +253,7 @@ fn back_ends_on_the_machine_itself_are_reached() {
             (door(Ipv4Addr::new(10, 96, 0, 10), Udp, 53), to(gateway, 53)),
             (door(Ipv4Addr::new(10, 96, 0, 1), Tcp, 443), to(NODE, 6443)),
             (door(None, Tcp, 30053), to(gateway, 53)),
+            (door(None, Udp, 30053), to(gateway, 53)),
             (door(None, Tcp, 30443), masked(to(NODE, 6443))),
         ];
         network.set_doors(doors.into()).await.unwrap();
@@ -259,9 +261,20 @@ fn back_ends_on_the_machine_itself_are_reached() {
         for (name, from, seen) in
             [("pod", Some("a"), a.ip), ("machine", None, NODE), ("LAN", Some("client"), CLIENT)]
         {
-            assert_eq!(tcp(from, dns), Ok(format!("dns {seen}")), "{name}");
-            assert_eq!(udp(&udp_socket(from), dns), Ok(format!("dns {seen}")), "{name}, UDP");
             assert_eq!(tcp(from, at(Ipv4Addr::new(10, 96, 0, 1), 443)), Ok(format!("api {seen}")), "{name}");
+            if from == Some("client") {
+                continue;
+            }
+            for to in [dns, at(gateway, 53), at(NODE, 30053)] {
+                assert_eq!(name_of(tcp(from, to)), "dns", "{name} to {to}");
+                assert_eq!(name_of(udp(&udp_socket(from), to)), "dns", "{name} to {to}, UDP");
+            }
+            assert_eq!(tcp(from, dns), Ok(format!("dns {seen}")), "{name}");
+        }
+        // the name server asks others for whoever asks it: for nobody outside, whichever way it takes
+        for to in [dns, at(gateway, 53), at(NODE, 30053)] {
+            assert_eq!(tcp(Some("client"), to), Err(TimedOut), "{to}");
+            assert_eq!(udp(&udp_socket(Some("client")), to), Err(WouldBlock), "{to}, UDP");
         }
         assert_eq!(tcp(None, at(LOCALHOST, 30053)), Ok("dns 127.0.0.1".into()));
         // what does not leave the machine keeps its address, or is masqueraded on the loopback
@@ -272,6 +285,113 @@ fn back_ends_on_the_machine_itself_are_reached() {
             (None, LOCALHOST, gateway),
         ] {
             assert_eq!(tcp(from, at(to, 30443)), Ok(format!("api {seen}")), "{from:?} to {to}");
+        }
+    });
+}
+
+#[test]
+fn nobody_is_led_to_what_the_machine_keeps_to_itself() {
+    alone("nobody_is_led_to_what_the_machine_keeps_to_itself", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        let metadata = Ipv4Addr::new(169, 254, 169, 254);
+        sh("ip address add 169.254.169.254/32 dev lo");
+        for private in [LOCALHOST, metadata] {
+            serve(None, "private", private, 8080);
+        }
+        let other = Ipv4Addr::new(10, 96, 0, 51);
+        for (name, backends) in [
+            ("loopback", vec![LOCALHOST]),
+            ("link-local", vec![metadata]),
+            ("the address that the kernel takes for loopback", vec![Ipv4Addr::UNSPECIFIED]),
+        ] {
+            let way = |ips: &[Ipv4Addr]| Way::To {
+                backends: ips.iter().map(|ip| at(*ip, 8080)).collect(),
+                affinity: None,
+                masquerade: false,
+            };
+            let mut doors = BTreeMap::new();
+            for protocol in [Tcp, Udp] {
+                doors.insert(door(CLUSTER, protocol, 80), way(&backends));
+                doors.insert(door(None, protocol, 30080), masked(way(&backends)));
+                doors.insert(door(None, protocol, 30081), sticky(way(&backends)));
+                doors.insert(door(BALANCER, protocol, 80), masked(way(&backends)));
+                doors.insert(door(EXTERNAL, protocol, 80), way(&backends));
+                doors.insert(door(other, protocol, 80), way(&[backends[0], a.ip]));
+            }
+            network.set_doors(doors).await.unwrap();
+            for from in [Some("b"), Some("client"), None] {
+                for to in [
+                    at(CLUSTER, 80),
+                    at(NODE, 30080),
+                    at(NODE, 30081),
+                    at(BALANCER, 80),
+                    at(EXTERNAL, 80),
+                ] {
+                    assert_eq!(tcp(from, to), Err(ConnectionRefused), "{name}: {from:?} to {to}");
+                    let said = udp(&udp_socket(from), to);
+                    assert!(said.is_err(), "{name}: {from:?} to {to}, UDP: {said:?}");
+                }
+            }
+            for _ in 0..8 {
+                assert_eq!(tcp(Some("b"), at(other, 80)), Ok(format!("a {}", b.ip)), "{name}, beside a pod");
+            }
+        }
+        assert_eq!(tcp(None, at(LOCALHOST, 8080)), Ok("private 127.0.0.1".into()));
+    });
+}
+
+#[test]
+fn no_claim_takes_what_goes_to_the_machine_itself() {
+    alone("no_claim_takes_what_goes_to_the_machine_itself", || async {
+        lan();
+        let network = Network::start(config()).await.unwrap();
+        let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
+        let gateway = network.gateway();
+        [LOCALHOST, NODE, gateway].into_iter().for_each(|own| serve(None, "api", own, 8443));
+        serve(None, "dns", gateway, 53);
+        let mut doors = BTreeMap::new();
+        for protocol in [Tcp, Udp] {
+            doors.insert(door(CLUSTER, protocol, 53), to([b.ip]));
+            for (own, port) in [(LOCALHOST, 8443), (NODE, 8443), (gateway, 8443), (gateway, 53)] {
+                doors.insert(door(own, protocol, port), masked(to([a.ip])));
+            }
+        }
+        for way in [None, Some(Way::Reject), Some(Way::Drop)] {
+            for way_of in doors.iter_mut().filter(|(door, _)| door.address != Some(CLUSTER)) {
+                *way_of.1 = way.clone().unwrap_or_else(|| way_of.1.clone());
+            }
+            network.set_doors(doors.clone()).await.unwrap();
+            for (name, from, to, want) in [
+                ("machine to its loopback", None, at(LOCALHOST, 8443), "api 127.0.0.1".to_owned()),
+                ("machine to itself", None, at(NODE, 8443), format!("api {NODE}")),
+                ("LAN client", Some("client"), at(NODE, 8443), format!("api {CLIENT}")),
+                ("pod to the node", Some("b"), at(NODE, 8443), format!("api {}", b.ip)),
+                ("pod to the gateway", Some("b"), at(gateway, 8443), format!("api {}", b.ip)),
+                ("pod to the name server", Some("b"), at(gateway, 53), format!("dns {}", b.ip)),
+            ] {
+                assert_eq!(tcp(from, to), Ok(want.clone()), "{name}, {way:?}");
+                assert_eq!(udp(&udp_socket(from), to), Ok(want), "{name}, {way:?}, UDP");
+            }
+        }
+        // nor does a host port take a service's traffic, or the name server's
+        let host_port = |protocol, host_ip: Option<Ipv4Addr>| HostPort {
+            protocol,
+            host_ip: host_ip.map(Into::into),
+            host_port: 53,
+            container_port: 8080,
+        };
+        let ports = [Tcp, Udp].map(|protocol| [host_port(protocol, None), host_port(protocol, Some(CLUSTER))]);
+        network.adopt("a", &netns("a"), &a, &ports.concat()).await.unwrap();
+        assert_eq!(tcp(Some("client"), at(NODE, 53)), Ok(format!("a {CLIENT}")));
+        for (name, from, to, want) in [
+            ("service", Some("a"), at(CLUSTER, 53), format!("b {}", a.ip)),
+            ("service, from the machine", None, at(CLUSTER, 53), format!("b {NODE}")),
+            ("name server", Some("b"), at(gateway, 53), format!("dns {}", b.ip)),
+        ] {
+            assert_eq!(tcp(from, to), Ok(want.clone()), "{name}");
+            assert_eq!(udp(&udp_socket(from), to), Ok(want), "{name}, UDP");
         }
     });
 }

@@ -24,6 +24,12 @@ pub(crate) struct Flow {
     pub(crate) led_to: (Ipv4Addr, u16),
 }
 
+impl Flow {
+    pub(crate) fn is_translated(&self) -> bool {
+        self.to != self.led_to
+    }
+}
+
 impl Netfilter {
     /// Deletes every flow for which `stale` says so.
     pub(crate) fn delete_flows(&self, stale: impl Fn(&Flow) -> bool) -> Result<()> {
