@@ -27,7 +27,7 @@ pub use zone::Zone;
 use ::api::Status;
 use arc_swap::ArcSwap;
 use cluster::Cluster;
-use resolver::{Forwarder, Resolver};
+use resolver::{Clients, Forwarder, Resolver};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -103,5 +103,6 @@ pub async fn answer_on(
     let ourselves = [config.listen.ip(), config.service_ip.into()];
     let forwarder = Forwarder::new(config.upstream.clone(), &ourselves);
     let resolver = Resolver::new(aliases::Follow(records), Some(forwarder));
-    resolver::serve(sockets, Arc::new(resolver), stop).await;
+    // a pod's link takes packets with the pod's own address only
+    resolver::serve(sockets, Arc::new(resolver), Clients::ByAddress, stop).await;
 }

@@ -183,3 +183,24 @@ async fn a_server_from_before_edns_is_asked_again_without_it() {
     assert_eq!(lines(&server.udp(&asking).await).len(), 1);
     assert_eq!(asked.load(Ordering::SeqCst), 2);
 }
+
+/// The server of those names is silent, so that each question lasts.
+#[tokio::test]
+async fn a_client_that_floods_leaves_the_others_their_share() {
+    let (address, _) = play(|question, _| match question.queries[0].name().to_ascii().as_str() {
+        "good.example." => vec![reply(&question, ResponseCode::NoError, &[[192, 0, 2, 1]])],
+        _ => Vec::new(),
+    })
+    .await;
+    let server = server(web(), Upstream::Servers(vec![address])).await;
+    let greedy = UdpSocket::bind("127.0.0.2:0").await.unwrap();
+    for number in 0..3000 {
+        let asked = question(&format!("n{number}.silent.example."), RecordType::A);
+        greedy.send_to(&asked.to_vec().unwrap(), server.address).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let own = server.udp(&question("web.default.svc.cluster.local.", RecordType::A)).await;
+    assert_eq!(lines(&own).len(), 1, "the flood has been read");
+    let answer = server.udp(&question("good.example.", RecordType::A)).await;
+    assert_eq!(lines(&answer).first().map(String::as_str), Some("good.example. A 192.0.2.1"), "{answer:?}");
+}

@@ -104,3 +104,17 @@ async fn what_is_no_question_for_us_is_refused_by_its_reason() {
         assert_eq!(answer.metadata.response_code, ResponseCode::FormErr, "{what}");
     }
 }
+
+#[tokio::test]
+async fn a_client_that_keeps_connections_open_leaves_the_others_their_share() {
+    let server = alone(web()).await;
+    let mut kept = Vec::new();
+    for _ in 0..400 {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        kept.push(socket.connect(server.address).await.unwrap());
+    }
+    let asked = [question("web.default.svc.cluster.local.", RecordType::A)];
+    let answers = tokio::time::timeout(std::time::Duration::from_secs(5), server.tcp(&asked)).await;
+    assert_eq!(lines(&answers.expect("an answer before the others fall silent")[0]).len(), 1);
+}

@@ -8,7 +8,7 @@ use cri::NAME_SERVER;
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, PTR};
 use hickory_proto::rr::{Name, RData, Record as Answer, RecordType};
-use resolver::{Forwarder, Reply, Resolver, Sockets, Source, Step, Upstream, own};
+use resolver::{Clients, Forwarder, Reply, Resolver, Sockets, Source, Step, Upstream, own};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
@@ -163,7 +163,7 @@ impl Engine {
         let names = Names { engine: Arc::downgrade(self), asker: Arc::downgrade(container) };
         let resolver = Resolver::new(names, Some(self.forwarder_of(&record)));
         let stop = self.stop.child_token();
-        tokio::spawn(resolver::serve(sockets, Arc::new(resolver), stop.clone()));
+        tokio::spawn(resolver::serve(sockets, Arc::new(resolver), Clients::One, stop.clone()));
         lock(&self.name_servers).insert(record.id, stop.drop_guard());
     }
 

@@ -2,6 +2,7 @@
 
 use crate::cache::{Cache, Key, Lookup};
 use crate::exchange::{Question, exchange};
+use crate::shares::{Client, Share, Shares};
 use crate::upstream::{Servers, Upstream};
 use crate::wire::Reply;
 use hickory_proto::op::{Message, ResponseCode};
@@ -9,12 +10,17 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 /// Each is a socket: a flood of questions must not eat the process's descriptors.
 const MOST_AT_ONCE: usize = 256;
+/// Questions of one client, and of all, that wait for their turn; one more fails at once.
+const MOST_WAITING_OF_ONE: usize = 128;
+const MOST_WAITING: usize = 1024;
 /// For all servers together: the pod that asked gives up after 5 s.
 const DEADLINE: Duration = Duration::from_millis(4500);
+/// With the wait for its turn.
+const PATIENCE: Duration = Duration::from_millis(4800);
 /// A server that did not answer is asked last for so long.
 const DISTRUST: Duration = Duration::from_secs(10);
 
@@ -25,7 +31,7 @@ pub struct Forwarder(Arc<Inner>);
 struct Inner {
     servers: Servers,
     cache: Mutex<Cache>,
-    at_once: Arc<Semaphore>,
+    at_once: Shares,
     silent: Mutex<HashMap<SocketAddr, Instant>>,
 }
 
@@ -35,45 +41,52 @@ impl Forwarder {
         Forwarder(Arc::new(Inner {
             servers: Servers::new(upstream, ourselves),
             cache: Mutex::default(),
-            at_once: Arc::new(Semaphore::new(MOST_AT_ONCE)),
+            at_once: Shares::new(MOST_AT_ONCE, MOST_WAITING_OF_ONE, MOST_WAITING),
             silent: Mutex::default(),
         }))
     }
 
-    /// SERVFAIL where nobody can be asked, or nobody answers.
-    pub(crate) async fn resolve(&self, question: Question) -> Reply {
-        let failed = || Reply::error(ResponseCode::ServFail);
-        let mut waiting = match self.0.join(question) {
-            Joined::Known(reply) => return reply,
-            Joined::Waiting(waiting) => waiting,
-            Joined::Overloaded => return failed(),
-        };
-        let answer = waiting.wait_for(Option::is_some).await.map(|reply| reply.clone());
-        answer.ok().flatten().map_or_else(failed, |reply| Reply::clone(&reply))
+    /// SERVFAIL where nobody can be asked, or nobody answers, or this client asks too much.
+    pub(crate) async fn resolve(&self, question: Question, client: Client) -> Reply {
+        let asking = self.ask(question, client);
+        let answer = tokio::time::timeout(PATIENCE, asking).await.ok().flatten();
+        answer.unwrap_or_else(|| Reply::error(ResponseCode::ServFail))
     }
-}
 
-enum Joined {
-    Known(Reply),
-    Waiting(crate::cache::Waiting),
-    Overloaded,
-}
-
-impl Inner {
-    /// Asks in a task of its own, so that a client that goes away takes the answer from nobody else.
-    fn join(self: &Arc<Self>, question: Question) -> Joined {
+    async fn ask(&self, question: Question, client: Client) -> Option<Reply> {
         let key = Key {
             query: question.query.clone(),
             dnssec_ok: question.dnssec_ok,
             checking_disabled: question.checking_disabled,
         };
+        let known = self.0.cache().look(&key, Instant::now());
+        let mut waiting = match known {
+            Lookup::Known(reply) => return Some(reply),
+            Lookup::Asked(waiting) => waiting,
+            Lookup::Unknown => {
+                // nobody waits for a question that itself waits in somebody else's queue
+                let share = self.0.at_once.take(client).await?;
+                match self.0.join(question, key, share) {
+                    Lookup::Known(reply) => return Some(reply),
+                    Lookup::Asked(waiting) => waiting,
+                    Lookup::Unknown => return None,
+                }
+            }
+        };
+        let answer = waiting.wait_for(Option::is_some).await.map(|reply| reply.clone());
+        answer.ok().flatten().map(|reply| Reply::clone(&reply))
+    }
+}
+
+impl Inner {
+    /// Asks in a task of its own, so that a client that goes away takes the answer from nobody else. Somebody may have asked
+    /// while this one waited for its turn.
+    fn join(self: &Arc<Self>, question: Question, key: Key, share: Share) -> Lookup {
         let mut cache = self.cache();
-        match cache.look(&key, Instant::now()) {
-            Lookup::Known(reply) => return Joined::Known(reply),
-            Lookup::Asked(waiting) => return Joined::Waiting(waiting),
-            Lookup::Unknown => {}
+        let known = cache.look(&key, Instant::now());
+        if !matches!(known, Lookup::Unknown) {
+            return known;
         }
-        let Ok(permit) = self.at_once.clone().try_acquire_owned() else { return Joined::Overloaded };
         let (tell, waiting) = watch::channel(None);
         cache.ask(key.clone(), waiting.clone());
         let asking = Asking { inner: self.clone(), key };
@@ -81,9 +94,9 @@ impl Inner {
             let reply = Arc::new(asking.inner.ask_all(&question).await);
             asking.inner.cache().learn(asking.key.clone(), reply.clone(), Instant::now());
             tell.send_replace(Some(reply));
-            drop((asking, permit));
+            drop((asking, share));
         });
-        Joined::Waiting(waiting)
+        Lookup::Asked(waiting)
     }
 
     async fn ask_all(&self, question: &Question) -> Reply {

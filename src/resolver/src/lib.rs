@@ -12,11 +12,12 @@ mod exchange;
 mod forward;
 mod resolver;
 mod server;
+mod shares;
 mod upstream;
 mod wire;
 
 pub use forward::Forwarder;
 pub use resolver::{Resolver, Source, Step, own};
-pub use server::{Sockets, serve};
+pub use server::{Clients, Sockets, serve};
 pub use upstream::Upstream;
 pub use wire::Reply;

@@ -2,6 +2,7 @@
 
 use crate::exchange::Question;
 use crate::forward::Forwarder;
+use crate::shares::Client;
 use crate::wire::{Reply, Request};
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::{Name, Record};
@@ -44,6 +45,7 @@ impl Resolver {
         query: &Query,
         aliases: Vec<Record>,
         name: Name,
+        client: Client,
     ) -> Reply {
         let mut asked = Query::query(name, query.query_type());
         asked.set_query_class(query.query_class());
@@ -54,7 +56,7 @@ impl Resolver {
             with_edns: request.edns.is_some(),
         };
         let theirs = match &self.forwarder {
-            Some(forwarder) => forwarder.resolve(question).await,
+            Some(forwarder) => forwarder.resolve(question, client).await,
             None => Reply::error(ResponseCode::ServFail),
         };
         if aliases.is_empty() { restore_case(theirs, query.name()) } else { behind(aliases, theirs) }

@@ -2,21 +2,22 @@
 //! goes to a task of its own.
 
 use crate::resolver::{Resolver, Step};
+use crate::shares::{Client, Shares};
 use crate::wire::{self, Incoming, Reply, Transport};
 use hickory_proto::op::Query;
 use hickory_proto::rr::{Name, Record};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 const MOST_CONNECTIONS: usize = 256;
-/// Packets that wait for others; beyond it they are dropped, and the client asks again.
+/// Packets that wait for others; beyond its share a client's are dropped, and it asks again.
 const MOST_WAITING: usize = 2048;
 /// RFC 7766, section 6.2.3, asks for seconds; a client that waits longer connects again.
 const IDLE: Duration = Duration::from_secs(10);
@@ -55,11 +56,32 @@ impl Sockets {
     }
 }
 
+/// Whose questions come to a server: what all share is shared fairly between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Each address is one, where nobody can ask with another's.
+    ByAddress,
+    /// All are the same one, as in a container of its own.
+    One,
+}
+
+impl Clients {
+    fn key(self) -> impl Fn(SocketAddr) -> Client {
+        static SERVERS: AtomicU64 = AtomicU64::new(0);
+        let server = SERVERS.fetch_add(1, Ordering::Relaxed);
+        move |address| match self {
+            Clients::ByAddress => Client::Address(address.ip()),
+            Clients::One => Client::Server(server),
+        }
+    }
+}
+
 /// Answers until `stop`; the sockets are closed then.
-pub async fn serve(sockets: Sockets, resolver: Arc<Resolver>, stop: CancellationToken) {
+pub async fn serve(sockets: Sockets, resolver: Arc<Resolver>, clients: Clients, stop: CancellationToken) {
     let tasks = TaskTracker::new();
-    let udp = serve_udp(Arc::new(sockets.udp), &resolver, &tasks, &stop);
-    let tcp = serve_tcp(&sockets.tcp, &resolver, &tasks, &stop);
+    let key = clients.key();
+    let udp = serve_udp(Arc::new(sockets.udp), &resolver, &key, &tasks, &stop);
+    let tcp = serve_tcp(&sockets.tcp, &resolver, &key, &tasks, &stop);
     tokio::join!(udp, tcp);
     tasks.close();
     tasks.wait().await;
@@ -90,18 +112,24 @@ fn take(resolver: &Resolver, packet: &[u8], transport: Transport) -> Outcome {
     }
 }
 
-async fn finish(resolver: &Resolver, later: Later, transport: Transport) -> Option<Vec<u8>> {
-    let reply = resolver.resolve(&later.request, &later.query, later.aliases, later.name).await;
+async fn finish(
+    resolver: &Resolver,
+    later: Later,
+    client: Client,
+    transport: Transport,
+) -> Option<Vec<u8>> {
+    let reply = resolver.resolve(&later.request, &later.query, later.aliases, later.name, client).await;
     later.request.encode(&reply, transport)
 }
 
 async fn serve_udp(
     socket: Arc<UdpSocket>,
     resolver: &Arc<Resolver>,
+    key: impl Fn(SocketAddr) -> Client,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let waiting = Arc::new(Semaphore::new(MOST_WAITING));
+    let waiting = Shares::new(MOST_WAITING, 0, 0);
     let mut buffer = vec![0; usize::from(u16::MAX)];
     loop {
         let received = tokio::select! {
@@ -116,14 +144,15 @@ async fn serve_udp(
             Outcome::Nothing => {}
             Outcome::Packet(packet) => send(&socket, packet, client).await,
             Outcome::Later(later) => {
-                let Ok(permit) = waiting.clone().try_acquire_owned() else { continue };
+                let asker = key(client);
+                let Some(share) = waiting.try_take(asker) else { continue };
                 let (socket, resolver, stop) = (socket.clone(), resolver.clone(), stop.clone());
                 tasks.spawn(async move {
-                    let answering = finish(&resolver, *later, Transport::Udp);
+                    let answering = finish(&resolver, *later, asker, Transport::Udp);
                     if let Some(packet) = stop.run_until_cancelled(answering).await {
                         send(&socket, packet, client).await;
                     }
-                    drop(permit);
+                    drop(share);
                 });
             }
         }
@@ -142,46 +171,41 @@ async fn send(socket: &UdpSocket, packet: Option<Vec<u8>>, client: SocketAddr) {
 async fn serve_tcp(
     listener: &TcpListener,
     resolver: &Arc<Resolver>,
+    key: impl Fn(SocketAddr) -> Client,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) {
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let connections = Shares::new(MOST_CONNECTIONS, 0, 0);
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = accept(listener, &connections) => accepted,
+            accepted = listener.accept() => accepted,
         };
-        let Ok((stream, permit)) = accepted else {
+        let Ok((stream, client)) = accepted else {
             tokio::time::sleep(BREATH).await;
             continue;
         };
+        let client = key(client);
+        // closed at once where the client has its share: one that keeps connections open takes them from itself only
+        let Some(share) = connections.try_take(client) else { continue };
         let (resolver, stop) = (resolver.clone(), stop.clone());
         tasks.spawn(async move {
-            let talk = converse(stream, &resolver);
+            let talk = converse(stream, &resolver, client);
             if let Some(Err(error)) = stop.run_until_cancelled(talk).await {
                 tracing::debug!(%error, "connection ended");
             }
-            drop(permit);
+            drop(share);
         });
     }
 }
 
-async fn accept(
-    listener: &TcpListener,
-    connections: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let permit = connections.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, permit))
-}
-
 /// One question after the other, each with its length before it, until the client closes or falls silent.
-async fn converse(mut stream: TcpStream, resolver: &Resolver) -> std::io::Result<()> {
+async fn converse(mut stream: TcpStream, resolver: &Resolver, client: Client) -> std::io::Result<()> {
     while let Some(question) = timeout(IDLE, read(&mut stream)).await?? {
         let packet = match take(resolver, &question, Transport::Tcp) {
             Outcome::Nothing => return Ok(()),
             Outcome::Packet(packet) => packet,
-            Outcome::Later(later) => finish(resolver, *later, Transport::Tcp).await,
+            Outcome::Later(later) => finish(resolver, *later, client, Transport::Tcp).await,
         };
         let Some(packet) = packet else { return Ok(()) };
         let length = u16::try_from(packet.len()).map_err(std::io::Error::other)?;
