@@ -170,6 +170,23 @@ pub struct CreateRequest {
     #[serde(default)]
     pub logging: Logging,
     pub cgroup: CgroupFiles,
+    /// In the order in which they are made.
+    #[serde(default)]
+    pub late: Vec<LateMount>,
+}
+
+/// A bind onto /dev, or below such a one: made when all else of the container is, and before anything runs in it. Nothing
+/// is made for it: what it is mounted on must be there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LateMount {
+    /// In the shim's mount namespace.
+    pub source: PathBuf,
+    pub target: PathBuf,
+    pub recursive: bool,
+    pub read_only: bool,
+    /// What is mounted below it as well.
+    pub read_only_below: bool,
+    pub propagation: Propagation,
 }
 
 /// Where the kernel keeps a container's cgroups.

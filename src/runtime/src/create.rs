@@ -12,7 +12,7 @@ use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::Sandbox;
 use crate::spec::{self, ImageDefaults, Parts};
-use cri::wire::{CreateRequest, ExecRequest, MountRequest, PartMount, Request, SharedMount};
+use cri::wire::{CreateRequest, ExecRequest, LateMount, MountRequest, PartMount, Request, SharedMount};
 use cri::{
     ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Result, SandboxId, Seccomp,
 };
@@ -62,9 +62,9 @@ impl Inner {
         sandbox.call(&doing("mount root file system of"), Request::Mount(mounts(&draft))).await?;
         let (host, cgroups, program) = (self.host.clone(), self.cgroups.clone(), self.config.program.clone());
         let files = cgroups.files(&draft.cgroup);
-        let (draft, record) = blocking(move || {
-            let record = furnish(&draft, &host, &cgroups, &program)?;
-            Ok::<_, CriError>((draft, record))
+        let (draft, record, late) = blocking(move || {
+            let (record, late) = furnish(&draft, &host, &cgroups, &program)?;
+            Ok::<_, CriError>((draft, record, late))
         })
         .await?;
         let create = CreateRequest {
@@ -76,6 +76,7 @@ impl Inner {
             stdin_once: draft.config.stdin_once,
             logging: draft.config.logging.clone(),
             cgroup: files,
+            late,
         };
         sandbox.call(&doing("create"), Request::Create(create)).await?;
         Ok(Container::new(record, draft.places, sandbox.clone(), ContainerState::Created, draft.hold))
@@ -115,7 +116,12 @@ fn mounts(draft: &Draft) -> MountRequest {
 }
 
 /// Everything that needs the root file system, then the spec and the record.
-fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies, program: &Path) -> Result<ContainerRecord> {
+fn furnish(
+    draft: &Draft,
+    host: &Host,
+    cgroups: &Hierarchies,
+    program: &Path,
+) -> Result<(ContainerRecord, Vec<LateMount>)> {
     let config = &draft.config;
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)
@@ -137,12 +143,13 @@ fn furnish(draft: &Draft, host: &Host, cgroups: &Hierarchies, program: &Path) ->
     let hierarchies: Vec<PathBuf> = cgroups.mounts().into_iter().map(Path::to_owned).collect();
     let parts = Parts { hierarchies: &hierarchies, ..parts(draft, host, &account, program) };
     let spec = spec::build(&parts)?;
+    let late = spec::late(&parts)?;
     make_cgroups(draft, &spec, cgroups).map_err(|e| failed("make cgroups", &e))?;
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
     std::fs::write(draft.places.spec(), text).map_err(|e| failed("write spec", &e))?;
     let record = record_of(draft, &parts, &account)?;
     records::write(&draft.places.record(), &record).map_err(|e| failed("write record", &e))?;
-    Ok(record)
+    Ok((record, late))
 }
 
 /// Mounts that begin with what the image has there, if they are empty still.

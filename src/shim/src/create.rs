@@ -1,16 +1,18 @@
 //! In the helper: makes a container with libcontainer, its first process waiting to be started.
 
 use crate::helper::reset_signals;
+use crate::{keyring, late};
 use crate::path::look_up;
 use crate::report::Reporter;
+use cri::wire::LateMount;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::syscall::syscall::SyscallType;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, ExecutorValidationError};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::Signal;
-use nix::unistd::{execve, fchown};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, execve, fchown};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::error::Error;
@@ -30,6 +32,7 @@ pub(crate) struct Creation {
     pub(crate) root: PathBuf,
     pub(crate) bundle: PathBuf,
     pub(crate) oom_score: String,
+    pub(crate) late: Vec<LateMount>,
     pub(crate) stdio: Stdio,
 }
 
@@ -74,6 +77,7 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         // the shim's own is not for containers; refused only if it is lower than ours, which the shim's never is
         let _ = fs::write("/proc/self/oom_score_adj", &creation.oom_score);
     }
+    keyring::join(&creation.id)?;
     let console =
         matches!(creation.stdio, Stdio::Terminal).then(|| Console::bind(&creation.bundle)).transpose()?;
     let mut builder = ContainerBuilder::new(creation.id, SyscallType::default())
@@ -102,6 +106,11 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         reporter.terminal(&console.master()?);
         // the terminal is the user's, as its pipes would be
         let _ = std::os::unix::fs::chown(format!("/proc/{pid}/fd/0"), Some(process.user.uid), None);
+    }
+    if let Err(why) = late::mount(&creation.late, pid) {
+        // it waits for its start, which will not come
+        let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        return Err(why);
     }
     Ok(pid)
 }

@@ -6,24 +6,24 @@
 
 use crate::cgroup;
 use crate::create::become_program;
+use crate::keyring;
 use crate::privileges::become_user;
 use crate::report::Reporter;
-use crate::sys;
+use crate::{sys, terminal};
 use cri::wire::{CgroupFiles, ExecRequest, StreamFd};
 use libcontainer::oci_spec::runtime::{LinuxSeccomp, PosixRlimit};
 use libcontainer::seccomp::initialize_seccomp;
 use libcontainer::syscall::syscall::SyscallType;
-use libcontainer::tty::setup_console;
 use nix::fcntl::OFlag;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::prctl;
 use nix::sys::stat::{Mode, umask};
-use nix::unistd::{Pid, chdir, dup, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, pipe2, setsid};
+use nix::unistd::{Pid, chdir, dup2_stderr, dup2_stdin, dup2_stdout, fchown, getcwd, pipe2, setsid};
 use serde::Deserialize;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::os::fd::{AsFd, IntoRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 pub(crate) struct Execution {
@@ -114,6 +114,9 @@ fn join(execution: &Execution) -> Result<Option<LinuxSeccomp>, String> {
     let Made { process, linux } = Made::read(&execution.bundle)?;
     let score = fs::read_to_string(format!("/proc/{first}/oom_score_adj")).unwrap_or_default();
     let _ = fs::write("/proc/self/oom_score_adj", score.trim());
+    if let Some(container) = &execution.request.container {
+        keyring::join(&container.0)?;
+    }
     join_cgroups(execution)?;
     take_on_limits(&process.rlimits)?;
     let target = sys::pidfd_open(first).map_err(said("find the container"))?;
@@ -207,12 +210,9 @@ fn enter_working_dir(request: &ExecRequest) -> Result<(), String> {
 
 /// Makes the terminal in the container, so that it has a name there, and sends its master to the shim.
 fn open_terminal(request: &ExecRequest, reporter: Reporter) -> Result<(), String> {
-    let syscall = SyscallType::default().create_syscall();
-    // SAFETY: the reporter's descriptor is open for as long as this process is.
-    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(reporter.0) };
-    let socket = dup(socket).map_err(said("terminal"))?;
-    setup_console(syscall.as_ref(), socket.into_raw_fd(), false).map_err(said("terminal"))?;
-    let terminal = std::io::stdin();
+    let (master, terminal) = terminal::open().map_err(said("terminal"))?;
+    reporter.terminal(&master);
+    terminal::take(&terminal).map_err(said("terminal"))?;
     if let Some((width, height)) = request.terminal_size {
         let _ = sys::set_window_size(terminal.as_fd(), width, height);
     }

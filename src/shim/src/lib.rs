@@ -25,6 +25,8 @@ mod fault;
 mod helper;
 mod init;
 mod interests;
+mod keyring;
+mod late;
 mod logs;
 mod mounts;
 mod oom;
@@ -37,6 +39,7 @@ mod requests;
 mod sandbox;
 mod shim;
 mod sys;
+mod terminal;
 
 pub use daemon::main;
 pub use init::{INIT, init};

@@ -36,9 +36,12 @@ pub(crate) fn make(request: &MountRequest, machine: &File) -> Outcome<Vec<PathBu
     }
 }
 
-/// Lazily, newest first: what still uses one keeps it alive, but nobody finds it any more.
+/// Lazily, newest first: what still uses one keeps it alive, but nobody finds it any more. Out of their peer groups before,
+/// or whatever is mounted below one would be unmounted on the machine as well.
 pub(crate) fn unmount(targets: &[PathBuf]) {
+    let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
     for target in targets.iter().rev() {
+        let _ = mount(None::<&str>, target, None::<&str>, private, None::<&str>);
         let _ = umount2(target, MntFlags::MNT_DETACH);
     }
 }
@@ -97,7 +100,7 @@ fn share(shared: &SharedMount, machine: &File) -> Outcome<()> {
     let SharedMount { source, target, private } = shared;
     let what = format!("share {} on {}", source.display(), target.display());
     let cloned =
-        if *private { sys::clone_mounts(source) } else { in_machine(machine, || sys::clone_mounts(source)) };
+        if *private { sys::clone_mounts(source, true) } else { in_machine(machine, || sys::clone_mounts(source, true)) };
     attach(&cloned.because(&what)?, target, *private, &what)
 }
 

@@ -129,6 +129,7 @@ impl Shim {
             root: self.state_root(),
             bundle: request.bundle,
             oom_score: self.sandbox.oom_score.clone(),
+            late: request.late,
             stdio,
         };
         let work = Work::Create { container: key, run: Box::new(run), stdin: request.stdin };

@@ -82,7 +82,7 @@ fn join_ipc(other: &SharedIpc) -> Result<OwnedFd> {
     let (namespace, mounts, own) =
         (open(&other.namespace)?, open(&other.mounts)?, open(Path::new("/proc/self/ns/mnt"))?);
     setns(mounts, CloneFlags::CLONE_NEWNS).because(&what)?;
-    let shm = sys::clone_mounts(&other.shm).because(&what);
+    let shm = sys::clone_mounts(&other.shm, true).because(&what);
     // a shim that could not come back would see another sandbox's mounts as the machine's
     setns(own, CloneFlags::CLONE_NEWNS).because(&what)?;
     setns(namespace, CloneFlags::CLONE_NEWIPC).because(&what)?;

@@ -1,6 +1,7 @@
 //! Calls that no crate wraps, each as small as it can be.
 
 use nix::errno::Errno;
+use nix::mount::MsFlags;
 use nix::unistd::Pid;
 use std::ffi::{CStr, CString};
 use std::io;
@@ -153,10 +154,11 @@ impl FsContext {
     }
 }
 
-/// A copy of the mounts at and below `source`, in the same peer groups, that is nowhere yet.
-pub(crate) fn clone_mounts(source: &Path) -> Result<OwnedFd, Errno> {
+/// A copy of the mount at `source`, and of those below it where `recursive`, in the same peer groups, that is nowhere yet.
+pub(crate) fn clone_mounts(source: &Path, recursive: bool) -> Result<OwnedFd, Errno> {
     const OPEN_TREE_CLONE: libc::c_uint = 1;
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | libc::AT_RECURSIVE as libc::c_uint;
+    let below = if recursive { libc::AT_RECURSIVE as libc::c_uint } else { 0 };
+    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC as libc::c_uint | below;
     let source = path(source)?;
     // SAFETY: a NUL-terminated path that lives through the call; the descriptor that comes back is ours.
     let fd =
@@ -180,19 +182,47 @@ pub(crate) fn clone_opened(source: &OwnedFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
 }
 
-pub(crate) fn attach_mount(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
-    const FROM_EMPTY_PATH: libc::c_uint = 4;
-    let target = path(target)?;
-    // SAFETY: NUL-terminated paths that live through the call.
-    Errno::result(unsafe {
+/// Makes a mount (and those below it, where `recursive`) read-only, or gives it a propagation (empty: as it is).
+pub(crate) fn set_mount(
+    mount: &OwnedFd,
+    recursive: bool,
+    read_only: bool,
+    propagation: MsFlags,
+) -> Result<(), Errno> {
+    const READ_ONLY: u64 = 1; // MOUNT_ATTR_RDONLY
+    // linux/mount.h: attributes to set, to clear, propagation, a user namespace
+    let attributes = [if read_only { READ_ONLY } else { 0 }, 0, propagation.bits(), 0];
+    let below = if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the kernel reads a struct of this layout and size, and an empty path; both live through the call.
+    let done = unsafe {
         libc::syscall(
-            libc::SYS_move_mount,
+            libc::SYS_mount_setattr,
             mount.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_FDCWD,
-            target.as_ptr(),
-            FROM_EMPTY_PATH,
+            libc::AT_EMPTY_PATH | below,
+            attributes.as_ptr(),
+            size_of_val(&attributes),
         )
-    })
-    .map(drop)
+    };
+    Errno::result(done).map(drop)
+}
+
+const FROM_EMPTY_PATH: libc::c_uint = 4;
+const TO_EMPTY_PATH: libc::c_uint = 0x40;
+
+pub(crate) fn attach_mount(mount: &OwnedFd, target: &Path) -> Result<(), Errno> {
+    move_mount(mount, libc::AT_FDCWD, &path(target)?, FROM_EMPTY_PATH)
+}
+
+/// Onto what was opened.
+pub(crate) fn attach_mount_at(mount: &OwnedFd, target: &OwnedFd) -> Result<(), Errno> {
+    move_mount(mount, target.as_raw_fd(), c"", FROM_EMPTY_PATH | TO_EMPTY_PATH)
+}
+
+fn move_mount(mount: &OwnedFd, at: RawFd, target: &CStr, flags: libc::c_uint) -> Result<(), Errno> {
+    let (from, empty) = (mount.as_raw_fd(), c"".as_ptr());
+    // SAFETY: open descriptors, and NUL-terminated paths that live through the call.
+    let done =
+        unsafe { libc::syscall(libc::SYS_move_mount, from, empty, at, target.as_ptr(), flags) };
+    Errno::result(done).map(drop)
 }

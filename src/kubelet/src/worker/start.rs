@@ -191,7 +191,9 @@ fn describe(
         mounts.push(file_mount(write_hosts(pod, ip, &config.cluster_domain, &pod_dir)?, "/etc/hosts"));
     }
     let message_path = container.termination_message_path.as_deref().unwrap_or_default();
-    if message_path.starts_with('/') && !is_taken(&mounts, message_path) {
+    // a file is not made in the machine's own /dev for it
+    let in_bound_dev = is_taken(&mounts, "/dev") && message_path.starts_with("/dev/");
+    if message_path.starts_with('/') && !is_taken(&mounts, message_path) && !in_bound_dev {
         let file = message_file(&pod_dir, &container.name, attempt);
         make_message_file(&file).map_err(|e| format!("make {}: {e}", file.display()))?;
         mounts.push(file_mount(file, message_path));

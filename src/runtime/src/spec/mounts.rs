@@ -2,7 +2,7 @@
 
 use super::process::INIT;
 use super::{Parts, bug};
-use cri::wire::SHM;
+use cri::wire::{LateMount, SHM};
 use cri::{ContainerConfig, CriError, Propagation};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder};
@@ -56,6 +56,8 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
     for wanted in &parts.container.mounts {
         asked.push((target_of(&wanted.target)?, wanted));
     }
+    let is_late = on_bound_dev(parts);
+    asked.retain(|(target, _)| !is_late(target));
     let taken = |target: &str| asked.iter().any(|(t, _)| t == Path::new(target));
     mounts.retain(|m| !asked.iter().any(|(target, _)| target == m.destination()));
     for (name, target) in files(parts) {
@@ -64,7 +66,7 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
             mounts.push(bind(&parts.sandbox_dir.join(name), Path::new(target), read_only).map_err(bug)?);
         }
     }
-    let volumes = parts.volumes.iter().map(|v| bind(&v.source, &v.target, false));
+    let volumes = parts.volumes.iter().filter(|v| !is_late(&v.target)).map(|v| bind(&v.source, &v.target, false));
     mounts.extend(volumes.collect::<Result<Vec<_>, _>>().map_err(bug)?);
     if parts.container.init {
         mounts.push(bind(parts.program, Path::new(INIT), true).map_err(bug)?);
@@ -75,6 +77,61 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
         mounts.push(one(parts, &target, wanted).map_err(bug)?);
     }
     Ok(mounts)
+}
+
+const DEV: &str = "/dev";
+
+/// Whether a mount belongs to those that come last. libcontainer fills /dev with nodes and links, and puts its own ptmx in
+/// place of the one that is there, whatever is mounted on it. So where something is bound onto /dev, it fills a tmpfs
+/// as always, and the bind is laid over it afterwards: the machine's own /dev loses nothing and gets nothing.
+fn on_bound_dev(parts: &Parts<'_>) -> impl Fn(&Path) -> bool {
+    let asked = parts.container.mounts.iter().filter(|m| m.source.is_some()).map(|m| m.target.as_path());
+    let mut binds = asked.chain(parts.volumes.iter().map(|v| v.target.as_path()));
+    let is_bound = binds.any(|target| target == Path::new(DEV));
+    move |target| is_bound && target.starts_with(DEV)
+}
+
+/// Binds onto /dev and below it, which libcontainer must not see.
+///
+/// # Errors
+/// A tmpfs below it: there is nobody to make it.
+pub fn late(parts: &Parts<'_>) -> Result<Vec<LateMount>, CriError> {
+    let is_late = on_bound_dev(parts);
+    let mut all = Vec::new();
+    for volume in parts.volumes.iter().filter(|v| is_late(&v.target)) {
+        all.push(LateMount {
+            source: volume.source.clone(),
+            target: volume.target.clone(),
+            recursive: true,
+            read_only: false,
+            read_only_below: false,
+            propagation: Propagation::Private,
+        });
+    }
+    for wanted in &parts.container.mounts {
+        let target = target_of(&wanted.target)?;
+        if is_late(&target) {
+            all.push(late_one(parts, target, wanted)?);
+        }
+    }
+    all.sort_by_key(|mount| mount.target.components().count());
+    Ok(all)
+}
+
+fn late_one(parts: &Parts<'_>, target: PathBuf, wanted: &cri::Mount) -> Result<LateMount, CriError> {
+    let Some(source) = source_of(parts, wanted) else {
+        let why = format!("a tmpfs on {} does not go with a bind on {DEV}", target.display());
+        return Err(CriError::Invalid(why));
+    };
+    let said = |option: &str| wanted.options.iter().any(|o| o == option);
+    Ok(LateMount {
+        source: source.clone(),
+        target,
+        recursive: !said("bind"),
+        read_only: wanted.read_only,
+        read_only_below: said("rro"),
+        propagation: wanted.propagation,
+    })
 }
 
 /// Absolute and without `..`.
@@ -164,16 +221,20 @@ fn files(parts: &Parts<'_>) -> Vec<(&'static str, &'static str)> {
 }
 
 fn one(parts: &Parts<'_>, target: &Path, wanted: &cri::Mount) -> Result<Mount, OciSpecError> {
-    let Some(source) = &wanted.source else {
+    let Some(source) = source_of(parts, wanted) else {
         return tmpfs(target, wanted);
     };
-    let brought = parts.shared.iter().find(|s| s.target == wanted.target).map(|s| &s.source);
-    let source = brought.unwrap_or(source);
     if wanted.options.is_empty() {
         return bind(source, target, wanted.read_only);
     }
     let mount = MountBuilder::default().typ("bind").source(source).destination(target);
     mount.options(wanted.options.clone()).build()
+}
+
+/// In the shim's mount namespace; `None` for a tmpfs.
+fn source_of<'a>(parts: &'a Parts<'_>, wanted: &'a cri::Mount) -> Option<&'a PathBuf> {
+    let brought = parts.shared.iter().find(|s| s.target == wanted.target).map(|s| &s.source);
+    wanted.source.as_ref().map(|source| brought.unwrap_or(source))
 }
 
 fn bind(source: &Path, target: &Path, read_only: bool) -> Result<Mount, OciSpecError> {

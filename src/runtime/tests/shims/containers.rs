@@ -179,6 +179,21 @@ pub fn bad_wishes() {
                 "container has runAsNonRoot and image will run as root",
             ),
             (
+                "a user that would leave root as it is",
+                ContainerConfig { user: Some("4294967295".into()), run_as_non_root: true, ..plain() },
+                "uids and gids must be in range 0-2147483647",
+            ),
+            (
+                "a number that the image calls root",
+                ContainerConfig { user: Some("4294967296".into()), ..plain() },
+                "uids and gids must be in range 0-2147483647",
+            ),
+            (
+                "a group that would leave root's as it is",
+                ContainerConfig { user: Some("101:leave".into()), ..plain() },
+                "uids and gids must be in range 0-2147483647",
+            ),
+            (
                 "program",
                 ContainerConfig { command: vec!["/no/such".into()], ..plain() },
                 "create container c: ",
@@ -315,7 +330,14 @@ pub fn mounts_travel() {
         for container in [&giver, &taker] {
             assert_eq!(sh(&runtime, container, "ls /beside/sub").await, "", "each mount by itself");
         }
+        runtime.remove_container(&giver).await.unwrap();
+        assert_eq!(sh(&runtime, &taker, "cat /shared/sub/file").await, "x\n");
         runtime.remove_sandbox(&sandbox.id).await.unwrap();
+        assert_eq!(
+            std::fs::read_to_string(folder.join("sub/file")).unwrap(),
+            "x\n",
+            "what was brought to the machine stays there"
+        );
         nix::mount::umount2(&folder, nix::mount::MntFlags::MNT_DETACH).unwrap();
     });
 }
@@ -451,5 +473,143 @@ pub fn with_the_host_s_namespaces() {
         let port = listener.local_addr().unwrap().port();
         runtime.port_forward(&sandbox.id, port).await.unwrap();
         runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
+/// A key that only its possessor sees, in this process's session, as an administrator's login has it.
+fn add_session_key(name: &std::ffi::CStr) {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    const SETPERM: libc::c_long = 5;
+    const SESSION: libc::c_long = -3;
+    const POSSESSOR_ALL: libc::c_long = 0x3f00_0000;
+    let (kind, value) = (c"user", c"secret");
+    // SAFETY: NUL-terminated texts that live through the calls, and numbers.
+    let done = unsafe {
+        libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<u8>());
+        let key = libc::syscall(libc::SYS_add_key, kind.as_ptr(), name.as_ptr(), value.as_ptr(), 6, SESSION);
+        libc::syscall(libc::SYS_keyctl, SETPERM, key, POSSESSOR_ALL)
+    };
+    assert_eq!(done, 0, "{}", std::io::Error::last_os_error());
+}
+
+pub fn keyrings() {
+    // before there are threads, each of which has a session of its own
+    add_session_key(c"key-of-the-login");
+    assert!(std::fs::read_to_string("/proc/keys").unwrap().contains("key-of-the-login"));
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("keys")).await.unwrap();
+        // /proc/keys is masked for others
+        let privileged = |name, script| ContainerConfig { privileged: true, ..shell(name, script) };
+        let first = start(&runtime, &sandbox.id, privileged("a", "cat /proc/keys; exec sleep 1000")).await;
+        for seen in [sh(&runtime, &first, "cat /proc/keys").await, world.log("keys", "a")] {
+            assert!(!seen.contains("key-of-the-login"), "{seen}");
+            assert_eq!(seen.matches(&format!("_ses.{first}")).count(), 1, "one for all of its processes: {seen}");
+        }
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
+/// A /dev like the machine's, which a mistake can not hurt.
+fn machine_dev(at: &std::path::Path) {
+    let script = format!(
+        "mkdir {0} && mount -t tmpfs -o mode=755 tmpfs {0} && cd {0} && mkdir pts shm sub
+         mknod -m 666 null c 1 3 && mknod -m 666 zero c 1 5 && mknod -m 666 ptmx c 5 2
+         mount -t devpts -o newinstance,gid=5,mode=620,ptmxmode=000 devpts pts
+         mount -t tmpfs tmpfs shm && echo machine > machine && echo > place",
+        at.display()
+    );
+    let done = std::process::Command::new("sh").args(["-ec", &script]).status().unwrap();
+    assert!(done.success());
+}
+
+fn listing(dir: &std::path::Path) -> Vec<String> {
+    use std::os::unix::fs::MetadataExt;
+    let entries = std::fs::read_dir(dir).unwrap().map(|entry| {
+        let entry = entry.unwrap();
+        let meta = std::fs::symlink_metadata(entry.path()).unwrap();
+        format!("{} {:o} {} {}", entry.file_name().display(), meta.mode(), meta.rdev(), meta.ino())
+    });
+    let mut all: Vec<String> = entries.collect();
+    all.sort();
+    all
+}
+
+pub fn dev_bound() {
+    world::with(|world| async move {
+        let dev = world.dir.join("dev");
+        machine_dev(&dev);
+        let before = listing(&dev);
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("dev")).await.unwrap();
+        let own = world.dir.join("own");
+        std::fs::write(&own, "own\n").unwrap();
+        let mount = |source: &std::path::Path, target: &str| Mount {
+            source: Some(source.to_owned()),
+            target: target.into(),
+            ..Mount::default()
+        };
+        let with = |name: &str, mounts: Vec<Mount>| ContainerConfig { mounts, ..shell(name, "exec sleep 1000") };
+        let said = "cat /dev/machine /dev/place; echo x > /dev/null; ls /dev | grep -c -E '^(kcore|fd|stdin|full)$'; \
+                    stat -c %F /dev/ptmx";
+        let config = with("plain", vec![mount(&own, "/dev/place"), mount(&dev, "/dev/")]);
+        let id = start(&runtime, &sandbox.id, config).await;
+        assert_eq!(sh(&runtime, &id, said).await, "machine\nown\n0\ncharacter special file\n");
+        let terminal = |tty| cri::ExecConfig {
+            command: ["sh", "-c", "test -t 0 && readlink /proc/self/fd/0"].map(str::to_owned).to_vec(),
+            tty,
+            stdin: true,
+            stdout: true,
+            ..Default::default()
+        };
+        let mut session = runtime.exec(&id, terminal(true)).await.unwrap();
+        let mut line = String::new();
+        tokio::io::AsyncBufReadExt::read_line(
+            &mut tokio::io::BufReader::new(session.stdout.take().unwrap()),
+            &mut line,
+        )
+        .await
+        .unwrap();
+        assert_eq!(line.trim(), "/dev/pts/0", "a terminal of the machine's");
+
+        let tty = ContainerConfig { tty: true, ..with("tty", vec![mount(&dev, "/dev")]) };
+        start(&runtime, &sandbox.id, tty).await;
+        // what is mounted on the machine later comes in where it may
+        let slave = Mount { propagation: Propagation::HostToContainer, ..mount(&dev, "/dev") };
+        let both = Mount { propagation: Propagation::Bidirectional, ..mount(&dev, "/dev") };
+        let shared = std::process::Command::new("mount").arg("--make-rshared").arg(&dev).status().unwrap();
+        assert!(shared.success());
+        let sandbox = runtime.run_sandbox(world.sandbox("dev2")).await.unwrap();
+        let slave = start(&runtime, &sandbox.id, with("slave", vec![slave])).await;
+        let both = ContainerConfig { privileged: true, ..with("both", vec![both]) };
+        let both = start(&runtime, &sandbox.id, both).await;
+        let private = start(&runtime, &sandbox.id, with("private", vec![mount(&dev, "/dev")])).await;
+        sh(&runtime, &both, "mount -t tmpfs tmpfs /dev/sub && echo x > /dev/sub/file").await;
+        assert_eq!(std::fs::read_to_string(dev.join("sub/file")).unwrap(), "x\n");
+        assert_eq!(sh(&runtime, &slave, "cat /dev/sub/file").await, "x\n");
+        assert_eq!(sh(&runtime, &private, "ls /dev/sub").await, "");
+        nix::mount::umount(&dev.join("sub")).unwrap();
+
+        let read_only = |options: &[&str]| Mount {
+            read_only: true,
+            options: options.iter().map(|o| (*o).to_owned()).collect(),
+            ..mount(&dev, "/dev")
+        };
+        for (name, options, below) in [("ro", &[][..], "yes"), ("rro", &["rbind", "rro"][..], "no")] {
+            let id = start(&runtime, &sandbox.id, with(name, vec![read_only(options)])).await;
+            let script = "(touch /dev/x) 2>/dev/null && echo yes || echo no; \
+                          (touch /dev/shm/x) 2>/dev/null && echo yes || echo no";
+            assert_eq!(sh(&runtime, &id, script).await, format!("no\n{below}\n"), "{name}");
+        }
+        let nowhere = with("nowhere", vec![mount(&dev, "/dev"), mount(&own, "/dev/nowhere")]);
+        let why = runtime.create_container(&sandbox.id, nowhere).await.unwrap_err().to_string();
+        assert!(why.ends_with("to /dev/nowhere: no such file or directory"), "{why}");
+        for sandbox in ["dev", "dev2"] {
+            let all = runtime.list().await.unwrap();
+            let one = all.iter().find(|s| s.config.name == sandbox).unwrap();
+            runtime.remove_sandbox(&one.id).await.unwrap();
+        }
+        assert_eq!(listing(&dev), before, "nothing was made or deleted in it");
+        nix::mount::umount2(&dev, nix::mount::MntFlags::MNT_DETACH).unwrap();
     });
 }

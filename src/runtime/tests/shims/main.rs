@@ -25,6 +25,8 @@ const TESTS: &[Test] = &[
     ("mounts_travel_as_far_as_they_may", containers::mounts_travel),
     ("a_part_of_a_volume_is_never_the_machine", containers::parts_of_volumes),
     ("a_container_is_confined", containers::confined),
+    ("a_bind_on_dev_leaves_the_machine_s_as_it_is", containers::dev_bound),
+    ("a_container_has_keys_of_its_own", containers::keyrings),
     ("a_sandbox_may_use_the_host_s_namespaces", containers::with_the_host_s_namespaces),
     ("attached_before_the_start", processes::attached_before_the_start),
     ("exec_and_attach", processes::exec_and_attach),

@@ -90,6 +90,7 @@ impl Pod {
             parts: Vec::new(),
         };
         let request = CreateRequest {
+            late: Vec::new(),
             container: id,
             bundle,
             log_path: home.join("logs/0.log"),
