@@ -23,6 +23,7 @@ mod error;
 mod find;
 #[cfg(test)]
 mod full_disk;
+mod links;
 mod load;
 mod manifest;
 mod platform;
@@ -51,6 +52,7 @@ pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, R
 pub use embedded::Archive;
 pub use error::ImageError;
 pub use find::RemoteImage;
+pub use links::follow_links;
 pub use platform::Platform;
 pub use progress::{LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus, Silent};
 pub use reference::ImageRef;

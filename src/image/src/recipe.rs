@@ -6,9 +6,11 @@ use crate::error::Result;
 use crate::error::doing;
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 const RAW: u8 = 0;
@@ -68,6 +70,46 @@ pub(crate) fn shadowed(layer: &Path, path: &[u8], n: usize) -> PathBuf {
     layer.join("shadowed").join(crate::Digest::of(path).hex()).join(n.to_string())
 }
 
+/// Folders whose content was moved after the recipe was written, in that order: from where, to where.
+#[derive(Default)]
+pub(crate) struct Moved(Vec<(PathBuf, PathBuf)>);
+
+const MOVED: &str = "moved";
+
+impl Moved {
+    pub(crate) fn add(&mut self, from: &Path, to: &Path) {
+        self.0.push((from.to_owned(), to.to_owned()));
+    }
+
+    /// Paths with a NUL behind each; no file where nothing was moved.
+    pub(crate) fn write(&self, layer: &Path) -> io::Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let paths = self.0.iter().flat_map(|(from, to)| [from, to]);
+        let bytes: Vec<u8> = paths.flat_map(|path| [path.as_os_str().as_bytes(), &[0]].concat()).collect();
+        std::fs::write(layer.join(MOVED), bytes)
+    }
+
+    fn read(layer: &Path) -> io::Result<Moved> {
+        let bytes = match std::fs::read(layer.join(MOVED)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Moved::default()),
+            bytes => bytes?,
+        };
+        let paths: Vec<PathBuf> =
+            bytes.split(|byte| *byte == 0).map(|path| OsStr::from_bytes(path).into()).collect();
+        Ok(Moved(paths.chunks_exact(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect()))
+    }
+
+    fn now(&self, path: &[u8]) -> PathBuf {
+        let path = PathBuf::from(OsStr::from_bytes(path));
+        self.0.iter().fold(path, |path, (from, to)| match path.strip_prefix(from) {
+            Ok(rest) => to.join(rest),
+            Err(_) => path,
+        })
+    }
+}
+
 /// The layer's tar as it came, uncompressed.
 pub(crate) struct RecipeReader {
     records: zstd::Decoder<'static, BufReader<File>>,
@@ -77,6 +119,7 @@ pub(crate) struct RecipeReader {
     left: u64,
     /// How often each replaced path came so far; empty for nearly every layer.
     seen: Option<HashMap<Vec<u8>, usize>>,
+    moved: Moved,
 }
 
 enum Source {
@@ -93,7 +136,8 @@ impl RecipeReader {
         let directory = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(layer.join("diff"), directory, Mode::empty()).map_err(doing(what()))?;
         let seen = layer.join("shadowed").is_dir().then(HashMap::new);
-        Ok(RecipeReader { records, layer: layer.to_owned(), root, now: Source::Raw, left: 0, seen })
+        let moved = Moved::read(layer).map_err(doing(what()))?;
+        Ok(RecipeReader { records, layer: layer.to_owned(), root, now: Source::Raw, left: 0, seen, moved })
     }
 
     /// Reads the head of the next record; false at the end.
@@ -133,7 +177,7 @@ impl RecipeReader {
         }
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        Ok(rustix::fs::openat2(&self.root, path, flags, Mode::empty(), beneath)?.into())
+        Ok(rustix::fs::openat2(&self.root, self.moved.now(path), flags, Mode::empty(), beneath)?.into())
     }
 }
 

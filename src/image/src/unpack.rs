@@ -12,7 +12,7 @@ mod feed;
 mod fuzz;
 #[cfg(test)]
 mod hostile;
-mod inherit;
+mod lower;
 mod sparse;
 mod tap;
 #[cfg(test)]
@@ -23,7 +23,7 @@ pub(crate) use attributes::is_kept;
 pub(crate) use decode::Compression;
 pub use decode::unpacked;
 pub(crate) use feed::{Feed, FeedSender};
-pub(crate) use inherit::inherit;
+pub(crate) use lower::fit;
 
 use crate::Digest;
 use crate::error::{ImageError, Result};
@@ -51,7 +51,7 @@ pub(crate) struct Unpacked {
     pub(crate) compression: Compression,
     /// Bytes of all regular files.
     pub(crate) size: u64,
-    /// Folders that the archive used without describing them: they get their attributes from the layers below.
+    /// Folders that the archive used without describing them: see `lower.rs`.
     pub(crate) implied: Vec<PathBuf>,
 }
 

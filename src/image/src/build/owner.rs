@@ -31,7 +31,9 @@ pub(super) fn owner(view: &View, text: &str) -> Result<Owner, BuildError> {
     let gid = match group {
         // the user's own one, or the same number
         None => number("etc/passwd", user, 3).unwrap_or(Ok(uid)),
-        Some(group) => number("etc/group", group, 2).unwrap_or_else(|| Err(format!("no such group: {group}"))),
+        Some(group) => {
+            number("etc/group", group, 2).unwrap_or_else(|| Err(format!("no such group: {group}")))
+        }
     };
     let gid = gid.map_err(|why| unknown("gid", format!("group {}", group.unwrap_or(user)), why))?;
     Ok(Owner::Given { uid: uid.into(), gid: gid.into() })

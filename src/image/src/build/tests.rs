@@ -286,7 +286,11 @@ async fn what_fails_says_why_and_leaves_nothing() {
             "FROM base\nCOPY --chown=4294967295 a /\n",
             "user 4294967295: uids and gids must be in range 0-2147483647",
         ),
-        ("such a group", "FROM base\nCOPY --chown=1:-1 a /\n", "group -1: uids and gids must be in range 0-2147483647"),
+        (
+            "such a group",
+            "FROM base\nCOPY --chown=1:-1 a /\n",
+            "group -1: uids and gids must be in range 0-2147483647",
+        ),
         (
             "such an owner of a working directory",
             "FROM base\nUSER 4294967296\nWORKDIR /w\n",

@@ -1,7 +1,7 @@
 use super::blobs::digests_in;
 use crate::Digest;
 use crate::error::{ImageError, Result, doing};
-use crate::unpack::{Compression, Unpacked, inherit};
+use crate::unpack::{Compression, Unpacked, fit};
 use rustix::fs::IFlags;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ impl Layers {
     pub(crate) fn place(&self, unpacked: Unpacked, chain: &Digest, below: &[Digest]) -> Result<LayerFacts> {
         let folder = unpacked.folder.path();
         let lower: Vec<PathBuf> = below.iter().map(|chain| self.diff(chain)).collect();
-        inherit(&folder.join("diff"), &unpacked.implied, &lower)?;
+        fit(folder, &unpacked.implied, &lower)?;
         let facts = LayerFacts {
             diff_id: unpacked.diff_id,
             size: unpacked.size,

@@ -89,7 +89,7 @@ impl Applier {
         let mut sparse = Sparse::of(entry).map_err(failed)?;
         let own_name = sparse.as_mut().and_then(|sparse| sparse.name.take());
         let raw = own_name.unwrap_or_else(|| entry.path_bytes().into_owned());
-        let path = clean("path", &raw)?;
+        let path = self.tree.real(clean("path", &raw)?)?;
         let attributes = Attributes::of(entry).map_err(failed)?;
         if let Some(name) = path.file_name().filter(|name| name.as_bytes().starts_with(WHITEOUT)) {
             return self.whiteout(&path, name);
@@ -249,7 +249,7 @@ impl Applier {
 
     fn hard_link<R: Read>(&mut self, path: &Path, entry: &mut tar::Entry<'_, R>) -> Result<()> {
         let target = entry.link_name_bytes().unwrap_or_default().into_owned();
-        let target = clean("hard link to", &target)?;
+        let target = self.tree.real(clean("hard link to", &target)?)?;
         let missing = |e| match e {
             rustix::io::Errno::NOENT => ImageError::Refused(format!(
                 "layer: {} is a hard link to {}, which is not in this layer",

@@ -111,8 +111,16 @@ pub(super) fn is_root() -> bool {
 
 /// Makes a folder hide what layers below have under its name.
 pub(super) fn set_opaque(fd: impl AsFd, path: &Path) -> Result<()> {
-    let name = if is_root() { "trusted.overlay.opaque" } else { "user.overlay.opaque" };
-    rustix::fs::fsetxattr(fd, name, b"y", XattrFlags::empty()).map_err(|e| refusal(path, e))
+    rustix::fs::fsetxattr(fd, opaque(), b"y", XattrFlags::empty()).map_err(|e| refusal(path, e))
+}
+
+pub(super) fn is_opaque(fd: impl AsFd) -> bool {
+    let mut value = [0; 1];
+    rustix::fs::fgetxattr(fd, opaque(), &mut value).is_ok_and(|length| &value[..length] == b"y")
+}
+
+fn opaque() -> &'static str {
+    if is_root() { "trusted.overlay.opaque" } else { "user.overlay.opaque" }
 }
 
 /// `trusted.` is overlayfs' own language (a redirect would show files from elsewhere), `security.selinux` the machine's.

@@ -178,7 +178,7 @@ fn folders_without_a_description_get_it_from_below() {
             .unwrap();
     let above = unpack(&Tar::new().file("tmp/x/y", "x").bytes()).unwrap();
     assert_eq!(above.implied, [PathBuf::new(), "tmp".into(), "tmp/x".into()]);
-    inherit(&diff(&above), &above.implied, &[diff(&below)]).unwrap();
+    fit(above.folder.path(), &above.implied, &[diff(&below)]).unwrap();
     let mode = |path: &str| std::fs::metadata(diff(&above).join(path)).unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode("tmp"), 0o1777);
     assert_eq!(mode("tmp/x"), 0o755);

@@ -1,8 +1,10 @@
-//! A folder that is written into by names from an archive. Every name is resolved by the kernel below the root
-//! (`openat2` with RESOLVE_BENEATH), so that no link that an earlier entry made, nor one made at the same time, leads out.
+//! A folder that is written into by names from an archive. Links that earlier entries made are followed as by one whose root
+//! this is ([`Tree::real`]): absolute ones begin here, and `..` does not lead out, as Docker and containerd have it. What comes
+//! out of that has no links, and the kernel makes sure of it (`openat2` with RESOLVE_BENEATH and RESOLVE_NO_SYMLINKS).
 
 use super::attributes::set_opaque;
 use crate::error::{ImageError, Result};
+use crate::links::follow_links;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use std::collections::HashSet;
@@ -13,16 +15,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 use std::rc::Rc;
 
-const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS);
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
 const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// What folders get that the archive does not describe, until the layers below say better.
-const IMPLIED_MODE: u32 = 0o755;
+pub(super) const IMPLIED_MODE: u32 = 0o755;
 
 pub(super) struct Tree {
     layer: PathBuf,
     root: Rc<OwnedFd>,
     /// The folder of the last entry: archives come folder by folder.
     last: Option<(PathBuf, Rc<OwnedFd>)>,
+    /// And, where a link leads to one, its name in the archive and the real one.
+    through: Option<(PathBuf, PathBuf)>,
     implied: HashSet<PathBuf>,
     /// Hashes of the paths whose content the recipe refers to.
     recorded: HashSet<u64>,
@@ -50,9 +54,47 @@ impl Tree {
             layer: layer.to_owned(),
             root: Rc::new(root),
             last: None,
+            through: None,
             implied: HashSet::from([PathBuf::new()]),
             recorded: HashSet::new(),
         })
+    }
+
+    /// The path that a name from the archive stands for: no link is in it, but perhaps the last part is one.
+    pub(super) fn real(&mut self, path: PathBuf) -> Result<PathBuf> {
+        let Some((parent, name)) = path.parent().zip(path.file_name()) else { return Ok(path) };
+        match self.real_folder(parent)? {
+            None => Ok(path),
+            Some(real) => Ok(real.join(name)),
+        }
+    }
+
+    /// `None` where it is the same: nearly always.
+    fn real_folder(&mut self, path: &Path) -> Result<Option<PathBuf>> {
+        if path.as_os_str().is_empty() || self.last.as_ref().is_some_and(|(last, _)| last == path) {
+            return Ok(None);
+        }
+        if let Some((_, real)) = self.through.as_ref().filter(|(through, _)| through == path) {
+            return Ok(Some(real.clone()));
+        }
+        match self.open(path, FOLDER) {
+            Ok(fd) => self.last = Some((path.to_owned(), Rc::new(fd))),
+            Err(Errno::LOOP) => {
+                let real =
+                    follow_links(path, |at| self.link(at)).ok_or_else(|| refusal(path, Errno::LOOP))?;
+                self.through = Some((path.to_owned(), real.clone()));
+                return Ok(Some(real));
+            }
+            // made later, or told later what is wrong
+            Err(_) => {}
+        }
+        Ok(None)
+    }
+
+    fn link(&self, path: &Path) -> Option<PathBuf> {
+        let found = self.open(path, OFlags::PATH | OFlags::NOFOLLOW).ok()?;
+        let target = rustix::fs::readlinkat(&found, "", Vec::new()).ok()?;
+        Some(OsStr::from_bytes(target.to_bytes()).into())
     }
 
     /// Opens the folder at `path`, and makes what is missing on the way.
@@ -125,6 +167,7 @@ impl Tree {
     /// folder goes with all that is in it, as in Docker.
     pub(super) fn displace(&mut self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<Displaced> {
         let Some((kind, device)) = self.kind(above, name) else { return Ok(Displaced::Nothing) };
+        self.through = None;
         match kind {
             FileType::Directory => {
                 self.last = None;
@@ -133,7 +176,7 @@ impl Tree {
                 rustix::fs::unlinkat(above, name, AtFlags::REMOVEDIR).map_err(|e| refusal(path, e))?;
             }
             FileType::RegularFile if self.recorded.remove(&hash(path)) => {
-                self.put_aside(path, above, name)?
+                put_aside(&self.layer, path, above, name)?
             }
             _ => rustix::fs::unlinkat(above, name, AtFlags::empty()).map_err(|e| refusal(path, e))?,
         }
@@ -159,16 +202,17 @@ impl Tree {
         }
         Ok(())
     }
+}
 
-    fn put_aside(&self, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
-        let bytes = path.as_os_str().as_bytes();
-        let free = (0..).map(|n| crate::recipe::shadowed(&self.layer, bytes, n)).find(|p| !p.exists());
-        let Some((to, folder)) = free.as_deref().and_then(|to| Some((to, to.parent()?))) else {
-            return Ok(());
-        };
-        std::fs::create_dir_all(folder).map_err(crate::error::doing("put a replaced file aside"))?;
-        rustix::fs::renameat(above, name, rustix::fs::CWD, to).map_err(|e| refusal(path, e))
-    }
+/// A file that something else replaces, and whose content the recipe needs.
+pub(super) fn put_aside(layer: &Path, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
+    let bytes = path.as_os_str().as_bytes();
+    let free = (0..).map(|n| crate::recipe::shadowed(layer, bytes, n)).find(|p| !p.exists());
+    let Some((to, folder)) = free.as_deref().and_then(|to| Some((to, to.parent()?))) else {
+        return Ok(());
+    };
+    std::fs::create_dir_all(folder).map_err(crate::error::doing("put a replaced file aside"))?;
+    rustix::fs::renameat(above, name, rustix::fs::CWD, to).map_err(|e| refusal(path, e))
 }
 
 fn hash(path: &Path) -> u64 {
@@ -208,9 +252,7 @@ pub(super) fn clean(what: &str, bytes: &[u8]) -> Result<PathBuf> {
 pub(super) fn refusal(path: &Path, errno: Errno) -> ImageError {
     let path = path.display();
     match errno {
-        Errno::XDEV => {
-            ImageError::Refused(format!("layer: {path} leads out of the root through a symbolic link"))
-        }
+        Errno::XDEV => ImageError::Refused(format!("layer: {path} leads out of the root")),
         Errno::LOOP => ImageError::Refused(format!("layer: {path} goes through a loop of symbolic links")),
         Errno::NOTDIR => {
             ImageError::Refused(format!("layer: {path} goes through something that is not a folder"))

@@ -1,0 +1,395 @@
+//! What a layer's archive could not know of the layers below it: it was unpacked alone, perhaps before them. A folder that it
+//! only used on the way to something may be a link there: then what it brings belongs where the link leads, as it does for
+//! who unpacks layer over layer (`var/run/x` over `var/run -> /run`). And where it is a folder there, it has that
+//! folder's attributes: without this a layer that only brings `tmp/x` would take the sticky bit from `/tmp`, because in an
+//! overlay the uppermost folder's attributes count.
+
+use super::attributes::{is_opaque, is_root, set_opaque, times};
+use super::tree::{IMPLIED_MODE, put_aside, refusal, split};
+use crate::error::{ImageError, Result, doing};
+use crate::links::follow_links;
+use crate::recipe::Moved;
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Uid};
+use rustix::io::Errno;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+const REAL: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_SYMLINKS);
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// Fits the layer in `layer/diff` over `lower`, their `diff` folders, topmost first. `implied`: the folders that its archive
+/// used without describing them.
+pub(crate) fn fit(layer: &Path, implied: &[PathBuf], lower: &[PathBuf]) -> Result<()> {
+    let mut fitting = Fitting {
+        layer,
+        own: open_layer(&layer.join("diff"))?,
+        below: Stack(lower.iter().map(|path| open_layer(path)).collect::<Result<_>>()?),
+        implied: implied.iter().cloned().collect(),
+        moved: Moved::default(),
+    };
+    // a folder above another comes before it, and takes it along
+    let mut todo = fitting.implied.clone();
+    while let Some(path) = todo.pop_first() {
+        if let Some(to) = fitting.link_below(&path)? {
+            fitting.carry(&path, &to)?;
+            todo = todo.into_iter().map(|inner| rebased(&inner, &path, &to)).collect();
+        }
+    }
+    fitting.inherit()?;
+    fitting.moved.write(layer).map_err(doing("write what was moved"))
+}
+
+fn open_layer(diff: &Path) -> Result<OwnedFd> {
+    let what = || format!("open layer {}", diff.display());
+    rustix::fs::open(diff, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(|e| ImageError::io(what(), e))
+}
+
+/// `path`, where it is `from` or below it, moved to `to`.
+fn rebased(path: &Path, from: &Path, to: &Path) -> PathBuf {
+    path.strip_prefix(from).map_or_else(|_| path.to_owned(), |rest| joined(to, rest))
+}
+
+fn joined(path: &Path, rest: &Path) -> PathBuf {
+    if rest.as_os_str().is_empty() { path.to_owned() } else { path.join(rest) }
+}
+
+struct Fitting<'a> {
+    layer: &'a Path,
+    own: OwnedFd,
+    below: Stack,
+    implied: BTreeSet<PathBuf>,
+    moved: Moved,
+}
+
+impl Fitting<'_> {
+    /// Where the layers below have a link at `path`: the folder that it leads to.
+    fn link_below(&self, path: &Path) -> Result<Option<PathBuf>> {
+        if !matches!(self.below.look(path), Some(Entry::Link(_))) {
+            return Ok(None);
+        }
+        // this layer's own folder hides the link from itself
+        let link = |at: &Path| match at == path {
+            true => self.below.look(at).and_then(Entry::link),
+            false => self.look(at).and_then(Entry::link),
+        };
+        let to = follow_links(path, link).ok_or_else(|| refusal(path, Errno::LOOP))?;
+        match self.look(&to) {
+            Some(Entry::Other) => Err(refusal(path, Errno::NOTDIR)),
+            _ => Ok((!to.starts_with(path)).then_some(to)),
+        }
+    }
+
+    /// What the image has at a path without links, this layer's own first.
+    fn look(&self, path: &Path) -> Option<Entry> {
+        match look_in(&self.own, path) {
+            Seen::Through => self.below.look(path),
+            Seen::Hidden => None,
+            Seen::Here(entry) => Some(entry),
+        }
+    }
+
+    /// Moves what is in the folder at `from` to the one at `to`, which is made where it is missing.
+    fn carry(&mut self, from: &Path, to: &Path) -> Result<()> {
+        self.make(to)?;
+        self.merge(from, to)?;
+        self.implied = std::mem::take(&mut self.implied)
+            .into_iter()
+            .filter(|path| path != from)
+            .map(|path| rebased(&path, from, to))
+            .collect();
+        self.moved.add(from, to);
+        Ok(())
+    }
+
+    fn make(&mut self, path: &Path) -> Result<()> {
+        let mut at = PathBuf::new();
+        for part in path.components() {
+            at.push(part);
+            let (above, name) = self.place(&at)?;
+            match rustix::fs::mkdirat(&above, name, Mode::from_raw_mode(IMPLIED_MODE)) {
+                Ok(()) => _ = self.implied.insert(at.clone()),
+                Err(Errno::EXIST) => {}
+                Err(e) => return Err(refusal(&at, e)),
+            }
+            self.open(&at)?;
+        }
+        Ok(())
+    }
+
+    fn merge(&self, from: &Path, to: &Path) -> Result<()> {
+        let source = self.open(from)?;
+        let target = self.open(to)?;
+        if is_opaque(&source) {
+            set_opaque(&target, to)?;
+        }
+        for name in names(&source).map_err(|e| refusal(from, e))? {
+            let (old, new) = (from.join(&name), joined(to, Path::new(&name)));
+            let kind = |folder: &OwnedFd| {
+                let stat = rustix::fs::statat(folder, &name, AtFlags::SYMLINK_NOFOLLOW);
+                stat.ok().map(|stat| FileType::from_raw_mode(stat.st_mode))
+            };
+            match (kind(&source), kind(&target)) {
+                (_, None) => {
+                    rustix::fs::renameat(&source, &name, &target, &name).map_err(|e| refusal(&old, e))?
+                }
+                (Some(FileType::Directory), Some(FileType::Directory)) => self.merge(&old, &new)?,
+                // the archive brings both: what it calls by its own name counts, the other is only told
+                (Some(FileType::RegularFile), _) => put_aside(self.layer, &old, &source, &name)?,
+                (Some(FileType::Directory), _) => return Err(refusal(&old, Errno::NOTDIR)),
+                _ => rustix::fs::unlinkat(&source, &name, AtFlags::empty()).map_err(|e| refusal(&old, e))?,
+            }
+        }
+        let (above, name) = self.place(from)?;
+        rustix::fs::unlinkat(&above, name, AtFlags::REMOVEDIR).map_err(|e| refusal(from, e))
+    }
+
+    fn open(&self, path: &Path) -> Result<OwnedFd> {
+        let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        rustix::fs::openat2(&self.own, at, FOLDER, Mode::empty(), REAL).map_err(|e| refusal(path, e))
+    }
+
+    fn place<'p>(&self, path: &'p Path) -> Result<(OwnedFd, &'p OsStr)> {
+        let (parent, name) = split(path)?;
+        Ok((self.open(parent)?, name))
+    }
+
+    /// Owner, mode and time of the folders that were only implied.
+    fn inherit(&self) -> Result<()> {
+        for path in &self.implied {
+            let Some(Entry::Folder(model)) = self.below.look(path) else { continue };
+            let fd = self.open(path)?;
+            let failed = |e| ImageError::io(format!("inherit the attributes of {}", path.display()), e);
+            if is_root() {
+                let (uid, gid) = (Uid::from_raw(model.st_uid), Gid::from_raw(model.st_gid));
+                rustix::fs::fchown(&fd, Some(uid), Some(gid)).map_err(failed)?;
+            }
+            rustix::fs::fchmod(&fd, Mode::from_raw_mode(model.st_mode & 0o7777)).map_err(failed)?;
+            let mtime = Timespec { tv_sec: model.st_mtime as _, tv_nsec: model.st_mtime_nsec as _ };
+            rustix::fs::futimens(&fd, &times(mtime)).map_err(failed)?;
+        }
+        Ok(())
+    }
+}
+
+fn names(folder: &OwnedFd) -> Result<Vec<std::ffi::OsString>, Errno> {
+    let mut names = Vec::new();
+    for entry in Dir::read_from(folder)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    Ok(names)
+}
+
+enum Entry {
+    Folder(Box<Stat>),
+    Link(PathBuf),
+    Other,
+}
+
+impl Entry {
+    fn link(self) -> Option<PathBuf> {
+        match self {
+            Entry::Link(target) => Some(target),
+            _ => None,
+        }
+    }
+}
+
+/// What one layer says of a path.
+enum Seen {
+    Here(Entry),
+    /// It hides what is below.
+    Hidden,
+    /// It does not speak of it.
+    Through,
+}
+
+/// Layers, topmost first.
+struct Stack(Vec<OwnedFd>);
+
+impl Stack {
+    /// What an overlay of them has at a path without links.
+    fn look(&self, path: &Path) -> Option<Entry> {
+        for layer in &self.0 {
+            match look_in(layer, path) {
+                Seen::Here(entry) => return Some(entry),
+                Seen::Hidden => return None,
+                Seen::Through => {}
+            }
+        }
+        None
+    }
+}
+
+fn look_in(layer: &OwnedFd, path: &Path) -> Seen {
+    let at = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::openat2(layer, at, flags, Mode::empty(), REAL) {
+        Ok(found) => entry_of(&found),
+        Err(Errno::NOENT) if hides(layer, path) => Seen::Hidden,
+        Err(Errno::NOENT) => Seen::Through,
+        // a folder on the way is something else here
+        Err(_) => Seen::Hidden,
+    }
+}
+
+fn entry_of(found: &OwnedFd) -> Seen {
+    let Ok(stat) = rustix::fs::fstat(found) else { return Seen::Hidden };
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => Seen::Here(Entry::Folder(Box::new(stat))),
+        FileType::Symlink => match rustix::fs::readlinkat(found, "", Vec::new()) {
+            Ok(target) => Seen::Here(Entry::Link(OsStr::from_bytes(target.to_bytes()).into())),
+            Err(_) => Seen::Hidden,
+        },
+        FileType::CharacterDevice if stat.st_rdev == 0 => Seen::Hidden,
+        _ => Seen::Here(Entry::Other),
+    }
+}
+
+/// Whether a folder on the way is opaque.
+fn hides(layer: &OwnedFd, path: &Path) -> bool {
+    let above = path.ancestors().skip(1).filter(|above| !above.as_os_str().is_empty());
+    above.into_iter().any(|above| {
+        let folder = rustix::fs::openat2(layer, above, FOLDER, Mode::empty(), REAL);
+        folder.is_ok_and(|folder| is_opaque(&folder))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recipe::RecipeReader;
+    use crate::testing::{Tar, unpack};
+    use std::io::Read;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use tar::EntryType::Symlink;
+
+    /// Fits the last of these layers over the others, and gives it back with what its folder holds.
+    fn fitted(layers: &[Vec<u8>]) -> (crate::unpack::Unpacked, Vec<String>) {
+        let mut unpacked: Vec<_> = layers.iter().map(|tar| unpack(tar).unwrap()).collect();
+        let top = unpacked.pop().unwrap();
+        let lower: Vec<PathBuf> = unpacked.iter().rev().map(|one| one.folder.path().join("diff")).collect();
+        fit(top.folder.path(), &top.implied, &lower).unwrap();
+        let mut found = Vec::new();
+        list(&top.folder.path().join("diff"), Path::new(""), &mut found);
+        found.sort();
+        let mut tar = Vec::new();
+        RecipeReader::open(top.folder.path()).unwrap().read_to_end(&mut tar).unwrap();
+        assert!(tar == layers[layers.len() - 1], "the archive still comes back");
+        (top, found)
+    }
+
+    fn list(root: &Path, at: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(root.join(at)).unwrap() {
+            let entry = entry.unwrap();
+            let path = at.join(entry.file_name());
+            if entry.file_type().unwrap().is_dir() {
+                list(root, &path, found);
+            } else {
+                let text = std::fs::read_to_string(entry.path()).unwrap_or_else(|_| "-".into());
+                found.push(format!("{} {text}", path.display()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_through_a_link_of_a_layer_below_is_where_it_leads() {
+        let link = |name: &str, target: &str| Tar::new().entry(Symlink, name, target, b"");
+        let x = |path: &str| Tar::new().file(path, "x").bytes();
+        for (name, layers, want) in [
+            ("absolute", vec![link("l", "/run").bytes(), x("l/x")], &["run/x x"][..]),
+            ("relative", vec![link("var/run", "../run").bytes(), x("var/run/sub/x")], &["run/sub/x x"]),
+            ("clamped", vec![link("l", "../../../run").bytes(), x("l/x")], &["run/x x"]),
+            (
+                "through another layer's link",
+                vec![link("a", "/b").bytes(), link("b", "c/d").bytes(), x("a/x")],
+                &["c/d/x x"],
+            ),
+            (
+                "two of them one after the other",
+                vec![link("a", "/b").entry(Symlink, "b/c", "/d", b"").bytes(), x("a/c/x")],
+                &["d/x x"],
+            ),
+            (
+                "the layer's own folder, with what is there",
+                vec![link("l", "/run").bytes(), Tar::new().file("run/y", "y").file("l/x", "x").bytes()],
+                &["run/x x", "run/y y"],
+            ),
+            (
+                "by both names",
+                vec![link("l", "/run").bytes(), Tar::new().file("l/x", "via").file("run/x", "own").bytes()],
+                &["run/x own"],
+            ),
+            (
+                "a described folder replaces it",
+                vec![link("l", "/run").bytes(), Tar::new().folder("l").file("l/x", "x").bytes()],
+                &["l/x x"],
+            ),
+            (
+                "replaced by a folder in between",
+                vec![link("l", "/run").bytes(), Tar::new().folder("l").bytes(), x("l/x")],
+                &["l/x x"],
+            ),
+            (
+                "deleted in between",
+                vec![link("d/l", "/run").bytes(), Tar::new().file("d/.wh.l", "").bytes(), x("d/l/x")],
+                &["d/l/x x"],
+            ),
+            (
+                "covered in between",
+                vec![link("d/l", "/run").bytes(), Tar::new().file("d/.wh..wh..opq", "").bytes(), x("d/l/x")],
+                &["d/l/x x"],
+            ),
+            (
+                "a whiteout goes along",
+                vec![link("l", "/run").bytes(), Tar::new().file("l/.wh.x", "").bytes()],
+                &["run/x -"],
+            ),
+        ] {
+            let (_, found) = fitted(&layers);
+            assert_eq!(found, want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_reached_is_refused() {
+        let link = |target: &str| {
+            unpack(&Tar::new().entry(Symlink, "l", target, b"").file("f", "").bytes()).unwrap()
+        };
+        for (name, lower, want) in
+            [("to a file", link("/f"), "not a folder"), ("in a circle", link("l"), "loop")]
+        {
+            let top = unpack(&Tar::new().file("l/x", "x").bytes()).unwrap();
+            let why = fit(top.folder.path(), &top.implied, &[lower.folder.path().join("diff")]);
+            let why = why.unwrap_err().to_string();
+            assert!(why.contains(want), "{name}: {why}");
+        }
+    }
+
+    #[test]
+    fn folders_that_are_not_described_are_as_below_and_never_as_on_the_machine() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(outside.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+        let below = Tar::new()
+            .with(tar::EntryType::Directory, "run", "", b"", |h| h.set_mode(0o1770))
+            .entry(Symlink, "l", "/run", b"")
+            .entry(Symlink, "out", outside.path().to_str().unwrap(), b"")
+            .bytes();
+        let (top, found) = fitted(&[below, Tar::new().file("l/x", "x").file("out/y", "y").bytes()]);
+        let diff = top.folder.path().join("diff");
+        assert_eq!(std::fs::metadata(diff.join("run")).unwrap().mode() & 0o7777, 0o1770);
+        let inside = outside.path().strip_prefix("/").unwrap();
+        let mut want = [format!("{} y", inside.join("y").display()), "run/x x".to_owned()];
+        want.sort();
+        assert_eq!(found, want);
+        assert_eq!(std::fs::metadata(diff.join(inside)).unwrap().mode() & 0o7777, 0o755);
+        assert_eq!(std::fs::read_dir(outside.path()).unwrap().count(), 0);
+    }
+}
