@@ -25,6 +25,8 @@ pub(crate) struct Wanted {
     pub(crate) subpath: String,
     /// Mounts below the source stay outside.
     pub(crate) non_recursive: bool,
+    /// Those that are brought along are not read-only with it.
+    pub(crate) writable_below: bool,
     /// A folder of the machine that is missing is made, as for `-v`.
     pub(crate) make: bool,
     pub(crate) labels: BTreeMap<String, String>,
@@ -45,6 +47,7 @@ impl Wanted {
             options: Vec::new(),
             subpath: String::new(),
             non_recursive: false,
+            writable_below: false,
             make: false,
             labels: BTreeMap::new(),
             driver_options: BTreeMap::new(),
@@ -177,6 +180,7 @@ fn of_folder(spec: &MountSpec) -> Result<Wanted> {
         propagation: options.propagation,
         make: options.create_mountpoint,
         non_recursive: options.non_recursive,
+        writable_below: options.read_only_non_recursive,
         ..wanted
     })
 }

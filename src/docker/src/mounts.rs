@@ -68,7 +68,7 @@ impl Engine {
         Ok(all)
     }
 
-    fn resolve(&self, wanted: Wanted) -> Result<Mounted> {
+    fn resolve(&self, mut wanted: Wanted) -> Result<Mounted> {
         let (name, source) = match wanted.kind {
             MountKind::Tmpfs => (String::new(), PathBuf::new()),
             MountKind::Volume => {
@@ -79,6 +79,7 @@ impl Engine {
                 let source = PathBuf::from(&wanted.source);
                 find_source(&source, wanted.make)?;
                 find_propagation(&source, &wanted.propagation)?;
+                wanted.propagation = beside_own_root(&source, &self.config.state_dir, wanted.propagation)?;
                 (String::new(), source)
             }
         };
@@ -100,6 +101,7 @@ impl Engine {
             options: wanted.options,
             subpath: wanted.subpath,
             non_recursive: wanted.non_recursive,
+            writable_below: wanted.writable_below,
             size: None,
         })
     }
@@ -143,6 +145,24 @@ fn find_propagation(source: &Path, propagation: &str) -> Result<()> {
         source.display(),
         place.display()
     )))
+}
+
+/// A folder that holds the engine's own one, or lies in it, takes part in what is mounted and unmounted there later: else the
+/// container would keep it in use.
+fn beside_own_root(source: &Path, root: &Path, said: String) -> Result<String> {
+    if !source.starts_with(root) && !root.starts_with(source) {
+        return Ok(said);
+    }
+    match said.as_str() {
+        // where nothing is shared there is nothing to follow
+        "" if find_propagation(source, "rslave").is_err() => Ok(said),
+        "" => Ok("rslave".to_owned()),
+        "rslave" | "rshared" => Ok(said),
+        other => Err(Refusal::bad(format_args!(
+            "invalid mount config: must use either propagation mode \"rslave\" or \"rshared\" when mount source is within \
+             the daemon root, daemon root: {root:?}, bind mount source: {source:?}, propagation: {other:?}"
+        ))),
+    }
 }
 
 /// The mount that a path is on, and its optional fields; proc_pid_mountinfo(5).
@@ -194,6 +214,29 @@ mod tests {
         assert_eq!(from("web").unwrap(), ("web", ""));
         assert_eq!(from("web:what").unwrap_err().message, "invalid mode: what");
         assert!(from(":ro").is_err());
+    }
+
+    #[test]
+    fn a_bind_that_holds_the_engine_s_own_folder_follows_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("engine");
+        std::fs::create_dir_all(root.join("volumes")).unwrap();
+        // by where this test runs
+        let usual = if find_propagation(dir.path(), "rslave").is_ok() { "rslave" } else { "" };
+        for (name, source, said, want) in [
+            ("around it", dir.path().to_owned(), "", Ok(usual)),
+            ("in it", root.join("volumes"), "", Ok(usual)),
+            ("shared", root.clone(), "rshared", Ok("rshared")),
+            ("private", root.clone(), "private", Err("propagation: \"private\"")),
+            ("elsewhere", dir.path().join("other"), "private", Ok("private")),
+            ("with a like name", dir.path().join("engine-2"), "", Ok("")),
+        ] {
+            match (beside_own_root(&source, &root, said.to_owned()), want) {
+                (Ok(got), Ok(want)) => assert_eq!(got, want, "{name}"),
+                (Err(why), Err(want)) => assert!(why.message.ends_with(want), "{name}: {}", why.message),
+                (got, _) => panic!("{name}: {:?}", got.map_err(|why| why.message)),
+            }
+        }
     }
 
     #[test]

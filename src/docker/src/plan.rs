@@ -184,7 +184,8 @@ fn mount(mounted: &Mounted) -> Result<Mount> {
         (MountKind::Tmpfs, _) => mounted.options.clone(),
         // what is mounted below a read-only mount is read-only as well
         (_, true) => {
-            [if mounted.non_recursive { "bind" } else { "rbind" }, "rro"].map(str::to_owned).to_vec()
+            let below = if mounted.writable_below { "ro" } else { "rro" };
+            [if mounted.non_recursive { "bind" } else { "rbind" }, below].map(str::to_owned).to_vec()
         }
         (_, false) if mounted.non_recursive => vec!["bind".to_owned(), "rw".to_owned()],
         (_, false) => Vec::new(),
@@ -326,6 +327,7 @@ pub(crate) fn choose_ports(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn words(list: &[&str]) -> Option<Vec<String>> {
         Some(list.iter().map(|w| (*w).to_owned()).collect())
@@ -344,6 +346,24 @@ mod tests {
         ] {
             let config = with_image(Config { entrypoint, cmd, ..Default::default() }, &image);
             assert_eq!(arguments(&config), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_only_below_a_read_only_mount() {
+        for (name, mounted, want) in [
+            ("usual", json!({}), vec!["rbind", "rro"]),
+            ("without what is below", json!({"non_recursive": true}), vec!["bind", "rro"]),
+            ("which stays writable", json!({"writable_below": true}), vec!["rbind", "ro"]),
+            ("writable", json!({"read_only": false}), vec![]),
+        ] {
+            let mut record = json!({"kind": "bind", "name": "", "source": "/s", "target": "/t", "read_only": true,
+                "propagation": "", "copy": false, "size": null});
+            for (key, value) in mounted.as_object().unwrap() {
+                record[key] = value.clone();
+            }
+            let mounted: Mounted = serde_json::from_value(record).unwrap();
+            assert_eq!(mount(&mounted).unwrap().options, want, "{name}");
         }
     }
 

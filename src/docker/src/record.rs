@@ -116,6 +116,9 @@ pub(crate) struct Mounted {
     /// Without the mounts that are below its source.
     #[serde(default)]
     pub(crate) non_recursive: bool,
+    /// Read-only without the mounts that are below it.
+    #[serde(default)]
+    pub(crate) writable_below: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
