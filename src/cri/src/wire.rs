@@ -129,6 +129,9 @@ pub struct MountRequest {
     pub upper: PathBuf,
     pub work: PathBuf,
     pub target: PathBuf,
+    /// Whether this kernel's overlayfs takes its layers one by one; where it is not said the shim tries.
+    #[serde(default)]
+    pub stacks: Option<bool>,
     /// Folders of the machine whose mounts must reach the machine again (`Bidirectional`), or must not reach the container.
     #[serde(default)]
     pub shared: Vec<SharedMount>,

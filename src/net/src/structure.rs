@@ -96,11 +96,7 @@ fn objects(config: &NetConfig) -> Vec<Value> {
             vec![vec![jump("dispatch")]],
         ),
         ("output", Some((NfChainType::NAT, NfHook::Output, DESTINATION_NAT)), vec![vec![jump("dispatch")]]),
-        (
-            "untranslated",
-            Some((NfChainType::Filter, NfHook::Prerouting, FILTER)),
-            untranslated(config),
-        ),
+        ("untranslated", Some((NfChainType::Filter, NfHook::Prerouting, FILTER)), untranslated(config)),
         (
             "untranslated-output",
             Some((NfChainType::Filter, NfHook::Output, FILTER)),
@@ -207,10 +203,7 @@ fn untranslated(config: &NetConfig) -> Vec<Statements> {
 
 fn to_dns(config: &NetConfig) -> [Statement<'static>; 2] {
     let gateway = Expression::String(config.gateway().to_string().into());
-    [
-        equal(payload("ip", "daddr"), gateway),
-        equal(payload("th", "dport"), Expression::Number(DNS.into())),
-    ]
+    [equal(payload("ip", "daddr"), gateway), equal(payload("th", "dport"), Expression::Number(DNS.into()))]
 }
 
 fn undelivered(config: &NetConfig) -> Vec<Statements> {

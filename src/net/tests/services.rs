@@ -322,13 +322,9 @@ fn nobody_is_led_to_what_the_machine_keeps_to_itself() {
             }
             network.set_doors(doors).await.unwrap();
             for from in [Some("b"), Some("client"), None] {
-                for to in [
-                    at(CLUSTER, 80),
-                    at(NODE, 30080),
-                    at(NODE, 30081),
-                    at(BALANCER, 80),
-                    at(EXTERNAL, 80),
-                ] {
+                for to in
+                    [at(CLUSTER, 80), at(NODE, 30080), at(NODE, 30081), at(BALANCER, 80), at(EXTERNAL, 80)]
+                {
                     assert_eq!(tcp(from, to), Err(ConnectionRefused), "{name}: {from:?} to {to}");
                     let said = udp(&udp_socket(from), to);
                     assert!(said.is_err(), "{name}: {from:?} to {to}, UDP: {said:?}");
@@ -382,7 +378,8 @@ fn no_claim_takes_what_goes_to_the_machine_itself() {
             host_port: 53,
             container_port: 8080,
         };
-        let ports = [Tcp, Udp].map(|protocol| [host_port(protocol, None), host_port(protocol, Some(CLUSTER))]);
+        let ports =
+            [Tcp, Udp].map(|protocol| [host_port(protocol, None), host_port(protocol, Some(CLUSTER))]);
         network.adopt("a", &netns("a"), &a, &ports.concat()).await.unwrap();
         assert_eq!(tcp(Some("client"), at(NODE, 53)), Ok(format!("a {CLIENT}")));
         for (name, from, to, want) in [

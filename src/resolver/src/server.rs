@@ -112,12 +112,7 @@ fn take(resolver: &Resolver, packet: &[u8], transport: Transport) -> Outcome {
     }
 }
 
-async fn finish(
-    resolver: &Resolver,
-    later: Later,
-    client: Client,
-    transport: Transport,
-) -> Option<Vec<u8>> {
+async fn finish(resolver: &Resolver, later: Later, client: Client, transport: Transport) -> Option<Vec<u8>> {
     let reply = resolver.resolve(&later.request, &later.query, later.aliases, later.name, client).await;
     later.request.encode(&reply, transport)
 }

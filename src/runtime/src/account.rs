@@ -130,8 +130,7 @@ mod tests {
         far:x:99999999999:1::/:\nnohome:x:7:7\n\
         all:x:4294967295:0::/:\nstay:x:8:4294967295::/:\nbelow:x:-1:-1::/:\n4294967296:x:0:0::/:\n\
         5000:x:0:0::/:\njoined:x:19:9::/:\n";
-    const GROUP: &str =
-        "root:x:0:\nweb:x:102:\nlogs:x:200:web,other\nother:x:201:otherweb\nwheel:x:10:root,web\n\
+    const GROUP: &str = "root:x:0:\nweb:x:102:\nlogs:x:200:web,other\nother:x:201:otherweb\nwheel:x:10:root,web\n\
         leave:x:4294967295:joined\n6000:x:0:\n";
 
     #[test]

@@ -59,7 +59,9 @@ impl Inner {
         let doing = |what: &str| format!("{what} container {name}");
         let (inner, at, of) = (self.clone(), places.clone(), sandbox.clone());
         let draft = blocking(move || inner.draft(&of, id, config, at)).await?;
-        sandbox.call(&doing("mount root file system of"), Request::Mount(mounts(&draft))).await?;
+        sandbox
+            .call(&doing("mount root file system of"), Request::Mount(mounts(&draft, self.host.stacks)))
+            .await?;
         let (host, cgroups, program) = (self.host.clone(), self.cgroups.clone(), self.config.program.clone());
         let files = cgroups.files(&draft.cgroup);
         let (draft, record, late) = blocking(move || {
@@ -89,7 +91,7 @@ impl Inner {
     }
 }
 
-fn mounts(draft: &Draft) -> MountRequest {
+fn mounts(draft: &Draft, stacks: bool) -> MountRequest {
     let (upper, work) = draft.written();
     let mut request = MountRequest {
         container: draft.id.clone(),
@@ -97,6 +99,7 @@ fn mounts(draft: &Draft) -> MountRequest {
         upper,
         work,
         target: draft.places.rootfs(),
+        stacks: Some(stacks),
         shared: Vec::new(),
         parts: Vec::new(),
     };
@@ -128,6 +131,9 @@ fn furnish(
     };
     let root = PathBuf::from(format!("/proc/{}/root{}", draft.pid, draft.places.rootfs().display()));
     let root = Rootfs::open(&root).map_err(|e| failed("open root file system", &e))?;
+    for kernel in ["dev", "proc", "sys"] {
+        root.keep_dir(kernel).map_err(|e| failed(&format!("make /{kernel}"), &e))?;
+    }
     let account = account_of(&root, config, &draft.defaults)?;
     if config.run_as_non_root && account.uid == 0 {
         return Err(CriError::Invalid("container has runAsNonRoot and image will run as root".to_owned()));
@@ -136,6 +142,10 @@ fn furnish(
     for (target, source) in own.chain(to_be_filled(draft)) {
         let copied = root.fill(&target, &source);
         copied.map_err(|e| failed(&format!("fill volume {}", target.display()), &e))?;
+    }
+    for (target, is_dir) in spec::mountpoints(&parts(draft, host, &account, program)) {
+        root.make_mountpoint(&target, is_dir)
+            .map_err(|e| failed(&format!("make mount point {}", target.display()), &e))?;
     }
     let cwd = spec::working_dir(config, &draft.defaults);
     make_working_dir(draft, &root, &cwd, &account)
@@ -174,7 +184,7 @@ fn make_working_dir(draft: &Draft, root: &Rootfs, cwd: &Path, account: &Account)
     let volumes = draft.volumes.iter().map(|v| (v.target.as_path(), Some(v.source.clone())));
     let over = asked.chain(volumes).filter(|(target, _)| cwd.starts_with(target));
     match over.max_by_key(|(target, _)| target.components().count()) {
-        None => root.make_dir(cwd, account.uid, account.gid),
+        None => root.make_dir(&root.real(cwd)?, account.uid, account.gid),
         Some((target, Some(source))) if source.is_dir() => {
             let rest = cwd.strip_prefix(target).unwrap_or(Path::new(""));
             Rootfs::open(&source)?.make_dir(rest, account.uid, account.gid)

@@ -1,9 +1,9 @@
 //! Starting a shim.
 
 use crate::process::ProcessId;
+use crate::program::Program;
 use cri::CriError;
 use cri::wire::{ShimConfig, ShimReady};
-use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +17,7 @@ const MOST_WORDS: u64 = 64 << 10;
 ///
 /// # Errors
 /// What the shim said, or what it left on its standard error.
-pub async fn shim(program: &Path, config: &ShimConfig) -> Result<ProcessId, CriError> {
+pub async fn shim(program: &Program, config: &ShimConfig) -> Result<ProcessId, CriError> {
     let failed = |why: String| CriError::failed(format_args!("start shim of sandbox {}", config.id), why);
     let started = tokio::time::timeout(PATIENCE, run(program, config)).await;
     match started {
@@ -30,8 +30,9 @@ pub async fn shim(program: &Path, config: &ShimConfig) -> Result<ProcessId, CriE
 
 /// Says nothing of a folder (the shim goes to `/` by itself): with one it would be fork(2), which copies the daemon's page
 /// tables and makes it fault at its next writes, instead of posix_spawn(3).
-async fn run(program: &Path, config: &ShimConfig) -> std::io::Result<ShimReady> {
-    let mut child = Command::new(program)
+async fn run(program: &Program, config: &ShimConfig) -> std::io::Result<ShimReady> {
+    let mut child = Command::new(program.executable())
+        .arg0(program.name())
         .arg("shim")
         .env_clear()
         .stdin(Stdio::piped())
@@ -104,7 +105,7 @@ mod tests {
             shared_network: None,
             memory_cgroup: None,
         };
-        shim(&program, &config).await.map_err(|e| e.to_string())
+        shim(&Program::as_it_is(&program), &config).await.map_err(|e| e.to_string())
     }
 
     #[tokio::test]

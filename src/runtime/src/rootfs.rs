@@ -6,7 +6,7 @@
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, mknodat};
-use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -26,7 +26,7 @@ impl Rootfs {
         nix::fcntl::open(at, flags, Mode::empty()).map(Rootfs)
     }
 
-    fn open_in(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
+    pub(crate) fn open_in(&self, path: &Path, flags: OFlag) -> nix::Result<OwnedFd> {
         let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
         let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
         let relative = path.strip_prefix("/").unwrap_or(path);
@@ -72,6 +72,26 @@ impl Rootfs {
             }
         }
         self.open_in(path, OFlag::O_PATH | OFlag::O_DIRECTORY).map(drop)
+    }
+
+    /// Puts a folder in the place of a link or a file that the image has at the top, as Docker does where the kernel's file
+    /// systems are mounted. libcontainer makes nodes and links at `<root>/dev/…` while it still sees the machine: a link
+    /// there would lead it to a folder of the machine's.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn keep_dir(&self, name: &str) -> nix::Result<()> {
+        let kind = match fstatat(&self.0, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat.st_mode & libc::S_IFMT,
+            // it is made where it is needed
+            Err(Errno::ENOENT) => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        if kind == libc::S_IFDIR {
+            return Ok(());
+        }
+        unlinkat(&self.0, name, UnlinkatFlags::NoRemoveDir)?;
+        mkdirat(&self.0, name, Mode::from_bits_truncate(0o755))
     }
 
     /// Copies what the image has at `path` to the directory `to`, owners and modes and all, if that is empty; nothing where
@@ -221,6 +241,23 @@ mod tests {
         assert!(!dir.path().join("nowhere").exists());
         fs::write(dir.path().join("root/file"), "").unwrap();
         assert!(root.make_dir(Path::new("/file/x"), uid, gid).is_err());
+    }
+
+    #[test]
+    fn a_folder_takes_the_place_of_a_link() {
+        let (dir, root) = root();
+        let at = |name: &str| dir.path().join("root").join(name);
+        fs::create_dir(dir.path().join("outside")).unwrap();
+        symlink(dir.path().join("outside"), at("dev")).unwrap();
+        fs::write(at("proc"), "").unwrap();
+        fs::create_dir(at("sys")).unwrap();
+        fs::write(at("sys/kept"), "").unwrap();
+        for name in ["dev", "proc", "sys", "none"] {
+            root.keep_dir(name).unwrap();
+        }
+        let is_dir = |name: &str| fs::symlink_metadata(at(name)).is_ok_and(|m| m.is_dir());
+        assert!(is_dir("dev") && is_dir("proc") && at("sys/kept").exists() && !at("none").exists());
+        assert!(dir.path().join("outside").exists());
     }
 
     #[test]

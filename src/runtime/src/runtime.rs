@@ -5,6 +5,7 @@ use crate::cgroups::Hierarchies;
 use crate::container::Container;
 use crate::host::Host;
 use crate::places::Places;
+use crate::program::Program;
 use crate::sandbox::{Sandbox, lock};
 use crate::starts::Starts;
 use async_trait::async_trait;
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub network: net::Network,
     pub cgroups: Hierarchies,
     pub host: Host,
+    pub program: Program,
     pub starts: Starts,
     pub events: broadcast::Sender<RuntimeEvent>,
     known: Mutex<Known>,
@@ -66,6 +68,7 @@ impl Inner {
         let host = Host::inspect(cgroups.unified(), cgroups.accounts_swap(&config.cgroup));
         Inner {
             places: Places::new(&config),
+            program: Program::protect(&config.program),
             config,
             images,
             network,

@@ -71,7 +71,7 @@ impl Inner {
     ) -> Result<(ShimClient, mpsc::UnboundedReceiver<Heard>)> {
         let mut config = self.shim_config(record, self.shared_ipc(&record.config)?);
         config.shared_network = self.shared_network(&record.config)?;
-        let shim = launch::shim(&self.config.program, &config).await?;
+        let shim = launch::shim(&self.program, &config).await?;
         record.made = Some(Made { shim, attachment: None });
         let (attachment, joined) = tokio::join!(self.attach_network(record, shim), self.reach(&record.id));
         record.made = Some(Made { shim, attachment: attachment? });

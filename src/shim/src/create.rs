@@ -1,9 +1,9 @@
 //! In the helper: makes a container with libcontainer, its first process waiting to be started.
 
 use crate::helper::reset_signals;
-use crate::{keyring, late};
 use crate::path::look_up;
 use crate::report::Reporter;
+use crate::{keyring, late};
 use cri::wire::LateMount;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;

@@ -6,6 +6,7 @@ use crate::sandbox::{Sandbox, join_cgroups};
 use crate::shim::Shim;
 use crate::sys;
 use cri::wire::{ShimConfig, ShimReady};
+use nix::sys::prctl;
 use nix::sys::wait::waitpid;
 use nix::unistd::{ForkResult, dup2_stderr, dup2_stdin, dup2_stdout, fork, getpid, setsid};
 use std::fs::{self, File, OpenOptions};
@@ -37,6 +38,8 @@ enum Role {
 fn begin() -> Result<Role> {
     // whatever whoever started us had open is not ours to keep open for as long as a pod lives
     sys::close_from(3);
+    // it was started by a descriptor, whose number would be its name in `ps`
+    let _ = prctl::set_name(c"monopod");
     let config = read_config()?;
     // a fork takes only the calling thread along, and the locks of the others stay locked in it for ever
     if fs::read_dir("/proc/self/task").because("list threads")?.count() != 1 {

@@ -24,9 +24,9 @@ pub(crate) fn mount(late: &[LateMount], first: i32) -> Result<(), String> {
     }
     let said = |what: &str, errno: Errno| format!("{what}: {}", errno.desc().to_lowercase());
     // the sources are where the shim sees them
-    let clones = late.iter().map(|one| {
-        clone(one).map_err(|errno| said(&format!("clone mount {}", one.source.display()), errno))
-    });
+    let clones = late
+        .iter()
+        .map(|one| clone(one).map_err(|errno| said(&format!("clone mount {}", one.source.display()), errno)));
     let clones = clones.collect::<Result<Vec<_>, _>>()?;
     let namespace = format!("/proc/{first}/ns/mnt");
     let namespace = File::open(&namespace).map_err(|e| format!("open {namespace}: {e}"))?;
@@ -35,8 +35,9 @@ pub(crate) fn mount(late: &[LateMount], first: i32) -> Result<(), String> {
     // the first process's terminal, where it has one
     let console = sys::clone_mounts(Path::new(CONSOLE), false).ok();
     for (one, clone) in late.iter().zip(&clones) {
-        attach(clone, &one.target)
-            .map_err(|errno| said(&format!("mount {} to {}", one.source.display(), one.target.display()), errno))?;
+        attach(clone, &one.target).map_err(|errno| {
+            said(&format!("mount {} to {}", one.source.display(), one.target.display()), errno)
+        })?;
     }
     if let Some(console) = console {
         // the machine may have none, and it is not for us to make one there

@@ -54,7 +54,11 @@ fn overlay(request: &MountRequest) -> Outcome<()> {
         // an image FROM scratch: overlayfs wants at least one lower folder, and there is nothing to lie over
         return mount(Some(upper), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).because(what);
     }
-    match stack(layers, upper, work, target) {
+    let stacked = match request.stacks {
+        Some(false) => Err((Errno::ENOSYS, None)),
+        _ => stack(layers, upper, work, target),
+    };
+    match stacked {
         // the kernel is older than `lowerdir+` (6.8)
         Err((Errno::EINVAL | Errno::ENOSYS, _)) => mount(
             Some("overlay"),
@@ -99,8 +103,11 @@ fn options(layers: &[PathBuf], upper: &Path, work: &Path) -> String {
 fn share(shared: &SharedMount, machine: &File) -> Outcome<()> {
     let SharedMount { source, target, private } = shared;
     let what = format!("share {} on {}", source.display(), target.display());
-    let cloned =
-        if *private { sys::clone_mounts(source, true) } else { in_machine(machine, || sys::clone_mounts(source, true)) };
+    let cloned = if *private {
+        sys::clone_mounts(source, true)
+    } else {
+        in_machine(machine, || sys::clone_mounts(source, true))
+    };
     attach(&cloned.because(&what)?, target, *private, &what)
 }
 

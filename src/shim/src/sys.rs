@@ -222,7 +222,6 @@ pub(crate) fn attach_mount_at(mount: &OwnedFd, target: &OwnedFd) -> Result<(), E
 fn move_mount(mount: &OwnedFd, at: RawFd, target: &CStr, flags: libc::c_uint) -> Result<(), Errno> {
     let (from, empty) = (mount.as_raw_fd(), c"".as_ptr());
     // SAFETY: open descriptors, and NUL-terminated paths that live through the call.
-    let done =
-        unsafe { libc::syscall(libc::SYS_move_mount, from, empty, at, target.as_ptr(), flags) };
+    let done = unsafe { libc::syscall(libc::SYS_move_mount, from, empty, at, target.as_ptr(), flags) };
     Errno::result(done).map(drop)
 }

@@ -15,7 +15,7 @@ mod tests;
 pub use capabilities::CapabilitySet;
 pub use defaults::ImageDefaults;
 pub use devices::HostDevice;
-pub use mounts::{SharedSource, Volume, late, shared_sources};
+pub use mounts::{SharedSource, Volume, late, mountpoints, shared_sources};
 pub use process::{arguments, environment, last_of_each, with_home, working_dir};
 
 use crate::account::Account;

@@ -66,7 +66,8 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
             mounts.push(bind(&parts.sandbox_dir.join(name), Path::new(target), read_only).map_err(bug)?);
         }
     }
-    let volumes = parts.volumes.iter().filter(|v| !is_late(&v.target)).map(|v| bind(&v.source, &v.target, false));
+    let volumes =
+        parts.volumes.iter().filter(|v| !is_late(&v.target)).map(|v| bind(&v.source, &v.target, false));
     mounts.extend(volumes.collect::<Result<Vec<_>, _>>().map_err(bug)?);
     if parts.container.init {
         mounts.push(bind(parts.program, Path::new(INIT), true).map_err(bug)?);
@@ -77,6 +78,22 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
         mounts.push(one(parts, &target, wanted).map_err(bug)?);
     }
     Ok(mounts)
+}
+
+/// Where something of the machine's is mounted in the image's own folders, and whether it is a folder.
+pub fn mountpoints(parts: &Parts<'_>) -> Vec<(PathBuf, bool)> {
+    let files = files(parts).into_iter().map(|(_, target)| (PathBuf::from(target), false));
+    let volumes = parts.volumes.iter().map(|volume| (volume.target.clone(), true));
+    let asked = parts.container.mounts.iter().filter_map(|mount| {
+        let source = mount.source.as_ref().map(|source| match &mount.subpath {
+            Some(part) => source.join(part),
+            None => source.clone(),
+        });
+        Some((target_of(&mount.target).ok()?, source.is_none_or(|source| source.is_dir())))
+    });
+    let own = ["/dev", "/proc", "/sys"];
+    let all = files.chain(volumes).chain(asked);
+    all.filter(|(target, _)| !own.iter().any(|own| target.starts_with(own))).collect()
 }
 
 const DEV: &str = "/dev";

@@ -13,6 +13,7 @@ fn host() -> Host {
         unified: false,
         machine: "x86_64",
         x32: true,
+        stacks: true,
     }
 }
 

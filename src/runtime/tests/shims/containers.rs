@@ -504,7 +504,11 @@ pub fn keyrings() {
         let first = start(&runtime, &sandbox.id, privileged("a", "cat /proc/keys; exec sleep 1000")).await;
         for seen in [sh(&runtime, &first, "cat /proc/keys").await, world.log("keys", "a")] {
             assert!(!seen.contains("key-of-the-login"), "{seen}");
-            assert_eq!(seen.matches(&format!("_ses.{first}")).count(), 1, "one for all of its processes: {seen}");
+            assert_eq!(
+                seen.matches(&format!("_ses.{first}")).count(),
+                1,
+                "one for all of its processes: {seen}"
+            );
         }
         runtime.remove_sandbox(&sandbox.id).await.unwrap();
     });
@@ -549,7 +553,8 @@ pub fn dev_bound() {
             target: target.into(),
             ..Mount::default()
         };
-        let with = |name: &str, mounts: Vec<Mount>| ContainerConfig { mounts, ..shell(name, "exec sleep 1000") };
+        let with =
+            |name: &str, mounts: Vec<Mount>| ContainerConfig { mounts, ..shell(name, "exec sleep 1000") };
         let said = "cat /dev/machine /dev/place; echo x > /dev/null; ls /dev | grep -c -E '^(kcore|fd|stdin|full)$'; \
                     stat -c %F /dev/ptmx";
         let config = with("plain", vec![mount(&own, "/dev/place"), mount(&dev, "/dev/")]);

@@ -13,9 +13,9 @@ pub const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nweb:x:101:102:web:/srv/
     4294967296:x:0:0:root:/root:/bin/sh\n";
 pub const GROUP: &str = "root:x:0:\nweb:x:102:\nlogs:x:200:web\nleave:x:4294967295:\n";
 
-/// Writes a docker-archive of `test/busybox` with this configuration.
-pub fn write(to: &Path, config: &str) {
-    let layer = layer();
+/// Writes a docker-archive of `test/busybox` with this configuration, and these links in place of what it has there.
+pub fn write(to: &Path, config: &str, links: &[(&str, &str)]) {
+    let layer = layer(links);
     let config = format!(
         r#"{{"architecture":"amd64","os":"linux","config":{config},"rootfs":{{"type":"layers","diff_ids":["sha256:{}"]}}}}"#,
         hex(&layer)
@@ -32,7 +32,7 @@ pub fn write(to: &Path, config: &str) {
     archive.finish().unwrap();
 }
 
-fn layer() -> Vec<u8> {
+fn layer(links: &[(&str, &str)]) -> Vec<u8> {
     let mut layer = tar::Builder::new(Vec::new());
     for dir in ["bin/", "etc/", "tmp/", "www/", "data/"] {
         let mut header = header();
@@ -46,12 +46,13 @@ fn layer() -> Vec<u8> {
     add(&mut layer, "etc/group", GROUP.as_bytes(), 0o644);
     add(&mut layer, "www/index.html", b"hello from inside\n", 0o644);
     add(&mut layer, "data/seed", b"from the image\n", 0o644);
-    for applet in APPLETS {
+    let applets = APPLETS.iter().map(|applet| (format!("bin/{applet}"), "busybox"));
+    for (name, target) in applets.chain(links.iter().map(|(name, target)| ((*name).to_owned(), *target))) {
         let mut header = header();
         header.set_entry_type(tar::EntryType::Symlink);
         header.set_size(0);
         header.set_mode(0o777);
-        layer.append_link(&mut header, format!("bin/{applet}"), "busybox").unwrap();
+        layer.append_link(&mut header, name, target).unwrap();
     }
     layer.into_inner().unwrap()
 }

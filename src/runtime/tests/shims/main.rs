@@ -5,6 +5,7 @@
 
 mod containers;
 mod failures;
+mod hostile;
 mod image;
 mod processes;
 mod world;
@@ -26,6 +27,9 @@ const TESTS: &[Test] = &[
     ("a_part_of_a_volume_is_never_the_machine", containers::parts_of_volumes),
     ("a_container_is_confined", containers::confined),
     ("a_bind_on_dev_leaves_the_machine_s_as_it_is", containers::dev_bound),
+    ("links_in_images_lead_nowhere", hostile::links_in_images),
+    ("the_runtime_is_not_overwritten", hostile::the_runtime_is_not_overwritten),
+    ("masks_and_console_hold_in_a_race", hostile::masks_and_console_hold_in_a_race),
     ("a_container_has_keys_of_its_own", containers::keyrings),
     ("a_sandbox_may_use_the_host_s_namespaces", containers::with_the_host_s_namespaces),
     ("attached_before_the_start", processes::attached_before_the_start),

@@ -31,10 +31,19 @@ pub fn with<F: Future<Output = ()>>(test: impl FnOnce(World) -> F) {
 
 /// The same with an image whose configuration says `config`.
 pub fn with_image<F: Future<Output = ()>>(config: &str, test: impl FnOnce(World) -> F) {
+    with_links(config, |_| Vec::new(), test);
+}
+
+/// The same with links in the image, which may lead to the world's folder.
+pub fn with_links<F: Future<Output = ()>>(
+    config: &str,
+    links: impl FnOnce(&Path) -> Vec<(&'static str, String)>,
+    test: impl FnOnce(World) -> F,
+) {
     let tokio = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (cleaner, outcome) = tokio.block_on(async {
-        let world = World::new(dir.path(), config).await;
+        let world = World::new(dir.path(), config, &links(dir.path())).await;
         let cleaner = Cleaner(world.config.clone());
         (cleaner, tokio::time::timeout(PATIENCE, test(world)).await)
     });
@@ -90,9 +99,10 @@ fn processes(run: &str) -> Vec<String> {
 }
 
 impl World {
-    async fn new(dir: &Path, config: &str) -> World {
+    async fn new(dir: &Path, config: &str, links: &[(&str, String)]) -> World {
         let archive = dir.join("image.tar");
-        image::write(&archive, config);
+        let links: Vec<(&str, &str)> = links.iter().map(|(name, to)| (*name, to.as_str())).collect();
+        image::write(&archive, config, &links);
         loopback_up();
         let world = World::open(dir, &std::process::id().to_string()).await;
         world.images.load_path(&archive).await.unwrap();

@@ -169,6 +169,23 @@ fn many_layers_stack() {
     pod.start_container(&container);
     pod.exit(&container);
     assert_eq!(container.log_lines(), ["stdout F 0", "stdout F 120"]);
+
+    // a kernel that does not take them one by one is not asked to: its options fit in a page, or not
+    let mut plan = pod.plan(&["cat", "/top"]);
+    let all: Vec<_> = (0..120)
+        .map(|n| pod.dir.join(format!("a-rather-long-name-for-a-folder-so-that-a-page-is-full-soon-{n}")))
+        .collect();
+    plan.mount.stacks = Some(false);
+    let (few, many) = (all[..8].to_vec(), all);
+    let mut too_many = pod.plan(&["cat", "/top"]);
+    too_many.mount = MountRequest { stacks: Some(false), ..too_many.mount };
+    too_many.mount.layers = many.into_iter().chain(too_many.mount.layers).collect();
+    assert!(pod.create(too_many).is_err());
+    plan.mount.layers = few.into_iter().chain(plan.mount.layers).collect();
+    let container = pod.create(plan).expect("create");
+    pod.start_container(&container);
+    pod.exit(&container);
+    assert_eq!(container.log_lines(), ["stdout F 0"]);
 }
 
 fn many_at_once_leave_nothing_open() {

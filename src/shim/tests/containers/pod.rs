@@ -86,6 +86,7 @@ impl Pod {
             upper: home.join("upper"),
             work: home.join("work"),
             target: bundle.join("rootfs"),
+            stacks: None,
             shared: Vec::new(),
             parts: Vec::new(),
         };

@@ -1,0 +1,172 @@
+//! Images and containers that try to get at the machine: each class of faults that container runtimes had.
+
+use crate::world::{self, World, run, sh, shell, start};
+use cri::{ContainerConfig, Mount, Runtime, SandboxConfig};
+use std::path::Path;
+
+/// Links that lead to a folder of the machine, one way or the other.
+fn out(dir: &Path, to: &str) -> [String; 2] {
+    let to = dir.join("machine").join(to).display().to_string();
+    [to.clone(), format!("{}{}", "../".repeat(20), to.trim_start_matches('/'))]
+}
+
+fn machine(world: &World) -> Vec<String> {
+    let dir = world.dir.join("machine");
+    let mut all: Vec<String> = std::fs::read_dir(&dir)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap_or_default();
+            format!("{} {text:?} {:?}", path.display(), std::fs::symlink_metadata(&path).unwrap().file_type())
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// A folder of the machine, with files of the names that a runtime makes or takes away.
+fn make_machine(dir: &Path) {
+    let machine = dir.join("machine");
+    std::fs::create_dir(&machine).unwrap();
+    for name in ["ptmx", "null", "console", "resolv.conf", "hosts", "file"] {
+        std::fs::write(machine.join(name), "the machine's").unwrap();
+    }
+}
+
+/// What it is asked for is done inside of the container, or refused; the machine's files stay as they are.
+pub fn links_in_images() {
+    let config = r#"{"WorkingDir":"/work/in","Volumes":{"/volume":{}}}"#;
+    for way in 0..2 {
+        for linked in [
+            "dev",
+            "proc",
+            "sys",
+            "etc/resolv.conf",
+            "etc/hosts",
+            "etc/hostname",
+            "work",
+            "volume",
+            "mnt",
+            "dev/shm",
+        ] {
+            let links = |dir: &Path| {
+                make_machine(dir);
+                let to = match linked {
+                    "etc/resolv.conf" => "resolv.conf",
+                    "etc/hosts" => "hosts",
+                    "etc/hostname" => "hostname",
+                    _ => "",
+                };
+                vec![(linked, out(dir, to)[way].clone())]
+            };
+            world::with_links(config, links, |world| async move {
+                let before = machine(&world);
+                let runtime = world.runtime().await;
+                let config = SandboxConfig {
+                    resolv_conf: Some("nameserver 10.0.0.1\n".into()),
+                    ..world.sandbox("one")
+                };
+                let sandbox = runtime.run_sandbox(config).await.unwrap();
+                let bound = world.dir.join("bound");
+                std::fs::write(&bound, "bound\n").unwrap();
+                let mount = Mount { source: Some(bound), target: "/mnt/bound".into(), ..Mount::default() };
+                let script = "cat /etc/hosts /etc/resolv.conf /mnt/bound; pwd; \
+                              echo x > /dev/null; test -c /dev/ptmx && test -e /dev/stdin && test -d /dev/pts && echo dev; \
+                              test -e /proc/self/stat && echo proc; test -d /sys/kernel && echo sys; \
+                              (echo x > /proc/sysrq-trigger) 2>/dev/null || echo confined; echo x > /volume/x; exec sleep 1000";
+                for tty in [false, true] {
+                    let name = if tty { "t" } else { "c" };
+                    let config = ContainerConfig { mounts: vec![mount.clone()], tty, ..shell(name, script) };
+                    let id = start(&runtime, &sandbox.id, config).await;
+                    sh(&runtime, &id, "while ! test -e /volume/x; do sleep 0.01; done").await;
+                    runtime.stop_container(&id, std::time::Duration::ZERO, None).await.unwrap();
+                    let said = world.log("one", name).replace("\r", "");
+                    for want in [
+                        "localhost",
+                        "10.0.0.1",
+                        "bound",
+                        "/in\n",
+                        "F dev",
+                        "F proc",
+                        "F sys",
+                        "F confined",
+                    ] {
+                        assert!(said.contains(want), "{linked} ({tty}): no {want:?} in {said}");
+                    }
+                }
+                runtime.remove_sandbox(&sandbox.id).await.unwrap();
+                assert_eq!(machine(&world), before, "{linked}");
+            });
+        }
+    }
+}
+
+/// CVE-2019-5736: the first process is the runtime itself, and another one keeps it open until it may be written.
+pub fn the_runtime_is_not_overwritten() {
+    world::with(|world| async move {
+        let program = world.dir.join("program");
+        std::fs::copy(&world.config.program, &program).unwrap();
+        let runtime = world
+            .runtime_of(runtime::RuntimeConfig { program: program.clone(), ..world.config.clone() })
+            .await;
+        let config = SandboxConfig { share_pid: true, ..world.sandbox("one") };
+        let sandbox = runtime.run_sandbox(config).await.unwrap();
+        let other = start(&runtime, &sandbox.id, shell("other", "exec sleep 1000")).await;
+        let config = ContainerConfig {
+            command: vec!["/proc/self/exe".into(), "shim".into()],
+            stdin: true,
+            ..shell("runtime", "")
+        };
+        start(&runtime, &sandbox.id, config).await;
+        let attack = "pid=
+                      while test -z \"$pid\"; do
+                          for p in /proc/[0-9]*; do
+                              grep -q '^/proc/self/exe' $p/cmdline 2>/dev/null && pid=${p#/proc/}
+                          done
+                      done
+                      exec 9< /proc/$pid/exe; kill -9 $pid
+                      while test -e /proc/$pid/exe; do sleep 0.01; done
+                      (busybox printf pwned > /proc/self/fd/9) 2>/dev/null && echo written || echo refused";
+        assert_eq!(sh(&runtime, &other, attack).await, "refused\n");
+        assert!(!std::fs::read(&program).unwrap().starts_with(b"pwned"));
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
+/// CVE-2025-31133 and -52565: a container swaps what another one of its pod is being made with.
+pub fn masks_and_console_hold_in_a_race() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("one")).await.unwrap();
+        let shared = world.dir.join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        let mount =
+            |target: &str| Mount { source: Some(shared.clone()), target: target.into(), ..Mount::default() };
+        let swap = "cd /shared; while true; do busybox ln -sfn /proc/sysrq-trigger x; busybox rm -rf x; \
+                    busybox mkdir x; busybox rmdir x; done";
+        let config = ContainerConfig { mounts: vec![mount("/shared")], ..shell("swapper", swap) };
+        start(&runtime, &sandbox.id, config).await;
+        for round in 0..12 {
+            let script = "cat /proc/timer_list /proc/interrupts /proc/keys 2>/dev/null | wc -c; \
+                          (echo x > /proc/sys/kernel/domainname) 2>/dev/null && echo written; \
+                          (echo x > /proc/sysrq-trigger) 2>/dev/null && echo written; true";
+            let config = ContainerConfig {
+                tty: round % 2 == 0,
+                // what it is mounted on is changed meanwhile: made, or refused
+                mounts: vec![mount("/shared"), mount("/shared/x")],
+                ..shell(&format!("c{round}"), script)
+            };
+            let Ok(id) = runtime.create_container(&sandbox.id, config).await else { continue };
+            let mut events = runtime.events();
+            runtime.start_container(&id).await.unwrap();
+            world::exit_of(&mut events, &id).await;
+            let said = world.log("one", &format!("c{round}")).replace('\r', "");
+            assert_eq!(said.trim(), "stdout F 0", "round {round}");
+        }
+        // and without a race it is the same
+        let script = "ls -l /dev/console /dev/null; cat /proc/timer_list 2>/dev/null | wc -c";
+        let config = ContainerConfig { tty: true, ..shell("plain", script) };
+        assert_eq!(run(&runtime, &sandbox.id, config).await, 0);
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
