@@ -81,16 +81,9 @@ pub fn links_in_images() {
                     sh(&runtime, &id, "while ! test -e /volume/x; do sleep 0.01; done").await;
                     runtime.stop_container(&id, std::time::Duration::ZERO, None).await.unwrap();
                     let said = world.log("one", name).replace("\r", "");
-                    for want in [
-                        "localhost",
-                        "10.0.0.1",
-                        "bound",
-                        "/in\n",
-                        "F dev",
-                        "F proc",
-                        "F sys",
-                        "F confined",
-                    ] {
+                    for want in
+                        ["localhost", "10.0.0.1", "bound", "/in\n", "F dev", "F proc", "F sys", "F confined"]
+                    {
                         assert!(said.contains(want), "{linked} ({tty}): no {want:?} in {said}");
                     }
                 }
