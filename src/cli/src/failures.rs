@@ -64,6 +64,11 @@ impl Failure {
     }
 }
 
+/// Whether an error is of this row.
+pub fn is(error: &anyhow::Error, failure: Failure) -> bool {
+    error.downcast_ref::<Failed>().is_some_and(|failed| failed.failure.id == failure.id)
+}
+
 /// Tells the user, and says how the program ends.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     let failure = error.downcast_ref::<Failed>().map_or(OTHER, |failed| failed.failure);

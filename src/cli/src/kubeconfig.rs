@@ -86,6 +86,34 @@ impl Kubeconfig {
         self.write(config)
     }
 
+    /// The name of the current context; `None` where there is none, or the file can not be read.
+    pub fn current_context(&self) -> Option<String> {
+        let config = self.read().ok()?;
+        let name = config.get("current-context").and_then(Value::as_str)?;
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+
+    /// Makes a context the current one.
+    ///
+    /// # Errors
+    /// As [`Kubeconfig::merge`].
+    pub fn use_context(&self, name: &str) -> Result<()> {
+        let mut config = self.read()?;
+        config.insert("current-context".into(), name.into());
+        self.write(config)
+    }
+
+    /// Lets go of a context, where it is the current one.
+    ///
+    /// # Errors
+    /// As [`Kubeconfig::merge`].
+    pub fn leave_context(&self, name: &str) -> Result<()> {
+        match self.current_context() {
+            Some(current) if current == name => self.use_context(""),
+            _ => Ok(()),
+        }
+    }
+
     /// The entry of that name.
     ///
     /// # Errors

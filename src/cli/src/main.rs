@@ -11,6 +11,7 @@ mod control_client;
 mod failures;
 mod kubeconfig;
 mod logins;
+mod minikube;
 mod output;
 
 use clap::Parser;
@@ -24,6 +25,9 @@ fn main() -> ExitCode {
     // what it is called where it is a container's first process
     if Path::new(&name).file_name() == Some(OsStr::new(shim::INIT)) {
         return shim::init(words);
+    }
+    if let Some(called) = minikube::Name::of(&name) {
+        return minikube::run(called, std::env::args_os().collect());
     }
     let line = commands::CommandLine::parse();
     match commands::run(line) {

@@ -8,7 +8,7 @@ mod docker_env;
 mod image;
 mod ip;
 mod logs;
-mod service;
+pub(crate) mod service;
 mod shim;
 mod start;
 mod status;
@@ -119,6 +119,20 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Shim(command) => command.run(),
     }
 }
+
+/// Runs a command as if it had been typed after `monopod -p PROFILE`.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_words(setting: Setting, words: &[&str]) -> Result<ExitCode> {
+    let profile = setting.places.profile.to_string();
+    let line = ["monopod", "-p", &profile].into_iter().chain(words.iter().copied());
+    run(CommandLine::try_parse_from(line)?)
+}
+
+pub use delete::delete_quietly;
+pub use start::start_quietly;
+pub use update_context::point_kubectl;
 
 /// `-o json`, for commands that a machine may read.
 #[derive(clap::Args)]

@@ -96,6 +96,37 @@ impl List {
     }
 }
 
+/// One service that somebody asks for.
+pub(crate) struct Wanted<'w> {
+    pub(crate) namespace: &'w str,
+    pub(crate) name: &'w str,
+    /// How long to wait until a ready pod stands behind it.
+    pub(crate) wait_seconds: u64,
+}
+
+/// # Errors
+/// `NOT_RUNNING`, `NO_ANSWER`.
+pub(crate) fn find(setting: &Setting, wanted: &Wanted<'_>) -> Result<Option<ServiceAddress>> {
+    let request = ControlRequest::Service {
+        namespace: wanted.namespace.to_owned(),
+        name: wanted.name.to_owned(),
+        wait_seconds: wanted.wait_seconds,
+    };
+    match services(setting, &request) {
+        Ok(found) => Ok(found.into_iter().next()),
+        Err(error) if failures::is(&error, failures::SERVICE_NOT_FOUND) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Every service that has ports.
+///
+/// # Errors
+/// `NOT_RUNNING`, `NO_ANSWER`.
+pub(crate) fn list(setting: &Setting) -> Result<Vec<ServiceAddress>> {
+    services(setting, &ControlRequest::Services)
+}
+
 fn services(setting: &Setting, request: &ControlRequest) -> Result<Vec<ServiceAddress>> {
     let mut found = Vec::new();
     ask(&setting.places, request, |reply| {

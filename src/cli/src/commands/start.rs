@@ -40,6 +40,9 @@ pub struct Start {
     /// Leave the user's kubeconfig alone.
     #[arg(long)]
     no_kubeconfig: bool,
+    /// Put the context into the kubeconfig, and keep the current one.
+    #[arg(long)]
+    keep_context: bool,
     #[command(flatten)]
     output: OutputArgument,
     /// Report each step as a JSON line on standard output: how the daemon talks to the `start` that waits for it.
@@ -112,12 +115,12 @@ impl Start {
         if self.foreground {
             return self.stay(setting);
         }
-        let mut progress = Progress::new(self.output.output);
+        let progress = Progress::new(self.output.output);
         for flag in self.of_machines.given() {
             let what = format!("{flag} has no effect: pods run on this machine itself");
             progress.show(&Step::Noted { what });
         }
-        wait_for(&mut self.spawn(setting)?, setting, &mut progress)?;
+        wait_for(&mut self.spawn(setting)?, setting, &mut |step| progress.show(step))?;
         self.point_kubectl(setting)?;
         progress.say_done(setting, began.elapsed())
     }
@@ -172,12 +175,46 @@ impl Start {
         if self.no_kubeconfig {
             return Ok(());
         }
-        update_context::merge(setting, &Kubeconfig::of_user())
+        let user = Kubeconfig::of_user();
+        let before = user.current_context();
+        update_context::merge(setting, &user)?;
+        match before {
+            Some(before) if self.keep_context => user.use_context(&before),
+            _ => Ok(()),
+        }
     }
 }
 
+/// Starts with these flags and says nothing but what `note` is told.
+///
+/// # Errors
+/// As `monopod start`.
+pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(String)) -> Result<()> {
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        start: Start,
+    }
+    let line = std::iter::once("start".to_owned()).chain(words.iter().cloned());
+    let start = <Line as clap::Parser>::try_parse_from(line)?.start;
+    if let Some(missing) = appliance::preflight().first() {
+        return Err(failure_of(*missing).because(format!("start {}", setting.places.profile)));
+    }
+    match presence(&setting.places) {
+        Presence::Running(_) => return start.point_kubectl(&setting),
+        Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
+        Presence::Stopped => {}
+    }
+    wait_for(&mut start.spawn(&setting)?, &setting, &mut |step| {
+        if let Step::Noted { what } = step {
+            note(what.clone());
+        }
+    })?;
+    start.point_kubectl(&setting)
+}
+
 /// Reads the daemon's steps until it is ready, or has failed.
-fn wait_for(daemon: &mut Child, setting: &Setting, progress: &mut Progress) -> Result<()> {
+fn wait_for(daemon: &mut Child, setting: &Setting, show: &mut dyn FnMut(&Step)) -> Result<()> {
     let steps = daemon.stdout.take().map(BufReader::new);
     for line in steps.into_iter().flat_map(BufRead::lines) {
         match serde_json::from_str(&line?) {
@@ -186,7 +223,7 @@ fn wait_for(daemon: &mut Child, setting: &Setting, progress: &mut Progress) -> R
                 daemon.wait()?;
                 return Err(row_of(&error).because(error));
             }
-            Ok(step) => progress.show(&step),
+            Ok(step) => show(&step),
             Err(_) => {}
         }
     }

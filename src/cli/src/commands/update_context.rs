@@ -22,6 +22,14 @@ impl UpdateContext {
     }
 }
 
+/// Puts the context into the user's kubeconfig and makes it the current one.
+///
+/// # Errors
+/// As [`merge`].
+pub fn point_kubectl(setting: &Setting) -> Result<()> {
+    merge(setting, &Kubeconfig::of_user())
+}
+
 /// From the profile's own kubeconfig, which the daemon writes, into the user's.
 ///
 /// # Errors

@@ -257,6 +257,11 @@ impl Appliance {
         command
     }
 
+    /// Any program, as the user.
+    pub fn program(&self, program: &Path, arguments: &[&str]) -> Answer {
+        self.run(program, arguments)
+    }
+
     fn run(&self, program: impl AsRef<std::ffi::OsStr>, arguments: &[&str]) -> Answer {
         Answer(self.of_user(Command::new(program)).args(arguments).output().unwrap())
     }

@@ -1,0 +1,242 @@
+//! `minikube addons`: what is built in is on; what is not is installed as any other software of the cluster.
+
+use super::output::{self, Mark};
+use super::reason::{self, Exit};
+use super::{Outcome, Session};
+use clap::Subcommand;
+use serde_json::{Map, json};
+use std::process::ExitCode;
+
+/// One of minikube's add-ons, and what it is here.
+struct Addon {
+    name: &'static str,
+    is: Is,
+}
+
+enum Is {
+    /// Always there; what it is.
+    BuiltIn(&'static str),
+    /// How it is installed.
+    Elsewhere(&'static str),
+}
+use Is::{BuiltIn, Elsewhere};
+
+const HELM: &str = "install its chart with helm, or its manifests with kubectl apply";
+const NO_DEVICES: &str = "devices are not given to pods yet";
+const NO_MACHINE: &str = "there is no virtual machine to be set up";
+
+const ADDONS: &[Addon] = &[
+    Addon { name: "ambassador", is: Elsewhere(HELM) },
+    Addon { name: "amd-gpu-device-plugin", is: Elsewhere(NO_DEVICES) },
+    Addon { name: "auto-pause", is: Elsewhere("nothing pauses by itself: at idle there is nothing to save") },
+    Addon { name: "cloud-spanner", is: Elsewhere(HELM) },
+    Addon { name: "csi-hostpath-driver", is: Elsewhere(HELM) },
+    Addon { name: "dashboard", is: BuiltIn("`minikube dashboard` opens it") },
+    Addon { name: "default-storageclass", is: Elsewhere("storage classes are not served yet") },
+    Addon { name: "efk", is: Elsewhere(HELM) },
+    Addon { name: "freshpod", is: Elsewhere(HELM) },
+    Addon { name: "gcp-auth", is: Elsewhere("put the credentials into a Secret") },
+    Addon { name: "gvisor", is: Elsewhere("runtime classes are not served yet") },
+    Addon { name: "headlamp", is: Elsewhere(HELM) },
+    Addon { name: "inaccel", is: Elsewhere(NO_DEVICES) },
+    Addon { name: "ingress", is: BuiltIn("Ingresses answer at this machine's ports 80 and 443") },
+    Addon { name: "ingress-dns", is: Elsewhere("name the hosts of your Ingresses in /etc/hosts") },
+    Addon { name: "inspektor-gadget", is: Elsewhere(HELM) },
+    Addon { name: "istio", is: Elsewhere(HELM) },
+    Addon { name: "istio-provisioner", is: Elsewhere(HELM) },
+    Addon { name: "kong", is: Elsewhere(HELM) },
+    Addon { name: "kubeflow", is: Elsewhere(HELM) },
+    Addon { name: "kubetail", is: Elsewhere(HELM) },
+    Addon { name: "kubevirt", is: Elsewhere(NO_MACHINE) },
+    Addon { name: "logviewer", is: Elsewhere("`minikube dashboard` shows logs, live") },
+    Addon { name: "metallb", is: BuiltIn("a LoadBalancer service has an address that answers") },
+    Addon { name: "metrics-server", is: Elsewhere("resource metrics are not served yet") },
+    Addon { name: "nvidia-device-plugin", is: Elsewhere(NO_DEVICES) },
+    Addon { name: "nvidia-driver-installer", is: Elsewhere(NO_DEVICES) },
+    Addon { name: "nvidia-gpu-device-plugin", is: Elsewhere(NO_DEVICES) },
+    Addon { name: "olm", is: Elsewhere(HELM) },
+    Addon { name: "pod-security-policy", is: Elsewhere("use the labels of Pod Security on a namespace") },
+    Addon { name: "portainer", is: Elsewhere(HELM) },
+    Addon {
+        name: "registry",
+        is: Elsewhere("an image that is built is at once one that runs: no registry is needed between"),
+    },
+    Addon { name: "registry-aliases", is: Elsewhere("no registry is needed between building and running") },
+    Addon {
+        name: "registry-creds",
+        is: Elsewhere("make a Secret with `kubectl create secret docker-registry`"),
+    },
+    Addon { name: "storage-provisioner", is: Elsewhere("persistent volumes are not served yet") },
+    Addon { name: "storage-provisioner-gluster", is: Elsewhere(HELM) },
+    Addon { name: "storage-provisioner-rancher", is: Elsewhere(HELM) },
+    Addon { name: "volcano", is: Elsewhere(HELM) },
+    Addon { name: "volumesnapshots", is: Elsewhere(HELM) },
+    Addon { name: "yakd", is: Elsewhere(HELM) },
+];
+
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Addons {
+    #[command(subcommand)]
+    command: AddonsCommand,
+}
+
+#[derive(Subcommand)]
+enum AddonsCommand {
+    /// Lists all available minikube addons as well as their current statuses (enabled/disabled)
+    List {
+        /// minikube addons list --output OUTPUT. json, list
+        #[arg(short, long, default_value = "list")]
+        output: String,
+        /// If true, print web links to addons' documentation if using --output=list (default).
+        #[arg(short, long)]
+        docs: bool,
+    },
+    /// Enables the addon w/ADDON_NAME within minikube
+    Enable {
+        #[arg(required = true)]
+        names: Vec<String>,
+        #[arg(long, hide = true)]
+        images: Option<String>,
+        #[arg(long, hide = true)]
+        registries: Option<String>,
+        #[arg(long, hide = true)]
+        force: bool,
+        #[arg(long, hide = true)]
+        refresh: bool,
+    },
+    /// Disables the addon w/ADDON_NAME within minikube
+    Disable {
+        #[arg(required = true)]
+        name: String,
+    },
+    /// List image names the addon w/ADDON_NAME used
+    Images {
+        name: String,
+        #[arg(short, long, hide = true)]
+        output: Option<String>,
+    },
+    /// Opens the addon w/ADDON_NAME within minikube
+    Open {
+        name: String,
+        #[arg(long)]
+        url: bool,
+    },
+    /// Configures the addon w/ADDON_NAME within minikube
+    Configure { name: String },
+}
+
+impl Addons {
+    pub(super) fn run(&self, session: &Session) -> Outcome {
+        match &self.command {
+            AddonsCommand::List { output, .. } => list(session, output),
+            AddonsCommand::Enable { names, .. } => {
+                session.running()?;
+                for name in names {
+                    enable(session, name, &output::step)?;
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            AddonsCommand::Disable { name } => {
+                let addon = known(name)?;
+                match addon.is {
+                    BuiltIn(what) => Err(reason::ADDON_ENABLE
+                        .because(format!("\"{name}\" is a part of this program and stays: {what}"))),
+                    Elsewhere(_) => {
+                        output::step(Mark::Disabled, &format!("\"The '{name}' addon is disabled\""));
+                        Ok(ExitCode::SUCCESS)
+                    }
+                }
+            }
+            AddonsCommand::Images { name, .. } => {
+                known(name)?;
+                output::step(Mark::Note, &format!("the addon {name} has no images of its own here"));
+                Ok(ExitCode::SUCCESS)
+            }
+            AddonsCommand::Open { name, url } => match name.as_str() {
+                "dashboard" => {
+                    let (setting, _) = session.running()?;
+                    super::monopod(setting, if *url { &["dashboard", "--url"] } else { &["dashboard"] })
+                }
+                name => {
+                    known(name)?;
+                    Err(reason::ADDON_ENABLE.because(format!("the addon {name} has no page to open")))
+                }
+            },
+            AddonsCommand::Configure { name } => {
+                known(name)?;
+                output::step(Mark::Note, &format!("{name} has no available configuration options"));
+                Ok(ExitCode::SUCCESS)
+            }
+        }
+    }
+}
+
+fn known(name: &str) -> Result<&'static Addon, Exit> {
+    ADDONS.iter().find(|addon| addon.name == name).ok_or_else(|| {
+        reason::ADDON_ENABLE
+            .because(format!("enable failed: {name} is not a valid addon"))
+            .advise("see `minikube addons list`")
+    })
+}
+
+/// Says that it is there, or how it is installed.
+pub(super) fn enable(session: &Session, name: &str, say: &dyn Fn(Mark, &str)) -> Result<(), Exit> {
+    match known(name)?.is {
+        BuiltIn(what) => {
+            say(Mark::Note, &format!("{name} is built in: {what}"));
+            say(Mark::Enabled, &format!("The '{name}' addon is enabled"));
+            Ok(())
+        }
+        Elsewhere(how) => Err(reason::ADDON_ENABLE
+            .because(format!("enable failed: {name} is not a part of this program"))
+            .advise(format!("{how} (context \"{}\")", session.profile()))),
+    }
+}
+
+fn list(session: &Session, format: &str) -> Outcome {
+    let word = |addon: &Addon| if matches!(addon.is, BuiltIn(_)) { "enabled" } else { "disabled" };
+    match format {
+        "json" => {
+            let all: Map<_, _> = ADDONS
+                .iter()
+                .map(|addon| {
+                    (addon.name.to_owned(), json!({"Profile": session.profile(), "Status": word(addon)}))
+                })
+                .collect();
+            println!("{}", serde_json::Value::Object(all));
+        }
+        "list" => {
+            let rows: Vec<Vec<String>> = ADDONS
+                .iter()
+                .map(|addon| {
+                    let status = match addon.is {
+                        BuiltIn(_) => "enabled ✅".to_owned(),
+                        Elsewhere(_) => "disabled".to_owned(),
+                    };
+                    vec![addon.name.to_owned(), session.profile().to_owned(), status]
+                })
+                .collect();
+            output::boxed_table(&["ADDON NAME", "PROFILE", "STATUS"], &rows);
+        }
+        other => {
+            return Err(reason::USAGE
+                .because(format!("invalid output format: {other}. Valid values: 'list', 'json'")));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_addon_is_there_once_and_in_order() {
+        let names: Vec<&str> = ADDONS.iter().map(|addon| addon.name).collect();
+        let mut sorted = names.clone();
+        sorted.sort_unstable();
+        sorted.dedup();
+        assert_eq!(names, sorted);
+    }
+}

@@ -1,0 +1,221 @@
+//! minikube's command line: its commands and global flags. Variables (`MINIKUBE_<FLAG>`) and what `minikube config` keeps
+//! are defaults of the flags.
+
+use super::config::Settings;
+use super::{
+    addons, completion, config, docker_env, files, image, informative, kubectl, logs, profile, service,
+    start, status, stop, tunnel, version,
+};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Command, CommandFactory, Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(
+    name = "minikube",
+    about = "minikube provisions and manages local Kubernetes clusters optimized for development workflows.",
+    disable_version_flag = true,
+    args_override_self = true,
+    max_term_width = 100
+)]
+pub(super) struct CommandLine {
+    #[command(flatten)]
+    pub(super) global: Global,
+    #[command(subcommand)]
+    pub(super) command: MinikubeCommand,
+}
+
+/// Flags that every command takes. Those of the log are minikube's own; here the daemon keeps its log by itself.
+#[derive(Args, Debug)]
+pub(super) struct Global {
+    /// The name of the cluster: everything on disk and in the kernel is named by it.
+    #[arg(short, long, global = true, default_value = super::DEFAULT_PROFILE)]
+    pub(super) profile: String,
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    alsologtostderr: Option<String>,
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    logtostderr: Option<String>,
+    #[arg(long = "log_file", global = true, hide = true)]
+    log_file: Option<String>,
+    #[arg(long = "log_dir", global = true, hide = true)]
+    log_dir: Option<String>,
+    #[arg(long = "log_file_max_size", global = true, hide = true)]
+    log_file_max_size: Option<String>,
+    #[arg(long = "log_backtrace_at", global = true, hide = true)]
+    log_backtrace_at: Option<String>,
+    #[arg(long = "add_dir_header", global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    add_dir_header: Option<String>,
+    #[arg(long = "one_output", global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    one_output: Option<String>,
+    #[arg(long = "skip_headers", global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    skip_headers: Option<String>,
+    #[arg(long = "skip_log_headers", global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    skip_log_headers: Option<String>,
+    #[arg(long, global = true, hide = true)]
+    stderrthreshold: Option<String>,
+    #[arg(short, long = "v", global = true, hide = true)]
+    verbosity: Option<String>,
+    #[arg(long, global = true, hide = true)]
+    vmodule: Option<String>,
+    /// Who runs the command, for an audit.
+    #[arg(long, global = true, hide = true)]
+    user: Option<String>,
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    skip_audit: Option<String>,
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    rootless: Option<String>,
+    #[arg(short, long, global = true, hide = true)]
+    bootstrapper: Option<String>,
+}
+
+#[derive(Subcommand)]
+pub(super) enum MinikubeCommand {
+    /// Starts a local Kubernetes cluster
+    Start(Box<start::Start>),
+    /// Gets the status of a local Kubernetes cluster
+    Status(status::Status),
+    /// Stops a running local Kubernetes cluster
+    Stop(stop::Stop),
+    /// Deletes a local Kubernetes cluster
+    Delete(stop::Delete),
+    /// Access the Kubernetes dashboard running within the minikube cluster
+    Dashboard(service::Dashboard),
+    /// Returns a URL to connect to a service
+    #[command(alias = "svc")]
+    Service(service::Service),
+    /// Connect to LoadBalancer services
+    Tunnel(tunnel::Tunnel),
+    /// Get or list the current profiles (clusters)
+    Profile(profile::Profile),
+    /// Modify persistent configuration values
+    Config(config::Config),
+    /// Enable or disable a minikube addon
+    Addons(addons::Addons),
+    /// Provides instructions to point your terminal's docker-cli to the Docker Engine inside minikube
+    DockerEnv(docker_env::DockerEnv),
+    /// Configure environment to use minikube's Podman service
+    PodmanEnv(informative::Anything),
+    /// Manage images
+    Image(image::Image),
+    /// Manage cache for images
+    Cache(image::Cache),
+    /// Run a kubectl binary matching the cluster version
+    Kubectl(kubectl::Kubectl),
+    /// Log into the minikube environment
+    Ssh(files::Ssh),
+    /// Retrieve the ssh identity key path of the specified node
+    SshKey,
+    /// Retrieve the ssh host key of the specified node
+    SshHost(informative::Anything),
+    /// Copy the specified file into minikube
+    Cp(files::Cp),
+    /// Mounts the specified directory into minikube
+    Mount(files::Mount),
+    /// Retrieves the IP address of the specified node
+    Ip(informative::Ip),
+    /// Add, remove, or list additional nodes
+    Node(informative::Node),
+    /// Returns logs to debug a local Kubernetes cluster
+    Logs(logs::Logs),
+    /// pause Kubernetes
+    Pause(informative::Anything),
+    /// unpause Kubernetes
+    Unpause(informative::Anything),
+    /// Update kubeconfig in case of an IP or port change
+    UpdateContext,
+    /// Print current and latest version number
+    UpdateCheck,
+    /// Print the version of minikube
+    Version(version::Version),
+    /// Outputs the licenses of dependencies to a directory
+    License(informative::Anything),
+    /// Show a list of global command-line options (applies to all commands)
+    Options,
+    /// Generate command completion for a shell
+    Completion(completion::Completion),
+}
+
+impl MinikubeCommand {
+    /// Whether it runs until somebody ends it.
+    pub(super) fn stays(&self) -> bool {
+        matches!(self, MinikubeCommand::Tunnel(_) | MinikubeCommand::Mount(_) | MinikubeCommand::Kubectl(_))
+    }
+}
+
+pub(super) fn command() -> Command {
+    CommandLine::command()
+}
+
+/// What the environment and the configuration say becomes each flag's default, in this order.
+pub(super) fn with_defaults(command: Command, settings: &Settings) -> Command {
+    let command = command.mut_args(|arg| {
+        let Some(long) = arg.get_long().map(str::to_owned) else { return arg };
+        let variable = format!("MINIKUBE_{}", long.to_uppercase().replace('-', "_"));
+        let given = std::env::var(variable).ok().or_else(|| settings.text(&long));
+        match given.filter(|text| !text.is_empty()) {
+            Some(value) => arg.default_value(clap::builder::OsStr::from(leaked(value))),
+            None => arg,
+        }
+    });
+    command.mut_subcommands(|subcommand| with_defaults(subcommand, settings))
+}
+
+/// clap keeps its texts for the life of the process, which is that of one command.
+fn leaked(text: String) -> &'static str {
+    Box::leak(text.into_boxed_str())
+}
+
+/// Says what is wrong in cobra's words; help is no fault.
+pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
+    let text = |kind: ContextKind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(all)) => all.first().cloned(),
+        _ => None,
+    };
+    let which = words.get(1).and_then(|w| w.to_str()).filter(|w| !w.starts_with('-'));
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            print!("{error}");
+            return ExitCode::SUCCESS;
+        }
+        ErrorKind::InvalidSubcommand => {
+            let given = text(ContextKind::InvalidSubcommand).unwrap_or_default();
+            let parent = match which {
+                Some(which) if which != given => format!("minikube {which}"),
+                _ => "minikube".to_owned(),
+            };
+            eprintln!("Error: unknown command {given:?} for {parent:?}");
+            if let Some(nearest) = text(ContextKind::SuggestedSubcommand) {
+                eprintln!("\nDid you mean this?\n\t{nearest}\n");
+            }
+            eprintln!("Run '{parent} --help' for usage.");
+        }
+        ErrorKind::UnknownArgument => {
+            let given = text(ContextKind::InvalidArg).unwrap_or_default();
+            match given.strip_prefix('-').filter(|short| !short.starts_with('-')) {
+                Some(short) => eprintln!("Error: unknown shorthand flag: '{short}' in -{short}"),
+                None => eprintln!("Error: unknown flag: {given}"),
+            }
+            if let Some(nearest) = text(ContextKind::SuggestedArg) {
+                eprintln!("Did you mean {nearest}?");
+            }
+            eprintln!(
+                "See 'minikube {}--help' for usage.",
+                which.map(|w| format!("{w} ")).unwrap_or_default()
+            );
+        }
+        _ => {
+            let whole = error.to_string();
+            let first = whole.lines().next().unwrap_or_default();
+            eprintln!("Error: {}", first.strip_prefix("error: ").unwrap_or(first));
+            eprintln!(
+                "See 'minikube {}--help' for usage.",
+                which.map(|w| format!("{w} ")).unwrap_or_default()
+            );
+        }
+    }
+    ExitCode::from(super::reason::USAGE.code)
+}

@@ -1,0 +1,21 @@
+//! `minikube completion`.
+
+use super::{Outcome, reason};
+use clap_complete::Shell;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(super) struct Completion {
+    /// bash, zsh, fish or powershell
+    shell: String,
+}
+
+impl Completion {
+    pub(super) fn run(&self) -> Outcome {
+        let shell: Shell = self.shell.parse().map_err(|_| {
+            reason::USAGE.because("Sorry, completion support is not yet implemented for this shell: say bash, zsh, fish or powershell")
+        })?;
+        clap_complete::generate(shell, &mut super::arguments::command(), "minikube", &mut std::io::stdout());
+        Ok(ExitCode::SUCCESS)
+    }
+}

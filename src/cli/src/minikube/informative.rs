@@ -1,0 +1,137 @@
+//! Small commands that only say something.
+
+use super::output::{self, Mark};
+use super::{MINIKUBE_VERSION, Outcome, Session, reason};
+use clap::Subcommand;
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Whatever flags a command of minikube has that is refused whole.
+#[derive(clap::Args)]
+pub(super) struct Anything {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    words: Vec<OsString>,
+}
+
+#[derive(clap::Args)]
+pub(super) struct Ip {
+    /// The node to get IP. Defaults to the primary control plane.
+    #[arg(short, long)]
+    node: Option<String>,
+}
+
+impl Ip {
+    pub(super) fn run(&self, session: &Session) -> Outcome {
+        let (_, status) = session.running()?;
+        println!("{}", status.node_ip);
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[derive(clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Node {
+    #[command(subcommand)]
+    command: NodeCommand,
+}
+
+#[derive(Subcommand)]
+enum NodeCommand {
+    /// List nodes.
+    List,
+    /// Adds a node to the given cluster.
+    Add(Anything),
+    /// Deletes a node from a cluster.
+    Delete(Anything),
+    /// Starts a node.
+    Start(Anything),
+    /// Stops a node in a cluster.
+    Stop(Anything),
+}
+
+impl Node {
+    pub(super) fn run(&self, session: &Session) -> Outcome {
+        if let NodeCommand::List = self.command {
+            let (_, status) = session.running()?;
+            println!("{}\t{}", session.profile(), status.node_ip);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(reason::GUEST_NODE
+            .because("there is one node, this machine: it starts and stops with the cluster")
+            .advise("use `minikube start` and `minikube stop`"))
+    }
+}
+
+pub(super) fn podman_env() -> Outcome {
+    Err(reason::USAGE.because("there is no Podman service: containers are reached by Docker's API").advise(
+        "use `minikube docker-env`; podman-remote does not speak Docker's API, the docker command does",
+    ))
+}
+
+pub(super) fn no_key() -> Outcome {
+    Err(reason::UNIMPLEMENTED.because("the node is this machine: there is no ssh between you and it"))
+}
+
+pub(super) fn no_pause() -> Outcome {
+    Err(reason::UNIMPLEMENTED
+        .because("pods can not be paused yet")
+        .advise("`minikube stop` ends the control plane and leaves the containers at work; `docker pause` holds containers of docker run"))
+}
+
+pub(super) fn update_context(session: &Session) -> Outcome {
+    let (setting, _) = session.running()?;
+    crate::commands::point_kubectl(&setting)?;
+    output::step(
+        Mark::Ready,
+        &format!("\"{}\" context has been updated to point to this machine", session.profile()),
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// No other host is asked.
+pub(super) fn update_check() -> Outcome {
+    println!("CurrentVersion: {MINIKUBE_VERSION}");
+    println!("LatestVersion: {MINIKUBE_VERSION}");
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn license() -> Outcome {
+    println!(
+        "monopod is under the Apache License 2.0; the licences of what it is made of are in its sources, docs/DEPENDENCIES.md"
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn options() -> Outcome {
+    println!("The following options can be passed to any command:\n");
+    let mut command = super::arguments::command();
+    command.build();
+    for arg in command.get_arguments().filter(|arg| arg.is_global_set()) {
+        let long = arg.get_long().unwrap_or_default();
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        match arg.get_short() {
+            Some(short) => println!("    -{short}, --{long}=: {help}"),
+            None => println!("        --{long}=: {help}"),
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One line of `-o json`.
+pub(super) fn cloud_event(kind: &str, data: &Value) {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let id = format!(
+        "{:08x}-{:04x}-4000-8000-{:012x}",
+        now.as_secs(),
+        std::process::id() & 0xffff,
+        now.subsec_nanos()
+    );
+    println!(
+        "{}",
+        json!({
+            "specversion": "1.0", "id": id, "source": "https://minikube.sigs.k8s.io/",
+            "type": format!("io.k8s.sigs.minikube.{kind}"), "datacontenttype": "application/json", "data": data,
+        })
+    );
+}

@@ -1,0 +1,207 @@
+//! The program under the name `minikube`: minikube's commands, flags, variables, texts, JSON and exit codes, over the same
+//! daemon.
+//!
+//! What a command does is done where `monopod` does it; here stands how it is asked for and told. [`arguments`] is the
+//! language, [`reason`] how a refusal is told, and each command has a file. What minikube needs a machine for is accepted
+//! with a line that says what it means here, or refused with minikube's own code, and never unknown.
+
+mod addons;
+mod arguments;
+mod completion;
+mod config;
+mod docker_env;
+mod files;
+mod image;
+mod informative;
+mod kubectl;
+mod logs;
+mod output;
+mod profile;
+mod reason;
+mod service;
+mod start;
+mod start_flags;
+mod status;
+mod stop;
+mod template;
+mod tunnel;
+mod version;
+
+use crate::commands::Setting;
+use appliance::{Places, ProfileName};
+use arguments::{CommandLine, Global, MinikubeCommand};
+use clap::FromArgMatches;
+use reason::Exit;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::ExitCode;
+
+/// The release whose command line this one speaks.
+pub const MINIKUBE_VERSION: &str = "v1.38.0";
+pub const DEFAULT_PROFILE: &str = "minikube";
+
+/// Under which name the program was called; `kubectl` is short for `minikube kubectl --`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Name {
+    Minikube,
+    Kubectl,
+}
+
+impl Name {
+    pub fn of(program: &OsStr) -> Option<Name> {
+        match Path::new(program).file_name()?.to_str()? {
+            "minikube" => Some(Name::Minikube),
+            "kubectl" => Some(Name::Kubectl),
+            _ => None,
+        }
+    }
+}
+
+/// How a command ends: with its own code, or refused.
+type Outcome = Result<ExitCode, Exit>;
+
+/// What every command is given.
+struct Session {
+    global: Global,
+    settings: config::Settings,
+}
+
+impl Session {
+    fn profile(&self) -> &str {
+        &self.global.profile
+    }
+
+    fn setting(&self) -> Result<Setting, Exit> {
+        setting_of(self.profile())
+    }
+
+    /// The command with this profile, as minikube tells one to type it.
+    fn typed(&self, command: &str) -> String {
+        match self.profile() {
+            DEFAULT_PROFILE => format!("minikube {command}"),
+            profile => format!("minikube {command} -p {profile}"),
+        }
+    }
+
+    /// Refuses where the profile was never started.
+    fn existing(&self) -> Result<Setting, Exit> {
+        let setting = self.setting()?;
+        if setting.places.settings().exists() {
+            return Ok(setting);
+        }
+        output::step(
+            output::Mark::Shrug,
+            &format!(
+                "Profile \"{}\" not found. Run \"minikube profile list\" to view all profiles.",
+                self.profile()
+            ),
+        );
+        self.how_to_start();
+        Err(Exit::silent(reason::GUEST_NOT_FOUND))
+    }
+
+    /// Refuses where it does not run.
+    fn running(&self) -> Result<(Setting, appliance::ControlStatus), Exit> {
+        use crate::control_client::{Presence, presence};
+        let setting = self.existing()?;
+        match presence(&setting.places) {
+            Presence::Running(status) => Ok((setting, *status)),
+            Presence::Stopped => {
+                let profile = self.profile();
+                output::step(
+                    output::Mark::Shrug,
+                    &format!("The control-plane node {profile} host is not running: state=Stopped"),
+                );
+                self.how_to_start();
+                Err(Exit::silent(reason::GUEST_NOT_RUNNING))
+            }
+            Presence::Broken(why) => Err(reason::CONTROL_PLANE_NOT_RUNNING.because(why)),
+        }
+    }
+
+    fn how_to_start(&self) {
+        output::step(output::Mark::Tip, &format!("To start a cluster, run: \"{}\"", self.typed("start")));
+    }
+}
+
+fn setting_of(profile: &str) -> Result<Setting, Exit> {
+    let name: ProfileName = profile.parse().map_err(|e| reason::USAGE.because(e))?;
+    Ok(Setting { places: Places::in_use(&name) })
+}
+
+/// Every profile that was started, in the order of their names.
+fn profiles() -> Vec<String> {
+    let default = Places::of(&ProfileName::default());
+    let parent = default.state.parent().unwrap_or(Path::new("/var/lib/monopod"));
+    let names = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    let mut found: Vec<String> = names
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| name.parse().is_ok_and(|name: ProfileName| Places::of(&name).settings().exists()))
+        .collect();
+    found.sort();
+    found
+}
+
+pub fn run(name: Name, words: Vec<OsString>) -> ExitCode {
+    let words = match name {
+        Name::Minikube => words,
+        Name::Kubectl => {
+            let kubectl = ["minikube", "kubectl", "--"].map(OsString::from);
+            kubectl.into_iter().chain(words.into_iter().skip(1)).collect()
+        }
+    };
+    let settings = config::Settings::read();
+    let command = arguments::with_defaults(arguments::command(), &settings);
+    let line = match command.try_get_matches_from(&words).and_then(|m| CommandLine::from_arg_matches(&m)) {
+        Ok(line) => line,
+        Err(error) => return arguments::report_usage(&error, &words),
+    };
+    let session = Session { global: line.global, settings };
+    match dispatch(&session, line.command) {
+        Ok(code) => code,
+        Err(exit) => exit.report(),
+    }
+}
+
+fn dispatch(session: &Session, command: MinikubeCommand) -> Outcome {
+    if !command.stays() {
+        crate::output::end_with_the_reader();
+    }
+    match command {
+        MinikubeCommand::Start(command) => command.run(session),
+        MinikubeCommand::Status(command) => command.run(session),
+        MinikubeCommand::Stop(command) => command.run(session),
+        MinikubeCommand::Delete(command) => command.run(session),
+        MinikubeCommand::Dashboard(command) => command.run(session),
+        MinikubeCommand::Service(command) => command.run(session),
+        MinikubeCommand::Tunnel(command) => command.run(session),
+        MinikubeCommand::Profile(command) => command.run(session),
+        MinikubeCommand::Config(command) => command.run(session),
+        MinikubeCommand::Addons(command) => command.run(session),
+        MinikubeCommand::DockerEnv(command) => command.run(session),
+        MinikubeCommand::PodmanEnv(_) => informative::podman_env(),
+        MinikubeCommand::Image(command) => command.run(session),
+        MinikubeCommand::Cache(command) => command.run(session),
+        MinikubeCommand::Kubectl(command) => command.run(session),
+        MinikubeCommand::Ssh(command) => command.run(session),
+        MinikubeCommand::SshKey => informative::no_key(),
+        MinikubeCommand::SshHost(_) => informative::no_key(),
+        MinikubeCommand::Cp(command) => command.run(session),
+        MinikubeCommand::Mount(command) => command.run(session),
+        MinikubeCommand::Ip(command) => command.run(session),
+        MinikubeCommand::Node(command) => command.run(session),
+        MinikubeCommand::Logs(command) => command.run(session),
+        MinikubeCommand::Pause(_) | MinikubeCommand::Unpause(_) => informative::no_pause(),
+        MinikubeCommand::UpdateContext => informative::update_context(session),
+        MinikubeCommand::UpdateCheck => informative::update_check(),
+        MinikubeCommand::Version(command) => command.run(),
+        MinikubeCommand::License(_) => informative::license(),
+        MinikubeCommand::Options => informative::options(),
+        MinikubeCommand::Completion(command) => command.run(),
+    }
+}
+
+/// Runs one of `monopod`'s own commands.
+fn monopod(setting: Setting, words: &[&str]) -> Outcome {
+    crate::commands::run_words(setting, words).map_err(Exit::from)
+}

@@ -1,0 +1,116 @@
+//! Why a command is refused: minikube's names for the reasons, and its exit codes.
+
+use super::output::{self, Mark};
+use crate::failures::{self, Failed};
+use std::fmt;
+use std::process::ExitCode;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reason {
+    pub(super) id: &'static str,
+    pub(super) code: u8,
+}
+
+macro_rules! reasons {
+    ($($name:ident = $code:literal, $id:literal;)*) => {
+        $(pub(super) const $name: Reason = Reason { id: $id, code: $code };)*
+    };
+}
+
+reasons! {
+    INTERNAL = 10, "MK_UNKNOWN";
+    ADDON_ENABLE = 10, "MK_ADDON_ENABLE";
+    USAGE = 14, "MK_USAGE";
+    NOT_FOUND = 15, "MK_NOT_FOUND";
+    UNIMPLEMENTED = 16, "MK_UNIMPLEMENTED";
+    CONFIG_SET = 18, "MK_CONFIG_SET";
+    CONFIG_GET = 15, "MK_CONFIG_GET";
+    HOST_STORAGE = 26, "RSRC_DOCKER_STORAGE";
+    HOST_PERMISSION = 37, "HOST_PERMISSION";
+    HOST_CONFIG = 38, "HOST_CONFIG_LOAD";
+    KUBECONFIG = 18, "HOST_KUBECONFIG_UPDATE";
+    INTERNET = 40, "INET_REPOS_UNAVAILABLE";
+    DRIVER_ROOT = 57, "DRV_NEEDS_ROOT";
+    PROVIDER_NOT_FOUND = 65, "PROVIDER_NONE_NOT_FOUND";
+    PORT = 81, "GUEST_PORT_CONFLICT";
+    GUEST_PROVISION = 80, "GUEST_PROVISION";
+    GUEST_IMAGE = 80, "GUEST_IMAGE_LOAD";
+    GUEST_CP = 80, "GUEST_CP";
+    GUEST_MOUNT = 80, "GUEST_MOUNT";
+    GUEST_NOT_RUNNING = 83, "GUEST_NOT_RUNNING";
+    GUEST_NOT_FOUND = 85, "GUEST_NOT_FOUND";
+    GUEST_NODE = 80, "GUEST_NODE_ADD";
+    CONTROL_PLANE_NOT_RUNNING = 103, "K8S_APISERVER_STOPPED";
+    KUBERNETES_OLD = 106, "K8S_OLD_UNSUPPORTED";
+    KUBERNETES_NEW = 106, "K8S_NEW_UNSUPPORTED";
+    SERVICE_NOT_FOUND = 115, "SVC_NOT_FOUND";
+    SERVICE_UNREACHABLE = 119, "SVC_UNREACHABLE";
+}
+
+impl Reason {
+    pub(super) fn because(self, what: impl fmt::Display) -> Exit {
+        Exit { reason: self, what: what.to_string(), advice: None }
+    }
+}
+
+/// The end of a command that did not do what it was asked.
+#[derive(Debug)]
+pub(super) struct Exit {
+    pub(super) reason: Reason,
+    pub(super) what: String,
+    pub(super) advice: Option<String>,
+}
+
+impl Exit {
+    /// The user has been told.
+    pub(super) fn silent(reason: Reason) -> Exit {
+        Exit { reason, what: String::new(), advice: None }
+    }
+
+    pub(super) fn advise(mut self, advice: impl Into<String>) -> Exit {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    pub(super) fn report(self) -> ExitCode {
+        if !self.what.is_empty() {
+            output::problem(Mark::Fatal, &format!("Exiting due to {}: {}", self.reason.id, self.what));
+            if let Some(advice) = &self.advice {
+                output::problem(Mark::Tip, &format!("Suggestion: {advice}"));
+            }
+        }
+        ExitCode::from(self.reason.code)
+    }
+}
+
+/// What `monopod` says of the same fault becomes the cause; its cure the suggestion.
+impl From<anyhow::Error> for Exit {
+    fn from(error: anyhow::Error) -> Exit {
+        let Some(failed) = error.downcast_ref::<Failed>() else {
+            return INTERNAL.because(format!("{error:#}"));
+        };
+        let reason = match failed.failure.id {
+            id if id == failures::NOT_ROOT.id => DRIVER_ROOT,
+            id if id == failures::PORT_TAKEN.id => PORT,
+            id if id == failures::DISK_FULL.id => HOST_STORAGE,
+            id if id == failures::NOT_OURS.id => HOST_PERMISSION,
+            id if id == failures::STATE_DAMAGED.id => HOST_CONFIG,
+            id if id == failures::NOT_RUNNING.id => GUEST_NOT_RUNNING,
+            id if id == failures::NO_ANSWER.id => CONTROL_PLANE_NOT_RUNNING,
+            id if [failures::NO_NFT.id, failures::NO_CGROUPS.id, failures::NO_OVERLAY.id].contains(&id) => {
+                PROVIDER_NOT_FOUND
+            }
+            id if id == failures::SERVICE_NOT_FOUND.id => SERVICE_NOT_FOUND,
+            id if id == failures::SERVICE_NOT_READY.id || id == failures::SERVICE_UNREACHABLE.id => {
+                SERVICE_UNREACHABLE
+            }
+            id if id == failures::REGISTRY.id => INTERNET,
+            id if id == failures::IMAGE.id => GUEST_IMAGE,
+            id if id == failures::KUBECONFIG.id => KUBECONFIG,
+            id if id == failures::OTHER.id => INTERNAL,
+            _ => GUEST_PROVISION,
+        };
+        let cure = failed.failure.cure.replace("monopod ", "minikube ");
+        reason.because(format!("{error:#}: {}", failed.failure.cause)).advise(cure)
+    }
+}

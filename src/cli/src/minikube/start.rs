@@ -1,0 +1,235 @@
+//! `minikube start`.
+
+use super::output::{self, Mark};
+use super::reason::{self, Exit};
+use super::start_flags::StartFlags;
+use super::{MINIKUBE_VERSION, Outcome, Session};
+use serde_json::json;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(super) struct Start {
+    #[command(flatten)]
+    flags: StartFlags,
+}
+
+/// Where the Docker half alone is asked for, Kubernetes is there as well: it costs nothing that could be left out.
+const STEPS: u8 = 3;
+
+impl Start {
+    pub(super) fn run(&self, session: &Session) -> Outcome {
+        let as_json = match self.flags.text("output").unwrap_or("text") {
+            "text" => false,
+            "json" => true,
+            other => {
+                return Err(reason::USAGE.because(format!(
+                    "Sorry, please set the --output flag to one of the following valid options: [text,json] (got {other})"
+                )));
+            }
+        };
+        let told = Told { as_json };
+        match self.start(session, &told) {
+            Ok(code) => Ok(code),
+            Err(exit) if as_json => {
+                told.error(&exit);
+                Err(Exit::silent(exit.reason))
+            }
+            Err(exit) => Err(exit),
+        }
+    }
+
+    fn start(&self, session: &Session, told: &Told) -> Outcome {
+        let profile = session.profile();
+        told.step(
+            0,
+            "Initial Minikube Setup",
+            Mark::Happy,
+            &format!("minikube {MINIKUBE_VERSION} on {}", machine()),
+        );
+        check_version(self.flags.text("kubernetes-version"))?;
+        self.check_shape()?;
+        for line in self.flags.meanings() {
+            told.note(&line);
+        }
+        if self.flags.is_set("no-kubernetes") {
+            told.note("--no-kubernetes: the Docker half is there without a cluster being used; Kubernetes costs nothing beside it");
+        }
+        if self.flags.is_set("dry-run") {
+            told.note("dry-run validation complete!");
+            return Ok(ExitCode::SUCCESS);
+        }
+        if self.flags.is_set("download-only") {
+            told.note("there is nothing to download: Kubernetes is this program");
+            return Ok(ExitCode::SUCCESS);
+        }
+        told.step(
+            1,
+            "Starting Node",
+            Mark::Ready,
+            &format!("Starting \"{profile}\" primary control-plane node in \"{profile}\" cluster"),
+        );
+        crate::commands::start_quietly(session.setting()?, &self.monopod_words(), |what| told.note(&what))?;
+        for addon in self.flags.all("addons") {
+            super::addons::enable(session, addon, &|mark, line| told.line(mark, line))?;
+        }
+        let context = if self.flags.is_set("keep-context") {
+            "the context is there beside yours".to_owned()
+        } else {
+            format!(
+                "kubectl is now configured to use \"{profile}\" cluster and \"{}\" namespace by default",
+                self.namespace()
+            )
+        };
+        told.step(2, "Done", Mark::Ready, &format!("Done! {context}"));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn namespace(&self) -> &str {
+        self.flags.text("namespace").unwrap_or("default")
+    }
+
+    /// One node, and no device that can not be given.
+    fn check_shape(&self) -> Result<(), Exit> {
+        let nodes = self.flags.text("nodes").unwrap_or("1");
+        match nodes.parse::<u32>() {
+            Ok(0 | 1) => {}
+            Ok(_) => {
+                return Err(reason::GUEST_NODE.because("there is one node: this machine").advise(
+                    "leave --nodes out; pods of one node are spread as a cluster of one spreads them",
+                ));
+            }
+            Err(_) => {
+                return Err(
+                    reason::USAGE.because(format!("invalid argument \"{nodes}\" for \"-n, --nodes\" flag"))
+                );
+            }
+        }
+        if self.flags.is_set("ha") {
+            return Err(
+                reason::USAGE.because("--ha: there is one node, this machine, and one control plane on it")
+            );
+        }
+        match self.flags.text("gpus").unwrap_or_default() {
+            "" | "none" => Ok(()),
+            _ => Err(reason::USAGE.because("The gpus flag can only be used where devices are given to pods, which this program does not do yet")),
+        }
+    }
+
+    /// The same start as `monopod` is told of it.
+    fn monopod_words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(port) = self.flags.text("apiserver-port") {
+            words.extend(["--apiserver-port".to_owned(), port.to_owned()]);
+        }
+        for host in self.flags.all("insecure-registry") {
+            words.extend(["--insecure-registry".to_owned(), host.clone()]);
+        }
+        for url in self.flags.all("registry-mirror") {
+            words.extend(["--registry-mirror".to_owned(), url.clone()]);
+        }
+        if self.flags.is_set("keep-context") {
+            words.push("--keep-context".to_owned());
+        }
+        words
+    }
+}
+
+fn machine() -> String {
+    let text = std::fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let of = |key: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        line.map(|value| value.trim_matches('"').to_owned()).unwrap_or_default()
+    };
+    match (of("NAME").split(' ').next().unwrap_or_default(), of("VERSION_ID")) {
+        ("", _) => "Linux".to_owned(),
+        (name, version) => format!("{name} {version}"),
+    }
+}
+
+/// The version that is served, whatever its patch; `stable` and `latest` are it.
+fn check_version(asked: Option<&str>) -> Result<(), Exit> {
+    let Some(asked) = asked else { return Ok(()) };
+    if matches!(asked, "stable" | "latest" | "default" | "") {
+        return Ok(());
+    }
+    let parse = |text: &str| -> Option<(u32, u32)> {
+        let mut parts = text.trim_start_matches('v').split(['.', '-', '+']);
+        Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+    };
+    let served = appliance::KUBERNETES;
+    match (parse(asked), parse(served)) {
+        (Some(wanted), Some(own)) if wanted == own => Ok(()),
+        (Some(wanted), Some(own)) if wanted < own => Err(reason::KUBERNETES_OLD
+            .because(format!("Kubernetes {asked} is not supported by this release; it serves {served}"))
+            .advise(format!("leave --kubernetes-version out, or say --kubernetes-version={served}"))),
+        (Some(_), _) => Err(reason::KUBERNETES_NEW
+            .because(format!("Kubernetes {asked} is newer than what this release serves, {served}"))
+            .advise(format!("leave --kubernetes-version out, or say --kubernetes-version={served}"))),
+        (None, _) => {
+            Err(reason::USAGE.because(format!("Unable to parse \"{asked}\": a version looks like {served}")))
+        }
+    }
+}
+
+/// How a start is told: lines, or a CloudEvent a line.
+struct Told {
+    as_json: bool,
+}
+
+impl Told {
+    fn step(&self, current: u8, name: &str, mark: Mark, line: &str) {
+        if self.as_json {
+            self.event("step", &json!({"currentstep": current.to_string(), "totalsteps": STEPS.to_string(), "message": line, "name": name}));
+        } else {
+            output::step(mark, line);
+        }
+    }
+
+    fn note(&self, line: &str) {
+        self.line(Mark::Note, line);
+    }
+
+    fn line(&self, mark: Mark, line: &str) {
+        if self.as_json {
+            self.event("info", &json!({"message": line}));
+        } else {
+            output::step(mark, line);
+        }
+    }
+
+    fn error(&self, exit: &Exit) {
+        self.event(
+            "error",
+            &json!({
+                "exitcode": exit.reason.code.to_string(), "message": exit.what, "name": exit.reason.id,
+                "advice": exit.advice.clone().unwrap_or_default(), "issues": "", "url": "",
+            }),
+        );
+    }
+
+    fn event(&self, kind: &str, data: &serde_json::Value) {
+        super::informative::cloud_event(kind, data);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_that_are_served() {
+        let own = appliance::KUBERNETES;
+        let minor: u32 = own.trim_start_matches("v1.").split('.').next().unwrap().parse().unwrap();
+        let cases = [
+            ("stable".to_owned(), Ok(())),
+            (own.to_owned(), Ok(())),
+            (format!("1.{minor}.7"), Ok(())),
+            ("v1.20.0".to_owned(), Err("K8S_OLD_UNSUPPORTED")),
+            (format!("v1.{}.0", minor + 1), Err("K8S_NEW_UNSUPPORTED")),
+            ("x".to_owned(), Err("MK_USAGE")),
+        ];
+        for (asked, want) in cases {
+            assert_eq!(check_version(Some(&asked)).map_err(|exit| exit.reason.id), want, "{asked}");
+        }
+    }
+}

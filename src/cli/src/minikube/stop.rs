@@ -1,0 +1,153 @@
+//! `minikube stop` and `delete`.
+
+use super::output::{self, Mark};
+use super::{Outcome, Session, profiles, reason, setting_of};
+use crate::control_client::{Presence, end, presence};
+use crate::kubeconfig::Kubeconfig;
+use serde_json::json;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(super) struct Stop {
+    /// Set flag to stop all profiles (clusters)
+    #[arg(long)]
+    all: bool,
+    /// keep the kube-context active after cluster is stopped. Defaults to false.
+    #[arg(long)]
+    keep_context_active: bool,
+    /// Set flag to stop cluster after a set amount of time (e.g. --schedule=5m)
+    #[arg(long)]
+    schedule: Option<String>,
+    /// cancel any existing scheduled stop requests
+    #[arg(long)]
+    cancel_scheduled: bool,
+    /// Format to print stdout in. Options include: [text,json]
+    #[arg(short, long, default_value = "text")]
+    output: String,
+}
+
+impl Stop {
+    pub(super) fn run(&self, session: &Session) -> Outcome {
+        let as_json = json_asked(&self.output)?;
+        if self.schedule.is_some() || self.cancel_scheduled {
+            return Err(reason::UNIMPLEMENTED
+                .because("a stop at a later time is not kept by this program")
+                .advise("use at(1) or a systemd timer: echo minikube stop | at now + 5 minutes"));
+        }
+        let names = if self.all { profiles() } else { vec![session.profile().to_owned()] };
+        if !self.all {
+            session.existing()?;
+        }
+        let mut stopped = 0;
+        for name in &names {
+            let setting = setting_of(name)?;
+            if !matches!(presence(&setting.places), Presence::Stopped) {
+                say(as_json, "Stopping", Mark::Waiting, &format!("Stopping node \"{name}\"  ..."));
+                end(&setting.places)?;
+                stopped += 1;
+            }
+            if !self.keep_context_active {
+                Kubeconfig::of_user().leave_context(name)?;
+            }
+        }
+        say(
+            as_json,
+            "Done",
+            Mark::Stopped,
+            &format!("{stopped} node{} stopped.", if stopped == 1 { "" } else { "s" }),
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+#[derive(clap::Args)]
+pub(super) struct Delete {
+    /// Set flag to delete all profiles
+    #[arg(long)]
+    all: bool,
+    /// Set this flag to delete the '.minikube' folder from your user directory.
+    #[arg(long)]
+    purge: bool,
+    /// Format to print stdout in. Options include: [text,json]
+    #[arg(short, long, default_value = "text")]
+    output: String,
+}
+
+impl Delete {
+    pub(super) fn run(&self, session: &Session) -> Outcome {
+        let as_json = json_asked(&self.output)?;
+        if self.purge && !self.all && profiles().len() > 1 {
+            return Err(reason::USAGE
+                .because("Multiple minikube profiles were found - ")
+                .advise("run minikube delete --all --purge"));
+        }
+        let all = profiles();
+        let names = if self.all { all.clone() } else { vec![session.profile().to_owned()] };
+        for name in &names {
+            if !all.contains(name) {
+                say(
+                    as_json,
+                    "Deleting",
+                    Mark::Deleted,
+                    &format!("\"{name}\" profile does not exist, trying anyways."),
+                );
+            }
+            let setting = setting_of(name)?;
+            if !nix::unistd::geteuid().is_root() {
+                return Err(reason::DRIVER_ROOT
+                    .because(format!("delete {name}: only root may write where the cluster's state lies"))
+                    .advise("run it again with `sudo`"));
+            }
+            say(as_json, "Deleting", Mark::Waiting, &format!("Deleting \"{name}\" ..."));
+            crate::commands::delete_quietly(&setting)?;
+            say(as_json, "Done", Mark::Deleted, &format!("Removed all traces of the \"{name}\" cluster."));
+        }
+        if self.purge {
+            purge_home(as_json)?;
+        }
+        if self.all {
+            say(as_json, "Done", Mark::Ready, "Successfully deleted all profiles");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Only what this program wrote there: another minikube may have its machines in the same directory.
+fn purge_home(as_json: bool) -> Result<(), reason::Exit> {
+    let home = super::config::home();
+    let config = home.join("config/config.json");
+    match std::fs::remove_file(&config) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            return Err(reason::HOST_CONFIG.because(format!("{}: {e}", config.display())));
+        }
+        _ => {}
+    }
+    // these fail where others have something in them, and that is right
+    let _ = std::fs::remove_dir(home.join("config"));
+    let _ = std::fs::remove_dir(&home);
+    let what = match home.exists() {
+        true => format!("{} stays: there is more in it than this program wrote", home.display()),
+        false => format!("Successfully purged minikube directory located at - [{}]", home.display()),
+    };
+    say(as_json, "Purging", Mark::Deleted, &what);
+    Ok(())
+}
+
+fn json_asked(output: &str) -> Result<bool, reason::Exit> {
+    match output {
+        "text" => Ok(false),
+        "json" => Ok(true),
+        _ => Err(reason::USAGE.because(
+            "Sorry, please set the --output flag to one of the following valid options: [text,json]",
+        )),
+    }
+}
+
+fn say(as_json: bool, name: &str, mark: Mark, line: &str) {
+    if as_json {
+        let data = json!({"currentstep": "0", "totalsteps": "1", "message": line, "name": name});
+        super::informative::cloud_event("step", &data);
+    } else {
+        output::step(mark, line);
+    }
+}
