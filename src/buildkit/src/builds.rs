@@ -26,6 +26,8 @@ pub(crate) struct Build {
     pub(crate) exporters: Vec<Exporter>,
     /// Of those who only look, and leave no trace.
     pub(crate) internal: bool,
+    /// What the client allows the Dockerfile beyond the usual: `network.host`.
+    pub(crate) entitlements: Vec<String>,
     pub(crate) progress: Arc<Progress>,
     /// Ends all that belongs to the build.
     pub(crate) gone: CancellationToken,
@@ -41,6 +43,7 @@ impl Build {
             session: request.session.clone(),
             exporters: exporters(request),
             internal: request.internal,
+            entitlements: request.entitlements.clone(),
             progress: Arc::new(Progress::new(&request.r#ref)),
             gone: CancellationToken::new(),
             results: Mutex::default(),

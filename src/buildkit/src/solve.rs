@@ -12,7 +12,7 @@ use crate::session::ssh::Agents;
 use crate::session::{Logins, Session, upload};
 use crate::vertices::Vertices;
 use crate::{BuildKit, results};
-use image::{BuildContext, BuildError, BuildOptions, BuildResult, ImageError, NamedContext};
+use image::{BuildContext, BuildError, BuildOptions, BuildResult, Dialect, ImageError, NamedContext};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tonic::Status;
@@ -25,6 +25,9 @@ struct Solving<'k> {
     session: Arc<Session>,
     inputs: &'k HashMap<String, Definition>,
 }
+
+/// The entitlement by which a client lets a Dockerfile have the machine's network.
+const NETWORK_HOST: &str = "network.host";
 
 impl BuildKit {
     /// Builds what the attributes say. `inputs` are results of other builds.
@@ -232,6 +235,8 @@ impl Solving<'_> {
             })),
             credentials: Some(Arc::new(Logins(self.session.clone()))),
             run: frontend.run.clone(),
+            dialect: Dialect::BuildKit,
+            may_use_host_network: self.build.entitlements.iter().any(|granted| granted == NETWORK_HOST),
             ..BuildOptions::default()
         }
     }

@@ -35,33 +35,65 @@ fn scripts_and_tools_find_minikube() {
     // Tilt and Skaffold
     let version = call(&["version"]).ok("version");
     assert!(version.starts_with("minikube version: v1."), "{version}");
-    assert!(json(&call(&["version", "--output=json", "--user=skaffold"]).ok("json"))["minikubeVersion"].is_string());
+    assert!(
+        json(&call(&["version", "--output=json", "--user=skaffold"]).ok("json"))["minikubeVersion"]
+            .is_string()
+    );
     let profiles = json(&call(&["profile", "list", "-o", "json"]).ok("profiles"));
     let own = profiles["valid"].as_array().unwrap().iter().find(|p| p["Name"] == PROFILE).unwrap().clone();
     assert_eq!((&own["Status"], &own["ActiveKubeContext"]), (&"OK".into(), &true.into()), "{own}");
     assert!(own["Config"]["Nodes"][0]["IP"].is_string() && own["Config"]["Nodes"][0]["Port"].is_u64());
     let env = call(&["docker-env", "--shell", "none"]).ok("docker-env");
-    assert!(env.lines().any(|line| line.starts_with("DOCKER_HOST=unix:///run/monopod/e2e-minikube/")), "{env}");
+    assert!(
+        env.lines().any(|line| line.starts_with("DOCKER_HOST=unix:///run/monopod/e2e-minikube/")),
+        "{env}"
+    );
 
     // a shell that evaluates it talks to this engine
-    let line = format!("eval $({} -p {PROFILE} docker-env --shell bash) && docker version -f '{{{{.Server.Version}}}}'", link(&cluster).display());
+    let line = format!(
+        "eval $({} -p {PROFILE} docker-env --shell bash) && docker version -f '{{{{.Server.Version}}}}'",
+        link(&cluster).display()
+    );
     let evaluated = cluster.program(std::path::Path::new("bash"), &["-c", &line]).ok("eval");
     assert!(!evaluated.trim().is_empty());
 
     // setup actions: flags of a machine, each said and none unknown
     let started = call(&[
-        "start", "--driver", "docker", "--container-runtime=docker", "--cpus", "2", "--memory", "4g", "--addons", "ingress",
-        "--kubernetes-version", "stable", "--wait=all", "--wait-timeout=6m", "-v=5", "--alsologtostderr",
+        "start",
+        "--driver",
+        "docker",
+        "--container-runtime=docker",
+        "--cpus",
+        "2",
+        "--memory",
+        "4g",
+        "--addons",
+        "ingress",
+        "--kubernetes-version",
+        "stable",
+        "--wait=all",
+        "--wait-timeout=6m",
+        "-v=5",
+        "--alsologtostderr",
     ])
     .ok("start");
-    assert!(started.contains("* minikube v1.") && started.contains("Done! kubectl is now configured to use"), "{started}");
-    assert!(started.contains("--cpus, --driver, --memory have no effect: pods run on this machine itself"), "{started}");
+    assert!(
+        started.contains("* minikube v1.") && started.contains("Done! kubectl is now configured to use"),
+        "{started}"
+    );
+    assert!(
+        started.contains("--cpus, --driver, --memory have no effect: pods run on this machine itself"),
+        "{started}"
+    );
     let events = call(&["start", "-o", "json"]).ok("start as events");
     let last = json(events.lines().last().unwrap());
     assert_eq!((&last["type"], &last["specversion"]), (&"io.k8s.sigs.minikube.step".into(), &"1.0".into()));
 
     let status = json(&call(&["status", "-o", "json"]).ok("status"));
-    assert_eq!((&status["Host"], &status["APIServer"], &status["Kubeconfig"]), (&"Running".into(), &"Running".into(), &"Configured".into()));
+    assert_eq!(
+        (&status["Host"], &status["APIServer"], &status["Kubeconfig"]),
+        (&"Running".into(), &"Running".into(), &"Configured".into())
+    );
     assert_eq!(call(&["status", "-f", "{{.Host}}/{{.Kubelet}}"]).ok("format"), "Running/Running");
     assert_eq!(json(&call(&["status", "-o", "json", "-l", "cluster"]).ok("layout"))["StatusCode"], 200);
     assert!(call(&["ip"]).ok("ip").trim().parse::<std::net::Ipv4Addr>().is_ok());
@@ -78,7 +110,13 @@ fn scripts_and_tools_find_minikube() {
     let web = listed.as_array().unwrap().iter().find(|s| s["Name"] == "web").unwrap();
     assert_eq!(web["URLs"][0], url.trim());
     let images = json(&call(&["image", "ls", "--format", "json"]).ok("images"));
-    assert!(images.as_array().unwrap().iter().any(|i| i["repoTags"][0].as_str().is_some_and(|tag| tag.contains("kubia"))));
+    assert!(
+        images
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|i| i["repoTags"][0].as_str().is_some_and(|tag| tag.contains("kubia")))
+    );
     let inside = call(&["ssh", "--", "docker", "version", "-f", "{{.Server.Os}}"]).ok("ssh");
     assert_eq!(inside.trim(), "linux");
 

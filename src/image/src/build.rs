@@ -50,7 +50,7 @@ pub(crate) use caches::CacheMounts;
 pub use classic::Classic;
 pub use delivery::FoundPath;
 pub use options::{
-    BuildContext, BuildCredentials, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh,
+    BuildContext, BuildCredentials, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh, Dialect,
     MountSource, NamedContext, RunMount, RunSettings, RunSpec, SshAgent,
 };
 pub use output::{BuildOutput, Channel};

@@ -44,8 +44,8 @@ mod upper;
 
 pub use build::{
     BuildContext, BuildCredentials, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress,
-    BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, Classic, FoundPath, MountSource, NamedContext,
-    PlannedStep, RunMount, RunSettings, RunSpec, SshAgent,
+    BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, Classic, Dialect, FoundPath, MountSource,
+    NamedContext, PlannedStep, RunMount, RunSettings, RunSpec, SshAgent,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

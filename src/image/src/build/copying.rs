@@ -129,6 +129,7 @@ impl Builder<'_> {
             unpack: copy.is_add && copy.unpack.unwrap_or(true),
             parents: copy.parents,
             exclude,
+            dialect: self.options.dialect,
         })
     }
 

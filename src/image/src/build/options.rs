@@ -22,6 +22,14 @@ pub enum BuildContext {
     Empty,
 }
 
+/// Whose rules count where the classic builder and BuildKit differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    #[default]
+    Classic,
+    BuildKit,
+}
+
 /// What `docker build` was told beside the context.
 #[derive(Clone, Default)]
 pub struct BuildOptions {
@@ -52,6 +60,9 @@ pub struct BuildOptions {
     pub ssh: Option<Arc<dyn BuildSsh>>,
     pub credentials: Option<Arc<dyn BuildCredentials>>,
     pub run: RunSettings,
+    pub dialect: Dialect,
+    /// The client grants `network.host`: a Dockerfile is somebody else's, and may not have the machine's network by itself.
+    pub may_use_host_network: bool,
 }
 
 #[derive(Debug, Clone)]

@@ -35,6 +35,7 @@ pub(super) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 
 impl Builder<'_> {
     pub(super) async fn run(&self, now: &mut Now, run: &Run) -> Result<(), BuildError> {
+        self.check_network(run)?;
         let argv = run.command.argv(&now.document.config.shell);
         let args = self.arguments(now);
         let created_by = match args.len() {
@@ -72,6 +73,16 @@ impl Builder<'_> {
             return Err(BuildError::Run { command: argv.join(" "), code });
         }
         self.keep_changes(now, (folder, upper), created_by, key).await
+    }
+
+    /// BuildKit's entitlement `network.host`. Who asks for the whole build to have the machine's network has granted it.
+    fn check_network(&self, run: &Run) -> Result<(), BuildError> {
+        let granted =
+            self.options.may_use_host_network || self.options.run.network.as_deref() == Some("host");
+        match run.network.as_deref() {
+            Some("host") if !granted => Err(BuildError::Failed("network.host is not allowed".into())),
+            _ => Ok(()),
+        }
     }
 
     /// `NAME=value` of all that ARG declared, in order; ENV counts more.

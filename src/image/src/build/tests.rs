@@ -258,6 +258,105 @@ async fn mounts_of_a_run_are_handed_to_the_runner() {
     assert_eq!(spec.settings.network.as_deref(), Some("none"));
 }
 
+/// `Ok` with the names that the last layer has, or why there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_two_builders_differ_each_keeps_its_own_rules() {
+    let lab = Lab::new().await;
+    let (classic, buildkit) = (Dialect::Classic, Dialect::BuildKit);
+    let wildcards = "FROM base\nCOPY a.json yarn.lock* none*.json ./to/\n";
+    for (case, dialect, file, want) in [
+        ("a pattern beside a file", classic, wildcards, None),
+        ("a pattern beside a file", buildkit, wildcards, None),
+        ("a pattern alone", classic, "FROM base\nCOPY none* /to/\n", Some("no source files were specified")),
+        ("a pattern alone", buildkit, "FROM base\nCOPY none* /to/\n", None),
+        (
+            "patterns alone",
+            classic,
+            "FROM base\nCOPY none* no* /to/\n",
+            Some("no source files were specified"),
+        ),
+        (
+            "of another stage",
+            classic,
+            "FROM base AS one\nCOPY a.json /x/\nFROM base\nCOPY --from=one /x/a.json /x/n* /to/\n",
+            None,
+        ),
+        (
+            "a name is no pattern",
+            buildkit,
+            "FROM base\nCOPY a.json none /to/\n",
+            Some("stat none: file does not exist"),
+        ),
+        (
+            "out of the context",
+            classic,
+            "FROM base\nCOPY ../a.json /to/\n",
+            Some("forbidden path outside the build context"),
+        ),
+        ("out of the context", buildkit, "FROM base\nCOPY ../a.json /to/\n", None),
+        (
+            "several without a slash",
+            classic,
+            "FROM base\nCOPY a.json b.json /to\n",
+            Some("must be a directory and end with a /"),
+        ),
+        ("several without a slash", buildkit, "FROM base\nCOPY a.json b.json /to\n", None),
+        (
+            "onto a link",
+            classic,
+            "FROM base\nCOPY links /\nCOPY rootfs /\n",
+            Some("cannot copy to non-directory: /bin"),
+        ),
+        (
+            "onto a link",
+            buildkit,
+            "FROM base\nCOPY links /\nCOPY rootfs /\n",
+            Some("cannot copy to non-directory: /bin"),
+        ),
+        (
+            "the machine's network",
+            buildkit,
+            "FROM base\nRUN --network=host x\n",
+            Some("network.host is not allowed"),
+        ),
+        (
+            "the machine's network",
+            classic,
+            "FROM base\nRUN --network=host x\n",
+            Some("network.host is not allowed"),
+        ),
+    ] {
+        let context = Tar::new()
+            .file("Dockerfile", file)
+            .file("a.json", "a")
+            .file("b.json", "b")
+            .folder("links")
+            .entry(tar::EntryType::Symlink, "links/bin", "usr/bin", b"")
+            .folder("rootfs")
+            .folder("rootfs/bin")
+            .file("rootfs/bin/x", "x");
+        let options = BuildOptions { dialect, no_cache: true, ..options() };
+        let built = lab.build_with(context, options).await.map(drop).map_err(|e| e.to_string());
+        match (want, built) {
+            (None, built) => assert_eq!(built, Ok(()), "{case} {dialect:?}"),
+            (Some(want), built) => {
+                let why = built.expect_err(case);
+                assert!(why.contains(want), "{case} {dialect:?}: {why}");
+            }
+        }
+    }
+    for granted in [
+        BuildOptions { may_use_host_network: true, ..options() },
+        BuildOptions {
+            run: RunSettings { network: Some("host".into()), ..RunSettings::default() },
+            ..options()
+        },
+    ] {
+        let context = Tar::new().file("Dockerfile", "FROM base\nRUN --network=host x\n");
+        lab.build_with(context, granted).await.expect("the client said so");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_fails_says_why_and_leaves_nothing() {
     let lab = Lab::new().await;

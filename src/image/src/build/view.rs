@@ -1,5 +1,6 @@
 //! What a container would see, read from the layers themselves: no mount, no root.
 
+use super::Dialect;
 use rustix::fs::makedev;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -123,9 +124,9 @@ fn is_whiteout(meta: &Metadata) -> bool {
 
 /// All paths that a pattern of the Go kind (`*`, `?`, `[a-z]`, `\`, and `**` for any folders) means; a path without any
 /// means itself. The last name is followed where it is a link, as Docker does.
-pub(super) fn glob(view: &View, pattern: &str) -> Result<Vec<(PathBuf, Node)>, String> {
+pub(super) fn glob(view: &View, pattern: &str, dialect: Dialect) -> Result<Vec<(PathBuf, Node)>, String> {
     let mut found = vec![(PathBuf::new(), view.root())];
-    for component in clean_pattern(pattern)? {
+    for component in clean_pattern(pattern, dialect)? {
         let mut next = Vec::new();
         for (path, folder) in &found {
             if component == "**" {
@@ -153,13 +154,13 @@ pub(super) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '[', '\\'])
 }
 
-/// The names in it, without `.` and with `..` carried out, which must not lead out.
-fn clean_pattern(pattern: &str) -> Result<Vec<&str>, String> {
+/// The names in it, without `.` and with `..` carried out. What leads out is a fault, and to BuildKit the root itself.
+fn clean_pattern(pattern: &str, dialect: Dialect) -> Result<Vec<&str>, String> {
     let mut names = Vec::new();
     for component in pattern.split('/').filter(|c| !c.is_empty() && *c != ".") {
         if component != ".." {
             names.push(component);
-        } else if names.pop().is_none() {
+        } else if names.pop().is_none() && dialect == Dialect::Classic {
             return Err(format!("forbidden path outside the build context: {pattern} ()"));
         }
     }

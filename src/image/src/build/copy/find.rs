@@ -1,10 +1,11 @@
 //! Which files an instruction means, and where they go.
 
 use super::{Files, What, absolute};
+use crate::build::Dialect;
 use crate::build::archive;
 use crate::build::ignore::Ignore;
 use crate::build::owner::{Mode, Owner};
-use crate::build::view::{Node, View, glob, is_pattern, list};
+use crate::build::view::{Node, View, child, glob, is_pattern, list};
 use rustix::fs::FileType;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub(in crate::build) struct Wanted {
     /// The folders above each source come along.
     pub(in crate::build) parents: bool,
     pub(in crate::build) exclude: Ignore,
+    pub(in crate::build) dialect: Dialect,
 }
 
 /// What ADD got from elsewhere.
@@ -70,15 +72,33 @@ impl Wanted {
     fn matching_sources(&self) -> Result<Vec<Source>, String> {
         let mut sources = Vec::new();
         for pattern in &self.sources {
-            let found = glob(&self.from, pattern)?;
+            let found = glob(&self.from, pattern, self.dialect)?;
             if found.is_empty() {
+                // `yarn.lock*` beside `package.json`: a pattern says "where there is one"
+                if is_pattern(pattern) && (self.dialect == Dialect::BuildKit || self.has_more_than(pattern)) {
+                    continue;
+                }
                 return Err(self.nothing_at(pattern));
             }
             let before = pattern.split_once("/./").map_or("", |(before, _)| before);
             let pivot = before.split('/').filter(|name| !name.is_empty() && *name != ".").count();
             sources.extend(found.into_iter().map(|(path, node)| Source { path, node, pivot }));
         }
+        if sources.is_empty() && self.dialect == Dialect::Classic && self.is_only_patterns() {
+            return Err("no source files were specified".into());
+        }
         Ok(sources)
+    }
+
+    /// Whether something else is copied as well.
+    fn has_more_than(&self, pattern: &str) -> bool {
+        self.sources.iter().any(|source| source != pattern)
+            || !self.fetched.is_empty()
+            || !self.texts.is_empty()
+    }
+
+    fn is_only_patterns(&self) -> bool {
+        self.fetched.is_empty() && self.texts.is_empty()
     }
 
     fn nothing_at(&self, pattern: &str) -> String {
@@ -89,6 +109,19 @@ impl Wanted {
                 "file not found in build context or excluded by .dockerignore: stat {path}: file does not exist"
             ),
             (false, false) => format!("stat {path}: file does not exist"),
+        }
+    }
+
+    /// A directory does not take the place of a link of the image, nor of a file: with merged /usr, `COPY rootfs /` would
+    /// put a `bin` where the system's programs are linked from.
+    fn check_folder_fits(&self, dest: &Path) -> Result<(), String> {
+        let Some((parent, name)) = dest.parent().zip(dest.file_name()) else { return Ok(()) };
+        let (_, parent) = self.target.resolve(parent)?;
+        match child(&parent, name) {
+            Node::Symlink(_) | Node::File(_) => {
+                Err(format!("cannot copy to non-directory: /{}", dest.display()))
+            }
+            Node::Folder(_) | Node::Missing => Ok(()),
         }
     }
 
@@ -116,6 +149,7 @@ impl Files {
             unpack: false,
             parents: false,
             exclude: Ignore::default(),
+            dialect: Dialect::Classic,
         })
     }
 
@@ -133,7 +167,10 @@ impl Files {
             || matches!(wanted.dest.as_str(), "." | "..")
             || wanted.dest.ends_with("/.");
         let count = sources.len() + wanted.fetched.len() + wanted.texts.len();
-        if count > 1 && !says_folder {
+        // BuildKit looks at what there is in the image
+        let is_folder =
+            wanted.dialect == Dialect::BuildKit && matches!(there, Node::Folder(_) | Node::Missing);
+        if count > 1 && !says_folder && !is_folder {
             return Err(format!(
                 "When using {} with more than one source file, the destination must be a directory and end with a /",
                 wanted.word
@@ -144,7 +181,8 @@ impl Files {
         {
             files.kind = if matches!(only.node, Node::Folder(_)) { "dir" } else { "file" };
         }
-        let place = Place { into_folder: says_folder || matches!(there, Node::Folder(_)), dest, there };
+        let into_folder = says_folder || count > 1 || matches!(there, Node::Folder(_));
+        let place = Place { into_folder, dest, there };
         for source in sources {
             files.add_source(wanted, &place, &source)?;
         }
@@ -247,6 +285,7 @@ impl Files {
             let dest = dest.join(&name);
             match &node {
                 Node::Folder(parts) => {
+                    wanted.check_folder_fits(&dest)?;
                     let part = parts.first().filter(|_| kept);
                     self.entries.extend(part.map(|part| (dest.clone(), What::Folder(part.clone()))));
                     // something in it may be brought back
