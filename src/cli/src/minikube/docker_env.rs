@@ -35,7 +35,7 @@ pub(super) struct DockerEnv {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Shell {
+enum Syntax {
     Posix,
     Fish,
     PowerShell,
@@ -46,58 +46,58 @@ enum Shell {
     None,
 }
 
-impl Shell {
-    fn named(name: &str) -> Option<Shell> {
+impl Syntax {
+    fn named(name: &str) -> Option<Syntax> {
         Some(match name {
-            "bash" | "sh" | "zsh" | "ksh" | "dash" => Shell::Posix,
-            "fish" => Shell::Fish,
-            "powershell" | "pwsh" => Shell::PowerShell,
-            "cmd" => Shell::Cmd,
-            "tcsh" | "csh" => Shell::Tcsh,
-            "emacs" => Shell::Emacs,
-            "none" => Shell::None,
+            "bash" | "sh" | "zsh" | "ksh" | "dash" => Syntax::Posix,
+            "fish" => Syntax::Fish,
+            "powershell" | "pwsh" => Syntax::PowerShell,
+            "cmd" => Syntax::Cmd,
+            "tcsh" | "csh" => Syntax::Tcsh,
+            "emacs" => Syntax::Emacs,
+            "none" => Syntax::None,
             _ => return None,
         })
     }
 
     fn set(self, name: &str, value: &str) -> String {
         match self {
-            Shell::Posix => format!("export {name}={}", double_quoted(value)),
-            Shell::Fish => format!("set -gx {name} {};", double_quoted(value)),
-            Shell::PowerShell => format!("$Env:{name} = \"{}\"", value.replace('"', "`\"")),
-            Shell::Cmd => format!("SET {name}={value}"),
-            Shell::Tcsh => format!("setenv {name} {};", double_quoted(value)),
-            Shell::Emacs => format!("(setenv {} {})", double_quoted(name), double_quoted(value)),
-            Shell::None => format!("{name}={value}"),
+            Syntax::Posix => format!("export {name}={}", double_quoted(value)),
+            Syntax::Fish => format!("set -gx {name} {};", double_quoted(value)),
+            Syntax::PowerShell => format!("$Env:{name} = \"{}\"", value.replace('"', "`\"")),
+            Syntax::Cmd => format!("SET {name}={value}"),
+            Syntax::Tcsh => format!("setenv {name} {};", double_quoted(value)),
+            Syntax::Emacs => format!("(setenv {} {})", double_quoted(name), double_quoted(value)),
+            Syntax::None => format!("{name}={value}"),
         }
     }
 
     fn unset(self, name: &str) -> String {
         match self {
-            Shell::Posix => format!("unset {name};"),
-            Shell::Fish => format!("set -e {name};"),
-            Shell::PowerShell => format!("Remove-Item -ErrorAction SilentlyContinue Env:\\\\{name}"),
-            Shell::Cmd => format!("SET {name}="),
-            Shell::Tcsh => format!("unsetenv {name};"),
-            Shell::Emacs => format!("(setenv {} nil)", double_quoted(name)),
-            Shell::None => name.to_owned(),
+            Syntax::Posix => format!("unset {name};"),
+            Syntax::Fish => format!("set -e {name};"),
+            Syntax::PowerShell => format!("Remove-Item -ErrorAction SilentlyContinue Env:\\\\{name}"),
+            Syntax::Cmd => format!("SET {name}="),
+            Syntax::Tcsh => format!("unsetenv {name};"),
+            Syntax::Emacs => format!("(setenv {} nil)", double_quoted(name)),
+            Syntax::None => name.to_owned(),
         }
     }
 
     fn hint(self, command: &str) -> Option<String> {
         let (comment, line) = match self {
-            Shell::Posix => ("#", format!("eval $({command})")),
-            Shell::Fish => ("#", format!("{command} | source")),
-            Shell::PowerShell => ("#", format!("& {command} --shell powershell | Invoke-Expression")),
-            Shell::Cmd => ("REM", format!("@FOR /f \"tokens=*\" %i IN ('{command} --shell cmd') DO @%i")),
-            Shell::Tcsh => (":", format!("eval `{command}`")),
-            Shell::Emacs => (
+            Syntax::Posix => ("#", format!("eval $({command})")),
+            Syntax::Fish => ("#", format!("{command} | source")),
+            Syntax::PowerShell => ("#", format!("& {command} --shell powershell | Invoke-Expression")),
+            Syntax::Cmd => ("REM", format!("@FOR /f \"tokens=*\" %i IN ('{command} --shell cmd') DO @%i")),
+            Syntax::Tcsh => (":", format!("eval `{command}`")),
+            Syntax::Emacs => (
                 ";;",
                 format!(
                     "(with-temp-buffer (shell-command \"{command} --shell emacs\" (current-buffer)) (eval-buffer))"
                 ),
             ),
-            Shell::None => return None,
+            Syntax::None => return None,
         };
         Some(format!("{comment} To point your shell to minikube's docker-daemon, run:\n{comment} {line}"))
     }
@@ -154,16 +154,16 @@ impl DockerEnv {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn wanted_shell(&self) -> Result<Shell, Exit> {
+    fn wanted_shell(&self) -> Result<Syntax, Exit> {
         let asked = match self.shell.as_str() {
             "" => {
                 std::env::var("SHELL").unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
             }
             asked => asked.to_owned(),
         };
-        match (Shell::named(&asked), self.shell.is_empty()) {
+        match (Syntax::named(&asked), self.shell.is_empty()) {
             (Some(shell), _) => Ok(shell),
-            (None, true) => Ok(Shell::Posix),
+            (None, true) => Ok(Syntax::Posix),
             (None, false) => Err(reason::USAGE.because(format!("unknown shell {asked:?}"))),
         }
     }
@@ -176,16 +176,16 @@ mod tests {
     #[test]
     fn each_shell_sets_and_unsets_in_its_own_words() {
         let cases = [
-            (Shell::Posix, "export A=\"b\"", "unset A;"),
-            (Shell::Fish, "set -gx A \"b\";", "set -e A;"),
-            (Shell::PowerShell, "$Env:A = \"b\"", "Remove-Item -ErrorAction SilentlyContinue Env:\\\\A"),
-            (Shell::Cmd, "SET A=b", "SET A="),
-            (Shell::Tcsh, "setenv A \"b\";", "unsetenv A;"),
-            (Shell::None, "A=b", "A"),
+            (Syntax::Posix, "export A=\"b\"", "unset A;"),
+            (Syntax::Fish, "set -gx A \"b\";", "set -e A;"),
+            (Syntax::PowerShell, "$Env:A = \"b\"", "Remove-Item -ErrorAction SilentlyContinue Env:\\\\A"),
+            (Syntax::Cmd, "SET A=b", "SET A="),
+            (Syntax::Tcsh, "setenv A \"b\";", "unsetenv A;"),
+            (Syntax::None, "A=b", "A"),
         ];
         for (shell, set, unset) in cases {
             assert_eq!((shell.set("A", "b").as_str(), shell.unset("A").as_str()), (set, unset), "{shell:?}");
         }
-        assert_eq!(Shell::Posix.set("A", "$(x)\""), "export A=\"\\$(x)\\\"\"");
+        assert_eq!(Syntax::Posix.set("A", "$(x)\""), "export A=\"\\$(x)\\\"\"");
     }
 }
