@@ -37,12 +37,15 @@ pub(crate) struct ScalePaths {
     pub(crate) selector: Option<JsonPath>,
 }
 
-/// A handler for each version that is served.
+/// A handler for each version that is served. Where a webhook converts between them only the stored one is: nobody is
+/// shown an object of another version that was not converted.
 ///
 /// # Errors
 /// In words: a schema that is not structural, which the definition's validation refuses, may still be stored.
 pub fn kinds_of(definition: &CustomResourceDefinition) -> Result<Vec<Arc<dyn Handler>>, String> {
-    let served = definition.spec.versions.iter().filter(|version| version.served);
+    let by_webhook = definition.spec.conversion.as_ref().is_some_and(|how| how.strategy == "Webhook");
+    let served =
+        definition.spec.versions.iter().filter(|version| version.served && (version.storage || !by_webhook));
     served
         .map(|version| CustomKind::new(definition, version).map(|kind| Arc::new(Served(Arc::new(kind))) as _))
         .collect()

@@ -48,6 +48,11 @@ fn what_is_served_is_a_kind() {
     let handlers = handlers();
     let versions: Vec<String> = handlers.iter().map(|h| h.info().gvk.version.to_string()).collect();
     assert_eq!(versions, ["v1", "v1beta1"]);
+    let mut converted = definition();
+    converted.spec.conversion.get_or_insert_default().strategy = "Webhook".into();
+    let versions: Vec<String> =
+        kinds_of(&converted).unwrap().iter().map(|h| h.info().gvk.version.to_string()).collect();
+    assert_eq!(versions, ["v1"], "what is not converted is not shown");
     let info = handlers[0].info();
     assert!(info.has_subresource("status") && info.has_subresource("scale"));
     assert_eq!(info.short_names, ["ct"]);
