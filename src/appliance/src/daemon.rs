@@ -35,6 +35,8 @@ pub struct StartOptions {
     pub registry_mirrors: Vec<String>,
     /// `Some(None)`: nowhere but at the profile's own place.
     pub docker_socket: Option<Option<PathBuf>>,
+    /// Go on where the store has lost something.
+    pub accept_loss: bool,
     /// Kept for later starts.
     pub daemon_memory: Option<DaemonMemory>,
     /// Into the profile's own file instead of the terminal.
@@ -108,6 +110,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     }
     log::begin(places, options.log_to_file).map_err(|e| io(&places.log(), &e))?;
     notes.extend(ended_for_memory(places));
+    notes.extend(missing(places));
     for what in notes {
         tracing::warn!("{what}");
         step(Step::Noted { what });
@@ -122,18 +125,29 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     let _ = daemon_memory::confine(places, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| failed("make the event queue", &e))?;
-    let served = runtime.block_on(serve(places, &settings, step));
+    let served = runtime.block_on(serve(places, &settings, options.accept_loss, step));
     daemon_memory::ends_in_order(places);
     served
 }
 
-async fn serve(places: &Places, settings: &Settings, step: &impl Fn(Step)) -> Result<(), StartError> {
+async fn serve(
+    places: &Places,
+    settings: &Settings,
+    accept_loss: bool,
+    step: &impl Fn(Step),
+) -> Result<(), StartError> {
     let begun = |what: &str| step(Step::Begun { what: what.to_owned() });
     begun("reading what is stored");
     let listener = listen(Ipv4Addr::UNSPECIFIED, settings.api_port).await?;
     let dashboard_listener = listen(Ipv4Addr::LOCALHOST, settings.dashboard_port).await?;
     let node_ip = node_address::find().unwrap_or(settings.gateway());
-    let (store, recovery) = Store::open(&places.store(), store::Options::default()).map_err(unopened)?;
+    let options = store::Options {
+        // the authority was made when the store was there
+        must_exist: places.certificates().join("ca.crt").exists(),
+        accept_loss,
+        ..store::Options::default()
+    };
+    let (store, recovery) = Store::open(&places.store(), options).map_err(unopened)?;
     recovery.notes.iter().for_each(|note| step(Step::Noted { what: note.clone() }));
 
     begun("starting the control plane, the network and the runtime");
@@ -147,7 +161,7 @@ async fn serve(places: &Places, settings: &Settings, step: &impl Fn(Step)) -> Re
     let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
     write_kubeconfig(places, &certificates, &api)?;
 
-    tokio::spawn(crate::memory::keep_small(store.revisions(), ::runtime::give_back_memory));
+    tokio::spawn(crate::memory::keep_small(store.revisions(), crate::memory::OfCluster(cluster.clone())));
     let stop = CancellationToken::new();
     let rooms = stop.child_token();
     let (ready, is_ready) = watch::channel(false);
@@ -303,9 +317,24 @@ fn unopened(error: OpenError) -> StartError {
     let what = error.to_string();
     match error {
         OpenError::InUse { .. } => StartError::StateInUse { what },
-        OpenError::Damaged { .. } => StartError::StateDamaged { what },
+        OpenError::Damaged { .. } | OpenError::Lost { .. } => StartError::StateDamaged { what },
+        OpenError::Full { .. } => StartError::DiskFull { what },
         _ => StartError::Failed { what },
     }
+}
+
+/// What is made anew though it was there once: that is no first start, and has its consequences.
+fn missing(places: &Places) -> Vec<String> {
+    let store = places.store().join("cluster.db");
+    let parts = [
+        (places.settings(), "new ports and default registries are settled"),
+        (
+            places.certificates().join("ca.crt"),
+            "a new authority is made; kubeconfigs, and the tokens of pods that run, are of the old one",
+        ),
+    ];
+    let gone = parts.into_iter().filter(|(part, _)| store.exists() && !part.exists());
+    gone.map(|(part, then)| format!("{} is missing: {then}", part.display())).collect()
 }
 
 fn unclaimed(error: ClaimError) -> StartError {

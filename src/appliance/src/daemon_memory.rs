@@ -130,7 +130,7 @@ fn words(limit: Option<u64>) -> String {
 }
 
 /// Bytes, out of /proc/meminfo.
-fn total(meminfo: &str) -> Option<u64> {
+pub(crate) fn total(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
 }

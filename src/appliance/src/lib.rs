@@ -7,6 +7,7 @@
 
 mod answers;
 mod certs;
+mod check;
 mod claim;
 mod control;
 mod control_server;
@@ -25,6 +26,7 @@ mod purge;
 mod settings;
 
 pub use certs::{AdminCredentials, Certificates};
+pub use check::{Finding, State, check};
 pub use control::{
     BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal,
     ServiceAddress, ServicePort,

@@ -1,9 +1,10 @@
-//! After a burst the daemon is as small as before it.
+//! After a burst the daemon is as small as before it: what was freed goes back to the kernel, and what is held for clients that may
+//! still come (events of watches, pages of lists) is held no longer than upstream's store holds it.
 
 use api::ResourceVersion;
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 /// Writes that leave something worth the walk through the allocator's lists, which takes some milliseconds.
 const BURST: u64 = 1000;
@@ -11,41 +12,134 @@ const BURST: u64 = 1000;
 const QUIET: Duration = Duration::from_secs(2);
 /// Where it never gets quiet.
 const LATEST: Duration = Duration::from_secs(60);
+/// `--etcd-compaction-interval` of upstream's API server: who is longer away lists again.
+pub(crate) const HELD: Duration = Duration::from_secs(5 * 60);
+
+/// What can be let go.
+pub(crate) trait Held: Send + 'static {
+    /// What was freed goes back to the kernel.
+    fn give_back(&self) -> impl Future<Output = ()> + Send;
+    /// Nobody has asked for what is older than that for [`HELD`].
+    fn forget(&self, until: ResourceVersion);
+}
+
+/// What a burst has left, and when it is let go.
+struct Old {
+    until: ResourceVersion,
+    due: Instant,
+}
+
+enum Woken {
+    Burst,
+    Due,
+    Closed,
+}
 
 /// For as long as the store lives.
-pub(crate) async fn keep_small(mut revisions: Receiver<ResourceVersion>, give_back: fn()) {
+pub(crate) async fn keep_small(mut revisions: Receiver<ResourceVersion>, held: impl Held + Sync) {
     let mut last = *revisions.borrow();
-    while revisions.wait_for(|now| now.0.saturating_sub(last.0) >= BURST).await.is_ok() {
+    let mut old: Option<Old> = None;
+    loop {
+        let is_burst = |now: &ResourceVersion| now.0.saturating_sub(last.0) >= BURST;
+        let due = old.as_ref().map(|old| old.due);
+        let woken = tokio::select! {
+            burst = revisions.wait_for(is_burst) => if burst.is_ok() { Woken::Burst } else { Woken::Closed },
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Woken::Due,
+        };
+        match woken {
+            Woken::Closed => return,
+            Woken::Due => {
+                old.take().into_iter().for_each(|old| held.forget(old.until));
+                held.give_back().await;
+                continue;
+            }
+            Woken::Burst => {}
+        }
         let latest = Instant::now() + LATEST;
         while let Ok(Ok(Ok(()))) = timeout_at(latest, timeout(QUIET, revisions.changed())).await {}
         last = *revisions.borrow_and_update();
-        let _ = tokio::task::spawn_blocking(give_back).await;
+        held.give_back().await;
+        // of bursts one after the other the first is not put off by those that follow
+        old.get_or_insert(Old { until: last, due: Instant::now() + HELD });
+    }
+}
+
+/// The store's and the cluster's.
+pub(crate) struct OfCluster(pub(crate) cluster::Cluster);
+
+impl Held for OfCluster {
+    async fn give_back(&self) {
+        let _ = tokio::task::spawn_blocking(runtime::give_back_memory).await;
+    }
+
+    fn forget(&self, until: ResourceVersion) {
+        self.0.store().forget_events(until);
+        if let Some(before) = std::time::Instant::now().checked_sub(HELD) {
+            self.0.forget_pages(before);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
     use tokio::sync::watch;
 
-    static GIVEN: AtomicUsize = AtomicUsize::new(0);
+    #[derive(Default, Clone)]
+    struct Told(Arc<Mutex<Vec<String>>>);
+
+    impl Held for Told {
+        async fn give_back(&self) {
+            self.0.lock().unwrap().push("give back".into());
+        }
+
+        fn forget(&self, until: ResourceVersion) {
+            self.0.lock().unwrap().push(format!("forget until {until}"));
+        }
+    }
+
+    impl Told {
+        fn take(&self) -> Vec<String> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_given_back_once_after_a_burst_and_not_for_less() {
         let (revise, revisions) = watch::channel(ResourceVersion(5));
-        let task = tokio::spawn(keep_small(revisions, || _ = GIVEN.fetch_add(1, Ordering::SeqCst)));
+        let told = Told::default();
+        let task = tokio::spawn(keep_small(revisions, told.clone()));
         tokio::task::yield_now().await; // it has seen where the store begins
         let after = |to: u64| {
             revise.send_replace(ResourceVersion(to));
             tokio::time::sleep(QUIET * 2)
         };
         after(5 + BURST - 1).await;
-        assert_eq!(GIVEN.load(Ordering::SeqCst), 0);
+        assert!(told.take().is_empty());
         after(5 + BURST).await;
         after(6 + BURST).await;
+        assert_eq!(told.take(), ["give back"]);
+        // later on, what was held for those who might have come
+        tokio::time::sleep(HELD).await;
+        assert_eq!(told.take(), [format!("forget until {}", 5 + BURST), "give back".to_owned()]);
+        tokio::time::sleep(HELD * 3).await;
+        assert!(told.take().is_empty(), "nothing is left to let go");
         drop(revise);
         task.await.unwrap();
-        assert_eq!(GIVEN.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bursts_without_an_end_do_not_put_it_off() {
+        let (revise, revisions) = watch::channel(ResourceVersion(0));
+        let told = Told::default();
+        tokio::spawn(keep_small(revisions, told.clone()));
+        for number in 1..=(3 * HELD.as_secs()) {
+            revise.send_replace(ResourceVersion(number * BURST));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let told = told.take();
+        let forgotten = told.iter().filter(|what| what.starts_with("forget")).count();
+        assert!((2..=3).contains(&forgotten), "{told:?}");
     }
 }

@@ -43,7 +43,7 @@ fn knows_overlay(filesystems: &str) -> bool {
     filesystems.lines().any(|line| line.split_whitespace().next_back() == Some("overlay"))
 }
 
-fn is_on_path(program: &str) -> bool {
+pub(crate) fn is_on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

@@ -24,7 +24,7 @@ failures! {
     OTHER = 1, "UNEXPECTED", "something unforeseen failed", "see `monopod logs` for what the daemon said";
     NOT_ROOT = 10, "NOT_ROOT", "the cluster's state lies where only root may write", "run it again with `sudo`";
     PORT_TAKEN = 20, "PORT_TAKEN", "another program listens on the API server's port", "end that program, or choose another port with `monopod start --apiserver-port PORT`";
-    STATE_DAMAGED = 21, "STATE_DAMAGED", "a state file is damaged, and nothing was changed", "restore it from a backup, or begin anew with `monopod delete`";
+    STATE_DAMAGED = 21, "STATE_DAMAGED", "a state file is damaged, and nothing was changed", "restore it from a backup, go on with what is there by `monopod start --accept-loss`, or begin anew with `monopod delete`";
     STATE_IN_USE = 22, "STATE_IN_USE", "another process holds the state of this profile", "stop it with `monopod stop`, or use another profile with `-p NAME`";
     DISK_FULL = 23, "DISK_FULL", "no space is left on the device that holds /var/lib", "free some space and start again: nothing that was acknowledged is lost";
     NOT_OURS = 25, "NOT_OURS", "a directory of the profile is another's, or others could put something in its place", "give it to root with `chown root` and `chmod go-w`, move it away, or use another profile with `-p NAME`";

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 use store::Snapshot;
 
 /// Snapshots kept for clients that are in the middle of a paged list. They share all but what changed since, so
@@ -40,7 +41,7 @@ pub struct List {
 }
 
 #[derive(Default)]
-pub(crate) struct Pages(Mutex<VecDeque<Snapshot>>);
+pub(crate) struct Pages(Mutex<VecDeque<(Instant, Snapshot)>>);
 
 #[derive(Serialize, Deserialize)]
 struct ContinueToken {
@@ -48,6 +49,17 @@ struct ContinueToken {
     rv: u64,
     namespace: Option<String>,
     name: String,
+    /// How many come after it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rest: Option<usize>,
+}
+
+/// Where a page begins, in what.
+struct Start {
+    snapshot: Snapshot,
+    after: Option<ObjectKey>,
+    /// How many there are from there on, where an earlier page has said it.
+    rest: Option<usize>,
 }
 
 impl Cluster {
@@ -63,6 +75,11 @@ impl Cluster {
         self.store().snapshot().get(&target.stored_in(), &key).ok_or_else(|| target.not_found())
     }
 
+    /// Lets go of lists that nobody has gone on with since: they hold whatever was deleted meanwhile.
+    pub fn forget_pages(&self, before: Instant) {
+        self.0.pages.forget(before);
+    }
+
     /// # Errors
     /// `Forbidden`, `BadRequest` for selectors that the kind does not support, `Expired` for a token or a revision
     /// that is no longer held.
@@ -71,49 +88,52 @@ impl Cluster {
         attributes.name = params.fields.exact_name().map(str::to_owned);
         self.authorize(actor, &attributes)?;
         let selection = Selection::new(target, params.labels.clone(), params.fields.clone())?;
-        let (snapshot, after) = self.snapshot_for(params)?;
-        self.page(target, params, &selection, &snapshot, after.as_ref())
+        let start = self.start_of(params)?;
+        Ok(self.page(target, params, &selection, &start))
     }
 
-    fn page(
-        &self,
-        target: &Target,
-        params: &ListParams,
-        selection: &Selection,
-        snapshot: &Snapshot,
-        after: Option<&ObjectKey>,
-    ) -> Result<List, Status> {
-        let resource = target.stored_in();
+    fn page(&self, target: &Target, params: &ListParams, selection: &Selection, start: &Start) -> List {
+        let (resource, namespace) = (target.stored_in(), target.namespace.as_deref());
+        let snapshot = &start.snapshot;
         let limit = if params.limit == 0 { usize::MAX } else { params.limit };
         let mut page = List { revision: snapshot.revision(), ..List::default() };
         let mut rest =
-            snapshot.list(&resource, target.namespace.as_deref(), after).filter(|o| selection.matches(o));
+            snapshot.list(&resource, namespace, start.after.as_ref()).filter(|o| selection.matches(o));
         page.objects.extend(rest.by_ref().take(limit).cloned());
-        let Some(_more) = rest.next() else { return Ok(page) };
-        let last = page.objects.last().map(Object::key).unwrap_or_else(|| ObjectKey::cluster(""));
-        if selection.is_everything() {
-            page.remaining = Some(1 + rest.count() as i64);
+        if rest.next().is_none() {
+            return page;
         }
-        page.continue_token = Some(ContinueToken::after(&last, snapshot.revision()).encode());
+        let last = page.objects.last().map(Object::key).unwrap_or_else(|| ObjectKey::cluster(""));
+        // counted from the front: what comes after a page costs nothing, however many they are
+        let all = match (&start.after, start.rest) {
+            (None, _) => Some(snapshot.count(&resource, namespace)),
+            (Some(_), said) => said,
+        };
+        let after =
+            all.filter(|_| selection.is_everything()).map(|all| all.saturating_sub(page.objects.len()));
+        page.remaining = after.and_then(|count| i64::try_from(count).ok());
+        page.continue_token = Some(ContinueToken::after(&last, snapshot.revision(), after).encode());
         self.0.pages.keep(snapshot.clone());
-        Ok(page)
+        page
     }
 
-    fn snapshot_for(&self, params: &ListParams) -> Result<(Snapshot, Option<ObjectKey>), Status> {
+    fn start_of(&self, params: &ListParams) -> Result<Start, Status> {
         let now = self.store().snapshot();
         if let Some(token) = &params.continue_token {
             let token = ContinueToken::decode(token)?;
             let snapshot = self.0.pages.find(token.rv, now).ok_or_else(continue_expired)?;
-            return Ok((snapshot, Some(ObjectKey::new(token.namespace.as_deref(), &token.name))));
+            let after = ObjectKey::new(token.namespace.as_deref(), &token.name);
+            return Ok(Start { snapshot, after: Some(after), rest: token.rest });
         }
+        let from = |snapshot| Start { snapshot, after: None, rest: None };
         match (params.resource_version, params.version_match) {
             (Some(ResourceVersion(wanted)), Some(VersionMatch::Exact)) if wanted != now.revision().0 => {
                 let held = self.0.pages.find(wanted, now.clone());
                 let too_old = || Status::too_old_resource_version(ResourceVersion(wanted), now.revision());
-                held.map(|snapshot| (snapshot, None)).ok_or_else(too_old)
+                held.map(from).ok_or_else(too_old)
             }
             (Some(wanted), _) if wanted > now.revision() => Err(too_large(wanted, now.revision())),
-            _ => Ok((now, None)),
+            _ => Ok(from(now)),
         }
     }
 }
@@ -139,13 +159,16 @@ fn continue_expired() -> Status {
 impl Pages {
     fn keep(&self, snapshot: Snapshot) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.iter().any(|held| held.revision() == snapshot.revision()) {
-            return;
-        }
+        // a client that is in the middle of it has its time anew
+        kept.retain(|(_, held)| held.revision() != snapshot.revision());
         if kept.len() == KEPT_SNAPSHOTS {
             kept.pop_front();
         }
-        kept.push_back(snapshot);
+        kept.push_back((Instant::now(), snapshot));
+    }
+
+    fn forget(&self, before: Instant) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(used, _)| *used >= before);
     }
 
     fn find(&self, revision: u64, now: Snapshot) -> Option<Snapshot> {
@@ -153,17 +176,18 @@ impl Pages {
             return Some(now);
         }
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.iter().find(|held| held.revision().0 == revision).cloned()
+        kept.iter().map(|(_, held)| held).find(|held| held.revision().0 == revision).cloned()
     }
 }
 
 impl ContinueToken {
-    fn after(key: &ObjectKey, revision: ResourceVersion) -> Self {
+    fn after(key: &ObjectKey, revision: ResourceVersion, rest: Option<usize>) -> Self {
         ContinueToken {
             v: "meta.k8s.io/v1".into(),
             rv: revision.0,
             namespace: key.namespace.as_deref().map(str::to_owned),
             name: key.name.to_string(),
+            rest,
         }
     }
 

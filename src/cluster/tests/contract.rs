@@ -178,10 +178,11 @@ async fn every_page_of_a_list_is_of_one_revision() {
     }
     let all = target::<ConfigMap>(&cluster, None);
     let mut params = ListParams { limit: 2, ..ListParams::default() };
-    let mut seen = Vec::new();
+    let (mut seen, mut remaining) = (Vec::new(), Vec::new());
     loop {
         let page = cluster.list(&Actor::root(), &all, &params).unwrap();
         seen.extend(page.objects.iter().map(|o| o.key().name.to_string()));
+        remaining.push(page.remaining);
         // what changes between the pages is in none of them
         let _ = maps.create(map("m9", "x")).await;
         params.continue_token = page.continue_token;
@@ -190,6 +191,16 @@ async fn every_page_of_a_list_is_of_one_revision() {
         }
     }
     assert_eq!(seen, ["m0", "m1", "m2", "m3", "m4"]);
+    assert_eq!(remaining, [Some(3), Some(1), None], "how many come after the page, of its own revision");
+    // lists that nobody goes on with are not held for ever
+    let one = ListParams { limit: 1, ..ListParams::default() };
+    let page = cluster.list(&Actor::root(), &all, &one).unwrap();
+    assert_eq!(page.remaining, Some(5));
+    maps.create(map("later", "x")).await.unwrap();
+    let next = ListParams { continue_token: page.continue_token, ..one };
+    cluster.list(&Actor::root(), &all, &next).unwrap();
+    cluster.forget_pages(std::time::Instant::now());
+    assert_eq!(reason(cluster.list(&Actor::root(), &all, &next)), Reason::Expired);
     let bad = ListParams { continue_token: Some("nonsense".into()), ..ListParams::default() };
     assert_eq!(reason(cluster.list(&Actor::root(), &all, &bad)), Reason::BadRequest);
     let fields = FieldSelector::parse("spec.nodeName=x").unwrap();

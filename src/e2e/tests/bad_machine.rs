@@ -27,6 +27,32 @@ fn a_missing_program_is_named_and_nothing_is_made() {
 }
 
 #[test]
+fn a_check_says_what_is_missing_before_anything_is_started() {
+    let Some(at) = appliance("check") else { return };
+    let program = std::env::var("MONOPOD_BIN").unwrap();
+    let all = at.monopod(&["check"]).ok("check");
+    assert!(
+        ["root", "cgroups", "overlay", "nft", "nf_tables"]
+            .iter()
+            .all(|name| all.contains(&format!("ok       {name}: "))),
+        "{all}"
+    );
+    let lacking = at.shell(&format!("PATH=/nowhere {program} -p e2e-check check"));
+    assert_eq!(lacking.0.status.code(), Some(11), "{}", lacking.out());
+    assert!(
+        lacking.out().contains("missing  nft") && lacking.out().contains("cure: install it with"),
+        "{}",
+        lacking.out()
+    );
+    let machine = at.monopod(&["check", "-o", "json"]).ok("check for a machine");
+    let machine: serde_json::Value = serde_json::from_str(&machine).unwrap();
+    assert!(
+        machine.as_array().unwrap().iter().any(|one| one["name"] == "memory" && one["state"] == "ok"),
+        "{machine}"
+    );
+}
+
+#[test]
 fn damaged_state_is_named_and_left_alone() {
     let Some(at) = appliance("damaged") else { return };
     at.kubectl_with(&["create"], "{apiVersion: v1, kind: ConfigMap, metadata: {name: kept}, data: {a: b}}")
@@ -77,6 +103,62 @@ fn a_full_disk_is_said_and_what_was_acknowledged_stays() {
     at.kubectl_with(&["create"], &map(written)).ok("and there is room again");
     at.monopod(&["delete"]).ok("delete");
     at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+}
+
+#[test]
+fn a_cluster_that_was_stopped_starts_on_a_full_disk_and_images_can_be_removed() {
+    let Some(at) = appliance("prune") else { return };
+    at.monopod(&["delete"]).ok("delete");
+    let folder = at.places()[0].display().to_string();
+    at.shell(&format!("mkdir -p {folder} && mount -t tmpfs -o size=80m none {folder}")).ok("a small disk");
+    at.monopod(&["start"]).ok("start on a small disk");
+    at.load_busybox();
+    at.kubectl(&["create", "configmap", "kept", "--from-literal=a=b"]).ok("create");
+    at.monopod(&["stop"]).ok("stop");
+    let full =
+        |how: &str| at.shell(&format!("cat /dev/zero >{folder}/{how}; df --output=avail {folder} | tail -1"));
+    assert_eq!(full("filler").out().trim(), "0");
+    at.monopod(&["start"]).ok("start without room");
+    assert!(at.kubectl(&["get", "configmap", "kept", "-o", "name"]).ok("reads").contains("kept"));
+    let pruned = at.monopod(&["image", "prune", "--all"]).ok("prune");
+    assert!(!at.monopod(&["image", "ls"]).ok("ls").contains("busybox"), "{pruned}");
+    at.kubectl(&["create", "configmap", "new", "--from-literal=a=b"]).ok("there is room again");
+    at.monopod(&["stop"]).ok("stop");
+    assert_eq!(full("filler2").out().trim(), "0");
+    at.monopod(&["start"]).ok("start without room once more");
+    at.monopod(&["delete"]).ok("delete on a full disk");
+    at.shell(&format!("umount {folder} && rmdir {folder}")).ok("take the disk away");
+}
+
+#[test]
+fn what_the_store_has_lost_is_said_and_nothing_goes_on_without_a_word() {
+    let Some(at) = appliance("lost") else { return };
+    at.kubectl(&["create", "configmap", "early", "--from-literal=a=b"]).ok("create");
+    at.monopod(&["stop"]).ok("stop");
+    at.monopod(&["start"]).ok("start");
+    at.kubectl(&["create", "configmap", "late", "--from-literal=a=b"]).ok("create");
+    at.shell(&format!("kill -9 {}", at.pid())).ok("kill the daemon");
+    let log = state(&at, "store/cluster.db-wal");
+    let whole = std::fs::read(&log).unwrap();
+    std::fs::write(&log, &whole[..whole.len() / 8]).unwrap();
+    let store = state(&at, "store/cluster.db");
+    let refused = at.monopod(&["start"]);
+    says(&refused, 21, &[store.to_str().unwrap(), "was acknowledged at the revisions", "--accept-loss"]);
+    // with the log as it was nothing is lost
+    std::fs::write(&log, &whole).unwrap();
+    at.monopod(&["start"]).ok("start with the log mended");
+    at.kubectl(&["get", "configmaps", "early", "late"]).ok("both are there");
+    at.monopod(&["stop"]).ok("stop");
+
+    std::fs::remove_file(&store).unwrap();
+    says(&at.monopod(&["start"]), 21, &[store.to_str().unwrap(), "the file is missing, though it held"]);
+    // neither is a whole folder that has gone taken for a first start
+    std::fs::remove_dir_all(store.parent().unwrap()).unwrap();
+    says(&at.monopod(&["start"]), 21, &["the file is missing, though the cluster had one"]);
+    let accepted = at.monopod(&["start", "--accept-loss"]);
+    assert!(accepted.0.status.success(), "{}", accepted.err());
+    assert!(accepted.err().contains("went on with an empty cluster"), "{}", accepted.err());
+    at.kubectl(&["get", "configmap", "early"]).refused("an empty cluster");
 }
 
 #[test]

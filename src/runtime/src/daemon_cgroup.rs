@@ -44,3 +44,9 @@ impl DaemonCgroup {
         self.cgroups.memory_limit(&self.path)
     }
 }
+
+/// Whether there is v2 alone, and the controllers that the machine has by their names.
+pub fn cgroup_controllers() -> Option<(bool, Vec<String>)> {
+    let cgroups = Hierarchies::find().ok()?;
+    Some((cgroups.unified(), cgroups.controllers()))
+}

@@ -38,7 +38,7 @@ mod starts;
 mod stats;
 mod streams;
 
-pub use daemon_cgroup::DaemonCgroup;
+pub use daemon_cgroup::{DaemonCgroup, cgroup_controllers};
 pub use memory::give_back_memory;
 pub use purge::{Ended, end_recorded, purge};
 pub use runtime::ShimRuntime;

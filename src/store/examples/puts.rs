@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     store.close().await;
     let started = Instant::now();
     let (store, _) = Store::open(dir.path(), Options::default())?;
-    let count = store.snapshot().count(&Resource::from("configmaps"));
+    let count = store.snapshot().count(&Resource::from("configmaps"), None);
     println!("opened {count} objects in {:?}", started.elapsed());
     store.close().await;
     Ok(())

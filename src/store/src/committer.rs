@@ -229,7 +229,9 @@ fn apply_one(root: &mut Root, write: Write, group: &mut Group) -> Result<Object,
         }
     };
     root.revision = revision;
-    group.records.push(Record { resource: resource.clone(), key, revision, object: stored });
+    let record =
+        Record { resource: resource.clone(), key, revision, object: stored, previous: current.clone() };
+    group.records.push(record);
     group.events.push((resource, Event { kind, object: object.clone(), previous: current }));
     Ok(object)
 }

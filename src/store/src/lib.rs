@@ -32,11 +32,15 @@ pub struct Options {
     pub window: usize,
     /// What the events of one resource may weigh, in bytes of JSON: large objects get a shorter window.
     pub window_bytes: usize,
+    /// There was a store before: one that is missing is a loss, and no first start.
+    pub must_exist: bool,
+    /// Go on without what was lost, and say what it was.
+    pub accept_loss: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { window: 4096, window_bytes: 8 << 20 }
+        Options { window: 4096, window_bytes: 8 << 20, must_exist: false, accept_loss: false }
     }
 }
 
@@ -59,9 +63,10 @@ impl Store {
     /// Opens or makes the store in `dir`. What was acknowledged before a crash is there again.
     ///
     /// # Errors
-    /// Another process holds it, the file is damaged, or the disk refuses. The file is as it was.
+    /// Another process holds it, the file is damaged or does not hold all that was acknowledged, or the disk refuses. The file is
+    /// as it was.
     pub fn open(dir: &Path, options: Options) -> Result<(Store, Recovery), OpenError> {
-        let (log, root, recovery) = SqliteLog::open(dir)?;
+        let (log, root, recovery) = SqliteLog::open(dir, &options)?;
         Ok((Store::start(Box::new(log), root, &options), recovery))
     }
 
@@ -114,6 +119,11 @@ impl Store {
     /// Where some of them are no longer held; after a restart, where `after` is older than the revision at the start.
     pub fn watch(&self, resource: &Resource, after: ResourceVersion) -> Result<Watch, TooOld> {
         self.shared.windows.watch(resource, after)
+    }
+
+    /// Lets go of the events up to `revision`: whoever watches from before them lists again. For who knows that they are old.
+    pub fn forget_events(&self, revision: ResourceVersion) {
+        self.shared.windows.forget(revision);
     }
 
     /// Writes what may lag, folds the log into the file and lets go of it. Commits after it fail.

@@ -15,6 +15,8 @@ pub(crate) struct Record {
     pub(crate) key: ObjectKey,
     pub(crate) revision: ResourceVersion,
     pub(crate) object: Option<Object>,
+    /// What was there before.
+    pub(crate) previous: Option<Object>,
 }
 
 /// Makes records durable, in order.
@@ -47,10 +49,19 @@ pub enum OpenError {
     /// Nothing was changed.
     #[error(
         "{path} is damaged: {why}: nothing was changed; put a backup in its place, rescue what can be read with \
-         `sqlite3 {path} .recover`, or move it away to start with an empty cluster",
+         `sqlite3 {path} .recover`, or move it away and begin with an empty cluster by `monopod start --accept-loss`",
         path = path.display()
     )]
     Damaged { path: PathBuf, why: String },
+    /// It can be read, but it does not hold all that was acknowledged. Nothing was changed.
+    #[error(
+        "{path} is damaged: {what}: nothing was changed; put a backup in its place, or go on with what is there by \
+         `monopod start --accept-loss`",
+        path = path.display()
+    )]
+    Lost { path: PathBuf, what: String },
+    #[error("{path}: no space left on the device that holds it", path = path.display())]
+    Full { path: PathBuf },
     #[error("{path} was written by a newer version (format {found}, this one reads up to {known}): use that version", path = path.display())]
     Newer { path: PathBuf, found: i64, known: i64 },
     #[error("open {path}: {why}", path = path.display())]

@@ -33,7 +33,48 @@ impl fmt::Display for Resource {
     }
 }
 
-pub(crate) type Objects = OrdMap<ObjectKey, Object>;
+/// The objects of one resource, and how many each namespace has: a page of a list says how many come after it, and counting
+/// them would cost as much as listing them.
+#[derive(Clone, Default)]
+pub(crate) struct Objects {
+    by_key: OrdMap<ObjectKey, Object>,
+    in_namespace: OrdMap<Arc<str>, usize>,
+}
+
+impl Objects {
+    pub(crate) fn get(&self, key: &ObjectKey) -> Option<&Object> {
+        self.by_key.get(key)
+    }
+
+    pub(crate) fn insert(&mut self, key: ObjectKey, object: Object) {
+        let namespace = key.namespace.clone();
+        if let (None, Some(namespace)) = (self.by_key.insert(key, object), namespace) {
+            *self.in_namespace.entry(namespace).or_default() += 1;
+        }
+    }
+
+    pub(crate) fn remove(&mut self, key: &ObjectKey) {
+        if self.by_key.remove(key).is_none() {
+            return;
+        }
+        let Some(namespace) = &key.namespace else { return };
+        match self.in_namespace.get_mut(namespace) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.in_namespace.remove(namespace)),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ObjectKey, &Object)> {
+        self.by_key.iter()
+    }
+
+    fn count(&self, namespace: Option<&str>) -> usize {
+        match namespace {
+            None => self.by_key.len(),
+            Some(namespace) => self.in_namespace.get(namespace).copied().unwrap_or(0),
+        }
+    }
+}
 
 /// All objects as of one revision.
 #[derive(Clone, Default)]
@@ -67,18 +108,19 @@ impl Snapshot {
             .resources
             .get(resource)
             .into_iter()
-            .flat_map(move |objects| objects.range((first.clone(), Bound::Unbounded)))
+            .flat_map(move |objects| objects.by_key.range((first.clone(), Bound::Unbounded)))
             .take_while(move |(key, _)| namespace.is_none_or(|n| key.namespace.as_deref() == Some(n)))
             .map(|(_, object)| object)
     }
 
-    pub fn count(&self, resource: &Resource) -> usize {
-        self.0.resources.get(resource).map_or(0, OrdMap::len)
+    /// Of one namespace or of all; it costs the same for any number.
+    pub fn count(&self, resource: &Resource, namespace: Option<&str>) -> usize {
+        self.0.resources.get(resource).map_or(0, |objects| objects.count(namespace))
     }
 
     /// Those that have objects.
     pub fn resources(&self) -> impl Iterator<Item = &Resource> {
-        self.0.resources.iter().filter(|(_, objects)| !objects.is_empty()).map(|(resource, _)| resource)
+        self.0.resources.iter().filter(|(_, objects)| objects.count(None) > 0).map(|(resource, _)| resource)
     }
 }
 

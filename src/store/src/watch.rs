@@ -99,6 +99,18 @@ impl Windows {
     }
 }
 
+impl Windows {
+    /// Lets go of the events up to `revision`, as if they had fallen out of their windows. A watcher that has seen them, or that
+    /// had nothing to see, does not notice.
+    pub(crate) fn forget(&self, revision: ResourceVersion) {
+        let windows: Vec<_> =
+            self.of.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for window in windows {
+            window.events.write().unwrap_or_else(PoisonError::into_inner).forget(revision);
+        }
+    }
+}
+
 impl Window {
     fn new(limits: &Options, opened_at: ResourceVersion) -> Self {
         let (limits, ring) = (limits.clone(), VecDeque::new());
@@ -124,12 +136,22 @@ impl Events {
     fn push(&mut self, event: Arc<Event>) {
         self.bytes += weight(&event);
         self.ring.push_back(event);
-        while self.is_over_full()
-            && let Some(dropped) = self.ring.pop_front()
-        {
-            self.bytes -= weight(&dropped);
-            self.complete_after = dropped.object.revision();
+        while self.is_over_full() {
+            self.drop_oldest();
         }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(dropped) = self.ring.pop_front() else { return };
+        self.bytes -= weight(&dropped);
+        self.complete_after = dropped.object.revision();
+    }
+
+    fn forget(&mut self, revision: ResourceVersion) {
+        while self.ring.front().is_some_and(|event| event.object.revision() <= revision) {
+            self.drop_oldest();
+        }
+        self.ring.shrink_to(self.ring.len() * 2);
     }
 
     fn is_over_full(&self) -> bool {
@@ -146,9 +168,10 @@ impl Events {
     }
 }
 
-/// `previous` is mostly the object of an event before, and its bytes are shared.
+/// `previous` is mostly the object of an event before, and its bytes are shared; of what is deleted they are held by nobody else.
 fn weight(event: &Event) -> usize {
-    event.object.bytes().len()
+    let gone = event.previous.as_ref().filter(|_| event.kind == EventKind::Deleted);
+    event.object.bytes().len() + gone.map_or(0, |object| object.bytes().len())
 }
 
 impl Watch {

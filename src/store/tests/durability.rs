@@ -270,10 +270,10 @@ async fn the_file_of_a_newer_version_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     open(dir.path()).close().await;
     let tool = rusqlite::Connection::open(dir.path().join("cluster.db")).unwrap();
-    tool.pragma_update(None, "user_version", 2).unwrap();
+    tool.pragma_update(None, "user_version", 3).unwrap();
     drop(tool);
     assert!(
-        refusal(dir.path()).contains("was written by a newer version (format 2, this one reads up to 1)")
+        refusal(dir.path()).contains("was written by a newer version (format 3, this one reads up to 2)")
     );
 }
 

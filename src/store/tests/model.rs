@@ -74,7 +74,11 @@ fn everything(store: &Store) -> Map {
     for resource in snapshot.resources() {
         let listed: Vec<&Object> = snapshot.list(resource, None, None).collect();
         assert!(listed.is_sorted_by_key(|object| object.key()), "{resource} is listed in key order");
-        assert_eq!(listed.len(), snapshot.count(resource));
+        assert_eq!(listed.len(), snapshot.count(resource, None));
+        for namespace in ["a", "a-b", "b", "none"] {
+            let listed = snapshot.list(resource, Some(namespace), None).count();
+            assert_eq!(listed, snapshot.count(resource, Some(namespace)), "{resource} in {namespace}");
+        }
         for object in listed {
             assert_eq!(snapshot.get(resource, &object.key()).unwrap().bytes(), object.bytes());
             found.insert((resource.clone(), object.key()), (object.revision(), value(object)));

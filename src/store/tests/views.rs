@@ -43,7 +43,7 @@ async fn a_snapshot_stays_as_it_was() {
     let store = with_keys(&[key("a")]).await;
     let before = store.snapshot();
     store.commit(vec![put(&key("a"), "new"), put(&key("b"), "new")]).await.unwrap();
-    assert_eq!((before.revision(), before.count(&maps())), (ResourceVersion(1), 1));
+    assert_eq!((before.revision(), before.count(&maps(), None)), (ResourceVersion(1), 1));
     assert_eq!(common::value(&before.get(&maps(), &key("a")).unwrap()), "v");
     assert_eq!(format!("{before:?}"), "Snapshot { revision: ResourceVersion(1), .. }");
 }
@@ -119,4 +119,45 @@ async fn progress_rises_with_the_writes_to_others_but_not_past_an_unread_event()
     assert_eq!(watch.progress().0, 0);
     assert_eq!(watch.next().await.unwrap().object.revision().0, 2);
     assert_eq!(watch.progress().0, 3);
+}
+
+#[tokio::test]
+async fn old_events_are_let_go_and_only_who_needs_them_notices() {
+    let store = with_keys(&[]).await;
+    let pods = Resource::from("pods");
+    let mut idle = store.watch(&pods, ResourceVersion(0)).unwrap();
+    let mut current = store.watch(&maps(), ResourceVersion(0)).unwrap();
+    let mut behind = store.watch(&maps(), ResourceVersion(0)).unwrap();
+    for _ in 0..5 {
+        store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+        current.next().await.unwrap();
+    }
+    store.forget_events(ResourceVersion(3));
+    assert_eq!(behind.try_next().map(|_| ()).unwrap_err().oldest.0, 3);
+    assert!(store.watch(&maps(), ResourceVersion(2)).is_err());
+    let mut later = store.watch(&maps(), ResourceVersion(3)).unwrap();
+    assert_eq!(later.try_next().unwrap().unwrap().object.revision().0, 4);
+    store.forget_events(store.revision());
+    assert!(current.try_next().unwrap().is_none() && idle.try_next().unwrap().is_none());
+    store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+    store.commit(vec![store::Write { resource: pods, ..put(&key("a"), "v") }]).await.unwrap();
+    assert_eq!(current.next().await.unwrap().object.revision().0, 6);
+    assert_eq!(idle.next().await.unwrap().object.revision().0, 7);
+}
+
+#[tokio::test]
+async fn what_is_deleted_weighs_what_it_holds() {
+    let store = Store::in_memory(Options { window_bytes: 1_000_000, ..Options::default() });
+    for number in 0..60 {
+        store.commit(vec![put(&key(&format!("a{number}")), &"x".repeat(20_000))]).await.unwrap();
+    }
+    for number in 0..60 {
+        store.commit(vec![delete(&key(&format!("a{number}")))]).await.unwrap();
+    }
+    let oldest = store.watch(&maps(), ResourceVersion(0)).map(|_| ()).unwrap_err().oldest;
+    assert!(
+        (65..=75).contains(&oldest.0),
+        "a megabyte holds some fifty objects of 20 kB, not {}",
+        120 - oldest.0
+    );
 }

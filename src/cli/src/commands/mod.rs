@@ -1,5 +1,6 @@
 //! The commands. To add one: its file, one `mod` line, one variant and one arm.
 
+mod check;
 mod completion;
 mod dashboard;
 mod delete;
@@ -59,6 +60,8 @@ enum Command {
     Logs(logs::Logs),
     /// Put the cluster's context into the kubeconfig again.
     UpdateContext(update_context::UpdateContext),
+    /// Look at this machine, and say what is missing and how to get it; ends with 0 where a cluster can be started.
+    Check(check::Check),
     /// Print the version.
     Version(version::Version),
     /// Print a completion script for a shell.
@@ -114,6 +117,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Ip(command) => command.run(&setting),
         Command::Logs(command) => command.run(&setting),
         Command::UpdateContext(command) => command.run(&setting),
+        Command::Check(command) => command.run(&setting),
         Command::Version(command) => command.run(&setting),
         Command::Completion(command) => command.run(),
         Command::Shim(command) => command.run(),

@@ -33,6 +33,9 @@ pub struct Start {
     /// takes that back. Kept for later starts.
     #[arg(long, value_name = "PATH", value_parser = docker_socket)]
     docker_socket: Option<DockerSocket>,
+    /// Go on with what is there where the store has lost something that was acknowledged, and say what.
+    #[arg(long)]
+    accept_loss: bool,
     /// What the daemon itself may have of the machine's memory (2Gi), so that no fault of its own takes all of it; "default" is
     /// half, "unlimited" takes the limit away. Containers are not under it. Kept for later starts.
     #[arg(long, value_name = "AMOUNT")]
@@ -132,6 +135,7 @@ impl Start {
             insecure_registries: self.insecure_registry.clone(),
             registry_mirrors: self.registry_mirror.clone(),
             docker_socket: self.docker_socket.clone().map(|DockerSocket(place)| place),
+            accept_loss: self.accept_loss,
             daemon_memory: self.daemon_memory,
             log_to_file: self.report,
         };
@@ -160,6 +164,9 @@ impl Start {
         }
         if let Some(DockerSocket(place)) = &self.docker_socket {
             daemon.arg("--docker-socket").arg(place.as_deref().unwrap_or(Path::new("own")));
+        }
+        if self.accept_loss {
+            daemon.arg("--accept-loss");
         }
         if let Some(memory) = &self.daemon_memory {
             daemon.arg("--daemon-memory").arg(memory.to_string());
@@ -232,7 +239,7 @@ fn wait_for(daemon: &mut Child, setting: &Setting, show: &mut dyn FnMut(&Step)) 
         .because(format!("start {}: the daemon ended with {how}", setting.places.profile)))
 }
 
-fn failure_of(missing: Missing) -> Failure {
+pub(super) fn failure_of(missing: Missing) -> Failure {
     match missing {
         Missing::Root => failures::NOT_ROOT,
         Missing::Cgroups => failures::NO_CGROUPS,

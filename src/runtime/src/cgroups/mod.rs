@@ -49,6 +49,17 @@ impl Hierarchies {
         }
     }
 
+    /// By their names.
+    pub fn controllers(&self) -> Vec<String> {
+        match self {
+            Hierarchies::V1(all) => all.iter().flat_map(|c| c.names.clone()).collect(),
+            Hierarchies::V2(mount) => {
+                let there = std::fs::read_to_string(mount.join("cgroup.controllers")).unwrap_or_default();
+                there.split_whitespace().map(str::to_owned).collect()
+            }
+        }
+    }
+
     /// The hierarchy of a controller: v2 has one for all.
     fn of(&self, controller: &str) -> Option<&Path> {
         match self {

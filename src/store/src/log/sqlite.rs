@@ -1,18 +1,22 @@
 //! The log as one SQLite file that its user can read with `sqlite3` while the daemon is stopped.
 //!
-//! `objects` holds the newest version of each object, `meta` the bookkeeping: `revision` is the newest that is on disk,
-//! `reserved` the highest that may have been seen, `clean` whether the last run ended in order. After a disorderly end
-//! counting goes on above `reserved`, so a revision is never used twice even where lazy writes were lost.
+//! `objects` holds the newest version of each object with a sum over the row, `meta` the bookkeeping: `revision` is the newest
+//! that is on disk, `reserved` the highest that may have been seen, `clean` whether the last run ended in order, `sum` that of
+//! all rows. After a disorderly end counting goes on above `reserved`, so a revision is never used twice even where lazy writes
+//! were lost. What the file has lost is found out by the record beside it (`seal.rs`), and never passed over.
 
 mod file;
 mod load;
+mod seal;
 
 use super::{Log, OpenError, Record, Recovery};
 use crate::root::Root;
 use crate::write::CommitError;
-use api::ResourceVersion;
+use crate::{Options, Resource};
+use api::{ObjectKey, ResourceVersion};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
+use seal::{Seal, Sealer};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -22,36 +26,73 @@ const RESERVE: u64 = 10_000;
 pub(crate) struct SqliteLog {
     connection: Connection,
     reserved: u64,
+    /// As the file has it.
+    now: Seal,
+    sealer: Sealer,
     path: PathBuf,
     /// Held for as long as the file is open.
     _lock: File,
 }
 
 impl SqliteLog {
-    pub(crate) fn open(dir: &Path) -> Result<(Self, Root, Recovery), OpenError> {
+    pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Self, Root, Recovery), OpenError> {
         let mut recovery = Recovery::default();
         let lock = file::lock(dir)?;
-        let path = file::find_or_make(dir, &mut recovery)?;
-        let connection = file::connect(&path)?;
-        let root = load::load(&connection, &path, &mut recovery)?;
-        // nothing is reserved until the first write does it, so a start that changes nothing writes nothing
-        Ok((SqliteLog { connection, reserved: 0, path, _lock: lock }, root, recovery))
+        let sealed = seal::read(dir).unwrap_or_else(|why| {
+            recovery
+                .notes
+                .push(format!("{why}: whether cluster.db holds all that was acknowledged can not be told"));
+            None
+        });
+        let was_there = sealed.or(options.must_exist.then(Seal::default));
+        let (path, is_new) = file::find_or_make(dir, was_there, options, &mut recovery)?;
+        let mut connection = file::connect(&path)?;
+        let mut loaded = load::load(&connection, &path)?;
+        let lost = if is_new { Vec::new() } else { loaded.lost(sealed) };
+        if !lost.is_empty() && !options.accept_loss {
+            return Err(OpenError::Lost { path, what: lost.join("; ") });
+        }
+        let went_on = |what: &String| format!("{}: went on without what was lost: {what}", path.display());
+        recovery.notes.extend(lost.iter().map(went_on));
+        let is_behind = !lost.is_empty() || (is_new && sealed.is_some());
+        if is_behind || loaded.sum_on_record.is_none() {
+            // numbers that were given out stay so, also where what they stood for is lost
+            let reserved = sealed.filter(|_| is_behind).map(|sealed| sealed.reserved);
+            loaded.accept(&mut connection, reserved).map_err(|error| file::explain(&path, &error))?;
+        }
+        if !loaded.clean {
+            loaded.root.revision = loaded.root.revision.max(ResourceVersion(loaded.now.reserved));
+        }
+        if !loaded.clean && !is_behind {
+            recovery.notes.push(disorder(&path, loaded.root.revision));
+        }
+        let sealer = Sealer::open(dir, loaded.now);
+        // nothing is reserved until the first write does it, so a start that changes nothing writes nothing to the file
+        let log = SqliteLog { connection, reserved: 0, now: loaded.now, sealer, path, _lock: lock };
+        Ok((log, loaded.root, recovery))
     }
 
     fn write(&mut self, earlier: &[Record], records: &[Record], newest: u64) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
+        let mut now = Seal { revision: newest, ..self.now };
         for record in earlier.iter().chain(records) {
-            write_record(&transaction, record)?;
+            write_record(&transaction, record, &mut now)?;
         }
         let mut reserved = self.reserved;
-        if newest + RESERVE / 2 > reserved {
+        let reserves = newest + RESERVE / 2 > reserved;
+        if reserves {
             reserved = newest + RESERVE;
+            now.reserved = reserved;
             set_meta(&transaction, "reserved", reserved)?;
             set_meta(&transaction, "clean", 0)?;
         }
         set_meta(&transaction, "revision", newest)?;
+        set_meta(&transaction, "sum", now.sum)?;
         transaction.commit()?;
         self.reserved = reserved;
+        self.now = now;
+        // after the file has it, and before anybody is told
+        self.sealer.write(now, reserves);
         Ok(())
     }
 
@@ -61,9 +102,20 @@ impl SqliteLog {
             set_meta(&transaction, "revision", newest)?;
             set_meta(&transaction, "clean", 1)?;
             transaction.commit()?;
+            self.now.revision = newest;
         }
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.sealer.write(self.now, true);
+        Ok(())
     }
+}
+
+fn disorder(path: &Path, revision: ResourceVersion) -> String {
+    format!(
+        "{}: the last run did not end in order; everything acknowledged is there, events and leases of its last second may be \
+         missing, revisions go on from {revision}",
+        path.display()
+    )
 }
 
 impl Log for SqliteLog {
@@ -90,23 +142,44 @@ impl Log for SqliteLog {
     }
 }
 
-fn write_record(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
+/// Over all that a row holds.
+fn row_sum(resource: &Resource, key: &ObjectKey, revision: ResourceVersion, json: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in [resource.as_str(), key.namespace.as_deref().unwrap_or_default(), &key.name] {
+        hasher.update(part.as_bytes());
+        hasher.update(&[0]);
+    }
+    hasher.update(&revision.0.to_le_bytes());
+    hasher.update(json);
+    hasher.finalize()
+}
+
+fn write_record(transaction: &Transaction<'_>, record: &Record, now: &mut Seal) -> rusqlite::Result<()> {
     let (resource, name) = (record.resource.as_str(), &*record.key.name);
     let namespace = record.key.namespace.as_deref().unwrap_or_default();
+    let sum_of =
+        |object: &api::Object| row_sum(&record.resource, &record.key, object.revision(), object.bytes());
+    if let Some(previous) = &record.previous {
+        now.objects -= 1;
+        now.sum -= u64::from(sum_of(previous));
+    }
     let Some(object) = &record.object else {
         transaction
             .prepare_cached("DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?")?
             .execute(params![resource, namespace, name])?;
         return Ok(());
     };
+    let sum = sum_of(object);
+    now.objects += 1;
+    now.sum += u64::from(sum);
     // as text, though it is held as bytes: for people who read the file with a tool
     let json = ToSqlOutput::Borrowed(ValueRef::Text(object.bytes()));
     transaction
         .prepare_cached(
-            "INSERT INTO objects (resource, namespace, name, revision, json) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET revision = excluded.revision, json = excluded.json",
+            "INSERT INTO objects (resource, namespace, name, revision, json, sum) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET revision = excluded.revision, json = excluded.json, sum = excluded.sum",
         )?
-        .execute(params![resource, namespace, name, record.revision.0, json])?;
+        .execute(params![resource, namespace, name, record.revision.0, json, sum])?;
     Ok(())
 }
 

@@ -1,16 +1,45 @@
-//! Reads everything, once.
+//! Reads everything, once, and compares it with what was written.
 
 use super::file::explain;
+use super::row_sum;
+use super::seal::Seal;
 use crate::Resource;
-use crate::log::{OpenError, Recovery};
+use crate::log::OpenError;
 use crate::root::Root;
 use api::{Object, ObjectKey, ResourceVersion};
 use bytes::Bytes;
 use rusqlite::types::FromSqlError;
-use rusqlite::{Connection, Row};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
 
-pub(super) fn load(connection: &Connection, path: &Path, recovery: &mut Recovery) -> Result<Root, OpenError> {
+/// Objects that are told by their names; of more it is told how many.
+const NAMED: usize = 10;
+
+/// What is in the file.
+pub(super) struct Loaded {
+    pub(super) root: Root,
+    pub(super) now: Seal,
+    /// The last run ended in order.
+    pub(super) clean: bool,
+    /// A file of an older version has none.
+    pub(super) sum_on_record: Option<u64>,
+    /// What can not be read.
+    unreadable: Vec<Place>,
+    /// What is read, but is not what was written.
+    changed: Vec<(Place, u32)>,
+}
+
+type Place = (Resource, ObjectKey);
+
+struct Columns {
+    place: Place,
+    revision: ResourceVersion,
+    json: Bytes,
+    /// `None` in a row that an older version wrote.
+    sum: Option<u64>,
+}
+
+pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let damaged = |why: String| OpenError::Damaged { path: path.to_owned(), why };
     let verdict: String =
@@ -18,48 +47,146 @@ pub(super) fn load(connection: &Connection, path: &Path, recovery: &mut Recovery
     if verdict != "ok" {
         return Err(damaged(verdict));
     }
-    let mut root = Root::default();
+    let meta = |key: &str| {
+        let value = read_meta(connection, key).map_err(|error| damaged(format!("meta {key}: {error}")))?;
+        value.ok_or_else(|| damaged(format!("meta {key} is missing")))
+    };
+    let mut loaded = Loaded {
+        root: Root::default(),
+        now: Seal { revision: meta("revision")?, reserved: meta("reserved")?, ..Seal::default() },
+        clean: meta("clean")? != 0,
+        sum_on_record: read_meta(connection, "sum").map_err(explain)?,
+        unreadable: Vec::new(),
+        changed: Vec::new(),
+    };
     let mut found = connection
-        .prepare("SELECT resource, namespace, name, revision, json FROM objects")
+        .prepare("SELECT resource, namespace, name, revision, json, sum FROM objects")
         .map_err(explain)?;
     let mut rows = found.query([]).map_err(explain)?;
     while let Some(row) = rows.next().map_err(explain)? {
-        let (resource, key, object) = read_row(row).map_err(damaged)?;
-        root.revision = root.revision.max(object.revision());
-        root.resources.entry(resource).or_default().insert(key, object);
+        loaded.take(columns(row).map_err(|e| damaged(format!("a row of objects: {e}")))?);
     }
-    let meta = |key: &str| read_meta(connection, key).map_err(damaged);
-    root.revision = root.revision.max(ResourceVersion(meta("revision")?));
-    if meta("clean")? == 0 {
-        root.revision = root.revision.max(ResourceVersion(meta("reserved")?));
-        recovery.notes.push(format!(
-            "{}: the last run did not end in order; everything acknowledged is there, events and leases of its last second \
-             may be missing, revisions go on from {}",
-            path.display(),
-            root.revision
-        ));
-    }
-    Ok(root)
+    loaded.root.revision = loaded.root.revision.max(ResourceVersion(loaded.now.revision));
+    loaded.now.revision = loaded.root.revision.0;
+    Ok(loaded)
 }
 
-fn read_row(row: &Row<'_>) -> Result<(Resource, ObjectKey, Object), String> {
-    let (resource, key, revision, json) = columns(row).map_err(|e| format!("a row of objects: {e}"))?;
-    match Object::from_stored(json, revision) {
-        Ok(object) => Ok((resource, key, object)),
-        Err(error) => Err(format!("{resource} {key}: {error}")),
+impl Loaded {
+    fn take(&mut self, row: Columns) {
+        let Columns { place, revision, json, sum: on_record } = row;
+        let sum = row_sum(&place.0, &place.1, revision, &json);
+        self.now.objects += 1;
+        self.now.sum += u64::from(sum);
+        let Ok(object) = Object::from_stored(json, revision) else { return self.unreadable.push(place) };
+        if on_record.is_some_and(|on_record| on_record != u64::from(sum)) {
+            self.changed.push((place.clone(), sum));
+        }
+        self.root.revision = self.root.revision.max(revision);
+        self.root.resources.entry(place.0).or_default().insert(place.1, object);
+    }
+
+    /// What was acknowledged and is not there, in words; nothing where all is well.
+    pub(super) fn lost(&self, sealed: Option<Seal>) -> Vec<String> {
+        let mut lost = Vec::new();
+        let sealed = sealed.unwrap_or(self.now);
+        if sealed.revision > self.now.revision {
+            lost.push(format!(
+                "what was acknowledged at the revisions {} to {} is not in it: its log cluster.db-wal is damaged or was taken \
+                 away, or an older copy was put in its place",
+                self.now.revision + 1,
+                sealed.revision
+            ));
+        } else if self.unreadable.is_empty() && self.changed.is_empty() && !self.is_as_written(sealed) {
+            let written = if sealed.revision == self.now.revision {
+                format!("{} were written", sealed.objects)
+            } else {
+                "they are not those that were written".to_owned()
+            };
+            lost.push(format!(
+                "{} objects are in it, {written}: some are missing, or older than they were",
+                self.now.objects
+            ));
+        }
+        if !self.unreadable.is_empty() {
+            lost.push(format!("can not be read: {}", names(self.unreadable.iter())));
+        }
+        if !self.changed.is_empty() {
+            lost.push(format!(
+                "not as they were written: {}",
+                names(self.changed.iter().map(|(place, _)| place))
+            ));
+        }
+        lost
+    }
+
+    fn is_as_written(&self, sealed: Seal) -> bool {
+        self.sum_on_record.is_none_or(|sum| sum == self.now.sum)
+            && (sealed.revision != self.now.revision || sealed.sum == self.now.sum)
+    }
+
+    /// Takes what is there for all that there is: what can not be read goes, and nothing is said of the rest again. `reserved`
+    /// is the highest revision that may have been given out; the next run counts from there.
+    pub(super) fn accept(
+        &mut self,
+        connection: &mut Connection,
+        reserved: Option<u64>,
+    ) -> rusqlite::Result<()> {
+        let transaction = connection.transaction()?;
+        if let Some(reserved) = reserved {
+            self.now.reserved = self.now.reserved.max(reserved);
+            self.clean = false;
+            super::set_meta(&transaction, "reserved", self.now.reserved)?;
+            super::set_meta(&transaction, "clean", 0)?;
+        }
+        for (resource, key) in &self.unreadable {
+            let namespace = key.namespace.as_deref().unwrap_or_default();
+            transaction.execute(
+                "DELETE FROM objects WHERE resource = ? AND namespace = ? AND name = ?",
+                params![resource.as_str(), namespace, &*key.name],
+            )?;
+        }
+        for ((resource, key), sum) in &self.changed {
+            let namespace = key.namespace.as_deref().unwrap_or_default();
+            transaction.execute(
+                "UPDATE objects SET sum = ? WHERE resource = ? AND namespace = ? AND name = ?",
+                params![sum, resource.as_str(), namespace, &*key.name],
+            )?;
+        }
+        let all = self
+            .root
+            .resources
+            .iter()
+            .flat_map(|(of, objects)| objects.iter().map(move |object| (of, object)));
+        let sums =
+            all.map(|(of, (key, object))| u64::from(row_sum(of, key, object.revision(), object.bytes())));
+        let (objects, sum) = sums.fold((0, 0), |(count, sum), one| (count + 1, sum + one));
+        (self.now.objects, self.now.sum) = (objects, sum);
+        super::set_meta(&transaction, "sum", sum)?;
+        transaction.commit()
     }
 }
 
-fn columns(row: &Row<'_>) -> rusqlite::Result<(Resource, ObjectKey, ResourceVersion, Bytes)> {
+fn names<'a>(places: impl ExactSizeIterator<Item = &'a Place>) -> String {
+    let more = places.len().saturating_sub(NAMED);
+    let named: Vec<String> = places.take(NAMED).map(|(resource, key)| format!("{resource} {key}")).collect();
+    match more {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
     let namespace = Some(text(1)?).filter(|namespace| !namespace.is_empty());
-    let key = ObjectKey::new(namespace, text(2)?);
     let json = row.get_ref(4)?.as_bytes().map_err(|error: FromSqlError| rusqlite::Error::from(error))?;
-    Ok((Resource::from(text(0)?), key, ResourceVersion(row.get(3)?), Bytes::copy_from_slice(json)))
+    Ok(Columns {
+        place: (Resource::from(text(0)?), ObjectKey::new(namespace, text(2)?)),
+        revision: ResourceVersion(row.get(3)?),
+        json: Bytes::copy_from_slice(json),
+        sum: row.get(5)?,
+    })
 }
 
-fn read_meta(connection: &Connection, key: &str) -> Result<u64, String> {
-    connection
-        .query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get(0))
-        .map_err(|error| format!("meta {key}: {error}"))
+fn read_meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<u64>> {
+    connection.query_row("SELECT value FROM meta WHERE key = ?", [key], |row| row.get(0)).optional()
 }

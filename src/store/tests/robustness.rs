@@ -1,0 +1,189 @@
+//! What a robustness suite has found in stores like this one over the years, a test each. With the others: a last write that is
+//! lost, and revisions that go back, in `durability.rs`; a watcher that is starved, in `views.rs`.
+
+mod common;
+
+use api::ResourceVersion;
+use common::{delete, key, lazily, maps, open, put};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use store::{EventKind, Options, Resource, Store, Write};
+
+/// Four writers, of two resources, who put and delete, some of it lazily.
+async fn write(store: &Store, rounds: usize) {
+    let writers = (0..4).map(|writer| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for round in 0..rounds {
+                let name = key(&format!("w{writer}-{}", round % 3));
+                let resource = Resource::from(["configmaps", "pods"][round % 2]);
+                let write =
+                    Write { resource, ..if round % 5 == 4 { delete(&name) } else { put(&name, "v") } };
+                let write = if round % 3 == 0 { lazily(write) } else { write };
+                let _ = store.commit(vec![write]).await; // there may be nothing to delete
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn every_watcher_sees_every_event_once_and_in_order_and_its_progress_promises_nothing_unseen() {
+    let store = Store::in_memory(Options { window: 1 << 20, ..Options::default() });
+    let done = Arc::new(AtomicBool::new(false));
+    let follow = |resource: &'static str, look_at_progress: bool| {
+        let (mut watch, done) =
+            (store.watch(&Resource::from(resource), ResourceVersion(0)).unwrap(), done.clone());
+        let store = store.clone();
+        tokio::spawn(async move {
+            let (mut seen, mut promised) = (Vec::new(), ResourceVersion(0));
+            loop {
+                let over = done.load(Ordering::SeqCst);
+                while let Some(event) = watch.try_next().unwrap() {
+                    let revision = event.object.revision();
+                    assert!(
+                        revision > promised,
+                        "{resource}: {revision} comes after a progress of {promised}"
+                    );
+                    // who hears of an event reads no older state
+                    assert!(store.revision() >= revision && store.snapshot().revision() >= revision);
+                    seen.push(revision);
+                    if look_at_progress {
+                        promised = watch.progress();
+                    }
+                }
+                if over {
+                    return (resource, seen);
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+    };
+    let followers = [
+        follow("configmaps", false),
+        follow("configmaps", true),
+        follow("pods", true),
+        follow("pods", false),
+    ];
+    write(&store, 400).await;
+    done.store(true, Ordering::SeqCst);
+    let mut of_each: BTreeMap<&str, Vec<Vec<ResourceVersion>>> = BTreeMap::new();
+    for follower in followers {
+        let (resource, seen) = follower.await.unwrap();
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{resource}: twice, or out of order");
+        of_each.entry(resource).or_default().push(seen);
+    }
+    let mut all: Vec<u64> = Vec::new();
+    for (resource, seen) in of_each {
+        assert_eq!(seen[0], seen[1], "{resource}: two watchers saw different things");
+        all.extend(seen[0].iter().map(|revision| revision.0));
+    }
+    all.sort_unstable();
+    assert_eq!(all, (1..=store.revision().0).collect::<Vec<_>>(), "no revision without its event");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_reader_sees_time_going_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..3)
+        .map(|_| {
+            let (store, done) = (store.clone(), done.clone());
+            std::thread::spawn(move || {
+                let (mut newest, mut counter) = (ResourceVersion(0), ResourceVersion(0));
+                while !done.load(Ordering::SeqCst) {
+                    let snapshot = store.snapshot();
+                    assert!(snapshot.revision() >= newest, "the store went back to {}", snapshot.revision());
+                    newest = snapshot.revision();
+                    let object = snapshot.get(&maps(), &key("counter")).map(|object| object.revision());
+                    assert!(object.is_none_or(|revision| revision >= counter && revision <= newest));
+                    counter = object.unwrap_or(counter);
+                }
+            })
+        })
+        .collect();
+    for number in 0..300 {
+        let write = put(&key("counter"), "v");
+        let write = if number % 3 == 0 { lazily(write) } else { write };
+        let committed = store.commit(vec![write]).await.unwrap();
+        let read = store.snapshot().get(&maps(), &key("counter")).unwrap().revision();
+        assert_eq!(
+            (committed.revision, store.revision()),
+            (read, read),
+            "whoever is answered reads what he wrote"
+        );
+    }
+    done.store(true, Ordering::SeqCst);
+    readers.into_iter().for_each(|reader| reader.join().unwrap());
+}
+
+#[tokio::test]
+async fn a_watch_from_the_compacted_revision_misses_no_deletion_and_one_before_it_is_refused() {
+    let store = Store::in_memory(Options { window: 4, ..Options::default() });
+    for name in ["a", "b", "c"] {
+        store.commit(vec![put(&key(name), "v")]).await.unwrap();
+    }
+    let listed = store.revision();
+    for name in ["a", "b", "c"] {
+        store.commit(vec![delete(&key(name))]).await.unwrap();
+    }
+    store.commit(vec![put(&key("d"), "v")]).await.unwrap();
+    // four events are held: those of the revisions 4 to 7
+    assert!(store.watch(&maps(), ResourceVersion(2)).is_err());
+    let mut watch = store.watch(&maps(), listed).unwrap();
+    let mut seen = Vec::new();
+    while let Some(event) = watch.try_next().unwrap() {
+        seen.push((event.kind, event.object.revision().0));
+    }
+    let gone = EventKind::Deleted;
+    assert_eq!(seen, [(gone, 4), (gone, 5), (gone, 6), (EventKind::Added, 7)]);
+    // and one that was there while the window moved on is told, instead of going on behind the gap
+    let mut slow = store.watch(&maps(), listed).unwrap();
+    store.commit(vec![put(&key("e"), "v")]).await.unwrap();
+    assert_eq!(slow.try_next().map(|_| ()).unwrap_err().oldest.0, 4);
+}
+
+#[tokio::test]
+async fn a_watch_of_a_future_revision_waits_for_it_and_shows_nothing_older() {
+    let store = Store::in_memory(Options::default());
+    store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+    let mut watch = store.watch(&maps(), ResourceVersion(3)).unwrap();
+    for _ in 2..=3 {
+        store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+        let waiting = tokio::time::timeout(Duration::from_millis(20), watch.next()).await;
+        assert!(waiting.is_err(), "an event that is older than what was asked for");
+    }
+    store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+    assert_eq!(watch.next().await.unwrap().object.revision().0, 4);
+}
+
+/// Nobody's revision is inconsistent after a crash: objects, counter and what is given out next agree.
+#[tokio::test]
+async fn after_a_crash_at_any_moment_the_counter_is_above_every_object() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for number in 0..60 {
+        let write = put(&key(&format!("a{}", number % 7)), "v");
+        let write = if number % 4 == 1 { lazily(write) } else { write };
+        let newest = store.commit(vec![write]).await.unwrap().revision;
+        if number % 6 != 0 {
+            continue;
+        }
+        let copy = tempfile::tempdir().unwrap();
+        for file in ["cluster.db", "cluster.db-wal", "cluster.seal"] {
+            std::fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+        }
+        let after = open(copy.path());
+        assert!(after.revision() >= newest, "{} was given out before {}", newest, after.revision());
+        let highest = after.snapshot().list(&maps(), None, None).map(|object| object.revision()).max();
+        assert!(highest.is_none_or(|highest| highest <= after.revision()));
+        let next = after.commit(vec![put(&key("next"), "v")]).await.unwrap().revision;
+        assert!(next > newest);
+        after.close().await;
+    }
+}
