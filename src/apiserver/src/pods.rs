@@ -143,7 +143,9 @@ fn refused(error: &CriError, at: &PodContainer) -> Status {
         CriError::NotFound(_) => Status::new(Reason::NotFound, error.to_string()),
         CriError::Invalid(_) => Status::bad_request(error.to_string()),
         CriError::AlreadyExists(_) => Status::conflict(&GroupResource::new("", "pods"), &at.pod, error),
-        CriError::DeadlineExceeded(_) => Status::new(Reason::Timeout, error.to_string()),
+        CriError::DeadlineExceeded(_) | CriError::CommandTimedOut { .. } => {
+            Status::new(Reason::Timeout, error.to_string())
+        }
         _ => Status::internal(error),
     }
 }

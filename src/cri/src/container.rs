@@ -47,6 +47,11 @@ pub struct ContainerConfig {
     pub seccomp: Seccomp,
     /// Leave /proc unmasked.
     pub proc_unmasked: bool,
+    /// What of /proc and /sys is hidden, and what can only be read; `None` is what is usual.
+    #[serde(default)]
+    pub masked_paths: Option<Vec<String>>,
+    #[serde(default)]
+    pub readonly_paths: Option<Vec<String>>,
     pub resources: Resources,
     pub stdin: bool,
     /// Close stdin after the first attached client went away.
@@ -78,6 +83,12 @@ pub struct ContainerConfig {
     /// A cgroup namespace of its own; `None`: where the machine has cgroup v2 alone.
     #[serde(default)]
     pub cgroup_namespace: Option<bool>,
+    /// Whether the container may write to its own cgroups; `None`: where it is privileged.
+    #[serde(default)]
+    pub writable_cgroups: Option<bool>,
+    /// Columns and rows that its terminal begins with.
+    #[serde(default)]
+    pub terminal_size: Option<(u16, u16)>,
     pub labels: BTreeMap<String, String>,
     pub annotations: BTreeMap<String, String>,
 }

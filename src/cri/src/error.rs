@@ -24,6 +24,9 @@ pub enum CriError {
     /// A wait ran out.
     #[error("{0}")]
     DeadlineExceeded(String),
+    /// A command was killed at its time limit; what it had said by then.
+    #[error("{why}")]
+    CommandTimedOut { why: String, output: Vec<u8> },
     #[error("{0}")]
     Failed(String),
 }

@@ -25,6 +25,9 @@ pub struct Endpoint {
     pub gateway: Ipv4Addr,
     /// It is no way to the outside, and no host port leads to it.
     pub internal: bool,
+    /// Of the network, where it is not the machine's own: the sandbox's link gets the smallest of all.
+    #[serde(default)]
+    pub mtu: Option<u32>,
 }
 
 /// How a sandbox is connected.
@@ -68,6 +71,11 @@ pub struct NameServer {
 pub const NAME_SERVER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 11);
 
 impl Membership {
+    /// What the link may carry, of the `usual`.
+    pub fn mtu(&self, usual: u32) -> u32 {
+        self.endpoints.iter().filter_map(|endpoint| endpoint.mtu).min().unwrap_or(usual)
+    }
+
     /// The way to everywhere else.
     pub fn outlet(&self) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| !endpoint.internal)

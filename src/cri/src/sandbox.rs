@@ -128,6 +128,25 @@ pub struct Resources {
     /// 10..=1000
     #[serde(default)]
     pub blkio_weight: Option<u16>,
+    #[serde(default)]
+    pub io_limits: Vec<IoLimit>,
+}
+
+/// The most that is read from or written to one block device in a second.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IoLimit {
+    pub what: IoRate,
+    pub major: u64,
+    pub minor: u64,
+    pub rate: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IoRate {
+    ReadBytes,
+    WriteBytes,
+    ReadOperations,
+    WriteOperations,
 }
 
 /// What a sandbox uses now.

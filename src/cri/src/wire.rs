@@ -168,6 +168,9 @@ pub struct CreateRequest {
     /// Absolute.
     pub log_path: PathBuf,
     pub tty: bool,
+    /// Columns and rows.
+    #[serde(default)]
+    pub terminal_size: Option<(u16, u16)>,
     pub stdin: bool,
     pub stdin_once: bool,
     #[serde(default)]

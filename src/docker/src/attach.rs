@@ -3,6 +3,7 @@
 use crate::call::{Answer, Body, full};
 use crate::detach::Watch;
 use crate::frames::{self, Stream as Which};
+use crate::record::Listener;
 use bytes::Bytes;
 use cri::{ExecSession, Input, Output};
 use futures::{Stream, StreamExt, stream};
@@ -52,6 +53,8 @@ pub(crate) struct Attached {
     pub(crate) before: Option<mpsc::Receiver<io::Result<Bytes>>>,
     /// The keys that let go of a terminal, where there is one, and what is to be done then.
     pub(crate) detach: Option<Detach>,
+    /// Dropped when the client has all of the output.
+    pub(crate) listener: Option<Listener>,
 }
 
 pub(crate) struct Detach {
@@ -69,6 +72,7 @@ impl Attached {
             ended: None,
             before: None,
             detach: None,
+            listener: None,
         }
     }
 }
@@ -84,10 +88,10 @@ pub(crate) fn serve(
 ) -> Answer {
     let Some(upgrade) = upgrade.filter(|_| wants_upgrade) else {
         let output = stream::once(async move {
-            let (session, before, ended) =
-                session.await.map_or((None, None, None), |a| (Some(a.session), a.before, a.ended));
-            let (stdout, stderr) = session.map_or((None, None), |session| (session.stdout, session.stderr));
-            earlier(before).chain(outputs(stdout, stderr, tty)).chain(nothing_until(ended))
+            let attached = session.await.unwrap_or_else(|| Attached::only_saying(String::new()));
+            let Attached { session, before, ended, listener, .. } = attached;
+            let output = earlier(before).chain(outputs(session.stdout, session.stderr, tty));
+            output.chain(nothing_until(ended, listener))
         });
         return crate::call::stream(kind, output.flatten());
     };
@@ -101,8 +105,12 @@ pub(crate) fn serve(
 }
 
 /// Whoever has read the output asks for the exit code next.
-fn nothing_until(ended: Option<JoinHandle<()>>) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
+fn nothing_until(
+    ended: Option<JoinHandle<()>>,
+    listener: Option<Listener>,
+) -> impl Stream<Item = io::Result<Bytes>> + Send + Unpin {
     let wait = async move {
+        drop(listener);
         if let Some(ended) = ended {
             let _ = ended.await;
         }
@@ -143,7 +151,7 @@ async fn pump(
     session: impl Future<Output = Option<Attached>>,
     tty: bool,
 ) -> io::Result<()> {
-    let Some(Attached { session, ended, before, detach }) = session.await else { return Ok(()) };
+    let Some(Attached { session, ended, before, detach, listener }) = session.await else { return Ok(()) };
     let (from, mut to) = socket.into_split();
     // who only writes stays as long as there is somebody to write to
     let only_writes = session.stdout.is_none() && session.stderr.is_none();
@@ -155,6 +163,7 @@ async fn pump(
         while let Some(chunk) = output.next().await {
             to.write_all(&chunk?).await?;
         }
+        drop(listener);
         if only_writes {
             let _ = exit.await;
         }

@@ -44,16 +44,26 @@ impl Call {
         self.path.first().map_or("", String::as_str)
     }
 
-    /// The body as JSON; an empty one is `T`'s default.
-    pub(crate) async fn json<T: DeserializeOwned + Default>(&mut self) -> Result<T> {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// There is none; it is something else, or more than one document.
+    pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
+        let given = self.json_if_any().await?;
+        given.ok_or_else(|| Refusal::bad("invalid JSON: got EOF while reading request body"))
+    }
+
+    /// The same, where a client may send no body at all.
+    pub(crate) async fn json_if_any<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         let bytes = Limited::new(&mut self.body, MAX_JSON).collect().await.map_err(Refusal::bad)?.to_bytes();
+        check_kind(self.headers.get(CONTENT_TYPE), bytes.is_empty())?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Ok(T::default());
+            return Ok(None);
         }
         let bad = |e| Refusal::bad(format_args!("invalid JSON: {e}"));
         let mut value = serde_json::from_slice(&bytes).map_err(bad)?;
         leave_out_nulls(&mut value);
-        serde_json::from_value(value).map_err(bad)
+        serde_json::from_value(value).map(Some).map_err(bad)
     }
 
     /// The body as it comes in, and what else was asked.
@@ -63,6 +73,19 @@ impl Call {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// What is no JSON by its own word is not read as such: a page of another site can send a form or plain text to a socket that
+/// is reached by TCP, but no JSON.
+fn check_kind(said: Option<&http::HeaderValue>, is_empty: bool) -> Result<()> {
+    let said = said.map_or("", |kind| kind.to_str().unwrap_or("?"));
+    let bare = said.split(';').next().unwrap_or_default().trim();
+    match bare.eq_ignore_ascii_case("application/json") || (said.is_empty() && is_empty) {
+        true => Ok(()),
+        false => Err(Refusal::bad(format_args!(
+            "unsupported Content-Type header ({said}): must be 'application/json'"
+        ))),
     }
 }
 
@@ -222,6 +245,25 @@ mod tests {
             "NetworkingConfig": {"EndpointsConfig": {"a": null, "b": {}}},
         });
         assert_eq!(said, want);
+    }
+
+    #[test]
+    fn what_says_that_it_is_json() {
+        for (kind, is_empty, want) in [
+            (Some("application/json"), false, true),
+            (Some("application/json; charset=utf-8"), false, true),
+            (Some("Application/JSON"), false, true),
+            (None, true, true),
+            (None, false, false),
+            (Some("text/plain"), false, false),
+            (Some("text/plain"), true, false),
+            (Some("application/jsonp"), false, false),
+        ] {
+            let kind = kind.map(http::HeaderValue::from_static);
+            assert_eq!(check_kind(kind.as_ref(), is_empty).is_ok(), want, "{kind:?} {is_empty}");
+        }
+        let why = check_kind(Some(&http::HeaderValue::from_static("text/plain")), false).unwrap_err();
+        assert_eq!(why.message, "unsupported Content-Type header (text/plain): must be 'application/json'");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `docker diff`: what a container's writable folder says against the layers below it.
 
+use crate::files::Theirs;
 use serde::Serialize;
 use std::fs::Metadata;
 use std::io;
@@ -23,6 +24,10 @@ const PLACES: [&str; 7] =
 
 /// Sorted by path. `lower` are the layers, topmost first; places of mounts are no changes.
 pub(crate) fn find(upper: &Path, lower: &[PathBuf], mounted: &[PathBuf]) -> io::Result<Vec<Change>> {
+    let upper = match Theirs::open(upper) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        upper => upper?,
+    };
     let mut found = Vec::new();
     Comparison { upper, lower, mounted }.walk(Path::new(""), &mut found)?;
     found.sort_by(|a, b| a.path.cmp(&b.path));
@@ -30,14 +35,15 @@ pub(crate) fn find(upper: &Path, lower: &[PathBuf], mounted: &[PathBuf]) -> io::
 }
 
 struct Comparison<'a> {
-    upper: &'a Path,
+    upper: Theirs,
     lower: &'a [PathBuf],
     mounted: &'a [PathBuf],
 }
 
 impl Comparison<'_> {
     fn walk(&self, inside: &Path, found: &mut Vec<Change>) -> io::Result<()> {
-        let entries = match std::fs::read_dir(self.upper.join(inside)) {
+        let entries = match self.upper.read(inside) {
+            // gone meanwhile
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
             read => read?,
         };

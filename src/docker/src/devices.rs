@@ -1,10 +1,10 @@
 //! `--device` and `--device-cgroup-rule`.
 
-use crate::model::DeviceMapping;
+use crate::model::{DeviceMapping, HostConfig};
 use crate::refusal::{Refusal, Result};
-use cri::{Device, DeviceRule};
+use cri::{Device, DeviceRule, IoLimit, IoRate};
 use serde_json::Value;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 /// Every device that was asked for; a folder stands for those in it.
@@ -48,6 +48,27 @@ fn all_at(host: &Path, inside: &Path) -> Result<Vec<(PathBuf, PathBuf)>, String>
         all.extend(all_at(&entry.path(), &inside.join(entry.file_name())).unwrap_or_default());
     }
     Ok(all)
+}
+
+/// `--device-read-bps` and its like.
+pub(crate) fn io_limits(host: &HostConfig) -> Result<Vec<IoLimit>> {
+    let all = [
+        (IoRate::ReadBytes, &host.blkio_device_read_bps),
+        (IoRate::WriteBytes, &host.blkio_device_write_bps),
+        (IoRate::ReadOperations, &host.blkio_device_read_iops),
+        (IoRate::WriteOperations, &host.blkio_device_write_iops),
+    ];
+    let each = all.into_iter().flat_map(|(what, devices)| devices.iter().map(move |device| (what, device)));
+    each.map(|(what, device)| {
+        let found = std::fs::metadata(&device.path).map_err(|e| {
+            let why = e.to_string().to_lowercase();
+            let why = why.split(" (os error").next().unwrap_or_default().to_owned();
+            Refusal::bad(format_args!("stat {}: {why}", device.path))
+        })?;
+        let (major, minor) = (nix::sys::stat::major(found.rdev()), nix::sys::stat::minor(found.rdev()));
+        Ok(IoLimit { what, major, minor, rate: device.rate })
+    })
+    .collect()
 }
 
 /// `--gpus`: nobody here knows any.

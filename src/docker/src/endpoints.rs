@@ -28,6 +28,8 @@ pub(crate) struct Place {
     pub(crate) range: Ipv4Net,
     pub(crate) gateway: Ipv4Addr,
     pub(crate) internal: bool,
+    #[serde(default)]
+    pub(crate) mtu: Option<u32>,
 }
 
 /// By the network's name.
@@ -35,7 +37,13 @@ pub(crate) type Places = BTreeMap<String, Place>;
 
 impl Place {
     fn endpoint(&self) -> Endpoint {
-        Endpoint { address: self.address, subnet: self.range, gateway: self.gateway, internal: self.internal }
+        Endpoint {
+            address: self.address,
+            subnet: self.range,
+            gateway: self.gateway,
+            internal: self.internal,
+            mtu: self.mtu,
+        }
     }
 }
 
@@ -71,7 +79,7 @@ impl Engine {
         }
         self.link_targets_run(record)?;
         let take = |(name, wanted): (&String, &EndpointConfig)| {
-            let network = self.networks.find(name)?;
+            let network = self.networks.of_record(name)?;
             Ok((network.name.clone(), self.take_place(&record.id, &network, wanted)?))
         };
         let taken: Result<Places> = record.networks.iter().map(take).collect();
@@ -91,6 +99,7 @@ impl Engine {
             range: subnet.range,
             gateway: subnet.gateway,
             internal: network.internal,
+            mtu: network.mtu(),
         })
     }
 
@@ -167,7 +176,7 @@ impl Engine {
 
     /// Of a container that starts or ends: in all its networks, `host` and `none` too.
     pub(crate) fn tell_networks(&self, action: &str, record: &Record) {
-        for network in record.networks.keys().filter_map(|name| self.networks.find(name).ok()) {
+        for network in record.networks.keys().filter_map(|name| self.networks.of_record(name).ok()) {
             self.tell_network(action, &network, Some(&record.id));
         }
     }
@@ -310,7 +319,7 @@ mod tests {
     fn place(last: u8, internal: bool) -> Place {
         let address = Ipv4Addr::new(10, 0, 0, last);
         let range = "10.0.0.0/24".parse().unwrap();
-        Place { id: String::new(), address, range, gateway: Ipv4Addr::new(10, 0, 0, 1), internal }
+        Place { id: String::new(), address, range, gateway: Ipv4Addr::new(10, 0, 0, 1), internal, mtu: None }
     }
 
     #[test]

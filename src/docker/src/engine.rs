@@ -1,7 +1,6 @@
 //! The engine's state, and finding things in it.
 
 use crate::events::Events;
-use crate::files;
 use crate::ipam::AddressPool;
 use crate::machine::Machine;
 use crate::networks::Networks;
@@ -9,6 +8,7 @@ use crate::record::{Container, Record, lock};
 use crate::refusal::{Refusal, Result};
 use crate::routes::exec::Execs;
 use crate::volumes::Volumes;
+use crate::{files, links};
 use buildkit::BuildKit;
 use cri::ContainerId;
 use image::ImageStore;
@@ -109,6 +109,13 @@ impl Engine {
         let wanted = name.strip_prefix('/').unwrap_or(name);
         if let Some(found) = all.values().find(|c| c.see(|r| r.name == wanted)) {
             return Ok(found.clone());
+        }
+        // `web/data`: what another one calls it by a link
+        if let Some((linker, alias)) = wanted.split_once('/') {
+            let of = all.values().find(|c| c.see(|r| r.name == linker));
+            let leads = of.and_then(|c| c.see(|r| links::target(r, alias)));
+            let found = leads.and_then(|to| all.values().find(|c| c.see(|r| r.name == to || r.id == to)));
+            return found.cloned().ok_or_else(|| Refusal::no_container(name));
         }
         let mut found = all.iter().filter(|(id, _)| !name.is_empty() && id.starts_with(name));
         match (found.next(), found.next()) {

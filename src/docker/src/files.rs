@@ -1,8 +1,11 @@
 //! Records on disk: whole or not there.
 
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::fs::ReadDir;
 use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -25,12 +28,55 @@ pub(crate) fn private_dir(dir: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
 }
 
+/// A folder that a container may change while it is read: no link in it is followed, whatever it is swapped for.
+pub(crate) struct Theirs(OwnedFd);
+
+impl Theirs {
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
+        Ok(Self(cri::subpath::open_base(folder)?))
+    }
+
+    /// What is in a folder of it; the entries tell of themselves by the folder that was opened, not by its path.
+    pub(crate) fn read(&self, inside: &Path) -> io::Result<ReadDir> {
+        let inside = if inside.as_os_str().is_empty() { Path::new(".") } else { inside };
+        let how = OpenHow::new()
+            .flags(OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC)
+            .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS);
+        let folder = openat2(&self.0, inside, how)?;
+        std::fs::read_dir(format!("/proc/self/fd/{}", folder.as_raw_fd()))
+    }
+
+    fn size(&self, inside: &Path) -> u64 {
+        let sizes = self.read(inside).into_iter().flatten().flatten().filter_map(|entry| {
+            let meta = entry.metadata().ok()?;
+            Some(if meta.is_dir() { self.size(&inside.join(entry.file_name())) } else { meta.len() })
+        });
+        sizes.sum()
+    }
+}
+
 /// Bytes that a folder tree takes, links not followed.
 pub(crate) fn size(dir: &Path) -> u64 {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let sizes = entries.filter_map(|entry| {
-        let meta = entry.metadata().ok()?;
-        Some(if meta.is_dir() { size(&entry.path()) } else { meta.len() })
-    });
-    sizes.sum()
+    Theirs::open(dir).map_or(0, |dir| dir.size(Path::new("")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_there_is_measured() {
+        let dir = tempfile::tempdir().unwrap();
+        let upper = dir.path().join("upper");
+        std::fs::create_dir_all(upper.join("a/b")).unwrap();
+        std::fs::create_dir(dir.path().join("host")).unwrap();
+        for path in ["upper/one", "upper/a/b/two", "host/three"] {
+            std::fs::write(dir.path().join(path), "12345").unwrap();
+        }
+        std::os::unix::fs::symlink("../host", upper.join("link")).unwrap();
+        let length_of_link = "../host".len() as u64;
+        assert_eq!((size(&upper), size(&dir.path().join("nowhere"))), (10 + length_of_link, 0));
+        let theirs = Theirs::open(&upper).unwrap();
+        assert!(theirs.read(Path::new("link")).is_err() && theirs.read(Path::new("../host")).is_err());
+    }
 }

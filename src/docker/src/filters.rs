@@ -1,7 +1,9 @@
 //! `--filter`, as `ps`, `images`, `events`, networks and volumes know it.
 
+use crate::moments::moment;
 use crate::record::Record;
 use crate::refusal::{Refusal, Result};
+use jiff::Timestamp;
 use regex::Regex;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +63,21 @@ impl Filters {
             Some("false" | "0" | "False" | "FALSE" | "f") => Ok(Some(false)),
             Some(other) => Err(Refusal::bad(format_args!("invalid filter '{name}=[{other}]'"))),
         }
+    }
+
+    /// Before which point in time, if any is said. Several must all be fulfilled: the earliest.
+    ///
+    /// # Errors
+    /// Neither a duration nor a point in time.
+    pub(crate) fn until(&self) -> Result<Option<Timestamp>> {
+        let bad = |text: &String| {
+            Refusal::bad(format_args!(
+                "invalid filter 'until={text}': failed to parse value as time or duration: {text:?}"
+            ))
+        };
+        let now = Timestamp::now();
+        let each = self.values("until").iter().map(|text| moment(text, now).ok_or_else(|| bad(text)));
+        Ok(each.collect::<Result<Vec<_>>>()?.into_iter().min())
     }
 
     /// `label=name` and `label=name=value`, all of them; `label!=…`, none of them.
@@ -233,6 +250,9 @@ mod tests {
             let said = filters(text).check_containers().unwrap_err().message;
             assert!(said.starts_with(want), "{text}: {said}");
         }
+        let until = filters(r#"{"until": ["2024-01-02", "2024-01-01", "2024-01-03"]}"#).until().unwrap();
+        assert_eq!(until.unwrap().to_string(), "2024-01-01T00:00:00Z", "all of them hold");
+        assert!(filters(r#"{"until": ["2024-01-02", "soon"]}"#).until().is_err());
         assert!(filters(r#"{"what": ["x"]}"#).check(&["name"]).is_err());
         assert!(filters(r#"{"dangling": ["maybe"]}"#).truth("dangling").is_err());
     }

@@ -85,13 +85,20 @@ async fn probe(engine: &Engine, run: &ContainerId, command: &[String], timeout: 
     let start = Timestamp::now();
     let (exit_code, output) = match engine.runtime.exec_sync(run, command.to_vec(), Some(timeout)).await {
         Ok(done) => (done.exit_code, [done.stdout, done.stderr].concat()),
-        Err(CriError::DeadlineExceeded(_)) => {
-            (-1, format!("Health check exceeded timeout ({timeout:?})").into_bytes())
-        }
+        Err(CriError::CommandTimedOut { output, .. }) => (-1, exceeded(timeout, &output)),
         Err(error) => (-1, error.to_string().into_bytes()),
     };
     let output = &output[..output.len().min(OUTPUT)];
     Probe { start, end: Timestamp::now(), exit_code, output: String::from_utf8_lossy(output).into_owned() }
+}
+
+fn exceeded(timeout: Duration, output: &[u8]) -> Vec<u8> {
+    let mut text = format!("Health check exceeded timeout ({timeout:?})").into_bytes();
+    if !output.is_empty() {
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(output);
+    }
+    text
 }
 
 fn judge(health: &mut Health, probe: Probe, is_starting: bool, retries: i64) {
@@ -146,6 +153,9 @@ mod tests {
             judge(&mut health, probe(1), false, 0);
         }
         assert_eq!((health.log.len(), health.failing_streak), (REMEMBERED, 9));
+        assert_eq!(exceeded(Duration::from_millis(50), b""), b"Health check exceeded timeout (50ms)");
+        let said = exceeded(Duration::from_secs(2), b"trying\n");
+        assert_eq!(said, b"Health check exceeded timeout (2s): trying\n");
         let shell = Healthcheck { test: vec!["CMD-SHELL".into(), "true".into()], ..Default::default() };
         assert_eq!(command(&shell).unwrap(), ["/bin/sh", "-c", "true"]);
         assert_eq!(command(&Healthcheck { test: vec!["NONE".into()], ..Default::default() }), None);

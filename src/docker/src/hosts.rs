@@ -131,7 +131,7 @@ impl Engine {
 
     fn write_hosts(&self, container: &Container) -> io::Result<()> {
         let record = container.record();
-        let bridge = self.networks.find(BRIDGE).ok().and_then(|bridge| bridge.subnet);
+        let bridge = self.networks.of_record(BRIDGE).ok().and_then(|bridge| bridge.subnet);
         let gateway = bridge.map_or(self.config.gateway, |subnet| subnet.gateway);
         let text = match record.host.network_mode == HOST {
             true => std::fs::read_to_string("/etc/hosts").unwrap_or_default(),
@@ -168,7 +168,7 @@ mod tests {
         if let State::Running(running) = &mut member.state {
             let (range, gateway) = ("172.18.0.0/16".parse().unwrap(), "172.18.0.1".parse().unwrap());
             let address = "172.18.0.2".parse().unwrap();
-            let place = Place { id: String::new(), address, range, gateway, internal: false };
+            let place = Place { id: String::new(), address, range, gateway, internal: false, mtu: None };
             running.endpoints.insert(network.to_owned(), place);
         }
         member

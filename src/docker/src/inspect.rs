@@ -1,7 +1,6 @@
 //! A container as `docker inspect` and `docker ps` show it. Pure.
 
 use crate::inspect_network::{endpoints, network_settings};
-use crate::links;
 use crate::networks::{HOST, NONE, Network};
 use crate::record::{MountKind, Mounted, Record, State};
 use crate::{logging, plan};
@@ -16,6 +15,8 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 /// What is not in the record.
 pub(crate) struct Around<'a> {
     pub(crate) networks: &'a [Network],
+    /// As Docker writes them: with the names that the others have now.
+    pub(crate) links: &'a [String],
     pub(crate) log: &'a Path,
     pub(crate) dir: &'a Path,
     pub(crate) execs: Vec<String>,
@@ -50,7 +51,7 @@ pub(crate) fn inspect(record: &Record, around: &Around<'_>) -> Value {
         "ProcessLabel": "",
         "AppArmorProfile": "",
         "ExecIDs": (!around.execs.is_empty()).then_some(&around.execs),
-        "HostConfig": host_config(record),
+        "HostConfig": host_config(record, around.links),
         "GraphDriver": {"Name": "overlay2", "Data": {
             "ID": record.id, "MergedDir": around.dir.join("root/merged"), "UpperDir": around.dir.join("root/upper"),
             "WorkDir": around.dir.join("root/work"),
@@ -75,7 +76,7 @@ fn config(record: &Record) -> Value {
     value
 }
 
-fn host_config(record: &Record) -> Value {
+fn host_config(record: &Record, links: &[String]) -> Value {
     let mut value = json!(record.host);
     let defaults = json!({
         "ContainerIDFile": "", "Cgroup": "", "CgroupParent": "", "Isolation": "", "BlkioWeightDevice": [],
@@ -129,7 +130,7 @@ fn host_config(record: &Record) -> Value {
             map.insert("RestartPolicy".to_owned(), json!({"Name": "no", "MaximumRetryCount": 0}));
         }
         if !record.host.links.is_empty() {
-            map.insert("Links".to_owned(), json!(links::shown(record)));
+            map.insert("Links".to_owned(), json!(links));
         }
         if record.host.shm_size == 0 {
             map.insert("ShmSize".to_owned(), json!(64 << 20));
@@ -303,7 +304,7 @@ mod tests {
     use crate::record::tests::{end, record, run};
 
     fn around<'a>() -> Around<'a> {
-        Around { networks: &[], log: Path::new("/l"), dir: Path::new("/d"), execs: vec![] }
+        Around { networks: &[], links: &[], log: Path::new("/l"), dir: Path::new("/d"), execs: vec![] }
     }
 
     #[test]

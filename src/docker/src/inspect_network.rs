@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn each_network_shows_the_containers_place_in_it() {
-        let around = Around { networks: &[], log: Path::new("/l"), dir: Path::new("/d"), execs: vec![] };
+        let around =
+            Around { networks: &[], links: &[], log: Path::new("/l"), dir: Path::new("/d"), execs: vec![] };
         let mut web = record("web");
         run(&mut web, None);
         let place = |second: u8| Place {
@@ -69,6 +70,7 @@ mod tests {
             range: format!("172.{second}.0.0/16").parse().unwrap(),
             gateway: [172, second, 0, 1].into(),
             internal: false,
+            mtu: None,
         };
         web.networks = [(BRIDGE.into(), Default::default()), ("shop".into(), Default::default())].into();
         if let State::Running(running) = &mut web.state {

@@ -2,36 +2,58 @@
 
 use crate::moments::duration;
 use crate::refusal::{Refusal, Result};
+use crate::signals;
 use image::{Empty, Healthcheck, RunConfig};
+use std::collections::BTreeMap;
+use std::path::Path;
 
+/// Variables are those of the image's environment, as in a Dockerfile.
 pub(crate) fn apply(config: &mut RunConfig, text: &str) -> Result<()> {
     let text = text.trim();
     let (name, rest) = text.split_once(char::is_whitespace).map_or((text, ""), |(n, r)| (n, r.trim()));
+    let known = config.env.iter().filter_map(|entry| entry.split_once('='));
+    let known: BTreeMap<String, String> = known.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+    let filled = |text: &str| fill(text, &known);
     match name.to_ascii_uppercase().as_str() {
         "" => {}
         "CMD" => config.cmd = Some(command(rest)),
         "ENTRYPOINT" => config.entrypoint = Some(command(rest)),
         "ENV" => {
-            for (name, value) in pairs(rest) {
+            for (name, value) in pairs(rest, &known)? {
                 let prefix = format!("{name}=");
                 config.env.retain(|entry| !entry.starts_with(&prefix));
                 config.env.push(format!("{prefix}{value}"));
             }
         }
-        "LABEL" => config.labels.extend(pairs(rest)),
+        "LABEL" => config.labels.extend(pairs(rest, &known)?),
         "EXPOSE" => {
             let port = |word: &str| if word.contains('/') { word.to_owned() } else { format!("{word}/tcp") };
-            config.exposed_ports.extend(rest.split_whitespace().map(|word| (port(word), Empty {})));
+            config.exposed_ports.extend(filled(rest)?.split_whitespace().map(|word| (port(word), Empty {})));
         }
-        "VOLUME" => config.volumes.extend(list(rest).into_iter().map(|volume| (volume, Empty {}))),
-        "USER" => config.user = rest.to_owned(),
-        "WORKDIR" => config.working_dir = rest.to_owned(),
+        "VOLUME" => {
+            for volume in list(rest) {
+                config.volumes.insert(filled(&volume)?, Empty {});
+            }
+        }
+        "USER" => config.user = filled(rest)?,
+        "WORKDIR" => {
+            let dir = Path::new("/").join(&config.working_dir).join(filled(rest)?);
+            config.working_dir = crate::root::plain(&dir).to_string_lossy().into_owned();
+        }
         "HEALTHCHECK" => config.healthcheck = Some(healthcheck(rest)?),
-        "STOPSIGNAL" => config.stop_signal = Some(rest.to_owned()),
+        "STOPSIGNAL" => {
+            let signal = filled(rest)?;
+            signals::number(&signal)?;
+            config.stop_signal = Some(signal);
+        }
         "ONBUILD" => config.on_build.push(rest.to_owned()),
         _ => return Err(Refusal::bad(format_args!("{name} is not a valid change command"))),
     }
     Ok(())
+}
+
+fn fill(text: &str, known: &BTreeMap<String, String>) -> Result<String> {
+    image::expand(text, known).map_err(Refusal::bad)
 }
 
 /// `[--interval=5s …] CMD …`, or `NONE`.
@@ -77,30 +99,59 @@ fn list(text: &str) -> Vec<String> {
 }
 
 /// `a=1 b="x y"`, or the old form `a 1`.
-fn pairs(text: &str) -> Vec<(String, String)> {
-    let first = text.split_whitespace().next().unwrap_or_default();
+fn pairs(text: &str, known: &BTreeMap<String, String>) -> Result<Vec<(String, String)>> {
+    let words = image::split_words(text);
+    let first = words.first().map(String::as_str).unwrap_or_default();
     if !first.contains('=') {
-        return text
-            .split_once(char::is_whitespace)
-            .map(|(n, v)| (n.to_owned(), v.trim().to_owned()))
-            .into_iter()
-            .collect();
+        let old = text.split_once(char::is_whitespace);
+        let (name, value) =
+            old.ok_or_else(|| Refusal::bad(format_args!("must have two arguments: {text:?}")))?;
+        return Ok(vec![(fill(name, known)?, fill(value.trim(), known)?)]);
     }
-    let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
-    for c in text.chars() {
-        match c {
-            '"' => quoted = !quoted,
-            c if c.is_whitespace() && !quoted => words.push(std::mem::take(&mut word)),
-            c => word.push(c),
-        }
-    }
-    words.push(word);
-    words.iter().filter_map(|word| word.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+    let pair = |word: &String| {
+        let (name, value) = word.split_once('=').ok_or_else(|| {
+            Refusal::bad(format_args!(
+                "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
+            ))
+        })?;
+        Ok((fill(name, known)?, fill(value, known)?))
+    };
+    words.iter().map(pair).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn variables_are_those_of_the_image() {
+        let mut config = RunConfig {
+            env: vec!["PATH=/bin".into(), "HOME=/root".into(), "N=7".into()],
+            working_dir: "/srv".into(),
+            ..Default::default()
+        };
+        for text in [
+            "ENV PATH=/x:$PATH",
+            "ENV GREETING=\"hello ${HOME}\" PLAIN='$HOME'",
+            "LABEL at=$HOME number=${N:-0}",
+            "WORKDIR app",
+            "WORKDIR ../$N/./sub",
+            "USER u$N",
+            "EXPOSE 80$N",
+            "VOLUME $HOME/data",
+            "STOPSIGNAL SIGQUIT",
+        ] {
+            apply(&mut config, text).unwrap();
+        }
+        assert_eq!(config.env, ["HOME=/root", "N=7", "PATH=/x:/bin", "GREETING=hello /root", "PLAIN=$HOME"]);
+        assert_eq!((config.labels["at"].as_str(), config.labels["number"].as_str()), ("/root", "7"));
+        assert_eq!((config.working_dir.as_str(), config.user.as_str()), ("/srv/7/sub", "u7"));
+        assert_eq!(config.exposed_ports.keys().collect::<Vec<_>>(), ["807/tcp"]);
+        assert_eq!(config.volumes.keys().collect::<Vec<_>>(), ["/root/data"]);
+        for bad in ["STOPSIGNAL SIGWHAT", "ENV ALONE", "LABEL a=b c", "ENV A=${B"] {
+            assert!(apply(&mut config, bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn changes() {

@@ -23,7 +23,10 @@ impl Engine {
         let donor = self.container(name)?;
         donor.see(|r| {
             r.running().cloned().ok_or_else(|| {
-                Refusal::conflict(format_args!("cannot join {what} of a non running container: {}", r.id))
+                Refusal::internal(format_args!(
+                    "failed to join {what} namespace: cannot join {what} namespace of a non running container: container {} is not running",
+                    r.id
+                ))
             })
         })
     }

@@ -65,6 +65,7 @@ mod supervise;
 mod top;
 mod upload;
 mod verify;
+mod versions;
 mod volumes;
 
 pub use build::Runner;

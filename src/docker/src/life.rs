@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::network_mode::shared_with;
 use crate::record::{Container, Ended, Record, Running, State, lock};
 use crate::refusal::{Refusal, Result};
-use crate::{health, plan, signals, volumes};
+use crate::{health, plan, recover, signals, volumes};
 use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
 use nix::sys::signal::Signal;
@@ -279,33 +279,38 @@ impl Engine {
         Ok(())
     }
 
-    /// With the gate held, and nothing running.
+    /// With the gate held, and nothing running. Returns when all of it is gone. From the first step on it goes also over a
+    /// crash: the next start ends what was begun.
     pub(crate) async fn erase(self: &Arc<Self>, container: &Arc<Container>, volumes: bool) {
         let record = container.record();
         if matches!(record.state, State::Removed(_)) {
             return;
         }
+        container.stop_saving();
         let dir = container.dir().to_owned();
-        // out of sight at once; deleting may take a while
-        let gone = dir.with_extension("removed");
-        let moved = std::fs::rename(&dir, &gone);
+        let (engine, gone) = (self.clone(), record.clone());
+        let erased = tokio::task::spawn_blocking(move || {
+            let begun = recover::begin_removal(&dir, volumes);
+            // its volumes are nobody's from here on
+            engine.forget(&gone.id);
+            if volumes {
+                engine.remove_anonymous(&gone);
+            }
+            begun.and_then(std::fs::remove_dir_all)
+        });
+        match erased.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(id = record.id, %error, "a container's folder was not removed"),
+            Err(error) => tracing::error!(id = record.id, %error, "a container's removal was cut off"),
+        }
         self.forget(&record.id);
         lock(&container.attachers).clear();
         // who still looks at the container does not keep its image
         lock(&container.hold).take();
+        self.events.container("destroy", &record, &[]);
         container.change(|r| {
             r.state = State::Removed(r.exit_code());
             true
-        });
-        self.events.container("destroy", &record, &[]);
-        let engine = self.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = moved.and_then(|()| std::fs::remove_dir_all(&gone)) {
-                tracing::error!(dir = %dir.display(), %error, "a container's folder was not removed");
-            }
-            if volumes {
-                engine.remove_anonymous(&record);
-            }
         });
     }
 

@@ -5,7 +5,7 @@ use crate::engine::Engine;
 use crate::model::HostConfig;
 use crate::networks::BRIDGE;
 use crate::plan;
-use crate::record::Record;
+use crate::record::{Container, Record};
 use crate::refusal::{Refusal, Result};
 use std::net::Ipv4Addr;
 
@@ -25,10 +25,15 @@ pub(crate) fn alias(link: &str) -> &str {
     parse(link).1
 }
 
-/// As inspect shows them: `/db:/web/data`.
-pub(crate) fn shown(record: &Record) -> Vec<String> {
-    let show = |(name, alias)| format!("/{name}:/{}/{alias}", record.name);
-    record.host.links.iter().map(|link| show(parse(link))).collect()
+/// Where one of a container's links leads: a name or an id.
+pub(crate) fn target(linker: &Record, wanted: &str) -> Option<String> {
+    let links = linker.host.links.iter().filter(|_| linker.host.network_mode == BRIDGE);
+    links.map(|link| parse(link)).find(|(_, alias)| *alias == wanted).map(|(name, _)| name.to_owned())
+}
+
+/// As inspect shows one: `/db:/web/data`.
+fn shown(record: &Record, other: &str, alias: &str) -> String {
+    format!("/{other}:/{}/{alias}", record.name)
 }
 
 /// What the linker's environment says of another container: its ports, and its own environment.
@@ -90,6 +95,31 @@ impl Engine {
         })
     }
 
+    /// As inspect shows them, with the names that the others have now.
+    pub(crate) fn shown_links(&self, record: &Record) -> Vec<String> {
+        let name =
+            |name: &str| self.container(name).map_or_else(|_| name.to_owned(), |c| c.see(|r| r.name.clone()));
+        record
+            .host
+            .links
+            .iter()
+            .map(|link| parse(link))
+            .map(|(of, alias)| shown(record, &name(of), alias))
+            .collect()
+    }
+
+    /// What others call a container by a link on the default bridge: `/web/data`.
+    pub(crate) fn link_names(&self, container: &Container) -> Vec<String> {
+        let id = container.see(|r| r.id.clone());
+        let leads_here = |name: &str| self.container(name).is_ok_and(|other| other.see(|r| r.id == id));
+        let of = |linker: &Record| {
+            let links = linker.host.links.iter().filter(|_| linker.host.network_mode == BRIDGE);
+            let here = links.map(|link| parse(link)).filter(|(name, _)| leads_here(name));
+            here.map(|(_, alias)| format!("/{}/{alias}", linker.name)).collect::<Vec<_>>()
+        };
+        self.containers().iter().flat_map(|linker| of(&linker.record())).collect()
+    }
+
     /// Those that lead somewhere now: the other container, its alias and its address.
     fn targets(&self, record: &Record) -> Vec<(Record, String, Ipv4Addr)> {
         let target = |link: &String| {
@@ -127,8 +157,15 @@ mod tests {
     #[test]
     fn what_a_link_says() {
         let mut web = record("web");
-        web.host.links = vec!["db".into(), "cache:store".into(), "/queue:/web/jobs".into()];
-        assert_eq!(shown(&web), ["/db:/web/db", "/cache:/web/store", "/queue:/web/jobs"]);
+        for (link, want) in [
+            ("db", "/db:/web/db"),
+            ("cache:store", "/cache:/web/store"),
+            ("/queue:/web/jobs", "/queue:/web/jobs"),
+        ] {
+            let (other, alias) = parse(link);
+            assert_eq!(shown(&web, other, alias), want);
+        }
+        web.host.links = vec!["db".into()];
         let mut db = record("db");
         db.config.exposed_ports = [("5432/tcp".to_owned(), json!({}))].into();
         db.config.env = vec!["PATH=/bin".into(), "MODE=fast".into()];

@@ -12,9 +12,10 @@ pub(crate) struct Machine {
     pub(crate) cpuset_cpus: String,
     pub(crate) cpuset_mems: String,
     pub(crate) blkio_weight: bool,
+    /// Rates of single block devices can be limited.
+    pub(crate) blkio_throttle: bool,
     /// Swap is accounted.
     pub(crate) swap: bool,
-    pub(crate) has_apparmor: bool,
 }
 
 impl Machine {
@@ -35,8 +36,8 @@ impl Machine {
             cpuset_cpus: cpuset("cpus"),
             cpuset_mems: cpuset("mems"),
             blkio_weight: unified || any(&["blkio/blkio.weight", "blkio/blkio.bfq.weight"]),
+            blkio_throttle: unified || any(&["blkio/blkio.throttle.read_bps_device"]),
             swap: unified || any(&["memory/memory.memsw.limit_in_bytes"]),
-            has_apparmor: Path::new("/sys/kernel/security/apparmor/profiles").exists(),
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::engine::Engine;
 use crate::files;
 use crate::model::{Config, Create, HostConfig};
 use crate::network_mode::{self, shared_with};
-use crate::networks::{BRIDGE, HOST, NONE};
+use crate::networks::{BRIDGE, HOST, NONE, Network};
 use crate::record::{Container, Record, State, lock, new_id};
 use crate::refusal::{Refusal, Result};
 use crate::{names, plan, publish, verify};
@@ -32,6 +32,9 @@ impl Engine {
     }
 
     fn make(&self, name: Option<String>, platform: Option<Platform>, asked: Create) -> Result<Made> {
+        if asked.config.image.is_empty() {
+            return Err(Refusal::bad("no image specified"));
+        }
         let details = self.images.details(&asked.config.image)?;
         is_for(&asked.config.image, &details.document, platform.as_ref())?;
         let hold = self.images.rootfs(&details.info.id)?.hold;
@@ -84,8 +87,20 @@ impl Engine {
 
     /// What follows from what else was said.
     fn complete(&self, id: &str, config: &mut Config, host: &mut HostConfig) -> Result<()> {
+        if config.network_disabled {
+            host.network_mode = NONE.to_owned();
+        }
         if host.network_mode.is_empty() || host.network_mode == "default" {
             host.network_mode = BRIDGE.to_owned();
+        }
+        // by its id, which a renaming does not change
+        for (what, mode) in [("PID", &mut host.pid_mode), ("IPC", &mut host.ipc_mode)] {
+            if let Some(other) = shared_with(mode) {
+                let found = self.container(other);
+                let found = found
+                    .map_err(|why| Refusal::bad(format_args!("invalid {what} mode: {}", why.message)))?;
+                *mode = format!("container:{}", found.see(|r| r.id.clone()));
+            }
         }
         if config.hostname.is_empty() {
             let of_machine = host.network_mode == HOST || host.uts_mode == HOST;
@@ -99,6 +114,8 @@ impl Engine {
         } else if ![HOST, NONE].contains(&host.network_mode.as_str()) {
             let taken: BTreeSet<_> =
                 self.containers().iter().flat_map(|c| c.see(publish::published)).collect();
+            let network = self.networks.find(&host.network_mode).ok();
+            plan::bind_ports(host, network.as_ref().and_then(Network::host_binding));
             plan::choose_ports(config, host, |protocol, said| publish::choose(protocol, said, &taken))?;
         }
         Ok(())

@@ -57,6 +57,12 @@ pub(crate) struct EndpointIpam {
     pub(crate) ipv4_address: String,
     #[serde(rename = "IPv6Address", skip_serializing_if = "String::is_empty")]
     pub(crate) ipv6_address: String,
+    #[serde(
+        rename = "LinkLocalIPs",
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) link_local_ips: Vec<String>,
 }
 
 impl EndpointConfig {
@@ -122,6 +128,8 @@ pub(crate) struct Config {
     pub(crate) stop_timeout: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) healthcheck: Option<image::Healthcheck>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) network_disabled: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -189,7 +197,10 @@ pub(crate) struct BindOptions {
     pub(crate) propagation: String,
     pub(crate) create_mountpoint: bool,
     pub(crate) non_recursive: bool,
+    /// What is mounted below stays writable.
     pub(crate) read_only_non_recursive: bool,
+    /// Fails where that can not be.
+    pub(crate) read_only_force_recursive: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -219,6 +230,26 @@ pub(crate) struct TmpfsOptions {
     /// `[["exec"], ["uid", "5"]]`
     #[serde(deserialize_with = "null_is_empty")]
     pub(crate) options: Vec<Vec<String>>,
+}
+
+/// What Go leaves out of its own while it is zero, and inspect fills in.
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct WeightDevice {
+    pub(crate) path: String,
+    pub(crate) weight: u16,
+}
+
+/// The most in a second.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ThrottleDevice {
+    pub(crate) path: String,
+    pub(crate) rate: u64,
 }
 
 /// `HostConfig`: how it runs on this machine.
@@ -291,9 +322,54 @@ pub(crate) struct HostConfig {
     pub(crate) masked_paths: Option<Vec<String>>,
     pub(crate) readonly_paths: Option<Vec<String>>,
     pub(crate) init: Option<bool>,
+    /// Rows and columns of the client's terminal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) console_size: Option<[u16; 2]>,
     pub(crate) oom_kill_disable: Option<bool>,
     /// `None` and -1 are: nothing said.
     pub(crate) memory_swappiness: Option<i64>,
+    /// What makes volumes that are not there yet; only `local` is known.
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "String::is_empty")]
+    pub(crate) volume_driver: String,
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "String::is_empty")]
+    pub(crate) cgroup_parent: String,
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "String::is_empty")]
+    pub(crate) isolation: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) cpu_realtime_period: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) cpu_realtime_runtime: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) cpu_count: i64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) cpu_percent: i64,
+    #[serde(rename = "IOMaximumIOps", skip_serializing_if = "is_zero")]
+    pub(crate) io_maximum_iops: i64,
+    #[serde(rename = "IOMaximumBandwidth", skip_serializing_if = "is_zero")]
+    pub(crate) io_maximum_bandwidth: i64,
+    /// Bytes; of API before 1.42.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) kernel_memory: i64,
+    #[serde(rename = "KernelMemoryTCP", skip_serializing_if = "is_zero")]
+    pub(crate) kernel_memory_tcp: i64,
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) blkio_weight_device: Vec<WeightDevice>,
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) blkio_device_read_bps: Vec<ThrottleDevice>,
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) blkio_device_write_bps: Vec<ThrottleDevice>,
+    #[serde(
+        rename = "BlkioDeviceReadIOps",
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) blkio_device_read_iops: Vec<ThrottleDevice>,
+    #[serde(
+        rename = "BlkioDeviceWriteIOps",
+        deserialize_with = "null_is_empty",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub(crate) blkio_device_write_iops: Vec<ThrottleDevice>,
     #[serde(flatten)]
     pub(crate) limits: Limits,
     #[serde(flatten)]
@@ -309,7 +385,7 @@ pub(crate) struct Limits {
     pub(crate) memory_reservation: i64,
     #[serde(rename = "NanoCpus")]
     pub(crate) nano_cpus: i64,
-    pub(crate) cpu_shares: u64,
+    pub(crate) cpu_shares: i64,
     pub(crate) cpu_quota: i64,
     pub(crate) cpu_period: u64,
     #[serde(deserialize_with = "null_is_empty")]

@@ -3,6 +3,7 @@
 use crate::model::{MountSpec, TmpfsOptions};
 use crate::record::MountKind;
 use crate::refusal::{Refusal, Result};
+use http::StatusCode;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Component, Path, PathBuf};
@@ -142,6 +143,17 @@ fn within(kind: &str, why: impl Display) -> Refusal {
     Refusal::bad(format_args!("invalid mount config for type \"{kind}\": {why}"))
 }
 
+/// # Errors
+/// Volumes are made by the one driver that is here.
+pub(crate) fn is_driver(name: &str) -> Result<()> {
+    match name {
+        "" | "local" => Ok(()),
+        other => Err(Refusal::not_found(format_args!(
+            "error looking up volume plugin {other}: plugin \"{other}\" not found"
+        ))),
+    }
+}
+
 /// `--mount`
 pub(crate) fn mount(spec: &MountSpec) -> Result<Wanted> {
     let made = match spec.kind.as_str() {
@@ -150,7 +162,11 @@ pub(crate) fn mount(spec: &MountSpec) -> Result<Wanted> {
         "tmpfs" => of_tmpfs(spec),
         _ => Err(Refusal::bad("mount type unknown")),
     };
-    made.map_err(|why| within(&spec.kind, why))
+    made.map_err(|why| match why.status {
+        // not a word that is wrong, but something that is not here
+        StatusCode::NOT_FOUND => why,
+        _ => within(&spec.kind, why),
+    })
 }
 
 fn extra(is_said: bool, field: &str) -> Result<()> {
@@ -172,7 +188,17 @@ fn of_folder(spec: &MountSpec) -> Result<Wanted> {
         return Err(Refusal::bad(format_args!("invalid propagation mode: {}", options.propagation)));
     }
     if options.read_only_non_recursive && !spec.read_only {
-        return Err(Refusal::bad("mount options conflict: ReadOnlyNonRecursive requires ReadOnly"));
+        return Err(Refusal::bad("mount options conflict: !ReadOnly && ReadOnlyNonRecursive"));
+    }
+    if options.read_only_force_recursive {
+        if !spec.read_only {
+            return Err(Refusal::bad("mount options conflict: !ReadOnly && ReadOnlyForceRecursive"));
+        }
+        if options.read_only_non_recursive {
+            return Err(Refusal::bad(
+                "mount options conflict: ReadOnlyForceRecursive && ReadOnlyNonRecursive",
+            ));
+        }
     }
     absolute(&spec.source)?;
     Ok(Wanted {
@@ -201,11 +227,10 @@ fn of_volume(spec: &MountSpec) -> Result<Wanted> {
         return Err(Refusal::bad("subpath must be a relative path within the volume"));
     }
     let driver = options.driver_config.unwrap_or_default();
-    if !matches!(driver.name.as_str(), "" | "local") {
-        return Err(Refusal::not_found(format_args!("plugin \"{}\" not found", driver.name)));
-    }
+    is_driver(&driver.name)?;
     Ok(Wanted {
         read_only: spec.read_only,
+        mode: "z".to_owned(),
         copy: !options.no_copy,
         labels: options.labels,
         subpath: options.subpath,

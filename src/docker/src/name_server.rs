@@ -205,6 +205,7 @@ mod tests {
                 range: format!("{address}/24").parse::<ipnet::Ipv4Net>().unwrap().trunc(),
                 gateway: Ipv4Addr::UNSPECIFIED,
                 internal: false,
+                mtu: None,
             };
             member.networks.insert((*network).into(), wanted.clone());
             if let State::Running(running) = &mut member.state {

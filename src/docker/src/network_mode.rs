@@ -89,6 +89,15 @@ pub(crate) fn check_endpoint(network: &Network, wanted: &EndpointConfig) -> Resu
     }
     if !ipam.ipv6_address.is_empty() && ipam.ipv6_address.parse::<Ipv6Addr>().is_err() {
         wrong.push(format!("invalid IPv6 address: {}", ipam.ipv6_address));
+    } else if !ipam.ipv6_address.is_empty() {
+        // no network has any
+        wrong.push(format!("no configured subnet contains IP address {}", ipam.ipv6_address));
+    }
+    if let Some(address) = ipam.link_local_ips.first() {
+        wrong.push(format!("link-local address {address} is not supported"));
+    }
+    for option in wanted.driver_opts.keys().filter(|name| name.starts_with("com.docker.network.endpoint.")) {
+        wrong.push(format!("driver option {option} is not supported"));
     }
     if let Err(why) = address_in(network, &ipam.ipv4_address) {
         wrong.push(why);

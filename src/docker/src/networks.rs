@@ -19,6 +19,10 @@ pub(crate) const HOST: &str = "host";
 pub(crate) const NONE: &str = "none";
 
 const MEMBERS_MEET: &str = "com.docker.network.bridge.enable_icc";
+const MTU: &str = "com.docker.network.driver.mtu";
+const HOST_BINDING: &str = "com.docker.network.bridge.host_binding_ipv4";
+/// The least that IPv4 lets a link carry; RFC 791.
+const LEAST_MTU: u32 = 68;
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +65,16 @@ impl Network {
 
     pub(crate) fn is_built_in(&self) -> bool {
         is_built_in(&self.name)
+    }
+
+    /// Of a VPN's users, whose way out carries less than the machine's link.
+    pub(crate) fn mtu(&self) -> Option<u32> {
+        self.options.get(MTU)?.parse().ok().filter(|mtu| *mtu > 0)
+    }
+
+    /// Where ports are published that name no address of the machine.
+    pub(crate) fn host_binding(&self) -> Option<&str> {
+        self.options.get(HOST_BINDING).map(String::as_str)
     }
 
     fn says_no(&self, option: &str) -> bool {
@@ -121,11 +135,12 @@ impl Networks {
         lock(&self.all).iter().filter_map(Network::config).collect()
     }
 
-    /// By name, id, or the beginning of its id. Docker's `default` is the bridge.
+    /// By id, name, or the beginning of its id, as a client writes it: a network that is *named* like another one's id does
+    /// not get in its way. Docker's `default` is the bridge.
     pub(crate) fn find(&self, name: &str) -> Result<Network> {
         let name = if name == "default" { BRIDGE } else { name };
         let all = lock(&self.all);
-        if let Some(exact) = all.iter().find(|n| n.name == name).or_else(|| all.iter().find(|n| n.id == name))
+        if let Some(exact) = all.iter().find(|n| n.id == name).or_else(|| all.iter().find(|n| n.name == name))
         {
             return Ok(exact.clone());
         }
@@ -138,6 +153,12 @@ impl Networks {
                 many.len()
             ))),
         }
+    }
+
+    /// As a record has it, by name; what was not there when the record was written is looked for as a client wrote it.
+    pub(crate) fn of_record(&self, name: &str) -> Result<Network> {
+        let named = lock(&self.all).iter().find(|n| n.name == name).cloned();
+        named.map_or_else(|| self.find(name), Ok)
     }
 
     /// Gives every bridge that has no addresses yet some of its own.
@@ -218,14 +239,14 @@ impl Networks {
 
     /// Notes what a container has already.
     pub(crate) fn book(&self, network: &str, container: &str, address: Ipv4Addr) {
-        if let Ok(network) = self.find(network) {
+        if let Ok(network) = self.of_record(network) {
             lock(&self.leases).entry(network.id).or_default().insert(address, container.to_owned());
         }
     }
 
     /// Gives back the addresses of a container, in one network or in all.
     pub(crate) fn release(&self, container: &str, network: Option<&str>) {
-        let id = network.and_then(|name| self.find(name).ok()).map(|network| network.id);
+        let id = network.and_then(|name| self.of_record(name).ok()).map(|network| network.id);
         for (of, leases) in lock(&self.leases).iter_mut() {
             if id.as_ref().is_none_or(|id| id == of) {
                 leases.retain(|_, holder| holder != container);
@@ -240,6 +261,39 @@ impl Networks {
 
 fn ranges(all: &[Network]) -> impl Iterator<Item = Ipv4Net> {
     all.iter().filter_map(|network| network.subnet.as_ref()).map(|subnet| subnet.range)
+}
+
+/// What a network's options can not be, and those that there is nothing for: networks here have no bridge of their own.
+///
+/// # Errors
+/// A value that is none, in Docker's words.
+pub(crate) fn check_options(options: &BTreeMap<String, String>) -> Result<Vec<String>> {
+    let mut warnings = Vec::new();
+    for (name, value) in options {
+        let bad =
+            |why: &str| Err(Refusal::bad(format_args!("failed to parse {name} value: {value:?} ({why})")));
+        match name.as_str() {
+            MTU => match value.parse::<u32>() {
+                Ok(0) => {}
+                Ok(mtu) if (LEAST_MTU..=65_535).contains(&mtu) => {}
+                Ok(_) => return Err(Refusal::bad(format_args!("invalid MTU number: {value}"))),
+                Err(_) => return bad("invalid syntax"),
+            },
+            MEMBERS_MEET | MASQUERADE => {
+                if crate::seccomp::truth(value).is_none() {
+                    return bad("invalid syntax");
+                }
+            }
+            HOST_BINDING => {
+                if value.parse::<Ipv4Addr>().is_err() {
+                    return bad("invalid ip");
+                }
+            }
+            _ => warnings
+                .push(format!("network option {name} has no effect: networks are routed, without a bridge")),
+        }
+    }
+    Ok(warnings)
 }
 
 /// Drivers that Docker has and this program has not, and those that nobody has.
@@ -304,6 +358,60 @@ mod tests {
             assert_eq!(full.message, "all predefined address pools have been fully subnetted");
         }
         assert_eq!(range(&networks(dir.path()).find("one").unwrap()), "172.17.0.0/16");
+    }
+
+    #[test]
+    fn options_are_done_or_refused_or_warned_of() {
+        for (name, value, want) in [
+            (MTU, "1400", Ok(0)),
+            (MTU, "x", Err("failed to parse com.docker.network.driver.mtu value: \"x\" (invalid syntax)")),
+            (MTU, "20", Err("invalid MTU number: 20")),
+            (MEMBERS_MEET, "false", Ok(0)),
+            (
+                MEMBERS_MEET,
+                "no",
+                Err("failed to parse com.docker.network.bridge.enable_icc value: \"no\" (invalid syntax)"),
+            ),
+            (HOST_BINDING, "127.0.0.1", Ok(0)),
+            (
+                HOST_BINDING,
+                "here",
+                Err(
+                    "failed to parse com.docker.network.bridge.host_binding_ipv4 value: \"here\" (invalid ip)",
+                ),
+            ),
+            ("com.docker.network.bridge.name", "br7", Ok(1)),
+        ] {
+            let said = check_options(&[(name.to_owned(), value.to_owned())].into());
+            assert_eq!(
+                said.map(|w| w.len()).map_err(|e| e.message),
+                want.map_err(str::to_owned),
+                "{name}={value}"
+            );
+        }
+        let with = |value: &str| {
+            Network { options: [(MTU.to_owned(), value.to_owned())].into(), ..Network::new("n", BRIDGE) }
+                .mtu()
+        };
+        assert_eq!((with("1400"), with("0")), (Some(1400), None));
+    }
+
+    /// Removing the one by its id once removed the other.
+    #[test]
+    fn an_id_is_never_taken_for_a_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let all = networks(dir.path());
+        let one = all.add(Network::new("one", BRIDGE), &AddressSpace::default()).unwrap();
+        let two = all.add(Network::new(&one.id, BRIDGE), &AddressSpace::default()).unwrap();
+        let short = all.add(Network::new(&one.id[..12], BRIDGE), &AddressSpace::default()).unwrap();
+        let find = |name: &str| all.find(name).unwrap().id;
+        assert_eq!(
+            (find(&one.id), find("one"), find(&two.id)),
+            (one.id.clone(), one.id.clone(), two.id.clone())
+        );
+        assert_eq!(find(&one.id[..12]), short.id, "a name is before the beginning of an id");
+        assert_eq!(all.of_record(&two.name).unwrap().id, two.id, "what a container's record names");
+        assert_eq!(all.of_record("one").unwrap().id, one.id);
     }
 
     #[test]

@@ -16,6 +16,14 @@ use std::path::{Path, PathBuf};
 const USUAL_SHM: i64 = 64 << 20; // bytes
 const DEFAULT_PERIOD: i64 = 100_000; // microseconds: the kernel's own
 
+/// Where ports lead from that name no address of the machine, for a container whose network says so.
+pub(crate) fn bind_ports(host: &mut HostConfig, network: Option<&str>) {
+    let Some(address) = network else { return };
+    let open = |binding: &&mut PortBinding| binding.host_ip.is_empty();
+    let bindings = host.port_bindings.values_mut().flatten().flatten();
+    bindings.filter(open).for_each(|binding| binding.host_ip = address.to_owned());
+}
+
 /// Fills in what the image says.
 pub(crate) fn with_image(mut config: Config, image: &RunConfig) -> Config {
     let said = |entry: &str| entry.split('=').next().unwrap_or_default().to_owned();
@@ -145,16 +153,21 @@ pub(crate) fn container(record: &Record, container: &Container) -> Result<Contai
         add_capabilities: capabilities(&host.cap_add),
         drop_capabilities: capabilities(&host.cap_drop),
         proc_unmasked: security.unmasked,
+        masked_paths: host.masked_paths.clone(),
+        readonly_paths: host.readonly_paths.clone(),
         cgroup_namespace: match host.cgroupns_mode.as_str() {
             "private" => Some(true),
             "host" => Some(false),
             _ => None,
         },
+        writable_cgroups: security.writable_cgroups,
+        terminal_size: terminal_size(host),
         init: host.init == Some(true),
         logging: logging::plan(&host.log_config)?,
         resources: Resources {
             memory_swappiness: host.memory_swappiness.and_then(|s| u64::try_from(s).ok()),
             oom_kill_disable: host.oom_kill_disable == Some(true),
+            io_limits: devices::io_limits(host)?,
             ..resources(&host.limits)
         },
         stdin: config.open_stdin,
@@ -204,6 +217,11 @@ pub(crate) fn seen(mounted: &Mounted) -> Mount {
     }
 }
 
+/// Rows and columns, as Docker writes them; nothing where the client has no terminal.
+fn terminal_size(host: &HostConfig) -> Option<(u16, u16)> {
+    host.console_size.filter(|size| *size != [0, 0]).map(|[rows, columns]| (columns, rows))
+}
+
 pub(crate) fn rlimit(limit: &crate::model::Ulimit) -> Rlimit {
     let number = |value: i64| u64::try_from(value).unwrap_or(u64::MAX); // -1 is: no limit
     Rlimit { name: limit.name.clone(), soft: number(limit.soft), hard: number(limit.hard) }
@@ -228,7 +246,7 @@ pub(crate) fn resources(limits: &Limits) -> Resources {
         said => Some(said),
     };
     Resources {
-        cpu_shares: Some(limits.cpu_shares).filter(|shares| *shares > 0),
+        cpu_shares: u64::try_from(limits.cpu_shares).ok().filter(|shares| *shares > 0),
         cpu_quota: Some(quota).filter(|quota| *quota != 0),
         cpu_period: (limits.nano_cpus > 0)
             .then_some(DEFAULT_PERIOD as u64)

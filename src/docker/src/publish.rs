@@ -15,17 +15,18 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 /// # Errors
 /// The first port that can not be bound because it is in use.
 pub(crate) fn check_free(record: &Record, ports: &[HostPort]) -> Result<(), Refusal> {
-    match ports.iter().find(|port| is_in_use(port)) {
-        None => Ok(()),
-        Some(port) => Err(refused(
-            record,
-            format_args!(
-                "failed to bind host port {}/{}: address already in use",
-                place(port),
-                name(port.protocol)
-            ),
-        )),
-    }
+    let fault = |port: &HostPort| {
+        let why = match bind(port).err()?.kind() {
+            ErrorKind::AddrInUse => "address already in use",
+            // nobody would ever come there
+            ErrorKind::AddrNotAvailable => "cannot assign requested address",
+            // what can not be bound for another reason is said by who opens it
+            _ => return None,
+        };
+        let (place, protocol) = (place(port), name(port.protocol));
+        Some(refused(record, format_args!("failed to bind host port {place}/{protocol}: {why}")))
+    };
+    ports.iter().find_map(fault).map_or(Ok(()), Err)
 }
 
 /// Whether a port is to be chosen that no other container has.
@@ -68,14 +69,16 @@ fn free_port(protocol: Protocol) -> std::io::Result<u16> {
 }
 
 fn is_in_use(port: &HostPort) -> bool {
+    bind(port).is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+}
+
+fn bind(port: &HostPort) -> Result<(), Error> {
     let at = (port.host_ip.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port.host_port);
-    let tried: Result<(), Error> = match port.protocol {
+    match port.protocol {
         Protocol::Tcp => TcpListener::bind(at).map(drop),
         Protocol::Udp => UdpSocket::bind(at).map(drop),
         Protocol::Sctp => Ok(()),
-    };
-    // what can not be bound for another reason is said by who opens it
-    tried.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+    }
 }
 
 fn place(port: &HostPort) -> String {
@@ -151,7 +154,11 @@ mod tests {
             "{why}"
         );
         drop(listener);
-        assert!(check_free(&web, &[taken]).is_ok());
+        assert!(check_free(&web, std::slice::from_ref(&taken)).is_ok());
+        // of the range for documentation, RFC 5737: nobody's
+        let nowhere = HostPort { host_ip: Some(Ipv4Addr::new(192, 0, 2, 1).into()), ..taken };
+        let why = check_free(&web, &[nowhere]).unwrap_err().message;
+        assert!(why.ends_with("/tcp: cannot assign requested address"), "{why}");
 
         let ports = [port(53, Protocol::Udp)];
         let said = Refusal::internal("attach: host port 53/udp is already taken by sandbox x");

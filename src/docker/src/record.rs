@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
 
@@ -201,6 +202,30 @@ pub(crate) struct Container {
     pub(crate) attachers: Mutex<Vec<Attacher>>,
     /// The image stays as long; `None` where it is gone from the store.
     pub(crate) hold: Mutex<Option<image::Hold>>,
+    /// Those in the middle of a restart: `--rm` is not for an end that they made.
+    restarts: AtomicUsize,
+    /// It is being removed: nothing of it is written any more.
+    gone: AtomicBool,
+    /// Clients that its output is on the way to.
+    listeners: watch::Sender<usize>,
+}
+
+/// A restart that goes on.
+pub(crate) struct Restart<'a>(&'a Container);
+
+impl Drop for Restart<'_> {
+    fn drop(&mut self) {
+        self.0.restarts.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// A client that still reads a container's output.
+pub(crate) struct Listener(watch::Sender<usize>);
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 impl Container {
@@ -212,7 +237,34 @@ impl Container {
             gate: Default::default(),
             attachers: Default::default(),
             hold: Mutex::new(hold),
+            restarts: AtomicUsize::new(0),
+            gone: AtomicBool::new(false),
+            listeners: watch::Sender::new(0),
         }
+    }
+
+    pub(crate) fn restart(&self) -> Restart<'_> {
+        self.restarts.fetch_add(1, Ordering::SeqCst);
+        Restart(self)
+    }
+
+    /// `--rm`, but not between the two halves of a restart.
+    pub(crate) fn is_removed_at_its_end(&self) -> bool {
+        self.restarts.load(Ordering::SeqCst) == 0 && self.see(|r| r.host.auto_remove)
+    }
+
+    pub(crate) fn listen(&self) -> Listener {
+        self.listeners.send_modify(|count| *count += 1);
+        Listener(self.listeners.clone())
+    }
+
+    /// Until nobody reads output any more that was there before.
+    pub(crate) async fn until_heard(&self) {
+        let _ = self.listeners.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    pub(crate) fn stop_saving(&self) {
+        self.gone.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn record(&self) -> Record {
@@ -241,6 +293,7 @@ impl Container {
         let record = self.record.borrow();
         match record.state {
             State::Removed(_) => Ok(()),
+            _ if self.gone.load(Ordering::SeqCst) => Ok(()),
             _ => files::write(&self.dir.join("container.json"), &*record),
         }
     }

@@ -7,7 +7,7 @@ use crate::{health, root, supervise};
 use cri::{ContainerState, SandboxStatus};
 use nix::mount::{MntFlags, umount2};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,13 +69,40 @@ fn sweep_builds(builds: &Path) {
     }
 }
 
+/// In a directory that is being removed: the volumes that nobody named go as well.
+const WITH_VOLUMES: &str = "with-volumes";
+
+/// Takes a container's directory out of sight; gives where it is now. What is left of it is removed at the next start, and
+/// its volumes with it where `volumes` says so.
+pub(crate) fn begin_removal(dir: &Path, volumes: bool) -> std::io::Result<PathBuf> {
+    if volumes {
+        std::fs::write(dir.join(WITH_VOLUMES), "")?;
+    }
+    let gone = dir.with_extension("removed");
+    std::fs::rename(dir, &gone)?;
+    Ok(gone)
+}
+
+/// What a crash cut off. When the other containers are known: a volume may be theirs as well.
+fn end_removal(engine: &Engine, gone: &Path) {
+    if gone.join(WITH_VOLUMES).exists()
+        && let Ok(record) = files::read::<Record>(&gone.join("container.json"))
+    {
+        engine.remove_anonymous(&record);
+    }
+    if let Err(error) = std::fs::remove_dir_all(gone) {
+        tracing::error!(dir = %gone.display(), %error, "a removed container's folder stays");
+    }
+}
+
 fn read_all(engine: &Arc<Engine>) {
     sweep_builds(&engine.config.state_dir.join("builds"));
     let dir = engine.config.state_dir.join("containers");
+    let mut removed = Vec::new();
     for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.extension().is_some() {
-            let _ = std::fs::remove_dir_all(&path);
+            removed.push(path);
             continue;
         }
         // an older engine that was killed in the middle of a cp
@@ -94,6 +121,7 @@ fn read_all(engine: &Arc<Engine>) {
             }
         }
     }
+    removed.iter().for_each(|gone| end_removal(engine, gone));
 }
 
 /// Docker's own, by container.
@@ -143,6 +171,15 @@ fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Recor
             return;
         }
         State::Restarting(_) => true,
+        // its end was noted, and then the engine ended before it was removed
+        State::Exited(_) if record.host.auto_remove => {
+            let (engine, container) = (engine.clone(), container.clone());
+            tokio::spawn(async move {
+                let _alone = container.gate.lock().await;
+                engine.erase(&container, true).await;
+            });
+            return;
+        }
         State::Exited(_) => policy == "always",
         State::Created | State::Removed(_) => false,
     };

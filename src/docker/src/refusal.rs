@@ -59,9 +59,10 @@ impl From<CriError> for Refusal {
             CriError::AlreadyExists(_) => StatusCode::CONFLICT,
             CriError::Invalid(_) | CriError::InvalidImageName(_) => StatusCode::BAD_REQUEST,
             CriError::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            CriError::PullFailed(_) | CriError::DeadlineExceeded(_) | CriError::Failed(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
+            CriError::PullFailed(_)
+            | CriError::DeadlineExceeded(_)
+            | CriError::CommandTimedOut { .. }
+            | CriError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Refusal::new(status, error)
     }
@@ -71,7 +72,7 @@ impl From<ImageError> for Refusal {
     fn from(error: ImageError) -> Self {
         let (status, message) = match error.root() {
             ImageError::NotFound(name) => (StatusCode::NOT_FOUND, format!("No such image: {name}")),
-            ImageError::InvalidName(_) => (StatusCode::BAD_REQUEST, error.to_string()),
+            ImageError::InvalidName(why) => (StatusCode::BAD_REQUEST, words_for_name(why).to_owned()),
             ImageError::Unknown(_) => (StatusCode::NOT_FOUND, error.to_string()),
             ImageError::Unauthorized(_) => (StatusCode::UNAUTHORIZED, error.to_string()),
             ImageError::InUse(_) => (StatusCode::CONFLICT, format!("conflict: {error}")),
@@ -82,6 +83,18 @@ impl From<ImageError> for Refusal {
     }
 }
 
+/// Docker tells no more of what is wrong with a name than this.
+fn words_for_name(why: &str) -> &str {
+    const FORMAT: &str = "invalid reference format";
+    match why.strip_prefix(FORMAT).map(|rest| rest.trim_start_matches(": ")) {
+        Some(rest) if rest.starts_with("tag ") => "invalid tag format",
+        Some(rest) if rest.starts_with("repository name must not be more than") => rest,
+        Some(rest) if rest.ends_with("must be lowercase") => why,
+        Some(_) => FORMAT,
+        None => why,
+    }
+}
+
 impl From<BuildError> for Refusal {
     fn from(error: BuildError) -> Self {
         match error {
@@ -89,6 +102,32 @@ impl From<BuildError> for Refusal {
             BuildError::Runtime(error) => error.into(),
             BuildError::Parse { .. } => Refusal::bad(error),
             _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use image::ImageRef;
+
+    #[test]
+    fn what_is_wrong_with_a_name() {
+        let (long, hex) = ("a".repeat(256), "ab".repeat(32));
+        let hex_words =
+            format!("invalid repository name ({hex}), cannot specify 64-byte hexadecimal strings");
+        for (name, want) in [
+            ("Busybox", "invalid reference format: repository name (library/Busybox) must be lowercase"),
+            ("a b", "invalid reference format"),
+            ("", "invalid reference format"),
+            ("a--", "invalid reference format"),
+            ("busybox:-x", "invalid tag format"),
+            (&format!("busybox:{}", "x".repeat(129)), "invalid tag format"),
+            (&long, "repository name must not be more than 255 characters"),
+            (&hex, &hex_words),
+        ] {
+            let refusal = Refusal::from(ImageRef::parse(name).unwrap_err());
+            assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), (400, want), "{name}");
         }
     }
 }

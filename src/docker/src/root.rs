@@ -21,6 +21,8 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 const FOLDER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+/// No account file is larger.
+const MOST_TEXT: u64 = 4 << 20;
 /// See `cri::subpath`.
 const TRIES: u32 = 32;
 /// Names of the directories that roots are mounted on.
@@ -230,6 +232,27 @@ impl Root {
                 done => return done,
             }
         }
+    }
+
+    /// A running process's own root, with all that is mounted in it. Only to read a file of: it is not walked.
+    pub(crate) fn of_process(pid: i32) -> io::Result<Root> {
+        let at = PathBuf::from(format!("/proc/{pid}/root"));
+        Ok(Root { fd: nix::fcntl::open(&at, FOLDER, Mode::empty())?, at })
+    }
+
+    /// A text file's content; empty where there is none, or something that is no file.
+    pub(crate) fn read_text(&self, path: &Path) -> String {
+        let read = || -> io::Result<String> {
+            // a pipe in its place must not stop us
+            let file = File::from(self.resolve(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK)?);
+            if !file.metadata()?.is_file() {
+                return Ok(String::new());
+            }
+            let mut bytes = Vec::new();
+            file.take(MOST_TEXT).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        read().unwrap_or_default()
     }
 
     /// A folder, links followed.

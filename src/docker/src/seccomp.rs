@@ -14,42 +14,90 @@ pub(crate) struct Security {
     pub(crate) seccomp: Seccomp,
     /// /proc and /sys as they are.
     pub(crate) unmasked: bool,
+    /// Whether /sys/fs/cgroup can be written to, where somebody says so.
+    pub(crate) writable_cgroups: Option<bool>,
 }
 
+/// # Errors
+/// An option that there is not, and one that this engine can not fulfil: who asks to be confined is never left unconfined.
 pub(crate) fn security(host: &HostConfig) -> Result<Security> {
     let seccomp = if host.privileged { Seccomp::Unconfined } else { Seccomp::RuntimeDefault };
-    let mut security = Security { no_new_privileges: false, seccomp, unmasked: host.privileged };
+    let mut security =
+        Security { no_new_privileges: false, seccomp, unmasked: host.privileged, writable_cgroups: None };
     for option in &host.security_opt {
-        if option == "no-new-privileges" {
-            security.no_new_privileges = true;
-            continue;
-        }
-        let Some((name, value)) = option.split_once(['=', ':']) else {
-            // a label of SELinux without its name, as old clients send it
-            if option == "disable" {
+        match option.as_str() {
+            "no-new-privileges" => {
+                security.no_new_privileges = true;
                 continue;
             }
+            "writable-cgroups" => {
+                security.writable_cgroups = Some(true);
+                continue;
+            }
+            // a label of SELinux without its name, as old clients send it
+            "disable" => continue,
+            _ => {}
+        }
+        let pair = option.split_once('=').or_else(|| option.split_once(':'));
+        let Some((name, value)) = pair else {
             return Err(Refusal::bad(format_args!("invalid --security-opt 1: {option:?}")));
         };
+        let bad = || Refusal::bad(format_args!("invalid --security-opt 2: {option:?}"));
         match (name, value) {
-            ("no-new-privileges", value) => {
-                let bad = |_| Refusal::bad(format_args!("invalid --security-opt 2: {option:?}"));
-                security.no_new_privileges = value.parse().map_err(bad)?;
-            }
+            ("no-new-privileges", value) => security.no_new_privileges = truth(value).ok_or_else(bad)?,
+            ("writable-cgroups", value) => security.writable_cgroups = Some(truth(value).ok_or_else(bad)?),
             ("seccomp", "unconfined") => security.seccomp = Seccomp::Unconfined,
-            ("seccomp", "builtin") => {}
+            ("seccomp", "builtin") => security.seccomp = Seccomp::RuntimeDefault,
             ("seccomp", profile) => security.seccomp = Seccomp::Profile(translate(profile, host)?),
-            // where neither is, there is nothing to be confined by
-            ("label" | "apparmor", _) => {}
+            // no profile is ever set, so only the wish for none can be met; in runc's words
+            ("apparmor", "" | "unconfined") => {}
+            ("apparmor", _) => {
+                return Err(Refusal::bad(format_args!(
+                    "invalid --security-opt: {option:?}: apparmor: config provided but apparmor not supported"
+                )));
+            }
+            ("label", value) => label(value)?,
             ("systempaths", "unconfined") => security.unmasked = true,
-            ("writable-cgroups", _) => {}
-            _ => return Err(Refusal::bad(format_args!("invalid --security-opt 2: {option:?}"))),
+            _ => return Err(bad()),
         }
     }
     // what the client sends for `systempaths=unconfined`
     security.unmasked |= host.masked_paths.as_ref().is_some_and(Vec::is_empty)
         && host.readonly_paths.as_ref().is_some_and(Vec::is_empty);
     Ok(security)
+}
+
+/// As Go reads one.
+pub(crate) fn truth(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
+        _ => None,
+    }
+}
+
+/// # Errors
+/// What is no label at all. Others have no effect where SELinux is not, as with Docker's engine: see [`warnings`].
+fn label(value: &str) -> Result<()> {
+    let known = ["user", "role", "level", "type", "filetype"];
+    let is_one = value == "disable" || value.split_once(':').is_some_and(|(name, _)| known.contains(&name));
+    match is_one {
+        true => Ok(()),
+        false => Err(Refusal::bad(format_args!(
+            "bad label option {value:?}, valid options 'disable' or \n'user, role, level, type, filetype' followed by ':' and \
+             a value"
+        ))),
+    }
+}
+
+/// What is taken and can have no effect.
+pub(crate) fn warnings(host: &HostConfig) -> Vec<String> {
+    let label = |option: &&String| {
+        let value = option.strip_prefix("label=").or_else(|| option.strip_prefix("label:"));
+        value.is_some_and(|value| value != "disable")
+    };
+    let warn = |option: &String| format!("SELinux is not enabled: --security-opt {option:?} is discarded.");
+    host.security_opt.iter().filter(label).map(warn).collect()
 }
 
 #[derive(Deserialize)]
@@ -122,7 +170,55 @@ fn translate(text: &str, host: &HostConfig) -> Result<String> {
     };
     let bad = |e| Refusal::bad(format_args!("Decoding seccomp profile failed: {e}"));
     let profile: Profile = serde_json::from_str(text).map_err(bad)?;
+    check(&profile)?;
     Ok(oci(profile, &around).to_string())
+}
+
+/// What Docker finds wrong with a profile, and runc after it.
+fn check(profile: &Profile) -> Result<()> {
+    const ACTIONS: [&str; 9] =
+        ["KILL", "KILL_PROCESS", "KILL_THREAD", "TRAP", "ERRNO", "TRACE", "ALLOW", "LOG", "NOTIFY"];
+    const OPERATORS: [&str; 7] = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"];
+    const FLAGS: [&str; 3] =
+        ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"];
+    let no = |text: &str, what: &str| {
+        Err(Refusal::bad(format_args!(
+            "Decoding seccomp profile failed: string {text} is not a valid {what} for seccomp"
+        )))
+    };
+    let both = |one: &str, other: &str| {
+        Err(Refusal::bad(format_args!(
+            "both '{one}' and '{other}' are specified in the seccomp profile, use either '{one}' or '{other}'"
+        )))
+    };
+    let is_one = |text: &str, prefix: &str, known: &[&str]| {
+        text.strip_prefix(prefix).is_some_and(|rest| known.contains(&rest))
+    };
+    if !profile.architectures.is_empty() && !profile.arch_map.is_empty() {
+        return both("architectures", "archMap");
+    }
+    let actions = profile.syscalls.iter().map(|call| &call.action);
+    if let Some(bad) =
+        std::iter::once(&profile.default_action).chain(actions).find(|a| !is_one(a, "SCMP_ACT_", &ACTIONS))
+    {
+        return no(bad, "action");
+    }
+    if let Some(bad) = profile.flags.iter().find(|flag| !FLAGS.contains(&flag.as_str())) {
+        return Err(Refusal::bad(format_args!(
+            "Decoding seccomp profile failed: seccomp flag {bad:?} not supported"
+        )));
+    }
+    for call in &profile.syscalls {
+        let names = call.names.as_deref().unwrap_or_default();
+        if call.name.is_some() && !names.is_empty() {
+            return both("name", "names");
+        }
+        let operators = call.args.iter().flatten().map(|arg| arg["op"].as_str().unwrap_or_default());
+        if let Some(bad) = operators.into_iter().find(|op| !is_one(op, "SCMP_CMP_", &OPERATORS)) {
+            return no(bad, "operator");
+        }
+    }
+    Ok(())
 }
 
 /// `6.1.0-x` → (6, 1)
@@ -194,10 +290,73 @@ mod tests {
         assert!(of(&["no-new-privileges:true"]).unwrap().no_new_privileges);
         assert!(!of(&["no-new-privileges=false"]).unwrap().no_new_privileges);
         assert_eq!(of(&["seccomp=unconfined"]).unwrap().seccomp, Seccomp::Unconfined);
-        assert!(of(&["label=disable", "apparmor=docker-default"]).is_ok());
+        assert!(of(&["label=disable", "label:type:spc_t", "apparmor=unconfined", "disable"]).is_ok());
+        assert!(of(&["writable-cgroups"]).unwrap().writable_cgroups == Some(true));
+        assert!(of(&["writable-cgroups=false"]).unwrap().writable_cgroups == Some(false));
         assert_eq!(of(&["what"]), Err("invalid --security-opt 1: \"what\"".into()));
         assert_eq!(of(&["what=1"]), Err("invalid --security-opt 2: \"what=1\"".into()));
-        assert!(of(&["seccomp={"]).unwrap_err().starts_with("Decoding seccomp profile failed: "));
+    }
+
+    /// Each of these left its container less confined than it asked for, or said so only when it started.
+    #[test]
+    fn who_asks_to_be_confined_is_never_left_unconfined() {
+        const APPARMOR: &str = "apparmor: config provided but apparmor not supported";
+        let profile = |text: &str| format!("seccomp={text}");
+        let rule =
+            |rule: &str| profile(&format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{rule}]}}"#));
+        for (option, want) in [
+            ("apparmor=docker-default".to_owned(), APPARMOR),
+            ("apparmor:mine".to_owned(), APPARMOR),
+            ("apparmor=runtime/default".to_owned(), APPARMOR),
+            ("label=what".to_owned(), "bad label option \"what\", valid options 'disable' or"),
+            ("no-new-privileges=yes".to_owned(), "invalid --security-opt 2: \"no-new-privileges=yes\""),
+            ("writable-cgroups=no".to_owned(), "invalid --security-opt 2: \"writable-cgroups=no\""),
+            ("systempaths=confined".to_owned(), "invalid --security-opt 2: \"systempaths=confined\""),
+            ("seccomp".to_owned(), "invalid --security-opt 1: \"seccomp\""),
+            (profile("{"), "Decoding seccomp profile failed: "),
+            (profile(""), "Decoding seccomp profile failed: "),
+            (profile("/etc/profile.json"), "Decoding seccomp profile failed: "),
+            (profile("{}"), "Decoding seccomp profile failed: missing field `defaultAction`"),
+            (
+                profile(r#"{"defaultAction":"SCMP_ACT_DENY"}"#),
+                "Decoding seccomp profile failed: string SCMP_ACT_DENY is not a valid action for seccomp",
+            ),
+            (
+                rule(r#"{"names":["read"],"action":"ERRNO"}"#),
+                "Decoding seccomp profile failed: string ERRNO is not a valid action for seccomp",
+            ),
+            (
+                rule(
+                    r#"{"names":["read"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":1,"op":"SCMP_CMP_IS"}]}"#,
+                ),
+                "Decoding seccomp profile failed: string SCMP_CMP_IS is not a valid operator for seccomp",
+            ),
+            (
+                rule(r#"{"name":"read","names":["write"],"action":"SCMP_ACT_ERRNO"}"#),
+                "both 'name' and 'names' are specified in the seccomp profile, use either 'name' or 'names'",
+            ),
+            (
+                profile(r#"{"defaultAction":"SCMP_ACT_ALLOW","flags":["FLAG"]}"#),
+                "Decoding seccomp profile failed: seccomp flag \"FLAG\" not supported",
+            ),
+            (
+                profile(
+                    r#"{"defaultAction":"SCMP_ACT_ALLOW","architectures":["SCMP_ARCH_X86"],"archMap":[{"architecture":"SCMP_ARCH_X86_64"}]}"#,
+                ),
+                "both 'architectures' and 'archMap' are specified in the seccomp profile, use either 'architectures' or 'archMap'",
+            ),
+        ] {
+            let said = of(&[&option]).unwrap_err();
+            assert!(said.contains(want), "{option}: {said}");
+        }
+        let labels = HostConfig {
+            security_opt: vec!["label=disable".into(), "label:type:spc_t".into(), "no-new-privileges".into()],
+            ..Default::default()
+        };
+        assert_eq!(
+            warnings(&labels),
+            ["SELinux is not enabled: --security-opt \"label:type:spc_t\" is discarded."]
+        );
     }
 
     #[test]

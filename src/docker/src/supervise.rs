@@ -16,6 +16,9 @@ const LONGEST_DELAY: Duration = Duration::from_secs(60);
 /// Who ran that long begins anew with the first delay.
 const LONG_ENOUGH: i64 = 10; // seconds
 
+/// For clients that have not read a container's last output yet.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Until `stop`.
 pub(crate) async fn follow(
     engine: Arc<Engine>,
@@ -59,6 +62,8 @@ pub(crate) async fn ended(engine: Arc<Engine>, container: Arc<Container>, run: C
         return;
     };
     let how = how_it_ended(&engine, &run, running.started_at).await;
+    // who asks for its end finds that all it said was said; Docker waits as long for a client that is slow
+    let _ = tokio::time::timeout(LAST_WORDS, container.until_heard()).await;
     let ran = how.finished_at.as_second() - running.started_at.as_second();
     let mut next = Next::Stay;
     container.change(|r| {
@@ -86,7 +91,7 @@ pub(crate) async fn ended(engine: Arc<Engine>, container: Arc<Container>, run: C
         Next::Restart(delay) => {
             tokio::spawn(restart(engine.clone(), container.clone(), delay));
         }
-        Next::Stay if container.see(|r| r.host.auto_remove) => engine.erase(&container, true).await,
+        Next::Stay if container.is_removed_at_its_end() => engine.erase(&container, true).await,
         Next::Stay => {}
     }
 }

@@ -1,10 +1,10 @@
 //! What Docker refuses when a container is made or its limits are changed, and what it warns of. Pure.
 
-use crate::capabilities;
 use crate::machine::{Machine, numbers};
 use crate::model::{Config, HostConfig, Limits, RestartPolicy};
 use crate::networks::HOST;
 use crate::refusal::{Refusal, Result};
+use crate::{capabilities, mount_spec, seccomp};
 use std::fmt::Display;
 
 /// The least that Docker lets a container have.
@@ -18,12 +18,16 @@ fn refuse<T>(why: impl Display) -> Result<T> {
 /// The first thing that can not be. What this machine has not is taken out, with a warning.
 pub(crate) fn container(config: &Config, host: &mut HostConfig, machine: &Machine) -> Result<Vec<String>> {
     itself(config)?;
+    elsewhere(host)?;
     restart_policy(&host.restart_policy)?;
     if host.auto_remove && !matches!(host.restart_policy.name.as_str(), "" | "no") {
         return refuse("can't create 'AutoRemove' container with restart policy");
     }
     let mut warnings = limits(&mut host.limits, machine)?;
     warnings.extend(memory_of_v1(host, machine)?);
+    warnings.extend(block_devices(host, machine));
+    warnings.extend(discarded(host));
+    warnings.extend(seccomp::warnings(host));
     if host.shm_size < 0 {
         return refuse("SHM size can not be less than 0");
     }
@@ -46,6 +50,88 @@ pub(crate) fn container(config: &Config, host: &mut HostConfig, machine: &Machin
         return refuse("--storage-opt is supported only for overlay over xfs with 'pquota' mount option");
     }
     Ok(warnings)
+}
+
+/// What this engine can not do at all: other platforms' options, and those that need what only a Docker engine's host has.
+fn elsewhere(host: &HostConfig) -> Result<()> {
+    if !matches!(host.isolation.to_ascii_lowercase().as_str(), "" | "default") {
+        return refuse(format_args!(
+            "invalid isolation: {:?} - linux only supports 'default'",
+            host.isolation
+        ));
+    }
+    if host.io_maximum_bandwidth != 0 || host.io_maximum_iops != 0 {
+        return refuse(
+            "invalid QoS settings: linux does not support Maximum IO Bandwidth or Maximum IO IOps",
+        );
+    }
+    if host.cpu_realtime_period != 0 || host.cpu_realtime_runtime != 0 {
+        // no cgroup of a profile has any real-time budget to give
+        return refuse("kernel does not support CPU real-time scheduler");
+    }
+    if !host.cgroup_parent.is_empty() {
+        return refuse(format_args!(
+            "invalid cgroup-parent: {:?}: containers live below the profile's own cgroup",
+            host.cgroup_parent
+        ));
+    }
+    if host.annotations.keys().any(String::is_empty) {
+        return refuse("invalid Annotations: the empty string is not permitted as an annotation key");
+    }
+    let of_mounts =
+        host.mounts.iter().filter_map(|mount| mount.volume_options.as_ref()?.driver_config.as_ref());
+    of_mounts
+        .map(|driver| &driver.name)
+        .chain([&host.volume_driver])
+        .try_for_each(|name| mount_spec::is_driver(name))
+}
+
+/// Takes out what the machine's block I/O controller has not.
+fn block_devices(host: &mut HostConfig, machine: &Machine) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if !host.blkio_weight_device.is_empty() {
+        host.blkio_weight_device.clear();
+        warnings.push(
+            "Your kernel does not support Block I/O weight_device or the cgroup is not mounted. Weight-device discarded."
+                .to_owned(),
+        );
+    }
+    for (what, how, limits) in [
+        ("BPS Block I/O read", "BPS read", &mut host.blkio_device_read_bps),
+        ("BPS Block I/O write", "BPS write", &mut host.blkio_device_write_bps),
+        ("IOPS Block I/O read", "IOPS read", &mut host.blkio_device_read_iops),
+        ("IOPS Block I/O write", "IOPS write", &mut host.blkio_device_write_iops),
+    ] {
+        if !limits.is_empty() && !machine.blkio_throttle {
+            limits.clear();
+            warnings.push(format!(
+                "Your kernel does not support {what} limit or the cgroup is not mounted. Block I/O {how} limit discarded."
+            ));
+        }
+    }
+    warnings
+}
+
+/// Takes out what nobody has any more, and what was never of Linux.
+fn discarded(host: &mut HostConfig) -> Vec<String> {
+    const KERNEL: &str = "Your kernel does not support kernel memory limit capabilities or the cgroup is not mounted. Limitation discarded.";
+    let mut warnings = Vec::new();
+    let mut discard = |value: &mut i64, warning: &str| {
+        if std::mem::take(value) != 0 {
+            warnings.push(warning.to_owned());
+        }
+    };
+    discard(&mut host.kernel_memory, KERNEL);
+    discard(
+        &mut host.kernel_memory_tcp,
+        "Your kernel does not support kernel memory TCP limit capabilities or the cgroup is not mounted. Limitation discarded.",
+    );
+    discard(&mut host.cpu_percent, "linux does not support CPU percent. Percent discarded.");
+    discard(&mut host.cpu_count, "linux does not support CPU count. Count discarded.");
+    if host.network_mode == HOST && (host.publish_all_ports || !host.port_bindings.is_empty()) {
+        warnings.push("Published ports are discarded when using host network mode".to_owned());
+    }
+    warnings
 }
 
 fn itself(config: &Config) -> Result<()> {
@@ -193,6 +279,12 @@ fn memory_of_v1(host: &mut HostConfig, machine: &Machine) -> Result<Vec<String>>
 
 fn processors(limits: &Limits, machine: &Machine) -> Result<()> {
     let (nano, most) = (limits.nano_cpus, machine.cpus);
+    if limits.cpu_shares < 0 {
+        return refuse(format_args!(
+            "invalid CPU shares ({}): value must be a positive integer",
+            limits.cpu_shares
+        ));
+    }
     for (name, is_said) in [("Period", limits.cpu_period > 0), ("Quota", limits.cpu_quota > 0)] {
         if nano > 0 && is_said {
             return refuse(format_args!("Conflicting options: Nano CPUs and CPU {name} cannot both be set"));
@@ -244,6 +336,7 @@ mod tests {
             cpuset_cpus: "0-1".into(),
             cpuset_mems: "0".into(),
             swap: true,
+            blkio_throttle: true,
             ..Machine::default()
         }
     }

@@ -255,6 +255,56 @@ fn a_terminal_is_left_by_its_keys_and_clients_that_hang_up_leave_nothing() {
 }
 
 #[test]
+fn what_is_asked_for_is_done_or_refused() {
+    let Some(at) = appliance("asked") else { return };
+    at.load_busybox();
+    for (flags, want) in [
+        (
+            &["--security-opt", "apparmor=docker-default"][..],
+            "apparmor: config provided but apparmor not supported",
+        ),
+        (&["--security-opt", "label=what"], "bad label option"),
+        (&["--cgroup-parent", "/other"], "invalid cgroup-parent"),
+        (&["--cpu-rt-runtime", "950000"], "kernel does not support CPU real-time scheduler"),
+        (&["--volume-driver", "nfs", "-v", "data:/data"], "error looking up volume plugin nfs"),
+        (&["--pid", "container:nobody"], "No such container: nobody"),
+        (&["-p", "192.0.2.1:8080:80"], "cannot assign requested address"),
+        (&["--device-read-bps", "/dev/no-disk:1mb"], "stat /dev/no-disk: no such file or directory"),
+    ] {
+        let refused = at.docker(&[&["run", "--rm"][..], flags, &["busybox:1", "true"]].concat());
+        let why = refused.refused(&flags.join(" "));
+        assert!(why.contains(want), "{flags:?}: {why}");
+    }
+    at.docker(&["network", "create", "-o", "com.docker.network.driver.mtu=1400", "vpn"]).ok("network");
+    let mtu = ["run", "--rm", "--network", "vpn", "busybox:1", "cat", "/sys/class/net/eth0/mtu"];
+    assert_eq!(at.docker(&mtu).ok("in a VPN's network"), "1400\n");
+    // where it is cgroup v2 that has the memory there is no such thing
+    if std::path::Path::new("/sys/fs/cgroup/memory/memory.oom_control").exists() {
+        let line = "head -n 1 /sys/fs/cgroup/memory/memory.oom_control";
+        let run = ["run", "--rm", "-m", "32m", "--oom-kill-disable", "busybox:1", "sh", "-c", line];
+        assert_eq!(at.docker(&run).ok("without the OOM killer"), "oom_kill_disable 1\n");
+    }
+
+    at.docker(&["run", "-d", "--rm", "--name", "box", "-t", "busybox:1", "sleep", "3600"]).ok("run");
+    let id = inspect(&at, "box", "{{.Id}}");
+    at.docker(&["restart", "-t", "0", "box"]).ok("restart of one that is removed at its end");
+    assert_eq!(inspect(&at, "box", "{{.Id}} {{.State.Running}}"), format!("{id} true"));
+    let why = at.docker(&["exec", "-u", "nosuch", "box", "true"]).refused("exec as nobody known");
+    assert!(why.contains("unable to find user nosuch: no matching entries in passwd file"), "{why}");
+    at.docker(&["update", "--pids-limit", "0", "box"]).ok("no limit of pids");
+    at.docker(&["stop", "-t", "0", "box"]).ok("stop");
+    let listed = || at.docker(&["ps", "-aq", "--no-trunc"]).ok("ps");
+    until("it is removed", || !listed().contains(&id));
+
+    let body = r#"{"Image": "busybox:1", "Cmd": ["stty", "size"], "Tty": true, "HostConfig": {"ConsoleSize": [33, 77]}}"#;
+    let url = "http://x/v1.51/containers/create?name=sized";
+    let socket = at.places()[1].join("docker.sock");
+    let curl = format!("curl -s --unix-socket {} -H 'Content-Type: application/json'", socket.display());
+    at.shell(&format!("{curl} -d '{body}' '{url}'")).ok("create");
+    assert_eq!(at.docker(&["start", "-a", "sized"]).ok("start").trim(), "33 77");
+}
+
+#[test]
 fn policies_and_exit_codes_survive_a_killed_daemon() {
     let Some(at) = appliance("kill9") else { return };
     at.load_busybox();

@@ -55,6 +55,7 @@ pub use options::{
 };
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -75,6 +76,19 @@ impl BuildError {
     fn parse(line: usize, why: impl Into<String>) -> BuildError {
         BuildError::Parse { line, why: why.into() }
     }
+}
+
+/// Puts variables into an argument of an instruction, and takes its quotes away: for those that commit and import take.
+///
+/// # Errors
+/// A quote or a brace is not closed.
+pub fn expand(text: &str, known: &BTreeMap<String, String>) -> Result<String, BuildError> {
+    words::expand(text, '\\', known)
+}
+
+/// The arguments of such an instruction, quotes and variables and all.
+pub fn split_words(text: &str) -> Vec<String> {
+    words::split(text, '\\')
 }
 
 impl ImageStore {

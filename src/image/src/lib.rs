@@ -45,7 +45,7 @@ mod upper;
 pub use build::{
     BuildContext, BuildCredentials, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress,
     BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, Classic, Dialect, FoundPath, MountSource,
-    NamedContext, PlannedStep, RunMount, RunSettings, RunSpec, SshAgent,
+    NamedContext, PlannedStep, RunMount, RunSettings, RunSpec, SshAgent, expand, split_words,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

@@ -29,7 +29,9 @@ const MAX_TAG: usize = 128;
 impl ImageRef {
     pub fn parse(text: &str) -> Result<ImageRef> {
         if is_hex64(text) {
-            return refuse("cannot specify 64-byte hexadecimal strings");
+            return Err(ImageError::InvalidName(format!(
+                "invalid repository name ({text}), cannot specify 64-byte hexadecimal strings"
+            )));
         }
         let (name_tag, digest) = match text.split_once('@') {
             Some((name, digest)) => (name, Some(Digest::parse(digest)?)),

@@ -60,7 +60,7 @@ pub(crate) async fn exec(shared: &Shared, at: &At, command: &[String], timeout: 
             let said = [output.stdout, output.stderr].concat();
             Outcome::Failure(String::from_utf8_lossy(&said).trim_end().to_owned())
         }
-        Err(CriError::DeadlineExceeded(_)) => {
+        Err(CriError::DeadlineExceeded(_) | CriError::CommandTimedOut { .. }) => {
             Outcome::Failure(format!("command {:?} timed out", command.join(" ")))
         }
         Err(error) => Outcome::Error(error.to_string()),

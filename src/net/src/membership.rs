@@ -65,7 +65,7 @@ impl Network {
             Some(index) => index,
             None => {
                 let (fd, mac) = (netns.as_raw_fd(), membership.mac_address);
-                inner.links.add_pair(&inner.config, &name, fd, inner.mtu, mac).await?
+                inner.links.add_pair(&inner.config, &name, fd, membership.mtu(inner.mtu), mac).await?
             }
         };
         sysctl::pod_link(&name)?;

@@ -28,7 +28,7 @@ fn network(second: u8) -> NetworkConfig {
 fn endpoint(network: &NetworkConfig, last: u8) -> Endpoint {
     let [first, second, ..] = network.gateway.octets();
     let (subnet, gateway, internal) = (network.subnet, network.gateway, network.internal);
-    Endpoint { address: Ipv4Addr::new(first, second, 0, last), subnet, gateway, internal }
+    Endpoint { address: Ipv4Addr::new(first, second, 0, last), subnet, gateway, internal, mtu: None }
 }
 
 fn member(endpoints: &[Endpoint], ports: &[HostPort]) -> Membership {

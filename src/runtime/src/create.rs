@@ -14,7 +14,8 @@ use crate::sandbox::Sandbox;
 use crate::spec::{self, ImageDefaults, Parts};
 use cri::wire::{CreateRequest, ExecRequest, LateMount, MountRequest, PartMount, Request, SharedMount};
 use cri::{
-    ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Result, SandboxId, Seccomp,
+    ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Resources, Result, SandboxId,
+    Seccomp,
 };
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,7 @@ impl Inner {
             bundle: draft.places.bundle.clone(),
             log_path: draft.log_path.clone(),
             tty: draft.config.tty,
+            terminal_size: draft.config.terminal_size,
             stdin: draft.config.stdin,
             stdin_once: draft.config.stdin_once,
             logging: draft.config.logging.clone(),
@@ -81,7 +83,19 @@ impl Inner {
             late,
         };
         sandbox.call(&doing("create"), Request::Create(create)).await?;
+        self.finish_limits(&draft).await?;
         Ok(Container::new(record, draft.places, sandbox.clone(), ContainerState::Created, draft.hold))
+    }
+
+    /// What libcontainer leaves out, and undoes where it was set before: on v1 it always switches the OOM killer on.
+    async fn finish_limits(&self, draft: &Draft) -> Result<()> {
+        if !draft.config.resources.oom_kill_disable || self.cgroups.unified() {
+            return Ok(());
+        }
+        let (cgroups, cgroup) = (self.cgroups.clone(), draft.cgroup.clone());
+        let limits = Resources { oom_kill_disable: true, ..Resources::default() };
+        let doing = format!("limit container {}", draft.config.name);
+        blocking(move || cgroups.limit(&cgroup, &limits)).await.map_err(|e| CriError::failed(doing, e))
     }
 
     async fn unmake_container(&self, sandbox: &Sandbox, id: &ContainerId, places: ContainerPlaces) {

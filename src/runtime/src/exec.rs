@@ -57,17 +57,25 @@ impl Inner {
         let shown = command.join(" ");
         let config = ExecConfig { command, stdout: true, stderr: true, ..ExecConfig::default() };
         let (session, exec) = self.begin_exec(id, config).await?;
-        let collected = collect(session);
-        let Some(timeout) = timeout.filter(|t| !t.is_zero()) else { return collected.await };
-        match tokio::time::timeout(timeout, collected).await {
-            Ok(output) => output,
-            Err(_) => {
+        let (mut stdout, mut stderr) = (BytesMut::new(), BytesMut::new());
+        let collected = collect(session, &mut stdout, &mut stderr);
+        let code = match timeout.filter(|t| !t.is_zero()) {
+            None => Ok(collected.await),
+            Some(timeout) => tokio::time::timeout(timeout, collected).await.map_err(|_| timeout),
+        };
+        match code {
+            Ok(code) => {
+                let exit_code = code?;
+                Ok(ExecOutput { exit_code, stdout: stdout.freeze(), stderr: stderr.freeze() })
+            }
+            Err(timeout) => {
                 let sandbox = self.container(id)?.sandbox.clone();
                 let kill = Request::SignalExec { exec, signal: SIGKILL };
                 // it may have ended just now
                 let _ = sandbox.call("kill exec", kill).await;
                 sandbox.forget_exec(exec);
-                Err(CriError::DeadlineExceeded(format!("command \"{shown}\" timed out after {timeout:?}")))
+                let why = format!("command \"{shown}\" timed out after {timeout:?}");
+                Err(CriError::CommandTimedOut { why, output: [stdout, stderr].concat() })
             }
         }
     }
@@ -190,14 +198,13 @@ fn resize_by_shim(container: Arc<Container>) -> mpsc::Sender<TerminalSize> {
     tell
 }
 
-/// Reads both streams to their ends and waits for the exit.
-async fn collect(session: ExecSession) -> Result<ExecOutput> {
-    let (mut stdout, mut stderr) = (BytesMut::new(), BytesMut::new());
+/// Reads both streams to their ends and waits for the exit. Whoever does not wait so long has what came by then.
+async fn collect(session: ExecSession, stdout: &mut BytesMut, stderr: &mut BytesMut) -> Result<i32> {
     let room = std::sync::atomic::AtomicUsize::new(MOST_OUTPUT);
     let mut exit = session.exit;
     let code = {
         let (out, err) = (session.stdout, session.stderr);
-        let read = async { tokio::join!(drain(out, &mut stdout, &room), drain(err, &mut stderr, &room)) };
+        let read = async { tokio::join!(drain(out, stdout, &room), drain(err, stderr, &room)) };
         tokio::pin!(read);
         tokio::select! {
             code = &mut exit => {
@@ -207,8 +214,7 @@ async fn collect(session: ExecSession) -> Result<ExecOutput> {
             _ = &mut read => exit.await,
         }
     };
-    let code = code.unwrap_or_else(|_| Err(CriError::Failed("the sandbox's shim is gone".to_owned())))?;
-    Ok(ExecOutput { exit_code: code, stdout: stdout.freeze(), stderr: stderr.freeze() })
+    code.unwrap_or_else(|_| Err(CriError::Failed("the sandbox's shim is gone".to_owned())))
 }
 
 /// What does not fit is read all the same: the process must not wait for us.
@@ -246,12 +252,14 @@ mod tests {
 
     #[tokio::test]
     async fn output_is_collected_up_to_the_limit() {
-        let got = collect(session_of(b"out", Some(4))).await.unwrap();
-        assert_eq!((got.exit_code, &got.stdout[..], &got.stderr[..]), (4, &b"out"[..], &b"err"[..]));
+        let (mut out, mut err) = (BytesMut::new(), BytesMut::new());
+        let code = collect(session_of(b"out", Some(4)), &mut out, &mut err).await.unwrap();
+        assert_eq!((code, &out[..], &err[..]), (4, &b"out"[..], &b"err"[..]));
         static LONG: [u8; 100_000] = [b'x'; 100_000];
-        let got = collect(session_of(&LONG, Some(0))).await.unwrap();
-        assert_eq!(got.stdout.len() + got.stderr.len(), MOST_OUTPUT);
-        assert!(collect(session_of(b"", None)).await.is_err());
+        let (mut out, mut err) = (BytesMut::new(), BytesMut::new());
+        collect(session_of(&LONG, Some(0)), &mut out, &mut err).await.unwrap();
+        assert_eq!(out.len() + err.len(), MOST_OUTPUT);
+        assert!(collect(session_of(b"", None), &mut out, &mut err).await.is_err());
     }
 
     #[test]

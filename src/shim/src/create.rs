@@ -19,7 +19,7 @@ use std::error::Error;
 use std::ffi::CString;
 use std::fs;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +33,8 @@ pub(crate) struct Creation {
     pub(crate) bundle: PathBuf,
     pub(crate) oom_score: String,
     pub(crate) late: Vec<LateMount>,
+    /// Columns and rows.
+    pub(crate) terminal_size: Option<(u16, u16)>,
     pub(crate) stdio: Stdio,
 }
 
@@ -103,7 +105,12 @@ fn build(creation: Creation, reporter: Reporter) -> Result<i32, String> {
         .map_err(|e| chain(&e))?;
     let pid = container.pid().ok_or("libcontainer tells no pid")?.as_raw();
     if let Some(console) = console {
-        reporter.terminal(&console.master()?);
+        let master = console.master()?;
+        if let Some((width, height)) = creation.terminal_size {
+            // before the first program looks
+            let _ = crate::sys::set_window_size(master.as_fd(), width, height);
+        }
+        reporter.terminal(&master);
         // the terminal is the user's, as its pipes would be
         let _ = std::os::unix::fs::chown(format!("/proc/{pid}/fd/0"), Some(process.user.uid), None);
     }

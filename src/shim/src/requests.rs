@@ -130,6 +130,7 @@ impl Shim {
             bundle: request.bundle,
             oom_score: self.sandbox.oom_score.clone(),
             late: request.late,
+            terminal_size: request.terminal_size,
             stdio,
         };
         let work = Work::Create { container: key, run: Box::new(run), stdin: request.stdin };

@@ -16,8 +16,7 @@ use nix::errno::Errno;
 use nix::sys::stat::{FileStat, SFlag};
 use serde_json::json;
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio_util::io::SyncIoBridge;
@@ -25,8 +24,6 @@ use tokio_util::io::SyncIoBridge;
 /// What is written ahead of a reader that is slow.
 const PIPE: usize = 256 << 10;
 const STAT: &str = "x-docker-container-path-stat";
-/// No account file is larger.
-const MOST_TEXT: u64 = 4 << 20;
 
 /// A path as a client writes it. How it ends matters, as it does for cp(1).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,18 +155,7 @@ impl Subject {
 
     /// Whose everything becomes that `cp -a` brings: the container's user's.
     fn owner(&self, root: &Root) -> Result<Option<(u32, u32)>> {
-        let read = |path: &str| {
-            let read = || -> io::Result<String> {
-                let place = root.place(&root.path_of(&root.at(Path::new(path))?)?)?;
-                let flags = nix::fcntl::OFlag::O_RDONLY;
-                let file =
-                    root::open(&place.folder, place.name.as_os_str(), flags, nix::sys::stat::Mode::empty())?;
-                let mut text = String::new();
-                File::from(file).take(MOST_TEXT).read_to_string(&mut text)?;
-                Ok(text)
-            };
-            read().unwrap_or_default()
-        };
+        let read = |path: &str| root.read_text(Path::new(path));
         let user = self.container.see(|r| r.config.user.clone());
         owner::resolve(&user, &read("/etc/passwd"), &read("/etc/group")).map_err(Refusal::bad)
     }

@@ -11,8 +11,8 @@ use serde_json::json as value;
 use std::sync::Arc;
 
 pub(super) async fn commit(mut call: Call) -> Answer {
+    let changed: Option<crate::model::Config> = call.json_if_any().await?;
     let container = call.engine.container(call.query.get("container").unwrap_or_default())?;
-    let changed: Option<crate::model::Config> = call.json().await?;
     let record = container.record();
     let pause = call.query.get("pause").is_none_or(|_| call.query.flag("pause"));
     let mut frozen =

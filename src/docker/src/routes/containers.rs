@@ -6,10 +6,9 @@ use crate::filters::Filters;
 use crate::inspect::{self, Around};
 use crate::making::is_name;
 use crate::model::Create;
-use crate::moments::moment;
 use crate::record::{Container, Record, State};
 use crate::refusal::{Refusal, Result};
-use crate::{changes, files, links, top};
+use crate::{changes, files, links, top, versions};
 use http::StatusCode;
 use image::ImageRef;
 use jiff::Timestamp;
@@ -38,7 +37,17 @@ const FILTERS: &[&str] = &[
 const OF_PODS: &str = "io.kubernetes.";
 
 pub(super) async fn create(mut call: Call) -> Answer {
-    let asked: Create = call.json().await?;
+    let said: Value = call.json().await?;
+    // the two others stand beside the container's own words, which is how Docker's engine knows that there are none
+    let is_empty = said.as_object().is_none_or(|said| {
+        said.keys().all(|name| matches!(name.as_str(), "HostConfig" | "NetworkingConfig"))
+    });
+    if is_empty {
+        return Err(Refusal::bad("config cannot be empty in order to create a container"));
+    }
+    let mut asked: Create =
+        serde_json::from_value(said).map_err(|e| Refusal::bad(format_args!("invalid JSON: {e}")))?;
+    versions::fit(&mut asked, call.version)?;
     let platform = call.query.get("platform").map(super::images::platform).transpose()?;
     let (container, warnings) = call.engine.create(call.query.get("name"), platform, asked).await?;
     let id = container.see(|r| r.id.clone());
@@ -48,8 +57,10 @@ pub(super) async fn create(mut call: Call) -> Answer {
 /// Shows something of a container together with what is around it.
 pub(super) fn around<T>(engine: &Engine, container: &Container, show: impl FnOnce(&Around<'_>) -> T) -> T {
     let networks = engine.networks.all();
+    let links = engine.shown_links(&container.record());
     show(&Around {
         networks: &networks,
+        links: &links,
         log: &container.log(),
         dir: container.dir(),
         execs: engine.execs.of(&container.see(|r| r.id.clone())),
@@ -104,6 +115,9 @@ pub(super) async fn list(call: Call) -> Answer {
     for container in shown {
         let mut line =
             around(engine, &container, |around| container.see(|r| inspect::summary(r, around, now)));
+        if let Some(names) = line["Names"].as_array_mut() {
+            names.extend(engine.link_names(&container).into_iter().map(Value::from));
+        }
         if container.see(|r| is_renamed(engine, r)) {
             line["Image"] = line["ImageID"].clone();
         }
@@ -202,13 +216,7 @@ pub(super) async fn remove_link(call: Call) -> Answer {
 pub(super) async fn prune(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
     filters.check(&["until", "label", "label!"])?;
-    let until = match filters.values("until") {
-        [] => None,
-        [text] => Some(moment(text, Timestamp::now()).ok_or_else(|| {
-            Refusal::bad(format_args!("failed to parse value as time or duration: {text:?}"))
-        })?),
-        _ => return Err(Refusal::bad("more than one until filter specified")),
-    };
+    let until = filters.until()?;
     let (mut removed, mut freed) = (Vec::new(), 0);
     for container in call.engine.containers() {
         let wanted = container.see(|r| {

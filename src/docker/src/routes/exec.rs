@@ -5,13 +5,16 @@ use crate::call::{Answer, Call, empty, json, with_status};
 use crate::detach;
 use crate::engine::Engine;
 use crate::frames;
+use crate::owner;
 use crate::record::{Container, State, lock, new_id};
 use crate::refusal::{Refusal, Result};
+use crate::root::Root;
 use cri::{ExecConfig, ExecSession, TerminalSize};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json as value;
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 
@@ -51,6 +54,23 @@ pub(crate) struct Exec {
     window: Mutex<Option<mpsc::Sender<TerminalSize>>>,
 }
 
+impl Exec {
+    /// Of those who start it the first. What the others hear comes in the stream that they asked for: compose starts an exec
+    /// twice and relies on it.
+    fn take(&self) -> Result<()> {
+        let mut stage = lock(&self.stage);
+        let how = match *stage {
+            Stage::Made => {
+                *stage = Stage::Running;
+                return Ok(());
+            }
+            Stage::Running => "is already running",
+            Stage::Ended(_) => "has already run",
+        };
+        Err(Refusal::conflict(format_args!("error: exec command {} {how}", self.id)))
+    }
+}
+
 /// In order of their making.
 #[derive(Default)]
 pub(crate) struct Execs(Mutex<(HashMap<String, Arc<Exec>>, Vec<String>)>);
@@ -87,8 +107,8 @@ impl Execs {
 }
 
 pub(super) async fn create(mut call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
     let wanted: Wanted = call.json().await?;
+    let container = call.engine.container(call.name())?;
     if wanted.cmd.is_empty() {
         return Err(Refusal::bad("No exec command specified"));
     }
@@ -97,6 +117,11 @@ pub(super) async fn create(mut call: Call) -> Answer {
     // told at once, where Docker tells it in the exec's output
     if let Some(dir) = wanted.working_dir.as_deref().filter(|dir| !dir.is_empty() && !dir.starts_with('/')) {
         return Err(Refusal::bad(format_args!("Cwd must be an absolute path: {dir}")));
+    }
+    if !wanted.user.is_empty() {
+        let (container, user) = (container.clone(), wanted.user.clone());
+        let known = tokio::task::spawn_blocking(move || is_known(&container, &user)).await;
+        known.map_err(|e| Refusal::failed("look up the user", e))??;
     }
     let id = new_id();
     let exec =
@@ -108,6 +133,18 @@ pub(super) async fn create(mut call: Call) -> Answer {
     );
     call.engine.execs.add(Arc::new(exec));
     with_status(StatusCode::CREATED, &value!({"Id": id}))
+}
+
+/// # Errors
+/// The container's own files do not have this user or group.
+fn is_known(container: &Container, user: &str) -> Result<()> {
+    let Some(pid) = container.see(|r| r.running().map(|running| running.pid)).filter(|pid| *pid > 0) else {
+        return Ok(());
+    };
+    // a container that ends meanwhile has other words for it
+    let Ok(root) = Root::of_process(pid) else { return Ok(()) };
+    let read = |path: &str| root.read_text(Path::new(path));
+    owner::resolve(user, &read("/etc/passwd"), &read("/etc/group")).map(drop).map_err(Refusal::bad)
 }
 
 fn running(container: &Container) -> Result<cri::ContainerId> {
@@ -134,20 +171,19 @@ struct Start {
 }
 
 pub(super) async fn start(mut call: Call) -> Answer {
-    let exec = call.engine.execs.get(call.name())?;
     let start: Start = call.json().await?;
+    let exec = call.engine.execs.get(call.name())?;
     let run = running(&exec.container)?;
-    {
-        let mut stage = lock(&exec.stage);
-        if *stage != Stage::Made {
-            return Err(Refusal::conflict(format_args!("exec {} has already been started", exec.id)));
-        }
-        *stage = Stage::Running;
-    }
+    let taken = exec.take();
     // frames as the start says it, whatever the exec has: Docker's clients read by what they sent here
     let (engine, raw, detach) = (call.engine.clone(), start.tty, start.detach);
     // a task of its own: what is begun is watched to its end, whether its client stays or not
-    let beginning = async move { tokio::spawn(begin(engine, exec, run, start)).await.ok() };
+    let beginning = async move {
+        match taken {
+            Ok(()) => tokio::spawn(begin(engine, exec, run, start)).await.ok(),
+            Err(why) => Some(Err(why)),
+        }
+    };
     if detach {
         return match beginning.await {
             Some(Ok(_)) => empty(StatusCode::OK),
@@ -215,7 +251,7 @@ fn watched(engine: &Arc<Engine>, exec: &Arc<Exec>, mut session: ExecSession) -> 
         let more = [("execID", exec.id.clone()), ("exitCode", code.to_string())];
         engine.events.container("exec_die", &exec.container.record(), &more);
     });
-    Attached { session, ended: Some(ended), before: None, detach }
+    Attached { session, ended: Some(ended), before: None, detach, listener: None }
 }
 
 /// The exec goes on without its client.
@@ -246,8 +282,8 @@ fn failed(refusal: Refusal) -> (Refusal, i32) {
 }
 
 pub(super) async fn resize(call: Call) -> Answer {
-    let exec = call.engine.execs.get(call.name())?;
     let size = super::streams::size(&call)?;
+    let exec = call.engine.execs.get(call.name())?;
     let window = lock(&exec.window).clone();
     match window {
         Some(window) => {

@@ -12,7 +12,6 @@ use super::containers::familiar;
 use crate::call::{Answer, Call, empty, json};
 use crate::engine::Engine;
 use crate::filters::Filters;
-use crate::moments::moment;
 use crate::refusal::{Refusal, Result};
 use http::StatusCode;
 use image::{ImageDetails, ImageUsage};
@@ -78,7 +77,7 @@ impl Wanted {
             dangling: filters.truth("dangling")?,
             before: created("before")?,
             since: created("since")?,
-            until: until(&filters)?,
+            until: filters.until()?,
             filters,
         })
     }
@@ -107,14 +106,6 @@ impl Wanted {
             && self.until.is_none_or(|until| made <= until);
         Ok(wanted.then_some(details))
     }
-}
-
-fn until(filters: &Filters) -> Result<Option<Timestamp>> {
-    let Some(text) = filters.values("until").first() else { return Ok(None) };
-    let bad = || {
-        Refusal::bad(format_args!("invalid filter 'until={text}': neither a duration nor a point in time"))
-    };
-    moment(text, Timestamp::now()).map(Some).ok_or_else(bad)
 }
 
 /// A pattern is of the whole reference, or of the name without its tag.
@@ -240,7 +231,7 @@ pub(super) async fn prune(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
     filters.check(&["dangling", "label", "label!", "until"])?;
     let all = filters.truth("dangling")? == Some(false);
-    let until = until(&filters)?;
+    let until = filters.until()?;
     let engine = call.engine.clone();
     let pruned = tokio::task::spawn_blocking(move || {
         engine.images.prune_chosen(all, |document| {

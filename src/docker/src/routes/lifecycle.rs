@@ -46,8 +46,17 @@ pub(super) async fn restart(call: Call) -> Answer {
     let (grace, signal) =
         (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
     to_the_end(async move {
+        let goes_on = container.restart();
         engine.stop(&container, grace, signal).await?;
-        engine.start(&container).await?;
+        let started = engine.start(&container).await;
+        drop(goes_on);
+        if let Err(why) = started {
+            // there will be no other end of it
+            if container.see(|r| r.running().is_none()) && container.is_removed_at_its_end() {
+                engine.remove(&container, true, true).await?;
+            }
+            return Err(why);
+        }
         engine.events.container("restart", &container.record(), &[]);
         Ok(())
     })

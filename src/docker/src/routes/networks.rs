@@ -7,13 +7,11 @@ use crate::filters::{Filters, contains};
 use crate::inspect_network::mac_text;
 use crate::ipam::{self, Wanted};
 use crate::model::EndpointConfig;
-use crate::moments::moment;
 use crate::network_mode::{check_endpoint, check_together, shared_with};
-use crate::networks::{BRIDGE, Network, check_driver, is_built_in};
+use crate::networks::{BRIDGE, Network, check_driver, check_options, is_built_in};
 use crate::record::{Container, Record};
 use crate::refusal::{Refusal, Result};
 use http::StatusCode;
-use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
 use std::collections::BTreeMap;
@@ -121,6 +119,7 @@ struct Asked {
     internal: bool,
     attachable: bool,
     ingress: bool,
+    scope: String,
     config_only: bool,
     config_from: Option<Value>,
     #[serde(rename = "EnableIPv4")]
@@ -161,6 +160,11 @@ fn check(asked: &Asked) -> Result<()> {
     {
         return Err(Refusal::not_implemented("configuration-only networks are not offered"));
     }
+    match asked.scope.as_str() {
+        "" | "local" => {}
+        "swarm" => check_driver("overlay")?,
+        scope => return Err(Refusal::bad(format_args!("invalid network scope: {scope}"))),
+    }
     if asked.ingress {
         return Err(Refusal::forbidden("Ingress network can only be used with a swarm"));
     }
@@ -176,15 +180,16 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let asked: Asked = call.json().await?;
     check(&asked)?;
     let ipam = asked.ipam.unwrap_or_default();
-    let warning = match asked.enable_ipv6 {
-        Some(true) => "IPv6 is not offered: the network has IPv4 alone",
-        _ => "",
-    };
+    let options = asked.options.unwrap_or_default();
+    let mut warnings = check_options(&options)?;
+    if asked.enable_ipv6 == Some(true) {
+        warnings.push("IPv6 is not offered: the network has IPv4 alone".to_owned());
+    }
     let network = Network {
         internal: asked.internal,
         attachable: asked.attachable,
         labels: asked.labels.unwrap_or_default(),
-        options: asked.options.unwrap_or_default(),
+        options,
         ipam_options: ipam.options.unwrap_or_default(),
         subnet: ipam::parse(&ipam.config.unwrap_or_default())?,
         ..Network::new(&asked.name, BRIDGE)
@@ -192,7 +197,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
     let engine = call.engine.clone();
     let made = tokio::spawn(async move { engine.add_network(network).await }).await;
     let network = made.map_err(|e| Refusal::failed("make the network", e))??;
-    with_status(StatusCode::CREATED, &value!({"Id": network.id, "Warning": warning}))
+    with_status(StatusCode::CREATED, &value!({"Id": network.id, "Warning": warnings.join("\n")}))
 }
 
 impl Engine {
@@ -252,7 +257,7 @@ pub(super) async fn remove(call: Call) -> Answer {
 pub(super) async fn prune(call: Call) -> Answer {
     let filters: Filters = call.query.json("filters")?;
     filters.check(&["label", "label!", "until"])?;
-    let until = until(&filters)?;
+    let until = filters.until()?;
     let mut removed = Vec::new();
     for network in call.engine.networks.all() {
         if !network.is_built_in()
@@ -264,12 +269,6 @@ pub(super) async fn prune(call: Call) -> Answer {
         }
     }
     json(&value!({"NetworksDeleted": (!removed.is_empty()).then_some(removed)}))
-}
-
-fn until(filters: &Filters) -> Result<Option<Timestamp>> {
-    let Some(text) = filters.values("until").first() else { return Ok(None) };
-    let bad = || Refusal::bad(format_args!("invalid filter 'until={text}'"));
-    moment(text, Timestamp::now()).map(Some).ok_or_else(bad)
 }
 
 #[derive(Debug, Default, Deserialize)]

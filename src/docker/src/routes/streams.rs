@@ -79,6 +79,7 @@ pub(super) async fn attach(call: Call) -> Answer {
     let logs = (shown("logs") && has_log).then_some(wanted);
     // what is written in between is seen twice rather than never
     let session = if stream { Some(attached(&call.engine, &container, want).await?) } else { None };
+    let listener = session.is_some().then(|| container.listen());
     let early = logs.is_some();
     let read = {
         let container = container.clone();
@@ -99,7 +100,7 @@ pub(super) async fn attach(call: Call) -> Answer {
             None => Some(Attached { before: read(), ..nothing }),
             Some(session) => {
                 let session = session.await.ok()?;
-                Some(Attached { session, before: read(), detach, ended: None })
+                Some(Attached { session, before: read(), detach, ended: None, listener })
             }
         }
     })
@@ -130,13 +131,22 @@ async fn attached(
 
 /// `h` rows and `w` columns.
 pub(super) fn size(call: &Call) -> Result<TerminalSize> {
-    let number = |name| Ok::<_, Refusal>(call.query.number::<u16>(name)?.unwrap_or(0));
-    Ok(TerminalSize { width: number("w")?, height: number("h")? })
+    let number = |name: &str, what: &str| {
+        let text = call.query.get(name).unwrap_or_default();
+        text.parse::<u32>().map(|number| u16::try_from(number).unwrap_or(u16::MAX)).map_err(|e| {
+            let why = match e.kind() {
+                std::num::IntErrorKind::PosOverflow => "value out of range",
+                _ => "invalid syntax",
+            };
+            Refusal::bad(format_args!("invalid resize {what} {text:?}: {why}"))
+        })
+    };
+    Ok(TerminalSize { height: number("h", "height")?, width: number("w", "width")? })
 }
 
 pub(super) async fn resize(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
     let size = size(&call)?;
+    let container = call.engine.container(call.name())?;
     let running = container.see(|r| r.running().cloned());
     let Some(running) = running else {
         let id = container.see(|r| r.id.clone());

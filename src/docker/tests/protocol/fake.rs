@@ -51,6 +51,13 @@ impl FakeRuntime {
         self.state.lock().unwrap().sandboxes.is_empty()
     }
 
+    /// What was asked for with the container of this name.
+    pub fn told(&self, name: &str) -> Option<(SandboxConfig, ContainerConfig)> {
+        let state = self.state.lock().unwrap();
+        let container = state.containers.values().find(|c| c.config.name == name)?;
+        Some((state.sandboxes[&container.sandbox.0].0.clone(), container.config.clone()))
+    }
+
     /// Ends the container of this name by itself.
     pub async fn end(&self, name: &str, code: i32) {
         let id = {

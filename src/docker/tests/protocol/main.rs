@@ -1,7 +1,9 @@
 //! The stock `docker` program against the engine, over a runtime that only pretends: what the client and the engine say to
 //! each other, without a kernel's help. Where there is no client the tests say so and pass.
 
+mod bodies;
 mod fake;
+mod host_config;
 mod networks;
 mod world;
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -48,12 +48,34 @@ impl World {
         Some(world)
     }
 
+    /// The status and the body of what a request is answered with.
+    pub async fn ask(&self, request: &str, body: &str) -> (u16, String) {
+        self.ask_as(&format!("{request} HTTP/1.1\r\nConnection: close"), "application/json", body).await
+    }
+
+    pub async fn ask_as(&self, head: &str, kind: &str, body: &str) -> (u16, String) {
+        let mut answer = Vec::new();
+        self.send_as(head, kind, body).await.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.dir.path().join("docker")
+    }
+
     /// A request as it is, and the connection that it leaves behind.
     pub async fn send(&self, head: &str, body: &str) -> UnixStream {
+        self.send_as(head, "application/json", body).await
+    }
+
+    async fn send_as(&self, head: &str, kind: &str, body: &str) -> UnixStream {
         let mut stream = UnixStream::connect(self.socket()).await.unwrap();
         let length = body.len();
-        let kind = "Content-Type: application/json";
-        let request = format!("{head}\r\nHost: docker\r\n{kind}\r\nContent-Length: {length}\r\n\r\n{body}");
+        let request = format!(
+            "{head}\r\nHost: docker\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
     }

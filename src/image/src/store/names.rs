@@ -12,6 +12,7 @@ impl ImageStore {
         if target.tag().is_none() {
             return Err(ImageError::InvalidName("refusing to create a tag with a digest reference".into()));
         }
+        check(&target)?;
         self.inner.change(|state| {
             let id = state.index.resolve(source)?;
             state.index.names.insert(target.to_string(), id);
@@ -87,6 +88,17 @@ fn steps_to(state: &State, gone: &ImageRecord) -> Vec<Digest> {
     only_here.map(|(id, _)| id.clone()).collect()
 }
 
+/// `sha256:…` is an id: a repository of that name would take it away.
+fn check(name: &ImageRef) -> Result<()> {
+    const ALGORITHMS: [&str; 3] = ["sha256", "sha384", "sha512"];
+    match ALGORITHMS.contains(&name.familiar_name().as_str()) {
+        true => Err(ImageError::InvalidName(
+            "refusing to create an ambiguous tag using digest algorithm as name".into(),
+        )),
+        false => Ok(()),
+    }
+}
+
 impl Inner {
     /// Makes an image visible under its names, whose earlier images lose them. Blocks.
     pub(crate) fn add_image(
@@ -95,6 +107,7 @@ impl Inner {
         record: ImageRecord,
         names: &[ImageRef],
     ) -> Result<ImageInfo> {
+        names.iter().filter(|name| name.tag().is_some()).try_for_each(check)?;
         let info = self.change(|state| {
             let record = match state.index.images.get(id) {
                 Some(known) => record.after(known),

@@ -70,15 +70,18 @@ pub fn build(parts: &Parts<'_>) -> Result<Spec, CriError> {
     let seccomp = filter(parts, capabilities).map_err(bug)?;
     let container = parts.container;
     let bare = container.privileged || container.proc_unmasked;
-    let paths = |list: &[&str]| list.iter().filter(|_| !bare).map(|p| (*p).to_owned()).collect::<Vec<_>>();
+    let paths = |said: &Option<Vec<String>>, usual: &[&str]| match said {
+        Some(said) if !container.privileged => said.clone(),
+        _ => usual.iter().filter(|_| !bare).map(|p| (*p).to_owned()).collect::<Vec<_>>(),
+    };
     let mut linux = LinuxBuilder::default()
         .resources(resources::build(parts).map_err(bug)?)
         .cgroups_path(format!("/{}", parts.cgroup.trim_matches('/')))
         .namespaces(namespaces(parts).map_err(bug)?)
         .devices(devices::nodes(parts).map_err(bug)?)
         .rootfs_propagation(propagation(container))
-        .masked_paths(paths(&MASKED_PATHS))
-        .readonly_paths(paths(&READ_ONLY_PATHS))
+        .masked_paths(paths(&container.masked_paths, &MASKED_PATHS))
+        .readonly_paths(paths(&container.readonly_paths, &READ_ONLY_PATHS))
         .build()
         .map_err(bug)?;
     linux.set_seccomp(seccomp);

@@ -190,7 +190,7 @@ fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
     ];
     match parts.host.unified {
         true => {
-            let options = ["nosuid", "noexec", "nodev", "relatime", sys_mode];
+            let options = ["nosuid", "noexec", "nodev", "relatime", cgroup_mode(parts)];
             mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &options)?);
         }
         false => mounts.extend(own_cgroups(parts)?),
@@ -213,7 +213,7 @@ fn kernel(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
 fn own_cgroups(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
     let mut all =
         vec![mount("tmpfs", "tmpfs", "/sys/fs/cgroup", &["nosuid", "noexec", "nodev", "mode=755"])?];
-    let mode = if parts.container.privileged { "rw" } else { "ro" };
+    let mode = cgroup_mode(parts);
     for hierarchy in parts.hierarchies {
         let options = ["bind", "nosuid", "noexec", "nodev", mode].map(str::to_owned);
         let own = MountBuilder::default()
@@ -224,6 +224,11 @@ fn own_cgroups(parts: &Parts<'_>) -> Result<Vec<Mount>, OciSpecError> {
         all.push(own.build()?);
     }
     Ok(all)
+}
+
+fn cgroup_mode(parts: &Parts<'_>) -> &'static str {
+    let container = parts.container;
+    if container.writable_cgroups.unwrap_or(container.privileged) { "rw" } else { "ro" }
 }
 
 /// The sandbox's own files, and where a container expects them.

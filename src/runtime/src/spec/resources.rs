@@ -1,10 +1,11 @@
 //! Limits in the spec's words. libcontainer turns shares into weights where there is only cgroup v2.
 
 use super::{Parts, devices};
+use cri::IoRate;
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{
-    LinuxBlockIoBuilder, LinuxCpu, LinuxCpuBuilder, LinuxMemory, LinuxMemoryBuilder, LinuxPidsBuilder,
-    LinuxResources, LinuxResourcesBuilder,
+    LinuxBlockIo, LinuxBlockIoBuilder, LinuxCpu, LinuxCpuBuilder, LinuxMemory, LinuxMemoryBuilder,
+    LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, LinuxThrottleDevice, LinuxThrottleDeviceBuilder,
 };
 
 pub(super) fn build(parts: &Parts<'_>) -> Result<LinuxResources, OciSpecError> {
@@ -12,11 +13,35 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<LinuxResources, OciSpecError> {
     let mut resources = LinuxResourcesBuilder::default().devices(devices::rules(parts)?).build()?;
     resources.set_cpu(cpu(wanted)?);
     resources.set_memory(memory(wanted, parts.host.swap)?);
-    let weight = wanted.blkio_weight.filter(|w| *w > 0);
-    resources.set_block_io(weight.map(|w| LinuxBlockIoBuilder::default().weight(w).build()).transpose()?);
+    resources.set_block_io(block_io(wanted)?);
     let pids = wanted.pids_limit.filter(|p| *p > 0);
     resources.set_pids(pids.map(|p| LinuxPidsBuilder::default().limit(p).build()).transpose()?);
     Ok(resources)
+}
+
+fn block_io(wanted: &cri::Resources) -> Result<Option<LinuxBlockIo>, OciSpecError> {
+    let none = LinuxBlockIoBuilder::default().build()?;
+    let mut all = none.clone();
+    all.set_weight(wanted.blkio_weight.filter(|w| *w > 0));
+    let of = |what| {
+        let limits = wanted.io_limits.iter().filter(|limit| limit.what == what);
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let limits: Vec<LinuxThrottleDevice> = limits
+            .map(|limit| {
+                LinuxThrottleDeviceBuilder::default()
+                    .major(number(limit.major))
+                    .minor(number(limit.minor))
+                    .rate(limit.rate)
+                    .build()
+            })
+            .collect::<Result<_, _>>()?;
+        Ok::<_, OciSpecError>(Some(limits).filter(|limits| !limits.is_empty()))
+    };
+    all.set_throttle_read_bps_device(of(IoRate::ReadBytes)?);
+    all.set_throttle_write_bps_device(of(IoRate::WriteBytes)?);
+    all.set_throttle_read_iops_device(of(IoRate::ReadOperations)?);
+    all.set_throttle_write_iops_device(of(IoRate::WriteOperations)?);
+    Ok(Some(all).filter(|all| *all != none))
 }
 
 fn cpu(wanted: &cri::Resources) -> Result<Option<LinuxCpu>, OciSpecError> {

@@ -22,7 +22,7 @@ pub fn exec_and_attach() {
         let output = runtime.exec_sync(&id, long, None).await.unwrap();
         assert_eq!((output.exit_code, output.stdout.len()), (0, 16 << 10));
         let slow = runtime.exec_sync(&id, words(&["sleep", "999"]), Some(Duration::from_millis(100))).await;
-        assert!(matches!(slow, Err(CriError::DeadlineExceeded(_))), "{slow:?}");
+        assert!(matches!(slow, Err(CriError::CommandTimedOut { .. })), "{slow:?}");
         assert_eq!(sh(&runtime, &id, "ps | grep -c 'sleep [9]99' || true").await, "0\n");
         let none = runtime.exec_sync(&id, words(&["/no/such"]), None).await.unwrap_err().to_string();
         assert!(none.contains("/no/such"), "{none}");

@@ -96,6 +96,7 @@ impl Pod {
             bundle,
             log_path: home.join("logs/0.log"),
             tty: false,
+            terminal_size: None,
             stdin: false,
             stdin_once: false,
             logging: Default::default(),

@@ -177,15 +177,17 @@ async fn import(call: Call, platform: Option<Platform>) -> Answer {
         return stream("application/json", streams::iter([line(&made(&info))]));
     }
     let url = if source.contains("://") { source } else { format!("http://{source}") };
-    told(move |lines| async move {
-        lines.say(&value!({"status": format!("Downloading from {url}")}));
+    told_or_refused(move |lines| async move {
+        // before the first line: what can not be had has a status of its own
         let tar = engine.images.download(&url).await?;
+        lines.say(&value!({"status": format!("Downloading from {url}")}));
         lines.say(&value!({"status": "Importing"}));
         let info = engine.images.import(tar, document, step, name.as_deref()).await?;
         tell(&engine, "import", "", &info.id);
         lines.say(&made(&info));
         Ok(())
     })
+    .await
 }
 
 pub(crate) async fn load(call: Call) -> Answer {
@@ -221,6 +223,8 @@ pub(crate) async fn save_one(call: Call) -> Answer {
 }
 
 fn saved(call: &Call, names: Vec<String>) -> Answer {
+    let all = call.engine.images.images();
+    let names: Vec<String> = names.into_iter().flat_map(|name| tags_of(name, &all)).collect();
     for name in &names {
         call.engine.images.details(name)?;
         provides(call, name)?;
@@ -229,6 +233,20 @@ fn saved(call: &Call, names: Vec<String>) -> Answer {
     let images = call.engine.images.clone();
     let written = tokio::spawn(async move { images.save(&names, to).await.map_err(io::Error::other) });
     reader_until("application/x-tar", from, written)
+}
+
+/// A repository alone stands for all of its tags; what is none is taken as it is.
+fn tags_of(name: String, all: &[cri::ImageInfo]) -> Vec<String> {
+    let Some(repository) =
+        ImageRef::parse(&name).ok().filter(|_| is_bare(&name)).map(|name| name.repository())
+    else {
+        return vec![name];
+    };
+    let of = |tag: &&String| ImageRef::parse(tag).is_ok_and(|tag| tag.repository() == repository);
+    let mut found: Vec<String> =
+        all.iter().flat_map(|image| image.repo_tags.iter().filter(of).cloned()).collect();
+    found.sort();
+    if found.is_empty() { vec![name] } else { found }
 }
 
 pub(crate) async fn push(call: Call) -> Answer {
@@ -262,6 +280,28 @@ pub(crate) async fn push(call: Call) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_stands_for_all_of_its_tags() {
+        let tags = |list: &[&str]| cri::ImageInfo {
+            repo_tags: list.iter().map(ToString::to_string).collect(),
+            ..cri::ImageInfo::default()
+        };
+        let all = [
+            tags(&["docker.io/library/box:2", "docker.io/library/other:1"]),
+            tags(&["docker.io/library/box:1", "reg.io/box:1"]),
+        ];
+        for (name, want) in [
+            ("box", &["docker.io/library/box:1", "docker.io/library/box:2"][..]),
+            ("docker.io/library/box", &["docker.io/library/box:1", "docker.io/library/box:2"]),
+            ("box:2", &["box:2"]),
+            ("reg.io/box", &["reg.io/box:1"]),
+            ("abcdef012345", &["abcdef012345"]),
+            ("none", &["none"]),
+        ] {
+            assert_eq!(tags_of(name.to_owned(), &all), want, "{name}");
+        }
+    }
 
     #[test]
     fn a_bare_name_means_all_tags() {

@@ -1,0 +1,92 @@
+//! How clients of older versions of the API meant what they send when they make a container. Pure.
+
+use crate::model::Create;
+use crate::refusal::{Refusal, Result};
+use crate::routes::Version;
+
+/// Takes out what their version did not have, and puts in what was usual then.
+///
+/// # Errors
+/// What only later versions can do.
+pub(crate) fn fit(asked: &mut Create, version: Version) -> Result<()> {
+    let host = &mut asked.host_config;
+    if version < (1, 25) {
+        // the client removes the container itself
+        host.auto_remove = false;
+    }
+    if version < (1, 40) {
+        host.mounts
+            .iter_mut()
+            .filter_map(|m| m.bind_options.as_mut())
+            .for_each(|bind| bind.non_recursive = false);
+        if host.ipc_mode.is_empty() {
+            host.ipc_mode = "shareable".to_owned();
+        }
+    }
+    if version < (1, 41) && host.cgroupns_mode.is_empty() {
+        host.cgroupns_mode = "host".to_owned();
+    }
+    if version >= (1, 42) {
+        // no longer part of the API
+        (host.kernel_memory, host.kernel_memory_tcp) = (0, 0);
+    } else {
+        host.console_size = None;
+    }
+    if version < (1, 43) {
+        host.annotations.clear();
+    }
+    if version < (1, 44) {
+        let bind_mounts = host.mounts.iter_mut().filter(|mount| mount.kind == "bind");
+        bind_mounts.for_each(|mount| {
+            mount.bind_options.get_or_insert_default().read_only_non_recursive = mount.read_only
+        });
+        if asked.networking_config.endpoints_config.len() > 1 {
+            return Err(Refusal::bad("Container cannot be created with multiple network endpoints"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_older_clients_mean() {
+        let said = json!({
+            "Image": "x", "HostConfig": {
+                "AutoRemove": true, "Annotations": {"a": "b"}, "KernelMemory": 1, "ConsoleSize": [24, 80],
+                "Mounts": [{"Type": "bind", "Source": "/s", "Target": "/t", "ReadOnly": true, "BindOptions": {"NonRecursive": true}}],
+            },
+        });
+        for (version, want) in [
+            ((1, 51), (true, "", "", 0, true, 1, true, false)),
+            ((1, 43), (true, "", "", 0, true, 1, true, true)),
+            ((1, 41), (true, "", "", 1, false, 0, true, true)),
+            ((1, 39), (true, "shareable", "host", 1, false, 0, false, true)),
+            ((1, 24), (false, "shareable", "host", 1, false, 0, false, true)),
+        ] {
+            let mut asked: Create = serde_json::from_value(said.clone()).unwrap();
+            fit(&mut asked, version).unwrap();
+            let host = &asked.host_config;
+            let bind = host.mounts[0].bind_options.clone().unwrap();
+            let got = (
+                host.auto_remove,
+                host.ipc_mode.as_str(),
+                host.cgroupns_mode.as_str(),
+                host.kernel_memory,
+                host.console_size.is_some(),
+                host.annotations.len(),
+                bind.non_recursive,
+                bind.read_only_non_recursive,
+            );
+            assert_eq!(got, want, "{version:?}");
+        }
+        let two = json!({"Image": "x", "NetworkingConfig": {"EndpointsConfig": {"a": {}, "b": {}}}});
+        let mut two: Create = serde_json::from_value(two).unwrap();
+        assert!(fit(&mut two, (1, 44)).is_ok());
+        let why = fit(&mut two, (1, 43)).unwrap_err().message;
+        assert_eq!(why, "Container cannot be created with multiple network endpoints");
+    }
+}

@@ -1,0 +1,195 @@
+//! What requests say in their bodies and how the answers to wrong ones are, as the engine's own integration suite has it.
+
+use crate::world::World;
+use serde_json::{Value, json};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_is_made_of_something() {
+    let Some(world) = World::open("empty").await else { return };
+    const EMPTY: &str = "config cannot be empty in order to create a container";
+    for (body, status, words) in [
+        ("", 400, "invalid JSON: got EOF while reading request body"),
+        ("{", 400, "invalid JSON: "),
+        ("[]", 400, EMPTY),
+        ("{}", 400, EMPTY),
+        (r#"{"HostConfig": {}}"#, 400, EMPTY),
+        (r#"{"Cmd": ["x"]}"#, 400, "no image specified"),
+        (r#"{"Image": "nosuch"}"#, 404, "No such image: nosuch"),
+        (r#"{"Image": "busybox"}"#, 201, "Id"),
+    ] {
+        let (got, said) = world.ask("POST /v1.51/containers/create", body).await;
+        assert!(got == status && said.contains(words), "{body}: {got} {said}");
+    }
+}
+
+/// The body is read before anything is looked up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_json_and_comes_first() {
+    let Some(world) = World::open("kinds").await else { return };
+    for path in [
+        "containers/create",
+        "containers/nobody/exec",
+        "containers/nobody/update",
+        "exec/none/start",
+        "networks/create",
+        "networks/none/connect",
+        "networks/none/disconnect",
+        "volumes/create",
+    ] {
+        let (status, said) = world.ask(&format!("POST /v1.51/{path}"), "{").await;
+        assert!(status == 400 && said.contains("invalid JSON: "), "{path}: {status} {said}");
+        let plain = format!("POST /v1.51/{path} HTTP/1.1\r\nConnection: close\r\nX-Kind: y");
+        let (status, said) = world.ask_as(&plain, "text/plain", "{}").await;
+        assert!(
+            status == 400 && said.contains("unsupported Content-Type header (text/plain)"),
+            "{path}: {said}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_has_a_size_or_none_is_set() {
+    let Some(world) = World::open("sizes").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    for (query, status, words) in [
+        ("", 400, "invalid resize height \\\"\\\": invalid syntax"),
+        ("?h=40", 400, "invalid resize width \\\"\\\": invalid syntax"),
+        ("?h=-1&w=40", 400, "invalid resize height \\\"-1\\\": invalid syntax"),
+        ("?h=99999999999&w=40", 400, "invalid resize height \\\"99999999999\\\": value out of range"),
+        ("?h=40&w=40", 200, ""),
+    ] {
+        let (got, said) = world.ask(&format!("POST /v1.51/containers/web/resize{query}"), "").await;
+        assert!(got == status && said.contains(words), "{query}: {got} {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_of_an_exec_hears_why_in_its_stream() {
+    let Some(world) = World::open("twice").await else { return };
+    world.docker(&["run", "-d", "--name", "web", "busybox", "wait"]).await.fine();
+    let exec = r#"{"AttachStdout": true, "Cmd": ["say", "once"]}"#;
+    let (_, made) = world.ask("POST /v1.51/containers/web/exec", exec).await;
+    let id = serde_json::from_str::<Value>(&made).unwrap()["Id"].as_str().unwrap().to_owned();
+    let start = format!("POST /v1.51/exec/{id}/start");
+    let (status, said) = world.ask(&start, r#"{"Detach": false}"#).await;
+    assert!(status == 200 && said.contains("once\n"), "{status} {said}");
+    let (status, said) = world.ask(&start, r#"{"Detach": false}"#).await;
+    assert!(
+        status == 200 && said.contains(&format!("error: exec command {id} has already run")),
+        "{status} {said}"
+    );
+    let (status, said) = world.ask(&start, r#"{"Detach": true}"#).await;
+    assert!(status == 409 && said.contains("has already run"), "{status} {said}");
+    let (status, said) =
+        world.ask("POST /v1.51/containers/web/exec", r#"{"Cmd": ["x"], "User": "no-such-user"}"#).await;
+    assert!(status == 400 && said.contains("unable to find user no-such-user"), "{status} {said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_goes_at_its_end_survives_a_restart() {
+    let Some(world) = World::open("rm").await else { return };
+    world.docker(&["run", "-d", "--rm", "--name", "web", "-v", "/data", "busybox", "wait"]).await.fine();
+    let id = world.docker(&["inspect", "-f", "{{.Id}}", "web"]).await.out;
+    for _ in 0..2 {
+        world.docker(&["restart", "-t", "0", "web"]).await.fine();
+        assert_eq!(world.docker(&["inspect", "-f", "{{.Id}} ", "web"]).await.out.trim(), id.trim());
+    }
+    assert_eq!(world.docker(&["inspect", "-f", "{{.State.Status}}", "web"]).await.out, "running\n");
+    world.docker(&["stop", "-t", "0", "web"]).await.fine();
+    let (_, _) = world.ask("POST /v1.51/containers/web/wait?condition=removed", "").await;
+    assert_eq!(world.docker(&["ps", "-aq"]).await.out, "");
+    assert_eq!(world.docker(&["volume", "ls", "-q"]).await.out, "", "and so do its volumes");
+}
+
+/// When a removal is answered it is done; one that was cut off is ended by the next engine.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_container_leaves_nothing() {
+    let Some(mut world) = World::open("gone").await else { return };
+    for number in 0..20 {
+        world.docker(&["create", "--name", "web", "-v", "/data", "busybox", "wait"]).await.fine();
+        let (status, why) = world.ask("DELETE /v1.51/containers/web?v=1", "").await;
+        assert_eq!(status, 204, "{why}");
+        let (_, volumes) = world.ask("GET /v1.51/volumes", "").await;
+        let volumes: Value = serde_json::from_str(&volumes).unwrap();
+        assert_eq!(volumes["Volumes"], json!([]), "round {number}");
+        let left = std::fs::read_dir(world.state_dir().join("containers")).unwrap().count();
+        assert_eq!(left, 0, "round {number}");
+    }
+    world
+        .docker(&["create", "--name", "web", "-v", "/data", "-v", "named:/n", "busybox", "wait"])
+        .await
+        .fine();
+    let id = world.docker(&["inspect", "-f", "{{.Id}}", "web"]).await.out.trim().to_owned();
+    world.stop().await;
+    // as far as a removal comes with its first two steps
+    let dir = world.state_dir().join("containers").join(&id);
+    std::fs::write(dir.join("with-volumes"), "").unwrap();
+    std::fs::rename(&dir, dir.with_extension("removed")).unwrap();
+    world.start().await;
+    assert_eq!(world.docker(&["ps", "-aq"]).await.out, "");
+    assert_eq!(world.docker(&["volume", "ls", "-q"]).await.out, "named\n");
+    assert_eq!(std::fs::read_dir(world.state_dir().join("containers")).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_named_like_an_id_is_another_one() {
+    let Some(world) = World::open("names").await else { return };
+    world.docker(&["network", "create", "one"]).await.fine();
+    let id = world.docker(&["network", "inspect", "-f", "{{.Id}}", "one"]).await.out.trim().to_owned();
+    world.docker(&["network", "create", &id]).await.fine();
+    world.docker(&["run", "-d", "--name", "web", "--network", "one", "busybox", "wait"]).await.fine();
+    let refused = world.docker(&["network", "rm", &id]).await;
+    assert!(refused.err.contains("network one has active endpoints"), "{}", refused.err);
+    world.docker(&["rm", "-f", "web"]).await.fine();
+    world.docker(&["network", "rm", &id]).await.fine();
+    let left = world.docker(&["network", "ls", "--filter", "type=custom", "--format", "{{.Name}}"]).await.out;
+    assert_eq!(left.trim(), id, "the one of that name stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn links_are_names_too() {
+    let Some(world) = World::open("links").await else { return };
+    world.docker(&["run", "-d", "--name", "db", "busybox", "wait"]).await.fine();
+    let id = world.docker(&["inspect", "-f", "{{.Id}}", "db"]).await.out.trim().to_owned();
+    world
+        .docker(&["run", "-d", "--name", "web", "--link", &format!("{id}:data"), "busybox", "wait"])
+        .await
+        .fine();
+    let links = world.docker(&["inspect", "-f", "{{json .HostConfig.Links}}", "web"]).await.out;
+    assert_eq!(links, "[\"/db:/web/data\"]\n");
+    let (_, listed) = world.ask("GET /v1.51/containers/json", "").await;
+    let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
+    let names = &listed.iter().find(|c| c["Id"] == id).unwrap()["Names"];
+    assert_eq!(*names, json!(["/db", "/web/data"]));
+    assert_eq!(world.docker(&["inspect", "-f", "{{.Id}}", "web/data"]).await.out.trim(), id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_named_saved_and_imported_as_docker_has_it() {
+    let Some(world) = World::open("image-names").await else { return };
+    for (target, words) in [
+        ("sha256:x", "refusing to create an ambiguous tag using digest algorithm as name"),
+        ("Upper", "invalid reference format: repository name (library/Upper) must be lowercase"),
+    ] {
+        let (repo, tag) = target.split_once(':').unwrap_or((target, "latest"));
+        let (status, said) =
+            world.ask(&format!("POST /v1.51/images/busybox/tag?repo={repo}&tag={tag}"), "").await;
+        assert!(status == 400 && said.contains(words), "{target}: {status} {said}");
+    }
+    world.docker(&["tag", "busybox", "busybox:second"]).await.fine();
+    let tar = world.state_dir().join("saved.tar");
+    world.docker(&["save", "-o", tar.to_str().unwrap(), "busybox"]).await.fine();
+    let mut archive = tar::Archive::new(std::fs::File::open(&tar).unwrap());
+    let manifest =
+        archive.entries().unwrap().map(Result::unwrap).find(|e| e.path().unwrap().ends_with("manifest.json"));
+    let manifest: Value = serde_json::from_reader(manifest.unwrap()).unwrap();
+    assert_eq!(manifest[0]["RepoTags"], json!(["busybox:latest", "busybox:second"]));
+    // nobody listens there
+    let (status, said) = world.ask("POST /v1.51/images/create?fromSrc=http://127.0.0.1:1/x.tar", "").await;
+    assert!(status >= 400, "{status} {said}");
+    for path in ["images/prune", "containers/prune", "networks/prune"] {
+        let filters = "%7B%22until%22%3A%5B%221h%22%2C%222h%22%5D%7D";
+        let (status, said) = world.ask(&format!("POST /v1.51/{path}?filters={filters}"), "").await;
+        assert_eq!(status, 200, "{path}: {said}");
+    }
+}
