@@ -142,6 +142,11 @@ fn part_of(handler: &Arc<dyn Handler>, part: &str) -> Part {
         "attach" => of("PodAttachOptions", None, &["create", "get"]),
         "portforward" => of("PodPortForwardOptions", None, &["create", "get"]),
         "log" => of("Pod", None, &["get"]),
+        "proxy" => of(
+            &format!("{}ProxyOptions", handler.info().gvk.kind),
+            None,
+            &["create", "delete", "get", "patch", "update"],
+        ),
         "finalize" => of("Namespace", None, &["update"]),
         _ => of(&handler.info().gvk.kind, None, &PART_VERBS),
     }

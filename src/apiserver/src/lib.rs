@@ -21,6 +21,7 @@ mod patch_body;
 mod plain;
 mod pod_checks;
 mod pods;
+mod proxy;
 mod request;
 mod request_info;
 mod responses;

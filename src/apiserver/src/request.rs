@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Upstream's time for a whole request that is no watch; it says the same words.
 const WHOLE_BODY: Duration = Duration::from_secs(60);
 
-type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
+pub(crate) type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Status>> + Send>>;
 
 /// Read as far as needed to route it.
 pub(crate) struct Request {
@@ -29,6 +29,7 @@ pub(crate) struct Request {
     /// Decoded.
     pub(crate) segments: Vec<String>,
     pub(crate) query: Vec<(String, String)>,
+    pub(crate) raw_query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) peer: Arc<Peer>,
     pub(crate) upgrade: Option<hyper::upgrade::OnUpgrade>,
@@ -48,7 +49,8 @@ impl Request {
         let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
         let segments = path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
         let form = |text: &str| decode(&text.replace('+', " "));
-        let query = query
+        let raw_query = query;
+        let query = raw_query
             .split('&')
             .filter(|pair| !pair.is_empty())
             .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
@@ -59,7 +61,7 @@ impl Request {
             Err(e) => Err(Status::bad_request(format!("read body: {e}"))),
         });
         let chunks = Mutex::new(Box::pin(chunks) as Chunks);
-        Request { method, path, segments, query, headers, peer, upgrade, chunks, whole_body: None }
+        Request { method, path, segments, query, raw_query, headers, peer, upgrade, chunks, whole_body: None }
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
@@ -89,6 +91,12 @@ impl Request {
 
     pub(crate) fn header(&self, name: http::HeaderName) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The body as it comes, for one who passes it on.
+    pub(crate) fn take_body(&mut self) -> Chunks {
+        let chunks = self.chunks.get_mut().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(chunks, Box::pin(futures::stream::empty()))
     }
 
     /// The whole body, read from the client the first time.

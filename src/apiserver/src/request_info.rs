@@ -40,6 +40,8 @@ impl ParsedPath {
             [resource] => (*resource, None, None),
             [resource, name] => (*resource, Some(*name), None),
             [resource, name, subresource] => (*resource, Some(*name), Some(*subresource)),
+            // what is behind it is another's path
+            [resource, name, "proxy", ..] => (*resource, Some(*name), Some("proxy")),
             _ => return ParsedPath::Other,
         };
         let owned = str::to_owned;
@@ -124,6 +126,9 @@ mod tests {
                 "/apis/rbac.authorization.k8s.io/v1/clusterroles/x",
                 Some("rbac.authorization.k8s.io/v1 clusterroles - x -"),
             ),
+            ("/api/v1/namespaces/a/pods/p:80/proxy", Some("v1 pods a p:80 proxy")),
+            ("/api/v1/namespaces/a/services/s/proxy/x/y/z", Some("v1 services a s proxy")),
+            ("/api/v1/nodes/n/proxy/logs/", Some("v1 nodes - n proxy")),
             ("/api/v1", None),
             ("/apis/apps", None),
             ("/healthz", None),

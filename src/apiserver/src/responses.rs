@@ -85,10 +85,19 @@ where
     S: Stream<Item = Result<Bytes, E>> + Send + 'static,
     E: std::error::Error + Send + Sync + 'static,
 {
-    let mut response = warp::reply::stream(Shared(Mutex::new(Box::pin(chunks)))).into_response();
+    let mut response = body(chunks);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     response
+}
+
+/// An answer of nothing but a body.
+pub(crate) fn body<S, E>(chunks: S) -> Response
+where
+    S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    warp::reply::stream(Shared(Mutex::new(Box::pin(chunks)))).into_response()
 }
 
 /// warp wants a body to be `Sync`, which no stream of ours needs: only one task ever polls it.

@@ -4,8 +4,8 @@ use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server::Edge;
 use crate::{
-    authentication, discovery, health, negotiate, objects, openapi_documents, pods, responses, reviews,
-    watch_socket,
+    authentication, discovery, health, negotiate, objects, openapi_documents, pods, proxy, responses,
+    reviews, watch_socket,
 };
 use api::{Reason, Status};
 use cluster::{Actor, Attributes};
@@ -20,7 +20,8 @@ pub(crate) async fn answer(edge: Arc<Edge>, request: Request) -> Response {
         Ok(response) => response,
         Err(status) => responses::refusal(&status),
     };
-    match only_protobuf {
+    let is_ours = response.extensions().get::<proxy::Verbatim>().is_none();
+    match only_protobuf && is_ours {
         true => responses::as_protobuf(response).await,
         false => response,
     }
@@ -69,6 +70,9 @@ async fn resource(
     if let Err(status) = allowed {
         return Err(refused(&mut request, status).await);
     }
+    if proxy::is_asked(&info) {
+        return proxy::answer(edge, &mut request, &info).await;
+    }
     match (info.gvr.resource.as_ref(), info.subresource.as_deref()) {
         ("pods", Some("log" | "exec" | "attach" | "portforward")) => {
             pods::answer(edge, &actor, &mut request, &info).await
@@ -96,6 +100,14 @@ async fn on_objects(
     match reviews::is_review(info) {
         true => reviews::answer(edge, actor, request, info).await,
         false => objects::answer(edge, actor, request, info).await,
+    }
+}
+
+/// Whether a request is led to somebody else, who ends with it.
+pub(crate) fn is_proxied(request: &Request) -> bool {
+    match ParsedPath::parse(&request.segments) {
+        ParsedPath::Resource(info) => proxy::is_asked(&info),
+        ParsedPath::Other => false,
     }
 }
 

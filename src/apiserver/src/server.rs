@@ -200,7 +200,8 @@ fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp
 /// A write that has begun is carried out, also when its client hangs up: hyper drops what it waits for then, and what is
 /// booked beside the store (addresses, ports) would be given back though the store keeps the object.
 async fn carry_out(edge: Arc<Edge>, request: Request) -> Response {
-    if request.method == Method::GET || request.method == Method::HEAD {
+    let is_read = request.method == Method::GET || request.method == Method::HEAD;
+    if is_read || router::is_proxied(&request) {
         return router::answer(edge, request).await;
     }
     let answer = tokio::spawn(router::answer(edge, request));

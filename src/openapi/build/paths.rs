@@ -19,6 +19,8 @@ const PATCHES: [&str; 4] = [
     "application/strategic-merge-patch+json",
 ];
 
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
+
 struct Operation<'a> {
     action: &'static str,
     gvk: Gvk,
@@ -75,7 +77,12 @@ pub fn of(resource: &Resource, dialect: Dialect) -> Vec<(String, Value)> {
     let operations = own.into_iter().chain([("delete", delete)]).collect();
     paths.push((named.clone(), item(operations, &path_parameters, dialect)));
     for sub in &resource.subresources {
-        paths.push((format!("{named}/{}", sub.name), item(sub_operations(sub), &path_parameters, dialect)));
+        let path = format!("{named}/{}", sub.name);
+        if sub.verbs == Verbs::Proxy {
+            let behind = [&path_parameters[..], &["path"]].concat();
+            paths.push((format!("{path}/{{path}}"), item(sub_operations(sub), &behind, dialect)));
+        }
+        paths.push((path, item(sub_operations(sub), &path_parameters, dialect)));
     }
     paths
 }
@@ -131,6 +138,7 @@ fn sub_operations(sub: &Subresource) -> Vec<(&'static str, Operation<'_>)> {
             object(sub.gvk, definition).into_iter().filter(|(m, _)| *m == "put").collect()
         }
         (Verbs::Create, Some(definition)) => vec![("post", create(sub.gvk, definition))],
+        (Verbs::Proxy, _) => METHODS.into_iter().map(|method| (method, bare("connect"))).collect(),
         (Verbs::Connect, _) => vec![("get", bare("connect")), ("post", bare("connect"))],
         _ => vec![("get", bare("get"))],
     }

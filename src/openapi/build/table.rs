@@ -41,6 +41,8 @@ pub enum Verbs {
     Create,
     Read,
     Connect,
+    /// every method, and any path behind it
+    Proxy,
 }
 
 impl Resource {
@@ -105,7 +107,7 @@ fn review<T: Typed + JsonSchema>(plural: &'static str, namespaced: bool) -> Reso
 }
 
 pub fn resources() -> Vec<Resource> {
-    use Verbs::{Connect, Create, Object, Read, Replace};
+    use Verbs::{Connect, Create, Object, Proxy, Read, Replace};
     let scale = || sub::<autoscaling::Scale>("scale", Object);
     vec![
         kind::<apps::Deployment>(
@@ -128,7 +130,11 @@ pub fn resources() -> Vec<Resource> {
             false,
             vec![sub::<core::Namespace>("finalize", Replace), sub::<core::Namespace>("status", Object)],
         ),
-        kind::<core::Node>("nodes", false, vec![sub::<core::Node>("status", Object)]),
+        kind::<core::Node>(
+            "nodes",
+            false,
+            vec![stream("proxy", Proxy, "NodeProxyOptions"), sub::<core::Node>("status", Object)],
+        ),
         kind::<core::Pod>(
             "pods",
             true,
@@ -139,6 +145,7 @@ pub fn resources() -> Vec<Resource> {
                 stream("exec", Connect, "PodExecOptions"),
                 stream("log", Read, "Pod"),
                 stream("portforward", Connect, "PodPortForwardOptions"),
+                stream("proxy", Proxy, "PodProxyOptions"),
                 sub::<core::Pod>("status", Object),
             ],
         ),
@@ -148,7 +155,11 @@ pub fn resources() -> Vec<Resource> {
             vec![scale(), sub::<core::ReplicationController>("status", Object)],
         ),
         kind::<core::Secret>("secrets", true, vec![]),
-        kind::<core::Service>("services", true, vec![sub::<core::Service>("status", Object)]),
+        kind::<core::Service>(
+            "services",
+            true,
+            vec![stream("proxy", Proxy, "ServiceProxyOptions"), sub::<core::Service>("status", Object)],
+        ),
         kind::<core::ServiceAccount>(
             "serviceaccounts",
             true,

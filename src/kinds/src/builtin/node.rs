@@ -13,7 +13,7 @@ impl Kind for Node {
     const PLURAL: &'static str = "nodes";
     const SHORT_NAMES: &'static [&'static str] = &["no"];
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [&'static str] = &["proxy", "status"];
     const FIELDS: &'static [&'static str] = &["spec.unschedulable"];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,

@@ -9,7 +9,7 @@ impl Kind for Pod {
     const CATEGORIES: &'static [&'static str] = &["all"];
     const GRACEFUL_DELETION: bool = true;
     const SUBRESOURCES: &'static [&'static str] =
-        &["attach", "binding", "eviction", "exec", "log", "portforward", "status"];
+        &["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"];
     const FIELDS: &'static [&'static str] = &[
         "spec.nodeName",
         "spec.restartPolicy",

@@ -13,7 +13,7 @@ impl Kind for Service {
     const PLURAL: &'static str = "services";
     const SHORT_NAMES: &'static [&'static str] = &["svc"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [&'static str] = &["proxy", "status"];
     const FIELDS: &'static [&'static str] = &["spec.clusterIP", "spec.type"];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,

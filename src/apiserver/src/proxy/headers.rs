@@ -1,0 +1,167 @@
+//! Which headers pass: what is about a connection does not (RFC 9110, 7.6.1), who the client is to the API server does not,
+//! and what a backend says of other origins does not. Pure.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    HeaderName::from_static("keep-alive"),
+];
+/// By which a page of a pod could let another origin read through the API server with the user's credentials.
+const CROSS_ORIGIN: [HeaderName; 4] = [
+    header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    header::ACCESS_CONTROL_ALLOW_HEADERS,
+    header::ACCESS_CONTROL_ALLOW_METHODS,
+    header::ACCESS_CONTROL_ALLOW_ORIGIN,
+];
+const IMPERSONATION: &str = "impersonate-";
+/// A bearer token as a browser sends it.
+const BEARER: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// The protocol that the client asks to change to.
+pub(super) fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
+    let connection = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let mut tokens = connection.flat_map(|value| value.split(','));
+    let asks = tokens.any(|token| token.trim().eq_ignore_ascii_case("upgrade"));
+    headers.get(header::UPGRADE).filter(|_| asks).cloned()
+}
+
+/// What the backend sees of the client's request. `forwarded` is the path that the client asked for.
+pub(super) fn to_backend(headers: &mut HeaderMap, upgrade: Option<&HeaderValue>, forwarded: &str) {
+    without_connection(headers);
+    headers.remove(header::AUTHORIZATION);
+    // the body is sent at once: nobody asks again
+    headers.remove(header::EXPECT);
+    let impersonated: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with(IMPERSONATION)).cloned().collect();
+    for name in impersonated {
+        headers.remove(name);
+    }
+    without_token(headers);
+    if let Ok(value) = HeaderValue::from_str(forwarded) {
+        headers.insert(HeaderName::from_static("x-forwarded-uri"), value);
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+        headers.insert(header::UPGRADE, protocol.clone());
+    }
+}
+
+/// What the client sees of the backend's answer.
+pub(super) fn to_client(headers: &mut HeaderMap, is_upgrade: bool) {
+    if !is_upgrade {
+        without_connection(headers);
+    }
+    for name in &CROSS_ORIGIN {
+        headers.remove(name);
+    }
+}
+
+fn without_connection(headers: &mut HeaderMap) {
+    let named = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<HeaderName> =
+        named.flat_map(|value| value.split(',')).filter_map(|name| name.trim().parse().ok()).collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        headers.remove(name);
+    }
+}
+
+fn without_token(headers: &mut HeaderMap) {
+    let offered = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|v| v.to_str().ok());
+    let offered: Vec<String> =
+        offered.flat_map(|value| value.split(',')).map(|protocol| protocol.trim().to_owned()).collect();
+    if !offered.iter().any(|protocol| protocol.starts_with(BEARER)) {
+        return;
+    }
+    headers.remove(header::SEC_WEBSOCKET_PROTOCOL);
+    let kept: Vec<&str> =
+        offered.iter().map(String::as_str).filter(|protocol| !protocol.starts_with(BEARER)).collect();
+    if let Ok(value) = HeaderValue::from_str(&kept.join(", "))
+        && !kept.is_empty()
+    {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(of: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in of {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn shown(headers: &HeaderMap) -> String {
+        let mut lines: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_backend_never_learns_the_clients_credentials() {
+        let mut given = headers(&[
+            ("authorization", "Bearer secret"),
+            ("impersonate-user", "jane"),
+            ("impersonate-group", "a"),
+            ("impersonate-extra-scopes", "b"),
+            ("proxy-authorization", "Basic secret"),
+            ("connection", "keep-alive, x-mine"),
+            ("keep-alive", "timeout=5"),
+            ("x-mine", "1"),
+            ("transfer-encoding", "chunked"),
+            ("expect", "100-continue"),
+            ("cookie", "session=1"),
+            ("host", "localhost:8001"),
+            ("accept", "*/*"),
+        ]);
+        to_backend(&mut given, None, "/api/v1/x/proxy/");
+        assert_eq!(
+            shown(&given),
+            "accept: */*\ncookie: session=1\nhost: localhost:8001\nx-forwarded-uri: /api/v1/x/proxy/"
+        );
+    }
+
+    #[test]
+    fn an_upgrade_passes_without_its_token() {
+        let mut given = headers(&[
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-key", "abc"),
+            ("sec-websocket-protocol", "base64url.bearer.authorization.k8s.io.c2VjcmV0, chat, v2"),
+        ]);
+        let upgrade = upgrade_of(&given);
+        assert_eq!(upgrade.as_ref().unwrap(), "websocket");
+        to_backend(&mut given, upgrade.as_ref(), "/x");
+        assert_eq!(
+            shown(&given),
+            "connection: Upgrade\nsec-websocket-key: abc\nsec-websocket-protocol: chat, v2\nupgrade: websocket\nx-forwarded-uri: /x"
+        );
+        assert_eq!(upgrade_of(&headers(&[("upgrade", "websocket")])), None, "the connection does not ask");
+    }
+
+    #[test]
+    fn an_answer_opens_the_api_server_to_no_other_origin() {
+        let mut given = headers(&[
+            ("access-control-allow-origin", "*"),
+            ("access-control-allow-credentials", "true"),
+            ("access-control-allow-methods", "GET"),
+            ("access-control-allow-headers", "x"),
+            ("connection", "close"),
+            ("content-type", "text/html"),
+            ("set-cookie", "a=1"),
+        ]);
+        to_client(&mut given, false);
+        assert_eq!(shown(&given), "content-type: text/html\nset-cookie: a=1");
+    }
+}

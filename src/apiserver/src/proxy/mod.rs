@@ -1,0 +1,182 @@
+//! The API proxy: `pods/NAME/proxy`, `services/NAME/proxy` and `nodes/NAME/proxy` lead an HTTP request of any method, or an
+//! upgrade, to whoever listens there.
+//!
+//! `target.rs` says where a name leads, `headers.rs` what of the client is told, `forward.rs` carries it, `links.rs` and
+//! `html.rs` keep the reader of a page behind the proxy. Nothing is kept of one request for the next. Read [`answer`] first.
+
+mod forward;
+mod headers;
+mod html;
+mod links;
+mod target;
+mod tls;
+
+use crate::request::Request;
+use crate::request_info::RequestInfo;
+use crate::responses;
+use crate::router::not_found;
+use crate::server::Edge;
+use api::{ObjectKey, Reason, Status};
+use cluster::{Actor, Client, ListParams, Target as Stored};
+use forward::Outgoing;
+use http::{HeaderValue, Method, header};
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kinds::Kind;
+use kinds::endpoints::SERVICE_LABEL;
+use links::Origin;
+use rand::seq::IndexedRandom;
+use target::{Name, Target};
+use warp::reply::Response;
+
+/// In an answer's extensions: it is a backend's, and nobody turns it into another form.
+#[derive(Clone, Copy)]
+pub(crate) struct Verbatim;
+
+pub(crate) fn is_asked(info: &RequestInfo) -> bool {
+    info.gvr.group.is_empty()
+        && info.gvr.version == "v1"
+        && matches!(info.gvr.resource.as_ref(), "pods" | "services" | "nodes")
+        && info.subresource.as_deref() == Some("proxy")
+}
+
+/// Whoever asks may do it: that was decided by the method (as for objects), and by the name as the path has it.
+///
+/// # Errors
+/// `NotFound`, `BadRequest` for a name or an address that leads nowhere, `ServiceUnavailable` where nobody
+/// answers.
+pub(crate) async fn answer(
+    edge: &Edge,
+    request: &mut Request,
+    info: &RequestInfo,
+) -> Result<Response, Status> {
+    let Some(name) = info.name.as_deref() else { return Err(not_found()) };
+    if (info.gvr.resource == "nodes") != info.namespace.is_none() {
+        return Err(not_found());
+    }
+    // who may use the proxy may see that there is no such object
+    let root = edge.cluster.acting_as(Actor::root());
+    let target = match (info.gvr.resource.as_ref(), info.namespace.as_deref()) {
+        ("pods", Some(namespace)) => pod(&root, namespace, name)?,
+        ("services", Some(namespace)) => service(&root, namespace, name)?,
+        _ => node(&root, name)?,
+    };
+    let mut response = lead(request, info, target).await?;
+    response.extensions_mut().insert(Verbatim);
+    Ok(response)
+}
+
+async fn lead(request: &mut Request, info: &RequestInfo, target: Target) -> Result<Response, Status> {
+    let (prefix, behind) = split(&request.path, if info.namespace.is_some() { 7 } else { 5 });
+    let query = if request.raw_query.is_empty() { String::new() } else { format!("?{}", request.raw_query) };
+    let protocol = headers::upgrade_of(&request.headers);
+    let upgrade = protocol.and_then(|protocol| Some((request.upgrade.take()?, protocol)));
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    if behind.is_empty() && reads && upgrade.is_none() {
+        return moved(&format!("{prefix}/{query}"));
+    }
+    let path = if behind.is_empty() { "/" } else { behind };
+    let origin = Origin {
+        prefix: prefix.to_owned(),
+        backend: target.address.to_string(),
+        host: request.header(header::HOST).to_owned(),
+    };
+    let sends = !reads
+        || request.headers.contains_key(header::CONTENT_LENGTH)
+        || request.headers.contains_key(header::TRANSFER_ENCODING);
+    let outgoing = Outgoing {
+        method: request.method.clone(),
+        path: format!("{path}{query}"),
+        headers: request.headers.clone(),
+        body: sends.then(|| request.take_body()),
+        upgrade,
+        origin,
+    };
+    forward::send(outgoing, target).await
+}
+
+/// The path up to its segment of this number, and what is behind it, neither of them decoded: what the client has
+/// encoded, the backend decodes.
+fn split(path: &str, segments: usize) -> (&str, &str) {
+    let mut seen = 0;
+    let mut is_inside = false;
+    for (at, byte) in path.bytes().enumerate() {
+        if byte == b'/' && is_inside {
+            seen += 1;
+            if seen == segments {
+                return path.split_at(at);
+            }
+        }
+        is_inside = byte != b'/';
+    }
+    (path, "")
+}
+
+/// So that what a page links to relatively is found.
+fn moved(to: &str) -> Result<Response, Status> {
+    let mut response = responses::text(301, "");
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_str(to).map_err(Status::internal)?);
+    Ok(response)
+}
+
+fn pod(root: &Client, namespace: &str, name: &str) -> Result<Target, Status> {
+    let name = Name::parse(name, "pod")?;
+    let pod: Pod = root.api().get(&ObjectKey::namespaced(namespace, name.name))?;
+    target::of_pod(&name, &pod)
+}
+
+fn node(root: &Client, name: &str) -> Result<Target, Status> {
+    let name = Name::parse(name, "node")?;
+    let node: Node = root.api().get(&ObjectKey::cluster(name.name))?;
+    target::of_node(&name, &node)
+}
+
+/// Any of those who answer: the proxy balances as a Service does.
+fn service(root: &Client, namespace: &str, text: &str) -> Result<Target, Status> {
+    let name = Name::parse(text, "service")?;
+    let service: Service = root.api().get(&ObjectKey::namespaced(namespace, name.name))?;
+    let port = target::port_of_service(&name, &service)?;
+    let slices = slices_of(root, namespace, name.name)?;
+    let addresses_of = |pod: &str| {
+        let pod = root.api::<Pod>().find(&ObjectKey::namespaced(namespace, pod)).ok().flatten();
+        let ips = pod.and_then(|pod| pod.status).and_then(|status| status.pod_ips).unwrap_or_default();
+        ips.into_iter().map(|ip| ip.ip).collect()
+    };
+    let found = target::of_service(&name, port, namespace, &slices, addresses_of);
+    let words =
+        || Status::new(Reason::ServiceUnavailable, format!("no endpoints available for service {text:?}"));
+    found.choose(&mut rand::rng()).copied().ok_or_else(words)
+}
+
+fn slices_of(root: &Client, namespace: &str, service: &str) -> Result<Vec<EndpointSlice>, Status> {
+    let handler = root.cluster().registry().by_gvr(&EndpointSlice::info().gvr);
+    let handler = handler.ok_or_else(not_found)?;
+    let labels = kinds::selectors::from_map(&[(SERVICE_LABEL.to_owned(), service.to_owned())].into());
+    let params = ListParams { labels, ..ListParams::default() };
+    let list = root.cluster().list(root.actor(), &Stored::collection(&handler, Some(namespace)), &params)?;
+    list.objects.iter().map(|object| object.decode().map_err(Status::internal)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_behind_the_proxy_is_not_decoded() {
+        let cases = [
+            ("/api/v1/namespaces/a/pods/web/proxy", 7, "/api/v1/namespaces/a/pods/web/proxy", ""),
+            ("/api/v1/namespaces/a/pods/web/proxy/", 7, "/api/v1/namespaces/a/pods/web/proxy", "/"),
+            (
+                "/api/v1/namespaces/a/pods/web/proxy/x%2Fy//z/",
+                7,
+                "/api/v1/namespaces/a/pods/web/proxy",
+                "/x%2Fy//z/",
+            ),
+            ("//api/v1/namespaces//a/pods/web/proxy/x", 7, "//api/v1/namespaces//a/pods/web/proxy", "/x"),
+            ("/api/v1/nodes/n:10250/proxy/logs/", 5, "/api/v1/nodes/n:10250/proxy", "/logs/"),
+        ];
+        for (path, segments, prefix, behind) in cases {
+            assert_eq!(split(path, segments), (prefix, behind), "{path}");
+        }
+    }
+}
