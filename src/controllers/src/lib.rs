@@ -7,19 +7,27 @@
 #![forbid(unsafe_code)]
 
 mod cluster_role_aggregation;
+mod cron_job;
 mod custom_resource_definitions;
+mod daemon_set;
 mod deployment;
 mod endpoint_slices;
 mod essentials;
 mod garbage_collector;
+mod history;
+mod job;
 mod namespace;
 mod node_lifecycle;
 mod owner;
 mod replicas;
 mod replication;
 mod service_account;
+mod share;
+mod slow_start;
+mod stateful_set;
 mod taint_eviction;
 mod template_hash;
+mod ttl_after_finished;
 
 use cluster::Cluster;
 use tokio::task::JoinSet;
@@ -41,6 +49,11 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     rooms.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));
     rooms.spawn(replication::run_replication_controllers(cluster.clone(), stop.clone()));
     rooms.spawn(deployment::run(cluster.clone(), stop.clone()));
+    rooms.spawn(daemon_set::run(cluster.clone(), stop.clone()));
+    rooms.spawn(stateful_set::run(cluster.clone(), stop.clone()));
+    rooms.spawn(cron_job::run(cluster.clone(), stop.clone()));
+    rooms.spawn(job::run(cluster.clone(), stop.clone()));
+    rooms.spawn(ttl_after_finished::run(cluster.clone(), stop.clone()));
     rooms.spawn(endpoint_slices::run(cluster.clone(), stop.clone()));
     rooms.spawn(namespace::run(cluster.clone(), stop.clone()));
     rooms.spawn(node_lifecycle::run(cluster.clone(), stop.clone()));

@@ -1,10 +1,11 @@
 //! Who controls what: controller references, and what a selector claims.
 
-use api::{LabelSelector, Reason, Status};
-use cluster::Api;
+use api::{LabelSelector, Object, Reason, Status};
+use cluster::{Api, Client, ListParams, Target};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kinds::{Kind, key_of};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The reference that makes `owner` an object's controller.
 pub(crate) fn controller_reference<K: Kind>(owner: &K) -> OwnerReference {
@@ -50,6 +51,29 @@ pub(crate) fn claim<K: Kind>(meta: &ObjectMeta, owner: &K, selector: &LabelSelec
     }
 }
 
+/// What may be the owner's, from the store: what the last round made and deleted is seen for certain, and needs no
+/// remembering. By the selector, or by the owner's uid.
+pub(crate) fn candidates<D: Kind, K: Kind>(
+    client: &Client,
+    owner: &K,
+    selector: &LabelSelector,
+) -> Result<Vec<Arc<D>>, Status> {
+    let gvr = D::info().gvr;
+    let missing = || Status::internal(format!("kind {gvr:?} is not registered"));
+    let handler = client.cluster().registry().by_gvr(&gvr).ok_or_else(missing)?;
+    let meta = owner.metadata();
+    let target = Target::collection(&handler, meta.namespace.as_deref());
+    let all = client.cluster().list(client.actor(), &target, &ListParams::default())?;
+    let is_its = |object: &&Object| {
+        let of = object.meta();
+        // an empty selector would find everything
+        (!selector.requirements.is_empty() && selector.matches(&of.labels))
+            || of.controller().is_some_and(|c| Some(&c.uid) == meta.uid.as_ref())
+    };
+    let found = all.objects.iter().filter(is_its);
+    found.map(|object| object.decode().map(Arc::new).map_err(Status::internal)).collect()
+}
+
 /// Whether the owner, of which a cache may be behind, is neither gone nor going.
 pub(crate) fn is_alive<K: Kind>(owners: &Api<K>, owner: &K) -> Result<bool, Status> {
     let now = owners.find(&key_of(owner.metadata()))?;
@@ -66,6 +90,17 @@ pub(crate) async fn adopt<D: Kind, K: Kind>(
     owners: &Api<K>,
     owner: &K,
 ) -> Result<bool, Status> {
+    adopt_with(dependents, orphan, owners, owner, |_| ()).await
+}
+
+/// The same, with another change in the same write.
+pub(crate) async fn adopt_with<D: Kind, K: Kind>(
+    dependents: &Api<D>,
+    orphan: &D,
+    owners: &Api<K>,
+    owner: &K,
+    also: impl Fn(&mut ObjectMeta) + Send + Sync,
+) -> Result<bool, Status> {
     if !is_alive(owners, owner)? {
         return Ok(false);
     }
@@ -75,6 +110,7 @@ pub(crate) async fn adopt<D: Kind, K: Kind>(
         let meta = dependent.metadata_mut();
         if controller_of(meta).is_none() {
             meta.owner_references.get_or_insert_default().push(reference.clone());
+            also(meta);
         }
         Ok(())
     });

@@ -30,7 +30,7 @@ pub(crate) fn plan(wanted: usize, pods: &[Arc<Pod>], now: jiff::Timestamp) -> Pl
 }
 
 /// Who is missed least comes first: upstream's `ActivePodsWithRanks`.
-fn rank(pod: &Pod, now: jiff::Timestamp) -> (bool, u8, bool, i64, i64, i32, i64) {
+pub(crate) fn rank(pod: &Pod, now: jiff::Timestamp) -> (bool, u8, bool, i64, i64, i32, i64) {
     let assigned = pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).is_some_and(|n| !n.is_empty());
     let phase = match ask::phase(pod) {
         "Pending" => 0,

@@ -2,7 +2,7 @@
 
 use crate::Instance;
 use api::Status;
-use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::api::core::v1::ReplicationController;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -19,6 +19,11 @@ pub fn of(object: &dyn Instance) -> Option<Scale> {
         let selector =
             spec.and_then(|s| crate::selectors::from_object(&s.selector).ok()).map(|s| s.to_string());
         (spec.and_then(|s| s.replicas), rs.status.as_ref().map(|s| s.replicas), selector)
+    } else if let Some(set) = object.downcast_ref::<StatefulSet>() {
+        let spec = set.spec.as_ref();
+        let selector =
+            spec.and_then(|s| crate::selectors::from_object(&s.selector).ok()).map(|s| s.to_string());
+        (spec.and_then(|s| s.replicas), set.status.as_ref().map(|s| s.replicas), selector)
     } else {
         let Some(deployment) = object.downcast_ref::<Deployment>() else { return object.scale_by_path() };
         let spec = deployment.spec.as_ref();
@@ -63,6 +68,8 @@ pub fn set(object: &mut dyn Instance, scale: &Scale) -> Result<(), Status> {
         rc.spec.get_or_insert_default().replicas = wanted;
     } else if let Some(rs) = object.downcast_mut::<ReplicaSet>() {
         rs.spec.get_or_insert_default().replicas = wanted;
+    } else if let Some(set) = object.downcast_mut::<StatefulSet>() {
+        set.spec.get_or_insert_default().replicas = wanted;
     } else if let Some(deployment) = object.downcast_mut::<Deployment>() {
         deployment.spec.get_or_insert_default().replicas = wanted;
     } else if !object.set_scale_by_path(replicas) {

@@ -3,7 +3,7 @@
 use k8s_openapi::Resource as Typed;
 use k8s_openapi::api::{
     apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
-    autoscaling::v1 as autoscaling, coordination::v1 as coordination, core::v1 as core,
+    autoscaling::v1 as autoscaling, batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
     discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, policy::v1 as policy,
     rbac::v1 as rbac, scheduling::v1 as scheduling,
 };
@@ -110,6 +110,8 @@ pub fn resources() -> Vec<Resource> {
     use Verbs::{Connect, Create, Object, Proxy, Read, Replace};
     let scale = || sub::<autoscaling::Scale>("scale", Object);
     vec![
+        kind::<apps::ControllerRevision>("controllerrevisions", true, vec![]),
+        kind::<apps::DaemonSet>("daemonsets", true, vec![sub::<apps::DaemonSet>("status", Object)]),
         kind::<apps::Deployment>(
             "deployments",
             true,
@@ -120,6 +122,13 @@ pub fn resources() -> Vec<Resource> {
             true,
             vec![scale(), sub::<apps::ReplicaSet>("status", Object)],
         ),
+        kind::<apps::StatefulSet>(
+            "statefulsets",
+            true,
+            vec![scale(), sub::<apps::StatefulSet>("status", Object)],
+        ),
+        kind::<batch::CronJob>("cronjobs", true, vec![sub::<batch::CronJob>("status", Object)]),
+        kind::<batch::Job>("jobs", true, vec![sub::<batch::Job>("status", Object)]),
         kind::<coordination::Lease>("leases", true, vec![]),
         review::<core::Binding>("bindings", true),
         kind::<core::ConfigMap>("configmaps", true, vec![]),

@@ -2,9 +2,8 @@
 
 use crate::NodeSnapshot;
 use crate::node::host_ports;
-use k8s_openapi::api::core::v1::{NodeSelectorRequirement, NodeSelectorTerm, Pod, Taint};
-use kinds::pod as ask;
-use std::collections::BTreeMap;
+use k8s_openapi::api::core::v1::{Pod, Taint};
+use kinds::{node_affinity, pod as ask};
 
 type Filter = fn(&Pod, &NodeSnapshot) -> Vec<String>;
 
@@ -41,46 +40,9 @@ fn taints(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
 }
 
 fn affinity(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
-    let none = BTreeMap::new();
-    let labels = at.node.metadata.labels.as_ref().unwrap_or(&none);
-    let Some(spec) = pod.spec.as_ref() else { return Vec::new() };
-    let selected = spec.node_selector.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
-    let wanted = spec.affinity.as_ref().and_then(|a| a.node_affinity.as_ref());
-    let required = wanted.and_then(|w| w.required_during_scheduling_ignored_during_execution.as_ref());
-    let fits = required
-        .is_none_or(|selector| selector.node_selector_terms.iter().any(|term| matches_term(term, at)));
-    if selected && fits {
-        Vec::new()
-    } else {
-        vec!["node(s) didn't match Pod's node affinity/selector".to_owned()]
-    }
-}
-
-pub(crate) fn matches_term(term: &NodeSelectorTerm, at: &NodeSnapshot) -> bool {
-    let none = BTreeMap::new();
-    let labels = at.node.metadata.labels.as_ref().unwrap_or(&none);
-    let expressions = term.match_expressions.as_deref().unwrap_or_default();
-    let fields = term.match_fields.as_deref().unwrap_or_default();
-    let name: BTreeMap<String, String> = [("metadata.name".to_owned(), at.name().to_owned())].into();
-    // a term that says nothing matches nothing
-    !(expressions.is_empty() && fields.is_empty())
-        && expressions.iter().all(|e| matches(e, labels))
-        && fields.iter().all(|e| matches(e, &name))
-}
-
-fn matches(requirement: &NodeSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {
-    let values = requirement.values.as_deref().unwrap_or_default();
-    let value = labels.get(&requirement.key);
-    let number = |text: Option<&String>| text.and_then(|t| t.parse::<i64>().ok());
-    match requirement.operator.as_str() {
-        "In" => value.is_some_and(|v| values.contains(v)),
-        "NotIn" => value.is_none_or(|v| !values.contains(v)),
-        "Exists" => value.is_some(),
-        "DoesNotExist" => value.is_none(),
-        "Gt" => number(value).zip(number(values.first())).is_some_and(|(has, bound)| has > bound),
-        "Lt" => number(value).zip(number(values.first())).is_some_and(|(has, bound)| has < bound),
-        _ => false,
-    }
+    let fits = pod.spec.as_ref().is_none_or(|spec| node_affinity::fits(spec, &at.node));
+    let why = || "node(s) didn't match Pod's node affinity/selector".to_owned();
+    if fits { Vec::new() } else { vec![why()] }
 }
 
 fn ports(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {

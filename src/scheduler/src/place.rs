@@ -1,6 +1,6 @@
 use crate::{NodeSnapshot, filters};
 use k8s_openapi::api::core::v1::Pod;
-use kinds::pod as ask;
+use kinds::{node_affinity, pod as ask};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -77,7 +77,7 @@ fn preferred(pod: &Pod, node: &NodeSnapshot) -> i64 {
     let terms = affinity
         .and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_deref())
         .unwrap_or_default();
-    let fitting = terms.iter().filter(|term| filters::matches_term(&term.preference, node));
+    let fitting = terms.iter().filter(|term| node_affinity::matches_term(&term.preference, &node.node));
     fitting.map(|term| i64::from(term.weight)).sum()
 }
 

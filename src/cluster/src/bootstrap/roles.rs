@@ -184,6 +184,88 @@ const COMPONENTS: &[Component] = &[
         },
     ),
     (
+        "system:controller:daemon-set-controller",
+        || controller("daemon-set-controller"),
+        || {
+            let mut rules = pods_and_events();
+            rules.push(rule(READ, &[""], &["nodes"]));
+            rules.push(rule(
+                &["get", "list", "patch", "update", "watch"],
+                &["apps"],
+                &["daemonsets", "daemonsets/finalizers", "daemonsets/status"],
+            ));
+            rules.push(rule(
+                &["create", "delete", "get", "list", "patch", "update", "watch"],
+                &["apps"],
+                &["controllerrevisions"],
+            ));
+            rules
+        },
+    ),
+    (
+        "system:controller:statefulset-controller",
+        || controller("statefulset-controller"),
+        || {
+            let mut rules = pods_and_events();
+            rules.push(rule(
+                &["get", "list", "patch", "update", "watch"],
+                &["apps"],
+                &["statefulsets", "statefulsets/finalizers", "statefulsets/status"],
+            ));
+            rules.push(rule(
+                &["create", "delete", "get", "list", "patch", "update", "watch"],
+                &["apps"],
+                &["controllerrevisions"],
+            ));
+            rules.push(rule(
+                &["create", "delete", "get", "list", "patch", "update"],
+                &[""],
+                &["persistentvolumeclaims"],
+            ));
+            rules
+        },
+    ),
+    (
+        "system:controller:cronjob-controller",
+        || controller("cronjob-controller"),
+        || {
+            let events = &["create", "patch", "update"];
+            vec![
+                rule(
+                    &["get", "list", "patch", "update", "watch"],
+                    &["batch"],
+                    &["cronjobs", "cronjobs/finalizers", "cronjobs/status"],
+                ),
+                rule(&["create", "delete", "get", "list", "patch", "update", "watch"], &["batch"], &["jobs"]),
+                rule(&["delete", "list"], &[""], &["pods"]),
+                rule(events, &["", "events.k8s.io"], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:job-controller",
+        || controller("job-controller"),
+        || {
+            let mut rules = pods_and_events();
+            rules.push(rule(
+                &["get", "list", "patch", "update", "watch"],
+                &["batch"],
+                &["jobs", "jobs/finalizers", "jobs/status"],
+            ));
+            rules
+        },
+    ),
+    (
+        "system:controller:ttl-after-finished-controller",
+        || controller("ttl-after-finished-controller"),
+        || {
+            vec![
+                rule(&["delete", "get", "list", "watch"], &["batch"], &["jobs"]),
+                rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            ]
+        },
+    ),
+    (
         "system:controller:endpointslice-controller",
         || controller("endpointslice-controller"),
         || {

@@ -1,10 +1,9 @@
 //! How many pods each of a Deployment's ReplicaSets should have next in a rollout: pure.
 
 use super::annotations::{Sizes, revision};
-use crate::template_hash;
+use crate::{share, template_hash};
 use api::ObjectKey;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::key_of;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,22 +52,6 @@ pub(crate) fn newest(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<usi
     (0..sets.len()).filter(|at| same(&sets[*at])).min_by_key(|at| created(&sets[*at]))
 }
 
-/// `25%` of how many, or a plain number.
-fn of_total(share: Option<&IntOrString>, total: i32, round_up: bool) -> i32 {
-    match share {
-        None => 0,
-        Some(IntOrString::Int(number)) => *number,
-        Some(IntOrString::String(text)) => {
-            // any digits are a percentage, and any number of replicas is a size
-            let digits = text.trim_end_matches('%');
-            let percent = i64::from(digits.parse::<i32>().unwrap_or(i32::MAX));
-            let hundredths = percent * i64::from(total);
-            let share = if round_up { (hundredths + 99).div_euclid(100) } else { hundredths / 100 };
-            i32::try_from(share).unwrap_or(i32::MAX)
-        }
-    }
-}
-
 /// Surge and unavailable. Of a rolling Deployment at least one is not 0, or it could never begin; a Deployment that is
 /// recreated has neither.
 pub(crate) fn margins(deployment: &Deployment) -> (i32, i32) {
@@ -78,8 +61,8 @@ pub(crate) fn margins(deployment: &Deployment) -> (i32, i32) {
     let total = wanted(deployment);
     let strategy = deployment.spec.as_ref().and_then(|s| s.strategy.as_ref());
     let rolling = strategy.and_then(|s| s.rolling_update.as_ref());
-    let surge = of_total(rolling.and_then(|r| r.max_surge.as_ref()), total, true);
-    let unavailable = of_total(rolling.and_then(|r| r.max_unavailable.as_ref()), total, false);
+    let surge = share::of_total(rolling.and_then(|r| r.max_surge.as_ref()), total, true);
+    let unavailable = share::of_total(rolling.and_then(|r| r.max_unavailable.as_ref()), total, false);
     if surge == 0 && unavailable == 0 { (0, 1.min(total)) } else { (surge, unavailable.min(total)) }
 }
 
@@ -186,6 +169,7 @@ pub(super) mod tests {
     use k8s_openapi::api::apps::v1::{
         DeploymentSpec, DeploymentStrategy, ReplicaSetSpec, ReplicaSetStatus, RollingUpdateDeployment,
     };
+    use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
     pub(in super::super) fn deployment(replicas: i32, surge: &str, unavailable: &str) -> Deployment {
         let share = |text: &str| {

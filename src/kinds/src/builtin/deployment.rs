@@ -141,7 +141,8 @@ fn rolling_update(rolling: &RollingUpdateDeployment, at: &str, errors: &mut Erro
     }
 }
 
-fn count_or_percent(value: Option<&IntOrString>, at: &str, errors: &mut Errors) {
+/// A number that is not negative, or a percentage.
+pub(super) fn count_or_percent(value: Option<&IntOrString>, at: &str, errors: &mut Errors) {
     match value {
         Some(IntOrString::Int(count)) => not_negative((*count).into(), at, errors),
         Some(IntOrString::String(text)) if percent(value).is_none() => {
@@ -153,7 +154,7 @@ fn count_or_percent(value: Option<&IntOrString>, at: &str, errors: &mut Errors) 
 }
 
 /// Of either kind, as a number.
-fn amount(value: Option<&IntOrString>) -> Option<u64> {
+pub(super) fn amount(value: Option<&IntOrString>) -> Option<u64> {
     match value? {
         IntOrString::Int(count) => u64::try_from(*count).ok(),
         IntOrString::String(_) => percent(value),

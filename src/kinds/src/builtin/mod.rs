@@ -30,7 +30,10 @@ mod checks;
 mod cluster_role;
 mod cluster_role_binding;
 mod config_map;
+mod controller_revision;
+mod cron_job;
 mod custom_resource_definition;
+mod daemon_set;
 mod deployment;
 mod endpoint_slice;
 mod endpoints;
@@ -40,6 +43,8 @@ mod fill;
 mod ingress;
 mod ingress_class;
 mod ingress_validation;
+mod job;
+mod job_validation;
 mod lease;
 mod namespace;
 mod node;
@@ -56,9 +61,11 @@ mod secret;
 mod service;
 mod service_account;
 mod service_validation;
+mod stateful_set;
 
 use crate::{Handler, handler_of};
 use k8s_openapi::api::apps::v1 as apps;
+use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::coordination::v1 as coordination;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
@@ -73,8 +80,13 @@ pub use pod_columns::status_word;
 /// Every built-in kind's handler.
 pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
     vec![
+        handler_of::<apps::ControllerRevision>(),
+        handler_of::<apps::DaemonSet>(),
         handler_of::<apps::Deployment>(),
         handler_of::<apps::ReplicaSet>(),
+        handler_of::<apps::StatefulSet>(),
+        handler_of::<batch::CronJob>(),
+        handler_of::<batch::Job>(),
         handler_of::<coordination::Lease>(),
         handler_of::<core::ConfigMap>(),
         handler_of::<core::Endpoints>(),

@@ -78,6 +78,34 @@ pub(super) fn pod_create(pod: &Pod, errors: &mut Errors) {
 
 /// Of what keeps pods running: a Deployment, a ReplicaSet, a ReplicationController. `kind` is the one that upstream names.
 pub(super) fn template(template: &PodTemplateSpec, at: &str, kind: &str, errors: &mut Errors) {
+    any_template(template, at, errors);
+    let none = PodSpec::default();
+    let given = template.spec.as_ref().unwrap_or(&none);
+    match text(&given.restart_policy) {
+        "" | "Always" => {}
+        policy => errors.not_supported(format_args!("{at}.spec.restartPolicy"), policy, &["Always"]),
+    }
+    if given.active_deadline_seconds.is_some() {
+        errors.forbidden(
+            format_args!("{at}.spec.activeDeadlineSeconds"),
+            format_args!("activeDeadlineSeconds in {kind} is not Supported"),
+        );
+    }
+}
+
+/// Of pods that run to their end. `Always` is also what is filled in where nothing is said, so that it is answered with what
+/// could be.
+pub(super) fn template_that_ends(template: &PodTemplateSpec, at: &str, errors: &mut Errors) {
+    any_template(template, at, errors);
+    let field = format!("{at}.spec.restartPolicy");
+    match template.spec.as_ref().map(|spec| text(&spec.restart_policy)).unwrap_or_default() {
+        "" | "Always" => errors.required(field, "valid values: \"OnFailure\", \"Never\""),
+        "OnFailure" | "Never" => {}
+        other => errors.not_supported(field, other, &["OnFailure", "Never"]),
+    }
+}
+
+fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut Errors) {
     let none = PodSpec::default();
     let given = template.spec.as_ref().unwrap_or(&none);
     let meta = template.metadata.as_ref();
@@ -91,16 +119,6 @@ pub(super) fn template(template: &PodTemplateSpec, at: &str, kind: &str, errors:
         errors.forbidden(
             format_args!("{at}.spec.ephemeralContainers"),
             "ephemeral containers not allowed in pod template",
-        );
-    }
-    match text(&given.restart_policy) {
-        "" | "Always" => {}
-        policy => errors.not_supported(format_args!("{at}.spec.restartPolicy"), policy, &["Always"]),
-    }
-    if given.active_deadline_seconds.is_some() {
-        errors.forbidden(
-            format_args!("{at}.spec.activeDeadlineSeconds"),
-            format_args!("activeDeadlineSeconds in {kind} is not Supported"),
         );
     }
 }

@@ -1,0 +1,316 @@
+//! DaemonSets: one pod on each node that should have one, bound to it by the scheduler.
+//!
+//! `daemon_set/plan.rs` decides from the store, node by node; `history.rs` keeps what the set was. Read
+//! [`Controller::reconcile`] first.
+
+mod plan;
+mod pods;
+#[cfg(test)]
+mod tests;
+
+use crate::WORKERS;
+use crate::history::{self, History, Looked, REVISION_LABEL, Wish};
+use crate::owner::{Claim, adopt, candidates, claim, controller_of, is_alive, release, unless_gone};
+use crate::slow_start::in_batches;
+use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::{Actor, Api, Change, Client, Cluster, DeleteOptions, Recorder, WorkQueue, run_workers};
+use futures::future::try_join_all;
+use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kinds::{key_of, pod as ask, selectors};
+use plan::{Seen, plan};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "daemonset-controller";
+/// Upstream writes the account's name otherwise than the component's.
+const ACCOUNT: &str = "daemon-set-controller";
+/// A pod that fails on its node is made anew after this, and then after twice as long each time.
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LAST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(ACCOUNT));
+    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    let controller = Arc::new(Controller {
+        sets: client.api(),
+        pods: client.api(),
+        revisions: client.api(),
+        events: client.recorder(NAME, None),
+        queue: queue.clone(),
+        failing: Failing::default(),
+        client,
+    });
+    run_workers(NAME, queue, WORKERS, stop, move |key| {
+        let controller = controller.clone();
+        async move { controller.reconcile(&key).await }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
+    let known = cluster.informer::<DaemonSet>();
+    let (mut sets, mut pods) = (known.subscribe(), cluster.informer::<Pod>().subscribe());
+    let mut nodes = cluster.informer::<Node>().subscribe();
+    let wake = |pod: &Pod| {
+        let namespace = pod.metadata.namespace.as_deref();
+        match controller_of(&pod.metadata) {
+            Some(owner) if owner.kind == "DaemonSet" => queue.add(ObjectKey::new(namespace, &owner.name)),
+            Some(_) => {}
+            None => {
+                let finds =
+                    |set: &Arc<DaemonSet>| claim(&pod.metadata, &**set, &selector(set)) == Claim::Orphan;
+                known
+                    .list(namespace)
+                    .iter()
+                    .filter(|set| finds(set))
+                    .for_each(|set| queue.add(key_of(&set.metadata)));
+            }
+        }
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = sets.next() => queue.add(key_of(&change.object().metadata)),
+            Some(change) = pods.next() => {
+                if let Change::Modified { old, .. } = &change {
+                    wake(old);
+                }
+                wake(change.object());
+            }
+            Some(change) = nodes.next() => {
+                if concerns(&change) {
+                    known.list(None).iter().for_each(|set| queue.add(key_of(&set.metadata)));
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+/// Whether another pod may belong there now. A node says every few seconds how it is.
+fn concerns(change: &Change<Node>) -> bool {
+    match change {
+        Change::Modified { old, new } => {
+            old.metadata.labels != new.metadata.labels
+                || old.spec.as_ref().map(|s| &s.taints) != new.spec.as_ref().map(|s| &s.taints)
+        }
+        _ => true,
+    }
+}
+
+fn selector(set: &DaemonSet) -> LabelSelector {
+    set.spec.as_ref().and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
+}
+
+struct Controller {
+    client: Client,
+    sets: Api<DaemonSet>,
+    pods: Api<Pod>,
+    revisions: Api<ControllerRevision>,
+    events: Recorder,
+    queue: WorkQueue<ObjectKey>,
+    failing: Failing,
+}
+
+impl Controller {
+    async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
+        let Some(set) = self.sets.find(key)?.map(Arc::new) else {
+            self.failing.forget(key);
+            return Ok(());
+        };
+        let selector = selector(&set);
+        if selector.requirements.is_empty() {
+            return Ok(());
+        }
+        let pods = self.claim(&set, &selector).await?;
+        let nodes = self.client.cluster().informer::<Node>().list(None);
+        let Some(history) = self.history(key, &set, &selector).await? else { return Ok(()) };
+        let hash = hash_of(&history.current);
+        let now = jiff::Timestamp::now();
+        let seen = Seen { set: &set, nodes: &nodes, pods: &pods, hash: &hash, now };
+        let mut outcome = Ok(());
+        if set.metadata.deletion_timestamp.is_none() {
+            outcome = self.carry_out(key, &seen).await;
+            let limit = set.spec.as_ref().and_then(|spec| spec.revision_history_limit);
+            let live = plan::live(&pods);
+            history::clean_up(&self.revisions, &history, limit, &live, REVISION_LABEL).await?;
+        }
+        self.write_status(key, &seen).await?;
+        outcome
+    }
+
+    async fn history(
+        &self,
+        key: &ObjectKey,
+        set: &Arc<DaemonSet>,
+        selector: &LabelSelector,
+    ) -> Result<Option<History>, Status> {
+        let Some(spec) = &set.spec else { return Ok(None) };
+        let collisions = set.status.as_ref().and_then(|status| status.collision_count).unwrap_or(0);
+        let wish = Wish {
+            owner: &**set,
+            selector,
+            template: &spec.template,
+            hash_label: REVISION_LABEL,
+            collisions,
+        };
+        match history::look(&self.client, &self.sets, &wish).await? {
+            Looked::History(history) => Ok(Some(history)),
+            Looked::Collision => {
+                let counted = self.sets.modify_status(key, |set| {
+                    set.status.get_or_insert_default().collision_count = Some(collisions + 1);
+                    Ok(())
+                });
+                unless_gone(counted.await)?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn claim(&self, set: &Arc<DaemonSet>, selector: &LabelSelector) -> Result<Vec<Arc<Pod>>, Status> {
+        let mut mine = Vec::new();
+        for pod in candidates::<Pod, DaemonSet>(&self.client, &**set, selector)? {
+            let free = set.metadata.deletion_timestamp.is_none() && ask::is_active(&pod);
+            match claim(&pod.metadata, &**set, selector) {
+                Claim::Mine => mine.push(pod),
+                Claim::Lost => release(&self.pods, &*pod, &**set).await?,
+                Claim::Orphan if free => {
+                    if adopt(&self.pods, &*pod, &self.sets, &**set).await? {
+                        mine.push(pod);
+                    }
+                }
+                Claim::Orphan | Claim::Foreign => {}
+            }
+        }
+        Ok(mine)
+    }
+
+    async fn carry_out(&self, key: &ObjectKey, seen: &Seen<'_>) -> Result<(), Status> {
+        let plan = plan(seen);
+        try_join_all(plan.delete.iter().map(|pod| self.delete(seen.set, pod))).await?;
+        for pod in &plan.ended {
+            self.replace(key, seen, pod).await?;
+        }
+        let new = plan::pods(seen, &plan);
+        // its pods may just have been orphaned: no others then
+        if new.is_empty() || !is_alive(&self.sets, seen.set)? {
+            return Ok(());
+        }
+        in_batches(new, |pod| self.create(seen.set, pod)).await.1
+    }
+
+    /// A pod that has ended on its node is in the way of the next one.
+    async fn replace(&self, key: &ObjectKey, seen: &Seen<'_>, pod: &Arc<Pod>) -> Result<(), Status> {
+        let place = |pod: &Pod| {
+            let (namespace, name) = (pod.metadata.namespace.as_deref(), pod.metadata.name.as_deref());
+            format!(
+                "{}/{} on node {}",
+                namespace.unwrap_or_default(),
+                name.unwrap_or_default(),
+                pods::target_node(pod)
+            )
+        };
+        if ask::phase(pod) == "Failed" {
+            if let Err(wait) = self.failing.may_replace(key, pods::target_node(pod), seen.now) {
+                self.queue.add_after(key.clone(), wait);
+                return Ok(());
+            }
+            let message = format!("Found failed daemon pod {}, will try to kill it", place(pod));
+            self.events.warning(seen.set, "FailedDaemonPod", message);
+        } else {
+            let message = format!("Found succeeded daemon pod {}, will try to delete it", place(pod));
+            self.events.normal(seen.set, "SucceededDaemonPod", message);
+        }
+        self.delete(seen.set, pod).await
+    }
+
+    async fn create(&self, set: &DaemonSet, pod: Pod) -> Result<(), Status> {
+        match self.pods.create(pod).await {
+            Ok(pod) => {
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                self.events.normal(set, "SuccessfulCreate", format!("Created pod: {name}"));
+                Ok(())
+            }
+            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Ok(()),
+            Err(status) => {
+                self.events.warning(set, "FailedCreate", format!("Error creating: {status}"));
+                Err(status)
+            }
+        }
+    }
+
+    async fn delete(&self, set: &DaemonSet, pod: &Pod) -> Result<(), Status> {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let options = DeleteOptions { uid: pod.metadata.uid.clone(), ..DeleteOptions::default() };
+        match self.pods.delete(&key_of(&pod.metadata), options).await {
+            Ok(()) => {
+                self.events.normal(set, "SuccessfulDelete", format!("Deleted pod: {name}"));
+                Ok(())
+            }
+            Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
+            Err(status) => {
+                self.events.warning(set, "FailedDelete", format!("Error deleting: {status}"));
+                Err(status)
+            }
+        }
+    }
+
+    async fn write_status(&self, key: &ObjectKey, seen: &Seen<'_>) -> Result<(), Status> {
+        let (wanted, again) = plan::status(seen);
+        if let Some(delay) = again {
+            self.queue.add_after(key.clone(), delay);
+        }
+        if seen.set.status.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        let written = self.sets.modify_status(key, |set| {
+            set.status = Some(wanted.clone());
+            Ok(())
+        });
+        unless_gone(written.await).map(|_| ())
+    }
+}
+
+fn hash_of(revision: &ControllerRevision) -> String {
+    let labels = revision.metadata.labels.as_ref();
+    labels.and_then(|labels| labels.get(REVISION_LABEL)).cloned().unwrap_or_default()
+}
+
+/// Nodes on which the pods of a set fail: what the kubelet refuses again and again must not be asked for without a pause.
+#[derive(Default)]
+struct Failing(Mutex<HashMap<(ObjectKey, String), Failures>>);
+
+struct Failures {
+    count: u32,
+    last: jiff::Timestamp,
+}
+
+impl Failing {
+    /// Or how long to wait.
+    fn may_replace(&self, set: &ObjectKey, node: &str, now: jiff::Timestamp) -> Result<(), Duration> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = (set.clone(), node.to_owned());
+        let Some(known) = all.get_mut(&place) else {
+            all.insert(place, Failures { count: 1, last: now });
+            return Ok(());
+        };
+        let wait = FIRST_BACKOFF.saturating_mul(1 << known.count.saturating_sub(1).min(20)).min(LAST_BACKOFF);
+        let passed = Duration::try_from(now.duration_since(known.last)).unwrap_or_default();
+        if passed < wait {
+            return Err(wait - passed);
+        }
+        // what went well for long begins anew
+        known.count = if passed > 2 * LAST_BACKOFF { 1 } else { known.count + 1 };
+        known.last = now;
+        Ok(())
+    }
+
+    fn forget(&self, set: &ObjectKey) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|(key, _), _| key != set);
+    }
+}

@@ -1,0 +1,228 @@
+//! What a DaemonSet or StatefulSet was: ControllerRevisions, each a patch by which `kubectl rollout undo` goes back to it.
+//! Upstream's `history` package.
+
+use crate::owner::{Claim, adopt, candidates, claim, controller_reference, unless_gone};
+use crate::template_hash;
+use api::{LabelSelector, Reason, Status};
+use cluster::{Api, Client, DeleteOptions};
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
+use kinds::{Kind, key_of};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// On pods: of which revision they are.
+pub(crate) const REVISION_LABEL: &str = "controller-revision-hash";
+const LONGEST_PREFIX: usize = 223; // upstream's, so that the hash has its place
+
+/// The revision of now, and those before it.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    pub(crate) current: Arc<ControllerRevision>,
+    /// By number, the oldest first.
+    pub(crate) old: Vec<Arc<ControllerRevision>>,
+}
+
+/// What came of the look at the revisions.
+pub(crate) enum Looked {
+    History(History),
+    /// Another object has the name that the new revision should have: it needs another hash.
+    Collision,
+}
+
+/// What is the same for the sets that have a history.
+pub(crate) struct Wish<'w, K> {
+    pub(crate) owner: &'w K,
+    pub(crate) selector: &'w LabelSelector,
+    pub(crate) template: &'w PodTemplateSpec,
+    /// On revisions: the hash by which they are told apart.
+    pub(crate) hash_label: &'static str,
+    pub(crate) collisions: i32,
+}
+
+/// A strategic merge patch that puts the template back.
+fn data_of(template: &PodTemplateSpec) -> Value {
+    let mut template = serde_json::to_value(template).unwrap_or_default();
+    if let Some(fields) = template.as_object_mut() {
+        fields.insert("$patch".to_owned(), "replace".into());
+    }
+    json!({"spec": {"template": template}})
+}
+
+/// The template that a revision puts back.
+pub(crate) fn template_of(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
+    let mut template = revision.data.as_ref()?.0.pointer("/spec/template")?.clone();
+    template.as_object_mut()?.remove("$patch");
+    serde_json::from_value(template).ok()
+}
+
+pub(crate) fn number(revision: &ControllerRevision) -> i64 {
+    revision.revision
+}
+
+pub(crate) fn name(revision: &ControllerRevision) -> &str {
+    revision.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn new<K: Kind>(wish: &Wish<'_, K>, data: Value, number: i64) -> ControllerRevision {
+    let hash = template_hash::of(wish.template, wish.collisions);
+    let meta = wish.owner.metadata();
+    let prefix = meta.name.as_deref().unwrap_or_default();
+    let prefix = &prefix[..prefix.floor_char_boundary(LONGEST_PREFIX.min(prefix.len()))];
+    let mut labels = wish.template.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
+    labels.insert(wish.hash_label.to_owned(), hash.clone());
+    ControllerRevision {
+        metadata: ObjectMeta {
+            name: Some(format!("{prefix}-{hash}")),
+            namespace: meta.namespace.clone(),
+            labels: Some(labels),
+            annotations: meta.annotations.clone(),
+            owner_references: Some(vec![controller_reference(wish.owner)]),
+            ..ObjectMeta::default()
+        },
+        data: Some(RawExtension(data)),
+        revision: number,
+    }
+}
+
+/// The revision for the template, made where there is none, and numbered above all others.
+///
+/// # Errors
+/// What the cluster says.
+pub(crate) async fn look<K: Kind>(
+    client: &Client,
+    owners: &Api<K>,
+    wish: &Wish<'_, K>,
+) -> Result<Looked, Status> {
+    let revisions: Api<ControllerRevision> = client.api();
+    let mut all = claimed(client, &revisions, owners, wish).await?;
+    all.sort_by_key(|revision| (number(revision), revision.metadata.creation_timestamp.clone()));
+    let data = data_of(wish.template);
+    // of several the newest
+    let known = all.iter().rposition(|revision| revision.data.as_ref().is_some_and(|known| known.0 == data));
+    let current = known.map(|at| all.remove(at));
+    let next = all.last().map_or(0, |revision| number(revision)) + 1;
+    let current = match current {
+        Some(current) if number(&current) >= next => current,
+        Some(current) => {
+            let key = key_of(&current.metadata);
+            let numbered = revisions.modify(&key, |revision| {
+                revision.revision = next;
+                Ok(())
+            });
+            Arc::new(numbered.await?)
+        }
+        None => match revisions.create(new(wish, data, next)).await {
+            Ok(made) => Arc::new(made),
+            Err(status) if status.is(Reason::AlreadyExists) => return Ok(Looked::Collision),
+            Err(status) => return Err(status),
+        },
+    };
+    Ok(Looked::History(History { current, old: all }))
+}
+
+async fn claimed<K: Kind>(
+    client: &Client,
+    revisions: &Api<ControllerRevision>,
+    owners: &Api<K>,
+    wish: &Wish<'_, K>,
+) -> Result<Vec<Arc<ControllerRevision>>, Status> {
+    let mut mine = Vec::new();
+    for revision in candidates::<ControllerRevision, K>(client, wish.owner, wish.selector)? {
+        match claim(&revision.metadata, wish.owner, wish.selector) {
+            Claim::Mine => mine.push(revision),
+            Claim::Orphan if wish.owner.metadata().deletion_timestamp.is_none() => {
+                if adopt(revisions, &*revision, owners, wish.owner).await? {
+                    mine.push(revision);
+                }
+            }
+            // a revision keeps its labels; who changes them takes it out of the history
+            Claim::Lost | Claim::Orphan | Claim::Foreign => {}
+        }
+    }
+    Ok(mine)
+}
+
+/// Old revisions beyond the limit that no pod is of, the oldest first.
+fn surplus<'h>(
+    history: &'h History,
+    limit: usize,
+    live: impl Fn(&ControllerRevision) -> bool,
+) -> Vec<&'h Arc<ControllerRevision>> {
+    let count = history.old.len().saturating_sub(limit);
+    history.old.iter().filter(|revision| !live(revision)).take(count).collect()
+}
+
+/// # Errors
+/// What the cluster says.
+pub(crate) async fn clean_up(
+    revisions: &Api<ControllerRevision>,
+    history: &History,
+    limit: Option<i32>,
+    live: &BTreeSet<String>,
+    label: &str,
+) -> Result<(), Status> {
+    let is_live = |revision: &ControllerRevision| {
+        let hash = revision.metadata.labels.as_ref().and_then(|labels| labels.get(label));
+        live.contains(name(revision)) || hash.is_some_and(|hash| live.contains(hash))
+    };
+    let limit = limit.unwrap_or(10).max(0) as usize;
+    for revision in surplus(history, limit, is_live) {
+        let gone = revisions.delete(&key_of(&revision.metadata), DeleteOptions::default()).await;
+        unless_gone(gone)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(name: &str, number: i64) -> Arc<ControllerRevision> {
+        let mut revision = ControllerRevision { revision: number, ..ControllerRevision::default() };
+        revision.metadata.name = Some(name.to_owned());
+        Arc::new(revision)
+    }
+
+    #[test]
+    fn the_oldest_go_unless_a_pod_is_of_them() {
+        let old = vec![revision("a", 1), revision("b", 2), revision("c", 3)];
+        let history = History { current: revision("now", 4), old };
+        // (name, limit, of which there are pods, who goes)
+        let cases = [
+            ("enough", 3, "", vec![]),
+            ("one too many", 2, "", vec!["a"]),
+            ("one too many, and its pods run", 2, "a", vec!["b"]),
+            ("none is kept", 0, "", vec!["a", "b", "c"]),
+            ("none is kept but the live", 0, "b", vec!["a", "c"]),
+        ];
+        for (what, limit, live, want) in cases {
+            let gone = surplus(&history, limit, |revision| name(revision) == live);
+            assert_eq!(gone.iter().map(|revision| name(revision)).collect::<Vec<_>>(), want, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_revision_puts_its_template_back() {
+        let template: PodTemplateSpec = serde_json::from_value(json!({
+            "metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "one"}]},
+        }))
+        .unwrap();
+        let data = data_of(&template);
+        assert_eq!(data["spec"]["template"]["$patch"], "replace");
+        let revision =
+            ControllerRevision { data: Some(RawExtension(data.clone())), ..ControllerRevision::default() };
+        assert_eq!(template_of(&revision), Some(template));
+        let now = json!({"spec": {"template": {
+            "metadata": {"labels": {"app": "a", "new": "x"}},
+            "spec": {"containers": [{"name": "d", "image": "two"}], "hostNetwork": true},
+        }, "paused": true}});
+        let back = api::patch::strategic_merge(now, &data, &kinds::BuiltinKeys).unwrap();
+        assert_eq!(back["spec"]["template"]["spec"]["containers"], json!([{"image": "one", "name": "c"}]));
+        assert_eq!(back["spec"]["template"]["spec"]["hostNetwork"], Value::Null);
+        assert_eq!(back["spec"]["paused"], true);
+    }
+}

@@ -1,0 +1,269 @@
+//! Jobs: pods that run to their end, so many at once, until so many have succeeded.
+//!
+//! `job/plan.rs` decides, from the store and not from a cache; this file carries it out: pods first, then the status, then the
+//! finalizers by which no pod is forgotten or counted twice. Read [`Controller::reconcile`] first.
+
+mod failures;
+mod plan;
+mod pods;
+mod success;
+#[cfg(test)]
+mod tests;
+
+use crate::WORKERS;
+use crate::owner::{
+    Claim, adopt_with, candidates, claim, controller_of, is_alive, is_controlled_by, release, unless_gone,
+};
+use crate::slow_start::in_batches;
+use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::{
+    Actor, Api, Change, Client, Cluster, DeleteOptions, EventType, Recorder, WorkQueue, run_workers, subject,
+};
+use futures::future::try_join_all;
+use k8s_openapi::api::batch::v1::{Job, JobStatus};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::{key_of, selectors};
+pub(crate) use plan::{COMPLETE, FAILED, condition, is_finished};
+use plan::{Plan, plan};
+use pods::{New, TRACKING, is_tracked, pod_of};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "job-controller";
+/// Jobs that name another are left to it.
+const MANAGER: &str = "kubernetes.io/job-controller";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Item {
+    Job(ObjectKey),
+    /// One that is tracked, and that nobody owns.
+    Orphan(ObjectKey),
+}
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let queue: WorkQueue<Item> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    let controller = Arc::new(Controller {
+        jobs: client.api(),
+        pods: client.api(),
+        events: client.recorder(NAME, None),
+        queue: queue.clone(),
+        client,
+    });
+    run_workers(NAME, queue, WORKERS, stop, move |item| {
+        let controller = controller.clone();
+        async move {
+            match item {
+                Item::Job(key) => controller.reconcile(&key).await,
+                Item::Orphan(key) => controller.let_go(&key).await,
+            }
+        }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(cluster: Cluster, queue: WorkQueue<Item>, stop: CancellationToken) {
+    let known = cluster.informer::<Job>();
+    let (mut jobs, mut pods) = (known.subscribe(), cluster.informer::<Pod>().subscribe());
+    let wake = |pod: &Pod| {
+        let namespace = pod.metadata.namespace.as_deref();
+        match controller_of(&pod.metadata) {
+            Some(owner) if owner.kind == "Job" => {
+                queue.add(Item::Job(ObjectKey::new(namespace, &owner.name)))
+            }
+            Some(_) => {}
+            None => {
+                if is_tracked(pod) {
+                    queue.add(Item::Orphan(key_of(&pod.metadata)));
+                }
+                for job in known.list(namespace) {
+                    if claim(&pod.metadata, &*job, &selector(&job)) == Claim::Orphan {
+                        queue.add(Item::Job(key_of(&job.metadata)));
+                    }
+                }
+            }
+        }
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = jobs.next() => {
+                let job = change.object();
+                // its pods are let go of, or a status that somebody else wrote is looked at
+                queue.add(Item::Job(key_of(&job.metadata)));
+            }
+            Some(change) = pods.next() => {
+                if let Change::Modified { old, .. } = &change {
+                    wake(old);
+                }
+                wake(change.object());
+            }
+            else => return,
+        }
+    }
+}
+
+fn selector(job: &Job) -> LabelSelector {
+    let selector = job.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    selector.and_then(|selector| selectors::from_object(selector).ok()).unwrap_or_default()
+}
+
+struct Controller {
+    client: Client,
+    jobs: Api<Job>,
+    pods: Api<Pod>,
+    events: Recorder,
+    queue: WorkQueue<Item>,
+}
+
+impl Controller {
+    async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
+        let job = self.jobs.find(key)?.map(Arc::new);
+        self.let_go_of_strangers(key, job.as_deref()).await?;
+        let Some(job) = job else { return Ok(()) };
+        let manager = job.spec.as_ref().and_then(|spec| spec.managed_by.as_deref());
+        if manager.is_some_and(|manager| manager != MANAGER) || job.status.as_ref().is_some_and(is_finished) {
+            return Ok(());
+        }
+        let pods = self.claim(&job).await?;
+        let plan = plan(&job, &pods, jiff::Timestamp::now());
+        if let Some(wait) = plan.again {
+            self.queue.add_after(Item::Job(key.clone()), wait);
+        }
+        self.carry_out(&job, plan).await
+    }
+
+    async fn carry_out(&self, job: &Arc<Job>, mut plan: Plan) -> Result<(), Status> {
+        self.delete(job, &plan).await?;
+        // its pods may just have been orphaned: no others then
+        let wanted = match plan.create.is_empty() || is_alive(&self.jobs, &**job)? {
+            true => std::mem::take(&mut plan.create),
+            false => Vec::new(),
+        };
+        let asked = wanted.len();
+        let (made, outcome) = in_batches(wanted, |new| self.create(job, new)).await;
+        let missing = (asked - made) as i32;
+        for status in [&mut plan.before, &mut plan.after] {
+            status.active = status.active.map(|active| active - missing).filter(|active| *active > 0);
+        }
+        let job = self.write(job, &plan.before).await?;
+        try_join_all(plan.release.iter().map(|pod| self.untrack(pod))).await?;
+        let job = self.write(&job, &plan.after).await?;
+        for said in plan.say {
+            let kind = if said.is_warning { EventType::Warning } else { EventType::Normal };
+            self.events.event(subject(&*job), kind, said.reason, said.message);
+        }
+        outcome
+    }
+
+    /// The pods that are the job's; takes those in that its selector finds and nobody has, lets go of those it does not
+    /// find any more.
+    async fn claim(&self, job: &Arc<Job>) -> Result<Vec<Arc<Pod>>, Status> {
+        let selector = selector(job);
+        let mut mine = Vec::new();
+        for pod in candidates::<Pod, Job>(&self.client, &**job, &selector)? {
+            let free = job.metadata.deletion_timestamp.is_none() && kinds::pod::is_active(&pod);
+            match claim(&pod.metadata, &**job, &selector) {
+                Claim::Mine => mine.push(pod),
+                Claim::Lost => release(&self.pods, &*pod, &**job).await?,
+                Claim::Orphan if free => {
+                    adopt_with(&self.pods, &*pod, &self.jobs, &**job, track).await?;
+                    // what it is now comes with the next round, which its change wakes
+                }
+                Claim::Orphan | Claim::Foreign => {}
+            }
+        }
+        Ok(mine)
+    }
+
+    async fn create(&self, job: &Arc<Job>, new: New) -> Result<(), Status> {
+        match self.pods.create(pod_of(job, new)).await {
+            Ok(pod) => {
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                self.events.normal(&**job, "SuccessfulCreate", format!("Created pod: {name}"));
+                Ok(())
+            }
+            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Ok(()),
+            Err(status) => {
+                self.events.warning(&**job, "FailedCreate", format!("Error creating: {status}"));
+                Err(status)
+            }
+        }
+    }
+
+    async fn delete(&self, job: &Arc<Job>, plan: &Plan) -> Result<(), Status> {
+        let each = plan.delete.iter().map(|pod| async {
+            if plan.deleted_do_not_count {
+                self.untrack(pod).await?;
+            }
+            let name = pod.metadata.name.as_deref().unwrap_or_default();
+            let options = DeleteOptions { uid: pod.metadata.uid.clone(), ..DeleteOptions::default() };
+            match self.pods.delete(&key_of(&pod.metadata), options).await {
+                Ok(()) => {
+                    self.events.normal(&**job, "SuccessfulDelete", format!("Deleted pod: {name}"));
+                    Ok(())
+                }
+                Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
+                Err(status) => {
+                    self.events.warning(&**job, "FailedDelete", format!("Error deleting: {status}"));
+                    Err(status)
+                }
+            }
+        });
+        try_join_all(each).await.map(|_| ())
+    }
+
+    /// As it was read: whoever else has written the job meanwhile is read again first.
+    async fn write(&self, job: &Arc<Job>, status: &JobStatus) -> Result<Arc<Job>, Status> {
+        if job.status.as_ref() == Some(status) {
+            return Ok(job.clone());
+        }
+        let new = Job { status: Some(status.clone()), ..Job::clone(job) };
+        self.jobs.update_status(new).await.map(Arc::new)
+    }
+
+    async fn untrack(&self, pod: &Pod) -> Result<(), Status> {
+        if !is_tracked(pod) {
+            return Ok(());
+        }
+        let uid = pod.metadata.uid.clone();
+        let key = key_of(&pod.metadata);
+        let untracked = self.pods.modify(&key, |pod| {
+            if let Some(finalizers) = pod.metadata.finalizers.as_mut().filter(|_| pod.metadata.uid == uid) {
+                finalizers.retain(|finalizer| finalizer != TRACKING);
+            }
+            Ok(())
+        });
+        unless_gone(untracked.await).map(|_| ())
+    }
+
+    /// Pods of a job of this name that is gone, or that was another one: nobody will count them.
+    async fn let_go_of_strangers(&self, key: &ObjectKey, job: Option<&Job>) -> Result<(), Status> {
+        for pod in self.client.cluster().informer::<Pod>().list(key.namespace.as_deref()) {
+            let of_name = controller_of(&pod.metadata)
+                .is_some_and(|owner| owner.kind == "Job" && *owner.name == *key.name);
+            let of_job = job.is_some_and(|job| is_controlled_by(&pod.metadata, job));
+            if of_name && !of_job && is_tracked(&pod) {
+                self.untrack(&pod).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn let_go(&self, key: &ObjectKey) -> Result<(), Status> {
+        match self.pods.find(key)? {
+            Some(pod) if controller_of(&pod.metadata).is_none() => self.untrack(&pod).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+fn track(meta: &mut ObjectMeta) {
+    let finalizers = meta.finalizers.get_or_insert_default();
+    if !finalizers.iter().any(|finalizer| finalizer == TRACKING) {
+        finalizers.push(TRACKING.to_owned());
+    }
+}

@@ -1,0 +1,310 @@
+//! StatefulSets: pods with numbers, each with a name, an address and storage of its own.
+//!
+//! `stateful_set/plan.rs` decides from the store; `history.rs` keeps what the set was. Read [`Controller::reconcile`] first.
+
+mod plan;
+mod pods;
+#[cfg(test)]
+mod tests;
+
+use crate::WORKERS;
+use crate::history::{self, History, Looked, Wish};
+use crate::owner::{Claim, adopt, candidates, claim, controller_of, is_alive, release, unless_gone};
+use api::{Gvk, LabelSelector, ObjectKey, Reason, Status};
+use cluster::{
+    Actor, Api, Change, Client, Cluster, DeleteOptions, Recorder, Target, WorkQueue, WriteOptions,
+    run_workers,
+};
+use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kinds::{FieldValidation, key_of, pod as ask, selectors};
+use plan::{Seen, Step, plan};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "statefulset-controller";
+/// On revisions: the hash of what they hold.
+const HASH_LABEL: &str = "controller.kubernetes.io/hash";
+const CLAIM: Gvk = Gvk::new("", "v1", "PersistentVolumeClaim");
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    let controller = Arc::new(Controller {
+        sets: client.api(),
+        pods: client.api(),
+        revisions: client.api(),
+        events: client.recorder(NAME, None),
+        queue: queue.clone(),
+        client,
+    });
+    run_workers(NAME, queue, WORKERS, stop, move |key| {
+        let controller = controller.clone();
+        async move { controller.reconcile(&key).await }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
+    let known = cluster.informer::<StatefulSet>();
+    let (mut sets, mut pods) = (known.subscribe(), cluster.informer::<Pod>().subscribe());
+    let wake = |pod: &Pod| {
+        let namespace = pod.metadata.namespace.as_deref();
+        match controller_of(&pod.metadata) {
+            Some(owner) if owner.kind == "StatefulSet" => queue.add(ObjectKey::new(namespace, &owner.name)),
+            Some(_) => {}
+            None => {
+                let finds =
+                    |set: &Arc<StatefulSet>| claim(&pod.metadata, &**set, &selector(set)) == Claim::Orphan;
+                let sets = known.list(namespace);
+                sets.iter().filter(|set| finds(set)).for_each(|set| queue.add(key_of(&set.metadata)));
+            }
+        }
+    };
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = sets.next() => queue.add(key_of(&change.object().metadata)),
+            Some(change) = pods.next() => {
+                if let Change::Modified { old, .. } = &change {
+                    wake(old);
+                }
+                wake(change.object());
+            }
+            else => return,
+        }
+    }
+}
+
+fn selector(set: &StatefulSet) -> LabelSelector {
+    set.spec.as_ref().and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
+}
+
+struct Controller {
+    client: Client,
+    sets: Api<StatefulSet>,
+    pods: Api<Pod>,
+    revisions: Api<ControllerRevision>,
+    events: Recorder,
+    queue: WorkQueue<ObjectKey>,
+}
+
+impl Controller {
+    async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
+        let Some(set) = self.sets.find(key)?.map(Arc::new) else { return Ok(()) };
+        let selector = selector(&set);
+        if selector.requirements.is_empty() {
+            return Ok(());
+        }
+        let pods = self.claim(&set, &selector).await?;
+        let Some(history) = self.history(key, &set, &selector).await? else { return Ok(()) };
+        let current = current_revision(&set, &history);
+        let (current_name, update_name) = (history::name(&current), history::name(&history.current));
+        let now = jiff::Timestamp::now();
+        let seen = Seen { set: &set, pods: &pods, current: current_name, update: update_name, now };
+        let mut outcome = Ok(());
+        if set.metadata.deletion_timestamp.is_none() {
+            for step in plan(&seen) {
+                outcome = self.take(&set, &history, &current, step).await;
+                if outcome.is_err() {
+                    break;
+                }
+            }
+        }
+        self.write_status(key, &seen).await?;
+        let limit = set.spec.as_ref().and_then(|spec| spec.revision_history_limit);
+        let mut live: BTreeSet<String> = pods.iter().map(|pod| pods::revision(pod).to_owned()).collect();
+        live.insert(current_name.to_owned());
+        history::clean_up(&self.revisions, &history, limit, &live, HASH_LABEL).await?;
+        outcome
+    }
+
+    async fn history(
+        &self,
+        key: &ObjectKey,
+        set: &Arc<StatefulSet>,
+        selector: &LabelSelector,
+    ) -> Result<Option<History>, Status> {
+        let Some(spec) = &set.spec else { return Ok(None) };
+        let collisions = set.status.as_ref().and_then(|status| status.collision_count).unwrap_or(0);
+        let wish =
+            Wish { owner: &**set, selector, template: &spec.template, hash_label: HASH_LABEL, collisions };
+        match history::look(&self.client, &self.sets, &wish).await? {
+            Looked::History(history) => Ok(Some(history)),
+            Looked::Collision => {
+                let counted = self.sets.modify_status(key, |set| {
+                    set.status.get_or_insert_default().collision_count = Some(collisions + 1);
+                    Ok(())
+                });
+                unless_gone(counted.await)?;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn claim(&self, set: &Arc<StatefulSet>, selector: &LabelSelector) -> Result<Vec<Arc<Pod>>, Status> {
+        let mut mine = Vec::new();
+        for pod in candidates::<Pod, StatefulSet>(&self.client, &**set, selector)? {
+            // only what bears one of its names can be one of its pods
+            let free = set.metadata.deletion_timestamp.is_none()
+                && ask::is_active(&pod)
+                && pods::ordinal(set, &pod).is_some();
+            match claim(&pod.metadata, &**set, selector) {
+                Claim::Mine => mine.push(pod),
+                Claim::Lost => release(&self.pods, &*pod, &**set).await?,
+                Claim::Orphan if free => {
+                    if adopt(&self.pods, &*pod, &self.sets, &**set).await? {
+                        mine.push(pod);
+                    }
+                }
+                Claim::Orphan | Claim::Foreign => {}
+            }
+        }
+        Ok(mine)
+    }
+
+    async fn take(
+        &self,
+        set: &Arc<StatefulSet>,
+        history: &History,
+        current: &ControllerRevision,
+        step: Step,
+    ) -> Result<(), Status> {
+        match step {
+            Step::Create { ordinal, of_update } => {
+                let revision = if of_update { &*history.current } else { current };
+                self.create(set, revision, ordinal).await
+            }
+            Step::Recreate(pod) => {
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                let (namespace, own) = (set.metadata.namespace.as_deref(), set.metadata.name.as_deref());
+                let whose =
+                    format!("StatefulSet {}/{}", namespace.unwrap_or_default(), own.unwrap_or_default());
+                if ask::phase(&pod) == "Failed" {
+                    let message = format!("{whose} is recreating failed Pod {name}");
+                    self.events.warning(&**set, "RecreatingFailedPod", message);
+                } else {
+                    let message = format!("{whose} is recreating terminated Pod {name}");
+                    self.events.normal(&**set, "RecreatingTerminatedPod", message);
+                }
+                self.delete(set, &pod).await
+            }
+            Step::Delete(pod) => self.delete(set, &pod).await,
+        }
+    }
+
+    async fn create(
+        &self,
+        set: &Arc<StatefulSet>,
+        revision: &ControllerRevision,
+        ordinal: i32,
+    ) -> Result<(), Status> {
+        // its pods may just have been orphaned: no others then
+        let Some(template) =
+            history::template_of(revision).filter(|_| is_alive(&self.sets, &**set).unwrap_or(false))
+        else {
+            return Ok(());
+        };
+        for claim in pods::claims(set, ordinal) {
+            self.create_claim(set, &claim, ordinal).await?;
+        }
+        let (name, own) = (pods::pod_name(set, ordinal), set.metadata.name.as_deref().unwrap_or_default());
+        let pod = pods::pod_of(set, &template, ordinal, history::name(revision));
+        match self.pods.create(pod).await {
+            Ok(_) => {
+                let message = format!("create Pod {name} in StatefulSet {own} successful");
+                self.events.normal(&**set, "SuccessfulCreate", message);
+                Ok(())
+            }
+            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Ok(()),
+            Err(status) => {
+                let message = format!("create Pod {name} in StatefulSet {own} failed error: {status}");
+                self.events.warning(&**set, "FailedCreate", message);
+                Err(status)
+            }
+        }
+    }
+
+    /// A claim outlives its pod: one that is there already is the one.
+    async fn create_claim(
+        &self,
+        set: &Arc<StatefulSet>,
+        claim: &PersistentVolumeClaim,
+        ordinal: i32,
+    ) -> Result<(), Status> {
+        let own = set.metadata.name.as_deref().unwrap_or_default();
+        let name = claim.metadata.name.as_deref().unwrap_or_default();
+        let what = format!("create Claim {name} Pod {} in StatefulSet {own}", pods::pod_name(set, ordinal));
+        match self.store_claim(claim).await {
+            Ok(()) => {
+                self.events.normal(&**set, "SuccessfulCreate", format!("{what} success"));
+                Ok(())
+            }
+            Err(status) if status.is(Reason::AlreadyExists) => Ok(()),
+            Err(status) => {
+                self.events.warning(&**set, "FailedCreate", format!("{what} failed error: {status}"));
+                Err(status)
+            }
+        }
+    }
+
+    /// By its kind's handler: a pod never runs without the storage that was asked for, also where nobody serves claims.
+    async fn store_claim(&self, claim: &PersistentVolumeClaim) -> Result<(), Status> {
+        let cluster = self.client.cluster();
+        let unserved = || {
+            let words =
+                "no matches for kind \"PersistentVolumeClaim\" in version \"v1\": claims are not served";
+            Status::new(Reason::NotFound, words)
+        };
+        let handler = cluster.registry().by_gvk(&CLAIM).ok_or_else(unserved)?;
+        let json = serde_json::to_vec(claim).map_err(Status::internal)?;
+        let instance = handler.decode(&json, FieldValidation::Ignore)?.instance;
+        let target = Target::collection(&handler, claim.metadata.namespace.as_deref());
+        let options = WriteOptions::default();
+        cluster.create(self.client.actor(), &target, instance, &options).await.map(|_| ())
+    }
+
+    async fn delete(&self, set: &Arc<StatefulSet>, pod: &Pod) -> Result<(), Status> {
+        let own = set.metadata.name.as_deref().unwrap_or_default();
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let options = DeleteOptions { uid: pod.metadata.uid.clone(), ..DeleteOptions::default() };
+        match self.pods.delete(&key_of(&pod.metadata), options).await {
+            Ok(()) => {
+                let message = format!("delete Pod {name} in StatefulSet {own} successful");
+                self.events.normal(&**set, "SuccessfulDelete", message);
+                Ok(())
+            }
+            Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
+            Err(status) => {
+                let message = format!("delete Pod {name} in StatefulSet {own} failed error: {status}");
+                self.events.warning(&**set, "FailedDelete", message);
+                Err(status)
+            }
+        }
+    }
+
+    async fn write_status(&self, key: &ObjectKey, seen: &Seen<'_>) -> Result<(), Status> {
+        let (wanted, again) = plan::status(seen);
+        if let Some(delay) = again {
+            self.queue.add_after(key.clone(), delay);
+        }
+        if seen.set.status.as_ref() == Some(&wanted) {
+            return Ok(());
+        }
+        let written = self.sets.modify_status(key, |set| {
+            set.status = Some(wanted.clone());
+            Ok(())
+        });
+        unless_gone(written.await).map(|_| ())
+    }
+}
+
+/// Of which revision the pods are whose turn has not come; the newest where that is not known.
+fn current_revision(set: &StatefulSet, history: &History) -> Arc<ControllerRevision> {
+    let name = set.status.as_ref().and_then(|status| status.current_revision.as_deref());
+    let known = history.old.iter().find(|revision| Some(history::name(revision)) == name);
+    known.unwrap_or(&history.current).clone()
+}

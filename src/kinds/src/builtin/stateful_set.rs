@@ -1,0 +1,182 @@
+//! StatefulSets: pods with numbers.
+
+use super::name_of;
+use super::pod_validation::template;
+use super::replication_controller::{at_least_zero, container_cells};
+use crate::{Cell, Column, Errors, Kind, age, selectors};
+use k8s_openapi::api::apps::v1::{
+    RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus,
+};
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaimStatus, PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume,
+};
+
+const HISTORY: i32 = 10;
+const UPDATE: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
+
+impl Kind for StatefulSet {
+    const SINGULAR: &'static str = "statefulset";
+    const PLURAL: &'static str = "statefulsets";
+    const SHORT_NAMES: &'static [&'static str] = &["sts"];
+    const CATEGORIES: &'static [&'static str] = &["all"];
+    const SUBRESOURCES: &'static [&'static str] = &["scale", "status"];
+    const COLUMNS: &'static [Column] = &[
+        Column::NAME,
+        Column::new("Ready", "string", "Ready and wanted pods"),
+        Column::AGE,
+        Column::wide("Containers", "string", "Names of the containers"),
+        Column::wide("Images", "string", "Images of the containers"),
+    ];
+
+    fn set_defaults(&mut self) {
+        let spec = self.spec.get_or_insert_default();
+        spec.replicas.get_or_insert(1);
+        spec.revision_history_limit.get_or_insert(HISTORY);
+        spec.pod_management_policy.get_or_insert_with(|| "OrderedReady".to_owned());
+        let strategy = spec.update_strategy.get_or_insert_default();
+        let kind = strategy.type_.get_or_insert_with(|| "RollingUpdate".to_owned());
+        if kind == "RollingUpdate" {
+            let rolling =
+                strategy.rolling_update.get_or_insert_with(RollingUpdateStatefulSetStrategy::default);
+            rolling.partition.get_or_insert(0);
+        }
+        let retention = spec.persistent_volume_claim_retention_policy.get_or_insert_default();
+        retention.when_deleted.get_or_insert_with(|| "Retain".to_owned());
+        retention.when_scaled.get_or_insert_with(|| "Retain".to_owned());
+        for claim in spec.volume_claim_templates.iter_mut().flatten() {
+            claim.spec.get_or_insert_default().volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
+            let status = claim.status.get_or_insert_with(PersistentVolumeClaimStatus::default);
+            status.phase.get_or_insert_with(|| "Pending".to_owned());
+        }
+        super::pod_defaults::template(&mut spec.template);
+    }
+
+    super::spec_and_status!(StatefulSetStatus);
+
+    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
+        Some(("spec.template", &self.spec.as_ref()?.template))
+    }
+    fn validate(&self, errors: &mut Errors) {
+        let none = StatefulSetSpec::default();
+        let spec = self.spec.as_ref().unwrap_or(&none);
+        match spec.pod_management_policy.as_deref().unwrap_or_default() {
+            "OrderedReady" | "Parallel" => {}
+            other => {
+                let field = "spec.podManagementPolicy";
+                errors.invalid(field, other, "must be 'OrderedReady' or 'Parallel'");
+            }
+        }
+        strategy(spec, errors);
+        retention(spec, errors);
+        at_least_zero("spec.replicas", spec.replicas, errors);
+        at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
+        at_least_zero("spec.revisionHistoryLimit", spec.revision_history_limit, errors);
+        let start = spec.ordinals.as_ref().and_then(|ordinals| ordinals.start);
+        at_least_zero("spec.ordinals.start", start, errors);
+        selected(spec, errors);
+        template(&with_claims(spec), "spec.template", "StatefulSet", errors);
+    }
+
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        let (Some(new), Some(old)) = (&self.spec, &old.spec) else { return };
+        let mut same = new.clone();
+        same.replicas = old.replicas;
+        same.ordinals.clone_from(&old.ordinals);
+        same.template.clone_from(&old.template);
+        same.update_strategy.clone_from(&old.update_strategy);
+        same.revision_history_limit = old.revision_history_limit;
+        same.min_ready_seconds = old.min_ready_seconds;
+        let retention = &old.persistent_volume_claim_retention_policy;
+        same.persistent_volume_claim_retention_policy.clone_from(retention);
+        if same != *old {
+            errors.forbidden("spec", UPDATE);
+        }
+    }
+
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        let none = StatefulSetSpec::default();
+        let spec = self.spec.as_ref().unwrap_or(&none);
+        let ready = self.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
+        let mut cells = vec![
+            name_of(&self.metadata),
+            format!("{ready}/{}", spec.replicas.unwrap_or(0)).into(),
+            age(self.metadata.creation_timestamp.as_ref(), now),
+        ];
+        cells.extend(container_cells(spec.template.spec.as_ref().map(|pod| &pod.containers)));
+        cells
+    }
+}
+
+/// The template as its pods have it: mounts may name the claims.
+fn with_claims(spec: &StatefulSetSpec) -> PodTemplateSpec {
+    let mut template = spec.template.clone();
+    let volumes = template.spec.get_or_insert_default().volumes.get_or_insert_default();
+    for claim in spec.volume_claim_templates.iter().flatten() {
+        let name = claim.metadata.name.clone().unwrap_or_default();
+        volumes.retain(|volume| volume.name != name);
+        let source = PersistentVolumeClaimVolumeSource {
+            claim_name: name.clone(),
+            ..PersistentVolumeClaimVolumeSource::default()
+        };
+        volumes.push(Volume { name, persistent_volume_claim: Some(source), ..Volume::default() });
+    }
+    template
+}
+
+fn selected(spec: &StatefulSetSpec, errors: &mut Errors) {
+    match selectors::from_object(&spec.selector) {
+        Err(why) => errors.invalid("spec.selector", serde_json::json!(spec.selector), why),
+        Ok(selector) => {
+            if selector.requirements.is_empty() {
+                let value = serde_json::json!(spec.selector);
+                errors.invalid("spec.selector", value, "empty selector is invalid for statefulset");
+            }
+            let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.clone()).unwrap_or_default();
+            if !selector.matches(&labels) {
+                errors.invalid(
+                    "spec.template.metadata.labels",
+                    serde_json::json!(labels),
+                    "`selector` does not match template `labels`",
+                );
+            }
+        }
+    }
+}
+
+fn strategy(spec: &StatefulSetSpec, errors: &mut Errors) {
+    let field = "spec.updateStrategy";
+    let strategy = spec.update_strategy.clone().unwrap_or_default();
+    match strategy.type_.as_deref().unwrap_or_default() {
+        "OnDelete" => {
+            if let Some(rolling) = &strategy.rolling_update {
+                let value = serde_json::json!(rolling);
+                let why = "only allowed for updateStrategy 'RollingUpdate'";
+                errors.invalid(format!("{field}.rollingUpdate"), value, why);
+            }
+        }
+        "RollingUpdate" => {
+            let Some(rolling) = &strategy.rolling_update else { return };
+            at_least_zero(&format!("{field}.rollingUpdate.partition"), rolling.partition, errors);
+            let at = format!("{field}.rollingUpdate.maxUnavailable");
+            super::deployment::count_or_percent(rolling.max_unavailable.as_ref(), &at, errors);
+            if super::deployment::amount(rolling.max_unavailable.as_ref()) == Some(0) {
+                errors.invalid(at, serde_json::json!(rolling.max_unavailable), "cannot be 0");
+            }
+        }
+        _ => {
+            let value = serde_json::json!(strategy);
+            errors.invalid(field, value, "must be 'RollingUpdate' or 'OnDelete'");
+        }
+    }
+}
+
+fn retention(spec: &StatefulSetSpec, errors: &mut Errors) {
+    let Some(policy) = &spec.persistent_volume_claim_retention_policy else { return };
+    for (name, value) in [("whenScaled", &policy.when_scaled), ("whenDeleted", &policy.when_deleted)] {
+        let value = value.as_deref().unwrap_or_default();
+        if !["Retain", "Delete"].contains(&value) {
+            let field = format!("spec.persistentVolumeClaimRetentionPolicy.{name}");
+            errors.not_supported(field, value, &["Retain", "Delete"]);
+        }
+    }
+}
