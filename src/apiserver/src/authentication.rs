@@ -4,12 +4,31 @@ use crate::impersonation;
 use crate::request::Request;
 use api::Status;
 use cluster::{Actor, Cluster};
+use listener::Seat;
+use std::sync::Arc;
 
 /// What the connection says of its other end.
-#[derive(Debug, Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Peer {
     /// The name and groups of a certificate that our authority signed.
     pub(crate) certified: Option<Actor>,
+    /// Among the strangers, where the connection has one.
+    pub(crate) seat: Option<Arc<Seat>>,
+}
+
+impl Peer {
+    /// Whoever is known is no stranger.
+    pub(crate) fn recognise(&self) {
+        if let Some(seat) = self.seat.as_ref().filter(|_| self.certified.is_some()) {
+            seat.leave();
+        }
+    }
+
+    fn vouch(&self) {
+        if let Some(seat) = &self.seat {
+            seat.leave();
+        }
+    }
 }
 
 const BEARER_PROTOCOL: &str = "base64url.bearer.authorization.k8s.io.";
@@ -29,7 +48,11 @@ pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<Actor> {
 /// that makes no sense.
 pub(crate) fn authenticate(cluster: &Cluster, request: &Request) -> Result<Actor, Status> {
     let actor = match (&request.peer.certified, bearer(request)) {
-        (_, Some(token)) => cluster.authenticate_token(&token)?,
+        (_, Some(token)) => {
+            let actor = cluster.authenticate_token(&token)?;
+            request.peer.vouch();
+            actor
+        }
         (Some(actor), None) => actor.clone(),
         (None, None) => Actor::anonymous(),
     };

@@ -6,7 +6,7 @@ use crate::body::{self, MOST_VALUES};
 use api::Status;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -24,17 +24,14 @@ const QUIET: Duration = Duration::from_secs(1);
 pub(crate) struct ParseBudget {
     permits: Arc<Semaphore>,
     give_back: fn(),
-    giving_back: Arc<AtomicBool>,
+    /// Bodies since memory was given back.
+    leftovers: Arc<AtomicUsize>,
 }
 
 impl ParseBudget {
     /// `give_back` returns to the kernel what the allocator keeps.
     pub(crate) fn new(give_back: fn()) -> Self {
-        ParseBudget {
-            permits: Arc::new(Semaphore::new(MOST_AT_ONCE)),
-            give_back,
-            giving_back: Arc::default(),
-        }
+        ParseBudget { permits: Arc::new(Semaphore::new(MOST_AT_ONCE)), give_back, leftovers: Arc::default() }
     }
 
     /// Does what reads the body, when there is room for it.
@@ -59,15 +56,21 @@ impl ParseBudget {
         done.map_err(Status::internal)?
     }
 
+    /// The last time a moment after the last large body.
     fn give_back_soon(&self) {
-        if self.giving_back.swap(true, Ordering::AcqRel) {
+        if self.leftovers.fetch_add(1, Ordering::AcqRel) > 0 {
             return;
         }
-        let (give_back, giving_back) = (self.give_back, self.giving_back.clone());
+        let (give_back, leftovers) = (self.give_back, self.leftovers.clone());
         tokio::spawn(async move {
-            tokio::time::sleep(QUIET).await;
-            giving_back.store(false, Ordering::Release);
-            let _ = tokio::task::spawn_blocking(give_back).await;
+            loop {
+                let seen = leftovers.load(Ordering::Acquire);
+                tokio::time::sleep(QUIET).await;
+                let _ = tokio::task::spawn_blocking(give_back).await;
+                if leftovers.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+                    return;
+                }
+            }
         });
     }
 }
@@ -75,7 +78,6 @@ impl ParseBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
 
     fn list_of(values: usize) -> Vec<u8> {
         format!("[{}0]", "0,".repeat(values)).into_bytes()

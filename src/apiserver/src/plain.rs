@@ -2,7 +2,7 @@
 //! else keeps (it knows sessions and pages; this knows neither). The listener must be one on loopback.
 
 use crate::authentication::Peer;
-use crate::server::{ApiServer, accept_all, converse};
+use crate::server::ApiServer;
 use bytes::Bytes;
 use cluster::Actor;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -10,6 +10,8 @@ use http::{HeaderValue, request};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
+use listener::{Seats, accept_all, serve_http};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -19,29 +21,37 @@ use warp::reply::{Reply, Response};
 /// Looks at a request's head: breaks with an answer of its own, or lets it go on to the API as somebody.
 pub type FrontDoor = Arc<dyn Fn(&request::Parts) -> ControlFlow<http::Response<Bytes>, Actor> + Send + Sync>;
 
+/// Of connections that have shown no session.
+const MOST_STRANGERS: usize = 128;
+
 impl ApiServer {
     /// Until `stop`, like [`ApiServer::serve`].
     pub async fn serve_plain(self, listener: TcpListener, door: FrontDoor, stop: CancellationToken) {
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            let (door, filtered) = (door.clone(), filtered.clone());
-            async move {
-                let (mut head, body) = request.into_parts();
-                let actor = match door(&head) {
-                    ControlFlow::Break(answer) => return Ok(answer.into_response()),
-                    ControlFlow::Continue(actor) => actor,
-                };
-                head.extensions.insert(Arc::new(Peer { certified: Some(actor) }));
-                let request = hyper::Request::from_parts(head, body);
-                let answer = Service::call(&filtered, request).await;
-                answer.map(no_page)
-            }
-        });
-        accept_all(listener, stop, move |socket, stop| {
-            let service = service.clone();
-            async move { converse(socket, service, stop).await }
-        })
-        .await;
+        let seats = Seats::new(MOST_STRANGERS);
+        let handle = |socket, peer: SocketAddr| {
+            let (door, filtered, stop) = (door.clone(), filtered.clone(), stop.clone());
+            let seat = Arc::new(seats.take(peer.ip()));
+            let own = seat.clone();
+            let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+                let (door, filtered, seat) = (door.clone(), filtered.clone(), own.clone());
+                async move {
+                    let (mut head, body) = request.into_parts();
+                    let actor = match door(&head) {
+                        ControlFlow::Break(answer) => return Ok(answer.into_response()),
+                        ControlFlow::Continue(actor) => actor,
+                    };
+                    let peer = Peer { certified: Some(actor), seat: Some(seat) };
+                    peer.recognise();
+                    head.extensions.insert(Arc::new(peer));
+                    let request = hyper::Request::from_parts(head, body);
+                    let answer = Service::call(&filtered, request).await;
+                    answer.map(no_page)
+                }
+            });
+            async move { seat.hold(serve_http(socket, service, None, &stop)).await }
+        };
+        accept_all("the dashboard", &listener, &stop, handle).await;
     }
 }
 

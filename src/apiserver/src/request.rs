@@ -175,7 +175,7 @@ impl Request {
     pub(crate) fn for_tests(method: &str, path: &str, query: &str, body: Vec<Result<Bytes, Status>>) -> Self {
         let line = (method.parse().unwrap(), path.to_owned(), query.to_owned());
         let body = futures::stream::iter(body);
-        Request::new(line, HeaderMap::new(), Arc::new(Peer { certified: None }), None, body)
+        Request::new(line, HeaderMap::new(), Arc::default(), None, body)
     }
 }
 

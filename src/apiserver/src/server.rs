@@ -12,34 +12,24 @@ use cri::PodAccess;
 use http::{HeaderMap, Method};
 use hyper::body::Incoming;
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use listener::{Seat, Seats, accept_all, serve_http, tls_handshake};
 use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use warp::Filter;
 use warp::filters::path::FullPath;
 use warp::reply::Response;
 
-/// Who has not finished TLS or a request's head by then holds nothing any more.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEADER: Duration = Duration::from_secs(30);
-/// Of a request's head in HTTP/2: a longer path than this has no place in an `http::Uri`, and would end its stream without
-/// an answer. Above it the library answers 431, as it answers 414 in HTTP/1.1; above half as much again it ends the connection.
-const LARGEST_HEAD: u32 = 64 * 1024;
-/// Watches and logs that are open when the server stops are cut after this.
-const DRAIN: Duration = Duration::from_secs(1);
+/// Connections of clients that are not (yet) known: a thousand that say nothing lock nobody out.
+const MOST_STRANGERS: usize = 512;
 
 pub struct EdgeConfig {
     pub chain_pem: String,
@@ -96,12 +86,13 @@ impl ApiServer {
 
     /// Until `stop`; open streams are given a second.
     pub async fn serve(self, listener: TcpListener, stop: CancellationToken) {
-        let server = Arc::new(self);
-        accept_all(listener, stop, move |socket, stop| {
-            let server = server.clone();
-            async move { server.connection(socket, stop).await }
-        })
-        .await;
+        let (server, seats) = (Arc::new(self), Seats::new(MOST_STRANGERS));
+        let handle = |socket, peer: SocketAddr| {
+            let (server, stop) = (server.clone(), stop.clone());
+            let seat = Arc::new(seats.take(peer.ip()));
+            async move { seat.clone().hold(server.connection(socket, seat, stop)).await }
+        };
+        accept_all("the API server", &listener, &stop, handle).await;
     }
 
     pub(crate) fn filter(
@@ -110,62 +101,18 @@ impl ApiServer {
         catch_all(self.edge.clone())
     }
 
-    async fn connection(&self, socket: TcpStream, stop: CancellationToken) {
-        let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, self.tls.accept(socket)).await else { return };
+    async fn connection(&self, socket: TcpStream, seat: Arc<Seat>, stop: CancellationToken) {
+        let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
         let (_, session) = stream.get_ref();
         let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
-        let peer = Arc::new(Peer { certified });
+        let peer = Arc::new(Peer { certified, seat: Some(seat) });
+        peer.recognise();
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
             Service::call(&filtered, request)
         });
-        converse(stream, service, stop).await;
-    }
-}
-
-/// Each connection in a task of its own, until `stop`; then they have a moment to end.
-pub(crate) async fn accept_all<F: Future<Output = ()> + Send + 'static>(
-    listener: TcpListener,
-    stop: CancellationToken,
-    handle: impl Fn(TcpStream, CancellationToken) -> F,
-) {
-    let connections = TaskTracker::new();
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        match accepted {
-            Ok((socket, _)) => {
-                let _ = socket.set_nodelay(true);
-                connections.spawn(handle(socket, stop.clone()));
-            }
-            Err(error) => {
-                // out of file descriptors: those who are connected will free some
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-    connections.close();
-    let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
-}
-
-/// HTTP/1.1 or 2 over a connection, until it ends or `stop`.
-pub(crate) async fn converse<I, S>(io: I, service: S, stop: CancellationToken)
-where
-    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    S: Service<hyper::Request<Incoming>, Response = Response, Error = Infallible> + Send + 'static,
-    S::Future: Send + 'static,
-{
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER);
-    builder.http2().timer(TokioTimer::new()).max_header_list_size(LARGEST_HEAD);
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), service);
-    tokio::pin!(connection);
-    tokio::select! {
-        _ = &mut connection => {}
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(DRAIN, connection).await;
-        }
+        serve_http(stream, service, None, &stop).await;
     }
 }
 

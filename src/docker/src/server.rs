@@ -9,20 +9,12 @@ use crate::{recover, routes, supervise};
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use image::ImageStore;
+use listener::{accept_all, serve_http};
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-/// Who has not sent a request's head by then holds nothing any more.
-const HEADER: Duration = Duration::from_secs(30);
-/// Streams that are open when the server stops are cut after this.
-const DRAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -67,55 +59,21 @@ pub async fn serve_on(
     })?;
     recover::take_up(&engine).await;
     let supervisor = tokio::spawn(supervise::follow(engine.clone(), happenings, stop.clone()));
-    accept_all(&engine, sockets, &stop).await;
+    futures::future::join_all(sockets.iter().map(|socket| accept_at(&engine, socket, &stop))).await;
     let _ = supervisor.await;
     Ok(())
 }
 
-async fn accept_all(engine: &Arc<Engine>, sockets: Vec<Socket>, stop: &CancellationToken) {
-    let connections = TaskTracker::new();
-    let doors = sockets.iter().map(|socket| accept_at(engine, socket, &connections, stop));
-    futures::future::join_all(doors).await;
-    connections.close();
-    let _ = tokio::time::timeout(DRAIN, connections.wait()).await;
-}
-
-async fn accept_at(
-    engine: &Arc<Engine>,
-    socket: &Socket,
-    connections: &TaskTracker,
-    stop: &CancellationToken,
-) {
-    while let Some(accepted) = stop.run_until_cancelled(socket.listener.accept()).await {
-        match accepted {
-            Ok((stream, _)) => {
-                connections.spawn(converse(engine.clone(), stream, stop.clone()));
-            }
-            Err(error) => {
-                // out of file descriptors: those who are connected will free some
-                tracing::warn!(%error, "a connection to the Docker socket was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn converse(engine: Arc<Engine>, socket: UnixStream, stop: CancellationToken) {
-    let service = service_fn(move |request| {
-        let engine = engine.clone();
-        async move { Ok::<_, Infallible>(answer(engine, request).await) }
-    });
-    let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(HEADER);
-    let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
-    tokio::pin!(connection);
-    tokio::select! {
-        _ = &mut connection => {}
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            let _ = tokio::time::timeout(DRAIN, connection).await;
-        }
-    }
+async fn accept_at(engine: &Arc<Engine>, socket: &Socket, stop: &CancellationToken) {
+    let handle = |stream, ()| {
+        let (engine, stop) = (engine.clone(), stop.clone());
+        let service = service_fn(move |request| {
+            let engine = engine.clone();
+            async move { Ok::<_, Infallible>(answer(engine, request).await) }
+        });
+        async move { serve_http(stream, service, None, &stop).await }
+    };
+    accept_all("the Docker socket", &socket.listener, stop, handle).await;
 }
 
 async fn answer(engine: Arc<Engine>, mut request: Request<Incoming>) -> Response<Body> {

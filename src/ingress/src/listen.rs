@@ -7,19 +7,19 @@ use crate::run::Shared;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use listener::{Seat, Seats, WriteTimeout, accept_all, serve_http, tls_handshake};
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
-const HEADER: Duration = Duration::from_secs(30);
+/// Connections without a request, at each port.
+const MOST_IDLE: usize = 1024;
+/// A client that takes nothing of its answer for so long has gone; nginx's `send_timeout`.
+const SENDING: Duration = Duration::from_secs(60);
 
 /// Open until it is dropped.
 pub(crate) struct Ports {
@@ -33,8 +33,8 @@ impl Ports {
         let (http, https) = (bind(config.http_port).await?, bind(config.https_port).await?);
         let tls = acceptor(shared)?;
         let stop = CancellationToken::new();
-        tokio::spawn(accept_all(http, config.http_port, None, shared.clone(), stop.clone()));
-        tokio::spawn(accept_all(https, config.https_port, Some(tls), shared.clone(), stop.clone()));
+        tokio::spawn(serve_port(http, config.http_port, None, shared.clone(), stop.clone()));
+        tokio::spawn(serve_port(https, config.https_port, Some(tls), shared.clone(), stop.clone()));
         Ok(Ports { _stop: stop.drop_guard() })
     }
 }
@@ -60,52 +60,32 @@ fn acceptor(shared: &Arc<Shared>) -> Result<TlsAcceptor, String> {
     Ok(TlsAcceptor::from(Arc::new(tls)))
 }
 
-async fn accept_all(
+pub(crate) async fn serve_port(
     listener: TcpListener,
     port: u16,
     tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     stop: CancellationToken,
 ) {
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        match accepted {
-            Ok((socket, client)) => {
-                let _ = socket.set_nodelay(true);
-                let serving = connection(socket, client, port, tls.clone(), shared.clone());
-                let stop = stop.clone();
-                tokio::spawn(async move { stop.run_until_cancelled(serving).await });
-            }
-            Err(error) => {
-                // out of file descriptors: those who are connected will free some
-                tracing::warn!(%error, "a connection to an ingress was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+    let seats = Seats::new(MOST_IDLE);
+    let handle = |socket, client: SocketAddr| {
+        let (tls, shared, stop) = (tls.clone(), shared.clone(), stop.clone());
+        let seat = Arc::new(seats.take(client.ip()));
+        async move {
+            let door = Door { client: client.ip(), secure: tls.is_some(), port };
+            seat.clone().hold(connection(socket, tls, door, shared, seat, &stop)).await;
         }
-    }
+    };
+    accept_all("an ingress", &listener, &stop, handle).await;
 }
 
 async fn connection(
     socket: TcpStream,
-    client: SocketAddr,
-    port: u16,
     tls: Option<TlsAcceptor>,
-    shared: Arc<Shared>,
-) {
-    let door = Door { client: client.ip(), secure: tls.is_some(), port };
-    match tls {
-        None => converse(socket, door, shared).await,
-        Some(tls) => {
-            if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
-                converse(stream, door, shared).await;
-            }
-        }
-    }
-}
-
-async fn converse<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    io: I,
     door: Door,
     shared: Arc<Shared>,
+    seat: Arc<Seat>,
+    stop: &CancellationToken,
 ) {
     let service = service_fn(move |request: Request<Incoming>| {
         let shared = shared.clone();
@@ -114,9 +94,13 @@ async fn converse<I: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
             Ok::<_, Infallible>(forward::answer(&table, &shared.turn, door, request).await)
         }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER);
-    builder.http2().timer(TokioTimer::new());
-    // a client that breaks off is no news
-    let _ = builder.serve_connection_with_upgrades(TokioIo::new(io), service).await;
+    let socket = WriteTimeout::new(socket, SENDING);
+    match tls {
+        None => serve_http(socket, service, Some(seat), stop).await,
+        Some(tls) => {
+            if let Some(stream) = tls_handshake(&tls, socket).await {
+                serve_http(stream, service, Some(seat), stop).await;
+            }
+        }
+    }
 }

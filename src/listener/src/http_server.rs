@@ -1,0 +1,164 @@
+//! HTTP over one connection, with an end to every wait.
+
+use crate::accept::DRAIN;
+use crate::requests::{Answering, Requests};
+use crate::seats::Seat;
+use hyper::body::{Body, Incoming};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+/// Who has not finished TLS by then never will.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Until the first request's head is there, the preface of HTTP/2 before it; upstream's `ReadHeaderTimeout`.
+const FIRST_REQUEST: Duration = Duration::from_secs(32);
+/// Between two requests; upstream's `IdleTimeout`, for as long as Go's clients keep a connection.
+const IDLE: Duration = Duration::from_secs(90);
+/// Requests of one connection at a time; upstream's, since resets became attacks (CVE-2023-44487).
+const MOST_STREAMS: u32 = 100;
+/// Requests that were reset before anybody looked at them; above it the connection ends.
+const MOST_RESETS: usize = 20;
+/// For what is read and written in HTTP/1.1: a head must fit, and a watcher that never reads holds so much.
+const BUFFER: usize = 128 * 1024;
+/// Of a request's head in HTTP/2: a longer path than this has no place in an `http::Uri`, and would end its stream without
+/// an answer. Above it the library answers 431, as it answers 414 in HTTP/1.1; above half as much again it ends the connection.
+const LARGEST_HEAD: u32 = 64 * 1024;
+
+/// `None` for what is no TLS, or takes too long.
+pub async fn tls_handshake<I: AsyncRead + AsyncWrite + Unpin>(
+    tls: &TlsAcceptor,
+    io: I,
+) -> Option<TlsStream<I>> {
+    tokio::time::timeout(HANDSHAKE, tls.accept(io)).await.ok()?.ok()
+}
+
+/// HTTP/1.1 or 2, until the connection ends, nothing is asked for too long, or `stop`. The `seat` is left while a request is
+/// open.
+pub async fn serve_http<I, S, B>(io: I, service: S, seat: Option<Arc<Seat>>, stop: &CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<hyper::Request<Incoming>, Response = hyper::Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+    B: Body + Unpin + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let requests = Requests::new(seat);
+    let counted = service_fn(|request| {
+        let (open, answer) = (requests.begin(), service.call(request));
+        async move {
+            let response = answer.await?;
+            Ok::<_, Infallible>(response.map(|body| Answering { body, _open: open }))
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // from the end of the request before it
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(LARGEST_HEAD)
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_pending_accept_reset_streams(MOST_RESETS);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(io), counted);
+    tokio::pin!(connection);
+    tokio::select! {
+        // a client that breaks off is no news
+        _ = &mut connection => return,
+        () = requests.overdue(FIRST_REQUEST, IDLE) => {}
+        () = stop.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(DRAIN, connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Full};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+    use tokio::time::Instant;
+
+    /// Answers after so long; reads no body.
+    fn serve(io: DuplexStream, after: Duration) -> impl Future<Output = ()> {
+        let service = service_fn(move |_: hyper::Request<Incoming>| async move {
+            tokio::time::sleep(after).await;
+            Ok(hyper::Response::new(Full::new(Bytes::from_static(b"hello"))))
+        });
+        let stop = CancellationToken::new();
+        async move { serve_http(io, service, None, &stop).await }
+    }
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const ASK: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_holds_a_connection_without_a_request() {
+        let h2 = [PREFACE, SETTINGS].concat();
+        for (name, sent, most) in [
+            ("nothing", &b""[..], FIRST_REQUEST),
+            ("half a preface", &PREFACE[..10], FIRST_REQUEST),
+            ("a preface and no settings", PREFACE, FIRST_REQUEST),
+            ("HTTP/2 without a request", &h2, FIRST_REQUEST),
+            ("half a head", &ASK[..20], FIRST_REQUEST),
+            ("a request and nothing more", ASK, IDLE),
+            ("a request and half of another", &[ASK, &ASK[..20]].concat(), IDLE),
+        ] {
+            let (io, mut client) = tokio::io::duplex(64 * 1024);
+            client.write_all(sent).await.unwrap();
+            let begun = Instant::now();
+            serve(io, Duration::ZERO).await;
+            let took = begun.elapsed();
+            assert!(took >= most && took <= most + DRAIN, "{name}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_trickle_in_win_no_time() {
+        let (io, mut client) = tokio::io::duplex(64);
+        let trickle = async {
+            loop {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                if client.write_all(b"G").await.is_err() {
+                    return;
+                }
+            }
+        };
+        let begun = Instant::now();
+        tokio::join!(serve(io, Duration::ZERO), trickle);
+        assert!(begun.elapsed() <= FIRST_REQUEST + DRAIN * 2, "{:?}", begun.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_may_take_its_time() {
+        let (io, mut client) = tokio::io::duplex(64 * 1024);
+        client.write_all(ASK).await.unwrap();
+        let begun = Instant::now();
+        let asked = async {
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            assert!(answer.ends_with(b"hello"), "{}", answer.escape_ascii());
+            assert!(answer.windows(17).any(|w| w == b"content-length: 5"), "{}", answer.escape_ascii());
+        };
+        tokio::join!(serve(io, IDLE * 10), asked);
+        assert!(begun.elapsed() >= IDLE * 11);
+    }
+
+    #[tokio::test]
+    async fn the_body_of_an_answer_is_what_it_was() {
+        let requests = Requests::new(None);
+        let body = Answering { body: Full::new(Bytes::from_static(b"x")), _open: requests.begin() };
+        assert_eq!(body.size_hint().exact(), Some(1));
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "x");
+    }
+}

@@ -1,0 +1,18 @@
+//! What everything that listens has in common: it accepts, gives each connection a task of its own, lets nobody hold one for
+//! ever without a request, makes room when too many do, and drains at the end.
+//!
+//! It knows sockets and HTTP, and nothing of what is served. Read [`accept_all`] first, then [`serve_http`]; `seats.rs` says
+//! who has to go when there is no room.
+
+#![forbid(unsafe_code)]
+
+mod accept;
+mod http_server;
+mod requests;
+mod seats;
+mod write_timeout;
+
+pub use accept::{Accept, DRAIN, accept_all};
+pub use http_server::{serve_http, tls_handshake};
+pub use seats::{Seat, Seats};
+pub use write_timeout::WriteTimeout;
