@@ -2,13 +2,15 @@
 //! then goes to the next pod, and never to one that is gone.
 
 use crate::answers::{self, Body};
+use crate::patience::{Patient, Stalled};
 use crate::run::Table;
-use http::uri::PathAndQuery;
+use crate::{host, path};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -41,12 +43,25 @@ pub(crate) async fn answer(
     door: Door,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let host = host_of(&request);
-    let path = request.uri().path().to_owned();
-    let Some(found) = table.routes.find(&host, &path) else { return answers::nobody(&host, &path) };
-    if found.to_https && !door.secure {
-        return answers::to_https(&host, request.uri().path_and_query().map_or("/", PathAndQuery::as_str));
+    let refused = |why: &str| answers::text(StatusCode::BAD_REQUEST, why.to_owned());
+    let named = host::of_request(request.method(), request.uri(), request.version(), request.headers());
+    let host = match named {
+        Ok(host) => host,
+        Err(why) => return refused(why),
+    };
+    if !is_framed_plainly(request.headers()) {
+        return refused("the request's body has an encoding that is not chunked");
     }
+    let Some(path) = path::normalised(request.uri().path()) else {
+        return refused("the path can be read in more than one way");
+    };
+    let Some(found) = table.routes.find(&host, &path.matched) else {
+        return answers::nobody(&host, &path.matched);
+    };
+    if found.to_https && !door.secure {
+        return answers::to_https(&host, &with_query(&path.passed, request.uri()));
+    }
+    let target = with_query(found.path.as_deref().unwrap_or(&path.passed), request.uri());
     let addresses = match table.addresses(found.backend) {
         Ok(addresses) => addresses,
         Err(why) => return answers::unavailable(&why),
@@ -57,8 +72,9 @@ pub(crate) async fn answer(
         let words = format!("no pod of the service {} takes connections", found.backend.service);
         return answers::text(StatusCode::BAD_GATEWAY, words);
     };
-    match send(connected, request, &host, found.path.as_deref(), door).await {
+    match send(connected, request, &host, &target, door).await {
         Ok(response) => response,
+        Err(error) if is_stalled(&error) => answers::text(StatusCode::REQUEST_TIMEOUT, Stalled.to_string()),
         Err(error) => {
             let words = format!("the service {} broke off: {error}", found.backend.service);
             answers::text(StatusCode::BAD_GATEWAY, words)
@@ -66,11 +82,16 @@ pub(crate) async fn answer(
     }
 }
 
-/// HTTP/2 has it in the URI.
-fn host_of(request: &Request<Incoming>) -> String {
-    let authority = request.uri().authority().map(|authority| authority.as_str());
-    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    authority.or(header).unwrap_or_default().to_owned()
+fn is_stalled(error: &hyper::Error) -> bool {
+    error.source().is_some_and(|source| source.is::<Stalled>())
+}
+
+/// Of two lengths the reader below takes the encoding and forgets the other; an encoding that it does not undo would reach the
+/// pod as if it had been.
+fn is_framed_plainly(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let first = encodings.next().is_none_or(|value| value.as_bytes().eq_ignore_ascii_case(b"chunked"));
+    first && encodings.next().is_none()
 }
 
 async fn connect_to_any(addresses: &mut (dyn Iterator<Item = SocketAddr> + Send)) -> Option<TcpStream> {
@@ -87,7 +108,7 @@ async fn send(
     stream: TcpStream,
     mut request: Request<Incoming>,
     host: &str,
-    path: Option<&str>,
+    target: &str,
     door: Door,
 ) -> hyper::Result<Response<Body>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -96,13 +117,13 @@ async fn send(
     let client = upgrade.is_some().then(|| hyper::upgrade::on(&mut request));
     let (mut parts, body) = request.into_parts();
     parts.version = Version::HTTP_11;
-    parts.uri = uri(&parts.uri, path);
+    parts.uri = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
     to_pod(&mut parts.headers, host, door);
     if let Some(protocol) = &upgrade {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(header::UPGRADE, protocol.clone());
     }
-    let mut response = sender.send_request(Request::from_parts(parts, body)).await?;
+    let mut response = sender.send_request(Request::from_parts(parts, Patient::new(body))).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS
         && let Some(client) = client
     {
@@ -125,13 +146,11 @@ fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(header::UPGRADE).filter(|_| asks).cloned()
 }
 
-fn uri(asked: &Uri, path: Option<&str>) -> Uri {
-    let target = match (path, asked.query()) {
-        (None, _) => asked.path_and_query().map_or("/", PathAndQuery::as_str).to_owned(),
-        (Some(path), None) => path.to_owned(),
-        (Some(path), Some(query)) => format!("{path}?{query}"),
-    };
-    target.parse().unwrap_or_else(|_| Uri::from_static("/"))
+fn with_query(path: &str, asked: &Uri) -> String {
+    match asked.query() {
+        None => path.to_owned(),
+        Some(query) => format!("{path}?{query}"),
+    }
 }
 
 fn strip(headers: &mut HeaderMap) {
@@ -191,7 +210,24 @@ mod tests {
     #[test]
     fn a_rewritten_path_keeps_the_query() {
         let asked: Uri = "http://a/api/v1?x=1".parse().unwrap();
-        assert_eq!(uri(&asked, Some("/v1")).to_string(), "/v1?x=1");
-        assert_eq!(uri(&asked, None).to_string(), "/api/v1?x=1");
+        assert_eq!(with_query("/v1", &asked), "/v1?x=1");
+    }
+
+    #[test]
+    fn a_body_in_chunks_is_in_nothing_else() {
+        for (encodings, want) in [
+            (&[][..], true),
+            (&["chunked"], true),
+            (&["Chunked"], true),
+            (&["gzip, chunked"], false),
+            (&["chunked", "chunked"], false),
+            (&["x"], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for encoding in encodings {
+                headers.append(header::TRANSFER_ENCODING, HeaderValue::from_static(encoding));
+            }
+            assert_eq!(is_framed_plainly(&headers), want, "{encodings:?}");
+        }
     }
 }

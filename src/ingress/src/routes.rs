@@ -101,13 +101,13 @@ impl Routes {
         routed.chain(&self.default).map(|backend| &backend.service)
     }
 
-    /// `host` as the request has it, perhaps with a port; `path` without its query.
+    /// `host` as the request has it, perhaps with a port and the root's dot; `path` normalised, without its query.
     pub(crate) fn find(&self, host: &str, path: &str) -> Option<Found<'_>> {
         let host = host
             .rsplit_once(':')
             .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
             .map_or(host, |(host, _)| host);
-        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         let wildcard = host.split_once('.').map(|(_, rest)| format!("*.{rest}"));
         let candidates = [Some(host), wildcard, Some(String::new())];
         let found = candidates
@@ -157,7 +157,7 @@ impl Match {
     fn new(path: &HTTPIngressPath, options: &Options) -> Option<Match> {
         let text = path.path.as_deref().filter(|text| !text.is_empty()).unwrap_or("/");
         if path.path_type == "Exact" {
-            return Some(Match::Exact(text.to_owned()));
+            return Some(Match::Exact(crate::path::of_rule(text)));
         }
         if options.use_regex {
             // as ingress-nginx has it: from the beginning, whatever the letters' case, and on from there
@@ -165,7 +165,7 @@ impl Match {
                 RegexBuilder::new(&format!("^{text}")).case_insensitive(true).size_limit(1 << 20).build();
             return pattern.ok().map(|pattern| Match::Pattern(pattern, text.len()));
         }
-        Some(Match::Prefix(text.trim_end_matches('/').to_owned()))
+        Some(Match::Prefix(crate::path::of_rule(text).trim_end_matches('/').to_owned()))
     }
 
     fn takes(&self, path: &str) -> bool {

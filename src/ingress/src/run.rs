@@ -41,6 +41,19 @@ pub(crate) struct Shared {
 }
 
 impl Table {
+    #[cfg(test)]
+    pub(crate) fn for_tests(
+        ingresses: &[Arc<Ingress>],
+        services: impl IntoIterator<Item = (Service, EndpointSlice)>,
+    ) -> Self {
+        let behind = |(service, slice): (Service, EndpointSlice)| {
+            let key = key_of(&service.metadata);
+            (key, Behind { service: Some(Arc::new(service)), slices: vec![Arc::new(slice)] })
+        };
+        let services = services.into_iter().map(behind).collect();
+        Table { routes: Routes::new(ingresses), services, ..Table::default() }
+    }
+
     pub(crate) fn addresses(&self, backend: &Backend) -> Result<Vec<SocketAddr>, NoBackend> {
         let none = Behind::default();
         let behind = self.services.get(&backend.service).unwrap_or(&none);

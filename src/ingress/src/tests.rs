@@ -1,0 +1,155 @@
+//! Requests as they come over the wire, to two pods that say what they heard.
+
+use crate::listen::serve_port;
+use crate::run::{Shared, Table};
+use k8s_openapi::api::networking::v1::Ingress;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Answers each request with its name and the request's own head.
+async fn pod(name: &'static str) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut heard = vec![0; 64 * 1024];
+                let mut length = 0;
+                while !heard[..length].windows(4).any(|end| end == b"\r\n\r\n") {
+                    match stream.read(&mut heard[length..]).await {
+                        Ok(read @ 1..) => length += read,
+                        _ => return,
+                    }
+                }
+                let body = format!("{name}: {}", String::from_utf8_lossy(&heard[..length]));
+                let head =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                let _ = stream.write_all((head + &body).as_bytes()).await;
+                // what the request still has is read, or the answer would be lost
+                while let Ok(1..) = stream.read(&mut heard).await {}
+            });
+        }
+    });
+    address
+}
+
+/// `/public` of a.example leads to one pod, all else to the other.
+async fn serve() -> (SocketAddr, DropGuard) {
+    let mut services = Vec::new();
+    for name in ["public", "admin"] {
+        let at = pod(name).await;
+        let service =
+            json!({"metadata": {"name": name, "namespace": "shop"}, "spec": {"ports": [{"port": 80}]}});
+        let slice = json!({"metadata": {}, "addressType": "IPv4", "ports": [{"port": at.port()}],
+            "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": true}}]});
+        services.push((serde_json::from_value(service).unwrap(), serde_json::from_value(slice).unwrap()));
+    }
+    let path = |path: &str, to: &str| json!({"path": path, "pathType": "Prefix", "backend": {"service": {"name": to, "port": {"number": 80}}}});
+    let ingress = json!({"metadata": {"name": "i", "namespace": "shop"}, "spec": {
+        "rules": [{"host": "a.example", "http": {"paths": [path("/public", "public"), path("/", "admin")]}}]}});
+    let ingress: Ingress = serde_json::from_value(ingress).unwrap();
+    let shared = Arc::new(Shared::default());
+    shared.table.store(Arc::new(Table::for_tests(&[Arc::new(ingress)], services)));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    tokio::spawn(serve_port(listener, 80, None, shared, stop.clone()));
+    (address, stop.drop_guard())
+}
+
+/// All that comes back.
+async fn said(to: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    let read = stream.read_to_end(&mut said);
+    let _ = tokio::time::timeout(std::time::Duration::from_secs(10), read).await;
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test]
+async fn what_was_matched_is_what_the_pod_reads() {
+    let (at, _stop) = serve().await;
+    for (asked, want) in [
+        ("/public/x?y=/../z", "public: GET /public/x?y=/../z HTTP/1.1"),
+        ("/public/../admin", "admin: GET /admin HTTP/1.1"),
+        ("/public/%2e%2e/admin", "admin: GET /admin HTTP/1.1"),
+        ("/%70ublic/a", "public: GET /public/a HTTP/1.1"),
+        ("//public/a", "public: GET //public/a HTTP/1.1"),
+        ("/publicity", "admin: GET /publicity HTTP/1.1"),
+        ("/public/..%2fadmin", "HTTP/1.1 400"),
+        ("/public//../admin", "HTTP/1.1 400"),
+        ("/public/..\\admin", "HTTP/1.1 400"),
+    ] {
+        let answer =
+            said(at, &format!("GET {asked} HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.contains(want), "{asked}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_for_one_host_and_has_one_length() {
+    let (at, _stop) = serve().await;
+    let host = "Host: a.example\r\nConnection: close\r\n";
+    for (name, request, want) in [
+        ("plain", format!("GET / HTTP/1.1\r\n{host}\r\n"), "admin: GET / HTTP/1.1"),
+        (
+            "with a port and a dot",
+            "GET / HTTP/1.1\r\nHost: A.example.:80\r\nConnection: close\r\n\r\n".to_owned(),
+            "admin: GET /",
+        ),
+        ("two hosts", format!("GET / HTTP/1.1\r\n{host}Host: b.example\r\n\r\n"), "HTTP/1.1 400"),
+        ("the same host twice", format!("GET / HTTP/1.1\r\n{host}Host: a.example\r\n\r\n"), "HTTP/1.1 400"),
+        ("another host in the line", format!("GET http://b.example/ HTTP/1.1\r\n{host}\r\n"), "HTTP/1.1 400"),
+        ("no host", "GET / HTTP/1.1\r\nConnection: close\r\n\r\n".to_owned(), "HTTP/1.1 400"),
+        (
+            "two lengths",
+            format!("POST / HTTP/1.1\r\n{host}Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy"),
+            "HTTP/1.1 400",
+        ),
+        (
+            "two encodings",
+            format!("POST / HTTP/1.1\r\n{host}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),
+            "HTTP/1.1 400",
+        ),
+        (
+            "an encoding that is none",
+            format!("POST / HTTP/1.1\r\n{host}Transfer-Encoding: xchunked\r\n\r\n"),
+            "HTTP/1.1 400",
+        ),
+        ("a tunnel", format!("CONNECT a.example:80 HTTP/1.1\r\n{host}\r\n"), "HTTP/1.1 400"),
+    ] {
+        let answer = said(at, &request).await;
+        assert!(answer.contains(want), "{name}: {answer}");
+        assert!(answer.starts_with("HTTP/1.1 200") || !answer.contains("admin:"), "{name}: {answer}");
+    }
+    // of a length and chunks the chunks count, and the pod hears of nothing else
+    let both = format!(
+        "POST / HTTP/1.1\r\n{host}Content-Length: 100\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
+    );
+    let heard = said(at, &both).await.to_ascii_lowercase();
+    let (_, heard) = heard.split_once("admin:").unwrap();
+    assert!(heard.contains("transfer-encoding: chunked") && !heard.contains("content-length"), "{heard}");
+}
+
+#[tokio::test]
+async fn silent_connections_lock_nobody_out() {
+    let most = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit { current: most.map(|most| most.min(8192)).or(Some(8192)), maximum: most };
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let (at, _stop) = serve().await;
+    let mut silent = Vec::new();
+    for _ in 0..1500 {
+        silent.push(TcpStream::connect(at).await.unwrap());
+    }
+    let answer = said(at, "GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.contains("admin: GET /"), "{answer}");
+    let mut first = [0];
+    let read = tokio::time::timeout(std::time::Duration::from_secs(5), silent[0].read(&mut first)).await;
+    assert!(matches!(read, Ok(Ok(0) | Err(_))), "the oldest made room");
+}
