@@ -9,6 +9,7 @@ use crate::{pod_checks, responses};
 use api::{GroupResource, ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes};
 use cri::{CriError, ExecConfig, PodAccess, PodContainer};
+use futures::StreamExt;
 use http::Method;
 use k8s_openapi::api::core::v1::Pod;
 use std::sync::Arc;
@@ -67,14 +68,19 @@ fn authorize(
     Ok(())
 }
 
-async fn log(edge: &Edge, request: &Request, pod: &Pod, at: &PodContainer) -> Result<Response, Status> {
+async fn log(edge: &Edge, request: &mut Request, pod: &Pod, at: &PodContainer) -> Result<Response, Status> {
     let options = pod_checks::log_options(request, &at.pod, jiff::Timestamp::now())?;
-    if !pod_checks::has_node(pod) {
-        return Ok(responses::typed(200, "text/plain", ""));
-    }
-    pod_checks::has_log(pod, &at.container, options.previous)?;
-    let lines = kubelet(edge)?.logs(at, options).await.map_err(|e| refused(&e, at))?;
-    Ok(responses::stream("text/plain", lines))
+    let upgrade = Upgrade::log(request)?;
+    let lines = if pod_checks::has_node(pod) {
+        pod_checks::has_log(pod, &at.container, options.previous)?;
+        kubelet(edge)?.logs(at, options).await.map_err(|e| refused(&e, at))?
+    } else {
+        futures::stream::empty().boxed()
+    };
+    Ok(match upgrade {
+        Some(upgrade) => upgrade.carry(lines),
+        None => responses::stream("text/plain", lines),
+    })
 }
 
 async fn exec(edge: &Edge, request: &mut Request, pod: &Pod, at: &PodContainer) -> Result<Response, Status> {

@@ -59,6 +59,16 @@ fn run(at: &Appliance, helm: &Path, line: &str) -> Answer {
 }
 
 #[test]
+fn a_kind_that_nobody_serves_is_named() {
+    let (Some(helm), Some(at)) = (helm(), appliance("helm-kind")) else { return };
+    let chart = chart(&at);
+    let thing = "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: a}\n";
+    std::fs::write(chart.join("templates/thing.yaml"), thing).unwrap();
+    let said = run(&at, &helm, &format!("install shop {}", chart.display())).refused("install");
+    assert!(said.contains("no matches for kind \"Thing\" in version \"example.com/v1\""), "{said}");
+}
+
+#[test]
 fn a_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
     let (Some(helm), Some(at)) = (helm(), appliance("helm")) else { return };
     let chart = chart(&at).display().to_string();

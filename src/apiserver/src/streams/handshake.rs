@@ -134,7 +134,32 @@ impl Upgrade<Forward> {
     }
 }
 
-impl<P> Upgrade<P> {
+impl<P: Send + 'static> Upgrade<P> {
+    /// # Errors
+    /// `BadRequest` or `Forbidden` for a request that is no WebSocket in one of these protocols.
+    pub(super) fn websocket(
+        request: &mut Request,
+        known: &[Protocol],
+        as_protocol: impl Fn(Protocol) -> P,
+    ) -> Result<Self, Status> {
+        let (response, protocol) = websocket_handshake(request, known)?;
+        Self::of(request, response, as_protocol(protocol))
+    }
+
+    /// Answers, and then has the connection for `run`.
+    pub(super) fn take_over<F: Future<Output = ()> + Send>(
+        self,
+        run: impl FnOnce(hyper::upgrade::Upgraded, P) -> F + Send + 'static,
+    ) -> Response {
+        let Upgrade { upgrade, response, protocol } = self;
+        tokio::spawn(async move {
+            // a client that is gone before the upgrade takes all of it with it
+            let Ok(upgraded) = upgrade.await else { return };
+            run(upgraded, protocol).await;
+        });
+        response
+    }
+
     fn of(request: &mut Request, response: Response, protocol: P) -> Result<Self, Status> {
         let upgrade = request.upgrade.take().ok_or_else(required)?;
         Ok(Upgrade { upgrade, response, protocol })
@@ -145,7 +170,7 @@ fn required() -> Status {
     Status::bad_request("Upgrade request required")
 }
 
-fn is_websocket(request: &Request) -> bool {
+pub(super) fn is_websocket(request: &Request) -> bool {
     request.header(header::UPGRADE).eq_ignore_ascii_case("websocket")
 }
 

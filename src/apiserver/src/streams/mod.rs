@@ -7,6 +7,7 @@ mod exec_websocket;
 mod forward;
 mod forward_channels;
 mod handshake;
+mod log_websocket;
 mod process;
 mod spdy;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod forward;
 mod handshake;
+mod log_websocket;
 mod spdy_exec;
 mod websocket_exec;
 
