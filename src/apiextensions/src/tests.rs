@@ -96,8 +96,10 @@ fn the_status_is_written_by_itself_and_makes_no_generation() {
     assert_eq!(by_update.scale_by_path().unwrap().status.unwrap().replicas, 0, "the status stays");
     assert!(by_update.generation_changes(&*old));
     let mut by_status = decode(&**handler, &with_status);
+    by_status.meta_mut().labels = Some([("a".to_owned(), "b".to_owned())].into());
     by_status.prepare_status_update(&*old);
     assert_eq!(by_status.scale_by_path().unwrap().status.unwrap().replicas, 3);
+    assert_eq!(by_status.meta().labels, None, "the labels stay");
     assert!(!by_status.generation_changes(&*old), "the spec stays");
 }
 

@@ -93,6 +93,8 @@ impl Instance for Unstructured {
             }
         }
         self.before = Some(Arc::new(old.fields.clone()));
+        // of a custom resource, an update of the status changes nothing else
+        kinds::keep_all_metadata(&mut self.meta, &old.meta);
     }
     fn generation_changes(&self, old: &dyn Instance) -> bool {
         self.without_status() != same_kind(old).without_status()

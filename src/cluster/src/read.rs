@@ -230,7 +230,7 @@ impl Selection {
         for requirement in &fields.requirements {
             let field = requirement.field.as_str();
             if !simple(field) && !handler.selects_by(field) {
-                return Err(Status::bad_request(format!("field label not supported: {field}")));
+                return Err(Status::bad_request(handler.refuse_selector(field)));
             }
         }
         let needs_decoding = fields.requirements.iter().any(|r| !simple(&r.field));

@@ -2,7 +2,7 @@
 
 use crate::{ClusterConfig, Target};
 use ::api::{Object, Status};
-use k8s_openapi::api::core::v1::{Service, ServiceSpec};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use kinds::{Errors, Kind};
 use rand::Rng;
 use std::collections::{HashMap, HashSet};
@@ -81,6 +81,14 @@ pub(crate) struct Taken {
     freed: Vec<u16>,
     freed_addresses: Vec<Ipv4Addr>,
     from: Option<Arc<Mutex<Books>>>,
+}
+
+/// The ports of one Service, while a write of it is looked at.
+struct Numbers<'n> {
+    had: &'n HashSet<u16>,
+    kept: HashSet<u16>,
+    taken: &'n mut Taken,
+    errors: &'n mut Errors,
 }
 
 impl Allocators {
@@ -189,60 +197,60 @@ impl Allocators {
         errors: &mut Errors,
     ) {
         let had: HashSet<u16> = old.map(|old| ports_of(old).collect()).unwrap_or_default();
-        let mut kept = HashSet::new();
         let Some(spec) = new.spec.as_mut() else { return };
-        let kind = spec.type_.as_deref().unwrap_or("ClusterIP");
-        let wants = match kind {
+        let wants = match spec.type_.as_deref().unwrap_or("ClusterIP") {
             "NodePort" => true,
             "LoadBalancer" => spec.allocate_load_balancer_node_ports != Some(false),
             _ => false,
         };
-        for (index, port) in spec.ports.iter_mut().flatten().enumerate() {
-            match port.node_port.filter(|p| *p != 0) {
-                Some(asked) => {
-                    let field = format!("spec.ports[{index}].nodePort");
-                    let number = u16::try_from(asked).unwrap_or(0);
-                    let held =
-                        || stored_services(store).any(|service| ports_of(&service).any(|p| p == number));
-                    if had.contains(&number) || kept.contains(&number) {
-                        kept.insert(number);
-                    } else if !self.config.node_ports.contains(&number) {
-                        let range = &self.config.node_ports;
-                        errors.invalid(
-                            field,
-                            asked,
-                            format!(
-                                "provided port is not in the valid range. The range of valid ports is {}-{}",
-                                range.start(),
-                                range.end()
-                            ),
-                        );
-                    } else if !self.lock().ports.take(number, &taken.uid, held) {
-                        errors.invalid(field, asked, "provided port is already allocated");
-                    } else {
-                        kept.insert(number);
-                        taken.ports.push(number);
-                    }
-                }
-                None if wants => {
-                    // the same service port keeps its node port when a client applies a manifest that leaves it out
-                    let before = old.and_then(|old| same_port(old, port)).filter(|p| !kept.contains(p));
-                    match before.or_else(|| self.any_port(taken)) {
-                        Some(number) => {
-                            kept.insert(number);
-                            port.node_port = Some(i32::from(number));
-                        }
-                        None => errors.invalid(
-                            format!("spec.ports[{index}].nodePort"),
-                            0,
-                            "failed to allocate a nodePort: range is full",
-                        ),
-                    }
-                }
-                None => {}
+        let mut numbers = Numbers { had: &had, kept: HashSet::new(), taken, errors };
+        for (index, port) in spec.ports.iter().flatten().enumerate() {
+            if let Some(asked) = port.node_port.filter(|asked| *asked != 0) {
+                self.take_port(store, asked, &format!("spec.ports[{index}].nodePort"), &mut numbers);
             }
         }
-        taken.freed = had.difference(&kept).copied().collect();
+        if let Some(asked) = spec.health_check_node_port.filter(|asked| *asked != 0) {
+            self.take_port(store, asked, "spec.healthCheckNodePort", &mut numbers);
+        }
+        let ports = spec.ports.as_deref_mut().unwrap_or_default();
+        for index in (0..ports.len()).filter(|_| wants) {
+            if ports[index].node_port.unwrap_or(0) != 0 {
+                continue;
+            }
+            match twin(ports, index).or_else(|| self.any_port(numbers.taken)) {
+                Some(number) => {
+                    numbers.kept.insert(number);
+                    ports[index].node_port = Some(i32::from(number));
+                }
+                None => numbers.errors.invalid(
+                    format!("spec.ports[{index}].nodePort"),
+                    0,
+                    "failed to allocate a nodePort: range is full",
+                ),
+            }
+        }
+        numbers.taken.freed = had.difference(&numbers.kept).copied().collect();
+    }
+
+    /// One that the Service asks for.
+    fn take_port(&self, store: &Store, asked: i32, field: &str, numbers: &mut Numbers<'_>) {
+        let number = u16::try_from(asked).unwrap_or(0);
+        let held = || stored_services(store).any(|service| ports_of(&service).any(|p| p == number));
+        let range = &self.config.node_ports;
+        if numbers.had.contains(&number) || numbers.kept.contains(&number) {
+            numbers.kept.insert(number);
+        } else if !range.contains(&number) {
+            let (first, last) = (range.start(), range.end());
+            let why = format!(
+                "provided port is not in the valid range. The range of valid ports is {first}-{last}"
+            );
+            numbers.errors.invalid(field, asked, why);
+        } else if !self.lock().ports.take(number, &numbers.taken.uid, held) {
+            numbers.errors.invalid(field, asked, "provided port is already allocated");
+        } else {
+            numbers.kept.insert(number);
+            numbers.taken.ports.push(number);
+        }
     }
 
     fn any_port(&self, taken: &mut Taken) -> Option<u16> {
@@ -322,13 +330,21 @@ fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
     ip.and_then(|ip| ip.parse().ok()).into_iter().collect()
 }
 
+/// Node ports, and the port of health checks, which comes from the same range.
 fn ports_of(service: &Service) -> impl Iterator<Item = u16> {
     let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
-    ports.filter_map(|port| port.node_port.and_then(|p| u16::try_from(p).ok())).filter(|p| *p != 0)
+    let health_check = service.spec.iter().filter_map(|spec| spec.health_check_node_port);
+    let all = ports.filter_map(|port| port.node_port).chain(health_check);
+    all.filter_map(|number| u16::try_from(number).ok()).filter(|number| *number != 0)
 }
 
-fn same_port(old: &Service, port: &k8s_openapi::api::core::v1::ServicePort) -> Option<u16> {
-    let ports = old.spec.as_ref()?.ports.as_ref()?;
-    let same = ports.iter().find(|p| p.port == port.port && p.protocol == port.protocol)?;
-    same.node_port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p != 0)
+/// The node port of the same port by another protocol: DNS is reached by TCP and UDP at one number (upstream's
+/// `initNodePorts`).
+fn twin(ports: &[ServicePort], of: usize) -> Option<u16> {
+    let protocol = |port: &ServicePort| port.protocol.clone().unwrap_or_else(|| "TCP".to_owned());
+    let (own, number) = (protocol(&ports[of]), ports[of].port);
+    let mut same = ports.iter().filter(|port| port.port == number).filter_map(|port| port.node_port);
+    let found = same.find(|found| *found != 0)?;
+    let is_used = ports.iter().any(|port| port.node_port == Some(found) && protocol(port) == own);
+    u16::try_from(found).ok().filter(|_| !is_used)
 }

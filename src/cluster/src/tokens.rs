@@ -8,6 +8,7 @@ use ring::rand::SystemRandom;
 use ring::signature::{
     self, ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
 };
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -81,7 +82,7 @@ impl TokenSigner {
 
     /// # Errors
     /// `InternalError` where the machine has no randomness.
-    pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Status> {
+    pub(crate) fn sign(&self, claims: &impl Serialize) -> Result<String, Status> {
         let header = format!(r#"{{"alg":"ES256","kid":"{}","typ":"JWT"}}"#, self.key_id());
         let claims = serde_json::to_vec(claims).map_err(Status::internal)?;
         let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
@@ -91,13 +92,17 @@ impl TokenSigner {
 
     /// `None` for what this signer did not sign. Whether it is still good is not looked at.
     pub(crate) fn verify(&self, token: &str) -> Option<Claims> {
+        self.signed::<Claims>(token).filter(|claims| claims.iss == *self.issuer)
+    }
+
+    /// What is said in a token that this signer signed.
+    pub(crate) fn signed<T: DeserializeOwned>(&self, token: &str) -> Option<T> {
         let (signed, signature) = token.rsplit_once('.')?;
         let (_header, claims) = signed.split_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         let key = signature::UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.key.public_key());
         key.verify(signed.as_bytes(), &signature).ok()?;
-        let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()?;
-        (claims.iss == *self.issuer).then_some(claims)
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
     }
 
     fn key_id(&self) -> String {

@@ -195,10 +195,7 @@ impl Cluster {
         keep_system_fields(new.meta_mut(), old.meta());
         tidy(new.meta_mut());
         match target.subresource.as_deref() {
-            Some("status") => {
-                keep_user_metadata(new.meta_mut(), old.meta());
-                new.prepare_status_update(old);
-            }
+            Some("status") => new.prepare_status_update(old),
             // the binding writes both the node and its condition
             Some("binding") => {}
             _ => new.prepare_update(old),
@@ -405,12 +402,6 @@ fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
     new.self_link = None;
     new.managed_fields.clone_from(&old.managed_fields);
     new.resource_version.clone_from(&old.resource_version);
-}
-
-/// Upstream lets an update of the status change labels and annotations too; owners and finalizers stay.
-fn keep_user_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
-    new.owner_references.clone_from(&old.owner_references);
-    new.finalizers.clone_from(&old.finalizers);
 }
 
 /// As upstream, an update of the status judges the status, and a binding nothing but itself. What was wrong before may stay:

@@ -28,6 +28,7 @@ mod stateful_set;
 mod taint_eviction;
 mod template_hash;
 mod ttl_after_finished;
+mod token_secrets;
 
 use cluster::Cluster;
 use tokio::task::JoinSet;
@@ -45,6 +46,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     let mut rooms = JoinSet::new();
     rooms.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
     rooms.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    rooms.spawn(token_secrets::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     rooms.spawn(cluster_role_aggregation::run(cluster.clone(), stop.clone()));
     rooms.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));
     rooms.spawn(replication::run_replication_controllers(cluster.clone(), stop.clone()));

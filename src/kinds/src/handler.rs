@@ -18,6 +18,10 @@ pub trait Handler: Send + Sync + 'static {
     fn columns(&self) -> &[Column];
     /// Whether a field selector may name the path; `metadata.name` and `metadata.namespace` are everybody's.
     fn selects_by(&self, path: &str) -> bool;
+    /// What is said of a path that it does not select by.
+    fn refuse_selector(&self, path: &str) -> String {
+        format!("field label not supported: {path}")
+    }
     fn graceful_deletion(&self) -> bool;
     fn orphans_by_default(&self) -> bool;
     /// A warning for everybody who touches the kind.
@@ -68,14 +72,19 @@ pub trait Instance: Any + Send + Sync {
     fn set_defaults(&mut self);
     fn prepare_create(&mut self);
     fn prepare_update(&mut self, old: &dyn Instance);
+    /// With what of the metadata it may not change.
     fn prepare_status_update(&mut self, old: &dyn Instance);
     fn generation_changes(&self, old: &dyn Instance) -> bool;
     fn validate(&self, errors: &mut Errors);
     fn validate_create(&self, _errors: &mut Errors) {}
     fn validate_update(&self, old: &dyn Instance, errors: &mut Errors);
-    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)>;
+    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
+        None
+    }
     fn validate_status_update(&self, _old: &dyn Instance, _errors: &mut Errors) {}
-    fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String>;
+    fn warnings(&self, _old: Option<&dyn Instance>) -> Vec<String> {
+        Vec::new()
+    }
     fn field(&self, path: &str) -> String;
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
     /// Whether nothing but the revision differs.
@@ -123,7 +132,9 @@ impl<K: Kind> Instance for K {
         Kind::prepare_update(self, same_kind(old));
     }
     fn prepare_status_update(&mut self, old: &dyn Instance) {
-        Kind::prepare_status_update(self, same_kind(old));
+        let old: &K = same_kind(old);
+        K::keep_metadata(self.metadata_mut(), old.metadata());
+        Kind::prepare_status_update(self, old);
     }
     fn generation_changes(&self, old: &dyn Instance) -> bool {
         Kind::generation_changes(self, same_kind(old))
@@ -204,6 +215,15 @@ impl<K: Kind> Handler for Typed<K> {
     }
     fn selects_by(&self, path: &str) -> bool {
         K::FIELDS.contains(&path)
+    }
+    fn refuse_selector(&self, path: &str) -> String {
+        // upstream's words of a kind that has no list of its own
+        match K::FIELDS {
+            [] => format!(
+                "{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+            ),
+            _ => format!("field label not supported: {path}"),
+        }
     }
     fn graceful_deletion(&self) -> bool {
         K::GRACEFUL_DELETION

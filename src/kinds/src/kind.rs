@@ -88,9 +88,11 @@ pub trait Kind:
     fn prepare_create(&mut self) {}
     /// Puts back what a plain update may not change (status).
     fn prepare_update(&mut self, _old: &Self) {}
-    /// Puts back everything that an update of `status` may not change. Metadata but for labels, annotations,
-    /// finalizers and owners is put back by the caller.
+    /// Puts back everything but metadata that an update of `status` may not change.
     fn prepare_status_update(&mut self, _old: &Self) {}
+    /// What of labels, annotations, finalizers and owners an update of `status` does not change; it differs from kind to
+    /// kind, as upstream's strategies do. All else of the metadata nobody changes.
+    fn keep_metadata(_new: &mut ObjectMeta, _old: &ObjectMeta) {}
     /// Whether `metadata.generation` must rise: the desired state differs.
     fn generation_changes(&self, _old: &Self) -> bool {
         false
@@ -106,9 +108,10 @@ pub trait Kind:
     }
     /// All that is checked when the status is written; the rest is what it was, under whatever rules it was stored.
     fn validate_status_update(&self, _old: &Self, _errors: &mut Errors) {}
-    /// What a client should hear of an object that is valid: upstream's `WarningsOnCreate` and `WarningsOnUpdate`.
-    fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
-        Vec::new()
+    /// What a client should hear of an object that is valid: upstream's `WarningsOnCreate` and `WarningsOnUpdate`. Of a kind
+    /// that has pods made, what is odd about these.
+    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
+        crate::builtin::pod_warnings::of_workload(self, old)
     }
     /// Whether `name` is a good name; most are DNS subdomains.
     fn validate_name(name: &str) -> Result<(), String> {

@@ -31,7 +31,7 @@ pub use errors::Errors;
 pub use handler::{Decoded, Handler, Instance, handler_of};
 pub use indexes::Indexes;
 pub use kind::{Durability, Kind, ResourceInfo, Scope};
-pub use meta::{key_of, validate_meta, validate_meta_update};
+pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update};
 pub use patch_keys::BuiltinKeys;
 pub use registry::{Registry, all};
 pub use structure::BuiltinStructure;

@@ -13,6 +13,14 @@ pub fn key_of(meta: &ObjectMeta) -> ObjectKey {
     ObjectKey::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
 }
 
+/// Puts back all of the metadata that an update of `status` could change: upstream's rule for custom resources.
+pub fn keep_all_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
+    new.labels.clone_from(&old.labels);
+    new.annotations.clone_from(&old.annotations);
+    new.finalizers.clone_from(&old.finalizers);
+    new.owner_references.clone_from(&old.owner_references);
+}
+
 pub fn validate_meta(handler: &dyn Handler, meta: &ObjectMeta, errors: &mut Errors) {
     if let Some(prefix) = meta.generate_name.as_deref().filter(|p| !p.is_empty())
         && let Err(why) = handler.validate_name(prefix.trim_end_matches(['-', '.']))

@@ -10,10 +10,12 @@ mod addresses;
 mod balancer;
 mod claims;
 mod endpoints;
+mod own_addresses;
 mod render;
 mod run;
 
-pub use claims::Claims;
+pub use claims::{Claims, Right, Wanted};
+pub use own_addresses::OwnAddresses;
 pub use render::render;
 pub use run::run;
 

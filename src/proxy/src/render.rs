@@ -1,8 +1,10 @@
 use crate::endpoints::{self, Backends};
+use crate::{OwnAddresses, Right, Wanted};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use net::{Door, Protocol, Way};
 use std::borrow::Borrow;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 /// Services that another proxy wants to itself.
@@ -12,26 +14,34 @@ const AFFINITY_SECONDS: i32 = 10_800; // upstream's default: three hours
 
 /// The doors of one service, given all slices that carry its name. Pure. A headless service has none, nor has an
 /// ExternalName: names lead to them, not packets.
-pub fn render<S: Borrow<EndpointSlice>>(service: &Service, slices: &[S], node: &str) -> Vec<(Door, Way)> {
+pub fn render<S: Borrow<EndpointSlice>>(
+    service: &Service,
+    slices: &[S],
+    node: &str,
+    own: &OwnAddresses,
+) -> Vec<Wanted> {
     let Some(spec) = service.spec.as_ref() else { return Vec::new() };
     let labels = service.metadata.labels.as_ref();
     let left_to_others = labels.is_some_and(|l| l.contains_key(OTHER_PROXY) || l.contains_key(HEADLESS));
     let Some(cluster_ip) = cluster_ip(spec).filter(|_| !left_to_others) else { return Vec::new() };
-    let external = external_addresses(service, spec);
+    let external = external_addresses(service, spec, own);
     let affinity = affinity(spec);
     let mut doors = Vec::new();
     for port in spec.ports.iter().flatten() {
         let (Some(protocol), Some(number)) = (protocol(port), number(port.port)) else { continue };
         let backends = endpoints::of_port(slices, port, node);
         let inside = way(&backends, is_local(&spec.internal_traffic_policy), affinity, false);
-        doors.push((Door { address: Some(cluster_ip), protocol, port: number }, inside));
+        let mut want = |address, port, right, way| {
+            doors.push(Wanted { door: Door { address, protocol, port }, right, way });
+        };
+        want(Some(cluster_ip), number, Right::Allocated, inside);
         let keeps_client = is_local(&spec.external_traffic_policy);
         let outside = way(&backends, keeps_client, affinity, !keeps_client);
-        for address in &external {
-            doors.push((Door { address: Some(*address), protocol, port: number }, outside.clone()));
+        for (address, right) in &external {
+            want(Some(*address), number, *right, outside.clone());
         }
         if let Some(number) = port.node_port.and_then(self::number).filter(|_| has_node_ports(spec)) {
-            doors.push((Door { address: None, protocol, port: number }, outside));
+            want(None, number, Right::Allocated, outside);
         }
     }
     doors
@@ -48,19 +58,20 @@ fn has_node_ports(spec: &ServiceSpec) -> bool {
 
 /// Asked for by the service itself, or given to it. Only the status says that a balancer's address is in use; one whose
 /// mode is `Proxy` belongs to something that delivers to the node port.
-fn external_addresses(service: &Service, spec: &ServiceSpec) -> Vec<Ipv4Addr> {
-    let asked = spec.external_ips.iter().flatten().map(String::as_str);
+fn external_addresses(
+    service: &Service,
+    spec: &ServiceSpec,
+    own: &OwnAddresses,
+) -> BTreeMap<Ipv4Addr, Right> {
+    let asked = spec.external_ips.iter().flatten().map(|ip| (ip.as_str(), Right::Asked));
     let balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
     let ingress =
         balancer.filter(|_| spec.type_.as_deref() == Some("LoadBalancer")).and_then(|b| b.ingress.as_ref());
     let given = ingress.into_iter().flatten().filter(|ingress| ingress.ip_mode.as_deref() != Some("Proxy"));
-    let mut addresses: Vec<Ipv4Addr> = asked
-        .chain(given.filter_map(|ingress| ingress.ip.as_deref()))
-        .filter_map(|ip| ip.parse().ok())
-        .collect();
-    addresses.sort_unstable();
-    addresses.dedup();
-    addresses
+    let given = given.filter_map(|ingress| Some((ingress.ip.as_deref()?, Right::Balanced)));
+    // the better right is the later, and stays
+    let all = asked.chain(given).filter_map(|(ip, right)| Some((ip.parse::<Ipv4Addr>().ok()?, right)));
+    all.filter(|(address, _)| own.may_be_external(*address)).collect()
 }
 
 fn is_local(policy: &Option<String>) -> bool {

@@ -1,4 +1,4 @@
-use crate::{ACTOR, Claims, ProxyConfig, balancer, render};
+use crate::{ACTOR, Claims, OwnAddresses, ProxyConfig, balancer, render};
 use api::ObjectKey;
 use cluster::{Actor, Change, Cluster};
 use k8s_openapi::api::core::v1::Service;
@@ -27,7 +27,9 @@ pub async fn run(cluster: Cluster, network: Network, config: ProxyConfig, stop: 
 async fn keep_doors(cluster: &Cluster, network: &Network, node: String, stop: &CancellationToken) {
     let mut services = cluster.informer::<Service>().subscribe();
     let mut slices = cluster.informer::<EndpointSlice>().subscribe();
-    let mut state = State::new(node);
+    let config = cluster.config();
+    let own = OwnAddresses { services: config.service_cidr, api: config.advertise_address };
+    let mut state = State::new(node, own);
     let mut applied = Applied::Unknown { failures: 0, retry_at: Instant::now() };
     loop {
         // a burst, as the one of the start, is one transaction
@@ -91,6 +93,7 @@ fn retry(failures: u32, error: &NetError) -> Applied {
 /// The services and slices that there are, and what they were rendered to.
 struct State {
     node: String,
+    own: OwnAddresses,
     services: HashMap<ObjectKey, Arc<Service>>,
     slices: HashMap<ObjectKey, BTreeMap<ObjectKey, Arc<EndpointSlice>>>,
     claims: Claims,
@@ -99,9 +102,10 @@ struct State {
 }
 
 impl State {
-    fn new(node: String) -> Self {
+    fn new(node: String, own: OwnAddresses) -> Self {
         State {
             node,
+            own,
             services: HashMap::new(),
             slices: HashMap::new(),
             claims: Claims::default(),
@@ -154,7 +158,7 @@ impl State {
                     .into_iter()
                     .flat_map(|s| s.values().map(|slice| &**slice))
                     .collect();
-                render(service, &slices, &self.node)
+                render(service, &slices, &self.node, &self.own)
             });
             touched.extend(self.claims.set(&key, wanted.unwrap_or_default()));
         }

@@ -4,7 +4,7 @@ use api::ObjectKey;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use net::{Door, Way};
-use proxy::{Claims, render};
+use proxy::{Claims, OwnAddresses, Wanted, render};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -167,6 +167,15 @@ fn cases() -> Vec<(&'static str, Service, Vec<EndpointSlice>)> {
             service(json!({ "externalIPs": ["198.51.100.7", "2001:db8::1", "198.51.100.7"] })),
             two(),
         ),
+        (
+            "external ips that mean something inside",
+            balanced(
+                node_port(json!({ "type": "LoadBalancer",
+                    "externalIPs": ["127.0.0.1", "169.254.169.254", "10.96.0.10", "10.244.0.1", "0.0.0.0", "198.51.100.7"] })),
+                json!([{ "ip": "10.96.0.1" }, { "ip": "10.98.0.1" }]),
+            ),
+            two(),
+        ),
         ("affinity", service(json!({ "sessionAffinity": "ClientIP" })), two()),
         (
             "affinity with a timeout",
@@ -183,9 +192,13 @@ fn cases() -> Vec<(&'static str, Service, Vec<EndpointSlice>)> {
     ]
 }
 
-fn show(doors: &[(Door, Way)]) -> String {
+fn own() -> OwnAddresses {
+    OwnAddresses { services: "10.96.0.0/16".parse().unwrap(), api: [10, 244, 0, 1].into() }
+}
+
+fn show(doors: &[Wanted]) -> String {
     let mut text = String::new();
-    for (door, way) in doors {
+    for Wanted { door, way, .. } in doors {
         let address = door.address.map_or("any".to_owned(), |address| address.to_string());
         write!(text, "{address} {:?} {} → ", door.protocol, door.port).unwrap();
         match way {
@@ -209,7 +222,7 @@ fn services_become_the_doors_of_the_golden_file() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/doors.txt");
     let mut rendered = String::new();
     for (name, service, slices) in cases() {
-        write!(rendered, "# {name}\n{}\n", show(&render(&service, &slices, NODE))).unwrap();
+        write!(rendered, "# {name}\n{}\n", show(&render(&service, &slices, NODE, &own()))).unwrap();
     }
     if std::env::var_os("MONOPOD_BLESS").is_some() {
         std::fs::write(path, &rendered).unwrap();
@@ -234,7 +247,7 @@ fn changes_add_up_to_what_a_fresh_start_would_render() {
     for round in 0..200 {
         let mut claims = Claims::default();
         let mut applied: BTreeMap<Door, Way> = BTreeMap::new();
-        let mut wanted: BTreeMap<ObjectKey, Vec<(Door, Way)>> = BTreeMap::new();
+        let mut wanted: BTreeMap<ObjectKey, Vec<Wanted>> = BTreeMap::new();
         for _ in 0..30 {
             // four services that all want the same doors
             let key = ObjectKey::namespaced("default", ["a", "b", "c", "d"][dice.roll(4)]);
@@ -242,7 +255,7 @@ fn changes_add_up_to_what_a_fresh_start_would_render() {
                 0 => Vec::new(),
                 _ => {
                     let (_, service, slices) = &cases[dice.roll(cases.len())];
-                    render(service, slices, NODE)
+                    render(service, slices, NODE, &own())
                 }
             };
             for door in claims.set(&key, doors.clone()) {

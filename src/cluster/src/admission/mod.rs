@@ -68,6 +68,7 @@ pub(crate) fn review(
     old: Option<&dyn Instance>,
     options: &WriteOptions,
 ) -> Result<(), Status> {
+    service_addresses::review(cluster, new, &options.warnings);
     pod_security::review(cluster, target, new, old, &options.warnings)
 }
 

@@ -1,7 +1,7 @@
-//! Gives a Service its ClusterIP and node ports.
+//! Gives a Service its ClusterIP and node ports, and says which addresses it claims in vain.
 
-use crate::Cluster;
 use crate::services::Taken;
+use crate::{Cluster, Warnings};
 use ::api::Status;
 use k8s_openapi::api::core::v1::Service;
 use kinds::Instance;
@@ -16,5 +16,19 @@ pub(super) fn admit(
     match new.downcast_mut::<Service>() {
         Some(service) => cluster.0.services.allocate(cluster.store(), service, old),
         None => Ok(Taken::default()),
+    }
+}
+
+/// An external address that is the cluster's own leads nowhere: the proxy leaves it out.
+pub(super) fn review(cluster: &Cluster, new: &dyn Instance, warnings: &Warnings) {
+    let Some(spec) = new.downcast_ref::<Service>().and_then(|service| service.spec.as_ref()) else { return };
+    let config = cluster.config();
+    for (index, text) in spec.external_ips.iter().flatten().enumerate() {
+        let Ok(address) = text.parse::<std::net::Ipv4Addr>() else { continue };
+        if config.service_cidr.contains(&address) || address == config.advertise_address {
+            warnings.add(format!(
+                "spec.externalIPs[{index}]: {text} is an address of the cluster itself and is ignored"
+            ));
+        }
     }
 }

@@ -332,6 +332,17 @@ const COMPONENTS: &[Component] = &[
         || vec![rule(&["escalate", "get", "list", "patch", "update", "watch"], &[GROUP], &["clusterroles"])],
     ),
     (
+        "system:controller:tokens-controller",
+        || controller("tokens-controller"),
+        || {
+            vec![
+                rule(&["delete", "get", "list", "patch", "update", "watch"], &[""], &["secrets"]),
+                rule(READ, &[""], &["serviceaccounts"]),
+                rule(&["create"], &[""], &["serviceaccounts/token"]),
+            ]
+        },
+    ),
+    (
         "system:controller:node-controller",
         || controller("node-controller"),
         || {

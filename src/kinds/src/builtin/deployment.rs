@@ -7,6 +7,7 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 const HISTORY: i32 = 10;
@@ -46,6 +47,10 @@ impl Kind for Deployment {
     }
 
     super::spec_and_status!(DeploymentStatus);
+
+    fn keep_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
+        new.labels.clone_from(&old.labels);
+    }
 
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", &self.spec.as_ref()?.template))

@@ -60,7 +60,12 @@ impl Kind for Event {
             "involvedObject.fieldPath" => &object.field_path,
             "reason" => &self.reason,
             "reportingComponent" => &self.reporting_component,
-            "source" => return self.source.as_ref().and_then(|s| s.component.clone()).unwrap_or_default(),
+            // events of the newer face name their source there
+            "source" => {
+                let source = self.source.as_ref().and_then(|source| source.component.clone());
+                let source = source.filter(|component| !component.is_empty());
+                return source.or_else(|| self.reporting_component.clone()).unwrap_or_default();
+            }
             "type" => &self.type_,
             _ => &None,
         };
@@ -118,6 +123,9 @@ impl Handler for NewFace {
                 | "regarding.name"
                 | "regarding.namespace"
                 | "regarding.uid"
+                | "regarding.apiVersion"
+                | "regarding.resourceVersion"
+                | "regarding.fieldPath"
         )
     }
     fn graceful_deletion(&self) -> bool {

@@ -4,6 +4,8 @@ use super::{ingress_validation, name_of};
 use crate::{Cell, Column, Errors, Kind, age};
 use k8s_openapi::api::networking::v1::{Ingress, IngressSpec, IngressStatus};
 
+/// How classes were named before there was a field for them.
+const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 /// kubectl's list of hosts says how many more there are.
 const HOSTS_SHOWN: usize = 3;
 
@@ -37,6 +39,14 @@ impl Kind for Ingress {
             let at = format!("status.loadBalancer.ingress[{index}]");
             balancer_entry(text(&entry.ip), text(&entry.hostname), &at, errors);
         }
+    }
+    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
+        let annotated = self.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(OLD_CLASS));
+        let has_class = self.spec.as_ref().is_some_and(|spec| spec.ingress_class_name.is_some());
+        if old.is_some() || !annotated || has_class {
+            return Vec::new();
+        }
+        vec![format!("annotation {OLD_CLASS:?} is deprecated, please use 'spec.ingressClassName' instead")]
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = IngressSpec::default();

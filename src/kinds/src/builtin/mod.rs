@@ -52,6 +52,7 @@ mod pod;
 mod pod_columns;
 mod pod_defaults;
 mod pod_validation;
+pub(crate) mod pod_warnings;
 mod priority_class;
 mod replica_set;
 mod replication_controller;
@@ -60,8 +61,10 @@ mod role_binding;
 mod secret;
 mod service;
 mod service_account;
+mod service_update;
 mod service_validation;
 mod stateful_set;
+mod service_warnings;
 
 use crate::{Handler, handler_of};
 use k8s_openapi::api::apps::v1 as apps;

@@ -75,6 +75,15 @@ impl Kind for Node {
             }
         }
     }
+    fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
+        let spec = self.spec.as_ref();
+        let source = spec.and_then(|spec| spec.config_source.as_ref());
+        let source =
+            source.map(|_| "spec.configSource: deprecated in v1.22, support removal is planned in v1.23");
+        let id = spec.and_then(|spec| spec.external_id.as_deref()).filter(|id| !id.is_empty());
+        let id = id.map(|_| "spec.externalID: this field is deprecated, and is unused by Kubernetes");
+        source.into_iter().chain(id).map(str::to_owned).collect()
+    }
     fn field(&self, path: &str) -> String {
         match path {
             "spec.unschedulable" => unschedulable(self).to_string(),

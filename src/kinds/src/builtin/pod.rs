@@ -1,6 +1,7 @@
-use super::{pod_columns, pod_defaults, pod_validation};
+use super::{pod_columns, pod_defaults, pod_validation, pod_warnings};
 use crate::{Cell, Column, Errors, Kind, pod as ask};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 impl Kind for Pod {
     const SINGULAR: &'static str = "pod";
@@ -12,12 +13,14 @@ impl Kind for Pod {
         &["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"];
     const FIELDS: &'static [&'static str] = &[
         "spec.nodeName",
+        "spec.host",
         "spec.restartPolicy",
         "spec.schedulerName",
         "spec.serviceAccountName",
         "spec.hostNetwork",
         "status.phase",
         "status.podIP",
+        "status.podIPs",
         "status.nominatedNodeName",
     ];
     const COLUMNS: &'static [Column] = pod_columns::COLUMNS;
@@ -34,6 +37,11 @@ impl Kind for Pod {
 
     super::spec_and_status!();
 
+    /// Old kubelets wrote owners back that the garbage collector had taken out.
+    fn keep_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
+        new.owner_references.clone_from(&old.owner_references);
+    }
+
     fn validate(&self, errors: &mut Errors) {
         pod_validation::pod(self, errors);
     }
@@ -46,10 +54,14 @@ impl Kind for Pod {
     fn validate_status_update(&self, old: &Self, errors: &mut Errors) {
         pod_validation::status_update(self, old, errors);
     }
+    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
+        if old.is_none() { pod_warnings::of_pod(self) } else { Vec::new() }
+    }
     fn field(&self, path: &str) -> String {
         let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
         let value = match path {
-            "spec.nodeName" => spec.and_then(|s| s.node_name.clone()),
+            // as clients of the first v1 say it
+            "spec.nodeName" | "spec.host" => spec.and_then(|s| s.node_name.clone()),
             "spec.restartPolicy" => spec.and_then(|s| s.restart_policy.clone()),
             "spec.schedulerName" => spec.and_then(|s| s.scheduler_name.clone()),
             "spec.serviceAccountName" => spec.and_then(|s| s.service_account_name.clone()),

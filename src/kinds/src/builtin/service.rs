@@ -1,10 +1,9 @@
 use super::checks::{list, text};
 use super::fill::{self, drop_empty};
-use super::service_validation::{self, is_externally_accessible, needs_health_check};
-use super::{name_of, names};
+use super::service_validation::{self, is_externally_accessible};
+use super::{name_of, names, service_update};
 use crate::{Cell, Column, Errors, Kind, age, selectors};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
-use std::collections::BTreeSet;
 
 const AFFINITY_SECONDS: i32 = 10800;
 
@@ -69,7 +68,7 @@ impl Kind for Service {
         let Some(spec) = self.spec.as_mut() else { return };
         drop_empty(&mut spec.cluster_ips);
         addresses_follow(spec, before);
-        give_up(spec, before);
+        service_update::prepare(spec, before);
         one_address(spec);
         if text(&spec.type_) != "LoadBalancer" {
             self.status = Some(Default::default());
@@ -94,6 +93,9 @@ impl Kind for Service {
         if let (Some(status), Some(spec)) = (balancer, &self.spec) {
             service_validation::balancer_status(status, spec, errors);
         }
+    }
+    fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
+        super::service_warnings::of_service(self)
     }
     fn field(&self, path: &str) -> String {
         let spec = self.spec.as_ref();
@@ -134,49 +136,6 @@ fn addresses_follow(spec: &mut ServiceSpec, before: &ServiceSpec) {
         let address = text(&spec.cluster_ip).to_owned();
         spec.cluster_ips = (!address.is_empty()).then(|| vec![address]);
     }
-}
-
-/// What the new type does not have goes, where the client left it as it was (`dropTypeDependentFields`); what the client
-/// has changed is for validation to refuse.
-fn give_up(spec: &mut ServiceSpec, before: &ServiceSpec) {
-    let is_named = |spec: &ServiceSpec| text(&spec.type_) == "ExternalName";
-    if is_named(spec) && !is_named(before) {
-        if spec.cluster_ip == before.cluster_ip && list(&spec.cluster_ips) == list(&before.cluster_ips) {
-            spec.cluster_ip = None;
-            spec.cluster_ips = None;
-        }
-        if spec.ip_family_policy == before.ip_family_policy
-            && list(&spec.ip_families) == list(&before.ip_families)
-        {
-            spec.ip_family_policy = None;
-            spec.ip_families = None;
-        }
-    }
-    let has_node_ports = |spec: &ServiceSpec| matches!(text(&spec.type_), "LoadBalancer" | "NodePort");
-    if has_node_ports(before) && !has_node_ports(spec) && node_ports(spec) == node_ports(before) {
-        spec.ports.iter_mut().flatten().for_each(|port| port.node_port = None);
-    }
-    if needs_health_check(before)
-        && !needs_health_check(spec)
-        && spec.health_check_node_port == before.health_check_node_port
-    {
-        spec.health_check_node_port = None;
-    }
-    let is_balancer = |spec: &ServiceSpec| text(&spec.type_) == "LoadBalancer";
-    if is_balancer(before) && !is_balancer(spec) {
-        let nodes = &mut spec.allocate_load_balancer_node_ports;
-        nodes.take_if(|nodes| Some(*nodes) == before.allocate_load_balancer_node_ports);
-        spec.load_balancer_class.take_if(|class| Some(&*class) == before.load_balancer_class.as_ref());
-    }
-    if is_externally_accessible(before) && !is_externally_accessible(spec) {
-        let policy = &mut spec.external_traffic_policy;
-        policy.take_if(|policy| Some(&*policy) == before.external_traffic_policy.as_ref());
-    }
-}
-
-/// The ports of the node, whoever they were for.
-fn node_ports(spec: &ServiceSpec) -> BTreeSet<i32> {
-    list(&spec.ports).iter().filter_map(|port| port.node_port).filter(|number| *number != 0).collect()
 }
 
 fn print_port(port: &ServicePort) -> String {

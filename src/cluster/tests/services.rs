@@ -1,0 +1,125 @@
+//! What the cluster allocates to Services, and takes back.
+
+use api::{ObjectKey, Status};
+use cluster::{Actor, Api, Cluster, Target, Warnings, WriteOptions};
+use k8s_openapi::api::core::v1::{Service, ServiceSpec};
+use kinds::Kind;
+use serde_json::{Value, json};
+
+fn service(name: &str, spec: Value) -> Service {
+    serde_json::from_value(json!({"metadata": {"name": name, "namespace": "default"}, "spec": spec})).unwrap()
+}
+
+async fn services() -> (Cluster, Api<Service>) {
+    // four node ports
+    let cluster = testkit::cluster(testkit::config()).await;
+    let api = cluster.acting_as(Actor::root()).api();
+    (cluster, api)
+}
+
+fn numbers(service: &Service) -> Vec<i32> {
+    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
+    ports.map(|port| port.node_port.unwrap_or(0)).collect()
+}
+
+fn dns(tcp: Option<i32>, udp: Option<i32>) -> Value {
+    json!([{"name": "tcp", "port": 53, "protocol": "TCP", "nodePort": tcp}, {"name": "udp", "port": 53, "protocol": "UDP", "nodePort": udp}])
+}
+
+#[tokio::test]
+async fn tcp_and_udp_of_one_port_get_one_node_port() {
+    let (_cluster, services) = services().await;
+    let cases = [
+        ("none given", dns(None, None), None),
+        ("the first given", dns(Some(30001), None), Some(30001)),
+        ("the second given", dns(None, Some(30002)), Some(30002)),
+    ];
+    for (name, ports, want) in cases {
+        let made =
+            services.create(service("dns", json!({"type": "NodePort", "ports": ports}))).await.unwrap();
+        let [tcp, udp] = numbers(&made)[..] else { panic!("{name}") };
+        assert!(tcp == udp && tcp != 0 && want.is_none_or(|want| want == tcp), "{name}: {tcp} {udp}");
+        services.delete(&ObjectKey::namespaced("default", "dns"), Default::default()).await.unwrap();
+    }
+    // what would be two of one protocol at one number are two numbers
+    let ports = json!([{"name": "a", "port": 80, "nodePort": 30000}, {"name": "b", "port": 53, "protocol": "UDP", "nodePort": 30000},
+        {"name": "c", "port": 53, "protocol": "TCP"}]);
+    let made = services.create(service("odd", json!({"type": "NodePort", "ports": ports}))).await.unwrap();
+    assert!(numbers(&made)[2] != 30000, "{:?}", numbers(&made));
+}
+
+#[tokio::test]
+async fn a_change_of_type_gives_back_what_the_new_type_has_not() {
+    let (cluster, services) = services().await;
+    let key = ObjectKey::namespaced("default", "web");
+    let ports = json!([{"name": "a", "port": 80}, {"name": "b", "port": 81}, {"name": "c", "port": 82}, {"name": "d", "port": 83}]);
+    let made = services.create(service("web", json!({"type": "NodePort", "ports": ports}))).await.unwrap();
+    let address = made.spec.clone().unwrap().cluster_ip.unwrap();
+    // as a client sends it that has read it: all fields as they were, but for the type
+    let change = |kind: &'static str| {
+        let services = services.clone();
+        let key = key.clone();
+        async move {
+            let mut service = services.get(&key).unwrap();
+            let spec = service.spec.as_mut().unwrap();
+            spec.type_ = Some(kind.to_owned());
+            spec.external_name = (kind == "ExternalName").then(|| "a.b".to_owned());
+            services.update(service).await.unwrap().spec.unwrap()
+        }
+    };
+    let external: ServiceSpec = change("ExternalName").await;
+    assert_eq!((external.cluster_ip, external.cluster_ips, external.ip_families), (None, None, None));
+    assert!(external.ports.unwrap().iter().all(|port| port.node_port.is_none()));
+    // they are free, to the last
+    let other = services
+        .create(service("other", json!({"type": "NodePort", "clusterIP": address, "ports": ports})))
+        .await
+        .unwrap();
+    assert_eq!(numbers(&other).len(), 4);
+    services.delete(&ObjectKey::namespaced("default", "other"), Default::default()).await.unwrap();
+
+    let balanced = change("LoadBalancer").await;
+    assert!(
+        balanced.cluster_ip.is_some() && balanced.ports.unwrap().iter().all(|port| port.node_port.is_some())
+    );
+    let inside = change("ClusterIP").await;
+    assert_eq!((inside.external_traffic_policy, inside.allocate_load_balancer_node_ports), (None, None));
+    assert!(inside.ports.unwrap().iter().all(|port| port.node_port.is_none()));
+
+    // a health check's port is one of them
+    let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "allocateLoadBalancerNodePorts": false,
+        "healthCheckNodePort": 30003, "ports": [{"port": 80}]});
+    services.create(service("local", local.clone())).await.unwrap();
+    let refused: Status = services.create(service("second", local)).await.unwrap_err();
+    assert!(
+        refused
+            .message
+            .contains("spec.healthCheckNodePort: Invalid value: 30003: provided port is already allocated"),
+        "{refused}"
+    );
+    services
+        .modify(&ObjectKey::namespaced("default", "local"), |service| {
+            service.spec.as_mut().unwrap().external_traffic_policy = Some("Cluster".into());
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let taken = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": 30003}]});
+    services.create(service("third", taken)).await.unwrap();
+    drop(cluster);
+}
+
+#[tokio::test]
+async fn who_claims_an_address_of_the_cluster_hears_that_it_leads_nowhere() {
+    let (cluster, _) = services().await;
+    let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
+    let handler = cluster.registry().by_gvr(&Service::info().gvr).unwrap();
+    let spec = json!({"externalIPs": ["10.96.0.10", "198.51.100.7"], "ports": [{"port": 53}]});
+    let target = Target::collection(&handler, Some("default"));
+    cluster.create(&Actor::root(), &target, Box::new(service("thief", spec)), &options).await.unwrap();
+    let want = [
+        "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
+        "spec.externalIPs[0]: 10.96.0.10 is an address of the cluster itself and is ignored",
+    ];
+    assert_eq!(options.warnings.take(), want);
+}

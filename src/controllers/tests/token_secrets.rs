@@ -1,0 +1,89 @@
+//! Secrets that hold a token of a service account.
+
+mod common;
+
+use api::ObjectKey;
+use cluster::{Client, DeleteOptions};
+use common::{key, object, start, until};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use serde_json::json;
+
+fn secret(name: &str, account: &str) -> Secret {
+    object(json!({
+        "metadata": {"name": name, "namespace": "default", "annotations": {"kubernetes.io/service-account.name": account}},
+        "type": "kubernetes.io/service-account-token",
+    }))
+}
+
+fn value(client: &Client, secret: &ObjectKey, key: &str) -> Option<String> {
+    let secret = client.api::<Secret>().find(secret).unwrap()?;
+    let value = secret.data?.remove(key)?;
+    Some(String::from_utf8(value.0).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_secret_is_filled_and_good_until_it_goes() {
+    let client = start().await;
+    let (accounts, secrets) = (client.api::<ServiceAccount>(), client.api::<Secret>());
+    let account = accounts
+        .create(object(json!({"metadata": {"name": "robot", "namespace": "default"}})))
+        .await
+        .unwrap();
+    secrets.create(secret("first", "robot")).await.unwrap();
+    secrets.create(secret("second", "robot")).await.unwrap();
+    for name in ["first", "second"] {
+        until::<Secret>(&client, |client| value(client, &key(name), "token").is_some()).await;
+    }
+    assert_eq!(value(&client, &key("first"), "namespace").as_deref(), Some("default"));
+    assert_eq!(value(&client, &key("first"), "ca.crt").as_deref(), Some("pem"));
+    let filled = secrets.get(&key("first")).unwrap();
+    let uid = filled.metadata.annotations.unwrap().remove("kubernetes.io/service-account.uid");
+    assert_eq!(uid, account.metadata.uid);
+
+    let cluster = client.cluster();
+    let (first, second) =
+        (value(&client, &key("first"), "token").unwrap(), value(&client, &key("second"), "token").unwrap());
+    let actor = cluster.authenticate_token(&first).unwrap();
+    assert_eq!(actor.name, "system:serviceaccount:default:robot");
+    assert!(cluster.authenticate_token_for(&first, &["somebody-else".to_owned()]).is_err());
+    // with the Secret goes the token, and so it does when the Secret gets another
+    secrets.delete(&key("first"), DeleteOptions::default()).await.unwrap();
+    assert!(cluster.authenticate_token(&first).is_err());
+    let renewed = secrets
+        .modify(&key("second"), |secret| {
+            secret.data.as_mut().unwrap().remove("token");
+            Ok(())
+        })
+        .await;
+    renewed.unwrap();
+    until::<Secret>(&client, |client| value(client, &key("second"), "token").is_some()).await;
+    let again = value(&client, &key("second"), "token").unwrap();
+    assert!(again != second, "each signature is another");
+    assert!(cluster.authenticate_token(&second).is_err());
+    cluster.authenticate_token(&again).unwrap();
+
+    accounts.delete(&key("robot"), DeleteOptions::default()).await.unwrap();
+    assert!(cluster.authenticate_token(&again).is_err());
+    until::<Secret>(&client, |client| client.api::<Secret>().find(&key("second")).unwrap().is_none()).await;
+    // another account of that name is another
+    accounts.create(object(json!({"metadata": {"name": "robot", "namespace": "default"}}))).await.unwrap();
+    assert!(cluster.authenticate_token(&again).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_secret_of_no_account_goes() {
+    let client = start().await;
+    let secrets = client.api::<Secret>();
+    secrets.create(secret("orphan", "nobody")).await.unwrap();
+    until::<Secret>(&client, |client| client.api::<Secret>().find(&key("orphan")).unwrap().is_none()).await;
+    let mut other = secret("other-uid", "default");
+    other
+        .metadata
+        .annotations
+        .as_mut()
+        .unwrap()
+        .insert("kubernetes.io/service-account.uid".into(), "of-one-before".into());
+    secrets.create(other).await.unwrap();
+    until::<Secret>(&client, |client| client.api::<Secret>().find(&key("other-uid")).unwrap().is_none())
+        .await;
+}
