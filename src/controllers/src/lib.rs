@@ -27,8 +27,8 @@ mod slow_start;
 mod stateful_set;
 mod taint_eviction;
 mod template_hash;
-mod ttl_after_finished;
 mod token_secrets;
+mod ttl_after_finished;
 
 use cluster::Cluster;
 use tokio::task::JoinSet;

@@ -63,8 +63,8 @@ mod service;
 mod service_account;
 mod service_update;
 mod service_validation;
-mod stateful_set;
 mod service_warnings;
+mod stateful_set;
 
 use crate::{Handler, handler_of};
 use k8s_openapi::api::apps::v1 as apps;
