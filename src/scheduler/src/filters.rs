@@ -58,7 +58,8 @@ fn ports(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
 fn resources(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
     let Some(spec) = pod.spec.as_ref() else { return Vec::new() };
     let mut reasons = Vec::new();
-    if at.pods + 1 > at.allocatable("pods").value() {
+    let pods = i64::try_from(at.residents.len()).unwrap_or(i64::MAX);
+    if pods >= at.allocatable("pods").value() {
         reasons.push("Too many pods".to_owned());
     }
     for (name, asked) in ask::requests(spec) {

@@ -8,8 +8,10 @@
 mod filters;
 mod node;
 mod place;
+mod pod_affinity;
 mod run;
 
 pub use node::NodeSnapshot;
 pub use place::{Unschedulable, place};
+pub use pod_affinity::Namespaces;
 pub use run::run;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 pub struct NodeSnapshot {
     pub node: Arc<Node>,
     pub requested: BTreeMap<String, Quantity>,
-    pub pods: i64,
+    pub residents: Vec<Arc<Pod>>,
     /// Protocol, address, port.
     pub host_ports: HashSet<(String, String, i32)>,
 }
@@ -17,8 +17,12 @@ pub struct NodeSnapshot {
 impl NodeSnapshot {
     pub fn new(node: Arc<Node>, pods: &[Arc<Pod>]) -> Self {
         let name = node.metadata.name.clone();
-        let mut snapshot =
-            NodeSnapshot { node, requested: BTreeMap::new(), pods: 0, host_ports: HashSet::new() };
+        let mut snapshot = NodeSnapshot {
+            node,
+            requested: BTreeMap::new(),
+            residents: Vec::new(),
+            host_ports: HashSet::new(),
+        };
         let here = |pod: &&Arc<Pod>| {
             pod.spec.as_ref().and_then(|s| s.node_name.clone()) == name && !ask::is_terminal(pod)
         };
@@ -27,9 +31,9 @@ impl NodeSnapshot {
     }
 
     /// Counts a pod in.
-    pub fn take(&mut self, pod: &Pod) {
+    pub fn take(&mut self, pod: &Arc<Pod>) {
         let Some(spec) = pod.spec.as_ref() else { return };
-        self.pods += 1;
+        self.residents.push(pod.clone());
         for (name, amount) in ask::requests(spec) {
             let sum = self.requested.entry(name).or_default();
             *sum = sum.plus(amount);

@@ -1,3 +1,4 @@
+use crate::pod_affinity::{Namespaces, PodAffinity};
 use crate::{NodeSnapshot, filters};
 use k8s_openapi::api::core::v1::Pod;
 use kinds::{node_affinity, pod as ask};
@@ -34,13 +35,20 @@ impl fmt::Display for Unschedulable {
 ///
 /// # Errors
 /// Every node's reasons.
-pub fn place<'n>(pod: &Pod, nodes: &'n [NodeSnapshot]) -> Result<&'n NodeSnapshot, Unschedulable> {
+pub fn place<'n>(
+    pod: &Pod,
+    nodes: &'n [NodeSnapshot],
+    namespaces: &Namespaces,
+) -> Result<&'n NodeSnapshot, Unschedulable> {
+    let filters = filters::all();
+    let others = PodAffinity::of(pod, nodes, namespaces);
     let mut refused = Unschedulable { nodes: nodes.len(), reasons: BTreeMap::new() };
     let mut best: Option<(i64, &NodeSnapshot)> = None;
     for node in nodes {
-        let against =
-            filters::all().iter().map(|filter| filter(pod, node)).find(|reasons| !reasons.is_empty());
-        match against {
+        let filtered = filters.iter().map(|filter| filter(pod, node));
+        let of_others =
+            std::iter::once_with(|| others.against(node).map(str::to_owned).into_iter().collect());
+        match filtered.chain(of_others).find(|reasons: &Vec<String>| !reasons.is_empty()) {
             Some(reasons) => {
                 reasons.into_iter().for_each(|reason| *refused.reasons.entry(reason).or_default() += 1)
             }
@@ -109,7 +117,7 @@ mod tests {
     fn placed(pod: &Pod, nodes: Vec<Node>) -> Result<String, String> {
         let nodes: Vec<NodeSnapshot> =
             nodes.into_iter().map(|n| NodeSnapshot::new(Arc::new(n), &[])).collect();
-        place(pod, &nodes).map(|n| n.name().to_owned()).map_err(|e| e.to_string())
+        place(pod, &nodes, &Namespaces::new()).map(|n| n.name().to_owned()).map_err(|e| e.to_string())
     }
 
     #[test]

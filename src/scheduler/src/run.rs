@@ -1,7 +1,8 @@
+use crate::pod_affinity::{Namespaces, has_terms};
 use crate::{NodeSnapshot, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Client, Cluster, Recorder, WorkQueue, run_workers};
-use k8s_openapi::api::core::v1::{Node, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodCondition};
 use kinds::{key_of, pod as ask};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,21 +30,27 @@ struct Scheduler {
     events: Recorder,
     queue: WorkQueue<ObjectKey>,
     /// Bound by us, but not yet shown as bound by the informer.
-    assumed: Mutex<HashMap<ObjectKey, Pod>>,
+    assumed: Mutex<HashMap<ObjectKey, Arc<Pod>>>,
 }
 
-/// A change of a node, or a pod that goes, may make room for those that found none.
+/// A change of a node, or a pod that goes, may make room for those that found none; pods that come or get other labels, and
+/// namespaces with other labels, make a difference to those that want to be with others, or apart.
 async fn listen(scheduler: Arc<Scheduler>, stop: CancellationToken) {
     let cluster = scheduler.client.cluster();
     let mut pods = cluster.informer::<Pod>().subscribe();
     let mut nodes = cluster.informer::<Node>().subscribe();
+    let mut namespaces = cluster.informer::<Namespace>().subscribe();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             Some(change) = pods.next() => scheduler.pod_changed(&change),
             Some(change) = nodes.next() => match &change {
                 Change::Modified { old, new } if old.spec == new.spec && allocatable(old) == allocatable(new) && old.metadata.labels == new.metadata.labels => {}
-                _ => scheduler.retry_all(),
+                _ => scheduler.retry(|_| true),
+            },
+            Some(change) = namespaces.next() => match &change {
+                Change::Modified { old, new } if old.metadata.labels == new.metadata.labels => {}
+                _ => scheduler.retry(has_terms),
             },
             else => return,
         }
@@ -83,27 +90,30 @@ impl Scheduler {
         match change {
             Change::Deleted(_) => {
                 self.forget(pod);
-                self.retry_all();
+                self.retry(|_| true);
             }
             Change::Modified { old, new } if !ask::is_terminal(old) && ask::is_terminal(new) => {
-                self.retry_all()
+                self.retry(|_| true);
             }
             // our own note that it does not fit is no reason to try again
             Change::Modified { old, new }
                 if old.spec == new.spec
+                    && old.metadata.labels == new.metadata.labels
                     && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp => {}
             _ if waits(pod) => self.queue.add(key_of(&pod.metadata)),
             _ => {
                 if is_bound(pod) {
                     self.forget(pod);
+                    self.retry(has_terms);
                 }
             }
         }
     }
 
-    fn retry_all(&self) {
+    /// Tries those again that wait, where they are of this kind.
+    fn retry(&self, is_meant: impl Fn(&Pod) -> bool) {
         for pod in self.client.cluster().informer::<Pod>().list(None) {
-            if waits(&pod) {
+            if waits(&pod) && is_meant(&pod) {
                 self.queue.add(key_of(&pod.metadata));
             }
         }
@@ -121,7 +131,7 @@ impl Scheduler {
             let why = "Scheduling is blocked due to non-empty scheduling gates";
             return self.note(key, "SchedulingGated", why).await;
         }
-        match place(&pod, &self.nodes()) {
+        match place(&pod, &self.nodes(), &self.namespaces()) {
             Ok(node) => self.bind(key, &pod, node.name()).await,
             Err(reasons) => self.refuse(key, &pod, &reasons).await,
         }
@@ -144,10 +154,18 @@ impl Scheduler {
         snapshots
     }
 
+    fn namespaces(&self) -> Namespaces {
+        let all = self.client.cluster().informer::<Namespace>().list(None);
+        let labels = |namespace: &Namespace| namespace.metadata.labels.clone().unwrap_or_default();
+        all.iter()
+            .filter_map(|namespace| Some((namespace.metadata.name.clone()?, labels(namespace))))
+            .collect()
+    }
+
     async fn bind(&self, key: &ObjectKey, pod: &Arc<Pod>, node: &str) -> Result<(), Status> {
         let mut assumed = Pod::clone(pod);
         assumed.spec.get_or_insert_default().node_name = Some(node.to_owned());
-        self.assumed.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), assumed);
+        self.assumed.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Arc::new(assumed));
         let namespace = key.namespace.as_deref().unwrap_or_default();
         match self.client.bind(namespace, &key.name, node).await {
             Ok(()) => {
