@@ -19,6 +19,8 @@ use warp::reply::Response;
 
 /// Upstream ends a watch after a random time of at least half an hour, so that clients spread.
 const SHORTEST_LIFE: Duration = Duration::from_secs(30 * 60);
+/// A client may ask for more than a clock can count.
+const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// Events that go out in one write.
 const LARGEST_WRITE: usize = 64 * 1024;
@@ -56,7 +58,7 @@ pub(crate) fn answer(
         view,
         include: params::include(request)?,
         bookmarks: request.flag("allowWatchBookmarks")?,
-        ends: now + life,
+        ends: now + life.min(LONGEST_LIFE),
         next_bookmark: now + BOOKMARK_EVERY,
         over: false,
         _watching: edge.metrics.watching(),
