@@ -56,7 +56,9 @@ pub(crate) async fn answer(
 
 async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
     match (request.method.clone(), info.name.is_some(), info.subresource.as_deref()) {
-        (Method::GET | Method::HEAD, true, None | Some("status")) if !request.flag("watch")? => {
+        (Method::GET | Method::HEAD, true, None | Some("status" | "ephemeralcontainers"))
+            if !request.flag("watch")? =>
+        {
             call.get(request)
         }
         (Method::GET | Method::HEAD, true, Some("scale")) => call.get_scale(),

@@ -198,9 +198,12 @@ impl Cluster {
             Some("status") => new.prepare_status_update(old),
             // the binding writes both the node and its condition
             Some("binding") => {}
-            _ => new.prepare_update(old),
+            Some(part) => new.prepare_part_update(part, old),
+            None => new.prepare_update(old),
         }
-        if matches!(target.subresource.as_deref(), None | Some("scale")) && new.generation_changes(old) {
+        if matches!(target.subresource.as_deref(), None | Some("scale" | "ephemeralcontainers"))
+            && new.generation_changes(old)
+        {
             new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);
         }
         let held = admission::admit_update(self, actor, target, new, old)?;
@@ -428,8 +431,11 @@ fn validate(target: &Target, new: &dyn Instance, old: Option<&dyn Instance>) -> 
     kinds::validate_meta_update(new.meta(), old.meta(), &mut errors);
     match target.subresource.as_deref() {
         Some("status") => new.validate_status_update(old, &mut errors),
-        _ if in_full => {
-            new.validate_update(old, &mut errors);
+        part if in_full => {
+            match part {
+                Some(part) => new.validate_part_update(part, old, &mut errors),
+                None => new.validate_update(old, &mut errors),
+            }
             target.handler.validate_version(new, Some(old), &mut errors);
         }
         _ => {}

@@ -74,6 +74,9 @@ pub trait Instance: Any + Send + Sync {
     fn prepare_update(&mut self, old: &dyn Instance);
     /// With what of the metadata it may not change.
     fn prepare_status_update(&mut self, old: &dyn Instance);
+    fn prepare_part_update(&mut self, _part: &str, old: &dyn Instance) {
+        self.prepare_update(old);
+    }
     fn generation_changes(&self, old: &dyn Instance) -> bool;
     fn validate(&self, errors: &mut Errors);
     fn validate_create(&self, _errors: &mut Errors) {}
@@ -84,6 +87,9 @@ pub trait Instance: Any + Send + Sync {
     fn validate_status_update(&self, _old: &dyn Instance, _errors: &mut Errors) {}
     fn warnings(&self, _old: Option<&dyn Instance>) -> Vec<String> {
         Vec::new()
+    }
+    fn validate_part_update(&self, _part: &str, old: &dyn Instance, errors: &mut Errors) {
+        self.validate_update(old, errors);
     }
     fn field(&self, path: &str) -> String;
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
@@ -153,6 +159,12 @@ impl<K: Kind> Instance for K {
     }
     fn validate_status_update(&self, old: &dyn Instance, errors: &mut Errors) {
         Kind::validate_status_update(self, same_kind(old), errors);
+    }
+    fn validate_part_update(&self, part: &str, old: &dyn Instance, errors: &mut Errors) {
+        Kind::validate_part_update(self, part, same_kind(old), errors);
+    }
+    fn prepare_part_update(&mut self, part: &str, old: &dyn Instance) {
+        Kind::prepare_part_update(self, part, same_kind(old));
     }
     fn warnings(&self, old: Option<&dyn Instance>) -> Vec<String> {
         Kind::warnings(self, old.map(same_kind))

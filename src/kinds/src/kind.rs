@@ -93,6 +93,10 @@ pub trait Kind:
     /// What of labels, annotations, finalizers and owners an update of `status` does not change; it differs from kind to
     /// kind, as upstream's strategies do. All else of the metadata nobody changes.
     fn keep_metadata(_new: &mut ObjectMeta, _old: &ObjectMeta) {}
+    /// Puts back everything that an update of this part (a subresource that is not `status`) may not change.
+    fn prepare_part_update(&mut self, _part: &str, old: &Self) {
+        self.prepare_update(old);
+    }
     /// Whether `metadata.generation` must rise: the desired state differs.
     fn generation_changes(&self, _old: &Self) -> bool {
         false
@@ -108,6 +112,10 @@ pub trait Kind:
     }
     /// All that is checked when the status is written; the rest is what it was, under whatever rules it was stored.
     fn validate_status_update(&self, _old: &Self, _errors: &mut Errors) {}
+    /// The same for an update of a part.
+    fn validate_part_update(&self, _part: &str, old: &Self, errors: &mut Errors) {
+        self.validate_update(old, errors);
+    }
     /// What a client should hear of an object that is valid: upstream's `WarningsOnCreate` and `WarningsOnUpdate`. Of a kind
     /// that has pods made, what is odd about these.
     fn warnings(&self, old: Option<&Self>) -> Vec<String> {

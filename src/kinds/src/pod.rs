@@ -2,11 +2,20 @@
 
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
-    Container, ContainerStatus, Pod, PodCondition, PodSpec, PodStatus, Taint, Toleration,
+    Container, ContainerStatus, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, Taint, Toleration,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// An ephemeral container is a container with a target: upstream defines it so, field by field.
+pub fn as_container(ephemeral: &EphemeralContainer) -> Container {
+    serde_json::to_value(ephemeral).and_then(serde_json::from_value).unwrap_or_default()
+}
+
+pub fn ephemeral_containers(spec: &PodSpec) -> Vec<Container> {
+    spec.ephemeral_containers.iter().flatten().map(as_container).collect()
+}
 
 pub fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     pod.status.as_ref()?.conditions.as_ref()?.iter().find(|c| c.type_ == kind)

@@ -150,6 +150,7 @@ pub fn resources() -> Vec<Resource> {
             vec![
                 stream("attach", Connect, "PodAttachOptions"),
                 sub::<core::Binding>("binding", Create),
+                sub::<core::Pod>("ephemeralcontainers", Object),
                 sub::<policy::Eviction>("eviction", Create),
                 stream("exec", Connect, "PodExecOptions"),
                 stream("log", Read, "Pod"),

@@ -51,6 +51,7 @@ mod node;
 mod pod;
 mod pod_columns;
 mod pod_defaults;
+mod pod_ephemeral;
 mod pod_validation;
 pub(crate) mod pod_warnings;
 mod priority_class;

@@ -1,4 +1,4 @@
-use super::{pod_columns, pod_defaults, pod_validation, pod_warnings};
+use super::{pod_columns, pod_defaults, pod_ephemeral, pod_validation, pod_warnings};
 use crate::{Cell, Column, Errors, Kind, pod as ask};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -10,7 +10,7 @@ impl Kind for Pod {
     const CATEGORIES: &'static [&'static str] = &["all"];
     const GRACEFUL_DELETION: bool = true;
     const SUBRESOURCES: &'static [&'static str] =
-        &["attach", "binding", "eviction", "exec", "log", "portforward", "proxy", "status"];
+        &["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "status"];
     const FIELDS: &'static [&'static str] = &[
         "spec.nodeName",
         "spec.host",
@@ -27,6 +27,7 @@ impl Kind for Pod {
 
     fn set_defaults(&mut self) {
         pod_defaults::pod(self.spec.get_or_insert_default());
+        pod_ephemeral::set_defaults(self.spec.get_or_insert_default());
     }
     fn prepare_create(&mut self) {
         self.metadata.generation = Some(1);
@@ -36,6 +37,12 @@ impl Kind for Pod {
     }
 
     super::spec_and_status!();
+    fn prepare_part_update(&mut self, part: &str, old: &Self) {
+        match part {
+            "ephemeralcontainers" => pod_ephemeral::keep_all_else(self, old),
+            _ => self.prepare_update(old),
+        }
+    }
 
     /// Old kubelets wrote owners back that the garbage collector had taken out.
     fn keep_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
@@ -56,6 +63,12 @@ impl Kind for Pod {
     }
     fn warnings(&self, old: Option<&Self>) -> Vec<String> {
         if old.is_none() { pod_warnings::of_pod(self) } else { Vec::new() }
+    }
+    fn validate_part_update(&self, part: &str, old: &Self, errors: &mut Errors) {
+        match (part, &self.spec, &old.spec) {
+            ("ephemeralcontainers", Some(new), Some(old)) => pod_ephemeral::validate_update(new, old, errors),
+            _ => self.validate_update(old, errors),
+        }
     }
     fn field(&self, path: &str) -> String {
         let (spec, status) = (self.spec.as_ref(), self.status.as_ref());

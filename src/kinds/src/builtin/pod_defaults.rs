@@ -59,7 +59,7 @@ pub(super) fn spec(spec: &mut PodSpec) {
     }
 }
 
-fn container_defaults(container: &mut Container) {
+pub(super) fn container_defaults(container: &mut Container) {
     fill::text(&mut container.termination_message_path, TERMINATION_LOG);
     fill::text(&mut container.termination_message_policy, "File");
     let image = text(&container.image).to_owned();

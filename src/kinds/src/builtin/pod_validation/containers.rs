@@ -64,6 +64,13 @@ pub(super) fn init_containers(spec: &PodSpec, at: &str, around: &Around<'_>, err
     }
 }
 
+/// Those that were added to a pod that is there; `pod_ephemeral` has what only they are asked.
+pub(super) fn ephemeral_containers(spec: &PodSpec, at: &str, around: &Around<'_>, errors: &mut Errors) {
+    for (index, container) in crate::pod::ephemeral_containers(spec).iter().enumerate() {
+        common(container, &format!("{at}[{index}]"), around, errors);
+    }
+}
+
 fn common(container: &Container, at: &str, around: &Around<'_>, errors: &mut Errors) {
     required(names::dns_label, &container.name, format_args!("{at}.name"), errors);
     match text(&container.image) {

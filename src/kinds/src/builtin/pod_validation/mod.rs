@@ -143,6 +143,10 @@ fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut Errors) {
     resources::claims(list(&spec.resource_claims), &format!("{at}.resourceClaims"), errors);
     containers::containers(&spec.containers, &format!("{at}.containers"), &around, errors);
     containers::init_containers(spec, &format!("{at}.initContainers"), &around, errors);
+    // a template is refused that has any
+    if of == Of::Pod {
+        containers::ephemeral_containers(spec, &format!("{at}.ephemeralContainers"), &around, errors);
+    }
     resources::of_pod(spec, &format!("{at}.resources"), errors);
     ports::host_network(spec, at, of, errors);
     one_of(
