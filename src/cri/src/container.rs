@@ -15,6 +15,9 @@ impl fmt::Display for ContainerId {
     }
 }
 
+/// The exit code of a container whose first process could not be made; containerd's.
+pub const CANNOT_START: i32 = 128;
+
 /// All that makes one container. Whatever is `None` or empty comes from the image's own configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContainerConfig {
@@ -80,6 +83,13 @@ pub struct ContainerConfig {
     /// Who may use which device nodes, beside [`ContainerConfig::devices`].
     #[serde(default)]
     pub device_rules: Vec<DeviceRule>,
+    /// A first process that can not be made is no failure of `create_container` then: the container stays, as one that ended
+    /// with [`CANNOT_START`] and the reason, and it is `start_container` that fails.
+    #[serde(default)]
+    pub keep_unstartable: bool,
+    /// The PID namespace of another container of the sandbox, one that runs.
+    #[serde(default)]
+    pub pid_of: Option<ContainerId>,
     /// A cgroup namespace of its own; `None`: where the machine has cgroup v2 alone.
     #[serde(default)]
     pub cgroup_namespace: Option<bool>,

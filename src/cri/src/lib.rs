@@ -127,6 +127,10 @@ pub enum RuntimeEvent {
         sandbox: SandboxId,
         container: ContainerId,
     },
+    /// It was told to stop and has: its network is gone, and its host ports are free.
+    SandboxStopped {
+        sandbox: SandboxId,
+    },
     /// The shim is gone: every container in the sandbox is dead and will be reported as exited with 137.
     SandboxLost {
         sandbox: SandboxId,

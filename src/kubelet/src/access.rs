@@ -99,7 +99,7 @@ fn container_name(pod: &Pod, asked: &str) -> Result<String> {
     let pod_name = pod::name(pod);
     let annotated = pod.metadata.annotations.as_ref().and_then(|a| a.get(DEFAULT_CONTAINER));
     if !asked.is_empty() {
-        return match pod::container(spec, asked) {
+        return match pod::any_container(spec, asked) {
             Some(_) => Ok(asked.to_owned()),
             None => Err(CriError::Invalid(format!("container {asked} is not valid for pod {pod_name}"))),
         };

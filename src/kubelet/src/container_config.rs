@@ -143,6 +143,7 @@ pub fn container(pod: &Pod, container: &Container, parts: Parts<'_>) -> Result<C
         stdin: container.stdin == Some(true),
         stdin_once: container.stdin_once == Some(true),
         tty: container.tty == Some(true),
+        keep_unstartable: true,
         log_path: PathBuf::from(&container.name).join(format!("{}.log", parts.attempt)),
         stop_signal: container.lifecycle.as_ref().and_then(|l| l.stop_signal.clone()),
         labels: {

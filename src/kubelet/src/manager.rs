@@ -3,7 +3,7 @@
 use crate::shared::Shared;
 use crate::sources::{Source, references};
 use crate::worker::{Mailbox, Message, Worker, supervise};
-use crate::{labels, pod};
+use crate::{container_config, labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
@@ -31,6 +31,7 @@ struct Handle {
     mailbox: Mailbox,
     namespace: String,
     references: BTreeSet<Source>,
+    wants_host_ports: bool,
 }
 
 impl Manager {
@@ -76,8 +77,11 @@ impl Manager {
                 }
                 Some(change) = self.secrets.next() => self.source_changed(&change, Source::Secret),
                 event = self.events.recv() => match event {
-                    Ok(event) => self.shared.books.ring(sandbox_of(&event)),
-                    Err(RecvError::Lagged(_)) => self.shared.books.ring_all(),
+                    Ok(event) => self.happened(&event),
+                    Err(RecvError::Lagged(_)) => {
+                        self.shared.books.ring_all();
+                        self.ports_freed();
+                    }
                     Err(RecvError::Closed) => break,
                 },
                 Some(ended) = self.tasks.join_next() => self.ended(ended),
@@ -96,6 +100,7 @@ impl Manager {
             mailbox: worker.mailbox(),
             namespace: pod::namespace(&pod).to_owned(),
             references: references(&pod),
+            wants_host_ports: !container_config::host_ports(&pod).is_empty(),
         };
         self.workers.insert(pod::uid(&pod).to_owned(), handle);
         self.tasks.spawn(supervise(worker, self.stop.clone()));
@@ -112,6 +117,20 @@ impl Manager {
             Some(handle) => drop(handle.mailbox.send(message)),
             None if matches!(change, Change::Deleted(_)) || !self.is_ours(pod) => {}
             None => self.spawn(pod.clone(), Vec::new()),
+        }
+    }
+
+    fn happened(&self, event: &RuntimeEvent) {
+        self.shared.books.ring(sandbox_of(event));
+        if matches!(event, RuntimeEvent::SandboxStopped { .. }) {
+            self.ports_freed();
+        }
+    }
+
+    /// Somebody may wait for one of them.
+    fn ports_freed(&self) {
+        for handle in self.workers.values().filter(|handle| handle.wants_host_ports) {
+            let _ = handle.mailbox.send(Message::PortsFreed);
         }
     }
 
@@ -191,6 +210,7 @@ fn sandbox_of(event: &RuntimeEvent) -> &cri::SandboxId {
         RuntimeEvent::Started { sandbox, .. }
         | RuntimeEvent::Exited { sandbox, .. }
         | RuntimeEvent::OutOfMemory { sandbox, .. }
+        | RuntimeEvent::SandboxStopped { sandbox }
         | RuntimeEvent::SandboxLost { sandbox } => sandbox,
     }
 }

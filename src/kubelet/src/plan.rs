@@ -85,6 +85,12 @@ fn plan_containers(view: View<'_>, sandbox: &SandboxStatus, plan: &mut Plan) {
     let policy = pod::restart_policy(spec);
     let initialized = view.is_initialized();
     let mut to_start = Vec::new();
+    // who looks into a pod waits for nothing in it, and comes once
+    for container in pod::ephemeral_containers(spec) {
+        if !view.memory.lost.contains_key(&container.name) {
+            to_start.extend(consider(view, sandbox, &container, RestartPolicy::Never, plan));
+        }
+    }
     for container in pod::init_containers(spec) {
         if initialized && !pod::is_sidecar(container) {
             continue;

@@ -43,6 +43,27 @@ pub fn container<'a>(spec: &'a PodSpec, name: &str) -> Option<&'a Container> {
     all_containers(spec).find(|c| c.name == name)
 }
 
+/// Those that were added to it while it ran.
+pub fn ephemeral_containers(spec: &PodSpec) -> Vec<Container> {
+    kinds::pod::ephemeral_containers(spec)
+}
+
+/// Also one that was added.
+pub fn any_container(spec: &PodSpec, name: &str) -> Option<Container> {
+    let added = || ephemeral_containers(spec).into_iter().find(|c| c.name == name);
+    container(spec, name).cloned().or_else(added)
+}
+
+pub fn is_ephemeral(spec: &PodSpec, name: &str) -> bool {
+    spec.ephemeral_containers.iter().flatten().any(|c| c.name == name)
+}
+
+/// The container whose processes an added one is to see.
+pub fn target<'a>(spec: &'a PodSpec, name: &str) -> Option<&'a str> {
+    let added = spec.ephemeral_containers.iter().flatten().find(|c| c.name == name)?;
+    added.target_container_name.as_deref().filter(|target| !target.is_empty())
+}
+
 /// An init container that goes on running beside the others.
 pub fn is_sidecar(container: &Container) -> bool {
     container.restart_policy.as_deref() == Some("Always")

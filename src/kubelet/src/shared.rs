@@ -1,3 +1,4 @@
+use crate::admission::brake::Brake;
 use crate::clock::Clock;
 use crate::config::KubeletConfig;
 use crate::field_ref::Facts;
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub images: ImageManager,
     pub events: Recorder,
     pub books: Books,
+    pub brake: Mutex<Brake>,
 }
 
 /// Which sandbox belongs to which pod, and who works on it.
@@ -131,8 +133,11 @@ impl Shared {
 
 /// `spec.containers{web}`, as upstream's events say it.
 fn field_path(pod: &Pod, container: &str) -> String {
-    match pod::is_init(pod::spec(pod), container) {
-        true => format!("spec.initContainers{{{container}}}"),
-        false => format!("spec.containers{{{container}}}"),
-    }
+    let spec = pod::spec(pod);
+    let list = match () {
+        () if pod::is_init(spec, container) => "initContainers",
+        () if pod::is_ephemeral(spec, container) => "ephemeralContainers",
+        () => "containers",
+    };
+    format!("spec.{list}{{{container}}}")
 }

@@ -13,7 +13,7 @@ use cri::{CriError, ImageService, PodAccess, Runtime};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use thiserror::Error;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -75,6 +75,7 @@ pub(crate) async fn start_at(
         images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
         events: client.recorder("kubelet", Some(&config.node_name)),
         books: Books::default(),
+        brake: Mutex::default(),
         runtime,
         client,
         config,

@@ -19,6 +19,8 @@ pub fn status(view: View<'_>, node_ip: IpAddr, terminal: bool) -> PodStatus {
     let old = view.pod.status.clone().unwrap_or_default();
     let init: Vec<_> = pod::init_containers(spec).iter().map(|c| of_container(view, c, terminal)).collect();
     let containers: Vec<_> = spec.containers.iter().map(|c| of_container(view, c, terminal)).collect();
+    let added = pod::ephemeral_containers(spec);
+    let ephemeral: Vec<_> = added.iter().map(|c| of_ephemeral(view, c, terminal)).collect();
     let phase = match &view.memory.evicted {
         _ if pod::is_over(view.pod) => pod::phase(view.pod).to_owned(),
         Some(_) if terminal => "Failed".to_owned(),
@@ -41,6 +43,7 @@ pub fn status(view: View<'_>, node_ip: IpAddr, terminal: bool) -> PodStatus {
         observed_generation: view.pod.metadata.generation,
         init_container_statuses: (!init.is_empty()).then_some(init),
         container_statuses: Some(containers),
+        ephemeral_container_statuses: (!ephemeral.is_empty()).then_some(ephemeral),
         ..old
     }
 }
@@ -49,6 +52,11 @@ fn addresses(view: View<'_>, node_ip: IpAddr) -> Option<Vec<PodIP>> {
     let sandbox = view.current()?;
     let ip = sandbox.ip.or_else(|| sandbox.config.host_network.then_some(node_ip))?;
     Some(vec![PodIP { ip: ip.to_string() }])
+}
+
+/// It is neither waited for nor counted.
+fn of_ephemeral(view: View<'_>, container: &Container, terminal: bool) -> ContainerStatus {
+    ContainerStatus { ready: false, started: None, ..of_container(view, container, terminal) }
 }
 
 fn of_container(view: View<'_>, container: &Container, terminal: bool) -> ContainerStatus {
@@ -104,7 +112,8 @@ fn without_a_try(view: View<'_>, container: &Container, terminal: bool) -> Conta
     let (reason, message) = hold.map_or((default_reason(view), ""), |h| (h.reason, h.message.as_str()));
     let waiting = ContainerStateWaiting { reason: Some(reason.to_owned()), message: some(message) };
     let mut status = plain(container);
-    let never = pod::restart_policy(pod::spec(view.pod)) == RestartPolicy::Never;
+    let spec = pod::spec(view.pod);
+    let never = pod::restart_policy(spec) == RestartPolicy::Never || pod::is_ephemeral(spec, &container.name);
     match view.memory.lost.get(&container.name) {
         Some(Lost { restart_count, state, image, image_id }) => {
             status.restart_count = *restart_count;

@@ -17,8 +17,14 @@ impl Inner {
     pub async fn start_container(self: Arc<Self>, id: ContainerId) -> Result<()> {
         let container = self.container(&id)?;
         let _stays = container.sandbox.gate.read().await;
-        if *container.state.borrow() != ContainerState::Created {
-            return Err(CriError::Failed(format!("container {id} was started before")));
+        let state = container.state.borrow().clone();
+        match state {
+            ContainerState::Created => {}
+            // its first process could not be made, or the sandbox ended before
+            ContainerState::Exited { started_at: None, message, .. } => {
+                return Err(CriError::Failed(message));
+            }
+            _ => return Err(CriError::Failed(format!("container {id} was started before"))),
         }
         let doing = format!("start container {}", container.record.config.name);
         container.sandbox.call(&doing, Request::Start { container: id }).await?;

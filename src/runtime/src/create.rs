@@ -3,7 +3,8 @@
 
 use crate::account::{self, Account, Wanted};
 use crate::cgroups::Hierarchies;
-use crate::container::Container;
+use crate::client::CallError;
+use crate::container::{Container, state_of};
 use crate::draft::Draft;
 use crate::host::Host;
 use crate::places::ContainerPlaces;
@@ -12,10 +13,12 @@ use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
 use crate::sandbox::Sandbox;
 use crate::spec::{self, ImageDefaults, Parts};
-use cri::wire::{CreateRequest, ExecRequest, LateMount, MountRequest, PartMount, Request, SharedMount};
+use cri::wire::{
+    self, CreateRequest, ExecRequest, ExitRecord, LateMount, MountRequest, PartMount, Request, SharedMount,
+};
 use cri::{
-    ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Resources, Result, SandboxId,
-    Seccomp,
+    CANNOT_START, ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Resources, Result,
+    SandboxId, Seccomp,
 };
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};
@@ -82,9 +85,17 @@ impl Inner {
             cgroup: files,
             late,
         };
-        sandbox.call(&doing("create"), Request::Create(create)).await?;
-        self.finish_limits(&draft).await?;
-        Ok(Container::new(record, draft.places, sandbox.clone(), ContainerState::Created, draft.hold))
+        let state = match sandbox.client()?.call(Request::Create(create)).await {
+            Ok(_) => ContainerState::Created,
+            Err(CallError::Refused(why)) if draft.config.keep_unstartable => {
+                note_unstartable(&draft.places, &why).await?
+            }
+            Err(e) => return Err(CriError::failed(doing("create"), e)),
+        };
+        if state == ContainerState::Created {
+            self.finish_limits(&draft).await?;
+        }
+        Ok(Container::new(record, draft.places, sandbox.clone(), state, draft.hold))
     }
 
     /// What libcontainer leaves out, and undoes where it was set before: on v1 it always switches the OOM killer on.
@@ -103,6 +114,31 @@ impl Inner {
         let _ = sandbox.call("remove", Request::Remove { container: id.clone() }).await;
         self.clear_container(places, format!("{}/{id}", self.pod_cgroup(&sandbox.record().config))).await;
     }
+}
+
+/// Remembers that the container's first process could not be made, as the container's end.
+async fn note_unstartable(places: &ContainerPlaces, why: &str) -> Result<ContainerState> {
+    let exit = ExitRecord {
+        exit_code: CANNOT_START,
+        oom_killed: false,
+        finished_at: jiff::Timestamp::now(),
+        message: unstartable(why),
+    };
+    let seen = wire::ContainerRecord { exit: Some(exit), ..Default::default() };
+    let state = state_of(&seen);
+    let path = places.exit();
+    let written = blocking(move || records::write(&path, &seen)).await;
+    written.map_err(|e| CriError::failed("write exit of a container that can not start", e))?;
+    Ok(state)
+}
+
+/// As users of other runtimes know it.
+fn unstartable(why: &str) -> String {
+    let why = match why {
+        "exec: no command" => "exec: \"\": executable file not found in $PATH",
+        why => why,
+    };
+    format!("failed to create task: OCI runtime create failed: unable to start container process: {why}")
 }
 
 fn mounts(draft: &Draft, stacks: bool) -> MountRequest {

@@ -71,7 +71,7 @@ impl Inner {
             localhost: localhost(&config.seccomp)?,
             log_path: record.config.log_directory.join(&config.log_path),
             cgroup: format!("{}/{id}", self.pod_cgroup(&record.config)),
-            pid_namespace: self.pid_namespace(&record.config)?,
+            pid_namespace: self.pid_namespace(config.pid_of.as_ref().or(record.config.pid_of.as_ref()))?,
             sandbox_dir: self.places.sandbox_run(&record.id),
             sandbox_id: record.id,
             sandbox: record.config,
@@ -94,8 +94,8 @@ impl Inner {
 
 impl Inner {
     /// Of the container whose processes this one is to see.
-    fn pid_namespace(&self, config: &SandboxConfig) -> Result<Option<PathBuf>> {
-        let Some(other) = &config.pid_of else { return Ok(None) };
+    fn pid_namespace(&self, of: Option<&ContainerId>) -> Result<Option<PathBuf>> {
+        let Some(other) = of else { return Ok(None) };
         let pid = self.container(other)?.running_pid()?;
         Ok(Some(PathBuf::from(format!("/proc/{pid}/ns/pid"))))
     }

@@ -9,7 +9,7 @@ use crate::runtime::{Inner, blocking};
 use crate::sandbox::{Life, Sandbox};
 use crate::{launch, news};
 use cri::wire::{Request, SHM, SOCKET, SharedIpc, ShimConfig};
-use cri::{Connection, CriError, Result, SandboxConfig, SandboxId, SandboxStatus};
+use cri::{Connection, CriError, Result, RuntimeEvent, SandboxConfig, SandboxId, SandboxStatus};
 use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -186,6 +186,7 @@ impl Inner {
         let failed = |what: &str, why: String| CriError::failed(format_args!("{what} sandbox {id}"), why);
         self.starts.give_way().await;
         self.network.detach(&id.0).await.map_err(|e| failed("detach network of", e.to_string()))?;
+        let _ = self.events.send(RuntimeEvent::SandboxStopped { sandbox: id.clone() });
         let record = sandbox.set_stopped();
         self.write_record(&record).await.map_err(|e| failed("write record of", e.to_string()))
     }

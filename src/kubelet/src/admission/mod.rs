@@ -4,6 +4,7 @@
 //! only notices when it makes the sandbox, and then tries again, is in [`sandbox`].
 
 mod apparmor;
+pub mod brake;
 mod os;
 pub mod sandbox;
 mod supplemental_groups;

@@ -16,7 +16,12 @@ use tokio::sync::broadcast;
 #[derive(Debug, Clone, Copy)]
 pub enum Script {
     Runs,
-    Exits { code: i32, after: Duration },
+    Exits {
+        code: i32,
+        after: Duration,
+    },
+    /// There is no such program.
+    CannotStart,
 }
 
 pub struct FakeRuntime {
@@ -176,6 +181,7 @@ impl Runtime for Handle {
         if let Some(sandbox) = state.sandboxes.iter_mut().find(|s| s.id == *id) {
             sandbox.state = SandboxState::NotReady;
         }
+        let _ = self.0.events.send(RuntimeEvent::SandboxStopped { sandbox: id.clone() });
         Ok(())
     }
 
@@ -229,6 +235,17 @@ impl Runtime for Handle {
         let script = if scripts.len() > 1 { scripts.pop_front().unwrap() } else { scripts[0] };
         let now = self.0.clock.now();
         let container = state.find(id).ok_or_else(|| missing(id))?;
+        if matches!(script, Script::CannotStart) {
+            let message = "exec: \"no\": executable file not found in $PATH".to_owned();
+            container.state = ContainerState::Exited {
+                exit_code: CANNOT_START,
+                oom_killed: false,
+                started_at: None,
+                finished_at: now,
+                message: message.clone(),
+            };
+            return Err(CriError::Failed(message));
+        }
         container.state = ContainerState::Running { pid: 42, started_at: now };
         let sandbox = container.sandbox.clone();
         let _ = self.0.events.send(RuntimeEvent::Started { sandbox, container: id.clone() });

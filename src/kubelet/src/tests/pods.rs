@@ -334,3 +334,28 @@ async fn after_a_restart_volumes_are_brought_up_to_date() {
     rig.eventually("the new value", || std::fs::read_to_string(&file).is_ok_and(|text| text == "red")).await;
     assert_eq!(rig.runtime.containers().len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_container_that_is_added_runs_once_beside_the_others() {
+    let rig = rig().await;
+    let pod = rig.run("p", json!({"containers": [web()]})).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    let mut with = rig.pods().get(&key("p")).unwrap();
+    let debug = json!([{"name": "debug", "image": "init:1", "targetContainerName": "web"}]);
+    with.spec.as_mut().unwrap().ephemeral_containers = serde_json::from_value(debug).unwrap();
+    with.metadata.resource_version = None;
+    rig.pods().replace(with, Some("ephemeralcontainers")).await.unwrap();
+    let added = |pod: &k8s_openapi::api::core::v1::Pod| {
+        pod.status.as_ref()?.ephemeral_container_statuses.as_ref()?.first()?.state.clone()
+    };
+    rig.until("p", |p| added(p).is_some_and(|state| state.running.is_some())).await;
+    let containers = rig.runtime.containers();
+    let of = |name: &str| containers.iter().find(|c| c.name == name).unwrap().id.clone();
+    assert_eq!(rig.runtime.config(&of("debug")).pid_of, Some(of("web")));
+    rig.runtime.end(&of("debug"), 3);
+    let ended = rig.until("p", |p| added(p).is_some_and(|state| state.terminated.is_some())).await;
+    assert_eq!(added(&ended).unwrap().terminated.unwrap().exit_code, 3);
+    assert!(phase(&ended) == "Running" && is_ready(&ended), "the pod is as it was");
+    assert_eq!(rig.runtime.times_of("start debug").len(), 1);
+    assert!(ended.metadata.generation > pod.metadata.generation);
+}

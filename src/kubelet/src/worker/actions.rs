@@ -17,7 +17,7 @@ use cri::{ContainerId, ContainerState, SandboxId};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 impl Worker {
@@ -25,7 +25,9 @@ impl Worker {
         if self.is_gone || pod::is_deleting(&self.pod) || pod::is_over(&self.pod) {
             return self.begin_stop();
         }
-        self.check_admission();
+        if !self.is_admitted() {
+            return;
+        }
         self.check_deadline();
         self.change_holds();
         let plan = plan(self.view());
@@ -53,16 +55,34 @@ impl Worker {
         }
     }
 
-    /// A pod that has a sandbox was admitted before.
-    fn check_admission(&mut self) {
+    /// A pod that has a sandbox was admitted before. One that is refused fails, but not before its time.
+    fn is_admitted(&mut self) -> bool {
         if self.memory.evicted.is_some() || !self.ids.is_empty() || self.memory.sandbox_starting {
-            return;
+            return true;
         }
         if let Some(refusal) = admission::refusal(&self.pod, &self.shared.config.machine) {
+            let at = self.refuse_at.unwrap_or_else(|| {
+                let message = refusal.message.clone();
+                self.shared.say(&self.pod, None, EventType::Warning, refusal.reason, message);
+                self.when_to_refuse()
+            });
+            self.refuse_at = Some(at);
+            if self.is_ahead(at) {
+                self.wake(at);
+                return false;
+            }
             let message = refusal.status_message();
             self.memory.evicted = Some(Evicted { reason: refusal.reason, message });
-            self.shared.say(&self.pod, None, EventType::Warning, refusal.reason, refusal.message);
         }
+        true
+    }
+
+    fn when_to_refuse(&self) -> Timestamp {
+        let owners = self.pod.metadata.owner_references.iter().flatten();
+        let controller = owners.into_iter().find(|owner| owner.controller == Some(true));
+        let Some(controller) = controller else { return self.now() };
+        let mut brake = self.shared.brake.lock().unwrap_or_else(PoisonError::into_inner);
+        brake.refuse_at(&controller.uid, self.now())
     }
 
     /// It never had a sandbox, and gets none.
@@ -90,7 +110,7 @@ impl Worker {
         let now = self.now();
         for (name, hold) in &mut self.memory.holds {
             let Some((_, reason, message)) = hold.later.take_if(|(at, ..)| *at <= now) else { continue };
-            let image = pod::container(pod::spec(&self.pod), name).and_then(|c| c.image.as_deref());
+            let image = pod::any_container(pod::spec(&self.pod), name).and_then(|c| c.image);
             let backing_off = format!("Back-off pulling image \"{}\"", image.unwrap_or_default());
             self.shared.normal(&self.pod, name, "BackOff", backing_off);
             self.shared.warn(&self.pod, name, "Failed", format!("Error: {reason}"));
@@ -112,6 +132,7 @@ impl Worker {
             }
         };
         self.memory.sandbox_starting = true;
+        self.ports_were_freed = false;
         if !instead_of.is_empty() {
             let message = "Pod sandbox changed, it will be killed and re-created.";
             self.shared.say(&self.pod, None, EventType::Normal, "SandboxChanged", message);
@@ -135,7 +156,7 @@ impl Worker {
     }
 
     fn start(&mut self, name: &str, attempt: Option<u32>, instead_of: Option<ContainerId>) {
-        let Some(container) = pod::container(pod::spec(&self.pod), name).cloned() else { return };
+        let Some(container) = pod::any_container(pod::spec(&self.pod), name) else { return };
         let Some(sandbox) = self.view().current().cloned() else { return };
         let Some(mounted) = self.mounted.clone() else { return self.volumes.is_stale = true };
         let now = self.now();

@@ -58,5 +58,6 @@ impl Worker {
 fn known_statuses(pod: &Pod) -> Vec<ContainerStatus> {
     let Some(status) = &pod.status else { return Vec::new() };
     let init = status.init_container_statuses.iter().flatten();
-    init.chain(status.container_statuses.iter().flatten()).cloned().collect()
+    let added = status.ephemeral_container_statuses.iter().flatten();
+    init.chain(status.container_statuses.iter().flatten()).chain(added).cloned().collect()
 }

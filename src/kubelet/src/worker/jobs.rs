@@ -110,6 +110,9 @@ impl Worker {
                     "FailedCreatePodSandBox",
                     format!("Failed to create pod sandbox: {error}"),
                 );
+                if std::mem::take(&mut self.ports_were_freed) {
+                    self.memory.sandbox_hold = None;
+                }
             }
         }
     }
@@ -134,13 +137,12 @@ impl Worker {
         let now = self.now();
         let delay = self.memory.backoffs.next(&image_key(container), now, now);
         let image =
-            pod::container(pod::spec(&self.pod), container).and_then(|c| c.image.clone()).unwrap_or_default();
+            pod::any_container(pod::spec(&self.pod), container).and_then(|c| c.image).unwrap_or_default();
         let later = (error.reason == "ErrImagePull").then(|| {
             let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {}", error.message);
             (now + SHOW_PULL_ERROR, "ImagePullBackOff", message)
         });
-        // what ran and ended waits as every container that ended does
-        let until = if error.reason == "PostStartHookError" { now } else { now + delay };
+        let until = if error.has_ended { now } else { now + delay };
         let hold = Hold { reason: error.reason, message: error.message, until, later };
         self.memory.holds.insert(container.to_owned(), hold);
     }
@@ -204,7 +206,16 @@ impl Worker {
             // it says how much grace whoever deleted it left
             Message::Gone(pod) => self.pod = pod,
             Message::SourcesChanged => self.sources_changed(),
+            Message::PortsFreed => self.ports_freed(),
             Message::Probed(verdict) => self.probed(&verdict),
+        }
+    }
+
+    /// A host port that was taken may be free: a sandbox that waits is tried at once, one that is being made if it fails.
+    fn ports_freed(&mut self) {
+        match self.memory.sandbox_starting {
+            true => self.ports_were_freed = true,
+            false => self.memory.sandbox_hold = None,
         }
     }
 
@@ -213,6 +224,11 @@ impl Worker {
         self.volumes.is_stale = true;
         self.volumes.hold = None;
         self.memory.sandbox_hold = None;
+        self.release_config_holds();
+    }
+
+    /// What could not be described is tried again at once.
+    pub(super) fn release_config_holds(&mut self) {
         let now = self.now();
         for hold in self.memory.holds.values_mut().filter(|h| h.reason == "CreateContainerConfigError") {
             hold.until = now;

@@ -42,6 +42,8 @@ pub(crate) enum Message {
     Gone(Arc<Pod>),
     /// A ConfigMap or Secret that the pod refers to changed.
     SourcesChanged,
+    /// Another sandbox has given its host ports back.
+    PortsFreed,
     Probed(Verdict),
 }
 
@@ -78,6 +80,10 @@ pub(crate) struct Worker {
     /// Ids of what is being removed.
     removing: HashSet<String>,
     is_writing: bool,
+    /// A pod that is refused fails then.
+    refuse_at: Option<Timestamp>,
+    /// Host ports became free while its sandbox was being made.
+    ports_were_freed: bool,
     probers: Probers,
     mailbox: Mailbox,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -126,6 +132,8 @@ impl Worker {
             jobs: JoinSet::new(),
             removing: HashSet::new(),
             is_writing: false,
+            refuse_at: None,
+            ports_were_freed: false,
             probers: Probers::default(),
             mailbox,
             inbox,
@@ -218,10 +226,13 @@ impl Worker {
     /// A newer version of the pod. Files that show its labels and annotations follow them.
     fn take(&mut self, pod: Arc<Pod>) {
         let shown = |pod: &Pod| (pod.metadata.labels.clone(), pod.metadata.annotations.clone());
-        if volumes::shows_metadata(&pod) && shown(&pod) != shown(&self.pod) {
-            self.volumes.is_stale = true;
-        }
+        let differs = shown(&pod) != shown(&self.pod);
+        self.volumes.is_stale |= differs && volumes::shows_metadata(&pod);
         self.pod = pod;
+        if differs {
+            // an environment or a subPathExpr may be made of them
+            self.release_config_holds();
+        }
     }
 
     async fn look_at_sandboxes(&mut self) -> cri::Result<()> {

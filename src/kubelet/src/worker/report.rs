@@ -72,7 +72,6 @@ fn merge(current: &mut PodStatus, wanted: &PodStatus) {
     *current = PodStatus {
         conditions: Some(conditions),
         nominated_node_name: current.nominated_node_name.take(),
-        ephemeral_container_statuses: current.ephemeral_container_statuses.take(),
         ..wanted
     };
 }

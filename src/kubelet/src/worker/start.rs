@@ -8,7 +8,7 @@ use crate::kill::Killer;
 use crate::shared::Shared;
 use crate::volumes::{Mounted, mounts};
 use crate::{labels, pod, resolv};
-use cri::{ContainerConfig, ContainerId, ImageInfo, Mount, SandboxStatus};
+use cri::{ContainerConfig, ContainerId, ContainerState, ContainerStatus, ImageInfo, Mount, SandboxStatus};
 use k8s_openapi::api::core::v1::{Container, Pod};
 use std::fs;
 use std::io;
@@ -23,11 +23,17 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct StartError {
     pub reason: &'static str,
     pub message: String,
+    /// The container was made and has ended: it waits for its next try as every container that ended does.
+    pub has_ended: bool,
 }
 
 impl StartError {
     fn new(reason: &'static str, message: impl std::fmt::Display) -> Self {
-        StartError { reason, message: message.to_string() }
+        StartError { reason, message: message.to_string(), has_ended: false }
+    }
+
+    fn ended(self, has_ended: bool) -> Self {
+        StartError { has_ended, ..self }
     }
 }
 
@@ -42,7 +48,7 @@ pub(crate) enum Started {
 
 impl From<NoImage> for StartError {
     fn from(no: NoImage) -> Self {
-        StartError { reason: no.reason, message: no.message }
+        StartError::new(no.reason, no.message)
     }
 }
 
@@ -104,7 +110,11 @@ impl Start {
             .await
             .map_err(|e| StartError::new("CreateContainerError", e))?;
         self.shared.normal(&self.pod, name, "Created", format!("Created container: {name}"));
-        runtime.start_container(&id).await.map_err(|e| StartError::new("RunContainerError", e))?;
+        if let Err(error) = runtime.start_container(&id).await {
+            let now = runtime.container(&id).await;
+            let has_ended = now.is_ok_and(|status| matches!(status.state, ContainerState::Exited { .. }));
+            return Err(StartError::new("RunContainerError", error).ended(has_ended));
+        }
         self.shared.normal(&self.pod, name, "Started", format!("Started container {name}"));
         self.post_start(&id).await
     }
@@ -138,7 +148,7 @@ impl Start {
         let Err(why) = outcome else { return Ok(()) };
         self.shared.warn(&self.pod, &self.container.name, "FailedPostStartHook", "PostStartHook failed");
         self.kill(id).await;
-        Err(StartError::new("PostStartHookError", why))
+        Err(StartError::new("PostStartHookError", why).ended(true))
     }
 
     /// A hook that waits for something which died would wait for ever.
@@ -207,8 +217,16 @@ fn describe(
         state_dir: &config.state_dir,
     };
     let mut made = container_config::container(pod, container, parts)?;
+    let target = pod::target(pod::spec(pod), &container.name);
+    made.pid_of = target.map(|target| running(sandbox, target)).transpose()?;
     made.annotations.insert(labels::GRACE.to_owned(), pod::grace_seconds(pod).to_string());
     Ok(made)
+}
+
+fn running(sandbox: &SandboxStatus, name: &str) -> Result<ContainerId, String> {
+    let runs = |c: &&ContainerStatus| c.name == name && matches!(c.state, ContainerState::Running { .. });
+    let found = sandbox.containers.iter().find(runs);
+    found.map(|c| c.id.clone()).ok_or_else(|| format!("unable to find target container {name:?}"))
 }
 
 fn file_mount(source: PathBuf, target: &str) -> Mount {
