@@ -17,8 +17,8 @@ use cri::wire::{
     self, CreateRequest, ExecRequest, ExitRecord, LateMount, MountRequest, PartMount, Request, SharedMount,
 };
 use cri::{
-    CANNOT_START, ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Resources, Result,
-    SandboxId, Seccomp,
+    CANNOT_START, ContainerConfig, ContainerId, ContainerState, CriError, Mount, Propagation, Resources,
+    Result, SandboxId, Seccomp,
 };
 use oci_spec::runtime::Spec;
 use std::path::{Path, PathBuf};

@@ -9,8 +9,17 @@ impl Kind for Pod {
     const SHORT_NAMES: &'static [&'static str] = &["po"];
     const CATEGORIES: &'static [&'static str] = &["all"];
     const GRACEFUL_DELETION: bool = true;
-    const SUBRESOURCES: &'static [&'static str] =
-        &["attach", "binding", "ephemeralcontainers", "eviction", "exec", "log", "portforward", "proxy", "status"];
+    const SUBRESOURCES: &'static [&'static str] = &[
+        "attach",
+        "binding",
+        "ephemeralcontainers",
+        "eviction",
+        "exec",
+        "log",
+        "portforward",
+        "proxy",
+        "status",
+    ];
     const FIELDS: &'static [&'static str] = &[
         "spec.nodeName",
         "spec.host",
