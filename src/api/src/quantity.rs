@@ -68,6 +68,40 @@ impl Quantity {
     }
 }
 
+const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
+const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+
+/// As upstream writes it, whatever a client wrote: the largest unit of the same family that leaves a whole number. `0.5` is
+/// `500m`, `1024Mi` is `1Gi`, `1000m` is `1`.
+///
+/// # Errors
+/// A text that is no quantity.
+pub fn canonical(text: &str) -> Result<String, ParseQuantityError> {
+    let exact: Quantity = text.parse()?;
+    let is_exponent = text.contains('e')
+        || text.split_once('E').is_some_and(|(_, power)| power.contains(|c: char| c.is_ascii_digit()));
+    if text.ends_with('i') && exact.nano % ONE == 0 && exact.nano.abs() >= 1024 * ONE {
+        let (number, steps) = reduced(exact.nano / ONE, 1024, BINARY.len() - 1);
+        return Ok(format!("{number}{}", BINARY[steps]));
+    }
+    let (number, steps) = reduced(exact.nano, 1000, DECIMAL.len() - 1);
+    Ok(match (number, steps) {
+        (0, _) => "0".to_owned(),
+        (number, steps) if is_exponent && steps != 3 => format!("{number}e{}", 3 * (steps as i32 - 3)),
+        (number, steps) => format!("{number}{}", DECIMAL[steps]),
+    })
+}
+
+/// Divided as often as nothing is lost.
+fn reduced(mut number: i128, by: i128, most: usize) -> (i128, usize) {
+    let mut steps = 0;
+    while steps < most && number != 0 && number % by == 0 {
+        number /= by;
+        steps += 1;
+    }
+    (number, steps)
+}
+
 fn clamp(value: i128) -> i64 {
     i64::try_from(value).unwrap_or(if value < 0 { i64::MIN } else { i64::MAX })
 }
@@ -143,6 +177,37 @@ impl fmt::Display for Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quantities_are_written_as_upstream_writes_them() {
+        for (text, want) in [
+            ("0.5", "500m"),
+            ("1000m", "1"),
+            ("1024Mi", "1Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("512Ki", "512Ki"),
+            ("0.5Ki", "512"),
+            ("0.1Ki", "102400m"),
+            ("1000", "1k"),
+            ("1073741824", "1073741824"),
+            ("1500k", "1500k"),
+            ("2000M", "2G"),
+            ("1e3", "1e3"),
+            ("1.5e3", "1500"),
+            ("1E", "1E"),
+            ("100n", "100n"),
+            ("-1024Mi", "-1Gi"),
+            ("+1", "1"),
+            ("00.500", "500m"),
+            ("0Gi", "0"),
+        ] {
+            let got = canonical(text).unwrap();
+            assert_eq!(got, want, "{text}");
+            assert_eq!(canonical(&got).as_deref(), Ok(want), "{text}: again");
+            assert_eq!(got.parse::<Quantity>(), text.parse(), "{text}: the same amount");
+        }
+        assert!(canonical("lots").is_err());
+    }
 
     #[test]
     fn quantities_mean_what_upstream_says() {

@@ -40,6 +40,7 @@ pub(crate) async fn admit_create(
     pod_service_account::admit(cluster, object).await?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;
+    pod_priority::one_default(cluster, object, None)?;
     runtime_class::admit(object)?;
     ingress_class::admit(cluster, object);
     rbac_escalation::admit(cluster, actor, target, object, None)?;
@@ -56,6 +57,7 @@ pub(crate) fn admit_update(
     if target.subresource.is_some() {
         return Ok(Held(Taken::default()));
     }
+    pod_priority::one_default(cluster, new, Some(old))?;
     rbac_escalation::admit(cluster, actor, target, new, Some(old))?;
     service_addresses::admit(cluster, new, Some(old)).map(Held)
 }

@@ -5,6 +5,7 @@ use ::api::{GroupResource, ObjectKey, Status};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use kinds::{Instance, Kind};
+use std::fmt::Display;
 use store::Resource;
 
 pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
@@ -18,13 +19,45 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), 
         })?),
         None => global_default(cluster),
     };
-    spec.priority = class.as_ref().and_then(|class| class.value).or(Some(0));
+    let priority = class.as_ref().and_then(|class| class.value).unwrap_or(0);
     if let Some(class) = &class {
         spec.priority_class_name.clone_from(&class.metadata.name);
     }
     let policy = class.and_then(|class| class.preemption_policy);
-    spec.preemption_policy = Some(policy.unwrap_or_else(|| "PreemptLowerPriority".to_owned()));
+    let policy = policy.unwrap_or_else(|| "PreemptLowerPriority".to_owned());
+    let refused = |what: String, computed: &dyn Display| {
+        let why = format!(
+            "{what} must not be provided in pod spec; priority admission controller computed {computed} from the given PriorityClass name"
+        );
+        Status::forbidden(&GroupResource::new("", "pods"), &pod_name, why)
+    };
+    if let Some(given) = spec.priority.filter(|given| *given != priority) {
+        return Err(refused(format!("the integer value of priority ({given})"), &priority));
+    }
+    if let Some(given) = spec.preemption_policy.as_ref().filter(|given| **given != policy) {
+        return Err(refused(format!("the string value of PreemptionPolicy ({given})"), &policy));
+    }
+    spec.priority = Some(priority);
+    spec.preemption_policy = Some(policy);
     Ok(())
+}
+
+/// Of those that are for everybody there is one.
+pub(super) fn one_default(
+    cluster: &Cluster,
+    new: &dyn Instance,
+    old: Option<&dyn Instance>,
+) -> Result<(), Status> {
+    fn is_default(of: &dyn Instance) -> bool {
+        of.downcast_ref::<PriorityClass>().is_some_and(|class| class.global_default == Some(true))
+    }
+    if !is_default(new) || old.is_some_and(is_default) {
+        return Ok(());
+    }
+    let name = new.meta().name.as_deref().unwrap_or_default();
+    let Some(other) = global_default(cluster).and_then(|class| class.metadata.name) else { return Ok(()) };
+    let why = format!("PriorityClass {other} is already marked as globalDefault. Only one default can exist");
+    Err(Status::forbidden(&GroupResource::new("scheduling.k8s.io", "priorityclasses"), name, why))
 }
 
 fn named(cluster: &Cluster, name: &str) -> Option<PriorityClass> {

@@ -5,6 +5,7 @@ use crate::{share, template_hash};
 use api::ObjectKey;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, ReplicaSet};
 use kinds::key_of;
+use kinds::pod::same_template;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -47,7 +48,7 @@ pub(crate) fn newest(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<usi
         if let Some(labels) = template.metadata.as_mut().and_then(|m| m.labels.as_mut()) {
             labels.remove(template_hash::LABEL);
         }
-        template == *wanted
+        same_template(&template, wanted)
     };
     (0..sets.len()).filter(|at| same(&sets[*at])).min_by_key(|at| created(&sets[*at]))
 }

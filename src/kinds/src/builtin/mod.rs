@@ -80,6 +80,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiext
 use std::sync::Arc;
 
 pub use pod_columns::status_word;
+pub(crate) use pod_defaults::same_template;
 
 /// Every built-in kind's handler.
 pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {

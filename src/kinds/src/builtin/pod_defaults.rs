@@ -4,10 +4,10 @@
 use super::checks::text;
 use super::fill::{self, drop_empty, drop_empty_map, drop_zero};
 use super::pod_validation::has_source;
-use api::quantity::Quantity;
+use api::quantity::{Quantity, canonical};
 use k8s_openapi::api::core::v1::{
-    Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, LifecycleHandler, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, Volume,
+    Container, ContainerPort, DownwardAPIVolumeFile, EmptyDirVolumeSource, HTTPGetAction, LifecycleHandler,
+    PodSpec, PodTemplateSpec, Probe, ResourceFieldSelector, ResourceRequirements, Volume,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use std::collections::BTreeMap;
@@ -70,9 +70,11 @@ pub(super) fn container_defaults(container: &mut Container) {
     for port in container.ports.iter_mut().flatten() {
         fill::text(&mut port.protocol, "TCP");
     }
-    for field in container.env.iter_mut().flatten().filter_map(|e| e.value_from.as_mut()?.field_ref.as_mut())
-    {
-        fill::text(&mut field.api_version, "v1");
+    for source in container.env.iter_mut().flatten().filter_map(|e| e.value_from.as_mut()) {
+        if let Some(field) = &mut source.field_ref {
+            fill::text(&mut field.api_version, "v1");
+        }
+        source.resource_field_ref.iter_mut().for_each(divisor);
     }
     let probes =
         [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
@@ -113,7 +115,7 @@ fn pod_level_requests(spec: &mut PodSpec) {
     }
 }
 
-/// Thousandths are the smallest that is kept.
+/// Thousandths are the smallest that is kept, and all are written as upstream writes them.
 fn round_up(amounts: &mut BTreeMap<String, Amount>) {
     for amount in amounts.values_mut() {
         let Ok(exact) = amount.0.parse::<Quantity>() else { continue };
@@ -122,7 +124,20 @@ fn round_up(amounts: &mut BTreeMap<String, Amount>) {
         if rounded > exact {
             amount.0 = rounded.to_string();
         }
+        as_written(amount);
     }
+}
+
+/// What is no quantity is left for validation to tell.
+fn as_written(amount: &mut Amount) {
+    if let Ok(text) = canonical(&amount.0) {
+        amount.0 = text;
+    }
+}
+
+fn divisor(selector: &mut ResourceFieldSelector) {
+    let divisor = selector.divisor.get_or_insert_with(|| Amount("0".to_owned()));
+    as_written(divisor);
 }
 
 /// No tag means `latest`; a digest without a tag is never latest.
@@ -164,8 +179,10 @@ fn volume_defaults(volume: &mut Volume) {
     }
     if let Some(api) = volume.downward_api.as_mut() {
         api.default_mode.get_or_insert(FILE_MODE);
-        let fields = api.items.iter_mut().flatten().filter_map(|item| item.field_ref.as_mut());
-        fields.for_each(|field| fill::text(&mut field.api_version, "v1"));
+        api.items.iter_mut().flatten().for_each(downward_defaults);
+    }
+    if let Some(limit) = volume.empty_dir.as_mut().and_then(|directory| directory.size_limit.as_mut()) {
+        as_written(limit);
     }
     if let Some(projected) = volume.projected.as_mut() {
         projected.default_mode.get_or_insert(FILE_MODE);
@@ -174,8 +191,7 @@ fn volume_defaults(volume: &mut Volume) {
                 token.expiration_seconds.get_or_insert(TOKEN_SECONDS);
             }
             let items = source.downward_api.as_mut().and_then(|api| api.items.as_mut());
-            let fields = items.into_iter().flatten().filter_map(|item| item.field_ref.as_mut());
-            fields.for_each(|field| fill::text(&mut field.api_version, "v1"));
+            items.into_iter().flatten().for_each(downward_defaults);
         }
     }
     if let Some(path) = volume.host_path.as_mut() {
@@ -186,6 +202,13 @@ fn volume_defaults(volume: &mut Volume) {
         fill::text(&mut image.pull_policy, pull_policy(&reference));
     }
     plugin_defaults(volume);
+}
+
+fn downward_defaults(file: &mut DownwardAPIVolumeFile) {
+    if let Some(field) = &mut file.field_ref {
+        fill::text(&mut field.api_version, "v1");
+    }
+    file.resource_field_ref.iter_mut().for_each(divisor);
 }
 
 fn plugin_defaults(volume: &mut Volume) {
@@ -211,6 +234,18 @@ fn plugin_defaults(volume: &mut Volume) {
     if let Some(template) = template {
         template.spec.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
     }
+}
+
+/// Whether two templates make the same pods: upstream's `Semantic.DeepEqual`. One that was stored before a default was
+/// known, or an amount was written as it is now, is no other template.
+pub(crate) fn same_template(one: &PodTemplateSpec, other: &PodTemplateSpec) -> bool {
+    let meaning = |of: &PodTemplateSpec| {
+        let mut of = of.clone();
+        template(&mut of);
+        of.spec.iter_mut().for_each(tidy);
+        of
+    };
+    one == other || meaning(one) == meaning(other)
 }
 
 /// As Go would read and write it: what says nothing is left out, so that two specs can be compared that mean the same.

@@ -189,6 +189,55 @@ fn of_a_pod_little_may_change() {
     }
 }
 
+/// A pod of an older version has none of the defaults that came later; it is still the same pod.
+#[test]
+fn a_pod_that_was_stored_before_a_default_was_known_can_be_labelled() {
+    let registry = kinds::all();
+    let mut object = pod(&json!({"hostNetwork": false, "containers": [{"name": "c", "image": "x",
+        "resources": {"limits": {"cpu": "0.5"}}, "lifecycle": {"postStart": {"httpGet": {"port": 80}}}}]}));
+    let handler = handler(&registry, &object);
+    let json = serde_json::to_vec(&object).unwrap();
+    let stored = handler.decode(&json, kinds::FieldValidation::Strict).unwrap().instance;
+    object["metadata"]["labels"] = json!({"a": "b"});
+    let mut new = crate::common::defaulted(&*handler, &object);
+    new.prepare_update(&*stored);
+    let mut errors = Errors::default();
+    new.validate_update(&*stored, &mut errors);
+    assert_eq!(told(errors), [""; 0]);
+}
+
+#[test]
+fn templates_are_the_same_that_make_the_same_pods() {
+    let template = |spec: Value| serde_json::from_value(json!({"spec": spec})).unwrap();
+    let one = template(
+        json!({"containers": [{"name": "c", "image": "x", "resources": {"limits": {"cpu": "0.5", "memory": "1024Mi"}}}]}),
+    );
+    for (name, other, want) in [
+        (
+            "amounts in other words",
+            json!({"containers": [{"name": "c", "image": "x", "resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}]}),
+            true,
+        ),
+        (
+            "with a default",
+            json!({"dnsPolicy": "ClusterFirst", "hostPID": false, "volumes": [], "containers": [{"name": "c", "image": "x", "tty": false, "resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}]}),
+            true,
+        ),
+        (
+            "another amount",
+            json!({"containers": [{"name": "c", "image": "x", "resources": {"limits": {"cpu": "501m", "memory": "1Gi"}}}]}),
+            false,
+        ),
+        (
+            "a zero that means something",
+            json!({"terminationGracePeriodSeconds": 0, "containers": [{"name": "c", "image": "x", "resources": {"limits": {"cpu": "500m", "memory": "1Gi"}}}]}),
+            false,
+        ),
+    ] {
+        assert_eq!(kinds::pod::same_template(&one, &template(other)), want, "{name}");
+    }
+}
+
 #[test]
 fn what_is_set_once_stays() {
     let meta = json!({"name": "a"});

@@ -1,7 +1,7 @@
 //! What of a pod may still change (`ValidatePodUpdate`).
 
 use super::super::checks::{list, within};
-use super::super::pod_defaults::tidy;
+use super::super::pod_defaults::{self, tidy};
 use super::annotations::{APP_ARMOR, MIRROR};
 use crate::Errors;
 use k8s_openapi::api::core::v1::{
@@ -96,6 +96,8 @@ fn tolerations(new: &[Toleration], old: &[Toleration], errors: &mut Errors) {
 fn the_rest_stays(new: &PodSpec, old: &PodSpec, errors: &mut Errors) {
     let (mut same, mut old) = (new.clone(), old.clone());
     tidy(&mut same);
+    // it may have been stored before a default was known
+    pod_defaults::pod(&mut old);
     tidy(&mut old);
     let pairs = same.containers.iter_mut().zip(&old.containers);
     let init = same.init_containers.iter_mut().flatten().zip(old.init_containers.iter().flatten());
