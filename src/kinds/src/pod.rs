@@ -2,8 +2,8 @@
 
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
-    Container, ContainerStatus, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec, Taint,
-    Toleration,
+    Container, ContainerStatus, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec,
+    Taint, Toleration,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
