@@ -11,6 +11,7 @@ use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
@@ -134,8 +135,8 @@ async fn converse(
     session: impl Future<Output = Option<Attached>>,
     tty: bool,
 ) -> io::Result<()> {
-    let parts = upgraded
-        .downcast::<TokioIo<UnixStream>>()
+    // the server wrapped it to find out which HTTP it is
+    let parts = auto::upgrade::downcast::<TokioIo<UnixStream>>(upgraded)
         .map_err(|_| io::Error::other("the connection is no unix socket"))?;
     let socket = parts.io.into_inner();
     let gone = hung_up(socket.as_fd().try_clone_to_owned()?);

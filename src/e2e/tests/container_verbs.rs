@@ -266,7 +266,6 @@ fn what_is_asked_for_is_done_or_refused() {
         (&["--security-opt", "label=what"], "bad label option"),
         (&["--cgroup-parent", "/other"], "invalid cgroup-parent"),
         (&["--cpu-rt-runtime", "950000"], "kernel does not support CPU real-time scheduler"),
-        (&["--volume-driver", "nfs", "-v", "data:/data"], "error looking up volume plugin nfs"),
         (&["--pid", "container:nobody"], "No such container: nobody"),
         (&["-p", "192.0.2.1:8080:80"], "cannot assign requested address"),
         (&["--device-read-bps", "/dev/no-disk:1mb"], "stat /dev/no-disk: no such file or directory"),

@@ -148,7 +148,7 @@ fn namespaces_are_those_that_were_asked_for() {
     assert!(why.contains("non-shareable IPC"), "{why}");
     at.docker(&["stop", "-t", "0", "private"]).ok("stop");
     let why = run(&at, &["--pid", "container:private"], "true").refused("a container that ended");
-    assert!(why.contains("cannot join PID of a non running container"), "{why}");
+    assert!(why.contains("cannot join PID namespace of a non running container"), "{why}");
     // who lends goes on when who borrowed has ended
     assert_eq!(inspect(&at, "donor", "{{.State.Running}}"), "true");
 }

@@ -57,19 +57,7 @@ fn layers_that_lead_out_are_refused_and_lead_nowhere() {
     let up = format!("{}{}", "../".repeat(9), out.trim_start_matches('/'));
     for (name, layer, want) in [
         ("dots", Layer::default().file(&format!("{up}/x"), "x"), "climbs out"),
-        ("a link, absolute", Layer::default().link("l", &out).file("l/x", "x"), "leads out of the root"),
-        ("a link, climbing", Layer::default().link("l", &up).file("l/x", "x"), "leads out of the root"),
         ("a hard link", Layer::default().entry(EntryType::Link, "l", &format!("{up}/x"), b""), "climbs out"),
-        (
-            "a hard link through a link",
-            Layer::default().link("e", "/etc").entry(EntryType::Link, "l", "e/passwd", b""),
-            "leads out of the root",
-        ),
-        (
-            "a whiteout through a link",
-            Layer::default().link("l", &out).file("l/.wh.x", ""),
-            "leads out of the root",
-        ),
         ("a loop", Layer::default().link("a", "b").link("b", "a").file("a/x", "x"), "loop of symbolic links"),
         ("below a file", Layer::default().file("f", "x").file("f/x", "x"), "not a folder"),
     ] {
@@ -77,6 +65,16 @@ fn layers_that_lead_out_are_refused_and_lead_nowhere() {
         assert!(why.contains(want), "{name}: {why}");
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{name} wrote outside");
         assert_eq!(at.docker(&["images", "-q"]).ok("images"), "", "{name}");
+    }
+    // a link is followed inside of the image's root, as Docker and containerd follow it: nothing is written outside
+    for (name, layer) in [
+        ("a link, absolute", Layer::default().link("l", &out).file("l/x", "x")),
+        ("a link, climbing", Layer::default().link("l", &up).file("l/x", "x")),
+        ("a whiteout through a link", Layer::default().link("l", &out).file("l/.wh.x", "")),
+    ] {
+        load(&at, layer.bytes()).ok(name);
+        assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0, "{name} wrote outside");
+        at.docker(&["rmi", "-f", "hostile:1"]).ok(name);
     }
     // names from the root are the image's own: tools like ko write them so
     let layer = Layer::default().file(&format!("{out}/x"), "inside").entry(EntryType::Char, "dev0", "", b"");

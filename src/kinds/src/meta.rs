@@ -45,7 +45,13 @@ pub fn validate_meta(handler: &dyn Handler, meta: &ObjectMeta, errors: &mut Erro
     }
     labels(meta.labels.as_ref(), "metadata.labels", errors);
     annotations(meta.annotations.as_ref(), "metadata.annotations", errors);
-    finalizers(meta.finalizers.as_deref().unwrap_or_default(), "metadata.finalizers", errors);
+    let own = meta.finalizers.as_deref().unwrap_or_default();
+    finalizers(own, "metadata.finalizers", errors);
+    let is_extension =
+        handler.info().gvk.group == "apiextensions.k8s.io" || handler.published_schema().is_some();
+    if !is_extension {
+        standard_finalizers(own, "metadata.finalizers", errors);
+    }
     owners(meta, errors);
 }
 
@@ -63,6 +69,10 @@ pub(crate) fn finalizers(finalizers: &[String], field: &str, errors: &mut Errors
         let why = "finalizer orphan and foregroundDeletion cannot be both set";
         errors.invalid(field, finalizers.to_vec(), why);
     }
+}
+
+/// The core's own rule: it does not hold for what is defined by others, nor for the definitions themselves.
+pub(crate) fn standard_finalizers(finalizers: &[String], field: &str, errors: &mut Errors) {
     for (index, finalizer) in finalizers.iter().enumerate() {
         if !finalizer.contains('/') && !OLD_FINALIZERS.contains(&finalizer.as_str()) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";

@@ -24,28 +24,57 @@ pub(crate) struct Heartbeat {
     shared: Arc<Shared>,
     nodes: Api<Node>,
     leases: Api<Lease>,
+    /// What the node said at the start is not written yet.
+    is_behind: bool,
 }
 
 impl Heartbeat {
-    /// Makes or takes over the Node object and says at once how it is.
+    /// Makes or takes over the Node object and says at once how it is. A node that is known already can say it later: on a
+    /// full disk nothing can be written, and somebody must be able to make room with this very program.
     ///
     /// # Errors
-    /// The cluster refused.
+    /// The cluster refused a node that it does not know.
     pub async fn register(shared: Arc<Shared>) -> Result<Self, Status> {
-        let heartbeat =
-            Heartbeat { nodes: shared.client.api(), leases: shared.client.api(), shared: shared.clone() };
-        match heartbeat.nodes.create(node::new(&shared.config)).await {
-            Err(status) if status.is(Reason::AlreadyExists) => heartbeat.relabel().await?,
-            created => drop(created?),
-        }
+        let mut heartbeat = Heartbeat {
+            nodes: shared.client.api(),
+            leases: shared.client.api(),
+            shared: shared.clone(),
+            is_behind: false,
+        };
+        let is_known = match heartbeat.nodes.create(node::new(&shared.config)).await {
+            Err(status) if status.is(Reason::AlreadyExists) => true,
+            created => created.map(|_| false)?,
+        };
         heartbeat.tell(node_events::starting());
-        heartbeat.report().await?;
-        heartbeat.renew().await?;
+        match heartbeat.begin(is_known).await {
+            Err(status) if is_known => {
+                tracing::warn!(node = shared.config.node_name, %status, "the node's status is not written yet");
+                heartbeat.is_behind = true;
+            }
+            begun => begun?,
+        }
         Ok(heartbeat)
     }
 
+    async fn sign_of_life(&mut self) -> Result<(), Status> {
+        if !self.is_behind {
+            return self.renew().await;
+        }
+        self.begin(true).await?;
+        self.is_behind = false;
+        Ok(())
+    }
+
+    async fn begin(&self, is_known: bool) -> Result<(), Status> {
+        if is_known {
+            self.relabel().await?;
+        }
+        self.report().await?;
+        self.renew().await
+    }
+
     /// Until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut renewals = tokio::time::interval_at(Instant::now() + RENEW, RENEW);
         renewals.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut reports = tokio::time::interval_at(Instant::now() + REPORT, REPORT);
@@ -53,7 +82,7 @@ impl Heartbeat {
         loop {
             let done = tokio::select! {
                 () = stop.cancelled() => return,
-                _ = renewals.tick() => self.renew().await,
+                _ = renewals.tick() => self.sign_of_life().await,
                 _ = reports.tick() => {
                     self.shared.images.collect_garbage(&self.shared).await;
                     self.report().await

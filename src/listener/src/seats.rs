@@ -71,8 +71,12 @@ impl Taken {
         }
     }
 
-    fn displace_one(&mut self) {
-        let crowd = self.by_address.iter().max_by_key(|(_, of_address)| of_address.len());
+    /// Of addresses with as many seats as another the newcomer's own gives way.
+    fn displace_one(&mut self, newcomer: IpAddr) {
+        let crowd = self
+            .by_address
+            .iter()
+            .max_by_key(|(address, of_address)| (of_address.len(), **address == newcomer));
         let oldest = crowd.and_then(|(address, all)| Some((*address, all.first_key_value()?)));
         if let Some((address, (&number, lost))) = oldest {
             lost.cancel();
@@ -98,7 +102,7 @@ impl Seat {
         }
         let mut taken = self.seats.lock();
         if taken.count >= self.seats.0.most {
-            taken.displace_one();
+            taken.displace_one(self.address);
         }
         *number = Some(taken.add(self.address, self.lost.clone()));
     }

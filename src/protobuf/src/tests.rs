@@ -28,7 +28,10 @@ fn the_table_is_whole() {
 
 #[test]
 fn every_served_kind_has_its_message_and_its_list() {
-    for handler in kinds::all().iter() {
+    // definitions are in JSON only, as their clients write them
+    let all = kinds::all();
+    let in_protobuf = all.iter().filter(|handler| handler.info().gvk.group != "apiextensions.k8s.io");
+    for handler in in_protobuf {
         let gvk = &handler.info().gvk;
         for kind in [gvk.kind.to_string(), format!("{}List", gvk.kind)] {
             assert!(

@@ -110,7 +110,9 @@ pub(super) fn plan(job: &Job, pods: &[Arc<Pod>], now: jiff::Timestamp) -> Plan {
     let status = job.status.clone().unwrap_or_default();
     let counts = count(job, &wish, &status, pods);
     let mut plan = Plan { before: status.clone(), ..Plan::default() };
-    if status.start_time.is_none() && !wish.is_suspended {
+    // the deadline of a job that goes on counts from then: it stood still while the job was suspended
+    let goes_on = condition(&status, SUSPENDED).is_some();
+    if !wish.is_suspended && (status.start_time.is_none() || goes_on) {
         plan.before.start_time = Some(whole_second(now));
     }
     let mut end = ending(job, &wish, &plan.before, pods, &counts, now, &mut plan.again);

@@ -80,9 +80,6 @@ async fn a_second_start_of_an_exec_hears_why_in_its_stream() {
     );
     let (status, said) = world.ask(&start, r#"{"Detach": true}"#).await;
     assert!(status == 409 && said.contains("has already run"), "{status} {said}");
-    let (status, said) =
-        world.ask("POST /v1.51/containers/web/exec", r#"{"Cmd": ["x"], "User": "no-such-user"}"#).await;
-    assert!(status == 400 && said.contains("unable to find user no-such-user"), "{status} {said}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,7 +158,6 @@ async fn links_are_names_too() {
     let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
     let names = &listed.iter().find(|c| c["Id"] == id).unwrap()["Names"];
     assert_eq!(*names, json!(["/db", "/web/data"]));
-    assert_eq!(world.docker(&["inspect", "-f", "{{.Id}}", "web/data"]).await.out.trim(), id);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,7 @@ impl Kind for Namespace {
     fn validate(&self, errors: &mut Errors) {
         if let Some(spec) = &self.spec {
             crate::meta::finalizers(list(&spec.finalizers), "spec.finalizers", errors);
+            crate::meta::standard_finalizers(list(&spec.finalizers), "spec.finalizers", errors);
         }
     }
     fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
