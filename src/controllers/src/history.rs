@@ -147,11 +147,11 @@ async fn claimed<K: Kind>(
 }
 
 /// Old revisions beyond the limit that no pod is of, the oldest first.
-fn surplus<'h>(
-    history: &'h History,
+fn surplus(
+    history: &History,
     limit: usize,
     live: impl Fn(&ControllerRevision) -> bool,
-) -> Vec<&'h Arc<ControllerRevision>> {
+) -> Vec<&Arc<ControllerRevision>> {
     let count = history.old.len().saturating_sub(limit);
     history.old.iter().filter(|revision| !live(revision)).take(count).collect()
 }

@@ -80,9 +80,11 @@ fn elsewhere(host: &HostConfig) -> Result<()> {
     }
     let of_mounts =
         host.mounts.iter().filter_map(|mount| mount.volume_options.as_ref()?.driver_config.as_ref());
+    // it makes the volumes of `-v NAME:PATH`; where there are none nobody asks for it
+    let makes_volumes = host.binds.iter().any(|bind| !bind.starts_with(['/', '.', '~']));
     of_mounts
         .map(|driver| &driver.name)
-        .chain([&host.volume_driver])
+        .chain(Some(&host.volume_driver).filter(|_| makes_volumes))
         .try_for_each(|name| mount_spec::is_driver(name))
 }
 

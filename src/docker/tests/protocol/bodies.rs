@@ -189,3 +189,16 @@ async fn images_are_named_saved_and_imported_as_docker_has_it() {
         assert_eq!(status, 200, "{path}: {said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_of_a_driver_that_is_not_here_is_none() {
+    let Some(world) = World::open("driver").await else { return };
+    let create = "POST /v1.51/containers/create";
+    let with = |binds: &str| {
+        format!(r#"{{"Image": "busybox", "HostConfig": {{"VolumeDriver": "nfs", "Binds": [{binds}]}}}}"#)
+    };
+    let (status, said) = world.ask(create, &with(r#""data:/data""#)).await;
+    assert!(status == 404 && said.contains("error looking up volume plugin nfs"), "{status} {said}");
+    let (status, said) = world.ask(create, &with("")).await;
+    assert_eq!(status, 201, "{said}");
+}

@@ -153,8 +153,9 @@ fn table() -> Vec<(&'static str, Value, Outcome)> {
         ("UsernsMode", json!("private"), Refused(400, "invalid user namespace mode: private")),
         (
             "VolumeDriver",
+            // without a volume it is nobody's; with one the command line test of its refusal is beside this one
             json!("nfs"),
-            Refused(404, "error looking up volume plugin nfs: plugin \"nfs\" not found"),
+            Engine,
         ),
         ("VolumesFrom", json!(["nobody"]), Refused(400, "No such container: nobody")),
     ]
@@ -222,6 +223,8 @@ async fn no_field_is_taken_without_effect() {
         let said = &made.said;
         match want {
             Refused(status, words) => {
+                let answer: Value = serde_json::from_str(said).unwrap_or_default();
+                let said = answer["message"].as_str().unwrap_or_default();
                 assert!(made.status == status && said.contains(words), "{name}: {} {said}", made.status);
             }
             _ if made.told.is_none() => panic!("{name}: {} {said}", made.status),
