@@ -1,8 +1,12 @@
-//! The API proxy with a real client: `kubectl get --raw`.
+//! The API proxy with real clients: `kubectl get --raw`, `kubectl proxy`, and what a browser behind it does.
 
 mod common;
 
-use common::appliance;
+use common::lab::MACHINE;
+use common::{Appliance, appliance};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
 
 const WEB: &str = "
 apiVersion: v1
@@ -106,4 +110,171 @@ fn pods_and_services_are_reached_through_the_api_server() {
         assert!(listed.contains(&format!("\"{part}\"")), "{part}");
     }
     assert!(at.kubectl(&["cluster-info"]).ok("cluster-info").contains("/services/kube-dns:"));
+}
+
+/// Tells what it was asked; leads elsewhere, shows a page or changes the protocol where it is asked to.
+fn backend() -> u16 {
+    let listener = TcpListener::bind((MACHINE, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            std::thread::spawn(move || serve(stream));
+        }
+    });
+    port
+}
+
+fn serve(stream: TcpStream) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+            return;
+        }
+    }
+    let lower = head.to_lowercase();
+    let value =
+        |name: &str| lower.lines().find_map(|line| line.strip_prefix(name)).map(|v| v.trim().to_owned());
+    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    if value("upgrade:").as_deref() == Some("echo") {
+        stream
+            .write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n")
+            .unwrap();
+        let mut said = [0; 5];
+        reader.read_exact(&mut said).unwrap();
+        stream.write_all(&said).unwrap();
+        return;
+    }
+    let mut body = Vec::new();
+    if let Some(length) = value("content-length:") {
+        body.resize(length.parse().unwrap(), 0);
+        reader.read_exact(&mut body).unwrap();
+    } else if value("transfer-encoding:").as_deref() == Some("chunked") {
+        loop {
+            let mut size = String::new();
+            reader.read_line(&mut size).unwrap();
+            let size = usize::from_str_radix(size.trim(), 16).unwrap();
+            let mut chunk = vec![0; size + 2];
+            reader.read_exact(&mut chunk).unwrap();
+            body.extend_from_slice(&chunk[..size]);
+            if size == 0 {
+                break;
+            }
+        }
+    }
+    let answer = |status: &str, more: &str, body: &[u8]| {
+        let head =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{more}Connection: close\r\n\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    };
+    let answer = match path.as_str() {
+        "/moved" => answer("302 Found", "Location: /elsewhere\r\n", b""),
+        "/page" => {
+            answer("200 OK", "Content-Type: text/html\r\n", b"<a href=\"/next\">next</a> <a href=\"b\">b</a>")
+        }
+        "/teapot" => answer("418 I'm a teapot", "X-Mine: 1\r\nAccess-Control-Allow-Origin: *\r\n", b"short"),
+        _ => answer("200 OK", "Content-Type: text/plain\r\n", &[head.as_bytes(), &body].concat()),
+    };
+    let _ = stream.write_all(&answer);
+}
+
+/// `kubectl proxy` on a port of its own; ended with the test.
+struct Proxied(Child, String);
+
+impl Proxied {
+    fn start(at: &Appliance) -> Self {
+        let mut command = at.command(&at.kubectl_path());
+        command.args(["proxy", "--port=0"]).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().rsplit(' ').next().unwrap_or_default().to_owned();
+        assert!(address.starts_with("127.0.0.1:"), "{line}");
+        Proxied(child, address)
+    }
+}
+
+impl Drop for Proxied {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn every_method_passes_and_nothing_of_the_clients_credentials() {
+    let Some(at) = appliance("proxy-all") else { return };
+    let port = backend();
+    let node = at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("node");
+    let proxied = Proxied::start(&at);
+    let through = format!("/api/v1/nodes/{node}:{port}/proxy");
+    let url = format!("http://{}{through}", proxied.1);
+    let curl = |arguments: &str| at.shell(&format!("curl -sS --max-time 20 {arguments}")).ok(arguments);
+    for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+        let told = curl(&format!("-X {method} -H 'Cookie: a=b' -d 'the body' '{url}/a/b/c/?q=1&r=%20'"));
+        assert!(told.starts_with(&format!("{method} /a/b/c/?q=1&r=%20 HTTP/1.1\r\n")), "{told}");
+        assert!(told.ends_with("\r\n\r\nthe body") && told.to_lowercase().contains("cookie: a=b"), "{told}");
+    }
+    assert!(curl(&format!("-I '{url}/page'")).contains("200 OK"));
+    // what only the API server should see; kubectl's own certificate is none of the backend's business either
+    let token = at.kubectl(&["create", "token", "default"]).ok("token");
+    let config = std::fs::read_to_string(at.kubeconfig()).unwrap();
+    let server =
+        config.lines().find_map(|line| line.trim().strip_prefix("server: ")).unwrap().trim_matches('"');
+    at.kubectl(&[
+        "create",
+        "clusterrolebinding",
+        "all",
+        "--clusterrole=cluster-admin",
+        "--serviceaccount=default:default",
+    ])
+    .ok("bind");
+    let told = curl(&format!(
+        "-k -H 'Authorization: Bearer {}' -H 'Impersonate-User: jane' -H 'Impersonate-Group: system:masters' -H 'X-Mine: 1' '{server}{through}/x%2Fy//z'",
+        token.trim()
+    ));
+    let lower = told.to_lowercase();
+    assert!(lower.contains("x-mine: 1") && told.starts_with("GET /x%2Fy//z HTTP/1.1"), "{told}");
+    assert!(!lower.contains("authorization") && !lower.contains("impersonate"), "{told}");
+    // a large body, in pieces, both ways
+    let large = at.home().join("large");
+    std::fs::write(&large, vec![b'x'; 20 << 20]).unwrap();
+    let size = curl(&format!(
+        "-T {} -H 'Transfer-Encoding: chunked' -H 'Expect:' -o /dev/null -w '%{{size_download}}' '{url}/large'",
+        large.display()
+    ));
+    assert!(size.parse::<usize>().unwrap() > 20 << 20, "{size}");
+    // the answer is the backend's own
+    let told = curl(&format!("-i '{url}/teapot'"));
+    assert!(told.starts_with("HTTP/1.1 418") && told.to_lowercase().contains("x-mine: 1"), "{told}");
+    assert!(told.ends_with("short") && !told.to_lowercase().contains("access-control"), "{told}");
+    // links stay behind the proxy
+    let moved = curl(&format!("-o /dev/null -w '%{{redirect_url}}' '{url}/moved'"));
+    assert_eq!(moved, format!("{url}/elsewhere"));
+    let page = curl(&format!("'{url}/page'"));
+    assert_eq!(page, format!("<a href=\"{through}/next\">next</a> <a href=\"b\">b</a>"));
+    assert_eq!(
+        curl(&format!("-o /dev/null -w '%{{http_code}} %{{redirect_url}}' '{url}?a=b'")),
+        format!("301 {url}/?a=b")
+    );
+    // another protocol
+    let mut stream = TcpStream::connect(&proxied.1).unwrap();
+    let ask = format!(
+        "GET {through}/socket HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n",
+        proxied.1
+    );
+    stream.write_all(ask.as_bytes()).unwrap();
+    let mut head = String::new();
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    while !head.ends_with("\r\n\r\n") {
+        assert!(reader.read_line(&mut head).unwrap() > 0, "{head}");
+    }
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    stream.write_all(b"hello").unwrap();
+    let mut echoed = String::new();
+    reader.read_to_string(&mut echoed).unwrap();
+    assert_eq!(echoed, "hello");
+    let told = curl(&format!("-H 'Connection: Upgrade' -H 'Upgrade: other' '{url}/page'"));
+    assert!(told.contains("invalid upgrade response: status code 200"), "{told}");
 }
