@@ -170,7 +170,8 @@ fn leaked(text: String) -> &'static str {
 pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode {
     let text = |kind: ContextKind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(all)) => all.first().cloned(),
+        // the likeliest comes last
+        Some(ContextValue::Strings(all)) => all.last().cloned(),
         _ => None,
     };
     let which = words.get(1).and_then(|w| w.to_str()).filter(|w| !w.starts_with('-'));
