@@ -3,13 +3,16 @@
 use crate::json_path::JsonPath;
 use crate::printer::Printer;
 use crate::unstructured::Unstructured;
-use api::apply::Structure;
 use api::{GroupResource, Gvk, Gvr, Object, Status};
 use bytes::Bytes;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceDefinitionVersion, CustomResourceSubresourceScale,
 };
-use kinds::{Column, Decoded, Durability, FieldValidation, Handler, Instance, ResourceInfo, Scope};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::{
+    Column, Decoded, Durability, FieldValidation, Handler, Instance, ResourceInfo, Scope, cannot_be_handled,
+    told,
+};
 use schema::Schema;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -127,21 +130,15 @@ impl CustomKind {
         self.selectable.iter().find(|(known, _)| known == path).map(|(_, path)| path)
     }
 
-    fn cannot_be_handled(&self, what: impl std::fmt::Display) -> Status {
-        let Gvk { kind, version, .. } = &self.info.gvk;
-        Status::bad_request(format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {what}"))
-    }
-
-    fn instance(
-        self: &Arc<Self>,
-        mut object: Map<String, Value>,
-    ) -> Result<(Unstructured, Vec<String>), Status> {
-        let metadata = object.remove("metadata").unwrap_or_else(|| Value::Object(Map::new()));
+    fn instance(self: &Arc<Self>, mut object: Map<String, Value>) -> serde_json::Result<Unstructured> {
+        let meta = match object.remove("metadata") {
+            Some(metadata) => serde_json::from_value(metadata)?,
+            None => ObjectMeta::default(),
+        };
         object.remove("apiVersion");
         object.remove("kind");
-        let (meta, unknown) = kinds::decode_metadata(metadata).map_err(|e| self.cannot_be_handled(e))?;
         let fields = Value::Object(object);
-        Ok((Unstructured { meta, fields, before: None, kind: self.clone() }, unknown))
+        Ok(Unstructured { meta, fields, before: None, kind: self.clone() })
     }
 }
 
@@ -181,29 +178,21 @@ impl Handler for Served {
         kinds::builtin::names::dns_subdomain(name)
     }
     fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
-        let object: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|e| self.0.cannot_be_handled(e))?;
-        let (mut instance, unknown) = self.0.instance(object)?;
-        let mut unknown: Vec<String> =
-            unknown.into_iter().chain(schema::prune(&mut instance.fields, &self.0.schema)).collect();
-        unknown.sort();
-        let mut warnings: Vec<String> =
-            unknown.iter().map(|path| format!("unknown field \"{path}\"")).collect();
-        match strictness {
-            FieldValidation::Strict if !warnings.is_empty() => {
-                return Err(self
-                    .0
-                    .cannot_be_handled(format_args!("strict decoding error: {}", warnings.join(", "))));
-            }
-            FieldValidation::Ignore => warnings.clear(),
-            FieldValidation::Warn | FieldValidation::Strict => {}
-        }
+        let gvk = &self.0.info.gvk;
+        let checked = schema::check_custom(json).map_err(|wrong| cannot_be_handled(gvk, &wrong))?;
+        let instance = serde_json::from_slice(json).and_then(|object| self.0.instance(object));
+        let mut instance = instance.map_err(|e| cannot_be_handled(gvk, &format_args!("json: {e}")))?;
+        let unknown = schema::prune(&mut instance.fields, &self.0.schema);
+        let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
+        let mut faults: Vec<String> = checked.faults.into_iter().chain(unknown).collect();
+        faults.sort();
+        let warnings = told(gvk, faults, strictness)?;
         Ok(Decoded { instance: Box::new(instance), warnings })
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
         let fields: Map<String, Value> =
             object.decode().map_err(|e| Status::internal(format!("stored {}: {e}", object.key())))?;
-        let (mut instance, _) = self.0.instance(fields)?;
+        let mut instance = self.0.instance(fields).map_err(Status::internal)?;
         instance.set_defaults();
         Ok(Box::new(instance))
     }
@@ -219,10 +208,10 @@ impl Handler for Served {
         });
         shown.map_or_else(|_| bytes.clone(), Bytes::from)
     }
-    fn structure(&self) -> &dyn Structure {
+    fn schema(&self) -> &Schema {
         &self.0.schema
     }
-    fn merge_keys(&self) -> Option<&dyn api::patch::Schema> {
+    fn merge_keys(&self) -> Option<&Schema> {
         None
     }
     fn published_schema(&self) -> Option<&Value> {

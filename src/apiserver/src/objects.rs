@@ -255,7 +255,7 @@ impl Call<'_> {
         let patch = Patch::read(request).await?;
         self.write_scale(request, Verb::Patch, &|scale| {
             let current = serde_json::to_value(scale).map_err(Status::internal)?;
-            serde_json::from_value(patch.apply_value(current, Some(&kinds::BuiltinKeys))?)
+            serde_json::from_value(patch.apply_value(current, schema::table::named("autoscaling.v1.Scale"))?)
                 .map_err(|e| Status::bad_request(e.to_string()))
         })
         .await

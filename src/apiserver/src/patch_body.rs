@@ -41,11 +41,7 @@ impl Patch {
     ///
     /// # Errors
     /// `BadRequest` and `Invalid` for a patch that does not fit.
-    pub(crate) fn apply_value(
-        &self,
-        current: Value,
-        keys: Option<&dyn patch::Schema>,
-    ) -> Result<Value, Status> {
+    pub(crate) fn apply_value(&self, current: Value, keys: Option<&schema::Schema>) -> Result<Value, Status> {
         match self {
             Patch::Json(patch) => patch.apply(current),
             Patch::Merge(patch) => Ok(patch::merge_patch(current, patch)),

@@ -137,7 +137,7 @@ fn put_over(
     let stamp = Stamp::of(target);
     let who = stamp.who(&options.field_manager, target);
     let applied =
-        apply(&live, &wanted.config, who, wanted.force, target.handler.structure()).map_err(refusal)?;
+        apply(&live, &wanted.config, who, wanted.force, target.handler.schema()).map_err(refusal)?;
     let bytes = serde_json::to_vec(&applied).map_err(Status::internal)?;
     let mut decoded = target.handler.decode(&bytes, wanted.validation)?;
     if wanted.config.pointer("/metadata/resourceVersion").is_none() {
@@ -158,7 +158,7 @@ pub(crate) fn keep_books(
     }
     let stamp = Stamp::of(target);
     let who = stamp.who(manager, target);
-    let books = update(&json_of(old)?, &json_of(new)?, who, target.handler.structure()).map_err(refusal)?;
+    let books = update(&json_of(old)?, &json_of(new)?, who, target.handler.schema()).map_err(refusal)?;
     new.meta_mut().managed_fields = serde_json::from_value(books).map_err(Status::internal)?;
     Ok(())
 }

@@ -220,7 +220,9 @@ mod tests {
             "metadata": {"labels": {"app": "a", "new": "x"}},
             "spec": {"containers": [{"name": "d", "image": "two"}], "hostNetwork": true},
         }, "paused": true}});
-        let back = api::patch::strategic_merge(now, &data, &kinds::BuiltinKeys).unwrap();
+        let back =
+            api::patch::strategic_merge(now, &data, schema::table::named("apps.v1.Deployment").unwrap())
+                .unwrap();
         assert_eq!(back["spec"]["template"]["spec"]["containers"], json!([{"image": "one", "name": "c"}]));
         assert_eq!(back["spec"]["template"]["spec"]["hostNetwork"], Value::Null);
         assert_eq!(back["spec"]["paused"], true);

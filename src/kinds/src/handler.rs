@@ -1,13 +1,10 @@
-use crate::{
-    BuiltinKeys, BuiltinStructure, Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, base64_fields,
-    decode,
-};
-use api::apply::Structure;
+use crate::{Cell, Column, Errors, FieldValidation, Kind, ResourceInfo, decode};
 use api::{Object, REVISION_PLACEHOLDER, Status, Unstamped};
 use bytes::Bytes;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schema::Schema;
 use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -49,13 +46,11 @@ pub trait Handler: Send + Sync + 'static {
     fn present(&self, bytes: &Bytes) -> Bytes {
         bytes.clone()
     }
-    /// What server-side apply takes apart.
-    fn structure(&self) -> &dyn Structure {
-        &BuiltinStructure
-    }
+    /// What the fields of its objects are: server-side apply takes them apart by it.
+    fn schema(&self) -> &Schema;
     /// How lists are merged by a strategic merge patch; `None` for kinds that take none, as custom ones.
-    fn merge_keys(&self) -> Option<&dyn api::patch::Schema> {
-        Some(&BuiltinKeys)
+    fn merge_keys(&self) -> Option<&Schema> {
+        Some(self.schema())
     }
 }
 
@@ -210,17 +205,28 @@ fn same_kind<K: Kind>(other: &dyn Instance) -> &K {
 
 struct Typed<K> {
     info: ResourceInfo,
+    schema: &'static Schema,
     kind: PhantomData<fn() -> K>,
 }
 
 /// The handler of a built-in kind.
 pub fn handler_of<K: Kind>() -> Arc<dyn Handler> {
-    Arc::new(Typed::<K> { info: K::info(), kind: PhantomData })
+    let info = K::info();
+    Arc::new(Typed::<K> { schema: schema_of(&info.gvk), info, kind: PhantomData })
+}
+
+/// The schema of a built-in kind.
+pub(crate) fn schema_of(gvk: &api::Gvk) -> &'static Schema {
+    let named = schema::table::type_of(&gvk.group, &gvk.version, &gvk.kind).and_then(schema::table::named);
+    named.unwrap_or_else(|| panic!("assets/kubernetes/types.tsv has no {gvk:?}"))
 }
 
 impl<K: Kind> Handler for Typed<K> {
     fn info(&self) -> &ResourceInfo {
         &self.info
+    }
+    fn schema(&self) -> &Schema {
+        self.schema
     }
     fn columns(&self) -> &[Column] {
         K::COLUMNS
@@ -250,17 +256,7 @@ impl<K: Kind> Handler for Typed<K> {
         K::validate_name(name)
     }
     fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
-        let gvk = &self.info.gvk;
-        let decoded = decode::decode::<K>(gvk, json, strictness);
-        let (object, warnings) = match decoded {
-            Ok(decoded) => decoded,
-            // the type's own decoder is stricter than Go's
-            Err(status) => match base64_fields::canonical(json, K::BYTES) {
-                Ok(Some(json)) => decode::decode::<K>(gvk, &json, strictness)?,
-                Ok(None) => return Err(status),
-                Err(fault) => return Err(decode::refused(gvk, &fault)),
-            },
-        };
+        let (object, warnings) = decode::decode::<K>(&self.info.gvk, self.schema, json, strictness)?;
         Ok(Decoded { instance: Box::new(object), warnings })
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {

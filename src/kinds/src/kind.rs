@@ -73,8 +73,6 @@ pub trait Kind:
     const COLUMNS: &'static [Column];
     /// Field paths that a field selector may name, besides `metadata.name` and `metadata.namespace`.
     const FIELDS: &'static [&'static str] = &[];
-    /// The fields whose values are bytes, in base64.
-    const BYTES: &'static [&'static str] = &[];
     /// Upstream's rule for a graceful deletion: only pods have one.
     const GRACEFUL_DELETION: bool = false;
     /// What it owns stays when a deletion does not say what shall become of it.

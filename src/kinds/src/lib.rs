@@ -5,7 +5,6 @@
 
 #![forbid(unsafe_code)]
 
-mod base64_fields;
 mod columns;
 mod decode;
 pub mod endpoints;
@@ -15,23 +14,19 @@ mod indexes;
 mod kind;
 mod meta;
 pub mod node_affinity;
-mod patch_keys;
 pub mod pod;
 mod registry;
 pub mod scale;
 pub mod schedule;
 pub mod selectors;
-mod structure;
 
 pub mod builtin;
 
 pub use columns::{Cell, Column, age};
-pub use decode::{FieldValidation, decode_metadata};
+pub use decode::{FieldValidation, cannot_be_handled, told};
 pub use errors::Errors;
 pub use handler::{Decoded, Handler, Instance, handler_of};
 pub use indexes::Indexes;
 pub use kind::{Durability, Kind, ResourceInfo, Scope};
 pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update};
-pub use patch_keys::BuiltinKeys;
 pub use registry::{Registry, all};
-pub use structure::BuiltinStructure;

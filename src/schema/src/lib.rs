@@ -1,37 +1,45 @@
 //! Structural schemas: what the fields of an object are, as data.
 //!
-//! It owns what a schema is ([`Schema`]), how one is read from the OpenAPI of a CustomResourceDefinition
-//! ([`from_openapi`], which says why one is not structural), and the walks over a value beside its schema node: [`prune()`]
-//! drops unknown fields and names them, [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in
-//! upstream's words. Pure: JSON in, JSON out. It knows no kinds, no versions and no store.
+//! It owns what a schema is ([`Schema`]), where one comes from (the table of the built-in types: [`table::named`]; the
+//! OpenAPI of a CustomResourceDefinition: [`from_openapi`], which says why one is not structural), and the walks over a value
+//! beside its schema node: [`check()`] reads a client's bytes, [`prune()`] drops unknown fields and names them,
+//! [`set_defaults`] fills in what was left out, [`validate()`] says what is wrong in upstream's words; server-side apply and
+//! strategic merge ask the same nodes. Pure: JSON in, JSON out. It knows no kinds, no versions and no store.
 //!
 //! Every walk is as deep as the schema and not as deep as the value: a hostile value can not make it recurse further than
 //! [`DEEPEST`] levels, which a schema may not pass.
 
 #![forbid(unsafe_code)]
 
+pub mod base64_fields;
+mod check;
 mod checks;
 mod default;
 mod errors;
 mod formats;
+mod link;
+mod merge_keys;
 mod numbers;
 mod parse;
 mod prune;
+pub mod rows;
 mod structure;
+pub mod table;
 #[cfg(test)]
 mod tests;
 mod validate;
 
+pub use check::{Checked, WrongType, check, check_custom};
 pub use checks::Checks;
 pub use default::{set_defaults, set_defaults_in};
 pub use errors::ErrorList;
+pub use link::Link;
 pub use parse::from_openapi;
 pub use prune::{drop_unset_nulls, prune};
 pub use validate::{validate, validate_update};
 
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// More levels than any schema in use has; a schema with more is refused, so that no walk can exhaust the stack.
 pub const DEEPEST: usize = 128;
@@ -49,6 +57,15 @@ pub enum Type {
     Boolean,
     /// `x-kubernetes-int-or-string`
     IntOrString,
+    // What follows only the built-in types have: each is a type of its own in Go.
+    Int32,
+    /// Bytes, as base64.
+    Bytes,
+    /// RFC 3339, in whole seconds; what a client sends may be finer.
+    Time,
+    MicroTime,
+    Quantity,
+    Duration,
 }
 
 /// How a list is merged, and whose its items may be: `x-kubernetes-list-type`.
@@ -61,6 +78,15 @@ pub enum ListType {
     Set,
     /// Objects that are told apart by these fields.
     Map(Vec<String>),
+}
+
+/// Upstream's `patchStrategy: merge`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Merge {
+    /// Plain values, each once.
+    Values,
+    /// Objects that are told apart by this field.
+    By(&'static str),
 }
 
 /// One `x-kubernetes-validations` rule, as it was written.
@@ -80,15 +106,19 @@ pub struct Schema {
     pub kind: Type,
     pub nullable: bool,
     pub default: Option<Value>,
-    pub properties: BTreeMap<String, Arc<Schema>>,
+    pub properties: BTreeMap<String, Link>,
     /// The values of an object whose keys are the user's.
-    pub additional: Option<Arc<Schema>>,
-    pub items: Option<Arc<Schema>>,
+    pub additional: Option<Link>,
+    pub items: Option<Link>,
     /// Fields that are not named here stay.
     pub preserve_unknown: bool,
     /// The object has a kind, a version and metadata of its own.
     pub embedded: bool,
     pub list: ListType,
+    /// How a strategic merge patch merges the list here; `None`: it replaces it. A custom resource takes no such patch.
+    pub merge: Option<Merge>,
+    /// The name of a built-in type, in the table (`core.v1.Container`).
+    pub name: &'static str,
     /// `x-kubernetes-map-type: atomic`
     pub atomic: bool,
     pub checks: Checks,
@@ -98,7 +128,7 @@ pub struct Schema {
 impl Schema {
     /// The node below, by a field of an object.
     pub fn field(&self, name: &str) -> Option<&Schema> {
-        self.properties.get(name).or(self.additional.as_ref()).map(Arc::as_ref)
+        self.properties.get(name).or(self.additional.as_ref()).map(|link| &**link)
     }
 
     /// Whether there is a rule here or below: those who evaluate rules need not look at the rest.

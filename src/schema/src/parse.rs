@@ -5,11 +5,10 @@
 
 use crate::checks::{Bound, Checks};
 use crate::formats::Format;
-use crate::{DEEPEST, ErrorList, ListType, Rule, Schema, Type};
+use crate::{DEEPEST, ErrorList, Link, ListType, Rule, Schema, Type};
 use regex::Regex;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// Where a node stands; each place has words of its own in upstream's messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -165,7 +164,7 @@ fn children(
             }
             parsed
                 .properties
-                .insert(name.clone(), Arc::new(node(below, &place, Level::Field, depth + 1, errors)));
+                .insert(name.clone(), Link::from(node(below, &place, Level::Field, depth + 1, errors)));
         }
     }
     match fields.get("additionalProperties") {
@@ -182,7 +181,7 @@ fn children(
             .forbidden(format!("{at}.additionalProperties"), "additionalProperties cannot be set to false"),
         Some(below) => {
             let place = format!("{at}.additionalProperties");
-            parsed.additional = Some(Arc::new(node(below, &place, Level::Field, depth + 1, errors)));
+            parsed.additional = Some(Link::from(node(below, &place, Level::Field, depth + 1, errors)));
         }
     }
     match fields.get("items") {
@@ -195,7 +194,7 @@ fn children(
         }
         Some(below) => {
             let place = format!("{at}.items");
-            parsed.items = Some(Arc::new(node(below, &place, Level::Items, depth + 1, errors)));
+            parsed.items = Some(Link::from(node(below, &place, Level::Items, depth + 1, errors)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What server-side apply asks of a schema.
 
-use crate::{ListType, Schema, Type};
+use crate::{ListType, Schema, Type, table};
 use api::apply::Structure;
 use serde_json::Value;
 
@@ -19,21 +19,16 @@ impl Schema {
 }
 
 /// The metadata of every object has one structure, whatever its kind.
-fn metadata_list(path: &[&str]) -> Option<api::apply::ListType> {
+fn node<'s>(schema: &'s Schema, path: &[&str]) -> Option<&'s Schema> {
     match path {
-        ["metadata", "ownerReferences"] => Some(api::apply::ListType::map(&["uid"])),
-        ["metadata", "finalizers"] => Some(api::apply::ListType::Set),
-        ["metadata", ..] => Some(api::apply::ListType::Atomic),
-        _ => None,
+        ["metadata", rest @ ..] => table::named("meta.v1.ObjectMeta")?.at(rest),
+        path => schema.at(path),
     }
 }
 
 impl Structure for Schema {
     fn list(&self, path: &[&str]) -> api::apply::ListType {
-        if let Some(known) = metadata_list(path) {
-            return known;
-        }
-        match self.at(path).map(|node| &node.list) {
+        match node(self, path).map(|node| &node.list) {
             Some(ListType::Set) => api::apply::ListType::Set,
             Some(ListType::Map(keys)) => api::apply::ListType::Map(keys.clone()),
             Some(ListType::Atomic) | None => api::apply::ListType::Atomic,
@@ -41,13 +36,11 @@ impl Structure for Schema {
     }
 
     fn is_atomic(&self, path: &[&str]) -> bool {
-        if matches!(path, ["metadata", ..]) {
-            return matches!(path, ["metadata", "ownerReferences"]);
-        }
-        self.at(path).is_some_and(|node| node.atomic || node.items.as_deref().is_some_and(|i| i.atomic))
+        node(self, path)
+            .is_some_and(|node| node.atomic || node.items.as_deref().is_some_and(|items| items.atomic))
     }
 
     fn default_of(&self, path: &[&str], key: &str) -> Option<Value> {
-        self.at(path)?.items.as_deref()?.field(key)?.default.clone()
+        node(self, path)?.items.as_deref()?.field(key)?.default.clone()
     }
 }

@@ -7,7 +7,6 @@ impl Kind for ConfigMap {
     const SINGULAR: &'static str = "configmap";
     const PLURAL: &'static str = "configmaps";
     const SHORT_NAMES: &'static [&'static str] = &["cm"];
-    const BYTES: &'static [&'static str] = &["binaryData"];
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Data", "string", "Number of entries"), Column::AGE];
 

@@ -1,13 +1,14 @@
 use super::event_validation;
 use crate::{
     Cell, Column, Decoded, Durability, Errors, FieldValidation, Handler, Instance, Kind, ResourceInfo, age,
-    decode,
+    decode, handler::schema_of,
 };
 use api::{Gvk, Gvr, Object, Status};
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::{Event, EventSeries, EventSource};
 use k8s_openapi::api::events::v1 as events;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schema::Schema;
 use std::sync::Arc;
 
 impl Kind for Event {
@@ -110,6 +111,9 @@ impl Handler for NewFace {
     fn info(&self) -> &ResourceInfo {
         &self.0
     }
+    fn schema(&self) -> &Schema {
+        schema_of(&self.0.gvk)
+    }
     fn columns(&self) -> &[Column] {
         Event::COLUMNS
     }
@@ -146,7 +150,8 @@ impl Handler for NewFace {
         }
     }
     fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
-        let (event, warnings) = decode::decode::<events::Event>(&self.0.gvk, json, strictness)?;
+        let (event, warnings) =
+            decode::decode::<events::Event>(&self.0.gvk, self.schema(), json, strictness)?;
         Ok(Decoded { instance: Box::new(to_core(event)), warnings })
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {

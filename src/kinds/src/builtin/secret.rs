@@ -12,7 +12,6 @@ const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 impl Kind for Secret {
     const SINGULAR: &'static str = "secret";
     const PLURAL: &'static str = "secrets";
-    const BYTES: &'static [&'static str] = &["data"];
     const FIELDS: &'static [&'static str] = &["type"];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,

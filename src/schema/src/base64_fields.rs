@@ -1,6 +1,7 @@
 //! Base64 as Go's decoder reads it: line breaks anywhere, as the tool `base64` makes them, and no care for the bits that
 //! the last letter has too many. Faults are told in its words, with their place.
 
+use crate::{Schema, Type};
 use base64::Engine as _;
 use base64::alphabet::STANDARD as ALPHABET;
 use base64::engine::general_purpose::{GeneralPurpose, PAD, STANDARD};
@@ -11,24 +12,39 @@ const LOOSE: GeneralPurpose = GeneralPurpose::new(&ALPHABET, PAD.with_decode_all
 /// The first byte that can not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("illegal base64 data at input byte {0}")]
-pub(crate) struct IllegalBase64(usize);
+pub struct IllegalBase64(usize);
 
-/// The object with the values of these fields as the strictest decoder reads them; `None` where they are so already.
-pub(crate) fn canonical(json: &[u8], fields: &[&str]) -> Result<Option<Vec<u8>>, IllegalBase64> {
-    let mut changed = false;
-    let Some(mut object) = (!fields.is_empty()).then(|| serde_json::from_slice::<Value>(json).ok()).flatten()
-    else {
-        return Ok(None);
-    };
-    for field in fields {
-        for value in object.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
-            let Value::String(text) = value.1 else { continue };
-            let strict = STANDARD.encode(decode(text)?);
-            changed |= strict != *text;
-            *text = strict;
+/// Whether the strictest decoder reads it too.
+///
+/// # Errors
+/// [`IllegalBase64`]
+pub(crate) fn check(text: &str) -> Result<bool, IllegalBase64> {
+    let bytes = decode(text)?;
+    Ok(STANDARD.decode(text).is_ok_and(|strict| strict == bytes))
+}
+
+/// Makes all bytes of the object such as the strictest decoder reads.
+///
+/// # Errors
+/// [`IllegalBase64`]
+pub fn canonical(value: &mut Value, schema: &Schema) -> Result<(), IllegalBase64> {
+    match value {
+        Value::String(text) if schema.kind == Type::Bytes => *text = STANDARD.encode(decode(text)?),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if let Some(of) = schema.field(name) {
+                    canonical(value, of)?;
+                }
+            }
         }
+        Value::Array(items) => {
+            if let Some(of) = schema.items.as_deref() {
+                items.iter_mut().try_for_each(|item| canonical(item, of))?;
+            }
+        }
+        _ => {}
     }
-    Ok(if changed { serde_json::to_vec(&object).ok() } else { None })
+    Ok(())
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, IllegalBase64> {
@@ -97,10 +113,9 @@ mod tests {
 
     #[test]
     fn only_what_is_bytes_is_read() {
-        let json = br#"{"data": {"a": "aGVs\nbG8="}, "stringData": {"b": "a\nb"}}"#;
-        let got = canonical(json, &["data"]).unwrap().unwrap();
-        assert_eq!(got, br#"{"data":{"a":"aGVsbG8="},"stringData":{"b":"a\nb"}}"#);
-        assert_eq!(canonical(br#"{"data": {"a": "aGVsbG8="}}"#, &["data"]), Ok(None));
-        assert_eq!(canonical(json, &[]), Ok(None));
+        let secret = crate::table::named("core.v1.Secret").unwrap();
+        let mut value = serde_json::json!({"data": {"a": "aGVs\nbG8="}, "stringData": {"b": "a\nb"}});
+        canonical(&mut value, secret).unwrap();
+        assert_eq!(value, serde_json::json!({"data": {"a": "aGVsbG8="}, "stringData": {"b": "a\nb"}}));
     }
 }
