@@ -1,9 +1,13 @@
 //! Turns k8s-openapi's schemas into the OpenAPI documents that the server publishes: one of version 3 for each group
 //! and version, and one of version 2 for all, as JSON and as gnostic's protobuf. What the schemas do not know (merge
-//! keys, list types) stands in `extensions.tsv`. Read [`table::resources`] first: it is the list of what is served.
+//! keys, list types) stands in `assets/kubernetes/types.tsv`. Read [`table::resources`] first: it is the list of what is served.
 
 mod gnostic;
 mod paths;
+// what it does not need the schemas do
+#[allow(dead_code)]
+#[path = "../../schema/src/rows.rs"]
+mod rows;
 mod schemas;
 mod table;
 
@@ -19,7 +23,8 @@ const VERSION: &str = "v1.36.0";
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
-    println!("cargo::rerun-if-changed=extensions.tsv");
+    println!("cargo::rerun-if-changed=../schema/src/rows.rs");
+    println!("cargo::rerun-if-changed=../../assets/kubernetes/types.tsv");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let resources = table::resources();
     let all = schemas::all(&resources);

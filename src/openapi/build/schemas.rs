@@ -1,5 +1,6 @@
 //! The definitions: k8s-openapi's, with upstream's extensions put back.
 
+use crate::rows::{Row, rows};
 use crate::table::Resource;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use schemars::SchemaGenerator;
@@ -13,7 +14,7 @@ pub const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
 const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
-const EXTENSIONS: &str = include_str!("../extensions.tsv");
+const TYPES: &str = include_str!("../../../assets/kubernetes/types.tsv");
 
 /// By name, with references as `#/$defs/…`.
 pub fn all(resources: &[Resource]) -> BTreeMap<String, Value> {
@@ -85,32 +86,70 @@ pub fn gvk((group, version, kind): (&str, &str, &str)) -> Value {
     json!({"group": group, "kind": kind, "version": version})
 }
 
-/// One line a field: type, field (`-` for the type itself), merge key, strategy, list type, map keys, map type.
+/// What Rust's types do not know of upstream's: how lists are merged, and by what.
 fn add_extensions(all: &mut BTreeMap<String, Value>) {
-    for line in EXTENSIONS.lines() {
-        let columns: Vec<&str> = line.split('\t').collect();
-        let [name, field, merge_key, strategy, list_type, map_keys, map_type] = columns[..] else {
-            panic!("extensions.tsv: {line}")
-        };
-        let Some(schema) = all.get_mut(name) else { continue };
-        let place = match field {
-            "-" => schema.as_object_mut(),
-            field => schema["properties"].get_mut(field).and_then(Value::as_object_mut),
-        };
-        let Some(place) = place else { continue };
-        let plain = [
-            ("patch-merge-key", merge_key),
-            ("patch-strategy", strategy),
-            ("list-type", list_type),
-            ("map-type", map_type),
-        ];
-        for (what, value) in plain.into_iter().filter(|(_, value)| *value != "-") {
-            place.insert(format!("x-kubernetes-{what}"), value.into());
-        }
-        if map_keys != "-" {
-            place.insert("x-kubernetes-list-map-keys".into(), map_keys.split(',').collect());
+    let rows: Vec<Row<'_>> = rows(TYPES).collect();
+    for (long, schema) in all.iter_mut() {
+        let name = short(long);
+        let own = rows.iter().filter(|row| row.of == name);
+        for row in own {
+            match row.field {
+                "~" => {
+                    rows.iter().filter(|inner| inner.of == row.kind).for_each(|inner| extend(schema, inner))
+                }
+                _ => extend(schema, row),
+            }
         }
     }
+}
+
+fn extend(schema: &mut Value, row: &Row<'_>) {
+    let place = match row.field {
+        "-" => schema.as_object_mut(),
+        field => schema["properties"].get_mut(field).and_then(Value::as_object_mut),
+    };
+    let Some(place) = place else { return };
+    let list_type = match (row.get("map"), row.is("set")) {
+        (Some(_), _) => Some("map"),
+        (None, true) => Some("set"),
+        (None, false) => row.items().map(|_| "atomic"),
+    };
+    if let Some(list_type) = list_type {
+        place.insert("x-kubernetes-list-type".into(), list_type.into());
+    }
+    if let Some(keys) = row.get("map") {
+        place.insert("x-kubernetes-list-map-keys".into(), keys.split(',').collect());
+    }
+    if row.is("atomic") {
+        place.insert("x-kubernetes-map-type".into(), "atomic".into());
+    }
+    if let Some(key) = row.get("merge") {
+        place.insert("x-kubernetes-patch-merge-key".into(), key.into());
+    }
+    let merges = row.is("merge") || row.get("merge").is_some();
+    let strategy: Vec<&str> = [(merges, "merge"), (row.is("retainKeys"), "retainKeys")]
+        .iter()
+        .filter(|s| s.0)
+        .map(|s| s.1)
+        .collect();
+    if !strategy.is_empty() {
+        place.insert("x-kubernetes-patch-strategy".into(), strategy.join(",").into());
+    }
+    if let Some(Ok(default)) = row.get("default").map(serde_json::from_str::<Value>) {
+        place.insert("default".into(), default);
+    }
+}
+
+/// `io.k8s.api.core.v1.Pod` as the table calls it.
+fn short(name: &str) -> &str {
+    const ROOTS: &[&str] = &[
+        "io.k8s.apimachinery.pkg.apis.",
+        "io.k8s.apimachinery.pkg.",
+        "io.k8s.apiextensions-apiserver.pkg.apis.",
+        "io.k8s.kube-aggregator.pkg.apis.",
+        "io.k8s.api.",
+    ];
+    ROOTS.iter().find_map(|root| name.strip_prefix(root)).unwrap_or(name)
 }
 
 /// The types always have metadata; what a client sends need not.

@@ -1,8 +1,8 @@
 //! Kubernetes' protobuf, as Go clients write and read it, to and from the JSON of the same object.
 //!
-//! It owns the facts (`messages.tsv`: which message has which fields under which numbers and JSON names) and a reader and
-//! a writer that go by them; it knows no kinds and generates no types. What the table does not name is skipped, as any
-//! reader of protobuf does. Read [`decode`] first.
+//! It owns a reader and a writer that go by the facts of `schema`'s table (which message has which fields under which numbers
+//! and JSON names); it knows no kinds and generates no types. What the table does not name is skipped, as any reader of
+//! protobuf does. Read [`decode`] first.
 
 #![forbid(unsafe_code)]
 

@@ -20,16 +20,14 @@ pub(crate) enum Special {
 }
 
 impl Special {
-    pub(crate) fn named(message: &str) -> Option<Self> {
-        Some(match message {
-            "meta.v1.Time" => Special::Time,
-            "meta.v1.MicroTime" => Special::MicroTime,
-            "resource.Quantity" => Special::Quantity,
-            "intstr.IntOrString" => Special::IntOrString,
-            "runtime.RawExtension" | "meta.v1.FieldsV1" => Special::Json,
-            "authentication.v1.ExtraValue" | "authorization.v1.ExtraValue" | "meta.v1.Verbs" => {
-                Special::Strings
-            }
+    pub(crate) fn named(of: &str) -> Option<Self> {
+        Some(match of {
+            "time" => Special::Time,
+            "microtime" => Special::MicroTime,
+            "quantity" => Special::Quantity,
+            "intorstring" => Special::IntOrString,
+            "raw" | "any" => Special::Json,
+            "[]string" => Special::Strings,
             _ => return None,
         })
     }

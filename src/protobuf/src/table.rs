@@ -1,12 +1,12 @@
-//! `messages.tsv`, read when the first client asks for protobuf.
+//! The types of `schema`'s table as messages, made when the first client asks for protobuf.
 
+use field::Field;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-const MESSAGES: &str = include_str!("../messages.tsv");
-
 pub(crate) mod field {
     use crate::special::Special;
+    use schema::rows::Row;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub(crate) enum Many {
@@ -44,15 +44,19 @@ pub(crate) mod field {
             self.json == "~"
         }
 
-        /// `4:immutable:bool!`
-        pub(crate) fn parse(text: &'static str) -> Option<Self> {
-            let mut parts = text.splitn(3, ':');
-            let (number, json, of) = (parts.next()?.parse().ok()?, parts.next()?, parts.next()?);
-            let (of, keeps_zero) = of.strip_suffix('!').map_or((of, false), |of| (of, true));
-            let (many, of) = match (of.strip_prefix('*'), of.strip_prefix('%')) {
-                (Some(of), _) => (Many::Repeated, of),
-                (_, Some(of)) => (Many::Map, of),
-                _ => (Many::One, of),
+        /// `None` for what does not travel.
+        pub(crate) fn of(row: &Row<'static>) -> Option<Self> {
+            let number = row.number?;
+            let json = row.field;
+            // lists of strings that Go gives a type of their own
+            if (row.of, json) == ("meta.v1.APIResource", "verbs") {
+                let of = Type::Special(Special::Strings);
+                return Some(Field { number, json, many: Many::One, of, keeps_zero: true });
+            }
+            let (many, of) = match (row.items(), row.values()) {
+                (Some(items), _) => (Many::Repeated, items),
+                (_, Some(values)) => (Many::Map, values),
+                _ => (Many::One, row.kind),
             };
             let of = match of {
                 "string" => Type::String,
@@ -62,7 +66,7 @@ pub(crate) mod field {
                 "double" => Type::Double,
                 name => Special::named(name).map_or(Type::Message(name), Type::Special),
             };
-            Some(Field { number, json, many, of, keeps_zero })
+            Some(Field { number, json, many, of, keeps_zero: row.is("zero") })
         }
     }
 }
@@ -72,10 +76,10 @@ pub(crate) type Message = Vec<field::Field>;
 pub(crate) struct Table(HashMap<&'static str, Message>);
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let lines = MESSAGES.lines().filter(|line| !line.starts_with('#'));
-    let messages = lines
-        .filter_map(|line| line.split_once('\t'))
-        .map(|(name, fields)| (name, fields.split_whitespace().filter_map(field::Field::parse).collect()));
+    let messages = schema::table::names().filter_map(|name| {
+        let fields: Message = schema::table::fields(name)?.iter().filter_map(Field::of).collect();
+        Some((name, fields))
+    });
     Table(messages.collect())
 });
 
@@ -88,12 +92,11 @@ impl Table {
         self.0.get(name)
     }
 
-    /// Options and statuses are of every group.
+    /// Options and statuses are of every group. Definitions do not travel: of a message without fields nothing would arrive.
     pub(crate) fn of_kind(&self, api_version: &str, kind: &str) -> Option<&Message> {
-        let (group, version) = api_version.rsplit_once('/').unwrap_or(("core", api_version));
-        let group = group.split('.').next().unwrap_or_default();
-        self.message(&format!("{group}.{version}.{kind}"))
-            .or_else(|| self.message(&format!("meta.v1.{kind}")))
+        let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+        let named = schema::table::type_of(group, version, kind).and_then(|name| self.message(name));
+        named.or_else(|| self.message(&format!("meta.v1.{kind}"))).filter(|fields| !fields.is_empty())
     }
 
     #[cfg(test)]
