@@ -8,13 +8,8 @@
 
 pub mod conditions;
 mod custom_kind;
-mod json_path;
 pub mod names;
-mod printer;
 #[cfg(test)]
 mod tests;
-mod unstructured;
 
-pub use custom_kind::{CustomKind, kinds_of};
-pub use json_path::JsonPath;
-pub use unstructured::Unstructured;
+pub use custom_kind::kinds_of;

@@ -1,6 +1,7 @@
 //! Every built-in kind, one file each: its names, defaults, validation, columns and merge keys.
 //!
-//! A kind is a k8s-openapi type with [`Kind`] implemented for it. [`Handler`] is the same with the type erased, for
+//! A kind is a k8s-openapi type with [`Kind`] implemented for it, or, where no logic needs a type, a [`SchemaKind`]: names,
+//! a schema and columns as data, as custom ones are. [`Handler`] is the same with the type erased, for
 //! those who serve any kind; [`all`] is the list. Nothing here does I/O or knows who calls. Read [`Kind`] first.
 
 #![forbid(unsafe_code)]
@@ -19,6 +20,7 @@ mod registry;
 pub mod scale;
 pub mod schedule;
 pub mod selectors;
+mod unstructured;
 
 pub mod builtin;
 
@@ -30,3 +32,4 @@ pub use indexes::Indexes;
 pub use kind::{Durability, Kind, ResourceInfo, Scope};
 pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update};
 pub use registry::{Registry, all};
+pub use unstructured::{JsonPath, Printer, ScalePaths, SchemaKind, Unstructured};

@@ -1,33 +1,26 @@
-//! The columns that a definition adds, and the cells of an object.
+//! Columns that are told by a path, and the cells of an object.
 
-use crate::JsonPath;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceColumnDefinition;
+use super::json_path::JsonPath;
+use crate::{Cell, Column, age};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kinds::{Cell, Column, age};
 use serde_json::Value;
 
-/// The name of the object comes first; the age comes where the definition adds no columns.
-pub(crate) struct Printer {
+/// The name of the object comes first; the age comes where there are no other columns.
+pub struct Printer {
     columns: Vec<Column>,
     paths: Vec<JsonPath>,
 }
 
 impl Printer {
-    /// A path that can not be read shows nothing: the definition's validation has refused it.
-    pub(crate) fn new(definitions: &[CustomResourceColumnDefinition]) -> Self {
+    /// Each column, and where its cells are.
+    pub fn new(further: impl IntoIterator<Item = (Column, JsonPath)>) -> Self {
         let mut columns = vec![Column::NAME];
         let mut paths = Vec::new();
-        for definition in definitions {
-            columns.push(Column {
-                name: definition.name.clone().into(),
-                kind: definition.type_.clone().into(),
-                format: definition.format.clone().unwrap_or_default().into(),
-                description: definition.description.clone().unwrap_or_default().into(),
-                priority: definition.priority.unwrap_or(0),
-            });
-            paths.push(JsonPath::parse(&definition.json_path).unwrap_or_default());
+        for (column, path) in further {
+            columns.push(column);
+            paths.push(path);
         }
-        if definitions.is_empty() {
+        if paths.is_empty() {
             columns.push(Column { kind: "date".into(), ..Column::AGE });
             paths.extend(JsonPath::parse(".metadata.creationTimestamp"));
         }

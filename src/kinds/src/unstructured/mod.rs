@@ -1,10 +1,17 @@
-//! An object whose kind the program does not know: its metadata, and the rest as JSON beside its schema.
+//! An object whose kind has no Rust type: its metadata, and the rest as JSON beside its schema.
 
-use crate::custom_kind::CustomKind;
+mod json_path;
+mod printer;
+mod schema_kind;
+
+pub use json_path::JsonPath;
+pub use printer::Printer;
+pub use schema_kind::{ScalePaths, SchemaKind};
+
+use crate::{Cell, Errors, Instance};
 use api::{REVISION_PLACEHOLDER, Status, Unstamped};
 use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{Cell, Errors, Instance};
 use schema::ErrorList;
 use serde_json::{Map, Value};
 use std::any::Any;
@@ -14,12 +21,12 @@ const STATUS: &str = "status";
 
 #[derive(Clone)]
 pub struct Unstructured {
-    pub(crate) meta: ObjectMeta,
+    meta: ObjectMeta,
     /// Everything but `apiVersion`, `kind` and `metadata`.
-    pub(crate) fields: Value,
+    fields: Value,
     /// What the fields were before an update: what was wrong then and did not change is let be (KEP-4008).
-    pub(crate) before: Option<Arc<Value>>,
-    pub(crate) kind: Arc<CustomKind>,
+    before: Option<Arc<Value>>,
+    kind: Arc<SchemaKind>,
 }
 
 impl Unstructured {
@@ -46,7 +53,7 @@ impl Unstructured {
 
     fn without_status(&self) -> Value {
         let mut fields = self.fields.clone();
-        if let (true, Some(fields)) = (self.kind.has_status, fields.as_object_mut()) {
+        if let (true, Some(fields)) = (self.kind.has_status(), fields.as_object_mut()) {
             fields.remove(STATUS);
         }
         fields
@@ -69,7 +76,7 @@ impl Instance for Unstructured {
     }
     fn prepare_create(&mut self) {
         self.meta.generation = Some(1);
-        if self.kind.has_status
+        if self.kind.has_status()
             && let Some(fields) = self.fields_mut()
         {
             fields.remove(STATUS);
@@ -77,7 +84,7 @@ impl Instance for Unstructured {
     }
     fn prepare_update(&mut self, old: &dyn Instance) {
         let old = same_kind(old);
-        if self.kind.has_status {
+        if self.kind.has_status() {
             self.take_status_from(old);
         }
         self.before = Some(Arc::new(old.fields.clone()));
@@ -94,7 +101,7 @@ impl Instance for Unstructured {
         }
         self.before = Some(Arc::new(old.fields.clone()));
         // of a custom resource, an update of the status changes nothing else
-        kinds::keep_all_metadata(&mut self.meta, &old.meta);
+        crate::keep_all_metadata(&mut self.meta, &old.meta);
     }
     fn generation_changes(&self, old: &dyn Instance) -> bool {
         self.without_status() != same_kind(old).without_status()
@@ -156,7 +163,7 @@ impl Instance for Unstructured {
     }
     fn scale_by_path(&self) -> Option<Scale> {
         let scale = self.kind.scale.as_ref()?;
-        let number = |path: &crate::JsonPath| {
+        let number = |path: &JsonPath| {
             path.find(&self.fields).first().and_then(|n| n.as_i64()).and_then(|n| i32::try_from(n).ok())
         };
         let selector = scale

@@ -1,0 +1,125 @@
+//! A kind that is its schema: names, columns and paths as data.
+
+use super::{JsonPath, Printer, Unstructured};
+use crate::{Column, Decoded, FieldValidation, Handler, Instance, ResourceInfo, cannot_be_handled, told};
+use api::{Object, Status};
+use bytes::Bytes;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schema::Schema;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+pub struct SchemaKind {
+    pub info: ResourceInfo,
+    /// Of the whole object; `apiVersion`, `kind` and `metadata` are the system's.
+    pub schema: Schema,
+    /// `GROUP/VERSION` in which the objects are stored, whichever they are sent in.
+    pub stored_version: String,
+    pub scale: Option<ScalePaths>,
+    pub printer: Printer,
+    /// What a field selector may name, besides the name and the namespace.
+    pub selectable: Vec<(String, JsonPath)>,
+    /// What is published: the schema as it was written.
+    pub published: Value,
+    /// Told to whoever uses the version.
+    pub deprecation: Option<String>,
+}
+
+/// Where a kind has the numbers of its scale.
+pub struct ScalePaths {
+    pub wanted: JsonPath,
+    pub current: JsonPath,
+    pub selector: Option<JsonPath>,
+}
+
+impl SchemaKind {
+    pub fn into_handler(self) -> Arc<dyn Handler> {
+        Arc::new(Served(Arc::new(self)))
+    }
+
+    pub(super) fn has_status(&self) -> bool {
+        self.info.has_subresource("status")
+    }
+
+    pub(super) fn selectable(&self, path: &str) -> Option<&JsonPath> {
+        self.selectable.iter().find(|(known, _)| known == path).map(|(_, path)| path)
+    }
+
+    fn instance(self: &Arc<Self>, mut object: Map<String, Value>) -> serde_json::Result<Unstructured> {
+        let meta = match object.remove("metadata") {
+            Some(metadata) => serde_json::from_value(metadata)?,
+            None => ObjectMeta::default(),
+        };
+        object.remove("apiVersion");
+        object.remove("kind");
+        let fields = Value::Object(object);
+        Ok(Unstructured { meta, fields, before: None, kind: self.clone() })
+    }
+}
+
+/// The kind as a handler; the objects hold the kind itself.
+struct Served(Arc<SchemaKind>);
+
+impl Handler for Served {
+    fn info(&self) -> &ResourceInfo {
+        &self.0.info
+    }
+    fn columns(&self) -> &[Column] {
+        self.0.printer.columns()
+    }
+    fn selects_by(&self, path: &str) -> bool {
+        self.0.selectable(path).is_some()
+    }
+    fn deprecation(&self) -> Option<&str> {
+        self.0.deprecation.as_deref()
+    }
+    fn graceful_deletion(&self) -> bool {
+        false
+    }
+    fn orphans_by_default(&self) -> bool {
+        false
+    }
+    fn validate_name(&self, name: &str) -> Result<(), String> {
+        crate::builtin::names::dns_subdomain(name)
+    }
+    fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
+        let gvk = &self.0.info.gvk;
+        let checked = schema::check_custom(json).map_err(|wrong| cannot_be_handled(gvk, &wrong))?;
+        let instance = serde_json::from_slice(json).and_then(|object| self.0.instance(object));
+        let mut instance = instance.map_err(|e| cannot_be_handled(gvk, &format_args!("json: {e}")))?;
+        let unknown = schema::prune(&mut instance.fields, &self.0.schema);
+        let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
+        let mut faults: Vec<String> = checked.faults.into_iter().chain(unknown).collect();
+        faults.sort();
+        let warnings = told(gvk, faults, strictness)?;
+        Ok(Decoded { instance: Box::new(instance), warnings })
+    }
+    fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
+        let fields: Map<String, Value> =
+            object.decode().map_err(|e| Status::internal(format!("stored {}: {e}", object.key())))?;
+        let mut instance = self.0.instance(fields).map_err(Status::internal)?;
+        instance.set_defaults();
+        Ok(Box::new(instance))
+    }
+    /// Versions differ in their name only: without a webhook there is no other conversion.
+    fn present(&self, bytes: &Bytes) -> Bytes {
+        let own = self.0.info.gvk.api_version();
+        if own == self.0.stored_version {
+            return bytes.clone();
+        }
+        let shown = serde_json::from_slice::<Map<String, Value>>(bytes).and_then(|mut object| {
+            object.insert("apiVersion".to_owned(), own.into());
+            serde_json::to_vec(&object)
+        });
+        shown.map_or_else(|_| bytes.clone(), Bytes::from)
+    }
+    fn schema(&self) -> &Schema {
+        &self.0.schema
+    }
+    fn merge_keys(&self) -> Option<&Schema> {
+        None
+    }
+    fn published_schema(&self) -> Option<&Value> {
+        Some(&self.0.published)
+    }
+}
