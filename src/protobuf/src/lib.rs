@@ -12,6 +12,8 @@ mod special;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod whole;
 mod wire;
 
 use serde_json::{Map, Value};
