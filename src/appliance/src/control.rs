@@ -1,7 +1,7 @@
 //! How the command line talks to the daemon: one JSON line asks, JSON lines answer, on a socket that only root can open.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -13,6 +13,18 @@ pub enum ControlRequest {
     Status,
     /// Ends the daemon.
     Stop,
+    /// The same at a later time, instead of what was scheduled before. Answers [`ControlReply::StopsAt`].
+    ScheduleStop {
+        after_seconds: u64,
+    },
+    CancelStop,
+    /// Answers [`ControlReply::Counted`]: the containers of pods in these namespaces, of all without a list.
+    Pause {
+        namespaces: Option<BTreeSet<String>>,
+    },
+    Unpause {
+        namespaces: Option<BTreeSet<String>>,
+    },
     /// Answers [`ControlReply::Url`]: opens the dashboard once, for a few minutes.
     Dashboard,
     /// Answers [`ControlReply::Services`]: every service that has ports.
@@ -158,6 +170,13 @@ pub enum ControlReply {
     Told {
         what: String,
     },
+    /// Seconds since 1970.
+    StopsAt {
+        at: u64,
+    },
+    Counted {
+        containers: usize,
+    },
     Done,
     Failed {
         reason: Refusal,
@@ -174,6 +193,8 @@ pub enum Refusal {
     /// A registry did not give the image, or does not take it.
     Registry,
     Image,
+    /// The daemon runs without it.
+    NoKubernetes,
     Other,
 }
 
@@ -196,8 +217,17 @@ pub struct ControlStatus {
     pub version: String,
     pub kubernetes: String,
     pub node_ip: Ipv4Addr,
+    /// Empty without Kubernetes.
     pub api: String,
     pub ready: bool,
+    #[serde(default)]
+    pub without_kubernetes: bool,
+    /// Some pods are frozen.
+    #[serde(default)]
+    pub paused: Option<kubelet::Paused>,
+    /// Of a stop that is scheduled: seconds since 1970.
+    #[serde(default)]
+    pub stops_at: Option<u64>,
 }
 
 /// Where a service can be reached from the machine.

@@ -1,12 +1,13 @@
-use crate::answers::Answers;
+use crate::answers::{Answers, KubernetesHalf};
 use crate::certs::Certificates;
 use crate::claim::{ClaimError, claim};
 use crate::daemon_memory::{self, DaemonMemory, ended_for_memory};
 use crate::legacy::{Legacy, LegacyError};
 use crate::lock::Lock;
 use crate::node::{self, Ground};
+use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
-use crate::{ControlStatus, KUBERNETES, Places, control_server, log, node_address, open_files};
+use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
 use apiserver::{ApiServer, EdgeConfig, FrontDoor};
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
@@ -39,6 +40,8 @@ pub struct StartOptions {
     pub accept_loss: bool,
     /// Kept for later starts.
     pub daemon_memory: Option<DaemonMemory>,
+    /// Kept for later starts: `false` is the Docker half alone.
+    pub kubernetes: Option<bool>,
     /// Into the profile's own file instead of the terminal.
     pub log_to_file: bool,
 }
@@ -125,7 +128,10 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     let _ = daemon_memory::confine(places, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| failed("make the event queue", &e))?;
-    let served = runtime.block_on(serve(places, &settings, options.accept_loss, step));
+    let served = match settings.kubernetes {
+        true => runtime.block_on(serve(places, &settings, options.accept_loss, step)),
+        false => runtime.block_on(docker_only::serve(places, &settings, step)),
+    };
     daemon_memory::ends_in_order(places);
     served
 }
@@ -168,7 +174,7 @@ async fn serve(
     let mut running =
         controllers::start(&cluster, &ControllersConfig { root_ca_pem: certificates.ca_pem.clone() }, &rooms);
     running.spawn(scheduler::run(cluster.clone(), rooms.clone()));
-    let pods = ground.build(&cluster, places, settings, node_ip, &mut running, &rooms).await?;
+    let (pods, pauser) = ground.build(&cluster, places, settings, node_ip, &mut running, &rooms).await?;
     let edge = EdgeConfig {
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
@@ -192,14 +198,17 @@ async fn serve(
         node_ip,
         api: api.clone(),
         ready: false,
+        without_kubernetes: false,
+        paused: None,
+        stops_at: None,
     };
     let answers = Arc::new(Answers {
         status,
         ready: is_ready,
-        cluster: cluster.clone(),
+        kubernetes: Some(KubernetesHalf { cluster: cluster.clone(), dashboard, pauser }),
         images: ground.images.clone(),
         build_runner: ground.build_runner(places, settings),
-        dashboard,
+        scheduled: ScheduledStop::load(places.scheduled_stop(), stop.clone()),
         stop: stop.clone(),
     });
     let socket = control_server::listen(places).map_err(|e| io(&places.control_socket(), &e))?;
@@ -248,6 +257,9 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     if let Some(memory) = options.daemon_memory {
         settings.daemon_memory = memory;
     }
+    if let Some(kubernetes) = options.kubernetes {
+        settings.kubernetes = kubernetes;
+    }
     let registries = &mut settings.registries;
     add_missing(&mut registries.insecure, &options.insecure_registries);
     if !options.registry_mirrors.is_empty() {
@@ -282,7 +294,7 @@ fn cluster_config(settings: &Settings) -> ClusterConfig {
     }
 }
 
-async fn wait_for_end(stop: &CancellationToken) {
+pub(crate) async fn wait_for_end(stop: &CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -296,7 +308,7 @@ async fn wait_for_end(stop: &CancellationToken) {
     }
 }
 
-async fn drain(mut running: JoinSet<()>) {
+pub(crate) async fn drain(mut running: JoinSet<()>) {
     let all = async { while running.join_next().await.is_some() {} };
     if tokio::time::timeout(ROOM_GRACE, all).await.is_err() {
         tracing::warn!("a room did not end in time and was cut off");

@@ -13,6 +13,7 @@ mod control;
 mod control_server;
 mod daemon;
 mod daemon_memory;
+mod docker_only;
 mod legacy;
 mod lock;
 mod log;
@@ -23,6 +24,7 @@ mod open_files;
 mod places;
 mod preflight;
 mod purge;
+mod scheduled_stop;
 mod settings;
 
 pub use certs::{AdminCredentials, Certificates};
@@ -34,6 +36,7 @@ pub use control::{
 pub use cri::ImageInfo;
 pub use daemon::{StartError, StartOptions, Step, run};
 pub use daemon_memory::{DaemonMemory, DaemonMemoryError, ended_for_memory};
+pub use kubelet::Paused;
 pub use places::{Places, ProfileName, ProfileNameError};
 pub use preflight::{Missing, preflight};
 pub use purge::purge;

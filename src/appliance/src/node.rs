@@ -5,17 +5,17 @@ use crate::daemon::{StartError, failed};
 use crate::settings::CLUSTER_DOMAIN;
 use crate::{Places, Settings};
 use cluster::Cluster;
-use cri::{PodAccess, Protocol};
+use cri::{PodAccess, Protocol, Runtime};
 use dns::DnsConfig;
 use docker::{AddressPool, DockerConfig};
 use image::{BuildRunner, ImageStore};
 use ingress::IngressConfig;
 use k8s_openapi::api::core::v1::Node as NodeObject;
-use kubelet::{Kubelet, KubeletConfig, OwnPort};
-use net::{NetConfig, Network};
+use kubelet::{Kubelet, KubeletConfig, OwnPort, Pauser};
+use net::{Door, NetConfig, Network, Way};
 use proxy::ProxyConfig;
 use runtime::{RuntimeConfig, ShimRuntime};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +24,9 @@ use tokio_util::sync::CancellationToken;
 
 /// A node that is not ready by then is said to be so, and the start goes on.
 const READY_PATIENCE: Duration = Duration::from_secs(20);
+
+/// For the containers of pods that nobody looks after any more: Docker's own.
+const POD_GRACE: Duration = Duration::from_secs(10);
 
 /// Where ingresses are reached; bound while there is one.
 const HTTP: u16 = 80;
@@ -74,6 +77,17 @@ fn docker_config(places: &Places, settings: &Settings) -> DockerConfig {
     }
 }
 
+fn dns_config(settings: &Settings) -> DnsConfig {
+    DnsConfig {
+        listen: (settings.gateway(), 53).into(),
+        domain: CLUSTER_DOMAIN.to_owned(),
+        pod_cidr: settings.pod_cidr,
+        service_cidr: settings.service_cidr,
+        upstream: dns::Upstream::ResolvConf("/etc/resolv.conf".into()),
+        service_ip: settings.dns_service_ip(),
+    }
+}
+
 impl Ground {
     pub(crate) async fn lay(
         places: &Places,
@@ -115,26 +129,11 @@ impl Ground {
         node_ip: Ipv4Addr,
         running: &mut JoinSet<()>,
         stop: &CancellationToken,
-    ) -> Result<Arc<dyn PodAccess>, StartError> {
-        let dns = DnsConfig {
-            listen: (settings.gateway(), 53).into(),
-            domain: CLUSTER_DOMAIN.to_owned(),
-            pod_cidr: settings.pod_cidr,
-            service_cidr: settings.service_cidr,
-            upstream: dns::Upstream::ResolvConf("/etc/resolv.conf".into()),
-            service_ip: settings.dns_service_ip(),
-        };
+    ) -> Result<(Arc<dyn PodAccess>, Pauser), StartError> {
+        let dns = dns_config(settings);
         let sockets = dns::bind(dns.listen).await.map_err(|e| failed("start DNS", &e))?;
         running.spawn(named("DNS", dns::serve_on(sockets, cluster.clone(), dns, stop.clone())));
-        let docker = docker_config(places, settings);
-        let own = docker::Socket::own(&docker.socket);
-        let also = settings.docker_socket.iter().map(|path| docker::Socket::shared(path));
-        let sockets: Result<Vec<_>, _> = std::iter::once(own).chain(also).collect();
-        let sockets = sockets.map_err(|e| failed("start the Docker socket", &e))?;
-        claim::link_docker_socket(places).map_err(|e| failed("link the Docker socket", &e))?;
-        let (runtime, images) = (self.runtime.clone(), self.images.clone());
-        let docker = docker::serve_on(sockets, docker, runtime, images, stop.clone());
-        running.spawn(named("docker", docker));
+        self.serve_docker(places, settings, running, stop)?;
         let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
         let ingress = IngressConfig { node_ip: node_ip.into(), http_port: HTTP, https_port: HTTPS };
@@ -144,12 +143,75 @@ impl Ground {
             own_ports: own_ports(settings),
             ..KubeletConfig::new(&name(places), node_ip.into(), places.kubelet(), dns)
         };
-        let Kubelet { access, task } =
+        let Kubelet { access, pauser, task } =
             kubelet::start(cluster.clone(), config, self.runtime.clone(), self.images.clone(), stop.clone())
                 .await
                 .map_err(|e| failed("start the kubelet", &e))?;
         running.spawn(named("kubelet", task));
-        Ok(access)
+        Ok((access, pauser))
+    }
+
+    fn serve_docker(
+        &self,
+        places: &Places,
+        settings: &Settings,
+        running: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> Result<(), StartError> {
+        let docker = docker_config(places, settings);
+        let own = docker::Socket::own(&docker.socket);
+        let also = settings.docker_socket.iter().map(|path| docker::Socket::shared(path));
+        let sockets: Result<Vec<_>, _> = std::iter::once(own).chain(also).collect();
+        let sockets = sockets.map_err(|e| failed("start the Docker socket", &e))?;
+        claim::link_docker_socket(places).map_err(|e| failed("link the Docker socket", &e))?;
+        let (runtime, images) = (self.runtime.clone(), self.images.clone());
+        let docker = docker::serve_on(sockets, docker, runtime, images, stop.clone());
+        running.spawn(named("docker", docker));
+        Ok(())
+    }
+
+    /// Starts the name server and the Docker socket; they end with `stop`.
+    pub(crate) async fn serve_docker_alone(
+        &self,
+        places: &Places,
+        settings: &Settings,
+        running: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) -> Result<(), StartError> {
+        let dns = dns_config(settings);
+        let sockets = dns::bind(dns.listen).await.map_err(|e| failed("start DNS", &e))?;
+        running.spawn(named("DNS", dns::serve_alone(sockets, dns, stop.clone())));
+        // containers ask the address that is a service's otherwise
+        let gateway = SocketAddrV4::new(settings.gateway(), 53);
+        let doors = [Protocol::Udp, Protocol::Tcp].map(|protocol| {
+            let way = Way::To { backends: [gateway].into(), affinity: None, masquerade: false };
+            (Door { address: Some(settings.dns_service_ip()), protocol, port: gateway.port() }, way)
+        });
+        self.network.set_doors(doors.into()).await.map_err(|e| failed("lead to DNS", &e))?;
+        self.serve_docker(places, settings, running, stop)
+    }
+
+    /// Ends what is left of the pods of a start with Kubernetes, all at once.
+    pub(crate) async fn end_pods(&self) -> cri::Result<()> {
+        let mut ending = JoinSet::new();
+        for sandbox in self.runtime.list().await? {
+            if sandbox.config.labels.get(kubelet::labels::POD_UID).is_none_or(String::is_empty) {
+                continue;
+            }
+            let runtime = self.runtime.clone();
+            ending.spawn(async move {
+                for container in &sandbox.containers {
+                    // one that is paused would not hear the signal; one that has ended is neither thawed nor stopped
+                    let _ = runtime.freeze_container(&container.id, false).await;
+                    let _ = runtime.stop_container(&container.id, POD_GRACE, None).await;
+                }
+                runtime.stop_sandbox(&sandbox.id).await
+            });
+        }
+        while let Some(ended) = ending.join_next().await {
+            ended.map_err(|e| cri::CriError::failed("end a pod", e))??;
+        }
+        Ok(())
     }
 }
 

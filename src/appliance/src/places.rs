@@ -93,6 +93,10 @@ impl Places {
     pub fn settings(&self) -> PathBuf {
         self.state.join("settings.json")
     }
+    /// When the daemon ends by itself.
+    pub fn scheduled_stop(&self) -> PathBuf {
+        self.state.join("stop-at")
+    }
     pub fn store(&self) -> PathBuf {
         self.state.join("store")
     }

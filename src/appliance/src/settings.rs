@@ -22,6 +22,13 @@ pub struct Settings {
     /// Of the daemon itself.
     #[serde(default, skip_serializing_if = "DaemonMemory::is_default")]
     pub daemon_memory: DaemonMemory,
+    /// Without it there is the Docker half alone.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub kubernetes: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +68,7 @@ impl Settings {
             registries: image::Registries::default(),
             docker_socket: None,
             daemon_memory: DaemonMemory::Default,
+            kubernetes: true,
         }
     }
 

@@ -92,6 +92,55 @@ pub fn status(places: &Places) -> Result<ControlStatus> {
     }
 }
 
+/// Freezes the pods of these namespaces, or of all; how many containers that were.
+///
+/// # Errors
+/// As [`ask`].
+pub fn pause(places: &Places, namespaces: Option<Vec<String>>) -> Result<usize> {
+    let namespaces = namespaces.map(|names| names.into_iter().collect());
+    counted(places, &ControlRequest::Pause { namespaces })
+}
+
+/// Lets them go on.
+///
+/// # Errors
+/// As [`ask`].
+pub fn unpause(places: &Places, namespaces: Option<Vec<String>>) -> Result<usize> {
+    let namespaces = namespaces.map(|names| names.into_iter().collect());
+    counted(places, &ControlRequest::Unpause { namespaces })
+}
+
+fn counted(places: &Places, request: &ControlRequest) -> Result<usize> {
+    status(places)?;
+    let mut count = 0;
+    ask(places, request, |reply| {
+        if let ControlReply::Counted { containers } = reply {
+            count = containers;
+        }
+    })?;
+    Ok(count)
+}
+
+/// When it stops then: seconds since 1970.
+///
+/// # Errors
+/// As [`ask`].
+pub fn schedule_stop(places: &Places, after: Duration) -> Result<u64> {
+    let mut stops_at = 0;
+    ask(places, &ControlRequest::ScheduleStop { after_seconds: after.as_secs() }, |reply| {
+        if let ControlReply::StopsAt { at } = reply {
+            stops_at = at;
+        }
+    })?;
+    Ok(stops_at)
+}
+
+/// # Errors
+/// As [`ask`].
+pub fn cancel_stop(places: &Places) -> Result<()> {
+    ask(places, &ControlRequest::CancelStop, |_| {})
+}
+
 fn ask_status(places: &Places) -> Result<ControlStatus> {
     let mut found = None;
     ask(places, &ControlRequest::Status, |reply| {
@@ -134,6 +183,7 @@ fn failure_of(refusal: Refusal) -> Failure {
         Refusal::NotFound => failures::SERVICE_NOT_FOUND,
         Refusal::Registry => failures::REGISTRY,
         Refusal::Image => failures::IMAGE,
+        Refusal::NoKubernetes => failures::NO_KUBERNETES,
         Refusal::Other => failures::OTHER,
     }
 }

@@ -31,6 +31,7 @@ failures! {
     START_FAILED = 24, "START_FAILED", "the cluster did not come up", "see `monopod logs` for what the daemon said";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
     NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";
+    NO_KUBERNETES = 32, "NO_KUBERNETES", "the profile was started as the Docker half alone", "bring Kubernetes by `monopod start --no-kubernetes=false`";
     NO_NFT = 11, "NO_NFT", "the program `nft` is missing, which services need", "install it with `apt-get install nftables`";
     NO_CGROUPS = 12, "NO_CGROUPS", "no cgroup hierarchy is mounted, so nothing can be limited or counted", "mount one with `mount -t cgroup2 none /sys/fs/cgroup`, or run on the machine itself instead of in a container";
     NO_OVERLAY = 13, "NO_OVERLAY", "the kernel has no overlay file system, which images need", "load it with `modprobe overlay`";

@@ -8,6 +8,7 @@
 mod browser;
 mod commands;
 mod control_client;
+mod duration;
 mod failures;
 mod kubeconfig;
 mod logins;

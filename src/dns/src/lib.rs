@@ -93,6 +93,20 @@ pub async fn serve_on(
     Ok(())
 }
 
+/// Without a cluster: its domain has no names, and everything else is asked of the machine's name servers.
+///
+/// # Errors
+/// Where the domain is no name.
+pub async fn serve_alone(
+    sockets: Sockets,
+    config: DnsConfig,
+    stop: CancellationToken,
+) -> Result<(), DnsError> {
+    let records = Arc::new(ArcSwap::from_pointee(Records::new(Zone::new(&config)?)));
+    answer_on(sockets, records, &config, stop).await;
+    Ok(())
+}
+
 /// The half without a cluster: answers from whatever `records` holds at the moment, until `stop`.
 pub async fn answer_on(
     sockets: Sockets,

@@ -39,6 +39,11 @@ impl PodAccess for Access {
 
     async fn exec(&self, at: &PodContainer, config: ExecConfig) -> Result<ExecSession> {
         let id = self.running(at).await?.id;
+        if self.0.pauses.holds(&at.namespace) {
+            // a process that is born into a frozen cgroup waits there for ever
+            let why = format!("pod {:?} is paused, unpause namespace {:?} before exec", at.pod, at.namespace);
+            return Err(CriError::Invalid(why));
+        }
         self.0.runtime.exec(&id, config).await
     }
 

@@ -35,6 +35,7 @@ impl Killer {
         why: Option<String>,
     ) -> cri::Result<()> {
         let began = Instant::now();
+        self.thaw(status).await;
         self.announce(status, why);
         self.pre_stop(sandbox, status, grace).await;
         self.stop(status, left(grace, began)).await
@@ -68,6 +69,15 @@ impl Killer {
             outcome = outcome.and(self.shared.runtime.stop_sandbox(&sandbox.id).await);
         }
         outcome
+    }
+
+    /// Neither a hook nor a signal reaches who is frozen.
+    async fn thaw(&self, status: &ContainerStatus) {
+        let thawed =
+            self.shared.pauses.thaw(&*self.shared.runtime, pod::namespace(&self.pod), &status.id).await;
+        if let Err(error) = thawed {
+            tracing::debug!(container = %status.id, %error, "container that is to end is not thawed");
+        }
     }
 
     fn announce(&self, status: &ContainerStatus, why: Option<String>) {

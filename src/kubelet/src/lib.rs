@@ -30,6 +30,7 @@ pub mod machine;
 mod manager;
 pub mod node;
 pub mod node_events;
+mod pause;
 pub mod plan;
 pub mod pod;
 mod probes;
@@ -49,4 +50,5 @@ mod tests;
 
 pub use config::{ImageGcThresholds, KubeletConfig, OwnPort};
 pub use machine::{HugePages, Machine};
+pub use pause::{Paused, Pauser};
 pub use start::{Kubelet, StartError, start};

@@ -13,6 +13,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +26,7 @@ pub(crate) struct Manager {
     pods: Subscription<Pod>,
     config_maps: Subscription<ConfigMap>,
     secrets: Subscription<Secret>,
+    wake_all: watch::Receiver<()>,
 }
 
 struct Handle {
@@ -50,6 +52,7 @@ impl Manager {
             pods: shared.known.subscribe(),
             config_maps: shared.sources.config_maps.subscribe(),
             secrets: shared.sources.secrets.subscribe(),
+            wake_all: shared.wake_all.subscribe(),
             shared,
         };
         for pod in manager.shared.known.list(None) {
@@ -76,6 +79,7 @@ impl Manager {
                     self.source_changed(&change, Source::ConfigMap);
                 }
                 Some(change) = self.secrets.next() => self.source_changed(&change, Source::Secret),
+                Ok(()) = self.wake_all.changed() => self.look_all(),
                 event = self.events.recv() => match event {
                     Ok(event) => self.happened(&event),
                     Err(RecvError::Lagged(_)) => {
@@ -124,6 +128,12 @@ impl Manager {
         self.shared.books.ring(sandbox_of(event));
         if matches!(event, RuntimeEvent::SandboxStopped { .. }) {
             self.ports_freed();
+        }
+    }
+
+    fn look_all(&self) {
+        for handle in self.workers.values() {
+            let _ = handle.mailbox.send(Message::Look);
         }
     }
 

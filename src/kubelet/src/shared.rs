@@ -3,6 +3,7 @@ use crate::clock::Clock;
 use crate::config::KubeletConfig;
 use crate::field_ref::Facts;
 use crate::image_manager::ImageManager;
+use crate::pause::Pauses;
 use crate::pod;
 use crate::sources::Cached;
 use crate::worker::{Mailbox, Message};
@@ -13,6 +14,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
 
 /// What every part of a kubelet works with.
 pub(crate) struct Shared {
@@ -27,6 +29,9 @@ pub(crate) struct Shared {
     pub events: Recorder,
     pub books: Books,
     pub brake: Mutex<Brake>,
+    pub pauses: Pauses,
+    /// Has every worker look again.
+    pub wake_all: watch::Sender<()>,
 }
 
 /// Which sandbox belongs to which pod, and who works on it.
@@ -107,6 +112,10 @@ impl Shared {
     /// Where the pod is reached: its own address, or the node's where it has none.
     pub fn address_of(&self, sandbox: &SandboxStatus) -> Option<IpAddr> {
         sandbox.ip.or_else(|| sandbox.config.host_network.then_some(self.config.node_ip))
+    }
+
+    pub fn is_paused(&self, pod: &Pod) -> bool {
+        self.pauses.holds(pod::namespace(pod))
     }
 
     pub fn pod_dir(&self, pod: &Pod) -> PathBuf {

@@ -5,6 +5,7 @@ use crate::heartbeat::Heartbeat;
 use crate::image_manager::ImageManager;
 use crate::logs::keeper::Keeper;
 use crate::manager::Manager;
+use crate::pause::{Pauser, Pauses};
 use crate::shared::{Books, Shared};
 use crate::sources::Cached;
 use api::Status;
@@ -15,12 +16,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use thiserror::Error;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// A kubelet at work: its node is registered and was ready once.
 pub struct Kubelet {
     pub access: Arc<dyn PodAccess>,
+    pub pauser: Pauser,
     /// Ends after the stop token is cancelled; the pods go on.
     pub task: JoinHandle<()>,
 }
@@ -29,6 +32,8 @@ pub struct Kubelet {
 pub enum StartError {
     #[error("make {}: {why}", dir.display())]
     Folder { dir: PathBuf, why: std::io::Error },
+    #[error("read which namespaces are paused, {}: {why}", file.display())]
+    Paused { file: PathBuf, why: std::io::Error },
     #[error("container runtime: {0}")]
     Runtime(CriError),
     #[error("watch container logs: {0}")]
@@ -62,6 +67,8 @@ pub(crate) async fn start_at(
     for dir in [config.pods_dir(), config.logs_dir()] {
         make_private(&dir).map_err(|why| StartError::Folder { dir, why })?;
     }
+    let paused = config.state_dir.join("paused.json");
+    let pauses = Pauses::load(paused.clone()).map_err(|why| StartError::Paused { file: paused, why })?;
     let client = cluster.acting_as(Actor::node(&config.node_name));
     let shared = Arc::new(Shared {
         clock,
@@ -76,10 +83,14 @@ pub(crate) async fn start_at(
         events: client.recorder("kubelet", Some(&config.node_name)),
         books: Books::default(),
         brake: Mutex::default(),
+        pauses,
+        wake_all: watch::Sender::new(()),
         runtime,
         client,
         config,
     });
+    let pauser = Pauser(shared.clone());
+    pauser.resume().await;
     let manager = Manager::start(shared.clone(), stop.clone()).await.map_err(StartError::Runtime)?;
     let keeper = Keeper::new(shared.clone()).map_err(StartError::Logs)?;
     let heartbeat = Heartbeat::register(shared.clone())
@@ -88,7 +99,7 @@ pub(crate) async fn start_at(
     let task = tokio::spawn(async move {
         tokio::join!(manager.run(), keeper.run(stop.clone()), heartbeat.run(stop));
     });
-    Ok(Kubelet { access: Arc::new(Access(shared)), task })
+    Ok(Kubelet { access: Arc::new(Access(shared)), pauser, task })
 }
 
 /// Secrets lie below it, with the modes that containers need.

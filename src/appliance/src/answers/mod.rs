@@ -3,12 +3,15 @@
 mod building;
 mod demo;
 mod images;
+mod pausing;
 mod services;
 
-use crate::control::{ControlReply, ControlRequest, ControlStatus};
+use crate::control::{ControlReply, ControlRequest, ControlStatus, Refusal};
+use crate::scheduled_stop::ScheduledStop;
 use cluster::Cluster;
 use dashboard::Dashboard;
 use image::{BuildRunner, ImageStore};
+use kubelet::Pauser;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -18,12 +21,19 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Answers {
     pub(crate) status: ControlStatus,
     pub(crate) ready: watch::Receiver<bool>,
-    pub(crate) cluster: Cluster,
+    pub(crate) kubernetes: Option<KubernetesHalf>,
     pub(crate) images: Arc<ImageStore>,
     pub(crate) build_runner: Arc<dyn BuildRunner>,
-    pub(crate) dashboard: Arc<Dashboard>,
+    pub(crate) scheduled: Arc<ScheduledStop>,
     /// Ends the whole daemon.
     pub(crate) stop: CancellationToken,
+}
+
+/// What there is only with Kubernetes.
+pub(crate) struct KubernetesHalf {
+    pub(crate) cluster: Cluster,
+    pub(crate) dashboard: Arc<Dashboard>,
+    pub(crate) pauser: Pauser,
 }
 
 impl Answers {
@@ -34,22 +44,21 @@ impl Answers {
         say: mpsc::Sender<ControlReply>,
     ) -> ControlReply {
         match request {
-            ControlRequest::Status => {
-                let status = ControlStatus { ready: *self.ready.borrow(), ..self.status.clone() };
-                told(&say, ControlReply::Status(status)).await
-            }
+            ControlRequest::Status => told(&say, ControlReply::Status(self.status_now())).await,
             ControlRequest::Stop => {
                 self.stop.cancel();
                 ControlReply::Done
             }
-            ControlRequest::Dashboard => {
-                told(&say, ControlReply::Url { url: self.dashboard.login_url() }).await
+            ControlRequest::ScheduleStop { after_seconds } => {
+                match self.scheduled.set(Duration::from_secs(after_seconds)) {
+                    Ok(at) => told(&say, ControlReply::StopsAt { at }).await,
+                    Err(error) => failed(format!("schedule a stop: {error}")),
+                }
             }
-            ControlRequest::Services => told(&say, services::list(&self.cluster)).await,
-            ControlRequest::Service { namespace, name, wait_seconds } => {
-                let wait = Duration::from_secs(wait_seconds);
-                told(&say, services::one(&self.cluster, &namespace, &name, wait).await).await
-            }
+            ControlRequest::CancelStop => match self.scheduled.cancel() {
+                Ok(()) => ControlReply::Done,
+                Err(error) => failed(format!("cancel the scheduled stop: {error}")),
+            },
             ControlRequest::PullImage { name, platform, all_tags, logins } => {
                 let wanted = images::Pull { name, platform, all_tags, logins };
                 images::pull(&self.images, wanted, &say).await
@@ -66,9 +75,52 @@ impl Answers {
             ControlRequest::LoadImage { path } => images::load(&self.images, &path, &say).await,
             ControlRequest::Images => images::list(&self.images, &say).await,
             ControlRequest::RemoveImage { name } => images::remove(&self.images, name, &say).await,
-            ControlRequest::Demo => demo::Demo::new(&self.cluster, say).tour().await,
+            of_kubernetes => match &self.kubernetes {
+                Some(kubernetes) => kubernetes.answer(of_kubernetes, say).await,
+                None => ControlReply::Failed {
+                    reason: Refusal::NoKubernetes,
+                    message: format!("profile {} runs without Kubernetes", self.status.profile),
+                },
+            },
         }
     }
+
+    fn status_now(&self) -> ControlStatus {
+        let paused = self.kubernetes.as_ref().map(|kubernetes| kubernetes.pauser.paused());
+        ControlStatus {
+            ready: *self.ready.borrow(),
+            paused: paused.filter(|paused| !paused.is_nothing()),
+            stops_at: self.scheduled.at(),
+            ..self.status.clone()
+        }
+    }
+}
+
+impl KubernetesHalf {
+    async fn answer(&self, request: ControlRequest, say: mpsc::Sender<ControlReply>) -> ControlReply {
+        match request {
+            ControlRequest::Dashboard => {
+                told(&say, ControlReply::Url { url: self.dashboard.login_url() }).await
+            }
+            ControlRequest::Services => told(&say, services::list(&self.cluster)).await,
+            ControlRequest::Service { namespace, name, wait_seconds } => {
+                let wait = Duration::from_secs(wait_seconds);
+                told(&say, services::one(&self.cluster, &namespace, &name, wait).await).await
+            }
+            ControlRequest::Pause { namespaces } => {
+                told(&say, pausing::pause(&self.pauser, namespaces.as_ref()).await).await
+            }
+            ControlRequest::Unpause { namespaces } => {
+                told(&say, pausing::unpause(&self.pauser, namespaces.as_ref()).await).await
+            }
+            ControlRequest::Demo => demo::Demo::new(&self.cluster, say).tour().await,
+            other => failed(format!("{other:?} is answered without Kubernetes")),
+        }
+    }
+}
+
+fn failed(message: String) -> ControlReply {
+    ControlReply::Failed { reason: Refusal::Other, message }
 }
 
 /// The one thing that there is to say, and the end; a refusal is the end itself.

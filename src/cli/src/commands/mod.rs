@@ -9,6 +9,7 @@ mod docker_env;
 mod image;
 mod ip;
 mod logs;
+mod pause;
 pub(crate) mod service;
 mod shim;
 mod start;
@@ -40,7 +41,11 @@ enum Command {
     Start(start::Start),
     /// Stop the cluster; everything is there again after the next start.
     Stop(stop::Stop),
-    /// Say whether the cluster runs (exit code 0), is stopped (3) or broken (4).
+    /// Hold pods where they are, by the freezer, until `unpause` or the next `start`.
+    Pause(pause::Pause),
+    /// Let them go on.
+    Unpause(pause::Unpause),
+    /// Say whether the cluster runs (exit code 0), is stopped (3), broken (4) or paused (5).
     Status(status::Status),
     /// Remove the cluster and everything that it made.
     Delete(delete::Delete),
@@ -107,6 +112,8 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
     match line.command {
         Command::Start(command) => command.run(&setting),
         Command::Stop(command) => command.run(&setting),
+        Command::Pause(command) => command.run(&setting),
+        Command::Unpause(command) => command.run(&setting),
         Command::Status(command) => command.run(&setting),
         Command::Delete(command) => command.run(&setting),
         Command::Service(command) => command.run(&setting),

@@ -1,5 +1,5 @@
 use super::{OutputArgument, Setting, update_context};
-use crate::control_client::{Presence, presence};
+use crate::control_client::{self, Presence, end, presence};
 use crate::failures::{self, Failure};
 use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
@@ -40,6 +40,9 @@ pub struct Start {
     /// half, "unlimited" takes the limit away. Containers are not under it. Kept for later starts.
     #[arg(long, value_name = "AMOUNT")]
     daemon_memory: Option<DaemonMemory>,
+    /// Start the Docker half alone, without Kubernetes beside it; kept for later starts, until `--no-kubernetes=false`.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    no_kubernetes: Option<bool>,
     /// Leave the user's kubeconfig alone.
     #[arg(long)]
     no_kubeconfig: bool,
@@ -96,36 +99,83 @@ impl MachineFlags {
     }
 }
 
+/// Whether it ran before.
+enum Came {
+    Before,
+    Now { without_kubernetes: bool },
+}
+
 impl Start {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         let began = Instant::now();
         if let Some(missing) = appliance::preflight().first() {
             return Err(failure_of(*missing).because(format!("start {}", setting.places.profile)));
         }
-        match presence(&setting.places) {
-            Presence::Running(_) if !self.foreground => {
-                println!("{} is running already", setting.places.profile);
-                return self.point_kubectl(setting).map(|()| ExitCode::SUCCESS);
-            }
-            Presence::Running(_) => {
-                return Err(
-                    failures::STATE_IN_USE.because(format!("{} is running already", setting.places.profile))
-                );
-            }
-            Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
-            Presence::Stopped => {}
-        }
         if self.foreground {
-            return self.stay(setting);
+            return match presence(&setting.places) {
+                Presence::Running(_) => {
+                    Err(failures::STATE_IN_USE
+                        .because(format!("{} is running already", setting.places.profile)))
+                }
+                Presence::Broken(why) => Err(failures::NO_ANSWER.because(why)),
+                Presence::Stopped => self.stay(setting),
+            };
         }
         let progress = Progress::new(self.output.output);
         for flag in self.of_machines.given() {
             let what = format!("{flag} has no effect: pods run on this machine itself");
             progress.show(&Step::Noted { what });
         }
-        wait_for(&mut self.spawn(setting)?, setting, &mut |step| progress.show(step))?;
-        self.point_kubectl(setting)?;
-        progress.say_done(setting, began.elapsed())
+        match self.bring_up(setting, &mut |step| progress.show(step))? {
+            Came::Before => {
+                progress.bar.finish_and_clear();
+                println!("{} is running already", setting.places.profile);
+                Ok(ExitCode::SUCCESS)
+            }
+            Came::Now { without_kubernetes } => {
+                progress.say_done(setting, began.elapsed(), without_kubernetes)
+            }
+        }
+    }
+
+    /// Starts the daemon where it does not run as wanted; what was paused goes on, and no stop is scheduled any more.
+    fn bring_up(&self, setting: &Setting, show: &mut dyn FnMut(&Step)) -> Result<Came> {
+        let places = &setting.places;
+        let runs = match presence(places) {
+            Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
+            Presence::Running(status)
+                if self.no_kubernetes.is_none_or(|no| no == status.without_kubernetes) =>
+            {
+                true
+            }
+            Presence::Running(_) => {
+                let what =
+                    "the daemon is started anew: with Kubernetes, or without it, is another way to run";
+                show(&Step::Noted { what: what.to_owned() });
+                end(places)?;
+                false
+            }
+            Presence::Stopped => false,
+        };
+        if !runs {
+            wait_for(&mut self.spawn(setting)?, setting, show)?;
+        }
+        let status = control_client::status(places)?;
+        if status.stops_at.is_some() {
+            control_client::cancel_stop(places)?;
+            show(&Step::Noted { what: "the stop that was scheduled is cancelled".to_owned() });
+        }
+        if status.paused.is_some() {
+            let count = control_client::unpause(places, None)?;
+            show(&Step::Noted { what: format!("it was paused: {count} containers go on") });
+        }
+        if !status.without_kubernetes {
+            self.point_kubectl(setting)?;
+        }
+        Ok(match runs {
+            true => Came::Before,
+            false => Came::Now { without_kubernetes: status.without_kubernetes },
+        })
     }
 
     /// The daemon itself.
@@ -137,6 +187,7 @@ impl Start {
             docker_socket: self.docker_socket.clone().map(|DockerSocket(place)| place),
             accept_loss: self.accept_loss,
             daemon_memory: self.daemon_memory,
+            kubernetes: self.no_kubernetes.map(|no| !no),
             log_to_file: self.report,
         };
         let report = self.report;
@@ -170,6 +221,9 @@ impl Start {
         }
         if let Some(memory) = &self.daemon_memory {
             daemon.arg("--daemon-memory").arg(memory.to_string());
+        }
+        if let Some(no) = self.no_kubernetes {
+            daemon.arg(format!("--no-kubernetes={no}"));
         }
         for url in &self.registry_mirror {
             daemon.arg("--registry-mirror").arg(url);
@@ -207,17 +261,12 @@ pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(St
     if let Some(missing) = appliance::preflight().first() {
         return Err(failure_of(*missing).because(format!("start {}", setting.places.profile)));
     }
-    match presence(&setting.places) {
-        Presence::Running(_) => return start.point_kubectl(&setting),
-        Presence::Broken(why) => return Err(failures::NO_ANSWER.because(why)),
-        Presence::Stopped => {}
-    }
-    wait_for(&mut start.spawn(&setting)?, &setting, &mut |step| {
+    start.bring_up(&setting, &mut |step| {
         if let Step::Noted { what } = step {
             note(what.clone());
         }
     })?;
-    start.point_kubectl(&setting)
+    Ok(())
 }
 
 /// Reads the daemon's steps until it is ready, or has failed.
@@ -292,13 +341,18 @@ impl Progress {
         }
     }
 
-    fn say_done(&self, setting: &Setting, took: Duration) -> Result<ExitCode> {
+    fn say_done(&self, setting: &Setting, took: Duration, without_kubernetes: bool) -> Result<ExitCode> {
         self.bar.finish_and_clear();
         let profile = &setting.places.profile;
         if self.format == Format::Json {
             output::json(
                 &serde_json::json!({"profile": profile.as_str(), "status": "Running", "seconds": took.as_secs_f64()}),
             )?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if without_kubernetes {
+            println!("{profile} is ready after {:.2} s, without Kubernetes", took.as_secs_f64());
+            println!("  next: eval $({} docker-env)", setting.typed());
             return Ok(ExitCode::SUCCESS);
         }
         println!(

@@ -1,11 +1,14 @@
 use super::{OutputArgument, Setting};
 use crate::control_client::{Presence, presence};
+use crate::duration;
 use crate::output::{self, Format};
 use anyhow::Result;
+use appliance::Paused;
 use std::process::ExitCode;
 
 const STOPPED: u8 = 3; // as the Linux Standard Base has it for services
 const BROKEN: u8 = 4;
+const PAUSED: u8 = 5;
 
 #[derive(clap::Args)]
 pub struct Status {
@@ -17,6 +20,7 @@ impl Status {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         let profile = setting.places.profile.as_str();
         let (word, code, detail) = match presence(&setting.places) {
+            Presence::Running(status) if status.paused.is_some() => ("Paused", PAUSED, Ok(status)),
             Presence::Running(status) if status.ready => ("Running", 0, Ok(status)),
             Presence::Running(status) => ("Starting", BROKEN, Ok(status)),
             Presence::Stopped => {
@@ -37,13 +41,33 @@ impl Status {
             (Format::Text, Ok(status)) => {
                 println!("{profile}: {word}");
                 println!("  node:       {}", status.node_ip);
-                println!("  api server: {}", status.api);
-                println!("  kubernetes: {}", status.kubernetes);
+                if status.without_kubernetes {
+                    println!("  kubernetes: none, the Docker half alone");
+                } else {
+                    println!("  api server: {}", status.api);
+                    println!("  kubernetes: {}", status.kubernetes);
+                }
+                if let Some(paused) = &status.paused {
+                    println!("  paused:     {}", which(paused));
+                }
+                if let Some(at) = status.stops_at {
+                    println!("  stops in:   {}", duration::until(at));
+                }
                 println!("  process:    {}", status.pid);
             }
             (Format::Text, Err(why)) if why.is_empty() => println!("{profile}: {word}"),
             (Format::Text, Err(why)) => println!("{profile}: {word} ({why})"),
         }
         Ok(ExitCode::from(code))
+    }
+}
+
+fn which(paused: &Paused) -> String {
+    let list =
+        |names: &std::collections::BTreeSet<String>| names.iter().cloned().collect::<Vec<_>>().join(", ");
+    match paused {
+        Paused::Only(names) => format!("the pods of {}", list(names)),
+        Paused::AllBut(names) if names.is_empty() => "all pods".to_owned(),
+        Paused::AllBut(names) => format!("all pods but those of {}", list(names)),
     }
 }

@@ -3,8 +3,8 @@
 
 use super::config::Settings;
 use super::{
-    addons, completion, config, docker_env, files, image, informative, kubectl, logs, profile, service,
-    start, status, stop, tunnel, version,
+    addons, completion, config, docker_env, files, image, informative, kubectl, logs, pause, profile,
+    service, start, status, stop, tunnel, version,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command, CommandFactory, Parser, Subcommand};
@@ -119,9 +119,9 @@ pub(super) enum MinikubeCommand {
     /// Returns logs to debug a local Kubernetes cluster
     Logs(logs::Logs),
     /// pause Kubernetes
-    Pause(informative::Anything),
+    Pause(pause::Pause),
     /// unpause Kubernetes
-    Unpause(informative::Anything),
+    Unpause(pause::Pause),
     /// Update kubeconfig in case of an IP or port change
     UpdateContext,
     /// Print current and latest version number

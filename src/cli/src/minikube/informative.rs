@@ -73,12 +73,6 @@ pub(super) fn no_key() -> Outcome {
     Err(reason::UNIMPLEMENTED.because("the node is this machine: there is no ssh between you and it"))
 }
 
-pub(super) fn no_pause() -> Outcome {
-    Err(reason::UNIMPLEMENTED
-        .because("pods can not be paused yet")
-        .advise("`minikube stop` ends the control plane and leaves the containers at work; `docker pause` holds containers of docker run"))
-}
-
 pub(super) fn update_context(session: &Session) -> Outcome {
     let (setting, _) = session.running()?;
     crate::commands::point_kubectl(&setting)?;

@@ -16,6 +16,7 @@ mod informative;
 mod kubectl;
 mod logs;
 mod output;
+mod pause;
 mod profile;
 mod reason;
 mod service;
@@ -36,8 +37,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The release whose command line this one speaks.
-pub const MINIKUBE_VERSION: &str = "v1.38.0";
+/// The release whose command line this one speaks (3 September 2026, the newest).
+pub const MINIKUBE_VERSION: &str = "v1.39.0";
 pub const DEFAULT_PROFILE: &str = "minikube";
 
 /// Under which name the program was called; `kubectl` is short for `minikube kubectl --`.
@@ -191,7 +192,8 @@ fn dispatch(session: &Session, command: MinikubeCommand) -> Outcome {
         MinikubeCommand::Ip(command) => command.run(session),
         MinikubeCommand::Node(command) => command.run(session),
         MinikubeCommand::Logs(command) => command.run(session),
-        MinikubeCommand::Pause(_) | MinikubeCommand::Unpause(_) => informative::no_pause(),
+        MinikubeCommand::Pause(command) => command.pause(session),
+        MinikubeCommand::Unpause(command) => command.unpause(session),
         MinikubeCommand::UpdateContext => informative::update_context(session),
         MinikubeCommand::UpdateCheck => informative::update_check(),
         MinikubeCommand::Version(command) => command.run(),

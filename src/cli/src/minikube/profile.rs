@@ -7,6 +7,9 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 use std::process::ExitCode;
 
+/// What minikube says where there is none.
+const NO_KUBERNETES: &str = "v0.0.0";
+
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Profile {
@@ -126,6 +129,10 @@ fn described(session: &Session, name: &str, light: bool) -> Value {
         (None, true) => "Unknown",
         (None, false) => "Stopped",
     };
+    let kubernetes = match stored["kubernetes"].as_bool() {
+        Some(false) => NO_KUBERNETES,
+        _ => appliance::KUBERNETES,
+    };
     let current = crate::kubeconfig::Kubeconfig::of_user().current_context();
     json!({
         "Name": name,
@@ -135,11 +142,11 @@ fn described(session: &Session, name: &str, light: bool) -> Value {
             "Driver": "none",
             "APIServerPort": port,
             "KubernetesConfig": {
-                "KubernetesVersion": appliance::KUBERNETES, "ClusterName": name, "ContainerRuntime": "docker",
+                "KubernetesVersion": kubernetes, "ClusterName": name, "ContainerRuntime": "docker",
                 "APIServerName": "minikubeCA", "NetworkPlugin": "cni", "ServiceCIDR": stored["service_cidr"],
             },
             "Nodes": [{
-                "Name": "", "IP": ip, "Port": port, "KubernetesVersion": appliance::KUBERNETES,
+                "Name": "", "IP": ip, "Port": port, "KubernetesVersion": kubernetes,
                 "ContainerRuntime": "docker", "ControlPlane": true, "Worker": true,
             }],
         },

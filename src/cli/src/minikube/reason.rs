@@ -40,6 +40,8 @@ reasons! {
     GUEST_NOT_RUNNING = 83, "GUEST_NOT_RUNNING";
     GUEST_NOT_FOUND = 85, "GUEST_NOT_FOUND";
     GUEST_NODE = 80, "GUEST_NODE_ADD";
+    GUEST_PAUSE = 80, "GUEST_PAUSE";
+    GUEST_UNPAUSE = 80, "GUEST_UNPAUSE";
     CONTROL_PLANE_NOT_RUNNING = 103, "K8S_APISERVER_STOPPED";
     KUBERNETES_OLD = 106, "K8S_OLD_UNSUPPORTED";
     KUBERNETES_NEW = 106, "K8S_NEW_UNSUPPORTED";
@@ -83,6 +85,15 @@ impl Exit {
     }
 }
 
+/// A container that would not be held, or let go.
+pub(super) fn of_pause(error: anyhow::Error, paused: bool) -> Exit {
+    match failures::is(&error, failures::OTHER) {
+        true if paused => GUEST_PAUSE.because(format!("Pause: {error:#}")),
+        true => GUEST_UNPAUSE.because(format!("Unpause: {error:#}")),
+        false => Exit::from(error),
+    }
+}
+
 /// What `monopod` says of the same fault becomes the cause; its cure the suggestion.
 impl From<anyhow::Error> for Exit {
     fn from(error: anyhow::Error) -> Exit {
@@ -96,6 +107,12 @@ impl From<anyhow::Error> for Exit {
             id if id == failures::NOT_OURS.id => HOST_PERMISSION,
             id if id == failures::STATE_DAMAGED.id => HOST_CONFIG,
             id if id == failures::NOT_RUNNING.id => GUEST_NOT_RUNNING,
+            // as minikube has it for what needs a cluster: no command but `start` mends it
+            id if id == failures::NO_KUBERNETES.id => {
+                return USAGE
+                    .because(format!("{error:#}"))
+                    .advise("minikube start --kubernetes-version=stable");
+            }
             id if id == failures::NO_ANSWER.id => CONTROL_PLANE_NOT_RUNNING,
             id if [failures::NO_NFT.id, failures::NO_CGROUPS.id, failures::NO_OVERLAY.id].contains(&id) => {
                 PROVIDER_NOT_FOUND

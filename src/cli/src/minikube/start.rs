@@ -13,7 +13,6 @@ pub(super) struct Start {
     flags: StartFlags,
 }
 
-/// Where the Docker half alone is asked for, Kubernetes is there as well: it costs nothing that could be left out.
 const STEPS: u8 = 3;
 
 impl Start {
@@ -51,9 +50,7 @@ impl Start {
         for line in self.flags.meanings() {
             told.note(&line);
         }
-        if self.flags.is_set("no-kubernetes") {
-            told.note("--no-kubernetes: the Docker half is there without a cluster being used; Kubernetes costs nothing beside it");
-        }
+        self.check_kubernetes()?;
         if self.flags.is_set("dry-run") {
             told.note("dry-run validation complete!");
             return Ok(ExitCode::SUCCESS);
@@ -66,11 +63,21 @@ impl Start {
             1,
             "Starting Node",
             Mark::Ready,
-            &format!("Starting \"{profile}\" primary control-plane node in \"{profile}\" cluster"),
+            &match self.flags.is_set("no-kubernetes") {
+                true => format!("Starting minikube without Kubernetes in cluster {profile}"),
+                false => {
+                    format!("Starting \"{profile}\" primary control-plane node in \"{profile}\" cluster")
+                }
+            },
         );
         crate::commands::start_quietly(session.setting()?, &self.monopod_words(), |what| told.note(&what))?;
         for addon in self.flags.all("addons") {
             super::addons::enable(session, addon, &|mark, line| told.line(mark, line))?;
+        }
+        if crate::control_client::status(&session.setting()?.places)?.without_kubernetes {
+            told.step(2, "Done", Mark::Ready, "Done! minikube is ready without Kubernetes!");
+            told.line(Mark::Tip, &format!("eval $({})", session.typed("docker-env")));
+            return Ok(ExitCode::SUCCESS);
         }
         let context = if self.flags.is_set("keep-context") {
             "the context is there beside yours".to_owned()
@@ -86,6 +93,17 @@ impl Start {
 
     fn namespace(&self) -> &str {
         self.flags.text("namespace").unwrap_or("default")
+    }
+
+    /// A version of what is not to be there is a mistake.
+    fn check_kubernetes(&self) -> Result<(), Exit> {
+        let version = self.flags.text("kubernetes-version").unwrap_or_default();
+        match self.flags.is_set("no-kubernetes") && !version.is_empty() {
+            true => Err(reason::USAGE
+                .because("cannot specify --kubernetes-version with --no-kubernetes")
+                .advise("to unset a global config run: minikube config unset kubernetes-version")),
+            false => Ok(()),
+        }
     }
 
     /// One node, and no device that can not be given.
@@ -126,6 +144,12 @@ impl Start {
         }
         for url in self.flags.all("registry-mirror") {
             words.extend(["--registry-mirror".to_owned(), url.clone()]);
+        }
+        match (self.flags.text("no-kubernetes"), self.flags.text("kubernetes-version")) {
+            (Some(_), _) => words.push(format!("--no-kubernetes={}", self.flags.is_set("no-kubernetes"))),
+            // as minikube brings it back
+            (None, Some(_)) => words.push("--no-kubernetes=false".to_owned()),
+            (None, None) => {}
         }
         if self.flags.is_set("keep-context") {
             words.push("--keep-context".to_owned());

@@ -41,6 +41,7 @@ struct State {
     apiserver: &'static str,
     kubeconfig: &'static str,
     docker_env: bool,
+    time_to_stop: String,
 }
 
 impl Status {
@@ -59,7 +60,7 @@ impl Status {
             return Err(reason::GUEST_NODE.because(format!("retrieving node: Could not find node {node}")));
         }
         let every =
-            self.watch.as_deref().map(|text| super::tunnel::duration(text).unwrap_or(Duration::from_secs(1)));
+            self.watch.as_deref().map(|text| crate::duration::parse(text).unwrap_or(Duration::from_secs(1)));
         loop {
             let state = state_of(session)?;
             match output.as_str() {
@@ -90,14 +91,28 @@ fn state_of(session: &Session) -> Result<State, reason::Exit> {
         apiserver: word,
         kubeconfig,
         docker_env,
+        time_to_stop: String::new(),
     };
     Ok(match presence(&setting.places) {
         Presence::Running(status) => {
-            let points_here = Kubeconfig::of_user().find(&name).is_ok_and(|entry| entry.server == status.api);
-            let kubeconfig = if points_here { "Configured" } else { "Misconfigured" };
-            let mut state = all("Running", kubeconfig);
+            let mut state = all("Running", "Configured");
+            state.time_to_stop = status.stops_at.map(crate::duration::until).unwrap_or_default();
+            if status.without_kubernetes {
+                (state.kubelet, state.apiserver) = ("Stopped", "Stopped");
+                return Ok(state);
+            }
+            if !Kubeconfig::of_user().find(&name).is_ok_and(|entry| entry.server == status.api) {
+                state.kubeconfig = "Misconfigured";
+            }
             if !status.ready {
                 state.kubelet = "Starting";
+            }
+            if let Some(paused) = &status.paused {
+                state.kubelet = "Stopped";
+                // what minikube freezes together with the pods of its own namespace
+                if paused.holds("kube-system") {
+                    state.apiserver = "Paused";
+                }
             }
             state
         }
@@ -115,7 +130,8 @@ impl State {
             "APIServer" => self.apiserver,
             "Kubeconfig" => self.kubeconfig,
             "Worker" => "false",
-            "TimeToStop" | "PodManEnv" => "",
+            "TimeToStop" => &self.time_to_stop,
+            "PodManEnv" => "",
             "DockerEnv" => self.docker_word(),
             _ => return None,
         };
@@ -134,6 +150,9 @@ impl State {
             "{}\ntype: Control Plane\nhost: {}\nkubelet: {}\napiserver: {}\nkubeconfig: {}\n",
             self.name, self.host, self.kubelet, self.apiserver, self.kubeconfig
         );
+        if !self.time_to_stop.is_empty() {
+            text.push_str(&format!("timeToStop: {}\n", self.time_to_stop));
+        }
         if self.docker_env {
             text.push_str("docker-env: in-use\n");
         }
@@ -151,6 +170,9 @@ impl State {
             "Name": self.name, "Host": self.host, "Kubelet": self.kubelet, "APIServer": self.apiserver,
             "Kubeconfig": self.kubeconfig, "Worker": false,
         });
+        if !self.time_to_stop.is_empty() {
+            node["TimeToStop"] = self.time_to_stop.clone().into();
+        }
         if self.docker_env {
             node["DockerEnv"] = self.docker_word().into();
         }
@@ -213,6 +235,7 @@ mod tests {
             apiserver: word,
             kubeconfig,
             docker_env: false,
+            time_to_stop: String::new(),
         }
     }
 

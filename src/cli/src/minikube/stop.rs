@@ -2,10 +2,12 @@
 
 use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
-use crate::control_client::{Presence, end, presence};
+use crate::control_client::{self, Presence, end, presence};
+use crate::duration;
 use crate::kubeconfig::Kubeconfig;
 use serde_json::json;
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[derive(clap::Args)]
 pub(super) struct Stop {
@@ -29,14 +31,16 @@ pub(super) struct Stop {
 impl Stop {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let as_json = json_asked(&self.output)?;
-        if self.schedule.is_some() || self.cancel_scheduled {
-            return Err(reason::UNIMPLEMENTED
-                .because("a stop at a later time is not kept by this program")
-                .advise("use at(1) or a systemd timer: echo minikube stop | at now + 5 minutes"));
-        }
+        let after = self.schedule.as_deref().map(scheduled).transpose()?;
         let names = if self.all { profiles() } else { vec![session.profile().to_owned()] };
         if !self.all {
             session.existing()?;
+        }
+        if self.cancel_scheduled {
+            return cancel(&names, as_json);
+        }
+        if let Some(after) = after {
+            return schedule(&names, after, as_json);
         }
         let mut stopped = 0;
         for name in &names {
@@ -58,6 +62,37 @@ impl Stop {
         );
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn scheduled(text: &str) -> Result<Duration, reason::Exit> {
+    duration::parse(text).filter(|after| *after >= Duration::from_secs(1)).ok_or_else(|| {
+        reason::USAGE.because(format!(
+            "invalid argument {text:?} for \"--schedule\" flag: a time of a second or more is needed (90s, 5m, 1h30m)"
+        ))
+    })
+}
+
+fn schedule(names: &[String], after: Duration, as_json: bool) -> Outcome {
+    for name in names {
+        let setting = setting_of(name)?;
+        if let Presence::Running(_) = presence(&setting.places) {
+            control_client::schedule_stop(&setting.places, after)?;
+            let line = format!("\"{name}\" stops in {}", duration::print(after.as_secs()));
+            say(as_json, "Done", Mark::Waiting, &line);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cancel(names: &[String], as_json: bool) -> Outcome {
+    for name in names {
+        let setting = setting_of(name)?;
+        if let Presence::Running(_) = presence(&setting.places) {
+            control_client::cancel_stop(&setting.places)?;
+        }
+    }
+    say(as_json, "Done", Mark::Stopped, "All existing scheduled stops cancelled");
+    Ok(ExitCode::SUCCESS)
 }
 
 #[derive(clap::Args)]
@@ -133,7 +168,7 @@ fn purge_home(as_json: bool) -> Result<(), reason::Exit> {
     Ok(())
 }
 
-fn json_asked(output: &str) -> Result<bool, reason::Exit> {
+pub(super) fn json_asked(output: &str) -> Result<bool, reason::Exit> {
     match output {
         "text" => Ok(false),
         "json" => Ok(true),
@@ -143,7 +178,7 @@ fn json_asked(output: &str) -> Result<bool, reason::Exit> {
     }
 }
 
-fn say(as_json: bool, name: &str, mark: Mark, line: &str) {
+pub(super) fn say(as_json: bool, name: &str, mark: Mark, line: &str) {
     if as_json {
         let data = json!({"currentstep": "0", "totalsteps": "1", "message": line, "name": name});
         super::informative::cloud_event("step", &data);

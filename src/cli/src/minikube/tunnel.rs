@@ -3,7 +3,6 @@
 use super::output::{self, Mark};
 use super::{Outcome, Session, reason};
 use std::process::ExitCode;
-use std::time::Duration;
 
 #[derive(clap::Args)]
 pub(super) struct Tunnel {
@@ -39,45 +38,4 @@ pub(super) fn until_interrupted() -> Result<(), reason::Exit> {
     [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP].into_iter().for_each(|signal| wanted.add(signal));
     wanted.thread_block().map_err(|e| reason::INTERNAL.because(e))?;
     wanted.wait().map(|_| ()).map_err(|e| reason::INTERNAL.because(e))
-}
-
-/// Go's durations, of one unit or several: `5m`, `1h30m`, `10s`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    if rest.is_empty() {
-        return None;
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let after = &rest[digits..];
-        let (unit, seconds) = [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
-            .into_iter()
-            .find(|(unit, _)| after.starts_with(unit))?;
-        total = total.checked_add(Duration::try_from_secs_f64(number * seconds).ok()?)?;
-        rest = &after[unit.len()..];
-    }
-    Some(total)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_as_go_writes_them() {
-        let cases = [
-            ("5m", Some(300.0)),
-            ("1h30m", Some(5400.0)),
-            ("500ms", Some(0.5)),
-            ("10", None),
-            ("", None),
-            ("x", None),
-            ("99999999999999999999h", None),
-        ];
-        for (text, want) in cases {
-            assert_eq!(duration(text).map(|d| d.as_secs_f64()), want, "{text}");
-        }
-    }
 }

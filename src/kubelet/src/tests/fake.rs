@@ -286,6 +286,13 @@ impl Runtime for Handle {
         self.0.state().find(id).cloned().ok_or_else(|| missing(id))
     }
 
+    async fn freeze_container(&self, id: &ContainerId, frozen: bool) -> Result<()> {
+        let what = if frozen { "freeze" } else { "thaw" };
+        let name =
+            self.0.containers().iter().find(|c| c.id == *id).map(|c| c.name.clone()).unwrap_or_default();
+        self.0.note(what, format!("{what} {name}")).map(drop)
+    }
+
     async fn reopen_log(&self, id: &ContainerId) -> Result<()> {
         let log = self.container(id).await?.log_path;
         drop(self.0.note("reopen", "reopen".to_owned())?);

@@ -2,6 +2,7 @@
 
 mod fake;
 mod logs;
+mod paused;
 mod pods;
 mod rig;
 mod survival;

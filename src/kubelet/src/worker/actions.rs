@@ -25,6 +25,10 @@ impl Worker {
         if self.is_gone || pod::is_deleting(&self.pod) || pod::is_over(&self.pod) {
             return self.begin_stop();
         }
+        if self.shared.is_paused(&self.pod) {
+            return self.hold();
+        }
+        self.held.clear();
         if !self.is_admitted() {
             return;
         }
@@ -38,6 +42,24 @@ impl Worker {
             self.carry_out(action);
         }
         self.keep_volumes_fresh();
+    }
+
+    /// The pod is paused: nothing is begun, and what was just begun is frozen as well.
+    fn hold(&mut self) {
+        let running = self.sandboxes.iter().flat_map(|s| &s.containers);
+        let running = running.filter(|c| matches!(c.state, ContainerState::Running { .. }));
+        let new: Vec<ContainerId> =
+            running.map(|c| c.id.clone()).filter(|id| !self.held.contains(id)).collect();
+        for id in new {
+            self.held.insert(id.clone());
+            let (shared, namespace) = (self.shared.clone(), pod::namespace(&self.pod).to_owned());
+            self.jobs.spawn(async move {
+                if let Err(error) = shared.pauses.freeze(&*shared.runtime, &namespace, &id).await {
+                    tracing::warn!(container = %id, %error, "container of a paused pod is not frozen");
+                }
+                Done::Frozen
+            });
+        }
     }
 
     fn carry_out(&mut self, action: Action) {

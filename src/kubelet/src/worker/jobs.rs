@@ -19,6 +19,7 @@ pub(super) enum Done {
     Started { container: String, outcome: Started },
     Volumes(Result<Mounted, VolumeError>),
     VolumesGone(Result<(), String>),
+    Frozen,
     Killed(Result<(), CriError>),
     Removed { id: String, sandbox: Option<SandboxId>, outcome: Result<(), CriError> },
     Written(Result<Arc<Pod>, Status>),
@@ -57,7 +58,7 @@ impl Worker {
                 self.volumes.is_busy = false;
                 self.failed_to_end(&why);
             }
-            Done::Killed(Ok(())) => {}
+            Done::Frozen | Done::Killed(Ok(())) => {}
             Done::Killed(Err(error)) => {
                 // what would not end is tried again when something wakes the worker
                 self.memory.killing.clear();

@@ -19,7 +19,7 @@ use crate::probes::{Probers, Verdict};
 use crate::shared::Shared;
 use crate::view::{Memory, View};
 use crate::volumes::{self, Mounted};
-use cri::{ContainerState, SandboxId, SandboxStatus};
+use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
 use jobs::Done;
 use k8s_openapi::api::core::v1::Pod;
@@ -79,6 +79,8 @@ pub(crate) struct Worker {
     jobs: JoinSet<Done>,
     /// Ids of what is being removed.
     removing: HashSet<String>,
+    /// Frozen, as long as the pod is paused.
+    held: HashSet<ContainerId>,
     is_writing: bool,
     /// A pod that is refused fails then.
     refuse_at: Option<Timestamp>,
@@ -131,6 +133,7 @@ impl Worker {
             volumes: Volumes::default(),
             jobs: JoinSet::new(),
             removing: HashSet::new(),
+            held: HashSet::new(),
             is_writing: false,
             refuse_at: None,
             ports_were_freed: false,

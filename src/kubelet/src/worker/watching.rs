@@ -15,6 +15,10 @@ impl Worker {
     }
 
     fn wanted_probes(&self) -> Vec<Wanted> {
+        // who is frozen answers nothing
+        if self.stage == Stage::Living && self.shared.is_paused(&self.pod) {
+            return Vec::new();
+        }
         let view = self.view();
         let Some(sandbox) = view.current() else { return Vec::new() };
         let spec = pod::spec(&self.pod);
@@ -69,6 +73,10 @@ impl Worker {
     }
 
     pub(super) fn probed(&mut self, verdict: &Verdict) {
+        if self.stage == Stage::Living && self.shared.is_paused(&self.pod) {
+            // asked before it was frozen: it is asked again when it goes on
+            return;
+        }
         let id = verdict.id.clone();
         match (verdict.kind, verdict.good) {
             (ProbeKind::Startup, true) => drop(self.memory.started.insert(id)),

@@ -1,0 +1,63 @@
+//! The Docker half alone: network, images, runtime, name server and Docker's socket, and no Kubernetes beside them.
+
+use crate::answers::Answers;
+use crate::daemon::{self, StartError, Step, failed};
+use crate::node::Ground;
+use crate::scheduled_stop::ScheduledStop;
+use crate::{ControlStatus, KUBERNETES, Places, Settings, control_server, node_address};
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// Until it is told to stop. Pods that are left of a start with Kubernetes end: nobody would look after them; the next
+/// start with Kubernetes makes them again.
+///
+/// # Errors
+/// Why it did not start.
+pub(crate) async fn serve(
+    places: &Places,
+    settings: &Settings,
+    step: &impl Fn(Step),
+) -> Result<(), StartError> {
+    step(Step::Begun { what: "starting the network and the runtime".to_owned() });
+    let node_ip = node_address::find().unwrap_or(settings.gateway());
+    let ground = Ground::lay(places, settings, node_ip).await?;
+    ground.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
+    ground.end_pods().await.map_err(|e| failed("end the pods", &e))?;
+    let stop = CancellationToken::new();
+    let parts = stop.child_token();
+    let mut running = JoinSet::new();
+    ground.serve_docker_alone(places, settings, &mut running, &parts).await?;
+    let status = ControlStatus {
+        profile: places.profile.to_string(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        kubernetes: KUBERNETES.to_owned(),
+        node_ip,
+        api: String::new(),
+        ready: true,
+        without_kubernetes: true,
+        paused: None,
+        stops_at: None,
+    };
+    let answers = Arc::new(Answers {
+        status,
+        ready: watch::channel(true).1,
+        kubernetes: None,
+        images: ground.images.clone(),
+        build_runner: ground.build_runner(places, settings),
+        scheduled: ScheduledStop::load(places.scheduled_stop(), stop.clone()),
+        stop: stop.clone(),
+    });
+    let socket = control_server::listen(places).map_err(|e| failed("listen for the command line", &e))?;
+    running.spawn(control_server::serve(answers, socket, parts));
+    tracing::info!("ready without Kubernetes");
+    step(Step::Ready { api: String::new() });
+    daemon::wait_for_end(&stop).await;
+    tracing::info!("stopping");
+    stop.cancel();
+    daemon::drain(running).await;
+    let _ = std::fs::remove_file(places.control_socket());
+    Ok(())
+}
