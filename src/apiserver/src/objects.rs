@@ -56,7 +56,7 @@ pub(crate) async fn answer(
 
 async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
     match (request.method.clone(), info.name.is_some(), info.subresource.as_deref()) {
-        (Method::GET | Method::HEAD, true, None | Some("status" | "ephemeralcontainers"))
+        (Method::GET | Method::HEAD, true, None | Some("approval" | "status" | "ephemeralcontainers"))
             if !request.flag("watch")? =>
         {
             call.get(request)

@@ -171,8 +171,11 @@ async fn serve(
     let stop = CancellationToken::new();
     let rooms = stop.child_token();
     let (ready, is_ready) = watch::channel(false);
-    let mut running =
-        controllers::start(&cluster, &ControllersConfig { root_ca_pem: certificates.ca_pem.clone() }, &rooms);
+    let config = ControllersConfig {
+        root_ca_pem: certificates.ca_pem.clone(),
+        authority: Arc::new(crate::signer::Signer::new(places)),
+    };
+    let mut running = controllers::start(&cluster, &config, &rooms);
     running.spawn(scheduler::run(cluster.clone(), rooms.clone()));
     let (pods, pauser) = ground.build(&cluster, places, settings, node_ip, &mut running, &rooms).await?;
     let edge = EdgeConfig {

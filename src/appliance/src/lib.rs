@@ -26,6 +26,7 @@ mod preflight;
 mod purge;
 mod scheduled_stop;
 mod settings;
+mod signer;
 
 pub use certs::{AdminCredentials, Certificates};
 pub use check::{Finding, State, check};

@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod cluster_role_aggregation;
 mod cron_job;
 mod custom_resource_definitions;
@@ -30,14 +31,19 @@ mod template_hash;
 mod token_secrets;
 mod ttl_after_finished;
 
+pub use certificates::{Asked, Authority};
+
 use cluster::Cluster;
+use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ControllersConfig {
     /// What every namespace's `kube-root-ca.crt` holds.
     pub root_ca_pem: String,
+    /// Who signs what was approved.
+    pub authority: Arc<dyn Authority>,
 }
 
 /// Starts them all; they end with `stop`. When it returns, the custom kinds that are stored are served.
@@ -47,6 +53,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     rooms.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
     rooms.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     rooms.spawn(token_secrets::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    rooms.spawn(certificates::run(cluster.clone(), config.authority.clone(), stop.clone()));
     rooms.spawn(cluster_role_aggregation::run(cluster.clone(), stop.clone()));
     rooms.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));
     rooms.spawn(replication::run_replication_controllers(cluster.clone(), stop.clone()));

@@ -3,9 +3,9 @@
 use k8s_openapi::Resource as Typed;
 use k8s_openapi::api::{
     apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
-    autoscaling::v1 as autoscaling, batch::v1 as batch, coordination::v1 as coordination, core::v1 as core,
-    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, policy::v1 as policy,
-    rbac::v1 as rbac, scheduling::v1 as scheduling,
+    autoscaling::v1 as autoscaling, batch::v1 as batch, certificates::v1 as certificates,
+    coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
+    networking::v1 as networking, policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -129,6 +129,14 @@ pub fn resources() -> Vec<Resource> {
         ),
         kind::<batch::CronJob>("cronjobs", true, vec![sub::<batch::CronJob>("status", Object)]),
         kind::<batch::Job>("jobs", true, vec![sub::<batch::Job>("status", Object)]),
+        kind::<certificates::CertificateSigningRequest>(
+            "certificatesigningrequests",
+            false,
+            vec![
+                sub::<certificates::CertificateSigningRequest>("approval", Object),
+                sub::<certificates::CertificateSigningRequest>("status", Object),
+            ],
+        ),
         kind::<coordination::Lease>("leases", true, vec![]),
         review::<core::Binding>("bindings", true),
         kind::<core::ConfigMap>("configmaps", true, vec![]),

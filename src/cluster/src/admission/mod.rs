@@ -1,6 +1,7 @@
 //! What the cluster adds to, or refuses in, an object between its defaults and its validation. One file a rule; the lists
 //! below are the order.
 
+mod certificate_requests;
 mod ingress_class;
 mod namespace;
 mod pod_priority;
@@ -37,6 +38,7 @@ pub(crate) async fn admit_create(
     object: &mut dyn Instance,
 ) -> Result<Held, Status> {
     namespace::must_be_there(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
+    certificate_requests::admit_create(actor, object);
     pod_service_account::admit(cluster, object).await?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;
@@ -54,6 +56,7 @@ pub(crate) fn admit_update(
     new: &mut dyn Instance,
     old: &dyn Instance,
 ) -> Result<Held, Status> {
+    certificate_requests::admit_update(cluster, actor, target, new, old)?;
     if target.subresource.is_some() {
         return Ok(Held(Taken::default()));
     }

@@ -332,6 +332,26 @@ const COMPONENTS: &[Component] = &[
         || vec![rule(&["escalate", "get", "list", "patch", "update", "watch"], &[GROUP], &["clusterroles"])],
     ),
     (
+        "system:controller:certificate-controller",
+        || controller("certificate-controller"),
+        || {
+            let group = &["certificates.k8s.io"];
+            let signers = &[
+                "kubernetes.io/kube-apiserver-client",
+                "kubernetes.io/kube-apiserver-client-kubelet",
+                "kubernetes.io/kubelet-serving",
+            ];
+            vec![
+                rule(&["delete", "get", "list", "watch"], group, &["certificatesigningrequests"]),
+                rule(&["update"], group, &["certificatesigningrequests/status"]),
+                PolicyRule {
+                    resource_names: Some(signers.iter().map(|name| (*name).to_owned()).collect()),
+                    ..rule(&["sign"], group, &["signers"])
+                },
+            ]
+        },
+    ),
+    (
         "system:controller:tokens-controller",
         || controller("tokens-controller"),
         || {

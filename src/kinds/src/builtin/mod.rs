@@ -26,6 +26,8 @@ pub(crate) use spec_and_status;
 
 pub mod names;
 
+mod certificate_signing_request;
+mod certificate_signing_request_validation;
 mod checks;
 mod cluster_role;
 mod cluster_role_binding;
@@ -70,6 +72,7 @@ mod stateful_set;
 use crate::{Handler, handler_of};
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::batch::v1 as batch;
+use k8s_openapi::api::certificates::v1 as certificates;
 use k8s_openapi::api::coordination::v1 as coordination;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
@@ -92,6 +95,7 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<apps::StatefulSet>(),
         handler_of::<batch::CronJob>(),
         handler_of::<batch::Job>(),
+        handler_of::<certificates::CertificateSigningRequest>(),
         handler_of::<coordination::Lease>(),
         handler_of::<core::ConfigMap>(),
         handler_of::<core::Endpoints>(),

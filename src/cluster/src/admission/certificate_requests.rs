@@ -1,0 +1,66 @@
+//! Who asks for a certificate, and who may approve or sign: the requester's name is not his own to write, and a signer's requests
+//! are approved and signed by who may do so for that signer (upstream's `CertificateApproval` and `CertificateSigning`).
+
+use crate::{Actor, Attributes, Cluster, Decision, Target};
+use ::api::Status;
+use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
+use kinds::Instance;
+
+/// Writes down who asks.
+pub(super) fn admit_create(actor: &Actor, object: &mut dyn Instance) {
+    let Some(request) = object.downcast_mut::<CertificateSigningRequest>() else { return };
+    let spec = &mut request.spec;
+    spec.username = Some(actor.name.clone());
+    spec.uid = Some(actor.uid.clone()).filter(|uid| !uid.is_empty());
+    spec.groups = Some(actor.groups.clone()).filter(|groups| !groups.is_empty());
+    spec.extra = Some(actor.extra.clone()).filter(|extra| !extra.is_empty());
+}
+
+/// # Errors
+/// `Forbidden` to who may not decide for the signer.
+pub(super) fn admit_update(
+    cluster: &Cluster,
+    actor: &Actor,
+    target: &Target,
+    new: &dyn Instance,
+    old: &dyn Instance,
+) -> Result<(), Status> {
+    let request = |of: &'_ dyn Instance| of.downcast_ref::<CertificateSigningRequest>().cloned();
+    let (Some(new), Some(old)) = (request(new), request(old)) else { return Ok(()) };
+    let (verb, doing) = match target.subresource.as_deref() {
+        Some("approval") => ("approve", "approve"),
+        Some("status") if signs(&new, &old) => ("sign", "sign"),
+        _ => return Ok(()),
+    };
+    let signer = &new.spec.signer_name;
+    if may(cluster, actor, verb, signer) {
+        return Ok(());
+    }
+    let name = new.metadata.name.as_deref().unwrap_or_default();
+    let why = format!("user not permitted to {doing} requests with signerName {signer:?}");
+    Err(Status::forbidden(&target.group_resource(), name, &why))
+}
+
+/// Whether the update issues a certificate, or says that none will be.
+fn signs(new: &CertificateSigningRequest, old: &CertificateSigningRequest) -> bool {
+    let issued = |of: &CertificateSigningRequest| of.status.as_ref().and_then(|s| s.certificate.clone());
+    let failed = |of: &CertificateSigningRequest| {
+        of.status.iter().flat_map(|s| s.conditions.iter().flatten()).any(|c| c.type_ == "Failed")
+    };
+    issued(new) != issued(old) || failed(new) != failed(old)
+}
+
+/// `signers` is a resource that only rules know: by the signer's name, or its domain with a star.
+fn may(cluster: &Cluster, actor: &Actor, verb: &str, signer: &str) -> bool {
+    let domain = signer.split('/').next().unwrap_or_default();
+    [signer.to_owned(), format!("{domain}/*")].into_iter().any(|name| {
+        let attributes = Attributes {
+            verb: verb.to_owned(),
+            group: "certificates.k8s.io".to_owned(),
+            resource: "signers".to_owned(),
+            name: Some(name),
+            ..Attributes::default()
+        };
+        cluster.decide(actor, &attributes) == Decision::Allow
+    })
+}
