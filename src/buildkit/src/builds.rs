@@ -3,6 +3,7 @@
 use crate::locked;
 use crate::progress::Progress;
 use crate::proto::control::{Exporter, SolveRequest};
+use crate::sent::SentContext;
 use futures::future::Either;
 use image::{BuildResult, Digest};
 use std::collections::{HashMap, VecDeque};
@@ -31,12 +32,17 @@ pub(crate) struct Build {
     pub(crate) progress: Arc<Progress>,
     /// Ends all that belongs to the build.
     pub(crate) gone: CancellationToken,
+    /// The context, where it came with the request; the first who asks has it.
+    pub(crate) sent: Mutex<Option<SentContext>>,
     results: Mutex<HashMap<String, Arc<BuildResult>>>,
     returned: Mutex<Option<oneshot::Sender<Result<Solved, Status>>>>,
 }
 
+/// A build, and what it will come to where its client drives it.
+pub(crate) type Begun = (Arc<Build>, oneshot::Receiver<Result<Solved, Status>>);
+
 impl Build {
-    pub(crate) fn new(request: &SolveRequest) -> (Arc<Build>, oneshot::Receiver<Result<Solved, Status>>) {
+    pub(crate) fn new(request: &SolveRequest, sent: Option<SentContext>) -> Begun {
         let (returned, result) = oneshot::channel();
         let build = Build {
             reference: request.r#ref.clone(),
@@ -46,6 +52,7 @@ impl Build {
             entitlements: request.entitlements.clone(),
             progress: Arc::new(Progress::new(&request.r#ref)),
             gone: CancellationToken::new(),
+            sent: Mutex::new(sent),
             results: Mutex::default(),
             returned: Mutex::new(Some(returned)),
         };
@@ -191,20 +198,20 @@ mod tests {
         let early = builds.get("a");
         let later = async {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let (build, _) = Build::new(&request("a"));
+            let (build, _) = Build::new(&request("a"), None);
             std::mem::forget(builds.begin(&build).unwrap());
         };
         let (early, ()) = tokio::join!(early, later);
         assert_eq!(early.unwrap().reference, "a");
         assert_eq!(builds.get("b").await.err().unwrap().message(), "no such job b");
-        let (again, _) = Build::new(&request("a"));
+        let (again, _) = Build::new(&request("a"), None);
         assert!(builds.begin(&again).is_err());
     }
 
     #[tokio::test]
     async fn the_end_of_a_build_ends_all_that_belongs_to_it() {
         let builds = Builds::default();
-        let (build, result) = Build::new(&request("a"));
+        let (build, result) = Build::new(&request("a"), None);
         let running = builds.begin(&build).unwrap();
         build.give_back(Ok(None)).unwrap();
         assert!(build.give_back(Ok(None)).is_err() && result.await.unwrap().unwrap().is_none());
@@ -218,7 +225,7 @@ mod tests {
         let builds = Builds::default();
         for number in 0..=REMEMBERED {
             let look = SolveRequest { internal: true, ..request(&number.to_string()) };
-            drop(builds.begin(&Build::new(&look).0).unwrap());
+            drop(builds.begin(&Build::new(&look, None).0).unwrap());
         }
         assert!(builds.progress("1").await.is_ok());
         assert_eq!(builds.0.borrow().over.len(), REMEMBERED);

@@ -1,6 +1,6 @@
 //! The service `moby.buildkit.v1.Control`.
 
-use crate::builds::{Build, Solved};
+use crate::builds::{Begun, Build, Solved};
 use crate::proto::control::{
     DiskUsageRequest, DiskUsageResponse, InfoRequest, InfoResponse, ListWorkersRequest, ListWorkersResponse,
     PruneRequest, SolveRequest, SolveResponse, StatusRequest, StatusResponse, UsageRecord,
@@ -24,10 +24,17 @@ impl BuildKit {
         request: Request<SolveRequest>,
     ) -> Result<SolveResponse, Status> {
         let request = request.into_inner();
-        let (build, returned) = Build::new(&request);
+        self.solve_with(Build::new(&request, None), request).await
+    }
+
+    pub(crate) async fn solve_with(
+        &self,
+        (build, returned): Begun,
+        request: SolveRequest,
+    ) -> Result<SolveResponse, Status> {
         let running = self.builds.begin(&build)?;
         let record =
-            (!build.internal).then(|| Record { kit: &self, reference: &build.reference, result: None });
+            (!build.internal).then(|| Record { kit: self, reference: &build.reference, result: None });
         if record.is_some() {
             self.history.started(&request, &build.progress);
         }

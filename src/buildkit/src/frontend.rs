@@ -34,6 +34,8 @@ pub(crate) enum Context {
     Upload(String),
     /// A repository, an archive or a Dockerfile somewhere else.
     Remote(String),
+    /// An archive that came with the request.
+    Sent,
 }
 
 impl Default for Context {
@@ -79,7 +81,7 @@ pub(crate) fn parse(attrs: &HashMap<String, String>) -> Result<Frontend, Status>
     let dockerfile = match (get("dockerfilekey"), &context) {
         (Some(name), _) => Some(name.to_owned()),
         (None, Context::Folder(_)) => Some("dockerfile".to_owned()),
-        (None, Context::Upload(_) | Context::Remote(_)) => None,
+        (None, Context::Upload(_) | Context::Remote(_) | Context::Sent) => None,
     };
     let mut contexts = BTreeMap::new();
     for (name, value) in with("context:") {

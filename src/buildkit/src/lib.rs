@@ -24,6 +24,7 @@ mod progress;
 mod proto;
 mod reading;
 mod results;
+mod sent;
 mod server;
 mod session;
 mod solve;
@@ -36,7 +37,9 @@ use history::History;
 use http::HeaderMap;
 use hyper::rt::{Read, Write};
 use image::{BuildRunner, ImageStore};
-pub use plain::PlainBuild;
+pub use plain::{PlainBuild, PlainContext};
+pub use sent::SentContext;
+use sent::Uploads;
 use session::Sessions;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -62,10 +65,11 @@ pub struct BuildKit {
     config: BuildKitConfig,
     images: Arc<ImageStore>,
     runner: Arc<dyn BuildRunner>,
-    /// Hears the id of every image that was built.
-    told: Box<dyn Fn(&str) + Send + Sync>,
+    /// Hears the id of every image that was built, and its names.
+    told: Box<dyn Fn(&str, &[String]) + Send + Sync>,
     sessions: Sessions,
     builds: Builds,
+    uploads: Uploads,
     history: History,
 }
 
@@ -74,7 +78,7 @@ impl BuildKit {
         config: BuildKitConfig,
         images: Arc<ImageStore>,
         runner: Arc<dyn BuildRunner>,
-        told: impl Fn(&str) + Send + Sync + 'static,
+        told: impl Fn(&str, &[String]) + Send + Sync + 'static,
     ) -> Arc<BuildKit> {
         // nobody else's: sockets of agents that ended with an earlier run
         let _ = std::fs::remove_dir_all(&config.state_dir);
@@ -85,6 +89,7 @@ impl BuildKit {
             told: Box::new(told),
             sessions: Sessions::default(),
             builds: Builds::default(),
+            uploads: Uploads::default(),
             history: History::default(),
         })
     }

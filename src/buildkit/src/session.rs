@@ -83,8 +83,19 @@ impl Sessions {
         Ok(())
     }
 
+    /// The same for a client that may have none.
+    pub(crate) async fn of(&self, id: &str) -> Result<Option<Arc<Session>>, Status> {
+        match id {
+            "" => Ok(None),
+            id => self.get(id).await.map(Some),
+        }
+    }
+
     /// Waits a moment for one that is about to come.
     pub(crate) async fn get(&self, id: &str) -> Result<Arc<Session>, Status> {
+        if id.is_empty() {
+            return Err(Status::unavailable("no active sessions"));
+        }
         let mut all = self.0.subscribe();
         let found = tokio::time::timeout(PATIENCE, all.wait_for(|all| all.contains_key(id))).await;
         let found = found.ok().and_then(Result::ok).and_then(|all| all.get(id).cloned());

@@ -6,12 +6,13 @@ use crate::frontend::{self, Context, Frontend, Named, NoCache};
 use crate::meter::Meter;
 use crate::progress::VertexId;
 use crate::proto::ops::Definition;
+use crate::sent;
 use crate::session::files::{self, Wanted};
 use crate::session::secrets::Secrets;
 use crate::session::ssh::Agents;
 use crate::session::{Logins, Session, upload};
 use crate::vertices::Vertices;
-use crate::{BuildKit, results};
+use crate::{BuildKit, locked, results};
 use image::{BuildContext, BuildError, BuildOptions, BuildResult, Dialect, ImageError, NamedContext};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -22,7 +23,8 @@ struct Solving<'k> {
     kit: &'k BuildKit,
     build: &'k Build,
     frontend: Frontend,
-    session: Arc<Session>,
+    /// Of the client, where it has one.
+    session: Option<Arc<Session>>,
     inputs: &'k HashMap<String, Definition>,
 }
 
@@ -37,14 +39,18 @@ impl BuildKit {
         attrs: &HashMap<String, String>,
         inputs: &HashMap<String, Definition>,
     ) -> Result<BuildResult, Status> {
-        let frontend = frontend::parse(attrs)?;
+        let mut frontend = frontend::parse(attrs)?;
         if let Some(image) = attrs.get("source") {
             frontend::check_syntax(image)?;
         }
         if let Some(question) = &frontend.question {
             return Err(Status::unimplemented(format!("unsupported request {question}")));
         }
-        let session = self.sessions.get(&build.session).await?;
+        let session = self.sessions.of(&build.session).await?;
+        if locked(&build.sent).is_some() {
+            frontend.context = Context::Sent;
+            frontend.dockerfile = None;
+        }
         Solving { kit: self, build, frontend, session, inputs }.carry_out().await
     }
 }
@@ -99,8 +105,13 @@ impl Solving<'_> {
     async fn session_of(&self, folder: &str) -> Result<Arc<Session>, Status> {
         match self.frontend.sessions.get(folder) {
             Some(id) => self.kit.sessions.get(id).await,
-            None => Ok(self.session.clone()),
+            None => self.session(),
         }
+    }
+
+    /// The build's own, where something is needed of the client.
+    fn session(&self) -> Result<Arc<Session>, Status> {
+        self.session.clone().ok_or_else(|| Status::unavailable("no active sessions"))
     }
 
     /// The Dockerfile, and the ignore file that is its own.
@@ -135,10 +146,18 @@ impl Solving<'_> {
         let progress = &self.build.progress;
         let folder = match &self.frontend.context {
             Context::Folder(folder) => folder,
+            Context::Sent => {
+                let vertex = progress.begin("[internal] load remote build context");
+                let meter = Meter::new(progress, vertex, "transferring context:");
+                let pieces = locked(&self.build.sent)
+                    .take()
+                    .ok_or_else(|| Status::unknown("the build context was read already"))?;
+                return Ok((BuildContext::Tar(Box::new(sent::reader(pieces, meter))), None));
+            }
             Context::Upload(url) => {
                 let vertex = progress.begin("[internal] load remote build context");
                 let meter = Meter::new(progress, vertex, "transferring context:");
-                let tar = upload::pull(self.session.clone(), url, meter).await?;
+                let tar = upload::pull(self.session()?, url, meter).await?;
                 return Ok((BuildContext::Tar(Box::new(tar)), None));
             }
             Context::Remote(url) => {
@@ -212,7 +231,7 @@ impl Solving<'_> {
     }
 
     fn options(&self, dockerfile_text: Option<String>) -> BuildOptions {
-        let frontend = &self.frontend;
+        let (frontend, session) = (&self.frontend, self.session.clone());
         BuildOptions {
             dockerfile: frontend.filename.clone(),
             dockerfile_text,
@@ -228,12 +247,11 @@ impl Solving<'_> {
             // it gets its names when the client says that it is done
             hidden: true,
             platform: frontend.platform.clone(),
-            secrets: Some(Arc::new(Secrets(self.session.clone()))),
-            ssh: Some(Arc::new(Agents {
-                session: self.session.clone(),
-                folder: self.kit.config.state_dir.join("agents"),
-            })),
-            credentials: Some(Arc::new(Logins(self.session.clone()))),
+            secrets: session.clone().map(|session| Arc::new(Secrets(session)) as _),
+            ssh: session.clone().map(|session| {
+                Arc::new(Agents { session, folder: self.kit.config.state_dir.join("agents") }) as _
+            }),
+            credentials: session.map(|session| Arc::new(Logins(session)) as _),
             run: frontend.run.clone(),
             dialect: Dialect::BuildKit,
             may_use_host_network: self.build.entitlements.iter().any(|granted| granted == NETWORK_HOST),

@@ -5,6 +5,7 @@ use crate::refusal::{Refusal, Result};
 use crate::routes::Version;
 use crate::upload::Upload;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Response, StatusCode};
@@ -68,7 +69,12 @@ impl Call {
 
     /// The body as it comes in, and what else was asked.
     pub(crate) fn into_reader(self) -> impl AsyncRead + Send + Unpin + 'static {
-        StreamReader::new(self.body.into_data_stream().map_err(io::Error::other))
+        StreamReader::new(self.into_pieces())
+    }
+
+    /// The same, as it comes off the wire.
+    pub(crate) fn into_pieces(self) -> BoxStream<'static, io::Result<Bytes>> {
+        self.body.into_data_stream().map_err(io::Error::other).boxed()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

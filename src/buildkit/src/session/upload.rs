@@ -3,13 +3,13 @@
 use super::Session;
 use crate::meter::Meter;
 use crate::proto::session::BytesMessage;
+use crate::sent;
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use std::io;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
 use tokio::sync::oneshot;
-use tokio_util::io::StreamReader;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Status};
 
@@ -30,7 +30,6 @@ pub(crate) async fn pull(
     url: &str,
     meter: Arc<Meter>,
 ) -> Result<impl AsyncRead + Send + Unpin + 'static, Status> {
-    let ended = meter.clone();
     let (host, path) =
         host_and_path(url).ok_or_else(|| Status::invalid_argument(format!("no upload: {url}")))?;
     let value =
@@ -42,18 +41,13 @@ pub(crate) async fn pull(
     request.metadata_mut().insert("urlhost", value(host)?);
     let pieces = session.talk::<_, BytesMessage>(METHOD, request).await?;
     let pieces = pieces.map_ok(|piece| Bytes::from(piece.data)).map_err(io::Error::other);
-    let pieces = pieces.inspect(move |piece| match piece {
-        Ok(piece) => meter.add(piece.len() as u64),
-        Err(error) => meter.failed(&error.to_string()),
-    });
-    let pieces = pieces.chain(stream::once(async move { end(open, &ended) }).filter_map(std::future::ready));
-    Ok(StreamReader::new(Box::pin(pieces)))
+    let pieces = pieces.chain(stream::once(async move { end(open) }).filter_map(std::future::ready));
+    Ok(sent::reader(pieces.boxed(), meter))
 }
 
 /// After the last piece.
-fn end(open: oneshot::Sender<BytesMessage>, meter: &Meter) -> Option<io::Result<Bytes>> {
+fn end(open: oneshot::Sender<BytesMessage>) -> Option<io::Result<Bytes>> {
     drop(open);
-    meter.whole();
     None
 }
 

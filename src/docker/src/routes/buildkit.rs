@@ -2,11 +2,12 @@
 
 use super::images::told;
 use crate::call::{Answer, Call, Query, empty, full};
+use crate::model::Ulimit;
 use crate::record::new_id;
 use crate::refusal::{Refusal, Result};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use buildkit::PlainBuild;
+use buildkit::{PlainBuild, PlainContext};
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderValue, Response, StatusCode};
 use hyper::upgrade::Upgraded;
@@ -16,6 +17,12 @@ use std::collections::{BTreeMap, HashMap};
 
 /// HTTP/2 without TLS and without asking again.
 const PROTOCOL: &str = "h2c";
+
+/// What `remote` says of a context that the client's session has.
+const SESSION: &str = "client-session";
+/// The same of one that comes by another request, whose `buildid` is the build's own after this and a colon.
+const UPLOAD: &str = "upload-request";
+const UPLOAD_TO: &str = "upload-request:";
 
 /// The client asks the builder.
 pub(super) async fn grpc(call: Call) -> Answer {
@@ -31,13 +38,23 @@ pub(super) async fn session(call: Call) -> Answer {
 
 /// The same without a plugin: what goes on is told in the answer.
 pub(super) async fn build(call: Call) -> Answer {
+    if let Some(id) = call.query.get("buildid").and_then(|id| id.strip_prefix(UPLOAD_TO)) {
+        let (kit, id) = (call.engine.buildkit.clone(), id.to_owned());
+        kit.give_context(&id, call.into_pieces()).await.map_err(Refusal::internal)?;
+        return empty(StatusCode::OK);
+    }
     let asked = plain(&call.query)?;
     let kit = call.engine.buildkit.clone();
+    let context = match call.query.get("remote") {
+        None => PlainContext::Body(call.into_pieces()),
+        Some(UPLOAD) => PlainContext::OtherRequest,
+        Some(_) => PlainContext::Elsewhere,
+    };
     told(move |lines| async move {
         let trace = |message: Vec<u8>| {
             lines.say(&value!({"id": "moby.buildkit.trace", "aux": STANDARD.encode(message)}));
         };
-        match kit.build_plain(asked, trace).await {
+        match kit.build_plain(asked, context, trace).await {
             Ok(Some(id)) => lines.say(&value!({"id": "moby.image.id", "aux": {"ID": id}})),
             Ok(None) => {}
             Err(message) => lines.fail_with(1, &message),
@@ -64,26 +81,25 @@ struct Output {
 
 /// The parameters of the classic build, as BuildKit's frontend has them.
 fn plain(query: &Query) -> Result<PlainBuild> {
-    if query.get("remote") == Some("upload-request") {
-        return Err(Refusal::not_implemented(
-            "a build context by standard input needs the buildx plugin, or `DOCKER_BUILDKIT=0`",
-        ));
-    }
     let mut attrs = HashMap::new();
     let args: BTreeMap<String, Option<String>> = query.json("buildargs")?;
     let labels: BTreeMap<String, String> = query.json("labels")?;
     attrs.extend(args.into_iter().filter_map(|(name, value)| Some((format!("build-arg:{name}"), value?))));
     attrs.extend(labels.into_iter().map(|(name, value)| (format!("label:{name}"), value)));
     let hosts: Vec<String> = query.all("extrahosts").map(|host| host.replacen(':', "=", 1)).collect();
+    let limits: Vec<Ulimit> = query.json("ulimits")?;
+    let limits: Vec<String> = limits.iter().map(|l| format!("{}={}:{}", l.name, l.soft, l.hard)).collect();
     for (name, value) in [
         ("filename", query.get("dockerfile").filter(|name| *name != ".").map(str::to_owned)),
-        ("context", query.get("remote").filter(|remote| *remote != "client-session").map(str::to_owned)),
+        ("context", query.get("remote").filter(|at| ![SESSION, UPLOAD].contains(at)).map(str::to_owned)),
         ("target", query.get("target").map(str::to_owned)),
         ("platform", query.get("platform").map(str::to_owned)),
         ("no-cache", query.flag("nocache").then(String::new)),
         ("image-resolve-mode", query.flag("pull").then(|| "pull".to_owned())),
         ("force-network-mode", query.get("networkmode").filter(|mode| *mode != "default").map(str::to_owned)),
         ("add-hosts", Some(hosts.join(",")).filter(|hosts| !hosts.is_empty())),
+        ("shm-size", query.get("shmsize").filter(|size| *size != "0").map(str::to_owned)),
+        ("ulimit", Some(limits.join(",")).filter(|limits| !limits.is_empty())),
     ] {
         attrs.extend(value.map(|value| (name.to_owned(), value)));
     }
@@ -153,6 +169,13 @@ mod tests {
         );
         let local = plain(&Query::parse("outputs=%5B%7B%22Type%22%3A%22local%22%7D%5D")).unwrap();
         assert_eq!(local.outputs, [("local".to_owned(), HashMap::new())]);
-        assert!(plain(&Query::parse("remote=upload-request")).is_err());
+        for (remote, context) in [
+            ("remote=upload-request", None),
+            ("remote=https%3A%2F%2Fa%2Fb.tar", Some("https://a/b.tar")),
+            ("", None),
+        ] {
+            let asked = plain(&Query::parse(remote)).unwrap();
+            assert_eq!(asked.attrs.get("context").map(String::as_str), context, "{remote}");
+        }
     }
 }
