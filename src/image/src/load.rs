@@ -93,7 +93,8 @@ fn load(
 
 /// Whether the configuration says so.
 fn is_for(platform: &Platform, config: &[u8]) -> bool {
-    serde_json::from_slice(config).is_ok_and(|own| platform.is_served_by(&own))
+    let own = crate::config::read(config).ok().and_then(|config| serde_json::from_value(config).ok());
+    own.is_some_and(|own| platform.is_served_by(&own))
 }
 
 fn add(store: &Arc<Inner>, contents: &mut impl Contents, image: Described) -> Result<ImageInfo> {

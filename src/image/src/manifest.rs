@@ -148,7 +148,7 @@ impl ManifestIndex {
 
 /// A configuration, checked so far that a container can be made of it.
 pub(crate) fn parse_config(bytes: &[u8]) -> Result<(ImageConfiguration, Vec<Digest>)> {
-    let config: ImageConfiguration = serde_json::from_slice(bytes)
+    let config: ImageConfiguration = serde_json::from_value(crate::config::read(bytes)?)
         .map_err(|e| ImageError::Refused(format!("broken image configuration: {e}")))?;
     let os = config.os().to_string();
     if os != "linux" {

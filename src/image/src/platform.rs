@@ -36,7 +36,12 @@ impl Platform {
             [os, architecture, variant] => (os, architecture, Some(variant)),
             [os, architecture] => (os, architecture, None),
             [one] if is_os(one) => (one, this.architecture.as_str(), None),
-            [one] => (this.os.as_str(), one, None),
+            [one] if is_architecture(one) => (this.os.as_str(), one, None),
+            [one] => {
+                return Err(ImageError::InvalidName(format!(
+                    "{one:?}: unknown operating system or architecture: invalid argument"
+                )));
+            }
             _ => (this.os.as_str(), this.architecture.as_str(), None),
         };
         let (architecture, own) = usual_name(&architecture.to_ascii_lowercase());
@@ -44,6 +49,17 @@ impl Platform {
         let variant =
             variant.map(|v| if v.starts_with(|c: char| c.is_ascii_digit()) { format!("v{v}") } else { v });
         Ok(Platform { architecture, os: os.to_ascii_lowercase(), variant })
+    }
+
+    /// Before anybody is asked for an image.
+    ///
+    /// # Errors
+    /// Nothing made for it can ever run here.
+    pub fn check(&self) -> Result<()> {
+        match self.os.as_str() {
+            "linux" => Ok(()),
+            _ => Err(ImageError::Refused("operating system is not supported".into())),
+        }
     }
 
     /// Whether an image for `own` can be had for this one.
@@ -99,8 +115,60 @@ pub(crate) fn architecture() -> &'static str {
 }
 
 fn is_os(word: &str) -> bool {
-    ["linux", "windows", "darwin", "freebsd"].contains(&word.to_ascii_lowercase().as_str())
+    SYSTEMS.contains(&word.to_ascii_lowercase().as_str())
 }
+
+fn is_architecture(word: &str) -> bool {
+    ARCHITECTURES.contains(&usual_name(&word.to_ascii_lowercase()).0.as_str())
+}
+
+/// Go's, which is what platforms are said in.
+const SYSTEMS: [&str; 18] = [
+    "aix",
+    "android",
+    "darwin",
+    "dragonfly",
+    "freebsd",
+    "hurd",
+    "illumos",
+    "ios",
+    "js",
+    "linux",
+    "macos",
+    "nacl",
+    "netbsd",
+    "openbsd",
+    "plan9",
+    "solaris",
+    "windows",
+    "zos",
+];
+const ARCHITECTURES: [&str; 24] = [
+    "386",
+    "amd64",
+    "amd64p32",
+    "arm",
+    "armbe",
+    "arm64",
+    "arm64be",
+    "loong64",
+    "mips",
+    "mipsle",
+    "mips64",
+    "mips64le",
+    "mips64p32",
+    "mips64p32le",
+    "ppc",
+    "ppc64",
+    "ppc64le",
+    "riscv",
+    "riscv64",
+    "s390",
+    "s390x",
+    "sparc",
+    "sparc64",
+    "wasm",
+];
 
 /// Go's name for an architecture that people also call otherwise, and the variant that such a name implies.
 fn usual_name(name: &str) -> (String, Option<&'static str>) {
@@ -131,12 +199,17 @@ mod tests {
             ("aarch64", "linux/arm64"),
             ("linux", &format!("linux/{here}")),
             ("windows/amd64", "windows/amd64"),
+            ("foo/bar", "foo/bar"),
+            ("S390X", "linux/s390x"),
+            ("x86-64", "linux/amd64"),
         ] {
             assert_eq!(Platform::parse(typed).unwrap().to_string(), want, "{typed}");
         }
         for typed in ["", "linux/", "a/b/c/d", "linux/am d64", "linux//v8"] {
             assert!(Platform::parse(typed).is_err(), "{typed}");
         }
+        let why = Platform::parse("foobar").unwrap_err().to_string();
+        assert_eq!(why, "\"foobar\": unknown operating system or architecture: invalid argument");
     }
 
     #[test]

@@ -61,6 +61,7 @@ impl ImageStore {
         progress: Arc<dyn Progress>,
     ) -> Result<Vec<ImageInfo>> {
         let repository = ImageRef::parse(repository)?;
+        platform.map_or(Ok(()), Platform::check)?;
         let within = |e| self.inner.say_if_full(e).within(format!("pull {}", repository.familiar_name()));
         let tags = at_some_place(&self.inner, &repository, credentials, |at| tags(at).boxed());
         let mut pulled = Vec::new();
@@ -95,6 +96,7 @@ async fn pull(
     progress: &Arc<dyn Progress>,
 ) -> Result<(ImageInfo, bool)> {
     let reference = wanted.reference;
+    wanted.platform.map_or(Ok(()), Platform::check)?;
     let found = find(store, reference, wanted.platform, wanted.credentials).await?;
     let (version, repository) = (reference.version().to_owned(), reference.path().to_owned());
     progress.event(PullEvent::Pulling { version, repository });

@@ -207,5 +207,6 @@ fn named(manifest: &Descriptor, tags: &[ImageRef]) -> Vec<Descriptor> {
 
 /// An exported document parses again.
 pub(crate) fn document(bytes: &[u8]) -> Result<ImageDocument> {
-    serde_json::from_slice(bytes).map_err(|e| ImageError::Refused(format!("broken image configuration: {e}")))
+    serde_json::from_value(crate::config::read(bytes)?)
+        .map_err(|e| ImageError::Refused(format!("broken image configuration: {e}")))
 }

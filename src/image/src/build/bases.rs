@@ -23,6 +23,7 @@ impl Builder<'_> {
         // an id names what is here, and nothing in a registry
         let is_id = name.starts_with("sha256:");
         if !is_id && (self.options.pull || !self.has(name, platform)?) {
+            platform.map_or(Ok(()), Platform::check)?;
             let reference = ImageRef::parse(name)?;
             let credentials = match &self.options.credentials {
                 Some(known) => known.credentials(reference.domain()).await,

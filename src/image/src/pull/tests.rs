@@ -324,6 +324,10 @@ async fn a_platform_is_chosen_and_one_that_is_missing_is_said() {
     let why = pull("inner", "linux/arm64/v8").await.unwrap_err();
     assert!(why.ends_with("no matching manifest for linux/arm64/v8 in the manifest list entries"), "{why}");
     assert!(pull("looping", &this).await.is_err());
+    let asked = registry.change(|state| state.log.len());
+    let why = pull("here", "foo/bar").await.unwrap_err();
+    assert!(why.ends_with("operating system is not supported"), "{why}");
+    assert_eq!(registry.change(|state| state.log.len()), asked, "the registry is not asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]

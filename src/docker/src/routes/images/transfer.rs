@@ -132,9 +132,14 @@ fn is_bare(name: &str) -> bool {
 
 /// As text, or since 1.46 as a JSON object.
 pub(crate) fn platform(text: &str) -> Result<Platform> {
-    match text.starts_with('{') {
-        true => serde_json::from_str(text).map_err(|e| Refusal::bad(format_args!("invalid platform: {e}"))),
-        false => Ok(Platform::parse(text)?),
+    if !text.starts_with('{') {
+        return Ok(Platform::parse(text)?);
+    }
+    let said: Platform = serde_json::from_str(text)
+        .map_err(|e| Refusal::bad(format_args!("failed to parse platform: {e}")))?;
+    match said.os.is_empty() || said.architecture.is_empty() {
+        true => Err(Refusal::bad("both OS and Architecture must be provided")),
+        false => Ok(said),
     }
 }
 
@@ -321,7 +326,9 @@ mod tests {
         assert_eq!(platform("linux/arm64").unwrap().to_string(), "linux/arm64");
         let json = r#"{"architecture":"arm64","os":"linux","variant":"v8"}"#;
         assert_eq!(platform(json).unwrap().to_string(), "linux/arm64/v8");
-        assert!(platform("a b").is_err() && platform("{").is_err());
+        for bad in ["a b", "{", "foobar", r#"{"os":"linux"}"#] {
+            assert!(platform(bad).is_err(), "{bad}");
+        }
     }
 
     #[tokio::test]
