@@ -100,31 +100,9 @@ impl Engine {
         all
     }
 
-    /// By its id, its name or the beginning of its id.
+    /// By its id, its name, what another one calls it, or the beginning of its id.
     pub(crate) fn container(&self, name: &str) -> Result<Arc<Container>> {
-        let all = lock(&self.containers);
-        if let Some(found) = all.get(name) {
-            return Ok(found.clone());
-        }
-        let wanted = name.strip_prefix('/').unwrap_or(name);
-        if let Some(found) = all.values().find(|c| c.see(|r| r.name == wanted)) {
-            return Ok(found.clone());
-        }
-        // `web/data`: what another one calls it by a link
-        if let Some((linker, alias)) = wanted.split_once('/') {
-            let of = all.values().find(|c| c.see(|r| r.name == linker));
-            let leads = of.and_then(|c| c.see(|r| links::target(r, alias)));
-            let found = leads.and_then(|to| all.values().find(|c| c.see(|r| r.name == to || r.id == to)));
-            return found.cloned().ok_or_else(|| Refusal::no_container(name));
-        }
-        let mut found = all.iter().filter(|(id, _)| !name.is_empty() && id.starts_with(name));
-        match (found.next(), found.next()) {
-            (Some((_, one)), None) => Ok(one.clone()),
-            (Some(_), Some(_)) => {
-                Err(Refusal::bad(format_args!("multiple IDs found with provided prefix: {name}")))
-            }
-            _ => Err(Refusal::no_container(name)),
-        }
+        find(&lock(&self.containers), name)
     }
 
     /// The one that the runtime knows by this id.
@@ -164,6 +142,32 @@ impl Engine {
     /// A container has it.
     pub(crate) fn is_name_free(&self, name: &str) -> Result<()> {
         is_free(&lock(&self.containers), name)
+    }
+}
+
+fn find(all: &HashMap<String, Arc<Container>>, name: &str) -> Result<Arc<Container>> {
+    if let Some(found) = all.get(name) {
+        return Ok(found.clone());
+    }
+    let wanted = name.strip_prefix('/').unwrap_or(name);
+    if let Some(found) = all.values().find(|c| c.see(|r| r.name == wanted)) {
+        return Ok(found.clone());
+    }
+    // `web/data`: what another one calls it by a link
+    if let Some((linker, alias)) = wanted.split_once('/') {
+        let of = all.values().find(|c| c.see(|r| r.name == linker));
+        let leads = of.and_then(|c| c.see(|r| links::target(r, alias)));
+        // a container's own name has no slash, so this ends
+        let found = leads.filter(|to| !to.contains('/')).and_then(|to| find(all, &to).ok());
+        return found.ok_or_else(|| Refusal::no_container(name));
+    }
+    let mut found = all.iter().filter(|(id, _)| !name.is_empty() && id.starts_with(name));
+    match (found.next(), found.next()) {
+        (Some((_, one)), None) => Ok(one.clone()),
+        (Some(_), Some(_)) => {
+            Err(Refusal::bad(format_args!("multiple IDs found with provided prefix: {name}")))
+        }
+        _ => Err(Refusal::no_container(name)),
     }
 }
 

@@ -1,7 +1,7 @@
 //! All that can be asked: one line each. A handler is in the file of its group.
 
 mod archive;
-mod build;
+pub(crate) mod build;
 mod buildkit;
 mod commit;
 mod containers;
@@ -59,37 +59,36 @@ const ROUTES: &[Route] = routes! {
     GET "containers/json" containers::list;
     POST "containers/create" containers::create;
     POST "containers/prune" containers::prune;
-    GET "containers/{id}/json" containers::inspect;
-    DELETE "containers/{id}" containers::remove;
-    DELETE "containers/{id}/{alias}" containers::remove_link;
-    POST "containers/{id}/rename" containers::rename;
-    POST "containers/{id}/update" update::update;
-    GET "containers/{id}/top" containers::top;
-    GET "containers/{id}/changes" containers::changes;
+    GET "containers/{id*}/json" containers::inspect;
+    DELETE "containers/{id*}" containers::remove;
+    POST "containers/{id*}/rename" containers::rename;
+    POST "containers/{id*}/update" update::update;
+    GET "containers/{id*}/top" containers::top;
+    GET "containers/{id*}/changes" containers::changes;
     POST "commit" commit::commit;
 
-    POST "containers/{id}/start" lifecycle::start;
-    POST "containers/{id}/stop" lifecycle::stop;
-    POST "containers/{id}/restart" lifecycle::restart;
-    POST "containers/{id}/kill" lifecycle::kill;
-    POST "containers/{id}/pause" lifecycle::pause;
-    POST "containers/{id}/unpause" lifecycle::unpause;
-    POST "containers/{id}/wait" lifecycle::wait;
+    POST "containers/{id*}/start" lifecycle::start;
+    POST "containers/{id*}/stop" lifecycle::stop;
+    POST "containers/{id*}/restart" lifecycle::restart;
+    POST "containers/{id*}/kill" lifecycle::kill;
+    POST "containers/{id*}/pause" lifecycle::pause;
+    POST "containers/{id*}/unpause" lifecycle::unpause;
+    POST "containers/{id*}/wait" lifecycle::wait;
 
-    GET "containers/{id}/logs" streams::logs;
-    POST "containers/{id}/attach" streams::attach;
-    POST "containers/{id}/resize" streams::resize;
-    GET "containers/{id}/stats" streams::statistics;
+    GET "containers/{id*}/logs" streams::logs;
+    POST "containers/{id*}/attach" streams::attach;
+    POST "containers/{id*}/resize" streams::resize;
+    GET "containers/{id*}/stats" streams::statistics;
 
-    POST "containers/{id}/exec" exec::create;
+    POST "containers/{id*}/exec" exec::create;
     POST "exec/{id}/start" exec::start;
     POST "exec/{id}/resize" exec::resize;
     GET "exec/{id}/json" exec::inspect;
 
-    HEAD "containers/{id}/archive" archive::stat;
-    GET "containers/{id}/archive" archive::get;
-    PUT "containers/{id}/archive" archive::put;
-    GET "containers/{id}/export" archive::export;
+    HEAD "containers/{id*}/archive" archive::stat;
+    GET "containers/{id*}/archive" archive::get;
+    PUT "containers/{id*}/archive" archive::put;
+    GET "containers/{id*}/export" archive::export;
 
     GET "images/json" images::list;
     POST "images/create" images::create;
@@ -239,9 +238,10 @@ mod tests {
     fn paths() {
         for (pattern, path, want) in [
             ("version", "version", Some(vec![])),
-            ("containers/{id}/json", "containers/abc/json", Some(vec!["abc"])),
-            ("containers/{id}/json", "containers/json", None),
-            ("containers/{id}/json", "containers//json", None),
+            ("containers/{id*}/json", "containers/abc/json", Some(vec!["abc"])),
+            ("containers/{id*}/json", "containers/web/data/json", Some(vec!["web/data"])),
+            ("containers/{id*}/json", "containers/json", None),
+            ("containers/{id*}/json", "containers//json", None),
             ("images/{name*}/json", "images/reg:5000/a/b:1/json", Some(vec!["reg:5000/a/b:1"])),
             ("images/{name*}/json", "images/a%2Fb/json", Some(vec!["a/b"])),
             ("images/{name*}/json", "images/json", None),

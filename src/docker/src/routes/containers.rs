@@ -188,8 +188,7 @@ async fn of_pods(engine: &Engine, filters: &Filters) -> Result<Vec<Value>> {
 pub(super) async fn remove(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
     if call.query.flag("link") {
-        // there are no links but the containers' own names
-        return Err(Refusal::bad("Conflict, cannot remove the default link name of the container"));
+        return remove_link(&call);
     }
     let (engine, force, volumes) = (call.engine.clone(), call.query.flag("force"), call.query.flag("v"));
     let removed = tokio::spawn(async move { engine.remove(&container, force, volumes).await }).await;
@@ -197,19 +196,17 @@ pub(super) async fn remove(call: Call) -> Answer {
     empty(StatusCode::NO_CONTENT)
 }
 
-/// `docker rm --link`
-pub(super) async fn remove_link(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    let alias = call.path.get(1).map_or("", String::as_str);
-    let removed = container.change(|r| {
-        let before = r.host.links.len();
-        r.host.links.retain(|link| !call.query.flag("link") || links::alias(link) != alias);
-        r.host.links.len() < before
+/// `docker rm --link web/data`: what the name stands for stays.
+fn remove_link(call: &Call) -> Answer {
+    let name = call.name().trim_start_matches('/');
+    let Some((linker, alias)) = name.split_once('/') else {
+        return Err(Refusal::bad("Conflict, cannot remove the default link name of the container"));
+    };
+    call.engine.container(linker)?.change(|r| {
+        r.host.links.retain(|link| links::alias(link) != alias);
+        true
     });
-    if !removed {
-        let name = container.see(|r| r.name.clone());
-        return Err(Refusal::not_found(format_args!("No such link: /{name}/{alias}")));
-    }
+    call.engine.refresh_hosts();
     empty(StatusCode::NO_CONTENT)
 }
 

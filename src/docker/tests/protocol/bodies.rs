@@ -158,6 +158,25 @@ async fn links_are_names_too() {
     let listed: Vec<Value> = serde_json::from_str(&listed).unwrap();
     let names = &listed.iter().find(|c| c["Id"] == id).unwrap()["Names"];
     assert_eq!(*names, json!(["/db", "/web/data"]));
+    assert_eq!(world.docker(&["inspect", "-f", "{{.Id}}", "web/data"]).await.out.trim(), id);
+    for path in ["json", "logs?stdout=1", "stats?stream=0&one-shot=1", "changes"] {
+        let (status, said) = world.ask(&format!("GET /v1.51/containers/web/data/{path}"), "").await;
+        assert_eq!(status, 200, "{path}: {said}");
+    }
+    let (status, said) = world.ask("GET /v1.51/containers/web/none/json", "").await;
+    assert!(status == 404 && said.contains("No such container: web/none"), "{status} {said}");
+    let refused = world.docker(&["rm", "--link", "db"]).await;
+    let words = "Conflict, cannot remove the default link name of the container";
+    assert!(refused.code == 1 && refused.err.contains(words), "{}", refused.err);
+    world.docker(&["rm", "--link", "web/data"]).await.fine();
+    let (status, said) = world.ask("GET /v1.51/containers/web/data/json", "").await;
+    assert!(status == 404 && said.contains("No such container: web/data"), "{status} {said}");
+    let links = world.docker(&["inspect", "-f", "{{json .HostConfig.Links}}", "web"]).await.out;
+    assert_eq!(links, "null\n");
+    // by any other of its names the container itself goes
+    world.docker(&["run", "-d", "--name", "again", "--link", "db:data", "busybox", "wait"]).await.fine();
+    world.docker(&["rm", "-f", "again/data"]).await.fine();
+    assert_eq!(world.docker(&["ps", "--format", "{{.Names}}"]).await.out, "again\nweb\n");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -188,6 +207,37 @@ async fn images_are_named_saved_and_imported_as_docker_has_it() {
         let (status, said) = world.ask(&format!("POST /v1.51/{path}?filters={filters}"), "").await;
         assert_eq!(status, 200, "{path}: {said}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_is_none_is_refused_before_anything_is_done() {
+    let Some(world) = World::open("platform").await else { return };
+    let unknown = r#"\"foobar\": unknown operating system or architecture: invalid argument"#;
+    let container = r#"{"Image": "busybox"}"#;
+    for (request, body, words) in [
+        ("images/create?fromImage=busybox&tag=1&platform=foobar", "", unknown),
+        // nobody listens there
+        (
+            "images/create?fromImage=127.0.0.1:1/a&tag=1&platform=foo/bar",
+            "",
+            "operating system is not supported",
+        ),
+        ("images/create?fromImage=127.0.0.1:1/a&platform=foo/bar", "", "operating system is not supported"),
+        (
+            "images/create?fromImage=a&platform=%7B%22os%22:%22linux%22%7D",
+            "",
+            "both OS and Architecture must be provided",
+        ),
+        ("containers/create?platform=foobar", container, unknown),
+    ] {
+        let (status, said) = world.ask(&format!("POST /v1.51/{request}"), body).await;
+        assert!(status == 400 && said.contains(words), "{request}: {status} {said}");
+    }
+    let (status, said) = world.ask("POST /v1.51/containers/create?platform=foo/bar", container).await;
+    assert!(
+        status == 404 && said.contains("does not match the specified platform (foo/bar)"),
+        "{status} {said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
