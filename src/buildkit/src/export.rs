@@ -66,13 +66,13 @@ impl BuildKit {
         for name in &names {
             progress.part(vertex, &format!("naming to {name}"), 0, 0, true);
         }
-        (self.told)(&id);
         response.insert(DIGEST.to_owned(), id.clone());
         response.insert(CONFIG_DIGEST.to_owned(), id);
+        let full: Vec<String> = names.iter().map(ImageRef::to_string).collect();
+        (self.told)(&built.image.id, &full);
         if names.is_empty() {
             return Ok(());
         }
-        let full: Vec<String> = names.iter().map(ImageRef::to_string).collect();
         response.insert(NAME.to_owned(), full.join(","));
         if is_set(exporter, "push") {
             for name in &full {
@@ -100,7 +100,7 @@ impl BuildKit {
     /// What the client knows of a name's registry.
     pub(crate) async fn credentials(&self, session: &str, name: &str) -> Result<Vec<Credentials>, Status> {
         let reference = ImageRef::parse(name).map_err(errors::of_image)?;
-        let session = self.sessions.get(session).await?;
+        let Some(session) = self.sessions.of(session).await? else { return Ok(Vec::new()) };
         Ok(session.credentials(reference.domain()).await.into_iter().collect())
     }
 

@@ -235,7 +235,7 @@ mod tests {
             state_dir: dir.path().join("buildkit"),
             gateway: [10, 0, 0, 1].into(),
         };
-        let kit = BuildKit::new(config, images, Arc::new(NoRunner), |_| {});
+        let kit = BuildKit::new(config, images, Arc::new(NoRunner), |_, _| {});
         let (client, server) = tokio::io::duplex(64 << 10);
         tokio::spawn(serve(kit, TokioIo::new(server)));
         let (channel, _end) = Channel::open(TokioIo::new(client)).await.unwrap();

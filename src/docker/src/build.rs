@@ -1,17 +1,19 @@
 //! RUN of a Dockerfile: a sandbox of its own over the builder's folders.
 
+mod containers;
 mod places;
 
-use crate::engine::DockerConfig;
+use crate::engine::{DockerConfig, Engine};
 use crate::frames::Stream as Which;
 use crate::record::LABEL;
 use crate::root::Overlay;
 use async_trait::async_trait;
+use containers::{StepContainer, StepContainers};
 use cri::{
     AttachStreams, ContainerConfig, CriError, Mount, Output, Result, RootFolders, Runtime, SandboxConfig,
     SandboxId, Seccomp,
 };
-use image::{BuildOutput, BuildRunner, Channel, RunSettings, RunSpec};
+use image::{BuildOutput, BuildRunner, Channel, Removal, RunSettings, RunSpec};
 use places::{Places, mount};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -22,7 +24,12 @@ use tokio::io::AsyncReadExt;
 pub struct Runner {
     config: DockerConfig,
     runtime: Arc<dyn Runtime>,
+    /// Where the user sees a container for each.
+    containers: Option<StepContainers>,
 }
+
+/// The name of a step's log in its folder.
+const LOG: &str = "run.log";
 
 /// A sandbox that goes with its owner, however it ends.
 struct Lease {
@@ -85,17 +92,30 @@ impl BuildRunner for Runner {
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|e| CriError::failed("mount for RUN", e))?;
         let places = Places::of(&spec);
+        let mut container = self.containers.as_ref().map(|all| all.create(&spec));
         let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), folders).await?;
-        let code = self.run_in(&sandbox, &spec, mounts, output).await;
+        let code = self.run_in(&sandbox, &spec, mounts, container.as_mut(), output).await;
+        if let (Some(container), Ok(code)) = (&mut container, &code) {
+            container.ended(*code, &dir.join(LOG));
+        }
         lease.end().await;
         places.sweep(&spec.upper);
+        if let Some(container) = container {
+            container.settle(&spec.upper).await;
+        }
         code
     }
 }
 
 impl Runner {
     pub fn new(config: DockerConfig, runtime: Arc<dyn Runtime>) -> Self {
-        Runner { config, runtime }
+        Runner { config, runtime, containers: None }
+    }
+
+    /// The classic builder's.
+    pub(crate) fn with_containers(engine: Arc<Engine>, removal: Removal) -> Self {
+        let (config, runtime) = (engine.config.clone(), engine.runtime.clone());
+        Runner { config, runtime, containers: Some(StepContainers { engine, removal }) }
     }
 
     /// A build that is dropped while its sandbox is being made leaves a lease that ends as soon as it begins.
@@ -131,6 +151,7 @@ impl Runner {
         sandbox: &SandboxId,
         spec: &RunSpec,
         mounts: Vec<Mount>,
+        container: Option<&mut StepContainer<'_>>,
         output: &dyn BuildOutput,
     ) -> Result<i32> {
         let env =
@@ -145,7 +166,7 @@ impl Runner {
             seccomp: Seccomp::RuntimeDefault,
             resources: spec.settings.resources.clone(),
             rlimits: spec.settings.rlimits.clone(),
-            log_path: "run.log".into(),
+            log_path: LOG.into(),
             root: Some(RootFolders {
                 layers: spec.layers.clone(),
                 upper: spec.upper.clone(),
@@ -158,6 +179,7 @@ impl Runner {
         let want = AttachStreams { stdout: true, stderr: true, ..AttachStreams::default() };
         let session = runtime.attach(&id, want).await?;
         runtime.start_container(&id).await?;
+        container.into_iter().for_each(StepContainer::started);
         tokio::join!(
             pour(session.stdout, Which::Stdout, output),
             pour(session.stderr, Which::Stderr, output)

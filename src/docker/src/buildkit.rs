@@ -2,9 +2,9 @@
 
 use crate::build::Runner;
 use crate::engine::{DockerConfig, Engine};
+use crate::routes::build::tell_built;
 use buildkit::{BuildKit, BuildKitConfig};
 use image::ImageStore;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 /// `engine` hears of the images that are built; it is still being made.
@@ -20,9 +20,9 @@ pub(crate) fn open(
         state_dir: config.state_dir.join("buildkit"),
         gateway: config.gateway,
     };
-    BuildKit::new(config, images.clone(), runner, move |image| {
+    BuildKit::new(config, images.clone(), runner, move |image, names| {
         if let Some(engine) = engine.upgrade() {
-            engine.events.tell("image", "build", image, BTreeMap::new());
+            tell_built(&engine, image, names);
         }
     })
 }

@@ -348,3 +348,53 @@ fn mistakes_are_told_in_dockers_words() {
     ));
     assert!(squash.ok("squash").contains("squash is only supported with experimental mode"));
 }
+
+/// What Docker tells of a build: `container die`, `image tag made:latest`.
+fn events(at: &Appliance) -> Vec<String> {
+    let now = format!("{}", std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() + 1);
+    let format = "{{.Type}} {{.Action}} {{if eq .Type \"image\"}}{{.Actor.Attributes.name}}{{end}}";
+    let told = at.docker(&["events", "--since", "1", "--until", &now, "--format", format]).ok("events");
+    told.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+#[test]
+fn containers_of_steps_stay_as_in_docker() {
+    let Some(at) = appliance("steps") else { return };
+    at.load_busybox();
+    let folder = context(&at, &[("Dockerfile", "FROM busybox:1\nRUN echo said; echo one > /one\n")]);
+    let all = || at.docker(&["ps", "-a", "--no-trunc", "--format", "{{.ID}} {{.Status}}"]).ok("ps");
+    let removed = "Removed intermediate container";
+    assert!(build(&at, &folder, &[]).ok("build").contains(removed));
+    assert_eq!(all(), "");
+    let told = events(&at);
+    let from = told.iter().position(|event| event == "container create").expect("the step's container");
+    assert_eq!(
+        told[from..from + 5],
+        ["container create", "container attach", "container start", "container die", "container destroy"]
+    );
+    let image = at.docker(&["inspect", "-f", "{{.Id}}", "made"]).ok("inspect");
+    assert_eq!(told[from + 5..], [&format!("image create {}", image.trim()), "image tag made:latest"]);
+
+    let shown = build(&at, &folder, &["--no-cache", "--rm=false"]).ok("build");
+    let id = shown.split("Running in ").nth(1).unwrap().split_whitespace().next().unwrap();
+    assert!(!shown.contains(removed) && all().starts_with(id), "{shown}{}", all());
+    assert!(all().contains("Exited (0)"), "{}", all());
+    assert_eq!(at.docker(&["diff", id]).ok("diff"), "A /one\n");
+    assert_eq!(at.docker(&["start", "-a", id]).ok("it can be started"), "said\n");
+    assert_eq!(run(&at, "cat /one"), "one\n", "the image has its own files");
+    at.docker(&["rm", id]).ok("rm");
+
+    let broken = context(&at, &[("Dockerfile", "FROM busybox:1\nRUN echo why; touch /left; exit 3\n")]);
+    let failed = build(&at, &broken, &[]).refused("a step that fails");
+    assert!(failed.contains("returned a non-zero code: 3"), "{failed}");
+    let line = all();
+    let id = line.split(' ').next().unwrap();
+    assert!(line.contains("Exited (3)"), "{line}");
+    assert_eq!(at.docker(&["logs", id]).ok("logs"), "why\n");
+    at.docker(&["commit", id, "looked-into"]).ok("commit");
+    let left = at.docker(&["run", "--rm", "--entrypoint", "ls", "looked-into", "/left"]).ok("what it left");
+    assert_eq!(left, "/left\n");
+    at.docker(&["rm", id]).ok("rm");
+    build(&at, &broken, &["--force-rm"]).refused("a step that fails");
+    assert_eq!(all(), "");
+}

@@ -51,7 +51,7 @@ pub use classic::Classic;
 pub use delivery::FoundPath;
 pub use options::{
     BuildContext, BuildCredentials, BuildOptions, BuildResult, BuildRunner, BuildSecrets, BuildSsh, Dialect,
-    MountSource, NamedContext, RunMount, RunSettings, RunSpec, SshAgent,
+    MountSource, NamedContext, Removal, RunMount, RunSettings, RunSpec, SshAgent,
 };
 pub use output::{BuildOutput, Channel};
 pub use progress::{BuildEvent, BuildProgress, PlannedStep};

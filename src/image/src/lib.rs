@@ -16,6 +16,7 @@
 
 mod build;
 mod commit;
+mod config;
 mod digest;
 mod document;
 mod embedded;
@@ -45,7 +46,7 @@ mod upper;
 pub use build::{
     BuildContext, BuildCredentials, BuildError, BuildEvent, BuildOptions, BuildOutput, BuildProgress,
     BuildResult, BuildRunner, BuildSecrets, BuildSsh, Channel, Classic, Dialect, FoundPath, MountSource,
-    NamedContext, PlannedStep, RunMount, RunSettings, RunSpec, SshAgent, expand, split_words,
+    NamedContext, PlannedStep, Removal, RunMount, RunSettings, RunSpec, SshAgent, expand, split_words,
 };
 pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};

@@ -24,6 +24,7 @@ pub(crate) use decode::Compression;
 pub use decode::unpacked;
 pub(crate) use feed::{Feed, FeedSender};
 pub(crate) use lower::fit;
+pub(crate) use tree::clean;
 
 use crate::Digest;
 use crate::error::{ImageError, Result};

@@ -1,16 +1,18 @@
 //! `docker build`, the classic way.
 
-use super::images::told_or_refused;
+use super::containers::familiar;
+use super::images::{tell_of, told_or_refused};
 use super::registry::{Auth, decode};
 use crate::build::Runner;
 use crate::call::{Answer, Call, Query, json};
+use crate::engine::Engine;
 use crate::model::{Limits, Ulimit};
 use crate::plan;
 use crate::progress::Lines;
 use crate::refusal::{Refusal, Result};
 use cri::Credentials;
 use image::{
-    BuildContext, BuildError, BuildOptions, BuildOutput, Channel, Classic, PullEvent, RunSettings,
+    BuildContext, BuildError, BuildOptions, BuildOutput, Channel, Classic, PullEvent, Removal, RunSettings,
     registry_domain,
 };
 use serde_json::json as value;
@@ -22,23 +24,22 @@ pub(super) async fn build(call: Call) -> Answer {
         return super::buildkit::build(call).await;
     }
     let options = options(&call)?;
-    let quiet = call.query.flag("q");
+    let (quiet, removal) = (call.query.flag("q"), removal(&call.query));
     let engine = call.engine.clone();
     let context = match call.query.get("remote").filter(|remote| *remote != "client-session") {
         Some(url) => BuildContext::Url(url.to_owned()),
         None => BuildContext::Tar(Box::new(call.into_reader())),
     };
     told_or_refused(move |lines| async move {
-        let runner = Arc::new(Runner::new(engine.config.clone(), engine.runtime.clone()));
+        let runner = Arc::new(Runner::with_containers(engine.clone(), removal));
         let output = Arc::new(Screen { lines: lines.clone(), kept: quiet.then(Mutex::default) });
-        let screen = Arc::new(Classic::new(output.clone()));
+        let screen = Arc::new(Classic::removing(output.clone(), removal));
         match engine.images.build(context, options, runner, screen.clone()).await {
             Ok(built) => {
                 let id = &built.image.id;
-                lines.say(&value!({"aux": {"ID": id}}));
                 screen.built(&built.image);
                 output.built(id);
-                engine.events.tell("image", "build", id, BTreeMap::new());
+                tell_built(&engine, id, &built.image.repo_tags);
                 Ok(())
             }
             Err(error) => {
@@ -54,6 +55,21 @@ pub(super) async fn build(call: Call) -> Answer {
         }
     })
     .await
+}
+
+/// An image that was built, by whichever builder.
+pub(crate) fn tell_built(engine: &Engine, id: &str, names: &[String]) {
+    tell_of(engine, "create", id, id);
+    names.iter().for_each(|name| tell_of(engine, "tag", id, &familiar(name)));
+}
+
+/// Docker's default is the one of `docker build`.
+fn removal(query: &Query) -> Removal {
+    match (query.flag("forcerm"), query.get("rm").is_none() || query.flag("rm")) {
+        (true, _) => Removal::All,
+        (false, true) => Removal::Successful,
+        (false, false) => Removal::Nothing,
+    }
 }
 
 /// What the client sees: all of it, or with `q` the id only, and all of it after a failure.
@@ -86,6 +102,12 @@ impl BuildOutput for Screen {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 kept.push_str(&String::from_utf8_lossy(bytes));
             }
+        }
+    }
+
+    fn stage(&self, image: &str) {
+        if self.kept.is_none() {
+            self.lines.say(&value!({"aux": {"ID": image}}));
         }
     }
 
@@ -177,6 +199,19 @@ pub(super) async fn prune(call: Call) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn which_containers_stay() {
+        for (query, want) in [
+            ("", Removal::Successful),
+            ("rm=1", Removal::Successful),
+            ("rm=0", Removal::Nothing),
+            ("rm=0&forcerm=1", Removal::All),
+            ("forcerm=true", Removal::All),
+        ] {
+            assert_eq!(removal(&Query::parse(query)), want, "{query}");
+        }
+    }
 
     #[test]
     fn how_the_commands_run() {

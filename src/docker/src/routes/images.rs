@@ -209,6 +209,11 @@ pub(super) async fn history(call: Call) -> Answer {
     json(&shown.collect::<Vec<_>>())
 }
 
+/// Of an image by its id, under this name.
+pub(super) fn tell_of(engine: &Engine, action: &str, id: &str, name: &str) {
+    engine.events.tell("image", action, id, BTreeMap::from([("name".to_owned(), name.to_owned())]));
+}
+
 fn tell(engine: &Engine, action: &str, name: &str, id: &str) {
     let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
     engine.events.tell("image", action, if name.is_empty() { id } else { name }, attributes);
@@ -221,9 +226,12 @@ pub(super) async fn tag(call: Call) -> Answer {
         None => repo.to_owned(),
     };
     let (engine, source, name) = (call.engine.clone(), call.name().to_owned(), target.clone());
-    let tagged = tokio::task::spawn_blocking(move || engine.images.tag(&source, &target)).await;
-    tagged.map_err(|e| Refusal::failed("tag", e))??;
-    tell(&call.engine, "tag", &familiar(&name), "");
+    let tagged = tokio::task::spawn_blocking(move || {
+        engine.images.tag(&source, &target)?;
+        engine.images.details(&target).map(|tagged| tagged.info.id)
+    });
+    let id = tagged.await.map_err(|e| Refusal::failed("tag", e))??;
+    tell_of(&call.engine, "tag", &id, &familiar(&name));
     empty(StatusCode::CREATED)
 }
 

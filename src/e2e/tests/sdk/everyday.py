@@ -5,8 +5,10 @@ Prints one line for each check, and fails when one of them did.
 """
 
 import asyncio
+import base64
 import contextlib
 import io
+import json
 import socket
 import sys
 import tarfile
@@ -352,6 +354,63 @@ def a_build_that_fails_says_why(client):
         client.images.build(fileobj=io.BytesIO(b"FROM busybox:1\nRUN echo why >&2; exit 3\n"))
     with raises(APIError, saying="unknown instruction"):
         client.images.build(fileobj=io.BytesIO(b"FROM busybox:1\nRUNN true\n"))
+
+
+@check
+def a_classic_build_tells_of_each_stage_and_cleans_names(client):
+    dockerfile = b"FROM busybox:1 AS one\nCOPY f /one\nFROM busybox:1\nCOPY --from=one /one /two\nCOPY d/../f /three\n"
+    context = tar_of(**{"Dockerfile": dockerfile, "d/../f": b"cleaned\n", "d/x": b""})
+    tag = name("stages")
+    told = list(client.api.build(fileobj=io.BytesIO(context), custom_context=True, tag=tag, decode=True))
+    ids = [line["aux"]["ID"] for line in told if "aux" in line]
+    assert len(ids) == 2 and client.images.get(tag).id == ids[1] != ids[0], told
+    assert client.containers.run(tag, "cat /two /three", remove=True) == b"cleaned\ncleaned\n"
+    client.images.remove(tag)
+    outside = tar_of(**{"Dockerfile": b"FROM busybox:1\n", "d/../../f": b"no\n"})
+    with raises(APIError, saying="climbs out"):
+        client.images.build(fileobj=io.BytesIO(outside), custom_context=True)
+
+
+def asks_buildkit(client, body, **query):
+    """The request as programs make it that have no session: what the engine told, line by line."""
+    api, query = client.api, {"version": "2", **query}
+    headers = {"Content-Type": "application/x-tar"}
+    with api._post(api._url("/build"), data=body, params=query, headers=headers, stream=True) as answer:
+        api._raise_for_status(answer)
+        return [json.loads(line) for line in answer.iter_lines() if line]
+
+
+@check
+def buildkit_builds_a_context_in_the_request(client):
+    tag = name("sent")
+    dockerfile = b"FROM busybox:1\nARG WHO\nCOPY . /in/\nRUN --mount=type=tmpfs,target=/t echo hello $WHO > /greeting\n"
+    files = {"Dockerfile": dockerfile, ".dockerignore": b"secret\n", "file": b"from the context\n", "secret": b"no\n"}
+    told = asks_buildkit(client, tar_of(**files), t=tag, buildargs=json.dumps({"WHO": "you"}))
+    traces = [base64.b64decode(line["aux"]) for line in told if line.get("id") == "moby.buildkit.trace"]
+    assert any(b"[2/3] COPY . /in/" in trace for trace in traces), told
+    [made] = [line["aux"]["ID"] for line in told if line.get("id") == "moby.image.id"]
+    assert client.images.get(tag).id == made
+    said = client.containers.run(tag, "sh -c 'cat /greeting /in/file; ls -A /in'", remove=True)
+    assert said == b"hello you\nfrom the context\n.dockerignore\nDockerfile\nfile\n", said
+    client.images.remove(tag)
+    told = asks_buildkit(client, tar_of(Dockerfile=b"FROM busybox:1\nRUN exit 3\n"))
+    assert "did not complete successfully: exit code: 3" in told[-1]["error"], told
+    # a folder of the client's needs a session
+    told = asks_buildkit(client, b"", remote="client-session")
+    assert "no active sessions" in told[-1]["error"], told
+
+
+@check
+def buildkit_takes_a_context_from_a_second_request(client):
+    tag, build = name("sent"), uuid.uuid4().hex
+    context = tar_of(Dockerfile=b"FROM busybox:1\nCOPY f /\n", f=b"apart\n")
+    sends = threading.Thread(target=lambda: asks_buildkit(client, context, buildid=f"upload-request:{build}"))
+    sends.start()
+    told = asks_buildkit(docker.from_env(), b"", remote="upload-request", buildid=build, t=tag)
+    sends.join()
+    assert told[-1].get("id") == "moby.image.id", told
+    assert client.containers.run(tag, "cat /f", remove=True) == b"apart\n"
+    client.images.remove(tag)
 
 
 @check

@@ -1,6 +1,6 @@
 //! ADD unpacks archives of the context, whatever they are packed with.
 
-use crate::unpack::unpacked;
+use crate::unpack::{clean, unpacked};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
@@ -19,18 +19,12 @@ pub(super) fn append(
         let attributes = attributes(&mut entry)?;
         let mut header = entry.header().clone();
         header.set_size(entry.size());
-        let inside = entry.path()?.into_owned();
-        let is_below = inside
-            .components()
-            .all(|c| matches!(c, std::path::Component::Normal(_) | std::path::Component::CurDir));
-        if !is_below {
-            return Err(io::Error::other(format!(
-                "{}: {} leads out of it",
-                real.display(),
-                inside.display()
-            )));
-        }
-        let inside = inside.strip_prefix(".").unwrap_or(&inside);
+        let below = |name: &[u8]| {
+            let leads_out =
+                |_| format!("{}: {} leads out of it", real.display(), String::from_utf8_lossy(name));
+            clean("entry", name).map_err(leads_out).map_err(io::Error::other)
+        };
+        let inside = below(&entry.path_bytes())?;
         if inside.as_os_str().is_empty() {
             continue;
         }
@@ -49,8 +43,8 @@ pub(super) fn append(
                 tar.append_link(&mut header, path, entry.link_name()?.unwrap_or_default())?
             }
             EntryType::Link => {
-                let target = entry.link_name()?.unwrap_or_default().into_owned();
-                tar.append_link(&mut header, path, dest.join(target.strip_prefix(".").unwrap_or(&target)))?;
+                let target = below(&entry.link_name_bytes().unwrap_or_default())?;
+                tar.append_link(&mut header, path, dest.join(target))?;
             }
             // the copy of a sparse file has its zeros written out
             EntryType::GNUSparse => {

@@ -3,7 +3,7 @@
 
 use super::output::{BuildOutput, Channel};
 use super::progress::{BuildEvent, BuildProgress, PlannedStep};
-use super::short;
+use super::{Removal, short};
 use crate::ImageRef;
 use crate::progress::PullEvent;
 use cri::ImageInfo;
@@ -22,11 +22,15 @@ struct Screen {
     due: usize,
     /// A failure was shown: what others still say is of no use.
     over: bool,
+    removal: Removal,
 }
 
 #[derive(Debug, Default)]
 struct Step {
     title: String,
+    /// Its number.
+    stage: usize,
+    image: Option<String>,
     kept: Vec<Piece>,
     container: Option<String>,
     is_done: bool,
@@ -36,6 +40,8 @@ struct Step {
 enum Piece {
     Bytes(Channel, Vec<u8>),
     Pull(PullEvent),
+    /// A stage's image.
+    Stage(String),
 }
 
 fn text(text: impl Into<String>) -> Piece {
@@ -44,7 +50,12 @@ fn text(text: impl Into<String>) -> Piece {
 
 impl Classic {
     pub fn new(out: Arc<dyn BuildOutput>) -> Classic {
-        Classic { out, screen: Mutex::default() }
+        Classic::removing(out, Removal::default())
+    }
+
+    /// One that says what is removed.
+    pub fn removing(out: Arc<dyn BuildOutput>, removal: Removal) -> Classic {
+        Classic { out, screen: Mutex::new(Screen { removal, ..Screen::default() }) }
     }
 
     /// The last lines, once the image is there.
@@ -64,6 +75,7 @@ impl BuildProgress for Classic {
             match piece {
                 Piece::Bytes(channel, bytes) => self.out.write(channel, &bytes),
                 Piece::Pull(event) => self.out.pull(&event),
+                Piece::Stage(image) => self.out.stage(&image),
             }
         }
     }
@@ -87,7 +99,10 @@ impl Screen {
             BuildEvent::Failed { step, .. } => {
                 self.over = true;
                 // what stands above is of no interest any more, but what has begun to be shown is not torn
-                self.steps.get_mut(step).map(|step| std::mem::take(&mut step.kept)).unwrap_or_default()
+                let Some(step) = self.steps.get_mut(step) else { return Vec::new() };
+                let mut shown = std::mem::take(&mut step.kept);
+                shown.extend(removed(step, self.removal, true).map(text));
+                shown
             }
             event => {
                 self.keep(event);
@@ -124,8 +139,8 @@ impl Screen {
 
     fn end(&mut self, step: usize, image: Option<&str>) -> Option<Piece> {
         let step = self.steps.get_mut(step)?;
-        step.is_done = true;
-        let removed = step.container.take().map(|id| format!(" ---> Removed intermediate container {id}\n"));
+        (step.is_done, step.image) = (true, image.map(str::to_owned));
+        let removed = removed(step, self.removal, false);
         let result = format!(" ---> {}\n", image.map(short).unwrap_or_default());
         Some(text(removed.unwrap_or_default() + &result))
     }
@@ -137,15 +152,25 @@ impl Screen {
             if !step.is_done {
                 break;
             }
+            let (stage, image) = (step.stage, step.image.take());
             self.due += 1;
+            if self.steps.get(self.due).is_none_or(|next| next.stage != stage) {
+                shown.extend(image.map(Piece::Stage));
+            }
         }
         shown
     }
 }
 
+fn removed(step: &mut Step, removal: Removal, has_failed: bool) -> Option<String> {
+    let id = step.container.take().filter(|_| removal.takes(has_failed))?;
+    Some(format!(" ---> Removed intermediate container {id}\n"))
+}
+
 fn planned(steps: &[PlannedStep]) -> Vec<Step> {
     let title = |(at, step): (usize, &PlannedStep)| Step {
         title: format!("Step {}/{} : {}\n", at + 1, steps.len(), step.text),
+        stage: step.stage_number,
         ..Step::default()
     };
     steps.iter().enumerate().map(title).collect()
@@ -172,8 +197,8 @@ mod tests {
     }
 
     /// What was shown in the end, each event's part in a line of its own.
-    fn shown(events: Vec<BuildEvent<'_>>) -> Vec<String> {
-        let (mut screen, plan) = (Screen::default(), plan());
+    fn shown(events: Vec<BuildEvent<'_>>, removal: Removal) -> Vec<String> {
+        let (mut screen, plan) = (Screen { removal, ..Screen::default() }, plan());
         screen.hear(BuildEvent::Planned(&plan));
         let told = events.into_iter().map(|event| screen.hear(event));
         told.map(|pieces| {
@@ -182,6 +207,7 @@ mod tests {
                 .map(|piece| match piece {
                     Piece::Bytes(_, bytes) => String::from_utf8(bytes).unwrap(),
                     Piece::Pull(_) => "(pull)".into(),
+                    Piece::Stage(image) => format!("({image})"),
                 })
                 .collect()
         })
@@ -196,20 +222,23 @@ mod tests {
             channel: Channel::Stdout,
             bytes: bytes.as_bytes(),
         };
-        let told = shown(vec![
-            BuildEvent::Started { step: 0 },
-            BuildEvent::Started { step: 2 },
-            BuildEvent::Done { step: 2, image: None },
-            BuildEvent::Done { step: 0, image: Some(&id) },
-            BuildEvent::Started { step: 1 },
-            BuildEvent::Running { step: 1, container: &"cd".repeat(32) },
-            log(1, "hi\n"),
-            BuildEvent::Done { step: 1, image: Some(&id) },
-            BuildEvent::Started { step: 3 },
-            BuildEvent::Cached { step: 3, image: &id },
-            BuildEvent::Done { step: 3, image: Some(&id) },
-            BuildEvent::Warning { step: None, text: "w" },
-        ]);
+        let told = shown(
+            vec![
+                BuildEvent::Started { step: 0 },
+                BuildEvent::Started { step: 2 },
+                BuildEvent::Done { step: 2, image: None },
+                BuildEvent::Done { step: 0, image: Some(&id) },
+                BuildEvent::Started { step: 1 },
+                BuildEvent::Running { step: 1, container: &"cd".repeat(32) },
+                log(1, "hi\n"),
+                BuildEvent::Done { step: 1, image: Some(&id) },
+                BuildEvent::Started { step: 3 },
+                BuildEvent::Cached { step: 3, image: &id },
+                BuildEvent::Done { step: 3, image: Some(&id) },
+                BuildEvent::Warning { step: None, text: "w" },
+            ],
+            Removal::default(),
+        );
         assert_eq!(
             told,
             [
@@ -220,25 +249,52 @@ mod tests {
                 "Step 2/4 : RUN x\n",
                 " ---> Running in cdcdcdcdcdcd\n",
                 "hi\n",
-                " ---> Removed intermediate container cdcdcdcdcdcd\n ---> abababababab\nStep 3/4 : FROM b\n ---> \n",
+                " ---> Removed intermediate container cdcdcdcdcdcd\n ---> abababababab\n(ID)Step 3/4 : FROM b\n ---> \n",
                 "Step 4/4 : COPY --from=one /x /\n",
                 " ---> Using cache\n",
-                " ---> abababababab\n",
+                " ---> abababababab\n(ID)",
                 "[Warning] w\n",
             ]
+            .map(|line| line.replace("ID", &id))
         );
     }
 
     #[test]
     fn a_failure_shows_its_own_step_and_ends_the_screen() {
         let why = BuildError::Failed("x".into());
-        let told = shown(vec![
-            BuildEvent::Started { step: 0 },
-            BuildEvent::Started { step: 2 },
-            BuildEvent::Log { step: 2, channel: Channel::Stderr, bytes: b"oh\n" },
-            BuildEvent::Failed { step: 2, why: &why },
-            BuildEvent::Log { step: 0, channel: Channel::Stdout, bytes: b"late\n" },
-        ]);
+        let told = shown(
+            vec![
+                BuildEvent::Started { step: 0 },
+                BuildEvent::Started { step: 2 },
+                BuildEvent::Log { step: 2, channel: Channel::Stderr, bytes: b"oh\n" },
+                BuildEvent::Failed { step: 2, why: &why },
+                BuildEvent::Log { step: 0, channel: Channel::Stdout, bytes: b"late\n" },
+            ],
+            Removal::default(),
+        );
         assert_eq!(told, ["Step 1/4 : FROM a AS one\n", "", "", "Step 3/4 : FROM b\noh\n", ""]);
+    }
+
+    #[test]
+    fn what_is_removed_is_said() {
+        let id = "cd".repeat(32);
+        let (why, said) =
+            (BuildError::Failed("x".into()), " ---> Removed intermediate container cdcdcdcdcdcd\n");
+        let run = |removal, last| {
+            let begin = [
+                BuildEvent::Done { step: 0, image: None },
+                BuildEvent::Started { step: 1 },
+                BuildEvent::Running { step: 1, container: &id },
+            ];
+            shown(begin.into_iter().chain([last]).collect(), removal).pop().unwrap()
+        };
+        for (removal, after_success, after_failure) in
+            [(Removal::Successful, true, false), (Removal::Nothing, false, false), (Removal::All, true, true)]
+        {
+            let done = run(removal, BuildEvent::Done { step: 1, image: None });
+            assert_eq!(done.starts_with(said), after_success, "{removal:?}: {done}");
+            let failed = run(removal, BuildEvent::Failed { step: 1, why: &why });
+            assert_eq!(failed == said, after_failure, "{removal:?}: {failed}");
+        }
     }
 }

@@ -124,11 +124,35 @@ pub struct RunSettings {
     pub resources: Resources,
 }
 
+/// What becomes of the containers that a classic build's RUNs ran in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Removal {
+    /// Those of steps that failed stay, to be looked into.
+    #[default]
+    Successful,
+    /// `--rm=false`
+    Nothing,
+    /// `--force-rm`
+    All,
+}
+
+impl Removal {
+    pub fn takes(self, has_failed: bool) -> bool {
+        match self {
+            Removal::Successful => !has_failed,
+            Removal::Nothing => false,
+            Removal::All => true,
+        }
+    }
+}
+
 /// One command to be run in a container of its own.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunSpec {
     /// 64 hex digits, unique.
     pub id: String,
+    /// The id of the image that it runs on; empty upon nothing.
+    pub image: String,
     /// overlayfs' lower folders, topmost first.
     pub layers: Vec<PathBuf>,
     /// Empty folders for overlayfs; what is in `upper` afterwards becomes the layer.

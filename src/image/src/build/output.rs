@@ -13,6 +13,9 @@ pub enum Channel {
 pub trait BuildOutput: Send + Sync + 'static {
     fn write(&self, channel: Channel, bytes: &[u8]);
 
+    /// A stage is whole, and this is its image.
+    fn stage(&self, _image: &str) {}
+
     /// What comes from a registry may be drawn otherwise than as text.
     fn pull(&self, _: &PullEvent) {}
 

@@ -123,6 +123,7 @@ impl Builder<'_> {
         settings.network = run.network.clone().or(settings.network).filter(|network| network != "default");
         Ok(RunSpec {
             id: Digest::of(unique.as_bytes()).hex().to_owned(),
+            image: now.parent().map(Digest::to_string).unwrap_or_default(),
             layers: self.view(now)?.layers,
             upper,
             work,

@@ -11,6 +11,7 @@ fn a_hostile_layer_is_refused_and_writes_nothing_outside() {
     let deep = "d/".repeat(40);
     for (name, tar, want) in [
         ("dots", Tar::new().file("a/../../written", "x").bytes(), "climbs out"),
+        ("dots behind a name", Tar::new().file("a/b/../../../written", "x").bytes(), "climbs out"),
         ("dots only", Tar::new().folder("..").bytes(), "climbs out"),
         (
             "hard link out",

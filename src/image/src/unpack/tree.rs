@@ -230,18 +230,21 @@ pub(super) fn split(path: &Path) -> Result<(&Path, &OsStr)> {
 }
 
 /// A name from an archive, as a path below the root; empty for the root itself.
-pub(super) fn clean(what: &str, bytes: &[u8]) -> Result<PathBuf> {
+pub(crate) fn clean(what: &str, bytes: &[u8]) -> Result<PathBuf> {
     let shown = || String::from_utf8_lossy(bytes).into_owned();
     let refuse = |why: &str| Err(ImageError::Refused(format!("layer: {what} {:?} {why}", shown())));
     if bytes.contains(&0) {
         return refuse("holds a NUL");
     }
     let mut path = PathBuf::new();
+    let is_absolute = bytes.first() == Some(&b'/');
     for component in Path::new(OsStr::from_bytes(bytes)).components() {
         match component {
             Component::Normal(name) => path.push(name),
             // the root of a layer is its own, as Docker and containerd have it: `ko` and others write names like that
             Component::CurDir | Component::RootDir | Component::Prefix(_) => {}
+            // carried out in the name itself, as Docker cleans names: it is no way through a link
+            Component::ParentDir if path.pop() || is_absolute => {}
             Component::ParentDir => return refuse("climbs out with `..`"),
         }
     }
