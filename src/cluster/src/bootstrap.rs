@@ -14,6 +14,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
+use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::endpoints::SERVICE_LABEL;
@@ -25,6 +26,9 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 const INGRESS_CLASS: &str = "monopod";
 /// Whose ingresses the cluster serves itself.
 pub const INGRESS_CONTROLLER: &str = "monopod/ingress";
+const STORAGE_CLASS: &str = "standard";
+/// Who makes the volumes of the default class: minikube's name, so that people's own classes fit.
+pub const STORAGE_PROVISIONER: &str = "k8s.io/minikube-hostpath";
 const API_SERVICE: &str = "kubernetes";
 const PRIORITIES: [(&str, i32, &str); 2] = [
     (
@@ -44,6 +48,7 @@ impl Cluster {
         let root = self.acting_as(Actor::root());
         ensure(&root, PRIORITIES.map(priority_class)).await?;
         ensure(&root, [ingress_class()]).await?;
+        ensure(&root, [storage_class()]).await?;
         reconcile(&root, roles::cluster_roles(), role_reconciliation::role).await?;
         reconcile(&root, roles::cluster_role_bindings(), role_reconciliation::binding).await?;
         // whoever acts next must find its role, and not wait for the task that follows the changes
@@ -141,6 +146,13 @@ fn ingress_class() -> IngressClass {
     metadata.annotations = Some([(admission::DEFAULT_CLASS.to_owned(), "true".to_owned())].into());
     let spec = IngressClassSpec { controller: Some(INGRESS_CONTROLLER.to_owned()), parameters: None };
     IngressClass { metadata, spec: Some(spec) }
+}
+
+/// The class of claims that name none.
+fn storage_class() -> StorageClass {
+    let mut metadata = named(STORAGE_CLASS);
+    metadata.annotations = Some([(admission::DEFAULT_STORAGE_CLASS.to_owned(), "true".to_owned())].into());
+    StorageClass { metadata, provisioner: STORAGE_PROVISIONER.to_owned(), ..StorageClass::default() }
 }
 
 fn api_service(address: Ipv4Addr) -> Service {

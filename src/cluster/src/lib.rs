@@ -35,7 +35,7 @@ pub use aggregation::aggregated_rules;
 pub use api_handle::{Api, Client};
 pub use apply::{Applied, Wanted};
 pub use authorize::{Attributes, Decision};
-pub use bootstrap::INGRESS_CONTROLLER;
+pub use bootstrap::{INGRESS_CONTROLLER, STORAGE_PROVISIONER};
 pub use delete::{DeleteOptions, Deleted, Propagation};
 pub use informer::{Change, Informer, Subscription};
 pub use queue::{WorkQueue, run_workers};

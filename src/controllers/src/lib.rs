@@ -13,6 +13,7 @@ mod custom_resource_definitions;
 mod daemon_set;
 mod deployment;
 mod endpoint_slices;
+mod ephemeral_volume;
 mod essentials;
 mod garbage_collector;
 mod history;
@@ -20,16 +21,19 @@ mod job;
 mod namespace;
 mod node_lifecycle;
 mod owner;
+mod persistent_volume_binder;
 mod replicas;
 mod replication;
 mod service_account;
 mod share;
 mod slow_start;
 mod stateful_set;
+mod storage_protection;
 mod taint_eviction;
 mod template_hash;
 mod token_secrets;
 mod ttl_after_finished;
+mod volume_expansion;
 
 pub use certificates::{Asked, Authority};
 
@@ -68,6 +72,11 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     rooms.spawn(node_lifecycle::run(cluster.clone(), stop.clone()));
     rooms.spawn(taint_eviction::run(cluster.clone(), stop.clone()));
     rooms.spawn(essentials::run(cluster.clone(), stop.clone()));
+    rooms.spawn(persistent_volume_binder::run(cluster.clone(), stop.clone()));
+    rooms.spawn(storage_protection::run_claims(cluster.clone(), stop.clone()));
+    rooms.spawn(storage_protection::run_volumes(cluster.clone(), stop.clone()));
+    rooms.spawn(ephemeral_volume::run(cluster.clone(), stop.clone()));
+    rooms.spawn(volume_expansion::run(cluster.clone(), stop.clone()));
     rooms.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
     rooms
 }

@@ -2,6 +2,7 @@
 //!
 //! `stateful_set/plan.rs` decides from the store; `history.rs` keeps what the set was. Read [`Controller::reconcile`] first.
 
+mod claims;
 mod plan;
 mod pods;
 #[cfg(test)]
@@ -10,14 +11,11 @@ mod tests;
 use crate::WORKERS;
 use crate::history::{self, History, Looked, Wish};
 use crate::owner::{Claim, adopt, candidates, claim, controller_of, is_alive, release, unless_gone};
-use api::{Gvk, LabelSelector, ObjectKey, Reason, Status};
-use cluster::{
-    Actor, Api, Change, Client, Cluster, DeleteOptions, Recorder, Target, WorkQueue, WriteOptions,
-    run_workers,
-};
+use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::{Actor, Api, Change, Client, Cluster, DeleteOptions, Recorder, WorkQueue, run_workers};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kinds::{FieldValidation, key_of, pod as ask, selectors};
+use kinds::{key_of, pod as ask, selectors};
 use plan::{Seen, Step, plan};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -26,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "statefulset-controller";
 /// On revisions: the hash of what they hold.
 const HASH_LABEL: &str = "controller.kubernetes.io/hash";
-const CLAIM: Gvk = Gvk::new("", "v1", "PersistentVolumeClaim");
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
@@ -35,6 +32,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let controller = Arc::new(Controller {
         sets: client.api(),
         pods: client.api(),
+        claims: client.api(),
         revisions: client.api(),
         events: client.recorder(NAME, None),
         queue: queue.clone(),
@@ -87,6 +85,7 @@ struct Controller {
     client: Client,
     sets: Api<StatefulSet>,
     pods: Api<Pod>,
+    claims: Api<PersistentVolumeClaim>,
     revisions: Api<ControllerRevision>,
     events: Recorder,
     queue: WorkQueue<ObjectKey>,
@@ -107,6 +106,7 @@ impl Controller {
         let seen = Seen { set: &set, pods: &pods, current: current_name, update: update_name, now };
         let mut outcome = Ok(());
         if set.metadata.deletion_timestamp.is_none() {
+            self.keep_claims(&set, &pods).await?;
             for step in plan(&seen) {
                 outcome = self.take(&set, &history, &current, step).await;
                 if outcome.is_err() {
@@ -226,45 +226,6 @@ impl Controller {
                 Err(status)
             }
         }
-    }
-
-    /// A claim outlives its pod: one that is there already is the one.
-    async fn create_claim(
-        &self,
-        set: &Arc<StatefulSet>,
-        claim: &PersistentVolumeClaim,
-        ordinal: i32,
-    ) -> Result<(), Status> {
-        let own = set.metadata.name.as_deref().unwrap_or_default();
-        let name = claim.metadata.name.as_deref().unwrap_or_default();
-        let what = format!("create Claim {name} Pod {} in StatefulSet {own}", pods::pod_name(set, ordinal));
-        match self.store_claim(claim).await {
-            Ok(()) => {
-                self.events.normal(&**set, "SuccessfulCreate", format!("{what} success"));
-                Ok(())
-            }
-            Err(status) if status.is(Reason::AlreadyExists) => Ok(()),
-            Err(status) => {
-                self.events.warning(&**set, "FailedCreate", format!("{what} failed error: {status}"));
-                Err(status)
-            }
-        }
-    }
-
-    /// By its kind's handler: a pod never runs without the storage that was asked for, also where nobody serves claims.
-    async fn store_claim(&self, claim: &PersistentVolumeClaim) -> Result<(), Status> {
-        let cluster = self.client.cluster();
-        let unserved = || {
-            let words =
-                "no matches for kind \"PersistentVolumeClaim\" in version \"v1\": claims are not served";
-            Status::new(Reason::NotFound, words)
-        };
-        let handler = cluster.registry().by_gvk(&CLAIM).ok_or_else(unserved)?;
-        let json = serde_json::to_vec(claim).map_err(Status::internal)?;
-        let instance = handler.decode(&json, FieldValidation::Ignore)?.instance;
-        let target = Target::collection(&handler, claim.metadata.namespace.as_deref());
-        let options = WriteOptions::default();
-        cluster.create(self.client.actor(), &target, instance, &options).await.map(|_| ())
     }
 
     async fn delete(&self, set: &Arc<StatefulSet>, pod: &Pod) -> Result<(), Status> {

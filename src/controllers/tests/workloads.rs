@@ -7,7 +7,8 @@ use cluster::{Client, DeleteOptions, Propagation};
 use common::{key, object, start, until};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Event, Node, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use kinds::volume;
 use serde_json::{Value, json};
 
 fn pods(client: &Client) -> Vec<Pod> {
@@ -197,19 +198,52 @@ async fn no_pod_runs_without_the_storage_that_was_asked_for() {
     let claim = json!({"metadata": {"name": "data"}, "spec": {
         "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
     client.api::<StatefulSet>().create(numbered(1, json!({"volumeClaimTemplates": [claim]}))).await.unwrap();
-    let said = |c: &Client| {
-        let events = c.api::<Event>().list(Some("default"), LabelSelector::default()).unwrap();
-        events
-            .into_iter()
-            .find_map(|event| event.message.filter(|message| message.contains("Claim data-db-0")))
+    until::<Pod>(&client, |c| names(c) == "db-0").await;
+    let claims = client.api::<PersistentVolumeClaim>();
+    let claim = claims.get(&key("data-db-0")).unwrap();
+    assert_eq!(claim.metadata.labels.unwrap()["app"], "db");
+    assert_eq!(claim.metadata.owner_references, None);
+    let pod = client.api::<Pod>().get(&key("db-0")).unwrap();
+    assert_eq!(volume::claims_of(&pod)[0].name, "data-db-0");
+    // a claim on its way out is none: the pod that would use it waits
+    claims.delete(&key("data-db-0"), DeleteOptions::default()).await.unwrap();
+    client.api::<Pod>().delete(&key("db-0"), DeleteOptions::default()).await.unwrap();
+    until::<PersistentVolumeClaim>(&client, |c| {
+        let claim = c.api::<PersistentVolumeClaim>().find(&key("data-db-0")).unwrap();
+        claim.is_some_and(|claim| claim.metadata.deletion_timestamp.is_none())
+    })
+    .await;
+    until::<Pod>(&client, |c| names(c) == "db-0").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claims_go_with_the_set_that_says_so() {
+    let client = start().await;
+    let claim = json!({"metadata": {"name": "data"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    let policy = json!({"whenDeleted": "Delete", "whenScaled": "Delete"});
+    let more = json!({"volumeClaimTemplates": [claim], "persistentVolumeClaimRetentionPolicy": policy, "podManagementPolicy": "Parallel"});
+    let sets = client.api::<StatefulSet>();
+    sets.create(numbered(2, more)).await.unwrap();
+    let claims = |c: &Client| {
+        let all = c.api::<PersistentVolumeClaim>().list(Some("default"), LabelSelector::default()).unwrap();
+        let mut names: Vec<String> = all.into_iter().filter_map(|claim| claim.metadata.name).collect();
+        names.sort();
+        names.join(" ")
     };
-    until::<Event>(&client, |c| said(c).is_some()).await;
-    let served =
-        client.cluster().registry().by_gvk(&api::Gvk::new("", "v1", "PersistentVolumeClaim")).is_some();
-    if !served {
-        assert!(said(&client).unwrap().contains("claims are not served"), "{:?}", said(&client));
-        assert_eq!(names(&client), "");
+    until::<PersistentVolumeClaim>(&client, |c| claims(c) == "data-db-0 data-db-1").await;
+    until::<Pod>(&client, |c| names(c) == "db-0 db-1").await;
+    let shrink = |set: &mut StatefulSet| {
+        set.spec.as_mut().unwrap().replicas = Some(1);
+        Ok(())
+    };
+    for pod in ["db-0", "db-1"] {
+        fares(&client, pod, "Running").await;
     }
+    sets.modify(&key("db"), shrink).await.unwrap();
+    until::<PersistentVolumeClaim>(&client, |c| claims(c) == "data-db-0").await;
+    sets.delete(&key("db"), DeleteOptions::default()).await.unwrap();
+    until::<PersistentVolumeClaim>(&client, |c| claims(c).is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,6 +21,7 @@ pub mod scale;
 pub mod schedule;
 pub mod selectors;
 mod unstructured;
+pub mod volume;
 
 pub mod builtin;
 

@@ -6,6 +6,7 @@ use k8s_openapi::api::{
     autoscaling::v1 as autoscaling, batch::v1 as batch, certificates::v1 as certificates,
     coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
     networking::v1 as networking, policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling,
+    storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -152,6 +153,16 @@ pub fn resources() -> Vec<Resource> {
             false,
             vec![stream("proxy", Proxy, "NodeProxyOptions"), sub::<core::Node>("status", Object)],
         ),
+        kind::<core::PersistentVolume>(
+            "persistentvolumes",
+            false,
+            vec![sub::<core::PersistentVolume>("status", Object)],
+        ),
+        kind::<core::PersistentVolumeClaim>(
+            "persistentvolumeclaims",
+            true,
+            vec![sub::<core::PersistentVolumeClaim>("status", Object)],
+        ),
         kind::<core::Pod>(
             "pods",
             true,
@@ -192,6 +203,16 @@ pub fn resources() -> Vec<Resource> {
         kind::<rbac::Role>("roles", true, vec![]),
         kind::<rbac::RoleBinding>("rolebindings", true, vec![]),
         kind::<scheduling::PriorityClass>("priorityclasses", false, vec![]),
+        kind::<storage::CSIDriver>("csidrivers", false, vec![]),
+        kind::<storage::CSINode>("csinodes", false, vec![]),
+        kind::<storage::CSIStorageCapacity>("csistoragecapacities", true, vec![]),
+        kind::<storage::StorageClass>("storageclasses", false, vec![]),
+        kind::<storage::VolumeAttachment>(
+            "volumeattachments",
+            false,
+            vec![sub::<storage::VolumeAttachment>("status", Object)],
+        ),
+        kind::<storage::VolumeAttributesClass>("volumeattributesclasses", false, vec![]),
         kind::<apiextensions::CustomResourceDefinition>(
             "customresourcedefinitions",
             false,

@@ -11,8 +11,10 @@ mod pod_tolerations;
 mod rbac_escalation;
 mod runtime_class;
 mod service_addresses;
+mod storage;
 
 pub(crate) use ingress_class::DEFAULT_CLASS;
+pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
 use crate::services::Taken;
 use crate::{Actor, Cluster, Target, WriteOptions};
@@ -45,6 +47,8 @@ pub(crate) async fn admit_create(
     pod_priority::one_default(cluster, object, None)?;
     runtime_class::admit(object)?;
     ingress_class::admit(cluster, object);
+    storage::default_class(cluster, object);
+    storage::protect(object);
     rbac_escalation::admit(cluster, actor, target, object, None)?;
     service_addresses::admit(cluster, object, None).map(Held)
 }
@@ -74,6 +78,7 @@ pub(crate) fn review(
     options: &WriteOptions,
 ) -> Result<(), Status> {
     service_addresses::review(cluster, new, &options.warnings);
+    storage::may_grow(cluster, target, new, old)?;
     pod_security::review(cluster, target, new, old, &options.warnings)
 }
 

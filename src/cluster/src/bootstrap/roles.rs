@@ -9,6 +9,7 @@ pub(super) const READ: &[&str] = &["get", "list", "watch"];
 pub(super) const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
 const ALL: &[&str] = &["*"];
 const GROUP: &str = "rbac.authorization.k8s.io";
+const STORAGE: &[&str] = &["storage.k8s.io"];
 
 pub(super) fn cluster_roles() -> Vec<ClusterRole> {
     let mut roles = vec![
@@ -73,7 +74,17 @@ const COMPONENTS: &[Component] = &[
                 rule(
                     READ,
                     &[""],
-                    &["configmaps", "namespaces", "nodes", "pods", "secrets", "serviceaccounts", "services"],
+                    &[
+                        "configmaps",
+                        "namespaces",
+                        "nodes",
+                        "persistentvolumeclaims",
+                        "persistentvolumes",
+                        "pods",
+                        "secrets",
+                        "serviceaccounts",
+                        "services",
+                    ],
                 ),
                 rule(
                     &["create", "patch", "update"],
@@ -93,7 +104,9 @@ const COMPONENTS: &[Component] = &[
         || user("system:kube-scheduler"),
         || {
             vec![
-                rule(READ, &[""], &["namespaces", "nodes", "pods"]),
+                rule(READ, &[""], &["namespaces", "nodes", "persistentvolumes", "pods"]),
+                rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+                rule(READ, STORAGE, &["csidrivers", "csinodes", "csistoragecapacities", "storageclasses"]),
                 rule(&["create"], &[""], &["bindings", "pods/binding"]),
                 rule(&["patch", "update"], &[""], &["pods/status"]),
                 rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
@@ -383,6 +396,95 @@ const COMPONENTS: &[Component] = &[
                 rule(&["delete", "get", "list", "watch"], &[""], &["pods"]),
                 rule(&["patch", "update"], &[""], &["pods/status"]),
                 rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:persistent-volume-binder",
+        || controller("persistent-volume-binder"),
+        || {
+            vec![
+                rule(
+                    &["create", "delete", "get", "list", "patch", "update", "watch"],
+                    &[""],
+                    &["persistentvolumes"],
+                ),
+                rule(
+                    &["patch", "update"],
+                    &[""],
+                    &["persistentvolumeclaims/status", "persistentvolumes/status"],
+                ),
+                rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+                rule(READ, &[""], &["nodes", "pods"]),
+                rule(READ, STORAGE, &["storageclasses"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:pv-protection-controller",
+        || controller("pv-protection-controller"),
+        || {
+            vec![
+                rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumes"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:pvc-protection-controller",
+        || controller("pvc-protection-controller"),
+        || {
+            vec![
+                rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+                rule(READ, &[""], &["pods"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:expand-controller",
+        || controller("expand-controller"),
+        || {
+            vec![
+                rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumes"]),
+                rule(&["patch", "update"], &[""], &["persistentvolumeclaims/status"]),
+                rule(READ, &[""], &["persistentvolumeclaims"]),
+                rule(READ, STORAGE, &["storageclasses"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:ephemeral-volume-controller",
+        || controller("ephemeral-volume-controller"),
+        || {
+            vec![
+                rule(READ, &[""], &["pods"]),
+                rule(&["update"], &[""], &["pods/finalizers"]),
+                rule(&["create", "get", "list", "watch"], &[""], &["persistentvolumeclaims"]),
+                rule(&["create", "patch", "update"], &[""], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:persistent-volume-provisioner",
+        || controller("storage-provisioner"),
+        || {
+            vec![
+                rule(
+                    &["create", "delete", "get", "list", "patch", "update", "watch"],
+                    &[""],
+                    &["persistentvolumes"],
+                ),
+                rule(
+                    &["patch", "update"],
+                    &[""],
+                    &["persistentvolumeclaims/status", "persistentvolumes/status"],
+                ),
+                rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+                rule(READ, STORAGE, &["storageclasses"]),
+                rule(&["create", "patch", "update", "watch"], &[""], &["events"]),
             ]
         },
     ),

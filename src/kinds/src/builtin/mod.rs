@@ -34,6 +34,9 @@ mod cluster_role_binding;
 mod config_map;
 mod controller_revision;
 mod cron_job;
+mod csi_driver;
+mod csi_node;
+mod csi_storage_capacity;
 mod custom_resource_definition;
 mod daemon_set;
 mod deployment;
@@ -50,6 +53,8 @@ mod job_validation;
 mod lease;
 mod namespace;
 mod node;
+mod persistent_volume;
+mod persistent_volume_claim;
 mod pod;
 mod pod_columns;
 mod pod_defaults;
@@ -68,6 +73,10 @@ mod service_update;
 mod service_validation;
 mod service_warnings;
 mod stateful_set;
+mod storage_class;
+mod volume_attachment;
+mod volume_attributes_class;
+mod volume_checks;
 
 use crate::{Handler, handler_of};
 use k8s_openapi::api::apps::v1 as apps;
@@ -79,11 +88,13 @@ use k8s_openapi::api::discovery::v1 as discovery;
 use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::api::scheduling::v1 as scheduling;
+use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use std::sync::Arc;
 
 pub use pod_columns::status_word;
 pub(crate) use pod_defaults::same_template;
+pub use storage_class::is_default as is_default_storage_class;
 
 /// Every built-in kind's handler.
 pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
@@ -102,6 +113,8 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<core::Event>(),
         handler_of::<core::Namespace>(),
         handler_of::<core::Node>(),
+        handler_of::<core::PersistentVolume>(),
+        handler_of::<core::PersistentVolumeClaim>(),
         handler_of::<core::Pod>(),
         handler_of::<core::ReplicationController>(),
         handler_of::<core::Secret>(),
@@ -115,6 +128,12 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<rbac::Role>(),
         handler_of::<rbac::RoleBinding>(),
         handler_of::<scheduling::PriorityClass>(),
+        handler_of::<storage::CSIDriver>(),
+        handler_of::<storage::CSINode>(),
+        handler_of::<storage::CSIStorageCapacity>(),
+        handler_of::<storage::StorageClass>(),
+        handler_of::<storage::VolumeAttachment>(),
+        handler_of::<storage::VolumeAttributesClass>(),
         handler_of::<apiextensions::CustomResourceDefinition>(),
         event::events_k8s_io(),
     ]

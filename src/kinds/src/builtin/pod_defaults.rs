@@ -232,7 +232,7 @@ fn plugin_defaults(volume: &mut Volume) {
     }
     let template = volume.ephemeral.as_mut().and_then(|e| e.volume_claim_template.as_mut());
     if let Some(template) = template {
-        template.spec.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
+        super::persistent_volume_claim::spec_defaults(&mut template.spec);
     }
 }
 

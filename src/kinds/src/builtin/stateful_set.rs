@@ -44,7 +44,7 @@ impl Kind for StatefulSet {
         retention.when_deleted.get_or_insert_with(|| "Retain".to_owned());
         retention.when_scaled.get_or_insert_with(|| "Retain".to_owned());
         for claim in spec.volume_claim_templates.iter_mut().flatten() {
-            claim.spec.get_or_insert_default().volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
+            super::persistent_volume_claim::spec_defaults(claim.spec.get_or_insert_default());
             let status = claim.status.get_or_insert_with(PersistentVolumeClaimStatus::default);
             status.phase.get_or_insert_with(|| "Pending".to_owned());
         }

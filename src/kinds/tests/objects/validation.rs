@@ -411,6 +411,121 @@ fn a_service_changes_its_type_and_gives_up_what_the_new_one_does_not_have() {
 }
 
 #[test]
+fn volumes_and_claims_stay_what_they_are() {
+    let meta = json!({"name": "a"});
+    let volume = json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": meta, "spec": {
+        "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "hostPath": {"path": "/data"}}});
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": meta, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
+    let mut named = claim.clone();
+    merge(&mut named["spec"], &json!({"volumeName": "v", "storageClassName": "fast"}));
+    let class = json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": meta, "provisioner": "p"});
+    let frozen = "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+    let cases = [
+        ("a volume for a claim", &volume, json!({"spec": {"claimRef": {"name": "c", "namespace": "d"}}}), ""),
+        ("a volume that is kept", &volume, json!({"spec": {"persistentVolumeReclaimPolicy": "Retain"}}), ""),
+        (
+            "a volume elsewhere",
+            &volume,
+            json!({"spec": {"hostPath": {"path": "/other"}}}),
+            "spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation",
+        ),
+        (
+            "a volume that is a device",
+            &volume,
+            json!({"spec": {"volumeMode": "Block"}}),
+            "field is immutable",
+        ),
+        ("a claim's volume", &claim, json!({"spec": {"volumeName": "v"}}), ""),
+        ("a claim's other volume", &named, json!({"spec": {"volumeName": "w"}}), frozen),
+        ("a claim's class, later", &claim, json!({"spec": {"storageClassName": "fast"}}), ""),
+        ("a claim's other class", &named, json!({"spec": {"storageClassName": "slow"}}), frozen),
+        (
+            "more than was claimed",
+            &claim,
+            json!({"spec": {"resources": {"requests": {"storage": "2Gi"}}}}),
+            frozen,
+        ),
+        (
+            "the same, written otherwise",
+            &claim,
+            json!({"spec": {"resources": {"requests": {"storage": "1024Mi"}}}}),
+            "",
+        ),
+        ("another mode", &claim, json!({"spec": {"accessModes": ["ReadWriteMany"]}}), frozen),
+        ("a class that lets its volumes grow", &class, json!({"allowVolumeExpansion": true}), ""),
+        (
+            "another maker",
+            &class,
+            json!({"provisioner": "q"}),
+            "provisioner: Forbidden: updates to provisioner are forbidden.",
+        ),
+        (
+            "other parameters",
+            &class,
+            json!({"parameters": {"a": "b"}}),
+            "updates to parameters are forbidden.",
+        ),
+        (
+            "another policy",
+            &class,
+            json!({"reclaimPolicy": "Retain"}),
+            "updates to reclaimPolicy are forbidden.",
+        ),
+        ("another time", &class, json!({"volumeBindingMode": "WaitForFirstConsumer"}), "field is immutable"),
+    ];
+    for (name, old, patch, want) in cases {
+        check(name, &update(old, &patch), want);
+    }
+}
+
+#[test]
+fn volumes_claims_and_classes_are_printed_as_kubectl_shows_them() {
+    let registry = kinds::all();
+    let row = |object: Value| -> String {
+        let handler = handler(&registry, &object);
+        let made = crate::common::defaulted(&*handler, &object);
+        let cells = made.row(jiff::Timestamp::UNIX_EPOCH);
+        assert_eq!(cells.len(), handler.columns().len());
+        cells
+            .iter()
+            .map(|cell| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned))
+            .collect::<Vec<_>>()
+            .join("|")
+    };
+    let at = "1970-01-01T00:00:00Z";
+    let rows = [
+        row(
+            json!({"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "v", "creationTimestamp": at}, "spec": {
+            "capacity": {"storage": "1024Mi"}, "accessModes": ["ReadWriteMany", "ReadWriteOnce"], "hostPath": {"path": "/data"},
+            "claimRef": {"namespace": "d", "name": "c"}, "storageClassName": "fast"}, "status": {"phase": "Bound"}}),
+        ),
+        row(
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "creationTimestamp": at}, "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}),
+        ),
+        row(
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "c", "creationTimestamp": at, "deletionTimestamp": at},
+            "spec": {"accessModes": ["ReadWriteOnce"], "volumeName": "v", "storageClassName": "fast"},
+            "status": {"phase": "Bound", "accessModes": ["ReadWriteOnce", "ReadOnlyMany"], "capacity": {"storage": "2Gi"}}}),
+        ),
+        row(
+            json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "s", "creationTimestamp": at,
+            "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}, "provisioner": "p"}),
+        ),
+    ];
+    assert_eq!(
+        rows,
+        [
+            "v|1Gi|RWO,RWX|Retain|Bound|d/c|fast|<unset>||0s|Filesystem",
+            "c|Pending|||||<unset>|0s|Filesystem",
+            "c|Terminating|v|2Gi|RWO,ROX|fast|<unset>|0s|Filesystem",
+            "s (default)|p|Delete|Immediate|false|0s",
+        ]
+    );
+}
+
+#[test]
 fn a_status_is_judged_by_itself() {
     let counts = json!({"status": {"replicas": 1, "readyReplicas": 2}});
     let template =

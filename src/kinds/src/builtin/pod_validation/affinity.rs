@@ -69,6 +69,11 @@ fn node_term(term: &NodeSelectorTerm, values: Values, at: &str, errors: &mut Err
     }
 }
 
+/// Of a volume's node affinity, whose values are any.
+pub(in super::super) fn term_of_volume(term: &NodeSelectorTerm, at: &str, errors: &mut Errors) {
+    node_term(term, Values::Any, at, errors);
+}
+
 fn by_label(rule: &NodeSelectorRequirement, checked: Values, at: &str, errors: &mut Errors) {
     let values = list(&rule.values);
     match rule.operator.as_str() {

@@ -30,11 +30,12 @@ use crate::Errors;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
 use std::collections::BTreeSet;
 
+pub(super) use affinity::term_of_volume;
 pub(super) use scheduling::PREEMPTION_POLICIES;
 pub(super) use status::status_update;
 pub(super) use tolerations::taints;
 pub(super) use update::update;
-pub(super) use volumes::has_source;
+pub(super) use volumes::{has_backsteps, has_source, host_path};
 
 /// A few rules are laxer for a template than for the pod that is made of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

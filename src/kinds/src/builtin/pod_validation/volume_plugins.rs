@@ -190,12 +190,9 @@ fn ephemeral(source: &EphemeralVolumeSource, at: &str, errors: &mut Errors) {
     let Some(template) = &source.volume_claim_template else {
         return errors.required(format_args!("{at}.volumeClaimTemplate"), "");
     };
-    let at = format!("{at}.volumeClaimTemplate.spec");
-    if list(&template.spec.access_modes).is_empty() {
-        errors.required(format_args!("{at}.accessModes"), "at least 1 access mode is required");
-    }
-    let requests = template.spec.resources.as_ref().and_then(|r| r.requests.as_ref());
-    if requests.is_none_or(|requests| !requests.contains_key("storage")) {
-        errors.required(format_args!("{at}.resources[storage]"), "");
-    }
+    super::super::persistent_volume_claim::spec(
+        &template.spec,
+        &format!("{at}.volumeClaimTemplate.spec"),
+        errors,
+    );
 }

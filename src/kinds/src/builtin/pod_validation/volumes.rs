@@ -110,7 +110,7 @@ fn source(volume: &Volume, at: &str, of: Of, errors: &mut Errors) {
     }
 }
 
-fn host_path(source: &HostPathVolumeSource, at: &str, errors: &mut Errors) {
+pub(in super::super) fn host_path(source: &HostPathVolumeSource, at: &str, errors: &mut Errors) {
     if source.path.is_empty() {
         return errors.required(format_args!("{at}.path"), "");
     }
@@ -182,7 +182,7 @@ pub(super) fn mode(mode: Option<i32>, field: impl Display, errors: &mut Errors) 
     }
 }
 
-pub(super) fn has_backsteps(path: &str) -> bool {
+pub(in super::super) fn has_backsteps(path: &str) -> bool {
     path.split('/').any(|part| part == "..")
 }
 

@@ -1,0 +1,113 @@
+//! What is in use does not go: the finalizers that admission gave to claims and volumes are taken away when no pod uses the
+//! claim, and when the volume is not bound.
+
+use crate::WORKERS;
+use crate::owner::unless_gone;
+use api::{LabelSelector, ObjectKey, Status};
+use cluster::{Actor, Api, Cluster, WorkQueue, run_workers};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::{Kind, key_of, volume};
+use tokio_util::sync::CancellationToken;
+
+const OF_CLAIMS: &str = "pvc-protection-controller";
+const OF_VOLUMES: &str = "pv-protection-controller";
+
+pub(crate) async fn run_claims(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(OF_CLAIMS));
+    let (claims, pods): (Api<PersistentVolumeClaim>, Api<Pod>) = (client.api(), client.api());
+    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
+    let listening = tokio::spawn(listen_to_claims(cluster, queue.clone(), stop.clone()));
+    run_workers(OF_CLAIMS, queue, WORKERS, stop, move |key| {
+        let (claims, pods) = (claims.clone(), pods.clone());
+        async move {
+            // from the store: a cache may not show the pod that was just bound
+            let Some(claim) = claims.find(&key)? else { return Ok(()) };
+            let in_use = || -> Result<bool, Status> {
+                let all = pods.list(key.namespace.as_deref(), LabelSelector::default())?;
+                Ok(all.iter().any(|pod| uses(pod, &key.name)))
+            };
+            settle(&claims, &claim, volume::CLAIM_FINALIZER, in_use).await
+        }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen_to_claims(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
+    let mut claims = cluster.informer::<PersistentVolumeClaim>().subscribe();
+    let mut pods = cluster.informer::<Pod>().subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = claims.next() => queue.add(key_of(&change.object().metadata)),
+            Some(change) = pods.next() => {
+                let pod = change.object();
+                let namespace = pod.metadata.namespace.as_deref();
+                for claim in volume::claims_of(pod) {
+                    queue.add(ObjectKey::new(namespace, &claim.name));
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+/// A pod without a node uses nothing yet: the kubelet starts none with a claim that is on its way out.
+fn uses(pod: &Pod, claim: &str) -> bool {
+    let is_bound =
+        pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).is_some_and(|node| !node.is_empty());
+    is_bound && volume::claims_of(pod).iter().any(|of| of.name == claim)
+}
+
+pub(crate) async fn run_volumes(cluster: Cluster, stop: CancellationToken) {
+    let volumes: Api<PersistentVolume> = cluster.acting_as(Actor::controller(OF_VOLUMES)).api();
+    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
+    let mut changes = cluster.informer::<PersistentVolume>().subscribe();
+    let (added, ended) = (queue.clone(), stop.clone());
+    let listening = tokio::spawn(async move {
+        while let Some(Some(change)) = ended.run_until_cancelled(changes.next()).await {
+            added.add(key_of(&change.object().metadata));
+        }
+    });
+    run_workers(OF_VOLUMES, queue, 1, stop, move |key| {
+        let volumes = volumes.clone();
+        async move {
+            let Some(of) = volumes.find(&key)? else { return Ok(()) };
+            let phase = of.status.as_ref().and_then(|status| status.phase.as_deref());
+            let is_bound = phase == Some("Bound");
+            settle(&volumes, &of, volume::VOLUME_FINALIZER, || Ok(is_bound)).await
+        }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+/// One that is on its way out loses the finalizer when nobody uses it; one that is not has it, also when it was made
+/// before there was such a thing.
+async fn settle<K: Kind>(
+    api: &Api<K>,
+    object: &K,
+    finalizer: &str,
+    in_use: impl Fn() -> Result<bool, Status>,
+) -> Result<(), Status> {
+    let meta = object.metadata();
+    let (is_held, is_going) = (volume::has_finalizer(meta, finalizer), meta.deletion_timestamp.is_some());
+    if is_held != is_going || (is_going && in_use()?) {
+        return Ok(());
+    }
+    let key = key_of(meta);
+    let changed = api.modify(&key, |object| {
+        let meta: &mut ObjectMeta = object.metadata_mut();
+        let finalizers = meta.finalizers.get_or_insert_default();
+        match meta.deletion_timestamp {
+            Some(_) => finalizers.retain(|known| known != finalizer),
+            None if !finalizers.iter().any(|known| known == finalizer) => {
+                finalizers.push(finalizer.to_owned())
+            }
+            None => {}
+        }
+        Ok(())
+    });
+    unless_gone(changed.await).map(|_| ())
+}

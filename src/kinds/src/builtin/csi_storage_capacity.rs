@@ -1,0 +1,38 @@
+//! CSIStorageCapacities: how much a driver can still make of a class, and where.
+
+use super::checks::{immutable, label_selector, required};
+use super::{name_of, names};
+use crate::{Cell, Column, Errors, Kind};
+use api::quantity::Quantity;
+use k8s_openapi::api::storage::v1::CSIStorageCapacity;
+
+impl Kind for CSIStorageCapacity {
+    const SINGULAR: &'static str = "csistoragecapacity";
+    const PLURAL: &'static str = "csistoragecapacities";
+    const COLUMNS: &'static [Column] = &[
+        Column::NAME,
+        Column::new("StorageClassName", "string", "The class of the volumes"),
+        Column::new("Capacity", "string", "How much can be made"),
+    ];
+
+    fn validate(&self, errors: &mut Errors) {
+        required(names::dns_subdomain, &self.storage_class_name, "storageClassName", errors);
+        label_selector(self.node_topology.as_ref(), "nodeTopology", errors);
+        for (field, amount) in
+            [("capacity", &self.capacity), ("maximumVolumeSize", &self.maximum_volume_size)]
+        {
+            let Some(amount) = amount else { continue };
+            if amount.0.parse::<Quantity>().map_or(true, Quantity::is_negative) {
+                errors.invalid(field, amount.0.as_str(), super::checks::NOT_NEGATIVE);
+            }
+        }
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        immutable(&self.node_topology, &old.node_topology, "nodeTopology", errors);
+        immutable(&self.storage_class_name, &old.storage_class_name, "storageClassName", errors);
+    }
+    fn row(&self, _now: jiff::Timestamp) -> Vec<Cell> {
+        let capacity = self.capacity.as_ref().map_or("<unset>", |capacity| capacity.0.as_str());
+        vec![name_of(&self.metadata), self.storage_class_name.clone().into(), capacity.into()]
+    }
+}

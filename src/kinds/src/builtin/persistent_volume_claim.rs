@@ -1,0 +1,261 @@
+//! PersistentVolumeClaims: what is wished for of storage, and what it was bound to.
+
+use super::checks::{IMMUTABLE, judged, label_selector, list, required, text};
+use super::pod_defaults::round_up_all;
+use super::volume_checks::{
+    STORAGE, access_modes, class_name, class_word, modes_word, old_class_warning, phase_word, positive,
+    storage_of, unset, volume_mode,
+};
+use super::{fill, name_of, names};
+use crate::{Cell, Column, Errors, Kind, age};
+use api::quantity::Quantity;
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, TypedLocalObjectReference,
+    TypedObjectReference,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
+use serde_json::json;
+
+const UPDATE: &str = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims";
+/// What may be a source of data without a group of its own.
+const CORE_SOURCE: &str = "PersistentVolumeClaim";
+
+impl Kind for PersistentVolumeClaim {
+    const SINGULAR: &'static str = "persistentvolumeclaim";
+    const PLURAL: &'static str = "persistentvolumeclaims";
+    const SHORT_NAMES: &'static [&'static str] = &["pvc"];
+    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const COLUMNS: &'static [Column] = &[
+        Column::NAME,
+        Column::new("Status", "string", "Whether it is bound"),
+        Column::new("Volume", "string", "The volume that it is bound to"),
+        Column::new("Capacity", "string", "How much the volume holds"),
+        Column::new("Access Modes", "string", "How the volume may be mounted"),
+        Column::new("StorageClass", "string", "The class that is asked for"),
+        Column::new("VolumeAttributesClass", "string", "The class of the volume's attributes"),
+        Column::AGE,
+        Column::wide("VolumeMode", "string", "Whether it is a file system or a device"),
+    ];
+
+    fn set_defaults(&mut self) {
+        fill::text(&mut self.status.get_or_insert_default().phase, "Pending");
+        spec_defaults(self.spec.get_or_insert_default());
+        round_up_all(self.status.as_mut().and_then(|status| status.capacity.as_mut()));
+    }
+    fn prepare_create(&mut self) {
+        self.status = Some(PersistentVolumeClaimStatus {
+            phase: Some("Pending".to_owned()),
+            ..PersistentVolumeClaimStatus::default()
+        });
+        self.spec.iter_mut().for_each(both_sources);
+    }
+    fn prepare_update(&mut self, old: &Self) {
+        self.status.clone_from(&old.status);
+        self.spec.iter_mut().for_each(both_sources);
+    }
+    fn prepare_status_update(&mut self, old: &Self) {
+        self.spec.clone_from(&old.spec);
+    }
+    fn validate(&self, errors: &mut Errors) {
+        let none = PersistentVolumeClaimSpec::default();
+        spec(self.spec.as_ref().unwrap_or(&none), "spec", errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        let none = PersistentVolumeClaimSpec::default();
+        let (new, before) = (self.spec.as_ref().unwrap_or(&none), old.spec.as_ref().unwrap_or(&none));
+        if frozen(new, before, is_bound(self)) != *before {
+            errors.forbidden("spec", UPDATE);
+        }
+        let least = storage_of(&old.status.clone().unwrap_or_default().capacity).and_then(parsed);
+        if let (Some(new), Some(before)) = (request(new), request(before))
+            && new < before
+            // a growth that failed may be taken back, but what is there is never made smaller
+            && new <= least.unwrap_or_default()
+        {
+            errors.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity");
+        }
+        if new.volume_mode != before.volume_mode {
+            errors.invalid("volumeMode", json!(new.volume_mode), IMMUTABLE);
+        }
+    }
+    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+        let Some(status) = &self.status else { return };
+        for (name, amount) in status.capacity.iter().flatten() {
+            if parsed(amount).is_none_or(Quantity::is_negative) {
+                let field = format!("status.capacity[{name}]");
+                errors.invalid(field, amount.0.as_str(), super::checks::NOT_NEGATIVE);
+            }
+        }
+    }
+    fn warnings(&self, _old: Option<&Self>) -> Vec<String> {
+        let asked = self.spec.as_ref().and_then(|spec| spec.resources.as_ref());
+        let fraction = asked.and_then(|asked| storage_of(&asked.requests)).filter(|amount| {
+            parsed(amount).is_some_and(|exact| Quantity::from_units(exact.value()) != exact)
+        });
+        let fraction = fraction.map(|amount| {
+            format!(
+                "spec.resources.requests[storage]: fractional byte value {:?} is invalid, must be an integer",
+                amount.0
+            )
+        });
+        old_class_warning(&self.metadata).into_iter().chain(fraction).collect()
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        let spec = self.spec.clone().unwrap_or_default();
+        let status = self.status.clone().unwrap_or_default();
+        let volume = text(&spec.volume_name);
+        let has_volume = !volume.is_empty();
+        let capacity = storage_of(&status.capacity).filter(|_| has_volume);
+        let modes = if has_volume { modes_word(list(&status.access_modes)) } else { String::new() };
+        let zero = if has_volume { "0" } else { "" };
+        vec![
+            name_of(&self.metadata),
+            phase_word(&self.metadata, status.phase.as_ref()).into(),
+            volume.into(),
+            capacity.map_or(zero, |amount| amount.0.as_str()).into(),
+            modes.into(),
+            class_word(&self.metadata, &spec.storage_class_name).into(),
+            unset(&spec.volume_attributes_class_name).into(),
+            age(self.metadata.creation_timestamp.as_ref(), now),
+            unset(&spec.volume_mode).into(),
+        ]
+    }
+}
+
+pub(super) fn spec_defaults(spec: &mut PersistentVolumeClaimSpec) {
+    spec.volume_mode.get_or_insert_with(|| "Filesystem".to_owned());
+    if let Some(resources) = &mut spec.resources {
+        round_up_all(resources.requests.as_mut());
+        round_up_all(resources.limits.as_mut());
+    }
+}
+
+fn parsed(amount: &Amount) -> Option<Quantity> {
+    amount.0.parse().ok()
+}
+
+fn request(spec: &PersistentVolumeClaimSpec) -> Option<Quantity> {
+    storage_of(&spec.resources.as_ref()?.requests).and_then(parsed)
+}
+
+fn is_bound(claim: &PersistentVolumeClaim) -> bool {
+    claim.status.as_ref().and_then(|status| status.phase.as_deref()) == Some("Bound")
+}
+
+/// The new spec, with what may change put back to what it was.
+fn frozen(
+    new: &PersistentVolumeClaimSpec,
+    old: &PersistentVolumeClaimSpec,
+    is_bound: bool,
+) -> PersistentVolumeClaimSpec {
+    let mut same = new.clone();
+    if text(&old.volume_name).is_empty() {
+        same.volume_name.clone_from(&old.volume_name);
+    }
+    // a class that was not set may be given later: a default that came after the claim
+    if old.storage_class_name.is_none() {
+        same.storage_class_name = None;
+    }
+    if is_bound {
+        if let (Some(amounts), Some(before)) = (
+            same.resources.as_mut().and_then(|resources| resources.requests.as_mut()),
+            old.resources.as_ref().and_then(|resources| storage_of(&resources.requests)),
+        ) {
+            amounts.insert(STORAGE.to_owned(), before.clone());
+        }
+        if same.volume_attributes_class_name.is_some() {
+            same.volume_attributes_class_name.clone_from(&old.volume_attributes_class_name);
+        }
+    }
+    same
+}
+
+/// Upstream's `NormalizeDataSources`: the two fields say the same, as far as both can.
+fn both_sources(spec: &mut PersistentVolumeClaimSpec) {
+    match (&spec.data_source, &spec.data_source_ref) {
+        (Some(old), None) => {
+            let of = old.clone();
+            let reference = TypedObjectReference {
+                api_group: of.api_group,
+                kind: of.kind,
+                name: of.name,
+                namespace: None,
+            };
+            spec.data_source_ref = Some(reference);
+        }
+        (None, Some(new)) if text(&new.namespace).is_empty() => {
+            let of = new.clone();
+            let reference =
+                TypedLocalObjectReference { api_group: of.api_group, kind: of.kind, name: of.name };
+            spec.data_source = Some(reference);
+        }
+        _ => {}
+    }
+}
+
+/// Upstream's `ValidatePersistentVolumeClaimSpec`.
+pub(super) fn spec(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Errors) {
+    let modes = list(&spec.access_modes);
+    access_modes(modes, &format!("{at}.accessModes"), "at least 1 access mode is required", errors);
+    label_selector(spec.selector.as_ref(), &format!("{at}.selector"), errors);
+    storage(spec, &format!("{at}.resources"), errors);
+    class_name(&spec.storage_class_name, format_args!("{at}.storageClassName"), errors);
+    volume_mode(&spec.volume_mode, at, errors);
+    data_sources(spec, at, errors);
+    if let Some(class) = spec.volume_attributes_class_name.as_deref().filter(|class| !class.is_empty()) {
+        judged(names::dns_subdomain, class, format_args!("{at}.volumeAttributesClassName"), errors);
+    }
+}
+
+fn storage(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Errors) {
+    let field = format!("{at}[{STORAGE}]");
+    let asked = spec.resources.as_ref().and_then(|resources| storage_of(&resources.requests));
+    let Some(asked) = asked else {
+        return errors.required(field, "");
+    };
+    positive(asked, field, errors);
+    let limit = spec.resources.as_ref().and_then(|resources| storage_of(&resources.limits));
+    if let (Some(limit), Some(exact)) = (limit, parsed(asked))
+        && parsed(limit).is_some_and(|limit| exact > limit)
+    {
+        let why = format!("must be less than or equal to {STORAGE} limit of {}", limit.0);
+        errors.invalid(format_args!("{at}.requests"), asked.0.as_str(), why);
+    }
+}
+
+fn data_sources(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Errors) {
+    if let Some(source) = &spec.data_source {
+        let at = format!("{at}.dataSource");
+        data_source(&source.name, &source.kind, text(&source.api_group), &at, errors);
+    }
+    if let Some(source) = &spec.data_source_ref {
+        let field = format!("{at}.dataSourceRef");
+        data_source(&source.name, &source.kind, text(&source.api_group), &field, errors);
+        if !text(&source.namespace).is_empty() && spec.data_source.is_some() {
+            let why = "may not be specified when dataSourceRef.namespace is specified";
+            errors.invalid(format_args!("{at}.dataSource"), json!(spec.data_source), why);
+        }
+    }
+    if let (Some(old), Some(new)) = (&spec.data_source, &spec.data_source_ref) {
+        let same =
+            old.name == new.name && old.kind == new.kind && text(&old.api_group) == text(&new.api_group);
+        if !same && text(&new.namespace).is_empty() {
+            errors.invalid(at, json!({"dataSource": old, "dataSourceRef": new}), "must match dataSourceRef");
+        }
+    }
+}
+
+fn data_source(name: &str, kind: &str, group: &str, at: &str, errors: &mut Errors) {
+    for (field, value) in [("name", name), ("kind", kind)] {
+        if value.is_empty() {
+            errors.required(format_args!("{at}.{field}"), "");
+        }
+    }
+    if group.is_empty() && kind != CORE_SOURCE {
+        let why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
+        errors.invalid(at, kind, why);
+    }
+    if !group.is_empty() {
+        required(names::dns_subdomain, group, format_args!("{at}.apiGroup"), errors);
+    }
+}
