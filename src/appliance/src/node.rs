@@ -13,6 +13,7 @@ use ingress::IngressConfig;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kubelet::{Kubelet, KubeletConfig, OwnPort, Pauser};
 use net::{Door, NetConfig, Network, Way};
+use provisioner::ProvisionerConfig;
 use proxy::ProxyConfig;
 use runtime::{RuntimeConfig, ShimRuntime};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -120,7 +121,7 @@ impl Ground {
         self.network.notes().await
     }
 
-    /// Starts DNS, the Docker socket, proxy, ingress and kubelet; they end with `stop`.
+    /// Starts DNS, the Docker socket, proxy, provisioner, ingress and kubelet; they end with `stop`.
     pub(crate) async fn build(
         &self,
         cluster: &Cluster,
@@ -136,6 +137,8 @@ impl Ground {
         self.serve_docker(places, settings, running, stop)?;
         let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
+        let volumes = ProvisionerConfig { directory: places.volumes() };
+        running.spawn(provisioner::run(cluster.clone(), volumes, stop.clone()));
         let ingress = IngressConfig { node_ip: node_ip.into(), http_port: HTTP, https_port: HTTPS };
         running.spawn(ingress::run(cluster.clone(), ingress, stop.clone()));
         let dns = settings.dns_service_ip().into();

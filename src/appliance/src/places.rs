@@ -109,6 +109,10 @@ impl Places {
     pub fn runtime(&self) -> PathBuf {
         self.state.join("runtime")
     }
+    /// What claims were given: the data of pods that outlives them.
+    pub fn volumes(&self) -> PathBuf {
+        self.state.join("volumes")
+    }
     pub fn kubelet(&self) -> PathBuf {
         self.state.join("kubelet")
     }

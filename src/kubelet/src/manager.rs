@@ -6,7 +6,7 @@ use crate::worker::{Mailbox, Message, Worker, supervise};
 use crate::{container_config, labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, Secret};
 use kinds::Kind;
 use serde_json::json;
 use std::collections::{BTreeSet, HashMap};
@@ -27,6 +27,8 @@ pub(crate) struct Manager {
     config_maps: Subscription<ConfigMap>,
     secrets: Subscription<Secret>,
     wake_all: watch::Receiver<()>,
+    claims: Subscription<PersistentVolumeClaim>,
+    volumes: Subscription<PersistentVolume>,
 }
 
 struct Handle {
@@ -53,6 +55,8 @@ impl Manager {
             config_maps: shared.sources.config_maps.subscribe(),
             secrets: shared.sources.secrets.subscribe(),
             wake_all: shared.wake_all.subscribe(),
+            claims: shared.sources.claims.subscribe(),
+            volumes: shared.sources.volumes.subscribe(),
             shared,
         };
         for pod in manager.shared.known.list(None) {
@@ -80,6 +84,8 @@ impl Manager {
                 }
                 Some(change) = self.secrets.next() => self.source_changed(&change, Source::Secret),
                 Ok(()) = self.wake_all.changed() => self.look_all(),
+                Some(change) = self.claims.next() => self.source_changed(&change, Source::Claim),
+                Some(change) = self.volumes.next() => self.volume_changed(&change),
                 event = self.events.recv() => match event {
                     Ok(event) => self.happened(&event),
                     Err(RecvError::Lagged(_)) => {
@@ -148,9 +154,21 @@ impl Manager {
         let meta = change.object().metadata();
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.clone().unwrap_or_default());
-        let changed = source(name);
+        self.wake(namespace, &source(name));
+    }
+
+    /// It concerns the pods that use the claim which it is bound to.
+    fn volume_changed(&self, change: &Change<PersistentVolume>) {
+        let claim = change.object().spec.as_ref().and_then(|spec| spec.claim_ref.clone());
+        if let Some(claim) = claim {
+            let namespace = claim.namespace.unwrap_or_default();
+            self.wake(&namespace, &Source::Claim(claim.name.unwrap_or_default()));
+        }
+    }
+
+    fn wake(&self, namespace: &str, changed: &Source) {
         for handle in self.workers.values() {
-            if handle.namespace == namespace && handle.references.contains(&changed) {
+            if handle.namespace == namespace && handle.references.contains(changed) {
                 let _ = handle.mailbox.send(Message::SourcesChanged);
             }
         }

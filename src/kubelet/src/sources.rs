@@ -1,5 +1,5 @@
 use cluster::Informer;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -7,6 +7,8 @@ use std::sync::Arc;
 pub trait Sources: Send + Sync {
     fn config_map(&self, namespace: &str, name: &str) -> Option<Arc<ConfigMap>>;
     fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>>;
+    fn claim(&self, namespace: &str, name: &str) -> Option<Arc<PersistentVolumeClaim>>;
+    fn volume(&self, name: &str) -> Option<Arc<PersistentVolume>>;
     /// Those of the namespace, and the API server's.
     fn services(&self, namespace: &str) -> Vec<Arc<Service>>;
 }
@@ -17,6 +19,8 @@ pub struct Cached {
     pub config_maps: Informer<ConfigMap>,
     pub secrets: Informer<Secret>,
     pub services: Informer<Service>,
+    pub claims: Informer<PersistentVolumeClaim>,
+    pub volumes: Informer<PersistentVolume>,
 }
 
 impl Sources for Cached {
@@ -26,6 +30,14 @@ impl Sources for Cached {
 
     fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>> {
         self.secrets.get(&api::ObjectKey::namespaced(namespace, name))
+    }
+
+    fn claim(&self, namespace: &str, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
+        self.claims.get(&api::ObjectKey::namespaced(namespace, name))
+    }
+
+    fn volume(&self, name: &str) -> Option<Arc<PersistentVolume>> {
+        self.volumes.get(&api::ObjectKey::cluster(name))
     }
 
     fn services(&self, namespace: &str) -> Vec<Arc<Service>> {
@@ -41,9 +53,10 @@ impl Sources for Cached {
 pub enum Source {
     ConfigMap(String),
     Secret(String),
+    Claim(String),
 }
 
-/// The names of all ConfigMaps and Secrets whose change concerns the pod.
+/// The names of all ConfigMaps, Secrets and claims whose change concerns the pod.
 pub fn references(pod: &Pod) -> BTreeSet<Source> {
     let spec = crate::pod::spec(pod);
     let mut found = BTreeSet::new();
@@ -77,6 +90,7 @@ pub fn references(pod: &Pod) -> BTreeSet<Source> {
             found.extend(from.secret_key_ref.iter().map(|s| secret(&s.name)));
         }
     }
+    found.extend(kinds::volume::claims_of(pod).into_iter().map(|claim| Source::Claim(claim.name)));
     found.extend(spec.image_pull_secrets.iter().flatten().map(|s| secret(&s.name)));
     found
 }
@@ -95,6 +109,8 @@ pub mod tests {
         maps: BTreeMap<Key, Arc<ConfigMap>>,
         secrets: BTreeMap<Key, Arc<Secret>>,
         services: Vec<Arc<Service>>,
+        pub claims: BTreeMap<String, Arc<PersistentVolumeClaim>>,
+        pub volumes: BTreeMap<String, Arc<PersistentVolume>>,
     }
 
     impl Fixed {
@@ -127,6 +143,12 @@ pub mod tests {
         fn secret(&self, namespace: &str, name: &str) -> Option<Arc<Secret>> {
             self.secrets.get(&(namespace.into(), name.into())).cloned()
         }
+        fn claim(&self, _namespace: &str, name: &str) -> Option<Arc<PersistentVolumeClaim>> {
+            self.claims.get(name).cloned()
+        }
+        fn volume(&self, name: &str) -> Option<Arc<PersistentVolume>> {
+            self.volumes.get(name).cloned()
+        }
         fn services(&self, namespace: &str) -> Vec<Arc<Service>> {
             let wanted = |s: &&Arc<Service>| {
                 s.metadata.namespace.as_deref() == Some(namespace)
@@ -140,7 +162,7 @@ pub mod tests {
     fn every_place_that_names_a_source_is_found() {
         let pod: Pod = serde_json::from_value(json!({"spec": {
             "imagePullSecrets": [{"name": "registry"}],
-            "volumes": [{"name": "a", "configMap": {"name": "files"}}, {"name": "b", "secret": {"secretName": "keys"}},
+            "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "a", "configMap": {"name": "files"}}, {"name": "b", "secret": {"secretName": "keys"}},
                 {"name": "c", "projected": {"sources": [{"configMap": {"name": "ca"}}, {"secret": {"name": "more"}}]}}],
             "containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "env"}}],
                 "env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "one", "key": "k"}}}]}]}}))
@@ -156,6 +178,7 @@ pub mod tests {
                 "Secret(\"more\")",
                 "Secret(\"one\")",
                 "Secret(\"registry\")",
+                "Claim(\"data\")",
             ]
         );
     }

@@ -78,6 +78,8 @@ pub(crate) async fn start_at(
             config_maps: cluster.informer(),
             secrets: cluster.informer(),
             services: cluster.informer(),
+            claims: cluster.informer(),
+            volumes: cluster.informer(),
         },
         images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
         events: client.recorder("kubelet", Some(&config.node_name)),

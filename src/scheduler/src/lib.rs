@@ -9,9 +9,11 @@ mod filters;
 mod node;
 mod place;
 mod pod_affinity;
+mod pod_volumes;
 mod run;
 
 pub use node::NodeSnapshot;
 pub use place::{Unschedulable, place};
 pub use pod_affinity::Namespaces;
+pub use pod_volumes::Storage;
 pub use run::run;

@@ -1,4 +1,5 @@
 use crate::pod_affinity::{Namespaces, PodAffinity};
+use crate::pod_volumes::{PodVolumes, Storage};
 use crate::{NodeSnapshot, filters};
 use k8s_openapi::api::core::v1::Pod;
 use kinds::{node_affinity, pod as ask};
@@ -9,6 +10,8 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unschedulable {
     pub nodes: usize,
+    /// Why none need be looked at.
+    pub of_all: Option<String>,
     pub reasons: BTreeMap<String, usize>,
 }
 
@@ -21,6 +24,7 @@ impl fmt::Display for Unschedulable {
         let mut reasons: Vec<String> =
             self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
         reasons.sort();
+        reasons.splice(0..0, self.of_all.clone());
         let preemption = "Preemption is not helpful for scheduling.";
         write!(
             f,
@@ -39,16 +43,22 @@ pub fn place<'n>(
     pod: &Pod,
     nodes: &'n [NodeSnapshot],
     namespaces: &Namespaces,
+    storage: &Storage,
 ) -> Result<&'n NodeSnapshot, Unschedulable> {
     let filters = filters::all();
     let others = PodAffinity::of(pod, nodes, namespaces);
-    let mut refused = Unschedulable { nodes: nodes.len(), reasons: BTreeMap::new() };
+    let mut refused = Unschedulable { nodes: nodes.len(), of_all: None, reasons: BTreeMap::new() };
+    let volumes = match PodVolumes::of(pod, storage) {
+        Ok(volumes) => volumes,
+        Err(why) => return Err(Unschedulable { of_all: Some(why), ..refused }),
+    };
     let mut best: Option<(i64, &NodeSnapshot)> = None;
     for node in nodes {
         let filtered = filters.iter().map(|filter| filter(pod, node));
         let of_others =
             std::iter::once_with(|| others.against(node).map(str::to_owned).into_iter().collect());
-        match filtered.chain(of_others).find(|reasons: &Vec<String>| !reasons.is_empty()) {
+        let of_volumes = std::iter::once_with(|| volumes.against(&node.node));
+        match filtered.chain(of_volumes).chain(of_others).find(|reasons: &Vec<String>| !reasons.is_empty()) {
             Some(reasons) => {
                 reasons.into_iter().for_each(|reason| *refused.reasons.entry(reason).or_default() += 1)
             }
@@ -117,7 +127,9 @@ mod tests {
     fn placed(pod: &Pod, nodes: Vec<Node>) -> Result<String, String> {
         let nodes: Vec<NodeSnapshot> =
             nodes.into_iter().map(|n| NodeSnapshot::new(Arc::new(n), &[])).collect();
-        place(pod, &nodes, &Namespaces::new()).map(|n| n.name().to_owned()).map_err(|e| e.to_string())
+        place(pod, &nodes, &Namespaces::new(), &Storage::default())
+            .map(|n| n.name().to_owned())
+            .map_err(|e| e.to_string())
     }
 
     #[test]

@@ -1,9 +1,13 @@
 use crate::pod_affinity::{Namespaces, has_terms};
+use crate::pod_volumes::{PodVolumes, Promise, Storage};
 use crate::{NodeSnapshot, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Change, Client, Cluster, Recorder, WorkQueue, run_workers};
-use k8s_openapi::api::core::v1::{Namespace, Node, Pod, PodCondition};
-use kinds::{key_of, pod as ask};
+use cluster::{Actor, Api, Change, Client, Cluster, Recorder, WorkQueue, run_workers, subject};
+use k8s_openapi::api::core::v1::{
+    Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
+};
+use k8s_openapi::api::storage::v1::StorageClass;
+use kinds::{key_of, pod as ask, volume};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -27,6 +31,8 @@ pub async fn run(cluster: Cluster, stop: CancellationToken) {
 struct Scheduler {
     client: Client,
     pods: Api<Pod>,
+    claims: Api<PersistentVolumeClaim>,
+    volumes: Api<PersistentVolume>,
     events: Recorder,
     queue: WorkQueue<ObjectKey>,
     /// Bound by us, but not yet shown as bound by the informer.
@@ -34,12 +40,16 @@ struct Scheduler {
 }
 
 /// A change of a node, or a pod that goes, may make room for those that found none; pods that come or get other labels, and
-/// namespaces with other labels, make a difference to those that want to be with others, or apart.
+/// namespaces with other labels, make a difference to those that want to be with others, or apart; claims that are bound,
+/// and volumes that are free, to those that use claims.
 async fn listen(scheduler: Arc<Scheduler>, stop: CancellationToken) {
     let cluster = scheduler.client.cluster();
     let mut pods = cluster.informer::<Pod>().subscribe();
     let mut nodes = cluster.informer::<Node>().subscribe();
     let mut namespaces = cluster.informer::<Namespace>().subscribe();
+    let mut claims = cluster.informer::<PersistentVolumeClaim>().subscribe();
+    let mut volumes = cluster.informer::<PersistentVolume>().subscribe();
+    let mut classes = cluster.informer::<StorageClass>().subscribe();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -52,6 +62,18 @@ async fn listen(scheduler: Arc<Scheduler>, stop: CancellationToken) {
                 Change::Modified { old, new } if old.metadata.labels == new.metadata.labels => {}
                 _ => scheduler.retry(has_terms),
             },
+            Some(change) = claims.next() => {
+                let meta = &change.object().metadata;
+                scheduler.retry(|pod| {
+                    pod.metadata.namespace == meta.namespace
+                        && volume::claims_of(pod).iter().any(|claim| Some(&claim.name) == meta.name.as_ref())
+                });
+            }
+            Some(change) = volumes.next() => match &change {
+                Change::Modified { old, new } if old.spec == new.spec => {}
+                _ => scheduler.retry(has_claims),
+            },
+            Some(_) = classes.next() => scheduler.retry(has_claims),
             else => return,
         }
     }
@@ -61,6 +83,10 @@ fn allocatable(
     node: &Node,
 ) -> Option<&std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>> {
     node.status.as_ref()?.allocatable.as_ref()
+}
+
+fn has_claims(pod: &Pod) -> bool {
+    !volume::claims_of(pod).is_empty()
 }
 
 /// Ours, not bound, not on its way out.
@@ -79,6 +105,8 @@ impl Scheduler {
         Scheduler {
             client: client.clone(),
             pods: client.api(),
+            claims: client.api(),
+            volumes: client.api(),
             events: client.recorder(NAME, None),
             queue: WorkQueue::new(),
             assumed: Mutex::default(),
@@ -131,8 +159,17 @@ impl Scheduler {
             let why = "Scheduling is blocked due to non-empty scheduling gates";
             return self.note(key, "SchedulingGated", why).await;
         }
-        match place(&pod, &self.nodes(), &self.namespaces()) {
-            Ok(node) => self.bind(key, &pod, node.name()).await,
+        let storage = self.storage(&pod);
+        match place(&pod, &self.nodes(), &self.namespaces(), &storage) {
+            Ok(node) => {
+                let promises = PodVolumes::of(&pod, &storage).map(|volumes| volumes.promises(&node.node));
+                let promises = promises.unwrap_or_default();
+                if promises.is_empty() {
+                    return self.bind(key, &pod, node.name()).await;
+                }
+                // when they are bound the pod is looked at again
+                self.promise(&pod, node.name(), promises).await
+            }
             Err(reasons) => self.refuse(key, &pod, &reasons).await,
         }
     }
@@ -152,6 +189,60 @@ impl Scheduler {
             }
         }
         snapshots
+    }
+
+    /// What is stored of the claims that the pod uses: a cache may not show what was promised a moment ago.
+    fn storage(&self, pod: &Pod) -> Storage {
+        let cluster = self.client.cluster();
+        let used = volume::claims_of(pod);
+        if used.is_empty() {
+            return Storage::default();
+        }
+        let namespace = pod.metadata.namespace.as_deref();
+        let find = |name: &str| self.claims.find(&ObjectKey::new(namespace, name)).ok().flatten();
+        Storage {
+            claims: used.iter().filter_map(|claim| Some((claim.name.clone(), find(&claim.name)?))).collect(),
+            volumes: cluster.informer::<PersistentVolume>().list(None),
+            classes: cluster.informer::<StorageClass>().list(None),
+        }
+    }
+
+    /// Claims that waited for the pod are told where it will run, or are given a volume that is reached from there.
+    async fn promise(&self, pod: &Pod, node: &str, promises: Vec<Promise>) -> Result<(), Status> {
+        let namespace = pod.metadata.namespace.as_deref();
+        for promise in promises {
+            let done = match promise {
+                Promise::Made => continue,
+                Promise::Node { claim } => {
+                    let key = ObjectKey::new(namespace, &claim);
+                    let tell = self.claims.modify(&key, |claim| {
+                        volume::annotate(&mut claim.metadata, volume::SELECTED_NODE, node);
+                        Ok(())
+                    });
+                    tell.await.map(|_| ())
+                }
+                Promise::Volume { claim, volume: name } => {
+                    let Some(claim) = self.claims.find(&ObjectKey::new(namespace, &claim))? else { continue };
+                    let key = ObjectKey::cluster(&name);
+                    let give = self.volumes.modify(&key, |of| {
+                        let spec = of.spec.get_or_insert_default();
+                        if spec.claim_ref.is_some() {
+                            let words = format!("volume \"{name}\" already bound to a different claim.");
+                            return Err(Status::new(Reason::Conflict, words));
+                        }
+                        spec.claim_ref = Some(subject(&claim));
+                        volume::annotate(&mut of.metadata, volume::BOUND_BY_CONTROLLER, "yes");
+                        Ok(())
+                    });
+                    give.await.map(|_| ())
+                }
+            };
+            match done {
+                Err(status) if status.is(Reason::NotFound) => {}
+                other => other?,
+            }
+        }
+        Ok(())
     }
 
     fn namespaces(&self) -> Namespaces {

@@ -104,8 +104,12 @@ const COMPONENTS: &[Component] = &[
         || user("system:kube-scheduler"),
         || {
             vec![
-                rule(READ, &[""], &["namespaces", "nodes", "persistentvolumes", "pods"]),
-                rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+                rule(READ, &[""], &["namespaces", "nodes", "pods"]),
+                rule(
+                    &["get", "list", "patch", "update", "watch"],
+                    &[""],
+                    &["persistentvolumeclaims", "persistentvolumes"],
+                ),
                 rule(READ, STORAGE, &["csidrivers", "csinodes", "csistoragecapacities", "storageclasses"]),
                 rule(&["create"], &[""], &["bindings", "pods/binding"]),
                 rule(&["patch", "update"], &[""], &["pods/status"]),

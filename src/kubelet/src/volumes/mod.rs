@@ -5,7 +5,9 @@ pub mod atomic;
 pub mod empty_dir;
 pub mod host_path;
 pub mod mounts;
+mod ownership;
 pub mod payload;
+mod persistent;
 pub mod subpath;
 
 use crate::clock::after;
@@ -13,11 +15,15 @@ use crate::pod;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
 use payload::Payload;
+pub use persistent::Persistent;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// Below it is an empty folder for each volume behind a claim that the pod has.
+const CLAIMED: &str = "monopod~claim";
 
 /// Where a volume is on the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,28 +37,41 @@ pub type Mounted = BTreeMap<String, MountedVolume>;
 
 /// Why a pod's volumes are not there yet: upstream's `FailedMount`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("MountVolume.SetUp failed for volume \"{volume}\" : {why}")]
-pub struct VolumeError {
-    pub volume: String,
-    pub why: String,
+pub enum VolumeError {
+    #[error("MountVolume.SetUp failed for volume \"{volume}\" : {why}")]
+    SetUp { volume: String, why: String },
+    /// It is not known yet what the volume is.
+    #[error(
+        "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[], failed to process volumes=[{volume}]: {why}"
+    )]
+    Claim { volume: String, why: String },
 }
 
 /// A volume whose content is known, and only waits to be written.
 pub enum Prepared {
     EmptyDir(EmptyDirVolumeSource),
     HostPath(HostPathVolumeSource),
+    Persistent(Persistent),
     Files { plugin: &'static str, payload: Payload },
 }
 
 /// # Errors
 /// What the volume refers to is missing, or its kind is not supported.
-pub fn prepare(volume: &Volume, context: &payload::Content<'_>) -> Result<Prepared, VolumeError> {
-    let failed = |why: String| VolumeError { volume: volume.name.clone(), why };
+pub fn prepare(
+    pod_dir: &Path,
+    volume: &Volume,
+    context: &payload::Content<'_>,
+) -> Result<Prepared, VolumeError> {
+    let failed = |why: String| VolumeError::SetUp { volume: volume.name.clone(), why };
     if let Some(source) = &volume.host_path {
         return Ok(Prepared::HostPath(source.clone()));
     }
     if let Some(source) = &volume.empty_dir {
         return Ok(Prepared::EmptyDir(source.clone()));
+    }
+    if let Some(used) = kinds::volume::claim_of(context.pod, volume) {
+        let is_set_up = volume_dir(pod_dir, CLAIMED, &volume.name).exists();
+        return persistent::prepare(context.pod, volume, &used, is_set_up, context.sources);
     }
     match payload::of_volume(volume, context).map_err(failed)? {
         Some((plugin, payload)) => Ok(Prepared::Files { plugin, payload }),
@@ -65,15 +84,32 @@ pub fn prepare(volume: &Volume, context: &payload::Content<'_>) -> Result<Prepar
 /// # Errors
 /// The first volume that could not be made.
 pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> Result<Mounted, VolumeError> {
-    let fs_group = pod::spec(pod).security_context.as_ref().and_then(|s| s.fs_group);
+    let security = pod::spec(pod).security_context.as_ref();
+    let fs_group = security.and_then(|s| s.fs_group);
+    let policy = security.and_then(|s| s.fs_group_change_policy.as_deref());
+    let on_root_mismatch = policy == Some("OnRootMismatch");
     let group = fs_group.and_then(|g| cri::checked_id(g).ok());
     let mut mounted = Mounted::new();
     for (name, volume) in prepared {
-        let failed = |why: String| VolumeError { volume: name.clone(), why };
+        let failed = |why: String| VolumeError::SetUp { volume: name.clone(), why };
         let place = match volume {
             Prepared::HostPath(source) => {
                 host_path::check(&source).map_err(failed)?;
                 MountedVolume { path: PathBuf::from(source.path), read_only: false }
+            }
+            Prepared::Persistent(found) => {
+                let path = persistent::path(&found.place).map_err(failed)?;
+                // once for each pod: what it does with its files afterwards is its own business
+                let mark = volume_dir(pod_dir, CLAIMED, &name);
+                if !mark.exists() {
+                    if let Some(group) = group.filter(|_| found.is_given && !found.read_only) {
+                        ownership::give(&path, group, on_root_mismatch)
+                            .map_err(|e| failed(format!("give {} to group {group}: {e}", path.display())))?;
+                    }
+                    fs::create_dir_all(&mark)
+                        .map_err(|e| failed(format!("mkdir {}: {e}", mark.display())))?;
+                }
+                MountedVolume { path, read_only: found.read_only }
             }
             Prepared::EmptyDir(source) => {
                 let path = volume_dir(pod_dir, "kubernetes.io~empty-dir", &name);

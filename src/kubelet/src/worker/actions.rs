@@ -325,7 +325,8 @@ fn prepare(shared: &Shared, pod: &Pod) -> Result<Vec<(String, Prepared)>, Volume
     let tokens = |wanted: &ServiceAccountTokenProjection| token(shared, pod, wanted);
     let content = Content { pod, facts: &facts, sources: &shared.sources, tokens: &tokens };
     let volumes = pod::spec(pod).volumes.iter().flatten();
-    volumes.map(|v| Ok((v.name.clone(), volumes::prepare(v, &content)?))).collect()
+    let dir = shared.pod_dir(pod);
+    volumes.map(|v| Ok((v.name.clone(), volumes::prepare(&dir, v, &content)?))).collect()
 }
 
 fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> Result<String, String> {
@@ -346,7 +347,7 @@ async fn set_up(
 ) -> Result<Mounted, VolumeError> {
     let (dir, pod) = (shared.pod_dir(pod), pod.clone());
     let written = tokio::task::spawn_blocking(move || volumes::set_up(&dir, &pod, prepared)).await;
-    written.unwrap_or_else(|e| Err(VolumeError { volume: String::new(), why: e.to_string() }))
+    written.unwrap_or_else(|e| Err(VolumeError::SetUp { volume: String::new(), why: e.to_string() }))
 }
 
 /// What is left of a time that ends then; a second at least, as upstream gives.

@@ -1,0 +1,224 @@
+//! Volumes behind claims: a directory of this machine that was there before the pod, and stays after it.
+
+use super::{Prepared, VolumeError, host_path};
+use crate::sources::Sources;
+use cluster::STORAGE_PROVISIONER;
+use k8s_openapi::api::core::v1::{
+    HostPathVolumeSource, PersistentVolume, PersistentVolumeClaim, Pod, Volume,
+};
+use kinds::volume::{self, ClaimOfVolume};
+use std::path::{Path, PathBuf};
+
+/// Where the storage is, and what is done to it before a pod has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Persistent {
+    pub place: Place,
+    pub read_only: bool,
+    /// Whether the pod's fsGroup becomes its group. Of a directory that a user named it does not: it is his, as upstream
+    /// leaves it.
+    pub is_given: bool,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Place {
+    HostPath(HostPathVolumeSource),
+    Local(PathBuf),
+}
+
+/// The volume that the claim is bound to. A pod that has its volumes already keeps them, whatever becomes of the claim.
+///
+/// # Errors
+/// Upstream's words: the claim is not there, not bound, or on its way out.
+pub fn prepare(
+    pod: &Pod,
+    of: &Volume,
+    used: &ClaimOfVolume,
+    is_set_up: bool,
+    sources: &dyn Sources,
+) -> Result<Prepared, VolumeError> {
+    let namespace = crate::pod::namespace(pod);
+    let unprocessed = |why: String| VolumeError::Claim {
+        volume: of.name.clone(),
+        why: format!("error processing PVC {namespace}/{}: {why}", used.name),
+    };
+    let Some(claim) = sources.claim(namespace, &used.name) else {
+        return Err(unprocessed(format!(
+            "failed to fetch PVC from API server: persistentvolumeclaims \"{}\" not found",
+            used.name
+        )));
+    };
+    if used.is_ephemeral {
+        volume::is_for_pod(pod, &claim).map_err(unprocessed)?;
+    }
+    if claim.metadata.deletion_timestamp.is_some() && !is_set_up {
+        return Err(unprocessed("PVC is being deleted".to_owned()));
+    }
+    let name = volume::volume_name(&claim);
+    if name.is_empty() || volume::phase(&claim) != "Bound" {
+        return Err(unprocessed("PVC is not bound".to_owned()));
+    }
+    let Some(found) = sources.volume(name) else {
+        return Err(unprocessed(format!(
+            "failed to fetch PV \"{name}\" from API server: persistentvolumes \"{name}\" not found"
+        )));
+    };
+    if !is_of(&found, &claim) {
+        return Err(unprocessed(format!(
+            "PV \"{name}\" spec.claimRef.uid does not match pvc.UID {:?}",
+            claim.metadata.uid.as_deref().unwrap_or_default()
+        )));
+    }
+    let failed = |why: &str| VolumeError::SetUp { volume: name.to_owned(), why: why.to_owned() };
+    let spec = found.spec.as_ref();
+    if spec.and_then(|spec| spec.volume_mode.as_deref()) == Some("Block") {
+        return Err(failed("block volumes are not supported"));
+    }
+    let place = match spec.map(|spec| (&spec.host_path, &spec.local)) {
+        Some((Some(path), _)) => Place::HostPath(path.clone()),
+        Some((_, Some(local))) => Place::Local(PathBuf::from(&local.path)),
+        _ => return Err(failed("no volume plugin matched")),
+    };
+    let is_made = volume::annotation(&found.metadata, volume::PROVISIONED_BY) == Some(STORAGE_PROVISIONER);
+    let is_given = is_made || matches!(place, Place::Local(_));
+    Ok(Prepared::Persistent(Persistent { place, read_only: used.read_only, is_given }))
+}
+
+fn is_of(found: &PersistentVolume, claim: &PersistentVolumeClaim) -> bool {
+    let reference = found.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref());
+    reference.is_some_and(|reference| reference.uid == claim.metadata.uid)
+}
+
+/// # Errors
+/// It is not there.
+pub fn path(place: &Place) -> Result<PathBuf, String> {
+    match place {
+        Place::HostPath(source) => {
+            host_path::check(source)?;
+            Ok(PathBuf::from(&source.path))
+        }
+        Place::Local(path) if !Path::exists(path) => {
+            Err(format!("path \"{}\" does not exist", path.display()))
+        }
+        Place::Local(path) if !path.is_dir() => {
+            Err(format!("path \"{}\" is no directory: devices are not mounted", path.display()))
+        }
+        Place::Local(path) => Ok(path.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sources::tests::Fixed;
+    use serde_json::{Value, json};
+
+    fn merge(base: &mut Value, more: &Value) {
+        match (base, more) {
+            (Value::Object(base), Value::Object(more)) => {
+                more.iter().for_each(|(k, value)| merge(base.entry(k.clone()).or_insert(Value::Null), value));
+            }
+            (base, more) => *base = more.clone(),
+        }
+    }
+
+    #[test]
+    fn a_claim_is_looked_through_to_its_volume() {
+        let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "pod"}, "spec": {
+            "containers": [], "volumes": [{"name": "x", "persistentVolumeClaim": {"claimName": "data", "readOnly": true}}]}}))
+        .unwrap();
+        let claim = |more: Value| {
+            let mut claim = json!({"metadata": {"name": "data", "namespace": "d", "uid": "u"},
+                "spec": {"volumeName": "v"}, "status": {"phase": "Bound"}});
+            merge(&mut claim, &more);
+            claim
+        };
+        let volume = |more: Value| {
+            let mut volume = json!({"metadata": {"name": "v"}, "spec": {"claimRef": {"uid": "u"}}});
+            merge(&mut volume, &more);
+            volume
+        };
+        let host = || volume(json!({"spec": {"hostPath": {"path": "/d"}}}));
+        let made = json!({"metadata": {"annotations": {"pv.kubernetes.io/provisioned-by": STORAGE_PROVISIONER}}, "spec": {"hostPath": {"path": "/d"}}});
+        let going = || claim(json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}));
+        let failed = "Unable to attach or mount volumes: unmounted volumes=[x], unattached volumes=[], failed to process volumes=[x]: error processing PVC d/data: ";
+        let cases = [
+            ("a directory", Some(claim(json!({}))), Some(host()), false, "/d kept"),
+            ("one that was made", Some(claim(json!({}))), Some(volume(made)), false, "/d given"),
+            (
+                "a local disk",
+                Some(claim(json!({}))),
+                Some(volume(json!({"spec": {"local": {"path": "/l"}}}))),
+                false,
+                "/l given",
+            ),
+            (
+                "no claim",
+                None,
+                None,
+                false,
+                "{}failed to fetch PVC from API server: persistentvolumeclaims \"data\" not found",
+            ),
+            (
+                "not bound",
+                Some(claim(json!({"status": {"phase": "Pending"}}))),
+                None,
+                false,
+                "{}PVC is not bound",
+            ),
+            ("on its way out", Some(going()), Some(host()), false, "{}PVC is being deleted"),
+            ("on its way out, and it runs", Some(going()), Some(host()), true, "/d kept"),
+            (
+                "no volume",
+                Some(claim(json!({}))),
+                None,
+                false,
+                "{}failed to fetch PV \"v\" from API server: persistentvolumes \"v\" not found",
+            ),
+            (
+                "another's",
+                Some(claim(json!({}))),
+                Some(volume(json!({"spec": {"claimRef": {"uid": "o"}}}))),
+                false,
+                "{}PV \"v\" spec.claimRef.uid does not match pvc.UID \"u\"",
+            ),
+            (
+                "of a cloud",
+                Some(claim(json!({}))),
+                Some(volume(json!({"spec": {"csi": {"driver": "d", "volumeHandle": "h"}}}))),
+                false,
+                "MountVolume.SetUp failed for volume \"v\" : no volume plugin matched",
+            ),
+            (
+                "a device",
+                Some(claim(json!({}))),
+                Some(volume(json!({"spec": {"volumeMode": "Block", "local": {"path": "/dev/x"}}}))),
+                false,
+                "MountVolume.SetUp failed for volume \"v\" : block volumes are not supported",
+            ),
+        ];
+        for (name, claim, volume, is_set_up, want) in cases {
+            let mut sources = Fixed::default();
+            sources.claims.extend(claim.map(|claim| {
+                ("data".to_owned(), std::sync::Arc::new(serde_json::from_value(claim).unwrap()))
+            }));
+            sources.volumes.extend(
+                volume.map(|of| ("v".to_owned(), std::sync::Arc::new(serde_json::from_value(of).unwrap()))),
+            );
+            let of = &pod.spec.as_ref().unwrap().volumes.as_ref().unwrap()[0];
+            let used = kinds::volume::claim_of(&pod, of).unwrap();
+            let got = match prepare(&pod, of, &used, is_set_up, &sources) {
+                Ok(Prepared::Persistent(found)) => {
+                    assert!(found.read_only);
+                    let path = match found.place {
+                        Place::HostPath(source) => source.path,
+                        Place::Local(path) => path.display().to_string(),
+                    };
+                    format!("{path} {}", if found.is_given { "given" } else { "kept" })
+                }
+                Ok(_) => panic!("{name}"),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(got, want.replace("{}", failed), "{name}");
+        }
+    }
+}
