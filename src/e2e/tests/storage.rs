@@ -1,0 +1,223 @@
+//! Volumes that outlive their pods, seen through kubectl.
+
+mod common;
+
+use common::{Appliance, appliance};
+
+fn ready(profile: &str) -> Option<Appliance> {
+    let at = appliance(profile)?;
+    at.load_busybox();
+    Some(at)
+}
+
+const CLAIM: &str = "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+";
+
+fn pod(name: &str, volume: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  terminationGracePeriodSeconds: 1
+  containers: [{{name: c, image: 'busybox:1', command: [sleep, '3600'], volumeMounts: [{{name: v, mountPath: /data}}]}}]
+  volumes: [{{name: v, {volume}}}]
+"
+    )
+}
+
+const OF_CLAIM: &str = "persistentVolumeClaim: {claimName: data}";
+
+fn starts(at: &Appliance, pod: &str) {
+    at.kubectl(&["wait", "--for=condition=ready", &format!("pod/{pod}"), "--timeout=60s"]).ok(pod);
+}
+
+/// The directory behind a claim.
+fn directory(at: &Appliance, claim: &str) -> String {
+    let volume = at.until_some(&["get", "pvc", claim, "-o", "jsonpath={.spec.volumeName}"]);
+    at.kubectl(&["get", "pv", &volume, "-o", "jsonpath={.spec.hostPath.path}"]).ok("path")
+}
+
+#[test]
+fn a_claim_is_bound_at_once_and_its_data_outlives_pods_and_the_program() {
+    let Some(at) = ready("claims") else { return };
+    let shown = at.kubectl(&["get", "sc"]).ok("sc");
+    let (head, row) = shown.split_once('\n').unwrap();
+    assert_eq!(
+        head.split_whitespace().collect::<Vec<_>>(),
+        ["NAME", "PROVISIONER", "RECLAIMPOLICY", "VOLUMEBINDINGMODE", "ALLOWVOLUMEEXPANSION", "AGE"]
+    );
+    assert!(
+        row.starts_with(
+            "standard (default)   k8s.io/minikube-hostpath   Delete          Immediate           false"
+        ),
+        "{row}"
+    );
+    at.kubectl_with(&["apply"], CLAIM).ok("claim");
+    at.until(&["get", "pvc", "data", "-o", "jsonpath={.status.phase}"], "Bound");
+    let shown = at.kubectl(&["get", "pvc"]).ok("pvc");
+    assert!(
+        shown.starts_with("NAME   STATUS   VOLUME")
+            && shown.contains("ACCESS MODES   STORAGECLASS   VOLUMEATTRIBUTESCLASS   AGE"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("data   Bound    pvc-")
+            && shown.contains("1Gi        RWO            standard       <unset>"),
+        "{shown}"
+    );
+    let shown = at.kubectl(&["get", "pv"]).ok("pv");
+    assert!(shown.contains("RECLAIM POLICY   STATUS   CLAIM          STORAGECLASS"), "{shown}");
+    assert!(shown.contains("RWO            Delete           Bound    default/data   standard"), "{shown}");
+    let path = directory(&at, "data");
+    assert!(path.starts_with(at.places()[0].join("volumes").to_str().unwrap()), "{path}");
+
+    at.kubectl_with(&["apply"], &pod("one", OF_CLAIM)).ok("pod");
+    starts(&at, "one");
+    at.kubectl(&["exec", "one", "--", "sh", "-c", "echo kept > /data/file"]).ok("write");
+    // a claim in use waits for its pod
+    at.kubectl(&["delete", "pvc", "data", "--wait=false"]).ok("delete");
+    let shown = at.kubectl(&["get", "pvc"]).ok("pvc");
+    assert!(shown.contains("data   Terminating"), "{shown}");
+    at.kubectl(&["delete", "pod", "one"]).ok("pod goes");
+    at.until(&["get", "pvc,pv", "-o", "name"], "");
+    assert!(!std::path::Path::new(&path).exists(), "the directory goes with the volume");
+
+    at.kubectl_with(&["apply"], CLAIM).ok("another");
+    at.kubectl_with(&["apply"], &pod("two", OF_CLAIM)).ok("pod");
+    starts(&at, "two");
+    at.kubectl(&["exec", "two", "--", "sh", "-c", "echo kept > /data/file"]).ok("write");
+    at.kubectl(&["delete", "pod", "two"]).ok("pod goes");
+    at.monopod(&["stop"]).ok("stop");
+    at.monopod(&["start"]).ok("start");
+    at.kubectl_with(&["apply"], &pod("three", OF_CLAIM)).ok("pod");
+    starts(&at, "three");
+    assert_eq!(at.kubectl(&["exec", "three", "--", "cat", "/data/file"]).ok("read"), "kept\n");
+    at.monopod(&["delete"]).ok("delete");
+    at.nothing_is_left();
+}
+
+const DATABASE: &str = "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 2
+  podManagementPolicy: Parallel
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      terminationGracePeriodSeconds: 1
+      securityContext: {runAsUser: 1001, runAsNonRoot: true, fsGroup: 1001, fsGroupChangePolicy: OnRootMismatch}
+      containers:
+        - name: db
+          image: busybox:1
+          command: [sh, -c, 'hostname >> /bitnami/db/names && sleep 3600']
+          volumeMounts: [{name: data, mountPath: /bitnami/db, subPath: db}]
+  volumeClaimTemplates:
+    - metadata: {name: data}
+      spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 8Gi}}}
+";
+
+#[test]
+fn a_database_keeps_its_claims() {
+    let Some(at) = ready("database") else { return };
+    at.kubectl_with(&["apply"], DATABASE).ok("apply");
+    at.kubectl(&["rollout", "status", "sts/db", "--timeout=60s"]).ok("rollout");
+    let claims = ["get", "pvc", "-l", "app=db", "-o", "jsonpath={.items[*].metadata.name}"];
+    assert_eq!(at.kubectl(&claims).ok("claims"), "data-db-0 data-db-1");
+    let path = directory(&at, "data-db-1");
+    let shown =
+        at.shell(&format!("stat -c '%u %g %a' {path}/db {path}/db/names; cat {path}/db/names")).ok("stat");
+    assert_eq!(shown, "0 1001 2777\n1001 1001 644\ndb-1\n");
+    at.kubectl(&["scale", "sts/db", "--replicas=1"]).ok("scale");
+    at.until(&["get", "pods", "-o", "name"], "pod/db-0");
+    assert_eq!(at.kubectl(&claims).ok("claims"), "data-db-0 data-db-1");
+    at.kubectl(&["scale", "sts/db", "--replicas=2"]).ok("scale");
+    at.kubectl(&["rollout", "status", "sts/db", "--timeout=60s"]).ok("rollout");
+    let names = at.kubectl(&["exec", "db-1", "--", "cat", "/bitnami/db/names"]).ok("names");
+    assert_eq!(names, "db-1\ndb-1\n");
+    // with a policy the claims go with the set
+    let policy =
+        r#"{"spec":{"persistentVolumeClaimRetentionPolicy":{"whenDeleted":"Delete","whenScaled":"Retain"}}}"#;
+    at.kubectl(&["patch", "sts", "db", "-p", policy]).ok("patch");
+    at.until(
+        &["get", "pvc", "data-db-1", "-o", "jsonpath={.metadata.ownerReferences[*].kind}"],
+        "StatefulSet",
+    );
+    at.kubectl(&["delete", "sts", "db"]).ok("delete");
+    at.until(&["get", "pvc,pv", "-o", "name"], "");
+    assert!(!std::path::Path::new(&path).exists());
+}
+
+#[test]
+fn volumes_by_hand_claims_that_wait_and_claims_of_a_pod() {
+    let Some(at) = ready("volumes") else { return };
+    let own = at.home().join("own");
+    let by_hand = format!(
+        "
+apiVersion: v1
+kind: PersistentVolume
+metadata: {{name: by-hand}}
+spec:
+  capacity: {{storage: 5Gi}}
+  accessModes: [ReadWriteOnce]
+  storageClassName: manual
+  hostPath: {{path: {}}}
+",
+        own.display()
+    );
+    at.kubectl_with(&["apply"], &by_hand).ok("volume");
+    at.until(&["get", "pv", "by-hand", "-o", "jsonpath={.status.phase}"], "Available");
+    let manual = CLAIM.replace("spec: {", "spec: {storageClassName: manual, ");
+    at.kubectl_with(&["apply"], &pod("one", OF_CLAIM)).ok("pod");
+    at.until(
+        &["get", "pod", "one", "-o", "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}"],
+        "0/1 nodes are available: persistentvolumeclaim \"data\" not found. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+    );
+    at.kubectl_with(&["apply"], &manual).ok("claim");
+    starts(&at, "one");
+    at.kubectl(&["exec", "one", "--", "sh", "-c", "echo kept > /data/file"]).ok("write");
+    at.kubectl(&["delete", "pod/one", "pvc/data"]).ok("delete");
+    at.until(&["get", "pv", "by-hand", "-o", "jsonpath={.status.phase}"], "Released");
+    assert_eq!(std::fs::read_to_string(own.join("file")).unwrap(), "kept\n");
+    at.kubectl(&["delete", "pv", "by-hand"]).ok("delete");
+    assert!(own.join("file").exists(), "what is a user's stays");
+
+    let waits = "
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: later}
+provisioner: k8s.io/minikube-hostpath
+volumeBindingMode: WaitForFirstConsumer
+allowVolumeExpansion: true
+";
+    at.kubectl_with(&["apply"], waits).ok("class");
+    at.kubectl_with(&["apply"], &CLAIM.replace("spec: {", "spec: {storageClassName: later, ")).ok("claim");
+    at.until_some(&["get", "events", "--field-selector", "reason=WaitForFirstConsumer", "-o", "name"]);
+    at.kubectl_with(&["apply"], &pod("two", OF_CLAIM)).ok("pod");
+    starts(&at, "two");
+    let node = at.kubectl(&["get", "pv", "-o", "jsonpath={.items[0].spec.nodeAffinity.required.nodeSelectorTerms[0].matchExpressions[0].values[0]}"]).ok("affinity");
+    assert_eq!(node, at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("node"));
+    let more = r#"{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}"#;
+    at.kubectl(&["patch", "pvc", "data", "-p", more]).ok("grow");
+    at.until(&["get", "pvc", "data", "-o", "jsonpath={.status.capacity.storage}"], "2Gi");
+    let less = at.kubectl(&["patch", "pvc", "data", "-p", &more.replace("2Gi", "1Gi")]).refused("less");
+    assert!(less.contains("field can not be less than status.capacity"), "{less}");
+    at.kubectl(&["delete", "pod/two", "pvc/data"]).ok("delete");
+
+    let ephemeral = "ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}}";
+    at.kubectl_with(&["apply"], &pod("own", ephemeral)).ok("pod");
+    starts(&at, "own");
+    at.kubectl(&["exec", "own", "--", "touch", "/data/file"]).ok("write");
+    assert_eq!(at.kubectl(&["get", "pvc", "-o", "name"]).ok("claims"), "persistentvolumeclaim/own-v\n");
+    at.kubectl(&["delete", "pod", "own"]).ok("delete");
+    at.until(&["get", "pvc,pv", "-o", "name"], "");
+}
