@@ -2,7 +2,7 @@
 //!
 //! It owns the words: what a sandbox, a container, an image and a stream are, and the traits that a runtime and an
 //! image service implement. It knows neither Kubernetes nor the kernel, and holds no state; but for [`subpath`], which all
-//! who mount a part of a volume must do alike. Read [`Runtime`] first.
+//! who mount a part of a volume must do alike, and [`logs`], which all who show one read. Read [`Runtime`] first.
 
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ mod container;
 mod error;
 mod id;
 mod image;
+pub mod logs;
 mod network;
 mod sandbox;
 mod streaming;

@@ -4,15 +4,14 @@ use crate::frames::{self, Stream as Which};
 use crate::log_files::{self, Piece};
 use crate::record::{Container, Record};
 use bytes::Bytes;
+use cri::logs::{LogStream, RawLine, Watcher, tail};
 use jiff::Timestamp;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::AddWatchFlags;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -30,7 +29,7 @@ pub(crate) struct Wanted {
     pub(crate) details: Option<String>,
 }
 
-/// `<RFC 3339> stdout F <text>`; `P` is a part of a line that goes on.
+/// One that is in Docker's order of time.
 #[derive(Debug, PartialEq)]
 struct Line<'a> {
     time: Timestamp,
@@ -40,15 +39,12 @@ struct Line<'a> {
 }
 
 fn parse(raw: &[u8]) -> Option<Line<'_>> {
-    let mut parts = raw.splitn(4, |byte| *byte == b' ');
-    let mut word = || std::str::from_utf8(parts.next()?).ok();
-    let (time, which, tag) = (word()?.parse().ok()?, word()?, word()?);
-    let which = match which {
-        "stdout" => Which::Stdout,
-        "stderr" => Which::Stderr,
-        _ => return None,
+    let cri::logs::Line { time, stream, is_whole, text } = cri::logs::parse(raw)?;
+    let which = match stream {
+        LogStream::Stdout => Which::Stdout,
+        LogStream::Stderr => Which::Stderr,
     };
-    Some(Line { time, which, is_whole: tag.starts_with('F'), text: parts.next().unwrap_or_default() })
+    Some(Line { time: time.parse().ok()?, which, is_whole, text })
 }
 
 impl Wanted {
@@ -123,7 +119,7 @@ async fn send_all(
             return Ok(());
         }
         tokio::select! {
-            woken = wait(&changed) => woken?,
+            written = changed.next() => drop(written?),
             gone = records.changed() => if gone.is_err() { return Ok(()) },
             () = &mut time_is_over => return Ok(()),
             () = tell.closed() => return Ok(()),
@@ -150,24 +146,10 @@ fn is_over(record: &Record, begun: u64) -> bool {
 }
 
 /// The folder: a rotation makes another file of the same name.
-fn watch(folder: &Path) -> io::Result<AsyncFd<OwnedFd>> {
-    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-    let news = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-    inotify.add_watch(folder, news)?;
-    #[allow(
-        deprecated,
-        reason = "its successor is unsafe, for types whose descriptor changes; an OwnedFd's does not"
-    )]
-    AsyncFd::new(inotify.into())
-}
-
-/// Until something was written; all news of it are taken.
-async fn wait(changed: &AsyncFd<OwnedFd>) -> io::Result<()> {
-    let mut ready = changed.readable().await?;
-    let mut news = [0; 4096];
-    while nix::unistd::read(changed.get_ref().as_fd(), &mut news).is_ok_and(|read| read > 0) {}
-    ready.clear_ready();
-    Ok(())
+fn watch(folder: &Path) -> io::Result<Watcher> {
+    let watcher = Watcher::new()?;
+    watcher.add(folder, AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO)?;
+    Ok(watcher)
 }
 
 /// Reads whole lines; what the shim is just writing stays for the next time.
@@ -188,7 +170,7 @@ impl Reader {
     fn open(path: PathBuf, wanted: Wanted) -> io::Result<Reader> {
         let mut pieces: VecDeque<Piece> = log_files::all(&path)?.into();
         if let Some(count) = wanted.tail {
-            let (skipped, start) = tail(&mut pieces, &wanted, count)?;
+            let (skipped, start) = begin_of_tail(&pieces, &wanted, count)?;
             pieces.drain(..skipped);
             pieces[0].file.seek(SeekFrom::Start(start))?;
         }
@@ -242,29 +224,17 @@ impl Reader {
 }
 
 /// Where the last `count` lines of those that are wanted begin: in which file, and at which byte.
-fn tail(pieces: &mut VecDeque<Piece>, wanted: &Wanted, count: usize) -> io::Result<(usize, u64)> {
-    let mut starts = VecDeque::new();
-    let (mut goes_on, mut end) = (false, (0, 0));
-    for (number, piece) in pieces.iter_mut().enumerate() {
-        let (mut at, mut raw) = (0, Vec::new());
-        let mut lines = BufReader::new(&mut piece.file);
-        while lines.read_until(b'\n', &mut raw)? > 0 && raw.ends_with(b"\n") {
-            if let Some(line) = parse(&raw) {
-                if wanted.takes(&line) && !goes_on {
-                    starts.push_back((number, at));
-                    if starts.len() > count {
-                        starts.pop_front();
-                    }
-                }
-                goes_on = !line.is_whole;
-            }
-            at += raw.len() as u64;
-            raw.clear();
+fn begin_of_tail(pieces: &VecDeque<Piece>, wanted: &Wanted, count: usize) -> io::Result<(usize, u64)> {
+    let counts = |raw: &RawLine| raw.has_end && parse(&raw.bytes).is_some_and(|line| wanted.takes(&line));
+    let mut left = count as u64;
+    for (number, piece) in pieces.iter().enumerate().rev() {
+        let found = tail(&piece.file, left, counts)?;
+        left -= found.lines;
+        if left == 0 {
+            return Ok((number, found.offset));
         }
-        piece.file.rewind()?;
-        end = (number, at);
     }
-    Ok(starts.front().copied().unwrap_or(end))
+    Ok((0, 0))
 }
 
 /// Seconds with a fraction, or RFC 3339, as clients send `since` and `until`; zero is: not said.

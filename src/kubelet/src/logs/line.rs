@@ -1,34 +1,8 @@
+//! What the user asked for, out of the lines of a log.
+
 use cri::LogOptions;
+use cri::logs::parse;
 use jiff::Timestamp;
-
-/// One line of a log file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line<'a> {
-    /// As it stands there.
-    pub time: &'a str,
-    /// False where the text goes on in the next line.
-    pub is_whole: bool,
-    pub text: &'a [u8],
-}
-
-/// `None` for what is no line of this format (a crash cut it).
-pub fn parse(raw: &[u8]) -> Option<Line<'_>> {
-    let mut parts = raw.splitn(4, |b| *b == b' ');
-    let time = std::str::from_utf8(parts.next()?).ok()?;
-    let stream = parts.next()?;
-    let tags = parts.next()?;
-    if !matches!(stream, b"stdout" | b"stderr") {
-        return None;
-    }
-    // tags are separated by colons, the first says whether it is partial
-    let is_whole = tags.split(|b| *b == b':').next()? != b"P";
-    Some(Line { time, is_whole, text: parts.next().unwrap_or_default() })
-}
-
-/// Whether a raw line ends a line of the container's output.
-pub fn ends_a_line(raw: &[u8]) -> bool {
-    parse(raw).is_none_or(|line| line.is_whole)
-}
 
 /// Turns raw lines into what the user asked for.
 #[derive(Debug)]

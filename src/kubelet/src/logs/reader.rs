@@ -1,10 +1,10 @@
 //! A log as a stream of bytes: what is there, and, where it is followed, what comes until its container ends.
 
-use super::keeper::Watcher;
 use super::line::Printer;
-use super::{rotate, tail};
+use super::rotate;
 use crate::shared::Shared;
 use bytes::Bytes;
+use cri::logs::{Watcher, tail};
 use cri::{ContainerId, LogOptions, RuntimeEvent};
 use futures::stream::{BoxStream, StreamExt, unfold};
 use jiff::Timestamp;
@@ -116,7 +116,7 @@ fn open_all(path: &Path, since: Option<Timestamp>) -> io::Result<VecDeque<File>>
 fn keep_tail(files: &mut VecDeque<File>, count: u64) -> io::Result<()> {
     let mut wanted = count;
     for at in (0..files.len()).rev() {
-        let found = tail::find(&files[at], wanted)?;
+        let found = tail(&files[at], wanted, |_| true)?;
         wanted -= found.lines;
         if wanted == 0 || at == 0 {
             files[at].seek(SeekFrom::Start(found.offset))?;

@@ -2,7 +2,7 @@
 
 use super::start::message_file;
 use crate::labels;
-use crate::logs::line;
+use cri::logs;
 use cri::{ContainerState, ContainerStatus};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -39,7 +39,7 @@ fn end_of(file: &Path, most: u64) -> String {
 fn end_of_log(file: &Path) -> String {
     // a line has a head of some fifty bytes
     let raw = end_of(file, LONGEST_FROM_LOG * 4);
-    let lines: Vec<line::Line<'_>> = raw.lines().filter_map(|l| line::parse(l.as_bytes())).collect();
+    let lines: Vec<logs::Line<'_>> = raw.lines().filter_map(|l| logs::parse(l.as_bytes())).collect();
     let from = lines.len().saturating_sub(MOST_LINES_FROM_LOG);
     let mut text = Vec::new();
     for line in &lines[from..] {

@@ -1,6 +1,4 @@
-//! Where the last lines of a log begin: found from the end, so that a large file costs no more than a small one.
-
-use super::line::ends_a_line;
+use super::ends_a_line;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -14,11 +12,12 @@ pub struct Tail {
     pub lines: u64,
 }
 
-/// The last `count` lines of output; parts of one line count as one.
+/// The last `count` lines of output for which `counts` is true: it sees the last part of each, as parts of one line count as
+/// one. Found from the end, so that a large file costs no more than a small one.
 ///
 /// # Errors
 /// The file can not be read.
-pub fn find(file: &File, count: u64) -> io::Result<Tail> {
+pub fn tail(file: &File, count: u64, counts: impl Fn(&RawLine) -> bool) -> io::Result<Tail> {
     let end = file.metadata()?.len();
     let mut lines = Backwards { file, at: end, buffer: Vec::new() };
     let mut found = 0;
@@ -30,7 +29,7 @@ pub fn find(file: &File, count: u64) -> io::Result<Tail> {
             if found == count {
                 return Ok(Tail { offset: start, lines: found });
             }
-            found += 1;
+            found += u64::from(counts(&raw));
         }
         is_last = false;
         start = raw.offset;
@@ -38,9 +37,14 @@ pub fn find(file: &File, count: u64) -> io::Result<Tail> {
     Ok(Tail { offset: start, lines: found })
 }
 
-struct Raw {
+/// A line as it stands in the file.
+#[derive(Debug)]
+pub struct RawLine {
     offset: u64,
-    bytes: Vec<u8>,
+    /// Without its end.
+    pub bytes: Vec<u8>,
+    /// Else it is still being written.
+    pub has_end: bool,
 }
 
 /// Lines from the end to the beginning.
@@ -52,24 +56,25 @@ struct Backwards<'a> {
 }
 
 impl Backwards<'_> {
-    fn next(&mut self) -> io::Result<Option<Raw>> {
+    fn next(&mut self) -> io::Result<Option<RawLine>> {
         if self.at == 0 && self.buffer.is_empty() {
             return Ok(None);
         }
         let mut searched = 0;
         loop {
             // the newline at the end belongs to the line itself
-            let body = self.buffer.len().saturating_sub(usize::from(self.buffer.last() == Some(&b'\n')));
+            let has_end = self.buffer.last() == Some(&b'\n');
+            let body = self.buffer.len().saturating_sub(usize::from(has_end));
             let unsearched = body.saturating_sub(searched);
             if let Some(newline) = self.buffer[..unsearched].iter().rposition(|b| *b == b'\n') {
                 let mut bytes = self.buffer.split_off(newline + 1);
                 bytes.truncate(body - newline - 1);
-                return Ok(Some(Raw { offset: self.at + newline as u64 + 1, bytes }));
+                return Ok(Some(RawLine { offset: self.at + newline as u64 + 1, bytes, has_end }));
             }
             if self.at == 0 {
                 let mut bytes = std::mem::take(&mut self.buffer);
                 bytes.truncate(body);
-                return Ok((!bytes.is_empty() || body > 0).then_some(Raw { offset: 0, bytes }));
+                return Ok((!bytes.is_empty() || body > 0).then_some(RawLine { offset: 0, bytes, has_end }));
             }
             searched = body;
             self.fill()?;
@@ -99,7 +104,7 @@ mod tests {
     }
 
     fn last(text: &str, count: u64) -> String {
-        text[find(&file(text), count).unwrap().offset as usize..].to_owned()
+        text[tail(&file(text), count, |_| true).unwrap().offset as usize..].to_owned()
     }
 
     #[test]
@@ -122,10 +127,22 @@ mod tests {
     }
 
     #[test]
+    fn only_those_that_count() {
+        let (out, err) = ("2026Z stdout F one\n", "2026Z stderr F two\n");
+        let text = [out, err, out, err, err, "2026Z stdout F unfin"].concat();
+        let at = |line: usize| text.split_inclusive('\n').take(line).map(str::len).sum::<usize>();
+        let is_out = |raw: &RawLine| raw.has_end && raw.bytes.windows(6).any(|word| word == b"stdout");
+        for (count, lines, offset) in [(0, 0, text.len()), (1, 1, at(2)), (2, 2, at(0)), (3, 2, at(0))] {
+            let want = Tail { offset: offset as u64, lines };
+            assert_eq!(tail(&file(&text), count, is_out).unwrap(), want, "{count}");
+        }
+    }
+
+    #[test]
     fn how_many_there_were() {
         let text = "2026Z stdout F y\n".repeat(7);
         for (count, lines) in [(0, 0), (3, 3), (7, 7), (9, 7)] {
-            assert_eq!(find(&file(&text), count).unwrap().lines, lines, "{count}");
+            assert_eq!(tail(&file(&text), count, |_| true).unwrap().lines, lines, "{count}");
         }
     }
 
