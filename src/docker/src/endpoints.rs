@@ -276,7 +276,7 @@ impl Engine {
         self.runtime.set_endpoints(&sandbox, in_order(&networks, &places)).await?;
         container.change(|r| {
             r.networks = networks;
-            if let State::Running(running) = &mut r.state {
+            if let Some(running) = r.running_mut() {
                 running.endpoints = places;
             }
             true

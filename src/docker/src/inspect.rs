@@ -140,7 +140,7 @@ fn host_config(record: &Record, links: &[String]) -> Value {
 }
 
 fn state(record: &Record) -> Value {
-    let running = record.running();
+    let running = record.process();
     let ended = record.ended();
     let started = running.map(|r| r.started_at).or_else(|| ended.and_then(|e| e.started_at));
     let mut state = json!({
@@ -165,7 +165,7 @@ fn state(record: &Record) -> Value {
 
 /// Whether a process of it was ever there.
 fn has_run(record: &Record) -> bool {
-    record.running().is_some() || record.ended().is_some_and(|ended| ended.started_at.is_some())
+    record.process().is_some() || record.ended().is_some_and(|ended| ended.started_at.is_some())
 }
 
 /// Without those of `--tmpfs`, as Docker has it.
@@ -263,9 +263,14 @@ fn port_list(record: &Record) -> Vec<Value> {
 
 /// `Up 3 minutes (healthy)`, `Exited (0) 2 hours ago`.
 pub(crate) fn status(record: &Record, now: Timestamp) -> String {
+    status_of(&record.state, record, now)
+}
+
+fn status_of(state: &State, record: &Record, now: Timestamp) -> String {
     let since = |then: Timestamp| lasting(now.as_second() - then.as_second());
-    match &record.state {
+    match state {
         State::Created => "Created".to_owned(),
+        State::Starting(_, before) => status_of(before, record, now),
         State::Exited(e) if e.started_at.is_none() => "Created".to_owned(),
         State::Running(r) if r.paused => format!("Up {} (Paused)", since(r.started_at)),
         State::Running(r) => match record.health.as_ref().map(|h| h.status) {

@@ -26,7 +26,7 @@ impl Engine {
             State::Running(running) if running.paused => {
                 return Err(Refusal::conflict("cannot start a paused container, try unpause instead"));
             }
-            State::Running(_) => return Ok(false),
+            State::Running(_) | State::Starting(..) => return Ok(false),
             State::Removed(_) => return Err(Refusal::no_container(&container.see(|r| r.id.clone()))),
             _ => {}
         }
@@ -102,7 +102,7 @@ impl Engine {
         };
         // before it starts: it may end at once
         container.change(|r| {
-            r.state = State::Running(running);
+            r.state = State::Starting(running, Box::new(r.state.clone()));
             true
         });
         // who shares another one's network has its files and its names
@@ -115,13 +115,7 @@ impl Engine {
         if let Ok(status) = self.runtime.container(&id).await
             && let ContainerState::Running { pid, started_at } = status.state
         {
-            container.change(|r| match &mut r.state {
-                State::Running(running) if running.container == id => {
-                    (running.pid, running.started_at) = (pid, started_at);
-                    true
-                }
-                _ => false,
-            });
+            container.change(|r| r.has_begun(&id, pid, started_at));
         }
         Ok(())
     }

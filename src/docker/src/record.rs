@@ -54,6 +54,8 @@ pub(crate) struct Record {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum State {
     Created,
+    /// Its sandbox is there, and its process is about to be: until then it is shown as what it was before.
+    Starting(Running, Box<State>),
     Running(Running),
     /// Ended, and will be started again.
     Restarting(Ended),
@@ -139,10 +141,34 @@ pub(crate) struct Probe {
 }
 
 impl Record {
+    /// The run that goes on, or is about to begin.
     pub(crate) fn running(&self) -> Option<&Running> {
         match &self.state {
-            State::Running(running) => Some(running),
+            State::Running(running) | State::Starting(running, _) => Some(running),
             _ => None,
+        }
+    }
+
+    pub(crate) fn running_mut(&mut self) -> Option<&mut Running> {
+        match &mut self.state {
+            State::Running(running) | State::Starting(running, _) => Some(running),
+            _ => None,
+        }
+    }
+
+    /// The run whose process is there.
+    pub(crate) fn process(&self) -> Option<&Running> {
+        self.running().filter(|_| matches!(self.state, State::Running(_)))
+    }
+
+    /// The process of a run that was about to begin is there; false where that is over already, or was known.
+    pub(crate) fn has_begun(&mut self, run: &ContainerId, pid: i32, started_at: Timestamp) -> bool {
+        match &self.state {
+            State::Starting(running, _) if running.container == *run => {
+                self.state = State::Running(Running { pid, started_at, ..running.clone() });
+                true
+            }
+            _ => false,
         }
     }
 
@@ -158,10 +184,7 @@ impl Record {
     }
 
     pub(crate) fn ended(&self) -> Option<&Ended> {
-        match &self.state {
-            State::Exited(ended) | State::Restarting(ended) => Some(ended),
-            _ => None,
-        }
+        self.state.ended()
     }
 
     /// Its last exit code; zero where it has none.
@@ -174,8 +197,23 @@ impl Record {
 
     /// `created`, `running`, `paused`, `restarting`, `exited`.
     pub(crate) fn status(&self) -> &'static str {
-        match &self.state {
+        self.state.name()
+    }
+}
+
+impl State {
+    fn ended(&self) -> Option<&Ended> {
+        match self {
+            State::Exited(ended) | State::Restarting(ended) => Some(ended),
+            State::Starting(_, before) => before.ended(),
+            _ => None,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
             State::Created => "created",
+            State::Starting(_, before) => before.name(),
             State::Running(running) if running.paused => "paused",
             State::Running(_) => "running",
             State::Restarting(_) => "restarting",

@@ -145,7 +145,8 @@ async fn take_up_run(engine: &Arc<Engine>, container: &Arc<Container>, sandbox: 
     let Some(running) = container.see(|r| r.running().cloned()) else { return false };
     let status = sandbox.containers.iter().find(|c| c.id == running.container);
     match status.map(|status| &status.state) {
-        Some(ContainerState::Running { .. }) => {
+        Some(ContainerState::Running { pid, started_at }) => {
+            container.change(|r| r.has_begun(&running.container, *pid, *started_at));
             engine.serve_names(container).await;
             health::watch(engine, container);
         }
@@ -165,7 +166,7 @@ async fn take_up_run(engine: &Arc<Engine>, container: &Arc<Container>, sandbox: 
 fn start_if_due(engine: &Arc<Engine>, container: &Arc<Container>, record: &Record) {
     let policy = record.host.restart_policy.name.as_str();
     let due = match &record.state {
-        State::Running(running) => {
+        State::Running(running) | State::Starting(running, _) => {
             let run = running.container.clone();
             tokio::spawn(supervise::ended(engine.clone(), container.clone(), run));
             return;

@@ -141,7 +141,7 @@ fn base(container: &Container, layers: &[PathBuf]) -> io::Result<Overlay> {
     // several may look at once
     let name = format!("{VIEW}{}", &new_id()[..12]);
     let (at, record) = (container.dir().join("root").join(name), container.record());
-    match record.running().filter(|running| running.pid > 0) {
+    match record.process() {
         None => Overlay::mount(layers, Some((&container.upper(), &container.work())), &at),
         Some(running) => {
             let tree = own_mount(running.pid, &record.id)?;

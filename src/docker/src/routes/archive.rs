@@ -108,7 +108,7 @@ impl Subject {
 
     /// A stopped container's root is put together for us alone; to look into one that runs nobody has to wait.
     fn alone(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
-        let runs = || self.container.see(|r| r.running().is_some_and(|running| running.pid > 0));
+        let runs = || self.container.see(|r| r.process().is_some());
         if runs() {
             return None;
         }

@@ -254,7 +254,7 @@ pub(super) async fn rename(call: Call) -> Answer {
 
 pub(super) async fn top(call: Call) -> Answer {
     let container = call.engine.container(call.name())?;
-    let pid = container.see(|r| r.running().map(|running| running.pid));
+    let pid = container.see(|r| r.process().map(|running| running.pid));
     let Some(pid) = pid else {
         let id = container.see(|r| r.id.clone());
         return Err(Refusal::conflict(format_args!("container {id} is not running")));

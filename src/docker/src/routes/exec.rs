@@ -138,7 +138,7 @@ pub(super) async fn create(mut call: Call) -> Answer {
 /// # Errors
 /// The container's own files do not have this user or group.
 fn is_known(container: &Container, user: &str) -> Result<()> {
-    let Some(pid) = container.see(|r| r.running().map(|running| running.pid)).filter(|pid| *pid > 0) else {
+    let Some(pid) = container.see(|r| r.process().map(|running| running.pid)) else {
         return Ok(());
     };
     // a container that ends meanwhile has other words for it
@@ -148,7 +148,7 @@ fn is_known(container: &Container, user: &str) -> Result<()> {
 }
 
 fn running(container: &Container) -> Result<cri::ContainerId> {
-    container.see(|r| match r.running() {
+    container.see(|r| match r.process() {
         None if matches!(r.state, State::Restarting(_)) => Err(Refusal::conflict(format_args!(
             "Container {} is restarting, wait until the container is running",
             r.id

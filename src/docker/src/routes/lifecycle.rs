@@ -139,9 +139,9 @@ pub(super) async fn wait(call: Call) -> Answer {
     let begun = container.see(|r| r.exits);
     let is_over: Box<dyn FnMut(&Record) -> bool + Send> = match call.query.get("condition") {
         // the end of a run counts, though another follows
-        None | Some("not-running") => {
-            Box::new(move |r| r.exits > begun || !matches!(r.state, State::Running(_) | State::Restarting(_)))
-        }
+        None | Some("not-running") => Box::new(move |r| {
+            r.exits > begun || (r.running().is_none() && !matches!(r.state, State::Restarting(_)))
+        }),
         Some("next-exit") => Box::new(move |r| r.exits > begun || matches!(r.state, State::Removed(_))),
         Some("removed") => Box::new(|r| matches!(r.state, State::Removed(_))),
         Some(other) => return Err(Refusal::bad(format_args!("invalid condition: \"{other}\""))),

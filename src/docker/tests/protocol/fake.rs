@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -39,12 +40,16 @@ pub struct FakeRuntime {
     events: broadcast::Sender<RuntimeEvent>,
     /// Lets one exec of `gated` begin.
     pub gate: Notify,
+    /// How many were told to start, and who holds them up in it.
+    pub starting: AtomicUsize,
+    pub start_gate: tokio::sync::Mutex<()>,
 }
 
 impl FakeRuntime {
     pub fn new() -> Arc<Self> {
         let (state, events) = (Mutex::default(), broadcast::Sender::new(64));
-        Arc::new(FakeRuntime { state, events, gate: Notify::new() })
+        let (starting, start_gate) = Default::default();
+        Arc::new(FakeRuntime { state, events, gate: Notify::new(), starting, start_gate })
     }
 
     pub fn is_empty(&self) -> bool {
@@ -221,6 +226,8 @@ impl Runtime for FakeRuntime {
     }
 
     async fn start_container(&self, id: &ContainerId) -> Result<()> {
+        self.starting.fetch_add(1, Ordering::SeqCst);
+        drop(self.start_gate.lock().await);
         let (words, log, stdin, listeners) = self.with(id, |fake| {
             fake.state.send_replace(ContainerState::Running { pid: 1, started_at: Timestamp::now() });
             let listeners = std::mem::take(&mut fake.listeners);

@@ -7,6 +7,7 @@ mod host_config;
 mod networks;
 mod world;
 
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use world::World;
@@ -79,6 +80,34 @@ async fn an_exec_begins_when_its_client_has_the_answer_s_head() {
     world.runtime.gate.notify_one();
     let mut output = Vec::new();
     stream.read_to_end(&mut output).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_runs_when_its_process_is_there() {
+    let Some(world) = World::open("starting").await else { return };
+    let shown = async || {
+        let format = "{{.State.Status}} {{.State.Running}} {{.State.Pid}}";
+        let listed = world.docker(&["ps", "-q"]).await.out.lines().count();
+        format!("{} {listed}", world.docker(&["inspect", "-f", format, "web"]).await.out.trim())
+    };
+    let start = async |before: &str| {
+        let held = world.runtime.start_gate.lock().await;
+        let begun = world.runtime.starting.load(SeqCst);
+        let looks = async {
+            while world.runtime.starting.load(SeqCst) == begun {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(shown().await, before);
+            drop(held);
+        };
+        let (started, ()) = tokio::join!(world.docker(&["start", "web"]), looks);
+        started.fine();
+        assert_eq!(shown().await, "running true 1 1");
+    };
+    world.docker(&["create", "--name", "web", "busybox", "wait"]).await.fine();
+    start("created false 0 0").await;
+    world.docker(&["stop", "-t", "0", "web"]).await.fine();
+    start("exited false 0 0").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
