@@ -1,19 +1,17 @@
 //! RUN of a Dockerfile: a sandbox of its own over the builder's folders.
 
-mod containers;
 mod places;
 
-use crate::engine::{DockerConfig, Engine};
+use crate::config::DockerConfig;
 use crate::frames::Stream as Which;
 use crate::record::LABEL;
 use crate::root::Overlay;
 use async_trait::async_trait;
-use containers::{StepContainer, StepContainers};
 use cri::{
     AttachStreams, ContainerConfig, CriError, Mount, Output, Result, RootFolders, Runtime, SandboxConfig,
     SandboxId, Seccomp,
 };
-use image::{BuildOutput, BuildRunner, Channel, Removal, RunSettings, RunSpec};
+use image::{BuildOutput, BuildRunner, Channel, RunSettings, RunSpec};
 use places::{Places, mount};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -25,7 +23,22 @@ pub struct Runner {
     config: DockerConfig,
     runtime: Arc<dyn Runtime>,
     /// Where the user sees a container for each.
-    containers: Option<StepContainers>,
+    shown: Option<Box<dyn ShowRuns>>,
+}
+
+/// Shows the RUNs of a build as containers.
+pub(crate) trait ShowRuns: Send + Sync {
+    fn create(&self, spec: &RunSpec) -> Box<dyn ShownRun>;
+}
+
+/// One of them.
+#[async_trait]
+pub(crate) trait ShownRun: Send + Sync {
+    fn started(&mut self);
+    /// Its command is over, and its log is still where the sandbox wrote it.
+    fn ended(&mut self, code: i32, log: &Path);
+    /// Its sandbox is gone. What is in `upper` is the layer to be, unless the step failed.
+    async fn settle(self: Box<Self>, upper: &Path);
 }
 
 /// The name of a step's log in its folder.
@@ -92,9 +105,9 @@ impl BuildRunner for Runner {
             .collect::<std::io::Result<Vec<_>>>()
             .map_err(|e| CriError::failed("mount for RUN", e))?;
         let places = Places::of(&spec);
-        let mut container = self.containers.as_ref().map(|all| all.create(&spec));
+        let mut container = self.shown.as_ref().map(|all| all.create(&spec));
         let (sandbox, lease) = self.lease(self.sandbox(&spec, &dir), folders).await?;
-        let code = self.run_in(&sandbox, &spec, mounts, container.as_mut(), output).await;
+        let code = self.run_in(&sandbox, &spec, mounts, container.as_deref_mut(), output).await;
         if let (Some(container), Ok(code)) = (&mut container, &code) {
             container.ended(*code, &dir.join(LOG));
         }
@@ -109,13 +122,16 @@ impl BuildRunner for Runner {
 
 impl Runner {
     pub fn new(config: DockerConfig, runtime: Arc<dyn Runtime>) -> Self {
-        Runner { config, runtime, containers: None }
+        Runner { config, runtime, shown: None }
     }
 
     /// The classic builder's.
-    pub(crate) fn with_containers(engine: Arc<Engine>, removal: Removal) -> Self {
-        let (config, runtime) = (engine.config.clone(), engine.runtime.clone());
-        Runner { config, runtime, containers: Some(StepContainers { engine, removal }) }
+    pub(crate) fn shown(
+        config: DockerConfig,
+        runtime: Arc<dyn Runtime>,
+        shown: impl ShowRuns + 'static,
+    ) -> Self {
+        Runner { config, runtime, shown: Some(Box::new(shown)) }
     }
 
     /// A build that is dropped while its sandbox is being made leaves a lease that ends as soon as it begins.
@@ -151,7 +167,7 @@ impl Runner {
         sandbox: &SandboxId,
         spec: &RunSpec,
         mounts: Vec<Mount>,
-        container: Option<&mut StepContainer<'_>>,
+        container: Option<&mut (dyn ShownRun + 'static)>,
         output: &dyn BuildOutput,
     ) -> Result<i32> {
         let env =
@@ -179,7 +195,7 @@ impl Runner {
         let want = AttachStreams { stdout: true, stderr: true, ..AttachStreams::default() };
         let session = runtime.attach(&id, want).await?;
         runtime.start_container(&id).await?;
-        container.into_iter().for_each(StepContainer::started);
+        container.into_iter().for_each(ShownRun::started);
         tokio::join!(
             pour(session.stdout, Which::Stdout, output),
             pour(session.stderr, Which::Stderr, output)

@@ -1,8 +1,8 @@
 //! One request as a handler sees it, and the answers that it may give.
 
+use crate::api_version::Version;
 use crate::engine::Engine;
 use crate::refusal::{Refusal, Result};
-use crate::routes::Version;
 use crate::upload::Upload;
 use bytes::Bytes;
 use futures::stream::BoxStream;

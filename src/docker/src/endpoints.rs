@@ -4,56 +4,17 @@ use crate::engine::Engine;
 use crate::model::EndpointConfig;
 use crate::network_mode::{self, mac, shared_with};
 use crate::networks::{HOST, NONE, Network};
+use crate::place::{Place, Places, in_order};
 use crate::publish;
 use crate::record::{Container, Record, State, new_id};
 use crate::refusal::{Refusal, Result};
 use cri::{Connection, Endpoint, SandboxConfig, SandboxStatus};
-use ipnet::Ipv4Net;
-use serde::{Deserialize, Serialize};
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A container that fails again and again is not waited for much longer than it takes to start.
 const DONOR_PATIENCE: Duration = Duration::from_secs(10);
-
-/// Where a running container is in one network.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Place {
-    /// The endpoint's own id.
-    pub(crate) id: String,
-    pub(crate) address: Ipv4Addr,
-    pub(crate) range: Ipv4Net,
-    pub(crate) gateway: Ipv4Addr,
-    pub(crate) internal: bool,
-    #[serde(default)]
-    pub(crate) mtu: Option<u32>,
-}
-
-/// By the network's name.
-pub(crate) type Places = BTreeMap<String, Place>;
-
-impl Place {
-    fn endpoint(&self) -> Endpoint {
-        Endpoint {
-            address: self.address,
-            subnet: self.range,
-            gateway: self.gateway,
-            internal: self.internal,
-            mtu: self.mtu,
-        }
-    }
-}
-
-/// The way out is by the first that is not internal: highest priority, then by name, as Docker has it.
-pub(crate) fn in_order(wanted: &BTreeMap<String, EndpointConfig>, places: &Places) -> Vec<Endpoint> {
-    let priority = |name: &str| wanted.get(name).map_or(0, |wanted| wanted.gw_priority);
-    let mut all: Vec<_> = places.iter().collect();
-    all.sort_by_key(|(name, place)| (place.internal, Reverse(priority(name)), (*name).clone()));
-    all.into_iter().map(|(_, place)| place.endpoint()).collect()
-}
 
 /// A container has one link, and so one MAC address: the one that was asked for, or Docker's for its first address.
 pub(crate) fn mac_address(record: &Record, endpoints: &[Endpoint]) -> Option<[u8; 6]> {
@@ -315,6 +276,7 @@ fn not_running(container: &Container) -> Refusal {
 mod tests {
     use super::*;
     use crate::record::tests::record;
+    use std::net::Ipv4Addr;
 
     fn place(last: u8, internal: bool) -> Place {
         let address = Ipv4Addr::new(10, 0, 0, last);

@@ -1,50 +1,28 @@
 //! The engine's state, and finding things in it.
 
+use crate::config::DockerConfig;
 use crate::events::Events;
-use crate::ipam::AddressPool;
+use crate::execs::Execs;
 use crate::machine::Machine;
 use crate::networks::Networks;
 use crate::record::{Container, Record, lock};
 use crate::refusal::{Refusal, Result};
-use crate::routes::exec::Execs;
 use crate::volumes::Volumes;
-use crate::{files, links};
+use crate::{files, link};
 use buildkit::BuildKit;
 use cri::ContainerId;
 use image::ImageStore;
 use resolver::{Forwarder, Upstream};
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-/// All that the engine is told.
-#[derive(Debug, Clone)]
-pub struct DockerConfig {
-    /// Records, logs, volumes and what containers wrote.
-    pub state_dir: PathBuf,
-    /// Made with mode 0660.
-    pub socket: PathBuf,
-    /// What `docker info` calls the machine.
-    pub name: String,
-    /// Below the profile's own cgroup: `docker`.
-    pub cgroup_parent: String,
-    pub gateway: Ipv4Addr,
-    pub pod_cidr: ipnet::Ipv4Net,
-    /// Networks are cut from these, the first first.
-    pub pools: Vec<AddressPool>,
-    /// What containers ask for names, unless they are told otherwise.
-    pub dns: IpAddr,
-    /// This program's, for `docker version`.
-    pub version: String,
-}
 
 pub(crate) struct Engine {
     pub(crate) config: DockerConfig,
     pub(crate) runtime: Arc<dyn cri::Runtime>,
     pub(crate) images: Arc<ImageStore>,
-    pub(crate) events: Events,
+    pub(crate) events: Arc<Events>,
     pub(crate) networks: Networks,
     pub(crate) volumes: Volumes,
     pub(crate) execs: Execs,
@@ -70,11 +48,12 @@ impl Engine {
         files::private_dir(&config.state_dir.join("containers"))?;
         let networks = Networks::open(&config.state_dir, config.pools.clone())?;
         let volumes = Volumes::open(config.state_dir.join("volumes"))?;
-        let engine = |own: &Weak<Engine>| Engine {
-            buildkit: crate::buildkit::open(&config, &runtime, &images, own.clone()),
+        let events = Arc::new(Events::default());
+        Ok(Arc::new(Engine {
+            buildkit: crate::buildkit::open(&config, &runtime, &images, events.clone()),
             runtime,
             images,
-            events: Events::default(),
+            events,
             networks,
             volumes,
             execs: Execs::default(),
@@ -85,8 +64,7 @@ impl Engine {
             containers: Mutex::default(),
             ranges: Mutex::default(),
             config,
-        };
-        Ok(Arc::new_cyclic(engine))
+        }))
     }
 
     pub(crate) fn container_dir(&self, id: &str) -> PathBuf {
@@ -156,7 +134,7 @@ fn find(all: &HashMap<String, Arc<Container>>, name: &str) -> Result<Arc<Contain
     // `web/data`: what another one calls it by a link
     if let Some((linker, alias)) = wanted.split_once('/') {
         let of = all.values().find(|c| c.see(|r| r.name == linker));
-        let leads = of.and_then(|c| c.see(|r| links::target(r, alias)));
+        let leads = of.and_then(|c| c.see(|r| link::target(r, alias)));
         // a container's own name has no slash, so this ends
         let found = leads.filter(|to| !to.contains('/')).and_then(|to| find(all, &to).ok());
         return found.ok_or_else(|| Refusal::no_container(name));

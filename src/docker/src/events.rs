@@ -1,6 +1,7 @@
 //! `docker events`: what happened lately, and what happens from now on.
 
 use crate::record::{Record, lock};
+use image::ImageRef;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -106,6 +107,19 @@ impl Events {
             }
             self.tell("volume", action, &mounted.name, attributes);
         }
+    }
+
+    /// An image that was built, by whichever builder.
+    pub(crate) fn built(&self, id: &str, names: &[String]) {
+        self.image("create", id, id);
+        let familiar =
+            |name: &String| ImageRef::parse(name).map_or_else(|_| name.clone(), |name| name.familiar());
+        names.iter().for_each(|name| self.image("tag", id, &familiar(name)));
+    }
+
+    /// Of an image by its id, under this name.
+    pub(crate) fn image(&self, action: &str, id: &str, name: &str) {
+        self.tell("image", action, id, [("name".to_owned(), name.to_owned())].into());
     }
 
     /// What a prune has freed.

@@ -1,6 +1,6 @@
 //! Output without a terminal: a head of eight bytes tells the stream and the length of what follows.
 
-use crate::routes::Version;
+use crate::api_version::Version;
 use bytes::{BufMut, Bytes, BytesMut};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A container as `docker inspect` and `docker ps` show it. Pure.
 
-use crate::inspect_network::{endpoints, network_settings};
-use crate::networks::{HOST, NONE, Network};
+use crate::inspect_network::{endpoints, network_settings, ports};
+use crate::networks::Network;
 use crate::record::{MountKind, Mounted, Record, State};
 use crate::{logging, plan};
 use cri::confinement::{MASKED_PATHS, READ_ONLY_PATHS};
@@ -58,7 +58,7 @@ pub(crate) fn inspect(record: &Record, around: &Around<'_>) -> Value {
         }},
         "Mounts": mounts(record),
         "Config": config(record),
-        "NetworkSettings": network_settings(record, around),
+        "NetworkSettings": network_settings(record, around.networks),
     })
 }
 
@@ -196,27 +196,6 @@ fn mount(mounted: &Mounted) -> Value {
     value
 }
 
-/// `{"80/tcp": [{"HostIp": …, "HostPort": …}]}`; what is exposed only is null.
-pub(crate) fn ports(record: &Record) -> Value {
-    let mut all = Map::new();
-    if record.running().is_none() || [HOST, NONE].contains(&record.host.network_mode.as_str()) {
-        return Value::Object(all);
-    }
-    // no port of an internal network's is published
-    let is_published = record.is_reached_from_outside();
-    for port in record.config.exposed_ports.keys() {
-        all.insert(port.clone(), Value::Null);
-    }
-    for (port, bindings) in record.host.port_bindings.iter().filter(|_| is_published) {
-        let shown = bindings.iter().flatten().map(|b| {
-            let ip = if b.host_ip.is_empty() { "0.0.0.0" } else { &b.host_ip };
-            json!({"HostIp": ip, "HostPort": b.host_port})
-        });
-        all.insert(port.clone(), shown.collect());
-    }
-    Value::Object(all)
-}
-
 /// One line of `docker ps`.
 pub(crate) fn summary(record: &Record, around: &Around<'_>, now: Timestamp) -> Value {
     json!({
@@ -231,7 +210,7 @@ pub(crate) fn summary(record: &Record, around: &Around<'_>, now: Timestamp) -> V
         "State": record.status(),
         "Status": status(record, now),
         "HostConfig": {"NetworkMode": record.host.network_mode},
-        "NetworkSettings": {"Networks": endpoints(record, around)},
+        "NetworkSettings": {"Networks": endpoints(record, around.networks)},
         "Mounts": mounts(record),
     })
 }

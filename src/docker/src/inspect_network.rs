@@ -1,33 +1,32 @@
 //! Where a container is, as `docker inspect` shows it. Pure.
 
 use crate::endpoints::mac_address;
-use crate::inspect::{Around, ports};
 use crate::name_server::dns_names;
-use crate::networks::{BRIDGE, is_built_in};
+use crate::networks::{BRIDGE, HOST, NONE, Network, is_built_in};
 use crate::record::Record;
 use serde_json::{Map, Value, json};
 
-pub(crate) fn network_settings(record: &Record, around: &Around<'_>) -> Value {
+pub(crate) fn network_settings(record: &Record, networks: &[Network]) -> Value {
     // the fields from before there were other networks
-    let bridge = endpoint(record, around, BRIDGE);
+    let bridge = endpoint(record, networks, BRIDGE);
     json!({
         "Bridge": "", "SandboxID": record.running().map_or("", |r| r.sandbox.0.as_str()), "SandboxKey": "",
         "Ports": ports(record), "HairpinMode": false, "LinkLocalIPv6Address": "", "LinkLocalIPv6PrefixLen": 0,
         "SecondaryIPAddresses": null, "SecondaryIPv6Addresses": null, "EndpointID": bridge["EndpointID"],
         "Gateway": bridge["Gateway"], "GlobalIPv6Address": "", "GlobalIPv6PrefixLen": 0,
         "IPAddress": bridge["IPAddress"], "IPPrefixLen": bridge["IPPrefixLen"], "IPv6Gateway": "",
-        "MacAddress": bridge["MacAddress"], "Networks": endpoints(record, around),
+        "MacAddress": bridge["MacAddress"], "Networks": endpoints(record, networks),
     })
 }
 
-pub(crate) fn endpoints(record: &Record, around: &Around<'_>) -> Map<String, Value> {
-    record.networks.keys().map(|name| (name.clone(), endpoint(record, around, name))).collect()
+pub(crate) fn endpoints(record: &Record, networks: &[Network]) -> Map<String, Value> {
+    record.networks.keys().map(|name| (name.clone(), endpoint(record, networks, name))).collect()
 }
 
-fn endpoint(record: &Record, around: &Around<'_>, name: &str) -> Value {
+fn endpoint(record: &Record, networks: &[Network], name: &str) -> Value {
     let wanted = record.networks.get(name).cloned().unwrap_or_default();
     let place = record.running().and_then(|running| running.endpoints.get(name));
-    let id = around.networks.iter().find(|n| n.name == name).map_or("", |n| n.id.as_str());
+    let id = networks.iter().find(|n| n.name == name).map_or("", |n| n.id.as_str());
     let mac = place.and_then(|_| mac_address(record, &record.endpoints()));
     // who does not run has the one that was asked for
     let mac = if mac.is_some() { mac_text(mac) } else { wanted.mac_address };
@@ -50,6 +49,27 @@ pub(crate) fn mac_text(mac: Option<[u8; 6]>) -> String {
     parts.join(":")
 }
 
+/// `{"80/tcp": [{"HostIp": …, "HostPort": …}]}`; what is exposed only is null.
+pub(crate) fn ports(record: &Record) -> Value {
+    let mut all = Map::new();
+    if record.running().is_none() || [HOST, NONE].contains(&record.host.network_mode.as_str()) {
+        return Value::Object(all);
+    }
+    // no port of an internal network's is published
+    let is_published = record.is_reached_from_outside();
+    for port in record.config.exposed_ports.keys() {
+        all.insert(port.clone(), Value::Null);
+    }
+    for (port, bindings) in record.host.port_bindings.iter().filter(|_| is_published) {
+        let shown = bindings.iter().flatten().map(|b| {
+            let ip = if b.host_ip.is_empty() { "0.0.0.0" } else { &b.host_ip };
+            json!({"HostIp": ip, "HostPort": b.host_port})
+        });
+        all.insert(port.clone(), shown.collect());
+    }
+    Value::Object(all)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,8 +80,6 @@ mod tests {
 
     #[test]
     fn each_network_shows_the_containers_place_in_it() {
-        let around =
-            Around { networks: &[], links: &[], log: Path::new("/l"), dir: Path::new("/d"), execs: vec![] };
         let mut web = record("web");
         run(&mut web, None);
         let place = |second: u8| Place {
@@ -76,7 +94,7 @@ mod tests {
         if let State::Running(running) = &mut web.state {
             running.endpoints = [(BRIDGE.into(), place(17)), ("shop".into(), place(18))].into();
         }
-        let shown = network_settings(&web, &around);
+        let shown = network_settings(&web, &[]);
         let shop = &shown["Networks"]["shop"];
         assert_eq!((&shown["IPAddress"], &shown["Gateway"]), (&json!("172.17.0.2"), &json!("172.17.0.1")));
         assert_eq!((&shop["IPAddress"], &shop["IPPrefixLen"]), (&json!("172.18.0.2"), &json!(16)));
@@ -84,12 +102,12 @@ mod tests {
         assert_eq!(shop["DNSNames"], json!(["web", "web000000000"]));
         assert!(shown["Networks"][BRIDGE]["DNSNames"].is_null(), "the default bridge has no names");
         web.host.port_bindings = [("80/tcp".into(), Some(vec![Default::default()]))].into();
-        assert!(network_settings(&web, &around)["Ports"]["80/tcp"].is_array());
+        assert!(network_settings(&web, &[])["Ports"]["80/tcp"].is_array());
         if let State::Running(running) = &mut web.state {
             running.endpoints.values_mut().for_each(|place| place.internal = true);
         }
-        assert!(network_settings(&web, &around)["Ports"]["80/tcp"].is_null(), "no way in");
+        assert!(network_settings(&web, &[])["Ports"]["80/tcp"].is_null(), "no way in");
         end(&mut web, 0);
-        assert_eq!(network_settings(&web, &around)["Networks"]["shop"]["IPAddress"], "");
+        assert_eq!(network_settings(&web, &[])["Networks"]["shop"]["IPAddress"], "");
     }
 }

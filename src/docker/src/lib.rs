@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![recursion_limit = "256"] // `docker info` is one long JSON object
 
+mod api_version;
 mod archive;
 mod attach;
 mod build;
@@ -17,11 +18,13 @@ mod buildkit;
 mod call;
 mod capabilities;
 mod changes;
+mod config;
 mod detach;
 mod devices;
 mod endpoints;
 mod engine;
 mod events;
+mod execs;
 mod files;
 mod filters;
 mod frames;
@@ -33,6 +36,7 @@ mod instructions;
 mod ipam;
 mod join;
 mod life;
+mod link;
 mod links;
 mod log_files;
 mod logging;
@@ -48,6 +52,7 @@ mod names;
 mod network_mode;
 mod networks;
 mod owner;
+mod place;
 mod plan;
 mod progress;
 mod publish;
@@ -61,6 +66,7 @@ mod server;
 mod signals;
 mod socket;
 mod stats;
+mod step_containers;
 mod supervise;
 mod top;
 mod upload;
@@ -69,7 +75,7 @@ mod versions;
 mod volumes;
 
 pub use build::Runner;
-pub use engine::DockerConfig;
+pub use config::DockerConfig;
 pub use ipam::AddressPool;
 pub use record::LABEL;
 pub use server::{ServeError, serve, serve_on};

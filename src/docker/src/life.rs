@@ -1,9 +1,9 @@
 //! A container's life: made, started, stopped, removed. Each start is a new sandbox over the same writable folder; when it
 //! ends the sandbox goes, and with it address and ports.
 
-use crate::endpoints::Places;
 use crate::engine::Engine;
 use crate::network_mode::shared_with;
+use crate::place::Places;
 use crate::record::{Container, Ended, Record, Running, State, lock};
 use crate::refusal::{Refusal, Result};
 use crate::{health, plan, recover, signals, volumes};

@@ -2,6 +2,7 @@
 //! environment. In a user-defined network the name server knows a link's alias.
 
 use crate::engine::Engine;
+use crate::link::parse;
 use crate::model::HostConfig;
 use crate::networks::BRIDGE;
 use crate::plan;
@@ -13,22 +14,6 @@ use std::net::Ipv4Addr;
 pub(crate) struct Link {
     pub(crate) address: Ipv4Addr,
     pub(crate) names: String,
-}
-
-/// The other container, and what it is to be called.
-fn parse(link: &str) -> (&str, &str) {
-    let (name, alias) = link.split_once(':').unwrap_or((link, link));
-    (name.trim_start_matches('/'), alias.rsplit('/').next().unwrap_or(alias))
-}
-
-pub(crate) fn alias(link: &str) -> &str {
-    parse(link).1
-}
-
-/// Where one of a container's links leads: a name or an id.
-pub(crate) fn target(linker: &Record, wanted: &str) -> Option<String> {
-    let links = linker.host.links.iter().filter(|_| linker.host.network_mode == BRIDGE);
-    links.map(|link| parse(link)).find(|(_, alias)| *alias == wanted).map(|(name, _)| name.to_owned())
 }
 
 /// As inspect shows one: `/db:/web/data`.

@@ -1,6 +1,6 @@
 //! Pure: what Docker's words for a container mean for the runtime.
 
-use crate::engine::DockerConfig;
+use crate::config::DockerConfig;
 use crate::model::{Config, HostConfig, Limits, PortBinding};
 use crate::networks::{HOST, NONE};
 use crate::record::{Container, LABEL, MountKind, Mounted, Record};

@@ -1,8 +1,8 @@
 //! What is remembered of a container over everything: its record, and the live object around it.
 
-use crate::endpoints::{Places, in_order};
 use crate::files;
 use crate::model::{Config, EndpointConfig, HostConfig};
+use crate::place::{Places, in_order};
 use cri::{ContainerId, ExecSession, SandboxId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

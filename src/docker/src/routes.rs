@@ -1,11 +1,11 @@
 //! All that can be asked: one line each. A handler is in the file of its group.
 
 mod archive;
-pub(crate) mod build;
+mod build;
 mod buildkit;
 mod commit;
 mod containers;
-pub(crate) mod exec;
+mod exec;
 mod images;
 mod lifecycle;
 mod networks;
@@ -17,6 +17,7 @@ mod system;
 mod update;
 mod volumes;
 
+use crate::api_version::{MAX_VERSION, Version, check_version, is_version};
 use crate::call::{Answer, Call};
 use crate::refusal::{Refusal, Result};
 use futures::future::BoxFuture;
@@ -24,15 +25,6 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 
 pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Answer>;
-
-/// Of the API: 1.51 is `(1, 51)`.
-pub(crate) type Version = (u32, u32);
-
-/// The versions of the API that are spoken.
-pub(crate) const MIN_VERSION: Version = (1, 24);
-pub(crate) const MAX_VERSION: Version = (1, 51);
-pub(crate) const MIN_VERSION_TEXT: &str = "1.24";
-pub(crate) const MAX_VERSION_TEXT: &str = "1.51";
 
 struct Route {
     method: Method,
@@ -181,28 +173,6 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Found> {
         }
     }
     Err(Refusal::not_found("page not found"))
-}
-
-fn is_version(segment: &str) -> bool {
-    segment.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
-}
-
-fn check_version(segment: &str) -> Result<Version> {
-    let text = &segment[1..];
-    let number = text.split_once('.').and_then(|(a, b)| Some((a.parse().ok()?, b.parse().ok()?)));
-    let number: Version = number.ok_or_else(|| Refusal::bad(format_args!("invalid version {text}")))?;
-    if number > MAX_VERSION {
-        return Err(Refusal::bad(format_args!(
-            "client version {text} is too new. Maximum supported API version is {MAX_VERSION_TEXT}"
-        )));
-    }
-    if number < MIN_VERSION {
-        return Err(Refusal::bad(format_args!(
-            "client version {text} is too old. Minimum supported API version is {MIN_VERSION_TEXT}, please upgrade \
-             your client to a newer version"
-        )));
-    }
-    Ok(number)
 }
 
 /// What stood for the placeholders; a `*` takes what the fixed ends leave.

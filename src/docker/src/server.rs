@@ -1,7 +1,9 @@
 //! The socket, its connections, and the way of a request to its handler.
 
+use crate::api_version::MAX_VERSION_TEXT;
 use crate::call::{Body, Call, Query, full};
-use crate::engine::{DockerConfig, Engine};
+use crate::config::DockerConfig;
+use crate::engine::Engine;
 use crate::routes::Found;
 use crate::socket::{Socket, SocketError};
 use crate::upload::Upload;
@@ -103,7 +105,7 @@ async fn answer(engine: Arc<Engine>, mut request: Request<Incoming>) -> Response
         *response.body_mut() = full("");
     }
     for (name, value) in [
-        ("api-version", routes::MAX_VERSION_TEXT),
+        ("api-version", MAX_VERSION_TEXT),
         ("docker-experimental", "false"),
         ("ostype", "linux"),
         ("server", "Docker/28.2.2 (linux)"),

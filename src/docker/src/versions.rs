@@ -1,8 +1,8 @@
 //! How clients of older versions of the API meant what they send when they make a container. Pure.
 
+use crate::api_version::Version;
 use crate::model::Create;
 use crate::refusal::{Refusal, Result};
-use crate::routes::Version;
 
 /// Takes out what their version did not have, and puts in what was usual then.
 ///

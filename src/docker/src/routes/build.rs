@@ -1,15 +1,14 @@
 //! `docker build`, the classic way.
 
-use super::containers::familiar;
-use super::images::{tell_of, told_or_refused};
+use super::images::told_or_refused;
 use super::registry::{Auth, decode};
 use crate::build::Runner;
 use crate::call::{Answer, Call, Query, json};
-use crate::engine::Engine;
 use crate::model::{Limits, Ulimit};
 use crate::plan;
 use crate::progress::Lines;
 use crate::refusal::{Refusal, Result};
+use crate::step_containers::StepContainers;
 use cri::Credentials;
 use image::{
     BuildContext, BuildError, BuildOptions, BuildOutput, Channel, Classic, PullEvent, Removal, RunSettings,
@@ -31,7 +30,11 @@ pub(super) async fn build(call: Call) -> Answer {
         None => BuildContext::Tar(Box::new(call.into_reader())),
     };
     told_or_refused(move |lines| async move {
-        let runner = Arc::new(Runner::with_containers(engine.clone(), removal));
+        let runner = Arc::new(Runner::shown(
+            engine.config.clone(),
+            engine.runtime.clone(),
+            StepContainers::of(&engine, removal),
+        ));
         let output = Arc::new(Screen { lines: lines.clone(), kept: quiet.then(Mutex::default) });
         let screen = Arc::new(Classic::removing(output.clone(), removal));
         match engine.images.build(context, options, runner, screen.clone()).await {
@@ -39,7 +42,7 @@ pub(super) async fn build(call: Call) -> Answer {
                 let id = &built.image.id;
                 screen.built(&built.image);
                 output.built(id);
-                tell_built(&engine, id, &built.image.repo_tags);
+                engine.events.built(id, &built.image.repo_tags);
                 Ok(())
             }
             Err(error) => {
@@ -55,12 +58,6 @@ pub(super) async fn build(call: Call) -> Answer {
         }
     })
     .await
-}
-
-/// An image that was built, by whichever builder.
-pub(crate) fn tell_built(engine: &Engine, id: &str, names: &[String]) {
-    tell_of(engine, "create", id, id);
-    names.iter().for_each(|name| tell_of(engine, "tag", id, &familiar(name)));
 }
 
 /// Docker's default is the one of `docker build`.

@@ -8,7 +8,7 @@ use crate::making::is_name;
 use crate::model::Create;
 use crate::record::{Container, Record, State};
 use crate::refusal::{Refusal, Result};
-use crate::{changes, files, links, top, versions};
+use crate::{changes, files, link, top, versions};
 use http::StatusCode;
 use image::ImageRef;
 use jiff::Timestamp;
@@ -203,7 +203,7 @@ fn remove_link(call: &Call) -> Answer {
         return Err(Refusal::bad("Conflict, cannot remove the default link name of the container"));
     };
     call.engine.container(linker)?.change(|r| {
-        r.host.links.retain(|link| links::alias(link) != alias);
+        r.host.links.retain(|link| link::alias(link) != alias);
         true
     });
     call.engine.refresh_hosts();

@@ -4,110 +4,21 @@ use crate::attach::{self, Attached, Detach};
 use crate::call::{Answer, Call, empty, json, with_status};
 use crate::detach;
 use crate::engine::Engine;
+use crate::execs::{Exec, ExecWanted, Stage};
 use crate::frames;
 use crate::owner;
 use crate::record::{Container, State, lock, new_id};
 use crate::refusal::{Refusal, Result};
 use crate::root::Root;
-use cri::{ExecConfig, ExecSession, TerminalSize};
+use cri::{ExecConfig, ExecSession};
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json as value;
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use tokio::sync::mpsc;
-
-/// As many that have ended can be asked for their exit code.
-const REMEMBERED: usize = 512;
-
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct Wanted {
-    attach_stdin: bool,
-    attach_stdout: bool,
-    attach_stderr: bool,
-    tty: bool,
-    cmd: Vec<String>,
-    env: Option<Vec<String>>,
-    working_dir: Option<String>,
-    user: String,
-    privileged: bool,
-    console_size: Option<[u16; 2]>,
-    // as the Python SDK writes it
-    #[serde(alias = "detachKeys")]
-    detach_keys: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Stage {
-    Made,
-    Running,
-    Ended(i32),
-}
-
-pub(crate) struct Exec {
-    id: String,
-    container: Arc<Container>,
-    wanted: Wanted,
-    stage: Mutex<Stage>,
-    window: Mutex<Option<mpsc::Sender<TerminalSize>>>,
-}
-
-impl Exec {
-    /// Of those who start it the first. What the others hear comes in the stream that they asked for: compose starts an exec
-    /// twice and relies on it.
-    fn take(&self) -> Result<()> {
-        let mut stage = lock(&self.stage);
-        let how = match *stage {
-            Stage::Made => {
-                *stage = Stage::Running;
-                return Ok(());
-            }
-            Stage::Running => "is already running",
-            Stage::Ended(_) => "has already run",
-        };
-        Err(Refusal::conflict(format_args!("error: exec command {} {how}", self.id)))
-    }
-}
-
-/// In order of their making.
-#[derive(Default)]
-pub(crate) struct Execs(Mutex<(HashMap<String, Arc<Exec>>, Vec<String>)>);
-
-impl Execs {
-    fn add(&self, exec: Arc<Exec>) {
-        let mut all = lock(&self.0);
-        all.1.push(exec.id.clone());
-        all.0.insert(exec.id.clone(), exec);
-        if all.1.len() > REMEMBERED {
-            let oldest = all
-                .1
-                .iter()
-                .position(|id| all.0.get(id).is_none_or(|exec| *lock(&exec.stage) != Stage::Running));
-            if let Some(oldest) = oldest {
-                let id = all.1.remove(oldest);
-                all.0.remove(&id);
-            }
-        }
-    }
-
-    fn get(&self, id: &str) -> Result<Arc<Exec>> {
-        let all = lock(&self.0);
-        all.0.get(id).cloned().ok_or_else(|| Refusal::not_found(format_args!("No such exec instance: {id}")))
-    }
-
-    /// Those that run in a container.
-    pub(crate) fn of(&self, container: &str) -> Vec<String> {
-        let all = lock(&self.0);
-        let runs =
-            |exec: &Exec| *lock(&exec.stage) == Stage::Running && exec.container.see(|r| r.id == container);
-        all.1.iter().filter(|id| all.0.get(*id).is_some_and(|exec| runs(exec))).cloned().collect()
-    }
-}
 
 pub(super) async fn create(mut call: Call) -> Answer {
-    let wanted: Wanted = call.json().await?;
+    let wanted: ExecWanted = call.json().await?;
     let container = call.engine.container(call.name())?;
     if wanted.cmd.is_empty() {
         return Err(Refusal::bad("No exec command specified"));
@@ -218,7 +129,7 @@ async fn begin(
     }
 }
 
-fn config(wanted: &Wanted, start: &Start) -> ExecConfig {
+fn config(wanted: &ExecWanted, start: &Start) -> ExecConfig {
     let env = wanted.env.iter().flatten().filter_map(|e| e.split_once('='));
     let attach = !start.detach;
     ExecConfig {

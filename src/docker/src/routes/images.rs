@@ -209,11 +209,6 @@ pub(super) async fn history(call: Call) -> Answer {
     json(&shown.collect::<Vec<_>>())
 }
 
-/// Of an image by its id, under this name.
-pub(super) fn tell_of(engine: &Engine, action: &str, id: &str, name: &str) {
-    engine.events.tell("image", action, id, BTreeMap::from([("name".to_owned(), name.to_owned())]));
-}
-
 fn tell(engine: &Engine, action: &str, name: &str, id: &str) {
     let attributes = BTreeMap::from([("name".to_owned(), name.to_owned())]);
     engine.events.tell("image", action, if name.is_empty() { id } else { name }, attributes);
@@ -231,7 +226,7 @@ pub(super) async fn tag(call: Call) -> Answer {
         engine.images.details(&target).map(|tagged| tagged.info.id)
     });
     let id = tagged.await.map_err(|e| Refusal::failed("tag", e))??;
-    tell_of(&call.engine, "tag", &id, &familiar(&name));
+    call.engine.events.image("tag", &id, &familiar(&name));
     empty(StatusCode::CREATED)
 }
 

@@ -1,5 +1,6 @@
 //! The engine itself: ping, version, info, events, disk usage.
 
+use crate::api_version::{MAX_VERSION_TEXT, MIN_VERSION_TEXT};
 use crate::call::{Answer, Call, json, line, stream, text};
 use crate::events::Event;
 use crate::files;
@@ -8,7 +9,6 @@ use crate::inspect::summary;
 use crate::logs;
 use crate::machine::Machine;
 use crate::refusal::Refusal;
-use crate::routes::{MAX_VERSION_TEXT, MIN_VERSION_TEXT};
 use futures::{StreamExt, stream as streams};
 use jiff::Timestamp;
 use serde_json::json as value;

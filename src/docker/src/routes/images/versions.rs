@@ -1,6 +1,6 @@
 //! An image's inspection as the versions of the API differ in it.
 
-use crate::routes::Version;
+use crate::api_version::Version;
 use serde_json::{Map, Value, json};
 
 /// What programs look for by name: said as null where an image does not have it.

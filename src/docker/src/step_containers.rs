@@ -3,6 +3,7 @@
 
 mod copy;
 
+use crate::build::{ShowRuns, ShownRun};
 use crate::engine::Engine;
 use crate::files;
 use crate::model::{Config, HostConfig};
@@ -10,6 +11,7 @@ use crate::names;
 use crate::networks::BRIDGE;
 use crate::plan;
 use crate::record::{Container, Ended, Record, State};
+use async_trait::async_trait;
 use image::{Removal, RunSpec};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -17,14 +19,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(super) struct StepContainers {
-    pub(super) engine: Arc<Engine>,
-    pub(super) removal: Removal,
+pub(crate) struct StepContainers {
+    engine: Arc<Engine>,
+    removal: Removal,
 }
 
 /// The container of one RUN.
-pub(super) struct StepContainer<'s> {
-    all: &'s StepContainers,
+struct StepContainer {
+    engine: Arc<Engine>,
+    removal: Removal,
     record: Record,
     started_at: Option<Timestamp>,
     /// Where its log lies, if it stays.
@@ -32,57 +35,63 @@ pub(super) struct StepContainer<'s> {
 }
 
 impl StepContainers {
-    pub(super) fn create(&self, spec: &RunSpec) -> StepContainer<'_> {
-        let record = record(&self.engine, spec);
-        self.engine.events.container("create", &record, &[]);
-        self.engine.events.container("attach", &record, &[]);
-        StepContainer { all: self, record, started_at: None, kept: None }
+    pub(crate) fn of(engine: &Arc<Engine>, removal: Removal) -> Self {
+        StepContainers { engine: engine.clone(), removal }
     }
 }
 
-impl StepContainer<'_> {
-    pub(super) fn started(&mut self) {
+impl ShowRuns for StepContainers {
+    fn create(&self, spec: &RunSpec) -> Box<dyn ShownRun> {
+        let record = record(&self.engine, spec);
+        self.engine.events.container("create", &record, &[]);
+        self.engine.events.container("attach", &record, &[]);
+        let (engine, removal) = (self.engine.clone(), self.removal);
+        Box::new(StepContainer { engine, removal, record, started_at: None, kept: None })
+    }
+}
+
+#[async_trait]
+impl ShownRun for StepContainer {
+    fn started(&mut self) {
         self.started_at = Some(Timestamp::now());
-        self.all.engine.events.container("start", &self.record, &[]);
+        self.engine.events.container("start", &self.record, &[]);
     }
 
-    /// Its command is over, and its log is still where the sandbox wrote it.
-    pub(super) fn ended(&mut self, code: i32, log: &Path) {
-        let engine = &self.all.engine;
-        engine.events.container("die", &self.record, &[("exitCode", code.to_string())]);
+    fn ended(&mut self, code: i32, log: &Path) {
+        self.engine.events.container("die", &self.record, &[("exitCode", code.to_string())]);
         let finished_at = Timestamp::now();
         let (oom_killed, error, started_at) = (false, String::new(), self.started_at);
         self.record.state = State::Exited(Ended { code, oom_killed, error, started_at, finished_at });
-        if self.all.removal.takes(code != 0) {
+        if self.removal.takes(code != 0) {
             return;
         }
-        let dir = engine.container_dir(&self.record.id);
+        let dir = self.engine.container_dir(&self.record.id);
         let moved =
             files::private_dir(&dir).and_then(|()| move_file(log, &dir.join("container.log"))).map(|()| dir);
         self.kept = moved.inspect_err(|error| self.is_lost(error)).ok();
     }
 
-    /// When its sandbox is gone. What is in `upper` is the layer to be, unless the step failed.
-    pub(super) async fn settle(self, upper: &Path) {
+    async fn settle(self: Box<Self>, upper: &Path) {
         let Some(dir) = self.kept.clone() else {
-            self.all.engine.events.container("destroy", &self.record, &[]);
+            self.engine.events.container("destroy", &self.record, &[]);
             return;
         };
-        let (engine, record, upper) = (self.all.engine.clone(), self.record.clone(), upper.to_owned());
+        let (engine, record, upper) = (self.engine.clone(), self.record.clone(), upper.to_owned());
         let kept = tokio::task::spawn_blocking(move || {
             keep(&engine, record, &dir, &upper).inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))
         });
-        match kept.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => self.is_lost(&error),
-            Err(error) => self.is_lost(&io::Error::other(error)),
+        let kept = kept.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        if let Err(error) = kept {
+            self.is_lost(&error);
+            self.engine.events.container("destroy", &self.record, &[]);
         }
     }
+}
 
+impl StepContainer {
     /// The build goes on without it.
     fn is_lost(&self, error: &io::Error) {
         tracing::warn!(id = self.record.id, %error, "a build's container was not kept");
-        self.all.engine.events.container("destroy", &self.record, &[]);
     }
 }
 

@@ -1,0 +1,97 @@
+//! The execs that there are, and were lately.
+
+use crate::record::{Container, lock};
+use crate::refusal::{Refusal, Result};
+use cri::TerminalSize;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::sync::mpsc;
+
+/// As many that have ended can be asked for their exit code.
+const REMEMBERED: usize = 512;
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ExecWanted {
+    pub(crate) attach_stdin: bool,
+    pub(crate) attach_stdout: bool,
+    pub(crate) attach_stderr: bool,
+    pub(crate) tty: bool,
+    pub(crate) cmd: Vec<String>,
+    pub(crate) env: Option<Vec<String>>,
+    pub(crate) working_dir: Option<String>,
+    pub(crate) user: String,
+    pub(crate) privileged: bool,
+    pub(crate) console_size: Option<[u16; 2]>,
+    // as the Python SDK writes it
+    #[serde(alias = "detachKeys")]
+    pub(crate) detach_keys: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Made,
+    Running,
+    Ended(i32),
+}
+
+pub(crate) struct Exec {
+    pub(crate) id: String,
+    pub(crate) container: Arc<Container>,
+    pub(crate) wanted: ExecWanted,
+    pub(crate) stage: Mutex<Stage>,
+    pub(crate) window: Mutex<Option<mpsc::Sender<TerminalSize>>>,
+}
+
+impl Exec {
+    /// Of those who start it the first. What the others hear comes in the stream that they asked for: compose starts an exec
+    /// twice and relies on it.
+    pub(crate) fn take(&self) -> Result<()> {
+        let mut stage = lock(&self.stage);
+        let how = match *stage {
+            Stage::Made => {
+                *stage = Stage::Running;
+                return Ok(());
+            }
+            Stage::Running => "is already running",
+            Stage::Ended(_) => "has already run",
+        };
+        Err(Refusal::conflict(format_args!("error: exec command {} {how}", self.id)))
+    }
+}
+
+/// All of the engine, in order of their making.
+#[derive(Default)]
+pub(crate) struct Execs(Mutex<(HashMap<String, Arc<Exec>>, Vec<String>)>);
+
+impl Execs {
+    pub(crate) fn add(&self, exec: Arc<Exec>) {
+        let mut all = lock(&self.0);
+        all.1.push(exec.id.clone());
+        all.0.insert(exec.id.clone(), exec);
+        if all.1.len() > REMEMBERED {
+            let oldest = all
+                .1
+                .iter()
+                .position(|id| all.0.get(id).is_none_or(|exec| *lock(&exec.stage) != Stage::Running));
+            if let Some(oldest) = oldest {
+                let id = all.1.remove(oldest);
+                all.0.remove(&id);
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, id: &str) -> Result<Arc<Exec>> {
+        let all = lock(&self.0);
+        all.0.get(id).cloned().ok_or_else(|| Refusal::not_found(format_args!("No such exec instance: {id}")))
+    }
+
+    /// Those that run in a container.
+    pub(crate) fn of(&self, container: &str) -> Vec<String> {
+        let all = lock(&self.0);
+        let runs =
+            |exec: &Exec| *lock(&exec.stage) == Stage::Running && exec.container.see(|r| r.id == container);
+        all.1.iter().filter(|id| all.0.get(*id).is_some_and(|exec| runs(exec))).cloned().collect()
+    }
+}
