@@ -1,9 +1,9 @@
 //! A process's streams over a connection that has left HTTP.
 
-use crate::call::{Answer, Body, full};
 use crate::detach::Watch;
 use crate::frames::{self, Stream as Which};
 use crate::record::Listener;
+use crate::request::{ApiResponse, Body, full};
 use bytes::Bytes;
 use cri::{ExecSession, Input, Output};
 use futures::{Stream, StreamExt, stream};
@@ -86,7 +86,7 @@ pub(crate) fn serve(
     tty: bool,
     kind: &'static str,
     session: impl Future<Output = Option<Attached>> + Send + 'static,
-) -> Answer {
+) -> ApiResponse {
     let Some(upgrade) = upgrade.filter(|_| wants_upgrade) else {
         let output = stream::once(async move {
             let attached = session.await.unwrap_or_else(|| Attached::only_saying(String::new()));
@@ -94,7 +94,7 @@ pub(crate) fn serve(
             let output = earlier(before).chain(outputs(session.stdout, session.stderr, tty));
             output.chain(nothing_until(ended, listener))
         });
-        return crate::call::stream(kind, output.flatten());
+        return crate::request::stream(kind, output.flatten());
     };
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };

@@ -1,6 +1,6 @@
 //! The keys that let go of a terminal without ending what runs in it.
 
-use crate::refusal::{Refusal, Result};
+use crate::error::{ApiError, Result};
 
 /// Ctrl-P, Ctrl-Q.
 const USUAL: [u8; 2] = [16, 17];
@@ -16,7 +16,7 @@ pub(crate) fn keys(text: Option<&str>) -> Result<Vec<u8>> {
         _ => None,
     };
     let all: Option<Vec<u8>> = text.split(',').map(key).collect();
-    all.ok_or_else(|| Refusal::bad(format_args!("Invalid detach keys ({text}) provided")))
+    all.ok_or_else(|| ApiError::bad(format_args!("Invalid detach keys ({text}) provided")))
 }
 
 /// Looks for the keys in what comes in pieces.

@@ -1,7 +1,7 @@
 //! `--device` and `--device-cgroup-rule`.
 
+use crate::error::{ApiError, Result};
 use crate::model::{DeviceMapping, HostConfig};
-use crate::refusal::{Refusal, Result};
 use cri::{Device, DeviceRule, IoLimit, IoRate};
 use serde_json::Value;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -16,7 +16,7 @@ pub(crate) fn of(mappings: &[DeviceMapping]) -> Result<Vec<Device>> {
         let inside = or(&mapping.path_in_container, &mapping.path_on_host);
         let permissions = or(&mapping.cgroup_permissions, "rwm");
         let found = all_at(Path::new(&mapping.path_on_host), Path::new(&inside)).map_err(|why| {
-            Refusal::internal(format_args!(
+            ApiError::internal(format_args!(
                 "error gathering device information while adding custom device \"{}\": {why}",
                 mapping.path_on_host
             ))
@@ -63,7 +63,7 @@ pub(crate) fn io_limits(host: &HostConfig) -> Result<Vec<IoLimit>> {
         let found = std::fs::metadata(&device.path).map_err(|e| {
             let why = e.to_string().to_lowercase();
             let why = why.split(" (os error").next().unwrap_or_default().to_owned();
-            Refusal::bad(format_args!("stat {}: {why}", device.path))
+            ApiError::bad(format_args!("stat {}: {why}", device.path))
         })?;
         let (major, minor) = (nix::sys::stat::major(found.rdev()), nix::sys::stat::minor(found.rdev()));
         Ok(IoLimit { what, major, minor, rate: device.rate })
@@ -72,13 +72,13 @@ pub(crate) fn io_limits(host: &HostConfig) -> Result<Vec<IoLimit>> {
 }
 
 /// `--gpus`: nobody here knows any.
-pub(crate) fn no_driver(request: &Value) -> Refusal {
+pub(crate) fn no_driver(request: &Value) -> ApiError {
     let words = |list: &Value| {
         let words: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         format!("[{}]", words.join(" "))
     };
     let all: Vec<String> = request["Capabilities"].as_array().into_iter().flatten().map(words).collect();
-    Refusal::internal(format_args!(
+    ApiError::internal(format_args!(
         "could not select device driver \"{}\" with capabilities: [{}]",
         request["Driver"].as_str().unwrap_or_default(),
         all.join(" ")
@@ -87,7 +87,7 @@ pub(crate) fn no_driver(request: &Value) -> Refusal {
 
 /// `c 10:* rwm`
 pub(crate) fn rule(text: &str) -> Result<DeviceRule> {
-    let bad = || Refusal::bad(format_args!("invalid device cgroup rule format: '{text}'"));
+    let bad = || ApiError::bad(format_args!("invalid device cgroup rule format: '{text}'"));
     let words: Vec<&str> = text.split(' ').collect();
     let [kind @ ("a" | "b" | "c"), numbers, access] = words[..] else { return Err(bad()) };
     let (major, minor) = numbers.split_once(':').ok_or_else(bad)?;

@@ -1,13 +1,13 @@
 //! A container's places in networks: taken when it starts, changed while it runs, given back when it ends.
 
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::model::EndpointConfig;
 use crate::network_mode::{self, mac, shared_with};
 use crate::networks::{HOST, NONE, Network};
 use crate::place::{Place, Places, in_order};
 use crate::publish;
 use crate::record::{Container, Record, State, new_id};
-use crate::refusal::{Refusal, Result};
 use cri::{Connection, Endpoint, SandboxConfig, SandboxStatus};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub(crate) fn mac_address(record: &Record, endpoints: &[Endpoint]) -> Option<[u8
     mac(&record.config.mac_address).or(of_networks).or_else(of_address)
 }
 
-fn no_networking(refusal: Refusal) -> Refusal {
-    Refusal { message: format!("failed to set up container networking: {}", refusal.message), ..refusal }
+fn no_networking(refusal: ApiError) -> ApiError {
+    ApiError { message: format!("failed to set up container networking: {}", refusal.message), ..refusal }
 }
 
 impl Engine {
@@ -51,7 +51,7 @@ impl Engine {
     }
 
     fn take_place(&self, container: &str, network: &Network, wanted: &EndpointConfig) -> Result<Place> {
-        let no_addresses = || Refusal::bad(format_args!("network {} has no addresses", network.name));
+        let no_addresses = || ApiError::bad(format_args!("network {} has no addresses", network.name));
         let subnet = network.subnet.as_ref().ok_or_else(no_addresses)?;
         let address = self.networks.lease(network, container, wanted.address())?;
         Ok(Place {
@@ -92,10 +92,10 @@ impl Engine {
     /// The container whose network another one has.
     pub(crate) fn networked(&self, id: &str, other: &str) -> Result<Arc<Container>> {
         let joining =
-            |why: &str| Refusal::internal(format_args!("joining network namespace of container: {why}"));
+            |why: &str| ApiError::internal(format_args!("joining network namespace of container: {why}"));
         let found = self.container(other).map_err(|refusal| joining(&refusal.message))?;
         if found.see(|r| r.id == id) {
-            return Err(Refusal::bad("cannot join own network namespace"));
+            return Err(ApiError::bad("cannot join own network namespace"));
         }
         match found.see(|r| r.running().is_some()) {
             true => Ok(found),
@@ -164,7 +164,7 @@ impl Engine {
             return Ok(());
         };
         if record.networks.contains_key(&name) {
-            return Err(Refusal::forbidden(format_args!(
+            return Err(ApiError::forbidden(format_args!(
                 "endpoint with name {} already exists in network {name}",
                 record.name
             )));
@@ -190,13 +190,13 @@ impl Engine {
         let _alone = container.gate.lock().await;
         let (record, name) = (container.record(), network.name.as_str());
         if record.host.network_mode == HOST && name == HOST {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "cannot disconnect container from host network - container was created in host network mode",
             ));
         }
         if !record.networks.contains_key(name) {
             let how = if record.running().is_some() { "" } else { "the " };
-            return Err(Refusal::forbidden(format_args!(
+            return Err(ApiError::forbidden(format_args!(
                 "container {} is not connected to {how}network {name}",
                 record.id
             )));
@@ -232,7 +232,7 @@ impl Engine {
         places: Places,
     ) -> Result<()> {
         let Some(sandbox) = container.see(|r| r.running().map(|running| running.sandbox.clone())) else {
-            return Err(Refusal::conflict("the container has ended meanwhile"));
+            return Err(ApiError::conflict("the container has ended meanwhile"));
         };
         self.runtime.set_endpoints(&sandbox, in_order(&networks, &places)).await?;
         container.change(|r| {
@@ -252,22 +252,22 @@ impl Engine {
 fn check_connect(record: &Record, network: &Network) -> Result<()> {
     let mode = record.host.network_mode.as_str();
     if !network_mode::is_private(mode) {
-        return Err(Refusal::bad(network_mode::SHARED));
+        return Err(ApiError::bad(network_mode::SHARED));
     }
     if network.name == HOST {
-        return Err(Refusal::bad(
+        return Err(ApiError::bad(
             "cannot connect container to host network - container must be created in host network mode",
         ));
     }
     if network.name == NONE || record.networks.contains_key(NONE) {
-        return Err(Refusal::bad(network_mode::ALONE));
+        return Err(ApiError::bad(network_mode::ALONE));
     }
     Ok(())
 }
 
-fn not_running(container: &Container) -> Refusal {
+fn not_running(container: &Container) -> ApiError {
     let (name, status) = container.see(|r| (r.name.clone(), r.status()));
-    Refusal::conflict(format_args!(
+    ApiError::conflict(format_args!(
         "cannot join network namespace of a non running container: container {name} is {status}"
     ))
 }

@@ -1,12 +1,12 @@
 //! The engine's state, and finding things in it.
 
 use crate::config::DockerConfig;
+use crate::error::{ApiError, Result};
 use crate::events::Events;
 use crate::execs::Execs;
 use crate::machine::Machine;
 use crate::networks::Networks;
 use crate::record::{Container, Record, lock};
-use crate::refusal::{Refusal, Result};
 use crate::volumes::Volumes;
 use crate::{files, link};
 use buildkit::BuildKit;
@@ -137,21 +137,21 @@ fn find(all: &HashMap<String, Arc<Container>>, name: &str) -> Result<Arc<Contain
         let leads = of.and_then(|c| c.see(|r| link::target(r, alias)));
         // a container's own name has no slash, so this ends
         let found = leads.filter(|to| !to.contains('/')).and_then(|to| find(all, &to).ok());
-        return found.ok_or_else(|| Refusal::no_container(name));
+        return found.ok_or_else(|| ApiError::no_container(name));
     }
     let mut found = all.iter().filter(|(id, _)| !name.is_empty() && id.starts_with(name));
     match (found.next(), found.next()) {
         (Some((_, one)), None) => Ok(one.clone()),
         (Some(_), Some(_)) => {
-            Err(Refusal::bad(format_args!("multiple IDs found with provided prefix: {name}")))
+            Err(ApiError::bad(format_args!("multiple IDs found with provided prefix: {name}")))
         }
-        _ => Err(Refusal::no_container(name)),
+        _ => Err(ApiError::no_container(name)),
     }
 }
 
 fn is_free(all: &HashMap<String, Arc<Container>>, name: &str) -> Result<()> {
     match all.values().find(|c| c.see(|r| r.name == name)) {
-        Some(other) => Err(Refusal::conflict(format_args!(
+        Some(other) => Err(ApiError::conflict(format_args!(
             "Conflict. The container name \"/{name}\" is already in use by container \"{}\". You have to remove (or \
              rename) that container to be able to reuse that name.",
             other.see(|r| r.id.clone())

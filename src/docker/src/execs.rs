@@ -1,7 +1,7 @@
 //! The execs that there are, and were lately.
 
+use crate::error::{ApiError, Result};
 use crate::record::{Container, lock};
-use crate::refusal::{Refusal, Result};
 use cri::TerminalSize;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -57,7 +57,7 @@ impl Exec {
             Stage::Running => "is already running",
             Stage::Ended(_) => "has already run",
         };
-        Err(Refusal::conflict(format_args!("error: exec command {} {how}", self.id)))
+        Err(ApiError::conflict(format_args!("error: exec command {} {how}", self.id)))
     }
 }
 
@@ -84,7 +84,7 @@ impl Execs {
 
     pub(crate) fn get(&self, id: &str) -> Result<Arc<Exec>> {
         let all = lock(&self.0);
-        all.0.get(id).cloned().ok_or_else(|| Refusal::not_found(format_args!("No such exec instance: {id}")))
+        all.0.get(id).cloned().ok_or_else(|| ApiError::not_found(format_args!("No such exec instance: {id}")))
     }
 
     /// Those that run in a container.

@@ -1,8 +1,8 @@
 //! `--filter`, as `ps`, `images`, `events`, networks and volumes know it.
 
+use crate::error::{ApiError, Result};
 use crate::moments::moment;
 use crate::record::Record;
-use crate::refusal::{Refusal, Result};
 use jiff::Timestamp;
 use regex::Regex;
 use serde::Deserialize;
@@ -36,7 +36,7 @@ impl Filters {
     /// A filter that is not among `known`.
     pub(crate) fn check(&self, known: &[&str]) -> Result<()> {
         match self.0.keys().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(Refusal::bad(format_args!("invalid filter '{name}'"))),
+            Some(name) => Err(ApiError::bad(format_args!("invalid filter '{name}'"))),
             None => Ok(()),
         }
     }
@@ -61,7 +61,7 @@ impl Filters {
             None => Ok(None),
             Some("true" | "1" | "True" | "TRUE" | "t") => Ok(Some(true)),
             Some("false" | "0" | "False" | "FALSE" | "f") => Ok(Some(false)),
-            Some(other) => Err(Refusal::bad(format_args!("invalid filter '{name}=[{other}]'"))),
+            Some(other) => Err(ApiError::bad(format_args!("invalid filter '{name}=[{other}]'"))),
         }
     }
 
@@ -71,7 +71,7 @@ impl Filters {
     /// Neither a duration nor a point in time.
     pub(crate) fn until(&self) -> Result<Option<Timestamp>> {
         let bad = |text: &String| {
-            Refusal::bad(format_args!(
+            ApiError::bad(format_args!(
                 "invalid filter 'until={text}': failed to parse value as time or duration: {text:?}"
             ))
         };
@@ -120,19 +120,19 @@ impl Filters {
             if let Some(value) =
                 self.values(name).iter().find(|v| !known.split(", ").any(|k| k == v.as_str()))
             {
-                return Err(Refusal::bad(format_args!(
+                return Err(ApiError::bad(format_args!(
                     "invalid filter '{name}={value}': invalid value for {what} ({value}): must be one of {known}"
                 )));
             }
         }
         if let Some(code) = self.values("exited").iter().find(|code| code.parse::<i32>().is_err()) {
-            return Err(Refusal::bad(format_args!(
+            return Err(ApiError::bad(format_args!(
                 "invalid filter 'exited={code}': strconv.Atoi: parsing \"{code}\": invalid syntax"
             )));
         }
         for name in ["publish", "expose"] {
             if let Some(value) = self.values(name).iter().find(|value| ports(value).is_none()) {
-                return Err(Refusal::bad(format_args!(
+                return Err(ApiError::bad(format_args!(
                     "error while looking up for {name} {value}: strconv.ParseUint: parsing \"{value}\": invalid syntax"
                 )));
             }

@@ -157,7 +157,7 @@ fn mounts(record: &Record, dir: &Path) -> Vec<Mount> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::Place;
+    use crate::place::Place;
     use crate::record::State;
     use crate::record::tests::{record, run};
 

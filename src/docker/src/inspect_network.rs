@@ -73,10 +73,9 @@ pub(crate) fn ports(record: &Record) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::Place;
+    use crate::place::Place;
     use crate::record::State;
     use crate::record::tests::{end, record, run};
-    use std::path::Path;
 
     #[test]
     fn each_network_shows_the_containers_place_in_it() {

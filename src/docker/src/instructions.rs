@@ -1,7 +1,7 @@
 //! `--change` of commit and import: the Dockerfile instructions that change only an image's configuration.
 
+use crate::error::{ApiError, Result};
 use crate::moments::duration;
-use crate::refusal::{Refusal, Result};
 use crate::signals;
 use image::{Empty, Healthcheck, RunConfig};
 use std::collections::BTreeMap;
@@ -47,13 +47,13 @@ pub(crate) fn apply(config: &mut RunConfig, text: &str) -> Result<()> {
             config.stop_signal = Some(signal);
         }
         "ONBUILD" => config.on_build.push(rest.to_owned()),
-        _ => return Err(Refusal::bad(format_args!("{name} is not a valid change command"))),
+        _ => return Err(ApiError::bad(format_args!("{name} is not a valid change command"))),
     }
     Ok(())
 }
 
 fn fill(text: &str, known: &BTreeMap<String, String>) -> Result<String> {
-    image::expand(text, known).map_err(Refusal::bad)
+    image::expand(text, known).map_err(ApiError::bad)
 }
 
 /// `[--interval=5s …] CMD …`, or `NONE`.
@@ -63,7 +63,7 @@ fn healthcheck(text: &str) -> Result<Healthcheck> {
     while let Some(flag) = rest.strip_prefix("--") {
         let (flag, after) = flag.split_once(char::is_whitespace).unwrap_or((flag, ""));
         let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
-        let bad = || Refusal::bad(format_args!("HEALTHCHECK: invalid value {value:?} for --{name}"));
+        let bad = || ApiError::bad(format_args!("HEALTHCHECK: invalid value {value:?} for --{name}"));
         let span = || duration(value).and_then(|nanos| i64::try_from(nanos).ok()).ok_or_else(bad);
         match name {
             "interval" => check.interval = span()?,
@@ -71,7 +71,7 @@ fn healthcheck(text: &str) -> Result<Healthcheck> {
             "start-period" => check.start_period = span()?,
             "start-interval" => check.start_interval = span()?,
             "retries" => check.retries = value.parse().map_err(|_| bad())?,
-            _ => return Err(Refusal::bad(format_args!("unknown flag: --{name}"))),
+            _ => return Err(ApiError::bad(format_args!("unknown flag: --{name}"))),
         }
         rest = after.trim_start();
     }
@@ -79,11 +79,11 @@ fn healthcheck(text: &str) -> Result<Healthcheck> {
     check.test = match (kind.to_ascii_uppercase().as_str(), serde_json::from_str::<Vec<String>>(command)) {
         ("NONE", _) if command.is_empty() => vec!["NONE".to_owned()],
         ("CMD", _) if command.is_empty() => {
-            return Err(Refusal::bad("missing command after HEALTHCHECK CMD"));
+            return Err(ApiError::bad("missing command after HEALTHCHECK CMD"));
         }
         ("CMD", Ok(words)) => [vec!["CMD".to_owned()], words].concat(),
         ("CMD", Err(_)) => vec!["CMD-SHELL".to_owned(), command.to_owned()],
-        _ => return Err(Refusal::bad(format_args!("unknown type {kind:?} in HEALTHCHECK (try CMD)"))),
+        _ => return Err(ApiError::bad(format_args!("unknown type {kind:?} in HEALTHCHECK (try CMD)"))),
     };
     Ok(check)
 }
@@ -105,12 +105,12 @@ fn pairs(text: &str, known: &BTreeMap<String, String>) -> Result<Vec<(String, St
     if !first.contains('=') {
         let old = text.split_once(char::is_whitespace);
         let (name, value) =
-            old.ok_or_else(|| Refusal::bad(format_args!("must have two arguments: {text:?}")))?;
+            old.ok_or_else(|| ApiError::bad(format_args!("must have two arguments: {text:?}")))?;
         return Ok(vec![(fill(name, known)?, fill(value.trim(), known)?)]);
     }
     let pair = |word: &String| {
         let (name, value) = word.split_once('=').ok_or_else(|| {
-            Refusal::bad(format_args!(
+            ApiError::bad(format_args!(
                 "Syntax error - can't find = in {word:?}. Must be of the form: name=value"
             ))
         })?;

@@ -1,6 +1,6 @@
 //! Which addresses networks and their members get. Pure.
 
-use crate::refusal::{Refusal, Result};
+use crate::error::{ApiError, Result};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,12 +46,12 @@ pub(crate) fn parse(wanted: &[Wanted]) -> Result<Option<Subnet>> {
     let is_four = |w: &&Wanted| !w.subnet.contains(':') && *w != &Wanted::default();
     let all: Vec<Option<Subnet>> = wanted.iter().filter(is_four).map(|w| one(w, &mut wrong)).collect();
     if !wrong.is_empty() {
-        return Err(Refusal::bad(format_args!("invalid network config:\n{}", wrong.join("\n"))));
+        return Err(ApiError::bad(format_args!("invalid network config:\n{}", wrong.join("\n"))));
     }
     match &all[..] {
         [] => Ok(None),
         [one] => Ok(one.clone()),
-        _ => Err(Refusal::bad("bridge driver doesn't support multiple subnets")),
+        _ => Err(ApiError::bad("bridge driver doesn't support multiple subnets")),
     }
 }
 

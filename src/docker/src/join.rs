@@ -1,9 +1,9 @@
 //! `--pid container:NAME` and `--ipc container:NAME`: namespaces of a container that runs.
 
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::model::HostConfig;
 use crate::record::Running;
-use crate::refusal::{Refusal, Result};
 use cri::SandboxConfig;
 
 impl Engine {
@@ -23,7 +23,7 @@ impl Engine {
         let donor = self.container(name)?;
         donor.see(|r| {
             r.running().cloned().ok_or_else(|| {
-                Refusal::internal(format_args!(
+                ApiError::internal(format_args!(
                     "failed to join {what} namespace: cannot join {what} namespace of a non running container: container {} is not running",
                     r.id
                 ))
@@ -35,7 +35,7 @@ impl Engine {
         self.container(name)?.see(|r| match r.host.ipc_mode.as_str() {
             "shareable" | "host" => Ok(()),
             mode if mode.starts_with("container:") => Ok(()),
-            _ => Err(Refusal::bad(format_args!(
+            _ => Err(ApiError::bad(format_args!(
                 "failed to join IPC namespace: container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor \
                  container)",
                 r.id

@@ -5,7 +5,7 @@
 //! our [`LABEL`] is ours, the kubelet's pods are shown only to who asks for them. It knows `cri` and the image store and
 //! neither Kubernetes nor the kernel, and it keeps no image: those of the store are Kubernetes' as well.
 //!
-//! Read `routes.rs` first, the list of all that can be asked, then `record.rs` and `life.rs`.
+//! Read `routes.rs` first, the list of all that can be asked, then `record.rs` and `lifecycle.rs`.
 
 #![forbid(unsafe_code)]
 #![recursion_limit = "256"] // `docker info` is one long JSON object
@@ -15,14 +15,15 @@ mod archive;
 mod attach;
 mod build;
 mod buildkit;
-mod call;
 mod capabilities;
 mod changes;
 mod config;
+mod create;
 mod detach;
 mod devices;
 mod endpoints;
 mod engine;
+mod error;
 mod events;
 mod execs;
 mod files;
@@ -35,14 +36,13 @@ mod inspect_network;
 mod instructions;
 mod ipam;
 mod join;
-mod life;
+mod lifecycle;
 mod link;
 mod links;
 mod log_files;
 mod logging;
 mod logs;
 mod machine;
-mod making;
 mod model;
 mod moments;
 mod mount_spec;
@@ -58,7 +58,7 @@ mod progress;
 mod publish;
 mod record;
 mod recover;
-mod refusal;
+mod request;
 mod root;
 mod routes;
 mod seccomp;

@@ -2,12 +2,12 @@
 //! environment. In a user-defined network the name server knows a link's alias.
 
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::link::parse;
 use crate::model::HostConfig;
 use crate::networks::BRIDGE;
 use crate::plan;
 use crate::record::{Container, Record};
-use crate::refusal::{Refusal, Result};
 use std::net::Ipv4Addr;
 
 /// Where a link leads, and the names that it gives.
@@ -57,7 +57,7 @@ impl Engine {
         host.links.iter().map(|link| parse(link).0).try_for_each(|name| match self.container(name) {
             Ok(_) => Ok(()),
             Err(why) => {
-                Err(Refusal::bad(format_args!("could not get container for {name}: {}", why.message)))
+                Err(ApiError::bad(format_args!("could not get container for {name}: {}", why.message)))
             }
         })
     }
@@ -71,7 +71,7 @@ impl Engine {
             let other = self.container(name)?;
             match other.see(|r| r.running().is_some()) {
                 true => Ok(()),
-                false => Err(Refusal::internal(format_args!(
+                false => Err(ApiError::internal(format_args!(
                     "Cannot link to a non running container: /{} AS /{}/{alias}",
                     other.see(|r| r.name.clone()),
                     record.name

@@ -1,8 +1,8 @@
 //! `--log-driver` and `--log-opt`: what is kept of a container's output. Pure.
 
+use crate::error::{ApiError, Result};
 use crate::model::LogConfig;
 use crate::record::Record;
-use crate::refusal::{Refusal, Result};
 use cri::Logging;
 
 pub(crate) const JSON_FILE: &str = "json-file";
@@ -29,20 +29,20 @@ pub(crate) fn check(config: &LogConfig) -> Result<()> {
         _ => true,
     };
     if ![JSON_FILE, LOCAL, NONE].contains(&driver) {
-        return Err(Refusal::bad(format_args!(
+        return Err(ApiError::bad(format_args!(
             "error looking up logging plugin {driver}: plugin \"{driver}\" not found"
         )));
     }
     if let Some(mode) =
         config.config.get("mode").filter(|m| !matches!(m.as_str(), "blocking" | "non-blocking"))
     {
-        return Err(Refusal::bad(format_args!("logger: logging mode not supported: {mode}")));
+        return Err(ApiError::bad(format_args!("logger: logging mode not supported: {mode}")));
     }
     match config.config.keys().find(|name| !knows(name)) {
         Some(name) if driver == LOCAL => {
-            Err(Refusal::bad(format_args!("unknown log opt '{name}' for log driver {LOCAL}")))
+            Err(ApiError::bad(format_args!("unknown log opt '{name}' for log driver {LOCAL}")))
         }
-        Some(name) => Err(Refusal::bad(format_args!("unknown log opt '{name}' for {driver} log driver"))),
+        Some(name) => Err(ApiError::bad(format_args!("unknown log opt '{name}' for {driver} log driver"))),
         None => Ok(()),
     }
 }
@@ -55,7 +55,7 @@ pub(crate) fn plan(config: &LogConfig) -> Result<Logging> {
     }
     let said = |name: &str| config.config.get(name).map(String::as_str).filter(|text| !text.is_empty());
     let failed = |why: String| {
-        Refusal::internal(format_args!(
+        ApiError::internal(format_args!(
             "failed to create task for container: failed to initialize logging driver: {why}"
         ))
     };

@@ -1,8 +1,8 @@
 //! What `-v`, `--mount` and `--tmpfs` mean: parsed and checked in Docker's words. Pure.
 
+use crate::error::{ApiError, Result};
 use crate::model::{MountSpec, TmpfsOptions};
 use crate::record::MountKind;
-use crate::refusal::{Refusal, Result};
 use http::StatusCode;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -59,12 +59,12 @@ impl Wanted {
 /// Absolute and plain.
 fn target_of(text: &str) -> Result<PathBuf> {
     if text.is_empty() {
-        return Err(Refusal::bad("field Target must not be empty"));
+        return Err(ApiError::bad("field Target must not be empty"));
     }
     absolute(text)?;
     let plain: PathBuf = Path::new(text).components().filter(|c| *c != Component::CurDir).collect();
     if plain == Path::new("/") {
-        return Err(Refusal::bad("invalid specification: destination can't be '/'"));
+        return Err(ApiError::bad("invalid specification: destination can't be '/'"));
     }
     Ok(plain)
 }
@@ -73,7 +73,7 @@ fn absolute(text: &str) -> Result<()> {
     if Path::new(text).is_absolute() {
         return Ok(());
     }
-    Err(Refusal::bad(format_args!("invalid mount path: '{text}' mount path must be absolute")))
+    Err(ApiError::bad(format_args!("invalid mount path: '{text}' mount path must be absolute")))
 }
 
 /// A volume that nobody named, as an image's VOLUME is.
@@ -87,15 +87,15 @@ pub(crate) fn bind(text: &str) -> Result<Wanted> {
     let invalid = || format!("invalid volume specification: '{text}'");
     let parts: Vec<&str> = text.splitn(4, ':').collect();
     let (source, target, mode) = match parts[..] {
-        [""] => return Err(Refusal::bad(invalid())),
+        [""] => return Err(ApiError::bad(invalid())),
         [target] => ("", target, ""),
-        [_, mode] if is_mode(mode) => return Err(Refusal::bad(invalid())),
+        [_, mode] if is_mode(mode) => return Err(ApiError::bad(invalid())),
         [source, target] => (source, target, ""),
         [source, target, mode] => (source, target, mode),
-        _ => return Err(Refusal::bad(invalid())),
+        _ => return Err(ApiError::bad(invalid())),
     };
     if !mode.is_empty() && !is_mode(mode) {
-        return Err(Refusal::bad(format_args!("invalid mode: {mode}")));
+        return Err(ApiError::bad(format_args!("invalid mode: {mode}")));
     }
     let (kind, name) =
         if source.starts_with('/') { (MountKind::Bind, "bind") } else { (MountKind::Volume, "volume") };
@@ -105,10 +105,10 @@ pub(crate) fn bind(text: &str) -> Result<Wanted> {
         _ => said(&["nocopy"]).map(|_| "VolumeOptions"),
     };
     let wanted = match has_strange_option {
-        Some(field) => Err(Refusal::bad(format_args!("field {field} must not be specified"))),
+        Some(field) => Err(ApiError::bad(format_args!("field {field} must not be specified"))),
         None => Wanted::new(kind, source, target),
     };
-    let explain = |refusal| Refusal::bad(format_args!("{}: {}", invalid(), within(name, refusal)));
+    let explain = |refusal| ApiError::bad(format_args!("{}: {}", invalid(), within(name, refusal)));
     let wanted = wanted.map_err(explain)?;
     Ok(Wanted {
         make: true,
@@ -139,8 +139,8 @@ pub(crate) fn is_mode(mode: &str) -> bool {
     })
 }
 
-fn within(kind: &str, why: impl Display) -> Refusal {
-    Refusal::bad(format_args!("invalid mount config for type \"{kind}\": {why}"))
+fn within(kind: &str, why: impl Display) -> ApiError {
+    ApiError::bad(format_args!("invalid mount config for type \"{kind}\": {why}"))
 }
 
 /// # Errors
@@ -148,7 +148,7 @@ fn within(kind: &str, why: impl Display) -> Refusal {
 pub(crate) fn is_driver(name: &str) -> Result<()> {
     match name {
         "" | "local" => Ok(()),
-        other => Err(Refusal::not_found(format_args!(
+        other => Err(ApiError::not_found(format_args!(
             "error looking up volume plugin {other}: plugin \"{other}\" not found"
         ))),
     }
@@ -160,7 +160,7 @@ pub(crate) fn mount(spec: &MountSpec) -> Result<Wanted> {
         "bind" => of_folder(spec),
         "volume" | "" => of_volume(spec),
         "tmpfs" => of_tmpfs(spec),
-        _ => Err(Refusal::bad("mount type unknown")),
+        _ => Err(ApiError::bad("mount type unknown")),
     };
     made.map_err(|why| match why.status {
         // not a word that is wrong, but something that is not here
@@ -171,7 +171,7 @@ pub(crate) fn mount(spec: &MountSpec) -> Result<Wanted> {
 
 fn extra(is_said: bool, field: &str) -> Result<()> {
     match is_said {
-        true => Err(Refusal::bad(format_args!("field {field} must not be specified"))),
+        true => Err(ApiError::bad(format_args!("field {field} must not be specified"))),
         false => Ok(()),
     }
 }
@@ -179,23 +179,23 @@ fn extra(is_said: bool, field: &str) -> Result<()> {
 fn of_folder(spec: &MountSpec) -> Result<Wanted> {
     let wanted = Wanted::new(MountKind::Bind, &spec.source, &spec.target)?;
     if spec.source.is_empty() {
-        return Err(Refusal::bad("field Source must not be empty"));
+        return Err(ApiError::bad("field Source must not be empty"));
     }
     extra(spec.volume_options.is_some(), "VolumeOptions")?;
     extra(spec.tmpfs_options.is_some(), "TmpfsOptions")?;
     let options = spec.bind_options.clone().unwrap_or_default();
     if !options.propagation.is_empty() && !PROPAGATIONS.contains(&options.propagation.as_str()) {
-        return Err(Refusal::bad(format_args!("invalid propagation mode: {}", options.propagation)));
+        return Err(ApiError::bad(format_args!("invalid propagation mode: {}", options.propagation)));
     }
     if options.read_only_non_recursive && !spec.read_only {
-        return Err(Refusal::bad("mount options conflict: !ReadOnly && ReadOnlyNonRecursive"));
+        return Err(ApiError::bad("mount options conflict: !ReadOnly && ReadOnlyNonRecursive"));
     }
     if options.read_only_force_recursive {
         if !spec.read_only {
-            return Err(Refusal::bad("mount options conflict: !ReadOnly && ReadOnlyForceRecursive"));
+            return Err(ApiError::bad("mount options conflict: !ReadOnly && ReadOnlyForceRecursive"));
         }
         if options.read_only_non_recursive {
-            return Err(Refusal::bad(
+            return Err(ApiError::bad(
                 "mount options conflict: ReadOnlyForceRecursive && ReadOnlyNonRecursive",
             ));
         }
@@ -217,14 +217,14 @@ fn of_volume(spec: &MountSpec) -> Result<Wanted> {
     extra(spec.tmpfs_options.is_some(), "TmpfsOptions")?;
     let options = spec.volume_options.clone().unwrap_or_default();
     if spec.source.is_empty() && spec.read_only {
-        return Err(Refusal::bad("must not set ReadOnly mode when using anonymous volumes"));
+        return Err(ApiError::bad("must not set ReadOnly mode when using anonymous volumes"));
     }
     if spec.source.is_empty() && !options.subpath.is_empty() {
-        return Err(Refusal::bad("must not set Subpath when using anonymous volumes"));
+        return Err(ApiError::bad("must not set Subpath when using anonymous volumes"));
     }
     let is_inside = Path::new(&options.subpath).components().all(|c| matches!(c, Component::Normal(_)));
     if !is_inside {
-        return Err(Refusal::bad("subpath must be a relative path within the volume"));
+        return Err(ApiError::bad("subpath must be a relative path within the volume"));
     }
     let driver = options.driver_config.unwrap_or_default();
     is_driver(&driver.name)?;
@@ -293,7 +293,7 @@ fn merged(said: &[String]) -> Result<Vec<String>> {
         };
         if !known {
             let name = word.split('=').next().unwrap_or_default();
-            return Err(Refusal::bad(format_args!("invalid tmpfs option \"{name}\"")));
+            return Err(ApiError::bad(format_args!("invalid tmpfs option \"{name}\"")));
         }
     }
     let is_said = |usual: &&str| said.iter().any(|word| bare(word) == bare(usual));

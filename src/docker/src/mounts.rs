@@ -1,10 +1,10 @@
 //! The mounts of a container: what was asked for, with the volumes and folders behind it.
 
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::model::{Config, HostConfig};
 use crate::mount_spec::{self, Wanted};
 use crate::record::{MountKind, Mounted};
-use crate::refusal::{Refusal, Result};
 use cri::subpath;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub(crate) fn wanted(config: &Config, host: &HostConfig) -> Result<Vec<Wanted>> 
     for wanted in binds.chain(host.mounts.iter().map(mount_spec::mount)).chain(tmpfs) {
         let wanted = wanted?;
         if all.iter().any(|other| other.target == wanted.target) {
-            return Err(Refusal::bad(format_args!("Duplicate mount point: {}", wanted.target.display())));
+            return Err(ApiError::bad(format_args!("Duplicate mount point: {}", wanted.target.display())));
         }
         all.push(wanted);
     }
@@ -36,10 +36,10 @@ pub(crate) fn wanted(config: &Config, host: &HostConfig) -> Result<Vec<Wanted>> 
 fn from(text: &str) -> Result<(&str, &str)> {
     let (name, mode) = text.split_once(':').unwrap_or((text, ""));
     if name.is_empty() {
-        return Err(Refusal::bad(format_args!("malformed volumes-from specification: {text}")));
+        return Err(ApiError::bad(format_args!("malformed volumes-from specification: {text}")));
     }
     if !mode.is_empty() && !mount_spec::is_mode(mode) {
-        return Err(Refusal::bad(format_args!("invalid mode: {mode}")));
+        return Err(ApiError::bad(format_args!("invalid mode: {mode}")));
     }
     Ok((name, mode))
 }
@@ -117,13 +117,13 @@ fn find_source(source: &Path, make: bool) -> Result<()> {
         return Ok(());
     }
     if !make {
-        return Err(Refusal::bad(format_args!(
+        return Err(ApiError::bad(format_args!(
             "invalid mount config for type \"bind\": bind source path does not exist: {}",
             source.display()
         )));
     }
     std::fs::create_dir_all(source).map_err(|e| {
-        Refusal::failed(format_args!("error while creating mount source path '{}'", source.display()), e)
+        ApiError::failed(format_args!("error while creating mount source path '{}'", source.display()), e)
     })
 }
 
@@ -140,7 +140,7 @@ fn find_propagation(source: &Path, propagation: &str) -> Result<()> {
     if tags.iter().any(|tag| wanted.iter().any(|wanted| tag.starts_with(wanted))) {
         return Ok(());
     }
-    Err(Refusal::internal(format_args!(
+    Err(ApiError::internal(format_args!(
         "path {} is mounted on {} but it is not a {what}",
         source.display(),
         place.display()
@@ -158,7 +158,7 @@ fn beside_own_root(source: &Path, root: &Path, said: String) -> Result<String> {
         "" if find_propagation(source, "rslave").is_err() => Ok(said),
         "" => Ok("rslave".to_owned()),
         "rslave" | "rshared" => Ok(said),
-        other => Err(Refusal::bad(format_args!(
+        other => Err(ApiError::bad(format_args!(
             "invalid mount config: must use either propagation mode \"rslave\" or \"rshared\" when mount source is within \
              the daemon root, daemon root: {root:?}, bind mount source: {source:?}, propagation: {other:?}"
         ))),
@@ -181,11 +181,11 @@ fn mount_of<'a>(table: &'a str, path: &Path) -> Option<(&'a Path, Vec<&'a str>)>
 pub(crate) fn check_part(volume: &Path, part: &str) -> Result<()> {
     match subpath::open(volume, Path::new(part)) {
         Ok(_) => Ok(()),
-        Err(errno) if subpath::leads_out(errno) => Err(Refusal::bad(format_args!(
+        Err(errno) if subpath::leads_out(errno) => Err(ApiError::bad(format_args!(
             "path concatenation escapes the base directory, base: {}, subpath: {part}",
             volume.display()
         ))),
-        Err(errno) => Err(Refusal::bad(format_args!(
+        Err(errno) => Err(ApiError::bad(format_args!(
             "cannot access path {0}: lstat {0}: {1}",
             volume.join(part).display(),
             errno.desc().to_lowercase()

@@ -7,7 +7,7 @@ use crate::record::{Container, Record, lock};
 use cri::NAME_SERVER;
 use hickory_proto::op::{Query, ResponseCode};
 use hickory_proto::rr::rdata::{A, PTR};
-use hickory_proto::rr::{Name, RData, Record as Answer, RecordType};
+use hickory_proto::rr::{Name, RData, Record as ApiResponse, RecordType};
 use resolver::{Clients, Forwarder, Reply, Resolver, Sockets, Source, Step, Upstream, own};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -91,8 +91,8 @@ fn answer(query: &Query, all: &[Neighbour], asker: &Record) -> Option<Reply> {
     own(ResponseCode::NoError, answers)
 }
 
-fn record(query: &Query, data: RData) -> Answer {
-    Answer::from_rdata(query.name().clone(), TTL, data)
+fn record(query: &Query, data: RData) -> ApiResponse {
+    ApiResponse::from_rdata(query.name().clone(), TTL, data)
 }
 
 fn is_in_networks(asker: &Record, address: Ipv4Addr) -> bool {
@@ -186,8 +186,8 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoints::Place;
     use crate::model::EndpointConfig;
+    use crate::place::Place;
     use crate::record::State;
     use crate::record::tests::{record, run};
 

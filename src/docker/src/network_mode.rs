@@ -1,8 +1,8 @@
 //! What `--network` says, and what it can not be said together with. Pure.
 
+use crate::error::{ApiError, Result};
 use crate::model::{Config, EndpointConfig, HostConfig};
 use crate::networks::{HOST, NONE, Network, is_built_in};
-use crate::refusal::{Refusal, Result};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -49,7 +49,7 @@ pub(crate) fn check(config: &Config, host: &HostConfig) -> Result<()> {
         None => &[],
     };
     match conflicts.iter().find(|(conflicting, _)| *conflicting) {
-        Some((_, why)) => Err(Refusal::bad(why)),
+        Some((_, why)) => Err(ApiError::bad(why)),
         None => Ok(()),
     }
 }
@@ -61,10 +61,10 @@ pub(crate) fn check_together(networks: &BTreeMap<String, EndpointConfig>) -> Res
         return Ok(());
     }
     if is_in(HOST) {
-        return Err(Refusal::bad(SHARED));
+        return Err(ApiError::bad(SHARED));
     }
     if is_in(NONE) {
-        return Err(Refusal::bad(ALONE));
+        return Err(ApiError::bad(ALONE));
     }
     Ok(())
 }
@@ -109,7 +109,7 @@ pub(crate) fn check_endpoint(network: &Network, wanted: &EndpointConfig) -> Resu
         return Ok(());
     }
     let name = &network.name;
-    Err(Refusal::bad(format_args!(
+    Err(ApiError::bad(format_args!(
         "invalid config for network {name}: invalid endpoint settings:\n{}",
         wrong.join("\n")
     )))

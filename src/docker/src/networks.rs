@@ -1,9 +1,9 @@
 //! Docker's networks: what there is, and who has which address in them. `bridge`, `host` and `none` are always there.
 
+use crate::error::{ApiError, Result};
 use crate::files;
 use crate::ipam::{self, AddressPool, Subnet};
 use crate::record::{lock, new_id};
-use crate::refusal::{Refusal, Result};
 use cri::{AddressSpace, NetworkConfig};
 use http::StatusCode;
 use ipnet::Ipv4Net;
@@ -147,8 +147,8 @@ impl Networks {
         let found: Vec<_> = all.iter().filter(|n| !name.is_empty() && n.id.starts_with(name)).collect();
         match &found[..] {
             [one] => Ok((*one).clone()),
-            [] => Err(Refusal::not_found(format_args!("network {name} not found"))),
-            many => Err(Refusal::bad(format_args!(
+            [] => Err(ApiError::not_found(format_args!("network {name} not found"))),
+            many => Err(ApiError::bad(format_args!(
                 "network {name} is ambiguous ({} matches found based on ID prefix)",
                 many.len()
             ))),
@@ -176,13 +176,13 @@ impl Networks {
         let mut all = lock(&self.all);
         if all.iter().any(|n| n.name == network.name) {
             let name = network.name;
-            return Err(Refusal::conflict(format_args!("network with name {name} already exists")));
+            return Err(ApiError::conflict(format_args!("network with name {name} already exists")));
         }
         match &network.subnet {
             Some(wanted) => {
                 let mut others = ranges(&all).chain(space.own.iter().copied());
                 if others.any(|other| ipam::overlap(wanted.range, other)) {
-                    return Err(Refusal::forbidden(
+                    return Err(ApiError::forbidden(
                         "invalid pool request: Pool overlaps with other one on this address space",
                     ));
                 }
@@ -197,7 +197,7 @@ impl Networks {
     fn choose(&self, all: &[Network], space: &AddressSpace) -> Result<Subnet> {
         let taken: Vec<Ipv4Net> =
             ranges(all).chain(space.own.iter().copied()).chain(space.routed.iter().copied()).collect();
-        let full = || Refusal::bad("all predefined address pools have been fully subnetted");
+        let full = || ApiError::bad("all predefined address pools have been fully subnetted");
         ipam::choose(&self.pools, &taken).ok_or_else(full)
     }
 
@@ -216,18 +216,18 @@ impl Networks {
         wanted: Option<Ipv4Addr>,
     ) -> Result<Ipv4Addr> {
         let name = &network.name;
-        let no_addresses = || Refusal::bad(format_args!("network {name} has no addresses"));
+        let no_addresses = || ApiError::bad(format_args!("network {name} has no addresses"));
         let subnet = network.subnet.as_ref().ok_or_else(no_addresses)?;
         let mut all = lock(&self.leases);
         let leases = all.entry(network.id.clone()).or_default();
         let is_taken = |address: Ipv4Addr| leases.contains_key(&address);
         let address = match wanted {
             Some(address) if is_taken(address) || !ipam::is_givable(subnet, address) => {
-                return Err(Refusal::forbidden("Address already in use"));
+                return Err(ApiError::forbidden("Address already in use"));
             }
             Some(address) => address,
             None => ipam::first_free(subnet, is_taken).ok_or_else(|| {
-                Refusal::forbidden(format_args!(
+                ApiError::forbidden(format_args!(
                     "no available IPv4 addresses on this network's address pools: {name} ({})",
                     network.id
                 ))
@@ -255,7 +255,7 @@ impl Networks {
     }
 
     fn save(&self, all: &[Network]) -> Result<()> {
-        files::write(&self.file, &all).map_err(|e| Refusal::failed("write the networks' record", e))
+        files::write(&self.file, &all).map_err(|e| ApiError::failed("write the networks' record", e))
     }
 }
 
@@ -271,12 +271,12 @@ pub(crate) fn check_options(options: &BTreeMap<String, String>) -> Result<Vec<St
     let mut warnings = Vec::new();
     for (name, value) in options {
         let bad =
-            |why: &str| Err(Refusal::bad(format_args!("failed to parse {name} value: {value:?} ({why})")));
+            |why: &str| Err(ApiError::bad(format_args!("failed to parse {name} value: {value:?} ({why})")));
         match name.as_str() {
             MTU => match value.parse::<u32>() {
                 Ok(0) => {}
                 Ok(mtu) if (LEAST_MTU..=65_535).contains(&mtu) => {}
-                Ok(_) => return Err(Refusal::bad(format_args!("invalid MTU number: {value}"))),
+                Ok(_) => return Err(ApiError::bad(format_args!("invalid MTU number: {value}"))),
                 Err(_) => return bad("invalid syntax"),
             },
             MEMBERS_MEET | MASQUERADE => {
@@ -301,19 +301,19 @@ pub(crate) fn check_driver(driver: &str) -> Result<()> {
     match driver {
         "" | "bridge" | "default" => Ok(()),
         "host" | "null" => {
-            Err(Refusal::forbidden(format_args!("only one instance of \"{driver}\" network is allowed")))
+            Err(ApiError::forbidden(format_args!("only one instance of \"{driver}\" network is allowed")))
         }
-        "overlay" => Err(Refusal::forbidden(
+        "overlay" => Err(ApiError::forbidden(
             "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to \
              swarm and try again.",
         )),
-        "macvlan" | "ipvlan" => Err(Refusal {
+        "macvlan" | "ipvlan" => Err(ApiError {
             status: StatusCode::NOT_IMPLEMENTED,
             message: format!(
                 "the {driver} driver is not offered: containers are routed by this machine; use the bridge driver"
             ),
         }),
-        other => Err(Refusal::not_found(format_args!(
+        other => Err(ApiError::not_found(format_args!(
             "could not find plugin {other} in v1 plugin registry: plugin not found"
         ))),
     }

@@ -1,10 +1,10 @@
 //! Pure: what Docker's words for a container mean for the runtime.
 
 use crate::config::DockerConfig;
+use crate::error::{ApiError, Result};
 use crate::model::{Config, HostConfig, Limits, PortBinding};
 use crate::networks::{HOST, NONE};
 use crate::record::{Container, LABEL, MountKind, Mounted, Record};
-use crate::refusal::{Refusal, Result};
 use crate::{devices, logging, mounts, seccomp};
 use cri::{
     ContainerConfig, HostPort, Mount, Propagation, Protocol, Resources, Rlimit, RootFolders, SandboxConfig,
@@ -270,9 +270,9 @@ pub(crate) fn port(text: &str) -> Result<(u16, Protocol)> {
         "tcp" => Protocol::Tcp,
         "udp" => Protocol::Udp,
         "sctp" => Protocol::Sctp,
-        other => return Err(Refusal::bad(format_args!("invalid protocol: {other}"))),
+        other => return Err(ApiError::bad(format_args!("invalid protocol: {other}"))),
     };
-    let number = number.parse().map_err(|_| Refusal::bad(format_args!("invalid port: {text}")))?;
+    let number = number.parse().map_err(|_| ApiError::bad(format_args!("invalid port: {text}")))?;
     Ok((number, protocol))
 }
 
@@ -300,7 +300,7 @@ fn host_ip(binding: &PortBinding) -> Result<Option<std::net::IpAddr>> {
     if binding.host_ip.is_empty() {
         return Ok(None);
     }
-    let bad = |_| Refusal::bad(format_args!("invalid IP address: {}", binding.host_ip));
+    let bad = |_| ApiError::bad(format_args!("invalid IP address: {}", binding.host_ip));
     binding
         .host_ip
         .parse()
@@ -315,7 +315,7 @@ fn is_open(host_port: &str) -> bool {
 
 fn parse_host_port(binding: &PortBinding) -> Result<u16> {
     let text = &binding.host_port;
-    text.parse().map_err(|_| Refusal::bad(format_args!("invalid published port: {text:?}")))
+    text.parse().map_err(|_| ApiError::bad(format_args!("invalid published port: {text:?}")))
 }
 
 /// Gives a number to the ports that are to be published anywhere, `-P`, `-p 80`, or somewhere, `-p 8000-8010:80`.

@@ -1,7 +1,7 @@
 //! What a pull, a push and a build tell, line by line, as the CLI draws it.
 
-use crate::call::line;
-use crate::refusal::Refusal;
+use crate::error::ApiError;
+use crate::request::line;
 use bytes::Bytes;
 use image::{BuildOutput, Channel, LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus};
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ impl Lines {
         let _ = self.0.send(line(value));
     }
 
-    pub(crate) fn fail(&self, refusal: &Refusal) {
+    pub(crate) fn fail(&self, refusal: &ApiError) {
         self.say(&failure(refusal));
     }
 
@@ -37,7 +37,7 @@ impl Lines {
 }
 
 /// The last line of what did not come to its end.
-pub(crate) fn failure(refusal: &Refusal) -> Value {
+pub(crate) fn failure(refusal: &ApiError) -> Value {
     json!({"errorDetail": {"message": refusal.message}, "error": refusal.message})
 }
 

@@ -1,9 +1,9 @@
 //! Published ports: which one is chosen where that is left open, and those that somebody has already, in Docker's words.
 
+use crate::error::ApiError;
 use crate::model::HostConfig;
 use crate::plan;
 use crate::record::Record;
-use crate::refusal::Refusal;
 use cri::{HostPort, Protocol};
 use std::collections::BTreeSet;
 use std::io::{Error, ErrorKind};
@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, TcpListener, UdpSocket};
 ///
 /// # Errors
 /// The first port that can not be bound because it is in use.
-pub(crate) fn check_free(record: &Record, ports: &[HostPort]) -> Result<(), Refusal> {
+pub(crate) fn check_free(record: &Record, ports: &[HostPort]) -> Result<(), ApiError> {
     let fault = |port: &HostPort| {
         let why = match bind(port).err()?.kind() {
             ErrorKind::AddrInUse => "address already in use",
@@ -45,17 +45,17 @@ pub(crate) fn choose(
     protocol: Protocol,
     said: &str,
     taken: &BTreeSet<(Protocol, u16)>,
-) -> Result<u16, Refusal> {
+) -> Result<u16, ApiError> {
     let Some((first, last)) = said.split_once('-') else {
-        return free_port(protocol).map_err(|e| Refusal::failed("find a free port", e));
+        return free_port(protocol).map_err(|e| ApiError::failed("find a free port", e));
     };
     let number = |text: &str| text.parse::<u16>();
     let (Ok(first), Ok(last)) = (number(first), number(last)) else {
-        return Err(Refusal::bad(format_args!("invalid published port: {said:?}")));
+        return Err(ApiError::bad(format_args!("invalid published port: {said:?}")));
     };
     let at = |host_port| HostPort { protocol, host_ip: None, host_port, container_port: 0 };
     let is_free = |port: &u16| !taken.contains(&(protocol, *port)) && !is_in_use(&at(*port));
-    let none = || Refusal::internal(format_args!("all ports of {said}/{} are allocated", name(protocol)));
+    let none = || ApiError::internal(format_args!("all ports of {said}/{} are allocated", name(protocol)));
     (first..=last).find(is_free).ok_or_else(none)
 }
 
@@ -97,7 +97,7 @@ fn name(protocol: Protocol) -> &'static str {
 }
 
 /// What the runtime said, where it is that another container has one of these ports.
-pub(crate) fn in_dockers_words(refusal: Refusal, record: &Record, ports: &[HostPort]) -> Refusal {
+pub(crate) fn in_dockers_words(refusal: ApiError, record: &Record, ports: &[HostPort]) -> ApiError {
     let is_taken = |port: &&HostPort| {
         let text = format!("host port {}/{} is already taken", port.host_port, name(port.protocol));
         refusal.message.contains(&text)
@@ -110,8 +110,8 @@ pub(crate) fn in_dockers_words(refusal: Refusal, record: &Record, ports: &[HostP
     }
 }
 
-fn refused(record: &Record, why: std::fmt::Arguments<'_>) -> Refusal {
-    Refusal::internal(format_args!(
+fn refused(record: &Record, why: std::fmt::Arguments<'_>) -> ApiError {
+    ApiError::internal(format_args!(
         "failed to set up container networking: driver failed programming external connectivity on endpoint {} ({}): {why}",
         record.name, record.id
     ))
@@ -161,9 +161,9 @@ mod tests {
         assert!(why.ends_with("/tcp: cannot assign requested address"), "{why}");
 
         let ports = [port(53, Protocol::Udp)];
-        let said = Refusal::internal("attach: host port 53/udp is already taken by sandbox x");
+        let said = ApiError::internal("attach: host port 53/udp is already taken by sandbox x");
         let why = in_dockers_words(said, &web, &ports).message;
         assert!(why.ends_with("Bind for 127.0.0.1:53 failed: port is already allocated"), "{why}");
-        assert_eq!(in_dockers_words(Refusal::internal("other"), &web, &ports).message, "other");
+        assert_eq!(in_dockers_words(ApiError::internal("other"), &web, &ports).message, "other");
     }
 }

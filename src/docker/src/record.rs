@@ -46,7 +46,8 @@ pub(crate) struct Record {
     /// How often it has ended.
     pub(crate) exits: u64,
     /// The user stopped it: a restart policy has no say any more.
-    pub(crate) told_to_stop: bool,
+    #[serde(alias = "told_to_stop")] // as older versions wrote it
+    pub(crate) manually_stopped: bool,
     #[serde(skip)]
     pub(crate) health: Option<Health>,
 }
@@ -374,7 +375,7 @@ pub(crate) mod tests {
             restart_count: 0,
             short_runs: 0,
             exits: 0,
-            told_to_stop: false,
+            manually_stopped: false,
             health: None,
         }
     }
@@ -409,5 +410,37 @@ pub(crate) mod tests {
         let after: Record = serde_json::from_slice(&text).unwrap();
         assert_eq!(after, before);
         assert_eq!((after.status(), after.exit_code()), ("exited", 3));
+    }
+
+    #[test]
+    fn records_of_older_versions_are_read() {
+        let mut web = record("web");
+        web.manually_stopped = true;
+        let text = serde_json::to_string(&web).unwrap();
+        let old = text.replace("manually_stopped", "told_to_stop");
+        assert_ne!(old, text);
+        assert_eq!(serde_json::from_str::<Record>(&old).unwrap(), web);
+    }
+
+    #[test]
+    fn who_is_about_to_run_is_what_it_was() {
+        let mut web = record("web");
+        run(&mut web, None);
+        let State::Running(begins) = web.state.clone() else { panic!("it runs") };
+        let mut over = record("web");
+        end(&mut over, 3);
+        let ended = over.ended().cloned().unwrap();
+        for (before, want, code) in [
+            (State::Created, "created", 0),
+            (State::Exited(ended.clone()), "exited", 3),
+            (State::Restarting(ended), "restarting", 3),
+        ] {
+            web.state = State::Starting(begins.clone(), Box::new(before));
+            assert_eq!((web.status(), web.exit_code(), web.process()), (want, code, None));
+            assert!(web.running().is_some(), "{want}");
+        }
+        assert!(!web.has_begun(&ContainerId("another".into()), 7, Timestamp::UNIX_EPOCH));
+        assert!(web.has_begun(&begins.container, 7, Timestamp::UNIX_EPOCH));
+        assert_eq!((web.status(), web.process().map(|running| running.pid)), ("running", Some(7)));
     }
 }

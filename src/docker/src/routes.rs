@@ -18,13 +18,13 @@ mod update;
 mod volumes;
 
 use crate::api_version::{MAX_VERSION, Version, check_version, is_version};
-use crate::call::{Answer, Call};
-use crate::refusal::{Refusal, Result};
+use crate::error::{ApiError, Result};
+use crate::request::{ApiRequest, ApiResponse};
 use futures::future::BoxFuture;
 use http::Method;
 use percent_encoding::percent_decode_str;
 
-pub(crate) type Handler = fn(Call) -> BoxFuture<'static, Answer>;
+pub(crate) type Handler = fn(ApiRequest) -> BoxFuture<'static, ApiResponse>;
 
 struct Route {
     method: Method,
@@ -35,7 +35,7 @@ struct Route {
 
 macro_rules! routes {
     ($($method:ident $pattern:literal $handler:path;)*) => {
-        &[$(Route { method: Method::$method, pattern: $pattern, handler: |call| Box::pin($handler(call)) }),*]
+        &[$(Route { method: Method::$method, pattern: $pattern, handler: |request| Box::pin($handler(request)) }),*]
     };
 }
 
@@ -172,7 +172,7 @@ pub(crate) fn find(method: &Method, path: &str) -> Result<Found> {
             return Ok(Found { handler: route.handler, path: found, version });
         }
     }
-    Err(Refusal::not_found("page not found"))
+    Err(ApiError::not_found("page not found"))
 }
 
 /// What stood for the placeholders; a `*` takes what the fixed ends leave.

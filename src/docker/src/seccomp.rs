@@ -2,8 +2,8 @@
 //! the OCI spec's. Pure.
 
 use crate::capabilities;
+use crate::error::{ApiError, Result};
 use crate::model::HostConfig;
-use crate::refusal::{Refusal, Result};
 use cri::Seccomp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -40,9 +40,9 @@ pub(crate) fn security(host: &HostConfig) -> Result<Security> {
         }
         let pair = option.split_once('=').or_else(|| option.split_once(':'));
         let Some((name, value)) = pair else {
-            return Err(Refusal::bad(format_args!("invalid --security-opt 1: {option:?}")));
+            return Err(ApiError::bad(format_args!("invalid --security-opt 1: {option:?}")));
         };
-        let bad = || Refusal::bad(format_args!("invalid --security-opt 2: {option:?}"));
+        let bad = || ApiError::bad(format_args!("invalid --security-opt 2: {option:?}"));
         match (name, value) {
             ("no-new-privileges", value) => security.no_new_privileges = truth(value).ok_or_else(bad)?,
             ("writable-cgroups", value) => security.writable_cgroups = Some(truth(value).ok_or_else(bad)?),
@@ -52,7 +52,7 @@ pub(crate) fn security(host: &HostConfig) -> Result<Security> {
             // no profile is ever set, so only the wish for none can be met; in runc's words
             ("apparmor", "" | "unconfined") => {}
             ("apparmor", _) => {
-                return Err(Refusal::bad(format_args!(
+                return Err(ApiError::bad(format_args!(
                     "invalid --security-opt: {option:?}: apparmor: config provided but apparmor not supported"
                 )));
             }
@@ -83,7 +83,7 @@ fn label(value: &str) -> Result<()> {
     let is_one = value == "disable" || value.split_once(':').is_some_and(|(name, _)| known.contains(&name));
     match is_one {
         true => Ok(()),
-        false => Err(Refusal::bad(format_args!(
+        false => Err(ApiError::bad(format_args!(
             "bad label option {value:?}, valid options 'disable' or \n'user, role, level, type, filetype' followed by ':' and \
              a value"
         ))),
@@ -168,7 +168,7 @@ fn translate(text: &str, host: &HostConfig) -> Result<String> {
         architecture,
         kernel: kernel(&release.unwrap_or_default()),
     };
-    let bad = |e| Refusal::bad(format_args!("Decoding seccomp profile failed: {e}"));
+    let bad = |e| ApiError::bad(format_args!("Decoding seccomp profile failed: {e}"));
     let profile: Profile = serde_json::from_str(text).map_err(bad)?;
     check(&profile)?;
     Ok(oci(profile, &around).to_string())
@@ -182,12 +182,12 @@ fn check(profile: &Profile) -> Result<()> {
     const FLAGS: [&str; 3] =
         ["SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW"];
     let no = |text: &str, what: &str| {
-        Err(Refusal::bad(format_args!(
+        Err(ApiError::bad(format_args!(
             "Decoding seccomp profile failed: string {text} is not a valid {what} for seccomp"
         )))
     };
     let both = |one: &str, other: &str| {
-        Err(Refusal::bad(format_args!(
+        Err(ApiError::bad(format_args!(
             "both '{one}' and '{other}' are specified in the seccomp profile, use either '{one}' or '{other}'"
         )))
     };
@@ -204,7 +204,7 @@ fn check(profile: &Profile) -> Result<()> {
         return no(bad, "action");
     }
     if let Some(bad) = profile.flags.iter().find(|flag| !FLAGS.contains(&flag.as_str())) {
-        return Err(Refusal::bad(format_args!(
+        return Err(ApiError::bad(format_args!(
             "Decoding seccomp profile failed: seccomp flag {bad:?} not supported"
         )));
     }

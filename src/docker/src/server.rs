@@ -1,9 +1,9 @@
 //! The socket, its connections, and the way of a request to its handler.
 
 use crate::api_version::MAX_VERSION_TEXT;
-use crate::call::{Body, Call, Query, full};
 use crate::config::DockerConfig;
 use crate::engine::Engine;
+use crate::request::{ApiRequest, Body, Query, full};
 use crate::routes::Found;
 use crate::socket::{Socket, SocketError};
 use crate::upload::Upload;
@@ -87,7 +87,7 @@ async fn answer(engine: Arc<Engine>, mut request: Request<Incoming>) -> Response
     let outcome = match found {
         Ok(Found { handler, path, version }) => {
             let query = Query::parse(parts.uri.query().unwrap_or_default());
-            handler(Call { engine, path, version, query, headers: parts.headers, body, upgrade }).await
+            handler(ApiRequest { engine, path, version, query, headers: parts.headers, body, upgrade }).await
         }
         Err(refusal) => {
             drop(body);

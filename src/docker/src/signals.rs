@@ -1,6 +1,6 @@
 //! Signals by their names.
 
-use crate::refusal::{Refusal, Result};
+use crate::error::{ApiError, Result};
 use nix::sys::signal::Signal;
 use std::str::FromStr;
 
@@ -21,7 +21,7 @@ pub(crate) fn number(text: &str) -> Result<i32> {
     let by_number = text.parse().ok().filter(|n| (1..=64).contains(n));
     let by_name = || Signal::from_str(&format!("SIG{bare}")).ok().map(|signal| signal as i32);
     let number = by_number.or_else(by_name).or_else(real_time);
-    number.ok_or_else(|| Refusal::bad(format_args!("Invalid signal: {text}")))
+    number.ok_or_else(|| ApiError::bad(format_args!("Invalid signal: {text}")))
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ fn record(engine: &Engine, spec: &RunSpec) -> Record {
         restart_count: 0,
         short_runs: 0,
         exits: 1,
-        told_to_stop: false,
+        manually_stopped: false,
         health: None,
     }
 }

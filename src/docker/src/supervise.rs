@@ -71,7 +71,7 @@ pub(crate) async fn ended(engine: Arc<Engine>, container: Arc<Container>, run: C
         if ran >= LONG_ENOUGH {
             r.short_runs = 0;
         }
-        next = next_of(&r.host.restart_policy, how.code, r.told_to_stop, (r.restart_count, r.short_runs));
+        next = next_of(&r.host.restart_policy, how.code, r.manually_stopped, (r.restart_count, r.short_runs));
         r.short_runs += 1;
         r.state = match next {
             Next::Stay => State::Exited(how.clone()),
@@ -125,7 +125,7 @@ pub(crate) enum Next {
 
 /// What the policy says after an end.
 /// `so_far`: restarts in all, and those after runs that were too short to begin anew.
-pub(crate) fn next_of(policy: &RestartPolicy, code: i32, told_to_stop: bool, so_far: (u64, u64)) -> Next {
+pub(crate) fn next_of(policy: &RestartPolicy, code: i32, manually_stopped: bool, so_far: (u64, u64)) -> Next {
     let (restarts, in_a_row) = so_far;
     let wanted = match policy.name.as_str() {
         "always" | "unless-stopped" => true,
@@ -136,7 +136,7 @@ pub(crate) fn next_of(policy: &RestartPolicy, code: i32, told_to_stop: bool, so_
         }
         _ => false,
     };
-    if !wanted || told_to_stop {
+    if !wanted || manually_stopped {
         return Next::Stay;
     }
     let factor = 1u32.checked_shl(u32::try_from(in_a_row).unwrap_or(u32::MAX)).unwrap_or(u32::MAX);

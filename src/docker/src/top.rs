@@ -1,6 +1,6 @@
 //! `docker top`: the machine's `ps`, reduced to one container's processes.
 
-use crate::refusal::{Refusal, Result};
+use crate::error::{ApiError, Result};
 use std::collections::{BTreeSet, HashMap};
 
 /// `pid` and all of its descendants, and whoever was given to the container's own init: all in its PID namespace.
@@ -46,7 +46,7 @@ pub(crate) fn parse(text: &str, pids: &BTreeSet<i32>) -> Result<(Vec<String>, Ve
     let titles: Vec<String> =
         lines.next().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
     let at = titles.iter().position(|title| title == "PID");
-    let at = at.ok_or_else(|| Refusal::bad("Couldn't find PID field in ps output"))?;
+    let at = at.ok_or_else(|| ApiError::bad("Couldn't find PID field in ps output"))?;
     let split = |line: &str| {
         let mut words = line.split_whitespace();
         let mut columns: Vec<String> = words.by_ref().take(titles.len() - 1).map(str::to_owned).collect();

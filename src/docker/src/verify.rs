@@ -1,9 +1,9 @@
 //! What Docker refuses when a container is made or its limits are changed, and what it warns of. Pure.
 
+use crate::error::{ApiError, Result};
 use crate::machine::{Machine, numbers};
 use crate::model::{Config, HostConfig, Limits, RestartPolicy};
 use crate::networks::HOST;
-use crate::refusal::{Refusal, Result};
 use crate::{capabilities, mount_spec, seccomp};
 use std::fmt::Display;
 
@@ -11,7 +11,7 @@ use std::fmt::Display;
 const LEAST_MEMORY: i64 = 6 << 20;
 
 fn refuse<T>(why: impl Display) -> Result<T> {
-    Err(Refusal::bad(why))
+    Err(ApiError::bad(why))
 }
 
 /// # Errors

@@ -1,8 +1,8 @@
 //! How clients of older versions of the API meant what they send when they make a container. Pure.
 
 use crate::api_version::Version;
+use crate::error::{ApiError, Result};
 use crate::model::Create;
-use crate::refusal::{Refusal, Result};
 
 /// Takes out what their version did not have, and puts in what was usual then.
 ///
@@ -41,7 +41,7 @@ pub(crate) fn fit(asked: &mut Create, version: Version) -> Result<()> {
             mount.bind_options.get_or_insert_default().read_only_non_recursive = mount.read_only
         });
         if asked.networking_config.endpoints_config.len() > 1 {
-            return Err(Refusal::bad("Container cannot be created with multiple network endpoints"));
+            return Err(ApiError::bad("Container cannot be created with multiple network endpoints"));
         }
     }
     Ok(())

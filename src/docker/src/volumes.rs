@@ -1,8 +1,8 @@
 //! Named and anonymous volumes: a folder each, ours or (`-o type=none -o o=bind -o device=PATH`) one of the machine's.
 
+use crate::error::{ApiError, Result};
 use crate::files;
 use crate::record::new_id;
-use crate::refusal::{Refusal, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,15 +31,15 @@ impl Volume {
 /// Docker's local driver also mounts file systems of any kind; here a volume can be a folder of the machine.
 fn check(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
     if let Some(option) = options.keys().find(|key| !["type", "o", "device"].contains(&key.as_str())) {
-        return Err(Refusal::bad(format_args!("create {name}: invalid option: \"{option}\"")));
+        return Err(ApiError::bad(format_args!("create {name}: invalid option: \"{option}\"")));
     }
     let (Some(device), said) = (options.get("device"), options.get("o")) else {
         let missing = "missing device in volume options";
-        return if options.is_empty() { Ok(()) } else { Err(Refusal::bad(missing)) };
+        return if options.is_empty() { Ok(()) } else { Err(ApiError::bad(missing)) };
     };
     let is_bind = said.is_some_and(|o| o.split(',').any(|word| matches!(word, "bind" | "rbind")));
     if !is_bind || !device.starts_with('/') {
-        return Err(Refusal::bad(format_args!(
+        return Err(ApiError::bad(format_args!(
             "create {name}: device \"{device}\": only folders of this machine can be volumes: o=bind, device=/absolute/path"
         )));
     }
@@ -67,7 +67,7 @@ impl Volumes {
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<Volume> {
-        let missing = || Refusal::not_found(format_args!("get {name}: no such volume"));
+        let missing = || ApiError::not_found(format_args!("get {name}: no such volume"));
         if !is_name(name) {
             return Err(missing());
         }
@@ -94,21 +94,21 @@ impl Volumes {
             name => (name.to_owned(), labels),
         };
         if !is_name(&name) {
-            return Err(Refusal::bad(format_args!(
+            return Err(ApiError::bad(format_args!(
                 "create {name}: \"{name}\" includes invalid characters for a local volume name, only \
                  \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path"
             )));
         }
         if let Ok(known) = self.get(&name) {
             if !options.is_empty() && options != known.options {
-                return Err(Refusal::conflict(format_args!(
+                return Err(ApiError::conflict(format_args!(
                     "create {name}: conflict: volume name must be unique"
                 )));
             }
             return Ok(known);
         }
         check(&name, &options)?;
-        let failed = |e| Refusal::failed(format_args!("create volume {name}"), e);
+        let failed = |e| ApiError::failed(format_args!("create volume {name}"), e);
         std::fs::DirBuilder::new()
             .recursive(true)
             .mode(0o755)
@@ -122,7 +122,7 @@ impl Volumes {
     /// Blocks.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
         let volume = self.get(name)?;
-        let failed = |e| Refusal::failed(format_args!("remove volume {name}"), e);
+        let failed = |e| ApiError::failed(format_args!("remove volume {name}"), e);
         std::fs::remove_dir_all(self.dir.join(volume.name)).map_err(failed)
     }
 }

@@ -1,10 +1,10 @@
 //! `docker cp` and `docker export`.
 
 use crate::archive::{self, Unpack};
-use crate::call::{Answer, Call, empty, reader_until};
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::record::{Container, MountKind};
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, empty, reader_until};
 use crate::root::{self, Place, Root, kind, plain};
 use crate::{owner, plan};
 use base64::Engine as _;
@@ -90,20 +90,20 @@ struct Subject {
 impl Subject {
     /// With its volumes, binds and own files, as Docker shows a container to cp: what the kernel mounts in it, and every
     /// tmpfs, is not seen.
-    fn whole(call: &Call) -> Result<Subject> {
-        let mut subject = Subject::bare(call)?;
+    fn whole(request: &ApiRequest) -> Result<Subject> {
+        let mut subject = Subject::bare(request)?;
         let volumes = subject.container.see(|r| {
             r.mounts.iter().filter(|m| m.kind != MountKind::Tmpfs).map(plan::seen).collect::<Vec<_>>()
         });
-        subject.mounts = volumes.into_iter().chain(call.engine.own_files(&subject.container)).collect();
+        subject.mounts = volumes.into_iter().chain(request.engine.own_files(&subject.container)).collect();
         Ok(subject)
     }
 
     /// Its own file system alone.
-    fn bare(call: &Call) -> Result<Subject> {
-        let container = call.engine.container(call.name())?;
-        let layers = call.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
-        Ok(Subject { container, name: call.name().to_owned(), layers, mounts: Vec::new() })
+    fn bare(request: &ApiRequest) -> Result<Subject> {
+        let container = request.engine.container(request.name())?;
+        let layers = request.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
+        Ok(Subject { container, name: request.name().to_owned(), layers, mounts: Vec::new() })
     }
 
     /// A stopped container's root is put together for us alone; to look into one that runs nobody has to wait.
@@ -119,7 +119,7 @@ impl Subject {
     fn look<T: Send>(&self, work: impl FnOnce(&Root) -> Result<T> + Send) -> Result<T> {
         let _alone = self.alone();
         root::look(&self.container, &self.layers, &self.mounts, work)
-            .map_err(|e| Refusal::failed("open the root file system", e))?
+            .map_err(|e| ApiError::failed("open the root file system", e))?
     }
 
     fn tell(&self, engine: &Engine, action: &str, asked: &Asked) {
@@ -127,16 +127,16 @@ impl Subject {
         engine.events.container(action, &self.container.record(), &more);
     }
 
-    fn refuse(&self, asked: &Asked, error: &io::Error) -> Refusal {
+    fn refuse(&self, asked: &Asked, error: &io::Error) -> ApiError {
         match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::ENOENT) => Refusal::not_found(format_args!(
+            Some(Errno::ENOENT) => ApiError::not_found(format_args!(
                 "Could not find the file {} in container {}",
                 asked.text, self.name
             )),
             Some(errno) => {
-                Refusal::failed(format_args!("lstat {}", asked.shown()), errno.desc().to_lowercase())
+                ApiError::failed(format_args!("lstat {}", asked.shown()), errno.desc().to_lowercase())
             }
-            None => Refusal::failed(asked.shown(), error),
+            None => ApiError::failed(asked.shown(), error),
         }
     }
 
@@ -146,8 +146,10 @@ impl Subject {
         self.container.see(|r| {
             let mounts = r.mounts.iter().filter(|m| path.starts_with(&m.target));
             match mounts.max_by_key(|m| m.target.components().count()) {
-                Some(mounted) if mounted.read_only => Err(Refusal::bad("mounted volume is marked read-only")),
-                None if r.host.readonly_rootfs => Err(Refusal::bad("container rootfs is marked read-only")),
+                Some(mounted) if mounted.read_only => {
+                    Err(ApiError::bad("mounted volume is marked read-only"))
+                }
+                None if r.host.readonly_rootfs => Err(ApiError::bad("container rootfs is marked read-only")),
                 _ => Ok(()),
             }
         })
@@ -157,7 +159,7 @@ impl Subject {
     fn owner(&self, root: &Root) -> Result<Option<(u32, u32)>> {
         let read = |path: &str| root.read_text(Path::new(path));
         let user = self.container.see(|r| r.config.user.clone());
-        owner::resolve(&user, &read("/etc/passwd"), &read("/etc/group")).map_err(Refusal::bad)
+        owner::resolve(&user, &read("/etc/passwd"), &read("/etc/group")).map_err(ApiError::bad)
     }
 }
 
@@ -190,25 +192,26 @@ fn stat_header(asked: &Asked, root: &Root, place: &Place, found: &FileStat) -> R
         "linkTarget": target.unwrap_or_default(),
     });
     let header = HeaderValue::from_str(&BASE64_STANDARD.encode(text.to_string()));
-    header.map_err(|e| Refusal::failed("describe the path", e))
+    header.map_err(|e| ApiError::failed("describe the path", e))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        .unwrap_or_else(|e| Err(Refusal::failed("the engine's own fault", e)))
+        .unwrap_or_else(|e| Err(ApiError::failed("the engine's own fault", e)))
 }
 
-fn asked(call: &Call) -> Result<Asked> {
+fn asked(request: &ApiRequest) -> Result<Asked> {
     // as Docker's own form parser says it
-    call.query
+    request
+        .query
         .get("path")
         .map(Asked::parse)
-        .ok_or_else(|| Refusal::bad("bad parameter: 'path' cannot be empty"))
+        .ok_or_else(|| ApiError::bad("bad parameter: 'path' cannot be empty"))
 }
 
-pub(super) async fn stat(call: Call) -> Answer {
-    let (asked, subject) = (asked(&call)?, Subject::whole(&call)?);
+pub(super) async fn stat(request: ApiRequest) -> ApiResponse {
+    let (asked, subject) = (asked(&request)?, Subject::whole(&request)?);
     let header = blocking(move || {
         subject.look(|root| {
             let (place, found) = asked.find(root).map_err(|e| subject.refuse(&asked, &e))?;
@@ -221,9 +224,9 @@ pub(super) async fn stat(call: Call) -> Answer {
     Ok(answer)
 }
 
-pub(super) async fn get(call: Call) -> Answer {
-    let (asked, subject) = (asked(&call)?, Subject::whole(&call)?);
-    subject.tell(&call.engine, "archive-path", &asked);
+pub(super) async fn get(request: ApiRequest) -> ApiResponse {
+    let (asked, subject) = (asked(&request)?, Subject::whole(&request)?);
+    subject.tell(&request.engine, "archive-path", &asked);
     let (tell, told) = tokio::sync::oneshot::channel();
     let (from, to) = tokio::io::duplex(PIPE);
     let to = SyncIoBridge::new(to);
@@ -234,7 +237,7 @@ pub(super) async fn get(call: Call) -> Answer {
             let header = stat_header(&asked, root, &place, &found)?;
             let _ = tell.take().map(|tell| tell.send(Ok(header)));
             archive::write(&place, &asked.name(), io::BufWriter::new(to))
-                .map_err(|e| Refusal::failed("archive", e))
+                .map_err(|e| ApiError::failed("archive", e))
         });
         match (done, tell) {
             (Err(refusal), Some(tell)) => {
@@ -244,31 +247,33 @@ pub(super) async fn get(call: Call) -> Answer {
             (done, _) => done.map_err(io::Error::other),
         }
     });
-    let header = told.await.map_err(|e| Refusal::failed("archive", e))??;
+    let header = told.await.map_err(|e| ApiError::failed("archive", e))??;
     let mut answer = reader_until("application/x-tar", from, written)?;
     answer.headers_mut().insert(STAT, header);
     Ok(answer)
 }
 
-pub(super) async fn put(call: Call) -> Answer {
-    let (asked, subject) = (asked(&call)?, Subject::whole(&call)?);
-    let (keep_kinds, keep_owners) = (call.query.flag("noOverwriteDirNonDir"), call.query.flag("copyUIDGID"));
-    let engine = call.engine.clone();
-    let body = SyncIoBridge::new(call.into_reader());
+pub(super) async fn put(request: ApiRequest) -> ApiResponse {
+    let (asked, subject) = (asked(&request)?, Subject::whole(&request)?);
+    let (keep_kinds, keep_owners) =
+        (request.query.flag("noOverwriteDirNonDir"), request.query.flag("copyUIDGID"));
+    let engine = request.engine.clone();
+    let body = SyncIoBridge::new(request.into_reader());
     blocking(move || {
         subject.look(|root| {
             let found = root.at(&asked.path).map_err(|e| subject.refuse(&asked, &e))?;
-            if kind(&nix::sys::stat::fstat(&found).map_err(|e| Refusal::failed("stat", e))?) != SFlag::S_IFDIR
+            if kind(&nix::sys::stat::fstat(&found).map_err(|e| ApiError::failed("stat", e))?)
+                != SFlag::S_IFDIR
             {
                 return Err(match asked.is_folder {
                     true => subject.refuse(&asked, &Errno::ENOTDIR.into()),
-                    false => Refusal::bad("extraction point is not a directory"),
+                    false => ApiError::bad("extraction point is not a directory"),
                 });
             }
             let target = root.path_of(&found).map_err(|e| subject.refuse(&asked, &e))?;
             subject.is_writable(&target)?;
             let owner = if keep_owners { subject.owner(root)? } else { None };
-            archive::unpack(root, &target, body, Unpack { keep_kinds, owner }).map_err(Refusal::internal)
+            archive::unpack(root, &target, body, Unpack { keep_kinds, owner }).map_err(ApiError::internal)
         })?;
         subject.tell(&engine, "extract-to-dir", &asked);
         Ok(())
@@ -277,16 +282,16 @@ pub(super) async fn put(call: Call) -> Answer {
     empty(StatusCode::OK)
 }
 
-pub(super) async fn export(call: Call) -> Answer {
-    let subject = Subject::bare(&call)?;
-    call.engine.events.container("export", &subject.container.record(), &[]);
+pub(super) async fn export(request: ApiRequest) -> ApiResponse {
+    let subject = Subject::bare(&request)?;
+    request.engine.events.container("export", &subject.container.record(), &[]);
     let (from, to) = tokio::io::duplex(PIPE);
     let to = SyncIoBridge::new(to);
     let written = tokio::task::spawn_blocking(move || {
         let done = subject.look(|root| {
-            let whole = root.inside(Path::new("/")).map_err(|e| Refusal::failed("export", e))?;
+            let whole = root.inside(Path::new("/")).map_err(|e| ApiError::failed("export", e))?;
             archive::write(&whole, "".as_ref(), io::BufWriter::new(to))
-                .map_err(|e| Refusal::failed("export", e))
+                .map_err(|e| ApiError::failed("export", e))
         });
         done.map_err(io::Error::other)
     });

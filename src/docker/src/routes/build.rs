@@ -3,11 +3,11 @@
 use super::images::told_or_refused;
 use super::registry::{Auth, decode};
 use crate::build::Runner;
-use crate::call::{Answer, Call, Query, json};
+use crate::error::{ApiError, Result};
 use crate::model::{Limits, Ulimit};
 use crate::plan;
 use crate::progress::Lines;
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, Query, json};
 use crate::step_containers::StepContainers;
 use cri::Credentials;
 use image::{
@@ -18,16 +18,16 @@ use serde_json::json as value;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-pub(super) async fn build(call: Call) -> Answer {
-    if call.query.get("version") == Some("2") {
-        return super::buildkit::build(call).await;
+pub(super) async fn build(request: ApiRequest) -> ApiResponse {
+    if request.query.get("version") == Some("2") {
+        return super::buildkit::build(request).await;
     }
-    let options = options(&call)?;
-    let (quiet, removal) = (call.query.flag("q"), removal(&call.query));
-    let engine = call.engine.clone();
-    let context = match call.query.get("remote").filter(|remote| *remote != "client-session") {
+    let options = options(&request)?;
+    let (quiet, removal) = (request.query.flag("q"), removal(&request.query));
+    let engine = request.engine.clone();
+    let context = match request.query.get("remote").filter(|remote| *remote != "client-session") {
         Some(url) => BuildContext::Url(url.to_owned()),
-        None => BuildContext::Tar(Box::new(call.into_reader())),
+        None => BuildContext::Tar(Box::new(request.into_reader())),
     };
     told_or_refused(move |lines| async move {
         let runner = Arc::new(Runner::shown(
@@ -115,14 +115,14 @@ impl BuildOutput for Screen {
     }
 }
 
-fn options(call: &Call) -> Result<BuildOptions> {
-    let query = &call.query;
+fn options(request: &ApiRequest) -> Result<BuildOptions> {
+    let query = &request.query;
     if query.flag("squash") {
-        return Err(Refusal::bad("squash is only supported with experimental mode"));
+        return Err(ApiError::bad("squash is only supported with experimental mode"));
     }
     if query.all("securityopt").any(|option| !option.is_empty()) {
         let why = "The daemon on this platform does not support setting security options on build";
-        return Err(Refusal::bad(why));
+        return Err(ApiError::bad(why));
     }
     // what was built here is looked up wherever it came from: `cachefrom` has nothing to add, but is checked
     let _: Vec<String> = query.json("cachefrom")?;
@@ -135,7 +135,7 @@ fn options(call: &Call) -> Result<BuildOptions> {
         labels: query.json("labels")?,
         tags: query.all("t").filter(|tag| !tag.is_empty()).map(str::to_owned).collect(),
         platform: query.get("platform").unwrap_or_default().to_owned(),
-        credentials: Some(Arc::new(credentials(call.header("x-registry-config")))),
+        credentials: Some(Arc::new(credentials(request.header("x-registry-config")))),
         run: settings(query)?,
         ..BuildOptions::default()
     })
@@ -167,7 +167,7 @@ fn settings(query: &Query) -> Result<RunSettings> {
 fn checked_host(host: String) -> Result<String> {
     match host.split_once([':', '=']) {
         Some((name, address)) if !name.is_empty() && !address.is_empty() => Ok(host),
-        _ => Err(Refusal::bad(format_args!("bad format for add-host: {host:?}"))),
+        _ => Err(ApiError::bad(format_args!("bad format for add-host: {host:?}"))),
     }
 }
 
@@ -184,10 +184,10 @@ fn credentials(header: Option<&str>) -> BTreeMap<String, Vec<Credentials>> {
 }
 
 /// The steps of builds that are no image of their own.
-pub(super) async fn prune(call: Call) -> Answer {
-    let images = call.engine.images.clone();
+pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
+    let images = request.engine.images.clone();
     let pruned = tokio::task::spawn_blocking(move || images.prune_build_cache()).await;
-    let pruned = pruned.map_err(|e| Refusal::failed("prune", e))??;
+    let pruned = pruned.map_err(|e| ApiError::failed("prune", e))??;
     json(
         &value!({"CachesDeleted": (!pruned.removed.is_empty()).then_some(pruned.removed), "SpaceReclaimed": pruned.freed}),
     )

@@ -1,10 +1,10 @@
 //! Connections that leave HTTP/1 for gRPC: the buildx plugin's.
 
 use super::images::told;
-use crate::call::{Answer, Call, Query, empty, full};
+use crate::error::{ApiError, Result};
 use crate::model::Ulimit;
 use crate::record::new_id;
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, Query, empty, full};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use buildkit::{PlainBuild, PlainContext};
@@ -25,28 +25,28 @@ const UPLOAD: &str = "upload-request";
 const UPLOAD_TO: &str = "upload-request:";
 
 /// The client asks the builder.
-pub(super) async fn grpc(call: Call) -> Answer {
-    let kit = call.engine.buildkit.clone();
-    switch(call, move |connection, _| kit.serve(connection))
+pub(super) async fn grpc(request: ApiRequest) -> ApiResponse {
+    let kit = request.engine.buildkit.clone();
+    switch(request, move |connection, _| kit.serve(connection))
 }
 
 /// The builder will ask the client.
-pub(super) async fn session(call: Call) -> Answer {
-    let kit = call.engine.buildkit.clone();
-    switch(call, move |connection, headers| async move { kit.hold_session(&headers, connection).await })
+pub(super) async fn session(request: ApiRequest) -> ApiResponse {
+    let kit = request.engine.buildkit.clone();
+    switch(request, move |connection, headers| async move { kit.hold_session(&headers, connection).await })
 }
 
 /// The same without a plugin: what goes on is told in the answer.
-pub(super) async fn build(call: Call) -> Answer {
-    if let Some(id) = call.query.get("buildid").and_then(|id| id.strip_prefix(UPLOAD_TO)) {
-        let (kit, id) = (call.engine.buildkit.clone(), id.to_owned());
-        kit.give_context(&id, call.into_pieces()).await.map_err(Refusal::internal)?;
+pub(super) async fn build(request: ApiRequest) -> ApiResponse {
+    if let Some(id) = request.query.get("buildid").and_then(|id| id.strip_prefix(UPLOAD_TO)) {
+        let (kit, id) = (request.engine.buildkit.clone(), id.to_owned());
+        kit.give_context(&id, request.into_pieces()).await.map_err(ApiError::internal)?;
         return empty(StatusCode::OK);
     }
-    let asked = plain(&call.query)?;
-    let kit = call.engine.buildkit.clone();
-    let context = match call.query.get("remote") {
-        None => PlainContext::Body(call.into_pieces()),
+    let asked = plain(&request.query)?;
+    let kit = request.engine.buildkit.clone();
+    let context = match request.query.get("remote") {
+        None => PlainContext::Body(request.into_pieces()),
         Some(UPLOAD) => PlainContext::OtherRequest,
         Some(_) => PlainContext::Elsewhere,
     };
@@ -64,9 +64,9 @@ pub(super) async fn build(call: Call) -> Answer {
 }
 
 /// Only such builds have an id to be cancelled by.
-pub(super) async fn cancel(call: Call) -> Answer {
-    let id = call.query.get("id").ok_or_else(|| Refusal::bad("build ID not provided"))?;
-    call.engine.buildkit.cancel(id);
+pub(super) async fn cancel(request: ApiRequest) -> ApiResponse {
+    let id = request.query.get("id").ok_or_else(|| ApiError::bad("build ID not provided"))?;
+    request.engine.buildkit.cancel(id);
     empty(StatusCode::OK)
 }
 
@@ -116,15 +116,18 @@ fn plain(query: &Query) -> Result<PlainBuild> {
 }
 
 /// 101, and the task that serves what follows, until its end or the engine's.
-fn switch<F>(call: Call, serve: impl FnOnce(Upgraded, http::HeaderMap) -> F + Send + 'static) -> Answer
+fn switch<F>(
+    request: ApiRequest,
+    serve: impl FnOnce(Upgraded, http::HeaderMap) -> F + Send + 'static,
+) -> ApiResponse
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let protocol = call.header("upgrade").map(str::to_owned);
-    let protocol = protocol.ok_or_else(|| Refusal::bad("no upgrade proto in request"))?;
-    let upgrade = call.upgrade.filter(|_| protocol.eq_ignore_ascii_case(PROTOCOL));
-    let upgrade = upgrade.ok_or_else(|| Refusal::bad(format_args!("protocol {protocol} not supported")))?;
-    let (stop, headers) = (call.engine.stop.clone(), call.headers);
+    let protocol = request.header("upgrade").map(str::to_owned);
+    let protocol = protocol.ok_or_else(|| ApiError::bad("no upgrade proto in request"))?;
+    let upgrade = request.upgrade.filter(|_| protocol.eq_ignore_ascii_case(PROTOCOL));
+    let upgrade = upgrade.ok_or_else(|| ApiError::bad(format_args!("protocol {protocol} not supported")))?;
+    let (stop, headers) = (request.engine.stop.clone(), request.headers);
     tokio::spawn(async move {
         let Ok(connection) = upgrade.await else { return };
         tokio::select! {

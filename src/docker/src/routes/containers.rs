@@ -1,13 +1,13 @@
 //! Containers as things: made, listed, shown, changed, removed.
 
-use crate::call::{Answer, Call, empty, json, with_status};
+use crate::create::is_name;
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::filters::Filters;
 use crate::inspect::{self, Around};
-use crate::making::is_name;
 use crate::model::Create;
 use crate::record::{Container, Record, State};
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use crate::{changes, files, link, top, versions};
 use http::StatusCode;
 use image::ImageRef;
@@ -36,20 +36,20 @@ const FILTERS: &[&str] = &[
 /// Who asks for these wants to see Kubernetes' containers.
 const OF_PODS: &str = "io.kubernetes.";
 
-pub(super) async fn create(mut call: Call) -> Answer {
-    let said: Value = call.json().await?;
+pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
+    let said: Value = request.json().await?;
     // the two others stand beside the container's own words, which is how Docker's engine knows that there are none
     let is_empty = said.as_object().is_none_or(|said| {
         said.keys().all(|name| matches!(name.as_str(), "HostConfig" | "NetworkingConfig"))
     });
     if is_empty {
-        return Err(Refusal::bad("config cannot be empty in order to create a container"));
+        return Err(ApiError::bad("config cannot be empty in order to create a container"));
     }
     let mut asked: Create =
-        serde_json::from_value(said).map_err(|e| Refusal::bad(format_args!("invalid JSON: {e}")))?;
-    versions::fit(&mut asked, call.version)?;
-    let platform = call.query.get("platform").map(super::images::platform).transpose()?;
-    let (container, warnings) = call.engine.create(call.query.get("name"), platform, asked).await?;
+        serde_json::from_value(said).map_err(|e| ApiError::bad(format_args!("invalid JSON: {e}")))?;
+    versions::fit(&mut asked, request.version)?;
+    let platform = request.query.get("platform").map(super::images::platform).transpose()?;
+    let (container, warnings) = request.engine.create(request.query.get("name"), platform, asked).await?;
     let id = container.see(|r| r.id.clone());
     with_status(StatusCode::CREATED, &value!({"Id": id, "Warnings": warnings}))
 }
@@ -67,16 +67,17 @@ pub(super) fn around<T>(engine: &Engine, container: &Container, show: impl FnOnc
     })
 }
 
-pub(super) async fn inspect(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    let mut shown = around(&call.engine, &container, |around| container.see(|r| inspect::inspect(r, around)));
+pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
+    let mut shown =
+        around(&request.engine, &container, |around| container.see(|r| inspect::inspect(r, around)));
     // an image that was removed by force has no layers any more
-    if let Ok(rootfs) = call.engine.images.rootfs(&container.see(|r| r.image.clone())) {
+    if let Ok(rootfs) = request.engine.images.rootfs(&container.see(|r| r.image.clone())) {
         let layers: Vec<String> = rootfs.layers.iter().map(|layer| layer.display().to_string()).collect();
         shown["GraphDriver"]["Data"]["LowerDir"] = value!(layers.join(":"));
     }
-    if call.query.flag("size") {
-        let (written, all) = sizes(&call.engine, &container).await;
+    if request.query.flag("size") {
+        let (written, all) = sizes(&request.engine, &container).await;
         (shown["SizeRw"], shown["SizeRootFs"]) = (value!(written), value!(all));
     }
     json(&shown)
@@ -90,13 +91,14 @@ pub(super) async fn sizes(engine: &Engine, container: &Container) -> (u64, u64) 
     (written, written + image.map_or(0, |image| image.size))
 }
 
-pub(super) async fn list(call: Call) -> Answer {
-    let engine = &call.engine;
-    let filters: Filters = call.query.json("filters")?;
+pub(super) async fn list(request: ApiRequest) -> ApiResponse {
+    let engine = &request.engine;
+    let filters: Filters = request.query.json("filters")?;
     filters.check(FILTERS)?;
     filters.check_containers()?;
-    let limit = call.query.number::<i64>("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
-    let all = call.query.flag("all") || limit.is_some() || filters.has("status") || filters.has("exited");
+    let limit =
+        request.query.number::<i64>("limit")?.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+    let all = request.query.flag("all") || limit.is_some() || filters.has("status") || filters.has("exited");
     let bound = |name: &str| -> Result<Option<Timestamp>> {
         let of = filters.values(name).first();
         of.map(|of| engine.container(of).map(|c| c.see(|r| r.created))).transpose()
@@ -121,7 +123,7 @@ pub(super) async fn list(call: Call) -> Answer {
         if container.see(|r| is_renamed(engine, r)) {
             line["Image"] = line["ImageID"].clone();
         }
-        if call.query.flag("size") {
+        if request.query.flag("size") {
             let (written, all) = sizes(engine, &container).await;
             (line["SizeRw"], line["SizeRootFs"]) = (value!(written), value!(all));
         }
@@ -185,37 +187,38 @@ async fn of_pods(engine: &Engine, filters: &Filters) -> Result<Vec<Value>> {
         .collect())
 }
 
-pub(super) async fn remove(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    if call.query.flag("link") {
-        return remove_link(&call);
+pub(super) async fn remove(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
+    if request.query.flag("link") {
+        return remove_link(&request);
     }
-    let (engine, force, volumes) = (call.engine.clone(), call.query.flag("force"), call.query.flag("v"));
+    let (engine, force, volumes) =
+        (request.engine.clone(), request.query.flag("force"), request.query.flag("v"));
     let removed = tokio::spawn(async move { engine.remove(&container, force, volumes).await }).await;
-    removed.map_err(|e| Refusal::failed("remove the container", e))??;
+    removed.map_err(|e| ApiError::failed("remove the container", e))??;
     empty(StatusCode::NO_CONTENT)
 }
 
 /// `docker rm --link web/data`: what the name stands for stays.
-fn remove_link(call: &Call) -> Answer {
-    let name = call.name().trim_start_matches('/');
+fn remove_link(request: &ApiRequest) -> ApiResponse {
+    let name = request.name().trim_start_matches('/');
     let Some((linker, alias)) = name.split_once('/') else {
-        return Err(Refusal::bad("Conflict, cannot remove the default link name of the container"));
+        return Err(ApiError::bad("Conflict, cannot remove the default link name of the container"));
     };
-    call.engine.container(linker)?.change(|r| {
+    request.engine.container(linker)?.change(|r| {
         r.host.links.retain(|link| link::alias(link) != alias);
         true
     });
-    call.engine.refresh_hosts();
+    request.engine.refresh_hosts();
     empty(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn prune(call: Call) -> Answer {
-    let filters: Filters = call.query.json("filters")?;
+pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
+    let filters: Filters = request.query.json("filters")?;
     filters.check(&["until", "label", "label!"])?;
     let until = filters.until()?;
     let (mut removed, mut freed) = (Vec::new(), 0);
-    for container in call.engine.containers() {
+    for container in request.engine.containers() {
         let wanted = container.see(|r| {
             matches!(r.state, State::Created | State::Exited(_))
                 && until.is_none_or(|until| r.created < until)
@@ -226,59 +229,59 @@ pub(super) async fn prune(call: Call) -> Answer {
         }
         let upper = container.upper();
         let size = tokio::task::spawn_blocking(move || files::size(&upper)).await.unwrap_or(0);
-        if call.engine.remove(&container, false, false).await.is_ok() {
+        if request.engine.remove(&container, false, false).await.is_ok() {
             removed.push(container.see(|r| r.id.clone()));
             freed += size;
         }
     }
-    call.engine.events.pruned("container", freed);
+    request.engine.events.pruned("container", freed);
     json(&value!({"ContainersDeleted": (!removed.is_empty()).then_some(removed), "SpaceReclaimed": freed}))
 }
 
-pub(super) async fn rename(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    let name = call.query.get("name").unwrap_or_default().trim_start_matches('/');
+pub(super) async fn rename(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
+    let name = request.query.get("name").unwrap_or_default().trim_start_matches('/');
     let old = container.see(|r| r.name.clone());
     if old == name {
-        return Err(Refusal::bad("Renaming a container with the same name as its current name"));
+        return Err(ApiError::bad("Renaming a container with the same name as its current name"));
     }
-    let renamed = is_name(name).and_then(|()| call.engine.rename(&container, name));
-    renamed.map_err(|why| Refusal {
+    let renamed = is_name(name).and_then(|()| request.engine.rename(&container, name));
+    renamed.map_err(|why| ApiError {
         message: format!("Error when allocating new name: {}", why.message),
         ..why
     })?;
-    call.engine.events.container("rename", &container.record(), &[("oldName", format!("/{old}"))]);
-    call.engine.refresh_hosts();
+    request.engine.events.container("rename", &container.record(), &[("oldName", format!("/{old}"))]);
+    request.engine.refresh_hosts();
     empty(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn top(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
+pub(super) async fn top(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
     let pid = container.see(|r| r.process().map(|running| running.pid));
     let Some(pid) = pid else {
         let id = container.see(|r| r.id.clone());
-        return Err(Refusal::conflict(format_args!("container {id} is not running")));
+        return Err(ApiError::conflict(format_args!("container {id} is not running")));
     };
-    let arguments = call.query.get("ps_args").unwrap_or("-ef").to_owned();
+    let arguments = request.query.get("ps_args").unwrap_or("-ef").to_owned();
     let pids = top::family(pid);
     let output = tokio::process::Command::new("ps").args(arguments.split_whitespace()).output().await;
-    let output = output.map_err(|e| Refusal::failed("run ps", e))?;
+    let output = output.map_err(|e| ApiError::failed("run ps", e))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        return Err(Refusal::failed("ps", said.trim().lines().next().unwrap_or_default()));
+        return Err(ApiError::failed("ps", said.trim().lines().next().unwrap_or_default()));
     }
-    call.engine.events.container("top", &container.record(), &[]);
+    request.engine.events.container("top", &container.record(), &[]);
     let (titles, processes) = top::parse(&String::from_utf8_lossy(&output.stdout), &pids)?;
     json(&value!({"Titles": titles, "Processes": processes}))
 }
 
-pub(super) async fn changes(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    let lower = call.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
+pub(super) async fn changes(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
+    let lower = request.engine.images.rootfs(&container.see(|r| r.image.clone()))?.layers;
     let mounted = container.see(|r| r.mounts.iter().map(|m| m.target.clone()).collect::<Vec<_>>());
     let found =
         tokio::task::spawn_blocking(move || changes::find(&container.upper(), &lower, &mounted)).await;
     let found =
-        found.map_err(|e| Refusal::failed("compare", e))?.map_err(|e| Refusal::failed("compare", e))?;
+        found.map_err(|e| ApiError::failed("compare", e))?.map_err(|e| ApiError::failed("compare", e))?;
     json(&found)
 }

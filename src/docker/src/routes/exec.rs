@@ -1,14 +1,14 @@
 //! `docker exec`: made, started, looked at.
 
 use crate::attach::{self, Attached, Detach};
-use crate::call::{Answer, Call, empty, json, with_status};
 use crate::detach;
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::execs::{Exec, ExecWanted, Stage};
 use crate::frames;
 use crate::owner;
 use crate::record::{Container, State, lock, new_id};
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use crate::root::Root;
 use cri::{ExecConfig, ExecSession};
 use http::StatusCode;
@@ -17,32 +17,32 @@ use serde_json::json as value;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-pub(super) async fn create(mut call: Call) -> Answer {
-    let wanted: ExecWanted = call.json().await?;
-    let container = call.engine.container(call.name())?;
+pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
+    let wanted: ExecWanted = request.json().await?;
+    let container = request.engine.container(request.name())?;
     if wanted.cmd.is_empty() {
-        return Err(Refusal::bad("No exec command specified"));
+        return Err(ApiError::bad("No exec command specified"));
     }
     running(&container)?;
     detach::keys(Some(&wanted.detach_keys))?;
     // told at once, where Docker tells it in the exec's output
     if let Some(dir) = wanted.working_dir.as_deref().filter(|dir| !dir.is_empty() && !dir.starts_with('/')) {
-        return Err(Refusal::bad(format_args!("Cwd must be an absolute path: {dir}")));
+        return Err(ApiError::bad(format_args!("Cwd must be an absolute path: {dir}")));
     }
     if !wanted.user.is_empty() {
         let (container, user) = (container.clone(), wanted.user.clone());
         let known = tokio::task::spawn_blocking(move || is_known(&container, &user)).await;
-        known.map_err(|e| Refusal::failed("look up the user", e))??;
+        known.map_err(|e| ApiError::failed("look up the user", e))??;
     }
     let id = new_id();
     let exec =
         Exec { id: id.clone(), container, wanted, stage: Mutex::new(Stage::Made), window: Mutex::default() };
-    call.engine.events.container(
+    request.engine.events.container(
         &format!("exec_create: {}", exec.wanted.cmd.join(" ")),
         &exec.container.record(),
         &[("execID", id.clone())],
     );
-    call.engine.execs.add(Arc::new(exec));
+    request.engine.execs.add(Arc::new(exec));
     with_status(StatusCode::CREATED, &value!({"Id": id}))
 }
 
@@ -55,17 +55,17 @@ fn is_known(container: &Container, user: &str) -> Result<()> {
     // a container that ends meanwhile has other words for it
     let Ok(root) = Root::of_process(pid) else { return Ok(()) };
     let read = |path: &str| root.read_text(Path::new(path));
-    owner::resolve(user, &read("/etc/passwd"), &read("/etc/group")).map(drop).map_err(Refusal::bad)
+    owner::resolve(user, &read("/etc/passwd"), &read("/etc/group")).map(drop).map_err(ApiError::bad)
 }
 
 fn running(container: &Container) -> Result<cri::ContainerId> {
     container.see(|r| match r.process() {
-        None if matches!(r.state, State::Restarting(_)) => Err(Refusal::conflict(format_args!(
+        None if matches!(r.state, State::Restarting(_)) => Err(ApiError::conflict(format_args!(
             "Container {} is restarting, wait until the container is running",
             r.id
         ))),
-        None => Err(Refusal::conflict(format_args!("container {} is not running", r.id))),
-        Some(running) if running.paused => Err(Refusal::conflict(format_args!(
+        None => Err(ApiError::conflict(format_args!("container {} is not running", r.id))),
+        Some(running) if running.paused => Err(ApiError::conflict(format_args!(
             "Container {} is paused, unpause the container before exec",
             r.name
         ))),
@@ -81,13 +81,13 @@ struct Start {
     tty: bool,
 }
 
-pub(super) async fn start(mut call: Call) -> Answer {
-    let start: Start = call.json().await?;
-    let exec = call.engine.execs.get(call.name())?;
+pub(super) async fn start(mut request: ApiRequest) -> ApiResponse {
+    let start: Start = request.json().await?;
+    let exec = request.engine.execs.get(request.name())?;
     let run = running(&exec.container)?;
     let taken = exec.take();
     // frames as the start says it, whatever the exec has: Docker's clients read by what they sent here
-    let (engine, raw, detach) = (call.engine.clone(), start.tty, start.detach);
+    let (engine, raw, detach) = (request.engine.clone(), start.tty, start.detach);
     // a task of its own: what is begun is watched to its end, whether its client stays or not
     let beginning = async move {
         match taken {
@@ -99,18 +99,18 @@ pub(super) async fn start(mut call: Call) -> Answer {
         return match beginning.await {
             Some(Ok(_)) => empty(StatusCode::OK),
             Some(Err(refusal)) => Err(refusal),
-            None => Err(Refusal::failed("start the exec", "it was cut off")),
+            None => Err(ApiError::failed("start the exec", "it was cut off")),
         };
     }
-    let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
+    let wants_upgrade = request.headers.contains_key(http::header::UPGRADE);
     // it begins when the client has left HTTP: the SDKs lose output that comes in one piece with the answer's head
     let session = async move {
         // as Docker has it: the reason is the output, and the exit code tells the rest
-        let said = |refusal: Refusal| Attached::only_saying(format!("{refusal}\r\n"));
+        let said = |refusal: ApiError| Attached::only_saying(format!("{refusal}\r\n"));
         Some(beginning.await?.unwrap_or_else(said))
     };
-    let kind = frames::content_type(raw, call.version);
-    attach::serve(call.upgrade, wants_upgrade, raw, kind, session)
+    let kind = frames::content_type(raw, request.version);
+    attach::serve(request.upgrade, wants_upgrade, raw, kind, session)
 }
 
 async fn begin(
@@ -176,7 +176,7 @@ fn detach_of(engine: &Arc<Engine>, exec: &Arc<Exec>) -> Option<Detach> {
     Some(Detach { keys, tell })
 }
 
-fn failed(refusal: Refusal) -> (Refusal, i32) {
+fn failed(refusal: ApiError) -> (ApiError, i32) {
     const TASK: &str = "OCI runtime exec failed: exec failed: unable to start container process: ";
     let marks = ["exec: ", "chdir to cwd", "unable to find"];
     let Some(at) = marks.iter().find_map(|mark| refusal.message.find(mark)) else { return (refusal, 126) };
@@ -186,27 +186,27 @@ fn failed(refusal: Refusal) -> (Refusal, i32) {
     };
     // an account that is not there is told as it is
     if why.starts_with("unable to find") {
-        return (Refusal::bad(why), 126);
+        return (ApiError::bad(why), 126);
     }
     let is_missing = why.contains("not found in $PATH") || why.contains("no such file or directory");
-    (Refusal::bad(format_args!("{TASK}{why}")), if is_missing { 127 } else { 126 })
+    (ApiError::bad(format_args!("{TASK}{why}")), if is_missing { 127 } else { 126 })
 }
 
-pub(super) async fn resize(call: Call) -> Answer {
-    let size = super::streams::size(&call)?;
-    let exec = call.engine.execs.get(call.name())?;
+pub(super) async fn resize(request: ApiRequest) -> ApiResponse {
+    let size = super::streams::size(&request)?;
+    let exec = request.engine.execs.get(request.name())?;
     let window = lock(&exec.window).clone();
     match window {
         Some(window) => {
             let _ = window.send(size).await;
             empty(StatusCode::OK)
         }
-        None => Err(Refusal::conflict(format_args!("exec {} has no terminal", exec.id))),
+        None => Err(ApiError::conflict(format_args!("exec {} has no terminal", exec.id))),
     }
 }
 
-pub(super) async fn inspect(call: Call) -> Answer {
-    let exec = call.engine.execs.get(call.name())?;
+pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
+    let exec = request.engine.execs.get(request.name())?;
     let stage = lock(&exec.stage).clone();
     let wanted = &exec.wanted;
     let (program, arguments) = wanted.cmd.split_first().map_or(("", &[][..]), |(p, a)| (p.as_str(), a));

@@ -9,10 +9,10 @@ pub(crate) use removal::remove;
 pub(crate) use transfer::{create, load, platform, push, save, save_one, told, told_or_refused};
 
 use super::containers::familiar;
-use crate::call::{Answer, Call, empty, json};
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::filters::Filters;
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, empty, json};
 use http::StatusCode;
 use image::{ImageDetails, ImageUsage};
 use jiff::Timestamp;
@@ -69,7 +69,7 @@ impl Wanted {
         filters.check(&["before", "dangling", "label", "label!", "reference", "since", "until"])?;
         let created = |name: &str| {
             let of = |name: &String| {
-                Ok::<_, Refusal>(engine.images.details(name)?.document.created.unwrap_or_default())
+                Ok::<_, ApiError>(engine.images.details(name)?.document.created.unwrap_or_default())
             };
             filters.values(name).first().map(of).transpose()
         };
@@ -121,7 +121,7 @@ fn retain(names: &mut Vec<String>, patterns: &[String]) -> Result<()> {
     let mut kept = Vec::new();
     for name in names.drain(..) {
         for pattern in patterns {
-            if fits(&name, pattern).map_err(Refusal::bad)? {
+            if fits(&name, pattern).map_err(ApiError::bad)? {
                 kept.push(name);
                 break;
             }
@@ -131,21 +131,21 @@ fn retain(names: &mut Vec<String>, patterns: &[String]) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn list(call: Call) -> Answer {
-    let engine = &call.engine;
-    let wanted = Wanted::of(engine, call.query.json("filters")?)?;
-    let shared: HashMap<String, u64> = match call.query.flag("shared-size") {
+pub(super) async fn list(request: ApiRequest) -> ApiResponse {
+    let engine = &request.engine;
+    let wanted = Wanted::of(engine, request.query.json("filters")?)?;
+    let shared: HashMap<String, u64> = match request.query.flag("shared-size") {
         true => {
             engine.images.disk_usage().images.into_iter().map(|usage| (usage.info.id, usage.shared)).collect()
         }
         false => HashMap::new(),
     };
     let mut all = Vec::new();
-    for details in engine.images.list(call.query.flag("all")) {
+    for details in engine.images.list(request.query.flag("all")) {
         if let Some(details) = wanted.select(details)? {
             let counted = Counted { shared: shared.get(&details.info.id).copied(), containers: None };
             let mut shown = shown(&details, &counted);
-            versions::fit_listed(&mut shown, call.version);
+            versions::fit_listed(&mut shown, request.version);
             all.push((details.document.created, shown));
         }
     }
@@ -153,10 +153,10 @@ pub(super) async fn list(call: Call) -> Answer {
     json(&all.into_iter().map(|(_, shown)| shown).collect::<Vec<_>>())
 }
 
-pub(super) async fn inspect(call: Call) -> Answer {
-    transfer::provides(&call, call.name())?;
-    let details = call.engine.images.details(call.name())?;
-    let mut folders: Vec<String> = call
+pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
+    transfer::provides(&request, request.name())?;
+    let details = request.engine.images.details(request.name())?;
+    let mut folders: Vec<String> = request
         .engine
         .images
         .rootfs(&details.info.id)?
@@ -170,7 +170,7 @@ pub(super) async fn inspect(call: Call) -> Answer {
         data.insert("LowerDir", folders.join(":"));
     }
     let mut shown = inspected(&details, &data);
-    versions::fit(&mut shown, call.version);
+    versions::fit(&mut shown, request.version);
     json(&shown)
 }
 
@@ -195,9 +195,9 @@ fn inspected(details: &ImageDetails, folders: &BTreeMap<&str, String>) -> Value 
     shown
 }
 
-pub(super) async fn history(call: Call) -> Answer {
-    transfer::provides(&call, call.name())?;
-    let lines = call.engine.images.history(call.name())?;
+pub(super) async fn history(request: ApiRequest) -> ApiResponse {
+    transfer::provides(&request, request.name())?;
+    let lines = request.engine.images.history(request.name())?;
     let shown = lines.into_iter().map(|line| {
         let tags = (!line.tags.is_empty()).then(|| all_familiar(&line.tags));
         value!({
@@ -214,28 +214,28 @@ fn tell(engine: &Engine, action: &str, name: &str, id: &str) {
     engine.events.tell("image", action, if name.is_empty() { id } else { name }, attributes);
 }
 
-pub(super) async fn tag(call: Call) -> Answer {
-    let repo = call.query.get("repo").unwrap_or_default();
-    let target = match call.query.get("tag") {
+pub(super) async fn tag(request: ApiRequest) -> ApiResponse {
+    let repo = request.query.get("repo").unwrap_or_default();
+    let target = match request.query.get("tag") {
         Some(tag) => format!("{repo}:{tag}"),
         None => repo.to_owned(),
     };
-    let (engine, source, name) = (call.engine.clone(), call.name().to_owned(), target.clone());
+    let (engine, source, name) = (request.engine.clone(), request.name().to_owned(), target.clone());
     let tagged = tokio::task::spawn_blocking(move || {
         engine.images.tag(&source, &target)?;
         engine.images.details(&target).map(|tagged| tagged.info.id)
     });
-    let id = tagged.await.map_err(|e| Refusal::failed("tag", e))??;
-    call.engine.events.image("tag", &id, &familiar(&name));
+    let id = tagged.await.map_err(|e| ApiError::failed("tag", e))??;
+    request.engine.events.image("tag", &id, &familiar(&name));
     empty(StatusCode::CREATED)
 }
 
-pub(super) async fn prune(call: Call) -> Answer {
-    let filters: Filters = call.query.json("filters")?;
+pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
+    let filters: Filters = request.query.json("filters")?;
     filters.check(&["dangling", "label", "label!", "until"])?;
     let all = filters.truth("dangling")? == Some(false);
     let until = filters.until()?;
-    let engine = call.engine.clone();
+    let engine = request.engine.clone();
     let pruned = tokio::task::spawn_blocking(move || {
         engine.images.prune_chosen(all, |document| {
             // what does not say when it was made is not taken for old
@@ -243,7 +243,7 @@ pub(super) async fn prune(call: Call) -> Answer {
             old_enough && filters.labels(&document.config.labels)
         })
     });
-    let pruned = pruned.await.map_err(|e| Refusal::failed("prune", e))??;
+    let pruned = pruned.await.map_err(|e| ApiError::failed("prune", e))??;
     let removed = pruned.removed.iter().map(|gone| match gone.starts_with("sha256:") {
         true => value!({"Deleted": gone}),
         false => value!({"Untagged": familiar(gone)}),

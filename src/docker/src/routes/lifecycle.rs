@@ -1,10 +1,10 @@
 //! Start, stop and what lies between.
 
-use crate::call::{Answer, Call, empty, line, stream};
 use crate::engine::Engine;
-use crate::life::stop_signal;
+use crate::error::{ApiError, Result};
+use crate::lifecycle::stop_signal;
 use crate::record::{Container, Record, State};
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, empty, line, stream};
 use crate::signals;
 use futures::stream as streams;
 use http::StatusCode;
@@ -14,15 +14,15 @@ use std::sync::Arc;
 
 /// To its end, even where the client hangs up before.
 async fn to_the_end<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-    tokio::spawn(work).await.unwrap_or_else(|e| Err(Refusal::failed("the engine's own fault", e)))
+    tokio::spawn(work).await.unwrap_or_else(|e| Err(ApiError::failed("the engine's own fault", e)))
 }
 
-fn changed(changed: bool) -> Answer {
+fn changed(changed: bool) -> ApiResponse {
     empty(if changed { StatusCode::NO_CONTENT } else { StatusCode::NOT_MODIFIED })
 }
 
-pub(super) async fn start(call: Call) -> Answer {
-    let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
+pub(super) async fn start(request: ApiRequest) -> ApiResponse {
+    let (engine, container) = (request.engine.clone(), request.engine.container(request.name())?);
     changed(to_the_end(async move { started(&engine, &container).await }).await?)
 }
 
@@ -34,17 +34,17 @@ async fn started(engine: &Arc<Engine>, container: &Arc<Container>) -> Result<boo
     result
 }
 
-pub(super) async fn stop(call: Call) -> Answer {
-    let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
+pub(super) async fn stop(request: ApiRequest) -> ApiResponse {
+    let (engine, container) = (request.engine.clone(), request.engine.container(request.name())?);
     let (grace, signal) =
-        (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
+        (request.query.number("t")?, request.query.get("signal").map(signals::number).transpose()?);
     changed(to_the_end(async move { engine.stop(&container, grace, signal).await }).await?)
 }
 
-pub(super) async fn restart(call: Call) -> Answer {
-    let (engine, container) = (call.engine.clone(), call.engine.container(call.name())?);
+pub(super) async fn restart(request: ApiRequest) -> ApiResponse {
+    let (engine, container) = (request.engine.clone(), request.engine.container(request.name())?);
     let (grace, signal) =
-        (call.query.number("t")?, call.query.get("signal").map(signals::number).transpose()?);
+        (request.query.number("t")?, request.query.get("signal").map(signals::number).transpose()?);
     to_the_end(async move {
         let goes_on = container.restart();
         engine.stop(&container, grace, signal).await?;
@@ -64,23 +64,24 @@ pub(super) async fn restart(call: Call) -> Answer {
     empty(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn kill(call: Call) -> Answer {
-    let cannot = |why: Refusal| Refusal {
+pub(super) async fn kill(request: ApiRequest) -> ApiResponse {
+    let cannot = |why: ApiError| ApiError {
         status: why.status,
-        message: format!("cannot kill container: {}: {}", call.name(), why.message),
+        message: format!("cannot kill container: {}: {}", request.name(), why.message),
     };
-    let number = signals::number(call.query.get("signal").unwrap_or("KILL"));
+    let number = signals::number(request.query.get("signal").unwrap_or("KILL"));
     let number = number
-        .map_err(|why| cannot(Refusal { message: why.message.replace("Invalid", "invalid"), ..why }))?;
-    let (engine, container) = (call.engine.clone(), call.engine.container(call.name()).map_err(cannot)?);
+        .map_err(|why| cannot(ApiError { message: why.message.replace("Invalid", "invalid"), ..why }))?;
+    let (engine, container) =
+        (request.engine.clone(), request.engine.container(request.name()).map_err(cannot)?);
     let Some(running) = container.see(|r| r.running().cloned()) else {
         let id = container.see(|r| r.id.clone());
-        return Err(cannot(Refusal::conflict(format_args!("container {id} is not running"))));
+        return Err(cannot(ApiError::conflict(format_args!("container {id} is not running"))));
     };
     let is_kill = number == Signal::SIGKILL as i32;
     if is_kill || number == container.see(stop_signal) {
         container.change(|r| {
-            r.told_to_stop = true;
+            r.manually_stopped = true;
             true
         });
     }
@@ -100,26 +101,26 @@ pub(super) async fn kill(call: Call) -> Answer {
     empty(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn pause(call: Call) -> Answer {
-    set_paused(call, true).await
+pub(super) async fn pause(request: ApiRequest) -> ApiResponse {
+    set_paused(request, true).await
 }
 
-pub(super) async fn unpause(call: Call) -> Answer {
-    set_paused(call, false).await
+pub(super) async fn unpause(request: ApiRequest) -> ApiResponse {
+    set_paused(request, false).await
 }
 
-async fn set_paused(call: Call, paused: bool) -> Answer {
-    let container = call.engine.container(call.name())?;
+async fn set_paused(request: ApiRequest, paused: bool) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
     let _alone = container.gate.lock().await;
     let id = container.see(|r| r.id.clone());
     match container.see(|r| r.running().cloned()) {
-        None if paused => return Err(Refusal::conflict(format_args!("container {id} is not running"))),
-        None => return Err(Refusal::conflict(format_args!("Container {id} is not paused"))),
+        None if paused => return Err(ApiError::conflict(format_args!("container {id} is not running"))),
+        None => return Err(ApiError::conflict(format_args!("Container {id} is not paused"))),
         Some(running) if running.paused == paused => {
             let how = if paused { "already" } else { "not" };
-            return Err(Refusal::conflict(format_args!("Container {id} is {how} paused")));
+            return Err(ApiError::conflict(format_args!("Container {id} is {how} paused")));
         }
-        Some(running) => call.engine.runtime.freeze_container(&running.container, paused).await?,
+        Some(running) => request.engine.runtime.freeze_container(&running.container, paused).await?,
     }
     container.change(|r| match &mut r.state {
         State::Running(running) => {
@@ -128,23 +129,23 @@ async fn set_paused(call: Call, paused: bool) -> Answer {
         }
         _ => false,
     });
-    call.engine.events.container(if paused { "pause" } else { "unpause" }, &container.record(), &[]);
+    request.engine.events.container(if paused { "pause" } else { "unpause" }, &container.record(), &[]);
     empty(StatusCode::NO_CONTENT)
 }
 
 /// The head of the answer goes out at once: `docker run` starts the container only then.
-pub(super) async fn wait(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
+pub(super) async fn wait(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
     let mut records = container.watch();
     let begun = container.see(|r| r.exits);
-    let is_over: Box<dyn FnMut(&Record) -> bool + Send> = match call.query.get("condition") {
+    let is_over: Box<dyn FnMut(&Record) -> bool + Send> = match request.query.get("condition") {
         // the end of a run counts, though another follows
         None | Some("not-running") => Box::new(move |r| {
             r.exits > begun || (r.running().is_none() && !matches!(r.state, State::Restarting(_)))
         }),
         Some("next-exit") => Box::new(move |r| r.exits > begun || matches!(r.state, State::Removed(_))),
         Some("removed") => Box::new(|r| matches!(r.state, State::Removed(_))),
-        Some(other) => return Err(Refusal::bad(format_args!("invalid condition: \"{other}\""))),
+        Some(other) => return Err(ApiError::bad(format_args!("invalid condition: \"{other}\""))),
     };
     stream(
         "application/json",

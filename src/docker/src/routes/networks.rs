@@ -1,8 +1,8 @@
 //! Networks: who may reach whom, and by which name.
 
-use crate::call::{Answer, Call, empty, json, with_status};
 use crate::endpoints::mac_address;
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::filters::{Filters, contains};
 use crate::inspect_network::mac_text;
 use crate::ipam::{self, Wanted};
@@ -10,7 +10,7 @@ use crate::model::EndpointConfig;
 use crate::network_mode::{check_endpoint, check_together, shared_with};
 use crate::networks::{BRIDGE, Network, check_driver, check_options, is_built_in};
 use crate::record::{Container, Record};
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Map, Value, json as value};
@@ -84,16 +84,16 @@ fn member(record: &Record, network: &str) -> Value {
     })
 }
 
-pub(super) async fn list(call: Call) -> Answer {
-    let filters: Filters = call.query.json("filters")?;
+pub(super) async fn list(request: ApiRequest) -> ApiResponse {
+    let filters: Filters = request.query.json("filters")?;
     filters.check(&["dangling", "driver", "id", "label", "label!", "name", "scope", "type"])?;
     if let Some(kind) = filters.values("type").iter().find(|k| !["builtin", "custom"].contains(&k.as_str())) {
-        return Err(Refusal::bad(format_args!("invalid filter: 'type'='{kind}'")));
+        return Err(ApiError::bad(format_args!("invalid filter: 'type'='{kind}'")));
     }
     let dangling = filters.truth("dangling")?;
-    let engine = &call.engine;
+    let engine = &request.engine;
     // who is in them is told with each one since 1.28
-    let with_members = call.version < (1, 28);
+    let with_members = request.version < (1, 28);
     let wanted = |n: &Network| {
         filters.any("name", |name| contains(&n.name, name))
             && filters.any("id", |id| n.id.starts_with(id))
@@ -107,8 +107,8 @@ pub(super) async fn list(call: Call) -> Answer {
     json(&all.iter().filter(|n| wanted(n)).map(|n| shown(engine, n, with_members)).collect::<Vec<_>>())
 }
 
-pub(super) async fn inspect(call: Call) -> Answer {
-    json(&shown(&call.engine, &call.engine.networks.find(call.name())?, true))
+pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
+    json(&shown(&request.engine, &request.engine.networks.find(request.name())?, true))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -143,41 +143,41 @@ struct Ipam {
 /// What is not offered is refused, but for IPv6: a network without it serves nearly all who ask for both.
 fn check(asked: &Asked) -> Result<()> {
     if asked.name.trim().is_empty() {
-        return Err(Refusal::bad("network name cannot be empty"));
+        return Err(ApiError::bad("network name cannot be empty"));
     }
     if is_built_in(&asked.name) || asked.name == "default" {
-        return Err(Refusal::forbidden(format_args!(
+        return Err(ApiError::forbidden(format_args!(
             "operation is not permitted on predefined {} network ",
             asked.name
         )));
     }
     check_driver(&asked.driver)?;
     if asked.enable_ipv4 == Some(false) {
-        return Err(Refusal::bad("IPv4 can not be disabled: networks have no IPv6"));
+        return Err(ApiError::bad("IPv4 can not be disabled: networks have no IPv6"));
     }
     if asked.config_only
         || asked.config_from.as_ref().is_some_and(|from| from["Network"] != "" && !from.is_null())
     {
-        return Err(Refusal::not_implemented("configuration-only networks are not offered"));
+        return Err(ApiError::not_implemented("configuration-only networks are not offered"));
     }
     match asked.scope.as_str() {
         "" | "local" => {}
         "swarm" => check_driver("overlay")?,
-        scope => return Err(Refusal::bad(format_args!("invalid network scope: {scope}"))),
+        scope => return Err(ApiError::bad(format_args!("invalid network scope: {scope}"))),
     }
     if asked.ingress {
-        return Err(Refusal::forbidden("Ingress network can only be used with a swarm"));
+        return Err(ApiError::forbidden("Ingress network can only be used with a swarm"));
     }
     match asked.ipam.as_ref().map_or("", |ipam| ipam.driver.as_str()) {
         "" | "default" => Ok(()),
-        other => Err(Refusal::not_found(format_args!(
+        other => Err(ApiError::not_found(format_args!(
             "could not find plugin {other} in v1 plugin registry: plugin not found"
         ))),
     }
 }
 
-pub(super) async fn create(mut call: Call) -> Answer {
-    let asked: Asked = call.json().await?;
+pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
+    let asked: Asked = request.json().await?;
     check(&asked)?;
     let ipam = asked.ipam.unwrap_or_default();
     let options = asked.options.unwrap_or_default();
@@ -194,9 +194,9 @@ pub(super) async fn create(mut call: Call) -> Answer {
         subnet: ipam::parse(&ipam.config.unwrap_or_default())?,
         ..Network::new(&asked.name, BRIDGE)
     };
-    let engine = call.engine.clone();
+    let engine = request.engine.clone();
     let made = tokio::spawn(async move { engine.add_network(network).await }).await;
-    let network = made.map_err(|e| Refusal::failed("make the network", e))??;
+    let network = made.map_err(|e| ApiError::failed("make the network", e))??;
     with_status(StatusCode::CREATED, &value!({"Id": network.id, "Warning": warnings.join("\n")}))
 }
 
@@ -219,7 +219,7 @@ impl Engine {
         let members = self.members(&network.name);
         if !members.is_empty() {
             let named = |c: &Arc<Container>| c.see(|r| format!("name:\"{}\" id:\"{}\"", r.name, &r.id[..12]));
-            return Err(Refusal::forbidden(format_args!(
+            return Err(ApiError::forbidden(format_args!(
                 "error while removing network: network {} has active endpoints ({})",
                 network.name,
                 members.iter().map(named).collect::<Vec<_>>().join(", ")
@@ -240,30 +240,30 @@ impl Engine {
     }
 }
 
-pub(super) async fn remove(call: Call) -> Answer {
-    let network = call.engine.networks.find(call.name())?;
+pub(super) async fn remove(request: ApiRequest) -> ApiResponse {
+    let network = request.engine.networks.find(request.name())?;
     if network.is_built_in() {
-        return Err(Refusal::forbidden(format_args!(
+        return Err(ApiError::forbidden(format_args!(
             "{} is a pre-defined network and cannot be removed",
             network.name
         )));
     }
-    let engine = call.engine.clone();
+    let engine = request.engine.clone();
     let removed = tokio::spawn(async move { engine.remove_network(&network).await }).await;
-    removed.map_err(|e| Refusal::failed("remove the network", e))??;
+    removed.map_err(|e| ApiError::failed("remove the network", e))??;
     empty(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn prune(call: Call) -> Answer {
-    let filters: Filters = call.query.json("filters")?;
+pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
+    let filters: Filters = request.query.json("filters")?;
     filters.check(&["label", "label!", "until"])?;
     let until = filters.until()?;
     let mut removed = Vec::new();
-    for network in call.engine.networks.all() {
+    for network in request.engine.networks.all() {
         if !network.is_built_in()
             && filters.labels(&network.labels)
             && until.is_none_or(|until| network.created < until)
-            && call.engine.remove_network(&network).await.is_ok()
+            && request.engine.remove_network(&network).await.is_ok()
         {
             removed.push(network.name);
         }
@@ -279,26 +279,26 @@ struct Connection {
     force: bool,
 }
 
-pub(super) async fn connect(mut call: Call) -> Answer {
-    let asked: Connection = call.json().await?;
-    let (engine, container) = (call.engine.clone(), call.engine.container(&asked.container)?);
-    let network = engine.networks.find(call.name())?;
+pub(super) async fn connect(mut request: ApiRequest) -> ApiResponse {
+    let asked: Connection = request.json().await?;
+    let (engine, container) = (request.engine.clone(), request.engine.container(&asked.container)?);
+    let network = engine.networks.find(request.name())?;
     let wanted = asked.endpoint_config.unwrap_or_default();
     let done = tokio::spawn(async move { engine.connect(&container, &network, wanted).await }).await;
-    done.map_err(|e| Refusal::failed("connect", e))??;
+    done.map_err(|e| ApiError::failed("connect", e))??;
     empty(StatusCode::OK)
 }
 
-pub(super) async fn disconnect(mut call: Call) -> Answer {
-    let asked: Connection = call.json().await?;
-    let engine = call.engine.clone();
-    let network = engine.networks.find(call.name())?;
+pub(super) async fn disconnect(mut request: ApiRequest) -> ApiResponse {
+    let asked: Connection = request.json().await?;
+    let engine = request.engine.clone();
+    let network = engine.networks.find(request.name())?;
     let container = match engine.container(&asked.container) {
         // it is gone, and so is its place
         Err(_) if asked.force => return empty(StatusCode::OK),
         found => found?,
     };
     let done = tokio::spawn(async move { engine.disconnect(&container, &network).await }).await;
-    done.map_err(|e| Refusal::failed("disconnect", e))??;
+    done.map_err(|e| ApiError::failed("disconnect", e))??;
     empty(StatusCode::OK)
 }

@@ -1,7 +1,7 @@
 //! Registries: credentials.
 
-use crate::call::{Answer, Call, json};
-use crate::refusal::Refusal;
+use crate::error::ApiError;
+use crate::request::{ApiRequest, ApiResponse, json};
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -56,22 +56,22 @@ pub(super) fn credentials(header: Option<&str>) -> Option<Credentials> {
 }
 
 /// `docker login`: the client keeps the password itself, and wants to know only whether it is right.
-pub(super) async fn auth(mut call: Call) -> Answer {
-    let auth: Auth = call.json().await?;
+pub(super) async fn auth(mut request: ApiRequest) -> ApiResponse {
+    let auth: Auth = request.json().await?;
     let registry = auth.serveraddress.clone();
-    let credentials = auth.credentials().ok_or_else(|| Refusal::bad("no username was given"))?;
-    call.engine.images.login(&registry, &credentials).await?;
+    let credentials = auth.credentials().ok_or_else(|| ApiError::bad("no username was given"))?;
+    request.engine.images.login(&registry, &credentials).await?;
     json(&serde_json::json!({"Status": "Login Succeeded", "IdentityToken": ""}))
 }
 
-pub(super) async fn search(_: Call) -> Answer {
-    Err(Refusal::not_implemented("searching Docker Hub is not offered: look at https://hub.docker.com"))
+pub(super) async fn search(_: ApiRequest) -> ApiResponse {
+    Err(ApiError::not_implemented("searching Docker Hub is not offered: look at https://hub.docker.com"))
 }
 
 /// What the registry has, whatever is here.
-pub(super) async fn distribution(call: Call) -> Answer {
-    let credentials: Vec<Credentials> = credentials(call.header("x-registry-auth")).into_iter().collect();
-    let remote = call.engine.images.remote(call.name(), &credentials).await?;
+pub(super) async fn distribution(request: ApiRequest) -> ApiResponse {
+    let credentials: Vec<Credentials> = credentials(request.header("x-registry-auth")).into_iter().collect();
+    let remote = request.engine.images.remote(request.name(), &credentials).await?;
     json(&serde_json::json!({
         "Descriptor": {"mediaType": remote.media_type, "digest": remote.digest, "size": remote.size},
         "Platforms": remote.platforms,

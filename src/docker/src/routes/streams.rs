@@ -1,11 +1,11 @@
 //! What comes out of containers: logs, attached terminals, statistics.
 
 use crate::attach::{self, Attached, Detach};
-use crate::call::{Answer, Call, empty, json, line, stream};
+use crate::error::{ApiError, Result};
 use crate::frames;
 use crate::logs::{self, Wanted};
 use crate::record::{Attacher, Container, State, lock};
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, empty, json, line, stream};
 use crate::{detach, engine::Engine, logging, stats};
 use cri::{AttachStreams, ExecSession, TerminalSize};
 use futures::stream as streams;
@@ -20,41 +20,41 @@ const STATS_PERIOD: Duration = Duration::from_secs(1);
 /// that a client has read the head: so long it has had for it.
 const READS_THE_HEAD: Duration = Duration::from_millis(20);
 
-pub(super) async fn logs(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    let query = &call.query;
+pub(super) async fn logs(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
+    let query = &request.query;
     let record = container.record();
     let wanted = Wanted {
         stdout: query.flag("stdout"),
         stderr: query.flag("stderr"),
         timestamps: query.flag("timestamps"),
         follow: query.flag("follow"),
-        since: time(&call, "since")?,
-        until: time(&call, "until")?,
+        since: time(&request, "since")?,
+        until: time(&request, "until")?,
         tail: query.get("tail").filter(|t| *t != "all").and_then(|t| t.parse().ok()),
         tty: record.config.tty,
         details: query.flag("details").then(|| logging::details(&record)),
     };
     if !wanted.stdout && !wanted.stderr {
-        return Err(Refusal::bad("Bad parameters: you must choose at least one stream"));
+        return Err(ApiError::bad("Bad parameters: you must choose at least one stream"));
     }
     if logging::driver(&record.host.log_config) == logging::NONE {
-        return Err(Refusal::not_implemented("configured logging driver does not support reading"));
+        return Err(ApiError::not_implemented("configured logging driver does not support reading"));
     }
-    let kind = frames::content_type(wanted.tty, call.version);
+    let kind = frames::content_type(wanted.tty, request.version);
     let lines = logs::follow(container, wanted);
     stream(kind, streams::unfold(lines, |mut lines| async move { Some((lines.recv().await?, lines)) }))
 }
 
-fn time(call: &Call, name: &str) -> Result<Option<Timestamp>> {
-    let Some(text) = call.query.get(name).filter(|text| *text != "0") else { return Ok(None) };
-    let bad = || Refusal::bad(format_args!("invalid value for \"{name}\": {text}"));
+fn time(request: &ApiRequest, name: &str) -> Result<Option<Timestamp>> {
+    let Some(text) = request.query.get(name).filter(|text| *text != "0") else { return Ok(None) };
+    let bad = || ApiError::bad(format_args!("invalid value for \"{name}\": {text}"));
     logs::time(text).map(Some).ok_or_else(bad)
 }
 
-pub(super) async fn attach(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    let query = &call.query;
+pub(super) async fn attach(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
+    let query = &request.query;
     let tty = container.see(|r| r.config.tty);
     let keys = detach::keys(query.get("detachKeys"))?;
     let stream = query.flag("stream");
@@ -66,11 +66,11 @@ pub(super) async fn attach(call: Call) -> Answer {
         tty,
     };
     if container.see(|r| r.running().is_some_and(|running| running.paused)) {
-        return Err(Refusal::conflict("container is paused, unpause the container before attach"));
+        return Err(ApiError::conflict("container is paused, unpause the container before attach"));
     }
     if container.see(|r| matches!(r.state, State::Restarting(_))) {
         let id = container.see(|r| r.id.clone());
-        return Err(Refusal::conflict(format_args!(
+        return Err(ApiError::conflict(format_args!(
             "container {id} is restarting, wait until the container is running"
         )));
     }
@@ -78,19 +78,19 @@ pub(super) async fn attach(call: Call) -> Answer {
     let has_log = container.see(|r| logging::driver(&r.host.log_config) != logging::NONE);
     let logs = (shown("logs") && has_log).then_some(wanted);
     // what is written in between is seen twice rather than never
-    let session = if stream { Some(attached(&call.engine, &container, want).await?) } else { None };
+    let session = if stream { Some(attached(&request.engine, &container, want).await?) } else { None };
     let listener = session.is_some().then(|| container.listen());
     let early = logs.is_some();
     let read = {
         let container = container.clone();
         move || logs.map(|wanted| logs::follow(container, wanted))
     };
-    call.engine.events.container("attach", &container.record(), &[]);
-    let wants_upgrade = call.headers.contains_key(http::header::UPGRADE);
-    let engine = call.engine.clone();
+    request.engine.events.container("attach", &container.record(), &[]);
+    let wants_upgrade = request.headers.contains_key(http::header::UPGRADE);
+    let engine = request.engine.clone();
     let tell = Box::new(move || engine.events.container("detach", &container.record(), &[]));
-    let kind = frames::content_type(tty, call.version);
-    attach::serve(call.upgrade, wants_upgrade, tty, kind, async move {
+    let kind = frames::content_type(tty, request.version);
+    attach::serve(request.upgrade, wants_upgrade, tty, kind, async move {
         if early {
             tokio::time::sleep(READS_THE_HEAD).await;
         }
@@ -130,51 +130,51 @@ async fn attached(
 }
 
 /// `h` rows and `w` columns.
-pub(super) fn size(call: &Call) -> Result<TerminalSize> {
+pub(super) fn size(request: &ApiRequest) -> Result<TerminalSize> {
     let number = |name: &str, what: &str| {
-        let text = call.query.get(name).unwrap_or_default();
+        let text = request.query.get(name).unwrap_or_default();
         text.parse::<u32>().map(|number| u16::try_from(number).unwrap_or(u16::MAX)).map_err(|e| {
             let why = match e.kind() {
                 std::num::IntErrorKind::PosOverflow => "value out of range",
                 _ => "invalid syntax",
             };
-            Refusal::bad(format_args!("invalid resize {what} {text:?}: {why}"))
+            ApiError::bad(format_args!("invalid resize {what} {text:?}: {why}"))
         })
     };
     Ok(TerminalSize { height: number("h", "height")?, width: number("w", "width")? })
 }
 
-pub(super) async fn resize(call: Call) -> Answer {
-    let size = size(&call)?;
-    let container = call.engine.container(call.name())?;
+pub(super) async fn resize(request: ApiRequest) -> ApiResponse {
+    let size = size(&request)?;
+    let container = request.engine.container(request.name())?;
     let running = container.see(|r| r.running().cloned());
     let Some(running) = running else {
         let id = container.see(|r| r.id.clone());
-        return Err(Refusal::conflict(format_args!("Container {id} is not running")));
+        return Err(ApiError::conflict(format_args!("Container {id} is not running")));
     };
     let nothing = AttachStreams { tty: true, ..AttachStreams::default() };
-    let session = call.engine.runtime.attach(&running.container, nothing).await?;
+    let session = request.engine.runtime.attach(&running.container, nothing).await?;
     if let Some(window) = session.resize {
         let _ = window.send(size).await;
     }
     let more = [("height", size.height.to_string()), ("width", size.width.to_string())];
-    call.engine.events.container("resize", &container.record(), &more);
+    request.engine.events.container("resize", &container.record(), &more);
     empty(StatusCode::OK)
 }
 
-pub(super) async fn statistics(call: Call) -> Answer {
-    let container = call.engine.container(call.name())?;
-    let once = call.query.get("stream").is_some_and(|_| !call.query.flag("stream"));
+pub(super) async fn statistics(request: ApiRequest) -> ApiResponse {
+    let container = request.engine.container(request.name())?;
+    let once = request.query.get("stream").is_some_and(|_| !request.query.flag("stream"));
     if once {
-        let one_shot = call.query.flag("one-shot");
-        let before = if one_shot { None } else { stats::sample(&call.engine, &container).await };
+        let one_shot = request.query.flag("one-shot");
+        let before = if one_shot { None } else { stats::sample(&request.engine, &container).await };
         if before.is_some() {
             tokio::time::sleep(STATS_PERIOD).await;
         }
-        let now = stats::sample(&call.engine, &container).await;
+        let now = stats::sample(&request.engine, &container).await;
         return json(&stats::shown(&container.record(), now.as_ref(), before.as_ref()));
     }
-    let state = (call.engine.clone(), container, None, tokio::time::interval(STATS_PERIOD));
+    let state = (request.engine.clone(), container, None, tokio::time::interval(STATS_PERIOD));
     stream(
         "application/json",
         streams::unfold(state, |(engine, container, before, mut due)| async move {

@@ -1,14 +1,14 @@
 //! The engine itself: ping, version, info, events, disk usage.
 
 use crate::api_version::{MAX_VERSION_TEXT, MIN_VERSION_TEXT};
-use crate::call::{Answer, Call, json, line, stream, text};
+use crate::error::ApiError;
 use crate::events::Event;
 use crate::files;
 use crate::filters::Filters;
 use crate::inspect::summary;
 use crate::logs;
 use crate::machine::Machine;
-use crate::refusal::Refusal;
+use crate::request::{ApiRequest, ApiResponse, json, line, stream, text};
 use futures::{StreamExt, stream as streams};
 use jiff::Timestamp;
 use serde_json::json as value;
@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 /// The engine whose behaviour is followed.
 const ENGINE: &str = "28.2.2";
 
-pub(super) async fn ping(_: Call) -> Answer {
+pub(super) async fn ping(_: ApiRequest) -> ApiResponse {
     let mut answer = text("OK")?;
     // BuildKit, for who has its plugin; the classic builder is there as well
     answer.headers_mut().insert("builder-version", http::HeaderValue::from_static("2"));
@@ -28,9 +28,9 @@ pub(super) async fn ping(_: Call) -> Answer {
     Ok(answer)
 }
 
-pub(super) async fn version(call: Call) -> Answer {
+pub(super) async fn version(request: ApiRequest) -> ApiResponse {
     let kernel = kernel();
-    let own = &call.engine.config.version;
+    let own = &request.engine.config.version;
     json(&value!({
         "Platform": {"Name": format!("monopod {own}")},
         "Components": [{"Name": "Engine", "Version": ENGINE, "Details": {
@@ -54,8 +54,8 @@ fn kernel() -> String {
     nix::sys::utsname::uname().map(|u| u.release().to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-pub(super) async fn info(call: Call) -> Answer {
-    let engine = &call.engine;
+pub(super) async fn info(request: ApiRequest) -> ApiResponse {
+    let engine = &request.engine;
     let states: Vec<&str> = engine.containers().iter().map(|c| c.see(|r| r.status())).collect();
     let count = |wanted: &str| states.iter().filter(|state| **state == wanted).count();
     let running = count("running");
@@ -135,8 +135,8 @@ fn memory() -> u64 {
     total.and_then(|t| t.trim().trim_end_matches(" kB").parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-pub(super) async fn events(call: Call) -> Answer {
-    let filters: Filters = call.query.json("filters")?;
+pub(super) async fn events(request: ApiRequest) -> ApiResponse {
+    let filters: Filters = request.query.json("filters")?;
     filters.check(&[
         "config",
         "container",
@@ -153,12 +153,12 @@ pub(super) async fn events(call: Call) -> Answer {
         "type",
         "volume",
     ])?;
-    let since = call.query.get("since").and_then(logs::time);
-    let until = call.query.get("until").and_then(logs::time);
-    let (past, future) = call.engine.events.follow();
+    let since = request.query.get("since").and_then(logs::time);
+    let until = request.query.get("until").and_then(logs::time);
+    let (past, future) = request.engine.events.follow();
     let past =
         past.into_iter().filter(move |e| since.is_some_and(|since| e.time_nano >= since.as_nanosecond()));
-    let stop = call.engine.stop.clone();
+    let stop = request.engine.stop.clone();
     let future = streams::unfold(future, |mut future| async move {
         loop {
             match future.recv().await {
@@ -199,8 +199,8 @@ fn fits(filters: &Filters, event: &Event) -> bool {
         && filters.labels(&event.actor.attributes)
 }
 
-pub(super) async fn df(call: Call) -> Answer {
-    let engine = call.engine.clone();
+pub(super) async fn df(request: ApiRequest) -> ApiResponse {
+    let engine = request.engine.clone();
     let measured = tokio::task::spawn_blocking(move || {
         let usage = engine.images.disk_usage();
         let images: Vec<_> = usage.images.iter().map(|i| super::images::usage(&engine, i)).collect();
@@ -222,5 +222,5 @@ pub(super) async fn df(call: Call) -> Answer {
             engine.volumes.all().iter().map(|volume| super::volumes::shown(&engine, volume, true)).collect();
         value!({"LayersSize": usage.layers, "Images": images, "Containers": containers, "Volumes": volumes, "BuildCache": []})
     });
-    json(&measured.await.map_err(|e| Refusal::failed("measure disk usage", e))?)
+    json(&measured.await.map_err(|e| ApiError::failed("measure disk usage", e))?)
 }

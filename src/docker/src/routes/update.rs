@@ -1,9 +1,9 @@
 //! `docker update`: other limits, another restart policy.
 
-use crate::call::{Answer, Call, json};
+use crate::error::{ApiError, Result};
 use crate::model::{Limits, RestartPolicy};
 use crate::record::Record;
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, json};
 use crate::{plan, verify};
 use serde::Deserialize;
 use serde_json::json as value;
@@ -16,24 +16,24 @@ struct Update {
     restart_policy: Option<RestartPolicy>,
 }
 
-pub(super) async fn update(mut call: Call) -> Answer {
-    let mut update: Update = call.json().await?;
-    if call.version < (1, 40) {
+pub(super) async fn update(mut request: ApiRequest) -> ApiResponse {
+    let mut update: Update = request.json().await?;
+    if request.version < (1, 40) {
         update.limits.pids_limit = None;
     }
     // zero and below are: no limit
     update.limits.pids_limit = update.limits.pids_limit.map(|pids| pids.max(0));
-    let container = call.engine.container(call.name())?;
+    let container = request.engine.container(request.name())?;
     if update.limits.memory_swap != 0 && update.limits.memory == 0 {
         // memory and swap together mean something only beside memory
         update.limits.memory = container.see(|r| r.host.limits.memory);
     }
-    let warnings = verify::limits(&mut update.limits, &call.engine.machine)?;
+    let warnings = verify::limits(&mut update.limits, &request.engine.machine)?;
     if let Some(policy) = &update.restart_policy {
         verify::restart_policy(policy)?;
     }
     let id = container.see(|r| r.id.clone());
-    let cannot = |why: Refusal| Refusal {
+    let cannot = |why: ApiError| ApiError {
         status: why.status,
         message: format!("Cannot update container {id}: {}", why.message),
     };
@@ -43,7 +43,8 @@ pub(super) async fn update(mut call: Call) -> Answer {
         if update.limits.pids_limit == Some(0) {
             limits.pids_limit = Some(-1);
         }
-        call.engine
+        request
+            .engine
             .runtime
             .limit_container(&running.container, &limits)
             .await
@@ -56,7 +57,7 @@ pub(super) async fn update(mut call: Call) -> Answer {
         }
         true
     });
-    call.engine.events.container("update", &container.record(), &[]);
+    request.engine.events.container("update", &container.record(), &[]);
     json(&value!({"Warnings": warnings}))
 }
 
@@ -82,16 +83,16 @@ fn fits(record: &Record, update: &Update) -> Result<()> {
         ),
     ];
     if let Some((_, why)) = conflicts.iter().find(|(conflicting, _)| *conflicting) {
-        return Err(Refusal::conflict(format_args!("Conflicting options: {why}")));
+        return Err(ApiError::conflict(format_args!("Conflicting options: {why}")));
     }
     if said.memory > own.memory_swap && said.memory_swap == 0 && said.memory > 0 && own.memory_swap != -1 {
-        return Err(Refusal::conflict(
+        return Err(ApiError::conflict(
             "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
         ));
     }
     let is_policy = update.restart_policy.as_ref().is_some_and(|p| !matches!(p.name.as_str(), "" | "no"));
     if record.host.auto_remove && is_policy {
-        return Err(Refusal::conflict(
+        return Err(ApiError::conflict(
             "Restart policy cannot be updated because AutoRemove is enabled for the container",
         ));
     }

@@ -1,10 +1,10 @@
 //! Volumes.
 
-use crate::call::{Answer, Call, empty, json, with_status};
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::files;
 use crate::filters::{Filters, contains};
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, empty, json, with_status};
 use crate::volumes::{ANONYMOUS, Volume};
 use http::StatusCode;
 use serde::Deserialize;
@@ -34,17 +34,17 @@ pub(super) fn shown(engine: &Engine, volume: &Volume, measured: bool) -> Value {
     shown
 }
 
-pub(super) async fn create(mut call: Call) -> Answer {
-    let wanted: Wanted = call.json().await?;
+pub(super) async fn create(mut request: ApiRequest) -> ApiResponse {
+    let wanted: Wanted = request.json().await?;
     if !matches!(wanted.driver.as_str(), "" | "local") {
-        return Err(Refusal::not_found(format_args!(
+        return Err(ApiError::not_found(format_args!(
             "create {}: error looking up volume plugin {1}: plugin \"{1}\" not found",
             wanted.name, wanted.driver
         )));
     }
     let (labels, options) = (wanted.labels.unwrap_or_default(), wanted.driver_opts.unwrap_or_default());
-    let volume = call.engine.make_volume(&wanted.name, labels, options)?;
-    with_status(StatusCode::CREATED, &shown(&call.engine, &volume, false))
+    let volume = request.engine.make_volume(&wanted.name, labels, options)?;
+    with_status(StatusCode::CREATED, &shown(&request.engine, &volume, false))
 }
 
 /// To the second, as Docker has it.
@@ -73,11 +73,11 @@ fn tell(engine: &Engine, action: &str, name: &str) {
     engine.events.tell("volume", action, name, [("driver".to_owned(), "local".to_owned())].into());
 }
 
-pub(super) async fn list(call: Call) -> Answer {
-    let filters: Filters = call.query.json("filters")?;
+pub(super) async fn list(request: ApiRequest) -> ApiResponse {
+    let filters: Filters = request.query.json("filters")?;
     filters.check(&["dangling", "driver", "label", "label!", "name"])?;
     let dangling = filters.truth("dangling")?;
-    let engine = &call.engine;
+    let engine = &request.engine;
     let wanted = |volume: &Volume| {
         filters.any("name", |name| contains(&volume.name, name))
             && filters.any("driver", |driver| driver == "local")
@@ -89,49 +89,49 @@ pub(super) async fn list(call: Call) -> Answer {
     json(&value!({"Volumes": all, "Warnings": null}))
 }
 
-pub(super) async fn inspect(call: Call) -> Answer {
-    json(&shown(&call.engine, &call.engine.volumes.get(call.name())?, false))
+pub(super) async fn inspect(request: ApiRequest) -> ApiResponse {
+    json(&shown(&request.engine, &request.engine.volumes.get(request.name())?, false))
 }
 
-pub(super) async fn remove(call: Call) -> Answer {
-    let (engine, name) = (call.engine.clone(), call.name().to_owned());
+pub(super) async fn remove(request: ApiRequest) -> ApiResponse {
+    let (engine, name) = (request.engine.clone(), request.name().to_owned());
     if let Err(missing) = engine.volumes.get(&name) {
-        return if call.query.flag("force") { empty(StatusCode::NO_CONTENT) } else { Err(missing) };
+        return if request.query.flag("force") { empty(StatusCode::NO_CONTENT) } else { Err(missing) };
     }
     let users = engine.users_of_volume(&name);
     if !users.is_empty() {
-        return Err(Refusal::conflict(format_args!(
+        return Err(ApiError::conflict(format_args!(
             "remove {name}: volume is in use - [{}]",
             users.join(", ")
         )));
     }
-    erase(&call, &name).await?;
+    erase(&request, &name).await?;
     empty(StatusCode::NO_CONTENT)
 }
 
-async fn erase(call: &Call, name: &str) -> Result<()> {
-    let (engine, of) = (call.engine.clone(), name.to_owned());
+async fn erase(request: &ApiRequest, name: &str) -> Result<()> {
+    let (engine, of) = (request.engine.clone(), name.to_owned());
     let removed = tokio::task::spawn_blocking(move || engine.volumes.remove(&of)).await;
-    removed.map_err(|e| Refusal::failed("remove volume", e))??;
-    tell(&call.engine, "destroy", name);
+    removed.map_err(|e| ApiError::failed("remove volume", e))??;
+    tell(&request.engine, "destroy", name);
     Ok(())
 }
 
 /// Anonymous ones; with `all=true` those with names as well.
-pub(super) async fn prune(call: Call) -> Answer {
-    let filters: Filters = call.query.json("filters")?;
+pub(super) async fn prune(request: ApiRequest) -> ApiResponse {
+    let filters: Filters = request.query.json("filters")?;
     filters.check(&["all", "label", "label!"])?;
     let all = filters.truth("all")?.unwrap_or(false);
     let (mut removed, mut freed) = (Vec::new(), 0);
-    for volume in call.engine.volumes.all() {
+    for volume in request.engine.volumes.all() {
         let wanted = (all || volume.labels.contains_key(ANONYMOUS)) && filters.labels(&volume.labels);
-        if wanted && call.engine.users_of_volume(&volume.name).is_empty() {
-            let data = call.engine.volumes.mountpoint(&volume.name);
+        if wanted && request.engine.users_of_volume(&volume.name).is_empty() {
+            let data = request.engine.volumes.mountpoint(&volume.name);
             freed += tokio::task::spawn_blocking(move || files::size(&data)).await.unwrap_or(0);
-            erase(&call, &volume.name).await?;
+            erase(&request, &volume.name).await?;
             removed.push(volume.name);
         }
     }
-    call.engine.events.pruned("volume", freed);
+    request.engine.events.pruned("volume", freed);
     json(&value!({"VolumesDeleted": removed, "SpaceReclaimed": freed}))
 }

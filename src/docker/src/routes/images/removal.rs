@@ -1,8 +1,8 @@
 //! What `docker rmi` may take, in the rules and the words of Docker.
 
 use super::tell;
-use crate::call::{Answer, Call, json};
-use crate::refusal::{Refusal, Result};
+use crate::error::{ApiError, Result};
+use crate::request::{ApiRequest, ApiResponse, json};
 use crate::routes::containers::familiar;
 use cri::ImageInfo;
 use image::ImageRef;
@@ -23,10 +23,11 @@ struct Removal {
     whole: bool,
 }
 
-pub(crate) async fn remove(call: Call) -> Answer {
-    let (engine, name, force) = (call.engine.clone(), call.name().to_owned(), call.query.flag("force"));
+pub(crate) async fn remove(request: ApiRequest) -> ApiResponse {
+    let (engine, name, force) =
+        (request.engine.clone(), request.name().to_owned(), request.query.flag("force"));
     let info = engine.images.image(&name)?;
-    let info = info.ok_or_else(|| Refusal::not_found(format_args!("No such image: {name}")))?;
+    let info = info.ok_or_else(|| ApiError::not_found(format_args!("No such image: {name}")))?;
     let users = engine.containers().into_iter().filter(|c| c.see(|r| r.image == info.id));
     let users: Vec<User> =
         users.map(|c| c.see(|r| User { id: r.id.clone(), is_running: r.running().is_some() })).collect();
@@ -36,7 +37,7 @@ pub(crate) async fn remove(call: Call) -> Answer {
         true => worker.images.remove_image(&id),
         false => worker.images.untag(&removal.untag),
     });
-    let removed = removed.await.map_err(|e| Refusal::failed("remove image", e))??;
+    let removed = removed.await.map_err(|e| ApiError::failed("remove image", e))??;
     let mut lines = Vec::new();
     for gone in removed {
         if !gone.starts_with("sha256:") {
@@ -66,7 +67,7 @@ fn plan(name: &str, info: &ImageInfo, users: &[User], force: bool) -> Result<Rem
     let all_names = || all.iter().map(ImageRef::to_string).collect::<Vec<_>>();
     if let Some(named) = ImageRef::parse(name).ok().filter(|named| all.contains(named)) {
         if let Some(user) = users.first().filter(|_| !force && is_single(&all)) {
-            return Err(Refusal::conflict(format_args!(
+            return Err(ApiError::conflict(format_args!(
                 "conflict: unable to remove repository reference \"{name}\" (must force) - container {} is using its \
                  referenced image {id}",
                 short(&user.id)
@@ -78,7 +79,7 @@ fn plan(name: &str, info: &ImageInfo, users: &[User], force: bool) -> Result<Rem
         return Ok(Removal { untag: untag.iter().map(ImageRef::to_string).collect(), whole });
     }
     let refused = |how: &str, why: String| {
-        Err(Refusal::conflict(format_args!("conflict: unable to delete {id} ({how}) - {why}")))
+        Err(ApiError::conflict(format_args!("conflict: unable to delete {id} ({how}) - {why}")))
     };
     if let Some(user) = users.iter().find(|user| user.is_running) {
         let why = format!("image is being used by running container {}", short(&user.id));

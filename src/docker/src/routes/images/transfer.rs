@@ -1,10 +1,10 @@
 //! The ways of images in and out: pull, push, load, save, import.
 
 use super::{all_familiar, tell};
-use crate::call::{Answer, Call, line, reader_until, stream};
+use crate::error::{ApiError, Result};
 use crate::instructions;
 use crate::progress::{self, Lines};
-use crate::refusal::{Refusal, Result};
+use crate::request::{ApiRequest, ApiResponse, line, reader_until, stream};
 use crate::routes::containers::familiar;
 use crate::routes::registry::credentials;
 use cri::Credentials;
@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 const PIPE: usize = 256 << 10;
 
 /// Runs `work` and streams what it tells; it ends with the client.
-pub(crate) fn told<F>(work: impl FnOnce(Lines) -> F) -> Answer
+pub(crate) fn told<F>(work: impl FnOnce(Lines) -> F) -> ApiResponse
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
@@ -37,7 +37,7 @@ where
 }
 
 /// The same, but what fails before it told anything is a plain refusal with a status of its own.
-pub(crate) async fn told_or_refused<F>(work: impl FnOnce(Lines) -> F) -> Answer
+pub(crate) async fn told_or_refused<F>(work: impl FnOnce(Lines) -> F) -> ApiResponse
 where
     F: Future<Output = Result<()>> + Send + 'static,
 {
@@ -80,36 +80,36 @@ fn received(receiver: mpsc::UnboundedReceiver<Told>) -> impl futures::Stream<Ite
 
 /// What the registry or the store said, without our own story around it: Docker tells none. The command asks for a
 /// password at a 401, which Docker gives for nothing that a registry says.
-fn plain(error: ImageError) -> Refusal {
+fn plain(error: ImageError) -> ApiError {
     let refusal = match error {
-        ImageError::In { source, .. } => Refusal::from(*source),
-        other => Refusal::from(other),
+        ImageError::In { source, .. } => ApiError::from(*source),
+        other => ApiError::from(other),
     };
     match refusal.status {
         StatusCode::UNAUTHORIZED if refusal.message.contains("repository does not exist") => {
-            Refusal { status: StatusCode::NOT_FOUND, ..refusal }
+            ApiError { status: StatusCode::NOT_FOUND, ..refusal }
         }
-        StatusCode::UNAUTHORIZED => Refusal { status: StatusCode::INTERNAL_SERVER_ERROR, ..refusal },
+        StatusCode::UNAUTHORIZED => ApiError { status: StatusCode::INTERNAL_SERVER_ERROR, ..refusal },
         _ => refusal,
     }
 }
 
 /// Pull, or with `fromSrc` import.
-pub(crate) async fn create(call: Call) -> Answer {
-    let platform = call.query.get("platform").map(platform).transpose()?;
-    if call.query.get("fromSrc").is_some() {
-        return import(call, platform).await;
+pub(crate) async fn create(request: ApiRequest) -> ApiResponse {
+    let platform = request.query.get("platform").map(platform).transpose()?;
+    if request.query.get("fromSrc").is_some() {
+        return import(request, platform).await;
     }
     // `docker pull -a` of old clients ends the name with a colon
-    let name = call.query.get("fromImage").unwrap_or_default().trim_end_matches(':').to_owned();
-    let name = match call.query.get("tag") {
+    let name = request.query.get("fromImage").unwrap_or_default().trim_end_matches(':').to_owned();
+    let name = match request.query.get("tag") {
         Some(digest) if digest.contains(':') => format!("{name}@{digest}"),
         Some(tag) => format!("{name}:{tag}"),
         None => name,
     };
     ImageRef::parse(&name)?;
-    let credentials: Vec<Credentials> = credentials(call.header("x-registry-auth")).into_iter().collect();
-    let engine = call.engine.clone();
+    let credentials: Vec<Credentials> = credentials(request.header("x-registry-auth")).into_iter().collect();
+    let engine = request.engine.clone();
     told_or_refused(move |lines| async move {
         let (images, progress) = (&engine.images, Arc::new(lines));
         if is_bare(&name) {
@@ -136,48 +136,49 @@ pub(crate) fn platform(text: &str) -> Result<Platform> {
         return Ok(Platform::parse(text)?);
     }
     let said: Platform = serde_json::from_str(text)
-        .map_err(|e| Refusal::bad(format_args!("failed to parse platform: {e}")))?;
+        .map_err(|e| ApiError::bad(format_args!("failed to parse platform: {e}")))?;
     match said.os.is_empty() || said.architecture.is_empty() {
-        true => Err(Refusal::bad("both OS and Architecture must be provided")),
+        true => Err(ApiError::bad("both OS and Architecture must be provided")),
         false => Ok(said),
     }
 }
 
 /// For what is in the store already: refuses where another platform than the image's is asked for.
-pub(super) fn provides(call: &Call, name: &str) -> Result<()> {
-    let Some(wanted) = call.query.get("platform").map(platform).transpose()? else { return Ok(()) };
-    let document = call.engine.images.details(name)?.document;
+pub(super) fn provides(request: &ApiRequest, name: &str) -> Result<()> {
+    let Some(wanted) = request.query.get("platform").map(platform).transpose()? else { return Ok(()) };
+    let document = request.engine.images.details(name)?.document;
     let variant = document.other.get("variant").and_then(|v| v.as_str()).map(str::to_owned);
     let own = Platform { architecture: document.architecture, os: document.os, variant };
     match wanted.is_served_by(&own) {
         true => Ok(()),
-        false => Err(Refusal::not_found(format_args!(
+        false => Err(ApiError::not_found(format_args!(
             "image with reference {name} was found but does not provide the specified platform ({wanted})"
         ))),
     }
 }
 
-async fn import(call: Call, platform: Option<Platform>) -> Answer {
-    let source = call.query.get("fromSrc").unwrap_or("-").to_owned();
+async fn import(request: ApiRequest, platform: Option<Platform>) -> ApiResponse {
+    let source = request.query.get("fromSrc").unwrap_or("-").to_owned();
     let mut document = ImageDocument::scratch();
     if let Some(platform) = platform {
         (document.os, document.architecture) = (platform.os, platform.architecture);
         document.other.extend(platform.variant.map(|variant| ("variant".to_owned(), variant.into())));
     }
     document.created = Some(Timestamp::now());
-    for text in call.query.all("changes").flat_map(str::lines) {
+    for text in request.query.all("changes").flat_map(str::lines) {
         instructions::apply(&mut document.config, text)?;
     }
-    let comment = call.query.get("message").map_or_else(|| format!("Imported from {source}"), str::to_owned);
+    let comment =
+        request.query.get("message").map_or_else(|| format!("Imported from {source}"), str::to_owned);
     let step = HistoryItem { created: document.created, comment, ..HistoryItem::default() };
-    let name = call.query.get("repo").map(|repo| match call.query.get("tag") {
+    let name = request.query.get("repo").map(|repo| match request.query.get("tag") {
         Some(tag) => format!("{repo}:{tag}"),
         None => repo.to_owned(),
     });
-    let engine = call.engine.clone();
+    let engine = request.engine.clone();
     let made = |info: &cri::ImageInfo| value!({"status": info.id});
     if source == "-" {
-        let info = engine.images.import(call.into_reader(), document, step, name.as_deref()).await?;
+        let info = engine.images.import(request.into_reader(), document, step, name.as_deref()).await?;
         tell(&engine, "import", "", &info.id);
         return stream("application/json", streams::iter([line(&made(&info))]));
     }
@@ -195,10 +196,10 @@ async fn import(call: Call, platform: Option<Platform>) -> Answer {
     .await
 }
 
-pub(crate) async fn load(call: Call) -> Answer {
-    let engine = call.engine.clone();
-    let platform = call.query.get("platform").map(platform).transpose()?;
-    let loaded = match engine.images.load_for(call.into_reader(), platform).await {
+pub(crate) async fn load(request: ApiRequest) -> ApiResponse {
+    let engine = request.engine.clone();
+    let platform = request.query.get("platform").map(platform).transpose()?;
+    let loaded = match engine.images.load_for(request.into_reader(), platform).await {
         Ok(loaded) => loaded,
         // a line of the answer, where clients look for it
         Err(error) => {
@@ -218,24 +219,24 @@ pub(crate) async fn load(call: Call) -> Answer {
     stream("application/json", streams::iter(lines))
 }
 
-pub(crate) async fn save(call: Call) -> Answer {
-    let names: Vec<String> = call.query.all("names").map(str::to_owned).collect();
-    saved(&call, names)
+pub(crate) async fn save(request: ApiRequest) -> ApiResponse {
+    let names: Vec<String> = request.query.all("names").map(str::to_owned).collect();
+    saved(&request, names)
 }
 
-pub(crate) async fn save_one(call: Call) -> Answer {
-    saved(&call, vec![call.name().to_owned()])
+pub(crate) async fn save_one(request: ApiRequest) -> ApiResponse {
+    saved(&request, vec![request.name().to_owned()])
 }
 
-fn saved(call: &Call, names: Vec<String>) -> Answer {
-    let all = call.engine.images.images();
+fn saved(request: &ApiRequest, names: Vec<String>) -> ApiResponse {
+    let all = request.engine.images.images();
     let names: Vec<String> = names.into_iter().flat_map(|name| tags_of(name, &all)).collect();
     for name in &names {
-        call.engine.images.details(name)?;
-        provides(call, name)?;
+        request.engine.images.details(name)?;
+        provides(request, name)?;
     }
     let (from, to) = tokio::io::duplex(PIPE);
-    let images = call.engine.images.clone();
+    let images = request.engine.images.clone();
     let written = tokio::spawn(async move { images.save(&names, to).await.map_err(io::Error::other) });
     reader_until("application/x-tar", from, written)
 }
@@ -254,18 +255,19 @@ fn tags_of(name: String, all: &[cri::ImageInfo]) -> Vec<String> {
     if found.is_empty() { vec![name] } else { found }
 }
 
-pub(crate) async fn push(call: Call) -> Answer {
-    let repository = call.name().to_owned();
-    let name = call.query.get("tag").map(|tag| format!("{repository}:{tag}"));
-    let unknown =
-        |name: &str| Refusal::not_found(format_args!("An image does not exist locally with the tag: {name}"));
+pub(crate) async fn push(request: ApiRequest) -> ApiResponse {
+    let repository = request.name().to_owned();
+    let name = request.query.get("tag").map(|tag| format!("{repository}:{tag}"));
+    let unknown = |name: &str| {
+        ApiError::not_found(format_args!("An image does not exist locally with the tag: {name}"))
+    };
     match &name {
-        Some(name) if call.engine.images.image(name)?.is_none() => return Err(unknown(&repository)),
-        Some(name) => provides(&call, name)?,
+        Some(name) if request.engine.images.image(name)?.is_none() => return Err(unknown(&repository)),
+        Some(name) => provides(&request, name)?,
         None => _ = ImageRef::parse(&repository)?,
     }
-    let credentials: Vec<Credentials> = credentials(call.header("x-registry-auth")).into_iter().collect();
-    let engine = call.engine.clone();
+    let credentials: Vec<Credentials> = credentials(request.header("x-registry-auth")).into_iter().collect();
+    let engine = request.engine.clone();
     told_or_refused(move |lines| async move {
         let progress = Arc::new(lines);
         let pushed = match &name {
@@ -333,12 +335,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_fails_at_once_has_a_status_and_what_fails_later_a_line() {
-        let refused = told_or_refused(|_| async { Err(Refusal::not_found("no such thing")) }).await;
+        let refused = told_or_refused(|_| async { Err(ApiError::not_found("no such thing")) }).await;
         assert_eq!(refused.unwrap_err().message, "no such thing");
         let late = told_or_refused(|lines| async move {
             lines.say(&value!({"status": "begun"}));
             lines.say(&value!({"status": "more"}));
-            Err(Refusal::not_found("lost on the way"))
+            Err(ApiError::not_found("lost on the way"))
         });
         let body =
             http_body_util::BodyExt::collect(late.await.unwrap().into_body()).await.unwrap().to_bytes();

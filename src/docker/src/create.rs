@@ -1,12 +1,12 @@
 //! How a container comes to be: what was asked for is checked, completed and written down. Nothing runs yet.
 
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::files;
 use crate::model::{Config, Create, HostConfig};
 use crate::network_mode::{self, shared_with};
 use crate::networks::{BRIDGE, HOST, NONE, Network};
 use crate::record::{Container, Record, State, lock, new_id};
-use crate::refusal::{Refusal, Result};
 use crate::{names, plan, publish, verify};
 use http::StatusCode;
 use image::{ImageDocument, Platform};
@@ -28,12 +28,12 @@ impl Engine {
         let engine = self.clone();
         let name = name.map(|name| name.trim_start_matches('/').to_owned());
         let made = tokio::task::spawn_blocking(move || engine.make(name, platform, asked)).await;
-        made.map_err(|e| Refusal::failed("make the container", e))?
+        made.map_err(|e| ApiError::failed("make the container", e))?
     }
 
     fn make(&self, name: Option<String>, platform: Option<Platform>, asked: Create) -> Result<Made> {
         if asked.config.image.is_empty() {
-            return Err(Refusal::bad("no image specified"));
+            return Err(ApiError::bad("no image specified"));
         }
         let details = self.images.details(&asked.config.image)?;
         is_for(&asked.config.image, &details.document, platform.as_ref())?;
@@ -44,7 +44,7 @@ impl Engine {
         let warnings = verify::container(&config, &mut host, &self.machine)?;
         plan::with_defaults(&mut host, self.machine.unified);
         if plan::arguments(&config).is_empty() {
-            return Err(Refusal::bad("no command specified"));
+            return Err(ApiError::bad("no command specified"));
         }
         let (id, name) = (new_id(), self.new_name(name)?);
         let _alone = publish::has_range(&host).then(|| lock(&self.ranges));
@@ -59,7 +59,7 @@ impl Engine {
             restart_count: 0,
             short_runs: 0,
             exits: 0,
-            told_to_stop: false,
+            manually_stopped: false,
             health: None,
             id,
             name,
@@ -98,7 +98,7 @@ impl Engine {
             if let Some(other) = shared_with(mode) {
                 let found = self.container(other);
                 let found = found
-                    .map_err(|why| Refusal::bad(format_args!("invalid {what} mode: {}", why.message)))?;
+                    .map_err(|why| ApiError::bad(format_args!("invalid {what} mode: {}", why.message)))?;
                 *mode = format!("container:{}", found.see(|r| r.id.clone()));
             }
         }
@@ -125,7 +125,7 @@ impl Engine {
         plan::check(&record)?;
         let (id, dir) = (record.id.clone(), self.container_dir(&record.id));
         let container = Arc::new(Container::new(record, dir.clone(), Some(hold)));
-        let failed = |e| Refusal::failed(format_args!("write the record of {id}"), e);
+        let failed = |e| ApiError::failed(format_args!("write the record of {id}"), e);
         files::private_dir(&dir).and_then(|()| container.save()).map_err(failed)?;
         self.add(container.clone()).inspect_err(|_| drop(std::fs::remove_dir_all(&dir)))?;
         Ok(container)
@@ -137,7 +137,7 @@ impl Engine {
 fn is_for(name: &str, image: &ImageDocument, wanted: Option<&Platform>) -> Result<()> {
     let own = Platform { os: image.os.clone(), architecture: image.architecture.clone(), variant: None };
     match wanted {
-        Some(wanted) if !wanted.is_served_by(&own) => Err(Refusal::not_found(format_args!(
+        Some(wanted) if !wanted.is_served_by(&own) => Err(ApiError::not_found(format_args!(
             "image with reference {name} was found but its platform ({own}) does not match the specified platform ({wanted})"
         ))),
         _ => Ok(()),
@@ -145,9 +145,9 @@ fn is_for(name: &str, image: &ImageDocument, wanted: Option<&Platform>) -> Resul
 }
 
 /// A client takes 404 for a missing image, and would pull it.
-fn no_image_is_missing(refusal: Refusal) -> Refusal {
+fn no_image_is_missing(refusal: ApiError) -> ApiError {
     match refusal.status {
-        StatusCode::NOT_FOUND => Refusal::bad(refusal.message),
+        StatusCode::NOT_FOUND => ApiError::bad(refusal.message),
         _ => refusal,
     }
 }
@@ -156,7 +156,7 @@ pub(crate) fn is_name(name: &str) -> Result<()> {
     if names::is_name(name) {
         return Ok(());
     }
-    Err(Refusal::bad(format_args!(
+    Err(ApiError::bad(format_args!(
         "Invalid container name (/{name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
     )))
 }

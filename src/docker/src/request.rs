@@ -2,7 +2,7 @@
 
 use crate::api_version::Version;
 use crate::engine::Engine;
-use crate::refusal::{Refusal, Result};
+use crate::error::{ApiError, Result};
 use crate::upload::Upload;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -22,13 +22,13 @@ use tokio::io::AsyncRead;
 use tokio_util::io::{ReaderStream, StreamReader};
 
 pub(crate) type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, io::Error>;
-pub(crate) type Answer = Result<Response<Body>>;
+pub(crate) type ApiResponse = Result<Response<Body>>;
 
 /// No JSON that a client sends is larger.
 const MAX_JSON: usize = 4 << 20;
 
 /// What was asked, and of whom.
-pub(crate) struct Call {
+pub(crate) struct ApiRequest {
     pub(crate) engine: Arc<Engine>,
     /// What stood for the `{…}` of the route, in order.
     pub(crate) path: Vec<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Call {
     pub(crate) upgrade: Option<OnUpgrade>,
 }
 
-impl Call {
+impl ApiRequest {
     /// The route's first placeholder: a container, an image, a network or a volume.
     pub(crate) fn name(&self) -> &str {
         self.path.first().map_or("", String::as_str)
@@ -51,17 +51,17 @@ impl Call {
     /// There is none; it is something else, or more than one document.
     pub(crate) async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
         let given = self.json_if_any().await?;
-        given.ok_or_else(|| Refusal::bad("invalid JSON: got EOF while reading request body"))
+        given.ok_or_else(|| ApiError::bad("invalid JSON: got EOF while reading request body"))
     }
 
     /// The same, where a client may send no body at all.
     pub(crate) async fn json_if_any<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
-        let bytes = Limited::new(&mut self.body, MAX_JSON).collect().await.map_err(Refusal::bad)?.to_bytes();
+        let bytes = Limited::new(&mut self.body, MAX_JSON).collect().await.map_err(ApiError::bad)?.to_bytes();
         check_kind(self.headers.get(CONTENT_TYPE), bytes.is_empty())?;
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(None);
         }
-        let bad = |e| Refusal::bad(format_args!("invalid JSON: {e}"));
+        let bad = |e| ApiError::bad(format_args!("invalid JSON: {e}"));
         let mut value = serde_json::from_slice(&bytes).map_err(bad)?;
         leave_out_nulls(&mut value);
         serde_json::from_value(value).map(Some).map_err(bad)
@@ -89,7 +89,7 @@ fn check_kind(said: Option<&http::HeaderValue>, is_empty: bool) -> Result<()> {
     let bare = said.split(';').next().unwrap_or_default().trim();
     match bare.eq_ignore_ascii_case("application/json") || (said.is_empty() && is_empty) {
         true => Ok(()),
-        false => Err(Refusal::bad(format_args!(
+        false => Err(ApiError::bad(format_args!(
             "unsupported Content-Type header ({said}): must be 'application/json'"
         ))),
     }
@@ -152,13 +152,13 @@ impl Query {
 
     /// A number; what is none is refused.
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>> {
-        let bad = |text| Refusal::bad(format_args!("invalid value {text:?} for {name}"));
+        let bad = |text| ApiError::bad(format_args!("invalid value {text:?} for {name}"));
         self.get(name).map(|text| text.parse().map_err(|_| bad(text))).transpose()
     }
 
     /// A parameter that is JSON itself; older clients say `null` for what they have nothing of.
     pub(crate) fn json<T: DeserializeOwned + Default>(&self, name: &str) -> Result<T> {
-        let bad = |e| Refusal::bad(format_args!("invalid {name}: {e}"));
+        let bad = |e| ApiError::bad(format_args!("invalid {name}: {e}"));
         let given: Option<T> = self.get(name).map_or(Ok(None), serde_json::from_str).map_err(bad)?;
         Ok(given.unwrap_or_default())
     }
@@ -175,23 +175,23 @@ fn respond(status: StatusCode, kind: &'static str, body: Body) -> Response<Body>
     response
 }
 
-pub(crate) fn json(value: &impl Serialize) -> Answer {
+pub(crate) fn json(value: &impl Serialize) -> ApiResponse {
     with_status(StatusCode::OK, value)
 }
 
-pub(crate) fn with_status(status: StatusCode, value: &impl Serialize) -> Answer {
-    let text = serde_json::to_vec(value).map_err(|e| Refusal::failed("write the answer", e))?;
+pub(crate) fn with_status(status: StatusCode, value: &impl Serialize) -> ApiResponse {
+    let text = serde_json::to_vec(value).map_err(|e| ApiError::failed("write the answer", e))?;
     Ok(respond(status, "application/json", full(text)))
 }
 
 /// 204, or whatever has no body.
-pub(crate) fn empty(status: StatusCode) -> Answer {
+pub(crate) fn empty(status: StatusCode) -> ApiResponse {
     let mut response = Response::new(full(Bytes::new()));
     *response.status_mut() = status;
     Ok(response)
 }
 
-pub(crate) fn text(text: &'static str) -> Answer {
+pub(crate) fn text(text: &'static str) -> ApiResponse {
     Ok(respond(StatusCode::OK, "text/plain; charset=utf-8", full(text)))
 }
 
@@ -199,7 +199,7 @@ pub(crate) fn text(text: &'static str) -> Answer {
 pub(crate) fn stream(
     kind: &'static str,
     items: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-) -> Answer {
+) -> ApiResponse {
     let body = BodyExt::boxed_unsync(StreamBody::new(items.map(|item| item.map(Frame::data))));
     Ok(respond(StatusCode::OK, kind, body))
 }
@@ -210,7 +210,7 @@ pub(crate) fn reader_until(
     kind: &'static str,
     from: impl AsyncRead + Send + 'static,
     written: tokio::task::JoinHandle<io::Result<()>>,
-) -> Answer {
+) -> ApiResponse {
     let end = futures::stream::once(async move {
         let done = written.await.unwrap_or_else(|e| Err(io::Error::other(e)));
         done.inspect_err(|error| tracing::warn!(%error, "an archive ends before its end"))
@@ -226,8 +226,8 @@ pub(crate) fn line(value: &impl Serialize) -> io::Result<Bytes> {
     Ok(text.into())
 }
 
-impl From<Refusal> for Response<Body> {
-    fn from(refusal: Refusal) -> Self {
+impl From<ApiError> for Response<Body> {
+    fn from(refusal: ApiError) -> Self {
         let text = serde_json::json!({ "message": refusal.message }).to_string();
         respond(refusal.status, "application/json", full(text))
     }

@@ -5,54 +5,54 @@ use http::StatusCode;
 use image::{BuildError, ImageError};
 use std::fmt::Display;
 
-pub(crate) type Result<T, E = Refusal> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
 
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]
-pub(crate) struct Refusal {
+pub(crate) struct ApiError {
     pub(crate) status: StatusCode,
     pub(crate) message: String,
 }
 
-impl Refusal {
+impl ApiError {
     fn new(status: StatusCode, message: impl Display) -> Self {
-        Refusal { status, message: message.to_string() }
+        ApiError { status, message: message.to_string() }
     }
 
     pub(crate) fn bad(message: impl Display) -> Self {
-        Refusal::new(StatusCode::BAD_REQUEST, message)
+        ApiError::new(StatusCode::BAD_REQUEST, message)
     }
 
     pub(crate) fn not_found(message: impl Display) -> Self {
-        Refusal::new(StatusCode::NOT_FOUND, message)
+        ApiError::new(StatusCode::NOT_FOUND, message)
     }
 
     pub(crate) fn conflict(message: impl Display) -> Self {
-        Refusal::new(StatusCode::CONFLICT, message)
+        ApiError::new(StatusCode::CONFLICT, message)
     }
 
     pub(crate) fn forbidden(message: impl Display) -> Self {
-        Refusal::new(StatusCode::FORBIDDEN, message)
+        ApiError::new(StatusCode::FORBIDDEN, message)
     }
 
     pub(crate) fn failed(doing: impl Display, why: impl Display) -> Self {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, format_args!("{doing}: {why}"))
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, format_args!("{doing}: {why}"))
     }
 
     pub(crate) fn internal(message: impl Display) -> Self {
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
     }
 
     pub(crate) fn not_implemented(message: impl Display) -> Self {
-        Refusal::new(StatusCode::NOT_IMPLEMENTED, message)
+        ApiError::new(StatusCode::NOT_IMPLEMENTED, message)
     }
 
     pub(crate) fn no_container(name: &str) -> Self {
-        Refusal::not_found(format_args!("No such container: {name}"))
+        ApiError::not_found(format_args!("No such container: {name}"))
     }
 }
 
-impl From<CriError> for Refusal {
+impl From<CriError> for ApiError {
     fn from(error: CriError) -> Self {
         let status = match &error {
             CriError::NotFound(_) => StatusCode::NOT_FOUND,
@@ -64,11 +64,11 @@ impl From<CriError> for Refusal {
             | CriError::CommandTimedOut { .. }
             | CriError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Refusal::new(status, error)
+        ApiError::new(status, error)
     }
 }
 
-impl From<ImageError> for Refusal {
+impl From<ImageError> for ApiError {
     fn from(error: ImageError) -> Self {
         let (status, message) = match error.root() {
             ImageError::NotFound(name) => (StatusCode::NOT_FOUND, format!("No such image: {name}")),
@@ -79,7 +79,7 @@ impl From<ImageError> for Refusal {
             ImageError::Refused(_) => (StatusCode::BAD_REQUEST, error.to_string()),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         };
-        Refusal { status, message }
+        ApiError { status, message }
     }
 }
 
@@ -95,13 +95,13 @@ fn words_for_name(why: &str) -> &str {
     }
 }
 
-impl From<BuildError> for Refusal {
+impl From<BuildError> for ApiError {
     fn from(error: BuildError) -> Self {
         match error {
             BuildError::Image(error) => error.into(),
             BuildError::Runtime(error) => error.into(),
-            BuildError::Parse { .. } => Refusal::bad(error),
-            _ => Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error),
+            BuildError::Parse { .. } => ApiError::bad(error),
+            _ => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error),
         }
     }
 }
@@ -126,7 +126,7 @@ mod tests {
             (&long, "repository name must not be more than 255 characters"),
             (&hex, &hex_words),
         ] {
-            let refusal = Refusal::from(ImageRef::parse(name).unwrap_err());
+            let refusal = ApiError::from(ImageRef::parse(name).unwrap_err());
             assert_eq!((refusal.status.as_u16(), refusal.message.as_str()), (400, want), "{name}");
         }
     }

@@ -2,10 +2,10 @@
 //! ends the sandbox goes, and with it address and ports.
 
 use crate::engine::Engine;
+use crate::error::{ApiError, Result};
 use crate::network_mode::shared_with;
 use crate::place::Places;
 use crate::record::{Container, Ended, Record, Running, State, lock};
-use crate::refusal::{Refusal, Result};
 use crate::{health, plan, recover, signals, volumes};
 use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
@@ -24,14 +24,14 @@ impl Engine {
         let _alone = container.gate.lock().await;
         match container.see(|r| r.state.clone()) {
             State::Running(running) if running.paused => {
-                return Err(Refusal::conflict("cannot start a paused container, try unpause instead"));
+                return Err(ApiError::conflict("cannot start a paused container, try unpause instead"));
             }
             State::Running(_) | State::Starting(..) => return Ok(false),
-            State::Removed(_) => return Err(Refusal::no_container(&container.see(|r| r.id.clone()))),
+            State::Removed(_) => return Err(ApiError::no_container(&container.see(|r| r.id.clone()))),
             _ => {}
         }
         container.change(|r| {
-            (r.told_to_stop, r.restart_count, r.short_runs) = (false, 0, 0);
+            (r.manually_stopped, r.restart_count, r.short_runs) = (false, 0, 0);
             true
         });
         self.begin(container).await.map(|()| true)
@@ -85,8 +85,8 @@ impl Engine {
     ) -> Result<()> {
         let mut config = plan::container(&container.record(), container)?;
         let files =
-            self.furnish(container).map_err(|e| Refusal::failed("write the container's own files", e))?;
-        mark(&container.upper()).map_err(|e| Refusal::failed("mark the container", e))?;
+            self.furnish(container).map_err(|e| ApiError::failed("write the container's own files", e))?;
+        mark(&container.upper()).map_err(|e| ApiError::failed("mark the container", e))?;
         config.mounts.extend(files);
         // what was said itself wins
         config.env.splice(..0, self.link_variables(&container.record()));
@@ -134,7 +134,7 @@ impl Engine {
     }
 
     /// In the words that the CLI makes exit codes 126 and 127 of.
-    fn cannot_start(&self, container: &Container, refusal: Refusal) -> Refusal {
+    fn cannot_start(&self, container: &Container, refusal: ApiError) -> ApiError {
         let (refusal, code) = in_dockers_words(refusal);
         lock(&container.attachers).clear();
         let ended = Ended {
@@ -164,7 +164,7 @@ impl Engine {
             return Ok(self.call_off(container));
         };
         container.change(|r| {
-            r.told_to_stop = true;
+            r.manually_stopped = true;
             true
         });
         self.end(container, &running, grace, signal).await?;
@@ -222,7 +222,7 @@ impl Engine {
         container.change(|r| match &r.state {
             State::Restarting(ended) => {
                 r.state = State::Exited(ended.clone());
-                r.told_to_stop = true;
+                r.manually_stopped = true;
                 true
             }
             _ => false,
@@ -257,13 +257,13 @@ impl Engine {
                 } else {
                     "running: stop the container before removing or force remove"
                 };
-                return Err(Refusal::conflict(format_args!(
+                return Err(ApiError::conflict(format_args!(
                     "cannot remove container \"{}\": container is {how}",
                     record.name
                 )));
             }
             container.change(|r| {
-                r.told_to_stop = true;
+                r.manually_stopped = true;
                 true
             });
             self.end(container, running, Some(0), Some(Signal::SIGKILL as i32)).await?;
@@ -346,7 +346,7 @@ pub(crate) fn stop_signal(record: &Record) -> i32 {
 }
 
 /// What a command could not be run for comes behind its `exec: `.
-fn in_dockers_words(refusal: Refusal) -> (Refusal, i32) {
+fn in_dockers_words(refusal: ApiError) -> (ApiError, i32) {
     const TASK: &str = "failed to create task for container: failed to create shim task: OCI runtime create failed: runc \
                         create failed: unable to start container process: ";
     let Some(at) = refusal.message.find("exec: ") else {
@@ -359,7 +359,7 @@ fn in_dockers_words(refusal: Refusal) -> (Refusal, i32) {
         why => why,
     };
     let is_missing = why.contains("not found in $PATH") || why.contains("no such file or directory");
-    (Refusal::bad(format_args!("{TASK}{why}")), if is_missing { 127 } else { 126 })
+    (ApiError::bad(format_args!("{TASK}{why}")), if is_missing { 127 } else { 126 })
 }
 
 #[cfg(test)]
@@ -384,7 +384,7 @@ mod tests {
             ("create container web: exec: no command", 127, "exec: \"\": executable file not found in $PATH"),
             ("mount /a on /b: no such file or directory", 128, "mount /a on /b: no such file or directory"),
         ] {
-            let (refusal, got) = in_dockers_words(Refusal::internal(given));
+            let (refusal, got) = in_dockers_words(ApiError::internal(given));
             assert_eq!(got, code, "{given}");
             assert!(refusal.message.ends_with(want), "{given}: {refusal}");
         }
