@@ -11,6 +11,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::path::Path;
 use std::sync::Arc;
+use tls::AnyCertificate;
 
 /// TLS as it goes with the registry at `host`. `shows_itself`: towards the registry, which may want a certificate of this
 /// machine; where it sends us on is told nothing of who we are.
@@ -21,11 +22,11 @@ pub(super) fn tls(registries: &Registries, host: &str, shows_itself: bool) -> Re
         true => Trust::Anyone,
         false => authorities(&certificates, host, &provider)?,
     };
-    let builder = ClientConfig::builder_with_provider(provider.clone())
+    let any = AnyCertificate::new(provider.clone());
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| ImageError::io("set up TLS", e))?;
-    let builder =
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { trust, provider }));
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier { trust, any }));
     let Some((certificate, key)) = certificates.identity.filter(|_| shows_itself) else {
         return Ok(builder.with_no_client_auth());
     };
@@ -75,7 +76,8 @@ enum Trust {
 #[derive(Debug)]
 struct Verifier {
     trust: Trust,
-    provider: Arc<CryptoProvider>,
+    /// Proves that the server has the key to its certificate, whoever trusts that.
+    any: AnyCertificate,
 }
 
 impl ServerCertVerifier for Verifier {
@@ -88,7 +90,7 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         match &self.trust {
-            Trust::Anyone => Ok(ServerCertVerified::assertion()),
+            Trust::Anyone => self.any.verify_server_cert(certificate, intermediates, name, ocsp, now),
             Trust::Nobody => Err(CertificateError::UnknownIssuer.into()),
             Trust::Authorities { named, .. } if named.contains(certificate) => {
                 rustls::client::verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
@@ -106,12 +108,7 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls12_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        self.any.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -120,15 +117,10 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &self.provider.signature_verification_algorithms,
-        )
+        self.any.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.any.supported_verify_schemes()
     }
 }
