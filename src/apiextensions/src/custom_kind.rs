@@ -35,6 +35,7 @@ fn kind_of(
         let first = errors.into_causes().into_iter().next();
         first.map_or_else(String::new, |cause| format!("{}: {}", cause.field, cause.message))
     })?;
+    let (rules, _) = expressions::Rules::compile(&schema, "openAPIV3Schema");
     let parts = version.subresources.clone().unwrap_or_default();
     let mut subresources = Vec::new();
     if parts.scale.is_some() {
@@ -79,6 +80,7 @@ fn kind_of(
     Ok(SchemaKind {
         info,
         schema,
+        rules,
         stored_version: format!("{}/{}", spec.group, stored.name),
         scale: parts.scale.as_ref().and_then(scale_paths),
         printer: printer(version.additional_printer_columns.as_deref().unwrap_or_default()),

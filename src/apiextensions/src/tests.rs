@@ -85,6 +85,48 @@ fn an_object_is_pruned_defaulted_and_validated() {
 }
 
 #[test]
+fn rules_are_asked_of_what_has_the_right_form() {
+    let mut definition = definition();
+    let schema = definition.spec.versions[0].schema.as_mut().unwrap().open_api_v3_schema.as_mut().unwrap();
+    let mut value = serde_json::to_value(&*schema).unwrap();
+    value["x-kubernetes-validations"] =
+        json!([{"rule": "self.metadata.name != 'forbidden'", "message": "not that name"}]);
+    value["properties"]["spec"]["x-kubernetes-validations"] =
+        json!([{"rule": "!has(self.replicas) || self.replicas % 2 == 0", "message": "even only"}]);
+    value["properties"]["status"]["x-kubernetes-validations"] = json!([{"rule": "self.replicas < 5"}]);
+    *schema = serde_json::from_value(value).unwrap();
+    let handler = &kinds_of(&definition).unwrap()[0];
+    let told = |object: &dyn kinds::Instance| {
+        let mut errors = Errors::default();
+        object.validate(&mut errors);
+        errors.into_causes().into_iter().map(|cause| cause.message).collect::<Vec<_>>()
+    };
+    let odd = decode(&**handler, &cron(json!({"cronSpec": "* * * * *", "replicas": 3})));
+    assert_eq!(told(&*odd), ["Invalid value: \"object\": even only"]);
+    let malformed = decode(&**handler, &cron(json!({"cronSpec": "x", "replicas": 3})));
+    assert!(told(&*malformed).iter().all(|message| !message.contains("even only")));
+    let mut named = cron(json!({"cronSpec": "* * * * *"}));
+    named["metadata"]["name"] = "forbidden".into();
+    assert_eq!(told(&*decode(&**handler, &named)), ["Invalid value: \"object\": not that name"]);
+    // what was stored before the rule came may be changed elsewhere, and the status is judged too
+    let stored = odd.encode().unwrap().stamp(api::ResourceVersion(7));
+    let old = handler.decode_stored(&stored).unwrap();
+    assert!(told(&*old).is_empty());
+    let mut status = decode(&**handler, &cron(json!({"cronSpec": "* * * * *", "replicas": 3})));
+    status.prepare_status_update(&*old);
+    let mut errors = Errors::default();
+    status.validate_status_update(&*old, &mut errors);
+    assert!(errors.is_empty(), "{:?}", errors.into_causes());
+    let mut with_status = cron(json!({"cronSpec": "* * * * *", "replicas": 3}));
+    with_status["status"] = json!({"replicas": 9});
+    let mut status = decode(&**handler, &with_status);
+    status.prepare_status_update(&*old);
+    let mut errors = Errors::default();
+    status.validate_status_update(&*old, &mut errors);
+    assert_eq!(errors.len(), 1);
+}
+
+#[test]
 fn the_status_is_written_by_itself_and_makes_no_generation() {
     let handler = &handlers()[0];
     let mut old = decode(&**handler, &cron(json!({"cronSpec": "* * * * *"})));

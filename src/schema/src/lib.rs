@@ -131,6 +131,11 @@ impl Schema {
         self.properties.get(name).or(self.additional.as_ref()).map(|link| &**link)
     }
 
+    /// What the text here must look like, by upstream's name of it: `date-time`, `duration`.
+    pub fn format(&self) -> Option<&'static str> {
+        self.checks.format.map(|format| format.name())
+    }
+
     /// Whether there is a rule here or below: those who evaluate rules need not look at the rest.
     pub fn has_rules(&self) -> bool {
         !self.rules.is_empty()

@@ -205,8 +205,10 @@ fn version_schema(version: &CustomResourceDefinitionVersion, at: &str, errors: &
         return errors.required(format!("{at}.schema.openAPIV3Schema"), "schemas are required");
     };
     let Ok(schema) = serde_json::to_value(schema) else { return };
-    if let Err(found) = schema::from_openapi(&schema, &format!("{at}.schema.openAPIV3Schema")) {
-        errors.extend(found.into_causes());
+    let at = format!("{at}.schema.openAPIV3Schema");
+    match schema::from_openapi(&schema, &at) {
+        Ok(schema) => errors.extend(expressions::Rules::compile(&schema, &at).1.into_causes()),
+        Err(found) => errors.extend(found.into_causes()),
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Unstructured {
     fields: Value,
     /// What the fields were before an update: what was wrong then and did not change is let be (KEP-4008).
     before: Option<Arc<Value>>,
+    /// As it was found: what is wrong with it is told by `before`, part by part, and not of the whole again.
+    is_stored: bool,
     kind: Arc<SchemaKind>,
 }
 
@@ -42,6 +44,31 @@ impl Unstructured {
                 None => drop(fields.remove(STATUS)),
             }
         }
+    }
+
+    /// Whether the rules of the schema hold; they are asked only of what has the right form.
+    fn keep_rules(&self, errors: &mut ErrorList) {
+        if self.kind.rules.is_empty() {
+            return;
+        }
+        let own = self.as_resource(&self.fields);
+        let before = self.before.as_deref().map(|before| self.as_resource(before));
+        self.kind.rules.validate(&own, before.as_ref(), &self.kind.schema, errors);
+    }
+
+    /// What a rule at the root sees: of the metadata the name.
+    fn as_resource(&self, fields: &Value) -> Value {
+        let mut whole = fields.as_object().cloned().unwrap_or_default();
+        let gvk = &self.kind.info.gvk;
+        whole.insert("apiVersion".to_owned(), gvk.api_version().into());
+        whole.insert("kind".to_owned(), gvk.kind.clone().into());
+        let mut metadata = Map::new();
+        let names = [("name", &self.meta.name), ("generateName", &self.meta.generate_name)];
+        for (field, name) in names {
+            metadata.extend(name.clone().map(|name| (field.to_owned(), name.into())));
+        }
+        whole.insert("metadata".to_owned(), Value::Object(metadata));
+        Value::Object(whole)
     }
 
     /// The whole object, in this version.
@@ -107,14 +134,23 @@ impl Instance for Unstructured {
         self.without_status() != same_kind(old).without_status()
     }
     fn validate(&self, errors: &mut Errors) {
+        if self.is_stored && self.before.is_none() {
+            return;
+        }
         let mut found = ErrorList::default();
         match self.before.as_deref() {
             Some(before) => schema::validate_update(&self.fields, before, &self.kind.schema, &mut found),
             None => schema::validate(&self.fields, &self.kind.schema, &mut found),
         }
+        if found.is_empty() {
+            self.keep_rules(&mut found);
+        }
         errors.extend(found.into_causes());
     }
     fn validate_update(&self, _old: &dyn Instance, _errors: &mut Errors) {}
+    fn validate_status_update(&self, _old: &dyn Instance, errors: &mut Errors) {
+        Instance::validate(self, errors);
+    }
     fn pod_template(&self) -> Option<(&'static str, &k8s_openapi::api::core::v1::PodTemplateSpec)> {
         None
     }

@@ -13,6 +13,8 @@ pub struct SchemaKind {
     pub info: ResourceInfo,
     /// Of the whole object; `apiVersion`, `kind` and `metadata` are the system's.
     pub schema: Schema,
+    /// What the schema says in CEL, compiled.
+    pub rules: expressions::Rules,
     /// `GROUP/VERSION` in which the objects are stored, whichever they are sent in.
     pub stored_version: String,
     pub scale: Option<ScalePaths>,
@@ -53,7 +55,7 @@ impl SchemaKind {
         object.remove("apiVersion");
         object.remove("kind");
         let fields = Value::Object(object);
-        Ok(Unstructured { meta, fields, before: None, kind: self.clone() })
+        Ok(Unstructured { meta, fields, before: None, is_stored: false, kind: self.clone() })
     }
 }
 
@@ -99,6 +101,7 @@ impl Handler for Served {
             object.decode().map_err(|e| Status::internal(format!("stored {}: {e}", object.key())))?;
         let mut instance = self.0.instance(fields).map_err(Status::internal)?;
         instance.set_defaults();
+        instance.is_stored = true;
         Ok(Box::new(instance))
     }
     /// Versions differ in their name only: without a webhook there is no other conversion.

@@ -1,0 +1,387 @@
+//! The evaluation. Every node is a step, and looking at a value costs as much as there is of it.
+
+use crate::functions::{PATTERN_COST, call, extra_cost, fault};
+use crate::lower::compiled;
+use crate::node::{Binary, Collect, Fold, Node, Pattern};
+use crate::program::{Fault, Variables};
+use crate::values::{as_optional, optional, type_name, type_value, weight};
+use kube_cel::cel::Value;
+use kube_cel::cel::objects::{Key, Map};
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+type Answer = Result<Value, Fault>;
+
+pub(crate) struct Run<'p> {
+    /// What names mean, the innermost last. What failed fails when it is asked for.
+    scope: Vec<(&'p str, Answer)>,
+    left: u64,
+    spent: bool,
+}
+
+fn no_overload<T>() -> Result<T, Fault> {
+    Err(Fault::Error("no such overload".to_owned()))
+}
+
+fn as_bool(value: Value) -> Result<bool, Fault> {
+    match value {
+        Value::Bool(of) => Ok(of),
+        _ => no_overload(),
+    }
+}
+
+impl<'p> Run<'p> {
+    pub(crate) fn new(variables: &'p Variables, limit: u64) -> Self {
+        let scope = variables.0.iter().map(|(name, value)| (*name, Ok(value.clone()))).collect();
+        Run { scope, left: limit, spent: false }
+    }
+
+    pub(crate) fn left(&self) -> u64 {
+        self.left
+    }
+
+    pub(crate) fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    fn pay(&mut self, steps: u64) -> Result<(), Fault> {
+        match self.left.checked_sub(steps) {
+            Some(left) if !self.spent => {
+                self.left = left;
+                Ok(())
+            }
+            _ => {
+                (self.left, self.spent) = (0, true);
+                Err(Fault::Cost)
+            }
+        }
+    }
+
+    fn pay_for(&mut self, value: &Value) -> Result<(), Fault> {
+        let steps = weight(value, self.left);
+        self.pay(steps)
+    }
+
+    pub(crate) fn eval(&mut self, node: &'p Node) -> Answer {
+        self.pay(1)?;
+        match node {
+            Node::Literal(value) => Ok(value.clone()),
+            Node::Variable(name) => match self.scope.iter().rev().find(|(known, _)| known == name) {
+                Some((_, answer)) => answer.clone(),
+                None => Err(Fault::Error(format!("no such attribute(s): {name}"))),
+            },
+            Node::Select { operand, field, optional } => {
+                let operand = self.eval(operand)?;
+                select(&operand, field, *optional)
+            }
+            Node::Has { operand, field } => {
+                let operand = self.eval(operand)?;
+                has(&operand, field)
+            }
+            Node::Index { operand, index, optional } => {
+                let operand = self.eval(operand)?;
+                let index = self.eval(index)?;
+                at(&operand, &index, *optional)
+            }
+            Node::And(left, right) => self.junction(left, right, false),
+            Node::Or(left, right) => self.junction(left, right, true),
+            Node::Not(of) => Ok(Value::Bool(!as_bool(self.eval(of)?)?)),
+            Node::NotStrictlyFalse(of) => Ok(Value::Bool(!matches!(self.eval(of), Ok(Value::Bool(false))))),
+            Node::Conditional(of) => {
+                let [asked, then, other] = &**of;
+                if as_bool(self.eval(asked)?)? { self.eval(then) } else { self.eval(other) }
+            }
+            Node::Binary(operator, both) => {
+                let [left, right] = &**both;
+                let (left, right) = (self.eval(left)?, self.eval(right)?);
+                self.binary(*operator, left, right)
+            }
+            Node::List(items) => self.list(items),
+            Node::Map(entries) => self.map(entries),
+            Node::Fold(of) => self.fold(of),
+            Node::Collect(of) => self.collect(of),
+            Node::Bind { name, value, body } => {
+                let value = self.eval(value);
+                self.with(name, value, body)
+            }
+            Node::OptionalMap { operand, name, body, flat } => {
+                let operand = self.eval(operand)?;
+                match as_optional(&operand) {
+                    None => no_overload(),
+                    Some(None) => Ok(optional(None)),
+                    Some(Some(inner)) => {
+                        let result = self.with(name, Ok(inner), body)?;
+                        Ok(if *flat { result } else { optional(Some(result)) })
+                    }
+                }
+            }
+            Node::Size(of) => {
+                let value = self.eval(of)?;
+                self.size(&value)
+            }
+            Node::TypeOf(of) => self.eval(of).map(|value| type_value(type_name(&value))),
+            Node::Matches { text, pattern } => self.matches(text, pattern),
+            Node::Call { arguments, call: expr, function } => {
+                let arguments: Vec<Value> =
+                    arguments.iter().map(|argument| self.eval(argument)).collect::<Result<_, _>>()?;
+                for argument in &arguments {
+                    self.pay_for(argument)?;
+                }
+                self.pay(extra_cost(function, &arguments))?;
+                let result = call(expr, arguments)?;
+                self.pay_for(&result)?;
+                Ok(result)
+            }
+        }
+    }
+
+    fn with(&mut self, name: &'p str, value: Answer, body: &'p Node) -> Answer {
+        self.scope.push((name, value));
+        let result = self.eval(body);
+        self.scope.pop();
+        result
+    }
+
+    /// `&&` (where `short` is false) and `||`: one side that decides outweighs a fault of the other.
+    fn junction(&mut self, left: &'p Node, right: &'p Node, short: bool) -> Answer {
+        let left = self.eval(left).and_then(as_bool);
+        if left == Ok(short) {
+            return Ok(Value::Bool(short));
+        }
+        match (left, self.eval(right).and_then(as_bool)) {
+            (_, Ok(right)) if right == short => Ok(Value::Bool(short)),
+            (Err(fault), _) | (_, Err(fault)) => Err(fault),
+            (Ok(_), Ok(_)) => Ok(Value::Bool(!short)),
+        }
+    }
+
+    fn binary(&mut self, operator: Binary, left: Value, right: Value) -> Answer {
+        if !matches!((&left, &right), (Value::Int(_), Value::Int(_))) {
+            let most = self.left;
+            // what is compared is looked at until it differs; what is added is copied
+            let steps = match operator {
+                Binary::Add => weight(&left, most).saturating_add(weight(&right, most)),
+                Binary::In => weight(&right, most),
+                _ => weight(&left, most).min(weight(&right, most)),
+            };
+            self.pay(steps)?;
+        }
+        let compared = |test: fn(Ordering) -> bool| match left.partial_cmp(&right) {
+            Some(order) => Ok(Value::Bool(test(order))),
+            None => no_overload(),
+        };
+        match operator {
+            Binary::Equal => Ok(Value::Bool(left == right)),
+            Binary::NotEqual => Ok(Value::Bool(left != right)),
+            Binary::Less => compared(Ordering::is_lt),
+            Binary::LessOrEqual => compared(Ordering::is_le),
+            Binary::Greater => compared(Ordering::is_gt),
+            Binary::GreaterOrEqual => compared(Ordering::is_ge),
+            Binary::In => match &right {
+                Value::List(items) => Ok(Value::Bool(items.contains(&left))),
+                Value::Map(map) => Ok(Value::Bool(find(map, &left).is_some())),
+                _ => no_overload(),
+            },
+            Binary::Add => (left + right).map_err(fault),
+            Binary::Subtract => (left - right).map_err(fault),
+            Binary::Multiply => (left * right).map_err(fault),
+            Binary::Divide => (left / right).map_err(fault),
+            Binary::Modulo => (left % right).map_err(fault),
+        }
+    }
+
+    fn list(&mut self, items: &'p [(Node, bool)]) -> Answer {
+        let mut list = Vec::with_capacity(items.len());
+        for (item, is_optional) in items {
+            let value = self.eval(item)?;
+            match as_optional(&value).filter(|_| *is_optional) {
+                Some(inner) => list.extend(inner),
+                None => list.push(value),
+            }
+        }
+        Ok(Value::List(Arc::new(list)))
+    }
+
+    fn map(&mut self, entries: &'p [(Node, Node, bool)]) -> Answer {
+        let mut map = HashMap::with_capacity(entries.len());
+        for (key, value, is_optional) in entries {
+            let Some(key) = self.eval(key).map(as_key)? else { return no_overload() };
+            let value = self.eval(value)?;
+            match as_optional(&value).filter(|_| *is_optional) {
+                Some(inner) => map.extend(inner.map(|inner| (key, inner))),
+                None => drop(map.insert(key, value)),
+            }
+        }
+        Ok(Value::Map(Map { map: Arc::new(map) }))
+    }
+
+    /// The items of a list, the keys of a map.
+    fn items(&mut self, range: &'p Node) -> Result<Vec<Value>, Fault> {
+        match self.eval(range)? {
+            Value::List(items) => {
+                self.pay(items.len() as u64)?;
+                Ok(items.as_ref().clone())
+            }
+            Value::Map(map) => {
+                self.pay(map.map.len() as u64)?;
+                let mut keys: Vec<Value> = map.map.keys().map(Value::from).collect();
+                // the order of a map is nobody's, but should be the same each time
+                keys.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
+                Ok(keys)
+            }
+            _ => no_overload(),
+        }
+    }
+
+    fn fold(&mut self, of: &'p Fold) -> Answer {
+        let items = self.items(&of.range)?;
+        let result = self.eval(&of.init);
+        self.scope.push((&of.result_name, result));
+        let at = self.scope.len() - 1;
+        let mut failed = None;
+        for item in items {
+            self.scope.push((&of.item, Ok(item)));
+            let goes_on = self.eval(&of.condition).and_then(as_bool);
+            let next = match goes_on {
+                Ok(true) => Some(self.eval(&of.step)),
+                Ok(false) => None,
+                Err(fault) => {
+                    failed = Some(fault);
+                    None
+                }
+            };
+            self.scope.pop();
+            match next {
+                Some(next) => self.scope[at].1 = next,
+                None => break,
+            }
+        }
+        let result = match failed {
+            Some(fault) => Err(fault),
+            None => self.eval(&of.result),
+        };
+        self.scope.pop();
+        result
+    }
+
+    fn collect(&mut self, of: &'p Collect) -> Answer {
+        let mut list = Vec::new();
+        for item in self.items(&of.range)? {
+            self.scope.push((&of.item, Ok(item)));
+            let wanted = of.condition.as_ref().map_or(Ok(true), |asked| self.eval(asked).and_then(as_bool));
+            let value = match wanted {
+                Ok(true) => self.eval(&of.transform).map(Some),
+                Ok(false) => Ok(None),
+                Err(fault) => Err(fault),
+            };
+            self.scope.pop();
+            list.extend(value?);
+        }
+        Ok(Value::List(Arc::new(list)))
+    }
+
+    fn size(&mut self, value: &Value) -> Answer {
+        let size = match value {
+            Value::String(text) => {
+                self.pay_for(value)?;
+                text.chars().count()
+            }
+            Value::Bytes(bytes) => bytes.len(),
+            Value::List(items) => items.len(),
+            Value::Map(map) => map.map.len(),
+            _ => return no_overload(),
+        };
+        Ok(Value::Int(i64::try_from(size).unwrap_or(i64::MAX)))
+    }
+
+    fn matches(&mut self, text: &'p Node, pattern: &'p Pattern) -> Answer {
+        let value = self.eval(text)?;
+        let Value::String(text) = &value else { return no_overload() };
+        // upstream asks more for longer patterns
+        let steps = weight(&value, self.left).saturating_mul(4);
+        match pattern {
+            Pattern::Fixed(pattern) => {
+                self.pay(steps)?;
+                Ok(Value::Bool(pattern.is_match(text)))
+            }
+            Pattern::Computed(pattern) => {
+                let Value::String(pattern) = self.eval(pattern)? else { return no_overload() };
+                self.pay(steps.saturating_add(PATTERN_COST).saturating_add(pattern.len() as u64))?;
+                Ok(Value::Bool(compiled(&pattern).map_err(Fault::Error)?.is_match(text)))
+            }
+        }
+    }
+}
+
+fn as_key(value: Value) -> Option<Key> {
+    match value {
+        Value::Int(of) => Some(Key::Int(of)),
+        Value::UInt(of) => Some(Key::Uint(of)),
+        Value::Bool(of) => Some(Key::Bool(of)),
+        Value::String(of) => Some(Key::String(of)),
+        _ => None,
+    }
+}
+
+fn find<'m>(map: &'m Map, key: &Value) -> Option<&'m Value> {
+    let found = |key: Key| map.map.get(&key);
+    match key {
+        Value::Int(of) => found(Key::Int(*of)).or_else(|| found(Key::Uint(u64::try_from(*of).ok()?))),
+        Value::UInt(of) => found(Key::Uint(*of)).or_else(|| found(Key::Int(i64::try_from(*of).ok()?))),
+        Value::Bool(of) => found(Key::Bool(*of)),
+        Value::String(of) => found(Key::String(of.clone())),
+        _ => None,
+    }
+}
+
+fn field_of(value: &Value, field: &str) -> Result<Option<Value>, Fault> {
+    match value {
+        Value::Map(map) => Ok(map.map.get(&Key::String(Arc::new(field.to_owned()))).cloned()),
+        _ => no_overload(),
+    }
+}
+
+fn select(operand: &Value, field: &str, is_optional: bool) -> Answer {
+    match as_optional(operand) {
+        Some(None) => Ok(optional(None)),
+        Some(Some(inner)) => Ok(optional(field_of(&inner, field)?)),
+        None if is_optional => Ok(optional(field_of(operand, field)?)),
+        None => field_of(operand, field)?.ok_or_else(|| Fault::Error(format!("no such key: {field}"))),
+    }
+}
+
+fn has(operand: &Value, field: &str) -> Answer {
+    let found = match as_optional(operand) {
+        Some(None) => false,
+        Some(Some(inner)) => field_of(&inner, field)?.is_some(),
+        None => field_of(operand, field)?.is_some(),
+    };
+    Ok(Value::Bool(found))
+}
+
+fn at(operand: &Value, index: &Value, is_optional: bool) -> Answer {
+    if let Some(inner) = as_optional(operand) {
+        return Ok(optional(inner.and_then(|inner| at(&inner, index, false).ok())));
+    }
+    let found = match (operand, index) {
+        (Value::Map(map), key) => find(map, key).cloned(),
+        (Value::List(items), Value::Int(index)) => {
+            usize::try_from(*index).ok().and_then(|index| items.get(index)).cloned()
+        }
+        (Value::List(items), Value::UInt(index)) => {
+            usize::try_from(*index).ok().and_then(|index| items.get(index)).cloned()
+        }
+        _ => return no_overload(),
+    };
+    if is_optional {
+        return Ok(optional(found));
+    }
+    found.ok_or_else(|| {
+        Fault::Error(match (operand, index) {
+            (Value::List(_), Value::Int(index)) => format!("index out of bounds: {index}"),
+            (_, Value::String(key)) => format!("no such key: {key}"),
+            (_, key) => format!("no such key: {key:?}"),
+        })
+    })
+}

@@ -1,0 +1,93 @@
+//! The library of functions: kube-cel's, each called with values only.
+
+use crate::program::Fault;
+use kube_cel::KubeCelExt;
+use kube_cel::cel::common::ast::{CallExpr, Expr, IdedExpr};
+use kube_cel::cel::{Context, ExecutionError, Value};
+use std::sync::LazyLock;
+
+static LIBRARY: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
+
+/// Functions that have a pattern compiled each time.
+const WITH_PATTERN: [&str; 2] = ["find", "findAll"];
+/// What compiling a pattern costs, in steps of the evaluation.
+pub(crate) const PATTERN_COST: u64 = 2_000;
+
+/// The name of an argument in a call that was taken apart: no identifier can be written like that.
+pub(crate) fn argument(index: usize) -> String {
+    format!("@{index}")
+}
+
+/// Whether the library has the function, by its name alone: a call without arguments says so.
+pub(crate) fn is_known(prefix: Option<&str>, name: &str, is_method: bool) -> bool {
+    let null = || Expr::Literal(kube_cel::cel::common::ast::LiteralValue::Null);
+    let target = match prefix {
+        Some(prefix) => Some(Expr::Ident(prefix.to_owned())),
+        None => is_method.then(null),
+    };
+    let target = target.map(|expr| Box::new(IdedExpr { id: 0, expr }));
+    let call = CallExpr { func_name: name.to_owned(), target, args: Vec::new() };
+    let call = IdedExpr { id: 0, expr: Expr::Call(call) };
+    !matches!(Value::resolve(&call, &LIBRARY), Err(ExecutionError::UndeclaredReference(_)))
+}
+
+/// What the call costs beside looking at its arguments.
+pub(crate) fn extra_cost(function: &str, arguments: &[Value]) -> u64 {
+    let length = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.len() as u64,
+        Some(Value::List(items)) => items.len() as u64,
+        _ => 0,
+    };
+    match function {
+        name if WITH_PATTERN.contains(&name) => PATTERN_COST,
+        // an empty pattern is found between all letters
+        "replace" => length(arguments.first()).saturating_add(1).saturating_mul(length(arguments.get(2)) + 1),
+        "join" => length(arguments.first()).saturating_mul(length(arguments.get(1)) + 1),
+        "range" => match arguments.first() {
+            Some(Value::Int(count)) => u64::try_from(*count).unwrap_or(0),
+            _ => 0,
+        },
+        // a precision may ask for any number of digits
+        "format" => match arguments.first() {
+            Some(Value::String(text)) => digits_asked(text),
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
+
+fn digits_asked(format: &str) -> u64 {
+    let runs = format.split(|c: char| !c.is_ascii_digit()).filter(|run| !run.is_empty());
+    runs.fold(0, |sum: u64, run| sum.saturating_add(run.parse().unwrap_or(u64::MAX)))
+}
+
+/// # Errors
+/// What the function says, in cel-go's words where it has some.
+pub(crate) fn call(call: &IdedExpr, arguments: Vec<Value>) -> Result<Value, Fault> {
+    let mut context = LIBRARY.new_inner_scope();
+    for (index, value) in arguments.into_iter().enumerate() {
+        context.add_variable_from_value(argument(index), value);
+    }
+    Value::resolve(call, &context).map_err(fault)
+}
+
+/// A function of one argument, by its name.
+pub(crate) fn call_named(name: &str, value: Value) -> Result<Value, Fault> {
+    let argument = IdedExpr { id: 0, expr: Expr::Ident(argument(0)) };
+    let of = CallExpr { func_name: name.to_owned(), target: None, args: vec![argument] };
+    call(&IdedExpr { id: 0, expr: Expr::Call(of) }, vec![value])
+}
+
+pub(crate) fn fault(error: ExecutionError) -> Fault {
+    use ExecutionError as E;
+    Fault::Error(match error {
+        E::NoSuchKey(key) => format!("no such key: {key}"),
+        E::IndexOutOfBounds(Value::Int(index)) => format!("index out of bounds: {index}"),
+        E::Overflow(..) => "integer overflow".to_owned(),
+        E::DivisionByZero(_) => "division by zero".to_owned(),
+        E::RemainderByZero(_) => "modulus by zero".to_owned(),
+        E::FunctionError { message, .. } => message,
+        E::UndeclaredReference(name) => format!("undeclared reference to '{name}' (in container '')"),
+        _ => "no such overload".to_owned(),
+    })
+}

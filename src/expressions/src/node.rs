@@ -1,0 +1,139 @@
+//! What is evaluated: the parser's tree, with each form by its name.
+
+use kube_cel::cel::Value;
+use kube_cel::cel::common::ast::IdedExpr;
+use regex::Regex;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binary {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Modulo,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    In,
+}
+
+#[derive(Debug)]
+pub(crate) enum Node {
+    Literal(Value),
+    Variable(String),
+    /// `a.b`, `a.?b`
+    Select {
+        operand: Box<Node>,
+        field: String,
+        optional: bool,
+    },
+    /// `has(a.b)`
+    Has {
+        operand: Box<Node>,
+        field: String,
+    },
+    /// `a[b]`, `a[?b]`
+    Index {
+        operand: Box<Node>,
+        index: Box<Node>,
+        optional: bool,
+    },
+    And(Box<Node>, Box<Node>),
+    Or(Box<Node>, Box<Node>),
+    Not(Box<Node>),
+    /// What fails is not false: how `all` and `exists` pass over an item that can not be judged.
+    NotStrictlyFalse(Box<Node>),
+    Conditional(Box<[Node; 3]>),
+    Binary(Binary, Box<[Node; 2]>),
+    /// Each with whether it is left out where it is an optional without a value.
+    List(Vec<(Node, bool)>),
+    Map(Vec<(Node, Node, bool)>),
+    /// `all`, `exists`, `exists_one`
+    Fold(Box<Fold>),
+    /// `map`, `filter`
+    Collect(Box<Collect>),
+    /// `cel.bind(name, value, body)`
+    Bind {
+        name: String,
+        value: Box<Node>,
+        body: Box<Node>,
+    },
+    /// `optional.optMap(name, body)`; flat where the body is an optional itself
+    OptionalMap {
+        operand: Box<Node>,
+        name: String,
+        body: Box<Node>,
+        flat: bool,
+    },
+    Size(Box<Node>),
+    TypeOf(Box<Node>),
+    /// `text.matches('…')`, compiled with the expression where the pattern is written there.
+    Matches {
+        text: Box<Node>,
+        pattern: Pattern,
+    },
+    /// A function of the library. `call` has a variable for each of the arguments, the target being the first.
+    Call {
+        arguments: Vec<Node>,
+        call: IdedExpr,
+        function: String,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) enum Pattern {
+    Fixed(Regex),
+    Computed(Box<Node>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Fold {
+    pub(crate) range: Node,
+    pub(crate) item: String,
+    pub(crate) result_name: String,
+    pub(crate) init: Node,
+    pub(crate) condition: Node,
+    pub(crate) step: Node,
+    pub(crate) result: Node,
+}
+
+#[derive(Debug)]
+pub(crate) struct Collect {
+    pub(crate) range: Node,
+    pub(crate) item: String,
+    pub(crate) condition: Option<Node>,
+    pub(crate) transform: Node,
+}
+
+impl Node {
+    /// Every node below, each once.
+    pub(crate) fn children(&self) -> Vec<&Node> {
+        match self {
+            Node::Literal(_) | Node::Variable(_) => Vec::new(),
+            Node::Select { operand, .. } | Node::Has { operand, .. } => vec![operand],
+            Node::Index { operand, index, .. } => vec![operand, index],
+            Node::And(left, right) | Node::Or(left, right) => vec![left, right],
+            Node::Not(of) | Node::NotStrictlyFalse(of) | Node::Size(of) | Node::TypeOf(of) => vec![of],
+            Node::Conditional(of) => of.iter().collect(),
+            Node::Binary(_, of) => of.iter().collect(),
+            Node::List(items) => items.iter().map(|(item, _)| item).collect(),
+            Node::Map(entries) => entries.iter().flat_map(|(key, value, _)| [key, value]).collect(),
+            Node::Fold(of) => vec![&of.range, &of.init, &of.condition, &of.step, &of.result],
+            Node::Collect(of) => [&of.range, &of.transform].into_iter().chain(&of.condition).collect(),
+            Node::Bind { value, body, .. } => vec![value, body],
+            Node::OptionalMap { operand, body, .. } => vec![operand, body],
+            Node::Matches { text, pattern: Pattern::Fixed(_) } => vec![text],
+            Node::Matches { text, pattern: Pattern::Computed(pattern) } => vec![text, pattern],
+            Node::Call { arguments, .. } => arguments.iter().collect(),
+        }
+    }
+
+    /// Whether the variable is named anywhere; a variable of a macro that hides it counts too.
+    pub(crate) fn names(&self, variable: &str) -> bool {
+        matches!(self, Node::Variable(name) if name == variable)
+            || self.children().into_iter().any(|node| node.names(variable))
+    }
+}

@@ -1,0 +1,111 @@
+use crate::eval::Run;
+use crate::lower::Lower;
+use crate::node::Node;
+use crate::parse::parse;
+use crate::values;
+use kube_cel::cel::Value;
+use std::fmt::{self, Display, Formatter};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What one evaluation may cost: upstream's `PerCallLimit`.
+pub const PER_CALL: u64 = 1_000_000;
+
+/// What all evaluations for one object may cost together.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget(pub u64);
+
+impl Budget {
+    /// Upstream's `RuntimeCELCostBudget`.
+    pub const OBJECT: Budget = Budget(10_000_000);
+    /// Upstream's `RuntimeCELCostBudgetMatchConditions`.
+    pub const MATCH_CONDITIONS: Budget = Budget(2_500_000);
+}
+
+/// Why an evaluation has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It cost more than one evaluation may.
+    Cost,
+    /// The budget of the object is used up.
+    Budget,
+    Error(String),
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Fault::Cost => f.write_str("operation cancelled: actual cost limit exceeded"),
+            Fault::Budget => f.write_str("running out of cost budget"),
+            Fault::Error(why) => f.write_str(why),
+        }
+    }
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Bool(bool),
+    Text(String),
+    Other,
+}
+
+/// What an expression may name.
+#[derive(Clone, Default)]
+pub struct Variables(pub(crate) Vec<(&'static str, Value)>);
+
+impl Variables {
+    #[must_use]
+    pub fn json(self, name: &'static str, value: &serde_json::Value) -> Self {
+        self.value(name, values::of_json(value))
+    }
+
+    #[must_use]
+    pub(crate) fn value(mut self, name: &'static str, value: Value) -> Self {
+        self.0.push((name, value));
+        self
+    }
+}
+
+/// One expression, compiled.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) node: Node,
+}
+
+impl Program {
+    /// `variables` are the names that it may use.
+    ///
+    /// # Errors
+    /// In upstream's words: syntax, and names that there are not.
+    pub fn compile(source: &str, variables: &[&str]) -> Result<Program, String> {
+        Ok(Program { node: Lower::new(variables).node(parse(source)?)? })
+    }
+
+    pub fn uses(&self, variable: &str) -> bool {
+        self.node.names(variable)
+    }
+
+    /// # Errors
+    /// What went wrong, or that it is too much work.
+    pub fn evaluate(&self, variables: &Variables, budget: &mut Budget) -> Result<Outcome, Fault> {
+        Ok(match self.value(variables, budget)? {
+            Value::Bool(of) => Outcome::Bool(of),
+            Value::String(text) => Outcome::Text(text.as_str().to_owned()),
+            _ => Outcome::Other,
+        })
+    }
+
+    pub(crate) fn value(&self, variables: &Variables, budget: &mut Budget) -> Result<Value, Fault> {
+        let limit = PER_CALL.min(budget.0);
+        let mut run = Run::new(variables, limit);
+        // the library's functions meet what nobody tried
+        let result = catch_unwind(AssertUnwindSafe(|| run.eval(&self.node)));
+        let spent = limit - run.left();
+        budget.0 -= spent;
+        match result {
+            _ if run.is_spent() => Err(if limit < PER_CALL { Fault::Budget } else { Fault::Cost }),
+            Ok(result) => result,
+            Err(_) => Err(Fault::Error("internal error".to_owned())),
+        }
+    }
+}
