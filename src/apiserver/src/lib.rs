@@ -33,7 +33,9 @@ mod table;
 mod warnings;
 mod watch_socket;
 mod watch_stream;
+mod webhooks;
 
 pub use plain::FrontDoor;
 pub use request_info::{ParsedPath, RequestInfo};
 pub use server::{ApiServer, EdgeConfig, ServeError};
+pub use webhooks::WebhookClient;

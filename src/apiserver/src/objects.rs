@@ -10,7 +10,7 @@ use crate::table::{self, Include};
 use crate::{params, responses, watch_stream};
 use api::{Object, Status};
 use bytes::{BufMut, Bytes, BytesMut};
-use cluster::{Actor, Applied, Deleted, List, Target, Verb, Wanted, Warnings, WriteOptions};
+use cluster::{Actor, Applied, DeleteOptions, Deleted, List, Target, Verb, Wanted, Warnings, WriteOptions};
 use http::Method;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
 use k8s_openapi::api::autoscaling::v1::Scale;
@@ -207,7 +207,7 @@ impl Call<'_> {
 
     async fn delete(&self, request: &mut Request) -> Result<Response, Status> {
         let body = request.json_body().await?;
-        let options = params::delete(request, &body)?;
+        let options = DeleteOptions { warnings: self.warnings.clone(), ..params::delete(request, &body)? };
         match self.edge.cluster.delete(self.actor, &self.target, &options).await? {
             Deleted::Later(object) => self.show(200, &object),
             // upstream answers with the pod itself, and with a Status for nearly all others; clients take both
@@ -230,7 +230,7 @@ impl Call<'_> {
             return Err(method_not_allowed());
         }
         let body = request.json_body().await?;
-        let options = params::delete(request, &body)?;
+        let options = DeleteOptions { warnings: self.warnings.clone(), ..params::delete(request, &body)? };
         let list = params::list(request)?;
         let deleted = self.edge.cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
         self.show_list(&deleted)

@@ -207,6 +207,7 @@ pub(crate) fn delete(request: &Request, body: &[u8]) -> Result<DeleteOptions, St
         uid: conditions.uid,
         resource_version: conditions.resource_version.map(parse).transpose()?,
         dry_run: dry_run(request.parameter("dryRun"))? || body.dry_run.is_some_and(|d| !d.is_empty()),
+        ..DeleteOptions::default()
     })
 }
 

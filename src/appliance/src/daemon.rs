@@ -8,7 +8,7 @@ use crate::node::{self, Ground};
 use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
-use apiserver::{ApiServer, EdgeConfig, FrontDoor};
+use apiserver::{ApiServer, EdgeConfig, FrontDoor, WebhookClient};
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
 use dashboard::Dashboard;
@@ -243,6 +243,8 @@ async fn control_plane(
     let cluster = Cluster::new(store.clone(), kinds::all(), cluster_config(settings), tokens)
         .map_err(|e| failed("read the cluster", &e))?;
     cluster.bootstrap().await.map_err(|e| failed("first objects", &e))?;
+    // from now on: no webhook runs yet that could be asked about the cluster's own objects
+    cluster.call_webhooks_through(Arc::new(WebhookClient));
     Ok(cluster)
 }
 

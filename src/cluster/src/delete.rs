@@ -1,5 +1,6 @@
+use crate::webhooks::{Admission, Operation};
 use crate::write::now;
-use crate::{Actor, Attributes, Cluster, List, ListParams, Target, WriteOptions};
+use crate::{Actor, Attributes, Cluster, List, ListParams, Target, Warnings, WriteOptions};
 use ::api::{Object, Reason, ResourceVersion, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -24,6 +25,8 @@ pub struct DeleteOptions {
     pub uid: Option<String>,
     pub resource_version: Option<ResourceVersion>,
     pub dry_run: bool,
+    /// Where warnings go.
+    pub warnings: Warnings,
 }
 
 #[derive(Debug, Clone)]
@@ -51,7 +54,7 @@ impl Cluster {
         options: &DeleteOptions,
     ) -> Result<Deleted, Status> {
         self.authorize(actor, &Attributes::of("delete", target))?;
-        self.delete_authorized(target, options).await
+        self.delete_authorized(actor, target, options).await
     }
 
     /// Deletes what a list with these parameters would give. Each is deleted by itself; the first refusal ends it.
@@ -70,7 +73,7 @@ impl Cluster {
         for object in &list.objects {
             let meta = object.meta();
             let one = Target::object(&target.handler, meta.namespace.as_deref(), &meta.name);
-            match self.delete_authorized(&one, options).await {
+            match self.delete_authorized(actor, &one, options).await {
                 Err(status) if !status.is(Reason::NotFound) => return Err(status),
                 _ => {}
             }
@@ -80,14 +83,19 @@ impl Cluster {
 
     pub(crate) async fn delete_authorized(
         &self,
+        actor: &Actor,
         target: &Target,
         options: &DeleteOptions,
     ) -> Result<Deleted, Status> {
+        let DeleteOptions { dry_run, warnings, .. } = options;
+        let operation = Operation::Delete;
+        let asked = Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings };
         loop {
             let current = self.read_stored(target)?;
             check_preconditions(target, &current, options)?;
             let mut object = target.handler.decode_stored(&current)?;
             crate::admission::admit_delete(target)?;
+            asked.delete(&*object).await?;
             let outcome = match mark(&mut *object, target, options) {
                 Mark::Nothing => return Ok(Deleted::Later(current)),
                 Mark::Gone if options.dry_run => return Ok(Deleted::Now(current)),

@@ -28,6 +28,7 @@ mod token_secrets;
 mod tokens;
 mod warnings;
 mod watch;
+mod webhooks;
 mod write;
 
 pub use actor::Actor;
@@ -47,6 +48,7 @@ pub use token_secrets::{ACCOUNT_NAME, ACCOUNT_UID, TOKEN_KEY, TOKEN_SECRET};
 pub use tokens::{KeyError, TokenSigner};
 pub use warnings::Warnings;
 pub use watch::{WatchEvent, WatchParams, WatchStream};
+pub use webhooks::WebhookCaller;
 pub use write::{Edit, Verb, WriteOptions};
 
 use ::api::{GroupResource, ObjectKey, Status};
@@ -83,6 +85,7 @@ pub(crate) struct Inner {
     pub(crate) informers: informer::Informers,
     pub(crate) pages: read::Pages,
     pub(crate) tokens: TokenSigner,
+    pub(crate) webhooks: webhooks::Webhooks,
 }
 
 /// One object, or one collection (no name), and perhaps a part of it.
@@ -117,9 +120,11 @@ impl Cluster {
             kinds_changed: tokio::sync::watch::Sender::new(()),
             config,
             tokens,
+            webhooks: webhooks::Webhooks::default(),
         };
         let cluster = Cluster(Arc::new(inner));
         authorize::keep_current(&cluster);
+        cluster.0.webhooks.refresh(cluster.store());
         Ok(cluster)
     }
 
@@ -149,6 +154,11 @@ impl Cluster {
 
     pub fn tokens(&self) -> &TokenSigner {
         &self.0.tokens
+    }
+
+    /// Without a caller no webhook is asked: to be handed in before the first write.
+    pub fn call_webhooks_through(&self, caller: Arc<dyn WebhookCaller>) {
+        self.0.webhooks.call_through(caller);
     }
 
     /// Typed handles that act, and are authorised, as `actor`.

@@ -2,6 +2,7 @@
 
 use crate::apply::keep_books;
 use crate::delete::is_finished;
+use crate::webhooks::{Admission, Operation};
 use crate::{Actor, Attributes, Cluster, Target, Warnings, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
@@ -95,10 +96,16 @@ impl Cluster {
         }
         tidy(object.meta_mut());
         object.prepare_create();
-        let held = admission::admit_create(self, actor, target, &mut *object).await?;
+        let asked = self.admission(actor, target, Operation::Create, options);
+        let held = admission::admit_create(&asked, &mut object, &|changed| {
+            changed.set_defaults();
+            tidy(changed.meta_mut());
+            changed.prepare_create();
+        })
+        .await?;
         validate(target, &*object, None)?;
         warn(target, &*object, None, &options.warnings);
-        admission::review(self, target, &*object, None, options)?;
+        admission::review(&asked, &*object, None).await?;
         let mut tries = 0;
         loop {
             let outcome = self.put(target, object.encode()?, Precondition::Absent, options).await;
@@ -155,7 +162,7 @@ impl Cluster {
             fit_to_path(new.meta_mut(), target)?;
             same_object(target, new.meta(), old.meta())?;
             let written = new.meta_mut().managed_fields.take();
-            let held = self.settle(actor, target, options, &mut *new, &*old)?;
+            let held = self.settle(actor, target, options, &mut new, &*old).await?;
             match books {
                 Books::Written => new.meta_mut().managed_fields = written,
                 Books::Kept if asks_for_none(written.as_deref()) => new.meta_mut().managed_fields = None,
@@ -183,34 +190,33 @@ impl Cluster {
     }
 
     /// Everything between the client's new version and what is stored.
-    fn settle(
+    async fn settle(
         &self,
         actor: &Actor,
         target: &Target,
         options: &WriteOptions,
-        new: &mut dyn Instance,
+        new: &mut Box<dyn Instance>,
         old: &dyn Instance,
     ) -> Result<admission::Held, Status> {
-        new.set_defaults();
-        keep_system_fields(new.meta_mut(), old.meta());
-        tidy(new.meta_mut());
-        match target.subresource.as_deref() {
-            Some("status") => new.prepare_status_update(old),
-            // the binding writes both the node and its condition
-            Some("binding") => {}
-            Some(part) => new.prepare_part_update(part, old),
-            None => new.prepare_update(old),
-        }
-        if matches!(target.subresource.as_deref(), None | Some("scale" | "ephemeralcontainers"))
-            && new.generation_changes(old)
-        {
-            new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);
-        }
-        let held = admission::admit_update(self, actor, target, new, old)?;
-        validate(target, new, Some(old))?;
-        warn(target, new, Some(old), &options.warnings);
-        admission::review(self, target, new, Some(old), options)?;
+        prepare_update(target, &mut **new, old);
+        let asked = self.admission(actor, target, Operation::Update, options);
+        let again = |changed: &mut dyn Instance| prepare_update(target, changed, old);
+        let held = admission::admit_update(&asked, new, old, &again).await?;
+        validate(target, &**new, Some(old))?;
+        warn(target, &**new, Some(old), &options.warnings);
+        admission::review(&asked, &**new, Some(old)).await?;
         Ok(held)
+    }
+
+    fn admission<'a>(
+        &'a self,
+        actor: &'a Actor,
+        target: &'a Target,
+        operation: Operation,
+        options: &'a WriteOptions,
+    ) -> Admission<'a> {
+        let WriteOptions { dry_run, warnings, .. } = options;
+        Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings }
     }
 
     pub(crate) async fn put(
@@ -253,7 +259,12 @@ impl Cluster {
         };
         let absent = matches!(precondition, Precondition::Absent);
         let write = Write { resource: target.stored_in(), key, precondition, change, durability };
-        match self.store().commit(vec![write]).await {
+        let outcome = self.store().commit(vec![write]).await;
+        if outcome.is_ok() && target.handler.info().gvr.group == "admissionregistration.k8s.io" {
+            // from the next write on they are asked
+            self.0.webhooks.refresh(self.store());
+        }
+        match outcome {
             Ok(committed) => committed
                 .objects
                 .into_iter()
@@ -286,6 +297,25 @@ impl Cluster {
             (Precondition::At(at), Some(object)) if object.revision() != *at => Err(modified(target)),
             _ => Ok(draft.stamp(current.map_or(ResourceVersion(0), |object| object.revision()))),
         }
+    }
+}
+
+/// What comes before admission, and again where that has changed something.
+fn prepare_update(target: &Target, new: &mut dyn Instance, old: &dyn Instance) {
+    new.set_defaults();
+    keep_system_fields(new.meta_mut(), old.meta());
+    tidy(new.meta_mut());
+    match target.subresource.as_deref() {
+        Some("status") => new.prepare_status_update(old),
+        // the binding writes both the node and its condition
+        Some("binding") => {}
+        Some(part) => new.prepare_part_update(part, old),
+        None => new.prepare_update(old),
+    }
+    if matches!(target.subresource.as_deref(), None | Some("scale" | "ephemeralcontainers"))
+        && new.generation_changes(old)
+    {
+        new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);
     }
 }
 

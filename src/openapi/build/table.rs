@@ -2,11 +2,11 @@
 
 use k8s_openapi::Resource as Typed;
 use k8s_openapi::api::{
-    apps::v1 as apps, authentication::v1 as authentication, authorization::v1 as authorization,
-    autoscaling::v1 as autoscaling, batch::v1 as batch, certificates::v1 as certificates,
-    coordination::v1 as coordination, core::v1 as core, discovery::v1 as discovery, events::v1 as events,
-    networking::v1 as networking, policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling,
-    storage::v1 as storage,
+    admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication,
+    authorization::v1 as authorization, autoscaling::v1 as autoscaling, batch::v1 as batch,
+    certificates::v1 as certificates, coordination::v1 as coordination, core::v1 as core,
+    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, policy::v1 as policy,
+    rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -111,6 +111,8 @@ pub fn resources() -> Vec<Resource> {
     use Verbs::{Connect, Create, Object, Proxy, Read, Replace};
     let scale = || sub::<autoscaling::Scale>("scale", Object);
     vec![
+        kind::<admission::MutatingWebhookConfiguration>("mutatingwebhookconfigurations", false, vec![]),
+        kind::<admission::ValidatingWebhookConfiguration>("validatingwebhookconfigurations", false, vec![]),
         kind::<apps::ControllerRevision>("controllerrevisions", true, vec![]),
         kind::<apps::DaemonSet>("daemonsets", true, vec![sub::<apps::DaemonSet>("status", Object)]),
         kind::<apps::Deployment>(

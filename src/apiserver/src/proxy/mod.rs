@@ -26,6 +26,7 @@ use kinds::Kind;
 use kinds::endpoints::SERVICE_LABEL;
 use links::Origin;
 use rand::seq::IndexedRandom;
+use std::net::SocketAddr;
 use target::{Name, Target};
 use warp::reply::Response;
 
@@ -134,18 +135,40 @@ fn node(root: &Client, name: &str) -> Result<Target, Status> {
 /// Any of those who answer: the proxy balances as a Service does.
 fn service(root: &Client, namespace: &str, text: &str) -> Result<Target, Status> {
     let name = Name::parse(text, "service")?;
+    let found = endpoints(root, namespace, &name)?;
+    let words =
+        || Status::new(Reason::ServiceUnavailable, format!("no endpoints available for service {text:?}"));
+    found.choose(&mut rand::rng()).copied().ok_or_else(words)
+}
+
+/// Where a webhook's Service leads, by the number of its port.
+///
+/// # Errors
+/// `NotFound`, `ServiceUnavailable`: in the words of upstream's resolver.
+pub(crate) fn behind_service(
+    root: &Client,
+    namespace: &str,
+    name: &str,
+    port: u16,
+) -> Result<SocketAddr, Status> {
+    let port = port.to_string();
+    let asked = Name { scheme: target::Scheme::Https, name, port: &port };
+    let found = endpoints(root, namespace, &asked)?;
+    let words =
+        || Status::new(Reason::ServiceUnavailable, format!("no endpoints available for service {name:?}"));
+    found.choose(&mut rand::rng()).map(|target| target.address).ok_or_else(words)
+}
+
+fn endpoints(root: &Client, namespace: &str, name: &Name<'_>) -> Result<Vec<Target>, Status> {
     let service: Service = root.api().get(&ObjectKey::namespaced(namespace, name.name))?;
-    let port = target::port_of_service(&name, &service)?;
+    let port = target::port_of_service(name, &service)?;
     let slices = slices_of(root, namespace, name.name)?;
     let addresses_of = |pod: &str| {
         let pod = root.api::<Pod>().find(&ObjectKey::namespaced(namespace, pod)).ok().flatten();
         let ips = pod.and_then(|pod| pod.status).and_then(|status| status.pod_ips).unwrap_or_default();
         ips.into_iter().map(|ip| ip.ip).collect()
     };
-    let found = target::of_service(&name, port, namespace, &slices, addresses_of);
-    let words =
-        || Status::new(Reason::ServiceUnavailable, format!("no endpoints available for service {text:?}"));
-    found.choose(&mut rand::rng()).copied().ok_or_else(words)
+    Ok(target::of_service(name, port, namespace, &slices, addresses_of))
 }
 
 fn slices_of(root: &Client, namespace: &str, service: &str) -> Result<Vec<EndpointSlice>, Status> {

@@ -17,7 +17,8 @@ pub(crate) use ingress_class::DEFAULT_CLASS;
 pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
 use crate::services::Taken;
-use crate::{Actor, Cluster, Target, WriteOptions};
+use crate::webhooks::{Admission, Prepare, Subject};
+use crate::{Cluster, Target};
 use ::api::Status;
 use kinds::Instance;
 
@@ -34,32 +35,44 @@ impl Held {
 }
 
 pub(crate) async fn admit_create(
-    cluster: &Cluster,
-    actor: &Actor,
-    target: &Target,
-    object: &mut dyn Instance,
+    asked: &Admission<'_>,
+    object: &mut Box<dyn Instance>,
+    prepare: &Prepare<'_>,
 ) -> Result<Held, Status> {
+    let Admission { cluster, actor, target, .. } = *asked;
     namespace::must_be_there(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
-    certificate_requests::admit_create(actor, object);
+    certificate_requests::admit_create(actor, &mut **object);
+    fill_in(cluster, &mut **object).await?;
+    if asked.mutate(object, None, prepare).await? {
+        // what a webhook put in has its token and its priority too
+        fill_in(cluster, &mut **object).await?;
+        certificate_requests::admit_create(actor, &mut **object);
+    }
+    pod_priority::one_default(cluster, &**object, None)?;
+    runtime_class::admit(&**object)?;
+    rbac_escalation::admit(cluster, actor, target, &**object, None)?;
+    service_addresses::admit(cluster, &mut **object, None).map(Held)
+}
+
+async fn fill_in(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
     pod_service_account::admit(cluster, object).await?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;
-    pod_priority::one_default(cluster, object, None)?;
-    runtime_class::admit(object)?;
     ingress_class::admit(cluster, object);
     storage::default_class(cluster, object);
     storage::protect(object);
-    rbac_escalation::admit(cluster, actor, target, object, None)?;
-    service_addresses::admit(cluster, object, None).map(Held)
+    Ok(())
 }
 
-pub(crate) fn admit_update(
-    cluster: &Cluster,
-    actor: &Actor,
-    target: &Target,
-    new: &mut dyn Instance,
+pub(crate) async fn admit_update(
+    asked: &Admission<'_>,
+    new: &mut Box<dyn Instance>,
     old: &dyn Instance,
+    prepare: &Prepare<'_>,
 ) -> Result<Held, Status> {
+    let Admission { cluster, actor, target, .. } = *asked;
+    asked.mutate(new, Some(old), prepare).await?;
+    let new = &mut **new;
     certificate_requests::admit_update(cluster, actor, target, new, old)?;
     if target.subresource.is_some() {
         return Ok(Held(Taken::default()));
@@ -70,16 +83,16 @@ pub(crate) fn admit_update(
 }
 
 /// What may refuse, or warn of, an object that is as it would be stored: upstream's validating admission.
-pub(crate) fn review(
-    cluster: &Cluster,
-    target: &Target,
+pub(crate) async fn review(
+    asked: &Admission<'_>,
     new: &dyn Instance,
     old: Option<&dyn Instance>,
-    options: &WriteOptions,
 ) -> Result<(), Status> {
-    service_addresses::review(cluster, new, &options.warnings);
+    let Admission { cluster, target, warnings, .. } = *asked;
+    service_addresses::review(cluster, new, warnings);
     storage::may_grow(cluster, target, new, old)?;
-    pod_security::review(cluster, target, new, old, &options.warnings)
+    pod_security::review(cluster, target, new, old, warnings)?;
+    asked.validate(Subject { new: Some(new), old }).await
 }
 
 pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {

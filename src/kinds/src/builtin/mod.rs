@@ -51,6 +51,7 @@ mod ingress_validation;
 mod job;
 mod job_validation;
 mod lease;
+mod mutating_webhook_configuration;
 mod namespace;
 mod node;
 mod persistent_volume;
@@ -74,11 +75,14 @@ mod service_validation;
 mod service_warnings;
 mod stateful_set;
 mod storage_class;
+mod validating_webhook_configuration;
 mod volume_attachment;
 mod volume_attributes_class;
 mod volume_checks;
+pub mod webhooks;
 
 use crate::{Handler, handler_of};
+use k8s_openapi::api::admissionregistration::v1 as admission;
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::certificates::v1 as certificates;
@@ -99,6 +103,8 @@ pub use storage_class::is_default as is_default_storage_class;
 /// Every built-in kind's handler.
 pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
     vec![
+        handler_of::<admission::MutatingWebhookConfiguration>(),
+        handler_of::<admission::ValidatingWebhookConfiguration>(),
         handler_of::<apps::ControllerRevision>(),
         handler_of::<apps::DaemonSet>(),
         handler_of::<apps::Deployment>(),

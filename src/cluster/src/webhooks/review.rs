@@ -1,0 +1,186 @@
+//! `AdmissionReview`: the question, and what an answer says (admission.k8s.io/v1).
+
+use super::{Admission, Operation, Subject};
+use ::api::patch::JsonPatch;
+use ::api::{Reason, Status};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use kinds::Handler;
+use serde_json::{Value, json};
+
+/// In which words it is asked; the fields are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Version {
+    V1,
+    V1beta1,
+}
+
+impl Version {
+    /// The first that is spoken here.
+    pub(super) fn of(wanted: &[String]) -> Self {
+        let known = wanted.iter().find_map(|version| match version.as_str() {
+            "v1" => Some(Version::V1),
+            "v1beta1" => Some(Version::V1beta1),
+            _ => None,
+        });
+        known.unwrap_or(Version::V1)
+    }
+
+    fn api_version(self) -> &'static str {
+        match self {
+            Version::V1 => "admission.k8s.io/v1",
+            Version::V1beta1 => "admission.k8s.io/v1beta1",
+        }
+    }
+}
+
+pub(super) struct Question {
+    /// Everything but the objects: what expressions have as `request`.
+    pub(super) request: Value,
+    pub(super) object: Option<Value>,
+    pub(super) old: Option<Value>,
+    pub(super) name: String,
+}
+
+impl Question {
+    /// `via` is the kind in the version that the webhook asked for.
+    pub(super) fn new(
+        admission: &Admission<'_>,
+        subject: Subject<'_>,
+        via: &dyn Handler,
+        object: Option<Value>,
+        old: Option<Value>,
+    ) -> Self {
+        let Admission { actor, target, operation, dry_run, .. } = admission;
+        let named = subject.new.or(subject.old).and_then(|instance| instance.meta().name.clone());
+        let name = target.name.clone().or(named).unwrap_or_default();
+        let kind = |handler: &dyn Handler| {
+            let gvk = &handler.info().gvk;
+            json!({"group": gvk.group, "version": gvk.version, "kind": gvk.kind})
+        };
+        let resource = |handler: &dyn Handler| {
+            let gvr = &handler.info().gvr;
+            json!({"group": gvr.group, "version": gvr.version, "resource": gvr.resource})
+        };
+        let options = match operation {
+            Operation::Create => "CreateOptions",
+            Operation::Update => "UpdateOptions",
+            Operation::Delete => "DeleteOptions",
+        };
+        let mut options = json!({"kind": options, "apiVersion": "meta.k8s.io/v1"});
+        if *dry_run {
+            options["dryRun"] = json!(["All"]);
+        }
+        let mut user = json!({"username": actor.name, "groups": actor.groups});
+        if !actor.uid.is_empty() {
+            user["uid"] = actor.uid.clone().into();
+        }
+        if !actor.extra.is_empty() {
+            user["extra"] = json!(actor.extra);
+        }
+        let mut request = json!({
+            "uid": uuid::Uuid::new_v4().to_string(),
+            "kind": kind(via), "resource": resource(via),
+            "requestKind": kind(&*target.handler), "requestResource": resource(&*target.handler),
+            "name": name, "operation": operation.name(), "userInfo": user, "dryRun": dry_run, "options": options,
+        });
+        if let Some(part) = &target.subresource {
+            request["subResource"] = part.clone().into();
+            request["requestSubResource"] = part.clone().into();
+        }
+        if let Some(namespace) = &target.namespace {
+            request["namespace"] = namespace.clone().into();
+        }
+        Question { request, object, old, name }
+    }
+
+    pub(super) fn uid(&self) -> &str {
+        self.request["uid"].as_str().unwrap_or_default()
+    }
+
+    pub(super) fn review(&self, version: Version) -> Vec<u8> {
+        let mut request = self.request.clone();
+        request["object"] = self.object.clone().unwrap_or_default();
+        request["oldObject"] = self.old.clone().unwrap_or_default();
+        let review =
+            json!({"kind": "AdmissionReview", "apiVersion": version.api_version(), "request": request});
+        review.to_string().into_bytes()
+    }
+}
+
+pub(super) struct Answer {
+    /// The status of a refusal, as the webhook wrote it.
+    pub(super) refusal: Option<Value>,
+    pub(super) patch: Option<JsonPatch>,
+    pub(super) warnings: Vec<String>,
+}
+
+impl Answer {
+    /// # Errors
+    /// An answer that is none, in words.
+    pub(super) fn read(body: &[u8], uid: &str, version: Version) -> Result<Answer, String> {
+        let invalid = |why: String| format!("received invalid webhook response: {why}");
+        let review: Value =
+            serde_json::from_slice(body).map_err(|why| format!("failed to call webhook: {why}"))?;
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let response = &review["response"];
+        if !response.is_object() {
+            return Err("failed to get response: webhook response was absent".to_owned());
+        }
+        if version == Version::V1 {
+            let given = format!("{}, Kind={}", text(&review["apiVersion"]), text(&review["kind"]));
+            let wanted = format!("{}, Kind=AdmissionReview", version.api_version());
+            if given != wanted {
+                return Err(invalid(format!("expected webhook response of {wanted}, got {given}")));
+            }
+            let answered = text(&response["uid"]);
+            if answered != uid {
+                return Err(invalid(format!("expected response.uid={uid:?}, got {answered:?}")));
+            }
+        }
+        let warnings = response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let warnings = warnings.map(str::to_owned).collect();
+        if response["allowed"] != Value::Bool(true) {
+            return Ok(Answer { refusal: Some(response["status"].clone()), patch: None, warnings });
+        }
+        let patch = match response["patch"].as_str().filter(|patch| !patch.is_empty()) {
+            None => None,
+            Some(patch) => {
+                let kind = text(&response["patchType"]);
+                if version == Version::V1 && kind != "JSONPatch" {
+                    return Err(invalid(format!("response.patchType must be \"JSONPatch\", got {kind:?}")));
+                }
+                let patch = BASE64_STANDARD.decode(patch).map_err(|why| invalid(why.to_string()))?;
+                Some(JsonPatch::parse(&patch).map_err(|why| invalid(why.message))?)
+            }
+        };
+        Ok(Answer { refusal: None, patch, warnings })
+    }
+}
+
+/// Upstream's `ToStatusErr`: never less than a refusal, whatever code the webhook gave.
+pub(super) fn refused(webhook: &str, status: Value) -> Status {
+    let text = |field: &str| status[field].as_str().unwrap_or_default();
+    let denied = format!("admission webhook {webhook:?} denied the request");
+    let message = match (text("message"), text("reason")) {
+        ("", "") => format!("{denied} without explanation"),
+        ("", reason) => format!("{denied}: {reason}"),
+        (message, _) => format!("{denied}: {message}"),
+    };
+    let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(0);
+    let code = if code < 400 { 400 } else { code };
+    let named: Option<Reason> = serde_json::from_value(status["reason"].clone()).ok();
+    let by_code = || match code {
+        401 => Reason::Unauthorized,
+        403 => Reason::Forbidden,
+        404 => Reason::NotFound,
+        409 => Reason::Conflict,
+        422 => Reason::Invalid,
+        429 => Reason::TooManyRequests,
+        500.. => Reason::InternalError,
+        _ => Reason::BadRequest,
+    };
+    let mut refusal = Status::new(named.unwrap_or_else(by_code), message);
+    refusal.code = code;
+    refusal
+}

@@ -1,0 +1,290 @@
+//! What the two kinds of webhook configurations have in common, in the words of upstream's
+//! `pkg/apis/admissionregistration/validation`.
+
+use super::checks::{among, among_if_set, judged, list, required, text, within};
+use super::names;
+use crate::{Column, Errors};
+use k8s_openapi::api::admissionregistration::v1::{MatchCondition, RuleWithOperations, WebhookClientConfig};
+use std::collections::HashSet;
+
+pub(super) const COLUMNS: &[Column] =
+    &[Column::NAME, Column::new("Webhooks", "integer", "How many webhooks it has"), Column::AGE];
+/// Those that are spoken, the better first.
+const REVIEWS: [&str; 2] = ["v1", "v1beta1"];
+const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
+const MOST_CONDITIONS: usize = 64;
+/// What a condition may name.
+pub const CONDITION_VARIABLES: [&str; 3] = ["object", "oldObject", "request"];
+
+/// A webhook of either kind.
+pub(super) struct Hook<'h> {
+    pub(super) name: &'h str,
+    pub(super) client: &'h WebhookClientConfig,
+    pub(super) rules: &'h [RuleWithOperations],
+    pub(super) reviews: &'h [String],
+    pub(super) conditions: &'h [MatchCondition],
+    pub(super) failure: Option<&'h str>,
+    pub(super) matching: Option<&'h str>,
+    pub(super) side_effects: &'h str,
+    pub(super) timeout: Option<i32>,
+}
+
+macro_rules! view {
+    ($hook:expr) => {
+        $crate::builtin::webhooks::Hook {
+            name: &$hook.name,
+            client: &$hook.client_config,
+            rules: $hook.rules.as_deref().unwrap_or_default(),
+            reviews: &$hook.admission_review_versions,
+            conditions: $hook.match_conditions.as_deref().unwrap_or_default(),
+            failure: $hook.failure_policy.as_deref(),
+            matching: $hook.match_policy.as_deref(),
+            side_effects: &$hook.side_effects,
+            timeout: $hook.timeout_seconds,
+        }
+    };
+}
+pub(super) use view;
+
+/// Upstream's `SetDefaults_…Webhook`.
+macro_rules! set_defaults {
+    ($hook:expr) => {{
+        $crate::builtin::fill::text(&mut $hook.failure_policy, "Fail");
+        $crate::builtin::fill::text(&mut $hook.match_policy, "Equivalent");
+        $hook.timeout_seconds.get_or_insert(10);
+        $hook.namespace_selector.get_or_insert_default();
+        $hook.object_selector.get_or_insert_default();
+        if let Some(service) = $hook.client_config.service.as_mut() {
+            service.port.get_or_insert(443);
+        }
+        for rule in $hook.rules.iter_mut().flatten() {
+            $crate::builtin::fill::text(&mut rule.scope, "*");
+        }
+    }};
+}
+pub(super) use set_defaults;
+
+pub(super) fn validate(hooks: &[Hook<'_>], errors: &mut Errors) {
+    let mut seen = HashSet::new();
+    for (index, hook) in hooks.iter().enumerate() {
+        let at = format!("webhooks[{index}]");
+        required(names::dns_subdomain, hook.name, format!("{at}.name"), errors);
+        if !hook.name.is_empty() && hook.name.split('.').count() < 3 {
+            let why = "should be a domain with at least three segments separated by dots";
+            errors.invalid(format!("{at}.name"), hook.name, why);
+        }
+        if !seen.insert(hook.name) {
+            errors.duplicate(format!("{at}.name"), hook.name);
+        }
+        for (index, rule) in hook.rules.iter().enumerate() {
+            validate_rule(rule, &format!("{at}.rules[{index}]"), errors);
+        }
+        among_if_set(hook.failure, &["Fail", "Ignore"], format!("{at}.failurePolicy"), errors);
+        among_if_set(hook.matching, &["Equivalent", "Exact"], format!("{at}.matchPolicy"), errors);
+        match hook.side_effects {
+            "" => errors.required(format!("{at}.sideEffects"), "must specify one of None, NoneOnDryRun"),
+            given => among(given, &["None", "NoneOnDryRun"], format!("{at}.sideEffects"), errors),
+        }
+        if hook.timeout.is_some_and(|seconds| !(1..=30).contains(&seconds)) {
+            let why = "the timeout value must be between 1 and 30 seconds";
+            errors.invalid(format!("{at}.timeoutSeconds"), hook.timeout.unwrap_or_default(), why);
+        }
+        validate_reviews(hook.reviews, &format!("{at}.admissionReviewVersions"), errors);
+        validate_client(hook.client, &format!("{at}.clientConfig"), errors);
+        validate_conditions(hook.conditions, &format!("{at}.matchConditions"), errors);
+    }
+}
+
+fn validate_reviews(versions: &[String], at: &str, errors: &mut Errors) {
+    if versions.is_empty() {
+        return errors.required(at, "must specify one of v1, v1beta1");
+    }
+    let mut seen = HashSet::new();
+    for (index, version) in versions.iter().enumerate() {
+        judged(names::dns_label_1035, version, format!("{at}[{index}]"), errors);
+        if !seen.insert(version) {
+            errors.invalid(format!("{at}[{index}]"), version.as_str(), "duplicate version");
+        }
+    }
+    if !versions.iter().any(|version| REVIEWS.contains(&version.as_str())) {
+        errors.invalid(at, versions, "must include at least one of v1, v1beta1");
+    }
+}
+
+fn validate_client(client: &WebhookClientConfig, at: &str, errors: &mut Errors) {
+    match (&client.url, &client.service) {
+        (Some(_), Some(_)) | (None, None) => {
+            errors.required(at, "exactly one of url or service is required");
+        }
+        (Some(url), None) => validate_url(url, &format!("{at}.url"), errors),
+        (None, Some(service)) => {
+            if service.name.is_empty() {
+                errors.required(format!("{at}.service.name"), "service name is required");
+            }
+            if service.namespace.is_empty() {
+                errors.required(format!("{at}.service.namespace"), "service namespace is required");
+            }
+            let port = service.port.unwrap_or(443);
+            within(port.into(), 1, 65535, format!("{at}.service.port"), errors);
+            let path = text(&service.path);
+            if !path.is_empty() && !path.starts_with('/') {
+                errors.invalid(format!("{at}.service.path"), path, "must start with a '/'");
+            }
+        }
+    }
+}
+
+fn validate_url(url: &str, at: &str, errors: &mut Errors) {
+    const FORM: &str = "; desired format: https://host[/path]";
+    let Some(rest) = url.strip_prefix("https://") else {
+        return errors.invalid(at, url, format_args!("'https' is the only allowed URL scheme{FORM}"));
+    };
+    let (before, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
+    let host = before.split('/').next().unwrap_or_default();
+    if host.is_empty() {
+        errors.invalid(at, url, format_args!("host must be specified{FORM}"));
+    }
+    if host.contains('@') {
+        errors.invalid(at, url, "user information is not permitted in the URL");
+    }
+    if !query.is_empty() {
+        errors.invalid(at, url, "query parameters and fragments are not permitted in the URL");
+    }
+}
+
+fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut Errors) {
+    let mut each = |field: &str, values: &[String]| {
+        let at = format!("{at}.{field}");
+        if values.is_empty() {
+            errors.required(&at, "");
+        } else if values.len() > 1 && values.iter().any(|value| value == "*") {
+            errors.invalid(&at, values, "if '*' is present, must not specify other values");
+        }
+        if field != "apiGroups" {
+            for (index, _) in values.iter().enumerate().filter(|(_, value)| value.is_empty()) {
+                errors.required(format!("{at}[{index}]"), "");
+            }
+        }
+    };
+    each("operations", list(&rule.operations));
+    each("apiGroups", list(&rule.api_groups));
+    each("apiVersions", list(&rule.api_versions));
+    let resources = list(&rule.resources);
+    if resources.is_empty() {
+        errors.required(format!("{at}.resources"), "");
+    }
+    for (index, operation) in list(&rule.operations).iter().enumerate().filter(|(_, o)| !o.is_empty()) {
+        among(operation, &OPERATIONS, format!("{at}.operations[{index}]"), errors);
+    }
+    let whole = resources.iter().any(|resource| resource == "*/*");
+    if whole && resources.len() > 1 {
+        let why = "if '*/*' is present, must not specify other resources";
+        errors.invalid(format!("{at}.resources"), resources, why);
+    }
+    for (index, resource) in resources.iter().enumerate() {
+        if resource.is_empty() {
+            errors.required(format!("{at}.resources[{index}]"), "");
+        }
+    }
+    among_if_set(rule.scope.as_deref(), &["*", "Cluster", "Namespaced"], format!("{at}.scope"), errors);
+}
+
+fn validate_conditions(conditions: &[MatchCondition], at: &str, errors: &mut Errors) {
+    if conditions.len() > MOST_CONDITIONS {
+        errors.too_many(at, conditions.len(), MOST_CONDITIONS);
+    }
+    let mut seen = HashSet::new();
+    for (index, condition) in conditions.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        required(names::qualified, &condition.name, format!("{at}.name"), errors);
+        if !seen.insert(&condition.name) {
+            errors.duplicate(format!("{at}.name"), condition.name.as_str());
+        }
+        match condition.expression.trim() {
+            "" => errors.required(format!("{at}.expression"), ""),
+            source => {
+                if let Err(why) = expressions::Program::compile(source, &CONDITION_VARIABLES) {
+                    errors.invalid(
+                        format!("{at}.expression"),
+                        source,
+                        format_args!("compilation failed: {why}"),
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Kind;
+    use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+    use serde_json::{Value, json};
+
+    fn configuration(change: impl FnOnce(&mut Value)) -> MutatingWebhookConfiguration {
+        let mut hook = json!({
+            "name": "inject.example.com", "sideEffects": "None", "admissionReviewVersions": ["v1"],
+            "clientConfig": {"service": {"name": "hook", "namespace": "default"}},
+            "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+        });
+        change(&mut hook);
+        let mut made: MutatingWebhookConfiguration =
+            serde_json::from_value(json!({"metadata": {"name": "a"}, "webhooks": [hook]})).unwrap();
+        made.set_defaults();
+        made
+    }
+
+    #[test]
+    fn what_is_left_out_is_filled_in() {
+        let made = configuration(|_| {});
+        let hook = &made.webhooks.as_ref().unwrap()[0];
+        assert_eq!(hook.failure_policy.as_deref(), Some("Fail"));
+        assert_eq!(hook.match_policy.as_deref(), Some("Equivalent"));
+        assert_eq!(hook.reinvocation_policy.as_deref(), Some("Never"));
+        assert_eq!(
+            (hook.timeout_seconds, hook.client_config.service.as_ref().unwrap().port),
+            (Some(10), Some(443))
+        );
+        assert_eq!(hook.rules.as_ref().unwrap()[0].scope.as_deref(), Some("*"));
+        let mut errors = Errors::default();
+        made.validate(&mut errors);
+        assert!(errors.is_empty(), "{:?}", errors.into_causes());
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused_in_upstreams_words() {
+        let cases: [(fn(&mut Value), &str); 12] = [
+            (
+                |h| h["name"] = json!("short.name"),
+                "should be a domain with at least three segments separated by dots",
+            ),
+            (|h| h["sideEffects"] = json!("Some"), "supported values: \"None\", \"NoneOnDryRun\""),
+            (|h| h["timeoutSeconds"] = json!(31), "the timeout value must be between 1 and 30 seconds"),
+            (|h| h["admissionReviewVersions"] = json!(["v9"]), "must include at least one of v1, v1beta1"),
+            (|h| h["clientConfig"] = json!({}), "exactly one of url or service is required"),
+            (
+                |h| h["clientConfig"] = json!({"url": "http://a.b/c"}),
+                "'https' is the only allowed URL scheme",
+            ),
+            (
+                |h| h["clientConfig"] = json!({"url": "https://a@b/c"}),
+                "user information is not permitted in the URL",
+            ),
+            (|h| h["failurePolicy"] = json!("Maybe"), "supported values: \"Fail\", \"Ignore\""),
+            (|h| h["rules"][0]["operations"] = json!(["*", "CREATE"]), "if '*' is present"),
+            (|h| h["rules"][0]["operations"] = json!(["LIST"]), "Unsupported value: \"LIST\""),
+            (|h| h["rules"][0]["resources"] = json!(["*/*", "pods"]), "if '*/*' is present"),
+            (
+                |h| h["matchConditions"] = json!([{"name": "a", "expression": "nope.x"}]),
+                "undeclared reference to 'nope'",
+            ),
+        ];
+        for (change, want) in cases {
+            let mut errors = Errors::default();
+            configuration(change).validate(&mut errors);
+            let told: Vec<String> = errors.into_causes().into_iter().map(|cause| cause.message).collect();
+            assert!(told.iter().any(|message| message.contains(want)), "{want}: {told:?}");
+        }
+    }
+}
