@@ -78,6 +78,15 @@ pub enum ControlRequest {
     RemoveImage {
         name: String,
     },
+    /// Applies the manifests of an absolute path or a URL, and remembers them. Answers [`ControlReply::Objects`].
+    EnableAddon {
+        name: String,
+        source: String,
+    },
+    /// Removes what was applied. Answers [`ControlReply::Objects`].
+    DisableAddon {
+        name: String,
+    },
     /// Takes the tour; answers a [`ControlReply::Step`] and [`ControlReply::Told`]s for each of its steps.
     Demo,
 }
@@ -174,6 +183,9 @@ pub enum ControlReply {
     StopsAt {
         at: u64,
     },
+    Objects {
+        objects: Vec<crate::AddonObject>,
+    },
     Counted {
         containers: usize,
     },
@@ -193,6 +205,8 @@ pub enum Refusal {
     /// A registry did not give the image, or does not take it.
     Registry,
     Image,
+    /// Of an add-on: nothing was applied, or a part of it.
+    Manifest,
     /// The daemon runs without it.
     NoKubernetes,
     Other,

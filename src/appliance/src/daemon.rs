@@ -1,3 +1,4 @@
+use crate::addons::Book;
 use crate::answers::{Answers, KubernetesHalf};
 use crate::certs::Certificates;
 use crate::claim::{ClaimError, claim};
@@ -112,6 +113,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
         notes.push(legacy.migrate(places).map_err(unmoved)?);
     }
     log::begin(places, options.log_to_file).map_err(|e| io(&places.log(), &e))?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), pid = std::process::id(), "starting");
     notes.extend(ended_for_memory(places));
     notes.extend(missing(places));
     for what in notes {
@@ -208,7 +210,12 @@ async fn serve(
     let answers = Arc::new(Answers {
         status,
         ready: is_ready,
-        kubernetes: Some(KubernetesHalf { cluster: cluster.clone(), dashboard, pauser }),
+        kubernetes: Some(KubernetesHalf {
+            cluster: cluster.clone(),
+            dashboard,
+            pauser,
+            addons: Book::at(places.addons()),
+        }),
         images: ground.images.clone(),
         build_runner: ground.build_runner(places, settings),
         scheduled: ScheduledStop::load(places.scheduled_stop(), stop.clone()),

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod addons;
 mod answers;
 mod certs;
 mod check;
@@ -28,6 +29,7 @@ mod scheduled_stop;
 mod settings;
 mod signer;
 
+pub use addons::{Addon, AddonObject};
 pub use certs::{AdminCredentials, Certificates};
 pub use check::{Finding, State, check};
 pub use control::{
@@ -47,3 +49,23 @@ pub use settings::{Settings, SettingsError};
 pub const SAMPLE_IMAGE: &str = sample::IMAGE;
 /// The version of Kubernetes that is served.
 pub const KUBERNETES: &str = api::KUBERNETES_VERSION.git;
+
+/// The add-ons that were enabled from manifests, by name.
+///
+/// # Errors
+/// Where what is remembered can not be read.
+pub fn addons(places: &Places) -> std::io::Result<std::collections::BTreeMap<String, Addon>> {
+    addons::Book::at(places.addons()).read()
+}
+
+/// Every profile that was started, in the order of their names.
+pub fn profiles() -> Vec<ProfileName> {
+    let state = Places::of(&ProfileName::default()).state;
+    let names = state.parent().and_then(|parent| std::fs::read_dir(parent).ok());
+    let names =
+        names.into_iter().flatten().flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let mut found: Vec<ProfileName> = names.filter_map(|name| name.parse().ok()).collect();
+    found.retain(|profile| Places::of(profile).settings().exists());
+    found.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+    found
+}

@@ -97,6 +97,10 @@ impl Places {
     pub fn scheduled_stop(&self) -> PathBuf {
         self.state.join("stop-at")
     }
+    /// Those that were enabled from manifests.
+    pub fn addons(&self) -> PathBuf {
+        self.state.join("addons.json")
+    }
     pub fn store(&self) -> PathBuf {
         self.state.join("store")
     }

@@ -183,6 +183,7 @@ fn failure_of(refusal: Refusal) -> Failure {
         Refusal::NotFound => failures::SERVICE_NOT_FOUND,
         Refusal::Registry => failures::REGISTRY,
         Refusal::Image => failures::IMAGE,
+        Refusal::Manifest => failures::MANIFEST,
         Refusal::NoKubernetes => failures::NO_KUBERNETES,
         Refusal::Other => failures::OTHER,
     }

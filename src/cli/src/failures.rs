@@ -31,6 +31,11 @@ failures! {
     START_FAILED = 24, "START_FAILED", "the cluster did not come up", "see `monopod logs` for what the daemon said";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
     NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";
+    NO_SYSTEMD = 14, "NO_SYSTEMD", "a unit of systemd starts it at boot, and systemd is not this machine's init", "have your init run `monopod start` when the network is up (an OpenRC or runit service, or `@reboot` in root's crontab)";
+    AT_BOOT = 15, "AT_BOOT", "the systemd unit could not be set up or removed", "see `systemctl status monopod` and `journalctl -u monopod`";
+    UPGRADE = 26, "UPGRADE", "the new program was not taken", "give the file of a monopod for this machine; the one that was there is there still";
+    MANIFEST = 43, "MANIFEST", "an add-on's manifests could not be applied or removed", "mend what is said above, and try again; `monopod addons list` shows what is there";
+    NO_KUBECTL = 44, "NO_KUBECTL", "the command kubectl is another program, which is looked for on the PATH", "install one as https://kubernetes.io/docs/tasks/tools/#kubectl says, or from your distribution's packages";
     NO_KUBERNETES = 32, "NO_KUBERNETES", "the profile was started as the Docker half alone", "bring Kubernetes by `monopod start --no-kubernetes=false`";
     NO_NFT = 11, "NO_NFT", "the program `nft` is missing, which services need", "install it with `apt-get install nftables`";
     NO_CGROUPS = 12, "NO_CGROUPS", "no cgroup hierarchy is mounted, so nothing can be limited or counted", "mount one with `mount -t cgroup2 none /sys/fs/cgroup`, or run on the machine itself instead of in a container";

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod at_boot;
 mod browser;
 mod commands;
 mod control_client;

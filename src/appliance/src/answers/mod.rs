@@ -1,11 +1,13 @@
 //! What the daemon answers to the command line. To add an answer: its request in `control.rs`, its arm here, its file.
 
+mod addons;
 mod building;
 mod demo;
 mod images;
 mod pausing;
 mod services;
 
+use crate::addons::Book;
 use crate::control::{ControlReply, ControlRequest, ControlStatus, Refusal};
 use crate::scheduled_stop::ScheduledStop;
 use cluster::Cluster;
@@ -34,6 +36,7 @@ pub(crate) struct KubernetesHalf {
     pub(crate) cluster: Cluster,
     pub(crate) dashboard: Arc<Dashboard>,
     pub(crate) pauser: Pauser,
+    pub(crate) addons: Book,
 }
 
 impl Answers {
@@ -76,7 +79,7 @@ impl Answers {
             ControlRequest::Images => images::list(&self.images, &say).await,
             ControlRequest::RemoveImage { name } => images::remove(&self.images, name, &say).await,
             of_kubernetes => match &self.kubernetes {
-                Some(kubernetes) => kubernetes.answer(of_kubernetes, say).await,
+                Some(kubernetes) => kubernetes.answer(of_kubernetes, &self.images, say).await,
                 None => ControlReply::Failed {
                     reason: Refusal::NoKubernetes,
                     message: format!("profile {} runs without Kubernetes", self.status.profile),
@@ -97,7 +100,12 @@ impl Answers {
 }
 
 impl KubernetesHalf {
-    async fn answer(&self, request: ControlRequest, say: mpsc::Sender<ControlReply>) -> ControlReply {
+    async fn answer(
+        &self,
+        request: ControlRequest,
+        images: &ImageStore,
+        say: mpsc::Sender<ControlReply>,
+    ) -> ControlReply {
         match request {
             ControlRequest::Dashboard => {
                 told(&say, ControlReply::Url { url: self.dashboard.login_url() }).await
@@ -112,6 +120,12 @@ impl KubernetesHalf {
             }
             ControlRequest::Unpause { namespaces } => {
                 told(&say, pausing::unpause(&self.pauser, namespaces.as_ref()).await).await
+            }
+            ControlRequest::EnableAddon { name, source } => {
+                told(&say, addons::turn_on(&self.cluster, images, &self.addons, &name, &source).await).await
+            }
+            ControlRequest::DisableAddon { name } => {
+                told(&say, addons::turn_off(&self.cluster, &self.addons, &name).await).await
             }
             ControlRequest::Demo => demo::Demo::new(&self.cluster, say).tour().await,
             other => failed(format!("{other:?} is answered without Kubernetes")),

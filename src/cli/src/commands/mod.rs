@@ -1,13 +1,16 @@
 //! The commands. To add one: its file, one `mod` line, one variant and one arm.
 
+mod addons;
 mod check;
 mod completion;
 mod dashboard;
 mod delete;
 mod demo;
 mod docker_env;
+mod generate;
 mod image;
 mod ip;
+mod kubectl;
 mod logs;
 mod pause;
 pub(crate) mod service;
@@ -16,6 +19,7 @@ mod start;
 mod status;
 mod stop;
 mod update_context;
+mod upgrade;
 mod version;
 
 use crate::output::{self, Format};
@@ -59,6 +63,10 @@ enum Command {
     DockerEnv(docker_env::DockerEnv),
     /// Manage the images that pods and containers are made of.
     Image(image::Image),
+    /// Apply, remember and remove manifests of your own.
+    Addons(addons::Addons),
+    /// Run the kubectl of the PATH with this cluster's context: `monopod kubectl get pods`.
+    Kubectl(kubectl::Kubectl),
     /// Print the node's address.
     Ip(ip::Ip),
     /// Print what the daemon said.
@@ -67,10 +75,15 @@ enum Command {
     UpdateContext(update_context::UpdateContext),
     /// Look at this machine, and say what is missing and how to get it; ends with 0 where a cluster can be started.
     Check(check::Check),
+    /// Put a new program into the place of this one, under running pods.
+    Upgrade(upgrade::Upgrade),
     /// Print the version.
     Version(version::Version),
     /// Print a completion script for a shell.
     Completion(completion::Completion),
+    /// Manual pages, completions and the unit, for a package.
+    #[command(hide = true)]
+    Generate(generate::Generate),
     /// The process beside each pod; the daemon starts it.
     #[command(hide = true)]
     Shim(shim::Shim),
@@ -81,7 +94,7 @@ impl Command {
     fn serves(&self) -> bool {
         match self {
             Command::Start(start) => start.foreground,
-            Command::Shim(_) => true,
+            Command::Shim(_) | Command::Kubectl(_) => true,
             _ => false,
         }
     }
@@ -121,10 +134,14 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::Demo(command) => command.run(&setting),
         Command::DockerEnv(command) => command.run(&setting),
         Command::Image(command) => command.run(&setting),
+        Command::Addons(command) => command.run(&setting),
+        Command::Kubectl(command) => command.run(&setting),
         Command::Ip(command) => command.run(&setting),
         Command::Logs(command) => command.run(&setting),
         Command::UpdateContext(command) => command.run(&setting),
         Command::Check(command) => command.run(&setting),
+        Command::Upgrade(command) => command.run(&setting),
+        Command::Generate(command) => command.run(),
         Command::Version(command) => command.run(&setting),
         Command::Completion(command) => command.run(),
         Command::Shim(command) => command.run(),
@@ -141,7 +158,9 @@ pub fn run_words(setting: Setting, words: &[&str]) -> Result<ExitCode> {
     run(CommandLine::try_parse_from(line)?)
 }
 
+pub use addons::{disable as disable_addon, enable as enable_addon, is_place, name_of as addon_name};
 pub use delete::delete_quietly;
+pub use kubectl::become_kubectl;
 pub use start::start_quietly;
 pub use update_context::point_kubectl;
 

@@ -1,11 +1,13 @@
 use super::{OutputArgument, Setting, update_context};
+use crate::at_boot;
 use crate::control_client::{self, Presence, end, presence};
 use crate::failures::{self, Failure};
 use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
 use anyhow::Result;
-use appliance::{DaemonMemory, Missing, StartError, StartOptions, Step};
+use appliance::{DaemonMemory, Missing, Places, StartError, StartOptions, Step};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -43,6 +45,9 @@ pub struct Start {
     /// Start the Docker half alone, without Kubernetes beside it; kept for later starts, until `--no-kubernetes=false`.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     no_kubernetes: Option<bool>,
+    /// Start this profile with the machine from now on, by a systemd unit; `--at-boot=false` takes that back.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
+    at_boot: Option<bool>,
     /// Leave the user's kubeconfig alone.
     #[arg(long)]
     no_kubeconfig: bool,
@@ -126,7 +131,9 @@ impl Start {
             let what = format!("{flag} has no effect: pods run on this machine itself");
             progress.show(&Step::Noted { what });
         }
-        match self.bring_up(setting, &mut |step| progress.show(step))? {
+        let came = self.bring_up(setting, &mut |step| progress.show(step))?;
+        self.set_at_boot(setting, &progress)?;
+        match came {
             Came::Before => {
                 progress.bar.finish_and_clear();
                 println!("{} is running already", setting.places.profile);
@@ -136,6 +143,23 @@ impl Start {
                 progress.say_done(setting, began.elapsed(), without_kubernetes)
             }
         }
+    }
+
+    fn set_at_boot(&self, setting: &Setting, progress: &Progress) -> Result<()> {
+        let profile = &setting.places.profile;
+        let what = match self.at_boot {
+            None => return Ok(()),
+            Some(true) => {
+                at_boot::enable(profile)?;
+                format!("{profile} starts with the machine: {}", at_boot::unit_name(profile))
+            }
+            Some(false) => match at_boot::disable(profile)? {
+                true => format!("{profile} starts with the machine no more"),
+                false => format!("{profile} did not start with the machine"),
+            },
+        };
+        progress.show(&Step::Noted { what });
+        Ok(())
     }
 
     /// Starts the daemon where it does not run as wanted; what was paused goes on, and no stop is scheduled any more.
@@ -158,7 +182,7 @@ impl Start {
             Presence::Stopped => false,
         };
         if !runs {
-            wait_for(&mut self.spawn(setting)?, setting, show)?;
+            wait_for(&mut self.spawn(setting)?, places, show)?;
         }
         let status = control_client::status(places)?;
         if status.stops_at.is_some() {
@@ -205,31 +229,26 @@ impl Start {
     }
 
     fn spawn(&self, setting: &Setting) -> Result<Child> {
-        let mut daemon = Command::new(std::env::current_exe()?);
-        daemon.args(["-p", setting.places.profile.as_str(), "start", "--foreground", "--report"]);
+        let mut words: Vec<OsString> = ["start", "--foreground", "--report"].map(OsString::from).into();
+        let mut add = |flag: &str, value: &OsStr| words.extend([OsString::from(flag), value.to_owned()]);
         if let Some(port) = self.apiserver_port {
-            daemon.arg("--apiserver-port").arg(port.to_string());
+            add("--apiserver-port", port.to_string().as_ref());
         }
         for host in &self.insecure_registry {
-            daemon.arg("--insecure-registry").arg(host);
+            add("--insecure-registry", host.as_ref());
         }
         if let Some(DockerSocket(place)) = &self.docker_socket {
-            daemon.arg("--docker-socket").arg(place.as_deref().unwrap_or(Path::new("own")));
-        }
-        if self.accept_loss {
-            daemon.arg("--accept-loss");
+            add("--docker-socket", place.as_deref().unwrap_or(Path::new("own")).as_os_str());
         }
         if let Some(memory) = &self.daemon_memory {
-            daemon.arg("--daemon-memory").arg(memory.to_string());
-        }
-        if let Some(no) = self.no_kubernetes {
-            daemon.arg(format!("--no-kubernetes={no}"));
+            add("--daemon-memory", memory.to_string().as_ref());
         }
         for url in &self.registry_mirror {
-            daemon.arg("--registry-mirror").arg(url);
+            add("--registry-mirror", url.as_ref());
         }
-        daemon.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        Ok(daemon.spawn()?)
+        words.extend(self.no_kubernetes.map(|no| format!("--no-kubernetes={no}").into()));
+        words.extend(self.accept_loss.then(|| "--accept-loss".into()));
+        spawn_daemon(&std::env::current_exe()?, &setting.places, words)
     }
 
     fn point_kubectl(&self, setting: &Setting) -> Result<()> {
@@ -244,6 +263,21 @@ impl Start {
             _ => Ok(()),
         }
     }
+}
+
+/// A daemon that outlives us, and tells its steps on its standard output.
+///
+/// # Errors
+/// The program can not be run.
+pub(super) fn spawn_daemon(
+    program: &Path,
+    places: &Places,
+    words: impl IntoIterator<Item = OsString>,
+) -> Result<Child> {
+    let mut daemon = Command::new(program);
+    daemon.args(["-p", places.profile.as_str()]).args(words);
+    daemon.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    Ok(daemon.spawn()?)
 }
 
 /// Starts with these flags and says nothing but what `note` is told.
@@ -270,7 +304,10 @@ pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(St
 }
 
 /// Reads the daemon's steps until it is ready, or has failed.
-fn wait_for(daemon: &mut Child, setting: &Setting, show: &mut dyn FnMut(&Step)) -> Result<()> {
+///
+/// # Errors
+/// Why it failed.
+pub(super) fn wait_for(daemon: &mut Child, places: &Places, show: &mut dyn FnMut(&Step)) -> Result<()> {
     let steps = daemon.stdout.take().map(BufReader::new);
     for line in steps.into_iter().flat_map(BufRead::lines) {
         match serde_json::from_str(&line?) {
@@ -284,8 +321,7 @@ fn wait_for(daemon: &mut Child, setting: &Setting, show: &mut dyn FnMut(&Step)) 
         }
     }
     let how = daemon.wait()?;
-    Err(failures::START_FAILED
-        .because(format!("start {}: the daemon ended with {how}", setting.places.profile)))
+    Err(failures::START_FAILED.because(format!("start {}: the daemon ended with {how}", places.profile)))
 }
 
 pub(super) fn failure_of(missing: Missing) -> Failure {

@@ -1,4 +1,5 @@
 use super::{OutputArgument, Setting};
+use crate::at_boot;
 use crate::control_client::{Presence, presence};
 use crate::duration;
 use crate::output::{self, Format};
@@ -52,6 +53,9 @@ impl Status {
                 }
                 if let Some(at) = status.stops_at {
                     println!("  stops in:   {}", duration::until(at));
+                }
+                if at_boot::is_enabled(&setting.places.profile) {
+                    println!("  at boot:    yes, by {}", at_boot::unit_name(&setting.places.profile));
                 }
                 println!("  process:    {}", status.pid);
             }

@@ -3,8 +3,10 @@
 use super::output::{self, Mark};
 use super::reason::{self, Exit};
 use super::{Outcome, Session};
+use crate::commands::{Setting, addon_name, disable_addon, enable_addon, is_place};
 use clap::Subcommand;
 use serde_json::{Map, json};
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 /// One of minikube's add-ons, and what it is here.
@@ -134,13 +136,27 @@ impl Addons {
         match &self.command {
             AddonsCommand::List { output, .. } => list(session, output),
             AddonsCommand::Enable { names, .. } => {
-                session.running()?;
+                let (setting, status) = session.running()?;
+                if status.without_kubernetes {
+                    return Err(reason::USAGE
+                        .because("You cannot enable addons on a cluster without Kubernetes")
+                        .advise("minikube start --kubernetes-version=stable"));
+                }
                 for name in names {
-                    enable(session, name, &output::step)?;
+                    match is_named(name) || !is_place(name) {
+                        true => enable(session, name, &output::step)?,
+                        false => enable_place(&setting, name)?,
+                    }
                 }
                 Ok(ExitCode::SUCCESS)
             }
             AddonsCommand::Disable { name } => {
+                if !is_named(name) && own(session)?.contains_key(name) {
+                    let (setting, _) = session.running()?;
+                    disable_addon(&setting, name)?;
+                    output::step(Mark::Disabled, &format!("\"The '{name}' addon is disabled\""));
+                    return Ok(ExitCode::SUCCESS);
+                }
                 let addon = known(name)?;
                 match addon.is {
                     BuiltIn(what) => Err(reason::ADDON_ENABLE
@@ -175,6 +191,33 @@ impl Addons {
     }
 }
 
+fn is_named(name: &str) -> bool {
+    ADDONS.iter().any(|addon| addon.name == name)
+}
+
+/// Those that were enabled from manifests.
+fn own(session: &Session) -> Result<BTreeMap<String, appliance::Addon>, Exit> {
+    let setting = session.setting()?;
+    appliance::addons(&setting.places)
+        .map_err(|e| reason::HOST_CONFIG.because(format!("what is enabled: {e}")))
+}
+
+/// A directory, a file or a URL of manifests.
+fn enable_place(setting: &Setting, source: &str) -> Result<(), Exit> {
+    let name = addon_name(source);
+    if is_named(&name) {
+        return Err(reason::ADDON_ENABLE
+            .because(format!("enable failed: {name} is the name of one of minikube's own addons"))
+            .advise("give the directory or the file another name"));
+    }
+    let objects = enable_addon(setting, source, &name)?;
+    for object in &objects {
+        output::step(Mark::Note, &object.to_string());
+    }
+    output::step(Mark::Enabled, &format!("The '{name}' addon is enabled"));
+    Ok(())
+}
+
 fn known(name: &str) -> Result<&'static Addon, Exit> {
     ADDONS.iter().find(|addon| addon.name == name).ok_or_else(|| {
         reason::ADDON_ENABLE
@@ -198,26 +241,24 @@ pub(super) fn enable(session: &Session, name: &str, say: &dyn Fn(Mark, &str)) ->
 }
 
 fn list(session: &Session, format: &str) -> Outcome {
-    let word = |addon: &Addon| if matches!(addon.is, BuiltIn(_)) { "enabled" } else { "disabled" };
+    let mut states: BTreeMap<String, bool> =
+        ADDONS.iter().map(|addon| (addon.name.to_owned(), matches!(addon.is, BuiltIn(_)))).collect();
+    states.extend(own(session)?.into_iter().map(|(name, addon)| (name, !addon.incomplete)));
+    let word = |on: bool| if on { "enabled" } else { "disabled" };
     match format {
         "json" => {
-            let all: Map<_, _> = ADDONS
-                .iter()
-                .map(|addon| {
-                    (addon.name.to_owned(), json!({"Profile": session.profile(), "Status": word(addon)}))
-                })
+            let all: Map<_, _> = states
+                .into_iter()
+                .map(|(name, on)| (name, json!({"Profile": session.profile(), "Status": word(on)})))
                 .collect();
             println!("{}", serde_json::Value::Object(all));
         }
         "list" => {
-            let rows: Vec<Vec<String>> = ADDONS
-                .iter()
-                .map(|addon| {
-                    let status = match addon.is {
-                        BuiltIn(_) => "enabled ✅".to_owned(),
-                        Elsewhere(_) => "disabled".to_owned(),
-                    };
-                    vec![addon.name.to_owned(), session.profile().to_owned(), status]
+            let rows: Vec<Vec<String>> = states
+                .into_iter()
+                .map(|(name, on)| {
+                    let mark = if on { " ✅" } else { "" };
+                    vec![name, session.profile().to_owned(), format!("{}{mark}", word(on))]
                 })
                 .collect();
             output::boxed_table(&["ADDON NAME", "PROFILE", "STATUS"], &rows);

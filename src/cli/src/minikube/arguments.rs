@@ -69,6 +69,16 @@ pub(super) struct Global {
     bootstrapper: Option<String>,
 }
 
+impl Global {
+    pub(super) fn user(&self) -> Option<&str> {
+        self.user.as_deref().filter(|user| !user.is_empty())
+    }
+
+    pub(super) fn skips_audit(&self) -> bool {
+        self.skip_audit.as_deref().is_some_and(|value| value != "false")
+    }
+}
+
 #[derive(Subcommand)]
 pub(super) enum MinikubeCommand {
     /// Starts a local Kubernetes cluster

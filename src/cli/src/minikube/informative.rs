@@ -112,15 +112,15 @@ pub(super) fn options() -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Of the shape of a UUID.
+pub(super) fn event_id() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{:08x}-{:04x}-4000-8000-{:012x}", now.as_secs(), std::process::id() & 0xffff, now.subsec_nanos())
+}
+
 /// One line of `-o json`.
 pub(super) fn cloud_event(kind: &str, data: &Value) {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let id = format!(
-        "{:08x}-{:04x}-4000-8000-{:012x}",
-        now.as_secs(),
-        std::process::id() & 0xffff,
-        now.subsec_nanos()
-    );
+    let id = event_id();
     println!(
         "{}",
         json!({

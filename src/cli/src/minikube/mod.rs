@@ -7,6 +7,7 @@
 
 mod addons;
 mod arguments;
+mod audit;
 mod completion;
 mod config;
 mod docker_env;
@@ -132,15 +133,12 @@ fn setting_of(profile: &str) -> Result<Setting, Exit> {
 
 /// Every profile that was started, in the order of their names.
 fn profiles() -> Vec<String> {
-    let default = Places::of(&ProfileName::default());
-    let parent = default.state.parent().unwrap_or(Path::new("/var/lib/monopod"));
-    let names = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    let mut found: Vec<String> = names
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.parse().is_ok_and(|name: ProfileName| Places::of(&name).settings().exists()))
-        .collect();
-    found.sort();
-    found
+    appliance::profiles().iter().map(ToString::to_string).collect()
+}
+
+/// For completions.
+pub fn command() -> clap::Command {
+    arguments::command()
 }
 
 pub fn run(name: Name, words: Vec<OsString>) -> ExitCode {
@@ -158,10 +156,10 @@ pub fn run(name: Name, words: Vec<OsString>) -> ExitCode {
         Err(error) => return arguments::report_usage(&error, &words),
     };
     let session = Session { global: line.global, settings };
-    match dispatch(&session, line.command) {
-        Ok(code) => code,
-        Err(exit) => exit.report(),
-    }
+    let entry = audit::Entry::begin(&session.global, &session.settings, &words);
+    let outcome = dispatch(&session, line.command);
+    entry.end();
+    outcome.unwrap_or_else(Exit::report)
 }
 
 fn dispatch(session: &Session, command: MinikubeCommand) -> Outcome {

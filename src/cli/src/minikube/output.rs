@@ -65,24 +65,21 @@ pub(super) fn problem(mark: Mark, text: &str) {
 
 /// A box of `|` and `-` around columns, as minikube lists things.
 pub(super) fn boxed_table(heads: &[&str], rows: &[Vec<String>]) {
+    print!("{}", boxed(heads, rows));
+}
+
+pub(super) fn boxed(heads: &[&str], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..heads.len())
         .map(|column| {
             let cells = rows.iter().map(|row| row[column].chars().count());
             cells.chain([heads[column].chars().count()]).max().unwrap_or(0)
         })
         .collect();
-    let rule: String =
-        widths.iter().map(|width| format!("|{}", "-".repeat(width + 2))).collect::<String>() + "|";
-    println!("{rule}");
-    let head: String =
-        heads.iter().zip(&widths).map(|(head, width)| format!("| {head:^width$} ")).collect::<String>() + "|";
-    println!("{head}");
-    println!("{rule}");
-    for row in rows {
-        let line: String =
-            row.iter().zip(&widths).map(|(cell, width)| format!("| {cell:width$} ")).collect::<String>()
-                + "|";
-        println!("{line}");
-    }
-    println!("{rule}");
+    let rule: String = widths.iter().map(|width| format!("|{}", "-".repeat(width + 2))).collect();
+    let head: String = heads.iter().zip(&widths).map(|(head, width)| format!("| {head:^width$} ")).collect();
+    let line = |row: &Vec<String>| -> String {
+        row.iter().zip(&widths).map(|(cell, width)| format!("| {cell:width$} ")).collect()
+    };
+    let body: String = rows.iter().map(|row| line(row) + "|\n").collect();
+    format!("{rule}|\n{head}|\n{rule}|\n{body}{rule}|\n")
 }

@@ -121,6 +121,7 @@ impl From<anyhow::Error> for Exit {
             id if id == failures::SERVICE_NOT_READY.id || id == failures::SERVICE_UNREACHABLE.id => {
                 SERVICE_UNREACHABLE
             }
+            id if id == failures::MANIFEST.id => ADDON_ENABLE,
             id if id == failures::REGISTRY.id => INTERNET,
             id if id == failures::IMAGE.id => GUEST_IMAGE,
             id if id == failures::KUBECONFIG.id => KUBECONFIG,

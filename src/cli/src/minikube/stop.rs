@@ -157,6 +157,8 @@ fn purge_home(as_json: bool) -> Result<(), reason::Exit> {
         }
         _ => {}
     }
+    let _ = std::fs::remove_file(super::audit::path());
+    let _ = std::fs::remove_dir(home.join("logs"));
     // these fail where others have something in them, and that is right
     let _ = std::fs::remove_dir(home.join("config"));
     let _ = std::fs::remove_dir(&home);
