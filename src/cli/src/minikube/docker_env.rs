@@ -90,7 +90,11 @@ impl Syntax {
             Syntax::Fish => ("#", format!("{command} | source")),
             Syntax::PowerShell => ("#", format!("& {command} --shell powershell | Invoke-Expression")),
             Syntax::Cmd => ("REM", format!("@FOR /f \"tokens=*\" %i IN ('{command} --shell cmd') DO @%i")),
-            Syntax::Tcsh => (":", format!("eval `{command}`")),
+            // its eval makes one line of all: what is a comment elsewhere is a quoted word of the command that does nothing
+            Syntax::Tcsh => {
+                let hint = "To point your shell to minikube's docker-daemon, run:";
+                return Some(format!(": \"{hint}\";\n: 'eval `{command}`';"));
+            }
             Syntax::Emacs => (
                 ";;",
                 format!(

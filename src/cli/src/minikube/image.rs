@@ -183,6 +183,10 @@ fn load(setting: Setting, image: &str, pull: bool, daemon: bool) -> Outcome {
     if Path::new(image).exists() {
         return super::monopod(setting, &["image", "load", image]);
     }
+    // no reference looks so
+    if image.starts_with(['/', '.']) {
+        return Err(reason::GUEST_IMAGE.because(format!("{image}: there is no such file")));
+    }
     if !pull || daemon {
         let own = format!("unix://{}", setting.places.docker_socket().display());
         if let Some(file) = from_other_engine(image, &own)? {

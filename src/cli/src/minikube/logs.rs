@@ -40,7 +40,9 @@ impl Logs {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         if let Some(node) = self.node.as_deref().filter(|node| ![session.profile(), "m01", ""].contains(node))
         {
-            return Err(reason::GUEST_NODE.because(format!("retrieving node: Could not find node {node}")));
+            return Err(
+                reason::GUEST_NODE_RETRIEVE.because(format!("retrieving node: Could not find node {node}"))
+            );
         }
         if self.audit {
             return self.put(&super::audit::table(self.length));

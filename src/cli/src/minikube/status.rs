@@ -57,7 +57,9 @@ impl Status {
         session.existing()?;
         let own = [session.profile(), "m01", ""];
         if let Some(node) = self.node.as_deref().filter(|node| !own.contains(node)) {
-            return Err(reason::GUEST_NODE.because(format!("retrieving node: Could not find node {node}")));
+            return Err(
+                reason::GUEST_NODE_RETRIEVE.because(format!("retrieving node: Could not find node {node}"))
+            );
         }
         let every =
             self.watch.as_deref().map(|text| crate::duration::parse(text).unwrap_or(Duration::from_secs(1)));

@@ -6,6 +6,7 @@ use crate::control_client::{self, Presence, end, presence};
 use crate::duration;
 use crate::kubeconfig::Kubeconfig;
 use serde_json::json;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -150,6 +151,16 @@ impl Delete {
 /// Only what this program wrote there: another minikube may have its machines in the same directory.
 fn purge_home(as_json: bool) -> Result<(), reason::Exit> {
     let home = super::config::home();
+    remove_own(&home)?;
+    let what = match home.exists() {
+        true => format!("{} stays: there is more in it than this program wrote", home.display()),
+        false => format!("Successfully purged minikube directory located at - [{}]", home.display()),
+    };
+    say(as_json, "Purging", Mark::Deleted, &what);
+    Ok(())
+}
+
+fn remove_own(home: &Path) -> Result<(), reason::Exit> {
     let config = home.join("config/config.json");
     match std::fs::remove_file(&config) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
@@ -157,16 +168,11 @@ fn purge_home(as_json: bool) -> Result<(), reason::Exit> {
         }
         _ => {}
     }
-    let _ = std::fs::remove_file(super::audit::path());
+    let _ = std::fs::remove_file(home.join(super::audit::FILE));
     let _ = std::fs::remove_dir(home.join("logs"));
     // these fail where others have something in them, and that is right
     let _ = std::fs::remove_dir(home.join("config"));
-    let _ = std::fs::remove_dir(&home);
-    let what = match home.exists() {
-        true => format!("{} stays: there is more in it than this program wrote", home.display()),
-        false => format!("Successfully purged minikube directory located at - [{}]", home.display()),
-    };
-    say(as_json, "Purging", Mark::Deleted, &what);
+    let _ = std::fs::remove_dir(home);
     Ok(())
 }
 
@@ -186,5 +192,32 @@ pub(super) fn say(as_json: bool, name: &str, mark: Mark, line: &str) {
         super::informative::cloud_event("step", &data);
     } else {
         output::step(mark, line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_removes_what_is_ours_and_leaves_the_rest() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join(".minikube");
+        let file = |name: &str| {
+            let path = home.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "{}").unwrap();
+        };
+        file("config/config.json");
+        file(super::super::audit::FILE);
+        remove_own(&home).unwrap();
+        assert!(!home.exists());
+        remove_own(&home).unwrap();
+        file("config/config.json");
+        file("logs/audit.json");
+        file("machines/minikube/config.json");
+        remove_own(&home).unwrap();
+        assert!(!home.join("config").exists() && home.join("logs/audit.json").exists());
+        assert!(home.join("machines/minikube/config.json").exists());
     }
 }

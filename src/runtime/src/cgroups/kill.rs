@@ -66,7 +66,13 @@ impl Hierarchies {
     }
 }
 
+/// With everything below: a cgroup that was frozen by itself stays so when its parent is thawed, and nobody dies in it.
 fn thaw(freezer: &Path) {
+    for entry in std::fs::read_dir(freezer).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            thaw(&entry.path());
+        }
+    }
     let _ = std::fs::write(freezer.join("freezer.state"), "THAWED");
 }
 
