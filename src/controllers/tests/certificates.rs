@@ -101,6 +101,13 @@ async fn only_who_may_decides_and_only_where_it_is_decided() {
         .await
         .unwrap();
     let joe = root.cluster().acting_as(Actor::user("joe", &[]));
+    // the rules are read again in a task of their own
+    let seen = async {
+        while joe.api::<Request>().find(&ObjectKey::cluster("web")).is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), seen).await.expect("joe may read");
     let refused = approve(&joe, "web").await.unwrap_err();
     let want =
         "user not permitted to approve requests with signerName \"kubernetes.io/kube-apiserver-client\"";

@@ -56,8 +56,9 @@ async fn other_namespaces_go_on_and_a_deleted_pod_is_thawed_first() {
     rig.pods().delete(&key("p"), DeleteOptions::default()).await.unwrap();
     rig.until_gone("p").await;
     let calls = rig.runtime.calls();
-    let at = |what: &str| calls.iter().rposition(|call| call == what);
-    assert!(at("thaw web") > at("freeze web") && at("thaw web") < at("stop web 30s"), "{calls:#?}");
+    // of its grace the paused clock may have taken some
+    let at = |what: &str| calls.iter().rposition(|call| call.starts_with(what));
+    assert!(at("thaw web") > at("freeze web") && at("thaw web") < at("stop web "), "{calls:#?}");
 }
 
 #[tokio::test(start_paused = true)]
