@@ -275,7 +275,7 @@ impl<'s> Node<'_, 's> {
             };
             self.walk.path.push(name);
             // below a field that is not known there is nothing that can be
-            let silent = known.is_none().then(|| self.walk.checked.faults.len());
+            let silent = known.is_none().then_some(self.walk.checked.faults.len());
             fields.next_value_seed(Node { schema: below, outer: schema.name, walk: self.walk })?;
             if let Some(told) = silent {
                 self.walk.checked.faults.truncate(told);
