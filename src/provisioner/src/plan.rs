@@ -1,12 +1,12 @@
 //! What a claim or a volume needs of us. Pure.
 
-use api::quantity::Quantity;
 use cluster::{STORAGE_PROVISIONER, subject};
 use k8s_openapi::api::core::v1::{
     HostPathVolumeSource, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, PersistentVolume,
     PersistentVolumeClaim, PersistentVolumeSpec, VolumeNodeAffinity,
 };
 use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use kinds::volume;
 use std::path::Path;
 
@@ -131,10 +131,11 @@ pub(crate) fn fate(of: &PersistentVolume) -> Fate {
     }
 }
 
-/// How large the claim's volume should be, where that is larger than it is.
-pub(crate) fn growth(claim: &PersistentVolumeClaim) -> Option<Quantity> {
+/// How large the claim's volume should be, as the claim writes it, where that is larger than it is.
+pub(crate) fn growth(claim: &PersistentVolumeClaim) -> Option<Amount> {
     let status = claim.status.as_ref();
     let now = kinds::pod::quantity(status.and_then(|status| status.capacity.as_ref()), "storage")?;
-    let wanted = volume::request(claim);
-    (volume::is_fully_bound(claim) && wanted > now).then_some(wanted)
+    let resources = claim.spec.as_ref().and_then(|spec| spec.resources.as_ref());
+    let wanted = resources.and_then(|resources| resources.requests.as_ref()?.get("storage"))?;
+    (volume::is_fully_bound(claim) && volume::request(claim) > now).then(|| wanted.clone())
 }

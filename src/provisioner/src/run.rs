@@ -4,7 +4,6 @@ use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Cluster, DeleteOptions, EventType, Recorder, WorkQueue, run_workers, subject};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
-use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use kinds::{key_of, volume};
 use std::io;
 use std::path::PathBuf;
@@ -176,8 +175,8 @@ impl Provisioner {
         let Some(of) = self.volumes.find(&key)?.filter(|of| plan::is_ours(of, &self.config.directory)) else {
             return Ok(());
         };
-        let size = || [("storage".to_owned(), Amount(wanted.to_string()))];
-        if volume::capacity(&of) < wanted {
+        let size = || [("storage".to_owned(), wanted.clone())];
+        if volume::capacity(&of) < volume::request(claim) {
             let grown = self.volumes.modify(&key, |of| {
                 of.spec.get_or_insert_default().capacity.get_or_insert_default().extend(size());
                 Ok(())
