@@ -63,6 +63,11 @@ impl Quantity {
     }
 
     #[must_use]
+    pub fn minus(self, other: Quantity) -> Self {
+        Quantity { nano: self.nano.saturating_sub(other.nano) }
+    }
+
+    #[must_use]
     pub fn plus(self, other: Quantity) -> Self {
         Quantity { nano: self.nano.saturating_add(other.nano) }
     }

@@ -4,6 +4,7 @@ use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::server::Edge;
+use crate::unstored::{self, Unstored};
 use api::KUBERNETES_VERSION;
 use kinds::{Handler, Registry, Scope};
 use serde_json::{Value, json};
@@ -63,8 +64,8 @@ fn groups(registry: &Registry) -> BTreeMap<String, Vec<String>> {
         let gvr = &handler.info().gvr;
         (gvr.group.to_string(), gvr.version.to_string())
     });
-    let reviews = ["authentication.k8s.io", "authorization.k8s.io"].map(|g| (g.to_owned(), "v1".to_owned()));
-    for (group, version) in own.chain(reviews).filter(|(group, _)| !group.is_empty()) {
+    let unstored = unstored::GROUP_VERSIONS.map(|(group, version)| (group.to_owned(), version.to_owned()));
+    for (group, version) in own.chain(unstored).filter(|(group, _)| !group.is_empty()) {
         let versions = groups.entry(group).or_default();
         if !versions.contains(&version) {
             versions.push(version);
@@ -89,9 +90,9 @@ fn of_version<'r>(registry: &'r Registry, group: &str, version: &str) -> Vec<&'r
 }
 
 fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Value> {
-    let reviews: &[(&str, &str, bool)] = crate::reviews::of_group(group);
+    let unstored = unstored::of(group, version);
     let handlers = of_version(registry, group, version);
-    if handlers.is_empty() && (reviews.is_empty() || version != "v1") {
+    if handlers.is_empty() && unstored.is_empty() {
         return None;
     }
     let mut resources = Vec::new();
@@ -119,8 +120,8 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
             resources.push(entry);
         }
     }
-    for (resource, kind, namespaced) in reviews {
-        resources.push(json!({"name": resource, "singularName": kind.to_lowercase(), "namespaced": namespaced, "kind": kind, "verbs": ["create"]}));
+    for Unstored { resource, kind, singular, namespaced, verbs } in unstored {
+        resources.push(json!({"name": resource, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs}));
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     Some(
@@ -175,10 +176,10 @@ fn all_in_one(registry: &Registry, core: bool, version: &str) -> Value {
                 "categories": info.categories, "subresources": parts,
             }));
         }
-        for (resource, kind, namespaced) in crate::reviews::of_group(group) {
+        for Unstored { resource, kind, singular, namespaced, verbs } in unstored::of(group, of) {
             resources.push(json!({
                 "resource": resource, "responseKind": response(group, of, kind), "scope": if *namespaced { "Namespaced" } else { "Cluster" },
-                "singularResource": kind.to_lowercase(), "verbs": ["create"],
+                "singularResource": singular, "verbs": verbs,
             }));
         }
         json!({"version": of, "resources": resources, "freshness": "Current"})

@@ -296,15 +296,13 @@ impl Call<'_> {
         let body = request.json_body().await?;
         let eviction: Eviction =
             serde_json::from_slice(&body).map_err(|e| Status::bad_request(format!("Eviction: {e}")))?;
-        self.edge.cluster.authorize(self.actor, &cluster::Attributes::of("create", &self.target))?;
         let options = match eviction.delete_options {
             Some(options) => {
                 params::delete(request, &serde_json::to_vec(&options).map_err(Status::internal)?)?
             }
             None => params::delete(request, &[])?,
         };
-        let whole = Target { subresource: None, ..self.target.clone() };
-        self.edge.cluster.delete(&Actor::root(), &whole, &options).await?;
+        self.edge.cluster.evict(self.actor, &self.target, &options).await?;
         success(201)
     }
 

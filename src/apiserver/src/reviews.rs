@@ -17,27 +17,6 @@ use kinds::Errors;
 use serde_json::{Value, json};
 use warp::reply::Response;
 
-/// Resource, kind, whether it is asked within a namespace.
-pub(crate) fn of_group(group: &str) -> &'static [(&'static str, &'static str, bool)] {
-    match group {
-        "authentication.k8s.io" => {
-            &[("selfsubjectreviews", "SelfSubjectReview", false), ("tokenreviews", "TokenReview", false)]
-        }
-        "authorization.k8s.io" => &[
-            ("localsubjectaccessreviews", "LocalSubjectAccessReview", true),
-            ("selfsubjectaccessreviews", "SelfSubjectAccessReview", false),
-            ("selfsubjectrulesreviews", "SelfSubjectRulesReview", false),
-            ("subjectaccessreviews", "SubjectAccessReview", false),
-        ],
-        _ => &[],
-    }
-}
-
-pub(crate) fn is_review(info: &RequestInfo) -> bool {
-    info.gvr.version == "v1"
-        && of_group(&info.gvr.group).iter().any(|(resource, _, _)| info.gvr.resource == *resource)
-}
-
 pub(crate) async fn answer(
     edge: &Edge,
     actor: &Actor,
@@ -155,13 +134,14 @@ fn rules(edge: &Edge, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::unstored::{self, Unstored};
 
     #[test]
     fn every_review_can_be_explained() {
         for group in ["authentication.k8s.io", "authorization.k8s.io"] {
             let document = openapi::document_v3(&format!("apis/{group}/v1")).unwrap();
             let document: Value = serde_json::from_slice(&openapi::inflate(document)).unwrap();
-            for (resource, kind, namespaced) in of_group(group) {
+            for Unstored { resource, kind, namespaced, .. } in unstored::of(group, "v1") {
                 let within = if *namespaced { "namespaces/{namespace}/" } else { "" };
                 let path = format!("/apis/{group}/v1/{within}{resource}");
                 let found = &document["paths"][&path]["post"]["x-kubernetes-group-version-kind"]["kind"];

@@ -5,7 +5,7 @@ use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server::Edge;
 use crate::{
     authentication, discovery, health, negotiate, objects, openapi_documents, pods, proxy, responses,
-    reviews, watch_socket,
+    unstored, watch_socket,
 };
 use api::{Reason, Status};
 use cluster::{Actor, Attributes};
@@ -97,8 +97,8 @@ async fn on_objects(
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
-    match reviews::is_review(info) {
-        true => reviews::answer(edge, actor, request, info).await,
+    match unstored::is_asked(info) {
+        true => unstored::answer(edge, actor, request, info).await,
         false => objects::answer(edge, actor, request, info).await,
     }
 }
@@ -115,7 +115,7 @@ pub(crate) fn is_proxied(request: &Request) -> bool {
 fn count(edge: &Edge, verb: &'static str, info: RequestInfo, answer: &Result<Response, Status>) {
     let code = answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16());
     let verb = verb.to_ascii_uppercase();
-    let known = reviews::is_review(&info) || edge.cluster.registry().by_gvr(&info.gvr).is_some();
+    let known = unstored::is_asked(&info) || edge.cluster.registry().by_gvr(&info.gvr).is_some();
     if !known || (code == 404 && info.subresource.is_some()) {
         let none = String::new;
         return edge.metrics.count((verb, none(), none(), none(), none(), code));

@@ -15,9 +15,11 @@ mod authorize;
 mod binding;
 mod bootstrap;
 mod delete;
+mod eviction;
 mod informer;
 mod pod_security;
 mod queue;
+mod quota;
 mod read;
 mod recorder;
 mod rule_coverage;
@@ -26,6 +28,7 @@ mod token_authenticator;
 mod token_request;
 mod token_secrets;
 mod tokens;
+mod usage;
 mod warnings;
 mod watch;
 mod webhooks;
@@ -38,6 +41,7 @@ pub use apply::{Applied, Wanted};
 pub use authorize::{Attributes, Decision};
 pub use bootstrap::{INGRESS_CONTROLLER, STORAGE_PROVISIONER};
 pub use delete::{DeleteOptions, Deleted, Propagation};
+pub use eviction::{set_allowed_condition, set_failed_condition};
 pub use informer::{Change, Informer, Subscription};
 pub use queue::{WorkQueue, run_workers};
 pub use read::{List, ListParams, VersionMatch};
@@ -46,13 +50,14 @@ pub use token_authenticator::{Authenticated, TokenError};
 pub use token_request::{BoundKind, BoundObject, IssuedToken, TokenRequestParams};
 pub use token_secrets::{ACCOUNT_NAME, ACCOUNT_UID, TOKEN_KEY, TOKEN_SECRET};
 pub use tokens::{KeyError, TokenSigner};
+pub use usage::{METRICS_GROUP, NodeUsage, PodUsage, Usage, UsageSource, Window};
 pub use warnings::Warnings;
 pub use watch::{WatchEvent, WatchParams, WatchStream};
 pub use webhooks::WebhookCaller;
 pub use write::{Edit, Verb, WriteOptions};
 
 use ::api::{GroupResource, ObjectKey, Status};
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use kinds::{Handler, Registry};
 use std::sync::Arc;
 use store::Store;
@@ -86,6 +91,8 @@ pub(crate) struct Inner {
     pub(crate) pages: read::Pages,
     pub(crate) tokens: TokenSigner,
     pub(crate) webhooks: webhooks::Webhooks,
+    quotas: quota::Quotas,
+    usage: ArcSwapOption<std::sync::Weak<dyn UsageSource>>,
 }
 
 /// One object, or one collection (no name), and perhaps a part of it.
@@ -121,6 +128,8 @@ impl Cluster {
             config,
             tokens,
             webhooks: webhooks::Webhooks::default(),
+            quotas: quota::Quotas::default(),
+            usage: ArcSwapOption::empty(),
         };
         let cluster = Cluster(Arc::new(inner));
         authorize::keep_current(&cluster);

@@ -106,6 +106,7 @@ impl Cluster {
         validate(target, &*object, None)?;
         warn(target, &*object, None, &options.warnings);
         admission::review(&asked, &*object, None).await?;
+        let _until_committed = self.reserve(target, &*object, None).await?;
         let mut tries = 0;
         loop {
             let outcome = self.put(target, object.encode()?, Precondition::Absent, options).await;
@@ -171,6 +172,7 @@ impl Cluster {
             if new.same_as(&*old) {
                 return Ok(current);
             }
+            let _until_committed = self.reserve(target, &*new, Some(&*old)).await?;
             let at = Precondition::At(current.revision());
             let outcome = if is_finished(&*new) && !options.dry_run {
                 self.remove(target, current.key(), at, new.encode()?).await
@@ -252,7 +254,7 @@ impl Cluster {
         precondition: Precondition,
         change: Change,
     ) -> Result<Object, Status> {
-        let name = key.name.to_string();
+        let (name, namespace) = (key.name.to_string(), key.namespace.clone());
         let durability = match target.handler.info().durability {
             Durability::Sync => store::Durability::Sync,
             Durability::Lazy => store::Durability::Lazy,
@@ -265,11 +267,11 @@ impl Cluster {
             self.0.webhooks.refresh(self.store());
         }
         match outcome {
-            Ok(committed) => committed
-                .objects
-                .into_iter()
-                .next()
-                .ok_or_else(|| Status::internal("the store returned no object")),
+            Ok(committed) => {
+                self.touch_quotas(target, namespace.as_deref());
+                let stored = committed.objects.into_iter().next();
+                stored.ok_or_else(|| Status::internal("the store returned no object"))
+            }
             Err(CommitError::Precondition { .. }) if absent => {
                 Err(Status::already_exists(&target.group_resource(), &name))
             }

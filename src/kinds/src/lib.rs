@@ -16,6 +16,7 @@ mod kind;
 mod meta;
 pub mod node_affinity;
 pub mod pod;
+pub mod quota;
 mod registry;
 pub mod scale;
 pub mod schedule;

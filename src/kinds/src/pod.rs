@@ -148,14 +148,38 @@ pub fn quantity(
 /// What the pod asks of a node: the sum of its containers, or more where an init container asks for more
 /// (restartable init containers run beside the others), and the overhead.
 pub fn requests(spec: &PodSpec) -> BTreeMap<String, Quantity> {
+    let mut sum = aggregated(spec, container_requests);
+    for (name, overhead) in spec.overhead.iter().flatten() {
+        if let Ok(overhead) = overhead.0.parse::<Quantity>() {
+            let entry = sum.entry(name.clone()).or_default();
+            *entry = entry.plus(overhead);
+        }
+    }
+    sum
+}
+
+/// The most that the pod may use, of what is limited: counted as [`requests`], the overhead with what has a limit.
+pub fn limits(spec: &PodSpec) -> BTreeMap<String, Quantity> {
+    let mut sum = aggregated(spec, container_limits);
+    for (name, limit) in &mut sum {
+        let overhead = quantity(spec.overhead.as_ref(), name).filter(|_| !limit.is_zero());
+        *limit = limit.plus(overhead.unwrap_or_default());
+    }
+    sum
+}
+
+fn aggregated(
+    spec: &PodSpec,
+    of: impl Fn(&Container) -> BTreeMap<String, Quantity>,
+) -> BTreeMap<String, Quantity> {
     let mut sum = BTreeMap::new();
     for container in &spec.containers {
-        add(&mut sum, &container_requests(container));
+        add(&mut sum, &of(container));
     }
     let mut sidecars: BTreeMap<String, Quantity> = BTreeMap::new();
     let mut peak: BTreeMap<String, Quantity> = BTreeMap::new();
     for container in spec.init_containers.iter().flatten() {
-        let own = container_requests(container);
+        let own = of(container);
         if container.restart_policy.as_deref() == Some("Always") {
             add(&mut sum, &own);
             add(&mut sidecars, &own);
@@ -167,20 +191,21 @@ pub fn requests(spec: &PodSpec) -> BTreeMap<String, Quantity> {
         }
     }
     at_least(&mut sum, &peak);
-    for (name, overhead) in spec.overhead.iter().flatten() {
-        if let Ok(overhead) = overhead.0.parse::<Quantity>() {
-            let entry = sum.entry(name.clone()).or_default();
-            *entry = entry.plus(overhead);
-        }
-    }
     sum
 }
 
+fn container_limits(container: &Container) -> BTreeMap<String, Quantity> {
+    parsed(container.resources.as_ref().and_then(|r| r.limits.as_ref()))
+}
+
+fn parsed(
+    of: Option<&BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>>,
+) -> BTreeMap<String, Quantity> {
+    of.into_iter().flatten().filter_map(|(name, q)| Some((name.clone(), q.0.parse().ok()?))).collect()
+}
+
 fn container_requests(container: &Container) -> BTreeMap<String, Quantity> {
-    let requests = container.resources.as_ref().and_then(|r| r.requests.as_ref());
-    let parsed =
-        requests.into_iter().flatten().filter_map(|(name, q)| Some((name.clone(), q.0.parse().ok()?)));
-    parsed.collect()
+    parsed(container.resources.as_ref().and_then(|r| r.requests.as_ref()))
 }
 
 fn add(sum: &mut BTreeMap<String, Quantity>, more: &BTreeMap<String, Quantity>) {

@@ -2,7 +2,7 @@
 //!
 //! The pure half says what is to be done and to be said (`plan`, `status`, and what they are made of); the working half
 //! (`worker`) has one task for each pod that does it through the container seam (`cri`). It registers the node, answers the
-//! API server's logs, exec, attach and port-forward, and rotates logs. It knows the cluster and `cri`, and no room beside
+//! API server's logs, exec, attach and port-forward, measures what pods use, and rotates logs. It knows the cluster and `cri`, and no room beside
 //! it; it makes no namespace, mount of an image, network or cgroup itself. Read `plan` first, then `worker`.
 
 #![forbid(unsafe_code)]
@@ -28,6 +28,7 @@ pub mod labels;
 mod logs;
 pub mod machine;
 mod manager;
+mod meter;
 pub mod node;
 pub mod node_events;
 mod pause;
@@ -41,6 +42,7 @@ mod shared;
 pub mod sources;
 mod start;
 pub mod status;
+pub mod usage;
 pub mod view;
 pub mod volumes;
 mod worker;

@@ -66,6 +66,10 @@ impl Books {
         }
     }
 
+    pub fn sandboxes(&self) -> Vec<SandboxId> {
+        self.locked().keys().cloned().collect()
+    }
+
     pub fn sandboxes_of(&self, uid: &str) -> Vec<SandboxId> {
         self.locked().iter().filter(|(_, entry)| entry.uid == uid).map(|(id, _)| id.clone()).collect()
     }

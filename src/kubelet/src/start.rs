@@ -5,11 +5,12 @@ use crate::heartbeat::Heartbeat;
 use crate::image_manager::ImageManager;
 use crate::logs::keeper::Keeper;
 use crate::manager::Manager;
+use crate::meter::Meter;
 use crate::pause::{Pauser, Pauses};
 use crate::shared::{Books, Shared};
 use crate::sources::Cached;
 use api::Status;
-use cluster::{Actor, Cluster};
+use cluster::{Actor, Cluster, UsageSource};
 use cri::{CriError, ImageService, PodAccess, Runtime};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -98,7 +99,10 @@ pub(crate) async fn start_at(
     let heartbeat = Heartbeat::register(shared.clone())
         .await
         .map_err(|status| StartError::Register { node: shared.config.node_name.clone(), status })?;
+    let meter: Arc<dyn UsageSource> = Arc::new(Meter::new(shared.clone()));
+    cluster.measured_by(&meter);
     let task = tokio::spawn(async move {
+        let _measures_while_it_runs = meter;
         tokio::join!(manager.run(), keeper.run(stop.clone()), heartbeat.run(stop));
     });
     Ok(Kubelet { access: Arc::new(Access(shared)), pauser, task })

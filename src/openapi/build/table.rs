@@ -3,10 +3,10 @@
 use k8s_openapi::Resource as Typed;
 use k8s_openapi::api::{
     admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication,
-    authorization::v1 as authorization, autoscaling::v1 as autoscaling, batch::v1 as batch,
-    certificates::v1 as certificates, coordination::v1 as coordination, core::v1 as core,
-    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, policy::v1 as policy,
-    rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
+    authorization::v1 as authorization, autoscaling::v1 as autoscaling, autoscaling::v2 as autoscaling_v2,
+    batch::v1 as batch, certificates::v1 as certificates, coordination::v1 as coordination, core::v1 as core,
+    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, node::v1 as node,
+    policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -130,6 +130,16 @@ pub fn resources() -> Vec<Resource> {
             true,
             vec![scale(), sub::<apps::StatefulSet>("status", Object)],
         ),
+        kind::<autoscaling::HorizontalPodAutoscaler>(
+            "horizontalpodautoscalers",
+            true,
+            vec![sub::<autoscaling::HorizontalPodAutoscaler>("status", Object)],
+        ),
+        kind::<autoscaling_v2::HorizontalPodAutoscaler>(
+            "horizontalpodautoscalers",
+            true,
+            vec![sub::<autoscaling_v2::HorizontalPodAutoscaler>("status", Object)],
+        ),
         kind::<batch::CronJob>("cronjobs", true, vec![sub::<batch::CronJob>("status", Object)]),
         kind::<batch::Job>("jobs", true, vec![sub::<batch::Job>("status", Object)]),
         kind::<certificates::CertificateSigningRequest>(
@@ -145,6 +155,7 @@ pub fn resources() -> Vec<Resource> {
         kind::<core::ConfigMap>("configmaps", true, vec![]),
         kind::<core::Endpoints>("endpoints", true, vec![]),
         kind::<core::Event>("events", true, vec![]),
+        kind::<core::LimitRange>("limitranges", true, vec![]),
         kind::<core::Namespace>(
             "namespaces",
             false,
@@ -180,10 +191,16 @@ pub fn resources() -> Vec<Resource> {
                 sub::<core::Pod>("status", Object),
             ],
         ),
+        kind::<core::PodTemplate>("podtemplates", true, vec![]),
         kind::<core::ReplicationController>(
             "replicationcontrollers",
             true,
             vec![scale(), sub::<core::ReplicationController>("status", Object)],
+        ),
+        kind::<core::ResourceQuota>(
+            "resourcequotas",
+            true,
+            vec![sub::<core::ResourceQuota>("status", Object)],
         ),
         kind::<core::Secret>("secrets", true, vec![]),
         kind::<core::Service>(
@@ -200,6 +217,12 @@ pub fn resources() -> Vec<Resource> {
         kind::<events::Event>("events", true, vec![]),
         kind::<networking::Ingress>("ingresses", true, vec![sub::<networking::Ingress>("status", Object)]),
         kind::<networking::IngressClass>("ingressclasses", false, vec![]),
+        kind::<node::RuntimeClass>("runtimeclasses", false, vec![]),
+        kind::<policy::PodDisruptionBudget>(
+            "poddisruptionbudgets",
+            true,
+            vec![sub::<policy::PodDisruptionBudget>("status", Object)],
+        ),
         kind::<rbac::ClusterRole>("clusterroles", false, vec![]),
         kind::<rbac::ClusterRoleBinding>("clusterrolebindings", false, vec![]),
         kind::<rbac::Role>("roles", true, vec![]),

@@ -73,7 +73,8 @@ fn no_field_of_a_kind_is_lost() {
         let decoded =
             handler.decode(&json, kinds::FieldValidation::Strict).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         let stored = decoded.instance.encode().unwrap().stamp(api::ResourceVersion(0));
-        let got: Value = serde_json::from_slice(stored.bytes()).unwrap();
+        // as this version shows it: of autoscalers another one is stored
+        let got: Value = serde_json::from_slice(&handler.present(stored.bytes())).unwrap();
         assert_eq!(lost(&sent, &got, &name), None);
     }
 }

@@ -52,7 +52,7 @@ const ADDONS: &[Addon] = &[
     Addon { name: "kubevirt", is: Elsewhere(NO_MACHINE) },
     Addon { name: "logviewer", is: Elsewhere("`minikube dashboard` shows logs, live") },
     Addon { name: "metallb", is: BuiltIn("a LoadBalancer service has an address that answers") },
-    Addon { name: "metrics-server", is: Elsewhere("resource metrics are not served yet") },
+    Addon { name: "metrics-server", is: BuiltIn("`kubectl top` shows what pods and nodes use") },
     Addon { name: "nvidia-device-plugin", is: Elsewhere(NO_DEVICES) },
     Addon { name: "nvidia-driver-installer", is: Elsewhere(NO_DEVICES) },
     Addon { name: "nvidia-gpu-device-plugin", is: Elsewhere(NO_DEVICES) },

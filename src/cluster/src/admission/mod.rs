@@ -3,6 +3,7 @@
 
 mod certificate_requests;
 mod ingress_class;
+mod limit_ranger;
 mod namespace;
 mod pod_priority;
 mod pod_security;
@@ -49,12 +50,13 @@ pub(crate) async fn admit_create(
         certificate_requests::admit_create(actor, &mut **object);
     }
     pod_priority::one_default(cluster, &**object, None)?;
-    runtime_class::admit(&**object)?;
+    runtime_class::admit(cluster, &mut **object)?;
     rbac_escalation::admit(cluster, actor, target, &**object, None)?;
     service_addresses::admit(cluster, &mut **object, None).map(Held)
 }
 
 async fn fill_in(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
+    limit_ranger::admit(cluster, object);
     pod_service_account::admit(cluster, object).await?;
     pod_tolerations::admit(object);
     pod_priority::admit(cluster, object)?;
@@ -91,6 +93,9 @@ pub(crate) async fn review(
     let Admission { cluster, target, warnings, .. } = *asked;
     service_addresses::review(cluster, new, warnings);
     storage::may_grow(cluster, target, new, old)?;
+    if target.subresource.is_none() {
+        limit_ranger::review(cluster, new, old)?;
+    }
     pod_security::review(cluster, target, new, old, warnings)?;
     asked.validate(Subject { new: Some(new), old }).await
 }

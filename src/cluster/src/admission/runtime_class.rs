@@ -1,17 +1,72 @@
-//! Upstream's RuntimeClass admission: a pod that names a class which is not there is refused. The kind is not served, so no
-//! class ever is.
+//! Upstream's RuntimeClass admission: a pod that names a class must find it, and gets its overhead and where it may run. There
+//! is one runtime here: a class that wants another is refused at once, for its pods would run in what they asked not to run in.
 
-use ::api::{GroupResource, Status};
+use crate::Cluster;
+use ::api::{GroupResource, ObjectKey, Status};
 use k8s_openapi::api::core::v1::Pod;
-use kinds::Instance;
+use k8s_openapi::api::node::v1::RuntimeClass;
+use kinds::{Instance, Kind};
+use store::Resource;
 
-pub(super) fn admit(object: &dyn Instance) -> Result<(), Status> {
-    let Some(pod) = object.downcast_ref::<Pod>() else { return Ok(()) };
-    let class = pod.spec.as_ref().and_then(|spec| spec.runtime_class_name.as_deref());
-    let Some(class) = class.filter(|class| !class.is_empty()) else { return Ok(()) };
-    let name = pod.metadata.name.as_deref().unwrap_or_default();
-    let why = format!("pod rejected: RuntimeClass {class:?} not found");
-    Err(Status::forbidden(&GroupResource::new("", "pods"), name, why))
+/// What `handler` may say.
+const HANDLER: &str = "runc";
+
+pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
+    let Some(pod) = object.downcast_mut::<Pod>() else { return Ok(()) };
+    let find = |name: &str| {
+        let resource = Resource::from(&RuntimeClass::info().storage);
+        cluster.store().snapshot().get(&resource, &ObjectKey::cluster(name))?.decode().ok()
+    };
+    into(pod, find).map_err(|why| {
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        Status::forbidden(&GroupResource::new("", "pods"), name, format!("pod rejected: {why}"))
+    })
+}
+
+fn into(pod: &mut Pod, find: impl Fn(&str) -> Option<RuntimeClass>) -> Result<(), String> {
+    let Some(spec) = pod.spec.as_mut() else { return Ok(()) };
+    let named = spec.runtime_class_name.clone().filter(|class| !class.is_empty());
+    let class = match named {
+        Some(name) => Some(find(&name).ok_or_else(|| format!("RuntimeClass {name:?} not found"))?),
+        None => None,
+    };
+    let overhead = class.as_ref().and_then(|class| class.overhead.as_ref()?.pod_fixed.clone());
+    let given = spec.overhead.as_ref().filter(|given| !given.is_empty());
+    match (given, &overhead) {
+        (Some(_), None) => {
+            return Err("Pod Overhead set without corresponding RuntimeClass defined Overhead".to_owned());
+        }
+        (Some(given), Some(fixed)) if given != fixed => {
+            return Err("Pod's Overhead doesn't match RuntimeClass's defined Overhead".to_owned());
+        }
+        _ => {}
+    }
+    let Some(class) = class else { return Ok(()) };
+    if class.handler != HANDLER {
+        let name = class.metadata.name.as_deref().unwrap_or_default();
+        return Err(format!(
+            "RuntimeClass {name:?} wants the handler {:?}, and this cluster has {HANDLER:?} only",
+            class.handler
+        ));
+    }
+    spec.overhead = overhead.or_else(|| spec.overhead.take());
+    let Some(scheduling) = class.scheduling else { return Ok(()) };
+    for (key, value) in scheduling.node_selector.into_iter().flatten() {
+        let known =
+            spec.node_selector.get_or_insert_default().entry(key.clone()).or_insert_with(|| value.clone());
+        if *known != value {
+            return Err(format!(
+                "conflict: node selector {key} is {known} in the pod and {value} in its class"
+            ));
+        }
+    }
+    for toleration in scheduling.tolerations.into_iter().flatten() {
+        let all = spec.tolerations.get_or_insert_default();
+        if !all.contains(&toleration) {
+            all.push(toleration);
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -19,21 +74,56 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn class(name: &str) -> Option<RuntimeClass> {
+        let handler = match name {
+            "plain" => "runc",
+            "gvisor" => "runsc",
+            _ => return None,
+        };
+        let class = json!({
+            "metadata": {"name": name}, "handler": handler, "overhead": {"podFixed": {"cpu": "10m"}},
+            "scheduling": {"nodeSelector": {"disk": "fast"}, "tolerations": [{"key": "a", "operator": "Exists"}]},
+        });
+        serde_json::from_value(class).ok()
+    }
+
     #[test]
-    fn a_class_that_is_not_there_is_refused() {
-        for (class, want) in [
-            (json!(null), None),
-            (json!(""), None),
+    fn a_pod_gets_what_its_class_says_or_is_refused() {
+        let cases = [
+            ("none", json!({}), None),
+            ("empty", json!({"runtimeClassName": ""}), None),
+            ("ours", json!({"runtimeClassName": "plain"}), None),
+            ("missing", json!({"runtimeClassName": "kata"}), Some("RuntimeClass \"kata\" not found")),
+            ("another's", json!({"runtimeClassName": "gvisor"}), Some("wants the handler \"runsc\"")),
             (
-                json!("gvisor"),
-                Some("pods \"p\" is forbidden: pod rejected: RuntimeClass \"gvisor\" not found"),
+                "overhead of nobody",
+                json!({"overhead": {"cpu": "1"}}),
+                Some("without corresponding RuntimeClass"),
             ),
-        ] {
-            let pod: Pod = serde_json::from_value(json!({"metadata": {"name": "p"},
-                "spec": {"containers": [], "runtimeClassName": class}}))
-            .unwrap();
-            let said = admit(&pod).err().map(|status| status.message);
-            assert_eq!(said.as_deref(), want, "{class}");
+            (
+                "another overhead",
+                json!({"runtimeClassName": "plain", "overhead": {"cpu": "1"}}),
+                Some("doesn't match RuntimeClass's defined Overhead"),
+            ),
+            (
+                "another node",
+                json!({"runtimeClassName": "plain", "nodeSelector": {"disk": "slow"}}),
+                Some("conflict: node selector disk"),
+            ),
+        ];
+        for (name, mut spec, want) in cases {
+            spec["containers"] = json!([]);
+            let mut pod: Pod = serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap();
+            let said = into(&mut pod, class).err().unwrap_or_default();
+            assert!(want.map_or(said.is_empty(), |want| said.contains(want)), "{name}: {said}");
+            if name == "ours" {
+                let spec = pod.spec.unwrap();
+                assert_eq!(spec.overhead.unwrap()["cpu"].0, "10m");
+                assert_eq!(
+                    (spec.node_selector.unwrap()["disk"].as_str(), spec.tolerations.unwrap().len()),
+                    ("fast", 1)
+                );
+            }
         }
     }
 }

@@ -283,6 +283,46 @@ const COMPONENTS: &[Component] = &[
         },
     ),
     (
+        "system:controller:disruption-controller",
+        || controller("disruption-controller"),
+        || {
+            vec![
+                rule(READ, &["apps"], &["deployments", "replicasets", "statefulsets"]),
+                rule(READ, &[""], &["pods", "replicationcontrollers"]),
+                rule(READ, &["policy"], &["poddisruptionbudgets"]),
+                rule(&["patch", "update"], &["policy"], &["poddisruptionbudgets/status"]),
+                rule(&["get"], ALL, &["*/scale"]),
+                rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:horizontal-pod-autoscaler",
+        || controller("horizontal-pod-autoscaler"),
+        || {
+            vec![
+                rule(READ, &["autoscaling"], &["horizontalpodautoscalers"]),
+                rule(&["patch", "update"], &["autoscaling"], &["horizontalpodautoscalers/status"]),
+                rule(&["get", "update"], ALL, &["*/scale"]),
+                rule(&["list"], &[""], &["pods"]),
+                rule(&["list"], &[crate::METRICS_GROUP], &["pods"]),
+                rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            ]
+        },
+    ),
+    (
+        "system:controller:resourcequota-controller",
+        || controller("resourcequota-controller"),
+        || {
+            vec![
+                rule(&["list", "watch"], ALL, ALL),
+                rule(&["get"], &[""], &["resourcequotas"]),
+                rule(&["patch", "update"], &[""], &["resourcequotas/status"]),
+                rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            ]
+        },
+    ),
+    (
         "system:controller:endpointslice-controller",
         || controller("endpointslice-controller"),
         || {

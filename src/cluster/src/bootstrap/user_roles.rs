@@ -15,6 +15,7 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
         part("system:aggregate-to-admin", "admin", admin()),
         part("system:aggregate-to-edit", "edit", edit()),
         part("system:aggregate-to-view", "view", view()),
+        metrics_reader(),
     ];
     // in this order: each gathers the one before
     for (name, into) in [("view", Some("edit")), ("edit", Some("admin")), ("admin", None)] {
@@ -34,6 +35,16 @@ fn part(name: &str, of: &str, rules: Vec<PolicyRule>) -> ClusterRole {
     let mut part = role(name, rules);
     part.metadata.labels.get_or_insert_default().extend([label(of)]);
     part
+}
+
+/// The metrics server's own: who may look at pods may see what they use.
+fn metrics_reader() -> ClusterRole {
+    let mut reader = role(
+        "system:aggregated-metrics-reader",
+        vec![rule(READ, &[crate::METRICS_GROUP], &["nodes", "pods"])],
+    );
+    reader.metadata.labels.get_or_insert_default().extend(["admin", "edit", "view"].map(label));
+    reader
 }
 
 fn label(role: &str) -> (String, String) {

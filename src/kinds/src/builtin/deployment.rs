@@ -166,7 +166,7 @@ pub(super) fn amount(value: Option<&IntOrString>) -> Option<u64> {
     }
 }
 
-fn percent(value: Option<&IntOrString>) -> Option<u64> {
+pub(super) fn percent(value: Option<&IntOrString>) -> Option<u64> {
     let Some(IntOrString::String(text)) = value else { return None };
     let digits = text.strip_suffix('%').filter(|d| !d.is_empty() && d.bytes().all(|b| b.is_ascii_digit()))?;
     // more digits than fit are still a percentage, and more than any bound

@@ -45,12 +45,17 @@ mod endpoints;
 mod event;
 mod event_validation;
 mod fill;
+mod horizontal_pod_autoscaler;
+mod hpa_columns;
+mod hpa_v1;
+mod hpa_validation;
 mod ingress;
 mod ingress_class;
 mod ingress_validation;
 mod job;
 mod job_validation;
 mod lease;
+mod limit_range;
 mod mutating_webhook_configuration;
 mod namespace;
 mod node;
@@ -59,14 +64,18 @@ mod persistent_volume_claim;
 mod pod;
 mod pod_columns;
 mod pod_defaults;
+mod pod_disruption_budget;
 mod pod_ephemeral;
+mod pod_template;
 mod pod_validation;
 pub(crate) mod pod_warnings;
 mod priority_class;
 mod replica_set;
 mod replication_controller;
+mod resource_quota;
 mod role;
 mod role_binding;
+mod runtime_class;
 mod secret;
 mod service;
 mod service_account;
@@ -84,12 +93,15 @@ pub mod webhooks;
 use crate::{Handler, handler_of};
 use k8s_openapi::api::admissionregistration::v1 as admission;
 use k8s_openapi::api::apps::v1 as apps;
+use k8s_openapi::api::autoscaling::v2 as autoscaling;
 use k8s_openapi::api::batch::v1 as batch;
 use k8s_openapi::api::certificates::v1 as certificates;
 use k8s_openapi::api::coordination::v1 as coordination;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
 use k8s_openapi::api::networking::v1 as networking;
+use k8s_openapi::api::node::v1 as node_classes;
+use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::api::scheduling::v1 as scheduling;
 use k8s_openapi::api::storage::v1 as storage;
@@ -110,6 +122,7 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<apps::Deployment>(),
         handler_of::<apps::ReplicaSet>(),
         handler_of::<apps::StatefulSet>(),
+        handler_of::<autoscaling::HorizontalPodAutoscaler>(),
         handler_of::<batch::CronJob>(),
         handler_of::<batch::Job>(),
         handler_of::<certificates::CertificateSigningRequest>(),
@@ -117,18 +130,23 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<core::ConfigMap>(),
         handler_of::<core::Endpoints>(),
         handler_of::<core::Event>(),
+        handler_of::<core::LimitRange>(),
         handler_of::<core::Namespace>(),
         handler_of::<core::Node>(),
         handler_of::<core::PersistentVolume>(),
         handler_of::<core::PersistentVolumeClaim>(),
         handler_of::<core::Pod>(),
+        handler_of::<core::PodTemplate>(),
         handler_of::<core::ReplicationController>(),
+        handler_of::<core::ResourceQuota>(),
         handler_of::<core::Secret>(),
         handler_of::<core::Service>(),
         handler_of::<core::ServiceAccount>(),
         handler_of::<discovery::EndpointSlice>(),
         handler_of::<networking::Ingress>(),
         handler_of::<networking::IngressClass>(),
+        handler_of::<node_classes::RuntimeClass>(),
+        handler_of::<policy::PodDisruptionBudget>(),
         handler_of::<rbac::ClusterRole>(),
         handler_of::<rbac::ClusterRoleBinding>(),
         handler_of::<rbac::Role>(),
@@ -142,6 +160,7 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<storage::VolumeAttributesClass>(),
         handler_of::<apiextensions::CustomResourceDefinition>(),
         event::events_k8s_io(),
+        hpa_v1::autoscaling_v1(),
     ]
 }
 

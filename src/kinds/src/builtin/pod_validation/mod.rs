@@ -31,9 +31,10 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
 use std::collections::BTreeSet;
 
 pub(super) use affinity::term_of_volume;
+pub(super) use resources::{amount, of_overhead as overhead};
 pub(super) use scheduling::PREEMPTION_POLICIES;
 pub(super) use status::status_update;
-pub(super) use tolerations::taints;
+pub(super) use tolerations::{taints, tolerations};
 pub(super) use update::update;
 pub(super) use volumes::{has_backsteps, has_source, host_path};
 
@@ -106,7 +107,8 @@ pub(super) fn template_that_ends(template: &PodTemplateSpec, at: &str, errors: &
     }
 }
 
-fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut Errors) {
+/// Of what runs none itself.
+pub(super) fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut Errors) {
     let none = PodSpec::default();
     let given = template.spec.as_ref().unwrap_or(&none);
     let meta = template.metadata.as_ref();

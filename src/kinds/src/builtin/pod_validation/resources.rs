@@ -95,7 +95,7 @@ pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut Errors) {
 }
 
 /// Limits that nobody may exceed, as of an overhead.
-pub(super) fn of_overhead(amounts: &Amounts, at: &str, errors: &mut Errors) {
+pub(in super::super) fn of_overhead(amounts: &Amounts, at: &str, errors: &mut Errors) {
     let given = ResourceRequirements { limits: Some(amounts.clone()), ..ResourceRequirements::default() };
     requirements(&given, container_resource, at, errors);
 }
@@ -125,7 +125,7 @@ fn requirements(
     }
 }
 
-fn amount(name: &str, amount: &Amount, at: &str, errors: &mut Errors) {
+pub(in super::super) fn amount(name: &str, amount: &Amount, at: &str, errors: &mut Errors) {
     let text = amount.0.as_str();
     let parsed = match text.parse::<Quantity>() {
         Ok(parsed) => parsed,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 const OPERATORS: [&str; 2] = ["Equal", "Exists"];
 
-pub(super) fn tolerations(tolerations: &[Toleration], at: &str, errors: &mut Errors) {
+pub(in super::super) fn tolerations(tolerations: &[Toleration], at: &str, errors: &mut Errors) {
     for (index, toleration) in tolerations.iter().enumerate() {
         one(toleration, &format!("{at}[{index}]"), errors);
     }

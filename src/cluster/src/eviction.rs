@@ -1,0 +1,290 @@
+//! Evictions: a pod goes where the budgets of those who run it allow that. Upstream's `pods/eviction`.
+
+use crate::write::Books;
+use crate::{Actor, Attributes, Cluster, DeleteOptions, Target, WriteOptions};
+use ::api::{Cause, GroupResource, Object, Reason, Status};
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kinds::{Instance, Kind, pod as ask, selectors};
+use store::Resource;
+
+/// So many evictions that the controller has not heard of yet are no sign of health.
+const MOST_DISRUPTED_PODS: usize = 2000;
+const CANNOT: &str = "Cannot evict pod as it would violate the pod's disruption budget.";
+/// What a client that came too early is told to wait, in seconds.
+const SOON: i32 = 10;
+
+/// What the budgets say of one pod.
+enum Verdict {
+    /// It counts for nobody.
+    Free,
+    /// It is not among the healthy: it may go as long as it does not become so meanwhile.
+    WhileUnready(String),
+    /// One of the disruptions that the budget of this name allows is used up.
+    Takes(String),
+}
+
+impl Cluster {
+    /// Deletes a pod, if its disruption budget allows it.
+    ///
+    /// # Errors
+    /// `Forbidden`; `NotFound`; `TooManyRequests` where the budget does not allow it now; `InternalError` for a pod with several
+    /// budgets.
+    pub async fn evict(&self, actor: &Actor, pod: &Target, options: &DeleteOptions) -> Result<(), Status> {
+        let part = pod.clone().subresource("eviction");
+        self.authorize(actor, &Attributes::of("create", &part))?;
+        let pod = Target { subresource: None, ..pod.clone() };
+        let stored = self.read_stored(&pod)?;
+        let object: Pod = stored.decode().map_err(Status::internal)?;
+        let mut options = options.clone();
+        match self.verdict(&object)? {
+            Verdict::Free => {}
+            Verdict::WhileUnready(budget) if options.resource_version.is_none() => {
+                self.mark_as_target(&pod, &options).await?;
+                let now = self.read_stored(&pod)?;
+                options.resource_version = Some(now.revision());
+                if ask::is_ready(&now.decode().map_err(Status::internal)?) {
+                    return Err(being_processed(&budget));
+                }
+                return match self.delete(&Actor::root(), &pod, &options).await {
+                    Err(status) if status.is(Reason::Conflict) => Err(being_processed(&budget)),
+                    other => other.map(|_| ()),
+                };
+            }
+            Verdict::WhileUnready(_) => {}
+            Verdict::Takes(budget) => self.use_up(&object, &budget, options.dry_run).await?,
+        }
+        self.mark_as_target(&pod, &options).await?;
+        self.delete(&Actor::root(), &pod, &options).await.map(|_| ())
+    }
+
+    fn verdict(&self, pod: &Pod) -> Result<Verdict, Status> {
+        // its end disrupts nothing that was not disrupted before
+        if ask::is_terminal(pod) || ask::is_deleting(pod) || ask::phase(pod) == "Pending" {
+            return Ok(Verdict::Free);
+        }
+        let mut budgets = self.budgets_of(pod);
+        let Some(budget) = budgets.pop() else { return Ok(Verdict::Free) };
+        if !budgets.is_empty() {
+            let why = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.";
+            return Err(Status::new(Reason::InternalError, why));
+        }
+        if !ask::is_ready(pod) && unready_may_go(&budget) {
+            return Ok(Verdict::WhileUnready(budget.metadata.name.unwrap_or_default()));
+        }
+        Ok(Verdict::Takes(budget.metadata.name.unwrap_or_default()))
+    }
+
+    fn budgets_of(&self, pod: &Pod) -> Vec<PodDisruptionBudget> {
+        let snapshot = self.store().snapshot();
+        let resource = Resource::from(&PodDisruptionBudget::info().storage);
+        let labels = pod.metadata.labels.clone().unwrap_or_default();
+        let all = snapshot.list(&resource, pod.metadata.namespace.as_deref(), None);
+        let budgets = all.filter_map(|object| object.decode::<PodDisruptionBudget>().ok());
+        let selects = |budget: &PodDisruptionBudget| {
+            let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+            selector.and_then(|s| selectors::from_object(s).ok()).is_some_and(|s| s.matches(&labels))
+        };
+        budgets.filter(selects).collect()
+    }
+
+    /// Takes one of the disruptions that the budget allows, and notes whose it is until the controller has seen it.
+    async fn use_up(&self, pod: &Pod, budget: &str, dry_run: bool) -> Result<(), Status> {
+        let handler = self.registry().by_gvr(&PodDisruptionBudget::info().gvr);
+        let handler = handler.ok_or_else(|| Status::internal("no disruption budgets"))?;
+        let target =
+            Target::object(&handler, pod.metadata.namespace.as_deref(), budget).subresource("status");
+        let name = pod.metadata.name.clone().unwrap_or_default();
+        let take = |current: &Object| -> Result<Box<dyn Instance>, Status> {
+            let mut budget: PodDisruptionBudget = current.decode().map_err(Status::internal)?;
+            take(&mut budget, &name, jiff::Timestamp::now())?;
+            Ok(Box::new(budget))
+        };
+        let options = WriteOptions { dry_run, ..WriteOptions::default() };
+        let taken = self.modify_authorized(&Actor::root(), &target, &options, Books::Kept, &take).await;
+        match taken {
+            Err(status) if status.is(Reason::Conflict) => Err(being_processed(budget)),
+            other => other.map(|_| ()),
+        }
+    }
+
+    /// Says in the pod's status why it ends (KEP-3329).
+    async fn mark_as_target(&self, pod: &Target, options: &DeleteOptions) -> Result<(), Status> {
+        if options.dry_run {
+            return Ok(());
+        }
+        let mark = |current: &Object| -> Result<Box<dyn Instance>, Status> {
+            let mut pod: Pod = current.decode().map_err(Status::internal)?;
+            let condition = PodCondition {
+                type_: "DisruptionTarget".to_owned(),
+                status: "True".to_owned(),
+                reason: Some("EvictionByEvictionAPI".to_owned()),
+                message: Some("Eviction API: evicting".to_owned()),
+                observed_generation: pod.metadata.generation,
+                ..PodCondition::default()
+            };
+            ask::set_condition(pod.status.get_or_insert_default(), condition, jiff::Timestamp::now());
+            pod.metadata.resource_version = None;
+            Ok(Box::new(pod))
+        };
+        // who asks for one revision gets that or nothing: the condition would make another
+        if options.resource_version.is_some() {
+            return Ok(());
+        }
+        let status = pod.clone().subresource("status");
+        let options = WriteOptions::default();
+        self.modify_authorized(&Actor::root(), &status, &options, Books::Kept, &mark).await.map(|_| ())
+    }
+}
+
+fn unready_may_go(budget: &PodDisruptionBudget) -> bool {
+    let policy = budget.spec.as_ref().and_then(|spec| spec.unhealthy_pod_eviction_policy.as_deref());
+    let status = budget.status.clone().unwrap_or_default();
+    let (healthy, desired) = (status.current_healthy.unwrap_or(0), status.desired_healthy.unwrap_or(0));
+    policy == Some("AlwaysAllow") || (healthy >= desired && desired > 0)
+}
+
+fn take(budget: &mut PodDisruptionBudget, pod: &str, now: jiff::Timestamp) -> Result<(), Status> {
+    let name = budget.metadata.name.clone().unwrap_or_default();
+    let generation = budget.metadata.generation;
+    let status = budget.status.get_or_insert_default();
+    let forbidden =
+        |why: &str| Err(Status::forbidden(&GroupResource::new("policy", "poddisruptionbudget"), &name, why));
+    if status.observed_generation.unwrap_or(0) < generation.unwrap_or(0) {
+        return Err(being_processed(&name));
+    }
+    let allowed = status.disruptions_allowed.unwrap_or(0);
+    if allowed < 0 {
+        return forbidden("pdb disruptions allowed is negative");
+    }
+    if status.disrupted_pods.as_ref().is_some_and(|pods| pods.len() > MOST_DISRUPTED_PODS) {
+        return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller");
+    }
+    if allowed == 0 {
+        let (desired, healthy) = (status.desired_healthy.unwrap_or(0), status.current_healthy.unwrap_or(0));
+        let why =
+            format!("The disruption budget {name} needs {desired} healthy pods and has {healthy} currently");
+        return Err(too_many(why, None));
+    }
+    status.disruptions_allowed = Some(allowed - 1);
+    if allowed == 1 {
+        let conditions = status.conditions.get_or_insert_default();
+        set_allowed_condition(conditions, false, generation, now);
+    }
+    status.disrupted_pods.get_or_insert_default().insert(pod.to_owned(), ask::whole_second(now));
+    Ok(())
+}
+
+/// The condition `DisruptionAllowed`, as upstream's `UpdateDisruptionAllowedCondition` has it.
+pub fn set_allowed_condition(
+    conditions: &mut Vec<Condition>,
+    allowed: bool,
+    generation: Option<i64>,
+    now: jiff::Timestamp,
+) {
+    let (status, reason) = if allowed { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
+    set_condition(conditions, (status, reason, ""), generation, now);
+}
+
+/// The same where it is not known how many there should be.
+pub fn set_failed_condition(
+    conditions: &mut Vec<Condition>,
+    why: &str,
+    generation: Option<i64>,
+    now: jiff::Timestamp,
+) {
+    set_condition(conditions, ("False", "SyncFailed", why), generation, now);
+}
+
+/// Status, reason and message.
+type Said<'s> = (&'s str, &'s str, &'s str);
+
+fn set_condition(
+    conditions: &mut Vec<Condition>,
+    (status, reason, message): Said<'_>,
+    generation: Option<i64>,
+    now: jiff::Timestamp,
+) {
+    let Time(now) = ask::whole_second(now);
+    let known = conditions.iter().position(|c| c.type_ == "DisruptionAllowed");
+    let since = known.map(|at| &conditions[at]).filter(|c| c.status == status);
+    let condition = Condition {
+        type_: "DisruptionAllowed".to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: generation,
+        last_transition_time: since.map_or(Time(now), |c| c.last_transition_time.clone()),
+    };
+    match known {
+        Some(at) => conditions[at] = condition,
+        None => conditions.push(condition),
+    }
+}
+
+fn being_processed(budget: &str) -> Status {
+    let why = format!("The disruption budget {budget} is still being processed by the server.");
+    too_many(why, Some(SOON))
+}
+
+fn too_many(why: String, wait: Option<i32>) -> Status {
+    let mut status = Status::new(Reason::TooManyRequests, CANNOT);
+    status.causes.push(Cause { reason: "DisruptionBudget".into(), message: why, field: String::new() });
+    status.retry_after_seconds = wait;
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn budget(status: Value) -> PodDisruptionBudget {
+        serde_json::from_value(json!({"metadata": {"name": "b", "generation": 2}, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn a_disruption_is_taken_while_there_is_one() {
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        // (name, allowed, observed generation, refusal's cause)
+        let cases = [
+            ("two", 2, 2, None),
+            ("the last", 1, 2, None),
+            ("none", 0, 2, Some("The disruption budget b needs 3 healthy pods and has 2 currently")),
+            ("not yet seen", 2, 1, Some("The disruption budget b is still being processed by the server.")),
+        ];
+        for (name, allowed, observed, want) in cases {
+            let mut budget = budget(json!({
+                "disruptionsAllowed": allowed, "observedGeneration": observed, "desiredHealthy": 3, "currentHealthy": 2,
+            }));
+            let outcome = take(&mut budget, "p", now);
+            let said = outcome.err().map(|status| {
+                assert_eq!((status.code, status.message.as_str()), (429, CANNOT), "{name}");
+                status.causes[0].message.clone()
+            });
+            assert_eq!(said.as_deref(), want, "{name}");
+            let status = budget.status.unwrap();
+            let taken = i32::from(want.is_none());
+            assert_eq!(status.disruptions_allowed, Some(allowed - taken), "{name}");
+            assert_eq!(status.disrupted_pods.map_or(0, |pods| pods.len()), taken as usize, "{name}");
+            let insufficient = status.conditions.iter().flatten().any(|c| c.reason == "InsufficientPods");
+            assert_eq!(insufficient, name == "the last", "{name}");
+        }
+    }
+
+    #[test]
+    fn an_unready_pod_may_go_where_enough_are_healthy_or_the_policy_says_so() {
+        for (healthy, desired, policy, want) in [
+            (2, 2, None, true),
+            (1, 2, None, false),
+            (0, 0, None, false),
+            (1, 2, Some("IfHealthyBudget"), false),
+            (1, 2, Some("AlwaysAllow"), true),
+        ] {
+            let mut budget = budget(json!({"currentHealthy": healthy, "desiredHealthy": desired}));
+            budget.spec.get_or_insert_default().unhealthy_pod_eviction_policy = policy.map(str::to_owned);
+            assert_eq!(unready_may_go(&budget), want, "{healthy}/{desired} {policy:?}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Quotas, kept: what a namespace uses is counted from the store, and a write that would use more than a quota allows is
+//! refused. Upstream's ResourceQuota admission.
+//!
+//! Two writes that fit one by one may not fit together. So what is counted stays true until the write is committed: whoever
+//! writes holds the namespace's lock from the look at the store to the commit. Namespaces without a quota have no lock, and pay
+//! one look into an empty range.
+
+use crate::{Cluster, Target};
+use ::api::Status;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, ResourceQuota, Service};
+use kinds::quota::{self, Usage};
+use kinds::{Handler, Instance, Kind};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{Resource, Snapshot};
+use tokio::sync::{Notify, OwnedMutexGuard};
+
+/// By namespace.
+type Locks = HashMap<String, Arc<tokio::sync::Mutex<()>>>;
+
+#[derive(Default)]
+pub(crate) struct Quotas {
+    locks: Mutex<Locks>,
+    /// Namespaces in which something was written since somebody counted.
+    touched: Mutex<BTreeSet<String>>,
+    wake: Notify,
+}
+
+/// Nothing is written into the namespace that could use up the same, while this is held.
+pub(crate) struct Reservation(#[allow(dead_code, reason = "held, not read")] Option<OwnedMutexGuard<()>>);
+
+impl Cluster {
+    /// # Errors
+    /// `Forbidden` where a quota does not allow it, or wants to know what is not said.
+    pub(crate) async fn reserve(
+        &self,
+        target: &Target,
+        new: &dyn Instance,
+        old: Option<&dyn Instance>,
+    ) -> Result<Reservation, Status> {
+        let none = Ok(Reservation(None));
+        // an update of others uses no more than before
+        let may_use_more =
+            old.is_none() || new.as_any().is::<Service>() || new.as_any().is::<PersistentVolumeClaim>();
+        let Some(namespace) = target.namespace.as_deref().filter(|_| may_use_more) else { return none };
+        if target.subresource.is_some() || !has_quota(&self.store().snapshot(), namespace) {
+            return none;
+        }
+        let lock = self.0.quotas.lock(namespace);
+        let held = lock.lock_owned().await;
+        let snapshot = self.store().snapshot();
+        for quota in quotas(&snapshot, namespace) {
+            self.check(&snapshot, &quota, target, new, old)?;
+        }
+        Ok(Reservation(Some(held)))
+    }
+
+    fn check(
+        &self,
+        snapshot: &Snapshot,
+        quota: &ResourceQuota,
+        target: &Target,
+        new: &dyn Instance,
+        old: Option<&dyn Instance>,
+    ) -> Result<(), Status> {
+        let (info, hard) = (target.handler.info(), quota::hard(quota));
+        if !hard.keys().any(|name| quota::concerns(name, info)) || !quota::is_in_scope(quota, new) {
+            return Ok(());
+        }
+        let name = quota.metadata.name.as_deref().unwrap_or_default();
+        let refused = |why: String| {
+            let object = new.meta().name.as_deref().unwrap_or_default();
+            Err(Status::forbidden(&target.group_resource(), object, why))
+        };
+        if let Some(missing) = quota::unspecified(quota, new).filter(|_| old.is_none()) {
+            return refused(format!("failed quota: {name}: must specify {missing}"));
+        }
+        let now = jiff::Timestamp::now();
+        let before = old.filter(|old| quota::is_in_scope(quota, *old));
+        let before = before.map(|old| quota::usage(old, info, now)).unwrap_or_default();
+        let mut more = quota::bounded(&quota::usage(new, info, now), &hard);
+        for (name, amount) in &mut more {
+            *amount = amount.minus(before.get(name).copied().unwrap_or_default());
+        }
+        more.retain(|_, amount| !amount.is_zero() && !amount.is_negative());
+        if more.is_empty() {
+            return Ok(());
+        }
+        let used = used_by(snapshot, &target.handler, quota, &hard, now);
+        let of = |usage: &Usage, name: &str| usage.get(name).copied().unwrap_or_default();
+        more.retain(|name, amount| of(&used, name).plus(*amount) > of(&hard, name));
+        if more.is_empty() {
+            return Ok(());
+        }
+        let those = |usage: &Usage| {
+            quota::print(&more.keys().map(|name| (name.clone(), of(usage, name))).collect::<Usage>())
+        };
+        refused(format!(
+            "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
+            those(&more),
+            those(&used),
+            those(&hard)
+        ))
+    }
+
+    /// What the namespace uses of all that its quota bounds.
+    pub fn quota_usage(&self, quota: &ResourceQuota) -> Usage {
+        let (snapshot, hard) = (self.store().snapshot(), quota::hard(quota));
+        let mut sum: Usage = hard.keys().map(|name| (name.clone(), Default::default())).collect();
+        let registry = self.registry();
+        let mut seen = BTreeSet::new();
+        for handler in registry.iter() {
+            let info = handler.info();
+            // of two faces of the same objects one is enough
+            let concerned = hard.keys().any(|name| quota::concerns(name, info));
+            if concerned && seen.insert((info.storage.group.clone(), info.storage.resource.clone())) {
+                quota::add(&mut sum, &used_by(&snapshot, handler, quota, &hard, jiff::Timestamp::now()));
+            }
+        }
+        sum
+    }
+
+    /// After a commit.
+    pub(crate) fn touch_quotas(&self, target: &Target, namespace: Option<&str>) {
+        let Some(namespace) = namespace.filter(|_| target.subresource.as_deref() != Some("scale")) else {
+            return;
+        };
+        if !has_quota(&self.store().snapshot(), namespace) {
+            return;
+        }
+        let quotas = &self.0.quotas;
+        quotas.touched.lock().unwrap_or_else(PoisonError::into_inner).insert(namespace.to_owned());
+        quotas.wake.notify_one();
+    }
+
+    /// Waits for a write into namespaces with quotas, and says which these are. For one who waits.
+    pub async fn quotas_touched(&self) -> BTreeSet<String> {
+        loop {
+            let touched = {
+                let mut touched = self.0.quotas.touched.lock().unwrap_or_else(PoisonError::into_inner);
+                std::mem::take(&mut *touched)
+            };
+            if !touched.is_empty() {
+                return touched;
+            }
+            self.0.quotas.wake.notified().await;
+        }
+    }
+}
+
+impl Quotas {
+    fn lock(&self, namespace: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        // what nobody holds says nothing
+        locks.retain(|name, lock| name == namespace || Arc::strong_count(lock) > 1);
+        locks.entry(namespace.to_owned()).or_default().clone()
+    }
+}
+
+fn resource() -> Resource {
+    Resource::from(&ResourceQuota::info().storage)
+}
+
+fn has_quota(snapshot: &Snapshot, namespace: &str) -> bool {
+    snapshot.list(&resource(), Some(namespace), None).next().is_some()
+}
+
+fn quotas(snapshot: &Snapshot, namespace: &str) -> Vec<ResourceQuota> {
+    let all = snapshot.list(&resource(), Some(namespace), None);
+    all.filter_map(|object| object.decode().ok()).collect()
+}
+
+/// What the objects of one kind use.
+fn used_by(
+    snapshot: &Snapshot,
+    handler: &Arc<dyn Handler>,
+    quota: &ResourceQuota,
+    hard: &Usage,
+    now: jiff::Timestamp,
+) -> Usage {
+    let info = handler.info();
+    let namespace = quota.metadata.namespace.as_deref();
+    let stored = Resource::from(&info.storage);
+    let names: Vec<&String> = hard.keys().filter(|name| quota::concerns(name, info)).collect();
+    let has_scopes = quota.spec.as_ref().is_some_and(|spec| {
+        spec.scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) || spec.scope_selector.is_some()
+    });
+    let is_count = |name: &&String| {
+        **name == quota::count_name(info)
+            || (info.storage.resource != "pods" && **name == info.storage.resource)
+    };
+    if !has_scopes && names.iter().all(is_count) {
+        let count = i64::try_from(snapshot.count(&stored, namespace)).unwrap_or(i64::MAX);
+        let count = ::api::quantity::Quantity::from_units(count);
+        return names.into_iter().map(|name| (name.clone(), count)).collect();
+    }
+    let mut sum = Usage::new();
+    for object in snapshot.list(&stored, namespace, None) {
+        let Ok(instance) = handler.decode_stored(object) else { continue };
+        if quota::is_in_scope(quota, &*instance) {
+            quota::add(&mut sum, &quota::bounded(&quota::usage(&*instance, info, now), hard));
+        }
+    }
+    sum
+}

@@ -1,0 +1,177 @@
+//! Says of each PodDisruptionBudget how many of its pods there should be, how many are well, and how many may go.
+
+mod plan;
+
+use crate::WORKERS;
+use crate::owner::{controller_of, unless_gone};
+use crate::scale::{self, ScaleRef};
+use api::{ObjectKey, Reason, Status};
+use cluster::{Actor, Change, Client, Cluster, Recorder, WorkQueue, run_workers};
+use k8s_openapi::api::apps::v1::ReplicaSet;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kinds::{key_of, selectors};
+use plan::Expected;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "disruption-controller";
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    // upstream's name for who tells
+    let controller = Arc::new(Controller {
+        events: client.recorder("controllermanager", None),
+        client,
+        queue: queue.clone(),
+    });
+    run_workers(NAME, queue, WORKERS, stop, move |key| {
+        let controller = controller.clone();
+        async move { controller.reconcile(&key).await }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
+    let known = cluster.informer::<PodDisruptionBudget>();
+    let (mut budgets, mut pods) = (known.subscribe(), cluster.informer::<Pod>().subscribe());
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(change) = budgets.next() => {
+                if !matches!(change, Change::Deleted(_)) {
+                    queue.add(key_of(&change.object().metadata));
+                }
+            }
+            Some(change) = pods.next() => {
+                let touched: Vec<&Pod> = match &change {
+                    Change::Modified { old, new } => vec![old, new],
+                    Change::Added(pod) | Change::Deleted(pod) => vec![pod],
+                };
+                let namespace = change.object().metadata.namespace.as_deref();
+                for budget in known.list(namespace) {
+                    if touched.iter().any(|pod| selects(&budget, pod)) {
+                        queue.add(key_of(&budget.metadata));
+                    }
+                }
+            }
+            else => return,
+        }
+    }
+}
+
+/// Without a selector it selects none, with an empty one all.
+fn selects(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
+    let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+    let none = BTreeMap::new();
+    let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
+    selector.and_then(|s| selectors::from_object(s).ok()).is_some_and(|s| s.matches(labels))
+}
+
+struct Controller {
+    client: Client,
+    events: Recorder,
+    queue: WorkQueue<ObjectKey>,
+}
+
+impl Controller {
+    async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
+        // from the store: an eviction may have written into it this moment
+        let Some(budget) = self.client.api::<PodDisruptionBudget>().find(key)? else { return Ok(()) };
+        let all = self.client.cluster().informer::<Pod>().list(key.namespace.as_deref());
+        let pods: Vec<Arc<Pod>> = all.into_iter().filter(|pod| selects(&budget, pod)).collect();
+        if pods.is_empty() {
+            self.events.normal(&budget, "NoPods", "No matching pods found");
+        }
+        let expected = self.expected(&budget, &pods);
+        if let Err(why) = &expected {
+            let why = format!("Failed to calculate the number of expected pods: {why}");
+            self.events.warning(&budget, "CalculateExpectedPodCountFailed", why);
+        }
+        let now = jiff::Timestamp::now();
+        let disrupted = plan::disrupted(&budget, &pods, now);
+        for pod in &disrupted.overdue {
+            let (namespace, name) = (key.namespace.as_deref().unwrap_or_default(), &key.name);
+            let why = format!("Pod was expected by PDB {namespace}/{name} to be deleted but it wasn't");
+            self.events.warning(&**pod, "NotDeleted", why);
+        }
+        let status = plan::status(&budget, &pods, expected.as_ref(), &disrupted, now);
+        if budget.status.as_ref() != Some(&status) {
+            // with the revision that was read: an eviction in between is not forgotten
+            let written = PodDisruptionBudget { status: Some(status), ..budget };
+            match unless_gone(self.client.api().update_status(written).await) {
+                Err(status) if status.is(Reason::Conflict) => {
+                    self.queue.add(key.clone());
+                    return Ok(());
+                }
+                outcome => outcome?,
+            };
+        }
+        if let Some(after) = disrupted.look_again {
+            self.queue.add_after(key.clone(), after);
+        }
+        match expected {
+            // what owns the pods may come yet
+            Err(why) => Err(Status::internal(why)),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    fn expected(&self, budget: &PodDisruptionBudget, pods: &[Arc<Pod>]) -> Result<Expected, String> {
+        if !plan::asks_for_scale(budget) {
+            return Ok(plan::expected(budget, pods.len() as i32));
+        }
+        let mut scales: BTreeMap<String, i32> = BTreeMap::new();
+        let mut unmanaged = false;
+        for pod in pods {
+            let Some(owner) = controller_of(&pod.metadata) else {
+                unmanaged = true;
+                continue;
+            };
+            if !scales.contains_key(&owner.uid) {
+                let (uid, replicas) = self.scale(pod, owner)?;
+                scales.insert(owner.uid.clone(), 0);
+                scales.insert(uid, replicas);
+            }
+        }
+        if unmanaged {
+            let selector = budget.spec.as_ref().and_then(|spec| spec.selector.as_ref());
+            let why = format!(
+                "Pods selected by this PodDisruptionBudget (selector: {}) were found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please set \".spec.minAvailable\" field of the PDB to an integer value.",
+                selectors::print(selector)
+            );
+            self.events.warning(budget, "UnmanagedPods", why);
+        }
+        Ok(plan::expected(budget, scales.values().sum()))
+    }
+
+    /// Who says how many such pods there should be, by uid, and how many. A ReplicaSet of a Deployment asks that.
+    fn scale(&self, pod: &Pod, owner: &OwnerReference) -> Result<(String, i32), String> {
+        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
+        let mut owner = owner.clone();
+        if owner.kind == "ReplicaSet" && owner.api_version.starts_with("apps/") {
+            let set = self
+                .client
+                .cluster()
+                .informer::<ReplicaSet>()
+                .get(&ObjectKey::namespaced(namespace, &owner.name));
+            let above = set.as_ref().and_then(|set| controller_of(&set.metadata));
+            if let Some(above) = above.filter(|above| above.kind == "Deployment") {
+                owner = above.clone();
+            }
+        }
+        let of =
+            ScaleRef { namespace, api_version: &owner.api_version, kind: &owner.kind, name: &owner.name };
+        let name = pod.metadata.name.as_deref().unwrap_or_default();
+        let scale = scale::read(&self.client, of).map_err(|status| match status.is(Reason::NotFound) {
+            true => format!("found no controllers for pod {name:?}"),
+            false => status.message,
+        })?;
+        Ok((owner.uid, scale.spec.and_then(|spec| spec.replicas).unwrap_or(0)))
+    }
+}

@@ -1,0 +1,328 @@
+//! Scales what a HorizontalPodAutoscaler names, by what its pods use.
+//!
+//! One task looks at each autoscaler every fifteen seconds, for as long as there is one: without any there is no timer, and
+//! nothing is measured. What is decided is pure: `replicas.rs` says how many pods a metric asks for, `behavior.rs` how fast.
+
+mod behavior;
+mod conditions;
+mod metrics;
+mod replicas;
+
+use crate::owner::unless_gone;
+use crate::scale::{self, ScaleRef};
+use api::{LabelSelector, ObjectKey, Status};
+use behavior::{Bounds, History};
+use cluster::{Actor, Change, Client, Cluster, Recorder};
+use conditions::{ABLE, ACTIVE, Conditions, LIMITED};
+use jiff::Timestamp;
+use k8s_openapi::api::autoscaling::v1::Scale;
+use k8s_openapi::api::autoscaling::v2::{
+    HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus, MetricStatus,
+};
+use k8s_openapi::api::core::v1::Pod;
+use kinds::{key_of, pod as ask};
+use metrics::{Failed, Source};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "horizontal-pod-autoscaler";
+/// The controller manager's `--horizontal-pod-autoscaler-sync-period`.
+const PERIOD: Duration = Duration::from_secs(15);
+
+/// When an autoscaler is due, and what is remembered of it.
+struct Entry {
+    due: Instant,
+    history: History,
+}
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let controller = Controller { events: client.recorder(NAME, None), client };
+    let mut changes = cluster.informer::<HorizontalPodAutoscaler>().subscribe();
+    let mut entries: BTreeMap<ObjectKey, Entry> = BTreeMap::new();
+    loop {
+        let next =
+            entries.iter().min_by_key(|(_, entry)| entry.due).map(|(key, entry)| (key.clone(), entry.due));
+        let due = async {
+            match next {
+                Some((key, at)) => {
+                    tokio::time::sleep_until(at).await;
+                    key
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            change = changes.next() => match change {
+                Some(change) => note(&mut entries, &change),
+                None => return,
+            },
+            key = due => {
+                let Some(entry) = entries.get_mut(&key) else { continue };
+                entry.due = Instant::now() + PERIOD;
+                if let Err(error) = controller.reconcile(&key, &mut entry.history).await {
+                    tracing::debug!(autoscaler = %key, %error, "autoscaling failed, will try again");
+                }
+            }
+        }
+    }
+}
+
+/// A new wish is looked at at once; a status that was written is none.
+fn note(entries: &mut BTreeMap<ObjectKey, Entry>, change: &Change<HorizontalPodAutoscaler>) {
+    let key = key_of(&change.object().metadata);
+    let wishes = match change {
+        Change::Deleted(_) => {
+            entries.remove(&key);
+            return;
+        }
+        Change::Added(_) => true,
+        Change::Modified { old, new } => {
+            if old.metadata.uid != new.metadata.uid {
+                entries.remove(&key);
+            }
+            old.spec != new.spec
+        }
+    };
+    let new = || Entry { due: Instant::now(), history: History::default() };
+    let entry = entries.entry(key).or_insert_with(new);
+    if wishes {
+        entry.due = Instant::now();
+    }
+}
+
+struct Controller {
+    client: Client,
+    events: Recorder,
+}
+
+/// What the metrics came to.
+struct Computed {
+    replicas: i32,
+    metric: String,
+    statuses: Vec<MetricStatus>,
+}
+
+/// What a look changes in the status.
+struct Outcome {
+    current: i32,
+    desired: i32,
+    statuses: Vec<MetricStatus>,
+    scaled: bool,
+}
+
+impl Controller {
+    async fn reconcile(&self, key: &ObjectKey, history: &mut History) -> Result<(), Status> {
+        let autoscalers = self.client.api::<HorizontalPodAutoscaler>();
+        let cached = self.client.cluster().informer::<HorizontalPodAutoscaler>().get(key);
+        let Some(autoscaler) = cached else { return Ok(()) };
+        let now = Timestamp::now();
+        let mut conditions = Conditions::of(&autoscaler, now);
+        let outcome = self.look(&autoscaler, history, &mut conditions, now).await;
+        let before = autoscaler.status.clone().unwrap_or_default();
+        let status = HorizontalPodAutoscalerStatus {
+            observed_generation: autoscaler.metadata.generation,
+            current_replicas: outcome.as_ref().map_or(before.current_replicas, |o| Some(o.current)),
+            desired_replicas: outcome.as_ref().map_or(before.desired_replicas, |o| o.desired),
+            current_metrics: match &outcome {
+                Some(outcome) => (!outcome.statuses.is_empty()).then(|| outcome.statuses.clone()),
+                None => before.current_metrics.clone(),
+            },
+            last_scale_time: match &outcome {
+                Some(outcome) if outcome.scaled => Some(ask::whole_second(now)),
+                _ => before.last_scale_time.clone(),
+            },
+            conditions: Some(conditions.into_list()),
+        };
+        if autoscaler.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        let write = |known: &mut HorizontalPodAutoscaler| {
+            known.status = Some(status.clone());
+            Ok(())
+        };
+        unless_gone(autoscalers.modify_status(key, write).await).map(|_| ())
+    }
+
+    /// `None` where even the scale is not known.
+    async fn look(
+        &self,
+        autoscaler: &HorizontalPodAutoscaler,
+        history: &mut History,
+        conditions: &mut Conditions,
+        now: Timestamp,
+    ) -> Option<Outcome> {
+        let spec = &autoscaler.spec;
+        let target = &spec.scale_target_ref;
+        let of = ScaleRef {
+            namespace: autoscaler.metadata.namespace.as_deref().unwrap_or_default(),
+            api_version: target.api_version.as_deref().unwrap_or("v1"),
+            kind: &target.kind,
+            name: &target.name,
+        };
+        let scale = match scale::read(&self.client, of) {
+            Ok(scale) => scale,
+            Err(status) => {
+                self.events.warning(autoscaler, "FailedGetScale", status.message.as_str());
+                let why = format!(
+                    "the HPA controller was unable to get the target's current scale: {}",
+                    status.message
+                );
+                conditions.set(ABLE, false, "FailedGetScale", why);
+                return None;
+            }
+        };
+        let why = "the HPA controller was able to get the target's current scale";
+        conditions.set(ABLE, true, "SucceededGetScale", why);
+        let current = scale.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(0);
+        let there = scale.status.as_ref().map_or(current, |status| status.replicas);
+        history.begin(current, now);
+        let bounds = Bounds { fewest: spec.min_replicas.unwrap_or(1), most: spec.max_replicas };
+        let stays = |desired: i32, statuses| Outcome { current: there, desired, statuses, scaled: false };
+        if current == 0 && bounds.fewest != 0 {
+            let why = "scaling is disabled since the replica count of the target is zero";
+            conditions.set(ACTIVE, false, "ScalingDisabled", why);
+            return Some(stays(0, Vec::new()));
+        }
+        let (desired, reason, statuses) = if current > bounds.most {
+            (bounds.most, "Current number of replicas above Spec.MaxReplicas".to_owned(), Vec::new())
+        } else if current < bounds.fewest {
+            (bounds.fewest, "Current number of replicas below Spec.MinReplicas".to_owned(), Vec::new())
+        } else {
+            let computed = match self.compute(autoscaler, &scale, current, conditions, now).await {
+                Ok(computed) => computed,
+                Err((why, statuses)) => {
+                    self.events.warning(autoscaler, "FailedComputeMetricsReplicas", why);
+                    let before = autoscaler.status.as_ref().map_or(0, |status| status.desired_replicas);
+                    return Some(stays(before, statuses));
+                }
+            };
+            let rules = spec.behavior.as_ref();
+            let normalized = history.normalize(current, computed.replicas, bounds, rules, now);
+            conditions.set(ABLE, true, normalized.able.0, normalized.able.1);
+            let (limited, why) = normalized.limited;
+            conditions.set(LIMITED, limited, why.0, why.1);
+            let reason = match computed.replicas < current {
+                true => "All metrics below target".to_owned(),
+                false => format!("{} above target", computed.metric),
+            };
+            (normalized.replicas, reason, computed.statuses)
+        };
+        if desired == current {
+            return Some(stays(current, statuses));
+        }
+        if let Err(status) = scale::write(&self.client, of, desired).await {
+            let why = format!("New size: {desired}; reason: {reason}; error: {}", status.message);
+            self.events.warning(autoscaler, "FailedRescale", why);
+            let why = format!("the HPA controller was unable to update the target scale: {}", status.message);
+            conditions.set(ABLE, false, "FailedUpdateScale", why);
+            let before = autoscaler.status.as_ref().map_or(0, |status| status.desired_replicas);
+            return Some(stays(before, statuses));
+        }
+        let why = format!("the HPA controller was able to update the target scale to {desired}");
+        conditions.set(ABLE, true, "SucceededRescale", why);
+        self.events.normal(autoscaler, "SuccessfulRescale", format!("New size: {desired}; reason: {reason}"));
+        history.scaled(current, desired, now);
+        Some(Outcome { current: there, desired, statuses, scaled: true })
+    }
+
+    /// The most that any metric asks for. Where one could not be read, nothing is taken away.
+    async fn compute(
+        &self,
+        autoscaler: &HorizontalPodAutoscaler,
+        scale: &Scale,
+        current: i32,
+        conditions: &mut Conditions,
+        now: Timestamp,
+    ) -> Result<Computed, (String, Vec<MetricStatus>)> {
+        let selector =
+            scale.status.as_ref().and_then(|status| status.selector.as_deref()).unwrap_or_default();
+        if selector.is_empty() {
+            let why = "selector is required";
+            self.events.warning(autoscaler, "SelectorRequired", why);
+            let missing = "the HPA target's scale is missing a selector";
+            conditions.set(ACTIVE, false, "InvalidSelector", missing);
+            return Err((why.to_owned(), Vec::new()));
+        }
+        let selector = LabelSelector::parse(selector).map_err(|error| {
+            let why =
+                format!("couldn't convert selector into a corresponding internal selector object: {error}");
+            self.events.warning(autoscaler, "InvalidSelector", why.as_str());
+            conditions.set(ACTIVE, false, "InvalidSelector", why.as_str());
+            (why, Vec::new())
+        })?;
+        let namespace = autoscaler.metadata.namespace.as_deref();
+        let pods = self.client.cluster().informer::<Pod>().select(namespace, &selector);
+        let tolerance = metrics::tolerance(autoscaler.spec.behavior.as_ref());
+        let source = Source::read(&self.client, namespace, pods).await;
+        let specs = autoscaler.spec.metrics.as_deref().unwrap_or_default();
+        let mut best: Option<(i32, String)> = None;
+        let (mut statuses, mut failures) = (Vec::new(), Vec::<Failed>::new());
+        for spec in specs {
+            match source.proposal(spec, current, tolerance, now) {
+                Ok(proposed) => {
+                    statuses.push(proposed.status);
+                    if best.as_ref().is_none_or(|(replicas, _)| proposed.replicas > *replicas) {
+                        best = Some((proposed.replicas, proposed.name));
+                    }
+                }
+                Err(failed) => {
+                    self.events.warning(autoscaler, failed.reason, failed.why.as_str());
+                    statuses.push(MetricStatus::default());
+                    failures.push(failed);
+                }
+            }
+        }
+        let lowers = best.as_ref().is_none_or(|(replicas, _)| *replicas < current);
+        if let Some(first) = failures.first().filter(|_| lowers) {
+            let why = format!("the HPA was unable to compute the replica count: {}", first.why);
+            conditions.set(ACTIVE, false, first.reason, why);
+            let why = format!(
+                "invalid metrics ({} invalid out of {}), first error is: {}",
+                failures.len(),
+                specs.len(),
+                first.why
+            );
+            return Err((why, statuses));
+        }
+        let (replicas, metric) = best.unwrap_or((current, String::new()));
+        let why = format!("the HPA was able to successfully calculate a replica count from {metric}");
+        conditions.set(ACTIVE, true, "ValidMetricFound", why);
+        Ok(Computed { replicas, metric, statuses })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::sync::Arc;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_status_that_was_written_is_no_new_wish() {
+        let hpa = |most: i32, desired: i32| -> Arc<HorizontalPodAutoscaler> {
+            serde_json::from_value(json!({
+                "metadata": {"name": "h", "namespace": "d", "uid": "u"},
+                "spec": {"maxReplicas": most, "scaleTargetRef": {"kind": "Deployment", "name": "web"}},
+                "status": {"desiredReplicas": desired},
+            }))
+            .map(Arc::new)
+            .unwrap()
+        };
+        let key = ObjectKey::namespaced("d", "h");
+        let mut entries = BTreeMap::new();
+        note(&mut entries, &Change::Added(hpa(3, 0)));
+        let later = Instant::now() + PERIOD;
+        entries.get_mut(&key).unwrap().due = later;
+        note(&mut entries, &Change::Modified { old: hpa(3, 0), new: hpa(3, 1) });
+        assert_eq!(entries[&key].due, later);
+        note(&mut entries, &Change::Modified { old: hpa(3, 1), new: hpa(5, 1) });
+        assert_eq!(entries[&key].due, Instant::now());
+        note(&mut entries, &Change::Deleted(hpa(5, 1)));
+        assert!(entries.is_empty());
+    }
+}

@@ -1,0 +1,206 @@
+//! What one metric of an autoscaler asks for, of what is measured now.
+
+use super::replicas::{Measured, Metrics, PodMetric, Proposal, Target, Tolerance, replicas};
+use api::quantity::{Quantity, canonical};
+use cluster::{Client, PodUsage, Usage};
+use jiff::Timestamp;
+use k8s_openapi::api::autoscaling::v2::{
+    ContainerResourceMetricStatus, HPAScalingRules, HorizontalPodAutoscalerBehavior, MetricSpec,
+    MetricStatus, MetricTarget, MetricValueStatus, ResourceMetricStatus,
+};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
+use std::sync::Arc;
+
+/// The pods, and what they use.
+pub(super) struct Source {
+    pods: Vec<Arc<Pod>>,
+    usage: Result<Vec<PodUsage>, String>,
+}
+
+pub(super) struct Proposed {
+    pub replicas: i32,
+    pub name: String,
+    pub status: MetricStatus,
+}
+
+/// Reason of an event and a condition, and the words.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub reason: &'static str,
+    pub why: String,
+}
+
+/// How far from the target nothing is done, where the rules say it (KEP-4951).
+pub(super) fn tolerance(behavior: Option<&HorizontalPodAutoscalerBehavior>) -> Tolerance {
+    let of = |rules: Option<&HPAScalingRules>| {
+        let given = rules.and_then(|rules| rules.tolerance.as_ref());
+        given.and_then(|given| given.0.parse::<Quantity>().ok()).map(|given| given.milli() as f64 / 1000.0)
+    };
+    let default = Tolerance::default();
+    Tolerance {
+        up: of(behavior.and_then(|b| b.scale_up.as_ref())).unwrap_or(default.up),
+        down: of(behavior.and_then(|b| b.scale_down.as_ref())).unwrap_or(default.down),
+    }
+}
+
+impl Source {
+    pub(super) async fn read(client: &Client, namespace: Option<&str>, pods: Vec<Arc<Pod>>) -> Self {
+        let usage = client.cluster().pod_metrics(client.actor(), namespace, None).await;
+        let is_one_of = |used: &PodUsage| pods.iter().any(|pod| pod.metadata.uid.as_ref() == Some(&used.uid));
+        let usage = usage.map_err(|status| status.message).and_then(|mut usage| {
+            usage.retain(is_one_of);
+            match usage.is_empty() {
+                true => Err("no metrics returned from resource metrics API".to_owned()),
+                false => Ok(usage),
+            }
+        });
+        Source { pods, usage }
+    }
+
+    pub(super) fn proposal(
+        &self,
+        spec: &MetricSpec,
+        current: i32,
+        tolerance: Tolerance,
+        now: Timestamp,
+    ) -> Result<Proposed, Failed> {
+        if let Some(of) = &spec.resource {
+            let measured = Measured { resource: &of.name, container: None };
+            let (name, proposal) = self
+                .of_resource(measured, &of.target, current, tolerance, now)
+                .map_err(|why| Failed { reason: "FailedGetResourceMetric", why })?;
+            let status = ResourceMetricStatus { name: of.name.clone(), current: value(&of.name, &proposal) };
+            let status =
+                MetricStatus { type_: spec.type_.clone(), resource: Some(status), ..MetricStatus::default() };
+            return Ok(Proposed { replicas: proposal.replicas, name, status });
+        }
+        if let Some(of) = &spec.container_resource {
+            let measured = Measured { resource: &of.name, container: Some(&of.container) };
+            let (name, proposal) = self
+                .of_resource(measured, &of.target, current, tolerance, now)
+                .map_err(|why| Failed { reason: "FailedGetContainerResourceMetric", why })?;
+            let status = ContainerResourceMetricStatus {
+                name: of.name.clone(),
+                container: of.container.clone(),
+                current: value(&of.name, &proposal),
+            };
+            let status = MetricStatus {
+                type_: spec.type_.clone(),
+                container_resource: Some(status),
+                ..MetricStatus::default()
+            };
+            return Ok(Proposed { replicas: proposal.replicas, name, status });
+        }
+        Err(self.elsewhere(spec))
+    }
+
+    /// Metrics of others come from an adapter that serves them, and none is asked.
+    fn elsewhere(&self, spec: &MetricSpec) -> Failed {
+        let unserved = |name: &str, group: &str| {
+            format!("unable to get metric {name}: no metrics API {group} is served in this cluster")
+        };
+        match spec {
+            MetricSpec { pods: Some(of), .. } => Failed {
+                reason: "FailedGetPodsMetric",
+                why: format!(
+                    "failed to get pods metric value: {}",
+                    unserved(&of.metric.name, "custom.metrics.k8s.io")
+                ),
+            },
+            MetricSpec { object: Some(of), .. } => Failed {
+                reason: "FailedGetObjectMetric",
+                why: format!(
+                    "failed to get object metric value: {}",
+                    unserved(&of.metric.name, "custom.metrics.k8s.io")
+                ),
+            },
+            MetricSpec { external: Some(of), .. } => Failed {
+                reason: "FailedGetExternalMetric",
+                why: format!(
+                    "failed to get external metric {}: {}",
+                    of.metric.name,
+                    unserved(&of.metric.name, "external.metrics.k8s.io")
+                ),
+            },
+            _ => Failed {
+                reason: "InvalidMetricSourceType",
+                why: format!("unknown metric source type {:?}", spec.type_),
+            },
+        }
+    }
+
+    fn of_resource(
+        &self,
+        of: Measured<'_>,
+        target: &MetricTarget,
+        current: i32,
+        tolerance: Tolerance,
+        now: Timestamp,
+    ) -> Result<(String, Proposal), String> {
+        let resource = of.resource;
+        let average = target.average_value.as_ref().and_then(|value| value.0.parse::<Quantity>().ok());
+        let (target, what, name) = match (average, target.average_utilization) {
+            (Some(value), _) => {
+                (Target::AverageValue(value.milli()), "usage", format!("{resource} resource"))
+            }
+            (None, Some(percent)) => (
+                Target::Utilization(percent),
+                "utilization",
+                format!("{resource} resource utilization (percentage of request)"),
+            ),
+            (None, None) => {
+                let why = "invalid resource metric source: neither an utilization target nor a value (raw) target was set";
+                return Err(why.to_owned());
+            }
+        };
+        let failed = |why: String| format!("failed to get {resource} {what}: {why}");
+        let unread = |why: String| failed(format!("unable to get metrics for resource {resource}: {why}"));
+        let usage = self.usage.as_ref().map_err(|why| unread(why.clone()))?;
+        let metrics = metrics(usage, of).map_err(unread)?;
+        let proposal = replicas(current, target, of, &self.pods, metrics, tolerance, now).map_err(failed)?;
+        Ok((name, proposal))
+    }
+}
+
+fn metrics(usage: &[PodUsage], of: Measured<'_>) -> Result<Metrics, String> {
+    let amount = |used: &Usage| match of.resource {
+        "cpu" => Some(i64::try_from(used.cpu_nanocores.div_ceil(1_000_000)).unwrap_or(i64::MAX)),
+        "memory" => Some(i64::try_from(used.memory.saturating_mul(1000)).unwrap_or(i64::MAX)),
+        _ => None,
+    };
+    let mut metrics = Metrics::new();
+    for pod in usage {
+        let value = match of.container {
+            None => pod.containers.values().map(amount).sum::<Option<i64>>(),
+            Some(name) => {
+                let used = pod.containers.get(name);
+                let missing = || {
+                    let (namespace, pod) = (pod.pod.namespace.as_deref().unwrap_or_default(), &pod.pod.name);
+                    format!("container {name} not present in metrics for pod {namespace}/{pod}")
+                };
+                amount(used.ok_or_else(missing)?)
+            }
+        };
+        if let Some(value) = value {
+            let metric = PodMetric { value, end: pod.window.end, window: pod.window.length };
+            metrics.insert(pod.pod.name.to_string(), metric);
+        }
+    }
+    match metrics.is_empty() {
+        true => Err("no metrics returned from resource metrics API".to_owned()),
+        false => Ok(metrics),
+    }
+}
+
+fn value(resource: &str, proposal: &Proposal) -> MetricValueStatus {
+    let text = match resource {
+        "memory" => format!("{}", proposal.average / 1000),
+        _ => format!("{}m", proposal.average),
+    };
+    MetricValueStatus {
+        average_utilization: proposal.utilization,
+        average_value: Some(Amount(canonical(&text).unwrap_or(text))),
+        value: None,
+    }
+}

@@ -1,0 +1,68 @@
+//! Says in each ResourceQuota how much of it is used. That nobody uses more is admission's business, which counts anew.
+
+use crate::owner::unless_gone;
+use api::{ObjectKey, Status};
+use cluster::{Actor, Change, Client, Cluster, WorkQueue, run_workers};
+use k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaStatus};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kinds::{key_of, quota};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "resourcequota-controller";
+/// Writes that come together are counted together.
+const TOGETHER: Duration = Duration::from_millis(100);
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
+    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
+    run_workers(NAME, queue, 1, stop, move |key| {
+        let client = client.clone();
+        async move { reconcile(&client, &key).await }
+    })
+    .await;
+    let _ = listening.await;
+}
+
+async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
+    let known = cluster.informer::<ResourceQuota>();
+    let mut quotas = known.subscribe();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            change = quotas.next() => match change {
+                Some(Change::Deleted(_)) => {}
+                Some(change) => queue.add(key_of(&change.object().metadata)),
+                None => return,
+            },
+            namespaces = cluster.quotas_touched() => {
+                for namespace in namespaces {
+                    for quota in known.list(Some(&namespace)) {
+                        queue.add_after(key_of(&quota.metadata), TOGETHER);
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
+    let quotas = client.api::<ResourceQuota>();
+    let Some(found) = quotas.find(key)? else { return Ok(()) };
+    let used = client.cluster().quota_usage(&found);
+    let used =
+        used.iter().map(|(name, amount)| (name.clone(), Quantity(quota::written(name, *amount)))).collect();
+    let status = ResourceQuotaStatus {
+        hard: Some(found.spec.as_ref().and_then(|spec| spec.hard.clone()).unwrap_or_default()),
+        used: Some(used),
+    };
+    if found.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let write = |known: &mut ResourceQuota| {
+        known.status = Some(status.clone());
+        Ok(())
+    };
+    unless_gone(quotas.modify_status(key, write).await).map(|_| ())
+}

@@ -1,0 +1,33 @@
+use super::checks::{immutable, required};
+use super::pod_validation::{overhead, tolerations};
+use super::{name_of, names};
+use crate::{Cell, Column, Errors, Kind, Scope, age};
+use k8s_openapi::api::node::v1::RuntimeClass;
+
+impl Kind for RuntimeClass {
+    const SINGULAR: &'static str = "runtimeclass";
+    const PLURAL: &'static str = "runtimeclasses";
+    const SCOPE: Scope = Scope::Cluster;
+    const COLUMNS: &'static [Column] =
+        &[Column::NAME, Column::new("Handler", "string", "How the runtime runs its pods"), Column::AGE];
+
+    fn validate(&self, errors: &mut Errors) {
+        required(names::dns_label, &self.handler, "handler", errors);
+        if let Some(fixed) = self.overhead.as_ref().and_then(|o| o.pod_fixed.as_ref()) {
+            overhead(fixed, "overhead.podFixed", errors);
+        }
+        let Some(scheduling) = &self.scheduling else { return };
+        crate::meta::labels(scheduling.node_selector.as_ref(), "scheduling.nodeSelector", errors);
+        tolerations(scheduling.tolerations.as_deref().unwrap_or_default(), "scheduling.tolerations", errors);
+    }
+    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+        immutable(&self.handler, &old.handler, "handler", errors);
+    }
+    fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
+        vec![
+            name_of(&self.metadata),
+            self.handler.as_str().into(),
+            age(self.metadata.creation_timestamp.as_ref(), now),
+        ]
+    }
+}
