@@ -66,7 +66,8 @@ async fn what_is_only_tried_or_refused_uses_nothing() {
 
 #[tokio::test]
 async fn a_service_that_becomes_another_type_is_counted_by_what_it_adds() {
-    let client = with_quota(json!({"services": "2", "services.nodeports": "1"})).await;
+    // the cluster's own `kubernetes` counts too
+    let client = with_quota(json!({"services": "3", "services.nodeports": "1"})).await;
     let services = client.api::<Service>();
     let service = |name: &str, kind: &str| -> Service {
         serde_json::from_value(json!({"metadata": {"name": name, "namespace": "default"}, "spec": {"type": kind, "ports": [{"port": 80}]}}))
