@@ -17,7 +17,7 @@ spec:
       terminationGracePeriodSeconds: 0
       containers:
       - name: loop
-        image: busybox
+        image: busybox:1
         imagePullPolicy: Never
         command: [sh, -c, 'while :; do :; done']
         resources: {requests: {cpu: 10m}, limits: {cpu: 100m}}

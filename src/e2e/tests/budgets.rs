@@ -15,7 +15,7 @@ spec:
     metadata: {labels: {app: web}}
     spec:
       terminationGracePeriodSeconds: 0
-      containers: [{name: c, image: busybox, imagePullPolicy: Never, command: [sleep, '3600']}]
+      containers: [{name: c, image: busybox:1, imagePullPolicy: Never, command: [sleep, '3600']}]
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
@@ -105,7 +105,8 @@ fn a_namespace_uses_no_more_than_its_quota() {
     let filled = ["get", "pod", "b", "-o", "jsonpath={.spec.containers[0].resources}"];
     assert_eq!(
         at.kubectl(&filled).ok("filled"),
-        "{\"limits\":{\"memory\":\"128Mi\"},\"requests\":{\"cpu\":\"100m\"}}"
+        // a default limit is the default request too, as upstream fills a LimitRange in
+        "{\"limits\":{\"memory\":\"128Mi\"},\"requests\":{\"cpu\":\"100m\",\"memory\":\"128Mi\"}}"
     );
     let large = at.kubectl_with(&["create"], &pod("d", "{limits: {memory: 1Gi}}")).refused("too large");
     assert!(large.contains("maximum memory usage per Container is 512Mi, but limit is 1Gi"), "{large}");

@@ -121,7 +121,7 @@ fn what_a_definition_defines_is_served_checked_and_removed_with_it() {
 
 #[test]
 fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
-    let Some(cluster) = appliance("customno") else { return };
+    let Some(cluster) = appliance("nocustom") else { return };
     let cases = [
         (
             "no schema",

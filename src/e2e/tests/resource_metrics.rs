@@ -12,15 +12,15 @@ metadata: {name: busy, labels: {app: load}}
 spec:
   terminationGracePeriodSeconds: 0
   containers:
-  - {name: loop, image: busybox, imagePullPolicy: Never, command: [sh, -c, 'while :; do :; done'], resources: {limits: {cpu: 300m}}}
-  - {name: idle, image: busybox, imagePullPolicy: Never, command: [sleep, '3600']}
+  - {name: loop, image: busybox:1, imagePullPolicy: Never, command: [sh, -c, 'while :; do :; done'], resources: {limits: {cpu: 300m}}}
+  - {name: idle, image: busybox:1, imagePullPolicy: Never, command: [sleep, '3600']}
 ---
 apiVersion: v1
 kind: Pod
 metadata: {name: quiet}
 spec:
   terminationGracePeriodSeconds: 0
-  containers: [{name: c, image: busybox, imagePullPolicy: Never, command: [sleep, '3600']}]
+  containers: [{name: c, image: busybox:1, imagePullPolicy: Never, command: [sleep, '3600']}]
 ";
 
 /// The columns of the line that begins so, without the units.

@@ -351,7 +351,7 @@ def an_image_is_built_and_runs(client):
 @check
 def a_build_that_fails_says_why(client):
     with raises(BuildError, saying="returned a non-zero code: 3"):
-        client.images.build(fileobj=io.BytesIO(b"FROM busybox:1\nRUN echo why >&2; exit 3\n"))
+        client.images.build(fileobj=io.BytesIO(b"FROM busybox:1\nRUN echo why >&2; exit 3\n"), forcerm=True)
     with raises(APIError, saying="unknown instruction"):
         client.images.build(fileobj=io.BytesIO(b"FROM busybox:1\nRUNN true\n"))
 
