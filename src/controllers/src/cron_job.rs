@@ -4,7 +4,9 @@
 mod plan;
 
 use crate::WORKERS;
-use crate::owner::{candidates, controller_of, is_controlled_by, unless_gone};
+use crate::owner::{candidates, controller_of, is_controlled_by};
+use crate::pod_control::is_terminating;
+use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{
     Actor, Api, Client, Cluster, DeleteOptions, EventType, Propagation, Recorder, WorkQueue, run_workers,
@@ -106,9 +108,7 @@ impl Controller {
                 Ok(Some(made))
             }
             Err(status) if status.is(Reason::AlreadyExists) => Ok(None),
-            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => {
-                Ok(None)
-            }
+            Err(status) if is_terminating(&status) => Ok(None),
             Err(status) => {
                 self.events.warning(&**cron, "FailedCreate", format!("Error creating job: {status}"));
                 Err(status)
@@ -137,14 +137,7 @@ impl Controller {
     }
 
     async fn write(&self, cron: &Arc<CronJob>, status: CronJobStatus) -> Result<(), Status> {
-        if cron.status.as_ref() == Some(&status) {
-            return Ok(());
-        }
         let key = key_of(&cron.metadata);
-        let written = self.crons.modify_status(&key, |cron| {
-            cron.status = Some(status.clone());
-            Ok(())
-        });
-        unless_gone(written.await).map(|_| ())
+        write_status(&self.crons, &key, cron.status.as_ref(), status, |cron| &mut cron.status).await
     }
 }

@@ -11,9 +11,11 @@ mod tests;
 use crate::WORKERS;
 use crate::history::{self, History, Looked, REVISION_LABEL, Wish};
 use crate::owner::{Claim, adopt, candidates, claim, controller_of, is_alive, release, unless_gone};
+use crate::pod_control;
 use crate::slow_start::in_batches;
-use api::{LabelSelector, ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Change, Client, Cluster, DeleteOptions, Recorder, WorkQueue, run_workers};
+use crate::status::write_status;
+use api::{LabelSelector, ObjectKey, Status};
+use cluster::{Actor, Api, Change, Client, Cluster, Recorder, WorkQueue, run_workers};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -230,34 +232,11 @@ impl Controller {
     }
 
     async fn create(&self, set: &DaemonSet, pod: Pod) -> Result<(), Status> {
-        match self.pods.create(pod).await {
-            Ok(pod) => {
-                let name = pod.metadata.name.as_deref().unwrap_or_default();
-                self.events.normal(set, "SuccessfulCreate", format!("Created pod: {name}"));
-                Ok(())
-            }
-            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Ok(()),
-            Err(status) => {
-                self.events.warning(set, "FailedCreate", format!("Error creating: {status}"));
-                Err(status)
-            }
-        }
+        pod_control::create(&self.pods, &self.events, set, pod).await.map(drop)
     }
 
     async fn delete(&self, set: &DaemonSet, pod: &Pod) -> Result<(), Status> {
-        let name = pod.metadata.name.as_deref().unwrap_or_default();
-        let options = DeleteOptions { uid: pod.metadata.uid.clone(), ..DeleteOptions::default() };
-        match self.pods.delete(&key_of(&pod.metadata), options).await {
-            Ok(()) => {
-                self.events.normal(set, "SuccessfulDelete", format!("Deleted pod: {name}"));
-                Ok(())
-            }
-            Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
-            Err(status) => {
-                self.events.warning(set, "FailedDelete", format!("Error deleting: {status}"));
-                Err(status)
-            }
-        }
+        pod_control::delete(&self.pods, &self.events, set, pod).await
     }
 
     async fn write_status(&self, key: &ObjectKey, seen: &Seen<'_>) -> Result<(), Status> {
@@ -265,14 +244,7 @@ impl Controller {
         if let Some(delay) = again {
             self.queue.add_after(key.clone(), delay);
         }
-        if seen.set.status.as_ref() == Some(&wanted) {
-            return Ok(());
-        }
-        let written = self.sets.modify_status(key, |set| {
-            set.status = Some(wanted.clone());
-            Ok(())
-        });
-        unless_gone(written.await).map(|_| ())
+        write_status(&self.sets, key, seen.set.status.as_ref(), wanted, |set| &mut set.status).await
     }
 }
 

@@ -13,6 +13,8 @@ use crate::WORKERS;
 use crate::owner::{
     Claim, adopt, claim, controller_of, controller_reference, is_controlled_by, release, unless_gone,
 };
+use crate::pod_control::is_terminating;
+use crate::status::write_status;
 use crate::template_hash;
 use annotations::{REVISION, revision};
 use api::{LabelSelector, ObjectKey, Reason, Status};
@@ -241,9 +243,7 @@ impl Controller {
                 unless_gone(counted.await)?;
                 Err(status)
             }
-            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => {
-                Err(status)
-            }
+            Err(status) if is_terminating(&status) => Err(status),
             Err(status) => {
                 let message = format!("Failed to create new replica set {name:?}: {status}");
                 let conditions = status::refused(deployment, message.clone(), jiff::Timestamp::now());
@@ -359,14 +359,8 @@ impl Controller {
         if let Some(delay) = again {
             self.queue.add_after(key.clone(), delay);
         }
-        if round.deployment.status.as_ref() == Some(&wanted) {
-            return Ok(());
-        }
-        let written = self.deployments.modify_status(key, |current| {
-            current.status = Some(wanted.clone());
-            Ok(())
-        });
-        unless_gone(written.await).map(|_| ())
+        let seen = round.deployment.status.as_ref();
+        write_status(&self.deployments, key, seen, wanted, |deployment| &mut deployment.status).await
     }
 }
 

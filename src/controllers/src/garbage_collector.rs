@@ -8,7 +8,8 @@ mod graph;
 mod plan;
 
 use crate::WORKERS;
-use api::{Object, OwnerRef, Reason, ResourceVersion, Status};
+use crate::owner::unless_gone;
+use api::{Object, OwnerRef, ResourceVersion, Status};
 use cluster::{
     Actor, Client, Cluster, DeleteOptions, EventType, ListParams, Propagation, Recorder, Subject, Target,
     Verb, WatchEvent, WatchParams, WatchStream, WorkQueue, WriteOptions, run_workers,
@@ -341,13 +342,5 @@ fn drop_references(meta: &mut ObjectMeta, owners: &[String]) {
 fn unblock_owners(meta: &mut ObjectMeta) {
     for reference in meta.owner_references.iter_mut().flatten() {
         reference.block_owner_deletion = Some(false);
-    }
-}
-
-/// `None` for what is gone already.
-fn unless_gone<T>(outcome: Result<T, Status>) -> Result<Option<T>, Status> {
-    match outcome {
-        Err(status) if status.is(Reason::NotFound) => Ok(None),
-        other => other.map(Some),
     }
 }

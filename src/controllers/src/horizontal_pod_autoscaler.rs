@@ -8,8 +8,8 @@ mod conditions;
 mod metrics;
 mod replicas;
 
-use crate::owner::unless_gone;
 use crate::scale::{self, ScaleRef};
+use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Status};
 use behavior::{Bounds, History};
 use cluster::{Actor, Change, Client, Cluster, Recorder};
@@ -138,14 +138,7 @@ impl Controller {
             },
             conditions: Some(conditions.into_list()),
         };
-        if autoscaler.status.as_ref() == Some(&status) {
-            return Ok(());
-        }
-        let write = |known: &mut HorizontalPodAutoscaler| {
-            known.status = Some(status.clone());
-            Ok(())
-        };
-        unless_gone(autoscalers.modify_status(key, write).await).map(|_| ())
+        write_status(&autoscalers, key, autoscaler.status.as_ref(), status, |known| &mut known.status).await
     }
 
     /// `None` where even the scale is not known.

@@ -14,11 +14,10 @@ use crate::WORKERS;
 use crate::owner::{
     Claim, adopt_with, candidates, claim, controller_of, is_alive, is_controlled_by, release, unless_gone,
 };
+use crate::pod_control;
 use crate::slow_start::in_batches;
-use api::{LabelSelector, ObjectKey, Reason, Status};
-use cluster::{
-    Actor, Api, Change, Client, Cluster, DeleteOptions, EventType, Recorder, WorkQueue, run_workers, subject,
-};
+use api::{LabelSelector, ObjectKey, Status};
+use cluster::{Actor, Api, Change, Client, Cluster, EventType, Recorder, WorkQueue, run_workers, subject};
 use futures::future::try_join_all;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -180,18 +179,7 @@ impl Controller {
     }
 
     async fn create(&self, job: &Arc<Job>, new: New) -> Result<(), Status> {
-        match self.pods.create(pod_of(job, new)).await {
-            Ok(pod) => {
-                let name = pod.metadata.name.as_deref().unwrap_or_default();
-                self.events.normal(&**job, "SuccessfulCreate", format!("Created pod: {name}"));
-                Ok(())
-            }
-            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Ok(()),
-            Err(status) => {
-                self.events.warning(&**job, "FailedCreate", format!("Error creating: {status}"));
-                Err(status)
-            }
-        }
+        pod_control::create(&self.pods, &self.events, &**job, pod_of(job, new)).await.map(drop)
     }
 
     async fn delete(&self, job: &Arc<Job>, plan: &Plan) -> Result<(), Status> {
@@ -199,19 +187,7 @@ impl Controller {
             if plan.deleted_do_not_count {
                 self.untrack(pod).await?;
             }
-            let name = pod.metadata.name.as_deref().unwrap_or_default();
-            let options = DeleteOptions { uid: pod.metadata.uid.clone(), ..DeleteOptions::default() };
-            match self.pods.delete(&key_of(&pod.metadata), options).await {
-                Ok(()) => {
-                    self.events.normal(&**job, "SuccessfulDelete", format!("Deleted pod: {name}"));
-                    Ok(())
-                }
-                Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
-                Err(status) => {
-                    self.events.warning(&**job, "FailedDelete", format!("Error deleting: {status}"));
-                    Err(status)
-                }
-            }
+            pod_control::delete(&self.pods, &self.events, &**job, pod).await
         });
         try_join_all(each).await.map(|_| ())
     }

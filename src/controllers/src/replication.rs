@@ -4,6 +4,7 @@ use crate::WORKERS;
 use crate::owner::{
     Claim, adopt, claim, controller_of, controller_reference, is_alive, release, unless_gone,
 };
+use crate::pod_control;
 use crate::replicas::{Counts, Plan, count, next_available, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
@@ -303,19 +304,12 @@ impl<K: Replicated> Controller<K> {
 
     async fn create_one(&self, key: &ObjectKey, owner: &Arc<K>) -> Result<(), Status> {
         let Some(template) = owner.template() else { return Ok(()) };
-        match self.pod_api.create(pod_of(&**owner, template)).await {
-            Ok(pod) => {
-                self.expected.expect(key, pod.metadata.uid.as_deref(), None);
-                let name = pod.metadata.name.as_deref().unwrap_or_default();
-                self.events.normal(&**owner, "SuccessfulCreate", format!("Created pod: {name}"));
-                Ok(())
-            }
-            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Ok(()),
-            Err(status) => {
-                self.events.warning(&**owner, "FailedCreate", format!("Error creating: {status}"));
-                Err(status)
-            }
+        let made =
+            pod_control::create(&self.pod_api, &self.events, &**owner, pod_of(&**owner, template)).await?;
+        if let Some(pod) = made {
+            self.expected.expect(key, pod.metadata.uid.as_deref(), None);
         }
+        Ok(())
     }
 
     async fn delete(&self, key: &ObjectKey, owner: &Arc<K>, victims: Vec<Arc<Pod>>) -> Result<(), Status> {

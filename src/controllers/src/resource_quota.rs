@@ -1,6 +1,6 @@
 //! Says in each ResourceQuota how much of it is used. That nobody uses more is admission's business, which counts anew.
 
-use crate::owner::unless_gone;
+use crate::status::write_status;
 use api::{ObjectKey, Status};
 use cluster::{Actor, Change, Client, Cluster, WorkQueue, run_workers};
 use k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaStatus};
@@ -57,12 +57,5 @@ async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
         hard: Some(found.spec.as_ref().and_then(|spec| spec.hard.clone()).unwrap_or_default()),
         used: Some(used),
     };
-    if found.status.as_ref() == Some(&status) {
-        return Ok(());
-    }
-    let write = |known: &mut ResourceQuota| {
-        known.status = Some(status.clone());
-        Ok(())
-    };
-    unless_gone(quotas.modify_status(key, write).await).map(|_| ())
+    write_status(&quotas, key, found.status.as_ref(), status, |quota| &mut quota.status).await
 }

@@ -11,6 +11,8 @@ mod tests;
 use crate::WORKERS;
 use crate::history::{self, History, Looked, Wish};
 use crate::owner::{Claim, adopt, candidates, claim, controller_of, is_alive, release, unless_gone};
+use crate::pod_control::is_terminating;
+use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Api, Change, Client, Cluster, DeleteOptions, Recorder, WorkQueue, run_workers};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
@@ -219,7 +221,7 @@ impl Controller {
                 self.events.normal(&**set, "SuccessfulCreate", message);
                 Ok(())
             }
-            Err(status) if status.causes.iter().any(|cause| cause.reason == "NamespaceTerminating") => Ok(()),
+            Err(status) if is_terminating(&status) => Ok(()),
             Err(status) => {
                 let message = format!("create Pod {name} in StatefulSet {own} failed error: {status}");
                 self.events.warning(&**set, "FailedCreate", message);
@@ -252,14 +254,7 @@ impl Controller {
         if let Some(delay) = again {
             self.queue.add_after(key.clone(), delay);
         }
-        if seen.set.status.as_ref() == Some(&wanted) {
-            return Ok(());
-        }
-        let written = self.sets.modify_status(key, |set| {
-            set.status = Some(wanted.clone());
-            Ok(())
-        });
-        unless_gone(written.await).map(|_| ())
+        write_status(&self.sets, key, seen.set.status.as_ref(), wanted, |set| &mut set.status).await
     }
 }
 

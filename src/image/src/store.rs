@@ -134,6 +134,11 @@ impl ImageStore {
         shown.filter_map(|(id, _)| state.index.info(id)).collect()
     }
 
+    /// How many there are, with the steps of builds.
+    pub fn count(&self) -> usize {
+        self.inner.state().index.images.len()
+    }
+
     pub fn image(&self, name_or_id: &str) -> Result<Option<ImageInfo>> {
         let state = self.inner.state();
         match state.index.resolve(name_or_id) {

@@ -105,9 +105,7 @@ impl Service {
             urls.iter().for_each(|url| println!("{url}"));
             return Ok(());
         }
-        print_table(std::slice::from_ref(service), node_ip, |service| {
-            self.urls(service, node_ip).unwrap_or_default()
-        });
+        print_table(std::slice::from_ref(service), |service| self.urls(service, node_ip).unwrap_or_default());
         output::step(
             Mark::Ready,
             &format!("Opening service {}/{} in default browser...", service.namespace, service.name),
@@ -158,7 +156,7 @@ impl Service {
                     .collect();
                 println!("{}", Value::from(all));
             }
-            "table" => print_table(services, node_ip, |service| node_urls(service, node_ip)),
+            "table" => print_table(services, |service| node_urls(service, node_ip)),
             other => {
                 return Err(reason::USAGE
                     .because(format!("invalid output format: {other}. Valid values: 'table', 'json'")));
@@ -180,11 +178,7 @@ fn node_urls(service: &ServiceAddress, node_ip: Ipv4Addr) -> Vec<String> {
     ports.filter_map(|port| Some(format!("http://{node_ip}:{}", port.node_port?))).collect()
 }
 
-fn print_table(
-    services: &[ServiceAddress],
-    _node_ip: Ipv4Addr,
-    urls: impl Fn(&ServiceAddress) -> Vec<String>,
-) {
+fn print_table(services: &[ServiceAddress], urls: impl Fn(&ServiceAddress) -> Vec<String>) {
     let rows: Vec<Vec<String>> = services
         .iter()
         .map(|service| {

@@ -65,7 +65,7 @@ pub(super) async fn info(request: ApiRequest) -> ApiResponse {
     json(&value!({
         "ID": engine.config.name, "Name": engine.config.name, "ServerVersion": ENGINE,
         "Containers": states.len(), "ContainersRunning": running, "ContainersPaused": count("paused"),
-        "ContainersStopped": states.len() - running - count("paused"), "Images": engine.images.list(true).len(),
+        "ContainersStopped": states.len() - running - count("paused"), "Images": engine.images.count(),
         "Driver": "overlay2", "DriverStatus": [
             ["Backing Filesystem", file_system(&engine.config.state_dir)], ["Supports d_type", "true"],
             ["Using metacopy", "false"], ["Native Overlay Diff", "true"], ["userxattr", "false"],

@@ -3,7 +3,6 @@ use super::name_of;
 use crate::columns::human_duration;
 use crate::{Cell, Column, Errors, Kind, Scope, age};
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 impl Kind for CertificateSigningRequest {
     const SINGULAR: &'static str = "certificatesigningrequest";
@@ -96,18 +95,17 @@ fn state(request: &CertificateSigningRequest) -> String {
 
 /// When a condition came, where its writer does not say.
 fn stamp_conditions(new: &mut CertificateSigningRequest, old: &CertificateSigningRequest) {
-    // whole seconds, as everywhere
-    let now = jiff::Timestamp::from_second(jiff::Timestamp::now().as_second()).unwrap_or_default();
+    let now = crate::pod::whole_second(jiff::Timestamp::now());
     let before = old.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
     for condition in new.status.iter_mut().flat_map(|status| status.conditions.iter_mut().flatten()) {
         let known = before.iter().find(|known| known.type_ == condition.type_);
         if condition.last_update_time.is_none() {
-            condition.last_update_time = Some(Time(now));
+            condition.last_update_time = Some(now.clone());
         }
         let same = known.filter(|known| known.status == condition.status);
         condition.last_transition_time = match same {
-            Some(known) => known.last_transition_time.clone().or(Some(Time(now))),
-            None => condition.last_transition_time.take().or(Some(Time(now))),
+            Some(known) => known.last_transition_time.clone().or_else(|| Some(now.clone())),
+            None => condition.last_transition_time.take().or_else(|| Some(now.clone())),
         };
     }
 }

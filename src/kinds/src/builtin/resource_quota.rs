@@ -8,29 +8,6 @@ use std::collections::BTreeMap;
 
 type Amounts = BTreeMap<String, Quantity>;
 
-/// What a quota may bound without a prefix.
-const STANDARD: [&str; 20] = [
-    "configmaps",
-    "cpu",
-    "ephemeral-storage",
-    "limits.cpu",
-    "limits.ephemeral-storage",
-    "limits.memory",
-    "memory",
-    "persistentvolumeclaims",
-    "pods",
-    "replicationcontrollers",
-    "requests.cpu",
-    "requests.ephemeral-storage",
-    "requests.memory",
-    "requests.storage",
-    "resourcequotas",
-    "secrets",
-    "services",
-    "services.loadbalancers",
-    "services.nodeports",
-    "storage",
-];
 const SCOPES: [&str; 7] = [
     "BestEffort",
     "CrossNamespacePodAffinity",
@@ -119,7 +96,7 @@ fn amounts(amounts: Option<&Amounts>, at: &str, errors: &mut Errors) {
     for (name, amount) in amounts.into_iter().flatten() {
         let at = format!("{at}[{name}]");
         judged(names::qualified, name, &at, errors);
-        let is_known = STANDARD.contains(&name.as_str())
+        let is_known = pod_validation::STANDARD.contains(&name.as_str())
             || ["hugepages-", "requests.hugepages-"].iter().any(|prefix| name.starts_with(prefix));
         if !name.contains('/') && !is_known {
             errors.invalid(&at, name.as_str(), "must be a standard resource for quota");

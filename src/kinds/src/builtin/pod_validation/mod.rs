@@ -31,7 +31,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
 use std::collections::BTreeSet;
 
 pub(super) use affinity::term_of_volume;
-pub(super) use resources::{amount, of_overhead as overhead};
+pub(super) use resources::{STANDARD, amount, of_overhead as overhead};
 pub(super) use scheduling::PREEMPTION_POLICIES;
 pub(super) use status::status_update;
 pub(super) use tolerations::{taints, tolerations};

@@ -16,7 +16,7 @@ const HUGE_PAGES: &str = "hugepages-";
 const OF_CONTAINERS: [&str; 3] = ["cpu", "ephemeral-storage", "memory"];
 const OF_PODS: [&str; 3] = ["cpu", "hugepages-", "memory"];
 /// What has a meaning without a prefix, be it in a quota only.
-const STANDARD: [&str; 20] = [
+pub(in crate::builtin) const STANDARD: [&str; 20] = [
     "configmaps",
     "cpu",
     "ephemeral-storage",
