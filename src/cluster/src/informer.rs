@@ -6,6 +6,7 @@ use kinds::Kind;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use store::{EventKind, Resource};
 use tokio::sync::mpsc;
 
@@ -46,6 +47,15 @@ impl<K> Change<K> {
             Change::Added(object) | Change::Deleted(object) | Change::Modified { new: object, .. } => object,
         }
     }
+
+    /// As it was, where it was another, and as it is: whoever one of them concerns is concerned.
+    pub fn versions(&self) -> impl Iterator<Item = &Arc<K>> {
+        let old = match self {
+            Change::Modified { old, .. } => Some(old),
+            Change::Added(_) | Change::Deleted(_) => None,
+        };
+        old.into_iter().chain([self.object()])
+    }
 }
 
 impl<K> Subscription<K> {
@@ -56,6 +66,10 @@ impl<K> Subscription<K> {
 
     pub fn try_next(&mut self) -> Option<Change<K>> {
         self.0.try_recv().ok()
+    }
+
+    pub(crate) fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<Change<K>>> {
+        self.0.poll_recv(context)
     }
 }
 

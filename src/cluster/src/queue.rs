@@ -1,12 +1,11 @@
+//! The keys that wait for a controller: see [`crate::Controller`].
+
 use std::collections::{BTreeSet, HashMap, VecDeque};
-use std::fmt::Debug;
-use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 const FIRST_RETRY: Duration = Duration::from_millis(5); // client-go's per-item exponential limiter
 /// A key that is to come later still comes then as well: whoever works on it looks at the time. A client may ask for more
@@ -138,37 +137,6 @@ impl<T: Clone + Eq + Hash + Ord> State<T> {
             None => Err(self.later.first().map(|(at, _)| *at)),
         }
     }
-}
-
-/// Works on the queue with `workers` tasks until `stop`. An error is logged with its key and retried with back-off.
-pub async fn run_workers<T, F, E>(
-    name: &'static str,
-    queue: WorkQueue<T>,
-    workers: usize,
-    stop: CancellationToken,
-    work: impl Fn(T) -> F + Clone + Send + 'static,
-) where
-    T: Clone + Eq + Hash + Ord + Debug + Send + Sync + 'static,
-    F: Future<Output = Result<(), E>> + Send,
-    E: std::fmt::Display,
-{
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..workers {
-        let (queue, stop, work) = (queue.clone(), stop.clone(), work.clone());
-        tasks.spawn(async move {
-            while let Some(key) = stop.run_until_cancelled(queue.next()).await {
-                match work(key.clone()).await {
-                    Ok(()) => queue.forget(&key),
-                    Err(error) => {
-                        tracing::debug!(reconciler = name, ?key, %error, "will try again");
-                        queue.add_rate_limited(key.clone());
-                    }
-                }
-                queue.done(&key);
-            }
-        });
-    }
-    while tasks.join_next().await.is_some() {}
 }
 
 #[cfg(test)]

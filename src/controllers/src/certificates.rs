@@ -4,13 +4,11 @@
 
 mod rules;
 
-use crate::WORKERS;
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
-use cluster::{Actor, Api, Cluster, DeleteOptions, WorkQueue, run_workers};
+use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
-use kinds::key_of;
 pub use rules::Asked;
 use rules::judge;
 use std::sync::Arc;
@@ -41,22 +39,13 @@ pub trait Authority: Send + Sync {
 
 pub(crate) async fn run(cluster: Cluster, authority: Arc<dyn Authority>, stop: CancellationToken) {
     let requests: Api<CertificateSigningRequest> = cluster.acting_as(Actor::controller(NAME)).api();
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let waiting = queue.clone();
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let (requests, waiting, authority) = (requests.clone(), waiting.clone(), authority.clone());
-        async move { reconcile(&requests, &waiting, authority, key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let mut requests = cluster.informer::<CertificateSigningRequest>().subscribe();
-    while let Some(Some(change)) = stop.run_until_cancelled(requests.next()).await {
-        queue.add(key_of(&change.object().metadata));
-    }
+    let controller = Controller::new(NAME, &cluster).reconciles::<CertificateSigningRequest>();
+    let reconciler = (requests, controller.queue(), authority);
+    controller
+        .run(stop, reconciler, |(requests, queue, authority), key| async move {
+            reconcile(&requests, &queue, authority, key).await
+        })
+        .await;
 }
 
 async fn reconcile(

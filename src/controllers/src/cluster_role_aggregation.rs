@@ -3,7 +3,7 @@
 //! Any ClusterRole may be part of any other, by its labels, so each change looks at every role that gathers. There are few.
 
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Client, Cluster, WorkQueue, aggregated_rules, run_workers};
+use cluster::{Actor, Client, Cluster, Controller, aggregated_rules};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use tokio_util::sync::CancellationToken;
 
@@ -11,29 +11,16 @@ const NAME: &str = "clusterrole-aggregation-controller";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<String> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    run_workers(NAME, queue, 1, stop, move |role| {
-        let client = client.clone();
-        async move { aggregate(&client, &role).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<String>, stop: CancellationToken) {
     let roles = cluster.informer::<ClusterRole>();
-    let mut changes = roles.subscribe();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            change = changes.next() => if change.is_none() { return },
-        }
-        // of many at once, one look is enough
-        while changes.try_next().is_some() {}
-        let gathers = roles.list(None).into_iter().filter(|role| role.aggregation_rule.is_some());
-        gathers.filter_map(|role| role.metadata.name.clone()).for_each(|name| queue.add(name));
-    }
+    // any role may be one that another gathers
+    Controller::new(NAME, &cluster)
+        .one_at_a_time()
+        .watches::<ClusterRole>(move |queue, _| {
+            let gathers = roles.list(None).into_iter().filter(|role| role.aggregation_rule.is_some());
+            gathers.filter_map(|role| role.metadata.name.clone()).for_each(|name| queue.add(name));
+        })
+        .run(stop, client, |client, role: String| async move { aggregate(&client, &role).await })
+        .await;
 }
 
 async fn aggregate(client: &Client, name: &str) -> Result<(), Status> {

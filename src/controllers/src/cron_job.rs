@@ -1,15 +1,14 @@
 //! CronJobs: Jobs by the clock. `cron_job/plan.rs` decides; a timer of the queue wakes each when it is due. Read
-//! [`Controller::reconcile`] first.
+//! [`Reconciler::reconcile`] first.
 
 mod plan;
 
-use crate::WORKERS;
-use crate::owner::{candidates, controller_of, is_controlled_by};
+use crate::owner::{candidates, is_controlled_by};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{
-    Actor, Api, Client, Cluster, DeleteOptions, EventType, Propagation, Recorder, WorkQueue, run_workers,
+    Actor, Api, Client, Cluster, Controller, DeleteOptions, EventType, Propagation, Recorder, WorkQueue,
     subject,
 };
 use k8s_openapi::api::batch::v1::{CronJob, CronJobStatus, Job};
@@ -26,42 +25,18 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let controller = Arc::new(Controller {
+    let controller = Controller::new(NAME, &cluster).reconciles::<CronJob>().owns::<CronJob, Job>();
+    let reconciler = Arc::new(Reconciler {
         crons: client.api(),
         jobs: client.api(),
         events: client.recorder(NAME, None),
-        queue: queue.clone(),
+        queue: controller.queue(),
         client,
     });
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let controller = controller.clone();
-        async move { controller.reconcile(&key).await }
-    })
-    .await;
-    let _ = listening.await;
+    controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
 }
 
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let mut crons = cluster.informer::<CronJob>().subscribe();
-    let mut jobs = cluster.informer::<Job>().subscribe();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = crons.next() => queue.add(key_of(&change.object().metadata)),
-            Some(change) = jobs.next() => {
-                let meta = &change.object().metadata;
-                if let Some(owner) = controller_of(meta).filter(|owner| owner.kind == "CronJob") {
-                    queue.add(ObjectKey::new(meta.namespace.as_deref(), &owner.name));
-                }
-            }
-            else => return,
-        }
-    }
-}
-
-struct Controller {
+struct Reconciler {
     client: Client,
     crons: Api<CronJob>,
     jobs: Api<Job>,
@@ -69,7 +44,7 @@ struct Controller {
     queue: WorkQueue<ObjectKey>,
 }
 
-impl Controller {
+impl Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         let Some(cron) = self.crons.find(key)?.map(Arc::new) else { return Ok(()) };
         let mut jobs = candidates::<Job, CronJob>(&self.client, &*cron, &LabelSelector::default())?;

@@ -9,8 +9,7 @@ use api::{ObjectKey, ResourceVersion, Status};
 use apiextensions::conditions::{self, CLEANUP, Cleanup, ESTABLISHED};
 use apiextensions::names;
 use cluster::{
-    Actor, Client, Cluster, DeleteOptions, ListParams, Target, WatchEvent, WatchParams, WorkQueue,
-    run_workers,
+    Actor, Client, Cluster, Controller, DeleteOptions, ListParams, Target, WatchEvent, WatchParams, WorkQueue,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -40,29 +39,17 @@ fn own_handler(cluster: &Cluster) -> Arc<dyn Handler> {
 
 pub(crate) async fn run(cluster: Cluster, definitions: Definitions, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let definitions = Arc::new(definitions);
-    let again = queue.clone();
     // one at a time: who has a name is decided among all of them
-    run_workers(NAME, queue, 1, stop, move |key| {
-        let (client, definitions, again) = (client.clone(), definitions.clone(), again.clone());
-        async move {
+    let controller = Controller::new(NAME, &cluster).one_at_a_time().reconciles::<CustomResourceDefinition>();
+    let reconciler = (client, Arc::new(definitions), controller.queue());
+    controller
+        .run(stop, reconciler, |(client, definitions, queue), key| async move {
             if let Some(handler) = reconcile(&client, &definitions, &key).await? {
-                tokio::spawn(wake_when_one_went(client.clone(), handler, again, key));
+                tokio::spawn(wake_when_one_went(client, handler, queue, key));
             }
             Ok::<(), Status>(())
-        }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let mut definitions = cluster.informer::<CustomResourceDefinition>().subscribe();
-    while let Some(Some(change)) = stop.run_until_cancelled(definitions.next()).await {
-        queue.add(key_of(&change.object().metadata));
-    }
+        })
+        .await;
 }
 
 /// Objects may have finalizers of their own: whoever deletes the definition waits for them.

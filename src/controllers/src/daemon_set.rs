@@ -1,21 +1,20 @@
 //! DaemonSets: one pod on each node that should have one, bound to it by the scheduler.
 //!
 //! `daemon_set/plan.rs` decides from the store, node by node; `history.rs` keeps what the set was. Read
-//! [`Controller::reconcile`] first.
+//! [`Reconciler::reconcile`] first.
 
 mod plan;
 mod pods;
 #[cfg(test)]
 mod tests;
 
-use crate::WORKERS;
 use crate::history::{self, History, Looked, REVISION_LABEL, Wish};
-use crate::owner::{Claim, adopt, candidates, claim, controller_of, is_alive, release, unless_gone};
+use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, unless_gone, wake_owners};
 use crate::pod_control;
 use crate::slow_start::in_batches;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Status};
-use cluster::{Actor, Api, Change, Client, Cluster, Recorder, WorkQueue, run_workers};
+use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -35,63 +34,25 @@ const LAST_BACKOFF: Duration = Duration::from_secs(15 * 60);
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(ACCOUNT));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let controller = Arc::new(Controller {
+    let (owners, known) = (cluster.informer::<DaemonSet>(), cluster.informer::<DaemonSet>());
+    let controller = Controller::new(NAME, &cluster)
+        .reconciles::<DaemonSet>()
+        .watches::<Pod>(move |queue, change| wake_owners(queue, change, &owners, selector))
+        .watches::<Node>(move |queue, change| {
+            if concerns(change) {
+                known.list(None).iter().for_each(|set| queue.add(key_of(&set.metadata)));
+            }
+        });
+    let reconciler = Arc::new(Reconciler {
         sets: client.api(),
         pods: client.api(),
         revisions: client.api(),
         events: client.recorder(NAME, None),
-        queue: queue.clone(),
+        queue: controller.queue(),
         failing: Failing::default(),
         client,
     });
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let controller = controller.clone();
-        async move { controller.reconcile(&key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let known = cluster.informer::<DaemonSet>();
-    let (mut sets, mut pods) = (known.subscribe(), cluster.informer::<Pod>().subscribe());
-    let mut nodes = cluster.informer::<Node>().subscribe();
-    let wake = |pod: &Pod| {
-        let namespace = pod.metadata.namespace.as_deref();
-        match controller_of(&pod.metadata) {
-            Some(owner) if owner.kind == "DaemonSet" => queue.add(ObjectKey::new(namespace, &owner.name)),
-            Some(_) => {}
-            None => {
-                let finds =
-                    |set: &Arc<DaemonSet>| claim(&pod.metadata, &**set, &selector(set)) == Claim::Orphan;
-                known
-                    .list(namespace)
-                    .iter()
-                    .filter(|set| finds(set))
-                    .for_each(|set| queue.add(key_of(&set.metadata)));
-            }
-        }
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = sets.next() => queue.add(key_of(&change.object().metadata)),
-            Some(change) = pods.next() => {
-                if let Change::Modified { old, .. } = &change {
-                    wake(old);
-                }
-                wake(change.object());
-            }
-            Some(change) = nodes.next() => {
-                if concerns(&change) {
-                    known.list(None).iter().for_each(|set| queue.add(key_of(&set.metadata)));
-                }
-            }
-            else => return,
-        }
-    }
+    controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
 }
 
 /// Whether another pod may belong there now. A node says every few seconds how it is.
@@ -109,7 +70,7 @@ fn selector(set: &DaemonSet) -> LabelSelector {
     set.spec.as_ref().and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
 }
 
-struct Controller {
+struct Reconciler {
     client: Client,
     sets: Api<DaemonSet>,
     pods: Api<Pod>,
@@ -119,7 +80,7 @@ struct Controller {
     failing: Failing,
 }
 
-impl Controller {
+impl Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         let Some(set) = self.sets.find(key)?.map(Arc::new) else {
             self.failing.forget(key);

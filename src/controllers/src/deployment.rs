@@ -2,25 +2,22 @@
 //!
 //! A round either scales (the wish for pods has changed, or the Deployment is paused: `proportional.rs`) or rolls on
 //! (`plan.rs`); `annotations.rs` has what the sets remember, `status.rs` what is said of it all. Read
-//! [`Controller::reconcile`] first.
+//! [`Reconciler::reconcile`] first.
 
 mod annotations;
 mod plan;
 mod proportional;
 mod status;
 
-use crate::WORKERS;
 use crate::owner::{
-    Claim, adopt, claim, controller_of, controller_reference, is_controlled_by, release, unless_gone,
+    Claim, adopt, claim, controller_reference, is_controlled_by, release, unless_gone, wake_owners,
 };
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use crate::template_hash;
 use annotations::{REVISION, revision};
 use api::{LabelSelector, ObjectKey, Reason, Status};
-use cluster::{
-    Actor, Api, Change, Client, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers,
-};
+use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};
@@ -35,48 +32,12 @@ const NAME: &str = "deployment-controller";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let controller = Arc::new(Controller::new(&client, queue.clone()));
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let controller = controller.clone();
-        async move { controller.reconcile(&key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
     let known = cluster.informer::<Deployment>();
-    let mut deployments = known.subscribe();
-    let mut sets = cluster.informer::<ReplicaSet>().subscribe();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = deployments.next() => queue.add(key_of(&change.object().metadata)),
-            Some(change) = sets.next() => {
-                if let Change::Modified { old, .. } = &change {
-                    wake_owner(&known, old, &queue);
-                }
-                wake_owner(&known, change.object(), &queue);
-            }
-            else => return,
-        }
-    }
-}
-
-/// Which deployments a set is for: its own, or, where it has none, those whose selector finds it.
-fn wake_owner(known: &Informer<Deployment>, set: &ReplicaSet, queue: &WorkQueue<ObjectKey>) {
-    let namespace = set.metadata.namespace.as_deref();
-    match controller_of(&set.metadata) {
-        Some(owner) if owner.kind == "Deployment" => queue.add(ObjectKey::new(namespace, &owner.name)),
-        Some(_) => {}
-        None => {
-            let deployments = known.list(namespace);
-            let finds = |d: &Arc<Deployment>| claim(&set.metadata, &**d, &selector(d)) == Claim::Orphan;
-            deployments.iter().filter(|d| finds(d)).for_each(|d| queue.add(key_of(&d.metadata)));
-        }
-    }
+    let controller = Controller::new(NAME, &cluster)
+        .reconciles::<Deployment>()
+        .watches::<ReplicaSet>(move |queue, change| wake_owners(queue, change, &known, selector));
+    let reconciler = Arc::new(Reconciler::new(&client, controller.queue()));
+    controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
 }
 
 fn selector(deployment: &Deployment) -> LabelSelector {
@@ -84,7 +45,7 @@ fn selector(deployment: &Deployment) -> LabelSelector {
     spec.and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
 }
 
-struct Controller {
+struct Reconciler {
     cluster: Cluster,
     deployments: Api<Deployment>,
     sets: Api<ReplicaSet>,
@@ -92,9 +53,9 @@ struct Controller {
     queue: WorkQueue<ObjectKey>,
 }
 
-impl Controller {
+impl Reconciler {
     fn new(client: &Client, queue: WorkQueue<ObjectKey>) -> Self {
-        Controller {
+        Reconciler {
             cluster: client.cluster().clone(),
             deployments: client.api(),
             sets: client.api(),

@@ -2,11 +2,10 @@
 
 mod plan;
 
-use crate::WORKERS;
 use crate::owner::{controller_of, unless_gone};
 use crate::scale::{self, ScaleRef};
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Change, Client, Cluster, Recorder, WorkQueue, run_workers};
+use cluster::{Actor, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -21,48 +20,24 @@ const NAME: &str = "disruption-controller";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    // upstream's name for who tells
-    let controller = Arc::new(Controller {
-        events: client.recorder("controllermanager", None),
-        client,
-        queue: queue.clone(),
-    });
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let controller = controller.clone();
-        async move { controller.reconcile(&key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
     let known = cluster.informer::<PodDisruptionBudget>();
-    let (mut budgets, mut pods) = (known.subscribe(), cluster.informer::<Pod>().subscribe());
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = budgets.next() => {
-                if !matches!(change, Change::Deleted(_)) {
-                    queue.add(key_of(&change.object().metadata));
+    let controller = Controller::new(NAME, &cluster)
+        .watches::<PodDisruptionBudget>(|queue, change| {
+            if !matches!(change, Change::Deleted(_)) {
+                queue.add(key_of(&change.object().metadata));
+            }
+        })
+        .watches::<Pod>(move |queue, change| {
+            for budget in known.list(change.object().metadata.namespace.as_deref()) {
+                if change.versions().any(|pod| selects(&budget, pod)) {
+                    queue.add(key_of(&budget.metadata));
                 }
             }
-            Some(change) = pods.next() => {
-                let touched: Vec<&Pod> = match &change {
-                    Change::Modified { old, new } => vec![old, new],
-                    Change::Added(pod) | Change::Deleted(pod) => vec![pod],
-                };
-                let namespace = change.object().metadata.namespace.as_deref();
-                for budget in known.list(namespace) {
-                    if touched.iter().any(|pod| selects(&budget, pod)) {
-                        queue.add(key_of(&budget.metadata));
-                    }
-                }
-            }
-            else => return,
-        }
-    }
+        });
+    // upstream's name for who tells
+    let events = client.recorder("controllermanager", None);
+    let reconciler = Arc::new(Reconciler { events, client, queue: controller.queue() });
+    controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
 }
 
 /// Without a selector it selects none, with an empty one all.
@@ -73,13 +48,13 @@ fn selects(budget: &PodDisruptionBudget, pod: &Pod) -> bool {
     selector.and_then(|s| selectors::from_object(s).ok()).is_some_and(|s| s.matches(labels))
 }
 
-struct Controller {
+struct Reconciler {
     client: Client,
     events: Recorder,
     queue: WorkQueue<ObjectKey>,
 }
 
-impl Controller {
+impl Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         // from the store: an eviction may have written into it this moment
         let Some(budget) = self.client.api::<PodDisruptionBudget>().find(key)? else { return Ok(()) };

@@ -2,10 +2,9 @@
 
 mod mirroring;
 
-use crate::WORKERS;
 use crate::owner::{controller_reference, unless_gone};
 use api::{ObjectKey, Status};
-use cluster::{Actor, Client, Cluster, DeleteOptions, Informer, WorkQueue, run_workers};
+use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, Informer, WorkQueue};
 use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort as CorePort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
     ServicePort,
@@ -26,49 +25,32 @@ const MOST_ENDPOINTS: usize = 100; // upstream's size of a slice
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let client = client.clone();
-        async move { reconcile(&client, &key).await }
-    })
-    .await;
-    let _ = listening.await;
+    let services = cluster.informer::<Service>();
+    Controller::new(NAME, &cluster)
+        .reconciles::<Service>()
+        .watches::<Pod>(move |queue, change| {
+            for pod in change.versions() {
+                wake_services_of(pod, &services, queue);
+            }
+        })
+        // of the same name as its Service
+        .reconciles::<Endpoints>()
+        .watches::<EndpointSlice>(|queue, change| {
+            let meta = &change.object().metadata;
+            if let Some(service) = meta.labels.as_ref().and_then(|l| l.get(SERVICE_LABEL)) {
+                queue.add(ObjectKey::new(meta.namespace.as_deref(), service));
+            }
+        })
+        .run(stop, client, |client, key| async move { reconcile(&client, &key).await })
+        .await;
 }
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let services: Informer<Service> = cluster.informer();
-    let mut service_changes = services.subscribe();
-    let mut pod_changes = cluster.informer::<Pod>().subscribe();
-    let mut endpoint_changes = cluster.informer::<Endpoints>().subscribe();
-    let mut slice_changes = cluster.informer::<EndpointSlice>().subscribe();
-    let wake_services_of = |pod: &Pod| {
-        let labels = pod.metadata.labels.clone().unwrap_or_default();
-        for service in services.list(pod.metadata.namespace.as_deref()) {
-            let selector = service.spec.as_ref().and_then(|s| s.selector.as_ref());
-            if selector.is_some_and(|selector| selectors::from_map(selector).matches(&labels)) {
-                queue.add(key_of(&service.metadata));
-            }
-        }
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = service_changes.next() => queue.add(key_of(&change.object().metadata)),
-            Some(change) = pod_changes.next() => {
-                if let cluster::Change::Modified { old, .. } = &change {
-                    wake_services_of(old);
-                }
-                wake_services_of(change.object());
-            }
-            Some(change) = endpoint_changes.next() => queue.add(key_of(&change.object().metadata)),
-            Some(change) = slice_changes.next() => {
-                let meta = &change.object().metadata;
-                if let Some(service) = meta.labels.as_ref().and_then(|l| l.get(SERVICE_LABEL)) {
-                    queue.add(ObjectKey::new(meta.namespace.as_deref(), service));
-                }
-            }
-            else => return,
+fn wake_services_of(pod: &Pod, services: &Informer<Service>, queue: &WorkQueue<ObjectKey>) {
+    let none = BTreeMap::new();
+    let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
+    for service in services.list(pod.metadata.namespace.as_deref()) {
+        let selector = service.spec.as_ref().and_then(|s| s.selector.as_ref());
+        if selector.is_some_and(|selector| selectors::from_map(selector).matches(labels)) {
+            queue.add(key_of(&service.metadata));
         }
     }
 }

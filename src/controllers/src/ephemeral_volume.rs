@@ -1,9 +1,8 @@
 //! Volumes that come and go with their pod (KEP-1698): a claim of the pod's own for each.
 
-use crate::WORKERS;
-use crate::owner::controller_reference;
+use crate::owner::{controller_of, controller_reference};
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Change, Cluster, Recorder, WorkQueue, run_workers};
+use cluster::{Actor, Api, Change, Cluster, Controller, Recorder};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Volume};
 use kinds::{key_of, pod as ask, volume};
 use tokio_util::sync::CancellationToken;
@@ -15,39 +14,25 @@ const SPEAKER: &str = "ephemeral_volume";
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
     let (pods, claims): (Api<Pod>, Api<PersistentVolumeClaim>) = (client.api(), client.api());
-    let events = client.recorder(SPEAKER, None);
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let (pods, claims, events) = (pods.clone(), claims.clone(), events.clone());
-        async move { reconcile(&pods, &claims, &events, &key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let known = cluster.informer::<Pod>();
-    let (mut pods, mut claims) = (known.subscribe(), cluster.informer::<PersistentVolumeClaim>().subscribe());
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = pods.next() => {
-                let pod = change.object();
-                if volume::claims_of(pod).iter().any(|claim| claim.is_ephemeral) {
-                    queue.add(key_of(&pod.metadata));
-                }
+    let reconciler = (pods, claims, client.recorder(SPEAKER, None));
+    Controller::new(NAME, &cluster)
+        .watches::<Pod>(|queue, change| {
+            let pod = change.object();
+            if volume::claims_of(pod).iter().any(|claim| claim.is_ephemeral) {
+                queue.add(key_of(&pod.metadata));
             }
+        })
+        .watches::<PersistentVolumeClaim>(|queue, change| {
             // a claim that went is made again as long as its pod is there
-            Some(Change::Deleted(claim)) = claims.next() => {
-                let owner = crate::owner::controller_of(&claim.metadata).filter(|owner| owner.kind == "Pod");
-                if let Some(owner) = owner {
-                    queue.add(ObjectKey::new(claim.metadata.namespace.as_deref(), &owner.name));
-                }
+            let Change::Deleted(claim) = change else { return };
+            if let Some(owner) = controller_of(&claim.metadata).filter(|owner| owner.kind == "Pod") {
+                queue.add(ObjectKey::new(claim.metadata.namespace.as_deref(), &owner.name));
             }
-            else => return,
-        }
-    }
+        })
+        .run(stop, reconciler, |(pods, claims, events), key| async move {
+            reconcile(&pods, &claims, &events, &key).await
+        })
+        .await;
 }
 
 async fn reconcile(

@@ -7,12 +7,11 @@
 mod graph;
 mod plan;
 
-use crate::WORKERS;
 use crate::owner::unless_gone;
 use api::{Object, OwnerRef, ResourceVersion, Status};
 use cluster::{
-    Actor, Client, Cluster, DeleteOptions, EventType, ListParams, Propagation, Recorder, Subject, Target,
-    Verb, WatchEvent, WatchParams, WatchStream, WorkQueue, WriteOptions, run_workers,
+    Actor, Client, Cluster, Controller, DeleteOptions, EventType, ListParams, Propagation, Recorder, Subject,
+    Target, Verb, WatchEvent, WatchParams, WatchStream, WorkQueue, WriteOptions,
 };
 use graph::{Deletion, FOREGROUND, Graph, Item, ORPHAN};
 use k8s_openapi::api::core::v1::Namespace;
@@ -30,30 +29,25 @@ const COMPONENT: &str = "garbage-collector-controller";
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
     let Ok(picture) = Picture::new(&client) else { return };
-    let queue: WorkQueue<Item> = WorkQueue::new();
+    let controller = Controller::new(NAME, &cluster);
     let collector = Arc::new(Collector {
         events: client.recorder(COMPONENT, None),
         picture: Mutex::new(picture),
-        queue: queue.clone(),
+        queue: controller.queue(),
         client,
     });
-    let listening = tokio::spawn(listen(collector.clone(), stop.clone()));
-    run_workers(NAME, queue, WORKERS, stop, move |item| {
-        let collector = collector.clone();
-        async move { collector.attempt(&item).await }
-    })
-    .await;
-    let _ = listening.await;
+    controller
+        .listens(|_| Box::pin(listen(collector.clone())))
+        .run(stop, collector, |collector, item| async move { collector.attempt(&item).await })
+        .await;
 }
-
 /// Every write may make garbage.
-async fn listen(collector: Arc<Collector>, stop: CancellationToken) {
+async fn listen(collector: Arc<Collector>) {
     let mut revisions = collector.client.cluster().store().revisions();
-    while !stop.is_cancelled() {
+    loop {
         collector.catch_up();
-        match stop.run_until_cancelled(revisions.changed()).await {
-            Some(Ok(())) => {}
-            _ => return,
+        if revisions.changed().await.is_err() {
+            return;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Jobs: pods that run to their end, so many at once, until so many have succeeded.
 //!
 //! `job/plan.rs` decides, from the store and not from a cache; this file carries it out: pods first, then the status, then the
-//! finalizers by which no pod is forgotten or counted twice. Read [`Controller::reconcile`] first.
+//! finalizers by which no pod is forgotten or counted twice. Read [`Reconciler::reconcile`] first.
 
 mod failures;
 mod plan;
@@ -10,14 +10,14 @@ mod success;
 #[cfg(test)]
 mod tests;
 
-use crate::WORKERS;
 use crate::owner::{
-    Claim, adopt_with, candidates, claim, controller_of, is_alive, is_controlled_by, release, unless_gone,
+    Claim, adopt_with, candidates, claim, controller_of, is_alive, is_controlled_by, owners_of, release,
+    unless_gone,
 };
 use crate::pod_control;
 use crate::slow_start::in_batches;
 use api::{LabelSelector, ObjectKey, Status};
-use cluster::{Actor, Api, Change, Client, Cluster, EventType, Recorder, WorkQueue, run_workers, subject};
+use cluster::{Actor, Api, Client, Cluster, Controller, EventType, Informer, Recorder, WorkQueue, subject};
 use futures::future::try_join_all;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
 use k8s_openapi::api::core::v1::Pod;
@@ -42,67 +42,36 @@ enum Item {
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<Item> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let controller = Arc::new(Controller {
+    let known = cluster.informer::<Job>();
+    let controller = Controller::new(NAME, &cluster)
+        // its pods are let go of, or a status that somebody else wrote is looked at
+        .watches::<Job>(|queue, change| queue.add(Item::Job(key_of(&change.object().metadata))))
+        .watches::<Pod>(move |queue, change| {
+            for pod in change.versions() {
+                wake(pod, &known, queue);
+            }
+        });
+    let reconciler = Arc::new(Reconciler {
         jobs: client.api(),
         pods: client.api(),
         events: client.recorder(NAME, None),
-        queue: queue.clone(),
+        queue: controller.queue(),
         client,
     });
-    run_workers(NAME, queue, WORKERS, stop, move |item| {
-        let controller = controller.clone();
-        async move {
+    controller
+        .run(stop, reconciler, |reconciler, item| async move {
             match item {
-                Item::Job(key) => controller.reconcile(&key).await,
-                Item::Orphan(key) => controller.let_go(&key).await,
+                Item::Job(key) => reconciler.reconcile(&key).await,
+                Item::Orphan(key) => reconciler.let_go(&key).await,
             }
-        }
-    })
-    .await;
-    let _ = listening.await;
+        })
+        .await;
 }
-
-async fn listen(cluster: Cluster, queue: WorkQueue<Item>, stop: CancellationToken) {
-    let known = cluster.informer::<Job>();
-    let (mut jobs, mut pods) = (known.subscribe(), cluster.informer::<Pod>().subscribe());
-    let wake = |pod: &Pod| {
-        let namespace = pod.metadata.namespace.as_deref();
-        match controller_of(&pod.metadata) {
-            Some(owner) if owner.kind == "Job" => {
-                queue.add(Item::Job(ObjectKey::new(namespace, &owner.name)))
-            }
-            Some(_) => {}
-            None => {
-                if is_tracked(pod) {
-                    queue.add(Item::Orphan(key_of(&pod.metadata)));
-                }
-                for job in known.list(namespace) {
-                    if claim(&pod.metadata, &*job, &selector(&job)) == Claim::Orphan {
-                        queue.add(Item::Job(key_of(&job.metadata)));
-                    }
-                }
-            }
-        }
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = jobs.next() => {
-                let job = change.object();
-                // its pods are let go of, or a status that somebody else wrote is looked at
-                queue.add(Item::Job(key_of(&job.metadata)));
-            }
-            Some(change) = pods.next() => {
-                if let Change::Modified { old, .. } = &change {
-                    wake(old);
-                }
-                wake(change.object());
-            }
-            else => return,
-        }
+fn wake(pod: &Pod, known: &Informer<Job>, queue: &WorkQueue<Item>) {
+    if controller_of(&pod.metadata).is_none() && is_tracked(pod) {
+        queue.add(Item::Orphan(key_of(&pod.metadata)));
     }
+    owners_of(&pod.metadata, known, selector).into_iter().for_each(|job| queue.add(Item::Job(job)));
 }
 
 fn selector(job: &Job) -> LabelSelector {
@@ -110,7 +79,7 @@ fn selector(job: &Job) -> LabelSelector {
     selector.and_then(|selector| selectors::from_object(selector).ok()).unwrap_or_default()
 }
 
-struct Controller {
+struct Reconciler {
     client: Client,
     jobs: Api<Job>,
     pods: Api<Pod>,
@@ -118,7 +87,7 @@ struct Controller {
     queue: WorkQueue<Item>,
 }
 
-impl Controller {
+impl Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         let job = self.jobs.find(key)?.map(Arc::new);
         self.let_go_of_strangers(key, job.as_deref()).await?;

@@ -59,36 +59,33 @@ pub struct ControllersConfig {
 /// Starts them all; they end with `stop`. When it returns, the custom kinds that are stored are served.
 pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationToken) -> JoinSet<()> {
     let definitions = custom_resource_definitions::serve_stored(cluster);
-    let mut rooms = JoinSet::new();
-    rooms.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
-    rooms.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
-    rooms.spawn(token_secrets::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
-    rooms.spawn(certificates::run(cluster.clone(), config.authority.clone(), stop.clone()));
-    rooms.spawn(cluster_role_aggregation::run(cluster.clone(), stop.clone()));
-    rooms.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));
-    rooms.spawn(replication::run_replication_controllers(cluster.clone(), stop.clone()));
-    rooms.spawn(deployment::run(cluster.clone(), stop.clone()));
-    rooms.spawn(daemon_set::run(cluster.clone(), stop.clone()));
-    rooms.spawn(stateful_set::run(cluster.clone(), stop.clone()));
-    rooms.spawn(cron_job::run(cluster.clone(), stop.clone()));
-    rooms.spawn(job::run(cluster.clone(), stop.clone()));
-    rooms.spawn(ttl_after_finished::run(cluster.clone(), stop.clone()));
-    rooms.spawn(endpoint_slices::run(cluster.clone(), stop.clone()));
-    rooms.spawn(namespace::run(cluster.clone(), stop.clone()));
-    rooms.spawn(node_lifecycle::run(cluster.clone(), stop.clone()));
-    rooms.spawn(taint_eviction::run(cluster.clone(), stop.clone()));
-    rooms.spawn(disruption::run(cluster.clone(), stop.clone()));
-    rooms.spawn(horizontal_pod_autoscaler::run(cluster.clone(), stop.clone()));
-    rooms.spawn(resource_quota::run(cluster.clone(), stop.clone()));
-    rooms.spawn(essentials::run(cluster.clone(), stop.clone()));
-    rooms.spawn(persistent_volume_binder::run(cluster.clone(), stop.clone()));
-    rooms.spawn(storage_protection::run_claims(cluster.clone(), stop.clone()));
-    rooms.spawn(storage_protection::run_volumes(cluster.clone(), stop.clone()));
-    rooms.spawn(ephemeral_volume::run(cluster.clone(), stop.clone()));
-    rooms.spawn(volume_expansion::run(cluster.clone(), stop.clone()));
-    rooms.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
-    rooms
+    let mut controllers = JoinSet::new();
+    controllers.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
+    controllers.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    controllers.spawn(token_secrets::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    controllers.spawn(certificates::run(cluster.clone(), config.authority.clone(), stop.clone()));
+    controllers.spawn(cluster_role_aggregation::run(cluster.clone(), stop.clone()));
+    controllers.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));
+    controllers.spawn(replication::run_replication_controllers(cluster.clone(), stop.clone()));
+    controllers.spawn(deployment::run(cluster.clone(), stop.clone()));
+    controllers.spawn(daemon_set::run(cluster.clone(), stop.clone()));
+    controllers.spawn(stateful_set::run(cluster.clone(), stop.clone()));
+    controllers.spawn(cron_job::run(cluster.clone(), stop.clone()));
+    controllers.spawn(job::run(cluster.clone(), stop.clone()));
+    controllers.spawn(ttl_after_finished::run(cluster.clone(), stop.clone()));
+    controllers.spawn(endpoint_slices::run(cluster.clone(), stop.clone()));
+    controllers.spawn(namespace::run(cluster.clone(), stop.clone()));
+    controllers.spawn(node_lifecycle::run(cluster.clone(), stop.clone()));
+    controllers.spawn(taint_eviction::run(cluster.clone(), stop.clone()));
+    controllers.spawn(disruption::run(cluster.clone(), stop.clone()));
+    controllers.spawn(horizontal_pod_autoscaler::run(cluster.clone(), stop.clone()));
+    controllers.spawn(resource_quota::run(cluster.clone(), stop.clone()));
+    controllers.spawn(essentials::run(cluster.clone(), stop.clone()));
+    controllers.spawn(persistent_volume_binder::run(cluster.clone(), stop.clone()));
+    controllers.spawn(storage_protection::run_claims(cluster.clone(), stop.clone()));
+    controllers.spawn(storage_protection::run_volumes(cluster.clone(), stop.clone()));
+    controllers.spawn(ephemeral_volume::run(cluster.clone(), stop.clone()));
+    controllers.spawn(volume_expansion::run(cluster.clone(), stop.clone()));
+    controllers.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
+    controllers
 }
-
-/// Workers of a controller whose work is mostly waiting for the store.
-pub(crate) const WORKERS: usize = 4;

@@ -2,12 +2,9 @@
 
 mod conditions;
 
-use crate::WORKERS;
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
-use cluster::{
-    Actor, Client, Cluster, DeleteOptions, ListParams, Propagation, Target, WorkQueue, run_workers,
-};
+use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, ListParams, Propagation, Target};
 use conditions::Left;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kinds::Scope;
@@ -20,42 +17,27 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<String> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let again = queue.clone();
-    run_workers(NAME, queue, WORKERS, stop, move |namespace| {
-        let (client, again) = (client.clone(), again.clone());
-        async move {
+    let controller = Controller::new(NAME, &cluster)
+        .watches::<Namespace>(|queue, change| {
+            let meta = &change.object().metadata;
+            if meta.deletion_timestamp.is_some() {
+                queue.add(meta.name.clone().unwrap_or_default());
+            }
+        })
+        .watches::<Pod>(|queue, change| {
+            if let Change::Deleted(pod) = change {
+                queue.add(pod.metadata.namespace.clone().unwrap_or_default());
+            }
+        });
+    let reconciler = (client, controller.queue());
+    controller
+        .run(stop, reconciler, |(client, queue), namespace: String| async move {
             if !finish(&client, &namespace).await? {
-                again.add_after(namespace, LOOK_AGAIN);
+                queue.add_after(namespace, LOOK_AGAIN);
             }
             Ok::<(), Status>(())
-        }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<String>, stop: CancellationToken) {
-    let mut namespaces = cluster.informer::<Namespace>().subscribe();
-    let mut pods = cluster.informer::<Pod>().subscribe();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = namespaces.next() => {
-                let meta = &change.object().metadata;
-                if meta.deletion_timestamp.is_some() {
-                    queue.add(meta.name.clone().unwrap_or_default());
-                }
-            }
-            Some(change) = pods.next() => {
-                if let cluster::Change::Deleted(pod) = change {
-                    queue.add(pod.metadata.namespace.clone().unwrap_or_default());
-                }
-            }
-            else => return,
-        }
-    }
+        })
+        .await;
 }
 
 /// Whether there is nothing left to do.

@@ -5,7 +5,7 @@ mod plan;
 
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
-use cluster::{Actor, Change, Client, Cluster, DeleteOptions, WorkQueue, run_workers};
+use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -20,48 +20,33 @@ const QUARANTINE: Duration = Duration::from_secs(40);
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<String> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let again = queue.clone();
+    let known = cluster.informer::<Node>();
+    let controller = Controller::new(NAME, &cluster)
+        .one_at_a_time()
+        // a lease that is renewed in time needs no look: the next one is due when it runs out
+        .watches::<Node>(|queue, change| {
+            let name = change.object().metadata.name.clone().unwrap_or_default();
+            match change {
+                Change::Deleted(_) => queue.add_after(name, QUARANTINE),
+                _ => queue.add(name),
+            }
+        })
+        .watches::<Pod>(move |queue, change| {
+            let node = change.object().spec.as_ref().and_then(|s| s.node_name.clone()).unwrap_or_default();
+            if !node.is_empty() && known.get(&ObjectKey::cluster(&node)).is_none() {
+                queue.add_after(node, QUARANTINE);
+            }
+        });
     // as upstream: silence counts from when somebody began to listen
-    let listening_since = Timestamp::now();
-    run_workers(NAME, queue, 1, stop, move |node| {
-        let (client, again) = (client.clone(), again.clone());
-        async move {
+    let reconciler = (client, controller.queue(), Timestamp::now());
+    controller
+        .run(stop, reconciler, |(client, queue, listening_since), node: String| async move {
             if let Some(after) = look_at(&client, &node, listening_since).await? {
-                again.add_after(node, after);
+                queue.add_after(node, after);
             }
             Ok::<(), Status>(())
-        }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-/// A lease that is renewed in time needs no look: the next one is due when it runs out.
-async fn listen(cluster: Cluster, queue: WorkQueue<String>, stop: CancellationToken) {
-    let mut nodes = cluster.informer::<Node>().subscribe();
-    let mut pods = cluster.informer::<Pod>().subscribe();
-    let known = cluster.informer::<Node>();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = nodes.next() => {
-                let name = change.object().metadata.name.clone().unwrap_or_default();
-                match change {
-                    Change::Deleted(_) => queue.add_after(name, QUARANTINE),
-                    _ => queue.add(name),
-                }
-            }
-            Some(change) = pods.next() => {
-                let node = change.object().spec.as_ref().and_then(|s| s.node_name.clone()).unwrap_or_default();
-                if !node.is_empty() && known.get(&ObjectKey::cluster(&node)).is_none() {
-                    queue.add_after(node, QUARANTINE);
-                }
-            }
-            else => return,
-        }
-    }
+        })
+        .await;
 }
 
 /// When to look again at this node, where nothing happens before.

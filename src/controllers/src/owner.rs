@@ -1,7 +1,7 @@
 //! Who controls what: controller references, and what a selector claims.
 
-use api::{LabelSelector, Object, Reason, Status};
-use cluster::{Api, Client, ListParams, Target};
+use api::{LabelSelector, Object, ObjectKey, Reason, Status};
+use cluster::{Api, Change, Client, Informer, ListParams, Target, WorkQueue};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kinds::{Kind, key_of};
 use std::collections::BTreeMap;
@@ -48,6 +48,35 @@ pub(crate) fn claim<K: Kind>(meta: &ObjectMeta, owner: &K, selector: &LabelSelec
         (Some(_), false) if is_controlled_by(meta, owner) => Claim::Lost,
         (None, true) => Claim::Orphan,
         _ => Claim::Foreign,
+    }
+}
+
+/// Which owners a dependent is for: its own, or, where it has none, those whose selector finds it.
+pub(crate) fn owners_of<K: Kind>(
+    meta: &ObjectMeta,
+    known: &Informer<K>,
+    selector: impl Fn(&K) -> LabelSelector,
+) -> Vec<ObjectKey> {
+    let namespace = meta.namespace.as_deref();
+    match controller_of(meta) {
+        Some(owner) if owner.kind == K::KIND => vec![ObjectKey::new(namespace, &owner.name)],
+        Some(_) => Vec::new(),
+        None => {
+            let finds = |owner: &&Arc<K>| claim(meta, &***owner, &selector(owner)) == Claim::Orphan;
+            known.list(namespace).iter().filter(finds).map(|owner| key_of(owner.metadata())).collect()
+        }
+    }
+}
+
+/// Wakes the owners of a dependent, as it was and as it is.
+pub(crate) fn wake_owners<D: Kind, K: Kind>(
+    queue: &WorkQueue<ObjectKey>,
+    change: &Change<D>,
+    known: &Informer<K>,
+    selector: impl Fn(&K) -> LabelSelector,
+) {
+    for dependent in change.versions() {
+        owners_of(dependent.metadata(), known, &selector).into_iter().for_each(|owner| queue.add(owner));
     }
 }
 

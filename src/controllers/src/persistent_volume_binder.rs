@@ -11,7 +11,7 @@ mod volume_plan;
 use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
 use claim_plan::{Said, Seen, Step};
-use cluster::{Actor, Api, Change, Cluster, Recorder, WorkQueue, run_workers, subject};
+use cluster::{Actor, Api, Change, Cluster, Controller, Informer, Recorder, WorkQueue, subject};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::{key_of, volume};
@@ -30,70 +30,69 @@ enum Key {
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<Key> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster.clone(), queue.clone(), stop.clone()));
+    let volumes = cluster.informer::<PersistentVolume>();
+    let (known, waiting) = (cluster.informer::<PersistentVolumeClaim>(), cluster.informer());
+    let controller = Controller::new(NAME, &cluster)
+        .one_at_a_time()
+        .watches::<PersistentVolumeClaim>(move |queue, change| claim_changed(queue, change, &volumes))
+        .watches::<PersistentVolume>(move |queue, change| volume_changed(queue, change, &known))
+        .watches::<StorageClass>(move |queue, _| wake_unbound(queue, &waiting));
     let binder = Arc::new(Binder {
         cluster,
         claims: client.api(),
         volumes: client.api(),
         events: client.recorder(SPEAKER, None),
-        queue: queue.clone(),
+        queue: controller.queue(),
     });
-    run_workers(NAME, queue, 1, stop, move |key| {
-        let binder = binder.clone();
-        async move {
+    controller
+        .run(stop, binder, |binder, key| async move {
             match key {
                 Key::Claim(key) => binder.claim(&key).await,
                 Key::Volume(key) => binder.volume(&key).await,
             }
-        }
-    })
-    .await;
-    let _ = listening.await;
+        })
+        .await;
+}
+fn claim_changed(
+    queue: &WorkQueue<Key>,
+    change: &Change<PersistentVolumeClaim>,
+    volumes: &Informer<PersistentVolume>,
+) {
+    let claim = change.object();
+    queue.add(Key::Claim(key_of(&claim.metadata)));
+    let name = volume::volume_name(claim);
+    if !name.is_empty() {
+        queue.add(Key::Volume(ObjectKey::cluster(name)));
+    }
+    if matches!(change, Change::Deleted(_)) {
+        let all = volumes.list(None);
+        let its = all.iter().filter(|of| volume::is_bound_to(of, claim));
+        its.for_each(|of| queue.add(Key::Volume(key_of(&of.metadata))));
+    }
 }
 
-async fn listen(cluster: Cluster, queue: WorkQueue<Key>, stop: CancellationToken) {
-    let known = cluster.informer::<PersistentVolumeClaim>();
-    let (mut claims, mut volumes) = (known.subscribe(), cluster.informer::<PersistentVolume>().subscribe());
-    let mut classes = cluster.informer::<StorageClass>().subscribe();
-    let wake_unbound = || {
-        let all = known.list(None);
-        let waits = |claim: &&Arc<PersistentVolumeClaim>| !volume::is_fully_bound(claim);
-        all.iter().filter(waits).for_each(|claim| queue.add(Key::Claim(key_of(&claim.metadata))));
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = claims.next() => {
-                let claim = change.object();
-                queue.add(Key::Claim(key_of(&claim.metadata)));
-                let name = volume::volume_name(claim);
-                if !name.is_empty() {
-                    queue.add(Key::Volume(ObjectKey::cluster(name)));
-                }
-                if matches!(change, Change::Deleted(_)) {
-                    let all = cluster.informer::<PersistentVolume>().list(None);
-                    let its = all.iter().filter(|of| volume::is_bound_to(of, claim));
-                    its.for_each(|of| queue.add(Key::Volume(key_of(&of.metadata))));
-                }
-            }
-            Some(change) = volumes.next() => {
-                let of = change.object();
-                queue.add(Key::Volume(key_of(&of.metadata)));
-                match of.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) {
-                    Some(claim) => {
-                        let name = claim.name.as_deref().unwrap_or_default();
-                        queue.add(Key::Claim(ObjectKey::new(claim.namespace.as_deref(), name)));
-                    }
-                    // whoever waits may have it
-                    None if !matches!(change, Change::Deleted(_)) => wake_unbound(),
-                    None => {}
-                }
-            }
-            Some(_) = classes.next() => wake_unbound(),
-            else => return,
+fn volume_changed(
+    queue: &WorkQueue<Key>,
+    change: &Change<PersistentVolume>,
+    claims: &Informer<PersistentVolumeClaim>,
+) {
+    let of = change.object();
+    queue.add(Key::Volume(key_of(&of.metadata)));
+    match of.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) {
+        Some(claim) => {
+            let name = claim.name.as_deref().unwrap_or_default();
+            queue.add(Key::Claim(ObjectKey::new(claim.namespace.as_deref(), name)));
         }
+        // whoever waits may have it
+        None if !matches!(change, Change::Deleted(_)) => wake_unbound(queue, claims),
+        None => {}
     }
+}
+
+fn wake_unbound(queue: &WorkQueue<Key>, claims: &Informer<PersistentVolumeClaim>) {
+    let all = claims.list(None);
+    let waits = |claim: &&Arc<PersistentVolumeClaim>| !volume::is_fully_bound(claim);
+    all.iter().filter(waits).for_each(|claim| queue.add(Key::Claim(key_of(&claim.metadata))));
 }
 
 struct Binder {

@@ -1,13 +1,10 @@
 //! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
 
-use crate::WORKERS;
-use crate::owner::{
-    Claim, adopt, claim, controller_of, controller_reference, is_alive, release, unless_gone,
-};
+use crate::owner::{Claim, adopt, claim, controller_reference, is_alive, release, unless_gone, wake_owners};
 use crate::pod_control;
 use crate::replicas::{Counts, Plan, count, next_available, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Change, Cluster, DeleteOptions, Informer, Recorder, WorkQueue, run_workers};
+use cluster::{Actor, Api, Change, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue};
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::{
@@ -132,13 +129,13 @@ pub(crate) async fn run_replication_controllers(cluster: Cluster, stop: Cancella
     run::<ReplicationController>("replication-controller", cluster, stop).await;
 }
 
-struct Controller<K> {
+struct Reconciler<K> {
     owners: Informer<K>,
     pods: Informer<Pod>,
     owner_api: Api<K>,
     pod_api: Api<Pod>,
     events: Recorder,
-    expected: Expected,
+    expected: Arc<Expected>,
     queue: WorkQueue<ObjectKey>,
 }
 
@@ -178,67 +175,28 @@ impl Expected {
 
 async fn run<K: Replicated>(name: &'static str, cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(name));
-    let controller = Arc::new(Controller::<K> {
+    let expected = Arc::new(Expected::default());
+    let (known, awaited) = (cluster.informer::<K>(), expected.clone());
+    let controller =
+        Controller::new(name, &cluster).reconciles::<K>().watches::<Pod>(move |queue, change| {
+            if let Change::Deleted(pod) = change {
+                awaited.forget_created(pod.metadata.uid.as_deref().unwrap_or_default());
+            }
+            wake_owners(queue, change, &known, K::selector);
+        });
+    let reconciler = Arc::new(Reconciler::<K> {
         owners: cluster.informer(),
         pods: cluster.informer(),
         owner_api: client.api(),
         pod_api: client.api(),
         events: client.recorder(name, None),
-        expected: Expected::default(),
-        queue: WorkQueue::new(),
+        expected,
+        queue: controller.queue(),
     });
-    let listening = tokio::spawn(listen(controller.clone(), stop.clone()));
-    let queue = controller.queue.clone();
-    run_workers(name, queue, WORKERS, stop, move |key| {
-        let controller = controller.clone();
-        async move { controller.reconcile(&key).await }
-    })
-    .await;
-    let _ = listening.await;
+    controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
 }
 
-/// Which owner is to be looked at when an owner or a pod changes.
-async fn listen<K: Replicated>(controller: Arc<Controller<K>>, stop: CancellationToken) {
-    let (mut owners, mut pods) = (controller.owners.subscribe(), controller.pods.subscribe());
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = owners.next() => controller.queue.add(key_of(change.object().metadata())),
-            Some(change) = pods.next() => controller.pod_changed(&change),
-            else => return,
-        }
-    }
-}
-
-impl<K: Replicated> Controller<K> {
-    fn pod_changed(&self, change: &Change<Pod>) {
-        if let Change::Modified { old, .. } = change {
-            self.wake_owner(old);
-        }
-        if let Change::Deleted(pod) = change {
-            self.expected.forget_created(pod.metadata.uid.as_deref().unwrap_or_default());
-        }
-        self.wake_owner(change.object());
-    }
-
-    fn wake_owner(&self, pod: &Pod) {
-        let namespace = pod.metadata.namespace.as_deref();
-        match controller_of(&pod.metadata) {
-            Some(owner) if owner.kind == K::KIND => self.queue.add(ObjectKey::new(namespace, &owner.name)),
-            Some(_) => {}
-            // an orphan: whoever selects it may adopt it
-            None => {
-                let labels = pod.metadata.labels.clone().unwrap_or_default();
-                for owner in self.owners.list(namespace) {
-                    let selector = owner.selector();
-                    if !selector.requirements.is_empty() && selector.matches(&labels) {
-                        self.queue.add(key_of(owner.metadata()));
-                    }
-                }
-            }
-        }
-    }
-
+impl<K: Replicated> Reconciler<K> {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         let Some(owner) = self.owners.get(key) else { return Ok(()) };
         let pods = self.claim(&owner).await?;

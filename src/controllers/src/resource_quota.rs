@@ -2,7 +2,7 @@
 
 use crate::status::write_status;
 use api::{ObjectKey, Status};
-use cluster::{Actor, Change, Client, Cluster, WorkQueue, run_workers};
+use cluster::{Actor, Change, Client, Cluster, Controller, WorkQueue};
 use k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaStatus};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kinds::{key_of, quota};
@@ -15,33 +15,23 @@ const TOGETHER: Duration = Duration::from_millis(100);
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    run_workers(NAME, queue, 1, stop, move |key| {
-        let client = client.clone();
-        async move { reconcile(&client, &key).await }
-    })
-    .await;
-    let _ = listening.await;
+    Controller::new(NAME, &cluster)
+        .one_at_a_time()
+        .watches::<ResourceQuota>(|queue, change| {
+            if !matches!(change, Change::Deleted(_)) {
+                queue.add(key_of(&change.object().metadata));
+            }
+        })
+        .listens(|queue| Box::pin(listen(cluster.clone(), queue)))
+        .run(stop, client, |client, key| async move { reconcile(&client, &key).await })
+        .await;
 }
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
+async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>) {
     let known = cluster.informer::<ResourceQuota>();
-    let mut quotas = known.subscribe();
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            change = quotas.next() => match change {
-                Some(Change::Deleted(_)) => {}
-                Some(change) => queue.add(key_of(&change.object().metadata)),
-                None => return,
-            },
-            namespaces = cluster.quotas_touched() => {
-                for namespace in namespaces {
-                    for quota in known.list(Some(&namespace)) {
-                        queue.add_after(key_of(&quota.metadata), TOGETHER);
-                    }
-                }
+        for namespace in cluster.quotas_touched().await {
+            for quota in known.list(Some(&namespace)) {
+                queue.add_after(key_of(&quota.metadata), TOGETHER);
             }
         }
     }

@@ -1,8 +1,7 @@
 //! Every namespace has an account `default` and knows the cluster's authority.
 
-use crate::WORKERS;
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Client, Cluster, WorkQueue, run_workers};
+use cluster::{Actor, Change, Client, Cluster, Controller, WorkQueue};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::Kind;
@@ -15,35 +14,22 @@ const KEY: &str = "ca.crt";
 
 pub(crate) async fn run(cluster: Cluster, root_ca_pem: String, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<String> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    run_workers(NAME, queue, WORKERS, stop, move |namespace| {
-        let (client, root_ca_pem) = (client.clone(), root_ca_pem.clone());
-        async move { ensure(&client, &namespace, &root_ca_pem).await }
-    })
-    .await;
-    let _ = listening.await;
+    // a namespace that comes, and what we made in it when it is changed or removed
+    Controller::new(NAME, &cluster)
+        .watches::<Namespace>(|queue, change| {
+            queue.add(change.object().metadata.name.clone().unwrap_or_default());
+        })
+        .watches::<ServiceAccount>(|queue, change| wake_when_named(queue, change, ACCOUNT))
+        .watches::<ConfigMap>(|queue, change| wake_when_named(queue, change, AUTHORITY))
+        .run(stop, (client, root_ca_pem), |(client, root_ca_pem), namespace: String| async move {
+            ensure(&client, &namespace, &root_ca_pem).await
+        })
+        .await;
 }
-
-/// A namespace that comes, and what we made in it when it is changed or removed.
-async fn listen(cluster: Cluster, queue: WorkQueue<String>, stop: CancellationToken) {
-    let mut namespaces = cluster.informer::<Namespace>().subscribe();
-    let mut accounts = cluster.informer::<ServiceAccount>().subscribe();
-    let mut maps = cluster.informer::<ConfigMap>().subscribe();
-    let named = |meta: &ObjectMeta, name: &str| {
-        (meta.name.as_deref() == Some(name)).then(|| meta.namespace.clone().unwrap_or_default())
-    };
-    loop {
-        let woken = tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = namespaces.next() => change.object().metadata.name.clone(),
-            Some(change) = accounts.next() => named(&change.object().metadata, ACCOUNT),
-            Some(change) = maps.next() => named(&change.object().metadata, AUTHORITY),
-            else => return,
-        };
-        if let Some(namespace) = woken {
-            queue.add(namespace);
-        }
+fn wake_when_named<K: Kind>(queue: &WorkQueue<String>, change: &Change<K>, name: &str) {
+    let meta = change.object().metadata();
+    if meta.name.as_deref() == Some(name) {
+        queue.add(meta.namespace.clone().unwrap_or_default());
     }
 }
 

@@ -1,6 +1,6 @@
 //! StatefulSets: pods with numbers, each with a name, an address and storage of its own.
 //!
-//! `stateful_set/plan.rs` decides from the store; `history.rs` keeps what the set was. Read [`Controller::reconcile`] first.
+//! `stateful_set/plan.rs` decides from the store; `history.rs` keeps what the set was. Read [`Reconciler::reconcile`] first.
 
 mod claims;
 mod plan;
@@ -8,13 +8,12 @@ mod pods;
 #[cfg(test)]
 mod tests;
 
-use crate::WORKERS;
 use crate::history::{self, History, Looked, Wish};
-use crate::owner::{Claim, adopt, candidates, claim, controller_of, is_alive, release, unless_gone};
+use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, unless_gone, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Change, Client, Cluster, DeleteOptions, Recorder, WorkQueue, run_workers};
+use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kinds::{key_of, pod as ask, selectors};
@@ -29,61 +28,27 @@ const HASH_LABEL: &str = "controller.kubernetes.io/hash";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let controller = Arc::new(Controller {
+    let known = cluster.informer::<StatefulSet>();
+    let controller = Controller::new(NAME, &cluster)
+        .reconciles::<StatefulSet>()
+        .watches::<Pod>(move |queue, change| wake_owners(queue, change, &known, selector));
+    let reconciler = Arc::new(Reconciler {
         sets: client.api(),
         pods: client.api(),
         claims: client.api(),
         revisions: client.api(),
         events: client.recorder(NAME, None),
-        queue: queue.clone(),
+        queue: controller.queue(),
         client,
     });
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let controller = controller.clone();
-        async move { controller.reconcile(&key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let known = cluster.informer::<StatefulSet>();
-    let (mut sets, mut pods) = (known.subscribe(), cluster.informer::<Pod>().subscribe());
-    let wake = |pod: &Pod| {
-        let namespace = pod.metadata.namespace.as_deref();
-        match controller_of(&pod.metadata) {
-            Some(owner) if owner.kind == "StatefulSet" => queue.add(ObjectKey::new(namespace, &owner.name)),
-            Some(_) => {}
-            None => {
-                let finds =
-                    |set: &Arc<StatefulSet>| claim(&pod.metadata, &**set, &selector(set)) == Claim::Orphan;
-                let sets = known.list(namespace);
-                sets.iter().filter(|set| finds(set)).for_each(|set| queue.add(key_of(&set.metadata)));
-            }
-        }
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = sets.next() => queue.add(key_of(&change.object().metadata)),
-            Some(change) = pods.next() => {
-                if let Change::Modified { old, .. } = &change {
-                    wake(old);
-                }
-                wake(change.object());
-            }
-            else => return,
-        }
-    }
+    controller.run(stop, reconciler, |reconciler, key| async move { reconciler.reconcile(&key).await }).await;
 }
 
 fn selector(set: &StatefulSet) -> LabelSelector {
     set.spec.as_ref().and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
 }
 
-struct Controller {
+struct Reconciler {
     client: Client,
     sets: Api<StatefulSet>,
     pods: Api<Pod>,
@@ -93,7 +58,7 @@ struct Controller {
     queue: WorkQueue<ObjectKey>,
 }
 
-impl Controller {
+impl Reconciler {
     async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
         let Some(set) = self.sets.find(key)?.map(Arc::new) else { return Ok(()) };
         let selector = selector(&set);

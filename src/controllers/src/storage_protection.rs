@@ -1,10 +1,9 @@
 //! What is in use does not go: the finalizers that admission gave to claims and volumes are taken away when no pod uses the
 //! claim, and when the volume is not bound.
 
-use crate::WORKERS;
 use crate::owner::unless_gone;
 use api::{LabelSelector, ObjectKey, Status};
-use cluster::{Actor, Api, Cluster, WorkQueue, run_workers};
+use cluster::{Actor, Api, Cluster, Controller};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Kind, key_of, volume};
@@ -15,12 +14,16 @@ const OF_VOLUMES: &str = "pv-protection-controller";
 
 pub(crate) async fn run_claims(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(OF_CLAIMS));
-    let (claims, pods): (Api<PersistentVolumeClaim>, Api<Pod>) = (client.api(), client.api());
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen_to_claims(cluster, queue.clone(), stop.clone()));
-    run_workers(OF_CLAIMS, queue, WORKERS, stop, move |key| {
-        let (claims, pods) = (claims.clone(), pods.clone());
-        async move {
+    let apis: (Api<PersistentVolumeClaim>, Api<Pod>) = (client.api(), client.api());
+    Controller::new(OF_CLAIMS, &cluster)
+        .reconciles::<PersistentVolumeClaim>()
+        .watches::<Pod>(|queue, change| {
+            let pod = change.object();
+            for claim in volume::claims_of(pod) {
+                queue.add(ObjectKey::new(pod.metadata.namespace.as_deref(), &claim.name));
+            }
+        })
+        .run(stop, apis, |(claims, pods), key| async move {
             // from the store: a cache may not show the pod that was just bound
             let Some(claim) = claims.find(&key)? else { return Ok(()) };
             let in_use = || -> Result<bool, Status> {
@@ -28,29 +31,8 @@ pub(crate) async fn run_claims(cluster: Cluster, stop: CancellationToken) {
                 Ok(all.iter().any(|pod| uses(pod, &key.name)))
             };
             settle(&claims, &claim, volume::CLAIM_FINALIZER, in_use).await
-        }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen_to_claims(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let mut claims = cluster.informer::<PersistentVolumeClaim>().subscribe();
-    let mut pods = cluster.informer::<Pod>().subscribe();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = claims.next() => queue.add(key_of(&change.object().metadata)),
-            Some(change) = pods.next() => {
-                let pod = change.object();
-                let namespace = pod.metadata.namespace.as_deref();
-                for claim in volume::claims_of(pod) {
-                    queue.add(ObjectKey::new(namespace, &claim.name));
-                }
-            }
-            else => return,
-        }
-    }
+        })
+        .await;
 }
 
 /// A pod without a node uses nothing yet: the kubelet starts none with a claim that is on its way out.
@@ -62,25 +44,16 @@ fn uses(pod: &Pod, claim: &str) -> bool {
 
 pub(crate) async fn run_volumes(cluster: Cluster, stop: CancellationToken) {
     let volumes: Api<PersistentVolume> = cluster.acting_as(Actor::controller(OF_VOLUMES)).api();
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let mut changes = cluster.informer::<PersistentVolume>().subscribe();
-    let (added, ended) = (queue.clone(), stop.clone());
-    let listening = tokio::spawn(async move {
-        while let Some(Some(change)) = ended.run_until_cancelled(changes.next()).await {
-            added.add(key_of(&change.object().metadata));
-        }
-    });
-    run_workers(OF_VOLUMES, queue, 1, stop, move |key| {
-        let volumes = volumes.clone();
-        async move {
+    Controller::new(OF_VOLUMES, &cluster)
+        .one_at_a_time()
+        .reconciles::<PersistentVolume>()
+        .run(stop, volumes, |volumes, key| async move {
             let Some(of) = volumes.find(&key)? else { return Ok(()) };
             let phase = of.status.as_ref().and_then(|status| status.phase.as_deref());
             let is_bound = phase == Some("Bound");
             settle(&volumes, &of, volume::VOLUME_FINALIZER, || Ok(is_bound)).await
-        }
-    })
-    .await;
-    let _ = listening.await;
+        })
+        .await;
 }
 
 /// One that is on its way out loses the finalizer when nobody uses it; one that is not has it, also when it was made

@@ -1,9 +1,8 @@
 //! Pods leave a node that has a `NoExecute` taint which they do not tolerate, or not any longer.
 
-use crate::WORKERS;
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
-use cluster::{Actor, Change, Client, Cluster, DeleteOptions, Recorder, WorkQueue, run_workers};
+use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, PodCondition, Taint};
 use kinds::{key_of, pod as ask};
@@ -16,47 +15,31 @@ const NAME: &str = "taint-eviction-controller";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let controller = Arc::new(Controller {
+    let known = cluster.informer::<Pod>();
+    let controller = Controller::new(NAME, &cluster)
+        .watches::<Pod>(|queue, change| {
+            if node_of(change.object()).is_some() {
+                queue.add(key_of(&change.object().metadata));
+            }
+        })
+        .watches::<Node>(move |queue, change| {
+            let changed = match change {
+                Change::Added(node) => !evicting(node).is_empty(),
+                Change::Modified { old, new } => evicting(old) != evicting(new),
+                Change::Deleted(_) => false,
+            };
+            let name = change.object().metadata.name.as_deref();
+            let there = if changed { known.list(None) } else { Vec::new() };
+            let on_it = there.iter().filter(|pod| node_of(pod) == name);
+            on_it.for_each(|pod| queue.add(key_of(&pod.metadata)));
+        });
+    let reconciler = Arc::new(Reconciler {
         events: client.recorder(NAME, None),
         client,
-        queue: queue.clone(),
+        queue: controller.queue(),
         leaving: Mutex::default(),
     });
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let controller = controller.clone();
-        async move { controller.look_at(&key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let known = cluster.informer::<Pod>();
-    let (mut pods, mut nodes) = (known.subscribe(), cluster.informer::<Node>().subscribe());
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = pods.next() => {
-                if node_of(change.object()).is_some() {
-                    queue.add(key_of(&change.object().metadata));
-                }
-            }
-            Some(change) = nodes.next() => {
-                let changed = match &change {
-                    Change::Added(node) => !evicting(node).is_empty(),
-                    Change::Modified { old, new } => evicting(old) != evicting(new),
-                    Change::Deleted(_) => false,
-                };
-                let name = change.object().metadata.name.as_deref();
-                let there = known.list(None);
-                let on_it = there.iter().filter(|pod| changed && node_of(pod) == name);
-                on_it.for_each(|pod| queue.add(key_of(&pod.metadata)));
-            }
-            else => return,
-        }
-    }
+    controller.run(stop, reconciler, |reconciler, key| async move { reconciler.look_at(&key).await }).await;
 }
 
 fn node_of(pod: &Pod) -> Option<&str> {
@@ -88,7 +71,7 @@ fn verdict(pod: &Pod, taints: &[&Taint]) -> Verdict {
     })
 }
 
-struct Controller {
+struct Reconciler {
     client: Client,
     events: Recorder,
     queue: WorkQueue<ObjectKey>,
@@ -96,7 +79,7 @@ struct Controller {
     leaving: Mutex<HashMap<ObjectKey, (Option<String>, Timestamp)>>,
 }
 
-impl Controller {
+impl Reconciler {
     async fn look_at(&self, key: &ObjectKey) -> Result<(), Status> {
         let cluster = self.client.cluster();
         let pod = cluster.informer::<Pod>().get(key).filter(|pod| !ask::is_deleting(pod));

@@ -1,10 +1,8 @@
 //! Secrets that hold a token of a service account get it, and go with the account: upstream's tokens controller.
 
-use crate::WORKERS;
 use api::{ObjectKey, Reason, Status};
 use cluster::{
-    ACCOUNT_NAME, ACCOUNT_UID, Actor, Client, Cluster, DeleteOptions, TOKEN_KEY, TOKEN_SECRET, WorkQueue,
-    run_workers,
+    ACCOUNT_NAME, ACCOUNT_UID, Actor, Client, Cluster, Controller, DeleteOptions, TOKEN_KEY, TOKEN_SECRET,
 };
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
@@ -17,38 +15,23 @@ const NAMESPACE_KEY: &str = "namespace";
 
 pub(crate) async fn run(cluster: Cluster, root_ca_pem: String, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    run_workers(NAME, queue, WORKERS, stop, move |secret| {
-        let (client, root_ca_pem) = (client.clone(), root_ca_pem.clone());
-        async move { reconcile(&client, &secret, &root_ca_pem).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-/// A Secret that comes or is changed, and those of an account that comes or goes.
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
     let all = cluster.informer::<Secret>();
-    let mut secrets = all.subscribe();
-    let mut accounts = cluster.informer::<ServiceAccount>().subscribe();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = secrets.next() => {
-                if account_of(change.object()).is_some() {
-                    queue.add(key_of(&change.object().metadata));
-                }
+    Controller::new(NAME, &cluster)
+        .watches::<Secret>(|queue, change| {
+            if account_of(change.object()).is_some() {
+                queue.add(key_of(&change.object().metadata));
             }
-            Some(change) = accounts.next() => {
-                let account = &change.object().metadata;
-                let of_account = |secret: &Secret| account_of(secret) == account.name.as_deref();
-                let known = all.list(account.namespace.as_deref());
-                known.iter().filter(|secret| of_account(secret)).for_each(|s| queue.add(key_of(&s.metadata)));
-            }
-            else => return,
-        }
-    }
+        })
+        .watches::<ServiceAccount>(move |queue, change| {
+            let account = &change.object().metadata;
+            let of_account = |secret: &Secret| account_of(secret) == account.name.as_deref();
+            let known = all.list(account.namespace.as_deref());
+            known.iter().filter(|secret| of_account(secret)).for_each(|s| queue.add(key_of(&s.metadata)));
+        })
+        .run(stop, (client, root_ca_pem), |(client, root_ca_pem), secret| async move {
+            reconcile(&client, &secret, &root_ca_pem).await
+        })
+        .await;
 }
 
 /// Whose token the Secret is for; `None` for a Secret of another type.

@@ -1,10 +1,9 @@
 //! Jobs that have finished go when their `ttlSecondsAfterFinished` is over.
 
-use crate::WORKERS;
 use crate::job::{COMPLETE, FAILED, condition};
 use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Cluster, DeleteOptions, Propagation, WorkQueue, run_workers};
+use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, Propagation, WorkQueue};
 use k8s_openapi::api::batch::v1::Job;
 use kinds::key_of;
 use std::time::Duration;
@@ -14,24 +13,15 @@ const NAME: &str = "ttl-after-finished-controller";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let jobs: Api<Job> = cluster.acting_as(Actor::controller(NAME)).api();
-    let queue: WorkQueue<ObjectKey> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster, queue.clone(), stop.clone()));
-    let waiting = queue.clone();
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let (jobs, waiting) = (jobs.clone(), waiting.clone());
-        async move { reconcile(&jobs, &waiting, key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<ObjectKey>, stop: CancellationToken) {
-    let mut jobs = cluster.informer::<Job>().subscribe();
-    while let Some(Some(change)) = stop.run_until_cancelled(jobs.next()).await {
+    let controller = Controller::new(NAME, &cluster).watches::<Job>(|queue, change| {
         if left(change.object(), jiff::Timestamp::now()).is_some() {
             queue.add(key_of(&change.object().metadata));
         }
-    }
+    });
+    let reconciler = (jobs, controller.queue());
+    controller
+        .run(stop, reconciler, |(jobs, queue), key| async move { reconcile(&jobs, &queue, key).await })
+        .await;
 }
 
 async fn reconcile(jobs: &Api<Job>, queue: &WorkQueue<ObjectKey>, key: ObjectKey) -> Result<(), Status> {

@@ -1,7 +1,7 @@
 use crate::plan::{self, FINALIZER, Fate};
 use crate::{NAME, ProvisionerConfig, directories};
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Cluster, DeleteOptions, EventType, Recorder, WorkQueue, run_workers, subject};
+use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, EventType, Recorder, subject};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::{key_of, volume};
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// Removing much takes its time, and holds up nobody else.
-const WORKERS: usize = 4;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Key {
@@ -22,8 +21,19 @@ enum Key {
 /// Makes volumes and removes them until `stop`.
 pub async fn run(cluster: Cluster, config: ProvisionerConfig, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let queue: WorkQueue<Key> = WorkQueue::new();
-    let listening = tokio::spawn(listen(cluster.clone(), queue.clone(), stop.clone()));
+    let known = cluster.informer::<PersistentVolumeClaim>();
+    let controller = Controller::new(NAME, &cluster)
+        .watches::<PersistentVolumeClaim>(|queue, change| {
+            queue.add(Key::Claim(key_of(&change.object().metadata)));
+        })
+        .watches::<PersistentVolume>(|queue, change| {
+            queue.add(Key::Volume(key_of(&change.object().metadata)));
+        })
+        .watches::<StorageClass>(move |queue, _| {
+            let waits = |claim: &Arc<PersistentVolumeClaim>| volume::volume_name(claim).is_empty();
+            let all = known.list(None).into_iter().filter(waits);
+            all.for_each(|claim| queue.add(Key::Claim(key_of(&claim.metadata))));
+        });
     let provisioner = Arc::new(Provisioner {
         cluster,
         config,
@@ -31,37 +41,14 @@ pub async fn run(cluster: Cluster, config: ProvisionerConfig, stop: Cancellation
         volumes: client.api(),
         events: client.recorder(&format!("{}_{NAME}", cluster::STORAGE_PROVISIONER), None),
     });
-    run_workers(NAME, queue, WORKERS, stop, move |key| {
-        let provisioner = provisioner.clone();
-        async move {
+    controller
+        .run(stop, provisioner, |provisioner, key| async move {
             match key {
                 Key::Claim(key) => provisioner.claim(&key).await,
                 Key::Volume(key) => provisioner.volume(&key).await,
             }
-        }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(cluster: Cluster, queue: WorkQueue<Key>, stop: CancellationToken) {
-    let known = cluster.informer::<PersistentVolumeClaim>();
-    let mut claims = known.subscribe();
-    let mut volumes = cluster.informer::<PersistentVolume>().subscribe();
-    let mut classes = cluster.informer::<StorageClass>().subscribe();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = claims.next() => queue.add(Key::Claim(key_of(&change.object().metadata))),
-            Some(change) = volumes.next() => queue.add(Key::Volume(key_of(&change.object().metadata))),
-            Some(_) = classes.next() => {
-                let waits = |claim: &Arc<PersistentVolumeClaim>| volume::volume_name(claim).is_empty();
-                let all = known.list(None).into_iter().filter(waits);
-                all.for_each(|claim| queue.add(Key::Claim(key_of(&claim.metadata))));
-            }
-            else => return,
-        }
-    }
+        })
+        .await;
 }
 
 struct Provisioner {

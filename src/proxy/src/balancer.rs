@@ -3,7 +3,7 @@
 use crate::NAME;
 use crate::addresses::{Addresses, Refusal};
 use api::{ObjectKey, Reason, Status};
-use cluster::{Api, Client, Recorder, Subscription, WorkQueue, run_workers};
+use cluster::{Api, Client, Controller, Recorder, WorkQueue};
 use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{LoadBalancerIngress, LoadBalancerStatus, Service};
 use kinds::key_of;
@@ -11,8 +11,6 @@ use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
-
-const WORKERS: usize = 1; // so that addresses are given in the order of creation
 
 struct Balancer {
     client: Client,
@@ -29,36 +27,19 @@ struct Books {
 }
 
 pub(crate) async fn run(client: Client, range: Ipv4Net, stop: CancellationToken) {
+    // one at a time, so that addresses are given in the order of creation; and it hears of what is deleted before the
+    // books are opened
+    let controller =
+        Controller::new("load-balancer", client.cluster()).one_at_a_time().reconciles::<Service>();
     let balancer = Arc::new(Balancer {
         services: client.api(),
         events: client.recorder(NAME, None),
-        queue: WorkQueue::new(),
+        queue: controller.queue(),
         books: Mutex::new(Books { addresses: Addresses::new(range), waiting: BTreeSet::new() }),
         client,
     });
-    // before the books are opened: what is deleted meanwhile is heard of
-    let changes = balancer.client.cluster().informer::<Service>().subscribe();
     balancer.book_existing();
-    let listening = tokio::spawn(listen(balancer.clone(), changes, stop.clone()));
-    let queue = balancer.queue.clone();
-    run_workers("load-balancer", queue, WORKERS, stop, move |key| {
-        let balancer = balancer.clone();
-        async move { balancer.reconcile(&key).await }
-    })
-    .await;
-    let _ = listening.await;
-}
-
-async fn listen(balancer: Arc<Balancer>, mut changes: Subscription<Service>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            change = changes.next() => match change {
-                Some(change) => balancer.queue.add(key_of(&change.object().metadata)),
-                None => return,
-            }
-        }
-    }
+    controller.run(stop, balancer, |balancer, key| async move { balancer.reconcile(&key).await }).await;
 }
 
 impl Balancer {

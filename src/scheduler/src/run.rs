@@ -2,7 +2,7 @@ use crate::pod_affinity::{Namespaces, has_terms};
 use crate::pod_volumes::{PodVolumes, Promise, Storage};
 use crate::{NodeSnapshot, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Change, Client, Cluster, Recorder, WorkQueue, run_workers, subject};
+use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue, subject};
 use k8s_openapi::api::core::v1::{
     Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
 };
@@ -17,15 +17,11 @@ const NAME: &str = "default-scheduler";
 /// Binds pods until `stop`. One worker, so that no two pods are placed on the same free room.
 pub async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::component("system:kube-scheduler"));
-    let scheduler = Arc::new(Scheduler::new(&client));
-    let listening = tokio::spawn(listen(scheduler.clone(), stop.clone()));
-    let queue = scheduler.queue.clone();
-    run_workers(NAME, queue, 1, stop, move |key| {
-        let scheduler = scheduler.clone();
-        async move { scheduler.schedule(&key).await }
-    })
-    .await;
-    let _ = listening.await;
+    let controller = Controller::new(NAME, &cluster).one_at_a_time();
+    let scheduler = Arc::new(Scheduler::new(&client, controller.queue()));
+    listening(controller, &scheduler)
+        .run(stop, scheduler, |scheduler, key| async move { scheduler.schedule(&key).await })
+        .await;
 }
 
 struct Scheduler {
@@ -42,41 +38,34 @@ struct Scheduler {
 /// A change of a node, or a pod that goes, may make room for those that found none; pods that come or get other labels, and
 /// namespaces with other labels, make a difference to those that want to be with others, or apart; claims that are bound,
 /// and volumes that are free, to those that use claims.
-async fn listen(scheduler: Arc<Scheduler>, stop: CancellationToken) {
-    let cluster = scheduler.client.cluster();
-    let mut pods = cluster.informer::<Pod>().subscribe();
-    let mut nodes = cluster.informer::<Node>().subscribe();
-    let mut namespaces = cluster.informer::<Namespace>().subscribe();
-    let mut claims = cluster.informer::<PersistentVolumeClaim>().subscribe();
-    let mut volumes = cluster.informer::<PersistentVolume>().subscribe();
-    let mut classes = cluster.informer::<StorageClass>().subscribe();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(change) = pods.next() => scheduler.pod_changed(&change),
-            Some(change) = nodes.next() => match &change {
-                Change::Modified { old, new } if old.spec == new.spec && allocatable(old) == allocatable(new) && old.metadata.labels == new.metadata.labels => {}
-                _ => scheduler.retry(|_| true),
-            },
-            Some(change) = namespaces.next() => match &change {
-                Change::Modified { old, new } if old.metadata.labels == new.metadata.labels => {}
-                _ => scheduler.retry(has_terms),
-            },
-            Some(change) = claims.next() => {
-                let meta = &change.object().metadata;
-                scheduler.retry(|pod| {
-                    pod.metadata.namespace == meta.namespace
-                        && volume::claims_of(pod).iter().any(|claim| Some(&claim.name) == meta.name.as_ref())
-                });
-            }
-            Some(change) = volumes.next() => match &change {
-                Change::Modified { old, new } if old.spec == new.spec => {}
-                _ => scheduler.retry(has_claims),
-            },
-            Some(_) = classes.next() => scheduler.retry(has_claims),
-            else => return,
-        }
-    }
+fn listening(controller: Controller, scheduler: &Arc<Scheduler>) -> Controller {
+    let it = || scheduler.clone();
+    let (pods, nodes, namespaces, claims, volumes, classes) = (it(), it(), it(), it(), it(), it());
+    controller
+        .watches::<Pod>(move |_, change| pods.pod_changed(change))
+        .watches::<Node>(move |_, change| match change {
+            Change::Modified { old, new }
+                if old.spec == new.spec
+                    && allocatable(old) == allocatable(new)
+                    && old.metadata.labels == new.metadata.labels => {}
+            _ => nodes.retry(|_| true),
+        })
+        .watches::<Namespace>(move |_, change| match change {
+            Change::Modified { old, new } if old.metadata.labels == new.metadata.labels => {}
+            _ => namespaces.retry(has_terms),
+        })
+        .watches::<PersistentVolumeClaim>(move |_, change| {
+            let meta = &change.object().metadata;
+            claims.retry(|pod| {
+                pod.metadata.namespace == meta.namespace
+                    && volume::claims_of(pod).iter().any(|claim| Some(&claim.name) == meta.name.as_ref())
+            });
+        })
+        .watches::<PersistentVolume>(move |_, change| match change {
+            Change::Modified { old, new } if old.spec == new.spec => {}
+            _ => volumes.retry(has_claims),
+        })
+        .watches::<StorageClass>(move |_, _| classes.retry(has_claims))
 }
 
 fn allocatable(
@@ -101,14 +90,14 @@ fn is_bound(pod: &Pod) -> bool {
 }
 
 impl Scheduler {
-    fn new(client: &Client) -> Self {
+    fn new(client: &Client, queue: WorkQueue<ObjectKey>) -> Self {
         Scheduler {
             client: client.clone(),
             pods: client.api(),
             claims: client.api(),
             volumes: client.api(),
             events: client.recorder(NAME, None),
-            queue: WorkQueue::new(),
+            queue,
             assumed: Mutex::default(),
         }
     }

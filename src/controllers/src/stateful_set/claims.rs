@@ -1,7 +1,7 @@
 //! The claims of a StatefulSet's pods: they outlive the pods, and go with them or with the set where the policy says so
 //! (KEP-1847). Whom a claim belongs to is all that is written: the garbage collector does the rest.
 
-use super::{Controller, pods};
+use super::{Reconciler, pods};
 use crate::owner::{controller_of, controller_reference, unless_gone};
 use api::{Reason, Status};
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -59,7 +59,7 @@ pub(super) fn owners(
     (after != before).then_some(after)
 }
 
-impl Controller {
+impl Reconciler {
     /// Of the pods that there are: their claims belong to whom the policy says; one that waits for a claim that is gone gets
     /// it again.
     pub(super) async fn keep_claims(&self, set: &Arc<StatefulSet>, all: &[Arc<Pod>]) -> Result<(), Status> {
