@@ -37,7 +37,7 @@ mod watch_socket;
 mod watch_stream;
 mod webhooks;
 
-pub use plain::FrontDoor;
+pub use plain::SessionGate;
 pub use request_info::{ParsedPath, RequestInfo};
 pub use server::{ApiServer, EdgeConfig, ServeError};
 pub use webhooks::WebhookClient;

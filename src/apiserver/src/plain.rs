@@ -19,14 +19,15 @@ use tokio_util::sync::CancellationToken;
 use warp::reply::{Reply, Response};
 
 /// Looks at a request's head: breaks with an answer of its own, or lets it go on to the API as somebody.
-pub type FrontDoor = Arc<dyn Fn(&request::Parts) -> ControlFlow<http::Response<Bytes>, Actor> + Send + Sync>;
+pub type SessionGate =
+    Arc<dyn Fn(&request::Parts) -> ControlFlow<http::Response<Bytes>, Actor> + Send + Sync>;
 
 /// Of connections that have shown no session.
 const MOST_STRANGERS: usize = 128;
 
 impl ApiServer {
     /// Until `stop`, like [`ApiServer::serve`].
-    pub async fn serve_plain(self, listener: TcpListener, door: FrontDoor, stop: CancellationToken) {
+    pub async fn serve_plain(self, listener: TcpListener, door: SessionGate, stop: CancellationToken) {
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let seats = Seats::new(MOST_STRANGERS);
         let handle = |socket, peer: SocketAddr| {

@@ -5,11 +5,11 @@ use crate::claim::{ClaimError, claim};
 use crate::daemon_memory::{self, DaemonMemory, ended_for_memory};
 use crate::legacy::{Legacy, LegacyError};
 use crate::lock::Lock;
-use crate::node::{self, Ground};
+use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
-use apiserver::{ApiServer, EdgeConfig, FrontDoor, WebhookClient};
+use apiserver::{ApiServer, EdgeConfig, SessionGate, WebhookClient};
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
 use dashboard::Dashboard;
@@ -25,7 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Room for a controller to finish the write that it is at.
-const ROOM_GRACE: Duration = Duration::from_secs(5);
+const COMPONENT_GRACE: Duration = Duration::from_secs(5);
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// What was typed at this start.
@@ -162,24 +162,25 @@ async fn serve(
     let certificates =
         Certificates::load_or_make(places, settings, &[node_ip.into(), settings.gateway().into()])
             .map_err(|e| failed("certificates", &e))?;
-    let ground = Ground::lay(places, settings, node_ip);
+    let services = NodeServices::start(places, settings, node_ip);
     let control_plane = control_plane(&store, settings, &certificates);
-    let (ground, cluster) = tokio::try_join!(ground, control_plane)?;
-    ground.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
+    let (services, cluster) = tokio::try_join!(services, control_plane)?;
+    services.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
     let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
     write_kubeconfig(places, &certificates, &api)?;
 
     tokio::spawn(crate::memory::keep_small(store.revisions(), crate::memory::OfCluster(cluster.clone())));
     let stop = CancellationToken::new();
-    let rooms = stop.child_token();
+    let components = stop.child_token();
     let (ready, is_ready) = watch::channel(false);
     let config = ControllersConfig {
         root_ca_pem: certificates.ca_pem.clone(),
         authority: Arc::new(crate::signer::Signer::new(places)),
     };
-    let mut running = controllers::start(&cluster, &config, &rooms);
-    running.spawn(scheduler::run(cluster.clone(), rooms.clone()));
-    let (pods, pauser) = ground.build(&cluster, places, settings, node_ip, &mut running, &rooms).await?;
+    let mut running = controllers::start(&cluster, &config, &components);
+    running.spawn(scheduler::run(cluster.clone(), components.clone()));
+    let (pods, pauser) =
+        services.build(&cluster, places, settings, node_ip, &mut running, &components).await?;
     let edge = EdgeConfig {
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
@@ -189,12 +190,12 @@ async fn serve(
     };
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(places.profile.as_str(), settings.dashboard_port));
-    let door: FrontDoor = {
+    let door: SessionGate = {
         let dashboard = dashboard.clone();
         Arc::new(move |request| dashboard.answer(request))
     };
-    running.spawn(server.clone().serve_plain(dashboard_listener, door, rooms.clone()));
-    running.spawn(server.serve(listener, rooms.clone()));
+    running.spawn(server.clone().serve_plain(dashboard_listener, door, components.clone()));
+    running.spawn(server.serve(listener, components.clone()));
     let status = ControlStatus {
         profile: places.profile.to_string(),
         pid: std::process::id(),
@@ -216,13 +217,13 @@ async fn serve(
             pauser,
             addons: Book::at(places.addons()),
         }),
-        images: ground.images.clone(),
-        build_runner: ground.build_runner(places, settings),
+        images: services.images.clone(),
+        build_runner: services.build_runner(places, settings),
         scheduled: ScheduledStop::load(places.scheduled_stop(), stop.clone()),
         stop: stop.clone(),
     });
     let socket = control_server::listen(places).map_err(|e| io(&places.control_socket(), &e))?;
-    running.spawn(control_server::serve(answers, socket, rooms));
+    running.spawn(control_server::serve(answers, socket, components));
     begun("waiting for the node");
     if let Err(why) = node::is_ready(&cluster, &node::name(places)).await {
         step(Step::Noted { what: format!("the node is not ready yet: {why}") });
@@ -322,8 +323,8 @@ pub(crate) async fn wait_for_end(stop: &CancellationToken) {
 
 pub(crate) async fn drain(mut running: JoinSet<()>) {
     let all = async { while running.join_next().await.is_some() {} };
-    if tokio::time::timeout(ROOM_GRACE, all).await.is_err() {
-        tracing::warn!("a room did not end in time and was cut off");
+    if tokio::time::timeout(COMPONENT_GRACE, all).await.is_err() {
+        tracing::warn!("a component did not stop in time and was cut off");
     }
 }
 
@@ -386,7 +387,7 @@ fn io(path: &Path, error: &std::io::Error) -> StartError {
 
 pub(crate) fn failed(doing: &str, why: &impl std::fmt::Display) -> StartError {
     let what = format!("{doing}: {why}");
-    // every room may be the first to meet a full disk, and says it in the system's words
+    // every component may be the first to meet a full disk, and says it in the system's words
     match what.to_lowercase().contains("no space left on device")
         || what.contains("no space left on the device")
     {

@@ -2,7 +2,7 @@
 
 use crate::answers::Answers;
 use crate::daemon::{self, StartError, Step, failed};
-use crate::node::Ground;
+use crate::node::NodeServices;
 use crate::scheduled_stop::ScheduledStop;
 use crate::{ControlStatus, KUBERNETES, Places, Settings, control_server, node_address};
 use std::sync::Arc;
@@ -22,13 +22,13 @@ pub(crate) async fn serve(
 ) -> Result<(), StartError> {
     step(Step::Begun { what: "starting the network and the runtime".to_owned() });
     let node_ip = node_address::find().unwrap_or(settings.gateway());
-    let ground = Ground::lay(places, settings, node_ip).await?;
-    ground.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
-    ground.end_pods().await.map_err(|e| failed("end the pods", &e))?;
+    let services = NodeServices::start(places, settings, node_ip).await?;
+    services.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
+    services.end_pods().await.map_err(|e| failed("end the pods", &e))?;
     let stop = CancellationToken::new();
     let parts = stop.child_token();
     let mut running = JoinSet::new();
-    ground.serve_docker_alone(places, settings, &mut running, &parts).await?;
+    services.serve_docker_alone(places, settings, &mut running, &parts).await?;
     let status = ControlStatus {
         profile: places.profile.to_string(),
         pid: std::process::id(),
@@ -45,8 +45,8 @@ pub(crate) async fn serve(
         status,
         ready: watch::channel(true).1,
         kubernetes: None,
-        images: ground.images.clone(),
-        build_runner: ground.build_runner(places, settings),
+        images: services.images.clone(),
+        build_runner: services.build_runner(places, settings),
         scheduled: ScheduledStop::load(places.scheduled_stop(), stop.clone()),
         stop: stop.clone(),
     });

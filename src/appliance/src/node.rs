@@ -1,4 +1,4 @@
-//! The node's half of the appliance: the rooms that run containers and lead packets to them.
+//! The node's half of the appliance: the components that run containers and lead packets to them.
 
 use crate::claim;
 use crate::daemon::{StartError, failed};
@@ -34,7 +34,7 @@ const HTTP: u16 = 80;
 const HTTPS: u16 = 443;
 
 /// What must be there before the first pod: made beside the control plane, which needs none of it.
-pub(crate) struct Ground {
+pub(crate) struct NodeServices {
     network: Network,
     pub(crate) images: Arc<ImageStore>,
     runtime: Arc<ShimRuntime>,
@@ -89,8 +89,8 @@ fn dns_config(settings: &Settings) -> DnsConfig {
     }
 }
 
-impl Ground {
-    pub(crate) async fn lay(
+impl NodeServices {
+    pub(crate) async fn start(
         places: &Places,
         settings: &Settings,
         node_ip: Ipv4Addr,
@@ -108,7 +108,7 @@ impl Ground {
         let runtime = ShimRuntime::start(runtime_config(places, program), images.clone(), network.clone())
             .await
             .map_err(|e| failed("start the container runtime", &e))?;
-        Ok(Ground { network, images, runtime })
+        Ok(NodeServices { network, images, runtime })
     }
 
     /// What runs the steps of builds that the command line asks for.
@@ -270,9 +270,9 @@ pub(crate) async fn is_ready(cluster: &Cluster, name: &str) -> Result<(), String
     }
 }
 
-/// A room that ends by itself before it is told to says so in the log.
-async fn named<E: std::fmt::Display>(room: &'static str, work: impl Future<Output = Result<(), E>>) {
+/// A component that ends by itself before it is told to says so in the log.
+async fn named<E: std::fmt::Display>(component: &'static str, work: impl Future<Output = Result<(), E>>) {
     if let Err(error) = work.await {
-        tracing::error!(room, %error, "a room ended");
+        tracing::error!(component, %error, "a component stopped");
     }
 }

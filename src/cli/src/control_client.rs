@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// Between the lock and the socket of a daemon that starts, or the other way round for one that ends.
 const HESITATION: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// A little more than the daemon gives its own rooms.
+/// A little more than the daemon gives its own components.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whether the daemon can be asked at all.

@@ -2,7 +2,7 @@
 //!
 //! Every write passes authorise → default → admit → validate → commit here and nowhere else; every component gets
 //! typed handles ([`Api`]), shared caches ([`Informer`]), a work queue ([`WorkQueue`]) and an event recorder. It knows kinds
-//! and the store; it does not know HTTP, and no room. Read [`Cluster`] first, then `write.rs`.
+//! and the store; it does not know HTTP, and no component. Read [`Cluster`] first, then `write.rs`.
 
 #![forbid(unsafe_code)]
 

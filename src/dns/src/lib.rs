@@ -11,10 +11,10 @@
 
 mod aliases;
 mod answer;
-mod follow;
 mod publish;
 mod records;
 mod service;
+mod watch;
 mod zone;
 
 pub use answer::Answer;
@@ -87,7 +87,7 @@ pub async fn serve_on(
     let zone = Zone::new(&config)?;
     publish(&cluster, &config).await?;
     let records = Arc::new(ArcSwap::from_pointee(Records::new(zone)));
-    let following = follow::start(cluster, config.clone(), records.clone(), stop.clone());
+    let following = watch::start(cluster, config.clone(), records.clone(), stop.clone());
     answer_on(sockets, records, &config, stop).await;
     let _ = following.await;
     Ok(())

@@ -121,7 +121,7 @@ impl Engine {
         Ok(())
     }
 
-    fn write_down(&self, record: Record, hold: image::Hold) -> Result<Arc<Container>> {
+    fn write_down(&self, record: Record, hold: image::Lease) -> Result<Arc<Container>> {
         plan::check(&record)?;
         let (id, dir) = (record.id.clone(), self.container_dir(&record.id));
         let container = Arc::new(Container::new(record, dir.clone(), Some(hold)));

@@ -82,7 +82,7 @@ fn resolv_conf(record: &Record, dns: &str, machine: &str) -> String {
 
 impl Engine {
     /// Writes a container's own files; gives the mounts that bring them in. Who shares another one's network has its files.
-    pub(crate) fn furnish(&self, container: &Container) -> io::Result<Vec<Mount>> {
+    pub(crate) fn write_etc_files(&self, container: &Container) -> io::Result<Vec<Mount>> {
         if container.see(|r| shared_with(&r.host.network_mode).is_none()) {
             self.write_files(container)?;
         }

@@ -84,8 +84,9 @@ impl Engine {
         endpoints: Places,
     ) -> Result<()> {
         let mut config = plan::container(&container.record(), container)?;
-        let files =
-            self.furnish(container).map_err(|e| ApiError::failed("write the container's own files", e))?;
+        let files = self
+            .write_etc_files(container)
+            .map_err(|e| ApiError::failed("write the container's own files", e))?;
         mark(&container.upper()).map_err(|e| ApiError::failed("mark the container", e))?;
         config.mounts.extend(files);
         // what was said itself wins

@@ -240,7 +240,7 @@ pub(crate) struct Container {
     pub(crate) gate: tokio::sync::Mutex<()>,
     pub(crate) attachers: Mutex<Vec<Attacher>>,
     /// The image stays as long; `None` where it is gone from the store.
-    pub(crate) hold: Mutex<Option<image::Hold>>,
+    pub(crate) hold: Mutex<Option<image::Lease>>,
     /// Those in the middle of a restart: `--rm` is not for an end that they made.
     restarts: AtomicUsize,
     /// It is being removed: nothing of it is written any more.
@@ -268,7 +268,7 @@ impl Drop for Listener {
 }
 
 impl Container {
-    pub(crate) fn new(record: Record, dir: PathBuf, hold: Option<image::Hold>) -> Self {
+    pub(crate) fn new(record: Record, dir: PathBuf, hold: Option<image::Lease>) -> Self {
         let record = watch::Sender::new(record);
         Container {
             record,

@@ -150,5 +150,5 @@ struct Built {
     id: Digest,
     document: ImageDocument,
     /// Nobody takes it away while it is built upon.
-    hold: crate::Hold,
+    hold: crate::Lease,
 }

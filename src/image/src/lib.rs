@@ -2,7 +2,7 @@
 //! import, build).
 //!
 //! It owns its folder and everything in it, and what it asks of registries. It knows neither Kubernetes nor the Docker
-//! API nor containers: who uses an image holds a [`Hold`], and mounts the folders of a [`Rootfs`] itself. It keeps no
+//! API nor containers: who uses an image holds a [`Lease`], and mounts the folders of a [`Rootfs`] itself. It keeps no
 //! compressed layers: a layer is its unpacked folder plus a recipe from which its tar comes back byte for byte.
 //!
 //! On disk: `blobs/sha256/<hex>` (manifests, configurations), `layers/<chain id>/` (`diff`, `recipe`, `layer.json`),
@@ -21,7 +21,6 @@ mod digest;
 mod document;
 mod embedded;
 mod error;
-mod find;
 #[cfg(test)]
 mod full_disk;
 mod links;
@@ -31,13 +30,14 @@ mod platform;
 mod progress;
 mod pull;
 mod push;
-mod recipe;
 mod reference;
 mod registries;
 mod registry;
+mod resolve;
 mod save;
 mod service;
 mod store;
+mod tar_split;
 #[cfg(test)]
 mod testing;
 mod unpack;
@@ -52,12 +52,12 @@ pub use digest::Digest;
 pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, RunConfig};
 pub use embedded::Archive;
 pub use error::ImageError;
-pub use find::RemoteImage;
 pub use links::follow_links;
 pub use platform::Platform;
 pub use progress::{LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus, Silent};
 pub use reference::ImageRef;
 pub use registries::{Proxies, Registries};
 pub use registry::registry_domain;
-pub use store::{DiskUsage, HistoryLine, Hold, ImageDetails, ImageStore, ImageUsage, Pruned, Rootfs};
+pub use resolve::RemoteImage;
+pub use store::{DiskUsage, HistoryLine, ImageDetails, ImageStore, ImageUsage, Lease, Pruned, Rootfs};
 pub use unpack::unpacked;

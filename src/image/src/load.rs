@@ -10,8 +10,8 @@ use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest;
 use crate::pull::in_background;
-use crate::recipe::RecipeReader;
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
+use crate::tar_split::TarSplitReader;
 use crate::unpack::{self, Feed, FeedSender, Unpacked};
 use crate::{Digest, ImageRef, Platform};
 use bytes::Bytes;
@@ -164,7 +164,7 @@ fn layer(
 /// Unpacks a layer once more from the one in the store.
 fn again(store: &Arc<Inner>, twin: &Digest) -> Result<Unpacked> {
     let mut unpacking = Unpacking::start(store)?;
-    unpacking.feed(RecipeReader::open(&store.layers.path(twin))?)?;
+    unpacking.feed(TarSplitReader::open(&store.layers.path(twin))?)?;
     unpacking.wait()
 }
 

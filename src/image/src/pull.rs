@@ -6,10 +6,10 @@ pub(crate) use jobs::LayerJobs;
 
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
-use crate::find::{Found, at_some_place, find};
 use crate::manifest::{self, MAX_CONFIG};
 use crate::progress::{Progress, PullEvent};
 use crate::registry::Repository;
+use crate::resolve::{Found, at_some_place, find};
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
 use crate::{Digest, ImageRef, Platform};
 use cri::{Credentials, ImageInfo};

@@ -5,8 +5,8 @@ use crate::document::ImageDocument;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest::{Descriptor, Manifest, ManifestIndex, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
 use crate::pull::in_background;
-use crate::recipe::RecipeReader;
 use crate::store::{ImageStore, Inner, LayerRef, Rootfs};
+use crate::tar_split::TarSplitReader;
 use crate::{Digest, ImageRef};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,7 +135,7 @@ impl<W: Write> Saving<W> {
         if !self.written.insert(layer.diff_id.clone()) {
             return Ok(size);
         }
-        let reader = RecipeReader::open(&self.store.layers.path(&layer.chain))?;
+        let reader = TarSplitReader::open(&self.store.layers.path(&layer.chain))?;
         let mut hashed = Hashed { reader, hasher: Hasher::new() };
         self.entry(&blob_path(&layer.diff_id), size, &mut hashed)?;
         match hashed.hasher.digest() == layer.diff_id {

@@ -5,17 +5,17 @@ mod ballast;
 mod blobs;
 mod details;
 mod garbage;
-mod holds;
 mod index;
 mod layers;
+mod leases;
 mod names;
 mod sync;
 
 pub use details::{HistoryLine, ImageDetails, Pruned};
-pub use holds::Hold;
-pub(crate) use holds::Pin;
 pub(crate) use index::{ImageRecord, LayerRef};
 pub(crate) use layers::PackedLayer;
+pub use leases::Lease;
+pub(crate) use leases::Pin;
 pub(crate) use sync::boot_id;
 
 use crate::build::CacheMounts;
@@ -27,9 +27,9 @@ use crate::registry::Transport;
 use crate::{Digest, manifest};
 use blobs::Blobs;
 use cri::ImageInfo;
-use holds::{Holds, Pins};
 use index::Index;
 use layers::Layers;
+use leases::{Leases, Pins};
 use oci_spec::image::ImageConfiguration;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ pub(crate) struct Inner {
 
 pub(crate) struct State {
     pub(crate) index: Index,
-    holds: Holds,
+    leases: Leases,
     pins: Pins,
 }
 
@@ -72,7 +72,7 @@ pub struct Rootfs {
     /// overlayfs' lower folders, topmost first.
     pub layers: Vec<PathBuf>,
     pub config: ImageConfiguration,
-    pub hold: Hold,
+    pub hold: Lease,
 }
 
 /// Bytes on disk.
@@ -107,7 +107,7 @@ impl ImageStore {
             slots: Semaphore::new(PARALLEL_LAYERS),
             embedded: Embedded::default(),
             cache_mounts: CacheMounts::default(),
-            state: Mutex::new(State { index, holds: Holds::default(), pins: Pins::default() }),
+            state: Mutex::new(State { index, leases: Leases::default(), pins: Pins::default() }),
             sync_is_due: AtomicBool::new(false),
         });
         ballast::take(dir);
@@ -192,12 +192,12 @@ impl Inner {
         }
     }
 
-    pub(crate) fn hold(self: &Arc<Self>, id: &Digest) -> Result<Hold> {
+    pub(crate) fn hold(self: &Arc<Self>, id: &Digest) -> Result<Lease> {
         let mut state = self.state();
         if !state.index.images.contains_key(id) {
             return Err(ImageError::NotFound(id.to_string()));
         }
-        Ok(state.holds.take(self, id))
+        Ok(state.leases.take(self, id))
     }
 
     /// Folders of RUN --mount=type=cache.
@@ -224,7 +224,7 @@ impl Inner {
             state.index.images.get(&id).ok_or_else(|| ImageError::NotFound(name_or_id.to_owned()))?;
         let layers = record.layers.iter().rev().map(|layer| self.layers.diff(&layer.chain)).collect();
         let (config, _) = manifest::parse_config(&self.blobs.read(&id)?)?;
-        let hold = state.holds.take(self, &id);
+        let hold = state.leases.take(self, &id);
         Ok(Rootfs { id: id.to_string(), layers, config, hold })
     }
 }

@@ -14,7 +14,7 @@ mod fuzz;
 mod hostile;
 mod lower;
 mod sparse;
-mod tap;
+mod tee;
 #[cfg(test)]
 mod tests;
 mod tree;

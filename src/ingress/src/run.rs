@@ -65,7 +65,7 @@ impl Table {
 pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::component(ACTOR));
     let events = client.recorder(NAME, None);
-    let mut room = Room {
+    let mut controller = Controller {
         cluster,
         client,
         config,
@@ -75,16 +75,16 @@ pub async fn run(cluster: Cluster, config: IngressConfig, stop: CancellationToke
         told: HashSet::new(),
         written: status::Written::default(),
     };
-    let mut ingresses = Changes::<Ingress>::of(&room.cluster);
-    let mut classes = Changes::<IngressClass>::of(&room.cluster);
-    let mut services = Changes::<Service>::of(&room.cluster);
-    let mut slices = Changes::<EndpointSlice>::of(&room.cluster);
-    let mut secrets = Changes::<Secret>::of(&room.cluster);
+    let mut ingresses = Changes::<Ingress>::of(&controller.cluster);
+    let mut classes = Changes::<IngressClass>::of(&controller.cluster);
+    let mut services = Changes::<Service>::of(&controller.cluster);
+    let mut slices = Changes::<EndpointSlice>::of(&controller.cluster);
+    let mut secrets = Changes::<Secret>::of(&controller.cluster);
     loop {
         // a burst, as the one of the start, makes one table
         let all = [ingresses.drain(), classes.drain(), services.drain(), slices.drain(), secrets.drain()];
         if all.contains(&true) {
-            room.renew().await;
+            controller.renew().await;
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -118,13 +118,13 @@ impl<K: Kind> Changes<K> {
     async fn wait(&mut self) {
         match self.subscription.next().await {
             Some(_) => self.pending = true,
-            // the cluster ends, and this room with it
+            // the cluster ends, and this controller with it
             None => std::future::pending().await,
         }
     }
 }
 
-struct Room {
+struct Controller {
     cluster: Cluster,
     client: Client,
     config: IngressConfig,
@@ -136,7 +136,7 @@ struct Room {
     written: status::Written,
 }
 
-impl Room {
+impl Controller {
     async fn renew(&mut self) {
         let ingresses = self.ours();
         if ingresses.is_empty() {

@@ -3,7 +3,7 @@
 use crate::logs::reader;
 use crate::pod;
 use crate::shared::Shared;
-use crate::view::{Memory, View};
+use crate::view::{View, WorkerState};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cri::{
@@ -29,8 +29,12 @@ impl PodAccess for Access {
         let pod = self.pod(&at.namespace, &at.pod)?;
         let name = container_name(&pod, &at.container)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view =
-            View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
+        let view = View {
+            pod: &pod,
+            sandboxes: &sandboxes,
+            memory: &WorkerState::default(),
+            now: self.0.clock.now(),
+        };
         let tries = view.tries(&name);
         let status = logged(&pod, &name, &tries, options.previous)?;
         let stream = reader::stream(&self.0, &status.id, &status.log_path, options).await;
@@ -57,8 +61,12 @@ impl PodAccess for Access {
     async fn port_forward(&self, namespace: &str, name: &str, port: u16) -> Result<Box<dyn Duplex>> {
         let pod = self.pod(namespace, name)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view =
-            View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
+        let view = View {
+            pod: &pod,
+            sandboxes: &sandboxes,
+            memory: &WorkerState::default(),
+            now: self.0.clock.now(),
+        };
         match view.current() {
             Some(sandbox) => self.0.runtime.port_forward(&sandbox.id, port).await,
             None => {
@@ -80,7 +88,7 @@ impl Access {
     }
 
     async fn sandboxes(&self, pod: &Pod) -> Result<Vec<SandboxStatus>> {
-        self.0.look_at(&self.0.books.sandboxes_of(pod::uid(pod))).await
+        self.0.look_at(&self.0.sandbox_index.sandboxes_of(pod::uid(pod))).await
     }
 
     async fn running(&self, at: &PodContainer) -> Result<ContainerStatus> {
@@ -92,8 +100,12 @@ impl Access {
         }
         let name = container_name(&pod, &at.container)?;
         let sandboxes = self.sandboxes(&pod).await?;
-        let view =
-            View { pod: &pod, sandboxes: &sandboxes, memory: &Memory::default(), now: self.0.clock.now() };
+        let view = View {
+            pod: &pod,
+            sandboxes: &sandboxes,
+            memory: &WorkerState::default(),
+            now: self.0.clock.now(),
+        };
         let latest = view.latest(&name).filter(|c| matches!(c.state, ContainerState::Running { .. }));
         latest.cloned().ok_or_else(|| CriError::NotFound(format!("container not found ({name:?})")))
     }

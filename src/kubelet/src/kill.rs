@@ -19,7 +19,7 @@ pub(crate) struct Killer {
     pub shared: Arc<Shared>,
     pub pod: Arc<Pod>,
     /// Whoever waits for a grace period waits no longer.
-    pub hurry: CancellationToken,
+    pub grace_override: CancellationToken,
 }
 
 impl Killer {
@@ -97,7 +97,7 @@ impl Killer {
         let hook = handlers::hook(&self.shared, &at, handler, Some(grace));
         let outcome = tokio::select! {
             outcome = tokio::time::timeout(grace, hook) => outcome,
-            () = self.hurry.cancelled() => return,
+            () = self.grace_override.cancelled() => return,
         };
         match outcome {
             Ok(Ok(())) => {}
@@ -115,7 +115,7 @@ impl Killer {
         let runtime = &self.shared.runtime;
         tokio::select! {
             stopped = runtime.stop_container(&status.id, grace, None) => stopped,
-            () = self.hurry.cancelled() => runtime.stop_container(&status.id, Duration::ZERO, None).await,
+            () = self.grace_override.cancelled() => runtime.stop_container(&status.id, Duration::ZERO, None).await,
         }
     }
 }

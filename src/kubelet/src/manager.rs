@@ -66,7 +66,7 @@ impl Manager {
             }
         }
         for (uid, sandboxes) in running {
-            if let Some(pod) = remains(&uid, &sandboxes) {
+            if let Some(pod) = pod_from_sandbox(&uid, &sandboxes) {
                 manager.spawn(Arc::new(pod), sandboxes);
             }
         }
@@ -89,7 +89,7 @@ impl Manager {
                 event = self.events.recv() => match event {
                     Ok(event) => self.happened(&event),
                     Err(RecvError::Lagged(_)) => {
-                        self.shared.books.ring_all();
+                        self.shared.sandbox_index.ring_all();
                         self.ports_freed();
                     }
                     Err(RecvError::Closed) => break,
@@ -131,7 +131,7 @@ impl Manager {
     }
 
     fn happened(&self, event: &RuntimeEvent) {
-        self.shared.books.ring(sandbox_of(event));
+        self.shared.sandbox_index.ring(sandbox_of(event));
         if matches!(event, RuntimeEvent::SandboxStopped { .. }) {
             self.ports_freed();
         }
@@ -188,25 +188,25 @@ impl Manager {
         let known: BTreeSet<String> = self.workers.keys().cloned().collect();
         let (pods, logs) = (self.shared.config.pods_dir(), self.shared.config.logs_dir());
         let swept = tokio::task::spawn_blocking(move || {
-            for dir in strangers(&pods, |name| known.contains(name)) {
+            for dir in orphaned_dirs(&pods, |name| known.contains(name)) {
                 if let Err(error) = crate::volumes::tear_down(&dir) {
-                    tracing::warn!(dir = %dir.display(), %error, "folder of a pod that is gone stays");
+                    tracing::warn!(dir = %dir.display(), %error, "garbage collection of volumes: the directory of a pod that is gone could not be removed");
                 }
             }
             let of_known = |name: &str| name.rsplit('_').next().is_some_and(|uid| known.contains(uid));
-            for dir in strangers(&logs, of_known) {
+            for dir in orphaned_dirs(&logs, of_known) {
                 if let Err(error) = std::fs::remove_dir_all(&dir) {
                     tracing::warn!(dir = %dir.display(), %error, "logs of a pod that is gone stay");
                 }
             }
         });
         if let Err(error) = swept.await {
-            tracing::error!(%error, "sweeping up broke");
+            tracing::error!(%error, "garbage collection of volumes failed");
         }
     }
 }
 
-fn strangers(dir: &Path, is_known: impl Fn(&str) -> bool) -> Vec<std::path::PathBuf> {
+fn orphaned_dirs(dir: &Path, is_known: impl Fn(&str) -> bool) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     entries.filter(|e| !is_known(&e.file_name().to_string_lossy())).map(|e| e.path()).collect()
 }
@@ -223,7 +223,7 @@ fn by_pod(sandboxes: Vec<SandboxStatus>) -> HashMap<String, Vec<SandboxStatus>> 
 }
 
 /// As much of a pod as its sandbox remembers: enough to end it.
-fn remains(uid: &str, sandboxes: &[SandboxStatus]) -> Option<Pod> {
+fn pod_from_sandbox(uid: &str, sandboxes: &[SandboxStatus]) -> Option<Pod> {
     let config = &sandboxes.last()?.config;
     let grace = config.annotations.get(labels::GRACE).and_then(|g| g.parse::<i64>().ok()).unwrap_or(30);
     let pod = json!({

@@ -69,7 +69,7 @@ impl Meter {
 
     /// The containers of pods: of others, as Docker's, nobody asks here.
     async fn running(&self) -> cri::Result<HashMap<ContainerId, Counted>> {
-        let sandboxes = self.shared.look_at(&self.shared.books.sandboxes()).await?;
+        let sandboxes = self.shared.look_at(&self.shared.sandbox_index.sandboxes()).await?;
         let mut all = HashMap::new();
         for sandbox in sandboxes {
             let pod = ObjectKey::namespaced(&sandbox.config.namespace, &sandbox.config.name);

@@ -71,7 +71,7 @@ fn plan_sandbox(view: View<'_>, plan: &mut Plan) {
     if view.memory.sandbox_starting {
         return;
     }
-    match view.memory.sandbox_hold.filter(|until| *until > view.now) {
+    match view.memory.sandbox_backed_off.filter(|until| *until > view.now) {
         Some(until) => plan.wake(until),
         None => plan.actions.push(Action::RunSandbox {
             attempt: view.sandboxes.last().map_or(0, |s| s.config.attempt + 1),
@@ -149,7 +149,7 @@ fn consider(
             if !again {
                 return None;
             }
-            let held = view.memory.holds.get(name).is_some_and(|h| h.until > view.now);
+            let held = view.memory.backed_off.get(name).is_some_and(|h| h.until > view.now);
             if !held && let Some((until, delay)) = view.memory.backoffs.waits(name, *finished_at, view.now) {
                 plan.actions.push(Action::HoldOff { container: status.name.clone(), until, delay });
                 plan.wake(until);
@@ -158,7 +158,7 @@ fn consider(
             start(false)
         }
     };
-    if let Some(hold) = view.memory.holds.get(name).filter(|h| h.until > view.now) {
+    if let Some(hold) = view.memory.backed_off.get(name).filter(|h| h.until > view.now) {
         plan.wake(hold.next_change());
         return None;
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::backoff::Backoffs;
-use crate::view::{Hold, Memory};
+use crate::view::{Backoff, WorkerState};
 use cri::{SandboxConfig, SandboxState};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::{Value, json};
@@ -227,7 +227,7 @@ fn what_happens_next() {
         ),
     ];
     for (name, pod, sandboxes, want) in cases {
-        let memory = Memory::default();
+        let memory = WorkerState::default();
         let got = plan(View { pod: &pod, sandboxes: &sandboxes, memory: &memory, now: at(1) });
         assert_eq!(got.actions, want, "{name}");
     }
@@ -239,12 +239,12 @@ fn a_container_that_keeps_ending_waits() {
     let sandboxes = ready(vec![("a", 1, exited(1))]);
     let mut backoffs = Backoffs::default();
     backoffs.next("a", at(-1), at(-1));
-    let mut memory = Memory { backoffs, ..Memory::default() };
+    let mut memory = WorkerState { backoffs, ..WorkerState::default() };
     let got = plan(View { pod: &pod, sandboxes: &sandboxes, memory: &memory, now: at(1) });
     let hold_off = Action::HoldOff { container: "a".into(), until: at(10), delay: Duration::from_secs(10) };
     assert_eq!(got, Plan { actions: vec![hold_off, start("b", None)], wake_at: Some(at(10)) });
-    let hold = Hold { reason: "CrashLoopBackOff", message: String::new(), until: at(10), later: None };
-    memory.holds.insert("a".into(), hold);
+    let hold = Backoff { reason: "CrashLoopBackOff", message: String::new(), until: at(10), later: None };
+    memory.backed_off.insert("a".into(), hold);
     let got = plan(View { pod: &pod, sandboxes: &sandboxes, memory: &memory, now: at(2) });
     assert_eq!(got, Plan { actions: vec![start("b", None)], wake_at: Some(at(10)) });
     let got = plan(View { pod: &pod, sandboxes: &sandboxes, memory: &memory, now: at(11) });
@@ -254,10 +254,10 @@ fn a_container_that_keeps_ending_waits() {
 #[test]
 fn while_something_is_being_made_nothing_else_is() {
     let pod = pod("Always", no_init(), &["a", "b"]);
-    let memory = Memory { starting: Some("a".into()), ..Memory::default() };
+    let memory = WorkerState { starting: Some("a".into()), ..WorkerState::default() };
     let sandboxes = ready(vec![("a", 0, running())]);
     assert_eq!(plan(View { pod: &pod, sandboxes: &sandboxes, memory: &memory, now: at(1) }).actions, vec![]);
-    let memory = Memory { sandbox_starting: true, ..Memory::default() };
+    let memory = WorkerState { sandbox_starting: true, ..WorkerState::default() };
     assert_eq!(plan(View { pod: &pod, sandboxes: &[], memory: &memory, now: at(1) }).actions, vec![]);
 }
 
@@ -266,7 +266,7 @@ fn another_image_restarts_the_container() {
     let mut changed = pod("Always", no_init(), &["a"]);
     changed.spec.as_mut().unwrap().containers[0].image = Some("j".into());
     let sandboxes = ready(vec![("a", 0, running())]);
-    let memory = Memory::default();
+    let memory = WorkerState::default();
     let got = plan(View { pod: &changed, sandboxes: &sandboxes, memory: &memory, now: at(1) });
     let message = "Container a definition changed, will be restarted".to_owned();
     assert_eq!(

@@ -27,7 +27,7 @@ pub(crate) struct Shared {
     pub runtime: Arc<dyn Runtime>,
     pub images: ImageManager,
     pub events: Recorder,
-    pub books: Books,
+    pub sandbox_index: SandboxIndex,
     pub brake: Mutex<Brake>,
     pub pauses: Pauses,
     /// Has every worker look again.
@@ -36,14 +36,14 @@ pub(crate) struct Shared {
 
 /// Which sandbox belongs to which pod, and who works on it.
 #[derive(Default)]
-pub(crate) struct Books(Mutex<HashMap<SandboxId, Entry>>);
+pub(crate) struct SandboxIndex(Mutex<HashMap<SandboxId, Entry>>);
 
 struct Entry {
     uid: String,
     mailbox: Mailbox,
 }
 
-impl Books {
+impl SandboxIndex {
     pub fn enter(&self, id: &SandboxId, uid: &str, mailbox: &Mailbox) {
         self.locked().insert(id.clone(), Entry { uid: uid.to_owned(), mailbox: mailbox.clone() });
     }

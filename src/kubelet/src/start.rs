@@ -7,7 +7,7 @@ use crate::logs::keeper::Keeper;
 use crate::manager::Manager;
 use crate::meter::Meter;
 use crate::pause::{Pauser, Pauses};
-use crate::shared::{Books, Shared};
+use crate::shared::{SandboxIndex, Shared};
 use crate::sources::Cached;
 use api::Status;
 use cluster::{Actor, Cluster, UsageSource};
@@ -84,7 +84,7 @@ pub(crate) async fn start_at(
         },
         images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
         events: client.recorder("kubelet", Some(&config.node_name)),
-        books: Books::default(),
+        sandbox_index: SandboxIndex::default(),
         brake: Mutex::default(),
         pauses,
         wake_all: watch::Sender::new(()),

@@ -62,7 +62,7 @@ fn of_ephemeral(view: View<'_>, container: &Container, terminal: bool) -> Contai
 fn of_container(view: View<'_>, container: &Container, terminal: bool) -> ContainerStatus {
     let tries = view.tries(&container.name);
     let Some(latest) = tries.first() else { return without_a_try(view, container, terminal) };
-    let hold = view.memory.holds.get(&container.name);
+    let hold = view.memory.backed_off.get(&container.name);
     let starting = view.memory.starting.as_deref() == Some(&container.name);
     let waiting = |reason: &str, message: &str| ContainerState {
         waiting: Some(ContainerStateWaiting { reason: Some(reason.to_owned()), message: some(message) }),
@@ -108,7 +108,7 @@ fn of_container(view: View<'_>, container: &Container, terminal: bool) -> Contai
 
 /// Nothing of it was made yet, or the machine lost it.
 fn without_a_try(view: View<'_>, container: &Container, terminal: bool) -> ContainerStatus {
-    let hold = view.memory.holds.get(&container.name);
+    let hold = view.memory.backed_off.get(&container.name);
     let (reason, message) = hold.map_or((default_reason(view), ""), |h| (h.reason, h.message.as_str()));
     let waiting = ContainerStateWaiting { reason: Some(reason.to_owned()), message: some(message) };
     let mut status = plain(container);

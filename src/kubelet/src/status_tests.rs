@@ -1,5 +1,5 @@
 use super::*;
-use crate::view::{Evicted, Hold, Memory};
+use crate::view::{Backoff, Evicted, WorkerState};
 use cri::{ContainerId, SandboxConfig, SandboxId, SandboxState, SandboxStatus};
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
@@ -58,7 +58,7 @@ fn sandbox(containers: Vec<(&str, Cri)>) -> Vec<SandboxStatus> {
     }]
 }
 
-fn make(pod: &Pod, sandboxes: &[SandboxStatus], memory: &Memory, terminal: bool) -> PodStatus {
+fn make(pod: &Pod, sandboxes: &[SandboxStatus], memory: &WorkerState, terminal: bool) -> PodStatus {
     status(View { pod, sandboxes, memory, now: at(5) }, "192.0.2.1".parse().unwrap(), terminal)
 }
 
@@ -84,16 +84,18 @@ fn phases() {
         ("never ran", "Always", vec![], true, "Failed"),
     ];
     for (name, policy, sandboxes, terminal, want) in cases {
-        let got = make(&pod(policy), &sandboxes, &Memory::default(), terminal);
+        let got = make(&pod(policy), &sandboxes, &WorkerState::default(), terminal);
         assert_eq!(got.phase.as_deref(), Some(want), "{name}");
     }
 }
 
 #[test]
 fn a_status_as_clients_read_it() {
-    let mut memory = Memory::default();
+    let mut memory = WorkerState::default();
     let message = "back-off 10s restarting failed container=b pod=p_d(u)".to_owned();
-    memory.holds.insert("b".into(), Hold { reason: "CrashLoopBackOff", message, until: at(12), later: None });
+    memory
+        .backed_off
+        .insert("b".into(), Backoff { reason: "CrashLoopBackOff", message, until: at(12), later: None });
     memory.messages.insert(ContainerId("id-b".into()), "the last words".into());
     let got = make(&pod("Always"), &sandbox(vec![("a", running()), ("b", exited(137))]), &memory, false);
     let json = serde_json::to_value(&got).unwrap();
@@ -124,7 +126,7 @@ fn a_status_as_clients_read_it() {
 
 #[test]
 fn what_is_created_says_why_it_waits() {
-    let got = make(&pod("Always"), &sandbox(vec![]), &Memory::default(), false);
+    let got = make(&pod("Always"), &sandbox(vec![]), &WorkerState::default(), false);
     let state = got.container_statuses.unwrap()[0].state.clone().unwrap();
     assert_eq!(state.waiting.unwrap().reason.as_deref(), Some("ContainerCreating"));
 }
@@ -135,8 +137,8 @@ fn probes_decide_what_is_ready() {
     pod.spec.as_mut().unwrap().containers[0].readiness_probe = Some(Default::default());
     let sandboxes = sandbox(vec![("a", running()), ("b", running())]);
     let is_ready =
-        |memory: &Memory| make(&pod, &sandboxes, memory, false).container_statuses.unwrap()[0].ready;
-    let mut memory = Memory::default();
+        |memory: &WorkerState| make(&pod, &sandboxes, memory, false).container_statuses.unwrap()[0].ready;
+    let mut memory = WorkerState::default();
     assert!(!is_ready(&memory));
     memory.ready.insert(ContainerId("id-a".into()));
     assert!(is_ready(&memory));
@@ -145,7 +147,7 @@ fn probes_decide_what_is_ready() {
 #[test]
 fn a_pod_that_took_too_long_says_so() {
     let evicted = Evicted { reason: "DeadlineExceeded", message: "too long".into() };
-    let memory = Memory { evicted: Some(evicted), ..Memory::default() };
+    let memory = WorkerState { evicted: Some(evicted), ..WorkerState::default() };
     let got = make(&pod("Never"), &sandbox(vec![("a", exited(143)), ("b", exited(0))]), &memory, true);
     assert_eq!((got.phase.as_deref(), got.reason.as_deref()), (Some("Failed"), Some("DeadlineExceeded")));
 }
@@ -157,25 +159,25 @@ fn which_init_containers_are_not_done() {
             {"name": "init1", "image": "i"}, {"name": "init2", "image": "i"},
             {"name": "side", "image": "i", "restartPolicy": "Always"}]}}))
     .unwrap();
-    let held = Hold { reason: "CrashLoopBackOff", message: String::new(), until: at(12), later: None };
-    let held = Memory { holds: [("init1".to_owned(), held)].into(), ..Memory::default() };
+    let held = Backoff { reason: "CrashLoopBackOff", message: String::new(), until: at(12), later: None };
+    let held = WorkerState { backed_off: [("init1".to_owned(), held)].into(), ..WorkerState::default() };
     let all = "containers with incomplete status: [init1 init2 side]";
     let two = "containers with incomplete status: [init2 side]";
     let cases = [
-        ("nothing yet", vec![], &Memory::default(), Some(all)),
-        ("the first runs", vec![("init1", running())], &Memory::default(), Some(all)),
-        ("the first failed", vec![("init1", exited(1))], &Memory::default(), Some(all)),
+        ("nothing yet", vec![], &WorkerState::default(), Some(all)),
+        ("the first runs", vec![("init1", running())], &WorkerState::default(), Some(all)),
+        ("the first failed", vec![("init1", exited(1))], &WorkerState::default(), Some(all)),
         ("and waits to be tried again", vec![("init1", exited(1))], &held, Some(all)),
         (
             "the first is done",
             vec![("init1", exited(0)), ("init2", running())],
-            &Memory::default(),
+            &WorkerState::default(),
             Some(two),
         ),
         (
             "all are",
             vec![("init1", exited(0)), ("init2", exited(0)), ("side", running())],
-            &Memory::default(),
+            &WorkerState::default(),
             None,
         ),
     ];
@@ -192,6 +194,6 @@ fn which_init_containers_are_not_done() {
     let mut ended =
         sandbox(vec![("init1", exited(0)), ("init2", exited(0)), ("side", exited(0)), ("a", exited(1))]);
     ended[0].state = SandboxState::NotReady;
-    let over = make(&pod, &ended, &Memory::default(), true);
+    let over = make(&pod, &ended, &WorkerState::default(), true);
     assert_eq!(initialized(&over).status, "True", "what was initialized stays so");
 }

@@ -11,16 +11,16 @@ pub struct View<'a> {
     pub pod: &'a Pod,
     /// Oldest first.
     pub sandboxes: &'a [SandboxStatus],
-    pub memory: &'a Memory,
+    pub memory: &'a WorkerState,
     pub now: Timestamp,
 }
 
 /// What a worker knows that neither the cluster nor the runtime says. Losing it with the process costs no truth: only
 /// delays begin anew.
 #[derive(Debug, Default)]
-pub struct Memory {
+pub struct WorkerState {
     /// Why a container is not being started now.
-    pub holds: HashMap<String, Hold>,
+    pub backed_off: HashMap<String, Backoff>,
     pub backoffs: Backoffs,
     /// Containers whose startup probe succeeded.
     pub started: HashSet<ContainerId>,
@@ -32,7 +32,7 @@ pub struct Memory {
     pub starting: Option<String>,
     pub sandbox_starting: bool,
     /// No sandbox before this.
-    pub sandbox_hold: Option<Timestamp>,
+    pub sandbox_backed_off: Option<Timestamp>,
     pub killing: HashSet<ContainerId>,
     /// What ended containers said.
     pub messages: HashMap<ContainerId, String>,
@@ -56,7 +56,7 @@ pub struct Lost {
 
 /// A container waits, for a reason that its status shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hold {
+pub struct Backoff {
     pub reason: &'static str,
     pub message: String,
     pub until: Timestamp,
@@ -64,7 +64,7 @@ pub struct Hold {
     pub later: Option<(Timestamp, &'static str, String)>,
 }
 
-impl Hold {
+impl Backoff {
     pub fn next_change(&self) -> Timestamp {
         self.later.as_ref().map_or(self.until, |(at, ..)| (*at).min(self.until))
     }

@@ -29,7 +29,7 @@ type Pending = Mutex<HashMap<u64, oneshot::Sender<Result<Answer, String>>>>;
 
 /// What a shim says by itself.
 #[derive(Debug)]
-pub enum Heard {
+pub enum ShimMessage {
     Event(ShimEvent),
     /// The connection is at its end, and nothing more will come.
     Gone,
@@ -52,7 +52,7 @@ pub enum CallError {
 
 impl ShimClient {
     /// `socket` may be a longer path than a socket's address can hold. Events go to `heard` in their order.
-    pub async fn connect(socket: &Path, heard: mpsc::UnboundedSender<Heard>) -> io::Result<Self> {
+    pub async fn connect(socket: &Path, heard: mpsc::UnboundedSender<ShimMessage>) -> io::Result<Self> {
         let stream = open(socket).await?;
         let stream = Arc::new(stream);
         let (frames, queue) = mpsc::unbounded_channel();
@@ -109,7 +109,7 @@ async fn write(stream: Arc<UnixStream>, mut queue: mpsc::UnboundedReceiver<Vec<u
     let _ = shutdown(stream.as_raw_fd(), Shutdown::Both);
 }
 
-async fn read(stream: Arc<UnixStream>, pending: Arc<Pending>, heard: mpsc::UnboundedSender<Heard>) {
+async fn read(stream: Arc<UnixStream>, pending: Arc<Pending>, heard: mpsc::UnboundedSender<ShimMessage>) {
     let mut inbox = Inbox::default();
     loop {
         let received = stream.async_io(Interest::READABLE, || inbox.receive(stream.as_raw_fd())).await;
@@ -126,7 +126,7 @@ async fn read(stream: Arc<UnixStream>, pending: Arc<Pending>, heard: mpsc::Unbou
         }
     }
     lock(&pending).clear();
-    let _ = heard.send(Heard::Gone);
+    let _ = heard.send(ShimMessage::Gone);
 }
 
 enum Incoming {
@@ -134,7 +134,7 @@ enum Incoming {
     Event(ShimEvent),
 }
 
-fn deliver(message: Incoming, pending: &Pending, heard: &mpsc::UnboundedSender<Heard>) {
+fn deliver(message: Incoming, pending: &Pending, heard: &mpsc::UnboundedSender<ShimMessage>) {
     match message {
         Incoming::Reply(seq, answer) => {
             // who asked may have gone; the descriptors close themselves
@@ -143,7 +143,7 @@ fn deliver(message: Incoming, pending: &Pending, heard: &mpsc::UnboundedSender<H
             }
         }
         Incoming::Event(event) => {
-            let _ = heard.send(Heard::Event(event));
+            let _ = heard.send(ShimMessage::Event(event));
         }
     }
 }
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(hello.unwrap_err().to_string(), "no");
         let names: Vec<_> = exec.unwrap().fds.into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, [StreamFd::Stdin, StreamFd::Stdout]);
-        let Some(Heard::Event(event)) = heard.recv().await else { panic!("no event") };
+        let Some(ShimMessage::Event(event)) = heard.recv().await else { panic!("no event") };
         assert_eq!(event, ShimEvent::ExecExited { exec: 1, exit_code: 3 });
     }
 
@@ -272,7 +272,7 @@ mod tests {
         let (tell, mut heard) = mpsc::unbounded_channel();
         let client = ShimClient::connect(&dir.path().join("shim.sock"), tell).await.unwrap();
         assert!(matches!(client.call(Request::Hello).await, Err(CallError::Gone)));
-        assert!(matches!(heard.recv().await, Some(Heard::Gone)));
+        assert!(matches!(heard.recv().await, Some(ShimMessage::Gone)));
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! One container as the daemon knows it: its record, and how far it came.
 
-use crate::places::ContainerPlaces;
+use crate::places::ContainerPaths;
 use crate::records::ContainerRecord;
 use crate::sandbox::Sandbox;
 use cri::wire::{self, ExitRecord};
@@ -13,20 +13,20 @@ pub const KILLED: i32 = 137;
 
 pub struct Container {
     pub record: ContainerRecord,
-    pub places: ContainerPlaces,
+    pub places: ContainerPaths,
     pub sandbox: Arc<Sandbox>,
     pub state: watch::Sender<ContainerState>,
     /// The image can not be removed while this container is there.
-    _hold: Option<image::Hold>,
+    _hold: Option<image::Lease>,
 }
 
 impl Container {
     pub fn new(
         record: ContainerRecord,
-        places: ContainerPlaces,
+        places: ContainerPaths,
         sandbox: Arc<Sandbox>,
         state: ContainerState,
-        hold: Option<image::Hold>,
+        hold: Option<image::Lease>,
     ) -> Self {
         Container { record, places, sandbox, state: watch::Sender::new(state), _hold: hold }
     }

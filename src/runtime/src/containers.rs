@@ -1,7 +1,7 @@
 //! A container's way after it was made: start, signals, stop, removal.
 
 use crate::container::Container;
-use crate::places::{ContainerPlaces, remove_dir};
+use crate::places::{ContainerPaths, remove_dir};
 use crate::records;
 use crate::runtime::{Inner, blocking};
 use cri::wire::{ContainerRecord as Seen, ExitRecord, Request};
@@ -112,7 +112,7 @@ impl Inner {
     }
 
     /// Folders and cgroups of a container that is no more.
-    pub async fn clear_container(self: &Inner, places: ContainerPlaces, cgroup: String) {
+    pub async fn clear_container(self: &Inner, places: ContainerPaths, cgroup: String) {
         let (hierarchies, trash) = (self.cgroups.clone(), self.places.clone());
         blocking(move || {
             if let Err(e) = hierarchies.kill(&cgroup) {

@@ -5,9 +5,9 @@ use crate::account::{self, Account, Wanted};
 use crate::cgroups::Hierarchies;
 use crate::client::CallError;
 use crate::container::{Container, state_of};
-use crate::draft::Draft;
+use crate::container_prep::ContainerPrep;
 use crate::host::Host;
-use crate::places::ContainerPlaces;
+use crate::places::ContainerPaths;
 use crate::records::{self, ContainerRecord, new_id};
 use crate::rootfs::Rootfs;
 use crate::runtime::{Inner, blocking};
@@ -56,60 +56,60 @@ impl Inner {
         sandbox: &Arc<Sandbox>,
         id: ContainerId,
         config: ContainerConfig,
-        places: &ContainerPlaces,
+        places: &ContainerPaths,
     ) -> Result<Container> {
         self.expect_moves();
         let name = config.name.clone();
         let doing = |what: &str| format!("{what} container {name}");
         let (inner, at, of) = (self.clone(), places.clone(), sandbox.clone());
-        let draft = blocking(move || inner.draft(&of, id, config, at)).await?;
+        let prep = blocking(move || inner.prep(&of, id, config, at)).await?;
         sandbox
-            .call(&doing("mount root file system of"), Request::Mount(mounts(&draft, self.host.stacks)))
+            .call(&doing("mount root file system of"), Request::Mount(mounts(&prep, self.host.stacks)))
             .await?;
         let (host, cgroups, program) = (self.host.clone(), self.cgroups.clone(), self.config.program.clone());
-        let files = cgroups.files(&draft.cgroup);
-        let (draft, record, late) = blocking(move || {
-            let (record, late) = furnish(&draft, &host, &cgroups, &program)?;
-            Ok::<_, CriError>((draft, record, late))
+        let files = cgroups.files(&prep.cgroup);
+        let (prep, record, late) = blocking(move || {
+            let (record, late) = write_bundle(&prep, &host, &cgroups, &program)?;
+            Ok::<_, CriError>((prep, record, late))
         })
         .await?;
         let create = CreateRequest {
-            container: draft.id.clone(),
-            bundle: draft.places.bundle.clone(),
-            log_path: draft.log_path.clone(),
-            tty: draft.config.tty,
-            terminal_size: draft.config.terminal_size,
-            stdin: draft.config.stdin,
-            stdin_once: draft.config.stdin_once,
-            logging: draft.config.logging.clone(),
+            container: prep.id.clone(),
+            bundle: prep.places.bundle.clone(),
+            log_path: prep.log_path.clone(),
+            tty: prep.config.tty,
+            terminal_size: prep.config.terminal_size,
+            stdin: prep.config.stdin,
+            stdin_once: prep.config.stdin_once,
+            logging: prep.config.logging.clone(),
             cgroup: files,
             late,
         };
         let state = match sandbox.client()?.call(Request::Create(create)).await {
             Ok(_) => ContainerState::Created,
-            Err(CallError::Refused(why)) if draft.config.keep_unstartable => {
-                note_unstartable(&draft.places, &why).await?
+            Err(CallError::Refused(why)) if prep.config.keep_unstartable => {
+                note_unstartable(&prep.places, &why).await?
             }
             Err(e) => return Err(CriError::failed(doing("create"), e)),
         };
         if state == ContainerState::Created {
-            self.finish_limits(&draft).await?;
+            self.finish_limits(&prep).await?;
         }
-        Ok(Container::new(record, draft.places, sandbox.clone(), state, draft.hold))
+        Ok(Container::new(record, prep.places, sandbox.clone(), state, prep.hold))
     }
 
     /// What libcontainer leaves out, and undoes where it was set before: on v1 it always switches the OOM killer on.
-    async fn finish_limits(&self, draft: &Draft) -> Result<()> {
-        if !draft.config.resources.oom_kill_disable || self.cgroups.unified() {
+    async fn finish_limits(&self, prep: &ContainerPrep) -> Result<()> {
+        if !prep.config.resources.oom_kill_disable || self.cgroups.unified() {
             return Ok(());
         }
-        let (cgroups, cgroup) = (self.cgroups.clone(), draft.cgroup.clone());
+        let (cgroups, cgroup) = (self.cgroups.clone(), prep.cgroup.clone());
         let limits = Resources { oom_kill_disable: true, ..Resources::default() };
-        let doing = format!("limit container {}", draft.config.name);
+        let doing = format!("limit container {}", prep.config.name);
         blocking(move || cgroups.limit(&cgroup, &limits)).await.map_err(|e| CriError::failed(doing, e))
     }
 
-    async fn unmake_container(&self, sandbox: &Sandbox, id: &ContainerId, places: ContainerPlaces) {
+    async fn unmake_container(&self, sandbox: &Sandbox, id: &ContainerId, places: ContainerPaths) {
         // it may not have come far enough to be known there
         let _ = sandbox.call("remove", Request::Remove { container: id.clone() }).await;
         self.clear_container(places, format!("{}/{id}", self.pod_cgroup(&sandbox.record().config))).await;
@@ -117,7 +117,7 @@ impl Inner {
 }
 
 /// Remembers that the container's first process could not be made, as the container's end.
-async fn note_unstartable(places: &ContainerPlaces, why: &str) -> Result<ContainerState> {
+async fn note_unstartable(places: &ContainerPaths, why: &str) -> Result<ContainerState> {
     let exit = ExitRecord {
         exit_code: CANNOT_START,
         oom_killed: false,
@@ -141,19 +141,19 @@ fn unstartable(why: &str) -> String {
     format!("failed to create task: OCI runtime create failed: unable to start container process: {why}")
 }
 
-fn mounts(draft: &Draft, stacks: bool) -> MountRequest {
-    let (upper, work) = draft.written();
+fn mounts(prep: &ContainerPrep, stacks: bool) -> MountRequest {
+    let (upper, work) = prep.written();
     let mut request = MountRequest {
-        container: draft.id.clone(),
-        layers: draft.layers.clone(),
+        container: prep.id.clone(),
+        layers: prep.layers.clone(),
         upper,
         work,
-        target: draft.places.rootfs(),
+        target: prep.places.rootfs(),
         stacks: Some(stacks),
         shared: Vec::new(),
         parts: Vec::new(),
     };
-    for (mount, brought) in spec::shared_sources(&draft.config).zip(&draft.shared) {
+    for (mount, brought) in spec::shared_sources(&prep.config).zip(&prep.shared) {
         let (Some(source), target) = (mount.source.clone(), brought.source.clone()) else { continue };
         match mount.subpath.clone() {
             Some(subpath) => {
@@ -169,69 +169,69 @@ fn mounts(draft: &Draft, stacks: bool) -> MountRequest {
 }
 
 /// Everything that needs the root file system, then the spec and the record.
-fn furnish(
-    draft: &Draft,
+fn write_bundle(
+    prep: &ContainerPrep,
     host: &Host,
     cgroups: &Hierarchies,
     program: &Path,
 ) -> Result<(ContainerRecord, Vec<LateMount>)> {
-    let config = &draft.config;
+    let config = &prep.config;
     let failed = |what: &str, why: &dyn std::fmt::Display| {
         CriError::failed(format_args!("{what} of container {}", config.name), why)
     };
-    let root = PathBuf::from(format!("/proc/{}/root{}", draft.pid, draft.places.rootfs().display()));
+    let root = PathBuf::from(format!("/proc/{}/root{}", prep.pid, prep.places.rootfs().display()));
     let root = Rootfs::open(&root).map_err(|e| failed("open root file system", &e))?;
     for kernel in ["dev", "proc", "sys"] {
         root.keep_dir(kernel).map_err(|e| failed(&format!("make /{kernel}"), &e))?;
     }
-    let account = account_of(&root, config, &draft.defaults)?;
+    let account = account_of(&root, config, &prep.defaults)?;
     if config.run_as_non_root && account.uid == 0 {
         return Err(CriError::Invalid("container has runAsNonRoot and image will run as root".to_owned()));
     }
-    let own = draft.volumes.iter().map(|v| (v.target.clone(), v.source.clone()));
-    for (target, source) in own.chain(to_be_filled(draft)) {
+    let own = prep.volumes.iter().map(|v| (v.target.clone(), v.source.clone()));
+    for (target, source) in own.chain(to_be_filled(prep)) {
         let copied = root.fill(&target, &source);
         copied.map_err(|e| failed(&format!("fill volume {}", target.display()), &e))?;
     }
-    for (target, is_dir) in spec::mountpoints(&parts(draft, host, &account, program)) {
+    for (target, is_dir) in spec::mountpoints(&parts(prep, host, &account, program)) {
         root.make_mountpoint(&target, is_dir)
             .map_err(|e| failed(&format!("make mount point {}", target.display()), &e))?;
     }
-    let cwd = spec::working_dir(config, &draft.defaults);
-    make_working_dir(draft, &root, &cwd, &account)
+    let cwd = spec::working_dir(config, &prep.defaults);
+    make_working_dir(prep, &root, &cwd, &account)
         .map_err(|e| failed(&format!("make working directory {}", cwd.display()), &e))?;
     let hierarchies: Vec<PathBuf> = cgroups.mounts().into_iter().map(Path::to_owned).collect();
-    let parts = Parts { hierarchies: &hierarchies, ..parts(draft, host, &account, program) };
+    let parts = Parts { hierarchies: &hierarchies, ..parts(prep, host, &account, program) };
     let spec = spec::build(&parts)?;
     let late = spec::late(&parts)?;
-    make_cgroups(draft, &spec, cgroups).map_err(|e| failed("make cgroups", &e))?;
+    make_cgroups(prep, &spec, cgroups).map_err(|e| failed("make cgroups", &e))?;
     let text = serde_json::to_vec(&spec).map_err(|e| failed("write spec", &e))?;
-    std::fs::write(draft.places.spec(), text).map_err(|e| failed("write spec", &e))?;
-    let record = record_of(draft, &parts, &account)?;
-    records::write(&draft.places.record(), &record).map_err(|e| failed("write record", &e))?;
+    std::fs::write(prep.places.spec(), text).map_err(|e| failed("write spec", &e))?;
+    let record = record_of(prep, &parts, &account)?;
+    records::write(&prep.places.record(), &record).map_err(|e| failed("write record", &e))?;
     Ok((record, late))
 }
 
 /// Mounts that begin with what the image has there, if they are empty still.
-fn to_be_filled(draft: &Draft) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-    let config = &draft.config;
+fn to_be_filled(prep: &ContainerPrep) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+    let config = &prep.config;
     let asked = config.mounts.iter().filter(|mount| config.copy_up.contains(&mount.target));
-    asked.filter_map(|mount| Some((mount.target.clone(), source_of(draft, mount)?)))
+    asked.filter_map(|mount| Some((mount.target.clone(), source_of(prep, mount)?)))
 }
 
 /// Where we find what is mounted: a part of a volume where the shim has it, as its name may lead elsewhere by now.
-fn source_of(draft: &Draft, mount: &Mount) -> Option<PathBuf> {
+fn source_of(prep: &ContainerPrep, mount: &Mount) -> Option<PathBuf> {
     if mount.subpath.is_none() {
         return mount.source.clone();
     }
-    let brought = draft.shared.iter().find(|brought| brought.target == mount.target)?;
-    Some(PathBuf::from(format!("/proc/{}/root{}", draft.pid, brought.source.display())))
+    let brought = prep.shared.iter().find(|brought| brought.target == mount.target)?;
+    Some(PathBuf::from(format!("/proc/{}/root{}", prep.pid, brought.source.display())))
 }
 
 /// Where a process that looks from inside will find it: in what is mounted there, else in the root.
-fn make_working_dir(draft: &Draft, root: &Rootfs, cwd: &Path, account: &Account) -> nix::Result<()> {
-    let asked = draft.config.mounts.iter().map(|m| (m.target.as_path(), source_of(draft, m)));
-    let volumes = draft.volumes.iter().map(|v| (v.target.as_path(), Some(v.source.clone())));
+fn make_working_dir(prep: &ContainerPrep, root: &Rootfs, cwd: &Path, account: &Account) -> nix::Result<()> {
+    let asked = prep.config.mounts.iter().map(|m| (m.target.as_path(), source_of(prep, m)));
+    let volumes = prep.volumes.iter().map(|v| (v.target.as_path(), Some(v.source.clone())));
     let over = asked.chain(volumes).filter(|(target, _)| cwd.starts_with(target));
     match over.max_by_key(|(target, _)| target.components().count()) {
         None => root.make_dir(&root.real(cwd)?, account.uid, account.gid),
@@ -245,42 +245,42 @@ fn make_working_dir(draft: &Draft, root: &Rootfs, cwd: &Path, account: &Account)
 }
 
 /// What libcontainer does not do: its cgroups, and on v2 the filter of devices.
-fn make_cgroups(draft: &Draft, spec: &Spec, cgroups: &Hierarchies) -> std::io::Result<()> {
+fn make_cgroups(prep: &ContainerPrep, spec: &Spec, cgroups: &Hierarchies) -> std::io::Result<()> {
     // also for the container's own view of them, which is mounted before libcontainer is sure to have made all
-    cgroups.make(&draft.cgroup)?;
+    cgroups.make(&prep.cgroup)?;
     if !cgroups.unified() {
         return Ok(());
     }
     let resources = spec.linux().as_ref().and_then(|l| l.resources().as_ref());
     let rules = resources.and_then(|r| r.devices().as_deref()).unwrap_or_default();
-    cgroups.guard_devices(&draft.cgroup, rules)
+    cgroups.guard_devices(&prep.cgroup, rules)
 }
 
-fn parts<'a>(draft: &'a Draft, host: &'a Host, account: &'a Account, program: &'a Path) -> Parts<'a> {
+fn parts<'a>(prep: &'a ContainerPrep, host: &'a Host, account: &'a Account, program: &'a Path) -> Parts<'a> {
     Parts {
-        container: &draft.config,
-        sandbox: &draft.sandbox,
-        image: &draft.defaults,
+        container: &prep.config,
+        sandbox: &prep.sandbox,
+        image: &prep.defaults,
         account,
         host,
         rootfs: Path::new("rootfs"),
-        sandbox_dir: &draft.sandbox_dir,
-        volumes: &draft.volumes,
-        shared: &draft.shared,
-        devices: &draft.devices,
-        localhost: draft.localhost.clone(),
-        cgroup: &draft.cgroup,
+        sandbox_dir: &prep.sandbox_dir,
+        volumes: &prep.volumes,
+        shared: &prep.shared,
+        devices: &prep.devices,
+        localhost: prep.localhost.clone(),
+        cgroup: &prep.cgroup,
         hierarchies: &[],
-        pid_namespace: draft.pid_namespace.as_deref(),
+        pid_namespace: prep.pid_namespace.as_deref(),
         program,
     }
 }
 
-fn record_of(draft: &Draft, parts: &Parts<'_>, account: &Account) -> Result<ContainerRecord> {
-    let config = &draft.config;
+fn record_of(prep: &ContainerPrep, parts: &Parts<'_>, account: &Account) -> Result<ContainerRecord> {
+    let config = &prep.config;
     let process = ExecRequest {
-        env: spec::environment(config, &draft.defaults, &draft.sandbox.hostname),
-        cwd: spec::working_dir(config, &draft.defaults),
+        env: spec::environment(config, &prep.defaults, &prep.sandbox.hostname),
+        cwd: spec::working_dir(config, &prep.defaults),
         uid: account.uid,
         gid: account.gid,
         groups: account.groups.clone(),
@@ -295,16 +295,16 @@ fn record_of(draft: &Draft, parts: &Parts<'_>, account: &Account) -> Result<Cont
         ..ExecRequest::default()
     };
     Ok(ContainerRecord {
-        id: draft.id.clone(),
-        sandbox: draft.sandbox_id.clone(),
+        id: prep.id.clone(),
+        sandbox: prep.sandbox_id.clone(),
         config: config.clone(),
-        image_id: draft.image_id.clone(),
+        image_id: prep.image_id.clone(),
         created_at: jiff::Timestamp::now(),
-        log_path: draft.log_path.clone(),
-        stop_signal: draft.stop_signal,
+        log_path: prep.log_path.clone(),
+        stop_signal: prep.stop_signal,
         process,
         home: account.home.clone(),
-        cgroup: draft.cgroup.clone(),
+        cgroup: prep.cgroup.clone(),
     })
 }
 

@@ -9,7 +9,7 @@ impl Inner {
     /// Takes away all that a record stands for. What can not be removed is told in the log: the next start tries again.
     pub async fn dismantle(self: &Arc<Self>, record: SandboxRecord) {
         if !record.stopped {
-            self.starts.give_way().await;
+            self.starts.yield_to_starts().await;
         }
         if let Err(e) = self.network.detach(&record.id.0).await {
             tracing::warn!("detach network of sandbox {}: {e}", record.id);

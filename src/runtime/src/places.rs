@@ -59,21 +59,21 @@ impl Places {
         self.sandbox_state(sandbox).join("containers")
     }
 
-    pub fn container(&self, sandbox: &SandboxId, id: &ContainerId) -> ContainerPlaces {
+    pub fn container(&self, sandbox: &SandboxId, id: &ContainerId) -> ContainerPaths {
         let state = self.containers(sandbox).join(&id.0);
         let bundle = self.sandbox_run(sandbox).join("containers").join(&id.0);
-        ContainerPlaces { state, bundle }
+        ContainerPaths { state, bundle }
     }
 }
 
 /// One container's folders: what it wrote is on the disk, its bundle in the run directory.
 #[derive(Debug, Clone)]
-pub struct ContainerPlaces {
+pub struct ContainerPaths {
     pub state: PathBuf,
     pub bundle: PathBuf,
 }
 
-impl ContainerPlaces {
+impl ContainerPaths {
     pub fn record(&self) -> PathBuf {
         self.state.join("container.json")
     }

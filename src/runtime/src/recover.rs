@@ -2,14 +2,14 @@
 
 use crate::RuntimeConfig;
 use crate::cgroups::Hierarchies;
-use crate::client::{CallError, Heard, ShimClient};
+use crate::client::{CallError, ShimClient, ShimMessage};
 use crate::container::{Container, lost, state_of};
-use crate::news::follow;
 use crate::places::{private_dir, remove_dir};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
 use crate::runtime::{Inner, ShimRuntime, blocking};
 use crate::sandbox::Sandbox;
 use crate::sandboxes::shims_of;
+use crate::shim_events::follow;
 use cri::wire::{self, Reply, Request};
 use cri::{ContainerId, CriError, Result, RuntimeEvent, SandboxId};
 use futures::future::join_all;
@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
 const LOST: &str = "the container ended while nobody watched";
 
-type Alive = (ShimClient, mpsc::UnboundedReceiver<Heard>, HashMap<ContainerId, wire::ContainerRecord>);
+type Alive = (ShimClient, mpsc::UnboundedReceiver<ShimMessage>, HashMap<ContainerId, wire::ContainerRecord>);
 
 impl ShimRuntime {
     /// Finds what an earlier process left: reconnects to the shims that live, marks as exited what died, and removes

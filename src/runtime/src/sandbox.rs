@@ -15,7 +15,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How far a sandbox came. It only goes forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum SandboxPhase {
     Ready,
     /// We have told the shim to end.
     Stopping,
@@ -25,7 +25,7 @@ pub enum Life {
 pub struct Sandbox {
     record: Mutex<SandboxRecord>,
     client: Mutex<Option<Arc<ShimClient>>>,
-    pub life: watch::Sender<Life>,
+    pub life: watch::Sender<SandboxPhase>,
     /// Held shared by what needs the sandbox to stay, alone by what ends it.
     pub gate: RwLock<()>,
     /// Who waits for the exit codes of processes that were added to containers.
@@ -34,14 +34,14 @@ pub struct Sandbox {
 
 impl Sandbox {
     pub fn ready(record: SandboxRecord, client: ShimClient) -> Self {
-        Self::new(record, Some(client), Life::Ready)
+        Self::new(record, Some(client), SandboxPhase::Ready)
     }
 
     pub fn ended(record: SandboxRecord) -> Self {
-        Self::new(record, None, Life::Ended)
+        Self::new(record, None, SandboxPhase::Ended)
     }
 
-    fn new(record: SandboxRecord, client: Option<ShimClient>, life: Life) -> Self {
+    fn new(record: SandboxRecord, client: Option<ShimClient>, life: SandboxPhase) -> Self {
         Sandbox {
             record: Mutex::new(record),
             client: Mutex::new(client.map(Arc::new)),
@@ -76,7 +76,7 @@ impl Sandbox {
     }
 
     pub fn is_ready(&self) -> bool {
-        *self.life.borrow() == Life::Ready
+        *self.life.borrow() == SandboxPhase::Ready
     }
 
     /// The way to its shim.
@@ -101,12 +101,12 @@ impl Sandbox {
     }
 
     /// Takes note of the connection's end; says how far the sandbox was before.
-    pub fn end(&self) -> Life {
+    pub fn end(&self) -> SandboxPhase {
         *lock(&self.client) = None;
         for (_, waiting) in lock(&self.execs).drain() {
             let _ = waiting.send(Err(CriError::Failed("the sandbox's shim is gone".to_owned())));
         }
-        self.life.send_replace(Life::Ended)
+        self.life.send_replace(SandboxPhase::Ended)
     }
 
     pub fn expect_exec(&self, exec: u64) -> oneshot::Receiver<cri::Result<i32>> {

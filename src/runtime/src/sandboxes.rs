@@ -1,13 +1,13 @@
 //! Making and ending sandboxes.
 
-use crate::client::{Heard, ShimClient};
+use crate::client::{ShimClient, ShimMessage};
 use crate::container::lost;
 use crate::places::private_dir;
 use crate::process::ProcessId;
 use crate::records::{self, Made, SandboxRecord, new_id};
 use crate::runtime::{Inner, blocking};
-use crate::sandbox::{Life, Sandbox};
-use crate::{launch, news};
+use crate::sandbox::{Sandbox, SandboxPhase};
+use crate::{launch, shim_events};
 use cri::wire::{Request, SHM, SOCKET, SharedIpc, ShimConfig};
 use cri::{Connection, CriError, Result, RuntimeEvent, SandboxConfig, SandboxId, SandboxStatus};
 use std::collections::BTreeMap;
@@ -60,7 +60,7 @@ impl Inner {
         self.write_record(record).await.map_err(|e| doing("write record of", e))?;
         let sandbox = Arc::new(Sandbox::ready(record.clone(), client));
         self.add_sandbox(sandbox.clone());
-        tokio::spawn(news::follow(Arc::downgrade(self), record.id.clone(), heard));
+        tokio::spawn(shim_events::follow(Arc::downgrade(self), record.id.clone(), heard));
         Ok(sandbox)
     }
 
@@ -68,7 +68,7 @@ impl Inner {
     async fn start_shim(
         &self,
         record: &mut SandboxRecord,
-    ) -> Result<(ShimClient, mpsc::UnboundedReceiver<Heard>)> {
+    ) -> Result<(ShimClient, mpsc::UnboundedReceiver<ShimMessage>)> {
         let mut config = self.shim_config(record, self.shared_ipc(&record.config)?);
         config.shared_network = self.shared_network(&record.config)?;
         let shim = launch::shim(&self.program, &config).await?;
@@ -154,7 +154,10 @@ impl Inner {
     }
 
     /// Connects to the sandbox's shim.
-    pub async fn reach(&self, id: &SandboxId) -> io::Result<(ShimClient, mpsc::UnboundedReceiver<Heard>)> {
+    pub async fn reach(
+        &self,
+        id: &SandboxId,
+    ) -> io::Result<(ShimClient, mpsc::UnboundedReceiver<ShimMessage>)> {
         let (tell, heard) = mpsc::unbounded_channel();
         let socket = self.places.sandbox_run(id).join(SOCKET);
         Ok((ShimClient::connect(&socket, tell).await?, heard))
@@ -184,7 +187,7 @@ impl Inner {
         self.end_processes(&sandbox).await?;
         self.containers_ended(&id, "the sandbox was stopped").await;
         let failed = |what: &str, why: String| CriError::failed(format_args!("{what} sandbox {id}"), why);
-        self.starts.give_way().await;
+        self.starts.yield_to_starts().await;
         self.network.detach(&id.0).await.map_err(|e| failed("detach network of", e.to_string()))?;
         let _ = self.events.send(RuntimeEvent::SandboxStopped { sandbox: id.clone() });
         let record = sandbox.set_stopped();
@@ -241,9 +244,9 @@ impl Inner {
 /// Asks the shim to end, and ends it where it does not.
 async fn shut_down(sandbox: &Sandbox) {
     sandbox.life.send_if_modified(|life| {
-        let ready = *life == Life::Ready;
+        let ready = *life == SandboxPhase::Ready;
         if ready {
-            *life = Life::Stopping;
+            *life = SandboxPhase::Stopping;
         }
         ready
     });

@@ -21,7 +21,7 @@ impl Starts {
     }
 
     /// Waits until there is none, but not for long.
-    pub async fn give_way(&self) {
+    pub async fn yield_to_starts(&self) {
         let mut count = self.0.subscribe();
         // we hold the sender ourselves, and a wait that was too long is over as well
         let _ = tokio::time::timeout(PATIENCE, count.wait_for(|count| *count == 0)).await;
@@ -42,9 +42,9 @@ mod tests {
     #[tokio::test]
     async fn who_ends_waits_for_those_that_begin_but_not_for_ever() {
         let starts = Starts::default();
-        assert!(starts.give_way().now_or_never().is_some(), "nobody begins");
+        assert!(starts.yield_to_starts().now_or_never().is_some(), "nobody begins");
         let (one, other) = (starts.begin(), starts.begin());
-        let waits = starts.give_way();
+        let waits = starts.yield_to_starts();
         tokio::pin!(waits);
         assert!(waits.as_mut().now_or_never().is_none());
         drop(one);
@@ -52,6 +52,6 @@ mod tests {
         drop(other);
         waits.await;
         let _stuck = starts.begin();
-        starts.give_way().await;
+        starts.yield_to_starts().await;
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Sandbox {
 }
 
 impl Sandbox {
-    /// Moves this process into new namespaces and furnishes them.
+    /// Moves this process into new namespaces and sets them up.
     pub(crate) fn enter(config: &ShimConfig) -> Result<Sandbox> {
         let _ = prctl::set_name(c"monopod-shim");
         let oom_score = fs::read_to_string("/proc/self/oom_score_adj").because("read oom_score_adj")?;
@@ -44,7 +44,7 @@ impl Sandbox {
         // mounts that the machine makes later appear here, and none of ours appears there
         mount(None::<&str>, "/", None::<&str>, MsFlags::MS_SLAVE | MsFlags::MS_REC, None::<&str>)
             .because("make the mounts slaves of the machine's")?;
-        furnish(config)?;
+        setup_namespaces(config)?;
         if let Some(shm) = shm {
             let target = config.dir.join(SHM);
             let what = format!("mount another sandbox's /dev/shm on {}", target.display());
@@ -99,7 +99,7 @@ pub(crate) fn join_cgroups(procs: &[PathBuf], pause: Option<Pid>) -> Result<()> 
     })
 }
 
-fn furnish(config: &ShimConfig) -> Result<()> {
+fn setup_namespaces(config: &ShimConfig) -> Result<()> {
     if has_own_name(config) {
         if !config.hostname.is_empty() {
             sethostname(&config.hostname).because(format_args!("set hostname {}", config.hostname))?;

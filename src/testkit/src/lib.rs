@@ -1,4 +1,4 @@
-//! What the tests of several rooms begin with: a cluster in memory. Only tests depend on this crate.
+//! What the tests of several crates begin with: a cluster in memory. Only tests depend on this crate.
 
 #![forbid(unsafe_code)]
 

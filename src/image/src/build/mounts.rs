@@ -8,7 +8,7 @@ use super::stage::{Builder, Now};
 use super::view::{Node, View};
 use super::{BuildError, MountSource, NamedContext, RunMount};
 use crate::pull::in_background;
-use crate::{Digest, Hold};
+use crate::{Digest, Lease};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ pub(super) struct Mounts {
     folders: Vec<TempDir>,
     caches: Vec<CacheFolder>,
     agents: Vec<Box<dyn SshAgent>>,
-    holds: Vec<Source>,
+    leases: Vec<Source>,
 }
 
 /// What `--from` names.
@@ -31,7 +31,7 @@ pub(super) struct Source {
     pub(super) view: View,
     /// The image; `None` where it is a folder.
     id: Option<Digest>,
-    _hold: Option<Hold>,
+    _hold: Option<Lease>,
 }
 
 impl Builder<'_> {
@@ -166,7 +166,7 @@ impl Builder<'_> {
             _ => MountSource::Layers { layers: source.view.layers.clone(), path: real },
         };
         mounts.add(target(now, spec)?, spec.read_only, mount);
-        mounts.holds.push(source);
+        mounts.leases.push(source);
         Ok(())
     }
 

@@ -202,5 +202,5 @@ pub trait BuildRunner: Send + Sync + 'static {
 #[derive(Debug)]
 pub struct BuildResult {
     pub image: ImageInfo,
-    pub hold: crate::Hold,
+    pub hold: crate::Lease,
 }

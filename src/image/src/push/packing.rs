@@ -1,8 +1,8 @@
 use crate::Digest;
 use crate::digest::Hasher;
 use crate::error::Result;
-use crate::recipe::RecipeReader;
 use crate::registry::{Body, Source};
+use crate::tar_split::TarSplitReader;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -79,7 +79,7 @@ impl<T: Fn(u64) + Send + Sync + 'static> Source for PackedStream<T> {
 }
 
 fn pack(layer: &Path, level: Compression, sink: Sink, told: &dyn Fn(u64)) -> io::Result<(Digest, u64)> {
-    let mut tar = RecipeReader::open(layer).map_err(io::Error::other)?;
+    let mut tar = TarSplitReader::open(layer).map_err(io::Error::other)?;
     let mut packer = GzEncoder::new(io::BufWriter::with_capacity(BLOCK, sink), level);
     let mut block = vec![0; BLOCK];
     let mut through = 0;

@@ -1,8 +1,8 @@
 //! Requests to one registry for one repository: challenges answered, redirects followed, refusals put into words.
 
 use super::auth::{Challenge, challenges};
-use super::patience::{Patience, retry_after};
 use super::refusals::{Wanted, refusal};
+use super::retry_policy::{RetryPolicy, retry_after};
 use super::token::{read_token, token_request};
 use super::transport::{Body, Transport, body, parse_uri};
 use crate::ImageRef;
@@ -69,7 +69,7 @@ impl Session {
         headers: &HeaderMap,
         content: Bytes,
     ) -> Result<Response<Incoming>> {
-        let mut patience = Patience::default();
+        let mut patience = RetryPolicy::default();
         loop {
             let response = self.ask_once(method.clone(), uri, headers, content.clone()).await?;
             let Some(pause) = patience.pause(response.status(), response.headers()) else {

@@ -96,7 +96,7 @@ impl ImageStore {
 
     pub(crate) fn prune_where(&self, unwanted: impl Fn(&Index, &Digest) -> bool) -> Result<Pruned> {
         let mut removed = self.inner.change(|state| {
-            let free = state.index.images.keys().filter(|id| state.holds.count(id) == 0);
+            let free = state.index.images.keys().filter(|id| state.leases.count(id) == 0);
             let unwanted: Vec<Digest> = free.filter(|id| unwanted(&state.index, id)).cloned().collect();
             let mut removed = Vec::new();
             for id in unwanted {

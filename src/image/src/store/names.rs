@@ -58,7 +58,7 @@ impl ImageStore {
 
 /// The image with all of its names.
 fn take(state: &mut State, id: &Digest, asked: &str) -> Result<Vec<String>> {
-    let users = state.holds.count(id);
+    let users = state.leases.count(id);
     if users > 0 {
         let containers = if users == 1 { "a container".to_owned() } else { format!("{users} containers") };
         return Err(ImageError::InUse(format!("remove image {asked}: image is being used by {containers}")));
@@ -81,7 +81,7 @@ fn steps_to(state: &State, gone: &ImageRecord) -> Vec<Digest> {
         step.len() <= image.len() && step.iter().zip(image).all(|(a, b)| a.chain == b.chain)
     };
     let shown: Vec<&ImageRecord> = state.index.images.values().filter(|image| !image.hidden).collect();
-    let is_free = |id: &Digest| state.holds.count(id) == 0 && state.index.names_of(id).next().is_none();
+    let is_free = |id: &Digest| state.leases.count(id) == 0 && state.index.names_of(id).next().is_none();
     let steps = state.index.images.iter().filter(|(id, image)| image.hidden && is_free(id));
     let only_here =
         steps.filter(|(_, step)| leads_to(step, gone) && !shown.iter().any(|image| leads_to(step, image)));

@@ -2,10 +2,10 @@
 
 use super::attributes::{Attributes, or_blank, set_opaque, times};
 use super::sparse::Sparse;
-use super::tap::{Mode as TapMode, Tap, TapState};
+use super::tee::{Mode as TapMode, Tee, TeeState};
 use super::tree::{Displaced, Tree, clean, refusal, split};
 use crate::error::{ImageError, Result, out_of_io};
-use crate::recipe::RecipeWriter;
+use crate::tar_split::TarSplitWriter;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -34,9 +34,9 @@ pub(super) struct Applied {
 /// Unpacks the archive into `layer/diff`, and writes `layer/recipe`.
 pub(super) fn untar(layer: &Path, input: impl Read) -> Result<Applied> {
     let recipe =
-        RecipeWriter::create(&layer.join("recipe")).map_err(|e| ImageError::io("write recipe", e))?;
-    let state = TapState::new(recipe);
-    let mut archive = tar::Archive::new(Tap::new(input, state.clone()));
+        TarSplitWriter::create(&layer.join("recipe")).map_err(|e| ImageError::io("write recipe", e))?;
+    let state = TeeState::new(recipe);
+    let mut archive = tar::Archive::new(Tee::new(input, state.clone()));
     let mut applier = Applier {
         tree: Tree::create(layer)?,
         tap: state.clone(),
@@ -72,7 +72,7 @@ enum Holes {
 
 struct Applier {
     tree: Tree,
-    tap: Rc<std::cell::RefCell<TapState>>,
+    tap: Rc<std::cell::RefCell<TeeState>>,
     /// Folders' times, set when nothing more is written into them.
     times: Vec<(PathBuf, Timespec)>,
     size: u64,

@@ -8,7 +8,7 @@ use super::attributes::{is_opaque, is_root, set_opaque, times};
 use super::tree::{IMPLIED_MODE, put_aside, refusal, split};
 use crate::error::{ImageError, Result, doing};
 use crate::links::follow_links;
-use crate::recipe::Moved;
+use crate::tar_split::Moved;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Timespec, Uid};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -265,7 +265,7 @@ fn hides(layer: &OwnedFd, path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::RecipeReader;
+    use crate::tar_split::TarSplitReader;
     use crate::testing::{Tar, unpack};
     use std::io::Read;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -281,7 +281,7 @@ mod tests {
         list(&top.folder.path().join("diff"), Path::new(""), &mut found);
         found.sort();
         let mut tar = Vec::new();
-        RecipeReader::open(top.folder.path()).unwrap().read_to_end(&mut tar).unwrap();
+        TarSplitReader::open(top.folder.path()).unwrap().read_to_end(&mut tar).unwrap();
         assert!(tar == layers[layers.len() - 1], "the archive still comes back");
         (top, found)
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::recipe::RecipeReader;
+use crate::tar_split::TarSplitReader;
 use crate::testing::{Tar, gzip, unpack};
 use std::io::Read;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -23,7 +23,7 @@ fn is_opaque(path: &Path) -> bool {
 /// The layer's tar again, from its folder.
 pub(super) fn rebuilt(unpacked: &Unpacked) -> Vec<u8> {
     let mut bytes = Vec::new();
-    RecipeReader::open(unpacked.folder.path()).unwrap().read_to_end(&mut bytes).unwrap();
+    TarSplitReader::open(unpacked.folder.path()).unwrap().read_to_end(&mut bytes).unwrap();
     bytes
 }
 

@@ -207,7 +207,7 @@ impl Tree {
 /// A file that something else replaces, and whose content the recipe needs.
 pub(super) fn put_aside(layer: &Path, path: &Path, above: &OwnedFd, name: &OsStr) -> Result<()> {
     let bytes = path.as_os_str().as_bytes();
-    let free = (0..).map(|n| crate::recipe::shadowed(layer, bytes, n)).find(|p| !p.exists());
+    let free = (0..).map(|n| crate::tar_split::shadowed(layer, bytes, n)).find(|p| !p.exists());
     let Some((to, folder)) = free.as_deref().and_then(|to| Some((to, to.parent()?))) else {
         return Ok(());
     };

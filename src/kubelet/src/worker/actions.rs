@@ -8,7 +8,7 @@ use crate::kill::Killer;
 use crate::plan::{Action, plan};
 use crate::resolv::{Resolv, resolv_conf};
 use crate::shared::Shared;
-use crate::view::{Evicted, Hold};
+use crate::view::{Backoff, Evicted};
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
 use crate::volumes::{self, Mounted, Prepared, VolumeError};
 use crate::{admission, clock, pod};
@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 impl Worker {
-    pub(super) fn live(&mut self) {
+    pub(super) fn sync(&mut self) {
         if self.is_gone || pod::is_deleting(&self.pod) || pod::is_over(&self.pod) {
             return self.begin_stop();
         }
@@ -130,7 +130,7 @@ impl Worker {
     /// `ErrImagePull` becomes `ImagePullBackOff`.
     fn change_holds(&mut self) {
         let now = self.now();
-        for (name, hold) in &mut self.memory.holds {
+        for (name, hold) in &mut self.memory.backed_off {
             let Some((_, reason, message)) = hold.later.take_if(|(at, ..)| *at <= now) else { continue };
             let image = pod::any_container(pod::spec(&self.pod), name).and_then(|c| c.image);
             let backing_off = format!("Back-off pulling image \"{}\"", image.unwrap_or_default());
@@ -172,7 +172,7 @@ impl Worker {
     }
 
     fn wake_after_hold(&mut self) {
-        if let Some(at) = self.memory.sandbox_hold {
+        if let Some(at) = self.memory.sandbox_backed_off {
             self.wake(at);
         }
     }
@@ -212,12 +212,16 @@ impl Worker {
         let event = format!("Back-off restarting failed container {container} in pod {who}");
         self.shared.warn(&self.pod, &container, "BackOff", event);
         let message = format!("back-off {seconds} restarting failed container={container} pod={who}");
-        let hold = Hold { reason: "CrashLoopBackOff", message, until, later: None };
-        self.memory.holds.insert(container, hold);
+        let hold = Backoff { reason: "CrashLoopBackOff", message, until, later: None };
+        self.memory.backed_off.insert(container, hold);
     }
 
     pub(super) fn killer(&self) -> Killer {
-        Killer { shared: self.shared.clone(), pod: self.pod.clone(), hurry: self.hurry.clone() }
+        Killer {
+            shared: self.shared.clone(),
+            pod: self.pod.clone(),
+            grace_override: self.grace_override.clone(),
+        }
     }
 
     /// Ends one container, so that the plan starts it again.
@@ -279,7 +283,7 @@ impl Worker {
             || held.is_some()
             || !has_sandbox
             || self.volumes.is_busy
-            || self.stage != super::Stage::Living
+            || self.stage != super::Stage::Syncing
         {
             return;
         }

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod}
 impl Worker {
     pub(super) fn adopt(&mut self) {
         for id in &self.ids {
-            self.shared.books.enter(id, pod::uid(&self.pod), &self.mailbox);
+            self.shared.sandbox_index.enter(id, pod::uid(&self.pod), &self.mailbox);
         }
         // sources may have changed meanwhile, and tokens grown old
         self.volumes.is_stale = !self.ids.is_empty();

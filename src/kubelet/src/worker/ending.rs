@@ -31,7 +31,7 @@ impl Worker {
         let end = self.end();
         let grace = remaining(end, self.now());
         self.deadline = Some(end);
-        self.stage = Stage::Stopping;
+        self.stage = Stage::Terminating;
         let (killer, sandboxes) = (self.killer(), self.sandboxes.clone());
         self.jobs.spawn(async move { Done::Stopped(killer.all(sandboxes, grace).await) });
     }
@@ -46,21 +46,23 @@ impl Worker {
     }
 
     /// A second deletion may leave less time than the first.
-    pub(super) fn hasten(&mut self) {
+    pub(super) fn sync_terminating(&mut self) {
         let now = self.now();
         let deleted = self.is_gone || pod::is_deleting(&self.pod);
-        let Some(deadline) = self.deadline.filter(|_| deleted && !self.hurry.is_cancelled()) else { return };
+        let Some(deadline) = self.deadline.filter(|_| deleted && !self.grace_override.is_cancelled()) else {
+            return;
+        };
         let end = self.end();
         if end >= deadline {
             return;
         }
         match end <= now {
-            true => self.hurry.cancel(),
+            true => self.grace_override.cancel(),
             false => self.wake(end),
         }
     }
 
-    pub(super) fn settle(&mut self) {
+    pub(super) fn sync_terminated(&mut self) {
         if self.end_again_at.is_some_and(|at| self.is_ahead(at)) {
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::start::Started;
 use super::{Message, Stage, Worker};
-use crate::view::Hold;
+use crate::view::Backoff;
 use crate::volumes::{Mounted, VolumeError};
 use crate::{pod, volumes};
 use api::{Reason, Status};
@@ -66,17 +66,17 @@ impl Worker {
             }
             Done::Removed { id, sandbox, outcome } => self.removed(&id, sandbox, outcome),
             Done::Written(outcome) => self.written(outcome),
-            Done::Stopped(Ok(())) => self.stage = Stage::Stopped,
+            Done::Stopped(Ok(())) => self.stage = Stage::Terminated,
             Done::Stopped(Err(error)) => {
-                self.stage = Stage::Living;
+                self.stage = Stage::Syncing;
                 self.failed_to_end(&error);
             }
             Done::Cleaned(Ok(())) => {
-                self.ids.iter().for_each(|id| self.shared.books.strike(id));
+                self.ids.iter().for_each(|id| self.shared.sandbox_index.strike(id));
                 self.stage = Stage::Gone;
             }
             Done::Cleaned(Err(why)) => {
-                self.stage = Stage::Stopped;
+                self.stage = Stage::Terminated;
                 self.failed_to_end(&why);
             }
         }
@@ -84,13 +84,13 @@ impl Worker {
 
     /// A job that panicked said so itself; what it held is free again.
     fn job_broke(&mut self, error: &JoinError) {
-        tracing::error!(pod = pod::full_name(&self.pod), %error, "a job of the pod's worker broke");
+        tracing::error!(pod = pod::full_name(&self.pod), %error, "a step of the pod's worker panicked; the worker looks again");
         self.memory.starting = None;
         self.memory.sandbox_starting = false;
         self.is_writing = false;
         self.volumes.is_busy = false;
-        if matches!(self.stage, Stage::Stopping | Stage::Removing) {
-            self.stage = Stage::Living;
+        if matches!(self.stage, Stage::Terminating | Stage::Removing) {
+            self.stage = Stage::Syncing;
         }
         self.failed_to_end(&"a job of its worker broke");
     }
@@ -100,8 +100,8 @@ impl Worker {
         match outcome {
             Ok((sandbox, mounted)) => {
                 self.memory.backoffs.forget(SANDBOX);
-                self.memory.sandbox_hold = None;
-                self.shared.books.enter(&sandbox, pod::uid(&self.pod), &self.mailbox);
+                self.memory.sandbox_backed_off = None;
+                self.shared.sandbox_index.enter(&sandbox, pod::uid(&self.pod), &self.mailbox);
                 self.ids.push(sandbox);
                 self.volumes_are(mounted);
             }
@@ -112,7 +112,7 @@ impl Worker {
                     format!("Failed to create pod sandbox: {error}"),
                 );
                 if std::mem::take(&mut self.ports_were_freed) {
-                    self.memory.sandbox_hold = None;
+                    self.memory.sandbox_backed_off = None;
                 }
             }
         }
@@ -122,7 +122,7 @@ impl Worker {
         self.shared.say(&self.pod, None, EventType::Warning, reason, message);
         let now = self.now();
         let delay = self.memory.backoffs.next(SANDBOX, now, now);
-        self.memory.sandbox_hold = Some(now + delay);
+        self.memory.sandbox_backed_off = Some(now + delay);
     }
 
     fn start_done(&mut self, container: &str, outcome: Started) {
@@ -130,7 +130,7 @@ impl Worker {
         let error = match outcome {
             Started::GivenUp => return,
             Started::Runs => {
-                self.memory.holds.remove(container);
+                self.memory.backed_off.remove(container);
                 return self.memory.backoffs.forget(&image_key(container));
             }
             Started::Failed(error) => error,
@@ -144,8 +144,8 @@ impl Worker {
             (now + SHOW_PULL_ERROR, "ImagePullBackOff", message)
         });
         let until = if error.has_ended { now } else { now + delay };
-        let hold = Hold { reason: error.reason, message: error.message, until, later };
-        self.memory.holds.insert(container.to_owned(), hold);
+        let hold = Backoff { reason: error.reason, message: error.message, until, later };
+        self.memory.backed_off.insert(container.to_owned(), hold);
     }
 
     fn volumes_done(&mut self, outcome: Result<Mounted, VolumeError>) {
@@ -175,7 +175,7 @@ impl Worker {
         }
         self.removing.remove(id);
         if let Some(sandbox) = sandbox {
-            self.shared.books.strike(&sandbox);
+            self.shared.sandbox_index.strike(&sandbox);
             self.ids.retain(|known| *known != sandbox);
         }
     }
@@ -216,7 +216,7 @@ impl Worker {
     fn ports_freed(&mut self) {
         match self.memory.sandbox_starting {
             true => self.ports_were_freed = true,
-            false => self.memory.sandbox_hold = None,
+            false => self.memory.sandbox_backed_off = None,
         }
     }
 
@@ -224,14 +224,14 @@ impl Worker {
     fn sources_changed(&mut self) {
         self.volumes.is_stale = true;
         self.volumes.hold = None;
-        self.memory.sandbox_hold = None;
+        self.memory.sandbox_backed_off = None;
         self.release_config_holds();
     }
 
     /// What could not be described is tried again at once.
     pub(super) fn release_config_holds(&mut self) {
         let now = self.now();
-        for hold in self.memory.holds.values_mut().filter(|h| h.reason == "CreateContainerConfigError") {
+        for hold in self.memory.backed_off.values_mut().filter(|h| h.reason == "CreateContainerConfigError") {
             hold.until = now;
         }
     }

@@ -17,7 +17,7 @@ mod watching;
 use crate::pod;
 use crate::probes::{Probers, Verdict};
 use crate::shared::Shared;
-use crate::view::{Memory, View};
+use crate::view::{View, WorkerState};
 use crate::volumes::{self, Mounted};
 use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
 use jiff::Timestamp;
@@ -54,10 +54,10 @@ const RETRY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Living,
-    Stopping,
+    Syncing,
+    Terminating,
     /// Nothing of it runs, and nothing will.
-    Stopped,
+    Terminated,
     Removing,
     Gone,
 }
@@ -72,7 +72,7 @@ pub(crate) struct Worker {
     is_history: bool,
     ids: Vec<SandboxId>,
     sandboxes: Vec<SandboxStatus>,
-    memory: Memory,
+    memory: WorkerState,
     stage: Stage,
     mounted: Option<Mounted>,
     volumes: Volumes,
@@ -98,7 +98,7 @@ pub(crate) struct Worker {
     /// Cancelled when the pod is to end.
     living: CancellationToken,
     /// Cancelled when its grace is over.
-    hurry: CancellationToken,
+    grace_override: CancellationToken,
 }
 
 /// How far a pod's volumes are.
@@ -127,8 +127,8 @@ impl Worker {
             is_history: pod::is_over(&pod),
             ids: sandboxes.iter().map(|s| s.id.clone()).collect(),
             sandboxes,
-            memory: Memory::default(),
-            stage: Stage::Living,
+            memory: WorkerState::default(),
+            stage: Stage::Syncing,
             mounted: None,
             volumes: Volumes::default(),
             jobs: JoinSet::new(),
@@ -145,7 +145,7 @@ impl Worker {
             write_again_at: None,
             deadline: None,
             living: CancellationToken::new(),
-            hurry: CancellationToken::new(),
+            grace_override: CancellationToken::new(),
             shared,
             pod,
         }
@@ -204,9 +204,9 @@ impl Worker {
         }
         self.note_ends().await;
         match self.stage {
-            Stage::Living => self.live(),
-            Stage::Stopping => self.hasten(),
-            Stage::Stopped => self.settle(),
+            Stage::Syncing => self.sync(),
+            Stage::Terminating => self.sync_terminating(),
+            Stage::Terminated => self.sync_terminated(),
             Stage::Removing | Stage::Gone => {}
         }
         self.sync_probes();

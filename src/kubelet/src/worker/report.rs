@@ -36,7 +36,7 @@ impl Worker {
 
     fn is_silent(&self) -> bool {
         // it ends by itself: what it came to is said once it is sure
-        let ends = self.stage == Stage::Stopping && !pod::is_deleting(&self.pod);
+        let ends = self.stage == Stage::Terminating && !pod::is_deleting(&self.pod);
         ends || self.is_gone || self.is_history || matches!(self.stage, Stage::Removing | Stage::Gone)
     }
 
@@ -47,7 +47,7 @@ impl Worker {
 
     fn wanted_status(&self) -> PodStatus {
         let mut wanted =
-            status::status(self.view(), self.shared.config.node_ip, self.stage == Stage::Stopped);
+            status::status(self.view(), self.shared.config.node_ip, self.stage == Stage::Terminated);
         if self.is_refused() {
             // nothing of it is being created: clients would say so instead of the reason
             (wanted.container_statuses, wanted.init_container_statuses) = (None, None);

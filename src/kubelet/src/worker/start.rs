@@ -170,8 +170,8 @@ impl Start {
         if !crate::kill::runs(&status) {
             return;
         }
-        let hurry = CancellationToken::new();
-        let killer = Killer { shared: self.shared.clone(), pod: self.pod.clone(), hurry };
+        let grace_override = CancellationToken::new();
+        let killer = Killer { shared: self.shared.clone(), pod: self.pod.clone(), grace_override };
         let grace = Duration::from_secs(pod::grace_seconds(&self.pod));
         let why = Some("FailedPostStartHook".to_owned());
         if let Err(error) = killer.container(&self.sandbox, &status, grace, why).await {

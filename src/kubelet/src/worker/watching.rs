@@ -16,7 +16,7 @@ impl Worker {
 
     fn wanted_probes(&self) -> Vec<Wanted> {
         // who is frozen answers nothing
-        if self.stage == Stage::Living && self.shared.is_paused(&self.pod) {
+        if self.stage == Stage::Syncing && self.shared.is_paused(&self.pod) {
             return Vec::new();
         }
         let view = self.view();
@@ -44,10 +44,10 @@ impl Worker {
         }
         let started = self.view().is_started(container, status);
         let kinds: &[ProbeKind] = match self.stage {
-            Stage::Living if !started => &[ProbeKind::Startup],
-            Stage::Living => &[ProbeKind::Liveness, ProbeKind::Readiness],
+            Stage::Syncing if !started => &[ProbeKind::Startup],
+            Stage::Syncing => &[ProbeKind::Liveness, ProbeKind::Readiness],
             // who is asked to end may still say that it serves
-            Stage::Stopping if started => &[ProbeKind::Readiness],
+            Stage::Terminating if started => &[ProbeKind::Readiness],
             _ => &[],
         };
         let ends = self.memory.killing.contains(&status.id);
@@ -73,7 +73,7 @@ impl Worker {
     }
 
     pub(super) fn probed(&mut self, verdict: &Verdict) {
-        if self.stage == Stage::Living && self.shared.is_paused(&self.pod) {
+        if self.stage == Stage::Syncing && self.shared.is_paused(&self.pod) {
             // asked before it was frozen: it is asked again when it goes on
             return;
         }

@@ -1,8 +1,8 @@
 //! What shims say by themselves, and what follows from it.
 
-use crate::client::Heard;
+use crate::client::ShimMessage;
 use crate::runtime::Inner;
-use crate::sandbox::Life;
+use crate::sandbox::SandboxPhase;
 use cri::wire::ShimEvent;
 use cri::{RuntimeEvent, SandboxId};
 use std::sync::{Arc, Weak};
@@ -11,27 +11,27 @@ use tokio::sync::mpsc;
 const GONE: &str = "the sandbox's shim was killed";
 
 impl Inner {
-    async fn heard(self: &Arc<Self>, id: &SandboxId, heard: Heard) {
+    async fn heard(self: &Arc<Self>, id: &SandboxId, heard: ShimMessage) {
         match heard {
-            Heard::Event(ShimEvent::Exited { container, exit }) => {
+            ShimMessage::Event(ShimEvent::Exited { container, exit }) => {
                 self.container_exited(&container, exit).await
             }
-            Heard::Event(ShimEvent::OutOfMemory { container }) => {
+            ShimMessage::Event(ShimEvent::OutOfMemory { container }) => {
                 let _ = self.events.send(RuntimeEvent::OutOfMemory { sandbox: id.clone(), container });
             }
-            Heard::Event(ShimEvent::ExecExited { exec, exit_code }) => {
+            ShimMessage::Event(ShimEvent::ExecExited { exec, exit_code }) => {
                 if let Some(sandbox) = self.find_sandbox(id) {
                     sandbox.exec_ended(exec, exit_code);
                 }
             }
-            Heard::Gone => self.connection_ended(id).await,
+            ShimMessage::Gone => self.connection_ended(id).await,
         }
     }
 
     /// A shim that ends without being told to takes its containers along.
     async fn connection_ended(&self, id: &SandboxId) {
         let Some(sandbox) = self.find_sandbox(id) else { return };
-        if sandbox.end() != Life::Ready {
+        if sandbox.end() != SandboxPhase::Ready {
             return;
         }
         tracing::warn!("sandbox {id}: {GONE}");
@@ -44,7 +44,7 @@ impl Inner {
 }
 
 /// Passes on what a shim says, until one of the two is gone.
-pub async fn follow(inner: Weak<Inner>, id: SandboxId, mut heard: mpsc::UnboundedReceiver<Heard>) {
+pub async fn follow(inner: Weak<Inner>, id: SandboxId, mut heard: mpsc::UnboundedReceiver<ShimMessage>) {
     while let Some(news) = heard.recv().await {
         // the task does not keep the runtime alive
         let Some(inner) = inner.upgrade() else { return };

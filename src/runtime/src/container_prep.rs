@@ -1,7 +1,7 @@
 //! What is known of a container before anything is mounted: checks, the image, folders.
 
 use crate::host;
-use crate::places::{ContainerPlaces, private_dir};
+use crate::places::{ContainerPaths, private_dir};
 use crate::runtime::Inner;
 use crate::sandbox::Sandbox;
 use crate::signals;
@@ -14,19 +14,19 @@ use std::path::{Component, Path, PathBuf};
 const SIGTERM: i32 = 15;
 
 /// What is known before anything is mounted.
-pub struct Draft {
+pub struct ContainerPrep {
     pub id: ContainerId,
     pub config: ContainerConfig,
     pub sandbox_id: SandboxId,
     pub sandbox: SandboxConfig,
-    pub places: ContainerPlaces,
+    pub places: ContainerPaths,
     pub sandbox_dir: PathBuf,
     /// The shim's.
     pub pid: i32,
     pub image_id: String,
     pub layers: Vec<PathBuf>,
     /// None where the caller brought the layers.
-    pub hold: Option<image::Hold>,
+    pub hold: Option<image::Lease>,
     pub defaults: ImageDefaults,
     pub volumes: Vec<Volume>,
     pub shared: Vec<SharedSource>,
@@ -41,13 +41,13 @@ pub struct Draft {
 
 impl Inner {
     /// Everything that needs no mount: checks, the image, folders.
-    pub fn draft(
+    pub fn prep(
         &self,
         sandbox: &Sandbox,
         id: ContainerId,
         config: ContainerConfig,
-        places: ContainerPlaces,
-    ) -> Result<Draft> {
+        places: ContainerPaths,
+    ) -> Result<ContainerPrep> {
         let brought =
             config.root.as_ref().map(|root| root.layers.clone()).filter(|layers| !layers.is_empty());
         let (image_id, layers, hold, defaults) = match brought {
@@ -64,7 +64,7 @@ impl Inner {
         let pid = pid.ok_or_else(|| CriError::Failed(format!("sandbox {} has no shim", record.id)))?;
         let stop_signal = config.stop_signal.as_deref().or(defaults.stop_signal.as_deref());
         let stop_signal = stop_signal.map_or(Ok(SIGTERM), signals::number)?;
-        let draft = Draft {
+        let prep = ContainerPrep {
             volumes: volumes(&config, &defaults, &places),
             shared: shared(&config, &places),
             devices: devices(&config)?,
@@ -85,10 +85,10 @@ impl Inner {
             config,
             places,
         };
-        lay_out(&draft).map_err(|e| {
-            CriError::failed(format_args!("make folders of container {}", draft.config.name), e)
+        lay_out(&prep).map_err(|e| {
+            CriError::failed(format_args!("make folders of container {}", prep.config.name), e)
         })?;
-        Ok(draft)
+        Ok(prep)
     }
 }
 
@@ -101,7 +101,7 @@ impl Inner {
     }
 }
 
-impl Draft {
+impl ContainerPrep {
     /// Where the container writes to: overlayfs' upper and work folders.
     pub fn written(&self) -> (PathBuf, PathBuf) {
         match &self.config.root {
@@ -111,25 +111,25 @@ impl Draft {
     }
 }
 
-fn lay_out(draft: &Draft) -> std::io::Result<()> {
-    let places = &draft.places;
-    let (upper, work) = draft.written();
+fn lay_out(prep: &ContainerPrep) -> std::io::Result<()> {
+    let places = &prep.places;
+    let (upper, work) = prep.written();
     for dir in [&places.state, &work, &places.bundle, &places.rootfs()] {
         private_dir(dir)?;
     }
     // the root's own mode, where no layer says another
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(upper)?;
-    for volume in &draft.volumes {
+    for volume in &prep.volumes {
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&volume.source)?;
     }
-    match draft.log_path.parent() {
+    match prep.log_path.parent() {
         Some(logs) => std::fs::DirBuilder::new().recursive(true).mode(0o755).create(logs),
         None => Ok(()),
     }
 }
 
 /// The image's VOLUMEs that nothing else is mounted on.
-fn volumes(config: &ContainerConfig, image: &ImageDefaults, places: &ContainerPlaces) -> Vec<Volume> {
+fn volumes(config: &ContainerConfig, image: &ImageDefaults, places: &ContainerPaths) -> Vec<Volume> {
     let mut targets: Vec<PathBuf> = image.volumes.iter().map(plain).collect();
     targets.sort();
     targets.dedup();
@@ -147,7 +147,7 @@ fn plain(path: impl AsRef<Path>) -> PathBuf {
     Path::new("/").join(parts.collect::<PathBuf>())
 }
 
-fn shared(config: &ContainerConfig, places: &ContainerPlaces) -> Vec<SharedSource> {
+fn shared(config: &ContainerConfig, places: &ContainerPaths) -> Vec<SharedSource> {
     spec::shared_sources(config)
         .enumerate()
         .map(|(number, mount)| SharedSource { target: mount.target.clone(), source: places.shared(number) })
@@ -195,7 +195,7 @@ mod tests {
         };
         let mounted = cri::Mount { source: None, target: "/mounted/".into(), ..Default::default() };
         let config = ContainerConfig { mounts: vec![mounted], ..Default::default() };
-        let places = ContainerPlaces { state: "/s".into(), bundle: "/b".into() };
+        let places = ContainerPaths { state: "/s".into(), bundle: "/b".into() };
         let got: Vec<_> =
             volumes(&config, &image, &places).into_iter().map(|v| (v.source, v.target)).collect();
         let want = [("/s/volumes/0", "/data"), ("/s/volumes/1", "/etc")].map(|(s, t)| (s.into(), t.into()));

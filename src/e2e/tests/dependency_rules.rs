@@ -75,7 +75,9 @@ fn every_dependency_is_an_allowed_one() {
     let mut seen = 0;
     for package in metadata["packages"].as_array().unwrap() {
         let name = package["name"].as_str().unwrap();
-        let Some(may) = allowed.get(name) else { panic!("crate {name} is not in the table of walls") };
+        let Some(may) = allowed.get(name) else {
+            panic!("crate {name} is not in the table of dependency rules")
+        };
         for dependency in package["dependencies"].as_array().unwrap() {
             let used = dependency["name"].as_str().unwrap();
             // what only tests use is in no program

@@ -11,11 +11,11 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Whether a request is made again, and when.
 #[derive(Debug, Default)]
-pub(super) struct Patience {
+pub(super) struct RetryPolicy {
     tries: u32,
 }
 
-impl Patience {
+impl RetryPolicy {
     /// `None` where the answer is to be taken as it is.
     pub(super) fn pause(&mut self, status: StatusCode, headers: &HeaderMap) -> Option<Duration> {
         self.tries += 1;
@@ -62,7 +62,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.extend(after.map(|after| (RETRY_AFTER, after.parse().unwrap())));
             let status = StatusCode::from_u16(status).unwrap();
-            let mut patience = Patience::default();
+            let mut patience = RetryPolicy::default();
             let pauses: Vec<Duration> =
                 std::iter::from_fn(|| patience.pause(status, &headers)).take(10).collect();
             assert_eq!(pauses, want, "{name}");

@@ -1,5 +1,5 @@
 use crate::error::{ImageError, through_io};
-use crate::recipe::RecipeWriter;
+use crate::tar_split::TarSplitWriter;
 use std::cell::RefCell;
 use std::io::{self, Read};
 use std::rc::Rc;
@@ -19,20 +19,20 @@ pub(super) enum Mode {
 }
 
 /// Sits under the tar reader and keeps the recipe of what goes by.
-pub(super) struct Tap<R> {
+pub(super) struct Tee<R> {
     inner: R,
-    state: Rc<RefCell<TapState>>,
+    state: Rc<RefCell<TeeState>>,
 }
 
-pub(super) struct TapState {
+pub(super) struct TeeState {
     mode: Mode,
     headers: u64,
-    recipe: RecipeWriter,
+    recipe: TarSplitWriter,
 }
 
-impl TapState {
-    pub(super) fn new(recipe: RecipeWriter) -> Rc<RefCell<TapState>> {
-        Rc::new(RefCell::new(TapState { mode: Mode::Headers, headers: 0, recipe }))
+impl TeeState {
+    pub(super) fn new(recipe: TarSplitWriter) -> Rc<RefCell<TeeState>> {
+        Rc::new(RefCell::new(TeeState { mode: Mode::Headers, headers: 0, recipe }))
     }
 
     pub(super) fn file_follows(&mut self, path: &[u8], length: u64) -> io::Result<()> {
@@ -71,13 +71,13 @@ impl TapState {
     }
 }
 
-impl<R> Tap<R> {
-    pub(super) fn new(inner: R, state: Rc<RefCell<TapState>>) -> Tap<R> {
-        Tap { inner, state }
+impl<R> Tee<R> {
+    pub(super) fn new(inner: R, state: Rc<RefCell<TeeState>>) -> Tee<R> {
+        Tee { inner, state }
     }
 }
 
-impl<R: Read> Read for Tap<R> {
+impl<R: Read> Read for Tee<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let got = self.inner.read(buffer)?;
         self.state.borrow_mut().passed(&buffer[..got])?;

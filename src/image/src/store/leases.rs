@@ -8,26 +8,26 @@ use std::sync::{Arc, Weak};
 
 /// As long as one lives the image cannot be removed.
 #[derive(Clone)]
-pub struct Hold(#[expect(dead_code, reason = "held, not read")] Arc<HeldImage>);
+pub struct Lease(#[expect(dead_code, reason = "held, not read")] Arc<LeasedImage>);
 
-impl fmt::Debug for Hold {
+impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hold")
+        f.write_str("Lease")
     }
 }
 
-struct HeldImage {
+struct LeasedImage {
     store: Weak<Inner>,
     id: Digest,
 }
 
 #[derive(Default)]
-pub(super) struct Holds(HashMap<Digest, usize>);
+pub(super) struct Leases(HashMap<Digest, usize>);
 
-impl Holds {
-    pub(super) fn take(&mut self, store: &Arc<Inner>, id: &Digest) -> Hold {
+impl Leases {
+    pub(super) fn take(&mut self, store: &Arc<Inner>, id: &Digest) -> Lease {
         *self.0.entry(id.clone()).or_default() += 1;
-        Hold(Arc::new(HeldImage { store: Arc::downgrade(store), id: id.clone() }))
+        Lease(Arc::new(LeasedImage { store: Arc::downgrade(store), id: id.clone() }))
     }
 
     pub(super) fn count(&self, id: &Digest) -> usize {
@@ -35,11 +35,11 @@ impl Holds {
     }
 }
 
-impl Drop for HeldImage {
+impl Drop for LeasedImage {
     fn drop(&mut self) {
         if let Some(store) = self.store.upgrade() {
             let mut state = store.state();
-            release(&mut state.holds.0, &self.id);
+            release(&mut state.leases.0, &self.id);
         }
     }
 }

@@ -20,15 +20,15 @@ const RAW_BLOCK: usize = 64 << 10;
 /// Longer than any path that Linux takes; a guard against a broken recipe.
 const MAX_PATH: usize = 64 << 10;
 
-pub(crate) struct RecipeWriter {
+pub(crate) struct TarSplitWriter {
     out: zstd::Encoder<'static, BufWriter<File>>,
     raw: Vec<u8>,
 }
 
-impl RecipeWriter {
-    pub(crate) fn create(path: &Path) -> io::Result<RecipeWriter> {
+impl TarSplitWriter {
+    pub(crate) fn create(path: &Path) -> io::Result<TarSplitWriter> {
         let out = zstd::Encoder::new(BufWriter::new(File::create_new(path)?), 1)?;
-        Ok(RecipeWriter { out, raw: Vec::with_capacity(RAW_BLOCK) })
+        Ok(TarSplitWriter { out, raw: Vec::with_capacity(RAW_BLOCK) })
     }
 
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -111,7 +111,7 @@ impl Moved {
 }
 
 /// The layer's tar as it came, uncompressed.
-pub(crate) struct RecipeReader {
+pub(crate) struct TarSplitReader {
     records: zstd::Decoder<'static, BufReader<File>>,
     layer: PathBuf,
     root: OwnedFd,
@@ -127,9 +127,9 @@ enum Source {
     File(File),
 }
 
-impl RecipeReader {
+impl TarSplitReader {
     /// `layer` is the folder with `diff` and `recipe` in it.
-    pub(crate) fn open(layer: &Path) -> Result<RecipeReader> {
+    pub(crate) fn open(layer: &Path) -> Result<TarSplitReader> {
         let what = || format!("read layer {}", layer.display());
         let file = File::open(layer.join("recipe")).map_err(doing(what()))?;
         let records = zstd::Decoder::new(file).map_err(doing(what()))?;
@@ -137,7 +137,7 @@ impl RecipeReader {
         let root = rustix::fs::open(layer.join("diff"), directory, Mode::empty()).map_err(doing(what()))?;
         let seen = layer.join("shadowed").is_dir().then(HashMap::new);
         let moved = Moved::read(layer).map_err(doing(what()))?;
-        Ok(RecipeReader { records, layer: layer.to_owned(), root, now: Source::Raw, left: 0, seen, moved })
+        Ok(TarSplitReader { records, layer: layer.to_owned(), root, now: Source::Raw, left: 0, seen, moved })
     }
 
     /// Reads the head of the next record; false at the end.
@@ -181,7 +181,7 @@ impl RecipeReader {
     }
 }
 
-impl Read for RecipeReader {
+impl Read for TarSplitReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
