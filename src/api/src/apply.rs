@@ -41,6 +41,79 @@ pub trait Structure: Send + Sync {
     fn default_of(&self, path: &[&str], key: &str) -> Option<serde_json::Value>;
 }
 
+/// `live` with everything that `wanted` says, whoever owns it: what a mutating admission policy does.
+///
+/// # Errors
+/// Two items with one key, and items without one.
+pub fn merged(
+    live: &serde_json::Value,
+    wanted: &serde_json::Value,
+    structure: &dyn Structure,
+) -> Result<serde_json::Value, String> {
+    merge::merge(live, wanted, &mut Vec::new(), structure)
+}
+
+/// Where a value has parts that can only be replaced as a whole: `.spec.containers[0].args`.
+pub fn atomics(value: &serde_json::Value, structure: &dyn Structure) -> Vec<String> {
+    let mut found = Vec::new();
+    find_atomics(value, &mut Vec::new(), "", structure, &mut found);
+    found
+}
+
+fn find_atomics<'v>(
+    value: &'v serde_json::Value,
+    path: &mut Vec<&'v str>,
+    shown: &str,
+    structure: &dyn Structure,
+    found: &mut Vec<String>,
+) {
+    match value {
+        serde_json::Value::Object(fields) => {
+            if !path.is_empty() && structure.is_atomic(path) {
+                found.push(shown.to_owned());
+            }
+            for (name, value) in fields {
+                path.push(name);
+                find_atomics(value, path, &format!("{shown}.{name}"), structure, found);
+                path.pop();
+            }
+        }
+        serde_json::Value::Array(items) => {
+            if structure.list(path) == ListType::Atomic {
+                found.push(shown.to_owned());
+                return;
+            }
+            for (index, item) in items.iter().enumerate() {
+                find_atomics(item, path, &format!("{shown}[{index}]"), structure, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::Sample;
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_can_only_be_replaced_as_a_whole_is_found() {
+        let cases = [
+            (json!({"spec": {"replicas": 1, "labels": {"a": "b"}}}), vec![]),
+            (json!({"spec": {"containers": [{"name": "a", "env": [{"name": "x"}]}]}}), vec![]),
+            (
+                json!({"spec": {"containers": [{"name": "a", "args": ["x"]}]}}),
+                vec![".spec.containers[0].args"],
+            ),
+            (json!({"spec": {"selector": {"a": "b"}}}), vec![".spec.selector"]),
+        ];
+        for (value, want) in cases {
+            assert_eq!(atomics(&value, &Sample), want, "{value}");
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod testing {
     use super::*;

@@ -1,4 +1,4 @@
-use crate::webhooks::{Admission, Operation};
+use crate::admission::{Admission, Operation, Subject};
 use crate::write::now;
 use crate::{Actor, Attributes, Cluster, List, ListParams, Target, Warnings, WriteOptions};
 use ::api::{Object, Reason, ResourceVersion, Status};
@@ -95,7 +95,8 @@ impl Cluster {
             check_preconditions(target, &current, options)?;
             let mut object = target.handler.decode_stored(&current)?;
             crate::admission::admit_delete(target)?;
-            asked.delete(&*object).await?;
+            asked.validate_by_policies(Subject { new: None, old: Some(&*object) })?;
+            asked.tell_webhooks_of_deletion(&*object).await?;
             let outcome = match mark(&mut *object, target, options) {
                 Mark::Nothing => return Ok(Deleted::Later(current)),
                 Mark::Gone if options.dry_run => return Ok(Deleted::Now(current)),

@@ -19,6 +19,7 @@ mod delete;
 mod eviction;
 mod informer;
 mod pod_security;
+mod policies;
 mod queue;
 mod quota;
 mod read;
@@ -93,6 +94,7 @@ pub(crate) struct Inner {
     pub(crate) pages: read::Pages,
     pub(crate) tokens: TokenSigner,
     pub(crate) webhooks: webhooks::Webhooks,
+    pub(crate) policies: policies::Policies,
     quotas: quota::Quotas,
     usage: ArcSwapOption<std::sync::Weak<dyn UsageSource>>,
 }
@@ -130,12 +132,14 @@ impl Cluster {
             config,
             tokens,
             webhooks: webhooks::Webhooks::default(),
+            policies: policies::Policies::default(),
             quotas: quota::Quotas::default(),
             usage: ArcSwapOption::empty(),
         };
         let cluster = Cluster(Arc::new(inner));
         authorize::keep_current(&cluster);
         cluster.0.webhooks.refresh(cluster.store());
+        cluster.0.policies.refresh(cluster.store());
         Ok(cluster)
     }
 

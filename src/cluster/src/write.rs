@@ -1,8 +1,8 @@
 //! The write path: authorise → default → admit → validate → commit.
 
+use crate::admission::{Admission, Operation};
 use crate::apply::keep_books;
 use crate::delete::is_finished;
-use crate::webhooks::{Admission, Operation};
 use crate::{Actor, Attributes, Cluster, Target, Warnings, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
@@ -265,6 +265,7 @@ impl Cluster {
         if outcome.is_ok() && target.handler.info().gvr.group == "admissionregistration.k8s.io" {
             // from the next write on they are asked
             self.0.webhooks.refresh(self.store());
+            self.0.policies.refresh(self.store());
         }
         match outcome {
             Ok(committed) => {

@@ -39,6 +39,7 @@ mod taint_eviction;
 mod template_hash;
 mod token_secrets;
 mod ttl_after_finished;
+mod validating_admission_policy_status;
 mod volume_expansion;
 
 pub use certificates::{Asked, Authority};
@@ -86,6 +87,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(storage_protection::run_volumes(cluster.clone(), stop.clone()));
     controllers.spawn(ephemeral_volume::run(cluster.clone(), stop.clone()));
     controllers.spawn(volume_expansion::run(cluster.clone(), stop.clone()));
+    controllers.spawn(validating_admission_policy_status::run(cluster.clone(), stop.clone()));
     controllers.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
     controllers
 }

@@ -166,6 +166,9 @@ impl<'s> Check<'s> {
                 Kind::Any
             }
             Node::Literal(_)
+            | Node::Composed(_)
+            | Node::Authorize { .. }
+            | Node::Construct { .. }
             | Node::List(_)
             | Node::Map(_)
             | Node::Size(_)

@@ -1,21 +1,30 @@
 //! The evaluation. Every node is a step, and looking at a value costs as much as there is of it.
 
+use crate::environment::Composition;
 use crate::functions::{PATTERN_COST, call, extra_cost, fault};
 use crate::lower::compiled;
 use crate::node::{Binary, Collect, Fold, Node, Pattern};
-use crate::program::{Fault, Variables};
+use crate::program::{Answer, Fault, Variables};
 use crate::values::{as_optional, optional, type_name, type_value, weight};
+use crate::{authz, constructed};
 use kube_cel::cel::Value;
 use kube_cel::cel::objects::{Key, Map};
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-type Answer = Result<Value, Fault>;
+/// An expression is never so deep; those that are composed of one another could be.
+const DEEPEST: usize = 400;
 
 pub(crate) struct Run<'p> {
     /// What names mean, the innermost last. What failed fails when it is asked for.
     scope: Vec<(&'p str, Answer)>,
+    composition: &'p Composition,
+    /// What the composed expressions came out as.
+    known: Vec<Option<Answer>>,
+    /// So many of the scope are there for all.
+    shared: usize,
+    depth: usize,
     left: u64,
     spent: bool,
 }
@@ -32,9 +41,19 @@ fn as_bool(value: Value) -> Result<bool, Fault> {
 }
 
 impl<'p> Run<'p> {
-    pub(crate) fn new(variables: &'p Variables, limit: u64) -> Self {
-        let scope = variables.0.iter().map(|(name, value)| (*name, Ok(value.clone()))).collect();
-        Run { scope, left: limit, spent: false }
+    pub(crate) fn new(
+        variables: &'p Variables,
+        composition: &'p Composition,
+        known: Vec<Option<Answer>>,
+        limit: u64,
+    ) -> Self {
+        let scope: Vec<_> = variables.0.iter().map(|(name, value)| (*name, Ok(value.clone()))).collect();
+        let shared = scope.len();
+        Run { scope, composition, known, shared, depth: 0, left: limit, spent: false }
+    }
+
+    pub(crate) fn take_known(&mut self) -> Vec<Option<Answer>> {
+        std::mem::take(&mut self.known)
     }
 
     pub(crate) fn left(&self) -> u64 {
@@ -65,6 +84,16 @@ impl<'p> Run<'p> {
 
     pub(crate) fn eval(&mut self, node: &'p Node) -> Answer {
         self.pay(1)?;
+        if self.depth >= DEEPEST {
+            return Err(Fault::Error(format!("expression recursion limit exceeded: {DEEPEST}")));
+        }
+        self.depth += 1;
+        let answer = self.node(node);
+        self.depth -= 1;
+        answer
+    }
+
+    fn node(&mut self, node: &'p Node) -> Answer {
         match node {
             Node::Literal(value) => Ok(value.clone()),
             Node::Variable(name) => match self.scope.iter().rev().find(|(known, _)| known == name) {
@@ -122,6 +151,14 @@ impl<'p> Run<'p> {
             }
             Node::TypeOf(of) => self.eval(of).map(|value| type_value(type_name(&value))),
             Node::Matches { text, pattern } => self.matches(text, pattern),
+            Node::Composed(index) => self.composed(*index),
+            Node::Authorize { method, arguments } => {
+                let arguments: Vec<Value> =
+                    arguments.iter().map(|argument| self.eval(argument)).collect::<Result<_, _>>()?;
+                self.pay(authz::cost(method))?;
+                authz::call(method, &arguments)
+            }
+            Node::Construct { type_name, fields } => self.construct(type_name, fields),
             Node::Call { arguments, call: expr, function } => {
                 let arguments: Vec<Value> =
                     arguments.iter().map(|argument| self.eval(argument)).collect::<Result<_, _>>()?;
@@ -141,6 +178,38 @@ impl<'p> Run<'p> {
         let result = self.eval(body);
         self.scope.pop();
         result
+    }
+
+    /// It sees what is there for all, and nothing of where it is asked for.
+    fn composed(&mut self, index: usize) -> Answer {
+        if let Some(Some(known)) = self.known.get(index) {
+            return known.clone();
+        }
+        let composition = self.composition;
+        let node = composition.node(index).map_err(|why| Fault::Error(why.clone()))?;
+        let asking = self.scope.split_off(self.shared);
+        let answer = self.eval(node);
+        self.scope.truncate(self.shared);
+        self.scope.extend(asking);
+        // what cost too much here may be had by one who has more left
+        if !matches!(answer, Err(Fault::Cost | Fault::Budget))
+            && let Some(known) = self.known.get_mut(index)
+        {
+            *known = Some(answer.clone());
+        }
+        answer
+    }
+
+    fn construct(&mut self, type_name: &str, fields: &'p [(String, Node, bool)]) -> Answer {
+        let mut made = BTreeMap::new();
+        for (field, value, is_optional) in fields {
+            let value = self.eval(value)?;
+            match as_optional(&value).filter(|_| *is_optional) {
+                Some(inner) => made.extend(inner.map(|inner| (field.clone(), inner))),
+                None => drop(made.insert(field.clone(), value)),
+            }
+        }
+        Ok(constructed::of(type_name, made))
     }
 
     /// `&&` (where `short` is false) and `||`: one side that decides outweighs a fault of the other.
@@ -338,7 +407,10 @@ fn find<'m>(map: &'m Map, key: &Value) -> Option<&'m Value> {
 fn field_of(value: &Value, field: &str) -> Result<Option<Value>, Fault> {
     match value {
         Value::Map(map) => Ok(map.map.get(&Key::String(Arc::new(field.to_owned()))).cloned()),
-        _ => no_overload(),
+        _ => match constructed::as_constructed(value) {
+            Some(made) => Ok(made.fields.get(field).cloned()),
+            None => no_overload(),
+        },
     }
 }
 

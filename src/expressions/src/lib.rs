@@ -1,28 +1,37 @@
 //! CEL, the language of rules in schemas and of admission policies: an expression is compiled once and evaluated often,
 //! within a budget.
 //!
-//! It owns [`Program`] (one expression), [`Variables`] (what it may name) and [`Rules`] (all `x-kubernetes-validations` of a
-//! schema, and the walk that applies them to an object, in upstream's words). The syntax and the library of functions are
+//! It owns [`Program`] (one expression), [`Variables`] (what it may name), [`Rules`] (all `x-kubernetes-validations` of a
+//! schema, and the walk that applies them to an object, in upstream's words), and for admission policies [`Environment`] and
+//! [`Evaluation`]: expressions that name one another, ask what somebody may do, and make what is laid over an object. The syntax and the library of functions are
 //! kube-cel's, which nobody else names; the evaluation is our own, as only so every step has a price: whoever writes an
 //! expression can not have the API server work without bound. It knows no kinds and does no I/O. Read [`Program`] first.
 //!
 //! What upstream has and this has not: type checks beyond the fields of a schema, the estimate of costs before the first
-//! evaluation, `sortBy`, comprehensions with two variables, and the `authorizer`. An expression that needs one of them is
+//! evaluation, `sortBy`, and comprehensions with two variables. An expression that needs one of them is
 //! refused when it is compiled.
 
 #![forbid(unsafe_code)]
 
+mod authz;
 mod check;
+mod constructed;
+mod environment;
 mod eval;
 mod functions;
 mod lower;
 mod node;
+mod output;
 mod parse;
+mod places;
 mod program;
 mod rules;
 #[cfg(test)]
 mod tests;
 mod values;
 
+pub use authz::{AccessCheck, Authorizer};
+pub use environment::{Composition, Environment, Evaluation};
+pub use output::Output;
 pub use program::{Budget, Fault, Outcome, PER_CALL, Program, Variables};
 pub use rules::Rules;

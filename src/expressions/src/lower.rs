@@ -1,28 +1,40 @@
 //! From the parser's tree to what is evaluated.
 
+use crate::environment::{Environment, REQUEST_RESOURCE};
 use crate::functions::{argument, is_known};
 use crate::node::{Binary, Collect, Fold, Node, Pattern};
 use crate::values::type_value;
+use crate::{authz, constructed};
 use kube_cel::cel::Value;
 use kube_cel::cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, operators,
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, ListExpr, LiteralValue, SelectExpr, StructExpr,
+    operators,
 };
 use std::sync::Arc;
 
 /// Types that an expression may name as values: `type(x) == string`.
 const TYPES: [&str; 10] =
     ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+/// What the named expressions of a policy are found below.
+const COMPOSED: &str = "variables";
 /// RE2's own limit on the size of a program, near enough.
 pub(crate) const LARGEST_PATTERN: usize = 1 << 20;
 
-pub(crate) struct Lower {
+pub(crate) struct Lower<'e> {
     /// The names that may be used, those of macros last.
     scope: Vec<String>,
+    environment: Environment<'e>,
 }
 
-impl Lower {
-    pub(crate) fn new(variables: &[&str]) -> Self {
-        Lower { scope: variables.iter().map(|name| (*name).to_owned()).collect() }
+impl<'e> Lower<'e> {
+    pub(crate) fn new(variables: &'e [&'e str]) -> Self {
+        Lower::of_environment(&Environment { variables, ..Environment::default() })
+    }
+
+    pub(crate) fn of_environment(environment: &Environment<'e>) -> Self {
+        let authorizer = environment.authorizer.then_some("authorizer");
+        let names = environment.variables.iter().copied().chain(authorizer);
+        Lower { scope: names.map(str::to_owned).collect(), environment: *environment }
     }
 
     fn boxed(&mut self, expr: IdedExpr) -> Result<Box<Node>, String> {
@@ -37,6 +49,10 @@ impl Lower {
             Expr::Ident(name) if self.scope.contains(&name) => Node::Variable(name),
             Expr::Ident(name) if TYPES.contains(&name.as_str()) => Node::Literal(type_value(&name)),
             Expr::Ident(name) => return Err(undeclared(&name)),
+            Expr::Select(select) if self.is_composed(&select.operand) => self.composed(select)?,
+            Expr::Select(select) if self.is_request_resource(&select) => {
+                Node::Variable(REQUEST_RESOURCE.to_owned())
+            }
             Expr::Select(select) => {
                 let operand = self.boxed(*select.operand)?;
                 match select.test {
@@ -55,8 +71,43 @@ impl Lower {
             }
             Expr::Comprehension(comprehension) => self.comprehension(*comprehension)?,
             Expr::Call(call) => self.call(call)?,
-            Expr::Struct(_) | Expr::Unspecified => return Err(no_messages()),
+            Expr::Struct(made) => self.construct(made)?,
+            Expr::Unspecified => return Err(no_messages()),
         })
+    }
+
+    /// Whether it is `variables`, and no macro's.
+    fn is_composed(&self, operand: &IdedExpr) -> bool {
+        let is_named = matches!(&operand.expr, Expr::Ident(name) if name == COMPOSED);
+        is_named && self.environment.composed.is_some() && !self.scope.iter().any(|name| name == COMPOSED)
+    }
+
+    fn composed(&self, select: SelectExpr) -> Result<Node, String> {
+        let index = self.environment.composed.and_then(|known| known.index(&select.field));
+        match index {
+            None => Err(format!("undefined field '{}'", select.field)),
+            Some(_) if select.test => Ok(Node::Literal(Value::Bool(true))),
+            Some(index) => Ok(Node::Composed(index)),
+        }
+    }
+
+    fn is_request_resource(&self, select: &SelectExpr) -> bool {
+        let of_authorizer = matches!(&select.operand.expr, Expr::Ident(name) if name == "authorizer");
+        self.environment.authorizer && of_authorizer && select.field == "requestResource" && !select.test
+    }
+
+    fn construct(&mut self, made: StructExpr) -> Result<Node, String> {
+        let type_name = made.type_name;
+        if !self.environment.patches || !constructed::is_type(&type_name) {
+            return Err(undeclared(&type_name));
+        }
+        let mut fields = Vec::with_capacity(made.entries.len());
+        for entry in made.entries {
+            let EntryExpr::StructField(entry) = entry.expr else { return Err(no_messages()) };
+            constructed::check_field(&type_name, &entry.field)?;
+            fields.push((entry.field, self.node(entry.value)?, entry.optional));
+        }
+        Ok(Node::Construct { type_name, fields })
     }
 
     fn list(&mut self, list: ListExpr) -> Result<Vec<(Node, bool)>, String> {
@@ -198,6 +249,11 @@ impl Lower {
                 Ok(Node::Matches { text, pattern })
             }
             (Some(_), ..) => self.function(name, Some(target), args),
+            (None, ..) if self.environment.authorizer && authz::is_method(&name) => {
+                args.insert(0, target);
+                let arguments = args.into_iter().map(|arg| self.node(arg)).collect::<Result<_, _>>()?;
+                Ok(Node::Authorize { method: name, arguments })
+            }
             (None, ..) => {
                 args.insert(0, target);
                 self.arguments(name, true, args)

@@ -24,6 +24,8 @@ pub(crate) enum Binary {
 pub(crate) enum Node {
     Literal(Value),
     Variable(String),
+    /// `variables.name`, by its place among them.
+    Composed(usize),
     /// `a.b`, `a.?b`
     Select {
         operand: Box<Node>,
@@ -75,6 +77,16 @@ pub(crate) enum Node {
         text: Box<Node>,
         pattern: Pattern,
     },
+    /// A method of `authorizer` and of what it returns; the target is the first of the arguments.
+    Authorize {
+        method: String,
+        arguments: Vec<Node>,
+    },
+    /// `Object.spec{…}`; a field may be left out where it is an optional without a value.
+    Construct {
+        type_name: String,
+        fields: Vec<(String, Node, bool)>,
+    },
     /// A function of the library. `call` has a variable for each of the arguments, the target being the first.
     Call {
         arguments: Vec<Node>,
@@ -112,7 +124,7 @@ impl Node {
     /// Every node below, each once.
     pub(crate) fn children(&self) -> Vec<&Node> {
         match self {
-            Node::Literal(_) | Node::Variable(_) => Vec::new(),
+            Node::Literal(_) | Node::Variable(_) | Node::Composed(_) => Vec::new(),
             Node::Select { operand, .. } | Node::Has { operand, .. } => vec![operand],
             Node::Index { operand, index, .. } => vec![operand, index],
             Node::And(left, right) | Node::Or(left, right) => vec![left, right],
@@ -127,7 +139,8 @@ impl Node {
             Node::OptionalMap { operand, body, .. } => vec![operand, body],
             Node::Matches { text, pattern: Pattern::Fixed(_) } => vec![text],
             Node::Matches { text, pattern: Pattern::Computed(pattern) } => vec![text, pattern],
-            Node::Call { arguments, .. } => arguments.iter().collect(),
+            Node::Call { arguments, .. } | Node::Authorize { arguments, .. } => arguments.iter().collect(),
+            Node::Construct { fields, .. } => fields.iter().map(|(_, value, _)| value).collect(),
         }
     }
 

@@ -1,3 +1,4 @@
+use crate::environment::Composition;
 use crate::eval::Run;
 use crate::lower::Lower;
 use crate::node::Node;
@@ -46,8 +47,22 @@ impl Display for Fault {
 pub enum Outcome {
     Bool(bool),
     Text(String),
+    Null,
     Other,
 }
+
+impl Outcome {
+    pub(crate) fn of(value: Value) -> Self {
+        match value {
+            Value::Bool(of) => Outcome::Bool(of),
+            Value::String(text) => Outcome::Text(text.as_str().to_owned()),
+            Value::Null => Outcome::Null,
+            _ => Outcome::Other,
+        }
+    }
+}
+
+pub(crate) type Answer = Result<Value, Fault>;
 
 /// What an expression may name.
 #[derive(Clone, Default)]
@@ -88,18 +103,22 @@ impl Program {
     /// # Errors
     /// What went wrong, or that it is too much work.
     pub fn evaluate(&self, variables: &Variables, budget: &mut Budget) -> Result<Outcome, Fault> {
-        Ok(match self.value(variables, budget)? {
-            Value::Bool(of) => Outcome::Bool(of),
-            Value::String(text) => Outcome::Text(text.as_str().to_owned()),
-            _ => Outcome::Other,
-        })
+        self.value_with(variables, &Composition::default(), &mut Vec::new(), budget).map(Outcome::of)
     }
 
-    pub(crate) fn value(&self, variables: &Variables, budget: &mut Budget) -> Result<Value, Fault> {
+    /// `known` is what each of the composed expressions came out as, where one was asked for.
+    pub(crate) fn value_with(
+        &self,
+        variables: &Variables,
+        composition: &Composition,
+        known: &mut Vec<Option<Answer>>,
+        budget: &mut Budget,
+    ) -> Answer {
         let limit = PER_CALL.min(budget.0);
-        let mut run = Run::new(variables, limit);
+        let mut run = Run::new(variables, composition, std::mem::take(known), limit);
         // the library's functions meet what nobody tried
         let result = catch_unwind(AssertUnwindSafe(|| run.eval(&self.node)));
+        *known = run.take_known();
         let spent = limit - run.left();
         budget.0 -= spent;
         match result {

@@ -1,6 +1,7 @@
 //! `x-kubernetes-validations`: the rules of a schema, compiled, and what they say of an object (KEP-2876, KEP-4008).
 
 use crate::check::{Check, Kind};
+use crate::places::placed;
 use crate::program::{Budget, Fault, Outcome, Program, Variables};
 use crate::values::{by_schema, map_of, optional};
 use kube_cel::cel::Value;
@@ -193,17 +194,6 @@ fn shown(rule: &Rule) -> Json {
         shown[name] = text.clone().into();
     }
     shown
-}
-
-/// With the place in the expression, as cel-go shows it, where it can be found.
-fn placed(source: &str, why: &str) -> String {
-    let named = why.split('\'').nth(1).unwrap_or_default();
-    let offset = source.find(&format!(".{named}")).or_else(|| source.find(named)).unwrap_or(0);
-    let line_start = source[..offset].rfind('\n').map_or(0, |at| at + 1);
-    let line = source[..offset].matches('\n').count() + 1;
-    let column = source[line_start..offset].chars().count();
-    let text = source[line_start..].lines().next().unwrap_or_default();
-    format!("ERROR: <input>:{line}:{}: {why}\n | {text}\n | {}^", column + 1, ".".repeat(column))
 }
 
 /// `.spec.replicas`, `.labels['app']`

@@ -36,7 +36,7 @@ fn expressions_have_the_value_that_upstream_gives_them() {
         "optional.none().or(optional.of(3)).value() == 3 && self.?n.optMap(v, v + 1).value() == 4",
         "cel.bind(n, self.n, n * n) == 9",
         "type(self.n) == int && type(self.name) == string && type(self.list) == list",
-        "self.__if__ == 1 && self.map.b__dash__c == 2",
+        "self['if'] == 1 && self.map['b-c'] == 2",
         "self.nothing == null",
         "quantity('1Gi').isGreaterThan(quantity('500Mi')) && isQuantity('1k') && quantity('2').asInteger() == 2",
         "ip('10.0.0.1').family() == 4 && cidr('10.0.0.0/8').containsIP('10.1.2.3') && isIP('::1')",

@@ -1,5 +1,6 @@
 //! JSON becomes values of CEL, by the schema where there is one; how much a value weighs.
 
+use crate::constructed::Constructed;
 use crate::functions::call_named;
 use kube_cel::cel::Value;
 use kube_cel::cel::objects::{Key, Map, OptionalValue};
@@ -52,7 +53,7 @@ pub(crate) fn of_json(value: &Json) -> Value {
 }
 
 /// A whole number of a schema's `number` is a double; text of a format is what the format says. Keys of a map are the
-/// user's and stay as they are.
+/// user's and stay as they are, and so do all names where no schema says which of them are fields.
 pub(crate) fn by_schema(value: &Json, schema: Option<&Schema>) -> Value {
     match value {
         Json::Null => Value::Null,
@@ -73,7 +74,7 @@ pub(crate) fn by_schema(value: &Json, schema: Option<&Schema>) -> Value {
         Json::Object(fields) => {
             let is_map = schema.is_some_and(|schema| schema.additional.is_some());
             let named = fields.iter().map(|(name, value)| {
-                let key = if is_map { name.clone() } else { escaped(name) };
+                let key = if is_map || schema.is_none() { name.clone() } else { escaped(name) };
                 (key, by_schema(value, schema.and_then(|schema| schema.field(name))))
             });
             map_of(named)
@@ -152,6 +153,11 @@ pub(crate) fn weight(value: &Value, most: u64) -> u64 {
             Value::Bytes(bytes) => sum += bytes.len() as u64 / LETTERS_IN_A_STEP,
             Value::List(items) => left.extend(items.iter().take(most as usize)),
             Value::Map(map) => left.extend(map.map.values().take(most as usize)),
+            Value::Opaque(of) => {
+                left.extend(
+                    of.downcast_ref::<Constructed>().into_iter().flat_map(|made| made.fields.values()),
+                );
+            }
             _ => {}
         }
         if sum > most {

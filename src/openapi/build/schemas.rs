@@ -90,15 +90,16 @@ pub fn gvk((group, version, kind): (&str, &str, &str)) -> Value {
 fn add_extensions(all: &mut BTreeMap<String, Value>) {
     let rows: Vec<Row<'_>> = rows(TYPES).collect();
     for (long, schema) in all.iter_mut() {
-        let name = short(long);
-        let own = rows.iter().filter(|row| row.of == name);
-        for row in own {
-            match row.field {
-                "~" => {
-                    rows.iter().filter(|inner| inner.of == row.kind).for_each(|inner| extend(schema, inner))
-                }
-                _ => extend(schema, row),
-            }
+        extend_by(&rows, short(long), schema);
+    }
+}
+
+/// A type may be made of another's fields, and that of a third's.
+fn extend_by(rows: &[Row<'_>], name: &str, schema: &mut Value) {
+    for row in rows.iter().filter(|row| row.of == name) {
+        match row.field {
+            "~" => extend_by(rows, row.kind, schema),
+            _ => extend(schema, row),
         }
     }
 }

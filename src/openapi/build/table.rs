@@ -111,6 +111,18 @@ pub fn resources() -> Vec<Resource> {
     use Verbs::{Connect, Create, Object, Proxy, Read, Replace};
     let scale = || sub::<autoscaling::Scale>("scale", Object);
     vec![
+        kind::<admission::MutatingAdmissionPolicy>("mutatingadmissionpolicies", false, vec![]),
+        kind::<admission::MutatingAdmissionPolicyBinding>("mutatingadmissionpolicybindings", false, vec![]),
+        kind::<admission::ValidatingAdmissionPolicy>(
+            "validatingadmissionpolicies",
+            false,
+            vec![sub::<admission::ValidatingAdmissionPolicy>("status", Object)],
+        ),
+        kind::<admission::ValidatingAdmissionPolicyBinding>(
+            "validatingadmissionpolicybindings",
+            false,
+            vec![],
+        ),
         kind::<admission::MutatingWebhookConfiguration>("mutatingwebhookconfigurations", false, vec![]),
         kind::<admission::ValidatingWebhookConfiguration>("validatingwebhookconfigurations", false, vec![]),
         kind::<apps::ControllerRevision>("controllerrevisions", true, vec![]),

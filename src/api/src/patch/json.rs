@@ -3,7 +3,7 @@
 //! `AccumulatedCopySizeLimit`), but for the depth, which is that of what we read.
 
 use crate::{Reason, Status};
-use json_patch::PatchOperation;
+use json_patch::{PatchError, PatchErrorKind, PatchOperation};
 use serde_json::Value;
 use std::io;
 
@@ -35,16 +35,48 @@ impl JsonPatch {
 
     /// # Errors
     /// `Invalid` for a patch that does not fit the target, or makes more of it than is allowed.
-    pub fn apply(&self, mut target: Value) -> Result<Value, Status> {
+    pub fn apply(&self, target: Value) -> Result<Value, Status> {
+        self.run(target).map_err(Failed::into_status)
+    }
+
+    /// `None` where a `test` of the patch does not hold: then nothing is to be changed.
+    ///
+    /// # Errors
+    /// As [`JsonPatch::apply`].
+    pub fn apply_if_tests_hold(&self, target: Value) -> Result<Option<Value>, Status> {
+        match self.run(target) {
+            Ok(patched) => Ok(Some(patched)),
+            Err(Failed::Operation(error)) if matches!(error.kind, PatchErrorKind::TestFailed) => Ok(None),
+            Err(failed) => Err(failed.into_status()),
+        }
+    }
+
+    fn run(&self, mut target: Value) -> Result<Value, Failed> {
         let mut copied = 0;
         for (index, operation) in self.0.0.iter().enumerate() {
-            copied += bounded(&target, operation, copied)?;
+            copied += bounded(&target, operation, copied).map_err(Failed::Bound)?;
             json_patch::patch_unsafe(&mut target, std::slice::from_ref(operation)).map_err(|mut error| {
                 error.operation = index;
-                rejected(format!("the server rejected our request due to an error in our request: {error}"))
+                Failed::Operation(error)
             })?;
         }
         Ok(target)
+    }
+}
+
+enum Failed {
+    Bound(Status),
+    Operation(PatchError),
+}
+
+impl Failed {
+    fn into_status(self) -> Status {
+        match self {
+            Failed::Bound(status) => status,
+            Failed::Operation(error) => {
+                rejected(format!("the server rejected our request due to an error in our request: {error}"))
+            }
+        }
     }
 }
 

@@ -1,24 +1,29 @@
 //! What the cluster adds to, or refuses in, an object between its defaults and its validation. One file a rule; the lists
 //! below are the order.
 
+mod attributes;
 mod certificate_requests;
 mod ingress_class;
 mod limit_ranger;
+mod matching;
 mod namespace;
 mod pod_priority;
 mod pod_security;
 mod pod_service_account;
 mod pod_tolerations;
+mod policy_params;
 mod rbac_escalation;
 mod runtime_class;
 mod service_addresses;
 mod storage;
 
+pub(crate) use attributes::{Admission, Operation, Prepare, Question, Subject, encoded};
 pub(crate) use ingress_class::DEFAULT_CLASS;
+pub(crate) use matching::{Conditions, Matching, selector};
+pub(crate) use policy_params::gvk_of;
 pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
 use crate::services::Taken;
-use crate::webhooks::{Admission, Prepare, Subject};
 use crate::{Cluster, Target};
 use ::api::Status;
 use kinds::Instance;
@@ -44,14 +49,15 @@ pub(crate) async fn admit_create(
     namespace::must_be_there(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
     certificate_requests::admit_create(actor, &mut **object);
     fill_in(cluster, &mut **object).await?;
-    if asked.mutate(object, None, prepare).await? {
-        // what a webhook put in has its token and its priority too
+    if mutate(asked, object, None, prepare).await? {
+        // what a policy or a webhook put in has its token and its priority too
         fill_in(cluster, &mut **object).await?;
         certificate_requests::admit_create(actor, &mut **object);
     }
     pod_priority::one_default(cluster, &**object, None)?;
     runtime_class::admit(cluster, &mut **object)?;
     rbac_escalation::admit(cluster, actor, target, &**object, None)?;
+    policy_params::admit(cluster, actor, &**object, None)?;
     service_addresses::admit(cluster, &mut **object, None).map(Held)
 }
 
@@ -73,7 +79,7 @@ pub(crate) async fn admit_update(
     prepare: &Prepare<'_>,
 ) -> Result<Held, Status> {
     let Admission { cluster, actor, target, .. } = *asked;
-    asked.mutate(new, Some(old), prepare).await?;
+    mutate(asked, new, Some(old), prepare).await?;
     let new = &mut **new;
     certificate_requests::admit_update(cluster, actor, target, new, old)?;
     if target.subresource.is_some() {
@@ -81,6 +87,7 @@ pub(crate) async fn admit_update(
     }
     pod_priority::one_default(cluster, new, Some(old))?;
     rbac_escalation::admit(cluster, actor, target, new, Some(old))?;
+    policy_params::admit(cluster, actor, new, Some(old))?;
     service_addresses::admit(cluster, new, Some(old)).map(Held)
 }
 
@@ -97,7 +104,28 @@ pub(crate) async fn review(
         limit_ranger::review(cluster, new, old)?;
     }
     pod_security::review(cluster, target, new, old, warnings)?;
-    asked.validate(Subject { new: Some(new), old }).await
+    let subject = Subject { new: Some(new), old };
+    asked.validate_by_policies(subject)?;
+    asked.validate_by_webhooks(subject).await
+}
+
+/// Policies, then webhooks; then once more those that want it where somebody changed what they had seen. Whether anything
+/// changed.
+async fn mutate(
+    asked: &Admission<'_>,
+    new: &mut Box<dyn Instance>,
+    old: Option<&dyn Instance>,
+    prepare: &Prepare<'_>,
+) -> Result<bool, Status> {
+    if !asked.has_mutators() {
+        return Ok(false);
+    }
+    let before = encoded(&**new)?;
+    let evaluated = asked.mutate_by_policies(new, old, prepare)?;
+    let hooks = asked.mutate_by_webhooks(new, old, prepare).await?;
+    asked.evaluate_again(evaluated, new, old, prepare)?;
+    asked.ask_again(hooks, new, old, prepare).await?;
+    Ok(encoded(&**new)? != before)
 }
 
 pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {

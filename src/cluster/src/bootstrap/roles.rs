@@ -354,6 +354,20 @@ const COMPONENTS: &[Component] = &[
         },
     ),
     (
+        "system:controller:validatingadmissionpolicy-status-controller",
+        || controller("validatingadmissionpolicy-status-controller"),
+        || {
+            vec![
+                rule(READ, &["admissionregistration.k8s.io"], &["validatingadmissionpolicies"]),
+                rule(
+                    &["get", "patch", "update"],
+                    &["admissionregistration.k8s.io"],
+                    &["validatingadmissionpolicies/status"],
+                ),
+            ]
+        },
+    ),
+    (
         "system:controller:generic-garbage-collector",
         || controller("generic-garbage-collector"),
         || {

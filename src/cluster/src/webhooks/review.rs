@@ -1,11 +1,10 @@
 //! `AdmissionReview`: the question, and what an answer says (admission.k8s.io/v1).
 
-use super::{Admission, Operation, Subject};
+use crate::admission::Question;
 use ::api::patch::JsonPatch;
 use ::api::{Reason, Status};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use kinds::Handler;
 use serde_json::{Value, json};
 
 /// In which words it is asked; the fields are the same.
@@ -34,78 +33,12 @@ impl Version {
     }
 }
 
-pub(super) struct Question {
-    /// Everything but the objects: what expressions have as `request`.
-    pub(super) request: Value,
-    pub(super) object: Option<Value>,
-    pub(super) old: Option<Value>,
-    pub(super) name: String,
-}
-
-impl Question {
-    /// `via` is the kind in the version that the webhook asked for.
-    pub(super) fn new(
-        admission: &Admission<'_>,
-        subject: Subject<'_>,
-        via: &dyn Handler,
-        object: Option<Value>,
-        old: Option<Value>,
-    ) -> Self {
-        let Admission { actor, target, operation, dry_run, .. } = admission;
-        let named = subject.new.or(subject.old).and_then(|instance| instance.meta().name.clone());
-        let name = target.name.clone().or(named).unwrap_or_default();
-        let kind = |handler: &dyn Handler| {
-            let gvk = &handler.info().gvk;
-            json!({"group": gvk.group, "version": gvk.version, "kind": gvk.kind})
-        };
-        let resource = |handler: &dyn Handler| {
-            let gvr = &handler.info().gvr;
-            json!({"group": gvr.group, "version": gvr.version, "resource": gvr.resource})
-        };
-        let options = match operation {
-            Operation::Create => "CreateOptions",
-            Operation::Update => "UpdateOptions",
-            Operation::Delete => "DeleteOptions",
-        };
-        let mut options = json!({"kind": options, "apiVersion": "meta.k8s.io/v1"});
-        if *dry_run {
-            options["dryRun"] = json!(["All"]);
-        }
-        let mut user = json!({"username": actor.name, "groups": actor.groups});
-        if !actor.uid.is_empty() {
-            user["uid"] = actor.uid.clone().into();
-        }
-        if !actor.extra.is_empty() {
-            user["extra"] = json!(actor.extra);
-        }
-        let mut request = json!({
-            "uid": uuid::Uuid::new_v4().to_string(),
-            "kind": kind(via), "resource": resource(via),
-            "requestKind": kind(&*target.handler), "requestResource": resource(&*target.handler),
-            "name": name, "operation": operation.name(), "userInfo": user, "dryRun": dry_run, "options": options,
-        });
-        if let Some(part) = &target.subresource {
-            request["subResource"] = part.clone().into();
-            request["requestSubResource"] = part.clone().into();
-        }
-        if let Some(namespace) = &target.namespace {
-            request["namespace"] = namespace.clone().into();
-        }
-        Question { request, object, old, name }
-    }
-
-    pub(super) fn uid(&self) -> &str {
-        self.request["uid"].as_str().unwrap_or_default()
-    }
-
-    pub(super) fn review(&self, version: Version) -> Vec<u8> {
-        let mut request = self.request.clone();
-        request["object"] = self.object.clone().unwrap_or_default();
-        request["oldObject"] = self.old.clone().unwrap_or_default();
-        let review =
-            json!({"kind": "AdmissionReview", "apiVersion": version.api_version(), "request": request});
-        review.to_string().into_bytes()
-    }
+pub(super) fn encode(question: &Question, version: Version) -> Vec<u8> {
+    let mut request = question.request.clone();
+    request["object"] = question.object.clone().unwrap_or_default();
+    request["oldObject"] = question.old.clone().unwrap_or_default();
+    let review = json!({"kind": "AdmissionReview", "apiVersion": version.api_version(), "request": request});
+    review.to_string().into_bytes()
 }
 
 pub(super) struct Answer {

@@ -26,6 +26,7 @@ pub(crate) use spec_and_status;
 
 pub mod names;
 
+pub mod admission_policies;
 mod certificate_signing_request;
 mod certificate_signing_request_validation;
 mod checks;
@@ -56,6 +57,8 @@ mod job;
 mod job_validation;
 mod lease;
 mod limit_range;
+mod mutating_admission_policy;
+mod mutating_admission_policy_binding;
 mod mutating_webhook_configuration;
 mod namespace;
 mod node;
@@ -84,6 +87,8 @@ mod service_validation;
 mod service_warnings;
 mod stateful_set;
 mod storage_class;
+mod validating_admission_policy;
+mod validating_admission_policy_binding;
 mod validating_webhook_configuration;
 mod volume_attachment;
 mod volume_attributes_class;
@@ -115,7 +120,11 @@ pub use storage_class::is_default as is_default_storage_class;
 /// Every built-in kind's handler.
 pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
     vec![
+        handler_of::<admission::MutatingAdmissionPolicy>(),
+        handler_of::<admission::MutatingAdmissionPolicyBinding>(),
         handler_of::<admission::MutatingWebhookConfiguration>(),
+        handler_of::<admission::ValidatingAdmissionPolicy>(),
+        handler_of::<admission::ValidatingAdmissionPolicyBinding>(),
         handler_of::<admission::ValidatingWebhookConfiguration>(),
         handler_of::<apps::ControllerRevision>(),
         handler_of::<apps::DaemonSet>(),

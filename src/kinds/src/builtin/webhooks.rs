@@ -4,6 +4,7 @@
 use super::checks::{among, among_if_set, judged, list, required, text, within};
 use super::names;
 use crate::{Column, Errors};
+use expressions::{Environment, Output, Program};
 use k8s_openapi::api::admissionregistration::v1::{MatchCondition, RuleWithOperations, WebhookClientConfig};
 use std::collections::HashSet;
 
@@ -14,7 +15,7 @@ const REVIEWS: [&str; 2] = ["v1", "v1beta1"];
 const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
 const MOST_CONDITIONS: usize = 64;
 /// What a condition may name.
-pub const CONDITION_VARIABLES: [&str; 3] = ["object", "oldObject", "request"];
+const CONDITION_VARIABLES: [&str; 3] = ["object", "oldObject", "request"];
 
 /// A webhook of either kind.
 pub(super) struct Hook<'h> {
@@ -152,7 +153,7 @@ fn validate_url(url: &str, at: &str, errors: &mut Errors) {
     }
 }
 
-fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut Errors) {
+pub(super) fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut Errors) {
     let mut each = |field: &str, values: &[String]| {
         let at = format!("{at}.{field}");
         if values.is_empty() {
@@ -190,27 +191,40 @@ fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut Errors) {
 }
 
 fn validate_conditions(conditions: &[MatchCondition], at: &str, errors: &mut Errors) {
+    validate_condition_names(conditions, at, errors);
+    for (index, condition) in conditions.iter().enumerate() {
+        let at = format!("{at}[{index}].expression");
+        match condition.expression.trim() {
+            "" => errors.required(at, ""),
+            source => {
+                if let Err(why) = compile_condition(source) {
+                    errors.invalid(at, source, why);
+                }
+            }
+        }
+    }
+}
+
+/// A webhook's condition.
+///
+/// # Errors
+/// In upstream's words.
+pub fn compile_condition(source: &str) -> Result<Program, String> {
+    let environment =
+        Environment { variables: &CONDITION_VARIABLES, authorizer: true, ..Environment::default() };
+    environment.compile(source, Output::Bool)
+}
+
+pub(super) fn validate_condition_names(conditions: &[MatchCondition], at: &str, errors: &mut Errors) {
     if conditions.len() > MOST_CONDITIONS {
         errors.too_many(at, conditions.len(), MOST_CONDITIONS);
     }
     let mut seen = HashSet::new();
     for (index, condition) in conditions.iter().enumerate() {
-        let at = format!("{at}[{index}]");
-        required(names::qualified, &condition.name, format!("{at}.name"), errors);
-        if !seen.insert(&condition.name) {
-            errors.duplicate(format!("{at}.name"), condition.name.as_str());
-        }
-        match condition.expression.trim() {
-            "" => errors.required(format!("{at}.expression"), ""),
-            source => {
-                if let Err(why) = expressions::Program::compile(source, &CONDITION_VARIABLES) {
-                    errors.invalid(
-                        format!("{at}.expression"),
-                        source,
-                        format_args!("compilation failed: {why}"),
-                    );
-                }
-            }
+        let at = format!("{at}[{index}].name");
+        required(names::qualified, &condition.name, &at, errors);
+        if !condition.name.is_empty() && !seen.insert(&condition.name) {
+            errors.duplicate(at, condition.name.as_str());
         }
     }
 }

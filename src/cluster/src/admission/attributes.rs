@@ -1,0 +1,260 @@
+//! One write, as webhooks and policies are asked about it.
+
+use crate::{Actor, Attributes, Cluster, Decision, Target, Warnings};
+use ::api::{ResourceVersion, Status};
+use bytes::Bytes;
+use expressions::{AccessCheck, Authorizer, Variables};
+use kinds::{FieldValidation, Handler, Instance};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Operation {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Operation::Create => "CREATE",
+            Operation::Update => "UPDATE",
+            Operation::Delete => "DELETE",
+        }
+    }
+}
+
+/// Who writes what, and how.
+pub(crate) struct Admission<'a> {
+    pub(crate) cluster: &'a Cluster,
+    pub(crate) actor: &'a Actor,
+    pub(crate) target: &'a Target,
+    pub(crate) operation: Operation,
+    pub(crate) dry_run: bool,
+    pub(crate) warnings: &'a Warnings,
+}
+
+/// An object before and after; at least one is there.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) new: Option<&'a dyn Instance>,
+    pub(crate) old: Option<&'a dyn Instance>,
+}
+
+impl Subject<'_> {
+    pub(crate) fn name(self) -> Option<String> {
+        self.new.or(self.old).and_then(|instance| instance.meta().name.clone())
+    }
+}
+
+/// Puts in order what a policy or a webhook has changed: defaults, and what only the system sets.
+pub(crate) type Prepare<'a> = dyn Fn(&mut dyn Instance) + Send + Sync + 'a;
+
+impl Admission<'_> {
+    /// Whether anybody is there who may change what is written.
+    pub(crate) fn has_mutators(&self) -> bool {
+        self.cluster.0.policies.any() || self.cluster.0.webhooks.any()
+    }
+
+    /// Nobody is asked about what would ask him.
+    fn is_of_admission(&self, resources: &[&str]) -> bool {
+        let gvr = &self.target.handler.info().gvr;
+        gvr.group == "admissionregistration.k8s.io" && resources.contains(&gvr.resource.as_ref())
+    }
+
+    /// A broken configuration of webhooks, or a policy, could not be mended. A binding is asked about nowhere: what it carries
+    /// is not the object that is written.
+    pub(crate) fn is_exempt_from_webhooks(&self) -> bool {
+        let configurations = ["mutatingwebhookconfigurations", "validatingwebhookconfigurations"];
+        self.is_of_admission(&configurations) || self.is_exempt_from_policies()
+    }
+
+    pub(crate) fn is_exempt_from_policies(&self) -> bool {
+        let policies = [
+            "validatingadmissionpolicies",
+            "validatingadmissionpolicybindings",
+            "mutatingadmissionpolicies",
+            "mutatingadmissionpolicybindings",
+        ];
+        self.is_of_admission(&policies) || self.target.subresource.as_deref() == Some("binding")
+    }
+
+    /// Puts `after`, which may be in another version of the kind, in the object's place.
+    ///
+    /// # Errors
+    /// `InternalError` where it is no object of the kind any more.
+    pub(crate) fn replace(
+        &self,
+        new: &mut Box<dyn Instance>,
+        mut after: Value,
+        prepare: &Prepare<'_>,
+    ) -> Result<(), Status> {
+        let gvk = &self.target.handler.info().gvk;
+        if let Some(fields) = after.as_object_mut() {
+            fields.insert("apiVersion".to_owned(), gvk.api_version().into());
+            fields.insert("kind".to_owned(), gvk.kind.clone().into());
+        }
+        let bytes = serde_json::to_vec(&after).map_err(Status::internal)?;
+        let decoded = self.target.handler.decode(&bytes, FieldValidation::Ignore);
+        let mut decoded = decoded.map_err(|why| Status::internal(why.message))?.instance;
+        keep_identity(&mut *decoded, &**new);
+        prepare(&mut *decoded);
+        *new = decoded;
+        Ok(())
+    }
+
+    fn request(&self, subject: Subject<'_>, name: &str, via: &dyn Handler) -> Value {
+        let Admission { actor, target, operation, dry_run, .. } = self;
+        let kind = |handler: &dyn Handler| {
+            let gvk = &handler.info().gvk;
+            json!({"group": gvk.group, "version": gvk.version, "kind": gvk.kind})
+        };
+        let resource = |handler: &dyn Handler| {
+            let gvr = &handler.info().gvr;
+            json!({"group": gvr.group, "version": gvr.version, "resource": gvr.resource})
+        };
+        let options = match operation {
+            Operation::Create => "CreateOptions",
+            Operation::Update => "UpdateOptions",
+            Operation::Delete => "DeleteOptions",
+        };
+        let mut options = json!({"kind": options, "apiVersion": "meta.k8s.io/v1"});
+        if *dry_run {
+            options["dryRun"] = json!(["All"]);
+        }
+        let mut user = json!({"username": actor.name, "groups": actor.groups});
+        if !actor.uid.is_empty() {
+            user["uid"] = actor.uid.clone().into();
+        }
+        if !actor.extra.is_empty() {
+            user["extra"] = json!(actor.extra);
+        }
+        debug_assert!(subject.new.is_some() || subject.old.is_some());
+        let mut request = json!({
+            "uid": uuid::Uuid::new_v4().to_string(),
+            "kind": kind(via), "resource": resource(via),
+            "requestKind": kind(&*target.handler), "requestResource": resource(&*target.handler),
+            "name": name, "operation": operation.name(), "userInfo": user, "dryRun": dry_run, "options": options,
+        });
+        if let Some(part) = &target.subresource {
+            request["subResource"] = part.clone().into();
+            request["requestSubResource"] = part.clone().into();
+        }
+        if let Some(namespace) = &target.namespace {
+            request["namespace"] = namespace.clone().into();
+        }
+        request
+    }
+}
+
+/// What is asked about a write.
+pub(crate) struct Question {
+    /// Everything but the objects: what expressions have as `request`.
+    pub(crate) request: Value,
+    pub(crate) object: Option<Value>,
+    pub(crate) old: Option<Value>,
+    pub(crate) name: String,
+}
+
+impl Question {
+    /// `via` is the kind in the version that is asked for.
+    ///
+    /// # Errors
+    /// `InternalError` where an object can not be shown in that version.
+    pub(crate) fn new(
+        admission: &Admission<'_>,
+        subject: Subject<'_>,
+        via: &dyn Handler,
+    ) -> Result<Self, Status> {
+        let shown = |instance: Option<&dyn Instance>| instance.map(|i| shown(via, i)).transpose();
+        let name = admission.target.name.clone().or(subject.name()).unwrap_or_default();
+        Ok(Question {
+            request: admission.request(subject, &name, via),
+            object: shown(subject.new)?,
+            old: shown(subject.old)?,
+            name,
+        })
+    }
+
+    pub(crate) fn uid(&self) -> &str {
+        self.request["uid"].as_str().unwrap_or_default()
+    }
+
+    /// What every expression about a write may name.
+    pub(crate) fn variables(&self, admission: &Admission<'_>) -> Variables {
+        let null = Value::Null;
+        let info = admission.target.handler.info();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let about_request = AccessCheck {
+            group: info.gvr.group.to_string(),
+            resource: info.gvr.resource.to_string(),
+            subresource: text(&admission.target.subresource),
+            namespace: text(&admission.target.namespace),
+            name: self.name.clone(),
+            ..AccessCheck::default()
+        };
+        let rights: Arc<dyn Authorizer> =
+            Arc::new(Rights { cluster: admission.cluster.clone(), actor: admission.actor.clone() });
+        Variables::default()
+            .json("object", self.object.as_ref().unwrap_or(&null))
+            .json("oldObject", self.old.as_ref().unwrap_or(&null))
+            .json("request", &self.request)
+            .authorizer(&rights, about_request)
+    }
+}
+
+/// What the one who writes may do.
+struct Rights {
+    cluster: Cluster,
+    actor: Actor,
+}
+
+impl Authorizer for Rights {
+    fn is_allowed(&self, asked: &AccessCheck) -> bool {
+        let account = asked.service_account.as_ref();
+        let account = account.map(|(namespace, name)| Actor::service_account(namespace, name));
+        let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+        let attributes = Attributes {
+            verb: asked.verb.clone(),
+            group: asked.group.clone(),
+            resource: asked.resource.clone(),
+            subresource: asked.subresource.clone(),
+            namespace: some(&asked.namespace),
+            name: some(&asked.name),
+            path: asked.path.clone(),
+        };
+        self.cluster.decide(account.as_ref().unwrap_or(&self.actor), &attributes) == Decision::Allow
+    }
+}
+
+/// What nobody who is asked can change.
+fn keep_identity(new: &mut dyn Instance, before: &dyn Instance) {
+    let (new, before) = (new.meta_mut(), before.meta());
+    new.name.clone_from(&before.name);
+    new.generate_name.clone_from(&before.generate_name);
+    new.namespace.clone_from(&before.namespace);
+    new.uid.clone_from(&before.uid);
+    new.resource_version.clone_from(&before.resource_version);
+    new.creation_timestamp.clone_from(&before.creation_timestamp);
+    new.deletion_timestamp.clone_from(&before.deletion_timestamp);
+    new.deletion_grace_period_seconds = before.deletion_grace_period_seconds;
+    new.generation = before.generation;
+}
+
+pub(crate) fn encoded(instance: &dyn Instance) -> Result<Bytes, Status> {
+    Ok(instance.encode()?.stamp(ResourceVersion(0)).bytes().clone())
+}
+
+/// As the version of the kind shows it.
+fn shown(handler: &dyn Handler, instance: &dyn Instance) -> Result<Value, Status> {
+    let mut object: Value =
+        serde_json::from_slice(&handler.present(&encoded(instance)?)).map_err(Status::internal)?;
+    if let Some(meta) = object["metadata"].as_object_mut() {
+        match instance.meta().resource_version.as_deref().filter(|version| !version.is_empty()) {
+            Some(version) => drop(meta.insert("resourceVersion".to_owned(), version.into())),
+            None => drop(meta.remove("resourceVersion")),
+        }
+    }
+    Ok(object)
+}

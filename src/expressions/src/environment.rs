@@ -1,0 +1,212 @@
+//! What an expression of an admission policy may name, and what it is evaluated with.
+
+use crate::authz::{self, AccessCheck, Authorizer};
+use crate::constructed;
+use crate::lower::Lower;
+use crate::node::Node;
+use crate::output::Output;
+use crate::parse::parse;
+use crate::places::placed;
+use crate::program::{Answer, Budget, Fault, Outcome, Program, Variables};
+use serde_json::Value as Json;
+use std::sync::Arc;
+
+/// The fields of `request`, which upstream declares; below `*` everything may be named.
+const REQUEST: [&str; 24] = [
+    "kind.group",
+    "kind.version",
+    "kind.kind",
+    "resource.group",
+    "resource.version",
+    "resource.resource",
+    "subResource",
+    "requestKind.group",
+    "requestKind.version",
+    "requestKind.kind",
+    "requestResource.group",
+    "requestResource.version",
+    "requestResource.resource",
+    "requestSubResource",
+    "name",
+    "namespace",
+    "operation",
+    "userInfo.username",
+    "userInfo.uid",
+    "userInfo.groups",
+    "userInfo.extra.*",
+    "dryRun",
+    "options.*",
+    "uid",
+];
+/// Those of `namespaceObject`.
+const NAMESPACE: [&str; 15] = [
+    "metadata.name",
+    "metadata.generateName",
+    "metadata.namespace",
+    "metadata.labels.*",
+    "metadata.annotations.*",
+    "metadata.UID",
+    "metadata.creationTimestamp",
+    "metadata.deletionGracePeriodSeconds",
+    "metadata.deletionTimestamp",
+    "metadata.generation",
+    "metadata.resourceVersion",
+    "metadata.finalizers",
+    "spec.finalizers",
+    "status.conditions",
+    "status.phase",
+];
+
+/// What an expression may name beside what every expression may.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Environment<'e> {
+    pub variables: &'e [&'e str],
+    /// `variables.NAME`.
+    pub composed: Option<&'e Composition>,
+    pub authorizer: bool,
+    /// `Object{…}` and `JSONPatch{…}`.
+    pub patches: bool,
+}
+
+impl Environment<'_> {
+    /// # Errors
+    /// In upstream's words, as a field's validation tells them.
+    pub fn compile(&self, source: &str, output: Output) -> Result<Program, String> {
+        let failed = |why: String| format!("compilation failed: {why}");
+        let node = self.node(source).map_err(failed)?;
+        output.check(&node)?;
+        Ok(Program { node })
+    }
+
+    fn node(&self, source: &str) -> Result<Node, String> {
+        let node = Lower::of_environment(self).node(parse(source)?).map_err(|why| placed(source, &why))?;
+        declared(&node).map_err(|why| placed(source, &why))?;
+        Ok(node)
+    }
+}
+
+/// Named expressions, each of which may name those before it. One is evaluated when it is first asked for, and once.
+#[derive(Debug, Default)]
+pub struct Composition {
+    names: Vec<String>,
+    nodes: Vec<Result<Node, String>>,
+}
+
+impl Composition {
+    /// `environment` is that of the expressions that will name it. One that can not be compiled fails when it is asked for.
+    ///
+    /// # Errors
+    /// As [`Environment::compile`].
+    pub fn add(&mut self, name: &str, source: &str, environment: &Environment<'_>) -> Result<(), String> {
+        let node = Environment { composed: Some(self), ..*environment }.node(source);
+        let told = node.as_ref().map(drop).map_err(|why| format!("compilation failed: {why}"));
+        self.names.push(name.to_owned());
+        self.nodes.push(node);
+        told
+    }
+
+    /// The newest of the name.
+    pub(crate) fn index(&self, name: &str) -> Option<usize> {
+        self.names.iter().rposition(|known| known == name)
+    }
+
+    pub(crate) fn node(&self, index: usize) -> Result<&Node, &String> {
+        self.nodes[index].as_ref()
+    }
+}
+
+/// Expressions about one object: what they name, and which of the composed ones are known already.
+pub struct Evaluation<'c> {
+    variables: Variables,
+    composition: &'c Composition,
+    known: Vec<Option<Answer>>,
+}
+
+impl<'c> Evaluation<'c> {
+    pub fn new(variables: Variables, composition: &'c Composition) -> Self {
+        Evaluation { variables, known: vec![None; composition.nodes.len()], composition }
+    }
+
+    /// # Errors
+    /// What went wrong, or that it is too much work.
+    pub fn evaluate(&mut self, program: &Program, budget: &mut Budget) -> Result<Outcome, Fault> {
+        self.value(program, budget).map(Outcome::of)
+    }
+
+    /// What an `Object{…}` says, as JSON.
+    ///
+    /// # Errors
+    /// As [`Evaluation::evaluate`], and that it is none.
+    pub fn object(&mut self, program: &Program, budget: &mut Budget) -> Result<Json, Fault> {
+        constructed::object(&self.value(program, budget)?)
+    }
+
+    /// What a list of `JSONPatch{…}` says, as RFC 6902 has it.
+    ///
+    /// # Errors
+    /// As [`Evaluation::evaluate`], and that it is none.
+    pub fn patch(&mut self, program: &Program, budget: &mut Budget) -> Result<Json, Fault> {
+        constructed::patch(&self.value(program, budget)?)
+    }
+
+    fn value(&mut self, program: &Program, budget: &mut Budget) -> Answer {
+        program.value_with(&self.variables, self.composition, &mut self.known, budget)
+    }
+}
+
+impl Variables {
+    /// `authorizer`, and what it has ready about the request itself.
+    #[must_use]
+    pub fn authorizer(self, authorizer: &Arc<dyn Authorizer>, request: AccessCheck) -> Self {
+        self.value("authorizer", authz::authorizer(authorizer.clone()))
+            .value(REQUEST_RESOURCE, authz::resource_check(authorizer.clone(), request))
+    }
+}
+
+/// One name, with a dot.
+pub(crate) const REQUEST_RESOURCE: &str = "authorizer.requestResource";
+
+/// Whether all that is named of `request` and `namespaceObject` is there to be named.
+fn declared(node: &Node) -> Result<(), String> {
+    if let Some((root, path)) = path_of(node) {
+        let fields: &[&str] = match root {
+            "request" => &REQUEST,
+            "namespaceObject" => &NAMESPACE,
+            _ => &[],
+        };
+        if let (false, Some(unknown)) = (fields.is_empty(), undeclared(fields, &path)) {
+            return Err(format!("undefined field '{unknown}'"));
+        }
+    }
+    node.children().into_iter().try_for_each(declared)
+}
+
+fn path_of(node: &Node) -> Option<(&str, Vec<&str>)> {
+    match node {
+        Node::Variable(name) => Some((name, Vec::new())),
+        Node::Select { operand, field, .. } | Node::Has { operand, field } => {
+            let (root, mut path) = path_of(operand)?;
+            path.push(field);
+            Some((root, path))
+        }
+        _ => None,
+    }
+}
+
+/// The first step that leads to nothing.
+fn undeclared<'p>(fields: &[&str], path: &[&'p str]) -> Option<&'p str> {
+    (1..=path.len()).find_map(|length| {
+        let leads = |declared: &&str| {
+            let mut declared = declared.split('.');
+            for step in &path[..length] {
+                match declared.next() {
+                    Some("*") => return true,
+                    Some(known) if known == *step => {}
+                    _ => return false,
+                }
+            }
+            true
+        };
+        (!fields.iter().any(leads)).then(|| path[length - 1])
+    })
+}
