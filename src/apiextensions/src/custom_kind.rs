@@ -5,7 +5,9 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionVersion,
     CustomResourceSubresourceScale,
 };
-use kinds::{Column, Durability, Handler, JsonPath, Printer, ResourceInfo, ScalePaths, SchemaKind, Scope};
+use kinds::{
+    Column, Durability, Handler, JsonPath, Origin, Printer, ResourceInfo, ScalePaths, SchemaKind, Scope,
+};
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -85,7 +87,7 @@ fn kind_of(
         scale: parts.scale.as_ref().and_then(scale_paths),
         printer: printer(version.additional_printer_columns.as_deref().unwrap_or_default()),
         selectable,
-        published,
+        origin: Origin::Definition { published },
         deprecation: deprecated,
     })
 }

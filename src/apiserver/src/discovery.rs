@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use warp::reply::Response;
 
-const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+pub(crate) const VERBS: [&str; 8] =
+    ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const PART_VERBS: [&str; 3] = ["get", "patch", "update"];
 
 pub(crate) fn version() -> Value {
@@ -120,8 +121,12 @@ fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Valu
             resources.push(entry);
         }
     }
-    for Unstored { resource, kind, singular, namespaced, verbs } in unstored {
-        resources.push(json!({"name": resource, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs}));
+    for Unstored { resource, kind, singular, namespaced, verbs, short_names } in unstored {
+        let mut entry = json!({"name": resource, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs});
+        if !short_names.is_empty() {
+            entry["shortNames"] = json!(short_names);
+        }
+        resources.push(entry);
     }
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     Some(
@@ -176,10 +181,10 @@ fn all_in_one(registry: &Registry, core: bool, version: &str) -> Value {
                 "categories": info.categories, "subresources": parts,
             }));
         }
-        for Unstored { resource, kind, singular, namespaced, verbs } in unstored::of(group, of) {
+        for Unstored { resource, kind, singular, namespaced, verbs, short_names } in unstored::of(group, of) {
             resources.push(json!({
                 "resource": resource, "responseKind": response(group, of, kind), "scope": if *namespaced { "Namespaced" } else { "Cluster" },
-                "singularResource": singular, "verbs": verbs,
+                "singularResource": singular, "verbs": verbs, "shortNames": short_names,
             }));
         }
         json!({"version": of, "resources": resources, "freshness": "Current"})

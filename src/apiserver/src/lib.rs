@@ -8,9 +8,12 @@
 mod access_review;
 mod authentication;
 mod body;
+mod component_statuses;
 mod discovery;
 mod health;
 mod impersonation;
+#[cfg(test)]
+mod kinds_table;
 mod metrics;
 mod negotiate;
 mod objects;

@@ -1,13 +1,15 @@
-//! What is answered and not stored, and so is no kind of the registry: reviews, which are questions, and metrics, which are
-//! measured when somebody asks.
+//! What is answered and not stored, and so is no kind of the registry: reviews, which are questions, and metrics and the
+//! statuses of components, which are found out when somebody asks.
 
 use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::server::Edge;
-use crate::{resource_metrics, reviews};
+use crate::{component_statuses, resource_metrics, reviews};
 use api::Status;
 use cluster::{Actor, METRICS_GROUP};
 use warp::reply::Response;
+
+const READ: &[&str] = &["get", "list"];
 
 /// As discovery tells it.
 pub(crate) struct Unstored {
@@ -16,6 +18,7 @@ pub(crate) struct Unstored {
     pub(crate) singular: &'static str,
     pub(crate) namespaced: bool,
     pub(crate) verbs: &'static [&'static str],
+    pub(crate) short_names: &'static [&'static str],
 }
 
 pub(crate) const GROUP_VERSIONS: [(&str, &str); 3] = [
@@ -34,6 +37,14 @@ const AUTHORIZATION: &[Unstored] = &[
     review("selfsubjectrulesreviews", "SelfSubjectRulesReview", "selfsubjectrulesreview", false),
     review("subjectaccessreviews", "SubjectAccessReview", "subjectaccessreview", false),
 ];
+const CORE: &[Unstored] = &[Unstored {
+    resource: "componentstatuses",
+    kind: "ComponentStatus",
+    singular: "componentstatus",
+    namespaced: false,
+    verbs: READ,
+    short_names: &["cs"],
+}];
 // the metrics server has no singular names
 const METRICS: &[Unstored] = &[
     Unstored {
@@ -41,14 +52,16 @@ const METRICS: &[Unstored] = &[
         kind: "NodeMetrics",
         singular: "",
         namespaced: false,
-        verbs: &["get", "list"],
+        verbs: READ,
+        short_names: &[],
     },
     Unstored {
         resource: "pods",
         kind: "PodMetrics",
         singular: "",
         namespaced: true,
-        verbs: &["get", "list"],
+        verbs: READ,
+        short_names: &[],
     },
 ];
 
@@ -58,11 +71,12 @@ const fn review(
     singular: &'static str,
     namespaced: bool,
 ) -> Unstored {
-    Unstored { resource, kind, singular, namespaced, verbs: &["create"] }
+    Unstored { resource, kind, singular, namespaced, verbs: &["create"], short_names: &[] }
 }
 
 pub(crate) fn of(group: &str, version: &str) -> &'static [Unstored] {
     match (group, version) {
+        ("", "v1") => CORE,
         ("authentication.k8s.io", "v1") => AUTHENTICATION,
         ("authorization.k8s.io", "v1") => AUTHORIZATION,
         (METRICS_GROUP, resource_metrics::VERSION) => METRICS,
@@ -81,8 +95,9 @@ pub(crate) async fn answer(
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
-    match info.gvr.group == METRICS_GROUP {
-        true => resource_metrics::answer(edge, actor, request, info).await,
-        false => reviews::answer(edge, actor, request, info).await,
+    match info.gvr.group.as_ref() {
+        METRICS_GROUP => resource_metrics::answer(edge, actor, request, info).await,
+        "" => component_statuses::answer(edge, request, info),
+        _ => reviews::answer(edge, actor, request, info).await,
     }
 }

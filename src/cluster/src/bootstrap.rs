@@ -12,11 +12,12 @@ use k8s_openapi::api::core::v1::{
     ServicePort, ServiceSpec,
 };
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
-use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec};
+use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec, ServiceCIDR, ServiceCIDRSpec};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use kinds::builtin::flow_control;
 use kinds::endpoints::SERVICE_LABEL;
 use kinds::{Kind, key_of};
 use std::net::Ipv4Addr;
@@ -49,6 +50,8 @@ impl Cluster {
         ensure(&root, PRIORITIES.map(priority_class)).await?;
         ensure(&root, [ingress_class()]).await?;
         ensure(&root, [storage_class()]).await?;
+        ensure(&root, flow_control::priority_levels()).await?;
+        ensure(&root, flow_control::flow_schemas()).await?;
         reconcile(&root, roles::cluster_roles(), role_reconciliation::role).await?;
         reconcile(&root, roles::cluster_role_bindings(), role_reconciliation::binding).await?;
         // whoever acts next must find its role, and not wait for the task that follows the changes
@@ -65,6 +68,7 @@ impl Cluster {
         ensure(&root, NAMESPACES.map(namespace)).await?;
         let config = self.config();
         let first = Ipv4Addr::from(u32::from(config.service_cidr.network()) + 1);
+        ensure(&root, [service_cidr(config.service_cidr)]).await?;
         ensure(&root, [api_service(first)]).await?;
         self.advertise(&root, config.advertise_address, config.secure_port).await
     }
@@ -153,6 +157,12 @@ fn storage_class() -> StorageClass {
     let mut metadata = named(STORAGE_CLASS);
     metadata.annotations = Some([(admission::DEFAULT_STORAGE_CLASS.to_owned(), "true".to_owned())].into());
     StorageClass { metadata, provisioner: STORAGE_PROVISIONER.to_owned(), ..StorageClass::default() }
+}
+
+/// Where the addresses of Services come from.
+fn service_cidr(range: ipnet::Ipv4Net) -> ServiceCIDR {
+    let spec = ServiceCIDRSpec { cidrs: Some(vec![range.to_string()]) };
+    ServiceCIDR { metadata: named(API_SERVICE), spec: Some(spec), status: None }
 }
 
 fn api_service(address: Ipv4Addr) -> Service {

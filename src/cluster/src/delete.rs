@@ -107,7 +107,7 @@ impl Cluster {
                 Mark::Changed => {
                     let write = WriteOptions { dry_run: options.dry_run, ..WriteOptions::default() };
                     let at = Precondition::At(current.revision());
-                    self.put(target, object.encode()?, at, &write).await.map(Deleted::Later)
+                    self.put(target, object.encode()?, at, &write, Vec::new()).await.map(Deleted::Later)
                 }
             };
             match outcome {

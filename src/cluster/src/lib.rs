@@ -18,6 +18,7 @@ mod controller;
 mod delete;
 mod eviction;
 mod informer;
+mod ip_addresses;
 mod pod_security;
 mod policies;
 mod queue;

@@ -1,15 +1,16 @@
 //! Who holds which ClusterIP and which node port. Every Service passes the write path, so the books are exact.
 
-use crate::{ClusterConfig, Target};
+use crate::{ClusterConfig, Target, ip_addresses};
 use ::api::{Object, Status};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{Errors, Kind};
 use rand::Rng;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
-use store::{Resource, Snapshot, Store};
+use store::{Resource, Snapshot, Store, Write};
 
 #[derive(Clone)]
 pub(crate) struct Allocators {
@@ -140,7 +141,7 @@ impl Allocators {
         one_family(spec, errors);
         match spec.cluster_ip.as_deref().unwrap_or_default() {
             "None" => {}
-            "" => match had.first().map(|ip| Some(*ip)).unwrap_or_else(|| self.any_address(taken)) {
+            "" => match had.first().map(|ip| Some(*ip)).unwrap_or_else(|| self.any_address(store, taken)) {
                 Some(ip) => spec.cluster_ip = Some(ip.to_string()),
                 None => errors.invalid("spec.clusterIPs", Vec::<String>::new(), "failed to allocate a serviceIP: range is full"),
             },
@@ -153,7 +154,8 @@ impl Allocators {
                 ),
                 Ok(ip) => {
                     let held = || stored_services(store).any(|service| addresses_of(&service).contains(&ip));
-                    if !self.lock().addresses.take(ip, &taken.uid, held) {
+                    let is_held = ip_addresses::is_held(&store.snapshot(), ip);
+                    if is_held || !self.lock().addresses.take(ip, &taken.uid, held) {
                         errors.invalid("spec.clusterIPs", vec![asked.to_owned()], format!("failed to allocate IP {ip}: provided IP is already allocated"));
                     } else {
                         taken.addresses.push(ip);
@@ -169,7 +171,7 @@ impl Allocators {
         spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
     }
 
-    fn any_address(&self, taken: &mut Taken) -> Option<Ipv4Addr> {
+    fn any_address(&self, store: &Store, taken: &mut Taken) -> Option<Ipv4Addr> {
         let range = self.config.service_cidr;
         let (first, last) = (u32::from(range.network()), u32::from(range.broadcast()));
         // Upstream keeps the low addresses for those who ask by number (KEP-3070): at most 256, at least 16.
@@ -178,11 +180,12 @@ impl Allocators {
         let mut books = self.lock();
         let mut random = rand::rng();
         let start = random.random_range(first + reserved..last);
+        let snapshot = store.snapshot();
         let upper = (start..last).chain(first + reserved..start);
         let free = upper
             .chain(first + 1..first + reserved)
             .map(Ipv4Addr::from)
-            .find(|ip| books.addresses.is_free(ip))?;
+            .find(|ip| books.addresses.is_free(ip) && !ip_addresses::is_held(&snapshot, *ip))?;
         books.addresses.take(free, &taken.uid, || true);
         taken.addresses.push(free);
         Some(free)
@@ -263,6 +266,24 @@ impl Allocators {
         Some(free)
     }
 
+    /// What is committed when an object is removed.
+    pub(crate) fn removed_with(
+        &self,
+        store: &Store,
+        target: &Target,
+        key: &::api::ObjectKey,
+    ) -> Result<Vec<Write>, Status> {
+        let info = Service::info();
+        if target.handler.info().storage != info.storage {
+            return Ok(Vec::new());
+        }
+        let snapshot = store.snapshot();
+        let Some(stored) = snapshot.get(&Resource::from(&info.storage), key) else { return Ok(Vec::new()) };
+        let service: Service = stored.decode().map_err(Status::internal)?;
+        let held = addresses_of(&service).into_iter();
+        held.filter_map(|ip| ip_addresses::removed(&snapshot, &service.metadata, ip).transpose()).collect()
+    }
+
     /// After an object was removed.
     pub(crate) fn release(&self, target: &Target, removed: &Object) {
         if target.handler.info().storage != Service::info().storage {
@@ -280,6 +301,17 @@ impl Allocators {
 }
 
 impl Taken {
+    /// What is committed with the Service that took it.
+    pub(crate) fn written_with(&self, store: &Store, service: &ObjectMeta) -> Result<Vec<Write>, Status> {
+        if self.addresses.is_empty() && self.freed_addresses.is_empty() {
+            return Ok(Vec::new());
+        }
+        let snapshot = store.snapshot();
+        let freed = self.freed_addresses.iter();
+        let freed = freed.filter_map(|ip| ip_addresses::removed(&snapshot, service, *ip).transpose());
+        self.addresses.iter().map(|ip| ip_addresses::added(service, *ip)).chain(freed).collect()
+    }
+
     /// The write is committed.
     pub(crate) fn keep(mut self) {
         if let Some(books) = self.from.take() {
@@ -325,7 +357,7 @@ fn stored_services(store: &Store) -> impl Iterator<Item = Service> {
     stored.into_iter().filter_map(|object| object.decode().ok())
 }
 
-fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
+pub(crate) fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {
     let ip = service.spec.as_ref().and_then(|spec| spec.cluster_ip.as_deref());
     ip.and_then(|ip| ip.parse().ok()).into_iter().collect()
 }

@@ -109,7 +109,8 @@ impl Cluster {
         let _until_committed = self.reserve(target, &*object, None).await?;
         let mut tries = 0;
         loop {
-            let outcome = self.put(target, object.encode()?, Precondition::Absent, options).await;
+            let beside = held.written_with(self, &*object)?;
+            let outcome = self.put(target, object.encode()?, Precondition::Absent, options, beside).await;
             match outcome {
                 Err(status) if status.is(Reason::AlreadyExists) && generated && tries < MOST_NAMES => {
                     tries += 1;
@@ -177,7 +178,8 @@ impl Cluster {
             let outcome = if is_finished(&*new) && !options.dry_run {
                 self.remove(target, current.key(), at, new.encode()?).await
             } else {
-                self.put(target, new.encode()?, at, options).await
+                let beside = held.written_with(self, &*new)?;
+                self.put(target, new.encode()?, at, options, beside).await
             };
             match outcome {
                 Err(status) if status.is(Reason::Conflict) && asked.is_none() => {}
@@ -221,18 +223,20 @@ impl Cluster {
         Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings }
     }
 
+    /// With what is written beside it: all or nothing.
     pub(crate) async fn put(
         &self,
         target: &Target,
         draft: Unstamped,
         precondition: Precondition,
         options: &WriteOptions,
+        beside: Vec<Write>,
     ) -> Result<Object, Status> {
         let key = draft.key();
         if options.dry_run {
             return self.pretend(target, draft, &precondition);
         }
-        self.commit_one(target, key, precondition, Change::Put(draft)).await
+        self.commit_one(target, key, precondition, Change::Put(draft), beside).await
     }
 
     pub(crate) async fn remove(
@@ -242,7 +246,8 @@ impl Cluster {
         precondition: Precondition,
         last: Unstamped,
     ) -> Result<Object, Status> {
-        let removed = self.commit_one(target, key, precondition, Change::Delete { last }).await?;
+        let beside = self.0.services.removed_with(self.store(), target, &key)?;
+        let removed = self.commit_one(target, key, precondition, Change::Delete { last }, beside).await?;
         self.0.services.release(target, &removed);
         Ok(removed)
     }
@@ -253,6 +258,7 @@ impl Cluster {
         key: ObjectKey,
         precondition: Precondition,
         change: Change,
+        beside: Vec<Write>,
     ) -> Result<Object, Status> {
         let (name, namespace) = (key.name.to_string(), key.namespace.clone());
         let durability = match target.handler.info().durability {
@@ -261,7 +267,7 @@ impl Cluster {
         };
         let absent = matches!(precondition, Precondition::Absent);
         let write = Write { resource: target.stored_in(), key, precondition, change, durability };
-        let outcome = self.store().commit(vec![write]).await;
+        let outcome = self.store().commit(std::iter::once(write).chain(beside).collect()).await;
         if outcome.is_ok() && target.handler.info().gvr.group == "admissionregistration.k8s.io" {
             // from the next write on they are asked
             self.0.webhooks.refresh(self.store());
@@ -273,6 +279,8 @@ impl Cluster {
                 let stored = committed.objects.into_iter().next();
                 stored.ok_or_else(|| Status::internal("the store returned no object"))
             }
+            // somebody was faster with what is written beside it
+            Err(CommitError::Precondition { index: 1.., .. }) => Err(modified(target)),
             Err(CommitError::Precondition { .. }) if absent => {
                 Err(Status::already_exists(&target.group_resource(), &name))
             }

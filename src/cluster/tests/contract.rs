@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
     ConfigMap, Container, Namespace, Pod, PodSpec, ReplicationController, Service, ServiceAccount,
     ServicePort, ServiceSpec,
 };
+use k8s_openapi::api::networking::v1::IPAddress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::Kind;
 
@@ -276,18 +277,24 @@ async fn who_saw_a_service_go_may_have_its_address_at_once() {
     let services = root(&cluster).api::<Service>();
     let first = services.create(service("a", Some(30001))).await.unwrap();
     let address = first.spec.unwrap().cluster_ip;
-    let there = target::<Service>(&cluster, Some("a"));
-    let stored = cluster.get(&Actor::root(), &there).unwrap();
-    let last = there.handler.decode_stored(&stored).unwrap().encode().unwrap();
-    // gone from the store, and whoever deleted it has not gone on yet
-    let deletion = store::Write {
-        resource: store::Resource::from(&Service::info().storage),
-        key: stored.key(),
-        precondition: store::Precondition::At(stored.revision()),
-        change: store::Change::Delete { last },
-        durability: store::Durability::Sync,
+    let deletion = |there: Target| {
+        let stored = cluster.get(&Actor::root(), &there).unwrap();
+        let last = there.handler.decode_stored(&stored).unwrap().encode().unwrap();
+        store::Write {
+            resource: store::Resource::from(&there.handler.info().storage),
+            key: stored.key(),
+            precondition: store::Precondition::At(stored.revision()),
+            change: store::Change::Delete { last },
+            durability: store::Durability::Sync,
+        }
     };
-    cluster.store().commit(vec![deletion]).await.unwrap();
+    // gone from the store, with its address, and whoever deleted it has not gone on yet
+    let ip_address = cluster.registry().by_gvr(&IPAddress::info().gvr).unwrap();
+    let gone = [
+        target::<Service>(&cluster, Some("a")),
+        Target::object(&ip_address, None, address.as_deref().unwrap()),
+    ];
+    cluster.store().commit(gone.map(deletion).into()).await.unwrap();
     let mut second = service("b", Some(30001));
     second.spec.as_mut().unwrap().cluster_ip = address.clone();
     services.create(second).await.unwrap();

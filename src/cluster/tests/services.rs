@@ -3,6 +3,7 @@
 use api::{ObjectKey, Status};
 use cluster::{Actor, Api, Cluster, Target, Warnings, WriteOptions};
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
+use k8s_openapi::api::networking::v1::IPAddress;
 use kinds::Kind;
 use serde_json::{Value, json};
 
@@ -122,4 +123,62 @@ async fn who_claims_an_address_of_the_cluster_hears_that_it_leads_nowhere() {
         "spec.externalIPs[0]: 10.96.0.10 is an address of the cluster itself and is ignored",
     ];
     assert_eq!(options.warnings.take(), want);
+}
+
+#[tokio::test]
+async fn an_address_of_a_service_is_an_object_as_long_as_the_service_holds_it() {
+    let (cluster, services) = services().await;
+    let addresses: Api<IPAddress> = cluster.acting_as(Actor::root()).api();
+    let ports = json!([{"port": 80}]);
+    let made = services.create(service("web", json!({"ports": ports}))).await.unwrap();
+    let ip = made.spec.unwrap().cluster_ip.unwrap();
+    let key = ObjectKey::cluster(&ip);
+    let address = addresses.get(&key).unwrap();
+    let parent = address.spec.parent_ref;
+    assert_eq!((parent.resource.as_str(), parent.name.as_str()), ("services", "web"));
+    assert_eq!(parent.namespace.as_deref(), Some("default"));
+    assert_eq!(
+        serde_json::to_value(address.metadata.labels).unwrap(),
+        json!({"ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": "ipallocator"})
+    );
+    // what a user takes away comes back
+    let web = ObjectKey::namespaced("default", "web");
+    addresses.delete(&key, Default::default()).await.unwrap();
+    cluster.reconcile_ip_address(&web, ip.parse().unwrap()).await.unwrap();
+    assert!(addresses.find(&key).unwrap().is_some());
+    // no headless Service has one, and no ExternalName
+    services.create(service("none", json!({"clusterIP": "None", "ports": ports}))).await.unwrap();
+    services
+        .modify(&web, |web| {
+            let spec = web.spec.get_or_insert_default();
+            (spec.type_, spec.external_name) = (Some("ExternalName".into()), Some("a.b".into()));
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert!(addresses.find(&key).unwrap().is_none());
+    // what somebody else holds no Service gets
+    let others: IPAddress = serde_json::from_value(json!({"metadata": {"name": "10.96.0.77"},
+        "spec": {"parentRef": {"group": "example.com", "resource": "gateways", "name": "g"}}}))
+    .unwrap();
+    addresses.create(others).await.unwrap();
+    let refused = services
+        .create(service("late", json!({"clusterIP": "10.96.0.77", "ports": ports})))
+        .await
+        .unwrap_err();
+    assert!(refused.message.contains("provided IP is already allocated"), "{refused}");
+    // and one that says of a Service what is not so goes
+    let wrong: IPAddress = serde_json::from_value(json!({"metadata": {"name": "10.96.0.78",
+        "labels": {"ipaddress.kubernetes.io/managed-by": "ipallocator"}},
+        "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "none"}}}))
+    .unwrap();
+    addresses.create(wrong).await.unwrap();
+    let none = ObjectKey::namespaced("default", "none");
+    cluster.reconcile_ip_address(&none, "10.96.0.78".parse().unwrap()).await.unwrap();
+    assert!(addresses.find(&ObjectKey::cluster("10.96.0.78")).unwrap().is_none());
+
+    let again = services.create(service("again", json!({"clusterIP": ip, "ports": ports}))).await.unwrap();
+    assert!(addresses.find(&key).unwrap().is_some());
+    services.delete(&kinds::key_of(&again.metadata), Default::default()).await.unwrap();
+    assert!(addresses.find(&key).unwrap().is_none());
 }

@@ -1,9 +1,10 @@
-//! What every cluster has, it has again when somebody deleted it: the system's namespaces, and the Service by which pods
-//! find the API server.
+//! What every cluster has, it has again when somebody deleted it: the system's namespaces, the range of its Services'
+//! addresses, and the Service by which pods find the API server.
 
 use cluster::{Change, Cluster, Controller, WorkQueue};
 use k8s_openapi::api::core::v1::{Endpoints, Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::Kind;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,11 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
                 queue.add(());
             }
         })
+        .watches::<ServiceCIDR>(|queue, change| {
+            if matches!(change, Change::Deleted(range) if range.metadata.name.as_deref() == Some("kubernetes")) {
+                queue.add(());
+            }
+        })
         .watches::<Service>(|queue, change| {
             if matches!(change, Change::Deleted(service) if is_api(&service.metadata)) {
                 queue.add(());
@@ -29,6 +35,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     controller.queue().add(());
     controller.run(stop, cluster, |cluster, ()| async move { cluster.ensure_essentials().await }).await;
 }
+
 /// A wrong address is as bad as none.
 fn wake_when_wrong<K: Kind>(queue: &WorkQueue<()>, change: &Change<K>) {
     if !matches!(change, Change::Added(_)) && is_api(change.object().metadata()) {

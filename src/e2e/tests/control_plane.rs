@@ -118,6 +118,72 @@ fn bad_manifests_get_upstream_s_words_and_store_nothing() {
     assert_eq!(at.kubectl(&["get", "pods,deploy", "-o", "name"]).ok("get"), "");
 }
 
+const DEVICES: &str = "
+apiVersion: resource.k8s.io/v1
+kind: DeviceClass
+metadata: {name: gpus}
+spec: {selectors: [{cel: {expression: device.driver == 'gpu.example.com'}}]}
+---
+apiVersion: resource.k8s.io/v1
+kind: ResourceClaim
+metadata: {name: one}
+spec: {devices: {requests: [{name: gpu, exactly: {deviceClassName: gpus}}]}}
+---
+apiVersion: resource.k8s.io/v1
+kind: ResourceSlice
+metadata: {name: slice}
+spec: {driver: gpu.example.com, nodeName: node-1, pool: {name: p, generation: 1, resourceSliceCount: 1}, devices: [{name: a}]}
+";
+
+#[test]
+fn kinds_without_a_controller_are_served_and_addresses_are_objects() {
+    let Some(at) = appliance("kinds") else { return };
+    at.kubectl_with(&["create"], DEVICES).ok("devices");
+    let claims = at.kubectl(&["get", "resourceclaims"]).ok("claims");
+    assert!(claims.starts_with("NAME   STATE     AGE\none    pending   "), "{claims}");
+    let claim = at
+        .kubectl(&["get", "resourceclaim", "one", "-o", "jsonpath={.spec.devices.requests[0].exactly}"])
+        .ok("claim");
+    assert!(claim.contains("\"allocationMode\":\"ExactCount\"") && claim.contains("\"count\":1"), "{claim}");
+    let slices =
+        at.kubectl(&["get", "resourceslices", "--field-selector=spec.driver=gpu.example.com"]).ok("slices");
+    assert!(slices.contains("gpu.example.com   p"), "{slices}");
+    let patch =
+        r#"{"spec":{"devices":{"requests":[{"name":"other","exactly":{"deviceClassName":"gpus"}}]}}}"#;
+    let fixed =
+        at.kubectl(&["patch", "resourceclaim", "one", "--type=merge", "-p", patch]).refused("a claim stays");
+    assert!(fixed.contains("field is immutable"), "{fixed}");
+    let wrong = at
+        .kubectl_with(
+            &["create"],
+            &DEVICES.replace("exactly: {deviceClassName: gpus}", "deviceClassName: gpus"),
+        )
+        .refused("an older form");
+    assert!(wrong.contains("unknown field \"spec.devices.requests[0].deviceClassName\""), "{wrong}");
+    at.kubectl_with(&["apply", "--server-side", "--force-conflicts"], DEVICES).ok("apply");
+    let explained = at.kubectl(&["explain", "resourceclaim.spec.devices.requests"]).ok("explain");
+    assert!(explained.contains("firstAvailable"), "{explained}");
+
+    let components = at.kubectl(&["get", "cs"]).ok("component statuses");
+    assert!(components.contains("scheduler            Healthy   ok"), "{components}");
+    let flows =
+        at.kubectl(&["get", "flowschemas,prioritylevelconfigurations", "-o", "name"]).ok("flow control");
+    assert!(flows.contains("flowschema.flowcontrol.apiserver.k8s.io/catch-all"), "{flows}");
+
+    // the Service of the API server has an address, and that an object
+    let address =
+        at.kubectl(&["get", "svc", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"]).ok("the Service");
+    let shown = at.kubectl(&["get", "ip", &address, "--no-headers"]).ok("its address");
+    assert!(shown.contains("services/default/kubernetes"), "{shown}");
+    at.kubectl(&["delete", "ip", &address]).ok("delete the address");
+    at.until(&["get", "ip", &address, "-o", "jsonpath={.spec.parentRef.name}"], "kubernetes");
+    let ready = "jsonpath={.status.conditions[0].status}{.status.conditions[0].reason}";
+    at.until(&["get", "servicecidr", "kubernetes", "-o", ready], "True");
+    let other = "{apiVersion: networking.k8s.io/v1, kind: ServiceCIDR, metadata: {name: other}, spec: {cidrs: [10.250.0.0/24]}}";
+    at.kubectl_with(&["create"], other).ok("another range");
+    at.until(&["get", "servicecidr", "other", "-o", ready], "FalseNotUsed");
+}
+
 #[test]
 fn a_killed_daemon_has_lost_nothing_at_its_next_start() {
     let Some(at) = appliance("kill") else { return };

@@ -32,7 +32,7 @@ pub(crate) fn decode<K: DeserializeOwned>(
 }
 
 /// The bytes as a typed decoder takes them.
-fn read<'j>(
+pub(crate) fn read<'j>(
     gvk: &Gvk,
     schema: &Schema,
     json: &'j [u8],

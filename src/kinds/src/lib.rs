@@ -34,4 +34,4 @@ pub use indexes::Indexes;
 pub use kind::{Durability, Kind, ResourceInfo, Scope};
 pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update};
 pub use registry::{Registry, all};
-pub use unstructured::{JsonPath, Printer, ScalePaths, SchemaKind, Unstructured};
+pub use unstructured::{Cells, JsonPath, Origin, Printer, ScalePaths, SchemaKind, Strategy, Unstructured};

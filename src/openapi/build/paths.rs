@@ -63,6 +63,11 @@ pub fn of(resource: &Resource, dialect: Dialect) -> Vec<(String, Value)> {
         paths.push((everywhere, item(vec![("get", list(resource, "list"))], &[], dialect)));
     }
     let named = format!("{collection}/{{name}}");
+    if resource.read_only {
+        let read = object(resource.gvk, &resource.definition).into_iter().filter(|(m, _)| *m == "get");
+        paths.push((named, item(read.collect(), &[path_parameters, &["name"]].concat(), dialect)));
+        return paths;
+    }
     let mut path_parameters = path_parameters.to_vec();
     path_parameters.push("name");
     let own = object(resource.gvk, &resource.definition);
@@ -105,6 +110,9 @@ fn create(gvk: Gvk, definition: &str) -> Operation<'_> {
 }
 
 fn collection_operations(resource: &Resource) -> Vec<(&'static str, Operation<'_>)> {
+    if resource.read_only {
+        return vec![("get", list(resource, "list"))];
+    }
     let mut operations = vec![("post", create(resource.gvk, &resource.definition))];
     if !resource.create_only {
         operations.push(("get", list(resource, "list")));

@@ -5,8 +5,9 @@ use k8s_openapi::api::{
     admissionregistration::v1 as admission, apps::v1 as apps, authentication::v1 as authentication,
     authorization::v1 as authorization, autoscaling::v1 as autoscaling, autoscaling::v2 as autoscaling_v2,
     batch::v1 as batch, certificates::v1 as certificates, coordination::v1 as coordination, core::v1 as core,
-    discovery::v1 as discovery, events::v1 as events, networking::v1 as networking, node::v1 as node,
-    policy::v1 as policy, rbac::v1 as rbac, scheduling::v1 as scheduling, storage::v1 as storage,
+    discovery::v1 as discovery, events::v1 as events, flowcontrol::v1 as flowcontrol,
+    networking::v1 as networking, node::v1 as node, policy::v1 as policy, rbac::v1 as rbac,
+    resource::v1 as resource, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -20,6 +21,8 @@ pub struct Resource {
     pub namespaced: bool,
     /// Only `POST`: reviews, and what has no list.
     pub create_only: bool,
+    /// Only `GET`: what is measured and not stored.
+    pub read_only: bool,
     pub definition: String,
     pub subresources: Vec<Subresource>,
     pub register: fn(&mut SchemaGenerator),
@@ -97,6 +100,7 @@ fn kind<T: Typed + JsonSchema>(
         plural,
         namespaced,
         create_only: false,
+        read_only: false,
         definition,
         subresources,
         register: register::<T>,
@@ -164,6 +168,7 @@ pub fn resources() -> Vec<Resource> {
         ),
         kind::<coordination::Lease>("leases", true, vec![]),
         review::<core::Binding>("bindings", true),
+        Resource { read_only: true, ..kind::<core::ComponentStatus>("componentstatuses", false, vec![]) },
         kind::<core::ConfigMap>("configmaps", true, vec![]),
         kind::<core::Endpoints>("endpoints", true, vec![]),
         kind::<core::Event>("events", true, vec![]),
@@ -227,8 +232,24 @@ pub fn resources() -> Vec<Resource> {
         ),
         kind::<discovery::EndpointSlice>("endpointslices", true, vec![]),
         kind::<events::Event>("events", true, vec![]),
+        kind::<flowcontrol::FlowSchema>(
+            "flowschemas",
+            false,
+            vec![sub::<flowcontrol::FlowSchema>("status", Object)],
+        ),
+        kind::<flowcontrol::PriorityLevelConfiguration>(
+            "prioritylevelconfigurations",
+            false,
+            vec![sub::<flowcontrol::PriorityLevelConfiguration>("status", Object)],
+        ),
+        kind::<networking::IPAddress>("ipaddresses", false, vec![]),
         kind::<networking::Ingress>("ingresses", true, vec![sub::<networking::Ingress>("status", Object)]),
         kind::<networking::IngressClass>("ingressclasses", false, vec![]),
+        kind::<networking::ServiceCIDR>(
+            "servicecidrs",
+            false,
+            vec![sub::<networking::ServiceCIDR>("status", Object)],
+        ),
         kind::<node::RuntimeClass>("runtimeclasses", false, vec![]),
         kind::<policy::PodDisruptionBudget>(
             "poddisruptionbudgets",
@@ -239,6 +260,14 @@ pub fn resources() -> Vec<Resource> {
         kind::<rbac::ClusterRoleBinding>("clusterrolebindings", false, vec![]),
         kind::<rbac::Role>("roles", true, vec![]),
         kind::<rbac::RoleBinding>("rolebindings", true, vec![]),
+        kind::<resource::DeviceClass>("deviceclasses", false, vec![]),
+        kind::<resource::ResourceClaim>(
+            "resourceclaims",
+            true,
+            vec![sub::<resource::ResourceClaim>("status", Object)],
+        ),
+        kind::<resource::ResourceClaimTemplate>("resourceclaimtemplates", true, vec![]),
+        kind::<resource::ResourceSlice>("resourceslices", false, vec![]),
         kind::<scheduling::PriorityClass>("priorityclasses", false, vec![]),
         kind::<storage::CSIDriver>("csidrivers", false, vec![]),
         kind::<storage::CSINode>("csinodes", false, vec![]),

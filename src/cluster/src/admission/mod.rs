@@ -27,11 +27,21 @@ use crate::services::Taken;
 use crate::{Cluster, Target};
 use ::api::Status;
 use kinds::Instance;
+use store::Write;
 
 /// What admission reserved for a write until it is committed.
 pub(crate) struct Held(Taken);
 
 impl Held {
+    /// What is committed with the object.
+    pub(crate) fn written_with(
+        &self,
+        cluster: &Cluster,
+        object: &dyn Instance,
+    ) -> Result<Vec<Write>, Status> {
+        self.0.written_with(cluster.store(), object.meta())
+    }
+
     /// A dry run gives everything back.
     pub(crate) fn keep_if(self, committed: bool) {
         if committed {

@@ -396,6 +396,18 @@ const COMPONENTS: &[Component] = &[
         || controller("service-account-controller"),
         || vec![rule(&["create", "get", "patch", "update"], &[""], &["configmaps", "serviceaccounts"])],
     ),
+    (
+        "system:controller:service-cidrs-controller",
+        || controller("service-cidrs-controller"),
+        || {
+            let networking = &["networking.k8s.io"];
+            vec![
+                rule(&["get", "list", "patch", "update", "watch"], networking, &["servicecidrs"]),
+                rule(&["patch", "update"], networking, &["servicecidrs/finalizers", "servicecidrs/status"]),
+                rule(READ, networking, &["ipaddresses"]),
+            ]
+        },
+    ),
     // it writes into roles what others hold
     (
         "system:controller:clusterrole-aggregation-controller",

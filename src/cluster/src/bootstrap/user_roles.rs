@@ -103,6 +103,7 @@ fn edit() -> Vec<PolicyRule> {
         rule(WRITE, &["batch"], &["cronjobs", "jobs"]),
         rule(WRITE, &["policy"], &["poddisruptionbudgets"]),
         rule(WRITE, &["networking.k8s.io"], &["ingresses", "networkpolicies"]),
+        rule(WRITE, &["resource.k8s.io"], &["resourceclaims", "resourceclaimtemplates"]),
         rule(&all, &["coordination.k8s.io"], &["leases"]),
     ]
 }
@@ -165,5 +166,10 @@ fn view() -> Vec<PolicyRule> {
         rule(READ, &["batch"], &["cronjobs", "cronjobs/status", "jobs", "jobs/status"]),
         rule(READ, &["policy"], &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
         rule(READ, &["networking.k8s.io"], &["ingresses", "ingresses/status", "networkpolicies"]),
+        rule(
+            READ,
+            &["resource.k8s.io"],
+            &["resourceclaims", "resourceclaims/status", "resourceclaimtemplates"],
+        ),
     ]
 }

@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 pub(super) const NOT_NEGATIVE: &str = "must be greater than or equal to 0";
-pub(super) const IMMUTABLE: &str = "field is immutable";
+pub(crate) const IMMUTABLE: &str = "field is immutable";
 pub(super) const PROTOCOLS: [&str; 3] = ["SCTP", "TCP", "UDP"];
 
 /// The text of a field that need not be there.

@@ -1,4 +1,5 @@
-//! One file for each kind. To add one: its file, one `mod` line, one line in [`handlers`].
+//! The built-in kinds. One that needs no type of its own is a row of [`plain`]; any other is a file, one `mod` line, one line in
+//! [`handlers`].
 
 /// Of kinds with a spec that users write and a status that the system writes: neither writes the other's, and only what
 /// users wish for makes a generation. With the type of the status, what prepares a new object too.
@@ -46,6 +47,8 @@ mod endpoints;
 mod event;
 mod event_validation;
 mod fill;
+pub mod flow_control;
+mod flow_schema;
 mod horizontal_pod_autoscaler;
 mod hpa_columns;
 mod hpa_v1;
@@ -53,6 +56,7 @@ mod hpa_validation;
 mod ingress;
 mod ingress_class;
 mod ingress_validation;
+mod ip_address;
 mod job;
 mod job_validation;
 mod lease;
@@ -64,6 +68,7 @@ mod namespace;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
+mod plain;
 mod pod;
 mod pod_columns;
 mod pod_defaults;
@@ -73,8 +78,11 @@ mod pod_template;
 mod pod_validation;
 pub(crate) mod pod_warnings;
 mod priority_class;
+mod priority_level_configuration;
 mod replica_set;
 mod replication_controller;
+mod resource_claim;
+mod resource_devices;
 mod resource_quota;
 mod role;
 mod role_binding;
@@ -82,6 +90,7 @@ mod runtime_class;
 mod secret;
 mod service;
 mod service_account;
+mod service_cidr;
 mod service_update;
 mod service_validation;
 mod service_warnings;
@@ -104,6 +113,7 @@ use k8s_openapi::api::certificates::v1 as certificates;
 use k8s_openapi::api::coordination::v1 as coordination;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
+use k8s_openapi::api::flowcontrol::v1 as flowcontrol;
 use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::api::node::v1 as node_classes;
 use k8s_openapi::api::policy::v1 as policy;
@@ -113,13 +123,14 @@ use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use std::sync::Arc;
 
+pub(crate) use checks::IMMUTABLE;
 pub use pod_columns::status_word;
 pub(crate) use pod_defaults::same_template;
 pub use storage_class::is_default as is_default_storage_class;
 
 /// Every built-in kind's handler.
 pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
-    vec![
+    let typed = [
         handler_of::<admission::MutatingAdmissionPolicy>(),
         handler_of::<admission::MutatingAdmissionPolicyBinding>(),
         handler_of::<admission::MutatingWebhookConfiguration>(),
@@ -152,8 +163,12 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<core::Service>(),
         handler_of::<core::ServiceAccount>(),
         handler_of::<discovery::EndpointSlice>(),
+        handler_of::<flowcontrol::FlowSchema>(),
+        handler_of::<flowcontrol::PriorityLevelConfiguration>(),
+        handler_of::<networking::IPAddress>(),
         handler_of::<networking::Ingress>(),
         handler_of::<networking::IngressClass>(),
+        handler_of::<networking::ServiceCIDR>(),
         handler_of::<node_classes::RuntimeClass>(),
         handler_of::<policy::PodDisruptionBudget>(),
         handler_of::<rbac::ClusterRole>(),
@@ -170,7 +185,8 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<apiextensions::CustomResourceDefinition>(),
         event::events_k8s_io(),
         hpa_v1::autoscaling_v1(),
-    ]
+    ];
+    typed.into_iter().chain(plain::handlers()).collect()
 }
 
 /// The object's name, as a first column.

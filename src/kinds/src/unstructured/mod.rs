@@ -5,8 +5,8 @@ mod printer;
 mod schema_kind;
 
 pub use json_path::JsonPath;
-pub use printer::Printer;
-pub use schema_kind::{ScalePaths, SchemaKind};
+pub use printer::{Cells, Printer};
+pub use schema_kind::{Origin, ScalePaths, SchemaKind, Strategy};
 
 use crate::{Cell, Errors, Instance};
 use api::{REVISION_PLACEHOLDER, Status, Unstamped};
@@ -100,13 +100,19 @@ impl Instance for Unstructured {
     }
     fn set_defaults(&mut self) {
         schema::set_defaults(&mut self.fields, &self.kind.schema);
+        if let Some(strategy) = self.kind.strategy() {
+            (strategy.set_defaults)(&mut self.fields);
+        }
     }
     fn prepare_create(&mut self) {
-        self.meta.generation = Some(1);
-        if self.kind.has_status()
-            && let Some(fields) = self.fields_mut()
-        {
-            fields.remove(STATUS);
+        self.meta.generation = self.kind.counts_generations().then_some(1);
+        if self.kind.has_status() {
+            let built_in = self.kind.strategy().is_some();
+            if let Some(fields) = self.fields_mut() {
+                fields.remove(STATUS);
+                // a struct of Go's is always there
+                fields.extend(built_in.then(|| (STATUS.to_owned(), Value::Object(Map::new()))));
+            }
         }
     }
     fn prepare_update(&mut self, old: &dyn Instance) {
@@ -131,7 +137,7 @@ impl Instance for Unstructured {
         crate::keep_all_metadata(&mut self.meta, &old.meta);
     }
     fn generation_changes(&self, old: &dyn Instance) -> bool {
-        self.without_status() != same_kind(old).without_status()
+        self.kind.counts_generations() && self.without_status() != same_kind(old).without_status()
     }
     fn validate(&self, errors: &mut Errors) {
         if self.is_stored && self.before.is_none() {
@@ -146,8 +152,20 @@ impl Instance for Unstructured {
             self.keep_rules(&mut found);
         }
         errors.extend(found.into_causes());
+        if let Some(strategy) = self.kind.strategy() {
+            (strategy.validate)(&self.fields, errors);
+        }
     }
-    fn validate_update(&self, _old: &dyn Instance, _errors: &mut Errors) {}
+    fn validate_update(&self, old: &dyn Instance, errors: &mut Errors) {
+        let Some(strategy) = self.kind.strategy() else { return };
+        for path in strategy.immutable {
+            let (new, old) = (self.fields.pointer(path), same_kind(old).fields.pointer(path));
+            if new != old {
+                let field = path.trim_start_matches('/').replace('/', ".");
+                errors.invalid(field, new.cloned().unwrap_or_default(), crate::builtin::IMMUTABLE);
+            }
+        }
+    }
     fn validate_status_update(&self, _old: &dyn Instance, errors: &mut Errors) {
         Instance::validate(self, errors);
     }

@@ -5,26 +5,40 @@ use crate::{Cell, Column, age};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::Value;
 
+/// Where the cells of a column come from.
+pub enum Cells {
+    Path(JsonPath),
+    Age,
+    /// From the whole object.
+    Made(fn(&Value) -> Cell),
+}
+
 /// The name of the object comes first; the age comes where there are no other columns.
 pub struct Printer {
     columns: Vec<Column>,
-    paths: Vec<JsonPath>,
+    cells: Vec<Cells>,
 }
 
 impl Printer {
     /// Each column, and where its cells are.
     pub fn new(further: impl IntoIterator<Item = (Column, JsonPath)>) -> Self {
-        let mut columns = vec![Column::NAME];
-        let mut paths = Vec::new();
-        for (column, path) in further {
+        let paths = further.into_iter().map(|(column, path)| (column, Cells::Path(path)));
+        let mut printer = Printer::of(paths);
+        if printer.cells.is_empty() {
+            printer.columns.push(Column { kind: "date".into(), ..Column::AGE });
+            printer.cells.push(Cells::Age);
+        }
+        printer
+    }
+
+    /// The same, with nothing where there is nothing.
+    pub fn of(further: impl IntoIterator<Item = (Column, Cells)>) -> Self {
+        let (mut columns, mut cells) = (vec![Column::NAME], Vec::new());
+        for (column, from) in further {
             columns.push(column);
-            paths.push(path);
+            cells.push(from);
         }
-        if paths.is_empty() {
-            columns.push(Column { kind: "date".into(), ..Column::AGE });
-            paths.extend(JsonPath::parse(".metadata.creationTimestamp"));
-        }
-        Printer { columns, paths }
+        Printer { columns, cells }
     }
 
     pub(crate) fn columns(&self) -> &[Column] {
@@ -33,10 +47,12 @@ impl Printer {
 
     pub(crate) fn row(&self, object: &Value, now: jiff::Timestamp) -> Vec<Cell> {
         let name = object.pointer("/metadata/name").cloned().unwrap_or_default();
-        let cells = self.columns.iter().skip(1).zip(&self.paths);
-        std::iter::once(name)
-            .chain(cells.map(|(column, path)| cell(column, &path.find(object), now)))
-            .collect()
+        let cells = self.columns.iter().skip(1).zip(&self.cells).map(|(column, from)| match from {
+            Cells::Path(path) => cell(column, &path.find(object), now),
+            Cells::Age => age_of(object, now),
+            Cells::Made(make) => make(object),
+        });
+        std::iter::once(name).chain(cells).collect()
     }
 }
 
@@ -65,6 +81,11 @@ fn cell(column: &Column, found: &[&Value], now: jiff::Timestamp) -> Cell {
         },
         _ => found.iter().map(|value| text(value)).collect::<Vec<_>>().join(" ").into(),
     }
+}
+
+fn age_of(object: &Value, now: jiff::Timestamp) -> Cell {
+    let created = object.pointer("/metadata/creationTimestamp").and_then(Value::as_str);
+    age(created.and_then(|text| text.parse().ok()).map(Time).as_ref(), now)
 }
 
 fn text(value: &Value) -> String {

@@ -1,8 +1,11 @@
 //! A kind that is its schema: names, columns and paths as data.
 
 use super::{JsonPath, Printer, Unstructured};
-use crate::{Column, Decoded, FieldValidation, Handler, Instance, ResourceInfo, cannot_be_handled, told};
-use api::{Object, Status};
+use crate::{
+    Column, Decoded, Errors, FieldValidation, Handler, Instance, ResourceInfo, cannot_be_handled, decode,
+    told,
+};
+use api::{Gvk, Object, Status};
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schema::Schema;
@@ -21,10 +24,33 @@ pub struct SchemaKind {
     pub printer: Printer,
     /// What a field selector may name, besides the name and the namespace.
     pub selectable: Vec<(String, JsonPath)>,
-    /// What is published: the schema as it was written.
-    pub published: Value,
+    pub origin: Origin,
     /// Told to whoever uses the version.
     pub deprecation: Option<String>,
+}
+
+/// Where a kind that has no type comes from.
+pub enum Origin {
+    /// A CustomResourceDefinition. The schema is published as it was written.
+    Definition { published: Value },
+    /// The program: its objects are read as upstream reads those of a Go type, and its documents are made at build time.
+    Program(Strategy),
+}
+
+/// What a built-in kind does beyond its schema.
+#[derive(Clone, Copy)]
+pub struct Strategy {
+    pub set_defaults: fn(&mut Value),
+    pub validate: fn(&Value, &mut Errors),
+    /// What an update may not change: `/spec/driver`.
+    pub immutable: &'static [&'static str],
+    /// Whether `metadata.generation` counts what is wished for.
+    pub counts_generations: bool,
+}
+
+impl Strategy {
+    pub const PLAIN: Strategy =
+        Strategy { set_defaults: |_| {}, validate: |_, _| {}, immutable: &[], counts_generations: false };
 }
 
 /// Where a kind has the numbers of its scale.
@@ -45,6 +71,17 @@ impl SchemaKind {
 
     pub(super) fn selectable(&self, path: &str) -> Option<&JsonPath> {
         self.selectable.iter().find(|(known, _)| known == path).map(|(_, path)| path)
+    }
+
+    pub(super) fn strategy(&self) -> Option<&Strategy> {
+        match &self.origin {
+            Origin::Program(strategy) => Some(strategy),
+            Origin::Definition { .. } => None,
+        }
+    }
+
+    pub(super) fn counts_generations(&self) -> bool {
+        self.strategy().is_none_or(|strategy| strategy.counts_generations)
     }
 
     fn instance(self: &Arc<Self>, mut object: Map<String, Value>) -> serde_json::Result<Unstructured> {
@@ -85,16 +122,10 @@ impl Handler for Served {
         crate::builtin::names::dns_subdomain(name)
     }
     fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
-        let gvk = &self.0.info.gvk;
-        let checked = schema::check_custom(json).map_err(|wrong| cannot_be_handled(gvk, &wrong))?;
-        let instance = serde_json::from_slice(json).and_then(|object| self.0.instance(object));
-        let mut instance = instance.map_err(|e| cannot_be_handled(gvk, &format_args!("json: {e}")))?;
-        let unknown = schema::prune(&mut instance.fields, &self.0.schema);
-        let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
-        let mut faults: Vec<String> = checked.faults.into_iter().chain(unknown).collect();
-        faults.sort();
-        let warnings = told(gvk, faults, strictness)?;
-        Ok(Decoded { instance: Box::new(instance), warnings })
+        match &self.0.origin {
+            Origin::Program(_) => self.decode_built_in(json, strictness),
+            Origin::Definition { .. } => self.decode_custom(json, strictness),
+        }
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
         let fields: Map<String, Value> =
@@ -120,9 +151,54 @@ impl Handler for Served {
         &self.0.schema
     }
     fn merge_keys(&self) -> Option<&Schema> {
-        None
+        self.0.strategy().map(|_| &self.0.schema)
     }
     fn published_schema(&self) -> Option<&Value> {
-        Some(&self.0.published)
+        match &self.0.origin {
+            Origin::Definition { published } => Some(published),
+            Origin::Program(_) => None,
+        }
+    }
+}
+
+impl Served {
+    /// As [`decode::decode`], into a value instead of a type.
+    fn decode_built_in(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
+        let gvk = &self.0.info.gvk;
+        let (json, warnings) = decode::read(gvk, &self.0.schema, json, strictness)?;
+        let mut instance = self.instance(gvk, &json)?;
+        // a typed decoder leaves both out
+        schema::prune(&mut instance.fields, &self.0.schema);
+        drop_nulls(&mut instance.fields);
+        Ok(Decoded { instance: Box::new(instance), warnings })
+    }
+
+    fn decode_custom(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
+        let gvk = &self.0.info.gvk;
+        let checked = schema::check_custom(json).map_err(|wrong| cannot_be_handled(gvk, &wrong))?;
+        let mut instance = self.instance(gvk, json)?;
+        let unknown = schema::prune(&mut instance.fields, &self.0.schema);
+        let unknown = unknown.iter().map(|path| format!("unknown field \"{path}\""));
+        let mut faults: Vec<String> = checked.faults.into_iter().chain(unknown).collect();
+        faults.sort();
+        let warnings = told(gvk, faults, strictness)?;
+        Ok(Decoded { instance: Box::new(instance), warnings })
+    }
+
+    fn instance(&self, gvk: &Gvk, json: &[u8]) -> Result<Unstructured, Status> {
+        let instance = serde_json::from_slice(json).and_then(|object| self.0.instance(object));
+        instance.map_err(|e| cannot_be_handled(gvk, &format_args!("json: {e}")))
+    }
+}
+
+/// A field of `null` is one that is not there; an item of a list stays what it is.
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_nulls),
+        _ => {}
     }
 }
