@@ -12,7 +12,7 @@ mod fields;
 mod managers;
 mod merge;
 
-pub use managers::{ApplyError, Conflict, Who, apply, books, update};
+pub use managers::{ApplyError, Conflict, Who, apply, create, update};
 
 /// How a list of an object is to be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,10 +1,15 @@
-//! Server-side apply, and the books of who set which field. Books are kept of an object from the first time that
-//! somebody applied it: what never is applied carries none, and costs nothing.
+//! Server-side apply, and the managed fields: who set which field.
+//!
+//! Upstream keeps them of whatever is written. Here they are kept of what clients write, from the first write on. What the
+//! components of this process make (pods of a ReplicaSet, events, leases) carries none, as upstream's objects do that were
+//! asked to have none; of an object that has some, what components change is theirs, but for its status, which is written
+//! many times and which nobody else sets.
 
-use crate::write::{Books, now};
+use crate::write::{ManagedFields, now};
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
-use ::api::apply::{ApplyError, Conflict, Who, apply, update};
+use ::api::apply::{ApplyError, Conflict, Who, apply, create, update};
 use ::api::{Cause, Object, Reason, Status};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kinds::{FieldValidation, Instance};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -54,10 +59,10 @@ impl Cluster {
             let outcome = if is_new && target.subresource.is_none() {
                 let collection = Target { name: None, ..target.clone() };
                 self.authorize(actor, &Attributes::of("create", &collection))?;
-                self.create_authorized(actor, target, change(None)?, options, Books::Written).await
+                self.create_authorized(actor, target, change(None)?, options, ManagedFields::Written).await
             } else {
                 let change = |current: &Object| change(Some(current));
-                self.modify_authorized(actor, target, options, Books::Written, &change).await
+                self.modify_authorized(actor, target, options, ManagedFields::Written, &change).await
             };
             match outcome {
                 Ok(object) => return Ok(Applied { object, created: is_new }),
@@ -146,28 +151,82 @@ fn put_over(
     Ok((decoded.instance, decoded.warnings))
 }
 
-/// The books of what is written by another door, where any are kept.
-pub(crate) fn keep_books(
+/// The entries of a new object that somebody creates.
+pub(crate) fn of_created(
     manager: &str,
     target: &Target,
-    new: &mut dyn Instance,
+    new: &dyn Instance,
+) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
+    let stamp = Stamp::of(target);
+    let mut object = json_of(target, new)?;
+    // the system's: a creator's was dropped
+    if let (true, Some(fields)) = (target.handler.info().has_subresource("status"), object.as_object_mut()) {
+        fields.remove("status");
+    }
+    let made = create(&object, stamp.who(manager, target), target.handler.schema());
+    decoded(made.map_err(refusal)?)
+}
+
+/// Who writes in another way than by applying.
+pub(crate) struct Updater<'u> {
+    pub(crate) manager: &'u str,
+    pub(crate) is_component: bool,
+}
+
+/// The entries of an object that was updated. `written` are those that the new version brought along: a client may edit
+/// them, and throw them away.
+pub(crate) fn of_updated(
+    by: &Updater<'_>,
+    target: &Target,
+    written: Option<Vec<ManagedFieldsEntry>>,
+    new: &dyn Instance,
+    current: &Object,
     old: &dyn Instance,
-) -> Result<(), Status> {
-    if old.meta().managed_fields.as_ref().is_none_or(Vec::is_empty) {
-        return Ok(());
+) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
+    if asks_for_none(written.as_deref()) {
+        return Ok(None);
+    }
+    let kept = || old.meta().managed_fields.clone();
+    let entries = match written {
+        Some(written) if target.subresource.is_none() => Some(written),
+        _ => kept(),
+    };
+    let Some(entries) = entries.filter(|entries| !entries.is_empty()) else { return Ok(None) };
+    if by.is_component && is_only_the_systems(target, &entries) {
+        return Ok(Some(entries));
     }
     let stamp = Stamp::of(target);
-    let who = stamp.who(manager, target);
-    let books = update(&json_of(old)?, &json_of(new)?, who, target.handler.schema()).map_err(refusal)?;
-    new.meta_mut().managed_fields = serde_json::from_value(books).map_err(Status::internal)?;
-    Ok(())
+    let who = stamp.who(by.manager, target);
+    let before: Value =
+        serde_json::from_slice(&target.handler.present(current.bytes())).map_err(Status::internal)?;
+    let entries = serde_json::to_value(entries).map_err(Status::internal)?;
+    let after = json_of(target, new)?;
+    decoded(update(&before, &after, &entries, who, target.handler.schema()).map_err(refusal)?)
 }
 
-fn json_of(object: &dyn Instance) -> Result<Value, Status> {
-    object.encode()?.stamp(::api::ResourceVersion(0)).decode().map_err(Status::internal)
+/// A part that components write, and of which no client has a field.
+fn is_only_the_systems(target: &Target, entries: &[ManagedFieldsEntry]) -> bool {
+    let Some(part) = target.subresource.as_deref() else { return false };
+    matches!(part, "status" | "binding")
+        && !entries.iter().any(|entry| entry.subresource.as_deref() == Some(part))
 }
 
-/// What an entry of the books says beside its fields.
+/// Upstream's way to throw them away: an empty list, or an empty entry.
+fn asks_for_none(written: Option<&[ManagedFieldsEntry]>) -> bool {
+    matches!(written, Some([])) || matches!(written, Some([entry]) if *entry == ManagedFieldsEntry::default())
+}
+
+fn decoded(entries: Value) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
+    serde_json::from_value(entries).map(Some).map_err(Status::internal)
+}
+
+/// As the target's version has it.
+fn json_of(target: &Target, object: &dyn Instance) -> Result<Value, Status> {
+    let stored = object.encode()?.stamp(::api::ResourceVersion(0));
+    serde_json::from_slice(&target.handler.present(stored.bytes())).map_err(Status::internal)
+}
+
+/// What an entry says beside its fields.
 struct Stamp {
     api_version: String,
     now: String,

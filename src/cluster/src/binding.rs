@@ -1,4 +1,4 @@
-use crate::write::Books;
+use crate::write::ManagedFields;
 use crate::{Attributes, Client, Target, WriteOptions};
 use ::api::{GroupResource, Object, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
@@ -45,6 +45,9 @@ impl Client {
         };
         let binding = target.subresource("binding");
         let options = WriteOptions::default();
-        cluster.modify_authorized(self.actor(), &binding, &options, Books::Kept, &assign).await.map(|_| ())
+        cluster
+            .modify_authorized(self.actor(), &binding, &options, ManagedFields::Follow, &assign)
+            .await
+            .map(|_| ())
     }
 }

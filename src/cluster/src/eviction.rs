@@ -1,6 +1,6 @@
 //! Evictions: a pod goes where the budgets of those who run it allow that. Upstream's `pods/eviction`.
 
-use crate::write::Books;
+use crate::write::ManagedFields;
 use crate::{Actor, Attributes, Cluster, DeleteOptions, Target, WriteOptions};
 use ::api::{Cause, GroupResource, Object, Reason, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
@@ -102,7 +102,8 @@ impl Cluster {
             Ok(Box::new(budget))
         };
         let options = WriteOptions { dry_run, ..WriteOptions::default() };
-        let taken = self.modify_authorized(&Actor::root(), &target, &options, Books::Kept, &take).await;
+        let taken =
+            self.modify_authorized(&Actor::root(), &target, &options, ManagedFields::Follow, &take).await;
         match taken {
             Err(status) if status.is(Reason::Conflict) => Err(being_processed(budget)),
             other => other.map(|_| ()),
@@ -134,7 +135,9 @@ impl Cluster {
         }
         let status = pod.clone().subresource("status");
         let options = WriteOptions::default();
-        self.modify_authorized(&Actor::root(), &status, &options, Books::Kept, &mark).await.map(|_| ())
+        self.modify_authorized(&Actor::root(), &status, &options, ManagedFields::Follow, &mark)
+            .await
+            .map(|_| ())
     }
 }
 

@@ -123,7 +123,11 @@ fn relist<K: Kind>(cache: &Cache<K>, cluster: &Cluster, resource: &Resource) -> 
 
 fn decode<K: Kind>(object: &Object) -> Option<Arc<K>> {
     match object.decode::<K>() {
-        Ok(typed) => Some(Arc::new(typed)),
+        Ok(mut typed) => {
+            // no component looks at them, and they are half of a small object
+            typed.metadata_mut().managed_fields = None;
+            Some(Arc::new(typed))
+        }
         Err(error) => {
             tracing::error!(kind = K::KIND, key = %object.key(), %error, "stored object does not fit its kind");
             None

@@ -1,11 +1,11 @@
 //! The write path: authorise → default → admit → validate → commit.
 
 use crate::admission::{Admission, Operation};
-use crate::apply::keep_books;
+use crate::apply::{Updater, of_created, of_updated};
 use crate::delete::is_finished;
 use crate::{Actor, Attributes, Cluster, Target, Warnings, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kinds::{Durability, Errors, Instance};
 use rand::Rng;
 use store::{Change, CommitError, Precondition, Write};
@@ -27,7 +27,8 @@ pub enum Verb {
 #[derive(Debug, Clone, Default)]
 pub struct WriteOptions {
     pub dry_run: bool,
-    /// Whose the changed fields are, in `metadata.managedFields`; the actor's where it is empty.
+    /// Whose the changed fields are, in `metadata.managedFields`. Empty for the components of this process: then it is the
+    /// actor's name, and what they create has none.
     pub field_manager: String,
     /// Where warnings go.
     pub warnings: Warnings,
@@ -35,11 +36,18 @@ pub struct WriteOptions {
 
 /// What becomes of `metadata.managedFields`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Books {
+pub(crate) enum ManagedFields {
     /// They follow what changed.
-    Kept,
+    Follow,
     /// The new version brings them along.
     Written,
+}
+
+/// What an update begins with.
+struct Before<'b> {
+    object: &'b Object,
+    instance: &'b dyn Instance,
+    managed: ManagedFields,
 }
 
 impl Verb {
@@ -52,10 +60,10 @@ impl Verb {
 }
 
 impl WriteOptions {
-    fn manager<'o>(&'o self, actor: &'o Actor) -> &'o str {
+    fn updater<'o>(&'o self, actor: &'o Actor) -> Updater<'o> {
         match self.field_manager.as_str() {
-            "" => actor.name.rsplit(':').next().unwrap_or_default(),
-            given => given,
+            "" => Updater { manager: actor.name.rsplit(':').next().unwrap_or_default(), is_component: true },
+            given => Updater { manager: given, is_component: false },
         }
     }
 }
@@ -73,7 +81,7 @@ impl Cluster {
         options: &WriteOptions,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of("create", target))?;
-        self.create_authorized(actor, target, object, options, Books::Kept).await
+        self.create_authorized(actor, target, object, options, ManagedFields::Follow).await
     }
 
     pub(crate) async fn create_authorized(
@@ -82,7 +90,7 @@ impl Cluster {
         target: &Target,
         mut object: Box<dyn Instance>,
         options: &WriteOptions,
-        books: Books,
+        managed: ManagedFields,
     ) -> Result<Object, Status> {
         fit_to_path(object.meta_mut(), target)?;
         if object.meta().resource_version.as_deref().is_some_and(|v| !v.is_empty()) {
@@ -91,11 +99,16 @@ impl Cluster {
         let generated = name_it(object.meta_mut())?;
         object.set_defaults();
         found(object.meta_mut());
-        if books == Books::Kept {
-            object.meta_mut().managed_fields = None;
-        }
         tidy(object.meta_mut());
         object.prepare_create();
+        if managed == ManagedFields::Follow {
+            object.meta_mut().managed_fields = None;
+            let by = options.updater(actor);
+            if !by.is_component {
+                let entries = of_created(by.manager, target, &*object)?;
+                object.meta_mut().managed_fields = entries;
+            }
+        }
         let asked = self.admission(actor, target, Operation::Create, options);
         let held = admission::admit_create(&asked, &mut object, &|changed| {
             changed.set_defaults();
@@ -139,7 +152,7 @@ impl Cluster {
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
         self.authorize(actor, &Attributes::of(verb.as_str(), target))?;
-        self.modify_authorized(actor, target, options, Books::Kept, change).await
+        self.modify_authorized(actor, target, options, ManagedFields::Follow, change).await
     }
 
     /// For those who have authorised another question: a binding, a scale.
@@ -148,7 +161,7 @@ impl Cluster {
         actor: &Actor,
         target: &Target,
         options: &WriteOptions,
-        books: Books,
+        managed: ManagedFields,
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
         let warned = options.warnings.mark();
@@ -163,13 +176,8 @@ impl Cluster {
             }
             fit_to_path(new.meta_mut(), target)?;
             same_object(target, new.meta(), old.meta())?;
-            let written = new.meta_mut().managed_fields.take();
-            let held = self.settle(actor, target, options, &mut new, &*old).await?;
-            match books {
-                Books::Written => new.meta_mut().managed_fields = written,
-                Books::Kept if asks_for_none(written.as_deref()) => new.meta_mut().managed_fields = None,
-                Books::Kept => keep_books(options.manager(actor), target, &mut *new, &*old)?,
-            }
+            let before = Before { object: &current, instance: &*old, managed };
+            let held = self.settle(actor, target, options, &mut new, &before).await?;
             if new.same_as(&*old) {
                 return Ok(current);
             }
@@ -200,12 +208,22 @@ impl Cluster {
         target: &Target,
         options: &WriteOptions,
         new: &mut Box<dyn Instance>,
-        old: &dyn Instance,
+        before: &Before<'_>,
     ) -> Result<admission::Held, Status> {
+        let old = before.instance;
+        let written = new.meta_mut().managed_fields.take();
         prepare_update(target, &mut **new, old);
+        // what admission changes is nobody's
+        let managed = match before.managed {
+            ManagedFields::Written => written,
+            ManagedFields::Follow => {
+                of_updated(&options.updater(actor), target, written, &**new, before.object, old)?
+            }
+        };
         let asked = self.admission(actor, target, Operation::Update, options);
         let again = |changed: &mut dyn Instance| prepare_update(target, changed, old);
         let held = admission::admit_update(&asked, new, old, &again).await?;
+        new.meta_mut().managed_fields = managed;
         validate(target, &**new, Some(old))?;
         warn(target, &**new, Some(old), &options.warnings);
         admission::review(&asked, &**new, Some(old)).await?;
@@ -409,11 +427,6 @@ fn tidy(meta: &mut ObjectMeta) {
 pub(crate) fn now() -> Time {
     let now = jiff::Timestamp::now();
     Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now))
-}
-
-/// Upstream's way to throw the books away: an empty list, or an empty entry.
-fn asks_for_none(books: Option<&[ManagedFieldsEntry]>) -> bool {
-    matches!(books, Some([])) || matches!(books, Some([entry]) if *entry == ManagedFieldsEntry::default())
 }
 
 fn asked_revision(meta: &ObjectMeta) -> Result<Option<ResourceVersion>, Status> {

@@ -1,7 +1,7 @@
 //! Server-side apply, as the clients of one cluster see it.
 
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Applied, Cluster, Target, Wanted, WriteOptions};
+use cluster::{Actor, Applied, Cluster, Target, Verb, Wanted, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kinds::{FieldValidation, Kind};
@@ -72,6 +72,122 @@ async fn what_another_door_changed_is_a_conflict_until_it_is_forced() {
     assert!(refused.message.starts_with("Apply failed with 1 conflict: conflict with "), "{refused}");
     let forced = apply::<Deployment>(&cluster, "helm", true, again).await.unwrap();
     assert_eq!(json_of(&forced)["spec"]["replicas"], 1);
+}
+
+fn by(manager: &str) -> WriteOptions {
+    WriteOptions { field_manager: manager.to_owned(), ..WriteOptions::default() }
+}
+
+async fn created(cluster: &Cluster, manager: &str, object: Value) -> Value {
+    let target = target::<Deployment>(cluster, "web");
+    let bytes = serde_json::to_vec(&object).unwrap();
+    let made = target.handler.decode(&bytes, FieldValidation::Strict).unwrap().instance;
+    let target = Target { name: None, ..target };
+    cluster.create(&Actor::root(), &target, made, &by(manager)).await.unwrap().decode().unwrap()
+}
+
+/// As a client's PUT of what it has read and changed.
+async fn changed(cluster: &Cluster, part: Option<&str>, manager: &str, change: impl Fn(&mut Value)) -> Value {
+    let target = Target { subresource: part.map(str::to_owned), ..target::<Deployment>(cluster, "web") };
+    let mut object: Value = cluster.get(&Actor::root(), &target).unwrap().decode().unwrap();
+    change(&mut object);
+    let bytes = serde_json::to_vec(&object).unwrap();
+    let new = target.handler.decode(&bytes, FieldValidation::Strict).unwrap().instance;
+    let (root, options) = (Actor::root(), by(manager));
+    let written = cluster.modify(&root, &target, Verb::Update, &options, &|_| Ok(new.clone_box())).await;
+    written.unwrap().decode().unwrap()
+}
+
+/// Who has something, by manager, operation and part.
+fn owners(object: &Value) -> Vec<String> {
+    let entries = object["metadata"]["managedFields"].as_array().cloned().unwrap_or_default();
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+    entries
+        .iter()
+        .map(|e| format!("{} {} {}", text(e, "manager"), text(e, "operation"), text(e, "subresource")))
+        .collect()
+}
+
+fn fields(object: &Value, manager: &str) -> Value {
+    let entries = object["metadata"]["managedFields"].as_array().unwrap();
+    entries.iter().find(|e| e["manager"] == manager).map_or(Value::Null, |e| e["fieldsV1"].clone())
+}
+
+#[tokio::test]
+async fn what_clients_write_has_owners_from_the_first_write_on() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let first = created(&cluster, "kubectl-create", web(&json!({"replicas": 2}))).await;
+    assert_eq!(owners(&first), ["kubectl-create Update "]);
+    let entry = &first["metadata"]["managedFields"][0];
+    assert_eq!((&entry["apiVersion"], &entry["fieldsType"]), (&json!("apps/v1"), &json!("FieldsV1")));
+    let own = &entry["fieldsV1"];
+    assert!(own["f:spec"]["f:replicas"].is_object() && own["f:status"].is_null(), "{own}");
+    assert!(
+        own["f:spec"]["f:template"]["f:spec"]["f:containers"]["k:{\"name\":\"c\"}"]["f:image"].is_object()
+    );
+
+    // what changes hands, and what does not
+    let edited = changed(&cluster, None, "kubectl-edit", |d| d["spec"]["paused"] = true.into()).await;
+    assert_eq!(fields(&edited, "kubectl-edit"), json!({"f:spec": {"f:paused": {}}}));
+    let scaled = changed(&cluster, Some("scale"), "kubectl", |d| d["spec"]["replicas"] = 5.into()).await;
+    assert_eq!(owners(&scaled), ["kubectl Update scale", "kubectl-create Update ", "kubectl-edit Update "]);
+    assert!(fields(&scaled, "kubectl-create")["f:spec"]["f:replicas"].is_null());
+    let same = changed(&cluster, None, "somebody", |_| {}).await;
+    assert_eq!(same["metadata"], scaled["metadata"], "nothing changed");
+
+    // an applier hears of it
+    let refused =
+        apply::<Deployment>(&cluster, "helm", false, web(&json!({"replicas": 3}))).await.unwrap_err();
+    assert!(
+        refused.message.contains("conflict with \"kubectl\" with subresource \"scale\" using apps/v1"),
+        "{refused}"
+    );
+
+    // thrown away: from then on nobody has anything, until somebody applies
+    for none in [json!([]), json!([{}])] {
+        let without =
+            changed(&cluster, None, "kubectl-edit", |d| d["metadata"]["managedFields"] = none.clone()).await;
+        assert_eq!(without["metadata"]["managedFields"], Value::Null);
+    }
+    changed(&cluster, None, "kubectl-edit", |d| d["spec"]["paused"] = false.into()).await;
+    let applied = apply::<Deployment>(&cluster, "helm", true, web(&json!({"replicas": 3}))).await.unwrap();
+    assert_eq!(owners(&json_of(&applied)), ["helm Apply ", "before-first-apply Update "]);
+}
+
+#[tokio::test]
+async fn what_components_write_is_cheap_and_theirs_where_it_matters() {
+    let cluster = testkit::cluster(testkit::config()).await;
+    let deployments = cluster.acting_as(Actor::controller("deployment-controller")).api::<Deployment>();
+    let root = cluster.acting_as(Actor::root()).api::<Deployment>();
+    let key = ObjectKey::namespaced("default", "web");
+    created(&cluster, "kubectl-create", web(&json!({"replicas": 2}))).await;
+    let seen = |d: &mut Deployment, n| {
+        d.status.get_or_insert_default().observed_generation = Some(n);
+        Ok(())
+    };
+    let untouched = root.modify_status(&key, |d| seen(d, 1)).await.unwrap();
+    assert_eq!(untouched.metadata.managed_fields.unwrap().len(), 1, "a status of the cluster's own");
+    changed(&cluster, Some("status"), "operator", |d| d["status"]["replicas"] = 7.into()).await;
+    let shared = deployments.modify_status(&key, |d| seen(d, 2)).await.unwrap();
+    let shared = serde_json::to_value(shared).unwrap();
+    assert!(
+        owners(&shared).contains(&"deployment-controller Update status".to_owned()),
+        "{:?}",
+        owners(&shared)
+    );
+    // what kubectl moves from one side to the other, it writes as it is
+    let moved = changed(&cluster, None, "kubectl", |d| {
+        let entries = d["metadata"]["managedFields"].as_array_mut().unwrap();
+        entries.retain(|entry| entry["manager"] == "kubectl-create");
+        entries[0]["manager"] = "kubectl".into();
+        entries[0]["operation"] = "Apply".into();
+    })
+    .await;
+    assert_eq!(owners(&moved), ["kubectl Apply "]);
+    // what a component makes has none
+    let mut made = serde_json::from_value::<Deployment>(web(&json!({}))).unwrap();
+    (made.metadata.name, made.metadata.namespace) = (Some("own".into()), Some("default".into()));
+    assert_eq!(root.create(made).await.unwrap().metadata.managed_fields, None);
 }
 
 #[tokio::test]

@@ -121,8 +121,15 @@ fn kubectl_moves_from_the_clients_side_to_the_servers() {
         )
     };
     at.kubectl_with(&["apply"], &words("hello")).ok("client-side");
+    let owners =
+        ["get", "cm", "words", "-o", "jsonpath={.metadata.managedFields[*]['manager', 'operation']}"];
+    assert_eq!(at.kubectl(&owners).ok("owners"), "kubectl-client-side-apply Update");
     at.kubectl_with(&["apply", "--server-side"], &words("again")).ok("server-side");
     at.until(&["get", "cm", "words", "-o", "jsonpath={.data.greeting}"], "again");
+    // and what it applied from its own side it keeps, under a name of its own
+    at.until(&owners, "kubectl kubectl-last-applied Apply Apply");
+    let shown = at.kubectl(&["get", "cm", "words", "-o", "yaml"]).ok("show");
+    assert!(!shown.contains("managedFields") && shown.contains("greeting: again"), "{shown}");
     let diff = at.kubectl_with(&["diff", "--server-side"], &words("other"));
     assert!(diff.out().contains("+  greeting: other"), "{}{}", diff.out(), diff.err());
 }

@@ -9,6 +9,12 @@ use serde_json::{Value, json};
 
 /// The owner of everything in an object of which no books were kept until it was applied.
 const BEFORE_FIRST_APPLY: &str = "before-first-apply";
+/// Who neither says who he is nor has a program's name.
+const UNKNOWN: &str = "unknown";
+/// Upstream keeps as many who update apart; the oldest beyond them are one.
+const MOST_UPDATERS: usize = 10;
+const ANCIENT: &str = "ancient-changes";
+const KUBECTL: &str = "kubectl";
 /// Where kubectl keeps what it applied from the client's side.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// What nobody owns: the object's identity, and what the system says of it.
@@ -84,10 +90,16 @@ pub enum ApplyError {
     Malformed(String),
 }
 
+impl<'w> Who<'w> {
+    fn name(&self) -> &'w str {
+        if self.manager.is_empty() { UNKNOWN } else { self.manager }
+    }
+}
+
 impl Manager {
     fn new(who: Who<'_>, operation: Operation) -> Manager {
         let entry = Entry {
-            manager: who.manager.to_owned(),
+            manager: who.name().to_owned(),
             operation,
             api_version: who.api_version.to_owned(),
             time: Some(who.now.to_owned()),
@@ -100,7 +112,7 @@ impl Manager {
 
     fn is(&self, who: Who<'_>, operation: Operation) -> bool {
         let entry = &self.entry;
-        entry.manager == who.manager
+        entry.manager == who.name()
             && entry.operation == operation
             && entry.subresource == who.subresource.unwrap_or_default()
             && (operation == Operation::Apply || entry.api_version == who.api_version)
@@ -120,14 +132,17 @@ impl Manager {
     }
 }
 
-/// Whether books are kept of this object: from the first time that somebody applied it.
-pub fn books(object: &Value) -> bool {
-    object.pointer("/metadata/managedFields").and_then(Value::as_array).is_some_and(|all| !all.is_empty())
+/// Whether books are kept of this object.
+fn has_books(object: &Value) -> bool {
+    books_of(object).as_array().is_some_and(|all| !all.is_empty())
 }
 
-fn read(object: &Value) -> Vec<Manager> {
-    let entries = object.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let entries = entries.into_iter().flatten().filter_map(|entry| Entry::deserialize(entry).ok());
+fn books_of(object: &Value) -> &Value {
+    object.pointer("/metadata/managedFields").unwrap_or(&Value::Null)
+}
+
+fn read(books: &Value) -> Vec<Manager> {
+    let entries = books.as_array().into_iter().flatten().filter_map(|entry| Entry::deserialize(entry).ok());
     entries.map(|entry| Manager { fields: Fields::decode(&entry.fields_v1), entry }).collect()
 }
 
@@ -163,8 +178,8 @@ pub fn apply(
     force: bool,
     structure: &dyn Structure,
 ) -> Result<Value, ApplyError> {
-    let mut managers = match books(live) {
-        true => read(live),
+    let mut managers = match has_books(live) {
+        true => read(books_of(live)),
         false => first_owner(live, who, structure)?,
     };
     let set = owned_fields(wanted, structure)?;
@@ -194,8 +209,23 @@ pub fn apply(
         mine.entry.api_version = who.api_version.to_owned();
     }
     managers.push(mine);
+    // nobody's change: it says what the applier himself has just said
+    remember_for_kubectl(&mut object, live, wanted, who);
     keep_books(&mut object, managers);
     Ok(object)
+}
+
+/// Where kubectl has applied from the client's side before, it finds there what it applied last, also from the server's side.
+fn remember_for_kubectl(object: &mut Value, live: &Value, wanted: &Value, who: Who<'_>) {
+    let annotation = |object: &Value| {
+        object.pointer("/metadata/annotations").and_then(|all| all.get(LAST_APPLIED)).cloned()
+    };
+    if who.manager != KUBECTL || annotation(live).is_none() || annotation(wanted).is_some() {
+        return;
+    }
+    if let Some(all) = object.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        all.insert(LAST_APPLIED.to_owned(), format!("{wanted}\n").into());
+    }
 }
 
 /// kubectl takes over what kubectl itself applied from the client's side, as upstream lets it.
@@ -203,7 +233,7 @@ fn all_by_kubectl(conflicts: &[Conflict], live: &Value, who: Who<'_>, structure:
     let annotations = live.pointer("/metadata/annotations");
     let last = annotations.and_then(|all| all.get(LAST_APPLIED)).and_then(Value::as_str);
     let last: Option<Value> = last.and_then(|text| serde_json::from_str(text).ok());
-    let (true, Some(last)) = (who.manager == "kubectl", last) else { return false };
+    let (true, Some(last)) = (who.manager == KUBECTL, last) else { return false };
     let Ok(fields) = owned_fields(&last, structure) else { return false };
     let paths = fields.paths();
     conflicts.iter().all(|conflict| paths.contains(&conflict.path))
@@ -219,15 +249,28 @@ fn first_owner(live: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<
     Ok(vec![Manager { fields, ..Manager::new(unknown, Operation::Update) }])
 }
 
+/// The books of a new object that was created by other means than being applied: all of it is the creator's.
+///
+/// # Errors
+/// [`ApplyError::Malformed`]
+pub fn create(object: &Value, who: Who<'_>, structure: &dyn Structure) -> Result<Value, ApplyError> {
+    let fields = owned_fields(object, structure)?;
+    Ok(write(vec![Manager { fields, ..Manager::new(who, Operation::Update) }]))
+}
+
 /// The books of `new`, which took the place of `old` in another way than by being applied: whoever changed a field has
-/// it. Call it only where [`books`] are kept.
+/// it. `books` are those that were kept until now.
+///
+/// # Errors
+/// [`ApplyError::Malformed`]
 pub fn update(
     old: &Value,
     new: &Value,
+    books: &Value,
     who: Who<'_>,
     structure: &dyn Structure,
 ) -> Result<Value, ApplyError> {
-    let mut managers = read(old);
+    let mut managers = read(books);
     let mut difference = compare(old, new, &mut Vec::new(), structure).map_err(ApplyError::Malformed)?;
     for fields in [&mut difference.added, &mut difference.changed, &mut difference.removed] {
         UNOWNED.iter().for_each(|path| fields.take(path));
@@ -244,7 +287,42 @@ pub fn update(
     }
     mine.fields = fields;
     managers.push(mine);
+    cap(&mut managers);
     Ok(write(managers))
+}
+
+/// The oldest of too many updaters become one for each version that they wrote.
+fn cap(managers: &mut Vec<Manager>) {
+    managers.retain(|manager| !manager.fields.is_empty());
+    let is_updater = |manager: &Manager| manager.entry.operation == Operation::Update;
+    let mut updaters: Vec<usize> = (0..managers.len()).filter(|at| is_updater(&managers[*at])).collect();
+    let too_many = updaters.len().saturating_sub(MOST_UPDATERS);
+    if too_many == 0 {
+        return;
+    }
+    updaters.sort_by_key(|at| managers[*at].entry.time.clone());
+    let mut gone = Vec::new();
+    let mut buckets: Vec<usize> = Vec::new();
+    for at in updaters {
+        if gone.len() == too_many {
+            break;
+        }
+        let known =
+            buckets.iter().find(|b| managers[**b].entry.api_version == managers[at].entry.api_version);
+        let Some(bucket) = known.copied() else {
+            buckets.push(at);
+            continue;
+        };
+        let Manager { entry, fields } = managers[at].clone();
+        let ancient = &mut managers[bucket];
+        ancient.entry.manager = ANCIENT.to_owned();
+        ancient.entry.subresource.clear();
+        ancient.entry.time = entry.time;
+        ancient.fields = ancient.fields.union(&fields);
+        gone.push(at);
+    }
+    gone.sort_unstable_by(|a, b| b.cmp(a));
+    gone.into_iter().for_each(|at| drop(managers.remove(at)));
 }
 
 fn keep_books(object: &mut Value, managers: Vec<Manager>) {
@@ -324,7 +402,7 @@ mod tests {
         let mut new = old.clone();
         new["spec"] = json!({"replicas": 5});
         let scale = Who { subresource: Some("scale"), ..who("kubectl") };
-        new["metadata"]["managedFields"] = update(&old, &new, scale, &Sample).unwrap();
+        new["metadata"]["managedFields"] = update(&old, &new, books_of(&old), scale, &Sample).unwrap();
         assert_eq!(fields(&new, "helm"), Value::Null);
         assert_eq!(fields(&new, "kubectl"), json!({"f:spec": {"f:replicas": {}}}));
         let ApplyError::Conflicts(conflicts) = applied(&new, json!({"replicas": 1}), "helm").unwrap_err()
@@ -350,6 +428,62 @@ mod tests {
             &Sample,
         );
         assert_eq!(again.unwrap(), first);
+    }
+
+    #[test]
+    fn the_oldest_of_many_updaters_are_one() {
+        let mut object = stored(web(json!({"replicas": 0})));
+        object["metadata"]["managedFields"] = create(&object, who("creator"), &Sample).unwrap();
+        for n in 1..=12 {
+            let mut new = object.clone();
+            new["spec"][format!("f{n}")] = n.into();
+            let now = format!("2026-01-01T00:00:{n:02}Z");
+            let (name, api_version) = (format!("m{n}"), if n % 2 == 0 { "apps/v1" } else { "apps/v2" });
+            let who = Who { manager: &name, subresource: None, api_version, now: &now };
+            new["metadata"]["managedFields"] =
+                update(&object, &new, books_of(&object), who, &Sample).unwrap();
+            object = new;
+        }
+        let entries = object["metadata"]["managedFields"].as_array().unwrap();
+        let told: Vec<(&str, &str)> = entries
+            .iter()
+            .map(|entry| (entry["manager"].as_str().unwrap(), entry["apiVersion"].as_str().unwrap()))
+            .collect();
+        assert_eq!(told.len(), 10, "{told:?}");
+        assert_eq!(
+            told[..3],
+            [("ancient-changes", "apps/v2"), ("ancient-changes", "apps/v1"), ("m5", "apps/v2")]
+        );
+        assert_eq!(entries[0]["fieldsV1"], json!({"f:spec": {"f:f1": {}, "f:f3": {}}}));
+        // nothing is lost
+        let all: usize =
+            entries.iter().map(|entry| entry["fieldsV1"]["f:spec"].as_object().unwrap().len()).sum();
+        assert_eq!(all, 13);
+    }
+
+    #[test]
+    fn what_nobody_changed_stays_whose_it_was() {
+        let mut object = stored(web(json!({"replicas": 1, "min": 1})));
+        object["metadata"]["managedFields"] = create(&object, who("kubectl-create"), &Sample).unwrap();
+        let later = Who { now: "2027-01-01T00:00:00Z", ..who("") };
+        let same = update(&object, &object, books_of(&object), later, &Sample).unwrap();
+        assert_eq!(same, object["metadata"]["managedFields"]);
+        let mut new = object.clone();
+        new["spec"] = json!({"replicas": 2, "paused": true});
+        new["metadata"]["managedFields"] = update(&object, &new, books_of(&object), later, &Sample).unwrap();
+        assert_eq!(fields(&new, "kubectl-create"), Value::Null, "what is left of it nobody has");
+        assert_eq!(fields(&new, "unknown"), json!({"f:spec": {"f:paused": {}, "f:replicas": {}}}));
+    }
+
+    #[test]
+    fn what_kubectl_applied_last_is_kept_where_it_looks_for_it() {
+        let mut live = stored(web(json!({"replicas": 1})));
+        live["metadata"]["annotations"] = json!({LAST_APPLIED: web(json!({"replicas": 1})).to_string()});
+        live["metadata"]["managedFields"] = create(&live, who("kubectl-client-side-apply"), &Sample).unwrap();
+        let new = applied(&live, json!({"replicas": 2}), "kubectl").unwrap();
+        let last = new["metadata"]["annotations"][LAST_APPLIED].as_str().unwrap();
+        assert_eq!(serde_json::from_str::<Value>(last).unwrap(), web(json!({"replicas": 2})));
+        assert_eq!(fields(&new, "kubectl"), json!({"f:spec": {"f:replicas": {}}}));
     }
 
     #[test]
