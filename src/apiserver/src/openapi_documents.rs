@@ -20,20 +20,40 @@ const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protob
 #[derive(Default)]
 pub(crate) struct CustomDocuments(Mutex<Option<Made>>);
 
-type Made = (Arc<Registry>, Arc<Vec<openapi::CustomDocument>>);
+struct Made {
+    of: Arc<Registry>,
+    version_3: Arc<Vec<openapi::CustomDocument>>,
+    /// Where somebody has asked.
+    version_2: Option<Arc<openapi::Version2>>,
+}
 
 impl CustomDocuments {
     fn of(&self, registry: &Arc<Registry>) -> Arc<Vec<openapi::CustomDocument>> {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, documents)) = made.as_ref()
-            && Arc::ptr_eq(known, registry)
-        {
-            return documents.clone();
-        }
-        let documents = Arc::new(openapi::custom_documents(custom_resources(registry)));
-        *made = Some((registry.clone(), documents.clone()));
-        documents
+        current(&mut made, registry).version_3.clone()
     }
+
+    /// `None` without custom kinds: then it is the embedded one. Who asks while it is made waits for it.
+    fn version_2(&self, registry: &Arc<Registry>) -> Option<Arc<openapi::Version2>> {
+        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let made = current(&mut made, registry);
+        if made.version_3.is_empty() {
+            return None;
+        }
+        let documents = made.version_3.clone();
+        Some(made.version_2.get_or_insert_with(|| Arc::new(openapi::version_2(&documents))).clone())
+    }
+}
+
+fn current<'m>(made: &'m mut Option<Made>, registry: &Arc<Registry>) -> &'m mut Made {
+    if made.as_ref().is_some_and(|made| !Arc::ptr_eq(&made.of, registry)) {
+        *made = None;
+    }
+    made.get_or_insert_with(|| Made {
+        of: registry.clone(),
+        version_3: Arc::new(openapi::custom_documents(custom_resources(registry))),
+        version_2: None,
+    })
 }
 
 fn custom_resources(registry: &Registry) -> Vec<openapi::CustomResource> {
@@ -60,7 +80,7 @@ pub(crate) fn answer(
     path: &[&str],
 ) -> Result<Response, Status> {
     match (version, path) {
-        ("v2", []) => version_2(request),
+        ("v2", []) => version_2(edge, request),
         ("v3", []) => {
             negotiate::first_of(request.header(header::ACCEPT), &[JSON]).ok_or_else(not_acceptable)?;
             Ok(responses::json_bytes(
@@ -77,19 +97,24 @@ fn not_acceptable() -> Status {
     Status::new(Reason::NotAcceptable, "only the following media types are accepted: application/json")
 }
 
-fn version_2(request: &Request) -> Result<Response, Status> {
+fn version_2(edge: &Edge, request: &Request) -> Result<Response, Status> {
     let offers = [JSON, PROTOBUF, openapi::PROTOBUF];
     let chosen = negotiate::first_of(request.header(header::ACCEPT), &offers).ok_or_else(not_acceptable)?;
-    let response = match chosen {
-        JSON => entity(request, JSON, &Body::Packed(openapi::document_v2_json()), openapi::hash_v2()),
-        _ => entity(request, PROTOBUF, &Body::Packed(openapi::document_v2_protobuf()), openapi::hash_v2()),
+    let with_custom = edge.custom_documents.version_2(&edge.cluster.registry());
+    let response = match (chosen, &with_custom) {
+        (JSON, Some(made)) => entity(request, JSON, &Body::Packed(&made.json), &made.hash),
+        (_, Some(made)) => entity(request, PROTOBUF, &Body::Packed(&made.protobuf), &made.hash),
+        (JSON, None) => entity(request, JSON, &Body::Packed(openapi::document_v2_json()), openapi::hash_v2()),
+        (_, None) => {
+            entity(request, PROTOBUF, &Body::Packed(openapi::document_v2_protobuf()), openapi::hash_v2())
+        }
     };
     Ok(vary(response))
 }
 
 /// What a document is made of, packed or to be rendered.
-enum Body {
-    Packed(&'static [u8]),
+enum Body<'b> {
+    Packed(&'b [u8]),
     Custom(openapi::CustomDocument),
 }
 
@@ -120,7 +145,7 @@ fn version_3(edge: &Edge, request: &Request, path: &str) -> Result<Response, Sta
 }
 
 /// As it is embedded where the client takes gzip, else inflated; nothing where the client has it already.
-fn entity(request: &Request, content_type: &'static str, body: &Body, hash: &str) -> Response {
+fn entity(request: &Request, content_type: &'static str, body: &Body<'_>, hash: &str) -> Response {
     // the same document in two formats is two entities
     let suffix = if content_type == JSON { "" } else { "-pb" };
     let etag = format!("\"{hash}{suffix}\"");
@@ -133,7 +158,7 @@ fn entity(request: &Request, content_type: &'static str, body: &Body, hash: &str
         _ if known => responses::typed(304, content_type, ""),
         Body::Custom(document) => responses::typed(200, content_type, document.render()),
         Body::Packed(gz) if takes_gzip => {
-            let mut response = responses::typed(200, content_type, *gz);
+            let mut response = responses::typed(200, content_type, gz.to_vec());
             response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
             response
         }

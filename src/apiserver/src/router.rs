@@ -16,13 +16,18 @@ use warp::reply::Response;
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<Edge>, request: Request) -> Response {
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
+    let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
     let response = match route(&edge, request).await {
         Ok(response) => response,
         Err(status) => responses::refusal(&status),
     };
     let is_ours = response.extensions().get::<proxy::Verbatim>().is_none();
-    match only_protobuf && is_ours {
+    let response = match only_protobuf && is_ours {
         true => responses::as_protobuf(response).await,
+        false => response,
+    };
+    match takes_gzip && is_ours {
+        true => responses::packed(response).await,
         false => response,
     }
 }

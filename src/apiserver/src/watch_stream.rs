@@ -1,11 +1,11 @@
-//! A watch as a stream of JSON lines.
+//! A watch as a stream of JSON lines, or of protobuf messages, each led by its length.
 
 use crate::metrics::Watching;
 use crate::negotiate::{self, View};
 use crate::request::Request;
 use crate::server::Edge;
 use crate::table::{self, Include};
-use crate::{params, responses};
+use crate::{params, responses, watch_socket};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Target, WatchEvent, WatchStream};
@@ -22,11 +22,20 @@ const SHORTEST_LIFE: Duration = Duration::from_secs(30 * 60);
 /// A client may ask for more than a clock can count.
 const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf;stream=watch";
 /// Events that go out in one write.
 const LARGEST_WRITE: usize = 64 * 1024;
 
+/// How one event is told from the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Lines,
+    Protobuf,
+}
+
 struct Lines {
     events: WatchStream,
+    framing: Framing,
     handler: Arc<dyn Handler>,
     view: View,
     include: Include,
@@ -44,16 +53,13 @@ pub(crate) fn answer(
     view: View,
     request: &Request,
 ) -> Result<Response, Status> {
-    if negotiate::only_protobuf(request.header(http::header::ACCEPT)) {
-        let message =
-            "only the following media types are accepted: application/json, application/json;stream=watch";
-        return Err(Status::new(Reason::NotAcceptable, message));
-    }
+    let framing = framing(&*target.handler, view, request)?;
     let events = edge.cluster.watch(actor, target, &params::watch(request)?)?;
     let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
     let now = Instant::now();
     let lines = Lines {
         events,
+        framing,
         handler: target.handler.clone(),
         view,
         include: params::include(request)?,
@@ -66,7 +72,32 @@ pub(crate) fn answer(
     let chunks = futures::stream::unfold(lines, |mut lines| async move {
         lines.next().await.map(|bytes| (Ok::<_, Infallible>(bytes), lines))
     });
-    Ok(responses::stream("application/json", chunks))
+    let content_type = match framing {
+        Framing::Lines => "application/json",
+        Framing::Protobuf => PROTOBUF,
+    };
+    Ok(responses::stream(content_type, chunks))
+}
+
+/// JSON for all who take it.
+fn framing(handler: &dyn Handler, view: View, request: &Request) -> Result<Framing, Status> {
+    if !negotiate::only_protobuf(request.header(http::header::ACCEPT)) {
+        return Ok(Framing::Lines);
+    }
+    let gvk = &handler.info().gvk;
+    let has_form = match view {
+        View::Objects => protobuf::has_form(&gvk.api_version(), &gvk.kind),
+        View::Partial => true,
+        View::Table => false,
+    };
+    // a socket carries texts
+    match has_form && !watch_socket::is_asked(request)? {
+        true => Ok(Framing::Protobuf),
+        false => Err(Status::new(
+            Reason::NotAcceptable,
+            "only the following media types are accepted: application/json, application/json;stream=watch",
+        )),
+    }
 }
 
 impl Lines {
@@ -109,7 +140,7 @@ impl Lines {
             Ok(WatchEvent::InitialEventsEnd(_)) => {}
             Err(status) => {
                 self.over = true;
-                line(out, "ERROR", status.to_json().to_string().as_bytes());
+                self.put_event(out, "ERROR", status.to_json().to_string().as_bytes());
             }
         }
     }
@@ -123,7 +154,7 @@ impl Lines {
             View::Partial => table::partial(object),
         };
         match shown {
-            Ok(bytes) => line(out, kind, &bytes),
+            Ok(bytes) => self.put_event(out, kind, &bytes),
             Err(status) => self.put(out, Err(status)),
         }
     }
@@ -144,8 +175,24 @@ impl Lines {
             }
             View::Objects => json!({"kind": gvk.kind, "apiVersion": gvk.api_version(), "metadata": meta}),
         };
-        line(out, "BOOKMARK", mark.to_string().as_bytes());
+        self.put_event(out, "BOOKMARK", mark.to_string().as_bytes());
     }
+
+    fn put_event(&self, out: &mut BytesMut, kind: &str, object: &[u8]) {
+        match self.framing {
+            Framing::Lines => line(out, kind, object),
+            Framing::Protobuf => match message(object) {
+                Ok(message) => out.put_slice(&protobuf::watch_event(kind, &message)),
+                // what was stored is of its kind, and a refusal always is one
+                Err(error) => tracing::error!(%error, "an event has no protobuf form and is left out"),
+            },
+        }
+    }
+}
+
+fn message(object: &[u8]) -> Result<Vec<u8>, String> {
+    let object = serde_json::from_slice(object).map_err(|e| e.to_string())?;
+    protobuf::encode(&object).map_err(|e| e.to_string())
 }
 
 fn line(out: &mut BytesMut, kind: &str, object: &[u8]) {

@@ -93,6 +93,10 @@ fn what_a_definition_defines_is_served_checked_and_removed_with_it() {
     assert_eq!(beta, "stable.example.com/v1beta1");
     let explained = cluster.kubectl(&["explain", "crontab.spec"]).ok("explain");
     assert!(explained.contains("What is wanted.") && explained.contains("cronSpec"), "{explained}");
+    let all = cluster.kubectl(&["explain", "crontab", "--recursive"]).ok("explain all");
+    assert!(all.contains("cronSpec") && all.contains("finalizers"), "{all}");
+    let published = || cluster.kubectl(&["get", "--raw", "/openapi/v2"]).ok("the document of version 2");
+    assert!(published().contains("\"com.example.stable.v1.CronTab\""), "it has no custom kind");
 
     // still there after a restart, before anybody asks twice
     cluster.monopod(&["stop"]).ok("stop");
@@ -117,6 +121,7 @@ fn what_a_definition_defines_is_served_checked_and_removed_with_it() {
     cluster.until(&["get", "cm", "owned", "--ignore-not-found", "-o", "name"], "");
     let gone = cluster.kubectl(&["get", "--raw", "/apis/stable.example.com/v1/crontabs"]).refused("gone");
     assert!(gone.contains("the server could not find the requested resource"), "{gone}");
+    assert!(!published().contains("com.example.stable"), "it has a custom kind that is gone");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 /// What every document refers to; they stand in the embedded one of this path.
 const COMMON_IN: &str = "api/v1";
-const PATCHES: [&str; 3] =
+pub(crate) const PATCHES: [&str; 3] =
     ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
 const WRITE: &[&str] = &["dryRun", "fieldManager", "fieldValidation", "pretty"];
 const PATCH: &[&str] = &["dryRun", "fieldManager", "fieldValidation", "force", "pretty"];
@@ -46,7 +46,7 @@ pub struct CustomDocument {
     /// `apis/stable.example.com/v1`
     pub path: String,
     pub hash: String,
-    resources: Vec<CustomResource>,
+    pub(crate) resources: Vec<CustomResource>,
 }
 
 /// A document for each group and version, in the order of their paths.
@@ -127,7 +127,7 @@ fn text(description: &str) -> Value {
 
 impl CustomResource {
     /// `com.example.stable.v1.CronTab`
-    fn definition(&self) -> String {
+    pub(crate) fn definition(&self) -> String {
         let reversed: Vec<&str> = self.group.rsplit('.').collect();
         format!("{}.{}.{}", reversed.join("."), self.version, self.kind)
     }
@@ -136,7 +136,7 @@ impl CustomResource {
         json!({"group": self.group, "kind": self.kind, "version": self.version})
     }
 
-    fn own_schema(&self) -> Value {
+    pub(crate) fn own_schema(&self) -> Value {
         let mut schema = self.schema.clone();
         if let Some(fields) = schema.as_object_mut() {
             fields.insert("x-kubernetes-group-version-kind".into(), json!([self.gvk()]));
@@ -154,7 +154,7 @@ impl CustomResource {
         schema
     }
 
-    fn list_schema(&self) -> Value {
+    pub(crate) fn list_schema(&self) -> Value {
         let kind = format!("{}List", self.kind);
         json!({
             "type": "object", "required": ["items"], "description": format!("{kind} is a list of {}", self.kind),
@@ -168,7 +168,7 @@ impl CustomResource {
         })
     }
 
-    fn paths(&self) -> Vec<(String, Value)> {
+    pub(crate) fn paths(&self) -> Vec<(String, Value)> {
         let root = format!("/apis/{}/{}", self.group, self.version);
         let (collection, of_collection): (String, &[&str]) = match self.namespaced {
             true => (format!("{root}/namespaces/{{namespace}}/{}", self.plural), &["namespace"]),

@@ -82,6 +82,11 @@ fn type_meta(bytes: &[u8]) -> Result<(String, String), ProtobufError> {
     Ok((api_version, kind))
 }
 
+/// Whether objects of the kind have such a form; Tables and custom ones have none.
+pub fn has_form(api_version: &str, kind: &str) -> bool {
+    Table::get().of_kind(api_version, kind).is_some()
+}
+
 /// An object for a client that reads nothing else.
 ///
 /// # Errors

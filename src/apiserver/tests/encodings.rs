@@ -1,0 +1,79 @@
+//! In which forms an answer comes: protobuf, also of watches and of bare metadata, and packed where it is large.
+
+mod common;
+
+use common::{Server, Who};
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
+#[tokio::test]
+async fn a_watch_and_bare_metadata_come_in_protobuf_and_a_table_does_not() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    let watch = format!("{MAPS}?watch=true&resourceVersion=0&timeoutSeconds=1&allowWatchBookmarks=true");
+    let partial = |kind: &str| format!("{PROTOBUF};as={kind};v=v1;g=meta.k8s.io");
+    let metadata = partial("PartialObjectMetadata");
+    let list = partial("PartialObjectMetadataList");
+    let table = partial("Table");
+    let cases = [
+        ("objects", MAPS, PROTOBUF, 200, vec!["k8s\0", "ConfigMapList", "one"]),
+        ("a watch", &watch, PROTOBUF, 200, vec!["ADDED", "k8s\0", "ConfigMap", "one"]),
+        (
+            "a watch, by its whole name",
+            &watch,
+            "application/vnd.kubernetes.protobuf;stream=watch",
+            200,
+            vec!["ADDED"],
+        ),
+        ("metadata", MAPS, &list, 200, vec!["k8s\0", "PartialObjectMetadataList", "one"]),
+        (
+            "a watch of metadata",
+            &watch,
+            &metadata,
+            200,
+            vec!["ADDED", "k8s\0", "PartialObjectMetadata", "one"],
+        ),
+        ("a table", MAPS, &table, 406, vec!["does not implement the protobuf marshalling interface"]),
+        ("a watch of tables", &watch, &table, 406, vec!["only the following media types are accepted"]),
+    ];
+    for (name, path, accept, code, found) in cases {
+        let answer = server.ask(Who::Admin, &format!("GET {path}"), &[("Accept", accept)], b"").await;
+        assert_eq!(answer.code, code, "{name}");
+        assert!(answer.head.contains(PROTOBUF) || code == 406, "{name}: {}", answer.head);
+        for text in found {
+            assert!(answer.body.contains(text), "{name}: no {text:?}");
+        }
+        let is_stream = answer.head.contains(";stream=watch");
+        assert_eq!(is_stream, code == 200 && path.contains("watch"), "{name}: {}", answer.head);
+    }
+}
+
+#[tokio::test]
+async fn what_is_large_is_packed_for_who_takes_it() {
+    let server = Server::start().await;
+    server.config_map("small").await;
+    let large = format!(r#"{{"metadata":{{"name":"large"}},"data":{{"k":"{}"}}}}"#, "x".repeat(200_000));
+    assert_eq!(server.post(Who::Admin, MAPS, "application/json", large.as_bytes()).await.code, 201);
+    let (small, one) = (format!("{MAPS}/small"), format!("{MAPS}/large"));
+    for (path, encoding, packed) in [
+        (MAPS, "gzip", true),
+        (&one, "gzip, deflate", true),
+        (&one, "identity", false),
+        (&one, "gzip;q=0", false),
+        (&small, "gzip", false),
+    ] {
+        let headers = [("Accept-Encoding", encoding), ("Accept", "application/json")];
+        let answer = server.ask(Who::Admin, &format!("GET {path}"), &headers, b"").await;
+        let head = answer.head.to_lowercase();
+        assert_eq!(
+            (answer.code, head.contains("content-encoding: gzip")),
+            (200, packed),
+            "{path} {encoding}"
+        );
+        assert_eq!(packed, answer.body.len() < 10_000 && path != small, "{path} {encoding}");
+    }
+    let both = [("Accept-Encoding", "gzip"), ("Accept", PROTOBUF)];
+    let answer = server.ask(Who::Admin, &format!("GET {one}"), &both, b"").await;
+    assert!(answer.head.contains(PROTOBUF) && answer.head.to_lowercase().contains("content-encoding: gzip"));
+}
