@@ -178,6 +178,16 @@ need_sdk() {
     echo "$at/bin/python"
 }
 
+# need_powershell_grammar : prints a Python that reads PowerShell by its grammar
+need_powershell_grammar() {
+    local at="$PWD/target/tools/powershell-grammar"
+    if [ ! -f "$at/ready" ]; then
+        python_with "$at" tree-sitter==0.26.1 tree-sitter-pwsh==0.38.1 >&2
+        touch "$at/ready"
+    fi
+    echo "$at/bin/python"
+}
+
 # need_sdk_suite : prints a folder with the SDK's own tests (docker), which come in its source package, and a Python for them (venv)
 need_sdk_suite() {
     local at="$PWD/target/tools/sdk-suite"

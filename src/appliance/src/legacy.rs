@@ -158,7 +158,7 @@ impl Legacy {
 }
 
 /// Volumes are mounted below the kubelet's directory, which is a mount itself.
-fn unmount(entry: &Path) -> Result<(), LegacyError> {
+pub(crate) fn unmount(entry: &Path) -> Result<(), LegacyError> {
     if !entry.is_dir() {
         return Ok(());
     }

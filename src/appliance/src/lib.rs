@@ -42,7 +42,7 @@ pub use daemon_memory::{DaemonMemory, DaemonMemoryError, ended_for_memory};
 pub use kubelet::Paused;
 pub use places::{Places, ProfileName, ProfileNameError};
 pub use preflight::{Missing, preflight};
-pub use purge::purge;
+pub use purge::{purge, switch_off};
 pub use settings::{Settings, SettingsError};
 
 /// The image that the binary carries.

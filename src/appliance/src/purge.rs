@@ -1,8 +1,12 @@
 use crate::claim::{self, Owner};
-use crate::legacy::Legacy;
+use crate::legacy::{self, Legacy};
 use crate::{Places, Settings, node, node_address};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+/// More than a shim gives its containers.
+const END_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Removes what the profile has in the kernel and on disk; what could not be removed, and why. Needs no daemon, and goes on
 /// where a part fails: the next call takes up what is left. A directory that has no mark of ours stays as it is.
@@ -36,6 +40,34 @@ pub fn purge(places: &Places) -> Vec<String> {
         // of the last profile
         let _ = std::fs::remove_dir(parent);
     }
+    left
+}
+
+/// Ends what the profile has in the kernel, as the machine's own end would: its containers are asked to end and killed when the
+/// time is over, and processes, mounts, network and run directory go. What is on disk stays, and the next start takes it up. No
+/// daemon may run. What could not be ended or removed, and why.
+pub fn switch_off(places: &Places) -> Vec<String> {
+    let mut left = Vec::new();
+    let own = [&places.run, &places.state].map(|place| claim::owner_of(place));
+    if own.iter().any(|owner| matches!(owner, Ok(Owner::Ours))) {
+        left.extend(runtime::switch_off(
+            &node::runtime_config(places, "/proc/self/exe".into()),
+            END_PATIENCE,
+        ));
+        left.extend(legacy::unmount(&places.kubelet()).err().map(|e| e.to_string()));
+        left.extend(legacy::unmount(&places.docker()).err().map(|e| e.to_string()));
+    }
+    left.extend(purge_network(places));
+    left.extend(
+        claim::unlink_docker_socket(places).err().map(|e| format!("remove the link to Docker's socket: {e}")),
+    );
+    let [run, _] = own;
+    if matches!(run, Ok(Owner::Ours)) {
+        left.extend(remove(&places.run).err().map(|e| format!("{}: {e}", places.run.display())));
+    }
+    let [_, parent] = places.parents();
+    // of the last profile
+    let _ = std::fs::remove_dir(parent);
     left
 }
 

@@ -1,9 +1,12 @@
 //! A systemd unit that starts a profile with the machine. The unit in its place is the record: nothing else remembers it.
 
-use crate::failures;
+use crate::{control_client, failures};
 use anyhow::Result;
-use appliance::ProfileName;
+use appliance::{Places, ProfileName};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -23,23 +26,32 @@ fn unit_path(profile: &ProfileName) -> PathBuf {
     Path::new(UNITS).join(unit_name(profile))
 }
 
-/// The unit. Containers are children of their shims: systemd ends the daemon alone.
+/// The unit. Containers are children of their shims, in cgroups of their own: systemd ends the daemon alone (`KillMode`), leaves
+/// alone what it or a shim makes in its own cgroup (`Delegate`), and has them end before the network does when the machine goes
+/// down (`ExecStop`).
 pub fn unit(program: &Path, profile: &ProfileName) -> String {
-    let program = quoted(&program.display().to_string());
+    let program = program.display().to_string();
+    // a package that was removed leaves the unit, as the configuration that it is
+    let condition = program.replace('%', "%%");
+    let program = quoted(&program);
     format!(
         "[Unit]
 Description=monopod, Kubernetes and a Docker engine for this machine (profile {profile})
 Documentation=man:monopod(1)
 Wants=network-online.target
 After=network-online.target local-fs.target
+ConditionFileIsExecutable={condition}
 
 [Service]
-Type=exec
+Type=notify
 Environment=PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 ExecStart={program} -p {profile} start --foreground --report
+ExecStop={program} -p {profile} stop --with-machine
 StandardOutput=null
+Delegate=yes
 KillMode=process
-TimeoutStopSec=30
+TimeoutStartSec=300
+TimeoutStopSec=45
 Restart=on-failure
 RestartSec=2
 
@@ -58,17 +70,68 @@ fn quoted(path: &str) -> String {
     }
 }
 
+/// By our own unit, or by the package's, which is enabled by a link alone.
 pub fn is_enabled(profile: &ProfileName) -> bool {
-    unit_path(profile).exists()
+    unit_path(profile).exists() || wanted_path(profile).symlink_metadata().is_ok()
 }
 
-/// Whether systemd started the daemon that runs.
+/// Where systemd keeps that the unit is enabled.
+fn wanted_path(profile: &ProfileName) -> PathBuf {
+    Path::new(UNITS).join("multi-user.target.wants").join(unit_name(profile))
+}
+
+/// Whether systemd started the daemon that runs, or is about to start it again.
 pub fn is_active(profile: &ProfileName) -> bool {
-    is_enabled(profile) && systemctl(&["is-active", "--quiet", &unit_name(profile)]).is_ok()
+    let state = || said_by_systemctl(&["show", "--value", "-p", "ActiveState", &unit_name(profile)]);
+    Path::new(BOOTED).is_dir()
+        && state().is_ok_and(|state| matches!(state.trim(), "active" | "activating" | "reloading"))
 }
 
 pub fn restart(profile: &ProfileName) -> Result<()> {
     systemctl(&["restart", &unit_name(profile)])
+}
+
+/// Ends the daemon, and whoever would start it again.
+///
+/// # Errors
+/// As [`control_client::end`].
+pub fn end(places: &Places) -> Result<()> {
+    if is_active(&places.profile) {
+        systemctl(&["stop", &unit_name(&places.profile)])?;
+    }
+    control_client::end(places)
+}
+
+/// Gives a daemon that was started by hand to systemd where that starts it at boot as well: it is watched over, and nobody's
+/// session takes it along. What runs in containers goes on.
+///
+/// # Errors
+/// `AT_BOOT`; as [`control_client::end`].
+pub fn hand_over(places: &Places) -> Result<()> {
+    if !Path::new(BOOTED).is_dir() || !is_enabled(&places.profile) || is_active(&places.profile) {
+        return Ok(());
+    }
+    control_client::end(places)?;
+    systemctl(&["start", &unit_name(&places.profile)])
+}
+
+/// Whether systemd is ending the machine.
+pub fn machine_ends() -> bool {
+    // ends with another code than 0
+    let said = Command::new("systemctl").arg("is-system-running").output();
+    said.is_ok_and(|said| said.stdout.starts_with(b"stopping"))
+}
+
+/// Tells systemd, where it waits for that, that the cluster is there (sd_notify(3)).
+pub fn tell_ready() {
+    let Some(socket) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let bytes = socket.as_bytes();
+    let address = match bytes.strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name),
+        None => SocketAddr::from_pathname(Path::new(&socket)),
+    };
+    // where nobody hears it systemd says so itself, after a time
+    let _ = address.and_then(|to| UnixDatagram::unbound()?.send_to_addr(b"READY=1", &to));
 }
 
 /// # Errors
@@ -94,13 +157,11 @@ pub fn enable(profile: &ProfileName) -> Result<()> {
 /// # Errors
 /// `AT_BOOT`.
 pub fn disable(profile: &ProfileName) -> Result<bool> {
-    let path = unit_path(profile);
-    if !path.exists() {
+    if !is_enabled(profile) {
         return Ok(false);
     }
     // where systemd does not run now, the link that it made at `enable` is all there is
-    let wants = Path::new(UNITS).join("multi-user.target.wants").join(unit_name(profile));
-    for gone in [&wants, &path] {
+    for gone in [&wanted_path(profile), &unit_path(profile)] {
         match std::fs::remove_file(gone) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                 return Err(failures::AT_BOOT.because(format!("{}: {e}", gone.display())));
@@ -127,11 +188,15 @@ fn check_owner(program: &Path) -> Result<()> {
 }
 
 fn systemctl(words: &[&str]) -> Result<()> {
+    said_by_systemctl(words).map(drop)
+}
+
+fn said_by_systemctl(words: &[&str]) -> Result<String> {
     let line = format!("systemctl {}", words.join(" "));
     let done = Command::new("systemctl").args(words).output();
     let done = done.map_err(|e| failures::AT_BOOT.because(format!("{line}: {e}")))?;
     match done.status.success() {
-        true => Ok(()),
+        true => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),
         false => {
             let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
             Err(failures::AT_BOOT.because(format!("{line}: {said}")))
@@ -171,7 +236,7 @@ mod tests {
         };
         let err = String::from_utf8_lossy(&said.stderr);
         assert!(said.status.success() && !err.contains(&name), "{err}");
-        let broken = unit(Path::new("/bin/true"), &profile("dev")).replace("Type=exec", "Tipe=exec");
+        let broken = unit(Path::new("/bin/true"), &profile("dev")).replace("Type=notify", "Tipe=notify");
         std::fs::write(&path, broken).unwrap();
         let said = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path).output().unwrap();
         assert!(String::from_utf8_lossy(&said.stderr).contains("Tipe"), "the checker checks");

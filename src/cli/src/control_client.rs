@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 /// Between the lock and the socket of a daemon that starts, or the other way round for one that ends.
 const HESITATION: Duration = Duration::from_secs(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
+/// For the answer that costs nothing: a daemon that takes longer hangs, on however busy a machine.
+const STATUS_PATIENCE: Duration = Duration::from_secs(10);
 /// A little more than the daemon gives its own components.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -143,7 +145,7 @@ pub fn cancel_stop(places: &Places) -> Result<()> {
 
 fn ask_status(places: &Places) -> Result<ControlStatus> {
     let mut found = None;
-    ask(places, &ControlRequest::Status, |reply| {
+    ask_within(Some(STATUS_PATIENCE), places, &ControlRequest::Status, |reply| {
         if let ControlReply::Status(status) = reply {
             found = Some(status);
         }
@@ -155,7 +157,16 @@ fn ask_status(places: &Places) -> Result<ControlStatus> {
 ///
 /// # Errors
 /// `NOT_RUNNING` where nobody listens, `NO_ANSWER` where the answer breaks off or the daemon refuses.
-pub fn ask(places: &Places, request: &ControlRequest, mut each: impl FnMut(ControlReply)) -> Result<()> {
+pub fn ask(places: &Places, request: &ControlRequest, each: impl FnMut(ControlReply)) -> Result<()> {
+    ask_within(None, places, request, each)
+}
+
+fn ask_within(
+    patience: Option<Duration>,
+    places: &Places,
+    request: &ControlRequest,
+    mut each: impl FnMut(ControlReply),
+) -> Result<()> {
     let socket = places.control_socket();
     let connect = UnixStream::connect(&socket);
     let mut stream = connect.map_err(|e| match e.kind() {
@@ -164,7 +175,14 @@ pub fn ask(places: &Places, request: &ControlRequest, mut each: impl FnMut(Contr
         }
         _ => failures::NOT_RUNNING.because(format!("{}: {e}", socket.display())),
     })?;
-    let no_answer = |e: std::io::Error| failures::NO_ANSWER.because(format!("{}: {e}", socket.display()));
+    let no_answer = |e: std::io::Error| match (e.kind(), patience) {
+        (std::io::ErrorKind::WouldBlock, Some(patience)) => {
+            failures::NO_ANSWER.because(format!("no answer for {} seconds", patience.as_secs()))
+        }
+        _ => failures::NO_ANSWER.because(format!("{}: {e}", socket.display())),
+    };
+    stream.set_read_timeout(patience).map_err(no_answer)?;
+    stream.set_write_timeout(patience).map_err(no_answer)?;
     let mut line = serde_json::to_string(request)?;
     line.push('\n');
     stream.write_all(line.as_bytes()).map_err(no_answer)?;
@@ -193,4 +211,21 @@ fn is_locked(places: &Places) -> bool {
     use nix::fcntl::{Flock, FlockArg};
     let Ok(file) = std::fs::File::open(places.lock()) else { return false };
     Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_hangs_is_not_waited_for_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places { run: dir.path().to_owned(), ..Places::of(&"hangs".parse().unwrap()) };
+        // it takes connections by its backlog alone, as a process that was stopped does
+        let _listener = std::os::unix::net::UnixListener::bind(places.control_socket()).unwrap();
+        let patience = Duration::from_millis(1);
+        let error = ask_within(Some(patience), &places, &ControlRequest::Status, |_| {}).unwrap_err();
+        assert!(failures::is(&error, failures::NO_ANSWER), "{error}");
+        assert_eq!(error.to_string(), "no answer for 0 seconds");
+    }
 }

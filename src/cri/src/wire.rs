@@ -179,6 +179,9 @@ pub struct CreateRequest {
     /// In the order in which they are made.
     #[serde(default)]
     pub late: Vec<LateMount>,
+    /// What asks its first process to end where the shim itself is told to; SIGTERM where it is not said.
+    #[serde(default)]
+    pub stop_signal: Option<i32>,
 }
 
 /// A bind onto /dev, or below such a one: made when all else of the container is, and before anything runs in it. Nothing

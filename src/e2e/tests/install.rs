@@ -124,7 +124,7 @@ fn packages_hold_what_they_say() {
     let dir = tempfile::tempdir().unwrap();
     let made = Command::new(root().join("scripts/package"))
         .args(["--binary".as_ref(), program.as_os_str()])
-        .env("XZ_OPT", "-0")
+        .env("PACKAGE_COMPRESSION", "none")
         .env("PACKAGE_DIR", dir.path())
         .output()
         .unwrap();
@@ -166,6 +166,36 @@ fn packages_hold_what_they_say() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&sums.stdout), "", "every file has the sum that the package says");
+
+    // a removal leaves clusters and units, a purge takes what bears our mark, and nobody else's
+    for (path, text) in [
+        ("var/lib/monopod/dev/.monopod-profile", ""),
+        ("var/lib/monopod/dev/store/cluster.db", "x"),
+        ("var/lib/monopod/unmarked/file", "x"),
+        ("etc/systemd/system/monopod-dev.service", "[Service]\nExecStart=/usr/bin/monopod -p dev start\n"),
+        ("etc/systemd/system/monopod-other.service", "[Service]\nExecStart=/opt/monopod -p other start\n"),
+    ] {
+        std::fs::create_dir_all(below.join(path).parent().unwrap()).unwrap();
+        std::fs::write(below.join(path), text).unwrap();
+    }
+    let there = |path: &str| below.join(path).exists();
+    let without = |how: &str| {
+        let done = Command::new("dpkg")
+            .args(["--force-script-chrootless", "--log=/dev/null"])
+            .arg(format!("--root={}", below.display()))
+            .args([how, "monopod"])
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{how}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    without("-r");
+    assert!(!there("usr/bin/monopod") && there("var/lib/monopod/dev/store/cluster.db"));
+    assert!(there("etc/systemd/system/monopod-dev.service"));
+    without("-P");
+    assert!(!there("var/lib/monopod/dev") && there("var/lib/monopod/unmarked/file"));
+    assert!(
+        !there("etc/systemd/system/monopod-dev.service") && there("etc/systemd/system/monopod-other.service")
+    );
 
     // the tarball, wherever it is unpacked
     let (unpacked, prefix) = (dir.path().join("tar"), dir.path().join("prefix"));

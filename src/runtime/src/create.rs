@@ -84,6 +84,7 @@ impl Inner {
             logging: prep.config.logging.clone(),
             cgroup: files,
             late,
+            stop_signal: Some(prep.stop_signal),
         };
         let state = match sandbox.client()?.call(Request::Create(create)).await {
             Ok(_) => ContainerState::Created,

@@ -40,7 +40,7 @@ mod streams;
 
 pub use daemon_cgroup::{DaemonCgroup, cgroup_controllers};
 pub use memory::give_back_memory;
-pub use purge::{Ended, end_recorded, purge};
+pub use purge::{Ended, end_recorded, purge, switch_off};
 pub use runtime::ShimRuntime;
 
 use std::path::PathBuf;

@@ -29,6 +29,12 @@ impl ProcessId {
             wait_all(&[fd], Duration::from_secs(5));
         }
     }
+
+    /// SIGTERM, unless the pid is another's by now; what to wait for, where there is somebody.
+    pub fn terminate(self) -> Option<PidFd> {
+        let fd = PidFd::open(self.pid).ok()?;
+        (self.is_alive() && fd.signal(libc::SIGTERM).is_ok()).then_some(fd)
+    }
 }
 
 /// The start time out of a /proc/<pid>/stat, `None` for a zombie. The command's name may hold blanks and parentheses.
@@ -51,10 +57,13 @@ impl PidFd {
     }
 
     pub fn kill(&self) -> nix::Result<()> {
+        self.signal(libc::SIGKILL)
+    }
+
+    fn signal(&self, number: i32) -> nix::Result<()> {
         let none = std::ptr::null::<libc::siginfo_t>();
         // SAFETY: the descriptor is open; a null siginfo is what kill(2) itself sends.
-        let done =
-            unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), libc::SIGKILL, none, 0) };
+        let done = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.0.as_raw_fd(), number, none, 0) };
         Errno::result(done).map(drop)
     }
 }

@@ -3,28 +3,42 @@
 use crate::RuntimeConfig;
 use crate::cgroups::Hierarchies;
 use crate::places::Places;
-use crate::process::ProcessId;
+use crate::process::{ProcessId, wait_all};
 use crate::records::{self, ContainerRecord, SandboxRecord, is_id};
 use cri::SandboxId;
 use nix::mount::{MntFlags, umount2};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 /// Kills every shim and container of the profile, unmounts, and removes cgroups and both directories. Returns what
 /// could not be removed, and why. It needs no running daemon, and none may be running.
 pub fn purge(config: &RuntimeConfig) -> Vec<String> {
+    let mut failures = switch_off(config, Duration::ZERO);
+    unmount_below(&config.state_dir, &mut failures);
+    remove_dir(&config.state_dir, &mut failures);
+    failures
+}
+
+/// Ends every shim and container of the profile, and removes its cgroups and its run directory; what could not be ended or
+/// removed, and why. Containers are asked to end, and killed when the time is over. Records and what containers wrote stay, as
+/// after the machine was switched off.
+pub fn switch_off(config: &RuntimeConfig, patience: Duration) -> Vec<String> {
     let mut failures = Vec::new();
     // one that is in none of our cgroups, because it was ended while it moved there, is found by its record
-    recorded_shims(config).into_iter().for_each(ProcessId::kill);
+    let shims = recorded_shims(config);
+    if !patience.is_zero() {
+        let asked: Vec<_> = shims.iter().filter_map(|shim| shim.terminate()).collect();
+        wait_all(&asked, patience);
+    }
+    shims.into_iter().for_each(ProcessId::kill);
     match Hierarchies::find() {
         Ok(cgroups) => purge_cgroups(&cgroups, &config.cgroup, &mut failures),
         Err(e) => failures.push(format!("remove cgroups: {e}")),
     }
-    for dir in [&config.run_dir, &config.state_dir] {
-        unmount_below(dir, &mut failures);
-        remove_dir(dir, &mut failures);
-    }
+    unmount_below(&config.run_dir, &mut failures);
+    remove_dir(&config.run_dir, &mut failures);
     failures
 }
 

@@ -27,6 +27,7 @@ pub(crate) struct Container {
 pub(crate) struct Run {
     pub(crate) bundle: PathBuf,
     pub(crate) cgroup: CgroupFiles,
+    pub(crate) stop_signal: i32,
     pub(crate) tty: bool,
     pub(crate) record: ContainerRecord,
     pub(crate) log: Log,

@@ -8,7 +8,7 @@ use crate::fault::{Because, Fault, Result, fault};
 use crate::helper::{Asker, Helper, Work};
 use crate::logs::Log;
 use crate::oom::OomWatch;
-use crate::shim::Shim;
+use crate::shim::{Ending, Shim};
 use crate::{cgroup, mounts, pipes};
 use cri::ContainerId;
 use cri::wire::{Call, ContainerRecord, CreateRequest, ExecRequest, MountRequest, Reply, Request, StreamFd};
@@ -56,7 +56,7 @@ impl Shim {
             }
             Request::Remove { container } => self.remove(&container).map(done),
             Request::Shutdown => {
-                self.ending = true;
+                self.ending = Some(Ending::AtOnce);
                 Ok(None)
             }
         };
@@ -273,6 +273,7 @@ fn prepare(request: &CreateRequest) -> Result<(Run, Stdio)> {
     let mut run = Run {
         bundle: request.bundle.clone(),
         cgroup: request.cgroup.clone(),
+        stop_signal: request.stop_signal.unwrap_or(Signal::SIGTERM as i32),
         tty: request.tty,
         record: ContainerRecord::default(),
         log: Log::open(&request.log_path, &request.logging)?,

@@ -1,7 +1,7 @@
 //! The loop: one thread, one `poll(2)`, everything else follows from what became ready.
 
 use crate::client::{Client, Gone};
-use crate::container::Container;
+use crate::container::{Container, Run};
 use crate::fault::{Because, Result};
 use crate::helper::{Helper, Work};
 use crate::interests::{self, Token};
@@ -19,11 +19,23 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// As much as a pipe holds by default.
 const BUFFER: usize = 64 << 10;
 /// How long killed processes may take to be gone before the shim ends without them.
 const SHUTDOWN_GRACE_MS: u16 = 5_000;
+/// How long containers may take to end by themselves where the shim is told to end by a signal: as long as `docker stop` gives.
+const END_GRACE: Duration = Duration::from_secs(10);
+
+/// How it was told to end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// By whoever has ended the containers already, as they wanted to be.
+    AtOnce,
+    /// By a signal: the machine is going down, or the program is being taken away.
+    WithGrace,
+}
 
 pub(crate) struct Shim {
     pub(crate) dir: PathBuf,
@@ -39,7 +51,7 @@ pub(crate) struct Shim {
     strays: Vec<(i32, i32)>,
     buffer: Box<[u8]>,
     last_key: u64,
-    pub(crate) ending: bool,
+    pub(crate) ending: Option<Ending>,
 }
 
 impl Shim {
@@ -65,14 +77,17 @@ impl Shim {
             strays: Vec::new(),
             buffer: vec![0; BUFFER].into_boxed_slice(),
             last_key: 0,
-            ending: false,
+            ending: None,
         })
     }
 
     /// Until it is told to end.
     pub(crate) fn serve(&mut self) {
-        while !self.ending {
+        while self.ending.is_none() {
             self.turn(PollTimeout::NONE);
+        }
+        if self.ending == Some(Ending::WithGrace) {
+            self.wait_for_ends();
         }
         self.kill_everything();
         let _ = fs::remove_file(self.dir.join(SOCKET));
@@ -138,7 +153,7 @@ impl Shim {
         }
     }
 
-    fn with_run(&mut self, key: u64, act: impl FnOnce(&mut crate::container::Run, &mut [u8])) {
+    fn with_run(&mut self, key: u64, act: impl FnOnce(&mut Run, &mut [u8])) {
         if let Some(run) = self.containers.get_mut(&key).and_then(|container| container.run.as_mut()) {
             act(run, &mut self.buffer);
         }
@@ -176,7 +191,7 @@ impl Shim {
         match client.flush().and_then(|()| client.receive(&mut self.buffer)) {
             // who asks something of a shim that ends gets the connection's end for an answer
             Ok(calls) => calls.into_iter().for_each(|call| {
-                if !self.ending {
+                if self.ending.is_none() {
                     self.answer(key, call);
                 }
             }),
@@ -202,7 +217,10 @@ impl Shim {
 
     fn take_signals(&mut self) {
         while let Ok(Some(info)) = self.signals.read_signal() {
-            self.ending |= info.ssi_signo == Signal::SIGTERM as u32;
+            if info.ssi_signo == Signal::SIGTERM as u32 && self.ending.is_none() {
+                self.ending = Some(Ending::WithGrace);
+                self.ask_to_end(info.ssi_pid);
+            }
         }
         while let Some((pid, exit_code)) = sys::reap() {
             self.ended(pid, exit_code);
@@ -268,6 +286,33 @@ impl Shim {
         }
     }
 
+    /// At the end of the machine its first process sends SIGTERM to every other one: those of containers have it already, and a
+    /// second one means more to some.
+    fn ask_to_end(&self, asker: u32) {
+        for run in self.containers.values().filter_map(|container| container.run.as_ref()) {
+            if let Some(pid) = run.record.pid.filter(|_| run.is_alive())
+                && (asker != 1 || run.stop_signal != Signal::SIGTERM as i32)
+            {
+                let _ = cgroup::send(Pid::from_raw(pid), run.stop_signal);
+            }
+        }
+    }
+
+    fn wait_for_ends(&mut self) {
+        let end = Instant::now() + END_GRACE;
+        while self.any_alive() {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            self.turn(PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX));
+        }
+    }
+
+    fn any_alive(&self) -> bool {
+        self.containers.values().any(|container| container.run.as_ref().is_some_and(Run::is_alive))
+    }
+
     fn kill_everything(&mut self) {
         if let Some(pause) = self.sandbox.pause {
             let _ = cgroup::send(pause, Signal::SIGKILL as i32);
@@ -284,10 +329,7 @@ impl Shim {
             }
             cgroup::signal_all(&run.cgroup, Signal::SIGKILL as i32);
         }
-        let alive = |shim: &Shim| {
-            shim.containers.values().any(|container| container.run.as_ref().is_some_and(|run| run.is_alive()))
-        };
-        while alive(self) && self.turn(SHUTDOWN_GRACE_MS.into()) {}
+        while self.any_alive() && self.turn(SHUTDOWN_GRACE_MS.into()) {}
         for container in self.containers.values() {
             if let Some(run) = &container.run {
                 let _ = cgroup::remove(&run.cgroup);

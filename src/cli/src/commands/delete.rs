@@ -1,6 +1,5 @@
 use super::Setting;
 use crate::at_boot;
-use crate::control_client::end;
 use crate::failures;
 use crate::kubeconfig::Kubeconfig;
 use anyhow::Result;
@@ -26,7 +25,7 @@ pub fn delete_quietly(setting: &Setting) -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
         return Err(failures::NOT_ROOT.because(format!("delete {}", places.profile)));
     }
-    end(places)?;
+    at_boot::end(places)?;
     at_boot::disable(&places.profile)?;
     // not those of a daemon of an older version, which has ended now
     let mut left = appliance::purge(&Places::of(&places.profile));

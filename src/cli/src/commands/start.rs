@@ -1,6 +1,6 @@
 use super::{OutputArgument, Setting, update_context};
 use crate::at_boot;
-use crate::control_client::{self, Presence, end, presence};
+use crate::control_client::{self, Presence, presence};
 use crate::failures::{self, Failure};
 use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
@@ -133,6 +133,7 @@ impl Start {
         }
         let came = self.bring_up(setting, &mut |step| progress.show(step))?;
         self.set_at_boot(setting, &progress)?;
+        at_boot::hand_over(&setting.places)?;
         match came {
             Came::Before => {
                 progress.bar.finish_and_clear();
@@ -176,7 +177,7 @@ impl Start {
                 let what =
                     "the daemon is started anew: with Kubernetes, or without it, is another way to run";
                 show(&Step::Noted { what: what.to_owned() });
-                end(places)?;
+                at_boot::end(places)?;
                 false
             }
             Presence::Stopped => false,
@@ -216,9 +217,14 @@ impl Start {
         };
         let report = self.report;
         let profile = setting.places.profile.clone();
-        let step = move |step: Step| match report {
-            true => println!("{}", serde_json::to_string(&step).unwrap_or_default()),
-            false => eprintln!("{profile}: {}", words(&step)),
+        let step = move |step: Step| {
+            if matches!(step, Step::Ready { .. }) {
+                at_boot::tell_ready();
+            }
+            match report {
+                true => println!("{}", serde_json::to_string(&step).unwrap_or_default()),
+                false => eprintln!("{profile}: {}", words(&step)),
+            }
         };
         match appliance::run(&setting.places, &options, step) {
             Ok(()) => Ok(ExitCode::SUCCESS),
@@ -300,7 +306,7 @@ pub fn start_quietly(setting: Setting, words: &[String], mut note: impl FnMut(St
             note(what.clone());
         }
     })?;
-    Ok(())
+    at_boot::hand_over(&setting.places)
 }
 
 /// Reads the daemon's steps until it is ready, or has failed.

@@ -1,6 +1,6 @@
 use super::Setting;
-use crate::control_client::{Presence, cancel_stop, end, presence, schedule_stop};
-use crate::duration;
+use crate::control_client::{Presence, cancel_stop, presence, schedule_stop};
+use crate::{at_boot, control_client, duration, failures};
 use anyhow::Result;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -13,6 +13,13 @@ pub struct Stop {
     /// Take a scheduled stop back.
     #[arg(long, conflicts_with = "schedule")]
     cancel_scheduled: bool,
+    /// End pods and containers too, as the machine's own end would: they are asked to, and have ten seconds for it. The next
+    /// `start` brings back those that are to run.
+    #[arg(long, conflicts_with_all = ["schedule", "cancel_scheduled"])]
+    pods: bool,
+    /// `--pods` where the machine goes down, and nothing where it does not: how the unit is stopped.
+    #[arg(long, hide = true, conflicts_with_all = ["schedule", "cancel_scheduled", "pods"])]
+    with_machine: bool,
 }
 
 fn positive(text: &str) -> Result<Duration, String> {
@@ -24,7 +31,22 @@ fn positive(text: &str) -> Result<Duration, String> {
 impl Stop {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         let places = &setting.places;
-        if matches!(presence(places), Presence::Stopped) {
+        if self.with_machine {
+            return match at_boot::machine_ends() {
+                // by systemd, which waits for us before it ends the daemon otherwise
+                true => control_client::end(places).and_then(|()| switch_off(setting)),
+                false => Ok(ExitCode::SUCCESS),
+            };
+        }
+        if self.pods {
+            if !nix::unistd::geteuid().is_root() {
+                return Err(failures::NOT_ROOT.because(format!("stop {} with its pods", places.profile)));
+            }
+            at_boot::end(places)?;
+            return switch_off(setting);
+        }
+        // in this order: systemd ends one that hangs as well, without waiting for its answer
+        if !at_boot::is_active(&places.profile) && matches!(presence(places), Presence::Stopped) {
             println!("{} is stopped already", places.profile);
             return Ok(ExitCode::SUCCESS);
         }
@@ -39,7 +61,7 @@ impl Stop {
             println!("{} goes on: no stop is scheduled", places.profile);
             return Ok(ExitCode::SUCCESS);
         }
-        end(places)?;
+        at_boot::end(places)?;
         println!(
             "{} is stopped; its containers go on, and `{} start` takes them up again",
             places.profile,
@@ -47,4 +69,18 @@ impl Stop {
         );
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn switch_off(setting: &Setting) -> Result<ExitCode> {
+    let places = &setting.places;
+    let left = appliance::switch_off(places);
+    if !left.is_empty() {
+        return Err(failures::OTHER.because(format!("stop {}: {}", places.profile, left.join("; "))));
+    }
+    println!(
+        "{} is stopped, and its pods and containers with it; `{} start` brings back those that are to run",
+        places.profile,
+        setting.typed()
+    );
+    Ok(ExitCode::SUCCESS)
 }

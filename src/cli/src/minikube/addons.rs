@@ -25,6 +25,8 @@ use Is::{BuiltIn, Elsewhere};
 
 const HELM: &str = "install its chart with helm, or its manifests with kubectl apply";
 const NO_DEVICES: &str = "devices are not given to pods yet";
+const NO_DRIVERS: &str =
+    "drivers of storage are not called: a claim of the class `standard` is given a directory at once";
 const NO_MACHINE: &str = "there is no virtual machine to be set up";
 
 const ADDONS: &[Addon] = &[
@@ -32,13 +34,13 @@ const ADDONS: &[Addon] = &[
     Addon { name: "amd-gpu-device-plugin", is: Elsewhere(NO_DEVICES) },
     Addon { name: "auto-pause", is: Elsewhere("nothing pauses by itself: at idle there is nothing to save") },
     Addon { name: "cloud-spanner", is: Elsewhere(HELM) },
-    Addon { name: "csi-hostpath-driver", is: Elsewhere(HELM) },
+    Addon { name: "csi-hostpath-driver", is: Elsewhere(NO_DRIVERS) },
     Addon { name: "dashboard", is: BuiltIn("`minikube dashboard` opens it") },
     Addon { name: "default-storageclass", is: BuiltIn("the class `standard` is the default one") },
     Addon { name: "efk", is: Elsewhere(HELM) },
     Addon { name: "freshpod", is: Elsewhere(HELM) },
     Addon { name: "gcp-auth", is: Elsewhere("put the credentials into a Secret") },
-    Addon { name: "gvisor", is: Elsewhere("runtime classes are not served yet") },
+    Addon { name: "gvisor", is: Elsewhere("pods have one runtime here, and no other can be added to it") },
     Addon { name: "headlamp", is: Elsewhere(HELM) },
     Addon { name: "inaccel", is: Elsewhere(NO_DEVICES) },
     Addon { name: "ingress", is: BuiltIn("Ingresses answer at this machine's ports 80 and 443") },
@@ -72,10 +74,10 @@ const ADDONS: &[Addon] = &[
         name: "storage-provisioner",
         is: BuiltIn("claims of the class `standard` are given a directory at once"),
     },
-    Addon { name: "storage-provisioner-gluster", is: Elsewhere(HELM) },
+    Addon { name: "storage-provisioner-gluster", is: Elsewhere(NO_DRIVERS) },
     Addon { name: "storage-provisioner-rancher", is: Elsewhere(HELM) },
     Addon { name: "volcano", is: Elsewhere(HELM) },
-    Addon { name: "volumesnapshots", is: Elsewhere(HELM) },
+    Addon { name: "volumesnapshots", is: Elsewhere(NO_DRIVERS) },
     Addon { name: "yakd", is: Elsewhere(HELM) },
 ];
 

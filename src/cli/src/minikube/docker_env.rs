@@ -64,7 +64,7 @@ impl Syntax {
         match self {
             Syntax::Posix => format!("export {name}={}", double_quoted(value)),
             Syntax::Fish => format!("set -gx {name} {};", double_quoted(value)),
-            Syntax::PowerShell => format!("$Env:{name} = \"{}\"", value.replace('"', "`\"")),
+            Syntax::PowerShell => format!("$Env:{name} = \"{}\"", escaped(value, '`', &['"', '`', '$'])),
             Syntax::Cmd => format!("SET {name}={value}"),
             Syntax::Tcsh => format!("setenv {name} {};", double_quoted(value)),
             Syntax::Emacs => format!("(setenv {} {})", double_quoted(name), double_quoted(value)),
@@ -109,14 +109,11 @@ impl Syntax {
 
 /// Paths of sockets have no such letters; an odd one is still one word.
 fn double_quoted(text: &str) -> String {
-    let escaped: String = text
-        .chars()
-        .flat_map(|c| match c {
-            '"' | '\\' | '$' | '`' => vec!['\\', c],
-            other => vec![other],
-        })
-        .collect();
-    format!("\"{escaped}\"")
+    format!("\"{}\"", escaped(text, '\\', &['"', '\\', '$', '`']))
+}
+
+fn escaped(text: &str, by: char, which: &[char]) -> String {
+    text.chars().flat_map(|c| which.contains(&c).then_some(by).into_iter().chain([c])).collect()
 }
 
 impl DockerEnv {
@@ -191,5 +188,6 @@ mod tests {
             assert_eq!((shell.set("A", "b").as_str(), shell.unset("A").as_str()), (set, unset), "{shell:?}");
         }
         assert_eq!(Syntax::Posix.set("A", "$(x)\""), "export A=\"\\$(x)\\\"\"");
+        assert_eq!(Syntax::PowerShell.set("A", "$(x)`\""), "$Env:A = \"`$(x)```\"\"");
     }
 }

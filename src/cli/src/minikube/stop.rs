@@ -2,7 +2,8 @@
 
 use super::output::{self, Mark};
 use super::{Outcome, Session, profiles, reason, setting_of};
-use crate::control_client::{self, Presence, end, presence};
+use crate::at_boot;
+use crate::control_client::{self, Presence, presence};
 use crate::duration;
 use crate::kubeconfig::Kubeconfig;
 use serde_json::json;
@@ -48,7 +49,7 @@ impl Stop {
             let setting = setting_of(name)?;
             if !matches!(presence(&setting.places), Presence::Stopped) {
                 say(as_json, "Stopping", Mark::Waiting, &format!("Stopping node \"{name}\"  ..."));
-                end(&setting.places)?;
+                at_boot::end(&setting.places)?;
                 stopped += 1;
             }
             if !self.keep_context_active {

@@ -29,6 +29,8 @@ impl Kind for Service {
         fill::text(&mut spec.type_, "ClusterIP");
         fill::text(&mut spec.session_affinity, "None");
         match text(&spec.session_affinity) {
+            // SetDefaults_Service, which runs before validation: who turns affinity off by a patch leaves its settings there.
+            // Validation's rule against them (ValidateService) is for what comes by no default.
             "None" => spec.session_affinity_config = None,
             "ClientIP" => {
                 let config = spec.session_affinity_config.get_or_insert_default();

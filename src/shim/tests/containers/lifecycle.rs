@@ -4,6 +4,8 @@ use crate::Test;
 use crate::connection::Connection;
 use crate::pod::Pod;
 use cri::wire::*;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::json;
 use std::fs;
 
@@ -15,6 +17,10 @@ pub const TESTS: &[Test] = &[
         a_program_that_the_kernel_refuses_says_so_in_the_log,
     ),
     ("signals_end_containers_with_128_and_the_number", signals_end_containers_with_128_and_the_number),
+    (
+        "a_shim_that_is_told_to_end_asks_its_containers_first",
+        a_shim_that_is_told_to_end_asks_its_containers_first,
+    ),
     ("the_shim_outlives_its_client_and_remembers", the_shim_outlives_its_client_and_remembers),
     ("out_of_memory_is_told", out_of_memory_is_told),
     ("remove_leaves_no_mount_and_no_cgroup", remove_leaves_no_mount_and_no_cgroup),
@@ -93,6 +99,31 @@ fn signals_end_containers_with_128_and_the_number() {
         }
         pod.signal(&container, signal);
         assert_eq!(pod.exit(&container).exit_code, want, "{script}");
+    }
+}
+
+/// As at the end of the machine. Who does not end is killed: the test would take ten seconds for it, and has none such.
+fn a_shim_that_is_told_to_end_asks_its_containers_first() {
+    for (name, stop_signal, trap, want) in
+        [("SIGTERM is the default", None, "TERM", 3), ("the image's own", Some(3), "QUIT", 3)]
+    {
+        let mut pod = Pod::start();
+        let mut plan = pod.plan(&[
+            "sh",
+            "-c",
+            &format!("trap 'echo bye; exit 3' {trap}; echo ready; while true; do sleep 0.01; done"),
+        ]);
+        plan.request.stop_signal = stop_signal;
+        let container = pod.create(plan).expect("create");
+        pod.start_container(&container);
+        while container.log().is_empty() {
+            std::thread::yield_now();
+        }
+        kill(Pid::from_raw(pod.pid), Signal::SIGTERM).unwrap();
+        assert_eq!(pod.exit(&container).exit_code, want, "{name}");
+        assert_eq!(container.log_lines(), ["stdout F ready", "stdout F bye"], "{name}");
+        while pod.shim.receive().is_some() {}
+        assert!(!pod.run_dir().join(SOCKET).exists(), "{name}: it has ended");
     }
 }
 

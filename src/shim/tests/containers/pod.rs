@@ -101,6 +101,7 @@ impl Pod {
             stdin_once: false,
             logging: Default::default(),
             cgroup: cgroup_files(&cgroup),
+            stop_signal: None,
         };
         Plan { spec: spec(args, &cgroup, &self.run_dir()), request, mount }
     }
@@ -165,9 +166,11 @@ impl Pod {
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        let mut last = Connection::open(&self.run_dir());
-        last.send(Request::Shutdown);
-        while last.receive().is_some() {}
+        if self.run_dir().join(SOCKET).exists() {
+            let mut last = Connection::open(&self.run_dir());
+            last.send(Request::Shutdown);
+            while last.receive().is_some() {}
+        }
         self.remove_parent_cgroups();
     }
 }
