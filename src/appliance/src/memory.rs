@@ -2,6 +2,7 @@
 //! still come (events of watches, pages of lists) is held no longer than upstream's store holds it.
 
 use api::ResourceVersion;
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
@@ -38,10 +39,13 @@ enum Woken {
 /// For as long as the store lives.
 pub(crate) async fn keep_small(mut revisions: Receiver<ResourceVersion>, held: impl Held + Sync) {
     let mut last = *revisions.borrow();
-    let mut old: Option<Old> = None;
+    // each burst's own, the oldest first: one that comes while an earlier one is held is let go after its own time
+    let mut held_back: VecDeque<Old> = VecDeque::new();
+    let mut goes_on = false;
     loop {
-        let is_burst = |now: &ResourceVersion| now.0.saturating_sub(last.0) >= BURST;
-        let due = old.as_ref().map(|old| old.due);
+        let least = if goes_on { 1 } else { BURST };
+        let is_burst = |now: &ResourceVersion| now.0.saturating_sub(last.0) >= least;
+        let due = held_back.front().map(|old| old.due);
         let woken = tokio::select! {
             burst = revisions.wait_for(is_burst) => if burst.is_ok() { Woken::Burst } else { Woken::Closed },
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Woken::Due,
@@ -49,18 +53,24 @@ pub(crate) async fn keep_small(mut revisions: Receiver<ResourceVersion>, held: i
         match woken {
             Woken::Closed => return,
             Woken::Due => {
-                old.take().into_iter().for_each(|old| held.forget(old.until));
+                held_back.pop_front().into_iter().for_each(|old| held.forget(old.until));
                 held.give_back().await;
                 continue;
             }
             Woken::Burst => {}
         }
         let latest = Instant::now() + LATEST;
-        while let Ok(Ok(Ok(()))) = timeout_at(latest, timeout(QUIET, revisions.changed())).await {}
+        goes_on = loop {
+            match timeout_at(latest, timeout(QUIET, revisions.changed())).await {
+                Ok(Ok(Ok(()))) => {}
+                Ok(_) => break false,
+                // its rest, however small, is let go as well
+                Err(_) => break true,
+            }
+        };
         last = *revisions.borrow_and_update();
         held.give_back().await;
-        // of bursts one after the other the first is not put off by those that follow
-        old.get_or_insert(Old { until: last, due: Instant::now() + HELD });
+        held_back.push_back(Old { until: last, due: Instant::now() + HELD });
     }
 }
 
@@ -125,12 +135,20 @@ mod tests {
         assert_eq!(told.take(), [format!("forget until {}", 5 + BURST), "give back".to_owned()]);
         tokio::time::sleep(HELD * 3).await;
         assert!(told.take().is_empty(), "nothing is left to let go");
+        // what came goes again while the first is still held: neither stays
+        after(6 + 2 * BURST).await;
+        after(6 + 3 * BURST).await;
+        assert_eq!(told.take(), ["give back", "give back"]);
+        tokio::time::sleep(HELD).await;
+        let forgets = |count: u64| format!("forget until {}", 6 + count * BURST);
+        let back = || "give back".to_owned();
+        assert_eq!(told.take(), [forgets(2), back(), forgets(3), back()]);
         drop(revise);
         task.await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bursts_without_an_end_do_not_put_it_off() {
+    async fn bursts_without_an_end_do_not_put_it_off_and_their_rest_is_let_go() {
         let (revise, revisions) = watch::channel(ResourceVersion(0));
         let told = Told::default();
         tokio::spawn(keep_small(revisions, told.clone()));
@@ -138,8 +156,14 @@ mod tests {
             revise.send_replace(ResourceVersion(number * BURST));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        let told = told.take();
-        let forgotten = told.iter().filter(|what| what.starts_with("forget")).count();
-        assert!((2..=3).contains(&forgotten), "{told:?}");
+        let end = 3 * HELD.as_secs() * BURST + 1;
+        revise.send_replace(ResourceVersion(end));
+        // one a minute, the first after the five that each is held
+        let said = told.take();
+        let forgotten = said.iter().filter(|what| what.starts_with("forget")).count() as u64;
+        let minutes = 2 * HELD.as_secs() / LATEST.as_secs();
+        assert!((minutes - 2..=minutes).contains(&forgotten), "{said:?}");
+        tokio::time::sleep(HELD + LATEST * 2).await;
+        assert!(told.take().contains(&format!("forget until {end}")));
     }
 }
