@@ -136,7 +136,7 @@ enum AddonsCommand {
 impl Addons {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         match &self.command {
-            AddonsCommand::List { output, .. } => list(session, output),
+            AddonsCommand::List { output, docs } => list(session, output, *docs),
             AddonsCommand::Enable { names, .. } => {
                 let (setting, status) = session.running()?;
                 if status.without_kubernetes {
@@ -242,28 +242,58 @@ pub(super) fn enable(session: &Session, name: &str, say: &dyn Fn(Mark, &str)) ->
     }
 }
 
-fn list(session: &Session, format: &str) -> Outcome {
-    let mut states: BTreeMap<String, bool> =
-        ADDONS.iter().map(|addon| (addon.name.to_owned(), matches!(addon.is, BuiltIn(_)))).collect();
-    states.extend(own(session)?.into_iter().map(|(name, addon)| (name, !addon.incomplete)));
-    let word = |on: bool| if on { "enabled" } else { "disabled" };
+/// A row of the list.
+struct Row {
+    enabled: bool,
+    maintainer: &'static str,
+    /// What it is, or how it is installed.
+    how: String,
+}
+
+impl Row {
+    fn of(addon: &Addon) -> Row {
+        match addon.is {
+            BuiltIn(what) => Row { enabled: true, maintainer: "monopod", how: what.to_owned() },
+            Elsewhere(how) => Row { enabled: false, maintainer: "3rd party", how: how.to_owned() },
+        }
+    }
+
+    fn of_own(addon: &appliance::Addon) -> Row {
+        Row { enabled: !addon.incomplete, maintainer: "yourself", how: addon.source.clone() }
+    }
+
+    fn status(&self) -> &'static str {
+        if self.enabled { "enabled" } else { "disabled" }
+    }
+}
+
+fn list(session: &Session, format: &str, docs: bool) -> Outcome {
+    let mut rows: BTreeMap<String, Row> =
+        ADDONS.iter().map(|addon| (addon.name.to_owned(), Row::of(addon))).collect();
+    rows.extend(own(session)?.iter().map(|(name, addon)| (name.clone(), Row::of_own(addon))));
     match format {
         "json" => {
-            let all: Map<_, _> = states
+            let all: Map<_, _> = rows
                 .into_iter()
-                .map(|(name, on)| (name, json!({"Profile": session.profile(), "Status": word(on)})))
+                .map(|(name, row)| (name, json!({"Profile": session.profile(), "Status": row.status()})))
                 .collect();
             println!("{}", serde_json::Value::Object(all));
         }
         "list" => {
-            let rows: Vec<Vec<String>> = states
+            let columns = if docs { 5 } else { 4 };
+            let cells: Vec<Vec<String>> = rows
                 .into_iter()
-                .map(|(name, on)| {
-                    let mark = if on { " ✅" } else { "" };
-                    vec![name, session.profile().to_owned(), format!("{}{mark}", word(on))]
+                .map(|(name, row)| {
+                    let status = format!("{}{}", row.status(), if row.enabled { " ✅" } else { "" });
+                    let profile = session.profile().to_owned();
+                    let cells = [name, profile, status, row.maintainer.to_owned(), row.how];
+                    cells.into_iter().take(columns).collect()
                 })
                 .collect();
-            output::boxed_table(&["ADDON NAME", "PROFILE", "STATUS"], &rows);
+            output::boxed_table(
+                &["ADDON NAME", "PROFILE", "STATUS", "MAINTAINER", "DOCS"][..columns],
+                &cells,
+            );
         }
         other => {
             return Err(reason::USAGE

@@ -104,9 +104,14 @@ pub(super) fn options() -> Outcome {
     for arg in command.get_arguments().filter(|arg| arg.is_global_set()) {
         let long = arg.get_long().unwrap_or_default();
         let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let default = match (arg.get_default_values().first(), arg.get_num_args()) {
+            (Some(default), _) => default.to_string_lossy().into_owned(),
+            (None, Some(count)) if count.min_values() == 0 => "false".to_owned(),
+            (None, _) => "''".to_owned(),
+        };
         match arg.get_short() {
-            Some(short) => println!("    -{short}, --{long}=: {help}"),
-            None => println!("        --{long}=: {help}"),
+            Some(short) => println!("    -{short}, --{long}={default}: {help}"),
+            None => println!("        --{long}={default}: {help}"),
         }
     }
     Ok(ExitCode::SUCCESS)
