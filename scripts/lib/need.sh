@@ -28,13 +28,21 @@ need_cargo() {
     exit 1
 }
 
+# for_this_machine : cargo builds for the processor that this machine has, into $built; .cargo/config.toml names the usual one
+for_this_machine() {
+    CARGO_BUILD_TARGET="$(rustc -vV | sed -n 's/^host: //p')"
+    # where Debian has the archive of libseccomp
+    LIBSECCOMP_LIB_PATH="/usr/lib/$(gcc -print-multiarch)"
+    export CARGO_BUILD_TARGET LIBSECCOMP_LIB_PATH
+    built="$PWD/target/$CARGO_BUILD_TARGET"
+}
+
 # build_release : builds the program for this machine, and prints where it is
 build_release() {
-    local host
-    host="$(rustc -vV | sed -n 's/^host: //p')"
-    # where Debian has the archive of libseccomp
-    LIBSECCOMP_LIB_PATH="/usr/lib/$(gcc -print-multiarch)" cargo build --release -p cli --target "$host" >&2
-    echo "$PWD/target/$host/release/monopod"
+    local built
+    for_this_machine
+    cargo build --release -p cli >&2
+    echo "$built/release/monopod"
 }
 
 install_rustup() {

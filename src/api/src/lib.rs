@@ -31,4 +31,13 @@ pub struct KubernetesVersion {
     pub git: &'static str,
 }
 
+/// This machine's processor, as Go calls it: that is how nodes and servers name theirs.
+pub fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 pub type Result<T, E = Status> = std::result::Result<T, E>;

@@ -21,7 +21,7 @@ pub(crate) fn version() -> Value {
     json!({
         "major": KUBERNETES_VERSION.major, "minor": KUBERNETES_VERSION.minor, "gitVersion": KUBERNETES_VERSION.git,
         "gitCommit": "", "gitTreeState": "clean", "buildDate": "1970-01-01T00:00:00Z", "goVersion": "", "compiler": "rustc",
-        "platform": "linux/amd64",
+        "platform": format!("linux/{}", api::architecture()),
     })
 }
 

@@ -62,12 +62,11 @@ pub(crate) fn record(config: &BuildKitConfig) -> WorkerRecord {
 }
 
 fn platform() -> Platform {
-    let architecture = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    Platform { architecture: architecture.to_owned(), os: "linux".to_owned(), variant: String::new() }
+    Platform {
+        architecture: image::architecture().to_owned(),
+        os: "linux".to_owned(),
+        variant: String::new(),
+    }
 }
 
 pub(crate) fn gateway_caps() -> Vec<ApiCap> {

@@ -159,8 +159,10 @@ struct Around {
 
 fn translate(text: &str, host: &HostConfig) -> Result<String> {
     let architecture = match std::env::consts::ARCH {
-        "aarch64" => ("arm64", "SCMP_ARCH_AARCH64"),
-        _ => ("amd64", "SCMP_ARCH_X86_64"),
+        "x86_64" => (image::architecture(), "SCMP_ARCH_X86_64"),
+        "aarch64" => (image::architecture(), "SCMP_ARCH_AARCH64"),
+        // a profile's parts for named architectures are not for this one
+        _ => (image::architecture(), "SCMP_ARCH_NATIVE"),
     };
     let release = nix::sys::utsname::uname().map(|u| u.release().to_string_lossy().into_owned());
     let around = Around {

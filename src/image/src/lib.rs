@@ -53,7 +53,7 @@ pub use document::{Empty, Healthcheck, HistoryItem, ImageDocument, RootfsList, R
 pub use embedded::Archive;
 pub use error::ImageError;
 pub use links::follow_links;
-pub use platform::Platform;
+pub use platform::{Platform, architecture};
 pub use progress::{LayerStatus, Progress, PullEvent, PushEvent, PushProgress, PushStatus, Silent};
 pub use reference::ImageRef;
 pub use registries::{Proxies, Registries};

@@ -106,7 +106,7 @@ impl fmt::Display for Platform {
 }
 
 /// What registries call this machine.
-pub(crate) fn architecture() -> &'static str {
+pub fn architecture() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",

@@ -39,7 +39,7 @@ impl Machine {
             boot_id: text("/proc/sys/kernel/random/boot_id"),
             kernel: text("/proc/sys/kernel/osrelease"),
             os_image: pretty_name(&text("/etc/os-release")),
-            architecture: go_architecture(std::env::consts::ARCH).to_owned(),
+            architecture: api::architecture().to_owned(),
             apparmor: text("/sys/module/apparmor/parameters/enabled") == "Y",
         }
     }
@@ -82,14 +82,6 @@ fn memory_total(meminfo: &str) -> u64 {
 fn pretty_name(os_release: &str) -> String {
     let line = os_release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     line.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
-}
-
-fn go_architecture(rust: &str) -> &str {
-    match rust {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
 
 #[cfg(test)]

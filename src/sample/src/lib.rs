@@ -45,7 +45,7 @@ fn layer() -> std::io::Result<Vec<u8>> {
 
 fn config(layer_hex: &str) -> serde_json::Value {
     json!({
-        "architecture": "amd64",
+        "architecture": env!("SAMPLE_ARCHITECTURE"),
         "os": "linux",
         "created": MADE,
         "config": {

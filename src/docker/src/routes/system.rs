@@ -34,20 +34,12 @@ pub(super) async fn version(request: ApiRequest) -> ApiResponse {
     json(&value!({
         "Platform": {"Name": format!("monopod {own}")},
         "Components": [{"Name": "Engine", "Version": ENGINE, "Details": {
-            "ApiVersion": MAX_VERSION_TEXT, "MinAPIVersion": MIN_VERSION_TEXT, "Os": "linux", "Arch": architecture(),
+            "ApiVersion": MAX_VERSION_TEXT, "MinAPIVersion": MIN_VERSION_TEXT, "Os": "linux", "Arch": image::architecture(),
             "KernelVersion": kernel, "Experimental": "false", "GitCommit": own, "GoVersion": "none",
         }}],
         "Version": ENGINE, "ApiVersion": MAX_VERSION_TEXT, "MinAPIVersion": MIN_VERSION_TEXT, "GitCommit": own,
-        "GoVersion": "none", "Os": "linux", "Arch": architecture(), "KernelVersion": kernel,
+        "GoVersion": "none", "Os": "linux", "Arch": image::architecture(), "KernelVersion": kernel,
     }))
-}
-
-fn architecture() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
 }
 
 fn kernel() -> String {
