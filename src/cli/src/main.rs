@@ -15,6 +15,7 @@ mod kubeconfig;
 mod logins;
 mod minikube;
 mod output;
+mod thread_caches;
 
 use clap::Parser;
 use std::ffi::OsStr;

@@ -100,3 +100,30 @@ fn a_machine_that_was_switched_off_has_its_pods_again() {
     at.until(&["get", "deploy", "web", "-o", "jsonpath={.status.readyReplicas}"], "4");
     at.until_hit(&ip, 4);
 }
+
+/// As the machine's own end, but said by the user: what runs is asked to end first.
+#[test]
+fn a_stop_with_its_pods_asks_them_and_leaves_the_cluster_on_disk() {
+    let Some(at) = appliance("stop-pods") else { return };
+    at.load_busybox();
+    let told = at.home().join("told");
+    let container = "containers: [{name: c, image: \"busybox:1\", imagePullPolicy: IfNotPresent, \
+        command: [sh, -c, 'trap \"echo asked >> /home/told; exit\" TERM; while :; do sleep 0.05; done'], \
+        volumeMounts: [{name: home, mountPath: /home}]}]";
+    let pod = format!(
+        "{{apiVersion: v1, kind: Pod, metadata: {{name: asked}}, spec: {{volumes: [{{name: home, hostPath: {{path: {}}}}}], {container}}}}}",
+        at.home().display()
+    );
+    at.kubectl_with(&["apply", "-f", "-"], &pod).ok("apply");
+    at.kubectl(&["wait", "--for=condition=Ready", "pod/asked", "--timeout=60s"]).ok("ready");
+    let said = at.monopod(&["stop", "--pods"]).ok("stop");
+    assert!(said.contains("and its pods and containers with it"), "{said}");
+    assert_eq!(std::fs::read_to_string(&told).unwrap(), "asked\n", "once");
+    let [state, run] = at.places();
+    assert!(!run.exists() && state.join("store").is_dir());
+    let kernel = "nft list tables; ip -o link | grep -o 'mp[0-9a-z]*@'; find /sys/fs/cgroup -path '*monopod/e2e-stop-pods*'; true";
+    assert_eq!(at.shell(kernel).ok("kernel"), "");
+    at.monopod(&["start"]).ok("start again");
+    at.until(&["get", "pod", "asked", "-o", "jsonpath={.status.containerStatuses[0].restartCount}"], "1");
+    at.kubectl(&["wait", "--for=condition=Ready", "pod/asked", "--timeout=60s"]).ok("ready again");
+}

@@ -1,9 +1,9 @@
 use super::{OutputArgument, Setting, update_context};
-use crate::at_boot;
 use crate::control_client::{self, Presence, presence};
 use crate::failures::{self, Failure};
 use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
+use crate::{at_boot, thread_caches};
 use anyhow::Result;
 use appliance::{DaemonMemory, Missing, Places, StartError, StartOptions, Step};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -113,6 +113,9 @@ enum Came {
 impl Start {
     pub fn run(&self, setting: &Setting) -> Result<ExitCode> {
         let began = Instant::now();
+        if self.foreground {
+            thread_caches::leave();
+        }
         if let Some(missing) = appliance::preflight().first() {
             return Err(failure_of(*missing).because(format!("start {}", setting.places.profile)));
         }
