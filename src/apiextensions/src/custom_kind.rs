@@ -6,21 +6,29 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceSubresourceScale,
 };
 use kinds::{
-    Column, Durability, Handler, JsonPath, Origin, Printer, ResourceInfo, ScalePaths, SchemaKind, Scope,
+    Column, Conversion, Durability, Handler, JsonPath, Origin, Printer, ResourceInfo, ScalePaths, SchemaKind,
+    Scope,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A handler for each version that is served. Where a webhook converts between them only the stored one is: nobody is
-/// shown an object of another version that was not converted.
+/// A handler for each version that is served.
 ///
 /// # Errors
 /// In words: a schema that is not structural, which the definition's validation refuses, may still be stored.
 pub fn kinds_of(definition: &CustomResourceDefinition) -> Result<Vec<Arc<dyn Handler>>, String> {
-    let by_webhook = definition.spec.conversion.as_ref().is_some_and(|how| how.strategy == "Webhook");
-    let served =
-        definition.spec.versions.iter().filter(|version| version.served && (version.storage || !by_webhook));
+    let served = definition.spec.versions.iter().filter(|version| version.served);
     served.map(|version| kind_of(definition, version).map(SchemaKind::into_handler)).collect()
+}
+
+fn conversion_of(definition: &CustomResourceDefinition, stored_version: &str) -> Option<Conversion> {
+    let how = definition.spec.conversion.as_ref().filter(|how| how.strategy == "Webhook")?;
+    let webhook = how.webhook.as_ref()?;
+    Some(Conversion {
+        client: webhook.client_config.clone()?,
+        review_versions: webhook.conversion_review_versions.clone(),
+        stored_version: stored_version.to_owned(),
+    })
 }
 
 fn kind_of(
@@ -79,11 +87,13 @@ fn kind_of(
             .clone()
             .unwrap_or_else(|| format!("{}/{} {} is deprecated", spec.group, version.name, spec.names.kind))
     });
+    let stored_version = format!("{}/{}", spec.group, stored.name);
     Ok(SchemaKind {
+        conversion: conversion_of(definition, &stored_version),
         info,
         schema,
         rules,
-        stored_version: format!("{}/{}", spec.group, stored.name),
+        stored_version,
         scale: parts.scale.as_ref().and_then(scale_paths),
         printer: printer(version.additional_printer_columns.as_deref().unwrap_or_default()),
         selectable,

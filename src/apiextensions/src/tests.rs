@@ -49,10 +49,23 @@ fn what_is_served_is_a_kind() {
     let versions: Vec<String> = handlers.iter().map(|h| h.info().gvk.version.to_string()).collect();
     assert_eq!(versions, ["v1", "v1beta1"]);
     let mut converted = definition();
-    converted.spec.conversion.get_or_insert_default().strategy = "Webhook".into();
-    let versions: Vec<String> =
-        kinds_of(&converted).unwrap().iter().map(|h| h.info().gvk.version.to_string()).collect();
-    assert_eq!(versions, ["v1"], "what is not converted is not shown");
+    converted.spec.conversion = serde_json::from_value(json!({"strategy": "Webhook", "webhook": {
+        "conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://localhost/convert"}}}))
+    .unwrap();
+    let converted = kinds_of(&converted).unwrap();
+    let versions: Vec<String> = converted.iter().map(|h| h.info().gvk.version.to_string()).collect();
+    assert_eq!(versions, ["v1", "v1beta1"]);
+    assert!(handlers.iter().all(|handler| handler.conversion().is_none()));
+    let stored = converted.iter().map(|h| h.conversion().unwrap().stored_version.as_str());
+    assert_eq!(stored.collect::<Vec<_>>(), ["stable.example.com/v1", "stable.example.com/v1"]);
+    let registry = kinds::all().with(converted.clone());
+    assert_eq!(registry.stored_version_of(&converted[1]).info().gvk.version, "v1");
+    // it is of its own version until the webhook has converted it
+    let older = cron(json!({"cronSpec": "* * * * *"})).to_string().replace("/v1", "/v1beta1");
+    let older = converted[1].decode(older.as_bytes(), FieldValidation::Ignore).unwrap().instance;
+    let encoded = older.encode().unwrap().stamp(api::ResourceVersion(1));
+    let encoded: Value = encoded.decode().unwrap();
+    assert_eq!(encoded["apiVersion"], "stable.example.com/v1beta1");
     let info = handlers[0].info();
     assert!(info.has_subresource("status") && info.has_subresource("scale"));
     assert_eq!(info.short_names, ["ct"]);

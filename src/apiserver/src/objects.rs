@@ -59,10 +59,10 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
         (Method::GET | Method::HEAD, true, None | Some("approval" | "status" | "ephemeralcontainers"))
             if !request.flag("watch")? =>
         {
-            call.get(request)
+            call.get().await
         }
-        (Method::GET | Method::HEAD, true, Some("scale")) => call.get_scale(),
-        (Method::GET | Method::HEAD, _, None) => call.list_or_watch(request),
+        (Method::GET | Method::HEAD, true, Some("scale")) => call.get_scale().await,
+        (Method::GET | Method::HEAD, _, None) => call.list_or_watch(request).await,
         (Method::POST, false, None) => call.create(request).await,
         (Method::POST, true, Some("binding")) => call.bind(request).await,
         (Method::POST, true, Some("eviction")) => call.evict(request).await,
@@ -102,7 +102,9 @@ impl Call<'_> {
         WriteOptions { warnings: self.warnings.clone(), ..options }
     }
 
-    fn show(&self, code: u16, object: &Object) -> Result<Response, Status> {
+    async fn show(&self, code: u16, object: Object) -> Result<Response, Status> {
+        let object = self.edge.cluster.one_in_version(&*self.target.handler, object).await?;
+        let object = &object;
         let bytes = match self.view {
             View::Objects => self.target.handler.present(object.bytes()),
             View::Table => {
@@ -114,20 +116,22 @@ impl Call<'_> {
         Ok(responses::json_bytes(code, bytes))
     }
 
-    fn get(&self, _request: &Request) -> Result<Response, Status> {
+    async fn get(&self) -> Result<Response, Status> {
         let object = self.edge.cluster.get(self.actor, &self.target)?;
-        self.show(200, &object)
+        self.show(200, object).await
     }
 
-    fn list_or_watch(&self, request: &Request) -> Result<Response, Status> {
+    async fn list_or_watch(&self, request: &Request) -> Result<Response, Status> {
         if request.flag("watch")? {
             return watch_stream::answer(self.edge, self.actor, &self.target, self.view, request);
         }
         let list = self.edge.cluster.list(self.actor, &self.target, &params::list(request)?)?;
-        self.show_list(&list)
+        self.show_list(list).await
     }
 
-    fn show_list(&self, list: &List) -> Result<Response, Status> {
+    async fn show_list(&self, mut list: List) -> Result<Response, Status> {
+        list.objects = self.edge.cluster.in_version(&*self.target.handler, list.objects).await?;
+        let list = &list;
         let bytes = match self.view {
             View::Table => table::of_objects(&*self.target.handler, &list.objects, Some(list), self.include)?,
             View::Partial => {
@@ -155,7 +159,7 @@ impl Call<'_> {
         let decoded = self.target.handler.decode(&body, strictness)?;
         self.warnings.extend(decoded.warnings);
         let created = self.edge.cluster.create(self.actor, &self.target, decoded.instance, &options).await?;
-        self.show(201, &created)
+        self.show(201, created).await
     }
 
     async fn update(&self, request: &mut Request) -> Result<Response, Status> {
@@ -171,7 +175,7 @@ impl Call<'_> {
             .cluster
             .modify(self.actor, &self.target, Verb::Update, &options, &|_| Ok(new.clone_box()))
             .await?;
-        self.show(200, &written)
+        self.show(200, written).await
     }
 
     async fn patch(&self, request: &mut Request) -> Result<Response, Status> {
@@ -190,7 +194,7 @@ impl Call<'_> {
         };
         let written =
             self.edge.cluster.modify(self.actor, &self.target, Verb::Patch, &options, &change).await?;
-        self.show(200, &written)
+        self.show(200, written).await
     }
 
     async fn apply(&self, request: &mut Request) -> Result<Response, Status> {
@@ -202,16 +206,16 @@ impl Call<'_> {
         let Applied { object, created } =
             self.edge.cluster.apply(self.actor, &self.target, wanted, &options).await?;
         let code = if created { 201 } else { 200 };
-        self.show(code, &object)
+        self.show(code, object).await
     }
 
     async fn delete(&self, request: &mut Request) -> Result<Response, Status> {
         let body = request.json_body().await?;
         let options = DeleteOptions { warnings: self.warnings.clone(), ..params::delete(request, &body)? };
         match self.edge.cluster.delete(self.actor, &self.target, &options).await? {
-            Deleted::Later(object) => self.show(200, &object),
+            Deleted::Later(object) => self.show(200, object).await,
             // upstream answers with the pod itself, and with a Status for nearly all others; clients take both
-            Deleted::Now(object) if self.target.handler.graceful_deletion() => self.show(200, &object),
+            Deleted::Now(object) if self.target.handler.graceful_deletion() => self.show(200, object).await,
             Deleted::Now(object) => {
                 let resource = self.target.group_resource();
                 Ok(responses::json(
@@ -233,17 +237,18 @@ impl Call<'_> {
         let options = DeleteOptions { warnings: self.warnings.clone(), ..params::delete(request, &body)? };
         let list = params::list(request)?;
         let deleted = self.edge.cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
-        self.show_list(&deleted)
+        self.show_list(deleted).await
     }
 
-    fn read_scale(&self) -> Result<Scale, Status> {
+    async fn read_scale(&self) -> Result<Scale, Status> {
         let object = self.edge.cluster.get(self.actor, &self.target)?;
+        let object = self.edge.cluster.one_in_version(&*self.target.handler, object).await?;
         let instance = self.target.handler.decode_stored(&object)?;
         kinds::scale::of(&*instance).ok_or_else(not_found)
     }
 
-    fn get_scale(&self) -> Result<Response, Status> {
-        show_typed(200, &self.read_scale()?)
+    async fn get_scale(&self) -> Result<Response, Status> {
+        show_typed(200, &self.read_scale().await?)
     }
 
     async fn put_scale(&self, request: &mut Request) -> Result<Response, Status> {
@@ -277,6 +282,7 @@ impl Call<'_> {
         };
         // authorised as the part, written as the whole: generation and validation are those of the object
         let written = self.edge.cluster.modify(self.actor, &self.target, verb, &options, &set).await?;
+        let written = self.edge.cluster.one_in_version(&**handler, written).await?;
         let instance = handler.decode_stored(&written)?;
         show_typed(200, &kinds::scale::of(&*instance).ok_or_else(not_found)?)
     }

@@ -8,7 +8,7 @@ use crate::table::{self, Include};
 use crate::{params, responses, watch_socket};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
-use cluster::{Actor, Target, WatchEvent, WatchStream};
+use cluster::{Actor, Cluster, Target, WatchEvent, WatchStream};
 use kinds::Handler;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -34,6 +34,7 @@ enum Framing {
 }
 
 struct Lines {
+    cluster: Cluster,
     events: WatchStream,
     framing: Framing,
     handler: Arc<dyn Handler>,
@@ -58,6 +59,7 @@ pub(crate) fn answer(
     let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
     let now = Instant::now();
     let lines = Lines {
+        cluster: edge.cluster.clone(),
         events,
         framing,
         handler: target.handler.clone(),
@@ -110,12 +112,10 @@ impl Lines {
         let until = if self.bookmarks { self.ends.min(self.next_bookmark) } else { self.ends };
         match tokio::time::timeout_at(until, self.events.next()).await {
             Ok(first) => {
-                self.put(&mut out, first);
-                while !self.over && out.len() < LARGEST_WRITE {
-                    match self.events.try_next() {
-                        Ok(Some(event)) => self.put(&mut out, Ok(event)),
-                        Ok(None) => break,
-                        Err(status) => self.put(&mut out, Err(status)),
+                for event in self.there(first).await {
+                    self.put(&mut out, event);
+                    if self.over {
+                        break;
                     }
                 }
             }
@@ -126,6 +126,34 @@ impl Lines {
             }
         }
         Some(out.freeze())
+    }
+
+    /// The first event and all that have happened by now, up to a size, each object in the version that is watched.
+    async fn there(&mut self, first: Result<WatchEvent, Status>) -> Vec<Result<WatchEvent, Status>> {
+        let mut size = size_of(&first);
+        let mut events = vec![first];
+        while size < LARGEST_WRITE && events.last().is_some_and(Result::is_ok) {
+            match self.events.try_next() {
+                Ok(Some(event)) => events.push(Ok(event)),
+                Ok(None) => break,
+                Err(status) => events.push(Err(status)),
+            }
+            size += events.last().map_or(0, size_of);
+        }
+        if self.handler.conversion().is_none() {
+            return events;
+        }
+        let objects = events.iter().filter_map(|event| event.as_ref().ok().and_then(object_of).cloned());
+        match self.cluster.in_version(&*self.handler, objects.collect()).await {
+            Err(status) => vec![Err(status)],
+            Ok(converted) => {
+                let mut converted = converted.into_iter();
+                events
+                    .into_iter()
+                    .map(|event| event.map(|event| with_object(event, &mut converted)))
+                    .collect()
+            }
+        }
     }
 
     fn put(&mut self, out: &mut BytesMut, event: Result<WatchEvent, Status>) {
@@ -193,6 +221,30 @@ impl Lines {
 fn message(object: &[u8]) -> Result<Vec<u8>, String> {
     let object = serde_json::from_slice(object).map_err(|e| e.to_string())?;
     protobuf::encode(&object).map_err(|e| e.to_string())
+}
+
+fn object_of(event: &WatchEvent) -> Option<&Object> {
+    match event {
+        WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => {
+            Some(object)
+        }
+        WatchEvent::InitialEventsEnd(_) => None,
+    }
+}
+
+fn size_of(event: &Result<WatchEvent, Status>) -> usize {
+    event.as_ref().ok().and_then(object_of).map_or(0, |object| object.bytes().len())
+}
+
+/// The event about the next of the objects.
+fn with_object(event: WatchEvent, objects: &mut impl Iterator<Item = Object>) -> WatchEvent {
+    let mut next = |object: Object| objects.next().unwrap_or(object);
+    match event {
+        WatchEvent::Added(object) => WatchEvent::Added(next(object)),
+        WatchEvent::Modified(object) => WatchEvent::Modified(next(object)),
+        WatchEvent::Deleted(object) => WatchEvent::Deleted(next(object)),
+        end @ WatchEvent::InitialEventsEnd(_) => end,
+    }
 }
 
 fn line(out: &mut BytesMut, kind: &str, object: &[u8]) {

@@ -91,11 +91,11 @@ impl Cluster {
         let operation = Operation::Delete;
         let asked = Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings };
         loop {
-            let current = self.read_stored(target)?;
+            let current = self.one_in_version(&*target.handler, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;
             let mut object = target.handler.decode_stored(&current)?;
             crate::admission::admit_delete(target)?;
-            asked.validate_by_policies(Subject { new: None, old: Some(&*object) })?;
+            asked.validate_by_policies(Subject { new: None, old: Some(&*object) }).await?;
             asked.tell_webhooks_of_deletion(&*object).await?;
             let outcome = match mark(&mut *object, target, options) {
                 Mark::Nothing => return Ok(Deleted::Later(current)),

@@ -15,6 +15,7 @@ mod authorize;
 mod binding;
 mod bootstrap;
 mod controller;
+mod conversion;
 mod delete;
 mod eviction;
 mod informer;

@@ -167,7 +167,7 @@ impl Cluster {
         let warned = options.warnings.mark();
         for _ in 0..MOST_CONFLICTS {
             options.warnings.back_to(warned);
-            let current = self.read_stored(target)?;
+            let current = self.one_in_version(&*target.handler, self.read_stored(target)?).await?;
             let old = target.handler.decode_stored(&current)?;
             let mut new = change(&current)?;
             let asked = asked_revision(new.meta())?;
@@ -250,6 +250,7 @@ impl Cluster {
         options: &WriteOptions,
         beside: Vec<Write>,
     ) -> Result<Object, Status> {
+        let draft = self.for_storage(&*target.handler, draft).await?;
         let key = draft.key();
         if options.dry_run {
             return self.pretend(target, draft, &precondition);
@@ -264,6 +265,7 @@ impl Cluster {
         precondition: Precondition,
         last: Unstamped,
     ) -> Result<Object, Status> {
+        let last = self.for_storage(&*target.handler, last).await?;
         let beside = self.0.services.removed_with(self.store(), target, &key)?;
         let removed = self.commit_one(target, key, precondition, Change::Delete { last }, beside).await?;
         self.0.services.release(target, &removed);

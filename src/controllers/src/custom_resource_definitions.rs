@@ -169,10 +169,9 @@ async fn clean_up(
 fn stored_kind(cluster: &Cluster, definition: &CustomResourceDefinition) -> Option<Arc<dyn Handler>> {
     let registry = cluster.registry();
     let spec = &definition.spec;
-    registry
-        .iter()
-        .find(|h| h.info().gvr.group == spec.group && h.info().gvr.resource == spec.names.plural)
-        .cloned()
+    let mut all = registry.iter();
+    let served = all.find(|h| h.info().gvr.group == spec.group && h.info().gvr.resource == spec.names.plural);
+    served.map(|handler| registry.stored_version_of(handler))
 }
 
 fn now() -> Time {

@@ -63,7 +63,7 @@ impl Reconciler {
         if pods.is_empty() {
             self.events.normal(&budget, "NoPods", "No matching pods found");
         }
-        let expected = self.expected(&budget, &pods);
+        let expected = self.expected(&budget, &pods).await;
         if let Err(why) = &expected {
             let why = format!("Failed to calculate the number of expected pods: {why}");
             self.events.warning(&budget, "CalculateExpectedPodCountFailed", why);
@@ -97,7 +97,7 @@ impl Reconciler {
         }
     }
 
-    fn expected(&self, budget: &PodDisruptionBudget, pods: &[Arc<Pod>]) -> Result<Expected, String> {
+    async fn expected(&self, budget: &PodDisruptionBudget, pods: &[Arc<Pod>]) -> Result<Expected, String> {
         if !plan::asks_for_scale(budget) {
             return Ok(plan::expected(budget, pods.len() as i32));
         }
@@ -109,7 +109,7 @@ impl Reconciler {
                 continue;
             };
             if !scales.contains_key(&owner.uid) {
-                let (uid, replicas) = self.scale(pod, owner)?;
+                let (uid, replicas) = self.scale(pod, owner).await?;
                 scales.insert(owner.uid.clone(), 0);
                 scales.insert(uid, replicas);
             }
@@ -126,7 +126,7 @@ impl Reconciler {
     }
 
     /// Who says how many such pods there should be, by uid, and how many. A ReplicaSet of a Deployment asks that.
-    fn scale(&self, pod: &Pod, owner: &OwnerReference) -> Result<(String, i32), String> {
+    async fn scale(&self, pod: &Pod, owner: &OwnerReference) -> Result<(String, i32), String> {
         let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
         let mut owner = owner.clone();
         if owner.kind == "ReplicaSet" && owner.api_version.starts_with("apps/") {
@@ -143,10 +143,11 @@ impl Reconciler {
         let of =
             ScaleRef { namespace, api_version: &owner.api_version, kind: &owner.kind, name: &owner.name };
         let name = pod.metadata.name.as_deref().unwrap_or_default();
-        let scale = scale::read(&self.client, of).map_err(|status| match status.is(Reason::NotFound) {
-            true => format!("found no controllers for pod {name:?}"),
-            false => status.message,
-        })?;
+        let scale =
+            scale::read(&self.client, of).await.map_err(|status| match status.is(Reason::NotFound) {
+                true => format!("found no controllers for pod {name:?}"),
+                false => status.message,
+            })?;
         Ok((owner.uid, scale.spec.and_then(|spec| spec.replicas).unwrap_or(0)))
     }
 }

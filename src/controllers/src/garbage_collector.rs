@@ -82,6 +82,7 @@ impl Picture {
     fn watch_kinds(&mut self, client: &Client) -> Result<(), Status> {
         let mut seen: HashSet<_> = self.watches.iter().map(|(h, _)| h.info().storage.clone()).collect();
         for handler in self.kinds.iter() {
+            let handler = &self.kinds.stored_version_of(handler);
             let info = handler.info();
             // as upstream: events own nothing, nobody owns them, and they are many
             if info.storage.resource == "events" || !seen.insert(info.storage.clone()) {

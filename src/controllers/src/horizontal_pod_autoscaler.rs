@@ -157,7 +157,7 @@ impl Controller {
             kind: &target.kind,
             name: &target.name,
         };
-        let scale = match scale::read(&self.client, of) {
+        let scale = match scale::read(&self.client, of).await {
             Ok(scale) => scale,
             Err(status) => {
                 self.events.warning(autoscaler, "FailedGetScale", status.message.as_str());

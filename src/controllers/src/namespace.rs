@@ -81,7 +81,7 @@ async fn empty(client: &Client, name: &str) -> Result<Left, Status> {
         if !seen.insert(handler.info().storage.clone()) {
             continue;
         }
-        let target = Target::collection(handler, Some(name));
+        let target = Target::collection(&cluster.registry().stored_version_of(handler), Some(name));
         let options =
             DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
         let all = ListParams::default();

@@ -16,9 +16,10 @@ pub(crate) struct ScaleRef<'r> {
 
 /// # Errors
 /// `NotFound` for a kind that is not served, or has no scale, and for an object that is not there; `Forbidden`.
-pub(crate) fn read(client: &Client, of: ScaleRef<'_>) -> Result<Scale, Status> {
+pub(crate) async fn read(client: &Client, of: ScaleRef<'_>) -> Result<Scale, Status> {
     let target = target(client, of)?;
     let object = client.cluster().get(client.actor(), &target)?;
+    let object = client.cluster().one_in_version(&*target.handler, object).await?;
     scale_of(&target, &object)
 }
 

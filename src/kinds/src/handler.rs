@@ -3,6 +3,7 @@ use api::{Object, REVISION_PLACEHOLDER, Status, Unstamped};
 use bytes::Bytes;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::WebhookClientConfig;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schema::Schema;
 use std::any::Any;
@@ -23,6 +24,11 @@ pub trait Handler: Send + Sync + 'static {
     fn orphans_by_default(&self) -> bool;
     /// A warning for everybody who touches the kind.
     fn deprecation(&self) -> Option<&str> {
+        None
+    }
+    /// How objects become those of another version, where a webhook says it. What is stored is then of the version that it
+    /// names itself, and [`Handler::decode_stored`] takes only what is of this one.
+    fn conversion(&self) -> Option<&Conversion> {
         None
     }
     /// The OpenAPI schema that a definition brought along; the built-in kinds' are made with the program.
@@ -52,6 +58,16 @@ pub trait Handler: Send + Sync + 'static {
     fn merge_keys(&self) -> Option<&Schema> {
         Some(self.schema())
     }
+}
+
+/// The webhook that converts between the versions of a kind.
+#[derive(Debug, Clone)]
+pub struct Conversion {
+    pub client: WebhookClientConfig,
+    /// Of `ConversionReview`, the better first.
+    pub review_versions: Vec<String>,
+    /// `GROUP/VERSION` in which objects are stored.
+    pub stored_version: String,
 }
 
 pub struct Decoded {

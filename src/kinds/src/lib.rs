@@ -29,7 +29,7 @@ pub mod builtin;
 pub use columns::{Cell, Column, age};
 pub use decode::{FieldValidation, cannot_be_handled, told};
 pub use errors::Errors;
-pub use handler::{Decoded, Handler, Instance, handler_of};
+pub use handler::{Conversion, Decoded, Handler, Instance, handler_of};
 pub use indexes::Indexes;
 pub use kind::{Durability, Kind, ResourceInfo, Scope};
 pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update};

@@ -36,6 +36,18 @@ impl Registry {
         self.by_gvk.get(gvk).and_then(|gvr| self.by_gvr.get(gvr)).cloned()
     }
 
+    /// The same kind in the version in which it is stored, where that is served: who looks at the metadata only, and writes it,
+    /// needs no conversion.
+    #[must_use]
+    pub fn stored_version_of(&self, handler: &Arc<dyn Handler>) -> Arc<dyn Handler> {
+        let Some(conversion) = handler.conversion() else { return handler.clone() };
+        let (own, storage) = (&conversion.stored_version, &handler.info().storage);
+        let is_it = |other: &&Arc<dyn Handler>| {
+            other.info().storage == *storage && other.info().gvk.api_version() == *own
+        };
+        self.iter().find(is_it).unwrap_or(handler).clone()
+    }
+
     /// In the order of group, version, resource.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Handler>> {
         self.by_gvr.values()

@@ -84,12 +84,13 @@ impl Admission<'_> {
     ///
     /// # Errors
     /// `InternalError` where it is no object of the kind any more.
-    pub(crate) fn replace(
+    pub(crate) async fn replace(
         &self,
         new: &mut Box<dyn Instance>,
-        mut after: Value,
+        after: Value,
         prepare: &Prepare<'_>,
     ) -> Result<(), Status> {
+        let mut after = self.cluster.value_in_version(&*self.target.handler, after).await?;
         let gvk = &self.target.handler.info().gvk;
         if let Some(fields) = after.as_object_mut() {
             fields.insert("apiVersion".to_owned(), gvk.api_version().into());
@@ -162,17 +163,23 @@ impl Question {
     ///
     /// # Errors
     /// `InternalError` where an object can not be shown in that version.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         admission: &Admission<'_>,
         subject: Subject<'_>,
         via: &dyn Handler,
     ) -> Result<Self, Status> {
-        let shown = |instance: Option<&dyn Instance>| instance.map(|i| shown(via, i)).transpose();
+        let shown = async |instance: Option<&dyn Instance>| match instance {
+            Some(instance) => {
+                let value = shown(via, instance)?;
+                admission.cluster.value_in_version(via, value).await.map(Some)
+            }
+            None => Ok(None),
+        };
         let name = admission.target.name.clone().or(subject.name()).unwrap_or_default();
         Ok(Question {
             request: admission.request(subject, &name, via),
-            object: shown(subject.new)?,
-            old: shown(subject.old)?,
+            object: shown(subject.new).await?,
+            old: shown(subject.old).await?,
             name,
         })
     }

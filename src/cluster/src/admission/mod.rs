@@ -115,7 +115,7 @@ pub(crate) async fn review(
     }
     pod_security::review(cluster, target, new, old, warnings)?;
     let subject = Subject { new: Some(new), old };
-    asked.validate_by_policies(subject)?;
+    asked.validate_by_policies(subject).await?;
     asked.validate_by_webhooks(subject).await
 }
 
@@ -131,9 +131,9 @@ async fn mutate(
         return Ok(false);
     }
     let before = encoded(&**new)?;
-    let evaluated = asked.mutate_by_policies(new, old, prepare)?;
+    let evaluated = asked.mutate_by_policies(new, old, prepare).await?;
     let hooks = asked.mutate_by_webhooks(new, old, prepare).await?;
-    asked.evaluate_again(evaluated, new, old, prepare)?;
+    asked.evaluate_again(evaluated, new, old, prepare).await?;
     asked.ask_again(hooks, new, old, prepare).await?;
     Ok(encoded(&**new)? != before)
 }

@@ -127,7 +127,7 @@ impl Admission<'_> {
     }
 
     /// What is evaluated about a write.
-    fn invocations<'p, P>(
+    async fn invocations<'p, P>(
         &self,
         all: &'p [Bound<P>],
         subject: Subject<'_>,
@@ -139,7 +139,8 @@ impl Admission<'_> {
                 if binding.matching.as_ref().is_some_and(|m| m.matches(self, subject).is_none()) {
                     continue;
                 }
-                match self.parameters(policy.param_kind.as_ref(), binding.params.as_ref()) {
+                let all = self.parameters(policy.param_kind.as_ref(), binding.params.as_ref()).await;
+                match all {
                     Err(why) => misconfigured.push(Misconfigured { policy, binding, why }),
                     Ok(all) => invocations.extend(all.into_iter().map(|params| {
                         let via = via.clone();

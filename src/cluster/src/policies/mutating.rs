@@ -26,7 +26,7 @@ impl Admission<'_> {
     ///
     /// # Errors
     /// That one failed that is needed.
-    pub(crate) fn mutate_by_policies(
+    pub(crate) async fn mutate_by_policies(
         &self,
         new: &mut Box<dyn Instance>,
         old: Option<&dyn Instance>,
@@ -36,7 +36,7 @@ impl Admission<'_> {
             return Ok(Evaluated::default());
         };
         let mut again = Vec::new();
-        self.evaluate(&in_use, new, old, prepare, |_, _| Ok(true), &mut again)?;
+        self.evaluate(&in_use, new, old, prepare, |_, _| Ok(true), &mut again).await?;
         Ok(Evaluated { in_use: Some(in_use), again })
     }
 
@@ -44,7 +44,7 @@ impl Admission<'_> {
     ///
     /// # Errors
     /// As [`Admission::mutate_by_policies`].
-    pub(crate) fn evaluate_again(
+    pub(crate) async fn evaluate_again(
         &self,
         evaluated: Evaluated,
         new: &mut Box<dyn Instance>,
@@ -66,20 +66,20 @@ impl Admission<'_> {
         let wanted = |invocation: &Invocation<'_, Mutations>, new: &dyn Instance| {
             Ok(saw_another(invocation, &encoded(new)?))
         };
-        self.evaluate(&in_use, new, old, prepare, wanted, &mut Vec::new())
+        self.evaluate(&in_use, new, old, prepare, wanted, &mut Vec::new()).await
     }
 
-    fn evaluate(
+    async fn evaluate(
         &self,
         in_use: &InUse,
         new: &mut Box<dyn Instance>,
         old: Option<&dyn Instance>,
         prepare: &Prepare<'_>,
-        wanted: impl Fn(&Invocation<'_, Mutations>, &dyn Instance) -> Result<bool, Status>,
+        wanted: impl Fn(&Invocation<'_, Mutations>, &dyn Instance) -> Result<bool, Status> + Send + Sync,
         again: &mut Vec<(String, String, Value, Bytes)>,
     ) -> Result<(), Status> {
         let (invocations, misconfigured) =
-            self.invocations(&in_use.mutating, Subject { new: Some(&**new), old });
+            self.invocations(&in_use.mutating, Subject { new: Some(&**new), old }).await;
         let mut failed = Vec::new();
         for Misconfigured { policy, binding, why } in &misconfigured {
             if !policy.ignores_failure {
@@ -96,7 +96,7 @@ impl Admission<'_> {
                 continue;
             }
             let Invocation { policy, binding, .. } = invocation;
-            for why in self.invoke(invocation, &namespace, new, old, prepare)? {
+            for why in self.invoke(invocation, &namespace, new, old, prepare).await? {
                 if !policy.ignores_failure {
                     failed.push((told(&policy.name, &binding.name, &why), Reason::Invalid));
                 }
@@ -119,7 +119,7 @@ impl Admission<'_> {
     }
 
     /// What went wrong with each of the mutations; those that went well are done.
-    fn invoke(
+    async fn invoke(
         &self,
         invocation: &Invocation<'_, Mutations>,
         namespace: &Value,
@@ -131,7 +131,7 @@ impl Admission<'_> {
         let mut wrong = Vec::new();
         for (index, mutation) in policy.does.mutations.iter().enumerate() {
             let subject = Subject { new: Some(&**new), old };
-            let question = Question::new(self, subject, &**via)?;
+            let question = Question::new(self, subject, &**via).await?;
             let variables = self.policy_variables(&question, params, namespace);
             if index == 0 {
                 match policy.conditions.hold(&variables) {
@@ -144,7 +144,7 @@ impl Admission<'_> {
             match changed(mutation, &before, variables, &policy.composition, &**via) {
                 Ok(after) if after == before => {}
                 Ok(after) => {
-                    if let Err(why) = self.replace(new, after, prepare) {
+                    if let Err(why) = self.replace(new, after, prepare).await {
                         wrong.push(why.message);
                     }
                 }

@@ -12,7 +12,7 @@ impl Admission<'_> {
     ///
     /// # Errors
     /// In words: a kind that there is not, a namespace that is missing or too much, no object where one is needed.
-    pub(super) fn parameters(
+    pub(super) async fn parameters(
         &self,
         kind: Option<&ParamKind>,
         reference: Option<&ParamRef>,
@@ -56,6 +56,7 @@ impl Admission<'_> {
         if found.is_empty() && reference.parameter_not_found_action.as_deref() == Some("Deny") {
             return Err("no params found for policy binding with `Deny` parameterNotFoundAction".to_owned());
         }
+        let found = self.cluster.in_version(&*handler, found).await.map_err(|why| why.message)?;
         let shown = |object: &Object| {
             serde_json::from_slice(&handler.present(object.bytes())).map_err(|why| why.to_string())
         };

@@ -28,9 +28,9 @@ struct Judgement {
 impl Admission<'_> {
     /// # Errors
     /// What the first of them refuses, or that one failed that is needed.
-    pub(crate) fn validate_by_policies(&self, subject: Subject<'_>) -> Result<(), Status> {
+    pub(crate) async fn validate_by_policies(&self, subject: Subject<'_>) -> Result<(), Status> {
         let Some(in_use) = self.policies_in_use() else { return Ok(()) };
-        let (invocations, misconfigured) = self.invocations(&in_use.validating, subject);
+        let (invocations, misconfigured) = self.invocations(&in_use.validating, subject).await;
         let mut refusals: Vec<(String, String, Denied)> = Vec::new();
         let denied = |policy: &Policy<Validations>, binding: &Binding, why| {
             (policy.name.clone(), binding.name.clone(), why)
@@ -46,7 +46,7 @@ impl Admission<'_> {
         }
         let namespace = self.namespace_object()?;
         for Invocation { policy, binding, via, params } in &invocations {
-            let question = Question::new(self, subject, &**via)?;
+            let question = Question::new(self, subject, &**via).await?;
             let variables = self.policy_variables(&question, params, &namespace);
             let judgement = judge(policy, &variables);
             for refusal in judgement.denied {

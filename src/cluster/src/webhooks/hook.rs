@@ -20,19 +20,22 @@ pub(super) struct Hook {
 }
 
 impl Hook {
-    /// Where its Service, or its address, is asked.
     pub(super) fn url(&self) -> String {
-        let seconds = self.timeout.as_secs();
-        match &self.client.service {
-            Some(service) => {
-                let (name, namespace, port) =
-                    (&service.name, &service.namespace, service.port.unwrap_or(443));
-                let path = service.path.as_deref().unwrap_or_default();
-                let slash = if path.starts_with('/') { "" } else { "/" };
-                format!("https://{name}.{namespace}.svc:{port}{slash}{path}?timeout={seconds}s")
-            }
-            None => format!("{}?timeout={seconds}s", self.client.url.as_deref().unwrap_or_default()),
+        url_of(&self.client, self.timeout)
+    }
+}
+
+/// Where its Service, or its address, is asked.
+pub(crate) fn url_of(client: &WebhookClientConfig, timeout: Duration) -> String {
+    let seconds = timeout.as_secs();
+    match &client.service {
+        Some(service) => {
+            let (name, namespace, port) = (&service.name, &service.namespace, service.port.unwrap_or(443));
+            let path = service.path.as_deref().unwrap_or_default();
+            let slash = if path.starts_with('/') { "" } else { "/" };
+            format!("https://{name}.{namespace}.svc:{port}{slash}{path}?timeout={seconds}s")
         }
+        None => format!("{}?timeout={seconds}s", client.url.as_deref().unwrap_or_default()),
     }
 }
 

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use hook::Hook;
+pub(crate) use hook::url_of;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
@@ -75,6 +76,10 @@ impl Webhooks {
 
     pub(crate) fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn caller(&self) -> Option<&dyn WebhookCaller> {
+        self.caller.get().map(AsRef::as_ref)
     }
 
     pub(crate) fn call_through(&self, caller: Arc<dyn WebhookCaller>) {
@@ -170,7 +175,7 @@ impl Admission<'_> {
         old: Option<&dyn Instance>,
         prepare: &Prepare<'_>,
     ) -> Result<bool, Status> {
-        let Some(question) = self.question(hook, Subject { new: Some(&**new), old })? else {
+        let Some(question) = self.question(hook, Subject { new: Some(&**new), old }).await? else {
             return Ok(false);
         };
         let patch = match self.ask(hook, caller, &question).await? {
@@ -189,7 +194,7 @@ impl Admission<'_> {
         if after == before {
             return Ok(true);
         }
-        self.replace(new, after, prepare)?;
+        self.replace(new, after, prepare).await?;
         Ok(true)
     }
 
@@ -221,7 +226,7 @@ impl Admission<'_> {
     ) -> Result<(), Status> {
         let mut questions = Vec::new();
         for hook in hooks {
-            if let Some(question) = self.question(hook, subject)? {
+            if let Some(question) = self.question(hook, subject).await? {
                 questions.push((hook, question));
             }
         }
@@ -231,9 +236,9 @@ impl Admission<'_> {
     }
 
     /// What the webhook is asked; `None` where it is not.
-    fn question(&self, hook: &Hook, subject: Subject<'_>) -> Result<Option<Question>, Status> {
+    async fn question(&self, hook: &Hook, subject: Subject<'_>) -> Result<Option<Question>, Status> {
         let Some(via) = hook.matching.matches(self, subject) else { return Ok(None) };
-        let question = Question::new(self, subject, &*via)?;
+        let question = Question::new(self, subject, &*via).await?;
         let holds = match hook.conditions.is_empty() {
             true => Ok(true),
             false => hook.conditions.hold(&question.variables(self)),

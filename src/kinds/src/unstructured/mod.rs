@@ -199,8 +199,12 @@ impl Instance for Unstructured {
         let mut meta = self.meta.clone();
         meta.resource_version = Some(REVISION_PLACEHOLDER.to_owned());
         let mut object = Map::new();
-        // stored in one version, whichever it came in
-        object.insert("apiVersion".to_owned(), self.kind.stored_version.clone().into());
+        // stored in one version, whichever it came in; where a webhook converts it has not done so yet
+        let version = match self.kind.conversion {
+            Some(_) => self.kind.info.gvk.api_version(),
+            None => self.kind.stored_version.clone(),
+        };
+        object.insert("apiVersion".to_owned(), version.into());
         object.insert("kind".to_owned(), self.kind.info.gvk.kind.clone().into());
         object.insert("metadata".to_owned(), serde_json::to_value(meta).map_err(Status::internal)?);
         object.extend(self.fields.as_object().cloned().unwrap_or_default());

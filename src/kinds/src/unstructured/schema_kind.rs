@@ -2,8 +2,8 @@
 
 use super::{JsonPath, Printer, Unstructured};
 use crate::{
-    Column, Decoded, Errors, FieldValidation, Handler, Instance, ResourceInfo, cannot_be_handled, decode,
-    told,
+    Column, Conversion, Decoded, Errors, FieldValidation, Handler, Instance, ResourceInfo, cannot_be_handled,
+    decode, told,
 };
 use api::{Gvk, Object, Status};
 use bytes::Bytes;
@@ -20,6 +20,8 @@ pub struct SchemaKind {
     pub rules: expressions::Rules,
     /// `GROUP/VERSION` in which the objects are stored, whichever they are sent in.
     pub stored_version: String,
+    /// The webhook that converts, where names alone do not make one version of another.
+    pub conversion: Option<Conversion>,
     pub scale: Option<ScalePaths>,
     pub printer: Printer,
     /// What a field selector may name, besides the name and the namespace.
@@ -135,10 +137,13 @@ impl Handler for Served {
         instance.is_stored = true;
         Ok(Box::new(instance))
     }
-    /// Versions differ in their name only: without a webhook there is no other conversion.
+    fn conversion(&self) -> Option<&Conversion> {
+        self.0.conversion.as_ref()
+    }
+    /// Versions differ in their name only, but where a webhook converts: then the bytes are of the version already.
     fn present(&self, bytes: &Bytes) -> Bytes {
         let own = self.0.info.gvk.api_version();
-        if own == self.0.stored_version {
+        if own == self.0.stored_version || self.0.conversion.is_some() {
             return bytes.clone();
         }
         let shown = serde_json::from_slice::<Map<String, Value>>(bytes).and_then(|mut object| {

@@ -1,0 +1,190 @@
+//! Conversion of custom resources by webhook: an object is stored in one version and asked for in another.
+//!
+//! What is stored may be of any version that was the stored one once: its own `apiVersion` says which. Whoever reads has it
+//! converted at the edge, where he waits anyway (`apiserver`: an object, a list, what a watch has at once); whoever writes has
+//! the stored object converted to his version, and what he made of it back (`write.rs`, `delete.rs`). Kinds without such a
+//! webhook, and objects that are of the version already, cost nothing. `review.rs` says what is asked and what an answer
+//! means.
+
+mod review;
+
+use crate::Cluster;
+use crate::webhooks::url_of;
+use ::api::{Object, REVISION_PLACEHOLDER, Reason, ResourceVersion, Status, Unstamped};
+use k8s_openapi::api::admissionregistration::v1::{ServiceReference, WebhookClientConfig};
+use kinds::{Conversion, Handler};
+use review::ReviewVersion;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Upstream's.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// So much is sent at once: an answer is as large as its question, and a caller reads no more than some megabytes.
+const MOST_OBJECTS: usize = 500;
+const MOST_BYTES: usize = 2 << 20;
+
+impl Cluster {
+    /// Stored objects as the version of the kind has them, in their order.
+    ///
+    /// # Errors
+    /// `InternalError` where the webhook fails.
+    pub async fn in_version(
+        &self,
+        handler: &dyn Handler,
+        objects: Vec<Object>,
+    ) -> Result<Vec<Object>, Status> {
+        let Some(conversion) = handler.conversion() else { return Ok(objects) };
+        let wanted = handler.info().gvk.api_version();
+        let mut values = Vec::with_capacity(objects.len());
+        for object in &objects {
+            values.push(object.decode::<Value>().map_err(Status::internal)?);
+        }
+        if values.iter().all(|value| version_of(value) == wanted) {
+            return Ok(objects);
+        }
+        let converted = self.convert(conversion, &wanted, values).await?;
+        let stamped =
+            |(value, object): (Value, Object)| match version_of(&value) == version_of_object(&object) {
+                true => Ok(object),
+                false => Ok(unstamped(value)?.stamp(object.revision())),
+            };
+        converted.into_iter().zip(objects).map(stamped).collect()
+    }
+
+    /// # Errors
+    /// As [`Cluster::in_version`].
+    pub async fn one_in_version(&self, handler: &dyn Handler, object: Object) -> Result<Object, Status> {
+        if handler.conversion().is_none() {
+            return Ok(object);
+        }
+        let mut converted = self.in_version(handler, vec![object]).await?;
+        converted.pop().ok_or_else(|| Status::internal("a conversion returned no object"))
+    }
+
+    /// What is to be stored, in the version in which the kind is stored.
+    ///
+    /// # Errors
+    /// As [`Cluster::in_version`].
+    pub(crate) async fn for_storage(
+        &self,
+        handler: &dyn Handler,
+        draft: Unstamped,
+    ) -> Result<Unstamped, Status> {
+        let Some(conversion) = handler.conversion() else { return Ok(draft) };
+        if handler.info().gvk.api_version() == conversion.stored_version {
+            return Ok(draft);
+        }
+        let value = draft.stamp(ResourceVersion(0)).decode().map_err(Status::internal)?;
+        let mut converted = self.convert(conversion, &conversion.stored_version, vec![value]).await?;
+        unstamped(converted.pop().unwrap_or_default())
+    }
+
+    /// An object that is shown to somebody, or comes from him, in another version.
+    ///
+    /// # Errors
+    /// As [`Cluster::in_version`].
+    pub(crate) async fn value_in_version(
+        &self,
+        handler: &dyn Handler,
+        value: Value,
+    ) -> Result<Value, Status> {
+        let Some(conversion) = handler.conversion() else { return Ok(value) };
+        let wanted = handler.info().gvk.api_version();
+        if version_of(&value) == wanted {
+            return Ok(value);
+        }
+        let mut converted = self.convert(conversion, &wanted, vec![value]).await?;
+        Ok(converted.pop().unwrap_or_default())
+    }
+
+    /// Those that are of the version already stay as they are.
+    async fn convert(
+        &self,
+        conversion: &Conversion,
+        wanted: &str,
+        mut values: Vec<Value>,
+    ) -> Result<Vec<Value>, Status> {
+        let others: Vec<usize> =
+            (0..values.len()).filter(|index| version_of(&values[*index]) != wanted).collect();
+        let mut others = others.as_slice();
+        while !others.is_empty() {
+            let (batch, rest) = others.split_at(batch(others, &values));
+            others = rest;
+            let originals: Vec<Value> = batch.iter().map(|index| values[*index].clone()).collect();
+            let converted = self.ask_to_convert(conversion, wanted, &originals).await.map_err(|why| {
+                let kind = originals.first().map(review::kind_of).unwrap_or_default();
+                Status::new(Reason::InternalError, format!("conversion webhook for {kind} {why}"))
+            })?;
+            for (index, value) in batch.iter().zip(converted) {
+                values[*index] = value;
+            }
+        }
+        Ok(values)
+    }
+
+    /// # Errors
+    /// What comes after `conversion webhook for KIND`.
+    async fn ask_to_convert(
+        &self,
+        conversion: &Conversion,
+        wanted: &str,
+        objects: &[Value],
+    ) -> Result<Vec<Value>, String> {
+        let failed = |why: &str| format!("failed: {why}");
+        let version = ReviewVersion::of(&conversion.review_versions)
+            .ok_or_else(|| failed("no supported conversion review versions"))?;
+        let uid = uuid::Uuid::new_v4().to_string();
+        let client = client_of(conversion);
+        let url = url_of(&client, TIMEOUT);
+        let caller = self.0.webhooks.caller().ok_or_else(|| failed("nobody is there to call it"))?;
+        let asked = review::encode(version, &uid, wanted, objects);
+        let posted = tokio::time::timeout(TIMEOUT, caller.post(self, &client, &url, asked)).await;
+        let unanswered = |why: &str| failed(&format!("Post {url:?}: {why}"));
+        let answer = posted.map_err(|_| unanswered("context deadline exceeded"))?;
+        let answer = answer.map_err(|why| unanswered(&why))?;
+        review::read(version, &uid, wanted, objects, &answer)
+    }
+}
+
+/// How many of the next ones are sent at once.
+fn batch(others: &[usize], values: &[Value]) -> usize {
+    let mut bytes = 0;
+    let fits = |index: &&usize| {
+        bytes += values[**index].to_string().len();
+        bytes <= MOST_BYTES
+    };
+    others.iter().take(MOST_OBJECTS).take_while(fits).count().max(1)
+}
+
+fn client_of(conversion: &Conversion) -> WebhookClientConfig {
+    let client = &conversion.client;
+    WebhookClientConfig {
+        ca_bundle: client.ca_bundle.clone(),
+        url: client.url.clone(),
+        service: client.service.as_ref().map(|service| ServiceReference {
+            name: service.name.clone(),
+            namespace: service.namespace.clone(),
+            path: service.path.clone(),
+            port: service.port,
+        }),
+    }
+}
+
+fn version_of(value: &Value) -> &str {
+    value["apiVersion"].as_str().unwrap_or_default()
+}
+
+fn version_of_object(object: &Object) -> String {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Version {
+        #[serde(default)]
+        api_version: String,
+    }
+    object.decode::<Version>().map(|version| version.api_version).unwrap_or_default()
+}
+
+fn unstamped(mut value: Value) -> Result<Unstamped, Status> {
+    value["metadata"]["resourceVersion"] = REVISION_PLACEHOLDER.into();
+    Unstamped::new(serde_json::to_vec(&value).map_err(Status::internal)?)
+}
