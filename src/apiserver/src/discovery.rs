@@ -1,11 +1,14 @@
 //! What is served: the documents by which clients find groups, versions and resources.
 
+use crate::aggregator;
 use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::server::Edge;
 use crate::unstored::{self, Unstored};
 use api::KUBERNETES_VERSION;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
+use kinds::builtin::api_service::condition;
 use kinds::{Handler, Registry, Scope};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
@@ -25,28 +28,51 @@ pub(crate) fn version() -> Value {
     })
 }
 
+/// A version of a group that somebody else serves.
+struct Remote {
+    group: String,
+    version: String,
+    is_available: bool,
+}
+
+impl Remote {
+    fn of(service: &APIService) -> Self {
+        let spec = service.spec.clone().unwrap_or_default();
+        Remote {
+            group: spec.group.unwrap_or_default(),
+            version: spec.version.unwrap_or_default(),
+            is_available: condition(service).is_some_and(|condition| condition.status == "True"),
+        }
+    }
+}
+
 /// `None` for a path that is no document.
 pub(crate) fn answer(edge: &Edge, request: &Request) -> Option<Response> {
     let registry = &*edge.cluster.registry();
+    let remote: Vec<Remote> =
+        aggregator::all_given_away(&edge.cluster).iter().map(|service| Remote::of(service)).collect();
+    let remote = remote.as_slice();
     let aggregated = negotiate::aggregated(request.header(http::header::ACCEPT));
     let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
     let document = match (segments.as_slice(), aggregated) {
         (["api"], Some(version)) => {
-            return Some(aggregated_response(&all_in_one(registry, true, version), version));
+            return Some(aggregated_response(&all_in_one(edge, registry, &[], true, version), version));
         }
         (["apis"], Some(version)) => {
-            return Some(aggregated_response(&all_in_one(registry, false, version), version));
+            return Some(aggregated_response(&all_in_one(edge, registry, remote, false, version), version));
         }
         (["api"], None) => {
             json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []})
         }
         (["apis"], None) => {
-            let groups: Vec<Value> =
-                groups(registry).iter().map(|(group, versions)| group_document(group, versions)).collect();
+            let groups: Vec<Value> = groups(registry, remote)
+                .iter()
+                .map(|(group, versions)| group_document(group, versions))
+                .collect();
             json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
         }
         (["apis", group], _) => {
-            let mut document = group_document(group, groups(registry).get(*group)?);
+            let mut document = group_document(group, groups(registry, remote).get(*group)?);
             document["kind"] = "APIGroup".into();
             document["apiVersion"] = "v1".into();
             document
@@ -59,14 +85,15 @@ pub(crate) fn answer(edge: &Edge, request: &Request) -> Option<Response> {
 }
 
 /// The versions of each named group, the preferred one first.
-fn groups(registry: &Registry) -> BTreeMap<String, Vec<String>> {
+fn groups(registry: &Registry, remote: &[Remote]) -> BTreeMap<String, Vec<String>> {
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let own = registry.iter().map(|handler| {
         let gvr = &handler.info().gvr;
         (gvr.group.to_string(), gvr.version.to_string())
     });
     let unstored = unstored::GROUP_VERSIONS.map(|(group, version)| (group.to_owned(), version.to_owned()));
-    for (group, version) in own.chain(unstored).filter(|(group, _)| !group.is_empty()) {
+    let remote = remote.iter().map(|remote| (remote.group.clone(), remote.version.clone()));
+    for (group, version) in own.chain(unstored).chain(remote).filter(|(group, _)| !group.is_empty()) {
         let versions = groups.entry(group).or_default();
         if !versions.contains(&version) {
             versions.push(version);
@@ -159,8 +186,11 @@ fn part_of(handler: &Arc<dyn Handler>, part: &str) -> Part {
 }
 
 /// `APIGroupDiscoveryList`: everything in one document, so that a client asks twice and not twenty times.
-fn all_in_one(registry: &Registry, core: bool, version: &str) -> Value {
+fn all_in_one(edge: &Edge, registry: &Registry, remote: &[Remote], core: bool, version: &str) -> Value {
     let kinds_of = |group: &str, of: &str| {
+        if let Some(remote) = remote.iter().find(|remote| remote.group == group && remote.version == of) {
+            return edge.aggregated.of_version(group, of, remote.is_available);
+        }
         let response = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
         let mut resources = Vec::new();
         for handler in of_version(registry, group, of) {
@@ -191,7 +221,7 @@ fn all_in_one(registry: &Registry, core: bool, version: &str) -> Value {
     };
     let items: Vec<Value> = match core {
         true => vec![json!({"metadata": {"creationTimestamp": null}, "versions": [kinds_of("", "v1")]})],
-        false => groups(registry)
+        false => groups(registry, remote)
             .iter()
             .map(|(group, versions)| {
                 let versions: Vec<Value> = versions.iter().map(|of| kinds_of(group, of)).collect();

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 mod access_review;
+mod aggregator;
 mod authentication;
 mod body;
+mod client_tls;
 mod component_statuses;
 mod discovery;
 mod health;
@@ -40,6 +42,7 @@ mod watch_socket;
 mod watch_stream;
 mod webhooks;
 
+pub use client_tls::ClientIdentity;
 pub use plain::SessionGate;
 pub use request_info::{ParsedPath, RequestInfo};
 pub use server::{ApiServer, EdgeConfig, ServeError};

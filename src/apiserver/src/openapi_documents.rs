@@ -1,6 +1,7 @@
 //! `/openapi/v2` and `/openapi/v3`: which of the embedded documents a client gets, packed or not, and for how long it
 //! may keep it.
 
+use crate::aggregator;
 use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
@@ -83,14 +84,32 @@ pub(crate) fn answer(
         ("v2", []) => version_2(edge, request),
         ("v3", []) => {
             negotiate::first_of(request.header(header::ACCEPT), &[JSON]).ok_or_else(not_acceptable)?;
-            Ok(responses::json_bytes(
-                200,
-                openapi::index(&edge.custom_documents.of(&edge.cluster.registry())),
-            ))
+            let own = openapi::index(&edge.custom_documents.of(&edge.cluster.registry()));
+            Ok(responses::json_bytes(200, with_aggregated(edge, own)?))
         }
         ("v3", path) => version_3(edge, request, &path.join("/")),
         _ => Err(not_found()),
     }
+}
+
+/// Those who serve a group for the cluster have their own documents.
+fn with_aggregated(edge: &Edge, own: String) -> Result<String, Status> {
+    let mut others = Vec::new();
+    for service in aggregator::all_given_away(&edge.cluster) {
+        let spec = service.spec.clone().unwrap_or_default();
+        let (group, version) = (spec.group.unwrap_or_default(), spec.version.unwrap_or_default());
+        let hash = edge.aggregated.openapi_hash(&group, &version);
+        others.extend(hash.map(|hash| (format!("apis/{group}/{version}"), hash)));
+    }
+    if others.is_empty() {
+        return Ok(own);
+    }
+    let mut index: serde_json::Value = serde_json::from_str(&own).map_err(Status::internal)?;
+    for (path, hash) in others {
+        let url = format!("/openapi/v3/{path}?hash={hash}");
+        index["paths"][path] = serde_json::json!({"serverRelativeURL": url});
+    }
+    Ok(index.to_string())
 }
 
 fn not_acceptable() -> Status {

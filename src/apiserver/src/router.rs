@@ -4,8 +4,8 @@ use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::server::Edge;
 use crate::{
-    authentication, discovery, health, negotiate, objects, openapi_documents, pods, proxy, responses,
-    unstored, watch_socket,
+    aggregator, authentication, discovery, health, negotiate, objects, openapi_documents, pods, proxy,
+    responses, unstored, watch_socket,
 };
 use api::{Reason, Status};
 use cluster::{Actor, Attributes};
@@ -37,6 +37,9 @@ async fn route(edge: &Arc<Edge>, mut request: Request) -> Result<Response, Statu
         Ok(actor) => actor,
         Err(status) => return Err(refused(&mut request, status).await),
     };
+    if let Some(service) = aggregator::asked(edge, &request.segments) {
+        return aggregator::answer(edge, &actor, &mut request, &service).await;
+    }
     match ParsedPath::parse(&request.segments) {
         ParsedPath::Resource(info) => {
             let verb = info.verb(&request);
@@ -109,7 +112,10 @@ async fn on_objects(
 }
 
 /// Whether a request is led to somebody else, who ends with it.
-pub(crate) fn is_proxied(request: &Request) -> bool {
+pub(crate) fn is_proxied(edge: &Edge, request: &Request) -> bool {
+    if aggregator::asked(edge, &request.segments).is_some() {
+        return true;
+    }
     match ParsedPath::parse(&request.segments) {
         ParsedPath::Resource(info) => proxy::is_asked(&info),
         ParsedPath::Other => false,

@@ -1,11 +1,12 @@
 //! The listener: TLS, peers, and one warp filter behind which the router stands.
 
 use crate::authentication::{Peer, actor_of_certificate};
+use crate::client_tls::ClientIdentity;
 use crate::metrics::Metrics;
 use crate::openapi_documents::CustomDocuments;
 use crate::parse_budget::ParseBudget;
 use crate::request::Request;
-use crate::{responses, router};
+use crate::{aggregator, responses, router};
 use api::Status;
 use cluster::Cluster;
 use cri::PodAccess;
@@ -36,6 +37,8 @@ pub struct EdgeConfig {
     pub key_pem: String,
     /// Whose client certificates are believed.
     pub client_ca_pem: String,
+    /// What extension API servers know the API server by.
+    pub front_proxy: Option<ClientIdentity>,
     pub ready: watch::Receiver<bool>,
     /// Returns to the kernel what the allocator keeps: called after large bodies.
     pub give_back_memory: fn(),
@@ -56,6 +59,8 @@ pub(crate) struct Edge {
     pub(crate) metrics: Metrics,
     pub(crate) parsing: ParseBudget,
     pub(crate) custom_documents: CustomDocuments,
+    pub(crate) front_proxy: Option<ClientIdentity>,
+    pub(crate) aggregated: aggregator::Documents,
 }
 
 #[derive(Clone)]
@@ -80,8 +85,15 @@ impl ApiServer {
             metrics: Metrics::default(),
             parsing: ParseBudget::new(config.give_back_memory),
             custom_documents: CustomDocuments::default(),
+            front_proxy: config.front_proxy,
+            aggregated: aggregator::Documents::default(),
         };
         Ok(ApiServer { edge: Arc::new(edge), tls })
+    }
+
+    /// Says of each APIService whether it can be asked, until `stop`.
+    pub async fn follow_api_services(self, stop: CancellationToken) {
+        aggregator::follow_availability(self.edge, stop).await;
     }
 
     /// Until `stop`; open streams are given a second.
@@ -148,7 +160,7 @@ fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp
 /// booked beside the store (addresses, ports) would be given back though the store keeps the object.
 async fn carry_out(edge: Arc<Edge>, request: Request) -> Response {
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
-    if is_read || router::is_proxied(&request) {
+    if is_read || router::is_proxied(&edge, &request) {
         return router::answer(edge, request).await;
     }
     let answer = tokio::spawn(router::answer(edge, request));

@@ -14,6 +14,9 @@ pub struct Certificates {
     pub server_chain_pem: String,
     pub server_key_pem: String,
     pub admin: AdminCredentials,
+    /// Whose the front proxy's certificate is: an authority that signs nothing else, so that no user's certificate can pass for it.
+    pub front_proxy_ca_pem: String,
+    pub front_proxy: FrontProxyCredentials,
     /// PKCS#8, for service-account tokens.
     pub token_key: Vec<u8>,
 }
@@ -27,6 +30,19 @@ pub struct AdminCredentials {
 impl std::fmt::Debug for AdminCredentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("AdminCredentials(redacted)")
+    }
+}
+
+/// What the API server shows to extension API servers.
+#[derive(Clone)]
+pub struct FrontProxyCredentials {
+    pub certificate_pem: String,
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for FrontProxyCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FrontProxyCredentials(redacted)")
     }
 }
 
@@ -56,34 +72,63 @@ impl Certificates {
     ) -> Result<Self, CertificateError> {
         let folder = places.certificates();
         std::fs::create_dir_all(&folder).map_err(|e| file(&folder, e))?;
-        let ca_key = load_or_make_key(&folder.join("ca.key"))?;
-        let ca_path = folder.join("ca.crt");
-        let ca_pem = match read(&ca_path)? {
-            Some(pem) => pem,
-            None => {
-                let pem = authority(places.profile.as_str())?.self_signed(&ca_key)?.pem();
-                write(&ca_path, &pem)?;
-                pem
-            }
-        };
+        let (ca_pem, ca_key) =
+            load_or_make_authority(&folder, "ca", &format!("{}-ca", places.profile.as_str()))?;
         let issuer = Issuer::from_ca_cert_pem(&ca_pem, &ca_key)?;
         let server_key = KeyPair::generate()?;
         let server = server(settings, addresses)?.signed_by(&server_key, &issuer)?;
         let admin = load_or_make_admin(&folder, &issuer)?;
+        let (front_proxy_ca_pem, front_proxy_ca_key) =
+            load_or_make_authority(&folder, "front-proxy-ca", "front-proxy-ca")?;
+        let front_proxy_issuer = Issuer::from_ca_cert_pem(&front_proxy_ca_pem, &front_proxy_ca_key)?;
+        let front_proxy = front_proxy(&front_proxy_issuer)?;
         let token_key = load_or_make_key(&folder.join("sa.key"))?.serialize_der();
         Ok(Certificates {
             server_chain_pem: server.pem(),
             server_key_pem: server_key.serialize_pem(),
             ca_pem,
             admin,
+            front_proxy_ca_pem,
+            front_proxy,
             token_key,
         })
     }
 }
 
-fn authority(profile: &str) -> Result<CertificateParams, rcgen::Error> {
+/// Certificate and key of an authority, from `FILE.crt` and `FILE.key`.
+fn load_or_make_authority(
+    folder: &Path,
+    file: &str,
+    common: &str,
+) -> Result<(String, KeyPair), CertificateError> {
+    let key = load_or_make_key(&folder.join(format!("{file}.key")))?;
+    let path = folder.join(format!("{file}.crt"));
+    let pem = match read(&path)? {
+        Some(pem) => pem,
+        None => {
+            let pem = authority(common)?.self_signed(&key)?.pem();
+            write(&path, &pem)?;
+            pem
+        }
+    };
+    Ok((pem, key))
+}
+
+/// Anew at every start, and kept nowhere.
+fn front_proxy(issuer: &Issuer<'_, &KeyPair>) -> Result<FrontProxyCredentials, CertificateError> {
+    let key = KeyPair::generate()?;
     let mut params = CertificateParams::new(Vec::new())?;
-    params.distinguished_name = name(&format!("{profile}-ca"), None);
+    params.distinguished_name = name("front-proxy-client", None);
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    lasts(&mut params, LEAF_YEARS);
+    let certificate_pem = params.signed_by(&key, issuer)?.pem();
+    Ok(FrontProxyCredentials { certificate_pem, key_pem: key.serialize_pem() })
+}
+
+fn authority(common: &str) -> Result<CertificateParams, rcgen::Error> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name = name(common, None);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages =
         vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];

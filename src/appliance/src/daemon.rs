@@ -9,7 +9,7 @@ use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
-use apiserver::{ApiServer, EdgeConfig, SessionGate, WebhookClient};
+use apiserver::{ApiServer, ClientIdentity, EdgeConfig, SessionGate, WebhookClient};
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
 use dashboard::Dashboard;
@@ -175,6 +175,7 @@ async fn serve(
     let (ready, is_ready) = watch::channel(false);
     let config = ControllersConfig {
         root_ca_pem: certificates.ca_pem.clone(),
+        front_proxy_ca_pem: certificates.front_proxy_ca_pem.clone(),
         authority: Arc::new(crate::signer::Signer::new(places)),
     };
     let mut running = controllers::start(&cluster, &config, &components);
@@ -185,6 +186,10 @@ async fn serve(
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
         client_ca_pem: certificates.ca_pem.clone(),
+        front_proxy: Some(ClientIdentity {
+            certificate_pem: certificates.front_proxy.certificate_pem.clone(),
+            key_pem: certificates.front_proxy.key_pem.clone(),
+        }),
         ready: is_ready.clone(),
         give_back_memory: ::runtime::give_back_memory,
     };
@@ -195,6 +200,7 @@ async fn serve(
         Arc::new(move |request| dashboard.answer(request))
     };
     running.spawn(server.clone().serve_plain(dashboard_listener, door, components.clone()));
+    running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.serve(listener, components.clone()));
     let status = ControlStatus {
         profile: places.profile.to_string(),

@@ -56,7 +56,8 @@ impl Cluster {
         reconcile(&root, roles::cluster_role_bindings(), role_reconciliation::binding).await?;
         // whoever acts next must find its role, and not wait for the task that follows the changes
         self.0.rbac.refresh(self.store());
-        self.ensure_essentials().await
+        self.ensure_essentials().await?;
+        ensure(&root, [roles::extension_authentication_reader()]).await
     }
 
     /// The part of it without which pods do not find the API server, or users their namespaces.

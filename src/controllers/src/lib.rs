@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod api_services;
 mod certificates;
 mod cluster_role_aggregation;
 mod cron_job;
@@ -16,6 +17,7 @@ mod disruption;
 mod endpoint_slices;
 mod ephemeral_volume;
 mod essentials;
+mod extension_authentication;
 mod garbage_collector;
 mod history;
 mod horizontal_pod_autoscaler;
@@ -55,6 +57,8 @@ use tokio_util::sync::CancellationToken;
 pub struct ControllersConfig {
     /// What every namespace's `kube-root-ca.crt` holds.
     pub root_ca_pem: String,
+    /// Whose certificate the API server shows to extension API servers.
+    pub front_proxy_ca_pem: String,
     /// Who signs what was approved.
     pub authority: Arc<dyn Authority>,
 }
@@ -67,6 +71,13 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     controllers.spawn(token_secrets::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     controllers.spawn(certificates::run(cluster.clone(), config.authority.clone(), stop.clone()));
+    controllers.spawn(api_services::run(cluster.clone(), stop.clone()));
+    controllers.spawn(extension_authentication::run(
+        cluster.clone(),
+        config.root_ca_pem.clone(),
+        config.front_proxy_ca_pem.clone(),
+        stop.clone(),
+    ));
     controllers.spawn(cluster_role_aggregation::run(cluster.clone(), stop.clone()));
     controllers.spawn(replication::run_replica_sets(cluster.clone(), stop.clone()));
     controllers.spawn(replication::run_replication_controllers(cluster.clone(), stop.clone()));

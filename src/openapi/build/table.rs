@@ -10,6 +10,7 @@ use k8s_openapi::api::{
     resource::v1 as resource, scheduling::v1 as scheduling, storage::v1 as storage,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
 use schemars::{JsonSchema, SchemaGenerator};
 
 /// Group, version and kind.
@@ -129,6 +130,11 @@ pub fn resources() -> Vec<Resource> {
         ),
         kind::<admission::MutatingWebhookConfiguration>("mutatingwebhookconfigurations", false, vec![]),
         kind::<admission::ValidatingWebhookConfiguration>("validatingwebhookconfigurations", false, vec![]),
+        kind::<apiregistration::APIService>(
+            "apiservices",
+            false,
+            vec![sub::<apiregistration::APIService>("status", Object)],
+        ),
         kind::<apps::ControllerRevision>("controllerrevisions", true, vec![]),
         kind::<apps::DaemonSet>("daemonsets", true, vec![sub::<apps::DaemonSet>("status", Object)]),
         kind::<apps::Deployment>(

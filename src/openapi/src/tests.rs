@@ -140,7 +140,12 @@ fn is_type_meta(name: &str, field: &str) -> bool {
 }
 
 fn table_name(long: &str) -> String {
-    let roots = ["io.k8s.apimachinery.pkg.apis.", "io.k8s.apiextensions-apiserver.pkg.apis.", "io.k8s.api."];
+    let roots = [
+        "io.k8s.apimachinery.pkg.apis.",
+        "io.k8s.apiextensions-apiserver.pkg.apis.",
+        "io.k8s.kube-aggregator.pkg.apis.",
+        "io.k8s.api.",
+    ];
     roots.iter().find_map(|root| long.strip_prefix(root)).unwrap_or(long).to_owned()
 }
 

@@ -1,11 +1,12 @@
 //! One request on its way: connected, sent, answered, or turned into a plain stream of bytes. A connection is made for each
 //! request and not kept: the next one goes to whoever is there then.
 
-use super::headers;
 use super::html;
 use super::links::Origin;
 use super::target::{Scheme, Target, unavailable};
 use super::tls;
+use super::{Secured, headers};
+use crate::client_tls;
 use crate::request::Chunks;
 use crate::responses;
 use api::{Reason, Status};
@@ -44,21 +45,28 @@ pub(super) struct Outgoing {
     pub(super) body: Option<Chunks>,
     /// The client's connection and the protocol that it asks to change to.
     pub(super) upgrade: Option<(OnUpgrade, HeaderValue)>,
-    pub(super) origin: Origin,
+    /// Whose links are led through the proxy; `None` for one who is a part of the API.
+    pub(super) origin: Option<Origin>,
 }
 
 /// # Errors
 /// `ServiceUnavailable` for a backend that can not be reached or breaks off.
-pub(super) async fn send(outgoing: Outgoing, target: Target) -> Result<Response, Status> {
+pub(super) async fn send(
+    outgoing: Outgoing,
+    target: Target,
+    secured: Option<Secured>,
+) -> Result<Response, Status> {
     let is_upgrade = outgoing.upgrade.is_some();
     let unreachable = |why: String| match is_upgrade {
         true => Status::new(Reason::InternalError, format!("error dialing backend: {why}")),
         false => unavailable(format!("error trying to reach service: {why}")),
     };
-    let io = connect(target).await.map_err(unreachable)?;
+    let io = connect(target, secured).await.map_err(unreachable)?;
     let Outgoing { method, path, mut headers, body, upgrade, origin } = outgoing;
-    let forwarded = format!("{}{}", origin.prefix, path.split('?').next().unwrap_or_default());
-    headers::to_backend(&mut headers, upgrade.as_ref().map(|(_, protocol)| protocol), &forwarded);
+    let forwarded = origin
+        .as_ref()
+        .map(|origin| format!("{}{}", origin.prefix, path.split('?').next().unwrap_or_default()));
+    headers::to_backend(&mut headers, upgrade.as_ref().map(|(_, protocol)| protocol), forwarded.as_deref());
     let is_head = method == Method::HEAD;
     let mut request = http::Request::new(body_of(body));
     *request.method_mut() = method;
@@ -70,12 +78,12 @@ pub(super) async fn send(outgoing: Outgoing, target: Target) -> Result<Response,
     let answer = sender.send_request(request).await.map_err(broken)?;
     match upgrade {
         Some((client, _)) => change_protocol(answer, client),
-        None => Ok(pass(answer, &origin, is_head).await),
+        None => Ok(pass(answer, origin.as_ref(), is_head).await),
     }
 }
 
 /// In the words of Go's dialer, which clients look for.
-async fn connect(target: Target) -> Result<Box<dyn Duplex>, String> {
+async fn connect(target: Target, secured: Option<Secured>) -> Result<Box<dyn Duplex>, String> {
     let dialed = |why: &str| format!("dial tcp {target}: {why}");
     let stream = match tokio::time::timeout(CONNECT, TcpStream::connect(target.address)).await {
         Err(_) => return Err(dialed("i/o timeout")),
@@ -83,6 +91,11 @@ async fn connect(target: Target) -> Result<Box<dyn Duplex>, String> {
         Ok(Ok(stream)) => stream,
     };
     let _ = stream.set_nodelay(true);
+    if let Some(Secured { config, host }) = secured {
+        let secured = tokio::time::timeout(CONNECT, client_tls::connect(stream, config, &host)).await;
+        let stream = secured.map_err(|_| "net/http: TLS handshake timeout".to_owned())??;
+        return Ok(Box::new(stream));
+    }
     match target.scheme {
         Scheme::Http => Ok(Box::new(stream)),
         Scheme::Https => match tokio::time::timeout(CONNECT, tls::connect(stream, target.address.ip())).await
@@ -162,8 +175,12 @@ async fn carry(client: OnUpgrade, backend: OnUpgrade) {
     }
 }
 
-async fn pass(mut answer: http::Response<Incoming>, origin: &Origin, is_head: bool) -> Response {
+async fn pass(mut answer: http::Response<Incoming>, origin: Option<&Origin>, is_head: bool) -> Response {
     headers::to_client(answer.headers_mut(), false);
+    let Some(origin) = origin else {
+        let (head, body) = answer.into_parts();
+        return with_body(http::Response::from_parts(head, ()), body.into_data_stream());
+    };
     if let Some(location) = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()) {
         if let Ok(location) = HeaderValue::from_str(&origin.through_proxy(location)) {
             answer.headers_mut().insert(header::LOCATION, location);

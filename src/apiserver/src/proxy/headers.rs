@@ -33,7 +33,7 @@ pub(super) fn upgrade_of(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// What the backend sees of the client's request. `forwarded` is the path that the client asked for.
-pub(super) fn to_backend(headers: &mut HeaderMap, upgrade: Option<&HeaderValue>, forwarded: &str) {
+pub(super) fn to_backend(headers: &mut HeaderMap, upgrade: Option<&HeaderValue>, forwarded: Option<&str>) {
     without_connection(headers);
     headers.remove(header::AUTHORIZATION);
     // the body is sent at once: nobody asks again
@@ -44,7 +44,7 @@ pub(super) fn to_backend(headers: &mut HeaderMap, upgrade: Option<&HeaderValue>,
         headers.remove(name);
     }
     without_token(headers);
-    if let Ok(value) = HeaderValue::from_str(forwarded) {
+    if let Some(Ok(value)) = forwarded.map(HeaderValue::from_str) {
         headers.insert(HeaderName::from_static("x-forwarded-uri"), value);
     }
     if let Some(protocol) = upgrade {
@@ -125,7 +125,7 @@ mod tests {
             ("host", "localhost:8001"),
             ("accept", "*/*"),
         ]);
-        to_backend(&mut given, None, "/api/v1/x/proxy/");
+        to_backend(&mut given, None, Some("/api/v1/x/proxy/"));
         assert_eq!(
             shown(&given),
             "accept: */*\ncookie: session=1\nhost: localhost:8001\nx-forwarded-uri: /api/v1/x/proxy/"
@@ -142,7 +142,7 @@ mod tests {
         ]);
         let upgrade = upgrade_of(&given);
         assert_eq!(upgrade.as_ref().unwrap(), "websocket");
-        to_backend(&mut given, upgrade.as_ref(), "/x");
+        to_backend(&mut given, upgrade.as_ref(), Some("/x"));
         assert_eq!(
             shown(&given),
             "connection: Upgrade\nsec-websocket-key: abc\nsec-websocket-protocol: chat, v2\nupgrade: websocket\nx-forwarded-uri: /x"

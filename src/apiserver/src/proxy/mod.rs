@@ -26,9 +26,27 @@ use kinds::Kind;
 use kinds::endpoints::SERVICE_LABEL;
 use links::Origin;
 use rand::seq::IndexedRandom;
+use rustls::ClientConfig;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use target::{Name, Target};
 use warp::reply::Response;
+
+/// A backend that must show who it is, by its own authority's certificate for this name.
+pub(crate) struct Secured {
+    pub(crate) config: Arc<ClientConfig>,
+    pub(crate) host: String,
+}
+
+/// Why nobody is behind a Service.
+#[derive(Debug)]
+pub(crate) enum NoEndpoint {
+    NoService,
+    NoPort,
+    NoSlices,
+    NoneReady { port: String },
+    Unknown(Status),
+}
 
 /// In an answer's extensions: it is a backend's, and nobody turns it into another form.
 #[derive(Clone, Copy)]
@@ -69,6 +87,7 @@ pub(crate) async fn answer(
 
 async fn lead(request: &mut Request, info: &RequestInfo, target: Target) -> Result<Response, Status> {
     let (prefix, behind) = split(&request.path, if info.namespace.is_some() { 7 } else { 5 });
+    let (prefix, behind) = (prefix.to_owned(), behind.to_owned());
     let query = if request.raw_query.is_empty() { String::new() } else { format!("?{}", request.raw_query) };
     let protocol = headers::upgrade_of(&request.headers);
     let upgrade = protocol.and_then(|protocol| Some((request.upgrade.take()?, protocol)));
@@ -76,24 +95,47 @@ async fn lead(request: &mut Request, info: &RequestInfo, target: Target) -> Resu
     if behind.is_empty() && reads && upgrade.is_none() {
         return moved(&format!("{prefix}/{query}"));
     }
-    let path = if behind.is_empty() { "/" } else { behind };
-    let origin = Origin {
-        prefix: prefix.to_owned(),
-        backend: target.address.to_string(),
-        host: request.header(header::HOST).to_owned(),
-    };
-    let sends = !reads
-        || request.headers.contains_key(header::CONTENT_LENGTH)
-        || request.headers.contains_key(header::TRANSFER_ENCODING);
+    let path = if behind.is_empty() { "/" } else { &behind };
+    let origin =
+        Origin { prefix, backend: target.address.to_string(), host: request.header(header::HOST).to_owned() };
     let outgoing = Outgoing {
         method: request.method.clone(),
         path: format!("{path}{query}"),
         headers: request.headers.clone(),
-        body: sends.then(|| request.take_body()),
+        body: sends_body(request).then(|| request.take_body()),
         upgrade,
-        origin,
+        origin: Some(origin),
     };
-    forward::send(outgoing, target).await
+    forward::send(outgoing, target, None).await
+}
+
+/// The whole request, as it is, to one who is a part of the API: nothing of its answer is changed.
+///
+/// # Errors
+/// `ServiceUnavailable` where nobody answers.
+pub(crate) async fn pass_on(
+    request: &mut Request,
+    address: SocketAddr,
+    secured: Secured,
+) -> Result<Response, Status> {
+    let query = if request.raw_query.is_empty() { String::new() } else { format!("?{}", request.raw_query) };
+    let protocol = headers::upgrade_of(&request.headers);
+    let upgrade = protocol.and_then(|protocol| Some((request.upgrade.take()?, protocol)));
+    let outgoing = Outgoing {
+        method: request.method.clone(),
+        path: format!("{}{query}", request.path),
+        headers: request.headers.clone(),
+        body: sends_body(request).then(|| request.take_body()),
+        upgrade,
+        origin: None,
+    };
+    forward::send(outgoing, Target { scheme: target::Scheme::Https, address }, Some(secured)).await
+}
+
+fn sends_body(request: &Request) -> bool {
+    !matches!(request.method, Method::GET | Method::HEAD)
+        || request.headers.contains_key(header::CONTENT_LENGTH)
+        || request.headers.contains_key(header::TRANSFER_ENCODING)
 }
 
 /// The path up to its segment of this number, and what is behind it, neither of them decoded: what the client has
@@ -157,6 +199,29 @@ pub(crate) fn behind_service(
     let words =
         || Status::new(Reason::ServiceUnavailable, format!("no endpoints available for service {name:?}"));
     found.choose(&mut rand::rng()).map(|target| target.address).ok_or_else(words)
+}
+
+/// One who answers for a Service, by the number of its port, or why nobody does.
+///
+/// # Errors
+/// [`NoEndpoint`]
+pub(crate) fn endpoint_of_service(
+    root: &Client,
+    namespace: &str,
+    name: &str,
+    port: u16,
+) -> Result<SocketAddr, NoEndpoint> {
+    let found = root.api::<Service>().find(&ObjectKey::namespaced(namespace, name));
+    let service = found.map_err(NoEndpoint::Unknown)?.ok_or(NoEndpoint::NoService)?;
+    let number = port.to_string();
+    let asked = Name { scheme: target::Scheme::Https, name, port: &number };
+    let port = target::port_of_service(&asked, &service).map_err(|_| NoEndpoint::NoPort)?;
+    if slices_of(root, namespace, name).map_err(NoEndpoint::Unknown)?.is_empty() {
+        return Err(NoEndpoint::NoSlices);
+    }
+    let found = endpoints(root, namespace, &asked).map_err(NoEndpoint::Unknown)?;
+    let ready = found.choose(&mut rand::rng()).map(|target| target.address);
+    ready.ok_or_else(|| NoEndpoint::NoneReady { port: port.to_owned() })
 }
 
 fn endpoints(root: &Client, namespace: &str, name: &Name<'_>) -> Result<Vec<Target>, Status> {

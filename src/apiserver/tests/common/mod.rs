@@ -80,6 +80,7 @@ impl Server {
         account.metadata.namespace = Some("default".to_owned());
         root.api().create(account).await.unwrap();
         let config = EdgeConfig {
+            front_proxy: None,
             chain_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
             client_ca_pem: ca_pem.clone(),

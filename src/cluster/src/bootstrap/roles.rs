@@ -3,7 +3,7 @@
 use super::role_reconciliation::AUTO_UPDATE;
 use super::{named, user_roles};
 use crate::Actor;
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleRef, Subject};
 
 pub(super) const READ: &[&str] = &["get", "list", "watch"];
 pub(super) const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
@@ -32,6 +32,14 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
                     &["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
                 ),
                 rule(&["create"], &["authentication.k8s.io"], &["selfsubjectreviews"]),
+            ],
+        ),
+        // what an extension API server asks about those who come to it
+        role(
+            "system:auth-delegator",
+            vec![
+                rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+                rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
             ],
         ),
         role(
@@ -354,6 +362,19 @@ const COMPONENTS: &[Component] = &[
         },
     ),
     (
+        "system:controller:apiservice-registration-controller",
+        || controller("apiservice-registration-controller"),
+        || {
+            let verbs = &["create", "delete", "get", "list", "watch"];
+            vec![rule(verbs, &["apiregistration.k8s.io"], &["apiservices"])]
+        },
+    ),
+    (
+        "system:controller:extension-authentication-controller",
+        || controller("extension-authentication-controller"),
+        || vec![rule(&["create", "get", "list", "patch", "update", "watch"], &[""], &["configmaps"])],
+    ),
+    (
         "system:controller:validatingadmissionpolicy-status-controller",
         || controller("validatingadmissionpolicy-status-controller"),
         || {
@@ -569,6 +590,17 @@ const COMPONENTS: &[Component] = &[
         },
     ),
 ];
+
+/// Who may learn whom the cluster believes.
+pub(super) fn extension_authentication_reader() -> Role {
+    let mut metadata = named("extension-apiserver-authentication-reader");
+    metadata.namespace = Some("kube-system".to_owned());
+    metadata.labels = bootstrap_label();
+    metadata.annotations = auto_update();
+    let mut reads = rule(READ, &[""], &["configmaps"]);
+    reads.resource_names = Some(owned(&["extension-apiserver-authentication"]));
+    Role { metadata, rules: Some(vec![reads]) }
+}
 
 fn pods_and_events() -> Vec<PolicyRule> {
     vec![

@@ -26,7 +26,11 @@ pub async fn start() -> Client {
 }
 
 pub fn controllers(cluster: &Cluster) {
-    let config = ControllersConfig { root_ca_pem: "pem".into(), authority: Arc::new(Scripted) };
+    let config = ControllersConfig {
+        root_ca_pem: "pem".into(),
+        front_proxy_ca_pem: "front".into(),
+        authority: Arc::new(Scripted),
+    };
     controllers::start(cluster, &config, &CancellationToken::new()).detach_all();
 }
 

@@ -28,6 +28,7 @@ pub(crate) use spec_and_status;
 pub mod names;
 
 pub mod admission_policies;
+pub mod api_service;
 mod certificate_signing_request;
 mod certificate_signing_request_validation;
 mod checks;
@@ -121,6 +122,7 @@ use k8s_openapi::api::rbac::v1 as rbac;
 use k8s_openapi::api::scheduling::v1 as scheduling;
 use k8s_openapi::api::storage::v1 as storage;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
 use std::sync::Arc;
 
 pub(crate) use checks::IMMUTABLE;
@@ -183,6 +185,7 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<storage::VolumeAttachment>(),
         handler_of::<storage::VolumeAttributesClass>(),
         handler_of::<apiextensions::CustomResourceDefinition>(),
+        handler_of::<apiregistration::APIService>(),
         event::events_k8s_io(),
         hpa_v1::autoscaling_v1(),
     ];

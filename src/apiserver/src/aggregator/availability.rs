@@ -1,0 +1,260 @@
+//! Whether an extension API server can be asked: its Service is there, has an endpoint, and tells what it serves (upstream's
+//! available controller). It is looked at when the APIService, its Service or its endpoints change; one that does not answer
+//! is asked again with back-off.
+
+use super::documents::Told;
+use super::{place, reference, secured, tell_who};
+use crate::client_tls;
+use crate::proxy::{self, NoEndpoint};
+use crate::server::Edge;
+use crate::webhooks::ask;
+use api::ObjectKey;
+use bytes::Bytes;
+use cluster::{Actor, Controller};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::Full;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{
+    APIService, APIServiceCondition, APIServiceSpec, APIServiceStatus,
+};
+use kinds::builtin::api_service::{AVAILABLE, condition};
+use kinds::endpoints::SERVICE_LABEL;
+use kinds::key_of;
+use serde_json::Value;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "apiservice-availability";
+/// Upstream's for one discovery call.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why it can not be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Unavailable {
+    reason: &'static str,
+    message: String,
+    /// Nothing will say when that changes.
+    again: bool,
+}
+
+pub(crate) async fn run(edge: Arc<Edge>, stop: CancellationToken) {
+    let services = edge.cluster.informer::<APIService>();
+    let behind = move |namespace: Option<&str>, name: &str| -> Vec<ObjectKey> {
+        let is_it = |service: &&Arc<APIService>| {
+            reference(service)
+                .is_some_and(|r| r.name.as_deref() == Some(name) && r.namespace.as_deref() == namespace)
+        };
+        services.list(None).iter().filter(is_it).map(|service| key_of(&service.metadata)).collect()
+    };
+    let of_slices = behind.clone();
+    Controller::new(NAME, &edge.cluster)
+        .reconciles::<APIService>()
+        .watches::<Service>(move |queue, change| {
+            let meta = &change.object().metadata;
+            let keys = behind(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default());
+            keys.into_iter().for_each(|key| queue.add(key));
+        })
+        .watches::<EndpointSlice>(move |queue, change| {
+            let meta = &change.object().metadata;
+            let service = meta.labels.as_ref().and_then(|labels| labels.get(SERVICE_LABEL));
+            let Some(service) = service else { return };
+            of_slices(meta.namespace.as_deref(), service).into_iter().for_each(|key| queue.add(key));
+        })
+        .run(stop, edge, |edge, key: ObjectKey| async move { reconcile(&edge, &key).await })
+        .await;
+}
+
+async fn reconcile(edge: &Edge, key: &ObjectKey) -> Result<(), String> {
+    let root = edge.cluster.acting_as(Actor::root());
+    let found = root.api::<APIService>().find(key).map_err(|status| status.message)?;
+    let Some(service) = found.filter(|service| reference(service).is_some()) else {
+        if let Some((version, group)) = key.name.split_once('.') {
+            edge.aggregated.forget(group, version);
+        }
+        return Ok(());
+    };
+    let spec = service.spec.clone().unwrap_or_default();
+    let verdict = look(edge, &spec).await;
+    let wanted = condition_of(&verdict);
+    let differs = |known: &APIServiceCondition| {
+        (&known.status, &known.reason, &known.message) != (&wanted.status, &wanted.reason, &wanted.message)
+    };
+    if condition(&service).is_none_or(differs) {
+        let set = |service: &mut APIService| {
+            set_condition(service, &wanted);
+            Ok(())
+        };
+        let written = root.api::<APIService>().modify_status(key, set).await;
+        match written {
+            Err(status) if !status.is(api::Reason::NotFound) => return Err(status.message),
+            _ => {}
+        }
+    }
+    match verdict {
+        Err(why) if why.again => Err(why.message),
+        _ => Ok(()),
+    }
+}
+
+fn condition_of(verdict: &Result<(), Unavailable>) -> APIServiceCondition {
+    let (status, reason, message) = match verdict {
+        Ok(()) => ("True", "Passed", "all checks passed"),
+        Err(why) => ("False", why.reason, why.message.as_str()),
+    };
+    APIServiceCondition {
+        type_: AVAILABLE.to_owned(),
+        status: status.to_owned(),
+        reason: Some(reason.to_owned()),
+        message: Some(message.to_owned()),
+        last_transition_time: None,
+    }
+}
+
+/// The time is that of the last change between true and false.
+fn set_condition(service: &mut APIService, wanted: &APIServiceCondition) {
+    let now = jiff::Timestamp::now();
+    let now = Time(jiff::Timestamp::from_second(now.as_second()).unwrap_or(now));
+    let conditions =
+        service.status.get_or_insert_with(APIServiceStatus::default).conditions.get_or_insert_default();
+    let known = conditions.iter().find(|known| known.type_ == wanted.type_);
+    let since =
+        known.filter(|known| known.status == wanted.status).and_then(|k| k.last_transition_time.clone());
+    conditions.retain(|known| known.type_ != wanted.type_);
+    conditions.push(APIServiceCondition { last_transition_time: since.or(Some(now)), ..wanted.clone() });
+}
+
+async fn look(edge: &Edge, spec: &APIServiceSpec) -> Result<(), Unavailable> {
+    let (namespace, name, port) = place(spec);
+    let root = edge.cluster.acting_as(Actor::root());
+    let address = proxy::endpoint_of_service(&root, &namespace, &name, port)
+        .map_err(|why| without_endpoint(&why, &namespace, &name, port))?;
+    let (group, version) = (spec.group.clone().unwrap_or_default(), spec.version.clone().unwrap_or_default());
+    let path = format!("/apis/{group}/{version}");
+    let failed = |why: String| Unavailable {
+        reason: "FailedDiscoveryCheck",
+        message: format!("failing or missing response from https://{address}{path}: {why}"),
+        again: true,
+    };
+    let (status, body) = get(edge, spec, address, &path).await.map_err(failed)?;
+    if !status.is_success() {
+        return Err(failed(format!("bad status from https://{address}{path}: {}", status.as_u16())));
+    }
+    let resources: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let openapi = get(edge, spec, address, "/openapi/v3").await;
+    let openapi_hash = openapi.ok().and_then(|(_, body)| openapi_hash(&body, &path));
+    edge.aggregated.keep(&group, &version, Told { resources, openapi_hash });
+    Ok(())
+}
+
+fn without_endpoint(why: &NoEndpoint, namespace: &str, name: &str, port: u16) -> Unavailable {
+    let service = format!("service/{name} in {namespace:?}");
+    let (reason, message) = match why {
+        NoEndpoint::NoService => ("ServiceNotFound", format!("{service} is not present")),
+        NoEndpoint::NoPort => ("ServicePortError", format!("{service} is not listening on port {port}")),
+        NoEndpoint::NoSlices => ("EndpointsNotFound", format!("cannot find endpointslices for {service}")),
+        NoEndpoint::NoneReady { port } => (
+            "MissingEndpoints",
+            format!("endpointslices for {service} have no addresses with port name {port:?}"),
+        ),
+        NoEndpoint::Unknown(status) => {
+            ("ServiceAccessError", format!("{service} cannot be accessed due to: {status}"))
+        }
+    };
+    Unavailable { reason, message, again: matches!(why, NoEndpoint::Unknown(_)) }
+}
+
+async fn get(
+    edge: &Edge,
+    spec: &APIServiceSpec,
+    address: SocketAddr,
+    path: &str,
+) -> Result<(StatusCode, Bytes), String> {
+    let secured = secured(spec, edge.front_proxy.as_ref())?;
+    let mut headers = HeaderMap::new();
+    tell_who(&mut headers, &Actor::user("system:kube-aggregator", &[Actor::MASTERS]));
+    headers.insert(header::HOST, HeaderValue::from_str(&secured.host).map_err(|why| why.to_string())?);
+    headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+    let asking = async {
+        let stream = TcpStream::connect(address).await;
+        let stream = stream.map_err(|why| client_tls::dialed(&address.to_string(), &why))?;
+        let stream = client_tls::connect(stream, secured.config, &secured.host).await?;
+        let mut request = http::Request::new(Full::default());
+        *request.uri_mut() = path.parse().map_err(|why: http::uri::InvalidUri| why.to_string())?;
+        *request.headers_mut() = headers;
+        ask(stream, request).await
+    };
+    tokio::time::timeout(PATIENCE, asking).await.map_err(|_| "context deadline exceeded".to_owned())?
+}
+
+/// `/openapi/v3/apis/GROUP/VERSION?hash=…` of its index.
+fn openapi_hash(index: &[u8], path: &str) -> Option<String> {
+    let index: Value = serde_json::from_slice(index).ok()?;
+    let url = index["paths"][path.trim_start_matches('/')]["serverRelativeURL"].as_str()?;
+    let hash = url.split_once("hash=")?.1;
+    let plain = hash.chars().all(|c| c.is_ascii_alphanumeric() || "-_=%".contains(c));
+    (plain && !hash.is_empty()).then(|| hash.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_it_can_not_be_asked_is_told_in_upstreams_words() {
+        let cases = [
+            (NoEndpoint::NoService, "ServiceNotFound", "service/api in \"a\" is not present"),
+            (NoEndpoint::NoPort, "ServicePortError", "service/api in \"a\" is not listening on port 443"),
+            (
+                NoEndpoint::NoSlices,
+                "EndpointsNotFound",
+                "cannot find endpointslices for service/api in \"a\"",
+            ),
+            (
+                NoEndpoint::NoneReady { port: "https".to_owned() },
+                "MissingEndpoints",
+                "endpointslices for service/api in \"a\" have no addresses with port name \"https\"",
+            ),
+        ];
+        for (why, reason, message) in cases {
+            let told = without_endpoint(&why, "a", "api", 443);
+            assert_eq!((told.reason, told.message.as_str(), told.again), (reason, message, false));
+        }
+    }
+
+    #[test]
+    fn the_time_of_a_condition_is_that_of_its_last_turn() {
+        let unavailable = |message: &str| Unavailable {
+            reason: "MissingEndpoints",
+            message: message.to_owned(),
+            again: false,
+        };
+        let mut service = APIService::default();
+        set_condition(&mut service, &condition_of(&Err(unavailable("a"))));
+        let long_ago = Time("2020-01-01T00:00:00Z".parse().unwrap());
+        service.status.as_mut().unwrap().conditions.as_mut().unwrap()[0].last_transition_time =
+            Some(long_ago.clone());
+        set_condition(&mut service, &condition_of(&Err(unavailable("b"))));
+        let known = condition(&service).unwrap();
+        assert_eq!(
+            (known.message.as_deref(), known.last_transition_time.as_ref()),
+            (Some("b"), Some(&long_ago))
+        );
+        set_condition(&mut service, &condition_of(&Ok(())));
+        let known = condition(&service).unwrap();
+        assert_eq!((known.status.as_str(), known.reason.as_deref()), ("True", Some("Passed")));
+        assert_ne!(known.last_transition_time.as_ref(), Some(&long_ago));
+    }
+
+    #[test]
+    fn the_hash_of_its_openapi() {
+        let index = br#"{"paths": {"apis/example.com/v1": {"serverRelativeURL": "/openapi/v3/apis/example.com/v1?hash=AB12"}}}"#;
+        assert_eq!(openapi_hash(index, "/apis/example.com/v1").as_deref(), Some("AB12"));
+        assert_eq!(openapi_hash(index, "/apis/example.com/v2"), None);
+        assert_eq!(openapi_hash(b"404 page not found", "/apis/example.com/v1"), None);
+    }
+}

@@ -1,0 +1,107 @@
+//! What extension API servers told of themselves when they were last asked: their part of discovery and of OpenAPI.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+#[derive(Default)]
+pub(crate) struct Documents(Mutex<BTreeMap<(String, String), Told>>);
+
+#[derive(Clone)]
+pub(super) struct Told {
+    /// An `APIResourceList`.
+    pub(super) resources: Value,
+    /// Of its OpenAPI v3, where it has one.
+    pub(super) openapi_hash: Option<String>,
+}
+
+impl Documents {
+    pub(super) fn keep(&self, group: &str, version: &str, told: Told) {
+        self.lock().insert((group.to_owned(), version.to_owned()), told);
+    }
+
+    pub(super) fn forget(&self, group: &str, version: &str) {
+        self.lock().remove(&(group.to_owned(), version.to_owned()));
+    }
+
+    pub(crate) fn openapi_hash(&self, group: &str, version: &str) -> Option<String> {
+        self.lock().get(&(group.to_owned(), version.to_owned()))?.openapi_hash.clone()
+    }
+
+    /// The version as `APIGroupDiscoveryList` has it. What is not known, or of one who does not answer now, is stale.
+    pub(crate) fn of_version(&self, group: &str, version: &str, is_available: bool) -> Value {
+        let told = self.lock().get(&(group.to_owned(), version.to_owned())).cloned();
+        let freshness = if is_available && told.is_some() { "Current" } else { "Stale" };
+        let resources = told.map(|told| resources(group, version, &told.resources)).unwrap_or_default();
+        json!({"version": version, "resources": resources, "freshness": freshness})
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(String, String), Told>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// From an `APIResourceList` to the form of aggregated discovery.
+fn resources(group: &str, version: &str, list: &Value) -> Vec<Value> {
+    let all: Vec<&Value> = list["resources"].as_array().into_iter().flatten().collect();
+    let named = |resource: &Value| resource["name"].as_str().unwrap_or_default().to_owned();
+    let kind_of = |resource: &Value| {
+        let or = |field: &str, own: &str| {
+            resource[field].as_str().filter(|t| !t.is_empty()).unwrap_or(own).to_owned()
+        };
+        json!({"group": or("group", group), "version": or("version", version), "kind": resource["kind"]})
+    };
+    let parts = |of: &str| -> Vec<Value> {
+        let below = |resource: &&Value| {
+            let name = named(resource);
+            let part = name.strip_prefix(of)?.strip_prefix('/')?;
+            Some(json!({"subresource": part, "responseKind": kind_of(resource), "verbs": resource["verbs"]}))
+        };
+        all.iter().filter_map(below).collect()
+    };
+    let whole = all.iter().filter(|resource| !named(resource).contains('/'));
+    whole
+        .map(|resource| {
+            let name = named(resource);
+            let scope = if resource["namespaced"] == true { "Namespaced" } else { "Cluster" };
+            let mut shown = json!({
+                "resource": name, "responseKind": kind_of(resource), "scope": scope, "verbs": resource["verbs"],
+                "singularResource": resource["singularName"].as_str().unwrap_or_default(),
+            });
+            for field in ["shortNames", "categories"] {
+                if resource[field].is_array() {
+                    shown[field] = resource[field].clone();
+                }
+            }
+            let parts = parts(&name);
+            if !parts.is_empty() {
+                shown["subresources"] = parts.into();
+            }
+            shown
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_resources_becomes_a_part_of_discovery() {
+        let documents = Documents::default();
+        let unknown = json!({"version": "v1", "resources": [], "freshness": "Stale"});
+        assert_eq!(documents.of_version("example.com", "v1", true), unknown);
+        let resources = json!({"resources": [
+            {"name": "flunders", "singularName": "flunder", "namespaced": true, "kind": "Flunder", "verbs": ["get"], "shortNames": ["fl"]},
+            {"name": "flunders/scale", "singularName": "", "namespaced": true, "kind": "Scale", "group": "autoscaling", "version": "v1", "verbs": ["get"]},
+        ]});
+        documents.keep("example.com", "v1", Told { resources, openapi_hash: None });
+        let want = json!({"version": "v1", "freshness": "Current", "resources": [{
+            "resource": "flunders", "responseKind": {"group": "example.com", "version": "v1", "kind": "Flunder"}, "scope": "Namespaced",
+            "singularResource": "flunder", "verbs": ["get"], "shortNames": ["fl"],
+            "subresources": [{"subresource": "scale", "responseKind": {"group": "autoscaling", "version": "v1", "kind": "Scale"}, "verbs": ["get"]}],
+        }]});
+        assert_eq!(documents.of_version("example.com", "v1", true), want);
+        assert_eq!(documents.of_version("example.com", "v1", false)["freshness"], "Stale");
+    }
+}

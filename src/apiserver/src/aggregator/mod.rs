@@ -1,0 +1,189 @@
+//! API aggregation: a group and version that an APIService gives to a Service is answered by whoever is behind that.
+//!
+//! Whoever asks is authenticated and authorised here, and told in headers under the front proxy's certificate; nobody of the
+//! cluster sees his credentials. `availability.rs` says in the APIService's status whether it can be asked, `documents.rs`
+//! keeps what it told of itself for discovery. Read [`asked`] first.
+
+mod availability;
+mod documents;
+
+pub(crate) use availability::run as follow_availability;
+pub(crate) use documents::Documents;
+
+use crate::client_tls::{self, ClientIdentity, Trust};
+use crate::proxy::{self, Secured, Verbatim};
+use crate::request::Request;
+use crate::request_info::ParsedPath;
+use crate::server::Edge;
+use api::{ObjectKey, Reason, Status};
+use cluster::{Actor, Attributes, Cluster};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{
+    APIService, APIServiceSpec, ServiceReference,
+};
+use kinds::builtin::api_service::condition;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use std::sync::Arc;
+use warp::reply::Response;
+
+const REMOTE: &str = "x-remote-";
+/// What no name of a header may hold, as upstream's `headerKeyEscape` has it.
+const NOT_IN_NAMES: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'%')
+    .add(b'(')
+    .add(b')')
+    .add(b',')
+    .add(b'/')
+    .add(b':')
+    .add(b';')
+    .add(b'<')
+    .add(b'=')
+    .add(b'>')
+    .add(b'?')
+    .add(b'@')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'{')
+    .add(b'}');
+
+/// The APIService that has given a group and version to a Service.
+pub(crate) fn given_away(cluster: &Cluster, group: &str, version: &str) -> Option<Arc<APIService>> {
+    if group.is_empty() {
+        return None;
+    }
+    let key = ObjectKey::cluster(&format!("{version}.{group}"));
+    cluster.informer::<APIService>().get(&key).filter(|service| reference(service).is_some())
+}
+
+/// All of them.
+pub(crate) fn all_given_away(cluster: &Cluster) -> Vec<Arc<APIService>> {
+    let all = cluster.informer::<APIService>().list(None);
+    all.into_iter().filter(|service| reference(service).is_some()).collect()
+}
+
+/// Who is to answer, where that is somebody else: everything below the path of its version, and the version's part of OpenAPI.
+pub(crate) fn asked(edge: &Edge, segments: &[String]) -> Option<Arc<APIService>> {
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    match segments.as_slice() {
+        ["apis", group, version, ..] => given_away(&edge.cluster, group, version),
+        ["openapi", "v3", "apis", group, version] => {
+            let service = given_away(&edge.cluster, group, version)?;
+            edge.aggregated.openapi_hash(group, version).map(|_| service)
+        }
+        _ => None,
+    }
+}
+
+/// # Errors
+/// `Forbidden`; `ServiceUnavailable` where it is known that nobody answers, or nobody does.
+pub(crate) async fn answer(
+    edge: &Edge,
+    actor: &Actor,
+    request: &mut Request,
+    service: &APIService,
+) -> Result<Response, Status> {
+    let attributes = match ParsedPath::parse(&request.segments) {
+        ParsedPath::Resource(info) => info.attributes(request),
+        ParsedPath::Other => Attributes::non_resource(&request.method.as_str().to_lowercase(), &request.path),
+    };
+    if let Err(status) = edge.cluster.authorize(actor, &attributes) {
+        request.discard_body().await;
+        return Err(status);
+    }
+    if condition(service).is_none_or(|condition| condition.status != "True") {
+        request.discard_body().await;
+        let why = "the server is currently unable to handle the request";
+        return Err(Status::new(Reason::ServiceUnavailable, why));
+    }
+    let spec = service.spec.clone().unwrap_or_default();
+    let secured = secured(&spec, edge.front_proxy.as_ref()).map_err(Status::internal)?;
+    let (namespace, name, port) = place(&spec);
+    let root = edge.cluster.acting_as(Actor::root());
+    let address = proxy::behind_service(&root, &namespace, &name, port)?;
+    tell_who(&mut request.headers, actor);
+    if let Ok(host) = HeaderValue::from_str(&secured.host) {
+        request.headers.insert(header::HOST, host);
+    }
+    let mut response = proxy::pass_on(request, address, secured).await?;
+    response.extensions_mut().insert(Verbatim);
+    Ok(response)
+}
+
+fn reference(service: &APIService) -> Option<&ServiceReference> {
+    service.spec.as_ref()?.service.as_ref()
+}
+
+/// Namespace, name and port of the Service.
+fn place(spec: &APIServiceSpec) -> (String, String, u16) {
+    let service = spec.service.clone().unwrap_or_default();
+    let port = service.port.and_then(|port| u16::try_from(port).ok()).unwrap_or(443);
+    (service.namespace.unwrap_or_default(), service.name.unwrap_or_default(), port)
+}
+
+fn secured(spec: &APIServiceSpec, identity: Option<&ClientIdentity>) -> Result<Secured, String> {
+    let bundle = spec.ca_bundle.as_ref().map(|bundle| bundle.0.as_slice()).unwrap_or_default();
+    let trust = match spec.insecure_skip_tls_verify {
+        Some(true) => Trust::Anyone,
+        _ => Trust::Bundle(bundle),
+    };
+    let (namespace, name, _) = place(spec);
+    Ok(Secured { config: client_tls::config(&trust, identity)?, host: format!("{name}.{namespace}.svc") })
+}
+
+/// Who asks, in the headers that only the front proxy may set.
+fn tell_who(headers: &mut HeaderMap, actor: &Actor) {
+    let forged: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with(REMOTE)).cloned().collect();
+    for name in forged {
+        headers.remove(name);
+    }
+    let mut tell = |name: &str, value: &str| {
+        let name = format!("{REMOTE}{name}").parse::<HeaderName>();
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_bytes(value.as_bytes())) {
+            headers.append(name, value);
+        }
+    };
+    tell("user", &actor.name);
+    if !actor.uid.is_empty() {
+        tell("uid", &actor.uid);
+    }
+    actor.groups.iter().for_each(|group| tell("group", group));
+    for (key, values) in &actor.extra {
+        let key = utf8_percent_encode(&key.to_lowercase(), NOT_IN_NAMES).to_string();
+        values.iter().for_each(|value| tell(&format!("extra-{key}"), value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_is_told_by_nobody_else() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-remote-user", HeaderValue::from_static("root"));
+        headers.append("x-remote-group", HeaderValue::from_static("system:masters"));
+        headers.insert("x-remote-extra-a", HeaderValue::from_static("b"));
+        headers.insert("accept", HeaderValue::from_static("*/*"));
+        let mut actor = Actor::user("jane", &["dev", "ops"]);
+        actor.uid = "7".to_owned();
+        actor.extra.insert("example.com/Scope".to_owned(), vec!["x".to_owned(), "y".to_owned()]);
+        tell_who(&mut headers, &actor);
+        let mut shown: Vec<String> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        shown.sort();
+        let want = [
+            "accept: */*",
+            "x-remote-extra-example.com%2fscope: x",
+            "x-remote-extra-example.com%2fscope: y",
+            "x-remote-group: dev",
+            "x-remote-group: ops",
+            "x-remote-uid: 7",
+            "x-remote-user: jane",
+        ];
+        assert_eq!(shown, want);
+    }
+}
