@@ -13,6 +13,7 @@ use ingress::IngressConfig;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kubelet::{Kubelet, KubeletConfig, OwnPort, Pauser};
 use net::{Door, NetConfig, Network, Way};
+use netpol::NetpolConfig;
 use provisioner::ProvisionerConfig;
 use proxy::ProxyConfig;
 use runtime::{RuntimeConfig, ShimRuntime};
@@ -137,6 +138,16 @@ impl NodeServices {
         self.serve_docker(places, settings, running, stop)?;
         let proxy = ProxyConfig { node_name: name(places), load_balancer_cidr: settings.load_balancer_cidr };
         running.spawn(proxy::run(cluster.clone(), self.network.clone(), proxy, stop.clone()));
+        let (network, stopped) = (self.network.clone(), stop.clone());
+        running.spawn(named("nft table", async move {
+            tokio::select! {
+                () = stopped.cancelled() => Ok(()),
+                healed = network.heal() => healed.map(|never| match never {}),
+            }
+        }));
+        // before the kubelet: its pods wait for the gate
+        let netpol = NetpolConfig { dns: settings.gateway() };
+        running.spawn(netpol::start(cluster.clone(), self.network.clone(), netpol, stop.clone()));
         let volumes = ProvisionerConfig { directory: places.volumes() };
         running.spawn(provisioner::run(cluster.clone(), volumes, stop.clone()));
         let ingress = IngressConfig { node_ip: node_ip.into(), http_port: HTTP, https_port: HTTPS };

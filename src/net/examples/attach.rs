@@ -48,7 +48,7 @@ async fn main() -> Result<(), net::NetError> {
     let (mut attach, mut detach) = (Vec::new(), Vec::new());
     for (number, (path, _keep)) in pods.iter().enumerate() {
         let start = Instant::now();
-        network.attach(&format!("pod-{number}"), path, &[]).await?;
+        network.attach(&format!("pod-{number}"), "", path, &[]).await?;
         attach.push(start.elapsed());
     }
     for number in 0..PODS {

@@ -2,7 +2,7 @@
 //!
 //! It owns everything of a profile in the kernel's network and can take it all away again ([`Network::purge`]), also after
 //! a crash: links carry the profile's group, routes our protocol number, rules sit in the profile's own table. It knows
-//! sandboxes by their id and namespace, and doors by address and port; it knows no Kubernetes, and never edits rules or
+//! sandboxes by their id and namespace, doors by address and port, and who may reach whom by addresses ([`Isolation`]); it knows no Kubernetes, and never edits rules or
 //! links of others. Pods are routed, not bridged: each has a /32 and reaches everything by the same gateway address.
 //! Read [`Network`] first.
 
@@ -14,6 +14,7 @@ mod config;
 mod doors;
 mod error;
 mod inside;
+mod isolation;
 mod links;
 mod membership;
 mod name_server;
@@ -33,5 +34,6 @@ pub use config::NetConfig;
 pub use cri::Protocol;
 pub use doors::{Door, Way};
 pub use error::{NetError, Result};
+pub use isolation::{AddressRange, Allow, Class, Isolation, PortRange, Ports};
 pub use links::Counters;
-pub use network::{Attachment, Network};
+pub use network::{Attachment, Gate, Network};

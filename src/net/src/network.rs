@@ -2,11 +2,14 @@ use crate::books::Books;
 use crate::error::Doing;
 use crate::inside::Inside;
 use crate::links::{Counters, Links};
+use crate::nft::Watch;
 use crate::ruleset::Ruleset;
-use crate::{Door, NetConfig, NetError, Result, Way, ports, program, structure, sysctl};
+use crate::{Door, Isolation, NetConfig, NetError, Result, Way, ports, program, structure, sysctl};
 use cri::{HostPort, Protocol};
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd;
@@ -21,6 +24,10 @@ pub struct Attachment {
     pub link: String,
 }
 
+/// Asked before a sandbox can send or receive its first packet: it answers when what its owner may send and receive at this
+/// address is in the kernel.
+pub type Gate = Arc<dyn Fn(String, Ipv4Addr) -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
 /// The network of one profile. Cloning is cheap.
 #[derive(Clone)]
 pub struct Network(pub(crate) Arc<Inner>);
@@ -31,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) mtu: u32,
     books: Mutex<Books>,
     ruleset: Arc<Mutex<Ruleset>>,
+    gate: Mutex<Option<Gate>>,
 }
 
 impl Network {
@@ -51,7 +59,7 @@ impl Network {
         let ours = config.clone();
         let ruleset = blocking(move || Ruleset::open(&ours)).await?;
         let (books, ruleset) = (Mutex::new(books), Arc::new(Mutex::new(ruleset)));
-        Ok(Network(Arc::new(Inner { config, links, mtu, books, ruleset })))
+        Ok(Network(Arc::new(Inner { config, links, mtu, books, ruleset, gate: Mutex::default() })))
     }
 
     /// The address at which pods reach the machine.
@@ -59,19 +67,42 @@ impl Network {
         self.0.config.gateway()
     }
 
-    /// Connects a sandbox. A failure leaves nothing.
+    /// Whoever judges connections: no sandbox's link comes up from now on before he has answered.
+    pub fn set_gate(&self, gate: Gate) {
+        *self.0.gate.lock().unwrap_or_else(PoisonError::into_inner) = Some(gate);
+    }
+
+    /// Connects a sandbox. A failure leaves nothing. `owner` is who the gate knows it by; empty where nobody does.
     ///
     /// # Errors
-    /// No address is left, or the kernel refuses.
-    pub async fn attach(&self, id: &str, netns: &Path, ports: &[HostPort]) -> Result<Attachment> {
+    /// No address is left, the gate or the kernel refuses.
+    pub async fn attach(
+        &self,
+        id: &str,
+        owner: &str,
+        netns: &Path,
+        ports: &[HostPort],
+    ) -> Result<Attachment> {
         let attachment = self.books().take(id, &self.0.config)?;
-        if let Err(error) = self.connect(id, netns, &attachment, ports).await {
+        let connected = match self.pass_gate(owner, attachment.ip).await {
+            Ok(()) => self.connect(id, netns, &attachment, ports).await,
+            refused => refused,
+        };
+        if let Err(error) = connected {
             if let Err(left) = self.detach(id).await {
                 tracing::warn!(id, %left, "clean up after a sandbox that could not be connected");
             }
             return Err(error);
         }
         Ok(attachment)
+    }
+
+    async fn pass_gate(&self, owner: &str, address: Ipv4Addr) -> Result<()> {
+        let gate = self.0.gate.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match gate {
+            Some(gate) => gate(owner.to_owned(), address).await,
+            None => Ok(()),
+        }
     }
 
     /// After a restart of the daemon: books the address, puts back what is missing.
@@ -124,6 +155,32 @@ impl Network {
     /// The kernel refuses; call [`Network::set_doors`] then.
     pub async fn change_doors(&self, changes: Vec<(Door, Option<Way>)>) -> Result<()> {
         self.with_ruleset(move |ruleset| ruleset.change_doors(changes)).await
+    }
+
+    /// Lets sandboxes have these connections, and no others, in one transaction. What was let through before goes on.
+    ///
+    /// # Errors
+    /// The kernel refuses; nothing was changed then. Call again: it compares with what the kernel has then.
+    pub async fn set_isolation(&self, isolation: Isolation) -> Result<()> {
+        self.with_ruleset(move |ruleset| ruleset.set_isolation(&isolation)).await
+    }
+
+    /// Puts the table back whenever somebody else has deleted it, as a flush of the whole ruleset or a firewall's reload does.
+    /// Ends only by an error.
+    ///
+    /// # Errors
+    /// The kernel tells nothing of its tables, or refuses.
+    pub async fn heal(&self) -> Result<Infallible> {
+        let (watch, table) = (Watch::open()?, self.0.config.table());
+        loop {
+            watch.deleted(&table).await?;
+            if self.with_ruleset(Ruleset::heal).await? {
+                tracing::warn!(
+                    table,
+                    "somebody else deleted the nft table; services and network policies are put back"
+                );
+            }
+        }
     }
 
     /// What a user should know of this machine's other tables: they are not ours to edit.

@@ -1,10 +1,11 @@
 //! The profile's table as it is in the kernel: what was applied, and the way to what should be.
 
+use crate::isolation::{Layout, change, replace};
 use crate::nft::{Batch, Element, Flow, Netfilter, Set};
 use crate::plan::{DOOR_SETS, Doors, Plan};
 use crate::program::{self, ForeignChain};
 use crate::stale::{Own, Stale, forgets_client, strays_from_port};
-use crate::{Door, NetConfig, NetError, Result, Way, structure};
+use crate::{Door, Isolation, NetConfig, NetError, Result, Way, structure};
 use cri::Protocol;
 use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddrV4;
@@ -20,6 +21,16 @@ pub(crate) struct Ruleset {
     sandboxes: std::collections::HashMap<String, BTreeSet<Element>>,
     /// Of the networks beside the pods'; put back as well.
     networks: BTreeSet<Element>,
+    isolation: Applied,
+}
+
+/// What is known of the isolation in the kernel.
+#[derive(Default)]
+enum Applied {
+    /// After the start, and after a refusal: what there is stays in force until it is replaced.
+    #[default]
+    Unknown,
+    Known(Layout),
 }
 
 const NETWORK_SETS: [Set; 4] = [Set::Neighbours, Set::Confined, Set::Barred, Set::Leaving];
@@ -35,6 +46,7 @@ impl Ruleset {
             doors: Doors::new(),
             sandboxes: Default::default(),
             networks: BTreeSet::new(),
+            isolation: Applied::Unknown,
         };
         // some versions of nft die of what others have in their tables; then ours is built anew
         let unknown =
@@ -54,9 +66,25 @@ impl Ruleset {
     fn build(&mut self) -> Result<()> {
         structure::apply(&self.config, &self.netfilter)?;
         self.chains.clear();
-        let mut batch = Batch::new(&self.table);
+        let plan = Plan::replace(BTreeSet::new(), &self.doors);
+        let (mut batch, made) = plan.batch(&self.table, &self.chains);
         batch.add(self.sandboxes.values().flatten().chain(&self.networks));
-        self.netfilter.commit(batch)
+        if let Applied::Known(layout) = &self.isolation {
+            change(&mut batch, &Layout::default(), layout);
+        }
+        self.netfilter.commit(batch)?;
+        self.chains.extend(made);
+        Ok(())
+    }
+
+    /// Puts the table back with all that was in it, where it is gone. True where it was.
+    pub(crate) fn heal(&mut self) -> Result<bool> {
+        let is_there =
+            self.netfilter.names(&self.table)?.chains.contains(&structure::fingerprint(&self.config));
+        if !is_there {
+            self.build()?;
+        }
+        Ok(!is_there)
     }
 
     /// Makes these doors, and no others, lead where they should. Reads what the kernel has, so it also mends.
@@ -66,7 +94,7 @@ impl Ruleset {
             // somebody flushed the whole ruleset
             Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
                 self.build()?;
-                BTreeSet::new()
+                self.found(&DOOR_SETS)?
             }
             found => found?,
         };
@@ -184,6 +212,35 @@ impl Ruleset {
         }
         self.sandboxes.remove(id);
         Ok(())
+    }
+
+    /// Makes these connections possible, and no others, in one transaction.
+    pub(crate) fn set_isolation(&mut self, wanted: &Isolation) -> Result<()> {
+        let wanted = Layout::of(wanted);
+        match self.apply_isolation(&wanted) {
+            // somebody flushed the table, or a part of it
+            Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
+                self.isolation = Applied::Unknown;
+                self.heal()?;
+                self.apply_isolation(&wanted)?;
+            }
+            Err(error) => {
+                self.isolation = Applied::Unknown;
+                return Err(error);
+            }
+            Ok(()) => {}
+        }
+        self.isolation = Applied::Known(wanted);
+        Ok(())
+    }
+
+    fn apply_isolation(&self, wanted: &Layout) -> Result<()> {
+        let mut batch = Batch::new(&self.table);
+        match &self.isolation {
+            Applied::Known(applied) => change(&mut batch, applied, wanted),
+            Applied::Unknown => replace(&mut batch, &self.netfilter.names(&self.table)?, wanted),
+        }
+        self.netfilter.commit(batch)
     }
 
     /// Who else has this key: two sandboxes can not have the same host port.

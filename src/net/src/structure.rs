@@ -120,6 +120,8 @@ fn sets(config: &NetConfig) -> impl Iterator<Item = Value> {
     let table = config.table();
     Set::ALL.into_iter().filter_map(move |set| {
         let key: Vec<&str> = set.key().iter().map(|field| field.name()).collect();
+        // nft takes no concatenation of one
+        let key = if let [only] = key[..] { json!(only) } else { json!(key) };
         let mut declared = json!({ "family": "ip", "table": table, "name": set.name(), "type": key });
         match set.holds() {
             Holds::Nothing => Some(json!({ "set": declared })),

@@ -96,9 +96,9 @@ fn host_ports_lead_to_their_sandbox() {
             port(Protocol::Tcp, Some(LOCALHOST), 81),
         ];
         sh("ip netns add a; ip netns add b; ip netns add c");
-        let a = network.attach("a", &netns("a"), &ports).await.unwrap();
+        let a = network.attach("a", "", &netns("a"), &ports).await.unwrap();
         serve(Some("a"), "a", Ipv4Addr::UNSPECIFIED, 8080);
-        let b = network.attach("b", &netns("b"), &[]).await.unwrap();
+        let b = network.attach("b", "", &netns("b"), &[]).await.unwrap();
 
         let gateway = network.gateway();
         for (name, from, to, want) in [
@@ -120,12 +120,16 @@ fn host_ports_lead_to_their_sandbox() {
         let socket = udp_socket(Some("client"));
         assert_eq!(udp(&socket, at(NODE, 53)), Ok(format!("a {CLIENT}")));
 
-        let taken = network.attach("c", &netns("c"), &[port(Protocol::Tcp, None, 80)]).await.unwrap_err();
+        let taken = network.attach("c", "", &netns("c"), &[port(Protocol::Tcp, None, 80)]).await.unwrap_err();
         assert_eq!(taken.to_string(), "host port 80/tcp is already taken by sandbox a");
         network.detach("a").await.unwrap();
         assert_eq!(tcp(Some("client"), at(NODE, 80)), Err(ErrorKind::ConnectionRefused));
         assert_eq!(udp(&socket, at(NODE, 53)), Err(ErrorKind::ConnectionRefused), "its flow was forgotten");
-        assert_ne!(network.attach("d", &netns("a"), &ports).await.unwrap().ip, a.ip, "not reused at once");
+        assert_ne!(
+            network.attach("d", "", &netns("a"), &ports).await.unwrap().ip,
+            a.ip,
+            "not reused at once"
+        );
     });
 }
 
@@ -153,7 +157,7 @@ fn a_udp_client_follows_a_host_port() {
                 assert_eq!(udp(socket, *to), Err(ErrorKind::ConnectionRefused), "{name} before {round}");
             }
             sh(&format!("ip netns add {round}"));
-            network.attach(round, &netns(round), &ports).await.unwrap();
+            network.attach(round, "", &netns(round), &ports).await.unwrap();
             serve(Some(round), round, Ipv4Addr::UNSPECIFIED, 8080);
             for (name, socket, to) in &clients {
                 let said = udp(socket, *to).map(|said| said.split(' ').next().unwrap().to_owned());
@@ -174,11 +178,11 @@ fn a_restart_keeps_what_is_adopted_and_collects_the_rest() {
         let (a, b) = {
             let network = Network::start(config()).await.unwrap();
             let a = pod(&network, "a").await;
-            let b = network.attach("b", &netns("b"), &[lost]).await.unwrap();
+            let b = network.attach("b", "", &netns("b"), &[lost]).await.unwrap();
             (a, b)
         };
         let network = Network::start(config()).await.unwrap();
-        let c = network.attach("c", &netns("c"), &[]).await.unwrap();
+        let c = network.attach("c", "", &netns("c"), &[]).await.unwrap();
         assert!(
             c.ip != a.ip && c.ip != b.ip,
             "addresses of pods that may still be adopted are not given away"
@@ -204,7 +208,7 @@ fn a_failed_attach_leaves_nothing() {
         lan();
         let network = Network::start(config()).await.unwrap();
         let before = snapshot();
-        let error = network.attach("a", &netns("missing"), &[]).await.unwrap_err();
+        let error = network.attach("a", "", &netns("missing"), &[]).await.unwrap_err();
         assert!(error.to_string().contains("/run/netns/missing"), "{error}");
         assert_eq!(snapshot(), before);
     });
@@ -221,8 +225,8 @@ fn purge_leaves_the_machine_as_it_was() {
         let before = snapshot();
         let network = Network::start(config()).await.unwrap();
         let port = HostPort { protocol: Protocol::Tcp, host_ip: None, host_port: 80, container_port: 8080 };
-        network.attach("a", &netns("a"), &[port]).await.unwrap();
-        network.attach("b", &netns("b"), &[]).await.unwrap();
+        network.attach("a", "", &netns("a"), &[port]).await.unwrap();
+        network.attach("b", "", &netns("b"), &[]).await.unwrap();
         assert_ne!(snapshot(), before);
         let notes = network.notes().await;
         assert_eq!(notes.len(), 1, "{notes:?}");
@@ -233,8 +237,8 @@ fn purge_leaves_the_machine_as_it_was() {
 
         // a stranger in the group of the profile's links keeps its place
         let network = Network::start(config()).await.unwrap();
-        let a = network.attach("a", &netns("a"), &[]).await.unwrap();
-        network.attach("b", &netns("b"), &[]).await.unwrap();
+        let a = network.attach("a", "", &netns("a"), &[]).await.unwrap();
+        network.attach("b", "", &netns("b"), &[]).await.unwrap();
         let group =
             sh(&format!("ip -j -d link show {} | grep -o '\"group\":\"[^\"]*' | cut -d'\"' -f4", a.link));
         sh(&format!("ip link set bystander group {group}"));

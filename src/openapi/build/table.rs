@@ -251,6 +251,7 @@ pub fn resources() -> Vec<Resource> {
         kind::<networking::IPAddress>("ipaddresses", false, vec![]),
         kind::<networking::Ingress>("ingresses", true, vec![sub::<networking::Ingress>("status", Object)]),
         kind::<networking::IngressClass>("ingressclasses", false, vec![]),
+        kind::<networking::NetworkPolicy>("networkpolicies", true, vec![]),
         kind::<networking::ServiceCIDR>(
             "servicecidrs",
             false,

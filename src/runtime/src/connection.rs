@@ -26,7 +26,7 @@ impl Inner {
         let (id, namespace) = (&record.id.0, netns(shim));
         match &config.connection {
             Connection::Pods => {
-                let attached = self.network.attach(id, &namespace, &config.host_ports).await;
+                let attached = self.network.attach(id, owner(config), &namespace, &config.host_ports).await;
                 attached.map(Some).map_err(failed)
             }
             Connection::Networks { .. } => {
@@ -103,6 +103,11 @@ impl Inner {
         let (path, record) = (self.places.sandbox_record(&record.id), record.clone());
         blocking(move || crate::records::write(&path, &record)).await
     }
+}
+
+/// Pods are known by their uid; what is in no namespace is nobody's pod.
+fn owner(config: &SandboxConfig) -> &str {
+    if config.namespace.is_empty() { "" } else { &config.uid }
 }
 
 fn membership(config: &SandboxConfig) -> Membership {

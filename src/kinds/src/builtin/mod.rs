@@ -66,6 +66,8 @@ mod mutating_admission_policy;
 mod mutating_admission_policy_binding;
 mod mutating_webhook_configuration;
 mod namespace;
+mod network_policy;
+mod network_policy_validation;
 mod node;
 mod persistent_volume;
 mod persistent_volume_claim;
@@ -170,6 +172,7 @@ pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
         handler_of::<networking::IPAddress>(),
         handler_of::<networking::Ingress>(),
         handler_of::<networking::IngressClass>(),
+        handler_of::<networking::NetworkPolicy>(),
         handler_of::<networking::ServiceCIDR>(),
         handler_of::<node_classes::RuntimeClass>(),
         handler_of::<policy::PodDisruptionBudget>(),

@@ -54,7 +54,7 @@ fn of_spec(spec: &ServiceSpec, warnings: &mut Vec<String>) {
 }
 
 /// `10.0.0.1/24`: the network, or the one address?
-fn ambiguous_range(field: &str, range: &str) -> Option<String> {
+pub(super) fn ambiguous_range(field: &str, range: &str) -> Option<String> {
     let (address, length) = range.trim().split_once('/')?;
     let address: std::net::IpAddr = address.parse().ok()?;
     let length: u32 = length.parse().ok()?;

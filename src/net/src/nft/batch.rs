@@ -3,13 +3,15 @@
 use super::attr::Writer;
 use super::expression::Expression;
 use super::message::{self, APPEND, CREATE};
-use super::{Data, Element, KEY_END, NFTABLES, Set};
+use super::{DELETE_TABLE, Data, Element, Field, KEY_END, NFTABLES, Set};
 
 const NEW_TABLE: u16 = 0;
-const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
+const DELETE_CHAIN: u16 = 5;
 const NEW_RULE: u16 = 6;
+const DELETE_RULE: u16 = 8;
 const NEW_SET: u16 = 9;
+const DELETE_SET: u16 = 11;
 const NEW_ELEMENTS: u16 = 12;
 const DELETE_ELEMENTS: u16 = 14;
 const BATCH_BEGIN: u16 = 0x10;
@@ -18,8 +20,32 @@ const BATCH_END: u16 = 0x11;
 const LOCAL_OUT: u32 = 3; // NF_INET_LOCAL_OUT
 const DESTINATION_NAT: i32 = -100; // NF_IP_PRI_NAT_DST
 
+/// The first number of a set that has none of its own, see [`Set::declare`].
+const FIRST_NUMBER: u32 = 1000;
+
 /// An attribute's length is 16 bits wide; the largest element takes less than 140 bytes.
 const ELEMENTS_IN_A_MESSAGE: usize = 400;
+
+/// Where packets are filtered, by netfilter's number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hook {
+    Input = 1,
+    Forward = 2,
+}
+
+/// A set of ranges that is made and removed as it is needed.
+#[derive(Debug)]
+pub(crate) struct IntervalSet {
+    pub(crate) name: String,
+    pub(crate) fields: &'static [Field],
+}
+
+/// From one key to another, both within.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Interval {
+    pub(crate) first: Vec<u8>,
+    pub(crate) last: Vec<u8>,
+}
 
 pub(crate) struct Batch {
     table: String,
@@ -58,6 +84,29 @@ impl Batch {
         self.push(NEW_CHAIN, CREATE, &body, format!("add chain {name}"));
     }
 
+    pub(crate) fn add_filter_chain(&mut self, name: &str, hook: Hook, priority: i32) {
+        let mut body = Writer::default();
+        body.string(1, &self.table).string(3, name).nested(4, |attributes| {
+            attributes.number(1, hook as u32).number(2, i32::cast_unsigned(priority));
+        });
+        body.string(7, "filter");
+        self.push(NEW_CHAIN, CREATE, &body, format!("add chain {name}"));
+    }
+
+    /// Nothing may lead to it any more.
+    pub(crate) fn delete_chain(&mut self, name: &str) {
+        let mut body = Writer::default();
+        body.string(1, &self.table).string(3, name);
+        self.push(DELETE_CHAIN, 0, &body, format!("delete chain {name}"));
+    }
+
+    /// Deletes the chain's rules.
+    pub(crate) fn flush_chain(&mut self, name: &str) {
+        let mut body = Writer::default();
+        body.string(1, &self.table).string(2, name);
+        self.push(DELETE_RULE, 0, &body, format!("flush chain {name}"));
+    }
+
     /// Translates destinations of the packets that this namespace's own processes send.
     pub(crate) fn add_output_chain(&mut self, name: &str) {
         let mut body = Writer::default();
@@ -73,6 +122,26 @@ impl Batch {
         let mut body = Writer::default();
         set.declare(&self.table, &mut body);
         self.push(NEW_SET, CREATE, &body, format!("add map {}", set.name()));
+    }
+
+    pub(crate) fn add_interval_set(&mut self, set: &IntervalSet) {
+        let mut body = Writer::default();
+        set.declare(&self.table, FIRST_NUMBER + self.what.len() as u32, &mut body);
+        self.push(NEW_SET, CREATE, &body, format!("add set {}", set.name));
+    }
+
+    /// No rule may name it any more.
+    pub(crate) fn delete_set(&mut self, name: &str) {
+        let mut body = Writer::default();
+        body.string(1, &self.table).string(2, name);
+        self.push(DELETE_SET, 0, &body, format!("delete set {name}"));
+    }
+
+    /// Deletes all elements.
+    pub(crate) fn flush_set(&mut self, set: Set) {
+        let mut body = Writer::default();
+        body.string(1, &self.table).string(2, set.name());
+        self.push(DELETE_ELEMENTS, 0, &body, format!("flush {}", set.name()));
     }
 
     pub(crate) fn add_rule(&mut self, chain: &str, expressions: &[Expression]) {
@@ -91,6 +160,10 @@ impl Batch {
 
     pub(crate) fn delete<'a>(&mut self, elements: impl IntoIterator<Item = &'a Element>) {
         self.elements(DELETE_ELEMENTS, 0, "delete", elements);
+    }
+
+    pub(crate) fn add_intervals<'a>(&mut self, set: &str, intervals: impl IntoIterator<Item = &'a Interval>) {
+        self.members(NEW_ELEMENTS, CREATE, "add", set, intervals.into_iter().collect(), write_interval);
     }
 
     /// The whole batch, ready to be sent.
@@ -116,15 +189,27 @@ impl Batch {
             }
         }
         for (set, list) in by_set {
-            for some in list.chunks(ELEMENTS_IN_A_MESSAGE) {
-                let mut body = Writer::default();
-                body.string(1, &self.table).string(2, set.name()).nested(3, |body| {
-                    for element in some {
-                        body.nested(1, |body| write(body, element));
-                    }
-                });
-                self.push(kind, flags, &body, format!("{verb} {} elements of {}", some.len(), set.name()));
-            }
+            self.members(kind, flags, verb, set.name(), list, write);
+        }
+    }
+
+    fn members<T>(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        verb: &str,
+        set: &str,
+        members: Vec<&T>,
+        write: fn(&mut Writer, &T),
+    ) {
+        for some in members.chunks(ELEMENTS_IN_A_MESSAGE) {
+            let mut body = Writer::default();
+            body.string(1, &self.table).string(2, set).nested(3, |body| {
+                for member in some {
+                    body.nested(1, |body| write(body, member));
+                }
+            });
+            self.push(kind, flags, &body, format!("{verb} {} elements of {set}", some.len()));
         }
     }
 
@@ -132,6 +217,14 @@ impl Batch {
         let sequence = self.what.len() as u32;
         self.messages.extend(message::encode(NFTABLES << 8 | kind, flags, sequence, 0, body));
         self.what.push(what);
+    }
+}
+
+fn write_interval(body: &mut Writer, interval: &Interval) {
+    for (attribute, key) in [(1, &interval.first), (KEY_END, &interval.last)] {
+        body.nested(attribute, |body| {
+            body.bytes(1, key);
+        });
     }
 }
 

@@ -9,6 +9,9 @@ const L4PROTO: u32 = 16; // NFT_META_L4PROTO
 const RANDOM: u32 = 1; // NFT_NG_RANDOM
 const UPDATE: u32 = 1; // NFT_DYNSET_OP_UPDATE
 const EQUAL: u32 = 0; // NFT_CMP_EQ
+const DIFFERENT: u32 = 1; // NFT_CMP_NEQ
+const STATE: u32 = 0; // NFT_CT_STATE
+const KNOWN: u32 = 1 << 1 | 1 << 2; // the bits of IP_CT_ESTABLISHED and IP_CT_RELATED
 const DNAT: u32 = 1;
 const IPV4: u32 = 2;
 const WANTED_PORT: u32 = 12; // NFT_CT_PROTO_DST
@@ -30,6 +33,10 @@ pub(crate) enum Expression {
     /// As the client's first packet had them, before any translation.
     WantedAddress(Register),
     WantedPort(Register),
+    /// Of the connection, as bits.
+    State(Register),
+    /// Of a state, the bits of a connection that was let through or comes with such a one.
+    Known(Register),
     /// A number below `among`.
     Random {
         to: Register,
@@ -46,6 +53,13 @@ pub(crate) enum Expression {
         set: Set,
         key: Register,
     },
+    /// Where the set does not have the key the rule ends here.
+    Within {
+        set: String,
+        key: Register,
+    },
+    /// Where the register holds 0 the rule ends here.
+    NotZero(Register),
     /// Adds the key with this value, or prolongs the life of the one that is there, whose value stays.
     Remember {
         set: Set,
@@ -92,11 +106,13 @@ impl Expression {
             Expression::Protocol(_) => "meta",
             Expression::Random { .. } => "numgen",
             Expression::WantedAddress(_) | Expression::WantedPort(_) => "ct",
-            Expression::Lookup { .. } | Expression::Follow { .. } => "lookup",
+            Expression::Lookup { .. } | Expression::Follow { .. } | Expression::Within { .. } => "lookup",
             Expression::Remember { .. } => "dynset",
             Expression::Translate { .. } => "nat",
             Expression::Go(_) | Expression::Put { .. } => "immediate",
-            Expression::Equal { .. } => "cmp",
+            Expression::Equal { .. } | Expression::NotZero(_) => "cmp",
+            Expression::State(_) => "ct",
+            Expression::Known(_) => "bitwise",
         }
     }
 
@@ -112,6 +128,25 @@ impl Expression {
             Expression::WantedPort(to) => wanted(data, *to, WANTED_PORT),
             Expression::Follow { set, key } => {
                 data.string(1, set.name()).number(2, key.number()).number(3, VERDICT);
+            }
+            Expression::Within { set, key } => {
+                data.string(1, set).number(2, key.number());
+            }
+            Expression::State(to) => {
+                data.number(1, to.number()).number(2, STATE);
+            }
+            Expression::Known(register) => {
+                data.number(1, register.number()).number(2, register.number()).number(3, 4);
+                for (attribute, value) in [(4, KNOWN), (5, 0)] {
+                    data.nested(attribute, |data| {
+                        data.bytes(1, &value.to_ne_bytes());
+                    });
+                }
+            }
+            Expression::NotZero(register) => {
+                data.number(1, register.number()).number(2, DIFFERENT).nested(3, |data| {
+                    data.bytes(1, &[0; 4]);
+                });
             }
             Expression::Random { to, among } => {
                 data.number(1, to.number()).number(2, *among).number(3, RANDOM).number(4, 0);

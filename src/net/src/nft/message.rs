@@ -67,6 +67,20 @@ pub(crate) fn decode(mut bytes: &[u8]) -> impl Iterator<Item = Answer<'_>> {
     })
 }
 
+/// The attributes of each message of this kind in what one receive gave.
+pub(crate) fn bodies(mut bytes: &[u8], wanted: u16) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        loop {
+            let length = word(bytes, 0)? as usize;
+            let message = bytes.get(..length).filter(|message| message.len() >= HEADER)?;
+            bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
+            if message[4..6] == wanted.to_ne_bytes() {
+                return Some(message.get(HEADER + NETFILTER_HEADER..).unwrap_or_default());
+            }
+        }
+    })
+}
+
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(bytes.get(at..at + 4)?.try_into().ok()?))
 }

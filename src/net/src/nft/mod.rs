@@ -10,24 +10,33 @@ mod expression;
 mod message;
 mod set;
 mod socket;
+mod watch;
 
-pub(crate) use batch::Batch;
+pub(crate) use batch::{Batch, Hook, Interval, IntervalSet};
 pub(crate) use conntrack::Flow;
 pub(crate) use expression::{Expression, Register};
 pub(crate) use set::{Field, Holds, Set};
 pub(crate) use socket::Netfilter;
+pub(crate) use watch::Watch;
 
 use crate::{NetError, Result};
 use attr::Writer;
+use std::collections::BTreeSet;
 
 const NFTABLES: u16 = 10; // NFNL_SUBSYS_NFTABLES
+const DELETE_TABLE: u16 = 2;
+const GET_CHAINS: u16 = 4;
+const GET_SETS: u16 = 10;
 const GET_ELEMENTS: u16 = 13;
 const KEY_END: u16 = 10; // NFTA_SET_ELEM_KEY_END
 const PATIENCE: u32 = 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Verdict {
+    Accept,
     Drop,
+    /// Goes on in the chain that this one was jumped to from.
+    Return,
     Goto(String),
     Jump(String),
 }
@@ -53,6 +62,8 @@ impl Verdict {
     fn write(&self, data: &mut Writer) {
         let (code, chain) = match self {
             Verdict::Drop => (0, None),
+            Verdict::Accept => (1, None),
+            Verdict::Return => (-5, None),             // NFT_RETURN
             Verdict::Jump(chain) => (-3, Some(chain)), // NFT_JUMP
             Verdict::Goto(chain) => (-4, Some(chain)), // NFT_GOTO
         };
@@ -66,14 +77,13 @@ impl Verdict {
 
     fn read(verdict: &[u8]) -> Option<Self> {
         let code = i32::from_be_bytes(attr::find(verdict, &[1])?.try_into().ok()?);
-        let chain = || {
-            let name = attr::find(verdict, &[2])?.split(|byte| *byte == 0).next()?;
-            Some(String::from_utf8_lossy(name).into_owned())
-        };
+        let chain = || text(verdict, &[2]);
         match code {
             0 => Some(Verdict::Drop),
+            1 => Some(Verdict::Accept),
             -3 => chain().map(Verdict::Jump),
             -4 => chain().map(Verdict::Goto),
+            -5 => Some(Verdict::Return),
             _ => None,
         }
     }
@@ -103,6 +113,34 @@ impl Netfilter {
         self.list(table, set)
     }
 
+    /// The names of the table's chains, of its sets and of its maps.
+    pub(crate) fn names(&self, table: &str) -> Result<Names> {
+        let sets = self.named(GET_SETS, table, &[2])?;
+        Ok(Names { chains: self.named(GET_CHAINS, table, &[3])?, sets })
+    }
+
+    fn named(&self, kind: u16, table: &str, name: &[u16]) -> Result<BTreeSet<String>> {
+        for _ in 0..PATIENCE {
+            let mut body = Writer::default();
+            body.string(1, table);
+            let request = message::encode(NFTABLES << 8 | kind, message::DUMP, 1, 0, &body);
+            let mut found = BTreeSet::new();
+            let listed = self.dump(&request, &format!("list what is in table {table}"), |message| {
+                // a kernel that does not know the filter lists those of all tables
+                if text(message, &[1]).as_deref() == Some(table) {
+                    found.extend(text(message, name));
+                }
+            });
+            match listed {
+                Err(NetError::Refused { errno: libc::EINTR, .. }) => {}
+                // the table is gone
+                Err(NetError::Refused { errno: libc::ENOENT, .. }) => return Ok(BTreeSet::new()),
+                other => return other.map(|()| found),
+            }
+        }
+        Err(NetError::Refused { doing: format!("list what is in table {table}"), errno: libc::EINTR })
+    }
+
     fn list(&self, table: &str, set: Set) -> Result<Vec<Element>> {
         let mut body = Writer::default();
         body.string(1, table).string(2, set.name());
@@ -114,6 +152,18 @@ impl Netfilter {
         })?;
         Ok(found)
     }
+}
+
+/// What there is in a table, by name.
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    pub(crate) chains: BTreeSet<String>,
+    pub(crate) sets: BTreeSet<String>,
+}
+
+fn text(attributes: &[u8], path: &[u16]) -> Option<String> {
+    let name = attr::find(attributes, path)?.split(|byte| *byte == 0).next()?;
+    Some(String::from_utf8_lossy(name).into_owned())
 }
 
 fn decode(set: Set, element: &[u8]) -> Option<Element> {

@@ -1,5 +1,6 @@
 //! The table's sets and maps: what their keys and values are made of.
 
+use super::IntervalSet;
 use super::attr::Writer;
 use Field::{Address, Mark, Port, Protocol};
 
@@ -23,6 +24,9 @@ pub(crate) enum Set {
     Confined,
     Barred,
     Leaving,
+    /// Where the packets are judged that come to a sandbox, by its address, and those that it sends.
+    IsolatedIngress,
+    IsolatedEgress,
 }
 
 /// A part of a key or a value; each takes four bytes.
@@ -48,13 +52,15 @@ pub(crate) enum Holds {
 const MAP: u32 = 0x8; // NFT_SET_MAP
 const TIMEOUT: u32 = 0x10;
 const EVAL: u32 = 0x20; // rules add elements
+const INTERVAL: u32 = 0x4;
+const CONCATENATED: u32 = 0x80;
 const SOCKET: &[Field] = &[Address, Port];
 
 /// Clients that are remembered for session affinity; the kernel takes no more.
 const MOST_CLIENTS: u32 = 65_536;
 
 impl Set {
-    pub(crate) const ALL: [Set; 16] = [
+    pub(crate) const ALL: [Set; 18] = [
         Set::Services,
         Set::Endpoints,
         Set::NodePorts,
@@ -71,6 +77,8 @@ impl Set {
         Set::Confined,
         Set::Barred,
         Set::Leaving,
+        Set::IsolatedIngress,
+        Set::IsolatedEgress,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -91,6 +99,8 @@ impl Set {
             Set::Confined => "confined",
             Set::Barred => "barred",
             Set::Leaving => "leaving",
+            Set::IsolatedIngress => "isolated-ingress",
+            Set::IsolatedEgress => "isolated-egress",
         }
     }
 
@@ -105,6 +115,7 @@ impl Set {
             Set::Hairpin | Set::Neighbours | Set::Confined | Set::Barred | Set::Leaving => {
                 &[Address, Address]
             }
+            Set::IsolatedIngress | Set::IsolatedEgress => &[Address],
         }
     }
 
@@ -115,7 +126,9 @@ impl Set {
             | Set::Closed
             | Set::ClosedPorts
             | Set::Sticky
-            | Set::StickyPorts => Holds::Verdict,
+            | Set::StickyPorts
+            | Set::IsolatedIngress
+            | Set::IsolatedEgress => Holds::Verdict,
             Set::Hairpin => Holds::Nothing,
             Set::Neighbours | Set::Confined | Set::Barred | Set::Leaving => Holds::Ranges,
             _ => Holds::Socket,
@@ -137,6 +150,23 @@ impl Set {
     }
 }
 
+impl IntervalSet {
+    pub(super) fn declare(&self, table: &str, number: u32, body: &mut Writer) {
+        body.string(1, table).string(2, &self.name).number(3, INTERVAL | CONCATENATED);
+        body.number(4, kind(self.fields)).number(5, length(self.fields));
+        body.nested(9, |description| {
+            description.nested(2, |concatenation| {
+                for field in self.fields {
+                    concatenation.nested(1, |part| {
+                        part.number(1, field.length());
+                    });
+                }
+            });
+        });
+        body.number(10, number);
+    }
+}
+
 impl Field {
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -144,6 +174,15 @@ impl Field {
             Protocol => "inet_proto",
             Port => "inet_service",
             Mark => "mark",
+        }
+    }
+
+    /// In bytes, of the four that it takes.
+    fn length(self) -> u32 {
+        match self {
+            Address | Mark => 4,
+            Protocol => 1,
+            Port => 2,
         }
     }
 

@@ -79,7 +79,7 @@ pub fn netns(name: &str) -> PathBuf {
 /// A connected namespace with a TCP and a UDP server on port 8080 that say who they are and who asked.
 pub async fn pod(network: &Network, name: &str) -> Attachment {
     sh(&format!("ip netns add {name}"));
-    let attachment = network.attach(name, &netns(name), &[]).await.unwrap();
+    let attachment = network.attach(name, "", &netns(name), &[]).await.unwrap();
     serve(Some(name), name, Ipv4Addr::UNSPECIFIED, 8080);
     attachment
 }

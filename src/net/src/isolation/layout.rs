@@ -1,0 +1,471 @@
+//! From what is allowed to the chains and sets that say so. Pure.
+
+use super::ranges::Ranges;
+use super::{Allow, Class, Isolation, Ports};
+use crate::config::hash;
+use crate::doors::{key, number};
+use crate::nft::Field::{self, Address, Port, Protocol};
+use crate::nft::{Data, Element, Expression, Interval, Register, Set, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a class' chain, its sets, and nothing else in the table begins with.
+pub(super) const INGRESS: &str = "ingress-";
+pub(super) const EGRESS: &str = "egress-";
+
+/// From how many elements more on peers and ports are two sets of their own, with a rule that looks into both, rather than
+/// a set of all pairs.
+const TOO_MANY_PAIRS: usize = 64;
+
+const EVERY_ADDRESS: (u32, u32) = (0, u32::MAX);
+/// A port's place among those of all protocols: one range of numbers for all of them makes one algebra of both.
+const PORTS: u32 = 1 << 16;
+
+/// All that there is in the table of isolation, but for the hooks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(super) chains: BTreeMap<String, Chain>,
+    pub(super) members: BTreeSet<Element>,
+}
+
+/// A class: what is in one of its rules may pass, everything else is dropped.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Chain {
+    pub(super) sets: BTreeMap<String, Content>,
+    pub(super) rules: Vec<Vec<Expression>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) fields: &'static [Field],
+    pub(super) intervals: BTreeSet<Interval>,
+}
+
+/// Where the peer stands in the packet, and who is isolated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Ingress,
+    Egress,
+}
+
+impl Layout {
+    pub(crate) fn of(isolation: &Isolation) -> Self {
+        let mut layout = Layout::default();
+        for (direction, classes) in
+            [(Direction::Ingress, &isolation.ingress), (Direction::Egress, &isolation.egress)]
+        {
+            for (name, class) in classes {
+                layout.add(direction, name, class);
+            }
+        }
+        layout
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    fn add(&mut self, direction: Direction, name: &str, class: &Class) {
+        let parts = Parts::of(&class.allows);
+        if class.members.is_empty() || parts.allow_everything() {
+            return;
+        }
+        let chain = format!("{}{:016x}", direction.prefix(), hash(&[name.as_bytes()]));
+        self.members.extend(class.members.iter().map(|address| Element {
+            set: direction.members(),
+            key: address.octets().to_vec(),
+            data: Data::Verdict(Verdict::Jump(chain.clone())),
+        }));
+        let body = parts.chain(direction, &chain);
+        self.chains.insert(chain, body);
+    }
+}
+
+impl Direction {
+    fn prefix(self) -> &'static str {
+        match self {
+            Direction::Ingress => INGRESS,
+            Direction::Egress => EGRESS,
+        }
+    }
+
+    fn members(self) -> Set {
+        match self {
+            Direction::Ingress => Set::IsolatedIngress,
+            Direction::Egress => Set::IsolatedEgress,
+        }
+    }
+
+    fn peer(self) -> fn(Register) -> Expression {
+        match self {
+            Direction::Ingress => Expression::SourceAddress,
+            Direction::Egress => Expression::DestinationAddress,
+        }
+    }
+
+    fn member(self) -> fn(Register) -> Expression {
+        match self {
+            Direction::Ingress => Expression::DestinationAddress,
+            Direction::Egress => Expression::SourceAddress,
+        }
+    }
+}
+
+/// What a class allows, each thing once.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Parts {
+    /// To whom all is open.
+    hosts: Ranges,
+    /// What is open to all.
+    ports: Ranges,
+    /// The rest that is said pair by pair.
+    pairs: Vec<((u32, u32), Ranges)>,
+    /// The rest of which there would be too many pairs.
+    products: Vec<(Ranges, Ranges)>,
+}
+
+impl Parts {
+    fn of(allows: &BTreeSet<Allow>) -> Self {
+        let mut hosts = Ranges::default();
+        let mut of_peers: BTreeMap<Ranges, Ranges> = BTreeMap::new();
+        for Allow { peers, ports } in allows {
+            let peers: Ranges = peers.iter().map(|r| (r.first.to_bits(), r.last.to_bits())).collect();
+            match ports {
+                Ports::All => hosts = hosts.union(&peers),
+                Ports::Of(ports) => {
+                    let known = of_peers.entry(peers).or_default();
+                    *known =
+                        known.union(&ports.iter().map(|r| numbers(r.protocol, r.first, r.last)).collect());
+                }
+            }
+        }
+        let everybody: Ranges = [EVERY_ADDRESS].into_iter().collect();
+        let ports = of_peers.get(&everybody).cloned().unwrap_or_default();
+        let mut of_ports: BTreeMap<Ranges, Ranges> = BTreeMap::new();
+        for (peers, wanted) in of_peers {
+            let (peers, wanted) = (peers.without(&hosts), wanted.without(&ports));
+            if !peers.is_empty() && !wanted.is_empty() {
+                let known = of_ports.entry(wanted).or_default();
+                *known = known.union(&peers);
+            }
+        }
+        let (products, few): (Vec<_>, Vec<_>) =
+            of_ports.into_iter().map(|(ports, peers)| (peers, ports)).partition(|(peers, ports)| {
+                peers.0.len() * ports.0.len() > peers.0.len() + ports.0.len() + TOO_MANY_PAIRS
+            });
+        Parts { hosts, ports, pairs: apart(&few), products }
+    }
+
+    fn allow_everything(&self) -> bool {
+        self.hosts.0 == [EVERY_ADDRESS]
+    }
+
+    fn chain(&self, direction: Direction, name: &str) -> Chain {
+        let mut chain = Chain::default();
+        let (peer, member) = (direction.peer(), direction.member());
+        let ports: [fn(Register) -> Expression; 2] = [Expression::Protocol, Expression::DestinationPort];
+        if !self.hosts.is_empty() {
+            let set = chain.add(format!("{name}-hosts"), &[Address, Address], hosts(&self.hosts));
+            chain.allow(&[(set, &[peer, member])]);
+        }
+        if !self.ports.is_empty() {
+            let set = chain.add(format!("{name}-ports"), &[Protocol, Port], of_ports(&self.ports));
+            chain.allow(&[(set, &ports)]);
+        }
+        if !self.pairs.is_empty() {
+            let set = chain.add(format!("{name}-pairs"), &[Address, Protocol, Port], pairs(&self.pairs));
+            chain.allow(&[(set, &[peer, ports[0], ports[1]])]);
+        }
+        for (peers, wanted) in &self.products {
+            let wanted = of_ports(wanted);
+            // named by the ports: peers come and go
+            let bytes: Vec<u8> =
+                wanted.iter().flat_map(|range| [&range.first[..], &range.last]).flatten().copied().collect();
+            let name = format!("{name}-{:016x}", hash(&[&bytes]));
+            let hosts = chain.add(format!("{name}-hosts"), &[Address, Address], hosts(peers));
+            let wanted = chain.add(format!("{name}-ports"), &[Protocol, Port], wanted);
+            chain.allow(&[(hosts, &[peer, member]), (wanted, &ports)]);
+        }
+        chain.rules.push(vec![Expression::Go(Verdict::Drop)]);
+        chain
+    }
+}
+
+impl Chain {
+    fn add(&mut self, name: String, fields: &'static [Field], intervals: BTreeSet<Interval>) -> String {
+        self.sets.insert(name.clone(), Content { fields, intervals });
+        name
+    }
+
+    /// What is in all of these sets.
+    fn allow(&mut self, looks: &[(String, &[fn(Register) -> Expression])]) {
+        let mut rule = Vec::new();
+        for (set, parts) in looks {
+            rule.extend(key(parts.iter().copied()).0);
+            rule.push(Expression::Within { set: set.clone(), key: Register(0) });
+        }
+        rule.push(Expression::Go(Verdict::Return));
+        self.rules.push(rule);
+    }
+}
+
+/// The same without any address in two of them: a set's ranges must not overlap.
+fn apart(products: &[(Ranges, Ranges)]) -> Vec<((u32, u32), Ranges)> {
+    // where each of them begins and ends
+    let mut turns: BTreeMap<u64, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    for (index, (peers, _)) in products.iter().enumerate() {
+        for (first, last) in &peers.0 {
+            turns.entry(u64::from(*first)).or_default().0.push(index);
+            turns.entry(u64::from(*last) + 1).or_default().1.push(index);
+        }
+    }
+    let (mut open, mut all) = (BTreeSet::new(), Vec::<((u32, u32), Ranges)>::new());
+    let ends: Vec<u64> = turns.keys().skip(1).copied().collect();
+    for ((from, (begin, end)), to) in turns.into_iter().zip(ends) {
+        end.iter().for_each(|index| {
+            open.remove(index);
+        });
+        open.extend(begin);
+        if open.is_empty() {
+            continue;
+        }
+        let ports: Ranges =
+            open.iter().flat_map(|index: &usize| products[*index].1.0.iter().copied()).collect();
+        let range = (from as u32, (to - 1) as u32);
+        match all.last_mut() {
+            Some((before, same)) if *same == ports && before.1.checked_add(1) == Some(range.0) => {
+                before.1 = range.1;
+            }
+            _ => all.push((range, ports)),
+        }
+    }
+    all
+}
+
+fn numbers(protocol: crate::Protocol, first: u16, last: u16) -> (u32, u32) {
+    let base = u32::from(number(protocol)) * PORTS;
+    (base + u32::from(first), base + u32::from(last))
+}
+
+fn hosts(ranges: &Ranges) -> BTreeSet<Interval> {
+    let whole = [EVERY_ADDRESS.0.to_be_bytes(), EVERY_ADDRESS.1.to_be_bytes()];
+    let interval = |(first, last): &(u32, u32)| Interval {
+        first: [first.to_be_bytes(), whole[0]].concat(),
+        last: [last.to_be_bytes(), whole[1]].concat(),
+    };
+    ranges.0.iter().map(interval).collect()
+}
+
+fn of_ports(ranges: &Ranges) -> BTreeSet<Interval> {
+    let pieces = ranges.0.iter().flat_map(|range| by_protocol(*range));
+    pieces.map(|(first, last)| Interval { first: port(first), last: port(last) }).collect()
+}
+
+fn pairs(pairs: &[((u32, u32), Ranges)]) -> BTreeSet<Interval> {
+    let each = pairs.iter().flat_map(|((from, to), ports)| {
+        let pieces = ports.0.iter().flat_map(|range| by_protocol(*range));
+        pieces.map(|(first, last)| Interval {
+            first: [&from.to_be_bytes()[..], &port(first)].concat(),
+            last: [&to.to_be_bytes()[..], &port(last)].concat(),
+        })
+    });
+    each.collect()
+}
+
+/// All ports of one protocol touch those of the protocol with the next number: no two of ours have such.
+fn by_protocol((first, last): (u32, u32)) -> impl Iterator<Item = (u32, u32)> {
+    (first / PORTS..=last / PORTS).map(move |protocol| {
+        let base = protocol * PORTS;
+        (first.max(base), last.min(base + PORTS - 1))
+    })
+}
+
+fn port(number: u32) -> Vec<u8> {
+    let [_, protocol, high, low] = number.to_be_bytes();
+    vec![protocol, 0, 0, 0, high, low, 0, 0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{AddressRange, PortRange};
+    use std::net::Ipv4Addr;
+
+    /// A sequence that is the same in every run.
+    struct Dice(u64);
+
+    impl Dice {
+        fn roll(&mut self, sides: u32) -> u32 {
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (self.0 >> 33) as u32 % sides
+        }
+
+        fn range(&mut self, most: u32) -> (u32, u32) {
+            let first = self.roll(most);
+            // many are one number only
+            (first, if self.roll(2) == 0 { first } else { (first + self.roll(8)).min(most - 1) })
+        }
+
+        fn allow(&mut self) -> Allow {
+            let everybody = self.roll(6) == 0;
+            let peers = match everybody {
+                true => [AddressRange::ALL].into(),
+                false => (0..self.roll(14)).map(|_| addresses(self.range(40))).collect(),
+            };
+            let ports = match self.roll(8) {
+                0 => Ports::All,
+                _ => Ports::Of((0..self.roll(14)).map(|_| self.ports()).collect()),
+            };
+            Allow { peers, ports }
+        }
+
+        fn ports(&mut self) -> PortRange {
+            let ((first, last), is_tcp) = (self.range(30), self.roll(2) == 0);
+            let protocol = if is_tcp { crate::Protocol::Tcp } else { crate::Protocol::Udp };
+            PortRange { protocol, first: first as u16, last: last as u16 }
+        }
+    }
+
+    fn addresses((first, last): (u32, u32)) -> AddressRange {
+        AddressRange { first: Ipv4Addr::from_bits(first), last: Ipv4Addr::from_bits(last) }
+    }
+
+    #[derive(Debug)]
+    struct Packet {
+        source: u32,
+        destination: u32,
+        protocol: u8,
+        port: u16,
+    }
+
+    /// As the kernel does it.
+    fn passes(chain: &Chain, packet: &Packet) -> bool {
+        for rule in &chain.rules {
+            let mut registers = [[0_u8; 4]; 16];
+            let mut matches = true;
+            for expression in rule {
+                let (to, bytes) = match expression {
+                    Expression::SourceAddress(to) => (to, packet.source.to_be_bytes().to_vec()),
+                    Expression::DestinationAddress(to) => (to, packet.destination.to_be_bytes().to_vec()),
+                    Expression::Protocol(to) => (to, vec![packet.protocol]),
+                    Expression::DestinationPort(to) => (to, packet.port.to_be_bytes().to_vec()),
+                    Expression::Within { set, key: Register(0) } => {
+                        matches &= within(&chain.sets[set], &registers);
+                        continue;
+                    }
+                    Expression::Go(verdict) if matches => return *verdict == Verdict::Return,
+                    Expression::Go(_) => continue,
+                    other => panic!("{other:?} has no place here"),
+                };
+                registers[to.0 as usize] = [0; 4];
+                registers[to.0 as usize][..bytes.len()].copy_from_slice(&bytes);
+            }
+        }
+        panic!("a chain without an end");
+    }
+
+    fn within(content: &Content, registers: &[[u8; 4]; 16]) -> bool {
+        content.intervals.iter().any(|interval| {
+            let mut fields = interval.first.chunks(4).zip(interval.last.chunks(4)).zip(registers);
+            fields.all(|((first, last), value)| (first..=last).contains(&&value[..]))
+        })
+    }
+
+    fn overlap(one: &Interval, other: &Interval) -> bool {
+        let of = |interval: &Interval| -> Vec<(Vec<u8>, Vec<u8>)> {
+            let pairs = interval.first.chunks(4).zip(interval.last.chunks(4));
+            pairs.map(|(first, last)| (first.to_vec(), last.to_vec())).collect()
+        };
+        of(one).iter().zip(of(other)).all(|(one, other)| one.0 <= other.1 && other.0 <= one.1)
+    }
+
+    #[test]
+    fn what_passes_is_what_is_allowed() {
+        let mut dice = Dice(11);
+        let mut shapes = BTreeSet::new();
+        for round in 0..300 {
+            let allows: BTreeSet<Allow> = (0..dice.roll(6)).map(|_| dice.allow()).collect();
+            let is_ingress = round % 2 == 0;
+            let class = Class { members: [Ipv4Addr::from_bits(7)].into(), allows: allows.clone() };
+            let classes = BTreeMap::from([("c".to_owned(), class)]);
+            let layout = Layout::of(&match is_ingress {
+                true => Isolation { ingress: classes, ..Isolation::default() },
+                false => Isolation { egress: classes, ..Isolation::default() },
+            });
+            let chain = layout.chains.values().next();
+            for content in chain.iter().flat_map(|chain| chain.sets.values()) {
+                shapes.insert(content.fields.len());
+                for one in &content.intervals {
+                    let mut others = content.intervals.iter().filter(|other| *other != one);
+                    assert!(others.all(|other| !overlap(one, other)), "round {round}: {content:?}");
+                }
+            }
+            for _ in 0..200 {
+                let (peer, port) = (dice.roll(44), dice.roll(33) as u16);
+                let protocol = [6, 17, 1][dice.roll(3) as usize];
+                let (source, destination) = if is_ingress { (peer, 7) } else { (7, peer) };
+                let packet = Packet { source, destination, protocol, port };
+                let is_allowed = |allow: &Allow| {
+                    let ports = match &allow.ports {
+                        Ports::All => true,
+                        Ports::Of(ports) => ports.iter().any(|range| {
+                            number(range.protocol) == protocol && (range.first..=range.last).contains(&port)
+                        }),
+                    };
+                    ports && allow.peers.iter().any(|range| range.contains(Ipv4Addr::from_bits(peer)))
+                };
+                let got = chain.is_none_or(|chain| passes(chain, &packet));
+                assert_eq!(got, allows.iter().any(is_allowed), "round {round}, {packet:?}: {allows:?}");
+            }
+        }
+        assert_eq!(shapes, [2, 3].into(), "sets of each shape were made");
+    }
+
+    #[test]
+    fn what_is_the_same_for_many_is_said_once() {
+        let tcp = |first, last| PortRange { protocol: crate::Protocol::Tcp, first, last };
+        let peers = |range: std::ops::Range<u32>| -> BTreeSet<AddressRange> {
+            range.map(|n| addresses((2 * n, 2 * n))).collect()
+        };
+        let ports = |range: std::ops::Range<u16>| Ports::Of(range.map(|n| tcp(2 * n, 2 * n)).collect());
+        let sizes = |allows: &[Allow]| {
+            let class =
+                Class { members: [Ipv4Addr::LOCALHOST].into(), allows: allows.iter().cloned().collect() };
+            let isolation =
+                Isolation { ingress: BTreeMap::from([("c".to_owned(), class)]), ..Isolation::default() };
+            let sets = Layout::of(&isolation).chains.into_values().flat_map(|chain| chain.sets);
+            let mut sizes: Vec<String> = sets
+                .map(|(name, content)| {
+                    format!("{} {}", name.rsplit('-').next().unwrap(), content.intervals.len())
+                })
+                .collect();
+            sizes.sort();
+            sizes.join(", ")
+        };
+        let all: BTreeSet<AddressRange> = [AddressRange::ALL].into();
+        let many: Vec<Allow> = (0..1000_u32)
+            .map(|n| Allow { peers: peers(n..n + 1), ports: Ports::Of([tcp(n as u16, n as u16)].into()) })
+            .collect();
+        let one_port_each: Vec<Allow> = (0..500_u16)
+            .map(|n| Allow { peers: peers(0..100), ports: Ports::Of([tcp(2 * n, 2 * n)].into()) })
+            .collect();
+        for (name, allows, want) in [
+            ("nothing", vec![], ""),
+            ("hosts", vec![Allow { peers: peers(0..9), ports: Ports::All }], "hosts 9"),
+            ("ports", vec![Allow { peers: all.clone(), ports: ports(0..9) }], "ports 9"),
+            ("pairs", vec![Allow { peers: peers(0..9), ports: ports(0..2) }], "pairs 18"),
+            ("too many pairs", vec![Allow { peers: peers(0..90), ports: ports(0..9) }], "hosts 90, ports 9"),
+            (
+                "what is open to all is not said of some",
+                vec![
+                    Allow { peers: all, ports: ports(0..9) },
+                    Allow { peers: peers(0..9), ports: ports(5..12) },
+                ],
+                "pairs 27, ports 9",
+            ),
+            ("each its own", many, "pairs 1000"),
+            ("a rule for each port", one_port_each, "hosts 100, ports 500"),
+        ] {
+            assert_eq!(sizes(&allows), want, "{name}");
+        }
+    }
+}
