@@ -5,67 +5,85 @@ use crate::node::host_ports;
 use k8s_openapi::api::core::v1::{Pod, Taint};
 use kinds::{node_affinity, pod as ask};
 
-type Filter = fn(&Pod, &NodeSnapshot) -> Vec<String>;
+/// Why a node will not do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// In upstream's words.
+    pub(crate) why: String,
+    /// Whether it may do when some of its pods are gone: upstream's `Unschedulable`, not `UnschedulableAndUnresolvable`.
+    pub(crate) resolvable: bool,
+}
+
+impl Refusal {
+    pub(crate) fn never(why: impl Into<String>) -> Self {
+        Refusal { why: why.into(), resolvable: false }
+    }
+
+    pub(crate) fn for_now(why: impl Into<String>) -> Self {
+        Refusal { why: why.into(), resolvable: true }
+    }
+}
+
+type Filter = fn(&Pod, &NodeSnapshot) -> Vec<Refusal>;
 
 /// Each gives reasons against the node; none is a yes.
 pub(crate) const fn all() -> [Filter; 5] {
     [unschedulable, taints, affinity, ports, resources]
 }
 
-fn unschedulable(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
+fn unschedulable(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
     let cordoned = at.node.spec.as_ref().and_then(|s| s.unschedulable) == Some(true);
     let taint = Taint {
         key: "node.kubernetes.io/unschedulable".into(),
         effect: "NoSchedule".into(),
         ..Taint::default()
     };
-    let why = "node(s) were unschedulable".to_owned();
-    if cordoned && !ask::tolerates(pod, &taint) { vec![why] } else { Vec::new() }
+    let refused = cordoned && !ask::tolerates(pod, &taint);
+    refused.then(|| Refusal::never("node(s) were unschedulable")).into_iter().collect()
 }
 
-fn taints(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
+fn taints(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
     let taints = at.node.spec.iter().flat_map(|s| s.taints.iter().flatten());
     let untolerated = taints
         .into_iter()
         .filter(|taint| taint.effect == "NoSchedule" || taint.effect == "NoExecute")
         .find(|taint| !ask::tolerates(pod, taint));
     let why = |taint: &Taint| {
-        format!(
-            "node(s) had untolerated taint {{{}: {}}}",
-            taint.key,
-            taint.value.as_deref().unwrap_or_default()
-        )
+        let value = taint.value.as_deref().unwrap_or_default();
+        Refusal::never(format!("node(s) had untolerated taint {{{}: {value}}}", taint.key))
     };
     untolerated.map(why).into_iter().collect()
 }
 
-fn affinity(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
+fn affinity(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
     let fits = pod.spec.as_ref().is_none_or(|spec| node_affinity::fits(spec, &at.node));
-    let why = || "node(s) didn't match Pod's node affinity/selector".to_owned();
-    if fits { Vec::new() } else { vec![why()] }
+    let why = "node(s) didn't match Pod's node affinity/selector";
+    (!fits).then(|| Refusal::never(why)).into_iter().collect()
 }
 
-fn ports(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
+fn ports(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
     let clash = |(protocol, address, port): &(String, String, i32)| {
         at.host_ports.iter().any(|(p, a, n)| {
             p == protocol && n == port && (a == address || a == "0.0.0.0" || address == "0.0.0.0")
         })
     };
-    let why = "node(s) didn't have free ports for the requested pod ports".to_owned();
-    if host_ports(pod).iter().any(clash) { vec![why] } else { Vec::new() }
+    let why = "node(s) didn't have free ports for the requested pod ports";
+    host_ports(pod).iter().any(clash).then(|| Refusal::for_now(why)).into_iter().collect()
 }
 
-fn resources(pod: &Pod, at: &NodeSnapshot) -> Vec<String> {
+fn resources(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
     let Some(spec) = pod.spec.as_ref() else { return Vec::new() };
     let mut reasons = Vec::new();
     let pods = i64::try_from(at.residents.len()).unwrap_or(i64::MAX);
     if pods >= at.allocatable("pods").value() {
-        reasons.push("Too many pods".to_owned());
+        reasons.push(Refusal::for_now("Too many pods"));
     }
     for (name, asked) in ask::requests(spec) {
         let taken = at.requested.get(&name).copied().unwrap_or_default();
         if !asked.is_zero() && taken.plus(asked) > at.allocatable(&name) {
-            reasons.push(format!("Insufficient {name}"));
+            // what the empty node does not have no victim gives back
+            let resolvable = asked <= at.allocatable(&name);
+            reasons.push(Refusal { why: format!("Insufficient {name}"), resolvable });
         }
     }
     reasons

@@ -30,6 +30,18 @@ impl NodeSnapshot {
         snapshot
     }
 
+    /// The same node with these pods, and no others.
+    pub(crate) fn with(&self, pods: &[Arc<Pod>]) -> Self {
+        let mut snapshot = NodeSnapshot {
+            node: self.node.clone(),
+            requested: BTreeMap::new(),
+            residents: Vec::new(),
+            host_ports: HashSet::new(),
+        };
+        pods.iter().for_each(|pod| snapshot.take(pod));
+        snapshot
+    }
+
     /// Counts a pod in.
     pub fn take(&mut self, pod: &Arc<Pod>) {
         let Some(spec) = pod.spec.as_ref() else { return };

@@ -1,8 +1,11 @@
+//! The one decision: which node a pod goes to, or why to none.
+
+use crate::filters::{self, Refusal};
 use crate::pod_affinity::{Namespaces, PodAffinity};
 use crate::pod_volumes::{PodVolumes, Storage};
-use crate::{NodeSnapshot, filters};
+use crate::spread::Spread;
+use crate::{NodeSnapshot, scores};
 use k8s_openapi::api::core::v1::Pod;
-use kinds::{node_affinity, pod as ask};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -21,17 +24,58 @@ impl fmt::Display for Unschedulable {
         if self.nodes == 0 {
             return f.write_str("no nodes available to schedule pods");
         }
-        let mut reasons: Vec<String> =
-            self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
-        reasons.sort();
+        let mut reasons = counted(&self.reasons);
         reasons.splice(0..0, self.of_all.clone());
-        let preemption = "Preemption is not helpful for scheduling.";
-        write!(
-            f,
-            "0/{nodes} nodes are available: {}. preemption: 0/{nodes} nodes are available: {nodes} {preemption}",
-            reasons.join(", "),
-            nodes = self.nodes
-        )
+        write!(f, "0/{} nodes are available: {}.", self.nodes, reasons.join(", "))
+    }
+}
+
+/// `1 Insufficient cpu`, in upstream's order.
+pub(crate) fn counted(reasons: &BTreeMap<String, usize>) -> Vec<String> {
+    let mut counted: Vec<String> =
+        reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    counted.sort();
+    counted
+}
+
+/// What is found out once for a pod before each node is asked.
+pub(crate) struct Prepared<'a> {
+    pub(crate) pod: &'a Pod,
+    pub(crate) namespaces: &'a Namespaces,
+    others: PodAffinity,
+    pub(crate) spread: Spread,
+    volumes: PodVolumes<'a>,
+}
+
+impl<'a> Prepared<'a> {
+    /// # Errors
+    /// Why no node need be looked at.
+    pub(crate) fn of(
+        pod: &'a Pod,
+        nodes: &[NodeSnapshot],
+        namespaces: &'a Namespaces,
+        storage: &'a Storage,
+    ) -> Result<Self, String> {
+        let volumes = PodVolumes::of(pod, storage)?;
+        let (others, spread) = (PodAffinity::of(pod, nodes, namespaces), Spread::of(pod, nodes));
+        Ok(Prepared { pod, namespaces, others, spread, volumes })
+    }
+
+    /// What the first filter says that refuses the node.
+    pub(crate) fn against(&self, node: &NodeSnapshot) -> Vec<Refusal> {
+        let filters = filters::all();
+        let own = filters.iter().map(|filter| filter(self.pod, node));
+        let of_volumes = std::iter::once_with(|| self.volumes.against(&node.node));
+        let of_spread = std::iter::once_with(|| self.spread.against(node, self.pod).into_iter().collect());
+        let of_others = std::iter::once_with(|| self.others.against(node).into_iter().collect());
+        let mut all = own.chain(of_volumes).chain(of_spread).chain(of_others);
+        all.find(|refusals: &Vec<Refusal>| !refusals.is_empty()).unwrap_or_default()
+    }
+
+    /// A pod comes to the node, or goes (`by` is -1).
+    pub(crate) fn resident(&mut self, resident: &Pod, node: &NodeSnapshot, by: i64) {
+        self.others.resident(self.pod, resident, node, self.namespaces, by);
+        self.spread.resident(self.pod, resident, node, by);
     }
 }
 
@@ -45,58 +89,30 @@ pub fn place<'n>(
     namespaces: &Namespaces,
     storage: &Storage,
 ) -> Result<&'n NodeSnapshot, Unschedulable> {
-    let filters = filters::all();
-    let others = PodAffinity::of(pod, nodes, namespaces);
     let mut refused = Unschedulable { nodes: nodes.len(), of_all: None, reasons: BTreeMap::new() };
-    let volumes = match PodVolumes::of(pod, storage) {
-        Ok(volumes) => volumes,
+    let prepared = match Prepared::of(pod, nodes, namespaces, storage) {
+        Ok(prepared) => prepared,
         Err(why) => return Err(Unschedulable { of_all: Some(why), ..refused }),
     };
-    let mut best: Option<(i64, &NodeSnapshot)> = None;
+    let mut feasible = Vec::new();
     for node in nodes {
-        let filtered = filters.iter().map(|filter| filter(pod, node));
-        let of_others =
-            std::iter::once_with(|| others.against(node).map(str::to_owned).into_iter().collect());
-        let of_volumes = std::iter::once_with(|| volumes.against(&node.node));
-        match filtered.chain(of_volumes).chain(of_others).find(|reasons: &Vec<String>| !reasons.is_empty()) {
-            Some(reasons) => {
-                reasons.into_iter().for_each(|reason| *refused.reasons.entry(reason).or_default() += 1)
-            }
-            None => {
-                let score = score(pod, node);
-                let better = best.is_none_or(|(known, other)| (score, other.name()) > (known, node.name()));
-                if better {
-                    best = Some((score, node));
-                }
-            }
+        let refusals = prepared.against(node);
+        if refusals.is_empty() {
+            feasible.push(node);
+        }
+        for refusal in refusals {
+            *refused.reasons.entry(refusal.why).or_default() += 1;
         }
     }
-    best.map(|(_, node)| node).ok_or(refused)
-}
-
-/// The least used node, and the one that the pod prefers: both of 100.
-fn score(pod: &Pod, node: &NodeSnapshot) -> i64 {
-    least_allocated(pod, node) + preferred(pod, node)
-}
-
-fn least_allocated(pod: &Pod, node: &NodeSnapshot) -> i64 {
-    let asked = pod.spec.as_ref().map(ask::requests).unwrap_or_default();
-    let free = |resource: &str| {
-        let all = node.allocatable(resource).milli();
-        let taken = node.requested.get(resource).copied().unwrap_or_default();
-        let taken = taken.plus(asked.get(resource).copied().unwrap_or_default()).milli();
-        if all == 0 { 0 } else { i64::try_from(i128::from(all - taken) * 100 / i128::from(all)).unwrap_or(0) }
+    let best = match feasible[..] {
+        [] => return Err(refused),
+        // nothing to choose
+        [only] => return Ok(only),
+        _ => scores::rank(&prepared, nodes, &feasible).into_iter().zip(&feasible),
     };
-    (free("cpu") + free("memory")) / 2
-}
-
-fn preferred(pod: &Pod, node: &NodeSnapshot) -> i64 {
-    let affinity = pod.spec.as_ref().and_then(|s| s.affinity.as_ref()).and_then(|a| a.node_affinity.as_ref());
-    let terms = affinity
-        .and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_deref())
-        .unwrap_or_default();
-    let fitting = terms.iter().filter(|term| node_affinity::matches_term(&term.preference, &node.node));
-    fitting.map(|term| i64::from(term.weight)).sum()
+    let best = best
+        .max_by(|(score, node), (other_score, other)| (score, other.name()).cmp(&(other_score, node.name())));
+    best.map(|(_, node)| *node).ok_or(refused)
 }
 
 #[cfg(test)]

@@ -1,33 +1,35 @@
-//! Required pod affinity and anti-affinity: which pods must, and must not, be where this one goes (upstream's plugin
-//! `InterPodAffinity`). Preferred terms do not decide anything here.
+//! Pod affinity and anti-affinity: which pods must, and must not, be where this one goes, and which had better (upstream's
+//! plugin `InterPodAffinity`).
 //!
 //! A term speaks of the domain that a node is in: its value of the label `topologyKey`. What the pods that are there mean
 //! for this one is found once, then each node is asked.
 
 use crate::NodeSnapshot;
+use crate::filters::Refusal;
 use api::LabelSelector;
 use api::selector::{Operator, Requirement};
 use k8s_openapi::api::core::v1::{Pod, PodAffinityTerm};
 use kinds::selectors::from_object;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// The labels of each namespace, for terms that select namespaces by them.
 pub type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
 
 /// A topology key and a value of it.
-type Domain = (String, String);
+pub(crate) type Domain = (String, String);
 
 /// What the pods that are there mean for one that is to be placed.
 pub(crate) struct PodAffinity {
-    /// Keys of the terms that must hold, and the domains in which they do.
-    together: Vec<String>,
-    holds_in: HashSet<Domain>,
-    /// Nobody matches yet, and the pod would match itself: it is the first of its kind.
-    is_first: bool,
-    /// Where somebody is whom this pod avoids.
-    avoided: HashSet<Domain>,
-    /// Where somebody is who avoids this pod.
-    avoiding: HashSet<Domain>,
+    together: Vec<Term>,
+    apart: Vec<Term>,
+    /// How many are in each domain who match all terms that must hold.
+    companions: HashMap<Domain, i64>,
+    /// Of whom this pod avoids.
+    avoided: HashMap<Domain, i64>,
+    /// Of who avoids this pod.
+    avoiding: HashMap<Domain, i64>,
+    /// It would match its own terms: where nobody else does, it is the first of its kind.
+    matches_itself: bool,
 }
 
 /// Whether a pod may become placeable by what other pods come, or change.
@@ -38,48 +40,127 @@ pub(crate) fn has_terms(pod: &Pod) -> bool {
 impl PodAffinity {
     pub(crate) fn of(pod: &Pod, nodes: &[NodeSnapshot], namespaces: &Namespaces) -> Self {
         let together = terms(pod, affinity(pod), namespaces);
-        let apart = terms(pod, anti_affinity(pod), namespaces);
-        let (mut holds_in, mut avoided, mut avoiding) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut found = PodAffinity {
+            matches_itself: together.iter().all(|term| term.matches(pod)),
+            apart: terms(pod, anti_affinity(pod), namespaces),
+            together,
+            companions: HashMap::new(),
+            avoided: HashMap::new(),
+            avoiding: HashMap::new(),
+        };
         for node in nodes {
             for resident in &node.residents {
-                // one who matches only some of them is no companion
-                if !together.is_empty() && together.iter().all(|term| term.matches(resident)) {
-                    holds_in.extend(together.iter().filter_map(|term| domain(node, &term.key)));
-                }
-                let met = apart.iter().filter(|term| term.matches(resident));
-                avoided.extend(met.filter_map(|term| domain(node, &term.key)));
-                let own = anti_affinity(resident);
-                if !own.is_empty() {
-                    let own = terms(resident, own, namespaces);
-                    let met = own.iter().filter(|term| term.matches(pod));
-                    avoiding.extend(met.filter_map(|term| domain(node, &term.key)));
-                }
+                found.resident(pod, resident, node, namespaces, 1);
             }
         }
-        PodAffinity {
-            is_first: holds_in.is_empty() && together.iter().all(|term| term.matches(pod)),
-            together: together.into_iter().map(|term| term.key).collect(),
-            holds_in,
-            avoided,
-            avoiding,
+        found
+    }
+
+    /// One comes to the node, or goes (`by` is -1).
+    pub(crate) fn resident(
+        &mut self,
+        pod: &Pod,
+        resident: &Pod,
+        node: &NodeSnapshot,
+        namespaces: &Namespaces,
+        by: i64,
+    ) {
+        // one who matches only some of them is no companion
+        if !self.together.is_empty() && self.together.iter().all(|term| term.matches(resident)) {
+            count(&mut self.companions, self.together.iter(), node, by);
+        }
+        count(&mut self.avoided, self.apart.iter().filter(|term| term.matches(resident)), node, by);
+        let own = anti_affinity(resident);
+        if !own.is_empty() {
+            let own = terms(resident, own, namespaces);
+            count(&mut self.avoiding, own.iter().filter(|term| term.matches(pod)), node, by);
         }
     }
 
     /// Why the node will not do, in upstream's words and order.
-    pub(crate) fn against(&self, node: &NodeSnapshot) -> Option<&'static str> {
-        let in_any =
-            |domains: &HashSet<Domain>| domains.iter().any(|(key, value)| label(node, key) == Some(value));
-        let holds = |key: &String| {
-            domain(node, key).is_some_and(|domain| self.is_first || self.holds_in.contains(&domain))
+    pub(crate) fn against(&self, node: &NodeSnapshot) -> Option<Refusal> {
+        let in_any = |domains: &HashMap<Domain, i64>| {
+            domains.iter().any(|((key, value), count)| *count > 0 && label(node, key) == Some(value))
+        };
+        let is_first = self.matches_itself && self.companions.values().all(|count| *count <= 0);
+        let holds = |term: &Term| {
+            domain(node, &term.key).is_some_and(|domain| {
+                is_first || self.companions.get(&domain).is_some_and(|count| *count > 0)
+            })
         };
         if !self.together.iter().all(holds) {
-            return Some("node(s) didn't match pod affinity rules");
+            return Some(Refusal::never("node(s) didn't match pod affinity rules"));
         }
         if in_any(&self.avoided) {
-            return Some("node(s) didn't match pod anti-affinity rules");
+            return Some(Refusal::for_now("node(s) didn't match pod anti-affinity rules"));
         }
-        in_any(&self.avoiding).then_some("node(s) didn't satisfy existing pods anti-affinity rules")
+        let why = "node(s) didn't satisfy existing pods anti-affinity rules";
+        in_any(&self.avoiding).then(|| Refusal::for_now(why))
     }
+}
+
+fn count<'t>(
+    domains: &mut HashMap<Domain, i64>,
+    terms: impl Iterator<Item = &'t Term>,
+    node: &NodeSnapshot,
+    by: i64,
+) {
+    for domain in terms.filter_map(|term| domain(node, &term.key)) {
+        *domains.entry(domain).or_default() += by;
+    }
+}
+
+/// What the node is worth to the pod by who is there, and by who is there and wants this pod about (upstream's score of the
+/// same plugin): of preferred terms the weight, of an other's required term 1.
+pub(crate) struct Preferred(HashMap<Domain, i64>);
+
+const REQUIRED_BY_OTHERS: i64 = 1; // upstream's hardPodAffinityWeight
+
+impl Preferred {
+    pub(crate) fn of(pod: &Pod, nodes: &[NodeSnapshot], namespaces: &Namespaces) -> Self {
+        let own = weighted(pod, namespaces);
+        let mut worth: HashMap<Domain, i64> = HashMap::new();
+        for node in nodes {
+            for resident in &node.residents {
+                let mut add = |term: &Term, weight: i64| {
+                    if let Some(domain) = domain(node, &term.key) {
+                        *worth.entry(domain).or_default() += weight;
+                    }
+                };
+                own.iter().filter(|(term, _)| term.matches(resident)).for_each(|(term, by)| add(term, *by));
+                if resident.spec.as_ref().is_none_or(|spec| spec.affinity.is_none()) {
+                    continue;
+                }
+                let theirs = weighted(resident, namespaces).into_iter();
+                let required = terms(resident, affinity(resident), namespaces).into_iter();
+                for (term, by) in theirs.chain(required.map(|term| (term, REQUIRED_BY_OTHERS))) {
+                    if term.matches(pod) {
+                        add(&term, by);
+                    }
+                }
+            }
+        }
+        Preferred(worth)
+    }
+
+    pub(crate) fn worth(&self, node: &NodeSnapshot) -> i64 {
+        let here = self.0.iter().filter(|((key, value), _)| label(node, key) == Some(value));
+        here.map(|(_, worth)| worth).sum()
+    }
+}
+
+/// Those of the preferred terms that want others about, and with a negative weight those that do not.
+fn weighted(pod: &Pod, namespaces: &Namespaces) -> Vec<(Term, i64)> {
+    let all = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
+    let with = all.and_then(|a| a.pod_affinity.as_ref());
+    let with = with.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
+    let without = all.and_then(|a| a.pod_anti_affinity.as_ref());
+    let without = without.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
+    let with = with.into_iter().flatten().map(|term| (term, 1));
+    let without = without.into_iter().flatten().map(|term| (term, -1));
+    with.chain(without)
+        .map(|(term, sign)| (meant(pod, &term.pod_affinity_term, namespaces), sign * i64::from(term.weight)))
+        .collect()
 }
 
 fn affinity(pod: &Pod) -> &[PodAffinityTerm] {
@@ -94,11 +175,11 @@ fn anti_affinity(pod: &Pod) -> &[PodAffinityTerm] {
     required.unwrap_or_default()
 }
 
-fn label<'n>(node: &'n NodeSnapshot, key: &str) -> Option<&'n String> {
+pub(crate) fn label<'n>(node: &'n NodeSnapshot, key: &str) -> Option<&'n String> {
     node.node.metadata.labels.as_ref()?.get(key)
 }
 
-fn domain(node: &NodeSnapshot, key: &str) -> Option<Domain> {
+pub(crate) fn domain(node: &NodeSnapshot, key: &str) -> Option<Domain> {
     label(node, key).map(|value| (key.to_owned(), value.clone()))
 }
 
@@ -255,7 +336,7 @@ mod tests {
         for (name, affinity, residents, want) in cases {
             let nodes = [node("a", json!({"host": "a"}), &residents)];
             let found = PodAffinity::of(&pod("shop", "db", affinity), &nodes, &namespaces);
-            assert_eq!(found.against(&nodes[0]), want, "{name}");
+            assert_eq!(found.against(&nodes[0]).map(|refusal| refusal.why).as_deref(), want, "{name}");
         }
     }
 

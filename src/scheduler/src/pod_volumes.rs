@@ -1,6 +1,7 @@
 //! The claims of a pod: which nodes reach their volumes, and what must be promised before the pod is bound (upstream's
 //! plugin `VolumeBinding`). Pure.
 
+use crate::filters::Refusal;
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::volume::{self, Seeker};
@@ -94,7 +95,7 @@ impl<'s> PodVolumes<'s> {
     }
 
     /// Why the node will not do.
-    pub(crate) fn against(&self, node: &Node) -> Vec<String> {
+    pub(crate) fn against(&self, node: &Node) -> Vec<Refusal> {
         let mut reasons = BTreeSet::new();
         for claim in &self.bound {
             match self.storage.volume(volume::volume_name(claim)) {
@@ -106,7 +107,7 @@ impl<'s> PodVolumes<'s> {
         if self.plan(node).is_none() {
             reasons.insert(NOT_FOUND);
         }
-        reasons.into_iter().map(str::to_owned).collect()
+        reasons.into_iter().map(Refusal::never).collect()
     }
 
     /// What is left to be done before the pod is bound to the node; nothing, when all claims are bound.
@@ -215,7 +216,7 @@ mod tests {
         match PodVolumes::of(pod, storage) {
             Err(why) => format!("none: {why}"),
             Ok(volumes) => match volumes.against(&node).first() {
-                Some(why) => why.clone(),
+                Some(refusal) => refusal.why.clone(),
                 None => format!("{:?}", volumes.promises(&node)),
             },
         }

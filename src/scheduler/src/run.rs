@@ -1,13 +1,16 @@
 use crate::pod_affinity::{Namespaces, has_terms};
 use crate::pod_volumes::{PodVolumes, Promise, Storage};
-use crate::{NodeSnapshot, Unschedulable, place};
+use crate::preempt::{self, BY_SCHEDULER, DISRUPTION_TARGET, nominated_node, priority};
+use crate::{NoPreemption, NodeSnapshot, Preemption, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue, subject};
+use cluster::{Actor, Api, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, subject};
 use k8s_openapi::api::core::v1::{
     Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
 };
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::{key_of, pod as ask, volume};
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -52,7 +55,7 @@ fn listening(controller: Controller, scheduler: &Arc<Scheduler>) -> Controller {
         })
         .watches::<Namespace>(move |_, change| match change {
             Change::Modified { old, new } if old.metadata.labels == new.metadata.labels => {}
-            _ => namespaces.retry(has_terms),
+            _ => namespaces.retry(minds_others),
         })
         .watches::<PersistentVolumeClaim>(move |_, change| {
             let meta = &change.object().metadata;
@@ -76,6 +79,12 @@ fn allocatable(
 
 fn has_claims(pod: &Pod) -> bool {
     !volume::claims_of(pod).is_empty()
+}
+
+/// Whether it may find a place by what other pods come, or change.
+fn minds_others(pod: &Pod) -> bool {
+    let spread = pod.spec.as_ref().and_then(|spec| spec.topology_spread_constraints.as_ref());
+    has_terms(pod) || spread.is_some_and(|constraints| !constraints.is_empty())
 }
 
 /// Ours, not bound, not on its way out.
@@ -121,7 +130,7 @@ impl Scheduler {
             _ => {
                 if is_bound(pod) {
                     self.forget(pod);
-                    self.retry(has_terms);
+                    self.retry(minds_others);
                 }
             }
         }
@@ -129,11 +138,11 @@ impl Scheduler {
 
     /// Tries those again that wait, where they are of this kind.
     fn retry(&self, is_meant: impl Fn(&Pod) -> bool) {
-        for pod in self.client.cluster().informer::<Pod>().list(None) {
-            if waits(&pod) && is_meant(&pod) {
-                self.queue.add(key_of(&pod.metadata));
-            }
-        }
+        let mut waiting = self.client.cluster().informer::<Pod>().list(None);
+        waiting.retain(|pod| waits(pod) && is_meant(pod));
+        // the more important ones choose first, of equals those that have waited longer
+        waiting.sort_by_key(|pod| (Reverse(priority(pod)), pod.metadata.creation_timestamp.clone()));
+        waiting.iter().for_each(|pod| self.queue.add(key_of(&pod.metadata)));
     }
 
     fn forget(&self, pod: &Pod) {
@@ -146,10 +155,11 @@ impl Scheduler {
         if pod.spec.as_ref().and_then(|s| s.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty())
         {
             let why = "Scheduling is blocked due to non-empty scheduling gates";
-            return self.note(key, "SchedulingGated", why).await;
+            return self.note(key, "SchedulingGated", why, None).await;
         }
         let storage = self.storage(&pod);
-        match place(&pod, &self.nodes(), &self.namespaces(), &storage) {
+        let (nodes, namespaces) = (self.nodes(&pod), self.namespaces());
+        match place(&pod, &nodes, &namespaces, &storage) {
             Ok(node) => {
                 let promises = PodVolumes::of(&pod, &storage).map(|volumes| volumes.promises(&node.node));
                 let promises = promises.unwrap_or_default();
@@ -159,11 +169,18 @@ impl Scheduler {
                 // when they are bound the pod is looked at again
                 self.promise(&pod, node.name(), promises).await
             }
-            Err(reasons) => self.refuse(key, &pod, &reasons).await,
+            Err(reasons) => {
+                let budgets = cluster.informer::<PodDisruptionBudget>().list(None);
+                match preempt::preempt(&pod, &nodes, &namespaces, &storage, &budgets) {
+                    Ok(preemption) => self.preempt(key, &pod, &reasons, preemption).await,
+                    Err(NoPreemption(why)) => self.refuse(key, &pod, &reasons, &why).await,
+                }
+            }
         }
     }
 
-    fn nodes(&self) -> Vec<NodeSnapshot> {
+    /// As this pod finds them: what is kept for others that are at least as important is taken.
+    fn nodes(&self, pod: &Pod) -> Vec<NodeSnapshot> {
         let cluster = self.client.cluster();
         let pods = cluster.informer::<Pod>().list(None);
         let assumed = self.assumed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -175,6 +192,15 @@ impl Scheduler {
             let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or_default();
             if let Some(snapshot) = snapshots.iter_mut().find(|s| s.name() == node && !shown) {
                 snapshot.take(pod);
+            }
+        }
+        let key = key_of(&pod.metadata);
+        for other in pods.iter().filter(|other| waits(other) && priority(other) >= priority(pod)) {
+            let other_key = key_of(&other.metadata);
+            let node =
+                nominated_node(other).filter(|_| other_key != key && !assumed.contains_key(&other_key));
+            if let Some(snapshot) = snapshots.iter_mut().find(|snapshot| Some(snapshot.name()) == node) {
+                snapshot.take(other);
             }
         }
         snapshots
@@ -259,12 +285,87 @@ impl Scheduler {
         }
     }
 
-    async fn refuse(&self, key: &ObjectKey, pod: &Arc<Pod>, why: &Unschedulable) -> Result<(), Status> {
-        self.events.warning(&**pod, "FailedScheduling", why.to_string());
-        self.note(key, "Unschedulable", &why.to_string()).await
+    async fn refuse(
+        &self,
+        key: &ObjectKey,
+        pod: &Arc<Pod>,
+        why: &Unschedulable,
+        no_preemption: &str,
+    ) -> Result<(), Status> {
+        let why = match why.nodes {
+            0 => why.to_string(),
+            _ => format!("{why} preemption: {no_preemption}"),
+        };
+        self.events.warning(&**pod, "FailedScheduling", why.clone());
+        // one that waits for its victims keeps its place
+        let keeps = no_preemption.starts_with("not eligible due to a terminating pod");
+        let nominated = if keeps { nominated_node(pod) } else { None };
+        self.note(key, "Unschedulable", &why, nominated).await
     }
 
-    async fn note(&self, key: &ObjectKey, reason: &str, why: &str) -> Result<(), Status> {
+    /// The place is written down before anybody goes: whoever is placed meanwhile leaves it free.
+    async fn preempt(
+        &self,
+        key: &ObjectKey,
+        pod: &Arc<Pod>,
+        why: &Unschedulable,
+        preemption: Preemption,
+    ) -> Result<(), Status> {
+        self.events.warning(&**pod, "FailedScheduling", why.to_string());
+        self.note(key, "Unschedulable", &why.to_string(), Some(&preemption.node)).await?;
+        self.give_up_places(pod, &preemption.node).await?;
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        for victim in &preemption.victims {
+            self.evict(victim).await?;
+            let said = format!("Preempted by pod {uid} on node {}", preemption.node);
+            self.events.normal(&**victim, "Preempted", said);
+        }
+        Ok(())
+    }
+
+    async fn evict(&self, victim: &Pod) -> Result<(), Status> {
+        if ask::is_deleting(victim) {
+            return Ok(());
+        }
+        let key = key_of(&victim.metadata);
+        let condition = PodCondition {
+            type_: DISRUPTION_TARGET.to_owned(),
+            status: "True".to_owned(),
+            reason: Some(BY_SCHEDULER.to_owned()),
+            message: Some(format!("{NAME}: preempting to accommodate a higher priority pod")),
+            ..PodCondition::default()
+        };
+        let marked = self.pods.modify_status(&key, |pod| {
+            ask::set_condition(pod.status.get_or_insert_default(), condition.clone(), jiff::Timestamp::now());
+            Ok(())
+        });
+        unless_gone(marked.await.map(|_| ()))?;
+        let options = DeleteOptions { uid: victim.metadata.uid.clone(), ..DeleteOptions::default() };
+        unless_gone(self.pods.delete(&key, options).await)
+    }
+
+    /// Less important pods that were to come to the node look for another.
+    async fn give_up_places(&self, pod: &Pod, node: &str) -> Result<(), Status> {
+        for other in self.client.cluster().informer::<Pod>().list(None) {
+            if waits(&other) && nominated_node(&other) == Some(node) && priority(&other) < priority(pod) {
+                let key = key_of(&other.metadata);
+                let cleared = self.pods.modify_status(&key, |pod| {
+                    pod.status.get_or_insert_default().nominated_node_name = None;
+                    Ok(())
+                });
+                unless_gone(cleared.await.map(|_| ()))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn note(
+        &self,
+        key: &ObjectKey,
+        reason: &str,
+        why: &str,
+        nominated: Option<&str>,
+    ) -> Result<(), Status> {
         let noted = self.pods.modify_status(key, |pod| {
             let condition = PodCondition {
                 type_: "PodScheduled".into(),
@@ -273,12 +374,18 @@ impl Scheduler {
                 message: Some(why.to_owned()),
                 ..PodCondition::default()
             };
-            ask::set_condition(pod.status.get_or_insert_default(), condition, jiff::Timestamp::now());
+            let status = pod.status.get_or_insert_default();
+            status.nominated_node_name = nominated.map(str::to_owned);
+            ask::set_condition(status, condition, jiff::Timestamp::now());
             Ok(())
         });
-        match noted.await {
-            Err(status) if status.is(Reason::NotFound) => Ok(()),
-            other => other.map(|_| ()),
-        }
+        unless_gone(noted.await.map(|_| ()))
+    }
+}
+
+fn unless_gone(done: Result<(), Status>) -> Result<(), Status> {
+    match done {
+        Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
+        other => other,
     }
 }

@@ -113,6 +113,8 @@ const COMPONENTS: &[Component] = &[
         || {
             vec![
                 rule(READ, &[""], &["namespaces", "nodes", "pods"]),
+                rule(&["delete"], &[""], &["pods"]),
+                rule(READ, &["policy"], &["poddisruptionbudgets"]),
                 rule(
                     &["get", "list", "patch", "update", "watch"],
                     &[""],
