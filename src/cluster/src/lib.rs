@@ -35,6 +35,7 @@ mod tokens;
 mod usage;
 mod warnings;
 mod watch;
+mod watch_all;
 mod webhooks;
 mod write;
 
@@ -58,6 +59,7 @@ pub use tokens::{KeyError, TokenSigner};
 pub use usage::{METRICS_GROUP, NodeUsage, PodUsage, Usage, UsageSource, Window};
 pub use warnings::Warnings;
 pub use watch::{WatchEvent, WatchParams, WatchStream};
+pub use watch_all::WatchAll;
 pub use webhooks::WebhookCaller;
 pub use write::{Edit, Verb, WriteOptions};
 

@@ -67,7 +67,7 @@ impl Cluster {
     }
 }
 
-fn too_old(error: &store::TooOld) -> Status {
+pub(crate) fn too_old(error: &store::TooOld) -> Status {
     Status::expired(error.to_string())
 }
 

@@ -11,14 +11,13 @@ use crate::owner::unless_gone;
 use api::{Object, OwnerRef, ResourceVersion, Status};
 use cluster::{
     Actor, Client, Cluster, Controller, DeleteOptions, EventType, ListParams, Propagation, Recorder, Subject,
-    Target, Verb, WatchEvent, WatchParams, WatchStream, WorkQueue, WriteOptions,
+    Target, Verb, WatchAll, WatchEvent, WorkQueue, WriteOptions,
 };
 use graph::{Deletion, FOREGROUND, Graph, Item, ORPHAN};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{Handler, Kind, Registry, Scope};
+use kinds::{Handler, Kind, Scope};
 use plan::{OwnerState, Verdict, plan};
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -28,11 +27,10 @@ const COMPONENT: &str = "garbage-collector-controller";
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let Ok(picture) = Picture::new(&client) else { return };
     let controller = Controller::new(NAME, &cluster);
     let collector = Arc::new(Collector {
         events: client.recorder(COMPONENT, None),
-        picture: Mutex::new(picture),
+        picture: Mutex::new(Picture::new(&cluster)),
         queue: controller.queue(),
         client,
     });
@@ -55,64 +53,31 @@ async fn listen(collector: Arc<Collector>) {
 /// The graph, and what keeps it current.
 struct Picture {
     graph: Graph,
-    watches: Vec<(Arc<dyn Handler>, WatchStream)>,
-    /// The kinds that are watched.
-    kinds: Arc<Registry>,
+    all: WatchAll,
 }
 
 impl Picture {
-    fn new(client: &Client) -> Result<Self, Status> {
-        let mut picture =
-            Picture { graph: Graph::default(), watches: Vec::new(), kinds: client.cluster().registry() };
-        picture.watch_kinds(client)?;
-        Ok(picture)
-    }
-
-    /// Custom kinds come and go. Those that went take no object along: their definition waited for the last of them.
-    fn follow_kinds(&mut self, client: &Client) -> Result<(), Status> {
-        let kinds = client.cluster().registry();
-        if Arc::ptr_eq(&kinds, &self.kinds) {
-            return Ok(());
-        }
-        self.watches.retain(|(handler, _)| kinds.by_gvr(&handler.info().gvr).is_some());
-        self.kinds = kinds;
-        self.watch_kinds(client)
-    }
-
-    fn watch_kinds(&mut self, client: &Client) -> Result<(), Status> {
-        let mut seen: HashSet<_> = self.watches.iter().map(|(h, _)| h.info().storage.clone()).collect();
-        for handler in self.kinds.iter() {
-            let handler = &self.kinds.stored_version_of(handler);
-            let info = handler.info();
-            // as upstream: events own nothing, nobody owns them, and they are many
-            if info.storage.resource == "events" || !seen.insert(info.storage.clone()) {
-                continue;
-            }
-            let from_the_start =
-                WatchParams { resource_version: Some(ResourceVersion(0)), ..WatchParams::default() };
-            let target = Target::collection(handler, None);
-            let watch = client.cluster().watch(client.actor(), &target, &from_the_start)?;
-            self.watches.push((handler.clone(), watch));
-        }
-        Ok(())
+    fn new(cluster: &Cluster) -> Self {
+        Picture { graph: Graph::default(), all: cluster.watch_all() }
     }
 
     /// Takes in all that has happened, and says whom to look at.
     ///
     /// # Errors
     /// `Expired`: some of it is no longer held.
-    fn catch_up(&mut self, client: &Client) -> Result<Vec<Item>, Status> {
-        self.follow_kinds(client)?;
+    fn catch_up(&mut self) -> Result<Vec<Item>, Status> {
         let mut woken = Vec::new();
-        for (handler, watch) in &mut self.watches {
-            while let Some(event) = watch.try_next()? {
-                match event {
-                    WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                        woken.extend(self.graph.put(item_of(handler, &object), object.meta()));
-                    }
-                    WatchEvent::Deleted(object) => woken.extend(self.graph.remove(&object.meta().uid)),
-                    WatchEvent::InitialEventsEnd(_) => {}
+        while let Some((handler, event)) = self.all.try_next()? {
+            // as upstream: events own nothing, nobody owns them, and they are many
+            if handler.info().storage.resource == "events" {
+                continue;
+            }
+            match event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    woken.extend(self.graph.put(item_of(&handler, &object), object.meta()));
                 }
+                WatchEvent::Deleted(object) => woken.extend(self.graph.remove(&object.meta().uid)),
+                WatchEvent::InitialEventsEnd(_) => {}
             }
         }
         Ok(woken)
@@ -134,7 +99,7 @@ impl Collector {
     /// Asks the graph as of now.
     fn look<R>(&self, ask: impl FnOnce(&Graph) -> R) -> R {
         let mut picture = self.picture.lock().unwrap_or_else(PoisonError::into_inner);
-        let woken = match picture.catch_up(&self.client) {
+        let woken = match picture.catch_up() {
             Ok(woken) => woken,
             Err(_) => self.paint_again(&mut picture),
         };
@@ -144,11 +109,8 @@ impl Collector {
 
     /// Deletions may have been missed: everything is looked at again.
     fn paint_again(&self, picture: &mut Picture) -> Vec<Item> {
-        match Picture::new(&self.client) {
-            Ok(fresh) => *picture = fresh,
-            Err(error) => tracing::error!(%error, "the garbage collector can not watch"),
-        }
-        picture.catch_up(&self.client).unwrap_or_default()
+        *picture = Picture::new(self.client.cluster());
+        picture.catch_up().unwrap_or_default()
     }
 
     /// The same, when the graph holds everything up to `revision`: what is read is shown before it is told.

@@ -15,7 +15,7 @@ mod write;
 
 pub use log::{OpenError, Recovery};
 pub use root::{Resource, Snapshot};
-pub use watch::{Event, EventKind, TooOld, Watch};
+pub use watch::{Event, EventKind, TooOld, Watch, WatchAll};
 pub use write::{Change, CommitError, Committed, Durability, Precondition, Write};
 
 use api::ResourceVersion;
@@ -119,6 +119,11 @@ impl Store {
     /// Where some of them are no longer held; after a restart, where `after` is older than the revision at the start.
     pub fn watch(&self, resource: &Resource, after: ResourceVersion) -> Result<Watch, TooOld> {
         self.shared.windows.watch(resource, after)
+    }
+
+    /// Events of all resources with a revision above `after`, for who follows everything.
+    pub fn watch_all(&self, after: ResourceVersion) -> WatchAll {
+        WatchAll::new(&self.shared, after)
     }
 
     /// Lets go of the events up to `revision`: whoever watches from before them lists again. For who knows that they are old.

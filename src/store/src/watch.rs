@@ -1,11 +1,11 @@
 //! The newest events of every resource. Watchers hold a place in them and no queue of their own, so that a slow one costs
 //! nothing: it finds its place gone and lists again.
 
-use crate::{Options, Resource};
+use crate::{Options, Resource, Shared};
 use api::{Object, ResourceVersion};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use tokio::sync::watch;
 
 /// Held whatever they weigh, so that a watcher of large objects can keep up.
@@ -39,6 +39,14 @@ pub(crate) struct Windows {
     opened_at: ResourceVersion,
     of: Mutex<HashMap<Resource, Arc<Window>>>,
     published: Arc<AtomicU64>,
+    /// Of those who watch everything.
+    touched: Mutex<Vec<Weak<Touched>>>,
+}
+
+/// The resources that have events which one who watches everything has not seen.
+struct Touched {
+    resources: Mutex<BTreeSet<Resource>>,
+    woken: watch::Sender<()>,
 }
 
 struct Window {
@@ -66,7 +74,8 @@ pub struct Watch {
 impl Windows {
     pub(crate) fn new(limits: &Options, opened_at: ResourceVersion) -> Self {
         let published = Arc::new(AtomicU64::new(opened_at.0));
-        Windows { limits: limits.clone(), opened_at, of: Mutex::default(), published }
+        let (limits, of, touched) = (limits.clone(), Mutex::default(), Mutex::default());
+        Windows { limits, opened_at, of, published, touched }
     }
 
     /// A window that is made late has still missed nothing: the first event of its resource makes it.
@@ -90,12 +99,34 @@ impl Windows {
         for (resource, event) in events {
             touched.entry(resource).or_default().push(event);
         }
-        let touched: Vec<_> = touched.into_iter().map(|(of, events)| (self.of(&of), events)).collect();
+        let (resources, touched): (Vec<Resource>, Vec<_>) =
+            touched.into_iter().map(|(of, events)| (of.clone(), (self.of(&of), events))).unzip();
         let windows: Vec<_> = touched.into_iter().map(|(window, events)| window.push(events)).collect();
         self.published.store(revision.0, Ordering::Release);
         for window in windows {
             window.woken.send_replace(());
         }
+        self.touch(&resources);
+    }
+
+    /// After the events are in their windows: who takes a resource up finds them.
+    fn touch(&self, resources: &[Resource]) {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).retain(|follower| {
+            let Some(touched) = follower.upgrade() else { return false };
+            touched.all().extend(resources.iter().cloned());
+            touched.woken.send_replace(());
+            true
+        });
+    }
+
+    /// Whoever has events already may have some above the follower's revision.
+    fn follow(&self) -> Arc<Touched> {
+        let touched = Arc::new(Touched { resources: Mutex::default(), woken: watch::Sender::new(()) });
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&touched));
+        let known = self.of.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.all().extend(known.keys().cloned());
+        drop(known);
+        touched
     }
 }
 
@@ -209,5 +240,70 @@ impl Watch {
             Ok(None) => published.max(self.seen),
             _ => self.seen,
         }
+    }
+}
+
+impl Touched {
+    fn all(&self) -> std::sync::MutexGuard<'_, BTreeSet<Resource>> {
+        self.resources.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader's place among the events of all resources. It costs what is written, and not the number of resources: only those
+/// that have something new are looked at. The events of one resource come in their order; what is between two is not told.
+pub struct WatchAll {
+    shared: Arc<Shared>,
+    touched: Arc<Touched>,
+    woken: watch::Receiver<()>,
+    after: ResourceVersion,
+    of: HashMap<Resource, Watch>,
+    /// May have more.
+    current: Option<Resource>,
+}
+
+impl WatchAll {
+    pub(crate) fn new(shared: &Arc<Shared>, after: ResourceVersion) -> Self {
+        let touched = shared.windows.follow();
+        let woken = touched.woken.subscribe();
+        WatchAll { shared: shared.clone(), touched, woken, after, of: HashMap::new(), current: None }
+    }
+
+    /// Waits for the next event. May be dropped at any point without losing one.
+    ///
+    /// # Errors
+    /// The reader was too slow.
+    pub async fn next(&mut self) -> Result<(Resource, Event), TooOld> {
+        loop {
+            // before looking, so that what comes while looking wakes the wait
+            self.woken.mark_unchanged();
+            if let Some(event) = self.try_next()? {
+                return Ok(event);
+            }
+            let changed = self.woken.changed().await;
+            debug_assert!(changed.is_ok(), "the list of what is touched keeps the sender");
+        }
+    }
+
+    /// The next event, if it is there already.
+    ///
+    /// # Errors
+    /// The reader was too slow.
+    pub fn try_next(&mut self) -> Result<Option<(Resource, Event)>, TooOld> {
+        loop {
+            let next = self.current.take().or_else(|| self.touched.all().pop_first());
+            let Some(resource) = next else { return Ok(None) };
+            if let Some(event) = self.watch(&resource)?.try_next()? {
+                self.current = Some(resource.clone());
+                return Ok(Some((resource, event)));
+            }
+        }
+    }
+
+    fn watch(&mut self, resource: &Resource) -> Result<&mut Watch, TooOld> {
+        if !self.of.contains_key(resource) {
+            let watch = self.shared.windows.watch(resource, self.after)?;
+            self.of.insert(resource.clone(), watch);
+        }
+        Ok(self.of.get_mut(resource).expect("it was put there"))
     }
 }

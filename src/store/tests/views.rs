@@ -5,7 +5,7 @@ mod common;
 use api::{ObjectKey, ResourceVersion};
 use common::{delete, key, maps, put};
 use std::time::Duration;
-use store::{EventKind, Options, Resource, Store};
+use store::{EventKind, Options, Resource, Store, Write};
 
 async fn with_keys(keys: &[ObjectKey]) -> Store {
     let store = Store::in_memory(Options::default());
@@ -160,4 +160,52 @@ async fn what_is_deleted_weighs_what_it_holds() {
         "a megabyte holds some fifty objects of 20 kB, not {}",
         120 - oldest.0
     );
+}
+
+fn pod(name: &str) -> Write {
+    Write { resource: Resource::from("pods"), ..put(&key(name), "v") }
+}
+
+#[tokio::test]
+async fn who_watches_everything_sees_each_event_once_and_of_one_resource_in_order() {
+    let store = with_keys(&[key("before")]).await;
+    let mut all = store.watch_all(store.revision());
+    assert!(all.try_next().unwrap().is_none(), "what was there before is no event");
+    store
+        .commit(vec![put(&key("a"), "v"), pod("p"), put(&key("b"), "v"), delete(&key("before"))])
+        .await
+        .unwrap();
+    store.commit(vec![pod("q")]).await.unwrap();
+    let mut seen = Vec::new();
+    while let Some((resource, event)) = all.try_next().unwrap() {
+        seen.push((resource.as_str().to_owned(), event.kind, event.object.meta().name.clone()));
+    }
+    let of = |resource: &str| -> Vec<(EventKind, &str)> {
+        seen.iter().filter(|(of, ..)| of == resource).map(|(_, kind, name)| (*kind, name.as_str())).collect()
+    };
+    let (added, deleted) = (EventKind::Added, EventKind::Deleted);
+    assert_eq!(of(maps().as_str()), [(added, "a"), (added, "b"), (deleted, "before")]);
+    assert_eq!(of("pods"), [(added, "p"), (added, "q")]);
+    assert_eq!(seen.len(), 5);
+}
+
+#[tokio::test]
+async fn who_watches_everything_is_woken_by_a_resource_that_nobody_knew() {
+    let store = Store::in_memory(Options::default());
+    let mut all = store.watch_all(store.revision());
+    let other = store.clone();
+    let waiting = tokio::spawn(async move { all.next().await.unwrap().0 });
+    tokio::task::yield_now().await;
+    other.commit(vec![pod("p")]).await.unwrap();
+    assert_eq!(waiting.await.unwrap(), Resource::from("pods"));
+}
+
+#[tokio::test]
+async fn who_watches_everything_and_is_too_slow_is_told() {
+    let store = Store::in_memory(Options { window: 2, ..Options::default() });
+    let mut all = store.watch_all(store.revision());
+    for name in ["a", "b", "c"] {
+        store.commit(vec![put(&key(name), "v")]).await.unwrap();
+    }
+    assert!(all.try_next().is_err());
 }
