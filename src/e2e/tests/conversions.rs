@@ -109,7 +109,8 @@ fn a_webhook_converts_between_versions() {
         ])
         .refused("a port that there is not");
     assert!(refused.contains("spec.port"), "{refused}");
-    cluster.kubectl_with(&["apply", "--server-side"], &V2.replace("port: 2", "port: 5")).ok("applied");
+    let apply = ["apply", "--server-side", "--force-conflicts"];
+    cluster.kubectl_with(&apply, &V2.replace("port: 2", "port: 5")).ok("applied");
     cluster.until(&["get", "places.v1.example.com", "two", "-o", "jsonpath={.spec.hostPort}"], "b:5");
     // a watch in the other version
     let mut watch = cluster.command(&cluster.kubectl_path());

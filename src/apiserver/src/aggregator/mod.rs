@@ -85,7 +85,10 @@ pub(crate) async fn answer(
     request: &mut Request,
     service: &APIService,
 ) -> Result<Response, Status> {
-    let attributes = match ParsedPath::parse(&request.segments) {
+    if request.segments.iter().any(|segment| matches!(segment.as_str(), "." | "..")) {
+        return Err(Status::bad_request("the path leads out of itself"));
+    }
+    let attributes = match ParsedPath::parse(authorized_part(&request.segments)) {
         ParsedPath::Resource(info) => info.attributes(request),
         ParsedPath::Other => Attributes::non_resource(&request.method.as_str().to_lowercase(), &request.path),
     };
@@ -110,6 +113,13 @@ pub(crate) async fn answer(
     let mut response = proxy::pass_on(request, address, secured).await?;
     response.extensions_mut().insert(Verbatim);
     Ok(response)
+}
+
+/// What of a path says what must be allowed: as upstream's `RequestInfoFactory`, what is behind a subresource belongs to it. No
+/// path below a version is one of discovery, which everybody may read.
+fn authorized_part(segments: &[String]) -> &[String] {
+    let is_namespaced = segments.get(3).is_some_and(|segment| segment == "namespaces") && segments.len() > 5;
+    &segments[..segments.len().min(if is_namespaced { 8 } else { 6 })]
 }
 
 fn reference(service: &APIService) -> Option<&ServiceReference> {
@@ -160,6 +170,31 @@ fn tell_who(headers: &mut HeaderMap, actor: &Actor) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_below_a_version_passes_for_discovery() {
+        let cases = [
+            ("/apis/g/v1", None),
+            ("/apis/g/v1/things", Some("things - - -")),
+            ("/apis/g/v1/things/a/part/x/y", Some("things - a part")),
+            ("/apis/g/v1/namespaces/n/things/a/part/x/y", Some("things n a part")),
+            ("/apis/g/v1/namespaces/n/things", Some("things n - -")),
+            ("/apis/g/v1/namespaces/n", Some("namespaces - n -")),
+        ];
+        for (path, want) in cases {
+            let segments: Vec<String> = path.split('/').skip(1).map(str::to_owned).collect();
+            let told = match ParsedPath::parse(authorized_part(&segments)) {
+                ParsedPath::Other => None,
+                ParsedPath::Resource(info) => {
+                    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+                    let (at, name, part) =
+                        (or_dash(info.namespace), or_dash(info.name), or_dash(info.subresource));
+                    Some(format!("{} {at} {name} {part}", info.gvr.resource))
+                }
+            };
+            assert_eq!(told.as_deref(), want, "{path}");
+        }
+    }
 
     #[test]
     fn who_asks_is_told_by_nobody_else() {
