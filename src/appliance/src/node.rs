@@ -96,7 +96,7 @@ impl NodeServices {
         settings: &Settings,
         node_ip: Ipv4Addr,
     ) -> Result<Self, StartError> {
-        share_volumes(&places.kubelet()).map_err(|e| failed("share the volumes' folder", &e))?;
+        share_volumes(&places.kubelet()).map_err(|e| failed("share the volumes' directory", &e))?;
         let proxies = image::Proxies::of_the_environment();
         let registries = image::Registries { proxies, ..settings.registries.clone() };
         let images =

@@ -76,7 +76,7 @@ pub(crate) fn parse(attrs: &HashMap<String, String>) -> Result<Frontend, Status>
     };
     let context = context(get(get("contextkey").unwrap_or("context")));
     if get("contextsubdir").is_some() {
-        return Err(refused("a folder inside of a remote build context is not offered".to_owned()));
+        return Err(refused("a directory inside of a remote build context is not offered".to_owned()));
     }
     let dockerfile = match (get("dockerfilekey"), &context) {
         (Some(name), _) => Some(name.to_owned()),
@@ -126,7 +126,7 @@ fn named(name: &str, value: &str) -> Result<Named, Status> {
         "input" => Ok(Named::Input(rest.to_owned())),
         "docker-image" => Ok(Named::Image(rest.trim_start_matches("//").to_owned())),
         _ => Err(refused(format!(
-            "build context {name}: {value} is not offered: a folder, docker-image:// or another target is"
+            "build context {name}: {value} is not offered: a directory, docker-image:// or another target is"
         ))),
     }
 }
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn what_is_not_offered_is_refused_in_words() {
         for (name, value, want) in [
-            ("contextsubdir", "x", "folder inside of a remote build context"),
+            ("contextsubdir", "x", "directory inside of a remote build context"),
             ("platform", "linux/amd64,linux/arm64", "several platforms"),
             ("force-network-mode", "bridge", "invalid netmode bridge"),
             ("add-hosts", "db", "additional hosts"),

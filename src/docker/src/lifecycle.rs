@@ -295,7 +295,9 @@ impl Engine {
         });
         match erased.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(id = record.id, %error, "a container's folder was not removed"),
+            Ok(Err(error)) => {
+                tracing::error!(id = record.id, %error, "a container's directory was not removed")
+            }
             Err(error) => tracing::error!(id = record.id, %error, "a container's removal was cut off"),
         }
         self.forget(&record.id);

@@ -91,7 +91,7 @@ fn end_removal(engine: &Engine, gone: &Path) {
         engine.remove_anonymous(&record);
     }
     if let Err(error) = std::fs::remove_dir_all(gone) {
-        tracing::error!(dir = %gone.display(), %error, "a removed container's folder stays");
+        tracing::error!(dir = %gone.display(), %error, "a removed container's directory could not be removed");
     }
 }
 

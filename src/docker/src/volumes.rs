@@ -40,7 +40,7 @@ fn check(name: &str, options: &BTreeMap<String, String>) -> Result<()> {
     let is_bind = said.is_some_and(|o| o.split(',').any(|word| matches!(word, "bind" | "rbind")));
     if !is_bind || !device.starts_with('/') {
         return Err(ApiError::bad(format_args!(
-            "create {name}: device \"{device}\": only folders of this machine can be volumes: o=bind, device=/absolute/path"
+            "create {name}: device \"{device}\": only directories of this host can be volumes: o=bind, device=/absolute/path"
         )));
     }
     Ok(())

@@ -59,7 +59,7 @@ fn layers_that_lead_out_are_refused_and_lead_nowhere() {
         ("dots", Layer::default().file(&format!("{up}/x"), "x"), "climbs out"),
         ("a hard link", Layer::default().entry(EntryType::Link, "l", &format!("{up}/x"), b""), "climbs out"),
         ("a loop", Layer::default().link("a", "b").link("b", "a").file("a/x", "x"), "loop of symbolic links"),
-        ("below a file", Layer::default().file("f", "x").file("f/x", "x"), "not a folder"),
+        ("below a file", Layer::default().file("f", "x").file("f/x", "x"), "not a directory"),
     ] {
         let why = load(&at, layer.bytes()).refused(name);
         assert!(why.contains(want), "{name}: {why}");

@@ -10,7 +10,7 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-/// A kind with its type erased: what serves any kind works on this. Custom resources will be handlers too.
+/// A kind with its type erased: what serves any kind works on this. Custom resources are handlers without a type.
 pub trait Handler: Send + Sync + 'static {
     fn info(&self) -> &ResourceInfo;
     fn columns(&self) -> &[Column];
@@ -48,7 +48,7 @@ pub trait Handler: Send + Sync + 'static {
     /// # Errors
     /// `InternalError` where what is stored does not fit the type.
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status>;
-    /// The stored bytes as this version of the kind shows them; the same bytes for all but events' second face.
+    /// The stored bytes as this version of the kind shows them; the same bytes for all but the second faces of events and autoscalers.
     fn present(&self, bytes: &Bytes) -> Bytes {
         bytes.clone()
     }

@@ -33,7 +33,7 @@ pub struct ResourceInfo {
     /// `status`, `scale`, `log`, …: those that exist besides the object itself.
     pub subresources: Vec<Cow<'static, str>>,
     pub durability: Durability,
-    /// Whose objects these are; differs from the gvr's where one object has two faces (events).
+    /// Whose objects these are; differs from the gvr's where one object has two faces (events, autoscalers).
     pub storage: GroupResource,
 }
 

@@ -1,6 +1,6 @@
 //! The one call that a gRPC probe makes: `grpc.health.v1.Health/Check`, over plain HTTP/2.
 
-use crate::http_get::{authority, dial};
+use crate::http_get::{PROBE_AGENT, authority, dial};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::Request;
@@ -33,7 +33,7 @@ async fn call(host: &str, port: u16, service: &str) -> Result<(), String> {
     let request = Request::post(format!("http://{address}/grpc.health.v1.Health/Check"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
-        .header("user-agent", "kube-probe/1.36")
+        .header("user-agent", PROBE_AGENT.clone())
         .body(Full::new(Bytes::from(question(service))))
         .map_err(|e| failed(&e))?;
     let response = sender.send_request(request).await.map_err(|e| failed(&e))?;

@@ -1,5 +1,6 @@
 //! The HTTP request of a probe or a hook: one GET, certificates not checked (upstream's probes do not check them either).
 
+use api::KubernetesVersion;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::header::{ACCEPT, HOST, HeaderName, HeaderValue, LOCATION, USER_AGENT};
@@ -11,6 +12,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+
+/// How a probe calls itself, as upstream's do.
+pub(crate) static PROBE_AGENT: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let KubernetesVersion { major, minor, .. } = api::KUBERNETES_VERSION;
+    HeaderValue::from_str(&format!("kube-probe/{major}.{minor}")).expect("numbers")
+});
 
 const LONGEST_BODY: usize = 10 << 10; // upstream's maxRespBodyLength
 const MOST_REDIRECTS: usize = 10; // Go's
@@ -59,7 +66,7 @@ impl Get {
             .body(Empty::new())
             .map_err(|e| format!("parse \"{}\": {e}", self.url()))?;
         let headers = request.headers_mut();
-        headers.insert(USER_AGENT, HeaderValue::from_static("kube-probe/1.36"));
+        headers.insert(USER_AGENT, PROBE_AGENT.clone());
         headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
         let host = HeaderValue::from_str(&self.authority()).map_err(|e| e.to_string())?;
         headers.insert(HOST, host);

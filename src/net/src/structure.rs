@@ -322,13 +322,13 @@ mod tests {
     use super::*;
     use crate::config::example;
 
-    /// `MONOPOD_BLESS=1` rewrites the file.
+    /// `UPDATE_GOLDEN=1` rewrites the file.
     #[test]
     fn the_structure_is_as_in_the_golden_file() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/structure.json");
         let lines: Vec<String> = objects(&example()).iter().map(Value::to_string).collect();
         let rendered = lines.join("\n") + "\n";
-        if std::env::var_os("MONOPOD_BLESS").is_some() {
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
             std::fs::write(path, &rendered).unwrap();
         }
         assert_eq!(rendered, std::fs::read_to_string(path).unwrap_or_default());

@@ -216,7 +216,7 @@ fn show(doors: &[Wanted]) -> String {
     text
 }
 
-/// `MONOPOD_BLESS=1` rewrites the file.
+/// `UPDATE_GOLDEN=1` rewrites the file.
 #[test]
 fn services_become_the_doors_of_the_golden_file() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/doors.txt");
@@ -224,7 +224,7 @@ fn services_become_the_doors_of_the_golden_file() {
     for (name, service, slices) in cases() {
         write!(rendered, "# {name}\n{}\n", show(&render(&service, &slices, NODE, &own()))).unwrap();
     }
-    if std::env::var_os("MONOPOD_BLESS").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &rendered).unwrap();
     }
     assert_eq!(rendered, std::fs::read_to_string(path).unwrap_or_default());

@@ -47,7 +47,7 @@ impl Inner {
         let name = record.config.name.clone();
         let doing = |what: &str, why: io::Error| CriError::failed(format_args!("{what} sandbox {name}"), why);
         let (inner, copy) = (self.clone(), record.clone());
-        blocking(move || inner.lay_out(&copy)).await.map_err(|e| doing("make folders of", e))?;
+        blocking(move || inner.lay_out(&copy)).await.map_err(|e| doing("make directories of", e))?;
         let (inner, pod) = (self.clone(), record.clone());
         let limited = blocking(move || {
             let cgroup = inner.pod_cgroup(&pod.config);

@@ -16,7 +16,7 @@ impl Builder<'_> {
         let name = match self.options.named_contexts.get(name) {
             Some(NamedContext::Image(image)) => image.strip_prefix("docker-image://").unwrap_or(image),
             Some(NamedContext::Folder(_)) => {
-                return Err(BuildError::Failed(format!("build context {name} is a folder, and no image")));
+                return Err(BuildError::Failed(format!("build context {name} is a directory, and no image")));
             }
             None => name,
         };

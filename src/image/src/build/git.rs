@@ -111,7 +111,7 @@ impl Repository {
         let view = View { layers: vec![place.to_owned()] };
         match view.resolve(Path::new(&self.folder))? {
             (real, Node::Folder(_)) => Ok(place.join(real)),
-            (_, Node::Missing) => Err(format!("{}: no folder {} in it", self.remote, self.folder)),
+            (_, Node::Missing) => Err(format!("{}: no directory {} in it", self.remote, self.folder)),
             _ => Err(format!("{}: {} is not a directory", self.remote, self.folder)),
         }
     }

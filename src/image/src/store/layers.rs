@@ -73,7 +73,7 @@ impl Layers {
 
     /// A folder for one that is being made; removed with its guard.
     pub(crate) fn temporary(&self) -> Result<TempDir> {
-        TempDir::new_in(&self.tmp).map_err(doing("make a folder for a layer"))
+        TempDir::new_in(&self.tmp).map_err(doing("make a directory for a layer"))
     }
 
     /// Puts a finished layer into its place. `below`: the chain ids of the layers under it, topmost first, all in place.
@@ -115,7 +115,7 @@ impl Layers {
 
     /// Takes a layer or a blob out of sight; its space is freed when the guard goes.
     pub(super) fn take_away(&self, path: &Path) -> Result<TempDir> {
-        let trash = TempDir::new_in(&self.tmp).map_err(doing("make a folder for what is removed"))?;
+        let trash = TempDir::new_in(&self.tmp).map_err(doing("make a directory for what is removed"))?;
         std::fs::rename(path, trash.path().join("removed"))
             .map_err(doing(format!("remove {}", path.display())))?;
         Ok(trash)

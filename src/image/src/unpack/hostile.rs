@@ -37,7 +37,7 @@ fn a_hostile_layer_is_refused_and_writes_nothing_outside() {
             "not in this layer",
         ),
         ("link loop", Tar::new().entry(EntryType::Symlink, "l", "l", b"").file("l/x", "x").bytes(), "loop"),
-        ("below a file", Tar::new().file("f", "x").file("f/x", "x").bytes(), "not a folder"),
+        ("below a file", Tar::new().file("f", "x").file("f/x", "x").bytes(), "not a directory"),
         ("whiteout of nothing", Tar::new().file("d/.wh.", "").bytes(), "hides nothing"),
         ("whiteout of the parent", Tar::new().file("d/.wh...", "").bytes(), "hides nothing"),
         ("the root as a file", Tar::new().file(".", "x").bytes(), "replaces the root"),

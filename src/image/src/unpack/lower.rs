@@ -364,7 +364,7 @@ mod tests {
             unpack(&Tar::new().entry(Symlink, "l", target, b"").file("f", "").bytes()).unwrap()
         };
         for (name, lower, want) in
-            [("to a file", link("/f"), "not a folder"), ("in a circle", link("l"), "loop")]
+            [("to a file", link("/f"), "not a directory"), ("in a circle", link("l"), "loop")]
         {
             let top = unpack(&Tar::new().file("l/x", "x").bytes()).unwrap();
             let why = fit(top.folder.path(), &top.implied, &[lower.folder.path().join("diff")]);

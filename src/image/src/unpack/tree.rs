@@ -258,7 +258,7 @@ pub(super) fn refusal(path: &Path, errno: Errno) -> ImageError {
         Errno::XDEV => ImageError::Refused(format!("layer: {path} leads out of the root")),
         Errno::LOOP => ImageError::Refused(format!("layer: {path} goes through a loop of symbolic links")),
         Errno::NOTDIR => {
-            ImageError::Refused(format!("layer: {path} goes through something that is not a folder"))
+            ImageError::Refused(format!("layer: {path} goes through something that is not a directory"))
         }
         Errno::NAMETOOLONG => ImageError::Refused(format!("layer: {path:.64}… is too long a name")),
         other => ImageError::io(format!("unpack {path}"), std::io::Error::from(other)),

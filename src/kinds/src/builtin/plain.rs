@@ -131,6 +131,7 @@ impl Row {
                 .collect(),
             origin: Origin::Program(self.strategy),
             deprecation: None,
+            conversion: None,
             info: ResourceInfo {
                 singular: kind.to_lowercase().into(),
                 short_names: Vec::new(),

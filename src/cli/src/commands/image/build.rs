@@ -119,7 +119,7 @@ impl Build {
         }
         let folder = absolute(Path::new(&self.context))?;
         if !folder.is_dir() {
-            return Err(failures::IMAGE.because(format!("{}: not a folder", folder.display())));
+            return Err(failures::IMAGE.because(format!("{}: not a directory", folder.display())));
         }
         let (file, text) = match &self.file {
             Some(file) => dockerfile(&folder, file)?,
@@ -159,7 +159,7 @@ fn named(text: &str) -> Result<(String, String)> {
         return Ok((name.to_owned(), place.to_owned()));
     }
     let folder = absolute(Path::new(place))?;
-    Ok((name.to_owned(), folder.to_str().context("the folder's path is no text")?.to_owned()))
+    Ok((name.to_owned(), folder.to_str().context("the directory's path is no text")?.to_owned()))
 }
 
 /// `default`, or `id=SOCKET`.
