@@ -164,7 +164,7 @@ pub(crate) fn of_created(
         fields.remove("status");
     }
     let made = create(&object, stamp.who(manager, target), target.handler.schema());
-    decoded(made.map_err(refusal)?)
+    kept(made)
 }
 
 /// Who writes in another way than by applying.
@@ -186,10 +186,9 @@ pub(crate) fn of_updated(
     if asks_for_none(written.as_deref()) {
         return Ok(None);
     }
-    let kept = || old.meta().managed_fields.clone();
     let entries = match written {
         Some(written) if target.subresource.is_none() => Some(written),
-        _ => kept(),
+        _ => old.meta().managed_fields.clone(),
     };
     let Some(entries) = entries.filter(|entries| !entries.is_empty()) else { return Ok(None) };
     if by.is_component && is_only_the_systems(target, &entries) {
@@ -201,7 +200,7 @@ pub(crate) fn of_updated(
         serde_json::from_slice(&target.handler.present(current.bytes())).map_err(Status::internal)?;
     let entries = serde_json::to_value(entries).map_err(Status::internal)?;
     let after = json_of(target, new)?;
-    decoded(update(&before, &after, &entries, who, target.handler.schema()).map_err(refusal)?)
+    kept(update(&before, &after, &entries, who, target.handler.schema()))
 }
 
 /// A part that components write, and of which no client has a field.
@@ -216,7 +215,10 @@ fn asks_for_none(written: Option<&[ManagedFieldsEntry]>) -> bool {
     matches!(written, Some([])) || matches!(written, Some([entry]) if *entry == ManagedFieldsEntry::default())
 }
 
-fn decoded(entries: Value) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
+/// Of what has no fields to own (a list that names a key twice) none are kept, as by upstream's `UpdateNoErrors`: whether it may be
+/// so is for validation to say, in its words.
+fn kept(entries: Result<Value, ApplyError>) -> Result<Option<Vec<ManagedFieldsEntry>>, Status> {
+    let Ok(entries) = entries else { return Ok(None) };
     serde_json::from_value(entries).map(Some).map_err(Status::internal)
 }
 
