@@ -5,8 +5,8 @@ use crate::negotiate::{self, View};
 use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::responses;
-use crate::router::{method_not_allowed, not_found};
-use crate::server::Edge;
+use crate::responses::{method_not_allowed, not_found};
+use crate::server_state::ServerState;
 use api::{GroupResource, Status};
 use http::Method;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use warp::reply::Response;
 const COMPONENTS: [&str; 3] = ["controller-manager", "etcd-0", "scheduler"];
 const DEPRECATED: &str = "v1 ComponentStatus is deprecated in v1.19+";
 
-pub(crate) fn answer(edge: &Edge, request: &Request, info: &RequestInfo) -> Result<Response, Status> {
+pub(crate) fn answer(edge: &ServerState, request: &Request, info: &RequestInfo) -> Result<Response, Status> {
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
     if !is_read || request.flag("watch")? {
         return Err(method_not_allowed());

@@ -4,7 +4,7 @@ use crate::aggregator;
 use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
-use crate::server::Edge;
+use crate::server_state::ServerState;
 use crate::unstored::{self, Unstored};
 use api::KUBERNETES_VERSION;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
@@ -47,7 +47,7 @@ impl Remote {
 }
 
 /// `None` for a path that is no document.
-pub(crate) fn answer(edge: &Edge, request: &Request) -> Option<Response> {
+pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> {
     let registry = &*edge.cluster.registry();
     let remote: Vec<Remote> =
         aggregator::all_given_away(&edge.cluster).iter().map(|service| Remote::of(service)).collect();
@@ -186,7 +186,13 @@ fn part_of(handler: &Arc<dyn Handler>, part: &str) -> Part {
 }
 
 /// `APIGroupDiscoveryList`: everything in one document, so that a client asks twice and not twenty times.
-fn all_in_one(edge: &Edge, registry: &Registry, remote: &[Remote], core: bool, version: &str) -> Value {
+fn all_in_one(
+    edge: &ServerState,
+    registry: &Registry,
+    remote: &[Remote],
+    core: bool,
+    version: &str,
+) -> Value {
     let kinds_of = |group: &str, of: &str| {
         if let Some(remote) = remote.iter().find(|remote| remote.group == group && remote.version == of) {
             return edge.aggregated.of_version(group, of, remote.is_available);

@@ -34,6 +34,7 @@ mod responses;
 mod reviews;
 mod router;
 mod server;
+mod server_state;
 mod streams;
 mod table;
 mod unstored;

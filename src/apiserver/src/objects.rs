@@ -2,10 +2,10 @@
 
 use crate::negotiate::{self, View};
 use crate::patch_body::{APPLY_YAML, Patch};
-use crate::request::Request;
+use crate::request::{Request, typed_body};
 use crate::request_info::RequestInfo;
-use crate::router::{method_not_allowed, not_found};
-use crate::server::Edge;
+use crate::responses::{method_not_allowed, not_found};
+use crate::server_state::ServerState;
 use crate::table::{self, Include};
 use crate::{params, responses, watch_stream};
 use api::{Object, Status};
@@ -23,7 +23,7 @@ use warp::reply::Response;
 
 /// One request for objects on its way.
 struct Call<'a> {
-    edge: &'a Edge,
+    edge: &'a ServerState,
     actor: &'a Actor,
     target: Target,
     view: View,
@@ -33,7 +33,7 @@ struct Call<'a> {
 }
 
 pub(crate) async fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
@@ -349,16 +349,6 @@ fn success(code: u16) -> Result<Response, Status> {
 
 fn show_typed(code: u16, object: &impl serde::Serialize) -> Result<Response, Status> {
     Ok(responses::json_bytes(code, serde_json::to_vec(object).map_err(Status::internal)?))
-}
-
-/// An object that is not stored.
-///
-/// # Errors
-/// `BadRequest` for what does not fit the type.
-pub(crate) async fn typed_body<T: serde::de::DeserializeOwned>(request: &mut Request) -> Result<T, Status> {
-    let body = request.json_body().await?;
-    serde_json::from_slice(&body)
-        .map_err(|e| Status::bad_request(format!("the object provided is unrecognized: {e}")))
 }
 
 /// The body may leave its kind out, but not name another.

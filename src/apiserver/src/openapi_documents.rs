@@ -5,8 +5,8 @@ use crate::aggregator;
 use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
-use crate::router::not_found;
-use crate::server::Edge;
+use crate::responses::not_found;
+use crate::server_state::ServerState;
 use api::{Reason, Status};
 use http::{HeaderValue, StatusCode, header};
 use kinds::{Registry, Scope};
@@ -75,7 +75,7 @@ fn custom_resources(registry: &Registry) -> Vec<openapi::CustomResource> {
 /// # Errors
 /// `NotFound` for a group that is not served, `NotAcceptable` for a format that there is not.
 pub(crate) fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     request: &Request,
     version: &str,
     path: &[&str],
@@ -93,7 +93,7 @@ pub(crate) fn answer(
 }
 
 /// Those who serve a group for the cluster have their own documents.
-fn with_aggregated(edge: &Edge, own: String) -> Result<String, Status> {
+fn with_aggregated(edge: &ServerState, own: String) -> Result<String, Status> {
     let mut others = Vec::new();
     for service in aggregator::all_given_away(&edge.cluster) {
         let spec = service.spec.clone().unwrap_or_default();
@@ -116,7 +116,7 @@ fn not_acceptable() -> Status {
     Status::new(Reason::NotAcceptable, "only the following media types are accepted: application/json")
 }
 
-fn version_2(edge: &Edge, request: &Request) -> Result<Response, Status> {
+fn version_2(edge: &ServerState, request: &Request) -> Result<Response, Status> {
     let offers = [JSON, PROTOBUF, openapi::PROTOBUF];
     let chosen = negotiate::first_of(request.header(header::ACCEPT), &offers).ok_or_else(not_acceptable)?;
     let with_custom = edge.custom_documents.version_2(&edge.cluster.registry());
@@ -137,7 +137,7 @@ enum Body<'b> {
     Custom(openapi::CustomDocument),
 }
 
-fn version_3(edge: &Edge, request: &Request, path: &str) -> Result<Response, Status> {
+fn version_3(edge: &ServerState, request: &Request, path: &str) -> Result<Response, Status> {
     let built_in = openapi::document_v3(path).zip(openapi::hash_v3(path));
     let (body, hash) = match built_in {
         Some((gz, hash)) => (Body::Packed(gz), hash.to_owned()),

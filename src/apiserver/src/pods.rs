@@ -2,8 +2,8 @@
 
 use crate::request::Request;
 use crate::request_info::RequestInfo;
-use crate::router::{method_not_allowed, not_found};
-use crate::server::Edge;
+use crate::responses::{method_not_allowed, not_found};
+use crate::server_state::ServerState;
 use crate::streams::{Action, ForwardTarget, Upgrade};
 use crate::{pod_checks, responses};
 use api::{GroupResource, ObjectKey, Reason, Status};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use warp::reply::Response;
 
 pub(crate) async fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
@@ -43,7 +43,7 @@ pub(crate) async fn answer(
 
 /// A WebSocket is opened with a GET, but opens what otherwise only a POST does: both verbs are needed for it.
 fn authorize(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     request: &Request,
     [namespace, name, part]: [&String; 3],
@@ -68,7 +68,12 @@ fn authorize(
     Ok(())
 }
 
-async fn log(edge: &Edge, request: &mut Request, pod: &Pod, at: &PodContainer) -> Result<Response, Status> {
+async fn log(
+    edge: &ServerState,
+    request: &mut Request,
+    pod: &Pod,
+    at: &PodContainer,
+) -> Result<Response, Status> {
     let options = pod_checks::log_options(request, &at.pod, jiff::Timestamp::now())?;
     let upgrade = Upgrade::log(request)?;
     let lines = if pod_checks::has_node(pod) {
@@ -83,7 +88,12 @@ async fn log(edge: &Edge, request: &mut Request, pod: &Pod, at: &PodContainer) -
     })
 }
 
-async fn exec(edge: &Edge, request: &mut Request, pod: &Pod, at: &PodContainer) -> Result<Response, Status> {
+async fn exec(
+    edge: &ServerState,
+    request: &mut Request,
+    pod: &Pod,
+    at: &PodContainer,
+) -> Result<Response, Status> {
     let wanted = pod_checks::streams(request)?;
     let command: Vec<String> =
         request.query.iter().filter(|(key, _)| key == "command").map(|(_, v)| v.clone()).collect();
@@ -106,7 +116,7 @@ async fn exec(edge: &Edge, request: &mut Request, pod: &Pod, at: &PodContainer) 
 }
 
 async fn attach(
-    edge: &Edge,
+    edge: &ServerState,
     request: &mut Request,
     pod: &Pod,
     at: &PodContainer,
@@ -120,7 +130,7 @@ async fn attach(
 }
 
 fn port_forward(
-    edge: &Edge,
+    edge: &ServerState,
     request: &mut Request,
     pod: &Pod,
     namespace: &str,
@@ -138,7 +148,7 @@ fn port_forward(
 
 /// # Errors
 /// `ServiceUnavailable` where no kubelet runs in this process.
-fn kubelet(edge: &Edge) -> Result<&Arc<dyn PodAccess>, Status> {
+fn kubelet(edge: &ServerState) -> Result<&Arc<dyn PodAccess>, Status> {
     edge.pods
         .as_ref()
         .ok_or_else(|| Status::new(Reason::ServiceUnavailable, "no kubelet runs here to reach into the pod"))

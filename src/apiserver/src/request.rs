@@ -170,6 +170,16 @@ async fn throw_away(chunks: &mut Chunks, most: usize) {
     }
 }
 
+/// An object that is not stored.
+///
+/// # Errors
+/// `BadRequest` for what does not fit the type.
+pub(crate) async fn typed_body<T: serde::de::DeserializeOwned>(request: &mut Request) -> Result<T, Status> {
+    let body = request.json_body().await?;
+    serde_json::from_slice(&body)
+        .map_err(|e| Status::bad_request(format!("the object provided is unrecognized: {e}")))
+}
+
 #[cfg(test)]
 impl Request {
     pub(crate) fn for_tests(method: &str, path: &str, query: &str, body: Vec<Result<Bytes, Status>>) -> Self {

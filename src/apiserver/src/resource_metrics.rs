@@ -5,8 +5,8 @@ use crate::params;
 use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::responses;
-use crate::router::{method_not_allowed, not_found};
-use crate::server::Edge;
+use crate::responses::{method_not_allowed, not_found};
+use crate::server_state::ServerState;
 use api::selector::FieldRequirement;
 use api::{FieldSelector, LabelSelector, ObjectKey, Status, quantity};
 use cluster::{Actor, NodeUsage, PodUsage, Usage, Window};
@@ -34,7 +34,7 @@ struct Item {
 }
 
 pub(crate) async fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     request: &Request,
     info: &RequestInfo,

@@ -12,6 +12,14 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 use warp::reply::{Reply, Response};
 
+pub(crate) fn not_found() -> Status {
+    Status::new(Reason::NotFound, "the server could not find the requested resource")
+}
+
+pub(crate) fn method_not_allowed() -> Status {
+    Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
+}
+
 pub(crate) fn json_bytes(code: u16, body: impl Into<Bytes>) -> Response {
     typed(code, "application/json", body)
 }

@@ -1,10 +1,9 @@
 //! Questions that are answered and not stored: who am I, may I.
 
-use crate::objects::typed_body;
-use crate::request::Request;
+use crate::request::{Request, typed_body};
 use crate::request_info::RequestInfo;
-use crate::router::method_not_allowed;
-use crate::server::Edge;
+use crate::responses::method_not_allowed;
+use crate::server_state::ServerState;
 use crate::{access_review, negotiate, responses};
 use api::{Gvk, Status};
 use cluster::{Actor, Attributes, Decision};
@@ -18,7 +17,7 @@ use serde_json::{Value, json};
 use warp::reply::Response;
 
 pub(crate) async fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
@@ -74,7 +73,7 @@ fn user_info(actor: &Actor) -> Value {
 }
 
 /// Of a token that is meant for somebody else only he may say that it is good: where no audience is named, that is us.
-fn token_review(edge: &Edge, review: TokenReview) -> Result<Value, Status> {
+fn token_review(edge: &ServerState, review: TokenReview) -> Result<Value, Status> {
     if review.spec.token.is_empty() {
         return Err(Status::bad_request("token is required for TokenReview in authentication"));
     }
@@ -91,7 +90,7 @@ fn token_review(edge: &Edge, review: TokenReview) -> Result<Value, Status> {
 }
 
 fn decided(
-    edge: &Edge,
+    edge: &ServerState,
     kind: &'static str,
     errors: Errors,
     whom: &Actor,
@@ -107,7 +106,7 @@ fn decided(
     Ok(review)
 }
 
-fn rules(edge: &Edge, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {
+fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> Value {
     let namespace = review.spec.namespace.as_deref().unwrap_or_default();
     let mut all = edge.cluster.rules_of(actor, namespace);
     if actor.is_in(Actor::MASTERS) {

@@ -2,19 +2,20 @@
 
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
-use crate::server::Edge;
+use crate::responses::{method_not_allowed, not_found};
+use crate::server_state::ServerState;
 use crate::{
     aggregator, authentication, discovery, health, negotiate, objects, openapi_documents, pods, proxy,
     responses, unstored, watch_socket,
 };
-use api::{Reason, Status};
+use api::Status;
 use cluster::{Actor, Attributes};
 use http::Method;
 use std::sync::Arc;
 use warp::reply::Response;
 
 /// Never fails: a refusal is an answer.
-pub(crate) async fn answer(edge: Arc<Edge>, request: Request) -> Response {
+pub(crate) async fn answer(edge: Arc<ServerState>, request: Request) -> Response {
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
     let response = match route(&edge, request).await {
@@ -32,7 +33,7 @@ pub(crate) async fn answer(edge: Arc<Edge>, request: Request) -> Response {
     }
 }
 
-async fn route(edge: &Arc<Edge>, mut request: Request) -> Result<Response, Status> {
+async fn route(edge: &Arc<ServerState>, mut request: Request) -> Result<Response, Status> {
     let actor = match authentication::authenticate(&edge.cluster, &request) {
         Ok(actor) => actor,
         Err(status) => return Err(refused(&mut request, status).await),
@@ -60,7 +61,7 @@ async fn refused(request: &mut Request, status: Status) -> Status {
 }
 
 async fn resource(
-    edge: &Arc<Edge>,
+    edge: &Arc<ServerState>,
     actor: Actor,
     mut request: Request,
     info: RequestInfo,
@@ -100,7 +101,7 @@ async fn resource(
 }
 
 async fn on_objects(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
@@ -112,7 +113,7 @@ async fn on_objects(
 }
 
 /// Whether a request is led to somebody else, who ends with it.
-pub(crate) fn is_proxied(edge: &Edge, request: &Request) -> bool {
+pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
     if aggregator::asked(edge, &request.segments).is_some() {
         return true;
     }
@@ -123,7 +124,7 @@ pub(crate) fn is_proxied(edge: &Edge, request: &Request) -> bool {
 }
 
 /// Kinds that nobody serves are one: a client could make up any number of names.
-fn count(edge: &Edge, verb: &'static str, info: RequestInfo, answer: &Result<Response, Status>) {
+fn count(edge: &ServerState, verb: &'static str, info: RequestInfo, answer: &Result<Response, Status>) {
     let code = answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16());
     let verb = verb.to_ascii_uppercase();
     let known = unstored::is_asked(&info) || edge.cluster.registry().by_gvr(&info.gvr).is_some();
@@ -142,15 +143,7 @@ fn count(edge: &Edge, verb: &'static str, info: RequestInfo, answer: &Result<Res
     ));
 }
 
-pub(crate) fn not_found() -> Status {
-    Status::new(Reason::NotFound, "the server could not find the requested resource")
-}
-
-pub(crate) fn method_not_allowed() -> Status {
-    Status::new(Reason::MethodNotAllowed, "the server does not allow this method on the requested resource")
-}
-
-fn other(edge: &Edge, actor: &Actor, request: &Request) -> Result<Response, Status> {
+fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
     let verb = request.method.as_str().to_lowercase();
     edge.cluster.authorize(actor, &Attributes::non_resource(&verb, &request.path))?;
     if request.method != Method::GET && request.method != Method::HEAD {

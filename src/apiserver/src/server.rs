@@ -6,6 +6,7 @@ use crate::metrics::Metrics;
 use crate::openapi_documents::CustomDocuments;
 use crate::parse_budget::ParseBudget;
 use crate::request::Request;
+use crate::server_state::ServerState;
 use crate::{aggregator, responses, router};
 use api::Status;
 use cluster::Cluster;
@@ -50,22 +51,9 @@ pub enum ServeError {
     Certificate(String),
 }
 
-/// What every request needs.
-pub(crate) struct Edge {
-    pub(crate) cluster: Cluster,
-    /// The kubelet of this process, where it runs one.
-    pub(crate) pods: Option<Arc<dyn PodAccess>>,
-    pub(crate) ready: watch::Receiver<bool>,
-    pub(crate) metrics: Metrics,
-    pub(crate) parsing: ParseBudget,
-    pub(crate) custom_documents: CustomDocuments,
-    pub(crate) front_proxy: Option<ClientIdentity>,
-    pub(crate) aggregated: aggregator::Documents,
-}
-
 #[derive(Clone)]
 pub struct ApiServer {
-    edge: Arc<Edge>,
+    edge: Arc<ServerState>,
     tls: TlsAcceptor,
 }
 
@@ -78,7 +66,7 @@ impl ApiServer {
         config: EdgeConfig,
     ) -> Result<Self, ServeError> {
         let tls = acceptor(&config)?;
-        let edge = Edge {
+        let edge = ServerState {
             cluster,
             pods,
             ready: config.ready,
@@ -129,7 +117,7 @@ impl ApiServer {
 }
 
 /// One filter for everything: chains of alternatives compile, and dispatch, slowly.
-fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
+fn catch_all(edge: Arc<ServerState>) -> impl Filter<Extract = (Response,), Error = warp::Rejection> + Clone {
     let query = warp::query::raw().or(warp::any().map(String::new)).unify();
     warp::any()
         .and(warp::method())
@@ -148,7 +136,7 @@ fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp
              peer,
              upgrade,
              body,
-             edge: Arc<Edge>| async move {
+             edge: Arc<ServerState>| async move {
                 let line = (method, path.as_str().to_owned(), query);
                 let request = Request::new(line, headers, peer, upgrade, body);
                 carry_out(edge, request).await
@@ -158,7 +146,7 @@ fn catch_all(edge: Arc<Edge>) -> impl Filter<Extract = (Response,), Error = warp
 
 /// A write that has begun is carried out, also when its client hangs up: hyper drops what it waits for then, and what is
 /// booked beside the store (addresses, ports) would be given back though the store keeps the object.
-async fn carry_out(edge: Arc<Edge>, request: Request) -> Response {
+async fn carry_out(edge: Arc<ServerState>, request: Request) -> Response {
     let is_read = request.method == Method::GET || request.method == Method::HEAD;
     if is_read || router::is_proxied(&edge, &request) {
         return router::answer(edge, request).await;

@@ -3,7 +3,7 @@
 
 use crate::request::Request;
 use crate::request_info::RequestInfo;
-use crate::server::Edge;
+use crate::server_state::ServerState;
 use crate::{component_statuses, resource_metrics, reviews};
 use api::Status;
 use cluster::{Actor, METRICS_GROUP};
@@ -90,7 +90,7 @@ pub(crate) fn is_asked(info: &RequestInfo) -> bool {
 
 /// Of what [`is_asked`].
 pub(crate) async fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,

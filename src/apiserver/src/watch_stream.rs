@@ -3,7 +3,7 @@
 use crate::metrics::Watching;
 use crate::negotiate::{self, View};
 use crate::request::Request;
-use crate::server::Edge;
+use crate::server_state::ServerState;
 use crate::table::{self, Include};
 use crate::{params, responses, watch_socket};
 use api::{Object, Reason, ResourceVersion, Status};
@@ -48,7 +48,7 @@ struct Lines {
 }
 
 pub(crate) fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     target: &Target,
     view: View,

@@ -1,9 +1,10 @@
 use crate::addons::Book;
 use crate::answers::{Answers, KubernetesHalf};
 use crate::certs::Certificates;
-use crate::claim::{ClaimError, claim};
+use crate::claim::claim;
 use crate::daemon_memory::{self, DaemonMemory, ended_for_memory};
-use crate::legacy::{Legacy, LegacyError};
+use crate::error::{StartError, failed, io, unclaimed, unmoved, unopened};
+use crate::legacy::Legacy;
 use crate::lock::Lock;
 use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
@@ -15,10 +16,10 @@ use controllers::ControllersConfig;
 use dashboard::Dashboard;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{OpenError, Store};
+use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -64,25 +65,6 @@ pub enum Step {
     Failed {
         error: StartError,
     },
-}
-
-/// Why there is no cluster. Nothing is left half made: what was started has ended again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum StartError {
-    #[error("listen on port {port}: {why}")]
-    PortTaken { port: u16, why: String },
-    #[error("{what}")]
-    StateDamaged { what: String },
-    #[error("{what}")]
-    StateInUse { what: String },
-    /// A directory of the profile is another's, or could become so.
-    #[error("{what}")]
-    NotOurs { what: String },
-    #[error("{what}")]
-    DiskFull { what: String },
-    #[error("{what}")]
-    Failed { what: String },
 }
 
 /// Runs the cluster until it is told to stop, by its socket or by SIGTERM or SIGINT.
@@ -344,16 +326,6 @@ fn write_kubeconfig(places: &Places, certificates: &Certificates, api: &str) -> 
     crate::certs::write(&path, &text).map_err(|e| failed("kubeconfig", &e))
 }
 
-fn unopened(error: OpenError) -> StartError {
-    let what = error.to_string();
-    match error {
-        OpenError::InUse { .. } => StartError::StateInUse { what },
-        OpenError::Damaged { .. } | OpenError::Lost { .. } => StartError::StateDamaged { what },
-        OpenError::Full { .. } => StartError::DiskFull { what },
-        _ => StartError::Failed { what },
-    }
-}
-
 /// What is made anew though it was there once: that is no first start, and has its consequences.
 fn missing(places: &Places) -> Vec<String> {
     let store = places.store().join("cluster.db");
@@ -366,38 +338,4 @@ fn missing(places: &Places) -> Vec<String> {
     ];
     let gone = parts.into_iter().filter(|(part, _)| store.exists() && !part.exists());
     gone.map(|(part, then)| format!("{} is missing: {then}", part.display())).collect()
-}
-
-fn unclaimed(error: ClaimError) -> StartError {
-    match &error {
-        ClaimError::Io { path, why } => io(path, why),
-        _ => StartError::NotOurs { what: error.to_string() },
-    }
-}
-
-fn unmoved(error: LegacyError) -> StartError {
-    match &error {
-        LegacyError::Io { path, why } => io(path, why),
-        LegacyError::Running => StartError::StateInUse { what: error.to_string() },
-        _ => StartError::NotOurs { what: error.to_string() },
-    }
-}
-
-fn io(path: &Path, error: &std::io::Error) -> StartError {
-    let what = format!("{}: {error}", path.display());
-    match error.kind() {
-        std::io::ErrorKind::StorageFull => StartError::DiskFull { what },
-        _ => StartError::Failed { what },
-    }
-}
-
-pub(crate) fn failed(doing: &str, why: &impl std::fmt::Display) -> StartError {
-    let what = format!("{doing}: {why}");
-    // every component may be the first to meet a full disk, and says it in the system's words
-    match what.to_lowercase().contains("no space left on device")
-        || what.contains("no space left on the device")
-    {
-        true => StartError::DiskFull { what },
-        false => StartError::Failed { what },
-    }
 }

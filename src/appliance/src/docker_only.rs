@@ -1,7 +1,8 @@
 //! The Docker half alone: network, images, runtime, name server and Docker's socket, and no Kubernetes beside them.
 
 use crate::answers::Answers;
-use crate::daemon::{self, StartError, Step, failed};
+use crate::daemon::{self, Step};
+use crate::error::{StartError, failed};
 use crate::node::NodeServices;
 use crate::scheduled_stop::ScheduledStop;
 use crate::{ControlStatus, KUBERNETES, Places, Settings, control_server, node_address};

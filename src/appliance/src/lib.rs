@@ -15,6 +15,7 @@ mod control_server;
 mod daemon;
 mod daemon_memory;
 mod docker_only;
+mod error;
 mod legacy;
 mod lock;
 mod log;
@@ -37,8 +38,9 @@ pub use control::{
     ServiceAddress, ServicePort,
 };
 pub use cri::ImageInfo;
-pub use daemon::{StartError, StartOptions, Step, run};
+pub use daemon::{StartOptions, Step, run};
 pub use daemon_memory::{DaemonMemory, DaemonMemoryError, ended_for_memory};
+pub use error::StartError;
 pub use kubelet::Paused;
 pub use places::{Places, ProfileName, ProfileNameError};
 pub use preflight::{Missing, preflight};

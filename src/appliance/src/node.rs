@@ -1,7 +1,7 @@
 //! The node's half of the appliance: the components that run containers and lead packets to them.
 
 use crate::claim;
-use crate::daemon::{StartError, failed};
+use crate::error::{StartError, failed};
 use crate::settings::CLUSTER_DOMAIN;
 use crate::{Places, Settings};
 use cluster::Cluster;

@@ -41,9 +41,9 @@ mod view;
 mod wanted;
 mod words;
 
+use crate::background::in_background;
 use crate::document::ImageDocument;
 use crate::error::{ImageError, Result};
-use crate::pull::in_background;
 use crate::store::ImageStore;
 use crate::{Digest, ImageRef};
 pub(crate) use caches::CacheMounts;

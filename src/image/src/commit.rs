@@ -1,10 +1,10 @@
 //! New images from what is here: the upper folder of a container, a tar, a changed configuration.
 
+use crate::background::in_background;
 use crate::digest::chain_ids;
 use crate::document::{HistoryItem, ImageDocument};
 use crate::error::{ImageError, Result, doing, out_of_io};
 use crate::load::Unpacking;
-use crate::pull::in_background;
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef, Pin};
 use crate::upper;
 use crate::{Digest, ImageRef};

@@ -14,6 +14,7 @@
 
 #![forbid(unsafe_code)]
 
+mod background;
 mod build;
 mod commit;
 mod config;

@@ -6,10 +6,10 @@ mod folder;
 mod images;
 mod legacy;
 
+use crate::background::in_background;
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest;
-use crate::pull::in_background;
 use crate::store::{ImageRecord, ImageStore, Inner, LayerRef};
 use crate::tar_split::TarSplitReader;
 use crate::unpack::{self, Feed, FeedSender, Unpacked};

@@ -4,6 +4,7 @@ mod jobs;
 
 pub(crate) use jobs::LayerJobs;
 
+use crate::background::in_background;
 use crate::digest::chain_ids;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest::{self, MAX_CONFIG};
@@ -155,13 +156,6 @@ fn other_platform(reference: &ImageRef, wanted: &Platform, config: &ImageConfigu
             reference.familiar()
         )
     })
-}
-
-/// Runs what blocks on a disk where it may block.
-pub(crate) async fn in_background<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| ImageError::io("work in the background", e))?
 }
 
 async fn config_bytes(store: &Arc<Inner>, found: &Found) -> Result<Vec<u8>> {

@@ -3,10 +3,10 @@
 
 mod packing;
 
+use crate::background::in_background;
 use crate::error::{ImageError, Result};
 use crate::manifest::{self, DOCKER_CONFIG, DOCKER_MANIFEST, Descriptor, Document, Manifest};
 use crate::progress::{PushEvent, PushProgress, PushStatus};
-use crate::pull::in_background;
 use crate::registries::is_loopback;
 use crate::registry::{Pushing, Source};
 use crate::store::{ImageStore, Inner, LayerRef, PackedLayer};

@@ -1,10 +1,10 @@
 //! Images into a file, in the form of Docker since version 25: an OCI layout and a docker-archive in one, each layer once.
 
+use crate::background::in_background;
 use crate::digest::Hasher;
 use crate::document::ImageDocument;
 use crate::error::{ImageError, Result, doing};
 use crate::manifest::{Descriptor, Manifest, ManifestIndex, OCI_CONFIG, OCI_INDEX, OCI_MANIFEST};
-use crate::pull::in_background;
 use crate::store::{ImageStore, Inner, LayerRef, Rootfs};
 use crate::tar_split::TarSplitReader;
 use crate::{Digest, ImageRef};

@@ -1,8 +1,9 @@
 //! Hands out what happens to the workers: changes of pods, of what they refer to, and events of the runtime.
 
+use crate::mailbox::{Mailbox, Message};
 use crate::shared::Shared;
 use crate::sources::{Source, references};
-use crate::worker::{Mailbox, Message, Worker, supervise};
+use crate::worker::{Worker, supervise};
 use crate::{container_config, labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};

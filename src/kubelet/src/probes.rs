@@ -2,8 +2,8 @@
 
 use crate::clock::{after, since};
 use crate::handlers::{self, At, Outcome};
+use crate::mailbox::{Mailbox, Message};
 use crate::shared::Shared;
-use crate::worker::{Mailbox, Message};
 use cri::ContainerId;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, Pod, Probe};

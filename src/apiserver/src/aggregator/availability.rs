@@ -6,7 +6,7 @@ use super::documents::Told;
 use super::{place, reference, secured, tell_who};
 use crate::client_tls;
 use crate::proxy::{self, NoEndpoint};
-use crate::server::Edge;
+use crate::server_state::ServerState;
 use crate::webhooks::ask;
 use api::ObjectKey;
 use bytes::Bytes;
@@ -42,7 +42,7 @@ struct Unavailable {
     again: bool,
 }
 
-pub(crate) async fn run(edge: Arc<Edge>, stop: CancellationToken) {
+pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
     let services = edge.cluster.informer::<APIService>();
     let behind = move |namespace: Option<&str>, name: &str| -> Vec<ObjectKey> {
         let is_it = |service: &&Arc<APIService>| {
@@ -69,7 +69,7 @@ pub(crate) async fn run(edge: Arc<Edge>, stop: CancellationToken) {
         .await;
 }
 
-async fn reconcile(edge: &Edge, key: &ObjectKey) -> Result<(), String> {
+async fn reconcile(edge: &ServerState, key: &ObjectKey) -> Result<(), String> {
     let root = edge.cluster.acting_as(Actor::root());
     let found = root.api::<APIService>().find(key).map_err(|status| status.message)?;
     let Some(service) = found.filter(|service| reference(service).is_some()) else {
@@ -128,7 +128,7 @@ fn set_condition(service: &mut APIService, wanted: &APIServiceCondition) {
     conditions.push(APIServiceCondition { last_transition_time: since.or(Some(now)), ..wanted.clone() });
 }
 
-async fn look(edge: &Edge, spec: &APIServiceSpec) -> Result<(), Unavailable> {
+async fn look(edge: &ServerState, spec: &APIServiceSpec) -> Result<(), Unavailable> {
     let (namespace, name, port) = place(spec);
     let root = edge.cluster.acting_as(Actor::root());
     let address = proxy::endpoint_of_service(&root, &namespace, &name, port)
@@ -169,7 +169,7 @@ fn without_endpoint(why: &NoEndpoint, namespace: &str, name: &str, port: u16) ->
 }
 
 async fn get(
-    edge: &Edge,
+    edge: &ServerState,
     spec: &APIServiceSpec,
     address: SocketAddr,
     path: &str,

@@ -14,7 +14,7 @@ use crate::client_tls::{self, ClientIdentity, Trust};
 use crate::proxy::{self, Secured, Verbatim};
 use crate::request::Request;
 use crate::request_info::ParsedPath;
-use crate::server::Edge;
+use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes, Cluster};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -65,7 +65,7 @@ pub(crate) fn all_given_away(cluster: &Cluster) -> Vec<Arc<APIService>> {
 }
 
 /// Who is to answer, where that is somebody else: everything below the path of its version, and the version's part of OpenAPI.
-pub(crate) fn asked(edge: &Edge, segments: &[String]) -> Option<Arc<APIService>> {
+pub(crate) fn asked(edge: &ServerState, segments: &[String]) -> Option<Arc<APIService>> {
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     match segments.as_slice() {
         ["apis", group, version, ..] => given_away(&edge.cluster, group, version),
@@ -80,7 +80,7 @@ pub(crate) fn asked(edge: &Edge, segments: &[String]) -> Option<Arc<APIService>>
 /// # Errors
 /// `Forbidden`; `ServiceUnavailable` where it is known that nobody answers, or nobody does.
 pub(crate) async fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     actor: &Actor,
     request: &mut Request,
     service: &APIService,

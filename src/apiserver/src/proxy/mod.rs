@@ -14,8 +14,8 @@ mod tls;
 use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::responses;
-use crate::router::not_found;
-use crate::server::Edge;
+use crate::responses::not_found;
+use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Client, ListParams, Target as Stored};
 use forward::Outgoing;
@@ -65,7 +65,7 @@ pub(crate) fn is_asked(info: &RequestInfo) -> bool {
 /// `NotFound`, `BadRequest` for a name or an address that leads nowhere, `ServiceUnavailable` where nobody
 /// answers.
 pub(crate) async fn answer(
-    edge: &Edge,
+    edge: &ServerState,
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {

@@ -4,9 +4,9 @@ use super::options::BuildSsh;
 use super::view::View;
 use super::{BuildContext, BuildError, archive, fetching, folder};
 
+use crate::background::in_background;
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
-use crate::pull::in_background;
 use crate::store::Inner;
 use crate::unpack::Compression;
 use rustix::fs::{Mode, OFlags, ResolveFlags};

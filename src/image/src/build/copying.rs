@@ -11,10 +11,10 @@ use super::stage::{Builder, Now, item};
 use super::steps::shell_of;
 use super::view::Node;
 use super::words::{Variables, expand, expand_text};
+use crate::background::in_background;
 use crate::commit::Draft;
 use crate::error::out_of_io;
 use crate::load::Unpacking;
-use crate::pull::in_background;
 use std::path::{Component, Path};
 use std::sync::Arc;
 

@@ -2,9 +2,9 @@
 
 use super::ignore::Ignore;
 use super::view::{Node, View, list};
+use crate::background::in_background;
 use crate::error::{ImageError, Result, doing};
 use crate::load::Unpacking;
-use crate::pull::in_background;
 use crate::store::{ImageRecord, ImageStore, Pruned};
 use crate::{Digest, ImageRef, upper};
 use cri::ImageInfo;

@@ -7,7 +7,7 @@ use super::runmount::{Kind, RunMountSpec, Sharing};
 use super::stage::{Builder, Now};
 use super::view::{Node, View};
 use super::{BuildError, MountSource, NamedContext, RunMount};
-use crate::pull::in_background;
+use crate::background::in_background;
 use crate::{Digest, Lease};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

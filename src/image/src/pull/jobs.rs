@@ -1,5 +1,5 @@
-use super::in_background;
 use crate::Digest;
+use crate::background::in_background;
 use crate::error::{ImageError, Result};
 use crate::manifest::Descriptor;
 use crate::progress::{Fanout, LayerStatus, Progress, PullEvent};

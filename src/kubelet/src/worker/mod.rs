@@ -14,8 +14,9 @@ mod start;
 mod supervise;
 mod watching;
 
+use crate::mailbox::{Mailbox, Message};
 use crate::pod;
-use crate::probes::{Probers, Verdict};
+use crate::probes::Probers;
 use crate::shared::Shared;
 use crate::view::{View, WorkerState};
 use crate::volumes::{self, Mounted};
@@ -30,22 +31,6 @@ pub(crate) use supervise::supervise;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-
-pub(crate) type Mailbox = mpsc::UnboundedSender<Message>;
-
-/// What wakes a worker.
-#[derive(Debug)]
-pub(crate) enum Message {
-    /// The pod or its sandbox changed.
-    Look,
-    /// Its object is no more; this is how it was last.
-    Gone(Arc<Pod>),
-    /// A ConfigMap or Secret that the pod refers to changed.
-    SourcesChanged,
-    /// Another sandbox has given its host ports back.
-    PortsFreed,
-    Probed(Verdict),
-}
 
 /// How long a stopping daemon waits for a container that is being made just now.
 const STOP_GRACE: Duration = Duration::from_secs(5);

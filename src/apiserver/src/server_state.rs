@@ -1,0 +1,24 @@
+//! What the server knows beside the request.
+
+use crate::aggregator;
+use crate::client_tls::ClientIdentity;
+use crate::metrics::Metrics;
+use crate::openapi_documents::CustomDocuments;
+use crate::parse_budget::ParseBudget;
+use cluster::Cluster;
+use cri::PodAccess;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What every request needs.
+pub(crate) struct ServerState {
+    pub(crate) cluster: Cluster,
+    /// The kubelet of this process, where it runs one.
+    pub(crate) pods: Option<Arc<dyn PodAccess>>,
+    pub(crate) ready: watch::Receiver<bool>,
+    pub(crate) metrics: Metrics,
+    pub(crate) parsing: ParseBudget,
+    pub(crate) custom_documents: CustomDocuments,
+    pub(crate) front_proxy: Option<ClientIdentity>,
+    pub(crate) aggregated: aggregator::Documents,
+}

@@ -1,0 +1,22 @@
+//! How a pod's worker is woken.
+
+use crate::probes::Verdict;
+use k8s_openapi::api::core::v1::Pod;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+pub(crate) type Mailbox = mpsc::UnboundedSender<Message>;
+
+/// What wakes a worker.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// The pod or its sandbox changed.
+    Look,
+    /// Its object is no more; this is how it was last.
+    Gone(Arc<Pod>),
+    /// A ConfigMap or Secret that the pod refers to changed.
+    SourcesChanged,
+    /// Another sandbox has given its host ports back.
+    PortsFreed,
+    Probed(Verdict),
+}
