@@ -4,7 +4,7 @@
 mod common;
 
 use common::appliance;
-use common::https::serve;
+use common::https::{relay, serve};
 use std::fs;
 
 /// Serves flunders, and says whom it believes to be asked by.
@@ -38,31 +38,6 @@ fn api_service(bundle: &str) -> String {
     )
 }
 
-/// The pod only carries the connection on: what TLS says is the server's.
-const SERVER: &str = r#"
-apiVersion: v1
-kind: Service
-metadata: {name: api, namespace: wardle}
-spec: {selector: {app: api}, ports: [{port: 443, targetPort: 8443}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: api, namespace: wardle}
-spec:
-  selector: {matchLabels: {app: api}}
-  template:
-    metadata: {labels: {app: api}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: api
-        image: busybox:1
-        imagePullPolicy: Never
-        command: [sh, -c, 'exec nc -ll -p 8443 -e nc $HOST 9557']
-        env: [{name: HOST, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}]
-        readinessProbe: {tcpSocket: {port: 8443}, periodSeconds: 1}
-"#;
-
 #[test]
 fn an_extension_serves_a_part_of_the_api() {
     let Some(cluster) = appliance("aggregation") else { return };
@@ -83,7 +58,7 @@ fn an_extension_serves_a_part_of_the_api() {
         cluster.kubectl(&["get", "--raw", "/apis/wardle.example.com/v1alpha1"]).refused("nobody is there");
     assert!(refused.contains("currently unable to handle the request"), "{refused}");
     cluster.kubectl(&["create", "namespace", "wardle"]).ok("namespace");
-    cluster.kubectl_with(&["apply"], SERVER).ok("the server");
+    cluster.kubectl_with(&["apply"], &relay("wardle", "api", 9557)).ok("the server");
     cluster
         .kubectl(&[
             "wait",

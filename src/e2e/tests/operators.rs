@@ -3,12 +3,9 @@
 
 mod common;
 
+use common::https::{Server, relay, serve};
 use common::{Appliance, appliance};
 use std::fs;
-use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 
 const DEFINITION: &str = r#"
 apiVersion: apiextensions.k8s.io/v1
@@ -66,11 +63,11 @@ fn rules_of_a_definition_are_kept() {
 }
 
 /// An HTTPS server that labels what it is asked to change, and refuses what is called `bad`.
-const SERVER: &str = r#"
-import base64, http.server, json, ssl, sys
-class Hook(http.server.BaseHTTPRequestHandler):
+const HOOKS: &str = r#"
+import base64
+class Handler(Json):
     def do_POST(self):
-        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        review = self.body()
         request = review["request"]
         response = {"uid": request["uid"], "allowed": True}
         if self.path.startswith("/mutate"):
@@ -81,55 +78,13 @@ class Hook(http.server.BaseHTTPRequestHandler):
             response = {"uid": request["uid"], "allowed": False, "status": {"message": "bad names are not wanted", "code": 403}}
         else:
             response["warnings"] = ["judged by the webhook"]
-        answer = json.dumps({"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": response}).encode()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-    def log_message(self, *_): pass
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(sys.argv[1], sys.argv[2])
-server = http.server.ThreadingHTTPServer(("0.0.0.0", 9555), Hook)
-server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-server.serve_forever()
+        self.answer({"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": response})
 "#;
-
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+const PORT: u16 = 9555;
 
 /// The running server, and its authority as a `caBundle`.
 fn server(cluster: &Appliance) -> (Server, String) {
-    let home = cluster.home().to_owned();
-    let script = r#"
-        openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=hook-ca -keyout ca.key -out ca.crt &&
-        openssl req -newkey rsa:2048 -nodes -subj /CN=hook -keyout hook.key -out hook.csr &&
-        printf 'subjectAltName=DNS:hook.hooks.svc,DNS:localhost,IP:127.0.0.1' > san &&
-        openssl x509 -req -in hook.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile san -out hook.crt &&
-        base64 -w0 ca.crt"#;
-    let made = Command::new("sh").args(["-c", script]).current_dir(&home).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let bundle = String::from_utf8(made.stdout).unwrap();
-    fs::write(home.join("hook.py"), SERVER).unwrap();
-    let child = Command::new("python3")
-        .args(["hook.py", "hook.crt", "hook.key"])
-        .current_dir(&home)
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
-    let server = Server(child);
-    for _ in 0..100 {
-        if TcpStream::connect("127.0.0.1:9555").is_ok() {
-            return (server, bundle);
-        }
-        sleep(Duration::from_millis(100));
-    }
-    panic!("the webhook does not listen");
+    serve(cluster, HOOKS, PORT, &["hook.hooks.svc"], &[])
 }
 
 fn configuration(kind: &str, name: &str, client: &str, bundle: &str, more: &str) -> String {
@@ -179,30 +134,6 @@ fn webhooks_change_and_judge_what_is_written() {
     cluster.kubectl(&["create", "configmap", "other"]).ok("and then nobody asks");
 }
 
-/// The pod only carries the connection on: what TLS says is the server's.
-const HOOK: &str = r#"
-apiVersion: v1
-kind: Service
-metadata: {name: hook, namespace: hooks}
-spec: {selector: {app: hook}, ports: [{port: 443, targetPort: 8443}]}
----
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: hook, namespace: hooks}
-spec:
-  selector: {matchLabels: {app: hook}}
-  template:
-    metadata: {labels: {app: hook}}
-    spec:
-      containers:
-      - name: hook
-        image: busybox:1
-        imagePullPolicy: Never
-        command: [sh, -c, 'exec nc -ll -p 8443 -e nc $HOST 9555']
-        env: [{name: HOST, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}]
-        readinessProbe: {tcpSocket: {port: 8443}, periodSeconds: 1}
-"#;
-
 #[test]
 fn a_chart_may_bring_a_webhook_before_the_pod_that_answers() {
     let Some(cluster) = appliance("chart-hooks") else { return };
@@ -226,7 +157,7 @@ fn a_chart_may_bring_a_webhook_before_the_pod_that_answers() {
     cluster
         .kubectl_with(&["apply"], &needed.replace("  sideEffects", "  failurePolicy: Fail\n  sideEffects"))
         .ok("needed again");
-    cluster.kubectl_with(&["apply"], HOOK).ok("the pod comes");
+    cluster.kubectl_with(&["apply"], &relay("hooks", "hook", PORT)).ok("the pod comes");
     cluster
         .kubectl(&["rollout", "status", "-n", "hooks", "deployment/hook", "--timeout=60s"])
         .ok("and is ready");

@@ -35,3 +35,4 @@ pub use environment::{Composition, Environment, Evaluation};
 pub use output::Output;
 pub use program::{Budget, Fault, Outcome, PER_CALL, Program, Variables};
 pub use rules::Rules;
+pub use values::RESERVED;

@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Words of CEL that a field may be called; it is written `__namespace__` then.
-const RESERVED: [&str; 21] = [
+/// Words of CEL: no variable may be called so, and a field that is, is written `__namespace__`.
+pub const RESERVED: [&str; 21] = [
     "true",
     "false",
     "null",

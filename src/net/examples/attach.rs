@@ -2,11 +2,12 @@
 //!
 //!     unshare --net cargo run --example attach -p net
 
-use net::{NetConfig, Network};
+mod common;
+
+use common::ms;
+use net::Network;
 use nix::sched::{CloneFlags, unshare};
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -27,20 +28,7 @@ fn namespace() -> (PathBuf, mpsc::Sender<()>) {
 
 #[tokio::main]
 async fn main() -> Result<(), net::NetError> {
-    let routes = std::fs::read_to_string("/proc/net/route").unwrap_or_default();
-    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
-    if routes.lines().count() > 1 || !up.is_ok_and(|status| status.success()) {
-        eprintln!("run this in a network namespace of its own: unshare --net …");
-        return Ok(());
-    }
-    let range = |text: &str| text.parse().expect("a network");
-    let config = NetConfig {
-        profile: "bench".into(),
-        node_ip: Ipv4Addr::LOCALHOST,
-        pod_cidr: range("10.244.0.0/19"),
-        service_cidr: range("10.96.0.0/16"),
-        load_balancer_cidr: range("10.98.0.0/24"),
-    };
+    let Some(config) = common::config() else { return Ok(()) };
     let start = Instant::now();
     let network = Network::start(config).await?;
     println!("start {}", ms(start.elapsed()));
@@ -65,8 +53,4 @@ fn spread(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
     let at = |share: usize| ms(times[times.len() * share / 100]);
     format!("p50 {} p99 {}", at(50), at(99))
-}
-
-fn ms(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }

@@ -3,11 +3,13 @@
 //!
 //!     unshare --net cargo run --example change -p net
 
-use net::{Door, NetConfig, Network, Protocol, Way};
+mod common;
+
+use common::ms;
+use net::{Door, Network, Protocol, Way};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const ROUNDS: u32 = 200;
 
@@ -22,19 +24,7 @@ fn way(number: u32) -> Way {
 
 #[tokio::main]
 async fn main() -> Result<(), net::NetError> {
-    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
-    if !up.is_ok_and(|status| status.success()) || other_links() {
-        eprintln!("run this in a network namespace of its own: unshare --net …");
-        return Ok(());
-    }
-    let range = |text: &str| text.parse().expect("a network");
-    let config = NetConfig {
-        profile: "bench".into(),
-        node_ip: Ipv4Addr::LOCALHOST,
-        pod_cidr: range("10.244.0.0/19"),
-        service_cidr: range("10.96.0.0/16"),
-        load_balancer_cidr: range("10.98.0.0/24"),
-    };
+    let Some(config) = common::config() else { return Ok(()) };
     let network = Network::start(config).await?;
     for count in [1, 10_000] {
         let doors: BTreeMap<Door, Way> = (0..count).map(|number| (door(number), way(number))).collect();
@@ -53,17 +43,4 @@ async fn main() -> Result<(), net::NetError> {
         println!("{count:>6} services: all {}, one change p50 {} p99 {}", ms(all), ms(at(50)), ms(at(99)));
     }
     Ok(())
-}
-
-fn other_links() -> bool {
-    std::fs::read_dir("/sys/class/net").is_ok_and(|links| links.count() > 0 && uplink())
-}
-
-/// A default route is what a namespace made for this does not have.
-fn uplink() -> bool {
-    std::fs::read_to_string("/proc/net/route").is_ok_and(|routes| routes.lines().count() > 1)
-}
-
-fn ms(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }

@@ -2,10 +2,12 @@
 //!
 //!     unshare --net cargo run --example isolate -p net
 
-use net::{AddressRange, Allow, Class, Isolation, NetConfig, Network, PortRange, Ports, Protocol};
+mod common;
+
+use common::ms;
+use net::{AddressRange, Allow, Class, Isolation, Network, PortRange, Ports, Protocol};
 use std::net::Ipv4Addr;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 const ROUNDS: u32 = 20;
 const RULES: u32 = 1000;
@@ -29,19 +31,7 @@ fn policy(shift: u16, rules: u32) -> Isolation {
 
 #[tokio::main]
 async fn main() -> Result<(), net::NetError> {
-    let up = Command::new("ip").args(["link", "set", "lo", "up"]).status();
-    if !up.is_ok_and(|status| status.success()) || has_uplink() {
-        eprintln!("run this in a network namespace of its own: unshare --net …");
-        return Ok(());
-    }
-    let range = |text: &str| text.parse().expect("a network");
-    let config = NetConfig {
-        profile: "bench".into(),
-        node_ip: Ipv4Addr::LOCALHOST,
-        pod_cidr: range("10.244.0.0/19"),
-        service_cidr: range("10.96.0.0/16"),
-        load_balancer_cidr: range("10.98.0.0/24"),
-    };
+    let Some(config) = common::config() else { return Ok(()) };
     let network = Network::start(config).await?;
     for (name, one, other) in [
         ("made and removed", policy(0, RULES), Isolation::default()),
@@ -60,13 +50,4 @@ async fn main() -> Result<(), net::NetError> {
         println!("a policy of {RULES} rules, {name}: p50 {} most {}", ms(middle), ms(last));
     }
     Ok(())
-}
-
-/// A default route is what a namespace made for this does not have.
-fn has_uplink() -> bool {
-    std::fs::read_to_string("/proc/net/route").is_ok_and(|routes| routes.lines().count() > 1)
-}
-
-fn ms(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }

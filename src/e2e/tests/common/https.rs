@@ -56,6 +56,35 @@ pub fn serve(
     panic!("the server does not listen");
 }
 
+/// A Service of that name, and a pod behind it that only carries connections on to the host's port: what TLS says is the server's.
+pub fn relay(namespace: &str, name: &str, port: u16) -> String {
+    RELAY.replace("NAMESPACE", namespace).replace("NAME", name).replace("PORT", &port.to_string())
+}
+
+const RELAY: &str = r#"
+apiVersion: v1
+kind: Service
+metadata: {name: NAME, namespace: NAMESPACE}
+spec: {selector: {app: NAME}, ports: [{port: 443, targetPort: 8443}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: NAME, namespace: NAMESPACE}
+spec:
+  selector: {matchLabels: {app: NAME}}
+  template:
+    metadata: {labels: {app: NAME}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: NAME
+        image: busybox:1
+        imagePullPolicy: Never
+        command: [sh, -c, 'exec nc -ll -p 8443 -e nc $HOST PORT']
+        env: [{name: HOST, valueFrom: {fieldRef: {fieldPath: status.hostIP}}}]
+        readinessProbe: {tcpSocket: {port: 8443}, periodSeconds: 1}
+"#;
+
 const BEFORE: &str = r#"
 import http.server, json, ssl, sys
 class Json(http.server.BaseHTTPRequestHandler):

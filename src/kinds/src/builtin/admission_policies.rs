@@ -5,37 +5,13 @@ use super::checks::{among, among_if_set, judged, label_selector, list, required,
 use super::names;
 use super::webhooks::{validate_condition_names, validate_rule};
 use crate::Errors;
-use expressions::{Composition, Environment, Output, Program};
+use expressions::{Composition, Environment, Output, Program, RESERVED};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, RuleWithOperations,
     Variable,
 };
 use std::collections::HashSet;
 
-/// Words of CEL that nothing may be called.
-const RESERVED: [&str; 21] = [
-    "true",
-    "false",
-    "null",
-    "in",
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];
 const WITHOUT_PARAMS: [&str; 4] = ["object", "oldObject", "request", "namespaceObject"];
 const WITH_PARAMS: [&str; 5] = ["object", "oldObject", "request", "namespaceObject", "params"];
 
