@@ -1,13 +1,15 @@
 // Puts the dashboard together in dist/: our own modules as they are, those of others out of node_modules, an import map that
 // finds them, and a packed copy of each beside it. There is no bundler: browsers load modules by themselves.
-import { cp, mkdir, readFile, readdir, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { cp, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const dist = join(here, 'dist');
+const built = join(here, 'dist');
+/** Where it is put together, beside what it replaces. */
+const dist = `${built}.new`;
 
 /** What is imported by name, and where it stands in node_modules. */
 const vendored = {
@@ -65,6 +67,19 @@ async function pack(folder) {
   }
 }
 
+/** Every file below a directory, by its path there. */
+async function filesOf(folder) {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => []);
+  const paths = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  const read = async (path) => [relative(folder, path), await readFile(path)];
+  return new Map(await Promise.all(paths.sort().map(read)));
+}
+
+async function areTheSame(one, other) {
+  const [ones, others] = await Promise.all([filesOf(one), filesOf(other)]);
+  return ones.size === others.size && [...ones].every(([path, bytes]) => others.get(path)?.equals(bytes));
+}
+
 await rm(dist, { recursive: true, force: true });
 await mkdir(join(dist, 'vendor'), { recursive: true });
 await cp(join(here, 'src'), dist, { recursive: true });
@@ -73,3 +88,10 @@ for (const [name, from] of Object.entries(styles)) await cp(join(here, 'node_mod
 await writeLicences();
 await writeIndex();
 await pack(dist);
+// what has not changed is not written: the program would be linked again for nothing
+if (await areTheSame(dist, built)) {
+  await rm(dist, { recursive: true });
+} else {
+  await rm(built, { recursive: true, force: true });
+  await rename(dist, built);
+}

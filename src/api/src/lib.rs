@@ -7,7 +7,9 @@
 
 pub mod apply;
 mod gvk;
+pub mod json;
 mod key;
+mod kubernetes_version;
 mod object;
 pub mod patch;
 pub mod quantity;
@@ -16,20 +18,10 @@ mod status;
 
 pub use gvk::{GroupResource, Gvk, Gvr, VersionPriority};
 pub use key::{ObjectKey, ParseRevisionError, ResourceVersion};
+pub use kubernetes_version::{KUBERNETES_VERSION, KubernetesVersion};
 pub use object::{Meta, Object, OwnerRef, REVISION_PLACEHOLDER, Unstamped};
 pub use selector::{FieldSelector, LabelSelector};
 pub use status::{Cause, Reason, Status};
-
-/// The one version of Kubernetes that is claimed: by `/version`, by the served API versions and by the types.
-pub const KUBERNETES_VERSION: KubernetesVersion =
-    KubernetesVersion { major: "1", minor: "36", git: "v1.36.0" };
-
-#[derive(Debug, Clone, Copy)]
-pub struct KubernetesVersion {
-    pub major: &'static str,
-    pub minor: &'static str,
-    pub git: &'static str,
-}
 
 /// This machine's processor, as Go calls it: that is how nodes and servers name theirs.
 pub fn architecture() -> &'static str {

@@ -6,19 +6,19 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceSubresourceScale,
 };
 use kinds::{
-    Column, Conversion, Durability, Handler, JsonPath, Origin, Printer, ResourceInfo, ScalePaths, SchemaKind,
-    Scope,
+    Column, Conversion, Durability, JsonPath, Origin, Printer, ResourceInfo, ScalePaths, SchemaKind,
+    SchemaRef, Scope, Subresource, VERBS, Version,
 };
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// A handler for each version that is served.
+/// A version for each version that is served.
 ///
 /// # Errors
 /// In words: a schema that is not structural, which the definition's validation refuses, may still be stored.
-pub fn kinds_of(definition: &CustomResourceDefinition) -> Result<Vec<Arc<dyn Handler>>, String> {
+pub fn kinds_of(definition: &CustomResourceDefinition) -> Result<Vec<Arc<Version>>, String> {
     let served = definition.spec.versions.iter().filter(|version| version.served);
-    served.map(|version| kind_of(definition, version).map(SchemaKind::into_handler)).collect()
+    served.map(|version| kind_of(definition, version).map(SchemaKind::into_version)).collect()
 }
 
 fn conversion_of(definition: &CustomResourceDefinition, stored_version: &str) -> Option<Conversion> {
@@ -38,7 +38,7 @@ fn kind_of(
     let spec = &definition.spec;
     let stored = spec.versions.iter().find(|v| v.storage).unwrap_or(version);
     let published = match version.schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref()) {
-        Some(schema) => serde_json::to_value(schema).map_err(|e| e.to_string())?,
+        Some(schema) => api::json::to_value(schema).map_err(|e| e.to_string())?,
         None => return Err(format!("version {} has no schema", version.name)),
     };
     let schema = schema::from_openapi(&published, "openAPIV3Schema").map_err(|errors| {
@@ -49,10 +49,10 @@ fn kind_of(
     let parts = version.subresources.clone().unwrap_or_default();
     let mut subresources = Vec::new();
     if parts.scale.is_some() {
-        subresources.push(Cow::Borrowed("scale"));
+        subresources.push(Subresource::Scale);
     }
     if parts.status.is_some() {
-        subresources.push(Cow::Borrowed("status"));
+        subresources.push(Subresource::Status);
     }
     let owned = |text: &str| Cow::Owned::<str>(text.to_owned());
     let list = |texts: &Option<Vec<String>>| texts.iter().flatten().map(|t| owned(t)).collect::<Vec<_>>();
@@ -68,6 +68,7 @@ fn kind_of(
         short_names: list(&spec.names.short_names),
         categories: list(&spec.names.categories),
         scope: if spec.scope == "Cluster" { Scope::Cluster } else { Scope::Namespaced },
+        verbs: VERBS,
         subresources,
         durability: Durability::Sync,
         storage: GroupResource { group: owned(&spec.group), resource: owned(&spec.names.plural) },
@@ -91,13 +92,13 @@ fn kind_of(
     Ok(SchemaKind {
         conversion: conversion_of(definition, &stored_version),
         info,
-        schema,
+        schema: SchemaRef::Own(Arc::new(schema)),
         rules,
         stored_version,
         scale: parts.scale.as_ref().and_then(scale_paths),
         printer: printer(version.additional_printer_columns.as_deref().unwrap_or_default()),
         selectable,
-        origin: Origin::Definition { published },
+        origin: Origin::Definition { published: Arc::new(published) },
         deprecation: deprecated,
     })
 }

@@ -1,6 +1,6 @@
 //! A CustomResourceDefinition becomes kinds that the registry serves, or conditions that say why not.
 //!
-//! [`kinds_of`] makes a [`kinds::Handler`] of each served version; [`conditions`] says what `status` tells of the
+//! [`kinds_of`] makes a [`kinds::Version`] of each version that is served; [`conditions`] says what `status` tells of the
 //! definition; [`names`] finds who has a name already. Pure: the controller that follows the definitions is elsewhere, and
 //! so is what is done with the objects. Read [`kinds_of`] first.
 

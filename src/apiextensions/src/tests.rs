@@ -1,7 +1,7 @@
 use crate::{conditions, kinds_of, names};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kinds::{Errors, FieldValidation, Handler};
+use kinds::{ErrorList, FieldValidation, Version};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -31,12 +31,12 @@ fn definition() -> CustomResourceDefinition {
                  "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}})).unwrap()
 }
 
-fn handlers() -> Vec<Arc<dyn Handler>> {
+fn versions() -> Vec<Arc<Version>> {
     kinds_of(&definition()).unwrap()
 }
 
-fn decode(handler: &dyn Handler, object: &Value) -> Box<dyn kinds::Instance> {
-    handler.decode(object.to_string().as_bytes(), FieldValidation::Strict).unwrap().instance
+fn decode(version: &Version, object: &Value) -> Box<dyn kinds::Instance> {
+    version.decode(object.to_string().as_bytes(), FieldValidation::Strict).unwrap().instance
 }
 
 fn cron(spec: Value) -> Value {
@@ -45,8 +45,8 @@ fn cron(spec: Value) -> Value {
 
 #[test]
 fn what_is_served_is_a_kind() {
-    let handlers = handlers();
-    let versions: Vec<String> = handlers.iter().map(|h| h.info().gvk.version.to_string()).collect();
+    let versions = versions();
+    let versions: Vec<String> = versions.iter().map(|h| h.info().gvk.version.to_string()).collect();
     assert_eq!(versions, ["v1", "v1beta1"]);
     let mut converted = definition();
     converted.spec.conversion = serde_json::from_value(json!({"strategy": "Webhook", "webhook": {
@@ -55,44 +55,44 @@ fn what_is_served_is_a_kind() {
     let converted = kinds_of(&converted).unwrap();
     let versions: Vec<String> = converted.iter().map(|h| h.info().gvk.version.to_string()).collect();
     assert_eq!(versions, ["v1", "v1beta1"]);
-    assert!(handlers.iter().all(|handler| handler.conversion().is_none()));
+    assert!(versions.iter().all(|version| version.conversion().is_none()));
     let stored = converted.iter().map(|h| h.conversion().unwrap().stored_version.as_str());
     assert_eq!(stored.collect::<Vec<_>>(), ["stable.example.com/v1", "stable.example.com/v1"]);
     let registry = kinds::all().with(converted.clone());
-    assert_eq!(registry.stored_version_of(&converted[1]).info().gvk.version, "v1");
+    assert_eq!(registry.kind(&converted[1].info().storage).unwrap().stored().info().gvk.version, "v1");
     // it is of its own version until the webhook has converted it
     let older = cron(json!({"cronSpec": "* * * * *"})).to_string().replace("/v1", "/v1beta1");
     let older = converted[1].decode(older.as_bytes(), FieldValidation::Ignore).unwrap().instance;
     let encoded = older.encode().unwrap().stamp(api::ResourceVersion(1));
     let encoded: Value = encoded.decode().unwrap();
     assert_eq!(encoded["apiVersion"], "stable.example.com/v1beta1");
-    let info = handlers[0].info();
+    let info = versions[0].info();
     assert!(info.has_subresource("status") && info.has_subresource("scale"));
     assert_eq!(info.short_names, ["ct"]);
-    assert_eq!(handlers[1].deprecation(), Some("stable.example.com/v1beta1 CronTab is deprecated"));
-    assert!(handlers[0].selects_by("spec.image") && !handlers[0].selects_by("spec.cronSpec"));
+    assert_eq!(versions[1].deprecation(), Some("stable.example.com/v1beta1 CronTab is deprecated"));
+    assert!(versions[0].selects_by("spec.image") && !versions[0].selects_by("spec.cronSpec"));
 }
 
 #[test]
 fn an_object_is_pruned_defaulted_and_validated() {
-    let handler = &handlers()[0];
+    let version = &versions()[0];
     let given = cron(json!({"cronSpec": "* * * * *", "unknown": 1}));
-    let strict = handler.decode(given.to_string().as_bytes(), FieldValidation::Strict);
+    let strict = version.decode(given.to_string().as_bytes(), FieldValidation::Strict);
     assert_eq!(
         strict.err().map(|e| e.message).unwrap(),
         "CronTab in version \"v1\" cannot be handled as a CronTab: strict decoding error: unknown field \"spec.unknown\""
     );
-    let decoded = handler.decode(given.to_string().as_bytes(), FieldValidation::Warn).unwrap();
+    let decoded = version.decode(given.to_string().as_bytes(), FieldValidation::Warn).unwrap();
     assert_eq!(decoded.warnings, ["unknown field \"spec.unknown\""]);
     let mut object = decoded.instance;
     object.set_defaults();
     assert_eq!(object.field("spec.image"), "busybox");
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     object.validate(&mut errors);
     assert!(errors.is_empty());
 
-    let mut errors = Errors::default();
-    decode(&**handler, &cron(json!({"cronSpec": "x", "replicas": 15}))).validate(&mut errors);
+    let mut errors = ErrorList::default();
+    decode(version, &cron(json!({"cronSpec": "x", "replicas": 15}))).validate(&mut errors);
     let fields: Vec<String> = errors.into_causes().into_iter().map(|c| c.field).collect();
     assert_eq!(fields, ["spec.cronSpec", "spec.replicas"]);
 }
@@ -108,49 +108,49 @@ fn rules_are_asked_of_what_has_the_right_form() {
         json!([{"rule": "!has(self.replicas) || self.replicas % 2 == 0", "message": "even only"}]);
     value["properties"]["status"]["x-kubernetes-validations"] = json!([{"rule": "self.replicas < 5"}]);
     *schema = serde_json::from_value(value).unwrap();
-    let handler = &kinds_of(&definition).unwrap()[0];
+    let version = &kinds_of(&definition).unwrap()[0];
     let told = |object: &dyn kinds::Instance| {
-        let mut errors = Errors::default();
+        let mut errors = ErrorList::default();
         object.validate(&mut errors);
         errors.into_causes().into_iter().map(|cause| cause.message).collect::<Vec<_>>()
     };
-    let odd = decode(&**handler, &cron(json!({"cronSpec": "* * * * *", "replicas": 3})));
+    let odd = decode(version, &cron(json!({"cronSpec": "* * * * *", "replicas": 3})));
     assert_eq!(told(&*odd), ["Invalid value: \"object\": even only"]);
-    let malformed = decode(&**handler, &cron(json!({"cronSpec": "x", "replicas": 3})));
+    let malformed = decode(version, &cron(json!({"cronSpec": "x", "replicas": 3})));
     assert!(told(&*malformed).iter().all(|message| !message.contains("even only")));
     let mut named = cron(json!({"cronSpec": "* * * * *"}));
     named["metadata"]["name"] = "forbidden".into();
-    assert_eq!(told(&*decode(&**handler, &named)), ["Invalid value: \"object\": not that name"]);
+    assert_eq!(told(&*decode(version, &named)), ["Invalid value: \"object\": not that name"]);
     // what was stored before the rule came may be changed elsewhere, and the status is judged too
     let stored = odd.encode().unwrap().stamp(api::ResourceVersion(7));
-    let old = handler.decode_stored(&stored).unwrap();
+    let old = version.decode_stored(&stored).unwrap();
     assert!(told(&*old).is_empty());
-    let mut status = decode(&**handler, &cron(json!({"cronSpec": "* * * * *", "replicas": 3})));
+    let mut status = decode(version, &cron(json!({"cronSpec": "* * * * *", "replicas": 3})));
     status.prepare_status_update(&*old);
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     status.validate_status_update(&*old, &mut errors);
     assert!(errors.is_empty(), "{:?}", errors.into_causes());
     let mut with_status = cron(json!({"cronSpec": "* * * * *", "replicas": 3}));
     with_status["status"] = json!({"replicas": 9});
-    let mut status = decode(&**handler, &with_status);
+    let mut status = decode(version, &with_status);
     status.prepare_status_update(&*old);
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     status.validate_status_update(&*old, &mut errors);
     assert_eq!(errors.len(), 1);
 }
 
 #[test]
 fn the_status_is_written_by_itself_and_makes_no_generation() {
-    let handler = &handlers()[0];
-    let mut old = decode(&**handler, &cron(json!({"cronSpec": "* * * * *"})));
+    let version = &versions()[0];
+    let mut old = decode(version, &cron(json!({"cronSpec": "* * * * *"})));
     old.prepare_create();
     let mut with_status = cron(json!({"cronSpec": "1 * * * *"}));
     with_status["status"] = json!({"replicas": 3});
-    let mut by_update = decode(&**handler, &with_status);
+    let mut by_update = decode(version, &with_status);
     by_update.prepare_update(&*old);
     assert_eq!(by_update.scale_by_path().unwrap().status.unwrap().replicas, 0, "the status stays");
     assert!(by_update.generation_changes(&*old));
-    let mut by_status = decode(&**handler, &with_status);
+    let mut by_status = decode(version, &with_status);
     by_status.meta_mut().labels = Some([("a".to_owned(), "b".to_owned())].into());
     by_status.prepare_status_update(&*old);
     assert_eq!(by_status.scale_by_path().unwrap().status.unwrap().replicas, 3);
@@ -160,21 +160,21 @@ fn the_status_is_written_by_itself_and_makes_no_generation() {
 
 #[test]
 fn it_is_stored_in_one_version_and_shown_in_each() {
-    let handlers = handlers();
+    let versions = versions();
     let beta = json!({"apiVersion": "stable.example.com/v1beta1", "kind": "CronTab", "metadata": {"name": "a", "namespace": "d"}, "spec": {"x": 1}});
-    let stored = decode(&*handlers[1], &beta).encode().unwrap().stamp(api::ResourceVersion(7));
+    let stored = decode(&*versions[1], &beta).encode().unwrap().stamp(api::ResourceVersion(7));
     let version_of = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap()["apiVersion"].clone();
     assert_eq!(version_of(stored.bytes()), "stable.example.com/v1");
-    assert_eq!(version_of(&handlers[0].present(stored.bytes())), "stable.example.com/v1");
-    assert_eq!(version_of(&handlers[1].present(stored.bytes())), "stable.example.com/v1beta1");
+    assert_eq!(version_of(&versions[0].present(stored.bytes())), "stable.example.com/v1");
+    assert_eq!(version_of(&versions[1].present(stored.bytes())), "stable.example.com/v1beta1");
 }
 
 #[test]
 fn rows_and_scales_come_by_path() {
-    let handler = &handlers()[0];
-    let mut object = decode(&**handler, &cron(json!({"cronSpec": "* * * * *", "replicas": 2})));
+    let version = &versions()[0];
+    let mut object = decode(version, &cron(json!({"cronSpec": "* * * * *", "replicas": 2})));
     object.meta_mut().creation_timestamp = Some(Time("2026-01-01T00:00:00Z".parse().unwrap()));
-    let columns: Vec<&str> = handler.columns().iter().map(|c| c.name.as_ref()).collect();
+    let columns: Vec<&str> = version.columns().iter().map(|c| c.name.as_ref()).collect();
     assert_eq!(columns, ["Name", "Spec", "Replicas", "Age"]);
     assert_eq!(
         object.row("2026-01-01T00:01:00Z".parse().unwrap()),

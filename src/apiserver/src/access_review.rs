@@ -7,16 +7,16 @@ use k8s_openapi::api::authorization::v1::{
     SubjectAccessReview, SubjectAccessReviewSpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::Errors;
+use kinds::ErrorList;
 use serde_json::{Value, json};
 
-pub(crate) fn of_self(review: &SelfSubjectAccessReview, errors: &mut Errors) -> Option<Attributes> {
+pub(crate) fn of_self(review: &SelfSubjectAccessReview, errors: &mut ErrorList) -> Option<Attributes> {
     let spec = &review.spec;
     check_empty(&review.metadata, "must be empty", errors);
     asked(spec.resource_attributes.as_ref(), spec.non_resource_attributes.as_ref(), errors)
 }
 
-pub(crate) fn of_cluster(review: &SubjectAccessReview, errors: &mut Errors) -> Option<Attributes> {
+pub(crate) fn of_cluster(review: &SubjectAccessReview, errors: &mut ErrorList) -> Option<Attributes> {
     let spec = &review.spec;
     check_empty(&review.metadata, "must be empty", errors);
     asked(spec.resource_attributes.as_ref(), spec.non_resource_attributes.as_ref(), errors)
@@ -29,7 +29,7 @@ pub(crate) fn of_cluster(review: &SubjectAccessReview, errors: &mut Errors) -> O
 pub(crate) fn of_namespace(
     review: &mut LocalSubjectAccessReview,
     namespace: &str,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) -> Result<Option<Attributes>, Status> {
     let given = review.metadata.namespace.clone().filter(|given| !given.is_empty());
     if let Some(given) = given.filter(|given| given != namespace) {
@@ -55,7 +55,7 @@ pub(crate) fn of_namespace(
 }
 
 /// About whom.
-pub(crate) fn subject(spec: &SubjectAccessReviewSpec, errors: &mut Errors) -> Actor {
+pub(crate) fn subject(spec: &SubjectAccessReviewSpec, errors: &mut ErrorList) -> Actor {
     let user = spec.user.as_deref().unwrap_or_default();
     let groups: Vec<&str> = spec.groups.iter().flatten().map(String::as_str).collect();
     if user.is_empty() && groups.is_empty() {
@@ -64,7 +64,7 @@ pub(crate) fn subject(spec: &SubjectAccessReviewSpec, errors: &mut Errors) -> Ac
     Actor::user(user, &groups)
 }
 
-fn check_empty(meta: &ObjectMeta, why: &str, errors: &mut Errors) {
+fn check_empty(meta: &ObjectMeta, why: &str, errors: &mut ErrorList) {
     let besides = ObjectMeta { managed_fields: None, creation_timestamp: None, ..meta.clone() };
     if besides != ObjectMeta::default() {
         errors.invalid("metadata", json!(meta), why);
@@ -74,7 +74,7 @@ fn check_empty(meta: &ObjectMeta, why: &str, errors: &mut Errors) {
 fn asked(
     resource: Option<&ResourceAttributes>,
     path: Option<&NonResourceAttributes>,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) -> Option<Attributes> {
     match (resource, path) {
         (Some(asked), None) => Some(Attributes {

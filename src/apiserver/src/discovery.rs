@@ -5,20 +5,14 @@ use crate::negotiate;
 use crate::request::Request;
 use crate::responses;
 use crate::server_state::ServerState;
-use crate::unstored::{self, Unstored};
-use api::KUBERNETES_VERSION;
+use api::{Gvk, KUBERNETES_VERSION};
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::APIService;
 use kinds::builtin::api_service::condition;
-use kinds::{Handler, Registry, Scope};
+use kinds::{Registry, ResourceInfo, Scope};
 use serde_json::{Value, json};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use warp::reply::Response;
-
-pub(crate) const VERBS: [&str; 8] =
-    ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
-const PART_VERBS: [&str; 3] = ["get", "patch", "update"];
 
 pub(crate) fn version() -> Value {
     json!({
@@ -87,13 +81,9 @@ pub(crate) fn answer(edge: &ServerState, request: &Request) -> Option<Response> 
 /// The versions of each named group, the preferred one first.
 fn groups(registry: &Registry, remote: &[Remote]) -> BTreeMap<String, Vec<String>> {
     let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let own = registry.iter().map(|handler| {
-        let gvr = &handler.info().gvr;
-        (gvr.group.to_string(), gvr.version.to_string())
-    });
-    let unstored = unstored::GROUP_VERSIONS.map(|(group, version)| (group.to_owned(), version.to_owned()));
+    let own = registry.resources().map(|info| (info.gvr.group.to_string(), info.gvr.version.to_string()));
     let remote = remote.iter().map(|remote| (remote.group.clone(), remote.version.clone()));
-    for (group, version) in own.chain(unstored).chain(remote).filter(|(group, _)| !group.is_empty()) {
+    for (group, version) in own.chain(remote).filter(|(group, _)| !group.is_empty()) {
         let versions = groups.entry(group).or_default();
         if !versions.contains(&version) {
             versions.push(version);
@@ -113,76 +103,49 @@ fn group_document(group: &str, versions: &[String]) -> Value {
     json!({"name": group, "versions": versions, "preferredVersion": versions[0]})
 }
 
-fn of_version<'r>(registry: &'r Registry, group: &str, version: &str) -> Vec<&'r Arc<dyn Handler>> {
-    registry.iter().filter(|h| h.info().gvr.group == group && h.info().gvr.version == version).collect()
+fn of_version<'r>(registry: &'r Registry, group: &str, version: &str) -> Vec<&'r ResourceInfo> {
+    registry.resources().filter(|info| info.gvr.group == group && info.gvr.version == version).collect()
 }
 
 fn resource_list(registry: &Registry, group: &str, version: &str) -> Option<Value> {
-    let unstored = unstored::of(group, version);
-    let handlers = of_version(registry, group, version);
-    if handlers.is_empty() && unstored.is_empty() {
+    let served = of_version(registry, group, version);
+    if served.is_empty() {
         return None;
     }
-    let mut resources = Vec::new();
-    for handler in handlers {
-        let info = handler.info();
-        let namespaced = info.scope == Scope::Namespaced;
-        let mut resource = json!({
-            "name": info.gvr.resource, "singularName": info.singular, "namespaced": namespaced,
-            "kind": info.gvk.kind, "verbs": VERBS,
-        });
-        if !info.short_names.is_empty() {
-            resource["shortNames"] = json!(info.short_names);
-        }
-        if !info.categories.is_empty() {
-            resource["categories"] = json!(info.categories);
-        }
-        resources.push(resource);
-        for part in &info.subresources {
-            let (kind, gv, verbs) = part_of(handler, part);
-            let mut entry = json!({"name": format!("{}/{part}", info.gvr.resource), "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": verbs});
-            if let Some((group, version)) = gv {
-                entry["group"] = group.into();
-                entry["version"] = version.into();
-            }
-            resources.push(entry);
-        }
-    }
-    for Unstored { resource, kind, singular, namespaced, verbs, short_names } in unstored {
-        let mut entry = json!({"name": resource, "singularName": singular, "namespaced": namespaced, "kind": kind, "verbs": verbs});
-        if !short_names.is_empty() {
-            entry["shortNames"] = json!(short_names);
-        }
-        resources.push(entry);
-    }
+    let resources: Vec<Value> = served.into_iter().flat_map(resources_of).collect();
     let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     Some(
         json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources}),
     )
 }
 
-type Part = (String, Option<(&'static str, &'static str)>, Vec<&'static str>);
-
-/// Kind, group and version where they are other than the object's, verbs.
-fn part_of(handler: &Arc<dyn Handler>, part: &str) -> Part {
-    let of = |kind: &str, gv, verbs: &[&'static str]| (kind.to_owned(), gv, verbs.to_vec());
-    match part {
-        "scale" => of("Scale", Some(("autoscaling", "v1")), &PART_VERBS),
-        "binding" => of("Binding", None, &["create"]),
-        "eviction" => of("Eviction", Some(("policy", "v1")), &["create"]),
-        "token" => of("TokenRequest", Some(("authentication.k8s.io", "v1")), &["create"]),
-        "exec" => of("PodExecOptions", None, &["create", "get"]),
-        "attach" => of("PodAttachOptions", None, &["create", "get"]),
-        "portforward" => of("PodPortForwardOptions", None, &["create", "get"]),
-        "log" => of("Pod", None, &["get"]),
-        "proxy" => of(
-            &format!("{}ProxyOptions", handler.info().gvk.kind),
-            None,
-            &["create", "delete", "get", "patch", "update"],
-        ),
-        "finalize" => of("Namespace", None, &["update"]),
-        _ => of(&handler.info().gvk.kind, None, &PART_VERBS),
+/// The resource, then its subresources.
+fn resources_of(info: &ResourceInfo) -> Vec<Value> {
+    let namespaced = info.scope == Scope::Namespaced;
+    let mut resource = json!({
+        "name": info.gvr.resource, "singularName": info.singular, "namespaced": namespaced,
+        "kind": info.gvk.kind, "verbs": info.verbs,
+    });
+    if !info.short_names.is_empty() {
+        resource["shortNames"] = json!(info.short_names);
     }
+    if !info.categories.is_empty() {
+        resource["categories"] = json!(info.categories);
+    }
+    let mut resources = vec![resource];
+    resources.extend(info.subresources.iter().map(|subresource| {
+        let kind = subresource.kind(&info.gvk);
+        let mut entry = json!({
+            "name": format!("{}/{subresource}", info.gvr.resource), "singularName": "", "namespaced": namespaced,
+            "kind": kind.kind, "verbs": subresource.verbs(),
+        });
+        if (&kind.group, &kind.version) != (&info.gvk.group, &info.gvk.version) {
+            entry["group"] = kind.group.as_ref().into();
+            entry["version"] = kind.version.as_ref().into();
+        }
+        entry
+    }));
+    resources
 }
 
 /// `APIGroupDiscoveryList`: everything in one document, so that a client asks twice and not twenty times.
@@ -197,32 +160,8 @@ fn all_in_one(
         if let Some(remote) = remote.iter().find(|remote| remote.group == group && remote.version == of) {
             return edge.aggregated.of_version(group, of, remote.is_available);
         }
-        let response = |group: &str, version: &str, kind: &str| json!({"group": group, "version": version, "kind": kind});
-        let mut resources = Vec::new();
-        for handler in of_version(registry, group, of) {
-            let info = handler.info();
-            let parts: Vec<Value> = info
-                .subresources
-                .iter()
-                .map(|part| {
-                    let (kind, gv, verbs) = part_of(handler, part);
-                    let (g, v) = gv.unwrap_or((group, of));
-                    json!({"subresource": part, "responseKind": response(g, v, &kind), "verbs": verbs})
-                })
-                .collect();
-            resources.push(json!({
-                "resource": info.gvr.resource, "responseKind": response(group, of, &info.gvk.kind),
-                "scope": if info.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
-                "singularResource": info.singular, "verbs": VERBS, "shortNames": info.short_names,
-                "categories": info.categories, "subresources": parts,
-            }));
-        }
-        for Unstored { resource, kind, singular, namespaced, verbs, short_names } in unstored::of(group, of) {
-            resources.push(json!({
-                "resource": resource, "responseKind": response(group, of, kind), "scope": if *namespaced { "Namespaced" } else { "Cluster" },
-                "singularResource": singular, "verbs": verbs, "shortNames": short_names,
-            }));
-        }
+        let resources: Vec<Value> =
+            of_version(registry, group, of).into_iter().map(aggregated_resource).collect();
         json!({"version": of, "resources": resources, "freshness": "Current"})
     };
     let items: Vec<Value> = match core {
@@ -236,6 +175,23 @@ fn all_in_one(
             .collect(),
     };
     json!({"kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"), "metadata": {}, "items": items})
+}
+
+/// The resource with its subresources.
+fn aggregated_resource(info: &ResourceInfo) -> Value {
+    let response = |kind: &Gvk| json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
+    let mut resource = json!({
+        "resource": info.gvr.resource, "responseKind": response(&info.gvk),
+        "scope": if info.scope == Scope::Namespaced { "Namespaced" } else { "Cluster" },
+        "singularResource": info.singular, "verbs": info.verbs, "shortNames": info.short_names,
+        "categories": info.categories,
+    });
+    let subresources = info.subresources.iter().map(|subresource| {
+        let kind = subresource.kind(&info.gvk);
+        json!({"subresource": subresource.name(), "responseKind": response(&kind), "verbs": subresource.verbs()})
+    });
+    resource["subresources"] = subresources.collect();
+    resource
 }
 
 fn aggregated_response(document: &Value, version: &str) -> Response {

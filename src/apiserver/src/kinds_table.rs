@@ -1,8 +1,6 @@
 //! `docs/kinds.md`, made of what is served.
 
-use crate::discovery::VERBS;
-use crate::unstored;
-use kinds::Scope;
+use kinds::{Scope, VERBS};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -104,31 +102,20 @@ struct Row {
 
 fn rows() -> BTreeMap<(String, String), Row> {
     let mut rows: BTreeMap<(String, String), Row> = BTreeMap::new();
-    for handler in kinds::all().iter() {
-        let info = handler.info();
+    for info in kinds::all().resources() {
         let row = rows.entry((info.gvr.group.to_string(), info.gvr.resource.to_string())).or_default();
         row.versions.push(info.gvr.version.to_string());
         row.kind = info.gvk.kind.to_string();
         row.short_names = info.short_names.join(", ");
         row.is_namespaced = info.scope == Scope::Namespaced;
-        row.verbs = verbs(&VERBS);
-        row.subresources = info.subresources.join(", ");
-    }
-    for (group, version) in unstored::GROUP_VERSIONS.into_iter().chain([("", "v1")]) {
-        for of in unstored::of(group, version) {
-            let row = rows.entry((group.to_owned(), of.resource.to_owned())).or_default();
-            row.versions.push(version.to_owned());
-            row.kind = of.kind.to_owned();
-            row.short_names = of.short_names.join(", ");
-            row.is_namespaced = of.namespaced;
-            row.verbs = verbs(of.verbs);
-        }
+        row.verbs = verbs(info.verbs);
+        row.subresources = info.subresources.iter().map(|one| one.name()).collect::<Vec<_>>().join(", ");
     }
     rows
 }
 
 fn verbs(of: &[&str]) -> String {
-    if *of == VERBS { "all".to_owned() } else { of.join(", ") }
+    if of == VERBS { "all".to_owned() } else { of.join(", ") }
 }
 
 fn page() -> String {

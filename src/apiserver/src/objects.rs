@@ -17,7 +17,7 @@ use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::core::v1::Binding;
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kinds::{Handler, Scope};
+use kinds::{Scope, Subresource, Version};
 use std::sync::Arc;
 use warp::reply::Response;
 
@@ -38,12 +38,12 @@ pub(crate) async fn answer(
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
-    let handler = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
-    let target = target_of(&handler, info)?;
+    let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
+    let target = target_of(&version, info)?;
     let view = negotiate::view(request.header(http::header::ACCEPT));
     let include = params::include(request)?;
     let warnings = Warnings::collected();
-    warnings.extend(handler.deprecation().map(str::to_owned));
+    warnings.extend(version.deprecation().map(str::to_owned));
     let call = Call { edge, actor, target, view, include, warnings: warnings.clone() };
     let outcome = dispatch(&call, request, info).await;
     let warnings = warnings.take();
@@ -55,20 +55,21 @@ pub(crate) async fn answer(
 }
 
 async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
-    match (request.method.clone(), info.name.is_some(), info.subresource.as_deref()) {
-        (Method::GET | Method::HEAD, true, None | Some("approval" | "status" | "ephemeralcontainers"))
+    use Subresource::{Approval, Binding, EphemeralContainers, Eviction, Scale, Status, Token};
+    match (request.method.clone(), info.name.is_some(), call.target.subresource) {
+        (Method::GET | Method::HEAD, true, None | Some(Approval | Status | EphemeralContainers))
             if !request.flag("watch")? =>
         {
             call.get().await
         }
-        (Method::GET | Method::HEAD, true, Some("scale")) => call.get_scale().await,
+        (Method::GET | Method::HEAD, true, Some(Scale)) => call.get_scale().await,
         (Method::GET | Method::HEAD, _, None) => call.list_or_watch(request).await,
         (Method::POST, false, None) => call.create(request).await,
-        (Method::POST, true, Some("binding")) => call.bind(request).await,
-        (Method::POST, true, Some("eviction")) => call.evict(request).await,
-        (Method::POST, true, Some("token")) => call.token(request).await,
-        (Method::PUT, true, Some("scale")) => call.put_scale(request).await,
-        (Method::PATCH, true, Some("scale")) => call.patch_scale(request).await,
+        (Method::POST, true, Some(Binding)) => call.bind(request).await,
+        (Method::POST, true, Some(Eviction)) => call.evict(request).await,
+        (Method::POST, true, Some(Token)) => call.token(request).await,
+        (Method::PUT, true, Some(Scale)) => call.put_scale(request).await,
+        (Method::PATCH, true, Some(Scale)) => call.patch_scale(request).await,
         (Method::PUT, true, _) => call.update(request).await,
         (Method::PATCH, true, _) => call.patch(request).await,
         (Method::DELETE, true, None) => call.delete(request).await,
@@ -77,22 +78,28 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
     }
 }
 
-fn target_of(handler: &Arc<dyn Handler>, info: &RequestInfo) -> Result<Target, Status> {
-    let kind = handler.info();
-    let known = info.subresource.as_deref().is_none_or(|part| kind.has_subresource(part));
+fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {
+    let kind = version.info();
+    let subresource = match info.subresource.as_deref() {
+        Some(name) => {
+            let known = Subresource::named(name).filter(|known| kind.has_subresource(*known));
+            Some(known.ok_or_else(not_found)?)
+        }
+        None => None,
+    };
     let placed = match kind.scope {
         Scope::Cluster => info.namespace.is_none(),
         // without a namespace only a collection can be asked for: that of all namespaces
         Scope::Namespaced => info.namespace.is_some() || info.name.is_none(),
     };
-    if !known || !placed {
+    if !placed {
         return Err(not_found());
     }
     Ok(Target {
-        handler: handler.clone(),
+        version: version.clone(),
         namespace: info.namespace.clone(),
         name: info.name.clone(),
-        subresource: info.subresource.clone(),
+        subresource,
     })
 }
 
@@ -103,13 +110,13 @@ impl Call<'_> {
     }
 
     async fn show(&self, code: u16, object: Object) -> Result<Response, Status> {
-        let object = self.edge.cluster.one_in_version(&*self.target.handler, object).await?;
+        let object = self.edge.cluster.one_in_version(&self.target.version, object).await?;
         let object = &object;
         let bytes = match self.view {
-            View::Objects => self.target.handler.present(object.bytes()),
+            View::Objects => self.target.version.present(object.bytes()),
             View::Table => {
                 let one = std::slice::from_ref(object);
-                table::of_objects(&*self.target.handler, one, None, self.include)?
+                table::of_objects(&self.target.version, one, None, self.include)?
             }
             View::Partial => table::partial(object)?,
         };
@@ -130,18 +137,18 @@ impl Call<'_> {
     }
 
     async fn show_list(&self, mut list: List) -> Result<Response, Status> {
-        list.objects = self.edge.cluster.in_version(&*self.target.handler, list.objects).await?;
+        list.objects = self.edge.cluster.in_version(&self.target.version, list.objects).await?;
         let list = &list;
         let bytes = match self.view {
-            View::Table => table::of_objects(&*self.target.handler, &list.objects, Some(list), self.include)?,
+            View::Table => table::of_objects(&self.target.version, &list.objects, Some(list), self.include)?,
             View::Partial => {
                 let items: Result<Vec<Bytes>, Status> = list.objects.iter().map(table::partial).collect();
                 list_bytes("PartialObjectMetadataList", "meta.k8s.io/v1", list, &items?)
             }
             View::Objects => {
-                let info = self.target.handler.info();
+                let info = self.target.version.info();
                 let items: Vec<Bytes> =
-                    list.objects.iter().map(|o| self.target.handler.present(o.bytes())).collect();
+                    list.objects.iter().map(|o| self.target.version.present(o.bytes())).collect();
                 list_bytes(&format!("{}List", info.gvk.kind), &info.gvk.api_version(), list, &items)
             }
         };
@@ -149,14 +156,14 @@ impl Call<'_> {
     }
 
     async fn create(&self, request: &mut Request) -> Result<Response, Status> {
-        if self.target.handler.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
+        if self.target.version.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
             return Err(method_not_allowed());
         }
         let options = self.heard(params::write(request)?);
         let strictness = params::field_validation(request)?;
         let body = request.json_body().await?;
-        check_kind(&*self.target.handler, &body)?;
-        let decoded = self.target.handler.decode(&body, strictness)?;
+        check_kind(&self.target.version, &body)?;
+        let decoded = self.target.version.decode(&body, strictness)?;
         self.warnings.extend(decoded.warnings);
         let created = self.edge.cluster.create(self.actor, &self.target, decoded.instance, &options).await?;
         self.show(201, created).await
@@ -166,8 +173,8 @@ impl Call<'_> {
         let options = self.heard(params::write(request)?);
         let strictness = params::field_validation(request)?;
         let body = request.json_body().await?;
-        check_kind(&*self.target.handler, &body)?;
-        let decoded = self.target.handler.decode(&body, strictness)?;
+        check_kind(&self.target.version, &body)?;
+        let decoded = self.target.version.decode(&body, strictness)?;
         self.warnings.extend(decoded.warnings);
         let new = decoded.instance;
         let written = self
@@ -185,10 +192,10 @@ impl Call<'_> {
         let options = self.heard(params::patch(request)?);
         let strictness = params::field_validation(request)?;
         let patch = Patch::read(request).await?;
-        let handler = &self.target.handler;
+        let version = &self.target.version;
         let change = |current: &Object| {
             let (instance, unknown_fields) =
-                patch.apply(&**handler, &handler.present(current.bytes()), strictness)?;
+                patch.apply(version, &version.present(current.bytes()), strictness)?;
             self.warnings.extend(unknown_fields);
             Ok(instance)
         };
@@ -215,7 +222,7 @@ impl Call<'_> {
         match self.edge.cluster.delete(self.actor, &self.target, &options).await? {
             Deleted::Later(object) => self.show(200, object).await,
             // upstream answers with the pod itself, and with a Status for nearly all others; clients take both
-            Deleted::Now(object) if self.target.handler.graceful_deletion() => self.show(200, object).await,
+            Deleted::Now(object) if self.target.version.graceful_deletion() => self.show(200, object).await,
             Deleted::Now(object) => {
                 let resource = self.target.group_resource();
                 Ok(responses::json(
@@ -230,7 +237,7 @@ impl Call<'_> {
     }
 
     async fn delete_collection(&self, request: &mut Request) -> Result<Response, Status> {
-        if self.target.handler.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
+        if self.target.version.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
             return Err(method_not_allowed());
         }
         let body = request.json_body().await?;
@@ -242,8 +249,8 @@ impl Call<'_> {
 
     async fn read_scale(&self) -> Result<Scale, Status> {
         let object = self.edge.cluster.get(self.actor, &self.target)?;
-        let object = self.edge.cluster.one_in_version(&*self.target.handler, object).await?;
-        let instance = self.target.handler.decode_stored(&object)?;
+        let object = self.edge.cluster.one_in_version(&self.target.version, object).await?;
+        let instance = self.target.version.decode_stored(&object)?;
         kinds::scale::of(&*instance).ok_or_else(not_found)
     }
 
@@ -273,17 +280,17 @@ impl Call<'_> {
         change: &(dyn Fn(&Scale) -> Result<Scale, Status> + Send + Sync),
     ) -> Result<Response, Status> {
         let options = self.heard(params::write(request)?);
-        let handler = &self.target.handler;
+        let version = &self.target.version;
         let set = |current: &Object| {
-            let mut instance = handler.decode_stored(current)?;
+            let mut instance = version.decode_stored(current)?;
             let scale = change(&kinds::scale::of(&*instance).ok_or_else(not_found)?)?;
             kinds::scale::set(&mut *instance, &scale)?;
             Ok(instance)
         };
         // authorised as the part, written as the whole: generation and validation are those of the object
         let written = self.edge.cluster.modify(self.actor, &self.target, verb, &options, &set).await?;
-        let written = self.edge.cluster.one_in_version(&**handler, written).await?;
-        let instance = handler.decode_stored(&written)?;
+        let written = self.edge.cluster.one_in_version(version, written).await?;
+        let instance = version.decode_stored(&written)?;
         show_typed(200, &kinds::scale::of(&*instance).ok_or_else(not_found)?)
     }
 
@@ -352,7 +359,7 @@ fn show_typed(code: u16, object: &impl serde::Serialize) -> Result<Response, Sta
 }
 
 /// The body may leave its kind out, but not name another.
-fn check_kind(handler: &dyn Handler, body: &[u8]) -> Result<(), Status> {
+fn check_kind(version: &Version, body: &[u8]) -> Result<(), Status> {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct TypeMeta {
@@ -362,7 +369,7 @@ fn check_kind(handler: &dyn Handler, body: &[u8]) -> Result<(), Status> {
         kind: String,
     }
     let Ok(given) = serde_json::from_slice::<TypeMeta>(body) else { return Ok(()) };
-    let want = &handler.info().gvk;
+    let want = &version.info().gvk;
     if !given.api_version.is_empty() && given.api_version != want.api_version() {
         return Err(Status::bad_request(format!(
             "the API version in the data ({}) does not match the expected API version ({})",

@@ -58,7 +58,8 @@ fn current<'m>(made: &'m mut Option<Made>, registry: &Arc<Registry>) -> &'m mut 
 }
 
 fn custom_resources(registry: &Registry) -> Vec<openapi::CustomResource> {
-    let described = registry.iter().filter_map(|handler| Some((handler.info(), handler.published_schema()?)));
+    let described =
+        registry.versions().filter_map(|version| Some((version.info(), version.published_schema()?)));
     described
         .map(|(info, schema)| openapi::CustomResource {
             group: info.gvk.group.to_string(),

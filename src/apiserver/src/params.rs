@@ -4,7 +4,7 @@ use crate::request::Request;
 use crate::table::Include;
 use api::{FieldSelector, Gvk, LabelSelector, ResourceVersion, Status};
 use cluster::{DeleteOptions, ListParams, Propagation, VersionMatch, WatchParams, WriteOptions};
-use kinds::{Errors, FieldValidation};
+use kinds::{ErrorList, FieldValidation};
 use serde::Deserialize;
 
 /// The group of the options that all verbs take.
@@ -34,7 +34,7 @@ fn version_match(request: &Request, watches: bool) -> Result<Option<VersionMatch
     let (given, initial) =
         (request.parameter("resourceVersionMatch"), request.parameter("sendInitialEvents"));
     let version = request.parameter("resourceVersion");
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     let mut forbid = |why: &str| errors.forbidden("resourceVersionMatch", why);
     match given {
         Some(_) if !watches && version.is_none() => {
@@ -94,7 +94,7 @@ pub(crate) fn write(request: &Request) -> Result<WriteOptions, Status> {
 /// For a patch of the apply kind, which alone may be forced and must say who it is.
 pub(crate) fn apply(request: &Request) -> Result<(WriteOptions, bool), Status> {
     if request.parameter("fieldManager").is_none() {
-        let mut errors = Errors::default();
+        let mut errors = ErrorList::default();
         errors.required("fieldManager", "is required for apply patch");
         return Err(Status::invalid(&Gvk::parse(META, "PatchOptions"), "", errors.into_causes()));
     }
@@ -104,7 +104,7 @@ pub(crate) fn apply(request: &Request) -> Result<(WriteOptions, bool), Status> {
 /// For every other patch.
 pub(crate) fn patch(request: &Request) -> Result<WriteOptions, Status> {
     if request.parameter("force").is_some() {
-        let mut errors = Errors::default();
+        let mut errors = ErrorList::default();
         errors.forbidden("force", "may not be specified for non-apply patch");
         return Err(Status::invalid(&Gvk::parse(META, "PatchOptions"), "", errors.into_causes()));
     }
@@ -115,7 +115,7 @@ pub(crate) fn patch(request: &Request) -> Result<WriteOptions, Status> {
 const LONGEST_MANAGER: usize = 128;
 
 fn checked_manager(given: &str) -> Result<String, Status> {
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     if given.len() > LONGEST_MANAGER {
         errors.invalid("fieldManager", given, format!("must be no more than {LONGEST_MANAGER} characters"));
     } else if given.chars().any(char::is_control) {

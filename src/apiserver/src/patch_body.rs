@@ -4,7 +4,7 @@ use crate::body;
 use crate::request::Request;
 use api::patch::{self, JsonPatch};
 use api::{Reason, Status};
-use kinds::{FieldValidation, Handler, Instance};
+use kinds::{FieldValidation, Instance, Version};
 use serde_json::Value;
 
 pub(crate) const APPLY_YAML: &str = "application/apply-patch+yaml";
@@ -58,20 +58,20 @@ impl Patch {
     /// The patched object. It carries a resourceVersion only where the patch itself sets one.
     pub(crate) fn apply(
         &self,
-        handler: &dyn Handler,
+        version: &Version,
         current: &[u8],
         strictness: FieldValidation,
     ) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
         let current: Value = serde_json::from_slice(current).map_err(Status::internal)?;
         let before = current.pointer("/metadata/resourceVersion").cloned();
-        let patched = self.apply_value(current, handler.merge_keys())?;
+        let patched = self.apply_value(current, version.merge_keys())?;
         let after = patched.pointer("/metadata/resourceVersion").cloned();
         let bytes = serde_json::to_vec(&patched).map_err(Status::internal)?;
         drop(patched);
         if bytes.len() > body::LARGEST_BODY {
             return Err(body::too_large());
         }
-        let mut decoded = handler.decode(&bytes, strictness)?;
+        let mut decoded = version.decode(&bytes, strictness)?;
         if before == after {
             decoded.instance.meta_mut().resource_version = None;
         }

@@ -12,12 +12,11 @@ use api::{FieldSelector, LabelSelector, ObjectKey, Status, quantity};
 use cluster::{Actor, NodeUsage, PodUsage, Usage, Window};
 use http::Method;
 use k8s_openapi::api::core::v1::{Node, Pod};
+use kinds::builtin::computed::{METRICS_GROUP, METRICS_VERSION};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use warp::reply::Response;
-
-pub(crate) const VERSION: &str = "v1beta1";
 
 type Labels = BTreeMap<String, String>;
 
@@ -83,7 +82,7 @@ pub(crate) async fn answer(
 }
 
 fn api_version() -> String {
-    format!("{}/{VERSION}", cluster::METRICS_GROUP)
+    format!("{METRICS_GROUP}/{METRICS_VERSION}")
 }
 
 fn is_selected(item: &Item, labels: &LabelSelector, fields: &FieldSelector) -> bool {

@@ -12,7 +12,7 @@ use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::authorization::v1::{
     LocalSubjectAccessReview, SelfSubjectAccessReview, SelfSubjectRulesReview, SubjectAccessReview,
 };
-use kinds::Errors;
+use kinds::ErrorList;
 use serde_json::{Value, json};
 use warp::reply::Response;
 
@@ -38,13 +38,13 @@ pub(crate) async fn answer(
         }
         "selfsubjectaccessreviews" => {
             let review: SelfSubjectAccessReview = typed_body(request).await?;
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             let asked = access_review::of_self(&review, &mut errors);
             decided(edge, "SelfSubjectAccessReview", errors, actor, asked, json!(review))?
         }
         "localsubjectaccessreviews" => {
             let mut review: LocalSubjectAccessReview = typed_body(request).await?;
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             let namespace = info.namespace.as_deref().unwrap_or_default();
             let asked = access_review::of_namespace(&mut review, namespace, &mut errors)?;
             let whom = access_review::subject(&review.spec, &mut errors);
@@ -52,7 +52,7 @@ pub(crate) async fn answer(
         }
         _ => {
             let review: SubjectAccessReview = typed_body(request).await?;
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             let asked = access_review::of_cluster(&review, &mut errors);
             let whom = access_review::subject(&review.spec, &mut errors);
             decided(edge, "SubjectAccessReview", errors, &whom, asked, json!(review))?
@@ -92,7 +92,7 @@ fn token_review(edge: &ServerState, review: TokenReview) -> Result<Value, Status
 fn decided(
     edge: &ServerState,
     kind: &'static str,
-    errors: Errors,
+    errors: ErrorList,
     whom: &Actor,
     asked: Option<Attributes>,
     mut review: Value,
@@ -133,18 +133,18 @@ fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::unstored::{self, Unstored};
+    use kinds::Scope;
 
     #[test]
     fn every_review_can_be_explained() {
         for group in ["authentication.k8s.io", "authorization.k8s.io"] {
             let document = openapi::document_v3(&format!("apis/{group}/v1")).unwrap();
             let document: Value = serde_json::from_slice(&openapi::inflate(document)).unwrap();
-            for Unstored { resource, kind, namespaced, .. } in unstored::of(group, "v1") {
-                let within = if *namespaced { "namespaces/{namespace}/" } else { "" };
-                let path = format!("/apis/{group}/v1/{within}{resource}");
+            for info in kinds::all().resources().filter(|info| info.gvr.group == group) {
+                let within = if info.scope == Scope::Namespaced { "namespaces/{namespace}/" } else { "" };
+                let path = format!("/apis/{group}/v1/{within}{}", info.gvr.resource);
                 let found = &document["paths"][&path]["post"]["x-kubernetes-group-version-kind"]["kind"];
-                assert_eq!(found, kind, "{path}");
+                assert_eq!(*found, *info.gvk.kind, "{path}");
             }
         }
     }

@@ -5,8 +5,8 @@ use crate::request_info::{ParsedPath, RequestInfo};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
-    aggregator, authentication, discovery, health, negotiate, objects, openapi_documents, pods, proxy,
-    responses, unstored, watch_socket,
+    aggregator, authentication, computed, discovery, health, negotiate, objects, openapi_documents, pods,
+    proxy, responses, watch_socket,
 };
 use api::Status;
 use cluster::{Actor, Attributes};
@@ -106,8 +106,8 @@ async fn on_objects(
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
-    match unstored::is_asked(info) {
-        true => unstored::answer(edge, actor, request, info).await,
+    match edge.cluster.registry().computed(&info.gvr).is_some() {
+        true => computed::answer(edge, actor, request, info).await,
         false => objects::answer(edge, actor, request, info).await,
     }
 }
@@ -127,7 +127,8 @@ pub(crate) fn is_proxied(edge: &ServerState, request: &Request) -> bool {
 fn count(edge: &ServerState, verb: &'static str, info: RequestInfo, answer: &Result<Response, Status>) {
     let code = answer.as_ref().map_or_else(|status| status.code, |response| response.status().as_u16());
     let verb = verb.to_ascii_uppercase();
-    let known = unstored::is_asked(&info) || edge.cluster.registry().by_gvr(&info.gvr).is_some();
+    let registry = edge.cluster.registry();
+    let known = registry.computed(&info.gvr).is_some() || registry.by_gvr(&info.gvr).is_some();
     if !known || (code == 404 && info.subresource.is_some()) {
         let none = String::new;
         return edge.metrics.count((verb, none(), none(), none(), none(), code));

@@ -3,7 +3,7 @@
 use api::{Object, Status};
 use bytes::Bytes;
 use cluster::List;
-use kinds::Handler;
+use kinds::Version;
 use serde_json::{Value, json};
 
 /// What a row carries beside its cells: kubectl sorts by the whole object.
@@ -28,19 +28,19 @@ pub(crate) fn list_meta(list: &List) -> Value {
 /// # Errors
 /// Stored objects that do not fit their kind.
 pub(crate) fn of_objects(
-    handler: &dyn Handler,
+    version: &Version,
     objects: &[Object],
     list: Option<&List>,
     include: Include,
 ) -> Result<Bytes, Status> {
     let rows: Result<Vec<Value>, Status> =
-        objects.iter().map(|object| row(handler, object, include)).collect();
+        objects.iter().map(|object| row(version, object, include)).collect();
     let meta = match (list, objects) {
         (Some(list), _) => list_meta(list),
         (None, [one, ..]) => json!({"resourceVersion": one.revision().to_string()}),
         (None, []) => json!({}),
     };
-    let columns: Vec<Value> = handler
+    let columns: Vec<Value> = version
         .columns()
         .iter()
         .map(|c| json!({"name": c.name, "type": c.kind, "format": c.format, "description": c.description, "priority": c.priority}))
@@ -49,15 +49,15 @@ pub(crate) fn of_objects(
     serde_json::to_vec(&table).map(Bytes::from).map_err(Status::internal)
 }
 
-fn row(handler: &dyn Handler, object: &Object, include: Include) -> Result<Value, Status> {
-    let cells = handler.decode_stored(object)?.row(jiff::Timestamp::now());
+fn row(version: &Version, object: &Object, include: Include) -> Result<Value, Status> {
+    let cells = version.decode_stored(object)?.row(jiff::Timestamp::now());
     let mut row = json!({"cells": cells});
     match include {
         Include::Nothing => {}
         Include::Metadata => row["object"] = metadata_of(object)?,
         Include::Object => {
             row["object"] =
-                serde_json::from_slice(&handler.present(object.bytes())).map_err(Status::internal)?;
+                serde_json::from_slice(&version.present(object.bytes())).map_err(Status::internal)?;
         }
     }
     Ok(row)
@@ -84,12 +84,12 @@ mod tests {
     fn a_row_carries_the_whole_object_where_somebody_sorts_by_it() {
         let registry = kinds::all();
         let gvk = api::Gvk::parse("v1", "ConfigMap");
-        let handler = registry.by_gvk(&gvk).unwrap();
+        let version = registry.by_gvk(&gvk).unwrap();
         let map = json!({"metadata": {"name": "a", "resourceVersion": api::REVISION_PLACEHOLDER}, "data": {"k": "v"}});
         let stored =
             api::Unstamped::new(map.to_string().into_bytes()).unwrap().stamp(api::ResourceVersion(7));
         let object = |include| {
-            let table = of_objects(&*handler, std::slice::from_ref(&stored), None, include).unwrap();
+            let table = of_objects(&*version, std::slice::from_ref(&stored), None, include).unwrap();
             let table: Value = serde_json::from_slice(&table).unwrap();
             table["rows"][0]["object"].clone()
         };

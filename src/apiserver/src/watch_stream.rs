@@ -9,7 +9,7 @@ use crate::{params, responses, watch_socket};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Cluster, Target, WatchEvent, WatchStream};
-use kinds::Handler;
+use kinds::Version;
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ struct Lines {
     cluster: Cluster,
     events: WatchStream,
     framing: Framing,
-    handler: Arc<dyn Handler>,
+    version: Arc<Version>,
     view: View,
     include: Include,
     bookmarks: bool,
@@ -54,7 +54,7 @@ pub(crate) fn answer(
     view: View,
     request: &Request,
 ) -> Result<Response, Status> {
-    let framing = framing(&*target.handler, view, request)?;
+    let framing = framing(&target.version, view, request)?;
     let events = edge.cluster.watch(actor, target, &params::watch(request)?)?;
     let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
     let now = Instant::now();
@@ -62,7 +62,7 @@ pub(crate) fn answer(
         cluster: edge.cluster.clone(),
         events,
         framing,
-        handler: target.handler.clone(),
+        version: target.version.clone(),
         view,
         include: params::include(request)?,
         bookmarks: request.flag("allowWatchBookmarks")?,
@@ -82,11 +82,11 @@ pub(crate) fn answer(
 }
 
 /// JSON for all who take it.
-fn framing(handler: &dyn Handler, view: View, request: &Request) -> Result<Framing, Status> {
+fn framing(version: &Version, view: View, request: &Request) -> Result<Framing, Status> {
     if !negotiate::only_protobuf(request.header(http::header::ACCEPT)) {
         return Ok(Framing::Lines);
     }
-    let gvk = &handler.info().gvk;
+    let gvk = &version.info().gvk;
     let has_form = match view {
         View::Objects => protobuf::has_form(&gvk.api_version(), &gvk.kind),
         View::Partial => true,
@@ -140,11 +140,11 @@ impl Lines {
             }
             size += events.last().map_or(0, size_of);
         }
-        if self.handler.conversion().is_none() {
+        if self.version.conversion().is_none() {
             return events;
         }
         let objects = events.iter().filter_map(|event| event.as_ref().ok().and_then(object_of).cloned());
-        match self.cluster.in_version(&*self.handler, objects.collect()).await {
+        match self.cluster.in_version(&*self.version, objects.collect()).await {
             Err(status) => vec![Err(status)],
             Ok(converted) => {
                 let mut converted = converted.into_iter();
@@ -175,9 +175,9 @@ impl Lines {
 
     fn put_object(&mut self, out: &mut BytesMut, kind: &str, object: &Object) {
         let shown = match self.view {
-            View::Objects => Ok(self.handler.present(object.bytes())),
+            View::Objects => Ok(self.version.present(object.bytes())),
             View::Table => {
-                table::of_objects(&*self.handler, std::slice::from_ref(object), None, self.include)
+                table::of_objects(&*self.version, std::slice::from_ref(object), None, self.include)
             }
             View::Partial => table::partial(object),
         };
@@ -192,7 +192,7 @@ impl Lines {
         if initial_end {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
-        let gvk = &self.handler.info().gvk;
+        let gvk = &self.version.info().gvk;
         let mark: Value = match self.view {
             View::Table => json!({
                 "kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": {"resourceVersion": revision.to_string()}, "columnDefinitions": null,

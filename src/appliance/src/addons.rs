@@ -348,8 +348,8 @@ async fn try_out(cluster: &Cluster, manifests: &[Manifest], own: &[AddonObject])
 }
 
 fn target(cluster: &Cluster, object: &AddonObject) -> Option<Target> {
-    let handler = cluster.registry().by_gvk(&Gvk::parse(&object.api_version, &object.kind))?;
-    Some(Target::object(&handler, object.namespace.as_deref(), &object.name))
+    let version = cluster.registry().by_gvk(&Gvk::parse(&object.api_version, &object.kind))?;
+    Some(Target::object(&version, object.namespace.as_deref(), &object.name))
 }
 
 fn exists(cluster: &Cluster, object: &AddonObject) -> bool {
@@ -360,8 +360,8 @@ fn exists(cluster: &Cluster, object: &AddonObject) -> bool {
 fn object_of(cluster: &Cluster, value: &Value) -> AddonObject {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (api_version, kind) = (text("/apiVersion"), text("/kind"));
-    let handler = cluster.registry().by_gvk(&Gvk::parse(&api_version, &kind));
-    let is_namespaced = handler.is_none_or(|handler| handler.info().scope == Scope::Namespaced);
+    let version = cluster.registry().by_gvk(&Gvk::parse(&api_version, &kind));
+    let is_namespaced = version.is_none_or(|version| version.info().scope == Scope::Namespaced);
     let namespace = Some(text("/metadata/namespace")).filter(|namespace| !namespace.is_empty());
     let namespace = is_namespaced.then(|| namespace.unwrap_or_else(|| "default".to_owned()));
     AddonObject { api_version, kind, namespace, name: text("/metadata/name") }

@@ -11,6 +11,7 @@ use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
 use apiserver::{ApiServer, ClientIdentity, EdgeConfig, SessionGate, WebhookClient};
+use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
 use dashboard::Dashboard;
@@ -141,13 +142,11 @@ async fn serve(
     recovery.notes.iter().for_each(|note| step(Step::Noted { what: note.clone() }));
 
     begun("starting the control plane, the network and the runtime");
-    let certificates =
-        Certificates::load_or_make(places, settings, &[node_ip.into(), settings.gateway().into()])
-            .map_err(|e| failed("certificates", &e))?;
+    let control_plane = tokio::spawn(control_plane(store.clone(), places.clone(), settings.clone(), node_ip));
+    let control_plane = async { control_plane.await.map_err(|e| failed("control plane", &e))? };
     let services = NodeServices::start(places, settings, node_ip);
-    let control_plane = control_plane(&store, settings, &certificates);
-    let (services, cluster) = tokio::try_join!(services, control_plane)?;
-    services.notes().await.into_iter().for_each(|what| step(Step::Noted { what }));
+    let (services, (certificates, cluster)) = tokio::try_join!(services, control_plane)?;
+    let notes = services.notes();
     let api = format!("https://{}:{}", Ipv4Addr::LOCALHOST, settings.api_port);
     write_kubeconfig(places, &certificates, &api)?;
 
@@ -212,6 +211,7 @@ async fn serve(
     });
     let socket = control_server::listen(places).map_err(|e| io(&places.control_socket(), &e))?;
     running.spawn(control_server::serve(answers, socket, components));
+    notes.await.into_iter().for_each(|what| step(Step::Noted { what }));
     begun("waiting for the node");
     if let Err(why) = node::is_ready(&cluster, &node::name(places)).await {
         step(Step::Noted { what: format!("the node is not ready yet: {why}") });
@@ -229,19 +229,38 @@ async fn serve(
     Ok(())
 }
 
+/// A task of its own: it waits for the disk while the network waits for nft.
 async fn control_plane(
-    store: &Store,
-    settings: &Settings,
-    certificates: &Certificates,
-) -> Result<Cluster, StartError> {
+    store: Store,
+    places: Places,
+    settings: Settings,
+    node_ip: Ipv4Addr,
+) -> Result<(Certificates, Cluster), StartError> {
+    let addresses = [node_ip.into(), settings.gateway().into()];
+    let certificates =
+        Certificates::load_or_make(&places, &settings, &addresses).map_err(|e| failed("certificates", &e))?;
     let tokens =
         TokenSigner::from_pkcs8(&certificates.token_key, ISSUER).map_err(|e| failed("token key", &e))?;
-    let cluster = Cluster::new(store.clone(), kinds::all(), cluster_config(settings), tokens)
+    let cluster = Cluster::new(store, kinds::all(), cluster_config(&settings), tokens)
         .map_err(|e| failed("read the cluster", &e))?;
-    cluster.bootstrap().await.map_err(|e| failed("first objects", &e))?;
+    // at once, so that they share what is synced to the disk
+    tokio::try_join!(cluster.bootstrap(), cluster.bootstrap_components(component_roles()))
+        .map_err(|e| failed("first objects", &e))?;
     // from now on: no webhook runs yet that could be asked about the cluster's own objects
     cluster.call_webhooks_through(Arc::new(WebhookClient));
-    Ok(cluster)
+    Ok((certificates, cluster))
+}
+
+fn component_roles() -> impl Iterator<Item = ComponentRole> {
+    let others = [
+        kubelet::role(),
+        scheduler::role(),
+        proxy::role(),
+        provisioner::role(),
+        dns::role(),
+        ingress::role(),
+    ];
+    controllers::roles().into_iter().chain(others)
 }
 
 /// What the profile was first started with; what is typed now is kept for the next time.

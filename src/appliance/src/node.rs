@@ -12,7 +12,7 @@ use image::{BuildRunner, ImageStore};
 use ingress::IngressConfig;
 use k8s_openapi::api::core::v1::Node as NodeObject;
 use kubelet::{Kubelet, KubeletConfig, OwnPort, Pauser};
-use net::{Door, NetConfig, Network, Way};
+use net::{Action, Frontend, NetConfig, Network};
 use netpol::NetpolConfig;
 use provisioner::ProvisionerConfig;
 use proxy::ProxyConfig;
@@ -117,9 +117,11 @@ impl NodeServices {
         Arc::new(docker::Runner::new(docker_config(places, settings), self.runtime.clone()))
     }
 
-    /// What the user should know of the machine's network.
-    pub(crate) async fn notes(&self) -> Vec<String> {
-        self.network.notes().await
+    /// What the user should know of the machine's network. It is looked up from now on, and takes its time.
+    pub(crate) fn notes(&self) -> impl Future<Output = Vec<String>> + use<> {
+        let network = self.network.clone();
+        let looked_up = tokio::spawn(async move { network.notes().await });
+        async { looked_up.await.unwrap_or_default() }
     }
 
     /// Starts DNS, the Docker socket, proxy, provisioner, ingress and kubelet; they end with `stop`.
@@ -197,11 +199,11 @@ impl NodeServices {
         running.spawn(named("DNS", dns::serve_alone(sockets, dns, stop.clone())));
         // containers ask the address that is a service's otherwise
         let gateway = SocketAddrV4::new(settings.gateway(), 53);
-        let doors = [Protocol::Udp, Protocol::Tcp].map(|protocol| {
-            let way = Way::To { backends: [gateway].into(), affinity: None, masquerade: false };
-            (Door { address: Some(settings.dns_service_ip()), protocol, port: gateway.port() }, way)
+        let frontends = [Protocol::Udp, Protocol::Tcp].map(|protocol| {
+            let way = Action::Forward { backends: [gateway].into(), affinity: None, masquerade: false };
+            (Frontend { address: Some(settings.dns_service_ip()), protocol, port: gateway.port() }, way)
         });
-        self.network.set_doors(doors.into()).await.map_err(|e| failed("lead to DNS", &e))?;
+        self.network.set_frontends(frontends.into()).await.map_err(|e| failed("lead to DNS", &e))?;
         self.serve_docker(places, settings, running, stop)
     }
 

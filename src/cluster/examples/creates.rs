@@ -41,10 +41,10 @@ async fn main() {
 }
 
 async fn create(cluster: &cluster::Cluster, kind: &str, object: &Value, manager: &str) {
-    let handler = cluster.registry().by_gvk(&api::Gvk::parse("v1", kind)).expect("a kind that is served");
+    let version = cluster.registry().by_gvk(&api::Gvk::parse("v1", kind)).expect("a kind that is served");
     let bytes = serde_json::to_vec(object).expect("JSON");
-    let made = handler.decode(&bytes, FieldValidation::Strict).expect("a good object").instance;
+    let made = version.decode(&bytes, FieldValidation::Strict).expect("a good object").instance;
     let options = WriteOptions { field_manager: manager.to_owned(), ..WriteOptions::default() };
-    let target = Target::collection(&handler, Some("default"));
+    let target = Target::collection(&version, Some("default"));
     cluster.create(&Actor::root(), &target, made, &options).await.expect("create");
 }

@@ -1,6 +1,6 @@
 use crate::{Actor, Cluster, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions};
 use ::api::{LabelSelector, ObjectKey, Reason, Status};
-use kinds::{Handler, Instance, Kind};
+use kinds::{Instance, Subresource, TypedKind, Version};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -14,13 +14,13 @@ pub struct Client {
 /// Typed access to the objects of one kind, all namespaces. Every error is the [`Status`] that an HTTP client would get.
 pub struct Api<K> {
     client: Client,
-    handler: Arc<dyn Handler>,
+    version: Arc<Version>,
     kind: PhantomData<fn() -> K>,
 }
 
 impl<K> Clone for Api<K> {
     fn clone(&self) -> Self {
-        Api { client: self.client.clone(), handler: self.handler.clone(), kind: PhantomData }
+        Api { client: self.client.clone(), version: self.version.clone(), kind: PhantomData }
     }
 }
 
@@ -39,11 +39,11 @@ impl Client {
 
     /// # Panics
     /// Where the kind is not in the registry: a defect of the wiring, seen at start.
-    pub fn api<K: Kind>(&self) -> Api<K> {
+    pub fn api<K: TypedKind>(&self) -> Api<K> {
         let gvr = K::info().gvr;
-        let handler =
+        let version =
             self.cluster.registry().by_gvr(&gvr).unwrap_or_else(|| panic!("kind {gvr:?} is not registered"));
-        Api { client: self.clone(), handler, kind: PhantomData }
+        Api { client: self.clone(), version, kind: PhantomData }
     }
 
     /// Writes Events as `component` (`kubelet`, `deployment-controller`), `host` where it sits on a node.
@@ -52,7 +52,7 @@ impl Client {
     }
 }
 
-impl<K: Kind> Api<K> {
+impl<K: TypedKind> Api<K> {
     /// From the store, not from a cache.
     ///
     /// # Errors
@@ -105,7 +105,7 @@ impl<K: Kind> Api<K> {
     /// # Errors
     /// As an HTTP PUT of `…/status`.
     pub async fn update_status(&self, object: K) -> Result<K, Status> {
-        self.replace(object, Some("status")).await
+        self.replace(object, Some(Subresource::Status)).await
     }
 
     /// Reads, changes and writes again until nobody was faster. `change` may run several times.
@@ -129,7 +129,7 @@ impl<K: Kind> Api<K> {
         key: &ObjectKey,
         change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync,
     ) -> Result<K, Status> {
-        self.modify_at(key, Some("status"), change).await
+        self.modify_at(key, Some(Subresource::Status), change).await
     }
 
     /// # Errors
@@ -142,9 +142,9 @@ impl<K: Kind> Api<K> {
     ///
     /// # Errors
     /// As an HTTP PUT of that part.
-    pub async fn replace(&self, object: K, subresource: Option<&str>) -> Result<K, Status> {
+    pub async fn replace(&self, object: K, subresource: Option<Subresource>) -> Result<K, Status> {
         let key = key_of(&object)?;
-        let target = self.part(&key, subresource);
+        let target = self.of_subresource(&key, subresource);
         let object: Box<dyn Instance> = Box::new(object);
         let written = self
             .client
@@ -159,10 +159,10 @@ impl<K: Kind> Api<K> {
     async fn modify_at(
         &self,
         key: &ObjectKey,
-        subresource: Option<&str>,
+        subresource: Option<Subresource>,
         change: impl Fn(&mut K) -> Result<(), Status> + Send + Sync,
     ) -> Result<K, Status> {
-        let target = self.part(key, subresource);
+        let target = self.of_subresource(key, subresource);
         let written = self
             .client
             .cluster
@@ -177,19 +177,19 @@ impl<K: Kind> Api<K> {
     }
 
     fn collection(&self, namespace: Option<&str>) -> Target {
-        Target::collection(&self.handler, namespace)
+        Target::collection(&self.version, namespace)
     }
 
     fn target(&self, key: &ObjectKey) -> Target {
-        Target::object(&self.handler, key.namespace.as_deref(), &key.name)
+        Target::object(&self.version, key.namespace.as_deref(), &key.name)
     }
 
-    fn part(&self, key: &ObjectKey, subresource: Option<&str>) -> Target {
-        Target { subresource: subresource.map(str::to_owned), ..self.target(key) }
+    fn of_subresource(&self, key: &ObjectKey, subresource: Option<Subresource>) -> Target {
+        Target { subresource, ..self.target(key) }
     }
 }
 
-fn key_of<K: Kind>(object: &K) -> Result<ObjectKey, Status> {
+fn key_of<K: TypedKind>(object: &K) -> Result<ObjectKey, Status> {
     let meta = object.metadata();
     let name = meta.name.as_deref().ok_or_else(|| Status::bad_request("name is required"))?;
     Ok(ObjectKey::new(meta.namespace.as_deref(), name))

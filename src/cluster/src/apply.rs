@@ -10,7 +10,7 @@ use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
 use ::api::apply::{ApplyError, Conflict, Who, apply, create, update};
 use ::api::{Cause, Object, Reason, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
-use kinds::{FieldValidation, Instance};
+use kinds::{FieldValidation, Instance, Subresource};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -80,7 +80,7 @@ impl Cluster {
 
 /// What may not be wanted is refused, and what this door does not write is left out.
 fn prepare(config: &mut Value, target: &Target) -> Result<(), Status> {
-    let info = target.handler.info();
+    let info = target.version.info();
     for (field, want) in [("apiVersion", info.gvk.api_version()), ("kind", info.gvk.kind.to_string())] {
         match config.get(field).and_then(Value::as_str) {
             Some(given) if given == want => {}
@@ -98,15 +98,15 @@ fn prepare(config: &mut Value, target: &Target) -> Result<(), Status> {
     }
     if config
         .pointer("/metadata/managedFields")
-        .is_some_and(|books| books.as_array().is_none_or(|all| !all.is_empty()))
+        .is_some_and(|entries| entries.as_array().is_none_or(|all| !all.is_empty()))
     {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
     strip_nulls(config);
     let Some(fields) = config.as_object_mut() else { return Ok(()) };
-    match target.subresource.as_deref() {
-        Some("status") => drop(fields.remove("spec")),
-        _ if info.has_subresource("status") => drop(fields.remove("status")),
+    match target.subresource {
+        Some(Subresource::Status) => drop(fields.remove("spec")),
+        _ if info.has_subresource(Subresource::Status) => drop(fields.remove("status")),
         _ => {}
     }
     let metadata = fields.entry("metadata").or_insert_with(|| json!({}));
@@ -134,7 +134,7 @@ fn put_over(
     target: &Target,
     options: &WriteOptions,
 ) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
-    let live = current.map(|object| target.handler.present(object.bytes()));
+    let live = current.map(|object| target.version.present(object.bytes()));
     let live: Value = match live {
         Some(bytes) => serde_json::from_slice(&bytes).map_err(Status::internal)?,
         None => json!({}),
@@ -142,9 +142,9 @@ fn put_over(
     let stamp = Stamp::of(target);
     let who = stamp.who(&options.field_manager, target);
     let applied =
-        apply(&live, &wanted.config, who, wanted.force, target.handler.schema()).map_err(refusal)?;
+        apply(&live, &wanted.config, who, wanted.force, target.version.schema()).map_err(refusal)?;
     let bytes = serde_json::to_vec(&applied).map_err(Status::internal)?;
-    let mut decoded = target.handler.decode(&bytes, wanted.validation)?;
+    let mut decoded = target.version.decode(&bytes, wanted.validation)?;
     if wanted.config.pointer("/metadata/resourceVersion").is_none() {
         decoded.instance.meta_mut().resource_version = None;
     }
@@ -160,10 +160,12 @@ pub(crate) fn of_created(
     let stamp = Stamp::of(target);
     let mut object = json_of(target, new)?;
     // the system's: a creator's was dropped
-    if let (true, Some(fields)) = (target.handler.info().has_subresource("status"), object.as_object_mut()) {
+    if let (true, Some(fields)) =
+        (target.version.info().has_subresource(Subresource::Status), object.as_object_mut())
+    {
         fields.remove("status");
     }
-    let made = create(&object, stamp.who(manager, target), target.handler.schema());
+    let made = create(&object, stamp.who(manager, target), target.version.schema());
     kept(made)
 }
 
@@ -197,17 +199,17 @@ pub(crate) fn of_updated(
     let stamp = Stamp::of(target);
     let who = stamp.who(by.manager, target);
     let before: Value =
-        serde_json::from_slice(&target.handler.present(current.bytes())).map_err(Status::internal)?;
+        serde_json::from_slice(&target.version.present(current.bytes())).map_err(Status::internal)?;
     let entries = serde_json::to_value(entries).map_err(Status::internal)?;
     let after = json_of(target, new)?;
-    kept(update(&before, &after, &entries, who, target.handler.schema()))
+    kept(update(&before, &after, &entries, who, target.version.schema()))
 }
 
-/// A part that components write, and of which no client has a field.
+/// A subresource that components write, and of which no client has a field.
 fn is_only_the_systems(target: &Target, entries: &[ManagedFieldsEntry]) -> bool {
-    let Some(part) = target.subresource.as_deref() else { return false };
-    matches!(part, "status" | "binding")
-        && !entries.iter().any(|entry| entry.subresource.as_deref() == Some(part))
+    let Some(subresource) = target.subresource else { return false };
+    matches!(subresource, Subresource::Status | Subresource::Binding)
+        && !entries.iter().any(|entry| entry.subresource.as_deref() == Some(subresource.name()))
 }
 
 /// Upstream's way to throw them away: an empty list, or an empty entry.
@@ -225,7 +227,7 @@ fn kept(entries: Result<Value, ApplyError>) -> Result<Option<Vec<ManagedFieldsEn
 /// As the target's version has it.
 fn json_of(target: &Target, object: &dyn Instance) -> Result<Value, Status> {
     let stored = object.encode()?.stamp(::api::ResourceVersion(0));
-    serde_json::from_slice(&target.handler.present(stored.bytes())).map_err(Status::internal)
+    serde_json::from_slice(&target.version.present(stored.bytes())).map_err(Status::internal)
 }
 
 /// What an entry says beside its fields.
@@ -236,13 +238,13 @@ struct Stamp {
 
 impl Stamp {
     fn of(target: &Target) -> Stamp {
-        Stamp { api_version: target.handler.info().gvk.api_version(), now: now().0.to_string() }
+        Stamp { api_version: target.version.info().gvk.api_version(), now: now().0.to_string() }
     }
 
     fn who<'w>(&'w self, manager: &'w str, target: &'w Target) -> Who<'w> {
         Who {
             manager,
-            subresource: target.subresource.as_deref(),
+            subresource: target.subresource.map(Subresource::name),
             api_version: &self.api_version,
             now: &self.now,
         }

@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
-use kinds::Kind;
+use kinds::TypedKind;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Resource, Snapshot, Store};
@@ -52,12 +52,12 @@ struct Grant {
 
 impl Attributes {
     pub fn of(verb: &str, target: &Target) -> Self {
-        let info = target.handler.info();
+        let info = target.version.info();
         Attributes {
             verb: verb.to_owned(),
             group: info.gvr.group.to_string(),
             resource: info.gvr.resource.to_string(),
-            subresource: target.subresource.clone().unwrap_or_default(),
+            subresource: target.subresource.map(|of| of.name().to_owned()).unwrap_or_default(),
             namespace: target.namespace.clone(),
             name: target.name.clone(),
             path: None,
@@ -144,7 +144,7 @@ fn forbidden(actor: &Actor, attributes: &Attributes) -> Status {
 const RULE_RESOURCES: [fn() -> Resource; 4] =
     [stored::<ClusterRole>, stored::<ClusterRoleBinding>, stored::<Role>, stored::<RoleBinding>];
 
-fn stored<K: Kind>() -> Resource {
+fn stored<K: TypedKind>() -> Resource {
     Resource::from(&K::info().storage)
 }
 
@@ -236,11 +236,11 @@ impl Rules {
     }
 }
 
-fn all<K: Kind>(snapshot: &Snapshot) -> Vec<K> {
+fn all<K: TypedKind>(snapshot: &Snapshot) -> Vec<K> {
     snapshot.list(&stored::<K>(), None, None).filter_map(|object| object.decode().ok()).collect()
 }
 
-fn named<K: Kind>(
+fn named<K: TypedKind>(
     snapshot: &Snapshot,
     rules: impl Fn(&K) -> Option<Vec<PolicyRule>>,
 ) -> HashMap<(Option<String>, String), Arc<Vec<PolicyRule>>> {

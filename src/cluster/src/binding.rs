@@ -2,7 +2,7 @@ use crate::write::ManagedFields;
 use crate::{Attributes, Client, Target, WriteOptions};
 use ::api::{GroupResource, Object, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
-use kinds::{Instance, Kind, pod as ask};
+use kinds::{Instance, Subresource, TypedKind, pod as ask};
 
 impl Client {
     /// Puts a pod on a node: upstream's `pods/binding`. A pod is bound once.
@@ -11,10 +11,13 @@ impl Client {
     /// `Forbidden`, `NotFound`, `Conflict` for a pod that is bound already or is being deleted.
     pub async fn bind(&self, namespace: &str, pod: &str, node: &str) -> Result<(), Status> {
         let cluster = self.cluster();
-        let handler =
+        let version =
             cluster.registry().by_gvr(&Pod::info().gvr).ok_or_else(|| Status::internal("no pods"))?;
-        let target = Target::object(&handler, Some(namespace), pod);
-        cluster.authorize(self.actor(), &Attributes::of("create", &target.clone().subresource("binding")))?;
+        let target = Target::object(&version, Some(namespace), pod);
+        cluster.authorize(
+            self.actor(),
+            &Attributes::of("create", &target.clone().subresource(Subresource::Binding)),
+        )?;
         let assign = |current: &Object| -> Result<Box<dyn Instance>, Status> {
             let mut pod: Pod = current.decode().map_err(Status::internal)?;
             let conflict = |why: String| {
@@ -43,7 +46,7 @@ impl Client {
             pod.metadata.resource_version = None;
             Ok(Box::new(pod))
         };
-        let binding = target.subresource("binding");
+        let binding = target.subresource(Subresource::Binding);
         let options = WriteOptions::default();
         cluster
             .modify_authorized(self.actor(), &binding, &options, ManagedFields::Follow, &assign)

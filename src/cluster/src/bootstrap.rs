@@ -4,22 +4,26 @@ mod role_reconciliation;
 mod roles;
 mod user_roles;
 
+pub(crate) use roles::{binding, group, role, subject};
+
 use crate::{Actor, Client, Cluster, admission};
 use ::api::{Reason, Status};
 use futures::future::try_join_all;
+use futures::try_join;
 use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort as CoreEndpointPort, EndpointSubset, Endpoints, Namespace, Service,
     ServicePort, ServiceSpec,
 };
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec, ServiceCIDR, ServiceCIDRSpec};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kinds::builtin::flow_control;
 use kinds::endpoints::SERVICE_LABEL;
-use kinds::{Kind, key_of};
+use kinds::{TypedKind, key_of};
 use std::net::Ipv4Addr;
 use store::Resource;
 
@@ -41,48 +45,66 @@ const PRIORITIES: [(&str, i32, &str); 2] = [
 ];
 
 impl Cluster {
-    /// Makes what is missing; leaves alone what is there, but for roles that lack what this version needs of them.
+    /// Makes what is missing; leaves alone what is there, but for roles that lack what this version needs of them. The roles of
+    /// components are [`Cluster::bootstrap_components`]'.
     ///
     /// # Errors
     /// What the store says.
     pub async fn bootstrap(&self) -> Result<(), Status> {
         let root = self.acting_as(Actor::root());
-        ensure(&root, PRIORITIES.map(priority_class)).await?;
-        ensure(&root, [ingress_class()]).await?;
-        ensure(&root, [storage_class()]).await?;
-        ensure(&root, flow_control::priority_levels()).await?;
-        ensure(&root, flow_control::flow_schemas()).await?;
-        reconcile(&root, roles::cluster_roles(), role_reconciliation::role).await?;
-        reconcile(&root, roles::cluster_role_bindings(), role_reconciliation::binding).await?;
+        // at once: what is synced to the disk together costs as much as one
+        try_join!(
+            ensure(&root, PRIORITIES.map(priority_class)),
+            ensure(&root, [ingress_class()]),
+            ensure(&root, [storage_class()]),
+            ensure(&root, flow_control::priority_levels()),
+            ensure(&root, flow_control::flow_schemas()),
+            self.reconcile_roles(roles::cluster_roles(), roles::cluster_role_bindings()),
+            self.ensure_system_objects(),
+        )?;
+        ensure(&root, [roles::extension_authentication_reader()]).await
+    }
+
+    pub(crate) async fn reconcile_roles(
+        &self,
+        roles: Vec<ClusterRole>,
+        bindings: Vec<ClusterRoleBinding>,
+    ) -> Result<(), Status> {
+        let root = self.acting_as(Actor::root());
+        try_join!(
+            reconcile(&root, roles, role_reconciliation::role),
+            reconcile(&root, bindings, role_reconciliation::binding),
+        )?;
         // whoever acts next must find its role, and not wait for the task that follows the changes
         self.0.rbac.refresh(self.store());
-        self.ensure_essentials().await?;
-        ensure(&root, [roles::extension_authentication_reader()]).await
+        Ok(())
     }
 
     /// The part of it without which pods do not find the API server, or users their namespaces.
     ///
     /// # Errors
     /// What the store says; a Service that holds the API server's address.
-    pub async fn ensure_essentials(&self) -> Result<(), Status> {
+    pub async fn ensure_system_objects(&self) -> Result<(), Status> {
         let root = self.acting_as(Actor::root());
-        ensure(&root, NAMESPACES.map(namespace)).await?;
         let config = self.config();
         let first = Ipv4Addr::from(u32::from(config.service_cidr.network()) + 1);
-        ensure(&root, [service_cidr(config.service_cidr)]).await?;
+        try_join!(
+            ensure(&root, NAMESPACES.map(namespace)),
+            ensure(&root, [service_cidr(config.service_cidr)])
+        )?;
         ensure(&root, [api_service(first)]).await?;
         self.advertise(&root, config.advertise_address, config.secure_port).await
     }
 
     /// The machine's address may be another one than at the last start.
     async fn advertise(&self, root: &Client, address: Ipv4Addr, port: u16) -> Result<(), Status> {
-        replace(root, endpoints(address, port)).await?;
-        replace(root, endpoint_slice(address, port)).await
+        try_join!(replace(root, endpoints(address, port)), replace(root, endpoint_slice(address, port)))
+            .map(|_| ())
     }
 }
 
 /// All at once, so that they share a few fsyncs.
-async fn ensure<K: Kind>(root: &Client, objects: impl IntoIterator<Item = K>) -> Result<(), Status> {
+async fn ensure<K: TypedKind>(root: &Client, objects: impl IntoIterator<Item = K>) -> Result<(), Status> {
     let snapshot = root.cluster().store().snapshot();
     let resource = Resource::from(&K::info().storage);
     let api = root.api::<K>();
@@ -101,7 +123,7 @@ async fn ensure<K: Kind>(root: &Client, objects: impl IntoIterator<Item = K>) ->
 }
 
 /// `update` says what a stored one should become, if anything.
-async fn reconcile<K: Kind>(
+async fn reconcile<K: TypedKind>(
     root: &Client,
     objects: Vec<K>,
     update: fn(&K, &K) -> Option<K>,
@@ -116,7 +138,7 @@ async fn reconcile<K: Kind>(
     try_join_all(updated.into_iter().map(|object| api.update(object))).await.map(|_| ())
 }
 
-async fn replace<K: Kind>(root: &Client, object: K) -> Result<(), Status> {
+async fn replace<K: TypedKind>(root: &Client, object: K) -> Result<(), Status> {
     let api = root.api::<K>();
     match api.find(&key_of(object.metadata()))? {
         Some(_) => api.update(object).await.map(|_| ()),

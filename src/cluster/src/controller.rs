@@ -8,7 +8,7 @@ use ::api::ObjectKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kinds::{Kind, key_of};
+use kinds::{TypedKind, key_of};
 use std::fmt::{Debug, Display};
 use std::future::{Future, poll_fn};
 use std::hash::Hash;
@@ -64,7 +64,7 @@ impl<T: Key> Controller<T> {
     }
 
     /// `wake` hears of each object of the kind, and of each change in order, and adds to the queue what is to be looked at.
-    pub fn watches<K: Kind>(
+    pub fn watches<K: TypedKind>(
         mut self,
         mut wake: impl FnMut(&WorkQueue<T>, &Change<K>) + Send + 'static,
     ) -> Self {
@@ -121,12 +121,12 @@ impl<T: Key> Controller<T> {
 
 impl Controller<ObjectKey> {
     /// Each object of the kind is a key.
-    pub fn reconciles<K: Kind>(self) -> Self {
+    pub fn reconciles<K: TypedKind>(self) -> Self {
         self.watches::<K>(|queue, change| queue.add(key_of(change.object().metadata())))
     }
 
     /// A change of a `K` wakes the `Owner` that controls it.
-    pub fn owns<Owner: Kind, K: Kind>(self) -> Self {
+    pub fn owns<Owner: TypedKind, K: TypedKind>(self) -> Self {
         self.watches::<K>(|queue, change| {
             let meta = change.object().metadata();
             let is_controller = |of: &&OwnerReference| of.controller == Some(true) && of.kind == Owner::KIND;

@@ -72,7 +72,7 @@ impl Cluster {
         let list = self.list(&Actor::root(), target, params)?;
         for object in &list.objects {
             let meta = object.meta();
-            let one = Target::object(&target.handler, meta.namespace.as_deref(), &meta.name);
+            let one = Target::object(&target.version, meta.namespace.as_deref(), &meta.name);
             match self.delete_authorized(actor, &one, options).await {
                 Err(status) if !status.is(Reason::NotFound) => return Err(status),
                 _ => {}
@@ -91,9 +91,9 @@ impl Cluster {
         let operation = Operation::Delete;
         let asked = Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings };
         loop {
-            let current = self.one_in_version(&*target.handler, self.read_stored(target)?).await?;
+            let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;
-            let mut object = target.handler.decode_stored(&current)?;
+            let mut object = target.version.decode_stored(&current)?;
             crate::admission::admit_delete(target)?;
             asked.validate_by_policies(Subject { new: None, old: Some(&*object) }).await?;
             asked.tell_webhooks_of_deletion(&*object).await?;
@@ -147,7 +147,7 @@ fn mark(object: &mut dyn Instance, target: &Target, options: &DeleteOptions) -> 
         }
     }
     let changed = *meta != before;
-    match is_finished(object) {
+    match ready_for_removal(object) {
         true => Mark::Gone,
         false if changed => Mark::Changed,
         false => Mark::Nothing,
@@ -156,7 +156,7 @@ fn mark(object: &mut dyn Instance, target: &Target, options: &DeleteOptions) -> 
 
 /// Only a pod that runs somewhere has a grace period: nobody else would end it.
 fn grace_of(object: &dyn Instance, target: &Target, options: &DeleteOptions) -> i64 {
-    if !target.handler.graceful_deletion() {
+    if !target.version.graceful_deletion() {
         return 0;
     }
     let Some(pod) = object.downcast_ref::<Pod>() else { return 0 };
@@ -173,7 +173,7 @@ fn grace_of(object: &dyn Instance, target: &Target, options: &DeleteOptions) -> 
 /// A deletion that says nothing leaves to a finalizer that is there what it asks for.
 fn finalizers(meta: &mut ObjectMeta, target: &Target, options: &DeleteOptions) {
     let settled = meta.finalizers.iter().flatten().any(|f| f == ORPHAN || f == FOREGROUND);
-    let by_default = (target.handler.orphans_by_default() && !settled).then_some(Propagation::Orphan);
+    let by_default = (target.version.orphans_by_default() && !settled).then_some(Propagation::Orphan);
     let Some(propagation) = options.propagation.or(by_default) else { return };
     let mut kept: Vec<String> = meta.finalizers.take().unwrap_or_default();
     kept.retain(|f| f != ORPHAN && f != FOREGROUND);
@@ -193,7 +193,7 @@ fn mark_namespace(object: &mut dyn Instance) {
 }
 
 /// It was to be deleted, and what held it back is gone.
-pub(crate) fn is_finished(object: &dyn Instance) -> bool {
+pub(crate) fn ready_for_removal(object: &dyn Instance) -> bool {
     let meta = object.meta();
     meta.deletion_timestamp.is_some()
         && meta.finalizers.as_ref().is_none_or(Vec::is_empty)

@@ -6,7 +6,7 @@ use ::api::{Cause, GroupResource, Object, Reason, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kinds::{Instance, Kind, pod as ask, selectors};
+use kinds::{Instance, Subresource, TypedKind, pod as ask, selectors};
 use store::Resource;
 
 /// So many evictions that the controller has not heard of yet are no sign of health.
@@ -32,7 +32,7 @@ impl Cluster {
     /// `Forbidden`; `NotFound`; `TooManyRequests` where the budget does not allow it now; `InternalError` for a pod with several
     /// budgets.
     pub async fn evict(&self, actor: &Actor, pod: &Target, options: &DeleteOptions) -> Result<(), Status> {
-        let part = pod.clone().subresource("eviction");
+        let part = pod.clone().subresource(Subresource::Eviction);
         self.authorize(actor, &Attributes::of("create", &part))?;
         let pod = Target { subresource: None, ..pod.clone() };
         let stored = self.read_stored(&pod)?;
@@ -91,10 +91,10 @@ impl Cluster {
 
     /// Takes one of the disruptions that the budget allows, and notes whose it is until the controller has seen it.
     async fn use_up(&self, pod: &Pod, budget: &str, dry_run: bool) -> Result<(), Status> {
-        let handler = self.registry().by_gvr(&PodDisruptionBudget::info().gvr);
-        let handler = handler.ok_or_else(|| Status::internal("no disruption budgets"))?;
-        let target =
-            Target::object(&handler, pod.metadata.namespace.as_deref(), budget).subresource("status");
+        let version = self.registry().by_gvr(&PodDisruptionBudget::info().gvr);
+        let version = version.ok_or_else(|| Status::internal("no disruption budgets"))?;
+        let target = Target::object(&version, pod.metadata.namespace.as_deref(), budget)
+            .subresource(Subresource::Status);
         let name = pod.metadata.name.clone().unwrap_or_default();
         let take = |current: &Object| -> Result<Box<dyn Instance>, Status> {
             let mut budget: PodDisruptionBudget = current.decode().map_err(Status::internal)?;
@@ -133,7 +133,7 @@ impl Cluster {
         if options.resource_version.is_some() {
             return Ok(());
         }
-        let status = pod.clone().subresource("status");
+        let status = pod.clone().subresource(Subresource::Status);
         let options = WriteOptions::default();
         self.modify_authorized(&Actor::root(), &status, &options, ManagedFields::Follow, &mark)
             .await

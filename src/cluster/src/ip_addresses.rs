@@ -9,7 +9,7 @@ use ::api::{ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::{IPAddress, IPAddressSpec, ParentReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use std::net::Ipv4Addr;
 use store::{Change, Durability, Precondition, Resource, Snapshot, Write};
 

@@ -26,6 +26,7 @@ mod queue;
 mod quota;
 mod read;
 mod recorder;
+pub mod roles;
 mod rule_coverage;
 mod services;
 mod token_authenticator;
@@ -65,7 +66,7 @@ pub use write::{Edit, Verb, WriteOptions};
 
 use ::api::{GroupResource, ObjectKey, Status};
 use arc_swap::{ArcSwap, ArcSwapOption};
-use kinds::{Handler, Registry};
+use kinds::{Registry, Subresource, Version};
 use std::sync::Arc;
 use store::Store;
 
@@ -106,10 +107,10 @@ pub(crate) struct Inner {
 /// One object, or one collection (no name), and perhaps a part of it.
 #[derive(Clone)]
 pub struct Target {
-    pub handler: Arc<dyn Handler>,
+    pub version: Arc<Version>,
     pub namespace: Option<String>,
     pub name: Option<String>,
-    pub subresource: Option<String>,
+    pub subresource: Option<Subresource>,
 }
 
 impl Cluster {
@@ -153,7 +154,7 @@ impl Cluster {
     }
 
     /// From now on these kinds are served beside the built-in ones, and no others.
-    pub fn serve_custom_kinds(&self, custom: impl IntoIterator<Item = Arc<dyn Handler>>) {
+    pub fn serve_custom_kinds(&self, custom: impl IntoIterator<Item = Arc<Version>>) {
         self.0.registry.store(Arc::new(self.0.builtin.with(custom)));
         self.0.kinds_changed.send_replace(());
     }
@@ -187,31 +188,31 @@ impl Cluster {
 }
 
 impl Target {
-    pub fn collection(handler: &Arc<dyn Handler>, namespace: Option<&str>) -> Self {
+    pub fn collection(version: &Arc<Version>, namespace: Option<&str>) -> Self {
         Target {
-            handler: handler.clone(),
+            version: version.clone(),
             namespace: namespace.map(str::to_owned),
             name: None,
             subresource: None,
         }
     }
 
-    pub fn object(handler: &Arc<dyn Handler>, namespace: Option<&str>, name: &str) -> Self {
-        Target { name: Some(name.to_owned()), ..Self::collection(handler, namespace) }
+    pub fn object(version: &Arc<Version>, namespace: Option<&str>, name: &str) -> Self {
+        Target { name: Some(name.to_owned()), ..Self::collection(version, namespace) }
     }
 
     #[must_use]
-    pub fn subresource(mut self, name: &str) -> Self {
-        self.subresource = Some(name.to_owned());
+    pub fn subresource(mut self, subresource: Subresource) -> Self {
+        self.subresource = Some(subresource);
         self
     }
 
     pub fn group_resource(&self) -> GroupResource {
-        self.handler.info().gvr.group_resource()
+        self.version.info().gvr.group_resource()
     }
 
     pub(crate) fn stored_in(&self) -> store::Resource {
-        store::Resource::from(&self.handler.info().storage)
+        store::Resource::from(&self.version.info().storage)
     }
 
     /// # Errors

@@ -9,7 +9,7 @@ use crate::{Cluster, Target};
 use ::api::Status;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, ResourceQuota, Service};
 use kinds::quota::{self, Usage};
-use kinds::{Handler, Instance, Kind};
+use kinds::{Instance, Subresource, TypedKind, Version};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Resource, Snapshot};
@@ -63,7 +63,7 @@ impl Cluster {
         new: &dyn Instance,
         old: Option<&dyn Instance>,
     ) -> Result<(), Status> {
-        let (info, hard) = (target.handler.info(), quota::hard(quota));
+        let (info, hard) = (target.version.info(), quota::hard(quota));
         if !hard.keys().any(|name| quota::concerns(name, info)) || !quota::is_in_scope(quota, new) {
             return Ok(());
         }
@@ -86,7 +86,7 @@ impl Cluster {
         if more.is_empty() {
             return Ok(());
         }
-        let used = used_by(snapshot, &target.handler, quota, &hard, now);
+        let used = used_by(snapshot, &target.version, quota, &hard, now);
         let of = |usage: &Usage, name: &str| usage.get(name).copied().unwrap_or_default();
         more.retain(|name, amount| of(&used, name).plus(*amount) > of(&hard, name));
         if more.is_empty() {
@@ -108,21 +108,17 @@ impl Cluster {
         let (snapshot, hard) = (self.store().snapshot(), quota::hard(quota));
         let mut sum: Usage = hard.keys().map(|name| (name.clone(), Default::default())).collect();
         let registry = self.registry();
-        let mut seen = BTreeSet::new();
-        for handler in registry.iter() {
-            let info = handler.info();
-            // of two faces of the same objects one is enough
-            let concerned = hard.keys().any(|name| quota::concerns(name, info));
-            if concerned && seen.insert((info.storage.group.clone(), info.storage.resource.clone())) {
-                quota::add(&mut sum, &used_by(&snapshot, handler, quota, &hard, jiff::Timestamp::now()));
-            }
+        let is_concerned =
+            |version: &&Arc<Version>| hard.keys().any(|name| quota::concerns(name, version.info()));
+        for version in registry.kinds().filter_map(|kind| kind.versions.iter().find(is_concerned)) {
+            quota::add(&mut sum, &used_by(&snapshot, version, quota, &hard, jiff::Timestamp::now()));
         }
         sum
     }
 
     /// After a commit.
     pub(crate) fn touch_quotas(&self, target: &Target, namespace: Option<&str>) {
-        let Some(namespace) = namespace.filter(|_| target.subresource.as_deref() != Some("scale")) else {
+        let Some(namespace) = namespace.filter(|_| target.subresource != Some(Subresource::Scale)) else {
             return;
         };
         if !has_quota(&self.store().snapshot(), namespace) {
@@ -173,12 +169,12 @@ fn quotas(snapshot: &Snapshot, namespace: &str) -> Vec<ResourceQuota> {
 /// What the objects of one kind use.
 fn used_by(
     snapshot: &Snapshot,
-    handler: &Arc<dyn Handler>,
+    version: &Arc<Version>,
     quota: &ResourceQuota,
     hard: &Usage,
     now: jiff::Timestamp,
 ) -> Usage {
-    let info = handler.info();
+    let info = version.info();
     let namespace = quota.metadata.namespace.as_deref();
     let stored = Resource::from(&info.storage);
     let names: Vec<&String> = hard.keys().filter(|name| quota::concerns(name, info)).collect();
@@ -196,7 +192,7 @@ fn used_by(
     }
     let mut sum = Usage::new();
     for object in snapshot.list(&stored, namespace, None) {
-        let Ok(instance) = handler.decode_stored(object) else { continue };
+        let Ok(instance) = version.decode_stored(object) else { continue };
         if quota::is_in_scope(quota, &*instance) {
             quota::add(&mut sum, &quota::bounded(&quota::usage(&*instance, info, now), hard));
         }

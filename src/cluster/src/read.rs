@@ -204,7 +204,7 @@ impl ContinueToken {
 
 /// The objects that a list or a watch asks for.
 pub(crate) struct Selection {
-    handler: std::sync::Arc<dyn kinds::Handler>,
+    version: std::sync::Arc<kinds::Version>,
     namespace: Option<String>,
     labels: LabelSelector,
     fields: FieldSelector,
@@ -218,7 +218,7 @@ impl Selection {
         labels: LabelSelector,
         mut fields: FieldSelector,
     ) -> Result<Self, Status> {
-        let handler = target.handler.clone();
+        let version = target.version.clone();
         if let Some(name) = &target.name {
             fields.requirements.push(::api::selector::FieldRequirement {
                 field: "metadata.name".into(),
@@ -229,12 +229,12 @@ impl Selection {
         let simple = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
         for requirement in &fields.requirements {
             let field = requirement.field.as_str();
-            if !simple(field) && !handler.selects_by(field) {
-                return Err(Status::bad_request(handler.refuse_selector(field)));
+            if !simple(field) && !version.selects_by(field) {
+                return Err(Status::bad_request(version.refuse_selector(field)));
             }
         }
         let needs_decoding = fields.requirements.iter().any(|r| !simple(&r.field));
-        Ok(Selection { handler, namespace: target.namespace.clone(), labels, fields, needs_decoding })
+        Ok(Selection { version, namespace: target.namespace.clone(), labels, fields, needs_decoding })
     }
 
     fn is_everything(&self) -> bool {
@@ -254,7 +254,7 @@ impl Selection {
             return true;
         }
         let meta = object.meta();
-        let decoded = self.needs_decoding.then(|| self.handler.decode_stored(object).ok()).flatten();
+        let decoded = self.needs_decoding.then(|| self.version.decode_stored(object).ok()).flatten();
         self.fields.requirements.iter().all(|requirement| {
             let value = match requirement.field.as_str() {
                 "metadata.name" => meta.name.clone(),

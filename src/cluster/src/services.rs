@@ -1,10 +1,10 @@
-//! Who holds which ClusterIP and which node port. Every Service passes the write path, so the books are exact.
+//! Who holds which ClusterIP and which node port. Every Service passes the write path, so the allocations are exact.
 
 use crate::{ClusterConfig, Target, ip_addresses};
 use ::api::{Object, Status};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{Errors, Kind};
+use kinds::{ErrorList, TypedKind};
 use rand::Rng;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -14,12 +14,12 @@ use store::{Resource, Snapshot, Store, Write};
 
 #[derive(Clone)]
 pub(crate) struct Allocators {
-    books: Arc<Mutex<Books>>,
+    allocations: Arc<Mutex<Allocations>>,
     config: Arc<ClusterConfig>,
 }
 
 #[derive(Default)]
-struct Books {
+struct Allocations {
     addresses: Book<Ipv4Addr>,
     ports: Book<u16>,
 }
@@ -45,7 +45,7 @@ impl<T: Eq + Hash + Copy> Book<T> {
     }
 
     /// A holder that was stored, and that the store no longer shows with it, has been deleted this moment: whoever saw that
-    /// may have it, though the one who deleted has not come round to the books.
+    /// may have it, though the one who deleted has not come round to the allocations.
     fn take(&mut self, what: T, uid: &str, still_stored: impl FnOnce() -> bool) -> bool {
         if self.0.get(&what).is_some_and(|holder| !holder.stored || still_stored()) {
             return false;
@@ -72,36 +72,36 @@ impl<T: Eq + Hash + Copy> Book<T> {
     }
 }
 
-/// What a write has taken; given back when it is dropped without being kept.
+/// What a write has taken; given back when it is dropped without being committed.
 #[derive(Default)]
-pub(crate) struct Taken {
+pub(crate) struct Reservation {
     uid: String,
     addresses: Vec<Ipv4Addr>,
     ports: Vec<u16>,
     /// Given up by this write, free once it is committed.
     freed: Vec<u16>,
     freed_addresses: Vec<Ipv4Addr>,
-    from: Option<Arc<Mutex<Books>>>,
+    from: Option<Arc<Mutex<Allocations>>>,
 }
 
 /// The ports of one Service, while a write of it is looked at.
 struct Numbers<'n> {
     had: &'n HashSet<u16>,
     kept: HashSet<u16>,
-    taken: &'n mut Taken,
-    errors: &'n mut Errors,
+    reservation: &'n mut Reservation,
+    errors: &'n mut ErrorList,
 }
 
 impl Allocators {
     pub(crate) fn load(snapshot: &Snapshot, config: &ClusterConfig) -> Result<Self, Status> {
-        let mut books = Books::default();
+        let mut allocations = Allocations::default();
         for object in snapshot.list(&Resource::from(&Service::info().storage), None, None) {
             let service: Service = object.decode().map_err(Status::internal)?;
             let uid = uid_of(&service);
-            books.addresses.load(addresses_of(&service), uid);
-            books.ports.load(ports_of(&service), uid);
+            allocations.addresses.load(addresses_of(&service), uid);
+            allocations.ports.load(ports_of(&service), uid);
         }
-        Ok(Allocators { books: Arc::new(Mutex::new(books)), config: Arc::new(config.clone()) })
+        Ok(Allocators { allocations: Arc::new(Mutex::new(allocations)), config: Arc::new(config.clone()) })
     }
 
     /// Fills in what the Service leaves to the cluster, and takes what it asks for by itself.
@@ -110,15 +110,15 @@ impl Allocators {
         store: &Store,
         new: &mut Service,
         old: Option<&Service>,
-    ) -> Result<Taken, Status> {
-        let mut taken = Taken::default();
-        taken.from = Some(self.books.clone());
-        taken.uid = uid_of(new).to_owned();
-        let mut errors = Errors::default();
-        self.take_address(store, new, old, &mut taken, &mut errors);
-        self.take_ports(store, new, old, &mut taken, &mut errors);
+    ) -> Result<Reservation, Status> {
+        let mut reservation = Reservation::default();
+        reservation.from = Some(self.allocations.clone());
+        reservation.uid = uid_of(new).to_owned();
+        let mut errors = ErrorList::default();
+        self.take_address(store, new, old, &mut reservation, &mut errors);
+        self.take_ports(store, new, old, &mut reservation, &mut errors);
         if errors.is_empty() {
-            return Ok(taken);
+            return Ok(reservation);
         }
         let name = new.metadata.name.clone().unwrap_or_default();
         Err(Status::invalid(&Service::info().gvk, &name, errors.into_causes()))
@@ -129,19 +129,19 @@ impl Allocators {
         store: &Store,
         new: &mut Service,
         old: Option<&Service>,
-        taken: &mut Taken,
-        errors: &mut Errors,
+        reservation: &mut Reservation,
+        errors: &mut ErrorList,
     ) {
         let Some(spec) = new.spec.as_mut() else { return };
         let had: Vec<Ipv4Addr> = old.map(addresses_of).unwrap_or_default();
         if spec.type_.as_deref() == Some("ExternalName") {
-            taken.freed_addresses = had;
+            reservation.freed_addresses = had;
             return;
         }
         one_family(spec, errors);
         match spec.cluster_ip.as_deref().unwrap_or_default() {
             "None" => {}
-            "" => match had.first().map(|ip| Some(*ip)).unwrap_or_else(|| self.any_address(store, taken)) {
+            "" => match had.first().map(|ip| Some(*ip)).unwrap_or_else(|| self.any_address(store, reservation)) {
                 Some(ip) => spec.cluster_ip = Some(ip.to_string()),
                 None => errors.invalid("spec.clusterIPs", Vec::<String>::new(), "failed to allocate a serviceIP: range is full"),
             },
@@ -155,10 +155,10 @@ impl Allocators {
                 Ok(ip) => {
                     let held = || stored_services(store).any(|service| addresses_of(&service).contains(&ip));
                     let is_held = ip_addresses::is_held(&store.snapshot(), ip);
-                    if is_held || !self.lock().addresses.take(ip, &taken.uid, held) {
+                    if is_held || !self.lock().addresses.take(ip, &reservation.uid, held) {
                         errors.invalid("spec.clusterIPs", vec![asked.to_owned()], format!("failed to allocate IP {ip}: provided IP is already allocated"));
                     } else {
-                        taken.addresses.push(ip);
+                        reservation.addresses.push(ip);
                     }
                 }
                 Err(_) => errors.invalid("spec.clusterIPs[0]", asked, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
@@ -171,13 +171,13 @@ impl Allocators {
         spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
     }
 
-    fn any_address(&self, store: &Store, taken: &mut Taken) -> Option<Ipv4Addr> {
+    fn any_address(&self, store: &Store, reservation: &mut Reservation) -> Option<Ipv4Addr> {
         let range = self.config.service_cidr;
         let (first, last) = (u32::from(range.network()), u32::from(range.broadcast()));
         // Upstream keeps the low addresses for those who ask by number (KEP-3070): at most 256, at least 16.
         let size = last - first;
         let reserved = (size / 16).clamp(16, 256).min(size / 2);
-        let mut books = self.lock();
+        let mut allocations = self.lock();
         let mut random = rand::rng();
         let start = random.random_range(first + reserved..last);
         let snapshot = store.snapshot();
@@ -185,9 +185,9 @@ impl Allocators {
         let free = upper
             .chain(first + 1..first + reserved)
             .map(Ipv4Addr::from)
-            .find(|ip| books.addresses.is_free(ip) && !ip_addresses::is_held(&snapshot, *ip))?;
-        books.addresses.take(free, &taken.uid, || true);
-        taken.addresses.push(free);
+            .find(|ip| allocations.addresses.is_free(ip) && !ip_addresses::is_held(&snapshot, *ip))?;
+        allocations.addresses.take(free, &reservation.uid, || true);
+        reservation.addresses.push(free);
         Some(free)
     }
 
@@ -196,8 +196,8 @@ impl Allocators {
         store: &Store,
         new: &mut Service,
         old: Option<&Service>,
-        taken: &mut Taken,
-        errors: &mut Errors,
+        reservation: &mut Reservation,
+        errors: &mut ErrorList,
     ) {
         let had: HashSet<u16> = old.map(|old| ports_of(old).collect()).unwrap_or_default();
         let Some(spec) = new.spec.as_mut() else { return };
@@ -206,7 +206,7 @@ impl Allocators {
             "LoadBalancer" => spec.allocate_load_balancer_node_ports != Some(false),
             _ => false,
         };
-        let mut numbers = Numbers { had: &had, kept: HashSet::new(), taken, errors };
+        let mut numbers = Numbers { had: &had, kept: HashSet::new(), reservation, errors };
         for (index, port) in spec.ports.iter().flatten().enumerate() {
             if let Some(asked) = port.node_port.filter(|asked| *asked != 0) {
                 self.take_port(store, asked, &format!("spec.ports[{index}].nodePort"), &mut numbers);
@@ -220,7 +220,7 @@ impl Allocators {
             if ports[index].node_port.unwrap_or(0) != 0 {
                 continue;
             }
-            match twin(ports, index).or_else(|| self.any_port(numbers.taken)) {
+            match twin(ports, index).or_else(|| self.any_port(numbers.reservation)) {
                 Some(number) => {
                     numbers.kept.insert(number);
                     ports[index].node_port = Some(i32::from(number));
@@ -232,7 +232,7 @@ impl Allocators {
                 ),
             }
         }
-        numbers.taken.freed = had.difference(&numbers.kept).copied().collect();
+        numbers.reservation.freed = had.difference(&numbers.kept).copied().collect();
     }
 
     /// One that the Service asks for.
@@ -248,21 +248,21 @@ impl Allocators {
                 "provided port is not in the valid range. The range of valid ports is {first}-{last}"
             );
             numbers.errors.invalid(field, asked, why);
-        } else if !self.lock().ports.take(number, &numbers.taken.uid, held) {
+        } else if !self.lock().ports.take(number, &numbers.reservation.uid, held) {
             numbers.errors.invalid(field, asked, "provided port is already allocated");
         } else {
             numbers.kept.insert(number);
-            numbers.taken.ports.push(number);
+            numbers.reservation.ports.push(number);
         }
     }
 
-    fn any_port(&self, taken: &mut Taken) -> Option<u16> {
+    fn any_port(&self, reservation: &mut Reservation) -> Option<u16> {
         let (first, last) = (*self.config.node_ports.start(), *self.config.node_ports.end());
-        let mut books = self.lock();
+        let mut allocations = self.lock();
         let start = rand::rng().random_range(first..=last);
-        let free = (start..=last).chain(first..start).find(|port| books.ports.is_free(port))?;
-        books.ports.take(free, &taken.uid, || true);
-        taken.ports.push(free);
+        let free = (start..=last).chain(first..start).find(|port| allocations.ports.is_free(port))?;
+        allocations.ports.take(free, &reservation.uid, || true);
+        reservation.ports.push(free);
         Some(free)
     }
 
@@ -274,7 +274,7 @@ impl Allocators {
         key: &::api::ObjectKey,
     ) -> Result<Vec<Write>, Status> {
         let info = Service::info();
-        if target.handler.info().storage != info.storage {
+        if target.version.info().storage != info.storage {
             return Ok(Vec::new());
         }
         let snapshot = store.snapshot();
@@ -286,21 +286,21 @@ impl Allocators {
 
     /// After an object was removed.
     pub(crate) fn release(&self, target: &Target, removed: &Object) {
-        if target.handler.info().storage != Service::info().storage {
+        if target.version.info().storage != Service::info().storage {
             return;
         }
         let Ok(service) = removed.decode::<Service>() else { return };
-        let (uid, mut books) = (uid_of(&service), self.lock());
-        addresses_of(&service).iter().for_each(|ip| books.addresses.give_back(ip, uid));
-        ports_of(&service).for_each(|port| books.ports.give_back(&port, uid));
+        let (uid, mut allocations) = (uid_of(&service), self.lock());
+        addresses_of(&service).iter().for_each(|ip| allocations.addresses.give_back(ip, uid));
+        ports_of(&service).for_each(|port| allocations.ports.give_back(&port, uid));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, Allocations> {
+        self.allocations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Taken {
+impl Reservation {
     /// What is committed with the Service that took it.
     pub(crate) fn written_with(&self, store: &Store, service: &ObjectMeta) -> Result<Vec<Write>, Status> {
         if self.addresses.is_empty() && self.freed_addresses.is_empty() {
@@ -312,30 +312,30 @@ impl Taken {
         self.addresses.iter().map(|ip| ip_addresses::added(service, *ip)).chain(freed).collect()
     }
 
-    /// The write is committed.
-    pub(crate) fn keep(mut self) {
-        if let Some(books) = self.from.take() {
-            let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
-            self.addresses.iter().for_each(|ip| books.addresses.is_stored(ip, &self.uid));
-            self.ports.iter().for_each(|port| books.ports.is_stored(port, &self.uid));
-            self.freed_addresses.iter().for_each(|ip| books.addresses.give_back(ip, &self.uid));
-            self.freed.iter().for_each(|port| books.ports.give_back(port, &self.uid));
+    /// The write is committed, and so is what it took.
+    pub(crate) fn commit(mut self) {
+        if let Some(allocations) = self.from.take() {
+            let mut allocations = allocations.lock().unwrap_or_else(PoisonError::into_inner);
+            self.addresses.iter().for_each(|ip| allocations.addresses.is_stored(ip, &self.uid));
+            self.ports.iter().for_each(|port| allocations.ports.is_stored(port, &self.uid));
+            self.freed_addresses.iter().for_each(|ip| allocations.addresses.give_back(ip, &self.uid));
+            self.freed.iter().for_each(|port| allocations.ports.give_back(port, &self.uid));
         }
     }
 }
 
-impl Drop for Taken {
+impl Drop for Reservation {
     fn drop(&mut self) {
-        if let Some(books) = self.from.take() {
-            let mut books = books.lock().unwrap_or_else(PoisonError::into_inner);
-            self.addresses.iter().for_each(|ip| books.addresses.give_back(ip, &self.uid));
-            self.ports.iter().for_each(|port| books.ports.give_back(port, &self.uid));
+        if let Some(allocations) = self.from.take() {
+            let mut allocations = allocations.lock().unwrap_or_else(PoisonError::into_inner);
+            self.addresses.iter().for_each(|ip| allocations.addresses.give_back(ip, &self.uid));
+            self.ports.iter().for_each(|port| allocations.ports.give_back(port, &self.uid));
         }
     }
 }
 
 /// The cluster has IPv4 only.
-fn one_family(spec: &ServiceSpec, errors: &mut Errors) {
+fn one_family(spec: &ServiceSpec, errors: &mut ErrorList) {
     for (index, family) in spec.ip_families.iter().flatten().enumerate().filter(|(_, f)| *f == "IPv6") {
         let why = "not configured on this cluster";
         errors.invalid(format_args!("spec.ipFamilies[{index}]"), family.as_str(), why);

@@ -4,7 +4,7 @@ use crate::tokens::NamedObject;
 use crate::{Actor, Cluster};
 use ::api::{Object, ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::{Node, Pod, Secret, ServiceAccount};
-use kinds::Kind;
+use kinds::TypedKind;
 use store::Resource;
 
 /// A pod whose grace is over may still have a last call to make; upstream's leeway.
@@ -115,7 +115,7 @@ impl Cluster {
         Ok(Authenticated { actor, audiences })
     }
 
-    pub(crate) fn stored<K: Kind>(&self, key: &ObjectKey) -> Option<Object> {
+    pub(crate) fn stored<K: TypedKind>(&self, key: &ObjectKey) -> Option<Object> {
         self.store().snapshot().get(&Resource::from(&K::info().storage), key)
     }
 }

@@ -5,7 +5,7 @@ use crate::tokens::{Claims, KubernetesClaims, NamedObject};
 use crate::{Attributes, Client, Cluster, Target};
 use ::api::{GroupResource, Gvk, Object, ObjectKey, Status};
 use k8s_openapi::api::core::v1::{Node, Pod, Secret, ServiceAccount};
-use kinds::{Errors, Kind};
+use kinds::{ErrorList, Subresource, TypedKind};
 use store::Resource;
 
 const LIFE_SECONDS: i64 = 3600;
@@ -88,10 +88,13 @@ impl Client {
     ) -> Result<IssuedToken, Status> {
         let cluster = self.cluster();
         let info = ServiceAccount::info();
-        let handler =
+        let version =
             cluster.registry().by_gvr(&info.gvr).ok_or_else(|| Status::internal("no service accounts"))?;
-        let target = Target::object(&handler, Some(namespace), name);
-        cluster.authorize(self.actor(), &Attributes::of("create", &target.clone().subresource("token")))?;
+        let target = Target::object(&version, Some(namespace), name);
+        cluster.authorize(
+            self.actor(),
+            &Attributes::of("create", &target.clone().subresource(Subresource::Token)),
+        )?;
         let seconds = checked_life(params.expiration_seconds)?;
         let account = cluster.read_stored(&target)?;
         let mut kubernetes = KubernetesClaims {
@@ -124,7 +127,7 @@ impl Client {
 
 fn checked_life(asked: Option<i64>) -> Result<i64, Status> {
     let seconds = asked.unwrap_or(LIFE_SECONDS);
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     if seconds < SHORTEST_SECONDS {
         errors.invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes");
     }
@@ -170,7 +173,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn there<K: Kind>(&self, key: &ObjectKey) -> Result<Object, Status> {
+    fn there<K: TypedKind>(&self, key: &ObjectKey) -> Result<Object, Status> {
         let found = self.store().snapshot().get(&Resource::from(&K::info().storage), key);
         found.ok_or_else(|| Status::not_found(&K::info().gvr.group_resource(), &key.name))
     }

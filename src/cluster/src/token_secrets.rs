@@ -8,7 +8,7 @@ use crate::tokens::NamedObject;
 use crate::{Actor, Attributes, Client, Target};
 use ::api::{ObjectKey, Status};
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kinds::Kind;
+use kinds::{Subresource, TypedKind};
 use serde::{Deserialize, Serialize};
 
 pub const TOKEN_SECRET: &str = "kubernetes.io/service-account-token";
@@ -42,11 +42,11 @@ impl Client {
     pub fn secret_token(&self, secret: &ObjectKey, account: &ServiceAccount) -> Result<String, Status> {
         let cluster = self.cluster();
         let info = ServiceAccount::info();
-        let handler =
+        let version =
             cluster.registry().by_gvr(&info.gvr).ok_or_else(|| Status::internal("no service accounts"))?;
         let name = account.metadata.name.clone().unwrap_or_default();
         let namespace = secret.namespace.as_deref().unwrap_or_default().to_owned();
-        let target = Target::object(&handler, Some(&namespace), &name).subresource("token");
+        let target = Target::object(&version, Some(&namespace), &name).subresource(Subresource::Token);
         cluster.authorize(self.actor(), &Attributes::of("create", &target))?;
         cluster.tokens().sign(&SecretClaims {
             iss: ISSUER.to_owned(),

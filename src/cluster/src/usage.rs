@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub const METRICS_GROUP: &str = "metrics.k8s.io";
+pub use kinds::builtin::computed::METRICS_GROUP;
 
 /// Whoever can say what a node and its pods use.
 pub trait UsageSource: Send + Sync + 'static {

@@ -3,7 +3,7 @@
 use crate::watch::too_old;
 use crate::{Cluster, WatchEvent};
 use ::api::{Object, Status};
-use kinds::{Handler, Registry};
+use kinds::{Registry, Version};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use store::{EventKind, Resource};
@@ -13,9 +13,9 @@ use store::{EventKind, Resource};
 pub struct WatchAll {
     cluster: Cluster,
     kinds: Arc<Registry>,
-    /// By where their objects are stored: of several versions and groups of one kind, one.
-    handlers: HashMap<Resource, Arc<dyn Handler>>,
-    existing: VecDeque<(Arc<dyn Handler>, Object)>,
+    /// Of each kind one version, by where its objects are stored.
+    versions: HashMap<Resource, Arc<Version>>,
+    existing: VecDeque<(Arc<Version>, Object)>,
     changes: store::WatchAll,
 }
 
@@ -28,7 +28,7 @@ impl Cluster {
         let mut all = WatchAll {
             cluster: self.clone(),
             kinds: kinds.clone(),
-            handlers: HashMap::new(),
+            versions: HashMap::new(),
             existing: VecDeque::new(),
             changes,
         };
@@ -42,26 +42,26 @@ impl WatchAll {
     ///
     /// # Errors
     /// `Expired` when the reader was too slow: it must begin again.
-    pub fn try_next(&mut self) -> Result<Option<(Arc<dyn Handler>, WatchEvent)>, Status> {
+    pub fn try_next(&mut self) -> Result<Option<(Arc<Version>, WatchEvent)>, Status> {
         loop {
             self.follow_kinds();
-            if let Some((handler, object)) = self.existing.pop_front() {
-                return Ok(Some((handler, WatchEvent::Added(object))));
+            if let Some((version, object)) = self.existing.pop_front() {
+                return Ok(Some((version, WatchEvent::Added(object))));
             }
             let Some((resource, event)) = self.changes.try_next().map_err(|e| too_old(&e))? else {
                 return Ok(None);
             };
-            if !self.handlers.contains_key(&resource) {
+            if !self.versions.contains_key(&resource) {
                 // a kind is served before its first object is written, but perhaps since the last look
                 self.follow_kinds();
             }
-            let Some(handler) = self.handlers.get(&resource) else { continue };
+            let Some(version) = self.versions.get(&resource) else { continue };
             let told = match event.kind {
                 EventKind::Added => WatchEvent::Added(event.object),
                 EventKind::Modified => WatchEvent::Modified(event.object),
                 EventKind::Deleted => WatchEvent::Deleted(event.object),
             };
-            return Ok(Some((handler.clone(), told)));
+            return Ok(Some((version.clone(), told)));
         }
     }
 
@@ -74,16 +74,13 @@ impl WatchAll {
     }
 
     fn serve(&mut self, kinds: &Registry) {
-        let mut handlers: HashMap<Resource, Arc<dyn Handler>> = HashMap::new();
-        for handler in kinds.iter() {
-            let stored = Resource::from(&handler.info().storage);
-            handlers.entry(stored).or_insert_with(|| kinds.stored_version_of(handler));
-        }
+        let of_kinds = kinds.kinds().map(|kind| (Resource::from(&kind.storage), kind.stored().clone()));
+        let versions: HashMap<Resource, Arc<Version>> = of_kinds.collect();
         let snapshot = self.cluster.store().snapshot();
-        for (resource, handler) in handlers.iter().filter(|(of, _)| !self.handlers.contains_key(*of)) {
+        for (resource, version) in versions.iter().filter(|(of, _)| !self.versions.contains_key(*of)) {
             let objects = snapshot.list(resource, None, None).cloned();
-            self.existing.extend(objects.map(|object| (handler.clone(), object)));
+            self.existing.extend(objects.map(|object| (version.clone(), object)));
         }
-        self.handlers = handlers;
+        self.versions = versions;
     }
 }

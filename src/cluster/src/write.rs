@@ -2,11 +2,11 @@
 
 use crate::admission::{Admission, Operation};
 use crate::apply::{Updater, of_created, of_updated};
-use crate::delete::is_finished;
+use crate::delete::ready_for_removal;
 use crate::{Actor, Attributes, Cluster, Target, Warnings, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
-use kinds::{Durability, Errors, Instance};
+use kinds::{Durability, ErrorList, Instance, Subresource};
 use rand::Rng;
 use store::{Change, CommitError, Precondition, Write};
 
@@ -92,14 +92,14 @@ impl Cluster {
         options: &WriteOptions,
         managed: ManagedFields,
     ) -> Result<Object, Status> {
-        fit_to_path(object.meta_mut(), target)?;
+        reconcile_with_url(object.meta_mut(), target)?;
         if object.meta().resource_version.as_deref().is_some_and(|v| !v.is_empty()) {
             return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        let generated = name_it(object.meta_mut())?;
+        let generated = generate_name(object.meta_mut())?;
         object.set_defaults();
-        found(object.meta_mut());
-        tidy(object.meta_mut());
+        fill_system_fields(object.meta_mut());
+        drop_empty(object.meta_mut());
         object.prepare_create();
         if managed == ManagedFields::Follow {
             object.meta_mut().managed_fields = None;
@@ -110,9 +110,9 @@ impl Cluster {
             }
         }
         let asked = self.admission(actor, target, Operation::Create, options);
-        let held = admission::admit_create(&asked, &mut object, &|changed| {
+        let reservations = admission::admit_create(&asked, &mut object, &|changed| {
             changed.set_defaults();
-            tidy(changed.meta_mut());
+            drop_empty(changed.meta_mut());
             changed.prepare_create();
         })
         .await?;
@@ -122,15 +122,15 @@ impl Cluster {
         let _until_committed = self.reserve(target, &*object, None).await?;
         let mut tries = 0;
         loop {
-            let beside = held.written_with(self, &*object)?;
+            let beside = reservations.written_with(self, &*object)?;
             let outcome = self.put(target, object.encode()?, Precondition::Absent, options, beside).await;
             match outcome {
                 Err(status) if status.is(Reason::AlreadyExists) && generated && tries < MOST_NAMES => {
                     tries += 1;
-                    name_again(object.meta_mut());
+                    generate_name_again(object.meta_mut());
                 }
                 Ok(stored) => {
-                    held.keep_if(!options.dry_run);
+                    reservations.commit_unless(options.dry_run);
                     return Ok(stored);
                 }
                 Err(status) => return Err(status),
@@ -167,32 +167,32 @@ impl Cluster {
         let warned = options.warnings.mark();
         for _ in 0..MOST_CONFLICTS {
             options.warnings.back_to(warned);
-            let current = self.one_in_version(&*target.handler, self.read_stored(target)?).await?;
-            let old = target.handler.decode_stored(&current)?;
+            let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
+            let old = target.version.decode_stored(&current)?;
             let mut new = change(&current)?;
             let asked = asked_revision(new.meta())?;
             if asked.is_some_and(|asked| asked != current.revision()) {
                 return Err(modified(target));
             }
-            fit_to_path(new.meta_mut(), target)?;
+            reconcile_with_url(new.meta_mut(), target)?;
             same_object(target, new.meta(), old.meta())?;
             let before = Before { object: &current, instance: &*old, managed };
-            let held = self.settle(actor, target, options, &mut new, &before).await?;
+            let reservations = self.prepare(actor, target, options, &mut new, &before).await?;
             if new.same_as(&*old) {
                 return Ok(current);
             }
             let _until_committed = self.reserve(target, &*new, Some(&*old)).await?;
             let at = Precondition::At(current.revision());
-            let outcome = if is_finished(&*new) && !options.dry_run {
+            let outcome = if ready_for_removal(&*new) && !options.dry_run {
                 self.remove(target, current.key(), at, new.encode()?).await
             } else {
-                let beside = held.written_with(self, &*new)?;
+                let beside = reservations.written_with(self, &*new)?;
                 self.put(target, new.encode()?, at, options, beside).await
             };
             match outcome {
                 Err(status) if status.is(Reason::Conflict) && asked.is_none() => {}
                 Ok(stored) => {
-                    held.keep_if(!options.dry_run);
+                    reservations.commit_unless(options.dry_run);
                     return Ok(stored);
                 }
                 Err(status) => return Err(status),
@@ -202,14 +202,14 @@ impl Cluster {
     }
 
     /// Everything between the client's new version and what is stored.
-    async fn settle(
+    async fn prepare(
         &self,
         actor: &Actor,
         target: &Target,
         options: &WriteOptions,
         new: &mut Box<dyn Instance>,
         before: &Before<'_>,
-    ) -> Result<admission::Held, Status> {
+    ) -> Result<admission::Reservations, Status> {
         let old = before.instance;
         let written = new.meta_mut().managed_fields.take();
         prepare_update(target, &mut **new, old);
@@ -222,12 +222,12 @@ impl Cluster {
         };
         let asked = self.admission(actor, target, Operation::Update, options);
         let again = |changed: &mut dyn Instance| prepare_update(target, changed, old);
-        let held = admission::admit_update(&asked, new, old, &again).await?;
+        let reservations = admission::admit_update(&asked, new, old, &again).await?;
         new.meta_mut().managed_fields = managed;
         validate(target, &**new, Some(old))?;
         warn(target, &**new, Some(old), &options.warnings);
         admission::review(&asked, &**new, Some(old)).await?;
-        Ok(held)
+        Ok(reservations)
     }
 
     fn admission<'a>(
@@ -250,10 +250,10 @@ impl Cluster {
         options: &WriteOptions,
         beside: Vec<Write>,
     ) -> Result<Object, Status> {
-        let draft = self.for_storage(&*target.handler, draft).await?;
+        let draft = self.for_storage(&target.version, draft).await?;
         let key = draft.key();
         if options.dry_run {
-            return self.pretend(target, draft, &precondition);
+            return self.dry_run(target, draft, &precondition);
         }
         self.commit_one(target, key, precondition, Change::Put(draft), beside).await
     }
@@ -265,7 +265,7 @@ impl Cluster {
         precondition: Precondition,
         last: Unstamped,
     ) -> Result<Object, Status> {
-        let last = self.for_storage(&*target.handler, last).await?;
+        let last = self.for_storage(&target.version, last).await?;
         let beside = self.0.services.removed_with(self.store(), target, &key)?;
         let removed = self.commit_one(target, key, precondition, Change::Delete { last }, beside).await?;
         self.0.services.release(target, &removed);
@@ -281,14 +281,14 @@ impl Cluster {
         beside: Vec<Write>,
     ) -> Result<Object, Status> {
         let (name, namespace) = (key.name.to_string(), key.namespace.clone());
-        let durability = match target.handler.info().durability {
+        let durability = match target.version.info().durability {
             Durability::Sync => store::Durability::Sync,
             Durability::Lazy => store::Durability::Lazy,
         };
         let absent = matches!(precondition, Precondition::Absent);
         let write = Write { resource: target.stored_in(), key, precondition, change, durability };
         let outcome = self.store().commit(std::iter::once(write).chain(beside).collect()).await;
-        if outcome.is_ok() && target.handler.info().gvr.group == "admissionregistration.k8s.io" {
+        if outcome.is_ok() && target.version.info().gvr.group == "admissionregistration.k8s.io" {
             // from the next write on they are asked
             self.0.webhooks.refresh(self.store());
             self.0.policies.refresh(self.store());
@@ -313,7 +313,7 @@ impl Cluster {
     }
 
     /// What a dry run answers: as committed, with the current revision, after the same precondition.
-    fn pretend(
+    fn dry_run(
         &self,
         target: &Target,
         draft: Unstamped,
@@ -335,15 +335,15 @@ impl Cluster {
 fn prepare_update(target: &Target, new: &mut dyn Instance, old: &dyn Instance) {
     new.set_defaults();
     keep_system_fields(new.meta_mut(), old.meta());
-    tidy(new.meta_mut());
-    match target.subresource.as_deref() {
-        Some("status") => new.prepare_status_update(old),
+    drop_empty(new.meta_mut());
+    match target.subresource {
+        Some(Subresource::Status) => new.prepare_status_update(old),
         // the binding writes both the node and its condition
-        Some("binding") => {}
-        Some(part) => new.prepare_part_update(part, old),
+        Some(Subresource::Binding) => {}
+        Some(other) => new.prepare_subresource_update(other, old),
         None => new.prepare_update(old),
     }
-    if matches!(target.subresource.as_deref(), None | Some("scale" | "ephemeralcontainers"))
+    if matches!(target.subresource, None | Some(Subresource::Scale | Subresource::EphemeralContainers))
         && new.generation_changes(old)
     {
         new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);
@@ -351,7 +351,7 @@ fn prepare_update(target: &Target, new: &mut dyn Instance, old: &dyn Instance) {
 }
 
 /// The path says where the object is; the body may repeat it, but not contradict.
-fn fit_to_path(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
+fn reconcile_with_url(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
     let given = meta.namespace.as_deref().unwrap_or_default();
     match target.namespace.as_deref() {
         Some(namespace) if given.is_empty() || given == namespace => {
@@ -378,7 +378,7 @@ fn fit_to_path(meta: &mut ObjectMeta, target: &Target) -> Result<(), Status> {
 }
 
 /// Whether the name was generated.
-fn name_it(meta: &mut ObjectMeta) -> Result<bool, Status> {
+fn generate_name(meta: &mut ObjectMeta) -> Result<bool, Status> {
     if meta.name.as_deref().is_some_and(|name| !name.is_empty()) {
         return Ok(false);
     }
@@ -387,7 +387,7 @@ fn name_it(meta: &mut ObjectMeta) -> Result<bool, Status> {
         meta.name = Some(String::new());
         return Ok(false);
     }
-    name_again(meta);
+    generate_name_again(meta);
     Ok(true)
 }
 
@@ -396,7 +396,7 @@ const SUFFIX_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 const SUFFIX_LENGTH: usize = 5;
 const LONGEST_BASE: usize = 63 - SUFFIX_LENGTH;
 
-fn name_again(meta: &mut ObjectMeta) {
+fn generate_name_again(meta: &mut ObjectMeta) {
     let base = meta.generate_name.clone().unwrap_or_default();
     let mut random = rand::rng();
     let suffix: String = (0..SUFFIX_LENGTH)
@@ -408,7 +408,7 @@ fn name_again(meta: &mut ObjectMeta) {
 }
 
 /// What the system says of every new object.
-fn found(meta: &mut ObjectMeta) {
+fn fill_system_fields(meta: &mut ObjectMeta) {
     meta.uid = Some(uuid::Uuid::new_v4().to_string());
     meta.creation_timestamp = Some(now());
     meta.deletion_timestamp = None;
@@ -418,7 +418,7 @@ fn found(meta: &mut ObjectMeta) {
 }
 
 /// Empty lists and maps of the metadata are the same as none; upstream leaves them out.
-fn tidy(meta: &mut ObjectMeta) {
+fn drop_empty(meta: &mut ObjectMeta) {
     meta.owner_references.take_if(|owners| owners.is_empty());
     meta.finalizers.take_if(|finalizers| finalizers.is_empty());
     meta.labels.take_if(|labels| labels.is_empty());
@@ -466,44 +466,44 @@ fn keep_system_fields(new: &mut ObjectMeta, old: &ObjectMeta) {
 /// As upstream, an update of the status judges the status, and a binding nothing but itself. What was wrong before may stay:
 /// an object that was stored under laxer rules can still be changed, and lose its finalizers.
 fn validate(target: &Target, new: &dyn Instance, old: Option<&dyn Instance>) -> Result<(), Status> {
-    let mut errors = Errors::default();
-    kinds::validate_meta(&*target.handler, new.meta(), &mut errors);
+    let mut errors = ErrorList::default();
+    kinds::validate_meta(&target.version, new.meta(), &mut errors);
     let Some(old) = old else {
         new.validate(&mut errors);
         new.validate_create(&mut errors);
-        target.handler.validate_version(new, None, &mut errors);
+        target.version.validate_version(new, None, &mut errors);
         return told(target, new, errors);
     };
-    let in_full = !matches!(target.subresource.as_deref(), Some("status" | "binding"));
+    let in_full = !matches!(target.subresource, Some(Subresource::Status | Subresource::Binding));
     if in_full {
         new.validate(&mut errors);
     }
     if !errors.is_empty() {
-        let mut before = Errors::default();
-        kinds::validate_meta(&*target.handler, old.meta(), &mut before);
+        let mut before = ErrorList::default();
+        kinds::validate_meta(&target.version, old.meta(), &mut before);
         old.validate(&mut before);
         errors.forgive(&before);
     }
     kinds::validate_meta_update(new.meta(), old.meta(), &mut errors);
-    match target.subresource.as_deref() {
-        Some("status") => new.validate_status_update(old, &mut errors),
-        part if in_full => {
-            match part {
-                Some(part) => new.validate_part_update(part, old, &mut errors),
+    match target.subresource {
+        Some(Subresource::Status) => new.validate_status_update(old, &mut errors),
+        subresource if in_full => {
+            match subresource {
+                Some(other) => new.validate_subresource_update(other, old, &mut errors),
                 None => new.validate_update(old, &mut errors),
             }
-            target.handler.validate_version(new, Some(old), &mut errors);
+            target.version.validate_version(new, Some(old), &mut errors);
         }
         _ => {}
     }
     told(target, new, errors)
 }
 
-fn told(target: &Target, new: &dyn Instance, errors: Errors) -> Result<(), Status> {
+fn told(target: &Target, new: &dyn Instance, errors: ErrorList) -> Result<(), Status> {
     if errors.is_empty() {
         return Ok(());
     }
-    let info = target.handler.info();
+    let info = target.version.info();
     let kind = Gvk { version: info.gvk.version.clone(), ..info.gvk.clone() };
     Err(Status::invalid(&kind, new.meta().name.as_deref().unwrap_or_default(), errors.into_causes()))
 }

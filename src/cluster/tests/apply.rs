@@ -4,14 +4,14 @@ use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Applied, Cluster, Target, Verb, Wanted, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
-use kinds::{FieldValidation, Kind};
+use kinds::{FieldValidation, Subresource, TypedKind};
 use serde_json::{Value, json};
 
-fn target<K: Kind>(cluster: &Cluster, name: &str) -> Target {
+fn target<K: TypedKind>(cluster: &Cluster, name: &str) -> Target {
     Target::object(&cluster.registry().by_gvr(&K::info().gvr).unwrap(), Some("default"), name)
 }
 
-async fn apply<K: Kind>(
+async fn apply<K: TypedKind>(
     cluster: &Cluster,
     manager: &str,
     force: bool,
@@ -81,18 +81,19 @@ fn by(manager: &str) -> WriteOptions {
 async fn created(cluster: &Cluster, manager: &str, object: Value) -> Value {
     let target = target::<Deployment>(cluster, "web");
     let bytes = serde_json::to_vec(&object).unwrap();
-    let made = target.handler.decode(&bytes, FieldValidation::Strict).unwrap().instance;
+    let made = target.version.decode(&bytes, FieldValidation::Strict).unwrap().instance;
     let target = Target { name: None, ..target };
     cluster.create(&Actor::root(), &target, made, &by(manager)).await.unwrap().decode().unwrap()
 }
 
 /// As a client's PUT of what it has read and changed.
 async fn changed(cluster: &Cluster, part: Option<&str>, manager: &str, change: impl Fn(&mut Value)) -> Value {
-    let target = Target { subresource: part.map(str::to_owned), ..target::<Deployment>(cluster, "web") };
+    let target =
+        Target { subresource: part.and_then(Subresource::named), ..target::<Deployment>(cluster, "web") };
     let mut object: Value = cluster.get(&Actor::root(), &target).unwrap().decode().unwrap();
     change(&mut object);
     let bytes = serde_json::to_vec(&object).unwrap();
-    let new = target.handler.decode(&bytes, FieldValidation::Strict).unwrap().instance;
+    let new = target.version.decode(&bytes, FieldValidation::Strict).unwrap().instance;
     let (root, options) = (Actor::root(), by(manager));
     let written = cluster.modify(&root, &target, Verb::Update, &options, &|_| Ok(new.clone_box())).await;
     written.unwrap().decode().unwrap()
@@ -215,7 +216,7 @@ async fn bad_configurations_are_refused_in_words() {
             "does not match",
         ),
         (
-            "books",
+            "managed fields",
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "managedFields": [{}]}}),
             "metadata.managedFields must be nil",
         ),

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::networking::v1::IPAddress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::Kind;
+use kinds::TypedKind;
 
 async fn cluster() -> Cluster {
     let cluster = testkit::cluster(testkit::config()).await;
@@ -53,11 +53,11 @@ fn service(name: &str, node_port: Option<i32>) -> Service {
     Service { metadata: meta(name), spec: Some(spec), status: None }
 }
 
-fn target<K: Kind>(cluster: &Cluster, name: Option<&str>) -> Target {
-    let handler = cluster.registry().by_gvr(&K::info().gvr).unwrap();
+fn target<K: TypedKind>(cluster: &Cluster, name: Option<&str>) -> Target {
+    let version = cluster.registry().by_gvr(&K::info().gvr).unwrap();
     match name {
-        Some(name) => Target::object(&handler, Some("default"), name),
-        None => Target::collection(&handler, Some("default")),
+        Some(name) => Target::object(&version, Some("default"), name),
+        None => Target::collection(&version, Some("default")),
     }
 }
 
@@ -279,9 +279,9 @@ async fn who_saw_a_service_go_may_have_its_address_at_once() {
     let address = first.spec.unwrap().cluster_ip;
     let deletion = |there: Target| {
         let stored = cluster.get(&Actor::root(), &there).unwrap();
-        let last = there.handler.decode_stored(&stored).unwrap().encode().unwrap();
+        let last = there.version.decode_stored(&stored).unwrap().encode().unwrap();
         store::Write {
-            resource: store::Resource::from(&there.handler.info().storage),
+            resource: store::Resource::from(&there.version.info().storage),
             key: stored.key(),
             precondition: store::Precondition::At(stored.revision()),
             change: store::Change::Delete { last },
@@ -405,7 +405,7 @@ async fn a_foreground_deletion_waits_for_whoever_is_owned() {
     let Deleted::Later(object) = deleted else { panic!("it is gone at once") };
     assert_eq!(object.meta().finalizers, ["foregroundDeletion"]);
     // a change of the whole object by whoever holds an older copy does not bring it back to life
-    let change = |current: &api::Object| target::<ConfigMap>(&cluster, None).handler.decode_stored(current);
+    let change = |current: &api::Object| target::<ConfigMap>(&cluster, None).version.decode_stored(current);
     let kept =
         cluster.modify(&Actor::root(), &one, Verb::Update, &WriteOptions::default(), &change).await.unwrap();
     assert!(kept.meta().is_deleting());
@@ -452,8 +452,8 @@ async fn a_role_in_a_namespace_may_allow_to_read_it() {
     root(&cluster).api().create(binding).await.unwrap();
     let alice = Actor::user("alice", &[Actor::AUTHENTICATED]);
     let get = |name: &str| {
-        let handler = cluster.registry().by_gvr(&Namespace::info().gvr).unwrap();
-        cluster.get(&alice, &Target::object(&handler, None, name)).map(|_| ())
+        let version = cluster.registry().by_gvr(&Namespace::info().gvr).unwrap();
+        cluster.get(&alice, &Target::object(&version, None, name)).map(|_| ())
     };
     while get("default").is_err() {
         tokio::task::yield_now().await; // the rules follow the store
@@ -461,7 +461,7 @@ async fn a_role_in_a_namespace_may_allow_to_read_it() {
     let refused = get("kube-system").unwrap_err();
     let want = "namespaces \"kube-system\" is forbidden: User \"alice\" cannot get resource \"namespaces\" in API group \"\" in the namespace \"kube-system\"";
     assert_eq!((refused.code, refused.message.as_str()), (403, want));
-    let handler = cluster.registry().by_gvr(&Namespace::info().gvr).unwrap();
-    let list = cluster.list(&alice, &Target::collection(&handler, None), &ListParams::default());
+    let version = cluster.registry().by_gvr(&Namespace::info().gvr).unwrap();
+    let list = cluster.list(&alice, &Target::collection(&version, None), &ListParams::default());
     assert_eq!(list.unwrap_err().code, 403);
 }

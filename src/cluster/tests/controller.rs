@@ -4,13 +4,13 @@ use ::api::{ObjectKey, Status};
 use cluster::{Actor, Change, Controller};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kinds::{Kind, key_of};
+use kinds::{TypedKind, key_of};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-fn named<K: Kind + Default>(name: &str) -> K {
+fn named<K: TypedKind + Default>(name: &str) -> K {
     let mut object = K::default();
     object.metadata_mut().name = Some(name.to_owned());
     object.metadata_mut().namespace = Some("default".to_owned());

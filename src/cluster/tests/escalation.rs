@@ -3,12 +3,12 @@
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Client, Cluster, Target, Wanted, WriteOptions};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding};
-use kinds::{FieldValidation, Kind};
+use kinds::{FieldValidation, TypedKind};
 use serde_json::{Value, json};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
 
-fn object<K: Kind>(value: &Value) -> K {
+fn object<K: TypedKind>(value: &Value) -> K {
     serde_json::from_value(value.clone()).unwrap()
 }
 
@@ -96,9 +96,9 @@ async fn who_may_write_bindings_binds_nothing_that_he_does_not_hold() {
     let config = json!({"apiVersion": format!("{GROUP}/v1"), "kind": "ClusterRoleBinding", "metadata": {"name": "me"},
         "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"apiGroup": GROUP, "kind": "User", "name": "mallory"}]});
-    let handler = cluster.registry().by_gvr(&ClusterRoleBinding::info().gvr).unwrap();
+    let version = cluster.registry().by_gvr(&ClusterRoleBinding::info().gvr).unwrap();
     let wanted = Wanted { config, force: true, validation: FieldValidation::Strict };
-    let target = Target::object(&handler, None, "me");
+    let target = Target::object(&version, None, "me");
     let applied = cluster.apply(mallory.actor(), &target, wanted, &WriteOptions::default()).await;
     refused(applied, "an apply of a binding");
 

@@ -3,7 +3,7 @@
 use api::{FieldSelector, LabelSelector, ObjectKey};
 use cluster::{Actor, Cluster, DeleteOptions, ListParams, Target};
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node, Pod, Secret, Service};
-use kinds::Kind;
+use kinds::TypedKind;
 use serde_json::json;
 
 async fn cluster() -> Cluster {
@@ -69,9 +69,9 @@ async fn events_are_selected_by_the_fields_of_the_face_that_is_asked() {
 
 #[tokio::test]
 async fn each_kind_has_its_own_list() {
-    fn refused<K: Kind>(cluster: &Cluster, fields: &str) -> String {
-        let handler = cluster.registry().by_gvr(&K::info().gvr).unwrap();
-        found(cluster, &Target::collection(&handler, None), fields)
+    fn refused<K: TypedKind>(cluster: &Cluster, fields: &str) -> String {
+        let version = cluster.registry().by_gvr(&K::info().gvr).unwrap();
+        found(cluster, &Target::collection(&version, None), fields)
     }
     let cluster = cluster().await;
     for fields in [

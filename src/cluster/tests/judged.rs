@@ -5,7 +5,7 @@ use api::{ObjectKey, REVISION_PLACEHOLDER, Status, Unstamped};
 use cluster::{Actor, Client, Cluster, DeleteOptions};
 use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use kinds::Kind;
+use kinds::TypedKind;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use store::{Change, Durability, Precondition, Resource, Write};

@@ -4,7 +4,7 @@ use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Client, Cluster, Target, Verb, Warnings, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use serde_json::{Value, json};
 
 async fn cluster() -> Cluster {
@@ -18,7 +18,7 @@ fn root(cluster: &Cluster) -> Client {
     cluster.acting_as(Actor::root())
 }
 
-fn object<K: Kind>(value: &Value) -> K {
+fn object<K: TypedKind>(value: &Value) -> K {
     serde_json::from_value(value.clone()).unwrap()
 }
 
@@ -28,7 +28,7 @@ fn pod(name: &str, privileged: bool) -> Pod {
 }
 
 /// The answer, and what the client hears beside it.
-async fn create<K: Kind>(cluster: &Cluster, object: K) -> (Result<(), Status>, Vec<String>) {
+async fn create<K: TypedKind>(cluster: &Cluster, object: K) -> (Result<(), Status>, Vec<String>) {
     let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
     let handler = cluster.registry().by_gvr(&K::info().gvr).unwrap();
     let namespace = object.metadata().namespace.clone();

@@ -7,7 +7,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicyBinding,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
-use kinds::Kind;
+use kinds::TypedKind;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -57,8 +57,8 @@ impl Lab {
             json!({"metadata": {"name": name, "labels": {"app.example/x-y": "z"}}, "data": data}),
         )
         .unwrap();
-        let handler = self.0.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
-        let target = Target::collection(&handler, Some("default"));
+        let version = self.0.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+        let target = Target::collection(&version, Some("default"));
         let made = self.0.create(&Actor::root(), &target, Box::new(map), options).await?;
         Ok(made.decode().unwrap())
     }
@@ -283,8 +283,8 @@ async fn updates_and_deletions_are_judged_with_what_was() {
     ]});
     lab.validating("p", policy, json!({})).await;
     lab.create("a", json!({"a": "keep"}), &WriteOptions::default()).await.unwrap();
-    let handler = lab.0.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
-    let target = Target::object(&handler, Some("default"), "a");
+    let version = lab.0.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+    let target = Target::object(&version, Some("default"), "a");
     let change = |current: &api::Object| {
         let mut map: ConfigMap = current.decode().unwrap();
         map.data = Some([("a".to_owned(), "2".to_owned())].into());

@@ -3,7 +3,7 @@
 use api::{ObjectKey, Status};
 use cluster::{Actor, Client, Target, WriteOptions};
 use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Service};
-use kinds::{Kind, quota};
+use kinds::{TypedKind, quota};
 use serde_json::{Value, json};
 
 async fn with_quota(hard: Value) -> Client {
@@ -48,8 +48,8 @@ async fn many_at_once_get_no_more_than_one_after_the_other() {
 #[tokio::test]
 async fn what_is_only_tried_or_refused_uses_nothing() {
     let client = with_quota(json!({"configmaps": "1"})).await;
-    let handler = client.cluster().registry().by_gvr(&ConfigMap::info().gvr).unwrap();
-    let target = Target::collection(&handler, Some("default"));
+    let version = client.cluster().registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+    let target = Target::collection(&version, Some("default"));
     let dry = WriteOptions { dry_run: true, ..WriteOptions::default() };
     client.cluster().create(&Actor::root(), &target, Box::new(map("a")), &dry).await.unwrap();
     client.api::<ConfigMap>().create(map("A_B")).await.unwrap_err();

@@ -3,10 +3,10 @@
 use api::ObjectKey;
 use cluster::Actor;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccount};
-use kinds::Kind;
+use kinds::TypedKind;
 use serde_json::{Value, json};
 
-fn object<K: Kind>(value: &Value) -> K {
+fn object<K: TypedKind>(value: &Value) -> K {
     serde_json::from_value(value.clone()).unwrap()
 }
 

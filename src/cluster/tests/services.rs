@@ -4,7 +4,7 @@ use api::{ObjectKey, Status};
 use cluster::{Actor, Api, Cluster, Target, Warnings, WriteOptions};
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use k8s_openapi::api::networking::v1::IPAddress;
-use kinds::Kind;
+use kinds::TypedKind;
 use serde_json::{Value, json};
 
 fn service(name: &str, spec: Value) -> Service {
@@ -114,9 +114,9 @@ async fn a_change_of_type_gives_back_what_the_new_type_has_not() {
 async fn who_claims_an_address_of_the_cluster_hears_that_it_leads_nowhere() {
     let (cluster, _) = services().await;
     let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
-    let handler = cluster.registry().by_gvr(&Service::info().gvr).unwrap();
+    let version = cluster.registry().by_gvr(&Service::info().gvr).unwrap();
     let spec = json!({"externalIPs": ["10.96.0.10", "198.51.100.7"], "ports": [{"port": 53}]});
-    let target = Target::collection(&handler, Some("default"));
+    let target = Target::collection(&version, Some("default"));
     cluster.create(&Actor::root(), &target, Box::new(service("thief", spec)), &options).await.unwrap();
     let want = [
         "spec.externalIPs is deprecated and may no longer be implemented in some clusters",

@@ -6,11 +6,11 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod, ReplicationController, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kinds::Kind;
+use kinds::TypedKind;
 use serde_json::{Value, json};
 
 /// Which of labels, annotations, finalizers and owners changed.
-async fn changed<K: Kind>(cluster: &Cluster, namespace: Option<&str>, spec: Value) -> [bool; 4] {
+async fn changed<K: TypedKind>(cluster: &Cluster, namespace: Option<&str>, spec: Value) -> [bool; 4] {
     let api = cluster.acting_as(Actor::root()).api::<K>();
     let object = json!({"metadata": {"name": "x", "namespace": namespace}, "spec": spec});
     api.create(serde_json::from_value(object).unwrap()).await.unwrap();

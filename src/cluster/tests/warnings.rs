@@ -2,10 +2,10 @@
 
 use cluster::{Actor, Cluster, Target, Wanted, Warnings, WriteOptions};
 use k8s_openapi::api::core::v1::ConfigMap;
-use kinds::{FieldValidation, Kind};
+use kinds::{FieldValidation, TypedKind};
 use serde_json::json;
 
-fn target<K: Kind>(cluster: &Cluster, name: &str) -> Target {
+fn target<K: TypedKind>(cluster: &Cluster, name: &str) -> Target {
     Target::object(&cluster.registry().by_gvr(&K::info().gvr).unwrap(), Some("default"), name)
 }
 

@@ -10,7 +10,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Pod};
-use kinds::Kind;
+use kinds::TypedKind;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 
@@ -85,8 +85,8 @@ impl Lab {
     async fn create(&self, name: &str, options: &WriteOptions) -> Result<ConfigMap, Status> {
         let map: ConfigMap =
             serde_json::from_value(json!({"metadata": {"name": name}, "data": {"a": "1"}})).unwrap();
-        let handler = self.cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
-        let target = Target::collection(&handler, Some("default"));
+        let version = self.cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+        let target = Target::collection(&version, Some("default"));
         let made = self.cluster.create(&Actor::root(), &target, Box::new(map), options).await?;
         Ok(made.decode().unwrap())
     }
@@ -258,8 +258,8 @@ async fn updates_and_deletions_are_asked_about_with_what_was() {
     lab.validating("v", vec![hook(json!({}))]).await;
     lab.create("a", &WriteOptions::default()).await.unwrap();
     lab.asked();
-    let handler = lab.cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
-    let target = Target::object(&handler, Some("default"), "a");
+    let version = lab.cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
+    let target = Target::object(&version, Some("default"), "a");
     let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
     let change = |current: &api::Object| {
         let mut map: ConfigMap = current.decode().unwrap();

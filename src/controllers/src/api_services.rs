@@ -3,17 +3,17 @@
 
 use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Client, Cluster, Controller, DeleteOptions};
+use cluster::roles::{ComponentRole, rule};
+use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, METRICS_GROUP};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{APIService, APIServiceSpec};
+use kinds::ResourceInfo;
 use std::collections::BTreeMap;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "apiservice-registration-controller";
 /// Marks what is ours: `onstart` is there for good, `true` goes with its definition.
 const MANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
-/// What is answered and not stored is no kind of the registry.
-const UNSTORED: [(&str, &str); 2] = [("authentication.k8s.io", "v1"), ("authorization.k8s.io", "v1")];
 /// Upstream's `apiVersionPriorities`: those of a group, and of the version in it.
 const PRIORITIES: [(&str, &str, i32, i32); 22] = [
     ("", "v1", 18_000, 1),
@@ -43,6 +43,11 @@ const PRIORITIES: [(&str, &str, i32, i32); 22] = [
 const OTHERS: (i32, i32) = (15_000, 10);
 /// Upstream's for custom resources.
 const CUSTOM: (i32, i32) = (1_000, 100);
+
+pub(crate) fn role() -> ComponentRole {
+    let verbs = &["create", "delete", "get", "list", "watch"];
+    ComponentRole::controller(NAME, vec![rule(verbs, &["apiregistration.k8s.io"], &["apiservices"])])
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
@@ -92,12 +97,12 @@ fn is_managed(service: &APIService) -> bool {
 
 fn wanted(cluster: &Cluster) -> BTreeMap<String, APIService> {
     let registry = cluster.registry();
-    let kinds = registry.iter().map(|handler| {
-        let gvr = &handler.info().gvr;
-        (gvr.group.to_string(), gvr.version.to_string(), handler.published_schema().is_some())
-    });
-    let unstored = UNSTORED.map(|(group, version)| (group.to_owned(), version.to_owned(), false));
-    kinds.chain(unstored).map(|(group, version, is_custom)| local(&group, &version, is_custom)).collect()
+    let is_custom = |info: &ResourceInfo| {
+        registry.by_gvr(&info.gvr).is_some_and(|version| version.published_schema().is_some())
+    };
+    // elsewhere somebody brings the metrics server, with its own APIService
+    let all = registry.resources().filter(|info| info.gvr.group != METRICS_GROUP);
+    all.map(|info| local(&info.gvr.group, &info.gvr.version, is_custom(info))).collect()
 }
 
 fn local(group: &str, version: &str, is_custom: bool) -> (String, APIService) {

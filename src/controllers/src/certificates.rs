@@ -6,9 +6,12 @@ mod rules;
 
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
+use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, WorkQueue};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestCondition};
+use k8s_openapi::api::rbac::v1::PolicyRule;
+use kinds::Subresource;
 pub use rules::Asked;
 use rules::judge;
 use std::sync::Arc;
@@ -35,6 +38,26 @@ pub trait Authority: Send + Sync {
     /// # Errors
     /// In words: why it could not be made.
     fn sign(&self, request: &[u8], usages: &[String], lifetime: Duration) -> Result<Vec<u8>, String>;
+}
+
+pub(crate) fn role() -> ComponentRole {
+    let group = &["certificates.k8s.io"];
+    let signers = &[
+        "kubernetes.io/kube-apiserver-client",
+        "kubernetes.io/kube-apiserver-client-kubelet",
+        "kubernetes.io/kubelet-serving",
+    ];
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(&["delete", "get", "list", "watch"], group, &["certificatesigningrequests"]),
+            rule(&["update"], group, &["certificatesigningrequests/status"]),
+            PolicyRule {
+                resource_names: Some(signers.iter().map(|name| (*name).to_owned()).collect()),
+                ..rule(&["sign"], group, &["signers"])
+            },
+        ],
+    )
 }
 
 pub(crate) async fn run(cluster: Cluster, authority: Arc<dyn Authority>, stop: CancellationToken) {
@@ -80,7 +103,7 @@ async fn reconcile(
             ..CertificateSigningRequestCondition::default()
         }),
     }
-    unless_gone(requests.replace(answered, Some("status")).await).map(drop)
+    unless_gone(requests.replace(answered, Some(Subresource::Status)).await).map(drop)
 }
 
 /// Approved, by one of our signers, and not answered yet.

@@ -3,11 +3,24 @@
 //! Any ClusterRole may be part of any other, by its labels, so each change looks at every role that gathers. There are few.
 
 use api::{ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Client, Cluster, Controller, aggregated_rules};
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "clusterrole-aggregation-controller";
+
+/// It writes into roles what others hold
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![rule(
+            &["escalate", "get", "list", "patch", "update", "watch"],
+            &["rbac.authorization.k8s.io"],
+            &["clusterroles"],
+        )],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

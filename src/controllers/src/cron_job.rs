@@ -7,6 +7,7 @@ use crate::owner::{candidates, is_controlled_by};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, rule};
 use cluster::{
     Actor, Api, Client, Cluster, Controller, DeleteOptions, EventType, Propagation, Recorder, WorkQueue,
     subject,
@@ -22,6 +23,23 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "cronjob-controller";
 /// A clock that is set while a timer waits is noticed within this.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
+
+pub(crate) fn role() -> ComponentRole {
+    let events = &["create", "patch", "update"];
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(
+                &["get", "list", "patch", "update", "watch"],
+                &["batch"],
+                &["cronjobs", "cronjobs/finalizers", "cronjobs/status"],
+            ),
+            rule(&["create", "delete", "get", "list", "patch", "update", "watch"], &["batch"], &["jobs"]),
+            rule(&["delete", "list"], &[""], &["pods"]),
+            rule(events, &["", "events.k8s.io"], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

@@ -5,25 +5,41 @@
 //! stored is served before the first request is answered: see [`serve_stored`].
 
 use crate::owner::unless_gone;
-use api::{ObjectKey, ResourceVersion, Status};
+use api::{GroupResource, ObjectKey, ResourceVersion, Status};
 use apiextensions::conditions::{self, CLEANUP, Cleanup, ESTABLISHED};
 use apiextensions::names;
+use cluster::roles::{ALL, ComponentRole, rule};
 use cluster::{
     Actor, Client, Cluster, Controller, DeleteOptions, ListParams, Target, WatchEvent, WatchParams, WorkQueue,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kinds::{Handler, key_of};
+use kinds::{Version, key_of};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "custom-resource-definition-controller";
 
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(
+                &["get", "list", "patch", "update", "watch"],
+                &["apiextensions.k8s.io"],
+                &["customresourcedefinitions", "customresourcedefinitions/status"],
+            ),
+            // the objects of a definition that goes, whatever their group
+            rule(&["delete", "get", "list", "watch"], ALL, ALL),
+        ],
+    )
+}
+
 /// Serves what is defined already. To be called before the API answers.
 pub(crate) fn serve_stored(cluster: &Cluster) -> Definitions {
     let definitions = Definitions::default();
-    let target = Target::collection(&own_handler(cluster), None);
+    let target = Target::collection(&own_version(cluster), None);
     let listed = cluster.list(&Actor::root(), &target, &ListParams::default());
     let stored = listed.map(|list| list.objects).unwrap_or_default();
     let all: Vec<Arc<CustomResourceDefinition>> =
@@ -32,8 +48,8 @@ pub(crate) fn serve_stored(cluster: &Cluster) -> Definitions {
     definitions
 }
 
-fn own_handler(cluster: &Cluster) -> Arc<dyn Handler> {
-    let gvr = <CustomResourceDefinition as kinds::Kind>::info().gvr;
+fn own_version(cluster: &Cluster) -> Arc<Version> {
+    let gvr = <CustomResourceDefinition as kinds::TypedKind>::info().gvr;
     cluster.registry().by_gvr(&gvr).expect("the kind of definitions is built in")
 }
 
@@ -44,8 +60,8 @@ pub(crate) async fn run(cluster: Cluster, definitions: Definitions, stop: Cancel
     let reconciler = (client, Arc::new(definitions), controller.queue());
     controller
         .run(stop, reconciler, |(client, definitions, queue), key| async move {
-            if let Some(handler) = reconcile(&client, &definitions, &key).await? {
-                tokio::spawn(wake_when_one_went(client, handler, queue, key));
+            if let Some(version) = reconcile(&client, &definitions, &key).await? {
+                tokio::spawn(wake_when_one_went(client, version, queue, key));
             }
             Ok::<(), Status>(())
         })
@@ -55,11 +71,11 @@ pub(crate) async fn run(cluster: Cluster, definitions: Definitions, stop: Cancel
 /// Objects may have finalizers of their own: whoever deletes the definition waits for them.
 async fn wake_when_one_went(
     client: Client,
-    handler: Arc<dyn Handler>,
+    version: Arc<Version>,
     queue: WorkQueue<ObjectKey>,
     key: ObjectKey,
 ) {
-    let target = Target::collection(&handler, None);
+    let target = Target::collection(&version, None);
     // from the beginning, as what went between the look and the watch is seen as not there
     let from_now = WatchParams { resource_version: Some(ResourceVersion(0)), ..WatchParams::default() };
     let Ok(mut events) = client.cluster().watch(client.actor(), &target, &from_now) else {
@@ -86,7 +102,7 @@ async fn reconcile(
     client: &Client,
     definitions: &Definitions,
     key: &ObjectKey,
-) -> Result<Option<Arc<dyn Handler>>, Status> {
+) -> Result<Option<Arc<Version>>, Status> {
     let cluster = client.cluster();
     let all = cluster.informer::<CustomResourceDefinition>().list(None);
     let refused = definitions.serve(cluster, &all);
@@ -123,7 +139,7 @@ async fn reconcile(
 async fn clean_up(
     client: &Client,
     definition: &CustomResourceDefinition,
-) -> Result<Option<Arc<dyn Handler>>, Status> {
+) -> Result<Option<Arc<Version>>, Status> {
     let key = key_of(&definition.metadata);
     let held = definition.metadata.finalizers.iter().flatten().any(|finalizer| finalizer == CLEANUP);
     if !held {
@@ -139,12 +155,12 @@ async fn clean_up(
         }
     };
     unless_gone(api.modify_status(&key, tell(Cleanup::Going)).await)?;
-    if let Some(handler) = stored_kind(client.cluster(), definition) {
-        let target = Target::collection(&handler, None);
+    if let Some(version) = stored_kind(client.cluster(), definition) {
+        let target = Target::collection(&version, None);
         let cluster = client.cluster();
         let list = cluster.list(client.actor(), &target, &ListParams::default())?;
         for object in &list.objects {
-            let one = Target::object(&handler, object.meta().namespace.as_deref(), &object.meta().name);
+            let one = Target::object(&version, object.meta().namespace.as_deref(), &object.meta().name);
             if !object.meta().is_deleting() {
                 unless_gone(cluster.delete(client.actor(), &one, &DeleteOptions::default()).await)?;
             }
@@ -152,7 +168,7 @@ async fn clean_up(
         let left =
             cluster.list(client.actor(), &target, &ListParams { limit: 1, ..ListParams::default() })?;
         if !left.objects.is_empty() {
-            return Ok(Some(handler));
+            return Ok(Some(version));
         }
     }
     unless_gone(api.modify_status(&key, tell(Cleanup::Done)).await)?;
@@ -166,12 +182,10 @@ async fn clean_up(
     Ok(None)
 }
 
-fn stored_kind(cluster: &Cluster, definition: &CustomResourceDefinition) -> Option<Arc<dyn Handler>> {
-    let registry = cluster.registry();
-    let spec = &definition.spec;
-    let mut all = registry.iter();
-    let served = all.find(|h| h.info().gvr.group == spec.group && h.info().gvr.resource == spec.names.plural);
-    served.map(|handler| registry.stored_version_of(handler))
+fn stored_kind(cluster: &Cluster, definition: &CustomResourceDefinition) -> Option<Arc<Version>> {
+    let names = (definition.spec.group.clone(), definition.spec.names.plural.clone());
+    let storage = GroupResource { group: names.0.into(), resource: names.1.into() };
+    cluster.registry().kind(&storage).map(|kind| kind.stored().clone())
 }
 
 fn now() -> Time {
@@ -199,7 +213,7 @@ pub(crate) struct Definitions {
 struct Made {
     uid: Option<String>,
     generation: Option<i64>,
-    kinds: Result<Vec<Arc<dyn Handler>>, String>,
+    kinds: Result<Vec<Arc<Version>>, String>,
 }
 
 impl Definitions {
@@ -216,7 +230,7 @@ impl Definitions {
         let mut changed = made.len() != before;
         let mut refused = HashMap::new();
         let mut accepted: Vec<&CustomResourceDefinition> = Vec::new();
-        let mut served: Vec<Arc<dyn Handler>> = Vec::new();
+        let mut served: Vec<Arc<Version>> = Vec::new();
         for definition in in_order {
             let name = name_of(definition);
             let known = made.get(&name).is_some_and(|known| {

@@ -14,6 +14,7 @@ use crate::pod_control;
 use crate::slow_start::in_batches;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Status};
+use cluster::roles::{ComponentRole, READ, pods_and_events, rule};
 use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
@@ -31,6 +32,22 @@ const ACCOUNT: &str = "daemon-set-controller";
 /// A pod that fails on its node is made anew after this, and then after twice as long each time.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LAST_BACKOFF: Duration = Duration::from_secs(15 * 60);
+
+pub(crate) fn role() -> ComponentRole {
+    let mut rules = pods_and_events();
+    rules.push(rule(READ, &[""], &["nodes"]));
+    rules.push(rule(
+        &["get", "list", "patch", "update", "watch"],
+        &["apps"],
+        &["daemonsets", "daemonsets/finalizers", "daemonsets/status"],
+    ));
+    rules.push(rule(
+        &["create", "delete", "get", "list", "patch", "update", "watch"],
+        &["apps"],
+        &["controllerrevisions"],
+    ));
+    ComponentRole::controller(ACCOUNT, rules)
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(ACCOUNT));

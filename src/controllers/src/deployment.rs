@@ -17,6 +17,7 @@ use crate::status::write_status;
 use crate::template_hash;
 use annotations::{REVISION, revision};
 use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, pods_and_events, rule};
 use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
@@ -29,6 +30,16 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "deployment-controller";
+
+pub(crate) fn role() -> ComponentRole {
+    let mut rules = pods_and_events();
+    rules.push(rule(
+        &["create", "delete", "get", "list", "patch", "update", "watch"],
+        &["apps"],
+        &["deployments", "deployments/finalizers", "deployments/status", "replicasets"],
+    ));
+    ComponentRole::controller(NAME, rules)
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

@@ -5,6 +5,7 @@ mod plan;
 use crate::owner::{controller_of, unless_gone};
 use crate::scale::{self, ScaleRef};
 use api::{ObjectKey, Reason, Status};
+use cluster::roles::{ALL, ComponentRole, READ, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -17,6 +18,20 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "disruption-controller";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(READ, &["apps"], &["deployments", "replicasets", "statefulsets"]),
+            rule(READ, &[""], &["pods", "replicationcontrollers"]),
+            rule(READ, &["policy"], &["poddisruptionbudgets"]),
+            rule(&["patch", "update"], &["policy"], &["poddisruptionbudgets/status"]),
+            rule(&["get"], ALL, &["*/scale"]),
+            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

@@ -4,6 +4,7 @@ mod mirroring;
 
 use crate::owner::{controller_reference, unless_gone};
 use api::{ObjectKey, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Client, Cluster, Controller, DeleteOptions, Informer, WorkQueue};
 use k8s_openapi::api::core::v1::{
     EndpointAddress, EndpointPort as CorePort, EndpointSubset, Endpoints, ObjectReference, Pod, Service,
@@ -22,6 +23,22 @@ const NAME: &str = "endpointslice-controller";
 const MANAGED_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 const MOST_ENDPOINTS: usize = 100; // upstream's size of a slice
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(READ, &[""], &["nodes", "pods", "services"]),
+            rule(
+                &["create", "delete", "get", "list", "patch", "update"],
+                &["discovery.k8s.io"],
+                &["endpointslices"],
+            ),
+            rule(&["create", "delete", "get", "list", "patch", "update"], &[""], &["endpoints"]),
+            rule(&["create", "patch", "update"], &[""], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

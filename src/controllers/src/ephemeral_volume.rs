@@ -2,6 +2,7 @@
 
 use crate::owner::{controller_of, controller_reference};
 use api::{ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Change, Cluster, Controller, Recorder};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Volume};
 use kinds::{key_of, pod as ask, volume};
@@ -10,6 +11,18 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "ephemeral-volume-controller";
 /// As events name it.
 const SPEAKER: &str = "ephemeral_volume";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(READ, &[""], &["pods"]),
+            rule(&["update"], &[""], &["pods/finalizers"]),
+            rule(&["create", "get", "list", "watch"], &[""], &["persistentvolumeclaims"]),
+            rule(&["create", "patch", "update"], &[""], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

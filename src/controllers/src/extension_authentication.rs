@@ -2,6 +2,7 @@
 //! front proxy's that tells in headers who the user is (upstream's cluster-authentication-trust controller).
 
 use api::{ObjectKey, Status};
+use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Client, Cluster, Controller};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -11,6 +12,13 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "extension-authentication-controller";
 const NAMESPACE: &str = "kube-system";
 const MAP: &str = "extension-apiserver-authentication";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![rule(&["create", "get", "list", "patch", "update", "watch"], &[""], &["configmaps"])],
+    )
+}
 
 pub(crate) async fn run(
     cluster: Cluster,

@@ -9,6 +9,7 @@ mod plan;
 
 use crate::owner::unless_gone;
 use api::{Object, OwnerRef, ResourceVersion, Status};
+use cluster::roles::{ALL, ComponentRole, rule};
 use cluster::{
     Actor, Client, Cluster, Controller, DeleteOptions, EventType, ListParams, Propagation, Recorder, Subject,
     Target, Verb, WatchAll, WatchEvent, WorkQueue, WriteOptions,
@@ -16,7 +17,7 @@ use cluster::{
 use graph::{Deletion, FOREGROUND, Graph, Item, ORPHAN};
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{Handler, Kind, Scope};
+use kinds::{Scope, TypedKind, Version};
 use plan::{OwnerState, Verdict, plan};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,16 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "generic-garbage-collector";
 /// As upstream's events name it.
 const COMPONENT: &str = "garbage-collector-controller";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(&["delete", "get", "list", "patch", "update", "watch"], ALL, ALL),
+            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
@@ -67,14 +78,14 @@ impl Picture {
     /// `Expired`: some of it is no longer held.
     fn catch_up(&mut self) -> Result<Vec<Item>, Status> {
         let mut woken = Vec::new();
-        while let Some((handler, event)) = self.all.try_next()? {
+        while let Some((version, event)) = self.all.try_next()? {
             // as upstream: events own nothing, nobody owns them, and they are many
-            if handler.info().storage.resource == "events" {
+            if version.info().storage.resource == "events" {
                 continue;
             }
             match event {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    woken.extend(self.graph.put(item_of(&handler, &object), object.meta()));
+                    woken.extend(self.graph.put(item_of(&version, &object), object.meta()));
                 }
                 WatchEvent::Deleted(object) => woken.extend(self.graph.remove(&object.meta().uid)),
                 WatchEvent::InitialEventsEnd(_) => {}
@@ -141,8 +152,8 @@ impl Collector {
     }
 
     fn target_of(&self, item: &Item) -> Option<Target> {
-        let handler = self.client.cluster().registry().by_gvr(&item.gvr)?;
-        Some(Target::object(&handler, item.key.namespace.as_deref(), &item.key.name))
+        let version = self.client.cluster().registry().by_gvr(&item.gvr)?;
+        Some(Target::object(&version, item.key.namespace.as_deref(), &item.key.name))
     }
 
     fn owner_states(&self, target: &Target, object: &Object) -> Result<Vec<OwnerState>, Status> {
@@ -153,16 +164,16 @@ impl Collector {
     fn owner_state(&self, target: &Target, object: &Object, owner: &OwnerRef) -> Result<OwnerState, Status> {
         let gvk = api::Gvk::parse(&owner.api_version, &owner.kind);
         let cluster = self.client.cluster();
-        let Some(handler) = cluster.registry().by_gvk(&gvk) else { return Ok(OwnerState::Unknown) };
-        let namespaced = handler.info().scope == Scope::Namespaced;
+        let Some(version) = cluster.registry().by_gvk(&gvk) else { return Ok(OwnerState::Unknown) };
+        let namespaced = version.info().scope == Scope::Namespaced;
         let own_namespace = object.meta().namespace.as_deref();
         if namespaced && own_namespace.is_none() {
             return Ok(OwnerState::Unknown);
         }
-        let there = Target::object(&handler, own_namespace.filter(|_| namespaced), &owner.name);
+        let there = Target::object(&version, own_namespace.filter(|_| namespaced), &owner.name);
         let live = unless_gone(cluster.get(self.client.actor(), &there))?;
         let Some(live) = live.filter(|live| live.meta().uid == owner.uid) else {
-            if namespaced && self.lives_in_another_namespace(&handler, owner) {
+            if namespaced && self.lives_in_another_namespace(&version, owner) {
                 self.tell_of_another_namespace(target, object, owner);
             }
             return Ok(OwnerState::Dangling);
@@ -173,13 +184,13 @@ impl Collector {
         })
     }
 
-    fn lives_in_another_namespace(&self, handler: &Arc<dyn Handler>, owner: &OwnerRef) -> bool {
+    fn lives_in_another_namespace(&self, version: &Arc<Version>, owner: &OwnerRef) -> bool {
         let (cluster, actor) = (self.client.cluster(), self.client.actor());
         let Some(namespaces) = cluster.registry().by_gvr(&Namespace::info().gvr) else { return false };
         // from the store: an informer may not have seen the newest
         let all = cluster.list(actor, &Target::collection(&namespaces, None), &ListParams::default());
         let lives_in = |namespace: &Object| {
-            let there = Target::object(handler, Some(&namespace.meta().name), &owner.name);
+            let there = Target::object(version, Some(&namespace.meta().name), &owner.name);
             cluster.get(actor, &there).is_ok_and(|found| found.meta().uid == owner.uid)
         };
         all.is_ok_and(|all| all.objects.iter().any(lives_in))
@@ -188,7 +199,7 @@ impl Collector {
     /// An owner is looked for in the namespace of what it owns. Whoever wrote such a reference meant it otherwise: upstream
     /// says so with an event.
     fn tell_of_another_namespace(&self, target: &Target, object: &Object, owner: &OwnerRef) {
-        let (meta, gvk) = (object.meta(), &target.handler.info().gvk);
+        let (meta, gvk) = (object.meta(), &target.version.info().gvk);
         let namespace = meta.namespace.as_deref().unwrap_or_default();
         let OwnerRef { api_version, kind, name, uid, .. } = owner;
         let reference = format!("[{api_version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}]");
@@ -275,7 +286,7 @@ impl Collector {
             if uid.is_some_and(|uid| uid != current.meta().uid) {
                 return Err(Status::not_found(&target.group_resource(), &current.meta().name));
             }
-            let mut instance = target.handler.decode_stored(current)?;
+            let mut instance = target.version.decode_stored(current)?;
             change(instance.meta_mut());
             instance.meta_mut().resource_version = None;
             Ok(instance)
@@ -286,8 +297,8 @@ impl Collector {
     }
 }
 
-fn item_of(handler: &Arc<dyn Handler>, object: &Object) -> Item {
-    Item { gvr: handler.info().gvr.clone(), key: object.key() }
+fn item_of(version: &Arc<Version>, object: &Object) -> Item {
+    Item { gvr: version.info().gvr.clone(), key: object.key() }
 }
 
 fn drop_references(meta: &mut ObjectMeta, owners: &[String]) {

@@ -9,7 +9,7 @@ use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
-use kinds::{Kind, key_of};
+use kinds::{TypedKind, key_of};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(crate) struct Wish<'w, K> {
 
 /// A strategic merge patch that puts the template back.
 fn data_of(template: &PodTemplateSpec) -> Value {
-    let mut template = serde_json::to_value(template).unwrap_or_default();
+    let mut template = api::json::to_value(template).unwrap_or_default();
     if let Some(fields) = template.as_object_mut() {
         fields.insert("$patch".to_owned(), "replace".into());
     }
@@ -56,7 +56,7 @@ fn data_of(template: &PodTemplateSpec) -> Value {
 pub(crate) fn template_of(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
     let mut template = revision.data.as_ref()?.0.pointer("/spec/template")?.clone();
     template.as_object_mut()?.remove("$patch");
-    serde_json::from_value(template).ok()
+    api::json::from_value(&template).ok()
 }
 
 pub(crate) fn number(revision: &ControllerRevision) -> i64 {
@@ -67,7 +67,7 @@ pub(crate) fn name(revision: &ControllerRevision) -> &str {
     revision.metadata.name.as_deref().unwrap_or_default()
 }
 
-fn new<K: Kind>(wish: &Wish<'_, K>, data: Value, number: i64) -> ControllerRevision {
+fn new<K: TypedKind>(wish: &Wish<'_, K>, data: Value, number: i64) -> ControllerRevision {
     let hash = template_hash::of(wish.template, wish.collisions);
     let meta = wish.owner.metadata();
     let prefix = meta.name.as_deref().unwrap_or_default();
@@ -92,7 +92,7 @@ fn new<K: Kind>(wish: &Wish<'_, K>, data: Value, number: i64) -> ControllerRevis
 ///
 /// # Errors
 /// What the cluster says.
-pub(crate) async fn look<K: Kind>(
+pub(crate) async fn look<K: TypedKind>(
     client: &Client,
     owners: &Api<K>,
     wish: &Wish<'_, K>,
@@ -124,7 +124,7 @@ pub(crate) async fn look<K: Kind>(
     Ok(Looked::History(History { current, old: all }))
 }
 
-async fn claimed<K: Kind>(
+async fn claimed<K: TypedKind>(
     client: &Client,
     revisions: &Api<ControllerRevision>,
     owners: &Api<K>,

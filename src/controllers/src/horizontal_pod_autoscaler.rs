@@ -1,7 +1,7 @@
 //! Scales what a HorizontalPodAutoscaler names, by what its pods use.
 //!
-//! One task looks at each autoscaler every fifteen seconds, for as long as there is one: without any there is no timer, and
-//! nothing is measured. What is decided is pure: `replicas.rs` says how many pods a metric asks for, `behavior.rs` how fast.
+//! Each autoscaler is looked at every fifteen seconds, for as long as there is one: without any there is no timer, and nothing
+//! is measured. What is decided is pure: `replicas.rs` says how many pods a metric asks for, `behavior.rs` how fast.
 
 mod behavior;
 mod conditions;
@@ -12,7 +12,8 @@ use crate::scale::{self, ScaleRef};
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Status};
 use behavior::{Bounds, History};
-use cluster::{Actor, Change, Client, Cluster, Recorder};
+use cluster::roles::{ALL, ComponentRole, READ, rule};
+use cluster::{Actor, Change, Client, Cluster, Controller, METRICS_GROUP, Recorder, WorkQueue};
 use conditions::{ABLE, ACTIVE, Conditions, LIMITED};
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v1::Scale;
@@ -23,6 +24,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kinds::{key_of, pod as ask};
 use metrics::{Failed, Source};
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,71 +35,92 @@ const PERIOD: Duration = Duration::from_secs(15);
 
 /// When an autoscaler is due, and what is remembered of it.
 struct Entry {
+    uid: Option<String>,
     due: Instant,
     history: History,
 }
 
+/// Of each autoscaler that there is.
+#[derive(Clone, Default)]
+struct Entries(Arc<Mutex<BTreeMap<ObjectKey, Entry>>>);
+
+impl Entries {
+    /// A new wish is looked at at once; a status that was written is none.
+    fn note(&self, change: &Change<HorizontalPodAutoscaler>, queue: &WorkQueue<ObjectKey>) {
+        let meta = &change.object().metadata;
+        let (key, mut entries) = (key_of(meta), self.locked());
+        let wishes = match change {
+            Change::Deleted(_) => return drop(entries.remove(&key)),
+            Change::Added(_) => true,
+            Change::Modified { old, new } => old.spec != new.spec || old.metadata.uid != new.metadata.uid,
+        };
+        if entries.get(&key).is_some_and(|entry| entry.uid != meta.uid) {
+            entries.remove(&key);
+        }
+        let entry = entries.entry(key.clone()).or_insert_with(|| Entry {
+            uid: meta.uid.clone(),
+            due: Instant::now(),
+            history: History::default(),
+        });
+        if wishes {
+            entry.due = Instant::now();
+            queue.add(key);
+        }
+    }
+
+    /// The history of one that is due, which is not due again for a period. A key may come sooner: it was woken between.
+    fn begin(&self, key: &ObjectKey) -> Option<History> {
+        let (mut entries, now) = (self.locked(), Instant::now());
+        let entry = entries.get_mut(key).filter(|entry| entry.due <= now)?;
+        entry.due = now + PERIOD;
+        Some(std::mem::take(&mut entry.history))
+    }
+
+    fn keep(&self, key: &ObjectKey, autoscaler: &HorizontalPodAutoscaler, history: History) {
+        let mut entries = self.locked();
+        if let Some(entry) = entries.get_mut(key).filter(|entry| entry.uid == autoscaler.metadata.uid) {
+            entry.history = history;
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<ObjectKey, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(READ, &["autoscaling"], &["horizontalpodautoscalers"]),
+            rule(&["patch", "update"], &["autoscaling"], &["horizontalpodautoscalers/status"]),
+            rule(&["get", "update"], ALL, &["*/scale"]),
+            rule(&["list"], &[""], &["pods"]),
+            rule(&["list"], &[METRICS_GROUP], &["pods"]),
+            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+        ],
+    )
+}
+
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
-    let controller = Controller { events: client.recorder(NAME, None), client };
-    let mut changes = cluster.informer::<HorizontalPodAutoscaler>().subscribe();
-    let mut entries: BTreeMap<ObjectKey, Entry> = BTreeMap::new();
-    loop {
-        let next =
-            entries.iter().min_by_key(|(_, entry)| entry.due).map(|(key, entry)| (key.clone(), entry.due));
-        let due = async {
-            match next {
-                Some((key, at)) => {
-                    tokio::time::sleep_until(at).await;
-                    key
-                }
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            change = changes.next() => match change {
-                Some(change) => note(&mut entries, &change),
-                None => return,
-            },
-            key = due => {
-                let Some(entry) = entries.get_mut(&key) else { continue };
-                entry.due = Instant::now() + PERIOD;
-                if let Err(error) = controller.reconcile(&key, &mut entry.history).await {
-                    tracing::debug!(autoscaler = %key, %error, "autoscaling failed, will try again");
-                }
-            }
-        }
-    }
+    let entries = Entries::default();
+    let noted = entries.clone();
+    let controller = Controller::new(NAME, &cluster)
+        .watches::<HorizontalPodAutoscaler>(move |queue, change| noted.note(change, queue));
+    let queue = controller.queue();
+    let autoscalers = Autoscalers { events: client.recorder(NAME, None), client, entries, queue };
+    controller
+        .run(stop, autoscalers, |autoscalers, key| async move { autoscalers.reconcile(&key).await })
+        .await;
 }
 
-/// A new wish is looked at at once; a status that was written is none.
-fn note(entries: &mut BTreeMap<ObjectKey, Entry>, change: &Change<HorizontalPodAutoscaler>) {
-    let key = key_of(&change.object().metadata);
-    let wishes = match change {
-        Change::Deleted(_) => {
-            entries.remove(&key);
-            return;
-        }
-        Change::Added(_) => true,
-        Change::Modified { old, new } => {
-            if old.metadata.uid != new.metadata.uid {
-                entries.remove(&key);
-            }
-            old.spec != new.spec
-        }
-    };
-    let new = || Entry { due: Instant::now(), history: History::default() };
-    let entry = entries.entry(key).or_insert_with(new);
-    if wishes {
-        entry.due = Instant::now();
-    }
-}
-
-struct Controller {
+#[derive(Clone)]
+struct Autoscalers {
     client: Client,
     events: Recorder,
+    entries: Entries,
+    queue: WorkQueue<ObjectKey>,
 }
 
 /// What the metrics came to.
@@ -115,14 +138,18 @@ struct Outcome {
     scaled: bool,
 }
 
-impl Controller {
-    async fn reconcile(&self, key: &ObjectKey, history: &mut History) -> Result<(), Status> {
+impl Autoscalers {
+    async fn reconcile(&self, key: &ObjectKey) -> Result<(), Status> {
+        let Some(mut history) = self.entries.begin(key) else { return Ok(()) };
+        // first of all: whatever fails now is tried at the next period, and no sooner
+        self.queue.add_after(key.clone(), PERIOD);
         let autoscalers = self.client.api::<HorizontalPodAutoscaler>();
         let cached = self.client.cluster().informer::<HorizontalPodAutoscaler>().get(key);
         let Some(autoscaler) = cached else { return Ok(()) };
         let now = Timestamp::now();
         let mut conditions = Conditions::of(&autoscaler, now);
-        let outcome = self.look(&autoscaler, history, &mut conditions, now).await;
+        let outcome = self.look(&autoscaler, &mut history, &mut conditions, now).await;
+        self.entries.keep(key, &autoscaler, history);
         let before = autoscaler.status.clone().unwrap_or_default();
         let status = HorizontalPodAutoscalerStatus {
             observed_generation: autoscaler.metadata.generation,
@@ -293,7 +320,6 @@ impl Controller {
 mod tests {
     use super::*;
     use serde_json::json;
-    use std::sync::Arc;
 
     #[tokio::test(start_paused = true)]
     async fn a_status_that_was_written_is_no_new_wish() {
@@ -307,15 +333,19 @@ mod tests {
             .unwrap()
         };
         let key = ObjectKey::namespaced("d", "h");
-        let mut entries = BTreeMap::new();
-        note(&mut entries, &Change::Added(hpa(3, 0)));
-        let later = Instant::now() + PERIOD;
-        entries.get_mut(&key).unwrap().due = later;
-        note(&mut entries, &Change::Modified { old: hpa(3, 0), new: hpa(3, 1) });
-        assert_eq!(entries[&key].due, later);
-        note(&mut entries, &Change::Modified { old: hpa(3, 1), new: hpa(5, 1) });
-        assert_eq!(entries[&key].due, Instant::now());
-        note(&mut entries, &Change::Deleted(hpa(5, 1)));
-        assert!(entries.is_empty());
+        let (entries, queue) = (Entries::default(), WorkQueue::new());
+        entries.note(&Change::Added(hpa(3, 0)), &queue);
+        assert_eq!(queue.next().await, key);
+        assert!(entries.begin(&key).is_some());
+        queue.done(&key);
+        entries.note(&Change::Modified { old: hpa(3, 0), new: hpa(3, 1) }, &queue);
+        assert!(entries.begin(&key).is_none(), "it is not due for a period");
+        entries.note(&Change::Modified { old: hpa(3, 1), new: hpa(5, 1) }, &queue);
+        assert_eq!(queue.next().await, key);
+        assert!(entries.begin(&key).is_some());
+        tokio::time::advance(PERIOD).await;
+        assert!(entries.begin(&key).is_some(), "a period is over");
+        entries.note(&Change::Deleted(hpa(5, 1)), &queue);
+        assert!(entries.begin(&key).is_none());
     }
 }

@@ -17,6 +17,7 @@ use crate::owner::{
 use crate::pod_control;
 use crate::slow_start::in_batches;
 use api::{LabelSelector, ObjectKey, Status};
+use cluster::roles::{ComponentRole, pods_and_events, rule};
 use cluster::{Actor, Api, Client, Cluster, Controller, EventType, Informer, Recorder, WorkQueue, subject};
 use futures::future::try_join_all;
 use k8s_openapi::api::batch::v1::{Job, JobStatus};
@@ -38,6 +39,16 @@ enum Item {
     Job(ObjectKey),
     /// One that is tracked, and that nobody owns.
     Orphan(ObjectKey),
+}
+
+pub(crate) fn role() -> ComponentRole {
+    let mut rules = pods_and_events();
+    rules.push(rule(
+        &["get", "list", "patch", "update", "watch"],
+        &["batch"],
+        &["jobs", "jobs/finalizers", "jobs/status"],
+    ));
+    ComponentRole::controller(NAME, rules)
 }
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {

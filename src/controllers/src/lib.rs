@@ -16,13 +16,13 @@ mod deployment;
 mod disruption;
 mod endpoint_slices;
 mod ephemeral_volume;
-mod essentials;
 mod extension_authentication;
 mod garbage_collector;
 mod history;
 mod horizontal_pod_autoscaler;
 mod ip_addresses;
 mod job;
+mod kubernetes_service;
 mod namespace;
 mod node_lifecycle;
 mod owner;
@@ -49,6 +49,7 @@ mod volume_expansion;
 pub use certificates::{Asked, Authority};
 
 use cluster::Cluster;
+use cluster::roles::ComponentRole;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -61,6 +62,42 @@ pub struct ControllersConfig {
     pub front_proxy_ca_pem: String,
     /// Who signs what was approved.
     pub authority: Arc<dyn Authority>,
+}
+
+/// What they may do: whoever acts for itself says so in its file.
+pub fn roles() -> Vec<ComponentRole> {
+    vec![
+        api_services::role(),
+        certificates::role(),
+        cluster_role_aggregation::role(),
+        cron_job::role(),
+        custom_resource_definitions::role(),
+        daemon_set::role(),
+        deployment::role(),
+        disruption::role(),
+        endpoint_slices::role(),
+        ephemeral_volume::role(),
+        extension_authentication::role(),
+        garbage_collector::role(),
+        horizontal_pod_autoscaler::role(),
+        job::role(),
+        namespace::role(),
+        node_lifecycle::role(),
+        persistent_volume_binder::role(),
+        replication::role_of_replica_sets(),
+        replication::role_of_replication_controllers(),
+        resource_quota::role(),
+        service_account::role(),
+        service_cidrs::role(),
+        stateful_set::role(),
+        storage_protection::role_of_claims(),
+        storage_protection::role_of_volumes(),
+        taint_eviction::role(),
+        token_secrets::role(),
+        ttl_after_finished::role(),
+        validating_admission_policy_status::role(),
+        volume_expansion::role(),
+    ]
 }
 
 /// Starts them all; they end with `stop`. When it returns, the custom kinds that are stored are served.
@@ -96,7 +133,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(resource_quota::run(cluster.clone(), stop.clone()));
     controllers.spawn(ip_addresses::run(cluster.clone(), stop.clone()));
     controllers.spawn(service_cidrs::run(cluster.clone(), stop.clone()));
-    controllers.spawn(essentials::run(cluster.clone(), stop.clone()));
+    controllers.spawn(kubernetes_service::run(cluster.clone(), stop.clone()));
     controllers.spawn(persistent_volume_binder::run(cluster.clone(), stop.clone()));
     controllers.spawn(storage_protection::run_claims(cluster.clone(), stop.clone()));
     controllers.spawn(storage_protection::run_volumes(cluster.clone(), stop.clone()));

@@ -4,16 +4,31 @@ mod conditions;
 
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
+use cluster::roles::{ALL, ComponentRole, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, ListParams, Propagation, Target};
 use conditions::Left;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kinds::Scope;
+use kinds::{Scope, Subresource};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "namespace-controller";
 /// Pods with a grace period are waited for by their own deletion events; other finalizers by this.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(&["delete", "deletecollection", "get", "list"], ALL, ALL),
+            rule(
+                &["delete", "get", "list", "patch", "update", "watch"],
+                &[""],
+                &["namespaces", "namespaces/finalize", "namespaces/status"],
+            ),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
@@ -58,7 +73,7 @@ async fn finish(client: &Client, name: &str) -> Result<bool, Status> {
     if let Some(finalizers) = finalizers {
         finalizers.retain(|f| f != "kubernetes");
     }
-    namespaces.replace(done, Some("finalize")).await.map(|_| true)
+    namespaces.replace(done, Some(Subresource::Finalize)).await.map(|_| true)
 }
 
 /// Tells whoever waits what the namespace waits for.
@@ -75,13 +90,8 @@ async fn say(client: &Client, key: &ObjectKey, left: &Left) -> Result<(), Status
 async fn empty(client: &Client, name: &str) -> Result<Left, Status> {
     let cluster = client.cluster();
     let mut left = Left::default();
-    let mut seen = std::collections::HashSet::new();
-    for handler in cluster.registry().iter().filter(|h| h.info().scope == Scope::Namespaced) {
-        // events have two faces over the same objects
-        if !seen.insert(handler.info().storage.clone()) {
-            continue;
-        }
-        let target = Target::collection(&cluster.registry().stored_version_of(handler), Some(name));
+    for kind in cluster.registry().kinds().filter(|kind| kind.scope == Scope::Namespaced) {
+        let target = Target::collection(kind.stored(), Some(name));
         let options =
             DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };
         let all = ListParams::default();

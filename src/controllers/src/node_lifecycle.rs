@@ -5,6 +5,7 @@ mod plan;
 
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
+use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions};
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -17,6 +18,18 @@ const NAME: &str = "node-controller";
 const LEASES: &str = "kube-node-lease";
 /// A node that is removed and registered again keeps its pods; upstream's quarantine is as long.
 const QUARANTINE: Duration = Duration::from_secs(40);
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(&["get", "list", "patch", "update", "watch"], &[""], &["nodes", "nodes/status"]),
+            rule(&["delete", "get", "list"], &[""], &["pods"]),
+            rule(&["patch", "update"], &[""], &["pods/status"]),
+            rule(&["create", "patch", "update"], &[""], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

@@ -3,12 +3,12 @@
 use api::{LabelSelector, Object, ObjectKey, Reason, Status};
 use cluster::{Api, Change, Client, Informer, ListParams, Target, WorkQueue};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kinds::{Kind, key_of};
+use kinds::{TypedKind, key_of};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The reference that makes `owner` an object's controller.
-pub(crate) fn controller_reference<K: Kind>(owner: &K) -> OwnerReference {
+pub(crate) fn controller_reference<K: TypedKind>(owner: &K) -> OwnerReference {
     let meta = owner.metadata();
     OwnerReference {
         api_version: K::API_VERSION.to_owned(),
@@ -24,7 +24,7 @@ pub(crate) fn controller_of(meta: &ObjectMeta) -> Option<&OwnerReference> {
     meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true))
 }
 
-pub(crate) fn is_controlled_by<K: Kind>(meta: &ObjectMeta, owner: &K) -> bool {
+pub(crate) fn is_controlled_by<K: TypedKind>(meta: &ObjectMeta, owner: &K) -> bool {
     controller_of(meta).is_some_and(|reference| Some(&reference.uid) == owner.metadata().uid.as_ref())
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Claim {
     Foreign,
 }
 
-pub(crate) fn claim<K: Kind>(meta: &ObjectMeta, owner: &K, selector: &LabelSelector) -> Claim {
+pub(crate) fn claim<K: TypedKind>(meta: &ObjectMeta, owner: &K, selector: &LabelSelector) -> Claim {
     let none = BTreeMap::new();
     // an empty selector would claim everything
     let fits = !selector.requirements.is_empty() && selector.matches(meta.labels.as_ref().unwrap_or(&none));
@@ -52,7 +52,7 @@ pub(crate) fn claim<K: Kind>(meta: &ObjectMeta, owner: &K, selector: &LabelSelec
 }
 
 /// Which owners a dependent is for: its own, or, where it has none, those whose selector finds it.
-pub(crate) fn owners_of<K: Kind>(
+pub(crate) fn owners_of<K: TypedKind>(
     meta: &ObjectMeta,
     known: &Informer<K>,
     selector: impl Fn(&K) -> LabelSelector,
@@ -69,7 +69,7 @@ pub(crate) fn owners_of<K: Kind>(
 }
 
 /// Wakes the owners of a dependent, as it was and as it is.
-pub(crate) fn wake_owners<D: Kind, K: Kind>(
+pub(crate) fn wake_owners<D: TypedKind, K: TypedKind>(
     queue: &WorkQueue<ObjectKey>,
     change: &Change<D>,
     known: &Informer<K>,
@@ -82,16 +82,16 @@ pub(crate) fn wake_owners<D: Kind, K: Kind>(
 
 /// What may be the owner's, from the store: what the last round made and deleted is seen for certain, and needs no
 /// remembering. By the selector, or by the owner's uid.
-pub(crate) fn candidates<D: Kind, K: Kind>(
+pub(crate) fn candidates<D: TypedKind, K: TypedKind>(
     client: &Client,
     owner: &K,
     selector: &LabelSelector,
 ) -> Result<Vec<Arc<D>>, Status> {
     let gvr = D::info().gvr;
     let missing = || Status::internal(format!("kind {gvr:?} is not registered"));
-    let handler = client.cluster().registry().by_gvr(&gvr).ok_or_else(missing)?;
+    let version = client.cluster().registry().by_gvr(&gvr).ok_or_else(missing)?;
     let meta = owner.metadata();
-    let target = Target::collection(&handler, meta.namespace.as_deref());
+    let target = Target::collection(&version, meta.namespace.as_deref());
     let all = client.cluster().list(client.actor(), &target, &ListParams::default())?;
     let is_its = |object: &&Object| {
         let of = object.meta();
@@ -104,7 +104,7 @@ pub(crate) fn candidates<D: Kind, K: Kind>(
 }
 
 /// Whether the owner, of which a cache may be behind, is neither gone nor going.
-pub(crate) fn is_alive<K: Kind>(owners: &Api<K>, owner: &K) -> Result<bool, Status> {
+pub(crate) fn is_alive<K: TypedKind>(owners: &Api<K>, owner: &K) -> Result<bool, Status> {
     let now = owners.find(&key_of(owner.metadata()))?;
     Ok(now.is_some_and(|now| {
         now.metadata().uid == owner.metadata().uid && now.metadata().deletion_timestamp.is_none()
@@ -113,7 +113,7 @@ pub(crate) fn is_alive<K: Kind>(owners: &Api<K>, owner: &K) -> Result<bool, Stat
 
 /// Makes `owner` the orphan's controller, unless the owner itself is gone or going by now (a cache may be behind): what a
 /// dead owner took in, the garbage collector would delete. Says whether it is the owner's now.
-pub(crate) async fn adopt<D: Kind, K: Kind>(
+pub(crate) async fn adopt<D: TypedKind, K: TypedKind>(
     dependents: &Api<D>,
     orphan: &D,
     owners: &Api<K>,
@@ -123,7 +123,7 @@ pub(crate) async fn adopt<D: Kind, K: Kind>(
 }
 
 /// The same, with another change in the same write.
-pub(crate) async fn adopt_with<D: Kind, K: Kind>(
+pub(crate) async fn adopt_with<D: TypedKind, K: TypedKind>(
     dependents: &Api<D>,
     orphan: &D,
     owners: &Api<K>,
@@ -146,7 +146,7 @@ pub(crate) async fn adopt_with<D: Kind, K: Kind>(
     Ok(unless_gone(adopted.await)?.is_some_and(|adopted| is_controlled_by(adopted.metadata(), owner)))
 }
 
-pub(crate) async fn release<D: Kind, K: Kind>(
+pub(crate) async fn release<D: TypedKind, K: TypedKind>(
     dependents: &Api<D>,
     lost: &D,
     owner: &K,

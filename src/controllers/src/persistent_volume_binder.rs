@@ -11,6 +11,7 @@ mod volume_plan;
 use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
 use claim_plan::{Said, Seen, Step};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Change, Cluster, Controller, Informer, Recorder, WorkQueue, subject};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -26,6 +27,24 @@ const SPEAKER: &str = "persistentvolume-controller";
 enum Key {
     Claim(ObjectKey),
     Volume(ObjectKey),
+}
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(
+                &["create", "delete", "get", "list", "patch", "update", "watch"],
+                &[""],
+                &["persistentvolumes"],
+            ),
+            rule(&["patch", "update"], &[""], &["persistentvolumeclaims/status", "persistentvolumes/status"]),
+            rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+            rule(READ, &[""], &["nodes", "pods"]),
+            rule(READ, &["storage.k8s.io"], &["storageclasses"]),
+            rule(&["create", "patch", "update"], &[""], &["events"]),
+        ],
+    )
 }
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {

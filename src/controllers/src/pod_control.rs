@@ -3,10 +3,10 @@
 use api::{Reason, Status};
 use cluster::{Api, DeleteOptions, Recorder};
 use k8s_openapi::api::core::v1::Pod;
-use kinds::{Kind, key_of};
+use kinds::{TypedKind, key_of};
 
 /// `None` in a namespace that is on its way out: there will be no pods, and nobody is told.
-pub(crate) async fn create<K: Kind>(
+pub(crate) async fn create<K: TypedKind>(
     pods: &Api<Pod>,
     events: &Recorder,
     owner: &K,
@@ -27,7 +27,7 @@ pub(crate) async fn create<K: Kind>(
 }
 
 /// This pod, and no other that has its name meanwhile.
-pub(crate) async fn delete<K: Kind>(
+pub(crate) async fn delete<K: TypedKind>(
     pods: &Api<Pod>,
     events: &Recorder,
     owner: &K,

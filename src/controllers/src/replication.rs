@@ -4,19 +4,20 @@ use crate::owner::{Claim, adopt, claim, controller_reference, is_alive, release,
 use crate::pod_control;
 use crate::replicas::{Counts, Plan, count, next_available, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, pods_and_events, rule};
 use cluster::{Actor, Api, Change, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue};
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::{
     Pod, PodTemplateSpec, ReplicationController, ReplicationControllerCondition, ReplicationControllerStatus,
 };
-use kinds::{Kind, key_of, pod as ask, selectors};
+use kinds::{TypedKind, key_of, pod as ask, selectors};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 /// What the controller needs of either kind.
-trait Replicated: Kind {
+trait Replicated: TypedKind {
     fn wanted(&self) -> usize;
     fn min_ready(&self) -> i32;
     fn selector(&self) -> LabelSelector;
@@ -32,6 +33,8 @@ enum Managed {
     Failed { reason: &'static str, message: String },
 }
 
+const OF_REPLICA_SETS: &str = "replicaset-controller";
+const OF_REPLICATION_CONTROLLERS: &str = "replication-controller";
 const FAILURE: &str = "ReplicaFailure";
 
 /// The conditions with the failure or without it. One that is known already stays as it was first said.
@@ -121,12 +124,32 @@ impl Replicated for ReplicationController {
     }
 }
 
+pub(crate) fn role_of_replication_controllers() -> ComponentRole {
+    let mut rules = pods_and_events();
+    rules.push(rule(
+        &["get", "list", "patch", "update", "watch"],
+        &[""],
+        &["replicationcontrollers", "replicationcontrollers/finalizers", "replicationcontrollers/status"],
+    ));
+    ComponentRole::controller(OF_REPLICATION_CONTROLLERS, rules)
+}
+
+pub(crate) fn role_of_replica_sets() -> ComponentRole {
+    let mut rules = pods_and_events();
+    rules.push(rule(
+        &["get", "list", "patch", "update", "watch"],
+        &["apps"],
+        &["replicasets", "replicasets/finalizers", "replicasets/status"],
+    ));
+    ComponentRole::controller(OF_REPLICA_SETS, rules)
+}
+
 pub(crate) async fn run_replica_sets(cluster: Cluster, stop: CancellationToken) {
-    run::<ReplicaSet>("replicaset-controller", cluster, stop).await;
+    run::<ReplicaSet>(OF_REPLICA_SETS, cluster, stop).await;
 }
 
 pub(crate) async fn run_replication_controllers(cluster: Cluster, stop: CancellationToken) {
-    run::<ReplicationController>("replication-controller", cluster, stop).await;
+    run::<ReplicationController>(OF_REPLICATION_CONTROLLERS, cluster, stop).await;
 }
 
 struct Reconciler<K> {

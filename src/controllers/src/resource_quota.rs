@@ -2,6 +2,7 @@
 
 use crate::status::write_status;
 use api::{ObjectKey, Status};
+use cluster::roles::{ALL, ComponentRole, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, WorkQueue};
 use k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaStatus};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -12,6 +13,18 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "resourcequota-controller";
 /// Writes that come together are counted together.
 const TOGETHER: Duration = Duration::from_millis(100);
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(&["list", "watch"], ALL, ALL),
+            rule(&["get"], &[""], &["resourcequotas"]),
+            rule(&["patch", "update"], &[""], &["resourcequotas/status"]),
+            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

@@ -4,6 +4,7 @@
 use api::{Gvk, Object, Reason, Status};
 use cluster::{Client, Target, Verb, WriteOptions};
 use k8s_openapi::api::autoscaling::v1::Scale;
+use kinds::Subresource;
 
 /// Whose scale it is.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +20,7 @@ pub(crate) struct ScaleRef<'r> {
 pub(crate) async fn read(client: &Client, of: ScaleRef<'_>) -> Result<Scale, Status> {
     let target = target(client, of)?;
     let object = client.cluster().get(client.actor(), &target)?;
-    let object = client.cluster().one_in_version(&*target.handler, object).await?;
+    let object = client.cluster().one_in_version(&target.version, object).await?;
     scale_of(&target, &object)
 }
 
@@ -31,7 +32,7 @@ pub(crate) async fn write(client: &Client, of: ScaleRef<'_>, replicas: i32) -> R
         let mut scale = scale_of(&target, current)?;
         scale.metadata.resource_version = None;
         scale.spec.get_or_insert_default().replicas = Some(replicas);
-        let mut instance = target.handler.decode_stored(current)?;
+        let mut instance = target.version.decode_stored(current)?;
         kinds::scale::set(&mut *instance, &scale)?;
         Ok(instance)
     };
@@ -41,19 +42,19 @@ pub(crate) async fn write(client: &Client, of: ScaleRef<'_>, replicas: i32) -> R
 
 fn target(client: &Client, of: ScaleRef<'_>) -> Result<Target, Status> {
     let gvk = Gvk::parse(of.api_version, of.kind);
-    let handler = client.cluster().registry().by_gvk(&gvk);
-    let handler = handler.ok_or_else(|| {
+    let version = client.cluster().registry().by_gvk(&gvk);
+    let version = version.ok_or_else(|| {
         let why = format!("no matches for kind {:?} in group {:?}", of.kind, gvk.group);
         Status::new(Reason::NotFound, why)
     })?;
-    if !handler.info().has_subresource("scale") {
+    if !version.info().has_subresource(Subresource::Scale) {
         return Err(no_scale());
     }
-    Ok(Target::object(&handler, Some(of.namespace), of.name).subresource("scale"))
+    Ok(Target::object(&version, Some(of.namespace), of.name).subresource(Subresource::Scale))
 }
 
 fn scale_of(target: &Target, object: &Object) -> Result<Scale, Status> {
-    kinds::scale::of(&*target.handler.decode_stored(object)?).ok_or_else(no_scale)
+    kinds::scale::of(&*target.version.decode_stored(object)?).ok_or_else(no_scale)
 }
 
 fn no_scale() -> Status {

@@ -1,16 +1,24 @@
 //! Every namespace has an account `default` and knows the cluster's authority.
 
 use api::{ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, WorkQueue};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::Kind;
+use kinds::TypedKind;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "service-account-controller";
 const ACCOUNT: &str = "default";
 const AUTHORITY: &str = "kube-root-ca.crt";
 const KEY: &str = "ca.crt";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![rule(&["create", "get", "patch", "update"], &[""], &["configmaps", "serviceaccounts"])],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, root_ca_pem: String, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
@@ -26,7 +34,7 @@ pub(crate) async fn run(cluster: Cluster, root_ca_pem: String, stop: Cancellatio
         })
         .await;
 }
-fn wake_when_named<K: Kind>(queue: &WorkQueue<String>, change: &Change<K>, name: &str) {
+fn wake_when_named<K: TypedKind>(queue: &WorkQueue<String>, change: &Change<K>, name: &str) {
     let meta = change.object().metadata();
     if meta.name.as_deref() == Some(name) {
         queue.add(meta.namespace.clone().unwrap_or_default());
@@ -63,7 +71,7 @@ async fn ensure(client: &Client, namespace: &str, root_ca_pem: &str) -> Result<(
     }
 }
 
-async fn create_missing<K: Kind>(client: &Client, object: K) -> Result<(), Status> {
+async fn create_missing<K: TypedKind>(client: &Client, object: K) -> Result<(), Status> {
     let key = kinds::key_of(object.metadata());
     if client.cluster().informer::<K>().get(&key).is_some() {
         return Ok(());

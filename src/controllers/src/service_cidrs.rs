@@ -3,6 +3,7 @@
 
 use crate::status::write_status;
 use api::{ObjectKey, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Cluster, Controller};
 use k8s_openapi::api::networking::v1::{ServiceCIDR, ServiceCIDRStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -10,6 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "service-cidrs-controller";
 const READY: &str = "Ready";
+
+pub(crate) fn role() -> ComponentRole {
+    let networking = &["networking.k8s.io"];
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(&["get", "list", "patch", "update", "watch"], networking, &["servicecidrs"]),
+            rule(&["patch", "update"], networking, &["servicecidrs/finalizers", "servicecidrs/status"]),
+            rule(READ, networking, &["ipaddresses"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let ranges: Api<ServiceCIDR> = cluster.acting_as(Actor::controller(NAME)).api();

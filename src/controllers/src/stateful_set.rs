@@ -13,6 +13,7 @@ use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, unless_go
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, pods_and_events, rule};
 use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
@@ -25,6 +26,26 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "statefulset-controller";
 /// On revisions: the hash of what they hold.
 const HASH_LABEL: &str = "controller.kubernetes.io/hash";
+
+pub(crate) fn role() -> ComponentRole {
+    let mut rules = pods_and_events();
+    rules.push(rule(
+        &["get", "list", "patch", "update", "watch"],
+        &["apps"],
+        &["statefulsets", "statefulsets/finalizers", "statefulsets/status"],
+    ));
+    rules.push(rule(
+        &["create", "delete", "get", "list", "patch", "update", "watch"],
+        &["apps"],
+        &["controllerrevisions"],
+    ));
+    rules.push(rule(
+        &["create", "delete", "get", "list", "patch", "update"],
+        &[""],
+        &["persistentvolumeclaims"],
+    ));
+    ComponentRole::controller(NAME, rules)
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

@@ -1,10 +1,10 @@
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
 use cluster::Api;
-use kinds::Kind;
+use kinds::TypedKind;
 
 /// Writes a status that is another than the one that was seen; to an object that is gone, nothing. `of` is where the kind has it.
-pub(crate) async fn write_status<K: Kind, S: Clone + PartialEq + Send + Sync>(
+pub(crate) async fn write_status<K: TypedKind, S: Clone + PartialEq + Send + Sync>(
     objects: &Api<K>,
     key: &ObjectKey,
     seen: Option<&S>,

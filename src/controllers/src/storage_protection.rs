@@ -3,14 +3,36 @@
 
 use crate::owner::unless_gone;
 use api::{LabelSelector, ObjectKey, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Cluster, Controller};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{Kind, key_of, volume};
+use kinds::{TypedKind, key_of, volume};
 use tokio_util::sync::CancellationToken;
 
 const OF_CLAIMS: &str = "pvc-protection-controller";
 const OF_VOLUMES: &str = "pv-protection-controller";
+
+pub(crate) fn role_of_volumes() -> ComponentRole {
+    ComponentRole::controller(
+        OF_VOLUMES,
+        vec![
+            rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumes"]),
+            rule(&["create", "patch", "update"], &[""], &["events"]),
+        ],
+    )
+}
+
+pub(crate) fn role_of_claims() -> ComponentRole {
+    ComponentRole::controller(
+        OF_CLAIMS,
+        vec![
+            rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+            rule(READ, &[""], &["pods"]),
+            rule(&["create", "patch", "update"], &[""], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run_claims(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(OF_CLAIMS));
@@ -30,7 +52,7 @@ pub(crate) async fn run_claims(cluster: Cluster, stop: CancellationToken) {
                 let all = pods.list(key.namespace.as_deref(), LabelSelector::default())?;
                 Ok(all.iter().any(|pod| uses(pod, &key.name)))
             };
-            settle(&claims, &claim, volume::CLAIM_FINALIZER, in_use).await
+            protect_or_release(&claims, &claim, volume::CLAIM_FINALIZER, in_use).await
         })
         .await;
 }
@@ -51,14 +73,14 @@ pub(crate) async fn run_volumes(cluster: Cluster, stop: CancellationToken) {
             let Some(of) = volumes.find(&key)? else { return Ok(()) };
             let phase = of.status.as_ref().and_then(|status| status.phase.as_deref());
             let is_bound = phase == Some("Bound");
-            settle(&volumes, &of, volume::VOLUME_FINALIZER, || Ok(is_bound)).await
+            protect_or_release(&volumes, &of, volume::VOLUME_FINALIZER, || Ok(is_bound)).await
         })
         .await;
 }
 
 /// One that is on its way out loses the finalizer when nobody uses it; one that is not has it, also when it was made
 /// before there was such a thing.
-async fn settle<K: Kind>(
+async fn protect_or_release<K: TypedKind>(
     api: &Api<K>,
     object: &K,
     finalizer: &str,

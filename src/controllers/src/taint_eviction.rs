@@ -2,6 +2,7 @@
 
 use crate::owner::unless_gone;
 use api::{ObjectKey, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod, PodCondition, Taint};
@@ -12,6 +13,18 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "taint-eviction-controller";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(READ, &[""], &["nodes"]),
+            rule(&["delete", "get", "list", "watch"], &[""], &["pods"]),
+            rule(&["patch", "update"], &[""], &["pods/status"]),
+            rule(&["create", "patch", "update"], &[""], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

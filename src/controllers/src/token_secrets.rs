@@ -1,6 +1,7 @@
 //! Secrets that hold a token of a service account get it, and go with the account: upstream's tokens controller.
 
 use api::{ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
     ACCOUNT_NAME, ACCOUNT_UID, Actor, Client, Cluster, Controller, DeleteOptions, TOKEN_KEY, TOKEN_SECRET,
 };
@@ -12,6 +13,17 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "tokens-controller";
 const AUTHORITY_KEY: &str = "ca.crt";
 const NAMESPACE_KEY: &str = "namespace";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(&["delete", "get", "list", "patch", "update", "watch"], &[""], &["secrets"]),
+            rule(READ, &[""], &["serviceaccounts"]),
+            rule(&["create"], &[""], &["serviceaccounts/token"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, root_ca_pem: String, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

@@ -3,6 +3,7 @@
 
 use crate::status::write_status;
 use api::{ObjectKey, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Client, Cluster, Controller};
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyStatus,
@@ -10,6 +11,20 @@ use k8s_openapi::api::admissionregistration::v1::{
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "validatingadmissionpolicy-status-controller";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(READ, &["admissionregistration.k8s.io"], &["validatingadmissionpolicies"]),
+            rule(
+                &["get", "patch", "update"],
+                &["admissionregistration.k8s.io"],
+                &["validatingadmissionpolicies/status"],
+            ),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

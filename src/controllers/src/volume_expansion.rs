@@ -1,6 +1,7 @@
 //! Claims that ask for more than their volume holds: volumes are made larger by whoever made them, and the claim says so.
 
 use api::Status;
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Change, Cluster, Controller};
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use kinds::{key_of, volume};
@@ -10,6 +11,19 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "expand-controller";
 /// As events name it.
 const SPEAKER: &str = "volume_expand";
+
+pub(crate) fn role() -> ComponentRole {
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumes"]),
+            rule(&["patch", "update"], &[""], &["persistentvolumeclaims/status"]),
+            rule(READ, &[""], &["persistentvolumeclaims"]),
+            rule(READ, &["storage.k8s.io"], &["storageclasses"]),
+            rule(&["create", "patch", "update"], &[""], &["events"]),
+        ],
+    )
+}
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));

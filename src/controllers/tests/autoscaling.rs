@@ -11,7 +11,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::autoscaling::v2::HorizontalPodAutoscaler;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kinds::{Kind, pod as ask};
+use kinds::{TypedKind, pod as ask};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -103,9 +103,9 @@ async fn evictions_take_what_the_budget_allows_and_no_more() {
         (status.expected_pods, status.disruptions_allowed)
     };
     until::<PodDisruptionBudget>(&client, |c| allowed(c) == (Some(3), Some(1))).await;
-    let handler = client.cluster().registry().by_gvr(&Pod::info().gvr).unwrap();
+    let version = client.cluster().registry().by_gvr(&Pod::info().gvr).unwrap();
     let evict = |name: &str| {
-        let (cluster, target) = (client.cluster().clone(), Target::object(&handler, Some("default"), name));
+        let (cluster, target) = (client.cluster().clone(), Target::object(&version, Some("default"), name));
         async move { cluster.evict(&Actor::root(), &target, &DeleteOptions::default()).await }
     };
     evict(&pods[0]).await.unwrap();

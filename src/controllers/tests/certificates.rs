@@ -6,6 +6,7 @@ use api::ObjectKey;
 use cluster::{Actor, Client};
 use common::{object, start, until};
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest as Request;
+use kinds::Subresource;
 use serde_json::json;
 
 fn request(name: &str, says: &str, usages: &[&str]) -> Request {
@@ -31,7 +32,7 @@ fn decide(request: &mut Request, kind: &str) {
 async fn approve(client: &Client, name: &str) -> Result<(), api::Status> {
     let mut request = find(client, name);
     decide(&mut request, "Approved");
-    client.api::<Request>().replace(request, Some("approval")).await.map(drop)
+    client.api::<Request>().replace(request, Some(Subresource::Approval)).await.map(drop)
 }
 
 fn condition(client: &Client, name: &str, kind: &str) -> Option<String> {
@@ -116,11 +117,11 @@ async fn only_who_may_decides_and_only_where_it_is_decided() {
     let mut forged = find(&root, "web");
     forged.status.get_or_insert_default().certificate =
         Some(k8s_openapi::ByteString(b"-----BEGIN CERTIFICATE-----x-----END CERTIFICATE-----".to_vec()));
-    let refused = joe.api::<Request>().replace(forged, Some("status")).await.unwrap_err();
+    let refused = joe.api::<Request>().replace(forged, Some(Subresource::Status)).await.unwrap_err();
     assert!(refused.message.contains("user not permitted to sign requests"), "{}", refused.message);
     let mut decided = find(&root, "web");
     decide(&mut decided, "Approved");
-    let refused = root.api::<Request>().replace(decided, Some("status")).await.unwrap_err();
+    let refused = root.api::<Request>().replace(decided, Some(Subresource::Status)).await.unwrap_err();
     assert!(
         refused.message.contains("updates may not add a condition of type \"Approved\""),
         "{}",
@@ -131,7 +132,7 @@ async fn only_who_may_decides_and_only_where_it_is_decided() {
     until::<Request>(&root, |root| certificate(root, "web").is_some()).await;
     let mut taken_back = find(&root, "web");
     taken_back.status.get_or_insert_default().conditions = None;
-    let refused = root.api::<Request>().replace(taken_back, Some("approval")).await.unwrap_err();
+    let refused = root.api::<Request>().replace(taken_back, Some(Subresource::Approval)).await.unwrap_err();
     assert!(
         refused.message.contains("updates may not remove a condition of type \"Approved\""),
         "{}",
@@ -139,6 +140,6 @@ async fn only_who_may_decides_and_only_where_it_is_decided() {
     );
     let mut both = find(&root, "web");
     decide(&mut both, "Denied");
-    let refused = root.api::<Request>().replace(both, Some("approval")).await.unwrap_err();
+    let refused = root.api::<Request>().replace(both, Some(Subresource::Approval)).await.unwrap_err();
     assert!(refused.message.contains("mutually exclusive"), "{}", refused.message);
 }

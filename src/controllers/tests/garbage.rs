@@ -143,6 +143,7 @@ async fn who_bears_the_name_of_a_gone_owner_is_not_the_owner() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deletion_that_was_under_way_at_the_start_is_carried_out() {
     let cluster = testkit::cluster(testkit::config()).await;
+    cluster.bootstrap_components(controllers::roles()).await.unwrap();
     let client = cluster.acting_as(cluster::Actor::root());
     let maps = client.api::<ConfigMap>();
     let mut owners = Vec::new();

@@ -18,7 +18,7 @@ mod watch;
 mod zone;
 
 pub use answer::Answer;
-pub use publish::publish;
+pub use publish::{publish, role};
 pub use records::Records;
 pub use resolver::{Sockets, Upstream};
 pub use service::ServiceRecords;

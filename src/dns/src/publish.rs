@@ -2,12 +2,13 @@
 
 use crate::{DnsConfig, DnsError};
 use ::api::{ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Client, Cluster, DeleteOptions};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointConditions, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use kinds::Kind;
+use kinds::TypedKind;
 use kinds::endpoints::SERVICE_LABEL;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -19,6 +20,19 @@ const NAME: &str = "kube-dns";
 /// Name and protocol: the same number twice.
 const PORTS: [(&str, &str); 2] = [("dns", "UDP"), ("dns-tcp", "TCP")];
 const PORT: i32 = 53;
+
+pub fn role() -> ComponentRole {
+    let rules = vec![
+        rule(&["create", "get", "list", "update", "watch"], &[""], &["services"]),
+        rule(
+            &["create", "delete", "get", "list", "update", "watch"],
+            &["discovery.k8s.io"],
+            &["endpointslices"],
+        ),
+        rule(&["list", "watch"], &[""], &["namespaces"]),
+    ];
+    ComponentRole::service_account("system:kube-dns", NAME, rules)
+}
 
 /// Makes Service and EndpointSlice, or makes them right. A Service with a selector is somebody else's DNS (CoreDNS, put
 /// there by a user): it is left alone, and no longer leads to us.
@@ -73,7 +87,7 @@ fn is_port(port: &ServicePort, (name, protocol): (&str, &str)) -> bool {
     port.name.as_deref() == Some(name) && port.protocol.as_deref() == Some(protocol) && port.port == PORT
 }
 
-async fn create<K: Kind>(client: &Client, object: K) -> Result<(), Status> {
+async fn create<K: TypedKind>(client: &Client, object: K) -> Result<(), Status> {
     match client.api().create(object).await {
         Err(status) if !status.is(Reason::AlreadyExists) => Err(status),
         _ => Ok(()),

@@ -21,7 +21,9 @@ async fn cluster() -> Cluster {
         advertise_address: [192, 0, 2, 1].into(),
         secure_port: 8443,
     };
-    testkit::cluster(config).await
+    let cluster = testkit::cluster(config).await;
+    cluster.bootstrap_components([dns::role()]).await.unwrap();
+    cluster
 }
 
 fn nobody() -> dns::DnsConfig {

@@ -72,7 +72,7 @@ fn compile(
         if let (true, Some(place)) = (compiled.uses_old, uncorrelatable) {
             let why =
                 format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {place}");
-            errors.invalid(format!("{at}.rule"), &rule.rule.clone().into(), why);
+            errors.invalid(format!("{at}.rule"), rule.rule.clone(), why);
         }
         rules.own.push(compiled);
     }
@@ -111,16 +111,12 @@ fn one(
         return None;
     }
     if rule.message.contains('\n') {
-        errors.invalid(
-            format!("{at}.message"),
-            &rule.message.clone().into(),
-            "message must not contain line breaks",
-        );
+        errors.invalid(format!("{at}.message"), rule.message.clone(), "message must not contain line breaks");
     }
     if !rule.message.is_empty() && rule.message.trim().is_empty() {
         errors.invalid(
             format!("{at}.message"),
-            &rule.message.clone().into(),
+            rule.message.clone(),
             "message must be non-empty if specified",
         );
     }
@@ -132,12 +128,12 @@ fn one(
             .required(format!("{at}.messageExpression"), "messageExpression must be non-empty if specified");
     }
     if !rule.reason.is_empty() && !REASONS.contains(&rule.reason.as_str()) {
-        errors.not_supported(format!("{at}.reason"), &rule.reason.clone().into(), &REASONS.map(Json::from));
+        errors.not_supported(format!("{at}.reason"), rule.reason.clone(), &REASONS);
     }
     if !rule.field_path.is_empty() && !leads_to_a_field(&rule.field_path, schema) {
         errors.invalid(
             format!("{at}.fieldPath"),
-            &rule.field_path.clone().into(),
+            rule.field_path.clone(),
             "fieldPath must be a valid path: does not refer to a valid field",
         );
     }
@@ -154,7 +150,7 @@ fn one(
         match checked(&rule.rule, |kind| kind.may_be_bool(), "cel expression must evaluate to a bool") {
             Ok(program) => Ok(program),
             Err(why) => {
-                errors.invalid(format!("{at}.rule"), &shown(), format!("compilation failed: {why}"));
+                errors.invalid(format!("{at}.rule"), shown(), format!("compilation failed: {why}"));
                 Err(why)
             }
         };
@@ -165,7 +161,7 @@ fn one(
                 Ok(program) => Some(program),
                 Err(why) => {
                     let why = format!("messageExpression compilation failed: {why}");
-                    errors.invalid(format!("{at}.messageExpression"), &shown(), why);
+                    errors.invalid(format!("{at}.messageExpression"), shown(), why);
                     None
                 }
             }
@@ -175,7 +171,7 @@ fn one(
     if rule.optional_old_self && !uses_old && program.is_ok() {
         errors.invalid(
             format!("{at}.optionalOldSelf"),
-            &true.into(),
+            true,
             "may not be set if oldSelf is not used in rule",
         );
     }
@@ -332,7 +328,7 @@ impl Walk<'_> {
     }
 
     fn fault(&mut self, path: &str, schema: &Schema, why: &str) {
-        self.errors.invalid(path, &type_name(schema).into(), why);
+        self.errors.invalid(path, type_name(schema), why);
     }
 
     fn refuse(&mut self, compiled: &Compiled, variables: &Variables, schema: &Schema, path: &str) {
@@ -355,8 +351,8 @@ impl Walk<'_> {
         match rule.reason.as_str() {
             "FieldValueForbidden" => self.errors.forbidden(place, message),
             "FieldValueRequired" => self.errors.required(place, &message),
-            "FieldValueDuplicate" => self.errors.duplicate(place, &type_name(schema).into()),
-            _ => self.errors.invalid(place, &type_name(schema).into(), message),
+            "FieldValueDuplicate" => self.errors.duplicate(place, type_name(schema)),
+            _ => self.errors.invalid(place, type_name(schema), message),
         }
     }
 }

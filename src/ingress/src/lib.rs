@@ -26,7 +26,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-pub use run::run;
+pub use run::{role, run};
 
 use std::net::IpAddr;
 

@@ -5,12 +5,13 @@ use crate::routes::{Backend, Routes};
 use crate::{ACTOR, IngressConfig, NAME, classes, status};
 use api::ObjectKey;
 use arc_swap::ArcSwap;
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Client, Cluster, Recorder, Subscription};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kinds::endpoints::service_of;
-use kinds::{Kind, key_of};
+use kinds::{TypedKind, key_of};
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,6 +39,17 @@ pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     /// Whose turn it is.
     pub(crate) turn: AtomicUsize,
+}
+
+pub fn role() -> ComponentRole {
+    let rules = vec![
+        rule(READ, &[""], &["secrets", "services"]),
+        rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+        rule(READ, &["networking.k8s.io"], &["ingresses", "ingressclasses"]),
+        rule(&["patch", "update"], &["networking.k8s.io"], &["ingresses/status"]),
+        rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+    ];
+    ComponentRole::service_account("system:ingress-controller", NAME, rules)
 }
 
 impl Table {
@@ -103,7 +115,7 @@ struct Changes<K> {
     pending: bool,
 }
 
-impl<K: Kind> Changes<K> {
+impl<K: TypedKind> Changes<K> {
     fn of(cluster: &Cluster) -> Self {
         Changes { subscription: cluster.informer::<K>().subscribe(), pending: true }
     }

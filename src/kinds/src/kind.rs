@@ -1,10 +1,33 @@
-use crate::{Cell, Column, Errors};
+//! A kind as a value: its names, where its objects are stored, the versions that serve it.
+
+use crate::{Subresource, Version};
 use api::{GroupResource, Gvk, Gvr};
-use k8s_openapi::api::core::v1::PodTemplateSpec;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::borrow::Cow;
+use std::sync::Arc;
+
+/// A kind: its objects are stored once, whichever of its versions serves them.
+pub struct Kind {
+    pub storage: GroupResource,
+    pub scope: Scope,
+    pub durability: Durability,
+    /// In the order of group and version. Several groups where one object is served under two (events).
+    pub versions: Vec<Arc<Version>>,
+}
+
+impl Kind {
+    /// The version in which objects are stored, where a webhook converts and it is served: who looks at the metadata only, and
+    /// writes it, needs no conversion. Without a webhook any version does.
+    ///
+    /// # Panics
+    /// On a kind without versions; the registry makes none.
+    pub fn stored(&self) -> &Arc<Version> {
+        let is_stored = |version: &&Arc<Version>| {
+            let conversion = version.conversion();
+            conversion.is_some_and(|to| version.info().gvk.api_version() == to.stored_version)
+        };
+        self.versions.iter().find(is_stored).unwrap_or(&self.versions[0])
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -30,119 +53,21 @@ pub struct ResourceInfo {
     pub short_names: Vec<Cow<'static, str>>,
     pub categories: Vec<Cow<'static, str>>,
     pub scope: Scope,
-    /// `status`, `scale`, `log`, …: those that exist besides the object itself.
-    pub subresources: Vec<Cow<'static, str>>,
+    /// Of the object itself, sorted: `create`, `get`, …
+    pub verbs: &'static [&'static str],
+    /// Those that exist besides the object itself.
+    pub subresources: Vec<Subresource>,
     pub durability: Durability,
-    /// Whose objects these are; differs from the gvr's where one object has two faces (events, autoscalers).
+    /// Whose objects these are; differs from the gvr's where one object is served in two groups (events).
     pub storage: GroupResource,
 }
 
 impl ResourceInfo {
-    pub fn has_subresource(&self, name: &str) -> bool {
-        self.subresources.iter().any(|known| known == name)
+    pub fn has_subresource(&self, subresource: Subresource) -> bool {
+        self.subresources.contains(&subresource)
     }
 }
 
-fn borrowed(names: &[&'static str]) -> Vec<Cow<'static, str>> {
-    names.iter().map(|name| Cow::Borrowed(*name)).collect()
-}
-
-/// What makes a k8s-openapi type a kind that can be served. The order on a create: `set_defaults`, `prepare_create`,
-/// admission, `validate`, `validate_create`; on an update `set_defaults`, `prepare_update`, admission, `validate`,
-/// `validate_update`; on an update of the status `prepare_status_update`, `validate_status_update`.
-pub trait Kind:
-    k8s_openapi::Resource
-    + k8s_openapi::Metadata<Ty = ObjectMeta>
-    + Serialize
-    + DeserializeOwned
-    + Clone
-    + Default
-    + PartialEq
-    + Send
-    + Sync
-    + 'static
-{
-    const SINGULAR: &'static str;
-    const SHORT_NAMES: &'static [&'static str] = &[];
-    const CATEGORIES: &'static [&'static str] = &[];
-    const SCOPE: Scope = Scope::Namespaced;
-    const SUBRESOURCES: &'static [&'static str] = &[];
-    const DURABILITY: Durability = Durability::Sync;
-    /// The plural, as in the path.
-    const PLURAL: &'static str;
-    const COLUMNS: &'static [Column];
-    /// Field paths that a field selector may name, besides `metadata.name` and `metadata.namespace`.
-    const FIELDS: &'static [&'static str] = &[];
-    /// Upstream's rule for a graceful deletion: only pods have one.
-    const GRACEFUL_DELETION: bool = false;
-    /// What it owns stays when a deletion does not say what shall become of it.
-    const ORPHANS_BY_DEFAULT: bool = false;
-    /// What every client that touches the kind hears: upstream's lifecycle of API versions.
-    const DEPRECATION: Option<&'static str> = None;
-
-    /// Fills in what the user left out, as upstream's `SetDefaults_…` do.
-    fn set_defaults(&mut self) {}
-    /// Drops what only the system may set (status), sets what a new object starts with.
-    fn prepare_create(&mut self) {}
-    /// Puts back what a plain update may not change (status).
-    fn prepare_update(&mut self, _old: &Self) {}
-    /// Puts back everything but metadata that an update of `status` may not change.
-    fn prepare_status_update(&mut self, _old: &Self) {}
-    /// What of labels, annotations, finalizers and owners an update of `status` does not change; it differs from kind to
-    /// kind, as upstream's strategies do. All else of the metadata nobody changes.
-    fn keep_metadata(_new: &mut ObjectMeta, _old: &ObjectMeta) {}
-    /// Puts back everything that an update of this part (a subresource that is not `status`) may not change.
-    fn prepare_part_update(&mut self, _part: &str, old: &Self) {
-        self.prepare_update(old);
-    }
-    /// Whether `metadata.generation` must rise: the desired state differs.
-    fn generation_changes(&self, _old: &Self) -> bool {
-        false
-    }
-    /// What upstream's `Validate…` checks; metadata is checked by the caller.
-    fn validate(&self, _errors: &mut Errors) {}
-    /// What is forbidden to a new object only.
-    fn validate_create(&self, _errors: &mut Errors) {}
-    fn validate_update(&self, _old: &Self, _errors: &mut Errors) {}
-    /// The pods that this kind has made, and where in it they are described (`spec.template`).
-    fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
-        None
-    }
-    /// All that is checked when the status is written; the rest is what it was, under whatever rules it was stored.
-    fn validate_status_update(&self, _old: &Self, _errors: &mut Errors) {}
-    /// The same for an update of a part.
-    fn validate_part_update(&self, _part: &str, old: &Self, errors: &mut Errors) {
-        self.validate_update(old, errors);
-    }
-    /// What a client should hear of an object that is valid: upstream's `WarningsOnCreate` and `WarningsOnUpdate`. Of a kind
-    /// that has pods made, what is odd about these.
-    fn warnings(&self, old: Option<&Self>) -> Vec<String> {
-        crate::builtin::pod_warnings::of_workload(self, old)
-    }
-    /// Whether `name` is a good name; most are DNS subdomains.
-    fn validate_name(name: &str) -> Result<(), String> {
-        crate::builtin::names::dns_subdomain(name)
-    }
-    /// The value of one of [`Kind::FIELDS`].
-    fn field(&self, _path: &str) -> String {
-        String::new()
-    }
-    /// One cell for each of [`Kind::COLUMNS`].
-    fn row(&self, now: jiff::Timestamp) -> Vec<Cell>;
-
-    fn info() -> ResourceInfo {
-        let gvk = Gvk::new(Self::GROUP, Self::VERSION, Self::KIND);
-        let gvr = Gvr::new(Self::GROUP, Self::VERSION, Self::PLURAL);
-        ResourceInfo {
-            storage: gvr.group_resource(),
-            gvk,
-            gvr,
-            singular: Self::SINGULAR.into(),
-            short_names: borrowed(Self::SHORT_NAMES),
-            categories: borrowed(Self::CATEGORIES),
-            scope: Self::SCOPE,
-            subresources: borrowed(Self::SUBRESOURCES),
-            durability: Self::DURABILITY,
-        }
-    }
-}
+/// What can be done with objects that are stored.
+pub const VERBS: &[&str] =
+    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];

@@ -1,17 +1,17 @@
 //! Every built-in kind, one file each: its names, defaults, validation, columns and merge keys.
 //!
-//! A kind is a k8s-openapi type with [`Kind`] implemented for it, or, where no logic needs a type, a [`SchemaKind`]: names,
-//! a schema and columns as data, as custom ones are. [`Handler`] is the same with the type erased, for
-//! those who serve any kind; [`all`] is the list. Nothing here does I/O or knows who calls. Read [`Kind`] first.
+//! A [`Kind`] is a value, and so is each [`Version`] that serves it: names, a schema, columns and subresources as data, and a
+//! [`Strategy`] for what it does. A kind with logic is a k8s-openapi type with [`TypedKind`] implemented for it; where no
+//! logic needs a type, it is a [`SchemaKind`], as custom ones are. [`all`] is the list. Nothing here does I/O or knows who
+//! calls. Read [`Version`] and [`TypedKind`] first.
 
 #![forbid(unsafe_code)]
 
 mod columns;
 mod decode;
 pub mod endpoints;
-mod errors;
-mod handler;
 mod indexes;
+mod instance;
 mod kind;
 mod meta;
 pub mod node_affinity;
@@ -21,17 +21,28 @@ mod registry;
 pub mod scale;
 pub mod schedule;
 pub mod selectors;
+mod strategy;
+mod subresource;
+mod typed;
+mod typed_kind;
 mod unstructured;
+mod version;
 pub mod volume;
 
 pub mod builtin;
 
 pub use columns::{Cell, Column, age};
 pub use decode::{FieldValidation, cannot_be_handled, told};
-pub use errors::Errors;
-pub use handler::{Conversion, Decoded, Handler, Instance, handler_of};
 pub use indexes::Indexes;
-pub use kind::{Durability, Kind, ResourceInfo, Scope};
+pub use instance::Instance;
+pub use kind::{Durability, Kind, ResourceInfo, Scope, VERBS};
 pub use meta::{keep_all_metadata, key_of, validate_meta, validate_meta_update};
 pub use registry::{Registry, all};
-pub use unstructured::{Cells, JsonPath, Origin, Printer, ScalePaths, SchemaKind, Strategy, Unstructured};
+pub use scale::ScaleNumbers;
+pub use schema::ErrorList;
+pub use strategy::{Decoded, Strategy};
+pub use subresource::Subresource;
+pub use typed::version_of;
+pub use typed_kind::TypedKind;
+pub use unstructured::{Cells, JsonPath, Logic, Origin, Printer, ScalePaths, SchemaKind, Unstructured};
+pub use version::{Conversion, SchemaRef, Version};

@@ -1,7 +1,7 @@
 //! What is checked of every object's metadata, whatever its kind.
 
 use crate::builtin::names;
-use crate::{Errors, Handler, Scope};
+use crate::{ErrorList, Scope, Version};
 use api::ObjectKey;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
@@ -21,19 +21,19 @@ pub fn keep_all_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
     new.owner_references.clone_from(&old.owner_references);
 }
 
-pub fn validate_meta(handler: &dyn Handler, meta: &ObjectMeta, errors: &mut Errors) {
+pub fn validate_meta(version: &Version, meta: &ObjectMeta, errors: &mut ErrorList) {
     if let Some(prefix) = meta.generate_name.as_deref().filter(|p| !p.is_empty())
-        && let Err(why) = handler.validate_name(prefix.trim_end_matches(['-', '.']))
+        && let Err(why) = version.validate_name(prefix.trim_end_matches(['-', '.']))
     {
         errors.invalid("metadata.generateName", prefix, why);
     }
     let name = meta.name.as_deref().unwrap_or_default();
     if name.is_empty() {
         errors.required("metadata.name", "name or generateName is required");
-    } else if let Err(why) = handler.validate_name(name) {
+    } else if let Err(why) = version.validate_name(name) {
         errors.invalid("metadata.name", name, why);
     }
-    if handler.info().scope == Scope::Namespaced {
+    if version.info().scope == Scope::Namespaced {
         match meta.namespace.as_deref().unwrap_or_default() {
             "" => errors.required("metadata.namespace", ""),
             namespace => {
@@ -48,7 +48,7 @@ pub fn validate_meta(handler: &dyn Handler, meta: &ObjectMeta, errors: &mut Erro
     let own = meta.finalizers.as_deref().unwrap_or_default();
     finalizers(own, "metadata.finalizers", errors);
     let is_extension =
-        handler.info().gvk.group == "apiextensions.k8s.io" || handler.published_schema().is_some();
+        version.info().gvk.group == "apiextensions.k8s.io" || version.published_schema().is_some();
     if !is_extension {
         standard_finalizers(own, "metadata.finalizers", errors);
     }
@@ -58,7 +58,7 @@ pub fn validate_meta(handler: &dyn Handler, meta: &ObjectMeta, errors: &mut Erro
 /// Those names that were there before names had to have a prefix.
 const OLD_FINALIZERS: [&str; 3] = ["kubernetes", "orphan", "foregroundDeletion"];
 
-pub(crate) fn finalizers(finalizers: &[String], field: &str, errors: &mut Errors) {
+pub(crate) fn finalizers(finalizers: &[String], field: &str, errors: &mut ErrorList) {
     for finalizer in finalizers {
         if let Err(why) = names::qualified(finalizer) {
             errors.invalid(field, finalizer.as_str(), why);
@@ -72,7 +72,7 @@ pub(crate) fn finalizers(finalizers: &[String], field: &str, errors: &mut Errors
 }
 
 /// The core's own rule: it does not hold for what is defined by others, nor for the definitions themselves.
-pub(crate) fn standard_finalizers(finalizers: &[String], field: &str, errors: &mut Errors) {
+pub(crate) fn standard_finalizers(finalizers: &[String], field: &str, errors: &mut ErrorList) {
     for (index, finalizer) in finalizers.iter().enumerate() {
         if !finalizer.contains('/') && !OLD_FINALIZERS.contains(&finalizer.as_str()) {
             let why = "name is neither a standard finalizer name nor is it fully qualified";
@@ -81,7 +81,7 @@ pub(crate) fn standard_finalizers(finalizers: &[String], field: &str, errors: &m
     }
 }
 
-pub fn labels(labels: Option<&BTreeMap<String, String>>, field: &str, errors: &mut Errors) {
+pub fn labels(labels: Option<&BTreeMap<String, String>>, field: &str, errors: &mut ErrorList) {
     for (key, value) in labels.into_iter().flatten() {
         if let Err(why) = names::qualified(key) {
             errors.invalid(field, key.as_str(), why);
@@ -92,7 +92,11 @@ pub fn labels(labels: Option<&BTreeMap<String, String>>, field: &str, errors: &m
     }
 }
 
-pub(crate) fn annotations(annotations: Option<&BTreeMap<String, String>>, field: &str, errors: &mut Errors) {
+pub(crate) fn annotations(
+    annotations: Option<&BTreeMap<String, String>>,
+    field: &str,
+    errors: &mut ErrorList,
+) {
     let mut size = 0;
     for (key, value) in annotations.into_iter().flatten() {
         if let Err(why) = names::qualified(&key.to_lowercase()) {
@@ -105,7 +109,7 @@ pub(crate) fn annotations(annotations: Option<&BTreeMap<String, String>>, field:
     }
 }
 
-fn owners(meta: &ObjectMeta, errors: &mut Errors) {
+fn owners(meta: &ObjectMeta, errors: &mut ErrorList) {
     let field = "metadata.ownerReferences";
     let owners = meta.owner_references.as_deref().unwrap_or_default();
     let mut controller: Option<String> = None;
@@ -137,7 +141,7 @@ fn owners(meta: &ObjectMeta, errors: &mut Errors) {
     }
 }
 
-pub fn validate_meta_update(new: &ObjectMeta, old: &ObjectMeta, errors: &mut Errors) {
+pub fn validate_meta_update(new: &ObjectMeta, old: &ObjectMeta, errors: &mut ErrorList) {
     let before = old.finalizers.as_deref().unwrap_or_default();
     let added: Vec<&String> = new.finalizers.iter().flatten().filter(|f| !before.contains(f)).collect();
     if old.deletion_timestamp.is_some() && !added.is_empty() {

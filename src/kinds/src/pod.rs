@@ -11,7 +11,7 @@ use std::time::Duration;
 
 /// An ephemeral container is a container with a target: upstream defines it so, field by field.
 pub fn as_container(ephemeral: &EphemeralContainer) -> Container {
-    serde_json::to_value(ephemeral).and_then(serde_json::from_value).unwrap_or_default()
+    serde_json::to_vec(ephemeral).and_then(|json| serde_json::from_slice(&json)).unwrap_or_default()
 }
 
 pub fn ephemeral_containers(spec: &PodSpec) -> Vec<Container> {

@@ -276,7 +276,7 @@ pub fn written(name: &str, amount: Quantity) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::TypedKind;
     use serde_json::{Value, json};
 
     fn pod(spec: Value) -> Pod {

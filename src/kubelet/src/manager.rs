@@ -7,9 +7,9 @@ use crate::worker::{Worker, supervise};
 use crate::{container_config, labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, Secret};
-use kinds::Kind;
-use serde_json::json;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::TypedKind;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -151,7 +151,7 @@ impl Manager {
         }
     }
 
-    fn source_changed<K: Kind>(&self, change: &Change<K>, source: impl Fn(String) -> Source) {
+    fn source_changed<K: TypedKind>(&self, change: &Change<K>, source: impl Fn(String) -> Source) {
         let meta = change.object().metadata();
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.clone().unwrap_or_default());
@@ -227,11 +227,16 @@ fn by_pod(sandboxes: Vec<SandboxStatus>) -> HashMap<String, Vec<SandboxStatus>> 
 fn pod_from_sandbox(uid: &str, sandboxes: &[SandboxStatus]) -> Option<Pod> {
     let config = &sandboxes.last()?.config;
     let grace = config.annotations.get(labels::GRACE).and_then(|g| g.parse::<i64>().ok()).unwrap_or(30);
-    let pod = json!({
-        "metadata": {"name": config.name, "namespace": config.namespace, "uid": uid},
-        "spec": {"containers": [], "terminationGracePeriodSeconds": grace},
-    });
-    serde_json::from_value(pod).ok()
+    Some(Pod {
+        metadata: ObjectMeta {
+            name: Some(config.name.clone()),
+            namespace: Some(config.namespace.clone()),
+            uid: Some(uid.to_owned()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(PodSpec { termination_grace_period_seconds: Some(grace), ..PodSpec::default() }),
+        status: None,
+    })
 }
 
 fn sandbox_of(event: &RuntimeEvent) -> &cri::SandboxId {

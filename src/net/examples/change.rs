@@ -6,20 +6,20 @@
 mod common;
 
 use common::ms;
-use net::{Door, Network, Protocol, Way};
+use net::{Action, Frontend, Network, Protocol};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Instant;
 
 const ROUNDS: u32 = 200;
 
-fn door(number: u32) -> Door {
-    Door { address: Some(Ipv4Addr::from(0x0a60_0000 + 10 + number)), protocol: Protocol::Tcp, port: 80 }
+fn frontend(number: u32) -> Frontend {
+    Frontend { address: Some(Ipv4Addr::from(0x0a60_0000 + 10 + number)), protocol: Protocol::Tcp, port: 80 }
 }
 
-fn way(number: u32) -> Way {
+fn action(number: u32) -> Action {
     let pod = |n: u32| SocketAddrV4::new(Ipv4Addr::from(0x0af4_0000 + 2 + (number + n) % 8000), 8080);
-    Way::To { backends: [pod(0), pod(1)].into(), affinity: None, masquerade: false }
+    Action::Forward { backends: [pod(0), pod(1)].into(), affinity: None, masquerade: false }
 }
 
 #[tokio::main]
@@ -27,15 +27,16 @@ async fn main() -> Result<(), net::NetError> {
     let Some(config) = common::config() else { return Ok(()) };
     let network = Network::start(config).await?;
     for count in [1, 10_000] {
-        let doors: BTreeMap<Door, Way> = (0..count).map(|number| (door(number), way(number))).collect();
+        let frontends: BTreeMap<Frontend, Action> =
+            (0..count).map(|number| (frontend(number), action(number))).collect();
         let start = Instant::now();
-        network.set_doors(doors).await?;
+        network.set_frontends(frontends).await?;
         let all = start.elapsed();
         let mut each = Vec::new();
         for round in 0..ROUNDS {
-            let wanted = if round % 2 == 0 { way(round + 4000) } else { way(0) };
+            let wanted = if round % 2 == 0 { action(round + 4000) } else { action(0) };
             let start = Instant::now();
-            network.change_doors(vec![(door(0), Some(wanted))]).await?;
+            network.change_frontends(vec![(frontend(0), Some(wanted))]).await?;
             each.push(start.elapsed());
         }
         each.sort_unstable();

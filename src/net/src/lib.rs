@@ -2,18 +2,18 @@
 //!
 //! It owns everything of a profile in the kernel's network and can take it all away again ([`Network::purge`]), also after
 //! a crash: links carry the profile's group, routes our protocol number, rules sit in the profile's own table. It knows
-//! sandboxes by their id and namespace, doors by address and port, and who may reach whom by addresses ([`Isolation`]); it knows no Kubernetes, and never edits rules or
+//! sandboxes by their id and namespace, frontends by address and port, and who may reach whom by addresses ([`Isolation`]); it knows no Kubernetes, and never edits rules or
 //! links of others. Pods are routed, not bridged: each has a /32 and reaches everything by the same gateway address.
 //! Read [`Network`] first.
 
 #![forbid(unsafe_code)]
 
 mod addresses;
-mod books;
 mod config;
-mod doors;
+mod conntrack;
 mod error;
-mod inside;
+mod frontends;
+mod ipam;
 mod isolation;
 mod links;
 mod membership;
@@ -21,19 +21,19 @@ mod name_server;
 mod network;
 mod networks;
 mod nft;
+mod nft_cli;
+mod nft_expr;
 mod plan;
+mod pod_netns;
 mod ports;
-mod program;
 mod ruleset;
-mod stale;
 mod structure;
 mod sysctl;
-mod words;
 
 pub use config::NetConfig;
 pub use cri::Protocol;
-pub use doors::{Door, Way};
 pub use error::{NetError, Result};
+pub use frontends::{Action, Frontend};
 pub use isolation::{AddressRange, Allow, Class, Isolation, PortRange, Ports};
 pub use links::Counters;
 pub use network::{Attachment, Gate, Network};

@@ -75,12 +75,12 @@ impl Links {
         mac: Option<[u8; 6]>,
     ) -> Result<u32> {
         let mut peer =
-            LinkMessageBuilder::<LinkUnspec>::new().name(crate::inside::LINK).mtu(mtu).setns_by_fd(netns);
+            LinkMessageBuilder::<LinkUnspec>::new().name(crate::pod_netns::LINK).mtu(mtu).setns_by_fd(netns);
         if let Some(mac) = mac {
             peer = peer.address(mac.to_vec());
         }
         let peer = peer.build();
-        let pair = LinkMessageBuilder::<LinkVeth>::new(name, crate::inside::LINK)
+        let pair = LinkMessageBuilder::<LinkVeth>::new(name, crate::pod_netns::LINK)
             .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
             .link_group(config.link_group())
             .mtu(mtu)
@@ -98,7 +98,7 @@ impl Links {
 
     /// A link whose peer has just come up drops packets until the kernel's link watch has seen it. Asking for its carrier
     /// makes the kernel catch up first (since 6.8).
-    pub(crate) async fn settle(&self, index: u32) -> Result<()> {
+    pub(crate) async fn wait_until_up(&self, index: u32) -> Result<()> {
         let asked = self.0.link().get().match_index(index).execute().try_next().await;
         asked.map(drop).doing(|| format!("look up link {index}"))
     }

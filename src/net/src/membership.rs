@@ -1,9 +1,9 @@
 //! Sandboxes that are in networks beside the pods': one link, an address and a route for each network.
 
 use crate::error::Doing;
-use crate::inside::Inside;
 use crate::links::Links;
 use crate::network::{Network, blocking};
+use crate::pod_netns::PodNetns;
 use crate::{Result, name_server, networks, sysctl};
 use cri::{AddressSpace, Endpoint, Membership, NameServer, NetworkConfig};
 use std::fs::File;
@@ -40,7 +40,7 @@ impl Network {
         membership: &Membership,
         left: &[Ipv4Addr],
     ) -> Result<()> {
-        let is_new = self.books().join(id, &self.0.config);
+        let is_new = self.ipam().join(id, &self.0.config);
         let joined = self.connect_member(id, netns, membership, left).await;
         if joined.is_err()
             && is_new
@@ -70,15 +70,15 @@ impl Network {
         };
         sysctl::pod_link(&name)?;
         inner.links.lead_to(index, &membership.endpoints).await?;
-        let inside = Inside::open(netns).await?;
+        let inside = PodNetns::open(netns).await?;
         inside.join(&membership.endpoints, membership.outlet()).await?;
         if known.is_some() {
             inside.leave(left).await?;
             inner.links.lead_to_no_others(index, &membership.endpoints).await?;
         }
-        inner.links.settle(index).await?;
+        inner.links.wait_until_up(index).await?;
         let outlet = membership.outlet().map(|endpoint| endpoint.address);
-        self.books().leads_to(id, outlet);
+        self.ipam().leads_to(id, outlet);
         self.open_ports(id, outlet, &membership.host_ports).await
     }
 

@@ -4,8 +4,8 @@
 
 use crate::NetError;
 use crate::Result;
-use crate::doors::{number, socket};
 use crate::error::Doing;
+use crate::frontends::{number, socket};
 use crate::nft::{Batch, Expression, Netfilter, Register};
 use cri::{NAME_SERVER, NameServer, Protocol};
 use nix::sched::{CloneFlags, setns};

@@ -1,10 +1,10 @@
-use crate::books::Books;
 use crate::error::Doing;
-use crate::inside::Inside;
+use crate::ipam::Ipam;
 use crate::links::{Counters, Links};
 use crate::nft::Watch;
+use crate::pod_netns::PodNetns;
 use crate::ruleset::Ruleset;
-use crate::{Door, Isolation, NetConfig, NetError, Result, Way, ports, program, structure, sysctl};
+use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, nft_cli, ports, structure, sysctl};
 use cri::{HostPort, Protocol};
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     pub(crate) config: NetConfig,
     pub(crate) links: Links,
     pub(crate) mtu: u32,
-    books: Mutex<Books>,
+    ipam: Mutex<Ipam>,
     ruleset: Arc<Mutex<Ruleset>>,
     gate: Mutex<Option<Gate>>,
 }
@@ -55,11 +55,11 @@ impl Network {
         // after the gateway: a machine that is in no network has it as its address
         let mtu = links.uplink_mtu(config.node_ip).await?;
         links.add_ranges(&config).await?;
-        let books = Books::load(&config, &links).await?;
+        let ipam = Ipam::load(&config, &links).await?;
         let ours = config.clone();
         let ruleset = blocking(move || Ruleset::open(&ours)).await?;
-        let (books, ruleset) = (Mutex::new(books), Arc::new(Mutex::new(ruleset)));
-        Ok(Network(Arc::new(Inner { config, links, mtu, books, ruleset, gate: Mutex::default() })))
+        let (ipam, ruleset) = (Mutex::new(ipam), Arc::new(Mutex::new(ruleset)));
+        Ok(Network(Arc::new(Inner { config, links, mtu, ipam, ruleset, gate: Mutex::default() })))
     }
 
     /// The address at which pods reach the machine.
@@ -83,7 +83,7 @@ impl Network {
         netns: &Path,
         ports: &[HostPort],
     ) -> Result<Attachment> {
-        let attachment = self.books().take(id, &self.0.config)?;
+        let attachment = self.ipam().take(id, &self.0.config)?;
         let connected = match self.pass_gate(owner, attachment.ip).await {
             Ok(()) => self.connect(id, netns, &attachment, ports).await,
             refused => refused,
@@ -105,7 +105,7 @@ impl Network {
         }
     }
 
-    /// After a restart of the daemon: books the address, puts back what is missing.
+    /// After a restart of the daemon: reserves the address, puts back what is missing.
     ///
     /// # Errors
     /// As [`Network::attach`].
@@ -116,7 +116,7 @@ impl Network {
         attachment: &Attachment,
         ports: &[HostPort],
     ) -> Result<()> {
-        self.books().adopt(id, attachment);
+        self.ipam().adopt(id, attachment);
         self.connect(id, netns, attachment, ports).await
     }
 
@@ -130,31 +130,31 @@ impl Network {
             self.0.links.delete(index).await?;
         }
         let owner = id.to_owned();
-        let leads_udp = self.books().leads_udp(id);
+        let leads_udp = self.ipam().leads_udp(id);
         self.with_ruleset(move |ruleset| {
             ruleset.forget_sandbox(&owner)?;
             leads_udp.map_or(Ok(()), |pod| ruleset.forget_flows_to(pod))
         })
         .await?;
-        self.books().forget(id);
+        self.ipam().forget(id);
         Ok(())
     }
 
-    /// Makes these doors, and no others, lead where they should, in one transaction. It compares with what the kernel
+    /// Makes these frontends, and no others, lead where they should, in one transaction. It compares with what the kernel
     /// has, so that it mends whatever went wrong before.
     ///
     /// # Errors
     /// The kernel refuses; nothing was changed then.
-    pub async fn set_doors(&self, doors: BTreeMap<Door, Way>) -> Result<()> {
-        self.with_ruleset(move |ruleset| ruleset.set_doors(doors)).await
+    pub async fn set_frontends(&self, frontends: BTreeMap<Frontend, Action>) -> Result<()> {
+        self.with_ruleset(move |ruleset| ruleset.set_frontends(frontends)).await
     }
 
-    /// Changes some doors, in one transaction; `None` takes one away. Costs what the change costs, however many there are.
+    /// Changes some frontends, in one transaction; `None` takes one away. Costs what the change costs, however many there are.
     ///
     /// # Errors
-    /// The kernel refuses; call [`Network::set_doors`] then.
-    pub async fn change_doors(&self, changes: Vec<(Door, Option<Way>)>) -> Result<()> {
-        self.with_ruleset(move |ruleset| ruleset.change_doors(changes)).await
+    /// The kernel refuses; call [`Network::set_frontends`] then.
+    pub async fn change_frontends(&self, changes: Vec<(Frontend, Option<Action>)>) -> Result<()> {
+        self.with_ruleset(move |ruleset| ruleset.change_frontends(changes)).await
     }
 
     /// Lets sandboxes have these connections, and no others, in one transaction. What was let through before goes on.
@@ -186,7 +186,7 @@ impl Network {
     /// What a user should know of this machine's other tables: they are not ours to edit.
     pub async fn notes(&self) -> Vec<String> {
         let table = self.0.config.table();
-        let noted = blocking(move || Ok(program::notes(&program::chains()?, &table))).await;
+        let noted = blocking(move || Ok(nft_cli::notes(&nft_cli::chains()?, &table))).await;
         noted.unwrap_or_else(|error| vec![error.to_string()])
     }
 
@@ -204,7 +204,7 @@ impl Network {
             Err(error) => return vec![error.to_string()],
         };
         let mut said = Vec::new();
-        for link in links.into_iter().filter(|link| !self.books().knows(&link.name)) {
+        for link in links.into_iter().filter(|link| !self.ipam().knows(&link.name)) {
             match self.0.links.delete(link.index).await {
                 Ok(()) => said.push(format!("removed link {} of no sandbox", link.name)),
                 Err(error) => said.push(error.to_string()),
@@ -212,7 +212,7 @@ impl Network {
         }
         let swept = self.with_ruleset(|ruleset| ruleset.collect_garbage()).await;
         said.extend(swept.err().map(|error| error.to_string()));
-        self.books().forget_found();
+        self.ipam().forget_found();
         said
     }
 
@@ -250,8 +250,8 @@ impl Network {
         links.add_address(index, config.gateway()).await?;
         links.set_up(index).await?;
         links.route_to_pod(index, attachment.ip, config.gateway()).await?;
-        Inside::open(netns).await?.configure(attachment.ip, config.gateway()).await?;
-        links.settle(index).await?;
+        PodNetns::open(netns).await?.configure(attachment.ip, config.gateway()).await?;
+        links.wait_until_up(index).await?;
         self.open_ports(id, Some(attachment.ip), ports).await
     }
 
@@ -263,7 +263,7 @@ impl Network {
         };
         let elements = ports::elements(pod, ports);
         if ports.iter().any(|port| port.protocol == Protocol::Udp) {
-            self.books().udp.insert(id.to_owned());
+            self.ipam().udp.insert(id.to_owned());
         }
         let (id, ports) = (id.to_owned(), ports.to_vec());
         self.with_ruleset(move |ruleset| {
@@ -292,8 +292,8 @@ impl Network {
         blocking(move || act(&mut ruleset.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
 
-    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
-        self.0.books.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn ipam(&self) -> MutexGuard<'_, Ipam> {
+        self.0.ipam.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

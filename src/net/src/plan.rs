@@ -1,10 +1,10 @@
-//! From the doors that there are to those that there should be. Pure.
+//! From the frontends that there are to those that there should be. Pure.
 
-use crate::doors::{Chain, Door, Way, render};
+use crate::frontends::{Action, Chain, Frontend, render};
 use crate::nft::{Batch, Element, Set};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-/// The sets that doors are made of.
+/// The sets that frontends are made of.
 pub(crate) const DOOR_SETS: [Set; 8] = [
     Set::Services,
     Set::Endpoints,
@@ -16,7 +16,7 @@ pub(crate) const DOOR_SETS: [Set; 8] = [
     Set::StickyPorts,
 ];
 
-pub(crate) type Doors = BTreeMap<Door, Way>;
+pub(crate) type Frontends = BTreeMap<Frontend, Action>;
 
 /// What one transaction changes.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,15 +27,16 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// From what is applied, by changes to some doors.
-    pub(crate) fn change(applied: &Doors, changes: &[(Door, Option<Way>)]) -> Self {
+    /// From what is applied, by changes to some frontends.
+    pub(crate) fn change(applied: &Frontends, changes: &[(Frontend, Option<Action>)]) -> Self {
         let (mut before, mut after, mut chains) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-        // the last word about a door counts
-        let changes: BTreeMap<&Door, &Option<Way>> = changes.iter().map(|(door, way)| (door, way)).collect();
-        for (door, way) in changes {
-            before.extend(applied.get(door).into_iter().flat_map(|way| render(door, way).0));
-            if let Some(way) = way {
-                let (elements, needed) = render(door, way);
+        // the last word about a frontend counts
+        let changes: BTreeMap<&Frontend, &Option<Action>> =
+            changes.iter().map(|(frontend, action)| (frontend, action)).collect();
+        for (frontend, action) in changes {
+            before.extend(applied.get(frontend).into_iter().flat_map(|action| render(frontend, action).0));
+            if let Some(action) = action {
+                let (elements, needed) = render(frontend, action);
                 after.extend(elements);
                 chains.extend(needed);
             }
@@ -44,10 +45,10 @@ impl Plan {
     }
 
     /// From what the kernel says that it has, to all that should be.
-    pub(crate) fn replace(found: BTreeSet<Element>, wanted: &Doors) -> Self {
+    pub(crate) fn replace(found: BTreeSet<Element>, wanted: &Frontends) -> Self {
         let (mut after, mut chains) = (BTreeSet::new(), BTreeSet::new());
-        for (door, way) in wanted {
-            let (elements, needed) = render(door, way);
+        for (frontend, action) in wanted {
+            let (elements, needed) = render(frontend, action);
             after.extend(elements);
             chains.extend(needed);
         }
@@ -83,7 +84,7 @@ impl Plan {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::doors::{Chain, socket};
+    use crate::frontends::{Chain, socket};
     use crate::nft::{Data, Verdict};
     use cri::Protocol;
     use std::net::{Ipv4Addr, SocketAddrV4};
@@ -92,21 +93,23 @@ pub(crate) mod tests {
         SocketAddrV4::new(Ipv4Addr::new(10, 244, 0, last), 8080)
     }
 
-    pub(crate) fn door(address: Option<u8>, protocol: Protocol, port: u16) -> Door {
-        Door { address: address.map(|last| Ipv4Addr::new(10, 96, 0, last)), protocol, port }
+    pub(crate) fn frontend(address: Option<u8>, protocol: Protocol, port: u16) -> Frontend {
+        Frontend { address: address.map(|last| Ipv4Addr::new(10, 96, 0, last)), protocol, port }
     }
 
-    pub(crate) fn to(backends: &[u8]) -> Way {
-        Way::To {
+    pub(crate) fn to(backends: &[u8]) -> Action {
+        Action::Forward {
             backends: backends.iter().map(|last| at(*last)).collect(),
             affinity: None,
             masquerade: false,
         }
     }
 
-    pub(crate) fn sticky(way: Way) -> Way {
-        match way {
-            Way::To { backends, masquerade, .. } => Way::To { backends, affinity: Some(60), masquerade },
+    pub(crate) fn sticky(action: Action) -> Action {
+        match action {
+            Action::Forward { backends, masquerade, .. } => {
+                Action::Forward { backends, affinity: Some(60), masquerade }
+            }
             other => other,
         }
     }
@@ -120,22 +123,22 @@ pub(crate) mod tests {
             (self.0 >> 33) as usize % sides
         }
 
-        fn way(&mut self) -> Option<Way> {
+        fn action(&mut self) -> Option<Action> {
             match self.roll(5) {
                 0 => None,
-                1 => Some(Way::Reject),
-                2 => Some(Way::Drop),
+                1 => Some(Action::Reject),
+                2 => Some(Action::Drop),
                 _ => {
                     let backends = (0..=self.roll(4)).map(|_| at(self.roll(6) as u8)).collect();
                     let affinity = (self.roll(3) == 0).then_some(60);
-                    Some(Way::To { backends, affinity, masquerade: self.roll(2) == 0 })
+                    Some(Action::Forward { backends, affinity, masquerade: self.roll(2) == 0 })
                 }
             }
         }
 
-        fn door(&mut self) -> Door {
+        fn frontend(&mut self) -> Frontend {
             let address = (self.roll(3) > 0).then_some(self.roll(4) as u8);
-            door(
+            frontend(
                 address,
                 [Protocol::Tcp, Protocol::Udp, Protocol::Sctp][self.roll(3)],
                 80 + self.roll(2) as u16,
@@ -158,27 +161,27 @@ pub(crate) mod tests {
     #[test]
     fn changes_applied_one_after_the_other_are_the_full_rendering() {
         let mut dice = Dice(7);
-        let (mut doors, mut elements) = (Doors::new(), BTreeSet::new());
+        let (mut frontends, mut elements) = (Frontends::new(), BTreeSet::new());
         for round in 0..400 {
-            let changes: Vec<(Door, Option<Way>)> =
-                (0..dice.roll(6)).map(|_| (dice.door(), dice.way())).collect();
-            kernel(&mut elements, &Plan::change(&doors, &changes));
-            for (door, way) in changes {
-                match way {
-                    Some(way) => doors.insert(door, way),
-                    None => doors.remove(&door),
+            let changes: Vec<(Frontend, Option<Action>)> =
+                (0..dice.roll(6)).map(|_| (dice.frontend(), dice.action())).collect();
+            kernel(&mut elements, &Plan::change(&frontends, &changes));
+            for (frontend, action) in changes {
+                match action {
+                    Some(action) => frontends.insert(frontend, action),
+                    None => frontends.remove(&frontend),
                 };
             }
-            let full = Plan::replace(BTreeSet::new(), &doors);
+            let full = Plan::replace(BTreeSet::new(), &frontends);
             assert_eq!(elements, full.add, "round {round}");
-            let again = Plan::replace(elements.clone(), &doors);
+            let again = Plan::replace(elements.clone(), &frontends);
             assert!(again.add.is_empty() && again.delete.is_empty(), "round {round}: nothing to do");
         }
     }
 
     #[test]
     fn a_door_is_one_element_and_one_for_each_back_end() {
-        let (elements, chains) = render(&door(Some(1), Protocol::Tcp, 80), &sticky(to(&[5, 7])));
+        let (elements, chains) = render(&frontend(Some(1), Protocol::Tcp, 80), &sticky(to(&[5, 7])));
         let key = vec![10, 96, 0, 1, 6, 0, 0, 0, 0, 80, 0, 0];
         let verdict = |set, chain: &str| Element {
             set,
@@ -199,12 +202,12 @@ pub(crate) mod tests {
         assert_eq!(elements, want.into());
         let pick = Chain::Pick { any_address: false, backends: 2, sticky: true, masquerade: false };
         assert_eq!(chains, [pick, Chain::Remember(60)]);
-        assert_eq!(render(&door(None, Protocol::Udp, 80), &to(&[5])).1[0].name(), "node-port-of-1");
+        assert_eq!(render(&frontend(None, Protocol::Udp, 80), &to(&[5])).1[0].name(), "node-port-of-1");
     }
 
     #[test]
     fn a_known_chain_is_not_made_again() {
-        let plan = Plan::change(&Doors::new(), &[(door(Some(1), Protocol::Tcp, 80), Some(to(&[5])))]);
+        let plan = Plan::change(&Frontends::new(), &[(frontend(Some(1), Protocol::Tcp, 80), Some(to(&[5])))]);
         let (_, made) = plan.batch("t", &HashSet::new());
         assert_eq!(made, ["service-of-1"]);
         let (batch, made) = plan.batch("t", &made.into_iter().collect());

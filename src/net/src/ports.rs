@@ -1,6 +1,6 @@
 //! What the table holds for one sandbox: its host ports, and that it may reach itself. Pure.
 
-use crate::doors::{Door, host_port_key, socket};
+use crate::frontends::{Frontend, host_port_key, socket};
 use crate::nft::{Data, Element, Set};
 use cri::HostPort;
 use std::collections::BTreeSet;
@@ -13,7 +13,7 @@ pub(crate) fn elements(pod: Ipv4Addr, ports: &[HostPort]) -> BTreeSet<Element> {
 }
 
 /// Where packets come in, and where they go from there; `None` on an IPv6 address.
-pub(crate) fn lead(pod: Ipv4Addr, port: &HostPort) -> Option<(Door, SocketAddrV4)> {
+pub(crate) fn lead(pod: Ipv4Addr, port: &HostPort) -> Option<(Frontend, SocketAddrV4)> {
     let address = match port.host_ip {
         None => None,
         Some(IpAddr::V4(address)) if address.is_unspecified() => None,
@@ -22,12 +22,12 @@ pub(crate) fn lead(pod: Ipv4Addr, port: &HostPort) -> Option<(Door, SocketAddrV4
         Some(IpAddr::V6(address)) if address.is_unspecified() => None,
         Some(IpAddr::V6(_)) => return None,
     };
-    let door = Door { address, protocol: port.protocol, port: port.host_port };
-    Some((door, SocketAddrV4::new(pod, port.container_port)))
+    let frontend = Frontend { address, protocol: port.protocol, port: port.host_port };
+    Some((frontend, SocketAddrV4::new(pod, port.container_port)))
 }
 
 fn element(pod: Ipv4Addr, port: &HostPort) -> Option<Element> {
-    let (Door { address, .. }, to) = lead(pod, port)?;
+    let (Frontend { address, .. }, to) = lead(pod, port)?;
     Some(Element {
         set: if address.is_some() { Set::HostPorts } else { Set::AnyHostPorts },
         key: host_port_key(address, port.protocol, port.host_port),

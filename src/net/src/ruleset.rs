@@ -1,11 +1,11 @@
 //! The profile's table as it is in the kernel: what was applied, and the way to what should be.
 
+use crate::conntrack::{Own, Stale, forgets_client, strays_from_port};
 use crate::isolation::{Layout, change, replace};
 use crate::nft::{Batch, Element, Flow, Netfilter, Set};
-use crate::plan::{DOOR_SETS, Doors, Plan};
-use crate::program::{self, ForeignChain};
-use crate::stale::{Own, Stale, forgets_client, strays_from_port};
-use crate::{Door, Isolation, NetConfig, NetError, Result, Way, structure};
+use crate::nft_cli::{self, ForeignChain};
+use crate::plan::{DOOR_SETS, Frontends, Plan};
+use crate::{Action, Frontend, Isolation, NetConfig, NetError, Result, structure};
 use cri::Protocol;
 use std::collections::{BTreeSet, HashSet};
 use std::net::SocketAddrV4;
@@ -16,7 +16,7 @@ pub(crate) struct Ruleset {
     netfilter: Netfilter,
     table: String,
     chains: HashSet<String>,
-    doors: Doors,
+    frontends: Frontends,
     /// Elements of sandboxes, by the owner's id; put back when somebody flushed the table.
     sandboxes: std::collections::HashMap<String, BTreeSet<Element>>,
     /// Of the networks beside the pods'; put back as well.
@@ -43,7 +43,7 @@ impl Ruleset {
             netfilter: Netfilter::default(),
             table: config.table(),
             chains: HashSet::new(),
-            doors: Doors::new(),
+            frontends: Frontends::new(),
             sandboxes: Default::default(),
             networks: BTreeSet::new(),
             isolation: Applied::Unknown,
@@ -51,7 +51,7 @@ impl Ruleset {
         // some versions of nft die of what others have in their tables; then ours is built anew
         let unknown =
             |error: NetError| tracing::warn!(%error, "whether the table is as it should be is not known");
-        ruleset.chains = ruleset.own_chains(program::chains().map_err(unknown).unwrap_or_default());
+        ruleset.chains = ruleset.own_chains(nft_cli::chains().map_err(unknown).unwrap_or_default());
         if !ruleset.chains.contains(&structure::fingerprint(config)) {
             ruleset.build()?;
         }
@@ -66,7 +66,7 @@ impl Ruleset {
     fn build(&mut self) -> Result<()> {
         structure::apply(&self.config, &self.netfilter)?;
         self.chains.clear();
-        let plan = Plan::replace(BTreeSet::new(), &self.doors);
+        let plan = Plan::replace(BTreeSet::new(), &self.frontends);
         let (mut batch, made) = plan.batch(&self.table, &self.chains);
         batch.add(self.sandboxes.values().flatten().chain(&self.networks));
         if let Applied::Known(layout) = &self.isolation {
@@ -87,9 +87,10 @@ impl Ruleset {
         Ok(!is_there)
     }
 
-    /// Makes these doors, and no others, lead where they should. Reads what the kernel has, so it also mends.
-    pub(crate) fn set_doors(&mut self, doors: Doors) -> Result<()> {
-        let doors: Doors = doors.into_iter().map(|(door, way)| (door, way.without_forbidden())).collect();
+    /// Makes these frontends, and no others, lead where they should. Reads what the kernel has, so it also mends.
+    pub(crate) fn set_frontends(&mut self, frontends: Frontends) -> Result<()> {
+        let frontends: Frontends =
+            frontends.into_iter().map(|(frontend, action)| (frontend, action.without_forbidden())).collect();
         let found = match self.found(&DOOR_SETS) {
             // somebody flushed the whole ruleset
             Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
@@ -98,24 +99,24 @@ impl Ruleset {
             }
             found => found?,
         };
-        let plan = Plan::replace(found, &doors);
+        let plan = Plan::replace(found, &frontends);
         self.commit(&plan)?;
-        self.doors = doors;
-        self.forget(&Stale::all(&self.doors))
+        self.frontends = frontends;
+        self.forget(&Stale::all(&self.frontends))
     }
 
-    /// Changes some doors; `None` closes one without a word.
-    pub(crate) fn change_doors(&mut self, mut changes: Vec<(Door, Option<Way>)>) -> Result<()> {
-        for (_, way) in &mut changes {
-            *way = way.take().map(Way::without_forbidden);
+    /// Changes some frontends; `None` closes one without a word.
+    pub(crate) fn change_frontends(&mut self, mut changes: Vec<(Frontend, Option<Action>)>) -> Result<()> {
+        for (_, action) in &mut changes {
+            *action = action.take().map(Action::without_forbidden);
         }
-        let plan = Plan::change(&self.doors, &changes);
-        let stale = Stale::after(&self.doors, &changes);
+        let plan = Plan::change(&self.frontends, &changes);
+        let stale = Stale::after(&self.frontends, &changes);
         self.commit(&plan)?;
-        for (door, way) in changes {
-            match way {
-                Some(way) => self.doors.insert(door, way),
-                None => self.doors.remove(&door),
+        for (frontend, action) in changes {
+            match action {
+                Some(action) => self.frontends.insert(frontend, action),
+                None => self.frontends.remove(&frontend),
             };
         }
         self.forget(&stale)
@@ -136,23 +137,23 @@ impl Ruleset {
         Ok(found)
     }
 
-    /// What clients were led to before, where their doors no longer lead there.
+    /// What clients were led to before, where their frontends no longer lead there.
     fn forget(&self, stale: &Stale) -> Result<()> {
         if stale.affinity {
             let remembered = self.found(&[Set::Affinity])?;
-            self.delete_each(remembered.iter().filter(|element| forgets_client(element, &self.doors)))?;
+            self.delete_each(remembered.iter().filter(|element| forgets_client(element, &self.frontends)))?;
         }
         if !stale.udp.is_empty() {
-            // the doors are as they should be: a kernel without this part of netfilter is no reason to begin anew
+            // the frontends are as they should be: a kernel without this part of netfilter is no reason to begin anew
             let own = own_addresses();
-            self.delete_flows(|flow| stale.is_flow(flow, &self.doors, &own));
+            self.delete_flows(|flow| stale.is_flow(flow, &self.frontends, &own));
         }
         Ok(())
     }
 
     /// What came to these ports before they led there.
-    pub(crate) fn forget_strays(&self, ports: &[(Door, SocketAddrV4)]) {
-        if ports.iter().any(|(door, _)| door.protocol == Protocol::Udp) {
+    pub(crate) fn forget_strays(&self, ports: &[(Frontend, SocketAddrV4)]) {
+        if ports.iter().any(|(frontend, _)| frontend.protocol == Protocol::Udp) {
             let own = own_addresses();
             self.delete_flows(|flow| strays_from_port(flow, ports, &own));
         }

@@ -1,17 +1,17 @@
 //! The table without its elements: sets, maps, chains and the rules that never change. Made once at the start with `nft`;
 //! pure but for that.
 //!
-//! A packet to a door is translated in `dispatch`, called before routing and for the machine's own packets. What is still
+//! A packet to a frontend is translated in `dispatch`, called before routing and for the machine's own packets. What is still
 //! addressed to a service behind that was wanted by nobody: `undelivered` refuses it, so that it never leaves the machine.
 
 use crate::config::hash;
-use crate::doors::{MARK, REFUSE, key};
+use crate::frontends::{MARK, REFUSE, key};
 use crate::nft::{Batch, Expression as Nft, Field, Holds, Netfilter, Register, Set};
-use crate::words::{
-    any_door, between, compare, ct, door, equal, follow, jump, loopback, meta, payload, pod_links, prefix,
-    set_mark, set_of, to_this_machine,
+use crate::nft_expr::{
+    any_door, between, compare, ct, equal, follow, frontend, jump, loopback, meta, payload, pod_links,
+    prefix, set_mark, set_of, to_this_machine,
 };
-use crate::{NetConfig, NetError, Result, program};
+use crate::{NetConfig, NetError, Result, nft_cli};
 use nftables::expr::{BinaryOperation, Expression, MetaKey};
 use nftables::schema::{Chain, NfListObject, Rule, Table};
 use nftables::stmt::{Accept, Drop, JumpTarget, Match, Operator, Reject, RejectType, Statement};
@@ -47,7 +47,7 @@ pub(crate) fn apply(config: &NetConfig, netfilter: &Netfilter) -> Result<()> {
     let table = json!({ "table": { "family": "ip", "name": config.table() } });
     let mut commands = vec![json!({ "add": table }), json!({ "delete": table })];
     commands.extend(objects(config).into_iter().map(|object| json!({ "add": object })));
-    program::apply(&json!({ "nftables": commands }).to_string())?;
+    nft_cli::apply(&json!({ "nftables": commands }).to_string())?;
     let mut rest = rest(config);
     // the last step: a table without it is built anew
     rest.add_chain(&fingerprint(config));
@@ -181,7 +181,7 @@ fn refuse() -> Vec<Statements> {
 fn dispatch() -> Vec<Statements> {
     vec![
         vec![to_this_machine(Operator::EQ), Statement::Goto(JumpTarget { target: OWN.into() })],
-        vec![follow(door(), Set::Services)],
+        vec![follow(frontend(), Set::Services)],
     ]
 }
 
@@ -214,7 +214,7 @@ fn undelivered(config: &NetConfig) -> Vec<Statements> {
     let services = set_of([prefix(config.service_cidr), prefix(config.load_balancer_cidr)]);
     vec![
         vec![new(), led, Statement::Goto(JumpTarget { target: REMEMBER.into() })],
-        vec![new(), to_this_machine(Operator::NEQ), follow(door(), Set::Closed)],
+        vec![new(), to_this_machine(Operator::NEQ), follow(frontend(), Set::Closed)],
         vec![new(), to_this_machine(Operator::EQ), follow(any_door(), Set::ClosedPorts)],
         vec![equal(payload("ip", "daddr"), services), Statement::Goto(JumpTarget { target: REFUSE.into() })],
     ]

@@ -52,11 +52,13 @@ fn what_is_not_allowed_is_dropped() {
         let gateway = network.gateway();
         serve(None, "node", Ipv4Addr::UNSPECIFIED, 9090);
         let service = Ipv4Addr::new(10, 96, 0, 50);
-        let door = net::Door { address: Some(service), protocol: Protocol::Tcp, port: 80 };
-        let way = net::Way::To { backends: [at(a.ip, 8080)].into(), affinity: None, masquerade: false };
-        let port = net::Door { address: None, protocol: Protocol::Tcp, port: 30080 };
-        let masked = net::Way::To { backends: [at(a.ip, 8080)].into(), affinity: None, masquerade: true };
-        network.set_doors([(door, way), (port, masked)].into()).await.unwrap();
+        let frontend = net::Frontend { address: Some(service), protocol: Protocol::Tcp, port: 80 };
+        let action =
+            net::Action::Forward { backends: [at(a.ip, 8080)].into(), affinity: None, masquerade: false };
+        let port = net::Frontend { address: None, protocol: Protocol::Tcp, port: 30080 };
+        let masked =
+            net::Action::Forward { backends: [at(a.ip, 8080)].into(), affinity: None, masquerade: true };
+        network.set_frontends([(frontend, action), (port, masked)].into()).await.unwrap();
         let tcp80 = (Protocol::Tcp, 8080, 8080);
         let many: Vec<String> = (0..40).map(|n| format!("198.51.100.{}", 2 * n)).collect();
         let mut many: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -262,9 +264,10 @@ fn a_table_that_somebody_flushes_comes_back_by_itself() {
         let network = Network::start(config()).await.unwrap();
         let a = pod(&network, "a").await;
         let service = at(Ipv4Addr::new(10, 96, 0, 50), 80);
-        let door = net::Door { address: Some(*service.ip()), protocol: Protocol::Tcp, port: 80 };
-        let way = net::Way::To { backends: [at(a.ip, 8080)].into(), affinity: None, masquerade: false };
-        network.set_doors([(door, way)].into()).await.unwrap();
+        let frontend = net::Frontend { address: Some(*service.ip()), protocol: Protocol::Tcp, port: 80 };
+        let action =
+            net::Action::Forward { backends: [at(a.ip, 8080)].into(), affinity: None, masquerade: false };
+        network.set_frontends([(frontend, action)].into()).await.unwrap();
         network.set_isolation(ingress(class(&[a.ip], []))).await.unwrap();
         let ruleset = sh("nft list ruleset");
         let healing = network.clone();

@@ -1,10 +1,10 @@
-//! Doors in a real kernel. Needs root, iproute2 and nft.
+//! Frontends in a real kernel. Needs root, iproute2 and nft.
 
 mod world;
 
 use cri::HostPort;
 use cri::Protocol::{self, Tcp, Udp};
-use net::{Door, NetConfig, Network, Way};
+use net::{Action, Frontend, NetConfig, Network};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::ErrorKind::{ConnectionRefused, PermissionDenied, TimedOut, WouldBlock};
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -19,25 +19,29 @@ fn at(ip: Ipv4Addr, port: u16) -> SocketAddrV4 {
     SocketAddrV4::new(ip, port)
 }
 
-fn door(address: impl Into<Option<Ipv4Addr>>, protocol: Protocol, port: u16) -> Door {
-    Door { address: address.into(), protocol, port }
+fn frontend(address: impl Into<Option<Ipv4Addr>>, protocol: Protocol, port: u16) -> Frontend {
+    Frontend { address: address.into(), protocol, port }
 }
 
-fn to<const N: usize>(backends: [Ipv4Addr; N]) -> Way {
+fn to<const N: usize>(backends: [Ipv4Addr; N]) -> Action {
     let backends = backends.into_iter().map(|ip| at(ip, 8080)).collect();
-    Way::To { backends, affinity: None, masquerade: false }
+    Action::Forward { backends, affinity: None, masquerade: false }
 }
 
-fn masked(way: Way) -> Way {
-    match way {
-        Way::To { backends, affinity, .. } => Way::To { backends, affinity, masquerade: true },
+fn masked(action: Action) -> Action {
+    match action {
+        Action::Forward { backends, affinity, .. } => {
+            Action::Forward { backends, affinity, masquerade: true }
+        }
         other => other,
     }
 }
 
-fn sticky(way: Way) -> Way {
-    match way {
-        Way::To { backends, masquerade, .. } => Way::To { backends, affinity: Some(600), masquerade },
+fn sticky(action: Action) -> Action {
+    match action {
+        Action::Forward { backends, masquerade, .. } => {
+            Action::Forward { backends, affinity: Some(600), masquerade }
+        }
         other => other,
     }
 }
@@ -50,15 +54,15 @@ fn every_door_of_a_service_leads_to_its_pods() {
         let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
         let gateway = network.gateway();
         for protocol in [Tcp, Udp] {
-            let doors = vec![
-                (door(CLUSTER, protocol, 80), Some(to([a.ip]))),
-                (door(None, protocol, 30080), Some(masked(to([a.ip])))),
-                (door(None, protocol, 30081), Some(to([a.ip]))),
-                (door(BALANCER, protocol, 80), Some(masked(to([a.ip])))),
-                (door(BALANCER, protocol, 81), Some(to([a.ip]))),
-                (door(EXTERNAL, protocol, 80), Some(masked(to([a.ip])))),
+            let frontends = vec![
+                (frontend(CLUSTER, protocol, 80), Some(to([a.ip]))),
+                (frontend(None, protocol, 30080), Some(masked(to([a.ip])))),
+                (frontend(None, protocol, 30081), Some(to([a.ip]))),
+                (frontend(BALANCER, protocol, 80), Some(masked(to([a.ip])))),
+                (frontend(BALANCER, protocol, 81), Some(to([a.ip]))),
+                (frontend(EXTERNAL, protocol, 80), Some(masked(to([a.ip])))),
             ];
-            network.change_doors(doors).await.unwrap();
+            network.change_frontends(frontends).await.unwrap();
         }
         for (name, from, to, seen) in [
             ("machine to ClusterIP", None, at(CLUSTER, 80), NODE),
@@ -101,15 +105,15 @@ fn clients_are_spread_over_all_back_ends() {
         for name in ["a", "b", "c"] {
             ips.push(pod(&network, name).await.ip);
         }
-        let doors = [door(CLUSTER, Tcp, 80), door(None, Tcp, 30080)];
-        let ways = doors.map(|door| (door, to([ips[0], ips[1], ips[2]])));
-        network.set_doors(ways.into()).await.unwrap();
+        let frontends = [frontend(CLUSTER, Tcp, 80), frontend(None, Tcp, 30080)];
+        let actions = frontends.map(|frontend| (frontend, to([ips[0], ips[1], ips[2]])));
+        network.set_frontends(actions.into()).await.unwrap();
         for to in [at(CLUSTER, 80), at(NODE, 30080)] {
             let seen: HashSet<String> = (0..60).map(|_| name_of(tcp(None, to))).collect();
             assert_eq!(seen, ["a", "b", "c"].map(str::to_owned).into(), "{to}");
         }
         // one goes, and nobody is led to it any more
-        network.change_doors(vec![(doors[0], Some(to([ips[0], ips[2]])))]).await.unwrap();
+        network.change_frontends(vec![(frontends[0], Some(to([ips[0], ips[2]])))]).await.unwrap();
         let seen: HashSet<String> = (0..60).map(|_| name_of(tcp(None, at(CLUSTER, 80)))).collect();
         assert_eq!(seen, ["a", "c"].map(str::to_owned).into());
     });
@@ -128,10 +132,10 @@ fn a_client_with_affinity_stays_until_its_back_end_goes() {
         for name in ["a", "b", "c"] {
             ips.push(pod(&network, name).await.ip);
         }
-        let doors = [door(CLUSTER, Tcp, 80), door(None, Tcp, 30080)];
+        let frontends = [frontend(CLUSTER, Tcp, 80), frontend(None, Tcp, 30080)];
         let all = sticky(to([ips[0], ips[1], ips[2]]));
-        network.set_doors(doors.map(|door| (door, all.clone())).into()).await.unwrap();
-        for (door, to) in [(doors[0], at(CLUSTER, 80)), (doors[1], at(NODE, 30080))] {
+        network.set_frontends(frontends.map(|frontend| (frontend, all.clone())).into()).await.unwrap();
+        for (frontend, to) in [(frontends[0], at(CLUSTER, 80)), (frontends[1], at(NODE, 30080))] {
             let first = name_of(tcp(Some("client"), to));
             for _ in 0..20 {
                 assert_eq!(name_of(tcp(Some("client"), to)), first, "{to}");
@@ -146,8 +150,8 @@ fn a_client_with_affinity_stays_until_its_back_end_goes() {
                 .filter(|(name, _)| **name != first)
                 .map(|(_, ip)| at(*ip, 8080))
                 .collect();
-            let way = Way::To { backends: left, affinity: Some(600), masquerade: false };
-            network.change_doors(vec![(door, Some(way))]).await.unwrap();
+            let action = Action::Forward { backends: left, affinity: Some(600), masquerade: false };
+            network.change_frontends(vec![(frontend, Some(action))]).await.unwrap();
             let second = name_of(tcp(Some("client"), to));
             assert_ne!(second, first);
             for _ in 0..20 {
@@ -176,15 +180,15 @@ fn closed_doors_answer_at_once_or_not_at_all() {
         let a = pod(&network, "a").await;
         // somebody listens on the machine, and is not to be reached through a service's port
         serve(None, "machine", Ipv4Addr::UNSPECIFIED, 30080);
-        let mut doors = BTreeMap::new();
+        let mut frontends = BTreeMap::new();
         for protocol in [Tcp, Udp] {
-            doors.insert(door(CLUSTER, protocol, 80), Way::Reject);
-            doors.insert(door(CLUSTER, protocol, 81), Way::Drop);
-            doors.insert(door(None, protocol, 30080), Way::Reject);
-            doors.insert(door(None, protocol, 30081), Way::Drop);
-            doors.insert(door(EXTERNAL, protocol, 80), Way::Reject);
+            frontends.insert(frontend(CLUSTER, protocol, 80), Action::Reject);
+            frontends.insert(frontend(CLUSTER, protocol, 81), Action::Drop);
+            frontends.insert(frontend(None, protocol, 30080), Action::Reject);
+            frontends.insert(frontend(None, protocol, 30081), Action::Drop);
+            frontends.insert(frontend(EXTERNAL, protocol, 80), Action::Reject);
         }
-        network.set_doors(doors).await.unwrap();
+        network.set_frontends(frontends).await.unwrap();
         let unknown = Ipv4Addr::new(10, 96, 7, 7);
         for (name, to, want) in [
             ("ClusterIP", at(CLUSTER, 80), ConnectionRefused),
@@ -208,9 +212,9 @@ fn closed_doors_answer_at_once_or_not_at_all() {
             }
         }
         // the first pod is ready
-        network.change_doors(vec![(door(CLUSTER, Tcp, 80), Some(to([a.ip])))]).await.unwrap();
+        network.change_frontends(vec![(frontend(CLUSTER, Tcp, 80), Some(to([a.ip])))]).await.unwrap();
         assert_eq!(tcp(None, at(CLUSTER, 80)), Ok(format!("a {NODE}")));
-        network.change_doors(vec![(door(CLUSTER, Tcp, 80), None)]).await.unwrap();
+        network.change_frontends(vec![(frontend(CLUSTER, Tcp, 80), None)]).await.unwrap();
         assert_eq!(tcp(None, at(CLUSTER, 80)), Err(ConnectionRefused));
     });
 }
@@ -221,17 +225,17 @@ fn a_udp_client_follows_its_service() {
         lan();
         let network = Network::start(config()).await.unwrap();
         let (a, b) = (pod(&network, "a").await, pod(&network, "b").await);
-        for (door, target) in
-            [(door(CLUSTER, Udp, 53), at(CLUSTER, 53)), (door(None, Udp, 30053), at(NODE, 30053))]
+        for (frontend, target) in
+            [(frontend(CLUSTER, Udp, 53), at(CLUSTER, 53)), (frontend(None, Udp, 30053), at(NODE, 30053))]
         {
             let socket = udp_socket(Some("client"));
             // before there is a service the packet makes a flow to the machine itself
             assert!(udp(&socket, target).is_err());
-            network.change_doors(vec![(door, Some(to([a.ip])))]).await.unwrap();
+            network.change_frontends(vec![(frontend, Some(to([a.ip])))]).await.unwrap();
             assert_eq!(udp(&socket, target), Ok(format!("a {CLIENT}")), "{target}");
-            network.change_doors(vec![(door, Some(to([b.ip])))]).await.unwrap();
+            network.change_frontends(vec![(frontend, Some(to([b.ip])))]).await.unwrap();
             assert_eq!(udp(&socket, target), Ok(format!("b {CLIENT}")), "{target}: the same socket");
-            network.change_doors(vec![(door, Some(Way::Reject))]).await.unwrap();
+            network.change_frontends(vec![(frontend, Some(Action::Reject))]).await.unwrap();
             let refused = udp(&socket, target).unwrap_err();
             assert!(refused == ConnectionRefused || refused == WouldBlock, "{target}: {refused:?}");
         }
@@ -247,16 +251,17 @@ fn back_ends_on_the_machine_itself_are_reached() {
         let gateway = network.gateway();
         serve(None, "dns", gateway, 53);
         serve(None, "api", NODE, 6443);
-        let to = |ip, port| Way::To { backends: [at(ip, port)].into(), affinity: None, masquerade: false };
-        let doors = [
-            (door(Ipv4Addr::new(10, 96, 0, 10), Tcp, 53), to(gateway, 53)),
-            (door(Ipv4Addr::new(10, 96, 0, 10), Udp, 53), to(gateway, 53)),
-            (door(Ipv4Addr::new(10, 96, 0, 1), Tcp, 443), to(NODE, 6443)),
-            (door(None, Tcp, 30053), to(gateway, 53)),
-            (door(None, Udp, 30053), to(gateway, 53)),
-            (door(None, Tcp, 30443), masked(to(NODE, 6443))),
+        let to =
+            |ip, port| Action::Forward { backends: [at(ip, port)].into(), affinity: None, masquerade: false };
+        let frontends = [
+            (frontend(Ipv4Addr::new(10, 96, 0, 10), Tcp, 53), to(gateway, 53)),
+            (frontend(Ipv4Addr::new(10, 96, 0, 10), Udp, 53), to(gateway, 53)),
+            (frontend(Ipv4Addr::new(10, 96, 0, 1), Tcp, 443), to(NODE, 6443)),
+            (frontend(None, Tcp, 30053), to(gateway, 53)),
+            (frontend(None, Udp, 30053), to(gateway, 53)),
+            (frontend(None, Tcp, 30443), masked(to(NODE, 6443))),
         ];
-        network.set_doors(doors.into()).await.unwrap();
+        network.set_frontends(frontends.into()).await.unwrap();
         let dns = at(Ipv4Addr::new(10, 96, 0, 10), 53);
         for (name, from, seen) in
             [("pod", Some("a"), a.ip), ("machine", None, NODE), ("LAN", Some("client"), CLIENT)]
@@ -306,21 +311,21 @@ fn nobody_is_led_to_what_the_machine_keeps_to_itself() {
             ("link-local", vec![metadata]),
             ("the address that the kernel takes for loopback", vec![Ipv4Addr::UNSPECIFIED]),
         ] {
-            let way = |ips: &[Ipv4Addr]| Way::To {
+            let action = |ips: &[Ipv4Addr]| Action::Forward {
                 backends: ips.iter().map(|ip| at(*ip, 8080)).collect(),
                 affinity: None,
                 masquerade: false,
             };
-            let mut doors = BTreeMap::new();
+            let mut frontends = BTreeMap::new();
             for protocol in [Tcp, Udp] {
-                doors.insert(door(CLUSTER, protocol, 80), way(&backends));
-                doors.insert(door(None, protocol, 30080), masked(way(&backends)));
-                doors.insert(door(None, protocol, 30081), sticky(way(&backends)));
-                doors.insert(door(BALANCER, protocol, 80), masked(way(&backends)));
-                doors.insert(door(EXTERNAL, protocol, 80), way(&backends));
-                doors.insert(door(other, protocol, 80), way(&[backends[0], a.ip]));
+                frontends.insert(frontend(CLUSTER, protocol, 80), action(&backends));
+                frontends.insert(frontend(None, protocol, 30080), masked(action(&backends)));
+                frontends.insert(frontend(None, protocol, 30081), sticky(action(&backends)));
+                frontends.insert(frontend(BALANCER, protocol, 80), masked(action(&backends)));
+                frontends.insert(frontend(EXTERNAL, protocol, 80), action(&backends));
+                frontends.insert(frontend(other, protocol, 80), action(&[backends[0], a.ip]));
             }
-            network.set_doors(doors).await.unwrap();
+            network.set_frontends(frontends).await.unwrap();
             for from in [Some("b"), Some("client"), None] {
                 for to in
                     [at(CLUSTER, 80), at(NODE, 30080), at(NODE, 30081), at(BALANCER, 80), at(EXTERNAL, 80)]
@@ -347,18 +352,18 @@ fn no_claim_takes_what_goes_to_the_machine_itself() {
         let gateway = network.gateway();
         [LOCALHOST, NODE, gateway].into_iter().for_each(|own| serve(None, "api", own, 8443));
         serve(None, "dns", gateway, 53);
-        let mut doors = BTreeMap::new();
+        let mut frontends = BTreeMap::new();
         for protocol in [Tcp, Udp] {
-            doors.insert(door(CLUSTER, protocol, 53), to([b.ip]));
+            frontends.insert(frontend(CLUSTER, protocol, 53), to([b.ip]));
             for (own, port) in [(LOCALHOST, 8443), (NODE, 8443), (gateway, 8443), (gateway, 53)] {
-                doors.insert(door(own, protocol, port), masked(to([a.ip])));
+                frontends.insert(frontend(own, protocol, port), masked(to([a.ip])));
             }
         }
-        for way in [None, Some(Way::Reject), Some(Way::Drop)] {
-            for way_of in doors.iter_mut().filter(|(door, _)| door.address != Some(CLUSTER)) {
-                *way_of.1 = way.clone().unwrap_or_else(|| way_of.1.clone());
+        for action in [None, Some(Action::Reject), Some(Action::Drop)] {
+            for way_of in frontends.iter_mut().filter(|(frontend, _)| frontend.address != Some(CLUSTER)) {
+                *way_of.1 = action.clone().unwrap_or_else(|| way_of.1.clone());
             }
-            network.set_doors(doors.clone()).await.unwrap();
+            network.set_frontends(frontends.clone()).await.unwrap();
             for (name, from, to, want) in [
                 ("machine to its loopback", None, at(LOCALHOST, 8443), "api 127.0.0.1".to_owned()),
                 ("machine to itself", None, at(NODE, 8443), format!("api {NODE}")),
@@ -367,8 +372,8 @@ fn no_claim_takes_what_goes_to_the_machine_itself() {
                 ("pod to the gateway", Some("b"), at(gateway, 8443), format!("api {}", b.ip)),
                 ("pod to the name server", Some("b"), at(gateway, 53), format!("dns {}", b.ip)),
             ] {
-                assert_eq!(tcp(from, to), Ok(want.clone()), "{name}, {way:?}");
-                assert_eq!(udp(&udp_socket(from), to), Ok(want), "{name}, {way:?}, UDP");
+                assert_eq!(tcp(from, to), Ok(want.clone()), "{name}, {action:?}");
+                assert_eq!(udp(&udp_socket(from), to), Ok(want), "{name}, {action:?}, UDP");
             }
         }
         // nor does a host port take a service's traffic, or the name server's
@@ -399,9 +404,9 @@ fn what_the_kernel_has_is_kept_or_mended() {
         lan();
         let network = Network::start(config()).await.unwrap();
         let a = pod(&network, "a").await;
-        let doors: BTreeMap<Door, Way> =
-            (1..=700).map(|port| (door(CLUSTER, Tcp, port), to([a.ip]))).collect();
-        network.set_doors(doors.clone()).await.unwrap();
+        let frontends: BTreeMap<Frontend, Action> =
+            (1..=700).map(|port| (frontend(CLUSTER, Tcp, port), to([a.ip]))).collect();
+        network.set_frontends(frontends.clone()).await.unwrap();
         let ruleset = sh("nft list ruleset");
         drop(network);
 
@@ -409,21 +414,21 @@ fn what_the_kernel_has_is_kept_or_mended() {
         let network = Network::start(config()).await.unwrap();
         network.adopt("a", &netns("a"), &a, &[]).await.unwrap();
         assert_eq!(tcp(None, at(CLUSTER, 700)), Ok(format!("a {NODE}")));
-        network.set_doors(doors.clone()).await.unwrap();
+        network.set_frontends(frontends.clone()).await.unwrap();
         assert_eq!(sh("nft list ruleset"), ruleset);
 
         // somebody's hand took an element away: the change is refused whole, setting all of them mends it
         sh("nft delete element ip monopod-test services '{ 10.96.0.50 . tcp . 5 }'");
-        let change = vec![(door(CLUSTER, Tcp, 5), None), (door(CLUSTER, Tcp, 6), None)];
-        let refused = network.change_doors(change).await.unwrap_err();
+        let change = vec![(frontend(CLUSTER, Tcp, 5), None), (frontend(CLUSTER, Tcp, 6), None)];
+        let refused = network.change_frontends(change).await.unwrap_err();
         assert!(refused.to_string().contains("services"), "{refused}");
         assert_eq!(tcp(None, at(CLUSTER, 6)), Ok(format!("a {NODE}")), "nothing was changed");
-        network.set_doors(doors.clone()).await.unwrap();
+        network.set_frontends(frontends.clone()).await.unwrap();
         assert_eq!(sh("nft list ruleset"), ruleset);
 
         // or all of them, the pods' as well
         sh("nft flush ruleset");
-        network.set_doors(doors).await.unwrap();
+        network.set_frontends(frontends).await.unwrap();
         assert_eq!(tcp(None, at(CLUSTER, 5)), Ok(format!("a {NODE}")));
         assert_eq!(tcp(Some("a"), at(CLUSTER, 5)), Ok(format!("a {}", network.gateway())), "hairpin");
         assert_eq!(Network::purge(&config()).await, Vec::<String>::new());
@@ -446,13 +451,14 @@ fn two_profiles_live_side_by_side() {
             (Network::start(config()).await.unwrap(), Network::start(other.clone()).await.unwrap());
         let (a, b) = (pod(&one, "a").await, pod(&two, "b").await);
         let there = Ipv4Addr::new(10, 97, 0, 50);
-        one.set_doors(
-            [(door(CLUSTER, Tcp, 80), to([a.ip])), (door(None, Tcp, 30080), masked(to([a.ip])))].into(),
+        one.set_frontends(
+            [(frontend(CLUSTER, Tcp, 80), to([a.ip])), (frontend(None, Tcp, 30080), masked(to([a.ip])))]
+                .into(),
         )
         .await
         .unwrap();
-        two.set_doors(
-            [(door(there, Tcp, 80), to([b.ip])), (door(None, Tcp, 30081), masked(to([b.ip])))].into(),
+        two.set_frontends(
+            [(frontend(there, Tcp, 80), to([b.ip])), (frontend(None, Tcp, 30081), masked(to([b.ip])))].into(),
         )
         .await
         .unwrap();

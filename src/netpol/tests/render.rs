@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::core::v1::Pod as PodObject;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kinds::Kind;
+use kinds::TypedKind;
 use net::{AddressRange, Class, Isolation, Ports};
 use netpol::{Namespaces, Pod, Policy, render};
 use serde_json::{Value, json};

@@ -3,6 +3,9 @@
 //! keys, list types) stands in `assets/kubernetes/types.tsv`. Read [`table::resources`] first: it is the list of what is served.
 
 mod gnostic;
+#[allow(dead_code)]
+#[path = "../../api/src/kubernetes_version.rs"]
+mod kubernetes_version;
 mod paths;
 // what it does not need the schemas do
 #[allow(dead_code)]
@@ -19,11 +22,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-const VERSION: &str = "v1.36.0";
+/// What the documents say of themselves.
+const VERSION: &str = kubernetes_version::KUBERNETES_VERSION.git;
 
 fn main() {
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=../schema/src/rows.rs");
+    println!("cargo::rerun-if-changed=../api/src/kubernetes_version.rs");
     println!("cargo::rerun-if-changed=../../assets/kubernetes/types.tsv");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let resources = table::resources();

@@ -24,9 +24,9 @@ fn the_table_is_whole() {
 fn every_served_kind_has_its_message_and_its_list() {
     // definitions are in JSON only, as their clients write them
     let all = kinds::all();
-    let in_protobuf = all.iter().filter(|handler| handler.info().gvk.group != "apiextensions.k8s.io");
-    for handler in in_protobuf {
-        let gvk = &handler.info().gvk;
+    let in_protobuf = all.versions().filter(|version| version.info().gvk.group != "apiextensions.k8s.io");
+    for version in in_protobuf {
+        let gvk = &version.info().gvk;
         for kind in [gvk.kind.to_string(), format!("{}List", gvk.kind)] {
             assert!(
                 Table::get().of_kind(&gvk.api_version(), &kind).is_some(),
@@ -276,9 +276,9 @@ fn with_zeros(message: &str, object: &mut Value) {
 /// A served kind from its protobuf, with its defaults.
 fn made(kind: &str, json: &Value) -> Box<dyn kinds::Instance> {
     let registry = kinds::all();
-    let handler = registry.iter().find(|h| *h.info().gvk.kind == *kind).unwrap();
+    let version = registry.versions().find(|h| *h.info().gvk.kind == *kind).unwrap();
     let bytes = serde_json::to_vec(json).unwrap();
-    let mut object = handler.decode(&bytes, kinds::FieldValidation::Strict).unwrap().instance;
+    let mut object = version.decode(&bytes, kinds::FieldValidation::Strict).unwrap().instance;
     object.set_defaults();
     object
 }

@@ -15,7 +15,7 @@ mod run;
 #[cfg(test)]
 mod tests;
 
-pub use run::run;
+pub use run::{role, run};
 
 use std::path::PathBuf;
 

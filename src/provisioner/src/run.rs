@@ -1,6 +1,7 @@
 use crate::plan::{self, FINALIZER, Fate};
 use crate::{NAME, ProvisionerConfig, directories};
 use api::{ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, EventType, Recorder, subject};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -16,6 +17,17 @@ use tokio_util::sync::CancellationToken;
 enum Key {
     Claim(ObjectKey),
     Volume(ObjectKey),
+}
+
+pub fn role() -> ComponentRole {
+    let rules = vec![
+        rule(&["create", "delete", "get", "list", "patch", "update", "watch"], &[""], &["persistentvolumes"]),
+        rule(&["patch", "update"], &[""], &["persistentvolumeclaims/status", "persistentvolumes/status"]),
+        rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+        rule(READ, &["storage.k8s.io"], &["storageclasses"]),
+        rule(&["create", "patch", "update", "watch"], &[""], &["events"]),
+    ];
+    ComponentRole::service_account("system:persistent-volume-provisioner", NAME, rules)
 }
 
 /// Makes volumes and removes them until `stop`.

@@ -150,6 +150,7 @@ fn what_is_not_made_and_what_grows() {
 async fn a_volume_is_made_for_a_claim_and_goes_when_it_is_released() {
     let dir = tempfile::tempdir().unwrap();
     let cluster = testkit::cluster(testkit::config()).await;
+    cluster.bootstrap_components([crate::role()]).await.unwrap();
     let root = cluster.acting_as(Actor::root());
     let config = ProvisionerConfig { directory: dir.path().join("volumes") };
     tokio::spawn(run(cluster.clone(), config, CancellationToken::new()));

@@ -17,10 +17,10 @@ struct Balancer {
     services: Api<Service>,
     events: Recorder,
     queue: WorkQueue<ObjectKey>,
-    books: Mutex<Books>,
+    allocations: Mutex<Allocations>,
 }
 
-struct Books {
+struct Allocations {
     addresses: Addresses,
     /// Refused; asked again when an address becomes free.
     waiting: BTreeSet<ObjectKey>,
@@ -28,14 +28,14 @@ struct Books {
 
 pub(crate) async fn run(client: Client, range: Ipv4Net, stop: CancellationToken) {
     // one at a time, so that addresses are given in the order of creation; and it hears of what is deleted before the
-    // books are opened
+    // allocations are opened
     let controller =
         Controller::new("load-balancer", client.cluster()).one_at_a_time().reconciles::<Service>();
     let balancer = Arc::new(Balancer {
         services: client.api(),
         events: client.recorder(NAME, None),
         queue: controller.queue(),
-        books: Mutex::new(Books { addresses: Addresses::new(range), waiting: BTreeSet::new() }),
+        allocations: Mutex::new(Allocations { addresses: Addresses::new(range), waiting: BTreeSet::new() }),
         client,
     });
     balancer.book_existing();
@@ -47,10 +47,10 @@ impl Balancer {
     fn book_existing(&self) {
         let mut services = self.client.cluster().informer::<Service>().list(None);
         services.sort_by_key(|service| service.metadata.creation_timestamp.clone());
-        let mut books = self.books();
+        let mut allocations = self.allocations();
         for service in services.iter().filter(|service| is_ours(service)) {
             if let Some(address) = given(service) {
-                let _ = books.addresses.take(&key_of(&service.metadata), Some(address));
+                let _ = allocations.addresses.take(&key_of(&service.metadata), Some(address));
             }
         }
     }
@@ -92,31 +92,31 @@ impl Balancer {
     fn take(&self, key: &ObjectKey, service: &Service) -> Result<Ipv4Addr, Refusal> {
         let asked = service.spec.as_ref().and_then(|spec| spec.load_balancer_ip.as_deref());
         let asked = asked.filter(|asked| !asked.is_empty()).and_then(|asked| asked.parse().ok());
-        let mut books = self.books();
-        let had = books.addresses.of(key);
-        let taken = books.addresses.take(key, asked);
+        let mut allocations = self.allocations();
+        let had = allocations.addresses.of(key);
+        let taken = allocations.addresses.take(key, asked);
         if taken.is_err() {
-            books.addresses.release(key);
+            allocations.addresses.release(key);
         }
         let freed = had.is_some() && had != taken.as_ref().ok().copied();
-        self.wake_waiting(&mut books, freed);
+        self.wake_waiting(&mut allocations, freed);
         match &taken {
-            Ok(_) => books.waiting.remove(key),
-            Err(_) => books.waiting.insert(key.clone()),
+            Ok(_) => allocations.waiting.remove(key),
+            Err(_) => allocations.waiting.insert(key.clone()),
         };
         taken
     }
 
     fn release(&self, key: &ObjectKey) {
-        let mut books = self.books();
-        books.waiting.remove(key);
-        let freed = books.addresses.release(key);
-        self.wake_waiting(&mut books, freed);
+        let mut allocations = self.allocations();
+        allocations.waiting.remove(key);
+        let freed = allocations.addresses.release(key);
+        self.wake_waiting(&mut allocations, freed);
     }
 
-    fn wake_waiting(&self, books: &mut Books, freed: bool) {
+    fn wake_waiting(&self, allocations: &mut Allocations, freed: bool) {
         if freed {
-            std::mem::take(&mut books.waiting).into_iter().for_each(|waiting| self.queue.add(waiting));
+            std::mem::take(&mut allocations.waiting).into_iter().for_each(|waiting| self.queue.add(waiting));
         }
     }
 
@@ -132,8 +132,8 @@ impl Balancer {
         }
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    fn allocations(&self) -> MutexGuard<'_, Allocations> {
+        self.allocations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

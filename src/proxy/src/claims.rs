@@ -1,8 +1,8 @@
 use api::ObjectKey;
-use net::{Door, Way};
+use net::{Action, Frontend};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// By what right a service wants a door, the strongest first. What the cluster allocated leads to its service whatever
+/// By what right a service wants a frontend, the strongest first. What the cluster allocated leads to its service whatever
 /// others write into their `externalIPs` (CVE-2020-8554).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Right {
@@ -16,47 +16,47 @@ pub enum Right {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    pub door: Door,
+    pub frontend: Frontend,
     pub right: Right,
-    pub way: Way,
+    pub action: Action,
 }
 
-/// Which service wants which door. Two may want the same one: it leads to the one with the better right, of equals to the
+/// Which service wants which frontend. Two may want the same one: it leads to the one with the better right, of equals to the
 /// first by name, until that one lets go. Pure.
 #[derive(Debug, Default)]
 pub struct Claims {
-    doors: BTreeMap<Door, BTreeMap<(Right, ObjectKey), Way>>,
-    of: HashMap<ObjectKey, BTreeMap<Door, Right>>,
+    frontends: BTreeMap<Frontend, BTreeMap<(Right, ObjectKey), Action>>,
+    of: HashMap<ObjectKey, BTreeMap<Frontend, Right>>,
 }
 
 impl Claims {
-    /// What the service wants now, in place of what it wanted before. Gives the doors that now lead elsewhere.
-    pub fn set(&mut self, service: &ObjectKey, wanted: Vec<Wanted>) -> Vec<Door> {
-        let mut rights: BTreeMap<Door, Right> = BTreeMap::new();
-        let mut ways: BTreeMap<Door, Way> = BTreeMap::new();
-        for Wanted { door, right, way } in wanted {
-            if rights.get(&door).is_none_or(|known| right < *known) {
-                rights.insert(door, right);
-                ways.insert(door, way);
+    /// What the service wants now, in place of what it wanted before. Gives the frontends that now lead elsewhere.
+    pub fn set(&mut self, service: &ObjectKey, wanted: Vec<Wanted>) -> Vec<Frontend> {
+        let mut rights: BTreeMap<Frontend, Right> = BTreeMap::new();
+        let mut actions: BTreeMap<Frontend, Action> = BTreeMap::new();
+        for Wanted { frontend, right, action } in wanted {
+            if rights.get(&frontend).is_none_or(|known| right < *known) {
+                rights.insert(frontend, right);
+                actions.insert(frontend, action);
             }
         }
         let before = self.of.remove(service).unwrap_or_default();
-        let touched: BTreeSet<Door> = before.keys().chain(rights.keys()).copied().collect();
+        let touched: BTreeSet<Frontend> = before.keys().chain(rights.keys()).copied().collect();
         let mut changed = Vec::new();
-        for door in touched {
-            let leads_to = self.way(&door).cloned();
-            let claims = self.doors.entry(door).or_default();
-            if let Some(right) = before.get(&door) {
+        for frontend in touched {
+            let leads_to = self.action(&frontend).cloned();
+            let claims = self.frontends.entry(frontend).or_default();
+            if let Some(right) = before.get(&frontend) {
                 claims.remove(&(*right, service.clone()));
             }
-            if let (Some(right), Some(way)) = (rights.get(&door), ways.remove(&door)) {
-                claims.insert((*right, service.clone()), way);
+            if let (Some(right), Some(action)) = (rights.get(&frontend), actions.remove(&frontend)) {
+                claims.insert((*right, service.clone()), action);
             }
             if claims.is_empty() {
-                self.doors.remove(&door);
+                self.frontends.remove(&frontend);
             }
-            if self.way(&door) != leads_to.as_ref() {
-                changed.push(door);
+            if self.action(&frontend) != leads_to.as_ref() {
+                changed.push(frontend);
             }
         }
         if !rights.is_empty() {
@@ -66,14 +66,14 @@ impl Claims {
     }
 
     /// `None` where nobody wants it.
-    pub fn way(&self, door: &Door) -> Option<&Way> {
-        self.doors.get(door)?.values().next()
+    pub fn action(&self, frontend: &Frontend) -> Option<&Action> {
+        self.frontends.get(frontend)?.values().next()
     }
 
-    pub fn all(&self) -> BTreeMap<Door, Way> {
-        self.doors
+    pub fn all(&self) -> BTreeMap<Frontend, Action> {
+        self.frontends
             .iter()
-            .filter_map(|(door, claims)| Some((*door, claims.values().next()?.clone())))
+            .filter_map(|(frontend, claims)| Some((*frontend, claims.values().next()?.clone())))
             .collect()
     }
 }
@@ -86,15 +86,15 @@ mod tests {
     #[test]
     fn a_cluster_ip_wins_over_whoever_asks_for_it() {
         let key = |name: &str| ObjectKey::namespaced("default", name);
-        let door = Door { address: Some([10, 96, 0, 10].into()), protocol: Protocol::Udp, port: 53 };
-        let want = |right, way| vec![Wanted { door, right, way }];
+        let frontend = Frontend { address: Some([10, 96, 0, 10].into()), protocol: Protocol::Udp, port: 53 };
+        let want = |right, action| vec![Wanted { frontend, right, action }];
         let mut claims = Claims::default();
-        assert_eq!(claims.set(&key("a-thief"), want(Right::Asked, Way::Drop)), [door]);
-        assert_eq!(claims.set(&key("kube-dns"), want(Right::Allocated, Way::Reject)), [door]);
-        assert_eq!(claims.way(&door), Some(&Way::Reject));
-        assert!(claims.set(&key("a-thief"), want(Right::Balanced, Way::Drop)).is_empty());
+        assert_eq!(claims.set(&key("a-thief"), want(Right::Asked, Action::Drop)), [frontend]);
+        assert_eq!(claims.set(&key("kube-dns"), want(Right::Allocated, Action::Reject)), [frontend]);
+        assert_eq!(claims.action(&frontend), Some(&Action::Reject));
+        assert!(claims.set(&key("a-thief"), want(Right::Balanced, Action::Drop)).is_empty());
         assert!(claims.set(&key("a-thief"), Vec::new()).is_empty());
-        assert_eq!(claims.set(&key("kube-dns"), Vec::new()), [door]);
-        assert_eq!((claims.way(&door), claims.all().len()), (None, 0));
+        assert_eq!(claims.set(&key("kube-dns"), Vec::new()), [frontend]);
+        assert_eq!((claims.action(&frontend), claims.all().len()), (None, 0));
     }
 }

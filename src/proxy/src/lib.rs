@@ -1,7 +1,7 @@
-//! The service proxy: Services and EndpointSlices become doors in the machine's network.
+//! The service proxy: Services and EndpointSlices become frontends in the machine's network.
 //!
 //! It knows what Kubernetes means by a ClusterIP, a node port, a load balancer, affinity and traffic policies
-//! ([`render`], pure), and gives LoadBalancer services an address at once. How a door is made in the kernel is `net`'s
+//! ([`render`], pure), and gives LoadBalancer services an address at once. How a frontend is made in the kernel is `net`'s
 //! business. It makes no endpoints and reads no pods. Read [`render`] first, then [`run`].
 
 #![forbid(unsafe_code)]
@@ -17,7 +17,7 @@ mod run;
 pub use claims::{Claims, Right, Wanted};
 pub use own_addresses::OwnAddresses;
 pub use render::render;
-pub use run::run;
+pub use run::{role, run};
 
 use ipnet::Ipv4Net;
 

@@ -2,7 +2,7 @@ use crate::endpoints::{self, Backends};
 use crate::{OwnAddresses, Right, Wanted};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use net::{Door, Protocol, Way};
+use net::{Action, Frontend, Protocol};
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -12,7 +12,7 @@ const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
 const HEADLESS: &str = "service.kubernetes.io/headless";
 const AFFINITY_SECONDS: i32 = 10_800; // upstream's default: three hours
 
-/// The doors of one service, given all slices that carry its name. Pure. A headless service has none, nor has an
+/// The frontends of one service, given all slices that carry its name. Pure. A headless service has none, nor has an
 /// ExternalName: names lead to them, not packets.
 pub fn render<S: Borrow<EndpointSlice>>(
     service: &Service,
@@ -26,17 +26,17 @@ pub fn render<S: Borrow<EndpointSlice>>(
     let Some(cluster_ip) = cluster_ip(spec).filter(|_| !left_to_others) else { return Vec::new() };
     let external = external_addresses(service, spec, own);
     let affinity = affinity(spec);
-    let mut doors = Vec::new();
+    let mut frontends = Vec::new();
     for port in spec.ports.iter().flatten() {
         let (Some(protocol), Some(number)) = (protocol(port), number(port.port)) else { continue };
         let backends = endpoints::of_port(slices, port, node);
-        let inside = way(&backends, is_local(&spec.internal_traffic_policy), affinity, false);
-        let mut want = |address, port, right, way| {
-            doors.push(Wanted { door: Door { address, protocol, port }, right, way });
+        let inside = action(&backends, is_local(&spec.internal_traffic_policy), affinity, false);
+        let mut want = |address, port, right, action| {
+            frontends.push(Wanted { frontend: Frontend { address, protocol, port }, right, action });
         };
         want(Some(cluster_ip), number, Right::Allocated, inside);
         let keeps_client = is_local(&spec.external_traffic_policy);
-        let outside = way(&backends, keeps_client, affinity, !keeps_client);
+        let outside = action(&backends, keeps_client, affinity, !keeps_client);
         for (address, right) in &external {
             want(Some(*address), number, *right, outside.clone());
         }
@@ -44,7 +44,7 @@ pub fn render<S: Borrow<EndpointSlice>>(
             want(None, number, Right::Allocated, outside);
         }
     }
-    doors
+    frontends
 }
 
 fn cluster_ip(spec: &ServiceSpec) -> Option<Ipv4Addr> {
@@ -87,12 +87,12 @@ fn affinity(spec: &ServiceSpec) -> Option<u32> {
 
 /// A client hears at once that nobody is there. Where there is somebody, but not on this node and the service wants
 /// only that, the packet vanishes: another node may answer.
-fn way(backends: &Backends, local_only: bool, affinity: Option<u32>, masquerade: bool) -> Way {
+fn action(backends: &Backends, local_only: bool, affinity: Option<u32>, masquerade: bool) -> Action {
     let chosen = if local_only { &backends.local } else { &backends.all };
     match (chosen.is_empty(), backends.all.is_empty()) {
-        (false, _) => Way::To { backends: chosen.clone(), affinity, masquerade },
-        (true, false) => Way::Drop,
-        (true, true) => Way::Reject,
+        (false, _) => Action::Forward { backends: chosen.clone(), affinity, masquerade },
+        (true, false) => Action::Drop,
+        (true, true) => Action::Reject,
     }
 }
 

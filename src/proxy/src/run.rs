@@ -1,11 +1,12 @@
 use crate::{ACTOR, Claims, OwnAddresses, ProxyConfig, balancer, render};
 use api::ObjectKey;
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Change, Cluster};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kinds::endpoints::service_of;
 use kinds::key_of;
-use net::{Door, NetError, Network, Way};
+use net::{Action, Frontend, NetError, Network};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,16 +16,26 @@ use tokio_util::sync::CancellationToken;
 const FIRST_RETRY: Duration = Duration::from_millis(50);
 const LAST_RETRY: Duration = Duration::from_secs(30); // upstream syncs as rarely where nothing happens
 
-/// Keeps the doors as the services are until `stop`. What was applied stays in the kernel: services answer while the
+pub fn role() -> ComponentRole {
+    let rules = vec![
+        rule(READ, &[""], &["nodes", "services"]),
+        rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
+        rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+        rule(&["patch", "update"], &[""], &["services/status"]),
+    ];
+    ComponentRole::user("system:node-proxier", ACTOR, rules)
+}
+
+/// Keeps the frontends as the services are until `stop`. What was applied stays in the kernel: services answer while the
 /// daemon is away.
 pub async fn run(cluster: Cluster, network: Network, config: ProxyConfig, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::component(ACTOR));
     let balancing = tokio::spawn(balancer::run(client, config.load_balancer_cidr, stop.clone()));
-    keep_doors(&cluster, &network, config.node_name, &stop).await;
+    keep_frontends(&cluster, &network, config.node_name, &stop).await;
     let _ = balancing.await;
 }
 
-async fn keep_doors(cluster: &Cluster, network: &Network, node: String, stop: &CancellationToken) {
+async fn keep_frontends(cluster: &Cluster, network: &Network, node: String, stop: &CancellationToken) {
     let mut services = cluster.informer::<Service>().subscribe();
     let mut slices = cluster.informer::<EndpointSlice>().subscribe();
     let config = cluster.config();
@@ -71,12 +82,12 @@ async fn apply(network: &Network, state: &mut State, before: Applied) -> Applied
     let changed = state.render();
     let (done, failures) = match before {
         Applied::Everything if changed.is_empty() => return before,
-        Applied::Everything => (network.change_doors(changed).await, 0),
+        Applied::Everything => (network.change_frontends(changed).await, 0),
         // changes that come meanwhile do not hurry it: the kernel said no a moment ago
         Applied::Unknown { retry_at, failures } if failures > 0 && Instant::now() < retry_at => {
             return before;
         }
-        Applied::Unknown { failures, .. } => (network.set_doors(state.claims.all()).await, failures),
+        Applied::Unknown { failures, .. } => (network.set_frontends(state.claims.all()).await, failures),
     };
     match done {
         Ok(()) => Applied::Everything,
@@ -147,8 +158,8 @@ impl State {
         self.dirty.insert(service);
     }
 
-    /// Renders what changed; gives the doors that lead elsewhere now.
-    fn render(&mut self) -> Vec<(Door, Option<Way>)> {
+    /// Renders what changed; gives the frontends that lead elsewhere now.
+    fn render(&mut self) -> Vec<(Frontend, Option<Action>)> {
         let mut touched = BTreeSet::new();
         for key in self.dirty.drain() {
             let wanted = self.services.get(&key).map(|service| {
@@ -162,6 +173,6 @@ impl State {
             });
             touched.extend(self.claims.set(&key, wanted.unwrap_or_default()));
         }
-        touched.into_iter().map(|door| (door, self.claims.way(&door).cloned())).collect()
+        touched.into_iter().map(|frontend| (frontend, self.claims.action(&frontend).cloned())).collect()
     }
 }

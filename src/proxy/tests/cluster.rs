@@ -38,6 +38,7 @@ impl World {
             secure_port: 8443,
         };
         let cluster = testkit::cluster(settings).await;
+        cluster.bootstrap_components([proxy::role()]).await.unwrap();
         let stop = CancellationToken::new();
         let proxy = start_proxy(&cluster, &network, &stop);
         World { cluster, network, stop, proxy }

@@ -3,7 +3,7 @@
 use api::ObjectKey;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use net::{Door, Way};
+use net::{Action, Frontend};
 use proxy::{Claims, OwnAddresses, Wanted, render};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -196,15 +196,15 @@ fn own() -> OwnAddresses {
     OwnAddresses { services: "10.96.0.0/16".parse().unwrap(), api: [10, 244, 0, 1].into() }
 }
 
-fn show(doors: &[Wanted]) -> String {
+fn show(frontends: &[Wanted]) -> String {
     let mut text = String::new();
-    for Wanted { door, way, .. } in doors {
-        let address = door.address.map_or("any".to_owned(), |address| address.to_string());
-        write!(text, "{address} {:?} {} → ", door.protocol, door.port).unwrap();
-        match way {
-            Way::Reject => text.push_str("reject"),
-            Way::Drop => text.push_str("drop"),
-            Way::To { backends, affinity, masquerade } => {
+    for Wanted { frontend, action, .. } in frontends {
+        let address = frontend.address.map_or("any".to_owned(), |address| address.to_string());
+        write!(text, "{address} {:?} {} → ", frontend.protocol, frontend.port).unwrap();
+        match action {
+            Action::Reject => text.push_str("reject"),
+            Action::Drop => text.push_str("drop"),
+            Action::Forward { backends, affinity, masquerade } => {
                 let backends: Vec<String> = backends.iter().map(ToString::to_string).collect();
                 text.push_str(&backends.join(" "));
                 text.push_str(if *masquerade { " masquerade" } else { "" });
@@ -219,7 +219,7 @@ fn show(doors: &[Wanted]) -> String {
 /// `UPDATE_GOLDEN=1` rewrites the file.
 #[test]
 fn services_become_the_doors_of_the_golden_file() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/doors.txt");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/frontends.txt");
     let mut rendered = String::new();
     for (name, service, slices) in cases() {
         write!(rendered, "# {name}\n{}\n", show(&render(&service, &slices, NODE, &own()))).unwrap();
@@ -246,28 +246,28 @@ fn changes_add_up_to_what_a_fresh_start_would_render() {
     let mut dice = Dice(1);
     for round in 0..200 {
         let mut claims = Claims::default();
-        let mut applied: BTreeMap<Door, Way> = BTreeMap::new();
+        let mut applied: BTreeMap<Frontend, Action> = BTreeMap::new();
         let mut wanted: BTreeMap<ObjectKey, Vec<Wanted>> = BTreeMap::new();
         for _ in 0..30 {
-            // four services that all want the same doors
+            // four services that all want the same frontends
             let key = ObjectKey::namespaced("default", ["a", "b", "c", "d"][dice.roll(4)]);
-            let doors = match dice.roll(4) {
+            let frontends = match dice.roll(4) {
                 0 => Vec::new(),
                 _ => {
                     let (_, service, slices) = &cases[dice.roll(cases.len())];
                     render(service, slices, NODE, &own())
                 }
             };
-            for door in claims.set(&key, doors.clone()) {
-                match claims.way(&door) {
-                    Some(way) => applied.insert(door, way.clone()),
-                    None => applied.remove(&door),
+            for frontend in claims.set(&key, frontends.clone()) {
+                match claims.action(&frontend) {
+                    Some(action) => applied.insert(frontend, action.clone()),
+                    None => applied.remove(&frontend),
                 };
             }
-            wanted.insert(key, doors);
+            wanted.insert(key, frontends);
             let mut fresh = Claims::default();
-            for (key, doors) in wanted.iter().rev() {
-                fresh.set(key, doors.clone());
+            for (key, frontends) in wanted.iter().rev() {
+                fresh.set(key, frontends.clone());
             }
             assert_eq!(applied, fresh.all(), "round {round}");
             assert_eq!(applied, claims.all(), "round {round}");

@@ -20,4 +20,4 @@ pub use place::{Unschedulable, place};
 pub use pod_affinity::Namespaces;
 pub use pod_volumes::Storage;
 pub use preempt::{NoPreemption, Preemption, preempt};
-pub use run::run;
+pub use run::{role, run};

@@ -3,6 +3,7 @@ use crate::pod_volumes::{PodVolumes, Promise, Storage};
 use crate::preempt::{self, BY_SCHEDULER, DISRUPTION_TARGET, nominated_node, priority};
 use crate::{NoPreemption, NodeSnapshot, Preemption, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, subject};
 use k8s_openapi::api::core::v1::{
     Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
@@ -16,10 +17,33 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "default-scheduler";
+const USER: &str = "system:kube-scheduler";
+
+pub fn role() -> ComponentRole {
+    let rules = vec![
+        rule(READ, &[""], &["namespaces", "nodes", "pods"]),
+        rule(&["delete"], &[""], &["pods"]),
+        rule(READ, &["policy"], &["poddisruptionbudgets"]),
+        rule(
+            &["get", "list", "patch", "update", "watch"],
+            &[""],
+            &["persistentvolumeclaims", "persistentvolumes"],
+        ),
+        rule(
+            READ,
+            &["storage.k8s.io"],
+            &["csidrivers", "csinodes", "csistoragecapacities", "storageclasses"],
+        ),
+        rule(&["create"], &[""], &["bindings", "pods/binding"]),
+        rule(&["patch", "update"], &[""], &["pods/status"]),
+        rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+    ];
+    ComponentRole::user(USER, USER, rules)
+}
 
 /// Binds pods until `stop`. One worker, so that no two pods are placed on the same free room.
 pub async fn run(cluster: Cluster, stop: CancellationToken) {
-    let client = cluster.acting_as(Actor::component("system:kube-scheduler"));
+    let client = cluster.acting_as(Actor::component(USER));
     let controller = Controller::new(NAME, &cluster).one_at_a_time();
     let scheduler = Arc::new(Scheduler::new(&client, controller.queue()));
     listening(controller, &scheduler)

@@ -2,7 +2,7 @@ use api::Cause;
 use serde_json::Value;
 use std::fmt::Display;
 
-/// Collects what is wrong with a value, in upstream's words (`field.ErrorList`).
+/// Collects what is wrong with an object, in upstream's words (`field.ErrorList`).
 #[derive(Debug, Default)]
 pub struct ErrorList {
     causes: Vec<Cause>,
@@ -18,8 +18,8 @@ impl ErrorList {
         self.push("FieldValueRequired", field, message);
     }
 
-    pub fn invalid(&mut self, field: impl Display, value: &Value, why: impl Display) {
-        self.push("FieldValueInvalid", field, format!("Invalid value: {}: {why}", shown(value)));
+    pub fn invalid(&mut self, field: impl Display, value: impl Into<Value>, why: impl Display) {
+        self.push("FieldValueInvalid", field, format!("Invalid value: {}: {why}", shown(&value.into())));
     }
 
     /// A value of the wrong type: `Invalid value: "string": …`, as upstream's schema validation words it.
@@ -27,35 +27,59 @@ impl ErrorList {
         self.push("FieldValueTypeInvalid", field, format!("Invalid value: {found:?}: {why}"));
     }
 
-    pub fn not_supported(&mut self, field: impl Display, value: &Value, supported: &[Value]) {
-        let each: Vec<String> = supported.iter().map(shown).collect();
-        let message = format!("Unsupported value: {}: supported values: {}", shown(value), each.join(", "));
-        self.push("FieldValueNotSupported", field, message);
+    pub fn duplicate(&mut self, field: impl Display, value: impl Into<Value>) {
+        self.push("FieldValueDuplicate", field, format!("Duplicate value: {}", shown(&value.into())));
     }
 
-    pub fn duplicate(&mut self, field: impl Display, value: &Value) {
-        self.push("FieldValueDuplicate", field, format!("Duplicate value: {}", shown(value)));
+    /// A duplicate that needs a word more.
+    pub fn duplicate_because(&mut self, field: impl Display, value: impl Into<Value>, why: impl Display) {
+        self.push("FieldValueDuplicate", field, format!("Duplicate value: {}: {why}", shown(&value.into())));
+    }
+
+    pub fn not_supported<S>(&mut self, field: impl Display, value: impl Into<Value>, supported: &[S])
+    where
+        S: Clone + Into<Value>,
+    {
+        let each: Vec<String> = supported.iter().map(|one| shown(&one.clone().into())).collect();
+        let value = shown(&value.into());
+        let message = format!("Unsupported value: {value}: supported values: {}", each.join(", "));
+        self.push("FieldValueNotSupported", field, message);
     }
 
     pub fn forbidden(&mut self, field: impl Display, why: impl Display) {
         self.push("FieldValueForbidden", field, format!("Forbidden: {why}"));
     }
 
-    pub fn too_long(&mut self, field: impl Display, most: u64) {
+    pub fn not_found(&mut self, field: impl Display, value: impl Into<Value>) {
+        self.push("FieldValueNotFound", field, format!("Not found: {}", shown(&value.into())));
+    }
+
+    pub fn not_found_because(&mut self, field: impl Display, value: impl Into<Value>, why: impl Display) {
+        self.push("FieldValueNotFound", field, format!("Not found: {}: {why}", shown(&value.into())));
+    }
+
+    pub fn too_long(&mut self, field: impl Display, most: impl Display) {
         self.push("FieldValueTooLong", field, format!("Too long: may not be more than {most} bytes"));
     }
 
-    pub fn too_many(&mut self, field: impl Display, found: usize, most: u64) {
-        let items = if most == 1 { "item" } else { "items" };
-        self.push("FieldValueTooMany", field, format!("Too many: {found}: must have at most {most} {items}"));
+    pub fn too_many(&mut self, field: impl Display, count: usize, most: impl Display) {
+        let most = most.to_string();
+        let items = if most == "1" { "item" } else { "items" };
+        self.push("FieldValueTooMany", field, format!("Too many: {count}: must have at most {most} {items}"));
     }
 
-    pub fn push(&mut self, reason: &str, field: impl Display, message: String) {
-        let field = match field.to_string() {
-            root if root.is_empty() => "<nil>".to_owned(),
-            field => field,
-        };
-        self.causes.push(Cause { reason: reason.to_owned(), message, field });
+    /// Takes back what was wrong before too: an object that was stored under laxer rules can still be changed, and
+    /// deleted.
+    pub fn forgive(&mut self, before: &ErrorList) {
+        self.causes.retain(|cause| !before.causes.contains(cause));
+    }
+
+    pub fn extend(&mut self, causes: impl IntoIterator<Item = Cause>) {
+        self.causes.extend(causes);
+    }
+
+    pub fn append(&mut self, mut other: ErrorList) {
+        self.causes.append(&mut other.causes);
     }
 
     pub fn is_empty(&self) -> bool {
@@ -66,12 +90,16 @@ impl ErrorList {
         self.causes.len()
     }
 
-    pub fn append(&mut self, mut other: ErrorList) {
-        self.causes.append(&mut other.causes);
-    }
-
     pub fn into_causes(self) -> Vec<Cause> {
         self.causes
+    }
+
+    pub fn push(&mut self, reason: &str, field: impl Display, message: String) {
+        let field = match field.to_string() {
+            root if root.is_empty() => "<nil>".to_owned(),
+            field => field,
+        };
+        self.causes.push(Cause { reason: reason.to_owned(), message, field });
     }
 }
 

@@ -7,7 +7,7 @@ use crate::checks::{Bound, Checks};
 use crate::formats::Format;
 use crate::{DEEPEST, ErrorList, Link, ListType, Rule, Schema, Type};
 use regex::Regex;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// Where a node stands; each place has words of its own in upstream's messages.
@@ -41,7 +41,7 @@ pub fn from_openapi(schema: &Value, at: &str) -> Result<Schema, ErrorList> {
     let mut errors = ErrorList::default();
     let parsed = node(schema, at, Level::Root, 0, &mut errors);
     if parsed.kind != Type::Object && errors.is_empty() {
-        errors.invalid(format!("{at}.type"), &schema["type"], "must be object at the root");
+        errors.invalid(format!("{at}.type"), schema["type"].clone(), "must be object at the root");
     }
     if errors.is_empty() { Ok(parsed) } else { Err(errors) }
 }
@@ -64,7 +64,7 @@ fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut Error
     if fields.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(false)) {
         errors.invalid(
             format!("{at}.x-kubernetes-preserve-unknown-fields"),
-            &Value::Bool(false),
+            false,
             "must be true or undefined",
         );
     }
@@ -86,7 +86,7 @@ fn node(schema: &Value, at: &str, level: Level, depth: usize, errors: &mut Error
     if parsed.embedded && parsed.kind != Type::Object {
         errors.invalid(
             format!("{at}.type"),
-            &fields.get("type").cloned().unwrap_or_default(),
+            fields.get("type").cloned().unwrap_or_default(),
             "must be object if x-kubernetes-embedded-resource is true",
         );
     }
@@ -131,7 +131,7 @@ fn type_of(
         _ => {
             let known: Vec<Value> =
                 ["array", "boolean", "integer", "number", "object", "string"].map(Value::from).into();
-            errors.not_supported(format!("{at}.type"), &given.into(), &known);
+            errors.not_supported(format!("{at}.type"), given, &known);
             Type::Any
         }
     }
@@ -156,7 +156,7 @@ fn children(
                 if below.get("type").and_then(Value::as_str) != Some("string") {
                     errors.invalid(
                         format!("{place}.type"),
-                        &below["type"],
+                        below["type"].clone(),
                         format!("must be string for {name}"),
                     );
                 }
@@ -202,7 +202,7 @@ fn children(
 /// The metadata is the system's; a schema may narrow the name.
 fn metadata(schema: &Value, at: &str, errors: &mut ErrorList) {
     if schema.get("type").and_then(Value::as_str) != Some("object") {
-        errors.invalid(format!("{at}.type"), &schema["type"], "must be object for metadata");
+        errors.invalid(format!("{at}.type"), schema["type"].clone(), "must be object for metadata");
     }
     let only_names = schema["properties"]
         .as_object()
@@ -225,14 +225,14 @@ fn list_type(parsed: &Schema, fields: &Map<String, Value>, at: &str, errors: &mu
     if !given.is_empty() && parsed.kind != Type::Array {
         errors.invalid(
             format!("{at}.type"),
-            &fields.get("type").cloned().unwrap_or_default(),
+            fields.get("type").cloned().unwrap_or_default(),
             "must be array if x-kubernetes-list-type is specified",
         );
     }
     if !keys.is_empty() && given != "map" {
         errors.invalid(
             format!("{at}.x-kubernetes-list-type"),
-            &given.into(),
+            given,
             "must be map if x-kubernetes-list-map-keys is non-empty",
         );
     }
@@ -251,7 +251,7 @@ fn list_type(parsed: &Schema, fields: &Map<String, Value>, at: &str, errors: &mu
         }
         _ => {
             let known = ["atomic", "map", "set"].map(Value::from);
-            errors.not_supported(format!("{at}.x-kubernetes-list-type"), &given.into(), &known);
+            errors.not_supported(format!("{at}.x-kubernetes-list-type"), given, &known);
             ListType::Atomic
         }
     }
@@ -264,7 +264,7 @@ fn map_keys(parsed: &Schema, keys: &[String], at: &str, errors: &mut ErrorList) 
         let Some(field) = items.properties.get(key) else {
             errors.invalid(
                 format!("{at}.x-kubernetes-list-map-keys[{index}]"),
-                &key.as_str().into(),
+                key.as_str(),
                 "must be a property of the items",
             );
             continue;
@@ -272,7 +272,7 @@ fn map_keys(parsed: &Schema, keys: &[String], at: &str, errors: &mut ErrorList) 
         if matches!(field.kind, Type::Object | Type::Array) {
             errors.invalid(
                 format!("{at}.items.properties[{key}].type"),
-                &json!(if field.kind == Type::Object { "object" } else { "array" }),
+                if field.kind == Type::Object { "object" } else { "array" },
                 "must be a scalar type if parent array's x-kubernetes-list-type is map",
             );
         }
@@ -308,7 +308,7 @@ fn checks(fields: &Map<String, Value>, at: &str, errors: &mut ErrorList) -> Chec
             Err(e) => {
                 errors.invalid(
                     format!("{at}.pattern"),
-                    &text.into(),
+                    text,
                     format!("must be a valid regular expression, but isn't: {e}"),
                 );
                 None::<Regex>

@@ -127,7 +127,7 @@ fn list(items: &[Value], schema: &Schema, path: &str, errors: &mut ErrorList) {
         ListType::Set => {
             for (index, item) in items.iter().enumerate() {
                 if !seen.insert(item.to_string()) {
-                    errors.duplicate(format!("{path}[{index}]"), item);
+                    errors.duplicate(format!("{path}[{index}]"), item.clone());
                 }
             }
         }
@@ -136,7 +136,7 @@ fn list(items: &[Value], schema: &Schema, path: &str, errors: &mut ErrorList) {
                 let key: Map<String, Value> =
                     keys.iter().filter_map(|key| Some((key.clone(), item.get(key)?.clone()))).collect();
                 if !seen.insert(Value::Object(key.clone()).to_string()) {
-                    errors.duplicate(format!("{path}[{index}]"), &Value::Object(key));
+                    errors.duplicate(format!("{path}[{index}]"), Value::Object(key));
                 }
             }
         }
@@ -155,7 +155,7 @@ fn check(value: &Value, checks: &Checks, path: &mut String, errors: &mut ErrorLi
         return;
     }
     if !checks.one_of_values.is_empty() && !checks.one_of_values.contains(value) {
-        errors.not_supported(&path, value, &checks.one_of_values);
+        errors.not_supported(&path, value.clone(), &checks.one_of_values);
     }
     match value {
         Value::String(text) => string(text, checks, path, errors),
@@ -165,7 +165,7 @@ fn check(value: &Value, checks: &Checks, path: &mut String, errors: &mut ErrorLi
                 let least = checks.min_items.unwrap_or_default();
                 errors.invalid(
                     &path,
-                    &items.len().into(),
+                    items.len(),
                     format!("{path} in body should have at least {least} items"),
                 );
             }
@@ -191,14 +191,14 @@ fn string(text: &str, checks: &Checks, path: &str, errors: &mut ErrorList) {
         errors.too_long(path, most);
     }
     if let Some(least) = checks.min_length.filter(|least| length < *least) {
-        errors.invalid(path, &value(), format!("{path} in body should be at least {least} chars long"));
+        errors.invalid(path, value(), format!("{path} in body should be at least {least} chars long"));
     }
     if let Some(pattern) = checks.pattern.as_ref().filter(|pattern| !pattern.is_match(text)) {
-        errors.invalid(path, &value(), format!("{path} in body should match '{pattern}'"));
+        errors.invalid(path, value(), format!("{path} in body should match '{pattern}'"));
     }
     if let Some(format) = checks.format.filter(|format| !format.allows(text)) {
         let name = format.name();
-        errors.invalid(path, &value(), format!("{path} in body must be of type {name}: {}", value()));
+        errors.invalid(path, value(), format!("{path} in body must be of type {name}: {}", value()));
     }
 }
 
@@ -206,7 +206,7 @@ fn number(value: &Value, number: f64, checks: &Checks, path: &str, errors: &mut 
     if let Some((least, most)) = checks.format.and_then(Format::range)
         && !(least..=most).contains(&number)
     {
-        errors.invalid(path, value, format!("{path} in body must be of type int32: {value}"));
+        errors.invalid(path, value.clone(), format!("{path} in body must be of type int32: {value}"));
     }
     if let Some(bound) = checks.maximum {
         let fits = if bound.exclusive { number < bound.value } else { number <= bound.value };
@@ -214,7 +214,7 @@ fn number(value: &Value, number: f64, checks: &Checks, path: &str, errors: &mut 
         if !fits {
             errors.invalid(
                 path,
-                value,
+                value.clone(),
                 format!("{path} in body should be {or} {}", numbers::shown(bound.value)),
             );
         }
@@ -225,13 +225,17 @@ fn number(value: &Value, number: f64, checks: &Checks, path: &str, errors: &mut 
         if !fits {
             errors.invalid(
                 path,
-                value,
+                value.clone(),
                 format!("{path} in body should be {or} {}", numbers::shown(bound.value)),
             );
         }
     }
     if let Some(of) = checks.multiple_of.filter(|of| !numbers::is_multiple(number, *of)) {
-        errors.invalid(path, value, format!("{path} in body should be a multiple of {}", numbers::shown(of)));
+        errors.invalid(
+            path,
+            value.clone(),
+            format!("{path} in body should be a multiple of {}", numbers::shown(of)),
+        );
     }
 }
 
@@ -244,7 +248,7 @@ fn object(fields: &Map<String, Value>, checks: &Checks, path: &mut String, error
     if let Some(least) = checks.min_properties.filter(|least| (fields.len() as u64) < *least) {
         errors.invalid(
             &path,
-            &fields.len().into(),
+            fields.len(),
             format!("{path} in body should have at least {least} properties"),
         );
     }
@@ -272,18 +276,18 @@ fn junctors(value: &Value, checks: &Checks, path: &mut String, errors: &mut Erro
     }
     let shown = Value::from("");
     if !any {
-        errors.invalid(&path, &shown, format!("{path:?} must validate at least one schema (anyOf)"));
+        errors.invalid(&path, shown.clone(), format!("{path:?} must validate at least one schema (anyOf)"));
     }
     if !checks.one_of.is_empty() && one != 1 {
         let found =
             if one == 0 { "Found none valid".to_owned() } else { format!("Found {one} valid alternatives") };
         errors.invalid(
             &path,
-            &shown,
+            shown.clone(),
             format!("{path:?} must validate one and only one schema (oneOf). {found}"),
         );
     }
     if not {
-        errors.invalid(&path, &shown, format!("{path:?} must not validate the schema (not)"));
+        errors.invalid(&path, shown.clone(), format!("{path:?} must not validate the schema (not)"));
     }
 }

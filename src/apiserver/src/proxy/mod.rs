@@ -22,7 +22,7 @@ use forward::Outgoing;
 use http::{HeaderValue, Method, header};
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kinds::Kind;
+use kinds::TypedKind;
 use kinds::endpoints::SERVICE_LABEL;
 use links::Origin;
 use rand::seq::IndexedRandom;
@@ -237,11 +237,11 @@ fn endpoints(root: &Client, namespace: &str, name: &Name<'_>) -> Result<Vec<Targ
 }
 
 fn slices_of(root: &Client, namespace: &str, service: &str) -> Result<Vec<EndpointSlice>, Status> {
-    let handler = root.cluster().registry().by_gvr(&EndpointSlice::info().gvr);
-    let handler = handler.ok_or_else(not_found)?;
+    let version = root.cluster().registry().by_gvr(&EndpointSlice::info().gvr);
+    let version = version.ok_or_else(not_found)?;
     let labels = kinds::selectors::from_map(&[(SERVICE_LABEL.to_owned(), service.to_owned())].into());
     let params = ListParams { labels, ..ListParams::default() };
-    let list = root.cluster().list(root.actor(), &Stored::collection(&handler, Some(namespace)), &params)?;
+    let list = root.cluster().list(root.actor(), &Stored::collection(&version, Some(namespace)), &params)?;
     list.objects.iter().map(|object| object.decode().map_err(Status::internal)).collect()
 }
 

@@ -4,7 +4,7 @@ use crate::control::{ControlReply, Refusal};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::{Actor, Client, Cluster, DeleteOptions};
 use k8s_openapi::api::core::v1::{Namespace, Pod, ReplicationController, Service};
-use kinds::Kind;
+use kinds::TypedKind;
 use kinds::pod as ask;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -164,7 +164,7 @@ impl Demo {
     }
 
     /// The objects of one kind in the tour's namespace, looked at again whenever one changes.
-    async fn wait_for<K: Kind, T>(
+    async fn wait_for<K: TypedKind, T>(
         &self,
         what: &str,
         found: impl Fn(&BTreeMap<ObjectKey, Arc<K>>) -> Option<T>,
@@ -193,7 +193,7 @@ impl Demo {
     }
 
     /// What is there from an earlier tour stays as it is.
-    async fn make<K: Kind>(&self, object: K) -> Result<(), String> {
+    async fn make<K: TypedKind>(&self, object: K) -> Result<(), String> {
         match self.client.api::<K>().create(object).await {
             Err(status) if !status.is(Reason::AlreadyExists) => Err(status.to_string()),
             _ => Ok(()),
@@ -241,11 +241,11 @@ fn selector() -> LabelSelector {
     LabelSelector::from_pairs([(&"run".to_owned(), &NAME.to_owned())])
 }
 
-fn object<K: Kind + serde::de::DeserializeOwned>(
+fn object<K: TypedKind + serde::de::DeserializeOwned>(
     namespace: Option<&str>,
     name: &str,
     spec: serde_json::Value,
 ) -> Result<K, String> {
     let manifest = serde_json::json!({"metadata": {"name": name, "namespace": namespace}, "spec": spec});
-    serde_json::from_value(manifest).map_err(|e| Status::internal(e).to_string())
+    api::json::from_value(&manifest).map_err(|e| Status::internal(e).to_string())
 }

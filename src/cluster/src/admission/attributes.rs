@@ -4,7 +4,7 @@ use crate::{Actor, Attributes, Cluster, Decision, Target, Warnings};
 use ::api::{ResourceVersion, Status};
 use bytes::Bytes;
 use expressions::{AccessCheck, Authorizer, Variables};
-use kinds::{FieldValidation, Handler, Instance};
+use kinds::{FieldValidation, Instance, Subresource, Version};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ impl Admission<'_> {
 
     /// Nobody is asked about what would ask him.
     fn is_of_admission(&self, resources: &[&str]) -> bool {
-        let gvr = &self.target.handler.info().gvr;
+        let gvr = &self.target.version.info().gvr;
         gvr.group == "admissionregistration.k8s.io" && resources.contains(&gvr.resource.as_ref())
     }
 
@@ -77,7 +77,7 @@ impl Admission<'_> {
             "mutatingadmissionpolicies",
             "mutatingadmissionpolicybindings",
         ];
-        self.is_of_admission(&policies) || self.target.subresource.as_deref() == Some("binding")
+        self.is_of_admission(&policies) || self.target.subresource == Some(Subresource::Binding)
     }
 
     /// Puts `after`, which may be in another version of the kind, in the object's place.
@@ -90,14 +90,14 @@ impl Admission<'_> {
         after: Value,
         prepare: &Prepare<'_>,
     ) -> Result<(), Status> {
-        let mut after = self.cluster.value_in_version(&*self.target.handler, after).await?;
-        let gvk = &self.target.handler.info().gvk;
+        let mut after = self.cluster.value_in_version(&self.target.version, after).await?;
+        let gvk = &self.target.version.info().gvk;
         if let Some(fields) = after.as_object_mut() {
             fields.insert("apiVersion".to_owned(), gvk.api_version().into());
             fields.insert("kind".to_owned(), gvk.kind.clone().into());
         }
         let bytes = serde_json::to_vec(&after).map_err(Status::internal)?;
-        let decoded = self.target.handler.decode(&bytes, FieldValidation::Ignore);
+        let decoded = self.target.version.decode(&bytes, FieldValidation::Ignore);
         let mut decoded = decoded.map_err(|why| Status::internal(why.message))?.instance;
         keep_identity(&mut *decoded, &**new);
         prepare(&mut *decoded);
@@ -105,14 +105,14 @@ impl Admission<'_> {
         Ok(())
     }
 
-    fn request(&self, subject: Subject<'_>, name: &str, via: &dyn Handler) -> Value {
+    fn request(&self, subject: Subject<'_>, name: &str, via: &Version) -> Value {
         let Admission { actor, target, operation, dry_run, .. } = self;
-        let kind = |handler: &dyn Handler| {
-            let gvk = &handler.info().gvk;
+        let kind = |version: &Version| {
+            let gvk = &version.info().gvk;
             json!({"group": gvk.group, "version": gvk.version, "kind": gvk.kind})
         };
-        let resource = |handler: &dyn Handler| {
-            let gvr = &handler.info().gvr;
+        let resource = |version: &Version| {
+            let gvr = &version.info().gvr;
             json!({"group": gvr.group, "version": gvr.version, "resource": gvr.resource})
         };
         let options = match operation {
@@ -135,12 +135,12 @@ impl Admission<'_> {
         let mut request = json!({
             "uid": uuid::Uuid::new_v4().to_string(),
             "kind": kind(via), "resource": resource(via),
-            "requestKind": kind(&*target.handler), "requestResource": resource(&*target.handler),
+            "requestKind": kind(&target.version), "requestResource": resource(&target.version),
             "name": name, "operation": operation.name(), "userInfo": user, "dryRun": dry_run, "options": options,
         });
-        if let Some(part) = &target.subresource {
-            request["subResource"] = part.clone().into();
-            request["requestSubResource"] = part.clone().into();
+        if let Some(subresource) = target.subresource {
+            request["subResource"] = subresource.name().into();
+            request["requestSubResource"] = subresource.name().into();
         }
         if let Some(namespace) = &target.namespace {
             request["namespace"] = namespace.clone().into();
@@ -166,7 +166,7 @@ impl Question {
     pub(crate) async fn new(
         admission: &Admission<'_>,
         subject: Subject<'_>,
-        via: &dyn Handler,
+        via: &Version,
     ) -> Result<Self, Status> {
         let shown = async |instance: Option<&dyn Instance>| match instance {
             Some(instance) => {
@@ -191,12 +191,12 @@ impl Question {
     /// What every expression about a write may name.
     pub(crate) fn variables(&self, admission: &Admission<'_>) -> Variables {
         let null = Value::Null;
-        let info = admission.target.handler.info();
+        let info = admission.target.version.info();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let about_request = AccessCheck {
             group: info.gvr.group.to_string(),
             resource: info.gvr.resource.to_string(),
-            subresource: text(&admission.target.subresource),
+            subresource: admission.target.subresource.map_or("", Subresource::name).to_owned(),
             namespace: text(&admission.target.namespace),
             name: self.name.clone(),
             ..AccessCheck::default()
@@ -254,9 +254,9 @@ pub(crate) fn encoded(instance: &dyn Instance) -> Result<Bytes, Status> {
 }
 
 /// As the version of the kind shows it.
-fn shown(handler: &dyn Handler, instance: &dyn Instance) -> Result<Value, Status> {
+fn shown(version: &Version, instance: &dyn Instance) -> Result<Value, Status> {
     let mut object: Value =
-        serde_json::from_slice(&handler.present(&encoded(instance)?)).map_err(Status::internal)?;
+        serde_json::from_slice(&version.present(&encoded(instance)?)).map_err(Status::internal)?;
     if let Some(meta) = object["metadata"].as_object_mut() {
         match instance.meta().resource_version.as_deref().filter(|version| !version.is_empty()) {
             Some(version) => drop(meta.insert("resourceVersion".to_owned(), version.into())),

@@ -4,7 +4,7 @@
 use crate::{Actor, Attributes, Cluster, Decision, Target};
 use ::api::Status;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
-use kinds::Instance;
+use kinds::{Instance, Subresource};
 
 /// Writes down who asks.
 pub(super) fn admit_create(actor: &Actor, object: &mut dyn Instance) {
@@ -27,9 +27,9 @@ pub(super) fn admit_update(
 ) -> Result<(), Status> {
     let request = |of: &'_ dyn Instance| of.downcast_ref::<CertificateSigningRequest>().cloned();
     let (Some(new), Some(old)) = (request(new), request(old)) else { return Ok(()) };
-    let (verb, doing) = match target.subresource.as_deref() {
-        Some("approval") => ("approve", "approve"),
-        Some("status") if signs(&new, &old) => ("sign", "sign"),
+    let (verb, doing) = match target.subresource {
+        Some(Subresource::Approval) => ("approve", "approve"),
+        Some(Subresource::Status) if signs(&new, &old) => ("sign", "sign"),
         _ => return Ok(()),
     };
     let signer = &new.spec.signer_name;

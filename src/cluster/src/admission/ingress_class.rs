@@ -2,7 +2,7 @@
 
 use crate::Cluster;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use store::Resource;
 
 /// On the class that is the default.

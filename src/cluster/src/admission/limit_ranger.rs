@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
     Container, LimitRange, LimitRangeItem, PersistentVolumeClaim, Pod, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
-use kinds::{Instance, Kind, pod as ask};
+use kinds::{Instance, TypedKind, pod as ask};
 use std::collections::BTreeMap;
 use store::Resource;
 

@@ -10,7 +10,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use kinds::builtin::admission_policies::unnamed;
-use kinds::{Handler, Instance, Kind, ResourceInfo};
+use kinds::{Instance, ResourceInfo, Subresource, TypedKind, Version};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Resource;
@@ -32,7 +32,7 @@ struct Rule {
 
 impl Rule {
     fn fits(&self, asked: &Admission<'_>, name: Option<&str>, info: &ResourceInfo) -> bool {
-        let part = asked.target.subresource.as_deref().unwrap_or_default();
+        let part = asked.target.subresource.map_or("", Subresource::name);
         let among = |values: &Option<Vec<String>>, wanted: &str| {
             values.iter().flatten().any(|value| value == "*" || value == wanted)
         };
@@ -92,14 +92,14 @@ impl Matching {
     }
 
     /// The kind, in the version, by which a rule has it.
-    pub(crate) fn matches(&self, asked: &Admission<'_>, subject: Subject<'_>) -> Option<Arc<dyn Handler>> {
+    pub(crate) fn matches(&self, asked: &Admission<'_>, subject: Subject<'_>) -> Option<Arc<Version>> {
         let name = asked.target.name.clone().or(subject.name());
         let named = |rules: &[Rule]| self.version(rules, asked, name.as_deref());
         if !self.excluded.is_empty() && named(&self.excluded).is_some() {
             return None;
         }
         let via = match &self.rules {
-            None => asked.target.handler.clone(),
+            None => asked.target.version.clone(),
             Some(rules) => named(rules)?,
         };
         let labelled = |instance: Option<&dyn Instance>| {
@@ -110,19 +110,17 @@ impl Matching {
         (wanted && self.is_in_a_wanted_namespace(asked, subject)).then_some(via)
     }
 
-    fn version(&self, rules: &[Rule], asked: &Admission<'_>, name: Option<&str>) -> Option<Arc<dyn Handler>> {
-        let fits =
-            |handler: &Arc<dyn Handler>| rules.iter().any(|rule| rule.fits(asked, name, handler.info()));
-        let own = &asked.target.handler;
+    fn version(&self, rules: &[Rule], asked: &Admission<'_>, name: Option<&str>) -> Option<Arc<Version>> {
+        let fits = |version: &Arc<Version>| rules.iter().any(|rule| rule.fits(asked, name, version.info()));
+        let own = &asked.target.version;
         if fits(own) {
             return Some(own.clone());
         }
         if self.is_exact {
             return None;
         }
-        let storage = &own.info().storage;
         let registry = asked.cluster.registry();
-        registry.iter().find(|other| other.info().storage == *storage && fits(other)).cloned()
+        registry.kind(&own.info().storage)?.versions.iter().find(|other| fits(other)).cloned()
     }
 
     fn is_in_a_wanted_namespace(&self, asked: &Admission<'_>, subject: Subject<'_>) -> bool {
@@ -130,7 +128,7 @@ impl Matching {
             return true;
         }
         let info = Namespace::info();
-        if asked.target.handler.info().gvr == info.gvr {
+        if asked.target.version.info().gvr == info.gvr {
             let instance = subject.new.or(subject.old);
             let labels = instance.and_then(|i| i.meta().labels.clone()).unwrap_or_default();
             return self.namespaces.matches(&labels);

@@ -23,16 +23,16 @@ pub(crate) use matching::{Conditions, Matching, selector};
 pub(crate) use policy_params::gvk_of;
 pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 
-use crate::services::Taken;
+use crate::services::Reservation;
 use crate::{Cluster, Target};
 use ::api::Status;
 use kinds::Instance;
 use store::Write;
 
 /// What admission reserved for a write until it is committed.
-pub(crate) struct Held(Taken);
+pub(crate) struct Reservations(Reservation);
 
-impl Held {
+impl Reservations {
     /// What is committed with the object.
     pub(crate) fn written_with(
         &self,
@@ -43,9 +43,9 @@ impl Held {
     }
 
     /// A dry run gives everything back.
-    pub(crate) fn keep_if(self, committed: bool) {
-        if committed {
-            self.0.keep();
+    pub(crate) fn commit_unless(self, dry_run: bool) {
+        if !dry_run {
+            self.0.commit();
         }
     }
 }
@@ -54,9 +54,9 @@ pub(crate) async fn admit_create(
     asked: &Admission<'_>,
     object: &mut Box<dyn Instance>,
     prepare: &Prepare<'_>,
-) -> Result<Held, Status> {
+) -> Result<Reservations, Status> {
     let Admission { cluster, actor, target, .. } = *asked;
-    namespace::must_be_there(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
+    namespace::ensure_exists(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
     certificate_requests::admit_create(actor, &mut **object);
     fill_in(cluster, &mut **object).await?;
     if mutate(asked, object, None, prepare).await? {
@@ -68,7 +68,7 @@ pub(crate) async fn admit_create(
     runtime_class::admit(cluster, &mut **object)?;
     rbac_escalation::admit(cluster, actor, target, &**object, None)?;
     policy_params::admit(cluster, actor, &**object, None)?;
-    service_addresses::admit(cluster, &mut **object, None).map(Held)
+    service_addresses::admit(cluster, &mut **object, None).map(Reservations)
 }
 
 async fn fill_in(cluster: &Cluster, object: &mut dyn Instance) -> Result<(), Status> {
@@ -87,18 +87,18 @@ pub(crate) async fn admit_update(
     new: &mut Box<dyn Instance>,
     old: &dyn Instance,
     prepare: &Prepare<'_>,
-) -> Result<Held, Status> {
+) -> Result<Reservations, Status> {
     let Admission { cluster, actor, target, .. } = *asked;
     mutate(asked, new, Some(old), prepare).await?;
     let new = &mut **new;
     certificate_requests::admit_update(cluster, actor, target, new, old)?;
     if target.subresource.is_some() {
-        return Ok(Held(Taken::default()));
+        return Ok(Reservations(Reservation::default()));
     }
     pod_priority::one_default(cluster, new, Some(old))?;
     rbac_escalation::admit(cluster, actor, target, new, Some(old))?;
     policy_params::admit(cluster, actor, new, Some(old))?;
-    service_addresses::admit(cluster, new, Some(old)).map(Held)
+    service_addresses::admit(cluster, new, Some(old)).map(Reservations)
 }
 
 /// What may refuse, or warn of, an object that is as it would be stored: upstream's validating admission.
@@ -139,5 +139,5 @@ async fn mutate(
 }
 
 pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {
-    namespace::may_go(target)
+    namespace::check_delete(target)
 }

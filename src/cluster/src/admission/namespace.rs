@@ -3,13 +3,13 @@
 use crate::{Cluster, Target};
 use ::api::{Cause, GroupResource, ObjectKey, Status};
 use k8s_openapi::api::core::v1::Namespace;
-use kinds::Kind;
+use kinds::TypedKind;
 use store::Resource;
 
-const IMMORTAL: [&str; 3] = ["default", "kube-system", "kube-public"];
+const PROTECTED: [&str; 3] = ["default", "kube-system", "kube-public"];
 
 /// Nothing is made in a namespace that is missing or on its way out.
-pub(super) fn must_be_there(cluster: &Cluster, target: &Target, object: &str) -> Result<(), Status> {
+pub(super) fn ensure_exists(cluster: &Cluster, target: &Target, object: &str) -> Result<(), Status> {
     let Some(name) = target.namespace.as_deref() else { return Ok(()) };
     let info = Namespace::info();
     let snapshot = cluster.store().snapshot();
@@ -29,10 +29,10 @@ pub(super) fn must_be_there(cluster: &Cluster, target: &Target, object: &str) ->
     Err(status)
 }
 
-pub(super) fn may_go(target: &Target) -> Result<(), Status> {
+pub(super) fn check_delete(target: &Target) -> Result<(), Status> {
     let name = target.name.as_deref().unwrap_or_default();
     let resource = target.group_resource();
-    if resource == GroupResource::new("", "namespaces") && IMMORTAL.contains(&name) {
+    if resource == GroupResource::new("", "namespaces") && PROTECTED.contains(&name) {
         return Err(Status::forbidden(&resource, name, "this namespace may not be deleted"));
     }
     Ok(())

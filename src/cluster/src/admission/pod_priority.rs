@@ -4,7 +4,7 @@ use crate::Cluster;
 use ::api::{GroupResource, ObjectKey, Status};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use std::fmt::Display;
 use store::Resource;
 

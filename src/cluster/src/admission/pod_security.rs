@@ -6,7 +6,7 @@ use crate::{Cluster, Target, Warnings};
 use ::api::{ObjectKey, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{Instance, Kind};
+use kinds::{Instance, Subresource, TypedKind};
 use std::collections::BTreeMap;
 use store::Resource;
 
@@ -24,7 +24,7 @@ pub(super) fn review(
 ) -> Result<(), Status> {
     if let Some(pod) = new.downcast_ref::<Pod>() {
         // subresources that change what runs are named here when there are some
-        let judged = matches!(target.subresource.as_deref(), None | Some("ephemeralcontainers" | "resize"));
+        let judged = matches!(target.subresource, None | Some(Subresource::EphemeralContainers));
         let before = old.and_then(|old| old.downcast_ref::<Pod>());
         if judged && before.is_none_or(|old| is_significant(pod, old)) {
             return review_pod(cluster, target, pod, warnings);

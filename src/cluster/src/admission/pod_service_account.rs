@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{
     PodSpec, ProjectedVolumeSource, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeMount,
     VolumeProjection,
 };
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use rand::Rng;
 use std::time::Duration;
 use store::{EventKind, Resource};

@@ -7,7 +7,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamKind, ParamRef, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
 };
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use store::Resource;
 
 pub(super) fn admit(
@@ -92,7 +92,7 @@ fn may_get(
     if let Some(gvk) = kind.and_then(gvk_of) {
         let known = cluster.registry().by_gvk(&gvk);
         group = gvk.group.to_string();
-        resource = known.map_or(resource, |handler| handler.info().gvr.resource.to_string());
+        resource = known.map_or(resource, |version| version.info().gvr.resource.to_string());
     }
     let verb = "get".to_owned();
     let attributes = Attributes { verb, group, resource, namespace, name, ..Attributes::default() };

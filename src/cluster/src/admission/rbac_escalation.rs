@@ -10,7 +10,7 @@ use crate::rule_coverage::{compact, describe, full_authority, quoted, uncovered}
 use crate::{Actor, Attributes, Cluster, Decision, Target};
 use ::api::{GroupResource, ObjectKey, Status};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef};
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use store::Resource;
 
 pub(super) fn admit(
@@ -120,7 +120,7 @@ impl Check<'_> {
         }
     }
 
-    fn stored<K: Kind>(
+    fn stored<K: TypedKind>(
         &self,
         key: &ObjectKey,
         rules: fn(K) -> Option<Vec<PolicyRule>>,

@@ -5,7 +5,7 @@ use crate::Cluster;
 use ::api::{GroupResource, ObjectKey, Status};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::node::v1::RuntimeClass;
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use store::Resource;
 
 /// What `handler` may say.

@@ -1,6 +1,6 @@
 //! Gives a Service its ClusterIP and node ports, and says which addresses it claims in vain.
 
-use crate::services::Taken;
+use crate::services::Reservation;
 use crate::{Cluster, Warnings};
 use ::api::Status;
 use k8s_openapi::api::core::v1::Service;
@@ -11,11 +11,11 @@ pub(super) fn admit(
     cluster: &Cluster,
     new: &mut dyn Instance,
     old: Option<&dyn Instance>,
-) -> Result<Taken, Status> {
+) -> Result<Reservation, Status> {
     let old = old.and_then(|old| old.downcast_ref::<Service>());
     match new.downcast_mut::<Service>() {
         Some(service) => cluster.0.services.allocate(cluster.store(), service, old),
-        None => Ok(Taken::default()),
+        None => Ok(Reservation::default()),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{Cluster, Target};
 use ::api::{ObjectKey, Status};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
-use kinds::{Instance, Kind, volume};
+use kinds::{Instance, TypedKind, volume};
 use std::sync::Arc;
 use store::Resource;
 
@@ -47,7 +47,7 @@ pub(super) fn may_grow(
 ) -> Result<(), Status> {
     let new = new.downcast_ref::<PersistentVolumeClaim>();
     let old = old.and_then(|old| old.downcast_ref::<PersistentVolumeClaim>());
-    let (None, Some(new), Some(old)) = (target.subresource.as_deref(), new, old) else { return Ok(()) };
+    let (None, Some(new), Some(old)) = (target.subresource, new, old) else { return Ok(()) };
     if volume::request(new) <= volume::request(old) {
         return Ok(());
     }

@@ -12,7 +12,7 @@ use crate::Cluster;
 use crate::webhooks::url_of;
 use ::api::{Object, REVISION_PLACEHOLDER, Reason, ResourceVersion, Status, Unstamped};
 use k8s_openapi::api::admissionregistration::v1::{ServiceReference, WebhookClientConfig};
-use kinds::{Conversion, Handler};
+use kinds::{Conversion, Version};
 use review::ReviewVersion;
 use serde_json::Value;
 use std::time::Duration;
@@ -28,13 +28,9 @@ impl Cluster {
     ///
     /// # Errors
     /// `InternalError` where the webhook fails.
-    pub async fn in_version(
-        &self,
-        handler: &dyn Handler,
-        objects: Vec<Object>,
-    ) -> Result<Vec<Object>, Status> {
-        let Some(conversion) = handler.conversion() else { return Ok(objects) };
-        let wanted = handler.info().gvk.api_version();
+    pub async fn in_version(&self, version: &Version, objects: Vec<Object>) -> Result<Vec<Object>, Status> {
+        let Some(conversion) = version.conversion() else { return Ok(objects) };
+        let wanted = version.info().gvk.api_version();
         let mut values = Vec::with_capacity(objects.len());
         for object in &objects {
             values.push(object.decode::<Value>().map_err(Status::internal)?);
@@ -53,11 +49,11 @@ impl Cluster {
 
     /// # Errors
     /// As [`Cluster::in_version`].
-    pub async fn one_in_version(&self, handler: &dyn Handler, object: Object) -> Result<Object, Status> {
-        if handler.conversion().is_none() {
+    pub async fn one_in_version(&self, version: &Version, object: Object) -> Result<Object, Status> {
+        if version.conversion().is_none() {
             return Ok(object);
         }
-        let mut converted = self.in_version(handler, vec![object]).await?;
+        let mut converted = self.in_version(version, vec![object]).await?;
         converted.pop().ok_or_else(|| Status::internal("a conversion returned no object"))
     }
 
@@ -65,13 +61,9 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::in_version`].
-    pub(crate) async fn for_storage(
-        &self,
-        handler: &dyn Handler,
-        draft: Unstamped,
-    ) -> Result<Unstamped, Status> {
-        let Some(conversion) = handler.conversion() else { return Ok(draft) };
-        if handler.info().gvk.api_version() == conversion.stored_version {
+    pub(crate) async fn for_storage(&self, version: &Version, draft: Unstamped) -> Result<Unstamped, Status> {
+        let Some(conversion) = version.conversion() else { return Ok(draft) };
+        if version.info().gvk.api_version() == conversion.stored_version {
             return Ok(draft);
         }
         let value = draft.stamp(ResourceVersion(0)).decode().map_err(Status::internal)?;
@@ -83,13 +75,9 @@ impl Cluster {
     ///
     /// # Errors
     /// As [`Cluster::in_version`].
-    pub(crate) async fn value_in_version(
-        &self,
-        handler: &dyn Handler,
-        value: Value,
-    ) -> Result<Value, Status> {
-        let Some(conversion) = handler.conversion() else { return Ok(value) };
-        let wanted = handler.info().gvk.api_version();
+    pub(crate) async fn value_in_version(&self, version: &Version, value: Value) -> Result<Value, Status> {
+        let Some(conversion) = version.conversion() else { return Ok(value) };
+        let wanted = version.info().gvk.api_version();
         if version_of(&value) == wanted {
             return Ok(value);
         }

@@ -1,6 +1,6 @@
 //! What a namespace's labels say.
 
-use kinds::Errors;
+use kinds::ErrorList;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -44,8 +44,8 @@ impl fmt::Display for LevelVersion {
 
 impl Policy {
     /// Always a policy, also of labels that make no sense: what is enforced is then the strictest, and nothing is warned of.
-    pub(crate) fn of(labels: Option<&BTreeMap<String, String>>) -> (Policy, Errors) {
-        let mut errors = Errors::default();
+    pub(crate) fn of(labels: Option<&BTreeMap<String, String>>) -> (Policy, ErrorList) {
+        let mut errors = ErrorList::default();
         let mut mode = |mode: &str, otherwise: Level| {
             let label = |suffix: &str| format!("{PREFIX}{mode}{suffix}");
             let value = |label: &String| labels.and_then(|all| all.get(label));

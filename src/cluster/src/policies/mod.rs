@@ -20,7 +20,7 @@ use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicyBinding,
 };
 use k8s_openapi::api::core::v1::Namespace;
-use kinds::{Handler, Kind};
+use kinds::{TypedKind, Version};
 use serde_json::Value;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -80,7 +80,7 @@ impl InUse {
     }
 }
 
-fn bound<K: Kind, P>(
+fn bound<K: TypedKind, P>(
     policies: &[K],
     mut bindings: Vec<Binding>,
     before: &[Bound<P>],
@@ -109,7 +109,7 @@ struct Invocation<'p, P> {
     policy: &'p Arc<Policy<P>>,
     binding: &'p Binding,
     /// The kind, in the version that the policy asked for.
-    via: Arc<dyn Handler>,
+    via: Arc<Version>,
     params: Value,
 }
 

@@ -9,7 +9,7 @@ use ::api::patch::JsonPatch;
 use ::api::{Cause, Reason, Status};
 use bytes::Bytes;
 use expressions::{Budget, Evaluation, Fault, Variables};
-use kinds::{FieldValidation, Handler, Instance};
+use kinds::{FieldValidation, Instance, Version};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -164,7 +164,7 @@ fn changed(
     object: &Value,
     variables: Variables,
     composition: &expressions::Composition,
-    via: &dyn Handler,
+    via: &Version,
 ) -> Result<Value, String> {
     let program = mutation.program.as_ref().map_err(Clone::clone)?;
     let mut evaluation = Evaluation::new(variables, composition);
@@ -188,7 +188,7 @@ fn changed(
 
 /// What is laid over an object has only what its kind knows, and no part that could only be replaced as a whole: who means
 /// to add to it would take away the rest.
-fn applied(object: &Value, mut wanted: Value, via: &dyn Handler) -> Result<Value, String> {
+fn applied(object: &Value, mut wanted: Value, via: &Version) -> Result<Value, String> {
     let found = atomics(&wanted, via.schema());
     if let Some(fields) = wanted.as_object_mut() {
         fields.insert("apiVersion".to_owned(), via.info().gvk.api_version().into());

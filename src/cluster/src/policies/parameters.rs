@@ -18,8 +18,8 @@ impl Admission<'_> {
         reference: Option<&ParamRef>,
     ) -> Result<Vec<Value>, String> {
         let (Some(kind), Some(reference)) = (kind, reference) else { return Ok(vec![Value::Null]) };
-        let handler = gvk_of(kind).and_then(|gvk| self.cluster.registry().by_gvk(&gvk));
-        let handler = handler.ok_or_else(|| {
+        let version = gvk_of(kind).and_then(|gvk| self.cluster.registry().by_gvk(&gvk));
+        let version = version.ok_or_else(|| {
             format!(
                 "paramKind kind `&ParamKind{{APIVersion:{},Kind:{},}}` not known",
                 kind.api_version.as_deref().unwrap_or_default(),
@@ -27,7 +27,7 @@ impl Admission<'_> {
             )
         })?;
         let wanted = reference.namespace.as_deref().filter(|namespace| !namespace.is_empty());
-        let namespace = match (handler.info().scope, wanted, self.target.namespace.as_deref()) {
+        let namespace = match (version.info().scope, wanted, self.target.namespace.as_deref()) {
             (Scope::Cluster, None, _) => None,
             (Scope::Cluster, Some(_), _) => {
                 return Err(
@@ -44,7 +44,7 @@ impl Admission<'_> {
             }
         };
         let snapshot = self.cluster.store().snapshot();
-        let resource = Resource::from(&handler.info().storage);
+        let resource = Resource::from(&version.info().storage);
         let found: Vec<Object> = match reference.name.as_deref().filter(|name| !name.is_empty()) {
             Some(name) => snapshot.get(&resource, &ObjectKey::new(namespace, name)).into_iter().collect(),
             None => {
@@ -56,9 +56,9 @@ impl Admission<'_> {
         if found.is_empty() && reference.parameter_not_found_action.as_deref() == Some("Deny") {
             return Err("no params found for policy binding with `Deny` parameterNotFoundAction".to_owned());
         }
-        let found = self.cluster.in_version(&*handler, found).await.map_err(|why| why.message)?;
+        let found = self.cluster.in_version(&*version, found).await.map_err(|why| why.message)?;
         let shown = |object: &Object| {
-            serde_json::from_slice(&handler.present(object.bytes())).map_err(|why| why.to_string())
+            serde_json::from_slice(&version.present(object.bytes())).map_err(|why| why.to_string())
         };
         found.iter().map(shown).collect()
     }

@@ -18,7 +18,7 @@ pub(crate) use hook::url_of;
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
-use kinds::{Instance, Kind};
+use kinds::{Instance, TypedKind};
 use review::Answer;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -108,7 +108,7 @@ impl Hooks {
     }
 }
 
-pub(crate) fn all<K: Kind>(snapshot: &Snapshot) -> Vec<K> {
+pub(crate) fn all<K: TypedKind>(snapshot: &Snapshot) -> Vec<K> {
     let stored = snapshot.list(&Resource::from(&K::info().storage), None, None);
     let mut all: Vec<K> = stored.filter_map(|object| object.decode().ok()).collect();
     all.sort_by(|a, b| a.metadata().name.cmp(&b.metadata().name));

@@ -7,7 +7,7 @@ use api::ObjectKey;
 use cluster::{Actor, Client, Cluster, Subscription};
 use controllers::{Asked, Authority, ControllersConfig};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kinds::Kind;
+use kinds::TypedKind;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,7 @@ const NEVER: Duration = Duration::from_secs(30);
 
 pub async fn start() -> Client {
     let cluster = testkit::cluster(testkit::config()).await;
+    cluster.bootstrap_components(controllers::roles()).await.unwrap();
     controllers(&cluster);
     let root = cluster.acting_as(Actor::root());
     until::<ServiceAccount>(&root, |_| root.api::<ServiceAccount>().find(&key("default")).unwrap().is_some())
@@ -65,7 +66,7 @@ pub fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
 }
 
 /// Until it holds; looked at again with each change of a `K`.
-pub async fn until<K: Kind>(client: &Client, holds: impl Fn(&Client) -> bool) {
+pub async fn until<K: TypedKind>(client: &Client, holds: impl Fn(&Client) -> bool) {
     let mut changes: Subscription<K> = client.cluster().informer::<K>().subscribe();
     let waiting = async {
         while !holds(client) {

@@ -4,7 +4,7 @@
 use super::checks::{among, among_if_set, judged, label_selector, list, required, text};
 use super::names;
 use super::webhooks::{validate_condition_names, validate_rule};
-use crate::Errors;
+use crate::ErrorList;
 use expressions::{Composition, Environment, Output, Program, RESERVED};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, RuleWithOperations,
@@ -101,7 +101,7 @@ pub(super) struct Common<'p> {
 }
 
 /// What came of the variables, for the expressions that are validated next.
-pub(super) fn validate(policy: &Common<'_>, errors: &mut Errors) -> PolicyExpressions {
+pub(super) fn validate(policy: &Common<'_>, errors: &mut ErrorList) -> PolicyExpressions {
     among_if_set(policy.failure, &["Fail", "Ignore"], "spec.failurePolicy", errors);
     if let Some(params) = policy.params {
         param_kind(params, errors);
@@ -146,7 +146,7 @@ fn is_identifier(name: &str) -> bool {
         && !RESERVED.contains(&name)
 }
 
-fn param_kind(params: &ParamKind, errors: &mut Errors) {
+fn param_kind(params: &ParamKind, errors: &mut ErrorList) {
     let at = "spec.paramKind.apiVersion";
     let version = text(&params.api_version);
     let (group, name) = version.split_once('/').unwrap_or(("", version));
@@ -175,7 +175,7 @@ fn param_kind(params: &ParamKind, errors: &mut Errors) {
     }
 }
 
-pub(super) fn match_resources(matched: &MatchResources, at: &str, errors: &mut Errors) {
+pub(super) fn match_resources(matched: &MatchResources, at: &str, errors: &mut ErrorList) {
     match matched.match_policy.as_deref() {
         None => errors.required(format!("{at}.matchPolicy"), ""),
         Some(policy) => among(policy, &["Equivalent", "Exact"], format!("{at}.matchPolicy"), errors),
@@ -193,7 +193,7 @@ pub(super) fn match_resources(matched: &MatchResources, at: &str, errors: &mut E
     }
 }
 
-fn named_rule(rule: &NamedRuleWithOperations, at: &str, errors: &mut Errors) {
+fn named_rule(rule: &NamedRuleWithOperations, at: &str, errors: &mut ErrorList) {
     let mut seen = HashSet::new();
     for (index, name) in list(&rule.resource_names).iter().enumerate() {
         let at = format!("{at}.resourceNames[{index}]");
@@ -216,7 +216,7 @@ pub fn unnamed(rule: &NamedRuleWithOperations) -> RuleWithOperations {
     }
 }
 
-fn conditions(conditions: &[MatchCondition], expressions: &PolicyExpressions, errors: &mut Errors) {
+fn conditions(conditions: &[MatchCondition], expressions: &PolicyExpressions, errors: &mut ErrorList) {
     let at = "spec.matchConditions";
     validate_condition_names(conditions, at, errors);
     for (index, condition) in conditions.iter().enumerate() {
@@ -237,7 +237,7 @@ pub(super) fn validate_binding(
     policy_name: &str,
     params: Option<&ParamRef>,
     matched: Option<&MatchResources>,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     required(names::dns_subdomain, policy_name, "spec.policyName", errors);
     if let Some(params) = params {
@@ -248,7 +248,7 @@ pub(super) fn validate_binding(
     }
 }
 
-fn param_ref(params: &ParamRef, at: &str, errors: &mut Errors) {
+fn param_ref(params: &ParamRef, at: &str, errors: &mut ErrorList) {
     const EXCLUSIVE: &str = "name and selector are mutually exclusive";
     let name = text(&params.name);
     if !name.is_empty() {

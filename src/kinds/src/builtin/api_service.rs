@@ -1,6 +1,6 @@
 use super::checks::{judged, text, within};
 use super::{name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{
     APIService, APIServiceCondition, APIServiceStatus,
@@ -8,12 +8,12 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1::{
 
 pub const AVAILABLE: &str = "Available";
 
-impl Kind for APIService {
+impl TypedKind for APIService {
     const SINGULAR: &'static str = "apiservice";
     const PLURAL: &'static str = "apiservices";
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Service", "string", "Who serves it, if not the cluster itself"),
@@ -40,7 +40,7 @@ impl Kind for APIService {
         names::path_segment(name)
     }
     /// Upstream's `kube-aggregator/pkg/apis/apiregistration/validation`.
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let spec = self.spec.clone().unwrap_or_default();
         let (group, version) = (text(&spec.group), text(&spec.version));
         let (name, wanted) = (text(&self.metadata.name), format!("{version}.{group}"));
@@ -135,8 +135,8 @@ mod tests {
     fn service(name: &str, spec: Value) -> APIService {
         let mut made: APIService =
             serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap();
-        Kind::set_defaults(&mut made);
-        Kind::prepare_create(&mut made);
+        TypedKind::set_defaults(&mut made);
+        TypedKind::prepare_create(&mut made);
         made
     }
 
@@ -146,8 +146,8 @@ mod tests {
         for (field, value) in change.as_object().unwrap() {
             spec[field] = value.clone();
         }
-        let mut errors = Errors::default();
-        Kind::validate(&service(name, spec), &mut errors);
+        let mut errors = ErrorList::default();
+        TypedKind::validate(&service(name, spec), &mut errors);
         errors.into_causes().into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
     }
 

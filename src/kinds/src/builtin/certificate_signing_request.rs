@@ -1,15 +1,15 @@
 use super::certificate_signing_request_validation as validation;
 use super::name_of;
 use crate::columns::human_duration;
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::api::certificates::v1::{CertificateSigningRequest, CertificateSigningRequestStatus};
 
-impl Kind for CertificateSigningRequest {
+impl TypedKind for CertificateSigningRequest {
     const SINGULAR: &'static str = "certificatesigningrequest";
     const PLURAL: &'static str = "certificatesigningrequests";
     const SHORT_NAMES: &'static [&'static str] = &["csr"];
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["approval", "status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Approval, Subresource::Status];
     const FIELDS: &'static [&'static str] = &["spec.signerName"];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
@@ -33,26 +33,26 @@ impl Kind for CertificateSigningRequest {
         stamp_conditions(self, old);
     }
     /// `approval` is the only part: of the status its conditions.
-    fn prepare_part_update(&mut self, _part: &str, old: &Self) {
+    fn prepare_subresource_update(&mut self, _subresource: Subresource, old: &Self) {
         self.spec.clone_from(&old.spec);
         let conditions = self.status.take().and_then(|status| status.conditions);
         self.status =
             Some(CertificateSigningRequestStatus { conditions, ..old.status.clone().unwrap_or_default() });
         stamp_conditions(self, old);
     }
-    fn validate_create(&self, errors: &mut Errors) {
+    fn validate_create(&self, errors: &mut ErrorList) {
         validation::spec(&self.spec, errors);
         validation::conditions(self, errors);
     }
-    fn validate_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, _old: &Self, errors: &mut ErrorList) {
         validation::conditions(self, errors);
     }
-    fn validate_status_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
         validation::conditions(self, errors);
         validation::keeps_decisions(self, old, errors);
         validation::certificate(self, old, errors);
     }
-    fn validate_part_update(&self, _part: &str, old: &Self, errors: &mut Errors) {
+    fn validate_subresource_update(&self, _subresource: Subresource, old: &Self, errors: &mut ErrorList) {
         validation::conditions(self, errors);
         validation::keeps_what_was_decided(self, old, errors);
     }

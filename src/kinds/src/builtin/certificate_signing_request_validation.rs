@@ -2,7 +2,7 @@
 //! right the signer finds out: nothing here reads certificates.
 
 use super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestSpec,
 };
@@ -39,7 +39,7 @@ const USAGES: &[&str] = &[
     "timestamping",
 ];
 
-pub(super) fn spec(spec: &CertificateSigningRequestSpec, errors: &mut Errors) {
+pub(super) fn spec(spec: &CertificateSigningRequestSpec, errors: &mut ErrorList) {
     match pem_type(&spec.request.0).as_deref() {
         Some("CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") => {}
         _ => errors.invalid(
@@ -75,7 +75,7 @@ pub(super) fn spec(spec: &CertificateSigningRequestSpec, errors: &mut Errors) {
 }
 
 /// `example.com/signer`
-fn signer_name(name: &str, errors: &mut Errors) {
+fn signer_name(name: &str, errors: &mut ErrorList) {
     let field = "spec.signerName";
     if name.is_empty() {
         return errors.required(field, "");
@@ -109,7 +109,7 @@ fn pem_type(bytes: &[u8]) -> Option<String> {
     rest.contains(&format!("-----END {kind}-----")).then(|| kind.to_owned())
 }
 
-pub(super) fn conditions(request: &CertificateSigningRequest, errors: &mut Errors) {
+pub(super) fn conditions(request: &CertificateSigningRequest, errors: &mut ErrorList) {
     let (mut seen, mut decided) = (BTreeSet::new(), None);
     for (index, condition) in all(request).iter().enumerate() {
         let field = format!("status.conditions[{index}]");
@@ -141,7 +141,7 @@ pub(super) fn conditions(request: &CertificateSigningRequest, errors: &mut Error
 pub(super) fn keeps_decisions(
     new: &CertificateSigningRequest,
     old: &CertificateSigningRequest,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     keeps_what_was_decided(new, old, errors);
     for kind in [APPROVED, DENIED] {
@@ -155,7 +155,7 @@ pub(super) fn keeps_decisions(
 pub(super) fn keeps_what_was_decided(
     new: &CertificateSigningRequest,
     old: &CertificateSigningRequest,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     for kind in [APPROVED, DENIED, "Failed"] {
         if has(old, kind) && !has(new, kind) {
@@ -168,7 +168,7 @@ pub(super) fn keeps_what_was_decided(
 pub(super) fn certificate(
     new: &CertificateSigningRequest,
     old: &CertificateSigningRequest,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     let (new, old) = (issued(new), issued(old));
     if !old.is_empty() && new != old {

@@ -1,8 +1,8 @@
 //! What is asked of fields in more than one kind, in upstream's words (`pkg/apis/core/validation`). Each takes the value
-//! and where it stands, and tells [`Errors`]; a field that is not there is `""` or 0, as Go has it.
+//! and where it stands, and tells [`ErrorList`]; a field that is not there is `""` or 0, as Go has it.
 
 use super::names::{self, Verdict};
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use std::fmt::Display;
@@ -22,14 +22,14 @@ pub(super) fn list<T>(field: &Option<Vec<T>>) -> &[T] {
 }
 
 /// The value is good in the eyes of `judge`.
-pub(super) fn judged(judge: fn(&str) -> Verdict, value: &str, field: impl Display, errors: &mut Errors) {
+pub(super) fn judged(judge: fn(&str) -> Verdict, value: &str, field: impl Display, errors: &mut ErrorList) {
     if let Err(why) = judge(value) {
         errors.invalid(field, value, why);
     }
 }
 
 /// The value is there, and good in the eyes of `judge`.
-pub(super) fn required(judge: fn(&str) -> Verdict, value: &str, field: impl Display, errors: &mut Errors) {
+pub(super) fn required(judge: fn(&str) -> Verdict, value: &str, field: impl Display, errors: &mut ErrorList) {
     match value {
         "" => errors.required(field, ""),
         value => judged(judge, value, field, errors),
@@ -37,14 +37,14 @@ pub(super) fn required(judge: fn(&str) -> Verdict, value: &str, field: impl Disp
 }
 
 /// The value is not there, or good in the eyes of `judge`.
-pub(super) fn optional(judge: fn(&str) -> Verdict, value: &str, field: impl Display, errors: &mut Errors) {
+pub(super) fn optional(judge: fn(&str) -> Verdict, value: &str, field: impl Display, errors: &mut ErrorList) {
     if !value.is_empty() {
         judged(judge, value, field, errors);
     }
 }
 
 /// The value is there, and one of those.
-pub(super) fn one_of(value: &str, known: &[&str], field: impl Display, errors: &mut Errors) {
+pub(super) fn one_of(value: &str, known: &[&str], field: impl Display, errors: &mut ErrorList) {
     match value {
         "" => errors.required(field, ""),
         value => among(value, known, field, errors),
@@ -52,36 +52,36 @@ pub(super) fn one_of(value: &str, known: &[&str], field: impl Display, errors: &
 }
 
 /// The value is one of those.
-pub(super) fn among(value: &str, known: &[&str], field: impl Display, errors: &mut Errors) {
+pub(super) fn among(value: &str, known: &[&str], field: impl Display, errors: &mut ErrorList) {
     if !known.contains(&value) {
         errors.not_supported(field, value, known);
     }
 }
 
 /// As [`among`], of a field that is a pointer in Go: left out is good, empty is not.
-pub(super) fn among_if_set(value: Option<&str>, known: &[&str], field: impl Display, errors: &mut Errors) {
+pub(super) fn among_if_set(value: Option<&str>, known: &[&str], field: impl Display, errors: &mut ErrorList) {
     if let Some(value) = value {
         among(value, known, field, errors);
     }
 }
 
-pub(super) fn not_negative(number: i64, field: impl Display, errors: &mut Errors) {
+pub(super) fn not_negative(number: i64, field: impl Display, errors: &mut ErrorList) {
     if number < 0 {
         errors.invalid(field, number, NOT_NEGATIVE);
     }
 }
 
-pub(super) fn within(number: i64, least: i64, most: i64, field: impl Display, errors: &mut Errors) {
+pub(super) fn within(number: i64, least: i64, most: i64, field: impl Display, errors: &mut ErrorList) {
     if !(least..=most).contains(&number) {
         errors.invalid(field, number, format_args!("must be between {least} and {most}, inclusive"));
     }
 }
 
-pub(super) fn port_number(number: i32, field: impl Display, errors: &mut Errors) {
+pub(super) fn port_number(number: i32, field: impl Display, errors: &mut ErrorList) {
     within(number.into(), 1, 65535, field, errors);
 }
 
-pub(super) fn port(port: &IntOrString, field: impl Display, errors: &mut Errors) {
+pub(super) fn port(port: &IntOrString, field: impl Display, errors: &mut ErrorList) {
     match port {
         IntOrString::Int(number) => port_number(*number, field, errors),
         IntOrString::String(name) => judged(names::port_name, name, field, errors),
@@ -93,7 +93,7 @@ pub(super) fn immutable<T: PartialEq + serde::Serialize>(
     new: &T,
     old: &T,
     field: impl Display,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     if new != old {
         errors.invalid(field, serde_json::json!(new), IMMUTABLE);
@@ -102,7 +102,7 @@ pub(super) fn immutable<T: PartialEq + serde::Serialize>(
 
 /// Upstream's `IsValidIPForLegacyField` with strict parsing (KEP-4858): no leading zeros, which some read as octal, and no
 /// IPv4 dressed up as IPv6.
-pub(super) fn ip(value: &str, field: impl Display, errors: &mut Errors) {
+pub(super) fn ip(value: &str, field: impl Display, errors: &mut ErrorList) {
     match value.parse::<IpAddr>() {
         Ok(IpAddr::V6(six)) if six.to_ipv4_mapped().is_some() => {
             errors.invalid(field, value, "must not be an IPv4-mapped IPv6 address");
@@ -116,7 +116,7 @@ pub(super) fn ip(value: &str, field: impl Display, errors: &mut Errors) {
 
 /// An address of a machine that traffic may be sent to: not unspecified, not of this host, not of this link. What is no
 /// address at all is for [`ip`] to tell.
-pub(super) fn non_special_ip(value: &str, field: impl Display, errors: &mut Errors) {
+pub(super) fn non_special_ip(value: &str, field: impl Display, errors: &mut ErrorList) {
     // an IPv4 address dressed up as IPv6 is judged as what it is
     let Ok(address) = value.parse::<IpAddr>().map(|ip| ip.to_canonical()) else { return };
     let why = match address {
@@ -151,7 +151,7 @@ fn is_link_local_multicast(address: IpAddr) -> bool {
 }
 
 /// `10.9.8.0/24`; bits behind the prefix are borne, as upstream bears them.
-pub(super) fn cidr(value: &str, field: impl Display, errors: &mut Errors) {
+pub(super) fn cidr(value: &str, field: impl Display, errors: &mut ErrorList) {
     if !is_cidr(value) {
         errors.invalid(field, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
     }
@@ -169,7 +169,7 @@ fn is_cidr(value: &str) -> bool {
 }
 
 /// Upstream's `ValidateLabelSelector`.
-pub(super) fn label_selector(selector: Option<&LabelSelector>, at: &str, errors: &mut Errors) {
+pub(super) fn label_selector(selector: Option<&LabelSelector>, at: &str, errors: &mut ErrorList) {
     let Some(selector) = selector else { return };
     crate::meta::labels(selector.match_labels.as_ref(), &format!("{at}.matchLabels"), errors);
     for (index, rule) in list(&selector.match_expressions).iter().enumerate() {
@@ -206,8 +206,8 @@ pub(super) fn is_empty(selector: &LabelSelector) -> bool {
 mod tests {
     use super::*;
 
-    fn said(check: impl FnOnce(&mut Errors)) -> String {
-        let mut errors = Errors::default();
+    fn said(check: impl FnOnce(&mut ErrorList)) -> String {
+        let mut errors = ErrorList::default();
         check(&mut errors);
         errors.into_causes().into_iter().map(|cause| cause.message).collect::<Vec<_>>().join("; ")
     }

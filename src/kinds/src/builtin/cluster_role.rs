@@ -1,11 +1,11 @@
 use super::checks::{is_empty, label_selector, list};
 use super::name_of;
-use crate::{Cell, Column, Errors, Kind, Scope};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind};
 use k8s_openapi::api::rbac::v1::{AggregationRule, ClusterRole, PolicyRule};
 
 const CREATED: Column = Column::new("Created At", "date", "When the object was created");
 
-impl Kind for ClusterRole {
+impl TypedKind for ClusterRole {
     const SINGULAR: &'static str = "clusterrole";
     const PLURAL: &'static str = "clusterroles";
     const SCOPE: Scope = Scope::Cluster;
@@ -14,7 +14,7 @@ impl Kind for ClusterRole {
     fn validate_name(name: &str) -> Result<(), String> {
         super::names::path_segment(name)
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         rules(list(&self.rules), false, errors);
         self.aggregation_rule.iter().for_each(|rule| aggregation(rule, errors));
     }
@@ -28,7 +28,7 @@ pub(super) fn created(meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::Obj
     meta.creation_timestamp.as_ref().map(|t| t.0.to_string()).into()
 }
 
-pub(super) fn rules(rules: &[PolicyRule], namespaced: bool, errors: &mut Errors) {
+pub(super) fn rules(rules: &[PolicyRule], namespaced: bool, errors: &mut ErrorList) {
     for (index, rule) in rules.iter().enumerate() {
         let at = format!("rules[{index}]");
         if rule.verbs.is_empty() {
@@ -62,7 +62,7 @@ pub(super) fn rules(rules: &[PolicyRule], namespaced: bool, errors: &mut Errors)
 }
 
 /// Roles are gathered by the labels that they bear.
-fn aggregation(rule: &AggregationRule, errors: &mut Errors) {
+fn aggregation(rule: &AggregationRule, errors: &mut ErrorList) {
     let at = "aggregationRule.clusterRoleSelectors";
     let selectors = list(&rule.cluster_role_selectors);
     if selectors.is_empty() {

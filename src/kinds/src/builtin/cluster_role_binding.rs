@@ -1,8 +1,8 @@
 use super::role_binding::{binding_row, default_subjects, role_stays, validate_binding};
-use crate::{Cell, Column, Errors, Kind, Scope};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind};
 use k8s_openapi::api::rbac::v1::ClusterRoleBinding;
 
-impl Kind for ClusterRoleBinding {
+impl TypedKind for ClusterRoleBinding {
     const SINGULAR: &'static str = "clusterrolebinding";
     const PLURAL: &'static str = "clusterrolebindings";
     const SCOPE: Scope = Scope::Cluster;
@@ -14,10 +14,10 @@ impl Kind for ClusterRoleBinding {
     fn set_defaults(&mut self) {
         default_subjects(self.subjects.as_deref_mut(), &mut self.role_ref);
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         validate_binding(&self.role_ref, self.subjects.as_deref(), &["ClusterRole"], false, errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         role_stays(&self.role_ref, &old.role_ref, errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {

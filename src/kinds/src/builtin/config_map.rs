@@ -1,16 +1,16 @@
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::api::core::v1::ConfigMap;
 
 const LARGEST: usize = 1024 * 1024; // bytes of all values
 
-impl Kind for ConfigMap {
+impl TypedKind for ConfigMap {
     const SINGULAR: &'static str = "configmap";
     const PLURAL: &'static str = "configmaps";
     const SHORT_NAMES: &'static [&'static str] = &["cm"];
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Data", "string", "Number of entries"), Column::AGE];
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let mut size = 0;
         for (key, value) in self.data.iter().flatten() {
             if let Err(why) = super::names::config_key(key) {
@@ -36,7 +36,7 @@ impl Kind for ConfigMap {
         }
     }
 
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         if old.immutable != Some(true) {
             return;
         }

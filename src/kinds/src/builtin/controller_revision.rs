@@ -1,10 +1,10 @@
 //! ControllerRevisions: what a DaemonSet or StatefulSet was, for those who roll back.
 
 use super::name_of;
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 
-impl Kind for ControllerRevision {
+impl TypedKind for ControllerRevision {
     const SINGULAR: &'static str = "controllerrevision";
     const PLURAL: &'static str = "controllerrevisions";
     const COLUMNS: &'static [Column] = &[
@@ -14,7 +14,7 @@ impl Kind for ControllerRevision {
         Column::AGE,
     ];
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         if self.revision < 0 {
             errors.invalid("revision", self.revision, "must be greater than or equal to 0");
         }
@@ -23,7 +23,7 @@ impl Kind for ControllerRevision {
         }
     }
 
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         if self.data != old.data {
             errors.invalid("data", serde_json::json!(self.data), "field is immutable");
         }

@@ -3,7 +3,7 @@
 use super::name_of;
 use super::replication_controller::{at_least_zero, container_cells};
 use crate::schedule::Schedule;
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::batch::v1::{CronJob, CronJobSpec, CronJobStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 
@@ -12,12 +12,12 @@ const FAILED: i32 = 1;
 /// Eleven more are added: a dash and the minute's number.
 const LONGEST_NAME: usize = 52;
 
-impl Kind for CronJob {
+impl TypedKind for CronJob {
     const SINGULAR: &'static str = "cronjob";
     const PLURAL: &'static str = "cronjobs";
     const SHORT_NAMES: &'static [&'static str] = &["cj"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Schedule", "string", "When it is due"),
@@ -46,7 +46,7 @@ impl Kind for CronJob {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.jobTemplate.spec.template", &self.spec.job_template.spec.as_ref()?.template))
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let spec = &self.spec;
         let name = self.metadata.name.as_deref().unwrap_or_default();
         if name.len() > LONGEST_NAME {
@@ -98,7 +98,7 @@ impl Kind for CronJob {
     }
 }
 
-fn schedule(spec: &CronJobSpec, errors: &mut Errors) {
+fn schedule(spec: &CronJobSpec, errors: &mut ErrorList) {
     let text = spec.schedule.as_str();
     if text.is_empty() {
         errors.required("spec.schedule", "");

@@ -2,7 +2,7 @@
 
 use super::checks::{IMMUTABLE, among, among_if_set, list};
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::storage::v1::CSIDriver;
 use serde_json::json;
 
@@ -11,7 +11,7 @@ const FS_GROUP_POLICIES: [&str; 3] = ["File", "None", "ReadWriteOnceWithFSType"]
 const LIFECYCLES: [&str; 2] = ["Ephemeral", "Persistent"];
 const TOKEN_LEAST: i64 = 600; // seconds
 
-impl Kind for CSIDriver {
+impl TypedKind for CSIDriver {
     const SINGULAR: &'static str = "csidriver";
     const PLURAL: &'static str = "csidrivers";
     const SCOPE: Scope = Scope::Cluster;
@@ -44,7 +44,7 @@ impl Kind for CSIDriver {
             _ => names::dns_subdomain(name),
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         for (field, is_missing) in [
             ("attachRequired", self.spec.attach_required.is_none()),
             ("podInfoOnMount", self.spec.pod_info_on_mount.is_none()),
@@ -70,7 +70,7 @@ impl Kind for CSIDriver {
             }
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         if self.spec.attach_required != old.spec.attach_required {
             errors.invalid("spec.attachedRequired", json!(self.spec.attach_required), IMMUTABLE);
         }
@@ -97,7 +97,7 @@ impl Kind for CSIDriver {
 }
 
 /// Upstream's `ValidateCSIDriverName`.
-pub(super) fn driver_name(name: &str, field: &str, errors: &mut Errors) {
+pub(super) fn driver_name(name: &str, field: &str, errors: &mut ErrorList) {
     if name.is_empty() {
         errors.required(field, "");
     }

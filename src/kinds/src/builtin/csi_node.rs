@@ -3,20 +3,20 @@
 use super::checks::list;
 use super::csi_driver::driver_name;
 use super::{name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::storage::v1::CSINode;
 use serde_json::json;
 
 const LONGEST_ID: usize = 192;
 
-impl Kind for CSINode {
+impl TypedKind for CSINode {
     const SINGULAR: &'static str = "csinode";
     const PLURAL: &'static str = "csinodes";
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Drivers", "integer", "How many drivers the node has"), Column::AGE];
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let drivers = &self.spec.drivers;
         for (index, driver) in drivers.iter().enumerate() {
             let at = format!("spec.drivers[{index}]");
@@ -47,7 +47,7 @@ impl Kind for CSINode {
             }
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         for driver in &old.spec.drivers {
             let new = self.spec.drivers.iter().find(|other| other.name == driver.name);
             let mut new = new.cloned();

@@ -2,11 +2,11 @@
 
 use super::checks::{immutable, label_selector, required};
 use super::{name_of, names};
-use crate::{Cell, Column, Errors, Kind};
+use crate::{Cell, Column, ErrorList, TypedKind};
 use api::quantity::Quantity;
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 
-impl Kind for CSIStorageCapacity {
+impl TypedKind for CSIStorageCapacity {
     const SINGULAR: &'static str = "csistoragecapacity";
     const PLURAL: &'static str = "csistoragecapacities";
     const COLUMNS: &'static [Column] = &[
@@ -15,7 +15,7 @@ impl Kind for CSIStorageCapacity {
         Column::new("Capacity", "string", "How much can be made"),
     ];
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         required(names::dns_subdomain, &self.storage_class_name, "storageClassName", errors);
         label_selector(self.node_topology.as_ref(), "nodeTopology", errors);
         for (field, amount) in
@@ -27,7 +27,7 @@ impl Kind for CSIStorageCapacity {
             }
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.node_topology, &old.node_topology, "nodeTopology", errors);
         immutable(&self.storage_class_name, &old.storage_class_name, "storageClassName", errors);
     }

@@ -1,5 +1,5 @@
 use super::{name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames,
     CustomResourceDefinitionStatus, CustomResourceDefinitionVersion,
@@ -11,12 +11,12 @@ const PROTECTED: [&str; 2] = ["k8s.io", "kubernetes.io"];
 const APPROVAL: &str = "api-approved.kubernetes.io";
 const COLUMN_TYPES: [&str; 5] = ["integer", "number", "string", "boolean", "date"];
 
-impl Kind for CustomResourceDefinition {
+impl TypedKind for CustomResourceDefinition {
     const SINGULAR: &'static str = "customresourcedefinition";
     const PLURAL: &'static str = "customresourcedefinitions";
     const SHORT_NAMES: &'static [&'static str] = &["crd", "crds"];
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Created At", "date", "When the definition was made")];
@@ -51,7 +51,7 @@ impl Kind for CustomResourceDefinition {
         names::dns_subdomain(name)
     }
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let spec = &self.spec;
         let name = self.metadata.name.as_deref().unwrap_or_default();
         if name != format!("{}.{}", spec.names.plural, spec.group) {
@@ -75,7 +75,7 @@ impl Kind for CustomResourceDefinition {
         conversion(spec.conversion.as_ref(), errors);
     }
 
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let (new, before) = (&self.spec, &old.spec);
         let mut stays = |field: &str, new: &str, old: &str| {
             if new != old {
@@ -116,7 +116,11 @@ fn is_established(definition: &CustomResourceDefinition) -> bool {
     conditions.into_iter().flatten().any(|c| c.type_ == "Established" && c.status == "True")
 }
 
-fn group(group: &str, annotations: Option<&std::collections::BTreeMap<String, String>>, errors: &mut Errors) {
+fn group(
+    group: &str,
+    annotations: Option<&std::collections::BTreeMap<String, String>>,
+    errors: &mut ErrorList,
+) {
     if group.is_empty() {
         return errors.required("spec.group", "");
     }
@@ -144,7 +148,7 @@ fn group(group: &str, annotations: Option<&std::collections::BTreeMap<String, St
     }
 }
 
-fn all_names(all: &CustomResourceDefinitionNames, errors: &mut Errors) {
+fn all_names(all: &CustomResourceDefinitionNames, errors: &mut ErrorList) {
     let mut label = |field: &str, name: &str| match name {
         "" => errors.required(field, ""),
         name => {
@@ -169,7 +173,7 @@ fn all_names(all: &CustomResourceDefinitionNames, errors: &mut Errors) {
     }
 }
 
-fn versions(all: &[CustomResourceDefinitionVersion], errors: &mut Errors) {
+fn versions(all: &[CustomResourceDefinitionVersion], errors: &mut ErrorList) {
     if all.is_empty() {
         errors.required("spec.versions", "must have at least one version");
     }
@@ -200,11 +204,11 @@ fn versions(all: &[CustomResourceDefinitionVersion], errors: &mut Errors) {
     }
 }
 
-fn version_schema(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Errors) {
+fn version_schema(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut ErrorList) {
     let Some(schema) = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()) else {
         return errors.required(format!("{at}.schema.openAPIV3Schema"), "schemas are required");
     };
-    let Ok(schema) = serde_json::to_value(schema) else { return };
+    let Ok(schema) = api::json::to_value(schema) else { return };
     let at = format!("{at}.schema.openAPIV3Schema");
     match schema::from_openapi(&schema, &at) {
         Ok(schema) => errors.extend(expressions::Rules::compile(&schema, &at).1.into_causes()),
@@ -212,7 +216,7 @@ fn version_schema(version: &CustomResourceDefinitionVersion, at: &str, errors: &
     }
 }
 
-fn columns(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Errors) {
+fn columns(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut ErrorList) {
     for (index, column) in version.additional_printer_columns.iter().flatten().enumerate() {
         let at = format!("{at}.additionalPrinterColumns[{index}]");
         if column.name.is_empty() {
@@ -231,7 +235,7 @@ fn columns(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Err
     }
 }
 
-fn scale(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Errors) {
+fn scale(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut ErrorList) {
     let Some(scale) = version.subresources.as_ref().and_then(|parts| parts.scale.as_ref()) else { return };
     let at = format!("{at}.subresources.scale");
     let mut below = |field: &str, path: &str, prefix: &[&str]| {
@@ -249,7 +253,7 @@ fn scale(version: &CustomResourceDefinitionVersion, at: &str, errors: &mut Error
     }
 }
 
-fn simple_path(field: &str, path: &str, errors: &mut Errors) {
+fn simple_path(field: &str, path: &str, errors: &mut ErrorList) {
     if path.is_empty() {
         errors.required(field, "");
     } else if !path.starts_with('.') {
@@ -257,7 +261,7 @@ fn simple_path(field: &str, path: &str, errors: &mut Errors) {
     }
 }
 
-fn conversion(conversion: Option<&CustomResourceConversion>, errors: &mut Errors) {
+fn conversion(conversion: Option<&CustomResourceConversion>, errors: &mut ErrorList) {
     let Some(conversion) = conversion else { return };
     match (conversion.strategy.as_str(), &conversion.webhook) {
         ("None", None) => {}

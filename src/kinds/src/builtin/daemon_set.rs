@@ -4,7 +4,7 @@ use super::name_of;
 use super::pod_validation::template;
 use super::replica_set::selector_stays;
 use super::replication_controller::{at_least_zero, container_cells};
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetStatus, RollingUpdateDaemonSet};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -13,12 +13,12 @@ const HISTORY: i32 = 10;
 /// Where v1 keeps what was a field once; its pods bear it as a label.
 const GENERATION: &str = "deprecated.daemonset.template.generation";
 
-impl Kind for DaemonSet {
+impl TypedKind for DaemonSet {
     const SINGULAR: &'static str = "daemonset";
     const PLURAL: &'static str = "daemonsets";
     const SHORT_NAMES: &'static [&'static str] = &["ds"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Desired", "integer", "Nodes that should run it"),
@@ -67,7 +67,7 @@ impl Kind for DaemonSet {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", &self.spec.as_ref()?.template))
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let none = DaemonSetSpec::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
         match selectors::from_object(&spec.selector) {
@@ -94,7 +94,7 @@ impl Kind for DaemonSet {
         strategy(spec, errors);
     }
 
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let selector = |set: &Self| set.spec.as_ref().map(|spec| spec.selector.clone());
         selector_stays(selector(self).as_ref(), selector(old).as_ref(), errors);
     }
@@ -131,7 +131,7 @@ fn set_generation(set: &mut DaemonSet, at_least: i64) {
     set.metadata.annotations.get_or_insert_default().insert(GENERATION.to_owned(), number.to_string());
 }
 
-fn strategy(spec: &DaemonSetSpec, errors: &mut Errors) {
+fn strategy(spec: &DaemonSetSpec, errors: &mut ErrorList) {
     let field = "spec.updateStrategy";
     let strategy = spec.update_strategy.clone().unwrap_or_default();
     match (strategy.type_.as_deref().unwrap_or_default(), &strategy.rolling_update) {
@@ -144,7 +144,7 @@ fn strategy(spec: &DaemonSetSpec, errors: &mut Errors) {
     }
 }
 
-fn rolling_update(rolling: &RollingUpdateDaemonSet, errors: &mut Errors) {
+fn rolling_update(rolling: &RollingUpdateDaemonSet, errors: &mut ErrorList) {
     let field = "spec.updateStrategy.rollingUpdate";
     for (name, value) in [("maxSurge", &rolling.max_surge), ("maxUnavailable", &rolling.max_unavailable)] {
         super::deployment::count_or_percent(value.as_ref(), &format!("{field}.{name}"), errors);

@@ -2,7 +2,7 @@ use super::checks::{not_negative, text};
 use super::replica_set::{counts, selected_template, selector_stays};
 use super::replication_controller::{at_least_zero, container_cells};
 use super::{fill, name_of};
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment,
 };
@@ -14,12 +14,12 @@ const HISTORY: i32 = 10;
 const PROGRESS_SECONDS: i32 = 600;
 const QUARTER: &str = "25%";
 
-impl Kind for Deployment {
+impl TypedKind for Deployment {
     const SINGULAR: &'static str = "deployment";
     const PLURAL: &'static str = "deployments";
     const SHORT_NAMES: &'static [&'static str] = &["deploy"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["scale", "status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Scale, Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Ready", "string", "Ready and wanted pods"),
@@ -55,7 +55,18 @@ impl Kind for Deployment {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", &self.spec.as_ref()?.template))
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn scale(&self) -> Option<ScaleNumbers> {
+        let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
+        Some(ScaleNumbers {
+            wanted: spec.and_then(|spec| spec.replicas),
+            current: status.and_then(|status| status.replicas),
+            selector: spec.and_then(|spec| scale::told(&spec.selector)),
+        })
+    }
+    fn set_replicas(&mut self, replicas: i32) {
+        self.spec.get_or_insert_default().replicas = Some(replicas);
+    }
+    fn validate(&self, errors: &mut ErrorList) {
         let none = DeploymentSpec::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
         at_least_zero("spec.replicas", spec.replicas, errors);
@@ -70,14 +81,14 @@ impl Kind for Deployment {
             errors.invalid("spec.progressDeadlineSeconds", deadline, "must be greater than minReadySeconds");
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         selector_stays(
             self.spec.as_ref().map(|s| &s.selector),
             old.spec.as_ref().map(|s| &s.selector),
             errors,
         );
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
         let each = [
             ("updatedReplicas", status.updated_replicas),
@@ -112,7 +123,7 @@ impl Kind for Deployment {
     }
 }
 
-fn strategy(strategy: Option<&DeploymentStrategy>, at: &str, errors: &mut Errors) {
+fn strategy(strategy: Option<&DeploymentStrategy>, at: &str, errors: &mut ErrorList) {
     let none = DeploymentStrategy::default();
     let strategy = strategy.unwrap_or(&none);
     let field = format!("{at}.rollingUpdate");
@@ -132,7 +143,7 @@ fn strategy(strategy: Option<&DeploymentStrategy>, at: &str, errors: &mut Errors
     }
 }
 
-fn rolling_update(rolling: &RollingUpdateDeployment, at: &str, errors: &mut Errors) {
+fn rolling_update(rolling: &RollingUpdateDeployment, at: &str, errors: &mut ErrorList) {
     let (unavailable, surge) = (&rolling.max_unavailable, &rolling.max_surge);
     let unavailable_at = format!("{at}.maxUnavailable");
     count_or_percent(unavailable.as_ref(), &unavailable_at, errors);
@@ -147,7 +158,7 @@ fn rolling_update(rolling: &RollingUpdateDeployment, at: &str, errors: &mut Erro
 }
 
 /// A number that is not negative, or a percentage.
-pub(super) fn count_or_percent(value: Option<&IntOrString>, at: &str, errors: &mut Errors) {
+pub(super) fn count_or_percent(value: Option<&IntOrString>, at: &str, errors: &mut ErrorList) {
     match value {
         Some(IntOrString::Int(count)) => not_negative((*count).into(), at, errors),
         Some(IntOrString::String(text)) if percent(value).is_none() => {

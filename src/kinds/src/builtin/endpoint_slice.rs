@@ -1,6 +1,6 @@
 use super::checks::{PROTOCOLS, immutable, judged, list, non_special_ip, one_of, optional, text};
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointHints, EndpointPort, EndpointSlice};
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -12,7 +12,7 @@ const MOST_TOPOLOGY_LABELS: usize = 16;
 const MOST_PORTS: usize = 20_000;
 const MOST_HINTS: usize = 8;
 
-impl Kind for EndpointSlice {
+impl TypedKind for EndpointSlice {
     const SINGULAR: &'static str = "endpointslice";
     const PLURAL: &'static str = "endpointslices";
     const COLUMNS: &'static [Column] = &[
@@ -35,7 +35,7 @@ impl Kind for EndpointSlice {
     fn generation_changes(&self, old: &Self) -> bool {
         self.endpoints != old.endpoints || self.ports != old.ports
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         one_of(&self.address_type, &ADDRESS_TYPES, "addressType", errors);
         let (endpoints, ports) = (list(&self.endpoints), list(&self.ports));
         if endpoints.len() > MOST_ENDPOINTS {
@@ -51,7 +51,7 @@ impl Kind for EndpointSlice {
             validate_ports(ports, errors);
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.address_type, &old.address_type, "addressType", errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -75,7 +75,7 @@ impl Kind for EndpointSlice {
     }
 }
 
-fn validate_endpoint(endpoint: &Endpoint, kind: &str, at: &str, errors: &mut Errors) {
+fn validate_endpoint(endpoint: &Endpoint, kind: &str, at: &str, errors: &mut ErrorList) {
     let addresses = &endpoint.addresses;
     if addresses.is_empty() {
         errors.required(format_args!("{at}.addresses"), "must contain at least 1 address");
@@ -101,7 +101,7 @@ fn validate_endpoint(endpoint: &Endpoint, kind: &str, at: &str, errors: &mut Err
     endpoint.hints.iter().for_each(|hints| validate_hints(hints, &format!("{at}.hints"), errors));
 }
 
-fn validate_address(address: &str, kind: &str, at: &str, errors: &mut Errors) {
+fn validate_address(address: &str, kind: &str, at: &str, errors: &mut ErrorList) {
     match kind {
         "IPv4" => {
             if address.parse::<Ipv4Addr>().is_err() {
@@ -122,7 +122,7 @@ fn validate_address(address: &str, kind: &str, at: &str, errors: &mut Errors) {
     }
 }
 
-fn validate_hints(hints: &EndpointHints, at: &str, errors: &mut Errors) {
+fn validate_hints(hints: &EndpointHints, at: &str, errors: &mut ErrorList) {
     let zones: Vec<&str> = list(&hints.for_zones).iter().map(|zone| zone.name.as_str()).collect();
     let nodes: Vec<&str> = list(&hints.for_nodes).iter().map(|node| node.name.as_str()).collect();
     let judges: [fn(&str) -> names::Verdict; 2] = [names::label_value, names::dns_subdomain];
@@ -143,7 +143,7 @@ fn validate_hints(hints: &EndpointHints, at: &str, errors: &mut Errors) {
     }
 }
 
-fn validate_ports(ports: &[EndpointPort], errors: &mut Errors) {
+fn validate_ports(ports: &[EndpointPort], errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, port) in ports.iter().enumerate() {
         let (at, name) = (format!("ports[{index}]"), text(&port.name));

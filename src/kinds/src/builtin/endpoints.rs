@@ -2,12 +2,12 @@ use super::checks::{
     PROTOCOLS, ip, judged, list, non_special_ip, one_of, optional, port_number, required, text,
 };
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::api::core::v1::{EndpointAddress, EndpointPort, EndpointSubset, Endpoints};
 
 const SHOWN: usize = 3;
 
-impl Kind for Endpoints {
+impl TypedKind for Endpoints {
     const SINGULAR: &'static str = "endpoints";
     const PLURAL: &'static str = "endpoints";
     const SHORT_NAMES: &'static [&'static str] = &["ep"];
@@ -21,7 +21,7 @@ impl Kind for Endpoints {
             fill::text(&mut port.protocol, "TCP");
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         for (index, subset) in list(&self.subsets).iter().enumerate() {
             validate_subset(subset, &format!("subsets[{index}]"), errors);
         }
@@ -44,7 +44,7 @@ impl Kind for Endpoints {
     }
 }
 
-fn validate_subset(subset: &EndpointSubset, at: &str, errors: &mut Errors) {
+fn validate_subset(subset: &EndpointSubset, at: &str, errors: &mut ErrorList) {
     let (ready, other) = (list(&subset.addresses), list(&subset.not_ready_addresses));
     if ready.is_empty() && other.is_empty() {
         errors.required(at, "must specify `addresses` or `notReadyAddresses`");
@@ -61,7 +61,7 @@ fn validate_subset(subset: &EndpointSubset, at: &str, errors: &mut Errors) {
 }
 
 /// The cluster's traffic goes there: never to the host itself, nor to its link.
-fn validate_address(address: &EndpointAddress, at: &str, errors: &mut Errors) {
+fn validate_address(address: &EndpointAddress, at: &str, errors: &mut ErrorList) {
     ip(&address.ip, format_args!("{at}.ip"), errors);
     optional(names::dns_label, text(&address.hostname), format_args!("{at}.hostname"), errors);
     if let Some(node) = &address.node_name {
@@ -70,7 +70,7 @@ fn validate_address(address: &EndpointAddress, at: &str, errors: &mut Errors) {
     non_special_ip(&address.ip, format_args!("{at}.ip"), errors);
 }
 
-fn validate_port(port: &EndpointPort, must_be_named: bool, at: &str, errors: &mut Errors) {
+fn validate_port(port: &EndpointPort, must_be_named: bool, at: &str, errors: &mut ErrorList) {
     let name = text(&port.name);
     if must_be_named || !name.is_empty() {
         required(names::dns_label, name, format_args!("{at}.name"), errors);

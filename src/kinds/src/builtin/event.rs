@@ -1,17 +1,17 @@
 use super::event_validation;
+use crate::typed::with_facts_of;
 use crate::{
-    Cell, Column, Decoded, Durability, Errors, FieldValidation, Handler, Instance, Kind, ResourceInfo, age,
-    decode, handler::schema_of,
+    Cell, Column, Decoded, Durability, ErrorList, FieldValidation, Instance, ResourceInfo, SchemaRef,
+    Strategy, TypedKind, Version, age, decode,
 };
 use api::{Gvk, Gvr, Object, Status};
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::{Event, EventSeries, EventSource};
 use k8s_openapi::api::events::v1 as events;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use schema::Schema;
 use std::sync::Arc;
 
-impl Kind for Event {
+impl TypedKind for Event {
     const SINGULAR: &'static str = "event";
     const PLURAL: &'static str = "events";
     const SHORT_NAMES: &'static [&'static str] = &["ev"];
@@ -42,12 +42,12 @@ impl Kind for Event {
         Column { priority: 1, ..Column::NAME },
     ];
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         event_validation::validate(self, errors);
     }
     fn field(&self, path: &str) -> String {
         let object = &self.involved_object;
-        // the newer face has other names for the same fields
+        // events.k8s.io has other names for the same fields
         let old_name = path
             .replace("regarding.", "involvedObject.")
             .replace("reportingController", "reportingComponent");
@@ -95,53 +95,35 @@ impl Kind for Event {
     }
 }
 
-/// The same objects under their newer name, `events.k8s.io/v1`.
-struct NewFace(ResourceInfo);
+const SELECTABLE_IN_EVENTS: &[&str] = &[
+    "reason",
+    "reportingController",
+    "type",
+    "regarding.kind",
+    "regarding.name",
+    "regarding.namespace",
+    "regarding.uid",
+    "regarding.apiVersion",
+    "regarding.resourceVersion",
+    "regarding.fieldPath",
+];
 
-pub(super) fn events_k8s_io() -> Arc<dyn Handler> {
-    let old = Event::info();
-    Arc::new(NewFace(ResourceInfo {
-        gvk: Gvk::new("events.k8s.io", "v1", "Event"),
-        gvr: Gvr::new("events.k8s.io", "v1", "events"),
-        ..old
-    }))
+/// The conversion between `events.k8s.io/v1`, as clients have it, and the core's events, as they are stored.
+struct EventsV1(Gvk);
+
+pub(super) fn events_v1() -> Arc<Version> {
+    let gvk = Gvk::new("events.k8s.io", "v1", "Event");
+    let gvr = Gvr::new("events.k8s.io", "v1", "events");
+    let (schema, strategy) = (SchemaRef::of(&gvk), Box::new(EventsV1(gvk.clone())));
+    let info = ResourceInfo { gvk, gvr, ..Event::info() };
+    Arc::new(with_facts_of::<Event>(info, schema, SELECTABLE_IN_EVENTS, strategy))
 }
 
-impl Handler for NewFace {
-    fn info(&self) -> &ResourceInfo {
-        &self.0
-    }
-    fn schema(&self) -> &Schema {
-        schema_of(&self.0.gvk)
-    }
-    fn columns(&self) -> &[Column] {
-        Event::COLUMNS
-    }
-    fn selects_by(&self, path: &str) -> bool {
-        matches!(
-            path,
-            "reason"
-                | "reportingController"
-                | "type"
-                | "regarding.kind"
-                | "regarding.name"
-                | "regarding.namespace"
-                | "regarding.uid"
-                | "regarding.apiVersion"
-                | "regarding.resourceVersion"
-                | "regarding.fieldPath"
-        )
-    }
-    fn graceful_deletion(&self) -> bool {
-        false
-    }
-    fn orphans_by_default(&self) -> bool {
-        false
-    }
+impl Strategy for EventsV1 {
     fn validate_name(&self, name: &str) -> Result<(), String> {
-        <Event as Kind>::validate_name(name)
+        <Event as TypedKind>::validate_name(name)
     }
-    fn validate_version(&self, new: &dyn Instance, old: Option<&dyn Instance>, errors: &mut Errors) {
+    fn validate_version(&self, new: &dyn Instance, old: Option<&dyn Instance>, errors: &mut ErrorList) {
         let event = |of: &dyn Instance| of.downcast_ref::<Event>().cloned();
         match (event(new), old.map(event)) {
             (Some(new), None) => event_validation::create(&new, errors),
@@ -151,7 +133,7 @@ impl Handler for NewFace {
     }
     fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
         let (event, warnings) =
-            decode::decode::<events::Event>(&self.0.gvk, self.schema(), json, strictness)?;
+            decode::decode::<events::Event>(&self.0, &SchemaRef::of(&self.0), json, strictness)?;
         Ok(Decoded { instance: Box::new(to_core(event)), warnings })
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {

@@ -3,7 +3,7 @@
 
 use super::checks::{IMMUTABLE, judged, text};
 use super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::Event;
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ const LONGEST: usize = 128; // of what names a thing
 const LONGEST_NOTE: usize = 1024;
 
 /// By either name. Those that say when they happened are of the new kind, and say more.
-pub(super) fn validate(event: &Event, errors: &mut Errors) {
+pub(super) fn validate(event: &Event, errors: &mut ErrorList) {
     let about = text(&event.involved_object.namespace);
     let own = text(&event.metadata.namespace);
     let is_new = event.event_time.is_some();
@@ -29,7 +29,7 @@ pub(super) fn validate(event: &Event, errors: &mut Errors) {
     }
 }
 
-fn says_who(event: &Event, errors: &mut Errors) {
+fn says_who(event: &Event, errors: &mut ErrorList) {
     let controller = text(&event.reporting_component);
     if controller.is_empty() {
         errors.required("reportingController", "");
@@ -54,7 +54,7 @@ fn says_who(event: &Event, errors: &mut Errors) {
 }
 
 /// By the new name.
-pub(super) fn create(event: &Event, errors: &mut Errors) {
+pub(super) fn create(event: &Event, errors: &mut ErrorList) {
     series(event, errors);
     if event.event_time.is_none() {
         errors.required("eventTime", "");
@@ -78,7 +78,7 @@ pub(super) fn create(event: &Event, errors: &mut Errors) {
 }
 
 /// By the new name: nothing but its series may grow.
-pub(super) fn update(new: &Event, old: &Event, errors: &mut Errors) {
+pub(super) fn update(new: &Event, old: &Event, errors: &mut ErrorList) {
     if new.series != old.series {
         series(new, errors);
     }
@@ -98,7 +98,7 @@ pub(super) fn update(new: &Event, old: &Event, errors: &mut Errors) {
 }
 
 /// Empty and left out are the same.
-fn stays<T: Serialize + Default + PartialEq>(field: &str, new: &T, old: &T, errors: &mut Errors) {
+fn stays<T: Serialize + Default + PartialEq>(field: &str, new: &T, old: &T, errors: &mut ErrorList) {
     let value = |of: &T| match serde_json::json!(of) {
         serde_json::Value::Object(map) if map.is_empty() => serde_json::Value::Null,
         serde_json::Value::String(text) if text.is_empty() => serde_json::Value::Null,
@@ -110,7 +110,7 @@ fn stays<T: Serialize + Default + PartialEq>(field: &str, new: &T, old: &T, erro
     }
 }
 
-fn series(event: &Event, errors: &mut Errors) {
+fn series(event: &Event, errors: &mut ErrorList) {
     let Some(series) = &event.series else { return };
     if series.count.unwrap_or(0) < 2 {
         errors.invalid("series.count", "", "should be at least 2");

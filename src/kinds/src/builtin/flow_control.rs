@@ -246,19 +246,19 @@ fn system_account(name: &str) -> Subject {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Errors, Kind};
+    use crate::{ErrorList, TypedKind};
 
     #[test]
     fn what_every_cluster_has_is_as_it_would_be_stored() {
         for mut flow in flow_schemas() {
-            let (before, mut errors) = (flow.clone(), Errors::default());
-            Kind::set_defaults(&mut flow);
+            let (before, mut errors) = (flow.clone(), ErrorList::default());
+            TypedKind::set_defaults(&mut flow);
             flow.validate(&mut errors);
             assert!(flow == before && errors.is_empty(), "{:?}", (flow.metadata.name, errors));
         }
         for mut level in priority_levels() {
-            let (before, mut errors) = (level.clone(), Errors::default());
-            Kind::set_defaults(&mut level);
+            let (before, mut errors) = (level.clone(), ErrorList::default());
+            TypedKind::set_defaults(&mut level);
             level.validate(&mut errors);
             assert!(level == before && errors.is_empty(), "{:?}", (level.metadata.name, errors));
         }

@@ -3,7 +3,7 @@
 use super::checks::{judged, list, text};
 use super::flow_control::{CATCH_ALL, EXEMPT, fixed_flow};
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaStatus, NonResourcePolicyRule, PolicyRulesWithSubjects, ResourcePolicyRule, Subject,
 };
@@ -16,11 +16,11 @@ const VERBS: [&str; 10] =
     ["create", "delete", "deletecollection", "get", "list", "patch", "proxy", "update", "watch", ALL];
 const ALL: &str = "*";
 
-impl Kind for FlowSchema {
+impl TypedKind for FlowSchema {
     const SINGULAR: &'static str = "flowschema";
     const PLURAL: &'static str = "flowschemas";
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("PriorityLevel", "string", "The priority level of its requests"),
@@ -40,7 +40,7 @@ impl Kind for FlowSchema {
             fill::number(&mut spec.matching_precedence, DEFAULT_PRECEDENCE);
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let name = text(&self.metadata.name);
         let spec = self.spec.clone().unwrap_or_default();
         let precedence = spec.matching_precedence.unwrap_or(0);
@@ -91,7 +91,7 @@ impl Kind for FlowSchema {
     }
 }
 
-fn policy(rule: &PolicyRulesWithSubjects, at: &str, errors: &mut Errors) {
+fn policy(rule: &PolicyRulesWithSubjects, at: &str, errors: &mut ErrorList) {
     if rule.subjects.is_empty() {
         errors.required(format_args!("{at}.subjects"), "subjects must contain at least one value");
     }
@@ -111,7 +111,7 @@ fn policy(rule: &PolicyRulesWithSubjects, at: &str, errors: &mut Errors) {
     }
 }
 
-fn subject(of: &Subject, at: &str, errors: &mut Errors) {
+fn subject(of: &Subject, at: &str, errors: &mut ErrorList) {
     let parts = [
         ("ServiceAccount", "serviceAccount", of.service_account.is_some()),
         ("User", "user", of.user.is_some()),
@@ -137,7 +137,7 @@ fn subject(of: &Subject, at: &str, errors: &mut Errors) {
             _ => {}
         }
     }
-    let name = |name: &str, field: &str, errors: &mut Errors| {
+    let name = |name: &str, field: &str, errors: &mut ErrorList| {
         if name.is_empty() {
             errors.required(format_args!("{at}.{field}.name"), "");
         }
@@ -162,7 +162,7 @@ fn subject(of: &Subject, at: &str, errors: &mut Errors) {
 }
 
 /// `*` stands alone, and there is something.
-fn some(values: &[String], at: &str, field: &str, word: &str, errors: &mut Errors) {
+fn some(values: &[String], at: &str, field: &str, word: &str, errors: &mut ErrorList) {
     let at = format!("{at}.{field}");
     if values.is_empty() {
         errors.required(at, &format!("{word} must contain at least one value"));
@@ -172,11 +172,11 @@ fn some(values: &[String], at: &str, field: &str, word: &str, errors: &mut Error
     }
 }
 
-fn verbs(values: &[String], at: &str, errors: &mut Errors) {
+fn verbs(values: &[String], at: &str, errors: &mut ErrorList) {
     some(values, at, "verbs", "verbs", errors);
 }
 
-fn resource_rule(rule: &ResourcePolicyRule, at: &str, errors: &mut Errors) {
+fn resource_rule(rule: &ResourcePolicyRule, at: &str, errors: &mut ErrorList) {
     verbs(&rule.verbs, at, errors);
     if let Some(unknown) = rule.verbs.iter().find(|verb| !VERBS.contains(&verb.as_str())) {
         errors.not_supported(format_args!("{at}.verbs"), unknown.as_str(), &VERBS);
@@ -196,7 +196,7 @@ fn resource_rule(rule: &ResourcePolicyRule, at: &str, errors: &mut Errors) {
     }
 }
 
-fn url_rule(rule: &NonResourcePolicyRule, at: &str, errors: &mut Errors) {
+fn url_rule(rule: &NonResourcePolicyRule, at: &str, errors: &mut ErrorList) {
     verbs(&rule.verbs, at, errors);
     some(&rule.non_resource_urls, at, "nonResourceURLs", "non-resource URLs", errors);
     for (index, url) in rule.non_resource_urls.iter().enumerate().filter(|(_, url)| *url != ALL) {

@@ -1,16 +1,16 @@
 use super::{hpa_columns, hpa_validation};
-use crate::{Cell, Column, Errors, Kind};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind};
 use k8s_openapi::api::autoscaling::v2::{
     HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler, HorizontalPodAutoscalerStatus, MetricSpec,
     MetricTarget, ResourceMetricSource,
 };
 
-impl Kind for HorizontalPodAutoscaler {
+impl TypedKind for HorizontalPodAutoscaler {
     const SINGULAR: &'static str = "horizontalpodautoscaler";
     const PLURAL: &'static str = "horizontalpodautoscalers";
     const SHORT_NAMES: &'static [&'static str] = &["hpa"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = hpa_columns::COLUMNS;
 
     fn set_defaults(&mut self) {
@@ -27,10 +27,10 @@ impl Kind for HorizontalPodAutoscaler {
 
     super::spec_and_status!(HorizontalPodAutoscalerStatus);
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         hpa_validation::validate(self, errors);
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
         for (field, count) in [
             ("currentReplicas", status.current_replicas.unwrap_or(0)),
@@ -97,7 +97,7 @@ mod tests {
             },
         }))
         .unwrap();
-        Kind::set_defaults(&mut autoscaler);
+        TypedKind::set_defaults(&mut autoscaler);
         let spec = serde_json::to_value(autoscaler.spec).unwrap();
         assert_eq!(spec["minReplicas"], 1);
         assert_eq!(

@@ -1,13 +1,14 @@
 //! Autoscalers under their older name, `autoscaling/v1`: the same objects, with one target for CPU in the spec and the rest in
 //! annotations, where upstream puts it; there it is written in the words of v2.
 
-use crate::{Column, Decoded, FieldValidation, Handler, Instance, Kind, ResourceInfo};
-use crate::{decode, handler::schema_of};
+use crate::typed::with_facts_of;
+use crate::{
+    Decoded, FieldValidation, Instance, ResourceInfo, SchemaRef, Strategy, TypedKind, Version, decode,
+};
 use api::{Gvk, Gvr, Object, Status};
 use bytes::Bytes;
 use k8s_openapi::api::autoscaling::{v1, v2};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use schema::Schema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -17,41 +18,28 @@ const CURRENT_METRICS: &str = "autoscaling.alpha.kubernetes.io/current-metrics";
 const CONDITIONS: &str = "autoscaling.alpha.kubernetes.io/conditions";
 const BEHAVIOR: &str = "autoscaling.alpha.kubernetes.io/behavior";
 
-struct OldFace(ResourceInfo);
+/// The conversion between `autoscaling/v1`, as clients have it, and v2, as autoscalers are stored.
+struct AutoscalingV1(Gvk);
 
-pub(super) fn autoscaling_v1() -> Arc<dyn Handler> {
-    Arc::new(OldFace(ResourceInfo {
-        gvk: Gvk::new("autoscaling", "v1", "HorizontalPodAutoscaler"),
-        gvr: Gvr::new("autoscaling", "v1", "horizontalpodautoscalers"),
-        ..v2::HorizontalPodAutoscaler::info()
-    }))
+pub(super) fn autoscaling_v1() -> Arc<Version> {
+    let gvk = Gvk::new("autoscaling", "v1", "HorizontalPodAutoscaler");
+    let gvr = Gvr::new("autoscaling", "v1", "horizontalpodautoscalers");
+    let (schema, strategy) = (SchemaRef::of(&gvk), Box::new(AutoscalingV1(gvk.clone())));
+    let info = ResourceInfo { gvk, gvr, ..v2::HorizontalPodAutoscaler::info() };
+    Arc::new(with_facts_of::<v2::HorizontalPodAutoscaler>(info, schema, &[], strategy))
 }
 
-impl Handler for OldFace {
-    fn info(&self) -> &ResourceInfo {
-        &self.0
-    }
-    fn schema(&self) -> &Schema {
-        schema_of(&self.0.gvk)
-    }
-    fn columns(&self) -> &[Column] {
-        v2::HorizontalPodAutoscaler::COLUMNS
-    }
-    fn selects_by(&self, _path: &str) -> bool {
-        false
-    }
-    fn graceful_deletion(&self) -> bool {
-        false
-    }
-    fn orphans_by_default(&self) -> bool {
-        false
-    }
+impl Strategy for AutoscalingV1 {
     fn validate_name(&self, name: &str) -> Result<(), String> {
-        <v2::HorizontalPodAutoscaler as Kind>::validate_name(name)
+        <v2::HorizontalPodAutoscaler as TypedKind>::validate_name(name)
     }
     fn decode(&self, json: &[u8], strictness: FieldValidation) -> Result<Decoded, Status> {
-        let (old, warnings) =
-            decode::decode::<v1::HorizontalPodAutoscaler>(&self.0.gvk, self.schema(), json, strictness)?;
+        let (old, warnings) = decode::decode::<v1::HorizontalPodAutoscaler>(
+            &self.0,
+            &SchemaRef::of(&self.0),
+            json,
+            strictness,
+        )?;
         Ok(Decoded { instance: Box::new(to_v2(old)), warnings })
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {

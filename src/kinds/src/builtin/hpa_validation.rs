@@ -2,7 +2,7 @@
 
 use super::checks::{NOT_NEGATIVE, among, among_if_set, required};
 use super::names;
-use crate::Errors;
+use crate::ErrorList;
 use api::quantity::Quantity;
 use k8s_openapi::api::autoscaling::v2::{
     HPAScalingPolicy, HPAScalingRules, HorizontalPodAutoscaler, MetricIdentifier, MetricSpec, MetricTarget,
@@ -15,7 +15,7 @@ const POLICY_TYPES: [&str; 2] = ["Percent", "Pods"];
 const LONGEST_STABILIZATION: i32 = 3600;
 const LONGEST_PERIOD: i32 = 1800;
 
-pub(super) fn validate(autoscaler: &HorizontalPodAutoscaler, errors: &mut Errors) {
+pub(super) fn validate(autoscaler: &HorizontalPodAutoscaler, errors: &mut ErrorList) {
     let spec = &autoscaler.spec;
     let fewest = spec.min_replicas.unwrap_or(1);
     if fewest < 1 {
@@ -39,12 +39,12 @@ pub(super) fn validate(autoscaler: &HorizontalPodAutoscaler, errors: &mut Errors
     }
 }
 
-fn reference(kind: &str, name: &str, at: &str, errors: &mut Errors) {
+fn reference(kind: &str, name: &str, at: &str, errors: &mut ErrorList) {
     required(names::path_segment, kind, format_args!("{at}.kind"), errors);
     required(names::path_segment, name, format_args!("{at}.name"), errors);
 }
 
-fn metric(metric: &MetricSpec, at: &str, errors: &mut Errors) {
+fn metric(metric: &MetricSpec, at: &str, errors: &mut ErrorList) {
     let present = [
         ("containerResource", "ContainerResource", metric.container_resource.is_some()),
         ("external", "External", metric.external.is_some()),
@@ -72,7 +72,7 @@ fn metric(metric: &MetricSpec, at: &str, errors: &mut Errors) {
 }
 
 /// Of what is there, as upstream the first only.
-fn source(metric: &MetricSpec, at: &str, errors: &mut Errors) {
+fn source(metric: &MetricSpec, at: &str, errors: &mut ErrorList) {
     if let Some(of) = &metric.object {
         let described = &of.described_object;
         reference(&described.kind, &described.name, &format!("{at}.object.describedObject"), errors);
@@ -116,7 +116,7 @@ fn source(metric: &MetricSpec, at: &str, errors: &mut Errors) {
     }
 }
 
-fn resource(name: &str, of: &MetricTarget, at: &str, errors: &mut Errors) {
+fn resource(name: &str, of: &MetricTarget, at: &str, errors: &mut ErrorList) {
     if name.is_empty() {
         errors.required(format_args!("{at}.name"), "must specify a resource name");
     }
@@ -135,14 +135,14 @@ fn resource(name: &str, of: &MetricTarget, at: &str, errors: &mut Errors) {
     }
 }
 
-fn identifier(metric: &MetricIdentifier, at: &str, errors: &mut Errors) {
+fn identifier(metric: &MetricIdentifier, at: &str, errors: &mut ErrorList) {
     match metric.name.as_str() {
         "" => errors.required(format_args!("{at}.name"), "must specify a metric name"),
         name => super::checks::judged(names::path_segment, name, format_args!("{at}.name"), errors),
     }
 }
 
-fn target(target: &MetricTarget, at: &str, errors: &mut Errors) {
+fn target(target: &MetricTarget, at: &str, errors: &mut ErrorList) {
     match target.type_.as_str() {
         "Utilization" | "Value" | "AverageValue" => {}
         kind => {
@@ -167,7 +167,7 @@ fn is_positive(amount: &Amount) -> bool {
     amount.0.parse::<Quantity>().is_ok_and(|amount| amount > Quantity::ZERO)
 }
 
-fn rules(rules: Option<&HPAScalingRules>, at: &str, errors: &mut Errors) {
+fn rules(rules: Option<&HPAScalingRules>, at: &str, errors: &mut ErrorList) {
     let Some(rules) = rules else { return };
     let window = rules.stabilization_window_seconds.unwrap_or(0);
     let field = format!("{at}.stabilizationWindowSeconds");
@@ -193,7 +193,7 @@ fn rules(rules: Option<&HPAScalingRules>, at: &str, errors: &mut Errors) {
     }
 }
 
-fn policy(policy: &HPAScalingPolicy, at: &str, errors: &mut Errors) {
+fn policy(policy: &HPAScalingPolicy, at: &str, errors: &mut ErrorList) {
     among(&policy.type_, &POLICY_TYPES, format_args!("{at}.type"), errors);
     if policy.value <= 0 {
         errors.invalid(format_args!("{at}.value"), policy.value, "must be greater than zero");
@@ -211,7 +211,7 @@ fn policy(policy: &HPAScalingPolicy, at: &str, errors: &mut Errors) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::TypedKind;
     use serde_json::{Value, json};
 
     #[test]
@@ -273,8 +273,8 @@ mod tests {
             spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             let mut given: HorizontalPodAutoscaler =
                 serde_json::from_value(json!({"metadata": {"name": "h"}, "spec": spec})).unwrap();
-            Kind::set_defaults(&mut given);
-            let mut errors = Errors::default();
+            TypedKind::set_defaults(&mut given);
+            let mut errors = ErrorList::default();
             validate(&given, &mut errors);
             let said: Vec<String> =
                 errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();

@@ -1,7 +1,7 @@
 use super::checks::{list, text};
 use super::service_validation::balancer_entry;
 use super::{ingress_validation, name_of};
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
 use k8s_openapi::api::networking::v1::{Ingress, IngressSpec, IngressStatus};
 
 /// How classes were named before there was a field for them.
@@ -9,11 +9,11 @@ const OLD_CLASS: &str = "kubernetes.io/ingress.class";
 /// kubectl's list of hosts says how many more there are.
 const HOSTS_SHOWN: usize = 3;
 
-impl Kind for Ingress {
+impl TypedKind for Ingress {
     const SINGULAR: &'static str = "ingress";
     const PLURAL: &'static str = "ingresses";
     const SHORT_NAMES: &'static [&'static str] = &["ing"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Class", "string", "The class of its controller"),
@@ -25,14 +25,14 @@ impl Kind for Ingress {
 
     crate::builtin::spec_and_status!(IngressStatus);
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let none = IngressSpec::default();
         ingress_validation::validate(self.spec.as_ref().unwrap_or(&none), errors);
     }
-    fn validate_create(&self, errors: &mut Errors) {
+    fn validate_create(&self, errors: &mut ErrorList) {
         ingress_validation::one_class(self, errors);
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let balancer = self.status.as_ref().and_then(|s| s.load_balancer.as_ref());
         let entries = balancer.map(|b| list(&b.ingress)).unwrap_or_default();
         for (index, entry) in entries.iter().enumerate() {
@@ -112,7 +112,7 @@ mod tests {
             ),
         ];
         for (name, spec, want) in cases {
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             ingress(spec).validate(&mut errors);
             let said: Vec<String> = errors.into_causes().into_iter().map(|cause| cause.message).collect();
             match want {

@@ -1,11 +1,11 @@
 use super::checks::{immutable, judged, required, text};
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::networking::v1::{IngressClass, IngressClassParametersReference};
 
 const LONGEST_CONTROLLER: usize = 250;
 
-impl Kind for IngressClass {
+impl TypedKind for IngressClass {
     const SINGULAR: &'static str = "ingressclass";
     const PLURAL: &'static str = "ingressclasses";
     const SCOPE: Scope = Scope::Cluster;
@@ -27,13 +27,13 @@ impl Kind for IngressClass {
             fill::text(&mut parameters.scope, "Cluster");
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         validate_controller(self.controller(), errors);
         if let Some(parameters) = self.spec.as_ref().and_then(|spec| spec.parameters.as_ref()) {
             validate_parameters(parameters, "spec.parameters", errors);
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.controller(), &old.controller(), "spec.controller", errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -52,7 +52,7 @@ impl Kind for IngressClass {
 }
 
 /// A domain, and behind the first slash whatever a path may hold (RFC 3986): further slashes too.
-fn validate_controller(controller: &str, errors: &mut Errors) {
+fn validate_controller(controller: &str, errors: &mut ErrorList) {
     const PATH: &str = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
     let field = "spec.controller";
     if controller.is_empty() {
@@ -76,7 +76,7 @@ fn validate_controller(controller: &str, errors: &mut Errors) {
     }
 }
 
-fn validate_parameters(parameters: &IngressClassParametersReference, at: &str, errors: &mut Errors) {
+fn validate_parameters(parameters: &IngressClassParametersReference, at: &str, errors: &mut ErrorList) {
     if let Some(group) = &parameters.api_group {
         judged(names::dns_subdomain, group, format_args!("{at}.apiGroup"), errors);
     }

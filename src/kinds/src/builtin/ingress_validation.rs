@@ -2,7 +2,7 @@
 
 use super::checks::{judged, list, optional, port_number, required, text};
 use super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::TypedLocalObjectReference;
 use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, Ingress, IngressBackend, IngressServiceBackend, IngressSpec,
@@ -15,7 +15,7 @@ const NOT_IN_PATHS: [&str; 5] = ["//", "/./", "/../", "%2f", "%2F"];
 const NOT_AT_THE_END: [&str; 2] = ["/..", "/."];
 const CLASS: &str = "kubernetes.io/ingress.class";
 
-pub(super) fn validate(spec: &IngressSpec, errors: &mut Errors) {
+pub(super) fn validate(spec: &IngressSpec, errors: &mut ErrorList) {
     let rules = list(&spec.rules);
     if rules.is_empty() && spec.default_backend.is_none() {
         let why = "either `defaultBackend` or `rules` must be specified";
@@ -55,7 +55,7 @@ pub(super) fn validate(spec: &IngressSpec, errors: &mut Errors) {
 }
 
 /// The annotation of old and the field may both be there, if they say the same.
-pub(super) fn one_class(ingress: &Ingress, errors: &mut Errors) {
+pub(super) fn one_class(ingress: &Ingress, errors: &mut ErrorList) {
     let note = ingress.metadata.annotations.as_ref().and_then(|notes| notes.get(CLASS));
     let field = ingress.spec.as_ref().and_then(|spec| spec.ingress_class_name.as_ref());
     if let Some((note, _)) = note.zip(field).filter(|(note, field)| note != field) {
@@ -64,12 +64,12 @@ pub(super) fn one_class(ingress: &Ingress, errors: &mut Errors) {
     }
 }
 
-fn host(name: &str, at: &str, errors: &mut Errors) {
+fn host(name: &str, at: &str, errors: &mut ErrorList) {
     let judge = if name.contains('*') { names::wildcard_subdomain } else { names::dns_subdomain };
     judged(judge, name, at, errors);
 }
 
-fn path(given: &HTTPIngressPath, at: &str, errors: &mut Errors) {
+fn path(given: &HTTPIngressPath, at: &str, errors: &mut ErrorList) {
     let (text, field) = (text(&given.path), format!("{at}.path"));
     match given.path_type.as_str() {
         "" => return errors.required(format_args!("{at}.pathType"), "pathType must be specified"),
@@ -93,7 +93,7 @@ fn path(given: &HTTPIngressPath, at: &str, errors: &mut Errors) {
     backend(&given.backend, &format!("{at}.backend"), errors);
 }
 
-fn backend(backend: &IngressBackend, at: &str, errors: &mut Errors) {
+fn backend(backend: &IngressBackend, at: &str, errors: &mut ErrorList) {
     match (&backend.service, &backend.resource) {
         (Some(_), Some(_)) => errors.invalid(at, "", "cannot set both resource and service backends"),
         (None, None) => errors.invalid(at, "", "resource or service backend is required"),
@@ -102,7 +102,7 @@ fn backend(backend: &IngressBackend, at: &str, errors: &mut Errors) {
     }
 }
 
-fn resource(given: &TypedLocalObjectReference, at: &str, errors: &mut Errors) {
+fn resource(given: &TypedLocalObjectReference, at: &str, errors: &mut ErrorList) {
     if let Some(group) = &given.api_group {
         judged(names::dns_subdomain, group, format_args!("{at}.apiGroup"), errors);
     }
@@ -110,7 +110,7 @@ fn resource(given: &TypedLocalObjectReference, at: &str, errors: &mut Errors) {
     required(names::path_segment, &given.name, format_args!("{at}.name"), errors);
 }
 
-fn service(given: &IngressServiceBackend, at: &str, errors: &mut Errors) {
+fn service(given: &IngressServiceBackend, at: &str, errors: &mut ErrorList) {
     required(names::dns_label_1035, &given.name, format_args!("{at}.service.name"), errors);
     let port = given.port.as_ref();
     let name = port.map(|port| text(&port.name)).unwrap_or_default();

@@ -2,11 +2,11 @@
 
 use super::checks::{immutable, judged, required, text};
 use super::{name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::networking::v1::{IPAddress, ParentReference};
 use std::net::IpAddr;
 
-impl Kind for IPAddress {
+impl TypedKind for IPAddress {
     const SINGULAR: &'static str = "ipaddress";
     const PLURAL: &'static str = "ipaddresses";
     const SHORT_NAMES: &'static [&'static str] = &["ip"];
@@ -23,7 +23,7 @@ impl Kind for IPAddress {
             Ok(_) => Ok(()),
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let at = "spec.parentRef";
         let parent = &self.spec.parent_ref;
         if *parent == ParentReference::default() {
@@ -40,7 +40,7 @@ impl Kind for IPAddress {
             judged(names::path_segment, namespace, format_args!("{at}.namespace"), errors);
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.spec.parent_ref, &old.spec.parent_ref, "spec.parentRef", errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {

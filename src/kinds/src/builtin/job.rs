@@ -3,7 +3,7 @@
 use super::name_of;
 use super::replication_controller::container_cells;
 use crate::columns::human_duration;
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::batch::v1::{Job, JobSpec, JobStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -14,11 +14,11 @@ const BACKOFF_LIMIT: i32 = 6;
 const NAME_LABELS: [&str; 2] = ["batch.kubernetes.io/job-name", "job-name"];
 const UID_LABELS: [&str; 2] = ["batch.kubernetes.io/controller-uid", "controller-uid"];
 
-impl Kind for Job {
+impl TypedKind for Job {
     const SINGULAR: &'static str = "job";
     const PLURAL: &'static str = "jobs";
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     /// As upstream, for those who wrote their clients before there was a garbage collector.
     const ORPHANS_BY_DEFAULT: bool = true;
     const FIELDS: &'static [&'static str] = &["status.successful"];
@@ -56,7 +56,7 @@ impl Kind for Job {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", &self.spec.as_ref()?.template))
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
         if spec.manual_selector != Some(true) {
@@ -92,7 +92,7 @@ impl Kind for Job {
         }
     }
 
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let none = JobSpec::default();
         let (new, old_spec) = (self.spec.as_ref().unwrap_or(&none), old.spec.as_ref().unwrap_or(&none));
         let mut stays = |field: &str, same: bool, value: serde_json::Value| {
@@ -211,7 +211,7 @@ fn select_own(spec: &mut JobSpec, meta: &ObjectMeta) {
     selector.entry(UID_LABELS[0].to_owned()).or_insert(uid);
 }
 
-fn own_selector(spec: &JobSpec, meta: &ObjectMeta, errors: &mut Errors) {
+fn own_selector(spec: &JobSpec, meta: &ObjectMeta, errors: &mut ErrorList) {
     let (name, uid) = (meta.name.clone().unwrap_or_default(), meta.uid.clone().unwrap_or_default());
     let none = BTreeMap::new();
     let labels = spec.template.metadata.as_ref().and_then(|m| m.labels.as_ref()).unwrap_or(&none);

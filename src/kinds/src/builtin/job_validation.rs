@@ -2,7 +2,7 @@
 
 use super::job::is_indexed;
 use super::pod_validation::template_that_ends;
-use crate::Errors;
+use crate::ErrorList;
 use crate::indexes::Indexes;
 use k8s_openapi::api::batch::v1::{JobSpec, PodFailurePolicy, PodFailurePolicyRule, SuccessPolicy};
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ const MOST_VALUES: usize = 255;
 const MOST_PARALLEL_INDEXES: i32 = 100_000;
 const LONGEST_MANAGER: usize = 63;
 
-pub(super) fn spec(spec: &JobSpec, at: &str, errors: &mut Errors) {
+pub(super) fn spec(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
     let numbers = [
         ("parallelism", spec.parallelism),
         ("completions", spec.completions),
@@ -67,7 +67,7 @@ pub(super) fn spec(spec: &JobSpec, at: &str, errors: &mut Errors) {
     }
 }
 
-fn mode(spec: &JobSpec, at: &str, errors: &mut Errors) {
+fn mode(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
     let mode = spec.completion_mode.as_deref().unwrap_or("NonIndexed");
     if !["NonIndexed", "Indexed"].contains(&mode) {
         errors.not_supported(format!("{at}.completionMode"), mode, &["Indexed", "NonIndexed"]);
@@ -97,7 +97,7 @@ fn mode(spec: &JobSpec, at: &str, errors: &mut Errors) {
     }
 }
 
-fn replacement_policy(spec: &JobSpec, at: &str, errors: &mut Errors) {
+fn replacement_policy(spec: &JobSpec, at: &str, errors: &mut ErrorList) {
     let policy = spec.pod_replacement_policy.as_deref().unwrap_or("TerminatingOrFailed");
     let known: &[&str] = match spec.pod_failure_policy.is_some() {
         true => &["Failed"],
@@ -108,7 +108,7 @@ fn replacement_policy(spec: &JobSpec, at: &str, errors: &mut Errors) {
     }
 }
 
-fn failure_policy(policy: &PodFailurePolicy, spec: &JobSpec, at: &str, errors: &mut Errors) {
+fn failure_policy(policy: &PodFailurePolicy, spec: &JobSpec, at: &str, errors: &mut ErrorList) {
     if policy.rules.len() > MOST_RULES {
         errors.too_many(format!("{at}.rules"), policy.rules.len(), MOST_RULES);
     }
@@ -125,7 +125,7 @@ fn failure_rule(
     spec: &JobSpec,
     containers: &BTreeSet<&str>,
     at: &str,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     let known = ["Count", "FailIndex", "FailJob", "Ignore"];
     match rule.action.as_str() {
@@ -204,7 +204,7 @@ fn failure_rule(
     }
 }
 
-fn success_policy(policy: &SuccessPolicy, completions: i32, at: &str, errors: &mut Errors) {
+fn success_policy(policy: &SuccessPolicy, completions: i32, at: &str, errors: &mut ErrorList) {
     if policy.rules.is_empty() {
         let why = "at least one rules must be specified when the successPolicy is specified";
         return errors.required(format!("{at}.rules"), why);
@@ -356,7 +356,7 @@ mod tests {
             given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             let mut spec: JobSpec = serde_json::from_value(given).unwrap();
             super::super::job::spec_defaults(&mut spec);
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             super::spec(&spec, "spec", &mut errors);
             let said: Vec<String> =
                 errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
@@ -378,7 +378,7 @@ mod tests {
                 json!({"spec": {"restartPolicy": policy, "containers": [{"name": "c", "image": "i"}]}});
             let mut spec: JobSpec = serde_json::from_value(json!({"template": template})).unwrap();
             super::super::job::spec_defaults(&mut spec);
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             super::spec(&spec, "spec", &mut errors);
             let said: Vec<String> =
                 errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();

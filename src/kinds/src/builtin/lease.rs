@@ -1,19 +1,19 @@
 use super::checks::{judged, not_negative, text};
 use super::{name_of, names};
-use crate::{Cell, Column, Durability, Errors, Kind, age};
+use crate::{Cell, Column, Durability, ErrorList, TypedKind, age};
 use k8s_openapi::api::coordination::v1::Lease;
 
 /// Of coordinated leader election, the one strategy that upstream knows.
 const OLDEST_VERSION: &str = "OldestEmulationVersion";
 
-impl Kind for Lease {
+impl TypedKind for Lease {
     const SINGULAR: &'static str = "lease";
     const PLURAL: &'static str = "leases";
     const DURABILITY: Durability = Durability::Lazy;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Holder", "string", "Identity of the current holder"), Column::AGE];
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let Some(spec) = &self.spec else { return };
         if let Some(seconds) = spec.lease_duration_seconds.filter(|seconds| *seconds <= 0) {
             errors.invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0");

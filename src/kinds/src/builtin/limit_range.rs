@@ -1,6 +1,6 @@
 use super::checks::judged;
 use super::{name_of, names, pod_validation};
-use crate::{Cell, Column, Errors, Kind};
+use crate::{Cell, Column, ErrorList, TypedKind};
 use api::quantity::Quantity as Exact;
 use k8s_openapi::api::core::v1::{LimitRange, LimitRangeItem};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Amounts = BTreeMap<String, Quantity>;
 
-impl Kind for LimitRange {
+impl TypedKind for LimitRange {
     const SINGULAR: &'static str = "limitrange";
     const PLURAL: &'static str = "limitranges";
     const SHORT_NAMES: &'static [&'static str] = &["limits"];
@@ -19,7 +19,7 @@ impl Kind for LimitRange {
         let items = self.spec.as_mut().map(|spec| spec.limits.as_mut_slice()).unwrap_or_default();
         items.iter_mut().filter(|item| item.type_ == "Container").for_each(of_container);
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let items = self.spec.as_ref().map(|spec| spec.limits.as_slice()).unwrap_or_default();
         let mut seen = BTreeSet::new();
         for (index, item) in items.iter().enumerate() {
@@ -52,7 +52,7 @@ fn of_container(item: &mut LimitRangeItem) {
     super::fill::drop_empty_map(&mut item.default_request);
 }
 
-fn item(item: &LimitRangeItem, at: &str, errors: &mut Errors) {
+fn item(item: &LimitRangeItem, at: &str, errors: &mut ErrorList) {
     let lists = [
         ("max", &item.max),
         ("min", &item.min),
@@ -89,7 +89,7 @@ fn item(item: &LimitRangeItem, at: &str, errors: &mut Errors) {
 }
 
 /// min ≤ defaultRequest ≤ default ≤ max, as far as they are there.
-fn order(item: &LimitRangeItem, name: &str, at: &str, errors: &mut Errors) {
+fn order(item: &LimitRangeItem, name: &str, at: &str, errors: &mut ErrorList) {
     let amounts = [
         ("min", "min value", exact(&item.min, name)),
         ("defaultRequest", "default request value", exact(&item.default_request, name)),
@@ -139,7 +139,7 @@ mod tests {
         let mut range = range(
             json!({"type": "Container", "max": {"cpu": "2"}, "min": {"memory": "1Mi"}, "default": {"memory": "5Mi"}}),
         );
-        Kind::set_defaults(&mut range);
+        TypedKind::set_defaults(&mut range);
         let item = serde_json::to_value(&range.spec.unwrap().limits[0]).unwrap();
         assert_eq!(item["default"], json!({"cpu": "2", "memory": "5Mi"}));
         assert_eq!(item["defaultRequest"], json!({"cpu": "2", "memory": "5Mi"}));
@@ -199,7 +199,7 @@ mod tests {
             ),
         ];
         for (name, item, want) in cases {
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             range(item).validate(&mut errors);
             let said: Vec<String> =
                 errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();

@@ -1,5 +1,5 @@
 //! The built-in kinds. One that needs no type of its own is a row of [`plain`]; any other is a file, one `mod` line, one line in
-//! [`handlers`].
+//! [`versions`].
 
 /// Of kinds with a spec that users write and a status that the system writes: neither writes the other's, and only what
 /// users wish for makes a generation. With the type of the status, what prepares a new object too.
@@ -34,6 +34,7 @@ mod certificate_signing_request_validation;
 mod checks;
 mod cluster_role;
 mod cluster_role_binding;
+pub mod computed;
 mod config_map;
 mod controller_revision;
 mod cron_job;
@@ -107,7 +108,7 @@ mod volume_attributes_class;
 mod volume_checks;
 pub mod webhooks;
 
-use crate::{Handler, handler_of};
+use crate::{Version, version_of};
 use k8s_openapi::api::admissionregistration::v1 as admission;
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::autoscaling::v2 as autoscaling;
@@ -128,71 +129,72 @@ use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistrat
 use std::sync::Arc;
 
 pub(crate) use checks::IMMUTABLE;
+pub(crate) use computed::computed;
 pub use pod_columns::status_word;
 pub(crate) use pod_defaults::same_template;
 pub use storage_class::is_default as is_default_storage_class;
 
-/// Every built-in kind's handler.
-pub(crate) fn handlers() -> Vec<Arc<dyn Handler>> {
+/// Every version of every built-in kind whose objects are stored.
+pub(crate) fn versions() -> Vec<Arc<Version>> {
     let typed = [
-        handler_of::<admission::MutatingAdmissionPolicy>(),
-        handler_of::<admission::MutatingAdmissionPolicyBinding>(),
-        handler_of::<admission::MutatingWebhookConfiguration>(),
-        handler_of::<admission::ValidatingAdmissionPolicy>(),
-        handler_of::<admission::ValidatingAdmissionPolicyBinding>(),
-        handler_of::<admission::ValidatingWebhookConfiguration>(),
-        handler_of::<apps::ControllerRevision>(),
-        handler_of::<apps::DaemonSet>(),
-        handler_of::<apps::Deployment>(),
-        handler_of::<apps::ReplicaSet>(),
-        handler_of::<apps::StatefulSet>(),
-        handler_of::<autoscaling::HorizontalPodAutoscaler>(),
-        handler_of::<batch::CronJob>(),
-        handler_of::<batch::Job>(),
-        handler_of::<certificates::CertificateSigningRequest>(),
-        handler_of::<coordination::Lease>(),
-        handler_of::<core::ConfigMap>(),
-        handler_of::<core::Endpoints>(),
-        handler_of::<core::Event>(),
-        handler_of::<core::LimitRange>(),
-        handler_of::<core::Namespace>(),
-        handler_of::<core::Node>(),
-        handler_of::<core::PersistentVolume>(),
-        handler_of::<core::PersistentVolumeClaim>(),
-        handler_of::<core::Pod>(),
-        handler_of::<core::PodTemplate>(),
-        handler_of::<core::ReplicationController>(),
-        handler_of::<core::ResourceQuota>(),
-        handler_of::<core::Secret>(),
-        handler_of::<core::Service>(),
-        handler_of::<core::ServiceAccount>(),
-        handler_of::<discovery::EndpointSlice>(),
-        handler_of::<flowcontrol::FlowSchema>(),
-        handler_of::<flowcontrol::PriorityLevelConfiguration>(),
-        handler_of::<networking::IPAddress>(),
-        handler_of::<networking::Ingress>(),
-        handler_of::<networking::IngressClass>(),
-        handler_of::<networking::NetworkPolicy>(),
-        handler_of::<networking::ServiceCIDR>(),
-        handler_of::<node_classes::RuntimeClass>(),
-        handler_of::<policy::PodDisruptionBudget>(),
-        handler_of::<rbac::ClusterRole>(),
-        handler_of::<rbac::ClusterRoleBinding>(),
-        handler_of::<rbac::Role>(),
-        handler_of::<rbac::RoleBinding>(),
-        handler_of::<scheduling::PriorityClass>(),
-        handler_of::<storage::CSIDriver>(),
-        handler_of::<storage::CSINode>(),
-        handler_of::<storage::CSIStorageCapacity>(),
-        handler_of::<storage::StorageClass>(),
-        handler_of::<storage::VolumeAttachment>(),
-        handler_of::<storage::VolumeAttributesClass>(),
-        handler_of::<apiextensions::CustomResourceDefinition>(),
-        handler_of::<apiregistration::APIService>(),
-        event::events_k8s_io(),
+        version_of::<admission::MutatingAdmissionPolicy>(),
+        version_of::<admission::MutatingAdmissionPolicyBinding>(),
+        version_of::<admission::MutatingWebhookConfiguration>(),
+        version_of::<admission::ValidatingAdmissionPolicy>(),
+        version_of::<admission::ValidatingAdmissionPolicyBinding>(),
+        version_of::<admission::ValidatingWebhookConfiguration>(),
+        version_of::<apps::ControllerRevision>(),
+        version_of::<apps::DaemonSet>(),
+        version_of::<apps::Deployment>(),
+        version_of::<apps::ReplicaSet>(),
+        version_of::<apps::StatefulSet>(),
+        version_of::<autoscaling::HorizontalPodAutoscaler>(),
+        version_of::<batch::CronJob>(),
+        version_of::<batch::Job>(),
+        version_of::<certificates::CertificateSigningRequest>(),
+        version_of::<coordination::Lease>(),
+        version_of::<core::ConfigMap>(),
+        version_of::<core::Endpoints>(),
+        version_of::<core::Event>(),
+        version_of::<core::LimitRange>(),
+        version_of::<core::Namespace>(),
+        version_of::<core::Node>(),
+        version_of::<core::PersistentVolume>(),
+        version_of::<core::PersistentVolumeClaim>(),
+        version_of::<core::Pod>(),
+        version_of::<core::PodTemplate>(),
+        version_of::<core::ReplicationController>(),
+        version_of::<core::ResourceQuota>(),
+        version_of::<core::Secret>(),
+        version_of::<core::Service>(),
+        version_of::<core::ServiceAccount>(),
+        version_of::<discovery::EndpointSlice>(),
+        version_of::<flowcontrol::FlowSchema>(),
+        version_of::<flowcontrol::PriorityLevelConfiguration>(),
+        version_of::<networking::IPAddress>(),
+        version_of::<networking::Ingress>(),
+        version_of::<networking::IngressClass>(),
+        version_of::<networking::NetworkPolicy>(),
+        version_of::<networking::ServiceCIDR>(),
+        version_of::<node_classes::RuntimeClass>(),
+        version_of::<policy::PodDisruptionBudget>(),
+        version_of::<rbac::ClusterRole>(),
+        version_of::<rbac::ClusterRoleBinding>(),
+        version_of::<rbac::Role>(),
+        version_of::<rbac::RoleBinding>(),
+        version_of::<scheduling::PriorityClass>(),
+        version_of::<storage::CSIDriver>(),
+        version_of::<storage::CSINode>(),
+        version_of::<storage::CSIStorageCapacity>(),
+        version_of::<storage::StorageClass>(),
+        version_of::<storage::VolumeAttachment>(),
+        version_of::<storage::VolumeAttributesClass>(),
+        version_of::<apiextensions::CustomResourceDefinition>(),
+        version_of::<apiregistration::APIService>(),
+        event::events_v1(),
         hpa_v1::autoscaling_v1(),
     ];
-    typed.into_iter().chain(plain::handlers()).collect()
+    typed.into_iter().chain(plain::versions()).collect()
 }
 
 /// The object's name, as a first column.

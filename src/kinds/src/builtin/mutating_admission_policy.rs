@@ -1,14 +1,14 @@
 use super::admission_policies::{self as policies, Common, PolicyExpressions};
 use super::checks::{list, one_of, text};
 use super::{fill, name_of};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use expressions::Output;
 use k8s_openapi::api::admissionregistration::v1::{MutatingAdmissionPolicy, Mutation};
 
 const APPLY: &str = "ApplyConfiguration";
 const PATCH: &str = "JSONPatch";
 
-impl Kind for MutatingAdmissionPolicy {
+impl TypedKind for MutatingAdmissionPolicy {
     const SINGULAR: &'static str = "mutatingadmissionpolicy";
     const PLURAL: &'static str = "mutatingadmissionpolicies";
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
@@ -31,7 +31,7 @@ impl Kind for MutatingAdmissionPolicy {
         fill::text(&mut spec.failure_policy, "Fail");
         policies::fill_in(spec.match_constraints.as_mut());
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let spec = self.spec.clone().unwrap_or_default();
         let common = Common {
             params: spec.param_kind.as_ref(),
@@ -63,7 +63,7 @@ impl Kind for MutatingAdmissionPolicy {
     }
 }
 
-fn validate_mutation(mutation: &Mutation, expressions: &PolicyExpressions, at: &str, errors: &mut Errors) {
+fn validate_mutation(mutation: &Mutation, expressions: &PolicyExpressions, at: &str, errors: &mut ErrorList) {
     let apply = mutation.apply_configuration.as_ref().map(|of| text(&of.expression));
     let patch = mutation.json_patch.as_ref().map(|of| text(&of.expression));
     let (wanted, source, other, output) = match mutation.patch_type.as_str() {
@@ -113,9 +113,9 @@ mod tests {
         change(&mut spec);
         let mut made: MutatingAdmissionPolicy =
             serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": spec})).unwrap();
-        Kind::set_defaults(&mut made);
-        let mut errors = Errors::default();
-        Kind::validate(&made, &mut errors);
+        TypedKind::set_defaults(&mut made);
+        let mut errors = ErrorList::default();
+        TypedKind::validate(&made, &mut errors);
         errors.into_causes().into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
     }
 

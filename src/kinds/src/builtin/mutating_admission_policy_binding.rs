@@ -1,10 +1,10 @@
 use super::admission_policies as policies;
 use super::checks::text;
 use super::name_of;
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::admissionregistration::v1::MutatingAdmissionPolicyBinding;
 
-impl Kind for MutatingAdmissionPolicyBinding {
+impl TypedKind for MutatingAdmissionPolicyBinding {
     const SINGULAR: &'static str = "mutatingadmissionpolicybinding";
     const PLURAL: &'static str = "mutatingadmissionpolicybindings";
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
@@ -25,7 +25,7 @@ impl Kind for MutatingAdmissionPolicyBinding {
     fn set_defaults(&mut self) {
         policies::fill_in(self.spec.as_mut().and_then(|spec| spec.match_resources.as_mut()));
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let spec = self.spec.clone().unwrap_or_default();
         policies::validate_binding(
             text(&spec.policy_name),

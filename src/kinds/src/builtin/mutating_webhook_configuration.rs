@@ -1,10 +1,10 @@
 use super::checks::among_if_set;
 use super::webhooks::{self, Hook};
 use super::{fill, name_of};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 
-impl Kind for MutatingWebhookConfiguration {
+impl TypedKind for MutatingWebhookConfiguration {
     const SINGULAR: &'static str = "mutatingwebhookconfiguration";
     const PLURAL: &'static str = "mutatingwebhookconfigurations";
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
@@ -23,7 +23,7 @@ impl Kind for MutatingWebhookConfiguration {
             fill::text(&mut hook.reinvocation_policy, "Never");
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let hooks: Vec<Hook<'_>> = self.webhooks.iter().flatten().map(|hook| webhooks::view!(hook)).collect();
         webhooks::validate(&hooks, errors);
         for (index, hook) in self.webhooks.iter().flatten().enumerate() {

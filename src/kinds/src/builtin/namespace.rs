@@ -1,16 +1,16 @@
 use super::checks::list;
 use super::{fill, name_of};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::api::core::v1::{Namespace, NamespaceStatus};
 
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
-impl Kind for Namespace {
+impl TypedKind for Namespace {
     const SINGULAR: &'static str = "namespace";
     const PLURAL: &'static str = "namespaces";
     const SHORT_NAMES: &'static [&'static str] = &["ns"];
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["finalize", "status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Finalize, Subresource::Status];
     const FIELDS: &'static [&'static str] = &["status.phase"];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
@@ -47,13 +47,13 @@ impl Kind for Namespace {
     fn validate_name(name: &str) -> Result<(), String> {
         super::names::dns_label(name)
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         if let Some(spec) = &self.spec {
             crate::meta::finalizers(list(&spec.finalizers), "spec.finalizers", errors);
             crate::meta::standard_finalizers(list(&spec.finalizers), "spec.finalizers", errors);
         }
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let phase = self.field("status.phase");
         let (only, when) = match self.metadata.deletion_timestamp {
             None => ("Active", "empty"),

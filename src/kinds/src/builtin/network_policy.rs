@@ -1,13 +1,13 @@
 use super::checks::list;
 use super::service_warnings::ambiguous_range;
 use super::{name_of, network_policy_validation};
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, TypedKind, age, selectors};
 use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicy, NetworkPolicyPort};
 
 pub(super) const INGRESS: &str = "Ingress";
 pub(super) const EGRESS: &str = "Egress";
 
-impl Kind for NetworkPolicy {
+impl TypedKind for NetworkPolicy {
     const SINGULAR: &'static str = "networkpolicy";
     const PLURAL: &'static str = "networkpolicies";
     const SHORT_NAMES: &'static [&'static str] = &["netpol"];
@@ -35,7 +35,7 @@ impl Kind for NetworkPolicy {
     fn generation_changes(&self, old: &Self) -> bool {
         self.spec != old.spec
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         if let Some(spec) = &self.spec {
             network_policy_validation::validate(spec, errors);
         }

@@ -3,7 +3,7 @@
 use super::checks::{cidr, label_selector, list, port_number};
 use super::names;
 use super::network_policy::{EGRESS, INGRESS};
-use crate::Errors;
+use crate::ErrorList;
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{IPBlock, NetworkPolicyPeer, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
 const POLICY_TYPES: [&str; 2] = [INGRESS, EGRESS];
 
-pub(super) fn validate(spec: &NetworkPolicySpec, errors: &mut Errors) {
+pub(super) fn validate(spec: &NetworkPolicySpec, errors: &mut ErrorList) {
     label_selector(spec.pod_selector.as_ref(), "spec.podSelector", errors);
     for (index, rule) in list(&spec.ingress).iter().enumerate() {
         let at = format!("spec.ingress[{index}]");
@@ -26,7 +26,7 @@ pub(super) fn validate(spec: &NetworkPolicySpec, errors: &mut Errors) {
     policy_types(list(&spec.policy_types), errors);
 }
 
-fn policy_types(types: &[String], errors: &mut Errors) {
+fn policy_types(types: &[String], errors: &mut ErrorList) {
     if types.len() > POLICY_TYPES.len() {
         let why = "may not specify more than two policyTypes";
         return errors.invalid("spec.policyTypes", serde_json::json!(types), why);
@@ -38,13 +38,13 @@ fn policy_types(types: &[String], errors: &mut Errors) {
     }
 }
 
-fn ports(ports: &[NetworkPolicyPort], at: &str, errors: &mut Errors) {
+fn ports(ports: &[NetworkPolicyPort], at: &str, errors: &mut ErrorList) {
     for (index, given) in ports.iter().enumerate() {
         port(given, &format!("{at}.ports[{index}]"), errors);
     }
 }
 
-fn port(given: &NetworkPolicyPort, at: &str, errors: &mut Errors) {
+fn port(given: &NetworkPolicyPort, at: &str, errors: &mut ErrorList) {
     if let Some(protocol) = given.protocol.as_deref().filter(|protocol| !PROTOCOLS.contains(protocol)) {
         errors.not_supported(format_args!("{at}.protocol"), protocol, &PROTOCOLS);
     }
@@ -72,13 +72,13 @@ fn port(given: &NetworkPolicyPort, at: &str, errors: &mut Errors) {
     }
 }
 
-fn peers(peers: &[NetworkPolicyPeer], at: &str, errors: &mut Errors) {
+fn peers(peers: &[NetworkPolicyPeer], at: &str, errors: &mut ErrorList) {
     for (index, given) in peers.iter().enumerate() {
         peer(given, &format!("{at}[{index}]"), errors);
     }
 }
 
-fn peer(given: &NetworkPolicyPeer, at: &str, errors: &mut Errors) {
+fn peer(given: &NetworkPolicyPeer, at: &str, errors: &mut ErrorList) {
     label_selector(given.pod_selector.as_ref(), &format!("{at}.podSelector"), errors);
     label_selector(given.namespace_selector.as_ref(), &format!("{at}.namespaceSelector"), errors);
     let selects = given.pod_selector.is_some() || given.namespace_selector.is_some();
@@ -94,7 +94,7 @@ fn peer(given: &NetworkPolicyPeer, at: &str, errors: &mut Errors) {
     }
 }
 
-fn block(given: &IPBlock, at: &str, errors: &mut Errors) {
+fn block(given: &IPBlock, at: &str, errors: &mut ErrorList) {
     let field = format!("{at}.cidr");
     if given.cidr.is_empty() {
         return errors.required(field, "");

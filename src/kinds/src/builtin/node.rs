@@ -1,19 +1,19 @@
 use super::checks::{NOT_NEGATIVE, cidr, list, text};
 use super::pod_defaults::round_up_all;
 use super::{name_of, pod_validation};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{Node, NodeSpec, NodeStatus};
 use std::net::IpAddr;
 
 const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
 
-impl Kind for Node {
+impl TypedKind for Node {
     const SINGULAR: &'static str = "node";
     const PLURAL: &'static str = "nodes";
     const SHORT_NAMES: &'static [&'static str] = &["no"];
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["proxy", "status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Proxy, Subresource::Status];
     const FIELDS: &'static [&'static str] = &["spec.unschedulable"];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
@@ -42,14 +42,14 @@ impl Kind for Node {
     fn prepare_status_update(&mut self, old: &Self) {
         self.spec.clone_from(&old.spec);
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let none = NodeSpec::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
         pod_validation::taints(list(&spec.taints), "metadata.taints", errors);
         pod_networks(list(&spec.pod_cidrs), errors);
         resources(self.status.as_ref(), errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let (Some(new), Some(old)) = (&self.spec, &old.spec) else { return };
         let before = list(&old.pod_cidrs);
         if !before.is_empty() && list(&new.pod_cidrs) != before {
@@ -65,7 +65,7 @@ impl Kind for Node {
             errors.forbidden("spec.externalID", "may not be updated");
         }
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         resources(self.status.as_ref(), errors);
         let addresses = self.status.as_ref().map(|s| list(&s.addresses)).unwrap_or_default();
         for (index, address) in addresses.iter().enumerate() {
@@ -110,7 +110,7 @@ impl Kind for Node {
 }
 
 /// One of each family at most.
-fn pod_networks(networks: &[String], errors: &mut Errors) {
+fn pod_networks(networks: &[String], errors: &mut ErrorList) {
     for (index, network) in networks.iter().enumerate() {
         cidr(network, format_args!("spec.podCIDRs[{index}]"), errors);
         if networks[..index].contains(network) {
@@ -127,7 +127,7 @@ fn pod_networks(networks: &[String], errors: &mut Errors) {
     }
 }
 
-fn resources(status: Option<&NodeStatus>, errors: &mut Errors) {
+fn resources(status: Option<&NodeStatus>, errors: &mut ErrorList) {
     let Some(status) = status else { return };
     for (field, amounts) in [("capacity", &status.capacity), ("allocatable", &status.allocatable)] {
         for (name, amount) in amounts.iter().flatten() {

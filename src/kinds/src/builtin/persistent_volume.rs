@@ -8,7 +8,7 @@ use super::volume_checks::{
     positive, storage_of, unset, volume_mode,
 };
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeSpec, PersistentVolumeStatus};
 use serde_json::{Value, json};
 
@@ -39,12 +39,12 @@ const SOURCES: [&str; 22] = [
     "csi",
 ];
 
-impl Kind for PersistentVolume {
+impl TypedKind for PersistentVolume {
     const SINGULAR: &'static str = "persistentvolume";
     const PLURAL: &'static str = "persistentvolumes";
     const SHORT_NAMES: &'static [&'static str] = &["pv"];
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Capacity", "string", "How much it holds"),
@@ -100,11 +100,11 @@ impl Kind for PersistentVolume {
             status.last_phase_transition_time = Some(crate::pod::whole_second(jiff::Timestamp::now()));
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let none = PersistentVolumeSpec::default();
         spec(self.spec.as_ref().unwrap_or(&none), "spec", errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let (Some(new), Some(old)) = (&self.spec, &old.spec) else { return };
         let (mut source, before) = (sources(new), sources(old));
         // upstream lets a secret be named later by which the volume is made larger
@@ -160,13 +160,13 @@ fn policy(volume: &PersistentVolume) -> Option<String> {
 
 /// What the storage is, and nothing else of the spec.
 fn sources(spec: &PersistentVolumeSpec) -> serde_json::Map<String, Value> {
-    let whole = serde_json::to_value(spec).unwrap_or_default();
+    let whole = api::json::to_value(spec).unwrap_or_default();
     let all = whole.as_object().cloned().unwrap_or_default();
     all.into_iter().filter(|(field, _)| SOURCES.contains(&field.as_str())).collect()
 }
 
 /// Upstream's `ValidatePersistentVolumeSpec`.
-pub(super) fn spec(spec: &PersistentVolumeSpec, at: &str, errors: &mut Errors) {
+pub(super) fn spec(spec: &PersistentVolumeSpec, at: &str, errors: &mut ErrorList) {
     access_modes(list(&spec.access_modes), &format!("{at}.accessModes"), "", errors);
     capacity(spec, &format!("{at}.capacity"), errors);
     let policy = text(&spec.persistent_volume_reclaim_policy);
@@ -197,7 +197,7 @@ fn is_root(path: &str) -> bool {
     !path.is_empty() && path.split('/').all(|part| part.is_empty() || part == ".")
 }
 
-fn capacity(spec: &PersistentVolumeSpec, at: &str, errors: &mut Errors) {
+fn capacity(spec: &PersistentVolumeSpec, at: &str, errors: &mut ErrorList) {
     let given = spec.capacity.as_ref().filter(|amounts| !amounts.is_empty());
     let Some(given) = given else {
         errors.required(at, "");
@@ -211,7 +211,7 @@ fn capacity(spec: &PersistentVolumeSpec, at: &str, errors: &mut Errors) {
     }
 }
 
-fn source(spec: &PersistentVolumeSpec, has_affinity: bool, at: &str, errors: &mut Errors) {
+fn source(spec: &PersistentVolumeSpec, has_affinity: bool, at: &str, errors: &mut ErrorList) {
     let given = sources(spec);
     let mut set = SOURCES.iter().filter(|name| given.contains_key(**name));
     let Some(first) = set.next() else {

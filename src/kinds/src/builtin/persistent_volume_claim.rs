@@ -7,7 +7,7 @@ use super::volume_checks::{
     storage_of, unset, volume_mode,
 };
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
     PersistentVolumeClaim, PersistentVolumeClaimSpec, PersistentVolumeClaimStatus, TypedLocalObjectReference,
@@ -20,11 +20,11 @@ const UPDATE: &str = "spec is immutable after creation except resources.requests
 /// What may be a source of data without a group of its own.
 const CORE_SOURCE: &str = "PersistentVolumeClaim";
 
-impl Kind for PersistentVolumeClaim {
+impl TypedKind for PersistentVolumeClaim {
     const SINGULAR: &'static str = "persistentvolumeclaim";
     const PLURAL: &'static str = "persistentvolumeclaims";
     const SHORT_NAMES: &'static [&'static str] = &["pvc"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Status", "string", "Whether it is bound"),
@@ -56,11 +56,11 @@ impl Kind for PersistentVolumeClaim {
     fn prepare_status_update(&mut self, old: &Self) {
         self.spec.clone_from(&old.spec);
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let none = PersistentVolumeClaimSpec::default();
         spec(self.spec.as_ref().unwrap_or(&none), "spec", errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let none = PersistentVolumeClaimSpec::default();
         let (new, before) = (self.spec.as_ref().unwrap_or(&none), old.spec.as_ref().unwrap_or(&none));
         if frozen(new, before, is_bound(self)) != *before {
@@ -78,7 +78,7 @@ impl Kind for PersistentVolumeClaim {
             errors.invalid("volumeMode", json!(new.volume_mode), IMMUTABLE);
         }
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
         for (name, amount) in status.capacity.iter().flatten() {
             if parsed(amount).is_none_or(Quantity::is_negative) {
@@ -194,7 +194,7 @@ fn both_sources(spec: &mut PersistentVolumeClaimSpec) {
 }
 
 /// Upstream's `ValidatePersistentVolumeClaimSpec`.
-pub(super) fn spec(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Errors) {
+pub(super) fn spec(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut ErrorList) {
     let modes = list(&spec.access_modes);
     access_modes(modes, &format!("{at}.accessModes"), "at least 1 access mode is required", errors);
     label_selector(spec.selector.as_ref(), &format!("{at}.selector"), errors);
@@ -207,7 +207,7 @@ pub(super) fn spec(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Erro
     }
 }
 
-fn storage(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Errors) {
+fn storage(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut ErrorList) {
     let field = format!("{at}[{STORAGE}]");
     let asked = spec.resources.as_ref().and_then(|resources| storage_of(&resources.requests));
     let Some(asked) = asked else {
@@ -223,7 +223,7 @@ fn storage(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Errors) {
     }
 }
 
-fn data_sources(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Errors) {
+fn data_sources(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut ErrorList) {
     if let Some(source) = &spec.data_source {
         let at = format!("{at}.dataSource");
         data_source(&source.name, &source.kind, text(&source.api_group), &at, errors);
@@ -245,7 +245,7 @@ fn data_sources(spec: &PersistentVolumeClaimSpec, at: &str, errors: &mut Errors)
     }
 }
 
-fn data_source(name: &str, kind: &str, group: &str, at: &str, errors: &mut Errors) {
+fn data_source(name: &str, kind: &str, group: &str, at: &str, errors: &mut ErrorList) {
     for (field, value) in [("name", name), ("kind", kind)] {
         if value.is_empty() {
             errors.required(format_args!("{at}.{field}"), "");

@@ -2,25 +2,24 @@
 //! asks for them by a type.
 
 use super::{resource_claim, resource_devices};
-use crate::handler::schema_of;
 use crate::{
-    Cells, Column, Durability, Handler, JsonPath, Origin, Printer, ResourceInfo, SchemaKind, Scope, Strategy,
+    Cells, Column, Durability, JsonPath, Logic, Origin, Printer, ResourceInfo, SchemaKind, SchemaRef, Scope,
+    Subresource, VERBS, Version,
 };
 use api::{Gvk, Gvr};
 use serde_json::Value;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 struct Row {
     /// Group, version, kind, plural.
     names: (&'static str, &'static str, &'static str, &'static str),
     scope: Scope,
-    subresources: &'static [&'static str],
+    subresources: &'static [Subresource],
     /// After the name.
     columns: &'static [(Column, From)],
     /// `spec.nodeName`
     selectable: &'static [&'static str],
-    strategy: Strategy,
+    logic: Logic,
 }
 
 enum From {
@@ -40,16 +39,12 @@ const ROWS: &[Row] = &[
         subresources: &[],
         columns: &[AGE],
         selectable: &[],
-        strategy: Strategy {
-            validate: resource_devices::validate_class,
-            counts_generations: true,
-            ..Strategy::PLAIN
-        },
+        logic: Logic { validate: resource_devices::validate_class, counts_generations: true, ..Logic::PLAIN },
     },
     Row {
         names: (RESOURCE, "v1", "ResourceClaim", "resourceclaims"),
         scope: Scope::Namespaced,
-        subresources: &["status"],
+        subresources: &[Subresource::Status],
         columns: &[
             (
                 Column::new("State", "string", "Whether devices are allocated and reserved"),
@@ -58,11 +53,11 @@ const ROWS: &[Row] = &[
             AGE,
         ],
         selectable: &[],
-        strategy: Strategy {
+        logic: Logic {
             set_defaults: resource_claim::set_defaults,
             validate: resource_claim::validate,
             immutable: &["/spec"],
-            ..Strategy::PLAIN
+            ..Logic::PLAIN
         },
     },
     Row {
@@ -71,11 +66,11 @@ const ROWS: &[Row] = &[
         subresources: &[],
         columns: &[AGE],
         selectable: &[],
-        strategy: Strategy {
+        logic: Logic {
             set_defaults: resource_claim::set_template_defaults,
             validate: resource_claim::validate_template,
             immutable: &["/spec"],
-            ..Strategy::PLAIN
+            ..Logic::PLAIN
         },
     },
     Row {
@@ -92,17 +87,17 @@ const ROWS: &[Row] = &[
             AGE,
         ],
         selectable: &["spec.driver", "spec.nodeName"],
-        strategy: Strategy {
+        logic: Logic {
             validate: resource_devices::validate_slice,
             immutable: &["/spec/driver", "/spec/nodeName", "/spec/pool/name"],
             counts_generations: true,
-            ..Strategy::PLAIN
+            ..Logic::PLAIN
         },
     },
 ];
 
-pub(super) fn handlers() -> impl Iterator<Item = Arc<dyn Handler>> {
-    ROWS.iter().map(|row| row.kind().into_handler())
+pub(super) fn versions() -> impl Iterator<Item = Arc<Version>> {
+    ROWS.iter().map(|row| row.kind().into_version())
 }
 
 impl Row {
@@ -119,7 +114,7 @@ impl Row {
             (column.clone(), cells)
         });
         SchemaKind {
-            schema: schema_of(&gvk).clone(),
+            schema: SchemaRef::of(&gvk),
             rules: expressions::Rules::default(),
             stored_version: gvk.api_version(),
             scale: None,
@@ -129,7 +124,7 @@ impl Row {
                 .iter()
                 .map(|path| ((*path).to_owned(), path_of(&format!(".{path}"))))
                 .collect(),
-            origin: Origin::Program(self.strategy),
+            origin: Origin::Program(self.logic),
             deprecation: None,
             conversion: None,
             info: ResourceInfo {
@@ -137,7 +132,8 @@ impl Row {
                 short_names: Vec::new(),
                 categories: Vec::new(),
                 scope: self.scope,
-                subresources: self.subresources.iter().map(|part| Cow::Borrowed(*part)).collect(),
+                verbs: VERBS,
+                subresources: self.subresources.to_vec(),
                 durability: Durability::Sync,
                 storage: gvr.group_resource(),
                 gvk,

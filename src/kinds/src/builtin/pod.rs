@@ -1,24 +1,24 @@
 use super::{pod_columns, pod_defaults, pod_ephemeral, pod_validation, pod_warnings};
-use crate::{Cell, Column, Errors, Kind, pod as ask};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, pod as ask};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-impl Kind for Pod {
+impl TypedKind for Pod {
     const SINGULAR: &'static str = "pod";
     const PLURAL: &'static str = "pods";
     const SHORT_NAMES: &'static [&'static str] = &["po"];
     const CATEGORIES: &'static [&'static str] = &["all"];
     const GRACEFUL_DELETION: bool = true;
-    const SUBRESOURCES: &'static [&'static str] = &[
-        "attach",
-        "binding",
-        "ephemeralcontainers",
-        "eviction",
-        "exec",
-        "log",
-        "portforward",
-        "proxy",
-        "status",
+    const SUBRESOURCES: &'static [Subresource] = &[
+        Subresource::Attach,
+        Subresource::Binding,
+        Subresource::EphemeralContainers,
+        Subresource::Eviction,
+        Subresource::Exec,
+        Subresource::Log,
+        Subresource::PortForward,
+        Subresource::Proxy,
+        Subresource::Status,
     ];
     const FIELDS: &'static [&'static str] = &[
         "spec.nodeName",
@@ -46,9 +46,9 @@ impl Kind for Pod {
     }
 
     super::spec_and_status!();
-    fn prepare_part_update(&mut self, part: &str, old: &Self) {
-        match part {
-            "ephemeralcontainers" => pod_ephemeral::keep_all_else(self, old),
+    fn prepare_subresource_update(&mut self, subresource: Subresource, old: &Self) {
+        match subresource {
+            Subresource::EphemeralContainers => pod_ephemeral::keep_all_else(self, old),
             _ => self.prepare_update(old),
         }
     }
@@ -58,24 +58,26 @@ impl Kind for Pod {
         new.owner_references.clone_from(&old.owner_references);
     }
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         pod_validation::pod(self, errors);
     }
-    fn validate_create(&self, errors: &mut Errors) {
+    fn validate_create(&self, errors: &mut ErrorList) {
         pod_validation::pod_create(self, errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         pod_validation::update(self, old, errors);
     }
-    fn validate_status_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, old: &Self, errors: &mut ErrorList) {
         pod_validation::status_update(self, old, errors);
     }
     fn warnings(&self, old: Option<&Self>) -> Vec<String> {
         if old.is_none() { pod_warnings::of_pod(self) } else { Vec::new() }
     }
-    fn validate_part_update(&self, part: &str, old: &Self, errors: &mut Errors) {
-        match (part, &self.spec, &old.spec) {
-            ("ephemeralcontainers", Some(new), Some(old)) => pod_ephemeral::validate_update(new, old, errors),
+    fn validate_subresource_update(&self, subresource: Subresource, old: &Self, errors: &mut ErrorList) {
+        match (subresource, &self.spec, &old.spec) {
+            (Subresource::EphemeralContainers, Some(new), Some(old)) => {
+                pod_ephemeral::validate_update(new, old, errors)
+            }
             _ => self.validate_update(old, errors),
         }
     }

@@ -1,17 +1,17 @@
 use super::checks::{label_selector, not_negative};
 use super::deployment::{count_or_percent, percent};
 use super::name_of;
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec, PodDisruptionBudgetStatus};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 const UNHEALTHY_POD_EVICTION_POLICIES: [&str; 2] = ["AlwaysAllow", "IfHealthyBudget"];
 
-impl Kind for PodDisruptionBudget {
+impl TypedKind for PodDisruptionBudget {
     const SINGULAR: &'static str = "poddisruptionbudget";
     const PLURAL: &'static str = "poddisruptionbudgets";
     const SHORT_NAMES: &'static [&'static str] = &["pdb"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Min Available", "string", "How many pods must be available"),
@@ -22,7 +22,7 @@ impl Kind for PodDisruptionBudget {
 
     super::spec_and_status!(PodDisruptionBudgetStatus);
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let Some(spec) = &self.spec else { return };
         if spec.min_available.is_some() && spec.max_unavailable.is_some() {
             let why = "minAvailable and maxUnavailable cannot be both set";
@@ -38,7 +38,7 @@ impl Kind for PodDisruptionBudget {
             errors,
         );
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
         for (field, count) in [
             ("disruptionsAllowed", status.disruptions_allowed),
@@ -62,7 +62,7 @@ impl Kind for PodDisruptionBudget {
     }
 }
 
-fn amount(value: Option<&IntOrString>, at: &str, errors: &mut Errors) {
+fn amount(value: Option<&IntOrString>, at: &str, errors: &mut ErrorList) {
     count_or_percent(value, at, errors);
     if percent(value).is_some_and(|percent| percent > 100) {
         errors.invalid(at, serde_json::json!(value), "must not be greater than 100%");
@@ -115,7 +115,7 @@ mod tests {
             ("selector", json!({"selector": {"matchLabels": {"a": "?"}}}), "spec.selector.matchLabels"),
         ];
         for (name, spec, want) in cases {
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             budget(spec).validate(&mut errors);
             let said: Vec<String> =
                 errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();

@@ -1,7 +1,7 @@
 //! `pods/NAME/ephemeralcontainers` (KEP-277): containers that are added to a pod while it is there, and never taken from it.
 
 use super::pod_defaults;
-use crate::{Errors, pod as ask};
+use crate::{ErrorList, pod as ask};
 use k8s_openapi::api::core::v1::{Container, EphemeralContainer, Pod, PodSpec};
 use serde_json::Value;
 use std::collections::HashSet;
@@ -42,7 +42,7 @@ pub(super) fn keep_all_else(new: &mut Pod, old: &Pod) {
     new.spec.get_or_insert_default().ephemeral_containers = asked.filter(|all| !all.is_empty());
 }
 
-pub(super) fn validate_update(new: &PodSpec, old: &PodSpec, errors: &mut Errors) {
+pub(super) fn validate_update(new: &PodSpec, old: &PodSpec, errors: &mut ErrorList) {
     let all = || new.ephemeral_containers.iter().flatten();
     for known in old.ephemeral_containers.iter().flatten() {
         let name = &known.name;
@@ -71,14 +71,14 @@ fn one<'c>(
     one: &EphemeralContainer,
     at: &str,
     mut regular: impl Iterator<Item = &'c Container>,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     let target = one.target_container_name.as_deref().filter(|name| !name.is_empty());
     if let Some(target) = target.filter(|target| !regular.any(|c| c.name == *target)) {
         errors.not_found(format!("{at}.targetContainerName"), target);
     }
     let why = "cannot be set for an Ephemeral Container";
-    let given = serde_json::to_value(one).unwrap_or_default();
+    let given = api::json::to_value(one).unwrap_or_default();
     for field in NOT_FOR_THEM.into_iter().filter(|field| is_set(given.get(field))) {
         errors.forbidden(format!("{at}.{field}"), why);
     }
@@ -167,7 +167,7 @@ mod tests {
         ];
         let old = pod(before).spec.unwrap();
         for (name, ephemeral, want) in cases {
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             validate_update(&pod(ephemeral).spec.unwrap(), &old, &mut errors);
             let fields: Vec<_> = errors.into_causes().into_iter().map(|cause| cause.field).collect();
             assert_eq!(fields.first().map(String::as_str), want, "{name}: {fields:?}");

@@ -1,9 +1,9 @@
 use super::name_of;
 use super::replication_controller::container_cells;
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, TypedKind, age, selectors};
 use k8s_openapi::api::core::v1::{PodTemplate, PodTemplateSpec};
 
-impl Kind for PodTemplate {
+impl TypedKind for PodTemplate {
     const SINGULAR: &'static str = "podtemplate";
     const PLURAL: &'static str = "podtemplates";
     const COLUMNS: &'static [Column] = &[
@@ -26,7 +26,7 @@ impl Kind for PodTemplate {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("template", self.template.as_ref()?))
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let none = PodTemplateSpec::default();
         super::pod_validation::any_template(self.template.as_ref().unwrap_or(&none), "template", errors);
     }

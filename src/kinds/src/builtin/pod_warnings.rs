@@ -1,7 +1,7 @@
 //! What is allowed in a pod, and most likely not meant: upstream's `pkg/api/pod/warnings.go`.
 
 use super::names;
-use crate::Kind;
+use crate::TypedKind;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
     Affinity, Container, ContainerPort, EnvVar, EphemeralContainer, NodeSelectorTerm, Pod, PodAffinityTerm,
@@ -62,7 +62,7 @@ pub(super) fn of_pod(pod: &Pod) -> Vec<String> {
 }
 
 /// Of a kind that has pods made, when it is new or its wishes change.
-pub(crate) fn of_workload<K: Kind>(object: &K, old: Option<&K>) -> Vec<String> {
+pub(crate) fn of_workload<K: TypedKind>(object: &K, old: Option<&K>) -> Vec<String> {
     let Some((at, template)) = object.pod_template() else { return Vec::new() };
     let mut warnings = Vec::new();
     match old {

@@ -1,7 +1,7 @@
 use super::checks::{immutable, one_of, text};
 use super::name_of;
 use super::pod_validation::PREEMPTION_POLICIES;
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 
 const HIGHEST_OF_USERS: i32 = 1_000_000_000;
@@ -12,7 +12,7 @@ const OF_THE_SYSTEM: [(&str, i32); 2] = [
     ("system-node-critical", 2 * HIGHEST_OF_USERS + 1000),
 ];
 
-impl Kind for PriorityClass {
+impl TypedKind for PriorityClass {
     const SINGULAR: &'static str = "priorityclass";
     const PLURAL: &'static str = "priorityclasses";
     const SHORT_NAMES: &'static [&'static str] = &["pc"];
@@ -31,7 +31,7 @@ impl Kind for PriorityClass {
     fn prepare_create(&mut self) {
         self.metadata.generation = Some(1);
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let name = text(&self.metadata.name);
         if name.starts_with(SYSTEM_PREFIX) {
             if let Err(why) = system_class(name, self) {
@@ -50,7 +50,7 @@ impl Kind for PriorityClass {
             one_of(policy, &PREEMPTION_POLICIES, "preemptionPolicy", errors);
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         if self.value != old.value {
             errors.forbidden("value", "may not be changed in an update.");
         }

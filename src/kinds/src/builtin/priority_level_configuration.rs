@@ -4,7 +4,7 @@
 use super::checks::text;
 use super::flow_control::{CATCH_ALL, EXEMPT, fixed_level};
 use super::{fill, name_of};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::api::flowcontrol::v1::{
     LimitedPriorityLevelConfiguration, PriorityLevelConfiguration, PriorityLevelConfigurationStatus,
     QueuingConfiguration,
@@ -20,11 +20,11 @@ const MOST_QUEUES: i32 = 10_000_000;
 /// What shuffle sharding deals hands from is a hash of 64 bits, of which upstream uses as many.
 const MOST_ENTROPY_BITS: f64 = 60.0;
 
-impl Kind for PriorityLevelConfiguration {
+impl TypedKind for PriorityLevelConfiguration {
     const SINGULAR: &'static str = "prioritylevelconfiguration";
     const PLURAL: &'static str = "prioritylevelconfigurations";
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Type", "string", "Whether it is limited"),
@@ -57,7 +57,7 @@ impl Kind for PriorityLevelConfiguration {
             }
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let name = text(&self.metadata.name);
         let spec = self.spec.clone().unwrap_or_default();
         if (name == EXEMPT) != (spec.type_ == "Exempt") {
@@ -113,7 +113,7 @@ impl Kind for PriorityLevelConfiguration {
     }
 }
 
-fn limited(level: &LimitedPriorityLevelConfiguration, at: &str, errors: &mut Errors) {
+fn limited(level: &LimitedPriorityLevelConfiguration, at: &str, errors: &mut ErrorList) {
     let shares = level.nominal_concurrency_shares.unwrap_or(0);
     if shares < 0 {
         let why = "must be a non-negative integer";
@@ -145,7 +145,7 @@ fn limited(level: &LimitedPriorityLevelConfiguration, at: &str, errors: &mut Err
     }
 }
 
-fn queuing(how: &QueuingConfiguration, at: &str, errors: &mut Errors) {
+fn queuing(how: &QueuingConfiguration, at: &str, errors: &mut ErrorList) {
     let number = |number: Option<i32>| number.unwrap_or(0);
     let (queues, hand) = (number(how.queues), number(how.hand_size));
     for (field, value) in

@@ -1,17 +1,17 @@
 use super::checks::{immutable, is_empty, label_selector, not_negative};
 use super::pod_validation::template;
 use super::replication_controller::{REPLICAS_COLUMNS, at_least_zero, replicas_row};
-use crate::{Cell, Column, Errors, Kind, selectors};
+use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, scale, selectors};
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-impl Kind for ReplicaSet {
+impl TypedKind for ReplicaSet {
     const SINGULAR: &'static str = "replicaset";
     const PLURAL: &'static str = "replicasets";
     const SHORT_NAMES: &'static [&'static str] = &["rs"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["scale", "status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Scale, Subresource::Status];
     const FIELDS: &'static [&'static str] = &["status.replicas"];
     const COLUMNS: &'static [Column] = REPLICAS_COLUMNS;
 
@@ -28,21 +28,32 @@ impl Kind for ReplicaSet {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", self.spec.as_ref()?.template.as_ref()?))
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn scale(&self) -> Option<ScaleNumbers> {
+        let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
+        Some(ScaleNumbers {
+            wanted: spec.and_then(|spec| spec.replicas),
+            current: status.map(|status| status.replicas),
+            selector: spec.and_then(|spec| scale::told(&spec.selector)),
+        })
+    }
+    fn set_replicas(&mut self, replicas: i32) {
+        self.spec.get_or_insert_default().replicas = Some(replicas);
+    }
+    fn validate(&self, errors: &mut ErrorList) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
         at_least_zero("spec.replicas", spec.replicas, errors);
         at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
         selected_template(&spec.selector, spec.template.as_ref(), errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         selector_stays(
             self.spec.as_ref().map(|s| &s.selector),
             old.spec.as_ref().map(|s| &s.selector),
             errors,
         );
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
         let each = [
             ("fullyLabeledReplicas", status.fully_labeled_replicas),
@@ -77,7 +88,7 @@ impl Kind for ReplicaSet {
 pub(super) fn selected_template(
     selector: &LabelSelector,
     given: Option<&PodTemplateSpec>,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     if is_empty(selector) {
         errors.required("spec.selector", "");
@@ -100,12 +111,16 @@ pub(super) fn selected_template(
     template(given, "spec.template", "ReplicaSet", errors);
 }
 
-pub(super) fn selector_stays(new: Option<&LabelSelector>, old: Option<&LabelSelector>, errors: &mut Errors) {
+pub(super) fn selector_stays(
+    new: Option<&LabelSelector>,
+    old: Option<&LabelSelector>,
+    errors: &mut ErrorList,
+) {
     immutable(&new, &old, "spec.selector", errors);
 }
 
 /// What a controller counts can not be less than nothing, nor more than there are.
-pub(super) fn counts(replicas: i32, each: &[(&str, Option<i32>)], errors: &mut Errors) {
+pub(super) fn counts(replicas: i32, each: &[(&str, Option<i32>)], errors: &mut ErrorList) {
     not_negative(replicas.into(), "status.replicas", errors);
     for (field, count) in each {
         let count = count.unwrap_or(0);

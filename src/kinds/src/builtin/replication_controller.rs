@@ -2,18 +2,18 @@ use super::checks::not_negative;
 use super::name_of;
 use super::pod_validation::template;
 use super::replica_set::counts;
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::core::v1::{
     Container, PodTemplateSpec, ReplicationController, ReplicationControllerStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-impl Kind for ReplicationController {
+impl TypedKind for ReplicationController {
     const SINGULAR: &'static str = "replicationcontroller";
     const PLURAL: &'static str = "replicationcontrollers";
     const SHORT_NAMES: &'static [&'static str] = &["rc"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["scale", "status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Scale, Subresource::Status];
     /// As upstream, for those who wrote their clients before there was a garbage collector.
     const ORPHANS_BY_DEFAULT: bool = true;
     const FIELDS: &'static [&'static str] = &["status.replicas"];
@@ -41,7 +41,20 @@ impl Kind for ReplicationController {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", self.spec.as_ref()?.template.as_ref()?))
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn scale(&self) -> Option<ScaleNumbers> {
+        let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
+        Some(ScaleNumbers {
+            wanted: spec.and_then(|spec| spec.replicas),
+            current: status.map(|status| status.replicas),
+            selector: spec.and_then(|spec| {
+                spec.selector.as_ref().map(|labels| selectors::from_map(labels).to_string())
+            }),
+        })
+    }
+    fn set_replicas(&mut self, replicas: i32) {
+        self.spec.get_or_insert_default().replicas = Some(replicas);
+    }
+    fn validate(&self, errors: &mut ErrorList) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
         at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
@@ -63,7 +76,7 @@ impl Kind for ReplicationController {
         }
         template(given, "spec.template", "ReplicationController", errors);
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
         let each = [
             ("fullyLabeledReplicas", status.fully_labeled_replicas),
@@ -121,7 +134,7 @@ pub(super) fn replicas_row(
     cells
 }
 
-pub(super) fn at_least_zero(field: &str, number: Option<i32>, errors: &mut Errors) {
+pub(super) fn at_least_zero(field: &str, number: Option<i32>, errors: &mut ErrorList) {
     not_negative(number.unwrap_or(0).into(), field, errors);
 }
 

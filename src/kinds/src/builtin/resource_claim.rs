@@ -4,7 +4,7 @@
 use super::checks::{list, required, text};
 use super::names;
 use super::resource_devices::{config, selectors};
-use crate::{Cell, Errors};
+use crate::{Cell, ErrorList};
 use k8s_openapi::api::resource::v1::{DeviceRequest, DeviceToleration, ResourceClaimSpec};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const KINDS_OF_REQUEST: &str = "[exactly firstAvailable]";
 
 /// A part of an object as its type, where its logic is asked.
 pub(super) fn typed<T: DeserializeOwned>(fields: &Value, at: &str) -> Option<T> {
-    serde_json::from_value(fields.pointer(at)?.clone()).ok()
+    api::json::from_value(fields.pointer(at)?).ok()
 }
 
 pub(super) fn set_defaults(fields: &mut Value) {
@@ -41,7 +41,7 @@ fn edit(fields: &mut Value, at: &str) {
             tolerations(&mut sub.tolerations);
         }
     }
-    if let (Some(place), Ok(spec)) = (fields.pointer_mut(at), serde_json::to_value(spec)) {
+    if let (Some(place), Ok(spec)) = (fields.pointer_mut(at), api::json::to_value(&spec)) {
         *place = spec;
     }
 }
@@ -59,15 +59,15 @@ fn tolerations(all: &mut Option<Vec<DeviceToleration>>) {
     all.iter_mut().flatten().for_each(|toleration| super::fill::text(&mut toleration.operator, "Equal"));
 }
 
-pub(super) fn validate(fields: &Value, errors: &mut Errors) {
+pub(super) fn validate(fields: &Value, errors: &mut ErrorList) {
     spec(fields, "/spec", errors);
 }
 
-pub(super) fn validate_template(fields: &Value, errors: &mut Errors) {
+pub(super) fn validate_template(fields: &Value, errors: &mut ErrorList) {
     spec(fields, "/spec/spec", errors);
 }
 
-fn spec(fields: &Value, pointer: &str, errors: &mut Errors) {
+fn spec(fields: &Value, pointer: &str, errors: &mut ErrorList) {
     let Some(spec) = typed::<ResourceClaimSpec>(fields, pointer) else { return };
     let Some(devices) = spec.devices else { return };
     let at = format!("{}.devices", pointer.trim_start_matches('/').replace('/', "."));
@@ -102,7 +102,7 @@ fn spec(fields: &Value, pointer: &str, errors: &mut Errors) {
     }
 }
 
-fn request(asked: &DeviceRequest, at: &str, errors: &mut Errors) {
+fn request(asked: &DeviceRequest, at: &str, errors: &mut ErrorList) {
     required(names::dns_label, &asked.name, format_args!("{at}.name"), errors);
     let subs = list(&asked.first_available);
     match (&asked.exactly, subs) {
@@ -137,7 +137,7 @@ fn request(asked: &DeviceRequest, at: &str, errors: &mut Errors) {
     }
 }
 
-fn count(mode: &str, count: Option<i64>, at: &str, errors: &mut Errors) {
+fn count(mode: &str, count: Option<i64>, at: &str, errors: &mut ErrorList) {
     match (mode, count.unwrap_or(0)) {
         (ALL, 0) => {}
         (ALL, count) => {
@@ -153,7 +153,7 @@ fn count(mode: &str, count: Option<i64>, at: &str, errors: &mut Errors) {
 }
 
 /// Names of requests, or `request/alternative`.
-fn known_requests(asked: Option<&[String]>, requests: &[DeviceRequest], at: &str, errors: &mut Errors) {
+fn known_requests(asked: Option<&[String]>, requests: &[DeviceRequest], at: &str, errors: &mut ErrorList) {
     for (index, name) in asked.into_iter().flatten().enumerate() {
         let known = match name.split_once('/') {
             None => requests.iter().any(|request| request.name == *name),

@@ -4,7 +4,7 @@ use super::checks::{list, required};
 use super::csi_driver::driver_name;
 use super::names;
 use super::resource_claim::typed;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::resource::v1::{
     DeviceClassSpec, DeviceSelector, OpaqueDeviceConfiguration, ResourceSliceSpec,
 };
@@ -16,7 +16,7 @@ const MOST_DEVICES: usize = 128;
 const PLACES: &str =
     "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
 
-pub(super) fn validate_class(fields: &Value, errors: &mut Errors) {
+pub(super) fn validate_class(fields: &Value, errors: &mut ErrorList) {
     let Some(spec) = typed::<DeviceClassSpec>(fields, "/spec") else { return };
     selectors(list(&spec.selectors), "spec.selectors", errors);
     let configs = list(&spec.config);
@@ -29,7 +29,7 @@ pub(super) fn validate_class(fields: &Value, errors: &mut Errors) {
 }
 
 /// The expressions are a driver's and an allocator's, who are told where one is wrong; that there is one is checked here.
-pub(super) fn selectors(all: &[DeviceSelector], at: &str, errors: &mut Errors) {
+pub(super) fn selectors(all: &[DeviceSelector], at: &str, errors: &mut ErrorList) {
     if all.len() > MOST {
         errors.too_many(at, all.len(), MOST);
     }
@@ -44,7 +44,7 @@ pub(super) fn selectors(all: &[DeviceSelector], at: &str, errors: &mut Errors) {
     }
 }
 
-pub(super) fn config(opaque: Option<&OpaqueDeviceConfiguration>, at: &str, errors: &mut Errors) {
+pub(super) fn config(opaque: Option<&OpaqueDeviceConfiguration>, at: &str, errors: &mut ErrorList) {
     let at = format!("{at}.opaque");
     let Some(opaque) = opaque else { return errors.required(at, "") };
     driver_name(&opaque.driver, &format!("{at}.driver"), errors);
@@ -57,7 +57,7 @@ pub(super) fn config(opaque: Option<&OpaqueDeviceConfiguration>, at: &str, error
     }
 }
 
-pub(super) fn validate_slice(fields: &Value, errors: &mut Errors) {
+pub(super) fn validate_slice(fields: &Value, errors: &mut ErrorList) {
     let Some(spec) = typed::<ResourceSliceSpec>(fields, "/spec") else { return };
     driver_name(&spec.driver, "spec.driver", errors);
     match spec.pool.name.as_str() {

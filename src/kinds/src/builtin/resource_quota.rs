@@ -1,6 +1,6 @@
 use super::checks::{judged, list};
 use super::{fill, name_of, names, pod_validation};
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age};
 use api::quantity::canonical;
 use k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaSpec, ResourceQuotaStatus, ScopeSelector};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -22,11 +22,11 @@ const OF_PODS: [&str; 8] =
     ["cpu", "limits.cpu", "limits.memory", "memory", "pods", "requests.cpu", "requests.memory", "count/pods"];
 const OPPOSITES: [[&str; 2]; 2] = [["BestEffort", "NotBestEffort"], ["Terminating", "NotTerminating"]];
 
-impl Kind for ResourceQuota {
+impl TypedKind for ResourceQuota {
     const SINGULAR: &'static str = "resourcequota";
     const PLURAL: &'static str = "resourcequotas";
     const SHORT_NAMES: &'static [&'static str] = &["quota"];
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Request", "string", "What is used of what may be requested"),
@@ -42,7 +42,7 @@ impl Kind for ResourceQuota {
 
     super::spec_and_status!(ResourceQuotaStatus);
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let Some(spec) = &self.spec else { return };
         amounts(spec.hard.as_ref(), "spec.hard", errors);
         scopes(spec, errors);
@@ -50,7 +50,7 @@ impl Kind for ResourceQuota {
             scope_selector(selector, errors);
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let sorted = |quota: &Self| {
             let mut all = quota.spec.as_ref().and_then(|s| s.scopes.clone()).unwrap_or_default();
             all.sort();
@@ -59,7 +59,7 @@ impl Kind for ResourceQuota {
         let (new, old) = (sorted(self), sorted(old));
         super::checks::immutable(&new, &old, "spec.scopes", errors);
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
         amounts(status.hard.as_ref(), "status.hard", errors);
         amounts(status.used.as_ref(), "status.used", errors);
@@ -92,7 +92,7 @@ fn used_of_hard(status: Option<&ResourceQuotaStatus>) -> (String, String) {
     (joined(requests), joined(limits))
 }
 
-fn amounts(amounts: Option<&Amounts>, at: &str, errors: &mut Errors) {
+fn amounts(amounts: Option<&Amounts>, at: &str, errors: &mut ErrorList) {
     for (name, amount) in amounts.into_iter().flatten() {
         let at = format!("{at}[{name}]");
         judged(names::qualified, name, &at, errors);
@@ -105,7 +105,7 @@ fn amounts(amounts: Option<&Amounts>, at: &str, errors: &mut Errors) {
     }
 }
 
-fn scopes(spec: &ResourceQuotaSpec, errors: &mut Errors) {
+fn scopes(spec: &ResourceQuotaSpec, errors: &mut ErrorList) {
     let scopes = list(&spec.scopes);
     let given = || serde_json::json!(scopes);
     let hard: Vec<&String> = spec.hard.iter().flatten().map(|(name, _)| name).collect();
@@ -137,7 +137,7 @@ fn applies(scope: &str, resource: &str) -> bool {
     }
 }
 
-fn scope_selector(selector: &ScopeSelector, errors: &mut Errors) {
+fn scope_selector(selector: &ScopeSelector, errors: &mut ErrorList) {
     const EXISTS_ONLY: [&str; 5] =
         ["BestEffort", "NotBestEffort", "Terminating", "NotTerminating", "CrossNamespacePodAffinity"];
     let at = "spec.scopeSelector.matchExpressions";
@@ -207,14 +207,14 @@ mod tests {
             ),
         ];
         for (name, spec, want) in cases {
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             quota(spec).validate(&mut errors);
             let said: Vec<String> =
                 errors.into_causes().into_iter().map(|c| format!("{}: {}", c.field, c.message)).collect();
             let said = said.join("; ");
             assert!(if want.is_empty() { said.is_empty() } else { said.contains(want) }, "{name}: {said}");
         }
-        let mut errors = Errors::default();
+        let mut errors = ErrorList::default();
         quota(json!({"scopes": ["Terminating"]})).validate_update(&quota(json!({})), &mut errors);
         assert!(!errors.is_empty(), "scopes stay");
     }

@@ -1,9 +1,9 @@
 use super::cluster_role::{created, rules};
 use super::name_of;
-use crate::{Cell, Column, Errors, Kind};
+use crate::{Cell, Column, ErrorList, TypedKind};
 use k8s_openapi::api::rbac::v1::Role;
 
-impl Kind for Role {
+impl TypedKind for Role {
     const SINGULAR: &'static str = "role";
     const PLURAL: &'static str = "roles";
     const COLUMNS: &'static [Column] =
@@ -12,7 +12,7 @@ impl Kind for Role {
     fn validate_name(name: &str) -> Result<(), String> {
         super::names::path_segment(name)
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         rules(self.rules.as_deref().unwrap_or_default(), true, errors);
     }
     fn row(&self, _now: jiff::Timestamp) -> Vec<Cell> {

@@ -1,6 +1,6 @@
 use super::checks::{optional, required, text};
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::api::rbac::v1::{RoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -15,7 +15,7 @@ pub(super) const BINDING_COLUMNS: &[Column] = &[
     Column::wide("ServiceAccounts", "string", "Service accounts in the role binding"),
 ];
 
-impl Kind for RoleBinding {
+impl TypedKind for RoleBinding {
     const SINGULAR: &'static str = "rolebinding";
     const PLURAL: &'static str = "rolebindings";
     const COLUMNS: &'static [Column] = BINDING_COLUMNS;
@@ -26,10 +26,10 @@ impl Kind for RoleBinding {
     fn set_defaults(&mut self) {
         default_subjects(self.subjects.as_deref_mut(), &mut self.role_ref);
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         validate_binding(&self.role_ref, self.subjects.as_deref(), &["Role", "ClusterRole"], true, errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         role_stays(&self.role_ref, &old.role_ref, errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
@@ -49,7 +49,7 @@ pub(super) fn binding_row(
     cells
 }
 
-pub(super) fn role_stays(new: &RoleRef, old: &RoleRef, errors: &mut Errors) {
+pub(super) fn role_stays(new: &RoleRef, old: &RoleRef, errors: &mut ErrorList) {
     if new != old {
         errors.invalid("roleRef", serde_json::json!(new), "cannot change roleRef");
     }
@@ -70,7 +70,7 @@ pub(super) fn validate_binding(
     subjects: Option<&[Subject]>,
     kinds: &[&str],
     namespaced: bool,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     if text(&role.api_group) != GROUP {
         errors.not_supported("roleRef.apiGroup", text(&role.api_group), &[GROUP]);
@@ -84,7 +84,7 @@ pub(super) fn validate_binding(
     }
 }
 
-fn validate_subject(subject: &Subject, namespaced: bool, at: &str, errors: &mut Errors) {
+fn validate_subject(subject: &Subject, namespaced: bool, at: &str, errors: &mut ErrorList) {
     let (name, group) = (subject.name.as_str(), text(&subject.api_group));
     if name.is_empty() {
         errors.required(format_args!("{at}.name"), "");

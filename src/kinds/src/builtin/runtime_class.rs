@@ -1,17 +1,17 @@
 use super::checks::{immutable, required};
 use super::pod_validation::{overhead, tolerations};
 use super::{name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::node::v1::RuntimeClass;
 
-impl Kind for RuntimeClass {
+impl TypedKind for RuntimeClass {
     const SINGULAR: &'static str = "runtimeclass";
     const PLURAL: &'static str = "runtimeclasses";
     const SCOPE: Scope = Scope::Cluster;
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Handler", "string", "How the runtime runs its pods"), Column::AGE];
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         required(names::dns_label, &self.handler, "handler", errors);
         if let Some(fixed) = self.overhead.as_ref().and_then(|o| o.pod_fixed.as_ref()) {
             overhead(fixed, "overhead.podFixed", errors);
@@ -20,7 +20,7 @@ impl Kind for RuntimeClass {
         crate::meta::labels(scheduling.node_selector.as_ref(), "scheduling.nodeSelector", errors);
         tolerations(scheduling.tolerations.as_deref().unwrap_or_default(), "scheduling.tolerations", errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.handler, &old.handler, "handler", errors);
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {

@@ -1,6 +1,6 @@
 use super::checks::{immutable, text};
 use super::{fill, name_of};
-use crate::{Cell, Column, Errors, Kind, age};
+use crate::{Cell, Column, ErrorList, TypedKind, age};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use serde::de::IgnoredAny;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const LARGEST: usize = 1024 * 1024; // bytes of all values
 const ACCOUNT_NAME: &str = "kubernetes.io/service-account.name";
 
-impl Kind for Secret {
+impl TypedKind for Secret {
     const SINGULAR: &'static str = "secret";
     const PLURAL: &'static str = "secrets";
     const FIELDS: &'static [&'static str] = &["type"];
@@ -26,7 +26,7 @@ impl Kind for Secret {
             self.data.get_or_insert_default().insert(key, ByteString(text.into_bytes()));
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let mut size = 0;
         for (key, value) in self.data.iter().flatten() {
             if let Err(why) = super::names::config_key(key) {
@@ -39,7 +39,7 @@ impl Kind for Secret {
         }
         of_type(self, errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.type_, &old.type_, "type", errors);
         if old.immutable == Some(true) {
             if self.immutable != Some(true) {
@@ -67,9 +67,9 @@ impl Kind for Secret {
 }
 
 /// What is there for a purpose has what the purpose needs.
-fn of_type(secret: &Secret, errors: &mut Errors) {
+fn of_type(secret: &Secret, errors: &mut ErrorList) {
     let value = |key: &str| secret.data.as_ref().and_then(|data| data.get(key)).map(|value| &value.0);
-    let must_have = |key: &str, errors: &mut Errors| {
+    let must_have = |key: &str, errors: &mut ErrorList| {
         if value(key).is_none() {
             errors.required(format_args!("data[{key}]"), "");
         }
@@ -99,7 +99,7 @@ fn of_type(secret: &Secret, errors: &mut Errors) {
 }
 
 /// JSON, of which nothing is told: it holds passwords.
-fn registries(key: &str, value: Option<&Vec<u8>>, errors: &mut Errors) {
+fn registries(key: &str, value: Option<&Vec<u8>>, errors: &mut ErrorList) {
     let Some(value) = value else { return errors.required(format_args!("data[{key}]"), "") };
     if let Err(why) = serde_json::from_slice::<BTreeMap<String, IgnoredAny>>(value) {
         errors.invalid(format_args!("data[{key}]"), "<secret contents redacted>", why);

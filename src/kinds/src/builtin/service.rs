@@ -2,17 +2,17 @@ use super::checks::{list, text};
 use super::fill::{self, drop_empty};
 use super::service_validation::{self, is_externally_accessible};
 use super::{name_of, names, service_update};
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 
 const AFFINITY_SECONDS: i32 = 10800;
 
-impl Kind for Service {
+impl TypedKind for Service {
     const SINGULAR: &'static str = "service";
     const PLURAL: &'static str = "services";
     const SHORT_NAMES: &'static [&'static str] = &["svc"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["proxy", "status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Proxy, Subresource::Status];
     const FIELDS: &'static [&'static str] = &["spec.clusterIP", "spec.type"];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
@@ -82,15 +82,15 @@ impl Kind for Service {
     fn validate_name(name: &str) -> Result<(), String> {
         names::dns_label_1035(name)
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         service_validation::validate(self, errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         if let (Some(new), Some(old)) = (&self.spec, &old.spec) {
             service_validation::update(new, old, errors);
         }
     }
-    fn validate_status_update(&self, _old: &Self, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let balancer = self.status.as_ref().and_then(|s| s.load_balancer.as_ref());
         if let (Some(status), Some(spec)) = (balancer, &self.spec) {
             service_validation::balancer_status(status, spec, errors);

@@ -1,14 +1,14 @@
 use super::name_of;
-use crate::{Cell, Column, Kind, age};
+use crate::{Cell, Column, Subresource, TypedKind, age};
 use k8s_openapi::api::core::v1::ServiceAccount;
 
 const ENFORCE_MOUNTABLE: &str = "kubernetes.io/enforce-mountable-secrets";
 
-impl Kind for ServiceAccount {
+impl TypedKind for ServiceAccount {
     const SINGULAR: &'static str = "serviceaccount";
     const PLURAL: &'static str = "serviceaccounts";
     const SHORT_NAMES: &'static [&'static str] = &["sa"];
-    const SUBRESOURCES: &'static [&'static str] = &["token"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Token];
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Secrets", "string", "Number of secrets"), Column::AGE];
 

@@ -2,17 +2,17 @@
 
 use super::checks::{IMMUTABLE, list};
 use super::name_of;
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use ipnet::IpNet;
 use k8s_openapi::api::networking::v1::{ServiceCIDR, ServiceCIDRStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
-impl Kind for ServiceCIDR {
+impl TypedKind for ServiceCIDR {
     const SINGULAR: &'static str = "servicecidr";
     const PLURAL: &'static str = "servicecidrs";
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("CIDRs", "string", "The ranges of addresses"), Column::AGE];
 
@@ -28,7 +28,7 @@ impl Kind for ServiceCIDR {
     fn keep_metadata(new: &mut ObjectMeta, old: &ObjectMeta) {
         crate::keep_all_metadata(new, old);
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let at = "spec.cidrs";
         let cidrs = self.cidrs();
         match cidrs {
@@ -50,7 +50,7 @@ impl Kind for ServiceCIDR {
         }
     }
     /// A second family may be added, and nothing else changed.
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let (new, old) = (self.cidrs(), old.cidrs());
         if new == old {
             return;
@@ -67,7 +67,7 @@ impl Kind for ServiceCIDR {
 }
 
 /// Upstream takes no range in two ways of writing.
-fn range(cidr: &str, field: &str, errors: &mut Errors) {
+fn range(cidr: &str, field: &str, errors: &mut ErrorList) {
     match cidr.parse::<IpNet>() {
         Err(_) => {
             let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";

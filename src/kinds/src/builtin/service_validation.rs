@@ -5,7 +5,7 @@ use super::checks::{
     text,
 };
 use super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     LoadBalancerStatus, Service, ServicePort, ServiceSpec, SessionAffinityConfig,
 };
@@ -45,7 +45,7 @@ pub(super) fn needs_health_check(spec: &ServiceSpec) -> bool {
     text(&spec.type_) == "LoadBalancer" && text(&spec.external_traffic_policy) == "Local"
 }
 
-pub(super) fn validate(service: &Service, errors: &mut Errors) {
+pub(super) fn validate(service: &Service, errors: &mut ErrorList) {
     let none = ServiceSpec::default();
     let spec = service.spec.as_ref().unwrap_or(&none);
     let notes = service.metadata.annotations.as_ref();
@@ -75,7 +75,7 @@ pub(super) fn validate(service: &Service, errors: &mut Errors) {
     traffic(spec, errors);
 }
 
-fn topology(notes: Option<&BTreeMap<String, String>>, errors: &mut Errors) {
+fn topology(notes: Option<&BTreeMap<String, String>>, errors: &mut ErrorList) {
     let Some(notes) = notes else { return };
     if let (Some(mode), Some(hints)) = (notes.get(TOPOLOGY_MODE), notes.get(TOPOLOGY_HINTS))
         && mode != hints
@@ -88,7 +88,7 @@ fn topology(notes: Option<&BTreeMap<String, String>>, errors: &mut Errors) {
     }
 }
 
-fn of_type(spec: &ServiceSpec, errors: &mut Errors) {
+fn of_type(spec: &ServiceSpec, errors: &mut ErrorList) {
     match text(&spec.type_) {
         kind @ ("LoadBalancer" | "NodePort") if is_headless(spec) => {
             let why = format!("may not be set to 'None' for {kind} services");
@@ -119,7 +119,7 @@ fn one_port<'s>(
     must_be_named: bool,
     seen: &mut BTreeSet<&'s str>,
     at: &str,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     let name = text(&given.name);
     if must_be_named || !name.is_empty() {
@@ -137,7 +137,7 @@ fn one_port<'s>(
     }
 }
 
-fn affinity(spec: &ServiceSpec, errors: &mut Errors) {
+fn affinity(spec: &ServiceSpec, errors: &mut ErrorList) {
     let kind = text(&spec.session_affinity);
     one_of(kind, &AFFINITIES, "spec.sessionAffinity", errors);
     let config = spec.session_affinity_config.as_ref();
@@ -150,7 +150,7 @@ fn affinity(spec: &ServiceSpec, errors: &mut Errors) {
     }
 }
 
-fn client_affinity(config: Option<&SessionAffinityConfig>, at: &str, errors: &mut Errors) {
+fn client_affinity(config: Option<&SessionAffinityConfig>, at: &str, errors: &mut ErrorList) {
     let why = "when session affinity type is ClientIP";
     let Some(config) = config else { return errors.required(at, why) };
     let Some(client) = &config.client_ip else {
@@ -168,7 +168,7 @@ fn client_affinity(config: Option<&SessionAffinityConfig>, at: &str, errors: &mu
 }
 
 /// Upstream's `ValidateServiceClusterIPsRelatedFields`; what there is to give out is the cluster's matter.
-fn cluster_addresses(spec: &ServiceSpec, errors: &mut Errors) {
+fn cluster_addresses(spec: &ServiceSpec, errors: &mut ErrorList) {
     if text(&spec.type_) == "ExternalName" {
         return;
     }
@@ -219,7 +219,7 @@ fn cluster_addresses(spec: &ServiceSpec, errors: &mut Errors) {
     }
 }
 
-fn of_family(all: &[String], families: &[String], errors: &mut Errors) {
+fn of_family(all: &[String], families: &[String], errors: &mut ErrorList) {
     let is_six = |address: &String| address.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv6());
     if let [one, other] = all
         && is_six(one) == is_six(other)
@@ -236,7 +236,7 @@ fn of_family(all: &[String], families: &[String], errors: &mut Errors) {
     }
 }
 
-fn node_ports(spec: &ServiceSpec, errors: &mut Errors) {
+fn node_ports(spec: &ServiceSpec, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, port) in list(&spec.ports).iter().enumerate() {
         let Some(number) = port.node_port.filter(|number| *number != 0) else { continue };
@@ -250,7 +250,7 @@ fn node_ports(spec: &ServiceSpec, errors: &mut Errors) {
     }
 }
 
-fn twice(ports: &[ServicePort], errors: &mut Errors) {
+fn twice(ports: &[ServicePort], errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, port) in ports.iter().enumerate() {
         if !seen.insert((text(&port.protocol), port.port)) {
@@ -260,7 +260,7 @@ fn twice(ports: &[ServicePort], errors: &mut Errors) {
     }
 }
 
-fn source_ranges(spec: &ServiceSpec, notes: Option<&BTreeMap<String, String>>, errors: &mut Errors) {
+fn source_ranges(spec: &ServiceSpec, notes: Option<&BTreeMap<String, String>>, errors: &mut ErrorList) {
     let is_balancer = text(&spec.type_) == "LoadBalancer";
     let ranges = list(&spec.load_balancer_source_ranges);
     if !ranges.is_empty() {
@@ -281,7 +281,7 @@ fn source_ranges(spec: &ServiceSpec, notes: Option<&BTreeMap<String, String>>, e
     }
 }
 
-fn balancer(spec: &ServiceSpec, errors: &mut Errors) {
+fn balancer(spec: &ServiceSpec, errors: &mut ErrorList) {
     let class = spec.load_balancer_class.as_deref();
     if text(&spec.type_) == "LoadBalancer" {
         if spec.allocate_load_balancer_node_ports.is_none() {
@@ -300,7 +300,7 @@ fn balancer(spec: &ServiceSpec, errors: &mut Errors) {
     }
 }
 
-fn traffic(spec: &ServiceSpec, errors: &mut Errors) {
+fn traffic(spec: &ServiceSpec, errors: &mut ErrorList) {
     let external = text(&spec.external_traffic_policy);
     if is_externally_accessible(spec) {
         one_of(external, &POLICIES, "spec.externalTrafficPolicy", errors);
@@ -327,7 +327,7 @@ fn traffic(spec: &ServiceSpec, errors: &mut Errors) {
 }
 
 /// Addresses stay while they are there; so do a balancer's class and its health check.
-pub(super) fn update(new: &ServiceSpec, old: &ServiceSpec, errors: &mut Errors) {
+pub(super) fn update(new: &ServiceSpec, old: &ServiceSpec, errors: &mut ErrorList) {
     let both = |is: fn(&ServiceSpec) -> bool| is(new) && is(old);
     if both(|spec| text(&spec.type_) != "ExternalName") {
         addresses_stay(new, old, errors);
@@ -342,7 +342,7 @@ pub(super) fn update(new: &ServiceSpec, old: &ServiceSpec, errors: &mut Errors) 
     }
 }
 
-fn addresses_stay(new: &ServiceSpec, old: &ServiceSpec, errors: &mut Errors) {
+fn addresses_stay(new: &ServiceSpec, old: &ServiceSpec, errors: &mut ErrorList) {
     if is_headless(new) && is_headless(old) {
         return;
     }
@@ -362,7 +362,7 @@ fn addresses_stay(new: &ServiceSpec, old: &ServiceSpec, errors: &mut Errors) {
 }
 
 /// What a balancer says of itself, or an Ingress's controller.
-pub(super) fn balancer_status(status: &LoadBalancerStatus, spec: &ServiceSpec, errors: &mut Errors) {
+pub(super) fn balancer_status(status: &LoadBalancerStatus, spec: &ServiceSpec, errors: &mut ErrorList) {
     let ingress = list(&status.ingress);
     if text(&spec.type_) != "LoadBalancer" && !ingress.is_empty() {
         let why = "may only be used when `spec.type` is 'LoadBalancer'";
@@ -380,7 +380,7 @@ pub(super) fn balancer_status(status: &LoadBalancerStatus, spec: &ServiceSpec, e
     }
 }
 
-pub(super) fn balancer_entry(address: &str, hostname: &str, at: &str, errors: &mut Errors) {
+pub(super) fn balancer_entry(address: &str, hostname: &str, at: &str, errors: &mut ErrorList) {
     if !address.is_empty() {
         ip(address, format_args!("{at}.ip"), errors);
     }

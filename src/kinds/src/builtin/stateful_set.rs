@@ -3,7 +3,7 @@
 use super::name_of;
 use super::pod_validation::template;
 use super::replication_controller::{at_least_zero, container_cells};
-use crate::{Cell, Column, Errors, Kind, age, selectors};
+use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus,
 };
@@ -14,12 +14,12 @@ use k8s_openapi::api::core::v1::{
 const HISTORY: i32 = 10;
 const UPDATE: &str = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
 
-impl Kind for StatefulSet {
+impl TypedKind for StatefulSet {
     const SINGULAR: &'static str = "statefulset";
     const PLURAL: &'static str = "statefulsets";
     const SHORT_NAMES: &'static [&'static str] = &["sts"];
     const CATEGORIES: &'static [&'static str] = &["all"];
-    const SUBRESOURCES: &'static [&'static str] = &["scale", "status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Scale, Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Ready", "string", "Ready and wanted pods"),
@@ -56,7 +56,18 @@ impl Kind for StatefulSet {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", &self.spec.as_ref()?.template))
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn scale(&self) -> Option<ScaleNumbers> {
+        let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
+        Some(ScaleNumbers {
+            wanted: spec.and_then(|spec| spec.replicas),
+            current: status.map(|status| status.replicas),
+            selector: spec.and_then(|spec| scale::told(&spec.selector)),
+        })
+    }
+    fn set_replicas(&mut self, replicas: i32) {
+        self.spec.get_or_insert_default().replicas = Some(replicas);
+    }
+    fn validate(&self, errors: &mut ErrorList) {
         let none = StatefulSetSpec::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
         match spec.pod_management_policy.as_deref().unwrap_or_default() {
@@ -77,7 +88,7 @@ impl Kind for StatefulSet {
         template(&with_claims(spec), "spec.template", "StatefulSet", errors);
     }
 
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         let (Some(new), Some(old)) = (&self.spec, &old.spec) else { return };
         let mut same = new.clone();
         same.replicas = old.replicas;
@@ -123,7 +134,7 @@ fn with_claims(spec: &StatefulSetSpec) -> PodTemplateSpec {
     template
 }
 
-fn selected(spec: &StatefulSetSpec, errors: &mut Errors) {
+fn selected(spec: &StatefulSetSpec, errors: &mut ErrorList) {
     match selectors::from_object(&spec.selector) {
         Err(why) => errors.invalid("spec.selector", serde_json::json!(spec.selector), why),
         Ok(selector) => {
@@ -143,7 +154,7 @@ fn selected(spec: &StatefulSetSpec, errors: &mut Errors) {
     }
 }
 
-fn strategy(spec: &StatefulSetSpec, errors: &mut Errors) {
+fn strategy(spec: &StatefulSetSpec, errors: &mut ErrorList) {
     let field = "spec.updateStrategy";
     let strategy = spec.update_strategy.clone().unwrap_or_default();
     match strategy.type_.as_deref().unwrap_or_default() {
@@ -170,7 +181,7 @@ fn strategy(spec: &StatefulSetSpec, errors: &mut Errors) {
     }
 }
 
-fn retention(spec: &StatefulSetSpec, errors: &mut Errors) {
+fn retention(spec: &StatefulSetSpec, errors: &mut ErrorList) {
     let Some(policy) = &spec.persistent_volume_claim_retention_policy else { return };
     for (name, value) in [("whenScaled", &policy.when_scaled), ("whenDeleted", &policy.when_deleted)] {
         let value = value.as_deref().unwrap_or_default();

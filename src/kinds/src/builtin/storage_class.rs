@@ -2,7 +2,7 @@
 
 use super::checks::{IMMUTABLE, among, judged, list, text};
 use super::{fill, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::core::v1::TopologySelectorTerm;
 use k8s_openapi::api::storage::v1::StorageClass;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,7 +16,7 @@ const BINDING_MODES: [&str; 2] = ["Immediate", "WaitForFirstConsumer"];
 const MOST_PARAMETERS: usize = 512;
 const PARAMETERS_LONGEST: usize = 256 * 1024; // bytes, all keys and values together
 
-impl Kind for StorageClass {
+impl TypedKind for StorageClass {
     const SINGULAR: &'static str = "storageclass";
     const PLURAL: &'static str = "storageclasses";
     const SHORT_NAMES: &'static [&'static str] = &["sc"];
@@ -34,7 +34,7 @@ impl Kind for StorageClass {
         fill::text(&mut self.reclaim_policy, "Delete");
         self.volume_binding_mode.get_or_insert_with(|| "Immediate".to_owned());
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         provisioner(&self.provisioner, "provisioner", errors);
         parameters(self.parameters.as_ref(), errors);
         among(text(&self.reclaim_policy), &RECLAIM_POLICIES, "reclaimPolicy", errors);
@@ -46,7 +46,7 @@ impl Kind for StorageClass {
             topology(term, &format!("allowedTopologies[{index}]"), errors);
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         if self.parameters != old.parameters {
             errors.forbidden("parameters", "updates to parameters are forbidden.");
         }
@@ -82,7 +82,7 @@ pub fn is_default(meta: &ObjectMeta) -> bool {
     DEFAULTS.iter().any(|key| annotations.and_then(|all| all.get(*key)).is_some_and(|value| value == "true"))
 }
 
-fn provisioner(name: &str, field: &str, errors: &mut Errors) {
+fn provisioner(name: &str, field: &str, errors: &mut ErrorList) {
     if name.is_empty() {
         return errors.required(field, "");
     }
@@ -91,7 +91,7 @@ fn provisioner(name: &str, field: &str, errors: &mut Errors) {
     }
 }
 
-fn parameters(given: Option<&BTreeMap<String, String>>, errors: &mut Errors) {
+fn parameters(given: Option<&BTreeMap<String, String>>, errors: &mut ErrorList) {
     let Some(given) = given else { return };
     if given.len() > MOST_PARAMETERS {
         errors.too_long("parameters", MOST_PARAMETERS);
@@ -106,7 +106,7 @@ fn parameters(given: Option<&BTreeMap<String, String>>, errors: &mut Errors) {
     }
 }
 
-fn topology(term: &TopologySelectorTerm, at: &str, errors: &mut Errors) {
+fn topology(term: &TopologySelectorTerm, at: &str, errors: &mut ErrorList) {
     let rules = list(&term.match_label_expressions);
     for (index, rule) in rules.iter().enumerate() {
         let at = format!("{at}.matchLabelExpressions[{index}]");

@@ -1,7 +1,7 @@
 use super::admission_policies::{self as policies, Common, PolicyExpressions};
 use super::checks::{among, judged, list, text};
 use super::{fill, name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use expressions::Output;
 use k8s_openapi::api::admissionregistration::v1::{
     AuditAnnotation, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyStatus, Validation,
@@ -13,12 +13,12 @@ const MOST_ANNOTATIONS: usize = 20;
 /// Upstream's; less than what a value may have, as expressions put texts together.
 const LONGEST_VALUE_EXPRESSION: usize = 5 * 1024;
 
-impl Kind for ValidatingAdmissionPolicy {
+impl TypedKind for ValidatingAdmissionPolicy {
     const SINGULAR: &'static str = "validatingadmissionpolicy";
     const PLURAL: &'static str = "validatingadmissionpolicies";
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Validations", "integer", "How many validations it has"),
@@ -34,7 +34,7 @@ impl Kind for ValidatingAdmissionPolicy {
         policies::fill_in(spec.match_constraints.as_mut());
     }
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let spec = self.spec.clone().unwrap_or_default();
         let common = Common {
             params: spec.param_kind.as_ref(),
@@ -79,7 +79,7 @@ impl Kind for ValidatingAdmissionPolicy {
     }
 }
 
-fn validate_one(validation: &Validation, expressions: &PolicyExpressions, at: &str, errors: &mut Errors) {
+fn validate_one(validation: &Validation, expressions: &PolicyExpressions, at: &str, errors: &mut ErrorList) {
     let source = validation.expression.as_str();
     if source.trim().is_empty() {
         errors.required(format!("{at}.expression"), "expression is not specified");
@@ -112,7 +112,7 @@ fn validate_annotation(
     annotation: &AuditAnnotation,
     expressions: &PolicyExpressions,
     at: &str,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     match policy {
         "" => errors.invalid(
@@ -151,7 +151,7 @@ mod tests {
         change(&mut spec);
         let mut made: ValidatingAdmissionPolicy =
             serde_json::from_value(json!({"metadata": {"name": "few.example.com"}, "spec": spec})).unwrap();
-        Kind::set_defaults(&mut made);
+        TypedKind::set_defaults(&mut made);
         made
     }
 
@@ -164,8 +164,8 @@ mod tests {
         assert_eq!(matched.match_policy.as_deref(), Some("Equivalent"));
         assert!(matched.namespace_selector.is_some() && matched.object_selector.is_some());
         assert_eq!(matched.resource_rules.as_ref().unwrap()[0].scope.as_deref(), Some("*"));
-        let mut errors = Errors::default();
-        Kind::validate(&made, &mut errors);
+        let mut errors = ErrorList::default();
+        TypedKind::validate(&made, &mut errors);
         assert!(errors.is_empty(), "{:?}", errors.into_causes());
     }
 
@@ -240,8 +240,8 @@ mod tests {
             ),
         ];
         for (change, want) in cases {
-            let mut errors = Errors::default();
-            Kind::validate(&policy(change), &mut errors);
+            let mut errors = ErrorList::default();
+            TypedKind::validate(&policy(change), &mut errors);
             let told: Vec<String> = errors.into_causes().into_iter().map(|cause| cause.message).collect();
             assert!(told.iter().any(|message| message.contains(want)), "{want}: {told:?}");
         }
@@ -266,8 +266,8 @@ mod tests {
                     {"name": "a", "expression": "object.spec.replicas"}, {"name": "b", "expression": "variables.a + 1"},
                 ]);
             });
-            let mut errors = Errors::default();
-            Kind::validate(&made, &mut errors);
+            let mut errors = ErrorList::default();
+            TypedKind::validate(&made, &mut errors);
             assert!(errors.is_empty(), "{source}: {:?}", errors.into_causes());
         }
     }

@@ -1,13 +1,13 @@
 use super::admission_policies as policies;
 use super::checks::among;
 use super::name_of;
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use std::collections::HashSet;
 
 const ACTIONS: [&str; 3] = ["Audit", "Deny", "Warn"];
 
-impl Kind for ValidatingAdmissionPolicyBinding {
+impl TypedKind for ValidatingAdmissionPolicyBinding {
     const SINGULAR: &'static str = "validatingadmissionpolicybinding";
     const PLURAL: &'static str = "validatingadmissionpolicybindings";
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
@@ -28,7 +28,7 @@ impl Kind for ValidatingAdmissionPolicyBinding {
     fn set_defaults(&mut self) {
         policies::fill_in(self.spec.match_resources.as_mut());
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let spec = &self.spec;
         policies::validate_binding(
             &spec.policy_name,
@@ -72,9 +72,9 @@ mod tests {
         change(&mut spec);
         let mut made: ValidatingAdmissionPolicyBinding =
             serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": spec})).unwrap();
-        Kind::set_defaults(&mut made);
-        let mut errors = Errors::default();
-        Kind::validate(&made, &mut errors);
+        TypedKind::set_defaults(&mut made);
+        let mut errors = ErrorList::default();
+        TypedKind::validate(&made, &mut errors);
         errors.into_causes().into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
     }
 

@@ -1,9 +1,9 @@
 use super::name_of;
 use super::webhooks::{self, Hook};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 
-impl Kind for ValidatingWebhookConfiguration {
+impl TypedKind for ValidatingWebhookConfiguration {
     const SINGULAR: &'static str = "validatingwebhookconfiguration";
     const PLURAL: &'static str = "validatingwebhookconfigurations";
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
@@ -21,7 +21,7 @@ impl Kind for ValidatingWebhookConfiguration {
             webhooks::set_defaults!(hook);
         }
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         let hooks: Vec<Hook<'_>> = self.webhooks.iter().flatten().map(|hook| webhooks::view!(hook)).collect();
         webhooks::validate(&hooks, errors);
     }

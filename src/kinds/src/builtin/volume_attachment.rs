@@ -3,15 +3,15 @@
 use super::checks::{IMMUTABLE, required, text};
 use super::csi_driver::driver_name;
 use super::{name_of, names};
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::api::storage::v1::{VolumeAttachment, VolumeAttachmentStatus};
 use serde_json::json;
 
-impl Kind for VolumeAttachment {
+impl TypedKind for VolumeAttachment {
     const SINGULAR: &'static str = "volumeattachment";
     const PLURAL: &'static str = "volumeattachments";
     const SCOPE: Scope = Scope::Cluster;
-    const SUBRESOURCES: &'static [&'static str] = &["status"];
+    const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const COLUMNS: &'static [Column] = &[
         Column::NAME,
         Column::new("Attacher", "string", "The driver that attaches it"),
@@ -30,7 +30,7 @@ impl Kind for VolumeAttachment {
     fn prepare_status_update(&mut self, old: &Self) {
         self.spec.clone_from(&old.spec);
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         driver_name(&self.spec.attacher, "spec.attacher", errors);
         let source = &self.spec.source;
         let one = "must specify exactly one of inlineVolumeSpec and persistentVolumeName";
@@ -50,7 +50,7 @@ impl Kind for VolumeAttachment {
         }
         required(names::dns_subdomain, &self.spec.node_name, "spec.nodeName", errors);
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         if self.spec != old.spec {
             errors.invalid("spec", json!(self.spec), IMMUTABLE);
         }

@@ -3,10 +3,10 @@
 use super::checks::immutable;
 use super::csi_driver::driver_name;
 use super::name_of;
-use crate::{Cell, Column, Errors, Kind, Scope, age};
+use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
 use k8s_openapi::api::storage::v1::VolumeAttributesClass;
 
-impl Kind for VolumeAttributesClass {
+impl TypedKind for VolumeAttributesClass {
     const SINGULAR: &'static str = "volumeattributesclass";
     const PLURAL: &'static str = "volumeattributesclasses";
     const SHORT_NAMES: &'static [&'static str] = &["vac"];
@@ -14,13 +14,13 @@ impl Kind for VolumeAttributesClass {
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("DriverName", "string", "The driver"), Column::AGE];
 
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         driver_name(&self.driver_name, "driverName", errors);
         if self.parameters.as_ref().is_none_or(|parameters| parameters.is_empty()) {
             errors.required("parameters", "must contain at least one key/value pair");
         }
     }
-    fn validate_update(&self, old: &Self, errors: &mut Errors) {
+    fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
         immutable(&self.driver_name, &old.driver_name, "driverName", errors);
         if self.parameters != old.parameters {
             errors.forbidden("parameters", "updates to parameters are forbidden.");

@@ -2,7 +2,7 @@
 
 use super::checks::{among_if_set, judged, text};
 use super::names;
-use crate::Errors;
+use crate::ErrorList;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{NodeSelectorTerm, VolumeNodeAffinity};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
@@ -21,7 +21,7 @@ const ALONE: &str = "ReadWriteOncePod";
 const VOLUME_MODES: [&str; 2] = ["Block", "Filesystem"];
 pub(super) const STORAGE: &str = "storage";
 
-pub(super) fn access_modes(modes: &[String], at: &str, missing: &str, errors: &mut Errors) {
+pub(super) fn access_modes(modes: &[String], at: &str, missing: &str, errors: &mut ErrorList) {
     if modes.is_empty() {
         errors.required(at, missing);
     }
@@ -36,18 +36,18 @@ pub(super) fn access_modes(modes: &[String], at: &str, missing: &str, errors: &m
     }
 }
 
-pub(super) fn volume_mode(mode: &Option<String>, at: &str, errors: &mut Errors) {
+pub(super) fn volume_mode(mode: &Option<String>, at: &str, errors: &mut ErrorList) {
     among_if_set(mode.as_deref(), &VOLUME_MODES, format_args!("{at}.volumeMode"), errors);
 }
 
 /// Empty is no class, and good.
-pub(super) fn class_name(name: &Option<String>, field: impl Display, errors: &mut Errors) {
+pub(super) fn class_name(name: &Option<String>, field: impl Display, errors: &mut ErrorList) {
     if !text(name).is_empty() {
         judged(names::dns_subdomain, text(name), field, errors);
     }
 }
 
-pub(super) fn positive(amount: &Amount, field: impl Display, errors: &mut Errors) {
+pub(super) fn positive(amount: &Amount, field: impl Display, errors: &mut ErrorList) {
     match amount.0.parse::<Quantity>() {
         Ok(parsed) if parsed.is_negative() || parsed.is_zero() => {
             errors.invalid(field, amount.0.as_str(), "must be greater than zero");
@@ -61,8 +61,8 @@ pub(super) fn positive(amount: &Amount, field: impl Display, errors: &mut Errors
 pub(super) fn node_affinity(
     affinity: Option<&VolumeNodeAffinity>,
     at: &str,
-    check_term: fn(&NodeSelectorTerm, &str, &mut Errors),
-    errors: &mut Errors,
+    check_term: fn(&NodeSelectorTerm, &str, &mut ErrorList),
+    errors: &mut ErrorList,
 ) -> bool {
     let Some(affinity) = affinity else { return false };
     let Some(required) = &affinity.required else {

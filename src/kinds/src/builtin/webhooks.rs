@@ -3,7 +3,7 @@
 
 use super::checks::{among, among_if_set, judged, list, required, text, within};
 use super::names;
-use crate::{Column, Errors};
+use crate::{Column, ErrorList};
 use expressions::{Environment, Output, Program};
 use k8s_openapi::api::admissionregistration::v1::{MatchCondition, RuleWithOperations, WebhookClientConfig};
 use std::collections::HashSet;
@@ -65,7 +65,7 @@ macro_rules! set_defaults {
 }
 pub(super) use set_defaults;
 
-pub(super) fn validate(hooks: &[Hook<'_>], errors: &mut Errors) {
+pub(super) fn validate(hooks: &[Hook<'_>], errors: &mut ErrorList) {
     let mut seen = HashSet::new();
     for (index, hook) in hooks.iter().enumerate() {
         let at = format!("webhooks[{index}]");
@@ -96,7 +96,7 @@ pub(super) fn validate(hooks: &[Hook<'_>], errors: &mut Errors) {
     }
 }
 
-fn validate_reviews(versions: &[String], at: &str, errors: &mut Errors) {
+fn validate_reviews(versions: &[String], at: &str, errors: &mut ErrorList) {
     if versions.is_empty() {
         return errors.required(at, "must specify one of v1, v1beta1");
     }
@@ -112,7 +112,7 @@ fn validate_reviews(versions: &[String], at: &str, errors: &mut Errors) {
     }
 }
 
-fn validate_client(client: &WebhookClientConfig, at: &str, errors: &mut Errors) {
+fn validate_client(client: &WebhookClientConfig, at: &str, errors: &mut ErrorList) {
     match (&client.url, &client.service) {
         (Some(_), Some(_)) | (None, None) => {
             errors.required(at, "exactly one of url or service is required");
@@ -135,7 +135,7 @@ fn validate_client(client: &WebhookClientConfig, at: &str, errors: &mut Errors) 
     }
 }
 
-fn validate_url(url: &str, at: &str, errors: &mut Errors) {
+fn validate_url(url: &str, at: &str, errors: &mut ErrorList) {
     const FORM: &str = "; desired format: https://host[/path]";
     let Some(rest) = url.strip_prefix("https://") else {
         return errors.invalid(at, url, format_args!("'https' is the only allowed URL scheme{FORM}"));
@@ -153,7 +153,7 @@ fn validate_url(url: &str, at: &str, errors: &mut Errors) {
     }
 }
 
-pub(super) fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut Errors) {
+pub(super) fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut ErrorList) {
     let mut each = |field: &str, values: &[String]| {
         let at = format!("{at}.{field}");
         if values.is_empty() {
@@ -190,7 +190,7 @@ pub(super) fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut Er
     among_if_set(rule.scope.as_deref(), &["*", "Cluster", "Namespaced"], format!("{at}.scope"), errors);
 }
 
-fn validate_conditions(conditions: &[MatchCondition], at: &str, errors: &mut Errors) {
+fn validate_conditions(conditions: &[MatchCondition], at: &str, errors: &mut ErrorList) {
     validate_condition_names(conditions, at, errors);
     for (index, condition) in conditions.iter().enumerate() {
         let at = format!("{at}[{index}].expression");
@@ -215,7 +215,7 @@ pub fn compile_condition(source: &str) -> Result<Program, String> {
     environment.compile(source, Output::Bool)
 }
 
-pub(super) fn validate_condition_names(conditions: &[MatchCondition], at: &str, errors: &mut Errors) {
+pub(super) fn validate_condition_names(conditions: &[MatchCondition], at: &str, errors: &mut ErrorList) {
     if conditions.len() > MOST_CONDITIONS {
         errors.too_many(at, conditions.len(), MOST_CONDITIONS);
     }
@@ -232,7 +232,7 @@ pub(super) fn validate_condition_names(conditions: &[MatchCondition], at: &str, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Kind;
+    use crate::TypedKind;
     use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
     use serde_json::{Value, json};
 
@@ -261,7 +261,7 @@ mod tests {
             (Some(10), Some(443))
         );
         assert_eq!(hook.rules.as_ref().unwrap()[0].scope.as_deref(), Some("*"));
-        let mut errors = Errors::default();
+        let mut errors = ErrorList::default();
         made.validate(&mut errors);
         assert!(errors.is_empty(), "{:?}", errors.into_causes());
     }
@@ -295,7 +295,7 @@ mod tests {
             ),
         ];
         for (change, want) in cases {
-            let mut errors = Errors::default();
+            let mut errors = ErrorList::default();
             configuration(change).validate(&mut errors);
             let told: Vec<String> = errors.into_causes().into_iter().map(|cause| cause.message).collect();
             assert!(told.iter().any(|message| message.contains(want)), "{want}: {told:?}");

@@ -6,13 +6,11 @@ mod schema_kind;
 
 pub use json_path::JsonPath;
 pub use printer::{Cells, Printer};
-pub use schema_kind::{Origin, ScalePaths, SchemaKind, Strategy};
+pub use schema_kind::{Logic, Origin, ScalePaths, SchemaKind};
 
-use crate::{Cell, Errors, Instance};
+use crate::{Cell, ErrorList, Instance, ScaleNumbers};
 use api::{REVISION_PLACEHOLDER, Status, Unstamped};
-use k8s_openapi::api::autoscaling::v1::{Scale, ScaleSpec, ScaleStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use schema::ErrorList;
 use serde_json::{Map, Value};
 use std::any::Any;
 use std::sync::Arc;
@@ -88,7 +86,7 @@ impl Unstructured {
 }
 
 fn same_kind(other: &dyn Instance) -> &Unstructured {
-    other.downcast_ref().expect("an update never changes the kind: the path chose the handler for both")
+    other.downcast_ref().expect("an update never changes the kind: the path chose the version for both")
 }
 
 impl Instance for Unstructured {
@@ -100,14 +98,14 @@ impl Instance for Unstructured {
     }
     fn set_defaults(&mut self) {
         schema::set_defaults(&mut self.fields, &self.kind.schema);
-        if let Some(strategy) = self.kind.strategy() {
-            (strategy.set_defaults)(&mut self.fields);
+        if let Some(logic) = self.kind.logic() {
+            (logic.set_defaults)(&mut self.fields);
         }
     }
     fn prepare_create(&mut self) {
         self.meta.generation = self.kind.counts_generations().then_some(1);
         if self.kind.has_status() {
-            let built_in = self.kind.strategy().is_some();
+            let built_in = self.kind.logic().is_some();
             if let Some(fields) = self.fields_mut() {
                 fields.remove(STATUS);
                 // a struct of Go's is always there
@@ -139,7 +137,7 @@ impl Instance for Unstructured {
     fn generation_changes(&self, old: &dyn Instance) -> bool {
         self.kind.counts_generations() && self.without_status() != same_kind(old).without_status()
     }
-    fn validate(&self, errors: &mut Errors) {
+    fn validate(&self, errors: &mut ErrorList) {
         if self.is_stored && self.before.is_none() {
             return;
         }
@@ -151,14 +149,14 @@ impl Instance for Unstructured {
         if found.is_empty() {
             self.keep_rules(&mut found);
         }
-        errors.extend(found.into_causes());
-        if let Some(strategy) = self.kind.strategy() {
-            (strategy.validate)(&self.fields, errors);
+        errors.append(found);
+        if let Some(logic) = self.kind.logic() {
+            (logic.validate)(&self.fields, errors);
         }
     }
-    fn validate_update(&self, old: &dyn Instance, errors: &mut Errors) {
-        let Some(strategy) = self.kind.strategy() else { return };
-        for path in strategy.immutable {
+    fn validate_update(&self, old: &dyn Instance, errors: &mut ErrorList) {
+        let Some(logic) = self.kind.logic() else { return };
+        for path in logic.immutable {
             let (new, old) = (self.fields.pointer(path), same_kind(old).fields.pointer(path));
             if new != old {
                 let field = path.trim_start_matches('/').replace('/', ".");
@@ -166,7 +164,7 @@ impl Instance for Unstructured {
             }
         }
     }
-    fn validate_status_update(&self, _old: &dyn Instance, errors: &mut Errors) {
+    fn validate_status_update(&self, _old: &dyn Instance, errors: &mut ErrorList) {
         Instance::validate(self, errors);
     }
     fn pod_template(&self) -> Option<(&'static str, &k8s_openapi::api::core::v1::PodTemplateSpec)> {
@@ -219,30 +217,23 @@ impl Instance for Unstructured {
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
     }
-    fn scale_by_path(&self) -> Option<Scale> {
-        let scale = self.kind.scale.as_ref()?;
+    fn scale(&self) -> Option<ScaleNumbers> {
+        let paths = self.kind.scale.as_ref()?;
         let number = |path: &JsonPath| {
             path.find(&self.fields).first().and_then(|n| n.as_i64()).and_then(|n| i32::try_from(n).ok())
         };
-        let selector = scale
-            .selector
-            .as_ref()
-            .and_then(|path| path.find(&self.fields).first().and_then(|s| s.as_str()).map(str::to_owned));
-        Some(Scale {
-            metadata: ObjectMeta {
-                name: self.meta.name.clone(),
-                namespace: self.meta.namespace.clone(),
-                uid: self.meta.uid.clone(),
-                resource_version: self.meta.resource_version.clone(),
-                creation_timestamp: self.meta.creation_timestamp.clone(),
-                ..ObjectMeta::default()
-            },
-            spec: Some(ScaleSpec { replicas: Some(number(&scale.wanted).unwrap_or(0)) }),
-            status: Some(ScaleStatus { replicas: number(&scale.current).unwrap_or(0), selector }),
+        let text =
+            |path: &JsonPath| path.find(&self.fields).first().and_then(|s| s.as_str()).map(str::to_owned);
+        Some(ScaleNumbers {
+            wanted: number(&paths.wanted),
+            current: number(&paths.current),
+            selector: paths.selector.as_ref().and_then(text),
         })
     }
-    fn set_scale_by_path(&mut self, replicas: i32) -> bool {
+    fn set_replicas(&mut self, replicas: i32) {
         let kind = self.kind.clone();
-        kind.scale.as_ref().is_some_and(|scale| scale.wanted.set(&mut self.fields, replicas.into()))
+        if let Some(paths) = &kind.scale {
+            paths.wanted.set(&mut self.fields, replicas.into());
+        }
     }
 }

@@ -1,21 +1,22 @@
 //! A kind that is its schema: names, columns and paths as data.
 
 use super::{JsonPath, Printer, Unstructured};
+use crate::version::Custom;
 use crate::{
-    Column, Conversion, Decoded, Errors, FieldValidation, Handler, Instance, ResourceInfo, cannot_be_handled,
-    decode, told,
+    Conversion, Decoded, ErrorList, FieldValidation, Instance, ResourceInfo, SchemaRef, Strategy,
+    Subresource, Version, cannot_be_handled, decode, told,
 };
 use api::{Gvk, Object, Status};
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use schema::Schema;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub struct SchemaKind {
     pub info: ResourceInfo,
     /// Of the whole object; `apiVersion`, `kind` and `metadata` are the system's.
-    pub schema: Schema,
+    pub schema: SchemaRef,
     /// What the schema says in CEL, compiled.
     pub rules: expressions::Rules,
     /// `GROUP/VERSION` in which the objects are stored, whichever they are sent in.
@@ -34,25 +35,25 @@ pub struct SchemaKind {
 /// Where a kind that has no type comes from.
 pub enum Origin {
     /// A CustomResourceDefinition. The schema is published as it was written.
-    Definition { published: Value },
+    Definition { published: Arc<Value> },
     /// The program: its objects are read as upstream reads those of a Go type, and its documents are made at build time.
-    Program(Strategy),
+    Program(Logic),
 }
 
 /// What a built-in kind does beyond its schema.
 #[derive(Clone, Copy)]
-pub struct Strategy {
+pub struct Logic {
     pub set_defaults: fn(&mut Value),
-    pub validate: fn(&Value, &mut Errors),
+    pub validate: fn(&Value, &mut ErrorList),
     /// What an update may not change: `/spec/driver`.
     pub immutable: &'static [&'static str],
     /// Whether `metadata.generation` counts what is wished for.
     pub counts_generations: bool,
 }
 
-impl Strategy {
-    pub const PLAIN: Strategy =
-        Strategy { set_defaults: |_| {}, validate: |_, _| {}, immutable: &[], counts_generations: false };
+impl Logic {
+    pub const PLAIN: Logic =
+        Logic { set_defaults: |_| {}, validate: |_, _| {}, immutable: &[], counts_generations: false };
 }
 
 /// Where a kind has the numbers of its scale.
@@ -63,27 +64,45 @@ pub struct ScalePaths {
 }
 
 impl SchemaKind {
-    pub fn into_handler(self) -> Arc<dyn Handler> {
-        Arc::new(Served(Arc::new(self)))
+    /// The version that this is; its objects hold the kind itself.
+    pub fn into_version(self) -> Arc<Version> {
+        let kind = Arc::new(self);
+        let custom = match &kind.origin {
+            Origin::Definition { published } => {
+                Some(Custom { published_schema: published.clone(), conversion: kind.conversion.clone() })
+            }
+            Origin::Program(_) => None,
+        };
+        Arc::new(Version {
+            info: kind.info.clone(),
+            schema: kind.schema.clone(),
+            columns: Cow::Owned(kind.printer.columns().to_vec()),
+            selectable_fields: kind.selectable.iter().map(|(path, _)| Cow::Owned(path.clone())).collect(),
+            graceful_deletion: false,
+            orphans_by_default: false,
+            deprecation: kind.deprecation.clone().map(Cow::Owned),
+            custom,
+            strategy: Box::new(Served(kind)),
+        })
     }
 
     pub(super) fn has_status(&self) -> bool {
-        self.info.has_subresource("status")
+        self.info.has_subresource(Subresource::Status)
     }
 
     pub(super) fn selectable(&self, path: &str) -> Option<&JsonPath> {
         self.selectable.iter().find(|(known, _)| known == path).map(|(_, path)| path)
     }
 
-    pub(super) fn strategy(&self) -> Option<&Strategy> {
+    pub(super) fn logic(&self) -> Option<&Logic> {
         match &self.origin {
-            Origin::Program(strategy) => Some(strategy),
+            Origin::Program(logic) => Some(logic),
             Origin::Definition { .. } => None,
         }
     }
 
     pub(super) fn counts_generations(&self) -> bool {
-        self.strategy().is_none_or(|strategy| strategy.counts_generations)
+        self.logic().is_none_or(|logic| logic.counts_generations)
     }
 
     fn instance(self: &Arc<Self>, mut object: Map<String, Value>) -> serde_json::Result<Unstructured> {
@@ -98,28 +117,9 @@ impl SchemaKind {
     }
 }
 
-/// The kind as a handler; the objects hold the kind itself.
 struct Served(Arc<SchemaKind>);
 
-impl Handler for Served {
-    fn info(&self) -> &ResourceInfo {
-        &self.0.info
-    }
-    fn columns(&self) -> &[Column] {
-        self.0.printer.columns()
-    }
-    fn selects_by(&self, path: &str) -> bool {
-        self.0.selectable(path).is_some()
-    }
-    fn deprecation(&self) -> Option<&str> {
-        self.0.deprecation.as_deref()
-    }
-    fn graceful_deletion(&self) -> bool {
-        false
-    }
-    fn orphans_by_default(&self) -> bool {
-        false
-    }
+impl Strategy for Served {
     fn validate_name(&self, name: &str) -> Result<(), String> {
         crate::builtin::names::dns_subdomain(name)
     }
@@ -137,9 +137,6 @@ impl Handler for Served {
         instance.is_stored = true;
         Ok(Box::new(instance))
     }
-    fn conversion(&self) -> Option<&Conversion> {
-        self.0.conversion.as_ref()
-    }
     /// Versions differ in their name only, but where a webhook converts: then the bytes are of the version already.
     fn present(&self, bytes: &Bytes) -> Bytes {
         let own = self.0.info.gvk.api_version();
@@ -151,18 +148,6 @@ impl Handler for Served {
             serde_json::to_vec(&object)
         });
         shown.map_or_else(|_| bytes.clone(), Bytes::from)
-    }
-    fn schema(&self) -> &Schema {
-        &self.0.schema
-    }
-    fn merge_keys(&self) -> Option<&Schema> {
-        self.0.strategy().map(|_| &self.0.schema)
-    }
-    fn published_schema(&self) -> Option<&Value> {
-        match &self.0.origin {
-            Origin::Definition { published } => Some(published),
-            Origin::Program(_) => None,
-        }
     }
 }
 

@@ -1,31 +1,27 @@
 //! An object as the write path makes it, without a cluster around it.
 
-use kinds::{Errors, FieldValidation, Handler, Instance, Registry};
+use kinds::{ErrorList, FieldValidation, Instance, Registry, Version};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub fn handler(registry: &Registry, object: &Value) -> Arc<dyn Handler> {
-    let text = |key: &str| object[key].as_str().map(str::to_owned);
-    let (version, kind) = (text("apiVersion").unwrap(), text("kind").unwrap());
-    let served = registry.iter().find(|handler| {
-        let gvk = &handler.info().gvk;
-        gvk.api_version() == version && *gvk.kind == *kind
-    });
-    served.expect("a kind that is served").clone()
+pub fn version(registry: &Registry, object: &Value) -> Arc<Version> {
+    let text = |key: &str| object[key].as_str().unwrap();
+    let gvk = api::Gvk::parse(text("apiVersion"), text("kind"));
+    registry.by_gvk(&gvk).expect("a kind that is served")
 }
 
 /// Decoded, and with its defaults.
-pub fn defaulted(handler: &dyn Handler, object: &Value) -> Box<dyn Instance> {
+pub fn defaulted(version: &Version, object: &Value) -> Box<dyn Instance> {
     let json = serde_json::to_vec(object).unwrap();
-    let mut made = handler.decode(&json, FieldValidation::Strict).expect("it can be decoded").instance;
+    let mut made = version.decode(&json, FieldValidation::Strict).expect("it can be decoded").instance;
     made.set_defaults();
     made
 }
 
-pub fn created(handler: &dyn Handler, object: &Value) -> Box<dyn Instance> {
-    let mut made = defaulted(handler, object);
-    if handler.info().scope == kinds::Scope::Namespaced {
+pub fn created(version: &Version, object: &Value) -> Box<dyn Instance> {
+    let mut made = defaulted(version, object);
+    if version.info().scope == kinds::Scope::Namespaced {
         made.meta_mut().namespace.get_or_insert_with(|| "default".to_owned());
     }
     made.prepare_create();
@@ -33,16 +29,16 @@ pub fn created(handler: &dyn Handler, object: &Value) -> Box<dyn Instance> {
 }
 
 /// What is wrong with a new object: `spec.replicas: Invalid value: -1: must be …`.
-pub fn faults(handler: &dyn Handler, made: &dyn Instance) -> Vec<String> {
-    let mut errors = Errors::default();
-    kinds::validate_meta(handler, made.meta(), &mut errors);
+pub fn faults(version: &Version, made: &dyn Instance) -> Vec<String> {
+    let mut errors = ErrorList::default();
+    kinds::validate_meta(version, made.meta(), &mut errors);
     made.validate(&mut errors);
     made.validate_create(&mut errors);
-    handler.validate_version(made, None, &mut errors);
+    version.validate_version(made, None, &mut errors);
     told(errors)
 }
 
-pub fn told(errors: Errors) -> Vec<String> {
+pub fn told(errors: ErrorList) -> Vec<String> {
     errors.into_causes().into_iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
 }
 

@@ -1,15 +1,15 @@
 //! Objects that upstream refuses, and what it says of them; objects of the wild that it accepts; updates.
 
-use crate::common::{created, faults, golden, handler, table, told};
-use kinds::{Errors, Instance};
+use crate::common::{created, faults, golden, table, told, version};
+use kinds::{ErrorList, Instance};
 use serde_json::{Value, json};
 
 #[test]
 fn what_upstream_refuses_is_refused_in_its_words() {
     let registry = kinds::all();
     golden("invalid.jsonl", "says", |case| {
-        let handler = handler(&registry, &case["object"]);
-        faults(&*handler, &*created(&*handler, &case["object"])).into()
+        let version = version(&registry, &case["object"]);
+        faults(&*version, &*created(&*version, &case["object"])).into()
     });
     for case in table("invalid.jsonl").1 {
         assert_ne!(case["says"], json!([]), "{}", case["name"]);
@@ -20,8 +20,8 @@ fn what_upstream_refuses_is_refused_in_its_words() {
 fn what_people_write_is_accepted() {
     let registry = kinds::all();
     for case in table("valid.jsonl").1 {
-        let handler = handler(&registry, &case["object"]);
-        let said = faults(&*handler, &*created(&*handler, &case["object"]));
+        let version = version(&registry, &case["object"]);
+        let said = faults(&*version, &*created(&*version, &case["object"]));
         assert_eq!(said, [""; 0], "{}", case["name"]);
     }
 }
@@ -29,29 +29,29 @@ fn what_people_write_is_accepted() {
 /// What an update of the whole object is told; `patch` is merged into the old one.
 fn update(old: &Value, patch: &Value) -> Vec<String> {
     let registry = kinds::all();
-    let handler = handler(&registry, old);
-    let before = created(&*handler, old);
+    let version = version(&registry, old);
+    let before = created(&*version, old);
     let mut object = old.clone();
     merge(&mut object, patch);
-    let mut new = crate::common::defaulted(&*handler, &object);
+    let mut new = crate::common::defaulted(&*version, &object);
     new.meta_mut().namespace.clone_from(&before.meta().namespace);
     new.prepare_update(&*before);
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     new.validate(&mut errors);
     new.validate_update(&*before, &mut errors);
-    handler.validate_version(&*new, Some(&*before), &mut errors);
+    version.validate_version(&*new, Some(&*before), &mut errors);
     told(errors)
 }
 
 fn status_update(old: &Value, patch: &Value) -> Vec<String> {
     let registry = kinds::all();
-    let handler = handler(&registry, old);
+    let version = version(&registry, old);
     let mut object = old.clone();
     merge(&mut object, patch);
     let (before, mut new) =
-        (crate::common::defaulted(&*handler, old), crate::common::defaulted(&*handler, &object));
+        (crate::common::defaulted(&*version, old), crate::common::defaulted(&*version, &object));
     Instance::prepare_status_update(&mut *new, &*before);
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     new.validate_status_update(&*before, &mut errors);
     told(errors)
 }
@@ -195,13 +195,13 @@ fn a_pod_that_was_stored_before_a_default_was_known_can_be_labelled() {
     let registry = kinds::all();
     let mut object = pod(&json!({"hostNetwork": false, "containers": [{"name": "c", "image": "x",
         "resources": {"limits": {"cpu": "0.5"}}, "lifecycle": {"postStart": {"httpGet": {"port": 80}}}}]}));
-    let handler = handler(&registry, &object);
+    let version = version(&registry, &object);
     let json = serde_json::to_vec(&object).unwrap();
-    let stored = handler.decode(&json, kinds::FieldValidation::Strict).unwrap().instance;
+    let stored = version.decode(&json, kinds::FieldValidation::Strict).unwrap().instance;
     object["metadata"]["labels"] = json!({"a": "b"});
-    let mut new = crate::common::defaulted(&*handler, &object);
+    let mut new = crate::common::defaulted(&*version, &object);
     new.prepare_update(&*stored);
-    let mut errors = Errors::default();
+    let mut errors = ErrorList::default();
     new.validate_update(&*stored, &mut errors);
     assert_eq!(told(errors), [""; 0]);
 }
@@ -483,10 +483,10 @@ fn volumes_and_claims_stay_what_they_are() {
 fn volumes_claims_and_classes_are_printed_as_kubectl_shows_them() {
     let registry = kinds::all();
     let row = |object: Value| -> String {
-        let handler = handler(&registry, &object);
-        let made = crate::common::defaulted(&*handler, &object);
+        let version = version(&registry, &object);
+        let made = crate::common::defaulted(&*version, &object);
         let cells = made.row(jiff::Timestamp::UNIX_EPOCH);
-        assert_eq!(cells.len(), handler.columns().len());
+        assert_eq!(cells.len(), version.columns().len());
         cells
             .iter()
             .map(|cell| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned))
@@ -589,10 +589,10 @@ fn a_status_is_judged_by_itself() {
 fn a_fault_of_old_is_forgiven_and_a_new_one_is_not() {
     let registry = kinds::all();
     let stored = pod(&json!({"dnsPolicy": "Bogus"}));
-    let handler = handler(&registry, &stored);
+    let version = version(&registry, &stored);
     let faults = |spec: Value| {
-        let mut errors = Errors::default();
-        created(&*handler, &pod(&spec)).validate(&mut errors);
+        let mut errors = ErrorList::default();
+        created(&*version, &pod(&spec)).validate(&mut errors);
         errors
     };
     let before = faults(json!({"dnsPolicy": "Bogus"}));
@@ -643,7 +643,7 @@ fn numbers_beyond_all_measure() {
         ),
     ] {
         let object = pod(&spec);
-        let handler = handler(&registry, &object);
-        check(name, &faults(&*handler, &*created(&*handler, &object)), want);
+        let version = version(&registry, &object);
+        check(name, &faults(&*version, &*created(&*version, &object)), want);
     }
 }

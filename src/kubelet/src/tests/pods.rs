@@ -3,6 +3,7 @@ use super::rig::{container, is_ready, key, phase, rig, waiting, web};
 use cluster::DeleteOptions;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Node, Secret};
+use kinds::Subresource;
 use serde_json::json;
 use std::time::Duration;
 
@@ -344,7 +345,7 @@ async fn a_container_that_is_added_runs_once_beside_the_others() {
     let debug = json!([{"name": "debug", "image": "init:1", "targetContainerName": "web"}]);
     with.spec.as_mut().unwrap().ephemeral_containers = serde_json::from_value(debug).unwrap();
     with.metadata.resource_version = None;
-    rig.pods().replace(with, Some("ephemeralcontainers")).await.unwrap();
+    rig.pods().replace(with, Some(Subresource::EphemeralContainers)).await.unwrap();
     let added = |pod: &k8s_openapi::api::core::v1::Pod| {
         pod.status.as_ref()?.ephemeral_container_statuses.as_ref()?.first()?.state.clone()
     };

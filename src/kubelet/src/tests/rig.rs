@@ -26,6 +26,7 @@ pub struct Rig {
 
 pub async fn rig() -> Rig {
     let cluster = testkit::cluster(testkit::config()).await;
+    cluster.bootstrap_components([crate::role()]).await.unwrap();
     let account = json!({"metadata": {"name": "default", "namespace": "default"}});
     let account: ServiceAccount = serde_json::from_value(account).unwrap();
     cluster.acting_as(Actor::root()).api().create(account).await.unwrap();

@@ -58,7 +58,7 @@ impl Worker {
 
 /// As it is stored: times lose their fractions there.
 fn is_same(wanted: &PodStatus, stored: Option<&PodStatus>) -> bool {
-    let json = |status: &PodStatus| serde_json::to_value(status).ok();
+    let json = |status: &PodStatus| api::json::to_value(status).ok();
     stored.is_some_and(|stored| json(wanted) == json(stored))
 }
 

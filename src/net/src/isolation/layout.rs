@@ -3,7 +3,7 @@
 use super::ranges::Ranges;
 use super::{Allow, Class, Isolation, Ports};
 use crate::config::hash;
-use crate::doors::{key, number};
+use crate::frontends::{key, number};
 use crate::nft::Field::{self, Address, Port, Protocol};
 use crate::nft::{Data, Element, Expression, Interval, Register, Set, Verdict};
 use std::collections::{BTreeMap, BTreeSet};

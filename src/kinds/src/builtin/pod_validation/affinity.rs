@@ -2,7 +2,7 @@
 
 use super::super::checks::{judged, label_selector, list};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     Affinity, NodeAffinity, NodeSelectorRequirement, NodeSelectorTerm, PodAffinityTerm,
     WeightedPodAffinityTerm,
@@ -19,7 +19,7 @@ enum Values {
     Any,
 }
 
-pub(super) fn affinity(affinity: Option<&Affinity>, at: &str, errors: &mut Errors) {
+pub(super) fn affinity(affinity: Option<&Affinity>, at: &str, errors: &mut ErrorList) {
     let Some(affinity) = affinity else { return };
     if let Some(node) = &affinity.node_affinity {
         self::node(node, &format!("{at}.nodeAffinity"), errors);
@@ -36,7 +36,7 @@ pub(super) fn affinity(affinity: Option<&Affinity>, at: &str, errors: &mut Error
     }
 }
 
-fn node(node: &NodeAffinity, at: &str, errors: &mut Errors) {
+fn node(node: &NodeAffinity, at: &str, errors: &mut ErrorList) {
     if let Some(required) = &node.required_during_scheduling_ignored_during_execution {
         let at = format!("{at}.{REQUIRED}.nodeSelectorTerms");
         if required.node_selector_terms.is_empty() {
@@ -54,13 +54,13 @@ fn node(node: &NodeAffinity, at: &str, errors: &mut Errors) {
     }
 }
 
-fn weight(weight: i32, at: &str, errors: &mut Errors) {
+fn weight(weight: i32, at: &str, errors: &mut ErrorList) {
     if !(1..=100).contains(&weight) {
         errors.invalid(format_args!("{at}.weight"), weight, "must be in the range 1-100");
     }
 }
 
-fn node_term(term: &NodeSelectorTerm, values: Values, at: &str, errors: &mut Errors) {
+fn node_term(term: &NodeSelectorTerm, values: Values, at: &str, errors: &mut ErrorList) {
     for (index, rule) in list(&term.match_expressions).iter().enumerate() {
         by_label(rule, values, &format!("{at}.matchExpressions[{index}]"), errors);
     }
@@ -70,11 +70,11 @@ fn node_term(term: &NodeSelectorTerm, values: Values, at: &str, errors: &mut Err
 }
 
 /// Of a volume's node affinity, whose values are any.
-pub(in super::super) fn term_of_volume(term: &NodeSelectorTerm, at: &str, errors: &mut Errors) {
+pub(in super::super) fn term_of_volume(term: &NodeSelectorTerm, at: &str, errors: &mut ErrorList) {
     node_term(term, Values::Any, at, errors);
 }
 
-fn by_label(rule: &NodeSelectorRequirement, checked: Values, at: &str, errors: &mut Errors) {
+fn by_label(rule: &NodeSelectorRequirement, checked: Values, at: &str, errors: &mut ErrorList) {
     let values = list(&rule.values);
     match rule.operator.as_str() {
         "In" | "NotIn" if values.is_empty() => errors
@@ -99,7 +99,7 @@ fn by_label(rule: &NodeSelectorRequirement, checked: Values, at: &str, errors: &
 }
 
 /// The name is the only field that a node is found by.
-fn by_field(rule: &NodeSelectorRequirement, at: &str, errors: &mut Errors) {
+fn by_field(rule: &NodeSelectorRequirement, at: &str, errors: &mut ErrorList) {
     let values = list(&rule.values);
     match rule.operator.as_str() {
         "In" | "NotIn" if values.len() != 1 => errors.required(
@@ -118,7 +118,12 @@ fn by_field(rule: &NodeSelectorRequirement, at: &str, errors: &mut Errors) {
     }
 }
 
-fn pods(required: &[PodAffinityTerm], preferred: &[WeightedPodAffinityTerm], at: &str, errors: &mut Errors) {
+fn pods(
+    required: &[PodAffinityTerm],
+    preferred: &[WeightedPodAffinityTerm],
+    at: &str,
+    errors: &mut ErrorList,
+) {
     for (index, term) in required.iter().enumerate() {
         pod_term(term, &format!("{at}.{REQUIRED}[{index}]"), errors);
     }
@@ -129,7 +134,7 @@ fn pods(required: &[PodAffinityTerm], preferred: &[WeightedPodAffinityTerm], at:
     }
 }
 
-fn pod_term(term: &PodAffinityTerm, at: &str, errors: &mut Errors) {
+fn pod_term(term: &PodAffinityTerm, at: &str, errors: &mut ErrorList) {
     label_selector(term.label_selector.as_ref(), &format!("{at}.labelSelector"), errors);
     label_selector(term.namespace_selector.as_ref(), &format!("{at}.namespaceSelector"), errors);
     for namespace in list(&term.namespaces) {
@@ -143,7 +148,7 @@ fn pod_term(term: &PodAffinityTerm, at: &str, errors: &mut Errors) {
 }
 
 /// KEP-3633.
-fn label_keys(term: &PodAffinityTerm, at: &str, errors: &mut Errors) {
+fn label_keys(term: &PodAffinityTerm, at: &str, errors: &mut ErrorList) {
     let (same, other) = (list(&term.match_label_keys), list(&term.mismatch_label_keys));
     for (field, keys) in [("matchLabelKeys", same), ("mismatchLabelKeys", other)] {
         let at = format!("{at}.{field}");

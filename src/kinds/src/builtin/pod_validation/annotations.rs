@@ -2,7 +2,7 @@
 
 use super::super::checks::text;
 use super::{each_container, security, tolerations};
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{AppArmorProfile, PodSpec, SeccompProfile, Toleration};
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ const SECCOMP_OF_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_OF_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
 /// Upstream's `ValidatePodSpecificAnnotations`.
-pub(super) fn specific(notes: Option<&Annotations>, spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn specific(notes: Option<&Annotations>, spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     for (key, value) in notes.into_iter().flatten() {
         match key.as_str() {
             MIRROR if text(&spec.node_name).is_empty() => errors.invalid(
@@ -52,7 +52,7 @@ fn is_cost(value: &str) -> bool {
     first_is_good && value.parse::<i32>().is_ok()
 }
 
-fn app_armor(container: &str, profile: &str, spec: &PodSpec, at: &str, errors: &mut Errors) {
+fn app_armor(container: &str, profile: &str, spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     if !each_container(spec, "").any(|(known, _)| known.name == container) {
         errors.invalid(at, container, "container not found");
     }
@@ -63,7 +63,7 @@ fn app_armor(container: &str, profile: &str, spec: &PodSpec, at: &str, errors: &
 }
 
 /// Where field and annotation both speak, they say the same.
-pub(super) fn agree(notes: Option<&Annotations>, spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn agree(notes: Option<&Annotations>, spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let Some(notes) = notes else { return };
     let of_pod = spec.security_context.as_ref();
     if let Some((note, profile)) =
@@ -87,7 +87,7 @@ pub(super) fn agree(notes: Option<&Annotations>, spec: &PodSpec, at: &str, error
     }
 }
 
-fn seccomp_agrees(note: &str, profile: &SeccompProfile, at: &str, errors: &mut Errors) {
+fn seccomp_agrees(note: &str, profile: &SeccompProfile, at: &str, errors: &mut ErrorList) {
     let said = match note {
         "unconfined" => ("Unconfined", ""),
         "runtime/default" | "docker/default" => ("RuntimeDefault", ""),
@@ -97,7 +97,7 @@ fn seccomp_agrees(note: &str, profile: &SeccompProfile, at: &str, errors: &mut E
     disagree(said, field, note, "seccomp", at, errors);
 }
 
-fn app_armor_agrees(note: &str, profile: &AppArmorProfile, at: &str, errors: &mut Errors) {
+fn app_armor_agrees(note: &str, profile: &AppArmorProfile, at: &str, errors: &mut ErrorList) {
     let said = match note {
         "unconfined" => ("Unconfined", ""),
         "runtime/default" => ("RuntimeDefault", ""),
@@ -107,7 +107,14 @@ fn app_armor_agrees(note: &str, profile: &AppArmorProfile, at: &str, errors: &mu
     disagree(said, field, note, "apparmor", at, errors);
 }
 
-fn disagree(said: (&str, &str), field: (&str, &str), note: &str, what: &str, at: &str, errors: &mut Errors) {
+fn disagree(
+    said: (&str, &str),
+    field: (&str, &str),
+    note: &str,
+    what: &str,
+    at: &str,
+    errors: &mut ErrorList,
+) {
     // a type that there is not has been told already
     if !["Localhost", "RuntimeDefault", "Unconfined"].contains(&field.0) {
         return;

@@ -3,14 +3,14 @@
 use super::super::checks::{list, one_of, required, text};
 use super::super::names;
 use super::{Around, Of, env, mounts, ports, probes, resources, security};
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use std::collections::BTreeSet;
 
 const PULL_POLICIES: [&str; 3] = ["Always", "IfNotPresent", "Never"];
 const MESSAGE_POLICIES: [&str; 2] = ["File", "FallbackToLogsOnError"];
 
-pub(super) fn containers(containers: &[Container], at: &str, around: &Around<'_>, errors: &mut Errors) {
+pub(super) fn containers(containers: &[Container], at: &str, around: &Around<'_>, errors: &mut ErrorList) {
     if containers.is_empty() {
         return errors.required(at, "");
     }
@@ -30,7 +30,7 @@ pub(super) fn containers(containers: &[Container], at: &str, around: &Around<'_>
     ports::host_ports(containers, at, errors);
 }
 
-pub(super) fn init_containers(spec: &PodSpec, at: &str, around: &Around<'_>, errors: &mut Errors) {
+pub(super) fn init_containers(spec: &PodSpec, at: &str, around: &Around<'_>, errors: &mut ErrorList) {
     let mut seen: BTreeSet<&str> = spec.containers.iter().map(|c| c.name.as_str()).collect();
     for (index, container) in list(&spec.init_containers).iter().enumerate() {
         let list_at = at;
@@ -65,13 +65,13 @@ pub(super) fn init_containers(spec: &PodSpec, at: &str, around: &Around<'_>, err
 }
 
 /// Those that were added to a pod that is there; `pod_ephemeral` has what only they are asked.
-pub(super) fn ephemeral_containers(spec: &PodSpec, at: &str, around: &Around<'_>, errors: &mut Errors) {
+pub(super) fn ephemeral_containers(spec: &PodSpec, at: &str, around: &Around<'_>, errors: &mut ErrorList) {
     for (index, container) in crate::pod::ephemeral_containers(spec).iter().enumerate() {
         common(container, &format!("{at}[{index}]"), around, errors);
     }
 }
 
-fn common(container: &Container, at: &str, around: &Around<'_>, errors: &mut Errors) {
+fn common(container: &Container, at: &str, around: &Around<'_>, errors: &mut ErrorList) {
     required(names::dns_label, &container.name, format_args!("{at}.name"), errors);
     match text(&container.image) {
         "" => errors.required(format_args!("{at}.image"), ""),
@@ -107,7 +107,7 @@ fn common(container: &Container, at: &str, around: &Around<'_>, errors: &mut Err
     }
 }
 
-fn lifecycle_and_probes(container: &Container, at: &str, around: &Around<'_>, errors: &mut Errors) {
+fn lifecycle_and_probes(container: &Container, at: &str, around: &Around<'_>, errors: &mut ErrorList) {
     if let Some(lifecycle) = &container.lifecycle {
         probes::lifecycle(lifecycle, around.grace, &format!("{at}.lifecycle"), errors);
     }
@@ -122,6 +122,6 @@ fn lifecycle_and_probes(container: &Container, at: &str, around: &Around<'_>, er
     }
 }
 
-pub(super) fn pull_policy(policy: &str, field: impl std::fmt::Display, errors: &mut Errors) {
+pub(super) fn pull_policy(policy: &str, field: impl std::fmt::Display, errors: &mut ErrorList) {
     one_of(policy, &PULL_POLICIES, field, errors);
 }

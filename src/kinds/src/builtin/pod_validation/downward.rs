@@ -2,7 +2,7 @@
 
 use super::super::checks::{judged, text};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{ObjectFieldSelector, ResourceFieldSelector};
 
@@ -48,7 +48,7 @@ const CPU_DIVISORS: [&str; 2] = ["1m", "1"];
 const BYTE_DIVISORS: [&str; 13] =
     ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
 
-pub(super) fn field(selector: &ObjectFieldSelector, known: &[&str], at: &str, errors: &mut Errors) {
+pub(super) fn field(selector: &ObjectFieldSelector, known: &[&str], at: &str, errors: &mut ErrorList) {
     let version = text(&selector.api_version);
     let path = selector.field_path.as_str();
     if version.is_empty() {
@@ -57,7 +57,7 @@ pub(super) fn field(selector: &ObjectFieldSelector, known: &[&str], at: &str, er
     if path.is_empty() {
         return errors.required(format_args!("{at}.fieldPath"), "");
     }
-    let wrong = |errors: &mut Errors, why: String| {
+    let wrong = |errors: &mut ErrorList, why: String| {
         errors.invalid(format_args!("{at}.fieldPath"), path, format!("error converting fieldPath: {why}"));
     };
     if version != "v1" {
@@ -83,7 +83,7 @@ fn subscript(path: &str) -> Option<(&str, &str)> {
     (!field.is_empty()).then_some((field, key))
 }
 
-pub(super) fn resource(selector: &ResourceFieldSelector, of_volume: bool, at: &str, errors: &mut Errors) {
+pub(super) fn resource(selector: &ResourceFieldSelector, of_volume: bool, at: &str, errors: &mut ErrorList) {
     let resource = selector.resource.as_str();
     let is_huge = HUGE_PAGES.iter().any(|prefix| resource.starts_with(prefix));
     if of_volume && text(&selector.container_name).is_empty() {
@@ -96,7 +96,7 @@ pub(super) fn resource(selector: &ResourceFieldSelector, of_volume: bool, at: &s
     divisor(selector, is_huge, at, errors);
 }
 
-fn divisor(selector: &ResourceFieldSelector, is_huge: bool, at: &str, errors: &mut Errors) {
+fn divisor(selector: &ResourceFieldSelector, is_huge: bool, at: &str, errors: &mut ErrorList) {
     let Some(given) = &selector.divisor else { return };
     let resource = selector.resource.as_str();
     let (known, what) = match resource {

@@ -3,10 +3,10 @@
 use super::super::checks::{judged, optional, required, text};
 use super::super::names;
 use super::downward;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, EnvVarSource};
 
-pub(super) fn variables(variables: &[EnvVar], at: &str, errors: &mut Errors) {
+pub(super) fn variables(variables: &[EnvVar], at: &str, errors: &mut ErrorList) {
     for (index, variable) in variables.iter().enumerate() {
         let at = format!("{at}[{index}]");
         required(names::environment_variable, &variable.name, format_args!("{at}.name"), errors);
@@ -16,7 +16,7 @@ pub(super) fn variables(variables: &[EnvVar], at: &str, errors: &mut Errors) {
     }
 }
 
-fn value_from(source: &EnvVarSource, value: &str, at: &str, errors: &mut Errors) {
+fn value_from(source: &EnvVarSource, value: &str, at: &str, errors: &mut ErrorList) {
     let mut sources = 0;
     if let Some(field) = &source.field_ref {
         sources += 1;
@@ -49,12 +49,12 @@ fn value_from(source: &EnvVarSource, value: &str, at: &str, errors: &mut Errors)
     errors.invalid(at, "", why);
 }
 
-fn key_of(name: &str, key: &str, at: &str, errors: &mut Errors) {
+fn key_of(name: &str, key: &str, at: &str, errors: &mut ErrorList) {
     judged(names::dns_subdomain, name, format_args!("{at}.name"), errors);
     required(names::config_key, key, format_args!("{at}.key"), errors);
 }
 
-pub(super) fn from(sources: &[EnvFromSource], at: &str, errors: &mut Errors) {
+pub(super) fn from(sources: &[EnvFromSource], at: &str, errors: &mut ErrorList) {
     for (index, source) in sources.iter().enumerate() {
         let list_at = at;
         let at = format!("{at}[{index}]");

@@ -26,7 +26,7 @@ mod windows;
 
 use super::checks::{judged, list, one_of, optional, text, within};
 use super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec};
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ struct Around<'s> {
 }
 
 /// Upstream's `validatePodMetadataAndSpec`.
-pub(super) fn pod(pod: &Pod, errors: &mut Errors) {
+pub(super) fn pod(pod: &Pod, errors: &mut ErrorList) {
     let none = PodSpec::default();
     let given = pod.spec.as_ref().unwrap_or(&none);
     annotations::specific(pod.metadata.annotations.as_ref(), given, "metadata.annotations", errors);
@@ -67,7 +67,7 @@ pub(super) fn pod(pod: &Pod, errors: &mut Errors) {
 }
 
 /// What must not be when a pod is made, and may come later.
-pub(super) fn pod_create(pod: &Pod, errors: &mut Errors) {
+pub(super) fn pod_create(pod: &Pod, errors: &mut ErrorList) {
     let Some(spec) = &pod.spec else { return };
     if !list(&spec.ephemeral_containers).is_empty() {
         errors.forbidden("spec.ephemeralContainers", "cannot be set on create");
@@ -79,7 +79,7 @@ pub(super) fn pod_create(pod: &Pod, errors: &mut Errors) {
 }
 
 /// Of what keeps pods running: a Deployment, a ReplicaSet, a ReplicationController. `kind` is the one that upstream names.
-pub(super) fn template(template: &PodTemplateSpec, at: &str, kind: &str, errors: &mut Errors) {
+pub(super) fn template(template: &PodTemplateSpec, at: &str, kind: &str, errors: &mut ErrorList) {
     any_template(template, at, errors);
     let none = PodSpec::default();
     let given = template.spec.as_ref().unwrap_or(&none);
@@ -97,7 +97,7 @@ pub(super) fn template(template: &PodTemplateSpec, at: &str, kind: &str, errors:
 
 /// Of pods that run to their end. `Always` is also what is filled in where nothing is said, so that it is answered with what
 /// could be.
-pub(super) fn template_that_ends(template: &PodTemplateSpec, at: &str, errors: &mut Errors) {
+pub(super) fn template_that_ends(template: &PodTemplateSpec, at: &str, errors: &mut ErrorList) {
     any_template(template, at, errors);
     let field = format!("{at}.spec.restartPolicy");
     match template.spec.as_ref().map(|spec| text(&spec.restart_policy)).unwrap_or_default() {
@@ -108,7 +108,7 @@ pub(super) fn template_that_ends(template: &PodTemplateSpec, at: &str, errors: &
 }
 
 /// Of what runs none itself.
-pub(super) fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut Errors) {
+pub(super) fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut ErrorList) {
     let none = PodSpec::default();
     let given = template.spec.as_ref().unwrap_or(&none);
     let meta = template.metadata.as_ref();
@@ -126,7 +126,7 @@ pub(super) fn any_template(template: &PodTemplateSpec, at: &str, errors: &mut Er
     }
 }
 
-fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut Errors) {
+fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
     // upstream bears any number here, and so must whoever adds it to a time
     if spec.termination_grace_period_seconds.is_none() {
         errors.required(format_args!("{at}.terminationGracePeriodSeconds"), "");

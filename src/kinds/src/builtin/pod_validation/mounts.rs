@@ -3,14 +3,14 @@
 use super::super::checks::{list, text};
 use super::Around;
 use super::volumes::{descends, has_backsteps};
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Container, VolumeMount};
 use std::collections::BTreeSet;
 
 const PROPAGATIONS: [&str; 3] = ["Bidirectional", "HostToContainer", "None"];
 const RECURSIONS: [&str; 3] = ["Disabled", "Enabled", "IfPossible"];
 
-pub(super) fn mounts(container: &Container, at: &str, around: &Around<'_>, errors: &mut Errors) {
+pub(super) fn mounts(container: &Container, at: &str, around: &Around<'_>, errors: &mut ErrorList) {
     let devices = list(&container.volume_devices);
     let mut seen = BTreeSet::new();
     let list_at = format!("{at}.volumeMounts");
@@ -52,7 +52,7 @@ pub(super) fn mounts(container: &Container, at: &str, around: &Around<'_>, error
 }
 
 /// Upstream leaves the index out of some places.
-fn sub_paths(mount: &VolumeMount, list_at: &str, at: &str, of_image: bool, errors: &mut Errors) {
+fn sub_paths(mount: &VolumeMount, list_at: &str, at: &str, of_image: bool, errors: &mut ErrorList) {
     let (fixed, computed) = (text(&mount.sub_path), text(&mount.sub_path_expr));
     for (field, path) in [("subPath", fixed), ("subPathExpr", computed)] {
         if path.is_empty() {
@@ -72,7 +72,7 @@ fn sub_paths(mount: &VolumeMount, list_at: &str, at: &str, of_image: bool, error
     }
 }
 
-fn propagation(mount: &VolumeMount, container: &Container, list_at: &str, errors: &mut Errors) {
+fn propagation(mount: &VolumeMount, container: &Container, list_at: &str, errors: &mut ErrorList) {
     let Some(mode) = mount.mount_propagation.as_deref() else { return };
     let at = format!("{list_at}.mountPropagation");
     if !PROPAGATIONS.contains(&mode) {
@@ -84,7 +84,7 @@ fn propagation(mount: &VolumeMount, container: &Container, list_at: &str, errors
     }
 }
 
-fn recursive_read_only(mount: &VolumeMount, at: &str, errors: &mut Errors) {
+fn recursive_read_only(mount: &VolumeMount, at: &str, errors: &mut ErrorList) {
     match mount.recursive_read_only.as_deref() {
         None | Some("Disabled") => {}
         Some("Enabled" | "IfPossible") => {
@@ -99,7 +99,7 @@ fn recursive_read_only(mount: &VolumeMount, at: &str, errors: &mut Errors) {
     }
 }
 
-pub(super) fn devices(container: &Container, at: &str, around: &Around<'_>, errors: &mut Errors) {
+pub(super) fn devices(container: &Container, at: &str, around: &Around<'_>, errors: &mut ErrorList) {
     let mounts = list(&container.volume_mounts);
     let (mut names, mut paths) = (BTreeSet::new(), BTreeSet::new());
     for (index, device) in list(&container.volume_devices).iter().enumerate() {

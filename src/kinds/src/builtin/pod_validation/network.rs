@@ -2,7 +2,7 @@
 
 use super::super::checks::{ip, judged, list, one_of, optional, text};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{PodDNSConfig, PodSpec};
 
 const POLICIES: [&str; 4] = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
@@ -12,7 +12,7 @@ const MOST_SEARCHES: usize = 32;
 const LONGEST_SEARCHES: usize = 2048;
 const LONGEST_HOSTNAME: usize = 64; // the kernel's
 
-pub(super) fn network(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn network(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let policy = text(&spec.dns_policy);
     one_of(policy, &POLICIES, format_args!("{at}.dnsPolicy"), errors);
     dns_config(spec.dns_config.as_ref(), policy, &format!("{at}.dnsConfig"), errors);
@@ -33,7 +33,7 @@ pub(super) fn network(spec: &PodSpec, at: &str, errors: &mut Errors) {
 }
 
 /// KEP-4762.
-fn hostname_override(spec: &PodSpec, at: &str, errors: &mut Errors) {
+fn hostname_override(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let Some(name) = spec.hostname_override.as_deref() else { return };
     judged(names::dns_subdomain, name, at, errors);
     if name.len() > LONGEST_HOSTNAME {
@@ -48,7 +48,7 @@ fn hostname_override(spec: &PodSpec, at: &str, errors: &mut Errors) {
     }
 }
 
-fn dns_config(config: Option<&PodDNSConfig>, policy: &str, at: &str, errors: &mut Errors) {
+fn dns_config(config: Option<&PodDNSConfig>, policy: &str, at: &str, errors: &mut ErrorList) {
     let Some(config) = config else {
         if policy == "None" {
             errors.required(at, "must provide `dnsConfig` when `dnsPolicy` is None");

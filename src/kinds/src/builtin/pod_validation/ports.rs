@@ -3,11 +3,11 @@
 use super::super::checks::{PROTOCOLS, ip, judged, list, one_of, port_number, text};
 use super::super::names;
 use super::Of;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Container, ContainerPort, PodSpec};
 use std::collections::BTreeSet;
 
-pub(super) fn ports(ports: &[ContainerPort], at: &str, errors: &mut Errors) {
+pub(super) fn ports(ports: &[ContainerPort], at: &str, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, port) in ports.iter().enumerate() {
         let at = format!("{at}[{index}]");
@@ -34,7 +34,7 @@ pub(super) fn ports(ports: &[ContainerPort], at: &str, errors: &mut Errors) {
 }
 
 /// No two containers that run at the same time ask for the same port of the host.
-pub(super) fn host_ports(containers: &[Container], at: &str, errors: &mut Errors) {
+pub(super) fn host_ports(containers: &[Container], at: &str, errors: &mut ErrorList) {
     let mut taken = BTreeSet::new();
     for (index, container) in containers.iter().enumerate() {
         host_ports_of(container, at, index, &mut taken, errors);
@@ -46,7 +46,7 @@ pub(super) fn host_ports_of(
     at: &str,
     index: usize,
     taken: &mut BTreeSet<String>,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     for (position, port) in list(&container.ports).iter().enumerate() {
         let Some(number) = port.host_port.filter(|number| *number != 0) else { continue };
@@ -60,7 +60,7 @@ pub(super) fn host_ports_of(
 }
 
 /// In the host's network a container's port is the host's. A template may leave it to the pod that is made of it.
-pub(super) fn host_network(spec: &PodSpec, at: &str, of: Of, errors: &mut Errors) {
+pub(super) fn host_network(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
     if spec.host_network != Some(true) {
         return;
     }

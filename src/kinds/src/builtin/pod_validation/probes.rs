@@ -2,7 +2,7 @@
 
 use super::super::checks::{judged, list, not_negative, port, port_number, text};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     ExecAction, GRPCAction, HTTPGetAction, Lifecycle, LifecycleHandler, Probe, SleepAction, TCPSocketAction,
 };
@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{
 const SCHEMES: [&str; 2] = ["HTTP", "HTTPS"];
 
 /// Startup probes are asked the same.
-pub(super) fn liveness(probe: &Probe, at: &str, errors: &mut Errors) {
+pub(super) fn liveness(probe: &Probe, at: &str, errors: &mut ErrorList) {
     self::probe(probe, at, errors);
     if probe.success_threshold.unwrap_or(0) != 1 {
         errors.invalid(
@@ -21,7 +21,7 @@ pub(super) fn liveness(probe: &Probe, at: &str, errors: &mut Errors) {
     }
 }
 
-pub(super) fn readiness(probe: &Probe, at: &str, errors: &mut Errors) {
+pub(super) fn readiness(probe: &Probe, at: &str, errors: &mut ErrorList) {
     self::probe(probe, at, errors);
     if let Some(seconds) = probe.termination_grace_period_seconds {
         let why = "must not be set for readinessProbes";
@@ -29,7 +29,7 @@ pub(super) fn readiness(probe: &Probe, at: &str, errors: &mut Errors) {
     }
 }
 
-fn probe(probe: &Probe, at: &str, errors: &mut Errors) {
+fn probe(probe: &Probe, at: &str, errors: &mut ErrorList) {
     let action = Action {
         exec: probe.exec.as_ref(),
         http_get: probe.http_get.as_ref(),
@@ -53,7 +53,7 @@ fn probe(probe: &Probe, at: &str, errors: &mut Errors) {
     }
 }
 
-pub(super) fn lifecycle(lifecycle: &Lifecycle, grace: Option<i64>, at: &str, errors: &mut Errors) {
+pub(super) fn lifecycle(lifecycle: &Lifecycle, grace: Option<i64>, at: &str, errors: &mut ErrorList) {
     for (field, hook) in [("postStart", &lifecycle.post_start), ("preStop", &lifecycle.pre_stop)] {
         if let Some(hook) = hook {
             Action::of(hook).validate(grace, &format!("{at}.{field}"), errors);
@@ -81,7 +81,7 @@ impl<'s> Action<'s> {
         }
     }
 
-    fn validate(&self, grace: Option<i64>, at: &str, errors: &mut Errors) {
+    fn validate(&self, grace: Option<i64>, at: &str, errors: &mut ErrorList) {
         let all = [
             ("exec", self.exec.is_some()),
             ("httpGet", self.http_get.is_some()),
@@ -117,7 +117,7 @@ impl<'s> Action<'s> {
     }
 }
 
-fn http_get(get: &HTTPGetAction, at: &str, errors: &mut Errors) {
+fn http_get(get: &HTTPGetAction, at: &str, errors: &mut ErrorList) {
     if text(&get.path).is_empty() {
         errors.required(format_args!("{at}.path"), "");
     }
@@ -131,7 +131,7 @@ fn http_get(get: &HTTPGetAction, at: &str, errors: &mut Errors) {
     }
 }
 
-fn sleep(sleep: &SleepAction, grace: Option<i64>, at: &str, errors: &mut Errors) {
+fn sleep(sleep: &SleepAction, grace: Option<i64>, at: &str, errors: &mut ErrorList) {
     let Some(grace) = grace else { return };
     if sleep.seconds < 0 || sleep.seconds > grace {
         let why = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");

@@ -2,7 +2,7 @@
 
 use super::super::checks::{label_selector, list};
 use super::volumes::{downward_file, keys, local_path, mode};
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     ClusterTrustBundleProjection, KeyToPath, PodSpec, ProjectedVolumeSource, ServiceAccountTokenProjection,
     VolumeProjection,
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 const SHORTEST_TOKEN_SECONDS: i64 = 600;
 const LONGEST_TOKEN_SECONDS: i64 = 1 << 32;
 
-pub(super) fn source(source: &ProjectedVolumeSource, at: &str, errors: &mut Errors) {
+pub(super) fn source(source: &ProjectedVolumeSource, at: &str, errors: &mut ErrorList) {
     mode(source.default_mode, format_args!("{at}.defaultMode"), errors);
     let mut paths = Paths { at, seen: BTreeSet::new() };
     for (index, source) in list(&source.sources).iter().enumerate() {
@@ -27,18 +27,18 @@ struct Paths<'s> {
 }
 
 impl<'s> Paths<'s> {
-    fn take(&mut self, path: &'s str, of: &str, errors: &mut Errors) {
+    fn take(&mut self, path: &'s str, of: &str, errors: &mut ErrorList) {
         if !path.is_empty() && !self.seen.insert(path) {
             errors.invalid(self.at, of, "conflicting duplicate paths");
         }
     }
 
-    fn take_keys(&mut self, items: &'s [KeyToPath], of: &str, errors: &mut Errors) {
+    fn take_keys(&mut self, items: &'s [KeyToPath], of: &str, errors: &mut ErrorList) {
         items.iter().for_each(|item| self.take(&item.path, of, errors));
     }
 }
 
-fn one<'s>(source: &'s VolumeProjection, at: &str, paths: &mut Paths<'s>, errors: &mut Errors) {
+fn one<'s>(source: &'s VolumeProjection, at: &str, paths: &mut Paths<'s>, errors: &mut ErrorList) {
     if let Some(secret) = &source.secret {
         named(&secret.name, list(&secret.items), &format!("{at}.secret"), paths, errors);
     }
@@ -78,7 +78,7 @@ fn one<'s>(source: &'s VolumeProjection, at: &str, paths: &mut Paths<'s>, errors
     }
 }
 
-fn named<'s>(name: &str, items: &'s [KeyToPath], at: &str, paths: &mut Paths<'s>, errors: &mut Errors) {
+fn named<'s>(name: &str, items: &'s [KeyToPath], at: &str, paths: &mut Paths<'s>, errors: &mut ErrorList) {
     if name.is_empty() {
         errors.required(format_args!("{at}.name"), "");
     }
@@ -87,7 +87,7 @@ fn named<'s>(name: &str, items: &'s [KeyToPath], at: &str, paths: &mut Paths<'s>
 }
 
 /// Upstream tells of the path at the volume, not at its source.
-fn token(token: &ServiceAccountTokenProjection, at: &str, volume_at: &str, errors: &mut Errors) {
+fn token(token: &ServiceAccountTokenProjection, at: &str, volume_at: &str, errors: &mut ErrorList) {
     let seconds = token.expiration_seconds.unwrap_or(0);
     let field = format!("{at}.expirationSeconds");
     if seconds < SHORTEST_TOKEN_SECONDS {
@@ -102,7 +102,7 @@ fn token(token: &ServiceAccountTokenProjection, at: &str, volume_at: &str, error
     local_path(&token.path, format_args!("{volume_at}.path"), errors);
 }
 
-fn trust_bundle(bundle: &ClusterTrustBundleProjection, at: &str, errors: &mut Errors) {
+fn trust_bundle(bundle: &ClusterTrustBundleProjection, at: &str, errors: &mut ErrorList) {
     match (&bundle.name, &bundle.signer_name) {
         (Some(_), Some(_)) => {
             let value = serde_json::json!(bundle);
@@ -135,7 +135,7 @@ fn trust_bundle(bundle: &ClusterTrustBundleProjection, at: &str, errors: &mut Er
 }
 
 /// A pod without an account has nobody that a token could be of.
-pub(super) fn no_tokens(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn no_tokens(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     for (index, volume) in list(&spec.volumes).iter().enumerate() {
         let sources = volume.projected.as_ref().map(|p| list(&p.sources)).unwrap_or_default();
         for (position, _) in

@@ -2,7 +2,7 @@
 
 use super::super::checks::{judged, list, required};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
     ContainerResizePolicy, PodResourceClaim, PodSpec, ResourceClaim, ResourceRequirements,
@@ -54,14 +54,14 @@ pub(super) fn of_container(
     given: &ResourceRequirements,
     claims: &BTreeSet<&str>,
     at: &str,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     requirements(given, container_resource, at, errors);
     claim_names(list(&given.claims), claims, &format!("{at}.claims"), errors);
 }
 
 /// KEP-2837.
-pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let Some(given) = &spec.resources else { return };
     if given.claims.is_some() {
         errors.forbidden(format_args!("{at}.claims"), "claims cannot be set for Resources at pod-level");
@@ -95,16 +95,16 @@ pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut Errors) {
 }
 
 /// Limits that nobody may exceed, as of an overhead.
-pub(in super::super) fn of_overhead(amounts: &Amounts, at: &str, errors: &mut Errors) {
+pub(in super::super) fn of_overhead(amounts: &Amounts, at: &str, errors: &mut ErrorList) {
     let given = ResourceRequirements { limits: Some(amounts.clone()), ..ResourceRequirements::default() };
     requirements(&given, container_resource, at, errors);
 }
 
 fn requirements(
     given: &ResourceRequirements,
-    judge: fn(&str, &str, &mut Errors),
+    judge: fn(&str, &str, &mut ErrorList),
     at: &str,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     let none = Amounts::new();
     let limits = given.limits.as_ref().unwrap_or(&none);
@@ -125,7 +125,7 @@ fn requirements(
     }
 }
 
-pub(in super::super) fn amount(name: &str, amount: &Amount, at: &str, errors: &mut Errors) {
+pub(in super::super) fn amount(name: &str, amount: &Amount, at: &str, errors: &mut ErrorList) {
     let text = amount.0.as_str();
     let parsed = match text.parse::<Quantity>() {
         Ok(parsed) => parsed,
@@ -148,7 +148,7 @@ fn divides(name: &str, amount: Quantity) -> bool {
 }
 
 /// A request is at most the limit; exactly the limit, where nothing can be shared out twice.
-fn fits(name: &str, request: &Amount, limit: Option<&Amount>, at: &str, errors: &mut Errors) {
+fn fits(name: &str, request: &Amount, limit: Option<&Amount>, at: &str, errors: &mut ErrorList) {
     let Ok(asked) = request.0.parse::<Quantity>() else { return };
     let shared = may_overcommit(name);
     let Some(limit) = limit else {
@@ -169,7 +169,7 @@ fn fits(name: &str, request: &Amount, limit: Option<&Amount>, at: &str, errors: 
     errors.invalid(format_args!("{at}.requests"), request.0.as_str(), why);
 }
 
-fn resource_name(name: &str, at: &str, errors: &mut Errors) -> bool {
+fn resource_name(name: &str, at: &str, errors: &mut ErrorList) -> bool {
     if names::qualified(name).is_err() {
         judged(names::qualified, name, at, errors);
         return false;
@@ -182,7 +182,7 @@ fn resource_name(name: &str, at: &str, errors: &mut Errors) -> bool {
     true
 }
 
-fn container_resource(name: &str, at: &str, errors: &mut Errors) {
+fn container_resource(name: &str, at: &str, errors: &mut ErrorList) {
     resource_name(name, at, errors);
     if !name.contains('/') {
         if !OF_CONTAINERS.contains(&name) && !is_huge_page(name) {
@@ -193,7 +193,7 @@ fn container_resource(name: &str, at: &str, errors: &mut Errors) {
     }
 }
 
-fn pod_resource(name: &str, at: &str, errors: &mut Errors) {
+fn pod_resource(name: &str, at: &str, errors: &mut ErrorList) {
     if resource_name(name, at, errors) && !OF_PODS.contains(&name) && !is_huge_page(name) {
         errors.not_supported(at, name, &OF_PODS);
     }
@@ -218,7 +218,7 @@ fn may_overcommit(name: &str) -> bool {
 }
 
 /// Devices that the pod claims (DRA), by the names that its containers use.
-pub(super) fn claims(claims: &[PodResourceClaim], at: &str, errors: &mut Errors) {
+pub(super) fn claims(claims: &[PodResourceClaim], at: &str, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, claim) in claims.iter().enumerate() {
         let at = format!("{at}[{index}]");
@@ -247,7 +247,7 @@ pub(super) fn claims(claims: &[PodResourceClaim], at: &str, errors: &mut Errors)
     }
 }
 
-fn claim_names(claims: &[ResourceClaim], known: &BTreeSet<&str>, at: &str, errors: &mut Errors) {
+fn claim_names(claims: &[ResourceClaim], known: &BTreeSet<&str>, at: &str, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, claim) in claims.iter().enumerate() {
         let at = format!("{at}[{index}]");
@@ -281,7 +281,7 @@ pub(super) fn resize_policies(
     policies: &[ContainerResizePolicy],
     restart_policy: &str,
     at: &str,
-    errors: &mut Errors,
+    errors: &mut ErrorList,
 ) {
     const RESOURCES: [&str; 2] = ["cpu", "memory"];
     const POLICIES: [&str; 2] = ["NotRequired", "RestartContainer"];

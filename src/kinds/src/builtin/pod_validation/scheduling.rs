@@ -2,13 +2,13 @@
 
 use super::super::checks::{judged, list, one_of, optional, text};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::PodSpec;
 use std::collections::BTreeSet;
 
 pub(in super::super) const PREEMPTION_POLICIES: [&str; 2] = ["PreemptLowerPriority", "Never"];
 
-pub(super) fn gates(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn gates(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, gate) in list(&spec.scheduling_gates).iter().enumerate() {
         let at = format!("{at}.schedulingGates[{index}]");
@@ -19,7 +19,7 @@ pub(super) fn gates(spec: &PodSpec, at: &str, errors: &mut Errors) {
     }
 }
 
-pub(super) fn priority(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn priority(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let class = text(&spec.priority_class_name);
     optional(names::dns_subdomain, class, format_args!("{at}.priorityClassName"), errors);
     if let Some(policy) = spec.preemption_policy.as_deref() {

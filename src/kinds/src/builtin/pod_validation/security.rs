@@ -4,7 +4,7 @@ use super::super::checks::{among, among_if_set, judged, list, text, within};
 use super::super::names;
 use super::volumes::descends;
 use super::windows;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     AppArmorProfile, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext,
 };
@@ -19,7 +19,7 @@ const PROFILES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
 const PROC_MOUNTS: [&str; 2] = ["Default", "Unmasked"];
 const LONGEST_PROFILE: usize = 4095; // PATH_MAX - 1
 
-pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let Some(context) = &spec.security_context else { return };
     let at = format!("{at}.securityContext");
     id(context.fs_group, &at, "fsGroup", errors);
@@ -47,7 +47,7 @@ pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut Errors) {
     among_if_set(policy, &SELINUX_CHANGES, format_args!("{at}.seLinuxChangePolicy"), errors);
 }
 
-pub(super) fn of_container(context: &SecurityContext, host_users: bool, at: &str, errors: &mut Errors) {
+pub(super) fn of_container(context: &SecurityContext, host_users: bool, at: &str, errors: &mut ErrorList) {
     id(context.run_as_user, at, "runAsUser", errors);
     id(context.run_as_group, at, "runAsGroup", errors);
     if let Some(mount) = context.proc_mount.as_deref() {
@@ -65,7 +65,7 @@ pub(super) fn of_container(context: &SecurityContext, host_users: bool, at: &str
     app_armor(context.app_armor_profile.as_ref(), &format!("{at}.appArmorProfile"), errors);
 }
 
-fn escalates(context: &SecurityContext, at: &str, errors: &mut Errors) {
+fn escalates(context: &SecurityContext, at: &str, errors: &mut ErrorList) {
     if context.privileged == Some(true) {
         let why = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
         errors.invalid(at, serde_json::json!(context), why);
@@ -77,13 +77,13 @@ fn escalates(context: &SecurityContext, at: &str, errors: &mut Errors) {
     }
 }
 
-fn id(id: Option<i64>, at: &str, field: &str, errors: &mut Errors) {
+fn id(id: Option<i64>, at: &str, field: &str, errors: &mut ErrorList) {
     if let Some(id) = id {
         within(id, 0, ID_HIGHEST, format_args!("{at}.{field}"), errors);
     }
 }
 
-fn sysctls(context: &PodSecurityContext, spec: &PodSpec, at: &str, errors: &mut Errors) {
+fn sysctls(context: &PodSecurityContext, spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, sysctl) in list(&context.sysctls).iter().enumerate() {
         let (at, name) = (format!("{at}[{index}].name"), sysctl.name.as_str());
@@ -124,7 +124,7 @@ fn namespace_of(name: &str) -> Option<Namespace> {
 }
 
 /// A typing error in the type would leave the container without any filter.
-fn seccomp(profile: Option<&SeccompProfile>, at: &str, errors: &mut Errors) {
+fn seccomp(profile: Option<&SeccompProfile>, at: &str, errors: &mut ErrorList) {
     let Some(profile) = profile else { return };
     let kind = profile.type_.as_str();
     match kind {
@@ -143,7 +143,7 @@ fn seccomp(profile: Option<&SeccompProfile>, at: &str, errors: &mut Errors) {
     }
 }
 
-fn app_armor(profile: Option<&AppArmorProfile>, at: &str, errors: &mut Errors) {
+fn app_armor(profile: Option<&AppArmorProfile>, at: &str, errors: &mut ErrorList) {
     let Some(profile) = profile else { return };
     let field = format!("{at}.localhostProfile");
     let name = profile.localhost_profile.as_deref();
@@ -167,7 +167,7 @@ fn app_armor(profile: Option<&AppArmorProfile>, at: &str, errors: &mut Errors) {
 }
 
 /// A user namespace of its own goes with no other namespace of the host.
-pub(super) fn host_users(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn host_users(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     if spec.host_users != Some(false) {
         return;
     }
@@ -181,7 +181,7 @@ pub(super) fn host_users(spec: &PodSpec, at: &str, errors: &mut Errors) {
 }
 
 /// What those annotations may say that were there before the fields.
-pub(super) fn seccomp_annotation(profile: &str, at: &str, errors: &mut Errors) {
+pub(super) fn seccomp_annotation(profile: &str, at: &str, errors: &mut ErrorList) {
     match profile {
         "runtime/default" | "docker/default" | "unconfined" => {}
         profile => match profile.strip_prefix("localhost/") {

@@ -2,12 +2,12 @@
 
 use super::super::checks::{ip, judged, list, text};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 
 const OF_THE_SYSTEM: [&str; 3] = ["PodScheduled", "Ready", "Initialized"];
 
-pub(in super::super) fn status_update(new: &Pod, old: &Pod, errors: &mut Errors) {
+pub(in super::super) fn status_update(new: &Pod, old: &Pod, errors: &mut ErrorList) {
     let none = PodStatus::default();
     let (new, old) = (new.status.as_ref().unwrap_or(&none), old.status.as_ref().unwrap_or(&none));
     for (index, condition) in list(&new.conditions).iter().enumerate() {

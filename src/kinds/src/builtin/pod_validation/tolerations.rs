@@ -2,20 +2,20 @@
 
 use super::super::checks::{among, judged, one_of, optional, text};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Taint, Toleration};
 use std::collections::BTreeSet;
 
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 const OPERATORS: [&str; 2] = ["Equal", "Exists"];
 
-pub(in super::super) fn tolerations(tolerations: &[Toleration], at: &str, errors: &mut Errors) {
+pub(in super::super) fn tolerations(tolerations: &[Toleration], at: &str, errors: &mut ErrorList) {
     for (index, toleration) in tolerations.iter().enumerate() {
         one(toleration, &format!("{at}[{index}]"), errors);
     }
 }
 
-fn one(toleration: &Toleration, at: &str, errors: &mut Errors) {
+fn one(toleration: &Toleration, at: &str, errors: &mut ErrorList) {
     let (key, operator) = (text(&toleration.key), text(&toleration.operator));
     let (value, effect) = (text(&toleration.value), text(&toleration.effect));
     optional(names::qualified, key, format_args!("{at}.key"), errors);
@@ -46,7 +46,7 @@ fn one(toleration: &Toleration, at: &str, errors: &mut Errors) {
 }
 
 /// Upstream names them as if they stood in the metadata.
-pub(in super::super) fn taints(taints: &[Taint], at: &str, errors: &mut Errors) {
+pub(in super::super) fn taints(taints: &[Taint], at: &str, errors: &mut ErrorList) {
     let mut seen = BTreeSet::new();
     for (index, taint) in taints.iter().enumerate() {
         let at = format!("{at}[{index}]");

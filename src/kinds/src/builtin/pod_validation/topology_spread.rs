@@ -2,14 +2,14 @@
 
 use super::super::checks::{among, among_if_set, is_empty, judged, label_selector, list};
 use super::super::names;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::TopologySpreadConstraint;
 
 const ACTIONS: [&str; 2] = ["DoNotSchedule", "ScheduleAnyway"];
 const POLICIES: [&str; 2] = ["Honor", "Ignore"];
 const NOT_POSITIVE: &str = "must be greater than zero";
 
-pub(super) fn constraints(constraints: &[TopologySpreadConstraint], at: &str, errors: &mut Errors) {
+pub(super) fn constraints(constraints: &[TopologySpreadConstraint], at: &str, errors: &mut ErrorList) {
     for (index, constraint) in constraints.iter().enumerate() {
         let at = format!("{at}[{index}]");
         one(constraint, &at, errors);
@@ -24,7 +24,7 @@ pub(super) fn constraints(constraints: &[TopologySpreadConstraint], at: &str, er
     }
 }
 
-fn one(constraint: &TopologySpreadConstraint, at: &str, errors: &mut Errors) {
+fn one(constraint: &TopologySpreadConstraint, at: &str, errors: &mut ErrorList) {
     if constraint.max_skew <= 0 {
         errors.invalid(format_args!("{at}.maxSkew"), constraint.max_skew, NOT_POSITIVE);
     }
@@ -50,7 +50,7 @@ fn one(constraint: &TopologySpreadConstraint, at: &str, errors: &mut Errors) {
     label_selector(constraint.label_selector.as_ref(), &format!("{at}.labelSelector"), errors);
 }
 
-fn keys(constraint: &TopologySpreadConstraint, at: &str, errors: &mut Errors) {
+fn keys(constraint: &TopologySpreadConstraint, at: &str, errors: &mut ErrorList) {
     let keys = list(&constraint.match_label_keys);
     let selector = constraint.label_selector.as_ref();
     if !keys.is_empty() && selector.is_none() {

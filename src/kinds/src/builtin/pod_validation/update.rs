@@ -3,7 +3,7 @@
 use super::super::checks::{list, within};
 use super::super::pod_defaults::{self, tidy};
 use super::annotations::{APP_ARMOR, MIRROR};
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     Affinity, Container, NodeAffinity, NodeSelectorTerm, Pod, PodSpec, Toleration,
 };
@@ -12,10 +12,10 @@ use serde_json::json;
 const MESSAGE: &str = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 /// Tells the changes that are not allowed. Where there are other containers than before, nothing else is told.
-pub(in super::super) fn update(new: &Pod, old: &Pod, errors: &mut Errors) {
+pub(in super::super) fn update(new: &Pod, old: &Pod, errors: &mut ErrorList) {
     annotations(new, old, errors);
     let (Some(new), Some(old)) = (&new.spec, &old.spec) else { return };
-    let as_many = |field: &str, new: &[Container], old: &[Container], errors: &mut Errors| {
+    let as_many = |field: &str, new: &[Container], old: &[Container], errors: &mut ErrorList| {
         if new.len() != old.len() {
             errors.forbidden(field, "pod updates may not add or remove containers");
         }
@@ -40,7 +40,7 @@ pub(in super::super) fn update(new: &Pod, old: &Pod, errors: &mut Errors) {
     the_rest_stays(new, old, errors);
 }
 
-fn annotations(new: &Pod, old: &Pod, errors: &mut Errors) {
+fn annotations(new: &Pod, old: &Pod, errors: &mut ErrorList) {
     let none = Default::default();
     let (new, old) = (
         new.metadata.annotations.as_ref().unwrap_or(&none),
@@ -63,7 +63,7 @@ fn annotations(new: &Pod, old: &Pod, errors: &mut Errors) {
 }
 
 /// It may come, and may come nearer.
-fn deadline(new: &PodSpec, old: &PodSpec, errors: &mut Errors) -> bool {
+fn deadline(new: &PodSpec, old: &PodSpec, errors: &mut ErrorList) -> bool {
     let field = "spec.activeDeadlineSeconds";
     match (new.active_deadline_seconds, old.active_deadline_seconds) {
         (Some(new), _) if !(0..=i64::from(i32::MAX)).contains(&new) => {
@@ -82,7 +82,7 @@ fn deadline(new: &PodSpec, old: &PodSpec, errors: &mut Errors) -> bool {
     true
 }
 
-fn tolerations(new: &[Toleration], old: &[Toleration], errors: &mut Errors) {
+fn tolerations(new: &[Toleration], old: &[Toleration], errors: &mut ErrorList) {
     let is_kept = |old: &Toleration| {
         new.iter().any(|new| Toleration { toleration_seconds: old.toleration_seconds, ..new.clone() } == *old)
     };
@@ -93,7 +93,7 @@ fn tolerations(new: &[Toleration], old: &[Toleration], errors: &mut Errors) {
 }
 
 /// Puts what may change back to what it was; whatever differs then may not.
-fn the_rest_stays(new: &PodSpec, old: &PodSpec, errors: &mut Errors) {
+fn the_rest_stays(new: &PodSpec, old: &PodSpec, errors: &mut ErrorList) {
     let (mut same, mut old) = (new.clone(), old.clone());
     tidy(&mut same);
     // it may have been stored before a default was known
@@ -120,7 +120,7 @@ fn the_rest_stays(new: &PodSpec, old: &PodSpec, errors: &mut Errors) {
 }
 
 /// Until it is let go, a pod may be told more of where it must not run (KEP-3838).
-fn while_gated(same: &mut PodSpec, old: &PodSpec, errors: &mut Errors) {
+fn while_gated(same: &mut PodSpec, old: &PodSpec, errors: &mut ErrorList) {
     let selector = same.node_selector.clone().unwrap_or_default();
     let kept = old.node_selector.iter().flatten().all(|(key, value)| selector.get(key) == Some(value));
     if !kept {
@@ -138,7 +138,7 @@ fn while_gated(same: &mut PodSpec, old: &PodSpec, errors: &mut Errors) {
     same.affinity.take_if(|affinity| !was_there && *affinity == Affinity::default());
 }
 
-fn narrower(new: Option<&NodeAffinity>, old: Option<&NodeAffinity>, errors: &mut Errors) {
+fn narrower(new: Option<&NodeAffinity>, old: Option<&NodeAffinity>, errors: &mut ErrorList) {
     let terms = |affinity: Option<&NodeAffinity>| {
         let required = affinity.and_then(|a| a.required_during_scheduling_ignored_during_execution.clone());
         required.map(|required| required.node_selector_terms).unwrap_or_default()

@@ -4,7 +4,7 @@
 use super::super::checks::{list, text};
 use super::super::names;
 use super::volumes::descends;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{
     AzureDiskVolumeSource, CSIVolumeSource, EphemeralVolumeSource, FCVolumeSource, FlockerVolumeSource,
     ISCSIVolumeSource, Volume,
@@ -14,7 +14,7 @@ const DRIVER_LONGEST: usize = 63;
 const CACHING: [&str; 3] = ["None", "ReadOnly", "ReadWrite"];
 const DISKS: [&str; 3] = ["Dedicated", "Managed", "Shared"];
 
-pub(super) fn source(volume: &Volume, at: &str, errors: &mut Errors) {
+pub(super) fn source(volume: &Volume, at: &str, errors: &mut ErrorList) {
     for (field, value) in must_be_there(volume) {
         if value.is_empty() {
             errors.required(format_args!("{at}.{field}"), "");
@@ -106,7 +106,7 @@ fn must_be_there(volume: &Volume) -> Vec<(&'static str, &str)> {
     all
 }
 
-fn iscsi(source: &ISCSIVolumeSource, at: &str, errors: &mut Errors) {
+fn iscsi(source: &ISCSIVolumeSource, at: &str, errors: &mut ErrorList) {
     let known = |name: &str| ["iqn", "eui", "naa"].iter().any(|kind| name.starts_with(kind));
     let why = "must be valid format starting with iqn, eui, or naa";
     if !source.iqn.is_empty() && !known(&source.iqn) {
@@ -122,13 +122,13 @@ fn iscsi(source: &ISCSIVolumeSource, at: &str, errors: &mut Errors) {
     }
 }
 
-fn lun(lun: Option<i32>, at: &str, errors: &mut Errors) {
+fn lun(lun: Option<i32>, at: &str, errors: &mut ErrorList) {
     if let Some(lun) = lun.filter(|lun| !(0..=255).contains(lun)) {
         errors.invalid(format_args!("{at}.lun"), lun, "must be between 0 and 255, inclusive");
     }
 }
 
-fn fibre_channel(source: &FCVolumeSource, at: &str, errors: &mut Errors) {
+fn fibre_channel(source: &FCVolumeSource, at: &str, errors: &mut ErrorList) {
     let (targets, ids) = (list(&source.target_wwns), list(&source.wwids));
     let field = format_args!("{at}.targetWWNs").to_string();
     match (targets.is_empty(), ids.is_empty()) {
@@ -145,7 +145,7 @@ fn fibre_channel(source: &FCVolumeSource, at: &str, errors: &mut Errors) {
     lun(source.lun, at, errors);
 }
 
-fn flocker(source: &FlockerVolumeSource, at: &str, errors: &mut Errors) {
+fn flocker(source: &FlockerVolumeSource, at: &str, errors: &mut ErrorList) {
     let (name, uuid) = (text(&source.dataset_name), text(&source.dataset_uuid));
     match (name.is_empty(), uuid.is_empty()) {
         (true, true) => errors.required(at, "one of datasetName and datasetUUID is required"),
@@ -160,7 +160,7 @@ fn flocker(source: &FlockerVolumeSource, at: &str, errors: &mut Errors) {
     }
 }
 
-fn azure_disk(source: &AzureDiskVolumeSource, at: &str, errors: &mut Errors) {
+fn azure_disk(source: &AzureDiskVolumeSource, at: &str, errors: &mut ErrorList) {
     let checks = [("cachingMode", &source.caching_mode, &CACHING), ("kind", &source.kind, &DISKS)];
     for (field, value, known) in checks {
         if let Some(value) = value.as_deref().filter(|value| !known.contains(value)) {
@@ -169,7 +169,7 @@ fn azure_disk(source: &AzureDiskVolumeSource, at: &str, errors: &mut Errors) {
     }
 }
 
-fn csi(source: &CSIVolumeSource, at: &str, errors: &mut Errors) {
+fn csi(source: &CSIVolumeSource, at: &str, errors: &mut ErrorList) {
     let driver = source.driver.as_str();
     let field = format_args!("{at}.driver").to_string();
     if driver.is_empty() {
@@ -186,7 +186,7 @@ fn csi(source: &CSIVolumeSource, at: &str, errors: &mut Errors) {
     }
 }
 
-fn ephemeral(source: &EphemeralVolumeSource, at: &str, errors: &mut Errors) {
+fn ephemeral(source: &EphemeralVolumeSource, at: &str, errors: &mut ErrorList) {
     let Some(template) = &source.volume_claim_template else {
         return errors.required(format_args!("{at}.volumeClaimTemplate"), "");
     };

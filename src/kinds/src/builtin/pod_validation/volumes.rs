@@ -3,7 +3,7 @@
 use super::super::checks::{among_if_set, list, required, text};
 use super::super::names;
 use super::{Of, containers, downward, projected, volume_plugins};
-use crate::Errors;
+use crate::ErrorList;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, DownwardAPIVolumeFile, DownwardAPIVolumeSource, HostPathVolumeSource, KeyToPath,
@@ -58,7 +58,7 @@ pub(in super::super) fn has_source(volume: &Volume) -> bool {
     SOURCES.iter().any(|(_, is_set)| is_set(volume))
 }
 
-pub(super) fn volumes<'s>(given: &'s [Volume], at: &str, of: Of, errors: &mut Errors) -> Volumes<'s> {
+pub(super) fn volumes<'s>(given: &'s [Volume], at: &str, of: Of, errors: &mut ErrorList) -> Volumes<'s> {
     let mut good = Volumes::new();
     for (index, volume) in given.iter().enumerate() {
         let at = format!("{at}[{index}]");
@@ -75,7 +75,7 @@ pub(super) fn volumes<'s>(given: &'s [Volume], at: &str, of: Of, errors: &mut Er
     good
 }
 
-fn source(volume: &Volume, at: &str, of: Of, errors: &mut Errors) {
+fn source(volume: &Volume, at: &str, of: Of, errors: &mut ErrorList) {
     let mut set = SOURCES.iter().filter(|(_, is_set)| is_set(volume)).map(|(name, _)| *name);
     let Some(first) = set.next() else {
         return errors.required(at, "must specify a volume type");
@@ -110,7 +110,7 @@ fn source(volume: &Volume, at: &str, of: Of, errors: &mut Errors) {
     }
 }
 
-pub(in super::super) fn host_path(source: &HostPathVolumeSource, at: &str, errors: &mut Errors) {
+pub(in super::super) fn host_path(source: &HostPathVolumeSource, at: &str, errors: &mut ErrorList) {
     if source.path.is_empty() {
         return errors.required(format_args!("{at}.path"), "");
     }
@@ -120,7 +120,7 @@ pub(in super::super) fn host_path(source: &HostPathVolumeSource, at: &str, error
     among_if_set(source.type_.as_deref(), &HOST_PATH_TYPES, format_args!("{at}.type"), errors);
 }
 
-fn secret(source: &SecretVolumeSource, at: &str, errors: &mut Errors) {
+fn secret(source: &SecretVolumeSource, at: &str, errors: &mut ErrorList) {
     if text(&source.secret_name).is_empty() {
         errors.required(format_args!("{at}.secretName"), "");
     }
@@ -128,7 +128,7 @@ fn secret(source: &SecretVolumeSource, at: &str, errors: &mut Errors) {
     keys(list(&source.items), at, errors);
 }
 
-fn config_map(source: &ConfigMapVolumeSource, at: &str, errors: &mut Errors) {
+fn config_map(source: &ConfigMapVolumeSource, at: &str, errors: &mut ErrorList) {
     if source.name.is_empty() {
         errors.required(format_args!("{at}.name"), "");
     }
@@ -136,13 +136,13 @@ fn config_map(source: &ConfigMapVolumeSource, at: &str, errors: &mut Errors) {
     keys(list(&source.items), at, errors);
 }
 
-fn downward_api(source: &DownwardAPIVolumeSource, at: &str, errors: &mut Errors) {
+fn downward_api(source: &DownwardAPIVolumeSource, at: &str, errors: &mut ErrorList) {
     mode(source.default_mode, format_args!("{at}.defaultMode"), errors);
     list(&source.items).iter().for_each(|file| downward_file(file, at, errors));
 }
 
 /// Upstream tells the volume, not the item.
-pub(super) fn downward_file(file: &DownwardAPIVolumeFile, at: &str, errors: &mut Errors) {
+pub(super) fn downward_file(file: &DownwardAPIVolumeFile, at: &str, errors: &mut ErrorList) {
     if file.path.is_empty() {
         errors.required(format_args!("{at}.path"), "");
     }
@@ -163,7 +163,7 @@ pub(super) fn downward_file(file: &DownwardAPIVolumeFile, at: &str, errors: &mut
     mode(file.mode, format_args!("{at}.mode"), errors);
 }
 
-pub(super) fn keys(items: &[KeyToPath], at: &str, errors: &mut Errors) {
+pub(super) fn keys(items: &[KeyToPath], at: &str, errors: &mut ErrorList) {
     for (index, item) in items.iter().enumerate() {
         let at = format!("{at}.items[{index}]");
         for (field, value) in [("key", &item.key), ("path", &item.path)] {
@@ -176,7 +176,7 @@ pub(super) fn keys(items: &[KeyToPath], at: &str, errors: &mut Errors) {
     }
 }
 
-pub(super) fn mode(mode: Option<i32>, field: impl Display, errors: &mut Errors) {
+pub(super) fn mode(mode: Option<i32>, field: impl Display, errors: &mut ErrorList) {
     if let Some(mode) = mode.filter(|mode| !(0..=MODE_HIGHEST).contains(mode)) {
         errors.invalid(field, mode, "must be a number between 0 and 0777 (octal), both inclusive");
     }
@@ -187,7 +187,7 @@ pub(in super::super) fn has_backsteps(path: &str) -> bool {
 }
 
 /// Relative, and never upwards.
-pub(super) fn descends(path: &str, field: impl Display, errors: &mut Errors) {
+pub(super) fn descends(path: &str, field: impl Display, errors: &mut ErrorList) {
     let field = field.to_string();
     if path.starts_with('/') {
         errors.invalid(&field, path, "must be a relative path");
@@ -198,7 +198,7 @@ pub(super) fn descends(path: &str, field: impl Display, errors: &mut Errors) {
 }
 
 /// As [`descends`], and not one of the names that the kubelet keeps for itself (`..data`).
-pub(super) fn local_path(path: &str, field: impl Display, errors: &mut Errors) {
+pub(super) fn local_path(path: &str, field: impl Display, errors: &mut ErrorList) {
     let field = field.to_string();
     descends(path, &field, errors);
     if path.starts_with("..") && !path.starts_with("../") && path != ".." {

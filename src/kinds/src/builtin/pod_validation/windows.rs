@@ -3,7 +3,7 @@
 use super::super::checks::judged;
 use super::super::names;
 use super::each_container;
-use crate::Errors;
+use crate::ErrorList;
 use k8s_openapi::api::core::v1::{PodSpec, WindowsSecurityContextOptions};
 
 const LARGEST_CREDENTIAL: usize = 64 * 1024;
@@ -11,7 +11,7 @@ const LONGEST_DOMAIN: usize = 256;
 const LONGEST_USER: usize = 104;
 const NOT_IN_USERS: &str = "\"/\\:;|=,+*?<>@[]";
 
-pub(super) fn options(options: Option<&WindowsSecurityContextOptions>, at: &str, errors: &mut Errors) {
+pub(super) fn options(options: Option<&WindowsSecurityContextOptions>, at: &str, errors: &mut ErrorList) {
     let Some(options) = options else { return };
     if let Some(name) = &options.gmsa_credential_spec_name {
         judged(names::dns_subdomain, name, format_args!("{at}.gmsaCredentialSpecName"), errors);
@@ -74,7 +74,7 @@ fn user_name(name: &str) -> Result<(), String> {
 }
 
 /// All containers of the host, in the host's network, or none.
-pub(super) fn host_process(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn host_process(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     let of = |options: Option<&WindowsSecurityContextOptions>| options.and_then(|o| o.host_process);
     let of_pod = of(spec.security_context.as_ref().and_then(|c| c.windows_options.as_ref()));
     let (mut count, mut of_host) = (0, 0);
@@ -105,7 +105,7 @@ pub(super) fn host_process(spec: &PodSpec, at: &str, errors: &mut Errors) {
 }
 
 /// Nothing of what only Linux has.
-pub(super) fn pod(spec: &PodSpec, at: &str, errors: &mut Errors) {
+pub(super) fn pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
     const WHY: &str = "cannot be set for a windows pod";
     let mut forbid = |at: &str, fields: &[(&str, bool)]| {
         for (field, _) in fields.iter().filter(|(_, is_set)| *is_set) {

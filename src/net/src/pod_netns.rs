@@ -16,9 +16,9 @@ use std::net::Ipv4Addr;
 pub(crate) const LINK: &str = "eth0";
 const LOOPBACK: u32 = 1;
 
-pub(crate) struct Inside(Handle);
+pub(crate) struct PodNetns(Handle);
 
-impl Inside {
+impl PodNetns {
     /// A thread of its own enters the namespace, opens the socket and ends: a socket stays where it was opened, and no
     /// thread of the runtime is left in a foreign namespace.
     pub(crate) async fn open(netns: File) -> Result<Self> {
@@ -36,7 +36,7 @@ impl Inside {
         let died = |_| NetError::failed("enter the sandbox's network namespace", "its thread died");
         let (connection, handle, _) = opened.await.map_err(died)??;
         tokio::spawn(connection);
-        Ok(Inside(handle))
+        Ok(PodNetns(handle))
     }
 
     /// Loopback up (the kernel gives it 127.0.0.1 and ::1), the address, and everything else by the gateway, which is

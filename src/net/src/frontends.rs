@@ -1,7 +1,7 @@
-//! Doors: where a packet may arrive for a service, and where it is led from there; and the map elements that say so.
+//! Frontends: where a packet may arrive for a service, and where it is led from there; and the map elements that say so.
 //! Pure.
 //!
-//! The maps are flat. A door is one element that leads to a chain, and one for each back end; chains exist for each
+//! The maps are flat. A frontend is one element that leads to a chain, and one for each back end; chains exist for each
 //! *number* of back ends ([`Chain`]), so that neither a packet nor a change gets slower with the number of services.
 
 use crate::nft::{Data, Element, Expression, Register, Set, Verdict};
@@ -11,7 +11,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 /// Where a packet arrives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Door {
+pub struct Frontend {
     /// `None` is every address of the machine.
     pub address: Option<Ipv4Addr>,
     pub protocol: Protocol,
@@ -20,8 +20,8 @@ pub struct Door {
 
 /// Where it is led.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
-    To {
+pub enum Action {
+    Forward {
         /// One of these at random, never none.
         backends: BTreeSet<SocketAddrV4>,
         /// A client stays with its back end until it was silent for so many seconds.
@@ -35,7 +35,7 @@ pub enum Way {
     Drop,
 }
 
-/// A chain that is made when the first door needs it, and then serves all doors alike.
+/// A chain that is made when the first frontend needs it, and then serves all frontends alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Chain {
     /// Leads a packet to one of so many back ends.
@@ -44,21 +44,25 @@ pub(crate) enum Chain {
     Remember(u32),
 }
 
-/// The chain that answers instead of a closed door.
+/// The chain that answers instead of a closed frontend.
 pub(crate) const REFUSE: &str = "refuse";
 /// The chain that marks a packet for masquerading.
 pub(crate) const MARK: &str = "mark-masquerade";
 
-impl Way {
+impl Action {
     /// Without the back ends that nobody may be led to. A connection that netfilter leads to 127.0.0.1 comes to what the
     /// machine keeps to itself, and pods' links do let it in; a link-local address belongs to a neighbour that trusts the
     /// machine (a cloud's metadata); the rest are no hosts. Upstream's API refuses such endpoints; this holds for whatever
     /// wrote them.
-    pub(crate) fn without_forbidden(self) -> Way {
+    pub(crate) fn without_forbidden(self) -> Action {
         match self {
-            Way::To { mut backends, affinity, masquerade } => {
+            Action::Forward { mut backends, affinity, masquerade } => {
                 backends.retain(|backend| may_be_led_to(*backend.ip()));
-                if backends.is_empty() { Way::Reject } else { Way::To { backends, affinity, masquerade } }
+                if backends.is_empty() {
+                    Action::Reject
+                } else {
+                    Action::Forward { backends, affinity, masquerade }
+                }
             }
             other => other,
         }
@@ -71,7 +75,7 @@ fn may_be_led_to(address: Ipv4Addr) -> bool {
     is_host && !address.is_loopback() && !address.is_link_local()
 }
 
-impl Door {
+impl Frontend {
     /// Address (where there is one), protocol, port: the key that the rules look for.
     fn key(&self) -> Vec<u8> {
         let mut key: Vec<u8> = self.address.iter().flat_map(Ipv4Addr::octets).collect();
@@ -81,19 +85,19 @@ impl Door {
     }
 }
 
-/// The elements that make this door lead this way, and the chains that they need.
-pub(crate) fn render(door: &Door, way: &Way) -> (BTreeSet<Element>, Vec<Chain>) {
-    let any_address = door.address.is_none();
+/// The elements that make this frontend lead this way, and the chains that they need.
+pub(crate) fn render(frontend: &Frontend, action: &Action) -> (BTreeSet<Element>, Vec<Chain>) {
+    let any_address = frontend.address.is_none();
     let [services, endpoints, closed, sticky] = match any_address {
         false => [Set::Services, Set::Endpoints, Set::Closed, Set::Sticky],
         true => [Set::NodePorts, Set::NodePortEndpoints, Set::ClosedPorts, Set::StickyPorts],
     };
-    let to = |set, verdict| Element { set, key: door.key(), data: Data::Verdict(verdict) };
-    let (backends, affinity, masquerade) = match way {
-        Way::To { backends, affinity, masquerade } if !backends.is_empty() => {
+    let to = |set, verdict| Element { set, key: frontend.key(), data: Data::Verdict(verdict) };
+    let (backends, affinity, masquerade) = match action {
+        Action::Forward { backends, affinity, masquerade } if !backends.is_empty() => {
             (backends, *affinity, *masquerade)
         }
-        Way::Drop => return ([to(closed, Verdict::Drop)].into(), Vec::new()),
+        Action::Drop => return ([to(closed, Verdict::Drop)].into(), Vec::new()),
         _ => return ([to(closed, Verdict::Goto(REFUSE.into()))].into(), Vec::new()),
     };
     let pick =
@@ -101,7 +105,7 @@ pub(crate) fn render(door: &Door, way: &Way) -> (BTreeSet<Element>, Vec<Chain>) 
     let remember = affinity.map(Chain::Remember);
     let each = backends.iter().zip(0_u32..).map(|(backend, index)| {
         // the random number is a number of this machine, not of the wire
-        let key = [door.key(), index.to_ne_bytes().to_vec()].concat();
+        let key = [frontend.key(), index.to_ne_bytes().to_vec()].concat();
         Element { set: endpoints, key, data: Data::Value(socket(*backend)) }
     });
     let chosen = to(services, Verdict::Goto(pick.name()));
@@ -129,7 +133,7 @@ pub(crate) fn number(protocol: Protocol) -> u8 {
 
 /// The key of a port of the machine.
 pub(crate) fn host_port_key(address: Option<Ipv4Addr>, protocol: Protocol, port: u16) -> Vec<u8> {
-    Door { address, protocol, port }.key()
+    Frontend { address, protocol, port }.key()
 }
 
 impl Chain {
@@ -216,22 +220,26 @@ mod tests {
 
     #[test]
     fn nobody_is_led_to_the_loopback_or_to_what_is_no_host() {
-        let way = |ips: &[&str]| Way::To {
+        let action = |ips: &[&str]| Action::Forward {
             backends: ips.iter().map(|ip| SocketAddrV4::new(ip.parse().unwrap(), 80)).collect(),
             affinity: Some(9),
             masquerade: true,
         };
         for (name, given, want) in [
-            ("a pod", way(&["10.244.0.5"]), way(&["10.244.0.5"])),
-            ("the node", way(&["192.0.2.2"]), way(&["192.0.2.2"])),
-            ("the last host", way(&["223.255.255.255"]), way(&["223.255.255.255"])),
-            ("loopback", way(&["127.0.0.1"]), Way::Reject),
-            ("loopback too", way(&["127.255.3.4"]), Way::Reject),
-            ("metadata", way(&["169.254.169.254"]), Way::Reject),
-            ("this machine", way(&["0.0.0.0", "0.1.2.3"]), Way::Reject),
-            ("multicast and broadcast", way(&["224.0.0.1", "240.0.0.1", "255.255.255.255"]), Way::Reject),
-            ("beside a pod", way(&["10.244.0.5", "127.0.0.1"]), way(&["10.244.0.5"])),
-            ("closed", Way::Drop, Way::Drop),
+            ("a pod", action(&["10.244.0.5"]), action(&["10.244.0.5"])),
+            ("the node", action(&["192.0.2.2"]), action(&["192.0.2.2"])),
+            ("the last host", action(&["223.255.255.255"]), action(&["223.255.255.255"])),
+            ("loopback", action(&["127.0.0.1"]), Action::Reject),
+            ("loopback too", action(&["127.255.3.4"]), Action::Reject),
+            ("metadata", action(&["169.254.169.254"]), Action::Reject),
+            ("this machine", action(&["0.0.0.0", "0.1.2.3"]), Action::Reject),
+            (
+                "multicast and broadcast",
+                action(&["224.0.0.1", "240.0.0.1", "255.255.255.255"]),
+                Action::Reject,
+            ),
+            ("beside a pod", action(&["10.244.0.5", "127.0.0.1"]), action(&["10.244.0.5"])),
+            ("closed", Action::Drop, Action::Drop),
         ] {
             assert_eq!(given.without_forbidden(), want, "{name}");
         }

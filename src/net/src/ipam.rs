@@ -1,4 +1,4 @@
-//! Who is connected, with which address. Pure but for what [`Books::load`] reads.
+//! Who is connected, with which address. Pure but for what [`Ipam::load`] reads.
 
 use crate::addresses::Addresses;
 use crate::links::Links;
@@ -13,7 +13,7 @@ struct Member {
     outlet: Option<Ipv4Addr>,
 }
 
-pub(crate) struct Books {
+pub(crate) struct Ipam {
     addresses: Addresses,
     attached: HashMap<String, Attachment>,
     /// Who is in networks beside the pods'.
@@ -24,9 +24,9 @@ pub(crate) struct Books {
     pub(crate) udp: HashSet<String>,
 }
 
-impl Books {
+impl Ipam {
     pub(crate) async fn load(config: &NetConfig, links: &Links) -> Result<Self> {
-        let mut books = Books {
+        let mut ipam = Ipam {
             addresses: Addresses::new(config.pod_cidr),
             attached: HashMap::new(),
             members: HashMap::new(),
@@ -38,11 +38,11 @@ impl Books {
             // a link's other addresses are those of networks beside the pods'
             let of_pod = routes.get(&link.index).filter(|address| config.pod_cidr.contains(*address));
             if let Some(address) = of_pod {
-                books.addresses.book(*address);
-                books.found.insert(link.name, *address);
+                ipam.addresses.book(*address);
+                ipam.found.insert(link.name, *address);
             }
         }
-        Ok(books)
+        Ok(ipam)
     }
 
     pub(crate) fn take(&mut self, id: &str, config: &NetConfig) -> Result<Attachment> {

@@ -1,8 +1,8 @@
 //! What clients were led to before, and when that is wrong now. Pure.
 
-use crate::doors::{Door, Way, number};
+use crate::frontends::{Action, Frontend, number};
 use crate::nft::{Data, Element, Flow};
-use crate::plan::Doors;
+use crate::plan::Frontends;
 use cri::Protocol;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -11,45 +11,46 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stale {
     pub(crate) affinity: bool,
-    /// Doors of connectionless protocols whose clients would stay where they were led.
-    pub(crate) udp: BTreeSet<Door>,
+    /// Frontends of connectionless protocols whose clients would stay where they were led.
+    pub(crate) udp: BTreeSet<Frontend>,
 }
 
 impl Stale {
-    pub(crate) fn after(applied: &Doors, changes: &[(Door, Option<Way>)]) -> Self {
+    pub(crate) fn after(applied: &Frontends, changes: &[(Frontend, Option<Action>)]) -> Self {
         let mut stale = Stale::default();
-        for (door, new) in changes {
-            let old = applied.get(door);
+        for (frontend, new) in changes {
+            let old = applied.get(frontend);
             let lost = old.is_some_and(|old| loses(old, new.as_ref()));
-            let opened = !matches!(old, Some(Way::To { .. })) && matches!(new, Some(Way::To { .. }));
-            stale.affinity |= lost && matches!(old, Some(Way::To { affinity: Some(_), .. }));
-            if door.protocol == Protocol::Udp && (lost || opened) {
-                stale.udp.insert(*door);
+            let opened =
+                !matches!(old, Some(Action::Forward { .. })) && matches!(new, Some(Action::Forward { .. }));
+            stale.affinity |= lost && matches!(old, Some(Action::Forward { affinity: Some(_), .. }));
+            if frontend.protocol == Protocol::Udp && (lost || opened) {
+                stale.udp.insert(*frontend);
             }
         }
         stale
     }
 
     /// After a restart nothing is known of what was before.
-    pub(crate) fn all(doors: &Doors) -> Self {
-        let udp = doors.keys().filter(|door| door.protocol == Protocol::Udp).copied().collect();
+    pub(crate) fn all(frontends: &Frontends) -> Self {
+        let udp = frontends.keys().filter(|frontend| frontend.protocol == Protocol::Udp).copied().collect();
         Stale { affinity: true, udp }
     }
 
-    /// Whether this conversation goes where its door no longer leads.
-    pub(crate) fn is_flow(&self, flow: &Flow, doors: &Doors, own: &Own) -> bool {
+    /// Whether this conversation goes where its frontend no longer leads.
+    pub(crate) fn is_flow(&self, flow: &Flow, frontends: &Frontends, own: &Own) -> bool {
         if flow.protocol != number(Protocol::Udp) {
             return false;
         }
-        let exact = Door { address: Some(flow.to.0), protocol: Protocol::Udp, port: flow.to.1 };
-        let any = Door { address: None, ..exact };
-        let door = match self.udp.contains(&exact) {
+        let exact = Frontend { address: Some(flow.to.0), protocol: Protocol::Udp, port: flow.to.1 };
+        let any = Frontend { address: None, ..exact };
+        let frontend = match self.udp.contains(&exact) {
             true => exact,
-            false if self.udp.contains(&any) && !doors.contains_key(&exact) => any,
+            false if self.udp.contains(&any) && !frontends.contains_key(&exact) => any,
             false => return false,
         };
-        match doors.get(&door) {
-            Some(Way::To { backends, .. }) => strays(flow, &door, backends, own),
+        match frontends.get(&frontend) {
+            Some(Action::Forward { backends, .. }) => strays(flow, &frontend, backends, own),
             _ => flow.is_translated(),
         }
     }
@@ -65,43 +66,46 @@ impl Own {
     }
 }
 
-/// Whether a conversation that came to this door was led to none of its back ends: as one is that began when nobody was
+/// Whether a conversation that came to this frontend was led to none of its back ends: as one is that began when nobody was
 /// there.
-fn strays(flow: &Flow, door: &Door, backends: &BTreeSet<SocketAddrV4>, own: &Own) -> bool {
+fn strays(flow: &Flow, frontend: &Frontend, backends: &BTreeSet<SocketAddrV4>, own: &Own) -> bool {
     let led_well = backends.contains(&SocketAddrV4::new(flow.led_to.0, flow.led_to.1));
-    !led_well && (flow.is_translated() || door.address.is_some() || own.has(flow.to.0))
+    !led_well && (flow.is_translated() || frontend.address.is_some() || own.has(flow.to.0))
 }
 
 /// The same for ports of the machine that lead to a sandbox.
-pub(crate) fn strays_from_port(flow: &Flow, ports: &[(Door, SocketAddrV4)], own: &Own) -> bool {
-    let comes_to = |door: &Door| {
-        flow.protocol == number(door.protocol)
-            && flow.to.1 == door.port
-            && door.address.is_none_or(|address| address == flow.to.0)
+pub(crate) fn strays_from_port(flow: &Flow, ports: &[(Frontend, SocketAddrV4)], own: &Own) -> bool {
+    let comes_to = |frontend: &Frontend| {
+        flow.protocol == number(frontend.protocol)
+            && flow.to.1 == frontend.port
+            && frontend.address.is_none_or(|address| address == flow.to.0)
     };
-    let of_udp = ports.iter().filter(|(door, _)| door.protocol == Protocol::Udp && comes_to(door));
-    let mut of_udp = of_udp.map(|(door, pod)| strays(flow, door, &BTreeSet::from([*pod]), own));
+    let of_udp =
+        ports.iter().filter(|(frontend, _)| frontend.protocol == Protocol::Udp && comes_to(frontend));
+    let mut of_udp = of_udp.map(|(frontend, pod)| strays(flow, frontend, &BTreeSet::from([*pod]), own));
     of_udp.any(|strays| strays)
 }
 
-fn loses(old: &Way, new: Option<&Way>) -> bool {
+fn loses(old: &Action, new: Option<&Action>) -> bool {
     match (old, new) {
-        (Way::To { backends: old, .. }, Some(Way::To { backends: new, .. })) => !old.is_subset(new),
-        (Way::To { .. }, _) => true,
+        (Action::Forward { backends: old, .. }, Some(Action::Forward { backends: new, .. })) => {
+            !old.is_subset(new)
+        }
+        (Action::Forward { .. }, _) => true,
         _ => false,
     }
 }
 
-/// Whether a remembered client is remembered for a back end that its door no longer has.
-pub(crate) fn forgets_client(element: &Element, doors: &Doors) -> bool {
+/// Whether a remembered client is remembered for a back end that its frontend no longer has.
+pub(crate) fn forgets_client(element: &Element, frontends: &Frontends) -> bool {
     let Some(exact) = door_of(element) else { return false };
-    let way = doors.get(&exact).or_else(|| doors.get(&Door { address: None, ..exact }));
-    let Some(Way::To { backends, affinity: Some(_), .. }) = way else { return true };
-    !backends.iter().any(|backend| element.data == Data::Value(crate::doors::socket(*backend)))
+    let action = frontends.get(&exact).or_else(|| frontends.get(&Frontend { address: None, ..exact }));
+    let Some(Action::Forward { backends, affinity: Some(_), .. }) = action else { return true };
+    !backends.iter().any(|backend| element.data == Data::Value(crate::frontends::socket(*backend)))
 }
 
-/// The affinity map's key has the client's address in front of the door.
-fn door_of(element: &Element) -> Option<Door> {
+/// The affinity map's key has the client's address in front of the frontend.
+fn door_of(element: &Element) -> Option<Frontend> {
     let mut words = element.key.chunks_exact(4).skip(1).map(|word| [word[0], word[1], word[2], word[3]]);
     let address = Some(Ipv4Addr::from(words.next()?));
     let protocol = match words.next()?[0] {
@@ -111,24 +115,24 @@ fn door_of(element: &Element) -> Option<Door> {
         _ => return None,
     };
     let [high, low, ..] = words.next()?;
-    Some(Door { address, protocol, port: u16::from_be_bytes([high, low]) })
+    Some(Frontend { address, protocol, port: u16::from_be_bytes([high, low]) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doors::socket;
+    use crate::frontends::socket;
     use crate::nft::Set;
-    use crate::plan::tests::{at, door, sticky, to};
+    use crate::plan::tests::{at, frontend, sticky, to};
 
     #[test]
     fn only_what_a_change_makes_wrong_is_forgotten() {
-        let udp = door(Some(1), Protocol::Udp, 53);
-        let tcp = door(Some(1), Protocol::Tcp, 53);
+        let udp = frontend(Some(1), Protocol::Udp, 53);
+        let tcp = frontend(Some(1), Protocol::Tcp, 53);
         let none = Stale::default();
         let flows = Stale { affinity: false, udp: [udp].into() };
         let clients = Stale { affinity: true, udp: BTreeSet::new() };
-        for (name, door, before, after, want) in [
+        for (name, frontend, before, after, want) in [
             ("new", udp, None, Some(to(&[5])), &flows),
             ("new, TCP", tcp, None, Some(to(&[5])), &none),
             ("one more", udp, Some(to(&[5])), Some(to(&[5, 6])), &none),
@@ -137,12 +141,12 @@ mod tests {
             ("one less, with affinity", tcp, Some(sticky(to(&[5, 6]))), Some(sticky(to(&[5]))), &clients),
             ("one more, with affinity", tcp, Some(sticky(to(&[5]))), Some(sticky(to(&[5, 6]))), &none),
             ("gone", udp, Some(to(&[5])), None, &flows),
-            ("closed", udp, Some(to(&[5])), Some(Way::Reject), &flows),
-            ("opened", udp, Some(Way::Reject), Some(to(&[5])), &flows),
+            ("closed", udp, Some(to(&[5])), Some(Action::Reject), &flows),
+            ("opened", udp, Some(Action::Reject), Some(to(&[5])), &flows),
             ("never was", udp, None, None, &none),
         ] {
-            let applied: Doors = before.into_iter().map(|way| (door, way)).collect();
-            assert_eq!(&Stale::after(&applied, &[(door, after)]), want, "{name}");
+            let applied: Frontends = before.into_iter().map(|action| (frontend, action)).collect();
+            assert_eq!(&Stale::after(&applied, &[(frontend, after)]), want, "{name}");
         }
     }
 
@@ -150,8 +154,8 @@ mod tests {
     fn flows_are_stale_where_their_door_leads_elsewhere() {
         let node = Ipv4Addr::new(192, 0, 2, 2);
         let own = Own([node].into());
-        let (exact, any) = (door(Some(1), Protocol::Udp, 53), door(None, Protocol::Udp, 53));
-        let doors: Doors = [(exact, to(&[5])), (any, to(&[6]))].into();
+        let (exact, any) = (frontend(Some(1), Protocol::Udp, 53), frontend(None, Protocol::Udp, 53));
+        let frontends: Frontends = [(exact, to(&[5])), (any, to(&[6]))].into();
         let stale = Stale { affinity: false, udp: [exact, any].into() };
         let (service, stranger) = (Ipv4Addr::new(10, 96, 0, 1), Ipv4Addr::new(203, 0, 113, 1));
         let to_pod = |last| (*at(last).ip(), 8080);
@@ -172,8 +176,8 @@ mod tests {
             ),
             ("to somebody else's port 53", (stranger, 53), (stranger, 53), false),
         ] {
-            assert_eq!(stale.is_flow(&Flow { protocol: 17, to, led_to }, &doors, &own), want, "{name}");
-            assert!(!stale.is_flow(&Flow { protocol: 6, to, led_to }, &doors, &own), "{name}, TCP");
+            assert_eq!(stale.is_flow(&Flow { protocol: 17, to, led_to }, &frontends, &own), want, "{name}");
+            assert!(!stale.is_flow(&Flow { protocol: 6, to, led_to }, &frontends, &own), "{name}, TCP");
         }
     }
 
@@ -181,7 +185,7 @@ mod tests {
     fn flows_to_a_port_that_got_its_owner_are_stale_where_they_are_not_led_to_it() {
         let (node, local) = (Ipv4Addr::new(192, 0, 2, 2), Ipv4Addr::LOCALHOST);
         let own = Own([node].into());
-        let udp = |address, port| Door { address, protocol: Protocol::Udp, port };
+        let udp = |address, port| Frontend { address, protocol: Protocol::Udp, port };
         let ports = [(udp(None, 53), at(5)), (udp(Some(local), 54), at(5))];
         let pod = |last| (*at(last).ip(), 8080);
         let stranger = Ipv4Addr::new(203, 0, 113, 1);
@@ -203,15 +207,15 @@ mod tests {
 
     #[test]
     fn a_client_is_forgotten_with_its_back_end() {
-        let remembered = |door: &[u8], last| Element {
+        let remembered = |frontend: &[u8], last| Element {
             set: Set::Affinity,
-            key: [&[10, 0, 0, 9], door].concat(),
+            key: [&[10, 0, 0, 9], frontend].concat(),
             data: Data::Value(socket(at(last))),
         };
-        let doors: Doors = [
-            (door(Some(1), Protocol::Tcp, 80), sticky(to(&[5]))),
-            (door(None, Protocol::Tcp, 30080), sticky(to(&[6]))),
-            (door(Some(2), Protocol::Tcp, 80), to(&[5])),
+        let frontends: Frontends = [
+            (frontend(Some(1), Protocol::Tcp, 80), sticky(to(&[5]))),
+            (frontend(None, Protocol::Tcp, 30080), sticky(to(&[6]))),
+            (frontend(Some(2), Protocol::Tcp, 80), to(&[5])),
         ]
         .into();
         let key = |address: [u8; 4], protocol, port: u16| {
@@ -224,9 +228,9 @@ mod tests {
             ("by node port", key([192, 0, 2, 2], 6, 30080), 6, false),
             ("by node port, gone", key([192, 0, 2, 2], 6, 30080), 5, true),
             ("no affinity any more", key([10, 96, 0, 2], 6, 80), 5, true),
-            ("no such door any more", key([10, 96, 0, 3], 6, 80), 5, true),
+            ("no such frontend any more", key([10, 96, 0, 3], 6, 80), 5, true),
         ] {
-            assert_eq!(forgets_client(&remembered(&key, last), &doors), want, "{name}");
+            assert_eq!(forgets_client(&remembered(&key, last), &frontends), want, "{name}");
         }
     }
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{Endpoints, Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::ServiceCIDR;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::Kind;
+use kinds::TypedKind;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "kubernetes-service-controller";
@@ -33,11 +33,11 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
         .watches::<EndpointSlice>(wake_when_wrong);
     // what went before anybody listened
     controller.queue().add(());
-    controller.run(stop, cluster, |cluster, ()| async move { cluster.ensure_essentials().await }).await;
+    controller.run(stop, cluster, |cluster, ()| async move { cluster.ensure_system_objects().await }).await;
 }
 
 /// A wrong address is as bad as none.
-fn wake_when_wrong<K: Kind>(queue: &WorkQueue<()>, change: &Change<K>) {
+fn wake_when_wrong<K: TypedKind>(queue: &WorkQueue<()>, change: &Change<K>) {
     if !matches!(change, Change::Added(_)) && is_api(change.object().metadata()) {
         queue.add(());
     }

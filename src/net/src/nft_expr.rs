@@ -17,7 +17,7 @@ pub(crate) fn loopback() -> Expression<'static> {
     prefix(ipnet::Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8))
 }
 
-pub(crate) fn door() -> Expression<'static> {
+pub(crate) fn frontend() -> Expression<'static> {
     concat([payload("ip", "daddr"), meta(MetaKey::L4proto), payload("th", "dport")])
 }
 

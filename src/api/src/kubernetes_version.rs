@@ -1,0 +1,12 @@
+// The documents of OpenAPI are made with this file too, at build time.
+
+#[derive(Debug, Clone, Copy)]
+pub struct KubernetesVersion {
+    pub major: &'static str,
+    pub minor: &'static str,
+    pub git: &'static str,
+}
+
+/// The one version of Kubernetes that is claimed: by `/version`, by the served API versions and by the types.
+pub const KUBERNETES_VERSION: KubernetesVersion =
+    KubernetesVersion { major: "1", minor: "36", git: "v1.36.0" };

@@ -1,0 +1,23 @@
+//! The answers of those kinds whose objects are made when somebody asks, and stored nowhere.
+
+use crate::request::Request;
+use crate::request_info::RequestInfo;
+use crate::server_state::ServerState;
+use crate::{component_statuses, resource_metrics, reviews};
+use api::Status;
+use cluster::{Actor, METRICS_GROUP};
+use warp::reply::Response;
+
+/// Of a kind that the registry has among the computed ones.
+pub(crate) async fn answer(
+    edge: &ServerState,
+    actor: &Actor,
+    request: &mut Request,
+    info: &RequestInfo,
+) -> Result<Response, Status> {
+    match info.gvr.group.as_ref() {
+        METRICS_GROUP => resource_metrics::answer(edge, actor, request, info).await,
+        "" => component_statuses::answer(edge, request, info),
+        _ => reviews::answer(edge, actor, request, info).await,
+    }
+}

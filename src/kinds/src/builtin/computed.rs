@@ -1,0 +1,104 @@
+//! Kinds whose objects are made when somebody asks, and stored nowhere: reviews, which are questions; metrics and the statuses of
+//! components, which are found out. A row here; who answers is said by the API server.
+
+use crate::{Durability, ResourceInfo, Scope};
+use api::{Gvk, Gvr};
+
+/// The group of `kubectl top`.
+pub const METRICS_GROUP: &str = "metrics.k8s.io";
+pub const METRICS_VERSION: &str = "v1beta1";
+
+struct Row {
+    /// Group, version, kind, plural, singular.
+    names: (&'static str, &'static str, &'static str, &'static str, &'static str),
+    short_names: &'static [&'static str],
+    scope: Scope,
+    verbs: &'static [&'static str],
+}
+
+const CREATE: &[&str] = &["create"];
+const READ: &[&str] = &["get", "list"];
+
+const AUTHENTICATION: &str = "authentication.k8s.io";
+const AUTHORIZATION: &str = "authorization.k8s.io";
+
+const ROWS: &[Row] = &[
+    Row {
+        names: ("", "v1", "ComponentStatus", "componentstatuses", "componentstatus"),
+        short_names: &["cs"],
+        scope: Scope::Cluster,
+        verbs: READ,
+    },
+    review(AUTHENTICATION, "SelfSubjectReview", "selfsubjectreviews", "selfsubjectreview", Scope::Cluster),
+    review(AUTHENTICATION, "TokenReview", "tokenreviews", "tokenreview", Scope::Cluster),
+    review(
+        AUTHORIZATION,
+        "LocalSubjectAccessReview",
+        "localsubjectaccessreviews",
+        "localsubjectaccessreview",
+        Scope::Namespaced,
+    ),
+    review(
+        AUTHORIZATION,
+        "SelfSubjectAccessReview",
+        "selfsubjectaccessreviews",
+        "selfsubjectaccessreview",
+        Scope::Cluster,
+    ),
+    review(
+        AUTHORIZATION,
+        "SelfSubjectRulesReview",
+        "selfsubjectrulesreviews",
+        "selfsubjectrulesreview",
+        Scope::Cluster,
+    ),
+    review(
+        AUTHORIZATION,
+        "SubjectAccessReview",
+        "subjectaccessreviews",
+        "subjectaccessreview",
+        Scope::Cluster,
+    ),
+    // the metrics server has no singular names
+    Row {
+        names: (METRICS_GROUP, METRICS_VERSION, "NodeMetrics", "nodes", ""),
+        short_names: &[],
+        scope: Scope::Cluster,
+        verbs: READ,
+    },
+    Row {
+        names: (METRICS_GROUP, METRICS_VERSION, "PodMetrics", "pods", ""),
+        short_names: &[],
+        scope: Scope::Namespaced,
+        verbs: READ,
+    },
+];
+
+const fn review(
+    group: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    singular: &'static str,
+    scope: Scope,
+) -> Row {
+    Row { names: (group, "v1", kind, plural, singular), short_names: &[], scope, verbs: CREATE }
+}
+
+pub(crate) fn computed() -> impl Iterator<Item = ResourceInfo> {
+    ROWS.iter().map(|row| {
+        let (group, version, kind, plural, singular) = row.names;
+        let gvr = Gvr::new(group, version, plural);
+        ResourceInfo {
+            storage: gvr.group_resource(),
+            gvk: Gvk::new(group, version, kind),
+            gvr,
+            singular: singular.into(),
+            short_names: row.short_names.iter().map(|name| (*name).into()).collect(),
+            categories: Vec::new(),
+            scope: row.scope,
+            verbs: row.verbs,
+            subresources: Vec::new(),
+            durability: Durability::Lazy,
+        }
+    })
+}

@@ -1,0 +1,29 @@
+use cluster::roles::{ComponentRole, READ, rule};
+
+/// There is one node, and it is this process: the role is bound to the group, as before upstream's node authorizer.
+pub fn role() -> ComponentRole {
+    let rules = vec![
+        rule(
+            READ,
+            &[""],
+            &[
+                "configmaps",
+                "namespaces",
+                "nodes",
+                "persistentvolumeclaims",
+                "persistentvolumes",
+                "pods",
+                "secrets",
+                "serviceaccounts",
+                "services",
+            ],
+        ),
+        rule(&["create", "patch", "update"], &[""], &["nodes", "nodes/status", "pods/status", "events"]),
+        rule(&["create", "delete"], &[""], &["pods"]),
+        rule(&["create"], &[""], &["serviceaccounts/token"]),
+        rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
+        rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
+        rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+    ];
+    ComponentRole::group("system:node", "system:nodes", rules)
+}
