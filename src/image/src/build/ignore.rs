@@ -133,22 +133,49 @@ fn tokens(pattern: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
+/// Token by token for all beginnings of the path at once: by trial, a row of stars takes for ever.
 fn matches(tokens: &[Token], path: &[char]) -> bool {
-    let Some((first, rest)) = tokens.split_first() else { return path.is_empty() };
-    let one =
-        |fits: &dyn Fn(char) -> bool| path.first().is_some_and(|c| fits(*c)) && matches(rest, &path[1..]);
-    match first {
+    // how many characters the tokens so far may have taken
+    let mut taken = vec![false; path.len() + 1];
+    taken[0] = true;
+    for token in tokens {
+        taken = after(token, &taken, path);
+    }
+    taken[path.len()]
+}
+
+fn after(token: &Token, taken: &[bool], path: &[char]) -> Vec<bool> {
+    let one = |fits: &dyn Fn(char) -> bool| -> Vec<bool> {
+        let next = path.iter().zip(taken).map(|(c, taken)| *taken && fits(*c));
+        std::iter::once(false).chain(next).collect()
+    };
+    let more = |goes_on: &dyn Fn(char) -> bool| -> Vec<bool> {
+        let mut open = false;
+        let next = path.iter().zip(taken).map(|(c, taken)| {
+            let here = *taken || open;
+            open = here && goes_on(*c);
+            here
+        });
+        let mut next: Vec<bool> = next.collect();
+        next.push(open || taken[path.len()]);
+        next
+    };
+    match token {
         Token::Is(literal) => one(&|c| c == *literal),
         Token::One => one(&|c| c != '/'),
         Token::Class(class) => one(&|c| c != '/' && in_class(class, c)),
-        Token::Some => {
-            let longest = path.iter().position(|c| *c == '/').unwrap_or(path.len());
-            (0..=longest).any(|taken| matches(rest, &path[taken..]))
-        }
-        Token::All => (0..=path.len()).any(|taken| matches(rest, &path[taken..])),
+        Token::Some => more(&|c| c != '/'),
+        Token::All => more(&|_| true),
         Token::Folders => {
-            let after_slashes = path.iter().enumerate().filter(|(_, c)| **c == '/').map(|(at, _)| at + 1);
-            std::iter::once(0).chain(after_slashes).any(|taken| matches(rest, &path[taken..]))
+            let mut began = false;
+            let mut follows_slash = false;
+            let next = taken.iter().enumerate().map(|(at, taken)| {
+                let here = *taken || (began && follows_slash);
+                began |= *taken;
+                follows_slash = path.get(at) == Some(&'/');
+                here
+            });
+            next.collect()
         }
     }
 }
@@ -195,6 +222,10 @@ mod tests {
             ("a/**", "a", false),
             ("a/**/b", "a/b", true),
             ("a/**/b", "a/x/y/b", true),
+            ("a/**/b", "a/xb", false),
+            ("a/**/b/*", "a/b/b/c", true),
+            ("*a*", "bab", true),
+            ("*a*b", "bab/b", false),
             ("a*b", "a/b", false),
             ("a[b-d]e", "ace", true),
             ("a[^b-d]e", "ace", false),
@@ -211,6 +242,8 @@ mod tests {
             assert_eq!(Ignore::parse(pattern).unwrap().ignores(path), want, "{pattern} {path}");
         }
         assert!(!Ignore::parse("*\n!dir/keep").unwrap().ignores("dir/keep/x"));
+        let stars = "*a".repeat(40);
+        assert!(!Ignore::parse(&format!("{stars}b")).unwrap().ignores(&"a".repeat(200)), "and at once");
         for bad in ["!", "a[b"] {
             assert!(Ignore::parse(bad).is_err(), "{bad}");
         }

@@ -184,21 +184,39 @@ pub(super) fn matches(pattern: &str, name: &str) -> bool {
     matches_from(&pattern, &name)
 }
 
-fn matches_from(pattern: &[char], name: &[char]) -> bool {
-    match pattern {
-        [] => name.is_empty(),
-        ['*', rest @ ..] => (0..=name.len()).any(|taken| matches_from(rest, &name[taken..])),
-        ['?', rest @ ..] => !name.is_empty() && matches_from(rest, &name[1..]),
-        ['\\', literal, rest @ ..] => name.first() == Some(literal) && matches_from(rest, &name[1..]),
-        ['[', rest @ ..] => {
-            let Some(end) = rest.iter().skip(1).position(|c| *c == ']').map(|at| at + 1) else {
-                return false;
-            };
-            let (class, after) = (&rest[..end], &rest[end + 1..]);
-            name.first().is_some_and(|c| in_class(class, *c)) && matches_from(after, &name[1..])
+fn matches_from(mut pattern: &[char], mut name: &[char]) -> bool {
+    // what is behind the last `*`, and what that left: a star never has to take less again, so none is tried for ever
+    let mut star: Option<(&[char], &[char])> = None;
+    loop {
+        if let ['*', rest @ ..] = pattern {
+            (star, pattern) = (Some((rest, name)), rest);
+            continue;
         }
-        [literal, rest @ ..] => name.first() == Some(literal) && matches_from(rest, &name[1..]),
+        let Some((first, others)) = name.split_first() else { return pattern.is_empty() };
+        (pattern, name) = match (behind(pattern, *first), star) {
+            (Some(rest), _) => (rest, others),
+            (None, Some((rest, [_, left @ ..]))) => {
+                star = Some((rest, left));
+                (rest, left)
+            }
+            (None, _) => return false,
+        };
     }
+}
+
+/// The rest of a pattern whose first part takes this character.
+fn behind(pattern: &[char], c: char) -> Option<&[char]> {
+    let (takes, rest) = match pattern {
+        [] => (false, pattern),
+        ['?', rest @ ..] => (true, rest),
+        ['\\', literal, rest @ ..] => (*literal == c, rest),
+        ['[', rest @ ..] => {
+            let end = rest.iter().skip(1).position(|c| *c == ']')? + 1;
+            (in_class(&rest[..end], c), &rest[end + 1..])
+        }
+        [literal, rest @ ..] => (*literal == c, rest),
+    };
+    takes.then_some(rest)
 }
 
 pub(super) fn in_class(class: &[char], c: char) -> bool {
@@ -220,4 +238,34 @@ pub(super) fn in_class(class: &[char], c: char) -> bool {
         };
     }
     found != negated
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_by_patterns() {
+        for (pattern, name, want) in [
+            ("*", "", true),
+            ("a*", "a", true),
+            ("a*c", "abcbc", true),
+            ("a*c", "abcb", false),
+            ("*.*", "a.b.c", true),
+            ("?b", "ab", true),
+            ("?", "", false),
+            ("[a-c]x", "bx", true),
+            ("[^a-c]x", "bx", false),
+            ("[]]", "]", true),
+            ("[a", "a", false),
+            ("\\*", "*", true),
+            ("\\*", "x", false),
+            ("\\", "\\", true),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), want, "{pattern:?} {name:?}");
+        }
+        assert!(!matches(&format!("{}b", "*a".repeat(40)), &"a".repeat(200)), "and at once");
+    }
 }

@@ -148,6 +148,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nested_or_grows_has_an_end() {
+        let nested = |levels: usize| format!("{}x{}", "${none:-".repeat(levels), "}".repeat(levels));
+        assert_eq!(expand(&nested(64), '\\', &Variables::new()).unwrap(), "x");
+        for levels in [65, 200_000] {
+            let why = expand(&nested(levels), '\\', &Variables::new()).unwrap_err().to_string();
+            assert!(why.ends_with("substitutions are nested more than 64 deep"), "{levels}");
+        }
+        let mut variables = Variables::from([("a".into(), "x".repeat(1000))]);
+        let why = (0..40).find_map(|_| match expand("$a$a", '\\', &variables) {
+            Ok(twice) => {
+                variables.insert("a".into(), twice);
+                None
+            }
+            Err(why) => Some(why.to_string()),
+        });
+        assert_eq!(why.unwrap(), "failed to process \"$a$a\": its variables hold more than 1048576 bytes");
+    }
+
+    #[test]
     fn words_end_at_blanks_outside_of_quotes() {
         assert_eq!(split(r#"a "b c"  d\ e 'f g'h"#, '\\'), ["a", r#""b c""#, r"d\ e", "'f g'h"]);
         // whoever puts the variables in says that a quote is missing

@@ -5,12 +5,19 @@ type Result<T> = std::result::Result<T, String>;
 
 /// Names of a shell's own parameters: they are nothing in a Dockerfile, but names.
 const SPECIAL: [char; 8] = ['@', '*', '#', '?', '-', '$', '!', '0'];
+/// Of braces within braces, far beyond what anybody writes: each takes some of the stack.
+const DEEPEST: usize = 64;
+/// Bytes that variables may bring into one argument. Linux hands no string of more than 128 KiB to a program
+/// (`MAX_ARG_STRLEN`); what doubles with each line would fill the memory.
+const MOST_BROUGHT: usize = 1 << 20;
 
 pub(super) struct Expander<'v> {
     characters: Vec<char>,
     at: usize,
     escape: char,
     variables: &'v Variables,
+    depth: usize,
+    brought: usize,
 }
 
 /// How a piece of text is read.
@@ -26,7 +33,7 @@ enum Mode {
 
 impl Expander<'_> {
     pub(super) fn new<'v>(text: &str, escape: char, variables: &'v Variables) -> Expander<'v> {
-        Expander { characters: text.chars().collect(), at: 0, escape, variables }
+        Expander { characters: text.chars().collect(), at: 0, escape, variables, depth: 0, brought: 0 }
     }
 
     pub(super) fn word(mut self) -> Result<String> {
@@ -112,12 +119,27 @@ impl Expander<'_> {
 
     /// After the `$`.
     fn variable(&mut self) -> Result<String> {
-        if self.peek() == Some('{') {
-            self.at += 1;
-            return self.braced();
+        let value = match self.peek() {
+            Some('{') if self.depth == DEEPEST => {
+                return Err(format!("substitutions are nested more than {DEEPEST} deep"));
+            }
+            Some('{') => {
+                self.at += 1;
+                self.depth += 1;
+                let value = self.braced()?;
+                self.depth -= 1;
+                value
+            }
+            _ => match self.name() {
+                name if name.is_empty() => "$".into(),
+                name => self.value(&name).unwrap_or_default(),
+            },
+        };
+        self.brought += value.len();
+        match self.brought > MOST_BROUGHT {
+            true => Err(format!("its variables hold more than {MOST_BROUGHT} bytes")),
+            false => Ok(value),
         }
-        let name = self.name();
-        Ok(if name.is_empty() { "$".into() } else { self.value(&name).unwrap_or_default() })
     }
 
     fn braced(&mut self) -> Result<String> {
