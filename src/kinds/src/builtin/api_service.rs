@@ -1,4 +1,4 @@
-use super::checks::{judged, text, within};
+use super::checks::{judged, text};
 use super::{name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -65,11 +65,13 @@ impl TypedKind for APIService {
             let why = "must be positive and less than 1000";
             errors.invalid("spec.versionPriority", spec.version_priority, why);
         }
-        let has_bundle = spec.ca_bundle.as_ref().is_some_and(|bundle| !bundle.0.is_empty());
+        let bundle = spec.ca_bundle.as_ref().map_or(0, |bundle| bundle.0.len());
+        let has_bundle = bundle > 0;
         let is_insecure = spec.insecure_skip_tls_verify.unwrap_or(false);
         let Some(service) = &spec.service else {
             if has_bundle {
-                errors.invalid("spec.caBundle", "", "local APIServices may not have a caBundle");
+                let why = "local APIServices may not have a caBundle";
+                errors.invalid("spec.caBundle", format!("{bundle} bytes"), why);
             }
             if is_insecure {
                 let why = "local APIServices may not have insecureSkipTLSVerify";
@@ -83,7 +85,11 @@ impl TypedKind for APIService {
         if text(&service.name).is_empty() {
             errors.required("spec.service.name", "");
         }
-        within(service.port.unwrap_or(443).into(), 1, 65535, "spec.service.port", errors);
+        let port = service.port.unwrap_or(443);
+        if !(1..=65535).contains(&port) {
+            let why = "port is not valid: must be between 1 and 65535, inclusive";
+            errors.invalid("spec.service.port", port, why);
+        }
         if is_insecure && has_bundle {
             let why = "may not be true if caBundle is present";
             errors.invalid("spec.insecureSkipTLSVerify", true, why);

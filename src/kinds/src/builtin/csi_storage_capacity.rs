@@ -3,7 +3,7 @@
 use super::checks::{immutable, label_selector, required};
 use super::{name_of, names};
 use crate::{Cell, Column, ErrorList, TypedKind};
-use api::quantity::Quantity;
+use api::quantity::{Quantity, canonical};
 use k8s_openapi::api::storage::v1::CSIStorageCapacity;
 
 impl TypedKind for CSIStorageCapacity {
@@ -15,6 +15,12 @@ impl TypedKind for CSIStorageCapacity {
         Column::new("Capacity", "string", "How much can be made"),
     ];
 
+    /// Amounts are written as upstream writes them.
+    fn set_defaults(&mut self) {
+        for amount in [&mut self.capacity, &mut self.maximum_volume_size].into_iter().flatten() {
+            amount.0 = canonical(&amount.0).unwrap_or_else(|_| std::mem::take(&mut amount.0));
+        }
+    }
     fn validate(&self, errors: &mut ErrorList) {
         required(names::dns_subdomain, &self.storage_class_name, "storageClassName", errors);
         label_selector(self.node_topology.as_ref(), "nodeTopology", errors);

@@ -1,8 +1,10 @@
+use super::webhooks::validate_client;
 use super::{name_of, names};
-use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, Scope};
+use k8s_openapi::api::admissionregistration::v1 as admission;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames,
-    CustomResourceDefinitionStatus, CustomResourceDefinitionVersion,
+    CustomResourceDefinitionStatus, CustomResourceDefinitionVersion, WebhookClientConfig,
 };
 use std::collections::HashSet;
 
@@ -149,23 +151,29 @@ fn group(
 }
 
 fn all_names(all: &CustomResourceDefinitionNames, errors: &mut ErrorList) {
-    let mut label = |field: &str, name: &str| match name {
+    let mut label = |field: &str, name: &str, mixed: bool| match name {
         "" => errors.required(field, ""),
-        name => {
+        name if mixed => {
             if let Err(why) = names::dns_label_1035(&name.to_lowercase()) {
+                let why = format_args!("may have mixed case, but should otherwise match: {why}");
+                errors.invalid(field, name, why);
+            }
+        }
+        name => {
+            if let Err(why) = names::dns_label_1035(name) {
                 errors.invalid(field, name, why);
             }
         }
     };
-    label("spec.names.plural", &all.plural);
-    label("spec.names.singular", all.singular.as_deref().unwrap_or_default());
-    label("spec.names.kind", &all.kind);
-    label("spec.names.listKind", all.list_kind.as_deref().unwrap_or_default());
+    label("spec.names.plural", &all.plural, false);
+    label("spec.names.singular", all.singular.as_deref().unwrap_or_default(), false);
+    label("spec.names.kind", &all.kind, true);
+    label("spec.names.listKind", all.list_kind.as_deref().unwrap_or_default(), true);
     for (index, short) in all.short_names.iter().flatten().enumerate() {
-        label(&format!("spec.names.shortNames[{index}]"), short);
+        label(&format!("spec.names.shortNames[{index}]"), short, false);
     }
     for (index, category) in all.categories.iter().flatten().enumerate() {
-        label(&format!("spec.names.categories[{index}]"), category);
+        label(&format!("spec.names.categories[{index}]"), category, false);
     }
     let list_kind = all.list_kind.as_deref().unwrap_or_default();
     if !list_kind.is_empty() && list_kind == all.kind {
@@ -262,25 +270,56 @@ fn simple_path(field: &str, path: &str, errors: &mut ErrorList) {
 }
 
 fn conversion(conversion: Option<&CustomResourceConversion>, errors: &mut ErrorList) {
+    // upstream's own type has the webhook's parts here, and its messages name them so
+    const CLIENT: &str = "spec.conversion.webhookClientConfig";
+    const REVIEWS: &str = "spec.conversion.conversionReviewVersions";
     let Some(conversion) = conversion else { return };
-    match (conversion.strategy.as_str(), &conversion.webhook) {
-        ("None", None) => {}
-        ("None", Some(_)) => errors
-            .forbidden("spec.conversion.webhook", "should not be set when strategy is not set to Webhook"),
-        ("Webhook", None) => {
-            errors.required("spec.conversion.webhook", "required when strategy is set to Webhook")
-        }
-        ("Webhook", Some(webhook)) => {
-            if webhook.client_config.is_none() {
-                errors.required(
-                    "spec.conversion.webhook.clientConfig",
-                    "required when strategy is set to Webhook",
-                );
+    let webhook = conversion.webhook.as_ref();
+    let client = webhook.and_then(|webhook| webhook.client_config.as_ref());
+    let reviews = webhook.map(|webhook| webhook.conversion_review_versions.as_slice()).unwrap_or_default();
+    match conversion.strategy.as_str() {
+        "Webhook" => {}
+        strategy => {
+            if strategy != "None" {
+                errors.not_supported("spec.conversion.strategy", strategy, &["None", "Webhook"]);
             }
-            if webhook.conversion_review_versions.is_empty() {
-                errors.required("spec.conversion.webhook.conversionReviewVersions", "");
+            let why = "should not be set when strategy is not set to Webhook";
+            if client.is_some() {
+                errors.forbidden(CLIENT, why);
             }
+            if !reviews.is_empty() {
+                errors.forbidden(REVIEWS, why);
+            }
+            return;
         }
-        (other, _) => errors.not_supported("spec.conversion.strategy", other, &["None", "Webhook"]),
     }
+    match client {
+        None => errors.required(CLIENT, "required when strategy is set to Webhook"),
+        Some(client) => validate_client(&as_of_admission(client), CLIENT, errors),
+    }
+    if reviews.is_empty() {
+        return errors.required(REVIEWS, "");
+    }
+    for (index, version) in reviews.iter().enumerate() {
+        let at = format!("{REVIEWS}[{index}]");
+        if reviews[..index].contains(version) {
+            errors.invalid(at, version.as_str(), "duplicate version");
+        } else if let Err(why) = names::dns_label_1035(version) {
+            errors.invalid(at, version.as_str(), why);
+        }
+    }
+    if !reviews.iter().any(|version| matches!(version.as_str(), "v1" | "v1beta1")) {
+        errors.invalid(REVIEWS, reviews, "must include at least one of v1, v1beta1");
+    }
+}
+
+/// The same type, by the name that the other group has for it.
+fn as_of_admission(client: &WebhookClientConfig) -> admission::WebhookClientConfig {
+    let service = client.service.as_ref().map(|service| admission::ServiceReference {
+        name: service.name.clone(),
+        namespace: service.namespace.clone(),
+        path: service.path.clone(),
+        port: service.port,
+    });
+    admission::WebhookClientConfig { ca_bundle: client.ca_bundle.clone(), service, url: client.url.clone() }
 }

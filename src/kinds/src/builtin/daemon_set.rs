@@ -164,4 +164,10 @@ fn rolling_update(rolling: &RollingUpdateDaemonSet, errors: &mut ErrorList) {
         }
         _ => {}
     }
+    for (name, value) in [("maxUnavailable", &rolling.max_unavailable), ("maxSurge", &rolling.max_surge)] {
+        if super::deployment::percent(value.as_ref()).is_some_and(|percent| percent > 100) {
+            let value = serde_json::json!(value);
+            errors.invalid(format!("{field}.{name}"), value, "must not be greater than 100%");
+        }
+    }
 }

@@ -1,4 +1,5 @@
 use super::checks::judged;
+use super::pod_defaults::round_up_all;
 use super::{name_of, names, pod_validation};
 use crate::{Cell, Column, ErrorList, TypedKind};
 use api::quantity::Quantity as Exact;
@@ -7,6 +8,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Amounts = BTreeMap<String, Quantity>;
+
+const TYPES: [&str; 3] = ["Container", "PersistentVolumeClaim", "Pod"];
 
 impl TypedKind for LimitRange {
     const SINGULAR: &'static str = "limitrange";
@@ -17,7 +20,15 @@ impl TypedKind for LimitRange {
 
     fn set_defaults(&mut self) {
         let items = self.spec.as_mut().map(|spec| spec.limits.as_mut_slice()).unwrap_or_default();
-        items.iter_mut().filter(|item| item.type_ == "Container").for_each(of_container);
+        for item in items {
+            if item.type_ == "Container" {
+                of_container(item);
+            }
+            let all = [&mut item.max, &mut item.min, &mut item.default, &mut item.default_request];
+            all.into_iter()
+                .chain([&mut item.max_limit_request_ratio])
+                .for_each(|of| round_up_all(of.as_mut()));
+        }
     }
     fn validate(&self, errors: &mut ErrorList) {
         let items = self.spec.as_ref().map(|spec| spec.limits.as_slice()).unwrap_or_default();
@@ -25,6 +36,10 @@ impl TypedKind for LimitRange {
         for (index, item) in items.iter().enumerate() {
             let at = format!("spec.limits[{index}]");
             judged(names::qualified, &item.type_, format_args!("{at}.type"), errors);
+            if !item.type_.contains('/') && !TYPES.contains(&item.type_.as_str()) {
+                let why = "must be a standard limit type or fully qualified";
+                errors.invalid(format_args!("{at}.type"), item.type_.as_str(), why);
+            }
             if !seen.insert(item.type_.as_str()) {
                 errors.duplicate(format_args!("{at}.type"), item.type_.as_str());
             }

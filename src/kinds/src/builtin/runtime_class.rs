@@ -1,4 +1,5 @@
 use super::checks::{immutable, required};
+use super::pod_defaults::round_up_all;
 use super::pod_validation::{overhead, tolerations};
 use super::{name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, TypedKind, age};
@@ -11,6 +12,9 @@ impl TypedKind for RuntimeClass {
     const COLUMNS: &'static [Column] =
         &[Column::NAME, Column::new("Handler", "string", "How the runtime runs its pods"), Column::AGE];
 
+    fn set_defaults(&mut self) {
+        round_up_all(self.overhead.as_mut().and_then(|overhead| overhead.pod_fixed.as_mut()));
+    }
     fn validate(&self, errors: &mut ErrorList) {
         required(names::dns_label, &self.handler, "handler", errors);
         if let Some(fixed) = self.overhead.as_ref().and_then(|o| o.pod_fixed.as_ref()) {

@@ -1,7 +1,7 @@
 //! What the two kinds of webhook configurations have in common, in the words of upstream's
 //! `pkg/apis/admissionregistration/validation`.
 
-use super::checks::{among, among_if_set, judged, list, required, text, within};
+use super::checks::{among, among_if_set, judged, list, required, text};
 use super::names;
 use crate::{Column, ErrorList};
 use expressions::{Environment, Output, Program};
@@ -112,7 +112,7 @@ fn validate_reviews(versions: &[String], at: &str, errors: &mut ErrorList) {
     }
 }
 
-fn validate_client(client: &WebhookClientConfig, at: &str, errors: &mut ErrorList) {
+pub(super) fn validate_client(client: &WebhookClientConfig, at: &str, errors: &mut ErrorList) {
     match (&client.url, &client.service) {
         (Some(_), Some(_)) | (None, None) => {
             errors.required(at, "exactly one of url or service is required");
@@ -126,40 +126,64 @@ fn validate_client(client: &WebhookClientConfig, at: &str, errors: &mut ErrorLis
                 errors.required(format!("{at}.service.namespace"), "service namespace is required");
             }
             let port = service.port.unwrap_or(443);
-            within(port.into(), 1, 65535, format!("{at}.service.port"), errors);
-            let path = text(&service.path);
-            if !path.is_empty() && !path.starts_with('/') {
-                errors.invalid(format!("{at}.service.path"), path, "must start with a '/'");
+            if !(1..=65535).contains(&port) {
+                let why = "port is not valid: must be between 1 and 65535, inclusive";
+                errors.invalid(format!("{at}.service.port"), port, why);
+            }
+            for why in path_faults(text(&service.path)) {
+                errors.invalid(format!("{at}.service.path"), text(&service.path), why);
             }
         }
     }
 }
 
+/// Upstream's `ValidateWebhookService`, as far as it looks at the path.
+fn path_faults(path: &str) -> Vec<String> {
+    match path {
+        "" | "/" => return Vec::new(),
+        "//" => return vec!["segment[0] may not be empty".to_owned()],
+        _ => {}
+    }
+    let Some(steps) = path.strip_prefix('/') else { return vec!["must start with a '/'".to_owned()] };
+    let steps = steps.strip_suffix('/').unwrap_or(steps).split('/').enumerate();
+    let faults = steps.filter_map(|(index, step)| match step {
+        "" => Some(format!("segment[{index}] may not be empty")),
+        step => names::dns_subdomain(step).err().map(|why| format!("segment[{index}]: {why}")),
+    });
+    faults.collect()
+}
+
 fn validate_url(url: &str, at: &str, errors: &mut ErrorList) {
     const FORM: &str = "; desired format: https://host[/path]";
-    let Some(rest) = url.strip_prefix("https://") else {
-        return errors.invalid(at, url, format_args!("'https' is the only allowed URL scheme{FORM}"));
-    };
-    let (before, query) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
-    let host = before.split('/').next().unwrap_or_default();
-    if host.is_empty() {
-        errors.invalid(at, url, format_args!("host must be specified{FORM}"));
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    if scheme != "https" {
+        errors.invalid(at, scheme, format_args!("'https' is the only allowed URL scheme{FORM}"));
     }
-    if host.contains('@') {
-        errors.invalid(at, url, "user information is not permitted in the URL");
+    let (before, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (before, query) = before.split_once('?').unwrap_or((before, ""));
+    let authority = if scheme.is_empty() { "" } else { before.split('/').next().unwrap_or_default() };
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if host.is_empty() {
+        errors.invalid(at, host, format_args!("host must be specified{FORM}"));
+    }
+    if !user.is_empty() {
+        errors.invalid(at, user, "user information is not permitted in the URL");
+    }
+    if !fragment.is_empty() {
+        errors.invalid(at, fragment, "fragments are not permitted in the URL");
     }
     if !query.is_empty() {
-        errors.invalid(at, url, "query parameters and fragments are not permitted in the URL");
+        errors.invalid(at, query, "query parameters are not permitted in the URL");
     }
 }
 
 pub(super) fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut ErrorList) {
-    let mut each = |field: &str, values: &[String]| {
+    let mut each = |field: &str, what: &str, values: &[String]| {
         let at = format!("{at}.{field}");
         if values.is_empty() {
             errors.required(&at, "");
         } else if values.len() > 1 && values.iter().any(|value| value == "*") {
-            errors.invalid(&at, values, "if '*' is present, must not specify other values");
+            errors.invalid(&at, values, format_args!("if '*' is present, must not specify other {what}"));
         }
         if field != "apiGroups" {
             for (index, _) in values.iter().enumerate().filter(|(_, value)| value.is_empty()) {
@@ -167,9 +191,9 @@ pub(super) fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut Er
             }
         }
     };
-    each("operations", list(&rule.operations));
-    each("apiGroups", list(&rule.api_groups));
-    each("apiVersions", list(&rule.api_versions));
+    each("operations", "operations", list(&rule.operations));
+    each("apiGroups", "API groups", list(&rule.api_groups));
+    each("apiVersions", "API versions", list(&rule.api_versions));
     let resources = list(&rule.resources);
     if resources.is_empty() {
         errors.required(format!("{at}.resources"), "");
@@ -182,9 +206,23 @@ pub(super) fn validate_rule(rule: &RuleWithOperations, at: &str, errors: &mut Er
         let why = "if '*/*' is present, must not specify other resources";
         errors.invalid(format!("{at}.resources"), resources, why);
     }
+    let has = |resource: &str| resources.iter().any(|other| other == resource);
+    if has("*") && resources.iter().any(|other| other != "*" && !other.contains('/')) {
+        let why = "if '*' is present, must not specify other resources without subresources";
+        errors.invalid(format!("{at}.resources"), resources, why);
+    }
     for (index, resource) in resources.iter().enumerate() {
+        let at = format!("{at}.resources[{index}]");
         if resource.is_empty() {
-            errors.required(format!("{at}.resources[{index}]"), "");
+            errors.required(&at, "");
+        }
+        let Some((of, part)) = resource.split_once('/') else { continue };
+        for every in [format!("{of}/*"), format!("*/{part}")] {
+            // those before it count: of two the later one is too much
+            if resources[..index].contains(&every) {
+                let why = format!("if '{every}' is present, must not specify {resource}");
+                errors.invalid(&at, resource.as_str(), why);
+            }
         }
     }
     among_if_set(rule.scope.as_deref(), &["*", "Cluster", "Namespaced"], format!("{at}.scope"), errors);
@@ -268,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_can_not_be_is_refused_in_upstreams_words() {
-        let cases: [(fn(&mut Value), &str); 12] = [
+        let cases: [(fn(&mut Value), &str); 15] = [
             (
                 |h| h["name"] = json!("short.name"),
                 "should be a domain with at least three segments separated by dots",
@@ -289,6 +327,9 @@ mod tests {
             (|h| h["rules"][0]["operations"] = json!(["*", "CREATE"]), "if '*' is present"),
             (|h| h["rules"][0]["operations"] = json!(["LIST"]), "Unsupported value: \"LIST\""),
             (|h| h["rules"][0]["resources"] = json!(["*/*", "pods"]), "if '*/*' is present"),
+            (|h| h["rules"][0]["resources"] = json!(["*", "pods"]), "other resources without subresources"),
+            (|h| h["rules"][0]["resources"] = json!(["pods/*", "pods/log"]), "must not specify pods/log"),
+            (|h| h["clientConfig"]["service"]["path"] = json!("/a//b"), "segment[1] may not be empty"),
             (
                 |h| h["matchConditions"] = json!([{"name": "a", "expression": "nope.x"}]),
                 "undeclared reference to 'nope'",

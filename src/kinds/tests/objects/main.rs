@@ -1,5 +1,6 @@
 //! Whole objects through defaults and validation, in tables.
 
 mod common;
+mod coverage;
 mod defaults;
 mod validation;
