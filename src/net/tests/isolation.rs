@@ -257,6 +257,17 @@ fn no_link_comes_up_before_the_gate_has_answered() {
     });
 }
 
+/// Whether a socket of this network follows what becomes of netfilter's tables (group 7, `NFNLGRP_NFTABLES`).
+fn hears_of_tables() -> bool {
+    const NETFILTER: &str = "12"; // NETLINK_NETFILTER
+    let sockets = sh("cat /proc/net/netlink");
+    sockets.lines().any(|line| {
+        let columns: Vec<&str> = line.split_whitespace().collect();
+        let groups = columns.get(3).and_then(|mask| u32::from_str_radix(mask, 16).ok());
+        columns.get(1) == Some(&NETFILTER) && groups.is_some_and(|mask| mask & 1 << 6 != 0)
+    })
+}
+
 #[test]
 fn a_table_that_somebody_flushes_comes_back_by_itself() {
     alone("a_table_that_somebody_flushes_comes_back_by_itself", || async {
@@ -272,8 +283,9 @@ fn a_table_that_somebody_flushes_comes_back_by_itself() {
         let ruleset = sh("nft list ruleset");
         let healing = network.clone();
         let healing = tokio::spawn(async move { healing.heal().await });
-        // until it watches
-        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        while !hears_of_tables() {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
         for flush in ["nft flush ruleset", "nft delete table ip monopod-test"] {
             let began = std::time::Instant::now();
             sh(flush);
