@@ -204,11 +204,8 @@ mod tests {
     use serde_json::json;
 
     fn pod(container: serde_json::Value) -> Pod {
-        serde_json::from_value(json!({
-            "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "labels": {"app": "web"}},
-            "spec": {"nodeName": "n1", "serviceAccountName": "sa", "containers": [container]}
-        }))
-        .unwrap()
+        let made = testkit::objects::pod("web").namespace("shop").uid("u1").label("app", "web").on("n1");
+        made.spec(&json!({"serviceAccountName": "sa", "containers": [container]})).build()
     }
 
     fn sources() -> Fixed {

@@ -12,10 +12,8 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn pod(policy: &str, init: Value, containers: &[&str]) -> Pod {
-    let containers: Vec<Value> = containers.iter().map(|n| json!({"name": n, "image": "i"})).collect();
-    serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u"},
-        "spec": {"restartPolicy": policy, "initContainers": init, "containers": containers}}))
-    .unwrap()
+    let made = testkit::objects::pod("p").namespace("d").uid("u").containers(containers);
+    made.spec(&json!({"restartPolicy": policy, "initContainers": init})).build()
 }
 
 fn status(sandbox: &str, name: &str, attempt: u32, state: ContainerState) -> ContainerStatus {

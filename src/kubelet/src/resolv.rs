@@ -146,8 +146,7 @@ mod tests {
     use serde_json::json;
 
     fn pod(spec: serde_json::Value) -> Pod {
-        serde_json::from_value(json!({"metadata": {"name": "web", "namespace": "shop"}, "spec": spec}))
-            .unwrap()
+        testkit::objects::pod("web").namespace("shop").spec(&spec).build()
     }
 
     #[test]

@@ -9,10 +9,9 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn pod(policy: &str) -> Pod {
-    serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "generation": 3},
-        "spec": {"restartPolicy": policy, "containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]},
-        "status": {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]}}))
-    .unwrap()
+    let scheduled = json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "True"}]});
+    let made = testkit::objects::pod("p").namespace("d").uid("u").containers(&["a", "b"]).status(&scheduled);
+    made.with(&json!({"metadata": {"generation": 3}, "spec": {"restartPolicy": policy}})).build()
 }
 
 fn exited(exit_code: i32) -> Cri {

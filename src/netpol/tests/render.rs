@@ -1,6 +1,5 @@
 //! What policies become, against a golden file.
 
-use k8s_openapi::api::core::v1::Pod as PodObject;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kinds::TypedKind;
 use net::{AddressRange, Class, Isolation, Ports};
@@ -9,20 +8,17 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
+use testkit::objects;
 
 const DNS: Ipv4Addr = Ipv4Addr::new(10, 244, 0, 1);
 
 fn pods() -> Vec<Pod> {
     let pod = |name: &str, namespace: &str, labels: Value, last: u8, more: Value| {
-        let mut spec = json!({"containers": [{"name": "c", "image": "i", "ports": [{"name": "http", "containerPort": 8000 + i32::from(last)}]}]});
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let object: PodObject = serde_json::from_value(json!({
-            "metadata": {"name": name, "namespace": namespace, "uid": name, "labels": labels},
-            "spec": spec,
-            "status": {"phase": more["phase"].as_str().unwrap_or("Running"), "podIP": format!("10.244.0.{last}")},
-        }))
-        .unwrap();
-        Pod::of(&object)
+        let port = json!({"name": "http", "containerPort": 8000 + i32::from(last)});
+        let phase = more["phase"].as_str().unwrap_or("Running");
+        let made = objects::pod(name).namespace(namespace).uid(name).labels(&labels);
+        let made = made.container(&json!({"ports": [port]})).spec(&more);
+        Pod::of(&made.status(&json!({"phase": phase, "podIP": format!("10.244.0.{last}")})).build())
     };
     let same_ports = json!({"containers": [{"name": "c", "image": "i", "ports": [{"name": "http", "containerPort": 80}, {"name": "dns", "containerPort": 5353, "protocol": "UDP"}]}]});
     let sidecar = json!({"initContainers": [

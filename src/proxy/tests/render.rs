@@ -12,15 +12,8 @@ use std::fmt::Write;
 const NODE: &str = "here";
 
 fn service(spec: Value) -> Service {
-    let spec_with = |mut base: Value| {
-        base.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
-        base
-    };
-    let spec = spec_with(json!({
-        "type": "ClusterIP", "clusterIP": "10.96.0.50", "ports": [{ "name": "http", "port": 80, "protocol": "TCP" }],
-    }));
-    let meta = json!({ "name": "web", "namespace": "default" });
-    serde_json::from_value(json!({ "metadata": meta, "spec": spec })).unwrap()
+    let usual = json!({ "type": "ClusterIP", "clusterIP": "10.96.0.50" });
+    testkit::objects::service("web").port("http", "TCP", 80).spec(&usual).spec(&spec).build()
 }
 
 fn balanced(mut service: Service, ingress: Value) -> Service {

@@ -118,26 +118,17 @@ pub fn place<'n>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::{
-        Container, Node, NodeSpec, NodeStatus, PodSpec, ResourceRequirements, Taint,
-    };
-    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+    use k8s_openapi::api::core::v1::Node;
+    use serde_json::json;
     use std::sync::Arc;
+    use testkit::objects;
 
     fn node(name: &str, cpu: &str) -> Node {
-        let mut node = Node::default();
-        node.metadata.name = Some(name.to_owned());
-        let amounts = [("cpu", cpu), ("memory", "1Gi"), ("pods", "110")];
-        let allocatable = amounts.map(|(k, v)| (k.to_owned(), Quantity(v.to_owned()))).into();
-        node.status = Some(NodeStatus { allocatable: Some(allocatable), ..NodeStatus::default() });
-        node
+        objects::node(name).allocatable(cpu, "1Gi").build()
     }
 
     fn pod(cpu: &str) -> Pod {
-        let requests = [("cpu".to_owned(), Quantity(cpu.to_owned()))].into();
-        let resources = ResourceRequirements { requests: Some(requests), ..ResourceRequirements::default() };
-        let container = Container { resources: Some(resources), ..Container::default() };
-        Pod { spec: Some(PodSpec { containers: vec![container], ..PodSpec::default() }), ..Pod::default() }
+        objects::pod("p").requests(&json!({"cpu": cpu})).build()
     }
 
     fn placed(pod: &Pod, nodes: Vec<Node>) -> Result<String, String> {
@@ -158,23 +149,12 @@ mod tests {
 
     #[test]
     fn a_taint_keeps_out_whoever_does_not_tolerate_it() {
-        let mut tainted = node("a", "4");
-        let taint = Taint {
-            key: "gpu".into(),
-            value: Some("yes".into()),
-            effect: "NoSchedule".into(),
-            ..Taint::default()
-        };
-        tainted.spec = Some(NodeSpec { taints: Some(vec![taint]), ..NodeSpec::default() });
+        let taint = json!({"key": "gpu", "value": "yes", "effect": "NoSchedule"});
+        let tainted = objects::node("a").spec(&json!({"taints": [taint]})).build();
         let why = placed(&pod("1"), vec![tainted.clone()]).unwrap_err();
         assert!(why.contains("1 node(s) had untolerated taint {gpu: yes}"), "{why}");
-        let mut tolerant = pod("1");
-        let toleration = k8s_openapi::api::core::v1::Toleration {
-            key: Some("gpu".into()),
-            operator: Some("Exists".into()),
-            ..Default::default()
-        };
-        tolerant.spec.as_mut().unwrap().tolerations = Some(vec![toleration]);
+        let toleration = json!({"key": "gpu", "operator": "Exists"});
+        let tolerant = objects::pod("p").spec(&json!({"tolerations": [toleration]})).build();
         assert_eq!(placed(&tolerant, vec![tainted]), Ok("a".to_owned()));
     }
 }

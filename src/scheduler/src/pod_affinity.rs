@@ -233,13 +233,12 @@ fn meant(of: &Pod, term: &PodAffinityTerm, all: &Namespaces) -> Term {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::Node;
     use serde_json::{Value, json};
     use std::sync::Arc;
+    use testkit::objects;
 
     fn node(name: &str, labels: Value, residents: &[Pod]) -> NodeSnapshot {
-        let node: Node =
-            serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap();
+        let node = objects::node(name).labels(&labels).build();
         let there: Vec<Arc<Pod>> = residents
             .iter()
             .map(|pod| {
@@ -252,11 +251,8 @@ mod tests {
     }
 
     fn pod(namespace: &str, app: &str, affinity: Value) -> Pod {
-        serde_json::from_value(
-            json!({"metadata": {"namespace": namespace, "labels": {"app": app, "rev": "2"}},
-            "spec": {"containers": [], "affinity": affinity}}),
-        )
-        .unwrap()
+        let made = objects::pod(app).namespace(namespace).label("app", app).label("rev", "2");
+        made.spec(&json!({"affinity": affinity})).build()
     }
 
     fn required(kind: &str, mut term: Value) -> Value {

@@ -222,15 +222,11 @@ impl<'a> Budgets<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::Node;
     use serde_json::{Value, json};
+    use testkit::objects;
 
     fn node(name: &str, pods: &[Pod]) -> NodeSnapshot {
-        let object: Node = serde_json::from_value(json!({
-            "metadata": {"name": name, "labels": {"host": name}},
-            "status": {"allocatable": {"cpu": "4", "memory": "4Gi", "pods": "110"}},
-        }))
-        .unwrap();
+        let object = objects::node(name).label("host", name).build();
         let pods: Vec<Arc<Pod>> = pods
             .iter()
             .map(|pod| {
@@ -244,13 +240,10 @@ mod tests {
 
     /// Started at that minute.
     fn pod(name: &str, priority: i32, cpu: &str, minute: u32) -> Pod {
-        let requests = json!({"requests": {"cpu": cpu}});
-        serde_json::from_value(json!({
-            "metadata": {"name": name, "namespace": "n", "uid": name, "labels": {"app": name}},
-            "spec": {"priority": priority, "containers": [{"name": "c", "image": "i", "resources": requests}]},
-            "status": {"startTime": format!("2026-01-01T00:{minute:02}:00Z")},
-        }))
-        .unwrap()
+        let made =
+            objects::pod(name).namespace("n").uid(name).label("app", name).requests(&json!({"cpu": cpu}));
+        let started = json!({"startTime": format!("2026-01-01T00:{minute:02}:00Z")});
+        made.spec(&json!({"priority": priority})).status(&started).build()
     }
 
     fn with(mut pod: Pod, spec: Value) -> Pod {

@@ -178,28 +178,19 @@ fn normalized(image: &str) -> String {
 mod tests {
     use super::*;
     use crate::{Namespaces, Storage, place};
-    use k8s_openapi::api::core::v1::Node;
     use serde_json::{Value, json};
     use std::sync::Arc;
+    use testkit::objects::{self, Builder};
 
     /// Of two nodes that differ in one thing the right one is chosen, whichever comes first by name.
     #[test]
     fn each_score_decides_where_all_else_is_equal() {
         let plain = json!({});
         let node = |name: &str, more: &Value| {
-            let mut node = json!({
-                "metadata": {"name": name, "labels": {"host": name}},
-                "status": {"allocatable": {"cpu": "8", "memory": "8Gi", "pods": "110"}},
-            });
-            merge(&mut node, more);
-            serde_json::from_value::<Node>(node).unwrap()
+            objects::node(name).label("host", name).allocatable("8", "8Gi").with(more).build()
         };
-        let resident = |app: &str, spec: Value| {
-            let mut pod =
-                json!({"metadata": {"namespace": "n", "labels": {"app": app}}, "spec": {"containers": []}});
-            merge(&mut pod["spec"], &spec);
-            pod
-        };
+        let resident =
+            |app: &str, spec: Value| objects::pod(app).namespace("n").label("app", app).spec(&spec);
         let asks = |cpu: &str, memory: &str| json!({"containers": [{"name": "c", "image": "i", "resources": {"requests": {"cpu": cpu, "memory": memory}}}]});
         let term = json!({"labelSelector": {"matchLabels": {"app": "db"}}, "topologyKey": "host"});
         let preferred = |kind: &str| json!({"affinity": {kind: {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 10, "podAffinityTerm": term}]}}});
@@ -211,7 +202,7 @@ mod tests {
         let images = json!({"status": {"images": [{"names": ["example/i:latest"], "sizeBytes": 500 << 20}]}});
         let alike = resident("db", json!({}));
         // what the pod says; what the better node has, and what the worse
-        let cases: Vec<(&str, Value, (Value, Vec<Value>), (Value, Vec<Value>))> = vec![
+        let cases: Vec<(&str, Value, (Value, Vec<Builder<Pod>>), (Value, Vec<Builder<Pod>>))> = vec![
             ("no soft taint", plain.clone(), (plain.clone(), vec![]), (soft.clone(), vec![])),
             (
                 "preferred labels",
@@ -258,34 +249,17 @@ mod tests {
             ),
         ];
         for (name, spec, better, worse) in cases {
-            let pod: Pod = serde_json::from_value(resident("db", spec)).unwrap();
+            let pod = resident("db", spec).build();
             for (good, bad) in [("a", "b"), ("b", "a")] {
-                let snapshot = |name: &str, (more, pods): &(Value, Vec<Value>)| {
-                    let pods: Vec<Arc<Pod>> = pods
-                        .iter()
-                        .map(|pod| {
-                            let mut pod: Pod = serde_json::from_value(pod.clone()).unwrap();
-                            pod.spec.get_or_insert_default().node_name = Some(name.to_owned());
-                            Arc::new(pod)
-                        })
-                        .collect();
+                let snapshot = |name: &str, (more, pods): &(Value, Vec<Builder<Pod>>)| {
+                    let pods: Vec<Arc<Pod>> =
+                        pods.iter().map(|pod| Arc::new(pod.clone().on(name).build())).collect();
                     NodeSnapshot::new(Arc::new(node(name, more)), &pods)
                 };
                 let nodes = [snapshot(good, &better), snapshot(bad, &worse)];
                 let chosen = place(&pod, &nodes, &Namespaces::new(), &Storage::default()).unwrap();
                 assert_eq!(chosen.name(), good, "{name}");
             }
-        }
-    }
-
-    fn merge(into: &mut Value, more: &Value) {
-        match (into, more) {
-            (Value::Object(into), Value::Object(more)) => {
-                for (key, value) in more {
-                    merge(into.entry(key.clone()).or_insert(Value::Null), value);
-                }
-            }
-            (into, more) => *into = more.clone(),
         }
     }
 }

@@ -177,17 +177,16 @@ fn constraints(pod: &Pod, when_unsatisfiable: &str) -> Vec<Constraint> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::Node;
     use serde_json::{Value, json};
     use std::sync::Arc;
+    use testkit::objects;
 
     /// A node of a zone with so many pods of the kind, and one that is none.
     fn node(name: &str, labels: Value, pods: usize) -> NodeSnapshot {
-        let object: Node =
-            serde_json::from_value(json!({"metadata": {"name": name, "labels": labels}})).unwrap();
+        let object = objects::node(name).labels(&labels).build();
         let pod = |app: &str| {
-            let pod = json!({"metadata": {"namespace": "shop", "labels": {"app": app, "rev": "1"}}, "spec": {"containers": [], "nodeName": name}});
-            Arc::new(serde_json::from_value::<Pod>(pod).unwrap())
+            let made = objects::pod(app).namespace("shop").label("app", app).label("rev", "1");
+            Arc::new(made.on(name).build())
         };
         let pods: Vec<Arc<Pod>> = (0..pods).map(|_| pod("web")).chain([pod("db")]).collect();
         NodeSnapshot::new(Arc::new(object), &pods)
@@ -196,11 +195,8 @@ mod tests {
     fn web(constraint: Value, more: Value) -> Pod {
         let mut given = json!({"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "web"}}});
         given.as_object_mut().unwrap().extend(constraint.as_object().unwrap().clone());
-        let mut spec = json!({"containers": [], "topologySpreadConstraints": [given]});
-        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let labels = json!({"app": "web", "rev": "2"});
-        serde_json::from_value(json!({"metadata": {"namespace": "shop", "labels": labels}, "spec": spec}))
-            .unwrap()
+        let made = objects::pod("web").namespace("shop").label("app", "web").label("rev", "2");
+        made.spec(&json!({"topologySpreadConstraints": [given]})).spec(&more).build()
     }
 
     #[test]

@@ -1,6 +1,9 @@
-//! What the tests of several crates begin with: a cluster in memory. Only tests depend on this crate.
+//! What the tests of several crates begin with: a cluster in memory ([`cluster`]), and objects ([`objects`]). Only tests
+//! depend on this crate.
 
 #![forbid(unsafe_code)]
+
+pub mod objects;
 
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use store::{Options, Store};

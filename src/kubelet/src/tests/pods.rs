@@ -252,10 +252,8 @@ async fn files_that_show_labels_and_annotations_follow_them() {
 #[tokio::test(start_paused = true)]
 async fn a_service_accounts_token_is_mounted_and_renewed() {
     let rig = rig().await;
-    let map =
-        json!({"metadata": {"name": "kube-root-ca.crt", "namespace": "default"}, "data": {"ca.crt": "CA"}});
-    let map: k8s_openapi::api::core::v1::ConfigMap = serde_json::from_value(map).unwrap();
-    rig.root().api().create(map).await.unwrap();
+    let map = testkit::objects::config_map("kube-root-ca.crt").entry("ca.crt", "CA");
+    rig.root().api().create(map.build()).await.unwrap();
     rig.run("p", json!({"automountServiceAccountToken": true, "containers": [web()]})).await;
     rig.until("p", |p| phase(p) == "Running").await;
     let id = rig.runtime.containers()[0].id.clone();
@@ -316,11 +314,7 @@ async fn a_second_deletion_shortens_the_first_ones_grace() {
 #[tokio::test(start_paused = true)]
 async fn after_a_restart_volumes_are_brought_up_to_date() {
     let mut rig = rig().await;
-    let map = |value: &str| -> k8s_openapi::api::core::v1::ConfigMap {
-        serde_json::from_value(json!({"metadata": {"name": "settings", "namespace": "default"},
-            "data": {"colour": value}}))
-        .unwrap()
-    };
+    let map = |value: &str| testkit::objects::config_map("settings").entry("colour", value).build();
     rig.root().api().create(map("blue")).await.unwrap();
     let spec = json!({"volumes": [{"name": "s", "configMap": {"name": "settings"}}],
         "containers": [{"name": "web", "image": "web:1", "volumeMounts": [{"name": "s", "mountPath": "/s"}]}]});

@@ -152,9 +152,8 @@ async fn what_an_environment_needs_is_waited_for() {
     rig.run("p", spec).await;
     rig.until("p", |p| waiting(p, "web") == "CreateContainerConfigError").await;
     rig.until_event("p", "Failed Error: configmap \"settings\" not found").await;
-    let map = json!({"metadata": {"name": "settings", "namespace": "default"}, "data": {"COLOR": "blue"}});
-    let map: k8s_openapi::api::core::v1::ConfigMap = serde_json::from_value(map).unwrap();
-    rig.root().api().create(map).await.unwrap();
+    let map = testkit::objects::config_map("settings").entry("COLOR", "blue");
+    rig.root().api().create(map.build()).await.unwrap();
     rig.until("p", |p| phase(p) == "Running").await;
     let id = rig.runtime.containers()[0].id.clone();
     assert!(rig.runtime.config(&id).env.contains(&("COLOR".to_owned(), "blue".to_owned())));
