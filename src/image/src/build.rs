@@ -17,6 +17,8 @@ mod copying;
 mod delivery;
 mod fetching;
 mod folder;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod git;
 mod heredoc;
 mod ignore;

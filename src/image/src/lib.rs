@@ -24,6 +24,8 @@ mod embedded;
 mod error;
 #[cfg(test)]
 mod full_disk;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod links;
 mod load;
 mod manifest;

@@ -3,6 +3,8 @@
 
 mod archive;
 mod folder;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod images;
 mod legacy;
 

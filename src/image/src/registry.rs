@@ -6,6 +6,8 @@
 mod auth;
 mod download;
 mod fetch;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod login;
 mod proxy;
 mod refusals;

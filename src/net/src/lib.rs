@@ -13,6 +13,8 @@ mod config;
 mod conntrack;
 mod error;
 mod frontends;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod ipam;
 mod isolation;
 mod links;

@@ -57,7 +57,7 @@ pub(crate) fn chains() -> Result<Vec<ForeignChain>> {
     parse(&listed)
 }
 
-fn parse(listed: &str) -> Result<Vec<ForeignChain>> {
+pub(crate) fn parse(listed: &str) -> Result<Vec<ForeignChain>> {
     let listed: Value =
         serde_json::from_str(listed).map_err(|e| NetError::failed("read what nft lists", e))?;
     let objects = listed["nftables"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -87,7 +87,7 @@ async fn over_tcp(server: SocketAddr, question: &Question, id: u16, packet: &[u8
 }
 
 /// Only an answer to this very question.
-fn accept(packet: &[u8], question: &Question, id: u16) -> Option<Message> {
+pub(crate) fn accept(packet: &[u8], question: &Question, id: u16) -> Option<Message> {
     let message = Message::from_vec(packet).ok()?;
     let meta = message.metadata;
     let ours = meta.id == id && meta.message_type == MessageType::Response && meta.op_code == OpCode::Query;

@@ -159,7 +159,7 @@ fn is_useful(answer: &Message) -> bool {
     matches!(answer.metadata.response_code, ResponseCode::NoError | ResponseCode::NXDomain)
 }
 
-fn reply_of(answer: Message) -> Reply {
+pub(crate) fn reply_of(answer: Message) -> Reply {
     Reply {
         code: answer.metadata.response_code,
         authoritative: false,

@@ -10,6 +10,8 @@
 mod cache;
 mod exchange;
 mod forward;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod resolver;
 mod server;
 mod shares;

@@ -53,7 +53,7 @@ impl Netfilter {
 }
 
 /// By its first direction, zone and number: not a newer flow between the same two.
-fn deletion(entry: &[u8]) -> Vec<u8> {
+pub(super) fn deletion(entry: &[u8]) -> Vec<u8> {
     let mut body = Writer::default();
     for (kind, value) in attr::read(entry) {
         match kind {
@@ -65,7 +65,7 @@ fn deletion(entry: &[u8]) -> Vec<u8> {
     message::encode(CONNTRACK << 8 | DELETE, message::ACK, 1, 0, &body)
 }
 
-fn read(entry: &[u8]) -> Option<Flow> {
+pub(super) fn read(entry: &[u8]) -> Option<Flow> {
     let [protocol] = *attr::find(entry, &[ORIGINAL, 2, 1])? else { return None };
     let address = |path: &[u16]| Some(Ipv4Addr::from(<[u8; 4]>::try_from(attr::find(entry, path)?).ok()?));
     let port = |path: &[u16]| Some(u16::from_be_bytes(attr::find(entry, path)?.try_into().ok()?));

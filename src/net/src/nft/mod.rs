@@ -7,6 +7,8 @@ mod attr;
 mod batch;
 mod conntrack;
 mod expression;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod message;
 mod set;
 mod socket;

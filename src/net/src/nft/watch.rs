@@ -34,7 +34,7 @@ impl Watch {
     }
 }
 
-fn deletes(bytes: &[u8], table: &str) -> bool {
+pub(super) fn deletes(bytes: &[u8], table: &str) -> bool {
     let mut deleted = message::bodies(bytes, NFTABLES << 8 | DELETE_TABLE);
     deleted.any(|attributes| attr::find(attributes, &[1]) == Some(&[table.as_bytes(), &[0]].concat()))
 }

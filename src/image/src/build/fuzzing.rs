@@ -1,0 +1,31 @@
+//! For `fuzz/fuzz_targets/dockerfile.rs`.
+
+use super::ignore::Ignore;
+use super::instruction::Instruction;
+use super::words::{Variables, expand, expand_text, expand_words};
+use super::{BuildOptions, plan, runmount, values, view};
+
+/// A Dockerfile, with all that is worked out of its text before anything runs; and the text as patterns of names.
+pub fn dockerfile(text: &str) {
+    if let Ok(plan) = plan::plan(text, &BuildOptions::default()) {
+        let known = Variables::from([("a".into(), "A*b/c".into()), ("empty".into(), String::new())]);
+        for step in plan.stages.iter().flat_map(|stage| &stage.steps) {
+            let _ = expand(&step.original, plan.escape, &known);
+            let _ = expand_text(&step.original, plan.escape, &known);
+            for word in expand_words(&step.original, plan.escape, &known).unwrap_or_default() {
+                let _ = values::exposed(&word);
+                let _ = values::check_signal(&word);
+            }
+            match &step.instruction {
+                Instruction::Run(run) => run.mounts.iter().for_each(|mount| drop(runmount::parse(mount))),
+                Instruction::Healthcheck { check, .. } => drop(values::shown_check(check)),
+                _ => {}
+            }
+        }
+    }
+    let (patterns, path) = text.rsplit_once('\n').unwrap_or((text, text));
+    if let Ok(ignore) = Ignore::parse(patterns) {
+        ignore.ignores(path);
+    }
+    view::matches(patterns, path);
+}
