@@ -54,6 +54,7 @@ service web -p nobody
 tunnel -p nobody
 pause -p nobody
 addons enable ingress -p nobody
+addons disable ingress -p nobody
 image ls -p nobody
 node list -p nobody
 docker-env -p nobody
@@ -81,7 +82,9 @@ addons enable ingress
 addons enable olm
 addons enable nonsense
 addons disable ingress
+addons disable default-storageclass
 addons disable olm
+addons disable nonsense
 addons images ingress
 addons images nonsense
 addons open ingress

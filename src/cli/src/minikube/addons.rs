@@ -1,7 +1,7 @@
 //! `minikube addons`: what is built in is on; what is not is installed as any other software of the cluster.
 
 use super::output::{self, Mark};
-use super::reason::{self, Exit};
+use super::reason::{self, Exit, Reason};
 use super::{Outcome, Session};
 use crate::commands::{Setting, addon_name, disable_addon, enable_addon, is_place};
 use clap::Subcommand;
@@ -16,12 +16,17 @@ struct Addon {
 }
 
 enum Is {
-    /// Always there; what it is.
-    BuiltIn(&'static str),
+    /// Always there.
+    BuiltIn { what: &'static str, instead: &'static str },
     /// How it is installed.
     Elsewhere(&'static str),
 }
-use Is::{BuiltIn, Elsewhere};
+use Is::Elsewhere;
+
+/// What it is; and, since it stays on, what there is for whoever would rather do without it.
+const fn built_in(what: &'static str, instead: &'static str) -> Is {
+    Is::BuiltIn { what, instead }
+}
 
 const HELM: &str = "install its chart with helm, or its manifests with kubectl apply";
 const NO_DEVICES: &str = "devices are not given to pods yet";
@@ -35,15 +40,27 @@ const ADDONS: &[Addon] = &[
     Addon { name: "auto-pause", is: Elsewhere("nothing pauses by itself: at idle there is nothing to save") },
     Addon { name: "cloud-spanner", is: Elsewhere(HELM) },
     Addon { name: "csi-hostpath-driver", is: Elsewhere(NO_DRIVERS) },
-    Addon { name: "dashboard", is: BuiltIn("`minikube dashboard` opens it") },
-    Addon { name: "default-storageclass", is: BuiltIn("the class `standard` is the default one") },
+    Addon { name: "dashboard", is: built_in("`minikube dashboard` opens it", "nobody sees it without a link from there") },
+    Addon {
+        name: "default-storageclass",
+        is: built_in(
+            "the class `standard` is the default one",
+            "for another default set storageclass.kubernetes.io/is-default-class to false there, and to true at the other",
+        ),
+    },
     Addon { name: "efk", is: Elsewhere(HELM) },
     Addon { name: "freshpod", is: Elsewhere(HELM) },
     Addon { name: "gcp-auth", is: Elsewhere("put the credentials into a Secret") },
     Addon { name: "gvisor", is: Elsewhere("pods have one runtime here, and no other can be added to it") },
     Addon { name: "headlamp", is: Elsewhere(HELM) },
     Addon { name: "inaccel", is: Elsewhere(NO_DEVICES) },
-    Addon { name: "ingress", is: BuiltIn("Ingresses answer at this machine's ports 80 and 443") },
+    Addon {
+        name: "ingress",
+        is: built_in(
+            "Ingresses answer at this machine's ports 80 and 443",
+            "the ports are taken only while there is one, and those whose class names another controller are left to it",
+        ),
+    },
     Addon { name: "ingress-dns", is: Elsewhere("name the hosts of your Ingresses in /etc/hosts") },
     Addon { name: "inspektor-gadget", is: Elsewhere(HELM) },
     Addon { name: "istio", is: Elsewhere(HELM) },
@@ -53,8 +70,20 @@ const ADDONS: &[Addon] = &[
     Addon { name: "kubetail", is: Elsewhere(HELM) },
     Addon { name: "kubevirt", is: Elsewhere(NO_MACHINE) },
     Addon { name: "logviewer", is: Elsewhere("`minikube dashboard` shows logs, live") },
-    Addon { name: "metallb", is: BuiltIn("a LoadBalancer service has an address that answers") },
-    Addon { name: "metrics-server", is: BuiltIn("`kubectl top` shows what pods and nodes use") },
+    Addon {
+        name: "metallb",
+        is: built_in(
+            "a LoadBalancer service has an address that answers",
+            "services with a loadBalancerClass are left to others",
+        ),
+    },
+    Addon {
+        name: "metrics-server",
+        is: built_in(
+            "`kubectl top` shows what pods and nodes use",
+            "nothing is measured until somebody asks",
+        ),
+    },
     Addon { name: "nvidia-device-plugin", is: Elsewhere(NO_DEVICES) },
     Addon { name: "nvidia-driver-installer", is: Elsewhere(NO_DEVICES) },
     Addon { name: "nvidia-gpu-device-plugin", is: Elsewhere(NO_DEVICES) },
@@ -72,7 +101,10 @@ const ADDONS: &[Addon] = &[
     },
     Addon {
         name: "storage-provisioner",
-        is: BuiltIn("claims of the class `standard` are given a directory at once"),
+        is: built_in(
+            "claims of the class `standard` are given a directory at once",
+            "claims of other classes are left to their provisioners",
+        ),
     },
     Addon { name: "storage-provisioner-gluster", is: Elsewhere(NO_DRIVERS) },
     Addon { name: "storage-provisioner-rancher", is: Elsewhere(HELM) },
@@ -159,15 +191,18 @@ impl Addons {
                     output::step(Mark::Disabled, &format!("\"The '{name}' addon is disabled\""));
                     return Ok(ExitCode::SUCCESS);
                 }
-                let addon = known(name)?;
-                match addon.is {
-                    BuiltIn(what) => Err(reason::ADDON_ENABLE
-                        .because(format!("\"{name}\" is a part of this program and stays: {what}"))),
+                session.existing()?;
+                match addon(name).ok_or_else(|| invalid(reason::ADDON_DISABLE, "disable", name))?.is {
+                    // Not done, and said; yet nothing that a script should end at: what it sets up next works beside it.
+                    Is::BuiltIn { what, instead } => {
+                        output::problem(Mark::Warning, &format!("{name} is built in and stays on: {what}"));
+                        output::problem(Mark::Tip, instead);
+                    }
                     Elsewhere(_) => {
-                        output::step(Mark::Disabled, &format!("\"The '{name}' addon is disabled\""));
-                        Ok(ExitCode::SUCCESS)
+                        output::step(Mark::Disabled, &format!("\"The '{name}' addon is disabled\""))
                     }
                 }
+                Ok(ExitCode::SUCCESS)
             }
             AddonsCommand::Images { name, .. } => {
                 known(name)?;
@@ -194,7 +229,7 @@ impl Addons {
 }
 
 fn is_named(name: &str) -> bool {
-    ADDONS.iter().any(|addon| addon.name == name)
+    addon(name).is_some()
 }
 
 /// Those that were enabled from manifests.
@@ -220,18 +255,22 @@ fn enable_place(setting: &Setting, source: &str) -> Result<(), Exit> {
     Ok(())
 }
 
+fn addon(name: &str) -> Option<&'static Addon> {
+    ADDONS.iter().find(|addon| addon.name == name)
+}
+
 fn known(name: &str) -> Result<&'static Addon, Exit> {
-    ADDONS.iter().find(|addon| addon.name == name).ok_or_else(|| {
-        reason::ADDON_ENABLE
-            .because(format!("enable failed: {name} is not a valid addon"))
-            .advise("see `minikube addons list`")
-    })
+    addon(name).ok_or_else(|| invalid(reason::ADDON_ENABLE, "enable", name))
+}
+
+fn invalid(reason: Reason, verb: &str, name: &str) -> Exit {
+    reason.because(format!("{verb} failed: {name} is not a valid addon")).advise("see `minikube addons list`")
 }
 
 /// Says that it is there, or how it is installed.
 pub(super) fn enable(session: &Session, name: &str, say: &dyn Fn(Mark, &str)) -> Result<(), Exit> {
     match known(name)?.is {
-        BuiltIn(what) => {
+        Is::BuiltIn { what, .. } => {
             say(Mark::Note, &format!("{name} is built in: {what}"));
             say(Mark::Enabled, &format!("The '{name}' addon is enabled"));
             Ok(())
@@ -253,7 +292,7 @@ struct Row {
 impl Row {
     fn of(addon: &Addon) -> Row {
         match addon.is {
-            BuiltIn(what) => Row { enabled: true, maintainer: "monopod", how: what.to_owned() },
+            Is::BuiltIn { what, .. } => Row { enabled: true, maintainer: "monopod", how: what.to_owned() },
             Elsewhere(how) => Row { enabled: false, maintainer: "3rd party", how: how.to_owned() },
         }
     }

@@ -20,6 +20,7 @@ macro_rules! reasons {
 reasons! {
     INTERNAL = 10, "MK_UNKNOWN";
     ADDON_ENABLE = 10, "MK_ADDON_ENABLE";
+    ADDON_DISABLE = 10, "MK_ADDON_DISABLE";
     USAGE = 14, "MK_USAGE";
     NOT_FOUND = 15, "MK_NOT_FOUND";
     UNIMPLEMENTED = 16, "MK_UNIMPLEMENTED";
