@@ -142,6 +142,8 @@ pub struct BuildRequest {
 pub enum BuildContextAt {
     /// A folder of the machine.
     Folder(PathBuf),
+    /// A tar of the machine, which may be packed.
+    Archive(PathBuf),
     /// A repository, an archive or a Dockerfile.
     Url(String),
     Nowhere,

@@ -31,6 +31,22 @@ fn an_image_is_built_tagged_saved_and_pruned() {
     let said = at.kubectl(&["logs", "kubia"]).ok("logs");
     assert_eq!(said, "made from a file\nsomebody has a token\n");
 
+    // the same files in an archive, by name and on the standard input
+    at.shell(&format!("tar -C {folder} -czf {folder}.tgz .")).ok("tar");
+    let program = std::env::var("MONOPOD_BIN").unwrap();
+    let build = |rest: &str| {
+        at.shell(&format!(
+            "{program} -p e2e-ibuild image build -t kubia --build-arg WHO=somebody --secret {secret} {rest}"
+        ))
+    };
+    for rest in
+        [format!("{folder}.tgz"), format!("- <{folder}.tgz"), format!("-f Dockerfile - <{folder}.tgz")]
+    {
+        let built = build(&rest).ok(&rest);
+        assert!(built.contains("Step 5/5") && built.contains("Successfully tagged kubia:latest"), "{built}");
+    }
+    build(&format!("{folder}/app.txt")).refused("a file that is no archive");
+
     at.monopod(&["image", "tag", "kubia", "other:2"]).ok("tag");
     let file = at.home().join("saved.tar").display().to_string();
     at.monopod(&["image", "save", "kubia", "other:2", "-o", &file]).ok("save");

@@ -22,6 +22,10 @@ pub(super) async fn build(
 ) -> ControlReply {
     let context = match wanted.context.clone() {
         BuildContextAt::Folder(folder) => BuildContext::Folder(folder),
+        BuildContextAt::Archive(path) => match tokio::fs::File::open(&path).await {
+            Ok(archive) => BuildContext::Tar(Box::new(archive)),
+            Err(why) => return refused(format!("{}: {why}", path.display())),
+        },
         BuildContextAt::Url(url) => BuildContext::Url(url),
         BuildContextAt::Nowhere => BuildContext::Empty,
     };

@@ -4,13 +4,18 @@ use crate::{failures, logins};
 use anyhow::{Context, Result, bail};
 use appliance::{BuildContextAt, BuildRequest, ControlReply, ControlRequest};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
+
+/// More than anybody writes.
+const LONGEST_DOCKERFILE: u64 = 1 << 20;
 
 #[derive(clap::Args)]
 pub struct Build {
-    /// The folder whose files COPY and ADD may take; or the URL of a git repository, an archive or a Dockerfile; or `-` for
-    /// a Dockerfile on the standard input, and no files.
+    /// The folder or the archive whose files COPY and ADD may take; or the URL of a git repository, an archive or a Dockerfile; or
+    /// `-` for an archive on the standard input, or a Dockerfile and no files.
     #[arg(default_value = ".")]
     context: String,
     /// Name the image; may be given several times.
@@ -59,7 +64,9 @@ pub struct Build {
 
 impl Build {
     pub fn run(&self, setting: &Setting) -> Result<()> {
-        let request = ControlRequest::BuildImage(Box::new(self.request()?));
+        // what came on the standard input stays until the build has ended
+        let (request, _input) = self.request()?;
+        let request = ControlRequest::BuildImage(Box::new(request));
         let mut out = std::io::stdout().lock();
         ask(&setting.places, &request, |reply| {
             let text = match reply {
@@ -74,11 +81,14 @@ impl Build {
         })
     }
 
-    fn request(&self) -> Result<BuildRequest> {
-        let (context, dockerfile, dockerfile_text) = self.context(std::io::stdin())?;
-        Ok(BuildRequest {
+    fn request(&self) -> Result<(BuildRequest, Option<File>)> {
+        let (Source { at, dockerfile, text }, input) = match self.context.as_str() {
+            "-" => of_input(std::io::stdin(), self.file.as_deref())?,
+            _ => (self.context()?, None),
+        };
+        let request = BuildRequest {
             dockerfile,
-            dockerfile_text,
+            dockerfile_text: text,
             platform: self.platform.clone(),
             network: self.network.clone(),
             add_hosts: self.add_hosts.clone(),
@@ -100,33 +110,62 @@ impl Build {
             pull: self.pull,
             secrets: self.secrets.iter().map(|text| secret(text)).collect::<Result<_>>()?,
             logins: logins::known()?,
-            context,
-        })
+            context: at,
+        };
+        Ok((request, input))
     }
 
-    /// Where the files are, and which or what the Dockerfile is.
-    fn context(&self, mut input: impl Read) -> Result<(BuildContextAt, String, Option<String>)> {
-        if self.context == "-" {
-            let mut text = String::new();
-            input
-                .read_to_string(&mut text)
-                .context("the standard input is no Dockerfile: `docker build -` takes archives")?;
-            return Ok((BuildContextAt::Nowhere, String::new(), Some(text)));
-        }
+    fn context(&self) -> Result<Source> {
         if is_remote(&self.context) {
-            let file = self.file.as_ref().map(|file| file.display().to_string()).unwrap_or_default();
-            return Ok((BuildContextAt::Url(self.context.clone()), file, None));
+            return Ok(Source::inside(BuildContextAt::Url(self.context.clone()), self.file.as_deref()));
         }
-        let folder = absolute(Path::new(&self.context))?;
-        if !folder.is_dir() {
-            return Err(failures::IMAGE.because(format!("{}: not a directory", folder.display())));
+        let place = absolute(Path::new(&self.context))?;
+        if !place.is_dir() {
+            return Ok(Source::inside(BuildContextAt::Archive(place), self.file.as_deref()));
         }
-        let (file, text) = match &self.file {
-            Some(file) => dockerfile(&folder, file)?,
+        let (dockerfile, text) = match &self.file {
+            Some(file) => dockerfile(&place, file)?,
             None => (String::new(), None),
         };
-        Ok((BuildContextAt::Folder(folder), file, text))
+        Ok(Source { at: BuildContextAt::Folder(place), dockerfile, text })
     }
+}
+
+/// Where the files are, and which or what the Dockerfile is.
+#[derive(Debug, PartialEq, Eq)]
+struct Source {
+    at: BuildContextAt,
+    dockerfile: String,
+    text: Option<String>,
+}
+
+impl Source {
+    /// The Dockerfile is one of its files.
+    fn inside(at: BuildContextAt, dockerfile: Option<&Path>) -> Source {
+        let dockerfile = dockerfile.map(|file| file.display().to_string()).unwrap_or_default();
+        Source { at, dockerfile, text: None }
+    }
+}
+
+/// A Dockerfile is text and short; what is anything else is an archive, in a file that nobody else can name and that is there for as
+/// long as it is open.
+fn of_input(mut input: impl Read, dockerfile: Option<&Path>) -> Result<(Source, Option<File>)> {
+    let unread = |e: std::io::Error| failures::IMAGE.because(format!("standard input: {e}"));
+    let mut head = Vec::new();
+    input.by_ref().take(LONGEST_DOCKERFILE).read_to_end(&mut head).map_err(unread)?;
+    let is_short = (head.len() as u64) < LONGEST_DOCKERFILE;
+    let head = match String::from_utf8(head) {
+        Ok(text) if is_short && !text.contains('\0') => {
+            let context = Source { at: BuildContextAt::Nowhere, dockerfile: String::new(), text: Some(text) };
+            return Ok((context, None));
+        }
+        Ok(text) => text.into_bytes(),
+        Err(bytes) => bytes.into_bytes(),
+    };
+    let mut file = tempfile::tempfile().map_err(unread)?;
+    file.write_all(&head).and_then(|()| std::io::copy(&mut input, &mut file)).map_err(unread)?;
+    let path = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    Ok((Source::inside(BuildContextAt::Archive(path.into()), dockerfile), Some(file)))
 }
 
 fn is_remote(context: &str) -> bool {
@@ -230,6 +269,22 @@ mod tests {
         std::fs::write(&outside, "FROM x").unwrap();
         assert_eq!(dockerfile(&context, &outside).unwrap(), (String::new(), Some("FROM x".to_owned())));
         assert!(dockerfile(&context, &context.join("missing")).is_err());
+    }
+
+    #[test]
+    fn the_standard_input_is_a_dockerfile_or_an_archive() {
+        let (source, file) = of_input("FROM x\n".as_bytes(), None).unwrap();
+        assert_eq!((source.at, source.text.as_deref()), (BuildContextAt::Nowhere, Some("FROM x\n")));
+        assert!(file.is_none());
+        let text = "a".repeat(LONGEST_DOCKERFILE as usize + 1);
+        for bytes in [&[0x1f, 0x8b, 8, 0][..], b"./\0\0ustar", text.as_bytes()] {
+            let (source, file) = of_input(bytes, Some(Path::new("a/Dockerfile"))).unwrap();
+            let BuildContextAt::Archive(path) = &source.at else { panic!("{:?}", source.at) };
+            assert_eq!(std::fs::read(path).unwrap(), bytes);
+            assert_eq!(source.dockerfile, "a/Dockerfile");
+            drop(file);
+            assert!(!path.exists());
+        }
     }
 
     #[test]
