@@ -136,10 +136,24 @@ fn authority(common: &str) -> Result<CertificateParams, rcgen::Error> {
     Ok(params)
 }
 
+/// Whether a certificate can hold it: an address, or a DNS name (RFC 1123), of which the first label may be a `*`.
+pub fn is_server_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '-';
+        (1..=63).contains(&label.len())
+            && label.chars().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    text.parse::<IpAddr>().is_ok()
+        || (text.len() <= 253 && text.strip_prefix("*.").unwrap_or(text).split('.').all(is_label))
+}
+
 fn server(settings: &Settings, addresses: &[IpAddr]) -> Result<CertificateParams, rcgen::Error> {
     let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
     let mut names: Vec<String> = names.iter().map(|n| (*n).to_owned()).collect();
     names.push(format!("kubernetes.default.svc.{}", crate::settings::CLUSTER_DOMAIN));
+    names.extend(settings.api_names.iter().cloned());
     let mut params = CertificateParams::new(names)?;
     let own = [
         IpAddr::from([127, 0, 0, 1]),
@@ -241,4 +255,40 @@ pub(crate) fn kubeconfig(profile: &str, certificates: &Certificates, api: &str) 
         "contexts": [{"name": profile, "context": {"cluster": profile, "user": profile, "namespace": "default"}}],
     });
     format!("{config:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_certificate_holds_the_names_that_were_asked_for() {
+        let mut settings = Settings::fresh("test");
+        settings.api_names = ["cluster.example.com", "*.lan", "192.0.2.7"].map(String::from).into();
+        let names = server(&settings, &[]).unwrap().subject_alt_names;
+        let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
+        for want in [dns("cluster.example.com"), dns("*.lan"), SanType::IpAddress([192, 0, 2, 7].into())] {
+            assert!(names.contains(&want), "{want:?} is not in {names:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_certificate_can_hold() {
+        for (name, want) in [
+            ("localhost", true),
+            ("a.example.com", true),
+            ("*.example.com", true),
+            ("192.0.2.7", true),
+            ("2001:db8::1", true),
+            ("a.*.com", false),
+            ("", false),
+            ("*.", false),
+            ("a..b", false),
+            ("-a", false),
+            ("a_b", false),
+            ("https://a", false),
+        ] {
+            assert_eq!(is_server_name(name), want, "{name:?}");
+        }
+    }
 }

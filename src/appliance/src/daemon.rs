@@ -34,6 +34,8 @@ const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 #[derive(Debug, Clone, Default)]
 pub struct StartOptions {
     pub api_port: Option<u16>,
+    /// Kept for later starts; checked by [`crate::is_server_name`].
+    pub api_names: Vec<String>,
     pub insecure_registries: Vec<String>,
     /// Asked before docker.io.
     pub registry_mirrors: Vec<String>,
@@ -280,6 +282,7 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     if let Some(kubernetes) = options.kubernetes {
         settings.kubernetes = kubernetes;
     }
+    add_missing(&mut settings.api_names, &options.api_names);
     let registries = &mut settings.registries;
     add_missing(&mut registries.insecure, &options.insecure_registries);
     if !options.registry_mirrors.is_empty() {

@@ -31,7 +31,7 @@ mod settings;
 mod signer;
 
 pub use addons::{Addon, AddonObject};
-pub use certs::{AdminCredentials, Certificates};
+pub use certs::{AdminCredentials, Certificates, is_server_name};
 pub use check::{Finding, State, check};
 pub use control::{
     BuildContextAt, BuildRequest, ControlReply, ControlRequest, ControlStatus, Login, PullProgress, Refusal,

@@ -16,6 +16,9 @@ pub struct Settings {
     /// Where Services of type LoadBalancer get an address of their own.
     pub load_balancer_cidr: Ipv4Net,
     pub registries: image::Registries,
+    /// What the API server's certificate holds beside this machine's own: names and addresses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_names: Vec<String>,
     /// Where the Docker socket is beside the profile's own place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docker_socket: Option<PathBuf>,
@@ -66,6 +69,7 @@ impl Settings {
             service_cidr: net(SERVICES, third),
             load_balancer_cidr: net(LOAD_BALANCERS, third),
             registries: image::Registries::default(),
+            api_names: Vec::new(),
             docker_socket: None,
             daemon_memory: DaemonMemory::Default,
             kubernetes: true,

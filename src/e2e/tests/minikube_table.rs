@@ -71,6 +71,7 @@ status -o xml
 status -o json -f {{.Host}}
 status -n m02
 ip
+ip -n m02
 node list
 node add
 node delete m02
@@ -118,6 +119,7 @@ image tag nobody other
 cache list
 ssh -- echo hello
 ssh -- exit 7
+ssh -n m02 -- true
 cp /none /tmp
 mount nonsense
 update-context
@@ -127,6 +129,7 @@ start --kubernetes-version v9.99.0
 start --kubernetes-version nonsense
 start --nodes 3
 start --nodes many
+start --apiserver-names no_name
 start --ha
 start --gpus all
 start --no-kubernetes --kubernetes-version stable

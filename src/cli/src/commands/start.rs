@@ -24,6 +24,10 @@ pub struct Start {
     /// The API server's port; chosen at the first start, 8443 where it is free.
     #[arg(long)]
     apiserver_port: Option<u16>,
+    /// A name or an address that the API server's certificate holds beside this machine's own, for clients that come by it;
+    /// kept for later starts.
+    #[arg(long, value_name = "NAME", value_parser = server_name)]
+    apiserver_name: Vec<String>,
     /// A registry (host or host:port) that may speak plain HTTP, or HTTPS with a certificate that nobody vouches for; kept
     /// for later starts.
     #[arg(long, value_name = "HOST")]
@@ -61,6 +65,13 @@ pub struct Start {
     report: bool,
     #[command(flatten)]
     of_machines: MachineFlags,
+}
+
+fn server_name(text: &str) -> Result<String, String> {
+    match appliance::is_server_name(text) {
+        true => Ok(text.to_owned()),
+        false => Err("it is neither an address nor a DNS name".to_owned()),
+    }
 }
 
 /// Where the Docker socket is beside the profile's own place.
@@ -210,6 +221,7 @@ impl Start {
     fn stay(&self, setting: &Setting) -> Result<ExitCode> {
         let options = StartOptions {
             api_port: self.apiserver_port,
+            api_names: self.apiserver_name.clone(),
             insecure_registries: self.insecure_registry.clone(),
             registry_mirrors: self.registry_mirror.clone(),
             docker_socket: self.docker_socket.clone().map(|DockerSocket(place)| place),
@@ -242,6 +254,9 @@ impl Start {
         let mut add = |flag: &str, value: &OsStr| words.extend([OsString::from(flag), value.to_owned()]);
         if let Some(port) = self.apiserver_port {
             add("--apiserver-port", port.to_string().as_ref());
+        }
+        for name in &self.apiserver_name {
+            add("--apiserver-name", name.as_ref());
         }
         for host in &self.insecure_registry {
             add("--insecure-registry", host.as_ref());

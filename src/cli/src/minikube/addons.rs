@@ -40,7 +40,10 @@ const ADDONS: &[Addon] = &[
     Addon { name: "auto-pause", is: Elsewhere("nothing pauses by itself: at idle there is nothing to save") },
     Addon { name: "cloud-spanner", is: Elsewhere(HELM) },
     Addon { name: "csi-hostpath-driver", is: Elsewhere(NO_DRIVERS) },
-    Addon { name: "dashboard", is: built_in("`minikube dashboard` opens it", "nobody sees it without a link from there") },
+    Addon {
+        name: "dashboard",
+        is: built_in("`minikube dashboard` opens it", "nobody sees it without a link from there"),
+    },
     Addon {
         name: "default-storageclass",
         is: built_in(

@@ -80,6 +80,9 @@ pub(super) struct Global {
     /// Taken, and without effect: the daemon is root's.
     #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     rootless: Option<String>,
+    /// Taken, and without effect: nothing is asked.
+    #[arg(long, global = true, hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    interactive: Option<String>,
     /// Taken, and without effect: the control plane is one process.
     #[arg(short, long, global = true, hide = true)]
     bootstrapper: Option<String>,

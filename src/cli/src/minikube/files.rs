@@ -23,6 +23,7 @@ impl Ssh {
     /// A command runs as a shell's line, as over ssh; `docker` in it finds this cluster's engine.
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let (setting, _) = session.running()?;
+        session.own_node(self.node.as_deref())?;
         let mut shell = Command::new("/bin/sh");
         shell.env("DOCKER_HOST", format!("unix://{}", setting.places.docker_socket().display()));
         if self.words.is_empty() {

@@ -24,6 +24,7 @@ pub(super) struct Ip {
 impl Ip {
     pub(super) fn run(&self, session: &Session) -> Outcome {
         let (_, status) = session.running()?;
+        session.own_node(self.node.as_deref())?;
         println!("{}", status.node_ip);
         Ok(ExitCode::SUCCESS)
     }

@@ -38,12 +38,7 @@ const STARTED: [&str; 2] = [": ready api=", ": ready without"];
 
 impl Logs {
     pub(super) fn run(&self, session: &Session) -> Outcome {
-        if let Some(node) = self.node.as_deref().filter(|node| ![session.profile(), "m01", ""].contains(node))
-        {
-            return Err(
-                reason::GUEST_NODE_RETRIEVE.because(format!("retrieving node: Could not find node {node}"))
-            );
-        }
+        session.own_node(self.node.as_deref())?;
         if self.audit {
             return self.put(&super::audit::table(self.length));
         }

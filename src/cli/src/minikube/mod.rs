@@ -121,6 +121,17 @@ impl Session {
         }
     }
 
+    /// Refuses where another node is meant than the one that there is.
+    fn own_node(&self, node: Option<&str>) -> Result<(), Exit> {
+        match node.filter(|node| ![self.profile(), "m01", ""].contains(node)) {
+            Some(node) => {
+                Err(reason::GUEST_NODE_RETRIEVE
+                    .because(format!("retrieving node: Could not find node {node}")))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn how_to_start(&self) {
         output::step(output::Mark::Tip, &format!("To start a cluster, run: \"{}\"", self.typed("start")));
     }

@@ -99,6 +99,12 @@ pub(super) fn of_pause(error: anyhow::Error, paused: bool) -> Exit {
 /// What `monopod` says of the same fault becomes the cause; its cure the suggestion.
 impl From<anyhow::Error> for Exit {
     fn from(error: anyhow::Error) -> Exit {
+        // a flag's value that only `monopod`'s own command looks at
+        if let Some(usage) = error.downcast_ref::<clap::Error>() {
+            let said = usage.to_string();
+            let line = said.lines().next().unwrap_or_default();
+            return USAGE.because(line.strip_prefix("error: ").unwrap_or(line));
+        }
         let Some(failed) = error.downcast_ref::<Failed>() else {
             return INTERNAL.because(format!("{error:#}"));
         };

@@ -139,6 +139,11 @@ impl Start {
         if let Some(port) = self.flags.text("apiserver-port") {
             words.extend(["--apiserver-port".to_owned(), port.to_owned()]);
         }
+        for flag in ["apiserver-name", "apiserver-names", "apiserver-ips"] {
+            for name in self.flags.all(flag).iter().filter(|name| !name.is_empty()) {
+                words.extend(["--apiserver-name".to_owned(), name.clone()]);
+            }
+        }
         for host in self.flags.all("insecure-registry") {
             words.extend(["--insecure-registry".to_owned(), host.clone()]);
         }

@@ -31,9 +31,9 @@ const ALWAYS: &str = "addresses answer on this machine: no port needs to be publ
 
 const FLAGS: &[(&str, Takes, Effect)] = &[
     ("addons", List, Done),
-    ("apiserver-ips", List, Means("the certificate holds every address of this machine")),
-    ("apiserver-name", Text, Means("the certificate holds this machine's name")),
-    ("apiserver-names", List, Means("the certificate holds this machine's name")),
+    ("apiserver-ips", List, Done),
+    ("apiserver-name", Text, Done),
+    ("apiserver-names", List, Done),
     ("apiserver-port", Text, Done),
     ("auto-pause-interval", Text, Means("nothing pauses by itself: at idle there is nothing to save")),
     ("auto-update-drivers", Flag, Means(NO_MACHINE)),
@@ -79,7 +79,6 @@ const FLAGS: &[(&str, Takes, Effect)] = &[
     ("image-repository", Text, Means(OWN_IMAGES)),
     ("insecure-registry", List, Done),
     ("install-addons", Flag, Means("what is built in is always there")),
-    ("interactive", Flag, Means("nothing is asked")),
     ("iso-url", List, Means(NO_MACHINE)),
     ("keep-context", Flag, Done),
     ("kubernetes-version", Text, Done),
@@ -147,6 +146,36 @@ fn short(flag: &str) -> Option<char> {
     }
 }
 
+/// What `--help` says of those that do something.
+fn help(flag: &str) -> Option<&'static str> {
+    Some(match flag {
+        "addons" => "Enable addons. see `minikube addons list` for a list of valid addon names",
+        "apiserver-ips" => "Addresses that the apiserver's certificate holds beside this machine's own",
+        "apiserver-name" => "A name that the apiserver's certificate holds beside this machine's own",
+        "apiserver-names" => "Names that the apiserver's certificate holds beside this machine's own",
+        "apiserver-port" => "The apiserver listening port",
+        "download-only" => "Says that there is nothing to download, and stops there",
+        "dry-run" => "Checks what was typed, and changes nothing",
+        "gpus" => "Only `none`: devices are not given to pods yet",
+        "ha" => "Refused: there is one control plane",
+        "insecure-registry" => {
+            "Registries that may speak plain HTTP or have a certificate that nobody vouches for"
+        }
+        "keep-context" => "Keep the current kubectl context, and put the new one beside it",
+        "kubernetes-version" => {
+            "The version that is served, `stable` or `latest`; another minor one is refused"
+        }
+        "namespace" => "The namespace to name when it is done",
+        "no-kubernetes" => "Start the Docker engine alone, without Kubernetes",
+        "nodes" => "One: this machine",
+        "output" => "Format to print stdout in. Options include: [text,json]",
+        "registry-mirror" => "Registries to ask before docker.io",
+        "wait" => "Taken: a start always waits until the node is Ready",
+        "wait-timeout" => "Taken: a start always waits until the node is Ready",
+        _ => return None,
+    })
+}
+
 /// Those that were given, with their values.
 #[derive(Debug, Clone, Default)]
 pub(super) struct StartFlags(Vec<(&'static str, Vec<String>)>);
@@ -193,7 +222,7 @@ fn effect(name: &str) -> Option<Effect> {
 impl Args for StartFlags {
     fn augment_args(command: Command) -> Command {
         FLAGS.iter().fold(command, |command, (name, takes, effect)| {
-            let arg = Arg::new(*name).long(*name).hide(*effect != Done);
+            let arg = Arg::new(*name).long(*name).hide(*effect != Done).help(help(name));
             let arg = match short(name) {
                 Some(letter) => arg.short(letter),
                 None => arg,
@@ -251,6 +280,13 @@ mod tests {
         assert!(!flags.is_set("vm") && flags.is_set("keep-context") && !flags.is_set("ha"));
         assert_eq!(flags.all("addons"), ["a", "b", "c"]);
         assert_eq!(flags.text("nodes"), Some("1"));
+    }
+
+    #[test]
+    fn what_does_something_has_its_help() {
+        for (name, _, effect) in FLAGS {
+            assert_eq!(help(name).is_some(), *effect == Done, "{name}");
+        }
     }
 
     #[test]

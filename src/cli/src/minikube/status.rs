@@ -55,12 +55,7 @@ impl Status {
                 .because(format!("invalid output format: {output}. Valid values: 'text', 'json'")));
         }
         session.existing()?;
-        let own = [session.profile(), "m01", ""];
-        if let Some(node) = self.node.as_deref().filter(|node| !own.contains(node)) {
-            return Err(
-                reason::GUEST_NODE_RETRIEVE.because(format!("retrieving node: Could not find node {node}"))
-            );
-        }
+        session.own_node(self.node.as_deref())?;
         let every =
             self.watch.as_deref().map(|text| crate::duration::parse(text).unwrap_or(Duration::from_secs(1)));
         loop {
