@@ -125,16 +125,27 @@ need_compose() {
     echo "$at"
 }
 
-# download_from SUITE PACKAGE... : Debian packages of another release, into this folder; the machine's own lists stay as they are
-download_from() {
-    local suite="$1" mirror own
-    shift
+# lists_of SUITE [ARCHITECTURE] : another release's lists, in this folder, and in $own the options with which apt-get and apt-cache read
+# them; the machine's own lists stay as they are. Of another architecture nothing is installed yet.
+lists_of() {
+    local mirror
     mirror="$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' | grep -v security | head -1)"
     mkdir -p lists/partial cache
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main" >sources.list
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $1 main" >sources.list
     own=(-o "Dir::Etc::SourceList=$PWD/sources.list" -o Dir::Etc::SourceParts=/dev/null
         -o "Dir::State::Lists=$PWD/lists" -o "Dir::Cache=$PWD/cache" -o APT::Sandbox::User=root)
+    if [ -n "${2:-}" ]; then
+        : >status
+        own+=(-o "APT::Architecture=$2" -o "APT::Architectures=$2" -o "Dir::State::Status=$PWD/status")
+    fi
     apt-get "${own[@]}" update -qq
+}
+
+# download_from SUITE PACKAGE... : Debian packages of another release, into this folder
+download_from() {
+    local suite="$1" own
+    shift
+    lists_of "$suite"
     apt-get "${own[@]}" download -qq "$@"
 }
 
