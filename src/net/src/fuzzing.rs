@@ -1,15 +1,15 @@
 //! For `fuzz/fuzz_targets/nft.rs`.
 
-use crate::{nft, program, stale};
+use crate::{conntrack, nft, nft_cli};
 
 /// What the kernel answers over netlink, and what `nft` prints.
 pub fn replies(bytes: &[u8]) {
     for element in nft::fuzzing::messages(bytes) {
-        stale::forgets_client(&element, &Default::default());
+        conntrack::forgets_client(&element, &Default::default());
     }
     if let Ok(listed) = std::str::from_utf8(bytes)
-        && let Ok(chains) = program::parse(listed)
+        && let Ok(chains) = nft_cli::parse(listed)
     {
-        program::notes(&chains, "monopod");
+        nft_cli::notes(&chains, "monopod");
     }
 }

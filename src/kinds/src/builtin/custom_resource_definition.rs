@@ -1,6 +1,6 @@
 use super::webhooks::validate_client;
 use super::{name_of, names};
-use crate::{Cell, Column, ErrorList, Subresource, TypedKind, Scope};
+use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind};
 use k8s_openapi::api::admissionregistration::v1 as admission;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames,
