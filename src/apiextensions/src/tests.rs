@@ -1,7 +1,7 @@
 use crate::{conditions, kinds_of, names};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kinds::{ErrorList, FieldValidation, Version};
+use kinds::{ErrorList, FieldValidation, Subresource, Version};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -46,15 +46,15 @@ fn cron(spec: Value) -> Value {
 #[test]
 fn what_is_served_is_a_kind() {
     let versions = versions();
-    let versions: Vec<String> = versions.iter().map(|h| h.info().gvk.version.to_string()).collect();
-    assert_eq!(versions, ["v1", "v1beta1"]);
+    let names: Vec<String> = versions.iter().map(|v| v.info().gvk.version.to_string()).collect();
+    assert_eq!(names, ["v1", "v1beta1"]);
     let mut converted = definition();
     converted.spec.conversion = serde_json::from_value(json!({"strategy": "Webhook", "webhook": {
         "conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://localhost/convert"}}}))
     .unwrap();
     let converted = kinds_of(&converted).unwrap();
-    let versions: Vec<String> = converted.iter().map(|h| h.info().gvk.version.to_string()).collect();
-    assert_eq!(versions, ["v1", "v1beta1"]);
+    let names: Vec<String> = converted.iter().map(|v| v.info().gvk.version.to_string()).collect();
+    assert_eq!(names, ["v1", "v1beta1"]);
     assert!(versions.iter().all(|version| version.conversion().is_none()));
     let stored = converted.iter().map(|h| h.conversion().unwrap().stored_version.as_str());
     assert_eq!(stored.collect::<Vec<_>>(), ["stable.example.com/v1", "stable.example.com/v1"]);
@@ -67,7 +67,7 @@ fn what_is_served_is_a_kind() {
     let encoded: Value = encoded.decode().unwrap();
     assert_eq!(encoded["apiVersion"], "stable.example.com/v1beta1");
     let info = versions[0].info();
-    assert!(info.has_subresource("status") && info.has_subresource("scale"));
+    assert!(info.has_subresource(Subresource::Status) && info.has_subresource(Subresource::Scale));
     assert_eq!(info.short_names, ["ct"]);
     assert_eq!(versions[1].deprecation(), Some("stable.example.com/v1beta1 CronTab is deprecated"));
     assert!(versions[0].selects_by("spec.image") && !versions[0].selects_by("spec.cronSpec"));
@@ -148,12 +148,12 @@ fn the_status_is_written_by_itself_and_makes_no_generation() {
     with_status["status"] = json!({"replicas": 3});
     let mut by_update = decode(version, &with_status);
     by_update.prepare_update(&*old);
-    assert_eq!(by_update.scale_by_path().unwrap().status.unwrap().replicas, 0, "the status stays");
+    assert_eq!(by_update.scale().unwrap().current, None, "the status stays");
     assert!(by_update.generation_changes(&*old));
     let mut by_status = decode(version, &with_status);
     by_status.meta_mut().labels = Some([("a".to_owned(), "b".to_owned())].into());
     by_status.prepare_status_update(&*old);
-    assert_eq!(by_status.scale_by_path().unwrap().status.unwrap().replicas, 3);
+    assert_eq!(by_status.scale().unwrap().current, Some(3));
     assert_eq!(by_status.meta().labels, None, "the labels stay");
     assert!(!by_status.generation_changes(&*old), "the spec stays");
 }

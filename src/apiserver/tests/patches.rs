@@ -9,7 +9,7 @@ use cluster::{Actor, Target, Wanted, WriteOptions};
 use common::{Server, Who};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
-use kinds::{FieldValidation, Kind};
+use kinds::{FieldValidation, TypedKind};
 use serde_json::{Value, json};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -332,7 +332,7 @@ async fn by_http(server: &Server, patch: Patch, body: &Value) -> Result<Value, (
 
 async fn by_client(server: &Server, patch: Patch, body: &Value) -> Result<Value, (u16, String)> {
     let refused = |status: Status| (status.code, status.message);
-    let handler = server.cluster.registry().by_gvr(&Deployment::info().gvr).unwrap();
+    let version = server.cluster.registry().by_gvr(&Deployment::info().gvr).unwrap();
     if matches!(patch, Apply | ForcedApply) {
         let wanted = Wanted {
             config: body.clone(),
@@ -340,7 +340,7 @@ async fn by_client(server: &Server, patch: Patch, body: &Value) -> Result<Value,
             validation: FieldValidation::default(),
         };
         let options = WriteOptions { field_manager: MANAGER.to_owned(), ..WriteOptions::default() };
-        let target = Target::object(&handler, Some("typed"), NAME);
+        let target = Target::object(&version, Some("typed"), NAME);
         let applied = server.cluster.apply(&Actor::root(), &target, wanted, &options).await;
         return Ok(applied.map_err(refused)?.object.decode().unwrap());
     }
@@ -349,7 +349,7 @@ async fn by_client(server: &Server, patch: Patch, body: &Value) -> Result<Value,
         let patched = match patch {
             Json => JsonPatch::parse(body.to_string().as_bytes())?.apply(current)?,
             Merge => merge_patch(current, body),
-            _ => strategic_merge(current, body, handler.merge_keys().unwrap())?,
+            _ => strategic_merge(current, body, version.merge_keys().unwrap())?,
         };
         *deployment = serde_json::from_value(patched).map_err(|e| Status::bad_request(e.to_string()))?;
         Ok(())

@@ -1,6 +1,7 @@
 //! Server-side apply, as the clients of one cluster see it.
 
 use api::{ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, rule};
 use cluster::{Actor, Applied, Cluster, Target, Verb, Wanted, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
@@ -158,6 +159,8 @@ async fn what_clients_write_has_owners_from_the_first_write_on() {
 #[tokio::test]
 async fn what_components_write_is_cheap_and_theirs_where_it_matters() {
     let cluster = testkit::cluster(testkit::config()).await;
+    let rules = vec![rule(&["get", "update"], &["apps"], &["deployments", "deployments/status"])];
+    cluster.bootstrap_components([ComponentRole::controller("deployment-controller", rules)]).await.unwrap();
     let deployments = cluster.acting_as(Actor::controller("deployment-controller")).api::<Deployment>();
     let root = cluster.acting_as(Actor::root()).api::<Deployment>();
     let key = ObjectKey::namespaced("default", "web");

@@ -1,6 +1,7 @@
 //! What every caller may rely on, whichever door it comes through.
 
 use api::{FieldSelector, LabelSelector, ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
     Actor, Change, Client, Cluster, DeleteOptions, Deleted, ListParams, Propagation, Target,
     TokenRequestParams, Verb, WatchEvent, WatchParams, WriteOptions,
@@ -351,7 +352,9 @@ async fn nobody_does_more_than_a_role_allows() {
     let refused = mallory.api::<ConfigMap>().create(map("a", "x")).await.unwrap_err();
     let want = "configmaps is forbidden: User \"mallory\" cannot create resource \"configmaps\" in API group \"\" in the namespace \"default\"";
     assert_eq!(refused.message, want);
-    let scheduler = cluster.acting_as(Actor::component("system:kube-scheduler"));
+    let (name, rules) = ("system:kube-scheduler", vec![rule(READ, &[""], &["pods"])]);
+    cluster.bootstrap_components([ComponentRole::user(name, name, rules)]).await.unwrap();
+    let scheduler = cluster.acting_as(Actor::component(name));
     assert!(scheduler.api::<Pod>().list(None, LabelSelector::everything()).is_ok());
     assert_eq!(reason(scheduler.api::<Pod>().create(pod("a")).await), Reason::Forbidden);
 }

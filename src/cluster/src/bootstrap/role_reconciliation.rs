@@ -73,8 +73,9 @@ fn fill_metadata(meta: &mut ObjectMeta, wanted: &ObjectMeta) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::roles::{cluster_role_bindings, cluster_roles};
+    use super::super::roles::{cluster_role_bindings, cluster_roles, role as made};
     use super::*;
+    use crate::roles::rule;
     use k8s_openapi::api::rbac::v1::PolicyRule;
 
     fn of<'r>(roles: &'r [ClusterRole], name: &str) -> &'r ClusterRole {
@@ -126,13 +127,14 @@ mod tests {
         let updated = role(&edit, of(&wanted, "edit")).unwrap();
         assert!(!touches(&updated, "endpoints", "create") && updated.aggregation_rule.is_some());
 
-        let mut node = of(&wanted, "system:node").clone();
+        let wanted_node = &made("system:node", vec![rule(&["create"], &[""], &["pods"])]);
+        let mut node = wanted_node.clone();
         node.rules = Some(vec![endpoints]);
-        let updated = role(&node, of(&wanted, "system:node")).unwrap();
+        let updated = role(&node, wanted_node).unwrap();
         assert!(touches(&updated, "pods", "create"), "what is missing is added");
         assert!(touches(&updated, "endpoints", "create"), "what a user added stays");
         node.metadata.annotations = Some([(AUTO_UPDATE.to_owned(), "false".to_owned())].into());
-        assert_eq!(role(&node, of(&wanted, "system:node")), None, "a user's word");
+        assert_eq!(role(&node, wanted_node), None, "a user's word");
 
         let wanted = &cluster_role_bindings()[0];
         let mut stored = wanted.clone();

@@ -8,7 +8,7 @@ fn each_kind_has_its_cases() {
     for (name, field) in [("defaults.jsonl", "given"), ("valid.jsonl", "object"), ("invalid.jsonl", "object")]
     {
         let cases = table(name).1;
-        let kinds = registry.iter().map(|handler| &handler.info().gvk);
+        let kinds = registry.versions().map(|version| &version.info().gvk);
         let without = kinds.filter(|gvk| {
             let version = gvk.api_version();
             !cases
