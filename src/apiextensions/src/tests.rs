@@ -162,7 +162,7 @@ fn the_status_is_written_by_itself_and_makes_no_generation() {
 fn it_is_stored_in_one_version_and_shown_in_each() {
     let versions = versions();
     let beta = json!({"apiVersion": "stable.example.com/v1beta1", "kind": "CronTab", "metadata": {"name": "a", "namespace": "d"}, "spec": {"x": 1}});
-    let stored = decode(&*versions[1], &beta).encode().unwrap().stamp(api::ResourceVersion(7));
+    let stored = decode(&versions[1], &beta).encode().unwrap().stamp(api::ResourceVersion(7));
     let version_of = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap()["apiVersion"].clone();
     assert_eq!(version_of(stored.bytes()), "stable.example.com/v1");
     assert_eq!(version_of(&versions[0].present(stored.bytes())), "stable.example.com/v1");

@@ -89,7 +89,7 @@ mod tests {
         let stored =
             api::Unstamped::new(map.to_string().into_bytes()).unwrap().stamp(api::ResourceVersion(7));
         let object = |include| {
-            let table = of_objects(&*version, std::slice::from_ref(&stored), None, include).unwrap();
+            let table = of_objects(&version, std::slice::from_ref(&stored), None, include).unwrap();
             let table: Value = serde_json::from_slice(&table).unwrap();
             table["rows"][0]["object"].clone()
         };

@@ -144,7 +144,7 @@ impl Lines {
             return events;
         }
         let objects = events.iter().filter_map(|event| event.as_ref().ok().and_then(object_of).cloned());
-        match self.cluster.in_version(&*self.version, objects.collect()).await {
+        match self.cluster.in_version(&self.version, objects.collect()).await {
             Err(status) => vec![Err(status)],
             Ok(converted) => {
                 let mut converted = converted.into_iter();
@@ -176,9 +176,7 @@ impl Lines {
     fn put_object(&mut self, out: &mut BytesMut, kind: &str, object: &Object) {
         let shown = match self.view {
             View::Objects => Ok(self.version.present(object.bytes())),
-            View::Table => {
-                table::of_objects(&*self.version, std::slice::from_ref(object), None, self.include)
-            }
+            View::Table => table::of_objects(&self.version, std::slice::from_ref(object), None, self.include),
             View::Partial => table::partial(object),
         };
         match shown {

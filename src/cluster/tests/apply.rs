@@ -159,7 +159,7 @@ async fn what_clients_write_has_owners_from_the_first_write_on() {
 #[tokio::test]
 async fn what_components_write_is_cheap_and_theirs_where_it_matters() {
     let cluster = testkit::cluster(testkit::config()).await;
-    let rules = vec![rule(&["get", "update"], &["apps"], &["deployments", "deployments/status"])];
+    let rules = vec![rule(&["get", "patch", "update"], &["apps"], &["deployments", "deployments/status"])];
     cluster.bootstrap_components([ComponentRole::controller("deployment-controller", rules)]).await.unwrap();
     let deployments = cluster.acting_as(Actor::controller("deployment-controller")).api::<Deployment>();
     let root = cluster.acting_as(Actor::root()).api::<Deployment>();

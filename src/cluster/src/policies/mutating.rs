@@ -131,7 +131,7 @@ impl Admission<'_> {
         let mut wrong = Vec::new();
         for (index, mutation) in policy.does.mutations.iter().enumerate() {
             let subject = Subject { new: Some(&**new), old };
-            let question = Question::new(self, subject, &**via).await?;
+            let question = Question::new(self, subject, via).await?;
             let variables = self.policy_variables(&question, params, namespace);
             if index == 0 {
                 match policy.conditions.hold(&variables) {
@@ -141,7 +141,7 @@ impl Admission<'_> {
                 }
             }
             let before = question.object.unwrap_or_default();
-            match changed(mutation, &before, variables, &policy.composition, &**via) {
+            match changed(mutation, &before, variables, &policy.composition, via) {
                 Ok(after) if after == before => {}
                 Ok(after) => {
                     if let Err(why) = self.replace(new, after, prepare).await {

@@ -56,7 +56,7 @@ impl Admission<'_> {
         if found.is_empty() && reference.parameter_not_found_action.as_deref() == Some("Deny") {
             return Err("no params found for policy binding with `Deny` parameterNotFoundAction".to_owned());
         }
-        let found = self.cluster.in_version(&*version, found).await.map_err(|why| why.message)?;
+        let found = self.cluster.in_version(&version, found).await.map_err(|why| why.message)?;
         let shown = |object: &Object| {
             serde_json::from_slice(&version.present(object.bytes())).map_err(|why| why.to_string())
         };

@@ -46,7 +46,7 @@ impl Admission<'_> {
         }
         let namespace = self.namespace_object()?;
         for Invocation { policy, binding, via, params } in &invocations {
-            let question = Question::new(self, subject, &**via).await?;
+            let question = Question::new(self, subject, via).await?;
             let variables = self.policy_variables(&question, params, &namespace);
             let judgement = judge(policy, &variables);
             for refusal in judgement.denied {

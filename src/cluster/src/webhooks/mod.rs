@@ -238,7 +238,7 @@ impl Admission<'_> {
     /// What the webhook is asked; `None` where it is not.
     async fn question(&self, hook: &Hook, subject: Subject<'_>) -> Result<Option<Question>, Status> {
         let Some(via) = hook.matching.matches(self, subject) else { return Ok(None) };
-        let question = Question::new(self, subject, &*via).await?;
+        let question = Question::new(self, subject, &via).await?;
         let holds = match hook.conditions.is_empty() {
             true => Ok(true),
             false => hook.conditions.hold(&question.variables(self)),

@@ -9,7 +9,7 @@ fn what_upstream_refuses_is_refused_in_its_words() {
     let registry = kinds::all();
     golden("invalid.jsonl", "says", |case| {
         let version = version(&registry, &case["object"]);
-        faults(&*version, &*created(&*version, &case["object"])).into()
+        faults(&version, &*created(&version, &case["object"])).into()
     });
     for case in table("invalid.jsonl").1 {
         assert_ne!(case["says"], json!([]), "{}", case["name"]);
@@ -21,7 +21,7 @@ fn what_people_write_is_accepted() {
     let registry = kinds::all();
     for case in table("valid.jsonl").1 {
         let version = version(&registry, &case["object"]);
-        let said = faults(&*version, &*created(&*version, &case["object"]));
+        let said = faults(&version, &*created(&version, &case["object"]));
         assert_eq!(said, [""; 0], "{}", case["name"]);
     }
 }
@@ -30,10 +30,10 @@ fn what_people_write_is_accepted() {
 fn update(old: &Value, patch: &Value) -> Vec<String> {
     let registry = kinds::all();
     let version = version(&registry, old);
-    let before = created(&*version, old);
+    let before = created(&version, old);
     let mut object = old.clone();
     merge(&mut object, patch);
-    let mut new = crate::common::defaulted(&*version, &object);
+    let mut new = crate::common::defaulted(&version, &object);
     new.meta_mut().namespace.clone_from(&before.meta().namespace);
     new.prepare_update(&*before);
     let mut errors = ErrorList::default();
@@ -49,7 +49,7 @@ fn status_update(old: &Value, patch: &Value) -> Vec<String> {
     let mut object = old.clone();
     merge(&mut object, patch);
     let (before, mut new) =
-        (crate::common::defaulted(&*version, old), crate::common::defaulted(&*version, &object));
+        (crate::common::defaulted(&version, old), crate::common::defaulted(&version, &object));
     Instance::prepare_status_update(&mut *new, &*before);
     let mut errors = ErrorList::default();
     new.validate_status_update(&*before, &mut errors);
@@ -199,7 +199,7 @@ fn a_pod_that_was_stored_before_a_default_was_known_can_be_labelled() {
     let json = serde_json::to_vec(&object).unwrap();
     let stored = version.decode(&json, kinds::FieldValidation::Strict).unwrap().instance;
     object["metadata"]["labels"] = json!({"a": "b"});
-    let mut new = crate::common::defaulted(&*version, &object);
+    let mut new = crate::common::defaulted(&version, &object);
     new.prepare_update(&*stored);
     let mut errors = ErrorList::default();
     new.validate_update(&*stored, &mut errors);
@@ -484,7 +484,7 @@ fn volumes_claims_and_classes_are_printed_as_kubectl_shows_them() {
     let registry = kinds::all();
     let row = |object: Value| -> String {
         let version = version(&registry, &object);
-        let made = crate::common::defaulted(&*version, &object);
+        let made = crate::common::defaulted(&version, &object);
         let cells = made.row(jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(cells.len(), version.columns().len());
         cells
@@ -592,7 +592,7 @@ fn a_fault_of_old_is_forgiven_and_a_new_one_is_not() {
     let version = version(&registry, &stored);
     let faults = |spec: Value| {
         let mut errors = ErrorList::default();
-        created(&*version, &pod(&spec)).validate(&mut errors);
+        created(&version, &pod(&spec)).validate(&mut errors);
         errors
     };
     let before = faults(json!({"dnsPolicy": "Bogus"}));
@@ -644,6 +644,6 @@ fn numbers_beyond_all_measure() {
     ] {
         let object = pod(&spec);
         let version = version(&registry, &object);
-        check(name, &faults(&*version, &*created(&*version, &object)), want);
+        check(name, &faults(&version, &*created(&version, &object)), want);
     }
 }
