@@ -4,8 +4,7 @@ mod role_reconciliation;
 mod roles;
 mod user_roles;
 
-pub(crate) use roles::{binding, group, role, subject};
-
+use crate::roles::{ComponentRole, binding, role};
 use crate::{Actor, Client, Cluster, admission};
 use ::api::{Reason, Status};
 use futures::future::try_join_all;
@@ -65,7 +64,24 @@ impl Cluster {
         ensure(&root, [roles::extension_authentication_reader()]).await
     }
 
-    pub(crate) async fn reconcile_roles(
+    /// Makes the roles and bindings of components that are missing, and gives those that lack something what this version needs. A
+    /// component must have its role before it starts.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn bootstrap_components(
+        &self,
+        components: impl IntoIterator<Item = ComponentRole>,
+    ) -> Result<(), Status> {
+        let (mut roles, mut bindings) = (Vec::new(), Vec::new());
+        for ComponentRole { name, subject, rules } in components {
+            bindings.push(binding(&name, &name, vec![subject]));
+            roles.push(role(&name, rules));
+        }
+        self.reconcile_roles(roles, bindings).await
+    }
+
+    async fn reconcile_roles(
         &self,
         roles: Vec<ClusterRole>,
         bindings: Vec<ClusterRoleBinding>,

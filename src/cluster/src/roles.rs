@@ -1,13 +1,14 @@
-//! What the components of a cluster may do: each says it in its own file, with the words of this one, and
-//! [`Cluster::bootstrap_components`] makes it a role that is bound to it.
+//! The words in which roles are written. What the components of a cluster may do each says in its own file, with these, and
+//! [`crate::Cluster::bootstrap_components`] makes it a role that is bound to it.
 
-use crate::Cluster;
-use crate::bootstrap::{group, subject};
-use ::api::Status;
-use k8s_openapi::api::rbac::v1::{PolicyRule, Subject};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, RoleRef, Subject};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 pub const READ: &[&str] = &["get", "list", "watch"];
 pub const ALL: &[&str] = &["*"];
+const GROUP: &str = "rbac.authorization.k8s.io";
+/// On whatever the cluster keeps up to date; `false` is a user's word that it shall not.
+pub(crate) const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
 /// The role of a component, and who has it.
 pub struct ComponentRole {
@@ -36,25 +37,6 @@ impl ComponentRole {
     }
 }
 
-impl Cluster {
-    /// Makes the roles and bindings that are missing, and gives those that lack something what this version needs. A component
-    /// must have its role before it starts.
-    ///
-    /// # Errors
-    /// What the store says.
-    pub async fn bootstrap_components(
-        &self,
-        components: impl IntoIterator<Item = ComponentRole>,
-    ) -> Result<(), Status> {
-        let (mut roles, mut bindings) = (Vec::new(), Vec::new());
-        for ComponentRole { name, subject, rules } in components {
-            bindings.push(crate::bootstrap::binding(&name, &name, vec![subject]));
-            roles.push(crate::bootstrap::role(&name, rules));
-        }
-        self.reconcile_roles(roles, bindings).await
-    }
-}
-
 pub fn rule(verbs: &[&str], groups: &[&str], resources: &[&str]) -> PolicyRule {
     PolicyRule {
         verbs: owned(verbs),
@@ -62,6 +44,11 @@ pub fn rule(verbs: &[&str], groups: &[&str], resources: &[&str]) -> PolicyRule {
         resources: Some(owned(resources)),
         ..PolicyRule::default()
     }
+}
+
+/// Of who says what happens, under both names that events have.
+pub fn events() -> PolicyRule {
+    rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"])
 }
 
 /// Of who makes pods, and says so.
@@ -74,4 +61,37 @@ pub fn pods_and_events() -> Vec<PolicyRule> {
 
 pub(crate) fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+pub(crate) fn role(name: &str, rules: Vec<PolicyRule>) -> ClusterRole {
+    ClusterRole { metadata: metadata(name), rules: Some(rules), ..ClusterRole::default() }
+}
+
+pub(crate) fn binding(name: &str, role: &str, subjects: Vec<Subject>) -> ClusterRoleBinding {
+    let role_ref =
+        RoleRef { api_group: Some(GROUP.to_owned()), kind: "ClusterRole".to_owned(), name: role.to_owned() };
+    ClusterRoleBinding { metadata: metadata(name), role_ref, subjects: Some(subjects) }
+}
+
+/// Of what every cluster has from its start.
+pub(crate) fn metadata(name: &str) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: Some([("kubernetes.io/bootstrapping".to_owned(), "rbac-defaults".to_owned())].into()),
+        annotations: Some([(AUTO_UPDATE.to_owned(), "true".to_owned())].into()),
+        ..ObjectMeta::default()
+    }
+}
+
+pub(crate) fn group(name: &str) -> Subject {
+    subject("Group", name, None)
+}
+
+fn subject(kind: &str, name: &str, namespace: Option<&str>) -> Subject {
+    Subject {
+        api_group: namespace.is_none().then(|| GROUP.to_owned()),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+        namespace: namespace.map(str::to_owned),
+    }
 }

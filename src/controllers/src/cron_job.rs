@@ -7,7 +7,7 @@ use crate::owner::{candidates, is_controlled_by};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
-use cluster::roles::{ComponentRole, rule};
+use cluster::roles::{ComponentRole, events, rule};
 use cluster::{
     Actor, Api, Client, Cluster, Controller, DeleteOptions, EventType, Propagation, Recorder, WorkQueue,
     subject,
@@ -25,7 +25,6 @@ const NAME: &str = "cronjob-controller";
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 pub(crate) fn role() -> ComponentRole {
-    let events = &["create", "patch", "update"];
     ComponentRole::controller(
         NAME,
         vec![
@@ -36,7 +35,7 @@ pub(crate) fn role() -> ComponentRole {
             ),
             rule(&["create", "delete", "get", "list", "patch", "update", "watch"], &["batch"], &["jobs"]),
             rule(&["delete", "list"], &[""], &["pods"]),
-            rule(events, &["", "events.k8s.io"], &["events"]),
+            events(),
         ],
     )
 }

@@ -5,7 +5,7 @@ mod plan;
 use crate::owner::{controller_of, unless_gone};
 use crate::scale::{self, ScaleRef};
 use api::{ObjectKey, Reason, Status};
-use cluster::roles::{ALL, ComponentRole, READ, rule};
+use cluster::roles::{ALL, ComponentRole, READ, events, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, Recorder, WorkQueue};
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -28,7 +28,7 @@ pub(crate) fn role() -> ComponentRole {
             rule(READ, &["policy"], &["poddisruptionbudgets"]),
             rule(&["patch", "update"], &["policy"], &["poddisruptionbudgets/status"]),
             rule(&["get"], ALL, &["*/scale"]),
-            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            events(),
         ],
     )
 }

@@ -9,7 +9,7 @@ mod plan;
 
 use crate::owner::unless_gone;
 use api::{Object, OwnerRef, ResourceVersion, Status};
-use cluster::roles::{ALL, ComponentRole, rule};
+use cluster::roles::{ALL, ComponentRole, events, rule};
 use cluster::{
     Actor, Client, Cluster, Controller, DeleteOptions, EventType, ListParams, Propagation, Recorder, Subject,
     Target, Verb, WatchAll, WatchEvent, WorkQueue, WriteOptions,
@@ -29,10 +29,7 @@ const COMPONENT: &str = "garbage-collector-controller";
 pub(crate) fn role() -> ComponentRole {
     ComponentRole::controller(
         NAME,
-        vec![
-            rule(&["delete", "get", "list", "patch", "update", "watch"], ALL, ALL),
-            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
-        ],
+        vec![rule(&["delete", "get", "list", "patch", "update", "watch"], ALL, ALL), events()],
     )
 }
 

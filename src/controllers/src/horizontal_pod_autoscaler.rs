@@ -12,7 +12,7 @@ use crate::scale::{self, ScaleRef};
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Status};
 use behavior::{Bounds, History};
-use cluster::roles::{ALL, ComponentRole, READ, rule};
+use cluster::roles::{ALL, ComponentRole, READ, events, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, METRICS_GROUP, Recorder, WorkQueue};
 use conditions::{ABLE, ACTIVE, Conditions, LIMITED};
 use jiff::Timestamp;
@@ -97,7 +97,7 @@ pub(crate) fn role() -> ComponentRole {
             rule(&["get", "update"], ALL, &["*/scale"]),
             rule(&["list"], &[""], &["pods"]),
             rule(&["list"], &[METRICS_GROUP], &["pods"]),
-            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            events(),
         ],
     )
 }

@@ -2,7 +2,7 @@
 
 use crate::status::write_status;
 use api::{ObjectKey, Status};
-use cluster::roles::{ALL, ComponentRole, rule};
+use cluster::roles::{ALL, ComponentRole, events, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, WorkQueue};
 use k8s_openapi::api::core::v1::{ResourceQuota, ResourceQuotaStatus};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
@@ -21,7 +21,7 @@ pub(crate) fn role() -> ComponentRole {
             rule(&["list", "watch"], ALL, ALL),
             rule(&["get"], &[""], &["resourcequotas"]),
             rule(&["patch", "update"], &[""], &["resourcequotas/status"]),
-            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+            events(),
         ],
     )
 }

@@ -3,7 +3,7 @@
 use crate::job::{COMPLETE, FAILED, condition};
 use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
-use cluster::roles::{ComponentRole, rule};
+use cluster::roles::{ComponentRole, events, rule};
 use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, Propagation, WorkQueue};
 use k8s_openapi::api::batch::v1::Job;
 use kinds::key_of;
@@ -15,10 +15,7 @@ const NAME: &str = "ttl-after-finished-controller";
 pub(crate) fn role() -> ComponentRole {
     ComponentRole::controller(
         NAME,
-        vec![
-            rule(&["delete", "get", "list", "watch"], &["batch"], &["jobs"]),
-            rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
-        ],
+        vec![rule(&["delete", "get", "list", "watch"], &["batch"], &["jobs"]), events()],
     )
 }
 

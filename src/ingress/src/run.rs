@@ -5,7 +5,7 @@ use crate::routes::{Backend, Routes};
 use crate::{ACTOR, IngressConfig, NAME, classes, status};
 use api::ObjectKey;
 use arc_swap::ArcSwap;
-use cluster::roles::{ComponentRole, READ, rule};
+use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Client, Cluster, Recorder, Subscription};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -47,7 +47,7 @@ pub fn role() -> ComponentRole {
         rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
         rule(READ, &["networking.k8s.io"], &["ingresses", "ingressclasses"]),
         rule(&["patch", "update"], &["networking.k8s.io"], &["ingresses/status"]),
-        rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+        events(),
     ];
     ComponentRole::service_account("system:ingress-controller", NAME, rules)
 }

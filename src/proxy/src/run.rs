@@ -1,6 +1,6 @@
 use crate::{ACTOR, Claims, OwnAddresses, ProxyConfig, balancer, render};
 use api::ObjectKey;
-use cluster::roles::{ComponentRole, READ, rule};
+use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Change, Cluster};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -20,7 +20,7 @@ pub fn role() -> ComponentRole {
     let rules = vec![
         rule(READ, &[""], &["nodes", "services"]),
         rule(READ, &["discovery.k8s.io"], &["endpointslices"]),
-        rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+        events(),
         rule(&["patch", "update"], &[""], &["services/status"]),
     ];
     ComponentRole::user("system:node-proxier", ACTOR, rules)

@@ -3,7 +3,7 @@ use crate::pod_volumes::{PodVolumes, Promise, Storage};
 use crate::preempt::{self, BY_SCHEDULER, DISRUPTION_TARGET, nominated_node, priority};
 use crate::{NoPreemption, NodeSnapshot, Preemption, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
-use cluster::roles::{ComponentRole, READ, rule};
+use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Api, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, subject};
 use k8s_openapi::api::core::v1::{
     Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
@@ -36,7 +36,7 @@ pub fn role() -> ComponentRole {
         ),
         rule(&["create"], &[""], &["bindings", "pods/binding"]),
         rule(&["patch", "update"], &[""], &["pods/status"]),
-        rule(&["create", "patch", "update"], &["", "events.k8s.io"], &["events"]),
+        events(),
     ];
     ComponentRole::user(USER, USER, rules)
 }

@@ -1,12 +1,10 @@
 //! Bootstrap roles of a cluster that an earlier version made: what they lack is added, what a user added stays. Pure;
 //! upstream's `pkg/registry/rbac/reconciliation`, as the API server runs it at each start.
 
+use crate::roles::AUTO_UPDATE;
 use crate::rule_coverage::{compact, uncovered};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-/// On whatever the cluster keeps up to date; `false` is a user's word that it shall not.
-pub(super) const AUTO_UPDATE: &str = "rbac.authorization.kubernetes.io/autoupdate";
 
 /// The stored role with what is missing of `wanted`; `None` where nothing is.
 pub(super) fn role(stored: &ClusterRole, wanted: &ClusterRole) -> Option<ClusterRole> {
@@ -73,9 +71,9 @@ fn fill_metadata(meta: &mut ObjectMeta, wanted: &ObjectMeta) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::roles::{cluster_role_bindings, cluster_roles, role as made};
+    use super::super::roles::{cluster_role_bindings, cluster_roles};
     use super::*;
-    use crate::roles::rule;
+    use crate::roles::{role as made, rule};
     use k8s_openapi::api::rbac::v1::PolicyRule;
 
     fn of<'r>(roles: &'r [ClusterRole], name: &str) -> &'r ClusterRole {

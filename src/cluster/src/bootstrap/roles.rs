@@ -1,13 +1,11 @@
 //! Upstream's bootstrap policy for users. What a component may do is said in its own file.
 
-use super::role_reconciliation::AUTO_UPDATE;
-use super::{named, user_roles};
+use super::user_roles;
 use crate::Actor;
-use crate::roles::{ALL, READ, owned, rule};
-use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleRef, Subject};
+use crate::roles::{ALL, READ, binding, group, metadata, owned, role, rule};
+use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role};
 
 pub(super) const WRITE: &[&str] = &["create", "delete", "deletecollection", "patch", "update"];
-pub(crate) const GROUP: &str = "rbac.authorization.k8s.io";
 
 pub(super) fn cluster_roles() -> Vec<ClusterRole> {
     let mut roles = vec![
@@ -68,10 +66,8 @@ const DISCOVERY: &[&str] = &[
 
 /// Who may learn whom the cluster believes.
 pub(super) fn extension_authentication_reader() -> Role {
-    let mut metadata = named("extension-apiserver-authentication-reader");
+    let mut metadata = metadata("extension-apiserver-authentication-reader");
     metadata.namespace = Some("kube-system".to_owned());
-    metadata.labels = bootstrap_label();
-    metadata.annotations = auto_update();
     let mut reads = rule(READ, &[""], &["configmaps"]);
     reads.resource_names = Some(owned(&["extension-apiserver-authentication"]));
     Role { metadata, rules: Some(vec![reads]) }
@@ -96,49 +92,6 @@ pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
     ]
 }
 
-pub(crate) fn role(name: &str, rules: Vec<PolicyRule>) -> ClusterRole {
-    let mut metadata = named(name);
-    metadata.labels = bootstrap_label();
-    metadata.annotations = auto_update();
-    ClusterRole { metadata, rules: Some(rules), ..ClusterRole::default() }
-}
-
-pub(crate) fn binding(name: &str, role: &str, subjects: Vec<Subject>) -> ClusterRoleBinding {
-    let mut metadata = named(name);
-    metadata.labels = bootstrap_label();
-    metadata.annotations = auto_update();
-    ClusterRoleBinding {
-        metadata,
-        role_ref: RoleRef {
-            api_group: Some(GROUP.to_owned()),
-            kind: "ClusterRole".to_owned(),
-            name: role.to_owned(),
-        },
-        subjects: Some(subjects),
-    }
-}
-
-fn bootstrap_label() -> Option<std::collections::BTreeMap<String, String>> {
-    Some([("kubernetes.io/bootstrapping".to_owned(), "rbac-defaults".to_owned())].into())
-}
-
-fn auto_update() -> Option<std::collections::BTreeMap<String, String>> {
-    Some([(AUTO_UPDATE.to_owned(), "true".to_owned())].into())
-}
-
 fn paths(verbs: &[&str], urls: &[&str]) -> PolicyRule {
     PolicyRule { verbs: owned(verbs), non_resource_urls: Some(owned(urls)), ..PolicyRule::default() }
-}
-
-pub(crate) fn group(name: &str) -> Subject {
-    subject("Group", name, None)
-}
-
-pub(crate) fn subject(kind: &str, name: &str, namespace: Option<&str>) -> Subject {
-    Subject {
-        api_group: namespace.is_none().then(|| GROUP.to_owned()),
-        kind: kind.to_owned(),
-        name: name.to_owned(),
-        namespace: namespace.map(str::to_owned),
-    }
 }

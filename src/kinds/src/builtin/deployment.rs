@@ -2,7 +2,7 @@ use super::checks::{not_negative, text};
 use super::replica_set::{counts, selected_template, selector_stays};
 use super::replication_controller::{at_least_zero, container_cells};
 use super::{fill, name_of};
-use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, age, scale, selectors};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment,
 };
@@ -55,17 +55,7 @@ impl TypedKind for Deployment {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", &self.spec.as_ref()?.template))
     }
-    fn scale(&self) -> Option<ScaleNumbers> {
-        let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
-        Some(ScaleNumbers {
-            wanted: spec.and_then(|spec| spec.replicas),
-            current: status.and_then(|status| status.replicas),
-            selector: spec.and_then(|spec| scale::told(&spec.selector)),
-        })
-    }
-    fn set_replicas(&mut self, replicas: i32) {
-        self.spec.get_or_insert_default().replicas = Some(replicas);
-    }
+    super::scaled!(|spec| scale::told(&spec.selector), |status| status.replicas);
     fn validate(&self, errors: &mut ErrorList) {
         let none = DeploymentSpec::default();
         let spec = self.spec.as_ref().unwrap_or(&none);

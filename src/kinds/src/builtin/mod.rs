@@ -25,6 +25,25 @@ macro_rules! spec_and_status {
 }
 pub(crate) use spec_and_status;
 
+/// Of kinds whose spec says how many pods are wished for; `$selector` says of a spec which pods these are, and `$current` of a status
+/// how many there are.
+macro_rules! scaled {
+    ($selector:expr, $current:expr) => {
+        fn scale(&self) -> Option<crate::ScaleNumbers> {
+            let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
+            Some(crate::ScaleNumbers {
+                wanted: spec.and_then(|spec| spec.replicas),
+                current: status.and_then($current),
+                selector: spec.and_then($selector),
+            })
+        }
+        fn set_replicas(&mut self, replicas: i32) {
+            self.spec.get_or_insert_default().replicas = Some(replicas);
+        }
+    };
+}
+pub(crate) use scaled;
+
 pub mod names;
 
 pub mod admission_policies;

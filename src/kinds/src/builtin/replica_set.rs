@@ -1,7 +1,7 @@
 use super::checks::{immutable, is_empty, label_selector, not_negative};
 use super::pod_validation::template;
 use super::replication_controller::{REPLICAS_COLUMNS, at_least_zero, replicas_row};
-use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, scale, selectors};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, scale, selectors};
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -28,17 +28,7 @@ impl TypedKind for ReplicaSet {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", self.spec.as_ref()?.template.as_ref()?))
     }
-    fn scale(&self) -> Option<ScaleNumbers> {
-        let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
-        Some(ScaleNumbers {
-            wanted: spec.and_then(|spec| spec.replicas),
-            current: status.map(|status| status.replicas),
-            selector: spec.and_then(|spec| scale::told(&spec.selector)),
-        })
-    }
-    fn set_replicas(&mut self, replicas: i32) {
-        self.spec.get_or_insert_default().replicas = Some(replicas);
-    }
+    super::scaled!(|spec| scale::told(&spec.selector), |status| Some(status.replicas));
     fn validate(&self, errors: &mut ErrorList) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);

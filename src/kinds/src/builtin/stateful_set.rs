@@ -3,7 +3,7 @@
 use super::name_of;
 use super::pod_validation::template;
 use super::replication_controller::{at_least_zero, container_cells};
-use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, age, scale, selectors};
+use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetStatus,
 };
@@ -56,17 +56,7 @@ impl TypedKind for StatefulSet {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", &self.spec.as_ref()?.template))
     }
-    fn scale(&self) -> Option<ScaleNumbers> {
-        let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
-        Some(ScaleNumbers {
-            wanted: spec.and_then(|spec| spec.replicas),
-            current: status.map(|status| status.replicas),
-            selector: spec.and_then(|spec| scale::told(&spec.selector)),
-        })
-    }
-    fn set_replicas(&mut self, replicas: i32) {
-        self.spec.get_or_insert_default().replicas = Some(replicas);
-    }
+    super::scaled!(|spec| scale::told(&spec.selector), |status| Some(status.replicas));
     fn validate(&self, errors: &mut ErrorList) {
         let none = StatefulSetSpec::default();
         let spec = self.spec.as_ref().unwrap_or(&none);
