@@ -10,24 +10,30 @@ use std::path::{Path, PathBuf};
 pub struct Program {
     path: PathBuf,
     mount: Option<OwnedFd>,
+    /// It is the program of this process.
+    runs: bool,
 }
+
+const THIS: &str = "/proc/self/exe";
 
 impl Program {
     /// Where the kernel can not do it (before 5.12) the program is run as it is.
     pub fn protect(path: &Path) -> Program {
-        let mount = read_only(path)
+        // by what runs, where it is this program: its file may be replaced just now, and have no name any more
+        let runs = std::env::current_exe().is_ok_and(|own| own == path);
+        let mount = read_only(if runs { Path::new(THIS) } else { path })
             .inspect_err(|error| {
                 let path = path.display();
                 tracing::warn!(%path, %error, "containers that run as root may overwrite the program: no read-only mount of it");
             })
             .ok();
-        Program { path: path.to_owned(), mount }
+        Program { path: path.to_owned(), mount, runs }
     }
 
     /// A script's interpreter would look for it by its descriptor.
     #[cfg(test)]
     pub fn as_it_is(path: &Path) -> Program {
-        Program { path: path.to_owned(), mount: None }
+        Program { path: path.to_owned(), mount: None, runs: false }
     }
 
     /// How it is called,
@@ -39,6 +45,7 @@ impl Program {
     pub fn executable(&self) -> PathBuf {
         match &self.mount {
             Some(mount) => PathBuf::from(format!("/proc/self/fd/{}", mount.as_raw_fd())),
+            None if self.runs => PathBuf::from(THIS),
             None => self.path.clone(),
         }
     }

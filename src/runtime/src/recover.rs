@@ -95,12 +95,6 @@ impl Inner {
 
     /// What is in the run directory and among the shims' cgroups without a record.
     fn sweep(&self, known: &HashSet<SandboxId>) {
-        let runs: HashSet<_> = known.iter().map(|id| self.places.sandbox_run(id)).collect();
-        for entry in std::fs::read_dir(self.places.run_root()).into_iter().flatten().flatten() {
-            if !runs.contains(&entry.path()) {
-                remove_dir(&entry.path());
-            }
-        }
         let shims = shims_of(&self.config.cgroup);
         let dirs = self.cgroups.dirs(&shims).into_iter();
         let entries = dirs.flat_map(|d| std::fs::read_dir(d).into_iter().flatten().flatten());
@@ -112,6 +106,13 @@ impl Inner {
             }
             for failure in self.cgroups.remove(&cgroup).err().into_iter().flatten() {
                 tracing::warn!("{failure}");
+            }
+        }
+        // after those that might write into them
+        let runs: HashSet<_> = known.iter().map(|id| self.places.sandbox_run(id)).collect();
+        for entry in std::fs::read_dir(self.places.run_root()).into_iter().flatten().flatten() {
+            if !runs.contains(&entry.path()) {
+                remove_dir(&entry.path());
             }
         }
     }

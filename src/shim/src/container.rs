@@ -179,6 +179,12 @@ impl Run {
             {
                 drained += length;
             }
+            // whoever still has the other end open is not the container: its last line is whole without a line break
+            if let Some(output) = &mut self.outputs[which] {
+                let mut lines = Vec::new();
+                output.lines.finish(&now(), &mut lines);
+                self.log.append(&lines);
+            }
         }
         self.attachments.clear();
         self.stdin = None;

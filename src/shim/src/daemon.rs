@@ -55,8 +55,12 @@ fn begin() -> Result<Role> {
     say(&ShimReady::Serving { pid: getpid().as_raw(), start_time: start_time()? });
     let_go_of_stdio(&config.dir);
     // while the daemon sees to the network: nothing is asked of us before we serve. A daemon that dies meanwhile leaves a
-    // record without the pid; the next one removes the cgroup, and then it can not be joined
-    join_cgroups(&config.cgroup_procs, shim.sandbox.pause).inspect_err(|e| eprintln!("{e}"))?;
+    // record without the pid; the next one removes the cgroup, and then it can not be joined. It may have removed the folder
+    // before we put something into it
+    join_cgroups(&config.cgroup_procs, shim.sandbox.pause).inspect_err(|e| {
+        eprintln!("{e}");
+        let _ = fs::remove_dir_all(&config.dir);
+    })?;
     Ok(Role::Daemon(Box::new(shim)))
 }
 
