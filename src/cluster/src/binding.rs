@@ -40,6 +40,7 @@ impl Client {
             let scheduled = PodCondition {
                 type_: "PodScheduled".into(),
                 status: "True".into(),
+                observed_generation: pod.metadata.generation,
                 ..PodCondition::default()
             };
             ask::set_condition(pod.status.get_or_insert_default(), scheduled, jiff::Timestamp::now());

@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use store::{Change, Durability, Precondition, Resource, Snapshot, Write};
 
 const FAMILY: (&str, &str) = ("ipaddress.kubernetes.io/ip-family", "IPv4");
-const MANAGED_BY: (&str, &str) = ("ipaddress.kubernetes.io/managed-by", "ipallocator");
+const MANAGED_BY: (&str, &str) = ("ipaddress.kubernetes.io/managed-by", "ipallocator.k8s.io");
 
 fn resource() -> Resource {
     Resource::from(&IPAddress::info().storage)

@@ -139,7 +139,7 @@ async fn an_address_of_a_service_is_an_object_as_long_as_the_service_holds_it() 
     assert_eq!(parent.namespace.as_deref(), Some("default"));
     assert_eq!(
         serde_json::to_value(address.metadata.labels).unwrap(),
-        json!({"ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": "ipallocator"})
+        json!({"ipaddress.kubernetes.io/ip-family": "IPv4", "ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"})
     );
     // what a user takes away comes back
     let web = ObjectKey::namespaced("default", "web");
@@ -169,7 +169,7 @@ async fn an_address_of_a_service_is_an_object_as_long_as_the_service_holds_it() 
     assert!(refused.message.contains("provided IP is already allocated"), "{refused}");
     // and one that says of a Service what is not so goes
     let wrong: IPAddress = serde_json::from_value(json!({"metadata": {"name": "10.96.0.78",
-        "labels": {"ipaddress.kubernetes.io/managed-by": "ipallocator"}},
+        "labels": {"ipaddress.kubernetes.io/managed-by": "ipallocator.k8s.io"}},
         "spec": {"parentRef": {"resource": "services", "namespace": "default", "name": "none"}}}))
     .unwrap();
     addresses.create(wrong).await.unwrap();

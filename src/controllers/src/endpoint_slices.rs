@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "endpointslice-controller";
 const MANAGED_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
+const HEADLESS: &str = "service.kubernetes.io/headless";
 const MANAGER: &str = "endpointslice-controller.k8s.io";
 const MOST_ENDPOINTS: usize = 100; // upstream's size of a slice
 
@@ -173,13 +174,17 @@ fn plan_slices(service: &Service, pods: &[Arc<Pod>]) -> Vec<EndpointSlice> {
     groups.map(|(ports, endpoints)| slice(service, ports, endpoints)).collect()
 }
 
+fn is_headless(service: &Service) -> bool {
+    service.spec.as_ref().and_then(|s| s.cluster_ip.as_deref()) == Some("None")
+}
+
 fn slice(service: &Service, ports: &Ports, endpoints: &[Endpoint]) -> EndpointSlice {
     let mut labels = service.metadata.labels.clone().unwrap_or_default();
     let name = service.metadata.name.clone().unwrap_or_default();
     labels.insert(SERVICE_LABEL.into(), name.clone());
     labels.insert(MANAGED_LABEL.into(), MANAGER.into());
-    if service.spec.as_ref().and_then(|s| s.cluster_ip.as_deref()) == Some("None") {
-        labels.insert("service.kubernetes.io/headless".into(), String::new());
+    if is_headless(service) {
+        labels.insert(HEADLESS.into(), String::new());
     }
     let port = |(name, protocol, port, app): &(String, String, i32, Option<String>)| EndpointPort {
         name: Some(name.clone()),
@@ -279,11 +284,16 @@ fn plan_endpoints(service: &Service, pods: &[Arc<Pod>]) -> Endpoints {
             ),
         })
         .collect();
+    let mut labels = service.metadata.labels.clone().unwrap_or_default();
+    labels.insert("endpoints.kubernetes.io/managed-by".into(), "endpoint-controller".into());
+    if is_headless(service) {
+        labels.insert(HEADLESS.into(), String::new());
+    }
     Endpoints {
         metadata: ObjectMeta {
             name: service.metadata.name.clone(),
             namespace: service.metadata.namespace.clone(),
-            labels: service.metadata.labels.clone(),
+            labels: Some(labels),
             owner_references: Some(vec![controller_reference(service)]),
             ..ObjectMeta::default()
         },

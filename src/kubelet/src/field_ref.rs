@@ -44,8 +44,37 @@ pub fn field(pod: &Pod, facts: &Facts, path: &str) -> Result<String, String> {
 
 /// One `key="value"` a line, sorted, quoted as Go does.
 fn format_map(map: Option<&BTreeMap<String, String>>) -> String {
-    let lines: Vec<String> = map.into_iter().flatten().map(|(k, v)| format!("{k}={v:?}")).collect();
+    let lines: Vec<String> = map.into_iter().flatten().map(|(k, v)| format!("{k}={}", quoted(v))).collect();
     lines.join("\n")
+}
+
+/// What Rust does not escape behind a letter: marks that combine with one are printed, as Go does.
+fn is_printable(c: char) -> bool {
+    format!("a{c}").escape_debug().nth(1) != Some('\\')
+}
+
+/// Go's `%q`.
+fn quoted(text: &str) -> String {
+    let mut out = String::from('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            '\0'..=' ' if c != ' ' => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            '\u{7f}' => out.push_str("\\x7f"),
+            _ if is_printable(c) => out.push(c),
+            '\u{80}'..='\u{ffff}' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            _ => out.push_str(&format!("\\U{:08x}", u32::from(c))),
+        }
+    }
+    out.push('"');
+    out
 }
 
 /// A limit that is not set is what the node has.
@@ -98,4 +127,24 @@ pub fn resource(
 /// Rounded up, as upstream does.
 fn divide(amount: i64, divisor: i64) -> i64 {
     amount.div_euclid(divisor) + i64::from(amount.rem_euclid(divisor) != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_quoted_as_go_does() {
+        let cases = [
+            ("plain", r#""plain""#),
+            ("a\"b\\c", r#""a\"b\\c""#),
+            ("\n\r\t\u{7}\0", r#""\n\r\t\a\x00""#),
+            ("\u{7f}\u{a0}", r#""\x7f\u00a0""#),
+            ("\u{200b}\u{f0000}", r#""\u200b\U000f0000""#),
+            ("é 日 e\u{301}", "\"é 日 e\u{301}\""),
+        ];
+        for (text, want) in cases {
+            assert_eq!(quoted(text), want);
+        }
+    }
 }

@@ -116,6 +116,12 @@ pub fn host_network(spec: &PodSpec) -> bool {
 }
 
 /// Seconds that its containers get to end. A deletion's own value wins; what is forced gets one, as upstream does.
+/// Whose group its volumes are in.
+pub fn fs_group(pod: &Pod) -> Option<u32> {
+    let group = spec(pod).security_context.as_ref()?.fs_group?;
+    cri::checked_id(group).ok()
+}
+
 pub fn grace_seconds(pod: &Pod) -> u64 {
     let own = spec(pod).termination_grace_period_seconds;
     let asked = pod.metadata.deletion_grace_period_seconds.or(own).unwrap_or(30);

@@ -396,6 +396,7 @@ impl Scheduler {
                 status: "False".into(),
                 reason: Some(reason.to_owned()),
                 message: Some(why.to_owned()),
+                observed_generation: pod.metadata.generation,
                 ..PodCondition::default()
             };
             let status = pod.status.get_or_insert_default();

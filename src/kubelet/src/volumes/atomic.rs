@@ -67,7 +67,7 @@ fn fill(fresh: &Path, payload: &Payload, group: Option<u32>) -> io::Result<()> {
         // the group of a volume may read what the owner may
         let mode = if group.is_some() { file.mode | 0o440 } else { file.mode };
         fs::set_permissions(&at, Permissions::from_mode(mode))?;
-        give(&at, group)?;
+        std::os::unix::fs::lchown(&at, file.owner, group)?;
     }
     Ok(())
 }
@@ -116,7 +116,7 @@ mod tests {
     fn payload(files: &[(&str, &str)]) -> Payload {
         files
             .iter()
-            .map(|(p, d)| ((*p).to_owned(), File { data: d.as_bytes().to_vec(), mode: 0o644 }))
+            .map(|(p, d)| ((*p).to_owned(), File { data: d.as_bytes().to_vec(), mode: 0o644, owner: None }))
             .collect()
     }
 

@@ -85,10 +85,9 @@ pub fn prepare(
 /// The first volume that could not be made.
 pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> Result<Mounted, VolumeError> {
     let security = pod::spec(pod).security_context.as_ref();
-    let fs_group = security.and_then(|s| s.fs_group);
     let policy = security.and_then(|s| s.fs_group_change_policy.as_deref());
     let on_root_mismatch = policy == Some("OnRootMismatch");
-    let group = fs_group.and_then(|g| cri::checked_id(g).ok());
+    let group = pod::fs_group(pod);
     let mut mounted = Mounted::new();
     for (name, volume) in prepared {
         let failed = |why: String| VolumeError::SetUp { volume: name.clone(), why };

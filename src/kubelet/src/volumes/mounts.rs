@@ -37,6 +37,7 @@ fn one(
     }
     let part = sub_path(mount, env, pod)?.filter(|part| !part.is_empty());
     if let Some(part) = &part {
+        subpath::check(part)?;
         subpath::ensure(&volume.path, part).map_err(|why| {
             format!(
                 "failed to prepare subPath for volumeMount \"{}\" of container \"{}\": {why}",

@@ -18,6 +18,8 @@ const DEFAULT_MODE: i32 = 0o644;
 pub struct File {
     pub data: Vec<u8>,
     pub mode: u32,
+    /// Root, where none is said.
+    pub owner: Option<u32>,
 }
 
 /// Relative paths and what stands there.
@@ -87,7 +89,10 @@ fn add_projection(
     if let Some(source) = &projection.service_account_token {
         let token =
             (at.tokens)(source).map_err(|why| format!("failed to fetch token for {namespace}: {why}"))?;
-        put(files, &source.path, token.into_bytes(), mode)?;
+        // where somebody in particular is to read it, nobody else does
+        let owner = common_user(at.pod);
+        let mode = if owner.is_some() || pod::fs_group(at.pod).is_some() { 0o600 } else { mode };
+        put_for(files, &source.path, token.into_bytes(), mode, owner)?;
     }
     if projection.cluster_trust_bundle.is_some() || projection.pod_certificate.is_some() {
         return Err("this kind of projection is not supported".to_owned());
@@ -176,13 +181,35 @@ fn add_downward(
 }
 
 /// Upstream's `validatePath`: relative, not upwards, not into the writer's own names.
+/// Whom all containers run as, where their specs say so: upstream's `FsUserFrom`.
+fn common_user(pod: &Pod) -> Option<u32> {
+    let spec = pod::spec(pod);
+    let whole = spec.security_context.as_ref().and_then(|s| s.run_as_user);
+    let mut users = pod::init_containers(spec)
+        .iter()
+        .chain(&spec.containers)
+        .map(|c| c.security_context.as_ref().and_then(|s| s.run_as_user).or(whole));
+    let first = users.next()??;
+    users.all(|user| user == Some(first)).then(|| cri::checked_id(first).ok()).flatten()
+}
+
 fn put(files: &mut Payload, path: &str, data: Vec<u8>, mode: i32) -> Result<(), String> {
+    put_for(files, path, data, mode, None)
+}
+
+fn put_for(
+    files: &mut Payload,
+    path: &str,
+    data: Vec<u8>,
+    mode: i32,
+    owner: Option<u32>,
+) -> Result<(), String> {
     let normal = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
     if path.is_empty() || !normal || path.starts_with("..") {
         return Err(format!("invalid path: {path}"));
     }
     let mode = u32::try_from(mode).unwrap_or(0) & 0o777;
-    files.insert(path.trim_end_matches('/').to_owned(), File { data, mode });
+    files.insert(path.trim_end_matches('/').to_owned(), File { data, mode, owner });
     Ok(())
 }
 

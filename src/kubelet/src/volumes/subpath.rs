@@ -8,16 +8,28 @@ use nix::sys::stat::{Mode, fstat, mkdirat, umask};
 use std::os::fd::AsFd;
 use std::path::{Component, Path, PathBuf};
 
+/// In upstream's words.
+///
+/// # Errors
+/// It would lead out of the volume.
+pub fn check(path: &str) -> Result<(), String> {
+    if Path::new(path).is_absolute() {
+        return Err(format!("error SubPath `{path}` must not be an absolute path"));
+    }
+    if Path::new(path).components().any(|c| matches!(c, Component::ParentDir)) {
+        return Err(format!("unable to provision SubPath `{path}`: must not contain '..'"));
+    }
+    Ok(())
+}
+
 /// Makes sure that there is a `path` beneath `volume`; folders that are missing are made, with the mode of the volume itself:
 /// whoever may write to the volume may write to its parts. Under a set-group-ID bit (fsGroup) they have the volume's group too.
 ///
 /// # Errors
 /// It leads out of the volume, or the file system refused.
 pub fn ensure(volume: &Path, path: &str) -> Result<(), String> {
+    check(path)?;
     let relative = Path::new(path);
-    if relative.is_absolute() || relative.components().any(|c| matches!(c, Component::ParentDir)) {
-        return Err(format!("subPath \"{path}\" must be relative and must not contain \"..\""));
-    }
     let root = open_base(volume).map_err(|e| format!("open {}: {e}", volume.display()))?;
     match open_beneath(&root, relative) {
         Err(Errno::ENOENT) => {
