@@ -18,6 +18,7 @@ use k8s_openapi::api::core::v1::Binding;
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{Scope, Subresource, Version};
+use serde_json::Value;
 use std::sync::Arc;
 use warp::reply::Response;
 
@@ -55,9 +56,9 @@ pub(crate) async fn answer(
 }
 
 async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) -> Result<Response, Status> {
-    use Subresource::{Approval, Binding, EphemeralContainers, Eviction, Scale, Status, Token};
+    use Subresource::{Approval, Binding, EphemeralContainers, Eviction, Resize, Scale, Status, Token};
     match (request.method.clone(), info.name.is_some(), call.target.subresource) {
-        (Method::GET | Method::HEAD, true, None | Some(Approval | Status | EphemeralContainers))
+        (Method::GET | Method::HEAD, true, None | Some(Approval | EphemeralContainers | Resize | Status))
             if !request.flag("watch")? =>
         {
             call.get().await
@@ -76,6 +77,21 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
         (Method::DELETE, false, None) => call.delete_collection(request).await,
         _ => Err(method_not_allowed()),
     }
+}
+
+/// Asks those who want to know before somebody connects to what the path names.
+///
+/// # Errors
+/// What they refuse.
+pub(crate) async fn admit_connection(
+    edge: &ServerState,
+    actor: &Actor,
+    info: &RequestInfo,
+    options: &Value,
+) -> Result<(), Status> {
+    let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
+    let target = target_of(&version, info)?;
+    edge.cluster.admit_connection(actor, &target, options).await
 }
 
 fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {
@@ -267,8 +283,14 @@ impl Call<'_> {
         let patch = Patch::read(request).await?;
         self.write_scale(request, Verb::Patch, &|scale| {
             let current = serde_json::to_value(scale).map_err(Status::internal)?;
-            serde_json::from_value(patch.apply_value(current, schema::table::named("autoscaling.v1.Scale"))?)
-                .map_err(|e| Status::bad_request(e.to_string()))
+            let patched = patch.apply_value(current, schema::table::named("autoscaling.v1.Scale"))?;
+            let mut patched: Scale =
+                serde_json::from_value(patched).map_err(|e| Status::bad_request(e.to_string()))?;
+            // nobody asked for a revision: where somebody was faster it is tried again
+            if patched.metadata.resource_version == scale.metadata.resource_version {
+                patched.metadata.resource_version = None;
+            }
+            Ok(patched)
         })
         .await
     }

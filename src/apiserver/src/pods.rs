@@ -1,5 +1,6 @@
 //! The doors into running pods: logs, exec, attach, port-forward.
 
+use crate::objects::admit_connection;
 use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::responses::{method_not_allowed, not_found};
@@ -12,6 +13,7 @@ use cri::{CriError, ExecConfig, PodAccess, PodContainer};
 use futures::StreamExt;
 use http::Method;
 use k8s_openapi::api::core::v1::Pod;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use warp::reply::Response;
 
@@ -28,6 +30,9 @@ pub(crate) async fn answer(
     // who may log or exec may see that there is no such pod
     let root = edge.cluster.acting_as(Actor::root());
     let pod: Pod = root.api::<Pod>().get(&ObjectKey::namespaced(namespace, name))?;
+    if let Some(options) = connect_options(request, part) {
+        admit_connection(edge, actor, info, &options).await?;
+    }
     if part == "portforward" {
         return port_forward(edge, request, &pod, namespace, name);
     }
@@ -39,6 +44,35 @@ pub(crate) async fn answer(
         "attach" => attach(edge, request, &pod, &at).await,
         _ => Err(method_not_allowed()),
     }
+}
+
+/// What webhooks and policies are asked about; nothing of a log, which is only read.
+fn connect_options(request: &Request, part: &str) -> Option<Value> {
+    let values = |key: &str| {
+        request.query.iter().filter(|(k, _)| k == key).map(|(_, v)| v.clone()).collect::<Vec<_>>()
+    };
+    let on = |key: &str| request.parameter(key).is_some_and(|value| matches!(value, "true" | "1"));
+    let kind = match part {
+        "exec" => "PodExecOptions",
+        "attach" => "PodAttachOptions",
+        "portforward" => {
+            let ports: Vec<u16> = values("ports")
+                .iter()
+                .flat_map(|p| p.split(',').flat_map(str::parse).collect::<Vec<_>>())
+                .collect();
+            return Some(json!({"kind": "PodPortForwardOptions", "apiVersion": "v1", "ports": ports}));
+        }
+        _ => return None,
+    };
+    let mut options = json!({"kind": kind, "apiVersion": "v1", "stdin": on("stdin"), "stdout": on("stdout"),
+        "stderr": on("stderr"), "tty": on("tty")});
+    if let Some(container) = request.parameter("container").filter(|c| !c.is_empty()) {
+        options["container"] = container.into();
+    }
+    if part == "exec" {
+        options["command"] = values("command").into();
+    }
+    Some(options)
 }
 
 /// A WebSocket is opened with a GET, but opens what otherwise only a POST does: both verbs are needed for it.

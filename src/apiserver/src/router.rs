@@ -80,7 +80,7 @@ async fn resource(
         return Err(refused(&mut request, status).await);
     }
     if proxy::is_asked(&info) {
-        return proxy::answer(edge, &mut request, &info).await;
+        return proxy::answer(edge, &actor, &mut request, &info).await;
     }
     match (info.gvr.resource.as_ref(), info.subresource.as_deref()) {
         ("pods", Some("log" | "exec" | "attach" | "portforward")) => {

@@ -89,7 +89,8 @@ impl Cluster {
     ) -> Result<Deleted, Status> {
         let DeleteOptions { dry_run, warnings, .. } = options;
         let operation = Operation::Delete;
-        let asked = Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings };
+        let asked =
+            Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings, connect: None };
         loop {
             let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;

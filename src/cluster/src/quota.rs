@@ -40,10 +40,14 @@ impl Cluster {
     ) -> Result<Reservation, Status> {
         let none = Ok(Reservation(None));
         // an update of others uses no more than before
-        let may_use_more =
-            old.is_none() || new.as_any().is::<Service>() || new.as_any().is::<PersistentVolumeClaim>();
+        let may_use_more = match target.subresource {
+            None => {
+                old.is_none() || new.as_any().is::<Service>() || new.as_any().is::<PersistentVolumeClaim>()
+            }
+            part => part == Some(Subresource::Resize),
+        };
         let Some(namespace) = target.namespace.as_deref().filter(|_| may_use_more) else { return none };
-        if target.subresource.is_some() || !has_quota(&self.store().snapshot(), namespace) {
+        if !has_quota(&self.store().snapshot(), namespace) {
             return none;
         }
         let lock = self.0.quotas.lock(namespace);

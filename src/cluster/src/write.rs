@@ -238,7 +238,7 @@ impl Cluster {
         options: &'a WriteOptions,
     ) -> Admission<'a> {
         let WriteOptions { dry_run, warnings, .. } = options;
-        Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings }
+        Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings, connect: None }
     }
 
     /// With what is written beside it: all or nothing.
@@ -343,7 +343,8 @@ fn prepare_update(target: &Target, new: &mut dyn Instance, old: &dyn Instance) {
         Some(other) => new.prepare_subresource_update(other, old),
         None => new.prepare_update(old),
     }
-    if matches!(target.subresource, None | Some(Subresource::Scale | Subresource::EphemeralContainers))
+    use Subresource::{EphemeralContainers, Resize, Scale};
+    if matches!(target.subresource, None | Some(Scale | EphemeralContainers | Resize))
         && new.generation_changes(old)
     {
         new.meta_mut().generation = Some(old.meta().generation.unwrap_or(0) + 1);

@@ -2,8 +2,8 @@
 
 use api::{ObjectKey, Status};
 use cluster::{Actor, Client, Target, WriteOptions};
-use k8s_openapi::api::core::v1::{ConfigMap, ResourceQuota, Service};
-use kinds::{TypedKind, quota};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, ResourceQuota, Service, ServiceAccount};
+use kinds::{Subresource, TypedKind, quota};
 use serde_json::{Value, json};
 
 async fn with_quota(hard: Value) -> Client {
@@ -94,4 +94,25 @@ async fn a_service_that_becomes_another_type_is_counted_by_what_it_adds() {
     );
     // a change that adds nothing is none of the quota's business
     become_node_port("a").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_pod_that_is_resized_is_counted_by_what_it_adds() {
+    let client = with_quota(json!({"requests.cpu": "500m"})).await;
+    let pod =
+        |cpu: &str| testkit::objects::pod("p").namespace("default").requests(&json!({"cpu": cpu})).build();
+    let account = json!({"metadata": {"name": "default", "namespace": "default"}});
+    client.api::<ServiceAccount>().create(serde_json::from_value(account).unwrap()).await.unwrap();
+    client.api::<Pod>().create(pod("200m")).await.unwrap();
+    let resize = async |cpu: &str| {
+        let mut asked = client.api::<Pod>().get(&ObjectKey::namespaced("default", "p")).unwrap();
+        asked.spec.as_mut().unwrap().containers[0].resources =
+            pod(cpu).spec.unwrap().containers[0].resources.clone();
+        client.api::<Pod>().replace(asked, Some(Subresource::Resize)).await
+    };
+    let refused = resize("600m").await.unwrap_err();
+    let want = "exceeded quota: q, requested: requests.cpu=400m, used: requests.cpu=200m, limited: requests.cpu=500m";
+    assert!(refused.code == 403 && refused.message.contains(want), "{refused:?}");
+    resize("500m").await.unwrap();
+    assert_eq!(used(&client), "requests.cpu=500m");
 }

@@ -64,6 +64,11 @@ pub trait Runtime: Send + Sync + 'static {
         let _ = resources;
         Err(CriError::Invalid(format!("limit container {id}: this runtime can not")))
     }
+    /// The same for all containers of a sandbox together.
+    async fn limit_sandbox(&self, id: &SandboxId, resources: &Resources) -> Result<()> {
+        let _ = resources;
+        Err(CriError::Invalid(format!("limit sandbox {id}: this runtime can not")))
+    }
     /// Closes and reopens the log file, after a rotation renamed it.
     async fn reopen_log(&self, id: &ContainerId) -> Result<()>;
 

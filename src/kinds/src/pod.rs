@@ -3,8 +3,9 @@
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
     Container, ContainerStatus, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec,
-    Taint, Toleration,
+    ResourceRequirements, Taint, Toleration,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -115,14 +116,17 @@ pub fn whole_second(at: jiff::Timestamp) -> Time {
     Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
-/// Upstream's `GetPodQOS`.
+/// Upstream's `ComputePodQOS`: only processor and memory count, of the pod as a whole where it says something for itself.
 pub fn qos_class(spec: &PodSpec) -> &'static str {
-    let containers = || spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let containers = spec.containers.iter().chain(spec.init_containers.iter().flatten());
+    let all: Vec<Option<&ResourceRequirements>> = match &spec.resources {
+        Some(whole) if whole.requests.is_some() || whole.limits.is_some() => vec![Some(whole)],
+        _ => containers.map(|c| c.resources.as_ref()).collect(),
+    };
     let amount = |of: Option<&BTreeMap<String, _>>, what: &str| quantity(of, what).filter(|q| !q.is_zero());
     let mut any = false;
     let mut all_guaranteed = true;
-    for container in containers() {
-        let resources = container.resources.as_ref();
+    for resources in all {
         for what in ["cpu", "memory"] {
             let request = amount(resources.and_then(|r| r.requests.as_ref()), what);
             let limit = amount(resources.and_then(|r| r.limits.as_ref()), what);
@@ -145,10 +149,10 @@ pub fn quantity(
     of?.get(what)?.0.parse().ok()
 }
 
-/// What the pod asks of a node: the sum of its containers, or more where an init container asks for more
-/// (restartable init containers run beside the others), and the overhead.
+/// What the pod asks of a node: what it says for itself as a whole, else the sum of its containers, and the overhead.
 pub fn requests(spec: &PodSpec) -> BTreeMap<String, Quantity> {
-    let mut sum = aggregated(spec, container_requests);
+    let mut sum = requests_of_containers(spec);
+    sum.extend(parsed(spec.resources.as_ref().and_then(|r| r.requests.as_ref())));
     for (name, overhead) in spec.overhead.iter().flatten() {
         if let Ok(overhead) = overhead.0.parse::<Quantity>() {
             let entry = sum.entry(name.clone()).or_default();
@@ -158,9 +162,37 @@ pub fn requests(spec: &PodSpec) -> BTreeMap<String, Quantity> {
     sum
 }
 
+/// What the pod takes of its node: what it asks for, and at least what it has while it waits to be resized. What it will never
+/// get there counts for nothing.
+pub fn occupied(pod: &Pod) -> BTreeMap<String, Quantity> {
+    let Some(spec) = &pod.spec else { return BTreeMap::new() };
+    let Some(pending) = condition(pod, "PodResizePending") else { return requests(spec) };
+    let never = pending.reason.as_deref() == Some("Infeasible");
+    let mut spec = spec.clone();
+    let status = pod.status.iter();
+    let told = status.flat_map(|s| s.init_container_statuses.iter().chain(&s.container_statuses).flatten());
+    let given: BTreeMap<&str, BTreeMap<String, Quantity>> =
+        told.map(|c| (c.name.as_str(), parsed(c.allocated_resources.as_ref()))).collect();
+    for container in spec.init_containers.iter_mut().flatten().chain(&mut spec.containers) {
+        let Some(given) = given.get(container.name.as_str()) else { continue };
+        let mut counted = if never { BTreeMap::new() } else { container_requests(container) };
+        at_least(&mut counted, given);
+        let counted = counted.into_iter().map(|(name, amount)| (name, Amount(amount.to_string())));
+        container.resources.get_or_insert_default().requests = Some(counted.collect());
+    }
+    requests(&spec)
+}
+
+/// The sum of its containers, or more where an init container asks for more (restartable init containers run beside the
+/// others).
+pub fn requests_of_containers(spec: &PodSpec) -> BTreeMap<String, Quantity> {
+    aggregated(spec, container_requests)
+}
+
 /// The most that the pod may use, of what is limited: counted as [`requests`], the overhead with what has a limit.
 pub fn limits(spec: &PodSpec) -> BTreeMap<String, Quantity> {
     let mut sum = aggregated(spec, container_limits);
+    sum.extend(parsed(spec.resources.as_ref().and_then(|r| r.limits.as_ref())));
     for (name, limit) in &mut sum {
         let overhead = quantity(spec.overhead.as_ref(), name).filter(|_| !limit.is_zero());
         *limit = limit.plus(overhead.unwrap_or_default());

@@ -15,18 +15,19 @@ pub enum Subresource {
     Log,
     PortForward,
     Proxy,
+    Resize,
     Scale,
     Status,
     Token,
 }
 
 use Subresource::{
-    Approval, Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy, Scale,
-    Status, Token,
+    Approval, Attach, Binding, EphemeralContainers, Eviction, Exec, Finalize, Log, PortForward, Proxy,
+    Resize, Scale, Status, Token,
 };
 
 impl Subresource {
-    pub const ALL: [Subresource; 13] = [
+    pub const ALL: [Subresource; 14] = [
         Approval,
         Attach,
         Binding,
@@ -37,6 +38,7 @@ impl Subresource {
         Log,
         PortForward,
         Proxy,
+        Resize,
         Scale,
         Status,
         Token,
@@ -55,6 +57,7 @@ impl Subresource {
             Log => "log",
             PortForward => "portforward",
             Proxy => "proxy",
+            Resize => "resize",
             Scale => "scale",
             Status => "status",
             Token => "token",
@@ -73,7 +76,7 @@ impl Subresource {
             Log => &["get"],
             Finalize => &["update"],
             Proxy => &["create", "delete", "get", "patch", "update"],
-            Approval | EphemeralContainers | Scale | Status => &["get", "patch", "update"],
+            Approval | EphemeralContainers | Resize | Scale | Status => &["get", "patch", "update"],
         }
     }
 
@@ -89,7 +92,7 @@ impl Subresource {
             Exec => beside("PodExecOptions".to_owned()),
             PortForward => beside("PodPortForwardOptions".to_owned()),
             Proxy => beside(format!("{}ProxyOptions", owner.kind)),
-            Approval | EphemeralContainers | Finalize | Log | Status => owner.clone(),
+            Approval | EphemeralContainers | Finalize | Log | Resize | Status => owner.clone(),
         }
     }
 }

@@ -1,15 +1,18 @@
 //! A pod's conditions. Those that others own are kept as they are.
 
-use crate::pod;
 use crate::view::View;
+use crate::{pod, resize};
 use k8s_openapi::api::core::v1::{ContainerStatus, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 pub fn is_ours(condition: &str) -> bool {
-    OURS.contains(&condition)
+    OURS.contains(&condition) || RESIZE.contains(&condition)
 }
 
 const OURS: [&str; 4] = ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"];
+
+/// They are there only while they hold.
+const RESIZE: [&str; 2] = ["PodResizePending", "PodResizeInProgress"];
 
 struct Finding {
     holds: bool,
@@ -44,8 +47,27 @@ pub fn of_pod(
     let before = old.conditions.as_deref().unwrap_or_default();
     let mut all: Vec<PodCondition> =
         OURS.iter().zip(findings).map(|(name, finding)| condition(view, before, name, finding)).collect();
-    all.extend(before.iter().filter(|c| !OURS.contains(&c.type_.as_str())).cloned());
+    if !terminal {
+        all.extend(
+            RESIZE
+                .iter()
+                .zip(resize(view))
+                .filter_map(|(name, finding)| Some(condition(view, before, name, finding?))),
+        );
+    }
+    all.extend(before.iter().filter(|c| !is_ours(&c.type_)).cloned());
     all
+}
+
+/// Whether the pod waits to be resized, and whether it is being so.
+fn resize(view: View<'_>) -> [Option<Finding>; 2] {
+    let pending = view.memory.resize_pending.as_ref();
+    let pending =
+        pending.map(|p| Finding { holds: true, reason: Some(p.reason), message: Some(p.message.clone()) });
+    let error = view.memory.resize_error.clone();
+    let goes_on = error.is_some() || !resize::outdated(view).is_empty();
+    let reason = error.is_some().then_some("Error");
+    [pending, goes_on.then_some(Finding { holds: true, reason, message: error })]
 }
 
 fn condition(view: View<'_>, before: &[PodCondition], name: &str, finding: Finding) -> PodCondition {

@@ -166,6 +166,10 @@ fn annotations(container: &Container, image: &ImageInfo) -> BTreeMap<String, Str
         (labels::IMAGE, shown_image(&spec_image, image)),
         (labels::IMAGE_ID, image.repo_digests.first().unwrap_or(&image.id).clone()),
         (labels::SPEC_IMAGE, spec_image),
+        (
+            labels::RESOURCES,
+            serde_json::to_string(&container.resources.clone().unwrap_or_default()).unwrap_or_default(),
+        ),
         (labels::MESSAGE_PATH, message_path),
         (labels::MESSAGE_POLICY, policy),
     ]

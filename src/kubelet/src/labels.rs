@@ -9,6 +9,8 @@ pub const MESSAGE_PATH: &str = "io.kubernetes.container.terminationMessagePath";
 pub const MESSAGE_POLICY: &str = "io.kubernetes.container.terminationMessagePolicy";
 /// The image as the pod says it: another one there means that the container must be made anew.
 pub const SPEC_IMAGE: &str = "io.monopod.container.specImage";
+/// The requests and limits that it was made with, as JSON.
+pub const RESOURCES: &str = "io.monopod.container.resources";
 /// What `status.containerStatuses[].image` and `imageID` show.
 pub const IMAGE: &str = "io.monopod.container.image";
 pub const IMAGE_ID: &str = "io.monopod.container.imageID";

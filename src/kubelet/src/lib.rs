@@ -38,6 +38,7 @@ pub mod plan;
 pub mod pod;
 mod probes;
 pub mod quantity;
+mod resize;
 pub mod resolv;
 pub mod resources;
 mod role;

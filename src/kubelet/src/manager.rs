@@ -119,6 +119,9 @@ impl Manager {
 
     fn pod_changed(&mut self, change: &Change<Pod>) {
         let pod = change.object();
+        if matches!(change, Change::Deleted(_)) || pod::is_over(pod) {
+            self.shared.waiting_for_room.ring();
+        }
         let message = match change {
             Change::Deleted(pod) => Message::Gone(pod.clone()),
             _ => Message::Look,

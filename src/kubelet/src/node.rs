@@ -1,6 +1,7 @@
 //! What the Node object says of this machine. Pure.
 
 use crate::config::KubeletConfig;
+use crate::machine::Machine;
 use cri::ImageInfo;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
@@ -98,10 +99,18 @@ fn capacity(config: &KubeletConfig) -> BTreeMap<String, Quantity> {
     amounts(config, config.machine.memory_bytes, config.machine.disk_bytes)
 }
 
-fn allocatable(config: &KubeletConfig) -> BTreeMap<String, Quantity> {
-    let machine = &config.machine;
-    let disk = machine.disk_bytes - machine.disk_bytes / DISK_KEPT;
-    amounts(config, machine.memory_bytes.saturating_sub(MEMORY_KEPT), disk)
+pub fn allocatable(config: &KubeletConfig) -> BTreeMap<String, Quantity> {
+    amounts(config, allocatable_memory(&config.machine), allocatable_disk(&config.machine))
+}
+
+/// Bytes.
+pub fn allocatable_memory(machine: &Machine) -> u64 {
+    machine.memory_bytes.saturating_sub(MEMORY_KEPT)
+}
+
+/// Bytes.
+pub fn allocatable_disk(machine: &Machine) -> u64 {
+    machine.disk_bytes - machine.disk_bytes / DISK_KEPT
 }
 
 fn info(config: &KubeletConfig) -> NodeSystemInfo {

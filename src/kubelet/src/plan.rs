@@ -150,7 +150,11 @@ fn consider(
                 return None;
             }
             let held = view.memory.backed_off.get(name).is_some_and(|h| h.until > view.now);
-            if !held && let Some((until, delay)) = view.memory.backoffs.waits(name, *finished_at, view.now) {
+            let on_purpose = view.memory.ended_to_resize.contains(&status.id);
+            if !held
+                && !on_purpose
+                && let Some((until, delay)) = view.memory.backoffs.waits(name, *finished_at, view.now)
+            {
                 plan.actions.push(Action::HoldOff { container: status.name.clone(), until, delay });
                 plan.wake(until);
                 return None;

@@ -3,7 +3,7 @@
 use crate::pod;
 use crate::quantity::{milli_of, value_of};
 use cri::Resources;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, ResourceRequirements};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use std::fmt;
 
 const LEAST_SHARES: u64 = 2; // the kernel's own bounds
@@ -27,35 +27,12 @@ impl fmt::Display for Qos {
     }
 }
 
-/// Upstream's `ComputePodQOS`: only processor and memory count.
 pub fn qos(spec: &PodSpec) -> Qos {
-    let all: Vec<&ResourceRequirements> = pod::all_containers(spec)
-        .map(|c| c.resources.as_ref())
-        .chain([spec.resources.as_ref()])
-        .flatten()
-        .collect();
-    let names = ["cpu", "memory"];
-    let positive = |r: &ResourceRequirements| {
-        names.iter().any(|n| {
-            milli_of(r.requests.as_ref(), n).unwrap_or(0) > 0
-                || milli_of(r.limits.as_ref(), n).unwrap_or(0) > 0
-        })
-    };
-    if !all.iter().any(|r| positive(r)) {
-        return Qos::BestEffort;
+    match kinds::pod::qos_class(spec) {
+        "Guaranteed" => Qos::Guaranteed,
+        "Burstable" => Qos::Burstable,
+        _ => Qos::BestEffort,
     }
-    let fixed = |r: Option<&ResourceRequirements>| {
-        names.iter().all(|n| {
-            let limit = r.and_then(|r| milli_of(r.limits.as_ref(), n)).unwrap_or(0);
-            let request = r.and_then(|r| milli_of(r.requests.as_ref(), n)).unwrap_or(limit);
-            limit > 0 && limit == request
-        })
-    };
-    let guaranteed = match &spec.resources {
-        Some(whole) => fixed(Some(whole)),
-        None => pod::all_containers(spec).all(|c| fixed(c.resources.as_ref())),
-    };
-    if guaranteed { Qos::Guaranteed } else { Qos::Burstable }
 }
 
 /// Below the profile's own cgroup, by upstream's names: `kubepods/burstable/pod<uid>`.

@@ -1,15 +1,18 @@
 use crate::admission::brake::Brake;
+use crate::admission::{self, Neighbour, Refusal};
 use crate::clock::Clock;
 use crate::config::KubeletConfig;
 use crate::field_ref::Facts;
 use crate::image_manager::ImageManager;
 use crate::mailbox::{Mailbox, Message};
 use crate::pause::Pauses;
-use crate::pod;
+use crate::resize::{self, Pending, Requests};
 use crate::sources::Cached;
+use crate::{node, pod};
+use api::ObjectKey;
 use cluster::{Api, Client, EventType, Informer, Recorder, subject};
 use cri::{Runtime, SandboxId, SandboxStatus};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -28,6 +31,8 @@ pub(crate) struct Shared {
     pub images: ImageManager,
     pub events: Recorder,
     pub sandbox_index: SandboxIndex,
+    pub waiting_for_room: WaitingForRoom,
+    pub admitted: Admitted,
     pub brake: Mutex<Brake>,
     pub pauses: Pauses,
     /// Has every worker look again.
@@ -79,7 +84,81 @@ impl SandboxIndex {
     }
 }
 
+/// Pods that are resized when others leave them room, by their uid.
+#[derive(Default)]
+pub(crate) struct WaitingForRoom(Mutex<HashMap<String, Mailbox>>);
+
+impl WaitingForRoom {
+    pub fn enter(&self, uid: &str, mailbox: &Mailbox) {
+        self.locked().insert(uid.to_owned(), mailbox.clone());
+    }
+
+    pub fn leave(&self, uid: &str) {
+        self.locked().remove(uid);
+    }
+
+    pub fn ring(&self) {
+        for mailbox in self.locked().values() {
+            let _ = mailbox.send(Message::Look);
+        }
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<String, Mailbox>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the node has given to the pods that it has admitted, by their uid: the sum of their requests, without what one of them
+/// asks for and waits for.
+#[derive(Default)]
+pub(crate) struct Admitted(Mutex<HashMap<String, Requests>>);
+
+impl Admitted {
+    pub fn enter(&self, uid: &str, requests: Requests) {
+        self.locked().insert(uid.to_owned(), requests);
+    }
+
+    pub fn strike(&self, uid: &str) {
+        self.locked().remove(uid);
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<String, Requests>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Shared {
+    /// Admits a pod, one after the other, or says why this node does not run it.
+    pub fn admit(&self, pod: &Pod) -> Option<Refusal> {
+        let node = self.client.api::<Node>().find(&ObjectKey::cluster(&self.config.node_name));
+        let node = node.ok().flatten().unwrap_or_default();
+        let mut admitted = self.admitted.locked();
+        let refusal = admission::refusal(pod, &self.config.machine, &node, &self.neighbours(pod, &admitted));
+        if refusal.is_none() {
+            admitted.insert(pod::uid(pod).to_owned(), kinds::pod::requests(pod::spec(pod)));
+        }
+        refusal
+    }
+
+    /// Gives an admitted pod what it asks for now, or says why it has to wait.
+    pub fn give(&self, pod: &Pod) -> Option<Pending> {
+        let mut admitted = self.admitted.locked();
+        let others = self.neighbours(pod, &admitted);
+        let used = others.iter().map(|other| other.requests);
+        let pending = resize::no_room(pod, used, &node::allocatable(&self.config));
+        if pending.is_none() {
+            admitted.insert(pod::uid(pod).to_owned(), kinds::pod::requests(pod::spec(pod)));
+        }
+        pending
+    }
+
+    fn neighbours<'a>(&self, pod: &Pod, admitted: &'a HashMap<String, Requests>) -> Vec<Neighbour<'a>> {
+        let others = self.known.list(None).into_iter();
+        let others = others.filter(|other| pod::uid(other) != pod::uid(pod) && !pod::is_over(other));
+        let given = |pod: Arc<Pod>| admitted.get(pod::uid(&pod)).map(|requests| Neighbour { pod, requests });
+        others.filter_map(given).collect()
+    }
+
     /// An event about the pod, or about one of its containers.
     pub fn say(
         &self,
@@ -108,8 +187,8 @@ impl Shared {
             pod_ip: pod_ip.map(|ip| ip.to_string()),
             host_ip: self.config.node_ip.to_string(),
             cpus: machine.cpus,
-            memory_bytes: machine.memory_bytes,
-            disk_bytes: machine.disk_bytes,
+            memory_bytes: node::allocatable_memory(machine),
+            disk_bytes: node::allocatable_disk(machine),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::logs::keeper::Keeper;
 use crate::manager::Manager;
 use crate::meter::Meter;
 use crate::pause::{Pauser, Pauses};
-use crate::shared::{SandboxIndex, Shared};
+use crate::shared::{Admitted, SandboxIndex, Shared, WaitingForRoom};
 use crate::sources::Cached;
 use api::Status;
 use cluster::{Actor, Cluster, UsageSource};
@@ -85,6 +85,8 @@ pub(crate) async fn start_at(
         images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
         events: client.recorder("kubelet", Some(&config.node_name)),
         sandbox_index: SandboxIndex::default(),
+        waiting_for_room: WaitingForRoom::default(),
+        admitted: Admitted::default(),
         brake: Mutex::default(),
         pauses,
         wake_all: watch::Sender::new(()),

@@ -3,12 +3,12 @@
 use crate::pod::{self, RestartPolicy};
 use crate::resources::qos;
 use crate::view::{Lost, View};
-use crate::{conditions, labels};
+use crate::{conditions, labels, resize};
 use cri::ContainerState as Cri;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting,
-    ContainerStatus, HostIP, PodIP, PodStatus, VolumeMountStatus,
+    ContainerStatus, HostIP, PodIP, PodStatus, ResourceRequirements, VolumeMountStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::net::IpAddr;
@@ -102,7 +102,7 @@ fn of_container(view: View<'_>, container: &Container, terminal: bool) -> Contai
         ready,
         state: Some(state),
         last_state,
-        ..plain(container)
+        ..plain(view, container)
     }
 }
 
@@ -111,7 +111,7 @@ fn without_a_try(view: View<'_>, container: &Container, terminal: bool) -> Conta
     let hold = view.memory.backed_off.get(&container.name);
     let (reason, message) = hold.map_or((default_reason(view), ""), |h| (h.reason, h.message.as_str()));
     let waiting = ContainerStateWaiting { reason: Some(reason.to_owned()), message: some(message) };
-    let mut status = plain(container);
+    let mut status = plain(view, container);
     let spec = pod::spec(view.pod);
     let never = pod::restart_policy(spec) == RestartPolicy::Never || pod::is_ephemeral(spec, &container.name);
     match view.memory.lost.get(&container.name) {
@@ -134,8 +134,13 @@ fn without_a_try(view: View<'_>, container: &Container, terminal: bool) -> Conta
     status
 }
 
-fn plain(container: &Container) -> ContainerStatus {
-    let resources = container.resources.clone();
+fn plain(view: View<'_>, container: &Container) -> ContainerStatus {
+    let given =
+        view.memory.given.get(&container.name).filter(|given| **given != ResourceRequirements::default());
+    let given = given.cloned().or_else(|| container.resources.clone());
+    let running = view.latest(&container.name).filter(|c| matches!(c.state, Cri::Running { .. }));
+    let outdated = running.filter(|_| resize::outdated(view).iter().any(|(c, _)| c.name == container.name));
+    let resources = outdated.and_then(|running| resize::applied(view, running)).or_else(|| given.clone());
     let mounts = container.volume_mounts.iter().flatten().map(|mount| VolumeMountStatus {
         mount_path: mount.mount_path.clone(),
         name: mount.name.clone(),
@@ -147,7 +152,7 @@ fn plain(container: &Container) -> ContainerStatus {
     ContainerStatus {
         name: container.name.clone(),
         image: container.image.clone().unwrap_or_default(),
-        allocated_resources: resources.as_ref().and_then(|r| r.requests.clone()).filter(|r| !r.is_empty()),
+        allocated_resources: given.as_ref().and_then(|r| r.requests.clone()).filter(|r| !r.is_empty()),
         resources,
         volume_mounts: (!mounts.is_empty()).then_some(mounts),
         ..ContainerStatus::default()

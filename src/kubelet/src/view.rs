@@ -1,8 +1,9 @@
 use crate::backoff::Backoffs;
 use crate::pod;
+use crate::resize::{Allocation, Pending};
 use cri::{ContainerId, ContainerState, ContainerStatus, SandboxId, SandboxState, SandboxStatus};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerStateTerminated, Pod, ResourceRequirements};
 use std::collections::{HashMap, HashSet};
 
 /// All that a plan or a status is made of: what is wanted, what runs, what is remembered, and the time.
@@ -36,6 +37,16 @@ pub struct WorkerState {
     pub killing: HashSet<ContainerId>,
     /// What ended containers said.
     pub messages: HashMap<ContainerId, String>,
+    /// What each container is given, by its name: what the pod asked for when there was room.
+    pub given: Allocation,
+    /// What containers run with since they were resized.
+    pub resized: HashMap<ContainerId, ResourceRequirements>,
+    /// Containers that were ended to be begun anew with other resources: they did not fail, and wait for nothing.
+    pub ended_to_resize: HashSet<ContainerId>,
+    /// Why the pod is not given what it asks for.
+    pub resize_pending: Option<Pending>,
+    /// Why what it is given is not set.
+    pub resize_error: Option<String>,
     /// The pod as a whole is to end for this reason.
     pub evicted: Option<Evicted>,
 }

@@ -211,6 +211,7 @@ pub fn resources() -> Vec<Resource> {
                 stream("log", Read, "Pod"),
                 stream("portforward", Connect, "PodPortForwardOptions"),
                 stream("proxy", Proxy, "PodProxyOptions"),
+                sub::<core::Pod>("resize", Object),
                 sub::<core::Pod>("status", Object),
             ],
         ),

@@ -144,6 +144,13 @@ impl Inner {
         blocking(move || cgroups.limit(&cgroup, &limits)).await.map_err(|e| CriError::failed(doing, e))
     }
 
+    pub async fn limit_sandbox(&self, id: &cri::SandboxId, resources: &cri::Resources) -> Result<()> {
+        let cgroup = self.pod_cgroup(&self.sandbox(id)?.record().config);
+        let (cgroups, limits) = (self.cgroups.clone(), resources.clone());
+        let failed = |e| CriError::failed(format_args!("limit sandbox {id}"), e);
+        blocking(move || cgroups.limit(&cgroup, &limits)).await.map_err(failed)
+    }
+
     pub async fn reopen_log(&self, id: &ContainerId) -> Result<()> {
         let container = self.container(id)?;
         if container.has_ended() {

@@ -201,6 +201,10 @@ impl Runtime for ShimRuntime {
         self.0.limit_container(id, resources).await
     }
 
+    async fn limit_sandbox(&self, id: &SandboxId, resources: &cri::Resources) -> Result<()> {
+        self.0.limit_sandbox(id, resources).await
+    }
+
     async fn reopen_log(&self, id: &ContainerId) -> Result<()> {
         self.0.reopen_log(id).await
     }

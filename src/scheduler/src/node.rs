@@ -44,9 +44,11 @@ impl NodeSnapshot {
 
     /// Counts a pod in.
     pub fn take(&mut self, pod: &Arc<Pod>) {
-        let Some(spec) = pod.spec.as_ref() else { return };
+        if pod.spec.is_none() {
+            return;
+        }
         self.residents.push(pod.clone());
-        for (name, amount) in ask::requests(spec) {
+        for (name, amount) in ask::occupied(pod) {
             let sum = self.requested.entry(name).or_default();
             *sum = sum.plus(amount);
         }

@@ -11,7 +11,8 @@ mod links;
 mod target;
 mod tls;
 
-use crate::request::Request;
+use crate::objects::admit_connection;
+use crate::request::{Chunks, Request};
 use crate::request_info::RequestInfo;
 use crate::responses;
 use crate::responses::not_found;
@@ -19,6 +20,7 @@ use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Client, ListParams, Target as Stored};
 use forward::Outgoing;
+use futures::StreamExt;
 use http::{HeaderValue, Method, header};
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -27,9 +29,10 @@ use kinds::endpoints::SERVICE_LABEL;
 use links::Origin;
 use rand::seq::IndexedRandom;
 use rustls::ClientConfig;
+use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use target::{Name, Target};
+use target::{Endpoints, Name, Target};
 use warp::reply::Response;
 
 /// A backend that must show who it is, by its own authority's certificate for this name.
@@ -66,6 +69,7 @@ pub(crate) fn is_asked(info: &RequestInfo) -> bool {
 /// answers.
 pub(crate) async fn answer(
     edge: &ServerState,
+    actor: &Actor,
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
@@ -80,9 +84,38 @@ pub(crate) async fn answer(
         ("services", Some(namespace)) => service(&root, namespace, name)?,
         _ => node(&root, name)?,
     };
+    let kind = match info.gvr.resource.as_ref() {
+        "pods" => "PodProxyOptions",
+        "services" => "ServiceProxyOptions",
+        _ => "NodeProxyOptions",
+    };
+    let (_, behind) = split(&request.path, if info.namespace.is_some() { 7 } else { 5 });
+    let options = json!({"kind": kind, "apiVersion": "v1", "path": behind});
+    admit_connection(edge, actor, info, &options).await?;
+    if let Some(page) = of_own_kubelet(edge, request, name, behind).await? {
+        return Ok(page);
+    }
     let mut response = lead(request, info, target).await?;
     response.extensions_mut().insert(Verbatim);
     Ok(response)
+}
+
+/// What this process' kubelet shows: it has no server of its own to be led to.
+async fn of_own_kubelet(
+    edge: &ServerState,
+    request: &Request,
+    name: &str,
+    path: &str,
+) -> Result<Option<Response>, Status> {
+    let reads = matches!(request.method, Method::GET | Method::HEAD);
+    let is_node = request.segments.get(2).is_some_and(|kind| kind == "nodes");
+    let (Some(kubelet), true, true) = (&edge.pods, reads, is_node) else { return Ok(None) };
+    let name = Name::parse(name, "node")?;
+    if !matches!(name.port, "" | target::KUBELET_PORT) {
+        return Ok(None);
+    }
+    let page = kubelet.page(name.name, path).await.map_err(Status::internal)?;
+    Ok(page.map(|page| responses::typed(200, page.content_type, page.body)))
 }
 
 async fn lead(request: &mut Request, info: &RequestInfo, target: Target) -> Result<Response, Status> {
@@ -102,7 +135,7 @@ async fn lead(request: &mut Request, info: &RequestInfo, target: Target) -> Resu
         method: request.method.clone(),
         path: format!("{path}{query}"),
         headers: request.headers.clone(),
-        body: sends_body(request).then(|| request.take_body()),
+        body: body_of(request).await,
         upgrade,
         origin: Some(origin),
     };
@@ -125,17 +158,26 @@ pub(crate) async fn pass_on(
         method: request.method.clone(),
         path: format!("{}{query}", request.path),
         headers: request.headers.clone(),
-        body: sends_body(request).then(|| request.take_body()),
+        body: body_of(request).await,
         upgrade,
         origin: None,
     };
     forward::send(outgoing, Target { scheme: target::Scheme::Https, address }, Some(secured)).await
 }
 
-fn sends_body(request: &Request) -> bool {
-    !matches!(request.method, Method::GET | Method::HEAD)
-        || request.headers.contains_key(header::CONTENT_LENGTH)
-        || request.headers.contains_key(header::TRANSFER_ENCODING)
+/// `None` where the client sends none: a backend that is told of a body to come need not read it, and a connection that is closed
+/// on what nobody read loses the answer.
+async fn body_of(request: &mut Request) -> Option<Chunks> {
+    let headers = &request.headers;
+    let says_so =
+        headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING);
+    let mut chunks = request.take_body();
+    if says_so {
+        return Some(chunks);
+    }
+    // over HTTP/2 nothing needs to say so
+    let first = chunks.next().await?;
+    Some(Box::pin(futures::stream::iter([first]).chain(chunks)))
 }
 
 /// The path up to its segment of this number, and what is behind it, neither of them decoded: what the client has
@@ -177,7 +219,7 @@ fn node(root: &Client, name: &str) -> Result<Target, Status> {
 /// Any of those who answer: the proxy balances as a Service does.
 fn service(root: &Client, namespace: &str, text: &str) -> Result<Target, Status> {
     let name = Name::parse(text, "service")?;
-    let found = endpoints(root, namespace, &name)?;
+    let found = endpoints(root, namespace, &name, Endpoints::OfPods)?;
     let words =
         || Status::new(Reason::ServiceUnavailable, format!("no endpoints available for service {text:?}"));
     found.choose(&mut rand::rng()).copied().ok_or_else(words)
@@ -195,7 +237,7 @@ pub(crate) fn behind_service(
 ) -> Result<SocketAddr, Status> {
     let port = port.to_string();
     let asked = Name { scheme: target::Scheme::Https, name, port: &port };
-    let found = endpoints(root, namespace, &asked)?;
+    let found = endpoints(root, namespace, &asked, Endpoints::Any)?;
     let words =
         || Status::new(Reason::ServiceUnavailable, format!("no endpoints available for service {name:?}"));
     found.choose(&mut rand::rng()).map(|target| target.address).ok_or_else(words)
@@ -219,12 +261,17 @@ pub(crate) fn endpoint_of_service(
     if slices_of(root, namespace, name).map_err(NoEndpoint::Unknown)?.is_empty() {
         return Err(NoEndpoint::NoSlices);
     }
-    let found = endpoints(root, namespace, &asked).map_err(NoEndpoint::Unknown)?;
+    let found = endpoints(root, namespace, &asked, Endpoints::Any).map_err(NoEndpoint::Unknown)?;
     let ready = found.choose(&mut rand::rng()).map(|target| target.address);
     ready.ok_or_else(|| NoEndpoint::NoneReady { port: port.to_owned() })
 }
 
-fn endpoints(root: &Client, namespace: &str, name: &Name<'_>) -> Result<Vec<Target>, Status> {
+fn endpoints(
+    root: &Client,
+    namespace: &str,
+    name: &Name<'_>,
+    which: Endpoints,
+) -> Result<Vec<Target>, Status> {
     let service: Service = root.api().get(&ObjectKey::namespaced(namespace, name.name))?;
     let port = target::port_of_service(name, &service)?;
     let slices = slices_of(root, namespace, name.name)?;
@@ -233,7 +280,7 @@ fn endpoints(root: &Client, namespace: &str, name: &Name<'_>) -> Result<Vec<Targ
         let ips = pod.and_then(|pod| pod.status).and_then(|status| status.pod_ips).unwrap_or_default();
         ips.into_iter().map(|ip| ip.ip).collect()
     };
-    Ok(target::of_service(name, port, namespace, &slices, addresses_of))
+    Ok(target::of_service(name, port, namespace, &slices, which, addresses_of))
 }
 
 fn slices_of(root: &Client, namespace: &str, service: &str) -> Result<Vec<EndpointSlice>, Status> {

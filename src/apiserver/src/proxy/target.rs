@@ -3,7 +3,7 @@
 
 use api::Status;
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kinds::endpoints::condition;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -133,6 +133,7 @@ pub(super) fn of_node(name: &Name<'_>, node: &Node) -> Result<Target, Status> {
 
 /// Where a kubelet is that does not say.
 const KUBELET: u16 = 10250;
+pub(super) const KUBELET_PORT: &str = "10250";
 
 /// The name of the port, as endpoints have it.
 ///
@@ -149,26 +150,38 @@ pub(super) fn port_of_service<'s>(name: &Name<'s>, service: &'s Service) -> Resu
     Ok(port.name.as_deref().unwrap_or_default())
 }
 
-/// Every ready endpoint that is a pod of the same namespace and has that pod's address: endpoints that somebody wrote by
-/// hand lead nowhere. `address_of` gives the addresses of a pod.
+/// Which endpoints of a Service may be led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Endpoints {
+    /// Pods of the Service's namespace, at their own addresses: what a client of the proxy is led to nobody has written by hand.
+    OfPods,
+    /// All: what the cluster itself asks was written down by somebody who may do so.
+    Any,
+}
+
+/// The ready endpoints. `addresses_of` gives the addresses of a pod.
 pub(super) fn of_service(
     name: &Name<'_>,
     port: &str,
     namespace: &str,
     slices: &[EndpointSlice],
+    which: Endpoints,
     addresses_of: impl Fn(&str) -> Vec<String>,
 ) -> Vec<Target> {
+    let own_addresses = |endpoint: &Endpoint| {
+        let pod = endpoint.target_ref.as_ref().filter(|pod| pod.namespace.as_deref() == Some(namespace));
+        pod.map(|pod| addresses_of(pod.name.as_deref().unwrap_or_default())).unwrap_or_default()
+    };
     let mut found = Vec::new();
     for slice in slices {
         let mut ports = slice.ports.iter().flatten();
         let number = ports.find(|p| p.name.as_deref().unwrap_or_default() == port).and_then(|p| p.port);
         let Some(number) = number.and_then(|number| u16::try_from(number).ok()) else { continue };
         for endpoint in slice.endpoints.iter().flatten().filter(|endpoint| condition(endpoint).ready) {
-            let Some(pod) = endpoint.target_ref.as_ref() else { continue };
-            if pod.namespace.as_deref() != Some(namespace) {
-                continue;
-            }
-            let own = addresses_of(pod.name.as_deref().unwrap_or_default());
+            let own = match which {
+                Endpoints::Any => endpoint.addresses.clone(),
+                Endpoints::OfPods => own_addresses(endpoint),
+            };
             let named = endpoint.addresses.iter().filter(|address| own.contains(address));
             found.extend(named.filter_map(|at| Some(name.at(proxyable(at).ok()?, Some(number)))));
         }
@@ -325,7 +338,8 @@ mod tests {
         for (text, want) in cases {
             let name = Name::parse(text, "service").unwrap();
             let port = port_of_service(&name, &service).unwrap();
-            let found = of_service(&name, port, "shop", std::slice::from_ref(&slice), addresses);
+            let found =
+                of_service(&name, port, "shop", std::slice::from_ref(&slice), Endpoints::OfPods, addresses);
             assert_eq!(found.iter().map(Target::to_string).collect::<Vec<_>>(), want, "{text}");
         }
         let name = Name::parse("web:81", "service").unwrap();

@@ -13,6 +13,7 @@ pub(crate) enum Operation {
     Create,
     Update,
     Delete,
+    Connect,
 }
 
 impl Operation {
@@ -21,6 +22,7 @@ impl Operation {
             Operation::Create => "CREATE",
             Operation::Update => "UPDATE",
             Operation::Delete => "DELETE",
+            Operation::Connect => "CONNECT",
         }
     }
 }
@@ -33,9 +35,11 @@ pub(crate) struct Admission<'a> {
     pub(crate) operation: Operation,
     pub(crate) dry_run: bool,
     pub(crate) warnings: &'a Warnings,
+    /// What is connected to, and how: a `PodExecOptions`, say. Only of a connection.
+    pub(crate) connect: Option<&'a Value>,
 }
 
-/// An object before and after; at least one is there.
+/// An object before and after; at least one is there, but of a connection, which is no object of any kind.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject<'a> {
     pub(crate) new: Option<&'a dyn Instance>,
@@ -109,20 +113,24 @@ impl Admission<'_> {
         let Admission { actor, target, operation, dry_run, .. } = self;
         let kind = |version: &Version| {
             let gvk = &version.info().gvk;
-            json!({"group": gvk.group, "version": gvk.version, "kind": gvk.kind})
+            let kind = self.connect.map_or(json!(gvk.kind), |options| options["kind"].clone());
+            json!({"group": gvk.group, "version": gvk.version, "kind": kind})
         };
         let resource = |version: &Version| {
             let gvr = &version.info().gvr;
             json!({"group": gvr.group, "version": gvr.version, "resource": gvr.resource})
         };
-        let options = match operation {
-            Operation::Create => "CreateOptions",
-            Operation::Update => "UpdateOptions",
-            Operation::Delete => "DeleteOptions",
+        let mut options = match operation {
+            Operation::Create => json!({"kind": "CreateOptions"}),
+            Operation::Update => json!({"kind": "UpdateOptions"}),
+            Operation::Delete => json!({"kind": "DeleteOptions"}),
+            Operation::Connect => Value::Null,
         };
-        let mut options = json!({"kind": options, "apiVersion": "meta.k8s.io/v1"});
-        if *dry_run {
-            options["dryRun"] = json!(["All"]);
+        if let Some(options) = options.as_object_mut() {
+            options.insert("apiVersion".to_owned(), "meta.k8s.io/v1".into());
+            if *dry_run {
+                options.insert("dryRun".to_owned(), json!(["All"]));
+            }
         }
         let mut user = json!({"username": actor.name, "groups": actor.groups});
         if !actor.uid.is_empty() {
@@ -131,7 +139,7 @@ impl Admission<'_> {
         if !actor.extra.is_empty() {
             user["extra"] = json!(actor.extra);
         }
-        debug_assert!(subject.new.is_some() || subject.old.is_some());
+        debug_assert!(subject.new.is_some() || subject.old.is_some() || self.connect.is_some());
         let mut request = json!({
             "uid": uuid::Uuid::new_v4().to_string(),
             "kind": kind(via), "resource": resource(via),
@@ -178,7 +186,10 @@ impl Question {
         let name = admission.target.name.clone().or(subject.name()).unwrap_or_default();
         Ok(Question {
             request: admission.request(subject, &name, via),
-            object: shown(subject.new).await?,
+            object: match admission.connect {
+                Some(options) => Some(options.clone()),
+                None => shown(subject.new).await?,
+            },
             old: shown(subject.old).await?,
             name,
         })

@@ -1,14 +1,14 @@
 //! Upstream's LimitRanger: what containers leave out is filled in from the namespace's LimitRanges, and what they ask for must
 //! be within them.
 
-use crate::Cluster;
+use crate::{Cluster, Target};
 use ::api::quantity::{Quantity, canonical};
 use ::api::{GroupResource, Status};
 use k8s_openapi::api::core::v1::{
     Container, LimitRange, LimitRangeItem, PersistentVolumeClaim, Pod, ResourceRequirements,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
-use kinds::{Instance, TypedKind, pod as ask};
+use kinds::{Instance, Subresource, TypedKind, pod as ask};
 use std::collections::BTreeMap;
 use store::Resource;
 
@@ -24,10 +24,13 @@ pub(super) fn admit(cluster: &Cluster, object: &mut dyn Instance) {
     }
 }
 
+/// A pod asks for something when it is made and when it is resized.
+///
 /// # Errors
 /// `Forbidden` for what is out of a range.
 pub(super) fn review(
     cluster: &Cluster,
+    target: &Target,
     new: &dyn Instance,
     old: Option<&dyn Instance>,
 ) -> Result<(), Status> {
@@ -40,7 +43,9 @@ pub(super) fn review(
         Err(Status::forbidden(&GroupResource::new("", resource), name, why))
     };
     let namespace = new.meta().namespace.as_deref();
-    if let Some(pod) = new.downcast_ref::<Pod>().filter(|_| old.is_none()) {
+    if let Some(pod) =
+        new.downcast_ref::<Pod>().filter(|_| old.is_none() || target.subresource == Some(Subresource::Resize))
+    {
         for range in ranges(cluster, namespace) {
             let faults = of_pod(pod, &range);
             if !faults.is_empty() {

@@ -3,6 +3,7 @@
 
 mod attributes;
 mod certificate_requests;
+mod connect;
 mod ingress_class;
 mod limit_ranger;
 mod matching;
@@ -26,7 +27,7 @@ pub(crate) use storage::DEFAULT_CLASS as DEFAULT_STORAGE_CLASS;
 use crate::services::Reservation;
 use crate::{Cluster, Target};
 use ::api::Status;
-use kinds::Instance;
+use kinds::{Instance, Subresource};
 use store::Write;
 
 /// What admission reserved for a write until it is committed.
@@ -110,8 +111,8 @@ pub(crate) async fn review(
     let Admission { cluster, target, warnings, .. } = *asked;
     service_addresses::review(cluster, new, warnings);
     storage::may_grow(cluster, target, new, old)?;
-    if target.subresource.is_none() {
-        limit_ranger::review(cluster, new, old)?;
+    if matches!(target.subresource, None | Some(Subresource::Resize)) {
+        limit_ranger::review(cluster, target, new, old)?;
     }
     pod_security::review(cluster, target, new, old, warnings)?;
     let subject = Subject { new: Some(new), old };

@@ -212,8 +212,19 @@ impl Admission<'_> {
     /// # Errors
     /// As [`Admission::validate_by_webhooks`].
     pub(crate) async fn tell_webhooks_of_deletion(&self, old: &dyn Instance) -> Result<(), Status> {
+        self.tell_webhooks(Subject { new: None, old: Some(old) }).await
+    }
+
+    /// The same of a connection.
+    ///
+    /// # Errors
+    /// As [`Admission::validate_by_webhooks`].
+    pub(crate) async fn tell_webhooks_of_connection(&self) -> Result<(), Status> {
+        self.tell_webhooks(Subject { new: None, old: None }).await
+    }
+
+    async fn tell_webhooks(&self, subject: Subject<'_>) -> Result<(), Status> {
         let Some((hooks, caller)) = self.asked() else { return Ok(()) };
-        let subject = Subject { new: None, old: Some(old) };
         self.ask_all(&hooks.mutating, caller, subject).await?;
         self.ask_all(&hooks.validating, caller, subject).await
     }

@@ -97,6 +97,7 @@ mod pod_columns;
 mod pod_defaults;
 mod pod_disruption_budget;
 mod pod_ephemeral;
+mod pod_resize;
 mod pod_template;
 mod pod_validation;
 pub(crate) mod pod_warnings;

@@ -1,4 +1,4 @@
-use super::{pod_columns, pod_defaults, pod_ephemeral, pod_validation, pod_warnings};
+use super::{pod_columns, pod_defaults, pod_ephemeral, pod_resize, pod_validation, pod_warnings};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, pod as ask};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -18,6 +18,7 @@ impl TypedKind for Pod {
         Subresource::Log,
         Subresource::PortForward,
         Subresource::Proxy,
+        Subresource::Resize,
         Subresource::Status,
     ];
     const FIELDS: &'static [&'static str] = &[
@@ -49,6 +50,7 @@ impl TypedKind for Pod {
     fn prepare_subresource_update(&mut self, subresource: Subresource, old: &Self) {
         match subresource {
             Subresource::EphemeralContainers => pod_ephemeral::keep_all_else(self, old),
+            Subresource::Resize => pod_resize::keep_all_else(self, old),
             _ => self.prepare_update(old),
         }
     }
@@ -78,6 +80,7 @@ impl TypedKind for Pod {
             (Subresource::EphemeralContainers, Some(new), Some(old)) => {
                 pod_ephemeral::validate_update(new, old, errors)
             }
+            (Subresource::Resize, Some(_), Some(_)) => pod_resize::validate_update(self, old, errors),
             _ => self.validate_update(old, errors),
         }
     }

@@ -105,7 +105,7 @@ fn pod_level_requests(spec: &mut PodSpec) {
     else {
         return;
     };
-    let containers = crate::pod::requests(&PodSpec { overhead: None, ..spec.clone() });
+    let containers = crate::pod::requests_of_containers(spec);
     let requests = spec.resources.get_or_insert_default().requests.get_or_insert_default();
     for (name, sum) in containers.iter().filter(|(name, _)| matches!(name.as_str(), "cpu" | "memory")) {
         requests.entry(name.clone()).or_insert_with(|| Amount(sum.to_string()));

@@ -5,13 +5,16 @@
 
 mod apparmor;
 pub mod brake;
+mod fit;
 mod os;
 pub mod sandbox;
 mod supplemental_groups;
 mod sysctls;
 
 use crate::machine::Machine;
-use k8s_openapi::api::core::v1::Pod;
+use crate::resize::Requests;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use std::sync::Arc;
 
 /// Why a pod fails before anything of it is made: the reason of its status and of an event, and their message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +30,15 @@ impl Refusal {
     }
 }
 
-pub fn refusal(pod: &Pod, machine: &Machine) -> Option<Refusal> {
+/// A pod that the node has admitted and that is not over, and what it was given.
+pub struct Neighbour<'a> {
+    pub pod: Arc<Pod>,
+    pub requests: &'a Requests,
+}
+
+pub fn refusal(pod: &Pod, machine: &Machine, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal> {
     os::check(pod)
+        .or_else(|| fit::check(pod, node, others))
         .or_else(|| supplemental_groups::check(pod))
         .or_else(|| sysctls::check(pod))
         .or_else(|| apparmor::check(pod, machine.apparmor))

@@ -9,10 +9,6 @@ use std::net::IpAddr;
 
 pub fn refusal(pod: &Pod, ports: &[HostPort], own: &[OwnPort]) -> Option<String> {
     let spec = pod::spec(pod);
-    if let Some(class) = spec.runtime_class_name.as_deref().filter(|class| !class.is_empty()) {
-        // the kind is not served, so there is none
-        return Some(format!("runtimeclass.node.k8s.io \"{class}\" not found"));
-    }
     if spec.host_users == Some(false) {
         return Some(
             "can't set `spec.hostUsers: false`, runtime does not support user namespaces".to_owned(),
@@ -52,11 +48,6 @@ mod tests {
                 "users of its own",
                 json!({"hostUsers": false}),
                 Some("can't set `spec.hostUsers: false`, runtime does not support user namespaces"),
-            ),
-            (
-                "a runtime of its own",
-                json!({"runtimeClassName": "gvisor"}),
-                Some("runtimeclass.node.k8s.io \"gvisor\" not found"),
             ),
         ];
         for (name, mut spec, want) in cases {

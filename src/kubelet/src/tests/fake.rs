@@ -293,6 +293,15 @@ impl Runtime for Handle {
         self.0.note(what, format!("{what} {name}")).map(drop)
     }
 
+    async fn limit_container(&self, id: &ContainerId, resources: &Resources) -> Result<()> {
+        let name = self.0.state().name(id);
+        self.0.note("limit", format!("limit {name} {}", resources.cpu_shares.unwrap_or(0))).map(drop)
+    }
+
+    async fn limit_sandbox(&self, _: &SandboxId, resources: &Resources) -> Result<()> {
+        self.0.note("limit", format!("limit_sandbox {}", resources.cpu_shares.unwrap_or(0))).map(drop)
+    }
+
     async fn reopen_log(&self, id: &ContainerId) -> Result<()> {
         let log = self.container(id).await?.log_path;
         drop(self.0.note("reopen", "reopen".to_owned())?);

@@ -4,6 +4,7 @@ mod fake;
 mod logs;
 mod paused;
 mod pods;
+mod resize;
 mod rig;
 mod survival;
 mod trouble;

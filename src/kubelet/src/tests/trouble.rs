@@ -318,14 +318,14 @@ async fn what_an_annotation_mends_is_tried_at_once() {
     let why = |pod: &_| {
         container(pod, "web").state.and_then(|s| s.waiting).and_then(|w| w.message).unwrap_or_default()
     };
-    rig.until("p", |p| waiting(p, "web") == "CreateContainerConfigError" && why(p).contains("\"/x\"")).await;
+    rig.until("p", |p| waiting(p, "web") == "CreateContainerConfigError" && why(p).contains("`/x`")).await;
     let began = std::time::Instant::now();
     let change = |pod: &mut k8s_openapi::api::core::v1::Pod| {
         pod.metadata.annotations = Some([("part".to_owned(), "..".to_owned())].into());
         Ok(())
     };
     rig.pods().modify(&super::rig::key("p"), change).await.unwrap();
-    rig.until("p", |p| why(p).contains("\"../x\"")).await;
+    rig.until("p", |p| why(p).contains("`../x`")).await;
     assert!(began.elapsed() < crate::backoff::FIRST, "it waited for its back-off");
 }
 

@@ -11,7 +11,7 @@ use crate::shared::Shared;
 use crate::view::{Backoff, Evicted};
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
 use crate::volumes::{self, Mounted, Prepared, VolumeError};
-use crate::{admission, clock, pod};
+use crate::{admission, clock, pod, resize};
 use cluster::{BoundObject, EventType, TokenRequestParams};
 use cri::{ContainerId, ContainerState, SandboxId};
 use jiff::Timestamp;
@@ -34,6 +34,7 @@ impl Worker {
         }
         self.check_deadline();
         self.change_holds();
+        self.resize();
         let plan = plan(self.view());
         if let Some(at) = plan.wake_at {
             self.wake(at);
@@ -77,12 +78,12 @@ impl Worker {
         }
     }
 
-    /// A pod that has a sandbox was admitted before. One that is refused fails, but not before its time.
+    /// A pod is admitted once, and then has what it was given. One that is refused fails, but not before its time.
     fn is_admitted(&mut self) -> bool {
-        if self.memory.evicted.is_some() || !self.ids.is_empty() || self.memory.sandbox_starting {
+        if self.memory.evicted.is_some() || !self.memory.given.is_empty() {
             return true;
         }
-        if let Some(refusal) = admission::refusal(&self.pod, &self.shared.config.machine) {
+        if let Some(refusal) = self.shared.admit(&self.pod) {
             let at = self.refuse_at.unwrap_or_else(|| {
                 let message = refusal.message.clone();
                 self.shared.say(&self.pod, None, EventType::Warning, refusal.reason, message);
@@ -95,7 +96,9 @@ impl Worker {
             }
             let message = refusal.status_message();
             self.memory.evicted = Some(Evicted { reason: refusal.reason, message });
+            return true;
         }
+        self.memory.given = resize::asked(pod::spec(&self.pod));
         true
     }
 
@@ -159,7 +162,7 @@ impl Worker {
             let message = "Pod sandbox changed, it will be killed and re-created.";
             self.shared.say(&self.pod, None, EventType::Normal, "SandboxChanged", message);
         }
-        let (shared, pod) = (self.shared.clone(), self.pod.clone());
+        let (shared, pod) = (self.shared.clone(), self.pod_as_given());
         self.jobs.spawn(async move {
             for old in instead_of {
                 // what does not work any more can fail to stop as well
@@ -178,11 +181,13 @@ impl Worker {
     }
 
     fn start(&mut self, name: &str, attempt: Option<u32>, instead_of: Option<ContainerId>) {
-        let Some(container) = pod::any_container(pod::spec(&self.pod), name) else { return };
+        let pod = self.pod_as_given();
+        let Some(container) = pod::any_container(pod::spec(&pod), name) else { return };
         let Some(sandbox) = self.view().current().cloned() else { return };
         let Some(mounted) = self.mounted.clone() else { return self.volumes.is_stale = true };
         let now = self.now();
-        let ended = self.view().latest(name).and_then(|c| match c.state {
+        let latest = self.view().latest(name).filter(|c| !self.memory.ended_to_resize.contains(&c.id));
+        let ended = latest.and_then(|c| match c.state {
             ContainerState::Exited { finished_at, .. } => Some(finished_at),
             _ => None,
         });
@@ -194,7 +199,7 @@ impl Worker {
         self.memory.starting = Some(name.to_owned());
         let start = Start {
             shared: self.shared.clone(),
-            pod: self.pod.clone(),
+            pod,
             container,
             attempt: attempt.or(before).unwrap_or(0),
             sandbox,
@@ -242,6 +247,8 @@ impl Worker {
         self.memory.started.remove(&id);
         self.memory.ready.remove(&id);
         self.memory.killing.remove(&id);
+        self.memory.resized.remove(&id);
+        self.memory.ended_to_resize.remove(&id);
         let log = self
             .sandboxes
             .iter()

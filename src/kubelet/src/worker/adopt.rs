@@ -1,9 +1,9 @@
 //! What a new worker takes over: from the runtime, what runs; from the pod's last status, what was known of it.
 
 use super::Worker;
-use crate::pod;
 use crate::status;
 use crate::view::Lost;
+use crate::{pod, resize};
 use cri::ContainerState;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
@@ -14,6 +14,11 @@ impl Worker {
         }
         // sources may have changed meanwhile, and tokens grown old
         self.volumes.is_stale = !self.ids.is_empty();
+        if !self.ids.is_empty() || kinds::pod::condition(&self.pod, "PodResizePending").is_some() {
+            self.memory.given = resize::given_before(&self.pod);
+            let pod = resize::as_given(&self.pod, &self.memory.given);
+            self.shared.admitted.enter(pod::uid(&pod), kinds::pod::requests(pod::spec(&pod)));
+        }
         let known = known_statuses(&self.pod);
         for told in &known {
             let latest = self.view().latest(&told.name).map(|c| (c.id.clone(), c.state.clone()));

@@ -7,8 +7,8 @@ use crate::volumes::{Mounted, VolumeError};
 use crate::{pod, volumes};
 use api::{Reason, Status};
 use cluster::EventType;
-use cri::{CriError, SandboxId};
-use k8s_openapi::api::core::v1::Pod;
+use cri::{ContainerId, CriError, Resources, SandboxId};
+use k8s_openapi::api::core::v1::{Pod, ResourceRequirements};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinError;
@@ -16,12 +16,25 @@ use tokio::task::JoinError;
 /// A job's end.
 pub(super) enum Done {
     Sandbox(Result<(SandboxId, Mounted), SandboxError>),
-    Started { container: String, outcome: Started },
+    Started {
+        container: String,
+        outcome: Started,
+    },
     Volumes(Result<Mounted, VolumeError>),
     VolumesGone(Result<(), String>),
     Frozen,
     Killed(Result<(), CriError>),
-    Removed { id: String, sandbox: Option<SandboxId>, outcome: Result<(), CriError> },
+    Resized {
+        whole: Resources,
+        applied: Vec<(ContainerId, ResourceRequirements)>,
+        to_restart: Vec<(ContainerId, String)>,
+        outcome: Result<(), CriError>,
+    },
+    Removed {
+        id: String,
+        sandbox: Option<SandboxId>,
+        outcome: Result<(), CriError>,
+    },
     Written(Result<Arc<Pod>, Status>),
     Stopped(Result<(), CriError>),
     Cleaned(Result<(), String>),
@@ -64,6 +77,9 @@ impl Worker {
                 self.memory.killing.clear();
                 self.failed_to_end(&error);
             }
+            Done::Resized { whole, applied, to_restart, outcome } => {
+                self.resized(whole, applied, to_restart, outcome);
+            }
             Done::Removed { id, sandbox, outcome } => self.removed(&id, sandbox, outcome),
             Done::Written(outcome) => self.written(outcome),
             Done::Stopped(Ok(())) => self.stage = Stage::Terminated,
@@ -73,6 +89,8 @@ impl Worker {
             }
             Done::Cleaned(Ok(())) => {
                 self.ids.iter().for_each(|id| self.shared.sandbox_index.strike(id));
+                self.shared.waiting_for_room.leave(pod::uid(&self.pod));
+                self.shared.admitted.strike(pod::uid(&self.pod));
                 self.stage = Stage::Gone;
             }
             Done::Cleaned(Err(why)) => {
@@ -89,6 +107,7 @@ impl Worker {
         self.memory.sandbox_starting = false;
         self.is_writing = false;
         self.volumes.is_busy = false;
+        self.resizing = super::resize::Resizing::default();
         if matches!(self.stage, Stage::Terminating | Stage::Removing) {
             self.stage = Stage::Syncing;
         }

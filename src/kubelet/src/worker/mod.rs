@@ -10,6 +10,7 @@ mod ending;
 mod jobs;
 mod message;
 mod report;
+mod resize;
 mod start;
 mod supervise;
 mod watching;
@@ -66,6 +67,7 @@ pub(crate) struct Worker {
     removing: HashSet<String>,
     /// Frozen, as long as the pod is paused.
     held: HashSet<ContainerId>,
+    resizing: resize::Resizing,
     is_writing: bool,
     /// A pod that is refused fails then.
     refuse_at: Option<Timestamp>,
@@ -119,6 +121,7 @@ impl Worker {
             jobs: JoinSet::new(),
             removing: HashSet::new(),
             held: HashSet::new(),
+            resizing: resize::Resizing::default(),
             is_writing: false,
             refuse_at: None,
             ports_were_freed: false,

@@ -67,8 +67,7 @@ pub(super) fn of_pod(spec: &PodSpec, at: &str, errors: &mut ErrorList) {
         errors.forbidden(format_args!("{at}.claims"), "claims cannot be set for Resources at pod-level");
     }
     requirements(given, pod_resource, at, errors);
-    let containers = PodSpec { overhead: None, ..spec.clone() };
-    for (name, sum) in crate::pod::requests(&containers) {
+    for (name, sum) in crate::pod::requests_of_containers(spec) {
         let asked = crate::pod::quantity(given.requests.as_ref(), &name);
         if let Some(asked) = asked.filter(|asked| sum > *asked) {
             errors.invalid(

@@ -1,0 +1,226 @@
+//! Other processors and memory for a pod while it runs (KEP-1287): what its containers are given meanwhile, and whether there is
+//! room for what it asks. Pure.
+
+use crate::quantity::{milli_of, value_of};
+use crate::view::View;
+use crate::{labels, pod};
+use cri::{ContainerState, ContainerStatus, Resources};
+use k8s_openapi::api::core::v1::{Container, ContainerResizePolicy, Pod, PodSpec, ResourceRequirements};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use std::collections::{BTreeMap, HashMap};
+
+/// What a pod asks of its node, by the resource's name.
+pub type Requests = BTreeMap<String, api::quantity::Quantity>;
+/// What is given to each container, by its name.
+pub type Allocation = HashMap<String, ResourceRequirements>;
+type Amounts = BTreeMap<String, Quantity>;
+
+/// What a pod asks for can not be given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// `Infeasible`: never on this node. `Deferred`: not now.
+    pub reason: &'static str,
+    pub message: String,
+}
+
+/// As the spec asks.
+pub fn asked(spec: &PodSpec) -> Allocation {
+    let containers = pod::init_containers(spec).iter().chain(&spec.containers);
+    containers.map(|c| (c.name.clone(), c.resources.clone().unwrap_or_default())).collect()
+}
+
+/// As it was given before this process began: that was told with its status.
+pub fn given_before(pod: &Pod) -> Allocation {
+    let mut given = asked(pod::spec(pod));
+    let Some(status) = &pod.status else { return given };
+    let told = status.init_container_statuses.iter().flatten();
+    for told in told.chain(status.container_statuses.iter().flatten()) {
+        if let Some(given) = given.get_mut(&told.name) {
+            *given = told.resources.clone().unwrap_or_default();
+        }
+    }
+    given
+}
+
+/// Whether both come to the same, in whatever units.
+pub fn is_same(one: &Allocation, other: &Allocation) -> bool {
+    one.len() == other.len()
+        && one.iter().all(|(name, one)| other.get(name).is_some_and(|other| sizes(one) == sizes(other)))
+}
+
+/// The processors and memory that are requested, and those that are the limit.
+fn sizes(of: &ResourceRequirements) -> [Option<i64>; 4] {
+    let (requests, limits) = (of.requests.as_ref(), of.limits.as_ref());
+    [
+        milli_of(requests, "cpu"),
+        value_of(requests, "memory"),
+        milli_of(limits, "cpu"),
+        value_of(limits, "memory"),
+    ]
+}
+
+/// The pod with what is given in the place of what it asks for.
+pub fn as_given(pod: &Pod, given: &Allocation) -> Pod {
+    let mut pod = pod.clone();
+    if let Some(spec) = &mut pod.spec {
+        for container in spec.init_containers.iter_mut().flatten().chain(&mut spec.containers) {
+            if let Some(given) = given.get(&container.name) {
+                container.resources = Some(given.clone());
+            }
+        }
+    }
+    pod
+}
+
+/// Why there is no room for what a pod asks, beside what the others on its node were given; in upstream's words.
+pub fn no_room<'p>(
+    pod: &Pod,
+    others: impl Iterator<Item = &'p Requests>,
+    allocatable: &Amounts,
+) -> Option<Pending> {
+    let asked = kinds::pod::requests(pod::spec(pod));
+    let counted = |name: &str, amount: api::quantity::Quantity| match name {
+        "cpu" => amount.milli(),
+        _ => amount.value(),
+    };
+    let has = |name: &str| match name {
+        "cpu" => milli_of(Some(allocatable), name),
+        _ => value_of(Some(allocatable), name),
+    };
+    let asked: Vec<(&str, i64, i64)> = ["cpu", "memory"]
+        .into_iter()
+        .filter_map(|name| Some((name, counted(name, *asked.get(name)?), has(name)?)))
+        .collect();
+    if let Some((name, asked, has)) = asked.iter().find(|(_, asked, has)| asked > has) {
+        let message =
+            format!("Node didn't have enough capacity: {name}, requested: {asked}, capacity: {has}");
+        return Some(Pending { reason: "Infeasible", message });
+    }
+    let mut used: HashMap<String, i64> = HashMap::new();
+    for other in others {
+        for (name, amount) in other {
+            *used.entry(name.clone()).or_default() += counted(name, *amount);
+        }
+    }
+    let used = |name: &str| used.get(name).copied().unwrap_or(0);
+    let (name, asked, has) = asked.into_iter().find(|(name, asked, has)| used(name) + asked > *has)?;
+    let used = used(name);
+    let message = format!(
+        "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {has}"
+    );
+    Some(Pending { reason: "Deferred", message })
+}
+
+/// What a container runs with.
+pub fn applied(view: View<'_>, status: &ContainerStatus) -> Option<ResourceRequirements> {
+    if let Some(resized) = view.memory.resized.get(&status.id) {
+        return Some(resized.clone());
+    }
+    serde_json::from_str(status.annotations.get(labels::RESOURCES)?).ok()
+}
+
+/// The containers that run with something else than they are given.
+pub fn outdated<'v>(view: View<'v>) -> Vec<(&'v Container, &'v ContainerStatus)> {
+    let Some(sandbox) = view.current() else { return Vec::new() };
+    let spec = pod::spec(view.pod);
+    let all = pod::init_containers(spec).iter().filter(|c| pod::is_sidecar(c)).chain(&spec.containers);
+    all.filter_map(|container| {
+        let status = view.latest_in(&container.name, &sandbox.id)?;
+        let (applied, given) = (applied(view, status)?, view.memory.given.get(&container.name)?);
+        let runs = matches!(status.state, ContainerState::Running { .. });
+        (runs && sizes(&applied) != sizes(given)).then_some((container, status))
+    })
+    .collect()
+}
+
+/// Whether the container wants to be begun anew for this change.
+pub fn needs_restart(
+    policies: Option<&[ContainerResizePolicy]>,
+    old: &ResourceRequirements,
+    new: &ResourceRequirements,
+) -> bool {
+    let restarts = |name: &str| {
+        policies
+            .iter()
+            .copied()
+            .flatten()
+            .any(|p| p.resource_name == name && p.restart_policy == "RestartContainer")
+    };
+    let ([cpu, memory, cpus, most], [old_cpu, old_memory, old_cpus, old_most]) = (sizes(new), sizes(old));
+    (restarts("cpu") && (cpu, cpus) != (old_cpu, old_cpus))
+        || (restarts("memory") && (memory, most) != (old_memory, old_most))
+}
+
+/// The larger of both: what a pod needs while its containers change one after the other.
+pub fn larger(one: &Resources, other: &Resources) -> Resources {
+    Resources {
+        cpu_shares: one.cpu_shares.max(other.cpu_shares),
+        // without a limit is more than with one, and is not set: it was so before
+        cpu_quota: one.cpu_quota.zip(other.cpu_quota).map(|(one, other)| one.max(other)),
+        cpu_period: one.cpu_quota.zip(other.cpu_quota).and(one.cpu_period),
+        memory_limit: one.memory_limit.zip(other.memory_limit).map(|(one, other)| one.max(other)),
+        ..Resources::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn pod(requests: Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": {"containers": [
+            {"name": "web", "resources": {"requests": requests}}]}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn room_is_what_the_others_leave() {
+        let allocatable: Amounts = serde_json::from_value(json!({"cpu": "2", "memory": "1Gi"})).unwrap();
+        let other = kinds::pod::requests(&pod(json!({"cpu": "1", "memory": "512Mi"})).spec.unwrap());
+        let cases = [
+            (json!({"cpu": "1", "memory": "512Mi"}), None),
+            (
+                json!({"cpu": "1500m"}),
+                Some((
+                    "Deferred",
+                    "Node didn't have enough resource: cpu, requested: 1500, used: 1000, capacity: 2000",
+                )),
+            ),
+            (
+                json!({"memory": "2Gi"}),
+                Some((
+                    "Infeasible",
+                    "Node didn't have enough capacity: memory, requested: 2147483648, capacity: 1073741824",
+                )),
+            ),
+        ];
+        for (asked, want) in cases {
+            let found = no_room(&pod(asked.clone()), [&other].into_iter(), &allocatable);
+            let found = found.as_ref().map(|p| (p.reason, p.message.as_str()));
+            assert_eq!(found, want, "{asked}");
+        }
+    }
+
+    #[test]
+    fn only_what_changes_asks_its_policy() {
+        let resources = |cpu: &str, memory: &str| -> ResourceRequirements {
+            serde_json::from_value(json!({"requests": {"cpu": cpu, "memory": memory}})).unwrap()
+        };
+        let policies: Vec<ContainerResizePolicy> = serde_json::from_value(json!([
+            {"resourceName": "cpu", "restartPolicy": "NotRequired"},
+            {"resourceName": "memory", "restartPolicy": "RestartContainer"}]))
+        .unwrap();
+        let old = resources("1", "1Gi");
+        assert!(!needs_restart(Some(&policies), &old, &resources("2", "1024Mi")));
+        assert!(needs_restart(Some(&policies), &old, &resources("1", "2Gi")));
+        assert!(!needs_restart(None, &old, &resources("1", "2Gi")));
+    }
+
+    #[test]
+    fn the_same_in_other_units_is_the_same() {
+        let of = |cpu: &str| asked(pod(json!({"cpu": cpu})).spec.as_ref().unwrap());
+        assert!(is_same(&of("1"), &of("1000m")));
+        assert!(!is_same(&of("1"), &of("1001m")));
+    }
+}
