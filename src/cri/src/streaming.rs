@@ -91,4 +91,16 @@ pub trait PodAccess: Send + Sync + 'static {
     async fn exec(&self, at: &PodContainer, config: ExecConfig) -> Result<ExecSession>;
     async fn attach(&self, at: &PodContainer, want: AttachStreams) -> Result<ExecSession>;
     async fn port_forward(&self, namespace: &str, pod: &str, port: u16) -> Result<Box<dyn Duplex>>;
+    /// What the node's own server shows at a path (`/metrics/cadvisor`); `None` where there is nothing, or where it is another
+    /// node's.
+    async fn page(&self, node: &str, path: &str) -> Result<Option<KubeletPage>> {
+        let _ = (node, path);
+        Ok(None)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeletPage {
+    pub content_type: &'static str,
+    pub body: String,
 }

@@ -7,8 +7,8 @@ use crate::view::{View, WorkerState};
 use async_trait::async_trait;
 use bytes::Bytes;
 use cri::{
-    AttachStreams, ContainerState, ContainerStatus, CriError, Duplex, ExecConfig, ExecSession, LogOptions,
-    PodAccess, PodContainer, Result, SandboxStatus,
+    AttachStreams, ContainerState, ContainerStatus, CriError, Duplex, ExecConfig, ExecSession, KubeletPage,
+    LogOptions, PodAccess, PodContainer, Result, SandboxStatus,
 };
 use futures::stream::BoxStream;
 use k8s_openapi::api::core::v1::{Container, Pod};
@@ -21,6 +21,13 @@ pub(crate) struct Access(pub Arc<Shared>);
 
 #[async_trait]
 impl PodAccess for Access {
+    async fn page(&self, node: &str, path: &str) -> Result<Option<KubeletPage>> {
+        match node == self.0.config.node_name {
+            true => crate::pages::page(&self.0, path).await,
+            false => Ok(None),
+        }
+    }
+
     async fn logs(
         &self,
         at: &PodContainer,

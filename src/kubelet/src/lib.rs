@@ -33,6 +33,7 @@ mod manager;
 mod meter;
 pub mod node;
 pub mod node_events;
+mod pages;
 mod pause;
 pub mod plan;
 pub mod pod;

@@ -13,7 +13,7 @@ impl Inner {
         let inner = self.clone();
         blocking(move || {
             let all = ready.iter().zip(counters);
-            all.map(|(sandbox, (rx, tx))| inner.usage(sandbox.id(), rx, tx)).collect()
+            all.map(|(sandbox, traffic)| inner.usage(sandbox, traffic)).collect()
         })
         .await
     }
@@ -29,16 +29,15 @@ impl Inner {
     pub async fn sandbox_stats(self: &Arc<Self>, id: &SandboxId) -> Result<SandboxStats> {
         let sandbox = self.sandbox(id)?;
         sandbox.client()?;
-        let (rx, tx) = self.traffic(&sandbox).await;
-        let (inner, id) = (self.clone(), id.clone());
-        Ok(blocking(move || SandboxStats { interfaces: interfaces(&sandbox), ..inner.usage(id, rx, tx) })
-            .await)
+        let (traffic, inner) = (self.traffic(&sandbox).await, self.clone());
+        Ok(blocking(move || inner.usage(&sandbox, traffic)).await)
     }
 
-    fn usage(&self, id: SandboxId, network_rx: u64, network_tx: u64) -> SandboxStats {
+    fn usage(&self, sandbox: &Sandbox, (network_rx, network_tx): (u64, u64)) -> SandboxStats {
+        let id = sandbox.id();
         let running = self.containers_of(&id).into_iter().filter(|c| c.running_pid().is_ok());
         let containers = running.filter_map(|c| self.cgroups.stats(&c.record.id, &c.record.cgroup)).collect();
-        SandboxStats { id, containers, network_rx, network_tx, interfaces: Vec::new() }
+        SandboxStats { id, containers, network_rx, network_tx, interfaces: interfaces(sandbox) }
     }
 }
 

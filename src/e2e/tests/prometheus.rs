@@ -1,0 +1,130 @@
+//! A stock Prometheus, with the jobs that its chart has for Kubernetes.
+
+mod common;
+
+use common::{Appliance, appliance};
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+/// Debian's program; `scripts/test` sets it.
+const PROMETHEUS: &str = "MONOPOD_PROMETHEUS";
+const ADDRESS: &str = "127.0.0.1:9090";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+const PODS: &str = r#"
+apiVersion: v1
+kind: Pod
+metadata:
+  name: shop
+spec:
+  containers:
+  - name: web
+    image: busybox:1
+    command: [sh, -c, "mkdir /tmp/www && echo 'orders_total{kind=\"book\"} 3' >/tmp/www/metrics.txt && exec httpd -f -p 8080 -h /tmp/www"]
+    ports: [{containerPort: 8080}]
+    resources: {limits: {cpu: 500m, memory: 64Mi}}
+"#;
+
+struct Prometheus(Child);
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn of_user(at: &Appliance, field: &str, file: &Path) {
+    let path = format!("jsonpath={{.users[0].user.{field}}}");
+    let data = at.kubectl(&["config", "view", "--raw", "-o", &path]).ok("kubeconfig");
+    let line = format!("echo {data} | base64 -d >{}", file.display());
+    at.shell(&line).ok("decode");
+}
+
+/// What the jobs `kubernetes-apiservers`, `-nodes`, `-nodes-cadvisor` and `-pods` come to. Debian's build has no discovery for
+/// Kubernetes, so the targets are named.
+fn config(at: &Appliance) -> String {
+    let home = at.home();
+    let (certificate, key) = (home.join("client.crt"), home.join("client.key"));
+    of_user(at, "client-certificate-data", &certificate);
+    of_user(at, "client-key-data", &key);
+    let server = at.kubectl(&["config", "view", "-o", "jsonpath={.clusters[0].cluster.server}"]).ok("server");
+    let server = server.trim_start_matches("https://");
+    let (certificate, key) = (certificate.display(), key.display());
+    let secure = |job: &str, path: &str| {
+        format!(
+            "- {{job_name: kubernetes-{job}, scheme: https, metrics_path: {path}, static_configs: [{{targets: ['{server}']}}], \
+             tls_config: {{cert_file: {certificate}, key_file: {key}, insecure_skip_verify: true}}}}\n"
+        )
+    };
+    let node = at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("node");
+    let of_node = |job: &str, path: &str| secure(job, &format!("/api/v1/nodes/{node}/proxy{path}"));
+    let pod = at.kubectl(&["get", "pod", "shop", "-o", "jsonpath={.status.podIP}"]).ok("address");
+    format!(
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}{}{}{}\
+         - {{job_name: kubernetes-pods, metrics_path: /metrics.txt, static_configs: [{{targets: ['{pod}:8080']}}]}}\n",
+        secure("apiservers", "/metrics"),
+        of_node("nodes", "/metrics"),
+        of_node("nodes-cadvisor", "/metrics/cadvisor"),
+        of_node("nodes-resource", "/metrics/resource"),
+    )
+}
+
+/// Asks until the expression has a value, and returns it.
+fn value(at: &Appliance, expression: &str) -> f64 {
+    let began = Instant::now();
+    loop {
+        let line =
+            format!("curl -sS --get http://{ADDRESS}/api/v1/query --data-urlencode 'query={expression}'");
+        let answer = at.shell(&line);
+        let said: serde_json::Value = serde_json::from_str(&answer.out()).unwrap_or_default();
+        let value = said["data"]["result"][0]["value"][1].as_str().and_then(|value| value.parse().ok());
+        if let Some(value) = value {
+            return value;
+        }
+        let why =
+            || at.shell(&format!("curl -s http://{ADDRESS}/api/v1/targets; tail ~/prometheus.log")).out();
+        assert!(began.elapsed() < PATIENCE, "{expression}: {} {}\n{}", answer.out(), answer.err(), why());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn its_chart_s_jobs_find_nodes_containers_api_server_and_pods() {
+    let Ok(program) = std::env::var(PROMETHEUS) else {
+        eprintln!("SKIPPED: {PROMETHEUS} says where Prometheus is; `scripts/test` sets it");
+        return;
+    };
+    let Some(at) = appliance("prometheus") else { return };
+    at.load_busybox();
+    at.kubectl_with(&["apply"], PODS).ok("apply");
+    at.kubectl(&["wait", "--for=condition=Ready", "pod/shop", "--timeout=60s"]).ok("ready");
+    let file = at.home().join("prometheus.yml");
+    std::fs::write(&file, config(&at)).unwrap();
+    let data = at.home().join("prometheus");
+    let mut command = at.command(&program);
+    command
+        .arg(format!("--config.file={}", file.display()))
+        .arg(format!("--storage.tsdb.path={}", data.display()));
+    command.arg(format!("--web.listen-address={ADDRESS}")).stdout(Stdio::null());
+    command.stderr(std::fs::File::create(at.home().join("prometheus.log")).unwrap());
+    let prometheus = Prometheus(command.spawn().unwrap());
+
+    assert_eq!(value(&at, r#"orders_total{job="kubernetes-pods"}"#) as i64, 3);
+    for job in ["apiservers", "nodes", "nodes-cadvisor", "nodes-resource", "pods"] {
+        value(&at, &format!(r#"up{{job="kubernetes-{job}"}} == 1"#));
+    }
+    let of_web = r#"{namespace="default",pod="shop",container="web"}"#;
+    let used = value(&at, &format!("container_memory_working_set_bytes{of_web}"));
+    assert!((1.0..f64::from(64 << 20)).contains(&used), "{used}");
+    assert_eq!(value(&at, &format!("container_spec_memory_limit_bytes{of_web}")) as u64, 64 << 20);
+    assert_eq!(value(&at, &format!("container_spec_cpu_quota{of_web}")) as u64, 50_000);
+    // as dashboards have it: the rate of a counter, and what came over a pod's network
+    value(&at, &format!("sum(rate(container_cpu_usage_seconds_total{of_web}[10s])) >= 0"));
+    value(&at, r#"container_network_receive_bytes_total{pod="shop",interface="eth0"} > 0"#);
+    value(&at, "machine_cpu_cores >= 1");
+    value(&at, "kubelet_running_pods >= 1");
+    value(&at, "sum(rate(apiserver_request_total[10s])) > 0");
+    drop(prometheus);
+}

@@ -1,0 +1,47 @@
+//! Prometheus' text format: https://prometheus.io/docs/instrumenting/exposition_formats/
+
+use jiff::Timestamp;
+use std::fmt::{Display, Write};
+
+#[derive(Debug, Default)]
+pub struct Exposition(String);
+
+impl Exposition {
+    /// Begins a metric; `kind` is `counter` or `gauge`.
+    pub fn metric(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    /// One of its values, with the time at which it was so, where that is said.
+    pub fn value(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display, at: Option<Timestamp>) {
+        self.0.push_str(name);
+        for (index, (label, value)) in labels.iter().enumerate() {
+            let _ = write!(self.0, "{}{label}=\"{}\"", if index == 0 { '{' } else { ',' }, escaped(value));
+        }
+        let _ = write!(self.0, "{} {value}", if labels.is_empty() { "" } else { "}" });
+        match at {
+            Some(at) => {
+                let _ = writeln!(self.0, " {}", at.as_millisecond());
+            }
+            None => self.0.push('\n'),
+        }
+    }
+
+    pub fn into_text(self) -> String {
+        self.0
+    }
+}
+
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+/// Seconds with what is left of them.
+pub fn seconds(nanos: u64) -> f64 {
+    nanos as f64 / 1e9
+}
+
+/// Seconds since 1970.
+pub fn unix(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1e3
+}

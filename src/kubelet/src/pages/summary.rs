@@ -1,0 +1,87 @@
+//! `/stats/summary`: the summary API (`k8s.io/kubelet/pkg/apis/stats/v1alpha1`). Rates need a second look, and are left out.
+
+use super::{ContainerMeasured, Measured, PodMeasured};
+use crate::pod;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+pub fn page(measured: &Measured) -> Value {
+    let at = time(measured.at);
+    let disk = measured.disk;
+    let fs = json!({"time": at, "availableBytes": disk.available, "capacityBytes": disk.capacity,
+        "usedBytes": disk.capacity.saturating_sub(disk.available)});
+    json!({
+        "node": {
+            "nodeName": measured.node,
+            "startTime": time(measured.booted_at),
+            "cpu": cpu(&at, measured.cpu_ns),
+            "memory": {"time": at, "workingSetBytes": measured.working_set,
+                "availableBytes": measured.memory.saturating_sub(measured.working_set)},
+            "fs": fs,
+            "runtime": {"imageFs": fs},
+        },
+        "pods": measured.pods.iter().map(|pod| of_pod(pod, &at)).collect::<Vec<_>>(),
+    })
+}
+
+fn of_pod(of: &PodMeasured, at: &str) -> Value {
+    let interfaces: Vec<Value> = of
+        .interfaces
+        .iter()
+        .map(|i| json!({"name": i.name, "rxBytes": i.rx_bytes, "rxErrors": i.rx_errors, "txBytes": i.tx_bytes, "txErrors": i.tx_errors}))
+        .collect();
+    let mut network = interfaces.first().cloned().unwrap_or(json!({"name": ""}));
+    network["time"] = at.into();
+    network["interfaces"] = interfaces.into();
+    json!({
+        "podRef": {"name": pod::name(&of.pod), "namespace": pod::namespace(&of.pod), "uid": pod::uid(&of.pod)},
+        "startTime": time(of.started_at),
+        "containers": of.containers.iter().map(|container| of_container(container, at)).collect::<Vec<_>>(),
+        "cpu": cpu(at, of.cpu_ns()),
+        "memory": {"time": at, "workingSetBytes": of.working_set(),
+            "usageBytes": of.containers.iter().map(|c| c.stats.memory_usage).sum::<u64>()},
+        "network": network,
+    })
+}
+
+fn of_container(container: &ContainerMeasured, at: &str) -> Value {
+    let stats = &container.stats;
+    let rss = ["rss", "anon"].iter().find_map(|name| stats.details.memory_stat.get(*name));
+    let logged = std::fs::metadata(&container.log).map_or(0, |log| log.len());
+    json!({
+        "name": container.name,
+        "startTime": time(container.started_at),
+        "cpu": cpu(at, stats.cpu_usage_ns),
+        "memory": {"time": at, "workingSetBytes": stats.memory_working_set, "usageBytes": stats.memory_usage, "rssBytes": rss},
+        "logs": {"time": at, "usedBytes": logged},
+    })
+}
+
+fn cpu(at: &str, nanos: u64) -> Value {
+    json!({"time": at, "usageCoreNanoSeconds": nanos})
+}
+
+/// As Kubernetes writes times: to the second.
+fn time(at: Timestamp) -> String {
+    Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn a_node_and_its_pods() {
+        let page = super::page(&super::super::example());
+        assert_eq!(page["node"]["nodeName"], "n1");
+        assert_eq!(page["node"]["fs"]["usedBytes"], 600);
+        let pod = &page["pods"][0];
+        assert_eq!(pod["podRef"], json!({"name": "web-0", "namespace": "shop", "uid": "u-1"}));
+        assert_eq!(pod["network"]["rxBytes"], 5);
+        assert_eq!(pod["containers"][0]["memory"]["rssBytes"], 4096);
+        assert_eq!(
+            pod["cpu"],
+            json!({"time": "2023-11-14T22:15:00Z", "usageCoreNanoSeconds": 4_250_000_000_u64})
+        );
+    }
+}
