@@ -8,7 +8,8 @@ use cluster::roles::{ALL, ComponentRole, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, DeleteOptions, ListParams, Propagation, Target};
 use conditions::Left;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kinds::{Scope, Subresource};
+use kinds::{Kind, Scope, Subresource, TypedKind};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -86,11 +87,23 @@ async fn say(client: &Client, key: &ObjectKey, left: &Left) -> Result<(), Status
     unless_gone(said.await).map(|_| ())
 }
 
-/// Deletes everything in it; what is still there afterwards.
+/// Deletes everything in it; what is still there afterwards. While a pod is there nothing else goes: what still runs keeps the
+/// network policies that bind it (KEP-5080).
 async fn empty(client: &Client, name: &str) -> Result<Left, Status> {
+    let registry = client.cluster().registry();
+    let namespaced = registry.kinds().filter(|kind| kind.scope == Scope::Namespaced);
+    let (pods, others): (Vec<_>, Vec<_>) = namespaced.partition(|kind| kind.storage == Pod::info().storage);
+    let left = empty_of(client, name, &pods).await?;
+    if !left.is_empty() {
+        return Ok(left);
+    }
+    empty_of(client, name, &others).await
+}
+
+async fn empty_of(client: &Client, name: &str, kinds: &[&Arc<Kind>]) -> Result<Left, Status> {
     let cluster = client.cluster();
     let mut left = Left::default();
-    for kind in cluster.registry().kinds().filter(|kind| kind.scope == Scope::Namespaced) {
+    for kind in kinds {
         let target = Target::collection(kind.stored(), Some(name));
         let options =
             DeleteOptions { propagation: Some(Propagation::Background), ..DeleteOptions::default() };

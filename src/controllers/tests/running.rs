@@ -6,7 +6,7 @@ use api::{LabelSelector, ObjectKey};
 use cluster::{Client, DeleteOptions, Propagation};
 use common::{key, object, start, until};
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Node, Pod, Service, ServiceAccount};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use serde_json::{Value, json};
 
@@ -200,6 +200,36 @@ async fn a_namespace_says_what_it_waits_for() {
         })
         .await
         .unwrap();
+    until::<Namespace>(&client, |c| c.api::<Namespace>().find(&namespace).unwrap().is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_pod_of_a_namespace_is_there_nothing_else_goes() {
+    let client = start().await;
+    let namespace = ObjectKey::cluster("going");
+    let inside = |name: &str| ObjectKey::namespaced("going", name);
+    client.api::<Namespace>().create(object(json!({"metadata": {"name": "going"}}))).await.unwrap();
+    let account = |c: &Client| c.api::<ServiceAccount>().find(&inside("default")).unwrap();
+    until::<ServiceAccount>(&client, |c| account(c).is_some()).await;
+    let map = json!({"metadata": {"name": "map", "namespace": "going"}});
+    client.api::<ConfigMap>().create(object(map)).await.unwrap();
+    let meta = json!({"name": "held", "namespace": "going", "finalizers": ["example.com/keep"]});
+    let spec = json!({"containers": [{"name": "c", "image": "x"}]});
+    client.api::<Pod>().create(object(json!({"metadata": meta, "spec": spec}))).await.unwrap();
+    client.api::<Namespace>().delete(&namespace, DeleteOptions::default()).await.unwrap();
+    let says = |c: &Client, message: &str| {
+        let status = c.api::<Namespace>().get(&namespace).unwrap().status.unwrap_or_default();
+        status.conditions.into_iter().flatten().any(|c| c.message.as_deref() == Some(message))
+    };
+    let remaining = "Some resources are remaining: pods. has 1 resource instances";
+    until::<Namespace>(&client, |c| says(c, remaining)).await;
+    let map = client.api::<ConfigMap>().get(&inside("map")).unwrap();
+    assert_eq!((map.metadata.deletion_timestamp, account(&client).is_some()), (None, true));
+    let let_go = |pod: &mut Pod| {
+        pod.metadata.finalizers = None;
+        Ok(())
+    };
+    client.api::<Pod>().modify(&inside("held"), let_go).await.unwrap();
     until::<Namespace>(&client, |c| c.api::<Namespace>().find(&namespace).unwrap().is_none()).await;
 }
 
