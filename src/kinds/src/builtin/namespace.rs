@@ -36,10 +36,11 @@ impl TypedKind for Namespace {
     }
     fn prepare_update(&mut self, old: &Self) {
         self.status.clone_from(&old.status);
-        // an update may not take the finalizers away, but for `finalize`, which only deleted namespaces use
-        if old.metadata.deletion_timestamp.is_none() {
-            self.spec.clone_from(&old.spec);
-        }
+        self.spec.clone_from(&old.spec);
+    }
+    /// Of `finalize`: the only way to change the finalizers, of which the spec consists.
+    fn prepare_subresource_update(&mut self, _subresource: Subresource, old: &Self) {
+        self.status.clone_from(&old.status);
     }
     fn prepare_status_update(&mut self, old: &Self) {
         self.spec.clone_from(&old.spec);

@@ -1,7 +1,8 @@
 //! Objects that upstream refuses, and what it says of them; objects of the wild that it accepts; updates.
 
 use crate::common::{created, faults, golden, table, told, version};
-use kinds::{ErrorList, Instance};
+use k8s_openapi::api::core::v1::Namespace;
+use kinds::{ErrorList, Instance, Subresource};
 use serde_json::{Value, json};
 
 #[test]
@@ -332,6 +333,34 @@ fn what_is_set_once_stays() {
     ];
     for (name, old, patch, want) in cases {
         check(name, &update(old, &patch), want);
+    }
+}
+
+#[test]
+fn only_finalize_changes_the_finalizers_of_a_namespace() {
+    let registry = kinds::all();
+    let namespace = |finalizers: &[&str], deleted: bool| {
+        let deleted = deleted.then_some("2026-01-01T00:00:00Z");
+        let object = json!({"apiVersion": "v1", "kind": "Namespace", "spec": {"finalizers": finalizers},
+            "metadata": {"name": "a", "deletionTimestamp": deleted}});
+        (version(&registry, &object), object)
+    };
+    let (old, new) = (["kubernetes"], ["kubernetes", "example.com/held"]);
+    for (name, deleted, finalize, want) in [
+        ("an update", false, false, &old[..]),
+        ("an update of one that goes", true, false, &old[..]),
+        ("finalize", false, true, &new[..]),
+        ("finalize of one that goes", true, true, &new[..]),
+    ] {
+        let ((version, before), (_, after)) = (namespace(&old, deleted), namespace(&new, deleted));
+        let before = crate::common::defaulted(&version, &before);
+        let mut after = crate::common::defaulted(&version, &after);
+        match finalize {
+            true => after.prepare_subresource_update(Subresource::Finalize, &*before),
+            false => after.prepare_update(&*before),
+        }
+        let after: &Namespace = after.downcast_ref().unwrap();
+        assert_eq!(after.spec.as_ref().unwrap().finalizers.as_deref().unwrap(), want, "{name}");
     }
 }
 
