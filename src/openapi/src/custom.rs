@@ -9,6 +9,13 @@ const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.";
 const COMMON_IN: &str = "api/v1";
 pub(crate) const PATCHES: [&str; 3] =
     ["application/apply-patch+yaml", "application/json-patch+json", "application/merge-patch+json"];
+// what upstream says of them in every definition: `kubectl explain` shows it
+const API_VERSION: &str = "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized schemas to the latest internal value, and may reject unrecognized values. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources";
+const KIND: &str = "Kind is a string value representing the REST resource this object represents. Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In CamelCase. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
+pub(crate) const OBJECT_META: &str = "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+const LIST_META: &str = "Standard list metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
+const CONVENTIONS: &str =
+    "https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md";
 const WRITE: &[&str] = &["dryRun", "fieldManager", "fieldValidation", "pretty"];
 const PATCH: &[&str] = &["dryRun", "fieldManager", "fieldValidation", "force", "pretty"];
 const LIST: &[&str] = &[
@@ -121,6 +128,11 @@ fn reference(name: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{name}")})
 }
 
+/// A reference takes nothing beside it in version 3, so it is wrapped.
+fn described(meta: &str, description: &str) -> Value {
+    json!({"allOf": [reference(&format!("{META}{meta}"))], "description": description})
+}
+
 fn text(description: &str) -> Value {
     json!({"type": "string", "description": description})
 }
@@ -142,13 +154,9 @@ impl CustomResource {
             fields.insert("x-kubernetes-group-version-kind".into(), json!([self.gvk()]));
             let properties = fields.entry("properties").or_insert_with(|| json!({}));
             if let Some(properties) = properties.as_object_mut() {
-                properties.insert(
-                    "apiVersion".into(),
-                    text("The group and version that the object is written in."),
-                );
-                properties.insert("kind".into(), text("The kind of the object."));
-                properties
-                    .insert("metadata".into(), json!({"allOf": [reference(&format!("{META}ObjectMeta"))]}));
+                properties.insert("apiVersion".into(), text(API_VERSION));
+                properties.insert("kind".into(), text(KIND));
+                properties.insert("metadata".into(), described("ObjectMeta", OBJECT_META));
             }
         }
         schema
@@ -156,13 +164,14 @@ impl CustomResource {
 
     pub(crate) fn list_schema(&self) -> Value {
         let kind = format!("{}List", self.kind);
+        let items = format!("List of {}. More info: {CONVENTIONS}", self.plural);
         json!({
             "type": "object", "required": ["items"], "description": format!("{kind} is a list of {}", self.kind),
             "properties": {
-                "apiVersion": text("The group and version that the list is written in."),
-                "kind": text("The kind of the list."),
-                "items": {"type": "array", "items": reference(&self.definition())},
-                "metadata": {"allOf": [reference(&format!("{META}ListMeta"))]},
+                "apiVersion": text(API_VERSION),
+                "kind": text(KIND),
+                "items": {"type": "array", "items": reference(&self.definition()), "description": items},
+                "metadata": described("ListMeta", LIST_META),
             },
             "x-kubernetes-group-version-kind": [{"group": self.group, "kind": kind, "version": self.version}],
         })
@@ -292,6 +301,15 @@ mod tests {
             schemas["com.example.stable.v1.CronTab"]["properties"]["spec"]["description"],
             "What is wanted."
         );
+        for (name, field, want) in [
+            ("CronTab", "apiVersion", API_VERSION),
+            ("CronTab", "kind", KIND),
+            ("CronTab", "metadata", OBJECT_META),
+            ("CronTabList", "metadata", LIST_META),
+        ] {
+            let properties = &schemas[&format!("com.example.stable.v1.{name}")]["properties"];
+            assert_eq!(properties[field]["description"], want, "{name}.{field}");
+        }
         let mut found = Vec::new();
         references(&document, &mut found);
         let missing: Vec<&String> = found.iter().filter(|name| !schemas.contains_key(*name)).collect();

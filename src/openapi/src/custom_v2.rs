@@ -60,7 +60,10 @@ fn add(document: &mut Value, resource: &CustomResource) {
 fn lesser(schema: &Value, is_resource: bool) -> Value {
     let Some(fields) = schema.as_object() else { return schema.clone() };
     if let Some(to) = reference_of(fields) {
-        return json!({"$ref": to});
+        let mut reference = Map::from_iter([("$ref".to_owned(), to.into())]);
+        reference
+            .extend(fields.get_key_value("description").map(|(name, said)| (name.clone(), said.clone())));
+        return Value::Object(reference);
     }
     let is = |name: &str| fields.get(name) == Some(&Value::Bool(true));
     let is_nullable = |schema: &Value| schema.get("nullable") == Some(&Value::Bool(true));
@@ -193,6 +196,7 @@ mod tests {
             kind["properties"]["metadata"]["$ref"],
             "#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
         );
+        assert_eq!(kind["properties"]["metadata"]["description"], crate::custom::OBJECT_META);
         let path = &document["paths"]["/apis/stable.example.com/v1/namespaces/{namespace}/crontabs/{name}"];
         let put = &path["put"];
         assert_eq!(put["parameters"][4]["schema"]["$ref"], "#/definitions/com.example.stable.v1.CronTab");
