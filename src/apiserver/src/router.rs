@@ -159,11 +159,17 @@ fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Respons
         ["metrics"] => {
             Ok(responses::typed(200, "text/plain; version=0.0.4; charset=utf-8", edge.metrics.text()))
         }
-        ["openid", "v1", "jwks"] => Ok(responses::json(200, &edge.cluster.tokens().jwks())),
+        [".well-known", "openid-configuration"] => {
+            Ok(responses::json(200, &edge.cluster.openid_configuration()))
+        }
+        ["openid", "v1", "jwks"] => {
+            let keys = edge.cluster.tokens().jwks().to_string();
+            Ok(responses::typed(200, "application/jwk-set+json", keys))
+        }
         ["openapi", version, path @ ..] => openapi_documents::answer(edge, request, version, path),
         [] => Ok(responses::json(
             200,
-            &serde_json::json!({"paths": ["/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"]}),
+            &serde_json::json!({"paths": ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]}),
         )),
         _ => discovery::answer(edge, request).ok_or_else(not_found),
     }

@@ -19,6 +19,21 @@ async fn post(server: &Server, who: Who, path: &str, body: &Value) -> Answer {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn service_accounts_find_out_who_issues_their_tokens() {
+    let server = Server::start().await;
+    let discovery = "GET /.well-known/openid-configuration";
+    assert_eq!(server.ask(Who::Nobody, discovery, &[], b"").await.code, 403);
+    let account = [("Impersonate-User", "system:serviceaccount:default:default")];
+    let found = server.ask(Who::Admin, discovery, &account, b"").await;
+    assert_eq!(found.code, 200, "{}", found.body);
+    let found = found.json();
+    assert_eq!(found["issuer"], server.cluster.tokens().issuer());
+    let path = found["jwks_uri"].as_str().unwrap().splitn(4, '/').nth(3).unwrap();
+    let keys = server.ask(Who::Admin, &format!("GET /{path}"), &account, b"").await.json();
+    assert_eq!(found["id_token_signing_alg_values_supported"], json!([keys["keys"][0]["alg"]]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_impersonation_is_whole_or_refused() {
     let server = Server::start().await;
     let cases: [(&str, Who, &[(&str, &str)], u16, &str); 9] = [

@@ -176,6 +176,14 @@ impl Cluster {
         &self.0.tokens
     }
 
+    /// For whoever checks tokens of service accounts himself; the keys are where pods find the API server.
+    pub fn openid_configuration(&self) -> serde_json::Value {
+        let ClusterConfig { advertise_address, secure_port, .. } = &self.0.config;
+        self.0
+            .tokens
+            .openid_configuration(&format!("https://{advertise_address}:{secure_port}/openid/v1/jwks"))
+    }
+
     /// Without a caller no webhook is asked: to be handed in before the first write.
     pub fn call_webhooks_through(&self, caller: Arc<dyn WebhookCaller>) {
         self.0.webhooks.call_through(caller);

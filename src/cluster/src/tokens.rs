@@ -110,6 +110,14 @@ impl TokenSigner {
         URL_SAFE_NO_PAD.encode(digest)
     }
 
+    /// What OpenID Connect Discovery says of the tokens, where [`TokenSigner::jwks`] is at `jwks_uri`.
+    pub fn openid_configuration(&self, jwks_uri: &str) -> serde_json::Value {
+        serde_json::json!({
+            "issuer": self.issuer(), "jwks_uri": jwks_uri, "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256"],
+        })
+    }
+
     /// The public key, for those who check tokens themselves (RFC 7517).
     pub fn jwks(&self) -> serde_json::Value {
         // uncompressed point: 4, x, y
