@@ -179,12 +179,7 @@ impl Run {
             {
                 drained += length;
             }
-            // whoever still has the other end open is not the container: its last line is whole without a line break
-            if let Some(output) = &mut self.outputs[which] {
-                let mut lines = Vec::new();
-                output.lines.finish(&now(), &mut lines);
-                self.log.append(&lines);
-            }
+            self.finish_line(which);
         }
         self.attachments.clear();
         self.stdin = None;
@@ -199,6 +194,15 @@ impl Run {
         exit
     }
 
+    /// Where somebody still holds the other end (a helper that made the container and has not ended yet), no end of the stream
+    /// comes before the container's is told; what was written is in the log by then.
+    fn finish_line(&mut self, which: usize) {
+        let Some(output) = &mut self.outputs[which] else { return };
+        let mut line = Vec::new();
+        output.lines.finish(&now(), &mut line);
+        self.log.append(&line);
+    }
+
     /// `status.json`, whole or not at all. It lies in the run directory, which a crash of the machine empties, so it
     /// is not synced.
     pub(crate) fn save(&self) -> Result<()> {
@@ -206,5 +210,37 @@ impl Run {
         let text = serde_json::to_vec(&self.record).because("encode the status")?;
         fs::write(&new, text).because(format_args!("write {}", new.display()))?;
         fs::rename(&new, &file).because(format_args!("write {}", file.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cri::Logging;
+
+    #[test]
+    fn a_last_line_is_logged_before_the_end_is_told_whoever_holds_the_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let (end, held) = pipes::from_them().unwrap();
+        let mut run = Run {
+            bundle: folder.path().into(),
+            cgroup: CgroupFiles::default(),
+            stop_signal: 15,
+            tty: false,
+            record: ContainerRecord::default(),
+            log: Log::open(&path, &Logging::Kept).unwrap(),
+            outputs: [Some(Output::new(end, "stdout")), None],
+            stdin: None,
+            stdin_once: false,
+            attachments: BTreeMap::new(),
+            oom: None,
+        };
+        give(&held, b"one\ntwo").unwrap();
+        run.end(0, &mut [0; 64]);
+        let logged = fs::read_to_string(&path).unwrap();
+        let texts: Vec<&str> =
+            logged.lines().filter_map(|line| line.split_once(" stdout ")).map(|(_, text)| text).collect();
+        assert_eq!(texts, ["F one", "P two"]);
     }
 }
