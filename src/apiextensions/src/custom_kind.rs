@@ -9,7 +9,10 @@ use kinds::{
     Column, Conversion, Durability, JsonPath, Origin, Printer, ResourceInfo, ScalePaths, SchemaKind,
     SchemaRef, Scope, Subresource, VERBS, Version,
 };
+use schema::Schema;
+use serde_json::Value;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A version for each version that is served.
@@ -18,7 +21,33 @@ use std::sync::Arc;
 /// In words: a schema that is not structural, which the definition's validation refuses, may still be stored.
 pub fn kinds_of(definition: &CustomResourceDefinition) -> Result<Vec<Arc<Version>>, String> {
     let served = definition.spec.versions.iter().filter(|version| version.served);
-    served.map(|version| kind_of(definition, version).map(SchemaKind::into_version)).collect()
+    let read_schemas = Arc::new(read_schemas(definition));
+    served.map(|version| kind_of(definition, version, &read_schemas).map(SchemaKind::into_version)).collect()
+}
+
+/// Of all versions, for objects may be stored in one that is served no more.
+fn read_schemas(definition: &CustomResourceDefinition) -> BTreeMap<String, Arc<Schema>> {
+    let spec = &definition.spec;
+    let with_defaults = spec.versions.iter().filter_map(|version| {
+        let schema = structural(&published(version).ok()?).ok()?;
+        let api_version = format!("{}/{}", spec.group, version.name);
+        schema.has_defaults().then(|| (api_version, Arc::new(schema)))
+    });
+    with_defaults.collect()
+}
+
+fn published(version: &CustomResourceDefinitionVersion) -> Result<Value, String> {
+    match version.schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref()) {
+        Some(schema) => api::json::to_value(schema).map_err(|e| e.to_string()),
+        None => Err(format!("version {} has no schema", version.name)),
+    }
+}
+
+fn structural(published: &Value) -> Result<Schema, String> {
+    schema::from_openapi(published, "openAPIV3Schema").map_err(|errors| {
+        let first = errors.into_causes().into_iter().next();
+        first.map_or_else(String::new, |cause| format!("{}: {}", cause.field, cause.message))
+    })
 }
 
 fn conversion_of(definition: &CustomResourceDefinition, stored_version: &str) -> Option<Conversion> {
@@ -34,17 +63,12 @@ fn conversion_of(definition: &CustomResourceDefinition, stored_version: &str) ->
 fn kind_of(
     definition: &CustomResourceDefinition,
     version: &CustomResourceDefinitionVersion,
+    read_schemas: &Arc<BTreeMap<String, Arc<Schema>>>,
 ) -> Result<SchemaKind, String> {
     let spec = &definition.spec;
     let stored = spec.versions.iter().find(|v| v.storage).unwrap_or(version);
-    let published = match version.schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref()) {
-        Some(schema) => api::json::to_value(schema).map_err(|e| e.to_string())?,
-        None => return Err(format!("version {} has no schema", version.name)),
-    };
-    let schema = schema::from_openapi(&published, "openAPIV3Schema").map_err(|errors| {
-        let first = errors.into_causes().into_iter().next();
-        first.map_or_else(String::new, |cause| format!("{}: {}", cause.field, cause.message))
-    })?;
+    let published = published(version)?;
+    let schema = structural(&published)?;
     let (rules, _) = expressions::Rules::compile(&schema, "openAPIV3Schema");
     let parts = version.subresources.clone().unwrap_or_default();
     let mut subresources = Vec::new();
@@ -95,6 +119,7 @@ fn kind_of(
         schema: SchemaRef::Own(Arc::new(schema)),
         rules,
         stored_version,
+        read_schemas: read_schemas.clone(),
         scale: parts.scale.as_ref().and_then(scale_paths),
         printer: printer(version.additional_printer_columns.as_deref().unwrap_or_default()),
         selectable,

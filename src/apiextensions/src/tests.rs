@@ -235,3 +235,40 @@ fn conditions_say_how_far_a_definition_is() {
     definition.status = conditions::while_deleting(&definition, conditions::Cleanup::Going, &now);
     assert!(conditions::is_true(&definition, conditions::TERMINATING));
 }
+
+#[test]
+fn what_was_stored_before_a_default_came_is_read_with_it() {
+    let stored = decode(&versions()[0], &cron(json!({"cronSpec": "* * * * *", "replicas": 2})));
+    let stored = stored.encode().unwrap().stamp(api::ResourceVersion(7));
+    // of version 1, in which it is stored, and of another
+    let served = |image: [Value; 2]| {
+        let mut definition = definition();
+        for (version, image) in definition.spec.versions.iter_mut().zip(image) {
+            let spec =
+                json!({"type": "object", "properties": {"cronSpec": {"type": "string"}, "image": image}});
+            let schema = json!({"type": "object", "properties": {"spec": spec}});
+            version.schema.as_mut().unwrap().open_api_v3_schema = serde_json::from_value(schema).unwrap();
+        }
+        kinds_of(&definition).unwrap()
+    };
+    let image = |default: &str| json!({"type": "string", "default": default});
+    for version in served([image("one"), image("beta")]) {
+        let shown: Value = serde_json::from_slice(&version.present(stored.bytes())).unwrap();
+        assert_eq!(shown["spec"], json!({"cronSpec": "* * * * *", "image": "one"}));
+        assert_eq!(shown["apiVersion"], version.info().gvk.api_version());
+        assert_eq!(shown["metadata"]["resourceVersion"], "7");
+        assert_eq!(
+            version
+                .decode_stored(&stored)
+                .unwrap()
+                .encode()
+                .unwrap()
+                .stamp(api::ResourceVersion(7))
+                .decode::<Value>()
+                .unwrap()["spec"],
+            shown["spec"]
+        );
+    }
+    let without = served([json!({"type": "string"}), json!({"type": "string"})]);
+    assert_eq!(without[0].present(stored.bytes()), *stored.bytes(), "nobody reads what has no defaults");
+}

@@ -1,6 +1,7 @@
 use crate::{ErrorList, FieldValidation, Instance};
 use api::{Object, Status};
 use bytes::Bytes;
+use serde_json::Value;
 
 /// What a version of a kind does, where [`crate::Version`] says what it is: how its objects are read, and what is asked of
 /// them beside what each object checks of itself.
@@ -26,6 +27,9 @@ pub trait Strategy: Send + Sync + 'static {
     fn present(&self, bytes: &Bytes) -> Bytes {
         bytes.clone()
     }
+
+    /// Gives what is stored, in whichever version, what the kind says by now of such objects.
+    fn complete_stored(&self, _object: &mut Value) {}
 }
 
 pub struct Decoded {

@@ -162,4 +162,10 @@ impl Version {
     pub fn present(&self, bytes: &Bytes) -> Bytes {
         self.strategy.present(bytes)
     }
+
+    /// For what is read of the store to be converted: the defaults that its definition has by now for the version that it is
+    /// stored in. [`Version::present`] and [`Version::decode_stored`] have done it.
+    pub fn complete_stored(&self, object: &mut Value) {
+        self.strategy.complete_stored(object);
+    }
 }

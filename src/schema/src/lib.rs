@@ -136,6 +136,12 @@ impl Schema {
         self.checks.format.map(|format| format.name())
     }
 
+    /// Whether something is filled in here or below.
+    pub fn has_defaults(&self) -> bool {
+        self.default.is_some()
+            || self.properties.values().chain(&self.additional).chain(&self.items).any(|s| s.has_defaults())
+    }
+
     /// Whether there is a rule here or below: those who evaluate rules need not look at the rest.
     pub fn has_rules(&self) -> bool {
         !self.rules.is_empty()

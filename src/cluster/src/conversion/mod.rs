@@ -38,6 +38,10 @@ impl Cluster {
         if values.iter().all(|value| version_of(value) == wanted) {
             return Ok(objects);
         }
+        values
+            .iter_mut()
+            .filter(|value| version_of(value) != wanted)
+            .for_each(|value| version.complete_stored(value));
         let converted = self.convert(conversion, &wanted, values).await?;
         let stamped =
             |(value, object): (Value, Object)| match version_of(&value) == version_of_object(&object) {

@@ -127,6 +127,7 @@ impl Row {
             origin: Origin::Program(self.logic),
             deprecation: None,
             conversion: None,
+            read_schemas: Arc::default(),
             info: ResourceInfo {
                 singular: kind.to_lowercase().into(),
                 short_names: Vec::new(),

@@ -9,8 +9,10 @@ use crate::{
 use api::{Gvk, Object, Status};
 use bytes::Bytes;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use schema::Schema;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub struct SchemaKind {
@@ -23,6 +25,9 @@ pub struct SchemaKind {
     pub stored_version: String,
     /// The webhook that converts, where names alone do not make one version of another.
     pub conversion: Option<Conversion>,
+    /// By `GROUP/VERSION`, the schemas of the kind that have defaults: what is stored is read with those of the version that
+    /// it is stored in, as upstream does it. Without any, reading is free.
+    pub read_schemas: Arc<BTreeMap<String, Arc<Schema>>>,
     pub scale: Option<ScalePaths>,
     pub printer: Printer,
     /// What a field selector may name, besides the name and the namespace.
@@ -105,6 +110,19 @@ impl SchemaKind {
         self.logic().is_none_or(|logic| logic.counts_generations)
     }
 
+    /// What a definition has come to say since the object was stored.
+    fn complete(&self, object: &mut Value) {
+        let version = object.get("apiVersion").and_then(Value::as_str);
+        let Some(schema) = version.and_then(|version| self.read_schemas.get(version)) else { return };
+        // the metadata is the system's
+        let metadata = object.as_object_mut().and_then(|fields| fields.remove("metadata"));
+        schema::prune(object, schema);
+        schema::set_defaults(object, schema);
+        if let (Some(fields), Some(metadata)) = (object.as_object_mut(), metadata) {
+            fields.insert("metadata".to_owned(), metadata);
+        }
+    }
+
     fn instance(self: &Arc<Self>, mut object: Map<String, Value>) -> serde_json::Result<Unstructured> {
         let meta = match object.remove("metadata") {
             Some(metadata) => serde_json::from_value(metadata)?,
@@ -130,24 +148,35 @@ impl Strategy for Served {
         }
     }
     fn decode_stored(&self, object: &Object) -> Result<Box<dyn Instance>, Status> {
-        let fields: Map<String, Value> =
-            object.decode().map_err(|e| Status::internal(format!("stored {}: {e}", object.key())))?;
+        let unreadable = |e: serde_json::Error| Status::internal(format!("stored {}: {e}", object.key()));
+        let mut whole: Value = object.decode().map_err(unreadable)?;
+        self.0.complete(&mut whole);
+        let fields = serde_json::from_value(whole).map_err(unreadable)?;
         let mut instance = self.0.instance(fields).map_err(Status::internal)?;
         instance.set_defaults();
         instance.is_stored = true;
         Ok(Box::new(instance))
     }
-    /// Versions differ in their name only, but where a webhook converts: then the bytes are of the version already.
+    /// Versions differ in their name only, but where a webhook converts: then the bytes are of the version already, and had
+    /// their defaults before they were converted.
     fn present(&self, bytes: &Bytes) -> Bytes {
         let own = self.0.info.gvk.api_version();
-        if own == self.0.stored_version || self.0.conversion.is_some() {
+        let (is_stored, is_renamed) = (own == self.0.stored_version, self.0.conversion.is_none());
+        let as_it_is = if is_stored { self.0.read_schemas.is_empty() } else { !is_renamed };
+        if as_it_is {
             return bytes.clone();
         }
-        let shown = serde_json::from_slice::<Map<String, Value>>(bytes).and_then(|mut object| {
-            object.insert("apiVersion".to_owned(), own.into());
+        let shown = serde_json::from_slice::<Value>(bytes).and_then(|mut object| {
+            self.0.complete(&mut object);
+            if let (Some(fields), true) = (object.as_object_mut(), is_renamed) {
+                fields.insert("apiVersion".to_owned(), own.into());
+            }
             serde_json::to_vec(&object)
         });
         shown.map_or_else(|_| bytes.clone(), Bytes::from)
+    }
+    fn complete_stored(&self, object: &mut Value) {
+        self.0.complete(object);
     }
 }
 
