@@ -16,6 +16,8 @@ pub struct Status {
     pub uid: String,
     pub causes: Vec<Cause>,
     pub retry_after_seconds: Option<i32>,
+    /// Where a list that can not be gone on with as it was can be, as it is now.
+    pub continue_token: Option<String>,
 }
 
 /// One wrong field: `spec.replicas`, `FieldValueInvalid`, what is wrong with it.
@@ -46,6 +48,8 @@ pub enum Reason {
     InternalError,
     ServiceUnavailable,
     Timeout,
+    /// An error of the server that has no other name.
+    Unknown,
 }
 
 impl Reason {
@@ -63,7 +67,7 @@ impl Reason {
             Reason::UnsupportedMediaType => 415,
             Reason::Invalid => 422,
             Reason::TooManyRequests => 429,
-            Reason::InternalError => 500,
+            Reason::InternalError | Reason::Unknown => 500,
             Reason::ServiceUnavailable => 503,
             Reason::Timeout => 504,
         }
@@ -88,6 +92,7 @@ impl Status {
             uid: String::new(),
             causes: Vec::new(),
             retry_after_seconds: None,
+            continue_token: None,
         }
     }
 
@@ -172,8 +177,15 @@ impl Status {
         }
         let mut status = serde_json::json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-            "message": self.message, "reason": self.reason.to_string(), "code": self.code,
+            "message": self.message, "code": self.code,
         });
+        // upstream's `StatusReasonUnknown` is no text
+        if !self.is(Reason::Unknown) {
+            status["reason"] = self.reason.to_string().into();
+        }
+        if let Some(token) = &self.continue_token {
+            status["metadata"]["continue"] = token.as_str().into();
+        }
         // kubectl debug reads the details of every 404 without looking whether there are any
         if !details.is_empty() || self.is(Reason::NotFound) {
             status["details"] = details.into();

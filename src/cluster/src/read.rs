@@ -46,7 +46,8 @@ pub(crate) struct Pages(Mutex<VecDeque<(Instant, Snapshot)>>);
 #[derive(Serialize, Deserialize)]
 struct ContinueToken {
     v: String,
-    rv: u64,
+    /// `None`: whatever is newest, so that the list is of several revisions (upstream's -1).
+    rv: Option<u64>,
     namespace: Option<String>,
     name: String,
     /// How many come after it, where that is known.
@@ -121,7 +122,10 @@ impl Cluster {
         let now = self.store().snapshot();
         if let Some(token) = &params.continue_token {
             let token = ContinueToken::decode(token)?;
-            let snapshot = self.0.pages.find(token.rv, now).ok_or_else(continue_expired)?;
+            let snapshot = match token.rv {
+                Some(revision) => self.0.pages.find(revision, now).ok_or_else(|| continue_expired(&token))?,
+                None => now,
+            };
             let after = ObjectKey::new(token.namespace.as_deref(), &token.name);
             return Ok(Start { snapshot, after: Some(after), rest: token.rest });
         }
@@ -150,10 +154,13 @@ fn too_large(wanted: ResourceVersion, current: ResourceVersion) -> Status {
     status
 }
 
-fn continue_expired() -> Status {
-    Status::expired(
-        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
-    )
+/// With a token for the rest of the list as it is now: upstream's `handleCompactedErrorForPaging`.
+fn continue_expired(token: &ContinueToken) -> Status {
+    let mut status = Status::expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+    );
+    status.continue_token = Some(token.inconsistent().encode());
+    status
 }
 
 impl Pages {
@@ -184,10 +191,21 @@ impl ContinueToken {
     fn after(key: &ObjectKey, revision: ResourceVersion, rest: Option<usize>) -> Self {
         ContinueToken {
             v: "meta.k8s.io/v1".into(),
-            rv: revision.0,
+            rv: Some(revision.0),
             namespace: key.namespace.as_deref().map(str::to_owned),
             name: key.name.to_string(),
             rest,
+        }
+    }
+
+    /// From the same place, in what there is by then.
+    fn inconsistent(&self) -> Self {
+        ContinueToken {
+            v: self.v.clone(),
+            rv: None,
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+            rest: None,
         }
     }
 

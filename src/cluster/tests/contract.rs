@@ -13,6 +13,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::networking::v1::IPAddress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::TypedKind;
+use std::collections::BTreeSet;
 
 async fn cluster() -> Cluster {
     let cluster = testkit::cluster(testkit::config()).await;
@@ -202,7 +203,22 @@ async fn every_page_of_a_list_is_of_one_revision() {
     let next = ListParams { continue_token: page.continue_token, ..one };
     cluster.list(&Actor::root(), &all, &next).unwrap();
     cluster.forget_pages(std::time::Instant::now());
-    assert_eq!(reason(cluster.list(&Actor::root(), &all, &next)), Reason::Expired);
+    let expired = cluster.list(&Actor::root(), &all, &next).unwrap_err();
+    assert_eq!(expired.reason, Reason::Expired);
+    // the rest of it is there as it is now, and so are the pages after that
+    maps.create(map("m00", "x")).await.unwrap();
+    let mut rest = ListParams { limit: 4, continue_token: expired.continue_token, ..ListParams::default() };
+    let mut seen = Vec::new();
+    let mut revisions = BTreeSet::new();
+    while rest.continue_token.is_some() {
+        let page = cluster.list(&Actor::root(), &all, &rest).unwrap();
+        seen.extend(page.objects.iter().map(|o| o.key().name.to_string()));
+        revisions.insert(page.revision.0);
+        maps.delete(&key("m9"), DeleteOptions::default()).await.ok();
+        rest.continue_token = page.continue_token;
+    }
+    assert_eq!(seen, ["m00", "m1", "m2", "m3", "m4", "m9"]);
+    assert_eq!(revisions.len(), 1);
     let bad = ListParams { continue_token: Some("nonsense".into()), ..ListParams::default() };
     assert_eq!(reason(cluster.list(&Actor::root(), &all, &bad)), Reason::BadRequest);
     let fields = FieldSelector::parse("spec.nodeName=x").unwrap();
