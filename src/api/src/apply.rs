@@ -11,8 +11,10 @@ mod element;
 mod fields;
 mod managers;
 mod merge;
+mod undeclared;
 
 pub use managers::{ApplyError, Conflict, Who, apply, create, update};
+pub use undeclared::undeclared;
 
 /// How a list of an object is to be understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub trait Structure: Send + Sync {
     fn is_atomic(&self, path: &[&str]) -> bool;
     /// The value of a key field that an item of the list at the path leaves out.
     fn default_of(&self, path: &[&str], key: &str) -> Option<serde_json::Value>;
+    /// Whether an object has the field at the path, or may have any there.
+    fn declares(&self, path: &[&str]) -> bool;
 }
 
 /// `live` with everything that `wanted` says, whoever owns it: what a mutating admission policy does.
@@ -136,6 +140,9 @@ pub(crate) mod testing {
         }
         fn default_of(&self, _: &[&str], key: &str) -> Option<Value> {
             (key == "protocol").then(|| "TCP".into())
+        }
+        fn declares(&self, path: &[&str]) -> bool {
+            !matches!(path, [.., "undeclared" | "other"])
         }
     }
 }

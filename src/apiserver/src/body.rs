@@ -5,8 +5,12 @@
 
 use api::{Reason, Status};
 use bytes::Bytes;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
+use serde_saphyr::Spanned;
 use serde_saphyr::options::DuplicateKeyPolicy;
+use std::collections::HashSet;
+use std::fmt;
 
 /// Upstream's limit on a request's body.
 pub(crate) const LARGEST_BODY: usize = 3 * 1024 * 1024;
@@ -15,7 +19,7 @@ pub(crate) const LARGEST_BODY: usize = 3 * 1024 * 1024;
 pub(crate) const MOST_VALUES: usize = 100_000;
 const DEEPEST: usize = 128;
 /// For the reader of YAML, which recurses: an unoptimised build takes 20 kB for a level.
-const YAML_STACK: usize = 8 * 1024 * 1024;
+const YAML_STACK: usize = 16 * 1024 * 1024;
 
 /// How many values are in JSON, or a few more. Nothing is parsed.
 ///
@@ -84,8 +88,110 @@ pub(crate) fn to_value(body: &[u8]) -> Result<Value, Status> {
     serde_json::from_slice(body).or_else(|_| yaml_value(body))
 }
 
-/// YAML as upstream's reader has it, which is version 1.1: `0644` is octal, `yes` is true, of two equal keys the last counts.
+/// Keys that stand twice, as upstream's strict reader of YAML tells them, those of inner maps first:
+/// `line 3: key "paused" already set in map`. JSON is YAML too.
+///
+/// # Errors
+/// As [`to_value`].
+pub(crate) fn doubled_keys(body: &[u8]) -> Result<Vec<String>, Status> {
+    // without lines it is found at less cost
+    if schema::doubled_fields(body).is_ok_and(|doubled| doubled.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    find_doubled(&read_yaml(body)?, &mut found);
+    Ok(found)
+}
+
+/// What [`doubled_keys`] tells, as one error.
+pub(crate) fn unmarshal_errors(doubled: &[String]) -> String {
+    format!("yaml: unmarshal errors:\n  {}", doubled.join("\n  "))
+}
+
+/// A value of which only the keys count, and the lines where what they name begins.
+enum Keys {
+    Plain,
+    List(Vec<Keys>),
+    Map(Vec<(String, Spanned<Keys>)>),
+}
+
+fn find_doubled(keys: &Keys, found: &mut Vec<String>) {
+    match keys {
+        Keys::Plain => {}
+        Keys::List(items) => items.iter().for_each(|item| find_doubled(item, found)),
+        Keys::Map(fields) => {
+            let mut seen = HashSet::new();
+            for (key, value) in fields {
+                find_doubled(&value.value, found);
+                if !seen.insert(key) {
+                    let line = value.referenced.line();
+                    found.push(format!("line {line}: key {key:?} already set in map"));
+                }
+            }
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("YAML")
+    }
+    fn visit_unit<E>(self) -> Result<Keys, E> {
+        Ok(Keys::Plain)
+    }
+    fn visit_none<E>(self) -> Result<Keys, E> {
+        Ok(Keys::Plain)
+    }
+    fn visit_some<D: Deserializer<'de>>(self, from: D) -> Result<Keys, D::Error> {
+        Keys::deserialize(from)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Keys, E> {
+        Ok(Keys::Plain)
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<Keys, E> {
+        Ok(Keys::Plain)
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<Keys, E> {
+        Ok(Keys::Plain)
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<Keys, E> {
+        Ok(Keys::Plain)
+    }
+    fn visit_str<E>(self, _: &str) -> Result<Keys, E> {
+        Ok(Keys::Plain)
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Keys, A::Error> {
+        let mut all = Vec::new();
+        while let Some(item) = items.next_element()? {
+            all.push(item);
+        }
+        Ok(Keys::List(all))
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Keys, A::Error> {
+        let mut all = Vec::new();
+        while let Some(field) = fields.next_entry()? {
+            all.push(field);
+        }
+        Ok(Keys::Map(all))
+    }
+}
+
 fn yaml_value(body: &[u8]) -> Result<Value, Status> {
+    read_yaml(body)
+}
+
+/// YAML as upstream's reader has it, which is version 1.1: `0644` is octal, `yes` is true, of two equal keys the last counts.
+fn read_yaml<T: DeserializeOwned + Send>(body: &[u8]) -> Result<T, Status> {
     let bad = |why: &dyn std::fmt::Display| Status::bad_request(format!("error decoding YAML: {why}"));
     let text = std::str::from_utf8(body).map_err(|e| bad(&e))?;
     // options hold callbacks, which do not travel to another thread
@@ -159,6 +265,31 @@ mod tests {
             assert_eq!(yaml_value(yaml.as_bytes()).unwrap(), want, "{yaml}");
         }
         assert!(yaml_value("- ".repeat(DEEPEST).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn keys_that_stand_twice_are_told_with_their_lines() {
+        for (name, text, want) in [
+            ("none", "a: 1\nb: {a: 1}\nc: [{a: 1}, {a: 1}]", &[][..]),
+            ("none in JSON", r#"{"a": {"b": 1}, "c": {"b": 1}}"#, &[]),
+            ("in YAML", "a: 1\nb:\n  c: 1\n  d: x\n  c: 2\n", &["line 5: key \"c\" already set in map"]),
+            (
+                "inner ones first",
+                "a: 1\na:\n  b: 1\n  b: [x]\n  1: x\n",
+                &["line 4: key \"b\" already set in map", "line 3: key \"a\" already set in map"],
+            ),
+            (
+                "in JSON, each time",
+                "{\"a\": 1,\n\"b\": [{\"c\": 1,\n \"c\": {},\n \"c\": null}]}",
+                &["line 3: key \"c\" already set in map", "line 4: key \"c\" already set in map"],
+            ),
+            ("of an anchor", "a: &a {b: 1}\nc:\n  <<: *a\n  b: 2\n", &[]),
+        ] {
+            assert_eq!(doubled_keys(text.as_bytes()).unwrap(), want, "{name}");
+        }
+        assert!(doubled_keys("- ".repeat(DEEPEST).as_bytes()).unwrap().is_empty());
+        let maps: String = (0..DEEPEST - 1).map(|level| format!("{}a:\n", " ".repeat(level))).collect();
+        assert!(doubled_keys(maps.as_bytes()).unwrap().is_empty(), "as deep as values are read");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::request_info::RequestInfo;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::table::{self, Include};
-use crate::{params, responses, watch_stream};
+use crate::{body, params, responses, watch_stream};
 use api::{Object, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Applied, DeleteOptions, Deleted, List, Target, Verb, Wanted, Warnings, WriteOptions};
@@ -17,7 +17,7 @@ use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::core::v1::Binding;
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use kinds::{Scope, Subresource, Version};
+use kinds::{FieldValidation, Instance, Scope, Subresource, Version};
 use serde_json::Value;
 use std::sync::Arc;
 use warp::reply::Response;
@@ -171,28 +171,41 @@ impl Call<'_> {
         Ok(responses::json_bytes(200, bytes))
     }
 
+    /// The object in the body. What a strict reader would refuse is told, or refused.
+    async fn decode(&self, request: &mut Request) -> Result<Box<dyn Instance>, Status> {
+        let strictness = params::field_validation(request)?;
+        let version = &self.target.version;
+        let body = request.json_body().await?;
+        check_kind(version, &body)?;
+        let doubled = match strictness {
+            FieldValidation::Ignore => Vec::new(),
+            FieldValidation::Warn | FieldValidation::Strict => request.doubled_yaml_keys().await?,
+        };
+        if strictness == FieldValidation::Strict && !doubled.is_empty() {
+            // one refusal for what stands twice and for what is unknown
+            let others = version.decode(&body, FieldValidation::Warn)?.warnings;
+            let faults = std::iter::once(body::unmarshal_errors(&doubled)).chain(others).collect();
+            kinds::told(&version.info().gvk, faults, strictness)?;
+        }
+        let decoded = version.decode(&body, strictness)?;
+        self.warnings.extend(doubled);
+        self.warnings.extend(decoded.warnings);
+        Ok(decoded.instance)
+    }
+
     async fn create(&self, request: &mut Request) -> Result<Response, Status> {
         if self.target.version.info().scope == Scope::Namespaced && self.target.namespace.is_none() {
             return Err(method_not_allowed());
         }
         let options = self.heard(params::write(request)?);
-        let strictness = params::field_validation(request)?;
-        let body = request.json_body().await?;
-        check_kind(&self.target.version, &body)?;
-        let decoded = self.target.version.decode(&body, strictness)?;
-        self.warnings.extend(decoded.warnings);
-        let created = self.edge.cluster.create(self.actor, &self.target, decoded.instance, &options).await?;
+        let new = self.decode(request).await?;
+        let created = self.edge.cluster.create(self.actor, &self.target, new, &options).await?;
         self.show(201, created).await
     }
 
     async fn update(&self, request: &mut Request) -> Result<Response, Status> {
         let options = self.heard(params::write(request)?);
-        let strictness = params::field_validation(request)?;
-        let body = request.json_body().await?;
-        check_kind(&self.target.version, &body)?;
-        let decoded = self.target.version.decode(&body, strictness)?;
-        self.warnings.extend(decoded.warnings);
-        let new = decoded.instance;
+        let new = self.decode(request).await?;
         let written = self
             .edge
             .cluster
@@ -225,7 +238,11 @@ impl Call<'_> {
         let options = self.heard(options);
         let validation = params::field_validation(request)?;
         let config = request.yaml_body().await?;
-        let wanted = Wanted { config, force, validation };
+        let doubled_keys = match validation {
+            FieldValidation::Ignore => Vec::new(),
+            FieldValidation::Warn | FieldValidation::Strict => body::doubled_keys(&request.body().await?)?,
+        };
+        let wanted = Wanted { config, force, validation, doubled_keys };
         let Applied { object, created } =
             self.edge.cluster.apply(self.actor, &self.target, wanted, &options).await?;
         let code = if created { 201 } else { 200 };

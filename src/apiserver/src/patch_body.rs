@@ -3,13 +3,19 @@
 use crate::body;
 use crate::request::Request;
 use api::patch::{self, JsonPatch};
-use api::{Reason, Status};
-use kinds::{FieldValidation, Instance, Version};
+use api::{Gvk, Reason, Status};
+use kinds::{ErrorList, FieldValidation, Instance, Version};
 use serde_json::Value;
 
 pub(crate) const APPLY_YAML: &str = "application/apply-patch+yaml";
 
-pub(crate) enum Patch {
+pub(crate) struct Patch {
+    change: Change,
+    /// Keys that stand twice in its text: `duplicate field "spec.paused"`.
+    doubled: Vec<String>,
+}
+
+enum Change {
     Json(JsonPatch),
     Merge(Value),
     Strategic(Value),
@@ -26,15 +32,30 @@ impl Patch {
             serde_json::from_slice(&body)
                 .map_err(|e| Status::bad_request(format!("error decoding patch: {e}")))
         };
-        match media.as_str() {
-            "application/json-patch+json" => JsonPatch::parse(&body).map(Patch::Json),
-            "application/merge-patch+json" => Ok(Patch::Merge(value()?)),
-            "application/strategic-merge-patch+json" => Ok(Patch::Strategic(value()?)),
-            other => Err(unknown_format(
-                "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
-                other,
-            )),
+        // what is no JSON is refused below
+        let mut doubled = schema::doubled_fields(&body).unwrap_or_default();
+        let change = match media.as_str() {
+            "application/json-patch+json" if doubled.is_empty() => {
+                JsonPatch::parse(&body).map(Change::Json)?
+            }
+            // its own reader takes no key twice; of Go's the last counts
+            "application/json-patch+json" => {
+                let once = serde_json::to_vec(&value()?).map_err(Status::internal)?;
+                JsonPatch::parse(&once).map(Change::Json)?
+            }
+            "application/merge-patch+json" => Change::Merge(value()?),
+            "application/strategic-merge-patch+json" => Change::Strategic(value()?),
+            other => {
+                return Err(unknown_format(
+                    "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, application/apply-patch+yaml",
+                    other,
+                ));
+            }
+        };
+        if let Change::Json(_) = change {
+            doubled.iter_mut().for_each(|fault| fault.insert_str(0, "json patch "));
         }
+        Ok(Patch { change, doubled })
     }
 
     /// `keys` says how lists are merged, for kinds that take a strategic merge.
@@ -42,10 +63,10 @@ impl Patch {
     /// # Errors
     /// `BadRequest` and `Invalid` for a patch that does not fit.
     pub(crate) fn apply_value(&self, current: Value, keys: Option<&schema::Schema>) -> Result<Value, Status> {
-        match self {
-            Patch::Json(patch) => patch.apply(current),
-            Patch::Merge(patch) => Ok(patch::merge_patch(current, patch)),
-            Patch::Strategic(patch) => match keys {
+        match &self.change {
+            Change::Json(patch) => patch.apply(current),
+            Change::Merge(patch) => Ok(patch::merge_patch(current, patch)),
+            Change::Strategic(patch) => match keys {
                 Some(keys) => patch::strategic_merge(current, patch, keys),
                 None => Err(unknown_format(
                     "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
@@ -71,11 +92,64 @@ impl Patch {
         if bytes.len() > body::LARGEST_BODY {
             return Err(body::too_large());
         }
-        let mut decoded = version.decode(&bytes, strictness)?;
+        let (mut instance, faults) = self.decode(version, &bytes, strictness)?;
         if before == after {
-            decoded.instance.meta_mut().resource_version = None;
+            instance.meta_mut().resource_version = None;
         }
-        Ok((decoded.instance, decoded.warnings))
+        Ok((instance, faults))
+    }
+
+    /// What came of the patch. Of what is wrong with it upstream says that the patch is invalid, where a body is a bad request.
+    fn decode(
+        &self,
+        version: &Version,
+        patched: &[u8],
+        strictness: FieldValidation,
+    ) -> Result<(Box<dyn Instance>, Vec<String>), Status> {
+        let gvk = &version.info().gvk;
+        let told = match strictness {
+            FieldValidation::Ignore => FieldValidation::Ignore,
+            FieldValidation::Warn | FieldValidation::Strict => FieldValidation::Warn,
+        };
+        let decoded = version.decode(patched, told).map_err(|refusal| {
+            let why = kinds::why_not_handled(gvk, &refusal).map(|why| self.invalid(patched, why));
+            why.unwrap_or(refusal)
+        })?;
+        if strictness == FieldValidation::Ignore {
+            return Ok((decoded.instance, Vec::new()));
+        }
+        let faults: Vec<String> = self.doubled.iter().cloned().chain(decoded.warnings).collect();
+        match strictness {
+            FieldValidation::Strict if !faults.is_empty() => {
+                Err(self.invalid(patched, &format!("strict decoding error: {}", faults.join(", "))))
+            }
+            _ => Ok((decoded.instance, faults)),
+        }
+    }
+
+    /// Upstream names no kind here, and shows a strategic patch itself, as Go prints a map.
+    fn invalid(&self, patched: &[u8], why: &str) -> Status {
+        let shown = match &self.change {
+            Change::Json(_) | Change::Merge(_) => String::from_utf8_lossy(patched).into_owned(),
+            Change::Strategic(patch) => as_go_prints(patch),
+        };
+        let mut errors = ErrorList::default();
+        errors.invalid("patch", shown, why);
+        Status::invalid(&Gvk::new("", "", ""), "", errors.into_causes())
+    }
+}
+
+/// `map[spec:map[paused:true]]`
+fn as_go_prints(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => format!("[{}]", items.iter().map(as_go_prints).collect::<Vec<_>>().join(" ")),
+        Value::Object(fields) => {
+            let each = fields.iter().map(|(name, value)| format!("{name}:{}", as_go_prints(value)));
+            format!("map[{}]", each.collect::<Vec<_>>().join(" "))
+        }
+        plain => plain.to_string(),
     }
 }
 

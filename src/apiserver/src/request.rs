@@ -137,6 +137,17 @@ impl Request {
         body::to_json(&self.media_type(), body)
     }
 
+    /// Keys that stand twice in a body of YAML: of what is read of it only the last of each is left.
+    ///
+    /// # Errors
+    /// As [`Request::json_body`].
+    pub(crate) async fn doubled_yaml_keys(&mut self) -> Result<Vec<String>, Status> {
+        match self.media_type().as_str() {
+            "application/yaml" => body::doubled_keys(&self.body().await?),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// The body as YAML or JSON, whatever its media type.
     ///
     /// # Errors

@@ -291,6 +291,80 @@ async fn what_is_applied_no_more_goes_through_both_doors() {
     }
 }
 
+/// What upstream's `FieldValidation` cases expect of each way to write.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_strict_reader_refuses_is_refused_in_the_words_of_its_door() {
+    let server = Server::start().await;
+    fresh(&server, "http").await;
+    let (json, yaml) = ("application/json", "application/yaml");
+    let (merge, strategic) = ("application/merge-patch+json", "application/strategic-merge-patch+json");
+    let (operations, apply) = ("application/json-patch+json", "application/apply-patch+yaml");
+    let head = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\n";
+    let doubled = format!("{head}spec:\n  paused: true\n  paused: false\n  more: 1\n");
+    let unknown = format!("{head}spec: {{more: 1}}\n");
+    let cannot = "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: ";
+    let errors = "yaml: unmarshal errors:\n  line 6: key \"paused\" already set in map";
+    for (name, line, media, body, code, words) in [
+        ("a body", "PUT", json, r#"{"spec": {"more": 1}}"#, 400, format!("{cannot}unknown field \"spec.more\"")),
+        ("a body of YAML", "PUT", yaml, &doubled, 400, format!("{cannot}{errors}, unknown field \"spec.more\"")),
+        (
+            "a merge",
+            "PATCH",
+            merge,
+            r#"{"spec": {"more": 1, "paused": true, "paused": true}}"#,
+            422,
+            " \"\" is invalid: patch: Invalid value: \"{\\\"".to_owned(),
+        ),
+        (
+            "a merge by keys",
+            "PATCH",
+            strategic,
+            r#"{"spec": {"more": 1, "paused": true, "paused": true}}"#,
+            422,
+            " \"\" is invalid: patch: Invalid value: \"map[spec:map[more:1 paused:true]]\": strict decoding error: \
+             duplicate field \"spec.paused\", unknown field \"spec.more\"".to_owned(),
+        ),
+        (
+            "operations",
+            "PATCH",
+            operations,
+            r#"[{"op": "add", "op": "add", "path": "/spec/more", "value": 1}]"#,
+            422,
+            "strict decoding error: json patch duplicate field \"[0].op\", unknown field \"spec.more\"".to_owned(),
+        ),
+        (
+            "a wrong type",
+            "PATCH",
+            strategic,
+            r#"{"spec": {"replicas": "x"}}"#,
+            422,
+            "patch: Invalid value: \"map[spec:map[replicas:x]]\": json: cannot unmarshal string into Go struct field".to_owned(),
+        ),
+        (
+            "what is applied",
+            "PATCH",
+            apply,
+            &unknown,
+            500,
+            "failed to create typed patch object (/web; apps/v1, Kind=Deployment): .spec.more: field not declared in schema".to_owned(),
+        ),
+        (
+            "what is applied, with keys that stand twice",
+            "PATCH",
+            apply,
+            &doubled.replace("  more: 1\n", ""),
+            400,
+            format!("error strict decoding YAML: error converting YAML to JSON: {errors}"),
+        ),
+    ] {
+        let path = "/apis/apps/v1/namespaces/http/deployments/web";
+        let line = format!("{line} {path}?fieldManager={MANAGER}&force=true&fieldValidation=Strict");
+        let line = if media == apply { line } else { line.replace("&force=true", "") };
+        let answer = server.ask(Who::Admin, &line, &[("Content-Type", media)], body.as_bytes()).await;
+        assert!(answer.code == code && answer.message().contains(&words), "{name}: {}", answer.body);
+    }
+}
+
 /// The deployment as it is before each case.
 async fn fresh(server: &Server, namespace: &str) {
     let root = server.cluster.acting_as(Actor::root());
@@ -338,6 +412,7 @@ async fn by_client(server: &Server, patch: Patch, body: &Value) -> Result<Value,
             config: body.clone(),
             force: patch == ForcedApply,
             validation: FieldValidation::default(),
+            doubled_keys: Vec::new(),
         };
         let options = WriteOptions { field_manager: MANAGER.to_owned(), ..WriteOptions::default() };
         let target = Target::object(&version, Some("typed"), NAME);

@@ -398,7 +398,8 @@ async fn apply(cluster: &Cluster, value: &Value, dry_run: bool) -> Result<(), St
     if let (Some(namespace), Some(metadata)) = (object.namespace, config.get_mut("metadata")) {
         metadata["namespace"] = namespace.into();
     }
-    let wanted = Wanted { config, force: true, validation: FieldValidation::Strict };
+    let wanted =
+        Wanted { config, force: true, validation: FieldValidation::Strict, doubled_keys: Vec::new() };
     let options = WriteOptions { dry_run, field_manager: MANAGER.to_owned(), ..WriteOptions::default() };
     cluster.apply(&Actor::root(), &target, wanted, &options).await.map(drop)
 }

@@ -7,7 +7,7 @@
 
 use crate::write::{ManagedFields, now};
 use crate::{Actor, Attributes, Cluster, Target, WriteOptions};
-use ::api::apply::{ApplyError, Conflict, Who, apply, create, update};
+use ::api::apply::{ApplyError, Conflict, Who, apply, create, undeclared, update};
 use ::api::{Cause, Object, Reason, Status};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kinds::{FieldValidation, Instance, Subresource};
@@ -24,6 +24,8 @@ pub struct Wanted {
     /// Take the fields that others set to something else.
     pub force: bool,
     pub validation: FieldValidation,
+    /// Keys that stood twice in the text of it, as a strict reader tells them: `line 3: key "paused" already set in map`.
+    pub doubled_keys: Vec<String>,
 }
 
 /// What came of an apply.
@@ -102,6 +104,12 @@ fn prepare(config: &mut Value, target: &Target) -> Result<(), Status> {
     {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
+    let undeclared = undeclared(config, target.version.schema());
+    match undeclared.as_slice() {
+        [] => {}
+        [one] => return Err(malformed(config, target, one)),
+        many => return Err(malformed(config, target, &format!("errors:\n  {}", many.join("\n  ")))),
+    }
     strip_nulls(config);
     let Some(fields) = config.as_object_mut() else { return Ok(()) };
     match target.subresource {
@@ -141,14 +149,31 @@ fn put_over(
     };
     let stamp = Stamp::of(target);
     let who = stamp.who(&options.field_manager, target);
-    let applied =
-        apply(&live, &wanted.config, who, wanted.force, target.version.schema()).map_err(refusal)?;
+    let applied = apply(&live, &wanted.config, who, wanted.force, target.version.schema())
+        .map_err(|error| refusal(error, &wanted.config, target))?;
+    let doubled = doubled_keys(wanted)?;
     let bytes = serde_json::to_vec(&applied).map_err(Status::internal)?;
     let mut decoded = target.version.decode(&bytes, wanted.validation)?;
     if wanted.config.pointer("/metadata/resourceVersion").is_none() {
         decoded.instance.meta_mut().resource_version = None;
     }
+    decoded.warnings.extend(doubled.iter().cloned());
     Ok((decoded.instance, decoded.warnings))
+}
+
+/// What is warned of.
+///
+/// # Errors
+/// `BadRequest` under `Strict`, where there is any.
+fn doubled_keys(wanted: &Wanted) -> Result<&[String], Status> {
+    match wanted.validation {
+        FieldValidation::Ignore => Ok(&[]),
+        FieldValidation::Strict if !wanted.doubled_keys.is_empty() => Err(Status::bad_request(format!(
+            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {}",
+            wanted.doubled_keys.join("\n  ")
+        ))),
+        FieldValidation::Warn | FieldValidation::Strict => Ok(&wanted.doubled_keys),
+    }
 }
 
 /// The entries of a new object that somebody creates.
@@ -251,11 +276,18 @@ impl Stamp {
     }
 }
 
-fn refusal(error: ApplyError) -> Status {
+/// Upstream gives these errors no code of their own.
+fn malformed(config: &Value, target: &Target, why: &str) -> Status {
+    let named = |field: &str| config.pointer(field).and_then(Value::as_str).unwrap_or_default();
+    let (namespace, name) = (named("/metadata/namespace"), named("/metadata/name"));
+    let ::api::Gvk { group, version, kind } = &target.version.info().gvk;
+    let what = format!("{namespace}/{name}; {group}/{version}, Kind={kind}");
+    Status::new(Reason::Unknown, format!("failed to create typed patch object ({what}): {why}"))
+}
+
+fn refusal(error: ApplyError, config: &Value, target: &Target) -> Status {
     match error {
-        ApplyError::Malformed(why) => {
-            Status::bad_request(format!("failed to create typed patch object: {why}"))
-        }
+        ApplyError::Malformed(why) => malformed(config, target, &why),
         ApplyError::Conflicts(conflicts) => {
             let mut status = Status::new(Reason::Conflict, conflict_message(&conflicts));
             status.causes = conflicts

@@ -20,7 +20,7 @@ async fn apply<K: TypedKind>(
 ) -> Result<Applied, Status> {
     let target = target::<K>(cluster, config["metadata"]["name"].as_str().unwrap());
     let options = WriteOptions { field_manager: manager.to_owned(), ..WriteOptions::default() };
-    let wanted = Wanted { config, force, validation: FieldValidation::Strict };
+    let wanted = Wanted { config, force, validation: FieldValidation::Strict, doubled_keys: Vec::new() };
     cluster.apply(&Actor::root(), &target, wanted, &options).await
 }
 
@@ -223,7 +223,11 @@ async fn bad_configurations_are_refused_in_words() {
             json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "managedFields": [{}]}}),
             "metadata.managedFields must be nil",
         ),
-        ("an unknown field", web(&json!({"replica": 1})), "unknown field \"spec.replica\""),
+        (
+            "an unknown field",
+            web(&json!({"replica": 1})),
+            "failed to create typed patch object (/web; apps/v1, Kind=Deployment): .spec.replica: field not declared in schema",
+        ),
         (
             "one item twice",
             web(&json!({"template": {"spec": {"containers": [{"name": "c"}, {"name": "c"}]}}})),

@@ -97,7 +97,8 @@ async fn who_may_write_bindings_binds_nothing_that_he_does_not_hold() {
         "roleRef": {"apiGroup": GROUP, "kind": "ClusterRole", "name": "cluster-admin"},
         "subjects": [{"apiGroup": GROUP, "kind": "User", "name": "mallory"}]});
     let version = cluster.registry().by_gvr(&ClusterRoleBinding::info().gvr).unwrap();
-    let wanted = Wanted { config, force: true, validation: FieldValidation::Strict };
+    let wanted =
+        Wanted { config, force: true, validation: FieldValidation::Strict, doubled_keys: Vec::new() };
     let target = Target::object(&version, None, "me");
     let applied = cluster.apply(mallory.actor(), &target, wanted, &WriteOptions::default()).await;
     refused(applied, "an apply of a binding");

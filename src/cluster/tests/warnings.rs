@@ -10,18 +10,27 @@ fn target<K: TypedKind>(cluster: &Cluster, name: &str) -> Target {
 }
 
 #[tokio::test]
-async fn an_apply_says_what_it_does_not_know() {
+async fn an_apply_says_what_stands_twice_in_it() {
     let cluster = testkit::cluster(testkit::config()).await;
     let target = target::<ConfigMap>(&cluster, "a");
-    for _creates_then_changes in 0..2 {
+    let twice = "line 4: key \"a\" already set in map";
+    let apply = async |validation| {
         let options = WriteOptions {
             field_manager: "m".into(),
             warnings: Warnings::collected(),
             ..WriteOptions::default()
         };
-        let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "dat": {}});
-        let wanted = Wanted { config, force: false, validation: FieldValidation::Warn };
-        cluster.apply(&Actor::root(), &target, wanted, &options).await.unwrap();
-        assert_eq!(options.warnings.take(), ["unknown field \"dat\""]);
+        let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
+        let wanted = Wanted { config, force: false, validation, doubled_keys: vec![twice.to_owned()] };
+        let refused = cluster.apply(&Actor::root(), &target, wanted, &options).await.err();
+        (refused.map(|refused| refused.message), options.warnings.take())
+    };
+    let refusal = format!(
+        "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {twice}"
+    );
+    assert_eq!(apply(FieldValidation::Strict).await, (Some(refusal), vec![]));
+    for _creates_then_changes in 0..2 {
+        assert_eq!(apply(FieldValidation::Warn).await, (None, vec![twice.to_owned()]));
     }
+    assert_eq!(apply(FieldValidation::Ignore).await, (None, vec![]));
 }

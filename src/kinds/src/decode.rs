@@ -71,3 +71,8 @@ pub fn cannot_be_handled(gvk: &Gvk, why: &dyn Display) -> Status {
         version = gvk.version,
     ))
 }
+
+/// What comes after `… cannot be handled as a KIND: ` in a refusal of [`cannot_be_handled`].
+pub fn why_not_handled<'s>(gvk: &Gvk, refusal: &'s Status) -> Option<&'s str> {
+    refusal.message.strip_prefix(&cannot_be_handled(gvk, &"").message)
+}

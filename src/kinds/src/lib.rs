@@ -32,7 +32,7 @@ pub mod volume;
 pub mod builtin;
 
 pub use columns::{Cell, Column, age};
-pub use decode::{FieldValidation, cannot_be_handled, told};
+pub use decode::{FieldValidation, cannot_be_handled, told, why_not_handled};
 pub use indexes::Indexes;
 pub use instance::Instance;
 pub use kind::{Durability, Kind, ResourceInfo, Scope, VERBS};

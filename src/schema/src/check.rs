@@ -41,6 +41,15 @@ pub fn check_custom(json: &[u8]) -> Result<Checked, WrongType> {
     run(json, None)
 }
 
+/// Keys that stand twice in any object: `duplicate field "spec.paused"`.
+///
+/// # Errors
+/// [`WrongType`] for what is no JSON.
+pub fn doubled_fields(json: &[u8]) -> Result<Vec<String>, WrongType> {
+    let anything = Schema { preserve_unknown: true, ..Schema::default() };
+    check(json, &anything).map(|checked| checked.faults)
+}
+
 fn run(json: &[u8], schema: Option<&Schema>) -> Result<Checked, WrongType> {
     let mut walk = Walk { path: Vec::new(), checked: Checked::default(), wrong: None };
     let mut from = serde_json::Deserializer::from_slice(json);
@@ -537,6 +546,18 @@ mod tests {
             wrong.0,
             "json: cannot unmarshal number into Go struct field ObjectMeta.metadata.name of type string"
         );
+    }
+
+    #[test]
+    fn doubled_fields_are_found_in_what_is_no_object_of_a_kind() {
+        for (json, want) in [
+            (r#"{"a":1,"metadata":{"x":1}}"#, &[][..]),
+            (r#"{"a":{"b":1,"b":2},"a":2}"#, &["duplicate field \"a.b\"", "duplicate field \"a\""]),
+            (r#"[{"op":"add","op":"add"}]"#, &["duplicate field \"[0].op\""]),
+        ] {
+            assert_eq!(doubled_fields(json.as_bytes()).unwrap(), want, "{json}");
+        }
+        assert!(doubled_fields(b"a: 1").is_err());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub mod table;
 mod tests;
 mod validate;
 
-pub use check::{Checked, WrongType, check, check_custom};
+pub use check::{Checked, WrongType, check, check_custom, doubled_fields};
 pub use checks::Checks;
 pub use default::{set_defaults, set_defaults_in};
 pub use errors::ErrorList;

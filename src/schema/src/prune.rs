@@ -1,10 +1,10 @@
 //! Pruning: what the schema does not name is dropped (KEP-2337), and said.
 
-use crate::Schema;
+use crate::{Schema, table};
 use serde_json::{Map, Value};
 
 /// Drops the fields that the schema does not name, and returns their paths (`spec.replica`, `spec.list[0].x`). The root's
-/// `apiVersion`, `kind` and `metadata` stay, and so do those of embedded objects.
+/// `apiVersion`, `kind` and `metadata` stay, and so do those of embedded objects, whose metadata is pruned as every object's.
 pub fn prune(value: &mut Value, schema: &Schema) -> Vec<String> {
     let mut dropped = Vec::new();
     object(value, schema, true, &mut String::new(), &mut dropped);
@@ -43,11 +43,13 @@ fn object(
         dropped.push(format!("{path}{}{name}", if path.is_empty() { "" } else { "." }));
     }
     for (name, value) in fields.iter_mut() {
-        // the metadata of a resource is checked as such, whatever the schema says of it
-        if is_resource && name == "metadata" {
-            continue;
-        }
-        if let Some(of) = schema.field(name) {
+        // the metadata of a resource is as such, whatever the schema says of it; the root's is checked elsewhere
+        let of = match name.as_str() {
+            "metadata" if is_resource && path.is_empty() => None,
+            "metadata" if is_resource => table::named("meta.v1.ObjectMeta"),
+            name => schema.field(name),
+        };
+        if let Some(of) = of {
             let step = if path.is_empty() { name.clone() } else { format!(".{name}") };
             within(path, &step, |path| walk(value, of, path, dropped));
         }

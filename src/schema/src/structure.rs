@@ -43,4 +43,42 @@ impl Structure for Schema {
     fn default_of(&self, path: &[&str], key: &str) -> Option<Value> {
         node(self, path)?.items.as_deref()?.field(key)?.default.clone()
     }
+
+    fn declares(&self, path: &[&str]) -> bool {
+        match path {
+            ["apiVersion" | "kind" | "metadata"] => true,
+            ["metadata", rest @ ..] => {
+                table::named("meta.v1.ObjectMeta").is_none_or(|meta| declares(meta, rest))
+            }
+            path => declares(self, path),
+        }
+    }
+}
+
+fn declares(schema: &Schema, path: &[&str]) -> bool {
+    let mut node = schema;
+    for (depth, name) in path.iter().enumerate() {
+        while let (Type::Array, Some(items)) = (node.kind, node.items.as_deref()) {
+            node = items;
+        }
+        // an object of its own: with type and metadata, which are the same everywhere
+        match *name {
+            "metadata" if node.embedded => {
+                let rest = &path[depth + 1..];
+                return table::named("meta.v1.ObjectMeta").is_none_or(|meta| declares(meta, rest));
+            }
+            "apiVersion" | "kind" if node.embedded || node.properties.contains_key("metadata") => {
+                return true;
+            }
+            _ => {}
+        }
+        match node.field(name) {
+            Some(below) => node = below,
+            // OpenAPI's object without properties is one of any
+            None => {
+                return node.preserve_unknown || node.kind != Type::Object || node.properties.is_empty();
+            }
+        }
+    }
+    true
 }

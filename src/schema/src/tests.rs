@@ -100,13 +100,24 @@ fn unknown_fields_are_dropped_and_named() {
     }}));
     let mut value = json!({"apiVersion": "x/v1", "kind": "X", "metadata": {"name": "n", "labels": {"a": "b"}}, "other": 1, "spec": {
         "a": "1", "b": "2", "list": [{"x": 1, "z": 2}], "map": {"k": {"y": "1", "n": 0}}, "free": {"anything": {"goes": 1}},
-        "pod": {"kind": "Pod", "metadata": {"name": "p"}, "spec": {}}}});
+        "pod": {"kind": "Pod", "metadata": {"name": "p", "labels": {"a": "b"}, "nam": 1, "ownerReferences": [{"x": 1}]}, "spec": {}}}});
     let mut dropped = prune(&mut value, &schema);
     dropped.sort();
-    assert_eq!(dropped, ["other", "spec.b", "spec.list[0].z", "spec.map.k.n"]);
+    assert_eq!(
+        dropped,
+        [
+            "other",
+            "spec.b",
+            "spec.list[0].z",
+            "spec.map.k.n",
+            "spec.pod.metadata.nam",
+            "spec.pod.metadata.ownerReferences[0].x"
+        ]
+    );
     assert_eq!(value["spec"]["list"], json!([{"x": 1}]));
     assert_eq!(value["spec"]["free"], json!({"anything": {"goes": 1}}));
     assert_eq!(value["metadata"]["labels"]["a"], "b");
+    assert_eq!(value["spec"]["pod"]["metadata"]["labels"]["a"], "b");
     assert!(prune(&mut value, &schema).is_empty(), "pruning twice is pruning once");
 }
 
@@ -257,6 +268,41 @@ fn lists_are_known_by_their_place() {
     assert_eq!(schema.list(&["metadata", "finalizers"]), api::apply::ListType::Set);
     assert!(schema.is_atomic(&["spec", "ports", "sub"]));
     assert_eq!(schema.default_of(&["spec", "ports"], "protocol"), Some(json!("TCP")));
+}
+
+#[test]
+fn fields_are_declared_by_the_schema_or_free() {
+    use api::apply::Structure;
+    let custom = of_spec(json!({"type": "object", "properties": {
+        "known": {"type": "string"},
+        "list": {"type": "array", "items": {"type": "object", "properties": {"x": {"type": "integer"}}}},
+        "map": {"type": "object", "additionalProperties": {"type": "object", "properties": {"y": {"type": "string"}}}},
+        "kept": {"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"z": {"type": "object", "properties": {"a": {"type": "string"}}}}},
+        "empty": {"type": "object"},
+        "pod": {"type": "object", "x-kubernetes-embedded-resource": true, "properties": {"spec": {"type": "object"}}},
+    }}));
+    let deployment = crate::table::named("apps.v1.Deployment").unwrap();
+    for (schema, declared, undeclared) in [
+        (
+            &custom,
+            "apiVersion kind metadata.labels.any spec.known spec.list.x spec.map.k.y spec.kept.w spec.empty.any spec.pod.kind \
+             spec.pod.metadata.name spec.pod.spec.any",
+            "other metadata.other spec.other spec.list.other spec.map.k.other spec.kept.z.other spec.pod.other spec.pod.metadata.other",
+        ),
+        (
+            deployment,
+            "kind metadata.annotations.any spec.replicas spec.template.spec.containers.env.name \
+             spec.template.spec.containers.resources.limits.cpu spec.template.spec.volumes.ephemeral.volumeClaimTemplate.metadata.name",
+            "other metadata.other spec.kind spec.template.metadata.other spec.template.spec.containers.imag",
+        ),
+    ] {
+        for (paths, want) in [(declared, true), (undeclared, false)] {
+            for path in paths.split_whitespace() {
+                let names: Vec<&str> = path.split('.').collect();
+                assert_eq!(schema.declares(&names), want, "{path}");
+            }
+        }
+    }
 }
 
 #[test]
