@@ -178,7 +178,7 @@ fn cases() -> Vec<(&'static str, Patch, Value, Want)> {
             "plain values join",
             Strategic,
             json!({"metadata": {"finalizers": ["example.com/b"]}}),
-            Ok(json!({"/metadata/finalizers": ["example.com/a", "example.com/b"]})),
+            Ok(json!({"/metadata/finalizers": ["example.com/b", "example.com/a"]})),
         ),
         (
             "a plain value goes",

@@ -42,6 +42,14 @@ fn merge_object<'p>(
     if let Some(Value::Array(kept)) = patch.get(RETAIN) {
         target.retain(|key, _| kept.iter().any(|k| k == key));
     }
+    // the order of the lists that the patch puts in order, as it was before
+    let mut before: HashMap<&str, Places> = HashMap::new();
+    for list in patch.keys().filter_map(|key| key.strip_prefix(ORDER)) {
+        path.push(list);
+        let by = schema.merge_key(path).flatten();
+        path.pop();
+        before.insert(list, places(target.get(list).and_then(Value::as_array).into_iter().flatten(), by));
+    }
     for (key, value) in patch {
         if let Some(list) = key.strip_prefix(DELETE_VALUES) {
             delete_values(&mut target, list, value);
@@ -56,8 +64,8 @@ fn merge_object<'p>(
             path.push(list);
             let by = schema.merge_key(path).flatten();
             path.pop();
-            if let Some(Value::Array(items)) = target.get_mut(list) {
-                reorder(items, order, by);
+            if let (Some(Value::Array(items)), Some(before)) = (target.get_mut(list), before.get(list)) {
+                *items = in_order(std::mem::take(items), order, before, by);
             }
         }
     }
@@ -124,6 +132,7 @@ fn merge_list<'p>(
             places.entry(id.to_string()).or_default().push(at);
         }
     }
+    let before = self::places(&target, Some(by));
     let mut deleted: HashSet<usize> = HashSet::new();
     for item in patch {
         let Value::Object(fields) = item else {
@@ -148,13 +157,14 @@ fn merge_list<'p>(
     }
     let mut at = 0..;
     target.retain(|_| at.next().is_some_and(|at| !deleted.contains(&at)));
-    Ok(target)
+    Ok(in_order(target, patch, &before, Some(by)))
 }
 
 fn merge_values(mut target: Vec<Value>, patch: &[Value]) -> Vec<Value> {
+    let before = places(&target, None);
     let mut known: HashSet<String> = target.iter().map(Value::to_string).collect();
     target.extend(patch.iter().filter(|value| known.insert(value.to_string())).cloned());
-    target
+    in_order(target, patch, &before, None)
 }
 
 fn delete_values(target: &mut Map<String, Value>, list: &str, values: &Value) {
@@ -164,31 +174,50 @@ fn delete_values(target: &mut Map<String, Value>, list: &str, values: &Value) {
     }
 }
 
-/// Items that the order names come in that order; the others keep their place before the first named one that followed them.
-fn reorder(items: &mut Vec<Value>, order: &[Value], by: Option<&str>) {
-    let id = |item: &Value| match by {
+/// Where each item first stands in a list.
+type Places = HashMap<String, usize>;
+
+fn id(item: &Value, by: Option<&str>) -> String {
+    match by {
         None => item.to_string(),
         Some(by) => item.get(by).unwrap_or(&Value::Null).to_string(),
-    };
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for (place, wanted) in order.iter().enumerate() {
-        places.entry(id(wanted)).or_insert(place);
     }
-    let (named, others): (Vec<_>, Vec<_>) = items
-        .drain(..)
-        .enumerate()
-        .map(|(at, item)| (places.get(&id(&item)).copied(), at, item))
-        .partition(|(place, _, _)| place.is_some());
-    let mut named: Vec<(Option<usize>, usize, Value)> = named;
-    named.sort_by_key(|(place, _, _)| *place);
-    let mut others = others.into_iter().peekable();
-    for (_, at, item) in named {
-        while let Some((_, _, other)) = others.next_if(|(_, other_at, _)| *other_at < at) {
-            items.push(other);
+}
+
+fn places<'v>(items: impl IntoIterator<Item = &'v Value>, by: Option<&str>) -> Places {
+    let mut places = Places::new();
+    for (place, item) in items.into_iter().enumerate() {
+        places.entry(id(item, by)).or_insert(place);
+    }
+    places
+}
+
+/// Upstream's `normalizeElementOrder`: items that `order` names come in that order; one of the others comes before the next of
+/// them only where it stood before that already, so what is new comes first.
+fn in_order(items: Vec<Value>, order: &[Value], before: &Places, by: Option<&str>) -> Vec<Value> {
+    let wanted = places(order, by);
+    let (mut named, mut others) = (Vec::new(), Vec::new());
+    for item in items {
+        let id = id(&item, by);
+        let stood = before.get(&id).copied();
+        match wanted.get(&id) {
+            Some(place) => named.push((*place, stood, item)),
+            None => others.push((stood, item)),
         }
-        items.push(item);
     }
-    items.extend(others.map(|(_, _, item)| item));
+    named.sort_by_key(|(place, ..)| *place);
+    let mut all = Vec::with_capacity(named.len() + others.len());
+    let mut others = others.into_iter().peekable();
+    for (_, stood, item) in named {
+        let is_before =
+            |other: &(Option<usize>, Value)| other.0.zip(stood).is_some_and(|(other, own)| other < own);
+        while let Some((_, other)) = others.next_if(is_before) {
+            all.push(other);
+        }
+        all.push(item);
+    }
+    all.extend(others.map(|(_, item)| item));
+    all
 }
 
 fn without_directives(patch: &Map<String, Value>) -> Map<String, Value> {
@@ -232,7 +261,13 @@ mod tests {
                 "plain list is merged",
                 json!({"finalizers": ["a"]}),
                 json!({"finalizers": ["b"]}),
-                json!({"finalizers": ["a", "b"]}),
+                json!({"finalizers": ["b", "a"]}),
+            ),
+            (
+                "a new item comes first, and known ones in the order of the patch",
+                json!({"containers": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}),
+                json!({"containers": [{"name": "new"}, {"name": "c"}, {"name": "a", "image": "x"}]}),
+                json!({"containers": [{"name": "new"}, {"name": "b"}, {"name": "c"}, {"name": "a", "image": "x"}]}),
             ),
             (
                 "values are deleted",
