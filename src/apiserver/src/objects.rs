@@ -79,7 +79,7 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
     }
 }
 
-/// Asks those who want to know before somebody connects to what the path names.
+/// Asks those who want to know before somebody connects to what the path names; gives what the client should hear of.
 ///
 /// # Errors
 /// What they refuse.
@@ -88,10 +88,11 @@ pub(crate) async fn admit_connection(
     actor: &Actor,
     info: &RequestInfo,
     options: &Value,
-) -> Result<(), Status> {
+) -> Result<Vec<String>, Status> {
     let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
-    let target = target_of(&version, info)?;
-    edge.cluster.admit_connection(actor, &target, options).await
+    let (target, warnings) = (target_of(&version, info)?, Warnings::collected());
+    edge.cluster.admit_connection(actor, &target, options, &warnings).await?;
+    Ok(warnings.take())
 }
 
 fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {

@@ -9,7 +9,7 @@ use crate::streams::{Action, ForwardTarget, Upgrade};
 use crate::{pod_checks, responses};
 use api::{GroupResource, ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes};
-use cri::{CriError, ExecConfig, PodAccess, PodContainer};
+use cri::{CriError, ExecConfig, ExecSession, PodAccess, PodContainer};
 use futures::StreamExt;
 use http::Method;
 use k8s_openapi::api::core::v1::Pod;
@@ -30,47 +30,52 @@ pub(crate) async fn answer(
     // who may log or exec may see that there is no such pod
     let root = edge.cluster.acting_as(Actor::root());
     let pod: Pod = root.api::<Pod>().get(&ObjectKey::namespaced(namespace, name))?;
-    if let Some(options) = connect_options(request, part) {
-        admit_connection(edge, actor, info, &options).await?;
-    }
-    if part == "portforward" {
-        return port_forward(edge, request, &pod, namespace, name);
-    }
-    let container = pod_checks::container(&pod, request.parameter("container"))?;
-    let at = PodContainer { namespace: namespace.clone(), pod: name.clone(), container };
-    match part.as_str() {
-        "log" if request.method == Method::GET => log(edge, request, &pod, &at).await,
-        "exec" => exec(edge, request, &pod, &at).await,
-        "attach" => attach(edge, request, &pod, &at).await,
-        _ => Err(method_not_allowed()),
-    }
+    let warnings = match connect_options(request, part) {
+        Some(options) => admit_connection(edge, actor, info, &options).await?,
+        None => Vec::new(),
+    };
+    let response = match part.as_str() {
+        "portforward" => port_forward(edge, request, &pod, namespace, name)?,
+        _ => {
+            let container = pod_checks::container(&pod, request.parameter("container"))?;
+            let at = PodContainer { namespace: namespace.clone(), pod: name.clone(), container };
+            match part.as_str() {
+                "log" if request.method == Method::GET => log(edge, request, &pod, &at).await?,
+                "exec" => exec(edge, request, &pod, &at).await?,
+                "attach" => attach(edge, request, &pod, &at).await?,
+                _ => return Err(method_not_allowed()),
+            }
+        }
+    };
+    Ok(responses::with_warnings(response, &warnings))
 }
 
-/// What webhooks and policies are asked about; nothing of a log, which is only read.
+/// What webhooks and policies are asked about; nothing of a log, which is only read. As upstream encodes it: what is empty or
+/// false is left out.
 fn connect_options(request: &Request, part: &str) -> Option<Value> {
-    let values = |key: &str| {
-        request.query.iter().filter(|(k, _)| k == key).map(|(_, v)| v.clone()).collect::<Vec<_>>()
+    let values = |key: &str| -> Vec<&String> {
+        request.query.iter().filter(|(name, _)| name == key).map(|(_, value)| value).collect()
     };
-    let on = |key: &str| request.parameter(key).is_some_and(|value| matches!(value, "true" | "1"));
-    let kind = match part {
-        "exec" => "PodExecOptions",
-        "attach" => "PodAttachOptions",
-        "portforward" => {
-            let ports: Vec<u16> = values("ports")
-                .iter()
-                .flat_map(|p| p.split(',').flat_map(str::parse).collect::<Vec<_>>())
-                .collect();
-            return Some(json!({"kind": "PodPortForwardOptions", "apiVersion": "v1", "ports": ports}));
-        }
+    let (kind, flags, with_command): (_, &[&str], _) = match part {
+        "exec" => ("PodExecOptions", &["stdin", "stdout", "stderr", "tty"], true),
+        "attach" => ("PodAttachOptions", &["stdin", "stdout", "stderr", "tty"], false),
+        "portforward" => ("PodPortForwardOptions", &[], false),
         _ => return None,
     };
-    let mut options = json!({"kind": kind, "apiVersion": "v1", "stdin": on("stdin"), "stdout": on("stdout"),
-        "stderr": on("stderr"), "tty": on("tty")});
-    if let Some(container) = request.parameter("container").filter(|c| !c.is_empty()) {
+    let mut options = json!({"kind": kind, "apiVersion": "v1"});
+    for flag in flags.iter().filter(|flag| matches!(request.parameter(flag), Some("true" | "1"))) {
+        options[*flag] = true.into();
+    }
+    if let Some(container) = request.parameter("container").filter(|c| !c.is_empty() && !flags.is_empty()) {
         options["container"] = container.into();
     }
-    if part == "exec" {
-        options["command"] = values("command").into();
+    if with_command {
+        options["command"] = json!(values("command"));
+    }
+    let ports = values("ports").into_iter().flat_map(|ports| ports.split(','));
+    let ports: Vec<u16> = ports.filter_map(|port| port.parse().ok()).collect();
+    if flags.is_empty() && !ports.is_empty() {
+        options["ports"] = json!(ports);
     }
     Some(options)
 }
@@ -145,7 +150,11 @@ async fn exec(
         tty: wanted.tty,
         ..ExecConfig::default()
     };
-    let session = kubelet.exec(at, config).await.map_err(|e| refused(&e, at))?;
+    let session = match kubelet.exec(at, config).await {
+        // what a client of WebSockets does not see of a handshake that failed, it hears where it listens for the end
+        Err(error @ CriError::Failed(_)) => ExecSession::failed(error),
+        session => session.map_err(|e| refused(&e, at))?,
+    };
     Ok(upgrade.carry(session, wanted, Action::Exec))
 }
 

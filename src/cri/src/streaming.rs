@@ -1,3 +1,4 @@
+use crate::CriError;
 use crate::Result;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -52,6 +53,15 @@ pub struct ExecSession {
     pub resize: Option<mpsc::Sender<TerminalSize>>,
     /// The exit code, or why there is none. For an attach it comes when the container ends.
     pub exit: oneshot::Receiver<Result<i32>>,
+}
+
+impl ExecSession {
+    /// Of a process that could not be started: no streams, and why there is no exit code.
+    pub fn failed(why: CriError) -> Self {
+        let (exited, exit) = oneshot::channel();
+        let _ = exited.send(Err(why));
+        ExecSession { stdin: None, stdout: None, stderr: None, resize: None, exit }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -90,14 +90,22 @@ pub(crate) async fn answer(
         _ => "NodeProxyOptions",
     };
     let (_, behind) = split(&request.path, if info.namespace.is_some() { 7 } else { 5 });
-    let options = json!({"kind": kind, "apiVersion": "v1", "path": behind});
-    admit_connection(edge, actor, info, &options).await?;
+    let options = json!({"kind": kind, "apiVersion": "v1", "path": decoded(request, info)});
+    let warnings = admit_connection(edge, actor, info, &options).await?;
     if let Some(page) = of_own_kubelet(edge, request, name, behind).await? {
-        return Ok(page);
+        return Ok(responses::with_warnings(page, &warnings));
     }
-    let mut response = lead(request, info, target).await?;
+    let mut response = responses::with_warnings(lead(request, info, target).await?, &warnings);
     response.extensions_mut().insert(Verbatim);
     Ok(response)
+}
+
+/// The path behind `proxy` as a backend will understand it: who judges it must not be walked round by another way to write it.
+fn decoded(request: &Request, info: &RequestInfo) -> String {
+    let behind = request.segments.iter().skip(if info.namespace.is_some() { 7 } else { 5 });
+    let path: String = behind.flat_map(|segment| ["/", segment]).collect();
+    let ends = request.path.ends_with('/') || path.is_empty();
+    if ends { path + "/" } else { path }
 }
 
 /// What this process' kubelet shows: it has no server of its own to be led to.

@@ -15,6 +15,7 @@ impl Cluster {
         actor: &Actor,
         target: &Target,
         options: &Value,
+        warnings: &Warnings,
     ) -> Result<(), Status> {
         let asked = Admission {
             cluster: self,
@@ -22,7 +23,7 @@ impl Cluster {
             target,
             operation: Operation::Connect,
             dry_run: false,
-            warnings: &Warnings::default(),
+            warnings,
             connect: Some(options),
         };
         asked.validate_by_policies(Subject { new: None, old: None }).await?;

@@ -63,7 +63,8 @@ fn admin() -> Vec<PolicyRule> {
 fn edit() -> Vec<PolicyRule> {
     const CONNECT: &[&str] = &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy"];
     let pods: Vec<&str> = ["pods", "pods/resize"].iter().chain(CONNECT).copied().collect();
-    let read: Vec<&str> = CONNECT.iter().chain(&["secrets", "services/proxy"]).copied().collect();
+    let read: Vec<&str> =
+        CONNECT.iter().chain(&["pods/resize", "secrets", "services/proxy"]).copied().collect();
     let all: Vec<&str> = READ.iter().chain(WRITE).copied().collect();
     vec![
         rule(READ, &[""], &read),
