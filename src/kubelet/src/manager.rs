@@ -60,17 +60,22 @@ impl Manager {
             volumes: shared.sources.volumes.subscribe(),
             shared,
         };
+        let mut pods = Vec::new();
         for pod in manager.shared.known.list(None) {
             if manager.is_ours(&pod) {
                 let sandboxes = running.remove(pod::uid(&pod)).unwrap_or_default();
-                manager.spawn(pod, sandboxes);
+                pods.push((pod, sandboxes));
             }
         }
         for (uid, sandboxes) in running {
             if let Some(pod) = pod_from_sandbox(&uid, &sandboxes) {
-                manager.spawn(Arc::new(pod), sandboxes);
+                pods.push((Arc::new(pod), sandboxes));
             }
         }
+        // what each of them was given is known before one of them is given more
+        let workers: Vec<_> =
+            pods.into_iter().map(|(pod, sandboxes)| manager.worker(pod, sandboxes)).collect();
+        workers.into_iter().for_each(|(pod, worker)| manager.begin(&pod, worker));
         manager.sweep().await;
         Ok(manager)
     }
@@ -105,16 +110,24 @@ impl Manager {
         pod::spec(pod).node_name.as_deref() == Some(&self.shared.config.node_name)
     }
 
-    fn spawn(&mut self, pod: Arc<Pod>, sandboxes: Vec<SandboxStatus>) {
-        let worker = Worker::new(self.shared.clone(), pod.clone(), sandboxes);
+    fn worker(&self, pod: Arc<Pod>, sandboxes: Vec<SandboxStatus>) -> (Arc<Pod>, Worker) {
+        (pod.clone(), Worker::new(self.shared.clone(), pod, sandboxes))
+    }
+
+    fn begin(&mut self, pod: &Arc<Pod>, worker: Worker) {
         let handle = Handle {
             mailbox: worker.mailbox(),
-            namespace: pod::namespace(&pod).to_owned(),
-            references: references(&pod),
-            wants_host_ports: !container_config::host_ports(&pod).is_empty(),
+            namespace: pod::namespace(pod).to_owned(),
+            references: references(pod),
+            wants_host_ports: !container_config::host_ports(pod).is_empty(),
         };
-        self.workers.insert(pod::uid(&pod).to_owned(), handle);
+        self.workers.insert(pod::uid(pod).to_owned(), handle);
         self.tasks.spawn(supervise(worker, self.stop.clone()));
+    }
+
+    fn spawn(&mut self, pod: Arc<Pod>, sandboxes: Vec<SandboxStatus>) {
+        let (pod, worker) = self.worker(pod, sandboxes);
+        self.begin(&pod, worker);
     }
 
     fn pod_changed(&mut self, change: &Change<Pod>) {

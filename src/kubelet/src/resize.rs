@@ -99,11 +99,13 @@ pub fn no_room<'p>(
     let mut used: HashMap<String, i64> = HashMap::new();
     for other in others {
         for (name, amount) in other {
-            *used.entry(name.clone()).or_default() += counted(name, *amount);
+            let sum: &mut i64 = used.entry(name.clone()).or_default();
+            *sum = sum.saturating_add(counted(name, *amount));
         }
     }
     let used = |name: &str| used.get(name).copied().unwrap_or(0);
-    let (name, asked, has) = asked.into_iter().find(|(name, asked, has)| used(name) + asked > *has)?;
+    let (name, asked, has) =
+        asked.into_iter().find(|(name, asked, has)| used(name).saturating_add(*asked) > *has)?;
     let used = used(name);
     let message = format!(
         "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {has}"

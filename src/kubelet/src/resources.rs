@@ -10,6 +10,8 @@ const LEAST_SHARES: u64 = 2; // the kernel's own bounds
 const MOST_SHARES: u64 = 262_144;
 const QUOTA_PERIOD: u64 = 100_000; // microseconds; CFS's default
 const LEAST_QUOTA: i64 = 1000; // the kernel refuses less than a millisecond
+/// The kernel's `max_cfs_runtime`, in microseconds: 2^44 nanoseconds; nobody has as many processors.
+const MOST_QUOTA: i64 = (1 << 44) / 1000;
 const CRITICAL_PRIORITY: i32 = 2_000_000_000; // system-cluster-critical and above
 const OOM_GUARANTEED: i32 = -997;
 const OOM_BEST_EFFORT: i32 = 1000;
@@ -92,14 +94,15 @@ fn limit(spec: &PodSpec, of: impl Fn(&Container) -> Option<i64>) -> Option<i64> 
 
 /// An init container runs alone but for the sidecars that began before it; the others run together; KEP 753.
 fn most_at_once(spec: &PodSpec, of: impl Fn(&Container) -> i64) -> i64 {
-    let (mut sidecars, mut most) = (0, 0);
+    let (mut sidecars, mut most) = (0_i64, 0);
     for init in pod::init_containers(spec) {
-        most = most.max(sidecars + of(init));
+        let with_it = of(init).saturating_add(sidecars);
+        most = most.max(with_it);
         if pod::is_sidecar(init) {
-            sidecars += of(init);
+            sidecars = with_it;
         }
     }
-    most.max(sidecars + spec.containers.iter().map(of).sum::<i64>())
+    most.max(spec.containers.iter().map(of).fold(sidecars, i64::saturating_add))
 }
 
 fn amounts(container: &Container) -> (Option<&Amounts>, Option<&Amounts>) {
@@ -110,11 +113,11 @@ fn amounts(container: &Container) -> (Option<&Amounts>, Option<&Amounts>) {
 type Amounts = std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>;
 
 fn shares(milli: i64) -> u64 {
-    u64::try_from(milli * 1024 / 1000).unwrap_or(0).clamp(LEAST_SHARES, MOST_SHARES)
+    u64::try_from(milli.saturating_mul(1024) / 1000).unwrap_or(0).clamp(LEAST_SHARES, MOST_SHARES)
 }
 
 fn quota(milli: i64) -> i64 {
-    (milli * (QUOTA_PERIOD as i64) / 1000).max(LEAST_QUOTA)
+    (milli.saturating_mul(QUOTA_PERIOD as i64) / 1000).clamp(LEAST_QUOTA, MOST_QUOTA)
 }
 
 /// Who asks for much memory is killed late; who asks for none, first.
@@ -177,6 +180,14 @@ mod tests {
             assert_eq!(resources.oom_score_adj, Some(score), "{name}");
             assert_eq!(resources.cpu_shares, Some(weight), "{name}");
         }
+    }
+
+    #[test]
+    fn what_nobody_has_is_as_much_as_there_is() {
+        let all = json!({"name": "a", "resources": {"limits": {"cpu": "1e16", "memory": "8Ei"}}});
+        let whole = of_pod(&spec(json!([all, all])));
+        assert_eq!((whole.cpu_quota, whole.cpu_shares), (Some(MOST_QUOTA), Some(MOST_SHARES)));
+        assert_eq!(whole.memory_limit, Some(i64::MAX));
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! Why a node will not do, in upstream's words. One function a reason; the list in [`all`] is the order.
 
 use crate::NodeSnapshot;
-use crate::node::host_ports;
 use k8s_openapi::api::core::v1::{Pod, Taint};
 use kinds::{node_affinity, pod as ask};
 
@@ -62,13 +61,9 @@ fn affinity(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
 }
 
 fn ports(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
-    let clash = |(protocol, address, port): &(String, String, i32)| {
-        at.host_ports.iter().any(|(p, a, n)| {
-            p == protocol && n == port && (a == address || a == "0.0.0.0" || address == "0.0.0.0")
-        })
-    };
+    let clash = |port: &ask::HostPort| at.host_ports.iter().any(|taken| taken.meets(port));
     let why = "node(s) didn't have free ports for the requested pod ports";
-    host_ports(pod).iter().any(clash).then(|| Refusal::for_now(why)).into_iter().collect()
+    ask::host_ports(pod).iter().any(clash).then(|| Refusal::for_now(why)).into_iter().collect()
 }
 
 fn resources(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {

@@ -11,7 +11,7 @@ pub struct NodeSnapshot {
     pub requested: BTreeMap<String, Quantity>,
     pub residents: Vec<Arc<Pod>>,
     /// Protocol, address, port.
-    pub host_ports: HashSet<(String, String, i32)>,
+    pub host_ports: HashSet<ask::HostPort>,
 }
 
 impl NodeSnapshot {
@@ -52,7 +52,7 @@ impl NodeSnapshot {
             let sum = self.requested.entry(name).or_default();
             *sum = sum.plus(amount);
         }
-        self.host_ports.extend(host_ports(pod));
+        self.host_ports.extend(ask::host_ports(pod));
     }
 
     pub fn allocatable(&self, resource: &str) -> Quantity {
@@ -63,17 +63,4 @@ impl NodeSnapshot {
     pub fn name(&self) -> &str {
         self.node.metadata.name.as_deref().unwrap_or_default()
     }
-}
-
-pub(crate) fn host_ports(pod: &Pod) -> Vec<(String, String, i32)> {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    let ports = containers.flat_map(|c| c.ports.iter().flatten());
-    ports
-        .filter_map(|port| {
-            let number = port.host_port.filter(|n| *n != 0)?;
-            let address =
-                port.host_ip.clone().filter(|ip| !ip.is_empty()).unwrap_or_else(|| "0.0.0.0".to_owned());
-            Some((port.protocol.clone().unwrap_or_else(|| "TCP".to_owned()), address, number))
-        })
-        .collect()
 }

@@ -16,6 +16,7 @@ pub(super) fn keep_all_else(new: &mut Pod, old: &Pod) {
         *spec = asked;
         return;
     }
+    spec.resources.clone_from(&asked.resources);
     for (container, asked) in containers_mut(spec).zip(containers(&asked)) {
         container.resources.clone_from(&asked.resources);
         container.resize_policy.clone_from(&asked.resize_policy);
@@ -30,6 +31,9 @@ pub(super) fn validate_update(new: &Pod, old: &Pod, errors: &mut ErrorList) {
     }
     if names(new_spec).ne(names(old_spec)) {
         return errors.forbidden("spec", ONLY);
+    }
+    if new_spec.resources != old_spec.resources {
+        errors.forbidden("spec.resources", "resizing the resources of a pod as a whole is not supported");
     }
     let (before, after) = (ask::qos_class(old_spec), ask::qos_class(new_spec));
     if before != after {

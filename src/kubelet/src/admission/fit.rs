@@ -2,8 +2,7 @@
 //! what the scheduler has asked. A pod that names its node was asked by nobody.
 
 use super::{Neighbour, Refusal};
-use crate::{container_config, pod};
-use cri::HostPort;
+use crate::pod;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kinds::{node_affinity, pod as ask};
 
@@ -46,9 +45,8 @@ fn placed(pod: &Pod, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal> {
     if !node_affinity::fits(pod::spec(pod), node) {
         return refused("NodeAffinity", "node(s) didn't match Pod's node affinity/selector");
     }
-    let taken: Vec<HostPort> =
-        others.iter().flat_map(|other| container_config::host_ports(&other.pod)).collect();
-    if container_config::host_ports(pod).iter().any(|port| taken.iter().any(|other| meet(port, other))) {
+    let taken: Vec<_> = others.iter().flat_map(|other| ask::host_ports(&other.pod)).collect();
+    if ask::host_ports(pod).iter().any(|port| taken.iter().any(|other| port.meets(other))) {
         return refused("NodePorts", "node(s) didn't have free ports for the requested pod ports");
     }
     let mut taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
@@ -56,13 +54,6 @@ fn placed(pod: &Pod, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal> {
         return refused("TaintToleration", "node(s) had taints that the pod didn't tolerate");
     }
     None
-}
-
-fn meet(one: &HostPort, other: &HostPort) -> bool {
-    let everywhere = |port: &HostPort| port.host_ip.is_none_or(|ip| ip.is_unspecified());
-    one.protocol == other.protocol
-        && one.host_port == other.host_port
-        && (everywhere(one) || everywhere(other) || one.host_ip == other.host_ip)
 }
 
 #[cfg(test)]

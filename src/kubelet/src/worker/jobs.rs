@@ -1,7 +1,7 @@
 //! What runs beside a worker, and what becomes of it.
 
 use super::start::Started;
-use super::{Message, Stage, Worker};
+use super::{Message, RETRY, Stage, Worker};
 use crate::view::Backoff;
 use crate::volumes::{Mounted, VolumeError};
 use crate::{pod, volumes};
@@ -103,11 +103,19 @@ impl Worker {
     /// A job that panicked said so itself; what it held is free again.
     fn job_broke(&mut self, error: &JoinError) {
         tracing::error!(pod = pod::full_name(&self.pod), %error, "a step of the pod's worker panicked; the worker looks again");
-        self.memory.starting = None;
-        self.memory.sandbox_starting = false;
+        // what broke for its own sake will break again: not at once
+        let until = self.now() + RETRY;
+        if let Some(container) = self.memory.starting.take() {
+            let message = "a step of its start broke".to_owned();
+            let hold = Backoff { reason: "CreateContainerError", message, until, later: None };
+            self.memory.backed_off.insert(container, hold);
+        }
+        if std::mem::take(&mut self.memory.sandbox_starting) {
+            self.memory.sandbox_backed_off = Some(until);
+        }
         self.is_writing = false;
         self.volumes.is_busy = false;
-        self.resizing = super::resize::Resizing::default();
+        self.resizing.broke(until);
         if matches!(self.stage, Stage::Terminating | Stage::Removing) {
             self.stage = Stage::Syncing;
         }

@@ -22,6 +22,12 @@ pub(super) struct Resizing {
     again_at: Option<jiff::Timestamp>,
 }
 
+impl Resizing {
+    pub fn broke(&mut self, again_at: jiff::Timestamp) {
+        (self.is_busy, self.again_at) = (false, Some(again_at));
+    }
+}
+
 /// One container's new limits.
 struct Change {
     id: ContainerId,
@@ -109,6 +115,8 @@ impl Worker {
         }
         if pending.is_none() {
             self.memory.given = asked;
+            // it may have less than before
+            self.shared.waiting_for_room.ring();
             self.memory.resize_error = None;
             self.resizing.again_at = None;
             // files and environments may show it
