@@ -187,6 +187,24 @@ need_engine() {
     echo "$at"
 }
 
+# need_prometheus : prints where Prometheus is, out of Debian's package, which is not installed: it would start a server
+need_prometheus() {
+    local at="$PWD/target/tools/prometheus"
+    if [ ! -x "$at" ]; then
+        local work
+        work="$(mktemp -d)"
+        (
+            cd "$work"
+            apt-get -o APT::Sandbox::User=root download -qq prometheus
+            dpkg -x prometheus_*.deb .
+        ) >&2
+        mkdir -p "$(dirname "$at")"
+        install -m 755 "$work/usr/bin/prometheus" "$at"
+        rm -r "$work"
+    fi
+    echo "$at"
+}
+
 # need_sdk : prints a Python that has Docker's SDK, testcontainers and aiodocker
 need_sdk() {
     local at="$PWD/target/tools/sdk"
@@ -195,6 +213,31 @@ need_sdk() {
         touch "$at/ready"
     fi
     echo "$at/bin/python"
+}
+
+# need_clients : prints a Python that has Kubernetes' own client, kr8s, and what the cases of conformance run with
+need_clients() {
+    local at="$PWD/target/tools/clients"
+    if [ ! -f "$at/ready" ]; then
+        python_with "$at" kubernetes==37.0.2 kr8s==0.20.15 pytest==9.2.0 pytest-xdist==3.8.0 pytest-timeout==2.4.0 \
+            cryptography==50.0.2 >&2
+        touch "$at/ready"
+    fi
+    echo "$at/bin/python"
+}
+
+# need_node_client : prints a folder whose node_modules has Kubernetes' client for JavaScript, and a Node as new as it wants,
+# which comes in an npm package
+need_node_client() {
+    local at="$PWD/target/tools/node-client"
+    if [ ! -f "$at/ready" ]; then
+        command -v npm >/dev/null || need_packages nodejs npm >&2
+        rm -rf "$at" && mkdir -p "$at"
+        npm install --prefix "$at" --ignore-scripts --silent --no-fund --no-audit \
+            @kubernetes/client-node@2.0.1 "node-linux-$(node -p process.arch)@24.22.3" >&2
+        touch "$at/ready"
+    fi
+    echo "$at"
 }
 
 # need_powershell_grammar : prints a Python that reads PowerShell by its grammar

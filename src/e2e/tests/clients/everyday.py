@@ -1,4 +1,4 @@
-"""What people do every day with kr8s, on the cluster of KUBECONFIG, which has the image busybox:1. Prints one line for each check."""
+"""What people do every day with kr8s, on the cluster of KUBECONFIG, which has the image busybox:1."""
 
 import asyncio
 import base64
@@ -13,14 +13,16 @@ import traceback
 import urllib.request
 import uuid
 from pathlib import Path
+from unittest import mock
 
 import kr8s
-from kr8s.objects import ConfigMap, CustomResourceDefinition, Deployment, Job, Namespace, Pod, Secret, Service, new_class
-from kr8s.objects import objects_from_files
+from kr8s.objects import ConfigMap, CustomResourceDefinition, Deployment, Job, Namespace, Pod, Secret, Service
+from kr8s.objects import new_class, objects_from_files
 
 SERVER = "echo hello > /tmp/index.html; echo serving; exec httpd -f -v -p 8080 -h /tmp"
 # long enough for a loaded machine; nothing is measured by it
 PATIENCE = 60
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 CHECKS = []
 
 
@@ -143,6 +145,16 @@ def web(namespace):
     return deployment, service
 
 
+def web_pods(namespace):
+    return {each.name for each in kr8s.get("pods", namespace=namespace, label_selector={"app": "web"})}
+
+
+def patch_web(namespace, patch):
+    """A strategic merge patch."""
+    headers = {"Content-Type": "application/strategic-merge-patch+json"}
+    return call("PATCH", "apps/v1", "deployments/web", namespace=namespace, content=json.dumps(patch), headers=headers)
+
+
 # -- the cluster ---------------------------------------------------------------------------------------------------------
 
 
@@ -209,7 +221,7 @@ def a_deployment_from_a_manifest(namespace):
     assert len(list(running)) == 2
     everywhere = [each.name for each in kr8s.get("pods", namespace=kr8s.ALL, label_selector={"app": "web"})]
     assert sorted(everywhere) == sorted(each.name for each in pods)
-    [table] = [call("GET", "apps/v1", "deployments", namespace=namespace, headers={"Accept": TABLE})]
+    table = call("GET", "apps/v1", "deployments", namespace=namespace, headers={"Accept": TABLE})
     assert table["kind"] == "Table" and table["rows"][0]["cells"][:2] == ["web", "2/2"], table
 
     deployment.scale(3)
@@ -218,13 +230,14 @@ def a_deployment_from_a_manifest(namespace):
     scale = call("GET", "apps/v1", "deployments/web/scale", namespace=namespace)
     assert (scale["spec"]["replicas"], scale["status"]["selector"]) == (3, "app=web"), scale
     deployment.patch({"spec": {"replicas": 1}}, subresource="scale")
-    until(lambda: len(kr8s_pods(namespace)) == 1, "one is left")
+    until(lambda: len(web_pods(namespace)) == 1, "one is left")
 
     # the manifest's image again, under another environment: a rollout
-    before = kr8s_pods(namespace)
+    before = web_pods(namespace)
     deployment = Deployment.get("web", namespace=namespace)
-    strategic(namespace, {"spec": {"template": {"spec": {"containers": [{"name": "web", "env": [{"name": "A", "value": "1"}]}]}}}})
-    until(lambda: deployment.ready() and kr8s_pods(namespace).isdisjoint(before), "another pod is ready")
+    container = {"name": "web", "env": [{"name": "A", "value": "1"}]}
+    patch_web(namespace, {"spec": {"template": {"spec": {"containers": [container]}}}})
+    until(lambda: deployment.ready() and web_pods(namespace).isdisjoint(before), "another pod is ready")
     [container] = deployment.spec.template.spec.containers
     assert container.image == "busybox:1" and container.env == [{"name": "A", "value": "1"}], container
     assert deployment.annotations["deployment.kubernetes.io/revision"] == "2", deployment.annotations
@@ -237,20 +250,8 @@ def a_deployment_from_a_manifest(namespace):
     service.delete()
     deployment.delete(propagation_policy="Foreground")
     deployment.wait("delete", timeout=PATIENCE)
-    assert kr8s_pods(namespace) == set()
+    assert web_pods(namespace) == set()
     assert list(kr8s.get("replicasets", namespace=namespace)) == []
-
-
-TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-
-
-def kr8s_pods(namespace):
-    return {each.name for each in kr8s.get("pods", namespace=namespace, label_selector={"app": "web"})}
-
-
-def strategic(namespace, patch):
-    headers = {"Content-Type": "application/strategic-merge-patch+json"}
-    return call("PATCH", "apps/v1", "deployments/web", namespace=namespace, content=json.dumps(patch), headers=headers)
 
 
 @check
@@ -262,9 +263,9 @@ def what_was_made_is_orphaned(namespace):
     deployment.wait("delete", timeout=PATIENCE)
     replica_set.refresh()
     assert not replica_set.metadata.get("ownerReferences"), replica_set.metadata
-    assert len(kr8s_pods(namespace)) == 2
+    assert len(web_pods(namespace)) == 2
     replica_set.delete(propagation_policy="Background")
-    until(lambda: not kr8s_pods(namespace), "the pods are collected")
+    until(lambda: not web_pods(namespace), "the pods are collected")
     service.delete()
 
 
@@ -357,7 +358,8 @@ def server_side_apply(namespace):
 
 @check
 def config_maps_and_secrets(namespace):
-    settings = made(ConfigMap, {"metadata": {"name": "settings"}, "data": {"app.conf": "colour=blue\n", "LEVEL": "3"}}, namespace)
+    data = {"app.conf": "colour=blue\n", "LEVEL": "3"}
+    settings = made(ConfigMap, {"metadata": {"name": "settings"}, "data": data}, namespace)
     secret = made(Secret, {"metadata": {"name": "token"}, "stringData": {"token": "s3cret"}}, namespace)
     assert secret.raw.type == "Opaque" and "stringData" not in secret.raw
     assert base64.b64decode(secret.raw["data"]["token"]) == b"s3cret"
@@ -418,10 +420,10 @@ def errors(namespace):
         "metadata.name": "FieldValueInvalid",
         "spec.containers[0].image": "FieldValueRequired",
     }, status
-    deployment = {"metadata": {"name": "wrong"}, "spec": {"replicas": -1, "selector": {"matchLabels": {"a": "b"}},
-                  "template": {"metadata": {"labels": {"a": "c"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}}}}
+    template = {"metadata": {"labels": {"a": "c"}}, "spec": {"containers": [{"name": "a", "image": "b"}]}}
+    spec = {"replicas": -1, "selector": {"matchLabels": {"a": "b"}}, "template": template}
     with refused(422, "Invalid") as status:
-        made(Deployment, deployment, namespace)
+        made(Deployment, {"metadata": {"name": "wrong"}, "spec": spec}, namespace)
     fields = {each["field"] for each in status["details"]["causes"]}
     assert fields == {"spec.replicas", "spec.template.metadata.labels"}, status
     with refused(400, "BadRequest") as status:
@@ -434,7 +436,8 @@ def errors(namespace):
 
 @check
 def logs(namespace):
-    one = pod(namespace, "for n in 1 2 3; do echo line $n; done; echo complaint >&2; until [ -e /tmp/go ]; do sleep 0.1; done; echo last")
+    line = "for n in 1 2 3; do echo line $n; done; echo complaint >&2; until [ -e /tmp/go ]; do sleep 0.1; done; echo last"
+    one = pod(namespace, line)
     one.wait("condition=Ready", timeout=PATIENCE)
     lines = ["line 1", "line 2", "line 3", "complaint"]
     until(lambda: sorted(one.logs()) == sorted(lines), "its lines")
@@ -470,6 +473,10 @@ def exec_in_a_pod(namespace):
         raise AssertionError("false did not fail")
     many = one.exec(["sh", "-c", "yes 0123456789 | head -n 100000"])
     assert many.stdout == b"0123456789\n" * 100000, len(many.stdout)
+    # it has what standard input takes, but asks for an older protocol
+    with mock.patch("kr8s._exec.EXEC_PROTOCOL", "v5.channel.k8s.io"):
+        fed = one.exec(["sh", "-c", "wc -c; exit 3"], stdin="x" * 10000, check=False)
+        assert (fed.stdout, fed.returncode) == (b"10000\n", 3), fed
     # a stream of the caller's own, and none that is kept
     with tempfile.TemporaryFile() as output:
         done = one.exec(["echo", "to a file"], stdout=output, capture_output=False)
@@ -493,7 +500,7 @@ def port_forward(namespace):
     until(lambda: any("GET /index.html" in line or "response:200" in line for line in first.logs()), "requests in its log")
     service.delete()
     deployment.delete()
-    until(lambda: not kr8s_pods(namespace), "the pods are gone")
+    until(lambda: not web_pods(namespace), "the pods are gone")
 
 
 @check
@@ -528,7 +535,8 @@ def a_job_runs_to_its_end(namespace):
 
 @check
 def custom_resources(namespace):
-    spec = {"type": "object", "properties": {"size": {"type": "integer", "minimum": 1}, "colour": {"type": "string", "default": "blue"}}}
+    properties = {"size": {"type": "integer", "minimum": 1}, "colour": {"type": "string", "default": "blue"}}
+    spec = {"type": "object", "properties": properties}
     version = {
         "name": "v1",
         "served": True,
@@ -552,7 +560,8 @@ def custom_resources(namespace):
     definition.create()
     definition.wait("condition=Established", timeout=PATIENCE)
     Shirt = new_class("Shirt", "kr8s.example.com/v1", namespaced=True, scalable=True, scalable_spec="size")
-    shirt = until(lambda: served(lambda: made(Shirt, {"metadata": {"name": "mine"}, "spec": {"size": 2}}, namespace)), "it is served")
+    mine = {"metadata": {"name": "mine"}, "spec": {"size": 2}}
+    shirt = until(lambda: served(lambda: made(Shirt, mine, namespace)), "it is served")
     assert shirt.spec == {"size": 2, "colour": "blue"} and shirt.metadata.generation == 1, shirt.raw
     shirt.patch({"status": {"size": 2}}, subresource="status")
     assert shirt.status.size == 2 and shirt.metadata.generation == 1, shirt.raw
@@ -601,7 +610,8 @@ def a_lease_is_taken(namespace):
     lease.patch({"metadata": {"resourceVersion": lease.metadata.resourceVersion}, "spec": {"leaseTransitions": 1}})
     # two of them can not hold it
     with refused(409, "Conflict"):
-        other.patch({"metadata": {"resourceVersion": other.metadata.resourceVersion}, "spec": {"holderIdentity": "two"}})
+        version = other.metadata.resourceVersion
+        other.patch({"metadata": {"resourceVersion": version}, "spec": {"holderIdentity": "two"}})
     lease.refresh()
     assert lease.spec.holderIdentity == "one" and lease.spec.leaseTransitions == 1, lease.spec
     lease.delete()
@@ -624,26 +634,25 @@ def metrics(namespace):
     [container] = seen.raw.containers
     assert container.name == "main" and container.usage.memory.endswith("Ki") and seen.raw.window, seen.raw
     [node] = kr8s.get(NodeMetrics)
-    assert node.name == [each.name for each in kr8s.get("nodes")][0] and node.raw.usage.cpu and node.raw.usage.memory, node.raw
+    assert [node.name] == [each.name for each in kr8s.get("nodes")], node.raw
+    assert node.raw.usage.cpu and node.raw.usage.memory, node.raw
     one.delete(force=True)
 
 
 @check
 def many_are_made_at_once(namespace):
-    many = [ConfigMap({"metadata": {"name": f"many-{n:03}", "labels": {"of": "many"}}}, namespace=namespace) for n in range(250)]
-    kr8s.create(many)
+    names = [f"many-{n:03}" for n in range(250)]
+    many = [{"metadata": {"name": each, "labels": {"of": "many"}}} for each in names]
+    kr8s.create([ConfigMap(each, namespace=namespace) for each in many])
     # the library asks for them in pages
     listed = [each.name for each in kr8s.get("configmaps", namespace=namespace, label_selector={"of": "many"})]
-    assert listed == [f"many-{n:03}" for n in range(250)], listed
-    seen, more = [], {}
-    while True:
-        page = call("GET", "v1", "configmaps", namespace=namespace, params={"limit": 100, "labelSelector": "of=many", **more})
-        seen += [each["metadata"]["name"] for each in page["items"]]
-        more = {"continue": page["metadata"].get("continue")}
-        if not more["continue"]:
-            break
-        assert len(page["items"]) == 100, len(page["items"])
-    assert seen == listed
+    assert listed == names, listed
+    seen, more = [], {"limit": 100, "labelSelector": "of=many"}
+    while more.get("continue", "first"):
+        page = call("GET", "v1", "configmaps", namespace=namespace, params=more)
+        seen.append([each["metadata"]["name"] for each in page["items"]])
+        more["continue"] = page["metadata"].get("continue")
+    assert [len(each) for each in seen] == [100, 100, 50] and sum(seen, []) == names, seen
     gone = call("DELETE", "v1", "configmaps", namespace=namespace, params={"labelSelector": "of=many"})
     assert gone["kind"] == "ConfigMapList" and len(gone["items"]) == 250
     assert list(kr8s.get("configmaps", namespace=namespace, label_selector={"of": "many"})) == []
