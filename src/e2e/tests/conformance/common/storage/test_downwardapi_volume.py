@@ -1,13 +1,14 @@
 """What a pod is told of itself in files."""
 
 import pytest
-from support import STAY, allocatable, conforms, until, with_volumes
+from sources import each
+from support import STAY, allocatable, until, with_volumes
 
 LIMITED = {"requests": {"cpu": "250m", "memory": "32Mi"}, "limits": {"cpu": "1250m", "memory": "64Mi"}}
 
 
-def volume(items, **mode):
-    return {"downward": {"downwardAPI": {"items": items, **mode}}}
+def volume(source, item, **mode):
+    return {"downward": source.volume(items=[item], **mode)}
 
 
 def field(path, **mode):
@@ -19,68 +20,89 @@ def resource(name, **divisor):
 
 
 @pytest.mark.parametrize(
-    ("item", "mode", "content", "permissions"),
+    ("source", "item", "mode", "content", "permissions"),
     [
-        pytest.param(
+        *each(
             field("metadata.name"), {}, "pod", "644",
-            marks=conforms("[sig-storage] Downward API volume should provide podname only [NodeConformance]"),
+            downward_api="[sig-storage] Downward API volume should provide podname only [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should provide podname only [NodeConformance]",
         ),
-        pytest.param(
+        *each(
             field("metadata.name"), {"defaultMode": 0o400}, "pod", "400",
-            marks=conforms("[sig-storage] Downward API volume should set DefaultMode on files [LinuxOnly] [NodeConformance]"),
+            downward_api="[sig-storage] Downward API volume should set DefaultMode on files [LinuxOnly] [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should set DefaultMode on files [LinuxOnly] [NodeConformance]",
         ),
-        pytest.param(
+        *each(
             field("metadata.name", mode=0o400), {}, "pod", "400",
-            marks=conforms("[sig-storage] Downward API volume should set mode on item file [LinuxOnly] [NodeConformance]"),
+            downward_api="[sig-storage] Downward API volume should set mode on item file [LinuxOnly] [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should set mode on item file [LinuxOnly] [NodeConformance]",
         ),
-        pytest.param(
+        *each(
             resource("limits.cpu"), {}, "2", "644",
-            marks=conforms("[sig-storage] Downward API volume should provide container's cpu limit [NodeConformance]"),
+            downward_api="[sig-storage] Downward API volume should provide container's cpu limit [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should provide container's cpu limit [NodeConformance]",
         ),
-        pytest.param(
+        *each(
             resource("limits.memory"), {}, "67108864", "644",
-            marks=conforms("[sig-storage] Downward API volume should provide container's memory limit [NodeConformance]"),
+            downward_api="[sig-storage] Downward API volume should provide container's memory limit [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should provide container's memory limit [NodeConformance]",
         ),
-        pytest.param(
+        *each(
             resource("requests.cpu", divisor="1m"), {}, "250", "644",
-            marks=conforms("[sig-storage] Downward API volume should provide container's cpu request [NodeConformance]"),
+            downward_api="[sig-storage] Downward API volume should provide container's cpu request [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should provide container's cpu request [NodeConformance]",
         ),
-        pytest.param(
+        *each(
             resource("requests.memory", divisor="1Mi"), {}, "32", "644",
-            marks=conforms("[sig-storage] Downward API volume should provide container's memory request [NodeConformance]"),
+            downward_api="[sig-storage] Downward API volume should provide container's memory request [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should provide container's memory request [NodeConformance]",
         ),
     ],
 )
-def test_item(ns, item, mode, content, permissions):
-    said = ns.output("cat /downward/it; stat -L -c %a /downward/it", **with_volumes(volume([item], **mode), resources=LIMITED))
+def test_item(ns, source, item, mode, content, permissions):
+    command = "cat /downward/it; stat -L -c %a /downward/it"
+    said = ns.output(command, **with_volumes(volume(source, item, **mode), resources=LIMITED))
     assert said == f"{content}{permissions}\n"
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("source", "item", "name"),
     [
-        pytest.param(
-            "cpu", marks=conforms("[sig-storage] Downward API volume should provide node allocatable (cpu) as default cpu limit if the limit is not set [NodeConformance]"),
+        *each(
+            resource("limits.cpu"), "cpu",
+            downward_api="[sig-storage] Downward API volume should provide node allocatable (cpu) as default cpu limit if the limit is not set [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should provide node allocatable (cpu) as default cpu limit if the limit is not set [NodeConformance]",
         ),
-        pytest.param(
-            "memory", marks=conforms("[sig-storage] Downward API volume should provide node allocatable (memory) as default memory limit if the limit is not set [NodeConformance]"),
+        *each(
+            resource("limits.memory"), "memory",
+            downward_api="[sig-storage] Downward API volume should provide node allocatable (memory) as default memory limit if the limit is not set [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should provide node allocatable (memory) as default memory limit if the limit is not set [NodeConformance]",
         ),
     ],
 )
-def test_default_limit(ns, name):
-    said = ns.output("cat /downward/it", **with_volumes(volume([resource(f"limits.{name}")])))
+def test_default_limit(ns, source, item, name):
+    said = ns.output("cat /downward/it", **with_volumes(volume(source, item)))
     assert int(said) == allocatable(ns.cluster)[name]
 
 
 @pytest.mark.parametrize(
-    "which",
+    ("source", "which"),
     [
-        pytest.param("labels", marks=conforms("[sig-storage] Downward API volume should update labels on modification [NodeConformance]")),
-        pytest.param("annotations", marks=conforms("[sig-storage] Downward API volume should update annotations on modification [NodeConformance]")),
+        *each(
+            "labels",
+            downward_api="[sig-storage] Downward API volume should update labels on modification [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should update labels on modification [NodeConformance]",
+        ),
+        *each(
+            "annotations",
+            downward_api="[sig-storage] Downward API volume should update annotations on modification [NodeConformance]",
+            projected_downward_api="[sig-storage] Projected downwardAPI should update annotations on modification [NodeConformance]",
+        ),
     ],
 )
-def test_update(ns, which):
-    ns.pod(STAY, metadata={which: {"key1": "value1", "key2": "value2"}}, **with_volumes(volume([field(f"metadata.{which}")])))
+def test_update(ns, source, which):
+    told = volume(source, field(f"metadata.{which}"))
+    ns.pod(STAY, metadata={which: {"key1": "value1", "key2": "value2"}}, **with_volumes(told))
     ns.until_ready("pod")
     # a pod may have annotations that its cluster adds
     assert 'key1="value1"\nkey2="value2"' in ns.exec("pod", "cat /downward/it")
