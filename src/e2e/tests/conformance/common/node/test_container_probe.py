@@ -44,7 +44,9 @@ def test_exec_fails(ns):
 
 @conforms('[sig-node] Probing container should *not* be restarted with a exec "cat /tmp/health" liveness probe [NodeConformance]')
 def test_exec_holds(ns):
-    probe = {"exec": {"command": ["sh", "-c", "cat /tmp/health && echo probe >> /tmp/probes"]}, **QUICK}
+    command = ["sh", "-c", "cat /tmp/health && echo probe >> /tmp/probes"]
+    # the first may come before the file is there
+    probe = {"exec": {"command": command}, **QUICK, "failureThreshold": 3}
     ns.pod("touch /tmp/health; sleep 1000", container={"livenessProbe": probe}, restartPolicy="Always")
     ns.until_ready("pod")
     until(lambda: ns.exec("pod", "cat /tmp/probes").count("probe") >= 2, "two probes")
