@@ -30,7 +30,7 @@ pub(crate) async fn answer(
     // who may log or exec may see that there is no such pod
     let root = edge.cluster.acting_as(Actor::root());
     let pod: Pod = root.api::<Pod>().get(&ObjectKey::namespaced(namespace, name))?;
-    let warnings = match connect_options(request, part) {
+    let warnings = match connect_options(request, part)? {
         Some(options) => admit_connection(edge, actor, info, &options).await?,
         None => Vec::new(),
     };
@@ -51,33 +51,40 @@ pub(crate) async fn answer(
 }
 
 /// What webhooks and policies are asked about; nothing of a log, which is only read. As upstream encodes it: what is empty or
-/// false is left out.
-fn connect_options(request: &Request, part: &str) -> Option<Value> {
-    let values = |key: &str| -> Vec<&String> {
-        request.query.iter().filter(|(name, _)| name == key).map(|(_, value)| value).collect()
-    };
-    let (kind, flags, with_command): (_, &[&str], _) = match part {
-        "exec" => ("PodExecOptions", &["stdin", "stdout", "stderr", "tty"], true),
-        "attach" => ("PodAttachOptions", &["stdin", "stdout", "stderr", "tty"], false),
-        "portforward" => ("PodPortForwardOptions", &[], false),
-        _ => return None,
+/// false is left out. The flags are read as by those who carry the connection out: what is judged is what is done.
+///
+/// # Errors
+/// `BadRequest` for a flag that is no boolean.
+fn connect_options(request: &Request, part: &str) -> Result<Option<Value>, Status> {
+    let kind = match part {
+        "exec" => "PodExecOptions",
+        "attach" => "PodAttachOptions",
+        "portforward" => return Ok(Some(forward_options(request))),
+        _ => return Ok(None),
     };
     let mut options = json!({"kind": kind, "apiVersion": "v1"});
-    for flag in flags.iter().filter(|flag| matches!(request.parameter(flag), Some("true" | "1"))) {
-        options[*flag] = true.into();
+    for flag in ["stdin", "stdout", "stderr", "tty"] {
+        if request.flag(flag)? {
+            options[flag] = true.into();
+        }
     }
-    if let Some(container) = request.parameter("container").filter(|c| !c.is_empty() && !flags.is_empty()) {
+    if let Some(container) = request.parameter("container") {
         options["container"] = container.into();
     }
-    if with_command {
-        options["command"] = json!(values("command"));
+    if part == "exec" {
+        options["command"] = json!(request.values("command"));
     }
-    let ports = values("ports").into_iter().flat_map(|ports| ports.split(','));
+    Ok(Some(options))
+}
+
+fn forward_options(request: &Request) -> Value {
+    let mut options = json!({"kind": "PodPortForwardOptions", "apiVersion": "v1"});
+    let ports = request.values("ports").into_iter().flat_map(|ports| ports.split(','));
     let ports: Vec<u16> = ports.filter_map(|port| port.parse().ok()).collect();
-    if flags.is_empty() && !ports.is_empty() {
+    if !ports.is_empty() {
         options["ports"] = json!(ports);
     }
-    Some(options)
+    options
 }
 
 /// A WebSocket is opened with a GET, but opens what otherwise only a POST does: both verbs are needed for it.
@@ -134,8 +141,7 @@ async fn exec(
     at: &PodContainer,
 ) -> Result<Response, Status> {
     let wanted = pod_checks::streams(request)?;
-    let command: Vec<String> =
-        request.query.iter().filter(|(key, _)| key == "command").map(|(_, v)| v.clone()).collect();
+    let command: Vec<String> = request.values("command").into_iter().map(str::to_owned).collect();
     if command.is_empty() {
         return Err(Status::bad_request("you must specify at least 1 command for the container"));
     }
@@ -206,5 +212,54 @@ fn refused(error: &CriError, at: &PodContainer) -> Status {
             Status::new(Reason::Timeout, error.to_string())
         }
         _ => Status::internal(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_judges_a_connection_sees_what_is_done() {
+        let exec = |more: Value| {
+            let mut options = json!({"kind": "PodExecOptions", "apiVersion": "v1"});
+            options.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            options
+        };
+        for (part, query, want) in [
+            (
+                "exec",
+                "command=sh&command=-c&stdin=true&tty=0",
+                exec(json!({"stdin": true, "command": ["sh", "-c"]})),
+            ),
+            (
+                "exec",
+                "command=sh&stdin=True&tty=1",
+                exec(json!({"stdin": true, "tty": true, "command": ["sh"]})),
+            ),
+            (
+                "exec",
+                "command=sh&stdin&container=c",
+                exec(json!({"stdin": true, "container": "c", "command": ["sh"]})),
+            ),
+            ("attach", "stdout=1", json!({"kind": "PodAttachOptions", "apiVersion": "v1", "stdout": true})),
+            ("portforward", "", json!({"kind": "PodPortForwardOptions", "apiVersion": "v1"})),
+            (
+                "portforward",
+                "ports=80,81&ports=x",
+                json!({"kind": "PodPortForwardOptions", "apiVersion": "v1", "ports": [80, 81]}),
+            ),
+            ("log", "", Value::Null),
+        ] {
+            let request = Request::for_tests("GET", "/", query, Vec::new());
+            let options = connect_options(&request, part).unwrap().unwrap_or_default();
+            assert_eq!(options, want, "{part} {query}");
+            let is_on = |flag: &str| options[flag] == true;
+            if let Ok(done) = pod_checks::streams(&request) {
+                assert_eq!((done.stdin, done.tty), (is_on("stdin"), is_on("tty")), "{part} {query}");
+            }
+        }
+        let odd = Request::for_tests("GET", "/", "command=sh&stdin=yes", Vec::new());
+        assert_eq!(connect_options(&odd, "exec").unwrap_err().code, 400);
     }
 }

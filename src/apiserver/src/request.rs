@@ -79,6 +79,11 @@ impl Request {
         }
     }
 
+    /// All that it is given, in order.
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
+        self.query.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+    }
+
     /// # Errors
     /// `BadRequest` for what is no number.
     pub(crate) fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Status> {
