@@ -43,7 +43,7 @@ pub struct List {
 #[derive(Default)]
 pub(crate) struct Pages(Mutex<VecDeque<(Instant, Snapshot)>>);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct ContinueToken {
     v: String,
     /// `None`: whatever is newest, so that the list is of several revisions (upstream's -1).
@@ -200,13 +200,7 @@ impl ContinueToken {
 
     /// From the same place, in what there is by then.
     fn inconsistent(&self) -> Self {
-        ContinueToken {
-            v: self.v.clone(),
-            rv: None,
-            namespace: self.namespace.clone(),
-            name: self.name.clone(),
-            rest: None,
-        }
+        ContinueToken { rv: None, rest: None, ..self.clone() }
     }
 
     fn encode(&self) -> String {

@@ -42,13 +42,16 @@ fn merge_object<'p>(
     if let Some(Value::Array(kept)) = patch.get(RETAIN) {
         target.retain(|key, _| kept.iter().any(|k| k == key));
     }
-    // the order of the lists that the patch puts in order, as it was before
-    let mut before: HashMap<&str, Places> = HashMap::new();
-    for list in patch.keys().filter_map(|key| key.strip_prefix(ORDER)) {
-        path.push(list);
-        let by = schema.merge_key(path).flatten();
-        path.pop();
-        before.insert(list, places(target.get(list).and_then(Value::as_array).into_iter().flatten(), by));
+    // the lists that the patch puts in order, with the order that they have before
+    let mut ordered = Vec::new();
+    for (key, order) in patch {
+        if let (Some(list), Value::Array(order)) = (key.strip_prefix(ORDER), order) {
+            path.push(list);
+            let by = schema.merge_key(path).flatten();
+            path.pop();
+            let before = places(target.get(list).and_then(Value::as_array).into_iter().flatten(), by);
+            ordered.push((list, order, by, before));
+        }
     }
     for (key, value) in patch {
         if let Some(list) = key.strip_prefix(DELETE_VALUES) {
@@ -59,14 +62,9 @@ fn merge_object<'p>(
             path.pop();
         }
     }
-    for (key, order) in patch {
-        if let (Some(list), Value::Array(order)) = (key.strip_prefix(ORDER), order) {
-            path.push(list);
-            let by = schema.merge_key(path).flatten();
-            path.pop();
-            if let (Some(Value::Array(items)), Some(before)) = (target.get_mut(list), before.get(list)) {
-                *items = in_order(std::mem::take(items), order, before, by);
-            }
+    for (list, order, by, before) in ordered {
+        if let Some(Value::Array(items)) = target.get_mut(list) {
+            *items = in_order(std::mem::take(items), order, &before, by);
         }
     }
     Ok(target)
@@ -126,13 +124,13 @@ fn merge_list<'p>(
         let plain = patch.iter().filter(|item| directive(item).as_deref() != Some("replace"));
         return Ok(plain.cloned().collect());
     }
-    let mut places: HashMap<String, Vec<usize>> = HashMap::new();
-    for (at, known) in target.iter().enumerate() {
-        if let Some(id) = known.get(by) {
-            places.entry(id.to_string()).or_default().push(at);
+    let mut known: HashMap<String, Vec<usize>> = HashMap::new();
+    for (at, item) in target.iter().enumerate() {
+        if let Some(id) = item.get(by) {
+            known.entry(id.to_string()).or_default().push(at);
         }
     }
-    let before = self::places(&target, Some(by));
+    let before = places(&target, Some(by));
     let mut deleted: HashSet<usize> = HashSet::new();
     for item in patch {
         let Value::Object(fields) = item else {
@@ -143,15 +141,15 @@ fn merge_list<'p>(
         })?;
         let id = id.to_string();
         if directive(item).as_deref() == Some("delete") {
-            deleted.extend(places.remove(&id).into_iter().flatten());
-        } else if let Some(&at) = places.get(&id).and_then(|all| all.first()) {
+            deleted.extend(known.remove(&id).into_iter().flatten());
+        } else if let Some(&at) = known.get(&id).and_then(|all| all.first()) {
             let before = match target[at].take() {
                 Value::Object(before) => before,
                 _ => Map::new(),
             };
             target[at] = Value::Object(merge_object(before, fields, schema, path)?);
         } else {
-            places.insert(id, vec![target.len()]);
+            known.insert(id, vec![target.len()]);
             target.push(Value::Object(merge_object(Map::new(), fields, schema, path)?));
         }
     }

@@ -79,20 +79,14 @@ pub(crate) async fn answer(
     }
     // who may use the proxy may see that there is no such object
     let root = edge.cluster.acting_as(Actor::root());
-    let target = match (info.gvr.resource.as_ref(), info.namespace.as_deref()) {
-        ("pods", Some(namespace)) => pod(&root, namespace, name)?,
-        ("services", Some(namespace)) => service(&root, namespace, name)?,
-        _ => node(&root, name)?,
+    let (target, kind) = match (info.gvr.resource.as_ref(), info.namespace.as_deref()) {
+        ("pods", Some(namespace)) => (pod(&root, namespace, name)?, "PodProxyOptions"),
+        ("services", Some(namespace)) => (service(&root, namespace, name)?, "ServiceProxyOptions"),
+        _ => (node(&root, name)?, "NodeProxyOptions"),
     };
-    let kind = match info.gvr.resource.as_ref() {
-        "pods" => "PodProxyOptions",
-        "services" => "ServiceProxyOptions",
-        _ => "NodeProxyOptions",
-    };
-    let (_, behind) = split(&request.path, if info.namespace.is_some() { 7 } else { 5 });
     let options = json!({"kind": kind, "apiVersion": "v1", "path": decoded(request, info)});
     let warnings = admit_connection(edge, actor, info, &options).await?;
-    if let Some(page) = of_own_kubelet(edge, request, name, behind).await? {
+    if let Some(page) = of_own_kubelet(edge, request, info, name).await? {
         return Ok(responses::with_warnings(page, &warnings));
     }
     let mut response = responses::with_warnings(lead(request, info, target).await?, &warnings);
@@ -100,9 +94,14 @@ pub(crate) async fn answer(
     Ok(response)
 }
 
+/// How many segments there are up to `proxy`: `api/v1/namespaces/NS/pods/NAME/proxy`, `api/v1/nodes/NAME/proxy`.
+fn depth(info: &RequestInfo) -> usize {
+    if info.namespace.is_some() { 7 } else { 5 }
+}
+
 /// The path behind `proxy` as a backend will understand it: who judges it must not be walked round by another way to write it.
 fn decoded(request: &Request, info: &RequestInfo) -> String {
-    let behind = request.segments.iter().skip(if info.namespace.is_some() { 7 } else { 5 });
+    let behind = request.segments.iter().skip(depth(info));
     let path: String = behind.flat_map(|segment| ["/", segment]).collect();
     let ends = request.path.ends_with('/') || path.is_empty();
     if ends { path + "/" } else { path }
@@ -112,22 +111,24 @@ fn decoded(request: &Request, info: &RequestInfo) -> String {
 async fn of_own_kubelet(
     edge: &ServerState,
     request: &Request,
+    info: &RequestInfo,
     name: &str,
-    path: &str,
 ) -> Result<Option<Response>, Status> {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
-    let is_node = request.segments.get(2).is_some_and(|kind| kind == "nodes");
-    let (Some(kubelet), true, true) = (&edge.pods, reads, is_node) else { return Ok(None) };
+    let (Some(kubelet), true, "nodes") = (&edge.pods, reads, info.gvr.resource.as_ref()) else {
+        return Ok(None);
+    };
     let name = Name::parse(name, "node")?;
     if !matches!(name.port, "" | target::KUBELET_PORT) {
         return Ok(None);
     }
+    let (_, path) = split(&request.path, depth(info));
     let page = kubelet.page(name.name, path).await.map_err(Status::internal)?;
     Ok(page.map(|page| responses::typed(200, page.content_type, page.body)))
 }
 
 async fn lead(request: &mut Request, info: &RequestInfo, target: Target) -> Result<Response, Status> {
-    let (prefix, behind) = split(&request.path, if info.namespace.is_some() { 7 } else { 5 });
+    let (prefix, behind) = split(&request.path, depth(info));
     let (prefix, behind) = (prefix.to_owned(), behind.to_owned());
     let query = if request.raw_query.is_empty() { String::new() } else { format!("?{}", request.raw_query) };
     let protocol = headers::upgrade_of(&request.headers);
