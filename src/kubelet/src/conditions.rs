@@ -65,7 +65,7 @@ fn resize(view: View<'_>) -> [Option<Finding>; 2] {
     let pending =
         pending.map(|p| Finding { holds: true, reason: Some(p.reason), message: Some(p.message.clone()) });
     let error = view.memory.resize_error.clone();
-    let goes_on = error.is_some() || !resize::outdated(view).is_empty();
+    let goes_on = error.is_some() || resize::all_outdated(view).next().is_some();
     let reason = error.is_some().then_some("Error");
     [pending, goes_on.then_some(Finding { holds: true, reason, message: error })]
 }

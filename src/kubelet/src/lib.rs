@@ -30,6 +30,7 @@ mod logs;
 pub mod machine;
 mod mailbox;
 mod manager;
+mod measure;
 mod meter;
 pub mod node;
 pub mod node_events;

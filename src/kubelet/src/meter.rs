@@ -2,14 +2,13 @@
 //! nothing. A rate needs two samples, so the first who asks waits for a second; who asks again within the next minute and a
 //! half, as an autoscaler does, finds the sample that it left behind and waits for nothing.
 
+use crate::measure::measure;
+use crate::pod;
 use crate::shared::Shared;
-use crate::usage::{Counted, History, LONGEST_WINDOW, SHORTEST_WINDOW, Sample, busy_ns, working_set};
-use api::ObjectKey;
+use crate::usage::{Counted, History, LONGEST_WINDOW, SHORTEST_WINDOW, Sample};
 use cluster::{NodeUsage, UsageSource};
-use cri::{ContainerId, ContainerState};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -47,45 +46,26 @@ impl Meter {
     }
 
     async fn sample(&self) -> Result<Sample, String> {
-        let running = self.running().await.map_err(|e| format!("container runtime: {e}"))?;
-        let stats = self.shared.runtime.stats().await.map_err(|e| format!("container runtime: {e}"))?;
-        let at = self.shared.clock.now();
-        let stat = tokio::fs::read_to_string("/proc/stat").await.unwrap_or_default();
-        let meminfo = tokio::fs::read_to_string("/proc/meminfo").await.unwrap_or_default();
-        let used = stats.into_iter().flat_map(|sandbox| sandbox.containers);
-        let containers = used.filter_map(|used| {
-            let known = running.get(&used.id)?;
-            let counted =
-                Counted { cpu_ns: used.cpu_usage_ns, memory: used.memory_working_set, ..known.clone() };
-            Some((used.id, counted))
-        });
-        Ok(Sample {
-            at,
-            node_cpu_ns: busy_ns(&stat),
-            node_memory: working_set(&meminfo),
-            containers: containers.collect(),
-        })
-    }
-
-    /// The containers of pods: of others, as Docker's, nobody asks here.
-    async fn running(&self) -> cri::Result<HashMap<ContainerId, Counted>> {
-        let sandboxes = self.shared.look_at(&self.shared.sandbox_index.sandboxes()).await?;
-        let mut all = HashMap::new();
-        for sandbox in sandboxes {
-            let pod = ObjectKey::namespaced(&sandbox.config.namespace, &sandbox.config.name);
-            for container in sandbox.containers {
-                let ContainerState::Running { started_at, .. } = container.state else { continue };
+        let measured = measure(&self.shared).await.map_err(|e| format!("container runtime: {e}"))?;
+        let containers = measured.pods.into_iter().flat_map(|of| {
+            let (pod, uid) = (kinds::key_of(&of.pod.metadata), pod::uid(&of.pod).to_owned());
+            of.containers.into_iter().map(move |container| {
                 let counted = Counted {
                     pod: pod.clone(),
-                    uid: sandbox.config.uid.clone(),
+                    uid: uid.clone(),
                     name: container.name,
-                    started_at,
-                    cpu_ns: 0,
-                    memory: 0,
+                    started_at: container.started_at,
+                    cpu_ns: container.stats.cpu_usage_ns,
+                    memory: container.stats.memory_working_set,
                 };
-                all.insert(container.id, counted);
-            }
-        }
-        Ok(all)
+                (container.stats.id, counted)
+            })
+        });
+        Ok(Sample {
+            at: measured.at,
+            node_cpu_ns: measured.cpu_ns,
+            node_memory: measured.working_set,
+            containers: containers.collect(),
+        })
     }
 }

@@ -1,6 +1,7 @@
 //! Other processors and memory for a pod while it runs (KEP-1287): what its containers are given meanwhile, and whether there is
 //! room for what it asks. Pure.
 
+use crate::admission::fit::{Shortage, shortage};
 use crate::quantity::{milli_of, value_of};
 use crate::view::View;
 use crate::{labels, pod};
@@ -13,7 +14,10 @@ use std::collections::{BTreeMap, HashMap};
 pub type Requests = BTreeMap<String, api::quantity::Quantity>;
 /// What is given to each container, by its name.
 pub type Allocation = HashMap<String, ResourceRequirements>;
-type Amounts = BTreeMap<String, Quantity>;
+pub type Amounts = BTreeMap<String, Quantity>;
+
+/// What a resize changes.
+const RESIZED: [&str; 2] = ["cpu", "memory"];
 
 /// What a pod asks for can not be given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +31,13 @@ pub struct Pending {
 pub fn asked(spec: &PodSpec) -> Allocation {
     let containers = pod::init_containers(spec).iter().chain(&spec.containers);
     containers.map(|c| (c.name.clone(), c.resources.clone().unwrap_or_default())).collect()
+}
+
+/// Whether each container is given to the letter what the spec asks.
+pub fn is_as_asked(spec: &PodSpec, given: &Allocation) -> bool {
+    let none = ResourceRequirements::default();
+    let mut containers = pod::init_containers(spec).iter().chain(&spec.containers);
+    containers.all(|c| given.get(&c.name) == Some(c.resources.as_ref().unwrap_or(&none)))
 }
 
 /// As it was given before this process began: that was told with its status.
@@ -75,64 +86,43 @@ pub fn as_given(pod: &Pod, given: &Allocation) -> Pod {
 /// Why there is no room for what a pod asks, beside what the others on its node were given; in upstream's words.
 pub fn no_room<'p>(
     pod: &Pod,
-    others: impl Iterator<Item = &'p Requests>,
+    others: impl Iterator<Item = &'p Requests> + Clone,
     allocatable: &Amounts,
 ) -> Option<Pending> {
     let asked = kinds::pod::requests(pod::spec(pod));
-    let counted = |name: &str, amount: api::quantity::Quantity| match name {
-        "cpu" => amount.milli(),
-        _ => amount.value(),
-    };
-    let has = |name: &str| match name {
-        "cpu" => milli_of(Some(allocatable), name),
-        _ => value_of(Some(allocatable), name),
-    };
-    let asked: Vec<(&str, i64, i64)> = ["cpu", "memory"]
-        .into_iter()
-        .filter_map(|name| Some((name, counted(name, *asked.get(name)?), has(name)?)))
-        .collect();
-    if let Some((name, asked, has)) = asked.iter().find(|(_, asked, has)| asked > has) {
+    if let Some(short) = shortage(&asked, std::iter::empty(), allocatable, &RESIZED) {
+        let Shortage { name, asked, has, .. } = short;
         let message =
             format!("Node didn't have enough capacity: {name}, requested: {asked}, capacity: {has}");
         return Some(Pending { reason: "Infeasible", message });
     }
-    let mut used: HashMap<String, i64> = HashMap::new();
-    for other in others {
-        for (name, amount) in other {
-            let sum: &mut i64 = used.entry(name.clone()).or_default();
-            *sum = sum.saturating_add(counted(name, *amount));
-        }
-    }
-    let used = |name: &str| used.get(name).copied().unwrap_or(0);
-    let (name, asked, has) =
-        asked.into_iter().find(|(name, asked, has)| used(name).saturating_add(*asked) > *has)?;
-    let used = used(name);
-    let message = format!(
-        "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {has}"
-    );
-    Some(Pending { reason: "Deferred", message })
+    let short = shortage(&asked, others, allocatable, &RESIZED)?;
+    Some(Pending { reason: "Deferred", message: short.to_string() })
 }
 
-/// What a container runs with.
-pub fn applied(view: View<'_>, status: &ContainerStatus) -> Option<ResourceRequirements> {
-    if let Some(resized) = view.memory.resized.get(&status.id) {
-        return Some(resized.clone());
-    }
+/// What a container was made with.
+pub fn made_with(status: &ContainerStatus) -> Option<ResourceRequirements> {
     serde_json::from_str(status.annotations.get(labels::RESOURCES)?).ok()
 }
 
-/// The containers that run with something else than they are given.
-pub fn outdated<'v>(view: View<'v>) -> Vec<(&'v Container, &'v ContainerStatus)> {
-    let Some(sandbox) = view.current() else { return Vec::new() };
+/// What a container runs with, where that is something else than it is given.
+pub fn outdated<'v>(view: View<'v>, status: &ContainerStatus) -> Option<&'v ResourceRequirements> {
+    let (applied, given) = (view.memory.applied.get(&status.id)?, view.memory.given.get(&status.name)?);
+    let runs = matches!(status.state, ContainerState::Running { .. });
+    (runs && sizes(applied) != sizes(given)).then_some(applied)
+}
+
+/// The containers that run with something else than they are given, and what they run with. Those that run to their end before
+/// the others are not resized.
+pub fn all_outdated<'v>(
+    view: View<'v>,
+) -> impl Iterator<Item = (&'v Container, &'v ContainerStatus, &'v ResourceRequirements)> {
     let spec = pod::spec(view.pod);
     let all = pod::init_containers(spec).iter().filter(|c| pod::is_sidecar(c)).chain(&spec.containers);
-    all.filter_map(|container| {
-        let status = view.latest_in(&container.name, &sandbox.id)?;
-        let (applied, given) = (applied(view, status)?, view.memory.given.get(&container.name)?);
-        let runs = matches!(status.state, ContainerState::Running { .. });
-        (runs && sizes(&applied) != sizes(given)).then_some((container, status))
+    all.filter_map(move |container| {
+        let status = view.latest_in(&container.name, &view.current()?.id)?;
+        Some((container, status, outdated(view, status)?))
     })
-    .collect()
 }
 
 /// Whether the container wants to be begun anew for this change.

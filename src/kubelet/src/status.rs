@@ -138,9 +138,8 @@ fn plain(view: View<'_>, container: &Container) -> ContainerStatus {
     let given =
         view.memory.given.get(&container.name).filter(|given| **given != ResourceRequirements::default());
     let given = given.cloned().or_else(|| container.resources.clone());
-    let running = view.latest(&container.name).filter(|c| matches!(c.state, Cri::Running { .. }));
-    let outdated = running.filter(|_| resize::outdated(view).iter().any(|(c, _)| c.name == container.name));
-    let resources = outdated.and_then(|running| resize::applied(view, running)).or_else(|| given.clone());
+    let outdated = view.latest(&container.name).and_then(|status| resize::outdated(view, status));
+    let resources = outdated.cloned().or_else(|| given.clone());
     let mounts = container.volume_mounts.iter().flatten().map(|mount| VolumeMountStatus {
         mount_path: mount.mount_path.clone(),
         name: mount.name.clone(),

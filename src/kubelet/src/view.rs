@@ -39,8 +39,8 @@ pub struct WorkerState {
     pub messages: HashMap<ContainerId, String>,
     /// What each container is given, by its name: what the pod asked for when there was room.
     pub given: Allocation,
-    /// What containers run with since they were resized.
-    pub resized: HashMap<ContainerId, ResourceRequirements>,
+    /// What containers run with: what they were made with, until they are resized.
+    pub applied: HashMap<ContainerId, ResourceRequirements>,
     /// Containers that were ended to be begun anew with other resources: they did not fail, and wait for nothing.
     pub ended_to_resize: HashSet<ContainerId>,
     /// Why the pod is not given what it asks for.

@@ -3,8 +3,11 @@
 
 use super::{Neighbour, Refusal};
 use crate::pod;
+use crate::resize::{Amounts, Requests};
+use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kinds::{node_affinity, pod as ask};
+use std::fmt;
 
 /// Upstream's order.
 const AMOUNTS: [(&str, &str); 3] =
@@ -15,26 +18,54 @@ pub fn check(pod: &Pod, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal
 }
 
 fn resources(pod: &Pod, node: &Node, others: &[Neighbour<'_>]) -> Option<Refusal> {
-    let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
-    let has = |name: &str| ask::quantity(allocatable, name);
-    let short = |name: &str, reason, asked: i64, used: i64, has: i64| Refusal {
-        reason,
-        message: format!(
-            "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {has}"
-        ),
-    };
+    let none = Amounts::new();
+    let allocatable = node.status.as_ref().and_then(|status| status.allocatable.as_ref()).unwrap_or(&none);
+    let refused = |reason, short: Shortage| Refusal { reason, message: short.to_string() };
     let used = i64::try_from(others.len()).unwrap_or(i64::MAX);
-    if let Some(most) = has("pods").map(|most| most.value()).filter(|most| used >= *most) {
-        return Some(short("pods", "OutOfpods", 1, used, most));
+    let most = ask::quantity(Some(allocatable), "pods").map(|most| most.value());
+    if let Some(has) = most.filter(|most| used >= *most) {
+        return Some(refused("OutOfpods", Shortage { name: "pods", asked: 1, used, has }));
     }
     let asked = ask::requests(pod::spec(pod));
-    AMOUNTS.into_iter().find_map(|(name, reason)| {
-        let (asked, has) = (asked.get(name).filter(|asked| !asked.is_zero())?, has(name)?);
-        let used = others.iter().filter_map(|other| other.requests.get(name));
-        let used = used.fold(api::quantity::Quantity::default(), |sum, amount| sum.plus(*amount));
-        let counted =
-            |amount: api::quantity::Quantity| if name == "cpu" { amount.milli() } else { amount.value() };
-        (used.plus(*asked) > has).then(|| short(name, reason, counted(*asked), counted(used), counted(has)))
+    let given = others.iter().map(|other| other.requests);
+    let short = shortage(&asked, given, allocatable, &AMOUNTS.map(|(name, _)| name))?;
+    let reason = AMOUNTS.into_iter().find(|(name, _)| *name == short.name)?.1;
+    Some(refused(reason, short))
+}
+
+/// What a node has too little of; thousandths of processors, bytes. Shown in upstream's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shortage {
+    pub name: &'static str,
+    pub asked: i64,
+    pub used: i64,
+    pub has: i64,
+}
+
+impl fmt::Display for Shortage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shortage { name, asked, used, has } = self;
+        write!(
+            f,
+            "Node didn't have enough resource: {name}, requested: {asked}, used: {used}, capacity: {has}"
+        )
+    }
+}
+
+/// The first of `names` of which the node does not have what is asked for, beside what others use.
+pub fn shortage<'r>(
+    asked: &Requests,
+    used: impl Iterator<Item = &'r Requests> + Clone,
+    allocatable: &Amounts,
+    names: &[&'static str],
+) -> Option<Shortage> {
+    names.iter().find_map(|name| {
+        let (asked, has) = (*asked.get(*name)?, ask::quantity(Some(allocatable), name)?);
+        let used = used.clone().filter_map(|other| other.get(*name));
+        let used = used.fold(Quantity::default(), |sum, amount| sum.plus(*amount));
+        let counted = |amount: Quantity| if *name == "cpu" { amount.milli() } else { amount.value() };
+        let is_short = !asked.is_zero() && used.plus(asked) > has;
+        is_short.then(|| Shortage { name, asked: counted(asked), used: counted(used), has: counted(has) })
     })
 }
 

@@ -5,7 +5,7 @@
 
 mod apparmor;
 pub mod brake;
-mod fit;
+pub mod fit;
 mod os;
 pub mod sandbox;
 mod supplemental_groups;

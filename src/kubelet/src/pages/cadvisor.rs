@@ -2,9 +2,9 @@
 //! pods are there; cgroups above them are not.
 
 use super::exposition::{Exposition, seconds, unix};
-use super::{ContainerMeasured, Measured, PodMeasured};
+use crate::measure::{ContainerMeasured, Measured, PodMeasured};
 use crate::{pod, resources};
-use cri::{InterfaceStats, UsageDetails};
+use cri::InterfaceStats;
 use jiff::Timestamp;
 
 type Of = (&'static str, &'static str, &'static str, fn(&ContainerMeasured) -> f64);
@@ -41,9 +41,9 @@ const OF_CONTAINERS: [Of; 12] = [
     ("container_memory_working_set_bytes", "gauge", "Current working set in bytes.", |c| {
         c.stats.memory_working_set as f64
     }),
-    ("container_memory_rss", "gauge", "Size of RSS in bytes.", |c| memory(&c.stats.details, ["rss", "anon"])),
+    ("container_memory_rss", "gauge", "Size of RSS in bytes.", |c| c.rss().unwrap_or(0) as f64),
     ("container_memory_cache", "gauge", "Number of bytes of page cache memory.", |c| {
-        memory(&c.stats.details, ["cache", "file"])
+        c.cache().unwrap_or(0) as f64
     }),
     ("container_memory_max_usage_bytes", "gauge", "Maximum memory usage recorded in bytes", |c| {
         c.stats.details.memory_max_usage as f64
@@ -88,11 +88,6 @@ const OF_INTERFACES: [OfInterface; 8] = [
         |i| i.tx_dropped,
     ),
 ];
-
-/// By the name of cgroup v1, or of v2.
-fn memory(details: &UsageDetails, names: [&str; 2]) -> f64 {
-    names.iter().find_map(|name| details.memory_stat.get(*name)).copied().unwrap_or(0) as f64
-}
 
 pub fn page(measured: &Measured) -> String {
     let (mut out, at) = (Exposition::default(), Some(measured.at));
@@ -237,7 +232,7 @@ fn of_pod<'l>(of: &'l PodMeasured, id: &'l str, more: &[(&'l str, &'l str)]) -> 
 mod tests {
     #[test]
     fn what_rules_and_dashboards_are_made_of() {
-        let text = super::page(&super::super::example());
+        let text = super::page(&crate::measure::example());
         let of = "container=\"web\",id=\"/kubepods/podu-1/c1\",image=\"docker.io/library/web:1\",name=\"c1\",namespace=\"shop\",pod=\"web-0\"";
         for line in [
             format!("container_cpu_usage_seconds_total{{{of},cpu=\"total\"}} 4.25 1700000100000"),

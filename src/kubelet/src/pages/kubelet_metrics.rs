@@ -1,7 +1,7 @@
 //! `/metrics`: of the kubelet itself, what dashboards and alerts for nodes ask first.
 
-use super::Measured;
 use super::exposition::{Exposition, unix};
+use crate::measure::Measured;
 
 pub fn page(measured: &Measured) -> String {
     let mut out = Exposition::default();

@@ -1,7 +1,7 @@
 //! `/metrics/resource`: what the metrics server asks for (KEP-727).
 
-use super::Measured;
 use super::exposition::{Exposition, seconds, unix};
+use crate::measure::{ContainerMeasured, Measured};
 use crate::pod;
 
 pub fn page(measured: &Measured) -> String {
@@ -42,7 +42,7 @@ pub fn page(measured: &Measured) -> String {
     out.into_text()
 }
 
-fn each_container(measured: &Measured, mut tell: impl FnMut(&[(&str, &str)], &super::ContainerMeasured)) {
+fn each_container(measured: &Measured, mut tell: impl FnMut(&[(&str, &str)], &ContainerMeasured)) {
     for of in &measured.pods {
         for container in &of.containers {
             let labels = [
@@ -59,7 +59,7 @@ fn each_container(measured: &Measured, mut tell: impl FnMut(&[(&str, &str)], &su
 mod tests {
     #[test]
     fn what_the_metrics_server_asks_for() {
-        let text = super::page(&super::super::example());
+        let text = super::page(&crate::measure::example());
         for line in [
             "container_cpu_usage_seconds_total{container=\"web\",namespace=\"shop\",pod=\"web-0\"} 4.25 1700000100000",
             "container_memory_working_set_bytes{container=\"web\",namespace=\"shop\",pod=\"web-0\"} 2048 1700000100000",

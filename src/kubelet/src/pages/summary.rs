@@ -1,6 +1,6 @@
 //! `/stats/summary`: the summary API (`k8s.io/kubelet/pkg/apis/stats/v1alpha1`). Rates need a second look, and are left out.
 
-use super::{ContainerMeasured, Measured, PodMeasured};
+use crate::measure::{ContainerMeasured, Measured, PodMeasured};
 use crate::pod;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -46,13 +46,12 @@ fn of_pod(of: &PodMeasured, at: &str) -> Value {
 
 fn of_container(container: &ContainerMeasured, at: &str) -> Value {
     let stats = &container.stats;
-    let rss = ["rss", "anon"].iter().find_map(|name| stats.details.memory_stat.get(*name));
     let logged = std::fs::metadata(&container.log).map_or(0, |log| log.len());
     json!({
         "name": container.name,
         "startTime": time(container.started_at),
         "cpu": cpu(at, stats.cpu_usage_ns),
-        "memory": {"time": at, "workingSetBytes": stats.memory_working_set, "usageBytes": stats.memory_usage, "rssBytes": rss},
+        "memory": {"time": at, "workingSetBytes": stats.memory_working_set, "usageBytes": stats.memory_usage, "rssBytes": container.rss()},
         "logs": {"time": at, "usedBytes": logged},
     })
 }
@@ -72,7 +71,7 @@ mod tests {
 
     #[test]
     fn a_node_and_its_pods() {
-        let page = super::page(&super::super::example());
+        let page = super::page(&crate::measure::example());
         assert_eq!(page["node"]["nodeName"], "n1");
         assert_eq!(page["node"]["fs"]["usedBytes"], 600);
         let pod = &page["pods"][0];

@@ -180,7 +180,6 @@ fn add_downward(
     Ok(())
 }
 
-/// Upstream's `validatePath`: relative, not upwards, not into the writer's own names.
 /// Whom all containers run as, where their specs say so: upstream's `FsUserFrom`.
 fn common_user(pod: &Pod) -> Option<u32> {
     let spec = pod::spec(pod);
@@ -197,6 +196,7 @@ fn put(files: &mut Payload, path: &str, data: Vec<u8>, mode: i32) -> Result<(), 
     put_for(files, path, data, mode, None)
 }
 
+/// Upstream's `validatePath`: relative, not upwards, not into the writer's own names.
 fn put_for(
     files: &mut Payload,
     path: &str,

@@ -247,7 +247,6 @@ impl Worker {
         self.memory.started.remove(&id);
         self.memory.ready.remove(&id);
         self.memory.killing.remove(&id);
-        self.memory.resized.remove(&id);
         self.memory.ended_to_resize.remove(&id);
         let log = self
             .sandboxes

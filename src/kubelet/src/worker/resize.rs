@@ -40,6 +40,7 @@ struct Change {
 impl Worker {
     pub(super) fn resize(&mut self) {
         self.give();
+        self.note_applied();
         if self.resizing.is_busy {
             return;
         }
@@ -53,10 +54,9 @@ impl Worker {
         let before = self.resizing.whole.get_or_insert_with(|| whole.clone()).clone();
         let view = self.view();
         let (mut changes, mut to_restart) = (Vec::new(), Vec::new());
-        for (container, status) in resize::outdated(view) {
+        for (container, status, old) in resize::all_outdated(view) {
             let Some(given) = view.memory.given.get(&container.name).cloned() else { continue };
-            let old = resize::applied(view, status).unwrap_or_default();
-            if resize::needs_restart(container.resize_policy.as_deref(), &old, &given) {
+            if resize::needs_restart(container.resize_policy.as_deref(), old, &given) {
                 to_restart.push((status.id.clone(), container.name.clone()));
                 continue;
             }
@@ -99,6 +99,10 @@ impl Worker {
     }
 
     fn decide(&mut self) {
+        if resize::is_as_asked(pod::spec(&self.pod), &self.memory.given) {
+            self.memory.resize_pending = None;
+            return;
+        }
         let asked = resize::asked(pod::spec(&self.pod));
         if resize::is_same(&asked, &self.memory.given) {
             // perhaps in other units
@@ -125,12 +129,22 @@ impl Worker {
         self.memory.resize_pending = pending;
     }
 
+    /// Reads once of each container what it was made with, and forgets those that are no more.
+    fn note_applied(&mut self) {
+        let mut before = std::mem::take(&mut self.memory.applied);
+        let all = self.sandboxes.iter().flat_map(|s| &s.containers);
+        let applied = all.filter_map(|status| {
+            let applied = before.remove(&status.id).or_else(|| resize::made_with(status))?;
+            Some((status.id.clone(), applied))
+        });
+        self.memory.applied = applied.collect();
+    }
+
     /// What its containers are made of, while the pod asks for more than it is given.
     pub(super) fn pod_as_given(&self) -> Arc<Pod> {
-        let asked = resize::asked(pod::spec(&self.pod));
-        match self.memory.given.is_empty() || resize::is_same(&asked, &self.memory.given) {
-            true => self.pod.clone(),
-            false => Arc::new(resize::as_given(&self.pod, &self.memory.given)),
+        match self.memory.resize_pending {
+            None => self.pod.clone(),
+            Some(_) => Arc::new(resize::as_given(&self.pod, &self.memory.given)),
         }
     }
 
@@ -142,7 +156,7 @@ impl Worker {
         outcome: Result<(), CriError>,
     ) {
         self.resizing.is_busy = false;
-        self.memory.resized.extend(applied);
+        self.memory.applied.extend(applied);
         match outcome {
             Ok(()) => {
                 self.resizing.whole = Some(whole);
