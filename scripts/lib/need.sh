@@ -87,23 +87,29 @@ need_kubernetes_clients() {
     rm -r "$work"
 }
 
-# need_docker : prints where a docker client is: the machine's own, else that of Debian's package, without its engine
-need_docker() {
-    command -v docker && return
-    local at="$PWD/target/tools/docker"
+# program_of PACKAGE FILE NAME [SUITE] : prints where a program of a Debian package is, which is unpacked and not installed; where
+# the machine's own release has none, of SUITE
+program_of() {
+    local at="$PWD/target/tools/$3"
     if [ ! -x "$at" ]; then
         local work
         work="$(mktemp -d)"
         (
             cd "$work"
-            apt-get download -qq docker.io
-            dpkg -x docker.io_*.deb .
+            apt-get -o APT::Sandbox::User=root download -qq "$1" ||
+                download_from "${4:?there is no package $1}" "$1"
+            dpkg -x "$1"_*.deb .
         ) >&2
         mkdir -p "$(dirname "$at")"
-        install -m 755 "$work/usr/bin/docker" "$at"
+        install -m 755 "$work/$2" "$at"
         rm -r "$work"
     fi
     echo "$at"
+}
+
+# need_docker : prints where a docker client is: the machine's own, else that of Debian's package, without its engine
+need_docker() {
+    command -v docker || program_of docker.io usr/bin/docker docker
 }
 
 # need_compose : prints where Docker's compose is; it comes in a Python package
@@ -151,20 +157,7 @@ download_from() {
 
 # need_buildx : prints where Docker's buildx plugin is: that of the machine's own packages, else of Debian's next release
 need_buildx() {
-    local at="$PWD/target/tools/docker-buildx"
-    if [ ! -x "$at" ]; then
-        local work
-        work="$(mktemp -d)"
-        (
-            cd "$work"
-            apt-get download -qq docker-buildx 2>/dev/null || download_from unstable docker-buildx
-            dpkg -x docker-buildx_*.deb .
-        ) >&2
-        mkdir -p "$(dirname "$at")"
-        install -m 755 "$work/usr/libexec/docker/cli-plugins/docker-buildx" "$at"
-        rm -r "$work"
-    fi
-    echo "$at"
+    program_of docker-buildx usr/libexec/docker/cli-plugins/docker-buildx docker-buildx unstable
 }
 
 # need_engine [SUITE] : prints the folder with Docker's engine out of Debian's packages, unpacked and not installed: those of
@@ -187,22 +180,9 @@ need_engine() {
     echo "$at"
 }
 
-# need_prometheus : prints where Prometheus is, out of Debian's package, which is not installed: it would start a server
+# need_prometheus : prints where Prometheus is; its package would start a server
 need_prometheus() {
-    local at="$PWD/target/tools/prometheus"
-    if [ ! -x "$at" ]; then
-        local work
-        work="$(mktemp -d)"
-        (
-            cd "$work"
-            apt-get -o APT::Sandbox::User=root download -qq prometheus
-            dpkg -x prometheus_*.deb .
-        ) >&2
-        mkdir -p "$(dirname "$at")"
-        install -m 755 "$work/usr/bin/prometheus" "$at"
-        rm -r "$work"
-    fi
-    echo "$at"
+    program_of prometheus usr/bin/prometheus prometheus
 }
 
 # need_sdk : prints a Python that has Docker's SDK, testcontainers and aiodocker
