@@ -9,6 +9,8 @@ use std::process::Command;
 /// A Python that has kr8s, and a folder whose `node_modules` has @kubernetes/client-node; `scripts/test` sets both.
 const CLIENTS: &str = "MONOPOD_CLIENTS";
 const NODE_CLIENT: &str = "MONOPOD_NODE_CLIENT";
+/// What the scripts of several libraries share.
+const CHECKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common");
 const EVERYDAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/everyday.py");
 const EVERYDAY_OF_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/everyday.mjs");
 
@@ -23,7 +25,7 @@ fn place(variable: &str) -> Option<String> {
 fn of_python(at: &Appliance, python: &str) -> Command {
     let mut command = at.command(python);
     // the library warns of each cluster that is newer than it is
-    command.args(["-W", "ignore", EVERYDAY]).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.args(["-W", "ignore", EVERYDAY]).env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONPATH", CHECKS);
     command
 }
 

@@ -42,6 +42,10 @@ fn of_user(at: &Appliance, field: &str, file: &Path) {
     at.shell(&line).ok("decode");
 }
 
+fn node(at: &Appliance) -> String {
+    at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("node")
+}
+
 /// What the jobs `kubernetes-apiservers`, `-nodes`, `-nodes-cadvisor` and `-pods` come to. Debian's build has no discovery for
 /// Kubernetes, so the targets are named.
 fn config(at: &Appliance) -> String {
@@ -58,7 +62,7 @@ fn config(at: &Appliance) -> String {
              tls_config: {{cert_file: {certificate}, key_file: {key}, insecure_skip_verify: true}}}}\n"
         )
     };
-    let node = at.kubectl(&["get", "nodes", "-o", "jsonpath={.items[0].metadata.name}"]).ok("node");
+    let node = node(at);
     let of_node = |job: &str, path: &str| secure(job, &format!("/api/v1/nodes/{node}/proxy{path}"));
     let pod = at.kubectl(&["get", "pod", "shop", "-o", "jsonpath={.status.podIP}"]).ok("address");
     format!(
@@ -127,4 +131,13 @@ fn its_chart_s_jobs_find_nodes_containers_api_server_and_pods() {
     value(&at, "kubelet_running_pods >= 1");
     value(&at, "sum(rate(apiserver_request_total[10s])) > 0");
     drop(prometheus);
+    // beside it, what else asks a kubelet
+    let node = node(&at);
+    let raw =
+        |page: &str| at.kubectl(&["get", "--raw", &format!("/api/v1/nodes/{node}/proxy{page}")]).ok(page);
+    let summary: serde_json::Value = serde_json::from_str(&raw("/stats/summary")).unwrap();
+    let pods = summary["pods"].as_array().unwrap();
+    let shop = pods.iter().find(|pod| pod["podRef"]["name"] == "shop").unwrap();
+    assert!(shop["containers"][0]["memory"]["workingSetBytes"].as_u64() > Some(0), "{shop}");
+    assert_eq!((summary["node"]["nodeName"].as_str(), raw("/healthz").as_str()), (Some(&*node), "ok"));
 }

@@ -10,6 +10,8 @@ use std::process::Command;
 /// A Python that has them, and a folder with the SDK's own tests and a Python for these; `scripts/test` sets both.
 const SDK: &str = "MONOPOD_SDK";
 const SUITE: &str = "MONOPOD_SDK_SUITE";
+/// What the scripts of several libraries share.
+const CHECKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common");
 const EVERYDAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdk/everyday.py");
 /// A test of the suite on each line, or a file of them, and why it is left out.
 const LEFT_OUT: &str = include_str!("sdk/left_out.txt");
@@ -34,7 +36,10 @@ fn everyday_calls() {
     load_redis(&at);
     let mut command = at.command(&python);
     // its reaper is an image of its own, which takes away what a test has left
-    command.args(["-W", "ignore", EVERYDAY]).env("TESTCONTAINERS_RYUK_DISABLED", "true");
+    command
+        .args(["-W", "ignore", EVERYDAY])
+        .env("TESTCONTAINERS_RYUK_DISABLED", "true")
+        .env("PYTHONPATH", CHECKS);
     run(&at, &mut command);
 }
 

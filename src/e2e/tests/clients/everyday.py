@@ -8,42 +8,17 @@ import json
 import sys
 import tempfile
 import threading
-import time
-import traceback
 import urllib.request
-import uuid
 from pathlib import Path
 from unittest import mock
 
 import kr8s
+from checks import PATIENCE, check, name, run, until
 from kr8s.objects import ConfigMap, CustomResourceDefinition, Deployment, Job, Namespace, Pod, Secret, Service
 from kr8s.objects import new_class, objects_from_files
 
 SERVER = "echo hello > /tmp/index.html; echo serving; exec httpd -f -v -p 8080 -h /tmp"
-# long enough for a loaded machine; nothing is measured by it
-PATIENCE = 60
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
-
-
-def name(of):
-    return f"{of}-{uuid.uuid4().hex[:8]}"
-
-
-def until(look, what):
-    """Looks again until it sees something, and returns that."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager
@@ -664,16 +639,7 @@ def many_are_made_at_once(namespace):
 def main(wanted):
     own = Namespace({"metadata": {"name": name("everyday")}})
     own.create()
-    failed = []
-    for function in CHECKS:
-        if wanted and function.__name__ not in wanted:
-            continue
-        try:
-            function(own.name)
-            print("ok    ", function.__name__, flush=True)
-        except Exception:
-            failed.append(function.__name__)
-            print("FAILED", function.__name__, traceback.format_exc(), sep="\n", flush=True)
+    failed = run(wanted, own.name)
     own.delete()
     own.wait("delete", timeout=PATIENCE)
     sys.exit(f"failed: {failed}" if failed else 0)

@@ -8,7 +8,6 @@ import ipaddress
 import json
 import math
 import os
-import secrets
 import socket
 import ssl
 import subprocess
@@ -26,6 +25,7 @@ from types import SimpleNamespace
 import kubernetes
 import pytest
 import yaml
+from checks import PATIENCE, name, until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,8 +33,6 @@ from kubernetes.dynamic import DynamicClient
 from kubernetes.stream import stream
 from kubernetes.utils.quantity import parse_quantity
 
-# long enough for a loaded machine; nothing is measured by it
-PATIENCE = 60
 BUSYBOX = "busybox:1"
 # runs until it is told to end, and then ends at once
 STAY = "trap exit TERM; sleep 1000 & wait"
@@ -43,21 +41,6 @@ STAY = "trap exit TERM; sleep 1000 & wait"
 def conforms(line):
     """The case shows this line of lines.tsv, whose name is upstream's."""
     return pytest.mark.conforms(line)
-
-
-def until(look, what, patience=PATIENCE):
-    """Looks again until it sees something, and returns that."""
-    end = time.monotonic() + patience
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.05)
-
-
-def name(prefix):
-    return f"{prefix}-{secrets.token_hex(4)}"
 
 
 def template(labels, command="sleep 100000", container=None, **spec):
@@ -185,6 +168,20 @@ def lines(response):
         pending += piece
         *whole, pending = pending.split(b"\n")
         yield from whole
+
+
+def owner(pod):
+    """Kind and uid of the controller that has it; of none, nothing."""
+    return [(it["kind"], it["uid"]) for it in pod["metadata"].get("ownerReferences", []) if it["controller"]]
+
+
+def until_each_answers(ns, count):
+    """Each of so many pods that run SERVER answers with its name."""
+    names = {it["metadata"]["name"] for it in ns.pods()}
+    assert len(names) == count
+    for pod in names:
+        page = ns.path(f"pods/{pod}:80/proxy/")
+        until(lambda page=page, pod=pod: ns.cluster.get(page, accept="*/*").text == f"{pod}\n", f"{pod} answers")
 
 
 class Namespace:

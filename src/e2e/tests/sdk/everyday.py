@@ -15,13 +15,13 @@ import tarfile
 import tempfile
 import threading
 import time
-import traceback
 import urllib.request
 import uuid
 from pathlib import Path
 
 import aiodocker
 import docker
+from checks import check, name, run, until
 from docker.errors import APIError, BuildError, ContainerError, ImageNotFound, NotFound
 from docker.types import Healthcheck, LogConfig, Mount
 from testcontainers.core.container import DockerContainer
@@ -31,16 +31,6 @@ from testcontainers.redis import RedisContainer
 
 BUSYBOX = "busybox:1"
 SERVER = "echo hello > /tmp/index.html; echo serving; exec httpd -f -p 8080 -h /tmp"
-CHECKS = []
-
-
-def check(function):
-    CHECKS.append(function)
-    return function
-
-
-def name(of):
-    return f"{of}-{uuid.uuid4().hex[:8]}"
 
 
 @contextlib.contextmanager
@@ -62,14 +52,6 @@ def raises(kind, status=None, saying=""):
         assert saying in str(error), error
     else:
         raise AssertionError(f"{kind.__name__} was not raised")
-
-
-def until(condition, what):
-    """Looks again until it holds; nothing is measured by the time that it may take."""
-    end = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.05)
 
 
 def tar_of(**files):
@@ -587,16 +569,7 @@ async def of_aiodocker():
 
 def main(wanted):
     client = docker.from_env()
-    failed = []
-    for function in CHECKS:
-        if wanted and function.__name__ not in wanted:
-            continue
-        try:
-            function(client)
-            print("ok    ", function.__name__, flush=True)
-        except Exception:
-            failed.append(function.__name__)
-            print("FAILED", function.__name__, traceback.format_exc(), sep="\n", flush=True)
+    failed = run(wanted, client)
     left = [box.name for box in client.containers.list(all=True)]
     if left:
         failed.append(f"containers are left: {left}")

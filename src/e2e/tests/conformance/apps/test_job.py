@@ -1,7 +1,7 @@
 """Jobs: indexes, policies of failure and success, orphans, status and lifecycle."""
 
 import pytest
-from support import condition, conforms, edit, name, template, until
+from support import condition, conforms, edit, name, owner, template, until
 
 GROUP = "batch/v1"
 # ends well as soon as somebody says so
@@ -29,7 +29,7 @@ def until_running(ns, number):
 
 
 def owned(pod):
-    return [it["uid"] for it in pod["metadata"].get("ownerReferences", []) if it["controller"]]
+    return [uid for _, uid in owner(pod)]
 
 
 @conforms("[sig-apps] Job should create pods for an Indexed job with completion indexes and specified hostname")

@@ -1,9 +1,8 @@
 """ReplicationControllers: pods that answer, are adopted and released; scale, quota and lifecycle."""
 
-from support import condition, conforms, edit, name, scale_operations, template, until
+from support import SERVER, condition, conforms, edit, name, owner, scale_operations, template, until, until_each_answers
 
 LABELS = {"app": "web"}
-SERVER = 'hostname > /tmp/index.html; exec busybox httpd -f -p 80 -h /tmp'
 
 
 def controller(ns, replicas=1, labels=None, command="sleep 100000"):
@@ -15,18 +14,11 @@ def until_ready(ns, replicas=1):
     return ns.until("replicationcontrollers/web", lambda it: it.get("status", {}).get("readyReplicas") == replicas)
 
 
-def owner(pod):
-    return [(it["kind"], it["uid"]) for it in pod["metadata"].get("ownerReferences", []) if it["controller"]]
-
-
 @conforms("[sig-apps] ReplicationController should serve a basic image on each replica with a public image")
-def test_serves(ns, cluster):
-    controller(ns, 2, command=SERVER)
+def test_serves(ns):
+    controller(ns, 2, command=f"{SERVER} 80")
     until_ready(ns, 2)
-    names = {it["metadata"]["name"] for it in ns.pods()}
-    assert len(names) == 2
-    for pod in names:
-        until(lambda pod=pod: cluster.get(ns.path(f"pods/{pod}:80/proxy/"), accept="*/*").text == f"{pod}\n", f"{pod} answers")
+    until_each_answers(ns, 2)
 
 
 @conforms("[sig-apps] ReplicationController should surface a failure condition on a common issue like exceeded quota")

@@ -1,10 +1,9 @@
 """ReplicaSets: pods that answer, are adopted and released; scale and status."""
 
-from support import conforms, edit, name, scale_operations, status_operations, template, until
+from support import SERVER, conforms, edit, name, owner, scale_operations, status_operations, template, until, until_each_answers
 
 GROUP = "apps/v1"
 LABELS = {"app": "web"}
-SERVER = 'hostname > /tmp/index.html; exec busybox httpd -f -p 80 -h /tmp'
 
 
 def replica_set(ns, replicas=1, name_="web", labels=None, command="sleep 100000"):
@@ -16,18 +15,11 @@ def until_ready(ns, replicas=1):
     return ns.until("replicasets/web", lambda it: it.get("status", {}).get("readyReplicas") == replicas, GROUP)
 
 
-def owner(pod):
-    return [(it["kind"], it["uid"]) for it in pod["metadata"].get("ownerReferences", []) if it["controller"]]
-
-
 @conforms("[sig-apps] ReplicaSet should serve a basic image on each replica with a public image")
-def test_serves(ns, cluster):
-    replica_set(ns, 2, command=SERVER)
+def test_serves(ns):
+    replica_set(ns, 2, command=f"{SERVER} 80")
     until_ready(ns, 2)
-    names = {it["metadata"]["name"] for it in ns.pods()}
-    assert len(names) == 2
-    for pod in names:
-        until(lambda pod=pod: cluster.get(ns.path(f"pods/{pod}:80/proxy/"), accept="*/*").text == f"{pod}\n", f"{pod} answers")
+    until_each_answers(ns, 2)
 
 
 @conforms("[sig-apps] ReplicaSet should adopt matching pods on creation and release no longer matching pods")
