@@ -1,10 +1,10 @@
 //! Who sent the request: the client's certificate, a bearer token, or nobody known.
 
-use crate::impersonation;
 use crate::request::Request;
 use api::Status;
 use cluster::{Actor, Cluster};
 use listener::Seat;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What the connection says of its other end.
@@ -12,6 +12,7 @@ use std::sync::Arc;
 pub(crate) struct Peer {
     /// The name and groups of a certificate that our authority signed.
     pub(crate) certified: Option<Actor>,
+    pub(crate) address: Option<IpAddr>,
     /// Among the strangers, where the connection has one.
     pub(crate) seat: Option<Arc<Seat>>,
 }
@@ -44,19 +45,17 @@ pub(crate) fn actor_of_certificate(der: &[u8]) -> Option<Actor> {
 }
 
 /// # Errors
-/// `Unauthorized` for a token that is none, `Forbidden` for an impersonation that is not allowed, `BadRequest` for one
-/// that makes no sense.
+/// `Unauthorized` for a token that is none.
 pub(crate) fn authenticate(cluster: &Cluster, request: &Request) -> Result<Actor, Status> {
-    let actor = match (&request.peer.certified, bearer(request)) {
+    match (&request.peer.certified, bearer(request)) {
         (_, Some(token)) => {
             let actor = cluster.authenticate_token(&token)?;
             request.peer.vouch();
-            actor
+            Ok(actor)
         }
-        (Some(actor), None) => actor.clone(),
-        (None, None) => Actor::anonymous(),
-    };
-    impersonation::impersonate(cluster, &request.headers, actor)
+        (Some(actor), None) => Ok(actor.clone()),
+        (None, None) => Ok(Actor::anonymous()),
+    }
 }
 
 /// `None` where no token is given; what is given and can be none is given back as it is, and refused by whoever reads it.

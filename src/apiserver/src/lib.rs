@@ -7,6 +7,7 @@
 
 mod access_review;
 mod aggregator;
+mod audit_trail;
 mod authentication;
 mod body;
 mod client_tls;

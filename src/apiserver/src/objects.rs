@@ -10,7 +10,7 @@ use crate::table::{self, Include};
 use crate::{body, params, responses, watch_stream};
 use api::{Object, Status};
 use bytes::{BufMut, Bytes, BytesMut};
-use cluster::{Actor, Applied, DeleteOptions, Deleted, List, Target, Verb, Wanted, Warnings, WriteOptions};
+use cluster::{Actor, Applied, DeleteOptions, Deleted, List, Remarks, Target, Verb, Wanted, WriteOptions};
 use http::Method;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
 use k8s_openapi::api::autoscaling::v1::Scale;
@@ -30,7 +30,7 @@ struct Call<'a> {
     view: View,
     include: Include,
     /// What the client hears beside the answer, be it a refusal.
-    warnings: Warnings,
+    remarks: Remarks,
 }
 
 pub(crate) async fn answer(
@@ -43,11 +43,12 @@ pub(crate) async fn answer(
     let target = target_of(&version, info)?;
     let view = negotiate::view(request.header(http::header::ACCEPT));
     let include = params::include(request)?;
-    let warnings = Warnings::collected();
-    warnings.extend(version.deprecation().map(str::to_owned));
-    let call = Call { edge, actor, target, view, include, warnings: warnings.clone() };
+    let remarks = Remarks::collected().audited(request.trail.is_kept());
+    remarks.warn_all(version.deprecation().map(str::to_owned));
+    let call = Call { edge, actor, target, view, include, remarks: remarks.clone() };
     let outcome = dispatch(&call, request, info).await;
-    let warnings = warnings.take();
+    request.trail.annotate(remarks.take_annotations());
+    let warnings = remarks.take_warnings();
     match outcome {
         Err(status) if warnings.is_empty() || request.method == Method::GET => Err(status),
         Err(status) => Ok(responses::with_warnings(responses::refusal(&status), &warnings)),
@@ -86,13 +87,17 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
 pub(crate) async fn admit_connection(
     edge: &ServerState,
     actor: &Actor,
+    request: &Request,
     info: &RequestInfo,
     options: &Value,
 ) -> Result<Vec<String>, Status> {
     let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
-    let (target, warnings) = (target_of(&version, info)?, Warnings::collected());
-    edge.cluster.admit_connection(actor, &target, options, &warnings).await?;
-    Ok(warnings.take())
+    let target = target_of(&version, info)?;
+    let remarks = Remarks::collected().audited(request.trail.is_kept());
+    let admitted = edge.cluster.admit_connection(actor, &target, options, &remarks).await;
+    request.trail.annotate(remarks.take_annotations());
+    admitted?;
+    Ok(remarks.take_warnings())
 }
 
 fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {
@@ -123,7 +128,7 @@ fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Statu
 impl Call<'_> {
     /// With the call's list for warnings.
     fn heard(&self, options: WriteOptions) -> WriteOptions {
-        WriteOptions { warnings: self.warnings.clone(), ..options }
+        WriteOptions { remarks: self.remarks.clone(), ..options }
     }
 
     async fn show(&self, code: u16, object: Object) -> Result<Response, Status> {
@@ -189,8 +194,8 @@ impl Call<'_> {
             kinds::told(&version.info().gvk, faults, strictness)?;
         }
         let decoded = version.decode(&body, strictness)?;
-        self.warnings.extend(doubled);
-        self.warnings.extend(decoded.warnings);
+        self.remarks.warn_all(doubled);
+        self.remarks.warn_all(decoded.warnings);
         Ok(decoded.instance)
     }
 
@@ -226,7 +231,7 @@ impl Call<'_> {
         let change = |current: &Object| {
             let (instance, unknown_fields) =
                 patch.apply(version, &version.present(current.bytes()), strictness)?;
-            self.warnings.extend(unknown_fields);
+            self.remarks.warn_all(unknown_fields);
             Ok(instance)
         };
         let written =
@@ -252,7 +257,7 @@ impl Call<'_> {
 
     async fn delete(&self, request: &mut Request) -> Result<Response, Status> {
         let body = request.json_body().await?;
-        let options = DeleteOptions { warnings: self.warnings.clone(), ..params::delete(request, &body)? };
+        let options = DeleteOptions { remarks: self.remarks.clone(), ..params::delete(request, &body)? };
         match self.edge.cluster.delete(self.actor, &self.target, &options).await? {
             Deleted::Later(object) => self.show(200, object).await,
             // upstream answers with the pod itself, and with a Status for nearly all others; clients take both
@@ -275,7 +280,7 @@ impl Call<'_> {
             return Err(method_not_allowed());
         }
         let body = request.json_body().await?;
-        let options = DeleteOptions { warnings: self.warnings.clone(), ..params::delete(request, &body)? };
+        let options = DeleteOptions { remarks: self.remarks.clone(), ..params::delete(request, &body)? };
         let list = params::list(request)?;
         let deleted = self.edge.cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
         self.show_list(deleted).await

@@ -42,7 +42,8 @@ impl ApiServer {
                         ControlFlow::Break(answer) => return Ok(answer.into_response()),
                         ControlFlow::Continue(actor) => actor,
                     };
-                    let peer = Peer { certified: Some(actor), seat: Some(seat) };
+                    let address = Some(peer.ip());
+                    let peer = Peer { certified: Some(actor), address, seat: Some(seat) };
                     peer.recognise();
                     head.extensions.insert(Arc::new(peer));
                     let request = hyper::Request::from_parts(head, body);

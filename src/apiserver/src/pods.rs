@@ -31,7 +31,7 @@ pub(crate) async fn answer(
     let root = edge.cluster.acting_as(Actor::root());
     let pod: Pod = root.api::<Pod>().get(&ObjectKey::namespaced(namespace, name))?;
     let warnings = match connect_options(request, part)? {
-        Some(options) => admit_connection(edge, actor, info, &options).await?,
+        Some(options) => admit_connection(edge, actor, request, info, &options).await?,
         None => Vec::new(),
     };
     let response = match part.as_str() {

@@ -1,11 +1,13 @@
 //! One HTTP request. Its body is read when it is known who sends it, and that he may.
 
+use crate::audit_trail::AuditTrail;
 use crate::authentication::Peer;
 use crate::body::{self, LARGEST_BODY};
 use api::{Reason, Status};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
 use http::{HeaderMap, Method};
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -32,10 +34,27 @@ pub(crate) struct Request {
     pub(crate) raw_query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) peer: Arc<Peer>,
-    pub(crate) upgrade: Option<hyper::upgrade::OnUpgrade>,
+    pub(crate) upgrade: Option<Upgrading>,
+    pub(crate) trail: AuditTrail,
     /// What has been read of the body; only whoever has the request to itself reads, the lock makes the rest shareable.
     chunks: Mutex<Chunks>,
     whole_body: Option<Bytes>,
+}
+
+/// A connection that will speak another protocol when the answer has been sent.
+pub(crate) struct Upgrading {
+    connection: OnUpgrade,
+    trail: AuditTrail,
+}
+
+impl Upgrading {
+    /// The connection, and what must be held for as long as it is used.
+    ///
+    /// # Errors
+    /// A client that has gone before.
+    pub(crate) async fn complete(self) -> hyper::Result<(Upgraded, AuditTrail)> {
+        Ok((self.connection.await?, self.trail))
+    }
 }
 
 impl Request {
@@ -43,7 +62,7 @@ impl Request {
         (method, path, query): (Method, String, String),
         headers: HeaderMap,
         peer: Arc<Peer>,
-        upgrade: Option<hyper::upgrade::OnUpgrade>,
+        upgrade: Option<OnUpgrade>,
         body: impl Stream<Item = Result<B, E>> + Send + 'static,
     ) -> Self {
         let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
@@ -61,7 +80,28 @@ impl Request {
             Err(e) => Err(Status::bad_request(format!("read body: {e}"))),
         });
         let chunks = Mutex::new(Box::pin(chunks) as Chunks);
-        Request { method, path, segments, query, raw_query, headers, peer, upgrade, chunks, whole_body: None }
+        let upgrade = upgrade.map(|connection| Upgrading { connection, trail: AuditTrail::default() });
+        Request {
+            method,
+            path,
+            segments,
+            query,
+            raw_query,
+            headers,
+            peer,
+            upgrade,
+            trail: AuditTrail::default(),
+            chunks,
+            whole_body: None,
+        }
+    }
+
+    /// From now on the audit log hears of it.
+    pub(crate) fn follow(&mut self, trail: AuditTrail) {
+        if let Some(upgrade) = &mut self.upgrade {
+            upgrade.trail = trail.clone();
+        }
+        self.trail = trail;
     }
 
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {

@@ -103,6 +103,10 @@ fn decided(
     };
     let allowed = edge.cluster.decide(whom, &asked) == Decision::Allow;
     review["status"] = json!({"allowed": allowed});
+    let reason = edge.cluster.reason_of(whom, &asked);
+    if !reason.is_empty() {
+        review["status"]["reason"] = reason.into();
+    }
     Ok(review)
 }
 

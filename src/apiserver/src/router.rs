@@ -1,12 +1,13 @@
 //! From a request to the one who answers it: who asks, whether he may, and only then what the body says.
 
+use crate::audit_trail::AuditTrail;
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
-    aggregator, authentication, computed, discovery, health, negotiate, objects, openapi_documents, pods,
-    proxy, responses, watch_socket,
+    aggregator, authentication, computed, discovery, health, impersonation, negotiate, objects,
+    openapi_documents, pods, proxy, responses, watch_socket,
 };
 use api::Status;
 use cluster::{Actor, Attributes};
@@ -15,12 +16,20 @@ use std::sync::Arc;
 use warp::reply::Response;
 
 /// Never fails: a refusal is an answer.
-pub(crate) async fn answer(edge: Arc<ServerState>, request: Request) -> Response {
+pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
-    let response = match route(&edge, request).await {
-        Ok(response) => response,
-        Err(status) => responses::refusal(&status),
+    let response = match authentication::authenticate(&edge.cluster, &request) {
+        Ok(user) => {
+            let trail = AuditTrail::begin(edge.audit.as_ref(), &user, &request);
+            request.follow(trail.clone());
+            let answer = route(&edge, user, request).await;
+            trail.answered(answer.unwrap_or_else(|status| responses::refusal(&status))).await
+        }
+        Err(status) => {
+            AuditTrail::unauthenticated(edge.audit.as_ref(), &request, &status);
+            responses::refusal(&refused(&mut request, status).await)
+        }
     };
     let is_ours = response.extensions().get::<proxy::Verbatim>().is_none();
     let response = match only_protobuf && is_ours {
@@ -33,11 +42,12 @@ pub(crate) async fn answer(edge: Arc<ServerState>, request: Request) -> Response
     }
 }
 
-async fn route(edge: &Arc<ServerState>, mut request: Request) -> Result<Response, Status> {
-    let actor = match authentication::authenticate(&edge.cluster, &request) {
+async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Result<Response, Status> {
+    let actor = match impersonation::impersonate(&edge.cluster, &request.headers, user) {
         Ok(actor) => actor,
         Err(status) => return Err(refused(&mut request, status).await),
     };
+    request.trail.impersonate(&actor);
     if let Some(service) = aggregator::asked(edge, &request.segments) {
         return aggregator::answer(edge, &actor, &mut request, &service).await;
     }
@@ -66,7 +76,7 @@ async fn resource(
     mut request: Request,
     info: RequestInfo,
 ) -> Result<Response, Status> {
-    let allowed = edge.cluster.authorize(&actor, &info.attributes(&request));
+    let allowed = authorize(edge, &actor, &request, &info.attributes(&request));
     // a browser does not see what a failed handshake says: it hears the refusal as an event
     if info.subresource.is_none() && watch_socket::is_asked(&request)? {
         let socket = watch_socket::accept(&mut request)?;
@@ -93,11 +103,21 @@ async fn resource(
             let (media, body) = (request.media_type(), request.body().await?);
             let work = {
                 let edge = edge.clone();
-                async move { on_objects(&edge, &actor, &mut request, &info).await }
+                let (media, body) = (media.clone(), body.clone());
+                async move {
+                    request.trail.sent(&media, &body);
+                    on_objects(&edge, &actor, &mut request, &info).await
+                }
             };
             edge.parsing.run(&media, &body, work).await
         }
     }
+}
+
+fn authorize(edge: &ServerState, actor: &Actor, request: &Request, asked: &Attributes) -> Result<(), Status> {
+    let allowed = edge.cluster.authorize(actor, asked);
+    request.trail.authorized(&edge.cluster, actor, asked, &allowed);
+    allowed
 }
 
 async fn on_objects(
@@ -146,7 +166,7 @@ fn count(edge: &ServerState, verb: &'static str, info: RequestInfo, answer: &Res
 
 fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
     let verb = request.method.as_str().to_lowercase();
-    edge.cluster.authorize(actor, &Attributes::non_resource(&verb, &request.path))?;
+    authorize(edge, actor, request, &Attributes::non_resource(&verb, &request.path))?;
     if request.method != Method::GET && request.method != Method::HEAD {
         return Err(method_not_allowed());
     }

@@ -9,6 +9,7 @@ use crate::request::Request;
 use crate::server_state::ServerState;
 use crate::{aggregator, responses, router};
 use api::Status;
+use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
 use http::{HeaderMap, Method};
@@ -20,7 +21,7 @@ use rustls::RootCertStore;
 use rustls::server::WebPkiClientVerifier;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -40,6 +41,8 @@ pub struct EdgeConfig {
     pub client_ca_pem: String,
     /// What extension API servers know the API server by.
     pub front_proxy: Option<ClientIdentity>,
+    /// Who did what is told there.
+    pub audit: Option<Arc<AuditLog>>,
     pub ready: watch::Receiver<bool>,
     /// Returns to the kernel what the allocator keeps: called after large bodies.
     pub give_back_memory: fn(),
@@ -69,6 +72,7 @@ impl ApiServer {
         let edge = ServerState {
             cluster,
             pods,
+            audit: config.audit,
             ready: config.ready,
             metrics: Metrics::default(),
             parsing: ParseBudget::new(config.give_back_memory),
@@ -90,7 +94,7 @@ impl ApiServer {
         let handle = |socket, peer: SocketAddr| {
             let (server, stop) = (server.clone(), stop.clone());
             let seat = Arc::new(seats.take(peer.ip()));
-            async move { seat.clone().hold(server.connection(socket, seat, stop)).await }
+            async move { seat.clone().hold(server.connection(socket, peer.ip(), seat, stop)).await }
         };
         accept_all("the API server", &listener, &stop, handle).await;
     }
@@ -101,11 +105,11 @@ impl ApiServer {
         catch_all(self.edge.clone())
     }
 
-    async fn connection(&self, socket: TcpStream, seat: Arc<Seat>, stop: CancellationToken) {
+    async fn connection(&self, socket: TcpStream, address: IpAddr, seat: Arc<Seat>, stop: CancellationToken) {
         let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
         let (_, session) = stream.get_ref();
         let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
-        let peer = Arc::new(Peer { certified, seat: Some(seat) });
+        let peer = Arc::new(Peer { certified, address: Some(address), seat: Some(seat) });
         peer.recognise();
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {

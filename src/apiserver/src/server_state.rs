@@ -5,6 +5,7 @@ use crate::client_tls::ClientIdentity;
 use crate::metrics::Metrics;
 use crate::openapi_documents::CustomDocuments;
 use crate::parse_budget::ParseBudget;
+use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub(crate) struct ServerState {
     pub(crate) cluster: Cluster,
     /// The kubelet of this process, where it runs one.
     pub(crate) pods: Option<Arc<dyn PodAccess>>,
+    pub(crate) audit: Option<Arc<AuditLog>>,
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) metrics: Metrics,
     pub(crate) parsing: ParseBudget,

@@ -1,7 +1,7 @@
 //! A watch inside a WebSocket, as upstream offers it: each event is one message. Browsers need it: over HTTP/1.1 they open six
 //! connections to a host and no more, for all of their windows together, and a page that shows a cluster watches more than that.
 
-use crate::request::Request;
+use crate::request::{Request, Upgrading};
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use warp::reply::{Reply, Response};
 
 pub(crate) struct Accepted {
-    upgrade: hyper::upgrade::OnUpgrade,
+    upgrade: Upgrading,
     response: Response,
 }
 
@@ -46,7 +46,7 @@ impl Accepted {
     pub(crate) fn carry(self, watch: Result<Response, Status>) -> Response {
         let upgrade = self.upgrade;
         tokio::spawn(async move {
-            let Ok(upgraded) = upgrade.await else { return };
+            let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
             let socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
             // a client that has gone is no news
             let _ = send(socket, watch).await;

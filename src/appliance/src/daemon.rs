@@ -11,6 +11,7 @@ use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
 use apiserver::{ApiServer, ClientIdentity, EdgeConfig, SessionGate, WebhookClient};
+use audit::AuditLog;
 use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
@@ -45,6 +46,10 @@ pub struct StartOptions {
     pub accept_loss: bool,
     /// Kept for later starts.
     pub daemon_memory: Option<DaemonMemory>,
+    /// Kept for later starts; `Some(None)`: requests are not told of.
+    pub audit_policy: Option<Option<PathBuf>>,
+    /// The same; `Some(None)`: the profile's own place.
+    pub audit_log: Option<Option<PathBuf>>,
     /// Kept for later starts: `false` is the Docker half alone.
     pub kubernetes: Option<bool>,
     /// Into the profile's own file instead of the terminal.
@@ -111,12 +116,15 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     }
     open_files::raise_limit();
     let settings = resolve_settings(places, options)?;
+    // before they are kept: a start that nothing came of changes nothing
+    let audit = settings.api_server_files.open_audit_log(places)?;
+    keep(places, &settings)?;
     // a cluster without a limit is better than none
     let _ = daemon_memory::confine(places, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| failed("make the event queue", &e))?;
     let served = match settings.kubernetes {
-        true => runtime.block_on(serve(places, &settings, options.accept_loss, step)),
+        true => runtime.block_on(serve(places, &settings, options.accept_loss, audit, step)),
         false => runtime.block_on(docker_only::serve(places, &settings, step)),
     };
     daemon_memory::ends_in_order(places);
@@ -127,6 +135,7 @@ async fn serve(
     places: &Places,
     settings: &Settings,
     accept_loss: bool,
+    audit: Option<Arc<AuditLog>>,
     step: &impl Fn(Step),
 ) -> Result<(), StartError> {
     let begun = |what: &str| step(Step::Begun { what: what.to_owned() });
@@ -173,6 +182,7 @@ async fn serve(
             certificate_pem: certificates.front_proxy.certificate_pem.clone(),
             key_pem: certificates.front_proxy.key_pem.clone(),
         }),
+        audit,
         ready: is_ready.clone(),
         give_back_memory: ::runtime::give_back_memory,
     };
@@ -265,11 +275,11 @@ fn component_roles() -> impl Iterator<Item = ComponentRole> {
     controllers::roles().into_iter().chain(others)
 }
 
-/// What the profile was first started with; what is typed now is kept for the next time.
+/// What the profile was first started with, and what is typed now.
 fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings, StartError> {
     let damaged = |e: crate::SettingsError| StartError::StateDamaged { what: e.to_string() };
     let known = Settings::load(places).map_err(damaged)?;
-    let mut settings = known.clone().unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
+    let mut settings = known.unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
     if let Some(port) = options.api_port {
         settings.api_port = port;
     }
@@ -278,6 +288,13 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     }
     if let Some(memory) = options.daemon_memory {
         settings.daemon_memory = memory;
+    }
+    let files = &mut settings.api_server_files;
+    if let Some(policy) = &options.audit_policy {
+        files.audit_policy.clone_from(policy);
+    }
+    if let Some(log) = &options.audit_log {
+        files.audit_log.clone_from(log);
     }
     if let Some(kubernetes) = options.kubernetes {
         settings.kubernetes = kubernetes;
@@ -288,10 +305,15 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     if !options.registry_mirrors.is_empty() {
         add_missing(registries.mirrors.entry("docker.io".to_owned()).or_default(), &options.registry_mirrors);
     }
-    if known.as_ref() != Some(&settings) {
-        settings.save(places).map_err(|e| failed("settings", &e))?;
-    }
     Ok(settings)
+}
+
+fn keep(places: &Places, settings: &Settings) -> Result<(), StartError> {
+    let damaged = |e: crate::SettingsError| StartError::StateDamaged { what: e.to_string() };
+    match Settings::load(places).map_err(damaged)?.as_ref() == Some(settings) {
+        true => Ok(()),
+        false => settings.save(places).map_err(|e| failed("settings", &e)),
+    }
 }
 
 fn add_missing(known: &mut Vec<String>, more: &[String]) {

@@ -101,6 +101,10 @@ impl Places {
     pub fn addons(&self) -> PathBuf {
         self.state.join("addons.json")
     }
+    /// Where requests are told of, unless the user wants it elsewhere.
+    pub fn audit_log(&self) -> PathBuf {
+        self.state.join("audit.log")
+    }
     pub fn store(&self) -> PathBuf {
         self.state.join("store")
     }

@@ -1,4 +1,4 @@
-use crate::{DaemonMemory, Places};
+use crate::{ApiServerFiles, DaemonMemory, Places};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, TcpListener};
@@ -25,6 +25,8 @@ pub struct Settings {
     /// Of the daemon itself.
     #[serde(default, skip_serializing_if = "DaemonMemory::is_default")]
     pub daemon_memory: DaemonMemory,
+    #[serde(default, skip_serializing_if = "ApiServerFiles::is_default")]
+    pub api_server_files: ApiServerFiles,
     /// Without it there is the Docker half alone.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub kubernetes: bool,
@@ -72,6 +74,7 @@ impl Settings {
             api_names: Vec::new(),
             docker_socket: None,
             daemon_memory: DaemonMemory::Default,
+            api_server_files: ApiServerFiles::default(),
             kubernetes: true,
         }
     }

@@ -51,12 +51,12 @@ impl Cluster {
         prepare(&mut wanted.config, target)?;
         let change = |current: Option<&Object>| {
             let (instance, unknown_fields) = put_over(current, &wanted, target, options)?;
-            options.warnings.extend(unknown_fields);
+            options.remarks.warn_all(unknown_fields);
             Ok(instance)
         };
-        let warned = options.warnings.mark();
+        let warned = options.remarks.mark();
         for _ in 0..MOST_RACES {
-            options.warnings.back_to(warned);
+            options.remarks.back_to(warned);
             let is_new = self.read_stored(target).is_err();
             let outcome = if is_new && target.subresource.is_none() {
                 let collection = Target { name: None, ..target.clone() };

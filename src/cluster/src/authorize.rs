@@ -48,6 +48,8 @@ struct Rules {
 struct Grant {
     namespace: Option<String>,
     rules: Arc<Vec<PolicyRule>>,
+    /// Who gave it to whom: `ClusterRoleBinding "a" of ClusterRole "b" to User "c"`.
+    origin: Arc<str>,
 }
 
 impl Attributes {
@@ -97,11 +99,19 @@ impl Cluster {
     }
 
     pub fn decide(&self, actor: &Actor, attributes: &Attributes) -> Decision {
-        if actor.is_in(Actor::MASTERS) || self.0.rbac.rules.load().allow(actor, attributes) {
+        if actor.is_in(Actor::MASTERS) || self.0.rbac.rules.load().granting(actor, attributes).is_some() {
             Decision::Allow
         } else {
             Decision::NoOpinion
         }
+    }
+
+    /// By what an actor is allowed to do this, in upstream's words; empty for who may do everything, and where nothing
+    /// allows it.
+    pub fn reason_of(&self, actor: &Actor, attributes: &Attributes) -> String {
+        let rules = self.0.rbac.rules.load();
+        let grant = rules.granting(actor, attributes).filter(|_| !actor.is_in(Actor::MASTERS));
+        grant.map(|grant| format!("RBAC: allowed by {}", grant.origin)).unwrap_or_default()
     }
 
     /// The rules that apply to an actor in a namespace, for `kubectl auth can-i --list`.
@@ -188,7 +198,9 @@ impl Rules {
         let mut rules = Rules::default();
         for binding in all::<ClusterRoleBinding>(snapshot) {
             if let Some(found) = cluster_roles.get(&(None, binding.role_ref.name.clone())) {
-                rules.grant(binding.subjects.as_deref(), None, found);
+                let name = binding.metadata.name.as_deref().unwrap_or_default();
+                let origin = format!("ClusterRoleBinding {name:?} of {}", shown(&binding.role_ref));
+                rules.grant(binding.subjects.as_deref(), None, found, &origin);
             }
         }
         for binding in all::<RoleBinding>(snapshot) {
@@ -199,7 +211,10 @@ impl Rules {
                 _ => roles.get(&(namespace.clone(), name.clone())),
             };
             if let Some(found) = found {
-                rules.grant(binding.subjects.as_deref(), namespace, found);
+                let at = namespace.as_deref().unwrap_or_default();
+                let name = format!("{}/{at}", binding.metadata.name.as_deref().unwrap_or_default());
+                let origin = format!("RoleBinding {name:?} of {}", shown(&binding.role_ref));
+                rules.grant(binding.subjects.as_deref(), namespace, found, &origin);
             }
         }
         rules
@@ -210,18 +225,22 @@ impl Rules {
         subjects: Option<&[Subject]>,
         namespace: Option<String>,
         rules: &Arc<Vec<PolicyRule>>,
+        origin: &str,
     ) {
         for subject in subjects.unwrap_or_default() {
-            let grant = Grant { namespace: namespace.clone(), rules: rules.clone() };
-            let (of, name) = match subject.kind.as_str() {
-                "Group" => (&mut self.groups, subject.name.clone()),
+            let (kind, name) = (subject.kind.as_str(), subject.name.as_str());
+            let (of, key, to) = match kind {
+                "Group" => (&mut self.groups, name.to_owned(), name.to_owned()),
                 "ServiceAccount" => {
-                    let home = subject.namespace.clone().or(namespace.clone()).unwrap_or_default();
-                    (&mut self.users, format!("system:serviceaccount:{home}:{}", subject.name))
+                    let home = subject.namespace.as_deref().or(namespace.as_deref()).unwrap_or_default();
+                    let account = format!("system:serviceaccount:{home}:{name}");
+                    (&mut self.users, account, format!("{name}/{home}"))
                 }
-                _ => (&mut self.users, subject.name.clone()),
+                _ => (&mut self.users, name.to_owned(), name.to_owned()),
             };
-            of.entry(name).or_default().push(grant);
+            let origin = format!("{origin} to {kind} {to:?}").into();
+            let grant = Grant { namespace: namespace.clone(), rules: rules.clone(), origin };
+            of.entry(key).or_default().push(grant);
         }
     }
 
@@ -230,10 +249,15 @@ impl Rules {
         own.chain(actor.groups.iter().filter_map(|group| self.groups.get(group)).flatten())
     }
 
-    fn allow(&self, actor: &Actor, asked: &Attributes) -> bool {
+    /// The first that allows it.
+    fn granting<'a>(&'a self, actor: &'a Actor, asked: &Attributes) -> Option<&'a Grant> {
         let here = |grant: &&Grant| grant.namespace.is_none() || grant.namespace == asked.namespace;
-        self.grants(actor).filter(here).any(|grant| grant.rules.iter().any(|rule| covers(rule, asked)))
+        self.grants(actor).filter(here).find(|grant| grant.rules.iter().any(|rule| covers(rule, asked)))
     }
+}
+
+fn shown(role: &RoleRef) -> String {
+    format!("{} {:?}", role.kind, role.name)
 }
 
 fn all<K: TypedKind>(snapshot: &Snapshot) -> Vec<K> {

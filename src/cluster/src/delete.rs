@@ -1,6 +1,6 @@
 use crate::admission::{Admission, Operation, Subject};
 use crate::write::now;
-use crate::{Actor, Attributes, Cluster, List, ListParams, Target, Warnings, WriteOptions};
+use crate::{Actor, Attributes, Cluster, List, ListParams, Remarks, Target, WriteOptions};
 use ::api::{Object, Reason, ResourceVersion, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
@@ -26,7 +26,7 @@ pub struct DeleteOptions {
     pub resource_version: Option<ResourceVersion>,
     pub dry_run: bool,
     /// Where warnings go.
-    pub warnings: Warnings,
+    pub remarks: Remarks,
 }
 
 #[derive(Debug, Clone)]
@@ -87,10 +87,10 @@ impl Cluster {
         target: &Target,
         options: &DeleteOptions,
     ) -> Result<Deleted, Status> {
-        let DeleteOptions { dry_run, warnings, .. } = options;
+        let DeleteOptions { dry_run, remarks, .. } = options;
         let operation = Operation::Delete;
         let asked =
-            Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings, connect: None };
+            Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks, connect: None };
         loop {
             let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;

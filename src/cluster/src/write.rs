@@ -3,7 +3,7 @@
 use crate::admission::{Admission, Operation};
 use crate::apply::{Updater, of_created, of_updated};
 use crate::delete::ready_for_removal;
-use crate::{Actor, Attributes, Cluster, Target, Warnings, admission};
+use crate::{Actor, Attributes, Cluster, Remarks, Target, admission};
 use ::api::{Gvk, Object, ObjectKey, Reason, ResourceVersion, Status, Unstamped};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kinds::{Durability, ErrorList, Instance, Subresource};
@@ -31,7 +31,7 @@ pub struct WriteOptions {
     /// actor's name, and what they create has none.
     pub field_manager: String,
     /// Where warnings go.
-    pub warnings: Warnings,
+    pub remarks: Remarks,
 }
 
 /// What becomes of `metadata.managedFields`.
@@ -117,7 +117,7 @@ impl Cluster {
         })
         .await?;
         validate(target, &*object, None)?;
-        warn(target, &*object, None, &options.warnings);
+        warn(target, &*object, None, &options.remarks);
         admission::review(&asked, &*object, None).await?;
         let _until_committed = self.reserve(target, &*object, None).await?;
         let mut tries = 0;
@@ -164,9 +164,9 @@ impl Cluster {
         managed: ManagedFields,
         change: &Edit<'_>,
     ) -> Result<Object, Status> {
-        let warned = options.warnings.mark();
+        let warned = options.remarks.mark();
         for _ in 0..MOST_CONFLICTS {
-            options.warnings.back_to(warned);
+            options.remarks.back_to(warned);
             let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             let old = target.version.decode_stored(&current)?;
             let mut new = change(&current)?;
@@ -225,7 +225,7 @@ impl Cluster {
         let reservations = admission::admit_update(&asked, new, old, &again).await?;
         new.meta_mut().managed_fields = managed;
         validate(target, &**new, Some(old))?;
-        warn(target, &**new, Some(old), &options.warnings);
+        warn(target, &**new, Some(old), &options.remarks);
         admission::review(&asked, &**new, Some(old)).await?;
         Ok(reservations)
     }
@@ -237,8 +237,8 @@ impl Cluster {
         operation: Operation,
         options: &'a WriteOptions,
     ) -> Admission<'a> {
-        let WriteOptions { dry_run, warnings, .. } = options;
-        Admission { cluster: self, actor, target, operation, dry_run: *dry_run, warnings, connect: None }
+        let WriteOptions { dry_run, remarks, .. } = options;
+        Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks, connect: None }
     }
 
     /// With what is written beside it: all or nothing.
@@ -510,9 +510,9 @@ fn told(target: &Target, new: &dyn Instance, errors: ErrorList) -> Result<(), St
 }
 
 /// Upstream's `WarningsOnCreate` and `WarningsOnUpdate`, which have no subresources.
-fn warn(target: &Target, new: &dyn Instance, old: Option<&dyn Instance>, warnings: &Warnings) {
-    if warnings.is_heard() && target.subresource.is_none() {
-        warnings.extend(new.warnings(old));
+fn warn(target: &Target, new: &dyn Instance, old: Option<&dyn Instance>, remarks: &Remarks) {
+    if remarks.is_heard() && target.subresource.is_none() {
+        remarks.warn_all(new.warnings(old));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Namespaces whose labels say which pods they take.
 
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Client, Cluster, Target, Verb, Warnings, WriteOptions};
+use cluster::{Actor, Client, Cluster, Remarks, Target, Verb, WriteOptions};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kinds::{Instance, TypedKind};
@@ -29,16 +29,16 @@ fn pod(name: &str, privileged: bool) -> Pod {
 
 /// The answer, and what the client hears beside it.
 async fn create<K: TypedKind>(cluster: &Cluster, object: K) -> (Result<(), Status>, Vec<String>) {
-    let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
+    let options = WriteOptions { remarks: Remarks::collected(), ..WriteOptions::default() };
     let handler = cluster.registry().by_gvr(&K::info().gvr).unwrap();
     let namespace = object.metadata().namespace.clone();
     let target = Target::collection(&handler, namespace.as_deref());
     let created = cluster.create(&Actor::root(), &target, Box::new(object), &options).await;
-    (created.map(|_| ()), options.warnings.take())
+    (created.map(|_| ()), options.remarks.take_warnings())
 }
 
 async fn label(cluster: &Cluster, labels: &[(&str, &str)]) -> (Result<(), Status>, Vec<String>) {
-    let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
+    let options = WriteOptions { remarks: Remarks::collected(), ..WriteOptions::default() };
     let handler = cluster.registry().by_gvr(&Namespace::info().gvr).unwrap();
     let target = Target::object(&handler, None, "default");
     let edit = |current: &api::Object| {
@@ -53,7 +53,7 @@ async fn label(cluster: &Cluster, labels: &[(&str, &str)]) -> (Result<(), Status
         Ok(Box::new(namespace) as Box<dyn Instance>)
     };
     let written = cluster.modify(&Actor::root(), &target, Verb::Patch, &options, &edit).await;
-    (written.map(|_| ()), options.warnings.take())
+    (written.map(|_| ()), options.remarks.take_warnings())
 }
 
 const PRIVILEGED: &str = "privileged (container \"c\" must not set securityContext.privileged=true)";

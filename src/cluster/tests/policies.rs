@@ -1,7 +1,7 @@
 //! What admission policies allow, refuse and change.
 
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Attributes, Cluster, Decision, DeleteOptions, Target, Verb, Warnings, WriteOptions};
+use cluster::{Actor, Attributes, Cluster, Decision, DeleteOptions, Remarks, Target, Verb, WriteOptions};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
@@ -224,12 +224,32 @@ async fn a_warning_refuses_nothing() {
     let lab = Lab::new().await;
     let policy = json!({"validations": [{"expression": "false", "message": "mind"}]});
     lab.validating("p", policy, json!({"validationActions": ["Warn", "Audit"]})).await;
-    let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
+    let options = WriteOptions { remarks: Remarks::collected(), ..WriteOptions::default() };
     lab.create("a", json!({}), &options).await.unwrap();
     assert_eq!(
-        options.warnings.take(),
+        options.remarks.take_warnings(),
         ["Validation failed for ValidatingAdmissionPolicy 'p' with binding 'p': mind"]
     );
+}
+
+#[tokio::test]
+async fn the_audit_log_hears_of_failures_and_of_what_a_policy_says_to_it() {
+    let lab = Lab::new().await;
+    let policy = json!({
+        "validations": [{"expression": "true"}, {"expression": "false", "message": "mind"}],
+        "auditAnnotations": [
+            {"key": "name", "valueExpression": "'is ' + object.metadata.name"},
+            {"key": "none", "valueExpression": "null"},
+        ],
+    });
+    lab.validating("p", policy, json!({"validationActions": ["Warn", "Audit"]})).await;
+    let options = WriteOptions { remarks: Remarks::collected().audited(true), ..WriteOptions::default() };
+    lab.create("a", json!({}), &options).await.unwrap();
+    let told: Vec<(String, String)> = options.remarks.take_annotations().into_iter().collect();
+    let failure = r#"[{"message":"mind","policy":"p","binding":"p","expressionIndex":1,"validationActions":["Warn","Audit"]}]"#;
+    let owned = |(key, value): (&str, &str)| (key.to_owned(), value.to_owned());
+    let want = [("p/name", "is a"), ("validation.policy.admission.k8s.io/validation_failure", failure)];
+    assert_eq!(told, want.map(owned));
 }
 
 #[tokio::test]

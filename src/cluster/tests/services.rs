@@ -1,7 +1,7 @@
 //! What the cluster allocates to Services, and takes back.
 
 use api::{ObjectKey, Status};
-use cluster::{Actor, Api, Cluster, Target, Warnings, WriteOptions};
+use cluster::{Actor, Api, Cluster, Remarks, Target, WriteOptions};
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use k8s_openapi::api::networking::v1::IPAddress;
 use kinds::TypedKind;
@@ -113,7 +113,7 @@ async fn a_change_of_type_gives_back_what_the_new_type_has_not() {
 #[tokio::test]
 async fn who_claims_an_address_of_the_cluster_hears_that_it_leads_nowhere() {
     let (cluster, _) = services().await;
-    let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
+    let options = WriteOptions { remarks: Remarks::collected(), ..WriteOptions::default() };
     let version = cluster.registry().by_gvr(&Service::info().gvr).unwrap();
     let spec = json!({"externalIPs": ["10.96.0.10", "198.51.100.7"], "ports": [{"port": 53}]});
     let target = Target::collection(&version, Some("default"));
@@ -122,7 +122,7 @@ async fn who_claims_an_address_of_the_cluster_hears_that_it_leads_nowhere() {
         "spec.externalIPs is deprecated and may no longer be implemented in some clusters",
         "spec.externalIPs[0]: 10.96.0.10 is an address of the cluster itself and is ignored",
     ];
-    assert_eq!(options.warnings.take(), want);
+    assert_eq!(options.remarks.take_warnings(), want);
 }
 
 #[tokio::test]

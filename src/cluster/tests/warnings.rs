@@ -1,6 +1,6 @@
 //! What a client hears beside the answer to its write.
 
-use cluster::{Actor, Cluster, Target, Wanted, Warnings, WriteOptions};
+use cluster::{Actor, Cluster, Remarks, Target, Wanted, WriteOptions};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kinds::{FieldValidation, TypedKind};
 use serde_json::json;
@@ -17,13 +17,13 @@ async fn an_apply_says_what_stands_twice_in_it() {
     let apply = async |validation| {
         let options = WriteOptions {
             field_manager: "m".into(),
-            warnings: Warnings::collected(),
+            remarks: Remarks::collected(),
             ..WriteOptions::default()
         };
         let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
         let wanted = Wanted { config, force: false, validation, doubled_keys: vec![twice.to_owned()] };
         let refused = cluster.apply(&Actor::root(), &target, wanted, &options).await.err();
-        (refused.map(|refused| refused.message), options.warnings.take())
+        (refused.map(|refused| refused.message), options.remarks.take_warnings())
     };
     let refusal = format!(
         "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  {twice}"

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use cluster::{Actor, Cluster, DeleteOptions, Target, Verb, Warnings, WebhookCaller, WriteOptions};
+use cluster::{Actor, Cluster, DeleteOptions, Remarks, Target, Verb, WebhookCaller, WriteOptions};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
 };
@@ -260,14 +260,14 @@ async fn updates_and_deletions_are_asked_about_with_what_was() {
     lab.asked();
     let version = lab.cluster.registry().by_gvr(&ConfigMap::info().gvr).unwrap();
     let target = Target::object(&version, Some("default"), "a");
-    let options = WriteOptions { warnings: Warnings::collected(), ..WriteOptions::default() };
+    let options = WriteOptions { remarks: Remarks::collected(), ..WriteOptions::default() };
     let change = |current: &api::Object| {
         let mut map: ConfigMap = current.decode().unwrap();
         map.data = Some([("a".to_owned(), "2".to_owned())].into());
         Ok(Box::new(map) as Box<dyn kinds::Instance>)
     };
     lab.cluster.modify(&Actor::root(), &target, Verb::Update, &options, &change).await.unwrap();
-    assert_eq!(options.warnings.take(), ["mind the gap"]);
+    assert_eq!(options.remarks.take_warnings(), ["mind the gap"]);
     let request = lab.asked()[0]["request"].clone();
     assert_eq!(
         (&request["oldObject"]["data"]["a"], &request["object"]["data"]["a"]),

@@ -16,7 +16,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("openapi", &["kinds", "schema"]),
     ("protobuf", &["api", "kinds", "schema"]),
     ("tls", &[]),
-    ("apiserver", &["api", "cluster", "cri", "kinds", "listener", "openapi", "protobuf", "schema", "tls"]),
+    ("audit", &[]),
+    (
+        "apiserver",
+        &["api", "audit", "cluster", "cri", "kinds", "listener", "openapi", "protobuf", "schema", "tls"],
+    ),
     ("controllers", &["api", "apiextensions", "cluster", "kinds", "schema"]),
     ("scheduler", &["api", "cluster", "kinds"]),
     ("kubelet", &["api", "cluster", "cri", "kinds", "tls"]),
@@ -40,6 +44,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         &[
             "api",
             "apiserver",
+            "audit",
             "cluster",
             "controllers",
             "cri",

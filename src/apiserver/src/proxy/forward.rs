@@ -7,7 +7,7 @@ use super::target::{Scheme, Target, unavailable};
 use super::tls;
 use super::{Secured, headers};
 use crate::client_tls;
-use crate::request::Chunks;
+use crate::request::{Chunks, Upgrading};
 use crate::responses;
 use api::{Reason, Status};
 use bytes::{Bytes, BytesMut};
@@ -44,7 +44,7 @@ pub(super) struct Outgoing {
     /// `None` where the client sends none.
     pub(super) body: Option<Chunks>,
     /// The client's connection and the protocol that it asks to change to.
-    pub(super) upgrade: Option<(OnUpgrade, HeaderValue)>,
+    pub(super) upgrade: Option<(Upgrading, HeaderValue)>,
     /// Whose links are led through the proxy; `None` for one who is a part of the API.
     pub(super) origin: Option<Origin>,
 }
@@ -136,7 +136,7 @@ fn body_of(chunks: Option<Chunks>) -> Body {
 
 /// # Errors
 /// `InternalError` for a backend that answers as if nothing had been asked.
-fn change_protocol(mut answer: http::Response<Incoming>, client: OnUpgrade) -> Result<Response, Status> {
+fn change_protocol(mut answer: http::Response<Incoming>, client: Upgrading) -> Result<Response, Status> {
     match answer.status() {
         StatusCode::SWITCHING_PROTOCOLS => {
             let backend = hyper::upgrade::on(&mut answer);
@@ -156,8 +156,8 @@ fn change_protocol(mut answer: http::Response<Incoming>, client: OnUpgrade) -> R
     }
 }
 
-async fn carry(client: OnUpgrade, backend: OnUpgrade) {
-    let (Ok(client), Ok(backend)) = tokio::join!(client, backend) else { return };
+async fn carry(client: Upgrading, backend: OnUpgrade) {
+    let (Ok((client, _trail)), Ok(backend)) = tokio::join!(client.complete(), backend) else { return };
     let (mut from_client, mut to_client) = tokio::io::split(TokioIo::new(client));
     let (mut from_backend, mut to_backend) = tokio::io::split(TokioIo::new(backend));
     let down = async {

@@ -85,7 +85,7 @@ pub(crate) async fn answer(
         _ => (node(&root, name)?, "NodeProxyOptions"),
     };
     let options = json!({"kind": kind, "apiVersion": "v1", "path": decoded(request, info)});
-    let warnings = admit_connection(edge, actor, info, &options).await?;
+    let warnings = admit_connection(edge, actor, request, info, &options).await?;
     if let Some(page) = of_own_kubelet(edge, request, info, name).await? {
         return Ok(responses::with_warnings(page, &warnings));
     }

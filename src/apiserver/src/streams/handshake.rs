@@ -4,7 +4,7 @@
 use super::websocket::{Codec, Protocol};
 use super::{exec_spdy, exec_websocket, forward, forward_channels};
 use super::{process::Action, websocket};
-use crate::request::Request;
+use crate::request::{Request, Upgrading};
 use api::{Reason, Status};
 use cri::{AttachStreams, ExecSession, PodAccess};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -42,7 +42,7 @@ const WEBSOCKET_FORWARD: [Protocol; 5] = [
 
 /// A connection that is taken over once the answer is sent.
 pub(crate) struct Upgrade<P> {
-    upgrade: hyper::upgrade::OnUpgrade,
+    upgrade: Upgrading,
     response: Response,
     protocol: P,
 }
@@ -84,7 +84,7 @@ impl Upgrade<Process> {
         let Upgrade { upgrade, response, protocol } = self;
         tokio::spawn(async move {
             // a client that is gone before the upgrade takes its session with it
-            let Ok(upgraded) = upgrade.await else { return };
+            let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
             let io = TokioIo::new(upgraded);
             match protocol {
                 Process::WebSocket(protocol) => {
@@ -117,7 +117,7 @@ impl Upgrade<Forward> {
     pub(crate) fn carry(self, pods: Arc<dyn PodAccess>, target: ForwardTarget) -> Response {
         let Upgrade { upgrade, response, protocol } = self;
         tokio::spawn(async move {
-            let Ok(upgraded) = upgrade.await else { return };
+            let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
             let io = TokioIo::new(upgraded);
             match protocol {
                 Forward::Spdy => forward::run(io, pods, target).await,
@@ -154,7 +154,7 @@ impl<P: Send + 'static> Upgrade<P> {
         let Upgrade { upgrade, response, protocol } = self;
         tokio::spawn(async move {
             // a client that is gone before the upgrade takes all of it with it
-            let Ok(upgraded) = upgrade.await else { return };
+            let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
             run(upgraded, protocol).await;
         });
         response

@@ -5,6 +5,7 @@
 
 use api::ObjectKey;
 use apiserver::{ApiServer, EdgeConfig};
+use audit::AuditLog;
 use cluster::{Actor, Cluster};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
@@ -64,6 +65,10 @@ pub struct Server {
 
 impl Server {
     pub async fn start() -> Self {
+        Self::audited(None).await
+    }
+
+    pub async fn audited(audit: Option<AuditLog>) -> Self {
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let ca_key = KeyPair::generate().unwrap();
@@ -84,6 +89,7 @@ impl Server {
             chain_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
             client_ca_pem: ca_pem.clone(),
+            audit: audit.map(Arc::new),
             ready: watch::channel(true).1,
             give_back_memory,
         };

@@ -46,6 +46,14 @@ pub struct Start {
     /// half, "unlimited" takes the limit away. Containers are not under it. Kept for later starts.
     #[arg(long, value_name = "AMOUNT")]
     daemon_memory: Option<DaemonMemory>,
+    /// Tell of requests to the API in an audit log, as this policy (audit.k8s.io/v1) says; "none" takes that back. The file is
+    /// read at each start. Kept for later starts.
+    #[arg(long, value_name = "FILE", value_parser = kept_file)]
+    audit_policy: Option<KeptFile>,
+    /// Where the audit log is written, a line of JSON for each event; "none" is the profile's own directory. Kept for later
+    /// starts.
+    #[arg(long, value_name = "FILE", value_parser = kept_file)]
+    audit_log: Option<KeptFile>,
     /// Start the Docker half alone, without Kubernetes beside it; kept for later starts, until `--no-kubernetes=false`.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     no_kubernetes: Option<bool>,
@@ -84,6 +92,24 @@ fn docker_socket(text: &str) -> Result<DockerSocket, String> {
         "own" => Ok(DockerSocket(None)),
         path if path.starts_with('/') => Ok(DockerSocket(Some(path.into()))),
         _ => Err("give an absolute path, \"standard\" or \"own\"".to_owned()),
+    }
+}
+
+/// A file of the user that later starts ask for again, from wherever they are typed; `None` for "none".
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct KeptFile(Option<PathBuf>);
+
+fn kept_file(text: &str) -> Result<KeptFile, String> {
+    match text {
+        "none" => Ok(KeptFile(None)),
+        path => std::path::absolute(path).map(|path| KeptFile(Some(path))).map_err(|e| e.to_string()),
+    }
+}
+
+impl KeptFile {
+    /// As it was typed.
+    fn word(&self) -> &OsStr {
+        self.0.as_deref().unwrap_or(Path::new("none")).as_os_str()
     }
 }
 
@@ -196,8 +222,14 @@ impl Start {
             }
             Presence::Stopped => false,
         };
-        if !runs {
-            wait_for(&mut self.spawn(setting)?, places, show)?;
+        match runs {
+            false => wait_for(&mut self.spawn(setting)?, places, show)?,
+            true => {
+                for flag in self.read_at_start() {
+                    let what = format!("{flag} has no effect on a daemon that runs: stop it first");
+                    show(&Step::Noted { what });
+                }
+            }
         }
         let status = control_client::status(places)?;
         if status.stops_at.is_some() {
@@ -217,6 +249,21 @@ impl Start {
         })
     }
 
+    /// What was given of what the daemon looks at when it starts.
+    fn read_at_start(&self) -> impl Iterator<Item = &'static str> {
+        let given = [
+            ("--apiserver-port", self.apiserver_port.is_some()),
+            ("--apiserver-name", !self.apiserver_name.is_empty()),
+            ("--insecure-registry", !self.insecure_registry.is_empty()),
+            ("--registry-mirror", !self.registry_mirror.is_empty()),
+            ("--docker-socket", self.docker_socket.is_some()),
+            ("--daemon-memory", self.daemon_memory.is_some()),
+            ("--audit-policy", self.audit_policy.is_some()),
+            ("--audit-log", self.audit_log.is_some()),
+        ];
+        given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+    }
+
     /// The daemon itself.
     fn stay(&self, setting: &Setting) -> Result<ExitCode> {
         let options = StartOptions {
@@ -227,6 +274,8 @@ impl Start {
             docker_socket: self.docker_socket.clone().map(|DockerSocket(place)| place),
             accept_loss: self.accept_loss,
             daemon_memory: self.daemon_memory,
+            audit_policy: self.audit_policy.clone().map(|KeptFile(path)| path),
+            audit_log: self.audit_log.clone().map(|KeptFile(path)| path),
             kubernetes: self.no_kubernetes.map(|no| !no),
             log_to_file: self.report,
         };
@@ -266,6 +315,12 @@ impl Start {
         }
         if let Some(memory) = &self.daemon_memory {
             add("--daemon-memory", memory.to_string().as_ref());
+        }
+        if let Some(policy) = &self.audit_policy {
+            add("--audit-policy", policy.word());
+        }
+        if let Some(log) = &self.audit_log {
+            add("--audit-log", log.word());
         }
         for url in &self.registry_mirror {
             add("--registry-mirror", url.as_ref());

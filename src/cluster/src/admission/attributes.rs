@@ -1,6 +1,6 @@
 //! One write, as webhooks and policies are asked about it.
 
-use crate::{Actor, Attributes, Cluster, Decision, Target, Warnings};
+use crate::{Actor, Attributes, Cluster, Decision, Remarks, Target};
 use ::api::{ResourceVersion, Status};
 use bytes::Bytes;
 use expressions::{AccessCheck, Authorizer, Variables};
@@ -34,7 +34,7 @@ pub(crate) struct Admission<'a> {
     pub(crate) target: &'a Target,
     pub(crate) operation: Operation,
     pub(crate) dry_run: bool,
-    pub(crate) warnings: &'a Warnings,
+    pub(crate) remarks: &'a Remarks,
     /// What is connected to, and how: a `PodExecOptions`, say. Only of a connection.
     pub(crate) connect: Option<&'a Value>,
 }

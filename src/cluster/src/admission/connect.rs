@@ -1,7 +1,7 @@
 //! Connections into pods, services and nodes: webhooks and policies that want `CONNECT` are asked before one is made.
 
 use super::attributes::{Admission, Operation, Subject};
-use crate::{Actor, Cluster, Target, Warnings};
+use crate::{Actor, Cluster, Remarks, Target};
 use ::api::Status;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ impl Cluster {
         actor: &Actor,
         target: &Target,
         options: &Value,
-        warnings: &Warnings,
+        remarks: &Remarks,
     ) -> Result<(), Status> {
         let asked = Admission {
             cluster: self,
@@ -23,7 +23,7 @@ impl Cluster {
             target,
             operation: Operation::Connect,
             dry_run: false,
-            warnings,
+            remarks,
             connect: Some(options),
         };
         asked.validate_by_policies(Subject { new: None, old: None }).await?;

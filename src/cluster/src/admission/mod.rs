@@ -108,13 +108,13 @@ pub(crate) async fn review(
     new: &dyn Instance,
     old: Option<&dyn Instance>,
 ) -> Result<(), Status> {
-    let Admission { cluster, target, warnings, .. } = *asked;
-    service_addresses::review(cluster, new, warnings);
+    let Admission { cluster, target, remarks, .. } = *asked;
+    service_addresses::review(cluster, new, remarks);
     storage::may_grow(cluster, target, new, old)?;
     if matches!(target.subresource, None | Some(Subresource::Resize)) {
         limit_ranger::review(cluster, target, new, old)?;
     }
-    pod_security::review(cluster, target, new, old, warnings)?;
+    pod_security::review(cluster, target, new, old, remarks)?;
     let subject = Subject { new: Some(new), old };
     asked.validate_by_policies(subject).await?;
     asked.validate_by_webhooks(subject).await

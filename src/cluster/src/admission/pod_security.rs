@@ -2,7 +2,7 @@
 //! the client is warned; so is who labels a namespace in which there are pods that the new label would refuse.
 
 use crate::pod_security::{Level, LevelVersion, Policy, evaluate};
-use crate::{Cluster, Target, Warnings};
+use crate::{Cluster, Remarks, Target};
 use ::api::{ObjectKey, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod, PodSpec, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -12,6 +12,9 @@ use store::Resource;
 
 /// Upstream looks at no more when a namespace is labelled.
 const MOST_PODS: usize = 3000;
+/// Upstream's keys in the audit log.
+const ENFORCED: &str = "pod-security.kubernetes.io/enforce-policy";
+const VIOLATIONS: &str = "pod-security.kubernetes.io/audit-violations";
 const SECCOMP_ANNOTATION: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_CONTAINER_ANNOTATION: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
@@ -20,14 +23,14 @@ pub(super) fn review(
     target: &Target,
     new: &dyn Instance,
     old: Option<&dyn Instance>,
-    warnings: &Warnings,
+    remarks: &Remarks,
 ) -> Result<(), Status> {
     if let Some(pod) = new.downcast_ref::<Pod>() {
         // subresources that change what runs are named here when there are some
         let judged = matches!(target.subresource, None | Some(Subresource::EphemeralContainers));
         let before = old.and_then(|old| old.downcast_ref::<Pod>());
         if judged && before.is_none_or(|old| is_significant(pod, old)) {
-            return review_pod(cluster, target, pod, warnings);
+            return review_pod(cluster, target, pod, remarks);
         }
         return Ok(());
     }
@@ -36,40 +39,55 @@ pub(super) fn review(
     }
     if let Some(namespace) = new.downcast_ref::<Namespace>() {
         let before = old.and_then(|old| old.downcast_ref::<Namespace>());
-        return review_namespace(cluster, namespace, before, warnings);
+        return review_namespace(cluster, namespace, before, remarks);
     }
-    if let Some((_, template)) = new.pod_template().filter(|_| warnings.is_heard()) {
-        warn_of_template(cluster, target, template, warnings);
+    if let Some((_, template)) = new.pod_template().filter(|_| remarks.is_heard()) {
+        remark_on_template(cluster, target, template, remarks);
     }
     Ok(())
 }
 
-fn review_pod(cluster: &Cluster, target: &Target, pod: &Pod, warnings: &Warnings) -> Result<(), Status> {
+fn review_pod(cluster: &Cluster, target: &Target, pod: &Pod, remarks: &Remarks) -> Result<(), Status> {
     let policy = policy_of(cluster, target);
     let none = PodSpec::default();
     let spec = pod.spec.as_ref().unwrap_or(&none);
+    remarks.annotate(ENFORCED, policy.enforce.to_string());
+    audit(policy.audit, &pod.metadata, spec, remarks);
     if let Some(found) = evaluate(policy.enforce, &pod.metadata, spec) {
         let why = format!("violates PodSecurity \"{}\": {}", policy.enforce, found.details());
         let name = pod.metadata.name.as_deref().unwrap_or_default();
         return Err(Status::forbidden(&target.group_resource(), name, why));
     }
-    warn(policy.warn, &pod.metadata, spec, warnings);
+    warn(policy.warn, &pod.metadata, spec, remarks);
     Ok(())
 }
 
-fn warn_of_template(cluster: &Cluster, target: &Target, template: &PodTemplateSpec, warnings: &Warnings) {
+fn remark_on_template(cluster: &Cluster, target: &Target, template: &PodTemplateSpec, remarks: &Remarks) {
     let policy = policy_of(cluster, target);
     let (no_metadata, no_spec) = (ObjectMeta::default(), PodSpec::default());
     let metadata = template.metadata.as_ref().unwrap_or(&no_metadata);
-    warn(policy.warn, metadata, template.spec.as_ref().unwrap_or(&no_spec), warnings);
+    let spec = template.spec.as_ref().unwrap_or(&no_spec);
+    audit(policy.audit, metadata, spec, remarks);
+    warn(policy.warn, metadata, spec, remarks);
 }
 
-fn warn(policy: LevelVersion, metadata: &ObjectMeta, spec: &PodSpec, warnings: &Warnings) {
-    if !warnings.is_heard() {
+/// Of what is forbidden under `audit` the audit log alone hears.
+fn audit(policy: LevelVersion, metadata: &ObjectMeta, spec: &PodSpec, remarks: &Remarks) {
+    if !remarks.is_audited() {
         return;
     }
     if let Some(found) = evaluate(policy, metadata, spec) {
-        warnings.add(format!("would violate PodSecurity \"{policy}\": {}", found.details()));
+        let told = format!("would violate PodSecurity \"{policy}\": {}", found.details());
+        remarks.annotate(VIOLATIONS, told);
+    }
+}
+
+fn warn(policy: LevelVersion, metadata: &ObjectMeta, spec: &PodSpec, remarks: &Remarks) {
+    if !remarks.is_heard() {
+        return;
+    }
+    if let Some(found) = evaluate(policy, metadata, spec) {
+        remarks.warn(format!("would violate PodSecurity \"{policy}\": {}", found.details()));
     }
 }
 
@@ -84,7 +102,7 @@ fn review_namespace(
     cluster: &Cluster,
     new: &Namespace,
     old: Option<&Namespace>,
-    warnings: &Warnings,
+    remarks: &Remarks,
 ) -> Result<(), Status> {
     let (policy, errors) = Policy::of(new.metadata.labels.as_ref());
     let causes = errors.into_causes();
@@ -102,8 +120,8 @@ fn review_namespace(
     }
     let (enforce, before) = (policy.enforce, before.enforce);
     let may_refuse_more = enforce.minor != before.minor || enforce.level > before.level;
-    if old.is_some() && enforce.level != Level::Privileged && may_refuse_more && warnings.is_heard() {
-        warnings.extend(pods_that_violate(cluster, name, enforce));
+    if old.is_some() && enforce.level != Level::Privileged && may_refuse_more && remarks.is_heard() {
+        remarks.warn_all(pods_that_violate(cluster, name, enforce));
     }
     Ok(())
 }

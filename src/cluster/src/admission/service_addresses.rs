@@ -1,7 +1,7 @@
 //! Gives a Service its ClusterIP and node ports, and says which addresses it claims in vain.
 
 use crate::services::Reservation;
-use crate::{Cluster, Warnings};
+use crate::{Cluster, Remarks};
 use ::api::Status;
 use k8s_openapi::api::core::v1::Service;
 use kinds::Instance;
@@ -20,13 +20,13 @@ pub(super) fn admit(
 }
 
 /// An external address that is the cluster's own leads nowhere: the proxy leaves it out.
-pub(super) fn review(cluster: &Cluster, new: &dyn Instance, warnings: &Warnings) {
+pub(super) fn review(cluster: &Cluster, new: &dyn Instance, remarks: &Remarks) {
     let Some(spec) = new.downcast_ref::<Service>().and_then(|service| service.spec.as_ref()) else { return };
     let config = cluster.config();
     for (index, text) in spec.external_ips.iter().flatten().enumerate() {
         let Ok(address) = text.parse::<std::net::Ipv4Addr>() else { continue };
         if config.service_cidr.contains(&address) || address == config.advertise_address {
-            warnings.add(format!(
+            remarks.warn(format!(
                 "spec.externalIPs[{index}]: {text} is an address of the cluster itself and is ignored"
             ));
         }

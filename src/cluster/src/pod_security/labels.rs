@@ -21,10 +21,11 @@ pub(crate) struct LevelVersion {
     pub(crate) minor: Option<u32>,
 }
 
-/// What is refused, and what is only warned of. `audit` is checked for being valid: there is no audit log that would have it.
+/// What is refused, what is warned of, and what the audit log alone hears of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Policy {
     pub(crate) enforce: LevelVersion,
+    pub(crate) audit: LevelVersion,
     pub(crate) warn: LevelVersion,
 }
 
@@ -67,9 +68,9 @@ impl Policy {
             parsed
         };
         let enforce = mode("enforce", Level::Restricted);
-        mode("audit", Level::Privileged);
+        let audit = mode("audit", Level::Privileged);
         let warn = mode("warn", Level::Privileged);
-        (Policy { enforce, warn }, errors)
+        (Policy { enforce, audit, warn }, errors)
     }
 }
 

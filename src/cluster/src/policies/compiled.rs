@@ -9,6 +9,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::builtin::admission_policies::PolicyExpressions;
+use serde::Serialize;
 
 /// What was compiled.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,6 +49,8 @@ pub(super) struct Validation {
 }
 
 pub(super) struct Annotation {
+    /// In the audit log, behind the policy's name.
+    pub(super) key: String,
     pub(super) source: String,
     pub(super) program: Result<Program, String>,
 }
@@ -78,10 +81,11 @@ pub(super) struct Binding {
 }
 
 /// What becomes of a validation that fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub(super) enum Action {
     Deny,
     Warn,
+    Audit,
 }
 
 impl Binding {
@@ -90,7 +94,7 @@ impl Binding {
         let action = |action: &String| match action.as_str() {
             "Deny" => Some(Action::Deny),
             "Warn" => Some(Action::Warn),
-            // there is no audit log that it could be written to
+            "Audit" => Some(Action::Audit),
             _ => None,
         };
         Binding {
@@ -175,6 +179,7 @@ pub(super) fn validating(of: &ValidatingAdmissionPolicy) -> Policy<Validations> 
             .map(|annotation| Annotation {
                 program: expressions.compile(annotation.value_expression.trim(), Output::TextOrNull),
                 source: annotation.value_expression,
+                key: annotation.key,
             })
             .collect(),
     })

@@ -5,22 +5,44 @@ use super::{Invocation, Misconfigured};
 use crate::admission::{Admission, Question, Subject};
 use ::api::{Cause, Reason, Status};
 use expressions::{Budget, Evaluation, Fault, Outcome, Variables};
+use serde::Serialize;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Upstream's `MaxEvaluatedMessageExpressionSizeBytes`.
 const LONGEST_MESSAGE: usize = 5 * 1024;
 const OUT_OF_BUDGET: &str =
     "validation failed due to running out of cost budget, no further validation rules will be run";
 
+/// Upstream's key in the audit log.
+const FAILURES: &str = "validation.policy.admission.k8s.io/validation_failure";
+/// Between the values that several bindings give one annotation, as upstream joins them.
+const BETWEEN_VALUES: &str = ", ";
+
 struct Denied {
     message: String,
     reason: Reason,
+    /// Which of the policy's validations; upstream says 0 of what is none of them.
+    expression: usize,
+}
+
+/// One that the audit log hears of, as upstream's `ValidationFailureValue`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    message: String,
+    policy: String,
+    binding: String,
+    expression_index: usize,
+    validation_actions: Vec<Action>,
 }
 
 /// What came of evaluating a policy.
 #[derive(Default)]
 struct Judgement {
     denied: Vec<Denied>,
+    /// For the audit log: by key.
+    annotations: Vec<(String, String)>,
     /// Of these no binding decides what becomes of them.
     annotations_failed: Vec<String>,
 }
@@ -38,31 +60,44 @@ impl Admission<'_> {
         for Misconfigured { policy, binding, why } in &misconfigured {
             if !policy.ignores_failure {
                 let message = format!("failed to configure binding: {why}");
-                refusals.push(denied(policy, binding, Denied { message, reason: Reason::Invalid }));
+                refusals.push(denied(policy, binding, Denied::invalid(message)));
             }
         }
         if invocations.is_empty() && refusals.is_empty() {
             return Ok(());
         }
         let namespace = self.namespace_object()?;
+        let (mut failures, mut annotations) = (Vec::new(), BTreeMap::<String, BTreeSet<String>>::new());
         for Invocation { policy, binding, via, params } in &invocations {
             let question = Question::new(self, subject, via).await?;
             let variables = self.policy_variables(&question, params, &namespace);
             let judgement = judge(policy, &variables);
             for refusal in judgement.denied {
                 if binding.actions.contains(&Action::Warn) {
-                    self.warnings.extend([format!(
+                    self.remarks.warn_all([format!(
                         "Validation failed for ValidatingAdmissionPolicy '{}' with binding '{}': {}",
                         policy.name, binding.name, refusal.message
                     )]);
+                }
+                if binding.actions.contains(&Action::Audit) {
+                    failures.push(Failure::of(policy, binding, &refusal));
                 }
                 if binding.actions.contains(&Action::Deny) {
                     refusals.push(denied(policy, binding, refusal));
                 }
             }
             for message in judgement.annotations_failed {
-                refusals.push(denied(policy, binding, Denied { message, reason: Reason::Invalid }));
+                refusals.push(denied(policy, binding, Denied::invalid(message)));
             }
+            for (key, value) in judgement.annotations {
+                annotations.entry(format!("{}/{key}", policy.name)).or_default().insert(value);
+            }
+        }
+        if !failures.is_empty() {
+            self.remarks.annotate(FAILURES, serde_json::to_string(&failures).unwrap_or_default());
+        }
+        for (key, values) in annotations {
+            self.remarks.annotate(key, Vec::from_iter(values).join(BETWEEN_VALUES));
         }
         match refusals.into_iter().next() {
             None => Ok(()),
@@ -84,11 +119,29 @@ impl Admission<'_> {
     }
 }
 
+impl Denied {
+    fn invalid(message: String) -> Self {
+        Denied { message, reason: Reason::Invalid, expression: 0 }
+    }
+}
+
+impl Failure {
+    fn of(policy: &Policy<Validations>, binding: &Binding, denied: &Denied) -> Self {
+        Failure {
+            message: denied.message.clone(),
+            policy: policy.name.clone(),
+            binding: binding.name.clone(),
+            expression_index: denied.expression,
+            validation_actions: binding.actions.clone(),
+        }
+    }
+}
+
 fn judge(policy: &Policy<Validations>, variables: &Variables) -> Judgement {
     let mut judgement = Judgement::default();
     let failed = |message: String| match policy.ignores_failure {
         true => None,
-        false => Some(Denied { message, reason: Reason::Invalid }),
+        false => Some(Denied::invalid(message)),
     };
     match policy.conditions.hold(variables) {
         Ok(true) => {}
@@ -100,7 +153,8 @@ fn judge(policy: &Policy<Validations>, variables: &Variables) -> Judgement {
     }
     let mut evaluation = Evaluation::new(variables.clone(), &policy.composition);
     let mut budget = Budget::OBJECT;
-    for validation in &policy.does.validations {
+    for (expression, validation) in policy.does.validations.iter().enumerate() {
+        let failed = |message| failed(message).map(|denied| Denied { expression, ..denied });
         let outcome = match &validation.program {
             Ok(program) => evaluation.evaluate(program, &mut budget),
             Err(why) => Err(Fault::Error(why.clone())),
@@ -110,6 +164,7 @@ fn judge(policy: &Policy<Validations>, variables: &Variables) -> Judgement {
             Ok(_) => judgement.denied.push(Denied {
                 message: message(validation, &mut evaluation, &mut budget),
                 reason: reason(validation.reason.as_deref()),
+                expression,
             }),
             Err(Fault::Budget) => {
                 judgement.denied.extend(failed(OUT_OF_BUDGET.to_owned()));
@@ -120,30 +175,34 @@ fn judge(policy: &Policy<Validations>, variables: &Variables) -> Judgement {
     }
     let mut budget = Budget::OBJECT;
     for annotation in &policy.does.annotations {
-        let fault = check_annotation(annotation, &mut evaluation, &mut budget);
-        judgement.annotations_failed.extend(fault.filter(|_| !policy.ignores_failure));
+        match value_of(annotation, &mut evaluation, &mut budget) {
+            Ok(value) => judgement.annotations.extend(value.map(|value| (annotation.key.clone(), value))),
+            Err(_) if policy.ignores_failure => {}
+            Err(why) => judgement.annotations_failed.push(why),
+        }
     }
     judgement
 }
 
-/// Its value would stand in the audit log, which there is not; that it has one is checked all the same.
-fn check_annotation(
+/// What it says in the audit log; nothing where it is null or empty.
+fn value_of(
     annotation: &Annotation,
     evaluation: &mut Evaluation<'_>,
     budget: &mut Budget,
-) -> Option<String> {
+) -> Result<Option<String>, String> {
     let outcome = match &annotation.program {
         Ok(program) => evaluation.evaluate(program, budget),
         Err(why) => Err(Fault::Error(why.clone())),
     };
     match outcome {
-        Ok(Outcome::Text(_) | Outcome::Null) => None,
-        Ok(_) => Some(format!(
+        Ok(Outcome::Text(text)) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Ok(Outcome::Null) => Ok(None),
+        Ok(_) => Err(format!(
             "valueExpression '{}' resulted in unsupported return type. Return type must be either string or null.",
             annotation.source
         )),
-        Err(Fault::Budget) => Some(OUT_OF_BUDGET.to_owned()),
-        Err(why) => Some(unevaluated(&annotation.source, &why)),
+        Err(Fault::Budget) => Err(OUT_OF_BUDGET.to_owned()),
+        Err(why) => Err(unevaluated(&annotation.source, &why)),
     }
 }
 

@@ -281,7 +281,10 @@ impl Admission<'_> {
             Ok(Err(why)) => format!("failed to call webhook: Post {url:?}: {why}"),
             Ok(Ok(body)) => match Answer::read(&body, question.uid(), hook.version) {
                 Ok(answer) => {
-                    self.warnings.extend(answer.warnings.iter().cloned());
+                    self.remarks.warn_all(answer.warnings.iter().cloned());
+                    for (key, value) in &answer.annotations {
+                        self.remarks.annotate(format!("{}/{key}", hook.name), value);
+                    }
                     return match answer.refusal {
                         Some(refusal) => Err(review::refused(&hook.name, refusal)),
                         None => Ok(Some(answer)),

@@ -46,6 +46,8 @@ pub(super) struct Answer {
     pub(super) refusal: Option<Value>,
     pub(super) patch: Option<JsonPatch>,
     pub(super) warnings: Vec<String>,
+    /// For the audit log.
+    pub(super) annotations: Vec<(String, String)>,
 }
 
 impl Answer {
@@ -73,8 +75,16 @@ impl Answer {
         }
         let warnings = response["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let warnings = warnings.map(str::to_owned).collect();
+        let annotations = response["auditAnnotations"].as_object().into_iter().flatten();
+        let annotations =
+            annotations.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
         if response["allowed"] != Value::Bool(true) {
-            return Ok(Answer { refusal: Some(response["status"].clone()), patch: None, warnings });
+            return Ok(Answer {
+                refusal: Some(response["status"].clone()),
+                patch: None,
+                warnings,
+                annotations,
+            });
         }
         let patch = match response["patch"].as_str().filter(|patch| !patch.is_empty()) {
             None => None,
@@ -87,7 +97,7 @@ impl Answer {
                 Some(JsonPatch::parse(&patch).map_err(|why| invalid(why.message))?)
             }
         };
-        Ok(Answer { refusal: None, patch, warnings })
+        Ok(Answer { refusal: None, patch, warnings, annotations })
     }
 }
 

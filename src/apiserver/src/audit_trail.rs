@@ -1,0 +1,357 @@
+//! What the audit log hears of one request, from its head to the end of its answer. It goes along with the [`Request`], so that
+//! who decides, admits or carries adds what it knows; when the last who holds it lets go, the answer is complete.
+//!
+//! Requests that no policy wants to hear of have an empty trail, and cost one look at the policy. What the components of this
+//! process do is no request, and is not told of.
+
+use crate::request::Request;
+use crate::request_info::{ParsedPath, RequestInfo};
+use crate::{body, responses};
+use api::Status;
+use audit::{
+    AuditLog, Decision, Event, Level, ObjectReference, ResourceOf, ResponseStatus, Stage, Subject, UserInfo,
+};
+use bytes::Bytes;
+use cluster::{Actor, Attributes, Cluster};
+use futures::StreamExt;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use warp::reply::Response;
+
+static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
+/// Of the identifier that a client may give its request.
+const LONGEST_ID: usize = 64;
+const DECISION: &str = "authorization.k8s.io/decision";
+const REASON: &str = "authorization.k8s.io/reason";
+/// Their answers go on for as long as somebody wants them (upstream's `longRunningRequestCheck`).
+const LONG_RUNNING: [&str; 5] = ["attach", "exec", "log", "portforward", "proxy"];
+
+/// Clones are of the same request.
+#[derive(Clone, Default)]
+pub(crate) struct AuditTrail(Option<Arc<Told>>);
+
+struct Told {
+    log: Arc<AuditLog>,
+    decision: Decision,
+    is_long_running: bool,
+    event: Mutex<Pending>,
+}
+
+struct Pending {
+    event: Event,
+    is_complete: bool,
+}
+
+impl AuditTrail {
+    /// Tells that the request has come.
+    pub(crate) fn begin(log: Option<&Arc<AuditLog>>, user: &Actor, request: &Request) -> Self {
+        let trail = Self::new(log, user, request);
+        trail.tell(Stage::RequestReceived);
+        trail
+    }
+
+    /// Tells of a client that is not who he says.
+    pub(crate) fn unauthenticated(log: Option<&Arc<AuditLog>>, request: &Request, refused: &Status) {
+        let trail = Self::new(log, &Actor::user("", &[]), request);
+        let Some(mut pending) = trail.pending() else { return };
+        let method = match &request.peer.certified {
+            Some(_) => "x509",
+            None => "bearer",
+        };
+        let mut refused = refused.to_json();
+        refused["message"] = format!("Authentication failed, attempted: {method}").into();
+        pending.event.response_status = ResponseStatus::of_status(&refused);
+        pending.is_complete = true;
+        drop(pending);
+        trail.tell(Stage::ResponseStarted);
+    }
+
+    fn new(log: Option<&Arc<AuditLog>>, user: &Actor, request: &Request) -> Self {
+        let Some(log) = log else { return AuditTrail(None) };
+        let info = match ParsedPath::parse(&request.segments) {
+            ParsedPath::Resource(info) => Some(info),
+            ParsedPath::Other => None,
+        };
+        let verb = match &info {
+            Some(info) => info.verb(request).to_owned(),
+            None => request.method.as_str().to_ascii_lowercase(),
+        };
+        let attributes = info.as_ref().map(|info| info.attributes(request));
+        let resource = attributes.as_ref().map(resource_of);
+        let subject =
+            Subject { user: &user.name, groups: &user.groups, verb: &verb, resource, path: &request.path };
+        let decision = log.decide(&subject);
+        if decision.level == Level::None {
+            return AuditTrail(None);
+        }
+        let part = info.as_ref().and_then(|info| info.subresource.as_deref());
+        let is_long_running = verb == "watch" || part.is_some_and(|part| LONG_RUNNING.contains(&part));
+        let now = Timestamp::now();
+        let event = Event {
+            level: decision.level,
+            audit_id: id_of(request),
+            stage: Stage::RequestReceived,
+            request_uri: match request.raw_query.as_str() {
+                "" => request.path.clone(),
+                query => format!("{}?{query}", request.path),
+            },
+            object_ref: info.as_ref().zip(attributes.as_ref()).map(|(info, of)| reference(info, of)),
+            verb,
+            user: user_info(user),
+            impersonated_user: None,
+            source_ips: source_ips(request),
+            user_agent: request.header(header::USER_AGENT).to_owned(),
+            response_status: None,
+            request_object: None,
+            response_object: None,
+            request_received_timestamp: now,
+            stage_timestamp: now,
+            annotations: BTreeMap::new(),
+        };
+        let event = Mutex::new(Pending { event, is_complete: false });
+        AuditTrail(Some(Arc::new(Told { log: log.clone(), decision, is_long_running, event })))
+    }
+
+    /// Somebody will read what [`AuditTrail::annotate`] is told.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn impersonate(&self, actor: &Actor) {
+        if let Some(mut pending) = self.pending() {
+            let wanted = user_info(actor);
+            if wanted != pending.event.user {
+                pending.event.impersonated_user = Some(wanted);
+            }
+        }
+    }
+
+    pub(crate) fn annotate(&self, annotations: BTreeMap<String, String>) {
+        if let Some(mut pending) = self.pending() {
+            pending.event.annotations.extend(annotations);
+        }
+    }
+
+    /// Whether the actor may do it, and by what.
+    pub(crate) fn authorized(
+        &self,
+        cluster: &Cluster,
+        actor: &Actor,
+        asked: &Attributes,
+        answer: &Result<(), Status>,
+    ) {
+        if !self.is_kept() {
+            return;
+        }
+        let decision = if answer.is_ok() { "allow" } else { "forbid" };
+        let both = [(DECISION, decision.to_owned()), (REASON, cluster.reason_of(actor, asked))];
+        self.annotate(both.map(|(key, value)| (key.to_owned(), value)).into());
+    }
+
+    /// What the client sent. A new object's name may stand there alone.
+    pub(crate) fn sent(&self, media: &str, bytes: &Bytes) {
+        let Some(told) = &self.0 else { return };
+        let object = match media {
+            protobuf::MEDIA_TYPE => {
+                let json = body::to_json(media, bytes.clone());
+                json.ok().and_then(|json| serde_json::from_slice(&json).ok())
+            }
+            _ => body::to_value(bytes).ok(),
+        };
+        let Some(mut object) = object else { return };
+        let mut pending = told.pending();
+        if let Some(reference) = &mut pending.event.object_ref
+            && reference.name.is_empty()
+            && let Ok(Named { metadata }) = Named::deserialize(&object)
+        {
+            reference.name = metadata.name;
+        }
+        if told.decision.level >= Level::Request {
+            told.tidy(&mut object);
+            pending.event.request_object = Some(object);
+        }
+    }
+
+    /// Tells of the answer: now where it is whole, and when it has ended where it goes on.
+    pub(crate) async fn answered(self, mut response: Response) -> Response {
+        let Some(told) = self.0.clone() else { return response };
+        let status = response.status();
+        {
+            let mut pending = told.pending();
+            pending.event.response_status = Some(ResponseStatus::of_code(status.as_u16()));
+            if let Ok(id) = HeaderValue::from_str(&pending.event.audit_id) {
+                response.headers_mut().insert(AUDIT_ID.clone(), id);
+            }
+        }
+        let is_refused = status.is_client_error() || status.is_server_error();
+        if told.is_long_running && !is_refused {
+            self.tell(Stage::ResponseStarted);
+            // the connection itself holds the trail of one that changes its protocol
+            return if status == StatusCode::SWITCHING_PROTOCOLS { response } else { held(response, self) };
+        }
+        let is_wanted = told.decision.level >= Level::RequestResponse && told.is_of_a_resource();
+        if (is_refused || is_wanted) && is_json(&response) {
+            let (head, body) = response.into_parts();
+            let bytes = match body.collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(error) => return responses::refusal(&Status::internal(error)),
+            };
+            told.hear(&bytes, is_wanted);
+            response =
+                Response::from_parts(head, warp::reply::Reply::into_response(bytes.to_vec()).into_body());
+        }
+        told.complete(Stage::ResponseComplete);
+        response
+    }
+
+    fn tell(&self, stage: Stage) {
+        if let Some(told) = &self.0 {
+            told.tell(&mut told.pending().event, stage);
+        }
+    }
+
+    fn pending(&self) -> Option<MutexGuard<'_, Pending>> {
+        self.0.as_ref().map(|told| told.pending())
+    }
+}
+
+impl Told {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.event.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_of_a_resource(&self) -> bool {
+        self.pending().event.object_ref.is_some()
+    }
+
+    fn tell(&self, event: &mut Event, stage: Stage) {
+        if self.decision.tells(stage) {
+            event.stage = stage;
+            event.stage_timestamp = Timestamp::now();
+            self.log.write(event);
+        }
+    }
+
+    fn complete(&self, stage: Stage) {
+        let mut pending = self.pending();
+        if !std::mem::replace(&mut pending.is_complete, true) {
+            self.tell(&mut pending.event, stage);
+        }
+    }
+
+    /// What the client is answered.
+    fn hear(&self, body: &[u8], is_wanted: bool) {
+        let Ok(mut object) = serde_json::from_slice::<Value>(body) else { return };
+        let mut pending = self.pending();
+        if let Some(status) = ResponseStatus::of_status(&object) {
+            pending.event.response_status = Some(status);
+        }
+        if is_wanted {
+            self.tidy(&mut object);
+            pending.event.response_object = Some(object);
+        }
+    }
+
+    fn tidy(&self, object: &mut Value) {
+        if !self.decision.omit_managed_fields {
+            return;
+        }
+        let forget = |object: &mut Value| {
+            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.remove("managedFields");
+            }
+        };
+        forget(object);
+        object.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten().for_each(forget);
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let stage = if std::thread::panicking() { Stage::Panic } else { Stage::ResponseComplete };
+        self.complete(stage);
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    metadata: Metadata,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Metadata {
+    name: String,
+}
+
+/// The trail lives as long as the body.
+fn held(response: Response, trail: AuditTrail) -> Response {
+    let (head, body) = response.into_parts();
+    let chunks = body.into_data_stream().map(move |chunk| {
+        let _trail = &trail;
+        chunk
+    });
+    Response::from_parts(head, responses::body(chunks).into_body())
+}
+
+fn is_json(response: &Response) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|of| of.as_bytes() == b"application/json")
+}
+
+/// That of the client, where it can be one.
+fn id_of(request: &Request) -> String {
+    let given = request.header(AUDIT_ID.clone());
+    let is_one =
+        !given.is_empty() && given.len() <= LONGEST_ID && given.bytes().all(|b| b.is_ascii_graphic());
+    if is_one { given.to_owned() } else { uuid::Uuid::new_v4().to_string() }
+}
+
+fn user_info(actor: &Actor) -> UserInfo {
+    let Actor { name, uid, groups, extra } = actor.clone();
+    UserInfo { username: name, uid, groups, extra }
+}
+
+fn resource_of(attributes: &Attributes) -> ResourceOf<'_> {
+    ResourceOf {
+        group: &attributes.group,
+        resource: &attributes.resource,
+        subresource: &attributes.subresource,
+        namespace: attributes.namespace.as_deref().unwrap_or_default(),
+        name: attributes.name.as_deref().unwrap_or_default(),
+    }
+}
+
+fn reference(info: &RequestInfo, attributes: &Attributes) -> ObjectReference {
+    ObjectReference {
+        resource: attributes.resource.clone(),
+        namespace: attributes.namespace.clone().unwrap_or_default(),
+        name: attributes.name.clone().unwrap_or_default(),
+        api_group: attributes.group.clone(),
+        api_version: info.gvr.version.to_string(),
+        subresource: attributes.subresource.clone(),
+    }
+}
+
+/// Upstream's `SourceIPs`: what proxies say on the way, and then who is connected.
+fn source_ips(request: &Request) -> Vec<String> {
+    let addresses = |name: &'static str| {
+        let given = request.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        let each =
+            given.flat_map(|value| value.split(',')).filter_map(|one| one.trim().parse::<IpAddr>().ok());
+        each.collect::<Vec<IpAddr>>()
+    };
+    let mut all = addresses("x-forwarded-for");
+    all.extend(
+        addresses("x-real-ip").into_iter().filter(|real| all.first() != Some(real)).collect::<Vec<_>>(),
+    );
+    all.extend(request.peer.address.filter(|address| all.last() != Some(address)));
+    all.iter().map(IpAddr::to_string).collect()
+}

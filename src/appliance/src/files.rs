@@ -1,0 +1,49 @@
+//! The files of the user that say how the API server works. Where they are is kept for later starts; what is in them is read at
+//! each start, as upstream's API server does.
+
+use crate::Places;
+use crate::error::StartError;
+use audit::{AuditLog, Policy, Rotation};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Upstream's size of a file; of those that were put aside upstream keeps all where nobody says otherwise, which fills disks.
+const ROTATION: Rotation = Rotation { largest_file: 100 << 20, kept_files: 10 };
+
+/// Absolute paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ApiServerFiles {
+    /// `audit.k8s.io/v1`, kind `Policy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_policy: Option<PathBuf>,
+    /// In the profile's own directory where nobody says otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_log: Option<PathBuf>,
+}
+
+impl ApiServerFiles {
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// # Errors
+    /// A policy that can not be read or is none, a log that can not be written.
+    pub(crate) fn open_audit_log(&self, places: &Places) -> Result<Option<Arc<AuditLog>>, StartError> {
+        let Some(path) = &self.audit_policy else { return Ok(None) };
+        let policy =
+            Policy::parse(&read("audit policy", path)?).map_err(|why| wrong("audit policy", path, &why))?;
+        let log = self.audit_log.clone().unwrap_or_else(|| places.audit_log());
+        let open = AuditLog::open(policy, &log, ROTATION).map_err(|why| wrong("audit log", &log, &why))?;
+        Ok(Some(Arc::new(open)))
+    }
+}
+
+fn read(what: &str, path: &Path) -> Result<String, StartError> {
+    std::fs::read_to_string(path).map_err(|why| wrong(what, path, &why))
+}
+
+fn wrong(what: &str, path: &Path, why: &dyn std::fmt::Display) -> StartError {
+    StartError::Failed { what: format!("{what} {}: {why}", path.display()) }
+}

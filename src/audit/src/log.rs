@@ -1,0 +1,175 @@
+//! The file, a line for each event. When it is large it is put aside, and a new one begun.
+
+use crate::{Decision, Event, Policy, Subject};
+use jiff::Timestamp;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Nobody else may read what clients did.
+const OWNER_ONLY: u32 = 0o600;
+
+/// When a file is put aside, and how many of those are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// In bytes.
+    pub largest_file: u64,
+    pub kept_files: usize,
+}
+
+/// A policy, and where its events are written. A request's answer waits until its event is with the kernel, as upstream's log
+/// does where it is not told otherwise: what was answered was told of.
+pub struct AuditLog {
+    policy: Policy,
+    path: PathBuf,
+    rotation: Rotation,
+    open: Mutex<Open>,
+}
+
+struct Open {
+    file: File,
+    size: u64,
+    /// Said once: a full disk would fill the log of the program as well.
+    is_failing: bool,
+}
+
+impl AuditLog {
+    /// # Errors
+    /// A file that can not be opened for writing.
+    pub fn open(policy: Policy, path: &Path, rotation: Rotation) -> io::Result<Self> {
+        let file = begin(path)?;
+        let size = file.metadata()?.len();
+        let open = Mutex::new(Open { file, size, is_failing: false });
+        Ok(AuditLog { policy, path: path.to_owned(), rotation, open })
+    }
+
+    pub fn decide(&self, subject: &Subject<'_>) -> Decision {
+        self.policy.decide(subject)
+    }
+
+    /// Where it can not be written, the request goes on, and the program's log says so.
+    pub fn write(&self, event: &Event) {
+        let line = event.line();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.append(&mut open, &line) {
+            Ok(()) => open.is_failing = false,
+            Err(error) if open.is_failing => tracing::debug!(%error, "audit log"),
+            Err(error) => {
+                tracing::error!(path = %self.path.display(), %error, "requests are missing in the audit log");
+                open.is_failing = true;
+            }
+        }
+    }
+
+    fn append(&self, open: &mut Open, line: &[u8]) -> io::Result<()> {
+        if open.size > 0 && open.size + line.len() as u64 > self.rotation.largest_file {
+            self.rotate(open)?;
+        }
+        // a part of a line that was written on a full disk is taken back: what follows would stand behind it
+        open.file.write_all(line).inspect_err(|_| _ = open.file.set_len(open.size))?;
+        open.size += line.len() as u64;
+        Ok(())
+    }
+
+    fn rotate(&self, open: &mut Open) -> io::Result<()> {
+        fs::rename(&self.path, self.aside(Timestamp::now()))?;
+        open.file = begin(&self.path)?;
+        open.size = 0;
+        let mut aside = self.put_aside()?;
+        // their names sort by time
+        aside.sort_unstable();
+        let too_many = aside.len().saturating_sub(self.rotation.kept_files);
+        aside.iter().take(too_many).try_for_each(fs::remove_file)
+    }
+
+    /// `audit-2026-01-02T03-04-05.678901.log`, as upstream names it.
+    fn aside(&self, now: Timestamp) -> PathBuf {
+        let (stem, extension) = self.name();
+        self.path.with_file_name(format!("{stem}{}{extension}", now.strftime("%Y-%m-%dT%H-%M-%S%.6f")))
+    }
+
+    fn put_aside(&self) -> io::Result<Vec<PathBuf>> {
+        let (stem, extension) = self.name();
+        let is_ours = |name: &str| {
+            let time = name.strip_prefix(&stem).and_then(|rest| rest.strip_suffix(&extension));
+            time.is_some_and(|time| time.starts_with(|c: char| c.is_ascii_digit()))
+        };
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let names = fs::read_dir(directory)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        Ok(names.filter(|name| is_ours(name)).map(|name| directory.join(name)).collect())
+    }
+
+    /// `audit-` and `.log`
+    fn name(&self) -> (String, String) {
+        let text = |part: Option<&std::ffi::OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+        let extension = match text(self.path.extension()) {
+            extension if extension.is_empty() => extension,
+            extension => format!(".{extension}"),
+        };
+        (format!("{}-", text(self.path.file_stem())), extension)
+    }
+}
+
+fn begin(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Level, Stage, UserInfo};
+    use std::collections::BTreeMap;
+
+    const POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]";
+
+    fn event(id: usize) -> Event {
+        Event {
+            level: Level::Metadata,
+            audit_id: id.to_string(),
+            stage: Stage::ResponseComplete,
+            request_uri: "/".into(),
+            verb: "get".into(),
+            user: UserInfo::default(),
+            impersonated_user: None,
+            source_ips: Vec::new(),
+            user_agent: String::new(),
+            object_ref: None,
+            response_status: None,
+            request_object: None,
+            response_object: None,
+            request_received_timestamp: Timestamp::UNIX_EPOCH,
+            stage_timestamp: Timestamp::UNIX_EPOCH,
+            annotations: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_full_is_put_aside_and_the_oldest_go() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.log");
+        fs::write(directory.path().join("audit-of-others.log"), "").unwrap();
+        let line = event(0).line().len() as u64;
+        let rotation = Rotation { largest_file: 2 * line, kept_files: 2 };
+        let open = || AuditLog::open(Policy::parse(POLICY).unwrap(), &path, rotation).unwrap();
+        let log = open();
+        (0..4).for_each(|id| log.write(&event(id)));
+        // one that is opened again goes on where it was
+        let log = open();
+        (4..9).for_each(|id| log.write(&event(id)));
+        let mut aside = log.put_aside().unwrap();
+        aside.sort_unstable();
+        let ids = |path: &Path| -> Vec<String> {
+            let text = fs::read_to_string(path).unwrap();
+            let id = |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["auditID"].clone();
+            text.lines().map(|line| id(line).as_str().unwrap().to_owned()).collect()
+        };
+        let kept: Vec<Vec<String>> = aside.iter().map(|path| ids(path)).collect();
+        assert_eq!(kept, [["4", "5"], ["6", "7"]]);
+        assert_eq!(ids(&path), ["8"]);
+        assert!(directory.path().join("audit-of-others.log").exists());
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
+        assert_eq!(mode & 0o777, OWNER_ONLY);
+    }
+}
