@@ -6,7 +6,7 @@
 //! whose host (`host.rs`) and path (`path.rs`) can be read in one way only. The ports are bound
 //! only while there is an ingress. It makes no endpoints and knows nothing of the kernel's rules.
 //!
-//! Read [`run`] first.
+//! Read [`run`] first, then `routes.rs`.
 
 #![forbid(unsafe_code)]
 

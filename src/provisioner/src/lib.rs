@@ -5,7 +5,7 @@
 //! binds the two. `plan.rs` (pure) says what a claim or a volume needs, `directories.rs` touches the disk: it only knows
 //! directories whose names we gave, whatever the objects say. How large a directory grows nobody watches.
 //!
-//! Read [`run`] first.
+//! Read [`run`] first, then `plan.rs`.
 
 #![forbid(unsafe_code)]
 
