@@ -145,10 +145,13 @@ pub struct Rlimit {
     pub hard: u64,
 }
 
-/// A bind mount from the machine, or a tmpfs where `source` is `None`.
+/// A bind mount from the machine, or a tmpfs where neither `source` nor `image` is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     pub source: Option<PathBuf>,
+    /// An image (name or id) instead of a source: all its layers, and nobody can write to them.
+    #[serde(default)]
+    pub image: Option<String>,
     /// Absolute, in the container.
     pub target: PathBuf,
     pub read_only: bool,

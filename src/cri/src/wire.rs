@@ -135,10 +135,20 @@ pub struct MountRequest {
     /// Folders of the machine whose mounts must reach the machine again (`Bidirectional`), or must not reach the container.
     #[serde(default)]
     pub shared: Vec<SharedMount>,
+    /// Before the parts, which may be of them. A shim that is too old to know them makes none, and the container's create fails.
+    #[serde(default)]
+    pub images: Vec<ImageMount>,
     /// A shim that is too old to know them makes none, and the container's create fails for the lack of them: never is the
     /// whole volume mounted instead.
     #[serde(default)]
     pub parts: Vec<PartMount>,
+}
+
+/// Unpacked layers, topmost first and at least two, as one file system that nobody writes to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageMount {
+    pub layers: Vec<PathBuf>,
+    pub target: PathBuf,
 }
 
 /// Takes what is at `subpath` beneath `source`, by the descriptor that it was found with, to `target`.

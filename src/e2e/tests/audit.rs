@@ -71,7 +71,7 @@ fn a_policy_says_what_the_audit_log_tells() {
     at.monopod(&["stop"]).ok("stop");
     at.monopod(&["start"]).ok("start again");
     at.kubectl(&["delete", "configmap", "settings"]).ok("delete");
-    assert_eq!(events(&log, "settings").last().unwrap()["verb"], "delete");
+    assert!(events(&log, "settings").iter().any(|event| event["verb"] == "delete"));
     at.monopod(&["stop"]).ok("stop");
     at.monopod(&["start", "--audit-policy", "none"]).ok("start without");
     let before = std::fs::read_to_string(&log).unwrap();

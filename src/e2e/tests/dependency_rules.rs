@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("protobuf", &["api", "kinds", "schema"]),
     ("tls", &[]),
     ("audit", &[]),
+    ("flowcontrol", &[]),
     (
         "apiserver",
         &["api", "audit", "cluster", "cri", "kinds", "listener", "openapi", "protobuf", "schema", "tls"],

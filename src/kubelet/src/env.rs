@@ -1,10 +1,12 @@
 //! A container's environment: services, envFrom, env, in upstream's order.
 
+use crate::env_file;
 use crate::expand::expand;
 use crate::field_ref::{self, Facts};
 use crate::pod;
 use crate::sources::Sources;
-use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, Pod, Service};
+use crate::volumes::{Mounted, MountedVolume};
+use k8s_openapi::api::core::v1::{Container, EnvVar, EnvVarSource, FileKeySelector, Pod, Service};
 use std::collections::BTreeMap;
 
 /// Ordered as it was made; a later value replaces an earlier one in place.
@@ -32,6 +34,7 @@ pub fn environment(
     pod: &Pod,
     container: &Container,
     facts: &Facts,
+    mounted: &Mounted,
     sources: &dyn Sources,
     service_environment: bool,
 ) -> Result<Vec<(String, String)>, String> {
@@ -46,10 +49,16 @@ pub fn environment(
     env_from(&mut env, container, namespace, sources)?;
     for var in container.env.iter().flatten() {
         let value = match (&var.value, &var.value_from) {
-            (_, Some(from)) => match from_source(pod, container, var, from, facts, sources)? {
-                Some(value) => value,
-                None => continue,
-            },
+            (_, Some(from)) => {
+                let value = match &from.file_key_ref {
+                    Some(file) => from_file(file, mounted)?,
+                    None => from_source(pod, container, var, from, facts, sources)?,
+                };
+                match value {
+                    Some(value) => value,
+                    None => continue,
+                }
+            }
             (Some(value), None) => {
                 expand(value, |name| env.get(name).map(str::to_owned).or_else(|| services.get(name).cloned()))
             }
@@ -142,6 +151,20 @@ fn from_source(
     Err(format!("environment variable \"{}\": its source is not supported", var.name))
 }
 
+fn from_file(file: &FileKeySelector, mounted: &Mounted) -> Result<Option<String>, String> {
+    let FileKeySelector { key, path, volume_name, optional } = file;
+    let Some(MountedVolume::Path { path: volume, .. }) = mounted.get(volume_name) else {
+        return Err(format!("cannot find volume \"{volume_name}\" with the file {path}"));
+    };
+    match env_file::value(volume, path, key)? {
+        Some(value) => Ok(Some(value)),
+        None => {
+            let why = format!("couldn't find key {key} in file {path} of volume {volume_name}");
+            missing(*optional == Some(true), why)
+        }
+    }
+}
+
 fn missing(optional: bool, why: String) -> Result<Option<String>, String> {
     if optional { Ok(None) } else { Err(why) }
 }
@@ -221,6 +244,10 @@ mod tests {
     }
 
     fn resolve(container: serde_json::Value) -> Result<BTreeMap<String, String>, String> {
+        let volume = tempfile::tempdir().unwrap();
+        std::fs::write(volume.path().join("made.env"), "TOKEN='abc'\n").unwrap();
+        let made = MountedVolume::Path { path: volume.path().to_owned(), read_only: false };
+        let mounted = Mounted::from([("made".to_owned(), made)]);
         let pod = pod(container);
         let facts = Facts {
             pod_ip: Some("10.244.0.7".into()),
@@ -229,7 +256,7 @@ mod tests {
             memory_bytes: 1 << 30,
             disk_bytes: 1 << 40,
         };
-        environment(&pod, &pod.spec.as_ref().unwrap().containers[0], &facts, &sources(), true)
+        environment(&pod, &pod.spec.as_ref().unwrap().containers[0], &facts, &mounted, &sources(), true)
             .map(|e| e.into_iter().collect())
     }
 
@@ -245,6 +272,8 @@ mod tests {
                 {"name": "KEY", "valueFrom": {"configMapKeyRef": {"name": "settings", "key": "COLOR"}}},
                 {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "login", "key": "password"}}},
                 {"name": "MAYBE", "valueFrom": {"secretKeyRef": {"name": "login", "key": "no", "optional": true}}},
+                {"name": "TOKEN", "valueFrom": {"fileKeyRef": {"volumeName": "made", "path": "made.env", "key": "TOKEN"}}},
+                {"name": "NONE", "valueFrom": {"fileKeyRef": {"volumeName": "made", "path": "no.env", "key": "A", "optional": true}}},
                 {"name": "IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
                 {"name": "APP", "valueFrom": {"fieldRef": {"fieldPath": "metadata.labels['app']"}}},
                 {"name": "CPU", "valueFrom": {"resourceFieldRef": {"resource": "limits.cpu"}}},
@@ -256,6 +285,7 @@ mod tests {
             ("EMPTY", ""),
             ("KEY", "blue"),
             ("PASSWORD", "hunter2"),
+            ("TOKEN", "abc"),
             ("IP", "10.244.0.7"),
             ("APP", "web"),
             ("CPU", "2"),

@@ -123,39 +123,63 @@ impl ImageManager {
     }
 }
 
-/// Upstream's `EnsureImageExists`.
+/// Whose image it is, and where events about it belong.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    pod: &'a Pod,
+    container: &'a str,
+    image: &'a str,
+    policy: Option<&'a str>,
+}
+
+/// The container's own image, and those that it has for volumes.
 ///
 /// # Errors
 /// The reason that the container waits for.
-pub(crate) async fn ensure(
+pub(crate) async fn ensure_all(
     shared: &Arc<Shared>,
     pod: &Pod,
     container: &Container,
 ) -> Result<ImageInfo, NoImage> {
+    let of = |image, policy| Wanted { pod, container: &container.name, image, policy };
+    let mounts = container.volume_mounts.iter().flatten();
+    for volume in pod::spec(pod).volumes.iter().flatten() {
+        let Some(source) = &volume.image else { continue };
+        if mounts.clone().any(|mount| mount.name == volume.name) {
+            let image = source.reference.as_deref().unwrap_or_default();
+            ensure(shared, of(image, source.pull_policy.as_deref())).await?;
+        }
+    }
     let image = container.image.as_deref().unwrap_or_default();
+    ensure(shared, of(image, container.image_pull_policy.as_deref())).await
+}
+
+/// Upstream's `EnsureImageExists`.
+async fn ensure(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoImage> {
+    let Wanted { pod, container, image, policy } = wanted;
     let present = match shared.images.service.status(image).await {
         Ok(present) => present,
-        Err(error) => return Err(not_inspected(shared, pod, container, &error)),
+        Err(error) => return Err(not_inspected(shared, wanted, &error)),
     };
-    let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
+    let policy = policy.unwrap_or("IfNotPresent");
     match (policy, present) {
-        ("Always", _) | (_, None) if policy != "Never" => pull(shared, pod, container, image).await,
+        ("Always", _) | (_, None) if policy != "Never" => pull(shared, wanted).await,
         (_, Some(info)) => {
             shared.images.used(&info.id, shared.clock.now());
             let message = format!("Container image \"{image}\" already present on machine");
-            shared.normal(pod, &container.name, "Pulled", message);
+            shared.normal(pod, container, "Pulled", message);
             Ok(info)
         }
         (_, None) => {
             let message = format!("Container image \"{image}\" is not present with pull policy of Never");
-            shared.warn(pod, &container.name, "ErrImageNeverPull", message.clone());
+            shared.warn(pod, container, "ErrImageNeverPull", message.clone());
             Err(NoImage { reason: "ErrImageNeverPull", message })
         }
     }
 }
 
-fn not_inspected(shared: &Shared, pod: &Pod, container: &Container, error: &CriError) -> NoImage {
-    let image = container.image.as_deref().unwrap_or_default();
+fn not_inspected(shared: &Shared, wanted: Wanted<'_>, error: &CriError) -> NoImage {
+    let Wanted { pod, container, image, .. } = wanted;
     let (reason, message) = match error {
         CriError::InvalidImageName(_) | CriError::Invalid(_) => (
             "InvalidImageName",
@@ -165,17 +189,13 @@ fn not_inspected(shared: &Shared, pod: &Pod, container: &Container, error: &CriE
         ),
         _ => ("ImageInspectError", format!("Failed to inspect image \"{image}\": {error}")),
     };
-    shared.warn(pod, &container.name, "InspectFailed", message.clone());
+    shared.warn(pod, container, "InspectFailed", message.clone());
     NoImage { reason, message }
 }
 
-async fn pull(
-    shared: &Arc<Shared>,
-    pod: &Pod,
-    container: &Container,
-    image: &str,
-) -> Result<ImageInfo, NoImage> {
-    shared.normal(pod, &container.name, "Pulling", format!("Pulling image \"{image}\""));
+async fn pull(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoImage> {
+    let Wanted { pod, container, image, .. } = wanted;
+    shared.normal(pod, container, "Pulling", format!("Pulling image \"{image}\""));
     let secrets = pull_secrets(shared, pod);
     let credentials = credentials::for_image(image, secrets.iter().map(|s| &**s));
     let began = Instant::now();
@@ -186,18 +206,18 @@ async fn pull(
             let message = format!(
                 "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {size} bytes."
             );
-            shared.normal(pod, &container.name, "Pulled", message);
+            shared.normal(pod, container, "Pulled", message);
             shared.images.remember(&info.id, shared.clock.now());
             let collector = shared.clone();
             tokio::spawn(async move { collector.images.collect_garbage(&collector).await });
             Ok(info)
         }
         Err(CriError::InvalidImageName(why)) => {
-            Err(not_inspected(shared, pod, container, &CriError::InvalidImageName(why)))
+            Err(not_inspected(shared, wanted, &CriError::InvalidImageName(why)))
         }
         Err(error) => {
             let message = format!("Failed to pull image \"{image}\": {error}");
-            shared.warn(pod, &container.name, "Failed", message);
+            shared.warn(pod, container, "Failed", message);
             Err(NoImage { reason: "ErrImagePull", message: error.to_string() })
         }
     }

@@ -1,7 +1,8 @@
 //! What to do next for one pod: a pure function of what is wanted, what runs and the time.
 
 use crate::labels;
-use crate::pod::{self, RestartPolicy};
+use crate::pod;
+use crate::restarts::{restarts_after, starts_once};
 use crate::view::View;
 use cri::{ContainerId, ContainerState, ContainerStatus, SandboxId, SandboxStatus};
 use jiff::Timestamp;
@@ -82,32 +83,25 @@ fn plan_sandbox(view: View<'_>, plan: &mut Plan) {
 
 fn plan_containers(view: View<'_>, sandbox: &SandboxStatus, plan: &mut Plan) {
     let spec = pod::spec(view.pod);
-    let policy = pod::restart_policy(spec);
     let initialized = view.is_initialized();
     let mut to_start = Vec::new();
     // who looks into a pod waits for nothing in it, and comes once
     for container in pod::ephemeral_containers(spec) {
         if !view.memory.lost.contains_key(&container.name) {
-            to_start.extend(consider(view, sandbox, &container, RestartPolicy::Never, plan));
+            to_start.extend(consider(view, sandbox, &container, plan));
         }
     }
     for container in pod::init_containers(spec) {
         if initialized && !pod::is_sidecar(container) {
             continue;
         }
-        let policy = match (pod::is_sidecar(container), policy) {
-            (true, _) => RestartPolicy::Always,
-            (false, RestartPolicy::Never) => RestartPolicy::Never,
-            // an init container that succeeded is done
-            (false, _) => RestartPolicy::OnFailure,
-        };
-        to_start.extend(consider(view, sandbox, container, policy, plan));
+        to_start.extend(consider(view, sandbox, container, plan));
         if !initialized && !view.init_is_done(container, &sandbox.id) {
             break;
         }
     }
     if initialized {
-        to_start.extend(spec.containers.iter().filter_map(|c| consider(view, sandbox, c, policy, plan)));
+        to_start.extend(spec.containers.iter().filter_map(|c| consider(view, sandbox, c, plan)));
     }
     // one at a time, in order: the next one starts when the one before runs and its hook is done
     if view.memory.starting.is_none() {
@@ -120,7 +114,6 @@ fn consider(
     view: View<'_>,
     sandbox: &SandboxStatus,
     container: &Container,
-    policy: RestartPolicy,
     plan: &mut Plan,
 ) -> Option<Action> {
     let name = &container.name;
@@ -144,8 +137,8 @@ fn consider(
         // what runs in a sandbox that does not work is about to be reported as ended
         Some((ContainerState::Running { .. }, _)) => return None,
         Some((ContainerState::Exited { exit_code, finished_at, .. }, status)) => {
-            let again =
-                policy.restarts_after(*exit_code) || (!here && pod::is_init(pod::spec(view.pod), name));
+            let spec = pod::spec(view.pod);
+            let again = restarts_after(spec, container, *exit_code) || (!here && pod::is_init(spec, name));
             if !again {
                 return None;
             }
@@ -182,27 +175,28 @@ fn kill_outdated(view: View<'_>, container: &Container, status: &ContainerStatus
 /// Nothing would ever be started again.
 fn is_finished(view: View<'_>) -> bool {
     let spec = pod::spec(view.pod);
-    let policy = pod::restart_policy(spec);
     if view.memory.starting.is_some() || view.memory.sandbox_starting {
         return false;
     }
-    if policy == RestartPolicy::Never {
+    let exit_code = |container: &Container| match view.latest(&container.name)?.state {
+        ContainerState::Exited { exit_code, .. } => Some(exit_code),
+        _ => None,
+    };
+    let is_over = |container: &Container| {
+        exit_code(container).is_some_and(|code| !restarts_after(spec, container, code))
+    };
+    let init_failed = |container: &Container| exit_code(container) != Some(0) && is_over(container);
+    if pod::init_containers(spec).iter().any(init_failed) {
+        return true;
+    }
+    if starts_once(spec) {
         let was_there =
             !view.sandboxes.is_empty() && pod::all_containers(spec).any(|c| view.latest(&c.name).is_some());
-        let init_failed = pod::init_containers(spec).iter().filter(|c| !pod::is_sidecar(c)).any(|c| {
-            view.latest(&c.name).is_some_and(
-                |c| matches!(c.state, ContainerState::Exited { exit_code, .. } if exit_code != 0),
-            )
-        });
-        if init_failed || !view.memory.lost.is_empty() || (was_there && view.current().is_none()) {
+        if !view.memory.lost.is_empty() || (was_there && view.current().is_none()) {
             return true;
         }
     }
-    !spec.containers.is_empty()
-        && spec.containers.iter().all(|c| match view.latest(&c.name).map(|c| &c.state) {
-            Some(ContainerState::Exited { exit_code, .. }) => !policy.restarts_after(*exit_code),
-            _ => false,
-        })
+    !spec.containers.is_empty() && spec.containers.iter().all(is_over)
 }
 
 fn collect_garbage(view: View<'_>, plan: &mut Plan) {

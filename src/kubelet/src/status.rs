@@ -1,7 +1,8 @@
 //! A pod's status from what runs. Pure; in upstream's words.
 
-use crate::pod::{self, RestartPolicy};
+use crate::pod;
 use crate::resources::qos;
+use crate::restarts::restarts_after;
 use crate::view::{Lost, View};
 use crate::{conditions, labels, resize};
 use cri::ContainerState as Cri;
@@ -113,14 +114,13 @@ fn without_a_try(view: View<'_>, container: &Container, terminal: bool) -> Conta
     let waiting = ContainerStateWaiting { reason: Some(reason.to_owned()), message: some(message) };
     let mut status = plain(view, container);
     let spec = pod::spec(view.pod);
-    let never = pod::restart_policy(spec) == RestartPolicy::Never || pod::is_ephemeral(spec, &container.name);
     match view.memory.lost.get(&container.name) {
         Some(Lost { restart_count, state, image, image_id }) => {
             status.restart_count = *restart_count;
             status.image.clone_from(image);
             status.image_id.clone_from(image_id);
             let gone = ContainerState { terminated: Some(state.clone()), ..ContainerState::default() };
-            if never || terminal {
+            if terminal || !restarts_after(spec, container, state.exit_code) {
                 status.container_id.clone_from(&state.container_id);
                 status.state = Some(gone);
             } else {
@@ -208,17 +208,21 @@ fn phase(
     terminal: bool,
 ) -> &'static str {
     let spec = pod::spec(view.pod);
-    let policy = pod::restart_policy(spec);
     let started =
         containers.iter().any(|c| c.container_id.is_some() || view.memory.lost.contains_key(&c.name));
     let initialized = view.is_initialized() || started;
+    let restarts = |container: &Container, status: &ContainerStatus| {
+        ended(status).is_some_and(|t| restarts_after(spec, container, t.exit_code))
+    };
     let init_failed = pod::init_containers(spec).iter().zip(init).any(|(container, status)| {
-        !pod::is_sidecar(container) && ended(status).is_some_and(|t| t.exit_code != 0)
+        !pod::is_sidecar(container)
+            && ended(status).is_some_and(|t| t.exit_code != 0)
+            && (terminal || !restarts(container, status))
     });
     let pending = containers.iter().filter(|c| !is_running(c) && ended(c).is_none()).count();
     let running = containers.iter().filter(|c| is_running(c)).count();
     let succeeded = containers.iter().filter_map(ended).filter(|t| t.exit_code == 0).count();
-    if init_failed && (policy == RestartPolicy::Never || terminal) {
+    if init_failed {
         return "Failed";
     }
     match () {
@@ -233,10 +237,9 @@ fn phase(
         () if terminal && running == 0 => "Failed",
         () if !initialized || pending > 0 => "Pending",
         () if running > 0 => "Running",
-        () if policy == RestartPolicy::Always => "Running",
+        () if spec.containers.iter().zip(containers).any(|(c, status)| restarts(c, status)) => "Running",
         () if succeeded == containers.len() => "Succeeded",
-        () if policy == RestartPolicy::Never => "Failed",
-        () => "Running",
+        () => "Failed",
     }
 }
 

@@ -17,7 +17,7 @@ pub struct Container {
     pub sandbox: Arc<Sandbox>,
     pub state: watch::Sender<ContainerState>,
     /// The image can not be removed while this container is there.
-    _hold: Option<image::Lease>,
+    _holds: Vec<image::Lease>,
 }
 
 impl Container {
@@ -26,9 +26,9 @@ impl Container {
         places: ContainerPaths,
         sandbox: Arc<Sandbox>,
         state: ContainerState,
-        hold: Option<image::Lease>,
+        holds: Vec<image::Lease>,
     ) -> Self {
-        Container { record, places, sandbox, state: watch::Sender::new(state), _hold: hold }
+        Container { record, places, sandbox, state: watch::Sender::new(state), _holds: holds }
     }
 
     /// Takes what the shim wrote of it, tells it to those who listen, and says whether it was new.

@@ -6,12 +6,16 @@ use crate::runtime::Inner;
 use crate::sandbox::Sandbox;
 use crate::signals;
 use crate::spec::{self, HostDevice, ImageDefaults, SharedSource, Volume};
+use cri::wire::ImageMount;
 use cri::{ContainerConfig, ContainerId, CriError, Result, SandboxConfig, SandboxId, Seccomp};
 use oci_spec::runtime::LinuxSeccomp;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
 const SIGTERM: i32 = 15;
+/// overlayfs wants as many where nothing lies over them; and then nobody can write, whatever he remounts. An image may have one
+/// layer, or none.
+const LEAST_LAYERS: usize = 2;
 
 /// What is known before anything is mounted.
 pub struct ContainerPrep {
@@ -25,8 +29,10 @@ pub struct ContainerPrep {
     pub pid: i32,
     pub image_id: String,
     pub layers: Vec<PathBuf>,
-    /// None where the caller brought the layers.
-    pub hold: Option<image::Lease>,
+    /// Images that are mounted as volumes.
+    pub images: Vec<ImageMount>,
+    /// Of every image; of the container's own none where the caller brought the layers.
+    pub holds: Vec<image::Lease>,
     pub defaults: ImageDefaults,
     pub volumes: Vec<Volume>,
     pub shared: Vec<SharedSource>,
@@ -45,19 +51,31 @@ impl Inner {
         &self,
         sandbox: &Sandbox,
         id: ContainerId,
-        config: ContainerConfig,
+        mut config: ContainerConfig,
         places: ContainerPaths,
     ) -> Result<ContainerPrep> {
         let brought =
             config.root.as_ref().map(|root| root.layers.clone()).filter(|layers| !layers.is_empty());
-        let (image_id, layers, hold, defaults) = match brought {
-            Some(layers) => (config.image.clone(), layers, None, ImageDefaults::default()),
+        let (image_id, layers, mut holds, defaults) = match brought {
+            Some(layers) => (config.image.clone(), layers, Vec::new(), ImageDefaults::default()),
             None => {
                 let image = self.images.rootfs(&config.image)?;
                 let defaults = ImageDefaults::from(&image.config);
-                (image.id, image.layers, Some(image.hold), defaults)
+                (image.id, image.layers, vec![image.hold], defaults)
             }
         };
+        let mut images = Vec::new();
+        for mount in &mut config.mounts {
+            let Some(name) = &mount.image else { continue };
+            let image = self.images.rootfs(name)?;
+            let target = places.image(images.len());
+            (mount.source, mount.image) = (Some(target.clone()), Some(image.id));
+            let mut layers = image.layers;
+            let missing = LEAST_LAYERS.saturating_sub(layers.len());
+            layers.extend((0..missing).map(|number| places.empty(number)));
+            images.push(ImageMount { layers, target });
+            holds.push(image.hold);
+        }
         spec::arguments(&config, &defaults)?;
         let record = sandbox.record();
         let pid = record.made.as_ref().map(|m| m.shim.pid);
@@ -77,7 +95,8 @@ impl Inner {
             sandbox: record.config,
             image_id,
             layers,
-            hold,
+            images,
+            holds,
             pid,
             stop_signal,
             defaults,
@@ -119,6 +138,11 @@ fn lay_out(prep: &ContainerPrep) -> std::io::Result<()> {
     }
     // the root's own mode, where no layer says another
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(upper)?;
+    if !prep.images.is_empty() {
+        for number in 0..LEAST_LAYERS {
+            std::fs::DirBuilder::new().recursive(true).mode(0o755).create(places.empty(number))?;
+        }
+    }
     for volume in &prep.volumes {
         std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&volume.source)?;
     }

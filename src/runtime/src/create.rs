@@ -96,7 +96,7 @@ impl Inner {
         if state == ContainerState::Created {
             self.finish_limits(&prep).await?;
         }
-        Ok(Container::new(record, prep.places, sandbox.clone(), state, prep.hold))
+        Ok(Container::new(record, prep.places, sandbox.clone(), state, prep.holds))
     }
 
     /// What libcontainer leaves out, and undoes where it was set before: on v1 it always switches the OOM killer on.
@@ -151,6 +151,7 @@ fn mounts(prep: &ContainerPrep, stacks: bool) -> MountRequest {
         work,
         target: prep.places.rootfs(),
         stacks: Some(stacks),
+        images: prep.images.clone(),
         shared: Vec::new(),
         parts: Vec::new(),
     };
@@ -194,7 +195,8 @@ fn write_bundle(
         let copied = root.fill(&target, &source);
         copied.map_err(|e| failed(&format!("fill volume {}", target.display()), &e))?;
     }
-    for (target, is_dir) in spec::mountpoints(&parts(prep, host, &account, program)) {
+    let is_dir = |mount: &Mount| source_of(prep, mount).is_none_or(|source| source.is_dir());
+    for (target, is_dir) in spec::mountpoints(&parts(prep, host, &account, program), is_dir) {
         root.make_mountpoint(&target, is_dir)
             .map_err(|e| failed(&format!("make mount point {}", target.display()), &e))?;
     }
@@ -220,13 +222,17 @@ fn to_be_filled(prep: &ContainerPrep) -> impl Iterator<Item = (PathBuf, PathBuf)
     asked.filter_map(|mount| Some((mount.target.clone(), source_of(prep, mount)?)))
 }
 
-/// Where we find what is mounted: a part of a volume where the shim has it, as its name may lead elsewhere by now.
+/// Where we find what is mounted: an image, and a part of a volume, where the shim has it. A part's name may lead elsewhere by now.
 fn source_of(prep: &ContainerPrep, mount: &Mount) -> Option<PathBuf> {
-    if mount.subpath.is_none() {
-        return mount.source.clone();
+    let in_shim = |path: &Path| PathBuf::from(format!("/proc/{}/root{}", prep.pid, path.display()));
+    if mount.subpath.is_some() {
+        let brought = prep.shared.iter().find(|brought| brought.target == mount.target)?;
+        return Some(in_shim(&brought.source));
     }
-    let brought = prep.shared.iter().find(|brought| brought.target == mount.target)?;
-    Some(PathBuf::from(format!("/proc/{}/root{}", prep.pid, brought.source.display())))
+    match (&mount.source, &mount.image) {
+        (Some(source), Some(_)) => Some(in_shim(source)),
+        (source, _) => source.clone(),
+    }
 }
 
 /// Where a process that looks from inside will find it: in what is mounted there, else in the root.

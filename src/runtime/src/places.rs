@@ -103,6 +103,16 @@ impl ContainerPaths {
         self.bundle.join("rootfs")
     }
 
+    /// Where an image that is a volume is mounted, in the shim's mount namespace.
+    pub fn image(&self, number: usize) -> PathBuf {
+        self.bundle.join("images").join(number.to_string())
+    }
+
+    /// Nothing is ever in it.
+    pub fn empty(&self, number: usize) -> PathBuf {
+        self.bundle.join("empty").join(number.to_string())
+    }
+
     /// Where mounts that must reach the machine again are brought to in the shim's mount namespace.
     pub fn shared(&self, number: usize) -> PathBuf {
         self.bundle.join("shared").join(number.to_string())

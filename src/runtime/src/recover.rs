@@ -237,8 +237,10 @@ impl Inner {
         if now.exit.is_some() {
             let _ = records::write(&places.exit(), &now);
         }
-        let hold = self.images.rootfs(&record.image_id).ok().map(|image| image.hold);
-        Some(Container::new(record, places, sandbox.clone(), state_of(&now), hold))
+        let volumes = record.config.mounts.iter().filter_map(|mount| mount.image.as_ref());
+        let images = [&record.image_id].into_iter().chain(volumes);
+        let holds = images.filter_map(|id| Some(self.images.rootfs(id).ok()?.hold)).collect();
+        Some(Container::new(record, places, sandbox.clone(), state_of(&now), holds))
     }
 }
 

@@ -16,6 +16,13 @@ pub(crate) fn make(request: &MountRequest, machine: &File) -> Outcome<Vec<PathBu
     let mut made = Vec::new();
     let result = overlay(request).and_then(|()| {
         made.push(request.target.clone());
+        request.images.iter().try_for_each(|image| {
+            fs::create_dir_all(&image.target).because(format!("make {}", image.target.display()))?;
+            lay_over(&image.layers, None, &image.target, request.stacks)
+                .map_err(|why| Fault(format!("mount image on {}: {why}", image.target.display())))?;
+            made.push(image.target.clone());
+            Ok(())
+        })?;
         request.shared.iter().try_for_each(|one| {
             share(one, machine)?;
             made.push(one.target.clone());
@@ -54,9 +61,28 @@ fn overlay(request: &MountRequest) -> Outcome<()> {
         // an image FROM scratch: overlayfs wants at least one lower folder, and there is nothing to lie over
         return mount(Some(upper), target, None::<&str>, MsFlags::MS_BIND, None::<&str>).because(what);
     }
-    let stacked = match request.stacks {
+    let written = Written { upper, work };
+    lay_over(layers, Some(written), target, request.stacks).map_err(|why| Fault(format!("{what}: {why}")))
+}
+
+/// Where what is written over the layers goes.
+#[derive(Clone, Copy)]
+struct Written<'a> {
+    upper: &'a Path,
+    work: &'a Path,
+}
+
+/// # Errors
+/// In the kernel's words.
+fn lay_over(
+    layers: &[PathBuf],
+    written: Option<Written<'_>>,
+    target: &Path,
+    stacks: Option<bool>,
+) -> Result<(), String> {
+    let stacked = match stacks {
         Some(false) => Err((Errno::ENOSYS, None)),
-        _ => stack(layers, upper, work, target),
+        _ => stack(layers, written, target),
     };
     match stacked {
         // the kernel is older than `lowerdir+` (6.8)
@@ -65,10 +91,10 @@ fn overlay(request: &MountRequest) -> Outcome<()> {
             target,
             Some("overlay"),
             MsFlags::empty(),
-            Some(options(layers, upper, work).as_str()),
+            Some(options(layers, written).as_str()),
         )
-        .because(what),
-        Err((errno, complaint)) => Err(Fault(format!("{what}: {}", complaint.unwrap_or(errno.to_string())))),
+        .map_err(|errno| errno.to_string()),
+        Err((errno, complaint)) => Err(complaint.unwrap_or(errno.to_string())),
         Ok(()) => Ok(()),
     }
 }
@@ -76,27 +102,34 @@ fn overlay(request: &MountRequest) -> Outcome<()> {
 /// One call for each layer: the options of mount(2) must fit in a page, which holds about 60.
 fn stack(
     layers: &[PathBuf],
-    upper: &Path,
-    work: &Path,
+    written: Option<Written<'_>>,
     target: &Path,
 ) -> Result<(), (Errno, Option<String>)> {
     let context = FsContext::open(c"overlay").map_err(|e| (e, None))?;
     let configure = || {
         layers.iter().try_for_each(|layer| context.set(c"lowerdir+", layer))?;
-        context.set(c"upperdir", upper)?;
-        context.set(c"workdir", work)?;
+        if let Some(Written { upper, work }) = written {
+            context.set(c"upperdir", upper)?;
+            context.set(c"workdir", work)?;
+        }
         context.mount()
     };
     let overlay = configure().map_err(|e| (e, context.complaint()))?;
     sys::attach_mount(&overlay, target).map_err(|e| (e, None))
 }
 
-fn options(layers: &[PathBuf], upper: &Path, work: &Path) -> String {
+fn options(layers: &[PathBuf], written: Option<Written<'_>>) -> String {
     let escape = |path: &Path| {
         path.display().to_string().replace('\\', "\\\\").replace(':', "\\:").replace(',', "\\,")
     };
     let lower: Vec<String> = layers.iter().map(|layer| escape(layer)).collect();
-    format!("lowerdir={},upperdir={},workdir={}", lower.join(":"), escape(upper), escape(work))
+    let lower = format!("lowerdir={}", lower.join(":"));
+    match written {
+        Some(Written { upper, work }) => {
+            format!("{lower},upperdir={},workdir={}", escape(upper), escape(work))
+        }
+        None => lower,
+    }
 }
 
 /// Only a mount taken in the machine's namespace is a peer of the machine's: ours are slaves.
@@ -163,7 +196,9 @@ mod tests {
     #[test]
     fn options_of_mount_quote_what_overlayfs_would_split_at() {
         let layers = [PathBuf::from("/l/top"), PathBuf::from("/l/a:b,c")];
-        let got = options(&layers, Path::new("/u"), Path::new("/w\\x"));
-        assert_eq!(got, "lowerdir=/l/top:/l/a\\:b\\,c,upperdir=/u,workdir=/w\\\\x");
+        let written = Written { upper: Path::new("/u"), work: Path::new("/w\\x") };
+        let lower = "lowerdir=/l/top:/l/a\\:b\\,c";
+        assert_eq!(options(&layers, None), lower);
+        assert_eq!(options(&layers, Some(written)), format!("{lower},upperdir=/u,workdir=/w\\\\x"));
     }
 }

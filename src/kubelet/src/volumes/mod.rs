@@ -25,12 +25,17 @@ use std::time::Duration;
 /// Below it is an empty folder for each volume behind a claim that the pod has.
 const CLAIMED: &str = "monopod~claim";
 
-/// Where a volume is on the machine.
+/// Where a volume is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MountedVolume {
-    pub path: PathBuf,
-    /// ConfigMaps and their like can not be written to, whatever the mount says.
-    pub read_only: bool,
+pub enum MountedVolume {
+    /// On the machine.
+    Path {
+        path: PathBuf,
+        /// ConfigMaps and their like can not be written to, whatever the mount says.
+        read_only: bool,
+    },
+    /// In the image store, under this name: the runtime mounts it.
+    Image(String),
 }
 
 pub type Mounted = BTreeMap<String, MountedVolume>;
@@ -52,6 +57,7 @@ pub enum Prepared {
     EmptyDir(EmptyDirVolumeSource),
     HostPath(HostPathVolumeSource),
     Persistent(Persistent),
+    Image(String),
     Files { plugin: &'static str, payload: Payload },
 }
 
@@ -68,6 +74,9 @@ pub fn prepare(
     }
     if let Some(source) = &volume.empty_dir {
         return Ok(Prepared::EmptyDir(source.clone()));
+    }
+    if let Some(source) = &volume.image {
+        return Ok(Prepared::Image(source.reference.clone().unwrap_or_default()));
     }
     if let Some(used) = kinds::volume::claim_of(context.pod, volume) {
         let is_set_up = volume_dir(pod_dir, CLAIMED, &volume.name).exists();
@@ -94,7 +103,7 @@ pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> R
         let place = match volume {
             Prepared::HostPath(source) => {
                 host_path::check(&source).map_err(failed)?;
-                MountedVolume { path: PathBuf::from(source.path), read_only: false }
+                MountedVolume::Path { path: PathBuf::from(source.path), read_only: false }
             }
             Prepared::Persistent(found) => {
                 let path = persistent::path(&found.place).map_err(failed)?;
@@ -108,18 +117,19 @@ pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> R
                     fs::create_dir_all(&mark)
                         .map_err(|e| failed(format!("mkdir {}: {e}", mark.display())))?;
                 }
-                MountedVolume { path, read_only: found.read_only }
+                MountedVolume::Path { path, read_only: found.read_only }
             }
+            Prepared::Image(reference) => MountedVolume::Image(reference),
             Prepared::EmptyDir(source) => {
                 let path = volume_dir(pod_dir, "kubernetes.io~empty-dir", &name);
                 empty_dir::set_up(&path, &source, group).map_err(failed)?;
-                MountedVolume { path, read_only: false }
+                MountedVolume::Path { path, read_only: false }
             }
             Prepared::Files { plugin, payload } => {
                 let path = volume_dir(pod_dir, plugin, &name);
                 atomic::write(&path, &payload, group)
                     .map_err(|e| failed(format!("write {}: {e}", path.display())))?;
-                MountedVolume { path, read_only: true }
+                MountedVolume::Path { path, read_only: true }
             }
         };
         mounted.insert(name, place);

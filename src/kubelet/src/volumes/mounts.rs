@@ -1,11 +1,14 @@
 //! From a container's volumeMounts to the runtime's mounts.
 
-use super::{Mounted, subpath};
+use super::{Mounted, MountedVolume, subpath};
 use crate::expand::expand;
 use crate::pod;
 use cri::{Mount, Propagation};
 use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
 use std::path::{Path, PathBuf};
+
+/// KEP-4639: what is in an image that is a volume can be read, and not run.
+const IMAGE_OPTIONS: [&str; 3] = ["rbind", "ro", "noexec"];
 
 /// # Errors
 /// The message of a `CreateContainerConfigError`.
@@ -38,24 +41,34 @@ fn one(
     let part = sub_path(mount, env, pod)?.filter(|part| !part.is_empty());
     if let Some(part) = &part {
         subpath::check(part)?;
-        subpath::ensure(&volume.path, part).map_err(|why| {
-            format!(
-                "failed to prepare subPath for volumeMount \"{}\" of container \"{}\": {why}",
-                mount.name, container.name
-            )
-        })?;
     }
+    let placed = match volume {
+        MountedVolume::Image(image) => {
+            let options = IMAGE_OPTIONS.map(str::to_owned).to_vec();
+            Mount { image: Some(image.clone()), read_only: true, options, ..Mount::default() }
+        }
+        MountedVolume::Path { path, read_only } => {
+            if let Some(part) = &part {
+                subpath::ensure(path, part).map_err(|why| {
+                    format!(
+                        "failed to prepare subPath for volumeMount \"{}\" of container \"{}\": {why}",
+                        mount.name, container.name
+                    )
+                })?;
+            }
+            let read_only = *read_only || mount.read_only == Some(true);
+            Mount { source: Some(path.clone()), read_only, ..Mount::default() }
+        }
+    };
     Ok(Mount {
-        source: Some(volume.path.clone()),
         subpath: part.map(PathBuf::from),
         target: absolute(&mount.mount_path),
-        read_only: volume.read_only || mount.read_only == Some(true),
         propagation: match mount.mount_propagation.as_deref() {
             Some("HostToContainer") => Propagation::HostToContainer,
             Some("Bidirectional") => Propagation::Bidirectional,
             _ => Propagation::Private,
         },
-        ..Mount::default()
+        ..placed
     })
 }
 

@@ -70,7 +70,7 @@ impl Start {
     pub async fn run(self) -> Started {
         let living = self.living.clone();
         let image = tokio::select! {
-            image = image_manager::ensure(&self.shared, &self.pod, &self.container) => image,
+            image = image_manager::ensure_all(&self.shared, &self.pod, &self.container) => image,
             () = living.cancelled() => return Started::GivenUp,
         };
         let done = match image {
@@ -192,7 +192,7 @@ fn describe(
     let config = &shared.config;
     let ip = shared.address_of(sandbox);
     let facts = shared.facts(ip);
-    let env = environment(pod, container, &facts, &shared.sources, config.service_environment)?;
+    let env = environment(pod, container, &facts, mounted, &shared.sources, config.service_environment)?;
     let pod_dir = shared.pod_dir(pod);
     let mut mounts = mounts::of_container(pod, container, mounted, &env)?;
     let is_taken = |mounts: &[Mount], path: &str| mounts.iter().any(|m| m.target == Path::new(path));

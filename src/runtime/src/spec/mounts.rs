@@ -81,16 +81,11 @@ pub(super) fn build(parts: &Parts<'_>) -> Result<Vec<Mount>, CriError> {
 }
 
 /// Where something of the machine's is mounted in the image's own folders, and whether it is a folder.
-pub fn mountpoints(parts: &Parts<'_>) -> Vec<(PathBuf, bool)> {
+pub fn mountpoints(parts: &Parts<'_>, is_dir: impl Fn(&cri::Mount) -> bool) -> Vec<(PathBuf, bool)> {
     let files = files(parts).into_iter().map(|(_, target)| (PathBuf::from(target), false));
     let volumes = parts.volumes.iter().map(|volume| (volume.target.clone(), true));
-    let asked = parts.container.mounts.iter().filter_map(|mount| {
-        let source = mount.source.as_ref().map(|source| match &mount.subpath {
-            Some(part) => source.join(part),
-            None => source.clone(),
-        });
-        Some((target_of(&mount.target).ok()?, source.is_none_or(|source| source.is_dir())))
-    });
+    let asked = parts.container.mounts.iter();
+    let asked = asked.filter_map(|mount| Some((target_of(&mount.target).ok()?, is_dir(mount))));
     let own = ["/dev", "/proc", "/sys"];
     let all = files.chain(volumes).chain(asked);
     all.filter(|(target, _)| !own.iter().any(|own| target.starts_with(own))).collect()

@@ -392,6 +392,44 @@ pub fn confined() {
 }
 
 /// The attack: whoever writes into a volume swaps a part of it for a link to the machine's root while others start on it.
+pub fn images_as_volumes() {
+    world::with(|world| async move {
+        let runtime = world.runtime().await;
+        let sandbox = runtime.run_sandbox(world.sandbox("images")).await.unwrap();
+        let mount = |target: &str, part: Option<&str>| Mount {
+            image: Some("test/busybox".into()),
+            subpath: part.map(Into::into),
+            target: target.into(),
+            read_only: true,
+            options: ["rbind", "ro", "noexec"].map(str::to_owned).to_vec(),
+            ..Mount::default()
+        };
+        let config = |mounts: Vec<Mount>, script: &str| ContainerConfig { mounts, ..shell("c", script) };
+        let both = vec![mount("/all", None), mount("/part", Some("data")), mount("/file", Some("data/seed"))];
+        let script = "set -e; test \"$(cat /all/www/index.html)\" = 'hello from inside'; \
+            test \"$(cat /part/seed)\" = 'from the image'; test \"$(cat /file)\" = 'from the image'; \
+            ! touch /all/new; ! /all/bin/true; test ! -e /part/www; sleep 1000";
+        let id = start(&runtime, &sandbox.id, config(both, script)).await;
+        let is_ready = "! test -e /all/new && cat /part/seed";
+        assert_eq!(sh(&runtime, &id, is_ready).await, "from the image\n");
+        let leads_out = vec![mount("/x", Some("../../etc"))];
+        assert!(runtime.create_container(&sandbox.id, config(leads_out, "true")).await.is_err());
+        let unknown = vec![Mount { image: Some("nowhere/none".into()), ..mount("/x", None) }];
+        let refused = runtime.create_container(&sandbox.id, config(unknown, "true")).await.unwrap_err();
+        assert!(refused.to_string().contains("nowhere/none"), "{refused}");
+        // not even by one who may mount, and the store is as it was
+        let privileged = ContainerConfig {
+            privileged: true,
+            ..config(vec![mount("/x", None)], "mount -o remount,rw /x; touch /x/new")
+        };
+        assert_ne!(run(&runtime, &sandbox.id, privileged).await, 0);
+        let layers = world.images.rootfs("test/busybox").unwrap().layers;
+        assert!(layers.iter().all(|layer| !layer.join("new").exists()));
+        assert!(matches!(runtime.container(&id).await.unwrap().state, ContainerState::Running { .. }));
+        runtime.remove_sandbox(&sandbox.id).await.unwrap();
+    });
+}
+
 /// With the name checked first and mounted then, every fourth start had the machine's root.
 pub fn parts_of_volumes() {
     use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};

@@ -25,6 +25,7 @@ const TESTS: &[Test] = &[
     ("memory_that_runs_out_is_told", containers::out_of_memory),
     ("mounts_travel_as_far_as_they_may", containers::mounts_travel),
     ("a_part_of_a_volume_is_never_the_machine", containers::parts_of_volumes),
+    ("an_image_is_a_volume_that_nobody_writes_to", containers::images_as_volumes),
     ("a_container_is_confined", containers::confined),
     ("a_bind_on_dev_leaves_the_machine_s_as_it_is", containers::dev_bound),
     ("links_in_images_lead_nowhere", hostile::links_in_images),

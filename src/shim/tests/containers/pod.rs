@@ -87,6 +87,7 @@ impl Pod {
             work: home.join("work"),
             target: bundle.join("rootfs"),
             stacks: None,
+            images: Vec::new(),
             shared: Vec::new(),
             parts: Vec::new(),
         };

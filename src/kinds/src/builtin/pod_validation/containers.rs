@@ -2,7 +2,7 @@
 
 use super::super::checks::{list, one_of, required, text};
 use super::super::names;
-use super::{Around, Of, env, mounts, ports, probes, resources, security};
+use super::{Around, Of, env, mounts, ports, probes, resources, restarts, security};
 use crate::ErrorList;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use std::collections::BTreeSet;
@@ -22,10 +22,6 @@ pub(super) fn containers(containers: &[Container], at: &str, around: &Around<'_>
             errors.duplicate(format_args!("{at}.name"), container.name.as_str());
         }
         lifecycle_and_probes(container, &at, around, errors);
-        // KEP-5307 gives them one of their own; until it is carried out it must not seem to be
-        if container.restart_policy.is_some() {
-            errors.forbidden(format_args!("{at}.restartPolicy"), "may not be set for non-init containers");
-        }
     }
     ports::host_ports(containers, at, errors);
 }
@@ -36,9 +32,6 @@ pub(super) fn init_containers(spec: &PodSpec, at: &str, around: &Around<'_>, err
         let list_at = at;
         let at = format!("{at}[{index}]");
         common(container, &at, around, errors);
-        if let Some(policy) = container.restart_policy.as_deref().filter(|policy| *policy != "Always") {
-            errors.not_supported(format_args!("{at}.restartPolicy"), policy, &["Always"]);
-        }
         if !container.name.is_empty() && !seen.insert(&container.name) {
             errors.duplicate(format_args!("{at}.name"), container.name.as_str());
         }
@@ -88,7 +81,7 @@ fn common(container: &Container, at: &str, around: &Around<'_>, errors: &mut Err
         errors,
     );
     ports::ports(list(&container.ports), &format!("{at}.ports"), errors);
-    env::variables(list(&container.env), &format!("{at}.env"), errors);
+    env::variables(list(&container.env), around, &format!("{at}.env"), errors);
     env::from(list(&container.env_from), &format!("{at}.envFrom"), errors);
     mounts::mounts(container, at, around, errors);
     mounts::devices(container, at, around, errors);
@@ -98,10 +91,7 @@ fn common(container: &Container, at: &str, around: &Around<'_>, errors: &mut Err
     }
     let resize = list(&container.resize_policy);
     resources::resize_policies(resize, around.restart_policy, &format!("{at}.resizePolicy"), errors);
-    if !list(&container.restart_policy_rules).is_empty() {
-        errors
-            .forbidden(format_args!("{at}.restartPolicyRules"), "container restart rules are not supported");
-    }
+    restarts::of_container(container, at, errors);
     if let Some(context) = &container.security_context {
         security::of_container(context, around.host_users, &format!("{at}.securityContext"), errors);
     }

@@ -2,21 +2,22 @@
 
 use super::super::checks::{judged, optional, required, text};
 use super::super::names;
-use super::downward;
+use super::volumes::descends;
+use super::{Around, downward};
 use crate::ErrorList;
-use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, EnvVarSource};
+use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, EnvVarSource, FileKeySelector};
 
-pub(super) fn variables(variables: &[EnvVar], at: &str, errors: &mut ErrorList) {
+pub(super) fn variables(variables: &[EnvVar], around: &Around<'_>, at: &str, errors: &mut ErrorList) {
     for (index, variable) in variables.iter().enumerate() {
         let at = format!("{at}[{index}]");
         required(names::environment_variable, &variable.name, format_args!("{at}.name"), errors);
         if let Some(source) = &variable.value_from {
-            value_from(source, text(&variable.value), &format!("{at}.valueFrom"), errors);
+            value_from(source, text(&variable.value), around, &format!("{at}.valueFrom"), errors);
         }
     }
 }
 
-fn value_from(source: &EnvVarSource, value: &str, at: &str, errors: &mut ErrorList) {
+fn value_from(source: &EnvVarSource, value: &str, around: &Around<'_>, at: &str, errors: &mut ErrorList) {
     let mut sources = 0;
     if let Some(field) = &source.field_ref {
         sources += 1;
@@ -34,19 +35,42 @@ fn value_from(source: &EnvVarSource, value: &str, at: &str, errors: &mut ErrorLi
         sources += 1;
         key_of(&key.name, &key.key, &format!("{at}.secretKeyRef"), errors);
     }
-    if source.file_key_ref.is_some() {
+    if let Some(file) = &source.file_key_ref {
         sources += 1;
-        // KEP-3721; until it is carried out the variable would be empty
-        errors
-            .forbidden(format_args!("{at}.fileKeyRef"), "environment variables from files are not supported");
+        file_key(file, around, &format!("{at}.fileKeyRef"), errors);
     }
     let why = match sources {
-        0 => "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`",
+        0 => {
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+        }
         _ if !value.is_empty() => "may not be specified when `value` is not empty",
         1 => return,
         _ => "may not have more than one field specified at a time",
     };
     errors.invalid(at, "", why);
+}
+
+/// KEP-3721: a file that another container writes into a volume that lives as long as the pod.
+fn file_key(file: &FileKeySelector, around: &Around<'_>, at: &str, errors: &mut ErrorList) {
+    required(names::environment_variable, &file.key, format_args!("{at}.key"), errors);
+    match file.volume_name.as_str() {
+        "" => errors.required(format_args!("{at}.volumeName"), ""),
+        name => match around.volumes.get(name) {
+            None => errors.not_found(format_args!("{at}.volumeName"), name),
+            Some(volume) if volume.empty_dir.is_none() => {
+                errors.invalid(
+                    format_args!("{at}.volumeName"),
+                    name,
+                    "referenced volume must be of type emptyDir",
+                );
+            }
+            Some(_) => {}
+        },
+    }
+    match file.path.as_str() {
+        "" => errors.required(format_args!("{at}.path"), ""),
+        path => descends(path, format_args!("{at}.path"), errors),
+    }
 }
 
 fn key_of(name: &str, key: &str, at: &str, errors: &mut ErrorList) {

@@ -13,6 +13,7 @@ mod ports;
 mod probes;
 mod projected;
 mod resources;
+mod restarts;
 mod scheduling;
 mod security;
 mod status;

@@ -44,22 +44,18 @@ pub(super) fn mounts(container: &Container, at: &str, around: &Around<'_>, error
                 "must not already exist as a path in volumeDevices",
             );
         }
-        let of_image = volume.is_some_and(|volume| volume.image.is_some());
-        sub_paths(mount, &list_at, &at, of_image, errors);
+        sub_paths(mount, &list_at, &at, errors);
         propagation(mount, container, &list_at, errors);
         recursive_read_only(mount, &format!("{list_at}.recursiveReadOnly"), errors);
     }
 }
 
 /// Upstream leaves the index out of some places.
-fn sub_paths(mount: &VolumeMount, list_at: &str, at: &str, of_image: bool, errors: &mut ErrorList) {
+fn sub_paths(mount: &VolumeMount, list_at: &str, at: &str, errors: &mut ErrorList) {
     let (fixed, computed) = (text(&mount.sub_path), text(&mount.sub_path_expr));
     for (field, path) in [("subPath", fixed), ("subPathExpr", computed)] {
         if path.is_empty() {
             continue;
-        }
-        if of_image {
-            errors.invalid(format_args!("{at}.{field}"), path, "not allowed in image volume sources");
         }
         descends(path, format_args!("{list_at}.{field}"), errors);
     }
