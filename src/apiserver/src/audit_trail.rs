@@ -29,8 +29,6 @@ static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 const LONGEST_ID: usize = 64;
 const DECISION: &str = "authorization.k8s.io/decision";
 const REASON: &str = "authorization.k8s.io/reason";
-/// Their answers go on for as long as somebody wants them (upstream's `longRunningRequestCheck`).
-const LONG_RUNNING: [&str; 5] = ["attach", "exec", "log", "portforward", "proxy"];
 
 /// Clones are of the same request.
 #[derive(Clone, Default)]
@@ -90,8 +88,7 @@ impl AuditTrail {
         if decision.level == Level::None {
             return AuditTrail(None);
         }
-        let part = info.as_ref().and_then(|info| info.subresource.as_deref());
-        let is_long_running = verb == "watch" || part.is_some_and(|part| LONG_RUNNING.contains(&part));
+        let is_long_running = verb == "watch" || info.as_ref().is_some_and(RequestInfo::is_a_connection);
         let now = Timestamp::now();
         let event = Event {
             level: decision.level,

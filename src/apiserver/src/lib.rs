@@ -14,6 +14,7 @@ mod client_tls;
 mod component_statuses;
 mod computed;
 mod discovery;
+mod flow_control;
 mod health;
 mod impersonation;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `/metrics` in Prometheus' text format, under upstream's names.
 
+use flowcontrol::Counts;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,6 +8,27 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Verb, group, version, resource, subresource, code. All but the code come from what is served, so there are not many.
 type Labels = (String, String, String, String, String, u16);
+
+/// Of a priority level: name, type, help and value.
+type OfLevel = (&'static str, &'static str, &'static str, fn(&Counts) -> u64);
+
+const OF_LEVELS: [OfLevel; 4] = [
+    (
+        "apiserver_flowcontrol_dispatched_requests_total",
+        "counter",
+        "Requests that got their seats.",
+        |counts| counts.dispatched,
+    ),
+    ("apiserver_flowcontrol_rejected_requests_total", "counter", "Requests that got none.", |counts| {
+        counts.rejected
+    }),
+    ("apiserver_flowcontrol_current_inqueue_requests", "gauge", "Requests that wait for seats.", |counts| {
+        counts.waiting as u64
+    }),
+    ("apiserver_flowcontrol_current_executing_seats", "gauge", "Seats that are taken.", |counts| {
+        counts.seats_taken.into()
+    }),
+];
 
 #[derive(Default)]
 pub(crate) struct Metrics {
@@ -33,7 +55,7 @@ impl Metrics {
         Watching(self.watches.clone())
     }
 
-    pub(crate) fn text(&self) -> String {
+    pub(crate) fn text(&self, levels: &[(Arc<str>, Counts)]) -> String {
         let mut out = String::new();
         head(
             &mut out,
@@ -54,6 +76,12 @@ impl Metrics {
             "apiserver_longrunning_requests{{verb=\"WATCH\"}} {}",
             self.watches.load(Ordering::Relaxed)
         );
+        for (name, kind, help, of) in OF_LEVELS {
+            head(&mut out, name, kind, help);
+            for (level, counts) in levels {
+                let _ = writeln!(out, "{name}{{priority_level=\"{level}\"}} {}", of(counts));
+            }
+        }
         if let Some(bytes) = resident() {
             head(&mut out, "process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
             let _ = writeln!(out, "process_resident_memory_bytes {bytes}");
@@ -85,12 +113,16 @@ mod tests {
         metrics.count(labels());
         metrics.count(labels());
         let watching = metrics.watching();
-        let text = metrics.text();
+        let text = metrics.text(&[("low".into(), Counts { waiting: 3, ..Counts::default() })]);
+        assert!(
+            text.contains("apiserver_flowcontrol_current_inqueue_requests{priority_level=\"low\"} 3\n"),
+            "{text}"
+        );
         let want = "apiserver_request_total{code=\"200\",group=\"\",resource=\"pods\",subresource=\"\",verb=\"LIST\",version=\"v1\"} 2\n";
         assert!(text.contains(want), "{text}");
         assert!(text.contains("apiserver_longrunning_requests{verb=\"WATCH\"} 1\n"), "{text}");
         assert!(text.contains("\nprocess_resident_memory_bytes "), "{text}");
         drop(watching);
-        assert!(metrics.text().contains("apiserver_longrunning_requests{verb=\"WATCH\"} 0\n"));
+        assert!(metrics.text(&[]).contains("apiserver_longrunning_requests{verb=\"WATCH\"} 0\n"));
     }
 }

@@ -75,6 +75,12 @@ impl RequestInfo {
         }
     }
 
+    /// Its answer goes on for as long as somebody wants it (upstream's `longRunningRequestCheck`); a watch's does too.
+    pub(crate) fn is_a_connection(&self) -> bool {
+        let part = self.subresource.as_deref();
+        matches!(part, Some("attach" | "exec" | "log" | "portforward" | "proxy"))
+    }
+
     /// What must be allowed before anything else is looked at.
     pub(crate) fn attributes(&self, request: &Request) -> Attributes {
         let verb = self.verb(request);

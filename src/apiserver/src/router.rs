@@ -6,7 +6,7 @@ use crate::request_info::{ParsedPath, RequestInfo};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
-    aggregator, authentication, computed, discovery, health, impersonation, negotiate, objects,
+    aggregator, authentication, computed, discovery, flow_control, health, impersonation, negotiate, objects,
     openapi_documents, pods, proxy, responses, watch_socket,
 };
 use api::Status;
@@ -48,6 +48,15 @@ async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Re
         Err(status) => return Err(refused(&mut request, status).await),
     };
     request.trail.impersonate(&actor);
+    let seat = match flow_control::admit(edge, &actor, &request).await {
+        Ok(seat) => seat,
+        Err(status) => return Err(refused(&mut request, status).await),
+    };
+    let answer = let_in(edge, actor, request).await;
+    Ok(flow_control::told(answer.unwrap_or_else(|status| responses::refusal(&status)), seat.as_ref()))
+}
+
+async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> Result<Response, Status> {
     if let Some(service) = aggregator::asked(edge, &request.segments) {
         return aggregator::answer(edge, &actor, &mut request, &service).await;
     }
@@ -176,9 +185,11 @@ fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Respons
         ["healthz" | "livez" | "readyz", ..] => {
             health::answer(request, &segments, *edge.ready.borrow()).ok_or_else(not_found)
         }
-        ["metrics"] => {
-            Ok(responses::typed(200, "text/plain; version=0.0.4; charset=utf-8", edge.metrics.text()))
-        }
+        ["metrics"] => Ok(responses::typed(
+            200,
+            "text/plain; version=0.0.4; charset=utf-8",
+            edge.metrics.text(&edge.flow.counts()),
+        )),
         [".well-known", "openid-configuration"] => {
             Ok(responses::json(200, &edge.cluster.openid_configuration()))
         }

@@ -7,11 +7,12 @@ use crate::openapi_documents::CustomDocuments;
 use crate::parse_budget::ParseBudget;
 use crate::request::Request;
 use crate::server_state::ServerState;
-use crate::{aggregator, responses, router};
+use crate::{aggregator, flow_control, responses, router};
 use api::Status;
 use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
+use flowcontrol::FlowControl;
 use http::{HeaderMap, Method};
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -73,6 +74,7 @@ impl ApiServer {
             cluster,
             pods,
             audit: config.audit,
+            flow: FlowControl::default(),
             ready: config.ready,
             metrics: Metrics::default(),
             parsing: ParseBudget::new(config.give_back_memory),
@@ -86,6 +88,11 @@ impl ApiServer {
     /// Says of each APIService whether it can be asked, until `stop`.
     pub async fn follow_api_services(self, stop: CancellationToken) {
         aggregator::follow_availability(self.edge, stop).await;
+    }
+
+    /// Has requests take turns as FlowSchemas and priority levels say, until `stop`.
+    pub async fn follow_flow_control(self, stop: CancellationToken) {
+        flow_control::run(self.edge, stop).await;
     }
 
     /// Until `stop`; open streams are given a second.

@@ -8,6 +8,7 @@ use crate::parse_budget::ParseBudget;
 use audit::AuditLog;
 use cluster::Cluster;
 use cri::PodAccess;
+use flowcontrol::FlowControl;
 use std::sync::Arc;
 use tokio::sync::watch;
 
@@ -17,6 +18,7 @@ pub(crate) struct ServerState {
     /// The kubelet of this process, where it runs one.
     pub(crate) pods: Option<Arc<dyn PodAccess>>,
     pub(crate) audit: Option<Arc<AuditLog>>,
+    pub(crate) flow: FlowControl,
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) metrics: Metrics,
     pub(crate) parsing: ParseBudget,

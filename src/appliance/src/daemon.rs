@@ -194,6 +194,7 @@ async fn serve(
     };
     running.spawn(server.clone().serve_plain(dashboard_listener, door, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
+    running.spawn(server.clone().follow_flow_control(components.clone()));
     running.spawn(server.serve(listener, components.clone()));
     let status = ControlStatus {
         profile: places.profile.to_string(),

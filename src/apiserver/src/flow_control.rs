@@ -1,0 +1,139 @@
+//! Priority and fairness at the edge: what a request is, for [`FlowControl`](flowcontrol::FlowControl), and the objects that say
+//! how it is treated.
+
+use crate::request::Request;
+use crate::request_info::{ParsedPath, RequestInfo};
+use crate::server_state::ServerState;
+use api::{ObjectKey, Reason, Status};
+use cluster::{Actor, Controller};
+use flowcontrol::{Asked, ResourceAsked, Seat};
+use http::{HeaderName, HeaderValue};
+use k8s_openapi::api::flowcontrol::v1::{
+    FlowSchema, FlowSchemaCondition, FlowSchemaStatus, PriorityLevelConfiguration,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kinds::key_of;
+use std::sync::Arc;
+use store::Resource;
+use tokio_util::sync::CancellationToken;
+use warp::reply::Response;
+
+const NAME: &str = "flow-control";
+const DANGLING: &str = "Dangling";
+static SCHEMA_UID: HeaderName = HeaderName::from_static("x-kubernetes-pf-flowschema-uid");
+static LEVEL_UID: HeaderName = HeaderName::from_static("x-kubernetes-pf-prioritylevel-uid");
+/// Upstream's estimate of a list: a seat for each hundred objects, ten at most.
+const OBJECTS_A_SEAT: usize = 100;
+const MOST_SEATS: usize = 10;
+
+/// Waits for its turn. `None` for what goes on for as long as its client wants: it would hold its seat for ever.
+///
+/// # Errors
+/// `TooManyRequests`.
+pub(crate) async fn admit(
+    edge: &ServerState,
+    actor: &Actor,
+    request: &Request,
+) -> Result<Option<Seat>, Status> {
+    let info = match ParsedPath::parse(&request.segments) {
+        ParsedPath::Resource(info) => Some(info),
+        ParsedPath::Other => None,
+    };
+    if info.as_ref().is_some_and(RequestInfo::is_a_connection) {
+        return Ok(None);
+    }
+    let method = request.method.as_str().to_ascii_lowercase();
+    let verb = info.as_ref().map_or(method.as_str(), |info| info.verb(request));
+    let resource = info.as_ref().map(|info| ResourceAsked {
+        group: &info.gvr.group,
+        resource: &info.gvr.resource,
+        subresource: info.subresource.as_deref().unwrap_or_default(),
+        namespace: info.namespace.as_deref(),
+    });
+    let asked = Asked { user: &actor.name, groups: &actor.groups, verb, resource, path: &request.path };
+    let width = info.as_ref().filter(|_| verb == "list").map_or(1, |info| width_of_list(edge, request, info));
+    let admitted = edge.flow.admit(&asked, width).await;
+    admitted.map(Some).map_err(|_| {
+        let mut refused = Status::new(Reason::TooManyRequests, "too many requests, please try again later");
+        refused.retry_after_seconds = Some(1);
+        refused
+    })
+}
+
+fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u32 {
+    let Some(version) = edge.cluster.registry().by_gvr(&info.gvr) else { return 1 };
+    let resource = Resource::from(&version.info().storage);
+    let there = edge.cluster.store().snapshot().count(&resource, info.namespace.as_deref());
+    let limit = request.number("limit").ok().flatten().filter(|limit: &usize| *limit > 0);
+    let shown = there.min(limit.unwrap_or(usize::MAX));
+    u32::try_from((shown / OBJECTS_A_SEAT).clamp(1, MOST_SEATS)).unwrap_or(1)
+}
+
+/// By what the request was let in.
+pub(crate) fn told(mut response: Response, seat: Option<&Seat>) -> Response {
+    if let Some([schema, level]) = seat.and_then(|seat| seat.uids.as_ref()) {
+        for (name, uid) in [(&SCHEMA_UID, schema), (&LEVEL_UID, level)] {
+            if let Ok(uid) = HeaderValue::from_str(uid) {
+                response.headers_mut().insert(name.clone(), uid);
+            }
+        }
+    }
+    response
+}
+
+/// Follows the objects, and says of each FlowSchema whether its level is there.
+pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
+    let schemas = edge.cluster.informer::<FlowSchema>();
+    let all = move || schemas.list(None).into_iter().map(|schema| key_of(&schema.metadata));
+    Controller::new(NAME, &edge.cluster)
+        .reconciles::<FlowSchema>()
+        .watches::<PriorityLevelConfiguration>(move |queue, _| all().for_each(|key| queue.add(key)))
+        .run(stop, edge, |edge, key: ObjectKey| async move { reconcile(&edge, &key).await })
+        .await;
+}
+
+async fn reconcile(edge: &ServerState, key: &ObjectKey) -> Result<(), String> {
+    let schemas = edge.cluster.informer::<FlowSchema>().list(None);
+    let levels = edge.cluster.informer::<PriorityLevelConfiguration>().list(None);
+    edge.flow.configure(&schemas, &levels);
+    let level_exists = |name: &str| levels.iter().any(|level| level.metadata.name.as_deref() == Some(name));
+    let Some(schema) = schemas.iter().find(|schema| key_of(&schema.metadata) == *key) else { return Ok(()) };
+    let level = schema.spec.as_ref().map(|spec| spec.priority_level_configuration.name.as_str());
+    let level = level.unwrap_or_default();
+    let wanted = condition(level, level_exists(level));
+    let mut known = schema.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let is_same = |known: &FlowSchemaCondition| {
+        (&known.type_, &known.status, &known.message) == (&wanted.type_, &wanted.status, &wanted.message)
+    };
+    if known.any(is_same) {
+        return Ok(());
+    }
+    let set = |schema: &mut FlowSchema| {
+        let status = schema.status.get_or_insert_with(FlowSchemaStatus::default);
+        let conditions = status.conditions.get_or_insert_default();
+        conditions.retain(|known| known.type_ != wanted.type_);
+        conditions.push(wanted.clone());
+        Ok(())
+    };
+    let written = edge.cluster.acting_as(Actor::root()).api::<FlowSchema>().modify_status(key, set).await;
+    match written {
+        Err(status) if !status.is(Reason::NotFound) => Err(status.message),
+        _ => Ok(()),
+    }
+}
+
+fn condition(level: &str, exists: bool) -> FlowSchemaCondition {
+    let (status, reason, there) = match exists {
+        true => ("False", "Found", "and it exists"),
+        false => ("True", "NotFound", "but there is no such object"),
+    };
+    let message =
+        format!("This FlowSchema references the PriorityLevelConfiguration object named {level:?} {there}");
+    FlowSchemaCondition {
+        type_: Some(DANGLING.to_owned()),
+        status: Some(status.to_owned()),
+        reason: Some(reason.to_owned()),
+        message: Some(message),
+        last_transition_time: Some(Time(jiff::Timestamp::now())),
+    }
+}
