@@ -13,7 +13,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("store", &["api"]),
     ("cluster", &["api", "expressions", "kinds", "store"]),
     ("cri", &[]),
-    ("openapi", &["kinds", "schema"]),
+    ("openapi", &["api", "kinds"]),
     ("protobuf", &["api", "kinds", "schema"]),
     ("tls", &[]),
     ("apiserver", &["api", "cluster", "cri", "kinds", "listener", "openapi", "protobuf", "schema", "tls"]),
