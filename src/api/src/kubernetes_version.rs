@@ -1,5 +1,3 @@
-// The documents of OpenAPI are made with this file too, at build time.
-
 #[derive(Debug, Clone, Copy)]
 pub struct KubernetesVersion {
     pub major: &'static str,

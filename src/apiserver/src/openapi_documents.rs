@@ -1,5 +1,4 @@
-//! `/openapi/v2` and `/openapi/v3`: which of the embedded documents a client gets, packed or not, and for how long it
-//! may keep it.
+//! `/openapi/v2` and `/openapi/v3`: which of the documents a client gets, packed or not, and for how long it may keep it.
 
 use crate::aggregator;
 use crate::negotiate;
@@ -9,7 +8,8 @@ use crate::responses::not_found;
 use crate::server_state::ServerState;
 use api::{Reason, Status};
 use http::{HeaderValue, StatusCode, header};
-use kinds::{Registry, Scope};
+use kinds::Registry;
+use openapi::{Document, Documents};
 use std::sync::{Arc, Mutex, PoisonError};
 use warp::reply::{Reply, Response};
 
@@ -17,177 +17,122 @@ const JSON: &str = "application/json";
 /// The deprecated spelling is no valid media type, and is what clients of Go send; upstream answers with the new one.
 const PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-/// The documents of the custom kinds, made anew when those have changed.
+/// The documents of the registry that is served, and this.
 #[derive(Default)]
-pub(crate) struct CustomDocuments(Mutex<Option<Made>>);
+pub(crate) struct OpenapiDocuments(Mutex<Option<(Arc<Registry>, Arc<Documents>)>>);
 
-struct Made {
-    of: Arc<Registry>,
-    version_3: Arc<Vec<openapi::CustomDocument>>,
-    /// Where somebody has asked.
-    version_2: Option<Arc<openapi::Version2>>,
-}
-
-impl CustomDocuments {
-    fn of(&self, registry: &Arc<Registry>) -> Arc<Vec<openapi::CustomDocument>> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        current(&mut made, registry).version_3.clone()
-    }
-
-    /// `None` without custom kinds: then it is the embedded one. Who asks while it is made waits for it.
-    fn version_2(&self, registry: &Arc<Registry>) -> Option<Arc<openapi::Version2>> {
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = current(&mut made, registry);
-        if made.version_3.is_empty() {
-            return None;
+impl OpenapiDocuments {
+    /// Where kinds have come or gone, others; what of the old ones stays true stays rendered.
+    fn of(&self, registry: Arc<Registry>) -> Arc<Documents> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((of, documents)) if Arc::ptr_eq(of, &registry) => documents.clone(),
+            before => {
+                let before = before.as_ref().map(|(_, documents)| &**documents);
+                let documents = Arc::new(Documents::of(&registry, before));
+                *kept = Some((registry, documents.clone()));
+                documents
+            }
         }
-        let documents = made.version_3.clone();
-        Some(made.version_2.get_or_insert_with(|| Arc::new(openapi::version_2(&documents))).clone())
     }
-}
-
-fn current<'m>(made: &'m mut Option<Made>, registry: &Arc<Registry>) -> &'m mut Made {
-    if made.as_ref().is_some_and(|made| !Arc::ptr_eq(&made.of, registry)) {
-        *made = None;
-    }
-    made.get_or_insert_with(|| Made {
-        of: registry.clone(),
-        version_3: Arc::new(openapi::custom_documents(custom_resources(registry))),
-        version_2: None,
-    })
-}
-
-fn custom_resources(registry: &Registry) -> Vec<openapi::CustomResource> {
-    let described =
-        registry.versions().filter_map(|version| Some((version.info(), version.published_schema()?)));
-    described
-        .map(|(info, schema)| openapi::CustomResource {
-            group: info.gvk.group.to_string(),
-            version: info.gvk.version.to_string(),
-            kind: info.gvk.kind.to_string(),
-            plural: info.gvr.resource.to_string(),
-            namespaced: info.scope == Scope::Namespaced,
-            subresources: info.subresources.iter().map(ToString::to_string).collect(),
-            schema: schema.clone(),
-        })
-        .collect()
 }
 
 /// # Errors
 /// `NotFound` for a group that is not served, `NotAcceptable` for a format that there is not.
-pub(crate) fn answer(
+pub(crate) async fn answer(
     edge: &ServerState,
     request: &Request,
     version: &str,
     path: &[&str],
 ) -> Result<Response, Status> {
+    let documents = edge.openapi.of(edge.cluster.registry());
     match (version, path) {
-        ("v2", []) => version_2(edge, request),
+        ("v2", []) => version_2(&documents, request).await,
         ("v3", []) => {
             negotiate::first_of(request.header(header::ACCEPT), &[JSON]).ok_or_else(not_acceptable)?;
-            let own = openapi::index(&edge.custom_documents.of(&edge.cluster.registry()));
-            Ok(responses::json_bytes(200, with_aggregated(edge, own)?))
+            Ok(responses::json_bytes(200, index(edge, &documents)))
         }
-        ("v3", path) => version_3(edge, request, &path.join("/")),
+        ("v3", path) => version_3(&documents, request, &path.join("/")).await,
         _ => Err(not_found()),
     }
 }
 
 /// Those who serve a group for the cluster have their own documents.
-fn with_aggregated(edge: &ServerState, own: String) -> Result<String, Status> {
-    let mut others = Vec::new();
-    for service in aggregator::all_given_away(&edge.cluster) {
-        let spec = service.spec.clone().unwrap_or_default();
-        let (group, version) = (spec.group.unwrap_or_default(), spec.version.unwrap_or_default());
-        let hash = edge.aggregated.openapi_hash(&group, &version);
-        others.extend(hash.map(|hash| (format!("apis/{group}/{version}"), hash)));
-    }
-    if others.is_empty() {
-        return Ok(own);
-    }
-    let mut index: serde_json::Value = serde_json::from_str(&own).map_err(Status::internal)?;
-    for (path, hash) in others {
-        let url = format!("/openapi/v3/{path}?hash={hash}");
-        index["paths"][path] = serde_json::json!({"serverRelativeURL": url});
-    }
-    Ok(index.to_string())
+fn index(edge: &ServerState, documents: &Documents) -> String {
+    let aggregated = aggregator::all_given_away(&edge.cluster).into_iter().filter_map(|service| {
+        let spec = service.spec.as_ref()?;
+        let (group, version) = (spec.group.as_deref()?, spec.version.as_deref()?);
+        Some((format!("apis/{group}/{version}"), edge.aggregated.openapi_hash(group, version)?))
+    });
+    let own = documents.hashes().map(|(path, hash)| (path.to_owned(), hash.to_owned()));
+    openapi::index(&own.chain(aggregated).collect())
 }
 
 fn not_acceptable() -> Status {
     Status::new(Reason::NotAcceptable, "only the following media types are accepted: application/json")
 }
 
-fn version_2(edge: &ServerState, request: &Request) -> Result<Response, Status> {
+async fn version_2(documents: &Documents, request: &Request) -> Result<Response, Status> {
     let offers = [JSON, PROTOBUF, openapi::PROTOBUF];
     let chosen = negotiate::first_of(request.header(header::ACCEPT), &offers).ok_or_else(not_acceptable)?;
-    let with_custom = edge.custom_documents.version_2(&edge.cluster.registry());
-    let response = match (chosen, &with_custom) {
-        (JSON, Some(made)) => entity(request, JSON, &Body::Packed(&made.json), &made.hash),
-        (_, Some(made)) => entity(request, PROTOBUF, &Body::Packed(&made.protobuf), &made.hash),
-        (JSON, None) => entity(request, JSON, &Body::Packed(openapi::document_v2_json()), openapi::hash_v2()),
-        (_, None) => {
-            entity(request, PROTOBUF, &Body::Packed(openapi::document_v2_protobuf()), openapi::hash_v2())
-        }
-    };
-    Ok(vary(response))
+    match chosen {
+        JSON => entity(request, JSON, documents.version_2()).await,
+        _ => entity(request, PROTOBUF, documents.version_2_protobuf()).await,
+    }
 }
 
-/// What a document is made of, packed or to be rendered.
-enum Body<'b> {
-    Packed(&'b [u8]),
-    Custom(openapi::CustomDocument),
-}
-
-fn version_3(edge: &ServerState, request: &Request, path: &str) -> Result<Response, Status> {
-    let built_in = openapi::document_v3(path).zip(openapi::hash_v3(path));
-    let (body, hash) = match built_in {
-        Some((gz, hash)) => (Body::Packed(gz), hash.to_owned()),
-        None => {
-            let custom = edge.custom_documents.of(&edge.cluster.registry());
-            let document = custom.iter().find(|document| document.path == path).ok_or_else(not_found)?;
-            (Body::Custom(document.clone()), document.hash.clone())
-        }
-    };
-    let hash = hash.as_str();
+async fn version_3(documents: &Documents, request: &Request, path: &str) -> Result<Response, Status> {
+    let document = documents.version_3(path).ok_or_else(not_found)?;
+    let hash = document.hash();
     negotiate::first_of(request.header(header::ACCEPT), &[JSON]).ok_or_else(not_acceptable)?;
     let asked = request.parameter("hash");
     if asked.is_some_and(|asked| asked != hash) {
         return Ok(moved(&format!("/openapi/v3/{path}?hash={hash}")));
     }
-    let mut response = entity(request, JSON, &body, hash);
+    let mut response = entity(request, JSON, document).await?;
     if asked.is_some() {
         // an address with a hash never shows anything else
         let headers = response.headers_mut();
         headers
             .insert(header::CACHE_CONTROL, HeaderValue::from_static("public, immutable, max-age=31536000"));
     }
-    Ok(vary(response))
+    Ok(response)
 }
 
-/// As it is embedded where the client takes gzip, else inflated; nothing where the client has it already.
-fn entity(request: &Request, content_type: &'static str, body: &Body<'_>, hash: &str) -> Response {
+/// Packed where the client takes gzip; nothing where the client has it already.
+async fn entity(
+    request: &Request,
+    content_type: &'static str,
+    document: &Arc<Document>,
+) -> Result<Response, Status> {
     // the same document in two formats is two entities
     let suffix = if content_type == JSON { "" } else { "-pb" };
-    let etag = format!("\"{hash}{suffix}\"");
+    let etag = format!("\"{}{suffix}\"", document.hash());
     let known = request.header(header::IF_NONE_MATCH).split(',').any(|tag| {
         let tag = tag.trim();
         tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag
     });
     let takes_gzip = negotiate::takes_gzip(request.header(header::ACCEPT_ENCODING));
-    let mut response = match body {
-        _ if known => responses::typed(304, content_type, ""),
-        Body::Custom(document) => responses::typed(200, content_type, document.render()),
-        Body::Packed(gz) if takes_gzip => {
-            let mut response = responses::typed(200, content_type, gz.to_vec());
-            response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-            response
-        }
-        Body::Packed(gz) => responses::typed(200, content_type, openapi::inflate(gz)),
+    let mut response = if known {
+        responses::typed(304, content_type, "")
+    } else {
+        let document = document.clone();
+        // milliseconds of work where nobody has asked before, and where it is to be inflated
+        let body = tokio::task::spawn_blocking(move || match takes_gzip {
+            true => document.packed().to_vec(),
+            false => openapi::inflate(document.packed()),
+        });
+        responses::typed(200, content_type, body.await.map_err(Status::internal)?)
     };
-    if let Ok(etag) = HeaderValue::from_str(&etag) {
-        response.headers_mut().insert(header::ETAG, etag);
+    let headers = response.headers_mut();
+    if takes_gzip && !known {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    response
+    if let Ok(etag) = HeaderValue::from_str(&etag) {
+        headers.insert(header::ETAG, etag);
+    }
+    headers.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+    Ok(response)
 }
 
 fn moved(to: &str) -> Response {
@@ -196,10 +141,5 @@ fn moved(to: &str) -> Response {
     if let Ok(to) = HeaderValue::from_str(to) {
         response.headers_mut().insert(header::LOCATION, to);
     }
-    response
-}
-
-fn vary(mut response: Response) -> Response {
-    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     response
 }

@@ -67,7 +67,7 @@ async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> 
             count(edge, verb, info, &answer);
             answer
         }
-        ParsedPath::Other => match other(edge, &actor, &request) {
+        ParsedPath::Other => match other(edge, &actor, &request).await {
             Ok(response) => Ok(response),
             Err(status) => Err(refused(&mut request, status).await),
         },
@@ -173,7 +173,7 @@ fn count(edge: &ServerState, verb: &'static str, info: RequestInfo, answer: &Res
     ));
 }
 
-fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
+async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
     let verb = request.method.as_str().to_lowercase();
     authorize(edge, actor, request, &Attributes::non_resource(&verb, &request.path))?;
     if request.method != Method::GET && request.method != Method::HEAD {
@@ -197,7 +197,7 @@ fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Respons
             let keys = edge.cluster.tokens().jwks().to_string();
             Ok(responses::typed(200, "application/jwk-set+json", keys))
         }
-        ["openapi", version, path @ ..] => openapi_documents::answer(edge, request, version, path),
+        ["openapi", version, path @ ..] => openapi_documents::answer(edge, request, version, path).await,
         [] => Ok(responses::json(
             200,
             &serde_json::json!({"paths": ["/.well-known/openid-configuration", "/api", "/api/v1", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version"]}),

@@ -3,7 +3,7 @@
 use crate::authentication::{Peer, actor_of_certificate};
 use crate::client_tls::ClientIdentity;
 use crate::metrics::Metrics;
-use crate::openapi_documents::CustomDocuments;
+use crate::openapi_documents::OpenapiDocuments;
 use crate::parse_budget::ParseBudget;
 use crate::request::Request;
 use crate::server_state::ServerState;
@@ -78,7 +78,7 @@ impl ApiServer {
             ready: config.ready,
             metrics: Metrics::default(),
             parsing: ParseBudget::new(config.give_back_memory),
-            custom_documents: CustomDocuments::default(),
+            openapi: OpenapiDocuments::default(),
             front_proxy: config.front_proxy,
             aggregated: aggregator::Documents::default(),
         };

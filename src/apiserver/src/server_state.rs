@@ -3,7 +3,7 @@
 use crate::aggregator;
 use crate::client_tls::ClientIdentity;
 use crate::metrics::Metrics;
-use crate::openapi_documents::CustomDocuments;
+use crate::openapi_documents::OpenapiDocuments;
 use crate::parse_budget::ParseBudget;
 use audit::AuditLog;
 use cluster::Cluster;
@@ -22,7 +22,7 @@ pub(crate) struct ServerState {
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) metrics: Metrics,
     pub(crate) parsing: ParseBudget,
-    pub(crate) custom_documents: CustomDocuments,
+    pub(crate) openapi: OpenapiDocuments,
     pub(crate) front_proxy: Option<ClientIdentity>,
     pub(crate) aggregated: aggregator::Documents,
 }

@@ -1,89 +1,41 @@
 //! The definitions: k8s-openapi's, with upstream's extensions put back.
 
 use crate::rows::{Row, rows};
-use crate::table::Resource;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
-use schemars::SchemaGenerator;
-use schemars::generate::SchemaSettings;
+use crate::types::Kind;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-pub const STATUS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
-pub const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
-pub const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
-const LIST_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta";
+const DELETE_OPTIONS: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions";
+const PATCH: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Patch";
 const INT_OR_STRING: &str = "io.k8s.apimachinery.pkg.util.intstr.IntOrString";
 const QUANTITY: &str = "io.k8s.apimachinery.pkg.api.resource.Quantity";
 const TYPES: &str = include_str!("../../../assets/kubernetes/types.tsv");
 
-/// By name, with references as `#/$defs/…`.
-pub fn all(resources: &[Resource]) -> BTreeMap<String, Value> {
-    let mut generator = SchemaGenerator::new(SchemaSettings::default());
-    for resource in resources {
-        (resource.register)(&mut generator);
-        resource.subresources.iter().for_each(|s| (s.register)(&mut generator));
-    }
-    generator.subschema_for::<meta::Status>();
-    generator.subschema_for::<meta::DeleteOptions>();
-    generator.subschema_for::<meta::ListMeta>();
-    let mut all: BTreeMap<String, Value> = generator.take_definitions(false).into_iter().collect();
+/// By name, as documents of version 3 have them.
+pub fn definitions(made: Map<String, Value>, kinds: &[Kind]) -> BTreeMap<String, Value> {
+    let mut all: BTreeMap<String, Value> = made.into_iter().collect();
     all.insert(PATCH.to_owned(), json!({
         "type": "object",
         "description": "Patch is provided to give a concrete name and type to the Kubernetes PATCH request body.",
     }));
-    add_kinds(&mut all, resources);
+    for (group, version, kind, name) in kinds {
+        mark(&mut all, name, (group, version, kind));
+    }
+    let groups: BTreeSet<(&str, &str)> = kinds.iter().map(|kind| (kind.0, kind.1)).collect();
+    for (group, version) in groups {
+        mark(&mut all, DELETE_OPTIONS, (group, version, "DeleteOptions"));
+    }
     add_extensions(&mut all);
     all.values_mut().for_each(metadata_is_optional);
-    all
+    all.into_iter().map(|(name, schema)| (name.clone(), version_3(&name, &schema))).collect()
 }
 
-fn add_kinds(all: &mut BTreeMap<String, Value>, resources: &[Resource]) {
-    for resource in resources {
-        if !resource.create_only {
-            all.insert(resource.list_definition(), list(&all[&resource.definition], resource));
-            let (group, version, kind) = resource.gvk;
-            mark(all, &resource.list_definition(), group, version, &format!("{kind}List"));
-        }
-        let subs = resource.subresources.iter().filter_map(|s| Some((s.definition.clone()?, s.gvk)));
-        for (name, (group, version, kind)) in subs.chain([(resource.definition.clone(), resource.gvk)]) {
-            mark(all, &name, group, version, kind);
-        }
-    }
-    mark(all, STATUS, "", "v1", "Status");
-    let groups: BTreeSet<(&str, &str)> = resources.iter().map(|r| (r.gvk.0, r.gvk.1)).collect();
-    for (group, version) in groups {
-        mark(all, DELETE_OPTIONS, group, version, "DeleteOptions");
-    }
-}
-
-fn list(item: &Value, resource: &Resource) -> Value {
-    let text = |field: &str| item["properties"][field].clone();
-    json!({
-        "description": format!("{0}List is a list of {0}.", resource.gvk.2),
-        "type": "object",
-        "required": ["items"],
-        "properties": {
-            "apiVersion": text("apiVersion"),
-            "kind": text("kind"),
-            "items": {"type": "array", "items": {"$ref": format!("#/$defs/{}", resource.definition)}},
-            "metadata": {"$ref": format!("#/$defs/{LIST_META}")},
-        },
-    })
-}
-
-fn mark(all: &mut BTreeMap<String, Value>, name: &str, group: &str, version: &str, kind: &str) {
+fn mark(all: &mut BTreeMap<String, Value>, name: &str, (group, version, kind): (&str, &str, &str)) {
     let Some(Value::Object(schema)) = all.get_mut(name) else { panic!("no schema {name}") };
     let marks = schema.entry("x-kubernetes-group-version-kind").or_insert_with(|| json!([]));
-    let gvk = gvk((group, version, kind));
-    if let Value::Array(marks) = marks
-        && !marks.contains(&gvk)
-    {
-        marks.push(gvk);
+    if let Value::Array(marks) = marks {
+        marks.push(json!({"group": group, "kind": kind, "version": version}));
     }
-}
-
-pub fn gvk((group, version, kind): (&str, &str, &str)) -> Value {
-    json!({"group": group, "kind": kind, "version": version})
 }
 
 /// What Rust's types do not know of upstream's: how lists are merged, and by what.
@@ -164,69 +116,31 @@ fn metadata_is_optional(schema: &mut Value) {
     }
 }
 
-/// `name` and everything it refers to.
-pub fn reach(all: &BTreeMap<String, Value>, name: &str, reached: &mut BTreeSet<String>) {
-    if reached.insert(name.to_owned()) {
-        let schema = all.get(name).unwrap_or_else(|| panic!("no schema {name}"));
-        references(schema, &mut |to| reach(all, to, reached));
-    }
-}
-
-fn references(value: &Value, found: &mut dyn FnMut(&str)) {
-    match value {
-        Value::Object(fields) => {
-            if let Some(to) =
-                fields.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"))
-            {
-                found(to);
-            }
-            fields.values().for_each(|v| references(v, found));
-        }
-        Value::Array(items) => items.iter().for_each(|v| references(v, found)),
-        _ => {}
-    }
-}
-
-pub fn version_3(name: &str, schema: &Value) -> Value {
-    let description = schema["description"].clone();
+fn version_3(name: &str, schema: &Value) -> Value {
+    let description = &schema["description"];
     match name {
         INT_OR_STRING => json!({
             "description": description, "format": "int-or-string", "oneOf": [{"type": "integer"}, {"type": "string"}],
         }),
         QUANTITY => json!({"description": description, "oneOf": [{"type": "string"}, {"type": "number"}]}),
-        _ => rewrite(schema, "#/components/schemas/", true),
+        _ => wrap_references(schema),
     }
 }
 
-pub fn version_2(name: &str, schema: &Value) -> Value {
-    let description = schema["description"].clone();
-    match name {
-        INT_OR_STRING => json!({"description": description, "type": "string", "format": "int-or-string"}),
-        QUANTITY => json!({"description": description, "type": "string"}),
-        _ => rewrite(schema, "#/definitions/", false),
-    }
-}
-
-/// With references that point to `root`. Version 3 allows nothing beside a reference, so it is wrapped.
-fn rewrite(value: &Value, root: &str, wrap: bool) -> Value {
+/// Version 3 allows nothing beside a reference.
+fn wrap_references(value: &Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let mut new: Map<String, Value> =
-                fields.iter().map(|(key, value)| (key.clone(), rewrite(value, root, wrap))).collect();
-            if let Some(to) =
-                fields.get("$ref").and_then(Value::as_str).and_then(|r| r.strip_prefix("#/$defs/"))
-            {
-                let to = format!("{root}{to}");
-                if wrap {
-                    new.remove("$ref");
-                    new.insert("allOf".into(), json!([{"$ref": to}]));
-                } else {
-                    new.insert("$ref".into(), to.into());
+            let wrapped = fields.iter().map(|(key, value)| match (key.as_str(), value) {
+                ("$ref", Value::String(to)) => {
+                    let to = to.replace("#/$defs/", "#/components/schemas/");
+                    ("allOf".to_owned(), json!([{"$ref": to}]))
                 }
-            }
-            Value::Object(new)
+                _ => (key.clone(), wrap_references(value)),
+            });
+            wrapped.collect()
         }
-        Value::Array(items) => items.iter().map(|v| rewrite(v, root, wrap)).collect(),
+        Value::Array(items) => items.iter().map(wrap_references).collect(),
         other => other.clone(),
     }
 }

@@ -1,9 +1,24 @@
+mod custom;
+mod protobuf;
+mod table;
+
 use super::*;
-use serde_json::Value;
-use std::collections::BTreeSet;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, LazyLock};
+
+static BUILT_IN: LazyLock<Documents> = LazyLock::new(|| Documents::of(&kinds::all(), None));
+
+fn json_of(document: &Document) -> Value {
+    serde_json::from_slice(&inflate(document.packed())).expect("a document is JSON")
+}
 
 fn v3(path: &str) -> Value {
-    serde_json::from_slice(&inflate(document_v3(path).expect(path))).expect(path)
+    json_of(BUILT_IN.version_3(path).expect(path))
+}
+
+fn all_of_version_3() -> BTreeMap<String, Value> {
+    BUILT_IN.hashes().map(|(path, _)| (path.to_owned(), v3(path))).collect()
 }
 
 fn path_of(info: &kinds::ResourceInfo) -> String {
@@ -13,33 +28,32 @@ fn path_of(info: &kinds::ResourceInfo) -> String {
     }
 }
 
-/// The build's own table can not lag behind the kinds that are served.
+fn collection_of(info: &kinds::ResourceInfo) -> String {
+    let root = path_of(info);
+    match info.scope {
+        kinds::Scope::Namespaced => format!("/{root}/namespaces/{{namespace}}/{}", info.gvr.resource),
+        kinds::Scope::Cluster => format!("/{root}/{}", info.gvr.resource),
+    }
+}
+
+/// The build's list of types can not lag behind the kinds that are served.
 #[test]
 fn every_served_kind_has_its_paths_and_its_schema() {
-    for version in kinds::all().versions() {
-        let info = version.info();
-        let root = path_of(info);
-        let document = v3(&root);
-        let collection = match info.scope {
-            kinds::Scope::Namespaced => format!("/{root}/namespaces/{{namespace}}/{}", info.gvr.resource),
-            kinds::Scope::Cluster => format!("/{root}/{}", info.gvr.resource),
-        };
-        let patch = &document["paths"][format!("{collection}/{{name}}")]["patch"];
-        assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], info.gvk.kind.as_ref(), "{collection}");
-        assert!(
-            patch["requestBody"]["content"]["application/strategic-merge-patch+json"].is_object(),
-            "{collection}"
-        );
-        let queries = patch["parameters"].as_array().expect("parameters");
-        assert!(queries.iter().any(|p| p["name"] == "fieldValidation"), "{collection}");
+    let (registry, documents) = (kinds::all(), all_of_version_3());
+    // there are no Rust types of metrics
+    let described =
+        registry.resources().filter(|info| info.gvr.group != kinds::builtin::computed::METRICS_GROUP);
+    for info in described {
+        let document = &documents[&path_of(info)];
+        let collection = collection_of(info);
+        assert!(document["paths"][&collection].is_object(), "{collection}");
         let below = format!("{collection}/{{name}}/");
         let parts = document["paths"].as_object().unwrap().keys().filter_map(|p| p.strip_prefix(&below));
         // what is behind a proxy is published with it
         let published: BTreeSet<&str> =
             parts.map(|part| part.strip_suffix("/{path}").unwrap_or(part)).collect();
         assert_eq!(published, info.subresources.iter().map(|one| one.name()).collect(), "{collection}");
-        let gvk =
-            serde_json::json!({"group": info.gvk.group, "version": info.gvk.version, "kind": info.gvk.kind});
+        let gvk = json!({"group": info.gvk.group, "version": info.gvk.version, "kind": info.gvk.kind});
         let schemas = document["components"]["schemas"].as_object().unwrap();
         let found = schemas.values().filter_map(|s| s["x-kubernetes-group-version-kind"].as_array());
         assert_eq!(found.filter(|marks| marks.contains(&gvk)).count(), 1, "{gvk}");
@@ -47,16 +61,70 @@ fn every_served_kind_has_its_paths_and_its_schema() {
 }
 
 #[test]
+fn every_stored_kind_says_how_it_is_patched() {
+    let documents = all_of_version_3();
+    for version in kinds::all().versions() {
+        let info = version.info();
+        let collection = collection_of(info);
+        let patch = &documents[&path_of(info)]["paths"][format!("{collection}/{{name}}")]["patch"];
+        assert_eq!(patch["x-kubernetes-group-version-kind"]["kind"], info.gvk.kind.as_ref(), "{collection}");
+        assert!(
+            patch["requestBody"]["content"]["application/strategic-merge-patch+json"].is_object(),
+            "{collection}"
+        );
+        let queries = patch["parameters"].as_array().expect("parameters");
+        assert!(queries.iter().any(|p| p["name"] == "fieldValidation"), "{collection}");
+    }
+}
+
+#[test]
+fn methods_follow_from_verbs() {
+    let all = "delete get head options patch post put";
+    let cases = [
+        ("api/v1", "/api/v1/pods", "get"),
+        ("api/v1", "/api/v1/namespaces/{namespace}/pods", "delete get post"),
+        ("api/v1", "/api/v1/namespaces/{namespace}/pods/{name}", "delete get patch put"),
+        ("api/v1", "/api/v1/namespaces/{namespace}/pods/{name}/binding", "post"),
+        ("api/v1", "/api/v1/namespaces/{namespace}/pods/{name}/exec", "get post"),
+        ("api/v1", "/api/v1/namespaces/{namespace}/pods/{name}/log", "get"),
+        ("api/v1", "/api/v1/namespaces/{namespace}/pods/{name}/status", "get patch put"),
+        ("api/v1", "/api/v1/namespaces/{name}/finalize", "put"),
+        ("api/v1", "/api/v1/nodes/{name}/proxy", all),
+        ("api/v1", "/api/v1/nodes/{name}/proxy/{path}", all),
+        ("api/v1", "/api/v1/componentstatuses", "get"),
+        ("api/v1", "/api/v1/componentstatuses/{name}", "get"),
+        ("apis/authentication.k8s.io/v1", "/apis/authentication.k8s.io/v1/tokenreviews", "post"),
+        ("apis/authentication.k8s.io/v1", "/apis/authentication.k8s.io/v1/tokenreviews/{name}", ""),
+        ("apis/apps/v1", "/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale", "get patch put"),
+    ];
+    for (document, path, want) in cases {
+        let document = v3(document);
+        let fields = document["paths"][path].as_object().into_iter().flatten();
+        let methods: Vec<&str> =
+            fields.map(|(name, _)| name.as_str()).filter(|name| *name != "parameters").collect();
+        assert_eq!(methods.join(" "), want, "{path}");
+    }
+    let scale = &v3("apis/apps/v1")["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"];
+    let answer = &scale["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];
+    assert_eq!(answer, "#/components/schemas/io.k8s.api.autoscaling.v1.Scale");
+}
+
+#[test]
 fn references_lead_somewhere() {
-    for document in V3 {
-        let json = v3(document.path);
-        let mut names = BTreeSet::new();
-        references(&json, &mut names);
-        assert!(!names.is_empty(), "{}", document.path);
-        for name in names {
-            let name = name.strip_prefix("#/components/schemas/").expect(&name);
-            assert!(json["components"]["schemas"][name].is_object(), "{}: {name}", document.path);
-        }
+    for (path, json) in all_of_version_3() {
+        assert_references(&path, &json, "#/components/schemas/", &json["components"]["schemas"]);
+    }
+    let json = json_of(BUILT_IN.version_2());
+    assert_references("version 2", &json, "#/definitions/", &json["definitions"]);
+}
+
+fn assert_references(of: &str, json: &Value, root: &str, schemas: &Value) {
+    let mut names = BTreeSet::new();
+    references(json, &mut names);
+    assert!(!names.is_empty(), "{of}");
+    for name in names {
+        let name = name.strip_prefix(root).expect(&name);
+        assert!(schemas[name].is_object(), "{of}: {name}");
     }
 }
 
@@ -91,120 +159,23 @@ fn lists_say_how_they_are_merged() {
 
 #[test]
 fn the_index_names_every_document() {
-    let index: Value = serde_json::from_str(&index(&[])).unwrap();
-    for document in V3 {
-        let url = index["paths"][document.path]["serverRelativeURL"].as_str().expect(document.path);
-        assert_eq!(url, format!("/openapi/v3/{}?hash={}", document.path, document.hash));
+    let hashes: BTreeMap<String, String> =
+        BUILT_IN.hashes().map(|(path, hash)| (path.to_owned(), hash.to_owned())).collect();
+    let index: Value = serde_json::from_str(&index(&hashes)).unwrap();
+    assert_eq!(index["paths"].as_object().map(serde_json::Map::len), Some(hashes.len()));
+    for path in hashes.keys() {
+        let url = index["paths"][path]["serverRelativeURL"].as_str().expect(path);
+        let hash = BUILT_IN.version_3(path).expect(path).hash();
+        assert_eq!(url, format!("/openapi/v3/{path}?hash={hash}"));
     }
-    assert!(document_v3("apis/nothing/v1").is_none());
+    assert!(BUILT_IN.version_3("apis/nothing/v1").is_none());
 }
 
-/// What is published is what a client's bytes are checked by, merged by and owned by: each field of each definition is the
-/// same in the documents, which are made of Rust's types, and in the table, which all else goes by. A field that only the table
-/// had would be taken from a client and lost.
 #[test]
-fn what_is_published_is_what_happens() {
-    let mut compared = 0;
-    for document in V3 {
-        let json = v3(document.path);
-        for (long, published) in json["components"]["schemas"].as_object().unwrap() {
-            let name = table_name(long);
-            let Some(schema) = schema::table::named(&name) else { continue };
-            let Some(fields) = published["properties"].as_object() else { continue };
-            let told: BTreeSet<&str> =
-                fields.keys().map(String::as_str).filter(|field| !is_type_meta(&name, field)).collect();
-            let known: BTreeSet<&str> = schema
-                .properties
-                .keys()
-                .map(String::as_str)
-                .filter(|field| !is_type_meta(&name, field))
-                .collect();
-            assert_eq!(told, known, "{name}");
-            for field in told {
-                let node = schema.field(field).unwrap();
-                assert_eq!(published_type(&fields[field]), node_type(node), "{name}.{field}");
-                assert_eq!(published_list(&fields[field]), node_list(node), "{name}.{field}");
-                compared += 1;
-            }
-        }
-    }
-    assert!(compared > 1_500, "{compared}");
-}
-
-/// What kind an object is belongs to every object, and to no field of the table.
-fn is_type_meta(name: &str, field: &str) -> bool {
-    matches!(field, "apiVersion" | "kind")
-        && schema::table::named(name).is_some_and(|s| s.field("metadata").is_some())
-        || matches!(name, "meta.v1.DeleteOptions" | "meta.v1.Status")
-            && matches!(field, "apiVersion" | "kind")
-}
-
-fn table_name(long: &str) -> String {
-    let roots = [
-        "io.k8s.apimachinery.pkg.apis.",
-        "io.k8s.apiextensions-apiserver.pkg.apis.",
-        "io.k8s.kube-aggregator.pkg.apis.",
-        "io.k8s.api.",
-    ];
-    roots.iter().find_map(|root| long.strip_prefix(root)).unwrap_or(long).to_owned()
-}
-
-fn published_type(field: &Value) -> &str {
-    let to = field["$ref"].as_str().or(field["allOf"][0]["$ref"].as_str());
-    match to.and_then(|to| to.rsplit('.').next()) {
-        Some("Quantity") => "quantity",
-        Some("IntOrString") => "int-or-string",
-        Some("Time" | "MicroTime") => "string",
-        Some(
-            "JSON" | "JSONSchemaPropsOrArray" | "JSONSchemaPropsOrBool" | "JSONSchemaPropsOrStringArray",
-        ) => "any",
-        Some(_) => "object",
-        None => field["type"].as_str().unwrap_or("any"),
-    }
-}
-
-fn node_type(node: &schema::Schema) -> &'static str {
-    use schema::Type;
-    match node.kind {
-        Type::Any => "any",
-        Type::Object => "object",
-        Type::Array => "array",
-        Type::String | Type::Bytes | Type::Time | Type::MicroTime | Type::Duration => "string",
-        Type::Integer | Type::Int32 => "integer",
-        Type::Number => "number",
-        Type::Boolean => "boolean",
-        Type::IntOrString => "int-or-string",
-        Type::Quantity => "quantity",
-    }
-}
-
-/// List type, keys, merge key, whether it is atomic as a map.
-type Listed = (Option<String>, Vec<String>, Option<String>, bool);
-
-fn published_list(field: &Value) -> Listed {
-    let text = |key: &str| field[key].as_str().map(str::to_owned);
-    let keys = field["x-kubernetes-list-map-keys"].as_array().into_iter().flatten();
-    (
-        text("x-kubernetes-list-type"),
-        keys.filter_map(Value::as_str).map(str::to_owned).collect(),
-        text("x-kubernetes-patch-merge-key"),
-        field["x-kubernetes-map-type"] == "atomic",
-    )
-}
-
-fn node_list(node: &schema::Schema) -> Listed {
-    use schema::{ListType, Merge, Type};
-    let (list, keys) = match (&node.list, node.kind) {
-        (ListType::Map(keys), _) => (Some("map"), keys.clone()),
-        (ListType::Set, _) => (Some("set"), Vec::new()),
-        (ListType::Atomic, Type::Array) => (Some("atomic"), Vec::new()),
-        (ListType::Atomic, _) => (None, Vec::new()),
-    };
-    let merge = match &node.merge {
-        Some(Merge::By(key)) => Some((*key).to_owned()),
-        _ => None,
-    };
-    // of a type that is atomic wherever it stands, the type says so
-    let atomic = node.atomic && !node.name.contains(".v");
-    (list.map(str::to_owned), keys, merge, atomic)
+fn a_hash_follows_from_the_registry_alone() {
+    let again = Documents::of(&kinds::all(), None);
+    assert!(BUILT_IN.hashes().eq(again.hashes()));
+    assert_eq!(BUILT_IN.version_2().hash(), again.version_2().hash());
+    let different: BTreeSet<&str> = again.hashes().map(|(_, hash)| hash).collect();
+    assert_eq!(different.len(), again.hashes().count());
 }

@@ -1,4 +1,4 @@
-//! The lines of `types.tsv`, read: also by those who make documents from them while the program is built.
+//! The lines of `types.tsv`, read: also by what makes OpenAPI's definitions of them while the program is built.
 
 /// One field of a type; what the columns are says the head of the file.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,7 +41,7 @@ pub struct SchemaKind {
 pub enum Origin {
     /// A CustomResourceDefinition. The schema is published as it was written.
     Definition { published: Arc<Value> },
-    /// The program: its objects are read as upstream reads those of a Go type, and its documents are made at build time.
+    /// The program: its objects are read as upstream reads those of a Go type, and its OpenAPI definition is made at build time.
     Program(Logic),
 }
 

@@ -58,16 +58,18 @@ impl Message {
     }
 }
 
-pub fn document(document: &Value) -> Vec<u8> {
-    let info = &document["info"];
-    let info = Message::default().text(1, info.get("title")).text(2, info.get("version"));
-    let paths = Message::default().messages(2, named(&document["paths"], path_item));
-    let definitions = Message::default().messages(1, named(&document["definitions"], schema));
+pub(crate) fn document(
+    info: &Value,
+    paths: impl Iterator<Item = (String, Value)>,
+    definitions: impl Iterator<Item = (String, Value)>,
+) -> Vec<u8> {
+    let paths = paths.map(|(path, item)| pair(&path, path_item(&item)));
+    let definitions = definitions.map(|(name, definition)| pair(&name, schema(&definition)));
     Message::default()
-        .text(1, document.get("swagger"))
-        .message(2, Some(info))
-        .message(8, Some(paths))
-        .message(9, Some(definitions))
+        .text(1, Some(&"2.0".into()))
+        .message(2, Some(Message::default().text(1, info.get("title")).text(2, info.get("version"))))
+        .message(8, Some(Message::default().messages(2, paths)))
+        .message(9, Some(Message::default().messages(1, definitions)))
         .0
 }
 

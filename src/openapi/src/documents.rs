@@ -1,0 +1,117 @@
+//! The documents of one state of the registry: each is rendered when somebody asks first, and kept, packed, for as long as its hash
+//! stays. The hash is of what the document follows from, so that the index names it before there is a document.
+
+use crate::resource::Resource;
+use crate::{HASH, version_2, version_3};
+use kinds::Registry;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, LazyLock};
+
+pub struct Documents {
+    /// By path.
+    version_3: BTreeMap<String, Arc<Document>>,
+    version_2: Arc<Document>,
+    version_2_protobuf: Arc<Document>,
+}
+
+/// One document in one format.
+pub struct Document {
+    hash: String,
+    packed: LazyLock<Box<[u8]>, Box<dyn FnOnce() -> Box<[u8]> + Send>>,
+}
+
+impl Documents {
+    /// What `before` has rendered and is still so is kept.
+    pub fn of(registry: &Registry, before: Option<&Documents>) -> Self {
+        let resources = Resource::all(registry);
+        let mut groups: BTreeMap<String, Vec<Arc<Resource>>> = BTreeMap::new();
+        for resource in &resources {
+            groups.entry(resource.root()).or_default().push(resource.clone());
+        }
+        let version_3: BTreeMap<String, Arc<Document>> = groups
+            .into_iter()
+            .map(|(path, resources)| {
+                let before = before.and_then(|before| before.version_3.get(&path));
+                let document = Document::of(hash_of(&resources), before, move || version_3::json(&resources));
+                (path, document)
+            })
+            .collect();
+        let mut hasher = DefaultHasher::new();
+        version_3.iter().for_each(|(path, document)| (path, &document.hash).hash(&mut hasher));
+        let hash = hasher.finish();
+        let resources: Arc<[Arc<Resource>]> = resources.into();
+        let again = resources.clone();
+        let (json, protobuf) = before.map(|before| (&before.version_2, &before.version_2_protobuf)).unzip();
+        Documents {
+            version_3,
+            version_2: Document::of(hash, json, move || version_2::json(&resources)),
+            version_2_protobuf: Document::of(hash, protobuf, move || version_2::protobuf(&again)),
+        }
+    }
+
+    /// What is served at `/openapi/v3/{path}`, JSON; `path` is `api/v1` or `apis/apps/v1`.
+    pub fn version_3(&self, path: &str) -> Option<&Arc<Document>> {
+        self.version_3.get(path)
+    }
+
+    /// JSON of all that is served.
+    pub fn version_2(&self) -> &Arc<Document> {
+        &self.version_2
+    }
+
+    /// The same as [`crate::PROTOBUF`].
+    pub fn version_2_protobuf(&self) -> &Arc<Document> {
+        &self.version_2_protobuf
+    }
+
+    /// Path and hash of each document of version 3.
+    pub fn hashes(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.version_3.iter().map(|(path, document)| (path.as_str(), document.hash.as_str()))
+    }
+}
+
+impl Document {
+    fn of(
+        hash: u64,
+        before: Option<&Arc<Document>>,
+        render: impl FnOnce() -> Vec<u8> + Send + 'static,
+    ) -> Arc<Self> {
+        let hash = format!("{hash:016X}");
+        if let Some(same) = before.filter(|before| before.hash == hash) {
+            return same.clone();
+        }
+        let packed = LazyLock::new(Box::new(|| crate::gzip(&render()).into()) as _);
+        Arc::new(Document { hash, packed })
+    }
+
+    /// The ETag, and the query `hash` of a cacheable URL: lets clients keep a document for as long as it does not change.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Gzip-compressed. Who asks first has it rendered, which takes some milliseconds, of version 2 some tens; who asks meanwhile waits.
+    pub fn packed(&self) -> &[u8] {
+        &self.packed
+    }
+}
+
+fn hash_of(resources: &[Arc<Resource>]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    // how it is rendered is the program's
+    (HASH, env!("CARGO_PKG_VERSION")).hash(&mut hasher);
+    for resource in resources {
+        (format!("{:?}", resource.info), resource.schema()).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// What is served at `/openapi/v3`, of each path's hash: JSON.
+pub fn index(hashes: &BTreeMap<String, String>) -> String {
+    let paths = hashes.iter().map(|(path, hash)| {
+        let url = format!("/openapi/v3/{path}?hash={hash}");
+        (path.clone(), json!({"serverRelativeURL": url}))
+    });
+    json!({"paths": paths.collect::<Value>()}).to_string()
+}
