@@ -173,3 +173,38 @@ fn a_running_pod_is_looked_into_with_a_container_of_its_own() {
     assert_eq!(of_status(&at, "p", "conditions[?(@.type==\"Ready\")].status"), "True");
     at.kubectl(&["delete", "pod", "p", "--timeout=60s"]).ok("delete");
 }
+
+#[test]
+fn a_container_says_itself_when_it_is_started_again_and_reads_what_another_wrote() {
+    let Some(at) = appliance("own-policy") else { return };
+    at.load_busybox();
+    // 42 twice, then well: the rule brings it back though its policy and the pod's would not
+    let script = r#"n=$(cat /shared/n 2>/dev/null || echo 0); echo $((n + 1)) > /shared/n; test "$n" -ge 2 || exit 42"#;
+    let manifest = format!(
+        r#"{{"apiVersion": "v1", "kind": "Pod", "metadata": {{"name": "own"}}, "spec": {{
+        "restartPolicy": "Never",
+        "volumes": [{{"name": "shared", "emptyDir": {{}}}}],
+        "initContainers": [{{"name": "writes", "image": "busybox:1",
+            "command": ["sh", "-c", "echo \"TOKEN='from init'\" > /shared/made.env"],
+            "volumeMounts": [{{"name": "shared", "mountPath": "/shared"}}]}}],
+        "containers": [
+            {{"name": "again", "image": "busybox:1", "command": ["sh", "-c", {script:?}],
+             "restartPolicy": "Never",
+             "restartPolicyRules": [{{"action": "Restart", "exitCodes": {{"operator": "In", "values": [42]}}}}],
+             "volumeMounts": [{{"name": "shared", "mountPath": "/shared"}}]}},
+            {{"name": "reads", "image": "busybox:1", "command": ["sh", "-c", "echo \"$TOKEN\""],
+             "env": [{{"name": "TOKEN", "valueFrom": {{"fileKeyRef": {{"volumeName": "shared", "path": "made.env", "key": "TOKEN"}}}}}}]}}
+        ]}}}}"#
+    );
+    at.kubectl_with(&["apply", "-f", "-"], &manifest).ok("apply");
+    at.until(&["get", "pod", "own", "-o", "jsonpath={.status.phase}"], "Succeeded");
+    let count = at.kubectl(&[
+        "get",
+        "pod",
+        "own",
+        "-o",
+        "jsonpath={.status.containerStatuses[?(@.name==\"again\")].restartCount}",
+    ]);
+    assert_eq!(count.ok("count"), "2");
+    assert_eq!(at.kubectl(&["logs", "own", "-c", "reads"]).ok("log"), "from init\n");
+}

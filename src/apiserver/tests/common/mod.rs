@@ -97,6 +97,7 @@ impl Server {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
+        tokio::spawn(server.clone().follow_flow_control(stop.clone()));
         tokio::spawn(server.serve(listener, stop.clone()));
         Server { address, cluster, ca_key, ca, ca_pem, _stop: stop.drop_guard() }
     }
