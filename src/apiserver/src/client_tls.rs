@@ -88,6 +88,12 @@ pub(crate) async fn connect(
     connected.map_err(|why| untrusted(&why, host))
 }
 
+/// # Errors
+/// In the words of Go's dialer.
+pub(crate) async fn dial(host: &str, port: u16) -> Result<TcpStream, String> {
+    TcpStream::connect((host, port)).await.map_err(|why| dialed(&format!("{host}:{port}"), &why))
+}
+
 /// In the words of Go's dialer, which people look for.
 pub(crate) fn dialed(address: &str, why: &io::Error) -> String {
     let why = match why.kind() {

@@ -17,6 +17,7 @@ mod discovery;
 mod flow_control;
 mod health;
 mod impersonation;
+mod issuers;
 #[cfg(test)]
 mod kinds_table;
 mod metrics;

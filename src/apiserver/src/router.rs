@@ -19,7 +19,7 @@ use warp::reply::Response;
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
-    let response = match authentication::authenticate(&edge.cluster, &request) {
+    let response = match authentication::authenticate(&edge, &request).await {
         Ok(user) => {
             let trail = AuditTrail::begin(edge.audit.as_ref(), &user, &request);
             request.follow(trail.clone());

@@ -2,6 +2,7 @@
 
 use crate::authentication::{Peer, actor_of_certificate};
 use crate::client_tls::ClientIdentity;
+use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_documents::OpenapiDocuments;
 use crate::parse_budget::ParseBudget;
@@ -42,6 +43,8 @@ pub struct EdgeConfig {
     pub client_ca_pem: String,
     /// What extension API servers know the API server by.
     pub front_proxy: Option<ClientIdentity>,
+    /// Who is believed beside the cluster itself.
+    pub authentication: ::authentication::Configuration,
     /// Who did what is told there.
     pub audit: Option<Arc<AuditLog>>,
     pub ready: watch::Receiver<bool>,
@@ -74,6 +77,7 @@ impl ApiServer {
             cluster,
             pods,
             audit: config.audit,
+            issuers: Issuers::new(config.authentication),
             flow: FlowControl::default(),
             ready: config.ready,
             metrics: Metrics::default(),

@@ -2,6 +2,7 @@
 
 use crate::aggregator;
 use crate::client_tls::ClientIdentity;
+use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_documents::OpenapiDocuments;
 use crate::parse_budget::ParseBudget;
@@ -18,6 +19,7 @@ pub(crate) struct ServerState {
     /// The kubelet of this process, where it runs one.
     pub(crate) pods: Option<Arc<dyn PodAccess>>,
     pub(crate) audit: Option<Arc<AuditLog>>,
+    pub(crate) issuers: Issuers,
     pub(crate) flow: FlowControl,
     pub(crate) ready: watch::Receiver<bool>,
     pub(crate) metrics: Metrics,

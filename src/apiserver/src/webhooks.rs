@@ -42,12 +42,7 @@ impl WebhookCaller for WebhookClient {
                 let address = address.map_err(|why: Status| why.message)?;
                 TcpStream::connect(address).await.map_err(|why| dialed(&address.to_string(), &why))?
             }
-            None => {
-                let port = uri.port_u16().unwrap_or(443);
-                let address = format!("{host}:{port}");
-                let connected = TcpStream::connect((host.as_str(), port)).await;
-                connected.map_err(|why| dialed(&address, &why))?
-            }
+            None => client_tls::dial(&host, uri.port_u16().unwrap_or(443)).await?,
         };
         let bundle = client.ca_bundle.as_ref().map(|bundle| bundle.0.as_slice()).unwrap_or_default();
         let stream = client_tls::connect(stream, config(&Trust::Bundle(bundle), None)?, &host).await?;

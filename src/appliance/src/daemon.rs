@@ -50,6 +50,8 @@ pub struct StartOptions {
     pub audit_policy: Option<Option<PathBuf>>,
     /// The same; `Some(None)`: the profile's own place.
     pub audit_log: Option<Option<PathBuf>>,
+    /// Kept for later starts; `Some(None)`: the cluster itself alone is believed.
+    pub authentication_config: Option<Option<PathBuf>>,
     /// Kept for later starts: `false` is the Docker half alone.
     pub kubernetes: Option<bool>,
     /// Into the profile's own file instead of the terminal.
@@ -117,25 +119,34 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     open_files::raise_limit();
     let settings = resolve_settings(places, options)?;
     // before they are kept: a start that nothing came of changes nothing
-    let audit = settings.api_server_files.open_audit_log(places)?;
+    let files = OpenedFiles {
+        audit: settings.api_server_files.open_audit_log(places)?,
+        authentication: settings.api_server_files.authentication()?,
+    };
     keep(places, &settings)?;
     // a cluster without a limit is better than none
     let _ = daemon_memory::confine(places, settings.daemon_memory).inspect_err(|why| tracing::warn!("{why}"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| failed("make the event queue", &e))?;
     let served = match settings.kubernetes {
-        true => runtime.block_on(serve(places, &settings, options.accept_loss, audit, step)),
+        true => runtime.block_on(serve(places, &settings, options.accept_loss, files, step)),
         false => runtime.block_on(docker_only::serve(places, &settings, step)),
     };
     daemon_memory::ends_in_order(places);
     served
 }
 
+/// What the user's files say of the API server.
+struct OpenedFiles {
+    audit: Option<Arc<AuditLog>>,
+    authentication: authentication::Configuration,
+}
+
 async fn serve(
     places: &Places,
     settings: &Settings,
     accept_loss: bool,
-    audit: Option<Arc<AuditLog>>,
+    files: OpenedFiles,
     step: &impl Fn(Step),
 ) -> Result<(), StartError> {
     let begun = |what: &str| step(Step::Begun { what: what.to_owned() });
@@ -182,7 +193,8 @@ async fn serve(
             certificate_pem: certificates.front_proxy.certificate_pem.clone(),
             key_pem: certificates.front_proxy.key_pem.clone(),
         }),
-        audit,
+        authentication: files.authentication,
+        audit: files.audit,
         ready: is_ready.clone(),
         give_back_memory: ::runtime::give_back_memory,
     };
@@ -296,6 +308,9 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     }
     if let Some(log) = &options.audit_log {
         files.audit_log.clone_from(log);
+    }
+    if let Some(config) = &options.authentication_config {
+        files.authentication_config.clone_from(config);
     }
     if let Some(kubernetes) = options.kubernetes {
         settings.kubernetes = kubernetes;

@@ -4,6 +4,7 @@
 use crate::Places;
 use crate::error::StartError;
 use audit::{AuditLog, Policy, Rotation};
+use authentication::Configuration;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,11 +22,22 @@ pub struct ApiServerFiles {
     /// In the profile's own directory where nobody says otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit_log: Option<PathBuf>,
+    /// `apiserver.config.k8s.io/v1`, kind `AuthenticationConfiguration`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authentication_config: Option<PathBuf>,
 }
 
 impl ApiServerFiles {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// # Errors
+    /// A file that can not be read or is none.
+    pub(crate) fn authentication(&self) -> Result<Configuration, StartError> {
+        const WHAT: &str = "authentication configuration";
+        let Some(path) = &self.authentication_config else { return Ok(Configuration::default()) };
+        Configuration::parse(&read(WHAT, path)?).map_err(|why| wrong(WHAT, path, &why))
     }
 
     /// # Errors

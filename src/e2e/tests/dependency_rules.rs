@@ -17,12 +17,14 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("protobuf", &["api", "kinds", "schema"]),
     ("tls", &[]),
     ("audit", &[]),
+    ("authentication", &["expressions"]),
     ("flowcontrol", &[]),
     (
         "apiserver",
         &[
             "api",
             "audit",
+            "authentication",
             "cluster",
             "cri",
             "flowcontrol",
@@ -59,6 +61,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "api",
             "apiserver",
             "audit",
+            "authentication",
             "cluster",
             "controllers",
             "cri",

@@ -149,4 +149,15 @@ impl Node {
         matches!(self, Node::Variable(name) if name == variable)
             || self.children().into_iter().any(|node| node.names(variable))
     }
+
+    /// Whether a field of a variable is asked for, or whether it is there.
+    pub(crate) fn selects(&self, variable: &str, name: &str) -> bool {
+        let is_it = match self {
+            Node::Select { operand, field, .. } | Node::Has { operand, field } => {
+                field == name && matches!(&**operand, Node::Variable(of) if of == variable)
+            }
+            _ => false,
+        };
+        is_it || self.children().into_iter().any(|node| node.selects(variable, name))
+    }
 }

@@ -47,6 +47,8 @@ impl Display for Fault {
 pub enum Outcome {
     Bool(bool),
     Text(String),
+    /// A list of nothing else.
+    Texts(Vec<String>),
     Null,
     Other,
 }
@@ -57,9 +59,18 @@ impl Outcome {
             Value::Bool(of) => Outcome::Bool(of),
             Value::String(text) => Outcome::Text(text.as_str().to_owned()),
             Value::Null => Outcome::Null,
+            Value::List(items) => texts(&items).map_or(Outcome::Other, Outcome::Texts),
             _ => Outcome::Other,
         }
     }
+}
+
+fn texts(items: &[Value]) -> Option<Vec<String>> {
+    let text = |item: &Value| match item {
+        Value::String(text) => Some(text.as_str().to_owned()),
+        _ => None,
+    };
+    items.iter().map(text).collect()
 }
 
 pub(crate) type Answer = Result<Value, Fault>;
@@ -98,6 +109,11 @@ impl Program {
 
     pub fn uses(&self, variable: &str) -> bool {
         self.node.names(variable)
+    }
+
+    /// Whether it asks for this field of a variable anywhere.
+    pub fn selects(&self, variable: &str, field: &str) -> bool {
+        self.node.selects(variable, field)
     }
 
     /// # Errors

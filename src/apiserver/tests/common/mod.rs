@@ -6,6 +6,7 @@
 use api::ObjectKey;
 use apiserver::{ApiServer, EdgeConfig};
 use audit::AuditLog;
+use authentication::Configuration;
 use cluster::{Actor, Cluster};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
@@ -65,10 +66,10 @@ pub struct Server {
 
 impl Server {
     pub async fn start() -> Self {
-        Self::audited(None).await
+        Self::with(None, Configuration::default()).await
     }
 
-    pub async fn audited(audit: Option<AuditLog>) -> Self {
+    pub async fn with(audit: Option<AuditLog>, authentication: Configuration) -> Self {
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let ca_key = KeyPair::generate().unwrap();
@@ -89,6 +90,7 @@ impl Server {
             chain_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
             client_ca_pem: ca_pem.clone(),
+            authentication,
             audit: audit.map(Arc::new),
             ready: watch::channel(true).1,
             give_back_memory,

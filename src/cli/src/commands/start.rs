@@ -54,6 +54,10 @@ pub struct Start {
     /// starts.
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
     audit_log: Option<KeptFile>,
+    /// Believe tokens of these OpenID Connect issuers, and anonymous requests or none (apiserver.config.k8s.io, kind
+    /// AuthenticationConfiguration); "none" takes that back. The file is read at each start. Kept for later starts.
+    #[arg(long, value_name = "FILE", value_parser = kept_file)]
+    authentication_config: Option<KeptFile>,
     /// Start the Docker half alone, without Kubernetes beside it; kept for later starts, until `--no-kubernetes=false`.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     no_kubernetes: Option<bool>,
@@ -258,10 +262,18 @@ impl Start {
             ("--registry-mirror", !self.registry_mirror.is_empty()),
             ("--docker-socket", self.docker_socket.is_some()),
             ("--daemon-memory", self.daemon_memory.is_some()),
-            ("--audit-policy", self.audit_policy.is_some()),
-            ("--audit-log", self.audit_log.is_some()),
         ];
-        given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag)
+        let given = given.into_iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| flag);
+        given.chain(self.kept_files().map(|(flag, _)| flag))
+    }
+
+    fn kept_files(&self) -> impl Iterator<Item = (&'static str, &KeptFile)> {
+        let all = [
+            ("--audit-policy", &self.audit_policy),
+            ("--audit-log", &self.audit_log),
+            ("--authentication-config", &self.authentication_config),
+        ];
+        all.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?)))
     }
 
     /// The daemon itself.
@@ -276,6 +288,7 @@ impl Start {
             daemon_memory: self.daemon_memory,
             audit_policy: self.audit_policy.clone().map(|KeptFile(path)| path),
             audit_log: self.audit_log.clone().map(|KeptFile(path)| path),
+            authentication_config: self.authentication_config.clone().map(|KeptFile(path)| path),
             kubernetes: self.no_kubernetes.map(|no| !no),
             log_to_file: self.report,
         };
@@ -316,11 +329,8 @@ impl Start {
         if let Some(memory) = &self.daemon_memory {
             add("--daemon-memory", memory.to_string().as_ref());
         }
-        if let Some(policy) = &self.audit_policy {
-            add("--audit-policy", policy.word());
-        }
-        if let Some(log) = &self.audit_log {
-            add("--audit-log", log.word());
+        for (flag, file) in self.kept_files() {
+            add(flag, file.word());
         }
         for url in &self.registry_mirror {
             add("--registry-mirror", url.as_ref());

@@ -1,0 +1,178 @@
+//! Tokens of OpenID Connect issuers beside the cluster's own.
+
+mod common;
+
+use authentication::Configuration;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use common::{Answer, Server, Who};
+use rcgen::{CertificateParams, KeyPair};
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use rustls_pki_types::PrivateKeyDer;
+use serde_json::{Value, json};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+struct Signer(EcdsaKeyPair);
+
+impl Signer {
+    fn new() -> Self {
+        let random = SystemRandom::new();
+        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
+        Signer(EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.as_ref(), &random).unwrap())
+    }
+
+    fn keys(&self) -> Value {
+        let point = self.0.public_key().as_ref();
+        let (x, y) = (URL_SAFE_NO_PAD.encode(&point[1..33]), URL_SAFE_NO_PAD.encode(&point[33..]));
+        json!({"keys": [{"kty": "EC", "crv": "P-256", "x": x, "y": y}]})
+    }
+
+    fn token(&self, claims: &Value) -> String {
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        let signed = format!("{}.{}", part(&json!({"alg": "ES256"})), part(claims));
+        let signature = self.0.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+/// Answers discovery, and with these keys.
+struct Issuer {
+    url: String,
+    certificate_pem: String,
+    keys: Arc<Mutex<Value>>,
+    asked: Arc<Mutex<usize>>,
+}
+
+impl Issuer {
+    async fn start(keys: Value) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+        let (keys, asked) = (Arc::new(Mutex::new(keys)), Arc::new(Mutex::new(0)));
+        let issuer = Issuer { url: url.clone(), certificate_pem: certificate.pem(), keys, asked };
+        let (keys, asked) = (issuer.keys.clone(), issuer.asked.clone());
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let Ok(mut stream) = acceptor.accept(socket).await else { continue };
+                let mut head = [0; 4096];
+                let read = stream.read(&mut head).await.unwrap_or(0);
+                let is_keys = String::from_utf8_lossy(&head[..read]).starts_with("GET /keys ");
+                let body = match is_keys {
+                    true => {
+                        *asked.lock().unwrap() += 1;
+                        keys.lock().unwrap().to_string()
+                    }
+                    false => json!({"issuer": url, "jwks_uri": format!("{url}/keys")}).to_string(),
+                };
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = stream.shutdown().await;
+            }
+        });
+        issuer
+    }
+
+    fn configuration(&self, more: &str) -> Configuration {
+        let authority = self.certificate_pem.replace('\n', "\n      ");
+        let text = format!(
+            "apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt:
+- issuer:
+    url: {}
+    audiences: [monopod]
+    certificateAuthority: |
+      {authority}
+  claimMappings:
+    username: {{claim: sub, prefix: 'oidc:'}}
+    groups: {{claim: groups, prefix: 'oidc:'}}
+{more}",
+            self.url
+        );
+        Configuration::parse(&text).unwrap()
+    }
+
+    fn claims(&self) -> Value {
+        let expires = jiff::Timestamp::now().as_second() + 600;
+        json!({"iss": self.url, "aud": "monopod", "exp": expires, "sub": "jane", "groups": ["dev"]})
+    }
+}
+
+async fn whoami(server: &Server, token: &str) -> Answer {
+    let headers = [("Authorization", &*format!("Bearer {token}")), ("Content-Type", "application/json")];
+    let body = br#"{"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}"#;
+    server.ask(Who::Anonymous, "POST /apis/authentication.k8s.io/v1/selfsubjectreviews", &headers, body).await
+}
+
+#[tokio::test]
+async fn a_token_of_an_issuer_says_who_somebody_is() {
+    let signer = Signer::new();
+    let issuer = Issuer::start(signer.keys()).await;
+    let server = Server::with(None, issuer.configuration("")).await;
+    let token = signer.token(&issuer.claims());
+    let answer = whoami(&server, &token).await;
+    assert_eq!(answer.code, 201, "{}", answer.body);
+    let user = &answer.json()["status"]["userInfo"];
+    assert_eq!(*user, json!({"username": "oidc:jane", "groups": ["oidc:dev", "system:authenticated"]}));
+    whoami(&server, &token).await;
+    assert_eq!(*issuer.asked.lock().unwrap(), 1, "keys are fetched once");
+    // a token that nobody signed whom we know has them fetched again, though not each time
+    let stranger = Signer::new();
+    for _ in 0..3 {
+        assert_eq!(whoami(&server, &stranger.token(&issuer.claims())).await.code, 401);
+    }
+    assert_eq!(*issuer.asked.lock().unwrap(), 1, "not a moment after the last time");
+    let review =
+        json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}});
+    let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let reviewed =
+        server.post(Who::Admin, path, "application/json", review.to_string().as_bytes()).await.json();
+    assert_eq!(reviewed["status"]["user"]["username"], "oidc:jane", "{reviewed}");
+    let mut others = issuer.claims();
+    others["iss"] = "https://localhost:1".into();
+    assert_eq!(whoami(&server, &signer.token(&others)).await.code, 401);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn keys_that_change_are_fetched_again() {
+    let (signer, next) = (Signer::new(), Signer::new());
+    let issuer = Issuer::start(signer.keys()).await;
+    let server = Server::with(None, issuer.configuration("")).await;
+    assert_eq!(whoami(&server, &signer.token(&issuer.claims())).await.code, 201);
+    *issuer.keys.lock().unwrap() = next.keys();
+    // later than the least time between two questions
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(11)).await;
+    tokio::time::resume();
+    assert_eq!(whoami(&server, &next.token(&issuer.claims())).await.code, 201);
+    assert_eq!(whoami(&server, &signer.token(&issuer.claims())).await.code, 401);
+}
+
+#[tokio::test]
+async fn nobody_is_anonymous_where_the_file_says_so() {
+    let issuer = Issuer::start(json!({"keys": []})).await;
+    let more = "anonymous: {enabled: true, conditions: [{path: /livez}]}\n";
+    let server = Server::with(None, issuer.configuration(more)).await;
+    assert_eq!(server.ask(Who::Anonymous, "GET /livez", &[], b"").await.code, 200);
+    assert_eq!(server.ask(Who::Anonymous, "GET /version", &[], b"").await.code, 401);
+    assert_eq!(server.ask(Who::Admin, "GET /version", &[], b"").await.code, 200);
+}
