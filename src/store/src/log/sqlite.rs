@@ -7,16 +7,15 @@
 
 mod file;
 mod load;
-mod seal;
 
-use super::{Log, OpenError, Record, Recovery};
+use super::seal::{self, OF_SQLITE, Seal, Sealer};
+use super::{Log, OpenError, Record, Recovery, lock, row_sum};
+use crate::Options;
 use crate::root::Root;
 use crate::write::CommitError;
-use crate::{Options, Resource};
-use api::{ObjectKey, ResourceVersion};
+use api::ResourceVersion;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
-use seal::{Seal, Sealer};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -37,8 +36,8 @@ pub(crate) struct SqliteLog {
 impl SqliteLog {
     pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Self, Root, Recovery), OpenError> {
         let mut recovery = Recovery::default();
-        let lock = file::lock(dir)?;
-        let sealed = seal::read(dir).unwrap_or_else(|why| {
+        let lock = lock::lock(dir, &dir.join(file::FILE).display().to_string())?;
+        let sealed = seal::read(dir, OF_SQLITE).unwrap_or_else(|why| {
             recovery
                 .notes
                 .push(format!("{why}: whether cluster.db holds all that was acknowledged can not be told"));
@@ -50,7 +49,7 @@ impl SqliteLog {
         let mut loaded = load::load(&connection, &path)?;
         let lost = if is_new { Vec::new() } else { loaded.lost(sealed) };
         if !lost.is_empty() && !options.accept_loss {
-            return Err(OpenError::Lost { path, what: lost.join("; ") });
+            return Err(OpenError::Lost { place: path.display().to_string(), what: lost.join("; ") });
         }
         let went_on = |what: &String| format!("{}: went on without what was lost: {what}", path.display());
         recovery.notes.extend(lost.iter().map(went_on));
@@ -64,9 +63,9 @@ impl SqliteLog {
             loaded.root.revision = loaded.root.revision.max(ResourceVersion(loaded.now.reserved));
         }
         if !loaded.clean && !is_behind {
-            recovery.notes.push(disorder(&path, loaded.root.revision));
+            recovery.notes.push(super::disorder(&path.display(), loaded.root.revision));
         }
-        let sealer = Sealer::open(dir, loaded.now);
+        let sealer = Sealer::open(dir, OF_SQLITE, loaded.now);
         // nothing is reserved until the first write does it, so a start that changes nothing writes nothing to the file
         let log = SqliteLog { connection, reserved: 0, now: loaded.now, sealer, path, _lock: lock };
         Ok((log, loaded.root, recovery))
@@ -110,14 +109,6 @@ impl SqliteLog {
     }
 }
 
-fn disorder(path: &Path, revision: ResourceVersion) -> String {
-    format!(
-        "{}: the last run did not end in order; everything acknowledged is there, events and leases of its last second may be \
-         missing, revisions go on from {revision}",
-        path.display()
-    )
-}
-
 impl Log for SqliteLog {
     fn reserved(&self) -> ResourceVersion {
         ResourceVersion(self.reserved)
@@ -140,18 +131,6 @@ impl Log for SqliteLog {
             tracing::warn!(%error, path = %self.path.display(), "store not closed in order; the next start mends it");
         }
     }
-}
-
-/// Over all that a row holds.
-fn row_sum(resource: &Resource, key: &ObjectKey, revision: ResourceVersion, json: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    for part in [resource.as_str(), key.namespace.as_deref().unwrap_or_default(), &key.name] {
-        hasher.update(part.as_bytes());
-        hasher.update(&[0]);
-    }
-    hasher.update(&revision.0.to_le_bytes());
-    hasher.update(json);
-    hasher.finalize()
 }
 
 fn write_record(transaction: &Transaction<'_>, record: &Record, now: &mut Seal) -> rusqlite::Result<()> {

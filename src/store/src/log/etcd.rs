@@ -1,0 +1,473 @@
+//! The log as keys of an etcd cluster, below a prefix of the profile's own.
+//!
+//! `objects/RESOURCE/NAMESPACE/NAME` is the newest version of each object, `state` the record of all of them, as `meta` is in the
+//! file: revisions, whether the last run ended in order, number and sum of the objects. `holder` is who writes: it hangs on a lease,
+//! and every transaction compares it, so that one that has lost it changes nothing. `journal/` is what is too large for one
+//! transaction. How all that is written exactly once is in `writer.rs`. The record beside it on this machine (`etcd.seal`) tells of
+//! an etcd that has been set back.
+
+mod keys;
+mod load;
+mod session;
+mod state;
+mod writer;
+
+use super::seal::{self, OF_ETCD, Seal, Sealer};
+use super::{Log, OpenError, Record, Recovery, disorder, lock, row_sum};
+use crate::root::Root;
+use crate::write::CommitError;
+use crate::{Etcd, Options};
+use ::etcd::{Client, Error, KeyValue, Op, Transaction};
+use api::ResourceVersion;
+use keys::{Keys, value_of};
+use load::Loaded;
+use session::{Holder, Session};
+use state::{NoState, State};
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::time::Instant;
+use writer::{Batch, Held, Trouble, Writer};
+
+/// Revisions are reserved so many at a time. The log is not touched for a lazy write within them.
+const RESERVE: u64 = 10_000;
+/// For each thing that opening asks.
+const OPEN_PATIENCE: Duration = Duration::from_secs(5);
+/// For one append: an etcd of three members elects a leader in less.
+const APPEND_PATIENCE: Duration = Duration::from_secs(10);
+const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// Of who is let in when a machine has restarted faster than its lease has run out.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+pub(crate) struct EtcdLog {
+    runtime: Background,
+    /// Until it is closed.
+    writer: Option<Writer>,
+    keys: Keys,
+    reserved: u64,
+    sealer: Sealer,
+    place: String,
+    /// Held for as long as the store is open.
+    _lock: File,
+}
+
+/// Where the connections and the lease live. It is let go of where waiting is not allowed.
+struct Background(Option<Runtime>);
+
+impl Background {
+    fn new() -> std::io::Result<Background> {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder
+            .worker_threads(1)
+            .thread_name("etcd")
+            .enable_all()
+            .build()
+            .map(|runtime| Background(Some(runtime)))
+    }
+
+    fn wait<T: Send>(&self, future: impl Future<Output = T> + Send) -> T {
+        let runtime = self.0.as_ref().expect("it is there until it is dropped");
+        if tokio::runtime::Handle::try_current().is_err() {
+            return runtime.block_on(future); // on the committer's thread
+        }
+        // whoever opens a store may be within another runtime
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| runtime.block_on(future));
+            waiting.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Display for Etcd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints: Vec<String> = self.endpoints.iter().map(ToString::to_string).collect();
+        write!(f, "etcd at {} ({})", endpoints.join(","), self.prefix)
+    }
+}
+
+impl EtcdLog {
+    pub(crate) fn open(
+        dir: &Path,
+        etcd: &Etcd,
+        options: &Options,
+    ) -> Result<(Self, Root, Recovery), OpenError> {
+        let opening = Opening::new(dir, etcd)?;
+        let runtime = background(&opening.place)?;
+        let (writer, root, recovery) = runtime.wait(opening.open(options))?;
+        let sealer = Sealer::open(dir, OF_ETCD, writer.state().seal);
+        let Opening { keys, place, lock, .. } = opening;
+        let log = EtcdLog { runtime, writer: Some(writer), keys, reserved: 0, sealer, place, _lock: lock };
+        Ok((log, root, recovery))
+    }
+
+    fn write(&mut self, earlier: &[Record], records: &[Record], newest: u64) -> Result<(), Trouble> {
+        let Some(writer) = &mut self.writer else {
+            return Err(Trouble::TakenOver("the store is closed".to_owned()));
+        };
+        let (mut batch, mut before) = (Batch::new(), Batch::new());
+        let mut seal = Seal { revision: newest, ..writer.state().seal };
+        for record in earlier.iter().chain(records) {
+            let (resource, key) = (&record.resource, &record.key);
+            let sum =
+                |object: &api::Object| u64::from(row_sum(resource, key, object.revision(), object.bytes()));
+            if let Some(previous) = &record.previous {
+                seal.objects -= 1;
+                seal.sum -= sum(previous);
+            }
+            if let Some(object) = &record.object {
+                seal.objects += 1;
+                seal.sum += sum(object);
+            }
+            let value = |object: &api::Object| value_of(resource, key, object);
+            let at = self.keys.object(resource, key);
+            // the first of several about one object knows what was there, and the last what is to be
+            before.entry(at.clone()).or_insert_with(|| record.previous.as_ref().map(value));
+            batch.insert(at, record.object.as_ref().map(value));
+        }
+        let reserves = newest + RESERVE / 2 > self.reserved;
+        if reserves {
+            seal.reserved = newest + RESERVE;
+        }
+        let next = State { seal, clean: false, ..writer.state().clone() };
+        self.runtime.wait(writer.write(batch, before, next, Instant::now() + APPEND_PATIENCE))?;
+        self.reserved = seal.reserved;
+        // after etcd has it, and before anybody is told
+        self.sealer.write(seal, reserves);
+        Ok(())
+    }
+
+    fn end_in_order(&mut self, newest: u64) -> Result<(), Trouble> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        if self.reserved > 0 {
+            let seal = Seal { revision: newest, ..writer.state().seal };
+            let next = State { seal, clean: true, ..writer.state().clone() };
+            let nothing = Batch::new();
+            let until = Instant::now() + CLOSE_PATIENCE;
+            self.runtime.wait(writer.write(nothing.clone(), nothing, next, until))?;
+        }
+        self.sealer.write(writer.state().seal, true);
+        Ok(())
+    }
+
+    fn in_words(&self, trouble: Trouble) -> CommitError {
+        let place = &self.place;
+        match trouble {
+            Trouble::TakenOver(why) => CommitError::TakenOver(format!("{place}: {why}")),
+            Trouble::Etcd(Error::Full(why)) => CommitError::Log(format!("{place}: {}", full(&why))),
+            Trouble::Etcd(error) => CommitError::Log(format!("{place}: {error}")),
+        }
+    }
+}
+
+impl Log for EtcdLog {
+    fn reserved(&self) -> ResourceVersion {
+        ResourceVersion(self.reserved)
+    }
+
+    /// Nearly all requests write one object: so a group goes into one transaction, and needs no journal.
+    fn largest_group(&self) -> usize {
+        writer::MOST_OPS
+    }
+
+    fn largest_object(&self) -> usize {
+        writer::LARGEST_OBJECT
+    }
+
+    fn append(
+        &mut self,
+        earlier: &[Record],
+        records: &[Record],
+        newest: ResourceVersion,
+    ) -> Result<(), CommitError> {
+        self.write(earlier, records, newest.0).map_err(|trouble| self.in_words(trouble))
+    }
+
+    fn close(&mut self, newest: ResourceVersion) {
+        if let Err(error) = self.end_in_order(newest.0) {
+            tracing::warn!(%error, place = self.place, "store not closed in order; the next start mends it");
+        }
+    }
+}
+
+impl Drop for EtcdLog {
+    fn drop(&mut self) {
+        if let Some(writer) = self.writer.take() {
+            self.runtime.wait(writer.release(Instant::now() + CLOSE_PATIENCE));
+        }
+    }
+}
+
+fn background(place: &str) -> Result<Background, OpenError> {
+    Background::new().map_err(|e| OpenError::Failed { place: place.to_owned(), why: e.to_string() })
+}
+
+fn full(why: &str) -> String {
+    format!(
+        "the quota of its database is used up: defragment it and disarm its alarm NOSPACE (`etcdctl defrag`, `etcdctl alarm \
+         disarm`), or raise --quota-backend-bytes: {why}"
+    )
+}
+
+/// What is needed until there is a log.
+struct Opening {
+    client: Arc<Client>,
+    keys: Keys,
+    session: Session,
+    /// Of the last run of this directory.
+    sealed: Result<Option<Seal>, String>,
+    place: String,
+    lock: File,
+}
+
+/// The two keys that say whose it is.
+struct Seen {
+    holder: Option<KeyValue>,
+    state: Option<KeyValue>,
+}
+
+impl Opening {
+    fn new(dir: &Path, etcd: &Etcd) -> Result<Opening, OpenError> {
+        let place = etcd.to_string();
+        let lock = lock::lock(dir, &place)?;
+        let failed = |e: std::io::Error| OpenError::Failed { place: place.clone(), why: e.to_string() };
+        Ok(Opening {
+            client: Arc::new(Client::new(etcd.endpoints.clone(), etcd.credentials.clone())),
+            keys: Keys::new(&etcd.prefix),
+            session: Session::begin(dir).map_err(failed)?,
+            sealed: seal::read(dir, OF_ETCD),
+            place,
+            lock,
+        })
+    }
+
+    async fn open(&self, options: &Options) -> Result<(Writer, Root, Recovery), OpenError> {
+        let mut recovery = Recovery::default();
+        let seen = self.look().await?;
+        let state = self.state_of(&seen, options)?;
+        let (held, seen) = self.hold(seen).await?;
+        let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
+        let was_there = state.is_some();
+        let state = state.unwrap_or_default();
+        let mut writer =
+            Writer::new(self.client.clone(), self.keys.clone(), self.session.clone(), held, state, known);
+        match self.take_up(&mut writer, was_there, options, &mut recovery).await {
+            Ok(root) => Ok((writer, root, recovery)),
+            Err(error) => {
+                writer.release(Instant::now() + CLOSE_PATIENCE).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<Seen, OpenError> {
+        let look = Transaction {
+            then: vec![Op::get(&self.keys.holder()), Op::get(&self.keys.state())],
+            ..Transaction::default()
+        };
+        let reply = self.client.transact(look, Instant::now() + OPEN_PATIENCE).await;
+        let [holder, state] = writer::found(reply.map_err(|e| self.explain(e))?);
+        Ok(Seen { holder, state })
+    }
+
+    /// The state that is there, if this profile may go on with it.
+    fn state_of(&self, seen: &Seen, options: &Options) -> Result<Option<State>, OpenError> {
+        let place = || self.place.clone();
+        let Some(key) = &seen.state else { return Ok(None) };
+        let state = match State::decode(&key.value) {
+            Ok(state) => state,
+            Err(NoState::Newer(found)) => {
+                let found = i64::try_from(found).unwrap_or(i64::MAX);
+                return Err(OpenError::Newer { place: place(), found, known: 1 });
+            }
+            Err(NoState::Damaged) if options.accept_loss => return Ok(None),
+            Err(NoState::Damaged) => {
+                let what = "the record of what was written can not be read".to_owned();
+                return Err(OpenError::Lost { place: place(), what });
+            }
+        };
+        if state.copying {
+            return Err(OpenError::HalfCopied { place: place() });
+        }
+        if state.owner != self.session.owner && !options.take_over {
+            let Seal { revision, objects, .. } = state.seal;
+            let whose =
+                format!("a profile of this name on {} ({objects} objects, revision {revision})", state.host);
+            return Err(OpenError::Another { place: place(), whose });
+        }
+        Ok(Some(state))
+    }
+
+    /// Becomes the one who writes. An earlier run of ours that was killed stands in nobody's way.
+    async fn hold(&self, mut seen: Seen) -> Result<(Held, Seen), OpenError> {
+        let failed = |e: Error| self.explain(e);
+        let began = Instant::now();
+        let soon = || Instant::now() + OPEN_PATIENCE;
+        let lease = self.client.grant(writer::LEASE, soon()).await.map_err(failed)?;
+        let refused = loop {
+            let since = seen.holder.as_ref().map_or(0, |holder| holder.mod_revision);
+            if let Some(key) = &seen.holder {
+                let holder = Holder::decode(&key.value);
+                let left = self.client.left_of(key.lease, soon()).await.map_err(failed)?;
+                let is_ours = holder.has_ended(&self.session) || holder.session == self.session.id;
+                // this machine has restarted: that run is over, and nobody keeps its lease alive
+                let ends_soon = holder.owner == self.session.owner && began.elapsed() < writer::LEASE * 2;
+                match left {
+                    Some(_) if !is_ours && ends_soon => {
+                        tokio::time::sleep(LOOK_AGAIN).await;
+                        seen = self.look().await?;
+                        continue;
+                    }
+                    Some(left) if !is_ours => {
+                        let (words, left) = (holder.words, left.as_secs());
+                        break format!("{words} (if that is gone, its lease runs out in {left} seconds)");
+                    }
+                    _ => {}
+                }
+            }
+            let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
+            let hold = writer::hold(&self.keys, &self.session, lease, since, known);
+            let reply = self.client.transact(hold, soon()).await.map_err(failed)?;
+            if reply.succeeded {
+                return Ok((Held { since: reply.revision, lease }, seen));
+            }
+            let [holder, state] = writer::found(reply);
+            let now_known = state.as_ref().map_or(0, |state| state.mod_revision);
+            match &holder {
+                // the answer to the first try was lost
+                Some(key) if Holder::decode(&key.value).session == self.session.id && now_known == known => {
+                    return Ok((Held { since: key.mod_revision, lease: key.lease }, seen));
+                }
+                _ if now_known == known => seen = Seen { holder, state },
+                _ => break "another process, which wrote to it just now".to_owned(),
+            }
+        };
+        let _ = self.client.revoke(lease, soon()).await;
+        Err(OpenError::InUse { place: self.place.clone(), holder: refused })
+    }
+
+    /// Reads what is there, and finds out what is lost. Nothing is changed where something is.
+    async fn take_up(
+        &self,
+        writer: &mut Writer,
+        was_there: bool,
+        options: &Options,
+        recovery: &mut Recovery,
+    ) -> Result<Root, OpenError> {
+        let place = &self.place;
+        let state = writer.state().clone();
+        let sealed = self.sealed.as_ref().ok().copied().flatten();
+        if let Err(why) = &self.sealed {
+            let note = format!("{why}: whether {place} holds all that was acknowledged can not be told");
+            recovery.notes.push(note);
+        }
+        let (mut loaded, journal, mut lost) = self.load(writer.client(), &state).await?;
+        if !was_there {
+            let must = sealed.or(options.must_exist.then(Seal::default));
+            match must {
+                Some(Seal { revision: 0, .. }) => {
+                    lost.push("there is no state in it, though the cluster had one".to_owned());
+                }
+                Some(Seal { revision, objects, .. }) => lost.push(format!(
+                    "there is no state in it, though it held {objects} objects at revision {revision}"
+                )),
+                None => {}
+            }
+        }
+        lost.extend(loaded.lost(&state, sealed.filter(|_| was_there)));
+        if !lost.is_empty() && !options.accept_loss {
+            return Err(OpenError::Lost { place: place.clone(), what: lost.join("; ") });
+        }
+        let went_on = |what: &String| format!("{place}: went on without what was lost: {what}");
+        recovery.notes.extend(lost.iter().map(went_on));
+        if was_there && state.owner != self.session.owner {
+            let Seal { revision, objects, .. } = state.seal;
+            recovery.notes.push(format!(
+                "{place}: took over {objects} objects at revision {revision} from {}",
+                state.host
+            ));
+        }
+        let mut next =
+            State { owner: self.session.owner.clone(), host: self.session.host.clone(), ..state.clone() };
+        let mut mended = Batch::new();
+        if !was_there {
+            next.clean = true;
+        }
+        if !lost.is_empty() {
+            // numbers that were given out stay so, also where what they stood for is lost
+            let reserved = sealed.map_or(0, |sealed| sealed.reserved).max(state.seal.reserved);
+            let revision = loaded.root.revision.0.max(state.seal.revision);
+            next.seal = Seal { revision, reserved: reserved.max(revision), ..loaded.now };
+            next.clean = false;
+            mended = loaded.mend(&self.keys);
+        }
+        writer.take_up(journal);
+        // a start that changes nothing writes nothing
+        if next != state {
+            let until = Instant::now() + OPEN_PATIENCE;
+            let written = writer.write(mended, Batch::new(), next, until).await;
+            written.map_err(|trouble| self.explain_trouble(trouble))?;
+        }
+        let seal = writer.state().seal;
+        let root = &mut loaded.root;
+        root.revision = root.revision.max(ResourceVersion(seal.revision));
+        if !writer.state().clean {
+            root.revision = root.revision.max(ResourceVersion(seal.reserved));
+            if lost.is_empty() {
+                recovery.notes.push(disorder(place, root.revision));
+            }
+        }
+        Ok(loaded.root)
+    }
+
+    /// What is there, with what a journal adds that counts.
+    async fn load(
+        &self,
+        client: &Client,
+        state: &State,
+    ) -> Result<(Loaded, Vec<Vec<Op>>, Vec<String>), OpenError> {
+        let mut lost = Vec::new();
+        let journal = match &state.journal {
+            None => Vec::new(),
+            Some(journal) => {
+                let parts = load::journal(client, &self.keys, journal).await.map_err(|e| self.explain(e))?;
+                parts.unwrap_or_else(|| {
+                    lost.push("the journal of the last large write is not whole".to_owned());
+                    Vec::new()
+                })
+            }
+        };
+        let objects = load::all_below(client, &self.keys.objects()).await.map_err(|e| self.explain(e))?;
+        Ok((Loaded::of(&self.keys, objects, &journal), journal, lost))
+    }
+
+    fn explain(&self, error: Error) -> OpenError {
+        explain(&self.place, error)
+    }
+
+    fn explain_trouble(&self, trouble: Trouble) -> OpenError {
+        match trouble {
+            Trouble::Etcd(error) => self.explain(error),
+            Trouble::TakenOver(why) => OpenError::InUse { place: self.place.clone(), holder: why },
+        }
+    }
+}
+
+fn explain(place: &str, error: Error) -> OpenError {
+    let place = place.to_owned();
+    match error {
+        Error::NoAnswer(why) => OpenError::Unreachable { place, why },
+        Error::Full(why) => OpenError::Failed { place, why: full(&why) },
+        Error::Refused(why) => OpenError::Failed { place, why },
+    }
+}
