@@ -8,11 +8,13 @@
 #![forbid(unsafe_code)]
 
 mod committer;
+mod copy;
 mod log;
 mod root;
 mod watch;
 mod write;
 
+pub use copy::{Copied, CopyError, copy};
 pub use etcd::{Credentials, Endpoint, EndpointError};
 pub use log::{OpenError, Recovery};
 pub use root::{Resource, Snapshot};
@@ -50,6 +52,19 @@ pub enum Backend {
     File,
     /// The directory then holds only what is needed to find out what etcd has lost.
     Etcd(Etcd),
+}
+
+/// Removes what the store of `dir` has in etcd; whether there was something. What another directory has there stays.
+///
+/// # Errors
+/// As [`Store::open`].
+pub fn remove(dir: &Path, etcd: &Etcd) -> Result<bool, OpenError> {
+    EtcdLog::remove(dir, etcd)
+}
+
+/// Whether the store's own file is in `dir`.
+pub fn file_is_there(dir: &Path) -> bool {
+    log::file_is_there(dir)
 }
 
 /// A part of an etcd cluster.

@@ -6,9 +6,10 @@ mod seal;
 mod sqlite;
 
 pub(crate) use etcd::EtcdLog;
-pub(crate) use sqlite::SqliteLog;
+pub(crate) use sqlite::{SqliteLog, file_is_there, replace_file};
 
 use crate::Resource;
+use crate::root::Root;
 use crate::write::CommitError;
 use api::{Object, ObjectKey, ResourceVersion};
 use std::path::PathBuf;
@@ -21,6 +22,18 @@ pub(crate) struct Record {
     pub(crate) object: Option<Object>,
     /// What was there before.
     pub(crate) previous: Option<Object>,
+}
+
+/// Everything, as if it had just been written, for a log that holds nothing yet.
+fn records_of(root: &Root) -> Vec<Record> {
+    let record = |(resource, key, object): (&Resource, &ObjectKey, &Object)| Record {
+        resource: resource.clone(),
+        key: key.clone(),
+        revision: object.revision(),
+        object: Some(object.clone()),
+        previous: None,
+    };
+    root.objects().map(record).collect()
 }
 
 /// Makes records durable, in order.

@@ -14,6 +14,7 @@ mod writer;
 
 use super::seal::{self, OF_ETCD, Seal, Sealer};
 use super::{Log, OpenError, Record, Recovery, disorder, lock, row_sum};
+use crate::copy::{CopyError, compare};
 use crate::root::Root;
 use crate::write::CommitError;
 use crate::{Etcd, Options};
@@ -109,6 +110,26 @@ impl EtcdLog {
         let Opening { keys, place, lock, .. } = opening;
         let log = EtcdLog { runtime, writer: Some(writer), keys, reserved: 0, sealer, place, _lock: lock };
         Ok((log, root, recovery))
+    }
+
+    /// Everything that is there, of who has stopped: nothing is written.
+    pub(crate) fn read(dir: &Path, etcd: &Etcd) -> Result<Root, CopyError> {
+        let opening = Opening::new(dir, etcd)?;
+        background(&opening.place)?.wait(opening.read())
+    }
+
+    /// Writes all of this there, and reads it again.
+    pub(crate) fn fill(dir: &Path, etcd: &Etcd, root: &Root, overwrite: bool) -> Result<(), CopyError> {
+        let opening = Opening::new(dir, etcd)?;
+        let seal = background(&opening.place)?.wait(opening.fill(root, overwrite))?;
+        Sealer::open(dir, OF_ETCD, seal).write(seal, true);
+        Ok(())
+    }
+
+    /// Removes what the profile of this directory has there. Returns what there was to remove.
+    pub(crate) fn remove(dir: &Path, etcd: &Etcd) -> Result<bool, OpenError> {
+        let opening = Opening::new(dir, etcd)?;
+        background(&opening.place)?.wait(opening.remove())
     }
 
     fn write(&mut self, earlier: &[Record], records: &[Record], newest: u64) -> Result<(), Trouble> {
@@ -449,6 +470,126 @@ impl Opening {
         };
         let objects = load::all_below(client, &self.keys.objects()).await.map_err(|e| self.explain(e))?;
         Ok((Loaded::of(&self.keys, objects, &journal), journal, lost))
+    }
+
+    /// For a copy of it.
+    async fn read(&self) -> Result<Root, CopyError> {
+        let place = || self.place.clone();
+        let seen = self.look().await?;
+        self.nobody_writes(&seen).await?;
+        let options = Options { take_over: true, ..Options::default() };
+        let Some(state) = self.state_of(&seen, &options)? else {
+            return Err(CopyError::Nothing { place: place() });
+        };
+        let (mut loaded, _, mut lost) = self.load(&self.client, &state).await?;
+        lost.extend(loaded.lost(&state, None));
+        if !lost.is_empty() {
+            return Err(OpenError::Lost { place: place(), what: lost.join("; ") }.into());
+        }
+        let again = self.look().await?;
+        let at = |seen: &Seen| seen.state.as_ref().map(|state| state.mod_revision);
+        if at(&seen) != at(&again) || again.holder.is_some_and(|holder| !self.is_ours(&holder)) {
+            let holder = "a process that began to write while it was read".to_owned();
+            return Err(OpenError::InUse { place: place(), holder }.into());
+        }
+        let revision = if state.clean { state.seal.revision } else { state.seal.reserved };
+        loaded.root.revision = loaded.root.revision.max(ResourceVersion(revision));
+        Ok(loaded.root)
+    }
+
+    async fn nobody_writes(&self, seen: &Seen) -> Result<(), OpenError> {
+        let Some(key) = seen.holder.as_ref().filter(|holder| !self.is_ours(holder)) else { return Ok(()) };
+        let holder = Holder::decode(&key.value).words;
+        Err(OpenError::InUse { place: self.place.clone(), holder })
+    }
+
+    /// An earlier run of this directory.
+    fn is_ours(&self, holder: &KeyValue) -> bool {
+        Holder::decode(&holder.value).has_ended(&self.session)
+    }
+
+    async fn fill(&self, root: &Root, overwrite: bool) -> Result<Seal, CopyError> {
+        let place = || self.place.clone();
+        let mut seal = Seal { revision: root.revision.0, reserved: root.revision.0, ..Seal::default() };
+        for (resource, key, object) in root.objects() {
+            let (bytes, most) = (object.bytes().len(), writer::LARGEST_OBJECT);
+            if bytes > most {
+                let object = format!("{resource} {key}");
+                return Err(CopyError::TooLarge { place: place(), object, bytes, most });
+            }
+            seal.objects += 1;
+            seal.sum += u64::from(row_sum(resource, key, object.revision(), object.bytes()));
+        }
+        let seen = self.look().await?;
+        if let (Some(key), false) = (&seen.state, overwrite) {
+            let what = match State::decode(&key.value) {
+                Ok(State { copying: true, .. }) => "a copy that was cut short".to_owned(),
+                Ok(State { seal: Seal { objects, revision, .. }, host, .. }) => {
+                    format!("a state of {host} ({objects} objects, revision {revision})")
+                }
+                Err(_) => "something that can not be read".to_owned(),
+            };
+            return Err(CopyError::Occupied { place: place(), what });
+        }
+        let (held, seen) = self.hold(seen).await?;
+        let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
+        let session = &self.session;
+        let unfinished = State {
+            owner: session.owner.clone(),
+            host: session.host.clone(),
+            copying: true,
+            ..State::default()
+        };
+        let (client, keys) = (self.client.clone(), self.keys.clone());
+        let mut writer = Writer::new(client, keys, session.clone(), held, unfinished.clone(), known);
+        let filled = self.fill_with(&mut writer, root, seal, unfinished).await;
+        writer.release(Instant::now() + CLOSE_PATIENCE).await;
+        filled?;
+        compare(&self.place, root, &self.read().await?)?;
+        Ok(seal)
+    }
+
+    async fn fill_with(
+        &self,
+        writer: &mut Writer,
+        root: &Root,
+        seal: Seal,
+        unfinished: State,
+    ) -> Result<(), CopyError> {
+        let until = || Instant::now() + APPEND_PATIENCE;
+        let failed =
+            |trouble: Trouble| CopyError::Write { place: self.place.clone(), why: trouble.to_string() };
+        writer.clear(unfinished.clone(), until()).await.map_err(failed)?;
+        let put = |(resource, key, object): (&crate::Resource, &api::ObjectKey, &api::Object)| {
+            Op::put(self.keys.object(resource, key), value_of(resource, key, object))
+        };
+        for part in writer::in_parts(root.objects().map(put)) {
+            writer.add(part, unfinished.clone(), until()).await.map_err(failed)?;
+        }
+        let whole = State { seal, clean: true, copying: false, ..unfinished };
+        writer.add(Vec::new(), whole, until()).await.map_err(failed)
+    }
+
+    async fn remove(&self) -> Result<bool, OpenError> {
+        let seen = self.look().await?;
+        let Some(key) = &seen.state else { return Ok(false) };
+        let place = || self.place.clone();
+        if let Ok(state) = State::decode(&key.value)
+            && state.owner != self.session.owner
+        {
+            let whose = format!("a profile of this name on {}", state.host);
+            return Err(OpenError::Another { place: place(), whose });
+        }
+        let (held, seen) = self.hold(seen).await?;
+        let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
+        let until = Instant::now() + APPEND_PATIENCE;
+        let all = writer::remove(&self.keys, held.since, known);
+        let removed = self.client.transact(all, until).await;
+        let _ = self.client.revoke(held.lease, until).await;
+        match removed.map_err(|e| self.explain(e))?.succeeded {
+            true => Ok(true),
+            false => Err(OpenError::InUse { place: place(), holder: "another process".to_owned() }),
+        }
     }
 
     fn explain(&self, error: Error) -> OpenError {

@@ -11,12 +11,14 @@ mod load;
 use super::seal::{self, OF_SQLITE, Seal, Sealer};
 use super::{Log, OpenError, Record, Recovery, lock, row_sum};
 use crate::Options;
+use crate::copy::CopyError;
 use crate::root::Root;
 use crate::write::CommitError;
 use api::ResourceVersion;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Revisions are reserved so many at a time. The log is not touched for a lazy write within them.
@@ -71,6 +73,17 @@ impl SqliteLog {
         Ok((log, loaded.root, recovery))
     }
 
+    /// Makes the file in `dir`, where there is none, with all of this in it.
+    pub(crate) fn fill(dir: &Path, root: &Root) -> Result<(), CopyError> {
+        let (mut log, _, _) = SqliteLog::open(dir, &Options::default())?;
+        let failed = |error: rusqlite::Error| CopyError::Write {
+            place: dir.display().to_string(),
+            why: error.to_string(),
+        };
+        log.write(&[], &super::records_of(root), root.revision.0).map_err(failed)?;
+        log.end_in_order(root.revision.0).map_err(failed)
+    }
+
     fn write(&mut self, earlier: &[Record], records: &[Record], newest: u64) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction()?;
         let mut now = Seal { revision: newest, ..self.now };
@@ -107,6 +120,28 @@ impl SqliteLog {
         self.sealer.write(self.now, true);
         Ok(())
     }
+}
+
+pub(crate) fn file_is_there(dir: &Path) -> bool {
+    dir.join(file::FILE).exists()
+}
+
+/// The file of `beside` takes the place of that in `dir`, with the record beside it. In an order in which a crash leaves either no
+/// record, which is no loss, or all.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn replace_file(dir: &Path, beside: &Path) -> io::Result<()> {
+    for old in [OF_SQLITE.file, file::WAL] {
+        match std::fs::remove_file(dir.join(old)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    for new in [file::FILE, OF_SQLITE.file] {
+        std::fs::rename(beside.join(new), dir.join(new))?;
+    }
+    File::open(dir)?.sync_all()
 }
 
 impl Log for SqliteLog {

@@ -18,6 +18,10 @@ impl Keys {
         Keys { prefix: prefix.to_owned() }
     }
 
+    pub(super) fn everything(&self) -> Vec<u8> {
+        self.prefix.clone().into_bytes()
+    }
+
     /// Who writes here; it goes with his lease.
     pub(super) fn holder(&self) -> Vec<u8> {
         format!("{}holder", self.prefix).into_bytes()

@@ -198,6 +198,19 @@ impl Writer {
         Ok(())
     }
 
+    /// Removes all objects and journals, for who is about to write others. What is there is no state then.
+    pub(super) async fn clear(&mut self, next: State, until: Instant) -> Result<(), Trouble> {
+        self.debt.clear();
+        self.rest.clear();
+        let ops = vec![Op::delete_prefix(&self.keys.objects()), Op::delete_prefix(&self.keys.journals())];
+        self.step(ops, next, until).await
+    }
+
+    /// What is one transaction, for who fills an empty place.
+    pub(super) async fn add(&mut self, part: Vec<Op>, next: State, until: Instant) -> Result<(), Trouble> {
+        self.step(part, next, until).await
+    }
+
     fn ticket(&mut self) -> String {
         self.tickets += 1;
         format!("{}.{}", self.session.id, self.tickets)
@@ -306,6 +319,16 @@ pub(super) fn hold(keys: &Keys, session: &Session, lease: i64, seen: i64, known:
     }
 }
 
+/// Everything that is there, and the key of the holder with it.
+pub(super) fn remove(keys: &Keys, since: i64, known: i64) -> Transaction {
+    let (holder, state) = (keys.holder(), keys.state());
+    Transaction {
+        when: vec![Compare::changed_at(&holder, since), Compare::changed_at(&state, known)],
+        then: vec![Op::delete_prefix(&keys.everything())],
+        otherwise: Vec::new(),
+    }
+}
+
 fn op((key, value): (Vec<u8>, Option<Vec<u8>>)) -> Op {
     match value {
         Some(value) => Op::put(key, value),
@@ -318,7 +341,7 @@ fn fits(ops: &[Op]) -> bool {
 }
 
 /// Each as large as one transaction takes it.
-pub(super) fn in_parts(ops: Vec<Op>) -> Vec<Vec<Op>> {
+pub(super) fn in_parts(ops: impl IntoIterator<Item = Op>) -> Vec<Vec<Op>> {
     let mut parts: Vec<Vec<Op>> = Vec::new();
     let mut weight = 0;
     for op in ops {

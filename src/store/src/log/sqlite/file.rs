@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub(super) const FILE: &str = "cluster.db";
-const WAL: &str = "cluster.db-wal";
+pub(super) const WAL: &str = "cluster.db-wal";
 /// What is left of a log whose loss was accepted: for who wants to rescue something out of it.
 const LOST_WAL: &str = "cluster.db-wal.lost";
 /// Made under this name and renamed when whole: so an empty or partial `cluster.db` is damage, never a first start.
