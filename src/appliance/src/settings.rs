@@ -1,4 +1,4 @@
-use crate::{DaemonMemory, Places};
+use crate::{DaemonMemory, Datastore, Places};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, TcpListener};
@@ -25,6 +25,12 @@ pub struct Settings {
     /// Of the daemon itself.
     #[serde(default, skip_serializing_if = "DaemonMemory::is_default")]
     pub daemon_memory: DaemonMemory,
+    /// The etcd cluster that keeps the state; without one, the profile's own file does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datastore: Option<Datastore>,
+    /// Others that may hold an earlier state of the profile, or a copy that came to nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_datastores: Vec<Datastore>,
     /// Without it there is the Docker half alone.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub kubernetes: bool,
@@ -72,6 +78,8 @@ impl Settings {
             api_names: Vec::new(),
             docker_socket: None,
             daemon_memory: DaemonMemory::Default,
+            datastore: None,
+            former_datastores: Vec::new(),
             kubernetes: true,
         }
     }
@@ -99,6 +107,35 @@ impl Settings {
         std::fs::write(&fresh, text)
             .and_then(|()| std::fs::rename(&fresh, &path))
             .map_err(|why| SettingsError::Unwritable { path, why })
+    }
+
+    /// All that may hold something of the profile.
+    pub(crate) fn datastores(&self) -> impl Iterator<Item = &Datastore> {
+        self.datastore.iter().chain(&self.former_datastores)
+    }
+
+    /// It may hold something from now on.
+    pub(crate) fn remember(&mut self, datastore: Option<&Datastore>) {
+        if let Some(datastore) = datastore
+            && !self.datastores().any(|known| known == datastore)
+        {
+            self.former_datastores.push(datastore.clone());
+        }
+    }
+
+    pub(crate) fn use_datastore(&mut self, datastore: Option<Datastore>) {
+        let former = std::mem::replace(&mut self.datastore, datastore);
+        self.remember(former.as_ref());
+        self.former_datastores.retain(|former| Some(former) != self.datastore.as_ref());
+    }
+
+    /// With the files that are known of it, where none are given.
+    pub(crate) fn with_known_files(&self, datastore: Datastore) -> Datastore {
+        if datastore.cafile().is_some() || datastore.identity().is_some() {
+            return datastore;
+        }
+        let known = self.datastores().find(|known| known.endpoints() == datastore.endpoints());
+        known.cloned().unwrap_or(datastore)
     }
 
     /// The API server's own ClusterIP.

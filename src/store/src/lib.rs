@@ -62,6 +62,11 @@ pub fn remove(dir: &Path, etcd: &Etcd) -> Result<bool, OpenError> {
     EtcdLog::remove(dir, etcd)
 }
 
+/// Whether a store was ever kept in `dir`, or in an etcd from there.
+pub fn was_used(dir: &Path) -> bool {
+    log::file_is_there(dir) || log::etcd_was_used(dir)
+}
+
 /// Whether the store's own file is in `dir`.
 pub fn file_is_there(dir: &Path) -> bool {
     log::file_is_there(dir)

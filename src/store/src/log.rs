@@ -5,7 +5,7 @@ mod lock;
 mod seal;
 mod sqlite;
 
-pub(crate) use etcd::EtcdLog;
+pub(crate) use etcd::{EtcdLog, etcd_was_used};
 pub(crate) use sqlite::{SqliteLog, file_is_there, replace_file};
 
 use crate::Resource;

@@ -424,3 +424,43 @@ async fn a_key_that_is_not_there_was_changed_at_0() {
     assert!(tool(&kept).transact(put_once(), soon()).await.unwrap().succeeded);
     assert!(!tool(&kept).transact(put_once(), soon()).await.unwrap().succeeded);
 }
+
+/// Each of three members is killed once, and comes back.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_members_one_may_be_gone() {
+    let Some(mut servers) = EtcdServer::cluster(3, &[]) else { return };
+    let endpoints: Vec<String> = servers.iter().map(EtcdServer::endpoint).collect();
+    let endpoints: Vec<&str> = endpoints.iter().map(String::as_str).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options { backend: Backend::Etcd(place(&endpoints)), ..Options::default() };
+    let (store, _) = Store::open(dir.path(), options.clone()).unwrap();
+    for (number, server) in servers.iter_mut().enumerate() {
+        server.kill();
+        for round in 0..5 {
+            store.commit(vec![put(&key(&format!("a{number}-{round}")), "v")]).await.unwrap();
+        }
+        server.again();
+        store.commit(vec![put(&key(&format!("b{number}")), "v")]).await.unwrap();
+    }
+    let newest = store.revision();
+    store.close().await;
+    let (store, recovery) = Store::open(dir.path(), options).unwrap();
+    assert_eq!((store.revision(), recovery.notes), (newest, Vec::new()));
+    assert_eq!(store.snapshot().count(&maps(), None), 18);
+}
+
+/// Of a machine that lost its power and is up again before its lease has run out.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_earlier_boot_of_this_machine_is_waited_for() {
+    let Some(kept) = Kept::in_etcd() else { return };
+    kept.open().close().await;
+    let owner = std::fs::read_to_string(kept.dir().join("etcd.owner")).unwrap();
+    let lease = tool(&kept).grant(Duration::from_secs(3), soon()).await.unwrap();
+    let holder = format!("process 1 on here\nsession s\nowner {owner}\nboot another\n");
+    change(&kept, vec![Op::put_leased(at("holder"), holder.into_bytes(), lease)]).await;
+    let (dir, options) = elsewhere(&kept);
+    let other = Store::open(dir.path(), Options { take_over: true, ..options }).map(|_| ()).unwrap_err();
+    assert!(other.to_string().contains("process 1 on here (if that is gone"), "{other}");
+    let store = kept.open();
+    store.commit(vec![put(&key("a"), "v")]).await.unwrap();
+}

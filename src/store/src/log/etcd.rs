@@ -39,7 +39,10 @@ const RESERVE: u64 = 10_000;
 const OPEN_PATIENCE: Duration = Duration::from_secs(5);
 /// For one append: an etcd of three members elects a leader in less.
 const APPEND_PATIENCE: Duration = Duration::from_secs(10);
-const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
+/// For the next ones, where there was no answer: those who wait in line would wait for each other.
+const PATIENCE_WHILE_AWAY: Duration = Duration::from_secs(2);
+/// Who stops the daemon waits for it; what it did not write in order, the next start mends.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 /// Of who is let in when a machine has restarted faster than its lease has run out.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -49,6 +52,8 @@ pub(crate) struct EtcdLog {
     writer: Option<Writer>,
     keys: Keys,
     reserved: u64,
+    /// The last append had no answer.
+    away: bool,
     sealer: Sealer,
     place: String,
     /// Held for as long as the store is open.
@@ -108,7 +113,16 @@ impl EtcdLog {
         let (writer, root, recovery) = runtime.wait(opening.open(options))?;
         let sealer = Sealer::open(dir, OF_ETCD, writer.state().seal);
         let Opening { keys, place, lock, .. } = opening;
-        let log = EtcdLog { runtime, writer: Some(writer), keys, reserved: 0, sealer, place, _lock: lock };
+        let log = EtcdLog {
+            runtime,
+            writer: Some(writer),
+            keys,
+            reserved: 0,
+            away: false,
+            sealer,
+            place,
+            _lock: lock,
+        };
         Ok((log, root, recovery))
     }
 
@@ -161,7 +175,10 @@ impl EtcdLog {
             seal.reserved = newest + RESERVE;
         }
         let next = State { seal, clean: false, ..writer.state().clone() };
-        self.runtime.wait(writer.write(batch, before, next, Instant::now() + APPEND_PATIENCE))?;
+        let patience = if self.away { PATIENCE_WHILE_AWAY } else { APPEND_PATIENCE };
+        let written = self.runtime.wait(writer.write(batch, before, next, Instant::now() + patience));
+        self.away = matches!(written, Err(Trouble::Etcd(Error::NoAnswer(_))));
+        written?;
         self.reserved = seal.reserved;
         // after etcd has it, and before anybody is told
         self.sealer.write(seal, reserves);
@@ -227,6 +244,10 @@ impl Drop for EtcdLog {
             self.runtime.wait(writer.release(Instant::now() + CLOSE_PATIENCE));
         }
     }
+}
+
+pub(crate) fn etcd_was_used(dir: &Path) -> bool {
+    dir.join(OF_ETCD.file).exists()
 }
 
 fn background(place: &str) -> Result<Background, OpenError> {
@@ -334,47 +355,54 @@ impl Opening {
         let failed = |e: Error| self.explain(e);
         let began = Instant::now();
         let soon = || Instant::now() + OPEN_PATIENCE;
-        let lease = self.client.grant(writer::LEASE, soon()).await.map_err(failed)?;
-        let refused = loop {
-            let since = seen.holder.as_ref().map_or(0, |holder| holder.mod_revision);
-            if let Some(key) = &seen.holder {
-                let holder = Holder::decode(&key.value);
-                let left = self.client.left_of(key.lease, soon()).await.map_err(failed)?;
-                let is_ours = holder.has_ended(&self.session) || holder.session == self.session.id;
+        let in_use = |holder: String| Err(OpenError::InUse { place: self.place.clone(), holder });
+        loop {
+            match self.in_the_way(&seen, soon()).await? {
                 // this machine has restarted: that run is over, and nobody keeps its lease alive
-                let ends_soon = holder.owner == self.session.owner && began.elapsed() < writer::LEASE * 2;
-                match left {
-                    Some(_) if !is_ours && ends_soon => {
-                        tokio::time::sleep(LOOK_AGAIN).await;
-                        seen = self.look().await?;
-                        continue;
-                    }
-                    Some(left) if !is_ours => {
-                        let (words, left) = (holder.words, left.as_secs());
-                        break format!("{words} (if that is gone, its lease runs out in {left} seconds)");
-                    }
-                    _ => {}
+                Some((holder, _))
+                    if holder.owner == self.session.owner && began.elapsed() < writer::LEASE * 2 =>
+                {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    seen = self.look().await?;
+                    continue;
                 }
+                Some((holder, left)) => {
+                    let (words, left) = (holder.words, left.as_secs());
+                    return in_use(format!(
+                        "{words} (if that is gone, its lease runs out in {left} seconds)"
+                    ));
+                }
+                None => {}
             }
+            let since = seen.holder.as_ref().map_or(0, |holder| holder.mod_revision);
             let known = seen.state.as_ref().map_or(0, |state| state.mod_revision);
+            let lease = self.client.grant(writer::LEASE, soon()).await.map_err(failed)?;
             let hold = writer::hold(&self.keys, &self.session, lease, since, known);
             let reply = self.client.transact(hold, soon()).await.map_err(failed)?;
             if reply.succeeded {
                 return Ok((Held { since: reply.revision, lease }, seen));
             }
             let [holder, state] = writer::found(reply);
-            let now_known = state.as_ref().map_or(0, |state| state.mod_revision);
+            let is_unchanged = state.as_ref().map_or(0, |state| state.mod_revision) == known;
             match &holder {
                 // the answer to the first try was lost
-                Some(key) if Holder::decode(&key.value).session == self.session.id && now_known == known => {
+                Some(key) if self.session.id == Holder::decode(&key.value).session && is_unchanged => {
                     return Ok((Held { since: key.mod_revision, lease: key.lease }, seen));
                 }
-                _ if now_known == known => seen = Seen { holder, state },
-                _ => break "another process, which wrote to it just now".to_owned(),
+                _ => drop(self.client.revoke(lease, soon()).await),
             }
-        };
-        let _ = self.client.revoke(lease, soon()).await;
-        Err(OpenError::InUse { place: self.place.clone(), holder: refused })
+            if !is_unchanged {
+                return in_use("another process, which wrote to it just now".to_owned());
+            }
+            seen = Seen { holder, state };
+        }
+    }
+
+    /// Who holds it and may be alive, and how long at least.
+    async fn in_the_way(&self, seen: &Seen, until: Instant) -> Result<Option<(Holder, Duration)>, OpenError> {
+        let Some(key) = seen.holder.as_ref().filter(|holder| !self.is_ours(holder)) else { return Ok(None) };
+        let left = self.client.left_of(key.lease, until).await.map_err(|e| self.explain(e))?;
+        Ok(left.map(|left| (Holder::decode(&key.value), left)))
     }
 
     /// Reads what is there, and finds out what is lost. Nothing is changed where something is.

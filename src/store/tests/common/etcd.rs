@@ -18,6 +18,9 @@ pub const PREFIX: &str = "/monopod/test/";
 /// Ended, and its data removed, when it is dropped.
 pub struct EtcdServer {
     program: PathBuf,
+    name: String,
+    /// All members, by their names and the addresses at which they meet.
+    members: String,
     arguments: Vec<String>,
     running: Option<Child>,
     dir: tempfile::TempDir,
@@ -32,20 +35,32 @@ impl EtcdServer {
     }
 
     pub fn start_with(arguments: &[&str]) -> Option<EtcdServer> {
+        EtcdServer::cluster(1, arguments)?.pop()
+    }
+
+    /// So many members of one etcd. `None`, loudly, where there is no etcd.
+    pub fn cluster(members: usize, arguments: &[&str]) -> Option<Vec<EtcdServer>> {
         let Some(program) = std::env::var_os(PROGRAM) else {
             eprintln!("SKIPPED: {PROGRAM} says where etcd is; `scripts/test` sets it");
             return None;
         };
-        let mut server = EtcdServer {
-            program: program.into(),
+        let peers: Vec<(String, u16)> =
+            (0..members).map(|number| (format!("etcd-{number}"), free_port())).collect();
+        let all: Vec<String> =
+            peers.iter().map(|(name, port)| format!("{name}=http://127.0.0.1:{port}")).collect();
+        let member = |(name, peer_port): (String, u16)| EtcdServer {
+            program: program.clone().into(),
+            name,
+            members: all.join(","),
             arguments: arguments.iter().map(|argument| (*argument).to_owned()).collect(),
             running: None,
             dir: tempfile::tempdir().unwrap(),
             port: free_port(),
-            peer_port: free_port(),
+            peer_port,
         };
-        server.again();
-        Some(server)
+        let mut servers: Vec<EtcdServer> = peers.into_iter().map(member).collect();
+        servers.iter_mut().for_each(EtcdServer::again);
+        Some(servers)
     }
 
     pub fn endpoint(&self) -> String {
@@ -80,8 +95,10 @@ impl EtcdServer {
             &peers,
             "--initial-advertise-peer-urls",
             &peers,
+            "--name",
+            &self.name,
             "--initial-cluster",
-            &format!("default={peers}"),
+            &self.members,
         ]);
         let log = std::fs::File::create(self.dir.path().join("log")).unwrap();
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
