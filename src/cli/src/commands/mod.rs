@@ -43,7 +43,7 @@ pub struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Start the cluster, and point kubectl at it.
-    Start(start::Start),
+    Start(Box<start::Start>),
     /// Stop the cluster; everything is there again after the next start.
     Stop(stop::Stop),
     /// Hold pods where they are, by the freezer, until `unpause` or the next `start`.
