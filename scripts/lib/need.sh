@@ -185,6 +185,24 @@ need_prometheus() {
     program_of prometheus usr/bin/prometheus prometheus
 }
 
+# need_etcd : prints where etcd is, out of Debian's package, which is not installed: it would start a server
+need_etcd() {
+    local at="$PWD/target/tools/etcd"
+    if [ ! -x "$at" ]; then
+        local work
+        work="$(mktemp -d)"
+        (
+            cd "$work"
+            apt-get -o APT::Sandbox::User=root download -qq etcd-server
+            dpkg -x etcd-server_*.deb .
+        ) >&2
+        mkdir -p "$(dirname "$at")"
+        install -m 755 "$work/usr/bin/etcd" "$at"
+        rm -r "$work"
+    fi
+    echo "$at"
+}
+
 # need_sdk : prints a Python that has Docker's SDK, testcontainers and aiodocker
 need_sdk() {
     local at="$PWD/target/tools/sdk"

@@ -109,6 +109,13 @@ impl Unstamped {
         self.meta.key()
     }
 
+    /// Bytes of JSON that it comes to, at most.
+    #[expect(clippy::len_without_is_empty, reason = "no object is empty")]
+    pub fn len(&self) -> usize {
+        const LONGEST_REVISION: usize = 20; // digits of u64::MAX
+        self.head.len() + LONGEST_REVISION + self.tail.len()
+    }
+
     /// The object as of this revision; 0 for one that was never stored: it has none.
     pub fn stamp(self, revision: ResourceVersion) -> Object {
         let mut digits = [0u8; 20];

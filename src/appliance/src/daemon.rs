@@ -3,6 +3,7 @@ use crate::answers::{Answers, KubernetesHalf};
 use crate::certs::Certificates;
 use crate::claim::claim;
 use crate::daemon_memory::{self, DaemonMemory, ended_for_memory};
+use crate::datastore::{self, Datastore};
 use crate::error::{StartError, failed, io, unclaimed, unmoved, unopened};
 use crate::legacy::Legacy;
 use crate::lock::Lock;
@@ -21,7 +22,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use store::Store;
+use store::{OpenError, Store};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -54,6 +55,10 @@ pub struct StartOptions {
     pub authentication_config: Option<Option<PathBuf>>,
     /// Kept for later starts: `false` is the Docker half alone.
     pub kubernetes: Option<bool>,
+    /// Kept for later starts.
+    pub datastore: Option<Datastore>,
+    /// Go on with the state that a profile of the same name on another machine has left in the datastore.
+    pub take_over: bool,
     /// Into the profile's own file instead of the terminal.
     pub log_to_file: bool,
 }
@@ -129,7 +134,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| failed("make the event queue", &e))?;
     let served = match settings.kubernetes {
-        true => runtime.block_on(serve(places, &settings, options.accept_loss, files, step)),
+        true => runtime.block_on(serve(places, &settings, options, files, step)),
         false => runtime.block_on(docker_only::serve(places, &settings, step)),
     };
     daemon_memory::ends_in_order(places);
@@ -145,7 +150,7 @@ struct OpenedFiles {
 async fn serve(
     places: &Places,
     settings: &Settings,
-    accept_loss: bool,
+    typed: &StartOptions,
     files: OpenedFiles,
     step: &impl Fn(Step),
 ) -> Result<(), StartError> {
@@ -154,14 +159,12 @@ async fn serve(
     let listener = listen(Ipv4Addr::UNSPECIFIED, settings.api_port).await?;
     let dashboard_listener = listen(Ipv4Addr::LOCALHOST, settings.dashboard_port).await?;
     let node_ip = node_address::find().unwrap_or(settings.gateway());
-    let options = store::Options {
-        // the authority was made when the store was there
-        must_exist: places.certificates().join("ca.crt").exists(),
-        accept_loss,
-        ..store::Options::default()
-    };
-    let (store, recovery) = Store::open(&places.store(), options).map_err(unopened)?;
-    recovery.notes.iter().for_each(|note| step(Step::Noted { what: note.clone() }));
+    let (store, recovery) = open_store(places, settings, typed)?;
+    recovery.notes.into_iter().chain(settings.datastore.as_ref().and_then(Datastore::note)).for_each(
+        |what| {
+            step(Step::Noted { what });
+        },
+    );
 
     begun("starting the control plane, the network and the runtime");
     let control_plane = tokio::spawn(control_plane(store.clone(), places.clone(), settings.clone(), node_ip));
@@ -245,13 +248,46 @@ async fn serve(
     tracing::info!(%api, "ready");
     step(Step::Ready { api });
 
-    wait_for_end(&stop).await;
+    tokio::select! {
+        () = wait_for_end(&stop) => {}
+        // what is here is old: whoever has it now goes on with it
+        why = store.taken_over() => tracing::error!(%why, "the state is somebody else's now, so this daemon ends"),
+    }
     tracing::info!("stopping");
     stop.cancel();
     drain(running).await;
     store.close().await;
     let _ = std::fs::remove_file(places.control_socket());
     Ok(())
+}
+
+/// A datastore is the profile's from when it was opened for it.
+fn open_store(
+    places: &Places,
+    settings: &Settings,
+    typed: &StartOptions,
+) -> Result<(Store, store::Recovery), StartError> {
+    let asked = settings.datastore.as_ref();
+    let options = store::Options {
+        // the authority was made when the store was there
+        must_exist: places.certificates().join("ca.crt").exists(),
+        accept_loss: typed.accept_loss,
+        take_over: typed.take_over,
+        backend: datastore::backend(places, asked),
+        ..store::Options::default()
+    };
+    let known = Settings::load(places).ok().flatten();
+    let known = known.and_then(|known| known.datastore);
+    let opened = Store::open(&places.store(), options).map_err(|error| match (&error, &known, asked) {
+        (OpenError::Lost { .. }, Some(known), Some(asked)) if known.endpoints() != asked.endpoints() => {
+            datastore::elsewhere(places, Some(known), asked)
+        }
+        _ => unopened(error),
+    })?;
+    if known.as_ref() != asked {
+        settings.save(places).map_err(|e| failed("settings", &e))?;
+    }
+    Ok(opened)
 }
 
 /// A task of its own: it waits for the disk while the network waits for nft.
@@ -315,20 +351,31 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     if let Some(kubernetes) = options.kubernetes {
         settings.kubernetes = kubernetes;
     }
+    if options.datastore.is_some() && !settings.kubernetes {
+        let what =
+            "the Docker half alone keeps nothing in a datastore: start it with `--no-kubernetes=false`";
+        return Err(StartError::Datastore { what: what.to_owned() });
+    }
+    let datastore = datastore::resolve(places, settings.datastore.as_ref(), options.datastore.as_ref())?;
     add_missing(&mut settings.api_names, &options.api_names);
     let registries = &mut settings.registries;
     add_missing(&mut registries.insecure, &options.insecure_registries);
     if !options.registry_mirrors.is_empty() {
         add_missing(registries.mirrors.entry("docker.io".to_owned()).or_default(), &options.registry_mirrors);
     }
+    settings.datastore = datastore;
     Ok(settings)
 }
 
+/// For later starts: all but the datastore, which is the profile's from when it was opened for it.
 fn keep(places: &Places, settings: &Settings) -> Result<(), StartError> {
     let damaged = |e: crate::SettingsError| StartError::StateDamaged { what: e.to_string() };
-    match Settings::load(places).map_err(damaged)?.as_ref() == Some(settings) {
+    let known = Settings::load(places).map_err(damaged)?;
+    let datastore = known.as_ref().and_then(|known| known.datastore.clone());
+    let kept = Settings { datastore, ..settings.clone() };
+    match known.as_ref() == Some(&kept) {
         true => Ok(()),
-        false => settings.save(places).map_err(|e| failed("settings", &e)),
+        false => kept.save(places).map_err(|e| failed("settings", &e)),
     }
 }
 
@@ -388,7 +435,7 @@ fn write_kubeconfig(places: &Places, certificates: &Certificates, api: &str) -> 
 
 /// What is made anew though it was there once: that is no first start, and has its consequences.
 fn missing(places: &Places) -> Vec<String> {
-    let store = places.store().join("cluster.db");
+    let was_used = store::was_used(&places.store());
     let parts = [
         (places.settings(), "new ports and default registries are settled"),
         (
@@ -396,6 +443,6 @@ fn missing(places: &Places) -> Vec<String> {
             "a new authority is made; kubeconfigs, and the tokens of pods that run, are of the old one",
         ),
     ];
-    let gone = parts.into_iter().filter(|(part, _)| store.exists() && !part.exists());
+    let gone = parts.into_iter().filter(|(part, _)| was_used && !part.exists());
     gone.map(|(part, then)| format!("{} is missing: {then}", part.display())).collect()
 }

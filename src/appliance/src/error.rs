@@ -21,6 +21,14 @@ pub enum StartError {
     NotOurs { what: String },
     #[error("{what}")]
     DiskFull { what: String },
+    /// etcd does not answer.
+    #[error("{what}")]
+    Unreachable { what: String },
+    /// What is in the datastore is not what this profile goes on with.
+    #[error("{what}")]
+    Datastore { what: String },
+    #[error("{what}")]
+    NotCopied { what: String },
     #[error("{what}")]
     Failed { what: String },
 }
@@ -31,6 +39,8 @@ pub(crate) fn unopened(error: OpenError) -> StartError {
         OpenError::InUse { .. } => StartError::StateInUse { what },
         OpenError::Damaged { .. } | OpenError::Lost { .. } => StartError::StateDamaged { what },
         OpenError::Full { .. } => StartError::DiskFull { what },
+        OpenError::Unreachable { .. } => StartError::Unreachable { what },
+        OpenError::Another { .. } | OpenError::HalfCopied { .. } => StartError::Datastore { what },
         _ => StartError::Failed { what },
     }
 }

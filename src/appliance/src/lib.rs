@@ -14,6 +14,7 @@ mod control;
 mod control_server;
 mod daemon;
 mod daemon_memory;
+mod datastore;
 mod docker_only;
 mod error;
 mod files;
@@ -41,6 +42,7 @@ pub use control::{
 pub use cri::ImageInfo;
 pub use daemon::{StartOptions, Step, run};
 pub use daemon_memory::{DaemonMemory, DaemonMemoryError, ended_for_memory};
+pub use datastore::{CopyReport, Datastore, DatastoreEndpoint, copy_datastore};
 pub use error::StartError;
 pub use files::ApiServerFiles;
 pub use kubelet::Paused;

@@ -1,6 +1,6 @@
 use crate::claim::{self, Owner};
 use crate::legacy::{self, Legacy};
-use crate::{Places, Settings, node, node_address};
+use crate::{Places, Settings, datastore, node, node_address};
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -21,8 +21,13 @@ pub fn purge(places: &Places) -> Vec<String> {
         left.extend(runtime::purge(&node::runtime_config(places, "/proc/self/exe".into())));
     }
     left.extend(purge_network(places));
-    if let Some(path) = Settings::load(places).ok().flatten().and_then(|settings| settings.docker_socket) {
-        docker::sweep(&path);
+    let settings = Settings::load(places).ok().flatten();
+    if let Some(path) = settings.as_ref().and_then(|settings| settings.docker_socket.as_ref()) {
+        docker::sweep(path);
+    }
+    // as long as the directory says that what is in etcd is ours
+    if let (Some(settings), [_, (_, Ok(Owner::Ours))]) = (&settings, &own) {
+        left.extend(datastore::purge(places, settings));
     }
     left.extend(
         claim::unlink_docker_socket(places).err().map(|e| format!("remove the link to Docker's socket: {e}")),

@@ -1,4 +1,4 @@
-use crate::{ApiServerFiles, DaemonMemory, Places};
+use crate::{ApiServerFiles, DaemonMemory, Datastore, Places};
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, TcpListener};
@@ -27,6 +27,12 @@ pub struct Settings {
     pub daemon_memory: DaemonMemory,
     #[serde(default, skip_serializing_if = "ApiServerFiles::is_default")]
     pub api_server_files: ApiServerFiles,
+    /// The etcd cluster that keeps the state; without one, the profile's own file does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub datastore: Option<Datastore>,
+    /// Others that may hold an earlier state of the profile, or a copy that came to nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former_datastores: Vec<Datastore>,
     /// Without it there is the Docker half alone.
     #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
     pub kubernetes: bool,
@@ -75,6 +81,8 @@ impl Settings {
             docker_socket: None,
             daemon_memory: DaemonMemory::Default,
             api_server_files: ApiServerFiles::default(),
+            datastore: None,
+            former_datastores: Vec::new(),
             kubernetes: true,
         }
     }
@@ -102,6 +110,35 @@ impl Settings {
         std::fs::write(&fresh, text)
             .and_then(|()| std::fs::rename(&fresh, &path))
             .map_err(|why| SettingsError::Unwritable { path, why })
+    }
+
+    /// All that may hold something of the profile.
+    pub(crate) fn datastores(&self) -> impl Iterator<Item = &Datastore> {
+        self.datastore.iter().chain(&self.former_datastores)
+    }
+
+    /// It may hold something from now on.
+    pub(crate) fn remember(&mut self, datastore: Option<&Datastore>) {
+        if let Some(datastore) = datastore
+            && !self.datastores().any(|known| known == datastore)
+        {
+            self.former_datastores.push(datastore.clone());
+        }
+    }
+
+    pub(crate) fn use_datastore(&mut self, datastore: Option<Datastore>) {
+        let former = std::mem::replace(&mut self.datastore, datastore);
+        self.remember(former.as_ref());
+        self.former_datastores.retain(|former| Some(former) != self.datastore.as_ref());
+    }
+
+    /// With the files that are known of it, where none are given.
+    pub(crate) fn with_known_files(&self, datastore: Datastore) -> Datastore {
+        if datastore.cafile().is_some() || datastore.identity().is_some() {
+            return datastore;
+        }
+        let known = self.datastores().find(|known| known.endpoints() == datastore.endpoints());
+        known.cloned().unwrap_or(datastore)
     }
 
     /// The API server's own ClusterIP.

@@ -28,7 +28,7 @@ fn unit_path(profile: &ProfileName) -> PathBuf {
 
 /// The unit. Containers are children of their shims, in cgroups of their own: systemd ends the daemon alone (`KillMode`), leaves
 /// alone what it or a shim makes in its own cgroup (`Delegate`), and has them end before the network does when the machine goes
-/// down (`ExecStop`).
+/// down (`ExecStop`). An etcd of this machine, where there is one, is there before it and goes after it.
 pub fn unit(program: &Path, profile: &ProfileName) -> String {
     let program = program.display().to_string();
     // a package that was removed leaves the unit, as the configuration that it is
@@ -39,7 +39,7 @@ pub fn unit(program: &Path, profile: &ProfileName) -> String {
 Description=monopod, Kubernetes and a Docker engine for this machine (profile {profile})
 Documentation=man:monopod(1)
 Wants=network-online.target
-After=network-online.target local-fs.target
+After=network-online.target local-fs.target etcd.service
 ConditionFileIsExecutable={condition}
 
 [Service]

@@ -29,6 +29,9 @@ failures! {
     DISK_FULL = 23, "DISK_FULL", "no space is left on the device that holds /var/lib", "free some space and start again: nothing that was acknowledged is lost";
     NOT_OURS = 25, "NOT_OURS", "a directory of the profile is another's, or others could put something in its place", "give it to root with `chown root` and `chmod go-w`, move it away, or use another profile with `-p NAME`";
     START_FAILED = 24, "START_FAILED", "the cluster did not come up", "see `monopod logs` for what the daemon said";
+    DATASTORE_UNREACHABLE = 27, "DATASTORE_UNREACHABLE", "the etcd cluster that keeps the state does not answer", "start it, or give endpoints and certificates that it answers to by `monopod start --datastore-endpoint` and `--datastore-cafile`; nothing that was acknowledged is lost";
+    DATASTORE_STATE = 28, "DATASTORE_STATE", "what is in the datastore is not what this profile goes on with", "bring the state there with `monopod datastore copy`, or leave the flag away to go on with the state where it is";
+    NOT_COPIED = 29, "NOT_COPIED", "the state was not copied, and is where it was", "mend what is said above, and try again";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
     NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";
     NO_SYSTEMD = 14, "NO_SYSTEMD", "a unit of systemd starts it at boot, and systemd is not this machine's init", "have your init run `monopod start` when the network is up (an OpenRC or runit service, or `@reboot` in root's crontab)";

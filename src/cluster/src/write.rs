@@ -308,6 +308,9 @@ impl Cluster {
                 Err(Status::not_found(&target.group_resource(), &name))
             }
             Err(CommitError::Precondition { .. }) => Err(modified(target)),
+            Err(error @ CommitError::TooLarge { .. }) => {
+                Err(Status::new(Reason::RequestEntityTooLarge, error.to_string()))
+            }
             Err(other) => Err(Status::internal(other)),
         }
     }

@@ -13,8 +13,6 @@ use tokio::sync::oneshot;
 
 /// The most that a lazy write may be behind.
 const LAZY_LAG: Duration = Duration::from_secs(1);
-/// Requests that share one fsync; bounds how long the first of them waits.
-const LARGEST_GROUP: usize = 512;
 
 type Answer = oneshot::Sender<Result<Committed, CommitError>>;
 
@@ -89,7 +87,7 @@ impl Committer {
             Err(RecvTimeoutError::Timeout) => return Woken::LazyIsDue,
             Err(RecvTimeoutError::Disconnected) => return Woken::Closed(None),
         };
-        while group.len() < LARGEST_GROUP {
+        while group.len() < self.log.largest_group() {
             match queue.try_recv() {
                 Ok(Request::Commit { writes, answer }) => group.push((writes, answer)),
                 // those who asked before the close are served
@@ -115,7 +113,10 @@ impl Committer {
         let mut root = Root::clone(&self.shared.root.load());
         let mut group = Group::default();
         for (writes, answer) in requests {
-            let result = apply(&mut root, writes, &mut group);
+            let result = match too_large(&writes, self.log.largest_object()) {
+                Some(refused) => Err(refused),
+                None => apply(&mut root, writes, &mut group),
+            };
             let tentative = !group.records.is_empty();
             group.outcomes.push(Outcome { answer, result, tentative });
         }
@@ -148,6 +149,9 @@ impl Committer {
     fn append(&mut self, records: &[Record], newest: ResourceVersion) -> Result<(), CommitError> {
         let earlier = self.behind.as_ref().map_or(&[][..], |behind| &behind.records);
         let appended = self.log.append(earlier, records, newest);
+        if let Err(CommitError::TakenOver(why)) = &appended {
+            self.shared.taken_over.send_replace(Some(why.clone()));
+        }
         match (&appended, &mut self.behind) {
             (Ok(()), behind) => *behind = None,
             (Err(_), Some(behind)) => behind.refused = true,
@@ -181,6 +185,14 @@ fn refuse_all(outcomes: Vec<Outcome>, error: &CommitError) {
     for Outcome { answer, result, tentative } in outcomes {
         let _ = answer.send(if tentative { Err(error.clone()) } else { result });
     }
+}
+
+/// Asked of each request by itself, so that it does not take the others of its group with it.
+fn too_large(writes: &[Write], most: usize) -> Option<CommitError> {
+    writes.iter().find_map(|write| match &write.change {
+        Change::Put(draft) if draft.len() > most => Some(CommitError::TooLarge { bytes: draft.len(), most }),
+        _ => None,
+    })
 }
 
 /// Applies one request to the root, all or nothing.

@@ -8,11 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod committer;
+mod copy;
 mod log;
 mod root;
 mod watch;
 mod write;
 
+pub use copy::{Copied, CopyError, copy};
+pub use etcd::{Credentials, Endpoint, EndpointError};
 pub use log::{OpenError, Recovery};
 pub use root::{Resource, Snapshot};
 pub use watch::{Event, EventKind, TooOld, Watch, WatchAll};
@@ -21,7 +24,7 @@ pub use write::{Change, CommitError, Committed, Durability, Precondition, Write}
 use api::ResourceVersion;
 use arc_swap::ArcSwap;
 use committer::{Committer, Request};
-use log::{Log, MemoryLog, SqliteLog};
+use log::{EtcdLog, Log, MemoryLog, SqliteLog};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use tokio::sync::oneshot;
@@ -36,11 +39,59 @@ pub struct Options {
     pub must_exist: bool,
     /// Go on without what was lost, and say what it was.
     pub accept_loss: bool,
+    pub backend: Backend,
+    /// Go on with what a profile of another directory has left in etcd.
+    pub take_over: bool,
+}
+
+/// Where the store is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// A file in the store's own directory.
+    #[default]
+    File,
+    /// The directory then holds only what is needed to find out what etcd has lost.
+    Etcd(Etcd),
+}
+
+/// Removes what the store of `dir` has in etcd; whether there was something. What another directory has there stays.
+///
+/// # Errors
+/// As [`Store::open`].
+pub fn remove(dir: &Path, etcd: &Etcd) -> Result<bool, OpenError> {
+    EtcdLog::remove(dir, etcd)
+}
+
+/// Whether a store was ever kept in `dir`, or in an etcd from there.
+pub fn was_used(dir: &Path) -> bool {
+    log::file_is_there(dir) || log::etcd_was_used(dir)
+}
+
+/// Whether the store's own file is in `dir`.
+pub fn file_is_there(dir: &Path) -> bool {
+    log::file_is_there(dir)
+}
+
+/// A part of an etcd cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Etcd {
+    /// One at least.
+    pub endpoints: Vec<Endpoint>,
+    pub credentials: Credentials,
+    /// All keys begin with it; it ends with a slash.
+    pub prefix: String,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { window: 4096, window_bytes: 8 << 20, must_exist: false, accept_loss: false }
+        Options {
+            window: 4096,
+            window_bytes: 8 << 20,
+            must_exist: false,
+            accept_loss: false,
+            backend: Backend::File,
+            take_over: false,
+        }
     }
 }
 
@@ -57,6 +108,8 @@ pub(crate) struct Shared {
     pub(crate) root: ArcSwap<root::Root>,
     pub(crate) windows: watch::Windows,
     pub(crate) newest: tokio::sync::watch::Sender<ResourceVersion>,
+    /// Why, once it has happened.
+    pub(crate) taken_over: tokio::sync::watch::Sender<Option<String>>,
 }
 
 impl Store {
@@ -66,8 +119,17 @@ impl Store {
     /// Another process holds it, the file is damaged or does not hold all that was acknowledged, or the disk refuses. The file is
     /// as it was.
     pub fn open(dir: &Path, options: Options) -> Result<(Store, Recovery), OpenError> {
-        let (log, root, recovery) = SqliteLog::open(dir, &options)?;
-        Ok((Store::start(Box::new(log), root, &options), recovery))
+        let (log, root, recovery): (Box<dyn Log>, _, _) = match &options.backend {
+            Backend::File => {
+                let (log, root, recovery) = SqliteLog::open(dir, &options)?;
+                (Box::new(log), root, recovery)
+            }
+            Backend::Etcd(etcd) => {
+                let (log, root, recovery) = EtcdLog::open(dir, etcd, &options)?;
+                (Box::new(log), root, recovery)
+            }
+        };
+        Ok((Store::start(log, root, &options), recovery))
     }
 
     /// Forgets everything at the end.
@@ -78,7 +140,8 @@ impl Store {
     fn start(log: Box<dyn Log>, root: root::Root, options: &Options) -> Store {
         let windows = watch::Windows::new(options, root.revision);
         let newest = tokio::sync::watch::Sender::new(root.revision);
-        let shared = Arc::new(Shared { root: ArcSwap::from_pointee(root), windows, newest });
+        let taken_over = tokio::sync::watch::Sender::new(None);
+        let shared = Arc::new(Shared { root: ArcSwap::from_pointee(root), windows, newest, taken_over });
         let (requests, queue) = mpsc::channel();
         let committer = Committer::new(log, shared.clone());
         let thread = std::thread::Builder::new()
@@ -100,6 +163,16 @@ impl Store {
     /// Hears of every newer revision: for those who want to know how much is written, not what.
     pub fn revisions(&self) -> tokio::sync::watch::Receiver<ResourceVersion> {
         self.shared.newest.subscribe()
+    }
+
+    /// Waits until somebody else writes to where this store is kept, and says who: what is seen here is old from then on, and
+    /// nothing is committed any more. A file has one owner as long as he lives.
+    pub async fn taken_over(&self) -> String {
+        let mut taken_over = self.shared.taken_over.subscribe();
+        match taken_over.wait_for(Option::is_some).await.map(|why| why.clone()) {
+            Ok(Some(why)) => why,
+            _ => std::future::pending().await,
+        }
     }
 
     /// All of the writes or none, each with a revision of its own. Returns when they are as safe as they ask to be, and

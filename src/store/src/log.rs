@@ -1,10 +1,15 @@
-//! Where records are kept: a small trait, so that another back end can take the place of the file.
+//! Where records are kept: a small trait, behind it a file of this machine or an etcd cluster.
 
+mod etcd;
+mod lock;
+mod seal;
 mod sqlite;
 
-pub(crate) use sqlite::SqliteLog;
+pub(crate) use etcd::{EtcdLog, etcd_was_used};
+pub(crate) use sqlite::{SqliteLog, file_is_there, replace_file};
 
 use crate::Resource;
+use crate::root::Root;
 use crate::write::CommitError;
 use api::{Object, ObjectKey, ResourceVersion};
 use std::path::PathBuf;
@@ -17,6 +22,18 @@ pub(crate) struct Record {
     pub(crate) object: Option<Object>,
     /// What was there before.
     pub(crate) previous: Option<Object>,
+}
+
+/// Everything, as if it had just been written, for a log that holds nothing yet.
+fn records_of(root: &Root) -> Vec<Record> {
+    let record = |(resource, key, object): (&Resource, &ObjectKey, &Object)| Record {
+        resource: resource.clone(),
+        key: key.clone(),
+        revision: object.revision(),
+        object: Some(object.clone()),
+        previous: None,
+    };
+    root.objects().map(record).collect()
 }
 
 /// Makes records durable, in order.
@@ -32,6 +49,16 @@ pub(crate) trait Log: Send {
         newest: ResourceVersion,
     ) -> Result<(), CommitError>;
 
+    /// Requests that may share one call of `append`.
+    fn largest_group(&self) -> usize {
+        512 // bounds how long the first of them waits
+    }
+
+    /// Bytes of JSON that one object may have.
+    fn largest_object(&self) -> usize {
+        usize::MAX
+    }
+
     /// Everything was appended, and `newest` is the last revision that anybody has seen.
     fn close(&mut self, newest: ResourceVersion);
 }
@@ -44,8 +71,8 @@ pub struct Recovery {
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    #[error("{path} is in use by {holder}: stop that first", path = path.display())]
-    InUse { path: PathBuf, holder: String },
+    #[error("{place} is in use by {holder}: stop that first")]
+    InUse { place: String, holder: String },
     /// Nothing was changed.
     #[error(
         "{path} is damaged: {why}: nothing was changed; put a backup in its place, rescue what can be read with \
@@ -55,17 +82,29 @@ pub enum OpenError {
     Damaged { path: PathBuf, why: String },
     /// It can be read, but it does not hold all that was acknowledged. Nothing was changed.
     #[error(
-        "{path} is damaged: {what}: nothing was changed; put a backup in its place, or go on with what is there by \
-         `monopod start --accept-loss`",
-        path = path.display()
+        "{place} is damaged: {what}: nothing was changed; put a backup in its place, or go on with what is there by \
+         `monopod start --accept-loss`"
     )]
-    Lost { path: PathBuf, what: String },
-    #[error("{path}: no space left on the device that holds it", path = path.display())]
-    Full { path: PathBuf },
-    #[error("{path} was written by a newer version (format {found}, this one reads up to {known}): use that version", path = path.display())]
-    Newer { path: PathBuf, found: i64, known: i64 },
-    #[error("open {path}: {why}", path = path.display())]
-    Failed { path: PathBuf, why: String },
+    Lost { place: String, what: String },
+    #[error("{place}: no space left on the device that holds it")]
+    Full { place: String },
+    #[error(
+        "{place} was written by a newer version (format {found}, this one reads up to {known}): use that version"
+    )]
+    Newer { place: String, found: i64, known: i64 },
+    #[error("open {place}: {why}")]
+    Failed { place: String, why: String },
+    /// An etcd cluster whose endpoints do not answer.
+    #[error("{place} can not be reached: {why}")]
+    Unreachable { place: String, why: String },
+    /// Of a profile of the same name somewhere else. Nothing was changed.
+    #[error(
+        "{place} holds the state of {whose}: nothing was changed; use another profile with `-p NAME`, or go on with that state \
+         here by `monopod start --datastore-take-over`"
+    )]
+    Another { place: String, whose: String },
+    #[error("{place} holds a copy that was cut short: make it again by `monopod datastore copy --overwrite`")]
+    HalfCopied { place: String },
 }
 
 /// Keeps nothing.
@@ -81,4 +120,35 @@ impl Log for MemoryLog {
     }
 
     fn close(&mut self, _: ResourceVersion) {}
+}
+
+/// Over all that a row holds.
+fn row_sum(resource: &Resource, key: &ObjectKey, revision: ResourceVersion, json: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    for part in [resource.as_str(), key.namespace.as_deref().unwrap_or_default(), &key.name] {
+        hasher.update(part.as_bytes());
+        hasher.update(&[0]);
+    }
+    hasher.update(&revision.0.to_le_bytes());
+    hasher.update(json);
+    hasher.finalize()
+}
+
+fn disorder(place: &dyn std::fmt::Display, revision: ResourceVersion) -> String {
+    format!(
+        "{place}: the last run did not end in order; everything acknowledged is there, events and leases of its last second may be \
+         missing, revisions go on from {revision}"
+    )
+}
+
+/// Objects that are told by their names; of more it is told how many.
+const NAMED: usize = 10;
+
+fn names(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let named: Vec<String> = all.take(NAMED).collect();
+    match more {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }

@@ -83,6 +83,18 @@ pub(crate) struct Root {
     pub(crate) resources: BTreeMap<Resource, Objects>,
 }
 
+impl Root {
+    pub(crate) fn count(&self) -> usize {
+        self.resources.values().map(|objects| objects.count(None)).sum()
+    }
+
+    pub(crate) fn objects(&self) -> impl Iterator<Item = (&Resource, &ObjectKey, &Object)> {
+        self.resources
+            .iter()
+            .flat_map(|(resource, objects)| objects.iter().map(move |(key, object)| (resource, key, object)))
+    }
+}
+
 /// A consistent view that never changes and holds up nobody.
 #[derive(Clone)]
 pub struct Snapshot(pub(crate) Arc<Root>);

@@ -61,6 +61,11 @@ pub enum CommitError {
     Full,
     #[error("write to the store: {0}")]
     Log(String),
+    #[error("an object of {bytes} bytes is larger than what keeps the store takes ({most})")]
+    TooLarge { bytes: usize, most: usize },
+    /// Somebody else writes to where the store was kept; nothing that is committed here counts any more.
+    #[error("write to the store: {0}")]
+    TakenOver(String),
     #[error("the store is closed")]
     Closed,
 }

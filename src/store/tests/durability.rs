@@ -3,7 +3,7 @@
 mod common;
 
 use api::ResourceVersion;
-use common::{CHILD, child, delete, key, lazily, maps, open, put, value};
+use common::{CHILD, Kept, child, delete, key, lazily, maps, on_each_backend, open, put, value};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -11,6 +11,12 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 use store::{CommitError, OpenError, Options, Precondition, Store};
+
+on_each_backend! {
+    kill_9_in_the_middle_of_commits_loses_nothing_acknowledged
+    a_lazy_write_is_seen_at_once_and_durable_within_a_second
+    closing_writes_what_is_lazy_and_keeps_the_revision
+}
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -27,17 +33,15 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-#[test]
-fn kill_9_in_the_middle_of_commits_loses_nothing_acknowledged() {
+async fn kill_9_in_the_middle_of_commits_loses_nothing_acknowledged(kept: &Kept) {
     let test = "kill_9_in_the_middle_of_commits_loses_nothing_acknowledged";
-    if let Ok(dir) = std::env::var(CHILD) {
-        return runtime().block_on(commit_until_killed(Path::new(&dir)));
+    if kept.is_child() {
+        return commit_until_killed(kept).await;
     }
-    let dir = tempfile::tempdir().unwrap();
     let mut acknowledged: BTreeMap<String, u64> = BTreeMap::new();
     let mut newest_seen = 0;
     for round in 0..6 {
-        let mut running = child(test, dir.path()).spawn().unwrap();
+        let mut running = kept.child(test).spawn().unwrap();
         let mut acks = lines(&mut running, "ack ");
         let mut note = |ack: String| {
             let (name, revision) = ack.split_once(' ').unwrap();
@@ -52,7 +56,7 @@ fn kill_9_in_the_middle_of_commits_loses_nothing_acknowledged() {
         acks.by_ref().take(150 + 97 * round).for_each(&mut note);
         kill(running);
         acks.for_each(&mut note); // acknowledged before the kill, read after it
-        let (store, recovery) = Store::open(dir.path(), Options::default()).unwrap();
+        let (store, recovery) = kept.try_open().unwrap();
         assert_eq!(recovery.notes.len(), 1, "{recovery:?}");
         assert!(store.revision().0 >= newest_seen, "round {round}: a revision would be used twice");
         let snapshot = store.snapshot();
@@ -64,15 +68,15 @@ fn kill_9_in_the_middle_of_commits_loses_nothing_acknowledged() {
                 "round {round}: {name} {revision}, found {found:?}"
             );
         }
-        runtime().block_on(store.close());
+        store.close().await;
     }
     assert!(acknowledged.len() >= 16);
 }
 
 /// Sixteen writers, each to its own names; a line for every acknowledgement, in one write call.
-async fn commit_until_killed(dir: &Path) {
+async fn commit_until_killed(kept: &Kept) {
     use std::io::Write;
-    let store = open(dir);
+    let store = kept.open();
     let writers = (0..16).map(|writer| {
         let store = store.clone();
         tokio::spawn(async move {
@@ -89,11 +93,10 @@ async fn commit_until_killed(dir: &Path) {
     }
 }
 
-#[test]
-fn a_lazy_write_is_seen_at_once_and_on_disk_within_a_second() {
-    let test = "a_lazy_write_is_seen_at_once_and_on_disk_within_a_second";
-    if let Ok(dir) = std::env::var(CHILD) {
-        return runtime().block_on(write_lazily(Path::new(&dir)));
+async fn a_lazy_write_is_seen_at_once_and_durable_within_a_second(kept: &Kept) {
+    let test = "a_lazy_write_is_seen_at_once_and_durable_within_a_second";
+    if kept.is_child() {
+        return write_lazily(kept).await;
     }
     // a loaded machine's disk may take its time: then it is there a little later
     let mut was_there = false;
@@ -101,24 +104,27 @@ fn a_lazy_write_is_seen_at_once_and_on_disk_within_a_second() {
         if was_there && !wait.is_zero() {
             break;
         }
-        let dir = tempfile::tempdir().unwrap();
-        let mut running = child(test, dir.path()).spawn().unwrap();
+        let mut running = kept.child(test).spawn().unwrap();
         let seen: u64 = lines(&mut running, "seen ").next().unwrap().parse().unwrap();
         std::thread::sleep(wait);
         kill(running);
-        let store = open(dir.path());
+        let store = kept.open();
         assert!(store.snapshot().get(&maps(), &key("sync")).is_some(), "after {wait:?}");
         was_there |= !wait.is_zero() && store.snapshot().get(&maps(), &key("lazy")).is_some();
         assert!(
             store.revision().0 >= seen,
             "a revision that was seen is not given out again, after {wait:?}"
         );
+        store.close().await;
     }
-    assert!(was_there, "it is never on disk");
+    assert!(was_there, "it never is durable");
 }
 
-async fn write_lazily(dir: &Path) {
-    let store = open(dir);
+async fn write_lazily(kept: &Kept) {
+    let store = kept.open();
+    if store.snapshot().get(&maps(), &key("lazy")).is_some() {
+        store.commit(vec![delete(&key("lazy"))]).await.unwrap();
+    }
     store.commit(vec![put(&key("sync"), "v")]).await.unwrap();
     let started = Instant::now();
     let mut done = store.commit(vec![lazily(put(&key("lazy"), "v"))]).await.unwrap();
@@ -132,10 +138,8 @@ async fn write_lazily(dir: &Path) {
     std::future::pending::<()>().await;
 }
 
-#[tokio::test]
-async fn closing_writes_what_is_lazy_and_keeps_the_revision() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+async fn closing_writes_what_is_lazy_and_keeps_the_revision(kept: &Kept) {
+    let store = kept.open();
     store.commit(vec![put(&key("a"), "1"), put(&key("b"), "1")]).await.unwrap();
     store.commit(vec![lazily(put(&key("a"), "2"))]).await.unwrap();
     store.commit(vec![delete(&key("b"))]).await.unwrap();
@@ -143,7 +147,7 @@ async fn closing_writes_what_is_lazy_and_keeps_the_revision() {
     store.close().await;
     assert!(matches!(other.commit(vec![put(&key("c"), "1")]).await, Err(CommitError::Closed)));
 
-    let (store, recovery) = Store::open(dir.path(), Options::default()).unwrap();
+    let (store, recovery) = kept.try_open().unwrap();
     assert!(recovery.notes.is_empty(), "{recovery:?}");
     assert_eq!(store.revision(), ResourceVersion(4), "though the last write was a deletion");
     assert_eq!(value(&store.snapshot().get(&maps(), &key("a")).unwrap()), "2");

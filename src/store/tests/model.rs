@@ -3,13 +3,18 @@
 mod common;
 
 use api::{Object, ObjectKey, ResourceVersion};
-use common::{draft, value};
+use common::{Kept, draft, on_each_backend, value};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use store::{
     Change, CommitError, Durability, EventKind, Options, Precondition, Resource, Store, Watch, Write,
 };
+
+on_each_backend! {
+    reopening_changes_nothing
+    writers_at_once_lose_no_update
+}
 
 const RESOURCES: [&str; 3] = ["configmaps", "events", "deployments.apps"];
 
@@ -157,13 +162,12 @@ async fn random_commits_do_what_a_plain_map_does() {
     }
 }
 
-#[tokio::test]
-async fn reopening_changes_nothing() {
+async fn reopening_changes_nothing(kept: &Kept) {
+    let mut model = Model::default();
     for seed in 100..106 {
-        let (mut random, mut model) = (StdRng::seed_from_u64(seed), Model::default());
-        let dir = tempfile::tempdir().unwrap();
+        let mut random = StdRng::seed_from_u64(seed);
         for _ in 0..5 {
-            let (store, recovery) = Store::open(dir.path(), Options::default()).unwrap();
+            let (store, recovery) = kept.try_open().unwrap();
             assert_eq!(recovery.notes, Vec::<String>::new());
             assert_eq!(store.revision().0, model.revision, "seed {seed}");
             assert_eq!(everything(&store), model.objects, "seed {seed}");
@@ -175,10 +179,8 @@ async fn reopening_changes_nothing() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn writers_at_once_lose_no_update() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = common::open(dir.path());
+async fn writers_at_once_lose_no_update(kept: &Kept) {
+    let store = kept.open();
     let counter = common::key("counter");
     store.commit(vec![common::put(&counter, "0")]).await.unwrap();
     let writers: Vec<_> = (0..8)
@@ -206,4 +208,34 @@ async fn writers_at_once_lose_no_update() {
     }
     assert_eq!(value(&store.snapshot().get(&common::maps(), &counter).unwrap()), "200");
     assert_eq!(store.revision().0, 201);
+}
+
+/// What was done, though nobody heard of it, is done once.
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_to_etcd_that_break_at_any_moment_lose_and_double_nothing() {
+    let Some(server) = common::etcd::EtcdServer::start() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let endpoint = common::etcd::breaking(&server.endpoint(), 7);
+    let backend = store::Backend::Etcd(common::etcd::place(&[&endpoint]));
+    let options = Options { backend, ..Options::default() };
+    let (mut random, mut model) = (StdRng::seed_from_u64(11), Model::default());
+    for round in 0..4 {
+        let (store, recovery) = Store::open(dir.path(), options.clone()).unwrap();
+        assert_eq!(recovery.notes, Vec::<String>::new(), "round {round}");
+        assert_eq!((store.revision().0, everything(&store)), (model.revision, model.objects.clone()));
+        for _ in 0..60 {
+            step(&store, &mut random, &mut model).await;
+        }
+        // more than one transaction takes
+        let (from, place) =
+            (model.revision, |number: u64| ObjectKey::new(Some("b"), &format!("many-{number}")));
+        let many = (0..300).map(|number| Write { ..common::put(&place(number), &format!("{round}")) });
+        store.commit(many.collect()).await.unwrap();
+        for number in 0..300 {
+            let at = ResourceVersion(from + 1 + number);
+            model.objects.insert((common::maps(), place(number)), (at, format!("{round}")));
+        }
+        model.revision += 300;
+        store.close().await;
+    }
 }

@@ -4,12 +4,17 @@
 mod common;
 
 use api::ResourceVersion;
-use common::{delete, key, lazily, maps, open, put};
+use common::{Kept, delete, key, lazily, maps, on_each_backend, open, put};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use store::{EventKind, Options, Resource, Store, Write};
+
+on_each_backend! {
+    no_reader_sees_time_going_back
+    a_writer_that_is_killed_leaves_a_counter_above_every_object
+}
 
 /// Four writers, of two resources, who put and delete, some of it lazily.
 async fn write(store: &Store, rounds: usize) {
@@ -86,10 +91,8 @@ async fn every_watcher_sees_every_event_once_and_in_order_and_its_progress_promi
     assert_eq!(all, (1..=store.revision().0).collect::<Vec<_>>(), "no revision without its event");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_reader_sees_time_going_back() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+async fn no_reader_sees_time_going_back(kept: &Kept) {
+    let store = kept.open();
     let done = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..3)
         .map(|_| {
@@ -185,5 +188,41 @@ async fn after_a_crash_at_any_moment_the_counter_is_above_every_object() {
         let next = after.commit(vec![put(&key("next"), "v")]).await.unwrap().revision;
         assert!(next > newest);
         after.close().await;
+    }
+}
+
+async fn a_writer_that_is_killed_leaves_a_counter_above_every_object(kept: &Kept) {
+    if kept.is_child() {
+        let store = kept.open();
+        for number in 0.. {
+            let write = put(&key(&format!("a{}", number % 7)), "v");
+            let write = if number % 4 == 1 { lazily(write) } else { write };
+            let newest = store.commit(vec![write]).await.unwrap().revision;
+            println!("seen {newest}");
+        }
+    }
+    let mut newest = 0;
+    for round in 0..4 {
+        let test = "a_writer_that_is_killed_leaves_a_counter_above_every_object";
+        let mut running = kept.child(test).spawn().unwrap();
+        let out = std::io::BufReader::new(running.stdout.take().unwrap());
+        let mut seen = std::io::BufRead::lines(out).map_while(Result::ok);
+        let mut note = |line: String| {
+            if let Some(revision) = line.strip_prefix("seen ") {
+                newest = newest.max(revision.parse::<u64>().unwrap());
+            }
+        };
+        seen.by_ref().take(20 + 7 * round).for_each(&mut note);
+        running.kill().unwrap();
+        running.wait().unwrap();
+        seen.for_each(&mut note);
+        let store = kept.open();
+        assert!(store.revision().0 >= newest, "{newest} was given out before {}", store.revision());
+        let highest = store.snapshot().list(&maps(), None, None).map(|object| object.revision()).max();
+        assert!(highest.is_some_and(|highest| highest <= store.revision()));
+        let next = store.commit(vec![put(&key("next"), "v")]).await.unwrap().revision;
+        assert!(next.0 > newest);
+        newest = next.0;
+        store.close().await;
     }
 }

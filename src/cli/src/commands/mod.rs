@@ -4,6 +4,7 @@ mod addons;
 mod check;
 mod completion;
 mod dashboard;
+mod datastore;
 mod delete;
 mod demo;
 mod docker_env;
@@ -42,7 +43,7 @@ pub struct CommandLine {
 #[derive(Subcommand)]
 enum Command {
     /// Start the cluster, and point kubectl at it.
-    Start(start::Start),
+    Start(Box<start::Start>),
     /// Stop the cluster; everything is there again after the next start.
     Stop(stop::Stop),
     /// Hold pods where they are, by the freezer, until `unpause` or the next `start`.
@@ -65,6 +66,8 @@ enum Command {
     Image(image::Image),
     /// Apply, remember and remove manifests of your own.
     Addons(addons::Addons),
+    /// Move the cluster's state into an etcd cluster, or back into a file.
+    Datastore(datastore::Datastore),
     /// Run the kubectl of the PATH with this cluster's context: `monopod kubectl get pods`.
     Kubectl(kubectl::Kubectl),
     /// Print the node's address.
@@ -135,6 +138,7 @@ pub fn run(line: CommandLine) -> Result<ExitCode> {
         Command::DockerEnv(command) => command.run(&setting),
         Command::Image(command) => command.run(&setting),
         Command::Addons(command) => command.run(&setting),
+        Command::Datastore(command) => command.run(&setting),
         Command::Kubectl(command) => command.run(&setting),
         Command::Ip(command) => command.run(&setting),
         Command::Logs(command) => command.run(&setting),

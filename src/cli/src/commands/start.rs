@@ -1,11 +1,16 @@
-use super::{OutputArgument, Setting, update_context};
+use super::datastore::DatastoreFiles;
+use super::{CommandLine, OutputArgument, Setting, update_context};
 use crate::control_client::{self, Presence, presence};
 use crate::failures::{self, Failure};
 use crate::kubeconfig::Kubeconfig;
 use crate::output::{self, Format};
 use crate::{at_boot, thread_caches};
 use anyhow::Result;
-use appliance::{DaemonMemory, Missing, Places, StartError, StartOptions, Step};
+use appliance::{
+    DaemonMemory, Datastore, DatastoreEndpoint, Missing, Places, StartError, StartOptions, Step,
+};
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
@@ -58,6 +63,15 @@ pub struct Start {
     /// AuthenticationConfiguration); "none" takes that back. The file is read at each start. Kept for later starts.
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
     authentication_config: Option<KeptFile>,
+    /// Keep the cluster's state in an etcd cluster (https://HOST:2379,…) instead of a file of the profile; kept for later starts. A
+    /// state that is there already is brought along by `monopod datastore copy`.
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    datastore_endpoint: Vec<DatastoreEndpoint>,
+    #[command(flatten)]
+    datastore_files: DatastoreFiles,
+    /// Go on with the state that a profile of the same name on another machine has left in etcd.
+    #[arg(long)]
+    datastore_take_over: bool,
     /// Start the Docker half alone, without Kubernetes beside it; kept for later starts, until `--no-kubernetes=false`.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL")]
     no_kubernetes: Option<bool>,
@@ -226,6 +240,9 @@ impl Start {
             }
             Presence::Stopped => false,
         };
+        if runs && let Some(asked) = self.datastore()? {
+            self.is_used_already(places, &asked)?;
+        }
         match runs {
             false => wait_for(&mut self.spawn(setting)?, places, show)?,
             true => {
@@ -276,6 +293,14 @@ impl Start {
         all.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?)))
     }
 
+    fn datastore(&self) -> Result<Option<Datastore>> {
+        if self.datastore_endpoint.is_empty() && self.datastore_files.are_given() {
+            let what = "the files of a datastore need its --datastore-endpoint <URL> beside them";
+            CommandLine::command().error(ErrorKind::MissingRequiredArgument, what).exit();
+        }
+        self.datastore_files.datastore(&self.datastore_endpoint)
+    }
+
     /// The daemon itself.
     fn stay(&self, setting: &Setting) -> Result<ExitCode> {
         let options = StartOptions {
@@ -289,6 +314,8 @@ impl Start {
             audit_policy: self.audit_policy.clone().map(|KeptFile(path)| path),
             audit_log: self.audit_log.clone().map(|KeptFile(path)| path),
             authentication_config: self.authentication_config.clone().map(|KeptFile(path)| path),
+            datastore: self.datastore()?,
+            take_over: self.datastore_take_over,
             kubernetes: self.no_kubernetes.map(|no| !no),
             log_to_file: self.report,
         };
@@ -335,9 +362,33 @@ impl Start {
         for url in &self.registry_mirror {
             add("--registry-mirror", url.as_ref());
         }
+        if let Some(datastore) = self.datastore()? {
+            add("--datastore-endpoint", datastore.endpoints().as_ref());
+            if let Some(file) = datastore.cafile() {
+                add("--datastore-cafile", file.as_ref());
+            }
+            if let Some((certificate, key)) = datastore.identity() {
+                add("--datastore-certfile", certificate.as_ref());
+                add("--datastore-keyfile", key.as_ref());
+            }
+        }
         words.extend(self.no_kubernetes.map(|no| format!("--no-kubernetes={no}").into()));
         words.extend(self.accept_loss.then(|| "--accept-loss".into()));
+        words.extend(self.datastore_take_over.then(|| "--datastore-take-over".into()));
         spawn_daemon(&std::env::current_exe()?, &setting.places, words)
+    }
+
+    /// A daemon that runs does not change where it writes.
+    fn is_used_already(&self, places: &Places, asked: &Datastore) -> Result<()> {
+        let used = appliance::Settings::load(places).ok().flatten().and_then(|settings| settings.datastore);
+        match used {
+            Some(used) if used.endpoints() == asked.endpoints() => Ok(()),
+            _ => Err(failures::DATASTORE_STATE.because(format!(
+                "{} runs with its state somewhere else than in etcd at {}: stop it first",
+                places.profile,
+                asked.endpoints()
+            ))),
+        }
     }
 
     fn point_kubectl(&self, setting: &Setting) -> Result<()> {
@@ -422,13 +473,16 @@ pub(super) fn failure_of(missing: Missing) -> Failure {
     }
 }
 
-fn row_of(error: &StartError) -> Failure {
+pub(super) fn row_of(error: &StartError) -> Failure {
     match error {
         StartError::PortTaken { .. } => failures::PORT_TAKEN,
         StartError::StateDamaged { .. } => failures::STATE_DAMAGED,
         StartError::StateInUse { .. } => failures::STATE_IN_USE,
         StartError::NotOurs { .. } => failures::NOT_OURS,
         StartError::DiskFull { .. } => failures::DISK_FULL,
+        StartError::Unreachable { .. } => failures::DATASTORE_UNREACHABLE,
+        StartError::Datastore { .. } => failures::DATASTORE_STATE,
+        StartError::NotCopied { .. } => failures::NOT_COPIED,
         StartError::Failed { .. } => failures::START_FAILED,
     }
 }

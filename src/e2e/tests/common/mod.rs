@@ -35,22 +35,27 @@ pub struct Appliance {
 
 /// `None`, loudly, where the programs are not given.
 pub fn appliance(profile: &str) -> Option<Appliance> {
+    let appliance = unstarted(profile)?;
+    appliance.monopod(&["start"]).ok("start");
+    Some(appliance)
+}
+
+/// One that a test starts by itself.
+pub fn unstarted(profile: &str) -> Option<Appliance> {
     let (Some(program), Some(kubectl)) = (std::env::var_os(PROGRAM), std::env::var_os(KUBECTL)) else {
         eprintln!("SKIPPED: {PROGRAM} and {KUBECTL} say where the programs are; `scripts/test` sets them");
         return None;
     };
     let profile = format!("e2e-{profile}");
     let lab = Lab::enter();
-    let appliance = Appliance {
+    Some(Appliance {
         before: footprint(&profile),
         profile,
         program: program.into(),
         kubectl: kubectl.into(),
         home: tempfile::tempdir().unwrap(),
         lab,
-    };
-    appliance.monopod(&["start"]).ok("start");
-    Some(appliance)
+    })
 }
 
 pub struct Answer(pub Output);

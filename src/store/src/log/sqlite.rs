@@ -7,17 +7,18 @@
 
 mod file;
 mod load;
-mod seal;
 
-use super::{Log, OpenError, Record, Recovery};
+use super::seal::{self, OF_SQLITE, Seal, Sealer};
+use super::{Log, OpenError, Record, Recovery, lock, row_sum};
+use crate::Options;
+use crate::copy::CopyError;
 use crate::root::Root;
 use crate::write::CommitError;
-use crate::{Options, Resource};
-use api::{ObjectKey, ResourceVersion};
+use api::ResourceVersion;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
-use seal::{Seal, Sealer};
 use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Revisions are reserved so many at a time. The log is not touched for a lazy write within them.
@@ -37,8 +38,8 @@ pub(crate) struct SqliteLog {
 impl SqliteLog {
     pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Self, Root, Recovery), OpenError> {
         let mut recovery = Recovery::default();
-        let lock = file::lock(dir)?;
-        let sealed = seal::read(dir).unwrap_or_else(|why| {
+        let lock = lock::lock(dir, &dir.join(file::FILE).display().to_string())?;
+        let sealed = seal::read(dir, OF_SQLITE).unwrap_or_else(|why| {
             recovery
                 .notes
                 .push(format!("{why}: whether cluster.db holds all that was acknowledged can not be told"));
@@ -50,7 +51,7 @@ impl SqliteLog {
         let mut loaded = load::load(&connection, &path)?;
         let lost = if is_new { Vec::new() } else { loaded.lost(sealed) };
         if !lost.is_empty() && !options.accept_loss {
-            return Err(OpenError::Lost { path, what: lost.join("; ") });
+            return Err(OpenError::Lost { place: path.display().to_string(), what: lost.join("; ") });
         }
         let went_on = |what: &String| format!("{}: went on without what was lost: {what}", path.display());
         recovery.notes.extend(lost.iter().map(went_on));
@@ -64,12 +65,23 @@ impl SqliteLog {
             loaded.root.revision = loaded.root.revision.max(ResourceVersion(loaded.now.reserved));
         }
         if !loaded.clean && !is_behind {
-            recovery.notes.push(disorder(&path, loaded.root.revision));
+            recovery.notes.push(super::disorder(&path.display(), loaded.root.revision));
         }
-        let sealer = Sealer::open(dir, loaded.now);
+        let sealer = Sealer::open(dir, OF_SQLITE, loaded.now);
         // nothing is reserved until the first write does it, so a start that changes nothing writes nothing to the file
         let log = SqliteLog { connection, reserved: 0, now: loaded.now, sealer, path, _lock: lock };
         Ok((log, loaded.root, recovery))
+    }
+
+    /// Makes the file in `dir`, where there is none, with all of this in it.
+    pub(crate) fn fill(dir: &Path, root: &Root) -> Result<(), CopyError> {
+        let (mut log, _, _) = SqliteLog::open(dir, &Options::default())?;
+        let failed = |error: rusqlite::Error| CopyError::Write {
+            place: dir.display().to_string(),
+            why: error.to_string(),
+        };
+        log.write(&[], &super::records_of(root), root.revision.0).map_err(failed)?;
+        log.end_in_order(root.revision.0).map_err(failed)
     }
 
     fn write(&mut self, earlier: &[Record], records: &[Record], newest: u64) -> rusqlite::Result<()> {
@@ -110,12 +122,26 @@ impl SqliteLog {
     }
 }
 
-fn disorder(path: &Path, revision: ResourceVersion) -> String {
-    format!(
-        "{}: the last run did not end in order; everything acknowledged is there, events and leases of its last second may be \
-         missing, revisions go on from {revision}",
-        path.display()
-    )
+pub(crate) fn file_is_there(dir: &Path) -> bool {
+    dir.join(file::FILE).exists()
+}
+
+/// The file of `beside` takes the place of that in `dir`, with the record beside it. In an order in which a crash leaves either no
+/// record, which is no loss, or all.
+///
+/// # Errors
+/// What the file system says.
+pub(crate) fn replace_file(dir: &Path, beside: &Path) -> io::Result<()> {
+    for old in [OF_SQLITE.file, file::WAL] {
+        match std::fs::remove_file(dir.join(old)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+    }
+    for new in [file::FILE, OF_SQLITE.file] {
+        std::fs::rename(beside.join(new), dir.join(new))?;
+    }
+    File::open(dir)?.sync_all()
 }
 
 impl Log for SqliteLog {
@@ -140,18 +166,6 @@ impl Log for SqliteLog {
             tracing::warn!(%error, path = %self.path.display(), "store not closed in order; the next start mends it");
         }
     }
-}
-
-/// Over all that a row holds.
-fn row_sum(resource: &Resource, key: &ObjectKey, revision: ResourceVersion, json: &[u8]) -> u32 {
-    let mut hasher = crc32fast::Hasher::new();
-    for part in [resource.as_str(), key.namespace.as_deref().unwrap_or_default(), &key.name] {
-        hasher.update(part.as_bytes());
-        hasher.update(&[0]);
-    }
-    hasher.update(&revision.0.to_le_bytes());
-    hasher.update(json);
-    hasher.finalize()
 }
 
 fn write_record(transaction: &Transaction<'_>, record: &Record, now: &mut Seal) -> rusqlite::Result<()> {

@@ -1,13 +1,20 @@
-//! What the tests share: small objects, writes of them, and this test again as a process that may be killed.
+//! What the tests share: small objects, writes of them, where a store is kept, and this test again as a process that may be killed.
 
-#![allow(dead_code)] // each test file uses a part
+#![allow(dead_code, unused_macros, unused_imports)] // each test file uses a part
+
+pub mod etcd;
+
+use etcd::EtcdServer;
 
 use api::{Object, ObjectKey, REVISION_PLACEHOLDER, Unstamped};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use store::{Change, Durability, Options, Precondition, Resource, Store, Write};
+use store::{
+    Backend, Change, Durability, OpenError, Options, Precondition, Recovery, Resource, Store, Write,
+};
 
 pub const CHILD: &str = "STORE_TEST_DIRECTORY";
+const CHILD_ETCD: &str = "STORE_TEST_ETCD";
 
 pub fn draft(key: &ObjectKey, value: &str) -> Unstamped {
     let mut metadata = serde_json::json!({"name": &*key.name, "resourceVersion": REVISION_PLACEHOLDER});
@@ -52,6 +59,96 @@ pub fn lazily(write: Write) -> Write {
 pub fn open(dir: &Path) -> Store {
     Store::open(dir, Options::default()).unwrap().0
 }
+
+/// Where a store of a test is kept. A directory goes with it, and an etcd.
+pub struct Kept {
+    dir: PathBuf,
+    endpoint: Option<String>,
+    /// In a child they are its parent's.
+    owned: Option<tempfile::TempDir>,
+    pub server: Option<EtcdServer>,
+}
+
+impl Kept {
+    pub fn in_file() -> Kept {
+        Kept::somewhere(None)
+    }
+
+    /// `None`, loudly, where there is no etcd.
+    pub fn in_etcd() -> Option<Kept> {
+        match std::env::var(CHILD) {
+            Ok(_) => Some(Kept::somewhere(None)),
+            Err(_) => EtcdServer::start().map(|server| Kept::somewhere(Some(server))),
+        }
+    }
+
+    fn somewhere(server: Option<EtcdServer>) -> Kept {
+        if let Ok(dir) = std::env::var(CHILD) {
+            let endpoint = std::env::var(CHILD_ETCD).ok();
+            return Kept { dir: dir.into(), endpoint, owned: None, server: None };
+        }
+        let owned = tempfile::tempdir().unwrap();
+        let endpoint = server.as_ref().map(EtcdServer::endpoint);
+        Kept { dir: owned.path().to_owned(), endpoint, owned: Some(owned), server }
+    }
+
+    /// This is the process that may be killed.
+    pub fn is_child(&self) -> bool {
+        self.owned.is_none()
+    }
+
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub fn options(&self) -> Options {
+        match &self.endpoint {
+            None => Options::default(),
+            Some(endpoint) => {
+                Options { backend: Backend::Etcd(etcd::place(&[endpoint])), ..Options::default() }
+            }
+        }
+    }
+
+    pub fn try_open(&self) -> Result<(Store, Recovery), OpenError> {
+        Store::open(&self.dir, self.options())
+    }
+
+    pub fn open(&self) -> Store {
+        self.try_open().unwrap().0
+    }
+
+    /// `test` of this binary, on the same back end, in a process of its own that does its part.
+    pub fn child(&self, test: &str) -> Command {
+        let (backend, endpoint) = match &self.endpoint {
+            None => ("on_file", None),
+            Some(endpoint) => ("on_etcd", Some((CHILD_ETCD, endpoint))),
+        };
+        let mut command = child(&format!("{backend}::{test}"), &self.dir);
+        command.envs(endpoint);
+        command
+    }
+}
+
+/// What holds of every back end: functions that take a [`Kept`], a test of each on each.
+macro_rules! on_each_backend {
+    ($($name:ident)*) => {
+        mod on_file {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(&super::common::Kept::in_file()).await;
+            })*
+        }
+        mod on_etcd {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                let Some(kept) = super::common::Kept::in_etcd() else { return };
+                super::$name(&kept).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_each_backend;
 
 /// `test` of this binary in a process of its own, which finds `CHILD` set and does its part.
 pub fn child(test: &str, dir: &Path) -> Command {

@@ -1,21 +1,19 @@
-//! The file itself: lock, creation, settings, and what an error means.
+//! The file itself: creation, settings, and what an error means.
 
-use super::seal::Seal;
 use crate::Options;
+use crate::log::seal::Seal;
 use crate::log::{OpenError, Recovery};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const FILE: &str = "cluster.db";
-const WAL: &str = "cluster.db-wal";
+pub(super) const FILE: &str = "cluster.db";
+pub(super) const WAL: &str = "cluster.db-wal";
 /// What is left of a log whose loss was accepted: for who wants to rescue something out of it.
 const LOST_WAL: &str = "cluster.db-wal.lost";
-const LOCK: &str = "cluster.lock";
 /// Made under this name and renamed when whole: so an empty or partial `cluster.db` is damage, never a first start.
 const UNFINISHED: &str = "cluster.db.new";
 /// 2: rows have a sum.
@@ -30,34 +28,6 @@ const SCHEMA: &str = "
     INSERT INTO meta VALUES ('revision', 0), ('reserved', 0), ('clean', 1), ('sum', 0);";
 const CACHE_KIB: i64 = 512; // everything is read once, at the start
 const WAL_KEPT: i64 = 8 << 20; // bytes; what a burst made larger is given back
-
-/// Makes the directory, and takes it for this process.
-pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
-    let failed = |why: std::io::Error| OpenError::Failed { path: dir.to_owned(), why: why.to_string() };
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed)?;
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let mut lock = options.open(dir.join(LOCK)).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(OpenError::InUse { path: dir.join(FILE), holder: holder(&mut lock) });
-        }
-        Err(TryLockError::Error(why)) => return Err(failed(why)),
-    }
-    // only to name the holder to others: with a full disk the lock holds all the same
-    let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
-    Ok(lock)
-}
-
-fn holder(lock: &mut File) -> String {
-    let mut pid = String::new();
-    let read = lock.rewind().and_then(|()| lock.read_to_string(&mut pid));
-    match (read, pid.parse::<u32>()) {
-        (Ok(_), Ok(pid)) => format!("process {pid}"),
-        _ => "another process".to_owned(),
-    }
-}
 
 /// The file's path, and whether it was made just now. Must be called under the lock. `was_there`: what is known of a file that must be there.
 pub(super) fn find_or_make(
@@ -83,8 +53,7 @@ pub(super) fn find_or_make(
             return damaged("the file is missing, but its log cluster.db-wal is there".to_owned());
         }
         (Err(_), Ok(1..)) => {
-            std::fs::rename(dir.join(WAL), dir.join(LOST_WAL))
-                .map_err(|e| OpenError::Failed { path: path.clone(), why: e.to_string() })?;
+            std::fs::rename(dir.join(WAL), dir.join(LOST_WAL)).map_err(|e| failed(&path, e))?;
         }
         (Err(_), _) => {}
     }
@@ -95,7 +64,9 @@ pub(super) fn find_or_make(
         }
     });
     match what {
-        Some(what) if !options.accept_loss => return Err(OpenError::Lost { path, what }),
+        Some(what) if !options.accept_loss => {
+            return Err(OpenError::Lost { place: path.display().to_string(), what });
+        }
         Some(what) => {
             recovery.notes.push(format!("{}: {what}: went on with an empty cluster", path.display()));
         }
@@ -104,7 +75,7 @@ pub(super) fn find_or_make(
     if std::fs::remove_file(dir.join(UNFINISHED)).is_ok() && recovery.notes.is_empty() {
         recovery.notes.push(format!("{}: the first start was cut short; began anew", path.display()));
     }
-    make(dir, &path).map_err(|why| OpenError::Failed { path: path.clone(), why })?;
+    make(dir, &path).map_err(|why| failed(&path, why))?;
     Ok((path, true))
 }
 
@@ -150,7 +121,9 @@ pub(super) fn connect(path: &Path) -> Result<Connection, OpenError> {
             connection.execute_batch(ADD_SUMS).map_err(|error| explain(path, &error))?;
             Ok(connection)
         }
-        found if found > FORMAT => Err(OpenError::Newer { path: path.to_owned(), found, known: FORMAT }),
+        found if found > FORMAT => {
+            Err(OpenError::Newer { place: path.display().to_string(), found, known: FORMAT })
+        }
         found => Err(OpenError::Damaged { path: path.to_owned(), why: format!("format {found} is unknown") }),
     }
 }
@@ -172,16 +145,20 @@ fn configure(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+fn failed(path: &Path, why: impl std::fmt::Display) -> OpenError {
+    OpenError::Failed { place: path.display().to_string(), why: why.to_string() }
+}
+
 pub(super) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
-    let path = path.to_owned();
+    let place = path.display().to_string();
     match error.sqlite_error_code() {
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            OpenError::InUse { path, holder: "another program that has it open".to_owned() }
+            OpenError::InUse { place, holder: "another program that has it open".to_owned() }
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            OpenError::Damaged { path, why: error.to_string() }
+            OpenError::Damaged { path: path.to_owned(), why: error.to_string() }
         }
-        Some(ErrorCode::DiskFull) => OpenError::Full { path },
-        _ => OpenError::Failed { path, why: error.to_string() },
+        Some(ErrorCode::DiskFull) => OpenError::Full { place },
+        _ => OpenError::Failed { place, why: error.to_string() },
     }
 }

@@ -1,19 +1,15 @@
 //! Reads everything, once, and compares it with what was written.
 
 use super::file::explain;
-use super::row_sum;
-use super::seal::Seal;
 use crate::Resource;
-use crate::log::OpenError;
+use crate::log::seal::Seal;
+use crate::log::{OpenError, names, row_sum};
 use crate::root::Root;
 use api::{Object, ObjectKey, ResourceVersion};
 use bytes::Bytes;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
-
-/// Objects that are told by their names; of more it is told how many.
-const NAMED: usize = 10;
 
 /// What is in the file.
 pub(super) struct Loaded {
@@ -108,12 +104,12 @@ impl Loaded {
             ));
         }
         if !self.unreadable.is_empty() {
-            lost.push(format!("can not be read: {}", names(self.unreadable.iter())));
+            lost.push(format!("can not be read: {}", names(self.unreadable.iter().map(named))));
         }
         if !self.changed.is_empty() {
             lost.push(format!(
                 "not as they were written: {}",
-                names(self.changed.iter().map(|(place, _)| place))
+                names(self.changed.iter().map(|(place, _)| named(place)))
             ));
         }
         lost
@@ -166,13 +162,8 @@ impl Loaded {
     }
 }
 
-fn names<'a>(places: impl ExactSizeIterator<Item = &'a Place>) -> String {
-    let more = places.len().saturating_sub(NAMED);
-    let named: Vec<String> = places.take(NAMED).map(|(resource, key)| format!("{resource} {key}")).collect();
-    match more {
-        0 => named.join(", "),
-        more => format!("{} and {more} more", named.join(", ")),
-    }
+fn named((resource, key): &Place) -> String {
+    format!("{resource} {key}")
 }
 
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {

@@ -1,0 +1,286 @@
+//! Where the profile's state is kept: in its own file, or in an etcd cluster; and how it moves from one to the other.
+
+use crate::claim::claim;
+use crate::error::{StartError, failed, io, unclaimed, unopened};
+use crate::lock::Lock;
+use crate::{Places, Settings};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::PathBuf;
+use store::{Backend, CopyError, Credentials, Endpoint, EndpointError, Etcd};
+
+/// An etcd cluster, and the files that open it. The files stay where they are, and are read at each connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Datastore {
+    #[serde(with = "as_text")]
+    endpoints: Vec<Endpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cafile: Option<PathBuf>,
+    /// A certificate and its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl Datastore {
+    /// `None` where no endpoint is given. The files are taken from the working directory.
+    ///
+    /// # Errors
+    /// The working directory is gone.
+    pub fn new(
+        endpoints: &[DatastoreEndpoint],
+        cafile: Option<PathBuf>,
+        identity: Option<(PathBuf, PathBuf)>,
+    ) -> std::io::Result<Option<Self>> {
+        let absolute = |path: PathBuf| std::path::absolute(path);
+        let identity = identity
+            .map(|(certificate, key)| Ok::<_, std::io::Error>((absolute(certificate)?, absolute(key)?)));
+        let endpoints: Vec<Endpoint> = endpoints.iter().map(|DatastoreEndpoint(at)| at.clone()).collect();
+        let (cafile, identity) = (cafile.map(absolute).transpose()?, identity.transpose()?);
+        Ok((!endpoints.is_empty()).then_some(Datastore { endpoints, cafile, identity }))
+    }
+
+    pub fn endpoints(&self) -> String {
+        self.endpoints.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    }
+
+    pub fn cafile(&self) -> Option<&PathBuf> {
+        self.cafile.as_ref()
+    }
+
+    pub fn identity(&self) -> Option<&(PathBuf, PathBuf)> {
+        self.identity.as_ref()
+    }
+
+    /// The part of it that is the profile's.
+    pub(crate) fn of(&self, places: &Places) -> Etcd {
+        Etcd {
+            endpoints: self.endpoints.clone(),
+            credentials: Credentials { authority: self.cafile.clone(), identity: self.identity.clone() },
+            prefix: format!("/monopod/{}/", places.profile),
+        }
+    }
+
+    /// What goes there in the clear.
+    pub(crate) fn note(&self) -> Option<String> {
+        let open = self.endpoints.iter().find(|endpoint| !endpoint.tls && !endpoint.is_loopback())?;
+        Some(format!(
+            "{open}: what is stored, Secrets too, goes over the network as it is; https:// hides it"
+        ))
+    }
+
+    fn is_same_cluster(&self, other: &Datastore) -> bool {
+        self.endpoints == other.endpoints
+    }
+}
+
+/// One endpoint, as it is typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatastoreEndpoint(Endpoint);
+
+impl std::str::FromStr for DatastoreEndpoint {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(DatastoreEndpoint)
+    }
+}
+
+mod as_text {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use store::Endpoint;
+
+    pub(super) fn serialize<S: Serializer>(all: &[Endpoint], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(all.iter().map(ToString::to_string))
+    }
+
+    pub(super) fn deserialize<'d, D: Deserializer<'d>>(from: D) -> Result<Vec<Endpoint>, D::Error> {
+        let all = Vec::<String>::deserialize(from)?;
+        if all.is_empty() {
+            return Err(D::Error::custom("a datastore without endpoints"));
+        }
+        all.iter().map(|text| text.parse().map_err(D::Error::custom)).collect()
+    }
+}
+
+/// Where a profile's state is, for people.
+struct Kept<'k>(&'k Places, Option<&'k Datastore>);
+
+impl fmt::Display for Kept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Kept(places, None) => write!(f, "{}", places.store().display()),
+            Kept(places, Some(datastore)) => write!(f, "{}", datastore.of(places)),
+        }
+    }
+}
+
+pub(crate) fn backend(places: &Places, datastore: Option<&Datastore>) -> Backend {
+    datastore.map_or(Backend::File, |datastore| Backend::Etcd(datastore.of(places)))
+}
+
+/// The datastore that a start uses. A profile whose state is in its own file does not begin anew somewhere else by a flag.
+///
+/// # Errors
+/// Where the state is, and how it is brought along.
+pub(crate) fn resolve(
+    places: &Places,
+    known: Option<&Datastore>,
+    asked: Option<&Datastore>,
+) -> Result<Option<Datastore>, StartError> {
+    match (known, asked) {
+        (None, Some(asked)) if store::file_is_there(&places.store()) => Err(elsewhere(places, None, asked)),
+        (known, asked) => Ok(asked.or(known).cloned()),
+    }
+}
+
+/// The state is not where this start looks for it.
+pub(crate) fn elsewhere(places: &Places, known: Option<&Datastore>, asked: &Datastore) -> StartError {
+    let what = format!(
+        "the state of {} is in {}, and not in etcd at {}: bring it there by `monopod -p {} datastore copy --to {}`",
+        places.profile,
+        Kept(places, known),
+        asked.endpoints(),
+        places.profile,
+        asked.endpoints(),
+    );
+    StartError::Datastore { what }
+}
+
+/// What was copied, in words.
+pub struct CopyReport {
+    pub objects: usize,
+    pub revision: u64,
+    pub from: String,
+    pub to: String,
+}
+
+/// Copies the profile's state, and has it used where it was copied to from then on. `from`: what the profile uses now where nothing is
+/// given; `to`: its own file. No daemon may run.
+///
+/// # Errors
+/// Why not. The source is as it was, and used as before.
+pub fn copy_datastore(
+    places: &Places,
+    from: Option<Datastore>,
+    to: Option<Datastore>,
+    overwrite: bool,
+) -> Result<CopyReport, StartError> {
+    claim(&places.run, places).map_err(unclaimed)?;
+    let running = || StartError::StateInUse { what: format!("{} is running: stop it first", places.profile) };
+    let _lock = Lock::take(places).map_err(|e| io(&places.lock(), &e))?.ok_or_else(running)?;
+    claim(&places.state, places).map_err(unclaimed)?;
+    let damaged = |e: crate::SettingsError| StartError::StateDamaged { what: e.to_string() };
+    let known = Settings::load(places).map_err(damaged)?;
+    let mut settings = known.unwrap_or_else(|| Settings::fresh(places.profile.as_str()));
+    let from = from.map(|from| settings.with_known_files(from)).or_else(|| settings.datastore.clone());
+    let to = to.map(|to| settings.with_known_files(to));
+    let is_same = match (&from, &to) {
+        (None, None) => true,
+        (Some(from), Some(to)) => from.is_same_cluster(to),
+        _ => false,
+    };
+    let words = |datastore: &Option<Datastore>| Kept(places, datastore.as_ref()).to_string();
+    if is_same {
+        let what =
+            format!("the state is in {} already: say where it is to be, by `--to` or `--from`", words(&to));
+        return Err(StartError::NotCopied { what });
+    }
+    // whatever becomes of it: `delete` knows of it
+    settings.remember(to.as_ref());
+    settings.save(places).map_err(|e| failed("settings", &e))?;
+    let (source, target) = (backend(places, from.as_ref()), backend(places, to.as_ref()));
+    let copied = store::copy(&places.store(), &source, &target, overwrite).map_err(uncopied)?;
+    settings.remember(from.as_ref());
+    settings.use_datastore(to.clone());
+    settings.save(places).map_err(|e| failed("settings", &e))?;
+    Ok(CopyReport {
+        objects: copied.objects,
+        revision: copied.revision.0,
+        from: words(&from),
+        to: words(&to),
+    })
+}
+
+fn uncopied(error: CopyError) -> StartError {
+    let what = error.to_string();
+    match error {
+        CopyError::Open(error) => unopened(error),
+        CopyError::Occupied { .. } => StartError::Datastore { what },
+        _ => StartError::NotCopied { what },
+    }
+}
+
+/// Removes what the profile has in etcd. What could not be removed, and why.
+pub(crate) fn purge(places: &Places, settings: &Settings) -> Vec<String> {
+    let remove = |datastore: &Datastore| {
+        let etcd = datastore.of(places);
+        match store::remove(&places.store(), &etcd) {
+            // there is nothing of ours
+            Ok(_) | Err(store::OpenError::Another { .. }) => None,
+            Err(error) => Some(format!(
+                "{error}; what the profile has there stays, in all keys that begin with {}",
+                etcd.prefix
+            )),
+        }
+    };
+    settings.datastores().filter_map(remove).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn datastore(endpoint: &str) -> Datastore {
+        Datastore::new(&[endpoint.parse().unwrap()], None, None).unwrap().unwrap()
+    }
+
+    #[test]
+    fn it_is_kept_as_it_was_typed() {
+        let files = Some(("/pki/etcd.crt".into(), "/pki/etcd.key".into()));
+        let endpoints = ["https://a:2379", "https://b"].map(|text| text.parse().unwrap());
+        let datastore = Datastore::new(&endpoints, Some("/pki/ca.crt".into()), files).unwrap().unwrap();
+        let text = serde_json::to_string(&datastore).unwrap();
+        assert_eq!(
+            text,
+            r#"{"endpoints":["https://a:2379","https://b:2379"],"cafile":"/pki/ca.crt","identity":["/pki/etcd.crt","/pki/etcd.key"]}"#
+        );
+        assert_eq!(serde_json::from_str::<Datastore>(&text).unwrap(), datastore);
+        for bad in
+            [r#"{"endpoints":[]}"#, r#"{"endpoints":["a:2379"]}"#, r#"{"endpoints":["https://u:p@a"]}"#]
+        {
+            assert!(serde_json::from_str::<Datastore>(bad).is_err(), "{bad}");
+        }
+        assert_eq!(Datastore::new(&[], None, None).unwrap(), None);
+    }
+
+    #[test]
+    fn a_state_in_a_file_is_not_left_by_a_flag() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::below(root.path(), &"shop".parse().unwrap());
+        let (a, b) = (datastore("https://a:2379"), datastore("https://b:2379"));
+        let resolved = |known: Option<&Datastore>, asked: Option<&Datastore>| resolve(&places, known, asked);
+        assert_eq!(resolved(None, Some(&a)), Ok(Some(a.clone())), "a first start");
+        std::fs::create_dir_all(places.store()).unwrap();
+        std::fs::write(places.store().join("cluster.db"), "").unwrap();
+        assert_eq!(resolved(None, None), Ok(None));
+        let refused = resolved(None, Some(&a)).unwrap_err().to_string();
+        assert!(refused.contains("`monopod -p shop datastore copy --to https://a:2379`"), "{refused}");
+        // it has left it, by a copy; whether the other one holds it is seen when it is opened
+        assert_eq!(resolved(Some(&a), None), Ok(Some(a.clone())));
+        assert_eq!(resolved(Some(&a), Some(&b)), Ok(Some(b)));
+    }
+
+    #[test]
+    fn what_is_not_hidden_is_told() {
+        for (endpoint, told) in [
+            ("https://a:2379", false),
+            ("http://127.0.0.1:2379", false),
+            ("http://localhost:2379", false),
+            ("http://a:2379", true),
+        ] {
+            assert_eq!(datastore(endpoint).note().is_some(), told, "{endpoint}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! A state from one back end to another: all objects with their revisions, and the number that is given out next.
+//!
+//! Nothing of the source is changed. What is written is read again and compared before it is called a copy; until then it is none,
+//! and says so to whoever opens it.
+
+use crate::log::{EtcdLog, OpenError, SqliteLog, file_is_there, replace_file};
+use crate::root::Root;
+use crate::{Backend, Options};
+use api::ResourceVersion;
+use std::path::Path;
+
+/// What was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    pub objects: usize,
+    pub revision: ResourceVersion,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    #[error("{0}")]
+    Open(#[from] OpenError),
+    #[error("there is nothing to copy in {place}")]
+    Nothing { place: String },
+    /// Nothing was changed.
+    #[error("{place} holds {what}: nothing was changed; with `--overwrite` it is replaced")]
+    Occupied { place: String, what: String },
+    #[error(
+        "{place} can not hold {object}: it has {bytes} bytes, and {most} are the most; nothing was changed"
+    )]
+    TooLarge { place: String, object: String, bytes: usize, most: usize },
+    #[error("write to {place}: {why}")]
+    Write { place: String, why: String },
+    /// What was read again is not what was written.
+    #[error("the copy in {place} is not what was copied: {what}")]
+    Differs { place: String, what: String },
+}
+
+/// Copies what `from` holds to `to`. `dir` is the directory of the store: its file is there, and what it knows of an etcd. No store
+/// may be open on it.
+///
+/// # Errors
+/// [`CopyError`].
+pub fn copy(dir: &Path, from: &Backend, to: &Backend, overwrite: bool) -> Result<Copied, CopyError> {
+    let root = read(dir, from)?;
+    match to {
+        Backend::File => to_file(dir, &root, overwrite)?,
+        Backend::Etcd(etcd) => EtcdLog::fill(dir, etcd, &root, overwrite)?,
+    }
+    Ok(Copied { objects: root.count(), revision: root.revision })
+}
+
+fn read(dir: &Path, from: &Backend) -> Result<Root, CopyError> {
+    match from {
+        Backend::Etcd(etcd) => EtcdLog::read(dir, etcd),
+        Backend::File if !file_is_there(dir) => Err(CopyError::Nothing { place: dir.display().to_string() }),
+        Backend::File => {
+            let options = Options { must_exist: true, ..Options::default() };
+            Ok(SqliteLog::open(dir, &options)?.1)
+        }
+    }
+}
+
+/// Beside the file that is there, and then in its place.
+fn to_file(dir: &Path, root: &Root, overwrite: bool) -> Result<(), CopyError> {
+    let place = || dir.display().to_string();
+    if !overwrite && file_is_there(dir) {
+        let what = "a state, which an earlier copy may have left".to_owned();
+        return Err(CopyError::Occupied { place: place(), what });
+    }
+    let failed = |why: std::io::Error| CopyError::Write { place: place(), why: why.to_string() };
+    let beside = dir.join("copy");
+    match std::fs::remove_dir_all(&beside) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
+        _ => {}
+    }
+    let filled = SqliteLog::fill(&beside, root).and_then(|()| {
+        let (_, again, _) = SqliteLog::open(&beside, &Options { must_exist: true, ..Options::default() })?;
+        compare(&place(), root, &again)
+    });
+    let moved = filled.and_then(|()| replace_file(dir, &beside).map_err(failed));
+    let _ = std::fs::remove_dir_all(&beside);
+    moved
+}
+
+pub(crate) fn compare(place: &str, root: &Root, again: &Root) -> Result<(), CopyError> {
+    let differs = |what: String| Err(CopyError::Differs { place: place.to_owned(), what });
+    let (count, counted) = (root.count(), again.count());
+    if count != counted {
+        return differs(format!("{counted} objects instead of {count}"));
+    }
+    if root.revision != again.revision {
+        return differs(format!("revision {} instead of {}", again.revision, root.revision));
+    }
+    for (resource, key, object) in root.objects() {
+        let there = again.resources.get(resource).and_then(|objects| objects.get(key));
+        let is_same = there
+            .is_some_and(|there| there.bytes() == object.bytes() && there.revision() == object.revision());
+        if !is_same {
+            return differs(format!("{resource} {key} is another"));
+        }
+    }
+    Ok(())
+}
