@@ -46,6 +46,7 @@ mod watch_socket;
 mod watch_stream;
 mod webhooks;
 
+pub use aggregator::AggregatedClient;
 pub use client_tls::ClientIdentity;
 pub use plain::SessionGate;
 pub use request_info::{ParsedPath, RequestInfo};

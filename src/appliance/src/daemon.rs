@@ -11,7 +11,7 @@ use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
-use apiserver::{ApiServer, ClientIdentity, EdgeConfig, SessionGate, WebhookClient};
+use apiserver::{AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, SessionGate, WebhookClient};
 use audit::AuditLog;
 use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
@@ -188,14 +188,16 @@ async fn serve(
     running.spawn(scheduler::run(cluster.clone(), components.clone()));
     let (pods, pauser) =
         services.build(&cluster, places, settings, node_ip, &mut running, &components).await?;
+    let front_proxy = ClientIdentity {
+        certificate_pem: certificates.front_proxy.certificate_pem.clone(),
+        key_pem: certificates.front_proxy.key_pem.clone(),
+    };
+    cluster.ask_aggregated_through(Arc::new(AggregatedClient { front_proxy: front_proxy.clone() }));
     let edge = EdgeConfig {
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
         client_ca_pem: certificates.ca_pem.clone(),
-        front_proxy: Some(ClientIdentity {
-            certificate_pem: certificates.front_proxy.certificate_pem.clone(),
-            key_pem: certificates.front_proxy.key_pem.clone(),
-        }),
+        front_proxy: Some(front_proxy),
         authentication: files.authentication,
         audit: files.audit,
         ready: is_ready.clone(),

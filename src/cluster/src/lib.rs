@@ -8,12 +8,14 @@
 
 mod actor;
 mod admission;
+mod aggregated;
 mod aggregation;
 mod api_handle;
 mod apply;
 mod authorize;
 mod binding;
 mod bootstrap;
+mod bootstrap_tokens;
 mod controller;
 mod conversion;
 mod delete;
@@ -41,11 +43,13 @@ mod webhooks;
 mod write;
 
 pub use actor::Actor;
+pub use aggregated::AggregatedCaller;
 pub use aggregation::aggregated_rules;
 pub use api_handle::{Api, Client};
 pub use apply::{Applied, Wanted};
 pub use authorize::{Attributes, Decision};
 pub use bootstrap::{INGRESS_CONTROLLER, STORAGE_PROVISIONER};
+pub use bootstrap_tokens::{NAMESPACE as BOOTSTRAP_TOKENS, expiration as bootstrap_token_expiration};
 pub use controller::{Controller, Key};
 pub use delete::{DeleteOptions, Deleted, Propagation};
 pub use eviction::{set_allowed_condition, set_failed_condition};
@@ -100,6 +104,7 @@ pub(crate) struct Inner {
     pub(crate) tokens: TokenSigner,
     pub(crate) webhooks: webhooks::Webhooks,
     pub(crate) policies: policies::Policies,
+    pub(crate) aggregated: std::sync::OnceLock<Arc<dyn AggregatedCaller>>,
     quotas: quota::Quotas,
     usage: ArcSwapOption<std::sync::Weak<dyn UsageSource>>,
 }
@@ -138,6 +143,7 @@ impl Cluster {
             tokens,
             webhooks: webhooks::Webhooks::default(),
             policies: policies::Policies::default(),
+            aggregated: std::sync::OnceLock::new(),
             quotas: quota::Quotas::default(),
             usage: ArcSwapOption::empty(),
         };

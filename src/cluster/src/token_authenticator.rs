@@ -67,7 +67,12 @@ impl Cluster {
         wanted: &[String],
     ) -> Result<Authenticated, TokenError> {
         let Some(claims) = self.tokens().verify(token) else {
-            return self.authenticate_secret_token(token, wanted);
+            return match self.authenticate_bootstrap_token(token) {
+                Some(actor) => {
+                    self.for_own_audience(wanted).map(|audiences| Authenticated { actor, audiences })
+                }
+                None => self.authenticate_secret_token(token, wanted),
+            };
         };
         let now = jiff::Timestamp::now().as_second();
         let audiences: Vec<String> = wanted.iter().filter(|a| claims.aud.contains(a)).cloned().collect();
@@ -113,6 +118,19 @@ impl Cluster {
             tell("node-uid", node.uid.clone());
         }
         Ok(Authenticated { actor, audiences })
+    }
+
+    /// Of a token that names none: it is for the API server.
+    ///
+    /// # Errors
+    /// Where that is not asked for.
+    pub(crate) fn for_own_audience(&self, wanted: &[String]) -> Result<Vec<String>, TokenError> {
+        let own = self.tokens().issuer();
+        let audiences: Vec<String> = wanted.iter().filter(|audience| *audience == own).cloned().collect();
+        match audiences.is_empty() {
+            true => Err(TokenError::Audiences { token: vec![own.to_owned()], wanted: wanted.to_vec() }),
+            false => Ok(audiences),
+        }
     }
 
     pub(crate) fn stored<K: TypedKind>(&self, key: &ObjectKey) -> Option<Object> {

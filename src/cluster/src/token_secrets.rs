@@ -72,12 +72,7 @@ impl Cluster {
         if claims.iss != ISSUER || claims.sub != subject {
             return Err(TokenError::NotOurs);
         }
-        // it says nothing of audiences: it is for the API server
-        let own = self.tokens().issuer();
-        let audiences: Vec<String> = wanted.iter().filter(|audience| *audience == own).cloned().collect();
-        if audiences.is_empty() {
-            return Err(TokenError::Audiences { token: vec![own.to_owned()], wanted: wanted.to_vec() });
-        }
+        let audiences = self.for_own_audience(wanted)?;
         let at = |name: &str| ObjectKey::namespaced(&claims.namespace, name);
         let secret = self.stored::<Secret>(&at(&claims.secret)).ok_or(TokenError::SecretGone)?;
         let secret: Secret = secret.decode().map_err(|_| TokenError::SecretGone)?;

@@ -3,6 +3,7 @@
 //! Each autoscaler is looked at every fifteen seconds, for as long as there is one: without any there is no timer, and nothing
 //! is measured. What is decided is pure: `replicas.rs` says how many pods a metric asks for, `behavior.rs` how fast.
 
+mod adapters;
 mod behavior;
 mod conditions;
 mod metrics;
@@ -10,6 +11,7 @@ mod replicas;
 
 use crate::scale::{self, ScaleRef};
 use crate::status::write_status;
+use adapters::{CUSTOM, EXTERNAL};
 use api::{LabelSelector, ObjectKey, Status};
 use behavior::{Bounds, History};
 use cluster::roles::{ALL, ComponentRole, READ, events, rule};
@@ -97,6 +99,7 @@ pub(crate) fn role() -> ComponentRole {
             rule(&["get", "update"], ALL, &["*/scale"]),
             rule(&["list"], &[""], &["pods"]),
             rule(&["list"], &[METRICS_GROUP], &["pods"]),
+            rule(&["get", "list"], &[CUSTOM, EXTERNAL], &["*"]),
             events(),
         ],
     )
@@ -282,8 +285,10 @@ impl Autoscalers {
         let specs = autoscaler.spec.metrics.as_deref().unwrap_or_default();
         let mut best: Option<(i32, String)> = None;
         let (mut statuses, mut failures) = (Vec::new(), Vec::<Failed>::new());
+        let at = namespace.unwrap_or_default();
         for spec in specs {
-            match source.proposal(spec, current, tolerance, now) {
+            let foreign = adapters::read(&self.client, at, &selector.to_string(), spec).await;
+            match source.proposal(spec, foreign, current, tolerance, now) {
                 Ok(proposed) => {
                     statuses.push(proposed.status);
                     if best.as_ref().is_none_or(|(replicas, _)| proposed.replicas > *replicas) {

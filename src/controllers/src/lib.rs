@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod api_services;
+mod bootstrap_tokens;
 mod certificates;
 mod cluster_role_aggregation;
 mod cron_job;
@@ -68,6 +69,7 @@ pub struct ControllersConfig {
 pub fn roles() -> Vec<ComponentRole> {
     vec![
         api_services::role(),
+        bootstrap_tokens::role(),
         certificates::role(),
         cluster_role_aggregation::role(),
         cron_job::role(),
@@ -107,6 +109,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
     controllers.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     controllers.spawn(token_secrets::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    controllers.spawn(bootstrap_tokens::run(cluster.clone(), stop.clone()));
     controllers.spawn(certificates::run(cluster.clone(), config.authority.clone(), stop.clone()));
     controllers.spawn(api_services::run(cluster.clone(), stop.clone()));
     controllers.spawn(extension_authentication::run(

@@ -196,7 +196,7 @@ fn a_container_says_itself_when_it_is_started_again_and_reads_what_another_wrote
              "env": [{{"name": "TOKEN", "valueFrom": {{"fileKeyRef": {{"volumeName": "shared", "path": "made.env", "key": "TOKEN"}}}}}}]}}
         ]}}}}"#
     );
-    at.kubectl_with(&["apply", "-f", "-"], &manifest).ok("apply");
+    at.kubectl_with(&["apply"], &manifest).ok("apply");
     at.until(&["get", "pod", "own", "-o", "jsonpath={.status.phase}"], "Succeeded");
     let count = at.kubectl(&[
         "get",

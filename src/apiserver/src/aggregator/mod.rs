@@ -5,9 +5,11 @@
 //! keeps what it told of itself for discovery. Read [`asked`] first.
 
 mod availability;
+mod client;
 mod documents;
 
 pub(crate) use availability::run as follow_availability;
+pub use client::AggregatedClient;
 pub(crate) use documents::Documents;
 
 use crate::client_tls::{self, ClientIdentity, Trust};
@@ -96,7 +98,7 @@ pub(crate) async fn answer(
         request.discard_body().await;
         return Err(status);
     }
-    if condition(service).is_none_or(|condition| condition.status != "True") {
+    if !is_available(service) {
         request.discard_body().await;
         let why = "the server is currently unable to handle the request";
         return Err(Status::new(Reason::ServiceUnavailable, why));
@@ -120,6 +122,10 @@ pub(crate) async fn answer(
 fn authorized_part(segments: &[String]) -> &[String] {
     let is_namespaced = segments.get(3).is_some_and(|segment| segment == "namespaces") && segments.len() > 5;
     &segments[..segments.len().min(if is_namespaced { 8 } else { 6 })]
+}
+
+fn is_available(service: &APIService) -> bool {
+    condition(service).is_some_and(|condition| condition.status == "True")
 }
 
 fn reference(service: &APIService) -> Option<&ServiceReference> {

@@ -1,12 +1,16 @@
 //! What one metric of an autoscaler asks for, of what is measured now.
 
-use super::replicas::{Measured, Metrics, PodMetric, Proposal, Target, Tolerance, replicas};
+use super::adapters::Foreign;
+use super::replicas::{
+    Measured, Metrics, PodMetric, Proposal, Target, Tolerance, by_average, by_ratio, replicas,
+};
 use api::quantity::{Quantity, canonical};
 use cluster::{Client, PodUsage, Usage};
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v2::{
-    ContainerResourceMetricStatus, HPAScalingRules, HorizontalPodAutoscalerBehavior, MetricSpec,
-    MetricStatus, MetricTarget, MetricValueStatus, ResourceMetricStatus,
+    ContainerResourceMetricStatus, ExternalMetricStatus, HPAScalingRules, HorizontalPodAutoscalerBehavior,
+    MetricSpec, MetricStatus, MetricTarget, MetricValueStatus, ObjectMetricStatus, PodsMetricStatus,
+    ResourceMetricStatus,
 };
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
@@ -61,6 +65,7 @@ impl Source {
     pub(super) fn proposal(
         &self,
         spec: &MetricSpec,
+        foreign: Option<Result<Foreign, String>>,
         current: i32,
         tolerance: Tolerance,
         now: Timestamp,
@@ -92,41 +97,47 @@ impl Source {
             };
             return Ok(Proposed { replicas: proposal.replicas, name, status });
         }
-        Err(self.elsewhere(spec))
-    }
-
-    /// Metrics of others come from an adapter that serves them, and none is asked.
-    fn elsewhere(&self, spec: &MetricSpec) -> Failed {
-        let unserved = |name: &str, group: &str| {
-            format!("unable to get metric {name}: no metrics API {group} is served in this cluster")
-        };
-        match spec {
-            MetricSpec { pods: Some(of), .. } => Failed {
-                reason: "FailedGetPodsMetric",
-                why: format!(
-                    "failed to get pods metric value: {}",
-                    unserved(&of.metric.name, "custom.metrics.k8s.io")
-                ),
-            },
-            MetricSpec { object: Some(of), .. } => Failed {
-                reason: "FailedGetObjectMetric",
-                why: format!(
-                    "failed to get object metric value: {}",
-                    unserved(&of.metric.name, "custom.metrics.k8s.io")
-                ),
-            },
-            MetricSpec { external: Some(of), .. } => Failed {
-                reason: "FailedGetExternalMetric",
-                why: format!(
-                    "failed to get external metric {}: {}",
-                    of.metric.name,
-                    unserved(&of.metric.name, "external.metrics.k8s.io")
-                ),
-            },
-            _ => Failed {
+        let all = MetricStatus { type_: spec.type_.clone(), ..MetricStatus::default() };
+        let here = Here { pods: &self.pods, current, tolerance };
+        match (spec, foreign) {
+            (MetricSpec { pods: Some(of), .. }, Some(foreign)) => {
+                let reason = "FailedGetPodsMetric";
+                let failed =
+                    |why: String| Failed { reason, why: format!("failed to get pods metric value: {why}") };
+                let proposal =
+                    foreign.and_then(|foreign| here.of_pods(foreign, &of.target, now)).map_err(failed)?;
+                let (metric, current) = (of.metric.clone(), averaged(proposal.average));
+                let pods = Some(PodsMetricStatus { metric, current });
+                let name = format!("pods metric {}", of.metric.name);
+                Ok(Proposed { replicas: proposal.replicas, name, status: MetricStatus { pods, ..all } })
+            }
+            (MetricSpec { object: Some(of), .. }, Some(foreign)) => {
+                let reason = "FailedGetObjectMetric";
+                let failed =
+                    |why: String| Failed { reason, why: format!("failed to get object metric value: {why}") };
+                let (replicas, current) =
+                    foreign.and_then(|foreign| here.of_value(foreign, &of.target)).map_err(failed)?;
+                let (metric, described_object) = (of.metric.clone(), of.described_object.clone());
+                let object = Some(ObjectMetricStatus { metric, described_object, current });
+                let name = format!("{} metric {}", of.described_object.kind, of.metric.name);
+                Ok(Proposed { replicas, name, status: MetricStatus { object, ..all } })
+            }
+            (MetricSpec { external: Some(of), .. }, Some(foreign)) => {
+                let reason = "FailedGetExternalMetric";
+                let failed = |why: String| Failed {
+                    reason,
+                    why: format!("failed to get external metric {}: {why}", of.metric.name),
+                };
+                let (replicas, current) =
+                    foreign.and_then(|foreign| here.of_value(foreign, &of.target)).map_err(failed)?;
+                let external = Some(ExternalMetricStatus { metric: of.metric.clone(), current });
+                let name = format!("external metric {}", of.metric.name);
+                Ok(Proposed { replicas, name, status: MetricStatus { external, ..all } })
+            }
+            _ => Err(Failed {
                 reason: "InvalidMetricSourceType",
                 why: format!("unknown metric source type {:?}", spec.type_),
-            },
+            }),
         }
     }
 
@@ -161,6 +172,53 @@ impl Source {
         let proposal = replicas(current, target, of, &self.pods, metrics, tolerance, now).map_err(failed)?;
         Ok((name, proposal))
     }
+}
+
+/// What metrics of others are compared with.
+struct Here<'h> {
+    pods: &'h [Arc<Pod>],
+    current: i32,
+    tolerance: Tolerance,
+}
+
+impl Here<'_> {
+    fn of_pods(&self, foreign: Foreign, target: &MetricTarget, now: Timestamp) -> Result<Proposal, String> {
+        let (Foreign::Pods(metrics), Some(average)) = (foreign, milli(target.average_value.as_ref())) else {
+            return Err("invalid pods metric source: no average value target was set".to_owned());
+        };
+        // of no resource: nothing is known of its beginning
+        let of = Measured { resource: "", container: None };
+        replicas(self.current, Target::AverageValue(average), of, self.pods, metrics, self.tolerance, now)
+    }
+
+    fn of_value(&self, foreign: Foreign, target: &MetricTarget) -> Result<(i32, MetricValueStatus), String> {
+        let Foreign::Value(value) = foreign else { return Err("it is of pods".to_owned()) };
+        match (milli(target.value.as_ref()), milli(target.average_value.as_ref())) {
+            (_, Some(average)) => {
+                let (replicas, each) = by_average(self.current, value, average, self.tolerance);
+                Ok((replicas, averaged(each)))
+            }
+            (Some(wanted), None) => {
+                let replicas = by_ratio(self.current, value, wanted, self.pods, self.tolerance);
+                let value = Some(amount(value));
+                Ok((replicas, MetricValueStatus { value, ..MetricValueStatus::default() }))
+            }
+            (None, None) => Err("neither a value target nor an average value target was set".to_owned()),
+        }
+    }
+}
+
+fn milli(amount: Option<&Amount>) -> Option<i64> {
+    Some(amount?.0.parse::<Quantity>().ok()?.milli())
+}
+
+fn averaged(milli: i64) -> MetricValueStatus {
+    MetricValueStatus { average_value: Some(amount(milli)), ..MetricValueStatus::default() }
+}
+
+fn amount(milli: i64) -> Amount {
+    let text = format!("{milli}m");
+    Amount(canonical(&text).unwrap_or(text))
 }
 
 fn metrics(usage: &[PodUsage], of: Measured<'_>) -> Result<Metrics, String> {

@@ -135,6 +135,39 @@ pub(super) fn replicas(
     Ok(Proposal { replicas, ..proposal })
 }
 
+/// Of one value that all pods together are to bring near another: upstream's `getUsageRatioReplicaCount`.
+pub(super) fn by_ratio(
+    current: i32,
+    value: i64,
+    target: i64,
+    pods: &[Arc<Pod>],
+    tolerance: Tolerance,
+) -> i32 {
+    let ratio = value as f64 / target.max(1) as f64;
+    match current {
+        // nobody is there whose share it could be
+        0 => ceil(ratio),
+        current if tolerance.covers(ratio) => current,
+        _ => ceil(ratio * pods.iter().filter(|pod| is_ready(pod)).count() as f64),
+    }
+}
+
+/// Of one value of which each pod is to have so much. With it, how much each has now.
+pub(super) fn by_average(current: i32, value: i64, target: i64, tolerance: Tolerance) -> (i32, i64) {
+    let (there, target) = (f64::from(current.max(0)), target.max(1) as f64);
+    let replicas = match there > 0.0 && tolerance.covers(value as f64 / (target * there)) {
+        true => current,
+        false => ceil(value as f64 / target),
+    };
+    let each = if current > 0 { (value as f64 / there).ceil() as i64 } else { value };
+    (replicas, each)
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let is_ready = ask::condition(pod, "Ready").is_some_and(|condition| condition.status == "True");
+    ask::phase(pod) == "Running" && is_ready && !ask::is_deleting(pod)
+}
+
 fn ceil(count: f64) -> i32 {
     count.ceil().clamp(0.0, f64::from(i32::MAX)) as i32
 }
@@ -321,6 +354,19 @@ mod tests {
             let got = proposed(all.len() as i32, Target::AverageValue(value), &all).unwrap();
             assert_eq!((got.replicas, got.average, got.utilization), (want, average, None), "{name}");
         }
+    }
+
+    #[test]
+    fn values_of_others_ask_for_pods() {
+        let three = [pod(0, Ready(1)), pod(1, Ready(1)), pod(2, Pending)];
+        let ratio = |current, value| by_ratio(current, value, 100, &three, Tolerance::default());
+        // two are ready
+        assert_eq!([ratio(3, 300), ratio(3, 105), ratio(3, 50), ratio(0, 250)], [6, 3, 1, 3]);
+        let average = |current, value| by_average(current, value, 100, Tolerance::default());
+        assert_eq!(
+            [average(2, 500), average(2, 210), average(4, 100), average(0, 150)],
+            [(5, 250), (2, 105), (1, 25), (2, 150)]
+        );
     }
 
     #[test]
