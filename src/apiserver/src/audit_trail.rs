@@ -4,6 +4,7 @@
 //! Requests that no policy wants to hear of have an empty trail, and cost one look at the policy. What the components of this
 //! process do is no request, and is not told of.
 
+use crate::proxy::Verbatim;
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::{body, responses};
@@ -27,6 +28,10 @@ use warp::reply::Response;
 static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// Of the identifier that a client may give its request.
 const LONGEST_ID: usize = 64;
+/// Upstream's, of who asks.
+const LONGEST_AGENT: usize = 1024;
+/// No name of an object is longer.
+const LONGEST_NAME: usize = 253;
 const DECISION: &str = "authorization.k8s.io/decision";
 const REASON: &str = "authorization.k8s.io/reason";
 
@@ -58,10 +63,7 @@ impl AuditTrail {
     pub(crate) fn unauthenticated(log: Option<&Arc<AuditLog>>, request: &Request, refused: &Status) {
         let trail = Self::new(log, &Actor::user("", &[]), request);
         let Some(mut pending) = trail.pending() else { return };
-        let method = match &request.peer.certified {
-            Some(_) => "x509",
-            None => "bearer",
-        };
+        let method = if request.peer.certified.is_some() { "bearer, x509" } else { "bearer" };
         let mut refused = refused.to_json();
         refused["message"] = format!("Authentication failed, attempted: {method}").into();
         pending.event.response_status = ResponseStatus::of_status(&refused);
@@ -103,7 +105,7 @@ impl AuditTrail {
             user: user_info(user),
             impersonated_user: None,
             source_ips: source_ips(request),
-            user_agent: request.header(header::USER_AGENT).to_owned(),
+            user_agent: cut(request.header(header::USER_AGENT), LONGEST_AGENT),
             response_status: None,
             request_object: None,
             response_object: None,
@@ -167,7 +169,7 @@ impl AuditTrail {
             && reference.name.is_empty()
             && let Ok(Named { metadata }) = Named::deserialize(&object)
         {
-            reference.name = metadata.name;
+            reference.name = cut(&metadata.name, LONGEST_NAME);
         }
         if told.decision.level >= Level::Request {
             told.tidy(&mut object);
@@ -193,7 +195,7 @@ impl AuditTrail {
             return if status == StatusCode::SWITCHING_PROTOCOLS { response } else { held(response, self) };
         }
         let is_wanted = told.decision.level >= Level::RequestResponse && told.is_of_a_resource();
-        if (is_refused || is_wanted) && is_json(&response) {
+        if (is_refused || is_wanted) && is_whole_json(&response) {
             let (head, body) = response.into_parts();
             let bytes = match body.collect().await {
                 Ok(body) => body.to_bytes(),
@@ -298,9 +300,16 @@ fn held(response: Response, trail: AuditTrail) -> Response {
     Response::from_parts(head, responses::body(chunks).into_body())
 }
 
-fn is_json(response: &Response) -> bool {
+/// What others say through us is theirs, and may never end.
+fn is_whole_json(response: &Response) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
-    content_type.is_some_and(|of| of.as_bytes() == b"application/json")
+    let is_ours = response.extensions().get::<Verbatim>().is_none();
+    let is_whole = hyper::body::Body::size_hint(response.body()).exact().is_some();
+    is_ours && is_whole && content_type.is_some_and(|of| of.as_bytes() == b"application/json")
+}
+
+fn cut(text: &str, most: usize) -> String {
+    text[..text.floor_char_boundary(most)].to_owned()
 }
 
 /// That of the client, where it can be one.

@@ -1,6 +1,7 @@
 //! TLS to servers that the API server asks: webhooks and extension API servers. Who is there must have a certificate of the
 //! authority that was named, and for the name that is asked.
 
+use crate::own_authority::OrOneOf;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
@@ -53,8 +54,10 @@ pub(crate) fn config(
         Trust::Anyone => Arc::new(AnyCertificate::new(provider.clone())),
         Trust::Bundle(bundle) => {
             let roots = if bundle.is_empty() { SYSTEM_ROOTS.clone() } else { Arc::new(authority(bundle)?) };
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
-            verifier.map_err(|why| why.to_string())?
+            let usual = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();
+            let usual = usual.map_err(|why| why.to_string())?;
+            let bundle = CertificateDer::pem_slice_iter(bundle).filter_map(Result::ok).collect();
+            Arc::new(OrOneOf { usual, bundle })
         }
     };
     let builder = ClientConfig::builder_with_provider(provider)

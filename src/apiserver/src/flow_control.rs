@@ -3,17 +3,21 @@
 
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
+use crate::responses;
 use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
+use bytes::Bytes;
 use cluster::{Actor, Controller};
 use flowcontrol::{Asked, ResourceAsked, Seat};
-use http::{HeaderName, HeaderValue};
+use futures::StreamExt;
+use http::{HeaderName, HeaderValue, header};
+use http_body_util::BodyExt;
 use k8s_openapi::api::flowcontrol::v1::{
     FlowSchema, FlowSchemaCondition, FlowSchemaStatus, PriorityLevelConfiguration,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::key_of;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::Resource;
 use tokio_util::sync::CancellationToken;
 use warp::reply::Response;
@@ -25,22 +29,75 @@ static LEVEL_UID: HeaderName = HeaderName::from_static("x-kubernetes-pf-priority
 /// Upstream's estimate of a list: a seat for each hundred objects, ten at most.
 const OBJECTS_A_SEAT: usize = 100;
 const MOST_SEATS: usize = 10;
+/// Of what a list has in bytes, however few they are in: not upstream's, whose lists can take all of the memory.
+const BYTES_A_SEAT: usize = 1 << 20;
+/// The kernel takes an answer of that size from us at once, whether it is read or not.
+const LARGEST_UNHELD: u64 = 128 * 1024;
+const PIECE: usize = 64 * 1024;
 
-/// Waits for its turn. `None` for what goes on for as long as its client wants: it would hold its seat for ever.
+/// The seats of a request, which are left once: when its answer is written, or sooner by who has no more to do for it.
+#[derive(Clone, Default)]
+pub(crate) struct HeldSeat(Arc<Mutex<Option<Seat>>>);
+
+impl HeldSeat {
+    pub(crate) fn leave(&self) {
+        drop(self.lock().take());
+    }
+
+    /// Goes along with the answer, which says by what the request was let in.
+    pub(crate) fn with_answer(self, mut response: Response) -> Response {
+        if let Some([schema, level]) = self.lock().as_ref().and_then(|seat| seat.uids.clone()) {
+            for (name, uid) in [(&SCHEMA_UID, schema), (&LEVEL_UID, level)] {
+                if let Ok(uid) = HeaderValue::from_str(&uid) {
+                    response.headers_mut().insert(name.clone(), uid);
+                }
+            }
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Seat>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that does not read a large answer keeps its seats until it has: what it holds in memory is what it has seats for. A
+/// small one is with the kernel at once, and a stream, a watch above all, goes on for as long as somebody wants it.
+pub(crate) fn hold(mut response: Response) -> Response {
+    let Some(seat) = response.extensions_mut().remove::<HeldSeat>() else { return response };
+    let size = hyper::body::Body::size_hint(response.body()).exact();
+    let Some(size) = size.filter(|size| *size > LARGEST_UNHELD) else { return response };
+    let (mut head, body) = response.into_parts();
+    head.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(size));
+    let chunks = body.into_data_stream().flat_map(move |chunk| {
+        let _held = &seat;
+        futures::stream::iter(pieces(chunk))
+    });
+    Response::from_parts(head, responses::body(chunks).into_body())
+}
+
+/// As much as is written at a time: what is in one piece would be taken at once, and be nobody's.
+fn pieces<E>(chunk: Result<Bytes, E>) -> impl Iterator<Item = Result<Bytes, E>> {
+    let (mut bytes, error) = match chunk {
+        Ok(bytes) => (bytes, None),
+        Err(error) => (Bytes::new(), Some(error)),
+    };
+    let piece = move || (!bytes.is_empty()).then(|| bytes.split_to(bytes.len().min(PIECE)));
+    std::iter::from_fn(piece).map(Ok).chain(error.map(Err))
+}
+
+/// Waits for its turn. Nothing is held by what goes on for as long as its client wants: it would hold its seat for ever.
 ///
 /// # Errors
 /// `TooManyRequests`.
-pub(crate) async fn admit(
-    edge: &ServerState,
-    actor: &Actor,
-    request: &Request,
-) -> Result<Option<Seat>, Status> {
+pub(crate) async fn admit(edge: &ServerState, actor: &Actor, request: &Request) -> Result<HeldSeat, Status> {
     let info = match ParsedPath::parse(&request.segments) {
         ParsedPath::Resource(info) => Some(info),
         ParsedPath::Other => None,
     };
     if info.as_ref().is_some_and(RequestInfo::is_a_connection) {
-        return Ok(None);
+        return Ok(HeldSeat::default());
     }
     let method = request.method.as_str().to_ascii_lowercase();
     let verb = info.as_ref().map_or(method.as_str(), |info| info.verb(request));
@@ -53,7 +110,8 @@ pub(crate) async fn admit(
     let asked = Asked { user: &actor.name, groups: &actor.groups, verb, resource, path: &request.path };
     let width = info.as_ref().filter(|_| verb == "list").map_or(1, |info| width_of_list(edge, request, info));
     let admitted = edge.flow.admit(&asked, width).await;
-    admitted.map(Some).map_err(|_| {
+    let held = |seat| HeldSeat(Arc::new(Mutex::new(Some(seat))));
+    admitted.map(held).map_err(|_| {
         let mut refused = Status::new(Reason::TooManyRequests, "too many requests, please try again later");
         refused.retry_after_seconds = Some(1);
         refused
@@ -66,19 +124,15 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
     let there = edge.cluster.store().snapshot().count(&resource, info.namespace.as_deref());
     let limit = request.number("limit").ok().flatten().filter(|limit: &usize| *limit > 0);
     let shown = there.min(limit.unwrap_or(usize::MAX));
-    u32::try_from((shown / OBJECTS_A_SEAT).clamp(1, MOST_SEATS)).unwrap_or(1)
-}
-
-/// By what the request was let in.
-pub(crate) fn told(mut response: Response, seat: Option<&Seat>) -> Response {
-    if let Some([schema, level]) = seat.and_then(|seat| seat.uids.as_ref()) {
-        for (name, uid) in [(&SCHEMA_UID, schema), (&LEVEL_UID, level)] {
-            if let Ok(uid) = HeaderValue::from_str(uid) {
-                response.headers_mut().insert(name.clone(), uid);
-            }
-        }
+    if shown < OBJECTS_A_SEAT / 10 {
+        return 1;
     }
-    response
+    // what is large is large in memory too, until it is read
+    let snapshot = edge.cluster.store().snapshot();
+    let objects = snapshot.list(&resource, info.namespace.as_deref(), None).take(shown);
+    let bytes: usize = objects.map(|object| object.bytes().len()).sum();
+    let seats = (shown / OBJECTS_A_SEAT).min(MOST_SEATS).max(bytes / BYTES_A_SEAT).max(1);
+    u32::try_from(seats).unwrap_or(u32::MAX)
 }
 
 /// Follows the objects, and says of each FlowSchema whether its level is there.
@@ -97,6 +151,7 @@ async fn reconcile(edge: &ServerState, key: &ObjectKey) -> Result<(), String> {
     let levels = edge.cluster.informer::<PriorityLevelConfiguration>().list(None);
     edge.flow.configure(&schemas, &levels);
     let level_exists = |name: &str| levels.iter().any(|level| level.metadata.name.as_deref() == Some(name));
+    edge.cluster.restore_flow_control().await.map_err(|status| status.message)?;
     let Some(schema) = schemas.iter().find(|schema| key_of(&schema.metadata) == *key) else { return Ok(()) };
     let level = schema.spec.as_ref().map(|spec| spec.priority_level_configuration.name.as_str());
     let level = level.unwrap_or_default();

@@ -24,6 +24,7 @@ mod metrics;
 mod negotiate;
 mod objects;
 mod openapi_documents;
+mod own_authority;
 mod params;
 mod parse_budget;
 mod patch_body;

@@ -2,7 +2,8 @@
 //! else keeps (it knows sessions and pages; this knows neither). The listener must be one on loopback.
 
 use crate::authentication::Peer;
-use crate::server::ApiServer;
+use crate::responses;
+use crate::server::{ApiServer, has_path};
 use bytes::Bytes;
 use cluster::Actor;
 use http::header::{CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS};
@@ -47,6 +48,9 @@ impl ApiServer {
                     peer.recognise();
                     head.extensions.insert(Arc::new(peer));
                     let request = hyper::Request::from_parts(head, body);
+                    if !has_path(&request) {
+                        return Ok(no_page(responses::refusal(&responses::method_not_allowed())));
+                    }
                     let answer = Service::call(&filtered, request).await;
                     answer.map(no_page)
                 }

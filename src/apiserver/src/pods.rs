@@ -6,7 +6,7 @@ use crate::request_info::RequestInfo;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::streams::{Action, ForwardTarget, Upgrade};
-use crate::{pod_checks, responses};
+use crate::{pod_checks, responses, router};
 use api::{GroupResource, ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes};
 use cri::{CriError, ExecConfig, ExecSession, PodAccess, PodContainer};
@@ -109,7 +109,7 @@ fn authorize(
             name: Some(name.clone()),
             ..Attributes::default()
         };
-        edge.cluster.authorize(actor, &attributes)?;
+        router::authorize(edge, actor, request, &attributes)?;
     }
     Ok(())
 }

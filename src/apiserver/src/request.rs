@@ -3,6 +3,7 @@
 use crate::audit_trail::AuditTrail;
 use crate::authentication::Peer;
 use crate::body::{self, LARGEST_BODY};
+use crate::flow_control::HeldSeat;
 use api::{Reason, Status};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};
@@ -36,6 +37,8 @@ pub(crate) struct Request {
     pub(crate) peer: Arc<Peer>,
     pub(crate) upgrade: Option<Upgrading>,
     pub(crate) trail: AuditTrail,
+    /// Of the priority level that it belongs to.
+    pub(crate) seat: HeldSeat,
     /// What has been read of the body; only whoever has the request to itself reads, the lock makes the rest shareable.
     chunks: Mutex<Chunks>,
     whole_body: Option<Bytes>,
@@ -91,6 +94,7 @@ impl Request {
             peer,
             upgrade,
             trail: AuditTrail::default(),
+            seat: HeldSeat::default(),
             chunks,
             whole_body: None,
         }

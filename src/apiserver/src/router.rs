@@ -36,10 +36,11 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
         true => responses::as_protobuf(response).await,
         false => response,
     };
-    match takes_gzip && is_ours {
+    let response = match takes_gzip && is_ours {
         true => responses::packed(response).await,
         false => response,
-    }
+    };
+    flow_control::hold(response)
 }
 
 async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Result<Response, Status> {
@@ -48,12 +49,14 @@ async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Re
         Err(status) => return Err(refused(&mut request, status).await),
     };
     request.trail.impersonate(&actor);
-    let seat = match flow_control::admit(edge, &actor, &request).await {
-        Ok(seat) => seat,
+    let held = flow_control::admit(edge, &actor, &request).await;
+    let held = match held {
+        Ok(held) => held,
         Err(status) => return Err(refused(&mut request, status).await),
     };
+    request.seat = held.clone();
     let answer = let_in(edge, actor, request).await;
-    Ok(flow_control::told(answer.unwrap_or_else(|status| responses::refusal(&status)), seat.as_ref()))
+    Ok(held.with_answer(answer.unwrap_or_else(|status| responses::refusal(&status))))
 }
 
 async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> Result<Response, Status> {
@@ -74,7 +77,9 @@ async fn let_in(edge: &Arc<ServerState>, actor: Actor, mut request: Request) -> 
     }
 }
 
+/// Whoever is refused holds up nobody while he still sends.
 async fn refused(request: &mut Request, status: Status) -> Status {
+    request.seat.leave();
     request.discard_body().await;
     status
 }
@@ -123,7 +128,16 @@ async fn resource(
     }
 }
 
-fn authorize(edge: &ServerState, actor: &Actor, request: &Request, asked: &Attributes) -> Result<(), Status> {
+/// Whether the actor may do what is asked for; the audit log hears of it.
+///
+/// # Errors
+/// `Forbidden`.
+pub(crate) fn authorize(
+    edge: &ServerState,
+    actor: &Actor,
+    request: &Request,
+    asked: &Attributes,
+) -> Result<(), Status> {
     let allowed = edge.cluster.authorize(actor, asked);
     request.trail.authorized(&edge.cluster, actor, asked, &allowed);
     allowed

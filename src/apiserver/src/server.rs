@@ -125,10 +125,21 @@ impl ApiServer {
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
             request.extensions_mut().insert(peer.clone());
-            Service::call(&filtered, request)
+            let answer = has_path(&request).then(|| Service::call(&filtered, request));
+            async move {
+                match answer {
+                    Some(answer) => answer.await,
+                    None => Ok(responses::refusal(&responses::method_not_allowed())),
+                }
+            }
         });
         serve_http(stream, service, None, &stop).await;
     }
+}
+
+/// What asks for a tunnel has none, and the filter would stumble over it.
+pub(crate) fn has_path<B>(request: &http::Request<B>) -> bool {
+    request.method() != Method::CONNECT && request.uri().path_and_query().is_some()
 }
 
 /// One filter for everything: chains of alternatives compile, and dispatch, slowly.

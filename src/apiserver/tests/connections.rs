@@ -263,3 +263,57 @@ async fn who_is_refused_reads_why_while_he_still_sends() {
         assert_eq!(Answer::read(stream).await.code, code, "{who:?}");
     }
 }
+
+#[tokio::test]
+async fn a_tunnel_is_no_request_for_anything() {
+    let server = Server::start().await;
+    let answer = server.ask(Who::Anonymous, "CONNECT a:1", &[], b"").await;
+    assert_eq!(answer.code, 405, "{}", answer.head);
+    gets_in(&server, "afterwards").await;
+}
+
+/// What a client has asked for and does not read is his as long as he has seats for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_keeps_his_seats_and_gets_no_more() {
+    let server = Server::start().await;
+    let big = "x".repeat(500_000);
+    for number in 0..60 {
+        let map = json!({"metadata": {"name": format!("m{number}")}, "data": {"k": big}}).to_string();
+        let path = "/api/v1/namespaces/default/configmaps";
+        assert_eq!(server.post(Who::Admin, path, "application/json", map.as_bytes()).await.code, 201);
+    }
+    let rbac = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    let subject = json!([{"kind": "User", "name": "jane", "apiGroup": "rbac.authorization.k8s.io"}]);
+    let role =
+        json!({"kind": "ClusterRole", "name": "cluster-admin", "apiGroup": "rbac.authorization.k8s.io"});
+    let binding = json!({"metadata": {"name": "jane"}, "subjects": subject, "roleRef": role}).to_string();
+    assert_eq!(server.post(Who::Admin, rbac, "application/json", binding.as_bytes()).await.code, 201);
+    let head = "GET /api/v1/configmaps HTTP/1.1\r\nHost: localhost\r\nImpersonate-User: jane\r\nConnection: close\r\n\r\n";
+    let taken = async || -> u32 {
+        let metrics = server.ask(Who::Admin, "GET /metrics", &[], b"").await.body;
+        let line = "apiserver_flowcontrol_current_executing_seats{priority_level=\"global-default\"} ";
+        metrics.lines().find_map(|told| told.strip_prefix(line)?.parse().ok()).unwrap_or(0)
+    };
+    // until the role is known, and the level: a list of 30 MB takes as many seats
+    let mut first = server.connect(Who::Admin).await;
+    first.write_all(head.as_bytes()).await.unwrap();
+    while taken().await < 28 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if taken().await == 0 {
+            first = server.connect(Who::Admin).await;
+            first.write_all(head.as_bytes()).await.unwrap();
+        }
+    }
+    // the level has seats for one of them, and not for two
+    let mut second = server.connect(Who::Admin).await;
+    second.write_all(head.as_bytes()).await.unwrap();
+    let mut byte = [0; 1];
+    let read = tokio::time::timeout(Duration::from_secs(1), second.read(&mut byte)).await;
+    assert!(read.is_err(), "it waits");
+    drop(first);
+    assert_eq!(second.read(&mut byte).await.unwrap(), 1, "and is answered when the first has gone");
+    drop(second);
+    while taken().await > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

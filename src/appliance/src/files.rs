@@ -12,6 +12,8 @@ use std::sync::Arc;
 /// Upstream's size of a file; of those that were put aside upstream keeps all where nobody says otherwise, which fills disks.
 const ROTATION: Rotation = Rotation { largest_file: 100 << 20, kept_files: 10 };
 
+const LARGEST_FILE: u64 = 4 << 20;
+
 /// Absolute paths.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -53,6 +55,11 @@ impl ApiServerFiles {
 }
 
 fn read(what: &str, path: &Path) -> Result<String, StartError> {
+    let found = std::fs::metadata(path).map_err(|why| wrong(what, path, &why))?;
+    // a pipe would be waited for, and nobody writes so much by hand
+    if !found.is_file() || found.len() > LARGEST_FILE {
+        return Err(wrong(what, path, &format!("it is no file of {LARGEST_FILE} bytes at most")));
+    }
     std::fs::read_to_string(path).map_err(|why| wrong(what, path, &why))
 }
 

@@ -2,12 +2,15 @@
 
 use crate::{Decision, Event, Policy, Subject};
 use jiff::Timestamp;
-use std::fs::{self, File, OpenOptions};
+use jiff::civil::DateTime;
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// Of files that were put aside: names that sort by time, and that no other program gives.
+const TIME: &str = "%Y-%m-%dT%H-%M-%S%.6f";
 /// Nobody else may read what clients did.
 const OWNER_ONLY: u32 = 0o600;
 
@@ -30,6 +33,8 @@ pub struct AuditLog {
 
 struct Open {
     file: File,
+    /// Device and number of the file: another one may be there under the name by now.
+    id: (u64, u64),
     size: u64,
     /// Said once: a full disk would fill the log of the program as well.
     is_failing: bool,
@@ -37,12 +42,13 @@ struct Open {
 
 impl AuditLog {
     /// # Errors
-    /// A file that can not be opened for writing.
+    /// A file that can not be opened for writing, and what is no file: a pipe could hold everybody up, and a device is not to be
+    /// put aside.
     pub fn open(policy: Policy, path: &Path, rotation: Rotation) -> io::Result<Self> {
-        let file = begin(path)?;
-        let size = file.metadata()?.len();
-        let open = Mutex::new(Open { file, size, is_failing: false });
-        Ok(AuditLog { policy, path: path.to_owned(), rotation, open })
+        // of a link, what it leads to is put aside
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let open = Mutex::new(Open::begin(&path)?);
+        Ok(AuditLog { policy, path, rotation, open })
     }
 
     pub fn decide(&self, subject: &Subject<'_>) -> Decision {
@@ -64,6 +70,11 @@ impl AuditLog {
     }
 
     fn append(&self, open: &mut Open, line: &[u8]) -> io::Result<()> {
+        let is_there = fs::symlink_metadata(&self.path).is_ok_and(|found| id_of(&found) == open.id);
+        if !is_there {
+            // somebody has moved or removed it
+            *open = Open { is_failing: open.is_failing, ..Open::begin(&self.path)? };
+        }
         if open.size > 0 && open.size + line.len() as u64 > self.rotation.largest_file {
             self.rotate(open)?;
         }
@@ -75,8 +86,7 @@ impl AuditLog {
 
     fn rotate(&self, open: &mut Open) -> io::Result<()> {
         fs::rename(&self.path, self.aside(Timestamp::now()))?;
-        open.file = begin(&self.path)?;
-        open.size = 0;
+        *open = Open { is_failing: open.is_failing, ..Open::begin(&self.path)? };
         let mut aside = self.put_aside()?;
         // their names sort by time
         aside.sort_unstable();
@@ -87,14 +97,16 @@ impl AuditLog {
     /// `audit-2026-01-02T03-04-05.678901.log`, as upstream names it.
     fn aside(&self, now: Timestamp) -> PathBuf {
         let (stem, extension) = self.name();
-        self.path.with_file_name(format!("{stem}{}{extension}", now.strftime("%Y-%m-%dT%H-%M-%S%.6f")))
+        self.path.with_file_name(format!("{stem}{}{extension}", now.strftime(TIME)))
     }
 
     fn put_aside(&self) -> io::Result<Vec<PathBuf>> {
         let (stem, extension) = self.name();
         let is_ours = |name: &str| {
             let time = name.strip_prefix(&stem).and_then(|rest| rest.strip_suffix(&extension));
-            time.is_some_and(|time| time.starts_with(|c: char| c.is_ascii_digit()))
+            time.is_some_and(|time| {
+                DateTime::strptime(TIME, time).is_ok_and(|at| at.strftime(TIME).to_string() == time)
+            })
         };
         let directory = self.path.parent().unwrap_or(Path::new("."));
         let names = fs::read_dir(directory)?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
@@ -112,8 +124,22 @@ impl AuditLog {
     }
 }
 
-fn begin(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(path)
+impl Open {
+    fn begin(path: &Path) -> io::Result<Self> {
+        // one that is no file would be waited for
+        if let Ok(found) = fs::metadata(path)
+            && !found.is_file()
+        {
+            return Err(io::Error::other("it is no regular file"));
+        }
+        let file = OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(path)?;
+        let found = file.metadata()?;
+        Ok(Open { id: id_of(&found), size: found.len(), file, is_failing: false })
+    }
+}
+
+fn id_of(found: &Metadata) -> (u64, u64) {
+    (found.dev(), found.ino())
 }
 
 #[cfg(test)]
@@ -149,7 +175,9 @@ mod tests {
     fn a_file_that_is_full_is_put_aside_and_the_oldest_go() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit.log");
-        fs::write(directory.path().join("audit-of-others.log"), "").unwrap();
+        let others = ["audit-of-others.log", "audit-1.log", "audit-2026-01-01.log"]
+            .map(|name| directory.path().join(name));
+        others.iter().for_each(|path| fs::write(path, "").unwrap());
         let line = event(0).line().len() as u64;
         let rotation = Rotation { largest_file: 2 * line, kept_files: 2 };
         let open = || AuditLog::open(Policy::parse(POLICY).unwrap(), &path, rotation).unwrap();
@@ -168,8 +196,32 @@ mod tests {
         let kept: Vec<Vec<String>> = aside.iter().map(|path| ids(path)).collect();
         assert_eq!(kept, [["4", "5"], ["6", "7"]]);
         assert_eq!(ids(&path), ["8"]);
-        assert!(directory.path().join("audit-of-others.log").exists());
+        assert!(others.iter().all(|path| path.exists()));
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
         assert_eq!(mode & 0o777, OWNER_ONLY);
+    }
+
+    #[test]
+    fn a_file_that_is_moved_or_removed_is_begun_anew_and_only_files_are_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("audit.log");
+        let rotation = Rotation { largest_file: u64::MAX, kept_files: 2 };
+        let open = |path: &Path| AuditLog::open(Policy::parse(POLICY).unwrap(), path, rotation);
+        let log = open(&path).unwrap();
+        let lines = |path: &Path| fs::read_to_string(path).unwrap().lines().count();
+        log.write(&event(0));
+        fs::rename(&path, directory.path().join("moved")).unwrap();
+        log.write(&event(1));
+        assert_eq!((lines(&directory.path().join("moved")), lines(&path)), (1, 1));
+        fs::remove_file(&path).unwrap();
+        log.write(&event(2));
+        assert_eq!(lines(&path), 1);
+        for other in [Path::new("/dev/null"), directory.path()] {
+            assert!(open(other).is_err(), "{}", other.display());
+        }
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        open(&link).unwrap().write(&event(3));
+        assert_eq!(lines(&path), 2);
     }
 }

@@ -56,12 +56,25 @@ impl Cluster {
             ensure(&root, PRIORITIES.map(priority_class)),
             ensure(&root, [ingress_class()]),
             ensure(&root, [storage_class()]),
-            ensure(&root, flow_control::priority_levels()),
-            ensure(&root, flow_control::flow_schemas()),
+            self.restore_flow_control(),
             self.reconcile_roles(roles::cluster_roles(), roles::cluster_role_bindings()),
             self.ensure_system_objects(),
         )?;
         ensure(&root, [roles::extension_authentication_reader()]).await
+    }
+
+    /// The flow schemas and priority levels that every cluster has, where they are missing: without them the administrator would
+    /// wait behind everybody else.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn restore_flow_control(&self) -> Result<(), Status> {
+        let root = self.acting_as(Actor::root());
+        try_join!(
+            ensure(&root, flow_control::priority_levels()),
+            ensure(&root, flow_control::flow_schemas()),
+        )?;
+        Ok(())
     }
 
     /// Makes the roles and bindings of components that are missing, and gives those that lack something what this version needs. A

@@ -40,7 +40,9 @@ struct Room {
 struct State {
     set: QueueSet<u64>,
     next_ticket: u64,
-    told: HashMap<u64, oneshot::Sender<u32>>,
+    told: HashMap<u64, oneshot::Sender<()>>,
+    /// Seats of those who have been told, and have not come for them yet.
+    given: HashMap<u64, u32>,
 }
 
 /// Of one level, since it is there.
@@ -74,12 +76,16 @@ impl FlowControl {
         let mut schemas: Vec<Schema> = schemas.iter().map(|schema| Schema::of(schema)).collect();
         schemas.sort_by_key(Schema::order);
         let levels = levels(objects, SEATS).into_iter();
-        let levels = levels.map(|(name, level)| {
-            let known = before.levels.get(&name).filter(|room| room.takes(&level)).cloned();
-            let room = known.unwrap_or_else(|| Arc::new(Room::new(&name, &level)));
-            (name, room)
-        });
-        let config = Config { levels: levels.collect(), schemas };
+        let levels: BTreeMap<String, Arc<Room>> = levels
+            .map(|(name, level)| {
+                let known = before.levels.get(&name).filter(|room| room.takes(&level)).cloned();
+                let room = known.unwrap_or_else(|| Arc::new(Room::new(&name, &level)));
+                (name, room)
+            })
+            .collect();
+        // one without its level says nothing: the next one that matches does
+        schemas.retain(|schema| levels.contains_key(&schema.level));
+        let config = Config { levels, schemas };
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
@@ -129,7 +135,7 @@ impl Room {
             Limit::Exempt => None,
             Limit::Seats { seats, queuing } => {
                 let set = QueueSet::new(seats, queuing);
-                Some(Mutex::new(State { set, next_ticket: 0, told: HashMap::new() }))
+                Some(Mutex::new(State { set, next_ticket: 0, told: HashMap::new(), given: HashMap::new() }))
             }
         };
         Room { name: name.into(), uid: level.uid.clone(), state, counts: Mutex::default() }
@@ -163,25 +169,20 @@ impl Room {
             let ticket = state.next_ticket;
             state.next_ticket += 1;
             match state.set.arrive(flow, width, ticket) {
-                Arrival::Runs => return Ok(Some(width)),
+                Arrival::Runs(taken) => return Ok(Some(taken)),
                 Arrival::Rejected if state.set.queuing().is_none() => return Err(Rejected::ConcurrencyLimit),
                 Arrival::Rejected => return Err(Rejected::QueueFull),
-                Arrival::Waits(ticket) => {
+                Arrival::Waits => {
                     let (tell, told) = oneshot::channel();
                     state.told.insert(ticket, tell);
                     (ticket, told)
                 }
             }
         };
-        // whoever stops waiting, by time or because his client has gone, gives up his place
+        // whoever stops waiting, by time or because his client has gone, gives back his place, or the seats that it has become
         let place = Place { room, ticket };
-        match timeout(PATIENCE, told).await {
-            Ok(Ok(taken)) => {
-                std::mem::forget(place);
-                Ok(Some(taken))
-            }
-            _ => Err(Rejected::TimeOut),
-        }
+        let _ = timeout(PATIENCE, told).await;
+        place.seats().map(Some).ok_or(Rejected::TimeOut)
     }
 
     fn count(&self) -> Counts {
@@ -203,10 +204,17 @@ impl Room {
     }
 }
 
-/// In a queue.
+/// In a queue, or told that there are seats.
 struct Place<'r> {
     room: &'r Arc<Room>,
     ticket: u64,
+}
+
+impl Place<'_> {
+    /// They are the caller's from now on.
+    fn seats(&self) -> Option<u32> {
+        lock(self.room.state.as_ref()?).given.remove(&self.ticket)
+    }
 }
 
 impl Drop for Place<'_> {
@@ -214,7 +222,11 @@ impl Drop for Place<'_> {
         let Some(state) = &self.room.state else { return };
         let mut state = lock(state);
         state.told.remove(&self.ticket);
-        state.set.give_up(self.ticket);
+        let released = match state.given.remove(&self.ticket) {
+            Some(width) => state.set.leave(width),
+            None => state.set.give_up(self.ticket).unwrap_or_default(),
+        };
+        state.tell(released);
     }
 }
 
@@ -227,12 +239,12 @@ impl Drop for Seat {
 }
 
 impl State {
-    /// Seats of one who has gone meanwhile are free again.
-    fn tell(&mut self, mut released: Vec<(u64, u32)>) {
-        while let Some((ticket, width)) = released.pop() {
-            let told = self.told.remove(&ticket).map(|tell| tell.send(width));
-            if !matches!(told, Some(Ok(()))) {
-                released.extend(self.set.leave(width));
+    fn tell(&mut self, released: Vec<(u64, u32)>) {
+        for (ticket, width) in released {
+            self.given.insert(ticket, width);
+            if let Some(tell) = self.told.remove(&ticket) {
+                // one who has gone meanwhile gives his seats back himself
+                let _ = tell.send(());
             }
         }
     }
@@ -306,6 +318,52 @@ mod tests {
         assert_eq!(control.counts()[0].1.waiting, 0);
         drop(first);
         assert_eq!(control.counts()[0].1.seats_taken, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_when_he_is_told_takes_no_seat_along() {
+        let control = control(one_queue(50));
+        for _ in 0..20 {
+            let first = control.admit(&jane(), SEATS).await.unwrap();
+            let asked = jane();
+            let mut waiting = Box::pin(control.admit(&asked, 1));
+            assert!(futures_poll(&mut waiting).is_none());
+            // his seats are given to him, and he is gone before he sees it
+            drop(first);
+            drop(waiting);
+            assert_eq!(control.counts()[0].1.seats_taken, 0);
+        }
+    }
+
+    /// Once.
+    fn futures_poll<T>(future: &mut std::pin::Pin<Box<impl Future<Output = T>>>) -> Option<T> {
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match future.as_mut().poll(&mut context) {
+            std::task::Poll::Ready(value) => Some(value),
+            std::task::Poll::Pending => None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_schema_whose_level_is_not_there_says_nothing() {
+        let control = control(one_queue(1));
+        let schema = |name: &str, level: &str, precedence: i32| {
+            let rule = json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": true});
+            let subject = json!({"kind": "User", "user": {"name": "jane"}});
+            let spec = json!({"priorityLevelConfiguration": {"name": level}, "matchingPrecedence": precedence,
+                "rules": [{"subjects": [subject], "resourceRules": [rule]}]});
+            Arc::new(
+                serde_json::from_value(json!({"metadata": {"name": name, "uid": name}, "spec": spec}))
+                    .unwrap(),
+            )
+        };
+        let limited = one_queue(1);
+        let level =
+            json!({"metadata": {"name": "l", "uid": "u-l"}, "spec": {"type": "Limited", "limited": limited}});
+        let level = Arc::new(serde_json::from_value(level).unwrap());
+        control.configure(&[schema("first", "gone", 1), schema("second", "l", 2)], &[level]);
+        let seat = control.admit(&jane(), 1).await.unwrap();
+        assert_eq!(seat.uids.as_ref().map(|[schema, _]| &**schema), Some("second"));
     }
 
     #[tokio::test(start_paused = true)]

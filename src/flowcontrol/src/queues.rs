@@ -4,7 +4,7 @@
 //! queues shares all of them with hardly any other. Queues take turns by start-time fair queuing: each request has a virtual
 //! start, the end of the one before it in its queue or the present, whichever is later; the earliest goes first.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Queuing {
@@ -16,11 +16,11 @@ pub(crate) struct Queuing {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Arrival<T> {
-    /// It has its seats.
-    Runs,
-    /// It is told when it has.
-    Waits(T),
+pub(crate) enum Arrival {
+    /// With so many seats.
+    Runs(u32),
+    /// It is told when it has them.
+    Waits,
     /// All its queues are full, or there are none.
     Rejected,
 }
@@ -44,62 +44,69 @@ pub(crate) struct QueueSet<T> {
     seats: u32,
     taken: u32,
     queuing: Option<Queuing>,
-    queues: Vec<Queue<T>>,
+    /// Those that say something: one that nobody waits in, and whose last has ended, is as one that was never used. An object
+    /// may ask for millions.
+    queues: BTreeMap<usize, Queue<T>>,
+    waiting: usize,
     /// The virtual start of the last that got its seats.
     now: u64,
 }
 
 impl<T: Copy + PartialEq> QueueSet<T> {
     pub(crate) fn new(seats: u32, queuing: Option<Queuing>) -> Self {
-        let count = queuing.map_or(0, |queuing| queuing.queues);
-        let queues = (0..count).map(|_| Queue { waiting: VecDeque::new(), end: 0 }).collect();
-        QueueSet { seats, taken: 0, queuing, queues, now: 0 }
+        QueueSet { seats, taken: 0, queuing, queues: BTreeMap::new(), waiting: 0, now: 0 }
     }
 
     /// One that wants more seats than there are gets all of them; where there are none, it waits or is refused.
-    pub(crate) fn arrive(&mut self, flow: u64, width: u32, ticket: T) -> Arrival<T> {
+    pub(crate) fn arrive(&mut self, flow: u64, width: u32, ticket: T) -> Arrival {
         let width = width.clamp(1, self.seats.max(1));
         let Some(queuing) = self.queuing else {
             return match self.taken + width <= self.seats {
-                true => {
-                    self.taken += width;
-                    Arrival::Runs
-                }
+                true => self.run(width),
                 false => Arrival::Rejected,
             };
         };
-        let chosen = hand(flow, queuing).min_by_key(|index| self.queues[*index].waiting.len()).unwrap_or(0);
-        let is_idle = self.waiting() == 0 && self.taken + width <= self.seats;
-        let queue = &mut self.queues[chosen];
-        let start = queue.end.max(self.now);
+        let length = |index: &usize| self.queues.get(index).map_or(0, |queue| queue.waiting.len());
+        let chosen = hand(flow, queuing).min_by_key(length).unwrap_or(0);
+        let is_idle = self.waiting == 0 && self.taken + width <= self.seats;
+        let now = self.now;
+        let queue = self.queues.entry(chosen).or_insert_with(|| Queue { waiting: VecDeque::new(), end: now });
+        let start = queue.end.max(now);
         if is_idle {
             queue.end = start + u64::from(width);
-            self.taken += width;
-            return Arrival::Runs;
+            return self.run(width);
         }
         if queue.waiting.len() >= queuing.length {
             return Arrival::Rejected;
         }
         queue.end = start + u64::from(width);
         queue.waiting.push_back(Waiting { ticket, width, start });
-        Arrival::Waits(ticket)
+        self.waiting += 1;
+        Arrival::Waits
     }
 
-    /// Its seats are free; who may go on now.
+    fn run(&mut self, width: u32) -> Arrival {
+        self.taken += width;
+        Arrival::Runs(width)
+    }
+
+    /// So many seats are free, as many as were given; who may go on now, and with how many.
     pub(crate) fn leave(&mut self, width: u32) -> Vec<(T, u32)> {
-        self.taken = self.taken.saturating_sub(width.clamp(1, self.seats.max(1)));
+        self.taken = self.taken.saturating_sub(width);
         self.dispatch()
     }
 
-    /// It waits no longer. `false` where it has its seats already.
-    pub(crate) fn give_up(&mut self, ticket: T) -> bool {
-        for queue in &mut self.queues {
+    /// It waits no longer: whom that lets go on. `None` where it has its seats already.
+    pub(crate) fn give_up(&mut self, ticket: T) -> Option<Vec<(T, u32)>> {
+        for queue in self.queues.values_mut() {
             if let Some(at) = queue.waiting.iter().position(|waiting| waiting.ticket == ticket) {
                 queue.waiting.remove(at);
-                return true;
+                self.waiting -= 1;
+                // others may have waited for a wide one
+                return Some(self.dispatch());
             }
         }
-        false
+        None
     }
 
     pub(crate) fn resize(&mut self, seats: u32) -> Vec<(T, u32)> {
@@ -112,7 +119,7 @@ impl<T: Copy + PartialEq> QueueSet<T> {
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.queues.iter().map(|queue| queue.waiting.len()).sum()
+        self.waiting
     }
 
     pub(crate) fn taken(&self) -> u32 {
@@ -122,20 +129,24 @@ impl<T: Copy + PartialEq> QueueSet<T> {
     fn dispatch(&mut self) -> Vec<(T, u32)> {
         let mut released = Vec::new();
         loop {
-            let heads = self.queues.iter().enumerate();
-            let next = heads.filter_map(|(index, queue)| Some((queue.waiting.front()?.start, index))).min();
-            let Some((start, index)) = next else { return released };
+            let heads = self.queues.iter();
+            let next = heads.filter_map(|(index, queue)| Some((queue.waiting.front()?.start, *index))).min();
+            let Some((start, index)) = next else { break };
+            let Some(queue) = self.queues.get_mut(&index) else { break };
             // one that is wide is not passed by narrow ones for ever: all wait until it has its seats
-            let head = &self.queues[index].waiting[0];
-            let width = head.width.min(self.seats.max(1));
+            let width = queue.waiting.front().map_or(1, |head| head.width).min(self.seats.max(1));
             if self.taken + width > self.seats {
-                return released;
+                break;
             }
+            let Some(head) = queue.waiting.pop_front() else { break };
+            self.waiting -= 1;
             self.taken += width;
             self.now = self.now.max(start);
-            let Some(head) = self.queues[index].waiting.pop_front() else { return released };
             released.push((head.ticket, width));
         }
+        let now = self.now;
+        self.queues.retain(|_, queue| !queue.waiting.is_empty() || queue.end > now);
+        released
     }
 }
 
@@ -182,14 +193,14 @@ mod tests {
     #[test]
     fn a_flood_holds_up_only_itself() {
         let mut set = QueueSet::new(2, Some(QUEUING));
-        assert_eq!(set.arrive(1, 1, 0), Arrival::Runs);
-        assert_eq!(set.arrive(1, 1, 1), Arrival::Runs);
+        assert_eq!(set.arrive(1, 1, 0), Arrival::Runs(1));
+        assert_eq!(set.arrive(1, 1, 1), Arrival::Runs(1));
         let mut rejected = 0;
         for ticket in 2..1000 {
             rejected += usize::from(set.arrive(1, 1, ticket) == Arrival::Rejected);
         }
         assert_eq!((set.waiting(), rejected), (300, 698), "six queues of fifty");
-        assert_eq!(set.arrive(u64::MAX / 3, 1, 5000), Arrival::Waits(5000));
+        assert_eq!(set.arrive(u64::MAX / 3, 1, 5000), Arrival::Waits);
         // two flows, two requests: whoever floods has had his turns
         let released: Vec<i32> = (0..7).flat_map(|_| set.leave(1)).map(|(ticket, _)| ticket).collect();
         assert!(released.contains(&5000), "{released:?}");
@@ -199,9 +210,9 @@ mod tests {
     #[test]
     fn a_wide_request_waits_for_all_its_seats_and_is_not_passed() {
         let mut set = QueueSet::new(3, Some(Queuing { queues: 1, hand: 1, length: 10 }));
-        assert_eq!(set.arrive(1, 2, 'a'), Arrival::Runs);
-        assert_eq!(set.arrive(1, 9, 'b'), Arrival::Waits('b'));
-        assert_eq!(set.arrive(1, 1, 'c'), Arrival::Waits('c'));
+        assert_eq!(set.arrive(1, 2, 'a'), Arrival::Runs(2));
+        assert_eq!(set.arrive(1, 9, 'b'), Arrival::Waits);
+        assert_eq!(set.arrive(1, 1, 'c'), Arrival::Waits);
         assert_eq!(set.leave(2), [('b', 3)], "all there are");
         assert_eq!(set.leave(3), [('c', 1)]);
     }
@@ -211,26 +222,54 @@ mod tests {
         let mut set = QueueSet::new(1, Some(QUEUING));
         set.arrive(1, 1, 'a');
         set.arrive(2, 1, 'b');
-        assert!(set.give_up('b') && !set.give_up('b'));
+        assert_eq!((set.give_up('b'), set.give_up('b')), (Some(Vec::new()), None));
         assert_eq!(set.leave(1), []);
         assert_eq!(set.taken(), 0);
     }
 
     #[test]
+    fn as_many_seats_come_back_as_were_given() {
+        let mut set = QueueSet::new(10, Some(QUEUING));
+        assert_eq!(set.arrive(1, 10, 'a'), Arrival::Runs(10));
+        assert_eq!(set.resize(1), []);
+        set.leave(10);
+        assert_eq!(set.taken(), 0, "whatever there are by then");
+        assert_eq!(set.arrive(1, 10, 'b'), Arrival::Runs(1), "and no more are taken than there are");
+        // a wide one that gives up lets those behind it in
+        let mut set = QueueSet::new(2, Some(Queuing { queues: 1, hand: 1, length: 10 }));
+        assert_eq!(set.arrive(1, 1, 'a'), Arrival::Runs(1));
+        assert_eq!(set.arrive(1, 2, 'b'), Arrival::Waits);
+        assert_eq!(set.arrive(1, 1, 'c'), Arrival::Waits);
+        assert_eq!(set.give_up('b'), Some(vec![('c', 1)]));
+    }
+
+    #[test]
+    fn queues_that_say_nothing_are_not_kept() {
+        let mut set = QueueSet::new(1, Some(Queuing { queues: 10_000_000, hand: 1, length: 1 }));
+        for flow in 0..1000 {
+            if let Arrival::Runs(width) = set.arrive(flow * 7919, 1, flow) {
+                set.now += 1;
+                set.leave(width);
+            }
+        }
+        assert!(set.queues.len() <= 2, "{}", set.queues.len());
+    }
+
+    #[test]
     fn without_queues_there_is_a_seat_or_none() {
         let mut set = QueueSet::new(2, None);
-        assert_eq!(set.arrive(1, 2, 'a'), Arrival::Runs);
+        assert_eq!(set.arrive(1, 2, 'a'), Arrival::Runs(2));
         assert_eq!(set.arrive(2, 1, 'b'), Arrival::Rejected);
         set.leave(2);
-        assert_eq!(set.arrive(2, 1, 'c'), Arrival::Runs);
+        assert_eq!(set.arrive(2, 1, 'c'), Arrival::Runs(1));
         assert_eq!(QueueSet::new(0, None).arrive(1, 1, 'd'), Arrival::Rejected);
     }
 
     #[test]
     fn more_seats_let_more_in() {
         let mut set = QueueSet::new(0, Some(QUEUING));
-        assert_eq!(set.arrive(1, 1, 'a'), Arrival::Waits('a'));
-        assert_eq!(set.arrive(2, 1, 'b'), Arrival::Waits('b'));
+        assert_eq!(set.arrive(1, 1, 'a'), Arrival::Waits);
+        assert_eq!(set.arrive(2, 1, 'b'), Arrival::Waits);
         let mut released = set.resize(5);
         released.sort_unstable();
         assert_eq!(released, [('a', 1), ('b', 1)]);

@@ -59,7 +59,8 @@ fn find(text: &str, key: &str) -> Result<Option<String>, usize> {
             value.push_str(more);
         }
         let (value, behind) = value.split_once('\'').ok_or(number)?;
-        if !behind.trim().is_empty() {
+        // nothing that begins can have it
+        if !behind.trim().is_empty() || value.contains('\0') {
             return Err(number);
         }
         if name == key && found.is_none() {
@@ -81,7 +82,9 @@ mod tests {
         {
             assert_eq!(find(text, key).unwrap().as_deref(), want, "{key}");
         }
-        for (text, line) in [("A=1", 1), ("\nA='1", 2), ("A B='1'", 1), ("A='1' B='2'", 1), ("='1'", 1)] {
+        for (text, line) in
+            [("A=1", 1), ("\nA='1", 2), ("A B='1'", 1), ("A='1' B='2'", 1), ("='1'", 1), ("A='1\02'", 1)]
+        {
             assert_eq!(find(text, "A"), Err(line), "{text}");
         }
     }

@@ -21,6 +21,7 @@ const LEAST_AGE: Duration = Duration::from_secs(120); // upstream's minimumGCAge
 /// Why there is no image: the reason and message of the container's waiting state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NoImage {
+    pub image: String,
     pub reason: &'static str,
     pub message: String,
 }
@@ -173,7 +174,7 @@ async fn ensure(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, N
         (_, None) => {
             let message = format!("Container image \"{image}\" is not present with pull policy of Never");
             shared.warn(pod, container, "ErrImageNeverPull", message.clone());
-            Err(NoImage { reason: "ErrImageNeverPull", message })
+            Err(NoImage { image: image.to_owned(), reason: "ErrImageNeverPull", message })
         }
     }
 }
@@ -190,7 +191,7 @@ fn not_inspected(shared: &Shared, wanted: Wanted<'_>, error: &CriError) -> NoIma
         _ => ("ImageInspectError", format!("Failed to inspect image \"{image}\": {error}")),
     };
     shared.warn(pod, container, "InspectFailed", message.clone());
-    NoImage { reason, message }
+    NoImage { image: image.to_owned(), reason, message }
 }
 
 async fn pull(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoImage> {
@@ -218,7 +219,7 @@ async fn pull(shared: &Arc<Shared>, wanted: Wanted<'_>) -> Result<ImageInfo, NoI
         Err(error) => {
             let message = format!("Failed to pull image \"{image}\": {error}");
             shared.warn(pod, container, "Failed", message);
-            Err(NoImage { reason: "ErrImagePull", message: error.to_string() })
+            Err(NoImage { image: image.to_owned(), reason: "ErrImagePull", message: error.to_string() })
         }
     }
 }

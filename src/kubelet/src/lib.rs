@@ -39,6 +39,7 @@ mod pages;
 mod pause;
 pub mod plan;
 pub mod pod;
+mod probe_counts;
 mod probes;
 pub mod quantity;
 mod resize;

@@ -3,6 +3,7 @@
 use crate::clock::{after, since};
 use crate::handlers::{self, At, Outcome};
 use crate::mailbox::{Mailbox, Message};
+use crate::probe_counts::{ProbeId, ProbeResult};
 use crate::shared::Shared;
 use cri::ContainerId;
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::AbortHandle;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ProbeKind {
     Startup,
     Liveness,
@@ -44,7 +45,11 @@ pub(crate) fn probe_of(container: &Container, kind: ProbeKind) -> Option<&Probe>
 
 /// The probes of one pod that are under way.
 #[derive(Default)]
-pub(crate) struct Probers(HashMap<(ContainerId, ProbeKind), AbortHandle>);
+pub(crate) struct Probers {
+    tasks: HashMap<(ContainerId, ProbeKind), AbortHandle>,
+    /// Whose they are, once there are some.
+    of: Option<(Arc<Shared>, String)>,
+}
 
 /// One probe that ought to run.
 pub(crate) struct Wanted {
@@ -58,7 +63,10 @@ pub(crate) struct Wanted {
 impl Probers {
     /// Starts what is wanted and does not run, and ends the others.
     pub fn set(&mut self, shared: &Arc<Shared>, pod: &Arc<Pod>, mailbox: &Mailbox, wanted: Vec<Wanted>) {
-        self.0.retain(|(id, kind), task| {
+        if !wanted.is_empty() && self.of.is_none() {
+            self.of = Some((shared.clone(), pod.metadata.uid.clone().unwrap_or_default()));
+        }
+        self.tasks.retain(|(id, kind), task| {
             let stays = wanted.iter().any(|w| w.at.id == *id && w.kind == *kind);
             if !stays {
                 task.abort();
@@ -67,7 +75,7 @@ impl Probers {
         });
         for want in wanted {
             let key = (want.at.id.clone(), want.kind);
-            self.0.entry(key).or_insert_with(|| {
+            self.tasks.entry(key).or_insert_with(|| {
                 let prober =
                     Prober { shared: shared.clone(), pod: pod.clone(), mailbox: mailbox.clone(), want };
                 tokio::spawn(prober.run()).abort_handle()
@@ -78,7 +86,10 @@ impl Probers {
 
 impl Drop for Probers {
     fn drop(&mut self) {
-        self.0.values().for_each(AbortHandle::abort);
+        self.tasks.values().for_each(AbortHandle::abort);
+        if let Some((shared, uid)) = &self.of {
+            shared.probe_counts.forget(uid);
+        }
     }
 }
 
@@ -166,6 +177,13 @@ impl Prober {
     }
 
     fn tell(&self, outcome: &Outcome) {
+        let result = match outcome {
+            Outcome::Success | Outcome::Warning(_) => ProbeResult::Successful,
+            Outcome::Failure(_) => ProbeResult::Failed,
+            Outcome::Error(_) => ProbeResult::Unknown,
+        };
+        let id = ProbeId::of(&self.pod, &self.want.at.container.name, self.want.kind);
+        self.shared.probe_counts.count(id, result);
         let (reason, message) = match outcome {
             Outcome::Success => return,
             Outcome::Warning(said) => ("ProbeWarning", format!("{} probe warning: {said}", self.want.kind)),

@@ -6,6 +6,7 @@ use crate::field_ref::Facts;
 use crate::image_manager::ImageManager;
 use crate::mailbox::{Mailbox, Message};
 use crate::pause::Pauses;
+use crate::probe_counts::ProbeCounts;
 use crate::resize::{self, Pending, Requests};
 use crate::sources::Cached;
 use crate::{node, pod};
@@ -33,6 +34,7 @@ pub(crate) struct Shared {
     pub sandbox_index: SandboxIndex,
     pub waiting_for_room: WaitingForRoom,
     pub admitted: Admitted,
+    pub probe_counts: ProbeCounts,
     pub brake: Mutex<Brake>,
     pub pauses: Pauses,
     /// Has every worker look again.

@@ -7,6 +7,7 @@ use crate::logs::keeper::Keeper;
 use crate::manager::Manager;
 use crate::meter::Meter;
 use crate::pause::{Pauser, Pauses};
+use crate::probe_counts::ProbeCounts;
 use crate::shared::{Admitted, SandboxIndex, Shared, WaitingForRoom};
 use crate::sources::Cached;
 use api::Status;
@@ -87,6 +88,7 @@ pub(crate) async fn start_at(
         sandbox_index: SandboxIndex::default(),
         waiting_for_room: WaitingForRoom::default(),
         admitted: Admitted::default(),
+        probe_counts: ProbeCounts::default(),
         brake: Mutex::default(),
         pauses,
         wake_all: watch::Sender::new(()),

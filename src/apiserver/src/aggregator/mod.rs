@@ -16,6 +16,7 @@ use crate::client_tls::{self, ClientIdentity, Trust};
 use crate::proxy::{self, Secured, Verbatim};
 use crate::request::Request;
 use crate::request_info::ParsedPath;
+use crate::router;
 use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes, Cluster};
@@ -94,7 +95,7 @@ pub(crate) async fn answer(
         ParsedPath::Resource(info) => info.attributes(request),
         ParsedPath::Other => Attributes::non_resource(&request.method.as_str().to_lowercase(), &request.path),
     };
-    if let Err(status) = edge.cluster.authorize(actor, &attributes) {
+    if let Err(status) = router::authorize(edge, actor, request, &attributes) {
         request.discard_body().await;
         return Err(status);
     }

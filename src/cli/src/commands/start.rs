@@ -13,7 +13,7 @@ use clap::CommandFactory;
 use clap::error::ErrorKind;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -326,8 +326,11 @@ impl Start {
                 at_boot::tell_ready();
             }
             match report {
-                true => println!("{}", serde_json::to_string(&step).unwrap_or_default()),
-                false => eprintln!("{profile}: {}", words(&step)),
+                // who started us may have gone: that is no reason to end
+                true => {
+                    _ = writeln!(std::io::stdout(), "{}", serde_json::to_string(&step).unwrap_or_default())
+                }
+                false => _ = writeln!(std::io::stderr(), "{profile}: {}", words(&step)),
             }
         };
         match appliance::run(&setting.places, &options, step) {

@@ -4,6 +4,7 @@
 mod cadvisor;
 mod exposition;
 mod kubelet_metrics;
+mod probes;
 mod resource;
 mod summary;
 
@@ -24,6 +25,7 @@ pub(crate) async fn page(shared: &Shared, path: &str) -> cri::Result<Option<Kube
         "/healthz" => text("text/plain; charset=utf-8", "ok".to_owned()),
         "/metrics" => text(EXPOSITION, kubelet_metrics::page(&measure(shared).await?)),
         "/metrics/cadvisor" => text(EXPOSITION, cadvisor::page(&measure(shared).await?)),
+        "/metrics/probes" => text(EXPOSITION, probes::page(&shared.probe_counts.all())),
         "/metrics/resource" => text(EXPOSITION, resource::page(&measure(shared).await?)),
         "/stats/summary" => text(JSON, summary::page(&measure(shared).await?).to_string()),
         "/pods" => text(JSON, pods(shared).map_err(|e| CriError::failed("list pods", e))?),

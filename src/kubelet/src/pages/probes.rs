@@ -7,7 +7,8 @@ const TOTAL: &str = "prober_probe_total";
 
 pub fn page(counts: &[(ProbeId, ProbeResult, u64)]) -> String {
     let mut out = Exposition::default();
-    let help = "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.";
+    let help =
+        "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.";
     out.metric(TOTAL, "counter", help);
     for (id, result, count) in counts {
         let result = match result {

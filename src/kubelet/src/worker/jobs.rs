@@ -164,8 +164,7 @@ impl Worker {
         };
         let now = self.now();
         let delay = self.memory.backoffs.next(&image_key(container), now, now);
-        let image =
-            pod::any_container(pod::spec(&self.pod), container).and_then(|c| c.image).unwrap_or_default();
+        let image = error.image.unwrap_or_default();
         let later = (error.reason == "ErrImagePull").then(|| {
             let message = format!("Back-off pulling image \"{image}\": ErrImagePull: {}", error.message);
             (now + SHOW_PULL_ERROR, "ImagePullBackOff", message)

@@ -23,13 +23,15 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct StartError {
     pub reason: &'static str,
     pub message: String,
+    /// That could not be had: the container's own, or that of a volume.
+    pub image: Option<String>,
     /// The container was made and has ended: it waits for its next try as every container that ended does.
     pub has_ended: bool,
 }
 
 impl StartError {
     fn new(reason: &'static str, message: impl std::fmt::Display) -> Self {
-        StartError { reason, message: message.to_string(), has_ended: false }
+        StartError { reason, message: message.to_string(), image: None, has_ended: false }
     }
 
     fn ended(self, has_ended: bool) -> Self {
@@ -48,7 +50,7 @@ pub(crate) enum Started {
 
 impl From<NoImage> for StartError {
     fn from(no: NoImage) -> Self {
-        StartError::new(no.reason, no.message)
+        StartError { image: Some(no.image), ..StartError::new(no.reason, no.message) }
     }
 }
 
