@@ -154,13 +154,13 @@ impl Call<'_> {
         if request.flag("watch")? {
             return watch_stream::answer(self.edge, self.actor, &self.target, self.view, request);
         }
-        let list = self.edge.cluster.list(self.actor, &self.target, &params::list(request)?)?;
-        self.show_list(list).await
+        let params = params::list(request)?;
+        let list = self.edge.cluster.list_in_version(self.actor, &self.target, &params).await?;
+        self.show_list(&list)
     }
 
-    async fn show_list(&self, mut list: List) -> Result<Response, Status> {
-        list.objects = self.edge.cluster.in_version(&self.target.version, list.objects).await?;
-        let list = &list;
+    /// Of objects in the version that is asked for.
+    fn show_list(&self, list: &List) -> Result<Response, Status> {
         let bytes = match self.view {
             View::Table => table::of_objects(&self.target.version, &list.objects, Some(list), self.include)?,
             View::Partial => {
@@ -282,8 +282,10 @@ impl Call<'_> {
         let body = request.json_body().await?;
         let options = DeleteOptions { remarks: self.remarks.clone(), ..params::delete(request, &body)? };
         let list = params::list(request)?;
-        let deleted = self.edge.cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
-        self.show_list(deleted).await
+        let cluster = &self.edge.cluster;
+        let mut deleted = cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
+        deleted.objects = cluster.in_version(&self.target.version, deleted.objects).await?;
+        self.show_list(&deleted)
     }
 
     async fn read_scale(&self) -> Result<Scale, Status> {

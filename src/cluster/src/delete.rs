@@ -60,7 +60,7 @@ impl Cluster {
     /// Deletes what a list with these parameters would give. Each is deleted by itself; the first refusal ends it.
     ///
     /// # Errors
-    /// As [`Cluster::list`] and [`Cluster::delete`].
+    /// As [`Cluster::list_in_version`] and [`Cluster::delete`].
     pub async fn delete_collection(
         &self,
         actor: &Actor,
@@ -69,7 +69,7 @@ impl Cluster {
         options: &DeleteOptions,
     ) -> Result<List, Status> {
         self.authorize(actor, &Attributes::of("deletecollection", target))?;
-        let list = self.list(&Actor::root(), target, params)?;
+        let list = self.list_selected(&Actor::root(), target, params).await?;
         for object in &list.objects {
             let meta = object.meta();
             let one = Target::object(&target.version, meta.namespace.as_deref(), &meta.name);
