@@ -89,14 +89,13 @@ impl Cluster {
     ) -> Result<Deleted, Status> {
         let DeleteOptions { dry_run, remarks, .. } = options;
         let operation = Operation::Delete;
-        let asked =
-            Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks, connect: None };
+        let asked = Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks };
         loop {
             let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;
             let mut object = target.version.decode_stored(&current)?;
             crate::admission::admit_delete(target)?;
-            asked.validate_by_policies(Subject { new: None, old: Some(&*object) }).await?;
+            asked.validate_by_policies(Subject::deleted(&*object)).await?;
             asked.tell_webhooks_of_deletion(&*object).await?;
             let outcome = match mark(&mut *object, target, options) {
                 Mark::Nothing => return Ok(Deleted::Later(current)),

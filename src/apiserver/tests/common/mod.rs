@@ -7,6 +7,7 @@ use api::ObjectKey;
 use apiserver::{ApiServer, EdgeConfig};
 use audit::AuditLog;
 use cluster::{Actor, Cluster};
+use cri::PodAccess;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use rustls_pki_types::pem::PemObject;
@@ -65,10 +66,18 @@ pub struct Server {
 
 impl Server {
     pub async fn start() -> Self {
-        Self::audited(None).await
+        Self::with(None, None).await
     }
 
     pub async fn audited(audit: Option<AuditLog>) -> Self {
+        Self::with(audit, None).await
+    }
+
+    pub async fn reaching_into(pods: Arc<dyn PodAccess>) -> Self {
+        Self::with(None, Some(pods)).await
+    }
+
+    async fn with(audit: Option<AuditLog>, pods: Option<Arc<dyn PodAccess>>) -> Self {
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let ca_key = KeyPair::generate().unwrap();
@@ -93,7 +102,7 @@ impl Server {
             ready: watch::channel(true).1,
             give_back_memory,
         };
-        let server = ApiServer::new(cluster.clone(), None, config).unwrap();
+        let server = ApiServer::new(cluster.clone(), pods, config).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
