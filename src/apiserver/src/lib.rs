@@ -13,6 +13,7 @@ mod body;
 mod client_tls;
 mod component_statuses;
 mod computed;
+mod connect_options;
 mod discovery;
 mod flow_control;
 mod health;

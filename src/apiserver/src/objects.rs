@@ -18,7 +18,8 @@ use k8s_openapi::api::core::v1::Binding;
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{FieldValidation, Instance, Scope, Subresource, Version};
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use warp::reply::Response;
 
@@ -80,24 +81,25 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
     }
 }
 
-/// Asks those who want to know before somebody connects to what the path names; gives what the client should hear of.
+/// Asks those who want to know before somebody connects to what the path names; gives how he is to be connected, and what the
+/// client should hear of.
 ///
 /// # Errors
 /// What they refuse.
-pub(crate) async fn admit_connection(
+pub(crate) async fn admit_connection<O: Serialize + DeserializeOwned>(
     edge: &ServerState,
     actor: &Actor,
     request: &Request,
     info: &RequestInfo,
-    options: &Value,
-) -> Result<Vec<String>, Status> {
+    kind: &str,
+    options: O,
+) -> Result<(O, Vec<String>), Status> {
     let version = edge.cluster.registry().by_gvr(&info.gvr).ok_or_else(not_found)?;
     let target = target_of(&version, info)?;
     let remarks = Remarks::collected().audited(request.trail.is_kept());
-    let admitted = edge.cluster.admit_connection(actor, &target, options, &remarks).await;
+    let admitted = edge.cluster.admit_connection(actor, &target, kind, options, &remarks).await;
     request.trail.annotate(remarks.take_annotations());
-    admitted?;
-    Ok(remarks.take_warnings())
+    Ok((admitted?, remarks.take_warnings()))
 }
 
 fn target_of(version: &Arc<Version>, info: &RequestInfo) -> Result<Target, Status> {
@@ -154,13 +156,13 @@ impl Call<'_> {
         if request.flag("watch")? {
             return watch_stream::answer(self.edge, self.actor, &self.target, self.view, request);
         }
-        let list = self.edge.cluster.list(self.actor, &self.target, &params::list(request)?)?;
-        self.show_list(list).await
+        let params = params::list(request)?;
+        let list = self.edge.cluster.list_in_version(self.actor, &self.target, &params).await?;
+        self.show_list(&list)
     }
 
-    async fn show_list(&self, mut list: List) -> Result<Response, Status> {
-        list.objects = self.edge.cluster.in_version(&self.target.version, list.objects).await?;
-        let list = &list;
+    /// Of objects in the version that is asked for.
+    fn show_list(&self, list: &List) -> Result<Response, Status> {
         let bytes = match self.view {
             View::Table => table::of_objects(&self.target.version, &list.objects, Some(list), self.include)?,
             View::Partial => {
@@ -282,8 +284,10 @@ impl Call<'_> {
         let body = request.json_body().await?;
         let options = DeleteOptions { remarks: self.remarks.clone(), ..params::delete(request, &body)? };
         let list = params::list(request)?;
-        let deleted = self.edge.cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
-        self.show_list(deleted).await
+        let cluster = &self.edge.cluster;
+        let mut deleted = cluster.delete_collection(self.actor, &self.target, &list, &options).await?;
+        deleted.objects = cluster.in_version(&self.target.version, deleted.objects).await?;
+        self.show_list(&deleted)
     }
 
     async fn read_scale(&self) -> Result<Scale, Status> {

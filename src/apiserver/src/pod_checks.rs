@@ -1,5 +1,6 @@
 //! What upstream's API server and kubelet say before they open a door into a pod.
 
+use crate::connect_options::AttachOptions;
 use crate::request::Request;
 use api::{Cause, Gvk, Status};
 use cri::{AttachStreams, LogOptions};
@@ -150,15 +151,10 @@ pub(crate) fn log_options(request: &Request, pod: &str, now: jiff::Timestamp) ->
 ///
 /// # Errors
 /// `BadRequest` where none is.
-pub(crate) fn streams(request: &Request) -> Result<AttachStreams, Status> {
-    let tty = request.flag("tty")?;
-    let wanted = AttachStreams {
-        stdin: request.flag("stdin")?,
-        stdout: request.flag("stdout")?,
-        // a terminal has one output
-        stderr: request.flag("stderr")? && !tty,
-        tty,
-    };
+pub(crate) fn streams(options: &AttachOptions) -> Result<AttachStreams, Status> {
+    let AttachOptions { stdin, stdout, stderr, tty, .. } = *options;
+    // a terminal has one output
+    let wanted = AttachStreams { stdin, stdout, stderr: stderr && !tty, tty };
     match wanted.stdin || wanted.stdout || wanted.stderr {
         true => Ok(wanted),
         false => Err(Status::bad_request("you must specify at least 1 of stdin, stdout, stderr")),

@@ -8,7 +8,7 @@ use crate::table::{self, Include};
 use crate::{params, responses, watch_socket};
 use api::{Object, Reason, ResourceVersion, Status};
 use bytes::{BufMut, Bytes, BytesMut};
-use cluster::{Actor, Cluster, Target, WatchEvent, WatchStream};
+use cluster::{Actor, Target, WatchEvent, WatchStream};
 use kinds::Version;
 use serde_json::{Value, json};
 use std::convert::Infallible;
@@ -34,7 +34,6 @@ enum Framing {
 }
 
 struct Lines {
-    cluster: Cluster,
     events: WatchStream,
     framing: Framing,
     version: Arc<Version>,
@@ -55,11 +54,10 @@ pub(crate) fn answer(
     request: &Request,
 ) -> Result<Response, Status> {
     let framing = framing(&target.version, view, request)?;
-    let events = edge.cluster.watch(actor, target, &params::watch(request)?)?;
+    let events = edge.cluster.watch_in_version(actor, target, &params::watch(request)?)?;
     let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
     let now = Instant::now();
     let lines = Lines {
-        cluster: edge.cluster.clone(),
         events,
         framing,
         version: target.version.clone(),
@@ -112,7 +110,7 @@ impl Lines {
         let until = if self.bookmarks { self.ends.min(self.next_bookmark) } else { self.ends };
         match tokio::time::timeout_at(until, self.events.next()).await {
             Ok(first) => {
-                for event in self.there(first).await {
+                for event in self.there(first) {
                     self.put(&mut out, event);
                     if self.over {
                         break;
@@ -122,14 +120,16 @@ impl Lines {
             Err(_) if Instant::now() >= self.ends => return None,
             Err(_) => {
                 self.next_bookmark = Instant::now() + BOOKMARK_EVERY;
-                self.put_bookmark(&mut out, self.events.progress(), false);
+                if let Some(revision) = self.events.progress() {
+                    self.put_bookmark(&mut out, revision, false);
+                }
             }
         }
         Some(out.freeze())
     }
 
-    /// The first event and all that have happened by now, up to a size, each object in the version that is watched.
-    async fn there(&mut self, first: Result<WatchEvent, Status>) -> Vec<Result<WatchEvent, Status>> {
+    /// The first event and all that are there by now, up to a size.
+    fn there(&mut self, first: Result<WatchEvent, Status>) -> Vec<Result<WatchEvent, Status>> {
         let mut size = size_of(&first);
         let mut events = vec![first];
         while size < LARGEST_WRITE && events.last().is_some_and(Result::is_ok) {
@@ -140,20 +140,7 @@ impl Lines {
             }
             size += events.last().map_or(0, size_of);
         }
-        if self.version.conversion().is_none() {
-            return events;
-        }
-        let objects = events.iter().filter_map(|event| event.as_ref().ok().and_then(object_of).cloned());
-        match self.cluster.in_version(&self.version, objects.collect()).await {
-            Err(status) => vec![Err(status)],
-            Ok(converted) => {
-                let mut converted = converted.into_iter();
-                events
-                    .into_iter()
-                    .map(|event| event.map(|event| with_object(event, &mut converted)))
-                    .collect()
-            }
-        }
+        events
     }
 
     fn put(&mut self, out: &mut BytesMut, event: Result<WatchEvent, Status>) {
@@ -221,27 +208,12 @@ fn message(object: &[u8]) -> Result<Vec<u8>, String> {
     protobuf::encode(&object).map_err(|e| e.to_string())
 }
 
-fn object_of(event: &WatchEvent) -> Option<&Object> {
-    match event {
-        WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object) => {
-            Some(object)
-        }
-        WatchEvent::InitialEventsEnd(_) => None,
-    }
-}
-
 fn size_of(event: &Result<WatchEvent, Status>) -> usize {
-    event.as_ref().ok().and_then(object_of).map_or(0, |object| object.bytes().len())
-}
-
-/// The event about the next of the objects.
-fn with_object(event: WatchEvent, objects: &mut impl Iterator<Item = Object>) -> WatchEvent {
-    let mut next = |object: Object| objects.next().unwrap_or(object);
     match event {
-        WatchEvent::Added(object) => WatchEvent::Added(next(object)),
-        WatchEvent::Modified(object) => WatchEvent::Modified(next(object)),
-        WatchEvent::Deleted(object) => WatchEvent::Deleted(next(object)),
-        end @ WatchEvent::InitialEventsEnd(_) => end,
+        Ok(WatchEvent::Added(object) | WatchEvent::Modified(object) | WatchEvent::Deleted(object)) => {
+            object.bytes().len()
+        }
+        Ok(WatchEvent::InitialEventsEnd(_)) | Err(_) => 0,
     }
 }
 

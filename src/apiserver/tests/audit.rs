@@ -22,7 +22,7 @@ impl Lab {
         let policy = format!("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n{rules}");
         let rotation = Rotation { largest_file: u64::MAX, kept_files: 0 };
         let log = AuditLog::open(Policy::parse(&policy).unwrap(), &directory.path().join("log"), rotation);
-        Lab { server: Server::with(Some(log.unwrap()), Default::default()).await, directory }
+        Lab { server: Server::with(Some(log.unwrap()), Default::default(), None).await, directory }
     }
 
     fn events(&self) -> Vec<Value> {

@@ -127,7 +127,7 @@ async fn whoami(server: &Server, token: &str) -> Answer {
 async fn a_token_of_an_issuer_says_who_somebody_is() {
     let signer = Signer::new();
     let issuer = Issuer::start(signer.keys()).await;
-    let server = Server::with(None, issuer.configuration("")).await;
+    let server = Server::with(None, issuer.configuration(""), None).await;
     let token = signer.token(&issuer.claims());
     let answer = whoami(&server, &token).await;
     assert_eq!(answer.code, 201, "{}", answer.body);
@@ -156,7 +156,7 @@ async fn a_token_of_an_issuer_says_who_somebody_is() {
 async fn keys_that_change_are_fetched_again() {
     let (signer, next) = (Signer::new(), Signer::new());
     let issuer = Issuer::start(signer.keys()).await;
-    let server = Server::with(None, issuer.configuration("")).await;
+    let server = Server::with(None, issuer.configuration(""), None).await;
     assert_eq!(whoami(&server, &signer.token(&issuer.claims())).await.code, 201);
     *issuer.keys.lock().unwrap() = next.keys();
     // later than the least time between two questions
@@ -171,7 +171,7 @@ async fn keys_that_change_are_fetched_again() {
 async fn nobody_is_anonymous_where_the_file_says_so() {
     let issuer = Issuer::start(json!({"keys": []})).await;
     let more = "anonymous: {enabled: true, conditions: [{path: /livez}]}\n";
-    let server = Server::with(None, issuer.configuration(more)).await;
+    let server = Server::with(None, issuer.configuration(more), None).await;
     assert_eq!(server.ask(Who::Anonymous, "GET /livez", &[], b"").await.code, 200);
     assert_eq!(server.ask(Who::Anonymous, "GET /version", &[], b"").await.code, 401);
     assert_eq!(server.ask(Who::Admin, "GET /version", &[], b"").await.code, 200);

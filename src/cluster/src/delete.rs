@@ -60,7 +60,7 @@ impl Cluster {
     /// Deletes what a list with these parameters would give. Each is deleted by itself; the first refusal ends it.
     ///
     /// # Errors
-    /// As [`Cluster::list`] and [`Cluster::delete`].
+    /// As [`Cluster::list_in_version`] and [`Cluster::delete`].
     pub async fn delete_collection(
         &self,
         actor: &Actor,
@@ -69,7 +69,7 @@ impl Cluster {
         options: &DeleteOptions,
     ) -> Result<List, Status> {
         self.authorize(actor, &Attributes::of("deletecollection", target))?;
-        let list = self.list(&Actor::root(), target, params)?;
+        let list = self.list_selected(&Actor::root(), target, params).await?;
         for object in &list.objects {
             let meta = object.meta();
             let one = Target::object(&target.version, meta.namespace.as_deref(), &meta.name);
@@ -89,14 +89,13 @@ impl Cluster {
     ) -> Result<Deleted, Status> {
         let DeleteOptions { dry_run, remarks, .. } = options;
         let operation = Operation::Delete;
-        let asked =
-            Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks, connect: None };
+        let asked = Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks };
         loop {
             let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
             check_preconditions(target, &current, options)?;
             let mut object = target.version.decode_stored(&current)?;
             crate::admission::admit_delete(target)?;
-            asked.validate_by_policies(Subject { new: None, old: Some(&*object) }).await?;
+            asked.validate_by_policies(Subject::deleted(&*object)).await?;
             asked.tell_webhooks_of_deletion(&*object).await?;
             let outcome = match mark(&mut *object, target, options) {
                 Mark::Nothing => return Ok(Deleted::Later(current)),

@@ -1,10 +1,13 @@
+use crate::conversion::MOST_OBJECTS;
 use crate::{Actor, Attributes, Cluster, Target};
+use ::api::selector::FieldRequirement;
 use ::api::{FieldSelector, LabelSelector, Object, ObjectKey, Reason, ResourceVersion, Status};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kinds::Version;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use store::Snapshot;
 
@@ -81,33 +84,110 @@ impl Cluster {
         self.0.pages.forget(before);
     }
 
+    /// Objects as they are stored, and selected as they are stored: for the process itself.
+    ///
     /// # Errors
     /// `Forbidden`, `BadRequest` for selectors that the kind does not support, `Expired` for a token or a revision
     /// that is no longer held.
     pub fn list(&self, actor: &Actor, target: &Target, params: &ListParams) -> Result<List, Status> {
+        let selection = self.listed(actor, target, params)?;
+        self.select_stored(target, params, &selection)
+    }
+
+    /// Objects in the version that is asked for, and selected by its fields.
+    ///
+    /// # Errors
+    /// As [`Cluster::list`], and `InternalError` where a webhook that converts fails.
+    pub async fn list_in_version(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        params: &ListParams,
+    ) -> Result<List, Status> {
+        let mut list = self.list_selected(actor, target, params).await?;
+        list.objects = self.in_version(&target.version, list.objects).await?;
+        Ok(list)
+    }
+
+    /// Objects that are selected by the fields of the version that is asked for. They are converted only where that needs it.
+    ///
+    /// # Errors
+    /// As [`Cluster::list_in_version`].
+    pub(crate) async fn list_selected(
+        &self,
+        actor: &Actor,
+        target: &Target,
+        params: &ListParams,
+    ) -> Result<List, Status> {
+        let selection = self.listed(actor, target, params)?;
+        match selection.is_of_converted_fields() {
+            true => self.select_converted(target, params, &selection).await,
+            false => self.select_stored(target, params, &selection),
+        }
+    }
+
+    fn select_stored(
+        &self,
+        target: &Target,
+        params: &ListParams,
+        selection: &Selection,
+    ) -> Result<List, Status> {
+        let start = self.start_of(params)?;
+        let found = start.candidates(target).filter(|o| selection.matches(o));
+        let found = found.take(params.page_and_one()).cloned().collect();
+        Ok(self.page(target, params, selection, &start, found))
+    }
+
+    async fn select_converted(
+        &self,
+        target: &Target,
+        params: &ListParams,
+        selection: &Selection,
+    ) -> Result<List, Status> {
+        let start = self.start_of(params)?;
+        let mut candidates = start.candidates(target).filter(|o| selection.matches_metadata(o)).cloned();
+        let mut found = Vec::new();
+        while found.len() < params.page_and_one() {
+            let batch: Vec<Object> = candidates.by_ref().take(MOST_OBJECTS).collect();
+            if batch.is_empty() {
+                break;
+            }
+            let converted = self.in_version(&target.version, batch).await?;
+            found.extend(converted.into_iter().filter(|o| selection.matches_fields(o)));
+        }
+        found.truncate(params.page_and_one());
+        Ok(self.page(target, params, selection, &start, found))
+    }
+
+    fn listed(&self, actor: &Actor, target: &Target, params: &ListParams) -> Result<Selection, Status> {
         let mut attributes = Attributes::of("list", target);
         attributes.name = params.fields.exact_name().map(str::to_owned);
         self.authorize(actor, &attributes)?;
-        let selection = Selection::new(target, params.labels.clone(), params.fields.clone())?;
-        let start = self.start_of(params)?;
-        Ok(self.page(target, params, &selection, &start))
+        Selection::new(target, params.labels.clone(), params.fields.clone())
     }
 
-    fn page(&self, target: &Target, params: &ListParams, selection: &Selection, start: &Start) -> List {
-        let (resource, namespace) = (target.stored_in(), target.namespace.as_deref());
+    /// Of what was found, as far as [`ListParams::page_and_one`] goes.
+    fn page(
+        &self,
+        target: &Target,
+        params: &ListParams,
+        selection: &Selection,
+        start: &Start,
+        mut found: Vec<Object>,
+    ) -> List {
         let snapshot = &start.snapshot;
-        let limit = if params.limit == 0 { usize::MAX } else { params.limit };
-        let mut page = List { revision: snapshot.revision(), ..List::default() };
-        let mut rest =
-            snapshot.list(&resource, namespace, start.after.as_ref()).filter(|o| selection.matches(o));
-        page.objects.extend(rest.by_ref().take(limit).cloned());
-        if rest.next().is_none() {
+        let is_last = found.len() < params.page_and_one();
+        if !is_last {
+            found.pop();
+        }
+        let mut page = List { objects: found, revision: snapshot.revision(), ..List::default() };
+        if is_last {
             return page;
         }
         let last = page.objects.last().map(Object::key).unwrap_or_else(|| ObjectKey::cluster(""));
         // counted from the front: what comes after a page costs nothing, however many they are
         let all = match (&start.after, start.rest) {
-            (None, _) => Some(snapshot.count(&resource, namespace)),
+            (None, _) => Some(snapshot.count(&target.stored_in(), target.namespace.as_deref())),
             (Some(_), said) => said,
         };
         let after =
@@ -139,6 +219,19 @@ impl Cluster {
             (Some(wanted), _) if wanted > now.revision() => Err(too_large(wanted, now.revision())),
             _ => Ok(from(now)),
         }
+    }
+}
+
+impl ListParams {
+    /// A page, and one that says that there is another.
+    fn page_and_one(&self) -> usize {
+        if self.limit == 0 { usize::MAX } else { self.limit.saturating_add(1) }
+    }
+}
+
+impl Start {
+    fn candidates<'a>(&'a self, target: &'a Target) -> impl Iterator<Item = &'a Object> {
+        self.snapshot.list(&target.stored_in(), target.namespace.as_deref(), self.after.as_ref())
     }
 }
 
@@ -214,66 +307,71 @@ impl ContinueToken {
     }
 }
 
-/// The objects that a list or a watch asks for.
+/// The objects that a list or a watch asks for. Metadata is looked at as it is stored: a webhook that converts is asked only
+/// where something else is selected by.
 pub(crate) struct Selection {
-    version: std::sync::Arc<kinds::Version>,
+    version: Arc<Version>,
     namespace: Option<String>,
     labels: LabelSelector,
-    fields: FieldSelector,
-    /// Some field besides name and namespace is asked for, so objects must be decoded.
-    needs_decoding: bool,
+    /// Of name and namespace.
+    names: Vec<FieldRequirement>,
+    /// Of all else: objects must be decoded.
+    fields: Vec<FieldRequirement>,
 }
 
 impl Selection {
-    pub(crate) fn new(
-        target: &Target,
-        labels: LabelSelector,
-        mut fields: FieldSelector,
-    ) -> Result<Self, Status> {
+    pub(crate) fn new(target: &Target, labels: LabelSelector, fields: FieldSelector) -> Result<Self, Status> {
         let version = target.version.clone();
-        if let Some(name) = &target.name {
-            fields.requirements.push(::api::selector::FieldRequirement {
-                field: "metadata.name".into(),
-                value: name.clone(),
-                equal: true,
-            });
+        let is_name =
+            |r: &FieldRequirement| matches!(r.field.as_str(), "metadata.name" | "metadata.namespace");
+        let (mut names, fields): (Vec<_>, Vec<_>) = fields.requirements.into_iter().partition(is_name);
+        if let Some(unknown) = fields.iter().find(|r| !version.selects_by(&r.field)) {
+            return Err(Status::bad_request(version.refuse_selector(&unknown.field)));
         }
-        let simple = |field: &str| matches!(field, "metadata.name" | "metadata.namespace");
-        for requirement in &fields.requirements {
-            let field = requirement.field.as_str();
-            if !simple(field) && !version.selects_by(field) {
-                return Err(Status::bad_request(version.refuse_selector(field)));
-            }
-        }
-        let needs_decoding = fields.requirements.iter().any(|r| !simple(&r.field));
-        Ok(Selection { version, namespace: target.namespace.clone(), labels, fields, needs_decoding })
+        names.extend(target.name.clone().map(|value| FieldRequirement {
+            field: "metadata.name".into(),
+            value,
+            equal: true,
+        }));
+        Ok(Selection { version, namespace: target.namespace.clone(), labels, names, fields })
     }
 
     fn is_everything(&self) -> bool {
-        self.labels.requirements.is_empty() && self.fields.requirements.is_empty()
+        self.labels.requirements.is_empty() && self.names.is_empty() && self.fields.is_empty()
+    }
+
+    /// Whether objects must be converted before it is known which of them are selected.
+    pub(crate) fn is_of_converted_fields(&self) -> bool {
+        !self.fields.is_empty() && self.version.conversion().is_some()
+    }
+
+    pub(crate) fn version(&self) -> &Version {
+        &self.version
     }
 
     pub(crate) fn matches(&self, object: &Object) -> bool {
+        self.matches_metadata(object) && self.matches_fields(object)
+    }
+
+    pub(crate) fn matches_metadata(&self, object: &Object) -> bool {
         let meta = object.meta();
         if self.namespace.is_some() && meta.namespace != self.namespace {
             return false;
         }
-        self.labels.matches(&meta.labels) && self.fields_match(object)
+        let has = |r: &FieldRequirement| match r.field.as_str() {
+            "metadata.name" => meta.name == r.value,
+            _ => meta.namespace.as_deref().unwrap_or_default() == r.value,
+        };
+        self.labels.matches(&meta.labels) && self.names.iter().all(|r| has(r) == r.equal)
     }
 
-    fn fields_match(&self, object: &Object) -> bool {
-        if self.fields.requirements.is_empty() {
+    /// Of an object in the version that is asked for.
+    pub(crate) fn matches_fields(&self, object: &Object) -> bool {
+        if self.fields.is_empty() {
             return true;
         }
-        let meta = object.meta();
-        let decoded = self.needs_decoding.then(|| self.version.decode_stored(object).ok()).flatten();
-        self.fields.requirements.iter().all(|requirement| {
-            let value = match requirement.field.as_str() {
-                "metadata.name" => meta.name.clone(),
-                "metadata.namespace" => meta.namespace.clone().unwrap_or_default(),
-                field => decoded.as_ref().map(|instance| instance.field(field)).unwrap_or_default(),
-            };
-            (value == requirement.value) == requirement.equal
-        })
+        let decoded = self.version.decode_stored(object).ok();
+        let value = |r: &FieldRequirement| decoded.as_ref().map(|instance| instance.field(&r.field));
+        self.fields.iter().all(|r| (value(r).unwrap_or_default() == r.value) == r.equal)
     }
 }

@@ -1,3 +1,4 @@
+use crate::conversion::{MOST_OBJECTS, batch};
 use crate::read::Selection;
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{FieldSelector, LabelSelector, Object, ResourceVersion, Status};
@@ -25,12 +26,21 @@ pub enum WatchEvent {
 
 /// What happens to a selection of objects.
 pub struct WatchStream {
-    initial: VecDeque<WatchEvent>,
+    /// What exists at the start, and what has happened since as far as it was looked for, in their order: not selected yet.
+    unseen: VecDeque<Event>,
+    /// Where all that exists at the start is told, it is said once.
+    initial_end: Option<ResourceVersion>,
+    /// Not handed out yet.
+    selected: VecDeque<WatchEvent>,
     watch: Watch,
     selection: Selection,
+    /// Asks the webhook that converts, where there is one and the objects are wanted in its version.
+    converter: Option<Cluster>,
 }
 
 impl Cluster {
+    /// Objects as they are stored, and selected as they are stored: for the process itself.
+    ///
     /// # Errors
     /// `Forbidden`, `BadRequest` for selectors that the kind does not support, `Expired` where the revision is too old.
     pub fn watch(&self, actor: &Actor, target: &Target, params: &WatchParams) -> Result<WatchStream, Status> {
@@ -41,29 +51,36 @@ impl Cluster {
         self.authorize(actor, &attributes)?;
         let selection = Selection::new(target, params.labels.clone(), params.fields.clone())?;
         let from = params.resource_version.filter(|v| v.0 != 0);
-        let (initial, after) = match from {
+        let (unseen, after) = match from {
             Some(after) if !params.send_initial_events => (VecDeque::new(), after),
-            _ => self.existing(target, &selection, params.send_initial_events),
+            _ => self.existing(target, &selection),
         };
+        let initial_end = params.send_initial_events.then_some(after);
         let watch = self.store().watch(&target.stored_in(), after).map_err(|e| too_old(&e))?;
-        Ok(WatchStream { initial, watch, selection })
+        Ok(WatchStream { unseen, initial_end, selected: VecDeque::new(), watch, selection, converter: None })
     }
 
-    fn existing(
+    /// Objects in the version that is asked for, and selected by its fields.
+    ///
+    /// # Errors
+    /// As [`Cluster::watch`].
+    pub fn watch_in_version(
         &self,
+        actor: &Actor,
         target: &Target,
-        selection: &Selection,
-        mark_end: bool,
-    ) -> (VecDeque<WatchEvent>, ResourceVersion) {
+        params: &WatchParams,
+    ) -> Result<WatchStream, Status> {
+        let converter = target.version.conversion().map(|_| self.clone());
+        Ok(WatchStream { converter, ..self.watch(actor, target, params)? })
+    }
+
+    /// As if it were just made.
+    fn existing(&self, target: &Target, selection: &Selection) -> (VecDeque<Event>, ResourceVersion) {
         let snapshot = self.store().snapshot();
-        let resource = target.stored_in();
-        let objects =
-            snapshot.list(&resource, target.namespace.as_deref(), None).filter(|o| selection.matches(o));
-        let mut initial: VecDeque<WatchEvent> = objects.cloned().map(WatchEvent::Added).collect();
-        if mark_end {
-            initial.push_back(WatchEvent::InitialEventsEnd(snapshot.revision()));
-        }
-        (initial, snapshot.revision())
+        let objects = snapshot.list(&target.stored_in(), target.namespace.as_deref(), None);
+        let objects = objects.filter(|object| selection.matches_metadata(object)).cloned();
+        let made = |object| Event { kind: EventKind::Added, object, previous: None };
+        (objects.map(made).collect(), snapshot.revision())
     }
 }
 
@@ -72,56 +89,105 @@ pub(crate) fn too_old(error: &store::TooOld) -> Status {
 }
 
 impl WatchStream {
+    /// May be dropped at any point without losing an event.
+    ///
     /// # Errors
-    /// `Expired` when the reader was too slow: it must list again.
+    /// `Expired` when the reader was too slow: it must list again. `InternalError` where a webhook that converts fails.
     pub async fn next(&mut self) -> Result<WatchEvent, Status> {
-        if let Some(event) = self.initial.pop_front() {
-            return Ok(event);
-        }
         loop {
-            let event = self.watch.next().await.map_err(|e| too_old(&e))?;
-            if let Some(event) = self.selection.see(&event) {
+            if let Some(event) = self.try_next()? {
                 return Ok(event);
+            }
+            if self.unseen.is_empty() {
+                let event = self.watch.next().await.map_err(|e| too_old(&e))?;
+                self.unseen.push_back(event);
+            }
+            if let Some(cluster) = self.converter.clone() {
+                self.select_converted(&cluster).await?;
             }
         }
     }
 
-    /// What is there already, without waiting: several events go out in one write.
+    /// What is there already, without waiting: several events go out in one write. What must be converted first is not.
     ///
     /// # Errors
     /// As [`WatchStream::next`].
     pub fn try_next(&mut self) -> Result<Option<WatchEvent>, Status> {
-        if let Some(event) = self.initial.pop_front() {
-            return Ok(Some(event));
-        }
-        while let Some(event) = self.watch.try_next().map_err(|e| too_old(&e))? {
-            if let Some(event) = self.selection.see(&event) {
+        loop {
+            if let Some(event) = self.selected.pop_front() {
                 return Ok(Some(event));
             }
+            if let Some(revision) = self.initial_end.take_if(|_| self.unseen.is_empty()) {
+                return Ok(Some(WatchEvent::InitialEventsEnd(revision)));
+            }
+            if self.converter.is_some() {
+                return Ok(None);
+            }
+            let next = match self.unseen.pop_front() {
+                None => self.watch.try_next().map_err(|e| too_old(&e))?,
+                known => known,
+            };
+            let Some(event) = next else { return Ok(None) };
+            self.selected.extend(self.selection.see(&event, &event.object, event.previous.as_ref()));
         }
-        Ok(None)
     }
 
-    /// For a bookmark: everything up to this revision has been seen.
-    pub fn progress(&self) -> ResourceVersion {
-        self.watch.progress()
+    /// For a bookmark: everything up to this revision has been told. `None` while something waits for being converted.
+    pub fn progress(&self) -> Option<ResourceVersion> {
+        let all_told = self.unseen.is_empty() && self.selected.is_empty() && self.initial_end.is_none();
+        all_told.then(|| self.watch.progress())
     }
+
+    /// One batch. It stays unseen until the webhook has answered.
+    async fn select_converted(&mut self, cluster: &Cluster) -> Result<(), Status> {
+        while self.unseen.len() < MOST_OBJECTS
+            // what is wrong is said by the next wait
+            && let Ok(Some(event)) = self.watch.try_next()
+        {
+            self.unseen.push_back(event);
+        }
+        let selection = &self.selection;
+        let batch = batch(self.unseen.iter().map(size)).min(self.unseen.len());
+        let asked = self.unseen.range(..batch).flat_map(|event| selection.to_convert(event)).flatten();
+        let asked = asked.cloned().collect();
+        let mut converted = cluster.in_version(selection.version(), asked).await?.into_iter();
+        for event in self.unseen.drain(..batch) {
+            let [object, previous] =
+                selection.to_convert(&event).map(|asked| asked.and_then(|_| converted.next()));
+            let Some(object) = object else { continue };
+            let previous = previous.as_ref().or(event.previous.as_ref());
+            self.selected.extend(selection.see(&event, &object, previous));
+        }
+        Ok(())
+    }
+}
+
+fn size(event: &Event) -> usize {
+    event.object.bytes().len() + event.previous.as_ref().map_or(0, |previous| previous.bytes().len())
 }
 
 impl Selection {
     /// The event as a watcher of this selection sees it: an object that comes into the selection is added, one that leaves
-    /// it is deleted.
-    fn see(&self, event: &Event) -> Option<WatchEvent> {
-        let is_in = self.matches(&event.object);
-        let was_in = event.previous.as_ref().is_some_and(|previous| self.matches(previous));
-        let object = event.object.clone();
+    /// it is deleted. Its fields, and what is handed out, are those of `object` and `previous`: the event's own, or converted.
+    fn see(&self, event: &Event, object: &Object, previous: Option<&Object>) -> Option<WatchEvent> {
+        let is_in = self.matches_metadata(&event.object) && self.matches_fields(object);
+        let was_in = event.previous.as_ref().is_some_and(|previous| self.matches_metadata(previous))
+            && previous.is_some_and(|previous| self.matches_fields(previous));
+        let object = || object.clone();
         match (event.kind, was_in, is_in) {
-            (EventKind::Deleted, true, _) => Some(WatchEvent::Deleted(object)),
-            (EventKind::Deleted, false, is_in) => is_in.then_some(WatchEvent::Deleted(object)),
-            (_, false, true) => Some(WatchEvent::Added(object)),
-            (_, true, true) => Some(WatchEvent::Modified(object)),
-            (_, true, false) => Some(WatchEvent::Deleted(object)),
+            (EventKind::Deleted, true, _) => Some(WatchEvent::Deleted(object())),
+            (EventKind::Deleted, false, is_in) => is_in.then(|| WatchEvent::Deleted(object())),
+            (_, false, true) => Some(WatchEvent::Added(object())),
+            (_, true, true) => Some(WatchEvent::Modified(object())),
+            (_, true, false) => Some(WatchEvent::Deleted(object())),
             (_, false, false) => None,
         }
+    }
+
+    /// The object and the previous one, as far as they must be converted to see the event.
+    fn to_convert<'a>(&self, event: &'a Event) -> [Option<&'a Object>; 2] {
+        let before = event.previous.as_ref().filter(|previous| self.matches_metadata(previous));
+        let concerned = before.is_some() || self.matches_metadata(&event.object);
+        [concerned.then_some(&event.object), before.filter(|_| self.is_of_converted_fields())]
     }
 }

@@ -238,7 +238,7 @@ impl Cluster {
         options: &'a WriteOptions,
     ) -> Admission<'a> {
         let WriteOptions { dry_run, remarks, .. } = options;
-        Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks, connect: None }
+        Admission { cluster: self, actor, target, operation, dry_run: *dry_run, remarks }
     }
 
     /// With what is written beside it: all or nothing.

@@ -429,6 +429,32 @@ async fn what_a_policy_can_not_change_is_told() {
 }
 
 #[tokio::test]
+async fn policies_change_how_somebody_connects() {
+    let untyped = "policy 'm' with binding 'm' denied request: error applying patch: failed to convert patch object to typed object: no corresponding type for /v1, Kind=PodExecOptions";
+    let cases = [
+        (
+            patch("[JSONPatch{op: 'add', path: '/command/0', value: 'nice'}]"),
+            Ok(json!({"command": ["nice", "sh"]})),
+        ),
+        (apply("Object{command: ['nice']}"), Err(untyped.to_owned())),
+    ];
+    for (mutations, want) in cases {
+        let lab = Lab::new().await;
+        let policy = json!({"matchConstraints": rules("pods/exec"), "mutations": mutations});
+        lab.mutating("m", policy).await;
+        let judged = json!({"matchConstraints": rules("pods/exec"), "validations": [
+            {"expression": "object.kind == 'PodExecOptions' && object.command == ['nice', 'sh']"}]});
+        lab.validating("v", judged, json!({})).await;
+        let version = lab.0.registry().by_gvr(&Pod::info().gvr).unwrap();
+        let target = Target::object(&version, Some("default"), "p").subresource(kinds::Subresource::Exec);
+        let (root, options, remarks) = (Actor::root(), json!({"command": ["sh"]}), Remarks::default());
+        let admitted = lab.0.admit_connection(&root, &target, "PodExecOptions", options, &remarks).await;
+        let admitted = admitted.map(|options| json!({"command": options["command"]}));
+        assert_eq!(admitted.map_err(|status| status.message), want);
+    }
+}
+
+#[tokio::test]
 async fn pods_are_changed_by_key_and_not_as_a_whole() {
     let lab = Lab::new().await;
     let account: k8s_openapi::api::core::v1::ServiceAccount =

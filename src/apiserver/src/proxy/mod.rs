@@ -11,6 +11,7 @@ mod links;
 mod target;
 mod tls;
 
+use crate::connect_options::ProxyOptions;
 use crate::objects::admit_connection;
 use crate::request::{Chunks, Request};
 use crate::request_info::RequestInfo;
@@ -27,9 +28,9 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kinds::TypedKind;
 use kinds::endpoints::SERVICE_LABEL;
 use links::Origin;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rand::seq::IndexedRandom;
 use rustls::ClientConfig;
-use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use target::{Endpoints, Name, Target};
@@ -50,6 +51,24 @@ pub(crate) enum NoEndpoint {
     NoneReady { port: String },
     Unknown(Status),
 }
+
+/// What a path has only encoded (RFC 3986, `pchar`); `/` parts it.
+const NOT_IN_PATHS: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// In an answer's extensions: it is a backend's, and nobody turns it into another form.
 #[derive(Clone, Copy)]
@@ -84,12 +103,15 @@ pub(crate) async fn answer(
         ("services", Some(namespace)) => (service(&root, namespace, name)?, "ServiceProxyOptions"),
         _ => (node(&root, name)?, "NodeProxyOptions"),
     };
-    let options = json!({"kind": kind, "apiVersion": "v1", "path": decoded(request, info)});
-    let warnings = admit_connection(edge, actor, request, info, &options).await?;
-    if let Some(page) = of_own_kubelet(edge, request, info, name).await? {
+    let asked = ProxyOptions { path: decoded(request, info) };
+    let (options, warnings) = admit_connection(edge, actor, request, info, kind, asked.clone()).await?;
+    let (prefix, behind) = split(&request.path, depth(info));
+    let behind = if options == asked { behind.to_owned() } else { encoded(&options.path) };
+    if let Some(page) = of_own_kubelet(edge, request, info, name, &behind).await? {
         return Ok(responses::with_warnings(page, &warnings));
     }
-    let mut response = responses::with_warnings(lead(request, info, target).await?, &warnings);
+    let prefix = prefix.to_owned();
+    let mut response = responses::with_warnings(lead(request, prefix, &behind, target).await?, &warnings);
     response.extensions_mut().insert(Verbatim);
     Ok(response)
 }
@@ -107,12 +129,18 @@ fn decoded(request: &Request, info: &RequestInfo) -> String {
     if ends { path + "/" } else { path }
 }
 
+/// A path that somebody who was asked has put in the place of the client's, as it is sent.
+fn encoded(path: &str) -> String {
+    format!("/{}", utf8_percent_encode(path.trim_start_matches('/'), NOT_IN_PATHS))
+}
+
 /// What this process' kubelet shows: it has no server of its own to be led to.
 async fn of_own_kubelet(
     edge: &ServerState,
     request: &Request,
     info: &RequestInfo,
     name: &str,
+    path: &str,
 ) -> Result<Option<Response>, Status> {
     let reads = matches!(request.method, Method::GET | Method::HEAD);
     let (Some(kubelet), true, "nodes") = (&edge.pods, reads, info.gvr.resource.as_ref()) else {
@@ -122,14 +150,16 @@ async fn of_own_kubelet(
     if !matches!(name.port, "" | target::KUBELET_PORT) {
         return Ok(None);
     }
-    let (_, path) = split(&request.path, depth(info));
     let page = kubelet.page(name.name, path).await.map_err(Status::internal)?;
     Ok(page.map(|page| responses::typed(200, page.content_type, page.body)))
 }
 
-async fn lead(request: &mut Request, info: &RequestInfo, target: Target) -> Result<Response, Status> {
-    let (prefix, behind) = split(&request.path, depth(info));
-    let (prefix, behind) = (prefix.to_owned(), behind.to_owned());
+async fn lead(
+    request: &mut Request,
+    prefix: String,
+    behind: &str,
+    target: Target,
+) -> Result<Response, Status> {
     let query = if request.raw_query.is_empty() { String::new() } else { format!("?{}", request.raw_query) };
     let protocol = headers::upgrade_of(&request.headers);
     let upgrade = protocol.and_then(|protocol| Some((request.upgrade.take()?, protocol)));
@@ -137,7 +167,7 @@ async fn lead(request: &mut Request, info: &RequestInfo, target: Target) -> Resu
     if behind.is_empty() && reads && upgrade.is_none() {
         return moved(&format!("{prefix}/{query}"));
     }
-    let path = if behind.is_empty() { "/" } else { &behind };
+    let path = if behind.is_empty() { "/" } else { behind };
     let origin =
         Origin { prefix, backend: target.address.to_string(), host: request.header(header::HOST).to_owned() };
     let outgoing = Outgoing {
@@ -321,6 +351,20 @@ mod tests {
         ];
         for (path, segments, prefix, behind) in cases {
             assert_eq!(split(path, segments), (prefix, behind), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_path_that_was_changed_is_encoded() {
+        let cases = [
+            ("", "/"),
+            ("metrics", "/metrics"),
+            ("//a/b/", "/a/b/"),
+            ("/a b?c=d#e%2F", "/a%20b%3Fc=d%23e%252F"),
+            ("/ä:@!$&'()*+,;=~-._", "/%C3%A4:@!$&'()*+,;=~-._"),
+        ];
+        for (path, want) in cases {
+            assert_eq!(encoded(path), want);
         }
     }
 }

@@ -100,7 +100,7 @@ impl Upgrade<Process> {
 impl Upgrade<Forward> {
     /// # Errors
     /// `BadRequest` or `Forbidden` for a request that is no upgrade to a protocol we speak.
-    pub(crate) fn forward(request: &mut Request) -> Result<Self, Status> {
+    pub(crate) fn forward(request: &mut Request, ports: Vec<u16>) -> Result<Self, Status> {
         if !is_websocket(request) {
             let (response, ()) = spdy_handshake(request, &[(FORWARD, ())])?;
             return Self::of(request, response, Forward::Spdy);
@@ -108,7 +108,7 @@ impl Upgrade<Forward> {
         let (response, protocol) = websocket_handshake(request, &WEBSOCKET_FORWARD)?;
         let protocol = match protocol.name {
             TUNNEL => Forward::Tunnel,
-            _ => Forward::Channels(protocol, ports(request)?),
+            _ => Forward::Channels(protocol, for_channels(ports)?),
         };
         Self::of(request, response, protocol)
     }
@@ -236,17 +236,9 @@ fn switching(to: &'static str) -> Response {
     response
 }
 
-/// `?ports=80,443` and `?ports=80&ports=443`
-fn ports(request: &Request) -> Result<Vec<u16>, Status> {
-    let numbers = request.query.iter().filter(|(key, _)| key == "ports").flat_map(|(_, v)| v.split(','));
-    let ports: Result<Vec<u16>, Status> = numbers
-        .map(|text| match text.parse() {
-            Ok(port @ 1..) => Ok(port),
-            _ => Err(Status::bad_request(format!("{text:?} is not a valid port"))),
-        })
-        .collect();
-    let ports = ports?;
+fn for_channels(ports: Vec<u16>) -> Result<Vec<u16>, Status> {
     match ports.len() {
+        _ if ports.contains(&0) => Err(Status::bad_request("0 is not a valid port")),
         0 => Err(Status::bad_request("query parameter \"ports\" is required")),
         // two channels each, and a channel's number is one byte
         1..=128 => Ok(ports),

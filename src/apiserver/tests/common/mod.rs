@@ -8,6 +8,7 @@ use apiserver::{ApiServer, EdgeConfig};
 use audit::AuditLog;
 use authentication::Configuration;
 use cluster::{Actor, Cluster};
+use cri::PodAccess;
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
 use rustls_pki_types::pem::PemObject;
@@ -66,10 +67,18 @@ pub struct Server {
 
 impl Server {
     pub async fn start() -> Self {
-        Self::with(None, Configuration::default()).await
+        Self::with(None, Configuration::default(), None).await
     }
 
-    pub async fn with(audit: Option<AuditLog>, authentication: Configuration) -> Self {
+    pub async fn reaching_into(pods: Arc<dyn PodAccess>) -> Self {
+        Self::with(None, Configuration::default(), Some(pods)).await
+    }
+
+    pub async fn with(
+        audit: Option<AuditLog>,
+        authentication: Configuration,
+        pods: Option<Arc<dyn PodAccess>>,
+    ) -> Self {
         let mut ca = CertificateParams::new(Vec::new()).unwrap();
         ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
         let ca_key = KeyPair::generate().unwrap();
@@ -95,7 +104,7 @@ impl Server {
             ready: watch::channel(true).1,
             give_back_memory,
         };
-        let server = ApiServer::new(cluster.clone(), None, config).unwrap();
+        let server = ApiServer::new(cluster.clone(), pods, config).unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

@@ -35,29 +35,71 @@ pub(crate) struct Admission<'a> {
     pub(crate) operation: Operation,
     pub(crate) dry_run: bool,
     pub(crate) remarks: &'a Remarks,
-    /// What is connected to, and how: a `PodExecOptions`, say. Only of a connection.
-    pub(crate) connect: Option<&'a Value>,
 }
 
-/// An object before and after; at least one is there, but of a connection, which is no object of any kind.
-#[derive(Clone, Copy)]
+/// An object before and after, of which at least one is there; or the options of a connection, which are no object of any kind
+/// that is served.
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Subject<'a> {
     pub(crate) new: Option<&'a dyn Instance>,
     pub(crate) old: Option<&'a dyn Instance>,
+    /// A `PodExecOptions`, say.
+    pub(crate) connect: Option<&'a Value>,
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    pub(crate) fn written(new: &'a dyn Instance, old: Option<&'a dyn Instance>) -> Self {
+        Subject { new: Some(new), old, connect: None }
+    }
+
+    pub(crate) fn deleted(old: &'a dyn Instance) -> Self {
+        Subject { old: Some(old), ..Subject::default() }
+    }
+
     pub(crate) fn name(self) -> Option<String> {
         self.new.or(self.old).and_then(|instance| instance.meta().name.clone())
+    }
+}
+
+/// What policies and webhooks may change.
+pub(crate) enum Draft<'a> {
+    Object {
+        new: &'a mut Box<dyn Instance>,
+        old: Option<&'a dyn Instance>,
+        prepare: &'a Prepare<'a>,
+    },
+    /// `typed` leaves of what replaces the options what their type has.
+    Connection {
+        options: &'a mut Value,
+        typed: &'a Typed<'a>,
+    },
+}
+
+impl Draft<'_> {
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        match self {
+            Draft::Object { new, old, .. } => Subject::written(&***new, *old),
+            Draft::Connection { options, .. } => Subject { connect: Some(options), ..Subject::default() },
+        }
+    }
+
+    /// To see whether somebody has changed it.
+    pub(crate) fn encoded(&self) -> Result<Bytes, Status> {
+        match self {
+            Draft::Object { new, .. } => encoded(&***new),
+            Draft::Connection { options, .. } => Ok(options.to_string().into()),
+        }
     }
 }
 
 /// Puts in order what a policy or a webhook has changed: defaults, and what only the system sets.
 pub(crate) type Prepare<'a> = dyn Fn(&mut dyn Instance) + Send + Sync + 'a;
 
+pub(crate) type Typed<'a> = dyn Fn(Value) -> Result<Value, Status> + Send + Sync + 'a;
+
 impl Admission<'_> {
-    /// Whether anybody is there who may change what is written.
-    pub(crate) fn has_mutators(&self) -> bool {
+    /// Whether there is any policy or webhook at all.
+    pub(crate) fn is_of_interest(&self) -> bool {
         self.cluster.0.policies.any() || self.cluster.0.webhooks.any()
     }
 
@@ -84,16 +126,18 @@ impl Admission<'_> {
         self.is_of_admission(&policies) || self.target.subresource == Some(Subresource::Binding)
     }
 
-    /// Puts `after`, which may be in another version of the kind, in the object's place.
+    /// Puts `after`, which may be in another version of the kind, in the draft's place.
     ///
     /// # Errors
     /// `InternalError` where it is no object of the kind any more.
-    pub(crate) async fn replace(
-        &self,
-        new: &mut Box<dyn Instance>,
-        after: Value,
-        prepare: &Prepare<'_>,
-    ) -> Result<(), Status> {
+    pub(crate) async fn replace(&self, draft: &mut Draft<'_>, after: Value) -> Result<(), Status> {
+        let (new, prepare) = match draft {
+            Draft::Object { new, prepare, .. } => (new, prepare),
+            Draft::Connection { options, typed } => {
+                **options = typed(after)?;
+                return Ok(());
+            }
+        };
         let mut after = self.cluster.value_in_version(&self.target.version, after).await?;
         let gvk = &self.target.version.info().gvk;
         if let Some(fields) = after.as_object_mut() {
@@ -103,9 +147,9 @@ impl Admission<'_> {
         let bytes = serde_json::to_vec(&after).map_err(Status::internal)?;
         let decoded = self.target.version.decode(&bytes, FieldValidation::Ignore);
         let mut decoded = decoded.map_err(|why| Status::internal(why.message))?.instance;
-        keep_identity(&mut *decoded, &**new);
+        keep_identity(&mut *decoded, &***new);
         prepare(&mut *decoded);
-        *new = decoded;
+        **new = decoded;
         Ok(())
     }
 
@@ -113,7 +157,7 @@ impl Admission<'_> {
         let Admission { actor, target, operation, dry_run, .. } = self;
         let kind = |version: &Version| {
             let gvk = &version.info().gvk;
-            let kind = self.connect.map_or(json!(gvk.kind), |options| options["kind"].clone());
+            let kind = subject.connect.map_or(json!(gvk.kind), |options| options["kind"].clone());
             json!({"group": gvk.group, "version": gvk.version, "kind": kind})
         };
         let resource = |version: &Version| {
@@ -139,7 +183,7 @@ impl Admission<'_> {
         if !actor.extra.is_empty() {
             user["extra"] = json!(actor.extra);
         }
-        debug_assert!(subject.new.is_some() || subject.old.is_some() || self.connect.is_some());
+        debug_assert!(subject.new.is_some() || subject.old.is_some() || subject.connect.is_some());
         let mut request = json!({
             "uid": uuid::Uuid::new_v4().to_string(),
             "kind": kind(via), "resource": resource(via),
@@ -186,7 +230,7 @@ impl Question {
         let name = admission.target.name.clone().or(subject.name()).unwrap_or_default();
         Ok(Question {
             request: admission.request(subject, &name, via),
-            object: match admission.connect {
+            object: match subject.connect {
                 Some(options) => Some(options.clone()),
                 None => shown(subject.new).await?,
             },

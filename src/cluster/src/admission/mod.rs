@@ -18,7 +18,7 @@ mod runtime_class;
 mod service_addresses;
 mod storage;
 
-pub(crate) use attributes::{Admission, Operation, Prepare, Question, Subject, encoded};
+pub(crate) use attributes::{Admission, Draft, Operation, Prepare, Question, Subject};
 pub(crate) use ingress_class::DEFAULT_CLASS;
 pub(crate) use matching::{Conditions, Matching, selector};
 pub(crate) use policy_params::gvk_of;
@@ -60,7 +60,7 @@ pub(crate) async fn admit_create(
     namespace::ensure_exists(cluster, target, object.meta().name.as_deref().unwrap_or_default())?;
     certificate_requests::admit_create(actor, &mut **object);
     fill_in(cluster, &mut **object).await?;
-    if mutate(asked, object, None, prepare).await? {
+    if mutate(asked, &mut Draft::Object { new: object, old: None, prepare }).await? {
         // what a policy or a webhook put in has its token and its priority too
         fill_in(cluster, &mut **object).await?;
         certificate_requests::admit_create(actor, &mut **object);
@@ -90,7 +90,7 @@ pub(crate) async fn admit_update(
     prepare: &Prepare<'_>,
 ) -> Result<Reservations, Status> {
     let Admission { cluster, actor, target, .. } = *asked;
-    mutate(asked, new, Some(old), prepare).await?;
+    mutate(asked, &mut Draft::Object { new, old: Some(old), prepare }).await?;
     let new = &mut **new;
     certificate_requests::admit_update(cluster, actor, target, new, old)?;
     if target.subresource.is_some() {
@@ -115,28 +115,23 @@ pub(crate) async fn review(
         limit_ranger::review(cluster, target, new, old)?;
     }
     pod_security::review(cluster, target, new, old, remarks)?;
-    let subject = Subject { new: Some(new), old };
+    let subject = Subject::written(new, old);
     asked.validate_by_policies(subject).await?;
     asked.validate_by_webhooks(subject).await
 }
 
 /// Policies, then webhooks; then once more those that want it where somebody changed what they had seen. Whether anything
 /// changed.
-async fn mutate(
-    asked: &Admission<'_>,
-    new: &mut Box<dyn Instance>,
-    old: Option<&dyn Instance>,
-    prepare: &Prepare<'_>,
-) -> Result<bool, Status> {
-    if !asked.has_mutators() {
+async fn mutate(asked: &Admission<'_>, draft: &mut Draft<'_>) -> Result<bool, Status> {
+    if !asked.is_of_interest() {
         return Ok(false);
     }
-    let before = encoded(&**new)?;
-    let evaluated = asked.mutate_by_policies(new, old, prepare).await?;
-    let hooks = asked.mutate_by_webhooks(new, old, prepare).await?;
-    asked.evaluate_again(evaluated, new, old, prepare).await?;
-    asked.ask_again(hooks, new, old, prepare).await?;
-    Ok(encoded(&**new)? != before)
+    let before = draft.encoded()?;
+    let evaluated = asked.mutate_by_policies(draft).await?;
+    let hooks = asked.mutate_by_webhooks(draft).await?;
+    asked.evaluate_again(evaluated, draft).await?;
+    asked.ask_again(hooks, draft).await?;
+    Ok(draft.encoded()? != before)
 }
 
 pub(crate) fn admit_delete(target: &Target) -> Result<(), Status> {

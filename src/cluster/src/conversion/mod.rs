@@ -1,10 +1,10 @@
 //! Conversion of custom resources by webhook: an object is stored in one version and asked for in another.
 //!
 //! What is stored may be of any version that was the stored one once: its own `apiVersion` says which. Whoever reads has it
-//! converted at the edge, where he waits anyway (`apiserver`: an object, a list, what a watch has at once); whoever writes has
-//! the stored object converted to his version, and what he made of it back (`write.rs`, `delete.rs`). Kinds without such a
-//! webhook, and objects that are of the version already, cost nothing. `review.rs` says what is asked and what an answer
-//! means.
+//! converted where he waits anyway (an object by `apiserver`, a list by [`Cluster::list_in_version`], what a watch has at once
+//! by [`Cluster::watch_in_version`]), and before it is selected by a field; whoever writes has the stored object converted to
+//! his version, and what he made of it back (`write.rs`, `delete.rs`). Kinds without such a webhook, and objects that are of the
+//! version already, cost nothing. `review.rs` says what is asked and what an answer means.
 
 mod review;
 
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// Upstream's.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// So much is sent at once: an answer is as large as its question, and a caller reads no more than some megabytes.
-const MOST_OBJECTS: usize = 500;
+pub(crate) const MOST_OBJECTS: usize = 500;
 const MOST_BYTES: usize = 2 << 20;
 
 impl Cluster {
@@ -100,7 +100,8 @@ impl Cluster {
             (0..values.len()).filter(|index| version_of(&values[*index]) != wanted).collect();
         let mut others = others.as_slice();
         while !others.is_empty() {
-            let (batch, rest) = others.split_at(batch(others, &values));
+            let sizes = others.iter().map(|index| values[*index].to_string().len());
+            let (batch, rest) = others.split_at(batch(sizes));
             others = rest;
             let originals: Vec<Value> = batch.iter().map(|index| values[*index].clone()).collect();
             let converted = self.ask_to_convert(conversion, wanted, &originals).await.map_err(|why| {
@@ -138,14 +139,14 @@ impl Cluster {
     }
 }
 
-/// How many of the next ones are sent at once.
-fn batch(others: &[usize], values: &[Value]) -> usize {
+/// How many of the next ones, of which these are the sizes in bytes, are sent at once.
+pub(crate) fn batch(sizes: impl Iterator<Item = usize>) -> usize {
     let mut bytes = 0;
-    let fits = |index: &&usize| {
-        bytes += values[**index].to_string().len();
+    let fits = |size: &usize| {
+        bytes += size;
         bytes <= MOST_BYTES
     };
-    others.iter().take(MOST_OBJECTS).take_while(fits).count().max(1)
+    sizes.take(MOST_OBJECTS).take_while(fits).count().max(1)
 }
 
 fn client_of(conversion: &Conversion) -> WebhookClientConfig {

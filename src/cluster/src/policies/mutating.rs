@@ -3,13 +3,13 @@
 use super::compiled::{Form, Mutation, Mutations};
 use super::validating::unevaluated;
 use super::{InUse, Invocation, Misconfigured};
-use crate::admission::{Admission, Prepare, Question, Subject, encoded};
+use crate::admission::{Admission, Draft, Question, Subject};
 use ::api::apply::{atomics, merged};
 use ::api::patch::JsonPatch;
 use ::api::{Cause, Reason, Status};
 use bytes::Bytes;
 use expressions::{Budget, Evaluation, Fault, Variables};
-use kinds::{FieldValidation, Instance, Version};
+use kinds::{FieldValidation, Version};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -22,21 +22,16 @@ pub(crate) struct Evaluated {
 }
 
 impl Admission<'_> {
-    /// Has the policies change a new version, one after the other. Who wants to be evaluated again is told with what he saw.
+    /// Has the policies change a draft, one after the other. Who wants to be evaluated again is told with what he saw.
     ///
     /// # Errors
     /// That one failed that is needed.
-    pub(crate) async fn mutate_by_policies(
-        &self,
-        new: &mut Box<dyn Instance>,
-        old: Option<&dyn Instance>,
-        prepare: &Prepare<'_>,
-    ) -> Result<Evaluated, Status> {
+    pub(crate) async fn mutate_by_policies(&self, draft: &mut Draft<'_>) -> Result<Evaluated, Status> {
         let Some(in_use) = self.policies_in_use().filter(|in_use| !in_use.mutating.is_empty()) else {
             return Ok(Evaluated::default());
         };
         let mut again = Vec::new();
-        self.evaluate(&in_use, new, old, prepare, |_, _| Ok(true), &mut again).await?;
+        self.evaluate(&in_use, draft, |_, _| Ok(true), &mut again).await?;
         Ok(Evaluated { in_use: Some(in_use), again })
     }
 
@@ -47,9 +42,7 @@ impl Admission<'_> {
     pub(crate) async fn evaluate_again(
         &self,
         evaluated: Evaluated,
-        new: &mut Box<dyn Instance>,
-        old: Option<&dyn Instance>,
-        prepare: &Prepare<'_>,
+        draft: &mut Draft<'_>,
     ) -> Result<(), Status> {
         let Evaluated { in_use: Some(in_use), again } = evaluated else { return Ok(()) };
         if again.is_empty() {
@@ -63,23 +56,20 @@ impl Admission<'_> {
                     && seen != now
             })
         };
-        let wanted = |invocation: &Invocation<'_, Mutations>, new: &dyn Instance| {
-            Ok(saw_another(invocation, &encoded(new)?))
+        let wanted = |invocation: &Invocation<'_, Mutations>, draft: &Draft<'_>| {
+            Ok(saw_another(invocation, &draft.encoded()?))
         };
-        self.evaluate(&in_use, new, old, prepare, wanted, &mut Vec::new()).await
+        self.evaluate(&in_use, draft, wanted, &mut Vec::new()).await
     }
 
     async fn evaluate(
         &self,
         in_use: &InUse,
-        new: &mut Box<dyn Instance>,
-        old: Option<&dyn Instance>,
-        prepare: &Prepare<'_>,
-        wanted: impl Fn(&Invocation<'_, Mutations>, &dyn Instance) -> Result<bool, Status> + Send + Sync,
+        draft: &mut Draft<'_>,
+        wanted: impl Fn(&Invocation<'_, Mutations>, &Draft<'_>) -> Result<bool, Status> + Send + Sync,
         again: &mut Vec<(String, String, Value, Bytes)>,
     ) -> Result<(), Status> {
-        let (invocations, misconfigured) =
-            self.invocations(&in_use.mutating, Subject { new: Some(&**new), old }).await;
+        let (invocations, misconfigured) = self.invocations(&in_use.mutating, draft.subject()).await;
         let mut failed = Vec::new();
         for Misconfigured { policy, binding, why } in &misconfigured {
             if !policy.ignores_failure {
@@ -92,21 +82,21 @@ impl Admission<'_> {
         }
         let namespace = self.namespace_object()?;
         for invocation in &invocations {
-            if !wanted(invocation, &**new)? {
+            if !wanted(invocation, draft)? {
                 continue;
             }
             let Invocation { policy, binding, .. } = invocation;
-            for why in self.invoke(invocation, &namespace, new, old, prepare).await? {
+            for why in self.invoke(invocation, &namespace, draft).await? {
                 if !policy.ignores_failure {
                     failed.push((told(&policy.name, &binding.name, &why), Reason::Invalid));
                 }
             }
             if policy.does.if_needed {
                 let (policy, binding) = (policy.name.clone(), binding.name.clone());
-                again.push((policy, binding, invocation.params.clone(), encoded(&**new)?));
+                again.push((policy, binding, invocation.params.clone(), draft.encoded()?));
             }
         }
-        self.told_of(failed, new.meta().name.as_deref())
+        self.told_of(failed, draft.subject().name().or(self.target.name.clone()).as_deref())
     }
 
     fn told_of(&self, failed: Vec<(String, Reason)>, name: Option<&str>) -> Result<(), Status> {
@@ -123,15 +113,12 @@ impl Admission<'_> {
         &self,
         invocation: &Invocation<'_, Mutations>,
         namespace: &Value,
-        new: &mut Box<dyn Instance>,
-        old: Option<&dyn Instance>,
-        prepare: &Prepare<'_>,
+        draft: &mut Draft<'_>,
     ) -> Result<Vec<String>, Status> {
         let Invocation { policy, via, params, .. } = invocation;
         let mut wrong = Vec::new();
         for (index, mutation) in policy.does.mutations.iter().enumerate() {
-            let subject = Subject { new: Some(&**new), old };
-            let question = Question::new(self, subject, via).await?;
+            let question = Question::new(self, draft.subject(), via).await?;
             let variables = self.policy_variables(&question, params, namespace);
             if index == 0 {
                 match policy.conditions.hold(&variables) {
@@ -141,10 +128,10 @@ impl Admission<'_> {
                 }
             }
             let before = question.object.unwrap_or_default();
-            match changed(mutation, &before, variables, &policy.composition, via) {
+            match changed(mutation, &before, variables, &policy.composition, typed(draft.subject(), via)) {
                 Ok(after) if after == before => {}
                 Ok(after) => {
-                    if let Err(why) = self.replace(new, after, prepare).await {
+                    if let Err(why) = self.replace(draft, after).await {
                         wrong.push(why.message);
                     }
                 }
@@ -159,12 +146,21 @@ fn told(policy: &str, binding: &str, why: &str) -> String {
     format!("policy '{policy}' with binding '{binding}' denied request: {why}")
 }
 
+/// By what a configuration is applied: as upstream's OpenAPI document, the registry has no type of a connection's options.
+fn typed<'v>(subject: Subject<'_>, via: &'v Version) -> Result<&'v Version, String> {
+    let Some(options) = subject.connect else { return Ok(via) };
+    let kind = options["kind"].as_str().unwrap_or_default();
+    let why = "failed to convert patch object to typed object: no corresponding type for";
+    let gvk = &via.info().gvk;
+    Err(format!("{why} {}/{}, Kind={kind}", gvk.group, gvk.version))
+}
+
 fn changed(
     mutation: &Mutation,
     object: &Value,
     variables: Variables,
     composition: &expressions::Composition,
-    via: &Version,
+    typed: Result<&Version, String>,
 ) -> Result<Value, String> {
     let program = mutation.program.as_ref().map_err(Clone::clone)?;
     let mut evaluation = Evaluation::new(variables, composition);
@@ -173,7 +169,9 @@ fn changed(
     match mutation.form {
         Form::ApplyConfiguration => {
             let wanted = evaluation.object(program, &mut budget).map_err(failed)?;
-            applied(object, wanted, via).map_err(|why| format!("error applying patch: {why}"))
+            typed
+                .and_then(|via| applied(object, wanted, via))
+                .map_err(|why| format!("error applying patch: {why}"))
         }
         Form::JsonPatch => {
             let operations = evaluation.patch(program, &mut budget).map_err(failed)?;

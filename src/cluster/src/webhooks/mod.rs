@@ -8,7 +8,7 @@ mod hook;
 mod review;
 
 use crate::Cluster;
-use crate::admission::{Admission, Prepare, Question, Subject, encoded};
+use crate::admission::{Admission, Draft, Question, Subject};
 use ::api::Status;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -124,21 +124,16 @@ impl Admission<'_> {
         Some((webhooks.hooks.load_full(), webhooks.caller.get()?.as_ref()))
     }
 
-    /// Has the webhooks change a new version, one after the other. Who wants to be asked again is told with what he saw.
+    /// Has the webhooks change a draft, one after the other. Who wants to be asked again is told with what he saw.
     ///
     /// # Errors
     /// What a webhook refuses, or that one failed whose answer is needed.
-    pub(crate) async fn mutate_by_webhooks(
-        &self,
-        new: &mut Box<dyn Instance>,
-        old: Option<&dyn Instance>,
-        prepare: &Prepare<'_>,
-    ) -> Result<Asked, Status> {
+    pub(crate) async fn mutate_by_webhooks(&self, draft: &mut Draft<'_>) -> Result<Asked, Status> {
         let Some((hooks, caller)) = self.asked() else { return Ok(Asked::default()) };
         let mut again = Vec::new();
         for (index, hook) in hooks.mutating.iter().enumerate() {
-            if self.change(hook, caller, new, old, prepare).await? && hook.if_needed {
-                again.push((index, encoded(&**new)?));
+            if self.change(hook, caller, draft).await? && hook.if_needed {
+                again.push((index, draft.encoded()?));
             }
         }
         Ok(Asked { hooks: Some(hooks), again })
@@ -148,19 +143,13 @@ impl Admission<'_> {
     ///
     /// # Errors
     /// As [`Admission::mutate_by_webhooks`].
-    pub(crate) async fn ask_again(
-        &self,
-        asked: Asked,
-        new: &mut Box<dyn Instance>,
-        old: Option<&dyn Instance>,
-        prepare: &Prepare<'_>,
-    ) -> Result<(), Status> {
+    pub(crate) async fn ask_again(&self, asked: Asked, draft: &mut Draft<'_>) -> Result<(), Status> {
         let (Some(hooks), Some(caller)) = (asked.hooks, self.cluster.0.webhooks.caller.get()) else {
             return Ok(());
         };
         for (index, seen) in asked.again {
-            if encoded(&**new)? != seen {
-                self.change(&hooks.mutating[index], caller.as_ref(), new, old, prepare).await?;
+            if draft.encoded()? != seen {
+                self.change(&hooks.mutating[index], caller.as_ref(), draft).await?;
             }
         }
         Ok(())
@@ -171,13 +160,9 @@ impl Admission<'_> {
         &self,
         hook: &Hook,
         caller: &dyn WebhookCaller,
-        new: &mut Box<dyn Instance>,
-        old: Option<&dyn Instance>,
-        prepare: &Prepare<'_>,
+        draft: &mut Draft<'_>,
     ) -> Result<bool, Status> {
-        let Some(question) = self.question(hook, Subject { new: Some(&**new), old }).await? else {
-            return Ok(false);
-        };
+        let Some(question) = self.question(hook, draft.subject()).await? else { return Ok(false) };
         let patch = match self.ask(hook, caller, &question).await? {
             Some(Answer { patch: Some(patch), .. }) => patch,
             _ => return Ok(true),
@@ -194,11 +179,11 @@ impl Admission<'_> {
         if after == before {
             return Ok(true);
         }
-        self.replace(new, after, prepare).await?;
+        self.replace(draft, after).await?;
         Ok(true)
     }
 
-    /// Has the webhooks judge a write, all at once.
+    /// Has the webhooks judge a write or a connection, all at once.
     ///
     /// # Errors
     /// What the first of them refuses, or that one failed whose answer is needed.
@@ -212,21 +197,9 @@ impl Admission<'_> {
     /// # Errors
     /// As [`Admission::validate_by_webhooks`].
     pub(crate) async fn tell_webhooks_of_deletion(&self, old: &dyn Instance) -> Result<(), Status> {
-        self.tell_webhooks(Subject { new: None, old: Some(old) }).await
-    }
-
-    /// The same of a connection.
-    ///
-    /// # Errors
-    /// As [`Admission::validate_by_webhooks`].
-    pub(crate) async fn tell_webhooks_of_connection(&self) -> Result<(), Status> {
-        self.tell_webhooks(Subject { new: None, old: None }).await
-    }
-
-    async fn tell_webhooks(&self, subject: Subject<'_>) -> Result<(), Status> {
         let Some((hooks, caller)) = self.asked() else { return Ok(()) };
-        self.ask_all(&hooks.mutating, caller, subject).await?;
-        self.ask_all(&hooks.validating, caller, subject).await
+        self.ask_all(&hooks.mutating, caller, Subject::deleted(old)).await?;
+        self.ask_all(&hooks.validating, caller, Subject::deleted(old)).await
     }
 
     async fn ask_all(

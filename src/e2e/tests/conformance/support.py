@@ -621,7 +621,7 @@ def converted_kind(cluster):
         if wanted.endswith("/v2") and "hostPort" in shown:
             shown["host"], shown["port"] = shown.pop("hostPort").split(":")
         elif wanted.endswith("/v1") and "host" in shown:
-            shown["hostPort"] = f"{shown.pop('host')}:{shown.pop('port')}"
+            shown["hostPort"] = f"{shown.pop('host')}:{shown.pop('port', '')}"
         return shown
 
     def answer(_method, _path, _headers, body):
