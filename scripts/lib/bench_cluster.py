@@ -4,8 +4,9 @@
 usage: bench_cluster.py KUBECONFIG IMAGE
 
 Prints one JSON object: milliseconds from a pod's creation until a watch shows it Running (100 in sequence), seconds until
-100 that are created at once are all Running, and requests a second. What it makes is in a namespace of its own, which it
-deletes at the end.
+100 that are created at once are all Running, requests a second, and seconds that workloads take: a Deployment of 200 and its
+update, a StatefulSet of 20, 500 Jobs, and the end of a namespace with 1,000 objects. What it makes is in namespaces of its own,
+which it deletes at the end.
 """
 
 import base64
@@ -24,6 +25,10 @@ import urllib.parse
 NAMESPACE = f"bench-{os.getpid()}"
 IN_SEQUENCE = 100
 AT_ONCE = 100
+REPLICAS = 200
+ORDERED = 20
+JOBS = 500
+OBJECTS = 1000
 GATED = 10000  # pods that wait at a scheduling gate: objects for the API server, and nothing else
 PATIENCE = 300  # seconds for one measurement
 
@@ -152,6 +157,88 @@ def requests_a_second(api, image):
     return creates, lists / (time.monotonic() - began)
 
 
+def template(image, **container):
+    spec = pod("", image)["spec"]
+    spec["containers"][0].update(container)
+    return {"metadata": {"labels": {"bench": "workload"}}, "spec": spec}
+
+
+def until(api, path, enough):
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        seen = json.loads(api.request("GET", path))
+        if enough(seen):
+            return seen
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{path} does not become what it should: {json.dumps(seen.get('status'))}")
+        time.sleep(0.02)
+
+
+def workloads(api, image):
+    """Seconds: a Deployment to ready, its rolling update, a StatefulSet one after the other, Jobs to their end."""
+    apps = f"/apis/apps/v1/namespaces/{NAMESPACE}"
+    selector = {"matchLabels": {"bench": "workload"}}
+
+    def ready(count):
+        return lambda it: it.get("status", {}).get("readyReplicas") == count
+
+    spec = {"replicas": REPLICAS, "selector": selector, "template": template(image)}
+    began = time.monotonic()
+    api.request("POST", f"{apps}/deployments", {"metadata": {"name": "many"}, "spec": spec})
+    until(api, f"{apps}/deployments/many", ready(REPLICAS))
+    made, began = time.monotonic() - began, time.monotonic()
+    spec["template"]["metadata"]["annotations"] = {"bench": "again"}
+    api.request("PUT", f"{apps}/deployments/many", {"metadata": {"name": "many"}, "spec": spec})
+
+    def updated(it):
+        status = it.get("status", {})
+        counts = [status.get(field) for field in ("updatedReplicas", "readyReplicas", "replicas")]
+        return counts == [REPLICAS] * 3 and status.get("observedGeneration") == it["metadata"]["generation"]
+
+    until(api, f"{apps}/deployments/many", updated)
+    rolled = time.monotonic() - began
+    api.request("DELETE", f"{apps}/deployments/many", {"propagationPolicy": "Foreground"})
+    until(api, f"/api/v1/namespaces/{NAMESPACE}/pods?limit=1", lambda it: not it["items"])
+    spec = {"replicas": ORDERED, "serviceName": "none", "selector": selector, "template": template(image)}
+    began = time.monotonic()
+    api.request("POST", f"{apps}/statefulsets", {"metadata": {"name": "ordered"}, "spec": spec})
+    until(api, f"{apps}/statefulsets/ordered", ready(ORDERED))
+    ordered = time.monotonic() - began
+    api.request("DELETE", f"{apps}/statefulsets/ordered", {"propagationPolicy": "Foreground"})
+    until(api, f"/api/v1/namespaces/{NAMESPACE}/pods?limit=1", lambda it: not it["items"])
+    jobs = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
+    # a program that ends at once, whatever the image is for
+    once = template(image, command=["/proc/self/exe", "--version"])
+    once["spec"]["restartPolicy"] = "Never"
+    bodies = [{"metadata": {"name": f"job-{n}"}, "spec": {"backoffLimit": 0, "template": once}} for n in range(JOBS)]
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda body: api.request("POST", jobs, body), bodies))
+
+    def over(it):
+        ended = [job for job in it["items"] if {c["type"] for c in job.get("status", {}).get("conditions", [])} & {"Complete", "Failed"}]
+        return len(ended) == JOBS
+
+    until(api, jobs, over)
+    ran = time.monotonic() - began
+    api.request("DELETE", jobs, {"propagationPolicy": "Background"})
+    return made, rolled, ordered, ran
+
+
+def namespace_s(api):
+    """Until a namespace with many objects is gone."""
+    name = f"{NAMESPACE}-full"
+    api.request("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    maps = f"/api/v1/namespaces/{name}/configmaps"
+    bodies = [{"metadata": {"name": f"m-{n}"}, "data": {"k": "v"}} for n in range(OBJECTS)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda body: api.request("POST", maps, body), bodies))
+    began = time.monotonic()
+    api.request("DELETE", f"/api/v1/namespaces/{name}")
+    until(api, f"/api/v1/namespaces/{name}", lambda it: it.get("code") == 404)
+    return time.monotonic() - began
+
+
 def main():
     kubeconfig, image = sys.argv[1:]
     api = Api(kubeconfig)
@@ -165,13 +252,17 @@ def main():
         delete_pods(api)
         together = at_once(api, running, image)
         delete_pods(api)
+        made, rolled, ordered, ran = workloads(api, image)
+        delete_pods(api)
+        emptied = namespace_s(api)
         creates, lists = requests_a_second(api, image)
         delete_pods(api)
     finally:
         api.request("DELETE", f"/api/v1/namespaces/{NAMESPACE}")
     print(json.dumps({
         "pod_p50_ms": median, "pod_p99_ms": last, "pods_at_once_s": together,
-        "creates_per_s": creates, "lists_per_s": lists,
+        "creates_per_s": creates, "lists_per_s": lists, "deployment_s": made, "rolling_update_s": rolled,
+        "stateful_set_s": ordered, "jobs_s": ran, "namespace_s": emptied,
     }))
 
 

@@ -137,25 +137,33 @@ fn width_of_list(edge: &ServerState, request: &Request, info: &RequestInfo) -> u
 
 /// Follows the objects, and says of each FlowSchema whether its level is there.
 pub(crate) async fn run(edge: Arc<ServerState>, stop: CancellationToken) {
-    let schemas = edge.cluster.informer::<FlowSchema>();
-    let all = move || schemas.list(None).into_iter().map(|schema| key_of(&schema.metadata));
+    // all of them at once: each change may concern each of them, and what is written together is synced together
+    let all = ObjectKey::cluster(NAME);
+    let of_levels = all.clone();
     Controller::new(NAME, &edge.cluster)
-        .reconciles::<FlowSchema>()
-        .watches::<PriorityLevelConfiguration>(move |queue, _| all().for_each(|key| queue.add(key)))
-        .run(stop, edge, |edge, key: ObjectKey| async move { reconcile(&edge, &key).await })
+        .watches::<FlowSchema>(move |queue, _| queue.add(all.clone()))
+        .watches::<PriorityLevelConfiguration>(move |queue, _| queue.add(of_levels.clone()))
+        .run(stop, edge, |edge, _| async move { reconcile(&edge).await })
         .await;
 }
 
-async fn reconcile(edge: &ServerState, key: &ObjectKey) -> Result<(), String> {
+async fn reconcile(edge: &ServerState) -> Result<(), Status> {
     let schemas = edge.cluster.informer::<FlowSchema>().list(None);
     let levels = edge.cluster.informer::<PriorityLevelConfiguration>().list(None);
     edge.flow.configure(&schemas, &levels);
-    let level_exists = |name: &str| levels.iter().any(|level| level.metadata.name.as_deref() == Some(name));
-    edge.cluster.restore_flow_control().await.map_err(|status| status.message)?;
-    let Some(schema) = schemas.iter().find(|schema| key_of(&schema.metadata) == *key) else { return Ok(()) };
+    edge.cluster.restore_flow_control().await?;
+    let said = schemas.iter().map(|schema| say_whether_dangling(edge, schema, &levels));
+    futures::future::join_all(said).await.into_iter().collect()
+}
+
+async fn say_whether_dangling(
+    edge: &ServerState,
+    schema: &FlowSchema,
+    levels: &[Arc<PriorityLevelConfiguration>],
+) -> Result<(), Status> {
     let level = schema.spec.as_ref().map(|spec| spec.priority_level_configuration.name.as_str());
     let level = level.unwrap_or_default();
-    let wanted = condition(level, level_exists(level));
+    let wanted = condition(level, levels.iter().any(|known| known.metadata.name.as_deref() == Some(level)));
     let mut known = schema.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let is_same = |known: &FlowSchemaCondition| {
         (&known.type_, &known.status, &known.message) == (&wanted.type_, &wanted.status, &wanted.message)
@@ -170,9 +178,9 @@ async fn reconcile(edge: &ServerState, key: &ObjectKey) -> Result<(), String> {
         conditions.push(wanted.clone());
         Ok(())
     };
-    let written = edge.cluster.acting_as(Actor::root()).api::<FlowSchema>().modify_status(key, set).await;
-    match written {
-        Err(status) if !status.is(Reason::NotFound) => Err(status.message),
+    let schemas = edge.cluster.acting_as(Actor::root()).api::<FlowSchema>();
+    match schemas.modify_status(&key_of(&schema.metadata), set).await {
+        Err(status) if !status.is(Reason::NotFound) => Err(status),
         _ => Ok(()),
     }
 }

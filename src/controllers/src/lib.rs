@@ -29,6 +29,7 @@ mod node_lifecycle;
 mod owner;
 mod persistent_volume_binder;
 mod pod_control;
+mod pod_garbage_collector;
 mod replicas;
 mod replication;
 mod resource_quota;
@@ -86,6 +87,7 @@ pub fn roles() -> Vec<ComponentRole> {
         namespace::role(),
         node_lifecycle::role(),
         persistent_volume_binder::role(),
+        pod_garbage_collector::role(),
         replication::role_of_replica_sets(),
         replication::role_of_replication_controllers(),
         resource_quota::role(),
@@ -129,6 +131,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(ttl_after_finished::run(cluster.clone(), stop.clone()));
     controllers.spawn(endpoint_slices::run(cluster.clone(), stop.clone()));
     controllers.spawn(namespace::run(cluster.clone(), stop.clone()));
+    controllers.spawn(pod_garbage_collector::run(cluster.clone(), stop.clone()));
     controllers.spawn(node_lifecycle::run(cluster.clone(), stop.clone()));
     controllers.spawn(taint_eviction::run(cluster.clone(), stop.clone()));
     controllers.spawn(disruption::run(cluster.clone(), stop.clone()));
