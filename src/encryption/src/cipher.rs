@@ -7,23 +7,24 @@ use crypto_secretbox::XSalsa20Poly1305;
 use crypto_secretbox::aead::Aead;
 use ring::aead::{AES_128_GCM, AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
+use serde::de::IgnoredAny;
 
 const BLOCK: usize = 16; // of AES, and so its initialisation vector
 const SECRETBOX_NONCE: usize = 24;
 
 #[derive(Clone)]
 pub(crate) enum Cipher {
-    AesGcm(LessSafeKey),
-    /// It is not authenticated: what was changed decrypts to something else, or to nothing.
+    AesGcm(Box<LessSafeKey>),
+    /// It is not authenticated: what another key or somebody else made of it decrypts too, but seldom to JSON.
     AesCbc(Vec<u8>),
-    Secretbox(Box<XSalsa20Poly1305>),
+    Secretbox(XSalsa20Poly1305),
 }
 
 impl Cipher {
     /// `None` where the secret has another length than 16 or 32 bytes.
     pub(crate) fn aes_gcm(secret: &[u8]) -> Option<Cipher> {
         let algorithm = if secret.len() == 16 { &AES_128_GCM } else { &AES_256_GCM };
-        UnboundKey::new(algorithm, secret).ok().map(|key| Cipher::AesGcm(LessSafeKey::new(key)))
+        UnboundKey::new(algorithm, secret).ok().map(|key| Cipher::AesGcm(Box::new(LessSafeKey::new(key))))
     }
 
     /// `None` where the secret has another length than 16, 24 or 32 bytes.
@@ -33,7 +34,7 @@ impl Cipher {
 
     /// `None` where the secret has another length than 32 bytes.
     pub(crate) fn secretbox(secret: &[u8]) -> Option<Cipher> {
-        XSalsa20Poly1305::new_from_slice(secret).ok().map(|key| Cipher::Secretbox(Box::new(key)))
+        XSalsa20Poly1305::new_from_slice(secret).ok().map(Cipher::Secretbox)
     }
 
     /// Puts nonce and ciphertext behind what is in `stored`. Of the three only AES-GCM binds it to its place.
@@ -80,11 +81,12 @@ impl Cipher {
             }
             Cipher::AesCbc(key) => {
                 let (iv, sealed) = stored.split_at_checked(BLOCK)?;
-                match key.len() {
+                let json = match key.len() {
                     16 => decrypt_cbc::<Aes128>(key, iv, sealed),
                     24 => decrypt_cbc::<Aes192>(key, iv, sealed),
                     _ => decrypt_cbc::<Aes256>(key, iv, sealed),
-                }
+                };
+                json.filter(|json| serde_json::from_slice::<IgnoredAny>(json).is_ok())
             }
             Cipher::Secretbox(key) => {
                 let (nonce, sealed) = stored.split_at_checked(SECRETBOX_NONCE)?;
