@@ -8,7 +8,7 @@ use api::{Object, ObjectKey, ResourceVersion};
 use bytes::Bytes;
 use encryption::{DecryptError, Decrypted, Encryption};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) type Place = (Resource, ObjectKey);
 pub(super) struct Reader {
     encryption: Arc<Encryption>,
     pub(super) stale: Vec<Place>,
-    refused: BTreeMap<DecryptError, Vec<Place>>,
+    refused: BTreeMap<DecryptError, BTreeSet<Place>>,
 }
 
 /// What could be decrypted.
@@ -41,7 +41,7 @@ impl Reader {
             Ok(Decrypted { json: Cow::Owned(json), is_stale }) => (Bytes::from(json), is_stale),
             Ok(Decrypted { json: Cow::Borrowed(_), is_stale }) => (stored, is_stale),
             Err(why) => {
-                self.refused.entry(why).or_default().push(place.clone());
+                self.refused.entry(why).or_default().insert(place.clone());
                 return None;
             }
         };
@@ -59,7 +59,7 @@ impl Reader {
             return Ok(());
         }
         let named = |(resource, key): &Place| format!("{resource} {key}");
-        let told = |(why, places): (&DecryptError, &Vec<Place>)| {
+        let told = |(why, places): (&DecryptError, &BTreeSet<Place>)| {
             format!("{} can not be read: {why}", names(places.iter().map(named)))
         };
         let what: Vec<String> = self.refused.iter().map(told).collect();
