@@ -114,7 +114,7 @@ impl Encryption {
     }
 
     /// The same for configurations that store everything in the same form, as far as resources and names of keys tell; 0 for
-    /// one that encrypts nothing. Nobody learns a secret from it.
+    /// the default. Nobody learns a secret from it.
     pub fn fingerprint(&self) -> u32 {
         self.rules.iter().filter_map(|(pattern, providers)| Some((pattern, providers.first()?))).fold(
             0,
