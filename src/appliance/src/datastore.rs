@@ -187,11 +187,12 @@ pub fn copy_datastore(
             format!("the state is in {} already: say where it is to be, by `--to` or `--from`", words(&to));
         return Err(StartError::NotCopied { what });
     }
+    let encryption = settings.api_server_files.encryption()?;
     // whatever becomes of it: `delete` knows of it
     settings.remember(to.as_ref());
     settings.save(places).map_err(|e| failed("settings", &e))?;
     let (source, target) = (backend(places, from.as_ref()), backend(places, to.as_ref()));
-    let copied = store::copy(&places.store(), &source, &target, overwrite).map_err(uncopied)?;
+    let copied = store::copy(&places.store(), &source, &target, overwrite, &encryption).map_err(uncopied)?;
     settings.remember(from.as_ref());
     settings.use_datastore(to.clone());
     settings.save(places).map_err(|e| failed("settings", &e))?;

@@ -27,6 +27,9 @@ pub enum StartError {
     /// What is in the datastore is not what this profile goes on with.
     #[error("{what}")]
     Datastore { what: String },
+    /// A key is missing or wrong that something is encrypted with.
+    #[error("{what}")]
+    Undecryptable { what: String },
     #[error("{what}")]
     NotCopied { what: String },
     #[error("{what}")]
@@ -40,6 +43,7 @@ pub(crate) fn unopened(error: OpenError) -> StartError {
         OpenError::Damaged { .. } | OpenError::Lost { .. } => StartError::StateDamaged { what },
         OpenError::Full { .. } => StartError::DiskFull { what },
         OpenError::Unreachable { .. } => StartError::Unreachable { what },
+        OpenError::Undecryptable { .. } => StartError::Undecryptable { what },
         OpenError::Another { .. } | OpenError::HalfCopied { .. } => StartError::Datastore { what },
         _ => StartError::Failed { what },
     }

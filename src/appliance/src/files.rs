@@ -5,6 +5,7 @@ use crate::Places;
 use crate::error::StartError;
 use audit::{AuditLog, Policy, Rotation};
 use authentication::Configuration;
+use encryption::Encryption;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ pub struct ApiServerFiles {
     /// `apiserver.config.k8s.io/v1`, kind `AuthenticationConfiguration`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication_config: Option<PathBuf>,
+    /// `apiserver.config.k8s.io/v1`, kind `EncryptionConfiguration`. The profile's from when its state was opened with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_provider_config: Option<PathBuf>,
 }
 
 impl ApiServerFiles {
@@ -40,6 +44,14 @@ impl ApiServerFiles {
         const WHAT: &str = "authentication configuration";
         let Some(path) = &self.authentication_config else { return Ok(Configuration::default()) };
         Configuration::parse(&read(WHAT, path)?).map_err(|why| wrong(WHAT, path, &why))
+    }
+
+    /// # Errors
+    /// A file that can not be read or is none.
+    pub(crate) fn encryption(&self) -> Result<Arc<Encryption>, StartError> {
+        const WHAT: &str = "encryption configuration";
+        let Some(path) = &self.encryption_provider_config else { return Ok(Arc::default()) };
+        Encryption::parse(&read(WHAT, path)?).map(Arc::new).map_err(|why| wrong(WHAT, path, &why))
     }
 
     /// # Errors

@@ -31,6 +31,7 @@ failures! {
     START_FAILED = 24, "START_FAILED", "the cluster did not come up", "see `monopod logs` for what the daemon said";
     DATASTORE_UNREACHABLE = 27, "DATASTORE_UNREACHABLE", "the etcd cluster that keeps the state does not answer", "start it, or give endpoints and certificates that it answers to by `monopod start --datastore-endpoint` and `--datastore-cafile`; nothing that was acknowledged is lost";
     DATASTORE_STATE = 28, "DATASTORE_STATE", "what is in the datastore is not what this profile goes on with", "bring the state there with `monopod datastore copy`, or leave the flag away to go on with the state where it is";
+    UNDECRYPTABLE = 33, "UNDECRYPTABLE", "something that is stored is encrypted with a key that is missing or is another", "give the file that has the key by `monopod start --encryption-provider-config FILE`; nothing was changed";
     NOT_COPIED = 29, "NOT_COPIED", "the state was not copied, and is where it was", "mend what is said above, and try again";
     NOT_RUNNING = 30, "NOT_RUNNING", "the cluster is not running", "start it with `monopod start`";
     NO_ANSWER = 31, "NO_ANSWER", "the daemon runs, but does not answer", "see `monopod logs`; `monopod stop` and `monopod start` bring it back without losing a container";

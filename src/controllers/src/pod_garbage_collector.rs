@@ -65,7 +65,8 @@ mod tests {
     fn the_oldest_that_have_ended_go() {
         let pod = |name: &str, second: u32, phase: &str| {
             let created = format!("2026-01-01T00:00:{second:02}Z");
-            let pod = json!({"metadata": {"name": name, "creationTimestamp": created}, "status": {"phase": phase}});
+            let pod =
+                json!({"metadata": {"name": name, "creationTimestamp": created}, "status": {"phase": phase}});
             Arc::new(serde_json::from_value::<Pod>(pod).unwrap())
         };
         let pods = || {

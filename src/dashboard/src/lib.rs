@@ -9,8 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod answers;
-mod front_door;
 mod pages;
+mod session_gate;
 mod sessions;
 
-pub use front_door::Dashboard;
+pub use session_gate::Dashboard;

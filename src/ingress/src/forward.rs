@@ -31,7 +31,7 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 
 /// Where a request came in.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Door {
+pub(crate) struct Downstream {
     pub(crate) client: IpAddr,
     pub(crate) secure: bool,
     pub(crate) port: u16,
@@ -40,7 +40,7 @@ pub(crate) struct Door {
 pub(crate) async fn answer(
     table: &Table,
     turn: &AtomicUsize,
-    door: Door,
+    downstream: Downstream,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let refused = |why: &str| answers::text(StatusCode::BAD_REQUEST, why.to_owned());
@@ -58,7 +58,7 @@ pub(crate) async fn answer(
     let Some(found) = table.routes.find(&host, &path.matched) else {
         return answers::nobody(&host, &path.matched);
     };
-    if found.to_https && !door.secure {
+    if found.to_https && !downstream.secure {
         return answers::to_https(&host, &with_query(&path.passed, request.uri()));
     }
     let target = with_query(found.path.as_deref().unwrap_or(&path.passed), request.uri());
@@ -72,7 +72,7 @@ pub(crate) async fn answer(
         let words = format!("no pod of the service {} takes connections", found.backend.service);
         return answers::text(StatusCode::BAD_GATEWAY, words);
     };
-    match send(connected, request, &host, &target, door).await {
+    match send(connected, request, &host, &target, downstream).await {
         Ok(response) => response,
         Err(error) if is_stalled(&error) => answers::text(StatusCode::REQUEST_TIMEOUT, Stalled.to_string()),
         Err(error) => {
@@ -109,7 +109,7 @@ async fn send(
     mut request: Request<Incoming>,
     host: &str,
     target: &str,
-    door: Door,
+    downstream: Downstream,
 ) -> hyper::Result<Response<Body>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection.with_upgrades());
@@ -118,7 +118,7 @@ async fn send(
     let (mut parts, body) = request.into_parts();
     parts.version = Version::HTTP_11;
     parts.uri = target.parse().unwrap_or_else(|_| Uri::from_static("/"));
-    to_pod(&mut parts.headers, host, door);
+    to_pod(&mut parts.headers, host, downstream);
     if let Some(protocol) = &upgrade {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         parts.headers.insert(header::UPGRADE, protocol.clone());
@@ -163,15 +163,15 @@ fn strip(headers: &mut HeaderMap) {
 }
 
 /// What the pod sees: the host that was asked for, and who asked.
-fn to_pod(headers: &mut HeaderMap, host: &str, door: Door) {
+fn to_pod(headers: &mut HeaderMap, host: &str, downstream: Downstream) {
     strip(headers);
-    let scheme = if door.secure { "https" } else { "http" };
+    let scheme = if downstream.secure { "https" } else { "http" };
     let told = [
         (header::HOST, host.to_owned()),
-        (HeaderName::from_static("x-forwarded-for"), door.client.to_string()),
-        (HeaderName::from_static("x-real-ip"), door.client.to_string()),
+        (HeaderName::from_static("x-forwarded-for"), downstream.client.to_string()),
+        (HeaderName::from_static("x-real-ip"), downstream.client.to_string()),
         (HeaderName::from_static("x-forwarded-host"), host.to_owned()),
-        (HeaderName::from_static("x-forwarded-port"), door.port.to_string()),
+        (HeaderName::from_static("x-forwarded-port"), downstream.port.to_string()),
         (HeaderName::from_static("x-forwarded-proto"), scheme.to_owned()),
         (HeaderName::from_static("x-scheme"), scheme.to_owned()),
     ];
@@ -198,8 +198,8 @@ mod tests {
         ] {
             headers.insert(name, HeaderValue::from_static(value));
         }
-        let door = Door { client: "192.0.2.7".parse().unwrap(), secure: true, port: 443 };
-        to_pod(&mut headers, "a.example", door);
+        let downstream = Downstream { client: "192.0.2.7".parse().unwrap(), secure: true, port: 443 };
+        to_pod(&mut headers, "a.example", downstream);
         let get = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!((get("connection"), get("x-mine"), get("transfer-encoding")), (None, None, None));
         assert_eq!(get("accept"), Some("*/*"));

@@ -2,7 +2,7 @@
 
 use crate::IngressConfig;
 use crate::certificates::{Resolver, fallback};
-use crate::forward::{self, Door};
+use crate::forward::{self, Downstream};
 use crate::run::Shared;
 use http::Request;
 use hyper::body::Incoming;
@@ -72,8 +72,8 @@ pub(crate) async fn serve_port(
         let (tls, shared, stop) = (tls.clone(), shared.clone(), stop.clone());
         let seat = Arc::new(seats.take(client.ip()));
         async move {
-            let door = Door { client: client.ip(), secure: tls.is_some(), port };
-            seat.clone().hold(connection(socket, tls, door, shared, seat, &stop)).await;
+            let downstream = Downstream { client: client.ip(), secure: tls.is_some(), port };
+            seat.clone().hold(connection(socket, tls, downstream, shared, seat, &stop)).await;
         }
     };
     accept_all("an ingress", &listener, &stop, handle).await;
@@ -82,7 +82,7 @@ pub(crate) async fn serve_port(
 async fn connection(
     socket: TcpStream,
     tls: Option<TlsAcceptor>,
-    door: Door,
+    downstream: Downstream,
     shared: Arc<Shared>,
     seat: Arc<Seat>,
     stop: &CancellationToken,
@@ -91,7 +91,7 @@ async fn connection(
         let shared = shared.clone();
         async move {
             let table = shared.table.load_full();
-            Ok::<_, Infallible>(forward::answer(&table, &shared.turn, door, request).await)
+            Ok::<_, Infallible>(forward::answer(&table, &shared.turn, downstream, request).await)
         }
     });
     let socket = WriteTimeout::new(socket, SENDING);

@@ -7,7 +7,9 @@ use crate::log::{EtcdLog, OpenError, SqliteLog, file_is_there, replace_file};
 use crate::root::Root;
 use crate::{Backend, Options};
 use api::ResourceVersion;
+use encryption::Encryption;
 use std::path::Path;
+use std::sync::Arc;
 
 /// What was copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,32 +39,39 @@ pub enum CopyError {
 }
 
 /// Copies what `from` holds to `to`. `dir` is the directory of the store: its file is there, and what it knows of an etcd. No store
-/// may be open on it.
+/// may be open on it. `encryption` is that of both.
 ///
 /// # Errors
 /// [`CopyError`].
-pub fn copy(dir: &Path, from: &Backend, to: &Backend, overwrite: bool) -> Result<Copied, CopyError> {
-    let root = read(dir, from)?;
+pub fn copy(
+    dir: &Path,
+    from: &Backend,
+    to: &Backend,
+    overwrite: bool,
+    encryption: &Arc<Encryption>,
+) -> Result<Copied, CopyError> {
+    let root = read(dir, from, encryption)?;
     match to {
-        Backend::File => to_file(dir, &root, overwrite)?,
-        Backend::Etcd(etcd) => EtcdLog::fill(dir, etcd, &root, overwrite)?,
+        Backend::File => to_file(dir, &root, overwrite, encryption)?,
+        Backend::Etcd(etcd) => EtcdLog::fill(dir, etcd, &root, overwrite, encryption)?,
     }
     Ok(Copied { objects: root.count(), revision: root.revision })
 }
 
-fn read(dir: &Path, from: &Backend) -> Result<Root, CopyError> {
+fn read(dir: &Path, from: &Backend, encryption: &Arc<Encryption>) -> Result<Root, CopyError> {
     match from {
-        Backend::Etcd(etcd) => EtcdLog::read(dir, etcd),
+        Backend::Etcd(etcd) => EtcdLog::read(dir, etcd, encryption),
         Backend::File if !file_is_there(dir) => Err(CopyError::Nothing { place: dir.display().to_string() }),
-        Backend::File => {
-            let options = Options { must_exist: true, ..Options::default() };
-            Ok(SqliteLog::open(dir, &options)?.1)
-        }
+        Backend::File => Ok(SqliteLog::open(dir, &of_copy(encryption))?.1),
     }
 }
 
+fn of_copy(encryption: &Arc<Encryption>) -> Options {
+    Options { must_exist: true, encryption: encryption.clone(), ..Options::default() }
+}
+
 /// Beside the file that is there, and then in its place.
-fn to_file(dir: &Path, root: &Root, overwrite: bool) -> Result<(), CopyError> {
+fn to_file(dir: &Path, root: &Root, overwrite: bool, encryption: &Arc<Encryption>) -> Result<(), CopyError> {
     let place = || dir.display().to_string();
     if !overwrite && file_is_there(dir) {
         let what = "a state, which an earlier copy may have left".to_owned();
@@ -74,8 +83,8 @@ fn to_file(dir: &Path, root: &Root, overwrite: bool) -> Result<(), CopyError> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(failed(e)),
         _ => {}
     }
-    let filled = SqliteLog::fill(&beside, root).and_then(|()| {
-        let (_, again, _) = SqliteLog::open(&beside, &Options { must_exist: true, ..Options::default() })?;
+    let filled = SqliteLog::fill(&beside, root, encryption).and_then(|()| {
+        let (_, again, _) = SqliteLog::open(&beside, &of_copy(encryption))?;
         compare(&place(), root, &again)
     });
     let moved = filled.and_then(|()| replace_file(dir, &beside).map_err(failed));

@@ -24,6 +24,7 @@ pub use write::{Change, CommitError, Committed, Durability, Precondition, Write}
 use api::ResourceVersion;
 use arc_swap::ArcSwap;
 use committer::{Committer, Request};
+use encryption::Encryption;
 use log::{EtcdLog, Log, MemoryLog, SqliteLog};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -40,6 +41,8 @@ pub struct Options {
     /// Go on without what was lost, and say what it was.
     pub accept_loss: bool,
     pub backend: Backend,
+    /// Which objects are stored under which keys. What is there in another form is written anew.
+    pub encryption: Arc<Encryption>,
     /// Go on with what a profile of another directory has left in etcd.
     pub take_over: bool,
 }
@@ -90,6 +93,7 @@ impl Default for Options {
             must_exist: false,
             accept_loss: false,
             backend: Backend::File,
+            encryption: Arc::default(),
             take_over: false,
         }
     }
@@ -116,10 +120,10 @@ impl Store {
     /// Opens or makes the store in `dir`. What was acknowledged before a crash is there again.
     ///
     /// # Errors
-    /// Another process holds it, the file is damaged or does not hold all that was acknowledged, or the disk refuses. The file is
-    /// as it was.
+    /// Another process holds it, the file is damaged or does not hold all that was acknowledged, a key is missing that something is
+    /// encrypted with, or the disk refuses. The file is as it was.
     pub fn open(dir: &Path, options: Options) -> Result<(Store, Recovery), OpenError> {
-        let (log, root, recovery): (Box<dyn Log>, _, _) = match &options.backend {
+        let (mut log, root, mut recovery): (Box<dyn Log>, _, _) = match &options.backend {
             Backend::File => {
                 let (log, root, recovery) = SqliteLog::open(dir, &options)?;
                 (Box::new(log), root, recovery)
@@ -129,6 +133,7 @@ impl Store {
                 (Box::new(log), root, recovery)
             }
         };
+        recovery.notes.extend(log.renew(&root)?);
         Ok((Store::start(log, root, &options), recovery))
     }
 

@@ -4,6 +4,7 @@ mod etcd;
 mod lock;
 mod seal;
 mod sqlite;
+mod stored;
 
 pub(crate) use etcd::{EtcdLog, etcd_was_used};
 pub(crate) use sqlite::{SqliteLog, file_is_there, replace_file};
@@ -59,6 +60,13 @@ pub(crate) trait Log: Send {
         usize::MAX
     }
 
+    /// Writes anew what is stored in another form than the configuration has it: in one append, with the revisions that it has.
+    /// A note where there was such.
+    ///
+    /// # Errors
+    /// As opening.
+    fn renew(&mut self, root: &Root) -> Result<Option<String>, OpenError>;
+
     /// Everything was appended, and `newest` is the last revision that anybody has seen.
     fn close(&mut self, newest: ResourceVersion);
 }
@@ -103,6 +111,12 @@ pub enum OpenError {
          here by `monopod start --datastore-take-over`"
     )]
     Another { place: String, whose: String },
+    /// Of a key that is not there, or is another. Nothing was changed.
+    #[error(
+        "{place}: {what}: nothing was changed; give a file that reads it by `monopod start --encryption-provider-config FILE`, or put \
+         a backup in its place"
+    )]
+    Undecryptable { place: String, what: String },
     #[error("{place} holds a copy that was cut short: make it again by `monopod datastore copy --overwrite`")]
     HalfCopied { place: String },
 }
@@ -117,6 +131,10 @@ impl Log for MemoryLog {
 
     fn append(&mut self, _: &[Record], _: &[Record], _: ResourceVersion) -> Result<(), CommitError> {
         Ok(())
+    }
+
+    fn renew(&mut self, _: &Root) -> Result<Option<String>, OpenError> {
+        Ok(None)
     }
 
     fn close(&mut self, _: ResourceVersion) {}

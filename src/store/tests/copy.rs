@@ -7,6 +7,7 @@ use common::etcd::place;
 use common::{Kept, delete, key, lazily, maps, put, value};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use store::{
     Backend, Copied, CopyError, Credentials, Etcd, OpenError, Options, Resource, Store, Write, copy,
@@ -80,7 +81,7 @@ async fn there_and_back_it_is_the_same_and_the_sources_are_as_they_were() {
     store.close().await;
     let file = std::fs::read(dir.join("cluster.db")).unwrap();
 
-    let copied = copy(dir, &Backend::File, &etcd, false).unwrap();
+    let copied = copy(dir, &Backend::File, &etcd, false, &Arc::default()).unwrap();
     assert_eq!(copied, Copied { objects: state.len(), revision });
     assert!(std::fs::read(dir.join("cluster.db")).unwrap() == file, "the source was changed");
     let store = at(dir, &etcd);
@@ -90,10 +91,10 @@ async fn there_and_back_it_is_the_same_and_the_sources_are_as_they_were() {
     store.close().await;
 
     let before = everything(&kept).await;
-    let refused = copy(dir, &etcd, &Backend::File, false).unwrap_err();
+    let refused = copy(dir, &etcd, &Backend::File, false, &Arc::default()).unwrap_err();
     assert!(matches!(refused, CopyError::Occupied { .. }), "{refused}");
     assert!(std::fs::read(dir.join("cluster.db")).unwrap() == file, "a refusal changed something");
-    copy(dir, &etcd, &Backend::File, true).unwrap();
+    copy(dir, &etcd, &Backend::File, true, &Arc::default()).unwrap();
     assert_eq!(everything(&kept).await, before, "the source was changed");
     let store = at(dir, &Backend::File);
     assert_eq!((all(&store), store.revision()), (state, revision));
@@ -117,10 +118,10 @@ async fn a_target_that_holds_a_state_is_replaced_only_when_it_is_asked_for() {
     store.commit(vec![put(&key("mine"), "v")]).await.unwrap();
     store.close().await;
     let etcd = Backend::Etcd(etcd_of(&kept));
-    let refused = copy(mine.path(), &Backend::File, &etcd, false).unwrap_err().to_string();
+    let refused = copy(mine.path(), &Backend::File, &etcd, false, &Arc::default()).unwrap_err().to_string();
     assert!(refused.contains("1 objects, revision 1") && refused.contains("--overwrite"), "{refused}");
     assert_eq!(everything(&kept).await, before, "a refusal changed something");
-    copy(mine.path(), &Backend::File, &etcd, true).unwrap();
+    copy(mine.path(), &Backend::File, &etcd, true, &Arc::default()).unwrap();
     let store = at(mine.path(), &etcd);
     assert!(store.snapshot().get(&maps(), &key("mine")).is_some());
     assert!(store.snapshot().get(&maps(), &key("theirs")).is_none());
@@ -129,12 +130,12 @@ async fn a_target_that_holds_a_state_is_replaced_only_when_it_is_asked_for() {
     let other = tempfile::tempdir().unwrap();
     at_first(other.path()).close().await;
     for (from, to) in [(&Backend::File, &etcd), (&etcd, &Backend::File)] {
-        let refused = copy(other.path(), from, to, true).unwrap_err();
+        let refused = copy(other.path(), from, to, true, &Arc::default()).unwrap_err();
         assert!(matches!(refused, CopyError::Open(OpenError::InUse { .. })), "{refused}");
     }
     store.close().await;
     // and that of another machine is read by who asks for it
-    copy(other.path(), &etcd, &Backend::File, true).unwrap();
+    copy(other.path(), &etcd, &Backend::File, true, &Arc::default()).unwrap();
     assert!(at(other.path(), &Backend::File).snapshot().get(&maps(), &key("mine")).is_some());
 }
 
@@ -148,7 +149,7 @@ async fn from_one_part_of_etcd_to_another_and_what_was_cut_short_is_no_state() {
     let from = Backend::Etcd(etcd_of(&kept));
     let there = Etcd { prefix: "/monopod/there/".to_owned(), ..etcd_of(&kept) };
     let to = Backend::Etcd(there.clone());
-    copy(kept.dir(), &from, &to, false).unwrap();
+    copy(kept.dir(), &from, &to, false, &Arc::default()).unwrap();
     assert_eq!(all_at(kept.dir(), &to).await, state);
 
     // as one that was killed has left it
@@ -162,9 +163,9 @@ async fn from_one_part_of_etcd_to_another_and_what_was_cut_short_is_no_state() {
     let options = Options { backend: to.clone(), accept_loss: true, ..Options::default() };
     let refused = Store::open(kept.dir(), options).map(|_| ()).unwrap_err();
     assert!(matches!(refused, OpenError::HalfCopied { .. }), "{refused}");
-    let refused = copy(kept.dir(), &from, &to, false).unwrap_err().to_string();
+    let refused = copy(kept.dir(), &from, &to, false, &Arc::default()).unwrap_err().to_string();
     assert!(refused.contains("a copy that was cut short"), "{refused}");
-    copy(kept.dir(), &from, &to, true).unwrap();
+    copy(kept.dir(), &from, &to, true, &Arc::default()).unwrap();
     assert_eq!(all_at(kept.dir(), &to).await, state);
 }
 
@@ -174,7 +175,7 @@ async fn what_can_not_be_copied_is_said_before_anything_is_written() {
     let etcd = Backend::Etcd(etcd_of(&kept));
     let nothing = tempfile::tempdir().unwrap();
     for (from, to) in [(&Backend::File, &etcd), (&etcd, &Backend::File)] {
-        let refused = copy(nothing.path(), from, to, false).unwrap_err();
+        let refused = copy(nothing.path(), from, to, false, &Arc::default()).unwrap_err();
         assert!(matches!(refused, CopyError::Nothing { .. }), "{refused}");
     }
     assert!(!nothing.path().join("cluster.db").exists());
@@ -182,7 +183,7 @@ async fn what_can_not_be_copied_is_said_before_anything_is_written() {
     let store = at_first(dir.path());
     store.commit(vec![put(&key("small"), "v"), put(&key("large"), &"x".repeat(1_600_000))]).await.unwrap();
     store.close().await;
-    let refused = copy(dir.path(), &Backend::File, &etcd, false).unwrap_err().to_string();
+    let refused = copy(dir.path(), &Backend::File, &etcd, false, &Arc::default()).unwrap_err().to_string();
     assert!(refused.contains("configmaps default/large"), "{refused}");
     assert_eq!(everything(&kept).await, Vec::new());
 }
@@ -200,7 +201,7 @@ async fn of_a_daemon_that_was_killed_all_is_copied() {
         std::fs::copy(dir.path().join(file), killed.path().join(file)).unwrap();
     }
     store.close().await;
-    let copied = copy(killed.path(), &Backend::File, &etcd, false).unwrap();
+    let copied = copy(killed.path(), &Backend::File, &etcd, false, &Arc::default()).unwrap();
     assert!(copied.revision.0 > 1000, "{copied:?}");
     let store = at(killed.path(), &etcd);
     assert_eq!((store.revision(), all(&store).len()), (copied.revision, 1));

@@ -3,7 +3,10 @@
 mod common;
 
 use api::ResourceVersion;
-use common::{CHILD, Kept, child, delete, key, lazily, maps, on_each_backend, open, put, value};
+use common::{
+    CHILD, Kept, child, delete, key, lazily, maps, on_each_backend, on_each_backend_encrypted, open, put,
+    value,
+};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -15,6 +18,11 @@ use store::{CommitError, OpenError, Options, Precondition, Store};
 on_each_backend! {
     kill_9_in_the_middle_of_commits_loses_nothing_acknowledged
     a_lazy_write_is_seen_at_once_and_durable_within_a_second
+    closing_writes_what_is_lazy_and_keeps_the_revision
+}
+
+on_each_backend_encrypted! {
+    kill_9_in_the_middle_of_commits_loses_nothing_acknowledged
     closing_writes_what_is_lazy_and_keeps_the_revision
 }
 

@@ -3,7 +3,7 @@
 mod common;
 
 use api::{Object, ObjectKey, ResourceVersion};
-use common::{Kept, draft, on_each_backend, value};
+use common::{Kept, draft, on_each_backend, on_each_backend_encrypted, value};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
@@ -14,6 +14,10 @@ use store::{
 on_each_backend! {
     reopening_changes_nothing
     writers_at_once_lose_no_update
+}
+
+on_each_backend_encrypted! {
+    reopening_changes_nothing
 }
 
 const RESOURCES: [&str; 3] = ["configmaps", "events", "deployments.apps"];

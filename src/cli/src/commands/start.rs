@@ -63,6 +63,11 @@ pub struct Start {
     /// AuthenticationConfiguration); "none" takes that back. The file is read at each start. Kept for later starts.
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
     authentication_config: Option<KeptFile>,
+    /// Encrypt Secrets, or what else this file names, where they are stored (apiserver.config.k8s.io/v1, kind
+    /// EncryptionConfiguration). What is stored in another form is written anew by the start; "none" takes the file back, once
+    /// nothing is encrypted any more. It is read at each start. Kept for later starts.
+    #[arg(long, value_name = "FILE", value_parser = kept_file)]
+    encryption_provider_config: Option<KeptFile>,
     /// Keep the cluster's state in an etcd cluster (https://HOST:2379,…) instead of a file of the profile; kept for later starts. A
     /// state that is there already is brought along by `monopod datastore copy`.
     #[arg(long, value_name = "URL", value_delimiter = ',')]
@@ -289,6 +294,7 @@ impl Start {
             ("--audit-policy", &self.audit_policy),
             ("--audit-log", &self.audit_log),
             ("--authentication-config", &self.authentication_config),
+            ("--encryption-provider-config", &self.encryption_provider_config),
         ];
         all.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?)))
     }
@@ -314,6 +320,7 @@ impl Start {
             audit_policy: self.audit_policy.clone().map(|KeptFile(path)| path),
             audit_log: self.audit_log.clone().map(|KeptFile(path)| path),
             authentication_config: self.authentication_config.clone().map(|KeptFile(path)| path),
+            encryption_provider_config: self.encryption_provider_config.clone().map(|KeptFile(path)| path),
             datastore: self.datastore()?,
             take_over: self.datastore_take_over,
             kubernetes: self.no_kubernetes.map(|no| !no),
@@ -485,6 +492,7 @@ pub(super) fn row_of(error: &StartError) -> Failure {
         StartError::DiskFull { .. } => failures::DISK_FULL,
         StartError::Unreachable { .. } => failures::DATASTORE_UNREACHABLE,
         StartError::Datastore { .. } => failures::DATASTORE_STATE,
+        StartError::Undecryptable { .. } => failures::UNDECRYPTABLE,
         StartError::NotCopied { .. } => failures::NOT_COPIED,
         StartError::Failed { .. } => failures::START_FAILED,
     }

@@ -13,6 +13,7 @@ mod state;
 mod writer;
 
 use super::seal::{self, OF_ETCD, Seal, Sealer};
+use super::stored::{self, Place};
 use super::{Log, OpenError, Record, Recovery, disorder, lock, row_sum};
 use crate::copy::{CopyError, compare};
 use crate::root::Root;
@@ -20,7 +21,8 @@ use crate::write::CommitError;
 use crate::{Etcd, Options};
 use ::etcd::{Client, Error, KeyValue, Op, Transaction};
 use api::ResourceVersion;
-use keys::{Keys, value_of};
+use encryption::Encryption;
+use keys::Keys;
 use load::Loaded;
 use session::{Holder, Session};
 use state::{NoState, State};
@@ -55,6 +57,8 @@ pub(crate) struct EtcdLog {
     /// The last append had no answer.
     away: bool,
     sealer: Sealer,
+    /// What is stored in another form than the configuration has it.
+    stale: Vec<Place>,
     place: String,
     /// Held for as long as the store is open.
     _lock: File,
@@ -108,9 +112,9 @@ impl EtcdLog {
         etcd: &Etcd,
         options: &Options,
     ) -> Result<(Self, Root, Recovery), OpenError> {
-        let opening = Opening::new(dir, etcd)?;
+        let opening = Opening::new(dir, etcd, &options.encryption)?;
         let runtime = background(&opening.place)?;
-        let (writer, root, recovery) = runtime.wait(opening.open(options))?;
+        let (writer, loaded, recovery) = runtime.wait(opening.open(options))?;
         let sealer = Sealer::open(dir, OF_ETCD, writer.state().seal);
         let Opening { keys, place, lock, .. } = opening;
         let log = EtcdLog {
@@ -120,21 +124,28 @@ impl EtcdLog {
             reserved: 0,
             away: false,
             sealer,
+            stale: loaded.reader.stale,
             place,
             _lock: lock,
         };
-        Ok((log, root, recovery))
+        Ok((log, loaded.root, recovery))
     }
 
     /// Everything that is there, of who has stopped: nothing is written.
-    pub(crate) fn read(dir: &Path, etcd: &Etcd) -> Result<Root, CopyError> {
-        let opening = Opening::new(dir, etcd)?;
+    pub(crate) fn read(dir: &Path, etcd: &Etcd, encryption: &Arc<Encryption>) -> Result<Root, CopyError> {
+        let opening = Opening::new(dir, etcd, encryption)?;
         background(&opening.place)?.wait(opening.read())
     }
 
     /// Writes all of this there, and reads it again.
-    pub(crate) fn fill(dir: &Path, etcd: &Etcd, root: &Root, overwrite: bool) -> Result<(), CopyError> {
-        let opening = Opening::new(dir, etcd)?;
+    pub(crate) fn fill(
+        dir: &Path,
+        etcd: &Etcd,
+        root: &Root,
+        overwrite: bool,
+        encryption: &Arc<Encryption>,
+    ) -> Result<(), CopyError> {
+        let opening = Opening::new(dir, etcd, encryption)?;
         let seal = background(&opening.place)?.wait(opening.fill(root, overwrite))?;
         Sealer::open(dir, OF_ETCD, seal).write(seal, true);
         Ok(())
@@ -142,7 +153,7 @@ impl EtcdLog {
 
     /// Removes what the profile of this directory has there. Returns what there was to remove.
     pub(crate) fn remove(dir: &Path, etcd: &Etcd) -> Result<bool, OpenError> {
-        let opening = Opening::new(dir, etcd)?;
+        let opening = Opening::new(dir, etcd, &Arc::default())?;
         background(&opening.place)?.wait(opening.remove())
     }
 
@@ -164,7 +175,7 @@ impl EtcdLog {
                 seal.objects += 1;
                 seal.sum += sum(object);
             }
-            let value = |object: &api::Object| value_of(resource, key, object);
+            let value = |object: &api::Object| self.keys.value(resource, key, object);
             let at = self.keys.object(resource, key);
             // the first of several about one object knows what was there, and the last what is to be
             before.entry(at.clone()).or_insert_with(|| record.previous.as_ref().map(value));
@@ -231,6 +242,15 @@ impl Log for EtcdLog {
         self.write(earlier, records, newest.0).map_err(|trouble| self.in_words(trouble))
     }
 
+    fn renew(&mut self, root: &Root) -> Result<Option<String>, OpenError> {
+        let stale = stored::records_at(root, std::mem::take(&mut self.stale));
+        if !stale.is_empty() {
+            self.write(&[], &stale, root.revision.0)
+                .map_err(|trouble| explain_trouble(&self.place, trouble))?;
+        }
+        Ok(stored::note(&self.place, stale.len()))
+    }
+
     fn close(&mut self, newest: ResourceVersion) {
         if let Err(error) = self.end_in_order(newest.0) {
             tracing::warn!(%error, place = self.place, "store not closed in order; the next start mends it");
@@ -279,13 +299,13 @@ struct Seen {
 }
 
 impl Opening {
-    fn new(dir: &Path, etcd: &Etcd) -> Result<Opening, OpenError> {
+    fn new(dir: &Path, etcd: &Etcd, encryption: &Arc<Encryption>) -> Result<Opening, OpenError> {
         let place = etcd.to_string();
         let lock = lock::lock(dir, &place)?;
         let failed = |e: std::io::Error| OpenError::Failed { place: place.clone(), why: e.to_string() };
         Ok(Opening {
             client: Arc::new(Client::new(etcd.endpoints.clone(), etcd.credentials.clone())),
-            keys: Keys::new(&etcd.prefix),
+            keys: Keys::new(&etcd.prefix, encryption),
             session: Session::begin(dir).map_err(failed)?,
             sealed: seal::read(dir, OF_ETCD),
             place,
@@ -293,7 +313,7 @@ impl Opening {
         })
     }
 
-    async fn open(&self, options: &Options) -> Result<(Writer, Root, Recovery), OpenError> {
+    async fn open(&self, options: &Options) -> Result<(Writer, Loaded, Recovery), OpenError> {
         let mut recovery = Recovery::default();
         let seen = self.look().await?;
         let state = self.state_of(&seen, options)?;
@@ -304,7 +324,7 @@ impl Opening {
         let mut writer =
             Writer::new(self.client.clone(), self.keys.clone(), self.session.clone(), held, state, known);
         match self.take_up(&mut writer, was_there, options, &mut recovery).await {
-            Ok(root) => Ok((writer, root, recovery)),
+            Ok(loaded) => Ok((writer, loaded, recovery)),
             Err(error) => {
                 writer.release(Instant::now() + CLOSE_PATIENCE).await;
                 Err(error)
@@ -412,7 +432,7 @@ impl Opening {
         was_there: bool,
         options: &Options,
         recovery: &mut Recovery,
-    ) -> Result<Root, OpenError> {
+    ) -> Result<Loaded, OpenError> {
         let place = &self.place;
         let state = writer.state().clone();
         let sealed = self.sealed.as_ref().ok().copied().flatten();
@@ -476,7 +496,7 @@ impl Opening {
                 recovery.notes.push(disorder(place, root.revision));
             }
         }
-        Ok(loaded.root)
+        Ok(loaded)
     }
 
     /// What is there, with what a journal adds that counts.
@@ -497,7 +517,9 @@ impl Opening {
             }
         };
         let objects = load::all_below(client, &self.keys.objects()).await.map_err(|e| self.explain(e))?;
-        Ok((Loaded::of(&self.keys, objects, &journal), journal, lost))
+        let loaded = Loaded::of(&self.keys, objects, &journal);
+        loaded.reader.refusal(&self.place)?;
+        Ok((loaded, journal, lost))
     }
 
     /// For a copy of it.
@@ -589,7 +611,7 @@ impl Opening {
             |trouble: Trouble| CopyError::Write { place: self.place.clone(), why: trouble.to_string() };
         writer.clear(unfinished.clone(), until()).await.map_err(failed)?;
         let put = |(resource, key, object): (&crate::Resource, &api::ObjectKey, &api::Object)| {
-            Op::put(self.keys.object(resource, key), value_of(resource, key, object))
+            Op::put(self.keys.object(resource, key), self.keys.value(resource, key, object))
         };
         for part in writer::in_parts(root.objects().map(put)) {
             writer.add(part, unfinished.clone(), until()).await.map_err(failed)?;
@@ -625,10 +647,14 @@ impl Opening {
     }
 
     fn explain_trouble(&self, trouble: Trouble) -> OpenError {
-        match trouble {
-            Trouble::Etcd(error) => self.explain(error),
-            Trouble::TakenOver(why) => OpenError::InUse { place: self.place.clone(), holder: why },
-        }
+        explain_trouble(&self.place, trouble)
+    }
+}
+
+fn explain_trouble(place: &str, trouble: Trouble) -> OpenError {
+    match trouble {
+        Trouble::Etcd(error) => explain(place, error),
+        Trouble::TakenOver(why) => OpenError::InUse { place: place.to_owned(), holder: why },
     }
 }
 

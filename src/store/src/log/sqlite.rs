@@ -2,24 +2,29 @@
 //!
 //! `objects` holds the newest version of each object with a sum over the row, `meta` the bookkeeping: `revision` is the newest
 //! that is on disk, `reserved` the highest that may have been seen, `clean` whether the last run ended in order, `sum` that of
-//! all rows. After a disorderly end counting goes on above `reserved`, so a revision is never used twice even where lazy writes
-//! were lost. What the file has lost is found out by the record beside it (`seal.rs`), and never passed over.
+//! all rows, `encryption` the form that all of them are in. After a disorderly end counting goes on above `reserved`, so a revision
+//! is never used twice even where lazy writes were lost. What the file has lost is found out by the record beside it (`seal.rs`),
+//! and never passed over.
 
 mod file;
 mod load;
 
 use super::seal::{self, OF_SQLITE, Seal, Sealer};
+use super::stored::{self, Place};
 use super::{Log, OpenError, Record, Recovery, lock, row_sum};
 use crate::Options;
 use crate::copy::CopyError;
 use crate::root::Root;
 use crate::write::CommitError;
 use api::ResourceVersion;
+use encryption::Encryption;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, Transaction, params};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Revisions are reserved so many at a time. The log is not touched for a lazy write within them.
 const RESERVE: u64 = 10_000;
@@ -30,6 +35,11 @@ pub(crate) struct SqliteLog {
     /// As the file has it.
     now: Seal,
     sealer: Sealer,
+    encryption: Arc<Encryption>,
+    /// What is stored in another form.
+    stale: Vec<Place>,
+    /// Of the encryption that the whole file is known to be stored by.
+    form: u64,
     path: PathBuf,
     /// Held for as long as the file is open.
     _lock: File,
@@ -48,7 +58,7 @@ impl SqliteLog {
         let was_there = sealed.or(options.must_exist.then(Seal::default));
         let (path, is_new) = file::find_or_make(dir, was_there, options, &mut recovery)?;
         let mut connection = file::connect(&path)?;
-        let mut loaded = load::load(&connection, &path)?;
+        let mut loaded = load::load(&connection, &path, &options.encryption)?;
         let lost = if is_new { Vec::new() } else { loaded.lost(sealed) };
         if !lost.is_empty() && !options.accept_loss {
             return Err(OpenError::Lost { place: path.display().to_string(), what: lost.join("; ") });
@@ -69,13 +79,24 @@ impl SqliteLog {
         }
         let sealer = Sealer::open(dir, OF_SQLITE, loaded.now);
         // nothing is reserved until the first write does it, so a start that changes nothing writes nothing to the file
-        let log = SqliteLog { connection, reserved: 0, now: loaded.now, sealer, path, _lock: lock };
+        let log = SqliteLog {
+            connection,
+            reserved: 0,
+            now: loaded.now,
+            sealer,
+            encryption: options.encryption.clone(),
+            stale: loaded.reader.stale,
+            form: loaded.form,
+            path,
+            _lock: lock,
+        };
         Ok((log, loaded.root, recovery))
     }
 
     /// Makes the file in `dir`, where there is none, with all of this in it.
-    pub(crate) fn fill(dir: &Path, root: &Root) -> Result<(), CopyError> {
-        let (mut log, _, _) = SqliteLog::open(dir, &Options::default())?;
+    pub(crate) fn fill(dir: &Path, root: &Root, encryption: &Arc<Encryption>) -> Result<(), CopyError> {
+        let options = Options { encryption: encryption.clone(), ..Options::default() };
+        let (mut log, _, _) = SqliteLog::open(dir, &options)?;
         let failed = |error: rusqlite::Error| CopyError::Write {
             place: dir.display().to_string(),
             why: error.to_string(),
@@ -88,7 +109,7 @@ impl SqliteLog {
         let transaction = self.connection.transaction()?;
         let mut now = Seal { revision: newest, ..self.now };
         for record in earlier.iter().chain(records) {
-            write_record(&transaction, record, &mut now)?;
+            write_record(&transaction, record, &self.encryption, &mut now)?;
         }
         let mut reserved = self.reserved;
         let reserves = newest + RESERVE / 2 > reserved;
@@ -106,6 +127,19 @@ impl SqliteLog {
         // after the file has it, and before anybody is told
         self.sealer.write(now, reserves);
         Ok(())
+    }
+
+    /// What was there in another form is in no page of the file any more, and in no part of its log.
+    fn rebuild(&mut self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "secure_delete", true)?;
+        self.connection.execute_batch("VACUUM")?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.connection.pragma_update(None, "secure_delete", false)?;
+        // last: a start that was cut short is made up for by the next one
+        self.form = self.encryption.fingerprint().into();
+        let transaction = self.connection.transaction()?;
+        set_meta(&transaction, "encryption", self.form)?;
+        transaction.commit()
     }
 
     fn end_in_order(&mut self, newest: u64) -> rusqlite::Result<()> {
@@ -161,6 +195,19 @@ impl Log for SqliteLog {
         })
     }
 
+    fn renew(&mut self, root: &Root) -> Result<Option<String>, OpenError> {
+        let stale = stored::records_at(root, std::mem::take(&mut self.stale));
+        let written = match stale.is_empty() {
+            true => Ok(()),
+            false => self.write(&[], &stale, root.revision.0),
+        };
+        // what was deleted while the file was in another form is still in its free pages
+        let is_as_before = stale.is_empty() && self.form == u64::from(self.encryption.fingerprint());
+        let renewed = written.and_then(|()| if is_as_before { Ok(()) } else { self.rebuild() });
+        renewed.map_err(|error| file::explain(&self.path, &error))?;
+        Ok(stored::note(&self.path.display(), stale.len()))
+    }
+
     fn close(&mut self, newest: ResourceVersion) {
         if let Err(error) = self.end_in_order(newest.0) {
             tracing::warn!(%error, path = %self.path.display(), "store not closed in order; the next start mends it");
@@ -168,7 +215,12 @@ impl Log for SqliteLog {
     }
 }
 
-fn write_record(transaction: &Transaction<'_>, record: &Record, now: &mut Seal) -> rusqlite::Result<()> {
+fn write_record(
+    transaction: &Transaction<'_>,
+    record: &Record,
+    encryption: &Encryption,
+    now: &mut Seal,
+) -> rusqlite::Result<()> {
     let (resource, name) = (record.resource.as_str(), &*record.key.name);
     let namespace = record.key.namespace.as_deref().unwrap_or_default();
     let sum_of =
@@ -186,8 +238,12 @@ fn write_record(transaction: &Transaction<'_>, record: &Record, now: &mut Seal) 
     let sum = sum_of(object);
     now.objects += 1;
     now.sum += u64::from(sum);
-    // as text, though it is held as bytes: for people who read the file with a tool
-    let json = ToSqlOutput::Borrowed(ValueRef::Text(object.bytes()));
+    let stored = encryption.encrypt(resource, &record.key, object.bytes());
+    let json = ToSqlOutput::Borrowed(match &stored {
+        // as text, though it is held as bytes: for people who read the file with a tool
+        Cow::Borrowed(json) => ValueRef::Text(json),
+        Cow::Owned(encrypted) => ValueRef::Blob(encrypted),
+    });
     transaction
         .prepare_cached(
             "INSERT INTO objects (resource, namespace, name, revision, json, sum) VALUES (?, ?, ?, ?, ?, ?)

@@ -6,9 +6,11 @@ pub mod etcd;
 
 use etcd::EtcdServer;
 
+use ::encryption::Encryption;
 use api::{Object, ObjectKey, REVISION_PLACEHOLDER, Unstamped};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use store::{
     Backend, Change, Durability, OpenError, Options, Precondition, Recovery, Resource, Store, Write,
 };
@@ -60,12 +62,31 @@ pub fn open(dir: &Path) -> Store {
     Store::open(dir, Options::default()).unwrap().0
 }
 
+/// ConfigMaps under the first of these keys: `aesgcm/NAME`, or `identity`. A name has one secret.
+pub fn encrypted_by(providers: &[&str]) -> Arc<Encryption> {
+    let provider = |provider: &&str| match provider.split_once('/') {
+        None => format!("{{{provider}: {{}}}}"),
+        Some((kind, name)) => {
+            let secret = format!("{name:A<43}=");
+            format!("{{{kind}: {{keys: [{{name: {name}, secret: '{secret}'}}]}}}}")
+        }
+    };
+    let providers: Vec<String> = providers.iter().map(provider).collect();
+    let text = format!(
+        "{{apiVersion: apiserver.config.k8s.io/v1, kind: EncryptionConfiguration, resources: [{{resources: [configmaps], \
+         providers: [{}]}}]}}",
+        providers.join(", ")
+    );
+    Arc::new(Encryption::parse(&text).unwrap())
+}
+
 /// Where a store of a test is kept. A directory goes with it, and an etcd.
 pub struct Kept {
     dir: PathBuf,
     endpoint: Option<String>,
     /// In a child they are its parent's.
     owned: Option<tempfile::TempDir>,
+    encryption: Option<Arc<Encryption>>,
     pub server: Option<EtcdServer>,
 }
 
@@ -85,11 +106,15 @@ impl Kept {
     fn somewhere(server: Option<EtcdServer>) -> Kept {
         if let Ok(dir) = std::env::var(CHILD) {
             let endpoint = std::env::var(CHILD_ETCD).ok();
-            return Kept { dir: dir.into(), endpoint, owned: None, server: None };
+            return Kept { dir: dir.into(), endpoint, owned: None, encryption: None, server: None };
         }
         let owned = tempfile::tempdir().unwrap();
         let endpoint = server.as_ref().map(EtcdServer::endpoint);
-        Kept { dir: owned.path().to_owned(), endpoint, owned: Some(owned), server }
+        Kept { dir: owned.path().to_owned(), endpoint, owned: Some(owned), encryption: None, server }
+    }
+
+    pub fn encrypted(self) -> Kept {
+        Kept { encryption: Some(encrypted_by(&["aesgcm/key"])), ..self }
     }
 
     /// This is the process that may be killed.
@@ -102,12 +127,12 @@ impl Kept {
     }
 
     pub fn options(&self) -> Options {
-        match &self.endpoint {
-            None => Options::default(),
-            Some(endpoint) => {
-                Options { backend: Backend::Etcd(etcd::place(&[endpoint])), ..Options::default() }
-            }
-        }
+        let backend = match &self.endpoint {
+            None => Backend::File,
+            Some(endpoint) => Backend::Etcd(etcd::place(&[endpoint])),
+        };
+        let encryption = self.encryption.clone().unwrap_or_default();
+        Options { backend, encryption, ..Options::default() }
     }
 
     pub fn try_open(&self) -> Result<(Store, Recovery), OpenError> {
@@ -124,7 +149,8 @@ impl Kept {
             None => ("on_file", None),
             Some(endpoint) => ("on_etcd", Some((CHILD_ETCD, endpoint))),
         };
-        let mut command = child(&format!("{backend}::{test}"), &self.dir);
+        let encrypted = if self.encryption.is_some() { "_encrypted" } else { "" };
+        let mut command = child(&format!("{backend}{encrypted}::{test}"), &self.dir);
         command.envs(endpoint);
         command
     }
@@ -149,6 +175,26 @@ macro_rules! on_each_backend {
     };
 }
 pub(crate) use on_each_backend;
+
+/// What holds of every back end, where all of it is encrypted.
+macro_rules! on_each_backend_encrypted {
+    ($($name:ident)*) => {
+        mod on_file_encrypted {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                super::$name(&super::common::Kept::in_file().encrypted()).await;
+            })*
+        }
+        mod on_etcd_encrypted {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $name() {
+                let Some(kept) = super::common::Kept::in_etcd() else { return };
+                super::$name(&kept.encrypted()).await;
+            })*
+        }
+    };
+}
+pub(crate) use on_each_backend_encrypted;
 
 /// `test` of this binary in a process of its own, which finds `CHILD` set and does its part.
 pub fn child(test: &str, dir: &Path) -> Command {

@@ -1,21 +1,28 @@
 //! What is where, and how an object is written: `12 3735928559` (its revision and the sum over the row) in a line of its own, and
-//! then its JSON, so that a person can read it with `etcdctl get`.
+//! then its JSON, so that a person can read it with `etcdctl get`, where it is not encrypted.
 
 use crate::Resource;
 use crate::log::row_sum;
 use api::{Object, ObjectKey, ResourceVersion};
 use bytes::Bytes;
+use encryption::Encryption;
+use std::sync::Arc;
 
-/// The keys of one profile.
+/// The keys of one profile, and their values.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     prefix: String,
+    encryption: Arc<Encryption>,
 }
 
 impl Keys {
     /// `prefix` ends with a slash.
-    pub(super) fn new(prefix: &str) -> Keys {
-        Keys { prefix: prefix.to_owned() }
+    pub(super) fn new(prefix: &str, encryption: &Arc<Encryption>) -> Keys {
+        Keys { prefix: prefix.to_owned(), encryption: encryption.clone() }
+    }
+
+    pub(super) fn encryption(&self) -> &Arc<Encryption> {
+        &self.encryption
     }
 
     pub(super) fn everything(&self) -> Vec<u8> {
@@ -62,16 +69,16 @@ impl Keys {
         let namespace = Some(namespace).filter(|namespace| !namespace.is_empty());
         Some((Resource::from(resource), ObjectKey::new(namespace, name)))
     }
+
+    pub(super) fn value(&self, resource: &Resource, key: &ObjectKey, object: &Object) -> Vec<u8> {
+        let sum = row_sum(resource, key, object.revision(), object.bytes());
+        let mut value = format!("{} {sum}\n", object.revision()).into_bytes();
+        value.extend_from_slice(&self.encryption.encrypt(resource.as_str(), key, object.bytes()));
+        value
+    }
 }
 
-pub(super) fn value_of(resource: &Resource, key: &ObjectKey, object: &Object) -> Vec<u8> {
-    let sum = row_sum(resource, key, object.revision(), object.bytes());
-    let mut value = format!("{} {sum}\n", object.revision()).into_bytes();
-    value.extend_from_slice(object.bytes());
-    value
-}
-
-/// An object's revision, the sum on record, and its JSON.
+/// An object's revision, the sum on record, and its JSON, which may be encrypted.
 pub(super) fn parse(value: Vec<u8>) -> Option<(ResourceVersion, u64, Bytes)> {
     let end = value.iter().position(|byte| *byte == b'\n')?;
     let (revision, sum) = std::str::from_utf8(&value[..end]).ok()?.split_once(' ')?;
@@ -85,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_key_is_read_as_it_was_written() {
-        let keys = Keys::new("/monopod/shop/");
+        let keys = Keys::new("/monopod/shop/", &Arc::default());
         for (resource, key) in [
             ("configmaps", ObjectKey::namespaced("default", "a")),
             ("nodes", ObjectKey::new(None, "monopod")),

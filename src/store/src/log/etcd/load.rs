@@ -1,14 +1,13 @@
 //! Reads everything, once, and compares it with what was written.
 
-use super::keys::{Keys, parse, value_of};
+use super::keys::{Keys, parse};
 use super::state::{Journal, State};
 use super::writer::Batch;
-use crate::Resource;
+use crate::log::names;
 use crate::log::seal::Seal;
-use crate::log::{names, row_sum};
+use crate::log::stored::{Found, Place, Reader};
 use crate::root::Root;
 use ::etcd::{Client, Error, Op, Transaction};
-use api::{Object, ObjectKey};
 use prost::Message;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -46,15 +45,15 @@ pub(super) async fn journal(
 }
 
 /// What is there.
-#[derive(Default)]
 pub(super) struct Loaded {
     pub(super) root: Root,
     /// Of what could be read.
     pub(super) now: Seal,
+    pub(super) reader: Reader,
     /// What can not be read, by its keys.
     unreadable: Vec<Vec<u8>>,
     /// What is read, but is not what was written.
-    changed: Vec<(Resource, ObjectKey)>,
+    changed: Vec<Place>,
 }
 
 impl Loaded {
@@ -65,7 +64,13 @@ impl Loaded {
                 None => drop(objects.remove(key)),
             }
         }
-        let mut loaded = Loaded::default();
+        let mut loaded = Loaded {
+            root: Root::default(),
+            now: Seal::default(),
+            reader: Reader::new(keys.encryption()),
+            unreadable: Vec::new(),
+            changed: Vec::new(),
+        };
         for (key, value) in objects {
             if loaded.take(keys, &key, value).is_none() {
                 loaded.unreadable.push(key);
@@ -75,17 +80,17 @@ impl Loaded {
     }
 
     fn take(&mut self, keys: &Keys, key: &[u8], value: Vec<u8>) -> Option<()> {
-        let (resource, name) = keys.place(key)?;
-        let (revision, on_record, json) = parse(value)?;
-        let sum = u64::from(row_sum(&resource, &name, revision, &json));
-        let object = Object::from_stored(json, revision).ok()?;
+        let place = keys.place(key)?;
+        let (revision, on_record, stored) = parse(value)?;
+        let Some(Found { sum, object }) = self.reader.read(&place, revision, stored) else { return Some(()) };
+        let (object, sum) = (object?, u64::from(sum));
         if on_record != sum {
-            self.changed.push((resource.clone(), name.clone()));
+            self.changed.push(place.clone());
         }
         self.now.objects += 1;
         self.now.sum += sum;
         self.root.revision = self.root.revision.max(revision);
-        self.root.resources.entry(resource).or_default().insert(name, object);
+        self.root.resources.entry(place.0).or_default().insert(place.1, object);
         Some(())
     }
 
@@ -130,9 +135,9 @@ impl Loaded {
     /// What makes what is there all that there is: what can not be read goes, and nothing is said of the rest again.
     pub(super) fn mend(&self, keys: &Keys) -> Batch {
         let gone = self.unreadable.iter().map(|key| (key.clone(), None));
-        let of = |(resource, key): &(Resource, ObjectKey)| {
+        let of = |(resource, key): &Place| {
             let object = self.root.resources.get(resource)?.get(key)?;
-            Some((keys.object(resource, key), Some(value_of(resource, key, object))))
+            Some((keys.object(resource, key), Some(keys.value(resource, key, object))))
         };
         gone.chain(self.changed.iter().filter_map(of)).collect()
     }

@@ -3,13 +3,16 @@
 use super::file::explain;
 use crate::Resource;
 use crate::log::seal::Seal;
+use crate::log::stored::{Found, Place, Reader};
 use crate::log::{OpenError, names, row_sum};
 use crate::root::Root;
-use api::{Object, ObjectKey, ResourceVersion};
+use api::{ObjectKey, ResourceVersion};
 use bytes::Bytes;
+use encryption::Encryption;
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::path::Path;
+use std::sync::Arc;
 
 /// What is in the file.
 pub(super) struct Loaded {
@@ -19,23 +22,29 @@ pub(super) struct Loaded {
     pub(super) clean: bool,
     /// A file of an older version has none.
     pub(super) sum_on_record: Option<u64>,
+    /// Of the encryption that the whole file is known to be stored by; 0 for none.
+    pub(super) form: u64,
+    pub(super) reader: Reader,
     /// What can not be read.
     unreadable: Vec<Place>,
     /// What is read, but is not what was written.
     changed: Vec<(Place, u32)>,
 }
 
-type Place = (Resource, ObjectKey);
-
 struct Columns {
     place: Place,
     revision: ResourceVersion,
-    json: Bytes,
+    /// Its JSON, which may be encrypted.
+    stored: Bytes,
     /// `None` in a row that an older version wrote.
     sum: Option<u64>,
 }
 
-pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, OpenError> {
+pub(super) fn load(
+    connection: &Connection,
+    path: &Path,
+    encryption: &Arc<Encryption>,
+) -> Result<Loaded, OpenError> {
     let explain = |error: rusqlite::Error| explain(path, &error);
     let damaged = |why: String| OpenError::Damaged { path: path.to_owned(), why };
     let verdict: String =
@@ -52,6 +61,8 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, OpenE
         now: Seal { revision: meta("revision")?, reserved: meta("reserved")?, ..Seal::default() },
         clean: meta("clean")? != 0,
         sum_on_record: read_meta(connection, "sum").map_err(explain)?,
+        form: read_meta(connection, "encryption").map_err(explain)?.unwrap_or_default(),
+        reader: Reader::new(encryption),
         unreadable: Vec::new(),
         changed: Vec::new(),
     };
@@ -62,6 +73,7 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, OpenE
     while let Some(row) = rows.next().map_err(explain)? {
         loaded.take(columns(row).map_err(|e| damaged(format!("a row of objects: {e}")))?);
     }
+    loaded.reader.refusal(&path.display())?;
     loaded.root.revision = loaded.root.revision.max(ResourceVersion(loaded.now.revision));
     loaded.now.revision = loaded.root.revision.0;
     Ok(loaded)
@@ -69,11 +81,11 @@ pub(super) fn load(connection: &Connection, path: &Path) -> Result<Loaded, OpenE
 
 impl Loaded {
     fn take(&mut self, row: Columns) {
-        let Columns { place, revision, json, sum: on_record } = row;
-        let sum = row_sum(&place.0, &place.1, revision, &json);
+        let Columns { place, revision, stored, sum: on_record } = row;
+        let Some(Found { sum, object }) = self.reader.read(&place, revision, stored) else { return };
         self.now.objects += 1;
         self.now.sum += u64::from(sum);
-        let Ok(object) = Object::from_stored(json, revision) else { return self.unreadable.push(place) };
+        let Some(object) = object else { return self.unreadable.push(place) };
         if on_record.is_some_and(|on_record| on_record != u64::from(sum)) {
             self.changed.push((place.clone(), sum));
         }
@@ -169,11 +181,11 @@ fn named((resource, key): &Place) -> String {
 fn columns(row: &Row<'_>) -> rusqlite::Result<Columns> {
     let text = |column: usize| row.get_ref(column)?.as_str().map_err(rusqlite::Error::from);
     let namespace = Some(text(1)?).filter(|namespace| !namespace.is_empty());
-    let json = row.get_ref(4)?.as_bytes().map_err(|error: FromSqlError| rusqlite::Error::from(error))?;
+    let stored = row.get_ref(4)?.as_bytes().map_err(|error: FromSqlError| rusqlite::Error::from(error))?;
     Ok(Columns {
         place: (Resource::from(text(0)?), ObjectKey::new(namespace, text(2)?)),
         revision: ResourceVersion(row.get(3)?),
-        json: Bytes::copy_from_slice(json),
+        stored: Bytes::copy_from_slice(stored),
         sum: row.get(5)?,
     })
 }
