@@ -83,7 +83,7 @@ mod tests {
             assert_eq!(find(text, key).unwrap().as_deref(), want, "{key}");
         }
         for (text, line) in
-            [("A=1", 1), ("\nA='1", 2), ("A B='1'", 1), ("A='1' B='2'", 1), ("='1'", 1), ("A='1\02'", 1)]
+            [("A=1", 1), ("\nA='1", 2), ("A B='1'", 1), ("A='1' B='2'", 1), ("='1'", 1), ("A='1\0'", 1)]
         {
             assert_eq!(find(text, "A"), Err(line), "{text}");
         }

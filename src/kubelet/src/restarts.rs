@@ -37,7 +37,7 @@ pub fn starts_once(spec: &PodSpec) -> bool {
         let has_rules = container.restart_policy_rules.as_ref().is_some_and(|rules| !rules.is_empty());
         has_rules || policy_of(spec, container) != Policy::Never
     };
-    !pod::all_containers(spec).any(|container| may_restart(&container))
+    !pod::all_containers(spec).any(may_restart)
 }
 
 fn policy_of(spec: &PodSpec, container: &Container) -> Policy {

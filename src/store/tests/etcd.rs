@@ -406,7 +406,8 @@ async fn a_quota_that_is_used_up_is_said_and_what_is_there_stays() {
     store.close().await;
     let client = Client::new(vec![server.endpoint().parse().unwrap()], Credentials::default());
     let (there, _) = client.page(&at("objects/"), &at("objects/"), soon()).await.unwrap();
-    assert_eq!(there.len() as u64, stored);
+    // etcd may have applied the very write with which it noticed that its room is used up
+    assert!((stored..=stored + 1).contains(&(there.len() as u64)), "{} of {stored}", there.len());
     // and who would begin now is told the same
     let refused = Store::open(dir.path(), options).map(|_| ()).unwrap_err().to_string();
     assert!(refused.contains("the quota of its database is used up"), "{refused}");
