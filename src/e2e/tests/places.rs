@@ -133,7 +133,7 @@ fn to_the_old_layout(at: &Appliance, profile: &str) {
     let (old, new) = (format!("/var/lib/{profile}"), state.display());
     let lines = [
         format!(
-            "for c in /sys/fs/cgroup/*/monopod/{profile} /sys/fs/cgroup/monopod/{profile}; do find $c -name cgroup.procs -exec cat {{}} + 2>/dev/null; done | xargs -r kill -9"
+            "for c in /sys/fs/cgroup/*/monopod/{profile} /sys/fs/cgroup/monopod/{profile}; do find $c -name cgroup.procs -exec cat {{}} + 2>/dev/null; done | xargs -r kill -9 2>/dev/null; true"
         ),
         "sleep 0.5".to_owned(),
         format!(
