@@ -80,6 +80,7 @@ fn asked(
         (Some(asked), None) => Some(Attributes {
             verb: asked.verb.clone().unwrap_or_default(),
             group: asked.group.clone().unwrap_or_default(),
+            version: asked.version.clone().unwrap_or_default(),
             resource: asked.resource.clone().unwrap_or_default(),
             subresource: asked.subresource.clone().unwrap_or_default(),
             namespace: asked.namespace.clone().filter(|n| !n.is_empty()),

@@ -1,19 +1,15 @@
-//! What the audit log hears of one request, from its head to the end of its answer. It goes along with the [`Request`], so that
+//! What the audit log hears of one request, from its head to the end of its answer. It goes along with the request, so that
 //! who decides, admits or carries adds what it knows; when the last who holds it lets go, the answer is complete.
 //!
 //! Requests that no policy wants to hear of have an empty trail, and cost one look at the policy. What the components of this
 //! process do is no request, and is not told of.
 
-use crate::proxy::Verbatim;
-use crate::request::Request;
-use crate::request_info::{ParsedPath, RequestInfo};
+use crate::responses::Verbatim;
 use crate::{body, responses};
 use api::Status;
-use audit::{
-    AuditLog, Decision, Event, Level, ObjectReference, ResourceOf, ResponseStatus, Stage, Subject, UserInfo,
-};
+use audit::{AuditLog, Decision, Event, Level, ResponseStatus, Stage, UserInfo};
 use bytes::Bytes;
-use cluster::{Actor, Attributes, Cluster};
+use cluster::Actor;
 use futures::StreamExt;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
@@ -21,15 +17,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use warp::reply::Response;
 
-static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
-/// Of the identifier that a client may give its request.
-const LONGEST_ID: usize = 64;
-/// Upstream's, of who asks.
-const LONGEST_AGENT: usize = 1024;
+pub(crate) static AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// No name of an object is longer.
 const LONGEST_NAME: usize = 253;
 const DECISION: &str = "authorization.k8s.io/decision";
@@ -52,69 +43,16 @@ struct Pending {
 }
 
 impl AuditTrail {
-    /// Tells that the request has come.
-    pub(crate) fn begin(log: Option<&Arc<AuditLog>>, user: &Actor, request: &Request) -> Self {
-        let trail = Self::new(log, user, request);
-        trail.tell(Stage::RequestReceived);
-        trail
-    }
-
-    /// Tells of a client that is not who he says.
-    pub(crate) fn unauthenticated(log: Option<&Arc<AuditLog>>, request: &Request, refused: &Status) {
-        let trail = Self::new(log, &Actor::user("", &[]), request);
-        let Some(mut pending) = trail.pending() else { return };
-        let method = if request.peer.certified.is_some() { "bearer, x509" } else { "bearer" };
-        let mut refused = refused.to_json();
-        refused["message"] = format!("Authentication failed, attempted: {method}").into();
-        pending.event.response_status = ResponseStatus::of_status(&refused);
-        pending.is_complete = true;
-        drop(pending);
-        trail.tell(Stage::ResponseStarted);
-    }
-
-    fn new(log: Option<&Arc<AuditLog>>, user: &Actor, request: &Request) -> Self {
-        let Some(log) = log else { return AuditTrail(None) };
-        let info = match ParsedPath::parse(&request.segments) {
-            ParsedPath::Resource(info) => Some(info),
-            ParsedPath::Other => None,
-        };
-        let verb = match &info {
-            Some(info) => info.verb(request).to_owned(),
-            None => request.method.as_str().to_ascii_lowercase(),
-        };
-        let attributes = info.as_ref().map(|info| info.attributes(request));
-        let resource = attributes.as_ref().map(resource_of);
-        let subject =
-            Subject { user: &user.name, groups: &user.groups, verb: &verb, resource, path: &request.path };
-        let decision = log.decide(&subject);
-        if decision.level == Level::None {
-            return AuditTrail(None);
-        }
-        let is_long_running = verb == "watch" || info.as_ref().is_some_and(RequestInfo::is_a_connection);
-        let now = Timestamp::now();
-        let event = Event {
-            level: decision.level,
-            audit_id: id_of(request),
-            stage: Stage::RequestReceived,
-            request_uri: match request.raw_query.as_str() {
-                "" => request.path.clone(),
-                query => format!("{}?{query}", request.path),
-            },
-            object_ref: info.as_ref().zip(attributes.as_ref()).map(|(info, of)| reference(info, of)),
-            verb,
-            user: user_info(user),
-            impersonated_user: None,
-            source_ips: source_ips(request),
-            user_agent: cut(request.header(header::USER_AGENT), LONGEST_AGENT),
-            response_status: None,
-            request_object: None,
-            response_object: None,
-            request_received_timestamp: now,
-            stage_timestamp: now,
-            annotations: BTreeMap::new(),
-        };
+    pub(crate) fn new(log: &Arc<AuditLog>, decision: Decision, is_long_running: bool, event: Event) -> Self {
         let event = Mutex::new(Pending { event, is_complete: false });
         AuditTrail(Some(Arc::new(Told { log: log.clone(), decision, is_long_running, event })))
+    }
+
+    /// Tells that it is over, and nothing after that.
+    pub(crate) fn end(&self, status: Option<ResponseStatus>, stage: Stage) {
+        let Some(told) = &self.0 else { return };
+        told.pending().event.response_status = status;
+        told.complete(stage);
     }
 
     /// Somebody will read what [`AuditTrail::annotate`] is told.
@@ -138,18 +76,15 @@ impl AuditTrail {
     }
 
     /// Whether the actor may do it, and by what.
-    pub(crate) fn authorized(
-        &self,
-        cluster: &Cluster,
-        actor: &Actor,
-        asked: &Attributes,
-        answer: &Result<(), Status>,
-    ) {
+    pub(crate) fn authorized(&self, decision: &cluster::Decision) {
         if !self.is_kept() {
             return;
         }
-        let decision = if answer.is_ok() { "allow" } else { "forbid" };
-        let both = [(DECISION, decision.to_owned()), (REASON, cluster.reason_of(actor, asked))];
+        let is_allowed = decision.is_allowed();
+        let reason =
+            if !is_allowed && decision.error.is_some() { "internal error" } else { &decision.reason };
+        let verdict = if is_allowed { "allow" } else { "forbid" };
+        let both = [(DECISION, verdict.to_owned()), (REASON, reason.to_owned())];
         self.annotate(both.map(|(key, value)| (key.to_owned(), value)).into());
     }
 
@@ -209,7 +144,7 @@ impl AuditTrail {
         response
     }
 
-    fn tell(&self, stage: Stage) {
+    pub(crate) fn tell(&self, stage: Stage) {
         if let Some(told) = &self.0 {
             told.tell(&mut told.pending().event, stage);
         }
@@ -308,56 +243,11 @@ fn is_whole_json(response: &Response) -> bool {
     is_ours && is_whole && content_type.is_some_and(|of| of.as_bytes() == b"application/json")
 }
 
-fn cut(text: &str, most: usize) -> String {
+pub(crate) fn cut(text: &str, most: usize) -> String {
     text[..text.floor_char_boundary(most)].to_owned()
 }
 
-/// That of the client, where it can be one.
-fn id_of(request: &Request) -> String {
-    let given = request.header(AUDIT_ID.clone());
-    let is_one =
-        !given.is_empty() && given.len() <= LONGEST_ID && given.bytes().all(|b| b.is_ascii_graphic());
-    if is_one { given.to_owned() } else { uuid::Uuid::new_v4().to_string() }
-}
-
-fn user_info(actor: &Actor) -> UserInfo {
+pub(crate) fn user_info(actor: &Actor) -> UserInfo {
     let Actor { name, uid, groups, extra } = actor.clone();
     UserInfo { username: name, uid, groups, extra }
-}
-
-fn resource_of(attributes: &Attributes) -> ResourceOf<'_> {
-    ResourceOf {
-        group: &attributes.group,
-        resource: &attributes.resource,
-        subresource: &attributes.subresource,
-        namespace: attributes.namespace.as_deref().unwrap_or_default(),
-        name: attributes.name.as_deref().unwrap_or_default(),
-    }
-}
-
-fn reference(info: &RequestInfo, attributes: &Attributes) -> ObjectReference {
-    ObjectReference {
-        resource: attributes.resource.clone(),
-        namespace: attributes.namespace.clone().unwrap_or_default(),
-        name: attributes.name.clone().unwrap_or_default(),
-        api_group: attributes.group.clone(),
-        api_version: info.gvr.version.to_string(),
-        subresource: attributes.subresource.clone(),
-    }
-}
-
-/// Upstream's `SourceIPs`: what proxies say on the way, and then who is connected.
-fn source_ips(request: &Request) -> Vec<String> {
-    let addresses = |name: &'static str| {
-        let given = request.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-        let each =
-            given.flat_map(|value| value.split(',')).filter_map(|one| one.trim().parse::<IpAddr>().ok());
-        each.collect::<Vec<IpAddr>>()
-    };
-    let mut all = addresses("x-forwarded-for");
-    all.extend(
-        addresses("x-real-ip").into_iter().filter(|real| all.first() != Some(real)).collect::<Vec<_>>(),
-    );
-    all.extend(request.peer.address.filter(|address| all.last() != Some(address)));
-    all.iter().map(IpAddr::to_string).collect()
 }

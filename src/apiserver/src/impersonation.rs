@@ -27,10 +27,14 @@ struct Wanted {
 
 /// # Errors
 /// `Forbidden`, and `BadRequest` for headers that are no text, or name parts of an identity without its user.
-pub(crate) fn impersonate(cluster: &Cluster, headers: &HeaderMap, actor: Actor) -> Result<Actor, Status> {
+pub(crate) async fn impersonate(
+    cluster: &Cluster,
+    headers: &HeaderMap,
+    actor: Actor,
+) -> Result<Actor, Status> {
     let Some(wanted) = Wanted::read(headers)? else { return Ok(actor) };
     for attributes in wanted.attributes() {
-        cluster.authorize(&actor, &attributes)?;
+        cluster.ask(&actor, &attributes).await.permit(&actor, &attributes)?;
     }
     Ok(wanted.actor())
 }

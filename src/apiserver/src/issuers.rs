@@ -2,7 +2,7 @@
 //! comes, and again when one comes that none of them signed: issuers change them.
 
 use crate::client_tls::{self, Trust};
-use crate::webhooks::ask;
+use crate::exchange::ask;
 use ::authentication::{Configuration, Identity, Issuer, Keys, Token, TokenError};
 use api::{Reason, Status};
 use bytes::Bytes;

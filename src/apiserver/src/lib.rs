@@ -6,17 +6,22 @@
 #![forbid(unsafe_code)]
 
 mod access_review;
+mod access_webhooks;
 mod aggregator;
 mod audit_trail;
+mod audited;
 mod authentication;
+mod authorization;
 mod body;
 mod client_tls;
 mod component_statuses;
 mod computed;
 mod connect_options;
 mod discovery;
+mod exchange;
 mod flow_control;
 mod health;
+mod held_seat;
 mod impersonation;
 mod issuers;
 #[cfg(test)]
@@ -29,6 +34,7 @@ mod own_authority;
 mod params;
 mod parse_budget;
 mod patch_body;
+mod peer;
 mod plain;
 mod pod_checks;
 mod pods;
@@ -48,6 +54,7 @@ mod watch_socket;
 mod watch_stream;
 mod webhooks;
 
+pub use access_webhooks::AccessWebhookClient;
 pub use aggregator::AggregatedClient;
 pub use client_tls::ClientIdentity;
 pub use plain::SessionGate;

@@ -1,7 +1,7 @@
 //! The same API without TLS, for a browser on this machine: who may come in is for a front gate to say, which somebody
 //! else keeps (it knows sessions and pages; this knows neither). The listener must be one on loopback.
 
-use crate::authentication::Peer;
+use crate::peer::Peer;
 use crate::responses;
 use crate::server::{ApiServer, has_path};
 use bytes::Bytes;

@@ -7,7 +7,7 @@ use crate::request_info::RequestInfo;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::streams::{Action, ForwardTarget, Upgrade};
-use crate::{pod_checks, responses, router};
+use crate::{authorization, pod_checks, responses};
 use api::{GroupResource, ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes};
 use cri::{CriError, ExecConfig, ExecSession, PodAccess, PodContainer};
@@ -26,7 +26,7 @@ pub(crate) async fn answer(
     let (Some(namespace), Some(name), Some(part)) = (&info.namespace, &info.name, &info.subresource) else {
         return Err(not_found());
     };
-    authorize(edge, actor, request, [namespace, name, part])?;
+    authorize(edge, actor, request, [namespace, name, part]).await?;
     // who may log or exec may see that there is no such pod
     let root = edge.cluster.acting_as(Actor::root());
     let pod: Pod = root.api::<Pod>().get(&ObjectKey::namespaced(namespace, name))?;
@@ -64,7 +64,7 @@ pub(crate) async fn answer(
 }
 
 /// A WebSocket is opened with a GET, but opens what otherwise only a POST does: both verbs are needed for it.
-fn authorize(
+async fn authorize(
     edge: &ServerState,
     actor: &Actor,
     request: &Request,
@@ -85,7 +85,7 @@ fn authorize(
             name: Some(name.clone()),
             ..Attributes::default()
         };
-        router::authorize(edge, actor, request, &attributes)?;
+        authorization::authorize(edge, actor, request, &attributes).await?;
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! One HTTP request. Its body is read when it is known who sends it, and that he may.
 
 use crate::audit_trail::AuditTrail;
-use crate::authentication::Peer;
 use crate::body::{self, LARGEST_BODY};
-use crate::flow_control::HeldSeat;
+use crate::held_seat::HeldSeat;
+use crate::peer::Peer;
 use api::{Reason, Status};
 use bytes::{Buf, Bytes, BytesMut};
 use futures::{Stream, StreamExt};

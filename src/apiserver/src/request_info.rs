@@ -87,6 +87,7 @@ impl RequestInfo {
         let mut attributes = Attributes {
             verb: verb.to_owned(),
             group: self.gvr.group.to_string(),
+            version: self.gvr.version.to_string(),
             resource: self.gvr.resource.to_string(),
             subresource: self.subresource.clone().unwrap_or_default(),
             namespace: self.namespace.clone(),

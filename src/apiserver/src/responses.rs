@@ -12,6 +12,10 @@ use std::sync::Mutex;
 use std::task::{Context, Poll};
 use warp::reply::{Reply, Response};
 
+/// In an answer's extensions: it is a backend's, and nobody turns it into another form.
+#[derive(Clone, Copy)]
+pub(crate) struct Verbatim;
+
 pub(crate) fn not_found() -> Status {
     Status::new(Reason::NotFound, "the server could not find the requested resource")
 }

@@ -6,7 +6,7 @@ use crate::responses::method_not_allowed;
 use crate::server_state::ServerState;
 use crate::{access_review, negotiate, responses};
 use api::{Gvk, Status};
-use cluster::{Actor, Attributes, Decision};
+use cluster::{Actor, Attributes, Verdict};
 use http::Method;
 use k8s_openapi::api::authentication::v1::TokenReview;
 use k8s_openapi::api::authorization::v1::{
@@ -40,7 +40,7 @@ pub(crate) async fn answer(
             let review: SelfSubjectAccessReview = typed_body(request).await?;
             let mut errors = ErrorList::default();
             let asked = access_review::of_self(&review, &mut errors);
-            decided(edge, "SelfSubjectAccessReview", errors, actor, asked, json!(review))?
+            decided(edge, "SelfSubjectAccessReview", errors, actor, asked, json!(review)).await?
         }
         "localsubjectaccessreviews" => {
             let mut review: LocalSubjectAccessReview = typed_body(request).await?;
@@ -48,14 +48,14 @@ pub(crate) async fn answer(
             let namespace = info.namespace.as_deref().unwrap_or_default();
             let asked = access_review::of_namespace(&mut review, namespace, &mut errors)?;
             let whom = access_review::subject(&review.spec, &mut errors);
-            decided(edge, "LocalSubjectAccessReview", errors, &whom, asked, json!(review))?
+            decided(edge, "LocalSubjectAccessReview", errors, &whom, asked, json!(review)).await?
         }
         _ => {
             let review: SubjectAccessReview = typed_body(request).await?;
             let mut errors = ErrorList::default();
             let asked = access_review::of_cluster(&review, &mut errors);
             let whom = access_review::subject(&review.spec, &mut errors);
-            decided(edge, "SubjectAccessReview", errors, &whom, asked, json!(review))?
+            decided(edge, "SubjectAccessReview", errors, &whom, asked, json!(review)).await?
         }
     };
     Ok(responses::json(201, &answer))
@@ -95,7 +95,7 @@ async fn token_review(edge: &ServerState, review: TokenReview) -> Result<Value, 
     Ok(answer)
 }
 
-fn decided(
+async fn decided(
     edge: &ServerState,
     kind: &'static str,
     errors: ErrorList,
@@ -107,11 +107,16 @@ fn decided(
         let kind = Gvk::new("authorization.k8s.io", "v1", kind);
         return Err(Status::invalid(&kind, "", errors.into_causes()));
     };
-    let allowed = edge.cluster.decide(whom, &asked) == Decision::Allow;
-    review["status"] = json!({"allowed": allowed});
-    let reason = edge.cluster.reason_of(whom, &asked);
-    if !reason.is_empty() {
-        review["status"]["reason"] = reason.into();
+    let decision = edge.cluster.ask(whom, &asked).await;
+    review["status"] = json!({"allowed": decision.is_allowed()});
+    if decision.verdict == Verdict::Deny {
+        review["status"]["denied"] = true.into();
+    }
+    if !decision.reason.is_empty() {
+        review["status"]["reason"] = (*decision.reason).into();
+    }
+    if let Some(error) = decision.error {
+        review["status"]["evaluationError"] = error.into();
     }
     Ok(review)
 }
@@ -137,6 +142,11 @@ fn rules(edge: &ServerState, actor: &Actor, review: &SelfSubjectRulesReview) -> 
         .collect();
     let mut answer = json!(review);
     answer["status"] = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
+    if edge.cluster.asks_webhooks() {
+        answer["status"]["incomplete"] = true.into();
+        let why = "webhook authorizer does not support user rule resolution";
+        answer["status"]["evaluationError"] = why.into();
+    }
     answer
 }
 

@@ -1,13 +1,13 @@
 //! From a request to the one who answers it: who asks, whether he may, and only then what the body says.
 
-use crate::audit_trail::AuditTrail;
+use crate::authorization::authorize;
 use crate::request::Request;
 use crate::request_info::{ParsedPath, RequestInfo};
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::{
-    aggregator, authentication, computed, discovery, flow_control, health, impersonation, negotiate, objects,
-    openapi_documents, pods, proxy, responses, watch_socket,
+    aggregator, audited, authentication, computed, discovery, flow_control, health, held_seat, impersonation,
+    negotiate, objects, openapi_documents, pods, proxy, responses, watch_socket,
 };
 use api::Status;
 use cluster::{Actor, Attributes};
@@ -21,17 +21,17 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
     let response = match authentication::authenticate(&edge, &request).await {
         Ok(user) => {
-            let trail = AuditTrail::begin(edge.audit.as_ref(), &user, &request);
+            let trail = audited::begin(edge.audit.as_ref(), &user, &request);
             request.follow(trail.clone());
             let answer = route(&edge, user, request).await;
             trail.answered(answer.unwrap_or_else(|status| responses::refusal(&status))).await
         }
         Err(status) => {
-            AuditTrail::unauthenticated(edge.audit.as_ref(), &request, &status);
+            audited::unauthenticated(edge.audit.as_ref(), &request, &status);
             responses::refusal(&refused(&mut request, status).await)
         }
     };
-    let is_ours = response.extensions().get::<proxy::Verbatim>().is_none();
+    let is_ours = response.extensions().get::<responses::Verbatim>().is_none();
     let response = match only_protobuf && is_ours {
         true => responses::as_protobuf(response).await,
         false => response,
@@ -40,11 +40,11 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
         true => responses::packed(response).await,
         false => response,
     };
-    flow_control::hold(response)
+    held_seat::hold(response)
 }
 
 async fn route(edge: &Arc<ServerState>, user: Actor, mut request: Request) -> Result<Response, Status> {
-    let actor = match impersonation::impersonate(&edge.cluster, &request.headers, user) {
+    let actor = match impersonation::impersonate(&edge.cluster, &request.headers, user).await {
         Ok(actor) => actor,
         Err(status) => return Err(refused(&mut request, status).await),
     };
@@ -90,7 +90,7 @@ async fn resource(
     mut request: Request,
     info: RequestInfo,
 ) -> Result<Response, Status> {
-    let allowed = authorize(edge, &actor, &request, &info.attributes(&request));
+    let allowed = authorize(edge, &actor, &request, &info.attributes(&request)).await;
     // a browser does not see what a failed handshake says: it hears the refusal as an event
     if info.subresource.is_none() && watch_socket::is_asked(&request)? {
         let socket = watch_socket::accept(&mut request)?;
@@ -126,21 +126,6 @@ async fn resource(
             edge.parsing.run(&media, &body, work).await
         }
     }
-}
-
-/// Whether the actor may do what is asked for; the audit log hears of it.
-///
-/// # Errors
-/// `Forbidden`.
-pub(crate) fn authorize(
-    edge: &ServerState,
-    actor: &Actor,
-    request: &Request,
-    asked: &Attributes,
-) -> Result<(), Status> {
-    let allowed = edge.cluster.authorize(actor, asked);
-    request.trail.authorized(&edge.cluster, actor, asked, &allowed);
-    allowed
 }
 
 async fn on_objects(
@@ -189,7 +174,7 @@ fn count(edge: &ServerState, verb: &'static str, info: RequestInfo, answer: &Res
 
 async fn other(edge: &ServerState, actor: &Actor, request: &Request) -> Result<Response, Status> {
     let verb = request.method.as_str().to_lowercase();
-    authorize(edge, actor, request, &Attributes::non_resource(&verb, &request.path))?;
+    authorize(edge, actor, request, &Attributes::non_resource(&verb, &request.path)).await?;
     if request.method != Method::GET && request.method != Method::HEAD {
         return Err(method_not_allowed());
     }

@@ -1,11 +1,12 @@
 //! The listener: TLS, peers, and one warp filter behind which the router stands.
 
-use crate::authentication::{Peer, actor_of_certificate};
+use crate::authentication::actor_of_certificate;
 use crate::client_tls::ClientIdentity;
 use crate::issuers::Issuers;
 use crate::metrics::Metrics;
 use crate::openapi_documents::OpenapiDocuments;
 use crate::parse_budget::ParseBudget;
+use crate::peer::Peer;
 use crate::request::Request;
 use crate::server_state::ServerState;
 use crate::{aggregator, flow_control, responses, router};

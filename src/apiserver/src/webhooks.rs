@@ -4,21 +4,17 @@
 //! Whoever asks limits the time, and says what the answer means.
 
 use crate::client_tls::{self, Trust, config, dialed};
+use crate::exchange::ask;
 use crate::proxy::behind_service;
 use api::Status;
 use async_trait::async_trait;
 use bytes::Bytes;
 use cluster::{Actor, Cluster, WebhookCaller};
 use http::{Method, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Full;
 use k8s_openapi::api::admissionregistration::v1::WebhookClientConfig;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
-
-/// An answer repeats the object at most, as a patch: twice what an object may be, and some.
-const LARGEST_ANSWER: usize = 8 << 20;
 
 /// Asks webhooks over HTTPS.
 pub struct WebhookClient;
@@ -71,33 +67,5 @@ async fn exchange(stream: TlsStream<TcpStream>, uri: &Uri, review: Vec<u8>) -> R
             Err(format!("an error on the server ({told:?}) has prevented the request from succeeding"))
         }
         status => Err(format!("the server rejected our request for an unknown reason ({})", status.as_u16())),
-    }
-}
-
-/// One question and its answer, on a connection that ends with it.
-///
-/// # Errors
-/// In words.
-pub(crate) async fn ask(
-    stream: TlsStream<TcpStream>,
-    request: http::Request<Full<Bytes>>,
-) -> Result<(StatusCode, Bytes), String> {
-    let words =
-        |why: hyper::Error| if why.is_incomplete_message() { "EOF".to_owned() } else { why.to_string() };
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(words)?;
-    // ends with the answer, or when nobody waits for it any more
-    let connection = tokio::spawn(connection);
-    let _ended = Ended(connection.abort_handle());
-    let answer = sender.send_request(request).await.map_err(words)?;
-    let status = answer.status();
-    let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
-    Ok((status, body.map_err(|why| why.to_string())?.to_bytes()))
-}
-
-struct Ended(tokio::task::AbortHandle);
-
-impl Drop for Ended {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }

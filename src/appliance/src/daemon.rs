@@ -54,6 +54,7 @@ pub struct StartOptions {
     pub audit_log: Option<Option<PathBuf>>,
     /// Kept for later starts; `Some(None)`: the cluster itself alone is believed.
     pub authentication_config: Option<Option<PathBuf>>,
+    pub authorization_config: Option<Option<PathBuf>>,
     /// Kept for later starts; `Some(None)`: nothing is encrypted.
     pub encryption_provider_config: Option<Option<PathBuf>>,
     /// Kept for later starts: `false` is the Docker half alone.
@@ -130,6 +131,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
     let files = OpenedFiles {
         audit: settings.api_server_files.open_audit_log(places)?,
         authentication: settings.api_server_files.authentication()?,
+        authorizers: settings.api_server_files.authorization()?,
         encryption: settings.api_server_files.encryption()?,
     };
     keep(places, &settings)?;
@@ -149,6 +151,7 @@ fn started(places: &Places, options: &StartOptions, step: &impl Fn(Step)) -> Res
 struct OpenedFiles {
     audit: Option<Arc<AuditLog>>,
     authentication: authentication::Configuration,
+    authorizers: Option<Vec<cluster::Authorizer>>,
     encryption: Arc<Encryption>,
 }
 
@@ -198,6 +201,9 @@ async fn serve(
         key_pem: certificates.front_proxy.key_pem.clone(),
     };
     cluster.ask_aggregated_through(Arc::new(AggregatedClient { front_proxy: front_proxy.clone() }));
+    if let Some(authorizers) = files.authorizers {
+        cluster.authorize_by(authorizers);
+    }
     let edge = EdgeConfig {
         chain_pem: certificates.server_chain_pem.clone(),
         key_pem: certificates.server_key_pem.clone(),
@@ -356,6 +362,9 @@ fn resolve_settings(places: &Places, options: &StartOptions) -> Result<Settings,
     }
     if let Some(config) = &options.authentication_config {
         files.authentication_config.clone_from(config);
+    }
+    if let Some(config) = &options.authorization_config {
+        files.authorization_config.clone_from(config);
     }
     if let Some(config) = &options.encryption_provider_config {
         files.encryption_provider_config.clone_from(config);

@@ -3,8 +3,11 @@
 
 use crate::Places;
 use crate::error::StartError;
+use apiserver::AccessWebhookClient;
 use audit::{AuditLog, Policy, Rotation};
 use authentication::Configuration;
+use authorization::Connection;
+use cluster::Authorizer;
 use encryption::Encryption;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -28,6 +31,9 @@ pub struct ApiServerFiles {
     /// `apiserver.config.k8s.io/v1`, kind `AuthenticationConfiguration`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authentication_config: Option<PathBuf>,
+    /// `apiserver.config.k8s.io/v1`, kind `AuthorizationConfiguration`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorization_config: Option<PathBuf>,
     /// `apiserver.config.k8s.io/v1`, kind `EncryptionConfiguration`. The profile's from when its state was opened with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub encryption_provider_config: Option<PathBuf>,
@@ -44,6 +50,31 @@ impl ApiServerFiles {
         const WHAT: &str = "authentication configuration";
         let Some(path) = &self.authentication_config else { return Ok(Configuration::default()) };
         Configuration::parse(&read(WHAT, path)?).map_err(|why| wrong(WHAT, path, &why))
+    }
+
+    /// Who is asked what somebody may do; `None` is RBAC alone.
+    ///
+    /// # Errors
+    /// A file that can not be read or is none, and the same of those that say where its webhooks are.
+    pub(crate) fn authorization(&self) -> Result<Option<Vec<Authorizer>>, StartError> {
+        const WHAT: &str = "authorization configuration";
+        let Some(path) = &self.authorization_config else { return Ok(None) };
+        let file = authorization::Configuration::parse(&read(WHAT, path)?);
+        let file = file.map_err(|why| wrong(WHAT, path, &why))?;
+        let mut authorizers = Vec::new();
+        for authorizer in file.authorizers {
+            authorizers.push(match authorizer {
+                authorization::Authorizer::AlwaysAllow => Authorizer::AlwaysAllow,
+                authorization::Authorizer::AlwaysDeny => Authorizer::AlwaysDeny,
+                // it would be asked about nodes that are clients, and there is none
+                authorization::Authorizer::Node => continue,
+                authorization::Authorizer::Rbac => Authorizer::Rbac,
+                authorization::Authorizer::Webhook(webhook) => {
+                    Authorizer::Webhook(Arc::new(access_webhook(*webhook)?))
+                }
+            });
+        }
+        Ok(Some(authorizers))
     }
 
     /// # Errors
@@ -64,6 +95,14 @@ impl ApiServerFiles {
         let open = AuditLog::open(policy, &log, ROTATION).map_err(|why| wrong("audit log", &log, &why))?;
         Ok(Some(Arc::new(open)))
     }
+}
+
+fn access_webhook(webhook: authorization::Webhook) -> Result<AccessWebhookClient, StartError> {
+    const WHAT: &str = "kubeconfig of an authorization webhook";
+    let path = webhook.kubeconfig.clone();
+    let connection = Connection::parse(&read(WHAT, &path)?, &path, |named| std::fs::read(named));
+    let connection = connection.map_err(|why| wrong(WHAT, &path, &why))?;
+    AccessWebhookClient::new(webhook, connection).map_err(|why| wrong(WHAT, &path, &why))
 }
 
 fn read(what: &str, path: &Path) -> Result<String, StartError> {

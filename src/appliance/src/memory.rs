@@ -1,4 +1,4 @@
-//! After a burst the daemon is as small as before it: what was freed goes back to the kernel, and what is held for clients that may
+//! After its start, and after a burst, the daemon is as small as before: what was freed goes back to the kernel, and what is held for clients that may
 //! still come (events of watches, pages of lists) is held no longer than upstream's store holds it.
 
 use api::ResourceVersion;
@@ -18,7 +18,7 @@ pub(crate) const HELD: Duration = Duration::from_secs(5 * 60);
 
 /// What can be let go.
 pub(crate) trait Held: Send + 'static {
-    /// What was freed goes back to the kernel.
+    /// What was freed goes back to the kernel, and code that nobody runs any more.
     fn give_back(&self) -> impl Future<Output = ()> + Send;
     /// Nobody has asked for what is older than that for [`HELD`].
     fn forget(&self, until: ResourceVersion);
@@ -38,10 +38,11 @@ enum Woken {
 
 /// For as long as the store lives.
 pub(crate) async fn keep_small(mut revisions: Receiver<ResourceVersion>, held: impl Held + Sync) {
-    let mut last = *revisions.borrow();
     // each burst's own, the oldest first: one that comes while an earlier one is held is let go after its own time
     let mut held_back: VecDeque<Old> = VecDeque::new();
-    let mut goes_on = false;
+    let mut goes_on = quiet(&mut revisions).await;
+    held.give_back().await;
+    let mut last = *revisions.borrow_and_update();
     loop {
         let least = if goes_on { 1 } else { BURST };
         let is_burst = |now: &ResourceVersion| now.0.saturating_sub(last.0) >= least;
@@ -59,18 +60,23 @@ pub(crate) async fn keep_small(mut revisions: Receiver<ResourceVersion>, held: i
             }
             Woken::Burst => {}
         }
-        let latest = Instant::now() + LATEST;
-        goes_on = loop {
-            match timeout_at(latest, timeout(QUIET, revisions.changed())).await {
-                Ok(Ok(Ok(()))) => {}
-                Ok(_) => break false,
-                // its rest, however small, is let go as well
-                Err(_) => break true,
-            }
-        };
+        goes_on = quiet(&mut revisions).await;
         last = *revisions.borrow_and_update();
         held.give_back().await;
         held_back.push_back(Old { until: last, due: Instant::now() + HELD });
+    }
+}
+
+/// Waits until nobody writes. Whether somebody does still, where it never gets quiet: what he writes, however little, is let go as
+/// well.
+async fn quiet(revisions: &mut Receiver<ResourceVersion>) -> bool {
+    let latest = Instant::now() + LATEST;
+    loop {
+        match timeout_at(latest, timeout(QUIET, revisions.changed())).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(_) => return false,
+            Err(_) => return true,
+        }
     }
 }
 
@@ -79,7 +85,11 @@ pub(crate) struct OfCluster(pub(crate) cluster::Cluster);
 
 impl Held for OfCluster {
     async fn give_back(&self) {
-        let _ = tokio::task::spawn_blocking(runtime::give_back_memory).await;
+        let both = || {
+            runtime::give_back_memory();
+            runtime::let_go_of_code();
+        };
+        let _ = tokio::task::spawn_blocking(both).await;
     }
 
     fn forget(&self, until: ResourceVersion) {
@@ -120,7 +130,8 @@ mod tests {
         let (revise, revisions) = watch::channel(ResourceVersion(5));
         let told = Told::default();
         let task = tokio::spawn(keep_small(revisions, told.clone()));
-        tokio::task::yield_now().await; // it has seen where the store begins
+        tokio::time::sleep(QUIET * 2).await;
+        assert_eq!(told.take(), ["give back"], "what the start has left");
         let after = |to: u64| {
             revise.send_replace(ResourceVersion(to));
             tokio::time::sleep(QUIET * 2)
@@ -152,6 +163,7 @@ mod tests {
         let (revise, revisions) = watch::channel(ResourceVersion(0));
         let told = Told::default();
         tokio::spawn(keep_small(revisions, told.clone()));
+        tokio::time::sleep(QUIET * 2).await;
         for number in 1..=(3 * HELD.as_secs()) {
             revise.send_replace(ResourceVersion(number * BURST));
             tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,6 +1,6 @@
 //! From what an issuer says of somebody to who that is here.
 
-use crate::configuration::{ConfigurationError, ExtraMapping, Jwt, Mapping, invalid};
+use crate::file::{ConfigurationError, ExtraMapping, Jwt, Mapping, invalid};
 use crate::keys::Keys;
 use crate::token::{Token, TokenError};
 use expressions::{Budget, Composition, Environment, Evaluation, Outcome, Output, Program, Variables};

@@ -8,10 +8,12 @@
 
 mod claims;
 mod configuration;
+mod file;
 mod keys;
 mod token;
 
 pub use claims::{Identity, Issuer};
-pub use configuration::{Anonymous, Configuration, ConfigurationError};
+pub use configuration::{Anonymous, Configuration};
+pub use file::ConfigurationError;
 pub use keys::Keys;
 pub use token::{Token, TokenError};

@@ -47,7 +47,7 @@ pub use aggregated::AggregatedCaller;
 pub use aggregation::aggregated_rules;
 pub use api_handle::{Api, Client};
 pub use apply::{Applied, Wanted};
-pub use authorize::{Attributes, Decision};
+pub use authorize::{AccessWebhook, Attributes, Authorizer, Decision, Verdict};
 pub use bootstrap::{INGRESS_CONTROLLER, STORAGE_PROVISIONER};
 pub use bootstrap_tokens::{NAMESPACE as BOOTSTRAP_TOKENS, expiration as bootstrap_token_expiration};
 pub use controller::{Controller, Key};
@@ -98,6 +98,8 @@ pub(crate) struct Inner {
     kinds_changed: tokio::sync::watch::Sender<()>,
     pub(crate) config: ClusterConfig,
     pub(crate) rbac: authorize::Rbac,
+    /// RBAC alone where nobody has said.
+    pub(crate) authorizers: std::sync::OnceLock<Vec<Authorizer>>,
     pub(crate) services: services::Allocators,
     pub(crate) informers: informer::Informers,
     pub(crate) pages: read::Pages,
@@ -132,6 +134,7 @@ impl Cluster {
         let services = services::Allocators::load(&store.snapshot(), &config)?;
         let inner = Inner {
             rbac: authorize::Rbac::load(&store.snapshot()),
+            authorizers: std::sync::OnceLock::new(),
             services,
             informers: informer::Informers::default(),
             pages: read::Pages::default(),

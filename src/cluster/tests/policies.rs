@@ -1,7 +1,7 @@
 //! What admission policies allow, refuse and change.
 
 use api::{ObjectKey, Reason, Status};
-use cluster::{Actor, Attributes, Cluster, Decision, DeleteOptions, Remarks, Target, Verb, WriteOptions};
+use cluster::{Actor, Attributes, Cluster, DeleteOptions, Remarks, Target, Verb, WriteOptions};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ValidatingAdmissionPolicy,
     ValidatingAdmissionPolicyBinding,
@@ -517,7 +517,7 @@ async fn nobody_has_read_what_he_may_not_read() {
         resource: "validatingadmissionpolicies".into(),
         ..Attributes::default()
     };
-    while lab.0.decide(&user, &asked) != Decision::Allow {
+    while !lab.0.decide(&user, &asked).is_allowed() {
         tokio::task::yield_now().await;
     }
     let jane = lab.0.acting_as(user);

@@ -20,6 +20,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("tls", &[]),
     ("audit", &[]),
     ("authentication", &["expressions"]),
+    ("authorization", &["expressions"]),
     ("flowcontrol", &[]),
     (
         "apiserver",
@@ -27,6 +28,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "api",
             "audit",
             "authentication",
+            "authorization",
             "cluster",
             "cri",
             "flowcontrol",
@@ -64,6 +66,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "apiserver",
             "audit",
             "authentication",
+            "authorization",
             "cluster",
             "controllers",
             "cri",

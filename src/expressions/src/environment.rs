@@ -57,9 +57,38 @@ const NAMESPACE: [&str; 15] = [
     "status.phase",
 ];
 
+/// The fields of a `SubjectAccessReview`'s spec, which is `request` to the conditions of an authorisation webhook.
+const ACCESS_REVIEW: [&str; 15] = [
+    "user",
+    "groups",
+    "uid",
+    "extra.*",
+    "resourceAttributes.namespace",
+    "resourceAttributes.verb",
+    "resourceAttributes.group",
+    "resourceAttributes.version",
+    "resourceAttributes.resource",
+    "resourceAttributes.subresource",
+    "resourceAttributes.name",
+    "resourceAttributes.fieldSelector.*",
+    "resourceAttributes.labelSelector.*",
+    "nonResourceAttributes.path",
+    "nonResourceAttributes.verb",
+];
+
+/// What `request` is.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum About {
+    /// Of admission.
+    #[default]
+    Request,
+    AccessReview,
+}
+
 /// What an expression may name beside what every expression may.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Environment<'e> {
+    pub about: About,
     pub variables: &'e [&'e str],
     /// `variables.NAME`.
     pub composed: Option<&'e Composition>,
@@ -69,6 +98,11 @@ pub struct Environment<'e> {
 }
 
 impl Environment<'_> {
+    /// Of the conditions of an authorisation webhook.
+    pub fn of_access_review() -> Self {
+        Environment { about: About::AccessReview, variables: &["request"], ..Self::default() }
+    }
+
     /// # Errors
     /// In upstream's words, as a field's validation tells them.
     pub fn compile(&self, source: &str, output: Output) -> Result<Program, String> {
@@ -80,7 +114,7 @@ impl Environment<'_> {
 
     fn node(&self, source: &str) -> Result<Node, String> {
         let node = Lower::of_environment(self).node(parse(source)?).map_err(|why| placed(source, &why))?;
-        declared(&node).map_err(|why| placed(source, &why))?;
+        declared(&node, self.about).map_err(|why| placed(source, &why))?;
         Ok(node)
     }
 }
@@ -167,18 +201,19 @@ impl Variables {
 pub(crate) const REQUEST_RESOURCE: &str = "authorizer.requestResource";
 
 /// Whether all that is named of `request` and `namespaceObject` is there to be named.
-fn declared(node: &Node) -> Result<(), String> {
+fn declared(node: &Node, about: About) -> Result<(), String> {
     if let Some((root, path)) = path_of(node) {
-        let fields: &[&str] = match root {
-            "request" => &REQUEST,
-            "namespaceObject" => &NAMESPACE,
+        let fields: &[&str] = match (root, about) {
+            ("request", About::Request) => &REQUEST,
+            ("request", About::AccessReview) => &ACCESS_REVIEW,
+            ("namespaceObject", _) => &NAMESPACE,
             _ => &[],
         };
         if let (false, Some(unknown)) = (fields.is_empty(), undeclared(fields, &path)) {
             return Err(format!("undefined field '{unknown}'"));
         }
     }
-    node.children().into_iter().try_for_each(declared)
+    node.children().into_iter().try_for_each(|child| declared(child, about))
 }
 
 fn path_of(node: &Node) -> Option<(&str, Vec<&str>)> {

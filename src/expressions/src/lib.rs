@@ -31,7 +31,7 @@ mod tests;
 mod values;
 
 pub use authz::{AccessCheck, Authorizer};
-pub use environment::{Composition, Environment, Evaluation};
+pub use environment::{About, Composition, Environment, Evaluation};
 pub use output::Output;
 pub use program::{Budget, Fault, Outcome, PER_CALL, Program, Variables};
 pub use rules::Rules;

@@ -39,7 +39,7 @@ mod stats;
 mod streams;
 
 pub use daemon_cgroup::{DaemonCgroup, cgroup_controllers};
-pub use memory::give_back_memory;
+pub use memory::{give_back_memory, let_go_of_code};
 pub use purge::{Ended, end_recorded, purge, switch_off};
 pub use runtime::ShimRuntime;
 

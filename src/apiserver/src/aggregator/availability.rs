@@ -5,9 +5,9 @@
 use super::documents::Told;
 use super::{place, reference, secured, tell_who};
 use crate::client_tls;
+use crate::exchange::ask;
 use crate::proxy::{self, NoEndpoint};
 use crate::server_state::ServerState;
-use crate::webhooks::ask;
 use api::ObjectKey;
 use bytes::Bytes;
 use cluster::{Actor, Controller};

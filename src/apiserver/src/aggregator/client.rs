@@ -2,9 +2,9 @@
 
 use super::{authorized_part, given_away, is_available, place, secured, tell_who};
 use crate::client_tls::{self, ClientIdentity};
+use crate::exchange::ask;
 use crate::proxy;
 use crate::request_info::ParsedPath;
-use crate::webhooks::ask;
 use api::{Reason, Status};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -40,6 +40,7 @@ impl AggregatedCaller for AggregatedClient {
             ParsedPath::Resource(info) => Attributes {
                 verb: "get".to_owned(),
                 group: group.to_owned(),
+                version: version.to_owned(),
                 resource: info.gvr.resource.to_string(),
                 subresource: info.subresource.unwrap_or_default(),
                 namespace: info.namespace,
@@ -48,7 +49,7 @@ impl AggregatedCaller for AggregatedClient {
             },
             ParsedPath::Other => Attributes::non_resource("get", plain),
         };
-        cluster.authorize(actor, &attributes)?;
+        cluster.ask(actor, &attributes).await.permit(actor, &attributes)?;
         let asked = timeout(PATIENCE, self.exchange(cluster, actor, group, version, &path));
         asked.await.unwrap_or_else(|_| Err(Status::new(Reason::Timeout, "context deadline exceeded")))
     }

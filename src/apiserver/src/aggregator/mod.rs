@@ -12,11 +12,12 @@ pub(crate) use availability::run as follow_availability;
 pub use client::AggregatedClient;
 pub(crate) use documents::Documents;
 
+use crate::authorization;
 use crate::client_tls::{self, ClientIdentity, Trust};
-use crate::proxy::{self, Secured, Verbatim};
+use crate::proxy::{self, Secured};
 use crate::request::Request;
 use crate::request_info::ParsedPath;
-use crate::router;
+use crate::responses::Verbatim;
 use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Attributes, Cluster};
@@ -95,7 +96,7 @@ pub(crate) async fn answer(
         ParsedPath::Resource(info) => info.attributes(request),
         ParsedPath::Other => Attributes::non_resource(&request.method.as_str().to_lowercase(), &request.path),
     };
-    if let Err(status) = router::authorize(edge, actor, request, &attributes) {
+    if let Err(status) = authorization::authorize(edge, actor, request, &attributes).await {
         request.discard_body().await;
         return Err(status);
     }

@@ -15,8 +15,7 @@ use crate::connect_options::ProxyOptions;
 use crate::objects::admit_connection;
 use crate::request::{Chunks, Request};
 use crate::request_info::RequestInfo;
-use crate::responses;
-use crate::responses::not_found;
+use crate::responses::{self, Verbatim, not_found};
 use crate::server_state::ServerState;
 use api::{ObjectKey, Reason, Status};
 use cluster::{Actor, Client, ListParams, Target as Stored};
@@ -69,10 +68,6 @@ const NOT_IN_PATHS: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
-
-/// In an answer's extensions: it is a backend's, and nobody turns it into another form.
-#[derive(Clone, Copy)]
-pub(crate) struct Verbatim;
 
 pub(crate) fn is_asked(info: &RequestInfo) -> bool {
     info.gvr.group.is_empty()

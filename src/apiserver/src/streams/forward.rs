@@ -1,7 +1,7 @@
 //! Port-forward over SPDY/3.1, on a connection of its own or tunnelled through a WebSocket: each forwarded connection is
 //! a pair of streams, one for its data and one for what went wrong.
 
-use super::handshake::ForwardTarget;
+use super::forward_target::ForwardTarget;
 use super::spdy::{self, Connection, Reset, Stalled, Stream};
 use bytes::{Bytes, BytesMut};
 use cri::{Duplex, PodAccess};

@@ -2,7 +2,7 @@
 //! by the port's number. A channel is one connection.
 
 use super::Gone;
-use super::handshake::ForwardTarget;
+use super::forward_target::ForwardTarget;
 use super::process::Sink as _;
 use super::websocket::{Channel, HELD, LINGER, Protocol, QUEUED, goodbye, write_messages};
 use bytes::{Bytes, BytesMut};

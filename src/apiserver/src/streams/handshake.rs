@@ -1,6 +1,7 @@
 //! From a request to an upgraded connection: which protocol, in which version. Refusals come before the 101, so they
 //! are `Status` objects like all others.
 
+use super::forward_target::ForwardTarget;
 use super::websocket::{Codec, Protocol};
 use super::{exec_spdy, exec_websocket, forward, forward_channels};
 use super::{process::Action, websocket};
@@ -57,14 +58,6 @@ pub(crate) enum Forward {
     Tunnel,
     Channels(Protocol, Vec<u16>),
     Spdy,
-}
-
-/// Whose ports are forwarded.
-#[derive(Debug, Clone)]
-pub(crate) struct ForwardTarget {
-    pub(crate) namespace: String,
-    pub(crate) pod: String,
-    pub(crate) uid: String,
 }
 
 impl Upgrade<Process> {

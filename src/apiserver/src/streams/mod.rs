@@ -6,6 +6,7 @@ mod exec_spdy;
 mod exec_websocket;
 mod forward;
 mod forward_channels;
+mod forward_target;
 mod handshake;
 mod log_websocket;
 mod process;
@@ -14,6 +15,7 @@ mod spdy;
 mod tests;
 mod websocket;
 
-pub(crate) use handshake::{ForwardTarget, Upgrade};
+pub(crate) use forward_target::ForwardTarget;
+pub(crate) use handshake::Upgrade;
 pub(crate) use process::Action;
 use spdy::Gone;

@@ -63,6 +63,10 @@ pub struct Start {
     /// AuthenticationConfiguration); "none" takes that back. The file is read at each start. Kept for later starts.
     #[arg(long, value_name = "FILE", value_parser = kept_file)]
     authentication_config: Option<KeptFile>,
+    /// Ask these whether somebody may do something, in their order: RBAC, webhooks (apiserver.config.k8s.io, kind
+    /// AuthorizationConfiguration); "none" takes that back. The file is read at each start. Kept for later starts.
+    #[arg(long, value_name = "FILE", value_parser = kept_file)]
+    authorization_config: Option<KeptFile>,
     /// Encrypt Secrets, or what else this file names, where they are stored (apiserver.config.k8s.io/v1, kind
     /// EncryptionConfiguration). What is stored in another form is written anew by the start; "none" takes the file back, once
     /// nothing is encrypted any more. It is read at each start. Kept for later starts.
@@ -294,6 +298,7 @@ impl Start {
             ("--audit-policy", &self.audit_policy),
             ("--audit-log", &self.audit_log),
             ("--authentication-config", &self.authentication_config),
+            ("--authorization-config", &self.authorization_config),
             ("--encryption-provider-config", &self.encryption_provider_config),
         ];
         all.into_iter().filter_map(|(flag, file)| Some((flag, file.as_ref()?)))
@@ -320,6 +325,7 @@ impl Start {
             audit_policy: self.audit_policy.clone().map(|KeptFile(path)| path),
             audit_log: self.audit_log.clone().map(|KeptFile(path)| path),
             authentication_config: self.authentication_config.clone().map(|KeptFile(path)| path),
+            authorization_config: self.authorization_config.clone().map(|KeptFile(path)| path),
             encryption_provider_config: self.encryption_provider_config.clone().map(|KeptFile(path)| path),
             datastore: self.datastore()?,
             take_over: self.datastore_take_over,

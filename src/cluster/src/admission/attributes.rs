@@ -1,6 +1,6 @@
 //! One write, as webhooks and policies are asked about it.
 
-use crate::{Actor, Attributes, Cluster, Decision, Remarks, Target};
+use crate::{Actor, Attributes, Cluster, Remarks, Target};
 use ::api::{ResourceVersion, Status};
 use bytes::Bytes;
 use expressions::{AccessCheck, Authorizer, Variables};
@@ -285,8 +285,10 @@ impl Authorizer for Rights {
             namespace: some(&asked.namespace),
             name: some(&asked.name),
             path: asked.path.clone(),
+            // whichever
+            version: "*".to_owned(),
         };
-        self.cluster.decide(account.as_ref().unwrap_or(&self.actor), &attributes) == Decision::Allow
+        self.cluster.decide(account.as_ref().unwrap_or(&self.actor), &attributes).is_allowed()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who asks for a certificate, and who may approve or sign: the requester's name is not his own to write, and a signer's requests
 //! are approved and signed by who may do so for that signer (upstream's `CertificateApproval` and `CertificateSigning`).
 
-use crate::{Actor, Attributes, Cluster, Decision, Target};
+use crate::{Actor, Attributes, Cluster, Target};
 use ::api::Status;
 use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
 use kinds::{Instance, Subresource};
@@ -61,6 +61,6 @@ fn may(cluster: &Cluster, actor: &Actor, verb: &str, signer: &str) -> bool {
             name: Some(name),
             ..Attributes::default()
         };
-        cluster.decide(actor, &attributes) == Decision::Allow
+        cluster.decide(actor, &attributes).is_allowed()
     })
 }

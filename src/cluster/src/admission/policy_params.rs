@@ -1,7 +1,7 @@
 //! Nobody has a policy read for him what he may not read himself: upstream's `authz.go` beside each kind of policy
 //! (`pkg/registry/admissionregistration`).
 
-use crate::{Actor, Attributes, Cluster, Decision};
+use crate::{Actor, Attributes, Cluster};
 use ::api::{Gvk, ObjectKey, Status};
 use k8s_openapi::api::admissionregistration::v1::{
     MutatingAdmissionPolicy, MutatingAdmissionPolicyBinding, ParamKind, ParamRef, ValidatingAdmissionPolicy,
@@ -96,7 +96,7 @@ fn may_get(
     }
     let verb = "get".to_owned();
     let attributes = Attributes { verb, group, resource, namespace, name, ..Attributes::default() };
-    cluster.decide(actor, &attributes) == Decision::Allow
+    cluster.decide(actor, &attributes).is_allowed()
 }
 
 pub(crate) fn gvk_of(kind: &ParamKind) -> Option<Gvk> {

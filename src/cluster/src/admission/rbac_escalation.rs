@@ -7,7 +7,7 @@
 //! collector could not work.
 
 use crate::rule_coverage::{compact, describe, full_authority, quoted, uncovered};
-use crate::{Actor, Attributes, Cluster, Decision, Target};
+use crate::{Actor, Attributes, Cluster, Target};
 use ::api::{GroupResource, ObjectKey, Status};
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef};
 use kinds::{Instance, TypedKind};
@@ -58,7 +58,7 @@ struct Check<'c> {
 
 impl Check<'_> {
     fn may_escalate(&self) -> bool {
-        self.cluster.decide(self.actor, &Attributes::of("escalate", self.target)) == Decision::Allow
+        self.cluster.decide(self.actor, &Attributes::of("escalate", self.target)).is_allowed()
     }
 
     /// In the binding's namespace: one may be let bind a cluster's role there only.
@@ -76,7 +76,7 @@ impl Check<'_> {
             name: Some(role.name.clone()),
             ..Attributes::default()
         };
-        self.cluster.decide(self.actor, &bind) == Decision::Allow
+        self.cluster.decide(self.actor, &bind).is_allowed()
     }
 
     fn holds(&self, wanted: &[PolicyRule]) -> Result<(), Status> {

@@ -36,6 +36,7 @@ impl PolicyExpressions {
             composed: self.has_variables.then_some(&self.composition),
             authorizer: true,
             patches: self.patches,
+            ..Environment::default()
         }
     }
 

@@ -539,7 +539,12 @@ pub fn keyrings() {
         let sandbox = runtime.run_sandbox(world.sandbox("keys")).await.unwrap();
         // /proc/keys is masked for others
         let privileged = |name, script| ContainerConfig { privileged: true, ..shell(name, script) };
-        let first = start(&runtime, &sandbox.id, privileged("a", "cat /proc/keys; exec sleep 1000")).await;
+        let first =
+            start(&runtime, &sandbox.id, privileged("a", "cat /proc/keys; echo all; exec sleep 1000")).await;
+        // its first process may be slower than one that comes later
+        while !world.log("keys", "a").contains("stdout F all") {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
         for seen in [sh(&runtime, &first, "cat /proc/keys").await, world.log("keys", "a")] {
             assert!(!seen.contains("key-of-the-login"), "{seen}");
             assert_eq!(

@@ -1,4 +1,4 @@
-use super::super::handshake::ForwardTarget;
+use super::super::forward_target::ForwardTarget;
 use super::super::spdy::{Frame, Reset};
 use super::super::websocket::{Codec, Protocol, Tunnel, open};
 use super::super::{forward, forward_channels};

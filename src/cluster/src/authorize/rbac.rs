@@ -1,7 +1,7 @@
-//! Who may do what: role-based access control, decided from an index of all rules that is rebuilt when one changes.
+//! Role-based access control, decided from an index of all rules that is rebuilt when one changes.
 
-use crate::{Actor, Cluster, Target};
-use ::api::{GroupResource, Status};
+use super::{Attributes, Decision};
+use crate::{Actor, Cluster};
 use arc_swap::ArcSwap;
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
@@ -10,26 +10,6 @@ use kinds::TypedKind;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Resource, Snapshot, Store};
-
-/// One question: may somebody do this to that?
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Attributes {
-    pub verb: String,
-    pub group: String,
-    pub resource: String,
-    pub subresource: String,
-    pub namespace: Option<String>,
-    pub name: Option<String>,
-    /// `/healthz`: then there is no resource.
-    pub path: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    Allow,
-    /// No rule allows it.
-    NoOpinion,
-}
 
 pub(crate) struct Rbac {
     rules: ArcSwap<Rules>,
@@ -48,107 +28,8 @@ struct Rules {
 struct Grant {
     namespace: Option<String>,
     rules: Arc<Vec<PolicyRule>>,
-    /// Who gave it to whom: `ClusterRoleBinding "a" of ClusterRole "b" to User "c"`.
-    origin: Arc<str>,
-}
-
-impl Attributes {
-    pub fn of(verb: &str, target: &Target) -> Self {
-        let info = target.version.info();
-        Attributes {
-            verb: verb.to_owned(),
-            group: info.gvr.group.to_string(),
-            resource: info.gvr.resource.to_string(),
-            subresource: target.subresource.map(|of| of.name().to_owned()).unwrap_or_default(),
-            namespace: target.namespace.clone(),
-            name: target.name.clone(),
-            path: None,
-        }
-        .in_own_namespace()
-    }
-
-    /// A namespace is asked for in itself, as upstream's `RequestInfo` reads `namespaces/NAME`: a role in it may allow that.
-    pub fn in_own_namespace(mut self) -> Self {
-        if self.group.is_empty() && self.resource == "namespaces" && self.namespace.is_none() {
-            self.namespace.clone_from(&self.name);
-        }
-        self
-    }
-
-    pub fn non_resource(verb: &str, path: &str) -> Self {
-        Attributes { verb: verb.to_owned(), path: Some(path.to_owned()), ..Self::default() }
-    }
-
-    /// `pods/log`
-    fn full_resource(&self) -> String {
-        match self.subresource.as_str() {
-            "" => self.resource.clone(),
-            part => format!("{}/{part}", self.resource),
-        }
-    }
-}
-
-impl Cluster {
-    /// # Errors
-    /// `Forbidden`, in upstream's words.
-    pub fn authorize(&self, actor: &Actor, attributes: &Attributes) -> Result<(), Status> {
-        match self.decide(actor, attributes) {
-            Decision::Allow => Ok(()),
-            Decision::NoOpinion => Err(forbidden(actor, attributes)),
-        }
-    }
-
-    pub fn decide(&self, actor: &Actor, attributes: &Attributes) -> Decision {
-        if actor.is_in(Actor::MASTERS) || self.0.rbac.rules.load().granting(actor, attributes).is_some() {
-            Decision::Allow
-        } else {
-            Decision::NoOpinion
-        }
-    }
-
-    /// By what an actor is allowed to do this, in upstream's words; empty for who may do everything, and where nothing
-    /// allows it.
-    pub fn reason_of(&self, actor: &Actor, attributes: &Attributes) -> String {
-        let rules = self.0.rbac.rules.load();
-        let grant = rules.granting(actor, attributes).filter(|_| !actor.is_in(Actor::MASTERS));
-        grant.map(|grant| format!("RBAC: allowed by {}", grant.origin)).unwrap_or_default()
-    }
-
-    /// The rules that apply to an actor in a namespace, for `kubectl auth can-i --list`.
-    pub fn rules_of(&self, actor: &Actor, namespace: &str) -> Vec<PolicyRule> {
-        let rules = self.0.rbac.rules.load();
-        let grants = rules.grants(actor).filter(|g| g.namespace.as_deref().is_none_or(|n| n == namespace));
-        grants.flat_map(|grant| grant.rules.iter().cloned()).collect()
-    }
-}
-
-fn forbidden(actor: &Actor, attributes: &Attributes) -> Status {
-    let user = &actor.name;
-    if let Some(path) = &attributes.path {
-        let why = format!("forbidden: User \"{user}\" cannot {} path \"{path}\"", attributes.verb);
-        return Status::new(::api::Reason::Forbidden, why);
-    }
-    let place = match &attributes.namespace {
-        Some(namespace) => format!("in the namespace \"{namespace}\""),
-        None => "at the cluster scope".to_owned(),
-    };
-    let resource = attributes.full_resource();
-    let why = format!(
-        "User \"{user}\" cannot {} resource \"{resource}\" in API group \"{}\" {place}",
-        attributes.verb, attributes.group
-    );
-    let about = GroupResource {
-        group: attributes.group.clone().into(),
-        resource: attributes.resource.clone().into(),
-    };
-    match attributes.name.as_deref() {
-        Some(name) => Status::forbidden(&about, name, why),
-        None => {
-            let mut status = Status::forbidden(&about, "", &why);
-            status.message = format!("{about} is forbidden: {why}");
-            status
-        }
-    }
+    /// Who gave it to whom: `RBAC: allowed by ClusterRoleBinding "a" of ClusterRole "b" to User "c"`.
+    reason: Arc<str>,
 }
 
 const RULE_RESOURCES: [fn() -> Resource; 4] =
@@ -183,6 +64,20 @@ pub(crate) fn keep_current(cluster: &Cluster) {
 impl Rbac {
     pub(crate) fn load(snapshot: &Snapshot) -> Self {
         Rbac { rules: ArcSwap::from_pointee(Rules::read(snapshot)), refreshing: Mutex::default() }
+    }
+
+    pub(crate) fn decide(&self, actor: &Actor, asked: &Attributes) -> Decision {
+        match self.rules.load().granting(actor, asked) {
+            Some(grant) => Decision::allow(grant.reason.clone()),
+            None => Decision::default(),
+        }
+    }
+
+    /// Those of an actor in a namespace.
+    pub(crate) fn rules_of(&self, actor: &Actor, namespace: &str) -> Vec<PolicyRule> {
+        let rules = self.rules.load();
+        let grants = rules.grants(actor).filter(|g| g.namespace.as_deref().is_none_or(|n| n == namespace));
+        grants.flat_map(|grant| grant.rules.iter().cloned()).collect()
     }
 
     pub(crate) fn refresh(&self, store: &Store) {
@@ -238,8 +133,8 @@ impl Rules {
                 }
                 _ => (&mut self.users, name.to_owned(), name.to_owned()),
             };
-            let origin = format!("{origin} to {kind} {to:?}").into();
-            let grant = Grant { namespace: namespace.clone(), rules: rules.clone(), origin };
+            let reason = format!("RBAC: allowed by {origin} to {kind} {to:?}").into();
+            let grant = Grant { namespace: namespace.clone(), rules: rules.clone(), reason };
             of.entry(key).or_default().push(grant);
         }
     }
