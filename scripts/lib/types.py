@@ -4,8 +4,8 @@
     types.py DEFINITIONS PROTOBUF OLD > NEW
 
 DEFINITIONS is `_definitions.json` of a release in the Python package `kubernetes-validate`; PROTOBUF is the folder `src` of
-the crate `k8s-pb`; OLD is the table as it stands. What OLD says and no package does is kept: which zeros count (`zero`), defaults,
-and numbers of fields that are younger than the crate.
+the crate `k8s-pb`; OLD is the table as it stands. What OLD says and no package does is kept: which zeros count (`zero`), defaults, what is
+of a feature that is off by default (`off`: upstream's `kube_features.go`), and numbers of fields that are younger than the crate.
 """
 import json
 import re
@@ -15,7 +15,7 @@ from pathlib import Path
 GROUPS = {
     "core/v1", "apps/v1", "batch/v1", "autoscaling/v1", "autoscaling/v2", "policy/v1", "networking/v1", "storage/v1",
     "certificates/v1", "coordination/v1", "discovery/v1", "events/v1", "flowcontrol/v1", "node/v1", "rbac/v1", "scheduling/v1",
-    "admissionregistration/v1", "authentication/v1", "authorization/v1", "resource/v1",
+    "admissionregistration/v1", "authentication/v1", "authorization/v1", "resource/v1", "storagemigration/v1",
 }
 SPECIAL = {
     "meta.v1.Time": "time", "meta.v1.MicroTime": "microtime", "resource.Quantity": "quantity",
@@ -37,7 +37,20 @@ def short(name):
     return name
 
 
-def is_wanted(name):
+def wanted_of(definitions):
+    """The types of what is served, and whatever they refer to, of other versions too."""
+    schemas = {short(long): schema for long, schema in definitions.items()}
+    wanted, more = set(), [name for name in schemas if is_served(name)]
+    while more:
+        name = more.pop()
+        if name in wanted:
+            continue
+        wanted.add(name)
+        more += [short(of) for of in re.findall(r'"\$ref": "([^"]*)"', json.dumps(schemas.get(name, {})))]
+    return wanted
+
+
+def is_served(name):
     parts = name.split(".")
     if parts[0] in ("meta", "apiextensions", "apiregistration"):
         return parts[1] == "v1"
@@ -136,10 +149,11 @@ def main():
         old[(name, field)] = (number, kind, facts)
         extra.setdefault(name, []).append(field)
     table, orphans = {}, []
+    wanted = wanted_of(definitions)
     for long, schema in definitions.items():
         name = short(long)
-        if not is_wanted(name) or name in SPECIAL or "properties" not in schema:
-            if is_wanted(name) and name not in SPECIAL:
+        if name not in wanted or name in SPECIAL or "properties" not in schema:
+            if name in wanted and name not in SPECIAL:
                 table[name] = {"-": ("-", "object", [])}
             continue
         rows = {}
@@ -199,7 +213,7 @@ def main():
                 have = number
             elif number != "-" and have != number:
                 orphans.append(f"{name}.{field}: {have} here, {number} there")
-            kept = [f for f in facts if f == "zero" or f.startswith("default=")]
+            kept = [f for f in facts if f in ("zero", "off") or f.startswith("default=")]
             rows[field] = (have, have_kind, have_facts + [f for f in kept if f not in have_facts])
     # of types that OLD does not know: zero counts where the field is required or a number, which Go's newer types point to
     for name, rows in table.items():
@@ -212,7 +226,8 @@ def main():
     out = ["# What the fields of the built-in types are; made by scripts/lib/types.py, which says from what.",
            "# type, field (- the type itself, ~ a message whose fields are the type's own), protobuf number, type of the value, facts:",
            "# required, enum=A|B, map=KEYS and set (lists whose items have owners), atomic, merge[=KEY] and retainKeys (strategic merge),",
-           "# default=JSON, zero (a zero that was sent counts; Go leaves the others out)"]
+           "# default=JSON, zero (a zero that was sent counts; Go leaves the others out), off (of a feature that is off by default: it is",
+           "# published, and dropped from what a client sends)"]
     for name in sorted(table):
         for field, (number, kind, facts) in sorted(table[name].items(), key=lambda row: (row[1][0] == "-" and row[0] != "-", int(row[1][0]) if row[1][0] != "-" else 0, row[0])):
             out.append("\t".join([name, field, number, kind] + ([" ".join(facts)] if facts else [])))

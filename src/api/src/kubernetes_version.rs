@@ -7,4 +7,4 @@ pub struct KubernetesVersion {
 
 /// The one version of Kubernetes that is claimed: by `/version`, by the served API versions and by the types.
 pub const KUBERNETES_VERSION: KubernetesVersion =
-    KubernetesVersion { major: "1", minor: "36", git: "v1.36.0" };
+    KubernetesVersion { major: "1", minor: "37", git: "v1.37.0" };

@@ -98,8 +98,7 @@ async fn say_whether_dangling(
     schema: &FlowSchema,
     levels: &[Arc<PriorityLevelConfiguration>],
 ) -> Result<(), Status> {
-    let level = schema.spec.as_ref().map(|spec| spec.priority_level_configuration.name.as_str());
-    let level = level.unwrap_or_default();
+    let level = schema.spec.priority_level_configuration.name.as_str();
     let wanted = condition(level, levels.iter().any(|known| known.metadata.name.as_deref() == Some(level)));
     let mut known = schema.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let is_same = |known: &FlowSchemaCondition| {
@@ -130,7 +129,7 @@ fn condition(level: &str, exists: bool) -> FlowSchemaCondition {
     let message =
         format!("This FlowSchema references the PriorityLevelConfiguration object named {level:?} {there}");
     FlowSchemaCondition {
-        type_: Some(DANGLING.to_owned()),
+        type_: DANGLING.to_owned(),
         status: Some(status.to_owned()),
         reason: Some(reason.to_owned()),
         message: Some(message),

@@ -46,6 +46,8 @@ const ACTED_ON_BY: &[(&str, &str, &str)] = &[
     ("batch", "cronjobs", "cron job controller"),
     ("batch", "jobs", "job controller, TTL controller"),
     ("certificates.k8s.io", "certificatesigningrequests", "certificate controller"),
+    ("certificates.k8s.io", "clustertrustbundles", "trust bundle publisher, kubelet (volumes)"),
+    ("certificates.k8s.io", "podcertificaterequests", ""),
     ("coordination.k8s.io", "leases", "kubelet, node lifecycle controller"),
     ("discovery.k8s.io", "endpointslices", "proxy, DNS, ingress"),
     ("events.k8s.io", "events", ""),
@@ -65,6 +67,7 @@ const ACTED_ON_BY: &[(&str, &str, &str)] = &[
     ("rbac.authorization.k8s.io", "rolebindings", "authorization"),
     ("rbac.authorization.k8s.io", "roles", "authorization"),
     ("resource.k8s.io", "deviceclasses", ""),
+    ("resource.k8s.io", "devicetaintrules", ""),
     ("resource.k8s.io", "resourceclaims", ""),
     ("resource.k8s.io", "resourceclaimtemplates", ""),
     ("resource.k8s.io", "resourceslices", ""),
@@ -75,6 +78,7 @@ const ACTED_ON_BY: &[(&str, &str, &str)] = &[
     ("storage.k8s.io", "storageclasses", "provisioner, volume binder, admission"),
     ("storage.k8s.io", "volumeattachments", ""),
     ("storage.k8s.io", "volumeattributesclasses", ""),
+    ("storagemigration.k8s.io", "storageversionmigrations", "storage version migrator"),
 ];
 
 const HEAD: &str = "# Kinds

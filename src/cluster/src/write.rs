@@ -167,7 +167,8 @@ impl Cluster {
         let warned = options.remarks.mark();
         for _ in 0..MOST_CONFLICTS {
             options.remarks.back_to(warned);
-            let current = self.one_in_version(&target.version, self.read_stored(target)?).await?;
+            let stored = self.read_stored(target)?;
+            let current = self.one_in_version(&target.version, stored.clone()).await?;
             let old = target.version.decode_stored(&current)?;
             let mut new = change(&current)?;
             let asked = asked_revision(new.meta())?;
@@ -178,7 +179,7 @@ impl Cluster {
             same_object(target, new.meta(), old.meta())?;
             let before = Before { object: &current, instance: &*old, managed };
             let reservations = self.prepare(actor, target, options, &mut new, &before).await?;
-            if new.same_as(&*old) {
+            if new.same_as(&*old) && !Self::moves(&target.version, &stored) {
                 return Ok(current);
             }
             let _until_committed = self.reserve(target, &*new, Some(&*old)).await?;

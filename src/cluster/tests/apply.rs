@@ -61,7 +61,7 @@ async fn what_another_door_changed_is_a_conflict_until_it_is_forced() {
     let deployments = cluster.acting_as(Actor::root()).api::<Deployment>();
     let scaled = deployments
         .modify(&ObjectKey::namespaced("default", "web"), |d| {
-            d.spec.as_mut().unwrap().replicas = Some(5);
+            d.spec.replicas = Some(5);
             Ok(())
         })
         .await

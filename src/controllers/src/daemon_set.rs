@@ -84,7 +84,7 @@ fn concerns(change: &Change<Node>) -> bool {
 }
 
 fn selector(set: &DaemonSet) -> LabelSelector {
-    set.spec.as_ref().and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
+    selectors::from_object(&set.spec.selector).unwrap_or_default()
 }
 
 struct Reconciler {
@@ -116,7 +116,7 @@ impl Reconciler {
         let mut outcome = Ok(());
         if set.metadata.deletion_timestamp.is_none() {
             outcome = self.carry_out(key, &seen).await;
-            let limit = set.spec.as_ref().and_then(|spec| spec.revision_history_limit);
+            let limit = set.spec.revision_history_limit;
             let live = plan::live(&pods);
             history::clean_up(&self.revisions, &history, limit, &live, REVISION_LABEL).await?;
         }
@@ -130,12 +130,11 @@ impl Reconciler {
         set: &Arc<DaemonSet>,
         selector: &LabelSelector,
     ) -> Result<Option<History>, Status> {
-        let Some(spec) = &set.spec else { return Ok(None) };
         let collisions = set.status.as_ref().and_then(|status| status.collision_count).unwrap_or(0);
         let wish = Wish {
             owner: &**set,
             selector,
-            template: &spec.template,
+            template: &set.spec.template,
             hash_label: REVISION_LABEL,
             collisions,
         };

@@ -52,8 +52,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
 }
 
 fn selector(deployment: &Deployment) -> LabelSelector {
-    let spec = deployment.spec.as_ref();
-    spec.and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
+    selectors::from_object(&deployment.spec.selector).unwrap_or_default()
 }
 
 struct Reconciler {
@@ -99,7 +98,7 @@ impl Reconciler {
         if let Some(at) = work.newest {
             self.renew_newest(deployment, sets, at).await?;
         }
-        let is_paused = deployment.spec.as_ref().and_then(|s| s.paused) == Some(true);
+        let is_paused = deployment.spec.paused == Some(true);
         if is_paused || proportional::is_due(deployment, sets) {
             let steps = proportional::steps(deployment, sets, work.newest);
             self.take(deployment, sets, steps).await?;
@@ -242,16 +241,16 @@ impl Reconciler {
     ) -> Result<(), Status> {
         let old = sets.iter().enumerate().filter(|(at, _)| *at != newest);
         let at_least = old.map(|(_, set)| revision(&set.metadata)).max().unwrap_or(0) + 1;
-        let min_ready = deployment.spec.as_ref().and_then(|s| s.min_ready_seconds);
+        let min_ready = deployment.spec.min_ready_seconds;
         let own = sets[newest].metadata.annotations.as_ref();
         let wanted = annotations::of_newest(deployment, own, at_least);
-        let has_min_ready = sets[newest].spec.as_ref().and_then(|s| s.min_ready_seconds);
+        let has_min_ready = sets[newest].spec.min_ready_seconds;
         if own != Some(&wanted) || has_min_ready.unwrap_or(0) != min_ready.unwrap_or(0) {
             let key = key_of(&sets[newest].metadata);
             let renewed = self.sets.modify(&key, |set| {
                 let own = set.metadata.annotations.as_ref();
                 set.metadata.annotations = Some(annotations::of_newest(deployment, own, at_least));
-                set.spec.get_or_insert_default().min_ready_seconds = min_ready;
+                set.spec.min_ready_seconds = min_ready;
                 Ok(())
             });
             sets[newest] = renewed.await?;
@@ -281,7 +280,7 @@ impl Reconciler {
         }
         let key = key_of(&set.metadata);
         let scaled = self.sets.modify(&key, |set| {
-            set.spec.get_or_insert_default().replicas = Some(replicas);
+            set.spec.replicas = Some(replicas);
             annotations::write_sizes(&mut set.metadata, sizes);
             Ok(())
         });
@@ -306,7 +305,7 @@ impl Reconciler {
         sets: &mut Vec<ReplicaSet>,
         work: &mut Work,
     ) -> Result<(), Status> {
-        let limit = deployment.spec.as_ref().and_then(|s| s.revision_history_limit);
+        let limit = deployment.spec.revision_history_limit;
         let limit = match limit {
             None | Some(i32::MAX) => return Ok(()),
             Some(limit) => limit.max(0) as usize,
@@ -345,7 +344,7 @@ struct Work {
 
 /// The set for the Deployment's template, as it begins.
 fn set_of(deployment: &Deployment, sets: &[ReplicaSet]) -> ReplicaSet {
-    let spec = deployment.spec.clone().unwrap_or_default();
+    let spec = deployment.spec.clone();
     let collisions = deployment.status.as_ref().and_then(|s| s.collision_count).unwrap_or(0);
     let hash = template_hash::of(&spec.template, collisions);
     let mut template: PodTemplateSpec = spec.template;
@@ -366,12 +365,12 @@ fn set_of(deployment: &Deployment, sets: &[ReplicaSet]) -> ReplicaSet {
     annotations::write_sizes(&mut metadata, plan::sizes(deployment));
     ReplicaSet {
         metadata,
-        spec: Some(ReplicaSetSpec {
+        spec: ReplicaSetSpec {
             replicas: Some(plan::first_size(deployment, sets)),
             min_ready_seconds: spec.min_ready_seconds,
             selector,
             template: Some(template),
-        }),
+        },
         status: None,
     }
 }

@@ -54,13 +54,13 @@ fn data_of(template: &PodTemplateSpec) -> Value {
 
 /// The template that a revision puts back.
 pub(crate) fn template_of(revision: &ControllerRevision) -> Option<PodTemplateSpec> {
-    let mut template = revision.data.as_ref()?.0.pointer("/spec/template")?.clone();
+    let mut template = revision.data.0.pointer("/spec/template")?.clone();
     template.as_object_mut()?.remove("$patch");
     api::json::from_value(&template).ok()
 }
 
 pub(crate) fn number(revision: &ControllerRevision) -> i64 {
-    revision.revision
+    revision.revision.unwrap_or(0)
 }
 
 pub(crate) fn name(revision: &ControllerRevision) -> &str {
@@ -83,8 +83,8 @@ fn new<K: TypedKind>(wish: &Wish<'_, K>, data: Value, number: i64) -> Controller
             owner_references: Some(vec![controller_reference(wish.owner)]),
             ..ObjectMeta::default()
         },
-        data: Some(RawExtension(data)),
-        revision: number,
+        data: RawExtension(data),
+        revision: Some(number),
     }
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn look<K: TypedKind>(
     all.sort_by_key(|revision| (number(revision), revision.metadata.creation_timestamp.clone()));
     let data = data_of(wish.template);
     // of several the newest
-    let known = all.iter().rposition(|revision| revision.data.as_ref().is_some_and(|known| known.0 == data));
+    let known = all.iter().rposition(|revision| revision.data.0 == data);
     let current = known.map(|at| all.remove(at));
     let next = all.last().map_or(0, |revision| number(revision)) + 1;
     let current = match current {
@@ -110,7 +110,7 @@ pub(crate) async fn look<K: TypedKind>(
         Some(current) => {
             let key = key_of(&current.metadata);
             let numbered = revisions.modify(&key, |revision| {
-                revision.revision = next;
+                revision.revision = Some(next);
                 Ok(())
             });
             Arc::new(numbered.await?)
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     fn revision(name: &str, number: i64) -> Arc<ControllerRevision> {
-        let mut revision = ControllerRevision { revision: number, ..ControllerRevision::default() };
+        let mut revision = ControllerRevision { revision: Some(number), ..ControllerRevision::default() };
         revision.metadata.name = Some(name.to_owned());
         Arc::new(revision)
     }
@@ -214,7 +214,7 @@ mod tests {
         let data = data_of(&template);
         assert_eq!(data["spec"]["template"]["$patch"], "replace");
         let revision =
-            ControllerRevision { data: Some(RawExtension(data.clone())), ..ControllerRevision::default() };
+            ControllerRevision { data: RawExtension(data.clone()), ..ControllerRevision::default() };
         assert_eq!(template_of(&revision), Some(template));
         let now = json!({"spec": {"template": {
             "metadata": {"labels": {"app": "a", "new": "x"}},

@@ -16,7 +16,7 @@ use api::{LabelSelector, ObjectKey, Status};
 use behavior::{Bounds, History};
 use cluster::roles::{ALL, ComponentRole, READ, events, rule};
 use cluster::{Actor, Change, Client, Cluster, Controller, METRICS_GROUP, Recorder, WorkQueue};
-use conditions::{ABLE, ACTIVE, Conditions, LIMITED};
+use conditions::{ABLE, ACTIVE, AT_ZERO, Conditions, LIMITED};
 use jiff::Timestamp;
 use k8s_openapi::api::autoscaling::v1::Scale;
 use k8s_openapi::api::autoscaling::v2::{
@@ -206,7 +206,8 @@ impl Autoscalers {
         history.begin(current, now);
         let bounds = Bounds { fewest: spec.min_replicas.unwrap_or(1), most: spec.max_replicas };
         let stays = |desired: i32, statuses| Outcome { current: there, desired, statuses, scaled: false };
-        if current == 0 && bounds.fewest != 0 {
+        let from_zero = measures_without_pods(autoscaler);
+        if current == 0 && !may_begin_again(conditions.is_true(AT_ZERO), bounds.fewest, from_zero) {
             let why = "scaling is disabled since the replica count of the target is zero";
             conditions.set(ACTIVE, false, "ScalingDisabled", why);
             return Some(stays(0, Vec::new()));
@@ -248,6 +249,15 @@ impl Autoscalers {
         }
         let why = format!("the HPA controller was able to update the target scale to {desired}");
         conditions.set(ABLE, true, "SucceededRescale", why);
+        match current > 0 && desired == 0 && bounds.fewest == 0 && from_zero {
+            true => {
+                conditions.set(AT_ZERO, true, AT_ZERO, "the HPA controller scaled the workload to zero");
+            }
+            false => {
+                let why = "the HPA controller did not scale the workload to zero";
+                conditions.set(AT_ZERO, false, "NotScaledToZero", why);
+            }
+        }
         self.events.normal(autoscaler, "SuccessfulRescale", format!("New size: {desired}; reason: {reason}"));
         history.scaled(current, desired, now);
         Some(Outcome { current: there, desired, statuses, scaled: true })
@@ -321,6 +331,21 @@ impl Autoscalers {
     }
 }
 
+/// From zero pods: somebody who wants none has no wish for an autoscaler to give him some.
+fn may_begin_again(is_autoscalers_doing: bool, fewest: i32, from_zero: bool) -> bool {
+    is_autoscalers_doing && (fewest != 0 || from_zero)
+}
+
+/// Whether there is a metric that is not of the pods: only such a one says when the first is wanted again.
+fn measures_without_pods(autoscaler: &HorizontalPodAutoscaler) -> bool {
+    autoscaler
+        .spec
+        .metrics
+        .iter()
+        .flatten()
+        .any(|metric| matches!(metric.type_.as_str(), "External" | "Object"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -352,5 +377,20 @@ mod tests {
         assert!(entries.begin(&key).is_some(), "a period is over");
         entries.note(&Change::Deleted(hpa(5, 1)), &queue);
         assert!(entries.begin(&key).is_none());
+    }
+
+    #[test]
+    fn only_what_the_autoscaler_took_to_zero_begins_again() {
+        // (name, whether it did, fewest, a metric without pods, want)
+        let cases = [
+            ("somebody else took the last pod", false, 0, true, false),
+            ("and wants at least one", false, 1, true, false),
+            ("the autoscaler did", true, 0, true, true),
+            ("the metric is gone", true, 0, false, false),
+            ("none is not allowed any more", true, 1, false, true),
+        ];
+        for (name, did, fewest, from_zero, want) in cases {
+            assert_eq!(may_begin_again(did, fewest, from_zero), want, "{name}");
+        }
     }
 }

@@ -41,9 +41,11 @@ mod slow_start;
 mod stateful_set;
 mod status;
 mod storage_protection;
+mod storage_version_migration;
 mod taint_eviction;
 mod template_hash;
 mod token_secrets;
+mod trust_bundles;
 mod ttl_after_finished;
 mod validating_admission_policy_status;
 mod volume_expansion;
@@ -96,8 +98,10 @@ pub fn roles() -> Vec<ComponentRole> {
         stateful_set::role(),
         storage_protection::role_of_claims(),
         storage_protection::role_of_volumes(),
+        storage_version_migration::role(),
         taint_eviction::role(),
         token_secrets::role(),
+        trust_bundles::role(),
         ttl_after_finished::role(),
         validating_admission_policy_status::role(),
         volume_expansion::role(),
@@ -111,6 +115,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(custom_resource_definitions::run(cluster.clone(), definitions, stop.clone()));
     controllers.spawn(service_account::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     controllers.spawn(token_secrets::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
+    controllers.spawn(trust_bundles::run(cluster.clone(), config.root_ca_pem.clone(), stop.clone()));
     controllers.spawn(bootstrap_tokens::run(cluster.clone(), stop.clone()));
     controllers.spawn(certificates::run(cluster.clone(), config.authority.clone(), stop.clone()));
     controllers.spawn(api_services::run(cluster.clone(), stop.clone()));
@@ -143,6 +148,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(persistent_volume_binder::run(cluster.clone(), stop.clone()));
     controllers.spawn(storage_protection::run_claims(cluster.clone(), stop.clone()));
     controllers.spawn(storage_protection::run_volumes(cluster.clone(), stop.clone()));
+    controllers.spawn(storage_version_migration::run(cluster.clone(), stop.clone()));
     controllers.spawn(ephemeral_volume::run(cluster.clone(), stop.clone()));
     controllers.spawn(volume_expansion::run(cluster.clone(), stop.clone()));
     controllers.spawn(validating_admission_policy_status::run(cluster.clone(), stop.clone()));

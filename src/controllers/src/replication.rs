@@ -56,21 +56,21 @@ fn with_failure<C>(
 
 impl Replicated for ReplicaSet {
     fn wanted(&self) -> usize {
-        self.spec.as_ref().and_then(|s| s.replicas).unwrap_or(0).max(0) as usize
+        self.spec.replicas.unwrap_or(0).max(0) as usize
     }
     fn min_ready(&self) -> i32 {
-        self.spec.as_ref().and_then(|s| s.min_ready_seconds).unwrap_or(0)
+        self.spec.min_ready_seconds.unwrap_or(0)
     }
     fn selector(&self) -> LabelSelector {
-        self.spec.as_ref().and_then(|s| selectors::from_object(&s.selector).ok()).unwrap_or_default()
+        selectors::from_object(&self.spec.selector).unwrap_or_default()
     }
     fn template(&self) -> Option<&PodTemplateSpec> {
-        self.spec.as_ref()?.template.as_ref()
+        self.spec.template.as_ref()
     }
     fn with_status(&self, counts: Counts, managed: &Managed, now: jiff::Timestamp) -> Option<Self> {
         let failure = |reason: &str, message: &str| ReplicaSetCondition {
-            type_: FAILURE.to_owned(),
-            status: "True".to_owned(),
+            type_: Some(FAILURE.to_owned()),
+            status: Some("True".to_owned()),
             reason: Some(reason.to_owned()),
             message: Some(message.to_owned()),
             last_transition_time: Some(ask::whole_second(now)),
@@ -83,7 +83,7 @@ impl Replicated for ReplicaSet {
             available_replicas: Some(counts.available),
             terminating_replicas: Some(counts.terminating),
             observed_generation: self.metadata.generation,
-            conditions: with_failure(known, managed, |c| c.type_ == FAILURE, failure),
+            conditions: with_failure(known, managed, |c| c.type_.as_deref() == Some(FAILURE), failure),
         };
         (self.status.as_ref() != Some(&status)).then(|| ReplicaSet { status: Some(status), ..self.clone() })
     }

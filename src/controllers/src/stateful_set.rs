@@ -66,7 +66,7 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
 }
 
 fn selector(set: &StatefulSet) -> LabelSelector {
-    set.spec.as_ref().and_then(|spec| selectors::from_object(&spec.selector).ok()).unwrap_or_default()
+    selectors::from_object(&set.spec.selector).unwrap_or_default()
 }
 
 struct Reconciler {
@@ -103,7 +103,7 @@ impl Reconciler {
             }
         }
         self.write_status(key, &seen).await?;
-        let limit = set.spec.as_ref().and_then(|spec| spec.revision_history_limit);
+        let limit = set.spec.revision_history_limit;
         let mut live: BTreeSet<String> = pods.iter().map(|pod| pods::revision(pod).to_owned()).collect();
         live.insert(current_name.to_owned());
         history::clean_up(&self.revisions, &history, limit, &live, HASH_LABEL).await?;
@@ -116,10 +116,14 @@ impl Reconciler {
         set: &Arc<StatefulSet>,
         selector: &LabelSelector,
     ) -> Result<Option<History>, Status> {
-        let Some(spec) = &set.spec else { return Ok(None) };
         let collisions = set.status.as_ref().and_then(|status| status.collision_count).unwrap_or(0);
-        let wish =
-            Wish { owner: &**set, selector, template: &spec.template, hash_label: HASH_LABEL, collisions };
+        let wish = Wish {
+            owner: &**set,
+            selector,
+            template: &set.spec.template,
+            hash_label: HASH_LABEL,
+            collisions,
+        };
         match history::look(&self.client, &self.sets, &wish).await? {
             Looked::History(history) => Ok(Some(history)),
             Looked::Collision => {

@@ -79,14 +79,14 @@ async fn a_deployment_grows_with_what_its_pods_use() {
         now.status.is_some_and(|status| status.desired_replicas == 3)
     })
     .await;
-    let wanted = client.api::<Deployment>().get(&key("web")).unwrap().spec.unwrap().replicas;
+    let wanted = client.api::<Deployment>().get(&key("web")).unwrap().spec.replicas;
     assert_eq!(wanted, Some(3), "150 m of 100 m, times two");
     let status = client.api::<HorizontalPodAutoscaler>().get(&key("h")).unwrap().status.unwrap();
     let current = status.current_metrics.unwrap()[0].resource.clone().unwrap().current;
     assert_eq!(current.average_utilization, Some(150));
     let conditions: Vec<String> =
         status.conditions.unwrap().iter().map(|c| format!("{}={}", c.type_, c.status)).collect();
-    assert_eq!(conditions, ["AbleToScale=True", "ScalingActive=True", "ScalingLimited=False"]);
+    assert_eq!(conditions, ["AbleToScale=True", "ScalingActive=True", "ScalingLimited=False", "ScaledToZero=False"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -21,7 +21,7 @@ fn deployment(replicas: i32, image: &str) -> Deployment {
 fn set(client: &Client, image: &str) -> Option<ReplicaSet> {
     let sets = client.api::<ReplicaSet>().list(Some("default"), LabelSelector::default()).unwrap();
     let of = |set: &ReplicaSet| {
-        let template = set.spec.as_ref()?.template.as_ref()?;
+        let template = set.spec.template.as_ref()?;
         template.spec.as_ref()?.containers[0].image.clone()
     };
     sets.into_iter().find(|set| of(set).as_deref() == Some(image))
@@ -50,7 +50,7 @@ async fn edit(client: &Client, change: impl Fn(&mut Deployment) + Send + Sync) {
 }
 
 fn become_(deployment: &mut Deployment, image: &str) {
-    let template = &mut deployment.spec.as_mut().unwrap().template;
+    let template = &mut deployment.spec.template;
     template.spec.as_mut().unwrap().containers[0].image = Some(image.to_owned());
     let annotations = deployment.metadata.annotations.get_or_insert_default();
     annotations.insert("kubernetes.io/change-cause".to_owned(), image.to_owned());
@@ -63,10 +63,10 @@ async fn a_paused_deployment_scales_and_does_not_roll() {
     until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(2)).await;
     edit(&client, |deployment| {
         become_(deployment, "two");
-        deployment.spec.as_mut().unwrap().paused = Some(true);
+        deployment.spec.paused = Some(true);
     })
     .await;
-    edit(&client, |deployment| deployment.spec.as_mut().unwrap().replicas = Some(5)).await;
+    edit(&client, |deployment| deployment.spec.replicas = Some(5)).await;
     until::<ReplicaSet>(&client, |c| replicas(c, "one") == Some(5)).await;
     assert!(set(&client, "two").is_none());
     let sizes = ["desired-replicas", "max-replicas"];
@@ -75,7 +75,7 @@ async fn a_paused_deployment_scales_and_does_not_roll() {
     let paused =
         |c: &Client| status(c, "Progressing").is_some_and(|(reason, _)| reason == "DeploymentPaused");
     until::<Deployment>(&client, paused).await;
-    edit(&client, |deployment| deployment.spec.as_mut().unwrap().paused = None).await;
+    edit(&client, |deployment| deployment.spec.paused = None).await;
     until::<ReplicaSet>(&client, |c| replicas(c, "two").is_some_and(|replicas| replicas > 0)).await;
 }
 
@@ -112,7 +112,7 @@ async fn the_history_tells_why_and_what_was_rolled_back_to() {
 async fn pods_that_are_refused_are_the_deployments_failure() {
     let client = start().await;
     let mut refused = deployment(1, "one");
-    let template = &mut refused.spec.as_mut().unwrap().template;
+    let template = &mut refused.spec.template;
     template.spec.as_mut().unwrap().service_account_name = Some("nobody".to_owned());
     client.api::<Deployment>().create(refused).await.unwrap();
     until::<Deployment>(&client, |c| status(c, "ReplicaFailure").is_some()).await;

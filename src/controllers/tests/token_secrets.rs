@@ -35,7 +35,7 @@ async fn a_token_secret_is_filled_and_good_until_it_goes() {
         until::<Secret>(&client, |client| value(client, &key(name), "token").is_some()).await;
     }
     assert_eq!(value(&client, &key("first"), "namespace").as_deref(), Some("default"));
-    assert_eq!(value(&client, &key("first"), "ca.crt").as_deref(), Some("pem"));
+    assert_eq!(value(&client, &key("first"), "ca.crt").as_deref(), Some(common::AUTHORITY));
     let filled = secrets.get(&key("first")).unwrap();
     let uid = filled.metadata.annotations.unwrap().remove("kubernetes.io/service-account.uid");
     assert_eq!(uid, account.metadata.uid);

@@ -171,7 +171,7 @@ async fn a_stateful_set_grows_in_order_and_is_rolled_out_backwards() {
     until::<StatefulSet>(&client, |c| revision(c).2 == Some(2)).await;
     let first = revision(&client).0;
     let change = |set: &mut StatefulSet| {
-        let template = &mut set.spec.as_mut().unwrap().template;
+        let template = &mut set.spec.template;
         template.spec.as_mut().unwrap().containers[0].image = Some("two".to_owned());
         Ok(())
     };
@@ -234,7 +234,7 @@ async fn claims_go_with_the_set_that_says_so() {
     until::<PersistentVolumeClaim>(&client, |c| claims(c) == "data-db-0 data-db-1").await;
     until::<Pod>(&client, |c| names(c) == "db-0 db-1").await;
     let shrink = |set: &mut StatefulSet| {
-        set.spec.as_mut().unwrap().replicas = Some(1);
+        set.spec.replicas = Some(1);
         Ok(())
     };
     for pod in ["db-0", "db-1"] {

@@ -52,7 +52,7 @@ enum Flows {
 
 impl Schema {
     pub(crate) fn of(object: &FlowSchema) -> Self {
-        let spec = object.spec.clone().unwrap_or_default();
+        let spec = object.spec.clone();
         let method = spec.distinguisher_method.as_ref().map(|method| method.type_.as_str());
         Schema {
             name: object.metadata.name.as_deref().unwrap_or_default().into(),

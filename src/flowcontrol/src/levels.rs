@@ -41,7 +41,7 @@ pub(crate) fn levels(objects: &[Arc<PriorityLevelConfiguration>], seats: u32) ->
 
 /// Those of an exempt level count too: upstream takes what its requests use from what the others have.
 fn shares(object: &PriorityLevelConfiguration) -> i32 {
-    let Some(spec) = &object.spec else { return 0 };
+    let spec = &object.spec;
     match (&spec.exempt, &spec.limited) {
         (Some(exempt), _) => exempt.nominal_concurrency_shares.unwrap_or(0).max(0),
         (None, Some(limited)) => limited.nominal_concurrency_shares.unwrap_or(SHARES).max(0),
@@ -50,12 +50,11 @@ fn shares(object: &PriorityLevelConfiguration) -> i32 {
 }
 
 fn limit(object: &PriorityLevelConfiguration, seats: u32) -> Limit {
-    let Some(spec) = &object.spec else { return Limit::Exempt };
+    let spec = &object.spec;
     if spec.type_ == "Exempt" {
         return Limit::Exempt;
     }
-    let response = spec.limited.as_ref().and_then(|limited| limited.limit_response.as_ref());
-    let waits = response.is_none_or(|response| response.type_ != "Reject");
+    let waits = spec.limited.as_ref().is_none_or(|limited| limited.limit_response.type_ != "Reject");
     let given = response.and_then(|response| response.queuing.as_ref());
     let or = |value: Option<i32>, default: i32| usize::try_from(value.unwrap_or(default)).unwrap_or(1).max(1);
     let queuing = waits.then(|| Queuing {

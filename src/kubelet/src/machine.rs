@@ -17,6 +17,8 @@ pub struct Machine {
     pub architecture: String,
     /// The kernel enforces AppArmor profiles.
     pub apparmor: bool,
+    /// Root of this program is not the host's.
+    pub user_namespace: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +43,7 @@ impl Machine {
             os_image: pretty_name(&text("/etc/os-release")),
             architecture: api::architecture().to_owned(),
             apparmor: text("/sys/module/apparmor/parameters/enabled") == "Y",
+            user_namespace: maps_users(&text("/proc/self/uid_map")),
         }
     }
 }
@@ -79,6 +82,13 @@ fn memory_total(meminfo: &str) -> u64 {
     kib.unwrap_or(0) * 1024
 }
 
+/// Whether some user is not himself: the first namespace maps all that there can be onto themselves. Where the kernel knows no
+/// namespaces of users there is no such file.
+fn maps_users(uid_map: &str) -> bool {
+    let ranges: Vec<&str> = uid_map.split_whitespace().collect();
+    !ranges.is_empty() && ranges != ["0", "0", "4294967295"]
+}
+
 fn pretty_name(os_release: &str) -> String {
     let line = os_release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="));
     line.map_or_else(|| "Linux".to_owned(), |name| name.trim_matches('"').to_owned())
@@ -95,6 +105,11 @@ mod tests {
             pretty_name("NAME=x\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"),
             "Debian GNU/Linux 12 (bookworm)"
         );
+        for (map, is_mapped) in
+            [("         0          0 4294967295", false), ("", false), ("0 1000 1\n1 100000 65536", true)]
+        {
+            assert_eq!(maps_users(map), is_mapped, "{map}");
+        }
         assert_eq!(Disk { capacity: 1000, available: 150 }.used_percent(), 85);
     }
 

@@ -7,6 +7,7 @@ use crate::worker::{Worker, supervise};
 use crate::{container_config, labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};
+use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, Secret};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::TypedKind;
@@ -30,6 +31,7 @@ pub(crate) struct Manager {
     wake_all: watch::Receiver<()>,
     claims: Subscription<PersistentVolumeClaim>,
     volumes: Subscription<PersistentVolume>,
+    trust_bundles: Subscription<ClusterTrustBundle>,
 }
 
 struct Handle {
@@ -58,6 +60,7 @@ impl Manager {
             wake_all: shared.wake_all.subscribe(),
             claims: shared.sources.claims.subscribe(),
             volumes: shared.sources.volumes.subscribe(),
+            trust_bundles: shared.sources.trust_bundles.subscribe(),
             shared,
         };
         let mut pods = Vec::new();
@@ -92,6 +95,7 @@ impl Manager {
                 Ok(()) = self.wake_all.changed() => self.look_all(),
                 Some(change) = self.claims.next() => self.source_changed(&change, Source::Claim),
                 Some(change) = self.volumes.next() => self.volume_changed(&change),
+                Some(_) = self.trust_bundles.next() => self.wake(None, &Source::TrustBundles),
                 event = self.events.recv() => match event {
                     Ok(event) => self.happened(&event),
                     Err(RecvError::Lagged(_)) => {
@@ -171,7 +175,7 @@ impl Manager {
         let meta = change.object().metadata();
         let (namespace, name) =
             (meta.namespace.as_deref().unwrap_or_default(), meta.name.clone().unwrap_or_default());
-        self.wake(namespace, &source(name));
+        self.wake(Some(namespace), &source(name));
     }
 
     /// It concerns the pods that use the claim which it is bound to.
@@ -179,13 +183,15 @@ impl Manager {
         let claim = change.object().spec.as_ref().and_then(|spec| spec.claim_ref.clone());
         if let Some(claim) = claim {
             let namespace = claim.namespace.unwrap_or_default();
-            self.wake(&namespace, &Source::Claim(claim.name.unwrap_or_default()));
+            self.wake(Some(&namespace), &Source::Claim(claim.name.unwrap_or_default()));
         }
     }
 
-    fn wake(&self, namespace: &str, changed: &Source) {
+    /// Pods of the namespace, or of all, that refer to it.
+    fn wake(&self, namespace: Option<&str>, changed: &Source) {
         for handle in self.workers.values() {
-            if handle.namespace == namespace && handle.references.contains(changed) {
+            let is_there = namespace.is_none_or(|namespace| handle.namespace == namespace);
+            if is_there && handle.references.contains(changed) {
                 let _ = handle.mailbox.send(Message::SourcesChanged);
             }
         }

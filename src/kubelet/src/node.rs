@@ -124,6 +124,7 @@ fn info(config: &KubeletConfig) -> NodeSystemInfo {
         machine_id: machine.machine_id.clone(),
         operating_system: "linux".to_owned(),
         os_image: machine.os_image.clone(),
+        running_in_user_namespace: Some(machine.user_namespace),
         system_uuid: machine.system_uuid.clone(),
         ..NodeSystemInfo::default()
     }

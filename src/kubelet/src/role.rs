@@ -24,6 +24,7 @@ pub fn role() -> ComponentRole {
         rule(&["create", "delete", "get", "patch", "update"], &["coordination.k8s.io"], &["leases"]),
         rule(&["create"], &["authentication.k8s.io"], &["tokenreviews"]),
         rule(&["create"], &["authorization.k8s.io"], &["subjectaccessreviews"]),
+        rule(READ, &["certificates.k8s.io"], &["clustertrustbundles"]),
     ];
     ComponentRole::group("system:node", "system:nodes", rules)
 }

@@ -1,4 +1,5 @@
 use cluster::Informer;
+use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, Secret, Service};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ pub trait Sources: Send + Sync {
     fn volume(&self, name: &str) -> Option<Arc<PersistentVolume>>;
     /// Those of the namespace, and the API server's.
     fn services(&self, namespace: &str) -> Vec<Arc<Service>>;
+    fn trust_bundles(&self) -> Vec<Arc<ClusterTrustBundle>>;
 }
 
 /// From the cluster's caches.
@@ -21,6 +23,7 @@ pub struct Cached {
     pub services: Informer<Service>,
     pub claims: Informer<PersistentVolumeClaim>,
     pub volumes: Informer<PersistentVolume>,
+    pub trust_bundles: Informer<ClusterTrustBundle>,
 }
 
 impl Sources for Cached {
@@ -47,6 +50,10 @@ impl Sources for Cached {
         }
         services
     }
+
+    fn trust_bundles(&self) -> Vec<Arc<ClusterTrustBundle>> {
+        self.trust_bundles.list(None)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,9 +61,11 @@ pub enum Source {
     ConfigMap(String),
     Secret(String),
     Claim(String),
+    /// Any of them: labels choose some.
+    TrustBundles,
 }
 
-/// The names of all ConfigMaps, Secrets and claims whose change concerns the pod.
+/// All ConfigMaps, Secrets, claims and trust bundles whose change concerns the pod.
 pub fn references(pod: &Pod) -> BTreeSet<Source> {
     let spec = crate::pod::spec(pod);
     let mut found = BTreeSet::new();
@@ -65,6 +74,7 @@ pub fn references(pod: &Pod) -> BTreeSet<Source> {
         found.extend(volume.config_map.iter().map(|c| map(&c.name)));
         for source in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()) {
             found.extend(source.config_map.iter().map(|c| map(&c.name)));
+            found.extend(source.cluster_trust_bundle.iter().map(|_| Source::TrustBundles));
         }
     }
     for container in crate::pod::all_containers(spec) {
@@ -111,6 +121,7 @@ pub mod tests {
         services: Vec<Arc<Service>>,
         pub claims: BTreeMap<String, Arc<PersistentVolumeClaim>>,
         pub volumes: BTreeMap<String, Arc<PersistentVolume>>,
+        bundles: Vec<Arc<ClusterTrustBundle>>,
     }
 
     impl Fixed {
@@ -132,6 +143,11 @@ pub mod tests {
 
         pub fn service(mut self, service: Value) -> Self {
             self.services.push(Arc::new(serde_json::from_value(service).unwrap()));
+            self
+        }
+
+        pub fn trust_bundle(mut self, bundle: Value) -> Self {
+            self.bundles.push(Arc::new(serde_json::from_value(bundle).unwrap()));
             self
         }
     }
@@ -156,6 +172,9 @@ pub mod tests {
             };
             self.services.iter().filter(wanted).cloned().collect()
         }
+        fn trust_bundles(&self) -> Vec<Arc<ClusterTrustBundle>> {
+            self.bundles.clone()
+        }
     }
 
     #[test]
@@ -163,7 +182,8 @@ pub mod tests {
         let pod: Pod = serde_json::from_value(json!({"spec": {
             "imagePullSecrets": [{"name": "registry"}],
             "volumes": [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}, {"name": "a", "configMap": {"name": "files"}}, {"name": "b", "secret": {"secretName": "keys"}},
-                {"name": "c", "projected": {"sources": [{"configMap": {"name": "ca"}}, {"secret": {"name": "more"}}]}}],
+                {"name": "c", "projected": {"sources": [{"configMap": {"name": "ca"}}, {"secret": {"name": "more"}},
+                    {"clusterTrustBundle": {"name": "own", "path": "own.pem"}}]}}],
             "containers": [{"name": "c", "envFrom": [{"configMapRef": {"name": "env"}}],
                 "env": [{"name": "X", "valueFrom": {"secretKeyRef": {"name": "one", "key": "k"}}}]}]}}))
         .unwrap();
@@ -179,6 +199,7 @@ pub mod tests {
                 "Secret(\"one\")",
                 "Secret(\"registry\")",
                 "Claim(\"data\")",
+                "TrustBundles",
             ]
         );
     }

@@ -82,6 +82,7 @@ pub(crate) async fn start_at(
             services: cluster.informer(),
             claims: cluster.informer(),
             volumes: cluster.informer(),
+            trust_bundles: cluster.informer(),
         },
         images: ImageManager::new(images, config.state_dir.join("pulled-images.json"), clock.now()),
         events: client.recorder("kubelet", Some(&config.node_name)),

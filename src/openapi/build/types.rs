@@ -9,6 +9,7 @@ use k8s_openapi::api::{
     discovery::v1 as discovery, events::v1 as events, flowcontrol::v1 as flowcontrol,
     networking::v1 as networking, node::v1 as node, policy::v1 as policy, rbac::v1 as rbac,
     resource::v1 as resource, scheduling::v1 as scheduling, storage::v1 as storage,
+    storagemigration::v1 as storagemigration,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
@@ -35,7 +36,7 @@ const TYPES: &[fn(&mut SchemaGenerator) -> Kind] = types! {
     autoscaling: HorizontalPodAutoscaler Scale;
     autoscaling_v2: HorizontalPodAutoscaler;
     batch: CronJob Job;
-    certificates: CertificateSigningRequest;
+    certificates: CertificateSigningRequest ClusterTrustBundle PodCertificateRequest;
     coordination: Lease;
     core: Binding ComponentStatus ConfigMap Endpoints Event LimitRange Namespace Node PersistentVolume PersistentVolumeClaim Pod
         PodTemplate ReplicationController ResourceQuota Secret Service ServiceAccount;
@@ -47,9 +48,10 @@ const TYPES: &[fn(&mut SchemaGenerator) -> Kind] = types! {
     node: RuntimeClass;
     policy: Eviction PodDisruptionBudget;
     rbac: ClusterRole ClusterRoleBinding Role RoleBinding;
-    resource: DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice;
+    resource: DeviceClass DeviceTaintRule ResourceClaim ResourceClaimTemplate ResourceSlice;
     scheduling: PriorityClass;
     storage: CSIDriver CSINode CSIStorageCapacity StorageClass VolumeAttachment VolumeAttributesClass;
+    storagemigration: StorageVersionMigration;
 };
 
 pub fn register_all(generator: &mut SchemaGenerator) -> Vec<Kind> {

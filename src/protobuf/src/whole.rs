@@ -34,13 +34,14 @@ fn whole(schema: &Schema, depth: usize) -> Option<Value> {
     })
 }
 
-/// What kind it is, and no resourceVersion: those are the system's.
+/// What kind it is, and no resourceVersion: those are the system's. Nor what is dropped, as its feature is off.
 fn object(version: &kinds::Version) -> Value {
     let gvk = &version.info().gvk;
     let mut object = whole(version.schema(), 0).expect("it is not that deep");
     object["apiVersion"] = gvk.api_version().into();
     object["kind"] = gvk.kind.as_ref().into();
     object["metadata"].as_object_mut().expect("metadata").remove("resourceVersion");
+    schema::drop_off(&mut object, version.schema());
     object
 }
 

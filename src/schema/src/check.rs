@@ -17,6 +17,8 @@ pub struct Checked {
     pub faults: Vec<String>,
     /// Bytes in a base64 that Go reads and a strict decoder does not: see [`base64_fields::canonical`].
     pub loose_bytes: bool,
+    /// A field of a feature that is off: see [`drop_off`](crate::drop_off).
+    pub off: bool,
 }
 
 /// `json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`, or what is wrong with
@@ -279,7 +281,10 @@ impl<'s> Node<'_, 's> {
                 None => self.walk.fault("unknown", &key),
             }
             let (name, below) = match known {
-                Some((name, below)) => (Step::Field(name), Some(&**below)),
+                Some((name, below)) => {
+                    self.walk.checked.off |= below.off;
+                    (Step::Field(name), Some(&**below))
+                }
                 None => (Step::Key(key.into_owned()), None),
             };
             self.walk.path.push(name);

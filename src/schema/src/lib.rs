@@ -35,7 +35,7 @@ pub use default::{set_defaults, set_defaults_in};
 pub use errors::ErrorList;
 pub use link::Link;
 pub use parse::from_openapi;
-pub use prune::{drop_unset_nulls, prune};
+pub use prune::{drop_off, drop_unset_nulls, prune};
 pub use validate::{validate, validate_update};
 
 use serde_json::Value;
@@ -121,6 +121,8 @@ pub struct Schema {
     pub name: &'static str,
     /// `x-kubernetes-map-type: atomic`
     pub atomic: bool,
+    /// Of a feature that is off by default: the field is published, and [`drop_off`] takes it from what a client sends.
+    pub off: bool,
     pub checks: Checks,
     pub rules: Vec<Rule>,
 }

@@ -63,6 +63,27 @@ pub(crate) fn within(path: &mut String, step: &str, then: impl FnOnce(&mut Strin
     path.truncate(before);
 }
 
+/// Drops the fields of features that are off, as upstream's strategies do before anybody looks at an object
+/// (`dropDisabledFields`). Nobody is told: the fields are known.
+pub fn drop_off(value: &mut Value, schema: &Schema) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|name, _| !schema.field(name).is_some_and(|field| field.off));
+            for (name, value) in fields.iter_mut() {
+                if let Some(of) = schema.field(name).or(schema.additional.as_deref()) {
+                    drop_off(value, of);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(of) = schema.items.as_deref() {
+                items.iter_mut().for_each(|item| drop_off(item, of));
+            }
+        }
+        _ => {}
+    }
+}
+
 /// A `null` where the schema allows none, and has a default, is as if it were not there: upstream drops it before it
 /// sets defaults.
 pub fn drop_unset_nulls(value: &mut Value, schema: &Schema) {

@@ -46,6 +46,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("resource.k8s.io", "resource"),
     ("scheduling.k8s.io", "scheduling"),
     ("storage.k8s.io", "storage"),
+    ("storagemigration.k8s.io", "storagemigration"),
 ];
 
 /// The name of a kind's type (`rbac.v1.Role`), where the table has it. A group of somebody else's is none of upstream's,
@@ -95,7 +96,7 @@ fn add_rows(schema: &mut Schema, rows: &'static [Row<'static>]) {
 
 fn field_of(row: &Row<'static>) -> Link {
     let link = link_to(row.kind);
-    let plain = !["atomic", "set"].iter().any(|fact| row.is(fact))
+    let plain = !["atomic", "off", "set"].iter().any(|fact| row.is(fact))
         && ["map", "merge", "default", "enum"].iter().all(|fact| row.get(fact).is_none())
         && !row.is("merge");
     if plain {
@@ -109,6 +110,7 @@ fn field_of(row: &Row<'static>) -> Link {
     };
     schema.merge = row.get("merge").map(Merge::By).or(row.is("merge").then_some(Merge::Values));
     schema.atomic |= row.is("atomic");
+    schema.off = row.is("off");
     schema.default = row.get("default").and_then(|text| serde_json::from_str(text).ok());
     if let Some(values) = row.get("enum") {
         schema.checks.one_of_values = values.split('|').map(Into::into).collect();

@@ -190,7 +190,7 @@ mod tests {
         assert_eq!(container.resources.as_ref().unwrap().requests.as_ref().unwrap()["cpu"].0, "1");
         let service = service("web").port("http", "TCP", 80).port("dns", "UDP", 53).build();
         assert_eq!(service.spec.unwrap().ports.unwrap().len(), 2);
-        assert_eq!(deployment("web").replicas(3).build().spec.unwrap().replicas, Some(3));
+        assert_eq!(deployment("web").replicas(3).build().spec.replicas, Some(3));
         assert_eq!(namespace("team").build().metadata.namespace, None);
         assert_eq!(config_map("m").entry("k", "v").entry("l", "w").build().data.unwrap().len(), 2);
     }

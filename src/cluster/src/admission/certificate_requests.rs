@@ -1,10 +1,14 @@
 //! Who asks for a certificate, and who may approve or sign: the requester's name is not his own to write, and a signer's requests
-//! are approved and signed by who may do so for that signer (upstream's `CertificateApproval` and `CertificateSigning`).
+//! are approved and signed by who may do so for that signer (upstream's `CertificateApproval` and `CertificateSigning`, and what its
+//! strategy asks of a PodCertificateRequest). Whose certificates are believed says who may attest (`ClusterTrustBundleAttest`).
 
+use super::rbac_escalation::differs_for_the_collector_only;
 use crate::{Actor, Attributes, Cluster, Target};
 use ::api::Status;
-use k8s_openapi::api::certificates::v1::CertificateSigningRequest;
-use kinds::{Instance, Subresource};
+use k8s_openapi::api::certificates::v1::{
+    CertificateSigningRequest, ClusterTrustBundle, PodCertificateRequest,
+};
+use kinds::{ErrorList, Instance, Subresource, TypedKind};
 
 /// Writes down who asks.
 pub(super) fn admit_create(actor: &Actor, object: &mut dyn Instance) {
@@ -25,6 +29,8 @@ pub(super) fn admit_update(
     new: &dyn Instance,
     old: &dyn Instance,
 ) -> Result<(), Status> {
+    attest(cluster, actor, target, new, Some(old))?;
+    sign_for_pod(cluster, actor, target, new, old)?;
     let request = |of: &'_ dyn Instance| of.downcast_ref::<CertificateSigningRequest>().cloned();
     let (Some(new), Some(old)) = (request(new), request(old)) else { return Ok(()) };
     let (verb, doing) = match target.subresource {
@@ -39,6 +45,54 @@ pub(super) fn admit_update(
     let name = new.metadata.name.as_deref().unwrap_or_default();
     let why = format!("user not permitted to {doing} requests with signerName {signer:?}");
     Err(Status::forbidden(&target.group_resource(), name, &why))
+}
+
+/// A bundle that bears a signer's name is written by who may attest for that signer.
+///
+/// # Errors
+/// `Forbidden`
+pub(super) fn attest(
+    cluster: &Cluster,
+    actor: &Actor,
+    target: &Target,
+    new: &dyn Instance,
+    old: Option<&dyn Instance>,
+) -> Result<(), Status> {
+    let Some(bundle) = new.downcast_ref::<ClusterTrustBundle>() else { return Ok(()) };
+    let signer = bundle.spec.signer_name.as_deref().unwrap_or_default();
+    let is_kept = old.is_some_and(|old| differs_for_the_collector_only(new, old));
+    if signer.is_empty() || is_kept || may(cluster, actor, "attest", signer) {
+        return Ok(());
+    }
+    let name = bundle.metadata.name.as_deref().unwrap_or_default();
+    let why = format!("user not permitted to attest for signerName {signer:?}");
+    Err(Status::forbidden(&target.group_resource(), name, &why))
+}
+
+/// A pod's certificate is given by who may sign for the signer that was asked.
+fn sign_for_pod(
+    cluster: &Cluster,
+    actor: &Actor,
+    target: &Target,
+    new: &dyn Instance,
+    old: &dyn Instance,
+) -> Result<(), Status> {
+    let chain = |of: &PodCertificateRequest| of.status.as_ref().and_then(|s| s.certificate_chain.clone());
+    let (Some(new), Some(old)) =
+        (new.downcast_ref::<PodCertificateRequest>(), old.downcast_ref::<PodCertificateRequest>())
+    else {
+        return Ok(());
+    };
+    let signer = &old.spec.signer_name;
+    let issues = target.subresource == Some(Subresource::Status) && chain(new) != chain(old);
+    if !issues || may(cluster, actor, "sign", signer) {
+        return Ok(());
+    }
+    let mut errors = ErrorList::default();
+    let why = format!("User {:?} is not permitted to \"sign\" for signer {signer:?}", actor.name);
+    errors.forbidden("spec.signerName", why);
+    let name = new.metadata.name.as_deref().unwrap_or_default();
+    Err(Status::invalid(&PodCertificateRequest::info().gvk, name, errors.into_causes()))
 }
 
 /// Whether the update issues a certificate, or says that none will be.

@@ -68,6 +68,7 @@ pub(crate) async fn admit_create(
     pod_priority::one_default(cluster, &**object, None)?;
     runtime_class::admit(cluster, &mut **object)?;
     rbac_escalation::admit(cluster, actor, target, &**object, None)?;
+    certificate_requests::attest(cluster, actor, target, &**object, None)?;
     policy_params::admit(cluster, actor, &**object, None)?;
     service_addresses::admit(cluster, &mut **object, None).map(Reservations)
 }

@@ -138,7 +138,7 @@ impl Check<'_> {
 }
 
 /// Upstream's `IsOnlyMutatingGCFields`.
-fn differs_for_the_collector_only(new: &dyn Instance, old: &dyn Instance) -> bool {
+pub(super) fn differs_for_the_collector_only(new: &dyn Instance, old: &dyn Instance) -> bool {
     let mut copy = new.clone_box();
     let meta = copy.meta_mut();
     meta.owner_references.clone_from(&old.meta().owner_references);

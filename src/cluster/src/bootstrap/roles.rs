@@ -20,6 +20,10 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
             vec![paths(&["get"], &["/.well-known/openid-configuration", "/openid/v1/jwks"])],
         ),
         role(
+            "system:cluster-trust-bundle-discovery",
+            vec![rule(READ, &["certificates.k8s.io"], &["clustertrustbundles"])],
+        ),
+        role(
             "system:basic-user",
             vec![
                 rule(
@@ -86,6 +90,11 @@ pub(super) fn cluster_role_bindings() -> Vec<ClusterRoleBinding> {
         binding(
             "system:service-account-issuer-discovery",
             "system:service-account-issuer-discovery",
+            vec![group("system:serviceaccounts")],
+        ),
+        binding(
+            "system:cluster-trust-bundle-discovery",
+            "system:cluster-trust-bundle-discovery",
             vec![group("system:serviceaccounts")],
         ),
         binding("system:monitoring", "system:monitoring", vec![group("system:monitoring")]),

@@ -75,6 +75,12 @@ impl Cluster {
         unstamped(converted.pop().unwrap_or_default())
     }
 
+    /// Whether the object would be stored in another version than it is: then a write that changes nothing is one, as upstream has
+    /// it, and a storage version migration is nothing else.
+    pub(crate) fn moves(version: &Version, stored: &Object) -> bool {
+        version.conversion().is_some_and(|to| version_of_object(stored) != to.stored_version)
+    }
+
     /// An object that is shown to somebody, or comes from him, in another version.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ impl Plan {
 
 impl Seen<'_> {
     fn spec(&self) -> DaemonSetSpec {
-        self.set.spec.clone().unwrap_or_default()
+        self.set.spec.clone()
     }
 
     fn by_node(&self) -> BTreeMap<&str, Vec<&Arc<Pod>>> {

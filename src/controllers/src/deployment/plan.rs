@@ -15,11 +15,11 @@ pub(crate) struct Step {
 }
 
 pub(crate) fn wanted(deployment: &Deployment) -> i32 {
-    deployment.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1)
+    deployment.spec.replicas.unwrap_or(1)
 }
 
 pub(crate) fn is_rolling(deployment: &Deployment) -> bool {
-    let strategy = deployment.spec.as_ref().and_then(|s| s.strategy.as_ref());
+    let strategy = deployment.spec.strategy.as_ref();
     strategy.and_then(|s| s.type_.as_deref()) != Some("Recreate")
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn created(set: &ReplicaSet) -> Option<jiff::Timestamp> {
 }
 
 pub(crate) fn replicas(set: &ReplicaSet) -> i32 {
-    set.spec.as_ref().and_then(|s| s.replicas).unwrap_or(0)
+    set.spec.replicas.unwrap_or(0)
 }
 
 pub(crate) fn available(set: &ReplicaSet) -> i32 {
@@ -42,9 +42,9 @@ pub(crate) fn available(set: &ReplicaSet) -> i32 {
 
 /// The set that has the deployment's template; the oldest where several have.
 pub(crate) fn newest(deployment: &Deployment, sets: &[ReplicaSet]) -> Option<usize> {
-    let wanted = deployment.spec.as_ref().map(|spec| &spec.template)?;
+    let wanted = &deployment.spec.template;
     let same = |set: &ReplicaSet| {
-        let mut template = set.spec.as_ref().and_then(|s| s.template.clone()).unwrap_or_default();
+        let mut template = set.spec.template.clone().unwrap_or_default();
         if let Some(labels) = template.metadata.as_mut().and_then(|m| m.labels.as_mut()) {
             labels.remove(template_hash::LABEL);
         }
@@ -60,7 +60,7 @@ pub(crate) fn margins(deployment: &Deployment) -> (i32, i32) {
         return (0, 0);
     }
     let total = wanted(deployment);
-    let strategy = deployment.spec.as_ref().and_then(|s| s.strategy.as_ref());
+    let strategy = deployment.spec.strategy.as_ref();
     let rolling = strategy.and_then(|s| s.rolling_update.as_ref());
     let surge = share::of_total(rolling.and_then(|r| r.max_surge.as_ref()), total, true);
     let unavailable = share::of_total(rolling.and_then(|r| r.max_unavailable.as_ref()), total, false);
@@ -181,18 +181,18 @@ pub(super) mod tests {
         let strategy =
             DeploymentStrategy { type_: Some("RollingUpdate".into()), rolling_update: Some(rolling) };
         Deployment {
-            spec: Some(DeploymentSpec {
+            spec: DeploymentSpec {
                 replicas: Some(replicas),
                 strategy: Some(strategy),
                 ..DeploymentSpec::default()
-            }),
+            },
             ..Deployment::default()
         }
     }
 
     pub(in super::super) fn set(replicas: i32, available: i32) -> ReplicaSet {
         ReplicaSet {
-            spec: Some(ReplicaSetSpec { replicas: Some(replicas), ..ReplicaSetSpec::default() }),
+            spec: ReplicaSetSpec { replicas: Some(replicas), ..ReplicaSetSpec::default() },
             status: Some(ReplicaSetStatus {
                 replicas,
                 available_replicas: Some(available),
@@ -244,7 +244,7 @@ pub(super) mod tests {
     #[test]
     fn what_is_recreated_ends_before_it_begins() {
         let mut recreated = deployment(3, "25%", "25%");
-        recreated.spec.as_mut().unwrap().strategy =
+        recreated.spec.strategy =
             Some(DeploymentStrategy { type_: Some("Recreate".into()), rolling_update: None });
         let step = |set, replicas| Step { set, replicas };
         assert_eq!(roll(&recreated, &[set(3, 3)], None), [step(0, 0)]);

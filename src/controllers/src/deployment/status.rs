@@ -76,7 +76,7 @@ pub(crate) fn of(round: &Round<'_>, now: jiff::Timestamp) -> (DeploymentStatus, 
 
 /// The largest number means that there is none.
 fn deadline(deployment: &Deployment) -> Option<Duration> {
-    let seconds = deployment.spec.as_ref().and_then(|s| s.progress_deadline_seconds)?;
+    let seconds = deployment.spec.progress_deadline_seconds?;
     (seconds != i32::MAX).then(|| Duration::from_secs(seconds.max(0) as u64))
 }
 
@@ -86,7 +86,7 @@ fn pause(deployment: &Deployment, conditions: &mut Conditions) {
     if deadline(deployment).is_none() || reason == Some(TIMED_OUT) {
         return;
     }
-    let is_paused = deployment.spec.as_ref().and_then(|s| s.paused) == Some(true);
+    let is_paused = deployment.spec.paused == Some(true);
     match (is_paused, reason == Some(PAUSED)) {
         (true, false) => {
             conditions.set((PROGRESSING, "Unknown", PAUSED, "Deployment is paused".to_owned()));
@@ -169,7 +169,7 @@ fn has_progressed(before: &DeploymentStatus, now: &DeploymentStatus) -> bool {
 fn fail(round: &Round<'_>, conditions: &mut Conditions) {
     let failure = |set: &ReplicaSet| {
         let known = set.status.as_ref().and_then(|status| status.conditions.as_ref());
-        known.into_iter().flatten().find(|c| c.type_ == REPLICA_FAILURE).cloned()
+        known.into_iter().flatten().find(|c| c.type_.as_deref() == Some(REPLICA_FAILURE)).cloned()
     };
     let of_newest = round.newest.and_then(|at| failure(&round.sets[at]));
     let Some(failure) = of_newest.or_else(|| round.sets.iter().find_map(failure)) else {
@@ -207,7 +207,7 @@ struct Conditions {
 
 impl Conditions {
     fn get(&self, kind: &str) -> Option<&DeploymentCondition> {
-        self.all.iter().find(|condition| condition.type_ == kind)
+        self.all.iter().find(|condition| condition.type_.as_deref() == Some(kind))
     }
 
     fn reason(&self, kind: &str) -> Option<&str> {
@@ -215,14 +215,14 @@ impl Conditions {
     }
 
     fn remove(&mut self, kind: &str) {
-        self.all.retain(|condition| condition.type_ != kind);
+        self.all.retain(|condition| condition.type_.as_deref() != Some(kind));
     }
 
     fn begin(&self, (kind, status, reason, message): New) -> DeploymentCondition {
         let at = Some(whole_second(self.now));
         DeploymentCondition {
-            type_: kind.to_owned(),
-            status: status.to_owned(),
+            type_: Some(kind.to_owned()),
+            status: Some(status.to_owned()),
             reason: Some(reason.to_owned()),
             message: Some(message),
             last_update_time: at.clone(),
@@ -241,7 +241,7 @@ impl Conditions {
     }
 
     fn put_unless_same(&mut self, new: DeploymentCondition) {
-        let known = self.get(&new.type_);
+        let known = self.get(kind(&new));
         if !known.is_some_and(|known| known.status == new.status && known.reason == new.reason) {
             self.put(new);
         }
@@ -249,12 +249,16 @@ impl Conditions {
 
     /// The transition time moves with the status only.
     fn put(&mut self, mut new: DeploymentCondition) {
-        if let Some(known) = self.get(&new.type_).filter(|known| known.status == new.status) {
+        if let Some(known) = self.get(kind(&new)).filter(|known| known.status == new.status) {
             new.last_transition_time.clone_from(&known.last_transition_time);
         }
-        self.remove(&new.type_);
+        self.remove(kind(&new));
         self.all.push(new);
     }
+}
+
+fn kind(condition: &DeploymentCondition) -> &str {
+    condition.type_.as_deref().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -276,9 +280,10 @@ mod tests {
     }
 
     fn words(status: &DeploymentStatus, kind: &str) -> String {
-        let found = status.conditions.iter().flatten().find(|c| c.type_ == kind);
-        found
-            .map_or_else(String::new, |c| format!("{} {}", c.status, c.reason.as_deref().unwrap_or_default()))
+        let found = status.conditions.iter().flatten().find(|c| c.type_.as_deref() == Some(kind));
+        found.map_or_else(String::new, |c| {
+            format!("{} {}", c.status.as_deref().unwrap_or_default(), c.reason.as_deref().unwrap_or_default())
+        })
     }
 
     struct Story {
@@ -303,7 +308,7 @@ mod tests {
     #[test]
     fn a_rollout_has_its_deadline() {
         let mut deployment = deployment(2, "1", "0");
-        deployment.spec.as_mut().unwrap().progress_deadline_seconds = Some(10);
+        deployment.spec.progress_deadline_seconds = Some(10);
         let mut story = Story { deployment };
         let all = |available| [named("a", set(2, available))];
         let mid = |old, available| [named("a", set(old, old)), named("b", set(1, available))];
@@ -337,11 +342,11 @@ mod tests {
     #[test]
     fn what_is_paused_does_not_run_out_of_time() {
         let mut deployment = deployment(2, "1", "0");
-        deployment.spec.as_mut().unwrap().progress_deadline_seconds = Some(10);
+        deployment.spec.progress_deadline_seconds = Some(10);
         let mut story = Story { deployment };
         let sets = [named("a", set(2, 2)), named("b", set(1, 0))];
         let paused = |story: &mut Story, paused| {
-            story.deployment.spec.as_mut().unwrap().paused = Some(paused);
+            story.deployment.spec.paused = Some(paused);
         };
         assert_eq!(story.round(0, &sets, true, true), "True ReplicaSetUpdated, again in 11");
         paused(&mut story, true);
@@ -358,7 +363,7 @@ mod tests {
     fn without_a_deadline_nothing_is_said_of_progress() {
         for none in [None, Some(i32::MAX)] {
             let mut deployment = deployment(2, "1", "0");
-            deployment.spec.as_mut().unwrap().progress_deadline_seconds = none;
+            deployment.spec.progress_deadline_seconds = none;
             let mut story = Story { deployment };
             assert_eq!(story.round(0, &[named("a", set(2, 0))], true, true), "");
         }
@@ -369,8 +374,8 @@ mod tests {
         let refused = |name: &str| {
             let mut set = named(name, set(2, 1));
             let condition = ReplicaSetCondition {
-                type_: REPLICA_FAILURE.to_owned(),
-                status: "True".to_owned(),
+                type_: Some(REPLICA_FAILURE.to_owned()),
+                status: Some("True".to_owned()),
                 reason: Some("FailedCreate".to_owned()),
                 message: Some(format!("{name} may not")),
                 last_transition_time: Some(whole_second(at(1))),
@@ -395,7 +400,8 @@ mod tests {
                 is_rollout: true,
             };
             let (status, _) = of(&round, at(5));
-            let found = status.conditions.iter().flatten().find(|c| c.type_ == REPLICA_FAILURE);
+            let found =
+                status.conditions.iter().flatten().find(|c| c.type_.as_deref() == Some(REPLICA_FAILURE));
             assert_eq!(found.and_then(|c| c.message.as_deref()), want, "{name}");
             assert_eq!(status.unavailable_replicas, Some(2), "{name}");
         }

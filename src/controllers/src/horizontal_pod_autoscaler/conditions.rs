@@ -5,18 +5,25 @@ use kinds::pod as ask;
 pub(super) const ABLE: &str = "AbleToScale";
 pub(super) const ACTIVE: &str = "ScalingActive";
 pub(super) const LIMITED: &str = "ScalingLimited";
+/// It was the autoscaler that took the last pod away, and not somebody who wants none (KEP-2021).
+pub(super) const AT_ZERO: &str = "ScaledToZero";
 
 /// An autoscaler's conditions, as a look leaves them.
 pub(super) struct Conditions {
     all: Vec<HorizontalPodAutoscalerCondition>,
     before: Vec<HorizontalPodAutoscalerCondition>,
+    generation: Option<i64>,
     now: Timestamp,
 }
 
 impl Conditions {
     pub(super) fn of(autoscaler: &HorizontalPodAutoscaler, now: Timestamp) -> Self {
         let all = autoscaler.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-        Conditions { before: all.clone(), all, now }
+        Conditions { before: all.clone(), all, generation: autoscaler.metadata.generation, now }
+    }
+
+    pub(super) fn is_true(&self, kind: &str) -> bool {
+        self.all.iter().any(|condition| condition.type_ == kind && condition.status == "True")
     }
 
     /// The last word of a look counts: only when that differs from before has there been a transition.
@@ -28,6 +35,7 @@ impl Conditions {
             status: status.to_owned(),
             reason: Some(reason.to_owned()),
             message: Some(message.into()),
+            observed_generation: self.generation,
             last_transition_time: known
                 .and_then(|c| c.last_transition_time.clone())
                 .or_else(|| Some(ask::whole_second(self.now))),

@@ -20,7 +20,7 @@ pub(super) enum Heir {
 
 /// `is_condemned`: the set has shrunk, and the pod's number is not one of its own any more.
 pub(super) fn heir(set: &StatefulSet, is_condemned: bool) -> Heir {
-    let policy = set.spec.as_ref().and_then(|s| s.persistent_volume_claim_retention_policy.clone());
+    let policy = set.spec.persistent_volume_claim_retention_policy.clone();
     let policy = policy.unwrap_or_default();
     let deletes = |field: &Option<String>| field.as_deref() == Some("Delete");
     match (deletes(&policy.when_deleted), deletes(&policy.when_scaled)) {

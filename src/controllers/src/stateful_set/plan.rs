@@ -35,11 +35,11 @@ pub(super) enum Step {
 
 impl Seen<'_> {
     fn min_ready(&self) -> i32 {
-        self.set.spec.as_ref().and_then(|spec| spec.min_ready_seconds).unwrap_or(0)
+        self.set.spec.min_ready_seconds.unwrap_or(0)
     }
 
     fn is_parallel(&self) -> bool {
-        let policy = self.set.spec.as_ref().and_then(|spec| spec.pod_management_policy.as_deref());
+        let policy = self.set.spec.pod_management_policy.as_deref();
         policy == Some("Parallel")
     }
 
@@ -56,7 +56,7 @@ impl Seen<'_> {
     }
 
     fn strategy(&self) -> Strategy {
-        let spec = self.set.spec.as_ref().and_then(|spec| spec.update_strategy.as_ref());
+        let spec = self.set.spec.update_strategy.as_ref();
         if spec.and_then(|spec| spec.type_.as_deref()) == Some("OnDelete") {
             return Strategy::ByHand;
         }

@@ -11,12 +11,12 @@ const NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
 const INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 
 pub(super) fn start(set: &StatefulSet) -> i32 {
-    let ordinals = set.spec.as_ref().and_then(|spec| spec.ordinals.as_ref());
+    let ordinals = set.spec.ordinals.as_ref();
     ordinals.and_then(|ordinals| ordinals.start).unwrap_or(0)
 }
 
 pub(super) fn wanted(set: &StatefulSet) -> i32 {
-    set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
+    set.spec.replicas.unwrap_or(1)
 }
 
 pub(super) fn pod_name(set: &StatefulSet, ordinal: i32) -> String {
@@ -36,7 +36,7 @@ pub(super) fn revision(pod: &Pod) -> &str {
 }
 
 pub(super) fn claim_templates(set: &StatefulSet) -> &[PersistentVolumeClaim] {
-    let templates = set.spec.as_ref().and_then(|spec| spec.volume_claim_templates.as_deref());
+    let templates = set.spec.volume_claim_templates.as_deref();
     templates.unwrap_or_default()
 }
 
@@ -46,7 +46,7 @@ fn claim_name(set: &StatefulSet, template: &PersistentVolumeClaim, ordinal: i32)
 
 /// The claims that the pod of this number needs: they are found by the set's labels.
 pub(super) fn claims(set: &StatefulSet, ordinal: i32) -> Vec<PersistentVolumeClaim> {
-    let selected = set.spec.as_ref().and_then(|spec| spec.selector.match_labels.clone());
+    let selected = set.spec.selector.match_labels.clone();
     let each = claim_templates(set).iter().map(|template| {
         let mut claim = template.clone();
         claim.metadata.name = Some(claim_name(set, template, ordinal));
@@ -74,7 +74,7 @@ pub(super) fn pod_of(set: &StatefulSet, template: &PodTemplateSpec, ordinal: i32
     ]);
     let spec = pod.spec.get_or_insert_default();
     spec.hostname = Some(name);
-    spec.subdomain = set.spec.as_ref().and_then(|spec| spec.service_name.clone()).filter(|s| !s.is_empty());
+    spec.subdomain = set.spec.service_name.clone().filter(|s| !s.is_empty());
     let claimed: Vec<Volume> = claim_templates(set).iter().map(|claim| volume(set, claim, ordinal)).collect();
     if !claimed.is_empty() {
         let volumes = spec.volumes.get_or_insert_default();

@@ -168,7 +168,7 @@ fn the_status_knows_both_revisions_until_all_are_new() {
 fn a_pod_has_its_name_its_host_and_its_claims() {
     let template = json!({"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"]}});
     let set = set(1, json!({"volumeClaimTemplates": [template]}));
-    let pod = pod_of(&set, &set.spec.as_ref().unwrap().template, 3, "w-abc");
+    let pod = pod_of(&set, &set.spec.template, 3, "w-abc");
     assert_eq!(ordinal(&set, &pod), Some(3));
     let labels = pod.metadata.labels.unwrap();
     assert_eq!(labels["statefulset.kubernetes.io/pod-name"], "w-3");

@@ -16,6 +16,19 @@ use tokio_util::sync::CancellationToken;
 /// Only for what never comes: nothing here measures time.
 const NEVER: Duration = Duration::from_secs(30);
 
+/// A certificate that may sign others.
+pub const AUTHORITY: &str = r"-----BEGIN CERTIFICATE-----
+MIIBbzCCARWgAwIBAgIUbbBFl1rpoHUBUGlGuqlJYxZWLeYwCgYIKoZIzj0EAwIw
+DTELMAkGA1UEAwwCY2EwHhcNMjYxMTI5MTkwNjQxWhcNMzYxMTI2MTkwNjQxWjAN
+MQswCQYDVQQDDAJjYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABGBysbH/Zoxc
+Lls6VoeX6f9To0YRSOM4MzQQliweP/VDfTtFGvVREy9q21NXaPxSKWaTzW39xDq7
+GmoDKzOjL5mjUzBRMB0GA1UdDgQWBBTD59hwHWKLjNZfgJDhb8+3W8Zy3DAfBgNV
+HSMEGDAWgBTD59hwHWKLjNZfgJDhb8+3W8Zy3DAPBgNVHRMBAf8EBTADAQH/MAoG
+CCqGSM49BAMCA0gAMEUCIQCpR6jb4qr/mguCvq/utMM5c/AuVAjYN+kni9mGa5TI
+hwIgaZWtMYQi/EH2wAI1E6aSPVuPgKFJehrhlePPnI9F13g=
+-----END CERTIFICATE-----
+";
+
 pub async fn start() -> Client {
     let cluster = testkit::cluster(testkit::config()).await;
     cluster.bootstrap_components(controllers::roles()).await.unwrap();
@@ -28,7 +41,7 @@ pub async fn start() -> Client {
 
 pub fn controllers(cluster: &Cluster) {
     let config = ControllersConfig {
-        root_ca_pem: "pem".into(),
+        root_ca_pem: AUTHORITY.into(),
         front_proxy_ca_pem: "front".into(),
         authority: Arc::new(Scripted),
     };

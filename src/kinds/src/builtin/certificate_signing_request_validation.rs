@@ -1,7 +1,7 @@
 //! Upstream's rules of a CertificateSigningRequest (`pkg/apis/certificates/validation`). Whether the request's own signature is
-//! right the signer finds out: nothing here reads certificates.
+//! right the signer finds out.
 
-use super::names;
+use super::signers;
 use crate::ErrorList;
 use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestSpec,
@@ -66,38 +66,11 @@ pub(super) fn spec(spec: &CertificateSigningRequestSpec, errors: &mut ErrorList)
         let why = "the legacy signerName is not allowed via this API version";
         errors.invalid("spec.signerName", LEGACY, why);
     } else {
-        signer_name(&spec.signer_name, errors);
+        signers::name(&spec.signer_name, errors);
     }
     if let Some(seconds) = spec.expiration_seconds.filter(|seconds| *seconds < SHORTEST) {
         let why = "may not specify a duration less than 600 seconds (10 minutes)";
         errors.invalid("spec.expirationSeconds", seconds, why);
-    }
-}
-
-/// `example.com/signer`
-fn signer_name(name: &str, errors: &mut ErrorList) {
-    let field = "spec.signerName";
-    if name.is_empty() {
-        return errors.required(field, "");
-    }
-    match name.split_once('/') {
-        Some((domain, path)) if !path.is_empty() && !path.contains('/') => {
-            if let Err(why) = names::dns_subdomain(domain) {
-                errors.invalid(field, domain, why);
-            } else if !domain.contains('.') {
-                let why = "should be a domain with at least two segments separated by dots";
-                errors.invalid(field, domain, why);
-            }
-            for part in path.split('.') {
-                if let Err(why) = names::dns_label(part) {
-                    errors.invalid(field, path, why);
-                }
-            }
-        }
-        _ => {
-            let why = "must be a fully qualified domain and path of the form 'example.com/signer-name'";
-            errors.invalid(field, name, why);
-        }
     }
 }
 

@@ -15,10 +15,11 @@ impl TypedKind for ControllerRevision {
     ];
 
     fn validate(&self, errors: &mut ErrorList) {
-        if self.revision < 0 {
-            errors.invalid("revision", self.revision, "must be greater than or equal to 0");
+        let revision = self.revision.unwrap_or(0);
+        if revision < 0 {
+            errors.invalid("revision", revision, "must be greater than or equal to 0");
         }
-        if self.data.as_ref().is_none_or(|data| data.0.is_null()) {
+        if self.data.0.is_null() {
             errors.required("data", "data is mandatory");
         }
     }
@@ -38,7 +39,7 @@ impl TypedKind for ControllerRevision {
         vec![
             name_of(&self.metadata),
             controller.unwrap_or_else(|| "<none>".to_owned()).into(),
-            self.revision.into(),
+            self.revision.unwrap_or(0).into(),
             age(self.metadata.creation_timestamp.as_ref(), now),
         ]
     }

@@ -34,7 +34,7 @@ impl TypedKind for DaemonSet {
     ];
 
     fn set_defaults(&mut self) {
-        let spec = self.spec.get_or_insert_default();
+        let spec = &mut self.spec;
         spec.revision_history_limit.get_or_insert(HISTORY);
         let strategy = spec.update_strategy.get_or_insert_default();
         let kind = strategy.type_.get_or_insert_with(|| "RollingUpdate".to_owned());
@@ -53,8 +53,7 @@ impl TypedKind for DaemonSet {
     }
     fn prepare_update(&mut self, old: &Self) {
         self.status.clone_from(&old.status);
-        let template = |set: &Self| set.spec.as_ref().map(|spec| spec.template.clone());
-        let changed = i64::from(template(self) != template(old));
+        let changed = i64::from(self.spec.template != old.spec.template);
         set_generation(self, generation(old) + changed);
     }
     fn prepare_status_update(&mut self, old: &Self) {
@@ -65,11 +64,10 @@ impl TypedKind for DaemonSet {
     }
 
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
-        Some(("spec.template", &self.spec.as_ref()?.template))
+        Some(("spec.template", &self.spec.template))
     }
     fn validate(&self, errors: &mut ErrorList) {
-        let none = DaemonSetSpec::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
+        let spec = &self.spec;
         match selectors::from_object(&spec.selector) {
             Err(why) => errors.invalid("spec.selector", serde_json::json!(spec.selector), why),
             Ok(selector) => {
@@ -95,14 +93,13 @@ impl TypedKind for DaemonSet {
     }
 
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
-        let selector = |set: &Self| set.spec.as_ref().map(|spec| spec.selector.clone());
-        selector_stays(selector(self).as_ref(), selector(old).as_ref(), errors);
+        selector_stays(&self.spec.selector, &old.spec.selector, errors);
     }
 
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
-        let (none, nothing) = (DaemonSetSpec::default(), DaemonSetStatus::default());
-        let spec = self.spec.as_ref().unwrap_or(&none);
-        let status = self.status.as_ref().unwrap_or(&nothing);
+        let none = DaemonSetStatus::default();
+        let spec = &self.spec;
+        let status = self.status.as_ref().unwrap_or(&none);
         let pod = spec.template.spec.as_ref();
         let mut cells = vec![
             name_of(&self.metadata),

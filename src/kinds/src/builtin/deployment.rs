@@ -3,9 +3,7 @@ use super::replica_set::{counts, selected_template, selector_stays};
 use super::replication_controller::{at_least_zero, container_cells};
 use super::{fill, name_of};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, scale, selectors};
-use k8s_openapi::api::apps::v1::{
-    Deployment, DeploymentSpec, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment,
-};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -32,7 +30,7 @@ impl TypedKind for Deployment {
     ];
 
     fn set_defaults(&mut self) {
-        let spec = self.spec.get_or_insert_default();
+        let spec = &mut self.spec;
         spec.replicas.get_or_insert(1);
         spec.revision_history_limit.get_or_insert(HISTORY);
         spec.progress_deadline_seconds.get_or_insert(PROGRESS_SECONDS);
@@ -53,12 +51,11 @@ impl TypedKind for Deployment {
     }
 
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
-        Some(("spec.template", &self.spec.as_ref()?.template))
+        Some(("spec.template", &self.spec.template))
     }
     super::scaled!(|spec| scale::told(&spec.selector), |status| status.replicas);
     fn validate(&self, errors: &mut ErrorList) {
-        let none = DeploymentSpec::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
+        let spec = &self.spec;
         at_least_zero("spec.replicas", spec.replicas, errors);
         selected_template(&spec.selector, Some(&spec.template), errors);
         strategy(spec.strategy.as_ref(), "spec.strategy", errors);
@@ -72,11 +69,7 @@ impl TypedKind for Deployment {
         }
     }
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
-        selector_stays(
-            self.spec.as_ref().map(|s| &s.selector),
-            old.spec.as_ref().map(|s| &s.selector),
-            errors,
-        );
+        selector_stays(&self.spec.selector, &old.spec.selector, errors);
     }
     fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
@@ -96,10 +89,10 @@ impl TypedKind for Deployment {
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = Default::default();
-        let spec = self.spec.as_ref();
+        let spec = &self.spec;
         let status = self.status.as_ref().unwrap_or(&none);
-        let wanted = spec.and_then(|s| s.replicas).unwrap_or(0);
-        let containers = spec.and_then(|s| s.template.spec.as_ref()).map(|s| &s.containers);
+        let wanted = spec.replicas.unwrap_or(0);
+        let containers = spec.template.spec.as_ref().map(|s| &s.containers);
         let mut cells = vec![
             name_of(&self.metadata),
             format!("{}/{wanted}", status.ready_replicas.unwrap_or(0)).into(),
@@ -108,7 +101,7 @@ impl TypedKind for Deployment {
             age(self.metadata.creation_timestamp.as_ref(), now),
         ];
         cells.extend(container_cells(containers));
-        cells.push(selectors::print(spec.map(|s| &s.selector)).into());
+        cells.push(selectors::print(Some(&spec.selector)).into());
         cells
     }
 }

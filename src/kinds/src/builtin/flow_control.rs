@@ -62,11 +62,7 @@ pub fn priority_levels() -> Vec<PriorityLevelConfiguration> {
     let suggested = LEVELS.map(|(name, shares, lendable, queues)| (name, limited(shares, lendable, queues)));
     mandatory
         .chain(suggested)
-        .map(|(name, spec)| PriorityLevelConfiguration {
-            metadata: metadata(name),
-            spec: Some(spec),
-            status: None,
-        })
+        .map(|(name, spec)| PriorityLevelConfiguration { metadata: metadata(name), spec, status: None })
         .collect()
 }
 
@@ -74,7 +70,7 @@ pub fn flow_schemas() -> Vec<FlowSchema> {
     let mandatory = [EXEMPT, CATCH_ALL].into_iter().filter_map(|name| Some((name, fixed_flow(name)?)));
     mandatory
         .chain(suggested_flows())
-        .map(|(name, spec)| FlowSchema { metadata: metadata(name), spec: Some(spec), status: None })
+        .map(|(name, spec)| FlowSchema { metadata: metadata(name), spec, status: None })
         .collect()
 }
 
@@ -174,7 +170,7 @@ fn limited(shares: i32, lendable: i32, queues: Option<(i32, i32, i32)>) -> Prior
             nominal_concurrency_shares: Some(shares),
             lendable_percent: Some(lendable),
             borrowing_limit_percent: None,
-            limit_response: Some(LimitResponse { type_: kind.to_owned(), queuing }),
+            limit_response: LimitResponse { type_: kind.to_owned(), queuing },
         }),
     }
 }

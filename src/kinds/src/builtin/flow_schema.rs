@@ -1,7 +1,7 @@
 //! FlowSchemas: which requests belong to which priority level. The validation is upstream's `ValidateFlowSchema`.
 
 use super::checks::{judged, list, text};
-use super::flow_control::{CATCH_ALL, EXEMPT, fixed_flow};
+use super::flow_control::{EXEMPT, fixed_flow};
 use super::{fill, name_of, names};
 use crate::{Cell, Column, ErrorList, Scope, Subresource, TypedKind, age};
 use k8s_openapi::api::flowcontrol::v1::{
@@ -36,13 +36,11 @@ impl TypedKind for FlowSchema {
         crate::keep_all_metadata(new, old);
     }
     fn set_defaults(&mut self) {
-        if let Some(spec) = &mut self.spec {
-            fill::number(&mut spec.matching_precedence, DEFAULT_PRECEDENCE);
-        }
+        fill::number(&mut self.spec.matching_precedence, DEFAULT_PRECEDENCE);
     }
     fn validate(&self, errors: &mut ErrorList) {
         let name = text(&self.metadata.name);
-        let spec = self.spec.clone().unwrap_or_default();
+        let spec = &self.spec;
         let precedence = spec.matching_precedence.unwrap_or(0);
         let field = "spec.matchingPrecedence";
         if precedence <= 0 {
@@ -70,19 +68,19 @@ impl TypedKind for FlowSchema {
         for (index, rule) in list(&spec.rules).iter().enumerate() {
             policy(rule, &format!("spec.rules[{index}]"), errors);
         }
-        if [EXEMPT, CATCH_ALL].contains(&name) && self.spec != fixed_flow(name) {
+        if fixed_flow(name).is_some_and(|fixed| fixed != self.spec) {
             let why = format!("spec of '{name}' must equal the fixed value");
             errors.invalid("spec", json!(self.spec), why);
         }
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
-        let spec = self.spec.clone().unwrap_or_default();
-        let method = spec.distinguisher_method.map_or("<none>".to_owned(), |method| method.type_);
+        let spec = &self.spec;
+        let method = spec.distinguisher_method.as_ref().map_or("<none>", |method| &method.type_);
         let conditions = self.status.iter().flat_map(|status| list(&status.conditions));
-        let mut dangling = conditions.filter(|c| c.type_.as_deref() == Some("Dangling"));
+        let mut dangling = conditions.filter(|c| c.type_ == "Dangling");
         vec![
             name_of(&self.metadata),
-            spec.priority_level_configuration.name.into(),
+            spec.priority_level_configuration.name.as_str().into(),
             spec.matching_precedence.unwrap_or(0).into(),
             method.into(),
             age(self.metadata.creation_timestamp.as_ref(), now),

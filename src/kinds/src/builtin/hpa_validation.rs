@@ -1,6 +1,6 @@
 //! Upstream's `ValidateHorizontalPodAutoscaler` (`pkg/apis/autoscaling/validation`).
 
-use super::checks::{NOT_NEGATIVE, among, among_if_set, required};
+use super::checks::{NOT_NEGATIVE, among, among_if_set, not_negative, required};
 use super::names;
 use crate::ErrorList;
 use api::quantity::Quantity;
@@ -12,15 +12,15 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
 const METRIC_TYPES: [&str; 5] = ["ContainerResource", "External", "Object", "Pods", "Resource"];
 const SELECT_POLICIES: [&str; 3] = ["Disabled", "Max", "Min"];
 const POLICY_TYPES: [&str; 2] = ["Percent", "Pods"];
+const NOTHING_WAKES: &str =
+    "must specify at least one Object or External metric to support scaling to zero replicas";
 const LONGEST_STABILIZATION: i32 = 3600;
 const LONGEST_PERIOD: i32 = 1800;
 
 pub(super) fn validate(autoscaler: &HorizontalPodAutoscaler, errors: &mut ErrorList) {
     let spec = &autoscaler.spec;
     let fewest = spec.min_replicas.unwrap_or(1);
-    if fewest < 1 {
-        errors.invalid("spec.minReplicas", fewest, "must be greater than or equal to 1");
-    }
+    not_negative(fewest.into(), "spec.minReplicas", errors);
     if spec.max_replicas < 1 {
         errors.invalid("spec.maxReplicas", spec.max_replicas, "must be greater than 0");
     }
@@ -32,6 +32,10 @@ pub(super) fn validate(autoscaler: &HorizontalPodAutoscaler, errors: &mut ErrorL
     reference(&target.kind, &target.name, "spec.scaleTargetRef", errors);
     for (index, metric) in spec.metrics.iter().flatten().enumerate() {
         self::metric(metric, &format!("spec.metrics[{index}]"), errors);
+    }
+    let mut kinds = spec.metrics.iter().flatten().map(|metric| metric.type_.as_str());
+    if fewest == 0 && !kinds.any(|kind| matches!(kind, "External" | "Object")) {
+        errors.forbidden("spec.metrics", NOTHING_WAKES);
     }
     if let Some(behavior) = &spec.behavior {
         rules(behavior.scale_up.as_ref(), "spec.behavior.scaleUp", errors);
@@ -224,8 +228,19 @@ mod tests {
             ("good", json!({"metrics": resource(half())}), ""),
             (
                 "fewest",
-                json!({"minReplicas": 0}),
-                "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
+                json!({"minReplicas": -1}),
+                "spec.minReplicas: Invalid value: -1: must be greater than or equal to 0",
+            ),
+            (
+                "none, and nothing that wakes them",
+                json!({"minReplicas": 0, "metrics": resource(half())}),
+                "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero",
+            ),
+            (
+                "none, and something that does",
+                json!({"minReplicas": 0, "metrics": [{"type": "External", "external":
+                    {"metric": {"name": "queue"}, "target": {"type": "Value", "value": "30"}}}]}),
+                "",
             ),
             ("most", json!({"maxReplicas": 0}), "spec.maxReplicas: Invalid value: 0: must be greater than 0"),
             ("turned round", json!({"minReplicas": 5}), "must be greater than or equal to `minReplicas`"),

@@ -30,15 +30,14 @@ pub(crate) use spec_and_status;
 macro_rules! scaled {
     ($selector:expr, $current:expr) => {
         fn scale(&self) -> Option<crate::ScaleNumbers> {
-            let (spec, status) = (self.spec.as_ref(), self.status.as_ref());
             Some(crate::ScaleNumbers {
-                wanted: spec.and_then(|spec| spec.replicas),
-                current: status.and_then($current),
-                selector: spec.and_then($selector),
+                wanted: self.spec.replicas,
+                current: self.status.as_ref().and_then($current),
+                selector: Some(&self.spec).and_then($selector),
             })
         }
         fn set_replicas(&mut self, replicas: i32) {
-            self.spec.get_or_insert_default().replicas = Some(replicas);
+            self.spec.replicas = Some(replicas);
         }
     };
 }
@@ -53,7 +52,9 @@ mod certificate_signing_request_validation;
 mod checks;
 mod cluster_role;
 mod cluster_role_binding;
+mod cluster_trust_bundle;
 pub mod computed;
+mod conditions;
 mod config_map;
 mod controller_revision;
 mod cron_job;
@@ -63,6 +64,7 @@ mod csi_storage_capacity;
 mod custom_resource_definition;
 mod daemon_set;
 mod deployment;
+mod device_taint_rule;
 mod endpoint_slice;
 mod endpoints;
 mod event;
@@ -89,10 +91,13 @@ mod namespace;
 mod network_policy;
 mod network_policy_validation;
 mod node;
+mod pem;
 mod persistent_volume;
 mod persistent_volume_claim;
 mod plain;
 mod pod;
+mod pod_certificate_request;
+mod pod_certificate_request_validation;
 mod pod_columns;
 mod pod_defaults;
 mod pod_disruption_budget;
@@ -118,8 +123,10 @@ mod service_cidr;
 mod service_update;
 mod service_validation;
 mod service_warnings;
+mod signers;
 mod stateful_set;
 mod storage_class;
+mod storage_version_migration;
 mod validating_admission_policy;
 mod validating_admission_policy_binding;
 mod validating_webhook_configuration;
@@ -142,8 +149,10 @@ use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::api::node::v1 as node_classes;
 use k8s_openapi::api::policy::v1 as policy;
 use k8s_openapi::api::rbac::v1 as rbac;
+use k8s_openapi::api::resource::v1 as resource;
 use k8s_openapi::api::scheduling::v1 as scheduling;
 use k8s_openapi::api::storage::v1 as storage;
+use k8s_openapi::api::storagemigration::v1 as storagemigration;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 as apiregistration;
 use std::sync::Arc;
@@ -172,6 +181,8 @@ pub(crate) fn versions() -> Vec<Arc<Version>> {
         version_of::<batch::CronJob>(),
         version_of::<batch::Job>(),
         version_of::<certificates::CertificateSigningRequest>(),
+        version_of::<certificates::ClusterTrustBundle>(),
+        version_of::<certificates::PodCertificateRequest>(),
         version_of::<coordination::Lease>(),
         version_of::<core::ConfigMap>(),
         version_of::<core::Endpoints>(),
@@ -202,6 +213,7 @@ pub(crate) fn versions() -> Vec<Arc<Version>> {
         version_of::<rbac::ClusterRoleBinding>(),
         version_of::<rbac::Role>(),
         version_of::<rbac::RoleBinding>(),
+        version_of::<resource::DeviceTaintRule>(),
         version_of::<scheduling::PriorityClass>(),
         version_of::<storage::CSIDriver>(),
         version_of::<storage::CSINode>(),
@@ -209,6 +221,7 @@ pub(crate) fn versions() -> Vec<Arc<Version>> {
         version_of::<storage::StorageClass>(),
         version_of::<storage::VolumeAttachment>(),
         version_of::<storage::VolumeAttributesClass>(),
+        version_of::<storagemigration::StorageVersionMigration>(),
         version_of::<apiextensions::CustomResourceDefinition>(),
         version_of::<apiregistration::APIService>(),
         event::events_v1(),

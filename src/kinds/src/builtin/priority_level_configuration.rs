@@ -41,7 +41,7 @@ impl TypedKind for PriorityLevelConfiguration {
         crate::keep_all_metadata(new, old);
     }
     fn set_defaults(&mut self) {
-        let Some(spec) = &mut self.spec else { return };
+        let spec = &mut self.spec;
         if spec.type_ == "Exempt" {
             let exempt = spec.exempt.get_or_insert_default();
             exempt.nominal_concurrency_shares.get_or_insert(0);
@@ -50,7 +50,7 @@ impl TypedKind for PriorityLevelConfiguration {
         if let Some(limited) = &mut spec.limited {
             limited.nominal_concurrency_shares.get_or_insert(DEFAULT_SHARES);
             limited.lendable_percent.get_or_insert(0);
-            if let Some(queuing) = limited.limit_response.as_mut().and_then(|how| how.queuing.as_mut()) {
+            if let Some(queuing) = &mut limited.limit_response.queuing {
                 fill::number(&mut queuing.queues, DEFAULT_QUEUES);
                 fill::number(&mut queuing.hand_size, DEFAULT_HAND);
                 fill::number(&mut queuing.queue_length_limit, DEFAULT_LENGTH);
@@ -59,7 +59,7 @@ impl TypedKind for PriorityLevelConfiguration {
     }
     fn validate(&self, errors: &mut ErrorList) {
         let name = text(&self.metadata.name);
-        let spec = self.spec.clone().unwrap_or_default();
+        let spec = &self.spec;
         if (name == EXEMPT) != (spec.type_ == "Exempt") {
             let why = "type must be 'Exempt' if and only if name is 'exempt'";
             errors.invalid("spec.type", spec.type_.as_str(), why);
@@ -86,13 +86,13 @@ impl TypedKind for PriorityLevelConfiguration {
             CATCH_ALL => fixed_level(name),
             _ => None,
         };
-        if fixed.is_some() && self.spec != fixed {
+        if fixed.is_some_and(|fixed| fixed != self.spec) {
             let why = format!("spec of '{name}' must equal the fixed value");
             errors.invalid("spec", json!(self.spec), why);
         }
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
-        let spec = self.spec.clone().unwrap_or_default();
+        let spec = &self.spec;
         let none = || Cell::from("<none>");
         let number = |number: Option<i32>| number.map_or_else(none, Cell::from);
         let limited = spec.limited.as_ref();
@@ -100,7 +100,7 @@ impl TypedKind for PriorityLevelConfiguration {
             (Some(limited), _) => limited.nominal_concurrency_shares,
             (None, exempt) => exempt.as_ref().and_then(|exempt| exempt.nominal_concurrency_shares),
         };
-        let queuing = limited.and_then(|l| l.limit_response.as_ref()).and_then(|how| how.queuing.as_ref());
+        let queuing = limited.and_then(|l| l.limit_response.queuing.as_ref());
         vec![
             name_of(&self.metadata),
             spec.type_.clone().into(),
@@ -128,7 +128,7 @@ fn limited(level: &LimitedPriorityLevelConfiguration, at: &str, errors: &mut Err
         let why = "if specified, must be a non-negative integer";
         errors.invalid(format_args!("{at}.borrowingLimitPercent"), limit, why);
     }
-    let response = level.limit_response.clone().unwrap_or_default();
+    let response = level.limit_response.clone();
     let queuing_at = format!("{at}.limitResponse.queuing");
     match (response.type_.as_str(), &response.queuing) {
         ("Reject", Some(_)) => {

@@ -16,7 +16,7 @@ impl TypedKind for ReplicaSet {
     const COLUMNS: &'static [Column] = REPLICAS_COLUMNS;
 
     fn set_defaults(&mut self) {
-        let spec = self.spec.get_or_insert_default();
+        let spec = &mut self.spec;
         spec.replicas.get_or_insert(1);
         if let Some(template) = spec.template.as_mut() {
             super::pod_defaults::template(template);
@@ -26,22 +26,17 @@ impl TypedKind for ReplicaSet {
     super::spec_and_status!(ReplicaSetStatus);
 
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
-        Some(("spec.template", self.spec.as_ref()?.template.as_ref()?))
+        Some(("spec.template", self.spec.template.as_ref()?))
     }
     super::scaled!(|spec| scale::told(&spec.selector), |status| Some(status.replicas));
     fn validate(&self, errors: &mut ErrorList) {
-        let none = Default::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
+        let spec = &self.spec;
         at_least_zero("spec.replicas", spec.replicas, errors);
         at_least_zero("spec.minReadySeconds", spec.min_ready_seconds, errors);
         selected_template(&spec.selector, spec.template.as_ref(), errors);
     }
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
-        selector_stays(
-            self.spec.as_ref().map(|s| &s.selector),
-            old.spec.as_ref().map(|s| &s.selector),
-            errors,
-        );
+        selector_stays(&self.spec.selector, &old.spec.selector, errors);
     }
     fn validate_status_update(&self, _old: &Self, errors: &mut ErrorList) {
         let Some(status) = &self.status else { return };
@@ -61,13 +56,13 @@ impl TypedKind for ReplicaSet {
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         let none = Default::default();
-        let spec = self.spec.as_ref();
+        let spec = &self.spec;
         let status = self.status.as_ref().unwrap_or(&none);
         replicas_row(
             &self.metadata,
-            [spec.and_then(|s| s.replicas), Some(status.replicas), status.ready_replicas],
-            spec.and_then(|s| s.template.as_ref()),
-            selectors::print(spec.map(|s| &s.selector)),
+            [spec.replicas, Some(status.replicas), status.ready_replicas],
+            spec.template.as_ref(),
+            selectors::print(Some(&spec.selector)),
             now,
         )
     }
@@ -101,12 +96,8 @@ pub(super) fn selected_template(
     template(given, "spec.template", "ReplicaSet", errors);
 }
 
-pub(super) fn selector_stays(
-    new: Option<&LabelSelector>,
-    old: Option<&LabelSelector>,
-    errors: &mut ErrorList,
-) {
-    immutable(&new, &old, "spec.selector", errors);
+pub(super) fn selector_stays(new: &LabelSelector, old: &LabelSelector, errors: &mut ErrorList) {
+    immutable(new, old, "spec.selector", errors);
 }
 
 /// What a controller counts can not be less than nothing, nor more than there are.

@@ -2,7 +2,7 @@ use super::checks::not_negative;
 use super::name_of;
 use super::pod_validation::template;
 use super::replica_set::counts;
-use crate::{Cell, Column, ErrorList, Subresource, TypedKind, age, selectors};
+use crate::{Cell, Column, ErrorList, ScaleNumbers, Subresource, TypedKind, age, selectors};
 use k8s_openapi::api::core::v1::{
     Container, PodTemplateSpec, ReplicationController, ReplicationControllerStatus,
 };
@@ -41,10 +41,18 @@ impl TypedKind for ReplicationController {
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
         Some(("spec.template", self.spec.as_ref()?.template.as_ref()?))
     }
-    super::scaled!(
-        |spec| spec.selector.as_ref().map(|labels| selectors::from_map(labels).to_string()),
-        |status| Some(status.replicas)
-    );
+    fn scale(&self) -> Option<ScaleNumbers> {
+        let spec = self.spec.as_ref();
+        let labels = spec.and_then(|spec| spec.selector.as_ref());
+        Some(ScaleNumbers {
+            wanted: spec.and_then(|spec| spec.replicas),
+            current: self.status.as_ref().map(|status| status.replicas),
+            selector: labels.map(|labels| selectors::from_map(labels).to_string()),
+        })
+    }
+    fn set_replicas(&mut self, replicas: i32) {
+        self.spec.get_or_insert_default().replicas = Some(replicas);
+    }
     fn validate(&self, errors: &mut ErrorList) {
         let none = Default::default();
         let spec = self.spec.as_ref().unwrap_or(&none);

@@ -57,15 +57,20 @@ pub(super) fn config(opaque: Option<&OpaqueDeviceConfiguration>, at: &str, error
     }
 }
 
+/// Names of domains with slashes between them.
+pub(super) fn pool_name(name: &str, at: &str, errors: &mut ErrorList) {
+    match name {
+        "" => errors.required(at, ""),
+        name => {
+            name.split('/').for_each(|part| super::checks::judged(names::dns_subdomain, part, at, errors));
+        }
+    }
+}
+
 pub(super) fn validate_slice(fields: &Value, errors: &mut ErrorList) {
     let Some(spec) = typed::<ResourceSliceSpec>(fields, "/spec") else { return };
     driver_name(&spec.driver, "spec.driver", errors);
-    match spec.pool.name.as_str() {
-        "" => errors.required("spec.pool.name", ""),
-        name => name
-            .split('/')
-            .for_each(|part| super::checks::judged(names::dns_subdomain, part, "spec.pool.name", errors)),
-    }
+    pool_name(&spec.pool.name, "spec.pool.name", errors);
     if spec.pool.resource_slice_count <= 0 {
         let why = "must be greater than zero";
         errors.invalid("spec.pool.resourceSliceCount", spec.pool.resource_slice_count, why);

@@ -29,7 +29,7 @@ impl TypedKind for StatefulSet {
     ];
 
     fn set_defaults(&mut self) {
-        let spec = self.spec.get_or_insert_default();
+        let spec = &mut self.spec;
         spec.replicas.get_or_insert(1);
         spec.revision_history_limit.get_or_insert(HISTORY);
         spec.pod_management_policy.get_or_insert_with(|| "OrderedReady".to_owned());
@@ -54,12 +54,11 @@ impl TypedKind for StatefulSet {
     super::spec_and_status!(StatefulSetStatus);
 
     fn pod_template(&self) -> Option<(&'static str, &PodTemplateSpec)> {
-        Some(("spec.template", &self.spec.as_ref()?.template))
+        Some(("spec.template", &self.spec.template))
     }
     super::scaled!(|spec| scale::told(&spec.selector), |status| Some(status.replicas));
     fn validate(&self, errors: &mut ErrorList) {
-        let none = StatefulSetSpec::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
+        let spec = &self.spec;
         match spec.pod_management_policy.as_deref().unwrap_or_default() {
             "OrderedReady" | "Parallel" => {}
             other => {
@@ -79,8 +78,8 @@ impl TypedKind for StatefulSet {
     }
 
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
-        let (Some(new), Some(old)) = (&self.spec, &old.spec) else { return };
-        let mut same = new.clone();
+        let old = &old.spec;
+        let mut same = self.spec.clone();
         same.replicas = old.replicas;
         same.ordinals.clone_from(&old.ordinals);
         same.template.clone_from(&old.template);
@@ -95,8 +94,7 @@ impl TypedKind for StatefulSet {
     }
 
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
-        let none = StatefulSetSpec::default();
-        let spec = self.spec.as_ref().unwrap_or(&none);
+        let spec = &self.spec;
         let ready = self.status.as_ref().and_then(|status| status.ready_replicas).unwrap_or(0);
         let mut cells = vec![
             name_of(&self.metadata),

@@ -9,6 +9,7 @@ mod ownership;
 pub mod payload;
 mod persistent;
 pub mod subpath;
+mod trust_bundle;
 
 use crate::clock::after;
 use crate::pod;

@@ -1,5 +1,6 @@
 //! The files of a ConfigMap, Secret, downward API or projected volume. Pure.
 
+use super::trust_bundle;
 use crate::field_ref::{self, Facts};
 use crate::pod;
 use crate::sources::Sources;
@@ -94,7 +95,11 @@ fn add_projection(
         let mode = if owner.is_some() || pod::fs_group(at.pod).is_some() { 0o600 } else { mode };
         put_for(files, &source.path, token.into_bytes(), mode, owner)?;
     }
-    if projection.cluster_trust_bundle.is_some() || projection.pod_certificate.is_some() {
+    if let Some(source) = &projection.cluster_trust_bundle {
+        let anchors = trust_bundle::anchors(source, at.sources)?;
+        put_for(files, &source.path, anchors.into_bytes(), mode, None)?;
+    }
+    if projection.pod_certificate.is_some() {
         return Err("this kind of projection is not supported".to_owned());
     }
     Ok(())

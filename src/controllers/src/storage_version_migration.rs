@@ -1,0 +1,157 @@
+//! A StorageVersionMigration has every object of a resource written anew, so that it is stored in the version in which the
+//! resource is stored by now: upstream's storage-version-migrator-controller. What is stored so already is not written.
+
+use crate::owner::unless_gone;
+use api::{Object, ObjectKey, Reason, Status};
+use cluster::roles::{ComponentRole, READ, rule};
+use cluster::{Actor, Api, Client, Cluster, Controller, ListParams, Target, Verb, WriteOptions};
+use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, GroupResource};
+use kinds::{Kind, pod as ask};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+const NAME: &str = "storage-version-migrator-controller";
+
+/// A condition that holds, and the reason that upstream gives with it.
+type Stage = (&'static str, &'static str);
+const RUNNING: Stage = ("Running", "StorageVersionMigrationInProgress");
+const SUCCEEDED: Stage = ("Succeeded", "StorageVersionMigrationSucceeded");
+const FAILED: Stage = ("Failed", "StorageVersionMigrationFailed");
+
+pub(crate) fn role() -> ComponentRole {
+    let group = &["storagemigration.k8s.io"];
+    ComponentRole::controller(
+        NAME,
+        vec![
+            rule(READ, group, &["storageversionmigrations"]),
+            rule(&["patch", "update"], group, &["storageversionmigrations/status"]),
+            rule(&["list", "patch"], &["*"], &["*"]),
+        ],
+    )
+}
+
+pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
+    let client = cluster.acting_as(Actor::controller(NAME));
+    Controller::new(NAME, &cluster)
+        .reconciles::<StorageVersionMigration>()
+        .run(stop, client, |client, key: ObjectKey| async move { reconcile(&client, &key).await })
+        .await;
+}
+
+/// From the beginning after a restart: what was written before is not written again.
+async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
+    let migrations = client.api::<StorageVersionMigration>();
+    let Some(migration) = migrations.find(key)? else { return Ok(()) };
+    if is(&migration, SUCCEEDED) || is(&migration, FAILED) {
+        return Ok(());
+    }
+    let of = migration.spec.as_ref().map(|spec| spec.resource.clone()).unwrap_or_default();
+    let Some(kind) = kind_of(client, &of) else {
+        let named = api::GroupResource { group: of.group.into(), resource: of.resource.into() };
+        let why = format!("there is no resource {named}");
+        return tell(&migrations, key, FAILED, &why, None).await;
+    };
+    let target = Target::collection(kind.stored(), None);
+    let list = client.cluster().list(client.actor(), &target, &ListParams::default())?;
+    tell(&migrations, key, RUNNING, "", Some(list.revision.to_string())).await?;
+    for object in &list.objects {
+        if let Err(status) = store_anew(client, &kind, object).await {
+            let why = format!("{} could not be migrated: {}", object.key(), status.message);
+            return tell(&migrations, key, FAILED, &why, None).await;
+        }
+    }
+    tell(&migrations, key, SUCCEEDED, "", None).await
+}
+
+fn is(migration: &StorageVersionMigration, (kind, _): Stage) -> bool {
+    let mut all = migration.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    all.any(|condition| condition.type_ == kind && condition.status == "True")
+}
+
+fn kind_of(client: &Client, of: &GroupResource) -> Option<Arc<Kind>> {
+    let is_it = |kind: &&Arc<Kind>| {
+        let mut served = kind.versions.iter().map(|version| &version.info().gvr);
+        served.any(|gvr| gvr.group == of.group && gvr.resource == of.resource)
+    };
+    client.cluster().registry().kinds().find(is_it).cloned()
+}
+
+/// Whoever has changed the object since has done it, and whoever has removed it as well.
+async fn store_anew(client: &Client, kind: &Kind, object: &Object) -> Result<(), Status> {
+    let key = object.key();
+    let target = Target::object(kind.stored(), key.namespace.as_deref(), &key.name);
+    let as_it_is = |current: &Object| kind.stored().decode_stored(current);
+    let options = WriteOptions::default();
+    let written = client.cluster().modify(client.actor(), &target, Verb::Patch, &options, &as_it_is).await;
+    match written {
+        Err(status) if !status.is(Reason::NotFound) && !status.is(Reason::Conflict) => Err(status),
+        _ => Ok(()),
+    }
+}
+
+/// `revision` is that of the list, and stays what it was first.
+async fn tell(
+    migrations: &Api<StorageVersionMigration>,
+    key: &ObjectKey,
+    stage: Stage,
+    message: &str,
+    revision: Option<String>,
+) -> Result<(), Status> {
+    let written = migrations.modify_status(key, |migration| {
+        let status = migration.status.get_or_insert_default();
+        if status.resource_version.is_none() {
+            status.resource_version.clone_from(&revision);
+        }
+        let generation = migration.metadata.generation;
+        let all = status.conditions.get_or_insert_default();
+        if stage != RUNNING && all.iter().any(|known| known.type_ == RUNNING.0) {
+            set(all, condition(RUNNING, "False", "", generation));
+        }
+        set(all, condition(stage, "True", message, generation));
+        Ok(())
+    });
+    unless_gone(written.await).map(drop)
+}
+
+fn condition((kind, reason): Stage, status: &str, message: &str, generation: Option<i64>) -> Condition {
+    Condition {
+        type_: kind.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: generation,
+        last_transition_time: ask::whole_second(jiff::Timestamp::now()),
+    }
+}
+
+fn set(all: &mut Vec<Condition>, mut wanted: Condition) {
+    match all.iter_mut().find(|known| known.type_ == wanted.type_) {
+        Some(known) => {
+            if known.status == wanted.status {
+                wanted.last_transition_time = known.last_transition_time.clone();
+            }
+            *known = wanted;
+        }
+        None => all.push(wanted),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_is_there_once_and_keeps_the_time_of_its_transition() {
+        let mut all = Vec::new();
+        let mut first = condition(RUNNING, "True", "", None);
+        first.last_transition_time = ask::whole_second(jiff::Timestamp::UNIX_EPOCH);
+        set(&mut all, first.clone());
+        set(&mut all, condition(RUNNING, "True", "still", None));
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].last_transition_time, first.last_transition_time);
+        set(&mut all, condition(RUNNING, "False", "", None));
+        assert_eq!((all.len(), all[0].status.as_str()), (1, "False"));
+        assert_ne!(all[0].last_transition_time, first.last_transition_time);
+    }
+}
