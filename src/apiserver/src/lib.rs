@@ -26,6 +26,7 @@ mod impersonation;
 mod issuers;
 #[cfg(test)]
 mod kinds_table;
+mod kubelet_port;
 mod metrics;
 mod negotiate;
 mod objects;
@@ -57,6 +58,7 @@ mod webhooks;
 pub use access_webhooks::AccessWebhookClient;
 pub use aggregator::AggregatedClient;
 pub use client_tls::ClientIdentity;
+pub use kubelet_port::KUBELET_PORT;
 pub use plain::SessionGate;
 pub use request_info::{ParsedPath, RequestInfo};
 pub use server::{ApiServer, EdgeConfig, ServeError};

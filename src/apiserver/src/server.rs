@@ -35,7 +35,7 @@ use warp::filters::path::FullPath;
 use warp::reply::Response;
 
 /// Connections of clients that are not (yet) known: a thousand that say nothing lock nobody out.
-const MOST_STRANGERS: usize = 512;
+pub(crate) const MOST_STRANGERS: usize = 512;
 
 pub struct EdgeConfig {
     pub chain_pem: String,
@@ -61,8 +61,8 @@ pub enum ServeError {
 
 #[derive(Clone)]
 pub struct ApiServer {
-    edge: Arc<ServerState>,
-    tls: TlsAcceptor,
+    pub(crate) edge: Arc<ServerState>,
+    pub(crate) tls: TlsAcceptor,
 }
 
 impl ApiServer {

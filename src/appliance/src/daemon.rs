@@ -11,7 +11,9 @@ use crate::node::{self, NodeServices};
 use crate::scheduled_stop::ScheduledStop;
 use crate::settings::{NODE_PORTS, Settings};
 use crate::{ControlStatus, KUBERNETES, Places, control_server, docker_only, log, node_address, open_files};
-use apiserver::{AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, SessionGate, WebhookClient};
+use apiserver::{
+    AggregatedClient, ApiServer, ClientIdentity, EdgeConfig, KUBELET_PORT, SessionGate, WebhookClient,
+};
 use audit::AuditLog;
 use cluster::roles::ComponentRole;
 use cluster::{Cluster, ClusterConfig, TokenSigner};
@@ -194,8 +196,10 @@ async fn serve(
     };
     let mut running = controllers::start(&cluster, &config, &components);
     running.spawn(scheduler::run(cluster.clone(), components.clone()));
+    let kubelet_listener = listen_for_kubelet(node_ip, step).await;
+    let kubelet_at = (node_ip, kubelet_listener.is_some().then_some(KUBELET_PORT));
     let (pods, pauser) =
-        services.build(&cluster, places, settings, node_ip, &mut running, &components).await?;
+        services.build(&cluster, places, settings, kubelet_at, &mut running, &components).await?;
     let front_proxy = ClientIdentity {
         certificate_pem: certificates.front_proxy.certificate_pem.clone(),
         key_pem: certificates.front_proxy.key_pem.clone(),
@@ -223,6 +227,10 @@ async fn serve(
     running.spawn(server.clone().serve_plain(dashboard_listener, gate, components.clone()));
     running.spawn(server.clone().follow_api_services(components.clone()));
     running.spawn(server.clone().follow_flow_control(components.clone()));
+    if let Some(listener) = kubelet_listener {
+        let node = node::name(places);
+        running.spawn(server.clone().serve_kubelet(listener, node, components.clone()));
+    }
     running.spawn(server.serve(listener, components.clone()));
     let status = ControlStatus {
         profile: places.profile.to_string(),
@@ -418,6 +426,22 @@ fn add_missing(known: &mut Vec<String>, more: &[String]) {
 async fn listen(address: Ipv4Addr, port: u16) -> Result<TcpListener, StartError> {
     let at = SocketAddr::from((address, port));
     TcpListener::bind(at).await.map_err(|e| StartError::PortTaken { port, why: e.to_string() })
+}
+
+/// The kubelet's port, at the node's address alone. Another profile may have it, or another cluster's kubelet: the node is as
+/// good without, and does not say then that it has one.
+async fn listen_for_kubelet(node_ip: Ipv4Addr, step: &impl Fn(Step)) -> Option<TcpListener> {
+    match TcpListener::bind((node_ip, KUBELET_PORT)).await {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            tracing::warn!(%error, "the kubelet has no port at {node_ip}:{KUBELET_PORT}");
+            let what = format!(
+                "the kubelet's pages are not at {node_ip}:{KUBELET_PORT} ({error}); they are behind the API server, at /api/v1/nodes/NAME/proxy"
+            );
+            step(Step::Noted { what });
+            None
+        }
+    }
 }
 
 fn cluster_config(settings: &Settings) -> ClusterConfig {

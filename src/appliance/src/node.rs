@@ -130,7 +130,7 @@ impl NodeServices {
         cluster: &Cluster,
         places: &Places,
         settings: &Settings,
-        node_ip: Ipv4Addr,
+        (node_ip, kubelet_port): (Ipv4Addr, Option<u16>),
         running: &mut JoinSet<()>,
         stop: &CancellationToken,
     ) -> Result<(Arc<dyn PodAccess>, Pauser), StartError> {
@@ -156,7 +156,8 @@ impl NodeServices {
         running.spawn(ingress::run(cluster.clone(), ingress, stop.clone()));
         let dns = settings.dns_service_ip().into();
         let config = KubeletConfig {
-            own_ports: own_ports(settings),
+            port: kubelet_port,
+            own_ports: own_ports(settings, kubelet_port.map(|port| (node_ip, port))),
             ..KubeletConfig::new(&name(places), node_ip.into(), places.kubelet(), dns)
         };
         let Kubelet { access, pauser, task } =
@@ -233,17 +234,19 @@ impl NodeServices {
 
 /// Where this process itself listens whatever the pods do; ingresses' ports are only taken while there is one, so that pods
 /// may serve them instead.
-fn own_ports(settings: &Settings) -> Vec<OwnPort> {
+fn own_ports(settings: &Settings, kubelet: Option<(Ipv4Addr, u16)>) -> Vec<OwnPort> {
     let tcp = |address: Option<Ipv4Addr>, port, of| OwnPort {
         protocol: Protocol::Tcp,
         address: address.map(Into::into),
         port,
         of,
     };
-    vec![
+    let kubelet = kubelet.map(|(address, port)| tcp(Some(address), port, "the kubelet"));
+    let others = [
         tcp(None, settings.api_port, "the API server"),
         tcp(Some(Ipv4Addr::LOCALHOST), settings.dashboard_port, "the dashboard"),
-    ]
+    ];
+    others.into_iter().chain(kubelet).collect()
 }
 
 /// Makes the folder a mount of its own whose mounts spread: a volume that is mounted on the machine later on appears in the

@@ -43,7 +43,10 @@ impl Client {
                 observed_generation: pod.metadata.generation,
                 ..PodCondition::default()
             };
-            ask::set_condition(pod.status.get_or_insert_default(), scheduled, jiff::Timestamp::now());
+            let status = pod.status.get_or_insert_default();
+            // where it was to go is of no use to anybody any more
+            status.nominated_node_name = None;
+            ask::set_condition(status, scheduled, jiff::Timestamp::now());
             pod.metadata.resource_version = None;
             Ok(Box::new(pod))
         };

@@ -12,6 +12,8 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Resource, Snapshot, Store, Write};
 
+const HEALTH_CHECK: &str = "spec.healthCheckNodePort";
+
 #[derive(Clone)]
 pub(crate) struct Allocators {
     allocations: Arc<Mutex<Allocations>>,
@@ -212,9 +214,11 @@ impl Allocators {
                 self.take_port(store, asked, &format!("spec.ports[{index}].nodePort"), &mut numbers);
             }
         }
-        if let Some(asked) = spec.health_check_node_port.filter(|asked| *asked != 0) {
-            self.take_port(store, asked, "spec.healthCheckNodePort", &mut numbers);
+        let asked_for_checks = spec.health_check_node_port.filter(|asked| *asked != 0);
+        if let Some(asked) = asked_for_checks {
+            self.take_port(store, asked, HEALTH_CHECK, &mut numbers);
         }
+        let is_checked = asked_for_checks.is_none() && is_health_checked(spec);
         let ports = spec.ports.as_deref_mut().unwrap_or_default();
         for index in (0..ports.len()).filter(|_| wants) {
             if ports[index].node_port.unwrap_or(0) != 0 {
@@ -230,6 +234,18 @@ impl Allocators {
                     0,
                     "failed to allocate a nodePort: range is full",
                 ),
+            }
+        }
+        if is_checked {
+            match self.any_port(numbers.reservation) {
+                Some(number) => {
+                    numbers.kept.insert(number);
+                    spec.health_check_node_port = Some(i32::from(number));
+                }
+                None => {
+                    let why = "failed to allocate a HealthCheck NodePort: range is full";
+                    numbers.errors.invalid(HEALTH_CHECK, 0, why);
+                }
             }
         }
         numbers.reservation.freed = had.difference(&numbers.kept).copied().collect();
@@ -355,6 +371,12 @@ fn stored_services(store: &Store) -> impl Iterator<Item = Service> {
     let stored: Vec<Object> =
         snapshot.list(&Resource::from(&Service::info().storage), None, None).cloned().collect();
     stored.into_iter().filter_map(|object| object.decode().ok())
+}
+
+/// Whoever balances to the nodes asks each of them at a port of its own whether it has endpoints: upstream's
+/// `NeedsHealthCheck`.
+fn is_health_checked(spec: &ServiceSpec) -> bool {
+    spec.type_.as_deref() == Some("LoadBalancer") && spec.external_traffic_policy.as_deref() == Some("Local")
 }
 
 pub(crate) fn addresses_of(service: &Service) -> Vec<Ipv4Addr> {

@@ -111,6 +111,33 @@ async fn a_change_of_type_gives_back_what_the_new_type_has_not() {
 }
 
 #[tokio::test]
+async fn who_is_asked_for_its_health_is_given_a_port_for_it() {
+    let (_cluster, services) = services().await;
+    let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]});
+    let made = services.create(service("local", local.clone())).await.unwrap().spec.unwrap();
+    let (node_port, check) =
+        (made.ports.unwrap()[0].node_port.unwrap(), made.health_check_node_port.unwrap());
+    assert!((30000..=30003).contains(&check) && check != node_port, "{check}");
+    // who does not know of it keeps it
+    let key = ObjectKey::namespaced("default", "local");
+    let mut again = services.get(&key).unwrap();
+    again.spec.as_mut().unwrap().health_check_node_port = None;
+    let again = services.update(again).await.unwrap();
+    assert_eq!(again.spec.unwrap().health_check_node_port, Some(check));
+    // the other two of the four ports go the same way, then there are none
+    services.create(service("second", local.clone())).await.unwrap();
+    let full: Status = services.create(service("third", local.clone())).await.unwrap_err();
+    let why = "spec.healthCheckNodePort: Invalid value: 0: failed to allocate a HealthCheck NodePort: range is full";
+    assert!(full.message.contains(why), "{full}");
+    // who needs none any more gives it back
+    let mut plain = services.get(&key).unwrap();
+    plain.spec.as_mut().unwrap().external_traffic_policy = Some("Cluster".to_owned());
+    assert_eq!(services.update(plain).await.unwrap().spec.unwrap().health_check_node_port, None);
+    let taken = json!({"type": "NodePort", "ports": [{"port": 80, "nodePort": check}]});
+    services.create(service("third", taken)).await.unwrap();
+}
+
+#[tokio::test]
 async fn who_claims_an_address_of_the_cluster_hears_that_it_leads_nowhere() {
     let (cluster, _) = services().await;
     let options = WriteOptions { remarks: Remarks::collected(), ..WriteOptions::default() };

@@ -50,7 +50,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("runtime", &["cri", "image", "net"]),
     ("provisioner", &["api", "cluster", "kinds"]),
     ("netpol", &["api", "cluster", "kinds", "net"]),
-    ("proxy", &["api", "cluster", "kinds", "net"]),
+    ("proxy", &["api", "cluster", "kinds", "listener", "net"]),
     ("resolver", &[]),
     ("listener", &[]),
     ("dns", &["api", "cluster", "kinds", "resolver"]),

@@ -65,8 +65,15 @@ fn config(at: &Appliance) -> String {
     let node = node(at);
     let of_node = |job: &str, path: &str| secure(job, &format!("/api/v1/nodes/{node}/proxy{path}"));
     let pod = at.kubectl(&["get", "pod", "shop", "-o", "jsonpath={.status.podIP}"]).ok("address");
+    // as the operator's ServiceMonitor does: at the node itself
+    let said = |path: &str| {
+        at.kubectl(&["get", "nodes", "-o", &format!("jsonpath={{.items[0].status.{path}}}")]).ok(path)
+    };
+    let address = said("addresses[?(@.type==\"InternalIP\")].address");
+    let port = said("daemonEndpoints.kubeletEndpoint.Port");
+    let kubelet = secure("kubelet", "/metrics/cadvisor").replace(server, &format!("{address}:{port}"));
     format!(
-        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{}{}{}{}\
+        "global: {{scrape_interval: 1s, scrape_timeout: 1s}}\nscrape_configs:\n{kubelet}{}{}{}{}\
          - {{job_name: kubernetes-pods, metrics_path: /metrics.txt, static_configs: [{{targets: ['{pod}:8080']}}]}}\n",
         secure("apiservers", "/metrics"),
         of_node("nodes", "/metrics"),
@@ -116,7 +123,7 @@ fn its_chart_s_jobs_find_nodes_containers_api_server_and_pods() {
     let prometheus = Prometheus(command.spawn().unwrap());
 
     assert_eq!(value(&at, r#"orders_total{job="kubernetes-pods"}"#) as i64, 3);
-    for job in ["apiservers", "nodes", "nodes-cadvisor", "nodes-resource", "pods"] {
+    for job in ["apiservers", "kubelet", "nodes", "nodes-cadvisor", "nodes-resource", "pods"] {
         value(&at, &format!(r#"up{{job="kubernetes-{job}"}} == 1"#));
     }
     let of_web = r#"{namespace="default",pod="shop",container="web"}"#;

@@ -145,6 +145,40 @@ fn a_host_port_leads_to_its_pod() {
 }
 
 #[test]
+fn a_balancer_hears_whether_the_node_has_endpoints() {
+    let Some(at) = appliance("healthcheck") else { return };
+    at.kubectl(&["create", "deployment", "web", "--image=monopod/kubia"]).ok("deployment");
+    let service = "
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web}, ports: [{port: 80, targetPort: 8080}]}
+";
+    at.kubectl_with(&["create"], service).ok("service");
+    let port = at.until_some(&["get", "service", "web", "-o", "jsonpath={.spec.healthCheckNodePort}"]);
+    let url = format!("http://{}:{port}/", common::lab::MACHINE);
+    // a balancer is another host, and asks again and again
+    let answers = |want: &str| {
+        let asked = format!(
+            "for i in $(seq 150); do curl -sS -o /dev/null --max-time 5 -w '%{{http_code}}' {url} | grep -qx {want} && exit 0; sleep 0.2; done; exit 1"
+        );
+        let done = at.lab.neighbour(&["sh", "-c", &asked]);
+        assert!(done.status.success(), "never {want}: {done:?}");
+    };
+    answers("200");
+    let said = at.lab.neighbour(&["curl", "-sSi", "--max-time", "10", &url]);
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    assert!(said.contains("x-load-balancing-endpoint-weight: 1"), "{said}");
+    let body: serde_json::Value = serde_json::from_str(said.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!((&body["service"]["name"], &body["localEndpoints"]), (&"web".into(), &1.into()), "{said}");
+    at.kubectl(&["scale", "deployment", "web", "--replicas=0"]).ok("scale");
+    answers("503");
+    at.kubectl(&["delete", "service", "web"]).ok("delete");
+    // nobody listens there any more
+    answers("000");
+}
+
+#[test]
 fn a_packet_for_an_address_that_nobody_has_never_leaves() {
     let Some(at) = appliance("strays") else { return };
     // the neighbour is the default route: it would see them

@@ -21,11 +21,14 @@ pub fn matches_term(term: &NodeSelectorTerm, node: &Node) -> bool {
     let labels = node.metadata.labels.as_ref().unwrap_or(&none);
     let expressions = term.match_expressions.as_deref().unwrap_or_default();
     let fields = term.match_fields.as_deref().unwrap_or_default();
-    let name = node.metadata.name.clone().unwrap_or_default();
-    let name: BTreeMap<String, String> = [("metadata.name".to_owned(), name)].into();
+    let named = || {
+        let name = node.metadata.name.clone().unwrap_or_default();
+        let name: BTreeMap<String, String> = [("metadata.name".to_owned(), name)].into();
+        fields.iter().all(|e| matches(e, &name))
+    };
     !(expressions.is_empty() && fields.is_empty())
         && expressions.iter().all(|e| matches(e, labels))
-        && fields.iter().all(|e| matches(e, &name))
+        && (fields.is_empty() || named())
 }
 
 fn matches(requirement: &NodeSelectorRequirement, labels: &BTreeMap<String, String>) -> bool {

@@ -8,6 +8,8 @@ use std::path::PathBuf;
 pub struct KubeletConfig {
     pub node_name: String,
     pub node_ip: IpAddr,
+    /// Where its pages are served at this address, if anywhere: upstream's is 10250.
+    pub port: Option<u16>,
     /// Volumes live in `pods/<uid>/`, logs in `pods-logs/<namespace>_<name>_<uid>/` below it.
     pub state_dir: PathBuf,
     /// What pods with the policy `ClusterFirst` ask for names.
@@ -57,6 +59,7 @@ impl KubeletConfig {
         KubeletConfig {
             node_name: node_name.to_owned(),
             node_ip,
+            port: None,
             machine: Machine::read(&state_dir),
             state_dir,
             cluster_dns,

@@ -67,8 +67,9 @@ pub fn status(
         conditions: Some(conditions(old, runtime, now)),
         node_info: Some(info(config)),
         images: Some(shown_images(images)),
+        // who finds a port here sends his token to it: it must be ours
         daemon_endpoints: Some(NodeDaemonEndpoints {
-            kubelet_endpoint: Some(DaemonEndpoint { port: 10250 }),
+            kubelet_endpoint: Some(DaemonEndpoint { port: config.port.unwrap_or(0).into() }),
         }),
         ..old.clone()
     }

@@ -1,7 +1,7 @@
 //! The service proxy: Services and EndpointSlices become frontends in the machine's network.
 //!
 //! It knows what Kubernetes means by a ClusterIP, a node port, a load balancer, affinity and traffic policies
-//! ([`render`], pure), and gives LoadBalancer services an address at once. How a frontend is made in the kernel is `net`'s
+//! ([`render`], pure), gives LoadBalancer services an address at once, and answers whoever balances to nodes. How a frontend is made in the kernel is `net`'s
 //! business. It makes no endpoints and reads no pods. Read [`render`] first, then [`run`].
 
 #![forbid(unsafe_code)]
@@ -10,11 +10,13 @@ mod addresses;
 mod balancer;
 mod claims;
 mod endpoints;
+mod health_checks;
 mod own_addresses;
 mod render;
 mod run;
 
 pub use claims::{Claims, Right, Wanted};
+pub use health_checks::{HealthCheck, health_check};
 pub use own_addresses::OwnAddresses;
 pub use render::render;
 pub use run::{role, run};

@@ -21,9 +21,7 @@ pub fn render<S: Borrow<EndpointSlice>>(
     own: &OwnAddresses,
 ) -> Vec<Wanted> {
     let Some(spec) = service.spec.as_ref() else { return Vec::new() };
-    let labels = service.metadata.labels.as_ref();
-    let left_to_others = labels.is_some_and(|l| l.contains_key(OTHER_PROXY) || l.contains_key(HEADLESS));
-    let Some(cluster_ip) = cluster_ip(spec).filter(|_| !left_to_others) else { return Vec::new() };
+    let Some(cluster_ip) = cluster_ip(spec).filter(|_| is_proxied(service)) else { return Vec::new() };
     let external = external_addresses(service, spec, own);
     let affinity = affinity(spec);
     let mut frontends = Vec::new();
@@ -45,6 +43,13 @@ pub fn render<S: Borrow<EndpointSlice>>(
         }
     }
     frontends
+}
+
+/// Has an address, and is not left to another.
+pub(crate) fn is_proxied(service: &Service) -> bool {
+    let labels = service.metadata.labels.as_ref();
+    let left_to_others = labels.is_some_and(|l| l.contains_key(OTHER_PROXY) || l.contains_key(HEADLESS));
+    !left_to_others && service.spec.as_ref().is_some_and(|spec| cluster_ip(spec).is_some())
 }
 
 fn cluster_ip(spec: &ServiceSpec) -> Option<Ipv4Addr> {

@@ -1,3 +1,4 @@
+use crate::health_checks::{HealthCheck, HealthChecks, health_check};
 use crate::{ACTOR, Claims, OwnAddresses, ProxyConfig, balancer, render};
 use api::ObjectKey;
 use cluster::roles::{ComponentRole, READ, events, rule};
@@ -30,12 +31,19 @@ pub fn role() -> ComponentRole {
 /// daemon is away.
 pub async fn run(cluster: Cluster, network: Network, config: ProxyConfig, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::component(ACTOR));
+    let checks = HealthChecks::new(&client, &config.node_name);
     let balancing = tokio::spawn(balancer::run(client, config.load_balancer_cidr, stop.clone()));
-    keep_frontends(&cluster, &network, config.node_name, &stop).await;
+    keep_frontends(&cluster, &network, config.node_name, checks, &stop).await;
     let _ = balancing.await;
 }
 
-async fn keep_frontends(cluster: &Cluster, network: &Network, node: String, stop: &CancellationToken) {
+async fn keep_frontends(
+    cluster: &Cluster,
+    network: &Network,
+    node: String,
+    mut checks: HealthChecks,
+    stop: &CancellationToken,
+) {
     let mut services = cluster.informer::<Service>().subscribe();
     let mut slices = cluster.informer::<EndpointSlice>().subscribe();
     let config = cluster.config();
@@ -51,6 +59,10 @@ async fn keep_frontends(cluster: &Cluster, network: &Network, node: String, stop
             state.slice_changed(&change);
         }
         applied = apply(network, &mut state, applied).await;
+        for (key, check) in state.checks_changed() {
+            let service = state.services.get(&key);
+            checks.set(&key, check.zip(service.map(|service| &**service))).await;
+        }
         tokio::select! {
             () = stop.cancelled() => return,
             Some(change) = services.next() => state.service_changed(&change),
@@ -110,6 +122,9 @@ struct State {
     claims: Claims,
     /// To be rendered again.
     dirty: HashSet<ObjectKey>,
+    checks: BTreeMap<ObjectKey, HealthCheck>,
+    /// Whose health is asked for elsewhere, or answered otherwise.
+    dirty_checks: BTreeSet<ObjectKey>,
 }
 
 impl State {
@@ -121,6 +136,8 @@ impl State {
             slices: HashMap::new(),
             claims: Claims::default(),
             dirty: HashSet::new(),
+            checks: BTreeMap::new(),
+            dirty_checks: BTreeSet::new(),
         }
     }
 
@@ -169,10 +186,27 @@ impl State {
                     .into_iter()
                     .flat_map(|s| s.values().map(|slice| &**slice))
                     .collect();
-                render(service, &slices, &self.node, &self.own)
+                (render(service, &slices, &self.node, &self.own), health_check(service, &slices, &self.node))
             });
-            touched.extend(self.claims.set(&key, wanted.unwrap_or_default()));
+            let (wanted, check) = wanted.unwrap_or_default();
+            let before = match check {
+                Some(check) => self.checks.insert(key.clone(), check),
+                None => self.checks.remove(&key),
+            };
+            if before != check {
+                self.dirty_checks.insert(key.clone());
+            }
+            touched.extend(self.claims.set(&key, wanted));
         }
         touched.into_iter().map(|frontend| (frontend, self.claims.action(&frontend).cloned())).collect()
+    }
+
+    /// Those that no port is for any more come first: another may have been given theirs.
+    fn checks_changed(&mut self) -> Vec<(ObjectKey, Option<HealthCheck>)> {
+        let changed = std::mem::take(&mut self.dirty_checks);
+        let mut changed: Vec<_> =
+            changed.into_iter().map(|key| (key.clone(), self.checks.get(&key).copied())).collect();
+        changed.sort_by_key(|(_, check)| check.is_some());
+        changed
     }
 }

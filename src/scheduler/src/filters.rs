@@ -1,85 +1,182 @@
 //! Why a node will not do, in upstream's words. One function a reason; the list in [`all`] is the order.
 
 use crate::NodeSnapshot;
+use crate::pod_info::PodInfo;
 use k8s_openapi::api::core::v1::{Pod, Taint};
 use kinds::{node_affinity, pod as ask};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// Who refused: upstream's names of its plugins. What may help a pod that waits depends on it ([`crate::hints`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Plugin {
+    SchedulingGates,
+    NodeUnschedulable,
+    TaintToleration,
+    NodeAffinity,
+    NodePorts,
+    NodeResourcesFit,
+    VolumeRestrictions,
+    NodeVolumeLimits,
+    VolumeBinding,
+    VolumeZone,
+    PodTopologySpread,
+    InterPodAffinity,
+}
 
 /// Why a node will not do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
+    pub(crate) plugin: Plugin,
     /// In upstream's words.
-    pub(crate) why: String,
+    pub(crate) why: Cow<'static, str>,
     /// Whether it may do when some of its pods are gone: upstream's `Unschedulable`, not `UnschedulableAndUnresolvable`.
     pub(crate) resolvable: bool,
 }
 
 impl Refusal {
-    pub(crate) fn never(why: impl Into<String>) -> Self {
-        Refusal { why: why.into(), resolvable: false }
+    pub(crate) fn never(plugin: Plugin, why: impl Into<Cow<'static, str>>) -> Self {
+        Refusal { plugin, why: why.into(), resolvable: false }
     }
 
-    pub(crate) fn for_now(why: impl Into<String>) -> Self {
-        Refusal { why: why.into(), resolvable: true }
+    pub(crate) fn for_now(plugin: Plugin, why: impl Into<Cow<'static, str>>) -> Self {
+        Refusal { plugin, why: why.into(), resolvable: true }
     }
 }
 
-type Filter = fn(&Pod, &NodeSnapshot) -> Vec<Refusal>;
+type Filter = fn(&PodInfo, &NodeSnapshot) -> Vec<Refusal>;
 
 /// Each gives reasons against the node; none is a yes.
-pub(crate) const fn all() -> [Filter; 5] {
-    [unschedulable, taints, affinity, ports, resources]
+pub(crate) const fn all() -> [Filter; 6] {
+    [unschedulable, taints, affinity, ports, resources, disks]
 }
 
-fn unschedulable(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
-    let cordoned = at.node.spec.as_ref().and_then(|s| s.unschedulable) == Some(true);
-    let taint = Taint {
-        key: "node.kubernetes.io/unschedulable".into(),
-        effect: "NoSchedule".into(),
-        ..Taint::default()
-    };
-    let refused = cordoned && !ask::tolerates(pod, &taint);
-    refused.then(|| Refusal::never("node(s) were unschedulable")).into_iter().collect()
+/// What a cordoned node has, whether somebody put it there or not.
+pub(crate) fn cordon() -> Taint {
+    Taint { key: "node.kubernetes.io/unschedulable".into(), effect: "NoSchedule".into(), ..Taint::default() }
 }
 
-fn taints(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
-    let taints = at.node.spec.iter().flat_map(|s| s.taints.iter().flatten());
-    let untolerated = taints
-        .into_iter()
-        .filter(|taint| taint.effect == "NoSchedule" || taint.effect == "NoExecute")
-        .find(|taint| !ask::tolerates(pod, taint));
-    let why = |taint: &Taint| {
-        let value = taint.value.as_deref().unwrap_or_default();
-        Refusal::never(format!("node(s) had untolerated taint {{{}: {value}}}", taint.key))
-    };
-    untolerated.map(why).into_iter().collect()
+fn unschedulable(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
+    let refused = at.is_cordoned && !ask::tolerates(&pod.pod, &cordon());
+    let why = "node(s) were unschedulable";
+    refused.then(|| Refusal::never(Plugin::NodeUnschedulable, why)).into_iter().collect()
 }
 
-fn affinity(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
-    let fits = pod.spec.as_ref().is_none_or(|spec| node_affinity::fits(spec, &at.node));
+fn taints(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
+    // which taint it is, upstream tells no more since 1.35: it may be nobody's business
+    let refused = at.hard_taints.iter().any(|taint| !ask::tolerates(&pod.pod, taint));
+    let why = "node(s) had untolerated taint(s)";
+    refused.then(|| Refusal::never(Plugin::TaintToleration, why)).into_iter().collect()
+}
+
+fn affinity(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
+    let fits = pod.pod.spec.as_ref().is_none_or(|spec| node_affinity::fits(spec, &at.node));
     let why = "node(s) didn't match Pod's node affinity/selector";
-    (!fits).then(|| Refusal::never(why)).into_iter().collect()
+    (!fits).then(|| Refusal::never(Plugin::NodeAffinity, why)).into_iter().collect()
 }
 
-fn ports(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
-    let clash = |port: &ask::HostPort| at.host_ports.iter().any(|taken| taken.meets(port));
+fn ports(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
+    let clash = |port: &ask::HostPort| at.ports.iter().any(|taken| taken.meets(port));
     let why = "node(s) didn't have free ports for the requested pod ports";
-    ask::host_ports(pod).iter().any(clash).then(|| Refusal::for_now(why)).into_iter().collect()
+    let refused = pod.ports.iter().any(clash);
+    refused.then(|| Refusal::for_now(Plugin::NodePorts, why)).into_iter().collect()
 }
 
-fn resources(pod: &Pod, at: &NodeSnapshot) -> Vec<Refusal> {
-    let Some(spec) = pod.spec.as_ref() else { return Vec::new() };
+fn resources(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
+    let plugin = Plugin::NodeResourcesFit;
     let mut reasons = Vec::new();
-    let pods = i64::try_from(at.residents.len()).unwrap_or(i64::MAX);
-    if pods >= at.allocatable("pods").value() {
-        reasons.push(Refusal::for_now("Too many pods"));
+    if i64::try_from(at.residents.len()).unwrap_or(i64::MAX) >= at.most_pods {
+        reasons.push(Refusal::for_now(plugin, "Too many pods"));
     }
-    for (name, asked) in ask::requests(spec) {
-        let taken = at.requested.get(&name).copied().unwrap_or_default();
-        if !asked.is_zero() && taken.plus(asked) > at.allocatable(&name) {
-            // what the empty node does not have no victim gives back
-            let resolvable = asked <= at.allocatable(&name);
-            reasons.push(Refusal { why: format!("Insufficient {name}"), resolvable });
-        }
+    for (why, is_enough) in at.allocatable.lacks(&pod.asked, &at.taken) {
+        // what the empty node does not have no victim gives back
+        reasons.push(Refusal { plugin, why, resolvable: is_enough });
     }
     reasons
+}
+
+/// Disks that only one pod may have, or several who only read (upstream's plugin `VolumeRestrictions`).
+fn disks(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
+    let mut own = disks_of(&pod.pod).peekable();
+    if own.peek().is_none() {
+        return Vec::new();
+    }
+    let taken: Vec<Disk> = at.residents.iter().flat_map(|resident| disks_of(&resident.pod)).collect();
+    let refused = own.any(|disk| taken.iter().any(|other| disk.meets(other)));
+    let why = "node(s) had no available disk";
+    refused.then(|| Refusal::for_now(Plugin::VolumeRestrictions, why)).into_iter().collect()
+}
+
+struct Disk {
+    kind: &'static str,
+    id: String,
+    /// Where it is found, for those that are found at several places.
+    at: BTreeSet<String>,
+    /// Who only reads shares it with others who do.
+    read_only: bool,
+}
+
+impl Disk {
+    fn meets(&self, other: &Disk) -> bool {
+        let same_place = self.at.is_empty() || self.at.intersection(&other.at).next().is_some();
+        self.kind == other.kind && self.id == other.id && same_place && !(self.read_only && other.read_only)
+    }
+}
+
+fn disks_of(pod: &Pod) -> impl Iterator<Item = Disk> {
+    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+    volumes.filter_map(|volume| {
+        let disk = |kind, id: String, read_only: Option<bool>| Disk {
+            kind,
+            id,
+            at: BTreeSet::new(),
+            read_only: read_only == Some(true),
+        };
+        if let Some(gce) = &volume.gce_persistent_disk {
+            return Some(disk("gce", gce.pd_name.clone(), gce.read_only));
+        }
+        if let Some(aws) = &volume.aws_elastic_block_store {
+            // nobody shares one, reader or not
+            return Some(disk("aws", aws.volume_id.clone(), None));
+        }
+        if let Some(iscsi) = &volume.iscsi {
+            return Some(disk("iscsi", iscsi.iqn.clone(), iscsi.read_only));
+        }
+        let rbd = volume.rbd.as_ref()?;
+        let pool = rbd.pool.as_deref().unwrap_or("rbd");
+        let found = disk("rbd", format!("{pool}/{}", rbd.image), rbd.read_only);
+        Some(Disk { at: rbd.monitors.iter().cloned().collect(), ..found })
+    })
+}
+
+/// The nodes that the pod names, where its affinity names them: upstream looks at no others then. `None` is all.
+///
+/// # Errors
+/// It names none that all of a term's rules allow.
+pub(crate) fn named_nodes(pod: &Pod) -> Result<Option<BTreeSet<String>>, &'static str> {
+    let affinity = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
+    let affinity = affinity.and_then(|affinity| affinity.node_affinity.as_ref());
+    let required = affinity.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref());
+    let terms = required.map(|selector| selector.node_selector_terms.as_slice()).unwrap_or_default();
+    let mut all = BTreeSet::new();
+    for term in terms {
+        let mut names: Option<BTreeSet<String>> = None;
+        for field in term.match_fields.iter().flatten() {
+            if field.key == "metadata.name" && field.operator == "In" {
+                let values: BTreeSet<String> = field.values.iter().flatten().cloned().collect();
+                names = Some(match names {
+                    None => values,
+                    Some(known) => known.intersection(&values).cloned().collect(),
+                });
+            }
+        }
+        // one of them allows any node
+        let Some(names) = names else { return Ok(None) };
+        all.extend(names);
+    }
+    match (terms.is_empty(), all.is_empty()) {
+        (true, _) => Ok(None),
+        (false, true) => Err("pod affinity terms conflict"),
+        (false, false) => Ok(Some(all)),
+    }
 }

@@ -1,23 +1,37 @@
 //! Finds a node for each pod.
 //!
 //! [`place`] is pure: a pod and what is known of the nodes in, a node or the reasons out; [`preempt`] is pure too, and says
-//! who must go where there is none. Around them a thin loop takes unbound pods from an informer and binds them. It knows nothing of what makes pods or runs them.
+//! who must go where there is none. What is known is a [`Snapshot`], kept current pod by pod. A queue says who is tried when,
+//! and hints whom a change may help. Around them a thin loop hears what changes and binds pods. It knows nothing of what
+//! makes pods or runs them.
 
 #![forbid(unsafe_code)]
 
+mod attached;
+mod cache;
 mod filters;
+mod hints;
 mod node;
+mod owners;
 mod place;
 mod pod_affinity;
+mod pod_info;
 mod pod_volumes;
 mod preempt;
+mod queue;
+mod resources;
 mod run;
 mod scores;
+mod snapshot;
 mod spread;
 
+pub use filters::Plugin;
 pub use node::NodeSnapshot;
-pub use place::{Unschedulable, place};
+pub use place::{Context, Placement, Unschedulable, place};
 pub use pod_affinity::Namespaces;
-pub use pod_volumes::Storage;
+pub use pod_info::PodInfo;
+pub use pod_volumes::{Attached, Attachment, Capacities, Storage};
 pub use preempt::{NoPreemption, Preemption, preempt};
+pub use resources::Resources;
 pub use run::{role, run};
+pub use snapshot::Snapshot;

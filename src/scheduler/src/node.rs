@@ -1,66 +1,126 @@
-use api::quantity::Quantity;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use crate::pod_info::PodInfo;
+use crate::resources::Resources;
+use k8s_openapi::api::core::v1::{Node, Taint};
 use kinds::pod as ask;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A node and what its pods have taken of it.
+/// A node and what its pods have taken of it: upstream's `NodeInfo`.
 #[derive(Debug, Clone)]
 pub struct NodeSnapshot {
     pub node: Arc<Node>,
-    pub requested: BTreeMap<String, Quantity>,
-    pub residents: Vec<Arc<Pod>>,
-    /// Protocol, address, port.
-    pub host_ports: HashSet<ask::HostPort>,
+    /// Its place in the [`crate::Snapshot`].
+    pub(crate) slot: usize,
+    pub(crate) allocatable: Resources,
+    pub(crate) most_pods: i64,
+    pub(crate) taken: Resources,
+    /// Thousandths of a CPU and bytes of memory that its pods are taken to use.
+    pub(crate) assumed: (i64, i64),
+    pub(crate) residents: Vec<Arc<PodInfo>>,
+    /// Once for each pod that has it.
+    pub(crate) ports: Vec<ask::HostPort>,
+    /// `NoSchedule` and `NoExecute`.
+    pub(crate) hard_taints: Vec<Taint>,
+    /// `PreferNoSchedule`
+    pub(crate) soft_taints: Vec<Taint>,
+    pub(crate) is_cordoned: bool,
 }
 
 impl NodeSnapshot {
-    pub fn new(node: Arc<Node>, pods: &[Arc<Pod>]) -> Self {
-        let name = node.metadata.name.clone();
+    pub(crate) fn new(node: Arc<Node>, slot: usize) -> Self {
         let mut snapshot = NodeSnapshot {
-            node,
-            requested: BTreeMap::new(),
+            node: node.clone(),
+            slot,
+            allocatable: Resources::default(),
+            most_pods: 0,
+            taken: Resources::default(),
+            assumed: (0, 0),
             residents: Vec::new(),
-            host_ports: HashSet::new(),
+            ports: Vec::new(),
+            hard_taints: Vec::new(),
+            soft_taints: Vec::new(),
+            is_cordoned: false,
         };
-        let here = |pod: &&Arc<Pod>| {
-            pod.spec.as_ref().and_then(|s| s.node_name.clone()) == name && !ask::is_terminal(pod)
-        };
-        pods.iter().filter(here).for_each(|pod| snapshot.take(pod));
+        snapshot.describe(node);
         snapshot
     }
 
-    /// The same node with these pods, and no others.
-    pub(crate) fn with(&self, pods: &[Arc<Pod>]) -> Self {
-        let mut snapshot = NodeSnapshot {
-            node: self.node.clone(),
-            requested: BTreeMap::new(),
-            residents: Vec::new(),
-            host_ports: HashSet::new(),
-        };
-        pods.iter().for_each(|pod| snapshot.take(pod));
+    /// The node itself has changed; its pods stay.
+    pub(crate) fn describe(&mut self, node: Arc<Node>) {
+        self.allocatable = allocatable(&node);
+        self.most_pods = amount(&node, "pods");
+        let taints = || node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+        self.hard_taints = taints().filter(|taint| is_hard(taint)).cloned().collect();
+        self.soft_taints = taints().filter(|taint| taint.effect == "PreferNoSchedule").cloned().collect();
+        self.is_cordoned = is_cordoned(&node);
+        self.node = node;
+    }
+
+    /// The same node without those pods.
+    pub(crate) fn without(&self, leaving: impl Fn(&PodInfo) -> bool) -> Self {
+        let mut snapshot = self.clone();
+        snapshot.residents.clear();
+        snapshot.ports.clear();
+        (snapshot.taken, snapshot.assumed) = (Resources::default(), (0, 0));
+        self.residents.iter().filter(|pod| !leaving(pod)).for_each(|pod| snapshot.take(pod));
         snapshot
     }
 
     /// Counts a pod in.
-    pub fn take(&mut self, pod: &Arc<Pod>) {
-        if pod.spec.is_none() {
-            return;
-        }
+    pub(crate) fn take(&mut self, pod: &Arc<PodInfo>) {
         self.residents.push(pod.clone());
-        for (name, amount) in ask::occupied(pod) {
-            let sum = self.requested.entry(name).or_default();
-            *sum = sum.plus(amount);
-        }
-        self.host_ports.extend(ask::host_ports(pod));
+        self.taken.add(&pod.occupied);
+        self.assumed = (self.assumed.0 + pod.assumed.0, self.assumed.1 + pod.assumed.1);
+        self.ports.extend(pod.ports.iter().cloned());
     }
 
-    pub fn allocatable(&self, resource: &str) -> Quantity {
-        let status = self.node.status.as_ref();
-        ask::quantity(status.and_then(|s| s.allocatable.as_ref()), resource).unwrap_or_default()
+    /// Counts a pod out.
+    pub(crate) fn release(&mut self, id: &str) {
+        let Some(at) = self.residents.iter().position(|pod| pod.id == id) else { return };
+        let pod = self.residents.swap_remove(at);
+        self.taken.remove(&pod.occupied);
+        self.assumed = (self.assumed.0 - pod.assumed.0, self.assumed.1 - pod.assumed.1);
+        for port in &pod.ports {
+            if let Some(at) = self.ports.iter().position(|known| known == port) {
+                self.ports.swap_remove(at);
+            }
+        }
     }
 
     pub fn name(&self) -> &str {
         self.node.metadata.name.as_deref().unwrap_or_default()
     }
+
+    pub(crate) fn label(&self, key: &str) -> Option<&String> {
+        label(&self.node, key)
+    }
+}
+
+pub(crate) fn label<'n>(node: &'n Node, key: &str) -> Option<&'n String> {
+    node.metadata.labels.as_ref()?.get(key)
+}
+
+fn amounts(node: &Node) -> BTreeMap<String, api::quantity::Quantity> {
+    let all = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
+    all.into_iter()
+        .flatten()
+        .filter_map(|(name, amount)| Some((name.clone(), amount.0.parse().ok()?)))
+        .collect()
+}
+
+pub(crate) fn allocatable(node: &Node) -> Resources {
+    Resources::of(&amounts(node))
+}
+
+fn amount(node: &Node, name: &str) -> i64 {
+    let all = node.status.as_ref().and_then(|status| status.allocatable.as_ref());
+    ask::quantity(all, name).unwrap_or_default().value()
+}
+
+pub(crate) fn is_hard(taint: &Taint) -> bool {
+    taint.effect == "NoSchedule" || taint.effect == "NoExecute"
+}
+
+pub(crate) fn is_cordoned(node: &Node) -> bool {
+    node.spec.as_ref().and_then(|spec| spec.unschedulable) == Some(true)
 }

@@ -1,13 +1,44 @@
 //! The one decision: which node a pod goes to, or why to none.
 
-use crate::filters::{self, Refusal};
+use crate::filters::{self, Plugin, Refusal};
 use crate::pod_affinity::{Namespaces, PodAffinity};
+use crate::pod_info::PodInfo;
 use crate::pod_volumes::{PodVolumes, Storage};
 use crate::spread::Spread;
-use crate::{NodeSnapshot, scores};
-use k8s_openapi::api::core::v1::Pod;
-use std::collections::BTreeMap;
+use crate::{NodeSnapshot, Snapshot, scores};
+use api::LabelSelector;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// Of so many nodes all are looked at: upstream's `minFeasibleNodesToFind`.
+const ALWAYS_ENOUGH: usize = 100;
+const LEAST_PERCENT: usize = 5;
+
+/// What is known beside nodes and their pods.
+#[derive(Debug, Default)]
+pub struct Context {
+    pub namespaces: Arc<Namespaces>,
+    pub storage: Storage,
+    /// Whom the pod's Services and its controller select: those are spread by default.
+    pub owners: Option<LabelSelector>,
+    /// Pods that have made room for themselves on a node and are not there yet.
+    pub nominated: Vec<(String, Arc<PodInfo>)>,
+    /// Which node is looked at first, in the snapshot's order: one after those that were looked at last.
+    pub start: usize,
+}
+
+/// The node that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placement {
+    pub node: String,
+    /// How many nodes were looked at.
+    pub evaluated: usize,
+    /// How many of them would do.
+    pub feasible: usize,
+}
 
 /// Why no node will do: how many nodes have which reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +47,21 @@ pub struct Unschedulable {
     /// Why none need be looked at.
     pub of_all: Option<String>,
     pub reasons: BTreeMap<String, usize>,
+    /// Who refused a node, or all.
+    pub plugins: BTreeSet<Plugin>,
+    /// The slots of nodes that may do when some of their pods are gone.
+    pub(crate) resolvable: Vec<usize>,
+}
+
+impl Unschedulable {
+    fn of(nodes: usize) -> Self {
+        let (reasons, plugins) = (BTreeMap::new(), BTreeSet::new());
+        Unschedulable { nodes, of_all: None, reasons, plugins, resolvable: Vec::new() }
+    }
+
+    fn for_all(nodes: usize, (plugin, why): (Plugin, String)) -> Self {
+        Unschedulable { of_all: Some(why), plugins: [plugin].into(), ..Unschedulable::of(nodes) }
+    }
 }
 
 /// Upstream's sentence: `0/1 nodes are available: 1 Insufficient memory.`
@@ -24,8 +70,10 @@ impl fmt::Display for Unschedulable {
         if self.nodes == 0 {
             return f.write_str("no nodes available to schedule pods");
         }
-        let mut reasons = counted(&self.reasons);
-        reasons.splice(0..0, self.of_all.clone());
+        let reasons = match &self.of_all {
+            Some(why) => vec![why.clone()],
+            None => counted(&self.reasons),
+        };
         write!(f, "0/{} nodes are available: {}.", self.nodes, reasons.join(", "))
     }
 }
@@ -40,10 +88,15 @@ pub(crate) fn counted(reasons: &BTreeMap<String, usize>) -> Vec<String> {
 
 /// What is found out once for a pod before each node is asked.
 pub(crate) struct Prepared<'a> {
-    pub(crate) pod: &'a Pod,
-    pub(crate) namespaces: &'a Namespaces,
+    pub(crate) pod: &'a PodInfo,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) context: &'a Context,
+    /// Nobody else is asked.
+    pub(crate) named: Option<BTreeSet<String>>,
+    /// Those who are at least as important, by slot.
+    nominated: BTreeMap<usize, Vec<Arc<PodInfo>>>,
     others: PodAffinity,
-    pub(crate) spread: Spread,
+    spread: Spread,
     volumes: PodVolumes<'a>,
 }
 
@@ -51,76 +104,160 @@ impl<'a> Prepared<'a> {
     /// # Errors
     /// Why no node need be looked at.
     pub(crate) fn of(
-        pod: &'a Pod,
-        nodes: &[NodeSnapshot],
-        namespaces: &'a Namespaces,
-        storage: &'a Storage,
-    ) -> Result<Self, String> {
-        let volumes = PodVolumes::of(pod, storage)?;
-        let (others, spread) = (PodAffinity::of(pod, nodes, namespaces), Spread::of(pod, nodes));
-        Ok(Prepared { pod, namespaces, others, spread, volumes })
+        pod: &'a PodInfo,
+        snapshot: &'a Snapshot,
+        context: &'a Context,
+    ) -> Result<Self, (Plugin, String)> {
+        let named = filters::named_nodes(&pod.pod).map_err(|why| (Plugin::NodeAffinity, why.to_owned()))?;
+        let mut volumes = PodVolumes::of(&pod.pod, &context.storage)?;
+        volumes.count_others(snapshot);
+        let mut nominated: BTreeMap<usize, Vec<Arc<PodInfo>>> = BTreeMap::new();
+        for (node, other) in &context.nominated {
+            let counts = other.priority() >= pod.priority() && other.id != pod.id;
+            if let Some(node) = snapshot.node(node).filter(|_| counts) {
+                nominated.entry(node.slot).or_default().push(other.clone());
+            }
+        }
+        let others = PodAffinity::of(pod, snapshot, &context.namespaces);
+        let spread = Spread::of(pod, snapshot);
+        Ok(Prepared { pod, snapshot, context, named, nominated, others, spread, volumes })
     }
 
-    /// What the first filter says that refuses the node.
-    pub(crate) fn against(&self, node: &NodeSnapshot) -> Vec<Refusal> {
-        let filters = filters::all();
-        let own = filters.iter().map(|filter| filter(self.pod, node));
-        let of_volumes = std::iter::once_with(|| self.volumes.against(&node.node));
-        let of_spread = std::iter::once_with(|| self.spread.against(node, self.pod).into_iter().collect());
-        let of_others = std::iter::once_with(|| self.others.against(node).into_iter().collect());
-        let mut all = own.chain(of_volumes).chain(of_spread).chain(of_others);
-        all.find(|refusals: &Vec<Refusal>| !refusals.is_empty()).unwrap_or_default()
+    /// What the first filter says that refuses the node, with and without those who have made room for themselves there:
+    /// who waits for a companion must not count on one who is not there yet, and nobody takes what was made free for another.
+    pub(crate) fn against(&mut self, node: &NodeSnapshot) -> Vec<Refusal> {
+        let Some(nominated) = self.nominated.get(&node.slot).cloned() else { return self.as_it_is(node) };
+        let mut with = node.clone();
+        for other in &nominated {
+            with.take(other);
+            self.resident(other, node, 1);
+        }
+        let refusals = self.as_it_is(&with);
+        nominated.iter().for_each(|other| self.resident(other, node, -1));
+        if refusals.is_empty() { self.as_it_is(node) } else { refusals }
+    }
+
+    fn as_it_is(&self, node: &NodeSnapshot) -> Vec<Refusal> {
+        for filter in filters::all() {
+            let refusals = filter(self.pod, node);
+            if !refusals.is_empty() {
+                return refusals;
+            }
+        }
+        let refusals = self.volumes.against(node);
+        if !refusals.is_empty() {
+            return refusals;
+        }
+        let of_spread = self.spread.against(node.slot, self.pod);
+        of_spread.or_else(|| self.others.against(node.slot)).into_iter().collect()
     }
 
     /// A pod comes to the node, or goes (`by` is -1).
-    pub(crate) fn resident(&mut self, resident: &Pod, node: &NodeSnapshot, by: i64) {
-        self.others.resident(self.pod, resident, node, self.namespaces, by);
+    pub(crate) fn resident(&mut self, resident: &PodInfo, node: &NodeSnapshot, by: i64) {
+        let known = (self.snapshot, &*self.context.namespaces);
+        self.others.resident(self.pod, resident, node.slot, known, by);
         self.spread.resident(self.pod, resident, node, by);
+        self.volumes.resident(resident, by);
     }
 }
 
-/// The best node for the pod: of those that no filter refuses the one with the highest score, by name where they are equal.
+/// How many nodes that would do are enough to choose among: all up to 100, of more 50 % less 1 % for each 125 of them, and at
+/// least 5 % (upstream's `numFeasibleNodesToFind`).
+fn enough(nodes: usize) -> usize {
+    if nodes <= ALWAYS_ENOUGH {
+        return nodes;
+    }
+    let percent = 50_usize.saturating_sub(nodes / 125).max(LEAST_PERCENT);
+    (nodes * percent / 100).max(ALWAYS_ENOUGH)
+}
+
+/// The best node for the pod: of those that no filter refuses the one with the highest score, any of those with the same.
+///
+/// The node that it has made room on is taken where it will do. Of many nodes only some are looked at.
 ///
 /// # Errors
 /// Every node's reasons.
-pub fn place<'n>(
-    pod: &Pod,
-    nodes: &'n [NodeSnapshot],
-    namespaces: &Namespaces,
-    storage: &Storage,
-) -> Result<&'n NodeSnapshot, Unschedulable> {
-    let mut refused = Unschedulable { nodes: nodes.len(), of_all: None, reasons: BTreeMap::new() };
-    let prepared = match Prepared::of(pod, nodes, namespaces, storage) {
+pub fn place(pod: &PodInfo, snapshot: &Snapshot, context: &Context) -> Result<Placement, Unschedulable> {
+    let mut prepared = match Prepared::of(pod, snapshot, context) {
         Ok(prepared) => prepared,
-        Err(why) => return Err(Unschedulable { of_all: Some(why), ..refused }),
+        Err(why) => return Err(Unschedulable::for_all(snapshot.len(), why)),
     };
-    let mut feasible = Vec::new();
-    for node in nodes {
-        let refusals = prepared.against(node);
-        if refusals.is_empty() {
-            feasible.push(node);
-        }
-        for refusal in refusals {
-            *refused.reasons.entry(refusal.why).or_default() += 1;
-        }
+    let nominated = crate::preempt::nominated_node(&pod.pod).and_then(|name| snapshot.node(name));
+    if let Some(node) = nominated.filter(|node| prepared.against(node).is_empty()) {
+        return Ok(Placement { node: node.name().to_owned(), evaluated: 1, feasible: 1 });
     }
+    let (feasible, evaluated, refused) = feasible(&mut prepared, context.start);
     let best = match feasible[..] {
         [] => return Err(refused),
         // nothing to choose
-        [only] => return Ok(only),
-        _ => scores::rank(&prepared, nodes, &feasible).into_iter().zip(&feasible),
+        [only] => only,
+        _ => {
+            let scores = scores::rank(&prepared, &feasible);
+            let most = scores.iter().max().copied().unwrap_or(0);
+            let best = feasible.iter().zip(&scores).filter(|(_, score)| **score == most);
+            best.map(|(slot, _)| *slot).max_by_key(|slot| lot(pod, snapshot.at(*slot))).unwrap_or(feasible[0])
+        }
     };
-    let best = best
-        .max_by(|(score, node), (other_score, other)| (score, other.name()).cmp(&(other_score, node.name())));
-    best.map(|(_, node)| *node).ok_or(refused)
+    Ok(Placement { node: snapshot.at(best).name().to_owned(), evaluated, feasible: feasible.len() })
+}
+
+/// The slots of nodes that would do, as many as are enough; how many nodes were looked at; why the others would not.
+fn feasible(prepared: &mut Prepared, start: usize) -> (Vec<usize>, usize, Unschedulable) {
+    let snapshot = prepared.snapshot;
+    let mut refused = Unschedulable::of(snapshot.len());
+    let mut reasons: Vec<(Cow<'static, str>, usize)> = Vec::new();
+    let named: Option<Vec<usize>> = prepared
+        .named
+        .as_ref()
+        .map(|names| names.iter().filter_map(|name| snapshot.node(name)).map(|node| node.slot).collect());
+    let order = match &named {
+        Some(named) => Arc::new(named.clone()),
+        None => snapshot.order(),
+    };
+    let (enough, mut found, mut evaluated) = (enough(order.len()), Vec::new(), 0);
+    for turn in 0..order.len() {
+        if found.len() == enough {
+            break;
+        }
+        evaluated += 1;
+        let slot = order[(start + turn) % order.len()];
+        let refusals = prepared.against(snapshot.at(slot));
+        if refusals.is_empty() {
+            found.push(slot);
+            continue;
+        }
+        if refusals.iter().all(|refusal| refusal.resolvable) {
+            refused.resolvable.push(slot);
+        }
+        for refusal in refusals {
+            refused.plugins.insert(refusal.plugin);
+            match reasons.iter_mut().find(|(why, _)| *why == refusal.why) {
+                Some((_, count)) => *count += 1,
+                None => reasons.push((refusal.why, 1)),
+            }
+        }
+    }
+    if named.is_some() && order.len() < snapshot.len() {
+        let why = "node(s) didn't satisfy plugin(s) [NodeAffinity]";
+        reasons.push((why.into(), snapshot.len() - order.len()));
+        refused.plugins.insert(Plugin::NodeAffinity);
+    }
+    refused.reasons = reasons.into_iter().map(|(why, count)| (why.into_owned(), count)).collect();
+    (found, evaluated, refused)
+}
+
+/// Whom of equals it falls to: by no rule, and the same each time.
+fn lot(pod: &PodInfo, node: &NodeSnapshot) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&pod.id, node.name()).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use k8s_openapi::api::core::v1::Node;
+    use k8s_openapi::api::core::v1::{Node, Pod};
     use serde_json::json;
-    use std::sync::Arc;
     use testkit::objects;
 
     fn node(name: &str, cpu: &str) -> Node {
@@ -132,10 +269,9 @@ mod tests {
     }
 
     fn placed(pod: &Pod, nodes: Vec<Node>) -> Result<String, String> {
-        let nodes: Vec<NodeSnapshot> =
-            nodes.into_iter().map(|n| NodeSnapshot::new(Arc::new(n), &[])).collect();
-        place(pod, &nodes, &Namespaces::new(), &Storage::default())
-            .map(|n| n.name().to_owned())
+        let all = Snapshot::of(nodes.into_iter().map(Arc::new), []);
+        place(&PodInfo::of(Arc::new(pod.clone())), &all, &Context::default())
+            .map(|placement| placement.node)
             .map_err(|e| e.to_string())
     }
 
@@ -152,7 +288,7 @@ mod tests {
         let taint = json!({"key": "gpu", "value": "yes", "effect": "NoSchedule"});
         let tainted = objects::node("a").spec(&json!({"taints": [taint]})).build();
         let why = placed(&pod("1"), vec![tainted.clone()]).unwrap_err();
-        assert!(why.contains("1 node(s) had untolerated taint {gpu: yes}"), "{why}");
+        assert!(why.contains("1 node(s) had untolerated taint(s)"), "{why}");
         let toleration = json!({"key": "gpu", "operator": "Exists"});
         let tolerant = objects::pod("p").spec(&json!({"tolerations": [toleration]})).build();
         assert_eq!(placed(&tolerant, vec![tainted]), Ok("a".to_owned()));

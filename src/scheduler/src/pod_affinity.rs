@@ -4,54 +4,179 @@
 //! A term speaks of the domain that a node is in: its value of the label `topologyKey`. What the pods that are there mean
 //! for this one is found once, then each node is asked.
 
-use crate::NodeSnapshot;
-use crate::filters::Refusal;
+use crate::filters::{Plugin, Refusal};
+use crate::pod_info::PodInfo;
+use crate::snapshot::{Group, Snapshot, Topology};
 use api::LabelSelector;
 use api::selector::{Operator, Requirement};
 use k8s_openapi::api::core::v1::{Pod, PodAffinityTerm};
 use kinds::selectors::from_object;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+const NOT_TOGETHER: &str = "node(s) didn't match pod affinity rules";
+const NOT_APART: &str = "node(s) didn't match pod anti-affinity rules";
+const AVOIDED: &str = "node(s) didn't satisfy existing pods anti-affinity rules";
+const REQUIRED_BY_OTHERS: i64 = 1; // upstream's hardPodAffinityWeight
 
 /// The labels of each namespace, for terms that select namespaces by them.
 pub type Namespaces = BTreeMap<String, BTreeMap<String, String>>;
 
-/// A topology key and a value of it.
-pub(crate) type Domain = (String, String);
+/// What a pod says of others.
+#[derive(Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) together: Vec<Term>,
+    pub(crate) apart: Vec<Term>,
+    /// Each with its weight, which is negative for those that are to be away.
+    preferred: Vec<(Term, i64)>,
+}
+
+/// A term as it is meant: whom it selects, and in which namespaces.
+#[derive(Debug)]
+pub(crate) struct Term {
+    key: String,
+    /// `None` selects nobody.
+    selector: Option<LabelSelector>,
+    namespaces: BTreeSet<String>,
+    /// Namespaces by their labels; the inner `None` selects none.
+    selected: Option<Option<LabelSelector>>,
+}
+
+/// How many are in each domain of one label.
+struct Counts {
+    topology: Arc<Topology>,
+    of: Vec<i64>,
+}
+
+impl Counts {
+    fn new(snapshot: &Snapshot, key: &str) -> Self {
+        let topology = snapshot.topology(key);
+        Counts { of: vec![0; topology.domains], topology }
+    }
+
+    /// So many on the node of each slot, `by` times. How many were counted: a node without the label has no domain.
+    fn add(&mut self, on: &BTreeMap<usize, i64>, by: i64) -> i64 {
+        let mut counted = 0;
+        for (slot, number) in on {
+            if let Some(domain) = self.topology.domain(*slot) {
+                self.of[domain] += number * by;
+                counted += number * by;
+            }
+        }
+        counted
+    }
+
+    fn at(&self, slot: usize) -> Option<i64> {
+        self.topology.domain(slot).map(|domain| self.of[domain])
+    }
+}
 
 /// What the pods that are there mean for one that is to be placed.
 pub(crate) struct PodAffinity {
-    together: Vec<Term>,
-    apart: Vec<Term>,
-    /// How many are in each domain who match all terms that must hold.
-    companions: HashMap<Domain, i64>,
-    /// Of whom this pod avoids.
-    avoided: HashMap<Domain, i64>,
-    /// Of who avoids this pod.
-    avoiding: HashMap<Domain, i64>,
+    /// Who matches all terms that must hold, for the label of each of them.
+    companions: Vec<Counts>,
+    /// Over all of these.
+    companions_at_all: i64,
+    /// Of whom this pod avoids, for each of its terms.
+    avoided: Vec<Counts>,
+    /// Of who avoids this pod, by label.
+    avoiding: BTreeMap<String, Counts>,
     /// It would match its own terms: where nobody else does, it is the first of its kind.
     matches_itself: bool,
 }
 
-/// Whether a pod may become placeable by what other pods come, or change.
-pub(crate) fn has_terms(pod: &Pod) -> bool {
-    !affinity(pod).is_empty() || !anti_affinity(pod).is_empty()
+impl Terms {
+    pub(crate) fn of(pod: &Pod) -> Self {
+        let Some(all) = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref()) else {
+            return Terms::default();
+        };
+        let (with, without) = (all.pod_affinity.as_ref(), all.pod_anti_affinity.as_ref());
+        let required = |terms: Option<&Vec<PodAffinityTerm>>| -> Vec<Term> {
+            terms.into_iter().flatten().map(|term| Term::of(pod, term)).collect()
+        };
+        let liked = with.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
+        let liked = liked.into_iter().flatten().map(|term| (term, 1));
+        let disliked = without.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
+        let disliked = disliked.into_iter().flatten().map(|term| (term, -1));
+        let weighted = liked
+            .chain(disliked)
+            .map(|(term, sign)| (Term::of(pod, &term.pod_affinity_term), sign * i64::from(term.weight)));
+        Terms {
+            together: required(
+                with.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref()),
+            ),
+            apart: required(
+                without.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_ref()),
+            ),
+            preferred: weighted.collect(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.together.is_empty() && self.apart.is_empty() && self.preferred.is_empty()
+    }
+}
+
+impl Term {
+    fn of(pod: &Pod, term: &PodAffinityTerm) -> Self {
+        // a selector that can not be read selects nobody; validation lets none in
+        let mut selector = term.label_selector.as_ref().and_then(|s| from_object(s).ok());
+        let own = pod.metadata.labels.as_ref();
+        let value = |key: &String| own.and_then(|labels| labels.get(key)).map(|value| vec![value.clone()]);
+        let same = term.match_label_keys.iter().flatten();
+        let same = same.filter_map(|key| Some((key, Operator::In(value(key)?))));
+        let others = term.mismatch_label_keys.iter().flatten();
+        let others = others.filter_map(|key| Some((key, Operator::NotIn(value(key)?))));
+        if let Some(selector) = &mut selector {
+            let more = same.chain(others).map(|(key, operator)| Requirement { key: key.clone(), operator });
+            selector.requirements.extend(more);
+        }
+        let selected = term.namespace_selector.as_ref().map(|selected| from_object(selected).ok());
+        let mut namespaces: BTreeSet<String> = term.namespaces.iter().flatten().cloned().collect();
+        if selected.is_none() && namespaces.is_empty() {
+            namespaces.extend(pod.metadata.namespace.clone());
+        }
+        Term { key: term.topology_key.clone(), selector, namespaces, selected }
+    }
+
+    pub(crate) fn matches(&self, pod: &PodInfo, all: &Namespaces) -> bool {
+        let (namespace, labels) = (&pod.likeness.namespace, &pod.likeness.labels);
+        let by_labels = || {
+            let selector = self.selected.as_ref().and_then(Option::as_ref);
+            selector.is_some_and(|selector| all.get(namespace).is_some_and(|labels| selector.matches(labels)))
+        };
+        (self.namespaces.contains(namespace) || by_labels())
+            && self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
+    }
+}
+
+/// Those that the terms may be about.
+fn groups_of<'s>(snapshot: &'s Snapshot, terms: &[&Term]) -> Box<dyn Iterator<Item = &'s Group> + 's> {
+    if terms.iter().any(|term| term.selected.is_some()) {
+        return Box::new(snapshot.groups());
+    }
+    let namespaces: BTreeSet<&String> = terms.iter().flat_map(|term| &term.namespaces).collect();
+    let groups: Vec<&Group> = namespaces.into_iter().flat_map(|name| snapshot.groups_in(name)).collect();
+    Box::new(groups.into_iter())
 }
 
 impl PodAffinity {
-    pub(crate) fn of(pod: &Pod, nodes: &[NodeSnapshot], namespaces: &Namespaces) -> Self {
-        let together = terms(pod, affinity(pod), namespaces);
+    pub(crate) fn of(pod: &PodInfo, snapshot: &Snapshot, namespaces: &Namespaces) -> Self {
+        let Terms { together, apart, .. } = &pod.terms;
+        let counts = |terms: &[Term]| terms.iter().map(|term| Counts::new(snapshot, &term.key)).collect();
         let mut found = PodAffinity {
-            matches_itself: together.iter().all(|term| term.matches(pod)),
-            apart: terms(pod, anti_affinity(pod), namespaces),
-            together,
-            companions: HashMap::new(),
-            avoided: HashMap::new(),
-            avoiding: HashMap::new(),
+            matches_itself: together.iter().all(|term| term.matches(pod, namespaces)),
+            companions: counts(together),
+            companions_at_all: 0,
+            avoided: counts(apart),
+            avoiding: BTreeMap::new(),
         };
-        for node in nodes {
-            for resident in &node.residents {
-                found.resident(pod, resident, node, namespaces, 1);
-            }
+        let own: Vec<&Term> = together.iter().chain(apart).collect();
+        for group in groups_of(snapshot, &own) {
+            found.about_own_terms(pod, &group.example, &group.on, namespaces, 1);
+        }
+        for group in snapshot.groups_with_terms() {
+            found.about_terms_of(pod, &group.example, &group.on, (snapshot, namespaces), 1);
         }
         found
     }
@@ -59,175 +184,108 @@ impl PodAffinity {
     /// One comes to the node, or goes (`by` is -1).
     pub(crate) fn resident(
         &mut self,
-        pod: &Pod,
-        resident: &Pod,
-        node: &NodeSnapshot,
+        pod: &PodInfo,
+        resident: &PodInfo,
+        slot: usize,
+        (snapshot, namespaces): (&Snapshot, &Namespaces),
+        by: i64,
+    ) {
+        let on = BTreeMap::from([(slot, 1)]);
+        self.about_own_terms(pod, resident, &on, namespaces, by);
+        self.about_terms_of(pod, resident, &on, (snapshot, namespaces), by);
+    }
+
+    fn about_own_terms(
+        &mut self,
+        pod: &PodInfo,
+        other: &PodInfo,
+        on: &BTreeMap<usize, i64>,
         namespaces: &Namespaces,
         by: i64,
     ) {
+        let Terms { together, apart, .. } = &pod.terms;
         // one who matches only some of them is no companion
-        if !self.together.is_empty() && self.together.iter().all(|term| term.matches(resident)) {
-            count(&mut self.companions, self.together.iter(), node, by);
+        if !together.is_empty() && together.iter().all(|term| term.matches(other, namespaces)) {
+            for counts in &mut self.companions {
+                self.companions_at_all += counts.add(on, by);
+            }
         }
-        count(&mut self.avoided, self.apart.iter().filter(|term| term.matches(resident)), node, by);
-        let own = anti_affinity(resident);
-        if !own.is_empty() {
-            let own = terms(resident, own, namespaces);
-            count(&mut self.avoiding, own.iter().filter(|term| term.matches(pod)), node, by);
+        for (term, counts) in apart.iter().zip(&mut self.avoided) {
+            if term.matches(other, namespaces) {
+                counts.add(on, by);
+            }
+        }
+    }
+
+    fn about_terms_of(
+        &mut self,
+        pod: &PodInfo,
+        other: &PodInfo,
+        on: &BTreeMap<usize, i64>,
+        (snapshot, namespaces): (&Snapshot, &Namespaces),
+        by: i64,
+    ) {
+        for term in other.terms.apart.iter().filter(|term| term.matches(pod, namespaces)) {
+            let counts =
+                self.avoiding.entry(term.key.clone()).or_insert_with(|| Counts::new(snapshot, &term.key));
+            counts.add(on, by);
         }
     }
 
     /// Why the node will not do, in upstream's words and order.
-    pub(crate) fn against(&self, node: &NodeSnapshot) -> Option<Refusal> {
-        let in_any = |domains: &HashMap<Domain, i64>| {
-            domains.iter().any(|((key, value), count)| *count > 0 && label(node, key) == Some(value))
-        };
-        let is_first = self.matches_itself && self.companions.values().all(|count| *count <= 0);
-        let holds = |term: &Term| {
-            domain(node, &term.key).is_some_and(|domain| {
-                is_first || self.companions.get(&domain).is_some_and(|count| *count > 0)
-            })
-        };
-        if !self.together.iter().all(holds) {
-            return Some(Refusal::never("node(s) didn't match pod affinity rules"));
+    pub(crate) fn against(&self, slot: usize) -> Option<Refusal> {
+        let is_first = self.matches_itself && self.companions_at_all <= 0;
+        let holds = |counts: &Counts| counts.at(slot).is_some_and(|count| is_first || count > 0);
+        let has_any = |counts: &Counts| counts.at(slot).is_some_and(|count| count > 0);
+        let plugin = Plugin::InterPodAffinity;
+        if !self.companions.iter().all(holds) {
+            Some(Refusal::never(plugin, NOT_TOGETHER))
+        } else if self.avoided.iter().any(has_any) {
+            Some(Refusal::for_now(plugin, NOT_APART))
+        } else if self.avoiding.values().any(has_any) {
+            Some(Refusal::for_now(plugin, AVOIDED))
+        } else {
+            None
         }
-        if in_any(&self.avoided) {
-            return Some(Refusal::for_now("node(s) didn't match pod anti-affinity rules"));
-        }
-        let why = "node(s) didn't satisfy existing pods anti-affinity rules";
-        in_any(&self.avoiding).then(|| Refusal::for_now(why))
-    }
-}
-
-fn count<'t>(
-    domains: &mut HashMap<Domain, i64>,
-    terms: impl Iterator<Item = &'t Term>,
-    node: &NodeSnapshot,
-    by: i64,
-) {
-    for domain in terms.filter_map(|term| domain(node, &term.key)) {
-        *domains.entry(domain).or_default() += by;
     }
 }
 
 /// What the node is worth to the pod by who is there, and by who is there and wants this pod about (upstream's score of the
 /// same plugin): of preferred terms the weight, of an other's required term 1.
-pub(crate) struct Preferred(HashMap<Domain, i64>);
-
-const REQUIRED_BY_OTHERS: i64 = 1; // upstream's hardPodAffinityWeight
+pub(crate) struct Preferred(BTreeMap<String, Counts>);
 
 impl Preferred {
-    pub(crate) fn of(pod: &Pod, nodes: &[NodeSnapshot], namespaces: &Namespaces) -> Self {
-        let own = weighted(pod, namespaces);
-        let mut worth: HashMap<Domain, i64> = HashMap::new();
-        for node in nodes {
-            for resident in &node.residents {
-                let mut add = |term: &Term, weight: i64| {
-                    if let Some(domain) = domain(node, &term.key) {
-                        *worth.entry(domain).or_default() += weight;
+    pub(crate) fn of(pod: &PodInfo, snapshot: &Snapshot, namespaces: &Namespaces) -> Self {
+        let mut worth: BTreeMap<String, Counts> = BTreeMap::new();
+        let mut add = |term: &Term, weight: i64, on: &BTreeMap<usize, i64>| {
+            let counts = worth.entry(term.key.clone()).or_insert_with(|| Counts::new(snapshot, &term.key));
+            counts.add(on, weight);
+        };
+        let own: Vec<&Term> = pod.terms.preferred.iter().map(|(term, _)| term).collect();
+        if !own.is_empty() {
+            for group in groups_of(snapshot, &own) {
+                for (term, weight) in &pod.terms.preferred {
+                    if term.matches(&group.example, namespaces) {
+                        add(term, *weight, &group.on);
                     }
-                };
-                own.iter().filter(|(term, _)| term.matches(resident)).for_each(|(term, by)| add(term, *by));
-                if resident.spec.as_ref().is_none_or(|spec| spec.affinity.is_none()) {
-                    continue;
                 }
-                let theirs = weighted(resident, namespaces).into_iter();
-                let required = terms(resident, affinity(resident), namespaces).into_iter();
-                for (term, by) in theirs.chain(required.map(|term| (term, REQUIRED_BY_OTHERS))) {
-                    if term.matches(pod) {
-                        add(&term, by);
-                    }
+            }
+        }
+        for group in snapshot.groups_with_terms() {
+            let Terms { together, preferred, .. } = &group.example.terms;
+            let required = together.iter().map(|term| (term, REQUIRED_BY_OTHERS));
+            for (term, weight) in required.chain(preferred.iter().map(|(term, weight)| (term, *weight))) {
+                if term.matches(pod, namespaces) {
+                    add(term, weight, &group.on);
                 }
             }
         }
         Preferred(worth)
     }
 
-    pub(crate) fn worth(&self, node: &NodeSnapshot) -> i64 {
-        let here = self.0.iter().filter(|((key, value), _)| label(node, key) == Some(value));
-        here.map(|(_, worth)| worth).sum()
+    pub(crate) fn worth(&self, slot: usize) -> i64 {
+        self.0.values().filter_map(|counts| counts.at(slot)).sum()
     }
-}
-
-/// Those of the preferred terms that want others about, and with a negative weight those that do not.
-fn weighted(pod: &Pod, namespaces: &Namespaces) -> Vec<(Term, i64)> {
-    let all = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
-    let with = all.and_then(|a| a.pod_affinity.as_ref());
-    let with = with.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
-    let without = all.and_then(|a| a.pod_anti_affinity.as_ref());
-    let without = without.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
-    let with = with.into_iter().flatten().map(|term| (term, 1));
-    let without = without.into_iter().flatten().map(|term| (term, -1));
-    with.chain(without)
-        .map(|(term, sign)| (meant(pod, &term.pod_affinity_term, namespaces), sign * i64::from(term.weight)))
-        .collect()
-}
-
-fn affinity(pod: &Pod) -> &[PodAffinityTerm] {
-    let all = pod.spec.as_ref().and_then(|s| s.affinity.as_ref()).and_then(|a| a.pod_affinity.as_ref());
-    let required = all.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_deref());
-    required.unwrap_or_default()
-}
-
-fn anti_affinity(pod: &Pod) -> &[PodAffinityTerm] {
-    let all = pod.spec.as_ref().and_then(|s| s.affinity.as_ref()).and_then(|a| a.pod_anti_affinity.as_ref());
-    let required = all.and_then(|a| a.required_during_scheduling_ignored_during_execution.as_deref());
-    required.unwrap_or_default()
-}
-
-pub(crate) fn label<'n>(node: &'n NodeSnapshot, key: &str) -> Option<&'n String> {
-    node.node.metadata.labels.as_ref()?.get(key)
-}
-
-pub(crate) fn domain(node: &NodeSnapshot, key: &str) -> Option<Domain> {
-    label(node, key).map(|value| (key.to_owned(), value.clone()))
-}
-
-/// A term as it is meant: whom it selects, and in which namespaces.
-struct Term {
-    key: String,
-    /// `None` selects nobody.
-    selector: Option<LabelSelector>,
-    namespaces: HashSet<String>,
-}
-
-impl Term {
-    fn matches(&self, pod: &Pod) -> bool {
-        let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
-        let none = BTreeMap::new();
-        let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
-        self.namespaces.contains(namespace) && self.selector.as_ref().is_some_and(|s| s.matches(labels))
-    }
-}
-
-fn terms(of: &Pod, terms: &[PodAffinityTerm], namespaces: &Namespaces) -> Vec<Term> {
-    terms.iter().map(|term| meant(of, term, namespaces)).collect()
-}
-
-fn meant(of: &Pod, term: &PodAffinityTerm, all: &Namespaces) -> Term {
-    // a selector that can not be read selects nobody; validation lets none in
-    let mut selector = term.label_selector.as_ref().and_then(|s| from_object(s).ok());
-    let own = of.metadata.labels.as_ref();
-    let value = |key: &String| own.and_then(|labels| labels.get(key)).map(|value| vec![value.clone()]);
-    let same = term.match_label_keys.iter().flatten();
-    let same = same.filter_map(|key| Some((key, Operator::In(value(key)?))));
-    let others = term.mismatch_label_keys.iter().flatten();
-    let others = others.filter_map(|key| Some((key, Operator::NotIn(value(key)?))));
-    if let Some(selector) = &mut selector {
-        let more = same.chain(others).map(|(key, operator)| Requirement { key: key.clone(), operator });
-        selector.requirements.extend(more);
-    }
-    let mut namespaces: HashSet<String> = term.namespaces.iter().flatten().cloned().collect();
-    match &term.namespace_selector {
-        Some(selected) => {
-            let selected = from_object(selected).ok();
-            let fits = |labels| selected.as_ref().is_some_and(|s| s.matches(labels));
-            namespaces.extend(all.iter().filter(|(_, labels)| fits(labels)).map(|(name, _)| name.clone()));
-        }
-        None if namespaces.is_empty() => namespaces.extend(of.metadata.namespace.clone()),
-        None => {}
-    }
-    Term { key: term.topology_key.clone(), selector, namespaces }
 }
 
 #[cfg(test)]
@@ -237,22 +295,25 @@ mod tests {
     use std::sync::Arc;
     use testkit::objects;
 
-    fn node(name: &str, labels: Value, residents: &[Pod]) -> NodeSnapshot {
-        let node = objects::node(name).labels(&labels).build();
-        let there: Vec<Arc<Pod>> = residents
-            .iter()
-            .map(|pod| {
-                let mut pod = pod.clone();
-                pod.spec.get_or_insert_default().node_name = Some(name.to_owned());
-                Arc::new(pod)
-            })
-            .collect();
-        NodeSnapshot::new(Arc::new(node), &there)
+    /// Adds a node with these pods.
+    fn node(all: &mut Snapshot, name: &str, labels: Value, residents: &[Pod]) -> usize {
+        all.set_node(Arc::new(objects::node(name).labels(&labels).build()));
+        for (number, pod) in residents.iter().enumerate() {
+            let mut pod = pod.clone();
+            pod.metadata.uid = Some(format!("{name}-{number}"));
+            pod.spec.get_or_insert_default().node_name = Some(name.to_owned());
+            all.set_pod(Arc::new(PodInfo::of(Arc::new(pod))));
+        }
+        all.node(name).unwrap().slot
     }
 
     fn pod(namespace: &str, app: &str, affinity: Value) -> Pod {
         let made = objects::pod(app).namespace(namespace).label("app", app).label("rev", "2");
         made.spec(&json!({"affinity": affinity})).build()
+    }
+
+    fn info(pod: Pod) -> PodInfo {
+        PodInfo::of(Arc::new(pod))
     }
 
     fn required(kind: &str, mut term: Value) -> Value {
@@ -330,31 +391,26 @@ mod tests {
         ]
         .into();
         for (name, affinity, residents, want) in cases {
-            let nodes = [node("a", json!({"host": "a"}), &residents)];
-            let found = PodAffinity::of(&pod("shop", "db", affinity), &nodes, &namespaces);
-            assert_eq!(found.against(&nodes[0]).map(|refusal| refusal.why).as_deref(), want, "{name}");
+            let mut all = Snapshot::default();
+            let slot = node(&mut all, "a", json!({"host": "a"}), &residents);
+            let found = PodAffinity::of(&info(pod("shop", "db", affinity)), &all, &namespaces);
+            assert_eq!(found.against(slot).map(|refusal| refusal.why).as_deref(), want, "{name}");
         }
     }
 
     #[test]
     fn a_domain_may_be_more_than_one_node() {
-        let zone = |name: &str, zone: &str, residents: &[Pod]| node(name, json!({"zone": zone}), residents);
+        let mut all = Snapshot::default();
         let web = pod("shop", "web", json!({}));
-        let nodes = [zone("a", "east", &[web]), zone("b", "east", &[]), zone("c", "west", &[])];
+        let nodes = [("a", "east", vec![web]), ("b", "east", vec![]), ("c", "west", vec![])];
+        let slots =
+            nodes.map(|(name, zone, residents)| node(&mut all, name, json!({"zone": zone}), &residents));
         let term = json!({"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "zone"});
-        let with = PodAffinity::of(
-            &pod("shop", "db", required("podAffinity", term.clone())),
-            &nodes,
-            &Namespaces::new(),
-        );
-        let fits: Vec<bool> = nodes.iter().map(|node| with.against(node).is_none()).collect();
-        assert_eq!(fits, [true, true, false]);
-        let without = PodAffinity::of(
-            &pod("shop", "db", required("podAntiAffinity", term)),
-            &nodes,
-            &Namespaces::new(),
-        );
-        let fits: Vec<bool> = nodes.iter().map(|node| without.against(node).is_none()).collect();
-        assert_eq!(fits, [false, false, true]);
+        for (kind, want) in [("podAffinity", [true, true, false]), ("podAntiAffinity", [false, false, true])]
+        {
+            let pod = info(pod("shop", "db", required(kind, term.clone())));
+            let found = PodAffinity::of(&pod, &all, &Namespaces::new());
+            assert_eq!(slots.map(|slot| found.against(slot).is_none()), want, "{kind}");
+        }
     }
 }

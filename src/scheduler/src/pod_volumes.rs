@@ -1,15 +1,30 @@
 //! The claims of a pod: which nodes reach their volumes, and what must be promised before the pod is bound (upstream's
-//! plugin `VolumeBinding`). Pure.
+//! plugins `VolumeBinding`, `VolumeZone`, `NodeVolumeLimits`, and of `VolumeRestrictions` what is about claims). Pure.
 
-use crate::filters::Refusal;
+use crate::filters::{Plugin, Refusal};
+use crate::pod_info::PodInfo;
+use crate::{NodeSnapshot, Snapshot};
 use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSIStorageCapacity, StorageClass};
+use kinds::selectors::from_object;
 use kinds::volume::{self, Seeker};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 const NOT_FOUND: &str = "node(s) didn't find available persistent volumes to bind";
 const NOT_REACHED: &str = "node(s) didn't match PersistentVolume's node affinity";
+const NO_SPACE: &str = "node(s) did not have enough free storage";
+const USED_BY_ANOTHER: &str =
+    "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
+const TOO_MANY: &str = "node(s) exceed max volume count";
+const OTHER_ZONE: &str = "node(s) had no available volume zone";
+/// Labels of a volume that say where it is; several values are joined by `__`.
+const PLACES: [&str; 4] = [
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+];
 const NO_VOLUME: &str = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)";
 
 /// What is known of storage: the claims that the pod uses, by name, and all volumes and classes.
@@ -18,6 +33,67 @@ pub struct Storage {
     pub claims: BTreeMap<String, PersistentVolumeClaim>,
     pub volumes: Vec<Arc<PersistentVolume>>,
     pub classes: Vec<Arc<StorageClass>>,
+    pub attached: Attached,
+    pub capacities: Capacities,
+}
+
+/// How much drivers say that they can still provision, and which of them say so (`CSIDriver.spec.storageCapacity`).
+#[derive(Debug, Clone, Default)]
+pub struct Capacities {
+    pub drivers: BTreeSet<String>,
+    pub all: Vec<Arc<CSIStorageCapacity>>,
+}
+
+impl Capacities {
+    /// Whether a volume that the claim asks for can be made of the class where the node reaches it.
+    fn suffice(&self, class: &StorageClass, claim: &PersistentVolumeClaim, node: &Node) -> bool {
+        if !self.drivers.contains(&class.provisioner) {
+            return true;
+        }
+        let (name, asked) = (class.metadata.name.as_deref().unwrap_or_default(), volume::request(claim));
+        let none = BTreeMap::new();
+        let labels = node.metadata.labels.as_ref().unwrap_or(&none);
+        self.all.iter().filter(|of| of.storage_class_name == name).any(|of| {
+            let selector = of.node_topology.as_ref().and_then(|selector| from_object(selector).ok());
+            let limit = of.maximum_volume_size.as_ref().or(of.capacity.as_ref());
+            let limit = limit.and_then(|limit| limit.0.parse::<api::quantity::Quantity>().ok());
+            selector.is_some_and(|selector| selector.matches(labels))
+                && limit.is_some_and(|limit| limit >= asked)
+        })
+    }
+}
+
+/// A driver (CSI) and its name of a volume.
+pub type Attachment = (String, String);
+
+/// What drivers attach, for nodes where a driver can not attach as many volumes as there are.
+#[derive(Debug, Clone, Default)]
+pub struct Attached {
+    /// By node and driver.
+    pub limits: HashMap<String, BTreeMap<String, i64>>,
+    /// By the pod's uid.
+    pub of_pods: HashMap<String, Vec<Attachment>>,
+    /// Those of the pod that is to be placed.
+    pub own: Vec<Attachment>,
+}
+
+impl Attached {
+    /// Whether the node has no place left for what the pod needs beside those that are there.
+    fn exceeds(&self, node: &NodeSnapshot) -> bool {
+        let Some(limits) = self.limits.get(node.name()).filter(|_| !self.own.is_empty()) else {
+            return false;
+        };
+        let here = node.residents.iter().filter_map(|pod| self.of_pods.get(&pod.id)).flatten();
+        let here: BTreeSet<&Attachment> = here.collect();
+        let new: BTreeSet<&Attachment> = self.own.iter().filter(|own| !here.contains(own)).collect();
+        let of = |all: &BTreeSet<&Attachment>, driver: &String| {
+            all.iter().filter(|(by, _)| by == driver).count() as i64
+        };
+        limits.iter().any(|(driver, most)| {
+            let new = of(&new, driver);
+            new > 0 && of(&here, driver) + new > *most
+        })
+    }
 }
 
 /// The claims of one pod.
@@ -26,6 +102,11 @@ pub(crate) struct PodVolumes<'s> {
     bound: Vec<&'s PersistentVolumeClaim>,
     /// Those that wait for the pod, the one that asks for least first.
     waiting: Vec<&'s PersistentVolumeClaim>,
+    /// Names of those that one pod alone may use (`ReadWriteOncePod`).
+    exclusive: BTreeSet<String>,
+    namespace: String,
+    /// How many other pods use one of these, on whatever node.
+    others: i64,
 }
 
 /// What a claim that waits needs before the pod is bound.
@@ -56,7 +137,11 @@ impl Storage {
 impl<'s> PodVolumes<'s> {
     /// # Errors
     /// Why no node will do, whichever.
-    pub(crate) fn of(pod: &Pod, storage: &'s Storage) -> Result<Self, String> {
+    pub(crate) fn of(pod: &Pod, storage: &'s Storage) -> Result<Self, (Plugin, String)> {
+        Self::sorted(pod, storage).map_err(|why| (Plugin::VolumeBinding, why))
+    }
+
+    fn sorted(pod: &Pod, storage: &'s Storage) -> Result<Self, String> {
         let (mut bound, mut waiting, mut is_early) = (Vec::new(), Vec::new(), false);
         for used in volume::claims_of(pod) {
             let name = &used.name;
@@ -91,11 +176,53 @@ impl<'s> PodVolumes<'s> {
             return Err("pod has unbound immediate PersistentVolumeClaims".to_owned());
         }
         waiting.sort_by_key(|claim| volume::request(claim));
-        Ok(PodVolumes { storage, bound, waiting })
+        let all = bound.iter().chain(&waiting);
+        let exclusive =
+            all.filter(|claim| is_exclusive(claim)).filter_map(|claim| claim.metadata.name.clone());
+        let (exclusive, namespace) =
+            (exclusive.collect(), pod.metadata.namespace.clone().unwrap_or_default());
+        Ok(PodVolumes { storage, bound, waiting, exclusive, namespace, others: 0 })
     }
 
-    /// Why the node will not do.
-    pub(crate) fn against(&self, node: &Node) -> Vec<Refusal> {
+    /// Other pods that use what one alone may.
+    pub(crate) fn count_others(&mut self, snapshot: &Snapshot) {
+        if !self.exclusive.is_empty() {
+            snapshot.nodes().flat_map(|node| &node.residents).for_each(|pod| self.resident(pod, 1));
+        }
+    }
+
+    /// A pod comes to a node, or goes (`by` is -1).
+    pub(crate) fn resident(&mut self, pod: &PodInfo, by: i64) {
+        if !self.exclusive.is_empty() && pod.likeness.namespace == self.namespace {
+            let used = volume::claims_of(&pod.pod);
+            self.others +=
+                by * used.iter().filter(|claim| self.exclusive.contains(&claim.name)).count() as i64;
+        }
+    }
+
+    /// What the first plugin says that refuses the node.
+    pub(crate) fn against(&self, node: &NodeSnapshot) -> Vec<Refusal> {
+        if self.bound.is_empty() && self.waiting.is_empty() {
+            return Vec::new();
+        }
+        if self.others > 0 {
+            return vec![Refusal::for_now(Plugin::VolumeRestrictions, USED_BY_ANOTHER)];
+        }
+        if self.storage.attached.exceeds(node) {
+            return vec![Refusal::for_now(Plugin::NodeVolumeLimits, TOO_MANY)];
+        }
+        let unbound = self.not_reached(&node.node);
+        if !unbound.is_empty() {
+            return unbound;
+        }
+        let elsewhere = |claim: &&PersistentVolumeClaim| {
+            self.storage.volume(volume::volume_name(claim)).is_some_and(|of| is_elsewhere(of, &node.node))
+        };
+        let refused = self.bound.iter().any(|claim| elsewhere(claim));
+        refused.then(|| Refusal::never(Plugin::VolumeZone, OTHER_ZONE)).into_iter().collect()
+    }
+
+    fn not_reached(&self, node: &Node) -> Vec<Refusal> {
         let mut reasons = BTreeSet::new();
         for claim in &self.bound {
             match self.storage.volume(volume::volume_name(claim)) {
@@ -104,10 +231,10 @@ impl<'s> PodVolumes<'s> {
                 Some(_) => false,
             };
         }
-        if self.plan(node).is_none() {
-            reasons.insert(NOT_FOUND);
+        if let Err(why) = self.plan(node) {
+            reasons.insert(why);
         }
-        reasons.into_iter().map(Refusal::never).collect()
+        reasons.into_iter().map(|why| Refusal::never(Plugin::VolumeBinding, why)).collect()
     }
 
     /// What is left to be done before the pod is bound to the node; nothing, when all claims are bound.
@@ -115,7 +242,7 @@ impl<'s> PodVolumes<'s> {
         self.plan(node).unwrap_or_default()
     }
 
-    fn plan(&self, node: &Node) -> Option<Vec<Promise>> {
+    fn plan(&self, node: &Node) -> Result<Vec<Promise>, &'static str> {
         let mut taken = BTreeSet::new();
         self.waiting.iter().map(|claim| self.promise(claim, node, &mut taken)).collect()
     }
@@ -125,27 +252,53 @@ impl<'s> PodVolumes<'s> {
         claim: &PersistentVolumeClaim,
         node: &Node,
         taken: &mut BTreeSet<String>,
-    ) -> Option<Promise> {
+    ) -> Result<Promise, &'static str> {
         let node_name = node.metadata.name.as_deref().unwrap_or_default();
         // whoever makes its volume makes it there
         if let Some(selected) = volume::annotation(&claim.metadata, volume::SELECTED_NODE) {
-            return (selected == node_name).then_some(Promise::Made);
+            return if selected == node_name { Ok(Promise::Made) } else { Err(NOT_FOUND) };
         }
         let name = claim.metadata.name.clone().unwrap_or_default();
         let found =
             volume::find_match(claim, &self.storage.volumes, Seeker::Scheduler { node, taken: &*taken });
         if let Some(of) = found {
             if volume::is_bound_to(of, claim) {
-                return Some(Promise::Made);
+                return Ok(Promise::Made);
             }
             let of = of.metadata.name.clone().unwrap_or_default();
             taken.insert(of.clone());
-            return Some(Promise::Volume { claim: name, volume: of });
+            return Ok(Promise::Volume { claim: name, volume: of });
         }
-        let class = self.storage.class_of(claim)?;
-        let makes = class.provisioner != volume::NO_PROVISIONER && is_allowed(class, node);
-        makes.then_some(Promise::Node { claim: name })
+        let class = self.storage.class_of(claim).ok_or(NOT_FOUND)?;
+        if class.provisioner == volume::NO_PROVISIONER || !is_allowed(class, node) {
+            return Err(NOT_FOUND);
+        }
+        match self.storage.capacities.suffice(class, claim, node) {
+            true => Ok(Promise::Node { claim: name }),
+            false => Err(NO_SPACE),
+        }
     }
+}
+
+fn is_exclusive(claim: &PersistentVolumeClaim) -> bool {
+    let modes = claim.spec.as_ref().and_then(|spec| spec.access_modes.as_ref());
+    modes.is_some_and(|modes| modes.iter().any(|mode| mode == "ReadWriteOncePod"))
+}
+
+/// Whether the volume's labels name another zone or region than the node's. A node that says nothing is anywhere.
+fn is_elsewhere(of: &PersistentVolume, node: &Node) -> bool {
+    let says = |key: &str| node.metadata.labels.as_ref().and_then(|labels| labels.get(key));
+    if PLACES.iter().all(|key| says(key).is_none()) {
+        return false;
+    }
+    let places = of.metadata.labels.iter().flatten().filter(|(key, _)| PLACES.contains(&key.as_str()));
+    places.into_iter().any(|(key, values)| {
+        // a node may still have the old name of the label, or the volume
+        let new = key.replace("failure-domain.beta.kubernetes.io", "topology.kubernetes.io");
+        let old = key.replace("topology.kubernetes.io", "failure-domain.beta.kubernetes.io");
+        let here = says(key).or_else(|| says(&new)).or_else(|| says(&old));
+        here.is_none_or(|here| !values.split("__").any(|value| value == here))
+    })
 }
 
 /// Whether the class makes volumes for nodes like this one.
@@ -200,6 +353,8 @@ mod tests {
         Storage {
             claims: claim.into_iter().collect(),
             volumes: volumes.into_iter().map(volume).collect(),
+            attached: Attached::default(),
+            capacities: Capacities::default(),
             classes: vec![
                 class("now", "p", "Immediate", None),
                 class("later", "p", "WaitForFirstConsumer", None),
@@ -211,12 +366,13 @@ mod tests {
 
     fn outcome(pod: &Pod, storage: &Storage) -> String {
         let node: Node = object(
-            json!({"metadata": {"name": "n", "labels": {"kubernetes.io/hostname": "n", "zone": "near"}}}),
+            json!({"metadata": {"name": "n", "labels": {"kubernetes.io/hostname": "n", "zone": "near", "topology.kubernetes.io/zone": "near"}}}),
         );
+        let snapshot = Snapshot::of([Arc::new(node.clone())], []);
         match PodVolumes::of(pod, storage) {
-            Err(why) => format!("none: {why}"),
-            Ok(volumes) => match volumes.against(&node).first() {
-                Some(refusal) => refusal.why.clone(),
+            Err((_, why)) => format!("none: {why}"),
+            Ok(volumes) => match volumes.against(snapshot.node("n").unwrap()).first() {
+                Some(refusal) => refusal.why.to_string(),
                 None => format!("{:?}", volumes.promises(&node)),
             },
         }
@@ -268,6 +424,20 @@ mod tests {
             ("bound, here", bound(), vec![at("n")], "[]"),
             ("bound, elsewhere", bound(), vec![at("m")], NOT_REACHED),
             ("bound to nothing", bound(), vec![], NO_VOLUME),
+            (
+                "bound, in one of these zones",
+                bound(),
+                vec![
+                    json!({"metadata": {"labels": {"failure-domain.beta.kubernetes.io/zone": "far__near"}}}),
+                ],
+                "[]",
+            ),
+            (
+                "bound, in another zone",
+                bound(),
+                vec![json!({"metadata": {"labels": {"topology.kubernetes.io/zone": "far"}}})],
+                OTHER_ZONE,
+            ),
             ("one is made", of("later"), vec![], "[Node { claim: \"data\" }]"),
             ("one is being made", selected("n"), vec![], "[Made]"),
             ("one is being made elsewhere", selected("m"), vec![], NOT_FOUND),
@@ -297,6 +467,36 @@ mod tests {
         );
         let foreign = "none: PVC d/p-x was not created for pod d/p (pod is not owner)";
         assert_eq!(outcome(&pod, &others), foreign);
+    }
+
+    #[test]
+    fn a_driver_says_where_it_has_room() {
+        let pod: Pod = object(
+            json!({"metadata": {"name": "p", "namespace": "d"}, "spec": {"containers": [], "volumes": [
+            {"name": "x", "persistentVolumeClaim": {"claimName": "data"}}]}}),
+        );
+        let near = json!({"matchLabels": {"zone": "near"}});
+        let far = json!({"matchLabels": {"zone": "far"}});
+        let of = |topology: &Value, capacity: &str, most: Option<&str>, class: &str| {
+            object(json!({"metadata": {"name": "c"}, "storageClassName": class, "nodeTopology": topology,
+                "capacity": capacity, "maximumVolumeSize": most}))
+        };
+        let made = "[Node { claim: \"data\" }]";
+        for (name, capacities, want) in [
+            ("enough", vec![of(&near, "1Gi", None, "later")], made),
+            ("too little", vec![of(&near, "1023Mi", None, "later")], NO_SPACE),
+            ("enough, and none so large", vec![of(&near, "9Gi", Some("512Mi"), "later")], NO_SPACE),
+            ("elsewhere", vec![of(&far, "9Gi", None, "later")], NO_SPACE),
+            ("nowhere", vec![of(&Value::Null, "9Gi", None, "later")], NO_SPACE),
+            ("of another class", vec![of(&near, "9Gi", None, "far")], NO_SPACE),
+            ("it has not said", vec![], NO_SPACE),
+        ] {
+            let mut storage = storage(Some(json!({"spec": {"storageClassName": "later"}})), vec![]);
+            storage.capacities = Capacities { drivers: ["p".to_owned()].into(), all: capacities };
+            assert_eq!(outcome(&pod, &storage), want, "{name}");
+            storage.capacities.drivers.clear();
+            assert_eq!(outcome(&pod, &storage), made, "{name}: who says nothing is not asked");
+        }
     }
 
     #[test]

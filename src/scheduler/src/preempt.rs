@@ -3,10 +3,9 @@
 //! On each node that would do without its pods of lower priority, as many of them as possible are kept, the more important
 //! first; then the node is chosen whose victims are missed least.
 
-use crate::NodeSnapshot;
-use crate::filters::Refusal;
 use crate::place::{Prepared, counted};
-use crate::{Namespaces, Storage};
+use crate::pod_info::{PodInfo, priority};
+use crate::{Context, NodeSnapshot, Snapshot, Unschedulable};
 use api::LabelSelector;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -26,61 +25,79 @@ pub struct Preemption {
     pub victims: Vec<Arc<Pod>>,
 }
 
-/// Why nobody goes, in upstream's words, as they stand behind `preemption: `.
+/// Why nobody goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NoPreemption(pub String);
+pub struct NoPreemption {
+    /// In upstream's words, as they stand behind `preemption: `.
+    pub why: String,
+    /// It was not looked for: the node that the pod has made room on is still its.
+    pub keeps_place: bool,
+}
 
+/// `refused` says why the pod was not placed.
+///
 /// # Errors
 /// Why it would not help.
 pub fn preempt(
-    pod: &Pod,
-    nodes: &[NodeSnapshot],
-    namespaces: &Namespaces,
-    storage: &Storage,
+    pod: &PodInfo,
+    snapshot: &Snapshot,
+    context: &Context,
+    refused: &Unschedulable,
     budgets: &[Arc<PodDisruptionBudget>],
 ) -> Result<Preemption, NoPreemption> {
-    eligible(pod, nodes)?;
+    eligible(&pod.pod, snapshot, refused)?;
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut best: Option<(Cost, Preemption)> = None;
     let budgets = Budgets::of(budgets);
-    match Prepared::of(pod, nodes, namespaces, storage) {
-        Err(_) => drop(reasons.insert(NOT_HELPFUL.to_owned(), nodes.len())),
-        Ok(mut prepared) => {
-            for node in nodes {
-                if prepared.against(node).iter().any(|refusal: &Refusal| !refusal.resolvable) {
-                    *reasons.entry(NOT_HELPFUL.to_owned()).or_default() += 1;
-                    continue;
-                }
-                let Some((victims, violations)) = victims(&mut prepared, node, &budgets) else {
-                    *reasons.entry(NO_VICTIMS.to_owned()).or_default() += 1;
-                    continue;
-                };
-                let cost = Cost::of(&victims, violations);
-                if best.as_ref().is_none_or(|(known, _)| cost < *known) {
-                    best = Some((cost, Preemption { node: node.name().to_owned(), victims }));
-                }
+    let nodes = snapshot.len();
+    if nodes > refused.resolvable.len() {
+        reasons.insert(NOT_HELPFUL.to_owned(), nodes - refused.resolvable.len());
+    }
+    let (most, mut candidates, mut any_without_violations) = (most_candidates(nodes), 0, false);
+    if let Ok(mut prepared) = Prepared::of(pod, snapshot, context) {
+        for slot in &refused.resolvable {
+            let node = snapshot.at(*slot);
+            let Some((victims, violations)) = victims(&mut prepared, node, &budgets) else {
+                *reasons.entry(NO_VICTIMS.to_owned()).or_default() += 1;
+                continue;
+            };
+            let cost = Cost::of(&victims, violations);
+            if best.as_ref().is_none_or(|(known, _)| cost < *known) {
+                best = Some((cost, Preemption { node: node.name().to_owned(), victims }));
+            }
+            (candidates, any_without_violations) =
+                (candidates + 1, any_without_violations || violations == 0);
+            if candidates >= most && any_without_violations {
+                break;
             }
         }
     }
     best.map(|(_, found)| found).ok_or_else(|| {
-        NoPreemption(format!("0/{} nodes are available: {}.", nodes.len(), counted(&reasons).join(", ")))
+        let why = format!("0/{nodes} nodes are available: {}.", counted(&reasons).join(", "));
+        NoPreemption { why, keeps_place: false }
     })
 }
 
-/// A pod that has made room for itself waits until its victims are gone.
-fn eligible(pod: &Pod, nodes: &[NodeSnapshot]) -> Result<(), NoPreemption> {
-    let not = |why: &str| Err(NoPreemption(format!("not eligible due to {why}.")));
+/// Of so many nodes the best is taken: a tenth of all, and at least a hundred (upstream's `minCandidateNodesPercentage`,
+/// `minCandidateNodesAbsolute`).
+fn most_candidates(nodes: usize) -> usize {
+    (nodes / 10).max(100)
+}
+
+/// A pod that has made room for itself waits until its victims are gone, unless the node will never do any more.
+fn eligible(pod: &Pod, snapshot: &Snapshot, refused: &Unschedulable) -> Result<(), NoPreemption> {
+    let not = |why: &str| Err(NoPreemption { why: format!("not eligible due to {why}."), keeps_place: true });
     if pod.spec.as_ref().and_then(|spec| spec.preemption_policy.as_deref()) == Some("Never") {
         return not("preemptionPolicy=Never");
     }
-    let nominated = nominated_node(pod);
-    let node = nodes.iter().find(|node| Some(node.name()) == nominated);
-    let is_leaving = |other: &Arc<Pod>| {
-        let marked = kinds::pod::condition(other, DISRUPTION_TARGET);
+    let nominated = nominated_node(pod).and_then(|name| snapshot.node(name));
+    let nominated = nominated.filter(|node| refused.resolvable.contains(&node.slot));
+    let is_leaving = |other: &Arc<PodInfo>| {
+        let marked = kinds::pod::condition(&other.pod, DISRUPTION_TARGET);
         let by_us = marked.is_some_and(|c| c.status == "True" && c.reason.as_deref() == Some(BY_SCHEDULER));
-        kinds::pod::is_deleting(other) && priority(other) < priority(pod) && by_us
+        other.is_deleting && other.priority() < priority(pod) && by_us
     };
-    match node.is_some_and(|node| node.residents.iter().any(is_leaving)) {
+    match nominated.is_some_and(|node| node.residents.iter().any(is_leaving)) {
         true => not("a terminating pod on the nominated node"),
         false => Ok(()),
     }
@@ -91,10 +108,6 @@ pub(crate) const BY_SCHEDULER: &str = "PreemptionByScheduler";
 
 pub(crate) fn nominated_node(pod: &Pod) -> Option<&str> {
     pod.status.as_ref()?.nominated_node_name.as_deref().filter(|name| !name.is_empty())
-}
-
-pub(crate) fn priority(pod: &Pod) -> i32 {
-    pod.spec.as_ref().and_then(|spec| spec.priority).unwrap_or(0)
 }
 
 /// Of two of the same priority the one that has run longer is the more important.
@@ -113,14 +126,14 @@ fn victims(
     node: &NodeSnapshot,
     budgets: &Budgets,
 ) -> Option<(Vec<Arc<Pod>>, usize)> {
-    let limit = priority(prepared.pod);
-    let (mut lower, kept): (Vec<Arc<Pod>>, Vec<Arc<Pod>>) =
-        node.residents.iter().cloned().partition(|resident| priority(resident) < limit);
+    let limit = prepared.pod.priority();
+    let is_lower = |resident: &PodInfo| resident.priority() < limit;
+    let mut lower: Vec<Arc<PodInfo>> = node.residents.iter().filter(|pod| is_lower(pod)).cloned().collect();
     if lower.is_empty() {
         return None;
     }
-    lower.sort_by_key(|pod| importance(pod));
-    let mut stripped = node.with(&kept);
+    lower.sort_by_key(|pod| (importance(&pod.pod), pod.id.clone()));
+    let mut stripped = node.without(is_lower);
     lower.iter().for_each(|pod| prepared.resident(pod, node, -1));
     let mut gone: BTreeSet<usize> = (0..lower.len()).collect();
     let helps = prepared.against(&stripped).is_empty();
@@ -145,7 +158,7 @@ fn victims(
     }
     gone.iter().for_each(|index| prepared.resident(&lower[*index], node, 1));
     let violations = gone.intersection(&violating).count();
-    let victims: Vec<Arc<Pod>> = gone.iter().map(|index| lower[*index].clone()).collect();
+    let victims: Vec<Arc<Pod>> = gone.iter().map(|index| lower[*index].pod.clone()).collect();
     (helps && !victims.is_empty()).then_some((victims, violations))
 }
 
@@ -189,16 +202,17 @@ impl<'a> Budgets<'a> {
     }
 
     /// Which of these, if they went in this order, would go against a budget.
-    fn violated(&self, pods: &[Arc<Pod>]) -> BTreeSet<usize> {
+    fn violated(&self, pods: &[Arc<PodInfo>]) -> BTreeSet<usize> {
         let allowed = |budget: &PodDisruptionBudget| {
             budget.status.as_ref().and_then(|status| status.disruptions_allowed).unwrap_or(0)
         };
         let mut left: Vec<i32> = self.0.iter().map(|(budget, _)| allowed(budget)).collect();
         let mut violated = BTreeSet::new();
         for (index, pod) in pods.iter().enumerate() {
-            let Some(labels) = pod.metadata.labels.as_ref().filter(|labels| !labels.is_empty()) else {
+            let (pod, labels) = (&pod.pod, &pod.likeness.labels);
+            if labels.is_empty() {
                 continue;
-            };
+            }
             for ((budget, selector), left) in self.0.iter().zip(&mut left) {
                 if budget.metadata.namespace != pod.metadata.namespace || !selector.matches(labels) {
                     continue;
@@ -225,17 +239,21 @@ mod tests {
     use serde_json::{Value, json};
     use testkit::objects;
 
-    fn node(name: &str, pods: &[Pod]) -> NodeSnapshot {
-        let object = objects::node(name).label("host", name).build();
-        let pods: Vec<Arc<Pod>> = pods
-            .iter()
-            .map(|pod| {
+    fn node<'n>(name: &'n str, pods: &[Pod]) -> (&'n str, Vec<Pod>) {
+        (name, pods.to_vec())
+    }
+
+    fn snapshot(nodes: &[(&str, Vec<Pod>)]) -> Snapshot {
+        let mut all = Snapshot::default();
+        for (name, pods) in nodes {
+            all.set_node(Arc::new(objects::node(name).label("host", name).build()));
+            for pod in pods {
                 let mut pod = pod.clone();
-                pod.spec.get_or_insert_default().node_name = Some(name.to_owned());
-                Arc::new(pod)
-            })
-            .collect();
-        NodeSnapshot::new(Arc::new(object), &pods)
+                pod.spec.get_or_insert_default().node_name = Some((*name).to_owned());
+                all.set_pod(Arc::new(PodInfo::of(Arc::new(pod))));
+            }
+        }
+        all
     }
 
     /// Started at that minute.
@@ -262,13 +280,15 @@ mod tests {
         Arc::new(serde_json::from_value(budget).unwrap())
     }
 
-    fn chosen(pod: &Pod, nodes: &[NodeSnapshot], budgets: &[Arc<PodDisruptionBudget>]) -> String {
-        match preempt(pod, nodes, &Namespaces::new(), &Storage::default(), budgets) {
+    fn chosen(pod: &Pod, nodes: &[(&str, Vec<Pod>)], budgets: &[Arc<PodDisruptionBudget>]) -> String {
+        let (pod, all, context) = (PodInfo::of(Arc::new(pod.clone())), snapshot(nodes), Context::default());
+        let refused = crate::place(&pod, &all, &context).unwrap_err();
+        match preempt(&pod, &all, &context, &refused, budgets) {
             Ok(Preemption { node, victims }) => {
                 let names = victims.iter().filter_map(|pod| pod.metadata.name.as_deref());
                 format!("{node}: {}", names.collect::<Vec<_>>().join(" "))
             }
-            Err(NoPreemption(why)) => why,
+            Err(NoPreemption { why, .. }) => why,
         }
     }
 
@@ -284,7 +304,7 @@ mod tests {
         let of_one = |why: &str| format!("0/1 nodes are available: {why}.");
         let (no_one, useless) = (of_one(no_victims), of_one(no_use));
         let both = format!("0/2 nodes are available: {no_victims}, {no_use}.");
-        let cases: Vec<(&str, Pod, Vec<NodeSnapshot>, Vec<Arc<PodDisruptionBudget>>, &str)> = vec![
+        let cases: Vec<(&str, Pod, Vec<(&str, Vec<Pod>)>, Vec<Arc<PodDisruptionBudget>>, &str)> = vec![
             ("one is enough", want("2"), two(pod("a", 1, "2", 1), pod("b", 2, "2", 1)), none(), "x: a"),
             (
                 "of equals the younger",

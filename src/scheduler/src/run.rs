@@ -1,7 +1,11 @@
-use crate::pod_affinity::{Namespaces, has_terms};
+use crate::attached::{attached, capacities};
+use crate::cache::{Cache, NAME};
+use crate::hints::Event;
+use crate::owners::owners;
+use crate::pod_info::PodInfo;
 use crate::pod_volumes::{PodVolumes, Promise, Storage};
-use crate::preempt::{self, BY_SCHEDULER, DISRUPTION_TARGET, nominated_node, priority};
-use crate::{NoPreemption, NodeSnapshot, Preemption, Unschedulable, place};
+use crate::preempt::{self, BY_SCHEDULER, DISRUPTION_TARGET, nominated_node};
+use crate::{NoPreemption, Plugin, Preemption, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Api, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, subject};
@@ -9,19 +13,22 @@ use k8s_openapi::api::core::v1::{
     Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
 };
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use k8s_openapi::api::storage::v1::StorageClass;
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use kinds::{key_of, pod as ask, volume};
-use std::cmp::Reverse;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-const NAME: &str = "default-scheduler";
 const USER: &str = "system:kube-scheduler";
+/// Bound at once, so that they share the store's commits.
+const MOST_BINDINGS: usize = 64;
 
 pub fn role() -> ComponentRole {
     let rules = vec![
-        rule(READ, &[""], &["namespaces", "nodes", "pods"]),
+        rule(READ, &[""], &["namespaces", "nodes", "pods", "replicationcontrollers", "services"]),
+        rule(READ, &["apps"], &["replicasets", "statefulsets"]),
         rule(&["delete"], &[""], &["pods"]),
         rule(READ, &["policy"], &["poddisruptionbudgets"]),
         rule(
@@ -32,7 +39,7 @@ pub fn role() -> ComponentRole {
         rule(
             READ,
             &["storage.k8s.io"],
-            &["csidrivers", "csinodes", "csistoragecapacities", "storageclasses"],
+            &["csidrivers", "csinodes", "csistoragecapacities", "storageclasses", "volumeattachments"],
         ),
         rule(&["create"], &[""], &["bindings", "pods/binding"]),
         rule(&["patch", "update"], &[""], &["pods/status"]),
@@ -41,14 +48,28 @@ pub fn role() -> ComponentRole {
     ComponentRole::user(USER, USER, rules)
 }
 
-/// Binds pods until `stop`. One worker, so that no two pods are placed on the same free room.
+/// Somebody is to be tried; the cache says who.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Turn;
+
+/// Binds pods until `stop`. One decision after the other, so that no two pods are placed on the same free room; they are
+/// bound beside each other.
 pub async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::component(USER));
     let controller = Controller::new(NAME, &cluster).one_at_a_time();
     let scheduler = Arc::new(Scheduler::new(&client, controller.queue()));
-    listening(controller, &scheduler)
-        .run(stop, scheduler, |scheduler, key| async move { scheduler.schedule(&key).await })
-        .await;
+    let controller = listening(controller, &scheduler);
+    scheduler.fill();
+    controller.run(stop, scheduler.clone(), |scheduler, Turn| async move { scheduler.turn().await }).await;
+    scheduler.bindings.close();
+    scheduler.bindings.wait().await;
+}
+
+enum Decision {
+    Bind { node: String },
+    Promise { node: String, promises: Vec<Promise> },
+    Preempt { why: Unschedulable, preemption: Preemption },
+    Refuse { why: String, nominated: Option<String> },
 }
 
 struct Scheduler {
@@ -57,73 +78,63 @@ struct Scheduler {
     claims: Api<PersistentVolumeClaim>,
     volumes: Api<PersistentVolume>,
     events: Recorder,
-    queue: WorkQueue<ObjectKey>,
-    /// Bound by us, but not yet shown as bound by the informer.
-    assumed: Mutex<HashMap<ObjectKey, Arc<Pod>>>,
+    queue: WorkQueue<Turn>,
+    cache: Mutex<Cache>,
+    /// When the queue wakes us.
+    alarm: Mutex<Option<Instant>>,
+    bindings: TaskTracker,
+    places_to_bind: Arc<Semaphore>,
 }
 
-/// A change of a node, or a pod that goes, may make room for those that found none; pods that come or get other labels, and
-/// namespaces with other labels, make a difference to those that want to be with others, or apart; claims that are bound,
-/// and volumes that are free, to those that use claims.
-fn listening(controller: Controller, scheduler: &Arc<Scheduler>) -> Controller {
+fn listening(controller: Controller<Turn>, scheduler: &Arc<Scheduler>) -> Controller<Turn> {
     let it = || scheduler.clone();
-    let (pods, nodes, namespaces, claims, volumes, classes) = (it(), it(), it(), it(), it(), it());
+    let (pods, nodes, namespaces, claims, volumes) = (it(), it(), it(), it(), it());
+    let (classes, csi_nodes, attachments) = (it(), it(), it());
+    let (drivers, capacities) = (it(), it());
     controller
-        .watches::<Pod>(move |_, change| pods.pod_changed(change))
-        .watches::<Node>(move |_, change| match change {
-            Change::Modified { old, new }
-                if old.spec == new.spec
-                    && allocatable(old) == allocatable(new)
-                    && old.metadata.labels == new.metadata.labels => {}
-            _ => nodes.retry(|_| true),
-        })
-        .watches::<Namespace>(move |_, change| match change {
-            Change::Modified { old, new } if old.metadata.labels == new.metadata.labels => {}
-            _ => namespaces.retry(minds_others),
-        })
-        .watches::<PersistentVolumeClaim>(move |_, change| {
-            let meta = &change.object().metadata;
-            claims.retry(|pod| {
-                pod.metadata.namespace == meta.namespace
-                    && volume::claims_of(pod).iter().any(|claim| Some(&claim.name) == meta.name.as_ref())
+        .watches::<Node>(move |_, change| {
+            nodes.note_change(|cache, now| match change {
+                Change::Deleted(node) => cache.node_is_gone(node, now),
+                Change::Added(node) | Change::Modified { new: node, .. } => cache.node_is(node, now),
             });
         })
-        .watches::<PersistentVolume>(move |_, change| match change {
-            Change::Modified { old, new } if old.spec == new.spec => {}
-            _ => volumes.retry(has_claims),
+        .watches::<Pod>(move |_, change| {
+            pods.note_change(|cache, now| match change {
+                Change::Deleted(pod) => cache.pod_is_gone(pod, now),
+                Change::Added(pod) | Change::Modified { new: pod, .. } => cache.pod_is(pod, now),
+            });
         })
-        .watches::<StorageClass>(move |_, _| classes.retry(has_claims))
-}
-
-fn allocatable(
-    node: &Node,
-) -> Option<&std::collections::BTreeMap<String, k8s_openapi::apimachinery::pkg::api::resource::Quantity>> {
-    node.status.as_ref()?.allocatable.as_ref()
-}
-
-fn has_claims(pod: &Pod) -> bool {
-    !volume::claims_of(pod).is_empty()
-}
-
-/// Whether it may find a place by what other pods come, or change.
-fn minds_others(pod: &Pod) -> bool {
-    let spread = pod.spec.as_ref().and_then(|spec| spec.topology_spread_constraints.as_ref());
-    has_terms(pod) || spread.is_some_and(|constraints| !constraints.is_empty())
-}
-
-/// Ours, not bound, not on its way out.
-fn waits(pod: &Pod) -> bool {
-    let spec = pod.spec.as_ref();
-    let ours = spec.and_then(|s| s.scheduler_name.as_deref()).unwrap_or(NAME) == NAME;
-    ours && !is_bound(pod) && ask::is_active(pod)
-}
-
-fn is_bound(pod: &Pod) -> bool {
-    pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).is_some_and(|n| !n.is_empty())
+        .watches::<Namespace>(move |_, change| {
+            let is_gone = matches!(change, Change::Deleted(_));
+            namespaces.note_change(|cache, now| cache.namespace_is(change.object(), is_gone, now));
+        })
+        .watches::<PersistentVolumeClaim>(move |_, change| {
+            let key = key_of(&change.object().metadata);
+            let (namespace, name) =
+                (key.namespace.map(|n| n.to_string()).unwrap_or_default(), key.name.to_string());
+            claims.notice(&Event::Claim { namespace, name });
+        })
+        .watches::<PersistentVolume>(move |_, change| match change {
+            Change::Modified { old, new }
+                if old.spec == new.spec && old.metadata.labels == new.metadata.labels => {}
+            _ => volumes.notice(&Event::Volume),
+        })
+        .watches::<StorageClass>(move |_, _| classes.notice(&Event::Class))
+        .watches::<CSIDriver>(move |_, _| drivers.notice(&Event::Attachment))
+        .watches::<CSIStorageCapacity>(move |_, _| capacities.notice(&Event::Attachment))
+        .watches::<CSINode>(move |_, change| match change {
+            Change::Modified { old, new } if old.spec == new.spec => {}
+            _ => csi_nodes.notice(&Event::Attachment),
+        })
+        .watches::<VolumeAttachment>(move |_, change| {
+            if matches!(change, Change::Deleted(_)) {
+                attachments.notice(&Event::Attachment);
+            }
+        })
 }
 
 impl Scheduler {
-    fn new(client: &Client, queue: WorkQueue<ObjectKey>) -> Self {
+    fn new(client: &Client, queue: WorkQueue<Turn>) -> Self {
         Scheduler {
             client: client.clone(),
             pods: client.api(),
@@ -131,107 +142,122 @@ impl Scheduler {
             volumes: client.api(),
             events: client.recorder(NAME, None),
             queue,
-            assumed: Mutex::default(),
+            cache: Mutex::default(),
+            alarm: Mutex::default(),
+            bindings: TaskTracker::new(),
+            places_to_bind: Arc::new(Semaphore::new(MOST_BINDINGS)),
         }
     }
 
-    fn pod_changed(&self, change: &Change<Pod>) {
-        let pod = change.object();
-        match change {
-            Change::Deleted(_) => {
-                self.forget(pod);
-                self.retry(|_| true);
-            }
-            Change::Modified { old, new } if !ask::is_terminal(old) && ask::is_terminal(new) => {
-                self.retry(|_| true);
-            }
-            // our own note that it does not fit is no reason to try again
-            Change::Modified { old, new }
-                if old.spec == new.spec
-                    && old.metadata.labels == new.metadata.labels
-                    && old.metadata.deletion_timestamp == new.metadata.deletion_timestamp => {}
-            _ if waits(pod) => self.queue.add(key_of(&pod.metadata)),
-            _ => {
-                if is_bound(pod) {
-                    self.forget(pod);
-                    self.retry(minds_others);
-                }
-            }
-        }
-    }
-
-    /// Tries those again that wait, where they are of this kind.
-    fn retry(&self, is_meant: impl Fn(&Pod) -> bool) {
-        let mut waiting = self.client.cluster().informer::<Pod>().list(None);
-        waiting.retain(|pod| waits(pod) && is_meant(pod));
-        // the more important ones choose first, of equals those that have waited longer
-        waiting.sort_by_key(|pod| (Reverse(priority(pod)), pod.metadata.creation_timestamp.clone()));
-        waiting.iter().for_each(|pod| self.queue.add(key_of(&pod.metadata)));
-    }
-
-    fn forget(&self, pod: &Pod) {
-        self.assumed.lock().unwrap_or_else(PoisonError::into_inner).remove(&key_of(&pod.metadata));
-    }
-
-    async fn schedule(&self, key: &ObjectKey) -> Result<(), Status> {
+    /// Knows all that there is before anything is decided: what informers tell comes one by one, and a node whose pods are
+    /// not known yet looks empty.
+    fn fill(&self) {
         let cluster = self.client.cluster();
-        let Some(pod) = cluster.informer::<Pod>().get(key).filter(|pod| waits(pod)) else { return Ok(()) };
-        if pod.spec.as_ref().and_then(|s| s.scheduling_gates.as_ref()).is_some_and(|gates| !gates.is_empty())
-        {
-            let why = "Scheduling is blocked due to non-empty scheduling gates";
-            return self.note(key, "SchedulingGated", why, None).await;
+        self.note_change(|cache, now| {
+            let namespaces = cluster.informer::<Namespace>().list(None);
+            namespaces.iter().for_each(|namespace| cache.namespace_is(namespace, false, now));
+            cluster.informer::<Node>().list(None).iter().for_each(|node| cache.node_is(node, now));
+            cluster.informer::<Pod>().list(None).iter().for_each(|pod| cache.pod_is(pod, now));
+        });
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notice(&self, event: &Event) {
+        self.note_change(|cache, now| cache.notice(event, now));
+    }
+
+    fn note_change(&self, change: impl FnOnce(&mut Cache, Instant)) {
+        let now = Instant::now();
+        let mut cache = self.cache();
+        change(&mut cache, now);
+        self.call_next(&cache, now);
+    }
+
+    /// Somebody is to be tried now, or later.
+    fn call_next(&self, cache: &Cache, now: Instant) {
+        if cache.queue.is_ready(now) {
+            return self.queue.add(Turn);
         }
-        let storage = self.storage(&pod);
-        let (nodes, namespaces) = (self.nodes(&pod), self.namespaces());
-        match place(&pod, &nodes, &namespaces, &storage) {
-            Ok(node) => {
-                let promises = PodVolumes::of(&pod, &storage).map(|volumes| volumes.promises(&node.node));
-                let promises = promises.unwrap_or_default();
-                if promises.is_empty() {
-                    return self.bind(key, &pod, node.name()).await;
-                }
-                // when they are bound the pod is looked at again
-                self.promise(&pod, node.name(), promises).await
-            }
-            Err(reasons) => {
-                let budgets = cluster.informer::<PodDisruptionBudget>().list(None);
-                match preempt::preempt(&pod, &nodes, &namespaces, &storage, &budgets) {
-                    Ok(preemption) => self.preempt(key, &pod, &reasons, preemption).await,
-                    Err(NoPreemption(why)) => self.refuse(key, &pod, &reasons, &why).await,
-                }
-            }
+        let Some(due) = cache.queue.due() else { return };
+        let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+        if alarm.is_none_or(|set| set <= now || due < set) {
+            *alarm = Some(due);
+            self.queue.add_after(Turn, due.saturating_duration_since(now));
         }
     }
 
-    /// As this pod finds them: what is kept for others that are at least as important is taken.
-    fn nodes(&self, pod: &Pod) -> Vec<NodeSnapshot> {
+    /// One pod is tried.
+    async fn turn(self: &Arc<Self>) -> Result<(), Status> {
+        let decided = {
+            let now = Instant::now();
+            let mut cache = self.cache();
+            let decided = cache.queue.pop(now).map(|pod| (self.decide(&mut cache, &pod, now), pod));
+            self.call_next(&cache, now);
+            decided
+        };
+        let Some((decision, pod)) = decided else { return Ok(()) };
+        let key = key_of(&pod.pod.metadata);
+        let done = match decision {
+            Decision::Bind { node } => return self.bind(pod, node).await,
+            Decision::Promise { node, promises } => self.promise(&pod.pod, &node, promises).await,
+            Decision::Preempt { why, preemption } => self.preempt(&key, &pod, &why, preemption).await,
+            Decision::Refuse { why, nominated } => {
+                self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
+                self.note(&key, &why, nominated.as_deref()).await
+            }
+        };
+        if done.is_err() {
+            self.note_change(|cache, now| cache.queue.retry(&key, now));
+        }
+        done
+    }
+
+    /// What becomes of the pod. It is in the queue where it belongs when this returns: nothing that changes from now on is
+    /// missed.
+    fn decide(&self, cache: &mut Cache, pod: &Arc<PodInfo>, now: Instant) -> Decision {
+        let key = key_of(&pod.pod.metadata);
         let cluster = self.client.cluster();
-        let pods = cluster.informer::<Pod>().list(None);
-        let assumed = self.assumed.lock().unwrap_or_else(PoisonError::into_inner);
-        let nodes = cluster.informer::<Node>().list(None);
-        let mut snapshots: Vec<NodeSnapshot> =
-            nodes.into_iter().map(|node| NodeSnapshot::new(node, &pods)).collect();
-        for (key, pod) in assumed.iter() {
-            let shown = pods.iter().any(|known| key_of(&known.metadata) == *key && is_bound(known));
-            let node = pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or_default();
-            if let Some(snapshot) = snapshots.iter_mut().find(|s| s.name() == node && !shown) {
-                snapshot.take(pod);
+        let context = cache.context(self.storage(cache, &pod.pod), owners(cluster, &pod.pod));
+        let refused = match place(pod, &cache.snapshot, &context) {
+            Ok(placement) => {
+                cache.start = (cache.start + placement.evaluated) % cache.snapshot.len().max(1);
+                let node = cache.snapshot.node(&placement.node).map(|node| node.node.clone());
+                let promises = PodVolumes::of(&pod.pod, &context.storage).ok().zip(node);
+                let promises = promises.map(|(volumes, node)| volumes.promises(&node)).unwrap_or_default();
+                if !promises.is_empty() {
+                    // when they are bound it is tried again
+                    cache.queue.refused(&key, [Plugin::VolumeBinding].into(), now);
+                    return Decision::Promise { node: placement.node, promises };
+                }
+                cache.assume(pod, &placement.node);
+                return Decision::Bind { node: placement.node };
+            }
+            Err(refused) => refused,
+        };
+        cache.queue.refused(&key, refused.plugins.clone(), now);
+        let budgets = cluster.informer::<PodDisruptionBudget>().list(None);
+        match preempt::preempt(pod, &cache.snapshot, &context, &refused, &budgets) {
+            Ok(preemption) => {
+                cache.nominate(pod, Some(&preemption.node));
+                Decision::Preempt { why: refused, preemption }
+            }
+            Err(NoPreemption { why, keeps_place }) => {
+                let nominated = nominated_node(&pod.pod).filter(|_| keeps_place).map(str::to_owned);
+                cache.nominate(pod, nominated.as_deref());
+                let why = match refused.nodes {
+                    0 => refused.to_string(),
+                    _ => format!("{refused} preemption: {why}"),
+                };
+                Decision::Refuse { why, nominated }
             }
         }
-        let key = key_of(&pod.metadata);
-        for other in pods.iter().filter(|other| waits(other) && priority(other) >= priority(pod)) {
-            let other_key = key_of(&other.metadata);
-            let node =
-                nominated_node(other).filter(|_| other_key != key && !assumed.contains_key(&other_key));
-            if let Some(snapshot) = snapshots.iter_mut().find(|snapshot| Some(snapshot.name()) == node) {
-                snapshot.take(other);
-            }
-        }
-        snapshots
     }
 
     /// What is stored of the claims that the pod uses: a cache may not show what was promised a moment ago.
-    fn storage(&self, pod: &Pod) -> Storage {
+    fn storage(&self, cache: &Cache, pod: &Pod) -> Storage {
         let cluster = self.client.cluster();
         let used = volume::claims_of(pod);
         if used.is_empty() {
@@ -243,6 +269,8 @@ impl Scheduler {
             claims: used.iter().filter_map(|claim| Some((claim.name.clone(), find(&claim.name)?))).collect(),
             volumes: cluster.informer::<PersistentVolume>().list(None),
             classes: cluster.informer::<StorageClass>().list(None),
+            attached: attached(cluster, pod, cache.placed()),
+            capacities: capacities(cluster),
         }
     }
 
@@ -284,67 +312,53 @@ impl Scheduler {
         Ok(())
     }
 
-    fn namespaces(&self) -> Namespaces {
-        let all = self.client.cluster().informer::<Namespace>().list(None);
-        let labels = |namespace: &Namespace| namespace.metadata.labels.clone().unwrap_or_default();
-        all.iter()
-            .filter_map(|namespace| Some((namespace.metadata.name.clone()?, labels(namespace))))
-            .collect()
-    }
-
-    async fn bind(&self, key: &ObjectKey, pod: &Arc<Pod>, node: &str) -> Result<(), Status> {
-        let mut assumed = Pod::clone(pod);
-        assumed.spec.get_or_insert_default().node_name = Some(node.to_owned());
-        self.assumed.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), Arc::new(assumed));
-        let namespace = key.namespace.as_deref().unwrap_or_default();
-        match self.client.bind(namespace, &key.name, node).await {
-            Ok(()) => {
-                self.events.normal(&**pod, "Scheduled", format!("Successfully assigned {key} to {node}"));
-                Ok(())
+    async fn bind(self: &Arc<Self>, pod: Arc<PodInfo>, node: String) -> Result<(), Status> {
+        let place = self.places_to_bind.clone().acquire_owned().await;
+        let place = place.map_err(|closed| Status::internal(closed.to_string()))?;
+        let this = self.clone();
+        self.bindings.spawn(async move {
+            let key = key_of(&pod.pod.metadata);
+            let namespace = key.namespace.as_deref().unwrap_or_default();
+            match this.client.bind(namespace, &key.name, &node).await {
+                Ok(()) => {
+                    this.events.normal(
+                        &*pod.pod,
+                        "Scheduled",
+                        format!("Successfully assigned {key} to {node}"),
+                    );
+                    this.note_change(|cache, _| cache.queue.bound(&key, &pod.id));
+                }
+                Err(status) => {
+                    tracing::debug!(%key, %node, %status, "pod not bound, will try again");
+                    this.note_change(|cache, now| {
+                        cache.forget(&pod, now);
+                        cache.queue.failed(&key, now);
+                    });
+                }
             }
-            Err(status) => {
-                self.forget(pod);
-                if status.is(Reason::NotFound) || status.is(Reason::Conflict) { Ok(()) } else { Err(status) }
-            }
-        }
-    }
-
-    async fn refuse(
-        &self,
-        key: &ObjectKey,
-        pod: &Arc<Pod>,
-        why: &Unschedulable,
-        no_preemption: &str,
-    ) -> Result<(), Status> {
-        let why = match why.nodes {
-            0 => why.to_string(),
-            _ => format!("{why} preemption: {no_preemption}"),
-        };
-        self.events.warning(&**pod, "FailedScheduling", why.clone());
-        // one that waits for its victims keeps its place
-        let keeps = no_preemption.starts_with("not eligible due to a terminating pod");
-        let nominated = if keeps { nominated_node(pod) } else { None };
-        self.note(key, "Unschedulable", &why, nominated).await
+            drop(place);
+        });
+        Ok(())
     }
 
     /// The place is written down before anybody goes: whoever is placed meanwhile leaves it free.
     async fn preempt(
         &self,
         key: &ObjectKey,
-        pod: &Arc<Pod>,
+        pod: &Arc<PodInfo>,
         why: &Unschedulable,
         preemption: Preemption,
     ) -> Result<(), Status> {
-        self.events.warning(&**pod, "FailedScheduling", why.to_string());
-        self.note(key, "Unschedulable", &why.to_string(), Some(&preemption.node)).await?;
-        self.give_up_places(pod, &preemption.node).await?;
-        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        let why = why.to_string();
+        self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
+        self.note(key, &why, Some(&preemption.node)).await?;
+        let uid = pod.pod.metadata.uid.as_deref().unwrap_or_default();
         for victim in &preemption.victims {
             self.evict(victim).await?;
             let said = format!("Preempted by pod {uid} on node {}", preemption.node);
             self.events.normal(&**victim, "Preempted", said);
         }
-        Ok(())
+        self.give_up_places(pod, &preemption.node).await
     }
 
     async fn evict(&self, victim: &Pod) -> Result<(), Status> {
@@ -369,32 +383,24 @@ impl Scheduler {
     }
 
     /// Less important pods that were to come to the node look for another.
-    async fn give_up_places(&self, pod: &Pod, node: &str) -> Result<(), Status> {
-        for other in self.client.cluster().informer::<Pod>().list(None) {
-            if waits(&other) && nominated_node(&other) == Some(node) && priority(&other) < priority(pod) {
-                let key = key_of(&other.metadata);
-                let cleared = self.pods.modify_status(&key, |pod| {
-                    pod.status.get_or_insert_default().nominated_node_name = None;
-                    Ok(())
-                });
-                unless_gone(cleared.await.map(|_| ()))?;
-            }
+    async fn give_up_places(&self, pod: &PodInfo, node: &str) -> Result<(), Status> {
+        let others = self.cache().nominated_below(pod, node);
+        for key in others {
+            let cleared = self.pods.modify_status(&key, |pod| {
+                pod.status.get_or_insert_default().nominated_node_name = None;
+                Ok(())
+            });
+            unless_gone(cleared.await.map(|_| ()))?;
         }
         Ok(())
     }
 
-    async fn note(
-        &self,
-        key: &ObjectKey,
-        reason: &str,
-        why: &str,
-        nominated: Option<&str>,
-    ) -> Result<(), Status> {
+    async fn note(&self, key: &ObjectKey, why: &str, nominated: Option<&str>) -> Result<(), Status> {
         let noted = self.pods.modify_status(key, |pod| {
             let condition = PodCondition {
                 type_: "PodScheduled".into(),
                 status: "False".into(),
-                reason: Some(reason.to_owned()),
+                reason: Some("Unschedulable".into()),
                 message: Some(why.to_owned()),
                 observed_generation: pod.metadata.generation,
                 ..PodCondition::default()

@@ -1,37 +1,36 @@
 //! What a node is worth to a pod, of those that would do: upstream's default scores with their weights. Each is brought to
 //! 0–100 over the nodes that are compared.
 
-use crate::NodeSnapshot;
 use crate::place::Prepared;
 use crate::pod_affinity::Preferred;
-use crate::spread;
-use k8s_openapi::api::core::v1::{Container, ContainerImage, Pod, PodSpec};
+use crate::pod_info::PodInfo;
+use crate::{NodeSnapshot, Snapshot, spread};
+use k8s_openapi::api::core::v1::PreferredSchedulingTerm;
 use kinds::{node_affinity, pod as ask};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 const MOST: i64 = 100;
-/// What a container is taken to use that asks for nothing: upstream's `DefaultMilliCPURequest`, `DefaultMemoryRequest`.
-const DEFAULT_MILLI_CPU: i64 = 100;
-const DEFAULT_MEMORY: i64 = 200 << 20;
 /// Bytes of images on the node that count for nothing, and of one container's image that count for all.
 const SMALL_IMAGE: i64 = 23 << 20;
 const LARGE_IMAGE: i64 = 1000 << 20;
 
-/// For each of the feasible nodes.
-pub(crate) fn rank(prepared: &Prepared, nodes: &[NodeSnapshot], feasible: &[&NodeSnapshot]) -> Vec<i64> {
-    let pod = prepared.pod;
-    let each =
-        |score: &dyn Fn(&NodeSnapshot) -> i64| -> Vec<i64> { feasible.iter().map(|n| score(n)).collect() };
-    let preferred = Preferred::of(pod, nodes, prepared.namespaces);
-    let images = Images::of(nodes);
+/// For each of the feasible nodes, given by slot.
+pub(crate) fn rank(prepared: &Prepared, feasible: &[usize]) -> Vec<i64> {
+    let (pod, snapshot) = (prepared.pod, prepared.snapshot);
+    let each = |score: &dyn Fn(&NodeSnapshot) -> i64| -> Vec<i64> {
+        feasible.iter().map(|slot| score(snapshot.at(*slot))).collect()
+    };
+    let preferred = Preferred::of(pod, snapshot, &prepared.context.namespaces);
+    let images = Images::of(pod, snapshot);
+    let wanted = wanted_terms(pod);
     let parts = [
         (3, reversed(each(&|node| intolerable(pod, node)))),
-        (2, of_most(each(&|node| wanted(pod, node)))),
-        (2, spread::scores(pod, nodes, feasible)),
-        (2, between(each(&|node| preferred.worth(node)))),
+        (2, of_most(each(&|node| wanted_by(&wanted, node)))),
+        (2, spread::scores(pod, prepared.context.owners.as_ref(), snapshot, feasible)),
+        (2, between(each(&|node| preferred.worth(node.slot)))),
         (1, each(&|node| least_allocated(pod, node))),
         (1, each(&|node| balanced(pod, node))),
-        (1, each(&|node| images.score(pod, node))),
+        (1, each(&|node| images.score(node))),
     ];
     (0..feasible.len())
         .map(|index| parts.iter().map(|(weight, scores)| weight * scores[index]).sum())
@@ -57,115 +56,86 @@ fn between(scores: Vec<i64>) -> Vec<i64> {
     scores.into_iter().map(of_100).collect()
 }
 
-fn intolerable(pod: &Pod, node: &NodeSnapshot) -> i64 {
-    let taints = node.node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
-    let soft = taints.filter(|taint| taint.effect == "PreferNoSchedule");
-    soft.filter(|taint| !ask::tolerates(pod, taint)).count() as i64
+fn intolerable(pod: &PodInfo, node: &NodeSnapshot) -> i64 {
+    node.soft_taints.iter().filter(|taint| !ask::tolerates(&pod.pod, taint)).count() as i64
 }
 
-fn wanted(pod: &Pod, node: &NodeSnapshot) -> i64 {
-    let affinity = pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
+fn wanted_terms(pod: &PodInfo) -> Vec<&PreferredSchedulingTerm> {
+    let affinity = pod.pod.spec.as_ref().and_then(|spec| spec.affinity.as_ref());
     let affinity = affinity.and_then(|affinity| affinity.node_affinity.as_ref());
     let terms = affinity.and_then(|a| a.preferred_during_scheduling_ignored_during_execution.as_ref());
-    let fitting = terms.into_iter().flatten();
-    let fitting = fitting.filter(|term| node_affinity::matches_term(&term.preference, &node.node));
+    terms.into_iter().flatten().collect()
+}
+
+fn wanted_by(terms: &[&PreferredSchedulingTerm], node: &NodeSnapshot) -> i64 {
+    let fitting = terms.iter().filter(|term| node_affinity::matches_term(&term.preference, &node.node));
     fitting.map(|term| i64::from(term.weight)).sum()
 }
 
-fn least_allocated(pod: &Pod, node: &NodeSnapshot) -> i64 {
-    let taken = node.residents.iter().map(|resident| &**resident).chain([pod]).map(assumed_use);
-    let (cpu, memory) = taken.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+fn least_allocated(pod: &PodInfo, node: &NodeSnapshot) -> i64 {
+    let (taken_cpu, taken_memory) = (node.assumed.0 + pod.assumed.0, node.assumed.1 + pod.assumed.1);
     let free = |taken: i64, all: i64| match all {
-        0 => 0,
-        all if taken > all => 0,
-        all => i64::try_from(i128::from(all - taken) * i128::from(MOST) / i128::from(all)).unwrap_or(0),
+        // what the node does not have says nothing of it
+        0 => None,
+        all if taken > all => Some(0),
+        all => i64::try_from(i128::from(all - taken) * i128::from(MOST) / i128::from(all)).ok(),
     };
-    let (cpus, bytes) = (node.allocatable("cpu").milli(), node.allocatable("memory").value());
-    (free(cpu, cpus) + free(memory, bytes)) / 2
+    let parts = [free(taken_cpu, node.allocatable.milli_cpu), free(taken_memory, node.allocatable.memory)];
+    let counted = parts.iter().flatten().count() as i64;
+    if counted == 0 { 0 } else { parts.iter().flatten().sum::<i64>() / counted }
 }
 
-/// CPU in thousandths, memory in bytes.
-fn assumed_use(pod: &Pod) -> (i64, i64) {
-    let Some(spec) = pod.spec.as_ref() else { return (0, 0) };
-    let asked = ask::requests(&with_defaults(spec));
-    let of = |name: &str| asked.get(name).copied().unwrap_or_default();
-    (of("cpu").milli(), of("memory").value())
-}
-
-fn with_defaults(spec: &PodSpec) -> PodSpec {
-    let mut spec = PodSpec {
-        containers: spec.containers.clone(),
-        init_containers: spec.init_containers.clone(),
-        overhead: spec.overhead.clone(),
-        resources: spec.resources.clone(),
-        ..PodSpec::default()
-    };
-    spec.containers.iter_mut().chain(spec.init_containers.iter_mut().flatten()).for_each(fill_requests);
-    spec
-}
-
-fn fill_requests(container: &mut Container) {
-    let resources = container.resources.get_or_insert_default();
-    let requests = resources.requests.get_or_insert_default();
-    for (name, amount) in [("cpu", format!("{DEFAULT_MILLI_CPU}m")), ("memory", DEFAULT_MEMORY.to_string())] {
-        requests
-            .entry(name.to_owned())
-            .or_insert_with(|| k8s_openapi::apimachinery::pkg::api::resource::Quantity(amount));
-    }
-}
-
-/// How alike the shares of CPU and memory are that would be taken; a pod that asks for nothing does not care.
-fn balanced(pod: &Pod, node: &NodeSnapshot) -> i64 {
-    let asked = pod.spec.as_ref().map(ask::requests).unwrap_or_default();
-    let share = |name: &str| {
-        let all = node.allocatable(name).milli();
-        let taken = node.requested.get(name).copied().unwrap_or_default();
-        let taken = taken.plus(asked.get(name).copied().unwrap_or_default()).milli();
-        if all == 0 { 0.0 } else { (taken as f64 / all as f64).min(1.0) }
-    };
-    if asked.values().all(|amount| amount.is_zero()) {
+/// How alike the shares of CPU and memory are that would be taken; a pod that asks for neither does not care.
+fn balanced(pod: &PodInfo, node: &NodeSnapshot) -> i64 {
+    if pod.asked.milli_cpu == 0 && pod.asked.memory == 0 {
         return 0;
     }
+    let share = |asked: i64, taken: i64, all: i64| match all {
+        0 => None,
+        all => Some(((taken + asked) as f64 / all as f64).min(1.0)),
+    };
+    let (taken, all) = (&node.taken, &node.allocatable);
+    let cpu = share(pod.asked.milli_cpu, taken.milli_cpu, all.milli_cpu);
+    let memory = share(pod.asked.memory, taken.memory, all.memory);
     // of two numbers the standard deviation is half of their distance
-    ((1.0 - (share("cpu") - share("memory")).abs() / 2.0) * MOST as f64) as i64
+    let deviation = cpu.zip(memory).map_or(0.0, |(cpu, memory)| (cpu - memory).abs() / 2.0);
+    ((1.0 - deviation) * MOST as f64) as i64
 }
 
-/// On how many nodes each image is.
-struct Images {
-    nodes: i64,
-    on: HashMap<String, i64>,
+/// The pod's images, as far as some node has them.
+struct Images<'s> {
+    nodes: f64,
+    containers: i64,
+    found: Vec<&'s BTreeMap<usize, i64>>,
 }
 
-impl Images {
-    fn of(nodes: &[NodeSnapshot]) -> Self {
-        let mut on: HashMap<String, i64> = HashMap::new();
-        for image in nodes.iter().flat_map(images) {
-            for name in image.names.iter().flatten() {
-                *on.entry(name.clone()).or_default() += 1;
-            }
+impl<'s> Images<'s> {
+    fn of(pod: &PodInfo, snapshot: &'s Snapshot) -> Self {
+        let spec = pod.pod.spec.as_ref();
+        let containers = spec.iter().flat_map(|s| s.init_containers.iter().flatten().chain(&s.containers));
+        let wanted: Vec<Option<&str>> = containers.map(|container| container.image.as_deref()).collect();
+        let volumes = spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
+        let mounted =
+            volumes.filter_map(|volume| volume.image.as_ref()).map(|image| image.reference.as_deref());
+        let wanted: Vec<Option<&str>> = wanted.into_iter().chain(mounted).collect();
+        let found = wanted.iter().flatten().filter_map(|image| snapshot.image(&normalized(image)));
+        Images {
+            nodes: snapshot.len().max(1) as f64,
+            containers: wanted.len().max(1) as i64,
+            found: found.collect(),
         }
-        Images { nodes: nodes.len() as i64, on }
     }
 
-    fn score(&self, pod: &Pod, node: &NodeSnapshot) -> i64 {
-        let Some(spec) = &pod.spec else { return 0 };
-        let containers: Vec<&Container> =
-            spec.init_containers.iter().flatten().chain(&spec.containers).collect();
-        let wanted = containers.iter().filter_map(|container| container.image.as_deref()).map(normalized);
-        let size = |name: String| {
-            let here = images(node).find(|image| image.names.iter().flatten().any(|known| *known == name))?;
-            // what every node has draws nobody together
-            let spread = self.on.get(&name).copied().unwrap_or(0) as f64 / self.nodes.max(1) as f64;
-            Some((here.size_bytes.unwrap_or(0) as f64 * spread) as i64)
+    fn score(&self, node: &NodeSnapshot) -> i64 {
+        let size = |on: &&BTreeMap<usize, i64>| {
+            // what one node has alone draws nobody to it
+            let spread = on.len() as f64 / self.nodes;
+            on.get(&node.slot).map(|size| (*size as f64 * spread) as i64)
         };
-        let sum: i64 = wanted.filter_map(size).sum();
-        let most = LARGE_IMAGE * containers.len().max(1) as i64;
+        let sum: i64 = self.found.iter().filter_map(size).sum();
+        let most = LARGE_IMAGE * self.containers;
         MOST * (sum.clamp(SMALL_IMAGE, most) - SMALL_IMAGE) / (most - SMALL_IMAGE)
     }
-}
-
-fn images(node: &NodeSnapshot) -> impl Iterator<Item = &ContainerImage> {
-    node.node.status.iter().flat_map(|status| status.images.iter().flatten())
 }
 
 /// An image without a tag is that of `latest`.
@@ -177,7 +147,8 @@ fn normalized(image: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Namespaces, Storage, place};
+    use crate::{Context, place};
+    use k8s_openapi::api::core::v1::Pod;
     use serde_json::{Value, json};
     use std::sync::Arc;
     use testkit::objects::{self, Builder};
@@ -251,14 +222,16 @@ mod tests {
         for (name, spec, better, worse) in cases {
             let pod = resident("db", spec).build();
             for (good, bad) in [("a", "b"), ("b", "a")] {
-                let snapshot = |name: &str, (more, pods): &(Value, Vec<Builder<Pod>>)| {
-                    let pods: Vec<Arc<Pod>> =
-                        pods.iter().map(|pod| Arc::new(pod.clone().on(name).build())).collect();
-                    NodeSnapshot::new(Arc::new(node(name, more)), &pods)
-                };
-                let nodes = [snapshot(good, &better), snapshot(bad, &worse)];
-                let chosen = place(&pod, &nodes, &Namespaces::new(), &Storage::default()).unwrap();
-                assert_eq!(chosen.name(), good, "{name}");
+                let mut all = Snapshot::default();
+                for (node_name, (more, pods)) in [(good, &better), (bad, &worse)] {
+                    all.set_node(Arc::new(node(node_name, more)));
+                    for (number, pod) in pods.iter().enumerate() {
+                        let pod = pod.clone().uid(&format!("{node_name}-{number}")).on(node_name).build();
+                        all.set_pod(Arc::new(PodInfo::of(Arc::new(pod))));
+                    }
+                }
+                let chosen = place(&PodInfo::of(Arc::new(pod.clone())), &all, &Context::default()).unwrap();
+                assert_eq!(chosen.node, good, "{name}");
             }
         }
     }

@@ -1,23 +1,40 @@
 //! How evenly pods of a kind are to lie over domains (upstream's plugin `PodTopologySpread`): a constraint either refuses a
 //! node that would make a domain too full, or makes it worth less.
+//!
+//! A pod that says nothing is spread too, where a Service or its controller selects it: upstream's defaults of the cluster.
 
-use crate::NodeSnapshot;
-use crate::filters::Refusal;
-use crate::pod_affinity::label;
+use crate::filters::{Plugin, Refusal};
+use crate::node::NodeSnapshot;
+use crate::pod_info::PodInfo;
+use crate::snapshot::{Snapshot, Topology};
 use api::LabelSelector;
 use api::selector::{Operator, Requirement};
 use k8s_openapi::api::core::v1::{Pod, TopologySpreadConstraint};
 use kinds::selectors::from_object;
 use kinds::{node_affinity, pod as ask};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-const HOSTNAME: &str = "kubernetes.io/hostname";
+pub(crate) const HOSTNAME: &str = "kubernetes.io/hostname";
+const ZONE: &str = "topology.kubernetes.io/zone";
 const TOO_FULL: &str = "node(s) didn't match pod topology spread constraints";
 const NO_LABEL: &str = "node(s) didn't match pod topology spread constraints (missing required label)";
+const NEVER_LEAST: i64 = i64::MAX / 2;
 
 /// The constraints that refuse, and how many pods each domain has.
 pub(crate) struct Spread {
-    constraints: Vec<(Constraint, BTreeMap<String, i64>)>,
+    constraints: Vec<Counted>,
+}
+
+struct Counted {
+    constraint: Constraint,
+    topology: Arc<Topology>,
+    /// By domain; `None` for one of whose nodes none counts.
+    counts: Vec<Option<i64>>,
+    /// How many count.
+    domains: usize,
+    /// The emptiest of them.
+    least: i64,
 }
 
 struct Constraint {
@@ -31,91 +48,172 @@ struct Constraint {
 }
 
 impl Spread {
-    pub(crate) fn of(pod: &Pod, nodes: &[NodeSnapshot]) -> Self {
-        let constraints = constraints(pod, "DoNotSchedule");
-        let keys: Vec<String> = constraints.iter().map(|constraint| constraint.key.clone()).collect();
-        let mut spread =
-            Spread { constraints: constraints.into_iter().map(|c| (c, BTreeMap::new())).collect() };
-        if spread.constraints.is_empty() {
-            return spread;
+    pub(crate) fn of(pod: &PodInfo, snapshot: &Snapshot) -> Self {
+        let constraints = constraints(&pod.pod, "DoNotSchedule");
+        if constraints.is_empty() {
+            return Spread { constraints: Vec::new() };
         }
-        for node in nodes.iter().filter(|node| keys.iter().all(|key| label(node, key).is_some())) {
-            for (constraint, counts) in &mut spread.constraints {
-                if let Some(value) = label(node, &constraint.key).filter(|_| constraint.includes(pod, node)) {
-                    *counts.entry(value.clone()).or_default() += constraint.count(pod, node);
+        let topologies: Vec<Arc<Topology>> = constraints.iter().map(|c| snapshot.topology(&c.key)).collect();
+        let has_all = |slot: usize| topologies.iter().all(|topology| topology.domain(slot).is_some());
+        let are_everywhere = topologies.iter().all(|topology| topology.is_everywhere);
+        let counted = constraints.into_iter().zip(&topologies).map(|(constraint, topology)| {
+            let counts = match are_everywhere && constraint.includes_all(&pod.pod) {
+                true => vec![Some(0); topology.domains],
+                false => {
+                    let mut counts = vec![None; topology.domains];
+                    let counting = snapshot.nodes().filter(|node| has_all(node.slot));
+                    for node in counting.filter(|node| constraint.includes(&pod.pod, node)) {
+                        if let Some(domain) = topology.domain(node.slot) {
+                            counts[domain] = Some(0);
+                        }
+                    }
+                    counts
+                }
+            };
+            let domains = counts.iter().flatten().count();
+            let mut counted = Counted { constraint, topology: topology.clone(), counts, domains, least: 0 };
+            let constraint = &counted.constraint;
+            for group in snapshot.groups_in(&pod.likeness.namespace) {
+                if !constraint.matches(pod, &group.example) {
+                    continue;
+                }
+                for (slot, number) in &group.on {
+                    let is_meant = has_all(*slot)
+                        && (constraint.includes_all(&pod.pod)
+                            || constraint.includes(&pod.pod, snapshot.at(*slot)));
+                    let domain = topology.domain(*slot).filter(|_| is_meant);
+                    if let Some(count) = domain.and_then(|domain| counted.counts[domain].as_mut()) {
+                        *count += number;
+                    }
                 }
             }
-        }
-        spread
+            counted.refresh();
+            counted
+        });
+        Spread { constraints: counted.collect() }
     }
 
     /// One comes to the node, or goes (`by` is -1).
-    pub(crate) fn resident(&mut self, pod: &Pod, resident: &Pod, node: &NodeSnapshot, by: i64) {
-        for (constraint, counts) in &mut self.constraints {
-            let is_meant = constraint.matches(pod, resident) && constraint.includes(pod, node);
-            let count = label(node, &constraint.key).and_then(|value| counts.get_mut(value));
-            if let Some(count) = count.filter(|_| is_meant) {
+    pub(crate) fn resident(&mut self, pod: &PodInfo, resident: &PodInfo, node: &NodeSnapshot, by: i64) {
+        for counted in &mut self.constraints {
+            let constraint = &counted.constraint;
+            let is_meant = constraint.matches(pod, resident) && constraint.includes(&pod.pod, node);
+            let domain = counted.topology.domain(node.slot).filter(|_| is_meant);
+            if let Some(count) = domain.and_then(|domain| counted.counts[domain].as_mut()) {
                 *count += by;
+                counted.refresh();
             }
         }
     }
 
-    pub(crate) fn against(&self, node: &NodeSnapshot, pod: &Pod) -> Option<Refusal> {
-        for (constraint, counts) in &self.constraints {
-            let Some(value) = label(node, &constraint.key) else { return Some(Refusal::never(NO_LABEL)) };
-            let itself = i64::from(constraint.selects(pod));
-            let least = match counts.len() < constraint.min_domains {
-                true => 0,
-                false => counts.values().min().copied().unwrap_or(i64::MAX / 2),
+    pub(crate) fn against(&self, slot: usize, pod: &PodInfo) -> Option<Refusal> {
+        let plugin = Plugin::PodTopologySpread;
+        for counted in &self.constraints {
+            let Some(domain) = counted.topology.domain(slot) else {
+                return Some(Refusal::never(plugin, NO_LABEL));
             };
-            if counts.get(value).copied().unwrap_or(0) + itself - least > constraint.max_skew {
-                return Some(Refusal::for_now(TOO_FULL));
+            let itself = i64::from(counted.constraint.selects(pod));
+            let here = counted.counts[domain].unwrap_or(0);
+            if here + itself - counted.least > counted.constraint.max_skew {
+                return Some(Refusal::for_now(plugin, TOO_FULL));
             }
         }
         None
     }
 }
 
-/// What is left of 100 for each node, by the constraints that only prefer.
-pub(crate) fn scores(pod: &Pod, nodes: &[NodeSnapshot], feasible: &[&NodeSnapshot]) -> Vec<i64> {
-    let constraints = constraints(pod, "ScheduleAnyway");
+impl Counted {
+    fn refresh(&mut self) {
+        self.least = match self.domains < self.constraint.min_domains {
+            true => 0,
+            false => self.counts.iter().flatten().min().copied().unwrap_or(NEVER_LEAST),
+        };
+    }
+}
+
+/// What is left of 100 for each node, by the constraints that only prefer; `owners` selects the pods that are to be spread
+/// by default.
+pub(crate) fn scores(
+    pod: &PodInfo,
+    owners: Option<&LabelSelector>,
+    snapshot: &Snapshot,
+    feasible: &[usize],
+) -> Vec<i64> {
+    let says = pod.pod.spec.as_ref().is_some_and(|spec| {
+        spec.topology_spread_constraints.as_ref().is_some_and(|constraints| !constraints.is_empty())
+    });
+    let constraints = match says {
+        true => constraints(&pod.pod, "ScheduleAnyway"),
+        false => owners.map(defaults).unwrap_or_default(),
+    };
     if constraints.is_empty() {
         return vec![0; feasible.len()];
     }
-    let has_all = |node: &NodeSnapshot| constraints.iter().all(|c| label(node, &c.key).is_some());
-    let mut raw: Vec<Option<f64>> = feasible.iter().map(|node| has_all(node).then_some(0.0)).collect();
-    for constraint in &constraints {
-        let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
-        for node in nodes.iter().filter(|node| has_all(node) && constraint.includes(pod, node)) {
-            if let Some(value) = label(node, &constraint.key) {
-                *counts.entry(value).or_default() += constraint.count(pod, node);
+    let topologies: Vec<Arc<Topology>> = constraints.iter().map(|c| snapshot.topology(&c.key)).collect();
+    // by default a node without a zone is spread over as a host
+    let counts_at = |slot: usize| !says || topologies.iter().all(|topology| topology.domain(slot).is_some());
+    let meant: Vec<bool> = feasible.iter().map(|slot| counts_at(*slot)).collect();
+    let mut raw = vec![0.0; feasible.len()];
+    for (constraint, topology) in constraints.iter().zip(&topologies) {
+        let includes = |slot: usize| {
+            constraint.includes_all(&pod.pod) || constraint.includes(&pod.pod, snapshot.at(slot))
+        };
+        let is_host = constraint.key == HOSTNAME;
+        let mut by_domain = vec![0; if is_host { 0 } else { topology.domains }];
+        let mut by_slot: HashMap<usize, i64> = HashMap::new();
+        for group in snapshot.groups_in(&pod.likeness.namespace) {
+            if !constraint.matches(pod, &group.example) {
+                continue;
+            }
+            for (slot, number) in &group.on {
+                match topology.domain(*slot) {
+                    _ if is_host => *by_slot.entry(*slot).or_default() += number,
+                    Some(domain) if counts_at(*slot) && includes(*slot) => by_domain[domain] += number,
+                    _ => {}
+                }
             }
         }
-        let domains: BTreeSet<&String> = feasible
-            .iter()
-            .filter(|node| has_all(node))
-            .filter_map(|node| label(node, &constraint.key))
-            .collect();
         // a domain of many weighs more than one of few: upstream's `topologyNormalizingWeight`
-        let weight = (domains.len() as f64 + 2.0).ln();
-        for (node, score) in feasible.iter().zip(&mut raw) {
-            let own = match constraint.key == HOSTNAME {
-                true => constraint.count(pod, node),
-                false => label(node, &constraint.key)
-                    .and_then(|value| counts.get(value.as_str()))
-                    .copied()
-                    .unwrap_or(0),
-            };
-            if let Some(score) = score {
-                *score += own as f64 * weight + (constraint.max_skew - 1) as f64;
-            }
+        let size = match is_host {
+            true => meant.iter().filter(|meant| **meant).count(),
+            false => domains_of(topology, feasible.iter().zip(&meant)),
+        };
+        let weight = (size as f64 + 2.0).ln();
+        for ((slot, score), _) in feasible.iter().zip(&mut raw).zip(&meant).filter(|(_, meant)| **meant) {
+            let Some(domain) = topology.domain(*slot) else { continue };
+            let here = if is_host { by_slot.get(slot).copied().unwrap_or(0) } else { by_domain[domain] };
+            *score += here as f64 * weight + (constraint.max_skew - 1) as f64;
         }
     }
-    let rounded: Vec<Option<i64>> = raw.iter().map(|score| score.map(|score| score.round() as i64)).collect();
+    let rounded: Vec<Option<i64>> =
+        raw.iter().zip(&meant).map(|(score, meant)| meant.then_some(score.round() as i64)).collect();
     let most = rounded.iter().flatten().max().copied().unwrap_or(0);
     let least = rounded.iter().flatten().min().copied().unwrap_or(0);
     let of_100 = |score: i64| if most == 0 { 100 } else { 100 * (most + least - score) / most };
     rounded.into_iter().map(|score| score.map_or(0, of_100)).collect()
+}
+
+/// In how many domains these nodes are; all without the label are one, as upstream counts them.
+fn domains_of<'n>(topology: &Topology, nodes: impl Iterator<Item = (&'n usize, &'n bool)>) -> usize {
+    let (mut seen, mut size) = (vec![false; topology.domains + 1], 0);
+    for (slot, _) in nodes.filter(|(_, meant)| **meant) {
+        let domain = topology.domain(*slot).unwrap_or(topology.domains);
+        size += usize::from(!std::mem::replace(&mut seen[domain], true));
+    }
+    size
+}
+
+/// Upstream's `systemDefaultConstraints`.
+fn defaults(owners: &LabelSelector) -> Vec<Constraint> {
+    let constraint = |key: &str, max_skew: i64| Constraint {
+        key: key.to_owned(),
+        max_skew,
+        min_domains: 1,
+        selector: Some(owners.clone()),
+        heeds_affinity: true,
+        heeds_taints: false,
+    };
+    vec![constraint(HOSTNAME, 3), constraint(ZONE, 5)]
 }
 
 impl Constraint {
@@ -140,30 +238,29 @@ impl Constraint {
         }
     }
 
-    fn selects(&self, pod: &Pod) -> bool {
-        let none = BTreeMap::new();
-        let labels = pod.metadata.labels.as_ref().unwrap_or(&none);
-        self.selector.as_ref().is_some_and(|selector| selector.matches(labels))
+    fn selects(&self, pod: &PodInfo) -> bool {
+        self.selector.as_ref().is_some_and(|selector| selector.matches(&pod.likeness.labels))
     }
 
-    fn matches(&self, pod: &Pod, resident: &Pod) -> bool {
-        resident.metadata.namespace == pod.metadata.namespace
-            && !ask::is_deleting(resident)
+    fn matches(&self, pod: &PodInfo, resident: &PodInfo) -> bool {
+        resident.likeness.namespace == pod.likeness.namespace
+            && !resident.is_deleting
             && self.selects(resident)
     }
 
-    fn count(&self, pod: &Pod, node: &NodeSnapshot) -> i64 {
-        node.residents.iter().filter(|resident| self.matches(pod, resident)).count() as i64
+    /// No node is left out, whatever it says.
+    fn includes_all(&self, pod: &Pod) -> bool {
+        let chooses = |spec: &k8s_openapi::api::core::v1::PodSpec| {
+            let by_labels = spec.node_selector.as_ref().is_some_and(|labels| !labels.is_empty());
+            by_labels || spec.affinity.as_ref().is_some_and(|affinity| affinity.node_affinity.is_some())
+        };
+        !self.heeds_taints && !(self.heeds_affinity && pod.spec.as_ref().is_some_and(chooses))
     }
 
     /// Whether the node's pods count.
     fn includes(&self, pod: &Pod, node: &NodeSnapshot) -> bool {
         let fits = || pod.spec.as_ref().is_none_or(|spec| node_affinity::fits(spec, &node.node));
-        let tolerated = || {
-            let taints = node.node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
-            let mut hard = taints.filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
-            hard.all(|taint| ask::tolerates(pod, taint))
-        };
+        let tolerated = || node.hard_taints.iter().all(|taint| ask::tolerates(pod, taint));
         (!self.heeds_affinity || fits()) && (!self.heeds_taints || tolerated())
     }
 }
@@ -174,40 +271,63 @@ fn constraints(pod: &Pod, when_unsatisfiable: &str) -> Vec<Constraint> {
     given.map(|constraint| Constraint::of(pod, constraint)).collect()
 }
 
+/// Whether a change of this pod's labels, or its coming or going, makes a difference to what `waiting` asks to be spread
+/// among.
+pub(crate) fn is_about(waiting: &Pod, other: &Pod) -> bool {
+    let none = std::collections::BTreeMap::new();
+    let labels = other.metadata.labels.as_ref().unwrap_or(&none);
+    waiting.metadata.namespace == other.metadata.namespace
+        && constraints(waiting, "DoNotSchedule")
+            .iter()
+            .any(|constraint| constraint.selector.as_ref().is_some_and(|selector| selector.matches(labels)))
+}
+
+/// The labels that a node must have to be spread over.
+pub(crate) fn keys(waiting: &Pod) -> Vec<String> {
+    constraints(waiting, "DoNotSchedule").into_iter().map(|constraint| constraint.key).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::{Value, json};
-    use std::sync::Arc;
     use testkit::objects;
 
-    /// A node of a zone with so many pods of the kind, and one that is none.
-    fn node(name: &str, labels: Value, pods: usize) -> NodeSnapshot {
-        let object = objects::node(name).labels(&labels).build();
-        let pod = |app: &str| {
-            let made = objects::pod(app).namespace("shop").label("app", app).label("rev", "1");
-            Arc::new(made.on(name).build())
-        };
-        let pods: Vec<Arc<Pod>> = (0..pods).map(|_| pod("web")).chain([pod("db")]).collect();
-        NodeSnapshot::new(Arc::new(object), &pods)
+    /// Nodes with these labels, each with so many pods of the kind, and one that is none. With the slot of each.
+    fn nodes<const N: usize>(all: [(&str, Value, usize); N]) -> (Snapshot, [usize; N]) {
+        let mut snapshot = Snapshot::default();
+        let slots = all.map(|(name, labels, pods)| {
+            snapshot.set_node(Arc::new(objects::node(name).labels(&labels).build()));
+            for (number, app) in (0..pods).map(|_| "web").chain(["db"]).enumerate() {
+                let pod = objects::pod(app).namespace("shop").uid(&format!("{name}-{number}"));
+                let pod = pod.label("app", app).label("rev", "1").on(name).build();
+                snapshot.set_pod(Arc::new(PodInfo::of(Arc::new(pod))));
+            }
+            snapshot.node(name).unwrap().slot
+        });
+        (snapshot, slots)
     }
 
-    fn web(constraint: Value, more: Value) -> Pod {
+    fn zone(zone: &str) -> Value {
+        json!({"zone": zone})
+    }
+
+    fn web(constraint: Value, more: Value) -> PodInfo {
         let mut given = json!({"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "web"}}});
         given.as_object_mut().unwrap().extend(constraint.as_object().unwrap().clone());
         let made = objects::pod("web").namespace("shop").label("app", "web").label("rev", "2");
-        made.spec(&json!({"topologySpreadConstraints": [given]})).spec(&more).build()
+        let made = made.spec(&json!({"topologySpreadConstraints": [given]})).spec(&more);
+        PodInfo::of(Arc::new(made.build()))
     }
 
     #[test]
     fn a_domain_is_not_filled_beyond_the_others() {
-        let zone = |zone: &str| json!({"zone": zone});
-        let nodes = [
-            node("a", zone("east"), 2),
-            node("b", zone("east"), 0),
-            node("c", zone("west"), 1),
-            node("d", json!({}), 9),
-        ];
+        let (all, slots) = nodes([
+            ("a", zone("east"), 2),
+            ("b", zone("east"), 0),
+            ("c", zone("west"), 1),
+            ("d", json!({}), 9),
+        ]);
         let west_only = json!({"nodeSelector": {"zone": "west"}});
         let none = || json!({});
         for (name, constraint, more, want) in [
@@ -227,11 +347,11 @@ mod tests {
             ("only preferred", json!({"whenUnsatisfiable": "ScheduleAnyway"}), none(), "ok ok ok ok"),
         ] {
             let pod = web(constraint, more);
-            let spread = Spread::of(&pod, &nodes);
-            let said = nodes.each_ref().map(|node| match spread.against(node, &pod) {
+            let spread = Spread::of(&pod, &all);
+            let said = slots.map(|slot| match spread.against(slot, &pod) {
                 None => "ok",
-                Some(refusal) if refusal == Refusal::for_now(TOO_FULL) => "full",
-                Some(refusal) if refusal == Refusal::never(NO_LABEL) => "label",
+                Some(refusal) if refusal == Refusal::for_now(Plugin::PodTopologySpread, TOO_FULL) => "full",
+                Some(refusal) if refusal == Refusal::never(Plugin::PodTopologySpread, NO_LABEL) => "label",
                 Some(other) => panic!("{other:?}"),
             });
             // west alone has one pod, and the least is one
@@ -241,26 +361,44 @@ mod tests {
 
     #[test]
     fn who_goes_makes_room() {
-        let nodes = [node("a", json!({"zone": "east"}), 1), node("b", json!({"zone": "west"}), 0)];
+        let (all, [slot, _]) = nodes([("a", zone("east"), 1), ("b", zone("west"), 0)]);
         let pod = web(json!({}), json!({}));
-        let mut spread = Spread::of(&pod, &nodes);
-        assert_eq!(spread.against(&nodes[0], &pod), Some(Refusal::for_now(TOO_FULL)));
-        spread.resident(&pod, &nodes[0].residents[0], &nodes[0], -1);
-        assert_eq!(spread.against(&nodes[0], &pod), None);
+        let mut spread = Spread::of(&pod, &all);
+        assert!(spread.against(slot, &pod).is_some());
+        let node = all.at(slot);
+        let resident =
+            node.residents.iter().find(|resident| resident.likeness.labels["app"] == "web").unwrap();
+        spread.resident(&pod, resident, node, -1);
+        assert_eq!(spread.against(slot, &pod), None);
     }
 
     #[test]
     fn the_emptier_domain_is_worth_more() {
-        let zone = |zone: &str| json!({"zone": zone});
-        let nodes = [
-            node("a", zone("east"), 2),
-            node("b", zone("east"), 0),
-            node("c", zone("west"), 1),
-            node("d", json!({}), 0),
-        ];
+        let (all, slots) = nodes([
+            ("a", zone("east"), 2),
+            ("b", zone("east"), 0),
+            ("c", zone("west"), 1),
+            ("d", json!({}), 0),
+        ]);
         let pod = web(json!({"whenUnsatisfiable": "ScheduleAnyway"}), json!({}));
-        let feasible: Vec<&NodeSnapshot> = nodes.iter().collect();
-        let got = scores(&pod, &nodes, &feasible);
+        let got = scores(&pod, None, &all, &slots);
         assert!(got[0] == got[1] && got[2] > got[0] && got[3] == 0, "{got:?}");
+    }
+
+    #[test]
+    fn what_a_controller_owns_is_spread_by_default() {
+        let at = |host: &str, zone: &str| json!({HOSTNAME: host, ZONE: zone});
+        let (all, slots) = nodes([
+            ("a", at("a", "x"), 2),
+            ("b", at("b", "x"), 0),
+            ("c", at("c", "y"), 0),
+            ("d", json!({}), 0),
+        ]);
+        let pod = PodInfo::of(Arc::new(objects::pod("w").namespace("shop").label("app", "web").build()));
+        let owners = LabelSelector::from_pairs([(&"app".to_owned(), &"web".to_owned())]);
+        // by hand: hosts weigh ln 6, zones (two, and none) ln 5; who has the labels has 2 and 4 for the skews; so a has
+        // 2 ln 6 + 2 ln 5 + 6, rounded 13, b has 2 ln 5 + 6 = 9, c has 6, d nothing
+        assert_eq!(scores(&pod, Some(&owners), &all, &slots), [0, 30, 53, 100]);
+        assert_eq!(scores(&pod, None, &all, &slots), [0; 4]);
     }
 }

@@ -12,6 +12,7 @@ mod target;
 mod tls;
 
 use crate::connect_options::ProxyOptions;
+use crate::kubelet_port;
 use crate::objects::admit_connection;
 use crate::request::{Chunks, Request};
 use crate::request_info::RequestInfo;
@@ -129,7 +130,7 @@ fn encoded(path: &str) -> String {
     format!("/{}", utf8_percent_encode(path.trim_start_matches('/'), NOT_IN_PATHS))
 }
 
-/// What this process' kubelet shows: it has no server of its own to be led to.
+/// What this process' kubelet shows. Nobody is led to its port for it: what is not here is not there either.
 async fn of_own_kubelet(
     edge: &ServerState,
     request: &Request,
@@ -145,8 +146,12 @@ async fn of_own_kubelet(
     if !matches!(name.port, "" | target::KUBELET_PORT) {
         return Ok(None);
     }
-    let page = kubelet.page(name.name, path).await.map_err(Status::internal)?;
-    Ok(page.map(|page| responses::typed(200, page.content_type, page.body)))
+    if let Some(page) = kubelet.page(name.name, path).await.map_err(Status::internal)? {
+        return Ok(Some(responses::typed(200, page.content_type, page.body)));
+    }
+    // another's node has no page of ours
+    let is_ours = kubelet.page(name.name, "/healthz").await.map_err(Status::internal)?.is_some();
+    Ok(is_ours.then(kubelet_port::not_found))
 }
 
 async fn lead(

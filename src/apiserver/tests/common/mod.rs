@@ -62,6 +62,8 @@ pub struct Server {
     ca_key: KeyPair,
     ca: CertificateParams,
     ca_pem: String,
+    api: ApiServer,
+    stop: CancellationToken,
     _stop: DropGuard,
 }
 
@@ -109,8 +111,24 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         tokio::spawn(server.clone().follow_flow_control(stop.clone()));
-        tokio::spawn(server.serve(listener, stop.clone()));
-        Server { address, cluster, ca_key, ca, ca_pem, _stop: stop.drop_guard() }
+        tokio::spawn(server.clone().serve(listener, stop.clone()));
+        Server {
+            address,
+            cluster,
+            ca_key,
+            ca,
+            ca_pem,
+            api: server,
+            stop: stop.clone(),
+            _stop: stop.drop_guard(),
+        }
+    }
+
+    /// From now on its kubelet's port is asked, of the node `n`.
+    pub async fn ask_kubelet(&mut self) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        tokio::spawn(self.api.clone().serve_kubelet(listener, "n".to_owned(), self.stop.clone()));
     }
 
     /// An empty config map of the namespace `default`.

@@ -43,6 +43,26 @@ pub(super) fn cluster_roles() -> Vec<ClusterRole> {
             ],
         ),
         role(
+            "system:kubelet-api-admin",
+            vec![
+                rule(READ, &[""], &["nodes"]),
+                rule(&["proxy"], &[""], &["nodes"]),
+                rule(
+                    &["*"],
+                    &[""],
+                    &[
+                        "nodes/configz",
+                        "nodes/healthz",
+                        "nodes/log",
+                        "nodes/metrics",
+                        "nodes/pods",
+                        "nodes/proxy",
+                        "nodes/stats",
+                    ],
+                ),
+            ],
+        ),
+        role(
             "system:monitoring",
             vec![paths(
                 &["get"],

@@ -1,6 +1,6 @@
 use super::{pod_columns, pod_defaults, pod_ephemeral, pod_resize, pod_validation, pod_warnings};
 use crate::{Cell, Column, ErrorList, Subresource, TypedKind, pod as ask};
-use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 impl TypedKind for Pod {
@@ -42,8 +42,13 @@ impl TypedKind for Pod {
     fn prepare_create(&mut self) {
         self.metadata.generation = Some(1);
         let qos = self.spec.as_ref().map(|spec| ask::qos_class(spec).to_owned());
-        self.status =
-            Some(PodStatus { phase: Some("Pending".to_owned()), qos_class: qos, ..PodStatus::default() });
+        let is_gated = self.spec.as_ref().is_some_and(|spec| spec.scheduling_gates.is_some());
+        self.status = Some(PodStatus {
+            phase: Some("Pending".to_owned()),
+            qos_class: qos,
+            conditions: is_gated.then(|| vec![gated()]),
+            ..PodStatus::default()
+        });
     }
 
     super::spec_and_status!();
@@ -102,5 +107,17 @@ impl TypedKind for Pod {
     }
     fn row(&self, now: jiff::Timestamp) -> Vec<Cell> {
         pod_columns::row(self, now)
+    }
+}
+
+/// No scheduler looks at it before its gates are gone: the API server itself says so (upstream's
+/// `applySchedulingGatedCondition`).
+fn gated() -> PodCondition {
+    PodCondition {
+        type_: "PodScheduled".to_owned(),
+        status: "False".to_owned(),
+        reason: Some("SchedulingGated".to_owned()),
+        message: Some("Scheduling is blocked due to non-empty scheduling gates".to_owned()),
+        ..PodCondition::default()
     }
 }

@@ -1,0 +1,159 @@
+//! The kubelet's own port, at the node's address: what `nodes/NAME/proxy` shows, for whoever scrapes nodes and does not go
+//! through the API server (the kubelet's ServiceMonitor of Prometheus' operator).
+//!
+//! It stands here because who asks is found out and judged as for the API itself, in the same process. Which right a path
+//! needs is upstream's rule (`pkg/kubelet/server/auth.go`, with the fine-grained rights of KEP-2862). Nobody is let in who is
+//! not known, and there is nothing to run or to read logs by: pages only.
+
+use crate::authentication::{Peer, actor_of_certificate, authenticate};
+use crate::request::Request;
+use crate::responses;
+use crate::server::{ApiServer, MOST_STRANGERS};
+use crate::server_state::ServerState;
+use bytes::Bytes;
+use cluster::{Actor, Attributes};
+use http::Method;
+use hyper::body::Incoming;
+use listener::{Seat, Seats, accept_all, serve_http, tls_handshake};
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use warp::reply::Response;
+
+/// Upstream's port of every kubelet.
+pub const KUBELET_PORT: u16 = 10250;
+
+impl ApiServer {
+    /// The pages of the node of that name, until `stop`.
+    pub async fn serve_kubelet(self, listener: TcpListener, node: String, stop: CancellationToken) {
+        let (server, node, seats) = (Arc::new(self), Arc::new(node), Seats::new(MOST_STRANGERS));
+        let handle = |socket, peer: SocketAddr| {
+            let (server, node, stop) = (server.clone(), node.clone(), stop.clone());
+            let seat = Arc::new(seats.take(peer.ip()));
+            async move {
+                seat.clone().hold(server.kubelet_connection(socket, peer.ip(), seat, node, stop)).await;
+            }
+        };
+        accept_all("the kubelet's port", &listener, &stop, handle).await;
+    }
+
+    async fn kubelet_connection(
+        &self,
+        socket: TcpStream,
+        address: IpAddr,
+        seat: Arc<Seat>,
+        node: Arc<String>,
+        stop: CancellationToken,
+    ) {
+        let Some(stream) = tls_handshake(&self.tls, socket).await else { return };
+        let (_, session) = stream.get_ref();
+        let certified = session.peer_certificates().and_then(|chain| actor_of_certificate(chain.first()?));
+        let peer = Arc::new(Peer { certified, address: Some(address), seat: Some(seat) });
+        peer.recognise();
+        let edge = self.edge.clone();
+        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+            let (edge, node, peer) = (edge.clone(), node.clone(), peer.clone());
+            async move { Ok::<_, Infallible>(answer(&edge, &node, bare(request, peer)).await) }
+        });
+        serve_http(stream, service, None, &stop).await;
+    }
+}
+
+/// Without its body, which nobody reads.
+fn bare(request: hyper::Request<Incoming>, peer: Arc<Peer>) -> Request {
+    let (head, _) = request.into_parts();
+    let line = (head.method, head.uri.path().to_owned(), head.uri.query().unwrap_or_default().to_owned());
+    let nothing = futures::stream::empty::<Result<Bytes, Infallible>>();
+    Request::new(line, head.headers, peer, None, nothing)
+}
+
+async fn answer(edge: &ServerState, node: &str, request: Request) -> Response {
+    let known = authenticate(edge, &request).await.ok().filter(|actor| *actor != Actor::anonymous());
+    let Some(actor) = known else { return responses::text(401, "Unauthorized") };
+    let verb = verb(&request.method);
+    let rights = rights(&request.path);
+    let may = |subresource: &&str| {
+        let asked = Attributes {
+            verb: verb.to_owned(),
+            resource: "nodes".to_owned(),
+            subresource: (*subresource).to_owned(),
+            name: Some(node.to_owned()),
+            ..Attributes::default()
+        };
+        edge.cluster.authorize(&actor, &asked).is_ok()
+    };
+    if !rights.iter().any(|right| may(right)) {
+        let (user, rights) = (&actor.name, rights.join(" "));
+        let why =
+            format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{rights}])\n");
+        return responses::text(403, why);
+    }
+    let Some(kubelet) = &edge.pods else { return not_found() };
+    if !matches!(request.method, Method::GET | Method::HEAD) {
+        return responses::text(405, "405: Method Not Allowed");
+    }
+    match kubelet.page(node, &request.path).await {
+        Ok(Some(page)) => responses::typed(200, page.content_type, page.body),
+        Ok(None) => not_found(),
+        Err(error) => responses::text(500, format!("Internal Error: {error}")),
+    }
+}
+
+/// In a kubelet's words.
+pub(crate) fn not_found() -> Response {
+    responses::text(404, "404 page not found\n")
+}
+
+fn verb(method: &Method) -> &'static str {
+    match *method {
+        Method::POST => "create",
+        Method::GET => "get",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        // none that a rule could name
+        _ => "",
+    }
+}
+
+/// The subresources of `nodes` one of which must be allowed.
+fn rights(path: &str) -> Vec<&'static str> {
+    let below =
+        |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    let whole =
+        [("/stats", "stats"), ("/metrics", "metrics"), ("/logs", "log"), ("/checkpoint", "checkpoint")];
+    if let Some((_, right)) = whole.into_iter().find(|(root, _)| below(root)) {
+        return vec![right];
+    }
+    let fine =
+        [("/healthz", "healthz"), ("/pods", "pods"), ("/runningpods", "pods"), ("/configz", "configz")];
+    fine.into_iter().filter(|(root, _)| below(root)).map(|(_, right)| right).chain(["proxy"]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_right_a_path_needs() {
+        for (path, want) in [
+            ("/metrics", "metrics"),
+            ("/metrics/cadvisor", "metrics"),
+            ("/metricsx", "proxy"),
+            ("/stats/summary", "stats"),
+            ("/healthz", "healthz proxy"),
+            ("/healthz/ping", "healthz proxy"),
+            ("/pods", "pods proxy"),
+            ("/pods/", "pods proxy"),
+            ("/configz", "configz proxy"),
+            ("/logs/", "log"),
+            ("/run/ns/pod/c", "proxy"),
+            ("/", "proxy"),
+            ("//metrics", "proxy"),
+        ] {
+            assert_eq!(rights(path).join(" "), want, "{path}");
+        }
+    }
+}

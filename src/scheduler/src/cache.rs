@@ -1,0 +1,282 @@
+//! What the scheduler knows: nodes with their pods, and the pods that wait. Informers tell it what changes; what it has
+//! decided itself it knows at once, and *assumes* until an informer shows it.
+//!
+//! Without I/O: [`crate::run`] listens, asks for what is next, and writes what was decided.
+
+use crate::hints::Event;
+use crate::pod_affinity::Namespaces;
+use crate::pod_info::PodInfo;
+use crate::preempt::nominated_node;
+use crate::queue::Queue;
+use crate::{Context, Snapshot, Storage};
+use api::{LabelSelector, ObjectKey};
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use kinds::{key_of, pod as ask};
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Whose pods these are.
+pub(crate) const NAME: &str = "default-scheduler";
+
+#[derive(Debug, Default)]
+pub(crate) struct Cache {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) queue: Queue,
+    pub(crate) namespaces: Arc<Namespaces>,
+    /// Those that are on a node.
+    placed: HashMap<ObjectKey, Arc<PodInfo>>,
+    /// Ids of those that no informer shows there yet.
+    assumed: HashSet<String>,
+    /// Those that have made room for themselves, and where.
+    nominated: HashMap<ObjectKey, (String, Arc<PodInfo>)>,
+    /// Where the next pod looks first.
+    pub(crate) start: usize,
+}
+
+/// Ours, not bound, not on its way out.
+pub(crate) fn waits(pod: &Pod) -> bool {
+    let ours = pod.spec.as_ref().and_then(|s| s.scheduler_name.as_deref()).unwrap_or(NAME) == NAME;
+    ours && !is_bound(pod) && ask::is_active(pod)
+}
+
+fn is_bound(pod: &Pod) -> bool {
+    pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).is_some_and(|n| !n.is_empty())
+}
+
+impl Cache {
+    /// A pod as an informer shows it.
+    pub(crate) fn pod_is(&mut self, pod: &Arc<Pod>, now: Instant) {
+        let key = key_of(&pod.metadata);
+        let info = Arc::new(PodInfo::of(pod.clone()));
+        if self.placed.get(&key).is_some_and(|known| known.id != info.id) {
+            self.leave_node(&key, now);
+        }
+        if is_bound(pod) && !ask::is_terminal(pod) {
+            self.nominated.remove(&key);
+            self.queue.remove(&key);
+            self.enter_node(key, info, now);
+        } else if !is_bound(pod) && self.placed.contains_key(&key) {
+            // whoever tells is behind: no pod leaves its node again
+        } else if waits(pod) {
+            match nominated_node(pod) {
+                Some(node) => drop(self.nominated.insert(key, (node.to_owned(), info.clone()))),
+                None => drop(self.nominated.remove(&key)),
+            }
+            self.queue.set(&info, &self.namespaces, now);
+        } else {
+            self.queue.remove(&key);
+            self.leave_node(&key, now);
+        }
+    }
+
+    pub(crate) fn pod_is_gone(&mut self, pod: &Arc<Pod>, now: Instant) {
+        let key = key_of(&pod.metadata);
+        self.queue.remove(&key);
+        self.leave_node(&key, now);
+    }
+
+    fn enter_node(&mut self, key: ObjectKey, info: Arc<PodInfo>, now: Instant) {
+        let was_assumed = self.assumed.remove(&info.id);
+        self.snapshot.set_pod(info.clone());
+        let event = match self.placed.insert(key, info.clone()).filter(|_| !was_assumed) {
+            None => Event::PodPlaced(info),
+            Some(old) if old.likeness == info.likeness && old.occupied == info.occupied => return,
+            Some(old) => Event::PodChanged { old, new: info },
+        };
+        self.notice(&event, now);
+    }
+
+    fn leave_node(&mut self, key: &ObjectKey, now: Instant) {
+        let nominated = self.nominated.remove(key).map(|(_, info)| info);
+        let placed = self.placed.remove(key);
+        if let Some(info) = &placed {
+            self.assumed.remove(&info.id);
+            self.snapshot.remove_pod(&info.id);
+        }
+        if let Some(info) = placed.or(nominated) {
+            self.notice(&Event::PodGone(info), now);
+        }
+    }
+
+    /// It is bound to the node; until an informer shows it, it counts as if.
+    pub(crate) fn assume(&mut self, pod: &PodInfo, node: &str) {
+        let mut there = Pod::clone(&pod.pod);
+        there.spec.get_or_insert_default().node_name = Some(node.to_owned());
+        let key = key_of(&there.metadata);
+        let info = Arc::new(PodInfo::of(Arc::new(there)));
+        self.assumed.insert(info.id.clone());
+        self.snapshot.set_pod(info.clone());
+        self.nominated.remove(&key);
+        self.placed.insert(key, info);
+    }
+
+    /// It could not be bound.
+    pub(crate) fn forget(&mut self, pod: &PodInfo, now: Instant) {
+        let key = key_of(&pod.pod.metadata);
+        if self.assumed.contains(&pod.id) {
+            self.leave_node(&key, now);
+        }
+    }
+
+    pub(crate) fn nominate(&mut self, pod: &Arc<PodInfo>, node: Option<&str>) {
+        let key = key_of(&pod.pod.metadata);
+        match node {
+            Some(node) => drop(self.nominated.insert(key, (node.to_owned(), pod.clone()))),
+            None => drop(self.nominated.remove(&key)),
+        }
+    }
+
+    /// Less important pods that were to come to the node.
+    pub(crate) fn nominated_below(&self, pod: &PodInfo, node: &str) -> Vec<ObjectKey> {
+        let there = self.nominated.iter().filter(|(_, (name, _))| name == node);
+        there
+            .filter(|(_, (_, other))| other.priority() < pod.priority())
+            .map(|(key, _)| key.clone())
+            .collect()
+    }
+
+    pub(crate) fn node_is(&mut self, node: &Arc<Node>, now: Instant) {
+        let name = node.metadata.name.as_deref().unwrap_or_default();
+        let old = self.snapshot.node(name).map(|known| known.node.clone());
+        self.snapshot.set_node(node.clone());
+        let event = match old {
+            None => Event::NodeAdded(node.clone()),
+            // a heartbeat
+            Some(old) if !differ(&old, node) => return,
+            Some(old) => Event::NodeChanged { old, new: node.clone() },
+        };
+        self.notice(&event, now);
+    }
+
+    pub(crate) fn node_is_gone(&mut self, node: &Arc<Node>, now: Instant) {
+        self.snapshot.remove_node(node.metadata.name.as_deref().unwrap_or_default());
+        self.notice(&Event::NodeRemoved(node.clone()), now);
+    }
+
+    /// `is_gone`, or is there with these labels.
+    pub(crate) fn namespace_is(&mut self, namespace: &Namespace, is_gone: bool, now: Instant) {
+        let name = namespace.metadata.name.clone().unwrap_or_default();
+        let labels = namespace.metadata.labels.clone().unwrap_or_default();
+        let all = Arc::make_mut(&mut self.namespaces);
+        let was = if is_gone { all.remove(&name) } else { all.insert(name, labels.clone()) };
+        if is_gone || was.as_ref() != Some(&labels) {
+            self.notice(&Event::Namespace, now);
+        }
+    }
+
+    pub(crate) fn notice(&mut self, event: &Event, now: Instant) {
+        self.queue.notice(event, &self.namespaces, now);
+    }
+
+    pub(crate) fn placed(&self) -> impl Iterator<Item = &Arc<PodInfo>> {
+        self.placed.values()
+    }
+
+    pub(crate) fn context(&self, storage: Storage, owners: Option<LabelSelector>) -> Context {
+        Context {
+            namespaces: self.namespaces.clone(),
+            storage,
+            owners,
+            nominated: self.nominated.values().cloned().collect(),
+            start: self.start,
+        }
+    }
+}
+
+/// Whether anything differs that a pod can mind.
+fn differ(old: &Node, new: &Node) -> bool {
+    let allocatable = |node: &Node| node.status.as_ref().and_then(|status| status.allocatable.clone());
+    old.spec != new.spec || old.metadata.labels != new.metadata.labels || allocatable(old) != allocatable(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::place;
+    use serde_json::json;
+    use testkit::objects;
+
+    fn pod(name: &str, cpu: &str) -> objects::Builder<Pod> {
+        objects::pod(name).uid(name).requests(&json!({"cpu": cpu}))
+    }
+
+    /// The next pod, and where it goes.
+    fn next(cache: &mut Cache, now: Instant) -> Option<(Arc<PodInfo>, Result<String, String>)> {
+        let pod = cache.queue.pop(now)?;
+        let placed = place(&pod, &cache.snapshot, &cache.context(Storage::default(), None));
+        match &placed {
+            Ok(placement) => cache.assume(&pod, &placement.node),
+            Err(why) => cache.queue.refused(&key_of(&pod.pod.metadata), why.plugins.clone(), now),
+        }
+        Some((pod, placed.map(|placement| placement.node).map_err(|why| why.to_string())))
+    }
+
+    #[test]
+    fn what_is_decided_counts_before_anybody_shows_it() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        cache.node_is(&Arc::new(objects::node("n").allocatable("2", "4Gi").build()), now);
+        let one = Arc::new(pod("one", "2").build());
+        cache.pod_is(&one, now);
+        cache.pod_is(&Arc::new(pod("two", "2").build()), now);
+        let (first, at) = next(&mut cache, now).unwrap();
+        assert_eq!((first.pod.metadata.name.as_deref(), at), (Some("one"), Ok("n".to_owned())));
+        let full = Err("0/1 nodes are available: 1 Insufficient cpu.".to_owned());
+        assert_eq!(next(&mut cache, now).unwrap().1, full);
+        // an informer that is behind changes nothing
+        cache.pod_is(&Arc::new(pod("one", "2").label("late", "yes").build()), now);
+        assert!(next(&mut cache, now).is_none());
+        assert_eq!(cache.snapshot.node("n").unwrap().taken.milli_cpu, 2000);
+        // it could not be bound, and gives back what it took
+        cache.forget(&first, now);
+        assert_eq!(cache.snapshot.node("n").unwrap().taken.milli_cpu, 0);
+        let (second, at) = next(&mut cache, now).unwrap();
+        assert_eq!((second.pod.metadata.name.as_deref(), at), (Some("two"), Ok("n".to_owned())));
+        // an informer shows it, then it ends
+        cache.pod_is(&Arc::new(pod("two", "2").on("n").build()), now);
+        assert_eq!(cache.snapshot.node("n").unwrap().taken.milli_cpu, 2000);
+        cache.queue.failed(&key_of(&one.metadata), now);
+        cache.pod_is(&Arc::new(pod("two", "2").on("n").status(&json!({"phase": "Succeeded"})).build()), now);
+        assert_eq!(cache.snapshot.node("n").unwrap().taken.milli_cpu, 0);
+    }
+
+    #[test]
+    fn what_was_made_free_for_one_is_not_another_s() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        cache.node_is(&Arc::new(objects::node("n").allocatable("2", "4Gi").build()), now);
+        let made_room = pod("high", "2").spec(&json!({"priority": 5}));
+        let made_room = made_room.status(&json!({"nominatedNodeName": "n"})).build();
+        cache.pod_is(&Arc::new(made_room), now);
+        let high = cache.queue.pop(now).unwrap();
+        cache.queue.refused(
+            &key_of(&high.pod.metadata),
+            [crate::filters::Plugin::NodeResourcesFit].into(),
+            now,
+        );
+        for (name, priority, want) in [("lower", 1, false), ("same", 5, false), ("higher", 9, true)] {
+            let other = PodInfo::of(Arc::new(pod(name, "1").spec(&json!({"priority": priority})).build()));
+            let placed = place(&other, &cache.snapshot, &cache.context(Storage::default(), None));
+            assert_eq!(placed.is_ok(), want, "{name}");
+        }
+        assert_eq!(
+            place(&high, &cache.snapshot, &cache.context(Storage::default(), None)).unwrap().evaluated,
+            1
+        );
+        cache.pod_is_gone(&high.pod.clone(), now);
+        let other = PodInfo::of(Arc::new(pod("lower", "1").build()));
+        assert!(place(&other, &cache.snapshot, &cache.context(Storage::default(), None)).is_ok());
+    }
+
+    #[test]
+    fn a_heartbeat_wakes_nobody() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        let node = objects::node("n").allocatable("1", "4Gi");
+        cache.node_is(&Arc::new(node.build()), now);
+        cache.pod_is(&Arc::new(pod("a", "2").build()), now);
+        assert!(next(&mut cache, now).unwrap().1.is_err());
+        cache.node_is(&Arc::new(node.clone().status(&json!({"conditions": []})).build()), now);
+        assert!(next(&mut cache, now).is_none());
+        cache.node_is(&Arc::new(node.allocatable("2", "4Gi").build()), now);
+        assert_eq!(next(&mut cache, now).unwrap().1, Ok("n".to_owned()));
+    }
+}

@@ -1,0 +1,409 @@
+//! The pods that have no node, in upstream's three queues: *active* ones are tried, the most important first; who was
+//! refused *waits* until something changes that may help it ([`crate::hints`]), and then *backs off* for a while that doubles
+//! with each refusal, so that one who never fits does not hold up the others. Where nobody else is to be tried, nobody backs
+//! off (upstream's `SchedulerPopFromBackoffQ`), but for those whose attempt broke. Gated pods are in none of them.
+//!
+//! Without a clock of its own: who asks says what time it is.
+
+use crate::filters::Plugin;
+use crate::hints::{Event, is_gated, may_help};
+use crate::pod_affinity::Namespaces;
+use crate::pod_info::PodInfo;
+use api::ObjectKey;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const FIRST_BACKOFF: Duration = Duration::from_secs(1); // upstream's podInitialBackoffSeconds
+const LAST_BACKOFF: Duration = Duration::from_secs(10); // upstream's podMaxBackoffSeconds
+/// Who has waited so long is tried again, whatever has changed: upstream's `podMaxInUnschedulablePodsDuration`.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    pods: HashMap<ObjectKey, Entry>,
+    active: BTreeSet<Turn>,
+    backing_off: BTreeSet<(Instant, ObjectKey)>,
+    waiting: BTreeSet<(Instant, ObjectKey)>,
+    arrivals: u64,
+}
+
+/// The most important first, then who has waited longer.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Turn {
+    priority: Reverse<i32>,
+    arrival: u64,
+    key: ObjectKey,
+}
+
+#[derive(Debug)]
+struct Entry {
+    pod: Arc<PodInfo>,
+    state: State,
+    /// Its place among those of the same priority.
+    arrival: u64,
+    /// Since its last attempt; of one that was never tried, since it came.
+    since: Instant,
+    refusals: u32,
+    /// Attempts that broke, one after the other.
+    errors: u32,
+    /// Who refused it last.
+    refused_by: BTreeSet<Plugin>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum State {
+    Gated,
+    Active,
+    BackingOff {
+        until: Instant,
+        is_broken: bool,
+    },
+    Waiting,
+    /// It is being placed, or bound.
+    Attempted,
+}
+
+impl Queue {
+    /// A pod that is new or has changed.
+    pub(crate) fn set(&mut self, pod: &Arc<PodInfo>, namespaces: &Namespaces, now: Instant) {
+        let key = kinds::key_of(&pod.pod.metadata);
+        if self.pods.get(&key).is_some_and(|known| known.pod.id != pod.id) {
+            self.remove(&key);
+        }
+        let Some(known) = self.pods.get(&key) else {
+            self.arrivals += 1;
+            let entry = Entry {
+                pod: pod.clone(),
+                state: State::Gated,
+                arrival: self.arrivals,
+                since: now,
+                refusals: 0,
+                errors: 0,
+                refused_by: BTreeSet::from([Plugin::SchedulingGates]),
+            };
+            self.pods.insert(key.clone(), entry);
+            if !is_gated(pod) {
+                self.enter(&key, State::Active);
+            }
+            return;
+        };
+        let (old, state) = (known.pod.clone(), known.state.clone());
+        let helps = {
+            let event = Event::Changed { old, new: pod.clone() };
+            known.refused_by.iter().any(|plugin| may_help(*plugin, pod, &event, namespaces))
+        };
+        self.leave(&key);
+        if let Some(entry) = self.pods.get_mut(&key) {
+            entry.pod = pod.clone();
+        }
+        match state {
+            State::Gated if !is_gated(pod) => self.enter(&key, State::Active),
+            State::Waiting if helps => self.wake(&key, now),
+            state => self.enter(&key, state),
+        }
+    }
+
+    /// A pod that is gone, or has its node.
+    pub(crate) fn remove(&mut self, key: &ObjectKey) {
+        self.leave(key);
+        self.pods.remove(key);
+    }
+
+    /// The pod of this id has its node.
+    pub(crate) fn bound(&mut self, key: &ObjectKey, id: &str) {
+        if self.pods.get(key).is_some_and(|known| known.pod.id == id) {
+            self.remove(key);
+        }
+    }
+
+    /// The next to be tried. It is [`Queue::refused`], [`Queue::failed`] or [`Queue::bound`] then.
+    pub(crate) fn pop(&mut self, now: Instant) -> Option<Arc<PodInfo>> {
+        while let Some((_, key)) = self.backing_off.first().filter(|(until, _)| *until <= now).cloned() {
+            self.leave(&key);
+            self.enter(&key, State::Active);
+        }
+        while let Some((_, key)) =
+            self.waiting.first().filter(|(since, _)| *since + LONGEST_WAIT <= now).cloned()
+        {
+            self.leave(&key);
+            self.wake(&key, now);
+        }
+        let key = match self.active.first() {
+            Some(turn) => turn.key.clone(),
+            None => self.early()?,
+        };
+        self.leave(&key);
+        self.enter(&key, State::Attempted);
+        self.pods.get(&key).map(|entry| entry.pod.clone())
+    }
+
+    /// One that backs off, and need not where nobody else is to be tried.
+    fn early(&self) -> Option<ObjectKey> {
+        let is_refused = |key: &ObjectKey| {
+            let entry = self.pods.get(key);
+            entry.is_some_and(|entry| matches!(entry.state, State::BackingOff { is_broken: false, .. }))
+        };
+        self.backing_off.iter().map(|(_, key)| key).find(|key| is_refused(key)).cloned()
+    }
+
+    /// No node would do. It waits for what its refusers say may help.
+    pub(crate) fn refused(&mut self, key: &ObjectKey, by: BTreeSet<Plugin>, now: Instant) {
+        if let Some(entry) = self.attempted(key, now) {
+            entry.refusals += 1;
+            entry.errors = 0;
+            entry.refused_by = by;
+            self.enter(key, State::Waiting);
+        }
+    }
+
+    /// Its attempt broke: nothing else need change.
+    pub(crate) fn failed(&mut self, key: &ObjectKey, now: Instant) {
+        if let Some(entry) = self.attempted(key, now) {
+            entry.errors += 1;
+            let until = now + backoff(entry.errors);
+            self.enter(key, State::BackingOff { until, is_broken: true });
+        }
+    }
+
+    /// What was decided of one that waits could not be written.
+    pub(crate) fn retry(&mut self, key: &ObjectKey, now: Instant) {
+        if self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
+            self.leave(key);
+            self.enter(key, State::Attempted);
+            self.failed(key, now);
+        }
+    }
+
+    fn attempted(&mut self, key: &ObjectKey, now: Instant) -> Option<&mut Entry> {
+        self.arrivals += 1;
+        let arrival = self.arrivals;
+        let entry = self.pods.get_mut(key).filter(|entry| entry.state == State::Attempted)?;
+        (entry.since, entry.arrival) = (now, arrival);
+        Some(entry)
+    }
+
+    /// Something has changed: whom it may help is tried again.
+    pub(crate) fn notice(&mut self, event: &Event, namespaces: &Namespaces, now: Instant) {
+        let may_help = |entry: &Entry| match entry.refused_by.is_empty() {
+            // there was no node at all
+            true => matches!(event, Event::NodeAdded(_)),
+            false => entry.refused_by.iter().any(|plugin| may_help(*plugin, &entry.pod, event, namespaces)),
+        };
+        let helped = self.waiting.iter().filter(|(_, key)| self.pods.get(key).is_some_and(may_help));
+        let helped: Vec<ObjectKey> = helped.map(|(_, key)| key.clone()).collect();
+        for key in helped {
+            self.leave(&key);
+            self.wake(&key, now);
+        }
+    }
+
+    fn wake(&mut self, key: &ObjectKey, now: Instant) {
+        let Some(entry) = self.pods.get(key) else { return };
+        let until = entry.since + backoff(entry.refusals);
+        match until <= now {
+            true => self.enter(key, State::Active),
+            false => self.enter(key, State::BackingOff { until, is_broken: false }),
+        }
+    }
+
+    /// Whether somebody is to be tried now.
+    pub(crate) fn is_ready(&self, now: Instant) -> bool {
+        !self.active.is_empty() || self.early().is_some() || self.due().is_some_and(|due| due <= now)
+    }
+
+    /// When somebody is to be tried, if nothing happens until then.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let backing_off = self.backing_off.first().map(|(until, _)| *until);
+        let waiting = self.waiting.first().map(|(since, _)| *since + LONGEST_WAIT);
+        backing_off.into_iter().chain(waiting).min()
+    }
+
+    fn enter(&mut self, key: &ObjectKey, state: State) {
+        let Some(entry) = self.pods.get_mut(key) else { return };
+        entry.state = state;
+        match entry.state {
+            State::Active => {
+                let turn = Turn {
+                    priority: Reverse(entry.pod.priority()),
+                    arrival: entry.arrival,
+                    key: key.clone(),
+                };
+                self.active.insert(turn);
+            }
+            State::BackingOff { until, .. } => drop(self.backing_off.insert((until, key.clone()))),
+            State::Waiting => drop(self.waiting.insert((entry.since, key.clone()))),
+            State::Gated | State::Attempted => {}
+        }
+    }
+
+    fn leave(&mut self, key: &ObjectKey) {
+        let Some(entry) = self.pods.get(key) else { return };
+        match entry.state {
+            State::Active => {
+                let priority = Reverse(entry.pod.priority());
+                self.active.remove(&Turn { priority, arrival: entry.arrival, key: key.clone() });
+            }
+            State::BackingOff { until, .. } => drop(self.backing_off.remove(&(until, key.clone()))),
+            State::Waiting => drop(self.waiting.remove(&(entry.since, key.clone()))),
+            State::Gated | State::Attempted => {}
+        }
+    }
+}
+
+fn backoff(times: u32) -> Duration {
+    match times.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(doublings) => FIRST_BACKOFF.saturating_mul(1 << doublings.min(10)).min(LAST_BACKOFF),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+    use testkit::objects;
+
+    fn pod(name: &str, priority: i32, more: Value) -> Arc<PodInfo> {
+        let made = objects::pod(name).uid(name).spec(&json!({"priority": priority})).spec(&more);
+        Arc::new(PodInfo::of(Arc::new(made.build())))
+    }
+
+    fn key(name: &str) -> ObjectKey {
+        ObjectKey::namespaced("default", name)
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    struct Tried {
+        queue: Queue,
+        now: Instant,
+    }
+
+    impl Tried {
+        fn with(pods: &[Arc<PodInfo>]) -> Self {
+            let mut tried = Tried { queue: Queue::default(), now: Instant::now() };
+            pods.iter().for_each(|pod| tried.set(pod));
+            tried
+        }
+
+        fn set(&mut self, pod: &Arc<PodInfo>) {
+            self.queue.set(pod, &Namespaces::new(), self.now);
+        }
+
+        fn next(&mut self) -> Option<String> {
+            self.queue.pop(self.now).and_then(|pod| pod.pod.metadata.name.clone())
+        }
+
+        fn refused(&mut self, name: &str, by: Plugin) {
+            self.queue.refused(&key(name), BTreeSet::from([by]), self.now);
+        }
+
+        fn notice(&mut self, event: &Event) {
+            self.queue.notice(event, &Namespaces::new(), self.now);
+        }
+    }
+
+    #[test]
+    fn the_most_important_first_then_who_came_first() {
+        let mut tried =
+            Tried::with(&[pod("b", 0, json!({})), pod("a", 0, json!({})), pod("c", 9, json!({}))]);
+        let order: Vec<Option<String>> = (0..4).map(|_| tried.next()).collect();
+        assert_eq!(order, [Some("c".to_owned()), Some("b".to_owned()), Some("a".to_owned()), None]);
+        // who is on the way to a node is not tried again, whatever happens to it
+        tried.set(&pod("a", 5, json!({})));
+        assert_eq!(tried.next(), None);
+        // who was made anew under its name is another
+        let anew = objects::pod("a").uid("anew").build();
+        tried.set(&Arc::new(PodInfo::of(Arc::new(anew))));
+        tried.queue.bound(&key("a"), "a");
+        assert_eq!(tried.next().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn who_was_refused_waits_for_what_may_help() {
+        let gone = Event::PodGone(pod("other", 0, json!({})));
+        let mut tried = Tried::with(&[pod("a", 0, json!({})), pod("b", 0, json!({}))]);
+        (tried.next(), tried.next());
+        tried.refused("a", Plugin::NodeResourcesFit);
+        tried.refused("b", Plugin::TaintToleration);
+        assert_eq!((tried.next(), tried.queue.is_ready(tried.now)), (None, false));
+        tried.notice(&gone);
+        assert!(tried.queue.is_ready(tried.now));
+        assert_eq!((tried.next().as_deref(), tried.next()), (Some("a"), None));
+        // the other is tried after five minutes, whatever happens
+        assert_eq!(tried.queue.due(), Some(tried.now + LONGEST_WAIT));
+        tried.now += LONGEST_WAIT;
+        assert_eq!(tried.next().as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn who_was_refused_often_backs_off_behind_the_others() {
+        let gone = Event::PodGone(pod("other", 0, json!({})));
+        let mut tried = Tried::with(&[pod("often", 9, json!({}))]);
+        for (times, want) in [1, 2, 4, 8, 10, 10].into_iter().enumerate() {
+            assert_eq!(tried.next().as_deref(), Some("often"), "{times}");
+            tried.refused("often", Plugin::NodeResourcesFit);
+            tried.notice(&gone);
+            assert_eq!(tried.queue.due(), Some(tried.now + seconds(want)), "{times}");
+            // it is less important, and does not back off
+            tried.set(&pod("new", 0, json!({})));
+            assert_eq!(tried.next().as_deref(), Some("new"), "{times}");
+            tried.queue.remove(&key("new"));
+            tried.now += seconds(want);
+        }
+    }
+
+    #[test]
+    fn where_nobody_else_is_tried_nobody_backs_off() {
+        let gone = Event::PodGone(pod("other", 0, json!({})));
+        let mut tried = Tried::with(&[pod("a", 0, json!({}))]);
+        for _ in 0..3 {
+            assert_eq!(tried.next().as_deref(), Some("a"));
+            tried.refused("a", Plugin::NodeResourcesFit);
+            tried.notice(&gone);
+        }
+        // one whose attempt broke does: it would break again
+        tried.next();
+        tried.queue.failed(&key("a"), tried.now);
+        assert_eq!((tried.next(), tried.queue.due()), (None, Some(tried.now + seconds(1))));
+        tried.now += seconds(1);
+        assert_eq!(tried.next().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_gated_pod_is_not_tried_until_its_gates_are_gone() {
+        let gated = json!({"schedulingGates": [{"name": "example.com/wait"}]});
+        let mut tried = Tried::with(&[pod("a", 0, gated)]);
+        tried.notice(&Event::PodGone(pod("other", 0, json!({}))));
+        assert_eq!((tried.next(), tried.queue.due()), (None, None));
+        tried.set(&pod("a", 0, json!({})));
+        assert_eq!(tried.next().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn its_own_change_may_help_it() {
+        let mut tried = Tried::with(&[pod("a", 0, json!({}))]);
+        tried.next();
+        tried.refused("a", Plugin::TaintToleration);
+        tried.set(&pod("a", 0, json!({"activeDeadlineSeconds": 5})));
+        assert_eq!(tried.next(), None);
+        tried.set(&pod("a", 0, json!({"tolerations": [{"operator": "Exists"}]})));
+        assert_eq!(tried.next().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn where_there_was_no_node_one_that_comes_helps() {
+        let mut tried = Tried::with(&[pod("a", 0, json!({}))]);
+        tried.next();
+        tried.queue.refused(&key("a"), BTreeSet::new(), tried.now);
+        tried.notice(&Event::Volume);
+        assert_eq!(tried.next(), None);
+        tried.notice(&Event::NodeAdded(Arc::new(objects::node("n").build())));
+        assert_eq!(tried.next().as_deref(), Some("a"));
+    }
+}
