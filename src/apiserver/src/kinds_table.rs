@@ -15,7 +15,7 @@ const ACTED_ON_BY: &[(&str, &str, &str)] = &[
     ("", "namespaces", "namespace controller, admission"),
     ("", "nodes", "kubelet, node lifecycle controller, scheduler"),
     ("", "persistentvolumeclaims", "volume binder, provisioner, expansion, kubelet"),
-    ("", "persistentvolumes", "volume binder, provisioner"),
+    ("", "persistentvolumes", "volume binder, provisioner, kubelet, attach/detach controller"),
     ("", "pods", "scheduler, kubelet, garbage collector"),
     ("", "podtemplates", ""),
     ("", "replicationcontrollers", "replication controller"),
@@ -69,11 +69,11 @@ const ACTED_ON_BY: &[(&str, &str, &str)] = &[
     ("resource.k8s.io", "resourceclaimtemplates", ""),
     ("resource.k8s.io", "resourceslices", ""),
     ("scheduling.k8s.io", "priorityclasses", "admission"),
-    ("storage.k8s.io", "csidrivers", ""),
-    ("storage.k8s.io", "csinodes", ""),
+    ("storage.k8s.io", "csidrivers", "kubelet, attach/detach controller"),
+    ("storage.k8s.io", "csinodes", "kubelet"),
     ("storage.k8s.io", "csistoragecapacities", ""),
     ("storage.k8s.io", "storageclasses", "provisioner, volume binder, admission"),
-    ("storage.k8s.io", "volumeattachments", ""),
+    ("storage.k8s.io", "volumeattachments", "attach/detach controller, kubelet"),
     ("storage.k8s.io", "volumeattributesclasses", ""),
 ];
 

@@ -4,7 +4,7 @@ use crate::mailbox::{Mailbox, Message};
 use crate::shared::Shared;
 use crate::sources::{Source, references};
 use crate::worker::{Worker, supervise};
-use crate::{container_config, labels, pod};
+use crate::{container_config, csi, labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolume, PersistentVolumeClaim, Pod, PodSpec, Secret};
@@ -28,6 +28,7 @@ pub(crate) struct Manager {
     config_maps: Subscription<ConfigMap>,
     secrets: Subscription<Secret>,
     wake_all: watch::Receiver<()>,
+    drivers: watch::Receiver<()>,
     claims: Subscription<PersistentVolumeClaim>,
     volumes: Subscription<PersistentVolume>,
 }
@@ -56,6 +57,7 @@ impl Manager {
             config_maps: shared.sources.config_maps.subscribe(),
             secrets: shared.sources.secrets.subscribe(),
             wake_all: shared.wake_all.subscribe(),
+            drivers: shared.csi.registered.subscribe(),
             claims: shared.sources.claims.subscribe(),
             volumes: shared.sources.volumes.subscribe(),
             shared,
@@ -90,6 +92,7 @@ impl Manager {
                 }
                 Some(change) = self.secrets.next() => self.source_changed(&change, Source::Secret),
                 Ok(()) = self.wake_all.changed() => self.look_all(),
+                Ok(()) = self.drivers.changed() => self.driver_registered(),
                 Some(change) = self.claims.next() => self.source_changed(&change, Source::Claim),
                 Some(change) = self.volumes.next() => self.volume_changed(&change),
                 event = self.events.recv() => match event {
@@ -160,6 +163,13 @@ impl Manager {
         }
     }
 
+    /// Whoever waits for it need wait no longer.
+    fn driver_registered(&self) {
+        for handle in self.workers.values() {
+            let _ = handle.mailbox.send(Message::DriverRegistered);
+        }
+    }
+
     /// Somebody may wait for one of them.
     fn ports_freed(&self) {
         for handle in self.workers.values().filter(|handle| handle.wants_host_ports) {
@@ -204,8 +214,14 @@ impl Manager {
     async fn sweep(&self) {
         let known: BTreeSet<String> = self.workers.keys().cloned().collect();
         let (pods, logs) = (self.shared.config.pods_dir(), self.shared.config.logs_dir());
+        let shared = self.shared.clone();
         let swept = tokio::task::spawn_blocking(move || {
             for dir in orphaned_dirs(&pods, |name| known.contains(name)) {
+                // what drivers have mounted only they take back, when they have come
+                if csi::has_volumes(&dir) {
+                    shared.csi.orphaned(dir);
+                    continue;
+                }
                 if let Err(error) = crate::volumes::tear_down(&dir) {
                     tracing::warn!(dir = %dir.display(), %error, "garbage collection of volumes: the directory of a pod that is gone could not be removed");
                 }
