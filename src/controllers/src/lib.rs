@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod api_services;
+mod attach_detach;
 mod bootstrap_tokens;
 mod certificates;
 mod cluster_role_aggregation;
@@ -72,6 +73,7 @@ pub struct ControllersConfig {
 pub fn roles() -> Vec<ComponentRole> {
     vec![
         api_services::role(),
+        attach_detach::role(),
         bootstrap_tokens::role(),
         certificates::role(),
         cluster_role_aggregation::role(),
@@ -150,6 +152,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(storage_protection::run_volumes(cluster.clone(), stop.clone()));
     controllers.spawn(storage_version_migration::run(cluster.clone(), stop.clone()));
     controllers.spawn(ephemeral_volume::run(cluster.clone(), stop.clone()));
+    controllers.spawn(attach_detach::run(cluster.clone(), stop.clone()));
     controllers.spawn(volume_expansion::run(cluster.clone(), stop.clone()));
     controllers.spawn(validating_admission_policy_status::run(cluster.clone(), stop.clone()));
     controllers.spawn(garbage_collector::run(cluster.clone(), stop.clone()));

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod columns;
+pub mod csi;
 mod decode;
 pub mod endpoints;
 mod indexes;

@@ -15,6 +15,7 @@ pub mod conditions;
 pub mod config;
 pub mod container_config;
 pub mod credentials;
+mod csi;
 pub mod env;
 mod env_file;
 pub mod expand;

@@ -18,5 +18,7 @@ pub(crate) enum Message {
     SourcesChanged,
     /// Another sandbox has given its host ports back.
     PortsFreed,
+    /// A storage driver has come.
+    DriverRegistered,
     Probed(Verdict),
 }

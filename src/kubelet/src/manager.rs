@@ -4,7 +4,7 @@ use crate::mailbox::{Mailbox, Message};
 use crate::shared::Shared;
 use crate::sources::{Source, references};
 use crate::worker::{Worker, supervise};
-use crate::{container_config, labels, pod};
+use crate::{container_config, csi, labels, pod};
 use cluster::{Change, Subscription};
 use cri::{RuntimeEvent, SandboxStatus};
 use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
@@ -29,6 +29,7 @@ pub(crate) struct Manager {
     config_maps: Subscription<ConfigMap>,
     secrets: Subscription<Secret>,
     wake_all: watch::Receiver<()>,
+    drivers: watch::Receiver<()>,
     claims: Subscription<PersistentVolumeClaim>,
     volumes: Subscription<PersistentVolume>,
     trust_bundles: Subscription<ClusterTrustBundle>,
@@ -58,6 +59,7 @@ impl Manager {
             config_maps: shared.sources.config_maps.subscribe(),
             secrets: shared.sources.secrets.subscribe(),
             wake_all: shared.wake_all.subscribe(),
+            drivers: shared.csi.registered.subscribe(),
             claims: shared.sources.claims.subscribe(),
             volumes: shared.sources.volumes.subscribe(),
             trust_bundles: shared.sources.trust_bundles.subscribe(),
@@ -93,6 +95,7 @@ impl Manager {
                 }
                 Some(change) = self.secrets.next() => self.source_changed(&change, Source::Secret),
                 Ok(()) = self.wake_all.changed() => self.look_all(),
+                Ok(()) = self.drivers.changed() => self.driver_registered(),
                 Some(change) = self.claims.next() => self.source_changed(&change, Source::Claim),
                 Some(change) = self.volumes.next() => self.volume_changed(&change),
                 Some(_) = self.trust_bundles.next() => self.wake(None, &Source::TrustBundles),
@@ -164,6 +167,13 @@ impl Manager {
         }
     }
 
+    /// Whoever waits for it need wait no longer.
+    fn driver_registered(&self) {
+        for handle in self.workers.values() {
+            let _ = handle.mailbox.send(Message::DriverRegistered);
+        }
+    }
+
     /// Somebody may wait for one of them.
     fn ports_freed(&self) {
         for handle in self.workers.values().filter(|handle| handle.wants_host_ports) {
@@ -210,8 +220,14 @@ impl Manager {
     async fn sweep(&self) {
         let known: BTreeSet<String> = self.workers.keys().cloned().collect();
         let (pods, logs) = (self.shared.config.pods_dir(), self.shared.config.logs_dir());
+        let shared = self.shared.clone();
         let swept = tokio::task::spawn_blocking(move || {
             for dir in orphaned_dirs(&pods, |name| known.contains(name)) {
+                // what drivers have mounted only they take back, when they have come
+                if csi::has_volumes(&dir) {
+                    shared.csi.orphaned(dir);
+                    continue;
+                }
                 if let Err(error) = crate::volumes::tear_down(&dir) {
                     tracing::warn!(dir = %dir.display(), %error, "garbage collection of volumes: the directory of a pod that is gone could not be removed");
                 }

@@ -2,6 +2,7 @@ use crate::admission::brake::Brake;
 use crate::admission::{self, Neighbour, Refusal};
 use crate::clock::Clock;
 use crate::config::KubeletConfig;
+use crate::csi::Csi;
 use crate::field_ref::Facts;
 use crate::image_manager::ImageManager;
 use crate::mailbox::{Mailbox, Message};
@@ -37,6 +38,7 @@ pub(crate) struct Shared {
     pub probe_counts: ProbeCounts,
     pub brake: Mutex<Brake>,
     pub pauses: Pauses,
+    pub csi: Csi,
     /// Has every worker look again.
     pub wake_all: watch::Sender<()>,
 }

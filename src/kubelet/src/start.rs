@@ -1,6 +1,7 @@
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::config::KubeletConfig;
+use crate::csi::{self, Csi};
 use crate::heartbeat::Heartbeat;
 use crate::image_manager::ImageManager;
 use crate::logs::keeper::Keeper;
@@ -36,6 +37,8 @@ pub enum StartError {
     Folder { dir: PathBuf, why: std::io::Error },
     #[error("read which namespaces are paused, {}: {why}", file.display())]
     Paused { file: PathBuf, why: std::io::Error },
+    #[error("watch for storage drivers: {0}")]
+    Drivers(std::io::Error),
     #[error("container runtime: {0}")]
     Runtime(CriError),
     #[error("watch container logs: {0}")]
@@ -69,6 +72,7 @@ pub(crate) async fn start_at(
     for dir in [config.pods_dir(), config.logs_dir()] {
         make_private(&dir).map_err(|why| StartError::Folder { dir, why })?;
     }
+    Csi::make_directories(&config.state_dir).map_err(|(dir, why)| StartError::Folder { dir, why })?;
     let paused = config.state_dir.join("paused.json");
     let pauses = Pauses::load(paused.clone()).map_err(|why| StartError::Paused { file: paused, why })?;
     let client = cluster.acting_as(Actor::node(&config.node_name));
@@ -92,6 +96,7 @@ pub(crate) async fn start_at(
         probe_counts: ProbeCounts::default(),
         brake: Mutex::default(),
         pauses,
+        csi: Csi::new(&cluster, &config.state_dir),
         wake_all: watch::Sender::new(()),
         runtime,
         client,
@@ -104,13 +109,25 @@ pub(crate) async fn start_at(
     let heartbeat = Heartbeat::register(shared.clone())
         .await
         .map_err(|status| StartError::Register { node: shared.config.node_name.clone(), status })?;
+    csi::create_csi_node(&shared).await.unwrap_or_else(|status| {
+        // a disk without room lets nothing be written; the first driver makes it then
+        tracing::warn!(%status, "the node has no CSINode yet");
+    });
+    let drivers = csi::Registration::new(shared.clone()).map_err(StartError::Drivers)?;
     let meter: Arc<dyn UsageSource> = Arc::new(Meter::new(shared.clone()));
     cluster.measured_by(&meter);
+    let access = Arc::new(Access(shared.clone()));
     let task = tokio::spawn(async move {
         let _measures_while_it_runs = meter;
-        tokio::join!(manager.run(), keeper.run(stop.clone()), heartbeat.run(stop));
+        tokio::join!(
+            manager.run(),
+            keeper.run(stop.clone()),
+            drivers.run(stop.clone()),
+            csi::clean_up(shared.clone(), stop.clone()),
+            heartbeat.run(stop),
+        );
     });
-    Ok(Kubelet { access: Arc::new(Access(shared)), pauser, task })
+    Ok(Kubelet { access, pauser, task })
 }
 
 /// Secrets lie below it, with the modes that containers need.

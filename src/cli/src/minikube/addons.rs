@@ -30,8 +30,8 @@ const fn built_in(what: &'static str, instead: &'static str) -> Is {
 
 const HELM: &str = "install its chart with helm, or its manifests with kubectl apply";
 const NO_DEVICES: &str = "devices are not given to pods yet";
-const NO_DRIVERS: &str =
-    "drivers of storage are not called: a claim of the class `standard` is given a directory at once";
+const DRIVER: &str = "install its manifests with kubectl apply: storage drivers register here as anywhere";
+const NO_SNAPSHOTS: &str = "a directory of the class `standard` has no snapshots: a storage driver brings its own snapshot controller";
 const NO_MACHINE: &str = "there is no virtual machine to be set up";
 
 const ADDONS: &[Addon] = &[
@@ -39,7 +39,7 @@ const ADDONS: &[Addon] = &[
     Addon { name: "amd-gpu-device-plugin", is: Elsewhere(NO_DEVICES) },
     Addon { name: "auto-pause", is: Elsewhere("nothing pauses by itself: at idle there is nothing to save") },
     Addon { name: "cloud-spanner", is: Elsewhere(HELM) },
-    Addon { name: "csi-hostpath-driver", is: Elsewhere(NO_DRIVERS) },
+    Addon { name: "csi-hostpath-driver", is: Elsewhere(DRIVER) },
     Addon {
         name: "dashboard",
         is: built_in("`minikube dashboard` opens it", "nobody sees it without a link from there"),
@@ -109,10 +109,10 @@ const ADDONS: &[Addon] = &[
             "claims of other classes are left to their provisioners",
         ),
     },
-    Addon { name: "storage-provisioner-gluster", is: Elsewhere(NO_DRIVERS) },
+    Addon { name: "storage-provisioner-gluster", is: Elsewhere(HELM) },
     Addon { name: "storage-provisioner-rancher", is: Elsewhere(HELM) },
     Addon { name: "volcano", is: Elsewhere(HELM) },
-    Addon { name: "volumesnapshots", is: Elsewhere(NO_DRIVERS) },
+    Addon { name: "volumesnapshots", is: Elsewhere(NO_SNAPSHOTS) },
     Addon { name: "yakd", is: Elsewhere(HELM) },
 ];
 

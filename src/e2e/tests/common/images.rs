@@ -41,6 +41,8 @@ const TOOLS: &[&str] = &[
     "seq",
     "httpd",
     "mount",
+    "umount",
+    "rmdir",
     "chmod",
     "stat",
     "df",

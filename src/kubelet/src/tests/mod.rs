@@ -1,5 +1,6 @@
 //! A whole kubelet on an in-memory cluster, with a scripted runtime and a clock that stands still.
 
+mod drivers;
 mod fake;
 mod logs;
 mod paused;

@@ -12,6 +12,7 @@ pub mod subpath;
 mod trust_bundle;
 
 use crate::clock::after;
+use crate::csi::{self, CsiVolume};
 use crate::pod;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
@@ -46,6 +47,16 @@ pub type Mounted = BTreeMap<String, MountedVolume>;
 pub enum VolumeError {
     #[error("MountVolume.SetUp failed for volume \"{volume}\" : {why}")]
     SetUp { volume: String, why: String },
+    #[error("MountVolume.MountDevice failed for volume \"{volume}\" : {why}")]
+    Device { volume: String, why: String },
+    /// Nobody has attached it in time.
+    #[error(
+        "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[{volume}], failed to process volumes=[]: context deadline exceeded"
+    )]
+    NotAttached { volume: String },
+    /// The pod is to end.
+    #[error("the pod is to end")]
+    GivenUp,
     /// It is not known yet what the volume is.
     #[error(
         "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[], failed to process volumes=[{volume}]: {why}"
@@ -58,26 +69,38 @@ pub enum Prepared {
     EmptyDir(EmptyDirVolumeSource),
     HostPath(HostPathVolumeSource),
     Persistent(Persistent),
+    /// Of a storage driver: `csi::mount` has it mounted.
+    Csi(Box<CsiVolume>),
     Image(String),
-    Files { plugin: &'static str, payload: Payload },
+    Files {
+        plugin: &'static str,
+        payload: Payload,
+    },
 }
 
+/// `root`: the kubelet's directory.
+///
 /// # Errors
 /// What the volume refers to is missing, or its kind is not supported.
 pub fn prepare(
+    root: &Path,
     pod_dir: &Path,
     volume: &Volume,
     context: &payload::Content<'_>,
 ) -> Result<Prepared, VolumeError> {
     let failed = |why: String| VolumeError::SetUp { volume: volume.name.clone(), why };
     if let Some(source) = &volume.host_path {
-        return Ok(Prepared::HostPath(source.clone()));
+        let path = csi::on_machine(root, Path::new(&source.path)).to_string_lossy().into_owned();
+        return Ok(Prepared::HostPath(HostPathVolumeSource { path, ..source.clone() }));
     }
     if let Some(source) = &volume.empty_dir {
         return Ok(Prepared::EmptyDir(source.clone()));
     }
     if let Some(source) = &volume.image {
         return Ok(Prepared::Image(source.reference.clone().unwrap_or_default()));
+    }
+    if let Some(volume) = CsiVolume::of_pod(context.pod, volume) {
+        return Ok(Prepared::Csi(Box::new(volume)));
     }
     if let Some(used) = kinds::volume::claim_of(context.pod, volume) {
         let is_set_up = volume_dir(pod_dir, CLAIMED, &volume.name).exists();
@@ -94,9 +117,7 @@ pub fn prepare(
 /// # Errors
 /// The first volume that could not be made.
 pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> Result<Mounted, VolumeError> {
-    let security = pod::spec(pod).security_context.as_ref();
-    let policy = security.and_then(|s| s.fs_group_change_policy.as_deref());
-    let on_root_mismatch = policy == Some("OnRootMismatch");
+    let on_root_mismatch = is_given_on_mismatch(pod);
     let group = pod::fs_group(pod);
     let mut mounted = Mounted::new();
     for (name, volume) in prepared {
@@ -120,6 +141,8 @@ pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> R
                 }
                 MountedVolume::Path { path, read_only: found.read_only }
             }
+            // mounted before, by its driver
+            Prepared::Csi(_) => continue,
             Prepared::Image(reference) => MountedVolume::Image(reference),
             Prepared::EmptyDir(source) => {
                 let path = volume_dir(pod_dir, "kubernetes.io~empty-dir", &name);
@@ -136,6 +159,20 @@ pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> R
         mounted.insert(name, place);
     }
     Ok(mounted)
+}
+
+/// fsGroup of a volume that somebody else has mounted.
+///
+/// # Errors
+/// The file system refused.
+pub(crate) fn give_to_group(path: &Path, pod: &Pod, group: u32) -> io::Result<()> {
+    ownership::give(path, group, is_given_on_mismatch(pod))
+}
+
+/// fsGroupChangePolicy.
+fn is_given_on_mismatch(pod: &Pod) -> bool {
+    let security = pod::spec(pod).security_context.as_ref();
+    security.and_then(|s| s.fs_group_change_policy.as_deref()) == Some("OnRootMismatch")
 }
 
 fn volume_dir(pod_dir: &Path, plugin: &str, name: &str) -> PathBuf {
@@ -172,6 +209,11 @@ pub fn unmount_below(dir: &Path) -> io::Result<()> {
 pub fn is_mount(dir: &Path) -> io::Result<bool> {
     let dir = dir.canonicalize()?;
     Ok(mount_targets()?.contains(&dir))
+}
+
+/// The same of a path that is known to hold no links, without looking at what is there.
+pub(crate) fn is_mount_target(path: &Path) -> io::Result<bool> {
+    Ok(mount_targets()?.iter().any(|target| target == path))
 }
 
 fn mounts_below(dir: &Path) -> io::Result<Vec<PathBuf>> {

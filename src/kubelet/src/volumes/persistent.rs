@@ -1,6 +1,7 @@
 //! Volumes behind claims: a directory of this machine that was there before the pod, and stays after it.
 
 use super::{Prepared, VolumeError, host_path};
+use crate::csi::CsiVolume;
 use crate::sources::Sources;
 use cluster::STORAGE_PROVISIONER;
 use k8s_openapi::api::core::v1::{
@@ -72,6 +73,9 @@ pub fn prepare(
     let spec = found.spec.as_ref();
     if spec.and_then(|spec| spec.volume_mode.as_deref()) == Some("Block") {
         return Err(failed("block volumes are not supported"));
+    }
+    if let Some(volume) = CsiVolume::of_claim(of, &found, &claim, used.read_only) {
+        return Ok(Prepared::Csi(Box::new(volume)));
     }
     let place = match spec.map(|spec| (&spec.host_path, &spec.local)) {
         Some((Some(path), _)) => Place::HostPath(path.clone()),
@@ -184,9 +188,16 @@ mod tests {
             (
                 "of a cloud",
                 Some(claim(json!({}))),
-                Some(volume(json!({"spec": {"csi": {"driver": "d", "volumeHandle": "h"}}}))),
+                Some(volume(json!({"spec": {"nfs": {"server": "s", "path": "/"}}}))),
                 false,
                 "MountVolume.SetUp failed for volume \"v\" : no volume plugin matched",
+            ),
+            (
+                "a driver's",
+                Some(claim(json!({}))),
+                Some(volume(json!({"spec": {"csi": {"driver": "d", "volumeHandle": "h"}}}))),
+                false,
+                "h of d",
             ),
             (
                 "a device",
@@ -214,6 +225,10 @@ mod tests {
                         Place::Local(path) => path.display().to_string(),
                     };
                     format!("{path} {}", if found.is_given { "given" } else { "kept" })
+                }
+                Ok(Prepared::Csi(found)) => {
+                    assert!(found.read_only);
+                    format!("{} of {}", found.handle, found.driver)
                 }
                 Ok(_) => panic!("{name}"),
                 Err(error) => error.to_string(),

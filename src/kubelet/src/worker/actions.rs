@@ -10,8 +10,8 @@ use crate::resolv::{Resolv, resolv_conf};
 use crate::shared::Shared;
 use crate::view::{Backoff, Evicted};
 use crate::volumes::payload::{Content, TOKEN_SECONDS};
-use crate::volumes::{self, Mounted, Prepared, VolumeError};
-use crate::{admission, clock, pod, resize};
+use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError};
+use crate::{admission, clock, csi, pod, resize};
 use cluster::{BoundObject, EventType, TokenRequestParams};
 use cri::{ContainerId, ContainerState, SandboxId};
 use jiff::Timestamp;
@@ -19,6 +19,7 @@ use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 impl Worker {
     pub(super) fn sync(&mut self) {
@@ -162,7 +163,7 @@ impl Worker {
             let message = "Pod sandbox changed, it will be killed and re-created.";
             self.shared.say(&self.pod, None, EventType::Normal, "SandboxChanged", message);
         }
-        let (shared, pod) = (self.shared.clone(), self.pod_as_given());
+        let (shared, pod, living) = (self.shared.clone(), self.pod_as_given(), self.living.clone());
         self.jobs.spawn(async move {
             for old in instead_of {
                 // what does not work any more can fail to stop as well
@@ -170,7 +171,7 @@ impl Worker {
                     tracing::warn!(sandbox = %old, %error, "sandbox that does not work does not stop");
                 }
             }
-            Done::Sandbox(make_sandbox(&shared, &pod, attempt, prepared).await)
+            Done::Sandbox(make_sandbox(&shared, &pod, attempt, prepared, &living).await)
         });
     }
 
@@ -296,10 +297,13 @@ impl Worker {
         self.volumes.is_stale = false;
         self.volumes.refresh_at = None;
         self.volumes.is_busy = true;
-        let (shared, pod) = (self.shared.clone(), self.pod.clone());
+        let (shared, pod, living) = (self.shared.clone(), self.pod.clone(), self.living.clone());
         self.jobs.spawn(async move {
             let written = match prepare(&shared, &pod) {
-                Ok(prepared) => set_up(&shared, &pod, prepared).await,
+                Ok(prepared) => match mount(&shared, &pod, prepared, &living).await {
+                    Ok((mounted, prepared)) => set_up(&shared, &pod, prepared, mounted).await,
+                    Err(error) => Err(error),
+                },
                 Err(error) => Err(error),
             };
             Done::Volumes(written)
@@ -312,11 +316,15 @@ async fn make_sandbox(
     pod: &Arc<Pod>,
     attempt: u32,
     prepared: Vec<(String, Prepared)>,
+    living: &CancellationToken,
 ) -> Result<(SandboxId, Mounted), SandboxError> {
+    // drivers may take their time, and what they do not mount needs no sandbox
+    let (mounted, prepared) = mount(shared, pod, prepared, living).await.map_err(SandboxError::Volume)?;
     let config = &shared.config;
     let resolv = resolv_conf(pod, &Resolv::of_host(), config.cluster_dns, &config.cluster_domain);
     let sandbox = container_config::sandbox(pod, attempt, config, resolv);
-    let (mounted, sandbox) = tokio::join!(set_up(shared, pod, prepared), shared.runtime.run_sandbox(sandbox));
+    let (mounted, sandbox) =
+        tokio::join!(set_up(shared, pod, prepared, mounted), shared.runtime.run_sandbox(sandbox));
     match (mounted, sandbox) {
         (Ok(mounted), Ok(sandbox)) => Ok((sandbox.id, mounted)),
         (_, Err(error)) => Err(SandboxError::Runtime(error)),
@@ -336,7 +344,8 @@ fn prepare(shared: &Shared, pod: &Pod) -> Result<Vec<(String, Prepared)>, Volume
     let content = Content { pod, facts: &facts, sources: &shared.sources, tokens: &tokens };
     let volumes = pod::spec(pod).volumes.iter().flatten();
     let dir = shared.pod_dir(pod);
-    volumes.map(|v| Ok((v.name.clone(), volumes::prepare(&dir, v, &content)?))).collect()
+    let root = &shared.config.state_dir;
+    volumes.map(|v| Ok((v.name.clone(), volumes::prepare(root, &dir, v, &content)?))).collect()
 }
 
 fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> Result<String, String> {
@@ -350,14 +359,37 @@ fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> 
     issued.map(|t| t.token).map_err(|status| status.to_string())
 }
 
+/// Has drivers mount what is theirs; what is left for us comes back.
+async fn mount(
+    shared: &Shared,
+    pod: &Pod,
+    prepared: Vec<(String, Prepared)>,
+    living: &CancellationToken,
+) -> Result<(Mounted, Vec<(String, Prepared)>), VolumeError> {
+    let (mut mounted, mut rest) = (Mounted::new(), Vec::new());
+    for (name, volume) in prepared {
+        let Prepared::Csi(volume) = volume else {
+            rest.push((name, volume));
+            continue;
+        };
+        let path = csi::mount(shared, pod, &volume, living).await?;
+        mounted.insert(name, MountedVolume::Path { path, read_only: volume.read_only });
+    }
+    Ok((mounted, rest))
+}
+
 async fn set_up(
     shared: &Shared,
     pod: &Arc<Pod>,
     prepared: Vec<(String, Prepared)>,
+    mut mounted: Mounted,
 ) -> Result<Mounted, VolumeError> {
     let (dir, pod) = (shared.pod_dir(pod), pod.clone());
     let written = tokio::task::spawn_blocking(move || volumes::set_up(&dir, &pod, prepared)).await;
-    written.unwrap_or_else(|e| Err(VolumeError::SetUp { volume: String::new(), why: e.to_string() }))
+    let written =
+        written.unwrap_or_else(|e| Err(VolumeError::SetUp { volume: String::new(), why: e.to_string() }))?;
+    mounted.extend(written);
+    Ok(mounted)
 }
 
 /// What is left of a time that ends then; a second at least, as upstream gives.

@@ -6,7 +6,7 @@ use super::{Stage, Worker};
 use crate::clock::after;
 use crate::container_config::log_directory;
 use crate::shared::Shared;
-use crate::{pod, volumes};
+use crate::{csi, pod, volumes};
 use api::Reason;
 use cluster::DeleteOptions;
 use cri::{CriError, SandboxId};
@@ -81,8 +81,8 @@ impl Worker {
             return;
         }
         self.volumes.is_busy = true;
-        let dir = self.shared.pod_dir(&self.pod);
-        self.jobs.spawn(async move { Done::VolumesGone(tear_down(dir).await) });
+        let (shared, dir) = (self.shared.clone(), self.shared.pod_dir(&self.pod));
+        self.jobs.spawn(async move { Done::VolumesGone(tear_down(&shared, dir).await) });
     }
 
     fn begin_removal(&mut self) {
@@ -101,7 +101,7 @@ async fn remove(shared: &Arc<Shared>, pod: &Pod, ids: &[SandboxId], is_gone: boo
             Err(error) => return Err(error.to_string()),
         }
     }
-    tear_down(shared.pod_dir(pod)).await?;
+    tear_down(shared, shared.pod_dir(pod)).await?;
     let logs = log_directory(pod, &shared.config);
     let removed = tokio::task::spawn_blocking(move || remove_dir(&logs)).await;
     removed.map_err(|e| e.to_string())?.map_err(|e| format!("remove its logs: {e}"))?;
@@ -115,7 +115,9 @@ async fn remove(shared: &Arc<Shared>, pod: &Pod, ids: &[SandboxId], is_gone: boo
     }
 }
 
-pub(crate) async fn tear_down(dir: std::path::PathBuf) -> Result<(), String> {
+/// What drivers have mounted they take back first: nothing of it is removed by anybody else.
+pub(crate) async fn tear_down(shared: &Shared, dir: std::path::PathBuf) -> Result<(), String> {
+    csi::unmount_pod(shared, &dir).await?;
     let done = tokio::task::spawn_blocking(move || volumes::tear_down(&dir)).await;
     done.map_err(|e| e.to_string())?.map_err(|e| format!("remove its volumes: {e}"))
 }

@@ -4,7 +4,7 @@ use super::start::Started;
 use super::{Message, RETRY, Stage, Worker};
 use crate::view::Backoff;
 use crate::volumes::{Mounted, VolumeError};
-use crate::{pod, volumes};
+use crate::{csi, pod, volumes};
 use api::{Reason, Status};
 use cluster::EventType;
 use cri::{ContainerId, CriError, Resources, SandboxId};
@@ -47,6 +47,8 @@ pub(super) enum SandboxError {
 
 /// Upstream's next look at a pod whose pull failed: until then the pull's own error is shown.
 const SHOW_PULL_ERROR: Duration = Duration::from_secs(1);
+/// Upstream looks at a pod again after a minute to a minute and a half, and asks drivers that want to be asked.
+const REPUBLISH: Duration = Duration::from_secs(60);
 const RETRY_WRITE: Duration = Duration::from_secs(1);
 
 /// What waits longer after each failure, besides containers: a blank is in no container's name.
@@ -132,6 +134,7 @@ impl Worker {
                 self.ids.push(sandbox);
                 self.volumes_are(mounted);
             }
+            Err(SandboxError::Volume(VolumeError::GivenUp)) => {}
             Err(SandboxError::Volume(error)) => self.sandbox_failed("FailedMount", error.to_string()),
             Err(SandboxError::Runtime(error)) => {
                 self.sandbox_failed(
@@ -178,6 +181,7 @@ impl Worker {
         self.volumes.is_busy = false;
         match outcome {
             Ok(mounted) => self.volumes_are(mounted),
+            Err(VolumeError::GivenUp) => {}
             Err(error) => {
                 self.shared.say(&self.pod, None, EventType::Warning, "FailedMount", error.to_string());
                 let now = self.now();
@@ -190,7 +194,9 @@ impl Worker {
     fn volumes_are(&mut self, mounted: Mounted) {
         self.mounted = Some(mounted);
         self.volumes.hold = None;
-        self.volumes.refresh_at = volumes::token_refresh(&self.pod, self.now());
+        let again = csi::is_republished(&self.shared, &self.pod).then(|| self.now() + REPUBLISH);
+        let token = volumes::token_refresh(&self.pod, self.now());
+        self.volumes.refresh_at = token.into_iter().chain(again).min();
         self.memory.backoffs.forget(VOLUMES);
     }
 
@@ -234,6 +240,7 @@ impl Worker {
             Message::Gone(pod) => self.pod = pod,
             Message::SourcesChanged => self.sources_changed(),
             Message::PortsFreed => self.ports_freed(),
+            Message::DriverRegistered => self.driver_registered(),
             Message::Probed(verdict) => self.probed(&verdict),
         }
     }
@@ -244,6 +251,14 @@ impl Worker {
             true => self.ports_were_freed = true,
             false => self.memory.sandbox_backed_off = None,
         }
+    }
+
+    /// A volume that could not be mounted, or be taken back, is tried again at once.
+    fn driver_registered(&mut self) {
+        let now = self.now();
+        self.volumes.hold = self.volumes.hold.map(|_| now);
+        self.memory.sandbox_backed_off = None;
+        self.end_again_at = None;
     }
 
     /// What waited for a source waits no longer.

@@ -22,6 +22,7 @@ use crate::shared::Shared;
 use crate::view::{View, WorkerState};
 use crate::volumes::{self, Mounted};
 use cri::{ContainerId, ContainerState, SandboxId, SandboxStatus};
+pub(crate) use ending::tear_down;
 use jiff::Timestamp;
 use jobs::Done;
 use k8s_openapi::api::core::v1::Pod;

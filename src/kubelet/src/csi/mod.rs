@@ -1,0 +1,168 @@
+//! Storage drivers on this node: who they are, and what they mount for pods.
+//!
+//! A driver makes itself known by a socket in `plugins_registry` ([`registration`]); the node's CSINode says so ([`node_info`]).
+//! [`mounter`] has a driver stage and publish a pod's volumes, and take them back. What was begun stands in files first
+//! ([`records`]), as upstream's kubelet keeps them, so that whoever comes after a crash finishes it ([`cleanup`]). [`volume`] and
+//! [`paths`] are pure.
+
+mod cleanup;
+mod mounter;
+mod node_info;
+mod paths;
+mod records;
+mod registration;
+mod volume;
+
+pub(crate) use cleanup::run as clean_up;
+pub(crate) use mounter::{mount, unmount_pod};
+pub(crate) use node_info::create as create_csi_node;
+pub use paths::on_machine;
+pub(crate) use records::has_volumes;
+pub(crate) use registration::Registration;
+pub use volume::CsiVolume;
+
+use crate::shared::Shared;
+use api::ObjectKey;
+use cluster::{Cluster, Informer};
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::storage::v1::{CSIDriver, VolumeAttachment};
+use paths::Sees;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Below the kubelet's directory, where upstream has them.
+const REGISTRY: &str = "plugins_registry";
+const PLUGINS: &str = "plugins";
+
+/// A driver that has made itself known.
+#[derive(Debug, Clone)]
+struct Registered {
+    calls: csi::Driver,
+    sees: Sees,
+    /// The socket that spoke for it: it is gone with that.
+    by: PathBuf,
+}
+
+/// What the parts of this module share.
+pub(crate) struct Csi {
+    /// The kubelet's directory.
+    root: PathBuf,
+    drivers: Mutex<BTreeMap<String, Registered>>,
+    /// One thing at a time is done to a volume.
+    locks: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    known: Informer<CSIDriver>,
+    attachments: Informer<VolumeAttachment>,
+    /// Directories of pods that are gone, and have volumes still.
+    orphans: Mutex<BTreeSet<PathBuf>>,
+    /// The node's status is compared and written by one at a time.
+    reporting: tokio::sync::Mutex<()>,
+    /// Told whenever a driver has come.
+    pub registered: watch::Sender<()>,
+}
+
+impl Csi {
+    pub fn new(cluster: &Cluster, root: &Path) -> Self {
+        Csi {
+            root: root.to_owned(),
+            drivers: Mutex::default(),
+            locks: Mutex::default(),
+            known: cluster.informer(),
+            attachments: cluster.informer(),
+            orphans: Mutex::default(),
+            reporting: tokio::sync::Mutex::default(),
+            registered: watch::Sender::new(()),
+        }
+    }
+
+    /// The directories that drivers and those who speak for them mount: they must be there before them.
+    ///
+    /// # Errors
+    /// The directory, and why it can not be made.
+    pub fn make_directories(root: &Path) -> Result<(), (PathBuf, io::Error)> {
+        use std::os::unix::fs::DirBuilderExt;
+        for name in [REGISTRY, PLUGINS] {
+            let dir = root.join(name);
+            let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(&dir);
+            made.map_err(|error| (dir, error))?;
+        }
+        Ok(())
+    }
+
+    /// A pod is gone, and what drivers have mounted for it is not.
+    pub fn orphaned(&self, dir: PathBuf) {
+        locked(&self.orphans).insert(dir);
+    }
+
+    fn driver(&self, name: &str) -> Option<Registered> {
+        locked(&self.drivers).get(name).cloned()
+    }
+
+    fn object(&self, driver: &str) -> Option<Arc<CSIDriver>> {
+        self.known.get(&ObjectKey::cluster(driver))
+    }
+
+    fn lock_of(&self, driver: &str, handle: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let name = kinds::csi::unique_name(driver, handle);
+        let mut locks = locked(&self.locks);
+        if let Some(lock) = locks.get(&name).and_then(Weak::upgrade) {
+            return lock;
+        }
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::new(tokio::sync::Mutex::new(()));
+        locks.insert(name, Arc::downgrade(&lock));
+        lock
+    }
+
+    fn global_dir(&self, driver: &str, handle: &str) -> PathBuf {
+        let of_driver = self.globals_dir().join(driver);
+        of_driver.join(kinds::csi::handle_sum(handle))
+    }
+
+    /// Below it are a directory for each driver, and in that one for each volume that was staged.
+    fn globals_dir(&self) -> PathBuf {
+        self.root.join(PLUGINS).join("kubernetes.io/csi")
+    }
+
+    fn pods_dir(&self) -> PathBuf {
+        self.root.join("pods")
+    }
+}
+
+/// Whether a driver of the pod's wants to be asked again and again.
+pub(crate) fn is_republished(shared: &Shared, pod: &Pod) -> bool {
+    let volumes = crate::pod::spec(pod).volumes.iter().flatten();
+    let drivers = volumes.filter_map(|volume| volume::driver_of(pod, volume, &shared.sources));
+    drivers.filter_map(|driver| shared.csi.object(&driver)).any(|of| of.spec.requires_republish == Some(true))
+}
+
+/// Upstream's pause between tries at the same thing: it doubles.
+struct Pause(Duration);
+
+impl Pause {
+    const FIRST: Duration = Duration::from_millis(500);
+    const LONGEST: Duration = Duration::from_secs(122);
+
+    fn next(&mut self) -> Duration {
+        let now = self.0;
+        self.0 = (now * 2).min(Self::LONGEST);
+        now
+    }
+}
+
+impl Default for Pause {
+    fn default() -> Self {
+        Pause(Self::FIRST)
+    }
+}
+
+fn locked<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}

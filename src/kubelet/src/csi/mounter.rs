@@ -1,0 +1,509 @@
+//! Has a driver stage and publish a volume for a pod, and take it back: upstream's `csiAttacher` and `csiMountMgr`.
+
+use super::records::{self, Step, VolumeData};
+use super::volume::{CsiVolume, Growth, SecretKey};
+use super::{Csi, Registered, blocking};
+use crate::pod;
+use crate::shared::Shared;
+use crate::sources::Sources;
+use crate::volumes::{VolumeError, give_to_group};
+use api::{ObjectKey, Reason, Status};
+use cluster::{Api, BoundObject, EventType, TokenRequestParams};
+use csi::{
+    CapacityRange, NodeCapabilities, NodeExpandRequest, NodePublishRequest, NodeStageRequest,
+    NodeUnpublishRequest, NodeUnstageRequest, Rpc,
+};
+use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::storage::v1::{CSIDriver, VolumeAttachment};
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Upstream's podAttachAndMountTimeout.
+const ATTACH_PATIENCE: Duration = Duration::from_secs(123);
+/// Where a pod has its volume, in its directory, and the node what was staged.
+const MOUNT: &str = "mount";
+const GLOBAL_MOUNT: &str = "globalmount";
+
+/// Where the volume is, when a driver has published it for the pod. May be repeated: what is mounted stays.
+///
+/// `living` ends the waiting when the pod is to end.
+///
+/// # Errors
+/// The driver refused, is not there, or the volume is not attached in time; upstream's words.
+pub(crate) async fn mount(
+    shared: &Shared,
+    pod: &Pod,
+    volume: &CsiVolume,
+    living: &CancellationToken,
+) -> Result<PathBuf, VolumeError> {
+    let object = shared.csi.object(&volume.driver);
+    let again = object.as_ref().and_then(|object| object.spec.requires_republish) == Some(true);
+    if !again
+        && volume.growth.is_none()
+        && let Some(target) = mounted_before(shared, pod, volume).await.map_err(|e| set_up(volume, e))?
+    {
+        return Ok(target);
+    }
+    let check = volume.check_lifecycle(object.as_deref());
+    check.map_err(|why| set_up(volume, why))?;
+    let must_attach = !volume.is_ephemeral && kinds::csi::is_attached(object.as_deref());
+    let publish_context = match must_attach {
+        true => unless_ended(living, shared.csi.attached(&shared.config.node_name, volume)).await??,
+        false => HashMap::new(),
+    };
+    let driver = found(shared, &volume.driver).map_err(|why| match volume.is_ephemeral {
+        true => {
+            set_up(volume, format_args!("kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: {why}"))
+        }
+        false => device(
+            volume,
+            format_args!(
+                "kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: {why}"
+            ),
+        ),
+    })?;
+    let lock = shared.csi.lock_of(&volume.driver, &volume.handle);
+    let _held = unless_ended(living, lock.lock()).await?;
+    let mount = Mount { shared, pod, volume, living, object, driver, publish_context, must_attach, again };
+    mount.run().await
+}
+
+/// Waiting ends with the pod; what is written in between does not.
+async fn unless_ended<T>(
+    living: &CancellationToken,
+    work: impl Future<Output = T>,
+) -> Result<T, VolumeError> {
+    living.run_until_cancelled(work).await.ok_or(VolumeError::GivenUp)
+}
+
+/// Where the pod has the volume since earlier: nobody need be asked, not even where its driver is not back yet.
+async fn mounted_before(shared: &Shared, pod: &Pod, volume: &CsiVolume) -> std::io::Result<Option<PathBuf>> {
+    let dir = records::of_pod(&shared.pod_dir(pod), &volume.spec_name);
+    let target = dir.join(MOUNT);
+    let is_ready = records::read(&dir).await?.is_some_and(|data| data.step == Step::Ready);
+    Ok((is_ready && is_mounted(&target).await?).then_some(target))
+}
+
+/// All that a driver needs to be told.
+struct Mount<'m> {
+    shared: &'m Shared,
+    pod: &'m Pod,
+    volume: &'m CsiVolume,
+    living: &'m CancellationToken,
+    object: Option<Arc<CSIDriver>>,
+    driver: Registered,
+    publish_context: HashMap<String, String>,
+    must_attach: bool,
+    /// The driver wants to be asked also where it has published it.
+    again: bool,
+}
+
+impl Mount<'_> {
+    async fn run(&self) -> Result<PathBuf, VolumeError> {
+        let volume = self.volume;
+        let dir = records::of_pod(&self.shared.pod_dir(self.pod), &volume.spec_name);
+        let target = dir.join(MOUNT);
+        let known = records::read(&dir).await.map_err(|e| set_up(volume, e))?;
+        let mut data = known.unwrap_or_else(|| self.data(Step::Idle));
+        let can = unless_ended(self.living, self.driver.calls.capabilities()).await?;
+        let can = can.map_err(|e| set_up(volume, format_args!("kubernetes.io/csi: mounter.SetUpAt failed to check for STAGE_UNSTAGE_VOLUME capability: {e}")))?;
+        let is_there =
+            data.step == Step::Ready && is_mounted(&target).await.map_err(|e| set_up(volume, e))?;
+        if is_there && !self.again {
+            self.grow(&can, &target).await?;
+            return Ok(target);
+        }
+        if !is_there {
+            records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
+            if !volume.is_ephemeral {
+                self.stage(&can).await?;
+            }
+        }
+        let request = self.publish_request(&can, &target)?;
+        if data.step == Step::Idle {
+            data.step = Step::Begun;
+            records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
+        }
+        if let Err(error) = unless_ended(self.living, self.driver.calls.publish(request)).await? {
+            if error.is_final() && !is_there {
+                data.step = Step::Idle;
+                records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
+            }
+            return Err(set_up(volume, error));
+        }
+        if !is_there {
+            self.give(&can, &target).await?;
+            data.step = Step::Ready;
+            records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
+        }
+        self.grow(&can, &target).await?;
+        Ok(target)
+    }
+
+    fn data(&self, step: Step) -> VolumeData {
+        VolumeData {
+            spec_name: self.volume.spec_name.clone(),
+            driver_name: self.volume.driver.clone(),
+            volume_handle: self.volume.handle.clone(),
+            volume_lifecycle_mode: self.volume.lifecycle().to_owned(),
+            step,
+        }
+    }
+
+    fn told(&self, path: &Path) -> String {
+        self.driver.sees.name_of(&self.shared.csi.root, path)
+    }
+
+    fn global_dir(&self) -> PathBuf {
+        self.shared.csi.global_dir(&self.volume.driver, &self.volume.handle)
+    }
+
+    /// The node says that it has the volume before a driver stages it, so that nobody detaches it meanwhile.
+    async fn stage(&self, can: &NodeCapabilities) -> Result<(), VolumeError> {
+        let volume = self.volume;
+        let dir = self.global_dir();
+        let known = records::read(&dir).await.map_err(|e| device(volume, e))?;
+        let mut data = known.unwrap_or_else(|| self.data(Step::Idle));
+        records::write(&dir, &data).await.map_err(|e| device(volume, e))?;
+        if self.must_attach {
+            report_in_use(self.shared).await.map_err(|e| device(volume, e))?;
+            self.shared.csi.still_attached(&self.shared.config.node_name, volume)?;
+        }
+        if !can.has(Rpc::StageUnstageVolume) {
+            return Ok(());
+        }
+        let staging = dir.join(GLOBAL_MOUNT);
+        let made = staging.clone();
+        // only looked at where nothing is mounted: what is may not answer
+        if !is_mounted(&staging).await.map_err(|e| device(volume, e))? {
+            blocking(move || std::fs::create_dir_all(&made)).await.map_err(|e| device(volume, e))?;
+        }
+        let secrets = self.secret(volume.stage_secret.as_ref(), "NodeStageSecretRef");
+        let request = NodeStageRequest {
+            volume_id: volume.handle.clone(),
+            publish_context: self.publish_context.clone(),
+            staging_target_path: self.told(&staging),
+            volume_capability: Some(volume.capability(can, pod::fs_group(self.pod))),
+            secrets: secrets.map_err(|why| device(volume, why))?,
+            volume_context: volume.attributes.clone().into_iter().collect(),
+        };
+        let was_idle = data.step == Step::Idle;
+        if was_idle {
+            data.step = Step::Begun;
+            records::write(&dir, &data).await.map_err(|e| device(volume, e))?;
+        }
+        if let Err(error) = unless_ended(self.living, self.driver.calls.stage(request)).await? {
+            if was_idle && error.is_final() {
+                data.step = Step::Idle;
+                records::write(&dir, &data).await.map_err(|e| device(volume, e))?;
+            }
+            return Err(device(volume, error));
+        }
+        Ok(())
+    }
+
+    fn publish_request(
+        &self,
+        can: &NodeCapabilities,
+        target: &Path,
+    ) -> Result<NodePublishRequest, VolumeError> {
+        let volume = self.volume;
+        let staging = self.staging(can);
+        let mut secrets = self
+            .secret(volume.publish_secret.as_ref(), "NodePublishSecretRef")
+            .map_err(|why| set_up(volume, why))?;
+        let mut volume_context = volume.context(self.pod, self.object.as_deref());
+        let tokens = self.tokens().map_err(|why| {
+            set_up(volume, format_args!("kubernetes.io/csi: mounter.SetUpAt failed to get service accoount token attributes: {why}"))
+        })?;
+        let in_secrets = self.object.as_ref().and_then(|of| of.spec.service_account_token_in_secrets);
+        match in_secrets {
+            Some(true) => secrets.extend(tokens),
+            _ => volume_context.extend(tokens),
+        }
+        Ok(NodePublishRequest {
+            volume_id: volume.handle.clone(),
+            publish_context: self.publish_context.clone(),
+            staging_target_path: staging,
+            target_path: self.told(target),
+            volume_capability: Some(volume.capability(can, pod::fs_group(self.pod))),
+            readonly: volume.read_only,
+            secrets,
+            volume_context,
+        })
+    }
+
+    /// As the driver has it; empty where nothing is staged.
+    fn staging(&self, can: &NodeCapabilities) -> String {
+        match can.has(Rpc::StageUnstageVolume) && !self.volume.is_ephemeral {
+            true => self.told(&self.global_dir().join(GLOBAL_MOUNT)),
+            false => String::new(),
+        }
+    }
+
+    fn secret(&self, key: Option<&SecretKey>, field: &str) -> Result<HashMap<String, String>, String> {
+        let Some((namespace, name)) = key else { return Ok(HashMap::new()) };
+        let Some(secret) = self.shared.sources.secret(namespace, name) else {
+            return Err(format!(
+                "fetching {field} {namespace}/{name} failed: kubernetes.io/csi: failed to find the secret {name} in the namespace {namespace} with error: secrets \"{name}\" not found"
+            ));
+        };
+        let data = secret.data.iter().flatten();
+        Ok(data.map(|(key, value)| (key.clone(), String::from_utf8_lossy(&value.0).into_owned())).collect())
+    }
+
+    /// Tokens of the pod's account, for the audiences that the driver asks for.
+    fn tokens(&self) -> Result<Option<(String, String)>, Status> {
+        let asked = self.object.as_ref().and_then(|object| object.spec.token_requests.as_deref());
+        let Some(asked) = asked.filter(|asked| !asked.is_empty()) else { return Ok(None) };
+        let pod = self.pod;
+        let account = pod::spec(pod).service_account_name.as_deref().unwrap_or("default");
+        let mut tokens = Map::new();
+        for request in asked {
+            let params = TokenRequestParams {
+                audiences: Some(request.audience.clone()).filter(|a| !a.is_empty()).into_iter().collect(),
+                expiration_seconds: request.expiration_seconds,
+                bound: Some(BoundObject::pod(pod::name(pod), pod::uid(pod))),
+            };
+            let issued = self.shared.client.create_token(pod::namespace(pod), account, params)?;
+            let expires = issued.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let status = json!({"token": issued.token, "expirationTimestamp": expires});
+            tokens.insert(request.audience.clone(), status);
+        }
+        let key = "csi.storage.k8s.io/serviceAccount.tokens".to_owned();
+        Ok(Some((key, Value::Object(tokens).to_string())))
+    }
+
+    async fn give(&self, can: &NodeCapabilities, target: &Path) -> Result<(), VolumeError> {
+        let group = pod::fs_group(self.pod).filter(|_| self.volume.is_given(self.object.as_deref(), can));
+        let Some(group) = group else { return Ok(()) };
+        let (pod, path) = (self.pod.clone(), target.to_owned());
+        let given = blocking(move || give_to_group(&path, &pod, group)).await;
+        given.map_err(|e| {
+            set_up(self.volume, format_args!("applyFSGroup failed for vol {}: {e}", self.volume.handle))
+        })
+    }
+
+    /// The file system grows after its volume has, and then the claim says so.
+    async fn grow(&self, can: &NodeCapabilities, target: &Path) -> Result<(), VolumeError> {
+        let Some(growth) = &self.volume.growth else { return Ok(()) };
+        if can.has(Rpc::ExpandVolume) {
+            let volume = self.volume;
+            let failed = |why: &dyn std::fmt::Display| VolumeError::SetUp {
+                volume: volume.spec_name.clone(),
+                why: format!("failed to expand: {why}"),
+            };
+            let secrets = self.secret(volume.expand_secret.as_ref(), "NodeExpandSecretRef");
+            let request = NodeExpandRequest {
+                volume_id: volume.handle.clone(),
+                volume_path: self.told(target),
+                capacity_range: Some(CapacityRange { required_bytes: growth.bytes, limit_bytes: 0 }),
+                staging_target_path: self.staging(can),
+                volume_capability: Some(volume.capability(can, pod::fs_group(self.pod))),
+                secrets: secrets.map_err(|why| failed(&why))?,
+            };
+            if let Err(error) = unless_ended(self.living, self.driver.calls.expand(request)).await? {
+                let name = &volume.spec_name;
+                let message = format!("NodeExpandVolume failed for volume \"{name}\" : {error}");
+                self.shared.say(self.pod, None, EventType::Warning, "VolumeResizeFailed", message);
+                return Err(failed(&error));
+            }
+            let message =
+                format!("MountVolume.NodeExpandVolume succeeded for volume \"{}\"", volume.spec_name);
+            self.shared.say(self.pod, None, EventType::Normal, "FileSystemResizeSuccessful", message);
+        }
+        let claims: Api<PersistentVolumeClaim> = self.shared.client.api();
+        let told = claims.modify_status(&growth.claim, |claim| {
+            has_grown(claim, growth);
+            Ok(())
+        });
+        match told.await {
+            Err(status) if !status.is(Reason::NotFound) => Err(set_up(self.volume, status)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The claim has what its volume has, and nothing more is to be done.
+fn has_grown(claim: &mut PersistentVolumeClaim, growth: &Growth) {
+    let status = claim.status.get_or_insert_default();
+    let size = ("storage".to_owned(), growth.to.clone());
+    status.capacity.get_or_insert_default().extend([size]);
+    let is_over = |kind: &str| matches!(kind, "Resizing" | "FileSystemResizePending");
+    if let Some(conditions) = &mut status.conditions {
+        conditions.retain(|condition| !is_over(&condition.type_));
+    }
+    if let Some(statuses) = &mut status.allocated_resource_statuses {
+        statuses.remove("storage");
+    }
+}
+
+impl Csi {
+    /// What attaching it came to, when somebody has attached it.
+    async fn attached(&self, node: &str, volume: &CsiVolume) -> Result<HashMap<String, String>, VolumeError> {
+        let mut changes = self.attachments.subscribe();
+        let waiting = async {
+            loop {
+                if let Some(found) = self.attachment(node, volume) {
+                    return Some(found);
+                }
+                changes.next().await?;
+            }
+        };
+        let found = tokio::time::timeout(ATTACH_PATIENCE, waiting).await.ok().flatten();
+        let found = found.ok_or_else(|| VolumeError::NotAttached { volume: volume.name.clone() })?;
+        let metadata = found.status.as_ref().and_then(|status| status.attachment_metadata.clone());
+        Ok(metadata.unwrap_or_default().into_iter().collect())
+    }
+
+    fn still_attached(&self, node: &str, volume: &CsiVolume) -> Result<(), VolumeError> {
+        let why = || device(volume, "volume attachment is being deleted");
+        self.attachment(node, volume).map(|_| ()).ok_or_else(why)
+    }
+
+    fn attachment(&self, node: &str, volume: &CsiVolume) -> Option<Arc<VolumeAttachment>> {
+        let name = kinds::csi::attachment_name(&volume.driver, &volume.handle, node);
+        let found = self.attachments.get(&ObjectKey::cluster(&name))?;
+        let is_attached = found.status.as_ref().is_some_and(|status| status.attached);
+        (is_attached && found.metadata.deletion_timestamp.is_none()).then_some(found)
+    }
+}
+
+/// Takes back all that drivers have published for a pod, and what they have staged for nobody else. May be repeated.
+///
+/// # Errors
+/// A driver refused or is not there; upstream's words.
+pub(crate) async fn unmount_pod(shared: &Shared, pod_dir: &Path) -> Result<(), String> {
+    for (dir, data) in records::all_of_pod(pod_dir).await.map_err(|e| e.to_string())? {
+        let failed = |why: &dyn std::fmt::Display| {
+            format!("UnmountVolume.TearDown failed for volume \"{}\" : {why}", data.spec_name)
+        };
+        let lock = shared.csi.lock_of(&data.driver_name, &data.volume_handle);
+        let _held = lock.lock().await;
+        unpublish(shared, &dir, &data).await.map_err(|why| failed(&why))?;
+        if !data.is_ephemeral() && !has_others(shared, &dir, &data).await.map_err(|e| failed(&e))? {
+            unstage(shared, &data).await?;
+        }
+        // last: it is what tells that something is left to be done
+        records::remove(&dir, MOUNT).await.map_err(|e| failed(&e))?;
+    }
+    Ok(())
+}
+
+async fn unpublish(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(), String> {
+    if data.step == Step::Idle {
+        return Ok(());
+    }
+    let driver = found(shared, &data.driver_name)
+        .map_err(|why| format!("kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: {why}"))?;
+    let request = NodeUnpublishRequest {
+        volume_id: data.volume_handle.clone(),
+        target_path: driver.sees.name_of(&shared.csi.root, &dir.join(MOUNT)),
+    };
+    let failed = |why: &dyn std::fmt::Display| format!("kubernetes.io/csi: mounter.TearDownAt failed: {why}");
+    driver.calls.unpublish(request).await.map_err(|e| failed(&e))?;
+    match is_mounted(&dir.join(MOUNT)).await {
+        Ok(true) => Err(failed(&"still mounted")),
+        Ok(false) => {
+            let idle = VolumeData { step: Step::Idle, ..data.clone() };
+            records::write(dir, &idle).await.map_err(|e| failed(&e))
+        }
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Whether another pod has the volume, or is about to.
+async fn has_others(shared: &Shared, dir: &Path, data: &VolumeData) -> std::io::Result<bool> {
+    let all = records::all_of_pods(&shared.csi.pods_dir()).await?;
+    Ok(all.iter().any(|(other, of)| other != dir && of.is_same_volume(data)))
+}
+
+async fn unstage(shared: &Shared, data: &VolumeData) -> Result<(), String> {
+    let failed = |why: &dyn std::fmt::Display| {
+        format!("UnmountVolume.UnmountDevice failed for volume \"{}\" : {why}", data.spec_name)
+    };
+    let dir = shared.csi.global_dir(&data.driver_name, &data.volume_handle);
+    let Some(staged) = records::read(&dir).await.map_err(|e| failed(&e))? else { return Ok(()) };
+    let staging = dir.join(GLOBAL_MOUNT);
+    if staged.step != Step::Idle {
+        let driver = found(shared, &data.driver_name).map_err(|why| {
+            failed(&format_args!(
+                "kubernetes.io/csi: attacher.UnmountDevice failed to create newCsiDriverClient: {why}"
+            ))
+        })?;
+        let request = NodeUnstageRequest {
+            volume_id: staged.volume_handle.clone(),
+            staging_target_path: driver.sees.name_of(&shared.csi.root, &staging),
+        };
+        driver.calls.unstage(request).await.map_err(|e| failed(&e))?;
+    }
+    records::remove(&dir, GLOBAL_MOUNT).await.map_err(|e| failed(&e))?;
+    report_in_use(shared).await.map_err(|e| failed(&e))
+}
+
+/// What is staged, and no pod has it: its pod went while nobody was there to see it.
+///
+/// # Errors
+/// As [`unmount_pod`].
+pub(super) async fn unstage_unused(shared: &Shared, driver: &str) -> Result<(), String> {
+    let all = records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())?;
+    let mut failures = Vec::new();
+    for (dir, data) in all.into_iter().filter(|(_, data)| data.driver_name == driver) {
+        let lock = shared.csi.lock_of(&data.driver_name, &data.volume_handle);
+        let _held = lock.lock().await;
+        match has_others(shared, &dir, &data).await {
+            Ok(true) => {}
+            Ok(false) => failures.extend(unstage(shared, &data).await.err()),
+            Err(error) => failures.push(error.to_string()),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+}
+
+fn found(shared: &Shared, name: &str) -> Result<Registered, String> {
+    shared
+        .csi
+        .driver(name)
+        .ok_or_else(|| format!("driver name {name} not found in the list of registered CSI drivers"))
+}
+
+/// `status.volumesInUse` is what stands in the node's records, of those volumes that are attached.
+pub(super) async fn report_in_use(shared: &Shared) -> Result<(), String> {
+    let _one = shared.csi.reporting.lock().await;
+    let all = records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())?;
+    let is_attached =
+        |data: &VolumeData| kinds::csi::is_attached(shared.csi.object(&data.driver_name).as_deref());
+    let all = all.into_iter().map(|(_, data)| data).filter(is_attached);
+    let mut names: Vec<String> =
+        all.map(|data| kinds::csi::unique_name(&data.driver_name, &data.volume_handle)).collect();
+    names.sort();
+    let nodes: Api<Node> = shared.client.api();
+    let key = ObjectKey::cluster(&shared.config.node_name);
+    let node = nodes.get(&key).map_err(|status| status.to_string())?;
+    let told = node.status.and_then(|status| status.volumes_in_use).unwrap_or_default();
+    if told == names {
+        return Ok(());
+    }
+    let told = nodes.modify_status(&key, |node| {
+        node.status.get_or_insert_default().volumes_in_use = Some(names.clone());
+        Ok(())
+    });
+    told.await.map(|_| ()).map_err(|status| status.to_string())
+}
+
+async fn is_mounted(path: &Path) -> std::io::Result<bool> {
+    let path = path.to_owned();
+    blocking(move || records::is_mounted(&path)).await
+}
+
+fn set_up(volume: &CsiVolume, why: impl std::fmt::Display) -> VolumeError {
+    VolumeError::SetUp { volume: volume.spec_name.clone(), why: why.to_string() }
+}
+
+fn device(volume: &CsiVolume, why: impl std::fmt::Display) -> VolumeError {
+    VolumeError::Device { volume: volume.spec_name.clone(), why: why.to_string() }
+}
