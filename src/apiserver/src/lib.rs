@@ -9,6 +9,7 @@ mod access_review;
 mod aggregator;
 mod audit_trail;
 mod authentication;
+mod bindings;
 mod body;
 mod client_tls;
 mod component_statuses;
