@@ -224,6 +224,16 @@ need_clients() {
     echo "$at/bin/python"
 }
 
+# need_schemathesis : prints a Python that has schemathesis, which makes requests of an OpenAPI document
+need_schemathesis() {
+    local at="$PWD/target/tools/schemathesis"
+    if [ ! -f "$at/ready" ]; then
+        python_with "$at" schemathesis==4.32.5 >&2
+        touch "$at/ready"
+    fi
+    echo "$at/bin/python"
+}
+
 # need_node_client : prints a folder whose node_modules has Kubernetes' client for JavaScript, and a Node as new as it wants,
 # which comes in an npm package
 need_node_client() {

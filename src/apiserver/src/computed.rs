@@ -1,9 +1,9 @@
-//! The answers of those kinds whose objects are made when somebody asks, and stored nowhere.
+//! The answers of those kinds whose objects are made when somebody asks, or carried out when somebody sends them, and stored nowhere.
 
 use crate::request::Request;
 use crate::request_info::RequestInfo;
 use crate::server_state::ServerState;
-use crate::{component_statuses, resource_metrics, reviews};
+use crate::{bindings, component_statuses, resource_metrics, reviews};
 use api::Status;
 use cluster::{Actor, METRICS_GROUP};
 use warp::reply::Response;
@@ -15,9 +15,10 @@ pub(crate) async fn answer(
     request: &mut Request,
     info: &RequestInfo,
 ) -> Result<Response, Status> {
-    match info.gvr.group.as_ref() {
-        METRICS_GROUP => resource_metrics::answer(edge, actor, request, info).await,
-        "" => component_statuses::answer(edge, request, info),
+    match (info.gvr.group.as_ref(), info.gvr.resource.as_ref()) {
+        (METRICS_GROUP, _) => resource_metrics::answer(edge, actor, request, info).await,
+        ("", "bindings") => bindings::answer(edge, actor, request, info).await,
+        ("", _) => component_statuses::answer(edge, request, info),
         _ => reviews::answer(edge, actor, request, info).await,
     }
 }

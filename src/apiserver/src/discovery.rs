@@ -165,12 +165,12 @@ fn all_in_one(
         json!({"version": of, "resources": resources, "freshness": "Current"})
     };
     let items: Vec<Value> = match core {
-        true => vec![json!({"metadata": {"creationTimestamp": null}, "versions": [kinds_of("", "v1")]})],
+        true => vec![json!({"metadata": {}, "versions": [kinds_of("", "v1")]})],
         false => groups(registry, remote)
             .iter()
             .map(|(group, versions)| {
                 let versions: Vec<Value> = versions.iter().map(|of| kinds_of(group, of)).collect();
-                json!({"metadata": {"name": group, "creationTimestamp": null}, "versions": versions})
+                json!({"metadata": {"name": group}, "versions": versions})
             })
             .collect(),
     };

@@ -7,6 +7,7 @@ use std::path::Path;
 
 /// Who acts on the objects of a kind. A kind that stands here without anybody is served as an API, and nothing comes of it.
 const ACTED_ON_BY: &[(&str, &str, &str)] = &[
+    ("", "bindings", "API server"),
     ("", "componentstatuses", "API server"),
     ("", "configmaps", "kubelet (volumes, environment)"),
     ("", "endpoints", "endpoint slice mirroring"),

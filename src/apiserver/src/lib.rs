@@ -12,6 +12,7 @@ mod audit_trail;
 mod audited;
 mod authentication;
 mod authorization;
+mod bindings;
 mod body;
 mod client_tls;
 mod component_statuses;

@@ -3,6 +3,8 @@
 use crate::request::Request;
 use api::{Reason, Status};
 
+pub(crate) const YAML: &str = "application/yaml";
+
 /// How objects are to be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum View {
@@ -67,6 +69,12 @@ pub(crate) fn only_protobuf(accept: &str) -> bool {
         && !clauses.iter().any(|c| c.takes("application/json"))
 }
 
+/// Whether the client reads YAML and nothing else of ours.
+pub(crate) fn only_yaml(accept: &str) -> bool {
+    first_of(accept, &["application/json", protobuf::MEDIA_TYPE, YAML]) == Some(YAML)
+        && !clauses(accept).iter().any(|c| c.takes("application/json"))
+}
+
 /// `Accept-Encoding` has the form of `Accept`.
 pub(crate) fn takes_gzip(accept_encoding: &str) -> bool {
     !accept_encoding.trim().is_empty()
@@ -93,7 +101,7 @@ pub(crate) fn view(accept: &str) -> View {
 pub(crate) fn no_table(request: &Request) -> Result<(), Status> {
     let accept = request.header(http::header::ACCEPT);
     let takes = |clause: &Clause<'_>| {
-        let shown = ["application/json", "application/yaml", protobuf::MEDIA_TYPE];
+        let shown = ["application/json", YAML, protobuf::MEDIA_TYPE];
         clause.parameter("as") != Some("Table") && shown.iter().any(|media| clause.takes(media))
     };
     match clauses(accept).iter().any(takes) {
@@ -140,6 +148,21 @@ mod tests {
         ];
         for (accept, want) in cases {
             assert_eq!(view(accept), want, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn yaml_is_for_those_who_take_nothing_better() {
+        for (accept, want) in [
+            ("application/yaml", true),
+            ("text/html, application/yaml;q=0.5", true),
+            ("application/yaml, application/json;q=0.1", false),
+            ("application/vnd.kubernetes.protobuf, application/yaml", false),
+            ("*/*", false),
+            ("", false),
+            ("text/html", false),
+        ] {
+            assert_eq!(only_yaml(accept), want, "{accept:?}");
         }
     }
 

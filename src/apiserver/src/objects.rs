@@ -7,14 +7,13 @@ use crate::request_info::RequestInfo;
 use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use crate::table::{self, Include};
-use crate::{body, params, responses, watch_stream};
+use crate::{bindings, body, params, responses, watch_stream};
 use api::{Object, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use cluster::{Actor, Applied, DeleteOptions, Deleted, List, Remarks, Target, Verb, Wanted, WriteOptions};
 use http::Method;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestStatus};
 use k8s_openapi::api::autoscaling::v1::Scale;
-use k8s_openapi::api::core::v1::Binding;
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kinds::{FieldValidation, Instance, Scope, Subresource, Version};
@@ -68,7 +67,7 @@ async fn dispatch(call: &Call<'_>, request: &mut Request, info: &RequestInfo) ->
         (Method::GET | Method::HEAD, true, Some(Scale)) => call.get_scale().await,
         (Method::GET | Method::HEAD, _, None) => call.list_or_watch(request).await,
         (Method::POST, false, None) => call.create(request).await,
-        (Method::POST, true, Some(Binding)) => call.bind(request).await,
+        (Method::POST, true, Some(Binding)) => bindings::answer(call.edge, call.actor, request, info).await,
         (Method::POST, true, Some(Eviction)) => call.evict(request).await,
         (Method::POST, true, Some(Token)) => call.token(request).await,
         (Method::PUT, true, Some(Scale)) => call.put_scale(request).await,
@@ -262,8 +261,7 @@ impl Call<'_> {
         let options = DeleteOptions { remarks: self.remarks.clone(), ..params::delete(request, &body)? };
         match self.edge.cluster.delete(self.actor, &self.target, &options).await? {
             Deleted::Later(object) => self.show(200, object).await,
-            // upstream answers with the pod itself, and with a Status for nearly all others; clients take both
-            Deleted::Now(object) if self.target.version.graceful_deletion() => self.show(200, object).await,
+            Deleted::Now(object) if self.target.version.info().shows_deleted() => self.show(200, object).await,
             Deleted::Now(object) => {
                 let resource = self.target.group_resource();
                 Ok(responses::json(
@@ -343,16 +341,6 @@ impl Call<'_> {
         show_typed(200, &kinds::scale::of(&*instance).ok_or_else(not_found)?)
     }
 
-    async fn bind(&self, request: &mut Request) -> Result<Response, Status> {
-        negotiate::no_table(request)?;
-        let binding: Binding = typed_body(request).await?;
-        let namespace = self.target.namespace.as_deref().unwrap_or_default();
-        let pod = self.target.name.as_deref().unwrap_or_default();
-        let client = self.edge.cluster.acting_as(self.actor.clone());
-        client.bind(namespace, pod, binding.target.name.as_deref().unwrap_or_default()).await?;
-        success(201)
-    }
-
     async fn evict(&self, request: &mut Request) -> Result<Response, Status> {
         negotiate::no_table(request)?;
         let body = request.json_body().await?;
@@ -365,7 +353,7 @@ impl Call<'_> {
             None => params::delete(request, &[])?,
         };
         self.edge.cluster.evict(self.actor, &self.target, &options).await?;
-        success(201)
+        Ok(responses::success(201))
     }
 
     async fn token(&self, request: &mut Request) -> Result<Response, Status> {
@@ -394,13 +382,6 @@ impl Call<'_> {
         });
         show_typed(201, &asked)
     }
-}
-
-fn success(code: u16) -> Result<Response, Status> {
-    Ok(responses::json(
-        code,
-        &serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}),
-    ))
 }
 
 fn show_typed(code: u16, object: &impl serde::Serialize) -> Result<Response, Status> {

@@ -1,5 +1,6 @@
 //! Answers: JSON, streams, refusals.
 
+use crate::negotiate::YAML;
 use crate::warnings;
 use api::{Reason, Status};
 use bytes::Bytes;
@@ -46,11 +47,37 @@ pub(crate) fn typed(code: u16, content_type: &'static str, body: impl Into<Bytes
     response
 }
 
+/// An object's JSON as YAML; other answers as they are.
+pub(crate) async fn as_yaml(response: Response) -> Response {
+    if !is_json(&response) {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => return refusal(&Status::internal(error)),
+    };
+    // of a large list it is work for a while
+    let writing = tokio::task::spawn_blocking(move || {
+        let object: serde_json::Value = serde_json::from_slice(&body).map_err(Status::internal)?;
+        serde_norway::to_string(&object).map_err(Status::internal)
+    });
+    let text = match writing.await.map_err(Status::internal).and_then(|text| text) {
+        Ok(text) => text,
+        Err(status) => return refusal(&status),
+    };
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(YAML));
+    head.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(head, text.into_response().into_body())
+}
+
+fn is_json(response: &Response) -> bool {
+    response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes() == b"application/json")
+}
+
 /// An object's JSON as protobuf; other answers as they are. An object that has no such form is not acceptable.
 pub(crate) async fn as_protobuf(response: Response) -> Response {
-    let is_json =
-        response.headers().get(header::CONTENT_TYPE).is_some_and(|t| t.as_bytes() == b"application/json");
-    if !is_json {
+    if !is_json(&response) {
         return response;
     }
     let (mut head, body) = response.into_parts();
@@ -85,7 +112,8 @@ const LEAST_TO_PACK: u64 = 128 * 1024;
 pub(crate) async fn packed(response: Response) -> Response {
     let headers = response.headers();
     let is_objects = headers.get(header::CONTENT_TYPE).is_some_and(|media| {
-        media.as_bytes() == b"application/json" || media.as_bytes() == protobuf::MEDIA_TYPE.as_bytes()
+        let media = media.as_bytes();
+        [b"application/json", YAML.as_bytes(), protobuf::MEDIA_TYPE.as_bytes()].contains(&media)
     });
     let size = hyper::body::Body::size_hint(response.body()).exact();
     let is_large = size.is_some_and(|size| size > LEAST_TO_PACK);
@@ -143,6 +171,14 @@ where
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
     response
+}
+
+/// That something was done which leaves nothing to show.
+pub(crate) fn success(code: u16) -> Response {
+    json(
+        code,
+        &serde_json::json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": code}),
+    )
 }
 
 /// An answer of nothing but a body.

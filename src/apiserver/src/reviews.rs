@@ -28,7 +28,7 @@ pub(crate) async fn answer(
     negotiate::no_table(request)?;
     let answer = match info.gvr.resource.as_ref() {
         "selfsubjectreviews" => json!({
-            "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {"creationTimestamp": null},
+            "kind": "SelfSubjectReview", "apiVersion": "authentication.k8s.io/v1", "metadata": {},
             "status": {"userInfo": user_info(actor)},
         }),
         "tokenreviews" => token_review(edge, typed_body(request).await?).await?,

@@ -18,6 +18,9 @@ use warp::reply::Response;
 /// Never fails: a refusal is an answer.
 pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Response {
     let only_protobuf = negotiate::only_protobuf(request.header(http::header::ACCEPT));
+    // documents of other forms have negotiations of their own
+    let only_yaml = matches!(request.segments.first().map(String::as_str), Some("api" | "apis"))
+        && negotiate::only_yaml(request.header(http::header::ACCEPT));
     let takes_gzip = negotiate::takes_gzip(request.header(http::header::ACCEPT_ENCODING));
     let response = match authentication::authenticate(&edge, &request).await {
         Ok(user) => {
@@ -32,9 +35,10 @@ pub(crate) async fn answer(edge: Arc<ServerState>, mut request: Request) -> Resp
         }
     };
     let is_ours = response.extensions().get::<responses::Verbatim>().is_none();
-    let response = match only_protobuf && is_ours {
-        true => responses::as_protobuf(response).await,
-        false => response,
+    let response = match (only_protobuf, only_yaml) {
+        (true, _) if is_ours => responses::as_protobuf(response).await,
+        (_, true) if is_ours => responses::as_yaml(response).await,
+        _ => response,
     };
     let response = match takes_gzip && is_ours {
         true => responses::packed(response).await,
@@ -90,18 +94,12 @@ async fn resource(
     mut request: Request,
     info: RequestInfo,
 ) -> Result<Response, Status> {
-    let allowed = authorize(edge, &actor, &request, &info.attributes(&request)).await;
-    // a browser does not see what a failed handshake says: it hears the refusal as an event
-    if info.subresource.is_none() && watch_socket::is_asked(&request)? {
-        let socket = watch_socket::accept(&mut request)?;
-        let answer = match allowed {
-            Ok(()) => objects::answer(edge, &actor, &mut request, &info).await,
-            Err(status) => Err(status),
-        };
-        return Ok(socket.carry(answer));
-    }
-    if let Err(status) = allowed {
+    if let Err(status) = authorize(edge, &actor, &request, &info.attributes(&request)).await {
         return Err(refused(&mut request, status).await);
+    }
+    if info.subresource.is_none() && watch_socket::is_asked(&request)? {
+        let watch = objects::answer(edge, &actor, &mut request, &info).await?;
+        return Ok(watch_socket::accept(&mut request)?.carry(watch));
     }
     if proxy::is_asked(&info) {
         return proxy::answer(edge, &actor, &mut request, &info).await;

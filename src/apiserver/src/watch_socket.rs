@@ -8,7 +8,6 @@ use futures::{SinkExt, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -42,8 +41,8 @@ pub(crate) fn accept(request: &mut Request) -> Result<Accepted, Status> {
 }
 
 impl Accepted {
-    /// Sends the events of `watch`. A refusal becomes an event too: a browser does not see what a failed handshake says.
-    pub(crate) fn carry(self, watch: Result<Response, Status>) -> Response {
+    /// Sends the events of `watch`. What is refused is so before the handshake, as upstream does it.
+    pub(crate) fn carry(self, watch: Response) -> Response {
         let upgrade = self.upgrade;
         tokio::spawn(async move {
             let Ok((upgraded, _trail)) = upgrade.complete().await else { return };
@@ -57,28 +56,20 @@ impl Accepted {
 
 async fn send<S: AsyncRead + AsyncWrite + Unpin>(
     mut socket: WebSocketStream<S>,
-    watch: Result<Response, Status>,
+    watch: Response,
 ) -> Result<(), Error> {
-    match watch {
-        Ok(response) => {
-            let mut events = response.into_body();
-            loop {
-                tokio::select! {
-                    // reading answers pings, and notices that the client has gone
-                    heard = socket.next() => match heard {
-                        Some(Ok(_)) => {}
-                        _ => return Ok(()),
-                    },
-                    frame = events.frame() => match frame {
-                        Some(Ok(frame)) => send_lines(&mut socket, &frame.into_data().unwrap_or_default()).await?,
-                        _ => break,
-                    },
-                }
-            }
-        }
-        Err(status) => {
-            let error = json!({"type": "ERROR", "object": status.to_json()});
-            socket.send(Message::text(error.to_string())).await?;
+    let mut events = watch.into_body();
+    loop {
+        tokio::select! {
+            // reading answers pings, and notices that the client has gone
+            heard = socket.next() => match heard {
+                Some(Ok(_)) => {}
+                _ => return Ok(()),
+            },
+            frame = events.frame() => match frame {
+                Some(Ok(frame)) => send_lines(&mut socket, &frame.into_data().unwrap_or_default()).await?,
+                _ => break,
+            },
         }
     }
     socket.close(None).await
@@ -103,7 +94,7 @@ mod tests {
     use std::convert::Infallible;
 
     /// What a client hears of `watch` until the server closes.
-    async fn heard(watch: Result<Response, Status>) -> Vec<String> {
+    async fn heard(watch: Response) -> Vec<String> {
         let (server, client) = tokio::io::duplex(256);
         let server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
         let client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
@@ -120,16 +111,8 @@ mod tests {
         let long = "x".repeat(1000);
         let chunks = [format!("{{\"a\":1}}\n{{\"b\":\"{long}\"}}\n"), "{\"c\":3}\n".to_owned()];
         let chunks = futures::stream::iter(chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from(chunk))));
-        let texts = heard(Ok(responses::stream("application/json", chunks))).await;
+        let texts = heard(responses::stream("application/json", chunks)).await;
         assert_eq!(texts, ["{\"a\":1}".to_owned(), format!("{{\"b\":\"{long}\"}}"), "{\"c\":3}".to_owned()]);
-    }
-
-    #[tokio::test]
-    async fn a_refusal_is_an_event() {
-        let texts = heard(Err(Status::new(Reason::Expired, "too old resource version"))).await;
-        let [text] = texts.as_slice() else { panic!("{texts:?}") };
-        let event: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!((event["type"].as_str(), event["object"]["code"].as_u64()), (Some("ERROR"), Some(410)));
     }
 
     #[tokio::test]
@@ -137,7 +120,7 @@ mod tests {
         let (server, client) = tokio::io::duplex(256);
         let server = WebSocketStream::from_raw_socket(server, Role::Server, None).await;
         let endless = futures::stream::pending::<Result<Bytes, Infallible>>();
-        let sending = tokio::spawn(send(server, Ok(responses::stream("application/json", endless))));
+        let sending = tokio::spawn(send(server, responses::stream("application/json", endless)));
         drop(client);
         assert!(sending.await.unwrap().is_ok());
     }

@@ -33,6 +33,26 @@ enum Framing {
     Protobuf,
 }
 
+impl Framing {
+    fn content_type(self) -> &'static str {
+        match self {
+            Framing::Lines => "application/json",
+            Framing::Protobuf => PROTOBUF,
+        }
+    }
+
+    fn put(self, out: &mut BytesMut, kind: &str, object: &[u8]) {
+        match self {
+            Framing::Lines => line(out, kind, object),
+            Framing::Protobuf => match message(object) {
+                Ok(message) => out.put_slice(&protobuf::watch_event(kind, &message)),
+                // what was stored is of its kind, and a refusal always is one
+                Err(error) => tracing::error!(%error, "an event has no protobuf form and is left out"),
+            },
+        }
+    }
+}
+
 struct Lines {
     events: WatchStream,
     framing: Framing,
@@ -54,7 +74,10 @@ pub(crate) fn answer(
     request: &Request,
 ) -> Result<Response, Status> {
     let framing = framing(&target.version, view, request)?;
-    let events = edge.cluster.watch_in_version(actor, target, &params::watch(request)?)?;
+    let events = match edge.cluster.watch_in_version(actor, target, &params::watch(request)?) {
+        Err(status) if status.is(Reason::Expired) => return Ok(expired(framing, &status)),
+        events => events?,
+    };
     let life = request.number("timeoutSeconds")?.map_or(SHORTEST_LIFE, Duration::from_secs);
     let now = Instant::now();
     let lines = Lines {
@@ -72,16 +95,22 @@ pub(crate) fn answer(
     let chunks = futures::stream::unfold(lines, |mut lines| async move {
         lines.next().await.map(|bytes| (Ok::<_, Infallible>(bytes), lines))
     });
-    let content_type = match framing {
-        Framing::Lines => "application/json",
-        Framing::Protobuf => PROTOBUF,
-    };
-    Ok(responses::stream(content_type, chunks))
+    Ok(responses::stream(framing.content_type(), chunks))
+}
+
+/// That the revision is too old is the stream's only event, and no refusal: upstream's watch cache tells it so (`newErrWatcher`), and
+/// there are clients (kube-rs) that begin with a new list after such an event, and after nothing else.
+fn expired(framing: Framing, status: &Status) -> Response {
+    let mut event = BytesMut::new();
+    framing.put(&mut event, "ERROR", status.to_json().to_string().as_bytes());
+    let only = futures::stream::iter([Ok::<_, Infallible>(event.freeze())]);
+    responses::stream(framing.content_type(), only)
 }
 
 /// JSON for all who take it.
 fn framing(version: &Version, view: View, request: &Request) -> Result<Framing, Status> {
-    if !negotiate::only_protobuf(request.header(http::header::ACCEPT)) {
+    let accept = request.header(http::header::ACCEPT);
+    if !negotiate::only_protobuf(accept) && !negotiate::only_yaml(accept) {
         return Ok(Framing::Lines);
     }
     let gvk = &version.info().gvk;
@@ -90,8 +119,8 @@ fn framing(version: &Version, view: View, request: &Request) -> Result<Framing, 
         View::Partial => true,
         View::Table => false,
     };
-    // a socket carries texts
-    match has_form && !watch_socket::is_asked(request)? {
+    // a socket carries texts; YAML has no frames
+    match has_form && !negotiate::only_yaml(accept) && !watch_socket::is_asked(request)? {
         true => Ok(Framing::Protobuf),
         false => Err(Status::new(
             Reason::NotAcceptable,
@@ -155,7 +184,7 @@ impl Lines {
             Ok(WatchEvent::InitialEventsEnd(_)) => {}
             Err(status) => {
                 self.over = true;
-                self.put_event(out, "ERROR", status.to_json().to_string().as_bytes());
+                self.framing.put(out, "ERROR", status.to_json().to_string().as_bytes());
             }
         }
     }
@@ -167,13 +196,13 @@ impl Lines {
             View::Partial => table::partial(object),
         };
         match shown {
-            Ok(bytes) => self.put_event(out, kind, &bytes),
+            Ok(bytes) => self.framing.put(out, kind, &bytes),
             Err(status) => self.put(out, Err(status)),
         }
     }
 
     fn put_bookmark(&self, out: &mut BytesMut, revision: ResourceVersion, initial_end: bool) {
-        let mut meta = json!({"resourceVersion": revision.to_string(), "creationTimestamp": null});
+        let mut meta = json!({"resourceVersion": revision.to_string()});
         if initial_end {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
@@ -188,18 +217,7 @@ impl Lines {
             }
             View::Objects => json!({"kind": gvk.kind, "apiVersion": gvk.api_version(), "metadata": meta}),
         };
-        self.put_event(out, "BOOKMARK", mark.to_string().as_bytes());
-    }
-
-    fn put_event(&self, out: &mut BytesMut, kind: &str, object: &[u8]) {
-        match self.framing {
-            Framing::Lines => line(out, kind, object),
-            Framing::Protobuf => match message(object) {
-                Ok(message) => out.put_slice(&protobuf::watch_event(kind, &message)),
-                // what was stored is of its kind, and a refusal always is one
-                Err(error) => tracing::error!(%error, "an event has no protobuf form and is left out"),
-            },
-        }
+        self.framing.put(out, "BOOKMARK", mark.to_string().as_bytes());
     }
 }
 

@@ -50,6 +50,29 @@ async fn a_watch_and_bare_metadata_come_in_protobuf_and_a_table_does_not() {
 }
 
 #[tokio::test]
+async fn yaml_is_answered_to_who_asks_for_it() {
+    let server = Server::start().await;
+    server.config_map("one").await;
+    let (one, none, watch) = (format!("{MAPS}/one"), format!("{MAPS}/none"), format!("{MAPS}?watch=true"));
+    let cases = [
+        ("an object", one.as_str(), "application/yaml", 200, "kind: ConfigMap\n"),
+        ("a list", MAPS, "application/yaml", 200, "\n- apiVersion: v1\n"),
+        ("discovery", "/apis", "application/yaml", 200, "kind: APIGroupList\n"),
+        ("a table", MAPS, "application/yaml;as=Table;v=v1;g=meta.k8s.io", 200, "kind: Table\n"),
+        ("a refusal", none.as_str(), "application/yaml", 404, "reason: NotFound\n"),
+        ("a watch", watch.as_str(), "application/yaml", 406, "only the following media types are accepted"),
+        ("either", one.as_str(), "application/yaml, application/json", 200, "\"kind\":\"ConfigMap\""),
+    ];
+    for (name, path, accept, code, words) in cases {
+        let answer = server.ask(Who::Admin, &format!("GET {path}"), &[("Accept", accept)], b"").await;
+        assert_eq!(answer.code, code, "{name}: {}", answer.body);
+        assert!(answer.body.contains(words), "{name}: {}", answer.body);
+        let is_yaml = answer.head.contains("application/yaml");
+        assert_eq!(is_yaml, name != "either", "{name}: {}", answer.head);
+    }
+}
+
+#[tokio::test]
 async fn what_is_large_is_packed_for_who_takes_it() {
     let server = Server::start().await;
     server.config_map("small").await;

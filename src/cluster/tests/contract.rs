@@ -3,11 +3,11 @@
 use api::{FieldSelector, LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{
-    Actor, Change, Client, Cluster, DeleteOptions, Deleted, ListParams, Propagation, Target,
+    Actor, Change, Client, Cluster, DeleteOptions, Deleted, ListParams, PodBinding, Propagation, Target,
     TokenRequestParams, Verb, WatchEvent, WatchParams, WriteOptions,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, Namespace, Pod, PodSpec, ReplicationController, Service, ServiceAccount,
+    ConfigMap, Container, Namespace, Pod, PodSchedulingGate, PodSpec, ReplicationController, Service, ServiceAccount,
     ServicePort, ServiceSpec,
 };
 use k8s_openapi::api::networking::v1::IPAddress;
@@ -150,6 +150,69 @@ async fn a_finalizer_holds_an_object_until_it_is_taken_off() {
     .await
     .unwrap();
     assert_eq!(reason(maps.get(&key("a"))), Reason::NotFound);
+}
+
+#[tokio::test]
+async fn a_binding_is_for_the_pod_that_it_means() {
+    let cluster = cluster().await;
+    let client = root(&cluster);
+    let pods = client.api::<Pod>();
+    let uid = pods.create(pod("p")).await.unwrap().metadata.uid;
+    let mut gated = pod("gated");
+    let gate = PodSchedulingGate { name: "example.com/later".into() };
+    gated.spec.as_mut().unwrap().scheduling_gates = Some(vec![gate]);
+    pods.create(gated).await.unwrap();
+    let to = |pod: &str| PodBinding {
+        namespace: "default".into(),
+        pod: pod.into(),
+        node: "node-1".into(),
+        ..PodBinding::default()
+    };
+    let other = Some("another".to_owned());
+    let cases = [
+        ("no node", PodBinding { node: String::new(), ..to("p") }, "target.name: Required value"),
+        ("another uid", PodBinding { uid: other.clone(), ..to("p") }, "Precondition failed: UID in precondition: another,"),
+        ("another revision", PodBinding { resource_version: other, ..to("p") }, "Precondition failed: ResourceVersion in"),
+        ("a gate", to("gated"), "pod gated has non-empty .spec.schedulingGates"),
+        ("no pod", to("nobody"), "pods \"nobody\" not found"),
+    ];
+    for (name, binding, words) in cases {
+        let refused = client.bind_as(&binding, &WriteOptions::default()).await.unwrap_err();
+        assert!(refused.message.contains(words), "{name}: {refused}");
+    }
+    let node_of = || pods.get(&key("p")).unwrap().spec.unwrap().node_name;
+    let annotations = [("by".to_owned(), "a binding".to_owned())];
+    let binding = PodBinding { uid, annotations: annotations.into(), ..to("p") };
+    let dry_run = WriteOptions { dry_run: true, ..WriteOptions::default() };
+    client.bind_as(&binding, &dry_run).await.unwrap();
+    assert_eq!(node_of(), None, "a dry run");
+    client.bind_as(&binding, &WriteOptions::default()).await.unwrap();
+    assert_eq!(node_of().as_deref(), Some("node-1"));
+    assert_eq!(pods.get(&key("p")).unwrap().metadata.annotations.unwrap()["by"], "a binding");
+}
+
+#[tokio::test]
+async fn the_collection_of_bindings_is_a_permission_of_its_own() {
+    let cluster = cluster().await;
+    root(&cluster).api::<Pod>().create(pod("p")).await.unwrap();
+    for (may, to_collection, allowed) in [
+        ("pods/binding", true, false),
+        ("bindings", false, false),
+        ("pods/binding", false, true),
+    ] {
+        let name = format!("{}-{to_collection}", may.replace('/', "-"));
+        let rules = vec![rule(&["create"], &[""], &[may])];
+        cluster.bootstrap_components([ComponentRole::user(&name, &name, rules)]).await.unwrap();
+        let binding = PodBinding {
+            namespace: "default".into(),
+            pod: "p".into(),
+            node: "node-1".into(),
+            to_collection,
+            ..PodBinding::default()
+        };
+        let bound = cluster.acting_as(Actor::component(&name)).bind_as(&binding, &WriteOptions::default()).await;
+        assert_eq!(bound.is_ok(), allowed, "{may}, to the collection: {to_collection}: {bound:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Clients of the cluster that are not kubectl: kr8s for Python, and Kubernetes' own for JavaScript.
+//! Clients of the cluster that are not kubectl: kr8s for Python, Kubernetes' own for JavaScript, and schemathesis, which sends what
+//! the OpenAPI documents describe.
 
 mod common;
 
@@ -9,9 +10,16 @@ use std::process::Command;
 /// A Python that has kr8s, and a folder whose `node_modules` has @kubernetes/client-node; `scripts/test` sets both.
 const CLIENTS: &str = "MONOPOD_CLIENTS";
 const NODE_CLIENT: &str = "MONOPOD_NODE_CLIENT";
+/// A Python that has schemathesis; `scripts/test` sets it.
+const SCHEMATHESIS: &str = "MONOPOD_SCHEMATHESIS";
+/// For one who looks for more: `CASES SECONDS SEED`, and a part of the path of the documents wanted, as the script takes them.
+const PROPERTIES: &str = "MONOPOD_PROPERTIES";
+/// Of anonymous memory, when all is done: three times what the daemon of an unoptimised build has.
+const MOST_MEMORY: u64 = 300 << 20;
 /// What the scripts of several libraries share.
 const CHECKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/common");
 const EVERYDAY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/everyday.py");
+const REQUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/properties.py");
 const EVERYDAY_OF_NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/everyday.mjs");
 
 fn place(variable: &str) -> Option<String> {
@@ -53,4 +61,22 @@ fn everyday_calls() {
         .map(|answer| format!("{}\n{}{}", answer.0.status, answer.out(), answer.err()))
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn answers_are_as_the_documents_say() {
+    let Some(python) = place(SCHEMATHESIS) else { return };
+    let Some(at) = appliance("properties") else { return };
+    let pid = at.pid();
+    let arguments = std::env::var(PROPERTIES).unwrap_or_else(|_| "6 75 1".to_owned());
+    let mut command = at.command(&python);
+    command.arg(REQUESTS).args(arguments.split(' ')).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(at.home());
+    let answer = Answer(command.output().unwrap());
+    assert!(answer.0.status.success(), "{}\n{}{}", answer.0.status, answer.out(), answer.err());
+    eprintln!("{}", answer.out());
+    assert_eq!(at.pid(), pid, "the daemon is the same");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
+    let resident: u64 = resident.trim().trim_end_matches(" kB").parse().unwrap();
+    assert!(resident * 1024 < MOST_MEMORY, "{resident} kB");
 }

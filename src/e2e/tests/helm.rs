@@ -36,6 +36,38 @@ spec:
           envFrom: [{configMapRef: {name: "{{ .Release.Name }}-words"}}]
 "#;
 
+/// Jobs before an installation, an upgrade and a removal, which end as they are told to, and a pod that asks what was installed.
+const HOOKS: &str = r#"
+{{- range $hook := list "pre-install" "pre-upgrade" "pre-delete" }}
+---
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: "{{ $.Release.Name }}-{{ $hook }}"
+  annotations: {"helm.sh/hook": "{{ $hook }}", "helm.sh/hook-delete-policy": before-hook-creation}
+spec:
+  backoffLimit: 0
+  template:
+    spec:
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 0
+      containers: [{name: main, image: 'busybox:1', command: [sh, -c, "exit {{ $.Values.exit }}"]}]
+{{- end }}
+---
+apiVersion: v1
+kind: Pod
+metadata:
+  name: "{{ .Release.Name }}-answers"
+  annotations: {"helm.sh/hook": test, "helm.sh/hook-delete-policy": before-hook-creation}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  containers:
+    - name: main
+      image: busybox:1
+      command: [sh, -c, "wget -q -O - http://{{ .Release.Name }} | grep '{{ .Values.wanted }}'"]
+"#;
+
 /// `None`, loudly, where there is no helm.
 fn helm() -> Option<PathBuf> {
     let helm = std::env::var_os("MONOPOD_HELM").map(PathBuf::from);
@@ -87,6 +119,49 @@ fn a_chart_is_installed_upgraded_rolled_back_and_uninstalled() {
     run(&at, &helm, "uninstall shop --wait").ok("uninstall");
     at.until(&["get", "all", "-l", "app=shop", "-o", "name"], "");
     assert!(at.kubectl(&["get", "cm", "shop-words"]).refused("the map").contains("not found"));
+}
+
+#[test]
+fn hooks_run_before_and_after_and_tests_judge_a_release() {
+    let (Some(helm), Some(at)) = (helm(), appliance("helm-hooks")) else { return };
+    at.load_busybox();
+    let chart = chart(&at);
+    std::fs::write(chart.join("templates/hooks.yaml"), HOOKS).unwrap();
+    let more = format!("{VALUES}exit: 0\nwanted: You've hit shop\n");
+    std::fs::write(chart.join("values.yaml"), more).unwrap();
+    let chart = chart.display().to_string();
+    let succeeded = |hook: &str| {
+        at.until(&["get", "job", &format!("shop-{hook}"), "-o", "jsonpath={.status.succeeded}"], "1");
+    };
+    let replicas = ["get", "deploy", "shop", "-o", "jsonpath={.spec.replicas}"];
+    run(&at, &helm, &format!("install shop {chart} --wait --timeout 60s")).ok("install");
+    succeeded("pre-install");
+    let tested = run(&at, &helm, "test shop --logs --timeout 60s").ok("test");
+    assert!(tested.contains("Phase:") && tested.contains("Succeeded"), "{tested}");
+    assert!(tested.contains("You've hit shop"), "{tested}");
+
+    // a hook that fails holds the upgrade back
+    let refused = run(&at, &helm, &format!("upgrade shop {chart} --set replicas=2,exit=1 --wait --timeout 60s"))
+        .refused("a hook that fails");
+    assert!(refused.contains("pre-upgrade hooks failed"), "{refused}");
+    assert_eq!(at.kubectl(&replicas).ok("replicas"), "1");
+    let history = run(&at, &helm, "history shop").ok("history");
+    assert!(history.lines().last().is_some_and(|last| last.contains("failed")), "{history}");
+    run(&at, &helm, "rollback shop 1 --wait --timeout 60s").ok("rollback");
+
+    let other = format!("upgrade shop {chart} --set replicas=2 --set wanted=nothing --wait --timeout 60s");
+    run(&at, &helm, &other).ok("upgrade");
+    succeeded("pre-upgrade");
+    at.until(&replicas, "2");
+    let failed = run(&at, &helm, "test shop --timeout 60s");
+    assert!(format!("{}{}", failed.out(), failed.refused("a test that fails")).contains("ailed"));
+    run(&at, &helm, "rollback shop 1 --wait --timeout 60s").ok("rollback");
+    at.until(&replicas, "1");
+    run(&at, &helm, "test shop --timeout 60s").ok("test of what was before");
+
+    run(&at, &helm, "uninstall shop --wait --timeout 60s").ok("uninstall");
+    succeeded("pre-delete");
+    assert!(at.kubectl(&replicas).refused("the deployment").contains("not found"));
 }
 
 #[test]

@@ -66,7 +66,34 @@ impl ResourceInfo {
     pub fn has_subresource(&self, subresource: Subresource) -> bool {
         self.subresources.contains(&subresource)
     }
+
+    /// Whether who deletes an object is shown it, where of others he hears that it is done.
+    pub fn shows_deleted(&self) -> bool {
+        let name = (self.gvr.group.as_ref(), self.gvr.resource.as_ref());
+        SHOWN_WHEN_DELETED.iter().any(|(group, resources)| *group == name.0 && resources.contains(&name.1))
+    }
 }
+
+/// Where upstream's stores have `ReturnDeletedObject`. Clients made of the OpenAPI documents read the answer as these kinds.
+const SHOWN_WHEN_DELETED: &[(&str, &[&str])] = &[
+    (
+        "",
+        &[
+            "persistentvolumeclaims",
+            "persistentvolumes",
+            "pods",
+            "podtemplates",
+            "resourcequotas",
+            "serviceaccounts",
+            "services",
+        ],
+    ),
+    ("resource.k8s.io", &["deviceclasses", "resourceclaims", "resourceclaimtemplates", "resourceslices"]),
+    (
+        "storage.k8s.io",
+        &["csidrivers", "csinodes", "storageclasses", "volumeattachments", "volumeattributesclasses"],
+    ),
+];
 
 /// What can be done with objects that are stored.
 pub const VERBS: &[&str] =

@@ -66,7 +66,12 @@ pub(crate) fn of(resource: &Resource) -> Vec<(String, Value)> {
     };
     let object = format!("{collection}/{{name}}");
     let of_object = [scope, &["name"]].concat();
-    let target = Target { gvk: &info.gvk, definition: &resource.definition, is_custom: resource.is_custom() };
+    let target = Target {
+        gvk: &info.gvk,
+        definition: &resource.definition,
+        is_custom: resource.is_custom(),
+        shows_deleted: info.shows_deleted(),
+    };
     let operations = |of: &[&str]| {
         let verbs = info.verbs.iter().filter(|verb| of.contains(verb));
         verbs.filter_map(|verb| target.operation(verb)).collect::<Vec<_>>()
@@ -103,7 +108,7 @@ fn below(resource: &Resource, subresource: Subresource) -> Vec<Operation> {
         Proxy => bare(METHODS, "connect"),
         _ => {
             let Some(definition) = resource.definition_of(gvk) else { return Vec::new() };
-            let target = Target { gvk, definition, is_custom: resource.is_custom() };
+            let target = Target { gvk, definition, is_custom: resource.is_custom(), shows_deleted: false };
             subresource.verbs().iter().filter_map(|verb| target.operation(verb)).collect()
         }
     }
@@ -114,6 +119,7 @@ struct Target<'a> {
     gvk: &'a Gvk,
     definition: &'a str,
     is_custom: bool,
+    shows_deleted: bool,
 }
 
 impl Target<'_> {
@@ -126,9 +132,10 @@ impl Target<'_> {
         // strategic merge needs to know the type
         let patches = if self.is_custom { &PATCHES[..3] } else { PATCHES };
         let options = Some((DELETE_OPTIONS, JSON));
+        let deleted = if self.shows_deleted { own } else { STATUS };
         let (method, action, queries, takes, gives) = match verb {
             "create" => ("post", "post", WRITE_QUERIES, Some((own, JSON)), own),
-            "delete" => ("delete", "delete", DELETE_QUERIES, options, STATUS),
+            "delete" => ("delete", "delete", DELETE_QUERIES, options, deleted),
             "deletecollection" => ("delete", "deletecollection", DELETE_COLLECTION_QUERIES, options, STATUS),
             "get" => ("get", "get", get, None, own),
             "list" => ("get", "list", LIST_QUERIES, None, list.as_str()),
@@ -161,14 +168,19 @@ fn operation(
         let each = formats.iter().map(|format| ((*format).to_owned(), json!({"schema": reference(name)})));
         Value::Object(each.collect())
     };
-    let mut response = json!({"description": "OK"});
-    if let Some(gives) = gives {
-        response["content"] = content(gives, JSON);
-    }
-    let code = if action == "post" { "201" } else { "200" };
+    let answer = |(code, description): &(&str, &str)| {
+        let mut response = json!({"description": description});
+        if let Some(gives) = gives {
+            response["content"] = content(gives, JSON);
+        }
+        ((*code).to_owned(), response)
+    };
+    let mut responses: Map<String, Value> = codes(action).iter().map(answer).collect();
+    // upstream declares no other refusal
+    responses.insert("401".into(), json!({"description": "Unauthorized"}));
     let mut operation = json!({
         "parameters": queries.iter().map(|name| parameter(name, "query")).collect::<Value>(),
-        "responses": {code: response},
+        "responses": responses,
         "x-kubernetes-action": action,
         "x-kubernetes-group-version-kind": mark(gvk),
     });
@@ -179,6 +191,19 @@ fn operation(
         }
     }
     operation
+}
+
+/// The codes of success that upstream declares, whatever the kind: a change may create, a creation or a deletion take its time.
+fn codes(action: &str) -> &'static [(&'static str, &'static str)] {
+    const OK: (&str, &str) = ("200", "OK");
+    const CREATED: (&str, &str) = ("201", "Created");
+    const ACCEPTED: (&str, &str) = ("202", "Accepted");
+    match action {
+        "delete" => &[OK, ACCEPTED],
+        "patch" | "put" => &[OK, CREATED],
+        "post" => &[OK, CREATED, ACCEPTED],
+        _ => &[OK],
+    }
 }
 
 fn parameter(name: &str, place: &str) -> Value {

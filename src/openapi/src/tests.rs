@@ -91,6 +91,9 @@ fn methods_follow_from_verbs() {
         ("api/v1", "/api/v1/namespaces/{name}/finalize", "put"),
         ("api/v1", "/api/v1/nodes/{name}/proxy", all),
         ("api/v1", "/api/v1/nodes/{name}/proxy/{path}", all),
+        ("api/v1", "/api/v1/namespaces/{namespace}/bindings", "post"),
+        ("api/v1", "/api/v1/namespaces/{namespace}/bindings/{name}", ""),
+        ("api/v1", "/api/v1/bindings", ""),
         ("api/v1", "/api/v1/componentstatuses", "get"),
         ("api/v1", "/api/v1/componentstatuses/{name}", "get"),
         ("apis/authentication.k8s.io/v1", "/apis/authentication.k8s.io/v1/tokenreviews", "post"),
@@ -107,6 +110,36 @@ fn methods_follow_from_verbs() {
     let scale = &v3("apis/apps/v1")["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"];
     let answer = &scale["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"];
     assert_eq!(answer, "#/components/schemas/io.k8s.api.autoscaling.v1.Scale");
+}
+
+#[test]
+fn answers_are_declared_as_upstream_declares_them() {
+    const MAP: &str = "io.k8s.api.core.v1.ConfigMap";
+    const SERVICE: &str = "io.k8s.api.core.v1.Service";
+    let maps = "/api/v1/namespaces/{namespace}/configmaps";
+    let cases = [
+        (maps.to_owned(), "get", "200 401", "io.k8s.api.core.v1.ConfigMapList"),
+        (maps.to_owned(), "post", "200 201 202 401", MAP),
+        (maps.to_owned(), "delete", "200 401", definitions::STATUS),
+        (format!("{maps}/{{name}}"), "put", "200 201 401", MAP),
+        (format!("{maps}/{{name}}"), "patch", "200 201 401", MAP),
+        (format!("{maps}/{{name}}"), "delete", "200 202 401", definitions::STATUS),
+        ("/api/v1/namespaces/{namespace}/services/{name}".into(), "delete", "200 202 401", SERVICE),
+        ("/api/v1/namespaces/{namespace}/services".into(), "delete", "200 401", definitions::STATUS),
+        ("/api/v1/namespaces/{namespace}/pods/{name}/exec".into(), "post", "200 401", ""),
+    ];
+    let document = v3("api/v1");
+    for (path, method, codes, gives) in cases {
+        let responses = document["paths"][&path][method]["responses"].as_object().expect(&path);
+        let declared: Vec<&str> = responses.keys().map(String::as_str).collect();
+        assert_eq!(declared.join(" "), codes, "{method} {path}");
+        for (code, response) in responses {
+            let schema = &response["content"]["application/json"]["schema"]["$ref"];
+            let schema = schema.as_str().map(|schema| schema.trim_start_matches("#/components/schemas/"));
+            let want = if code == "401" { "" } else { gives };
+            assert_eq!(schema.unwrap_or_default(), want, "{method} {path} {code}");
+        }
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ import { useEffect } from 'preact/hooks';
 import { backoff } from '../lib/backoff.js';
 import { EMPTY, apply, fromPages, isExpired } from '../lib/reduce.js';
 import { atNextFrame } from './frames.js';
-import { ApiError, getJson } from './http.js';
+import { ApiError, getJson, request } from './http.js';
 import { collectionPath, idOf, socketUrl, withQuery } from './paths.js';
 
 const PAGE = 500;
@@ -139,7 +139,7 @@ class Live {
         if (event.type === 'ERROR') end(isExpired(event.object) ? new Expired() : new ApiError(event.object.message, event.object.code));
         else this.take(event);
       };
-      socket.onclose = () => end(isOpen ? new Cut('the connection was cut') : new ApiError('monopod does not answer; “monopod status” says whether it runs'));
+      socket.onclose = () => (isOpen ? end(new Cut()) : whyRefused(path, stop).then(end));
     });
   }
 
@@ -151,10 +151,25 @@ class Live {
   }
 }
 
-class Cut extends Error {}
+class Cut extends Error {
+  constructor(message = 'the connection was cut') {
+    super(message);
+  }
+}
 class Expired extends Error {
   constructor() {
     super('the server has forgotten where we were; the list is read anew');
+  }
+}
+
+/** A browser does not tell what a handshake was refused with: the same watch is asked for once more, without one. */
+async function whyRefused(path, stop) {
+  try {
+    const response = await request('GET', path, { signal: stop });
+    await response.body.cancel();
+    return new Cut();
+  } catch (error) {
+    return error;
   }
 }
 

@@ -1,5 +1,5 @@
-//! Kinds whose objects are made when somebody asks, and stored nowhere: reviews, which are questions; metrics and the statuses of
-//! components, which are found out. A row here; who answers is said by the API server.
+//! Kinds whose objects are stored nowhere: reviews, which are questions; metrics and the statuses of components, which are found
+//! out when somebody asks; bindings, which are carried out. A row here; who answers is said by the API server.
 
 use crate::{Durability, ResourceInfo, Scope};
 use api::{Gvk, Gvr};
@@ -23,6 +23,12 @@ const AUTHENTICATION: &str = "authentication.k8s.io";
 const AUTHORIZATION: &str = "authorization.k8s.io";
 
 const ROWS: &[Row] = &[
+    Row {
+        names: ("", "v1", "Binding", "bindings", "binding"),
+        short_names: &[],
+        scope: Scope::Namespaced,
+        verbs: CREATE,
+    },
     Row {
         names: ("", "v1", "ComponentStatus", "componentstatuses", "componentstatus"),
         short_names: &["cs"],
