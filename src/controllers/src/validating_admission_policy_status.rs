@@ -1,13 +1,15 @@
-//! A ValidatingAdmissionPolicy's status says which generation of it was seen. Upstream's controller checks the types of its
-//! expressions as well, and tells what it suspects; here nothing is suspected, and `typeChecking` is left out.
+//! A ValidatingAdmissionPolicy's status says which generation of it was seen, and what is suspect in its expressions, given
+//! the kinds that it names (`kinds::builtin::policy_types`). As upstream's controller, it looks once at each generation: a kind
+//! that is defined later changes nothing.
 
 use crate::status::write_status;
 use api::{ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Client, Cluster, Controller};
 use k8s_openapi::api::admissionregistration::v1::{
-    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyStatus,
+    TypeChecking, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyStatus,
 };
+use kinds::builtin::policy_types;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "validatingadmissionpolicy-status-controller";
@@ -39,8 +41,15 @@ async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
         return Ok(());
     };
     let seen = policy.status.as_ref();
+    if policy.metadata.generation <= seen.and_then(|status| status.observed_generation) {
+        return Ok(());
+    }
+    let warnings = policy_types::warnings(&policy, &client.cluster().registry());
     let wanted = ValidatingAdmissionPolicyStatus {
         observed_generation: policy.metadata.generation,
+        type_checking: Some(TypeChecking {
+            expression_warnings: Some(warnings).filter(|all| !all.is_empty()),
+        }),
         ..seen.cloned().unwrap_or_default()
     };
     write_status(&client.api(), key, seen, wanted, |policy: &mut ValidatingAdmissionPolicy| {

@@ -64,6 +64,19 @@ fn a_policy_judges_what_is_written() {
     let seen =
         ["get", "validatingadmissionpolicy/few.example.com", "-o", "jsonpath={.status.observedGeneration}"];
     cluster.until(&seen, "1");
+    let types = |name: &str| {
+        let policy = format!("validatingadmissionpolicy/{name}");
+        cluster.until(&["get", &policy, "-o", "jsonpath={.status.observedGeneration}"], "1");
+        cluster.kubectl(&["get", &policy, "-o", "jsonpath={.status.typeChecking}"]).ok("what is suspect")
+    };
+    assert_eq!(types("few.example.com"), "{}");
+    let suspect = VALIDATING
+        .replace("few.example.com", "suspect")
+        .replace("object.spec.replicas <=", "object.replicas <=");
+    cluster.kubectl_with(&["apply"], &suspect).ok("it is suspect, and no more");
+    let told = types("suspect");
+    let want = r#"{"expressionWarnings":[{"fieldRef":"spec.validations[0].expression","warning":"apps/v1, Kind=Deployment: ERROR: \u003cinput\u003e:1:7: undefined field 'replicas'\n | object.replicas"#;
+    assert!(told.replace('<', "\\u003c").replace('>', "\\u003e").contains(want), "{told}");
     let refused =
         cluster.kubectl_with(&["create"], &deployment("early", 1)).refused("its parameters are not there");
     assert!(refused.contains("failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction"), "{refused}");

@@ -124,6 +124,14 @@ fn what_a_definition_defines_is_served_checked_and_removed_with_it() {
     assert!(!published().contains("com.example.stable"), "it has a custom kind that is gone");
 }
 
+/// A list each of whose items is compared with all the others.
+fn words(bound: &str) -> String {
+    format!(
+        "words: {{type: array, {bound} items: {{type: string}}, \
+         x-kubernetes-validations: [{{rule: \"self.all(a, self.exists_one(b, a == b))\", message: twice}}]}}"
+    )
+}
+
 #[test]
 fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
     let Some(cluster) = appliance("nocustom") else { return };
@@ -156,11 +164,28 @@ fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
             DEFINITION.replace("stable.example.com", "x.k8s.io"),
             "protected groups must have approval annotation",
         ),
+        (
+            "a rule about a field that there is not",
+            DEFINITION.replace(
+                "description: What is wanted.",
+                "x-kubernetes-validations: [{rule: self.repliccas > 1}]",
+            ),
+            "compilation failed: ERROR: <input>:1:5: undefined field 'repliccas'",
+        ),
+        (
+            "a rule that may cost too much",
+            DEFINITION.replace("image: {type: string, default: busybox}", &words("")),
+            "spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[words].x-kubernetes-validations[0].rule: \
+             Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding \
+             maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)",
+        ),
     ];
     for (name, manifest, want) in cases {
         let refused = cluster.kubectl_with(&["create"], &manifest).refused(name);
         assert!(refused.contains(want), "{name}: {refused}");
     }
+    let bounded = DEFINITION.replace("image: {type: string, default: busybox}", &words("maxItems: 20,"));
+    cluster.kubectl_with(&["create", "--dry-run=server"], &bounded).ok("with a bound it costs little");
     cluster.kubectl_with(&["create"], DEFINITION).ok("the first");
     cluster
         .kubectl(&["wait", "--for=condition=Established", "crd/crontabs.stable.example.com", "--timeout=30s"])

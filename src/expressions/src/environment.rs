@@ -1,13 +1,17 @@
 //! What an expression of an admission policy may name, and what it is evaluated with.
 
 use crate::authz::{self, AccessCheck, Authorizer};
+use crate::check::Check;
 use crate::constructed;
 use crate::lower::Lower;
 use crate::node::Node;
 use crate::output::Output;
 use crate::parse::parse;
-use crate::places::placed;
+use crate::places::{located, placed};
 use crate::program::{Answer, Budget, Fault, Outcome, Program, Variables};
+use crate::sizes::Sizes;
+use crate::types::{Place, Ty, Typing};
+use schema::Schema;
 use serde_json::Value as Json;
 use std::sync::Arc;
 
@@ -146,6 +150,50 @@ impl Composition {
 
     pub(crate) fn node(&self, index: usize) -> Result<&Node, &String> {
         self.nodes[index].as_ref()
+    }
+}
+
+/// The kinds that the expressions of a policy are about.
+#[derive(Debug, Clone, Copy)]
+pub struct Kinds<'s> {
+    /// Of `object` and `oldObject`.
+    pub object: &'s Schema,
+    /// Of `params`, where it is known.
+    pub params: Option<&'s Schema>,
+}
+
+impl<'s> Kinds<'s> {
+    fn names(self) -> Vec<(String, Ty<'s>)> {
+        let ty = |schema: &'s Schema| Place::Resource(schema).ty(Typing::Policy).unwrap_or(Ty::Dyn);
+        let object = ["object", "oldObject"].map(|name| (name.to_owned(), ty(self.object)));
+        object.into_iter().chain(self.params.map(|params| ("params".to_owned(), ty(params)))).collect()
+    }
+}
+
+impl Composition {
+    /// What each comes out as; of one that is wrong nothing is known.
+    fn types<'s>(&self, kinds: Kinds<'s>) -> Vec<Ty<'s>> {
+        let sizes = Sizes::default();
+        let mut types = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let mut check = Check::new(Typing::Policy, kinds.names(), &sizes, &types);
+            let ty = node.as_ref().ok().and_then(|node| Some(check.node(node).ok()?.ty));
+            types.push(ty.unwrap_or(Ty::Dyn));
+        }
+        types
+    }
+}
+
+impl Program {
+    /// Whether it can be right about objects of such kinds. `source` is its text, `composition` what it names of a policy.
+    ///
+    /// # Errors
+    /// What is wrong, as cel-go tells it: a field that there is not, an operator or a function that takes no such values.
+    /// What is not known before is assumed to be right.
+    pub fn check(&self, source: &str, composition: &Composition, kinds: Kinds<'_>) -> Result<(), String> {
+        let (sizes, types) = (Sizes::default(), composition.types(kinds));
+        let mut check = Check::new(Typing::Policy, kinds.names(), &sizes, &types);
+        check.node(&self.node).map(drop).map_err(|issue| located(source, &self.node, &issue))
     }
 }
 

@@ -150,6 +150,7 @@ impl<'p> Run<'p> {
                 self.size(&value)
             }
             Node::TypeOf(of) => self.eval(of).map(|value| type_value(type_name(&value))),
+            Node::Dyn(of) => self.eval(of),
             Node::Matches { text, pattern } => self.matches(text, pattern),
             Node::Composed(index) => self.composed(*index),
             Node::Authorize { method, arguments } => {

@@ -1,10 +1,11 @@
 //! The library of functions: kube-cel's, each called with values only.
 
+use crate::lower::compiled;
 use crate::program::Fault;
 use kube_cel::KubeCelExt;
 use kube_cel::cel::common::ast::{CallExpr, Expr, IdedExpr};
 use kube_cel::cel::{Context, ExecutionError, Value};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 static LIBRARY: LazyLock<Context<'static>> = LazyLock::new(|| Context::default().with_all());
 
@@ -29,6 +30,16 @@ pub(crate) fn is_known(prefix: Option<&str>, name: &str, is_method: bool) -> boo
     let call = CallExpr { func_name: name.to_owned(), target, args: Vec::new() };
     let call = IdedExpr { id: 0, expr: Expr::Call(call) };
     !matches!(Value::resolve(&call, &LIBRARY), Err(ExecutionError::UndeclaredReference(_)))
+}
+
+/// The whole name of what is called, and whether it is a method; of a call whose arguments are variables.
+pub(crate) fn called(call: &IdedExpr) -> (String, bool) {
+    let Expr::Call(call) = &call.expr else { return (String::new(), false) };
+    match call.target.as_deref().map(|target| &target.expr) {
+        Some(Expr::Ident(name)) if name.starts_with('@') => (call.func_name.clone(), true),
+        Some(Expr::Ident(space)) => (format!("{space}.{}", call.func_name), false),
+        _ => (call.func_name.clone(), false),
+    }
 }
 
 /// What the call costs beside looking at its arguments.
@@ -64,11 +75,39 @@ fn digits_asked(format: &str) -> u64 {
 /// # Errors
 /// What the function says, in cel-go's words where it has some.
 pub(crate) fn call(call: &IdedExpr, arguments: Vec<Value>) -> Result<Value, Fault> {
+    if let Expr::Call(CallExpr { func_name, target: Some(_), .. }) = &call.expr
+        && let Some(found) = found(func_name, &arguments)
+    {
+        return found;
+    }
     let mut context = LIBRARY.new_inner_scope();
     for (index, value) in arguments.into_iter().enumerate() {
         context.add_variable_from_value(argument(index), value);
     }
     Value::resolve(call, &context).map_err(fault)
+}
+
+/// `find` and `findAll`: the library's compile whatever pattern they are given, however large it becomes.
+fn found(function: &str, arguments: &[Value]) -> Option<Result<Value, Fault>> {
+    let (Some(Value::String(text)), Some(Value::String(pattern))) = (arguments.first(), arguments.get(1))
+    else {
+        return None;
+    };
+    let most = match arguments.get(2) {
+        // below nought: all
+        Some(Value::Int(most)) => usize::try_from(*most).unwrap_or(usize::MAX),
+        Some(_) => return None,
+        None => usize::MAX,
+    };
+    let text_of = |found: &str| Value::String(Arc::new(found.to_owned()));
+    let found = |pattern: regex::Regex| match function {
+        "find" => text_of(pattern.find(text).map_or("", |found| found.as_str())),
+        _ => {
+            let all = pattern.find_iter(text).take(most).map(|found| text_of(found.as_str()));
+            Value::List(Arc::new(all.collect()))
+        }
+    };
+    WITH_PATTERN.contains(&function).then(|| compiled(pattern).map(found).map_err(Fault::Error))
 }
 
 /// A function of one argument, by its name.

@@ -2,13 +2,13 @@
 //! within a budget.
 //!
 //! It owns [`Program`] (one expression), [`Variables`] (what it may name), [`Rules`] (all `x-kubernetes-validations` of a
-//! schema, and the walk that applies them to an object, in upstream's words), and for admission policies [`Environment`] and
-//! [`Evaluation`]: expressions that name one another, ask what somebody may do, and make what is laid over an object. The syntax and the library of functions are
+//! schema, the walk that applies them to an object, and the estimate of what they may cost, in upstream's words), and for admission
+//! policies [`Environment`] and [`Evaluation`]: expressions that name one another, ask what somebody may do, and make what is laid
+//! over an object. Types and costs are told by one walk over the tree (`check.rs`). The syntax and the library of functions are
 //! kube-cel's, which nobody else names; the evaluation is our own, as only so every step has a price: whoever writes an
 //! expression can not have the API server work without bound. It knows no kinds and does no I/O. Read [`Program`] first.
 //!
-//! What upstream has and this has not: type checks beyond the fields of a schema, the estimate of costs before the first
-//! evaluation, `sortBy`, and comprehensions with two variables. An expression that needs one of them is
+//! What upstream has and this has not: `sortBy`, and comprehensions with two variables. An expression that needs one of them is
 //! refused when it is compiled.
 
 #![forbid(unsafe_code)]
@@ -16,22 +16,27 @@
 mod authz;
 mod check;
 mod constructed;
+mod cost;
 mod environment;
 mod eval;
 mod functions;
 mod lower;
 mod node;
+mod occurrences;
 mod output;
 mod parse;
 mod places;
 mod program;
 mod rules;
+mod signatures;
+mod sizes;
 #[cfg(test)]
 mod tests;
+mod types;
 mod values;
 
 pub use authz::{AccessCheck, Authorizer};
-pub use environment::{About, Composition, Environment, Evaluation};
+pub use environment::{About, Composition, Environment, Evaluation, Kinds};
 pub use output::Output;
 pub use program::{Budget, Fault, Outcome, PER_CALL, Program, Variables};
 pub use rules::Rules;

@@ -156,7 +156,7 @@ impl<'e> Lower<'e> {
                     operators::NEGATE => return self.arguments_unchecked(&name, false, args),
                     "size" => Node::Size,
                     "type" => Node::TypeOf,
-                    "dyn" => |node| *node,
+                    "dyn" => Node::Dyn,
                     _ => return self.function(name, None, args),
                 };
                 Ok(unary(self.boxed(args.remove(0))?))

@@ -20,6 +20,34 @@ pub(crate) enum Binary {
     In,
 }
 
+impl Binary {
+    /// As it is written.
+    pub(crate) fn symbol(self) -> &'static str {
+        match self {
+            Binary::Add => "+",
+            Binary::Subtract => "-",
+            Binary::Multiply => "*",
+            Binary::Divide => "/",
+            Binary::Modulo => "%",
+            Binary::Equal => "==",
+            Binary::NotEqual => "!=",
+            Binary::Less => "<",
+            Binary::LessOrEqual => "<=",
+            Binary::Greater => ">",
+            Binary::GreaterOrEqual => ">=",
+            Binary::In => "in",
+        }
+    }
+
+    /// As cel-go names it.
+    pub(crate) fn function(self) -> String {
+        match self {
+            Binary::In => "@in".to_owned(),
+            other => format!("_{}_", other.symbol()),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Node {
     Literal(Value),
@@ -72,6 +100,8 @@ pub(crate) enum Node {
     },
     Size(Box<Node>),
     TypeOf(Box<Node>),
+    /// `dyn(x)`: what it is, but not for whoever checks types.
+    Dyn(Box<Node>),
     /// `text.matches('…')`, compiled with the expression where the pattern is written there.
     Matches {
         text: Box<Node>,
@@ -128,7 +158,11 @@ impl Node {
             Node::Select { operand, .. } | Node::Has { operand, .. } => vec![operand],
             Node::Index { operand, index, .. } => vec![operand, index],
             Node::And(left, right) | Node::Or(left, right) => vec![left, right],
-            Node::Not(of) | Node::NotStrictlyFalse(of) | Node::Size(of) | Node::TypeOf(of) => vec![of],
+            Node::Not(of)
+            | Node::NotStrictlyFalse(of)
+            | Node::Size(of)
+            | Node::TypeOf(of)
+            | Node::Dyn(of) => vec![of],
             Node::Conditional(of) => of.iter().collect(),
             Node::Binary(_, of) => of.iter().collect(),
             Node::List(items) => items.iter().map(|(item, _)| item).collect(),

@@ -73,6 +73,7 @@ fn static_type(node: &Node) -> Option<String> {
         | Node::Select { .. }
         | Node::Index { .. }
         | Node::OptionalMap { .. }
+        | Node::Dyn(_)
         | Node::Call { .. } => None,
     }
 }

@@ -1,8 +1,12 @@
 //! `x-kubernetes-validations`: the rules of a schema, compiled, and what they say of an object (KEP-2876, KEP-4008).
 
-use crate::check::{Check, Kind};
-use crate::places::placed;
+mod estimates;
+
+use crate::check::Check;
+use crate::places::{located, placed};
 use crate::program::{Budget, Fault, Outcome, Program, Variables};
+use crate::sizes::Sizes;
+use crate::types::{Place, Ty};
 use crate::values::{by_schema, map_of, optional};
 use kube_cel::cel::Value;
 use kube_cel::cel::objects::{Key, Map};
@@ -29,20 +33,32 @@ pub struct Rules {
 
 #[derive(Debug)]
 struct Compiled {
+    /// Its place in the list.
+    index: usize,
     rule: Rule,
     /// Or why there is none.
     program: Result<Program, String>,
     message: Option<Program>,
     uses_old: bool,
+    /// What one evaluation may cost at most, in upstream's estimate.
+    cost: u64,
+    message_cost: u64,
 }
 
 impl Rules {
     /// `at` is the schema's own path in the definition, for the messages: every rule that can not be compiled, or that says
-    /// what it may not. Where such a definition was stored already, those rules refuse all that they should judge.
+    /// what it may not. Where such a definition was stored already, those that can not be evaluated refuse all that they should
+    /// judge; one whose types do not fit is evaluated as it is.
     pub fn compile(schema: &Schema, at: &str) -> (Rules, ErrorList) {
         let mut errors = ErrorList::default();
-        let rules = compile(schema, at, true, None, &mut errors);
+        let rules = compile(schema, at, true, None, &Sizes::default(), &mut errors);
         (rules, errors)
+    }
+
+    /// What of the schema's rules may cost too much, one by one and together. `at` is the schema's own path in the
+    /// definition. What upstream has stored once it does not refuse for its cost, so that only who writes a schema asks.
+    pub fn costs(&self, schema: &Schema, at: &str) -> ErrorList {
+        estimates::costs(self, schema, at)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -63,12 +79,13 @@ fn compile(
     at: &str,
     is_resource: bool,
     uncorrelatable: Option<&str>,
+    sizes: &Sizes,
     errors: &mut ErrorList,
 ) -> Rules {
     let mut rules = Rules::default();
     for (index, rule) in schema.rules.iter().enumerate() {
         let at = format!("{at}.x-kubernetes-validations[{index}]");
-        let Some(compiled) = one(rule, schema, &at, is_resource, errors) else { continue };
+        let Some(compiled) = one((index, rule), schema, &at, is_resource, sizes, errors) else { continue };
         if let (true, Some(place)) = (compiled.uses_old, uncorrelatable) {
             let why =
                 format!("oldSelf cannot be used on the uncorrelatable portion of the schema within {place}");
@@ -79,13 +96,13 @@ fn compile(
     for (name, below) in &schema.properties {
         if below.has_rules() {
             let at = format!("{at}.properties[{name}]");
-            let below = compile(below, &at, below.embedded, uncorrelatable, errors);
+            let below = compile(below, &at, below.embedded, uncorrelatable, sizes, errors);
             rules.fields.insert(name.clone(), below);
         }
     }
     if let Some(below) = schema.additional.as_deref().filter(|below| below.has_rules()) {
         let at = format!("{at}.additionalProperties");
-        rules.additional = Some(Box::new(compile(below, &at, below.embedded, uncorrelatable, errors)));
+        rules.additional = Some(Box::new(compile(below, &at, below.embedded, uncorrelatable, sizes, errors)));
     }
     if let Some(below) = schema.items.as_deref().filter(|below| below.has_rules()) {
         let place = match schema.list {
@@ -93,16 +110,17 @@ fn compile(
             _ => uncorrelatable.or(Some(at)),
         };
         let items = format!("{at}.items");
-        rules.items = Some(Box::new(compile(below, &items, below.embedded, place, errors)));
+        rules.items = Some(Box::new(compile(below, &items, below.embedded, place, sizes, errors)));
     }
     rules
 }
 
 fn one(
-    rule: &Rule,
+    (index, rule): (usize, &Rule),
     schema: &Schema,
     at: &str,
     is_resource: bool,
+    sizes: &Sizes,
     errors: &mut ErrorList,
 ) -> Option<Compiled> {
     let shown = || shown(rule);
@@ -137,34 +155,35 @@ fn one(
             "fieldPath must be a valid path: does not refer to a valid field",
         );
     }
-    let checked = |source: &str, wanted: fn(Kind<'_>) -> bool, or: &str| {
-        let program = Program::compile(source, &["self", "oldSelf"])?;
-        let own = if is_resource || schema.embedded { Kind::Resource(schema) } else { Kind::Schema(schema) };
-        // an optional is asked for its value first
-        let old = if rule.optional_old_self { Kind::Any } else { own };
-        let mut check = Check { scope: vec![("self".to_owned(), own), ("oldSelf".to_owned(), old)] };
-        let kind = check.kind(&program.node).map_err(|why| placed(source, &why))?;
-        if wanted(kind) { Ok(program) } else { Err(or.to_owned()) }
+    let place = if is_resource { Place::Resource(schema) } else { Place::of(schema) };
+    let compiled = |source: &str| {
+        let program = Program::compile(source, &["self", "oldSelf"]);
+        program.map_err(|why| format!("compilation failed: {}", placed(source, &why)))
     };
-    let program =
-        match checked(&rule.rule, |kind| kind.may_be_bool(), "cel expression must evaluate to a bool") {
-            Ok(program) => Ok(program),
-            Err(why) => {
-                errors.invalid(format!("{at}.rule"), shown(), format!("compilation failed: {why}"));
-                Err(why)
+    // what it may cost
+    let judged = |program: &Result<Program, String>, source: &str, wanted: &Ty<'_>, or: &str| {
+        let program = program.as_ref().map_err(Clone::clone)?;
+        let known = Check::of_rule(place, rule.optional_old_self, sizes)
+            .node(&program.node)
+            .map_err(|issue| format!("compilation failed: {}", located(source, &program.node, &issue)))?;
+        if known.ty.fits(wanted) { Ok(known.cost.max) } else { Err(or.to_owned()) }
+    };
+    let program = compiled(&rule.rule);
+    let cost = judged(&program, &rule.rule, &Ty::Bool, "cel expression must evaluate to a bool");
+    if let Err(why) = &cost {
+        errors.invalid(format!("{at}.rule"), shown(), why);
+    }
+    let message = Some(rule.message_expression.trim()).filter(|source| !source.is_empty());
+    let (message, message_cost) = match message {
+        None => (None, 0),
+        Some(source) => {
+            let program = compiled(source);
+            let cost = judged(&program, source, &Ty::Text, "messageExpression must evaluate to a string");
+            if let Err(why) = &cost {
+                let why = why.replacen("compilation failed: ", "messageExpression compilation failed: ", 1);
+                errors.invalid(format!("{at}.messageExpression"), shown(), why);
             }
-        };
-    let message = match rule.message_expression.trim() {
-        "" => None,
-        source => {
-            match checked(source, |kind| kind.may_be_text(), "messageExpression must evaluate to a string") {
-                Ok(program) => Some(program),
-                Err(why) => {
-                    let why = format!("messageExpression compilation failed: {why}");
-                    errors.invalid(format!("{at}.messageExpression"), shown(), why);
-                    None
-                }
-            }
+            (program.ok(), cost.unwrap_or(0))
         }
     };
     let uses_old = program.as_ref().is_ok_and(|program| program.uses("oldSelf"));
@@ -175,7 +194,8 @@ fn one(
             "may not be set if oldSelf is not used in rule",
         );
     }
-    Some(Compiled { rule: rule.clone(), program, message, uses_old })
+    let cost = cost.unwrap_or(0);
+    Some(Compiled { index, rule: rule.clone(), program, message, uses_old, cost, message_cost })
 }
 
 fn shown(rule: &Rule) -> Json {

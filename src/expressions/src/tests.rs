@@ -102,17 +102,37 @@ fn no_expression_works_without_bound() {
         "(self.l.all(a, self.l.all(b, self.l.all(c, true)))) || true".to_owned(),
         "self.l.map(a, self.l.map(b, self.l)).size() > 0 && self.l.map(a, self.l.map(b, self.l)) != []"
             .to_owned(),
+        "self.l.all(a, self.t.find('(x+x+)+y' + string(a)) == '')".to_owned(),
+        "self.l.all(a, !self.t.matches('(x+x+)+y'))".to_owned(),
+        "self.l.all(a, self.l.all(b, 'xxxx'.find('(x{1,' + string(a + 1) + '}){9}' + string(b)) != 'y'))"
+            .to_owned(),
+        "self.l.all(a, 'x'.matches('[^' + string(a) + ']{300}') || true)".to_owned(),
+        "self.l.all(a, '%s%s%s'.format([self.t, self.t, self.t]).size() > 0)".to_owned(),
+        format!("[self.t]{}.size() > 0", ".map(x, x + x).map(x, [x, x].join(x))".repeat(9)),
     ];
     for source in expensive {
         let start = std::time::Instant::now();
         assert_eq!(evaluate(&source, &own), Err(Fault::Cost), "{}", &source[..source.len().min(80)]);
         assert!(start.elapsed().as_secs() < 20, "{source}");
     }
+    // what a pattern becomes is bounded, whoever compiles it
+    for source in ["'x'.find(self.p) == ''", "'x'.findAll(self.p) == []", "'x'.matches(self.p)"] {
+        let evil = evaluate(source, &json!({"p": "((\\w{1000}){1000}){1000}"}));
+        assert!(
+            matches!(&evil, Err(Fault::Error(why)) if why.starts_with("error parsing regexp")),
+            "{source}: {evil:?}"
+        );
+    }
     let program = Program::compile("self.l.all(a, a >= 0)", &["self"]).unwrap();
     let mut budget = Budget(10_000);
     let variables = Variables::default().json("self", &own);
     assert_eq!(program.evaluate(&variables, &mut budget), Ok(Outcome::Bool(true)));
     assert_eq!(program.evaluate(&variables, &mut budget), Err(Fault::Budget), "what is left is not enough");
+    // as deep as it may be, it is checked on the stack of any thread
+    let deepest = format!("self.at{} != ''", " + self.at".repeat(240));
+    let of = json!({"type": "object", "properties": {"at": {"type": "string"}},
+                    "x-kubernetes-validations": [{"rule": deepest}]});
+    assert_eq!(told(Rules::compile(&schema(&of), "schema").1), [""; 0]);
     // what is deep is refused before anybody goes down
     for deep in [
         format!("{}self{}", "(".repeat(5000), ")".repeat(5000)),
@@ -224,7 +244,18 @@ fn bad_rules_are_refused_with_the_definition() {
             "compilation failed: ERROR: <input>:1:5: undefined field 'nope'\n | self.nope == 1\n | ....^",
         ),
         (json!({"rule": "self.ports.all(p, p.nope == 1)"}), "undefined field 'nope'"),
-        (json!({"rule": "self.min"}), "must evaluate to a bool"),
+        (
+            json!({"rule": "self.min"}),
+            ".rule: Invalid value: {\"rule\":\"self.min\"}: cel expression must evaluate to a bool",
+        ),
+        (
+            json!({"rule": "self.min == self.at"}),
+            "found no matching overload for '_==_' applied to '(int, timestamp)'",
+        ),
+        (
+            json!({"rule": "nobody == 1"}),
+            "compilation failed: ERROR: <input>:1:1: undeclared reference to 'nobody'",
+        ),
         (json!({"rule": "self.min +"}), "compilation failed: ERROR: <input>:1:"),
         (
             json!({"rule": "true", "messageExpression": "self.min > 1"}),
@@ -247,9 +278,16 @@ fn bad_rules_are_refused_with_the_definition() {
 
 #[test]
 fn a_rule_that_is_stored_but_can_not_be_compiled_refuses() {
-    let of = schema(&spec_with(json!({"rule": "self.nope == 1"})));
-    let (rules, _) = Rules::compile(&of, "schema");
-    let mut errors = ErrorList::default();
-    rules.validate(&json!({"spec": {}}), None, &of, &mut errors);
-    assert!(told(errors)[0].contains("rule compile error: "));
+    let told = |rule: &str| {
+        let of = schema(&spec_with(json!({"rule": rule})));
+        let (rules, refused) = Rules::compile(&of, "schema");
+        assert!(!refused.is_empty(), "{rule}");
+        let mut errors = ErrorList::default();
+        rules.validate(&json!({"spec": {"ratio": 2}}), None, &of, &mut errors);
+        told(errors)
+    };
+    assert!(told("nobody == 1")[0].contains("rule compile error: compilation failed: ERROR: <input>:1:1: undeclared"));
+    assert!(told("self.nope == 1")[0].contains("no such key: nope"));
+    // what an earlier version took is judged as it was
+    assert_eq!(told("self.ratio == 2"), [""; 0]);
 }

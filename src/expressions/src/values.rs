@@ -2,6 +2,8 @@
 
 use crate::constructed::Constructed;
 use crate::functions::call_named;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use kube_cel::cel::Value;
 use kube_cel::cel::objects::{Key, Map, OptionalValue};
 use schema::{Schema, Type};
@@ -99,6 +101,11 @@ fn text_of(text: &str, schema: Option<&Schema>) -> Value {
         Some("date-time") => ("timestamp", text.to_owned()),
         Some("date") => ("timestamp", format!("{text}T00:00:00Z")),
         Some("duration") => ("duration", text.to_owned()),
+        Some("byte") => {
+            return BASE64_STANDARD
+                .decode(text)
+                .map_or_else(|_| plain(), |bytes| Value::Bytes(Arc::new(bytes)));
+        }
         _ => return plain(),
     };
     call_named(function, Value::String(Arc::new(text))).unwrap_or_else(|_| plain())

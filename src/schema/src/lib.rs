@@ -100,6 +100,19 @@ pub struct Rule {
     pub optional_old_self: bool,
 }
 
+/// What bounds how much there may be of a value: a limit that is not set is `None`.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds<'s> {
+    /// In characters.
+    pub max_length: Option<u64>,
+    pub max_items: Option<u64>,
+    pub max_properties: Option<u64>,
+    /// The fields that must be there.
+    pub required: &'s [String],
+    /// The only values that there may be, unless it is empty.
+    pub values: &'s [Value],
+}
+
 /// A node of a structural schema.
 #[derive(Debug, Clone, Default)]
 pub struct Schema {
@@ -136,6 +149,17 @@ impl Schema {
     /// What the text here must look like, by upstream's name of it: `date-time`, `duration`.
     pub fn format(&self) -> Option<&'static str> {
         self.checks.format.map(|format| format.name())
+    }
+
+    /// Of the node itself, whatever its junctors say.
+    pub fn bounds(&self) -> Bounds<'_> {
+        Bounds {
+            max_length: self.checks.max_length,
+            max_items: self.checks.max_items,
+            max_properties: self.checks.max_properties,
+            required: &self.checks.required,
+            values: &self.checks.one_of_values,
+        }
     }
 
     /// Whether something is filled in here or below.

@@ -6,6 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceConversion, CustomResourceDefinition, CustomResourceDefinitionNames,
     CustomResourceDefinitionStatus, CustomResourceDefinitionVersion, WebhookClientConfig,
 };
+use schema::Schema;
 use std::collections::HashSet;
 
 /// Groups of upstream's own: who defines a kind in one of them says where that was agreed.
@@ -77,7 +78,12 @@ impl TypedKind for CustomResourceDefinition {
         conversion(spec.conversion.as_ref(), errors);
     }
 
+    fn validate_create(&self, errors: &mut ErrorList) {
+        rule_costs(self, None, errors);
+    }
+
     fn validate_update(&self, old: &Self, errors: &mut ErrorList) {
+        rule_costs(self, Some(old), errors);
         let (new, before) = (&self.spec, &old.spec);
         let mut stays = |field: &str, new: &str, old: &str| {
             if new != old {
@@ -221,6 +227,29 @@ fn version_schema(version: &CustomResourceDefinitionVersion, at: &str, errors: &
     match schema::from_openapi(&schema, &at) {
         Ok(schema) => errors.extend(expressions::Rules::compile(&schema, &at).1.into_causes()),
         Err(found) => errors.extend(found.into_causes()),
+    }
+}
+
+/// What the rules may cost. A schema that stays as it is was accepted once, and is not refused for an estimate.
+fn rule_costs(
+    definition: &CustomResourceDefinition,
+    old: Option<&CustomResourceDefinition>,
+    errors: &mut ErrorList,
+) {
+    for (index, version) in definition.spec.versions.iter().enumerate() {
+        let before = old.and_then(|old| old.spec.versions.iter().find(|known| known.name == version.name));
+        if before.is_some_and(|before| before.schema == version.schema) {
+            continue;
+        }
+        let Some(schema) = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref())
+        else {
+            continue;
+        };
+        let at = format!("spec.versions[{index}].schema.openAPIV3Schema");
+        let structural = api::json::to_value(schema).ok().map(|schema| schema::from_openapi(&schema, &at));
+        if let Some(Ok(schema)) = structural.filter(|schema| schema.as_ref().is_ok_and(Schema::has_rules)) {
+            errors.append(expressions::Rules::compile(&schema, &at).0.costs(&schema, &at));
+        }
     }
 }
 

@@ -106,6 +106,7 @@ mod pod_resize;
 mod pod_template;
 mod pod_validation;
 pub(crate) mod pod_warnings;
+pub mod policy_types;
 mod priority_class;
 mod priority_level_configuration;
 mod replica_set;
