@@ -90,7 +90,13 @@ mod tests {
                 400,
                 "the namespace of the provided object does not match",
             ),
-            ("no node", r#"{"metadata": {"name": "p"}, "target": {}}"#, None, 422, "target.name: Required value"),
+            (
+                "no node",
+                r#"{"metadata": {"name": "p"}, "target": {}}"#,
+                None,
+                422,
+                "target.name: Required value",
+            ),
             (
                 "no node but something else",
                 r#"{"metadata": {"name": "p"}, "target": {"kind": "Pod", "name": "n"}}"#,
@@ -101,7 +107,8 @@ mod tests {
         ];
         for (case, body, name, code, words) in cases {
             let read = read(serde_json::from_str(body).unwrap(), "a", name);
-            let (said, message) = read.as_ref().err().map(|e| (e.code, e.message.clone())).unwrap_or_default();
+            let (said, message) =
+                read.as_ref().err().map(|e| (e.code, e.message.clone())).unwrap_or_default();
             assert!(said == code && message.contains(words), "{case}: {said} {message}");
             if let Ok(binding) = read {
                 assert_eq!((binding.pod.as_str(), binding.node.as_str()), ("p", "n"), "{case}");

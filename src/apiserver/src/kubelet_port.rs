@@ -5,7 +5,8 @@
 //! needs is upstream's rule (`pkg/kubelet/server/auth.go`, with the fine-grained rights of KEP-2862). Nobody is let in who is
 //! not known, and there is nothing to run or to read logs by: pages only.
 
-use crate::authentication::{Peer, actor_of_certificate, authenticate};
+use crate::authentication::{actor_of_certificate, authenticate};
+use crate::peer::Peer;
 use crate::request::Request;
 use crate::responses;
 use crate::server::{ApiServer, MOST_STRANGERS};
@@ -74,17 +75,18 @@ async fn answer(edge: &ServerState, node: &str, request: Request) -> Response {
     let Some(actor) = known else { return responses::text(401, "Unauthorized") };
     let verb = verb(&request.method);
     let rights = rights(&request.path);
-    let may = |subresource: &&str| {
+    let mut is_allowed = false;
+    for right in &rights {
         let asked = Attributes {
             verb: verb.to_owned(),
             resource: "nodes".to_owned(),
-            subresource: (*subresource).to_owned(),
+            subresource: (*right).to_owned(),
             name: Some(node.to_owned()),
             ..Attributes::default()
         };
-        edge.cluster.authorize(&actor, &asked).is_ok()
-    };
-    if !rights.iter().any(|right| may(right)) {
+        is_allowed = is_allowed || edge.cluster.ask(&actor, &asked).await.is_allowed();
+    }
+    if !is_allowed {
         let (user, rights) = (&actor.name, rights.join(" "));
         let why =
             format!("Forbidden (user={user}, verb={verb}, resource=nodes, subresource(s)=[{rights}])\n");

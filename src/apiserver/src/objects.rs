@@ -261,7 +261,9 @@ impl Call<'_> {
         let options = DeleteOptions { remarks: self.remarks.clone(), ..params::delete(request, &body)? };
         match self.edge.cluster.delete(self.actor, &self.target, &options).await? {
             Deleted::Later(object) => self.show(200, object).await,
-            Deleted::Now(object) if self.target.version.info().shows_deleted() => self.show(200, object).await,
+            Deleted::Now(object) if self.target.version.info().shows_deleted() => {
+                self.show(200, object).await
+            }
             Deleted::Now(object) => {
                 let resource = self.target.group_resource();
                 Ok(responses::json(

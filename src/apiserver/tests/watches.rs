@@ -28,7 +28,8 @@ async fn a_revision_that_is_too_old_is_told_as_an_event() {
     assert_eq!(answer.code, 200, "{}", answer.body);
     let event = answer.body.lines().find_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     let event = event.expect("an event");
-    let told = (&event["type"], &event["object"]["kind"], &event["object"]["code"], &event["object"]["reason"]);
+    let told =
+        (&event["type"], &event["object"]["kind"], &event["object"]["code"], &event["object"]["reason"]);
     assert_eq!(format!("{told:?}"), r#"(String("ERROR"), String("Status"), Number(410), String("Expired"))"#);
     let answer = server.ask(Who::Admin, &line, &[("Accept", PROTOBUF)], b"").await;
     assert!(answer.code == 200 && answer.head.contains(";stream=watch"), "{}", answer.head);
@@ -65,7 +66,13 @@ async fn a_watch_in_a_socket_is_refused_before_the_handshake() {
         ("an old revision", Who::Admin, format!("{MAPS}?watch=true&resourceVersion=1"), 101, "Expired"),
         ("may not", Who::Nobody, format!("{MAPS}?watch=true"), 403, "cannot watch resource"),
         ("no such kind", Who::Admin, "/api/v1/nothings?watch=true".to_owned(), 404, "NotFound"),
-        ("no selector", Who::Admin, format!("{MAPS}?watch=true&labelSelector=a%3D%3D%3Db"), 400, "BadRequest"),
+        (
+            "no selector",
+            Who::Admin,
+            format!("{MAPS}?watch=true&labelSelector=a%3D%3D%3Db"),
+            400,
+            "BadRequest",
+        ),
     ];
     for (name, who, path, code, words) in cases {
         let answer = handshake(&server, who, &path).await;

@@ -1,6 +1,6 @@
 use crate::write::ManagedFields;
 use crate::{Attributes, Client, Target, WriteOptions};
-use ::api::{Gvk, GroupResource, Object, Status};
+use ::api::{GroupResource, Gvk, Object, Status};
 use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use kinds::{ErrorList, Instance, Subresource, TypedKind, pod as ask};
 use std::collections::BTreeMap;
@@ -25,7 +25,9 @@ impl PodBinding {
     fn attributes(&self, pod: &Target) -> Attributes {
         let asked = Attributes::of("create", &pod.clone().subresource(Subresource::Binding));
         match self.to_collection {
-            true => Attributes { resource: "bindings".into(), subresource: String::new(), name: None, ..asked },
+            true => {
+                Attributes { resource: "bindings".into(), subresource: String::new(), name: None, ..asked }
+            }
             false => asked,
         }
     }
@@ -58,10 +60,9 @@ impl PodBinding {
             return refused("has non-empty .spec.schedulingGates");
         }
         spec.node_name = Some(self.node.clone());
-        for (own, given) in [
-            (&mut pod.metadata.annotations, &self.annotations),
-            (&mut pod.metadata.labels, &self.labels),
-        ] {
+        for (own, given) in
+            [(&mut pod.metadata.annotations, &self.annotations), (&mut pod.metadata.labels, &self.labels)]
+        {
             if !given.is_empty() {
                 own.get_or_insert_default().extend(given.clone());
             }

@@ -7,8 +7,8 @@ use cluster::{
     TokenRequestParams, Verb, WatchEvent, WatchParams, WriteOptions,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMap, Container, Namespace, Pod, PodSchedulingGate, PodSpec, ReplicationController, Service, ServiceAccount,
-    ServicePort, ServiceSpec,
+    ConfigMap, Container, Namespace, Pod, PodSchedulingGate, PodSpec, ReplicationController, Service,
+    ServiceAccount, ServicePort, ServiceSpec,
 };
 use k8s_openapi::api::networking::v1::IPAddress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -171,8 +171,16 @@ async fn a_binding_is_for_the_pod_that_it_means() {
     let other = Some("another".to_owned());
     let cases = [
         ("no node", PodBinding { node: String::new(), ..to("p") }, "target.name: Required value"),
-        ("another uid", PodBinding { uid: other.clone(), ..to("p") }, "Precondition failed: UID in precondition: another,"),
-        ("another revision", PodBinding { resource_version: other, ..to("p") }, "Precondition failed: ResourceVersion in"),
+        (
+            "another uid",
+            PodBinding { uid: other.clone(), ..to("p") },
+            "Precondition failed: UID in precondition: another,",
+        ),
+        (
+            "another revision",
+            PodBinding { resource_version: other, ..to("p") },
+            "Precondition failed: ResourceVersion in",
+        ),
         ("a gate", to("gated"), "pod gated has non-empty .spec.schedulingGates"),
         ("no pod", to("nobody"), "pods \"nobody\" not found"),
     ];
@@ -195,11 +203,9 @@ async fn a_binding_is_for_the_pod_that_it_means() {
 async fn the_collection_of_bindings_is_a_permission_of_its_own() {
     let cluster = cluster().await;
     root(&cluster).api::<Pod>().create(pod("p")).await.unwrap();
-    for (may, to_collection, allowed) in [
-        ("pods/binding", true, false),
-        ("bindings", false, false),
-        ("pods/binding", false, true),
-    ] {
+    for (may, to_collection, allowed) in
+        [("pods/binding", true, false), ("bindings", false, false), ("pods/binding", false, true)]
+    {
         let name = format!("{}-{to_collection}", may.replace('/', "-"));
         let rules = vec![rule(&["create"], &[""], &[may])];
         cluster.bootstrap_components([ComponentRole::user(&name, &name, rules)]).await.unwrap();
@@ -210,7 +216,8 @@ async fn the_collection_of_bindings_is_a_permission_of_its_own() {
             to_collection,
             ..PodBinding::default()
         };
-        let bound = cluster.acting_as(Actor::component(&name)).bind_as(&binding, &WriteOptions::default()).await;
+        let bound =
+            cluster.acting_as(Actor::component(&name)).bind_as(&binding, &WriteOptions::default()).await;
         assert_eq!(bound.is_ok(), allowed, "{may}, to the collection: {to_collection}: {bound:?}");
     }
 }

@@ -92,10 +92,12 @@ async fn a_pods_certificate_is_given_by_who_may_sign_for_the_signer() {
     root.api().create(object::<ServiceAccount>(account)).await.unwrap();
     let request = root
         .api()
-        .create(object::<PodCertificateRequest>(json!({"metadata": {"name": "r", "namespace": "default"}, "spec": {
-            "signerName": "example.com/s", "podName": "p", "podUID": "1", "serviceAccountName": "default",
-            "serviceAccountUID": "2", "nodeName": "n", "nodeUID": "3", "stubPKCS10Request": REQUEST,
-        }})))
+        .create(object::<PodCertificateRequest>(
+            json!({"metadata": {"name": "r", "namespace": "default"}, "spec": {
+                "signerName": "example.com/s", "podName": "p", "podUID": "1", "serviceAccountName": "default",
+                "serviceAccountUID": "2", "nodeName": "n", "nodeUID": "3", "stubPKCS10Request": REQUEST,
+            }}),
+        ))
         .await
         .unwrap();
     let issue = |request: &mut PodCertificateRequest| {
@@ -103,12 +105,20 @@ async fn a_pods_certificate_is_given_by_who_may_sign_for_the_signer() {
         Ok(())
     };
     let cases = [
-        ("of another", "example.com/t", "User \"a\" is not permitted to \"sign\" for signer \"example.com/s\""),
+        (
+            "of another",
+            "example.com/t",
+            "User \"a\" is not permitted to \"sign\" for signer \"example.com/s\"",
+        ),
         // he may, and what he says is no good
         ("of this one", "example.com/s", "status is immutable unless transitioning to"),
     ];
     for ((name, may, want), user) in cases.into_iter().zip(["a", "b"]) {
-        let rules = json!([writes("podcertificaterequests"), writes("podcertificaterequests/status"), signer("sign", may)]);
+        let rules = json!([
+            writes("podcertificaterequests"),
+            writes("podcertificaterequests/status"),
+            signer("sign", may)
+        ]);
         let signer = who_may(&cluster, user, &rules).await.api::<PodCertificateRequest>();
         let refused = signer.modify_status(&key_of(&request.metadata), issue).await.unwrap_err();
         assert!(refused.code == 422 && refused.message.contains(want), "{name}: {}", refused.message);

@@ -86,7 +86,10 @@ async fn a_deployment_grows_with_what_its_pods_use() {
     assert_eq!(current.average_utilization, Some(150));
     let conditions: Vec<String> =
         status.conditions.unwrap().iter().map(|c| format!("{}={}", c.type_, c.status)).collect();
-    assert_eq!(conditions, ["AbleToScale=True", "ScalingActive=True", "ScalingLimited=False", "ScaledToZero=False"]);
+    assert_eq!(
+        conditions,
+        ["AbleToScale=True", "ScalingActive=True", "ScalingLimited=False", "ScaledToZero=False"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -28,7 +28,7 @@ fn set(client: &Client, image: &str) -> Option<ReplicaSet> {
 }
 
 fn replicas(client: &Client, image: &str) -> Option<i32> {
-    set(client, image)?.spec?.replicas
+    set(client, image)?.spec.replicas
 }
 
 fn annotation(client: &Client, image: &str, key: &str) -> Option<String> {
@@ -37,7 +37,7 @@ fn annotation(client: &Client, image: &str, key: &str) -> Option<String> {
 
 fn status(client: &Client, condition: &str) -> Option<(String, String)> {
     let deployment = client.api::<Deployment>().get(&key("web")).unwrap();
-    let found = deployment.status?.conditions?.into_iter().find(|c| c.type_ == condition)?;
+    let found = deployment.status?.conditions?.into_iter().find(|c| c.type_.as_deref() == Some(condition))?;
     Some((found.reason?, found.message?))
 }
 

@@ -29,7 +29,10 @@ async fn a_migration_ends_and_says_how() {
         (
             "nothing",
             json!({"group": "example.com", "resource": "widgets"}),
-            vec!["Failed=True StorageVersionMigrationFailed: there is no resource widgets.example.com".to_owned()],
+            vec![
+                "Failed=True StorageVersionMigrationFailed: there is no resource widgets.example.com"
+                    .to_owned(),
+            ],
         ),
     ];
     for (name, resource, want) in cases {
@@ -55,11 +58,12 @@ async fn the_clusters_authority_is_published_once() {
     let other = ObjectKey::cluster("kubernetes.io:kube-apiserver-serving:other");
     let mut copy = published.clone();
     copy.metadata = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
-        name: Some(other.name.clone()),
+        name: Some(other.name.to_string()),
         ..Default::default()
     };
     bundles.create(copy).await.unwrap();
-    until::<ClusterTrustBundle>(&client, |c| c.api::<ClusterTrustBundle>().find(&other).unwrap().is_none()).await;
+    until::<ClusterTrustBundle>(&client, |c| c.api::<ClusterTrustBundle>().find(&other).unwrap().is_none())
+        .await;
     bundles.delete(&ObjectKey::cluster(&name), cluster::DeleteOptions::default()).await.unwrap();
     until::<ClusterTrustBundle>(&client, |c| all(c).len() == 1).await;
 }

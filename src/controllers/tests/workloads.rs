@@ -137,7 +137,7 @@ async fn a_daemon_set_follows_the_nodes_and_its_template() {
     .await;
     let revisions =
         client.api::<ControllerRevision>().list(Some("default"), LabelSelector::default()).unwrap();
-    let mut numbers: Vec<i64> = revisions.iter().map(|revision| revision.revision).collect();
+    let mut numbers: Vec<i64> = revisions.iter().filter_map(|revision| revision.revision).collect();
     numbers.sort_unstable();
     assert_eq!(numbers, [1, 2]);
     let generation = sets.get(&key("agent")).unwrap().metadata.annotations.unwrap();

@@ -70,7 +70,11 @@ fn answers_are_as_the_documents_say() {
     let pid = at.pid();
     let arguments = std::env::var(PROPERTIES).unwrap_or_else(|_| "6 75 1".to_owned());
     let mut command = at.command(&python);
-    command.arg(REQUESTS).args(arguments.split(' ')).env("PYTHONDONTWRITEBYTECODE", "1").current_dir(at.home());
+    command
+        .arg(REQUESTS)
+        .args(arguments.split(' '))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(at.home());
     let answer = Answer(command.output().unwrap());
     assert!(answer.0.status.success(), "{}\n{}{}", answer.0.status, answer.out(), answer.err());
     eprintln!("{}", answer.out());

@@ -141,8 +141,9 @@ fn hooks_run_before_and_after_and_tests_judge_a_release() {
     assert!(tested.contains("You've hit shop"), "{tested}");
 
     // a hook that fails holds the upgrade back
-    let refused = run(&at, &helm, &format!("upgrade shop {chart} --set replicas=2,exit=1 --wait --timeout 60s"))
-        .refused("a hook that fails");
+    let refused =
+        run(&at, &helm, &format!("upgrade shop {chart} --set replicas=2,exit=1 --wait --timeout 60s"))
+            .refused("a hook that fails");
     assert!(refused.contains("pre-upgrade hooks failed"), "{refused}");
     assert_eq!(at.kubectl(&replicas).ok("replicas"), "1");
     let history = run(&at, &helm, "history shop").ok("history");

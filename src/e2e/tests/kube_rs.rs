@@ -19,10 +19,10 @@ use kube::api::{
 };
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview};
-use kube::core::{Expression, Selector};
+use kube::core::{Expression, PartialObjectMeta, Selector};
 use kube::discovery::{Discovery, Scope, verbs};
 use kube::runtime::wait::{await_condition, conditions};
-use kube::runtime::{metadata_watcher, watcher};
+use kube::runtime::watcher;
 use kube::{Api, Client, Config, CustomResourceExt, ResourceExt};
 use operator::{DIRECTORY, FINALIZER, NAME, Site, SiteSpec};
 use serde_json::json;
@@ -104,7 +104,11 @@ async fn define(client: &Client) {
     let sites: Api<Site> = Api::namespaced(client.clone(), DEFAULT);
     let no_text = Site::new("wrong", SiteSpec { text: String::new(), replicas: 9 });
     let outcome = sites.create(&PostParams::default(), &no_text).await;
-    refused(outcome, 422, "spec.replicas: Invalid value: 9: spec.replicas in body should be less than or equal to 5");
+    refused(
+        outcome,
+        422,
+        "spec.replicas: Invalid value: 9: spec.replicas in body should be less than or equal to 5",
+    );
 }
 
 /// Of two replicas one leads, until it lets go.
@@ -226,7 +230,13 @@ async fn what_is_served(client: &Client) {
         }
     }
     assert!(kinds > 50, "{kinds} kinds");
-    let (deployments, capabilities) = discovery.groups_alphabetical().into_iter().find(|g| g.name() == "apps").unwrap().recommended_kind("Deployment").unwrap();
+    let (deployments, capabilities) = discovery
+        .groups_alphabetical()
+        .into_iter()
+        .find(|g| g.name() == "apps")
+        .unwrap()
+        .recommended_kind("Deployment")
+        .unwrap();
     assert_eq!(capabilities.scope, Scope::Namespaced);
     let parts: Vec<&str> = capabilities.subresources.iter().map(|(part, _)| part.plural.as_str()).collect();
     assert_eq!(parts, ["scale", "status"], "{deployments:?}");
@@ -242,7 +252,8 @@ async fn objects(client: &Client) {
     let resource = ApiResource::erase::<ConfigMap>(&());
     let dynamic: Api<DynamicObject> = Api::namespaced_with(client.clone(), "calls", &resource);
     for number in 0..5 {
-        let object = DynamicObject::new(&format!("map-{number}"), &resource).data(json!({"data": {"number": number.to_string()}}));
+        let object = DynamicObject::new(&format!("map-{number}"), &resource)
+            .data(json!({"data": {"number": number.to_string()}}));
         let params = PostParams { dry_run: number == 4, ..PostParams::default() };
         dynamic.create(&params, &object).await.unwrap();
     }
@@ -253,7 +264,8 @@ async fn objects(client: &Client) {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "calls");
     let even = Selector::from_iter([Expression::Equal("even".into(), "yes".into())]);
     assert_eq!(maps.list(&ListParams::default().labels_from(&even)).await.unwrap().items.len(), 2);
-    let (mut names, mut page) = (Vec::new(), ListParams::default().limit(2).fields("metadata.name!=kube-root-ca.crt"));
+    let (mut names, mut page) =
+        (Vec::new(), ListParams::default().limit(2).fields("metadata.name!=kube-root-ca.crt"));
     loop {
         let list = maps.list_metadata(&page).await.unwrap();
         assert!(list.items.len() <= 2);
@@ -278,7 +290,10 @@ async fn objects(client: &Client) {
     refused(apply("two", "b", false).await, 409, "conflict with \"one\": .data.key");
     apply("two", "b", true).await.unwrap();
     refused(maps.get("nothing").await, 404, "configmaps \"nothing\" not found");
-    let gone = maps.delete_collection(&DeleteParams::default(), &ListParams::default().labels("even=yes")).await.unwrap();
+    let gone = maps
+        .delete_collection(&DeleteParams::default(), &ListParams::default().labels("even=yes"))
+        .await
+        .unwrap();
     gone.map_left(|list| assert_eq!(list.items.len(), 2)).map_right(|status| assert!(status.is_success()));
 }
 
@@ -287,7 +302,8 @@ async fn watches(client: &Client) {
     let maps: Api<ConfigMap> = Api::namespaced(client.clone(), "calls");
     let config = || watcher::Config::default().fields("metadata.name=map-1").streaming_lists();
     let mut whole = Box::pin(watcher(maps.clone(), config()));
-    let mut metadata = Box::pin(metadata_watcher(maps.clone(), config()));
+    let mut metadata =
+        Box::pin(watcher(Api::<PartialObjectMeta<ConfigMap>>::namespaced(client.clone(), "calls"), config()));
     let mut told = Vec::new();
     for _ in 0..3 {
         told.push(match in_time("an event", whole.next()).await.unwrap().unwrap() {
@@ -338,7 +354,13 @@ async fn workloads(client: &Client) {
     let pods: Api<Pod> = Api::namespaced(client.clone(), "calls");
     let of_web = ListParams::default().labels("app=web");
     let names = async || -> Vec<String> {
-        pods.list(&of_web).await.unwrap().iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).map(ResourceExt::name_any).collect()
+        pods.list(&of_web)
+            .await
+            .unwrap()
+            .iter()
+            .filter(|pod| pod.metadata.deletion_timestamp.is_none())
+            .map(ResourceExt::name_any)
+            .collect()
     };
     let first = names().await;
     deployments.restart("web").await.unwrap();
@@ -376,7 +398,10 @@ async fn streams(client: &Client) {
 
     let (out, status) = exec(&pods, "cat; echo wrong >&2; exit 3", "typed").await;
     assert_eq!(out, "typed");
-    assert_eq!((status.reason.as_deref(), status.status.as_deref()), (Some("NonZeroExitCode"), Some("Failure")));
+    assert_eq!(
+        (status.reason.as_deref(), status.status.as_deref()),
+        (Some("NonZeroExitCode"), Some("Failure"))
+    );
     let (_, status) = exec(&pods, "exit 0", "").await;
     assert_eq!(status.status.as_deref(), Some("Success"));
     refused_upgrade(pods.exec("nobody", ["true"], &AttachParams::default()).await.err());
@@ -385,7 +410,9 @@ async fn streams(client: &Client) {
     let mut size = shell.terminal_size().unwrap();
     futures::SinkExt::send(&mut size, TerminalSize { width: 100, height: 40 }).await.unwrap();
     let (mut keys, mut screen) = (shell.stdin().unwrap(), shell.stdout().unwrap());
-    keys.write_all(b"until stty size | grep -q '40 100'; do :; done; echo as large as $((40 + 2))\nexit\n").await.unwrap();
+    keys.write_all(b"until stty size | grep -q '40 100'; do :; done; echo as large as $((40 + 2))\nexit\n")
+        .await
+        .unwrap();
     let mut seen = String::new();
     in_time("the end of the shell", screen.read_to_string(&mut seen)).await.unwrap();
     assert!(seen.contains("as large as 42"), "{seen}");
@@ -470,7 +497,11 @@ async fn reviews(at: &Appliance, client: &Client) {
     let asking = async {
         let made = create("good").await.unwrap();
         assert_eq!(made.labels()["judged"], "calls");
-        refused(create("bad").await, 403, "admission webhook \"label.example.com\" denied the request: no bad names");
+        refused(
+            create("bad").await,
+            403,
+            "admission webhook \"label.example.com\" denied the request: no bad names",
+        );
     };
     tokio::select! {
         () = asking => {}
@@ -483,7 +514,8 @@ fn judged(request: &AdmissionRequest<DynamicObject>) -> AdmissionResponse {
     match request.name.as_str() {
         "bad" => response.deny("no bad names"),
         _ => {
-            let label = json!([{"op": "add", "path": "/metadata/labels", "value": {"judged": request.namespace}}]);
+            let label =
+                json!([{"op": "add", "path": "/metadata/labels", "value": {"judged": request.namespace}}]);
             response.with_patch(serde_json::from_value(label).unwrap()).unwrap()
         }
     }

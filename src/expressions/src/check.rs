@@ -350,13 +350,7 @@ impl<'c, 's> Check<'c, 's> {
         self.operated(operator, &left, &right, mark)
     }
 
-    fn operated(
-        &self,
-        operator: Binary,
-        left: &Known<'s>,
-        right: &Known<'s>,
-        mark: Placed,
-    ) -> Checked<'s> {
+    fn operated(&self, operator: Binary, left: &Known<'s>, right: &Known<'s>, mark: Placed) -> Checked<'s> {
         let is_in_map = operator == Binary::In && self.is_map(&right.ty);
         let Some(ty) = result_of(operator, &left.ty, if is_in_map { &Ty::Dyn } else { &right.ty }) else {
             return no_overload(&operator.function(), &[&left.ty, &right.ty], mark);

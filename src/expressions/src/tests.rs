@@ -286,7 +286,10 @@ fn a_rule_that_is_stored_but_can_not_be_compiled_refuses() {
         rules.validate(&json!({"spec": {"ratio": 2}}), None, &of, &mut errors);
         told(errors)
     };
-    assert!(told("nobody == 1")[0].contains("rule compile error: compilation failed: ERROR: <input>:1:1: undeclared"));
+    assert!(
+        told("nobody == 1")[0]
+            .contains("rule compile error: compilation failed: ERROR: <input>:1:1: undeclared")
+    );
     assert!(told("self.nope == 1")[0].contains("no such key: nope"));
     // what an earlier version took is judged as it was
     assert_eq!(told("self.ratio == 2"), [""; 0]);

@@ -54,7 +54,8 @@ fn limit(object: &PriorityLevelConfiguration, seats: u32) -> Limit {
     if spec.type_ == "Exempt" {
         return Limit::Exempt;
     }
-    let waits = spec.limited.as_ref().is_none_or(|limited| limited.limit_response.type_ != "Reject");
+    let response = spec.limited.as_ref().map(|limited| &limited.limit_response);
+    let waits = response.is_none_or(|response| response.type_ != "Reject");
     let given = response.and_then(|response| response.queuing.as_ref());
     let or = |value: Option<i32>, default: i32| usize::try_from(value.unwrap_or(default)).unwrap_or(1).max(1);
     let queuing = waits.then(|| Queuing {

@@ -18,7 +18,7 @@ pub(crate) fn attached<'p>(
     placed: impl Iterator<Item = &'p Arc<PodInfo>>,
 ) -> Attached {
     let limits: HashMap<String, BTreeMap<String, i64>> =
-        cluster.informer::<CSINode>().list(None).iter().filter_map(|node| limits_of(node)).collect();
+        cluster.informer::<CSINode>().list(None).iter().filter_map(limits_of).collect();
     if limits.is_empty() {
         return Attached::default();
     }

@@ -29,11 +29,11 @@ pub(crate) fn owners(cluster: &Cluster, pod: &Pod) -> Option<LabelSelector> {
             }
             ("apps/v1", "ReplicaSet") => {
                 let set = cluster.informer::<ReplicaSet>().get(&key);
-                set.and_then(|set| from_object(&set.spec.as_ref()?.selector).ok())
+                set.and_then(|set| from_object(&set.spec.selector).ok())
             }
             ("apps/v1", "StatefulSet") => {
                 let set = cluster.informer::<StatefulSet>().get(&key);
-                set.and_then(|set| from_object(&set.spec.as_ref()?.selector).ok())
+                set.and_then(|set| from_object(&set.spec.selector).ok())
             }
             _ => None,
         };

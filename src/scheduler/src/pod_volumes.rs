@@ -215,10 +215,9 @@ impl<'s> PodVolumes<'s> {
         if !unbound.is_empty() {
             return unbound;
         }
-        let elsewhere = |claim: &&PersistentVolumeClaim| {
+        let refused = self.bound.iter().any(|claim| {
             self.storage.volume(volume::volume_name(claim)).is_some_and(|of| is_elsewhere(of, &node.node))
-        };
-        let refused = self.bound.iter().any(|claim| elsewhere(claim));
+        });
         refused.then(|| Refusal::never(Plugin::VolumeZone, OTHER_ZONE)).into_iter().collect()
     }
 

@@ -328,7 +328,8 @@ mod tests {
     fn who_was_refused_waits_for_what_may_help() {
         let gone = Event::PodGone(pod("other", 0, json!({})));
         let mut tried = Tried::with(&[pod("a", 0, json!({})), pod("b", 0, json!({}))]);
-        (tried.next(), tried.next());
+        tried.next();
+        tried.next();
         tried.refused("a", Plugin::NodeResourcesFit);
         tried.refused("b", Plugin::TaintToleration);
         assert_eq!((tried.next(), tried.queue.is_ready(tried.now)), (None, false));

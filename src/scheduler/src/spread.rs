@@ -254,7 +254,8 @@ impl Constraint {
             let by_labels = spec.node_selector.as_ref().is_some_and(|labels| !labels.is_empty());
             by_labels || spec.affinity.as_ref().is_some_and(|affinity| affinity.node_affinity.is_some())
         };
-        !self.heeds_taints && !(self.heeds_affinity && pod.spec.as_ref().is_some_and(chooses))
+        let leaves_out = self.heeds_affinity && pod.spec.as_ref().is_some_and(chooses);
+        !(self.heeds_taints || leaves_out)
     }
 
     /// Whether the node's pods count.

@@ -114,14 +114,18 @@ fn token_volume(name: &str) -> Volume {
         service_account_token: Some(ServiceAccountTokenProjection {
             path: "token".into(),
             expiration_seconds: Some(TOKEN_LIFE_SECONDS),
-            audience: None,
+            ..ServiceAccountTokenProjection::default()
         }),
         ..VolumeProjection::default()
     };
     let ca = VolumeProjection {
         config_map: Some(ConfigMapProjection {
             name: "kube-root-ca.crt".into(),
-            items: Some(vec![KeyToPath { key: "ca.crt".into(), path: "ca.crt".into(), mode: None }]),
+            items: Some(vec![KeyToPath {
+                key: "ca.crt".into(),
+                path: "ca.crt".into(),
+                ..KeyToPath::default()
+            }]),
             optional: None,
         }),
         ..VolumeProjection::default()
@@ -144,6 +148,7 @@ fn token_volume(name: &str) -> Volume {
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(0o644),
             sources: Some(vec![token, ca, namespace]),
+            ..ProjectedVolumeSource::default()
         }),
         ..Volume::default()
     }

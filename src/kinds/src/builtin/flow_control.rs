@@ -260,7 +260,7 @@ mod tests {
         }
         let levels = priority_levels();
         for flow in flow_schemas() {
-            let named = flow.spec.unwrap_or_default().priority_level_configuration.name;
+            let named = flow.spec.priority_level_configuration.name;
             assert!(levels.iter().any(|level| level.metadata.name.as_ref() == Some(&named)), "{named}");
         }
     }

@@ -29,7 +29,7 @@ pub(crate) async fn create(shared: &Shared) -> Result<(), Status> {
         owner_references: Some(vec![owner]),
         ..ObjectMeta::default()
     };
-    match csi_nodes(shared).create(CSINode { metadata, spec: CSINodeSpec::default() }).await {
+    match csi_nodes(shared).create(CSINode { metadata, spec: CSINodeSpec::default(), status: None }).await {
         Err(status) if !status.is(Reason::AlreadyExists) => Err(status),
         _ => Ok(()),
     }
