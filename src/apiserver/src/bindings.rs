@@ -102,7 +102,7 @@ mod tests {
                 r#"{"metadata": {"name": "p"}, "target": {"kind": "Pod", "name": "n"}}"#,
                 None,
                 422,
-                "target.kind: Unsupported value: \"Pod\": supported values: \"<empty>\", \"Node\"",
+                "target.kind: Unsupported value: \"Pod\": supported values: \"Node\", \"<empty>\"",
             ),
         ];
         for (case, body, name, code, words) in cases {
