@@ -43,8 +43,8 @@ const PLUGINS: &str = "plugins";
 struct Registered {
     calls: csi::Driver,
     sees: Sees,
-    /// The socket that spoke for it: it is gone with that.
-    by: PathBuf,
+    /// The socket that spoke for it: it is gone with that one.
+    by: (PathBuf, registration::Identity),
 }
 
 /// What the parts of this module share.
