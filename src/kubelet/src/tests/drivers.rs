@@ -370,6 +370,23 @@ async fn a_file_system_grows_after_its_volume() {
 }
 
 #[tokio::test]
+async fn a_node_does_not_say_for_ever_what_it_had_in_use() {
+    let mut rig = rig().await;
+    rig.stop().await;
+    // as a crash leaves it after the record is gone, and before the node says so
+    let stale = |node: &mut Node| {
+        let used = vec!["kubernetes.io/csi/d.example^h".to_owned()];
+        node.status.get_or_insert_default().volumes_in_use = Some(used);
+        Ok(())
+    };
+    let nodes: Api<Node> = rig.root().api();
+    nodes.modify_status(&ObjectKey::cluster(super::rig::NODE), stale).await.unwrap();
+    rig.start().await;
+    let in_use = |rig: &Rig| node_object(rig).status.unwrap().volumes_in_use.unwrap_or_default();
+    rig.eventually("nothing is in use", || in_use(&rig).is_empty()).await;
+}
+
+#[tokio::test]
 async fn what_a_pod_left_behind_is_taken_back_when_its_driver_comes() {
     let mut rig = rig().await;
     let driver = Driver::start(rig.dir.path());
