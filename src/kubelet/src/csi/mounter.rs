@@ -409,13 +409,14 @@ async fn unmount(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(), S
 }
 
 async fn unpublish(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(), String> {
-    let failed = |why: &dyn std::fmt::Display| format!("kubernetes.io/csi: mounter.TearDownAt failed: {why}");
+    let failed =
+        |why: &dyn std::fmt::Display| format!("kubernetes.io/csi: Unmounter.TearDownAt failed: {why}");
     // one that refused may have mounted it all the same
     if data.step == Step::Idle && !is_mounted(&dir.join(MOUNT)).await.map_err(|e| failed(&e))? {
         return Ok(());
     }
     let driver = found(shared, &data.driver_name)
-        .map_err(|why| format!("kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: {why}"))?;
+        .map_err(|why| format!("kubernetes.io/csi: Unmounter.TearDownAt failed to get CSI client: {why}"))?;
     let request = NodeUnpublishRequest {
         volume_id: data.volume_handle.clone(),
         target_path: driver.sees.name_of(&shared.csi.root, &dir.join(MOUNT)),
