@@ -189,7 +189,7 @@ impl Attacher {
 
     async fn attach(&self, of: &ObjectKey, name: String, driver: String, node: String) -> Result<(), Status> {
         let mut wanted = VolumeAttachment::default();
-        wanted.metadata.name = Some(name);
+        wanted.metadata.name = Some(name.clone());
         wanted.spec = VolumeAttachmentSpec {
             attacher: driver,
             node_name: node,
@@ -199,8 +199,14 @@ impl Attacher {
             },
         };
         match self.attachments.create(wanted).await {
-            Err(status) if !status.is(Reason::AlreadyExists) => Err(status),
-            _ => Ok(()),
+            Ok(_) => {
+                // who attaches it at once is told of too
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                told.insert(name, Told { attached: false, error: None });
+                Ok(())
+            }
+            Err(status) if status.is(Reason::AlreadyExists) => Ok(()),
+            Err(status) => Err(status),
         }
     }
 

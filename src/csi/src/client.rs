@@ -37,6 +37,11 @@ impl Error {
                 | Code::Aborted
         )
     }
+
+    /// Whether it can not be done as long as things are as they are.
+    pub fn is_failed_precondition(&self) -> bool {
+        self.code == Code::FailedPrecondition
+    }
 }
 
 impl std::error::Error for Error {}
@@ -157,7 +162,7 @@ where
         })?;
         let origin = Uri::from_static("http://localhost");
         let mut grpc = Grpc::with_origin(channel, origin).max_decoding_message_size(LARGEST_ANSWER);
-        grpc.ready().await.map_err(|e| Error { code: Code::Unavailable, message: words(&e) })?;
+        grpc.ready().await?;
         let codec = ProstCodec::<Q, A>::default();
         let answered = grpc.unary(Request::new(question), PathAndQuery::from_static(path), codec).await;
         Ok(answered?.into_inner())
@@ -233,7 +238,23 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn a_driver_that_dies_while_it_is_asked_has_refused_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let socket = root.path().join("csi.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // HTTP/2's preface
+            stream.read_exact(&mut [0; 24]).await.unwrap();
+        });
+        let broken = Driver::new(socket).publish(NodePublishRequest::default()).await.unwrap_err();
+        assert!(!broken.is_final(), "{broken}");
+        assert!(broken.to_string().starts_with("rpc error: code = Unavailable desc = "), "{broken}");
+    }
+
     use std::os::fd::AsRawFd;
+    use tokio::io::AsyncReadExt;
 
     fn open(dir: &Path) -> std::fs::File {
         std::fs::File::open(dir).unwrap()

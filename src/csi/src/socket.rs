@@ -2,6 +2,8 @@
 
 use futures::future::BoxFuture;
 use http::{Request, Response};
+use http_body_util::BodyExt;
+use http_body_util::combinators::MapErr;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -12,6 +14,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::task::{Context, Poll};
 use tokio::net::UnixStream;
+use tonic::Status;
 use tonic::body::Body;
 use tower_service::Service;
 
@@ -52,17 +55,27 @@ async fn connect(socket: &Path) -> io::Result<UnixStream> {
 }
 
 impl Service<Request<Body>> for Channel {
-    type Response = Response<Incoming>;
-    type Error = hyper::Error;
-    type Future = BoxFuture<'static, hyper::Result<Response<Incoming>>>;
+    type Response = Response<MapErr<Incoming, fn(hyper::Error) -> Status>>;
+    type Error = Status;
+    type Future = BoxFuture<'static, Result<Self::Response, Status>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<hyper::Result<()>> {
-        self.0.poll_ready(context)
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        self.0.poll_ready(context).map_err(broken)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        Box::pin(self.0.send_request(request))
+        let answer = self.0.send_request(request);
+        Box::pin(async move {
+            let answer = answer.await.map_err(broken)?;
+            Ok(answer.map(|body| body.map_err(broken as fn(hyper::Error) -> Status)))
+        })
     }
+}
+
+/// A connection that breaks says nothing of what was asked: it may have been done. As a `hyper::Error` it would be `Unknown`,
+/// and that is a refusal.
+fn broken(error: hyper::Error) -> Status {
+    Status::unavailable(format!("error reading from server: {}", words(&error)))
 }
 
 /// With its causes, which hyper does not print.

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 /// On a node: what each driver calls it, as JSON.
 pub const NODE_ID: &str = "csi.volume.kubernetes.io/nodeid";
+/// Before the name of a volume on a node: the plugin that it is of.
+const OF_DRIVERS: &str = "kubernetes.io/csi/";
 
 pub fn source(of: &PersistentVolume) -> Option<&CSIPersistentVolumeSource> {
     of.spec.as_ref()?.csi.as_ref()
@@ -17,7 +19,7 @@ pub fn source(of: &PersistentVolume) -> Option<&CSIPersistentVolumeSource> {
 
 /// As `status.volumesInUse` and `status.volumesAttached` of a node have it.
 pub fn unique_name(driver: &str, handle: &str) -> String {
-    format!("kubernetes.io/csi/{driver}^{handle}")
+    format!("{OF_DRIVERS}{driver}^{handle}")
 }
 
 /// The VolumeAttachment of a volume on a node: upstream's `getAttachmentName`.
@@ -46,10 +48,14 @@ pub fn is_attached(driver: Option<&CSIDriver>) -> bool {
     driver.and_then(|driver| driver.spec.attach_required) != Some(false)
 }
 
-/// Whether a node says that it has the volume mounted, or is about to.
-pub fn is_in_use(node: &Node, unique_name: &str) -> bool {
+/// Whether a node says that it has the volume of the VolumeAttachment mounted, or is about to. Which volume that is need not be
+/// known: it may be gone already.
+pub fn is_in_use(node: &Node, attachment: &str) -> bool {
+    let on = node.metadata.name.as_deref().unwrap_or_default();
     let used = node.status.iter().flat_map(|status| status.volumes_in_use.iter().flatten());
-    used.into_iter().any(|name| name == unique_name)
+    // a driver's name has no caret
+    let mut used = used.filter_map(|name| name.strip_prefix(OF_DRIVERS)?.split_once('^'));
+    used.any(|(driver, handle)| attachment_name(driver, handle, on) == attachment)
 }
 
 /// The pod uses the claim, and the claim has this very volume.
@@ -80,6 +86,21 @@ mod tests {
             "csi-92e46516884a4883ad0afc376551bf6070771b111d05a35f85671e53699885cc"
         );
         assert_eq!(handle_sum("handle"), "c2a116aa910d147bd5bdacc2f1cc4430148955f450654ed756e9c93de1b1e1d2");
+    }
+
+    #[test]
+    fn a_volume_in_use_is_known_by_its_attachment() {
+        let node: Node = serde_json::from_value(json!({"metadata": {"name": "n"},
+            "status": {"volumesInUse": ["kubernetes.io/other/x", unique_name("d.example", "a^b")]}}))
+        .unwrap();
+        let cases = [
+            ("d.example", "a^b", "n", true),
+            ("d.example", "a", "n", false),
+            ("d.example", "a^b", "m", false),
+        ];
+        for (driver, handle, on, want) in cases {
+            assert_eq!(is_in_use(&node, &attachment_name(driver, handle, on)), want, "{handle} on {on}");
+        }
     }
 
     #[test]

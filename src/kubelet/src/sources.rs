@@ -88,6 +88,8 @@ pub fn references(pod: &Pod) -> BTreeSet<Source> {
     let secret = |name: &str| Source::Secret(name.to_owned());
     for volume in spec.volumes.iter().flatten() {
         found.extend(volume.secret.iter().filter_map(|s| s.secret_name.as_deref()).map(secret));
+        let of_driver = volume.csi.iter().filter_map(|c| c.node_publish_secret_ref.as_ref());
+        found.extend(of_driver.map(|s| secret(&s.name)));
         for source in volume.projected.iter().flat_map(|p| p.sources.iter().flatten()) {
             found.extend(source.secret.iter().map(|s| secret(&s.name)));
         }

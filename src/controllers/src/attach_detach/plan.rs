@@ -54,11 +54,10 @@ pub(super) fn plan(seen: &Seen<'_>) -> Vec<Step> {
             && !wanted.contains(of.spec.node_name.as_str())
     });
     for attachment in unwanted {
-        let in_use = source.zip(find_node(seen, &attachment.spec.node_name)).is_some_and(|(source, node)| {
-            csi::is_in_use(node, &csi::unique_name(&source.driver, &source.volume_handle))
-        });
-        if !in_use {
-            steps.push(Step::Detach(attachment.metadata.name.clone().unwrap_or_default()));
+        let name = attachment.metadata.name.clone().unwrap_or_default();
+        let node = find_node(seen, &attachment.spec.node_name);
+        if node.is_none_or(|node| !csi::is_in_use(node, &name)) {
+            steps.push(Step::Detach(name));
         }
     }
     steps
@@ -137,7 +136,8 @@ mod tests {
             ("no pod", Some(&volume), true, vec![], vec![ours()], idle(), vec![detach()]),
             ("no pod, and mounted", Some(&volume), true, vec![], vec![ours()], busy(), vec![]),
             ("no pod, and no node", Some(&volume), true, vec![], vec![ours()], vec![], vec![detach()]),
-            ("no volume", None, true, vec![], vec![ours()], busy(), vec![detach()]),
+            ("no volume", None, true, vec![], vec![ours()], idle(), vec![detach()]),
+            ("no volume, and mounted", None, true, vec![], vec![ours()], busy(), vec![]),
             ("going already", Some(&volume), true, vec![], vec![going()], idle(), vec![]),
             ("another's", Some(&volume), true, vec![], vec![theirs()], idle(), vec![]),
         ];

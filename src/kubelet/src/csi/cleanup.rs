@@ -37,6 +37,11 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 /// Whether something is left that a driver who is there did not do.
 async fn clean_up(shared: &Shared) -> bool {
     let mut failed = false;
+    // a crash may have come between what was unstaged and the node's saying so: it would not be detached
+    if let Err(why) = mounter::report_in_use(shared).await {
+        tracing::warn!(why, "the node may not say which volumes it has in use");
+        failed = true;
+    }
     let orphans: Vec<_> = locked(&shared.csi.orphans).iter().cloned().collect();
     for dir in orphans {
         match tear_down(shared, dir.clone()).await {

@@ -17,7 +17,7 @@ pub(crate) use cleanup::run as clean_up;
 pub(crate) use mounter::{mount, unmount_pod};
 pub(crate) use node_info::create as create_csi_node;
 pub use paths::on_machine;
-pub(crate) use records::has_volumes;
+pub(crate) use records::{has_volumes, is_published};
 pub(crate) use registration::Registration;
 pub use volume::CsiVolume;
 
@@ -43,8 +43,8 @@ const PLUGINS: &str = "plugins";
 struct Registered {
     calls: csi::Driver,
     sees: Sees,
-    /// The socket that spoke for it: it is gone with that.
-    by: PathBuf,
+    /// The socket that spoke for it: it is gone with that one.
+    by: (PathBuf, registration::Identity),
 }
 
 /// What the parts of this module share.

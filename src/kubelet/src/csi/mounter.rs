@@ -177,9 +177,13 @@ impl Mount<'_> {
             return Ok(());
         }
         let staging = dir.join(GLOBAL_MOUNT);
+        let is_there = is_mounted(&staging).await.map_err(|e| device(volume, e))?;
+        if is_there && data.step == Step::Ready {
+            return Ok(());
+        }
         let made = staging.clone();
         // only looked at where nothing is mounted: what is may not answer
-        if !is_mounted(&staging).await.map_err(|e| device(volume, e))? {
+        if !is_there {
             blocking(move || std::fs::create_dir_all(&made)).await.map_err(|e| device(volume, e))?;
         }
         let secrets = self.secret(volume.stage_secret.as_ref(), "NodeStageSecretRef");
@@ -192,7 +196,7 @@ impl Mount<'_> {
             volume_context: volume.attributes.clone().into_iter().collect(),
         };
         let was_idle = data.step == Step::Idle;
-        if was_idle {
+        if data.step != Step::Begun {
             data.step = Step::Begun;
             records::write(&dir, &data).await.map_err(|e| device(volume, e))?;
         }
@@ -203,7 +207,8 @@ impl Mount<'_> {
             }
             return Err(device(volume, error));
         }
-        Ok(())
+        data.step = Step::Ready;
+        records::write(&dir, &data).await.map_err(|e| device(volume, e))
     }
 
     fn publish_request(
@@ -310,11 +315,15 @@ impl Mount<'_> {
                 let name = &volume.spec_name;
                 let message = format!("NodeExpandVolume failed for volume \"{name}\" : {error}");
                 self.shared.say(self.pod, None, EventType::Warning, "VolumeResizeFailed", message);
-                return Err(failed(&error));
+                // not while somebody uses it, which is no reason to keep it from the pod
+                return if error.is_failed_precondition() { Ok(()) } else { Err(failed(&error)) };
             }
-            let message =
-                format!("MountVolume.NodeExpandVolume succeeded for volume \"{}\"", volume.spec_name);
-            self.shared.say(self.pod, None, EventType::Normal, "FileSystemResizeSuccessful", message);
+            let (name, node) = (&volume.spec_name, &self.shared.config.node_name);
+            let message = format!("MountVolume.NodeExpandVolume succeeded for volume \"{name}\" {node}");
+            self.shared.say(self.pod, None, EventType::Normal, "FileSystemResizeSuccessful", message.clone());
+            if let Some(claim) = self.shared.sources.claim(pod::namespace(self.pod), &growth.claim.name) {
+                self.shared.events.normal(&*claim, "FileSystemResizeSuccessful", message);
+            }
         }
         let claims: Api<PersistentVolumeClaim> = self.shared.client.api();
         let told = claims.modify_status(&growth.claim, |claim| {
@@ -378,33 +387,40 @@ impl Csi {
 /// # Errors
 /// A driver refused or is not there; upstream's words.
 pub(crate) async fn unmount_pod(shared: &Shared, pod_dir: &Path) -> Result<(), String> {
+    let mut failures = Vec::new();
     for (dir, data) in records::all_of_pod(pod_dir).await.map_err(|e| e.to_string())? {
-        let failed = |why: &dyn std::fmt::Display| {
-            format!("UnmountVolume.TearDown failed for volume \"{}\" : {why}", data.spec_name)
-        };
-        let lock = shared.csi.lock_of(&data.driver_name, &data.volume_handle);
-        let _held = lock.lock().await;
-        unpublish(shared, &dir, &data).await.map_err(|why| failed(&why))?;
-        if !data.is_ephemeral() && !has_others(shared, &dir, &data).await.map_err(|e| failed(&e))? {
-            unstage(shared, &data).await?;
-        }
-        // last: it is what tells that something is left to be done
-        records::remove(&dir, MOUNT).await.map_err(|e| failed(&e))?;
+        failures.extend(unmount(shared, &dir, &data).await.err());
     }
-    Ok(())
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+}
+
+async fn unmount(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(), String> {
+    let failed = |why: &dyn std::fmt::Display| {
+        format!("UnmountVolume.TearDown failed for volume \"{}\" : {why}", data.spec_name)
+    };
+    let lock = shared.csi.lock_of(&data.driver_name, &data.volume_handle);
+    let _held = lock.lock().await;
+    unpublish(shared, dir, data).await.map_err(|why| failed(&why))?;
+    if !data.is_ephemeral() && !has_others(shared, dir, data).await.map_err(|e| failed(&e))? {
+        unstage(shared, data).await?;
+    }
+    // last: it is what tells that something is left to be done
+    records::remove(dir, MOUNT).await.map_err(|e| failed(&e))
 }
 
 async fn unpublish(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(), String> {
-    if data.step == Step::Idle {
+    let failed =
+        |why: &dyn std::fmt::Display| format!("kubernetes.io/csi: Unmounter.TearDownAt failed: {why}");
+    // one that refused may have mounted it all the same
+    if data.step == Step::Idle && !is_mounted(&dir.join(MOUNT)).await.map_err(|e| failed(&e))? {
         return Ok(());
     }
     let driver = found(shared, &data.driver_name)
-        .map_err(|why| format!("kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: {why}"))?;
+        .map_err(|why| format!("kubernetes.io/csi: Unmounter.TearDownAt failed to get CSI client: {why}"))?;
     let request = NodeUnpublishRequest {
         volume_id: data.volume_handle.clone(),
         target_path: driver.sees.name_of(&shared.csi.root, &dir.join(MOUNT)),
     };
-    let failed = |why: &dyn std::fmt::Display| format!("kubernetes.io/csi: mounter.TearDownAt failed: {why}");
     driver.calls.unpublish(request).await.map_err(|e| failed(&e))?;
     match is_mounted(&dir.join(MOUNT)).await {
         Ok(true) => Err(failed(&"still mounted")),
@@ -427,14 +443,22 @@ async fn unstage(shared: &Shared, data: &VolumeData) -> Result<(), String> {
         format!("UnmountVolume.UnmountDevice failed for volume \"{}\" : {why}", data.spec_name)
     };
     let dir = shared.csi.global_dir(&data.driver_name, &data.volume_handle);
-    let Some(staged) = records::read(&dir).await.map_err(|e| failed(&e))? else { return Ok(()) };
+    let Some(staged) = records::read(&dir).await.map_err(|e| failed(&e))? else {
+        // who removed the record may not have come to say so
+        return report_in_use(shared).await.map_err(|e| failed(&e));
+    };
     let staging = dir.join(GLOBAL_MOUNT);
-    if staged.step != Step::Idle {
+    if staged.step != Step::Idle || is_mounted(&staging).await.map_err(|e| failed(&e))? {
         let driver = found(shared, &data.driver_name).map_err(|why| {
             failed(&format_args!(
                 "kubernetes.io/csi: attacher.UnmountDevice failed to create newCsiDriverClient: {why}"
             ))
         })?;
+        if staged.step == Step::Ready {
+            // from here on it is not known what is there
+            let begun = VolumeData { step: Step::Begun, ..staged.clone() };
+            records::write(&dir, &begun).await.map_err(|e| failed(&e))?;
+        }
         let request = NodeUnstageRequest {
             volume_id: staged.volume_handle.clone(),
             staging_target_path: driver.sees.name_of(&shared.csi.root, &staging),
@@ -489,7 +513,7 @@ pub(super) async fn report_in_use(shared: &Shared) -> Result<(), String> {
         return Ok(());
     }
     let told = nodes.modify_status(&key, |node| {
-        node.status.get_or_insert_default().volumes_in_use = Some(names.clone());
+        node.status.get_or_insert_default().volumes_in_use = (!names.is_empty()).then(|| names.clone());
         Ok(())
     });
     told.await.map(|_| ()).map_err(|status| status.to_string())

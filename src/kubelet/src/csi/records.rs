@@ -84,9 +84,15 @@ fn read_now(dir: &Path) -> io::Result<Option<VolumeData>> {
     }
 }
 
-/// Whether a pod has volumes of drivers.
+/// Whether a pod has volumes of drivers; also where that can not be told.
 pub fn has_volumes(pod_dir: &Path) -> bool {
-    of_one_pod(pod_dir).is_ok_and(|all| !all.is_empty())
+    of_one_pod(pod_dir).ok().is_none_or(|all| !all.is_empty())
+}
+
+/// Whether a driver has published the volume for the pod.
+pub fn is_published(pod_dir: &Path, spec_name: &str) -> bool {
+    let known = read_now(&of_pod(pod_dir, spec_name)).ok().flatten();
+    known.is_some_and(|data| data.step == Step::Ready)
 }
 
 /// Directory and record of each volume that a pod has.
@@ -135,7 +141,9 @@ fn records_in(dir: &Path) -> io::Result<Vec<(PathBuf, VolumeData)>> {
 
 fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         entries => entries?,
     };
     let mut all = Vec::new();
@@ -215,7 +223,9 @@ mod tests {
         assert!(dir.ends_with("pods/uid/volumes/kubernetes.io~csi/pvc-1"), "{}", dir.display());
         assert!(!has_volumes(&pod));
         write(&dir, &data(Step::Idle)).await.unwrap();
+        assert!(!is_published(&pod, "pvc-1"));
         write(&dir, &data(Step::Ready)).await.unwrap();
+        assert!(is_published(&pod, "pvc-1") && !is_published(&pod, "pvc-2"));
         fs::create_dir(dir.join("mount")).unwrap();
         let pods = root.path().join("pods");
         assert_eq!(all_of_pods(&pods).await.unwrap(), [(dir.clone(), data(Step::Ready))]);
@@ -228,6 +238,10 @@ mod tests {
         remove(&dir, "mount").await.unwrap();
         remove(&dir, "mount").await.unwrap();
         assert_eq!((read(&dir).await.unwrap(), has_volumes(&pod)), (None, false));
+        // one that can not be read is of a volume too: nobody else takes it away
+        fs::create_dir_all(&dir).unwrap();
+        fs::write(dir.join(FILE), "{").unwrap();
+        assert!(has_volumes(&pod));
     }
 
     #[tokio::test]

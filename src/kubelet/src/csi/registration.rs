@@ -20,31 +20,25 @@ const CSI_PLUGIN: &str = "CSIPlugin";
 
 /// A socket that was made anew under an old name is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Identity {
+pub(super) struct Identity {
     inode: u64,
-    /// Inodes are used again.
-    changed: (i64, i64),
+    /// Inodes are used again. Who changes owner or mode does not make another one of it.
+    modified: (i64, i64),
 }
 
 pub(crate) struct Registration {
     shared: Arc<Shared>,
     watcher: Watcher,
     sockets: BTreeMap<PathBuf, Socket>,
-    jobs: JoinSet<(PathBuf, Identity, Option<String>)>,
+    jobs: JoinSet<(PathBuf, Identity, bool)>,
 }
 
 struct Socket {
     identity: Identity,
     /// Cancelled when it is gone.
     gone: CancellationToken,
-    said: Said,
-}
-
-/// What a socket has said.
-enum Said {
-    Nothing,
-    /// It speaks for this driver.
-    Driver(String),
+    /// It has said for whom it speaks.
+    is_registered: bool,
 }
 
 impl Registration {
@@ -72,7 +66,9 @@ impl Registration {
                     Err(error) => return tracing::error!(%error, "storage drivers are no longer noticed"),
                 },
                 Some(done) = self.jobs.join_next() => match done {
-                    Ok((socket, identity, driver)) => self.answered(&socket, identity, driver).await,
+                    Ok((socket, identity, is_registered)) => {
+                        self.answered(&socket, identity, is_registered).await;
+                    }
                     Err(error) => tracing::error!(%error, "the registration of a storage driver broke"),
                 },
             }
@@ -94,16 +90,14 @@ impl Registration {
         for path in gone {
             if let Some(socket) = self.sockets.remove(&path) {
                 socket.gone.cancel();
-                if let Said::Driver(name) = socket.said {
-                    self.deregister(&path, &name).await;
-                }
+                self.deregister(&path, socket.identity).await;
             }
         }
         for (path, identity) in found {
             if !self.sockets.contains_key(&path) {
                 let gone = CancellationToken::new();
                 self.begin(path.clone(), identity, gone.clone());
-                self.sockets.insert(path, Socket { identity, gone, said: Said::Nothing });
+                self.sockets.insert(path, Socket { identity, gone, is_registered: false });
             }
         }
     }
@@ -111,40 +105,41 @@ impl Registration {
     fn begin(&mut self, path: PathBuf, identity: Identity, gone: CancellationToken) {
         let shared = self.shared.clone();
         self.jobs.spawn(async move {
-            let name = gone.run_until_cancelled(keep_trying(&shared, &path)).await;
-            (path, identity, name)
+            let done = gone.run_until_cancelled(keep_trying(&shared, &path, identity)).await;
+            (path, identity, done.is_some())
         });
     }
 
-    async fn answered(&mut self, path: &Path, identity: Identity, driver: Option<String>) {
-        let socket = self.sockets.get_mut(path).filter(|socket| socket.identity == identity);
-        match (socket, driver) {
-            (Some(socket), Some(name)) => socket.said = Said::Driver(name),
-            // it was registered, and is gone already
-            (None, Some(name)) => self.deregister(path, &name).await,
-            (_, None) => {}
+    async fn answered(&mut self, path: &Path, identity: Identity, is_registered: bool) {
+        match self.sockets.get_mut(path).filter(|socket| socket.identity == identity) {
+            Some(socket) => socket.is_registered = is_registered,
+            // it went while it was being registered
+            None => self.deregister(path, identity).await,
         }
         self.forget_strangers().await;
     }
 
-    async fn deregister(&self, path: &Path, name: &str) {
-        {
+    /// Whoever that socket spoke for, unless another one does by now.
+    async fn deregister(&self, path: &Path, identity: Identity) {
+        let is_its = |known: &Registered| known.by.0 == path && known.by.1 == identity;
+        let gone: Vec<String> = {
             let mut drivers = locked(&self.shared.csi.drivers);
-            if drivers.get(name).is_none_or(|known| known.by != path) {
-                // somebody else speaks for it by now
-                return;
+            let its = drivers.iter().filter(|(_, known)| is_its(known));
+            let gone = its.map(|(name, _)| name.clone()).collect();
+            drivers.retain(|_, known| !is_its(known));
+            gone
+        };
+        for name in gone {
+            tracing::info!(driver = name, "storage driver is gone");
+            if let Err(status) = node_info::uninstall(&self.shared, &name).await {
+                tracing::warn!(driver = name, %status, "storage driver is gone, and the node still says that it has it");
             }
-            drivers.remove(name);
-        }
-        tracing::info!(driver = name, "storage driver is gone");
-        if let Err(status) = node_info::uninstall(&self.shared, name).await {
-            tracing::warn!(driver = name, %status, "storage driver is gone, and the node still says that it has it");
         }
     }
 
     /// When all sockets have said for whom they speak, the node has no other drivers: one may have gone while this program was away.
     async fn forget_strangers(&self) {
-        if self.sockets.values().any(|socket| matches!(socket.said, Said::Nothing)) {
+        if self.sockets.values().any(|socket| !socket.is_registered) {
             return;
         }
         let registered: BTreeSet<String> = locked(&self.shared.csi.drivers).keys().cloned().collect();
@@ -165,20 +160,20 @@ fn sockets(dir: &Path) -> io::Result<BTreeMap<PathBuf, Identity>> {
         // it may have gone meanwhile
         let Ok(found) = entry.metadata() else { continue };
         if found.file_type().is_socket() {
-            let changed = (found.ctime(), found.ctime_nsec());
-            all.insert(entry.path(), Identity { inode: found.ino(), changed });
+            let modified = (found.mtime(), found.mtime_nsec());
+            all.insert(entry.path(), Identity { inode: found.ino(), modified });
         }
     }
     Ok(all)
 }
 
-/// The driver's name, when it is registered. A socket is there a moment before somebody listens, and may be one that nobody
-/// listens at any more.
-async fn keep_trying(shared: &Shared, socket: &Path) -> String {
+/// Until the driver is registered. A socket is there a moment before somebody listens, and may be one that nobody listens at
+/// any more.
+async fn keep_trying(shared: &Shared, socket: &Path, identity: Identity) {
     let mut pause = Pause::default();
     loop {
-        match register(shared, socket).await {
-            Ok(name) => return name,
+        match register(shared, socket, identity).await {
+            Ok(()) => return,
             Err(why) => {
                 tracing::debug!(socket = %socket.display(), why, "storage driver is not registered yet");
             }
@@ -187,7 +182,7 @@ async fn keep_trying(shared: &Shared, socket: &Path) -> String {
     }
 }
 
-async fn register(shared: &Shared, path: &Path) -> Result<String, String> {
+async fn register(shared: &Shared, path: &Path, identity: Identity) -> Result<(), String> {
     let registrar = Registrar::new(path.to_owned());
     let info = registrar.info().await;
     let info = info.map_err(|e| {
@@ -196,7 +191,7 @@ async fn register(shared: &Shared, path: &Path) -> Result<String, String> {
             path.display()
         )
     })?;
-    let done = accept(shared, path, &info).await;
+    let done = accept(shared, path, identity, &info).await;
     let error = done.as_ref().err().cloned().unwrap_or_default();
     let status = RegistrationStatus { plugin_registered: done.is_ok(), error };
     // whoever hears that it failed usually ends, and comes again
@@ -210,10 +205,10 @@ async fn register(shared: &Shared, path: &Path) -> Result<String, String> {
     })?;
     tracing::info!(driver = info.name, "storage driver is registered");
     shared.csi.registered.send_replace(());
-    Ok(info.name)
+    Ok(())
 }
 
-async fn accept(shared: &Shared, path: &Path, info: &PluginInfo) -> Result<(), String> {
+async fn accept(shared: &Shared, path: &Path, identity: Identity, info: &PluginInfo) -> Result<(), String> {
     if info.kind != CSI_PLUGIN {
         let (kind, socket) = (&info.kind, path.display());
         return Err(format!(
@@ -242,7 +237,7 @@ async fn accept(shared: &Shared, path: &Path, info: &PluginInfo) -> Result<(), S
     };
     let node = calls.node_info().await.map_err(|e| failed(&e))?;
     node_info::install(shared, name, &node).await.map_err(|why| failed(&why))?;
-    let registered = Registered { calls, sees, by: path.to_owned() };
+    let registered = Registered { calls, sees, by: (path.to_owned(), identity) };
     locked(&shared.csi.drivers).insert(name.clone(), registered);
     Ok(())
 }
@@ -271,6 +266,7 @@ fn check_versions(name: &str, versions: &[String]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn versions() {
@@ -297,6 +293,9 @@ mod tests {
         let first = sockets(root.path()).unwrap();
         let names: Vec<_> = first.keys().map(|path| path.file_name().unwrap().to_owned()).collect();
         assert_eq!(names, ["d-reg.sock"]);
+        let open = fs::Permissions::from_mode(0o777);
+        fs::set_permissions(root.path().join("d-reg.sock"), open).unwrap();
+        assert_eq!(sockets(root.path()).unwrap(), first, "it is who it was");
         fs::remove_file(root.path().join("d-reg.sock")).unwrap();
         let _again = bind("d-reg.sock");
         assert_ne!(sockets(root.path()).unwrap(), first, "made anew, it is another");

@@ -155,7 +155,10 @@ impl CsiVolume {
             "File" => true,
             _ if self.fs_type.is_empty() => false,
             _ if self.is_ephemeral => true,
-            _ => self.access_modes.iter().flatten().any(|mode| mode == "ReadWriteOnce"),
+            _ => {
+                let mut modes = self.access_modes.iter().flatten();
+                modes.any(|mode| matches!(mode.as_str(), "ReadWriteOnce" | "ReadWriteOncePod"))
+            }
         }
     }
 
@@ -277,12 +280,14 @@ mod tests {
         let itself = NodeCapabilities::new(&[Rpc::VolumeMountGroup]);
         let rwo = || persistent(json!({"accessModes": ["ReadWriteOnce"]}), json!({"fsType": "ext4"}));
         let bare = || persistent(json!({"accessModes": ["ReadWriteOnce"]}), json!({}));
+        let rwop = || persistent(json!({"accessModes": ["ReadWriteOncePod"]}), json!({"fsType": "ext4"}));
         let rwx = || persistent(json!({"accessModes": ["ReadWriteMany"]}), json!({"fsType": "ext4"}));
         let read = || CsiVolume { read_only: true, ..rwo() };
         let inline = || ephemeral(json!({"driver": "d", "fsType": "ext4"}));
         let default = "ReadWriteOnceWithFSType";
         let cases = [
             ("one writer", rwo(), default, &none, true),
+            ("one pod", rwop(), default, &none, true),
             ("the driver does it", rwo(), default, &itself, false),
             ("no type", bare(), default, &none, false),
             ("many writers", rwx(), default, &none, false),

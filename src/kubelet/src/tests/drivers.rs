@@ -8,7 +8,7 @@ use csi::{
     Message, NodeCapabilities, NodeExpandRequest, NodeInfo, NodePublishRequest, NodeStageRequest,
     NodeUnpublishRequest, NodeUnstageRequest, PluginInfo, RegistrationStatus, Rpc, Topology,
 };
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, VolumeAttachment};
 use kinds::TypedKind;
 use serde_json::{Value, json};
@@ -337,6 +337,36 @@ async fn a_volume_that_lives_with_its_pod_is_told_of_it() {
 }
 
 #[tokio::test]
+async fn a_pod_that_runs_keeps_a_volume_whose_claim_is_on_its_way_out() {
+    let rig = rig().await;
+    let _driver = Driver::start(rig.dir.path());
+    claim(&rig, false).await;
+    let files = json!({"metadata": {"name": "files", "namespace": "default"}, "data": {"a": "1"}});
+    create::<ConfigMap>(&rig, files).await;
+    let mut spec = with_claim();
+    let more = json!({"name": "files", "configMap": {"name": "files"}});
+    spec["volumes"].as_array_mut().unwrap().push(more);
+    let pod = rig.run("p", spec).await;
+    rig.until("p", |p| phase(p) == "Running").await;
+    let claims: Api<PersistentVolumeClaim> = rig.root().api();
+    let hold = |claim: &mut PersistentVolumeClaim| {
+        claim.metadata.finalizers = Some(vec!["kubernetes.io/pvc-protection".to_owned()]);
+        Ok(())
+    };
+    claims.modify(&key("data"), hold).await.unwrap();
+    claims.delete(&key("data"), DeleteOptions::default()).await.unwrap();
+    let maps: Api<ConfigMap> = rig.root().api();
+    let change = |map: &mut ConfigMap| {
+        map.data = Some([("a".to_owned(), "2".to_owned())].into());
+        Ok(())
+    };
+    maps.modify(&key("files"), change).await.unwrap();
+    let dir = rig.dir.path().join("pods").join(pod.metadata.uid.unwrap());
+    let file = dir.join("volumes/kubernetes.io~configmap/files/a");
+    rig.eventually("its files follow", || fs::read_to_string(&file).is_ok_and(|text| text == "2")).await;
+}
+
+#[tokio::test]
 async fn a_file_system_grows_after_its_volume() {
     let rig = rig().await;
     let driver = Driver::start(rig.dir.path());
@@ -367,6 +397,23 @@ async fn a_file_system_grows_after_its_volume() {
     let conditions = claims.get(&key("data")).unwrap().status.unwrap().conditions;
     assert!(conditions.unwrap_or_default().is_empty());
     delete(&rig, "p").await;
+}
+
+#[tokio::test]
+async fn a_node_does_not_say_for_ever_what_it_had_in_use() {
+    let mut rig = rig().await;
+    rig.stop().await;
+    // as a crash leaves it after the record is gone, and before the node says so
+    let stale = |node: &mut Node| {
+        let used = vec!["kubernetes.io/csi/d.example^h".to_owned()];
+        node.status.get_or_insert_default().volumes_in_use = Some(used);
+        Ok(())
+    };
+    let nodes: Api<Node> = rig.root().api();
+    nodes.modify_status(&ObjectKey::cluster(super::rig::NODE), stale).await.unwrap();
+    rig.start().await;
+    let in_use = |rig: &Rig| node_object(rig).status.unwrap().volumes_in_use.unwrap_or_default();
+    rig.eventually("nothing is in use", || in_use(&rig).is_empty()).await;
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use crate::csi::{self, CsiVolume};
 use crate::pod;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
+use kinds::volume::ClaimOfVolume;
 use payload::Payload;
 pub use persistent::Persistent;
 use std::collections::BTreeMap;
@@ -103,13 +104,20 @@ pub fn prepare(
         return Ok(Prepared::Csi(Box::new(volume)));
     }
     if let Some(used) = kinds::volume::claim_of(context.pod, volume) {
-        let is_set_up = volume_dir(pod_dir, CLAIMED, &volume.name).exists();
+        let is_set_up =
+            volume_dir(pod_dir, CLAIMED, &volume.name).exists() || is_published(pod_dir, &used, context);
         return persistent::prepare(context.pod, volume, &used, is_set_up, context.sources);
     }
     match payload::of_volume(volume, context).map_err(failed)? {
         Some((plugin, payload)) => Ok(Prepared::Files { plugin, payload }),
         None => Err(failed("no volume plugin matched".to_owned())),
     }
+}
+
+/// Whether a driver has mounted what the claim is bound to.
+fn is_published(pod_dir: &Path, used: &ClaimOfVolume, context: &payload::Content<'_>) -> bool {
+    let claim = context.sources.claim(pod::namespace(context.pod), &used.name);
+    claim.is_some_and(|claim| csi::is_published(pod_dir, kinds::volume::volume_name(&claim)))
 }
 
 /// Writes all of a pod's volumes; run again, it brings those with files up to date.

@@ -300,10 +300,16 @@ impl Worker {
         let (shared, pod, living) = (self.shared.clone(), self.pod.clone(), self.living.clone());
         self.jobs.spawn(async move {
             let written = match prepare(&shared, &pod) {
-                Ok(prepared) => match mount(&shared, &pod, prepared, &living).await {
-                    Ok((mounted, prepared)) => set_up(&shared, &pod, prepared, mounted).await,
-                    Err(error) => Err(error),
-                },
+                Ok(prepared) => {
+                    let (mounted, prepared) = mount(&shared, &pod, prepared, &living).await;
+                    let (mounted, failed) = match mounted {
+                        Ok(mounted) => (mounted, None),
+                        Err(error) => (Mounted::new(), Some(error)),
+                    };
+                    // a driver that is away keeps no token and no ConfigMap from a pod that runs
+                    let written = set_up(&shared, &pod, prepared, mounted).await;
+                    failed.map_or(written, Err)
+                }
                 Err(error) => Err(error),
             };
             Done::Volumes(written)
@@ -319,7 +325,8 @@ async fn make_sandbox(
     living: &CancellationToken,
 ) -> Result<(SandboxId, Mounted), SandboxError> {
     // drivers may take their time, and what they do not mount needs no sandbox
-    let (mounted, prepared) = mount(shared, pod, prepared, living).await.map_err(SandboxError::Volume)?;
+    let (mounted, prepared) = mount(shared, pod, prepared, living).await;
+    let mounted = mounted.map_err(SandboxError::Volume)?;
     let config = &shared.config;
     let resolv = resolv_conf(pod, &Resolv::of_host(), config.cluster_dns, &config.cluster_domain);
     let sandbox = container_config::sandbox(pod, attempt, config, resolv);
@@ -359,23 +366,28 @@ fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> 
     issued.map(|t| t.token).map_err(|status| status.to_string())
 }
 
-/// Has drivers mount what is theirs; what is left for us comes back.
+/// Has drivers mount what is theirs, until one refuses; what is left for us comes back in any case.
 async fn mount(
     shared: &Shared,
     pod: &Pod,
     prepared: Vec<(String, Prepared)>,
     living: &CancellationToken,
-) -> Result<(Mounted, Vec<(String, Prepared)>), VolumeError> {
-    let (mut mounted, mut rest) = (Mounted::new(), Vec::new());
+) -> (Result<Mounted, VolumeError>, Vec<(String, Prepared)>) {
+    let (mut mounted, mut rest) = (Ok(Mounted::new()), Vec::new());
     for (name, volume) in prepared {
         let Prepared::Csi(volume) = volume else {
             rest.push((name, volume));
             continue;
         };
-        let path = csi::mount(shared, pod, &volume, living).await?;
-        mounted.insert(name, MountedVolume::Path { path, read_only: volume.read_only });
+        let Ok(done) = &mut mounted else { continue };
+        match csi::mount(shared, pod, &volume, living).await {
+            Ok(path) => {
+                done.insert(name, MountedVolume::Path { path, read_only: volume.read_only });
+            }
+            Err(error) => mounted = Err(error),
+        }
     }
-    Ok((mounted, rest))
+    (mounted, rest)
 }
 
 async fn set_up(
