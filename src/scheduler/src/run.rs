@@ -245,8 +245,9 @@ impl Scheduler {
                 let promises = PodVolumes::of(&pod.pod, &context.storage).ok().zip(node);
                 let promises = promises.map(|(volumes, node)| volumes.promises(&node)).unwrap_or_default();
                 if !promises.is_empty() {
-                    // when they are bound it is tried again
+                    // when they are bound it is tried again; they tie it to this node, where nobody takes its place meanwhile
                     cache.queue.refused(&key, [Plugin::VolumeBinding].into(), now);
+                    cache.nominate(pod, Some(&placement.node), now);
                     return Decision::Promise { node: placement.node, promises };
                 }
                 cache.assume(pod, &placement.node, now);
