@@ -216,7 +216,11 @@ impl Allocators {
         }
         let asked_for_checks = spec.health_check_node_port.filter(|asked| *asked != 0);
         if let Some(asked) = asked_for_checks {
-            self.take_port(store, asked, HEALTH_CHECK, &mut numbers);
+            // what goes to a node port never comes to who listens there
+            match numbers.kept.iter().any(|port| i32::from(*port) == asked) {
+                true => numbers.errors.invalid(HEALTH_CHECK, asked, "provided port is already allocated"),
+                false => self.take_port(store, asked, HEALTH_CHECK, &mut numbers),
+            }
         }
         let is_checked = asked_for_checks.is_none() && is_health_checked(spec);
         let ports = spec.ports.as_deref_mut().unwrap_or_default();

@@ -113,6 +113,12 @@ async fn a_change_of_type_gives_back_what_the_new_type_has_not() {
 #[tokio::test]
 async fn who_is_asked_for_its_health_is_given_a_port_for_it() {
     let (_cluster, services) = services().await;
+    // its own node port is none
+    let twice = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 30001,
+        "ports": [{"port": 80, "nodePort": 30001}]});
+    let refused: Status = services.create(service("twice", twice)).await.unwrap_err();
+    let why = "spec.healthCheckNodePort: Invalid value: 30001: provided port is already allocated";
+    assert!(refused.message.contains(why), "{refused}");
     let local = json!({"type": "LoadBalancer", "externalTrafficPolicy": "Local", "ports": [{"port": 80}]});
     let made = services.create(service("local", local.clone())).await.unwrap().spec.unwrap();
     let (node_port, check) =

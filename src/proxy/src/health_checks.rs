@@ -82,8 +82,9 @@ impl HealthChecks {
         if self.servers.get(key).is_some_and(|server| Some(server.port) != port)
             && let Some(Server { stop, task, .. }) = self.servers.remove(key)
         {
-            // another may want the port
+            // another may want the port at once, however long those who are connected take to go
             drop(stop);
+            task.abort();
             let _ = task.await;
         }
         let Some((check, service)) = wanted else { return };

@@ -123,7 +123,7 @@ struct State {
     /// To be rendered again.
     dirty: HashSet<ObjectKey>,
     checks: BTreeMap<ObjectKey, HealthCheck>,
-    /// Whose health is asked for elsewhere, or answered otherwise.
+    /// Whose health may be asked for elsewhere, or answered otherwise.
     dirty_checks: BTreeSet<ObjectKey>,
 }
 
@@ -193,7 +193,8 @@ impl State {
                 Some(check) => self.checks.insert(key.clone(), check),
                 None => self.checks.remove(&key),
             };
-            if before != check {
+            // as long as it could not listen it tries again when the service or its endpoints change
+            if before.is_some() || check.is_some() {
                 self.dirty_checks.insert(key.clone());
             }
             touched.extend(self.claims.set(&key, wanted));

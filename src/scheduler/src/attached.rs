@@ -54,20 +54,15 @@ fn limits_of(node: &Arc<CSINode>) -> Option<(String, BTreeMap<String, i64>)> {
     (!limits.is_empty()).then(|| (node.metadata.name.clone().unwrap_or_default(), limits))
 }
 
+/// Of its claims alone: what lives with the pod (`csi` in its own volumes) is not attached, and upstream does not count it.
 fn attachments(cluster: &Cluster, pod: &Pod) -> Vec<Attachment> {
     let namespace = pod.metadata.namespace.as_deref();
-    let uid = pod.metadata.uid.as_deref().unwrap_or_default();
-    let volumes = pod.spec.iter().flat_map(|spec| spec.volumes.iter().flatten());
-    let own = volumes.clone().filter_map(|volume| {
-        let driver = volume.csi.as_ref()?.driver.clone();
-        Some((driver, format!("{uid}/{}", volume.name)))
-    });
-    let claims = volumes.filter_map(|volume| volume::claim_of(pod, volume)).filter_map(|used| {
+    let claims = volume::claims_of(pod).into_iter().filter_map(|used| {
         let claim =
             cluster.informer::<PersistentVolumeClaim>().get(&ObjectKey::new(namespace, &used.name))?;
         of_claim(cluster, &claim)
     });
-    own.chain(claims).collect()
+    claims.collect()
 }
 
 /// The volume's handle; of one that is not made yet, its claim stands for it.

@@ -53,17 +53,26 @@ impl Cache {
             self.leave_node(&key, now);
         }
         if is_bound(pod) && !ask::is_terminal(pod) {
-            self.nominated.remove(&key);
+            let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref());
+            self.give_up_place(&key, node, now);
             self.queue.remove(&key);
             self.enter_node(key, info, now);
         } else if !is_bound(pod) && self.placed.contains_key(&key) {
-            // whoever tells is behind: no pod leaves its node again
-        } else if waits(pod) {
-            match nominated_node(pod) {
-                Some(node) => drop(self.nominated.insert(key, (node.to_owned(), info.clone()))),
-                None => drop(self.nominated.remove(&key)),
+            // it is on its way to its node, or whoever tells is behind: no pod leaves its node again. Where it does not get
+            // there it is tried again as it is by now, or not at all
+            match waits(pod) {
+                true if self.queue.has(&key) => self.queue.set(&info, &self.namespaces, now),
+                true => {}
+                false => self.queue.remove(&key),
             }
+        } else if waits(pod) {
+            let had_place = self.nominated.contains_key(&key);
+            self.nominate(&info, nominated_node(pod), now);
             self.queue.set(&info, &self.namespaces, now);
+            if had_place && nominated_node(pod).is_none() {
+                // one who is more important has it
+                self.queue.look_again(&key, now);
+            }
         } else {
             self.queue.remove(&key);
             self.leave_node(&key, now);
@@ -100,30 +109,43 @@ impl Cache {
     }
 
     /// It is bound to the node; until an informer shows it, it counts as if.
-    pub(crate) fn assume(&mut self, pod: &PodInfo, node: &str) {
+    pub(crate) fn assume(&mut self, pod: &PodInfo, node: &str, now: Instant) {
         let mut there = Pod::clone(&pod.pod);
         there.spec.get_or_insert_default().node_name = Some(node.to_owned());
         let key = key_of(&there.metadata);
         let info = Arc::new(PodInfo::of(Arc::new(there)));
         self.assumed.insert(info.id.clone());
         self.snapshot.set_pod(info.clone());
-        self.nominated.remove(&key);
+        self.give_up_place(&key, Some(node), now);
         self.placed.insert(key, info);
     }
 
-    /// It could not be bound.
-    pub(crate) fn forget(&mut self, pod: &PodInfo, now: Instant) {
+    /// It could not be bound. What it has made free for itself is still its.
+    pub(crate) fn forget(&mut self, pod: &Arc<PodInfo>, now: Instant) {
         let key = key_of(&pod.pod.metadata);
-        if self.assumed.contains(&pod.id) {
-            self.leave_node(&key, now);
+        if !self.assumed.contains(&pod.id) {
+            return;
+        }
+        self.leave_node(&key, now);
+        if self.queue.has(&key) {
+            self.nominate(pod, nominated_node(&pod.pod), now);
         }
     }
 
-    pub(crate) fn nominate(&mut self, pod: &Arc<PodInfo>, node: Option<&str>) {
+    /// The node that it has made room for itself on, if any.
+    pub(crate) fn nominate(&mut self, pod: &Arc<PodInfo>, node: Option<&str>, now: Instant) {
         let key = key_of(&pod.pod.metadata);
-        match node {
-            Some(node) => drop(self.nominated.insert(key, (node.to_owned(), pod.clone()))),
-            None => drop(self.nominated.remove(&key)),
+        self.give_up_place(&key, node, now);
+        if let Some(node) = node {
+            self.nominated.insert(key, (node.to_owned(), pod.clone()));
+        }
+    }
+
+    /// What it had made free on another node than this is there for others: to those it counted as if it were there.
+    fn give_up_place(&mut self, key: &ObjectKey, node: Option<&str>, now: Instant) {
+        let old = self.nominated.remove(key);
+        if let Some((_, info)) = old.filter(|(known, _)| Some(known.as_str()) != node) {
+            self.notice(&Event::PodGone(info), now);
         }
     }
 
@@ -206,7 +228,7 @@ mod tests {
         let pod = cache.queue.pop(now)?;
         let placed = place(&pod, &cache.snapshot, &cache.context(Storage::default(), None));
         match &placed {
-            Ok(placement) => cache.assume(&pod, &placement.node),
+            Ok(placement) => cache.assume(&pod, &placement.node, now),
             Err(why) => cache.queue.refused(&key_of(&pod.pod.metadata), why.plugins.clone(), now),
         }
         Some((pod, placed.map(|placement| placement.node).map_err(|why| why.to_string())))
@@ -235,7 +257,7 @@ mod tests {
         // an informer shows it, then it ends
         cache.pod_is(&Arc::new(pod("two", "2").on("n").build()), now);
         assert_eq!(cache.snapshot.node("n").unwrap().taken.milli_cpu, 2000);
-        cache.queue.failed(&key_of(&one.metadata), now);
+        cache.queue.failed(&key_of(&one.metadata), "one", now);
         cache.pod_is(&Arc::new(pod("two", "2").on("n").status(&json!({"phase": "Succeeded"})).build()), now);
         assert_eq!(cache.snapshot.node("n").unwrap().taken.milli_cpu, 0);
     }
@@ -265,6 +287,61 @@ mod tests {
         cache.pod_is_gone(&high.pod.clone(), now);
         let other = PodInfo::of(Arc::new(pod("lower", "1").build()));
         assert!(place(&other, &cache.snapshot, &cache.context(Storage::default(), None)).is_ok());
+    }
+
+    #[test]
+    fn what_changes_on_the_way_to_a_node_is_known_when_it_is_not_reached() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        cache.node_is(&Arc::new(objects::node("n").allocatable("2", "4Gi").build()), now);
+        let made = pod("one", "2").status(&json!({"nominatedNodeName": "n"}));
+        cache.pod_is(&Arc::new(made.build()), now);
+        let (one, at) = next(&mut cache, now).unwrap();
+        assert_eq!((at, cache.nominated.len()), (Ok("n".to_owned()), 0));
+        cache.pod_is(&Arc::new(made.clone().label("late", "yes").build()), now);
+        cache.forget(&one, now);
+        cache.queue.failed(&key_of(&one.pod.metadata), &one.id, now);
+        assert_eq!(cache.nominated.len(), 1);
+        let later = now + std::time::Duration::from_secs(1);
+        let (again, at) = next(&mut cache, later).unwrap();
+        assert_eq!((again.likeness.labels["late"].as_str(), at), ("yes", Ok("n".to_owned())));
+        // somebody deletes it, and it has a finalizer
+        let mut leaving = made.build();
+        leaving.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
+        cache.pod_is(&Arc::new(leaving), later);
+        cache.forget(&again, later);
+        cache.queue.failed(&key_of(&again.pod.metadata), &again.id, later);
+        assert_eq!((cache.queue.due(), cache.nominated.len()), (None, 0));
+        assert_eq!(cache.snapshot.node("n").unwrap().taken.milli_cpu, 0);
+    }
+
+    #[test]
+    fn what_one_gives_up_another_takes() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        cache.node_is(&Arc::new(objects::node("n").allocatable("2", "4Gi").build()), now);
+        // it is to come to the node, and may not yet
+        let high =
+            pod("high", "2").spec(&json!({"priority": 5, "schedulingGates": [{"name": "example.com/wait"}]}));
+        cache.pod_is(&Arc::new(high.clone().status(&json!({"nominatedNodeName": "n"})).build()), now);
+        cache.pod_is(&Arc::new(pod("low", "1").build()), now);
+        assert!(next(&mut cache, now).unwrap().1.is_err());
+        assert!(next(&mut cache, now).is_none());
+        cache.pod_is(&Arc::new(high.build()), now);
+        assert_eq!(next(&mut cache, now).unwrap().1, Ok("n".to_owned()));
+    }
+
+    #[test]
+    fn who_has_lost_what_it_made_free_looks_for_another() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        cache.node_is(&Arc::new(objects::node("n").allocatable("2", "4Gi").build()), now);
+        cache.pod_is(&Arc::new(pod("there", "2").on("n").build()), now);
+        let low = pod("low", "1");
+        cache.pod_is(&Arc::new(low.clone().status(&json!({"nominatedNodeName": "n"})).build()), now);
+        assert!(next(&mut cache, now).unwrap().1.is_err());
+        assert!(next(&mut cache, now).is_none());
+        cache.pod_is(&Arc::new(low.build()), now);
+        assert!(next(&mut cache, now).unwrap().1.is_err());
+        assert!(next(&mut cache, now).is_none());
     }
 
     #[test]

@@ -163,12 +163,18 @@ fn others(pod: &PodInfo, event: &Event, namespaces: &Namespaces) -> bool {
     let any = |terms: &[Term], other: &PodInfo| terms.iter().any(|term| term.matches(other, namespaces));
     let wants = |other: &PodInfo| any(&pod.terms.together, other);
     let avoids = |other: &PodInfo| any(&pod.terms.apart, other) || any(&other.terms.apart, pod);
+    // the first of its kind may go where no other is
+    let leaves_it_first = |other: &PodInfo| wants(other) && wants(pod);
     match event {
         Event::NodeAdded(_) | Event::Namespace => true,
         Event::NodeChanged { old, new } => old.metadata.labels != new.metadata.labels,
         Event::PodPlaced(other) => wants(other),
-        Event::PodChanged { old, new } => (!wants(old) && wants(new)) || (avoids(old) && !avoids(new)),
-        Event::PodGone(other) => avoids(other),
+        Event::PodChanged { old, new } => {
+            (!wants(old) && wants(new))
+                || (leaves_it_first(old) && !wants(new))
+                || (avoids(old) && !avoids(new))
+        }
+        Event::PodGone(other) => avoids(other) || leaves_it_first(other),
         Event::Changed { old, new } => old.likeness.labels != new.likeness.labels,
         _ => false,
     }
@@ -256,6 +262,13 @@ mod tests {
             ("whom it wants comes", InterPodAffinity, with("podAffinity"), placed("db", none()), true),
             ("somebody else comes", InterPodAffinity, with("podAffinity"), placed("x", none()), false),
             ("whom it wants goes", InterPodAffinity, with("podAffinity"), gone("db", none()), false),
+            (
+                "the last of its own kind goes",
+                InterPodAffinity,
+                json!({"metadata": {"labels": {"app": "db"}}, "spec": with("podAffinity")["spec"]}),
+                gone("db", none()),
+                true,
+            ),
             ("whom it avoids goes", InterPodAffinity, with("podAntiAffinity"), gone("db", none()), true),
             (
                 "who avoids it goes",

@@ -70,20 +70,16 @@ impl NodeSnapshot {
     pub(crate) fn take(&mut self, pod: &Arc<PodInfo>) {
         self.residents.push(pod.clone());
         self.taken.add(&pod.occupied);
-        self.assumed = (self.assumed.0 + pod.assumed.0, self.assumed.1 + pod.assumed.1);
+        let (cpu, memory) = pod.assumed;
+        self.assumed = (self.assumed.0.saturating_add(cpu), self.assumed.1.saturating_add(memory));
         self.ports.extend(pod.ports.iter().cloned());
     }
 
-    /// Counts a pod out.
+    /// Counts a pod out. The others are counted anew: from a sum that has come to the end of numbers (who names his node
+    /// himself may ask for anything) nothing can be taken away.
     pub(crate) fn release(&mut self, id: &str) {
-        let Some(at) = self.residents.iter().position(|pod| pod.id == id) else { return };
-        let pod = self.residents.swap_remove(at);
-        self.taken.remove(&pod.occupied);
-        self.assumed = (self.assumed.0 - pod.assumed.0, self.assumed.1 - pod.assumed.1);
-        for port in &pod.ports {
-            if let Some(at) = self.ports.iter().position(|known| known == port) {
-                self.ports.swap_remove(at);
-            }
+        if self.residents.iter().any(|pod| pod.id == id) {
+            *self = self.without(|pod| pod.id == id);
         }
     }
 

@@ -114,9 +114,18 @@ impl Queue {
 
     /// The pod of this id has its node.
     pub(crate) fn bound(&mut self, key: &ObjectKey, id: &str) {
-        if self.pods.get(key).is_some_and(|known| known.pod.id == id) {
+        if self.is(key, id) {
             self.remove(key);
         }
+    }
+
+    pub(crate) fn has(&self, key: &ObjectKey) -> bool {
+        self.pods.contains_key(key)
+    }
+
+    /// Whether it is this pod, and no other that has its name by now.
+    fn is(&self, key: &ObjectKey, id: &str) -> bool {
+        self.pods.get(key).is_some_and(|known| known.pod.id == id)
     }
 
     /// The next to be tried. It is [`Queue::refused`], [`Queue::failed`] or [`Queue::bound`] then.
@@ -159,8 +168,11 @@ impl Queue {
         }
     }
 
-    /// Its attempt broke: nothing else need change.
-    pub(crate) fn failed(&mut self, key: &ObjectKey, now: Instant) {
+    /// The attempt of the pod of this id broke: nothing else need change.
+    pub(crate) fn failed(&mut self, key: &ObjectKey, id: &str, now: Instant) {
+        if !self.is(key, id) {
+            return;
+        }
         if let Some(entry) = self.attempted(key, now) {
             entry.errors += 1;
             let until = now + backoff(entry.errors);
@@ -169,11 +181,11 @@ impl Queue {
     }
 
     /// What was decided of one that waits could not be written.
-    pub(crate) fn retry(&mut self, key: &ObjectKey, now: Instant) {
-        if self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
+    pub(crate) fn retry(&mut self, key: &ObjectKey, id: &str, now: Instant) {
+        if self.is(key, id) && self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
             self.leave(key);
             self.enter(key, State::Attempted);
-            self.failed(key, now);
+            self.failed(key, id, now);
         }
     }
 
@@ -187,7 +199,10 @@ impl Queue {
 
     /// Something has changed: whom it may help is tried again.
     pub(crate) fn notice(&mut self, event: &Event, namespaces: &Namespaces, now: Instant) {
+        // what it gives up itself
+        let is_own = |entry: &Entry| matches!(event, Event::PodGone(gone) if gone.id == entry.pod.id);
         let may_help = |entry: &Entry| match entry.refused_by.is_empty() {
+            _ if is_own(entry) => false,
             // there was no node at all
             true => matches!(event, Event::NodeAdded(_)),
             false => entry.refused_by.iter().any(|plugin| may_help(*plugin, &entry.pod, event, namespaces)),
@@ -197,6 +212,14 @@ impl Queue {
         for key in helped {
             self.leave(&key);
             self.wake(&key, now);
+        }
+    }
+
+    /// Something has changed that helps this one, if it waits.
+    pub(crate) fn look_again(&mut self, key: &ObjectKey, now: Instant) {
+        if self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
+            self.leave(key);
+            self.wake(key, now);
         }
     }
 
@@ -322,6 +345,11 @@ mod tests {
         tried.set(&Arc::new(PodInfo::of(Arc::new(anew))));
         tried.queue.bound(&key("a"), "a");
         assert_eq!(tried.next().as_deref(), Some("a"));
+        // what becomes of the one before it is not its
+        tried.queue.failed(&key("a"), "a", tried.now);
+        assert_eq!(tried.queue.due(), None);
+        tried.queue.failed(&key("a"), "anew", tried.now);
+        assert_eq!(tried.queue.due(), Some(tried.now + seconds(1)));
     }
 
     #[test]
@@ -370,7 +398,7 @@ mod tests {
         }
         // one whose attempt broke does: it would break again
         tried.next();
-        tried.queue.failed(&key("a"), tried.now);
+        tried.queue.failed(&key("a"), "a", tried.now);
         assert_eq!((tried.next(), tried.queue.due()), (None, Some(tried.now + seconds(1))));
         tried.now += seconds(1);
         assert_eq!(tried.next().as_deref(), Some("a"));

@@ -8,13 +8,17 @@ use crate::preempt::{self, BY_SCHEDULER, DISRUPTION_TARGET, nominated_node};
 use crate::{NoPreemption, Plugin, Preemption, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, events, rule};
-use cluster::{Actor, Api, Change, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, subject};
+use cluster::{
+    Actor, Api, Change, Client, Cluster, Controller, DeleteOptions, PodBinding, Recorder, WorkQueue,
+    WriteOptions, subject,
+};
 use k8s_openapi::api::core::v1::{
     Namespace, Node, PersistentVolume, PersistentVolumeClaim, Pod, PodCondition,
 };
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, CSIStorageCapacity, StorageClass, VolumeAttachment};
 use kinds::{key_of, pod as ask, volume};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -194,7 +198,8 @@ impl Scheduler {
         let decided = {
             let now = Instant::now();
             let mut cache = self.cache();
-            let decided = cache.queue.pop(now).map(|pod| (self.decide(&mut cache, &pod, now), pod));
+            let next = cache.queue.pop(now);
+            let decided = next.and_then(|pod| Some((self.try_decide(&mut cache, &pod, now)?, pod)));
             self.call_next(&cache, now);
             decided
         };
@@ -203,16 +208,28 @@ impl Scheduler {
         let done = match decision {
             Decision::Bind { node } => return self.bind(pod, node).await,
             Decision::Promise { node, promises } => self.promise(&pod.pod, &node, promises).await,
-            Decision::Preempt { why, preemption } => self.preempt(&key, &pod, &why, preemption).await,
+            Decision::Preempt { why, preemption } => self.preempt(&pod, &why, preemption).await,
             Decision::Refuse { why, nominated } => {
                 self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
-                self.note(&key, &why, nominated.as_deref()).await
+                self.note(&pod.pod, &why, nominated.as_deref()).await
             }
         };
         if done.is_err() {
-            self.note_change(|cache, now| cache.queue.retry(&key, now));
+            self.note_change(|cache, now| cache.queue.retry(&key, &pod.id, now));
         }
         done
+    }
+
+    /// `None` where it panicked: the pod is tried again after a while, and the others go on.
+    fn try_decide(&self, cache: &mut Cache, pod: &Arc<PodInfo>, now: Instant) -> Option<Decision> {
+        let decided = catch_unwind(AssertUnwindSafe(|| self.decide(cache, pod, now)));
+        if decided.is_err() {
+            let key = key_of(&pod.pod.metadata);
+            tracing::error!(pod = %key, "no node was looked for: panicked, will try again");
+            cache.forget(pod, now);
+            cache.queue.failed(&key, &pod.id, now);
+        }
+        decided.ok()
     }
 
     /// What becomes of the pod. It is in the queue where it belongs when this returns: nothing that changes from now on is
@@ -228,11 +245,12 @@ impl Scheduler {
                 let promises = PodVolumes::of(&pod.pod, &context.storage).ok().zip(node);
                 let promises = promises.map(|(volumes, node)| volumes.promises(&node)).unwrap_or_default();
                 if !promises.is_empty() {
-                    // when they are bound it is tried again
+                    // when they are bound it is tried again; they tie it to this node, where nobody takes its place meanwhile
                     cache.queue.refused(&key, [Plugin::VolumeBinding].into(), now);
+                    cache.nominate(pod, Some(&placement.node), now);
                     return Decision::Promise { node: placement.node, promises };
                 }
-                cache.assume(pod, &placement.node);
+                cache.assume(pod, &placement.node, now);
                 return Decision::Bind { node: placement.node };
             }
             Err(refused) => refused,
@@ -241,12 +259,12 @@ impl Scheduler {
         let budgets = cluster.informer::<PodDisruptionBudget>().list(None);
         match preempt::preempt(pod, &cache.snapshot, &context, &refused, &budgets) {
             Ok(preemption) => {
-                cache.nominate(pod, Some(&preemption.node));
+                cache.nominate(pod, Some(&preemption.node), now);
                 Decision::Preempt { why: refused, preemption }
             }
             Err(NoPreemption { why, keeps_place }) => {
                 let nominated = nominated_node(&pod.pod).filter(|_| keeps_place).map(str::to_owned);
-                cache.nominate(pod, nominated.as_deref());
+                cache.nominate(pod, nominated.as_deref(), now);
                 let why = match refused.nodes {
                     0 => refused.to_string(),
                     _ => format!("{refused} preemption: {why}"),
@@ -318,8 +336,18 @@ impl Scheduler {
         let this = self.clone();
         self.bindings.spawn(async move {
             let key = key_of(&pod.pod.metadata);
-            let namespace = key.namespace.as_deref().unwrap_or_default();
-            match this.client.bind(namespace, &key.name, &node).await {
+            let binding = PodBinding {
+                namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
+                pod: key.name.to_string(),
+                node: node.clone(),
+                // one that has its name by now may not fit there
+                uid: pod.pod.metadata.uid.clone(),
+                ..PodBinding::default()
+            };
+            let client = this.client.clone();
+            // on its own: where it panics the pod is tried again all the same
+            let bound = tokio::spawn(async move { client.bind_as(&binding, &WriteOptions::default()).await });
+            match bound.await.unwrap_or_else(|broken| Err(Status::internal(broken))) {
                 Ok(()) => {
                     this.events.normal(
                         &*pod.pod,
@@ -332,7 +360,7 @@ impl Scheduler {
                     tracing::debug!(%key, %node, %status, "pod not bound, will try again");
                     this.note_change(|cache, now| {
                         cache.forget(&pod, now);
-                        cache.queue.failed(&key, now);
+                        cache.queue.failed(&key, &pod.id, now);
                     });
                 }
             }
@@ -344,14 +372,13 @@ impl Scheduler {
     /// The place is written down before anybody goes: whoever is placed meanwhile leaves it free.
     async fn preempt(
         &self,
-        key: &ObjectKey,
         pod: &Arc<PodInfo>,
         why: &Unschedulable,
         preemption: Preemption,
     ) -> Result<(), Status> {
         let why = why.to_string();
         self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
-        self.note(key, &why, Some(&preemption.node)).await?;
+        self.note(&pod.pod, &why, Some(&preemption.node)).await?;
         let uid = pod.pod.metadata.uid.as_deref().unwrap_or_default();
         for victim in &preemption.victims {
             self.evict(victim).await?;
@@ -373,11 +400,10 @@ impl Scheduler {
             message: Some(format!("{NAME}: preempting to accommodate a higher priority pod")),
             ..PodCondition::default()
         };
-        let marked = self.pods.modify_status(&key, |pod| {
+        let mark = |pod: &mut Pod| {
             ask::set_condition(pod.status.get_or_insert_default(), condition.clone(), jiff::Timestamp::now());
-            Ok(())
-        });
-        unless_gone(marked.await.map(|_| ()))?;
+        };
+        self.write_status(victim, mark).await?;
         let options = DeleteOptions { uid: victim.metadata.uid.clone(), ..DeleteOptions::default() };
         unless_gone(self.pods.delete(&key, options).await)
     }
@@ -395,8 +421,8 @@ impl Scheduler {
         Ok(())
     }
 
-    async fn note(&self, key: &ObjectKey, why: &str, nominated: Option<&str>) -> Result<(), Status> {
-        let noted = self.pods.modify_status(key, |pod| {
+    async fn note(&self, pod: &Pod, why: &str, nominated: Option<&str>) -> Result<(), Status> {
+        let note = |pod: &mut Pod| {
             let condition = PodCondition {
                 type_: "PodScheduled".into(),
                 status: "False".into(),
@@ -408,9 +434,21 @@ impl Scheduler {
             let status = pod.status.get_or_insert_default();
             status.nominated_node_name = nominated.map(str::to_owned);
             ask::set_condition(status, condition, jiff::Timestamp::now());
+        };
+        self.write_status(pod, note).await
+    }
+
+    /// Of this pod, not of another that has its name by now.
+    async fn write_status(&self, pod: &Pod, change: impl Fn(&mut Pod) + Send + Sync) -> Result<(), Status> {
+        let key = key_of(&pod.metadata);
+        let written = self.pods.modify_status(&key, |stored| {
+            if stored.metadata.uid != pod.metadata.uid {
+                return Err(Status::new(Reason::NotFound, "the pod is gone, another has its name"));
+            }
+            change(stored);
             Ok(())
         });
-        unless_gone(noted.await.map(|_| ()))
+        unless_gone(written.await.map(|_| ()))
     }
 }
 

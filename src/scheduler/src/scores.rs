@@ -73,7 +73,8 @@ fn wanted_by(terms: &[&PreferredSchedulingTerm], node: &NodeSnapshot) -> i64 {
 }
 
 fn least_allocated(pod: &PodInfo, node: &NodeSnapshot) -> i64 {
-    let (taken_cpu, taken_memory) = (node.assumed.0 + pod.assumed.0, node.assumed.1 + pod.assumed.1);
+    let taken_cpu = node.assumed.0.saturating_add(pod.assumed.0);
+    let taken_memory = node.assumed.1.saturating_add(pod.assumed.1);
     let free = |taken: i64, all: i64| match all {
         // what the node does not have says nothing of it
         0 => None,
@@ -92,7 +93,7 @@ fn balanced(pod: &PodInfo, node: &NodeSnapshot) -> i64 {
     }
     let share = |asked: i64, taken: i64, all: i64| match all {
         0 => None,
-        all => Some(((taken + asked) as f64 / all as f64).min(1.0)),
+        all => Some((taken.saturating_add(asked) as f64 / all as f64).min(1.0)),
     };
     let (taken, all) = (&node.taken, &node.allocatable);
     let cpu = share(pod.asked.milli_cpu, taken.milli_cpu, all.milli_cpu);
