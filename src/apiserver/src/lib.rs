@@ -55,6 +55,7 @@ mod warnings;
 mod watch_socket;
 mod watch_stream;
 mod webhooks;
+mod yaml;
 
 pub use access_webhooks::AccessWebhookClient;
 pub use aggregator::AggregatedClient;

@@ -1,7 +1,7 @@
 //! Answers: JSON, streams, refusals.
 
 use crate::negotiate::YAML;
-use crate::warnings;
+use crate::{warnings, yaml};
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::Stream;
@@ -60,7 +60,7 @@ pub(crate) async fn as_yaml(response: Response) -> Response {
     // of a large list it is work for a while
     let writing = tokio::task::spawn_blocking(move || {
         let object: serde_json::Value = serde_json::from_slice(&body).map_err(Status::internal)?;
-        serde_norway::to_string(&object).map_err(Status::internal)
+        Ok::<_, Status>(yaml::text(&object))
     });
     let text = match writing.await.map_err(Status::internal).and_then(|text| text) {
         Ok(text) => text,

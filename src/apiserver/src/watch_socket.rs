@@ -5,7 +5,7 @@ use crate::request::{Request, Upgrading};
 use api::{Reason, Status};
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,8 +20,12 @@ pub(crate) struct Accepted {
     response: Response,
 }
 
+/// What is no GET is no handshake (RFC 6455, section 4.1), whatever its headers say: it is answered, limited and told to the audit
+/// as it is without them.
 pub(crate) fn is_asked(request: &Request) -> Result<bool, Status> {
-    Ok(request.header(header::UPGRADE).eq_ignore_ascii_case("websocket") && request.flag("watch")?)
+    Ok(request.method == Method::GET
+        && request.header(header::UPGRADE).eq_ignore_ascii_case("websocket")
+        && request.flag("watch")?)
 }
 
 /// # Errors
@@ -113,6 +117,20 @@ mod tests {
         let chunks = futures::stream::iter(chunks.map(|chunk| Ok::<_, Infallible>(Bytes::from(chunk))));
         let texts = heard(responses::stream("application/json", chunks)).await;
         assert_eq!(texts, ["{\"a\":1}".to_owned(), format!("{{\"b\":\"{long}\"}}"), "{\"c\":3}".to_owned()]);
+    }
+
+    #[test]
+    fn only_a_get_is_a_handshake() {
+        for (method, query, want) in [
+            ("GET", "watch=true", true),
+            ("GET", "", false),
+            ("POST", "watch=true", false),
+            ("DELETE", "watch=1", false),
+        ] {
+            let mut request = Request::for_tests(method, "/api/v1/configmaps", query, Vec::new());
+            request.headers.insert(header::UPGRADE, HeaderValue::from_static("WebSocket"));
+            assert_eq!(is_asked(&request).ok(), Some(want), "{method} {query}");
+        }
     }
 
     #[tokio::test]

@@ -152,17 +152,26 @@ fn take(budget: &mut PodDisruptionBudget, pod: &str, now: jiff::Timestamp) -> Re
     let name = budget.metadata.name.clone().unwrap_or_default();
     let generation = budget.metadata.generation;
     let status = budget.status.get_or_insert_default();
-    let forbidden =
-        |why: &str| Err(Status::forbidden(&GroupResource::new("policy", "poddisruptionbudget"), &name, why));
+    let forbidden = |why: &str, cause: &str| {
+        let mut status = Status::forbidden(&GroupResource::new("policy", "poddisruptionbudget"), &name, why);
+        status.causes.push(of_budget(format!(
+            "The disruption budget {name} does not allow evicting pods currently: {cause}"
+        )));
+        Err(status)
+    };
     if status.observed_generation.unwrap_or(0) < generation.unwrap_or(0) {
         return Err(being_processed(&name));
     }
     let allowed = status.disruptions_allowed.unwrap_or(0);
     if allowed < 0 {
-        return forbidden("pdb disruptions allowed is negative");
+        let why = "pdb disruptions allowed is negative";
+        return forbidden(why, why);
     }
     if status.disrupted_pods.as_ref().is_some_and(|pods| pods.len() > MOST_DISRUPTED_PODS) {
-        return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller");
+        return forbidden(
+            "DisruptedPods map too big - too many evictions not confirmed by PDB controller",
+            "too many pending evictions not confirmed by PDB controller",
+        );
     }
     if allowed == 0 {
         let (desired, healthy) = (status.desired_healthy.unwrap_or(0), status.current_healthy.unwrap_or(0));
@@ -233,9 +242,14 @@ fn being_processed(budget: &str) -> Status {
 
 fn too_many(why: String, wait: Option<i32>) -> Status {
     let mut status = Status::new(Reason::TooManyRequests, CANNOT);
-    status.causes.push(Cause { reason: "DisruptionBudget".into(), message: why, field: String::new() });
+    status.causes.push(of_budget(why));
     status.retry_after_seconds = wait;
     status
+}
+
+/// By which a client tells a budget's refusal from others.
+fn of_budget(message: String) -> Cause {
+    Cause { reason: "DisruptionBudget".into(), message, field: String::new() }
 }
 
 #[cfg(test)]
@@ -273,6 +287,26 @@ mod tests {
             assert_eq!(status.disrupted_pods.map_or(0, |pods| pods.len()), taken as usize, "{name}");
             let insufficient = status.conditions.iter().flatten().any(|c| c.reason == "InsufficientPods");
             assert_eq!(insufficient, name == "the last", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_budget_that_can_not_be_right_says_that_it_was_the_budget() {
+        let many: serde_json::Map<String, Value> =
+            (0..=MOST_DISRUPTED_PODS).map(|n| (format!("p{n}"), json!("2026-01-01T00:00:00Z"))).collect();
+        let cases = [
+            (json!({"disruptionsAllowed": -1}), "pdb disruptions allowed is negative"),
+            (
+                json!({"disruptionsAllowed": 1, "disruptedPods": many}),
+                "too many pending evictions not confirmed by PDB controller",
+            ),
+        ];
+        for (mut status, want) in cases {
+            status["observedGeneration"] = 2.into();
+            let refused = take(&mut budget(status), "p", jiff::Timestamp::UNIX_EPOCH).unwrap_err();
+            let said = format!("The disruption budget b does not allow evicting pods currently: {want}");
+            assert_eq!(refused.code, 403, "{want}");
+            assert_eq!(refused.causes, [of_budget(said)], "{want}");
         }
     }
 

@@ -123,4 +123,16 @@ async fn a_pods_certificate_is_given_by_who_may_sign_for_the_signer() {
         let refused = signer.modify_status(&key_of(&request.metadata), issue).await.unwrap_err();
         assert!(refused.code == 422 && refused.message.contains(want), "{name}: {}", refused.message);
     }
+    let deny = |request: &mut PodCertificateRequest| {
+        let denied = json!([{"type": "Denied", "status": "True", "reason": "No", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+        request.status.get_or_insert_default().conditions = serde_json::from_value(denied).unwrap();
+        Ok(())
+    };
+    for (user, may, want) in [("c", "example.com/t", 422), ("d", "example.com/s", 0)] {
+        let rules = json!([writes("podcertificaterequests/status"), signer("sign", may)]);
+        let signer = who_may(&cluster, user, &rules).await.api::<PodCertificateRequest>();
+        let outcome = signer.modify_status(&key_of(&request.metadata), deny).await;
+        assert_eq!(outcome.err().map_or(0, |status| status.code), want, "{may}");
+    }
 }

@@ -37,6 +37,7 @@ const PRIORITIES: [(&str, &str, i32, i32); 22] = [
     ("discovery.k8s.io", "v1", 16_200, 15),
     ("flowcontrol.apiserver.k8s.io", "v1", 16_100, 21),
     ("resource.k8s.io", "v1", 15_900, 21),
+    ("storagemigration.k8s.io", "v1", 15_800, 15),
     ("apiregistration.k8s.io", "v1", 20_000, 100),
 ];
 /// Of a group that the table does not have.

@@ -1,10 +1,13 @@
 //! A StorageVersionMigration has every object of a resource written anew, so that it is stored in the version in which the
 //! resource is stored by now: upstream's storage-version-migrator-controller. What is stored so already is not written.
 
+mod definition;
+
 use crate::owner::unless_gone;
 use api::{Object, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Client, Cluster, Controller, ListParams, Target, Verb, WriteOptions};
+use definition::Definition;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, GroupResource};
 use kinds::{Kind, pod as ask};
@@ -27,6 +30,11 @@ pub(crate) fn role() -> ComponentRole {
             rule(READ, group, &["storageversionmigrations"]),
             rule(&["patch", "update"], group, &["storageversionmigrations/status"]),
             rule(&["list", "patch"], &["*"], &["*"]),
+            rule(
+                &["get", "patch"],
+                &["apiextensions.k8s.io"],
+                &["customresourcedefinitions", "customresourcedefinitions/status"],
+            ),
         ],
     )
 }
@@ -52,15 +60,19 @@ async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
         let why = format!("there is no resource {named}");
         return tell(&migrations, key, FAILED, &why, None).await;
     };
+    let definition = Definition::of(client, &of);
+    definition.begin(&kind, &key.name).await?;
     let target = Target::collection(kind.stored(), None);
     let list = client.cluster().list(client.actor(), &target, &ListParams::default())?;
     tell(&migrations, key, RUNNING, "", Some(list.revision.to_string())).await?;
     for object in &list.objects {
         if let Err(status) = store_anew(client, &kind, object).await {
             let why = format!("{} could not be migrated: {}", object.key(), status.message);
+            definition.end(false).await?;
             return tell(&migrations, key, FAILED, &why, None).await;
         }
     }
+    definition.end(true).await?;
     tell(&migrations, key, SUCCEEDED, "", None).await
 }
 

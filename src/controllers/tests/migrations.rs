@@ -2,12 +2,14 @@
 
 mod common;
 
-use api::{LabelSelector, ObjectKey};
-use cluster::Client;
+use api::{Gvr, LabelSelector, ObjectKey};
+use cluster::{Client, ListParams, Target, WriteOptions};
 use common::{object, start, until};
 use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
-use serde_json::json;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kinds::FieldValidation;
+use serde_json::{Value, json};
 
 /// `Failed=True StorageVersionMigrationFailed: why`
 fn told(client: &Client, name: &str) -> Vec<String> {
@@ -40,6 +42,49 @@ async fn a_migration_ends_and_says_how() {
         client.api::<StorageVersionMigration>().create(object(migration)).await.unwrap();
         until::<StorageVersionMigration>(&client, |c| told(c, name) == want).await;
     }
+}
+
+/// `["v1"]`
+fn stored_versions(client: &Client) -> Vec<String> {
+    let definition = client.api::<CustomResourceDefinition>().get(&ObjectKey::cluster("widgets.example.com"));
+    definition.unwrap().status.and_then(|status| status.stored_versions).unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn custom_resources_are_stored_in_the_version_of_now_and_the_others_are_forgotten() {
+    let client = start().await;
+    let definitions = client.api::<CustomResourceDefinition>();
+    let version = |name: &str, storage: bool| json!({"name": name, "served": true, "storage": storage, "schema": {"openAPIV3Schema": {"type": "object"}}});
+    let definition = json!({"metadata": {"name": "widgets.example.com"}, "spec": {
+        "group": "example.com", "scope": "Cluster", "names": {"kind": "Widget", "plural": "widgets"},
+        "versions": [version("v1", true), version("v2", false)],
+    }});
+    definitions.create(object(definition)).await.unwrap();
+    until::<CustomResourceDefinition>(&client, |c| stored_versions(c) == ["v1"]).await;
+    let served = client.cluster().registry().by_gvr(&Gvr::new("example.com", "v1", "widgets")).unwrap();
+    let widget = br#"{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}"#;
+    let widget = served.decode(widget, FieldValidation::Ignore).unwrap().instance;
+    let widgets = Target::collection(&served, None);
+    client.cluster().create(client.actor(), &widgets, widget, &WriteOptions::default()).await.unwrap();
+    let store_v2 = |definition: &mut CustomResourceDefinition| {
+        for version in &mut definition.spec.versions {
+            version.storage = version.name == "v2";
+        }
+        Ok(())
+    };
+    definitions.modify(&ObjectKey::cluster("widgets.example.com"), store_v2).await.unwrap();
+    until::<CustomResourceDefinition>(&client, |c| stored_versions(c) == ["v1", "v2"]).await;
+    let stored = || {
+        let list = client.cluster().list(client.actor(), &widgets, &ListParams::default()).unwrap();
+        list.objects[0].decode::<Value>().unwrap()["apiVersion"].clone()
+    };
+    assert_eq!(stored(), "example.com/v1");
+    let migration = json!({"metadata": {"name": "widgets"}, "spec": {"resource": {"group": "example.com", "resource": "widgets"}}});
+    client.api::<StorageVersionMigration>().create(object(migration)).await.unwrap();
+    let succeeded = |c: &Client| told(c, "widgets").iter().any(|said| said.starts_with("Succeeded=True"));
+    until::<StorageVersionMigration>(&client, succeeded).await;
+    assert_eq!(stored(), "example.com/v2");
+    assert_eq!(stored_versions(&client), ["v2"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -28,6 +28,8 @@ pub struct Version {
 pub(crate) struct Custom {
     /// As it was written.
     pub(crate) published_schema: Arc<Value>,
+    /// `GROUP/VERSION`
+    pub(crate) stored_version: String,
     pub(crate) conversion: Option<Conversion>,
 }
 
@@ -121,6 +123,11 @@ impl Version {
     /// names itself, and [`Version::decode_stored`] takes only what is of this one.
     pub fn conversion(&self) -> Option<&Conversion> {
         self.custom.as_ref().and_then(|custom| custom.conversion.as_ref())
+    }
+
+    /// `GROUP/VERSION` in which objects of the kind are stored, where a definition says it.
+    pub fn stored_version(&self) -> Option<&str> {
+        self.custom.as_ref().map(|custom| custom.stored_version.as_str())
     }
 
     /// The OpenAPI schema that a definition brought along; the built-in kinds' are made with the program.

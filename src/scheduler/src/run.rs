@@ -376,7 +376,10 @@ impl Scheduler {
         why: &Unschedulable,
         preemption: Preemption,
     ) -> Result<(), Status> {
-        let why = why.to_string();
+        let (node, victims) = (&preemption.node, preemption.victims.len());
+        let why = format!(
+            "{why} preemption: found a potential placement for pod on node {node}, preempting {victims} victims"
+        );
         self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
         self.note(&pod.pod, &why, Some(&preemption.node)).await?;
         let uid = pod.pod.metadata.uid.as_deref().unwrap_or_default();

@@ -69,7 +69,7 @@ pub(super) fn attest(
     Err(Status::forbidden(&target.group_resource(), name, &why))
 }
 
-/// A pod's certificate is given by who may sign for the signer that was asked.
+/// A pod's certificate is given, or denied, by who may sign for the signer that was asked.
 fn sign_for_pod(
     cluster: &Cluster,
     actor: &Actor,
@@ -77,15 +77,19 @@ fn sign_for_pod(
     new: &dyn Instance,
     old: &dyn Instance,
 ) -> Result<(), Status> {
-    let chain = |of: &PodCertificateRequest| of.status.as_ref().and_then(|s| s.certificate_chain.clone());
+    let said = |of: &PodCertificateRequest| {
+        let mut status = of.status.clone().unwrap_or_default();
+        status.conditions = status.conditions.filter(|conditions| !conditions.is_empty());
+        status
+    };
     let (Some(new), Some(old)) =
         (new.downcast_ref::<PodCertificateRequest>(), old.downcast_ref::<PodCertificateRequest>())
     else {
         return Ok(());
     };
     let signer = &old.spec.signer_name;
-    let issues = target.subresource == Some(Subresource::Status) && chain(new) != chain(old);
-    if !issues || may(cluster, actor, "sign", signer) {
+    let decides = target.subresource == Some(Subresource::Status) && said(new) != said(old);
+    if !decides || may(cluster, actor, "sign", signer) {
         return Ok(());
     }
     let mut errors = ErrorList::default();

@@ -78,7 +78,7 @@ impl Cluster {
     /// Whether the object would be stored in another version than it is: then a write that changes nothing is one, as upstream has
     /// it, and a storage version migration is nothing else.
     pub(crate) fn moves(version: &Version, stored: &Object) -> bool {
-        version.conversion().is_some_and(|to| version_of_object(stored) != to.stored_version)
+        version.stored_version().is_some_and(|wanted| version_of_object(stored) != wanted)
     }
 
     /// An object that is shown to somebody, or comes from him, in another version.

@@ -243,7 +243,7 @@ pub(super) fn seccomp<'s>(subject: &Subject<'s>) -> Setting<'s> {
 }
 
 /// Those that stay within the pod, in the order in which upstream found them safe.
-const SAFE_SYSCTLS: [&str; 12] = [
+const SAFE_SYSCTLS: [&str; 14] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
     "net.ipv4.tcp_syncookies",
@@ -259,6 +259,9 @@ const SAFE_SYSCTLS: [&str; 12] = [
     // 1.32
     "net.ipv4.tcp_rmem",
     "net.ipv4.tcp_wmem",
+    // 1.37
+    "net.ipv4.tcp_slow_start_after_idle",
+    "net.ipv4.tcp_notsent_lowat",
 ];
 
 pub(super) fn sysctls(subject: &Subject<'_>) -> Option<Violation> {
@@ -274,6 +277,10 @@ pub(super) fn sysctls_1_29(subject: &Subject<'_>) -> Option<Violation> {
 }
 
 pub(super) fn sysctls_1_32(subject: &Subject<'_>) -> Option<Violation> {
+    sysctls_but(subject, &SAFE_SYSCTLS[..12])
+}
+
+pub(super) fn sysctls_1_37(subject: &Subject<'_>) -> Option<Violation> {
     sysctls_but(subject, &SAFE_SYSCTLS)
 }
 

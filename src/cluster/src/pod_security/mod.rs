@@ -53,6 +53,7 @@ const CHECKS: &[Check] = &[
             (27, baseline::sysctls_1_27),
             (29, baseline::sysctls_1_29),
             (32, baseline::sysctls_1_32),
+            (37, baseline::sysctls_1_37),
         ],
     ),
     check("windowsHostProcess", Level::Baseline, &[(0, baseline::windows_host_process)]),

@@ -167,6 +167,7 @@ fn restricted_wants_to_be_told() {
 #[test]
 fn a_version_is_judged_by_what_was_known_then() {
     let sysctl = json!({"containers": [{"name": "c"}], "securityContext": {"sysctls": [{"name": "net.ipv4.tcp_rmem", "value": "1"}]}});
+    let newer = json!({"containers": [{"name": "c"}], "securityContext": {"sysctls": [{"name": "net.ipv4.tcp_slow_start_after_idle", "value": "0"}]}});
     let probe =
         json!({"containers": [{"name": "c", "livenessProbe": {"tcpSocket": {"host": "h", "port": 1}}}]});
     let user =
@@ -174,6 +175,8 @@ fn a_version_is_judged_by_what_was_known_then() {
     let cases: &[(&str, &str, &Value, bool)] = &[
         ("baseline", "v1.31", &sysctl, false),
         ("baseline", "v1.32", &sysctl, true),
+        ("baseline", "v1.36", &newer, false),
+        ("baseline", "v1.37", &newer, true),
         ("baseline", "v1.33", &probe, true),
         ("baseline", "v1.34", &probe, false),
         ("baseline", "v1.99", &probe, false),

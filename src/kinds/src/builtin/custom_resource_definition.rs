@@ -21,8 +21,13 @@ impl TypedKind for CustomResourceDefinition {
     const CATEGORIES: &'static [&'static str] = &["api-extensions"];
     const SUBRESOURCES: &'static [Subresource] = &[Subresource::Status];
     const SCOPE: Scope = Scope::Cluster;
-    const COLUMNS: &'static [Column] =
-        &[Column::NAME, Column::new("Created At", "date", "When the definition was made")];
+    const COLUMNS: &'static [Column] = &[
+        Column::NAME,
+        Column::new("Group", "string", "The group that it defines a kind of"),
+        Column::new("Scope", "string", "Whether the objects are in namespaces"),
+        Column::new("Versions", "string", "The versions of the kind"),
+        Column::new("Created At", "date", "When the definition was made"),
+    ];
 
     fn set_defaults(&mut self) {
         let names = &mut self.spec.names;
@@ -115,7 +120,16 @@ impl TypedKind for CustomResourceDefinition {
 
     fn row(&self, _now: jiff::Timestamp) -> Vec<Cell> {
         let created = self.metadata.creation_timestamp.as_ref().map(|at| at.0.to_string());
-        vec![name_of(&self.metadata), created.map_or(Cell::Null, Cell::from)]
+        let mut versions: Vec<&str> =
+            self.spec.versions.iter().map(|version| version.name.as_str()).collect();
+        versions.sort_unstable();
+        vec![
+            name_of(&self.metadata),
+            self.spec.group.as_str().into(),
+            self.spec.scope.as_str().into(),
+            versions.join(",").into(),
+            created.map_or(Cell::Null, Cell::from),
+        ]
     }
 }
 

@@ -111,7 +111,7 @@ fn resource(given: &TypedLocalObjectReference, at: &str, errors: &mut ErrorList)
 }
 
 fn service(given: &IngressServiceBackend, at: &str, errors: &mut ErrorList) {
-    required(names::dns_label_1035, &given.name, format_args!("{at}.service.name"), errors);
+    required(names::dns_label, &given.name, format_args!("{at}.service.name"), errors);
     let port = given.port.as_ref();
     let name = port.map(|port| text(&port.name)).unwrap_or_default();
     let number = port.and_then(|port| port.number).unwrap_or(0);

@@ -38,11 +38,17 @@ fn next_begin(text: &str) -> Option<&str> {
     Some(&text[at + BEGIN.len()..])
 }
 
-/// The block whose label stands here, and what comes after it.
+/// The block whose label stands here, and what comes after it. No line of a body begins with dashes: nobody looks further for the
+/// end, so that a text of many beginnings is read in the time of its length.
 fn block(text: &str) -> Option<(Block, &str)> {
-    let (first, body) = text.split_once('\n')?;
+    let (first, rest) = text.split_once('\n')?;
     let label = first.trim_end().strip_suffix(DASHES)?;
-    let (body, after) = body.split_once(&format!("-----END {label}{DASHES}"))?;
+    let end = match rest.starts_with(DASHES) {
+        true => 0,
+        false => rest.find(&format!("\n{DASHES}"))? + 1,
+    };
+    let (body, end) = rest.split_at(end);
+    let after = end.strip_prefix("-----END ")?.strip_prefix(label)?.strip_prefix(DASHES)?;
     let is_header = |line: &str| line.contains(':');
     let lines: Vec<&str> = body.lines().map(str::trim).collect();
     let headers = lines.iter().take_while(|line| is_header(line)).count();
@@ -58,7 +64,7 @@ mod tests {
     #[test]
     fn blocks_are_what_go_reads() {
         let plain = "-----BEGIN A-----\nYWI=\n-----END A-----\n";
-        let cases: [(&str, String, &[(&str, bool)]); 7] = [
+        let cases: [(&str, String, &[(&str, bool)]); 9] = [
             ("none", "words".to_owned(), &[]),
             ("one", plain.to_owned(), &[("A", false)]),
             ("two, with words", format!("x\n{plain}y\r\n{plain}"), &[("A", false), ("A", false)]),
@@ -66,6 +72,8 @@ mod tests {
             ("no end", "-----BEGIN A-----\nYWI=\n".to_owned(), &[]),
             ("a bad one first", format!("-----BEGIN B-----\n!\n-----END B-----\n{plain}"), &[("A", false)]),
             ("not at the start of a line", format!("x{plain}"), &[]),
+            ("begun twice", format!("-----BEGIN A-----\n{plain}"), &[("A", false)]),
+            ("another's end", "-----BEGIN A-----\nYWI=\n-----END B-----\n-----END A-----\n".to_owned(), &[]),
         ];
         for (name, text, want) in cases {
             let found = blocks(&text);

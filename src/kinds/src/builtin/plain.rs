@@ -86,7 +86,7 @@ const ROWS: &[Row] = &[
             ),
             AGE,
         ],
-        selectable: &["spec.driver", "spec.nodeName"],
+        selectable: &["spec.driver", "spec.nodeName", "spec.pool.name"],
         logic: Logic {
             validate: resource_devices::validate_slice,
             immutable: &["/spec/driver", "/spec/nodeName", "/spec/pool/name"],

@@ -79,8 +79,9 @@ impl TypedKind for Service {
     fn prepare_status_update(&mut self, old: &Self) {
         self.spec.clone_from(&old.spec);
     }
+    /// It may begin with a digit (KEP-5311).
     fn validate_name(name: &str) -> Result<(), String> {
-        names::dns_label_1035(name)
+        names::dns_label(name)
     }
     fn validate(&self, errors: &mut ErrorList) {
         service_validation::validate(self, errors);

@@ -73,9 +73,11 @@ impl SchemaKind {
     pub fn into_version(self) -> Arc<Version> {
         let kind = Arc::new(self);
         let custom = match &kind.origin {
-            Origin::Definition { published } => {
-                Some(Custom { published_schema: published.clone(), conversion: kind.conversion.clone() })
-            }
+            Origin::Definition { published } => Some(Custom {
+                published_schema: published.clone(),
+                stored_version: kind.stored_version.clone(),
+                conversion: kind.conversion.clone(),
+            }),
             Origin::Program(_) => None,
         };
         Arc::new(Version {

@@ -5,7 +5,7 @@ use crate::pod;
 use k8s_openapi::api::core::v1::Pod;
 
 /// Those that upstream calls safe: namespaced, and no harm to a neighbour.
-const SAFE: [&str; 12] = [
+const SAFE: [&str; 14] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
     "net.ipv4.ip_local_reserved_ports",
@@ -15,7 +15,9 @@ const SAFE: [&str; 12] = [
     "net.ipv4.tcp_keepalive_intvl",
     "net.ipv4.tcp_keepalive_probes",
     "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.tcp_notsent_lowat",
     "net.ipv4.tcp_rmem",
+    "net.ipv4.tcp_slow_start_after_idle",
     "net.ipv4.tcp_syncookies",
     "net.ipv4.tcp_wmem",
 ];
@@ -48,6 +50,11 @@ mod tests {
             (
                 "safe",
                 json!({"securityContext": {"sysctls": [{"name": "net.ipv4.tcp_syncookies", "value": "1"}]}}),
+                None,
+            ),
+            (
+                "safe since 1.37",
+                json!({"securityContext": {"sysctls": [{"name": "net.ipv4.tcp_notsent_lowat", "value": "131072"}]}}),
                 None,
             ),
             (

@@ -134,7 +134,7 @@ fn spec(spec: &PodSpec, at: &str, of: Of, errors: &mut ErrorList) {
     }
     let around = Around {
         of,
-        volumes: volumes::volumes(list(&spec.volumes), &format!("{at}.volumes"), of, errors),
+        volumes: volumes::volumes(list(&spec.volumes), &format!("{at}.volumes"), errors),
         claims: list(&spec.resource_claims)
             .iter()
             .map(|c| c.name.as_str())

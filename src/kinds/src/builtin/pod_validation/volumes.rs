@@ -2,7 +2,7 @@
 
 use super::super::checks::{among_if_set, list, required, text};
 use super::super::names;
-use super::{Of, containers, downward, projected, volume_plugins};
+use super::{containers, downward, projected, volume_plugins};
 use crate::ErrorList;
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
@@ -58,12 +58,12 @@ pub(in super::super) fn has_source(volume: &Volume) -> bool {
     SOURCES.iter().any(|(_, is_set)| is_set(volume))
 }
 
-pub(super) fn volumes<'s>(given: &'s [Volume], at: &str, of: Of, errors: &mut ErrorList) -> Volumes<'s> {
+pub(super) fn volumes<'s>(given: &'s [Volume], at: &str, errors: &mut ErrorList) -> Volumes<'s> {
     let mut good = Volumes::new();
     for (index, volume) in given.iter().enumerate() {
         let at = format!("{at}[{index}]");
         let before = errors.len();
-        source(volume, &at, of, errors);
+        source(volume, &at, errors);
         required(names::dns_label, &volume.name, format_args!("{at}.name"), errors);
         if good.contains_key(volume.name.as_str()) {
             errors.duplicate(format_args!("{at}.name"), volume.name.as_str());
@@ -75,7 +75,7 @@ pub(super) fn volumes<'s>(given: &'s [Volume], at: &str, of: Of, errors: &mut Er
     good
 }
 
-fn source(volume: &Volume, at: &str, of: Of, errors: &mut ErrorList) {
+fn source(volume: &Volume, at: &str, errors: &mut ErrorList) {
     let mut set = SOURCES.iter().filter(|(_, is_set)| is_set(volume)).map(|(name, _)| *name);
     let Some(first) = set.next() else {
         return errors.required(at, "must specify a volume type");
@@ -99,7 +99,7 @@ fn source(volume: &Volume, at: &str, of: Of, errors: &mut ErrorList) {
         "projected" => volume.projected.iter().for_each(|source| projected::source(source, &at, errors)),
         "image" => {
             if let Some(image) = &volume.image {
-                if of == Of::Pod && text(&image.reference).is_empty() {
+                if text(&image.reference).is_empty() {
                     errors.required(format_args!("{at}.reference"), "");
                 }
                 let policy = text(&image.pull_policy);
