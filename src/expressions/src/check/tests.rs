@@ -301,3 +301,12 @@ fn a_place_is_told_only_where_it_is_certain() {
     let why = checked(&schema, "self.required.size() > size(size('a'))").unwrap_err();
     assert!(why.contains("found no matching overload for 'size' applied to '(int)'"), "{why}");
 }
+
+#[test]
+fn no_chain_of_names_makes_a_type_without_end() {
+    for made in ["{n: n}", "[[[[n]]]]", "[{n: n}, {n: n}]"] {
+        let chain = (0..60).fold("[n] == [n]".to_owned(), |body, _| format!("cel.bind(n, {made}, {body})"));
+        let found = checked(&of("object"), &format!("cel.bind(n, self.required, {chain})"));
+        assert_eq!(found.map(|(ty, _)| ty).as_deref(), Ok("bool"), "{made}");
+    }
+}
