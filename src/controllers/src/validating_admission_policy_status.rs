@@ -44,7 +44,10 @@ async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
     if policy.metadata.generation <= seen.and_then(|status| status.observed_generation) {
         return Ok(());
     }
-    let warnings = policy_types::warnings(&policy, &client.cluster().registry());
+    // every expression is compiled, and looked at for every kind
+    let (asked, registry) = (policy.clone(), client.cluster().registry());
+    let warnings = tokio::task::spawn_blocking(move || policy_types::warnings(&asked, &registry));
+    let warnings = warnings.await.map_err(Status::internal)?;
     let wanted = ValidatingAdmissionPolicyStatus {
         observed_generation: policy.metadata.generation,
         type_checking: Some(TypeChecking {

@@ -427,8 +427,8 @@ impl<'c, 's> Check<'c, 's> {
                 other => other,
             };
             ty = Some(match ty {
-                None => (key.ty, value),
-                Some((known_key, known_value)) => (known_key.join(key.ty), known_value.join(value)),
+                None => (key.ty.as_key(), value),
+                Some((known_key, known_value)) => (known_key.join(key.ty.as_key()), known_value.join(value)),
             });
         }
         let size = Range::fixed(entries.len() as u64);
@@ -457,12 +457,13 @@ impl<'c, 's> Check<'c, 's> {
         };
         let path = self.below(range.path, |place| if is_list { place.item() } else { place.key() });
         let size = range.entry.map(|entry| if is_list { entry.value } else { entry.key });
-        Ok(Local { name: name.to_owned(), ty, path, size, entry: None })
+        Ok(Local { name: name.to_owned(), ty: ty.bounded(), path, size, entry: None })
     }
 
     fn bound(&self, name: &str, value: Known<'s>) -> Local<'s> {
         let size = Some(self.size_or_unknown(&value));
-        Local { name: name.to_owned(), ty: value.ty, path: value.path, size, entry: value.entry }
+        let ty = value.ty.bounded();
+        Local { name: name.to_owned(), ty, path: value.path, size, entry: value.entry }
     }
 
     fn with<T>(

@@ -76,6 +76,13 @@ pub(crate) struct Argument<'a, 's> {
     pub(crate) literal: Option<i64>,
 }
 
+impl Argument<'_, '_> {
+    /// Of a place in a list, where it is written there.
+    fn index(&self) -> Option<u64> {
+        self.literal.map(|of| of.max(0) as u64)
+    }
+}
+
 /// What a call costs beside its arguments, and how large its result is where that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CallCost {
@@ -137,6 +144,7 @@ fn of_function(name: &str, arguments: &[Argument<'_, '_>]) -> Option<CallCost> {
         "sets.contains" | "sets.intersects" => {
             CallCost::of(first.times(arguments.get(1)?.size).plus(Range::fixed(1)))
         }
+        "lists.range" => copied(1.0, Range::fixed(arguments[0].index().unwrap_or(u64::MAX))),
         // each in the other
         "sets.equivalent" => CallCost::of(first.times(arguments.get(1)?.size).by(2.0).plus(Range::fixed(1))),
         _ => return None,
@@ -170,7 +178,7 @@ fn of_method(name: &str, target: &Argument<'_, '_>, arguments: &[Argument<'_, '_
             CallCost::sized(size.by(2.0 * TEXT), replaced(size, old, arguments.get(1)?.size))
         }
         ("split", _) => {
-            let limit = arguments.get(1).and_then(|limit| limit.literal).map(|limit| limit.max(0) as u64);
+            let limit = arguments.get(1).and_then(Argument::index);
             CallCost::sized(size.by(2.0 * TEXT), Range { min: 0, max: limit.unwrap_or(size.max) })
         }
         ("join", separator) => {
@@ -194,9 +202,33 @@ fn of_method(name: &str, target: &Argument<'_, '_>, arguments: &[Argument<'_, '_
             let masked = address.by(TEXT).plus(Range::fixed(1));
             CallCost::of(address.plus(address).by(TEXT).plus(masked).plus(parsed(&arguments[0])))
         }
+        ("slice", Some(_)) => {
+            let end = arguments.get(1)?.index().unwrap_or(size.max);
+            copied(1.0, Range::fixed(end.saturating_sub(arguments[0].index().unwrap_or(0))))
+        }
+        ("flatten", _) => {
+            let depth = arguments.first().map_or(1, |depth| depth.index().unwrap_or(u64::MAX));
+            copied(depth as f64, size)
+        }
+        ("reverse", None) if !matches!(target.ty, Ty::Text) => copied(1.0, size),
+        // each is compared with each; that there are as many of them is upstream's guess
+        ("distinct", None) => copied(2.0, size.times(size)),
+        ("sort", None) => {
+            let is_text = |item: &Ty<'_>| matches!(item, Ty::Text | Ty::Bytes | Ty::Dyn);
+            let looked_at = match target.ty {
+                Ty::List(item) if !is_text(item) => 2.0,
+                _ => 2.0 + TEXT,
+            };
+            copied(looked_at, size.times(size))
+        }
         ("validate", Some(text)) => CallCost::of(text.by(TEXT).by(FORMAT_PATTERN * REGEX)),
         _ => return None,
     })
+}
+
+/// A list that the library puts together.
+fn copied(factor: f64, size: Range) -> CallCost {
+    CallCost::sized(size.by(factor).plus(Range::fixed(LIST + 1)), size)
 }
 
 /// How long a text is in which all that there is of one is replaced by another.

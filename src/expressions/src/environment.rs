@@ -170,29 +170,36 @@ impl<'s> Kinds<'s> {
     }
 }
 
+/// What the names of a policy's expressions stand for, given the kinds that they are about.
+#[derive(Debug)]
+pub struct Typed<'s> {
+    names: Vec<(String, Ty<'s>)>,
+    composed: Vec<Ty<'s>>,
+}
+
 impl Composition {
     /// What each comes out as; of one that is wrong nothing is known.
-    fn types<'s>(&self, kinds: Kinds<'s>) -> Vec<Ty<'s>> {
-        let sizes = Sizes::default();
-        let mut types = Vec::with_capacity(self.nodes.len());
+    pub fn typed<'s>(&self, kinds: Kinds<'s>) -> Typed<'s> {
+        let (sizes, names) = (Sizes::default(), kinds.names());
+        let mut composed = Vec::with_capacity(self.nodes.len());
         for node in &self.nodes {
-            let mut check = Check::new(Typing::Policy, kinds.names(), &sizes, &types);
+            let mut check = Check::new(Typing::Policy, names.clone(), &sizes, &composed);
             let ty = node.as_ref().ok().and_then(|node| Some(check.node(node).ok()?.ty));
-            types.push(ty.unwrap_or(Ty::Dyn));
+            composed.push(ty.unwrap_or(Ty::Dyn).bounded());
         }
-        types
+        Typed { names, composed }
     }
 }
 
 impl Program {
-    /// Whether it can be right about objects of such kinds. `source` is its text, `composition` what it names of a policy.
+    /// Whether it can be right, given what it names. `source` is its text.
     ///
     /// # Errors
     /// What is wrong, as cel-go tells it: a field that there is not, an operator or a function that takes no such values.
     /// What is not known before is assumed to be right.
-    pub fn check(&self, source: &str, composition: &Composition, kinds: Kinds<'_>) -> Result<(), String> {
-        let (sizes, types) = (Sizes::default(), composition.types(kinds));
-        let mut check = Check::new(Typing::Policy, kinds.names(), &sizes, &types);
+    pub fn check(&self, source: &str, typed: &Typed<'_>) -> Result<(), String> {
+        let sizes = Sizes::default();
+        let mut check = Check::new(Typing::Policy, typed.names.clone(), &sizes, &typed.composed);
         check.node(&self.node).map(drop).map_err(|issue| located(source, &self.node, &issue))
     }
 }

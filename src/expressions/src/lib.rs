@@ -36,7 +36,7 @@ mod types;
 mod values;
 
 pub use authz::{AccessCheck, Authorizer};
-pub use environment::{About, Composition, Environment, Evaluation, Kinds};
+pub use environment::{About, Composition, Environment, Evaluation, Kinds, Typed};
 pub use output::Output;
 pub use program::{Budget, Fault, Outcome, PER_CALL, Program, Variables};
 pub use rules::Rules;

@@ -173,7 +173,8 @@ fn number_length(rest: &str) -> usize {
 
 /// The length of a text with its quotation marks, and what stands before them: `r'…'`, `b"""…"""`.
 fn text_length(rest: &str) -> Option<usize> {
-    let prefix = rest.find(['\'', '"']).filter(|at| *at <= 2)?;
+    // no further than the letters that may stand there: each token asks
+    let (prefix, _) = rest.char_indices().take(3).find(|(_, c)| matches!(c, '\'' | '"'))?;
     let marks = rest[..prefix].to_ascii_lowercase();
     if !matches!(marks.as_str(), "" | "r" | "b" | "rb" | "br") {
         return None;

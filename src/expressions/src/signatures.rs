@@ -40,6 +40,14 @@ list<A>.isSorted() bool
 list<A>.sum() A
 list<A>.min() A
 list<A>.max() A
+list<A>.distinct() list<A>
+list<A>.slice(int, int) list<A>
+list<A>.sort() list<A>
+list<A>.reverse() list<A>
+string.reverse() string
+list<dyn>.flatten() list<dyn>
+list<dyn>.flatten(int) list<dyn>
+fn lists.range(int) list<int>
 fn sets.contains(list<dyn>, list<dyn>) bool
 fn sets.equivalent(list<dyn>, list<dyn>) bool
 fn sets.intersects(list<dyn>, list<dyn>) bool

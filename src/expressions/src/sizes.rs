@@ -77,21 +77,26 @@ impl Sizes {
                 Some("date-time") => 21,
                 _ => 2,
             },
-            Type::Object if schema.additional.is_none() => self.least_object(schema),
+            Type::Object if schema.additional.is_none() => self.least_object(place, schema),
             _ => 2,
         }
     }
 
     /// What is required and not filled in by the server stands there, with its name, quotation marks, colon and comma.
-    fn least_object(&self, schema: &Schema) -> u64 {
+    fn least_object(&self, place: Place<'_>, schema: &Schema) -> u64 {
         if let Some(known) = self.least.borrow().get(&std::ptr::from_ref(schema)) {
             return *known;
         }
         let required = |name: &String| {
-            let below = schema.properties.get(name).filter(|below| below.default.is_none())?;
-            let place = Place::of(below);
-            place.ty(Typing::Rules)?;
-            Some(name.len() as u64 + self.least(place) + 4)
+            let below = match (place, name.as_str()) {
+                // which no schema describes
+                (Place::Resource(_), "apiVersion" | "kind" | "metadata") => {
+                    place.field(name, Typing::Rules)?
+                }
+                _ => Place::of(schema.properties.get(name).filter(|below| below.default.is_none())?),
+            };
+            below.ty(Typing::Rules)?;
+            Some(name.len() as u64 + self.least(below) + 4)
         };
         let least = 2 + schema.bounds().required.iter().filter_map(required).sum::<u64>();
         self.least.borrow_mut().insert(schema, least);

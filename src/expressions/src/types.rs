@@ -135,6 +135,9 @@ impl<'s> Place<'s> {
     }
 }
 
+/// A type that is deeper says nothing of what lies below. No schema comes near it; names that stand for one another would.
+const DEEPEST: usize = 64;
+
 impl<'s> Ty<'s> {
     pub(crate) fn list(item: Ty<'s>) -> Self {
         Ty::List(Arc::new(item))
@@ -142,6 +145,28 @@ impl<'s> Ty<'s> {
 
     pub(crate) fn optional(inner: Ty<'s>) -> Self {
         Ty::Optional(Arc::new(inner))
+    }
+
+    /// What a name stands for, so that no chain of names makes a type that nobody could walk through.
+    pub(crate) fn bounded(self) -> Self {
+        if self.is_deeper(DEEPEST) { Ty::Dyn } else { self }
+    }
+
+    fn is_deeper(&self, most: usize) -> bool {
+        let Some(most) = most.checked_sub(1) else { return true };
+        match self {
+            Ty::List(inner) | Ty::Optional(inner) => inner.is_deeper(most),
+            Ty::Map(_, value) => value.is_deeper(most),
+            _ => false,
+        }
+    }
+
+    /// As the key of a map. One that holds others is none when it is evaluated, and would double the type at each step.
+    pub(crate) fn as_key(self) -> Self {
+        match self {
+            Ty::List(_) | Ty::Map(..) | Ty::Optional(_) => Ty::Dyn,
+            plain => plain,
+        }
     }
 
     pub(crate) fn is_dyn(&self) -> bool {

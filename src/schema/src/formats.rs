@@ -10,6 +10,8 @@ pub(crate) enum Format {
     Cidr,
     Date,
     DateTime,
+    /// The same by upstream's other name for it, which no expression takes for a time.
+    Datetime,
     Duration,
     Email,
     Hostname,
@@ -27,7 +29,7 @@ const NAMES: &[(&str, Format)] = &[
     ("cidr", Format::Cidr),
     ("date", Format::Date),
     ("date-time", Format::DateTime),
-    ("datetime", Format::DateTime),
+    ("datetime", Format::Datetime),
     ("duration", Format::Duration),
     ("email", Format::Email),
     ("hostname", Format::Hostname),
@@ -54,7 +56,9 @@ impl Format {
             Format::Byte => base64::engine::general_purpose::STANDARD.decode(text).is_ok(),
             Format::Cidr => text.parse::<IpNet>().is_ok(),
             Format::Date => text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok(),
-            Format::DateTime => text.contains(['T', 't']) && text.parse::<jiff::Timestamp>().is_ok(),
+            Format::DateTime | Format::Datetime => {
+                text.contains(['T', 't']) && text.parse::<jiff::Timestamp>().is_ok()
+            }
             Format::Duration => is_duration(text),
             Format::Email => is_email(text),
             Format::Hostname => is_hostname(text),

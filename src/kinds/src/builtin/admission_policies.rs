@@ -5,7 +5,7 @@ use super::checks::{among, among_if_set, judged, label_selector, list, required,
 use super::names;
 use super::webhooks::{validate_condition_names, validate_rule};
 use crate::ErrorList;
-use expressions::{Composition, Environment, Kinds, Output, Program, RESERVED};
+use expressions::{Composition, Environment, Kinds, Output, Program, RESERVED, Typed};
 use k8s_openapi::api::admissionregistration::v1::{
     MatchCondition, MatchResources, NamedRuleWithOperations, ParamKind, ParamRef, RuleWithOperations,
     Variable,
@@ -74,12 +74,9 @@ impl PolicyExpressions {
         Environment { authorizer: false, ..self.environment() }.compile(source, Output::Text)
     }
 
-    /// Whether one of them, compiled from `source`, can be right about objects of such kinds.
-    ///
-    /// # Errors
-    /// What is wrong, as [`Program::check`].
-    pub(super) fn check(&self, program: &Program, source: &str, kinds: Kinds<'_>) -> Result<(), String> {
-        program.check(source, &self.composition, kinds)
+    /// What they name, given the kinds that they are about: see [`Program::check`].
+    pub(super) fn typed<'s>(&self, kinds: Kinds<'s>) -> Typed<'s> {
+        self.composition.typed(kinds)
     }
 
     pub fn into_composition(self) -> Composition {

@@ -366,3 +366,41 @@ fn as_of_admission(client: &WebhookClientConfig) -> admission::WebhookClientConf
     });
     admission::WebhookClientConfig { ca_bundle: client.ca_bundle.clone(), service, url: client.url.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn described(description: &str) -> CustomResourceDefinition {
+        let words = json!({"type": "array", "items": {"type": "string"}, "description": description,
+            "x-kubernetes-validations": [{"rule": "self.all(x, self.all(y, x == y))"}]});
+        let schema = json!({"openAPIV3Schema": {"type": "object", "properties": {"words": words}}});
+        serde_json::from_value(json!({
+            "metadata": {"name": "things.example.com"},
+            "spec": {"group": "example.com", "scope": "Namespaced", "names": {"plural": "things", "kind": "Thing"},
+                "versions": [{"name": "v1", "served": true, "storage": true, "schema": schema}]}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_stored_schema_is_not_refused_for_what_its_rules_cost() {
+        let is_refused = |new: &CustomResourceDefinition, old: Option<&CustomResourceDefinition>| {
+            let mut errors = ErrorList::default();
+            match old {
+                Some(old) => new.validate_update(old, &mut errors),
+                None => new.validate_create(&mut errors),
+            }
+            !errors.is_empty()
+        };
+        let stored = described("as it was");
+        assert!(is_refused(&stored, None));
+        let mut with_short_name = stored.clone();
+        with_short_name.spec.names.short_names = Some(vec!["th".to_owned()]);
+        assert!(!is_refused(&with_short_name, Some(&stored)));
+        assert!(is_refused(&described("another"), Some(&stored)));
+        let mut renamed = stored.clone();
+        renamed.spec.versions[0].name = "v2".to_owned();
+        assert!(is_refused(&renamed, Some(&stored)));
+    }
+}

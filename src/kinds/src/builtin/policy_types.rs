@@ -4,16 +4,19 @@
 use super::admission_policies::PolicyExpressions;
 use super::checks::{list, text};
 use crate::{Registry, Version};
-use api::{Gvk, Gvr};
-use expressions::{Kinds, Output};
+use api::Gvk;
+use expressions::{Kinds, Output, Typed};
 use k8s_openapi::api::admissionregistration::v1::{
     ExpressionWarning, NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Of one rule no more kinds are looked at.
+/// Upstream's `maxTypesToCheck`: the rule that has named so many is the last that is looked at.
 const MOST_KINDS: usize = 10;
+/// So many bytes of warnings fit beside the policy itself into what etcd takes of an object. Each shows the line that is
+/// wrong, once for each kind.
+const MOST_TOLD: usize = 512 << 10;
 
 /// A warning for each expression that can not be right about objects of a kind that the policy names, in the order of the
 /// policy. Where a rule names all groups or versions, no kind of it is looked at.
@@ -29,6 +32,13 @@ pub fn warnings(policy: &ValidatingAdmissionPolicy, registry: &Registry) -> Vec<
         let _ = expressions.add(variable);
     }
     let params = params(spec, registry);
+    let typed: Vec<(&Gvk, Typed<'_>)> = kinds
+        .iter()
+        .map(|(gvk, version)| {
+            let params = params.as_ref().map(|version| version.schema());
+            (gvk, expressions.typed(Kinds { object: version.schema(), params }))
+        })
+        .collect();
     let sources = list(&spec.validations).iter().enumerate().flat_map(|(index, validation)| {
         let at = format!("spec.validations[{index}]");
         let message = text(&validation.message_expression);
@@ -39,11 +49,9 @@ pub fn warnings(policy: &ValidatingAdmissionPolicy, registry: &Registry) -> Vec<
     });
     let warning = |(field_ref, source): (String, &str)| {
         let program = expressions.compile(source, Output::Any);
-        let told = kinds.iter().filter_map(|(gvk, version)| {
-            let kinds =
-                Kinds { object: version.schema(), params: params.as_ref().map(|version| version.schema()) };
+        let told = typed.iter().filter_map(|(gvk, typed)| {
             let issue = match &program {
-                Ok(program) => expressions.check(program, source, kinds).err()?,
+                Ok(program) => program.check(source, typed).err()?,
                 Err(why) => why.strip_prefix("compilation failed: ").unwrap_or(why).to_owned(),
             };
             Some(format!("{}/{}, Kind={}: {issue}\n", gvk.group, gvk.version, gvk.kind))
@@ -51,39 +59,47 @@ pub fn warnings(policy: &ValidatingAdmissionPolicy, registry: &Registry) -> Vec<
         let told: Vec<String> = told.collect();
         (!told.is_empty()).then(|| ExpressionWarning { field_ref, warning: told.join("\n") })
     };
-    sources.filter(|(_, source)| !source.trim().is_empty()).filter_map(warning).collect()
+    let mut length = 0;
+    let fits = |warning: &ExpressionWarning| {
+        length += warning.warning.len();
+        length <= MOST_TOLD
+    };
+    sources.filter(|(_, source)| !source.trim().is_empty()).filter_map(warning).take_while(fits).collect()
 }
 
 fn matched(spec: &ValidatingAdmissionPolicySpec, registry: &Registry) -> BTreeMap<Gvk, Arc<Version>> {
     let rules =
         spec.match_constraints.as_ref().map(|matched| list(&matched.resource_rules)).unwrap_or_default();
-    let versions = rules.iter().flat_map(|rule| named(rule, registry).into_iter().take(MOST_KINDS));
-    versions.map(|version| (version.info().gvk.clone(), version)).collect()
-}
-
-fn named(rule: &NamedRuleWithOperations, registry: &Registry) -> Vec<Arc<Version>> {
-    let (mut groups, mut versions) = (list(&rule.api_groups).to_vec(), list(&rule.api_versions).to_vec());
-    if groups.iter().chain(&versions).any(|name| name.contains('*')) {
-        return Vec::new();
-    }
-    // those of subresources are other objects
-    let resources = list(&rule.resources).iter().filter(|name| !name.contains(['*', '/']));
-    let mut resources: Vec<&String> = resources.collect();
-    groups.sort();
-    versions.sort();
-    resources.sort();
-    let mut found = Vec::new();
-    for group in &groups {
-        for version in &versions {
-            let gvr = |resource: &str| Gvr {
-                group: group.clone().into(),
-                version: version.clone().into(),
-                resource: resource.to_owned().into(),
-            };
-            found.extend(resources.iter().filter_map(|resource| registry.by_gvr(&gvr(resource))));
+    let mut found = BTreeMap::new();
+    for rule in rules {
+        let versions = named(rule, registry);
+        let is_last = versions.len() >= MOST_KINDS;
+        let first = versions.into_iter().take(MOST_KINDS);
+        found.extend(first.map(|version| (version.info().gvk.clone(), version)));
+        if is_last {
+            break;
         }
     }
     found
+}
+
+/// In the order of group, version and resource. The kinds are gone through, as a rule may have any number of names.
+fn named(rule: &NamedRuleWithOperations, registry: &Registry) -> Vec<Arc<Version>> {
+    let (groups, versions) = (names(&rule.api_groups), names(&rule.api_versions));
+    if groups.iter().chain(&versions).any(|name| name.contains('*')) {
+        return Vec::new();
+    }
+    // no kind is called as a subresource, or `*`
+    let resources = names(&rule.resources);
+    let is_named = |version: &&Arc<Version>| {
+        let gvr = &version.info().gvr;
+        groups.contains(&*gvr.group) && versions.contains(&*gvr.version) && resources.contains(&*gvr.resource)
+    };
+    registry.versions().filter(is_named).cloned().collect()
+}
+
+fn names(field: &Option<Vec<String>>) -> BTreeSet<&str> {
+    list(field).iter().map(String::as_str).collect()
 }
 
 fn params(spec: &ValidatingAdmissionPolicySpec, registry: &Registry) -> Option<Arc<Version>> {
@@ -99,9 +115,9 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn told(resources: Value, spec: Value) -> Vec<(String, String)> {
+    fn told(rules: &[Value], spec: Value) -> Vec<(String, String)> {
         let mut spec = spec;
-        spec["matchConstraints"] = json!({"resourceRules": [resources]});
+        spec["matchConstraints"] = json!({"resourceRules": rules});
         let policy = serde_json::from_value(json!({"metadata": {"name": "p"}, "spec": spec})).unwrap();
         let warnings = warnings(&policy, &crate::all());
         warnings.into_iter().map(|warning| (warning.field_ref, warning.warning)).collect()
@@ -117,7 +133,7 @@ mod tests {
             "variables": [{"name": "n", "expression": "object.spec.replicas"}, {"name": "wrong", "expression": "object.nope"}],
             "validations": [{"expression": expression}],
         });
-        told(deployments(), spec).into_iter().map(|(_, warning)| warning).collect()
+        told(&[deployments()], spec).into_iter().map(|(_, warning)| warning).collect()
     }
 
     #[test]
@@ -127,7 +143,7 @@ mod tests {
             {"expression": "object.spec.replicas > 1"},
         ]});
         assert_eq!(
-            told(deployments(), spec),
+            told(&[deployments()], spec),
             [
                 (
                     "spec.validations[0].expression".to_owned(),
@@ -202,23 +218,52 @@ mod tests {
         }
     }
 
+    const MANY: [&str; 12] = [
+        "configmaps",
+        "endpoints",
+        "limitranges",
+        "namespaces",
+        "nodes",
+        "persistentvolumeclaims",
+        "persistentvolumes",
+        "pods",
+        "resourcequotas",
+        "secrets",
+        "serviceaccounts",
+        "services",
+    ];
+
     #[test]
     fn kinds_are_looked_at_where_they_are_named() {
         let spec = json!({"validations": [{"expression": "object.nope"}]});
         let rule = |groups: &[&str], versions: &[&str], resources: &[&str]| json!({"apiGroups": groups, "apiVersions": versions, "resources": resources, "operations": ["*"]});
         let cases = [
-            ("all groups", rule(&["*"], &["v1"], &["pods"]), 0),
-            ("all versions", rule(&[""], &["*"], &["pods"]), 0),
-            ("all resources", rule(&[""], &["v1"], &["*"]), 0),
-            ("a subresource", rule(&[""], &["v1"], &["pods/exec"]), 0),
-            ("nobody's", rule(&["a.example.com"], &["v1"], &["things"]), 0),
+            ("all groups", rule(&["*"], &["v1"], &["pods"]), 1),
+            ("all versions", rule(&[""], &["*"], &["pods"]), 1),
+            ("all resources", rule(&[""], &["v1"], &["*"]), 1),
+            ("a subresource", rule(&[""], &["v1"], &["pods/exec"]), 1),
+            ("nobody's", rule(&["a.example.com"], &["v1"], &["things"]), 1),
+            ("ten, and then no other rule", rule(&[""], &["v1"], &MANY), 10),
             ("of a group", rule(&["", "apps"], &["v1"], &["pods", "deployments", "pods/log"]), 2),
         ];
         for (name, rule, want) in cases {
-            let told = told(rule, spec.clone());
+            let told = told(&[rule, deployments()], spec.clone());
             let kinds =
                 told.first().map_or(0, |(_, warning)| warning.matches("undefined field 'nope'").count());
             assert_eq!(kinds, want, "{name}: {told:?}");
         }
+    }
+
+    #[test]
+    fn what_is_told_has_an_end() {
+        let core = json!({"apiGroups": [""], "apiVersions": ["v1"], "resources": MANY, "operations": ["*"]});
+        let validation = json!({"expression": format!("object.nope == '{}'", "a".repeat(5_000))});
+        let told = told(&[core], json!({"validations": vec![validation; 20]}));
+        let length: usize = told.iter().map(|(_, warning)| warning.len()).sum();
+        assert!(
+            told.len() < 20 && (MOST_TOLD / 2..=MOST_TOLD).contains(&length),
+            "{} in {length}",
+            told.len()
+        );
     }
 }
