@@ -15,7 +15,7 @@ const NAME: &str = "apiservice-registration-controller";
 /// Marks what is ours: `onstart` is there for good, `true` goes with its definition.
 const MANAGED: &str = "kube-aggregator.kubernetes.io/automanaged";
 /// Upstream's `apiVersionPriorities`: those of a group, and of the version in it.
-const PRIORITIES: [(&str, &str, i32, i32); 22] = [
+const PRIORITIES: [(&str, &str, i32, i32); 23] = [
     ("", "v1", 18_000, 1),
     ("apps", "v1", 17_800, 15),
     ("events.k8s.io", "v1", 17_750, 15),

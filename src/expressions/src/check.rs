@@ -427,8 +427,10 @@ impl<'c, 's> Check<'c, 's> {
                 other => other,
             };
             ty = Some(match ty {
-                None => (key.ty.as_key(), value),
-                Some((known_key, known_value)) => (known_key.join(key.ty.as_key()), known_value.join(value)),
+                None => (key.ty.into_key(), value),
+                Some((known_key, known_value)) => {
+                    (known_key.join(key.ty.into_key()), known_value.join(value))
+                }
             });
         }
         let size = Range::fixed(entries.len() as u64);

@@ -162,7 +162,7 @@ impl<'s> Ty<'s> {
     }
 
     /// As the key of a map. One that holds others is none when it is evaluated, and would double the type at each step.
-    pub(crate) fn as_key(self) -> Self {
+    pub(crate) fn into_key(self) -> Self {
         match self {
             Ty::List(_) | Ty::Map(..) | Ty::Optional(_) => Ty::Dyn,
             plain => plain,
