@@ -1,5 +1,7 @@
 //! Label and field selectors, as queries and as objects carry them.
 
+mod label_query;
+
 use std::collections::BTreeMap;
 
 /// `app=web,tier in (front,back),!legacy`. The empty selector matches everything.
@@ -107,98 +109,46 @@ fn split_unescaped(text: &str) -> Vec<&str> {
 }
 
 fn field_requirement(term: &str) -> Result<FieldRequirement, String> {
-    let split = [("!=", false), ("==", true), ("=", true)]
-        .into_iter()
-        .find_map(|(operator, equal)| term.split_once(operator).map(|(field, value)| (field, value, equal)));
+    let operators = [("!=", false), ("==", true), ("=", true)];
+    // the first that stands anywhere, and the longest of those that begin there
+    let split = term.char_indices().find_map(|(at, _)| {
+        let known = operators.into_iter().find(|(operator, _)| term[at..].starts_with(operator));
+        known.map(|(operator, equal)| (&term[..at], &term[at + operator.len()..], equal))
+    });
     let (field, value, equal) =
         split.ok_or_else(|| format!("invalid selector: '{term}'; can't understand '{term}'"))?;
-    Ok(FieldRequirement { field: field.trim().to_owned(), value: unescape(value), equal })
+    Ok(FieldRequirement { field: field.trim().to_owned(), value: unescape(value)?, equal })
 }
 
-fn unescape(value: &str) -> String {
+/// # Errors
+/// Upstream's sentence for a `\` before what needs none, and for what needs one.
+fn unescape(value: &str) -> Result<String, String> {
     let mut plain = String::with_capacity(value.len());
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
-        plain.push(if c == '\\' { chars.next().unwrap_or('\\') } else { c });
+        plain.push(match c {
+            '\\' => match chars.next() {
+                Some(escaped @ ('\\' | ',' | '=')) => escaped,
+                other => {
+                    let sequence: String = ['\\'].into_iter().chain(other).collect();
+                    return Err(format!("invalid field selector: invalid escape sequence: {sequence}"));
+                }
+            },
+            '=' => return Err("invalid field selector: unescaped character in value: =".to_owned()),
+            plain => plain,
+        });
     }
-    plain
+    Ok(plain)
 }
 
 impl LabelSelector {
-    /// A query's text: `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`.
+    /// A query's text: `a=b,c!=d,e in (f,g),h notin (i),j,!k,l>1`. Keys and values may be such as no object has.
     ///
     /// # Errors
     /// What can not be understood, in upstream's words.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let terms = split_outside_parentheses(text);
-        let requirements: Result<Vec<_>, String> =
-            terms.into_iter().map(str::trim).filter(|t| !t.is_empty()).map(label_requirement).collect();
-        Ok(LabelSelector { requirements: requirements? })
+        label_query::parse(text)
     }
-}
-
-fn split_outside_parentheses(text: &str) -> Vec<&str> {
-    let (mut parts, mut start, mut depth) = (Vec::new(), 0, 0usize);
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            ',' if depth == 0 => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    parts.push(&text[start..]);
-    parts
-}
-
-fn label_requirement(term: &str) -> Result<Requirement, String> {
-    let bad = || {
-        format!(
-            "unable to parse requirement: found '{term}', expected: !, identifier, or ',' or 'end of string'"
-        )
-    };
-    let of = |key: &str, operator: Operator| match key.trim() {
-        key if is_label_key(key) => Ok(Requirement { key: key.to_owned(), operator }),
-        _ => Err(bad()),
-    };
-    if let Some((key, value)) = term.split_once("!=") {
-        return of(key, Operator::NotIn(vec![value.trim().to_owned()]));
-    }
-    if let Some((key, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
-        return of(key, Operator::In(vec![value.trim().to_owned()]));
-    }
-    if let Some((key, value)) = term.split_once('>') {
-        return of(key, Operator::GreaterThan(value.trim().parse().map_err(|_| bad())?));
-    }
-    if let Some((key, value)) = term.split_once('<') {
-        return of(key, Operator::LessThan(value.trim().parse().map_err(|_| bad())?));
-    }
-    if let Some(key) = term.strip_prefix('!') {
-        return of(key, Operator::DoesNotExist);
-    }
-    let mut words = term.splitn(2, char::is_whitespace);
-    let (key, rest) = (words.next().unwrap_or_default(), words.next().map(str::trim));
-    match rest {
-        None => of(key, Operator::Exists),
-        Some(rest) => {
-            let (operator, values) = rest.split_once('(').ok_or_else(bad)?;
-            let values = values.strip_suffix(')').ok_or_else(bad)?;
-            let values = values.split(',').map(|v| v.trim().to_owned()).collect();
-            match operator.trim() {
-                "in" => of(key, Operator::In(values)),
-                "notin" => of(key, Operator::NotIn(values)),
-                _ => Err(bad()),
-            }
-        }
-    }
-}
-
-fn is_label_key(key: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-    !key.is_empty() && key.chars().all(good)
 }
 
 impl std::fmt::Display for LabelSelector {

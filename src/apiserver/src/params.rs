@@ -2,8 +2,10 @@
 
 use crate::request::Request;
 use crate::table::Include;
+use api::selector::{Operator, Requirement};
 use api::{FieldSelector, Gvk, LabelSelector, ResourceVersion, Status};
 use cluster::{DeleteOptions, ListParams, Propagation, VersionMatch, WatchParams, WriteOptions};
+use kinds::builtin::names;
 use kinds::{ErrorList, FieldValidation};
 use serde::Deserialize;
 
@@ -225,7 +227,26 @@ pub(crate) fn include(request: &Request) -> Result<Include, Status> {
 }
 
 fn labels(request: &Request) -> Result<LabelSelector, Status> {
-    LabelSelector::parse(request.parameter("labelSelector").unwrap_or_default()).map_err(Status::bad_request)
+    let text = request.parameter("labelSelector").unwrap_or_default();
+    let selector = LabelSelector::parse(text).map_err(Status::bad_request)?;
+    selector
+        .requirements
+        .iter()
+        .try_for_each(possible)
+        .map_err(|why| Status::bad_request(format!("unable to parse requirement: {why}")))?;
+    Ok(selector)
+}
+
+/// # Errors
+/// What no object's label can be, in upstream's words: a key has no path there, which it says.
+fn possible(requirement: &Requirement) -> Result<(), String> {
+    let key = &requirement.key;
+    names::qualified(key).map_err(|why| format!("<nil>: Invalid value: {key:?}: {why}"))?;
+    let (Operator::In(values) | Operator::NotIn(values)) = &requirement.operator else { return Ok(()) };
+    values.iter().enumerate().try_for_each(|(index, value)| {
+        let judged = names::label_value(value);
+        judged.map_err(|why| format!("values[{index}][{key}]: Invalid value: {value:?}: {why}"))
+    })
 }
 
 fn fields(request: &Request) -> Result<FieldSelector, Status> {

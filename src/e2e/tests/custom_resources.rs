@@ -125,9 +125,9 @@ fn what_a_definition_defines_is_served_checked_and_removed_with_it() {
 }
 
 /// A list each of whose items is compared with all the others.
-fn words(bound: &str) -> String {
+fn words(bound: &str, of_each: &str) -> String {
     format!(
-        "words: {{type: array, {bound} items: {{type: string}}, \
+        "words: {{type: array, {bound} items: {{type: string{of_each}}}, \
          x-kubernetes-validations: [{{rule: \"self.all(a, self.exists_one(b, a == b))\", message: twice}}]}}"
     )
 }
@@ -174,7 +174,7 @@ fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
         ),
         (
             "a rule that may cost too much",
-            DEFINITION.replace("image: {type: string, default: busybox}", &words("")),
+            DEFINITION.replace("image: {type: string, default: busybox}", &words("", "")),
             "spec.versions[0].schema.openAPIV3Schema.properties[spec].properties[words].x-kubernetes-validations[0].rule: \
              Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try simplifying the rule, or adding \
              maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)",
@@ -184,7 +184,8 @@ fn a_definition_that_can_not_be_served_is_refused_or_says_why() {
         let refused = cluster.kubectl_with(&["create"], &manifest).refused(name);
         assert!(refused.contains(want), "{name}: {refused}");
     }
-    let bounded = DEFINITION.replace("image: {type: string, default: busybox}", &words("maxItems: 20,"));
+    let bounded = DEFINITION
+        .replace("image: {type: string, default: busybox}", &words("maxItems: 20,", ", maxLength: 50"));
     cluster.kubectl_with(&["create", "--dry-run=server"], &bounded).ok("with a bound it costs little");
     cluster.kubectl_with(&["create"], DEFINITION).ok("the first");
     cluster

@@ -86,6 +86,11 @@ fn sum<'a>(costs: impl IntoIterator<Item = &'a Range>) -> Range {
 
 const ONE: Range = Range { min: 1, max: 1 };
 
+/// Bytes: what one form and what it calls need at most, with much to spare.
+const STACK_LEFT: usize = 64 << 10;
+/// Bytes: how much is taken at once where that is no more there.
+const STACK_MORE: usize = 1 << 20;
+
 impl<'c, 's> Check<'c, 's> {
     /// Of a rule about what is at `root`.
     pub(crate) fn of_rule(root: Place<'s>, is_old_optional: bool, sizes: &'c Sizes) -> Self {
@@ -111,11 +116,16 @@ impl<'c, 's> Check<'c, 's> {
         self.typing == Typing::Policy && matches!(ty, Ty::Object(_))
     }
 
-    /// Each form has a function of its own, so that what a deep expression leaves on the stack is little.
+    /// On a stack that grows with the expression: whoever asks may have a small one.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub(crate) fn node(&mut self, node: &Node) -> Checked<'s> {
+        stacker::maybe_grow(STACK_LEFT, STACK_MORE, || self.form(node))
+    }
+
+    /// Each form has a function of its own, so that what a deep expression leaves on the stack is little.
+    fn form(&mut self, node: &Node) -> Checked<'s> {
         match node {
             Node::Literal(value) => Ok(self.literal(value)),
             Node::Variable(name) => Ok(self.variable(name)),
