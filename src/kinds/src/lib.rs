@@ -15,6 +15,7 @@ mod indexes;
 mod instance;
 mod kind;
 mod meta;
+pub mod declared_features;
 pub mod node_affinity;
 pub mod pod;
 pub mod quota;
