@@ -9,13 +9,13 @@
 
 mod columns;
 pub mod csi;
+pub mod declared_features;
 mod decode;
 pub mod endpoints;
 mod indexes;
 mod instance;
 mod kind;
 mod meta;
-pub mod declared_features;
 pub mod node_affinity;
 pub mod pod;
 pub mod quota;
