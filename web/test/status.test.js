@@ -47,6 +47,6 @@ test('nodes', () => {
 });
 
 test('for some conditions it is False that is good', () => {
-  const cases = [['Ready', 'True', 'ok'], ['Ready', 'False', 'bad'], ['DiskPressure', 'False', 'ok'], ['NetworkUnavailable', 'True', 'bad'], ['ReplicaFailure', 'True', 'bad'], ['Ready', 'Unknown', 'off']];
+  const cases = [['Ready', 'True', 'ok'], ['Ready', 'False', 'bad'], ['DiskPressure', 'False', 'ok'], ['NetworkUnavailable', 'True', 'bad'], ['ReplicaFailure', 'True', 'bad'], ['Ready', 'Unknown', 'off'], ['Unused', 'False', 'off'], ['Unused', 'True', 'off']];
   for (const [type, status, tone] of cases) assert.equal(conditionTone({ type, status }), tone, `${type}=${status}`);
 });

@@ -8,8 +8,8 @@ use crate::{negotiate, params, responses};
 use api::{Gvk, Status};
 use cluster::{Actor, PodBinding};
 use http::Method;
-use k8s_openapi::api::core::v1::Binding;
-use kinds::ErrorList;
+use k8s_openapi::api::core::v1::{Binding, Node};
+use kinds::{ErrorList, TypedKind};
 use serde_json::json;
 use warp::reply::Response;
 
@@ -53,8 +53,13 @@ fn read(binding: Binding, namespace: &str, name: Option<&str>) -> Result<PodBind
     if let Some(kind) = target.kind.as_deref().filter(|kind| !matches!(*kind, "" | "Node")) {
         errors.not_supported("target.kind", json!(kind), &["Node", "<empty>"]);
     }
-    if target.name.as_deref().unwrap_or_default().is_empty() {
-        errors.required("target.name", "");
+    match target.name.as_deref().unwrap_or_default() {
+        "" => errors.required("target.name", ""),
+        name => {
+            if let Err(why) = Node::validate_name(name) {
+                errors.invalid("target.name", name, why);
+            }
+        }
     }
     if !errors.is_empty() {
         return Err(Status::invalid(&Gvk::new("", "v1", "Binding"), &pod, errors.into_causes()));
@@ -96,6 +101,13 @@ mod tests {
                 None,
                 422,
                 "target.name: Required value",
+            ),
+            (
+                "what no node can be called",
+                r#"{"metadata": {"name": "p"}, "target": {"name": "Node_1"}}"#,
+                None,
+                422,
+                "target.name: Invalid value: \"Node_1\": a lowercase RFC 1123 subdomain must consist of",
             ),
             (
                 "no node but something else",

@@ -9,10 +9,9 @@ use crate::responses::{method_not_allowed, not_found};
 use crate::server_state::ServerState;
 use api::selector::FieldRequirement;
 use api::{FieldSelector, LabelSelector, ObjectKey, Status, quantity};
-use cluster::{Actor, NodeUsage, PodUsage, Usage, Window};
+use cluster::{Actor, METRICS_GROUP, NodeUsage, PodUsage, Usage, Window};
 use http::Method;
 use k8s_openapi::api::core::v1::{Node, Pod};
-use kinds::builtin::computed::{METRICS_GROUP, METRICS_VERSION};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,19 +69,17 @@ pub(crate) async fn answer(
         items.retain(|item| is_selected(item, &asked.labels, &asked.fields));
     }
     let view = negotiate::view(request.header(http::header::ACCEPT));
+    let api_version = format!("{METRICS_GROUP}/{}", info.gvr.version);
+    let object = |item: &Item| item.object(&api_version, kind);
     let answer = match (view, name.is_some()) {
-        (View::Table, _) => table(kind, &items),
-        (_, true) => items.first().map(|item| item.object(kind)).ok_or_else(not_found)?,
+        (View::Table, _) => table(&items, object),
+        (_, true) => items.first().map(object).ok_or_else(not_found)?,
         (_, false) => json!({
-            "kind": format!("{kind}List"), "apiVersion": api_version(), "metadata": {},
-            "items": items.iter().map(|item| item.object(kind)).collect::<Vec<_>>(),
+            "kind": format!("{kind}List"), "apiVersion": api_version, "metadata": {},
+            "items": items.iter().map(object).collect::<Vec<_>>(),
         }),
     };
     Ok(responses::json(200, &answer))
-}
-
-fn api_version() -> String {
-    format!("{METRICS_GROUP}/{METRICS_VERSION}")
 }
 
 fn is_selected(item: &Item, labels: &LabelSelector, fields: &FieldSelector) -> bool {
@@ -123,7 +120,7 @@ fn of_pod(labels: Option<Labels>, pod: &PodUsage) -> Item {
 }
 
 impl Item {
-    fn object(&self, kind: &str) -> Value {
+    fn object(&self, api_version: &str, kind: &str) -> Value {
         let end = whole_second(self.window.end);
         let mut metadata = json!({"name": self.name, "creationTimestamp": end});
         if let Some(namespace) = &self.namespace {
@@ -134,14 +131,14 @@ impl Item {
         }
         let (field, measured) = &self.measured;
         json!({
-            "kind": kind, "apiVersion": api_version(), "metadata": metadata, "timestamp": end,
+            "kind": kind, "apiVersion": api_version, "metadata": metadata, "timestamp": end,
             "window": go_duration(self.window.length), *field: measured,
         })
     }
 }
 
 /// As `kubectl get podmetrics` prints it.
-fn table(kind: &str, items: &[Item]) -> Value {
+fn table(items: &[Item], object: impl Fn(&Item) -> Value) -> Value {
     let column = |name: &str, format: &str, description: &str| json!({"name": name, "type": "string", "format": format, "description": description, "priority": 0});
     let columns = [
         column("Name", "name", "Name of the resource"),
@@ -153,7 +150,7 @@ fn table(kind: &str, items: &[Item]) -> Value {
         let used = usage(item.sum);
         json!({
             "cells": [item.name, used["cpu"], used["memory"], go_duration(item.window.length)],
-            "object": item.object(kind),
+            "object": object(item),
         })
     };
     let rows: Vec<Value> = items.iter().map(row).collect();
@@ -202,8 +199,9 @@ mod tests {
 
     #[test]
     fn a_pod_is_shown_as_the_metrics_server_shows_it() {
+        let shown = |item: &Item| item.object("metrics.k8s.io/v1", "PodMetrics");
         let want = json!({
-            "kind": "PodMetrics", "apiVersion": "metrics.k8s.io/v1beta1",
+            "kind": "PodMetrics", "apiVersion": "metrics.k8s.io/v1",
             "metadata": {
                 "name": "shop", "namespace": "web", "creationTimestamp": "2026-05-01T10:00:00Z", "labels": {"app": "shop"},
             },
@@ -213,9 +211,10 @@ mod tests {
                 {"name": "b", "usage": {"cpu": "250m", "memory": "5Ki"}},
             ],
         });
-        assert_eq!(item().object("PodMetrics"), want);
-        let cells = &table("PodMetrics", &[item()])["rows"][0]["cells"];
-        assert_eq!(*cells, json!(["shop", "500000001n", "3077Ki", "15.03s"]));
+        assert_eq!(shown(&item()), want);
+        let row = &table(&[item()], shown)["rows"][0];
+        assert_eq!(row["cells"], json!(["shop", "500000001n", "3077Ki", "15.03s"]));
+        assert_eq!(row["object"], want);
     }
 
     #[test]

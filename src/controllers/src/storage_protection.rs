@@ -1,10 +1,12 @@
 //! What is in use does not go: the finalizers that admission gave to claims and volumes are taken away when no pod uses the
-//! claim, and when the volume is not bound.
+//! claim, and when the volume is not bound. A claim tells whether a pod means to use it, and since when none does.
+
+mod unused;
 
 use crate::owner::unless_gone;
 use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Cluster, Controller};
+use cluster::{Actor, Api, Cluster, Controller, Informer};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{TypedKind, key_of, volume};
@@ -28,6 +30,7 @@ pub(crate) fn role_of_claims() -> ComponentRole {
         OF_CLAIMS,
         vec![
             rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
+            rule(&["patch", "update"], &[""], &["persistentvolumeclaims/status"]),
             rule(READ, &[""], &["pods"]),
             rule(&["create", "patch", "update"], &[""], &["events"]),
         ],
@@ -36,7 +39,8 @@ pub(crate) fn role_of_claims() -> ComponentRole {
 
 pub(crate) async fn run_claims(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(OF_CLAIMS));
-    let apis: (Api<PersistentVolumeClaim>, Api<Pod>) = (client.api(), client.api());
+    let apis: (Api<PersistentVolumeClaim>, Api<Pod>, Informer<Pod>) =
+        (client.api(), client.api(), cluster.informer());
     Controller::new(OF_CLAIMS, &cluster)
         .reconciles::<PersistentVolumeClaim>()
         .watches::<Pod>(|queue, change| {
@@ -45,14 +49,16 @@ pub(crate) async fn run_claims(cluster: Cluster, stop: CancellationToken) {
                 queue.add(ObjectKey::new(pod.metadata.namespace.as_deref(), &claim.name));
             }
         })
-        .run(stop, apis, |(claims, pods), key| async move {
+        .run(stop, apis, |(claims, pods, known), key| async move {
             // from the store: a cache may not show the pod that was just bound
             let Some(claim) = claims.find(&key)? else { return Ok(()) };
             let in_use = || -> Result<bool, Status> {
                 let all = pods.list(key.namespace.as_deref(), LabelSelector::default())?;
                 Ok(all.iter().any(|pod| uses(pod, &key.name)))
             };
-            protect_or_release(&claims, &claim, volume::CLAIM_FINALIZER, in_use).await
+            protect_or_release(&claims, &claim, volume::CLAIM_FINALIZER, in_use).await?;
+            // a pod that is not known yet wakes the claim when it is
+            unused::tell(&claims, &claim, &known.list(key.namespace.as_deref())).await
         })
         .await;
 }

@@ -4,13 +4,13 @@
 mod definition;
 
 use crate::owner::unless_gone;
-use api::{Object, ObjectKey, Reason, Status};
+use api::{LabelSelector, Object, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, ListParams, Target, Verb, WriteOptions};
+use cluster::{Actor, Api, Client, Cluster, Controller, Informer, ListParams, Target, Verb, WriteOptions};
 use definition::Definition;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, GroupResource};
-use kinds::{Kind, pod as ask};
+use kinds::{Kind, key_of, pod as ask};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -41,8 +41,17 @@ pub(crate) fn role() -> ComponentRole {
 
 pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
     let client = cluster.acting_as(Actor::controller(NAME));
+    let known: Informer<StorageVersionMigration> = cluster.informer();
     Controller::new(NAME, &cluster)
         .reconciles::<StorageVersionMigration>()
+        .watches::<StorageVersionMigration>(move |queue, change| {
+            // it may be another's turn now
+            let of = resource_of(change.object());
+            for waiting in known.list(None).iter().filter(|other| is_open(other) && resource_of(other) == of)
+            {
+                queue.add(key_of(&waiting.metadata));
+            }
+        })
         .run(stop, client, |client, key: ObjectKey| async move { reconcile(&client, &key).await })
         .await;
 }
@@ -51,10 +60,10 @@ pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
 async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
     let migrations = client.api::<StorageVersionMigration>();
     let Some(migration) = migrations.find(key)? else { return Ok(()) };
-    if is(&migration, SUCCEEDED) || is(&migration, FAILED) {
+    if !is_open(&migration) || !is_next(&migration, &migrations.list(None, LabelSelector::default())?) {
         return Ok(());
     }
-    let of = migration.spec.as_ref().map(|spec| spec.resource.clone()).unwrap_or_default();
+    let of = resource_of(&migration);
     let Some(kind) = kind_of(client, &of) else {
         let named = api::GroupResource { group: of.group.into(), resource: of.resource.into() };
         let why = format!("there is no resource {named}");
@@ -79,6 +88,24 @@ async fn reconcile(client: &Client, key: &ObjectKey) -> Result<(), Status> {
 fn is(migration: &StorageVersionMigration, (kind, _): Stage) -> bool {
     let mut all = migration.status.iter().flat_map(|status| status.conditions.iter().flatten());
     all.any(|condition| condition.type_ == kind && condition.status == "True")
+}
+
+fn is_open(migration: &StorageVersionMigration) -> bool {
+    !is(migration, SUCCEEDED) && !is(migration, FAILED)
+}
+
+fn resource_of(migration: &StorageVersionMigration) -> GroupResource {
+    migration.spec.as_ref().map(|spec| spec.resource.clone()).unwrap_or_default()
+}
+
+/// A resource has one migration at a time (upstream's migration runner): the one that runs already, or else the oldest.
+fn is_next(migration: &StorageVersionMigration, all: &[StorageVersionMigration]) -> bool {
+    let rank = |of: &StorageVersionMigration| {
+        (!is(of, RUNNING), of.metadata.creation_timestamp.clone(), of.metadata.name.clone())
+    };
+    let (of, own) = (resource_of(migration), rank(migration));
+    let mut others = all.iter().filter(|other| is_open(other) && resource_of(other) == of);
+    others.all(|other| rank(other) >= own)
 }
 
 fn kind_of(client: &Client, of: &GroupResource) -> Option<Arc<Kind>> {
@@ -152,6 +179,34 @@ fn set(all: &mut Vec<Condition>, mut wanted: Condition) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_resource_has_one_migration_at_a_time() {
+        let made = |name: &str, resource: &str, second: u32, stage: Option<Stage>| {
+            let conditions: Vec<Condition> =
+                stage.into_iter().map(|stage| condition(stage, "True", "", None)).collect();
+            let made = json!({
+                "metadata": {"name": name, "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
+                "spec": {"resource": {"resource": resource}}, "status": {"conditions": conditions},
+            });
+            serde_json::from_value::<StorageVersionMigration>(made).unwrap()
+        };
+        let own = made("m", "secrets", 5, None);
+        let cases = [
+            ("alone", own.clone(), true),
+            ("an older one", made("z", "secrets", 4, None), false),
+            ("a younger one", made("a", "secrets", 6, None), true),
+            ("a younger one that runs", made("a", "secrets", 6, Some(RUNNING)), false),
+            ("of the same second", made("a", "secrets", 5, None), false),
+            ("an older one that is done", made("a", "secrets", 4, Some(SUCCEEDED)), true),
+            ("an older one that failed", made("a", "secrets", 4, Some(FAILED)), true),
+            ("of another resource", made("a", "pods", 4, Some(RUNNING)), true),
+        ];
+        for (name, other, want) in cases {
+            assert_eq!(is_next(&own, &[own.clone(), other]), want, "{name}");
+        }
+    }
 
     #[test]
     fn a_condition_is_there_once_and_keeps_the_time_of_its_transition() {

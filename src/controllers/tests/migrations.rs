@@ -42,6 +42,16 @@ async fn a_migration_ends_and_says_how() {
         client.api::<StorageVersionMigration>().create(object(migration)).await.unwrap();
         until::<StorageVersionMigration>(&client, |c| told(c, name) == want).await;
     }
+    // who waits for another's end has his turn
+    for name in ["one", "two", "three"] {
+        let migration =
+            json!({"metadata": {"name": name}, "spec": {"resource": {"resource": "serviceaccounts"}}});
+        client.api::<StorageVersionMigration>().create(object(migration)).await.unwrap();
+    }
+    let succeeded =
+        |c: &Client, name: &str| told(c, name).iter().any(|said| said.starts_with("Succeeded=True"));
+    let all = |c: &Client| ["one", "two", "three"].into_iter().all(|name| succeeded(c, name));
+    until::<StorageVersionMigration>(&client, all).await;
 }
 
 /// `["v1"]`

@@ -7,7 +7,7 @@ use cluster::{Client, DeleteOptions, Propagation};
 use common::{key, object, start, until};
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
 use kinds::volume;
 use serde_json::{Value, json};
 
@@ -214,6 +214,36 @@ async fn no_pod_runs_without_the_storage_that_was_asked_for() {
     })
     .await;
     until::<Pod>(&client, |c| names(c) == "db-0").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_tells_whether_a_pod_means_to_use_it() {
+    let client = start().await;
+    let (modes, amount) = (json!(["ReadWriteOnce"]), json!({"storage": "1Gi"}));
+    let volume = json!({"metadata": {"name": "v"}, "spec": {"capacity": amount, "accessModes": modes,
+        "hostPath": {"path": "/v"}}});
+    client.api::<PersistentVolume>().create(object(volume)).await.unwrap();
+    let claim = json!({"metadata": {"name": "c", "namespace": "default"}, "spec": {"accessModes": modes,
+        "storageClassName": "", "resources": {"requests": amount}}});
+    client.api::<PersistentVolumeClaim>().create(object(claim)).await.unwrap();
+    let told = |c: &Client| {
+        let claim = c.api::<PersistentVolumeClaim>().get(&key("c")).unwrap();
+        let all = claim.status.and_then(|status| status.conditions).unwrap_or_default();
+        let of = all.into_iter().find(|condition| condition.type_ == "Unused");
+        of.map(|condition| format!("{} {}", condition.status, condition.reason.unwrap_or_default()))
+    };
+    let becomes = |want: &'static str| {
+        until::<PersistentVolumeClaim>(&client, move |c| told(c).as_deref() == Some(want))
+    };
+    becomes("True NoPodsUsingPVC").await;
+    // nobody schedules it
+    let pod = json!({"metadata": {"name": "p", "namespace": "default"}, "spec": {
+        "containers": [{"name": "c", "image": "i"}],
+        "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]}});
+    client.api::<Pod>().create(object(pod)).await.unwrap();
+    becomes("False PodUsingPVC").await;
+    fares(&client, "p", "Succeeded").await;
+    becomes("True NoPodsUsingPVC").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

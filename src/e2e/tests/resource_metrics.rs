@@ -66,6 +66,11 @@ fn kubectl_top_shows_what_pods_and_the_node_use() {
     assert!(node.len() == 4 && node[0] >= busy[0] / 2 && node[2] > 0, "{nodes}");
     let shown = at.kubectl(&["get", "pods.metrics.k8s.io", "quiet"]).ok("table");
     assert!(shown.contains("WINDOW") && shown.contains("Ki"), "{shown}");
+    for version in ["v1", "v1beta1"] {
+        let path = format!("/apis/metrics.k8s.io/{version}/namespaces/default/pods/quiet");
+        let one = at.kubectl(&["get", "--raw", &path]).ok("one");
+        assert!(one.contains(&format!("\"metrics.k8s.io/{version}\"")), "{one}");
+    }
     let missing = at.kubectl(&["get", "--raw", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods/none"]);
     assert!(missing.refused("no such pod").contains("pods.metrics.k8s.io \"default/none\" not found"));
     // who may look at pods may see what they use, and nobody else

@@ -9,6 +9,7 @@
 
 mod columns;
 pub mod csi;
+pub mod declared_features;
 mod decode;
 pub mod endpoints;
 mod indexes;

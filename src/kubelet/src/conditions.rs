@@ -39,8 +39,7 @@ pub fn of_pod(
     terminal: bool,
 ) -> Vec<PodCondition> {
     let containers_ready = containers_ready(view, phase, init, containers);
-    let network = view.current().is_some_and(|s| s.ip.is_some() || s.config.host_network) && !terminal;
-    let to_start = Finding { holds: network, reason: None, message: None };
+    let to_start = to_start(view, terminal);
     let ready = ready(view, old, &containers_ready);
     let started = containers.iter().any(has_started);
     let findings = [to_start, initialized(view, phase, init, started), ready, containers_ready];
@@ -57,6 +56,19 @@ pub fn of_pod(
     }
     all.extend(before.iter().filter(|c| !is_ours(&c.type_)).cloned());
     all
+}
+
+/// Whether containers may start, in upstream's words (`pkg/kubelet/types/constants.go`). Of a pod that has ended no words are known.
+fn to_start(view: View<'_>, terminal: bool) -> Finding {
+    let message = match (view.sandboxes, view.current()) {
+        ([], _) => Some("no pod sandbox exists"),
+        (_, Some(sandbox)) if sandbox.ip.is_none() && !sandbox.config.host_network => {
+            Some("pod sandbox has no IP address")
+        }
+        (_, Some(_)) if !terminal => return Finding::good(),
+        _ => None,
+    };
+    Finding::bad("PodSandboxNotReady", message.map(str::to_owned))
 }
 
 /// Whether the pod waits to be resized, and whether it is being so.

@@ -71,6 +71,8 @@ pub fn status(
         daemon_endpoints: Some(NodeDaemonEndpoints {
             kubelet_endpoint: Some(DaemonEndpoint { port: config.port.unwrap_or(0).into() }),
         }),
+        // of 1.37's none is there: no pod is resized as a whole, nor its init containers, and none starts all containers again
+        declared_features: None,
         ..old.clone()
     }
 }

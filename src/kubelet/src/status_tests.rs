@@ -124,6 +124,39 @@ fn a_status_as_clients_read_it() {
 }
 
 #[test]
+fn why_no_container_may_start() {
+    let changed = |change: fn(&mut SandboxStatus)| {
+        let mut all = sandbox(vec![]);
+        change(&mut all[0]);
+        all
+    };
+    let cases = [
+        ("no sandbox", vec![], false, Some("no pod sandbox exists")),
+        ("no address", changed(|it| it.ip = None), false, Some("pod sandbox has no IP address")),
+        ("it has one", sandbox(vec![]), false, None),
+        (
+            "it needs none",
+            changed(|it| {
+                it.ip = None;
+                it.config.host_network = true;
+            }),
+            false,
+            None,
+        ),
+        ("one that is gone", changed(|it| it.state = SandboxState::NotReady), false, Some("")),
+        ("the pod has ended", sandbox(vec![]), true, Some("")),
+    ];
+    for (name, sandboxes, terminal, want) in cases {
+        let got = make(&pod("Never"), &sandboxes, &WorkerState::default(), terminal);
+        let got = &got.conditions.unwrap()[0];
+        let reason = want.map(|_| "PodSandboxNotReady");
+        assert_eq!(got.status, if want.is_none() { "True" } else { "False" }, "{name}");
+        assert_eq!(got.reason.as_deref(), reason, "{name}");
+        assert_eq!(got.message.as_deref(), want.filter(|words| !words.is_empty()), "{name}");
+    }
+}
+
+#[test]
 fn what_is_created_says_why_it_waits() {
     let got = make(&pod("Always"), &sandbox(vec![]), &WorkerState::default(), false);
     let state = got.container_statuses.unwrap()[0].state.clone().unwrap();

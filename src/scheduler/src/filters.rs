@@ -3,7 +3,7 @@
 use crate::NodeSnapshot;
 use crate::pod_info::PodInfo;
 use k8s_openapi::api::core::v1::{Pod, Taint};
-use kinds::{node_affinity, pod as ask};
+use kinds::{declared_features, node_affinity, pod as ask};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -14,6 +14,7 @@ pub enum Plugin {
     NodeUnschedulable,
     TaintToleration,
     NodeAffinity,
+    NodeDeclaredFeatures,
     NodePorts,
     NodeResourcesFit,
     VolumeRestrictions,
@@ -47,8 +48,8 @@ impl Refusal {
 type Filter = fn(&PodInfo, &NodeSnapshot) -> Vec<Refusal>;
 
 /// Each gives reasons against the node; none is a yes.
-pub(crate) const fn all() -> [Filter; 6] {
-    [unschedulable, taints, affinity, ports, resources, disks]
+pub(crate) const fn all() -> [Filter; 7] {
+    [unschedulable, taints, affinity, features, ports, resources, disks]
 }
 
 /// What a cordoned node has, whether somebody put it there or not.
@@ -73,6 +74,12 @@ fn affinity(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
     let fits = pod.pod.spec.as_ref().is_none_or(|spec| node_affinity::fits(spec, &at.node));
     let why = "node(s) didn't match Pod's node affinity/selector";
     (!fits).then(|| Refusal::never(Plugin::NodeAffinity, why)).into_iter().collect()
+}
+
+fn features(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {
+    let refused = !declared_features::missing(&pod.pod, &at.node).is_empty();
+    let why = "node(s) didn't match Pod's required features";
+    refused.then(|| Refusal::never(Plugin::NodeDeclaredFeatures, why)).into_iter().collect()
 }
 
 fn ports(pod: &PodInfo, at: &NodeSnapshot) -> Vec<Refusal> {

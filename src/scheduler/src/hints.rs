@@ -8,7 +8,7 @@ use crate::pod_info::PodInfo;
 use crate::resources::Resources;
 use crate::spread;
 use k8s_openapi::api::core::v1::Node;
-use kinds::{node_affinity, pod as ask, volume};
+use kinds::{declared_features, node_affinity, pod as ask, volume};
 use std::sync::Arc;
 
 #[derive(Debug, Clone)]
@@ -66,6 +66,14 @@ pub(crate) fn may_help(plugin: Plugin, pod: &PodInfo, event: &Event, namespaces:
             match event {
                 Event::NodeAdded(node) => fits(node),
                 Event::NodeChanged { old, new } => !fits(old) && fits(new),
+                _ => false,
+            }
+        }
+        Plugin::NodeDeclaredFeatures => {
+            let lacks = |node: &Node| !declared_features::missing(&pod.pod, node).is_empty();
+            match event {
+                Event::NodeAdded(node) => !lacks(node),
+                Event::NodeChanged { old, new } => lacks(old) && !lacks(new),
                 _ => false,
             }
         }
@@ -210,6 +218,8 @@ mod tests {
         let labelled = |value: &str| json!({"metadata": {"labels": {"disk": value}}});
         let wants_ssd = json!({"spec": {"nodeSelector": {"disk": "ssd"}}});
         let port = |port: i64| json!({"spec": {"containers": [{"name": "c", "ports": [{"containerPort": 1, "hostPort": port}]}]}});
+        let restarts = json!({"spec": {"containers": [{"name": "c", "restartPolicyRules": [{"action": "RestartAllContainers"}]}]}});
+        let declares = || json!({"status": {"declaredFeatures": ["RestartAllContainersOnContainerExits"]}});
         let cordoned = || json!({"spec": {"unschedulable": true}});
         let spread = json!({"spec": {"topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "disk",
             "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {"matchLabels": {"app": "db"}}}]}});
@@ -224,8 +234,8 @@ mod tests {
             Event::PodChanged { old: cpu(old), new: cpu(new) }
         };
         use Plugin::{
-            InterPodAffinity, NodeAffinity, NodePorts, NodeResourcesFit, NodeUnschedulable,
-            PodTopologySpread, TaintToleration, VolumeBinding,
+            InterPodAffinity, NodeAffinity, NodeDeclaredFeatures, NodePorts, NodeResourcesFit,
+            NodeUnschedulable, PodTopologySpread, TaintToleration, VolumeBinding,
         };
         let cases = [
             ("a node with room", NodeResourcesFit, none(), Event::NodeAdded(node(cpus("2"))), true),
@@ -255,6 +265,20 @@ mod tests {
             ),
             ("another label", NodeAffinity, wants_ssd.clone(), changed(none(), labelled("hdd")), false),
             ("it had the label", NodeAffinity, wants_ssd, changed(labelled("ssd"), labelled("ssd")), false),
+            (
+                "the feature that it needs",
+                NodeDeclaredFeatures,
+                restarts.clone(),
+                changed(none(), declares()),
+                true,
+            ),
+            (
+                "a label, beside a feature",
+                NodeDeclaredFeatures,
+                restarts,
+                changed(none(), labelled("ssd")),
+                false,
+            ),
             ("uncordoned", NodeUnschedulable, none(), changed(cordoned(), none()), true),
             ("cordoned", NodeUnschedulable, none(), changed(none(), cordoned()), false),
             ("its port is free", NodePorts, port(80), gone("x", port(80)), true),

@@ -293,4 +293,17 @@ mod tests {
         let tolerant = objects::pod("p").spec(&json!({"tolerations": [toleration]})).build();
         assert_eq!(placed(&tolerant, vec![tainted]), Ok("a".to_owned()));
     }
+
+    #[test]
+    fn a_pod_goes_where_the_feature_is_declared_that_it_needs() {
+        let rule = json!({"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}});
+        let pod = objects::pod("p")
+            .spec(&json!({"containers": [{"name": "c", "restartPolicyRules": [rule]}]}))
+            .build();
+        let why = placed(&pod, vec![node("a", "1")]).unwrap_err();
+        assert!(why.contains("1 node(s) didn't match Pod's required features"), "{why}");
+        let declared = json!({"status": {"declaredFeatures": ["RestartAllContainersOnContainerExits"]}});
+        let declares = objects::node("b").allocatable("1", "1Gi").with(&declared).build();
+        assert_eq!(placed(&pod, vec![node("a", "4"), declares]), Ok("b".to_owned()));
+    }
 }

@@ -84,8 +84,10 @@ export function nodeStatus(node) {
 
 // for these conditions it is False that is good
 const GOOD_WHEN_FALSE = /Pressure$|Unavailable$|^(Failed|ReplicaFailure|FailureTarget|Stalled)$/;
+// and of these neither is good or bad
+const TOLD_ONLY = /^Unused$/;
 
 export function conditionTone({ type, status }) {
-  if (status === 'Unknown') return 'off';
+  if (status === 'Unknown' || TOLD_ONLY.test(type)) return 'off';
   return (status === 'True') !== GOOD_WHEN_FALSE.test(type) ? 'ok' : 'bad';
 }

@@ -6,7 +6,6 @@ use api::{Gvk, Gvr};
 
 /// The group of `kubectl top`.
 pub const METRICS_GROUP: &str = "metrics.k8s.io";
-pub const METRICS_VERSION: &str = "v1beta1";
 
 struct Row {
     /// Group, version, kind, plural, singular.
@@ -65,20 +64,17 @@ const ROWS: &[Row] = &[
         "subjectaccessreview",
         Scope::Cluster,
     ),
-    // the metrics server has no singular names
-    Row {
-        names: (METRICS_GROUP, METRICS_VERSION, "NodeMetrics", "nodes", ""),
-        short_names: &[],
-        scope: Scope::Cluster,
-        verbs: READ,
-    },
-    Row {
-        names: (METRICS_GROUP, METRICS_VERSION, "PodMetrics", "pods", ""),
-        short_names: &[],
-        scope: Scope::Namespaced,
-        verbs: READ,
-    },
+    // both versions have the same fields
+    metrics("v1", "NodeMetrics", "nodes", Scope::Cluster),
+    metrics("v1", "PodMetrics", "pods", Scope::Namespaced),
+    metrics("v1beta1", "NodeMetrics", "nodes", Scope::Cluster),
+    metrics("v1beta1", "PodMetrics", "pods", Scope::Namespaced),
 ];
+
+/// The metrics server has no singular names.
+const fn metrics(version: &'static str, kind: &'static str, plural: &'static str, scope: Scope) -> Row {
+    Row { names: (METRICS_GROUP, version, kind, plural, ""), short_names: &[], scope, verbs: READ }
+}
 
 const fn review(
     group: &'static str,

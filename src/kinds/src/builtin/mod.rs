@@ -91,7 +91,7 @@ mod namespace;
 mod network_policy;
 mod network_policy_validation;
 mod node;
-mod pem;
+pub mod pem;
 mod persistent_volume;
 mod persistent_volume_claim;
 mod plain;

@@ -7,7 +7,7 @@ const BEGIN: &str = "-----BEGIN ";
 const DASHES: &str = "-----";
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Block {
+pub struct Block {
     /// `CERTIFICATE`
     pub label: String,
     pub has_headers: bool,
@@ -15,7 +15,7 @@ pub(super) struct Block {
 }
 
 /// The blocks of a text, in order.
-pub(super) fn blocks(text: &str) -> Vec<Block> {
+pub fn blocks(text: &str) -> Vec<Block> {
     let (mut found, mut rest) = (Vec::new(), text);
     while let Some(after) = next_begin(rest) {
         rest = match block(after) {

@@ -5,6 +5,7 @@
 
 mod apparmor;
 pub mod brake;
+mod declared_features;
 pub mod fit;
 mod os;
 pub mod sandbox;
@@ -42,4 +43,5 @@ pub fn refusal(pod: &Pod, machine: &Machine, node: &Node, others: &[Neighbour<'_
         .or_else(|| supplemental_groups::check(pod))
         .or_else(|| sysctls::check(pod))
         .or_else(|| apparmor::check(pod, machine.apparmor))
+        .or_else(|| declared_features::check(pod, node))
 }

@@ -1,8 +1,11 @@
 //! What a pod is given of ClusterTrustBundles: the certificates of those that its projection chooses, each once. Pure.
 
 use crate::sources::Sources;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use k8s_openapi::api::certificates::v1::ClusterTrustBundle;
 use k8s_openapi::api::core::v1::ClusterTrustBundleProjection;
+use kinds::builtin::pem;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -51,15 +54,15 @@ fn chosen(
     Ok(all.into_iter().filter(fits).collect())
 }
 
-/// The letters of each certificate, in lines of 64: what stands between the blocks is not passed on. What a bundle holds has
-/// been read when it was written.
+/// The letters of each certificate, in lines of 64: what stands between the blocks is not passed on. They are read as they were
+/// when the bundle was written.
 fn certificates(bundle: &str) -> Vec<String> {
-    let blocks = bundle.split(BEGIN).skip(1).filter_map(|rest| rest.split_once(END)).map(|(body, _)| body);
-    blocks.map(in_lines).collect()
+    let blocks = pem::blocks(bundle).into_iter().filter(|block| block.label == "CERTIFICATE");
+    blocks.map(|block| in_lines(&STANDARD.encode(block.der))).collect()
 }
 
-fn in_lines(body: &str) -> String {
-    let letters: Vec<char> = body.chars().filter(|c| !c.is_whitespace()).collect();
+fn in_lines(letters: &str) -> String {
+    let letters: Vec<char> = letters.chars().collect();
     letters.chunks(64).flat_map(|line| line.iter().copied().chain(['\n'])).collect()
 }
 
@@ -77,23 +80,26 @@ mod tests {
     fn a_projection_gets_what_it_chooses() {
         let bundle = |name: &str, signer: Option<&str>, labels: Value, pem: String| json!({"metadata": {"name": name, "labels": labels}, "spec": {"signerName": signer, "trustBundle": pem}});
         let sources = Fixed::default()
-            .trust_bundle(bundle("own", None, json!({}), format!("words\n{}{}", pem("BB=="), pem("AA=="))))
-            .trust_bundle(bundle("s:1", Some("a.b/s"), json!({"live": "yes"}), pem("CC==")))
-            .trust_bundle(bundle("s:2", Some("a.b/s"), json!({}), format!("{}{}", pem("CC=="), pem("DD=="))));
+            .trust_bundle(bundle("own", None, json!({}), format!("words\n{}{}", pem("Bw=="), pem("Aw=="))))
+            // a beginning that does not begin its line is none, here as where the bundle was checked
+            .trust_bundle(bundle("odd", None, json!({}), format!("x{}{}", pem("Cw=="), pem("Aw=="))))
+            .trust_bundle(bundle("s:1", Some("a.b/s"), json!({"live": "yes"}), pem("Cw==")))
+            .trust_bundle(bundle("s:2", Some("a.b/s"), json!({}), format!("{}{}", pem("Cw=="), pem("Dw=="))));
         let none = "combination of signerName \"a.b/s\" and labelSelector matched zero ClusterTrustBundles";
         let cases = [
-            ("by name", json!({"name": "own"}), Ok(pem("AA==") + &pem("BB=="))),
+            ("by name", json!({"name": "own"}), Ok(pem("Aw==") + &pem("Bw=="))),
+            ("what looks like one", json!({"name": "odd"}), Ok(pem("Aw=="))),
             ("none of the name", json!({"name": "x"}), Err("clustertrustbundle \"x\" not found".to_owned())),
             ("that need not be", json!({"name": "x", "optional": true}), Ok(String::new())),
             (
                 "all of a signer",
                 json!({"signerName": "a.b/s", "labelSelector": {}}),
-                Ok(pem("CC==") + &pem("DD==")),
+                Ok(pem("Cw==") + &pem("Dw==")),
             ),
             (
                 "some of a signer",
                 json!({"signerName": "a.b/s", "labelSelector": {"matchLabels": {"live": "yes"}}}),
-                Ok(pem("CC==")),
+                Ok(pem("Cw==")),
             ),
             ("no selector", json!({"signerName": "a.b/s"}), Err(none.to_owned())),
         ];

@@ -1,6 +1,7 @@
-"""Certificate signing requests."""
+"""Requests for certificates: of whoever asks, and of a node for a pod."""
 
 import base64
+import datetime
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -59,3 +60,35 @@ def test_operations(cluster):
         both.refused(422, "Approved and Denied conditions are mutually exclusive")
     finally:
         cluster.delete(one)
+
+
+def pod_request():
+    """What a node asks for a pod, and the status that a signer answers with."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    spec = {
+        "signerName": "example.com/case", "podName": "pod", "podUID": "1", "serviceAccountName": "default",
+        "serviceAccountUID": "2", "nodeName": "no-node", "nodeUID": "3", "maxExpirationSeconds": 86400,
+        "stubPKCS10Request": base64.b64encode(asked.public_bytes(serialization.Encoding.DER)).decode(),
+    }
+    begin = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0) - datetime.timedelta(minutes=1)
+    end = begin + datetime.timedelta(hours=1)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "case")])
+    built = x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+    signed = built.not_valid_before(begin).not_valid_after(end).sign(key, hashes.SHA256())
+
+    def at(when):
+        return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    issued = {"type": "Issued", "status": "True", "reason": "Case", "message": "told by a case", "lastTransitionTime": at(begin)}
+    status = {
+        "certificateChain": signed.public_bytes(serialization.Encoding.PEM).decode(), "conditions": [issued],
+        "notBefore": at(begin), "beginRefreshAt": at(begin + datetime.timedelta(minutes=15)), "notAfter": at(end),
+    }
+    return spec, status
+
+
+@conforms("[sig-auth] PodCertificateRequest API [Privileged:ClusterAdmin] should support PodCertificateRequest API operations")
+def test_pod_operations(cluster, ns):
+    spec, status = pod_request()
+    all_operations(cluster, API, "podcertificaterequests", {"spec": spec}, ns.name, status)

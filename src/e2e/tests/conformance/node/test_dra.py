@@ -9,6 +9,9 @@ SLICE = {
     "driver": "example.com", "nodeName": "no-node", "devices": [{"name": "device-0"}],
     "pool": {"name": "pool", "generation": 1, "resourceSliceCount": 1},
 }
+TOLD = {
+    "type": "Case", "status": "True", "reason": "Case", "message": "told by a case", "lastTransitionTime": "2026-01-01T00:00:00Z",
+}
 
 
 @pytest.mark.parametrize(
@@ -17,6 +20,10 @@ SLICE = {
         pytest.param(
             "deviceclasses", {"selectors": [{"cel": {"expression": 'device.driver == "example.com"'}}]}, False, None,
             marks=conforms("[sig-node] [DRA] CRUD Tests resource.k8s.io/v1 DeviceClass"),
+        ),
+        pytest.param(
+            "devicetaintrules", {"deviceSelector": {"driver": "example.com"}, "taint": {"key": "example.com/case", "effect": "None"}},
+            False, {"conditions": [TOLD]}, marks=conforms("[sig-node] [DRA] CRUD Tests resource.k8s.io/v1 DeviceTaintRule"),
         ),
         pytest.param(
             "resourceclaims", CLAIM, True,

@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 const SHORTEST_TOKEN_SECONDS: i64 = 600;
 const LONGEST_TOKEN_SECONDS: i64 = 1 << 32;
+const SHORTEST_CERTIFICATE_SECONDS: i32 = 60 * 60;
+const LONGEST_CERTIFICATE_SECONDS: i32 = 91 * 24 * 60 * 60;
 
 pub(super) fn source(source: &ProjectedVolumeSource, at: &str, errors: &mut ErrorList) {
     mode(source.default_mode, format_args!("{at}.defaultMode"), errors);
@@ -64,6 +66,9 @@ fn one<'s>(source: &'s VolumeProjection, at: &str, paths: &mut Paths<'s>, errors
                 errors.required(format_args!("{at}.podCertificate.{field}"), "");
             }
         }
+        if let Some(seconds) = certificate.max_expiration_seconds {
+            lifetime(seconds, &format!("{at}.podCertificate.maxExpirationSeconds"), errors);
+        }
     }
     let set = [
         source.secret.is_some(),
@@ -75,6 +80,17 @@ fn one<'s>(source: &'s VolumeProjection, at: &str, paths: &mut Paths<'s>, errors
     ];
     if set.iter().filter(|is_set| **is_set).count() > 1 {
         errors.forbidden(at, "may not specify more than 1 volume type per source");
+    }
+}
+
+fn lifetime(seconds: i32, at: &str, errors: &mut ErrorList) {
+    if seconds < SHORTEST_CERTIFICATE_SECONDS {
+        let why = format_args!("if provided, maxExpirationSeconds must be >= {SHORTEST_CERTIFICATE_SECONDS}");
+        errors.invalid(at, seconds, why);
+    }
+    if seconds > LONGEST_CERTIFICATE_SECONDS {
+        let why = format_args!("if provided, maxExpirationSeconds must be <= {LONGEST_CERTIFICATE_SECONDS}");
+        errors.invalid(at, seconds, why);
     }
 }
 

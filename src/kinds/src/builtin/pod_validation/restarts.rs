@@ -5,7 +5,8 @@ use crate::ErrorList;
 use k8s_openapi::api::core::v1::Container;
 
 const POLICIES: [&str; 3] = ["Always", "Never", "OnFailure"];
-const ACTIONS: [&str; 1] = ["Restart"];
+/// The second needs a node that declares it.
+const ACTIONS: [&str; 2] = ["Restart", "RestartAllContainers"];
 const OPERATORS: [&str; 2] = ["In", "NotIn"];
 /// Upstream's limits.
 const MOST_RULES: usize = 20;
