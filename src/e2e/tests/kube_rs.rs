@@ -461,7 +461,7 @@ class Handler(Json):
             answer = test.makefile("rb").read()
         self.answer(json.loads(answer))
 "#;
-const PORT: u16 = 9443;
+const PORT: u16 = 9560;
 
 /// A webhook's types: the request as it comes, and the answer with a patch or a refusal.
 async fn reviews(at: &Appliance, client: &Client) {

@@ -27,7 +27,8 @@ pub(super) async fn tell(
         return Ok(());
     }
     let now = Timestamp::now();
-    let changed = claims.modify_status(&key_of(&claim.metadata), |claim| {
+    let key = key_of(&claim.metadata);
+    let changed = claims.modify_status(&key, |claim| {
         if !says(claim, used) {
             put(claim, condition(used, now));
         }
