@@ -3,6 +3,7 @@
 //!
 //! Without I/O: [`crate::run`] listens, asks for what is next, and writes what was decided.
 
+use crate::attached::VolumesInUse;
 use crate::hints::Event;
 use crate::pod_affinity::Namespaces;
 use crate::pod_info::PodInfo;
@@ -24,6 +25,7 @@ pub(crate) struct Cache {
     pub(crate) snapshot: Snapshot,
     pub(crate) queue: Queue,
     pub(crate) namespaces: Arc<Namespaces>,
+    pub(crate) volumes: VolumesInUse,
     /// Those that are on a node.
     placed: HashMap<ObjectKey, Arc<PodInfo>>,
     /// Ids of those that no informer shows there yet.
@@ -88,6 +90,7 @@ impl Cache {
     fn enter_node(&mut self, key: ObjectKey, info: Arc<PodInfo>, now: Instant) {
         let was_assumed = self.assumed.remove(&info.id);
         self.snapshot.set_pod(info.clone());
+        self.volumes.pod_is(&info);
         let event = match self.placed.insert(key, info.clone()).filter(|_| !was_assumed) {
             None => Event::PodPlaced(info),
             Some(old) if old.likeness == info.likeness && old.occupied == info.occupied => return,
@@ -102,6 +105,7 @@ impl Cache {
         if let Some(info) = &placed {
             self.assumed.remove(&info.id);
             self.snapshot.remove_pod(&info.id);
+            self.volumes.pod_is_gone(&info.id);
         }
         if let Some(info) = placed.or(nominated) {
             self.notice(&Event::PodGone(info), now);
@@ -116,6 +120,7 @@ impl Cache {
         let info = Arc::new(PodInfo::of(Arc::new(there)));
         self.assumed.insert(info.id.clone());
         self.snapshot.set_pod(info.clone());
+        self.volumes.pod_is(&info);
         self.give_up_place(&key, Some(node), now);
         self.placed.insert(key, info);
     }
@@ -189,10 +194,6 @@ impl Cache {
 
     pub(crate) fn notice(&mut self, event: &Event, now: Instant) {
         self.queue.notice(event, &self.namespaces, now);
-    }
-
-    pub(crate) fn placed(&self) -> impl Iterator<Item = &Arc<PodInfo>> {
-        self.placed.values()
     }
 
     pub(crate) fn context(&self, storage: Storage, owners: Option<LabelSelector>) -> Context {

@@ -1,4 +1,4 @@
-use crate::attached::{attached, capacities};
+use crate::attached::capacities;
 use crate::cache::{Cache, NAME};
 use crate::hints::Event;
 use crate::owners::owners;
@@ -109,32 +109,52 @@ fn listening(controller: Controller<Turn>, scheduler: &Arc<Scheduler>) -> Contro
             });
         })
         .watches::<Namespace>(move |_, change| {
-            let is_gone = matches!(change, Change::Deleted(_));
-            namespaces.note_change(|cache, now| cache.namespace_is(change.object(), is_gone, now));
+            namespaces.note_change(|cache, now| cache.namespace_is(change.object(), is_gone(change), now));
         })
         .watches::<PersistentVolumeClaim>(move |_, change| {
-            let key = key_of(&change.object().metadata);
+            let (claim, is_gone) = (change.object(), is_gone(change));
+            let key = key_of(&claim.metadata);
             let (namespace, name) =
                 (key.namespace.map(|n| n.to_string()).unwrap_or_default(), key.name.to_string());
-            claims.notice(&Event::Claim { namespace, name });
+            claims.note_change(|cache, now| {
+                cache.volumes.claim_is(claim, is_gone);
+                cache.notice(&Event::Claim { namespace, name }, now);
+            });
         })
-        .watches::<PersistentVolume>(move |_, change| match change {
-            Change::Modified { old, new }
-                if old.spec == new.spec && old.metadata.labels == new.metadata.labels => {}
-            _ => volumes.notice(&Event::Volume),
+        .watches::<PersistentVolume>(move |_, change| {
+            let is_same = matches!(change, Change::Modified { old, new }
+                if old.spec == new.spec && old.metadata.labels == new.metadata.labels);
+            if !is_same {
+                volumes.note_change(|cache, now| {
+                    cache.volumes.volume_is(change.object(), is_gone(change));
+                    cache.notice(&Event::Volume, now);
+                });
+            }
         })
-        .watches::<StorageClass>(move |_, _| classes.notice(&Event::Class))
+        .watches::<StorageClass>(move |_, change| {
+            classes.note_change(|cache, now| {
+                cache.volumes.class_is(change.object(), is_gone(change));
+                cache.notice(&Event::Class, now);
+            });
+        })
         .watches::<CSIDriver>(move |_, _| drivers.notice(&Event::Attachment))
         .watches::<CSIStorageCapacity>(move |_, _| capacities.notice(&Event::Attachment))
         .watches::<CSINode>(move |_, change| match change {
             Change::Modified { old, new } if old.spec == new.spec => {}
-            _ => csi_nodes.notice(&Event::Attachment),
+            _ => csi_nodes.note_change(|cache, now| {
+                cache.volumes.node_is(change.object(), is_gone(change));
+                cache.notice(&Event::Attachment, now);
+            }),
         })
         .watches::<VolumeAttachment>(move |_, change| {
-            if matches!(change, Change::Deleted(_)) {
+            if is_gone(change) {
                 attachments.notice(&Event::Attachment);
             }
         })
+}
+
+fn is_gone<K>(change: &Change<K>) -> bool {
+    matches!(change, Change::Deleted(_))
 }
 
 impl Scheduler {
@@ -160,6 +180,14 @@ impl Scheduler {
         self.note_change(|cache, now| {
             let namespaces = cluster.informer::<Namespace>().list(None);
             namespaces.iter().for_each(|namespace| cache.namespace_is(namespace, false, now));
+            let claims = cluster.informer::<PersistentVolumeClaim>().list(None);
+            claims.iter().for_each(|claim| cache.volumes.claim_is(claim, false));
+            let volumes = cluster.informer::<PersistentVolume>().list(None);
+            volumes.iter().for_each(|volume| cache.volumes.volume_is(volume, false));
+            let classes = cluster.informer::<StorageClass>().list(None);
+            classes.iter().for_each(|class| cache.volumes.class_is(class, false));
+            let drivers = cluster.informer::<CSINode>().list(None);
+            drivers.iter().for_each(|node| cache.volumes.node_is(node, false));
             cluster.informer::<Node>().list(None).iter().for_each(|node| cache.node_is(node, now));
             cluster.informer::<Pod>().list(None).iter().for_each(|pod| cache.pod_is(pod, now));
         });
@@ -287,7 +315,7 @@ impl Scheduler {
             claims: used.iter().filter_map(|claim| Some((claim.name.clone(), find(&claim.name)?))).collect(),
             volumes: cluster.informer::<PersistentVolume>().list(None),
             classes: cluster.informer::<StorageClass>().list(None),
-            attached: attached(cluster, pod, cache.placed()),
+            attached: cache.volumes.attached(pod),
             capacities: capacities(cluster),
         }
     }
