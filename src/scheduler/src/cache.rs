@@ -13,7 +13,7 @@ use crate::{Context, Snapshot, Storage};
 use api::{LabelSelector, ObjectKey};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kinds::{key_of, pod as ask};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -28,9 +28,9 @@ pub(crate) struct Cache {
     pub(crate) volumes: VolumesInUse,
     /// Those that are on a node.
     placed: HashMap<ObjectKey, Arc<PodInfo>>,
-    /// Ids of those that no informer shows there yet.
-    assumed: HashSet<String>,
-    /// Those that have made room for themselves, and where.
+    /// Ids of those that no informer shows there yet, and where each had made room for itself before.
+    assumed: HashMap<String, Option<String>>,
+    /// Those that have made room for themselves, and where: what their status says of it may be behind.
     nominated: HashMap<ObjectKey, (String, Arc<PodInfo>)>,
     /// Where the next pod looks first.
     pub(crate) start: usize,
@@ -68,10 +68,14 @@ impl Cache {
                 false => self.queue.remove(&key),
             }
         } else if waits(pod) {
-            let had_place = self.nominated.contains_key(&key);
-            self.nominate(&info, nominated_node(pod), now);
+            let own = self.place_of(&key).map(str::to_owned);
+            let before = self.queue.pod(&key).filter(|known| known.id == info.id);
+            // what was decided since is on its way to the pod's status (upstream's `UpdateNominatedPod`)
+            let is_behind = before.is_some_and(|known| nominated_node(&known.pod) != own.as_deref());
+            let place = if is_behind { own.as_deref() } else { nominated_node(pod) };
+            self.nominate(&info, place, now);
             self.queue.set(&info, &self.namespaces, now);
-            if had_place && nominated_node(pod).is_none() {
+            if own.is_some() && place.is_none() {
                 // one who is more important has it
                 self.queue.look_again(&key, now);
             }
@@ -88,7 +92,7 @@ impl Cache {
     }
 
     fn enter_node(&mut self, key: ObjectKey, info: Arc<PodInfo>, now: Instant) {
-        let was_assumed = self.assumed.remove(&info.id);
+        let was_assumed = self.assumed.remove(&info.id).is_some();
         self.snapshot.set_pod(info.clone());
         self.volumes.pod_is(&info);
         let event = match self.placed.insert(key, info.clone()).filter(|_| !was_assumed) {
@@ -118,7 +122,8 @@ impl Cache {
         there.spec.get_or_insert_default().node_name = Some(node.to_owned());
         let key = key_of(&there.metadata);
         let info = Arc::new(PodInfo::of(Arc::new(there)));
-        self.assumed.insert(info.id.clone());
+        let had = self.place_of(&key).map(str::to_owned);
+        self.assumed.insert(info.id.clone(), had);
         self.snapshot.set_pod(info.clone());
         self.volumes.pod_is(&info);
         self.give_up_place(&key, Some(node), now);
@@ -128,13 +133,12 @@ impl Cache {
     /// It could not be bound. What it has made free for itself is still its.
     pub(crate) fn forget(&mut self, pod: &Arc<PodInfo>, now: Instant) {
         let key = key_of(&pod.pod.metadata);
-        if !self.assumed.contains(&pod.id) {
-            return;
-        }
+        let Some(had) = self.assumed.get(&pod.id).cloned() else { return };
         self.leave_node(&key, now);
-        if self.queue.has(&key) {
-            self.nominate(pod, nominated_node(&pod.pod), now);
-        }
+        let Some(known) = self.queue.pod(&key).filter(|known| known.id == pod.id).cloned() else { return };
+        let told = nominated_node(&known.pod);
+        let place = if told == nominated_node(&pod.pod) { had.as_deref() } else { told };
+        self.nominate(&known, place, now);
     }
 
     /// The node that it has made room for itself on, if any.
@@ -143,6 +147,19 @@ impl Cache {
         self.give_up_place(&key, node, now);
         if let Some(node) = node {
             self.nominated.insert(key, (node.to_owned(), pod.clone()));
+        }
+    }
+
+    /// The node that the pod has made room for itself on.
+    pub(crate) fn place_of(&self, key: &ObjectKey) -> Option<&str> {
+        self.nominated.get(key).map(|(node, _)| node.as_str())
+    }
+
+    /// One who is more important goes to the node on which it had made room for itself.
+    pub(crate) fn lose_place(&mut self, key: &ObjectKey, node: &str, now: Instant) {
+        if self.place_of(key) == Some(node) {
+            self.give_up_place(key, None, now);
+            self.queue.look_again(key, now);
         }
     }
 
@@ -314,6 +331,48 @@ mod tests {
         cache.queue.failed(&key_of(&again.pod.metadata), &again.id, later);
         assert_eq!((cache.queue.due(), cache.nominated.len()), (None, 0));
         assert_eq!(cache.snapshot.node("n").unwrap().taken.milli_cpu, 0);
+    }
+
+    #[test]
+    fn what_was_decided_since_holds_against_a_status_that_is_behind() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        cache.node_is(&Arc::new(objects::node("n").allocatable("2", "4Gi").build()), now);
+        cache.node_is(&Arc::new(objects::node("m").allocatable("2", "4Gi").build()), now);
+        let (made, key) = (pod("one", "2"), ObjectKey::namespaced("default", "one"));
+        let told = |node: &str| Arc::new(made.clone().status(&json!({"nominatedNodeName": node})).build());
+        let (none, n, m) = (Arc::new(made.build()), told("n"), told("m"));
+        // what was shown, what was decided then, what is shown then, and where its place is
+        let cases = [
+            ("somebody else writes it", &none, None, &n, Some("n")),
+            ("it is cleared", &n, Some("n"), &none, None),
+            ("nothing is shown yet", &none, Some("n"), &none, Some("n")),
+            ("it is shown", &none, Some("n"), &n, Some("n")),
+            ("another place, and the old one is shown", &n, Some("m"), &n, Some("m")),
+            ("another place, and the old one is cleared", &n, Some("m"), &none, Some("m")),
+            ("another place is shown", &n, Some("m"), &m, Some("m")),
+            ("no place, and the old one is shown", &n, None, &n, None),
+        ];
+        for (name, before, decided, then, want) in cases {
+            cache.pod_is(before, now);
+            let info = cache.queue.pod(&key).unwrap().clone();
+            cache.nominate(&info, decided, now);
+            cache.pod_is(then, now);
+            assert_eq!(cache.place_of(&key), want, "{name}");
+            cache.pod_is_gone(then, now);
+        }
+        // it is the cache that says where it has made room: also while it is placed, and when it was not bound there
+        cache.pod_is(&none, now);
+        let one = cache.queue.pop(now).unwrap();
+        cache.nominate(&one, Some("m"), now);
+        let placed = place(&one, &cache.snapshot, &cache.context(Storage::default(), None)).unwrap();
+        assert_eq!((placed.node.as_str(), placed.evaluated), ("m", 1));
+        cache.assume(&one, "m", now);
+        cache.forget(&one, now);
+        assert_eq!(cache.place_of(&key), Some("m"));
+        cache.lose_place(&key, "n", now);
+        assert_eq!(cache.place_of(&key), Some("m"));
+        cache.lose_place(&key, "m", now);
+        assert_eq!(cache.place_of(&key), None);
     }
 
     #[test]

@@ -123,6 +123,11 @@ impl Queue {
         self.pods.contains_key(key)
     }
 
+    /// As an informer has shown it last.
+    pub(crate) fn pod(&self, key: &ObjectKey) -> Option<&Arc<PodInfo>> {
+        self.pods.get(key).map(|entry| &entry.pod)
+    }
+
     /// Whether it is this pod, and no other that has its name by now.
     fn is(&self, key: &ObjectKey, id: &str) -> bool {
         self.pods.get(key).is_some_and(|known| known.pod.id == id)

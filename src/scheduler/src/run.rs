@@ -4,7 +4,7 @@ use crate::hints::Event;
 use crate::owners::owners;
 use crate::pod_info::PodInfo;
 use crate::pod_volumes::{PodVolumes, Promise, Storage};
-use crate::preempt::{self, BY_SCHEDULER, DISRUPTION_TARGET, nominated_node};
+use crate::preempt::{self, BY_SCHEDULER, DISRUPTION_TARGET};
 use crate::{NoPreemption, Plugin, Preemption, Unschedulable, place};
 use api::{ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, events, rule};
@@ -291,7 +291,7 @@ impl Scheduler {
                 Decision::Preempt { why: refused, preemption }
             }
             Err(NoPreemption { why, keeps_place }) => {
-                let nominated = nominated_node(&pod.pod).filter(|_| keeps_place).map(str::to_owned);
+                let nominated = cache.place_of(&key).filter(|_| keeps_place).map(str::to_owned);
                 cache.nominate(pod, nominated.as_deref(), now);
                 let why = match refused.nodes {
                     0 => refused.to_string(),
@@ -443,8 +443,13 @@ impl Scheduler {
     async fn give_up_places(&self, pod: &PodInfo, node: &str) -> Result<(), Status> {
         let others = self.cache().nominated_below(pod, node);
         for key in others {
+            self.note_change(|cache, now| cache.lose_place(&key, node, now));
             let cleared = self.pods.modify_status(&key, |pod| {
-                pod.status.get_or_insert_default().nominated_node_name = None;
+                let status = pod.status.get_or_insert_default();
+                // it may have found one meanwhile
+                if status.nominated_node_name.as_deref() == Some(node) {
+                    status.nominated_node_name = None;
+                }
                 Ok(())
             });
             unless_gone(cleared.await.map(|_| ()))?;
