@@ -26,6 +26,8 @@ pub(crate) struct Queue {
     pods: HashMap<ObjectKey, Entry>,
     active: BTreeSet<Turn>,
     backing_off: BTreeSet<(Instant, ObjectKey)>,
+    /// Those that back off because their attempt broke.
+    broken: BTreeSet<(Instant, ObjectKey)>,
     waiting: BTreeSet<(Instant, ObjectKey)>,
     arrivals: u64,
 }
@@ -135,7 +137,7 @@ impl Queue {
 
     /// The next to be tried. It is [`Queue::refused`], [`Queue::failed`] or [`Queue::bound`] then.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Arc<PodInfo>> {
-        while let Some((_, key)) = self.backing_off.first().filter(|(until, _)| *until <= now).cloned() {
+        while let Some((_, key)) = self.first_back().filter(|(until, _)| *until <= now).cloned() {
             self.leave(&key);
             self.enter(&key, State::Active);
         }
@@ -147,20 +149,17 @@ impl Queue {
         }
         let key = match self.active.first() {
             Some(turn) => turn.key.clone(),
-            None => self.early()?,
+            // who backs off need not where nobody else is to be tried
+            None => self.backing_off.first().map(|(_, key)| key.clone())?,
         };
         self.leave(&key);
         self.enter(&key, State::Attempted);
         self.pods.get(&key).map(|entry| entry.pod.clone())
     }
 
-    /// One that backs off, and need not where nobody else is to be tried.
-    fn early(&self) -> Option<ObjectKey> {
-        let is_refused = |key: &ObjectKey| {
-            let entry = self.pods.get(key);
-            entry.is_some_and(|entry| matches!(entry.state, State::BackingOff { is_broken: false, .. }))
-        };
-        self.backing_off.iter().map(|(_, key)| key).find(|key| is_refused(key)).cloned()
+    /// Who has backed off first, of all who do.
+    fn first_back(&self) -> Option<&(Instant, ObjectKey)> {
+        self.backing_off.first().into_iter().chain(self.broken.first()).min()
     }
 
     /// No node would do. It waits for what its refusers say may help.
@@ -239,14 +238,14 @@ impl Queue {
 
     /// Whether somebody is to be tried now.
     pub(crate) fn is_ready(&self, now: Instant) -> bool {
-        !self.active.is_empty() || self.early().is_some() || self.due().is_some_and(|due| due <= now)
+        !self.active.is_empty() || !self.backing_off.is_empty() || self.due().is_some_and(|due| due <= now)
     }
 
     /// When somebody is to be tried, if nothing happens until then.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let backing_off = self.backing_off.first().map(|(until, _)| *until);
+        let back = self.first_back().map(|(until, _)| *until);
         let waiting = self.waiting.first().map(|(since, _)| *since + LONGEST_WAIT);
-        backing_off.into_iter().chain(waiting).min()
+        back.into_iter().chain(waiting).min()
     }
 
     fn enter(&mut self, key: &ObjectKey, state: State) {
@@ -261,7 +260,10 @@ impl Queue {
                 };
                 self.active.insert(turn);
             }
-            State::BackingOff { until, .. } => drop(self.backing_off.insert((until, key.clone()))),
+            State::BackingOff { until, is_broken: false } => {
+                self.backing_off.insert((until, key.clone()));
+            }
+            State::BackingOff { until, is_broken: true } => drop(self.broken.insert((until, key.clone()))),
             State::Waiting => drop(self.waiting.insert((entry.since, key.clone()))),
             State::Gated | State::Attempted => {}
         }
@@ -274,7 +276,10 @@ impl Queue {
                 let priority = Reverse(entry.pod.priority());
                 self.active.remove(&Turn { priority, arrival: entry.arrival, key: key.clone() });
             }
-            State::BackingOff { until, .. } => drop(self.backing_off.remove(&(until, key.clone()))),
+            State::BackingOff { until, is_broken: false } => {
+                self.backing_off.remove(&(until, key.clone()));
+            }
+            State::BackingOff { until, is_broken: true } => drop(self.broken.remove(&(until, key.clone()))),
             State::Waiting => drop(self.waiting.remove(&(entry.since, key.clone()))),
             State::Gated | State::Attempted => {}
         }
@@ -407,6 +412,25 @@ mod tests {
         assert_eq!((tried.next(), tried.queue.due()), (None, Some(tried.now + seconds(1))));
         tried.now += seconds(1);
         assert_eq!(tried.next().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn those_that_broke_back_off_beside_those_that_were_refused() {
+        let gone = Event::PodGone(pod("other", 0, json!({})));
+        let mut tried = Tried::with(&[pod("broken", 9, json!({})), pod("refused", 0, json!({}))]);
+        assert_eq!(tried.next().as_deref(), Some("broken"));
+        assert_eq!(tried.next().as_deref(), Some("refused"));
+        tried.queue.failed(&key("broken"), "broken", tried.now);
+        assert!(!tried.queue.is_ready(tried.now));
+        tried.now += Duration::from_millis(500);
+        tried.refused("refused", Plugin::NodeResourcesFit);
+        tried.notice(&gone);
+        // the one that was refused is tried before its time, the other is not
+        assert_eq!((tried.next().as_deref(), tried.next()), (Some("refused"), None));
+        assert_eq!(tried.queue.due(), Some(tried.now + Duration::from_millis(500)));
+        tried.now += Duration::from_millis(500);
+        assert!(tried.queue.is_ready(tried.now));
+        assert_eq!(tried.next().as_deref(), Some("broken"));
     }
 
     #[test]
