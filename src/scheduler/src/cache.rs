@@ -1,7 +1,7 @@
 //! What the scheduler knows: nodes with their pods, and the pods that wait. Informers tell it what changes; what it has
 //! decided itself it knows at once, and *assumes* until an informer shows it.
 //!
-//! Without I/O: [`crate::run`] listens, asks for what is next, and writes what was decided.
+//! Without I/O: `run.rs` listens and asks for what is next, `writes.rs` writes what was decided.
 
 use crate::attached::VolumesInUse;
 use crate::hints::Event;

@@ -1,7 +1,8 @@
 //! The pods that have no node, in upstream's three queues: *active* ones are tried, the most important first; who was
 //! refused *waits* until something changes that may help it ([`crate::hints`]), and then *backs off* for a while that doubles
 //! with each refusal, so that one who never fits does not hold up the others. Where nobody else is to be tried, nobody backs
-//! off (upstream's `SchedulerPopFromBackoffQ`), but for those whose attempt broke. Gated pods are in none of them.
+//! off (upstream's `SchedulerPopFromBackoffQ`), but for those whose attempt broke. Gated pods are in none of them, nor is one
+//! of whom it is still being written what was decided (upstream's "waiting for the preemption for this pod to be finished").
 //!
 //! Without a clock of its own: who asks says what time it is.
 
@@ -29,6 +30,7 @@ pub(crate) struct Queue {
     /// Those that back off because their attempt broke.
     broken: BTreeSet<(Instant, ObjectKey)>,
     waiting: BTreeSet<(Instant, ObjectKey)>,
+    writing: BTreeSet<ObjectKey>,
     arrivals: u64,
 }
 
@@ -64,6 +66,11 @@ enum State {
         is_broken: bool,
     },
     Waiting,
+    /// It was refused, and what was decided of it is being written: it is not tried before that is done. What helps it
+    /// meanwhile is not forgotten.
+    Writing {
+        is_helped: bool,
+    },
     /// It is being placed, or bound.
     Attempted,
 }
@@ -104,6 +111,7 @@ impl Queue {
         match state {
             State::Gated if !is_gated(pod) => self.enter(&key, State::Active),
             State::Waiting if helps => self.wake(&key, now),
+            State::Writing { .. } if helps => self.enter(&key, State::Writing { is_helped: true }),
             state => self.enter(&key, state),
         }
     }
@@ -184,12 +192,26 @@ impl Queue {
         }
     }
 
-    /// What was decided of one that waits could not be written.
-    pub(crate) fn retry(&mut self, key: &ObjectKey, id: &str, now: Instant) {
-        if self.is(key, id) && self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
+    /// What was decided of one that waits is being written from now on: it is [`Queue::written`] then.
+    pub(crate) fn hold(&mut self, key: &ObjectKey) {
+        if self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
             self.leave(key);
-            self.enter(key, State::Attempted);
-            self.failed(key, id, now);
+            self.enter(key, State::Writing { is_helped: false });
+        }
+    }
+
+    /// What was decided of the pod of this id is written, or (not `is_done`) could not be.
+    pub(crate) fn written(&mut self, key: &ObjectKey, id: &str, is_done: bool, now: Instant) {
+        let entry = self.pods.get(key).filter(|entry| entry.pod.id == id);
+        let Some(State::Writing { is_helped }) = entry.map(|entry| entry.state.clone()) else { return };
+        self.leave(key);
+        match (is_done, is_helped) {
+            (true, true) => self.wake(key, now),
+            (true, false) => self.enter(key, State::Waiting),
+            (false, _) => {
+                self.enter(key, State::Attempted);
+                self.failed(key, id, now);
+            }
         }
     }
 
@@ -211,19 +233,21 @@ impl Queue {
             true => matches!(event, Event::NodeAdded(_)),
             false => entry.refused_by.iter().any(|plugin| may_help(*plugin, &entry.pod, event, namespaces)),
         };
-        let helped = self.waiting.iter().filter(|(_, key)| self.pods.get(key).is_some_and(may_help));
-        let helped: Vec<ObjectKey> = helped.map(|(_, key)| key.clone()).collect();
-        for key in helped {
-            self.leave(&key);
-            self.wake(&key, now);
-        }
+        let all = self.waiting.iter().map(|(_, key)| key).chain(&self.writing);
+        let helped: Vec<ObjectKey> =
+            all.filter(|key| self.pods.get(*key).is_some_and(may_help)).cloned().collect();
+        helped.iter().for_each(|key| self.look_again(key, now));
     }
 
     /// Something has changed that helps this one, if it waits.
     pub(crate) fn look_again(&mut self, key: &ObjectKey, now: Instant) {
-        if self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
-            self.leave(key);
-            self.wake(key, now);
+        match self.pods.get(key).map(|entry| entry.state.clone()) {
+            Some(State::Waiting) => {
+                self.leave(key);
+                self.wake(key, now);
+            }
+            Some(State::Writing { .. }) => self.enter(key, State::Writing { is_helped: true }),
+            _ => {}
         }
     }
 
@@ -265,6 +289,7 @@ impl Queue {
             }
             State::BackingOff { until, is_broken: true } => drop(self.broken.insert((until, key.clone()))),
             State::Waiting => drop(self.waiting.insert((entry.since, key.clone()))),
+            State::Writing { .. } => drop(self.writing.insert(key.clone())),
             State::Gated | State::Attempted => {}
         }
     }
@@ -281,6 +306,7 @@ impl Queue {
             }
             State::BackingOff { until, is_broken: true } => drop(self.broken.remove(&(until, key.clone()))),
             State::Waiting => drop(self.waiting.remove(&(entry.since, key.clone()))),
+            State::Writing { .. } => drop(self.writing.remove(key)),
             State::Gated | State::Attempted => {}
         }
     }
@@ -431,6 +457,34 @@ mod tests {
         tried.now += Duration::from_millis(500);
         assert!(tried.queue.is_ready(tried.now));
         assert_eq!(tried.next().as_deref(), Some("broken"));
+    }
+
+    #[test]
+    fn nobody_is_tried_while_it_is_written_what_was_decided_of_it() {
+        let gone = Event::PodGone(pod("other", 0, json!({})));
+        for (name, is_helped, is_done, back_after) in [
+            ("nothing helps", false, true, None),
+            ("something helped meanwhile", true, true, Some(0)),
+            ("it could not be written", false, false, Some(1)),
+            ("neither does what helped hurry it then", true, false, Some(1)),
+        ] {
+            let mut tried = Tried::with(&[pod("a", 0, json!({}))]);
+            tried.next();
+            tried.refused("a", Plugin::NodeResourcesFit);
+            tried.queue.hold(&key("a"));
+            if is_helped {
+                tried.notice(&gone);
+            }
+            tried.set(&pod("a", 0, json!({"activeDeadlineSeconds": 5})));
+            assert_eq!((tried.next(), tried.queue.due()), (None, None), "{name}");
+            // of one that had its name before
+            tried.queue.written(&key("a"), "another", true, tried.now);
+            assert_eq!((tried.next(), tried.queue.due()), (None, None), "{name}");
+            tried.queue.written(&key("a"), "a", is_done, tried.now);
+            assert_eq!(tried.queue.is_ready(tried.now), back_after == Some(0), "{name}");
+            tried.now += seconds(back_after.unwrap_or(1));
+            assert_eq!(tried.next().is_some(), back_after.is_some(), "{name}");
+        }
     }
 
     #[test]
