@@ -226,8 +226,10 @@ impl Cache {
 
 /// Whether anything differs that a pod can mind.
 fn differ(old: &Node, new: &Node) -> bool {
-    let allocatable = |node: &Node| node.status.as_ref().and_then(|status| status.allocatable.clone());
-    old.spec != new.spec || old.metadata.labels != new.metadata.labels || allocatable(old) != allocatable(new)
+    let status = |node: &Node| {
+        node.status.as_ref().map(|status| (status.allocatable.clone(), status.declared_features.clone()))
+    };
+    old.spec != new.spec || old.metadata.labels != new.metadata.labels || status(old) != status(new)
 }
 
 #[cfg(test)]
@@ -402,6 +404,20 @@ mod tests {
         cache.pod_is(&Arc::new(low.build()), now);
         assert!(next(&mut cache, now).unwrap().1.is_err());
         assert!(next(&mut cache, now).is_none());
+    }
+
+    #[test]
+    fn a_feature_that_a_node_declares_later_is_no_heartbeat() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        let node = objects::node("n");
+        cache.node_is(&Arc::new(node.build()), now);
+        let rule = json!({"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}});
+        let pod = pod("a", "1").container(&json!({"restartPolicyRules": [rule]}));
+        cache.pod_is(&Arc::new(pod.build()), now);
+        assert!(next(&mut cache, now).unwrap().1.is_err());
+        let declares = json!({"declaredFeatures": ["RestartAllContainersOnContainerExits"]});
+        cache.node_is(&Arc::new(node.status(&declares).build()), now);
+        assert_eq!(next(&mut cache, now).unwrap().1, Ok("n".to_owned()));
     }
 
     #[test]
