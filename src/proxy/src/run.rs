@@ -1,4 +1,4 @@
-use crate::health_checks::{HealthCheck, HealthChecks, health_check};
+use crate::health_checks::{HealthCheck, HealthChecks, WantedCheck, health_check};
 use crate::{ACTOR, Claims, OwnAddresses, ProxyConfig, balancer, render};
 use api::ObjectKey;
 use cluster::roles::{ComponentRole, READ, events, rule};
@@ -59,10 +59,8 @@ async fn keep_frontends(
             state.slice_changed(&change);
         }
         applied = apply(network, &mut state, applied).await;
-        for (key, check) in state.checks_changed() {
-            let service = state.services.get(&key);
-            checks.set(&key, check.zip(service.map(|service| &**service))).await;
-        }
+        checks.proxy_is(matches!(applied, Applied::Everything));
+        checks.set(&state.checks_changed()).await;
         tokio::select! {
             () = stop.cancelled() => return,
             Some(change) = services.next() => state.service_changed(&change),
@@ -202,12 +200,12 @@ impl State {
         touched.into_iter().map(|frontend| (frontend, self.claims.action(&frontend).cloned())).collect()
     }
 
-    /// Those that no port is for any more come first: another may have been given theirs.
-    fn checks_changed(&mut self) -> Vec<(ObjectKey, Option<HealthCheck>)> {
+    fn checks_changed(&mut self) -> Vec<WantedCheck> {
         let changed = std::mem::take(&mut self.dirty_checks);
-        let mut changed: Vec<_> =
-            changed.into_iter().map(|key| (key.clone(), self.checks.get(&key).copied())).collect();
-        changed.sort_by_key(|(_, check)| check.is_some());
-        changed
+        let wanted = |key: ObjectKey| {
+            let check = self.checks.get(&key).copied().zip(self.services.get(&key).cloned());
+            (key, check)
+        };
+        changed.into_iter().map(wanted).collect()
     }
 }

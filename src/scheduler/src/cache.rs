@@ -1,8 +1,9 @@
 //! What the scheduler knows: nodes with their pods, and the pods that wait. Informers tell it what changes; what it has
 //! decided itself it knows at once, and *assumes* until an informer shows it.
 //!
-//! Without I/O: [`crate::run`] listens, asks for what is next, and writes what was decided.
+//! Without I/O: `run.rs` listens and asks for what is next, `writes.rs` writes what was decided.
 
+use crate::attached::VolumesInUse;
 use crate::hints::Event;
 use crate::pod_affinity::Namespaces;
 use crate::pod_info::PodInfo;
@@ -12,7 +13,7 @@ use crate::{Context, Snapshot, Storage};
 use api::{LabelSelector, ObjectKey};
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kinds::{key_of, pod as ask};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -24,11 +25,12 @@ pub(crate) struct Cache {
     pub(crate) snapshot: Snapshot,
     pub(crate) queue: Queue,
     pub(crate) namespaces: Arc<Namespaces>,
+    pub(crate) volumes: VolumesInUse,
     /// Those that are on a node.
     placed: HashMap<ObjectKey, Arc<PodInfo>>,
-    /// Ids of those that no informer shows there yet.
-    assumed: HashSet<String>,
-    /// Those that have made room for themselves, and where.
+    /// Ids of those that no informer shows there yet, and where each had made room for itself before.
+    assumed: HashMap<String, Option<String>>,
+    /// Those that have made room for themselves, and where: what their status says of it may be behind.
     nominated: HashMap<ObjectKey, (String, Arc<PodInfo>)>,
     /// Where the next pod looks first.
     pub(crate) start: usize,
@@ -66,10 +68,14 @@ impl Cache {
                 false => self.queue.remove(&key),
             }
         } else if waits(pod) {
-            let had_place = self.nominated.contains_key(&key);
-            self.nominate(&info, nominated_node(pod), now);
+            let own = self.place_of(&key).map(str::to_owned);
+            let before = self.queue.pod(&key).filter(|known| known.id == info.id);
+            // what was decided since is on its way to the pod's status (upstream's `UpdateNominatedPod`)
+            let is_behind = before.is_some_and(|known| nominated_node(&known.pod) != own.as_deref());
+            let place = if is_behind { own.as_deref() } else { nominated_node(pod) };
+            self.nominate(&info, place, now);
             self.queue.set(&info, &self.namespaces, now);
-            if had_place && nominated_node(pod).is_none() {
+            if own.is_some() && place.is_none() {
                 // one who is more important has it
                 self.queue.look_again(&key, now);
             }
@@ -86,8 +92,9 @@ impl Cache {
     }
 
     fn enter_node(&mut self, key: ObjectKey, info: Arc<PodInfo>, now: Instant) {
-        let was_assumed = self.assumed.remove(&info.id);
+        let was_assumed = self.assumed.remove(&info.id).is_some();
         self.snapshot.set_pod(info.clone());
+        self.volumes.pod_is(&info);
         let event = match self.placed.insert(key, info.clone()).filter(|_| !was_assumed) {
             None => Event::PodPlaced(info),
             Some(old) if old.likeness == info.likeness && old.occupied == info.occupied => return,
@@ -102,6 +109,7 @@ impl Cache {
         if let Some(info) = &placed {
             self.assumed.remove(&info.id);
             self.snapshot.remove_pod(&info.id);
+            self.volumes.pod_is_gone(&info.id);
         }
         if let Some(info) = placed.or(nominated) {
             self.notice(&Event::PodGone(info), now);
@@ -114,8 +122,10 @@ impl Cache {
         there.spec.get_or_insert_default().node_name = Some(node.to_owned());
         let key = key_of(&there.metadata);
         let info = Arc::new(PodInfo::of(Arc::new(there)));
-        self.assumed.insert(info.id.clone());
+        let had = self.place_of(&key).map(str::to_owned);
+        self.assumed.insert(info.id.clone(), had);
         self.snapshot.set_pod(info.clone());
+        self.volumes.pod_is(&info);
         self.give_up_place(&key, Some(node), now);
         self.placed.insert(key, info);
     }
@@ -123,13 +133,12 @@ impl Cache {
     /// It could not be bound. What it has made free for itself is still its.
     pub(crate) fn forget(&mut self, pod: &Arc<PodInfo>, now: Instant) {
         let key = key_of(&pod.pod.metadata);
-        if !self.assumed.contains(&pod.id) {
-            return;
-        }
+        let Some(had) = self.assumed.get(&pod.id).cloned() else { return };
         self.leave_node(&key, now);
-        if self.queue.has(&key) {
-            self.nominate(pod, nominated_node(&pod.pod), now);
-        }
+        let Some(known) = self.queue.pod(&key).filter(|known| known.id == pod.id).cloned() else { return };
+        let told = nominated_node(&known.pod);
+        let place = if told == nominated_node(&pod.pod) { had.as_deref() } else { told };
+        self.nominate(&known, place, now);
     }
 
     /// The node that it has made room for itself on, if any.
@@ -138,6 +147,19 @@ impl Cache {
         self.give_up_place(&key, node, now);
         if let Some(node) = node {
             self.nominated.insert(key, (node.to_owned(), pod.clone()));
+        }
+    }
+
+    /// The node that the pod has made room for itself on.
+    pub(crate) fn place_of(&self, key: &ObjectKey) -> Option<&str> {
+        self.nominated.get(key).map(|(node, _)| node.as_str())
+    }
+
+    /// One who is more important goes to the node on which it had made room for itself.
+    pub(crate) fn lose_place(&mut self, key: &ObjectKey, node: &str, now: Instant) {
+        if self.place_of(key) == Some(node) {
+            self.give_up_place(key, None, now);
+            self.queue.look_again(key, now);
         }
     }
 
@@ -191,10 +213,6 @@ impl Cache {
         self.queue.notice(event, &self.namespaces, now);
     }
 
-    pub(crate) fn placed(&self) -> impl Iterator<Item = &Arc<PodInfo>> {
-        self.placed.values()
-    }
-
     pub(crate) fn context(&self, storage: Storage, owners: Option<LabelSelector>) -> Context {
         Context {
             namespaces: self.namespaces.clone(),
@@ -208,8 +226,10 @@ impl Cache {
 
 /// Whether anything differs that a pod can mind.
 fn differ(old: &Node, new: &Node) -> bool {
-    let allocatable = |node: &Node| node.status.as_ref().and_then(|status| status.allocatable.clone());
-    old.spec != new.spec || old.metadata.labels != new.metadata.labels || allocatable(old) != allocatable(new)
+    let status = |node: &Node| {
+        node.status.as_ref().map(|status| (status.allocatable.clone(), status.declared_features.clone()))
+    };
+    old.spec != new.spec || old.metadata.labels != new.metadata.labels || status(old) != status(new)
 }
 
 #[cfg(test)]
@@ -316,6 +336,48 @@ mod tests {
     }
 
     #[test]
+    fn what_was_decided_since_holds_against_a_status_that_is_behind() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        cache.node_is(&Arc::new(objects::node("n").allocatable("2", "4Gi").build()), now);
+        cache.node_is(&Arc::new(objects::node("m").allocatable("2", "4Gi").build()), now);
+        let (made, key) = (pod("one", "2"), ObjectKey::namespaced("default", "one"));
+        let told = |node: &str| Arc::new(made.clone().status(&json!({"nominatedNodeName": node})).build());
+        let (none, n, m) = (Arc::new(made.build()), told("n"), told("m"));
+        // what was shown, what was decided then, what is shown then, and where its place is
+        let cases = [
+            ("somebody else writes it", &none, None, &n, Some("n")),
+            ("it is cleared", &n, Some("n"), &none, None),
+            ("nothing is shown yet", &none, Some("n"), &none, Some("n")),
+            ("it is shown", &none, Some("n"), &n, Some("n")),
+            ("another place, and the old one is shown", &n, Some("m"), &n, Some("m")),
+            ("another place, and the old one is cleared", &n, Some("m"), &none, Some("m")),
+            ("another place is shown", &n, Some("m"), &m, Some("m")),
+            ("no place, and the old one is shown", &n, None, &n, None),
+        ];
+        for (name, before, decided, then, want) in cases {
+            cache.pod_is(before, now);
+            let info = cache.queue.pod(&key).unwrap().clone();
+            cache.nominate(&info, decided, now);
+            cache.pod_is(then, now);
+            assert_eq!(cache.place_of(&key), want, "{name}");
+            cache.pod_is_gone(then, now);
+        }
+        // it is the cache that says where it has made room: also while it is placed, and when it was not bound there
+        cache.pod_is(&none, now);
+        let one = cache.queue.pop(now).unwrap();
+        cache.nominate(&one, Some("m"), now);
+        let placed = place(&one, &cache.snapshot, &cache.context(Storage::default(), None)).unwrap();
+        assert_eq!((placed.node.as_str(), placed.evaluated), ("m", 1));
+        cache.assume(&one, "m", now);
+        cache.forget(&one, now);
+        assert_eq!(cache.place_of(&key), Some("m"));
+        cache.lose_place(&key, "n", now);
+        assert_eq!(cache.place_of(&key), Some("m"));
+        cache.lose_place(&key, "m", now);
+        assert_eq!(cache.place_of(&key), None);
+    }
+
+    #[test]
     fn what_one_gives_up_another_takes() {
         let (mut cache, now) = (Cache::default(), Instant::now());
         cache.node_is(&Arc::new(objects::node("n").allocatable("2", "4Gi").build()), now);
@@ -342,6 +404,20 @@ mod tests {
         cache.pod_is(&Arc::new(low.build()), now);
         assert!(next(&mut cache, now).unwrap().1.is_err());
         assert!(next(&mut cache, now).is_none());
+    }
+
+    #[test]
+    fn a_feature_that_a_node_declares_later_is_no_heartbeat() {
+        let (mut cache, now) = (Cache::default(), Instant::now());
+        let node = objects::node("n");
+        cache.node_is(&Arc::new(node.build()), now);
+        let rule = json!({"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}});
+        let pod = pod("a", "1").container(&json!({"restartPolicyRules": [rule]}));
+        cache.pod_is(&Arc::new(pod.build()), now);
+        assert!(next(&mut cache, now).unwrap().1.is_err());
+        let declares = json!({"declaredFeatures": ["RestartAllContainersOnContainerExits"]});
+        cache.node_is(&Arc::new(node.status(&declares).build()), now);
+        assert_eq!(next(&mut cache, now).unwrap().1, Ok("n".to_owned()));
     }
 
     #[test]

@@ -2,8 +2,8 @@
 //!
 //! [`place`] is pure: a pod and what is known of the nodes in, a node or the reasons out; [`preempt`] is pure too, and says
 //! who must go where there is none. What is known is a [`Snapshot`], kept current pod by pod. A queue says who is tried when,
-//! and hints whom a change may help. Around them a thin loop hears what changes and binds pods. It knows nothing of what
-//! makes pods or runs them.
+//! and hints whom a change may help. Around them a thin loop hears what changes and decides; what was decided is written
+//! beside it. It knows nothing of what makes pods or runs them.
 
 #![forbid(unsafe_code)]
 
@@ -24,6 +24,9 @@ mod run;
 mod scores;
 mod snapshot;
 mod spread;
+#[cfg(test)]
+mod tests;
+mod writes;
 
 pub use filters::Plugin;
 pub use node::NodeSnapshot;

@@ -182,7 +182,7 @@ pub fn place(pod: &PodInfo, snapshot: &Snapshot, context: &Context) -> Result<Pl
         Ok(prepared) => prepared,
         Err(why) => return Err(Unschedulable::for_all(snapshot.len(), why)),
     };
-    let nominated = crate::preempt::nominated_node(&pod.pod).and_then(|name| snapshot.node(name));
+    let nominated = crate::preempt::own_place(pod, context).and_then(|name| snapshot.node(name));
     if let Some(node) = nominated.filter(|node| prepared.against(node).is_empty()) {
         return Ok(Placement { node: node.name().to_owned(), evaluated: 1, feasible: 1 });
     }

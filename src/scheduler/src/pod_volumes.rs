@@ -70,9 +70,9 @@ pub type Attachment = (String, String);
 #[derive(Debug, Clone, Default)]
 pub struct Attached {
     /// By node and driver.
-    pub limits: HashMap<String, BTreeMap<String, i64>>,
+    pub limits: Arc<HashMap<String, BTreeMap<String, i64>>>,
     /// By the pod's uid.
-    pub of_pods: HashMap<String, Vec<Attachment>>,
+    pub of_pods: Arc<HashMap<String, Vec<Attachment>>>,
     /// Those of the pod that is to be placed.
     pub own: Vec<Attachment>,
 }

@@ -45,7 +45,7 @@ pub fn preempt(
     refused: &Unschedulable,
     budgets: &[Arc<PodDisruptionBudget>],
 ) -> Result<Preemption, NoPreemption> {
-    eligible(&pod.pod, snapshot, refused)?;
+    eligible(pod, snapshot, context, refused)?;
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let mut best: Option<(Cost, Preemption)> = None;
     let budgets = Budgets::of(budgets);
@@ -85,17 +85,22 @@ fn most_candidates(nodes: usize) -> usize {
 }
 
 /// A pod that has made room for itself waits until its victims are gone, unless the node will never do any more.
-fn eligible(pod: &Pod, snapshot: &Snapshot, refused: &Unschedulable) -> Result<(), NoPreemption> {
+fn eligible(
+    pod: &PodInfo,
+    snapshot: &Snapshot,
+    context: &Context,
+    refused: &Unschedulable,
+) -> Result<(), NoPreemption> {
     let not = |why: &str| Err(NoPreemption { why: format!("not eligible due to {why}."), keeps_place: true });
-    if pod.spec.as_ref().and_then(|spec| spec.preemption_policy.as_deref()) == Some("Never") {
+    if pod.pod.spec.as_ref().and_then(|spec| spec.preemption_policy.as_deref()) == Some("Never") {
         return not("preemptionPolicy=Never");
     }
-    let nominated = nominated_node(pod).and_then(|name| snapshot.node(name));
+    let nominated = own_place(pod, context).and_then(|name| snapshot.node(name));
     let nominated = nominated.filter(|node| refused.resolvable.contains(&node.slot));
     let is_leaving = |other: &Arc<PodInfo>| {
         let marked = kinds::pod::condition(&other.pod, DISRUPTION_TARGET);
         let by_us = marked.is_some_and(|c| c.status == "True" && c.reason.as_deref() == Some(BY_SCHEDULER));
-        other.is_deleting && other.priority() < priority(pod) && by_us
+        other.is_deleting && other.priority() < pod.priority() && by_us
     };
     match nominated.is_some_and(|node| node.residents.iter().any(is_leaving)) {
         true => not("a terminating pod on the nominated node"),
@@ -108,6 +113,12 @@ pub(crate) const BY_SCHEDULER: &str = "PreemptionByScheduler";
 
 pub(crate) fn nominated_node(pod: &Pod) -> Option<&str> {
     pod.status.as_ref()?.nominated_node_name.as_deref().filter(|name| !name.is_empty())
+}
+
+/// Where the pod has made room for itself, by what was decided: its status may not say so yet, or not any more.
+pub(crate) fn own_place<'c>(pod: &PodInfo, context: &'c Context) -> Option<&'c str> {
+    let own = context.nominated.iter().find(|(_, other)| other.id == pod.id);
+    own.map(|(node, _)| node.as_str())
 }
 
 /// Of two of the same priority the one that has run longer is the more important.
@@ -281,7 +292,9 @@ mod tests {
     }
 
     fn chosen(pod: &Pod, nodes: &[(&str, Vec<Pod>)], budgets: &[Arc<PodDisruptionBudget>]) -> String {
-        let (pod, all, context) = (PodInfo::of(Arc::new(pod.clone())), snapshot(nodes), Context::default());
+        let (pod, all) = (Arc::new(PodInfo::of(Arc::new(pod.clone()))), snapshot(nodes));
+        let place = nominated_node(&pod.pod).map(|node| (node.to_owned(), pod.clone()));
+        let context = Context { nominated: place.into_iter().collect(), ..Context::default() };
         let refused = crate::place(&pod, &all, &context).unwrap_err();
         match preempt(&pod, &all, &context, &refused, budgets) {
             Ok(Preemption { node, victims }) => {

@@ -1,7 +1,8 @@
 //! The pods that have no node, in upstream's three queues: *active* ones are tried, the most important first; who was
 //! refused *waits* until something changes that may help it ([`crate::hints`]), and then *backs off* for a while that doubles
 //! with each refusal, so that one who never fits does not hold up the others. Where nobody else is to be tried, nobody backs
-//! off (upstream's `SchedulerPopFromBackoffQ`), but for those whose attempt broke. Gated pods are in none of them.
+//! off (upstream's `SchedulerPopFromBackoffQ`), but for those whose attempt broke. Gated pods are in none of them, nor is one
+//! of whom it is still being written what was decided (upstream's "waiting for the preemption for this pod to be finished").
 //!
 //! Without a clock of its own: who asks says what time it is.
 
@@ -26,7 +27,10 @@ pub(crate) struct Queue {
     pods: HashMap<ObjectKey, Entry>,
     active: BTreeSet<Turn>,
     backing_off: BTreeSet<(Instant, ObjectKey)>,
+    /// Those that back off because their attempt broke.
+    broken: BTreeSet<(Instant, ObjectKey)>,
     waiting: BTreeSet<(Instant, ObjectKey)>,
+    writing: BTreeSet<ObjectKey>,
     arrivals: u64,
 }
 
@@ -62,6 +66,11 @@ enum State {
         is_broken: bool,
     },
     Waiting,
+    /// It was refused, and what was decided of it is being written: it is not tried before that is done. What helps it
+    /// meanwhile is not forgotten.
+    Writing {
+        is_helped: bool,
+    },
     /// It is being placed, or bound.
     Attempted,
 }
@@ -102,6 +111,7 @@ impl Queue {
         match state {
             State::Gated if !is_gated(pod) => self.enter(&key, State::Active),
             State::Waiting if helps => self.wake(&key, now),
+            State::Writing { .. } if helps => self.enter(&key, State::Writing { is_helped: true }),
             state => self.enter(&key, state),
         }
     }
@@ -123,6 +133,11 @@ impl Queue {
         self.pods.contains_key(key)
     }
 
+    /// As an informer has shown it last.
+    pub(crate) fn pod(&self, key: &ObjectKey) -> Option<&Arc<PodInfo>> {
+        self.pods.get(key).map(|entry| &entry.pod)
+    }
+
     /// Whether it is this pod, and no other that has its name by now.
     fn is(&self, key: &ObjectKey, id: &str) -> bool {
         self.pods.get(key).is_some_and(|known| known.pod.id == id)
@@ -130,7 +145,7 @@ impl Queue {
 
     /// The next to be tried. It is [`Queue::refused`], [`Queue::failed`] or [`Queue::bound`] then.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Arc<PodInfo>> {
-        while let Some((_, key)) = self.backing_off.first().filter(|(until, _)| *until <= now).cloned() {
+        while let Some((_, key)) = self.first_back().filter(|(until, _)| *until <= now).cloned() {
             self.leave(&key);
             self.enter(&key, State::Active);
         }
@@ -142,20 +157,17 @@ impl Queue {
         }
         let key = match self.active.first() {
             Some(turn) => turn.key.clone(),
-            None => self.early()?,
+            // who backs off need not where nobody else is to be tried
+            None => self.backing_off.first().map(|(_, key)| key.clone())?,
         };
         self.leave(&key);
         self.enter(&key, State::Attempted);
         self.pods.get(&key).map(|entry| entry.pod.clone())
     }
 
-    /// One that backs off, and need not where nobody else is to be tried.
-    fn early(&self) -> Option<ObjectKey> {
-        let is_refused = |key: &ObjectKey| {
-            let entry = self.pods.get(key);
-            entry.is_some_and(|entry| matches!(entry.state, State::BackingOff { is_broken: false, .. }))
-        };
-        self.backing_off.iter().map(|(_, key)| key).find(|key| is_refused(key)).cloned()
+    /// Who has backed off first, of all who do.
+    fn first_back(&self) -> Option<&(Instant, ObjectKey)> {
+        self.backing_off.first().into_iter().chain(self.broken.first()).min()
     }
 
     /// No node would do. It waits for what its refusers say may help.
@@ -180,12 +192,26 @@ impl Queue {
         }
     }
 
-    /// What was decided of one that waits could not be written.
-    pub(crate) fn retry(&mut self, key: &ObjectKey, id: &str, now: Instant) {
-        if self.is(key, id) && self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
+    /// What was decided of one that waits is being written from now on: it is [`Queue::written`] then.
+    pub(crate) fn hold(&mut self, key: &ObjectKey) {
+        if self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
             self.leave(key);
-            self.enter(key, State::Attempted);
-            self.failed(key, id, now);
+            self.enter(key, State::Writing { is_helped: false });
+        }
+    }
+
+    /// What was decided of the pod of this id is written, or (not `is_done`) could not be.
+    pub(crate) fn written(&mut self, key: &ObjectKey, id: &str, is_done: bool, now: Instant) {
+        let entry = self.pods.get(key).filter(|entry| entry.pod.id == id);
+        let Some(State::Writing { is_helped }) = entry.map(|entry| entry.state.clone()) else { return };
+        self.leave(key);
+        match (is_done, is_helped) {
+            (true, true) => self.wake(key, now),
+            (true, false) => self.enter(key, State::Waiting),
+            (false, _) => {
+                self.enter(key, State::Attempted);
+                self.failed(key, id, now);
+            }
         }
     }
 
@@ -207,19 +233,21 @@ impl Queue {
             true => matches!(event, Event::NodeAdded(_)),
             false => entry.refused_by.iter().any(|plugin| may_help(*plugin, &entry.pod, event, namespaces)),
         };
-        let helped = self.waiting.iter().filter(|(_, key)| self.pods.get(key).is_some_and(may_help));
-        let helped: Vec<ObjectKey> = helped.map(|(_, key)| key.clone()).collect();
-        for key in helped {
-            self.leave(&key);
-            self.wake(&key, now);
-        }
+        let all = self.waiting.iter().map(|(_, key)| key).chain(&self.writing);
+        let helped: Vec<ObjectKey> =
+            all.filter(|key| self.pods.get(*key).is_some_and(may_help)).cloned().collect();
+        helped.iter().for_each(|key| self.look_again(key, now));
     }
 
     /// Something has changed that helps this one, if it waits.
     pub(crate) fn look_again(&mut self, key: &ObjectKey, now: Instant) {
-        if self.pods.get(key).is_some_and(|entry| entry.state == State::Waiting) {
-            self.leave(key);
-            self.wake(key, now);
+        match self.pods.get(key).map(|entry| entry.state.clone()) {
+            Some(State::Waiting) => {
+                self.leave(key);
+                self.wake(key, now);
+            }
+            Some(State::Writing { .. }) => self.enter(key, State::Writing { is_helped: true }),
+            _ => {}
         }
     }
 
@@ -234,14 +262,14 @@ impl Queue {
 
     /// Whether somebody is to be tried now.
     pub(crate) fn is_ready(&self, now: Instant) -> bool {
-        !self.active.is_empty() || self.early().is_some() || self.due().is_some_and(|due| due <= now)
+        !self.active.is_empty() || !self.backing_off.is_empty() || self.due().is_some_and(|due| due <= now)
     }
 
     /// When somebody is to be tried, if nothing happens until then.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let backing_off = self.backing_off.first().map(|(until, _)| *until);
+        let back = self.first_back().map(|(until, _)| *until);
         let waiting = self.waiting.first().map(|(since, _)| *since + LONGEST_WAIT);
-        backing_off.into_iter().chain(waiting).min()
+        back.into_iter().chain(waiting).min()
     }
 
     fn enter(&mut self, key: &ObjectKey, state: State) {
@@ -256,8 +284,12 @@ impl Queue {
                 };
                 self.active.insert(turn);
             }
-            State::BackingOff { until, .. } => drop(self.backing_off.insert((until, key.clone()))),
+            State::BackingOff { until, is_broken: false } => {
+                self.backing_off.insert((until, key.clone()));
+            }
+            State::BackingOff { until, is_broken: true } => drop(self.broken.insert((until, key.clone()))),
             State::Waiting => drop(self.waiting.insert((entry.since, key.clone()))),
+            State::Writing { .. } => drop(self.writing.insert(key.clone())),
             State::Gated | State::Attempted => {}
         }
     }
@@ -269,8 +301,12 @@ impl Queue {
                 let priority = Reverse(entry.pod.priority());
                 self.active.remove(&Turn { priority, arrival: entry.arrival, key: key.clone() });
             }
-            State::BackingOff { until, .. } => drop(self.backing_off.remove(&(until, key.clone()))),
+            State::BackingOff { until, is_broken: false } => {
+                self.backing_off.remove(&(until, key.clone()));
+            }
+            State::BackingOff { until, is_broken: true } => drop(self.broken.remove(&(until, key.clone()))),
             State::Waiting => drop(self.waiting.remove(&(entry.since, key.clone()))),
+            State::Writing { .. } => drop(self.writing.remove(key)),
             State::Gated | State::Attempted => {}
         }
     }
@@ -402,6 +438,53 @@ mod tests {
         assert_eq!((tried.next(), tried.queue.due()), (None, Some(tried.now + seconds(1))));
         tried.now += seconds(1);
         assert_eq!(tried.next().as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn those_that_broke_back_off_beside_those_that_were_refused() {
+        let gone = Event::PodGone(pod("other", 0, json!({})));
+        let mut tried = Tried::with(&[pod("broken", 9, json!({})), pod("refused", 0, json!({}))]);
+        assert_eq!(tried.next().as_deref(), Some("broken"));
+        assert_eq!(tried.next().as_deref(), Some("refused"));
+        tried.queue.failed(&key("broken"), "broken", tried.now);
+        assert!(!tried.queue.is_ready(tried.now));
+        tried.now += Duration::from_millis(500);
+        tried.refused("refused", Plugin::NodeResourcesFit);
+        tried.notice(&gone);
+        // the one that was refused is tried before its time, the other is not
+        assert_eq!((tried.next().as_deref(), tried.next()), (Some("refused"), None));
+        assert_eq!(tried.queue.due(), Some(tried.now + Duration::from_millis(500)));
+        tried.now += Duration::from_millis(500);
+        assert!(tried.queue.is_ready(tried.now));
+        assert_eq!(tried.next().as_deref(), Some("broken"));
+    }
+
+    #[test]
+    fn nobody_is_tried_while_it_is_written_what_was_decided_of_it() {
+        let gone = Event::PodGone(pod("other", 0, json!({})));
+        for (name, is_helped, is_done, back_after) in [
+            ("nothing helps", false, true, None),
+            ("something helped meanwhile", true, true, Some(0)),
+            ("it could not be written", false, false, Some(1)),
+            ("neither does what helped hurry it then", true, false, Some(1)),
+        ] {
+            let mut tried = Tried::with(&[pod("a", 0, json!({}))]);
+            tried.next();
+            tried.refused("a", Plugin::NodeResourcesFit);
+            tried.queue.hold(&key("a"));
+            if is_helped {
+                tried.notice(&gone);
+            }
+            tried.set(&pod("a", 0, json!({"activeDeadlineSeconds": 5})));
+            assert_eq!((tried.next(), tried.queue.due()), (None, None), "{name}");
+            // of one that had its name before
+            tried.queue.written(&key("a"), "another", true, tried.now);
+            assert_eq!((tried.next(), tried.queue.due()), (None, None), "{name}");
+            tried.queue.written(&key("a"), "a", is_done, tried.now);
+            assert_eq!(tried.queue.is_ready(tried.now), back_after == Some(0), "{name}");
+            tried.now += seconds(back_after.unwrap_or(1));
+            assert_eq!(tried.next().is_some(), back_after.is_some(), "{name}");
+        }
     }
 
     #[test]

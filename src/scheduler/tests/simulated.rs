@@ -373,7 +373,8 @@ fn a_driver_attaches_no_more_than_it_can() {
     let own = ("d".to_owned(), "p/new".to_owned());
     let mut storage = Storage::default();
     for number in 0..NODES {
-        storage.attached.limits.insert(format!("n{number:02}"), [("d".to_owned(), 1)].into());
+        let limits = Arc::make_mut(&mut storage.attached.limits);
+        limits.insert(format!("n{number:02}"), [("d".to_owned(), 1)].into());
     }
     storage.attached.own = vec![own.clone()];
     let claim: PersistentVolumeClaim =
@@ -388,19 +389,21 @@ fn a_driver_attaches_no_more_than_it_can() {
         .map(|(name, node, _)| (name, node, json!({"spec": {"volumes": [volume("v")]}})))
         .collect();
     for number in 0..pods.len() {
-        storage.attached.of_pods.insert(format!("x-{number}"), vec![("d".to_owned(), format!("x/{number}"))]);
+        let of_pods = Arc::make_mut(&mut storage.attached.of_pods);
+        of_pods.insert(format!("x-{number}"), vec![("d".to_owned(), format!("x/{number}"))]);
     }
     let uses = || pod(json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "data"}}]}));
     let mut context = Context { storage, ..Context::default() };
     let all = with(&pods);
     assert_eq!(outcome(uses(), &all, &context), "n07");
     // the same volume twice is one
-    context.storage.attached.of_pods.insert("x-3".to_owned(), vec![own]);
+    Arc::make_mut(&mut context.storage.attached.of_pods).insert("x-3".to_owned(), vec![own]);
     assert!(["n03", "n07"].contains(&outcome(uses(), &all, &context).as_str()));
     // where none can be attached, one that is there still does
-    context.storage.attached.limits.values_mut().for_each(|of| *of = [("d".to_owned(), 0)].into());
+    let limits = Arc::make_mut(&mut context.storage.attached.limits);
+    limits.values_mut().for_each(|of| *of = [("d".to_owned(), 0)].into());
     assert!(outcome(uses(), &all, &context).starts_with("n03"));
-    context.storage.attached.of_pods.clear();
+    Arc::make_mut(&mut context.storage.attached.of_pods).clear();
     let full = "46 node(s) exceed max volume count. preemption:";
     assert!(outcome(uses(), &all, &context).contains(full));
 }

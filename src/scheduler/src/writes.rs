@@ -1,0 +1,288 @@
+//! What was decided is written beside the decisions: a webhook that is slow to answer holds up the pod that it is asked about,
+//! and no other.
+//!
+//! A pod has one task at a time, which writes all that was decided of it in order; the pod is not tried again before that is
+//! over (upstream preempts so as well). What can not be written, or panics, is decided anew after a while.
+
+use crate::cache::NAME;
+use crate::pod_info::PodInfo;
+use crate::pod_volumes::Promise;
+use crate::preempt::{BY_SCHEDULER, DISRUPTION_TARGET};
+use crate::run::{Decision, Scheduler};
+use crate::{Preemption, Unschedulable};
+use api::{ObjectKey, Reason, Status};
+use cluster::{DeleteOptions, PodBinding, WriteOptions, subject};
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use kinds::{key_of, pod as ask, volume};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::task::TaskTracker;
+
+/// Pods that are written at once, so that they share the store's commits; of a burst of pods the others wait with what was
+/// decided of them, which is little, and hold up no decision.
+pub(crate) const MOST_WRITES: usize = 64;
+/// What takes longer waits for a webhook, and goes on without its place: however many hang, in each second so many others
+/// begin.
+pub(crate) const LONGEST_PLACE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Writes {
+    tasks: TaskTracker,
+    places: Arc<Semaphore>,
+}
+
+impl Default for Writes {
+    fn default() -> Self {
+        Writes { tasks: TaskTracker::new(), places: Arc::new(Semaphore::new(MOST_WRITES)) }
+    }
+}
+
+impl Writes {
+    /// `then` hears how it went. Whoever calls does not wait.
+    pub(crate) fn begin<F>(
+        &self,
+        write: impl FnOnce() -> F + Send + 'static,
+        then: impl FnOnce(Result<(), Status>) + Send + 'static,
+    ) where
+        F: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        let places = self.places.clone();
+        self.tasks.spawn(async move {
+            // closed where the scheduler ends: what has not begun does not begin any more
+            let Ok(place) = places.acquire_owned().await else { return };
+            // on its own: where it panics the pod is tried again all the same
+            let mut writing = tokio::spawn(write());
+            let written = match tokio::time::timeout(LONGEST_PLACE, &mut writing).await {
+                Ok(written) => written,
+                Err(_) => {
+                    drop(place);
+                    writing.await
+                }
+            };
+            then(written.unwrap_or_else(|broken| Err(Status::internal(broken))));
+        });
+    }
+
+    /// What has begun is finished.
+    pub(crate) async fn end(&self) {
+        self.places.close();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Scheduler {
+    pub(crate) fn write_down(self: &Arc<Self>, pod: Arc<PodInfo>, decision: Decision) {
+        let (this, of) = (self.clone(), pod.clone());
+        match decision {
+            Decision::Bind { node } => self.bind(pod, node),
+            Decision::Promise { node, promises } => {
+                self.write_held(&pod, move || async move { this.promise(&of.pod, &node, promises).await });
+            }
+            Decision::Preempt { why, preemption } => {
+                let why = found(&why, &preemption);
+                self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
+                self.write_held(&pod, move || async move { this.preempt(&of, &why, preemption).await });
+            }
+            Decision::Refuse { why, nominated } => {
+                self.events.warning(&*pod.pod, "FailedScheduling", why.clone());
+                let note = move || async move { this.note(&of.pod, &why, nominated.as_deref()).await };
+                self.write_held(&pod, note);
+            }
+        }
+    }
+
+    /// What was decided of one that waits, and is held meanwhile.
+    pub(crate) fn write_held<F>(self: &Arc<Self>, pod: &PodInfo, write: impl FnOnce() -> F + Send + 'static)
+    where
+        F: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        let (this, key, id) = (self.clone(), key_of(&pod.pod.metadata), pod.id.clone());
+        self.writes.begin(write, move |written| {
+            if let Err(status) = &written {
+                tracing::debug!(pod = %key, %status, "what was decided of the pod is not written, will try again");
+            }
+            this.note_change(|cache, now| cache.queue.written(&key, &id, written.is_ok(), now));
+        });
+    }
+
+    fn bind(self: &Arc<Self>, pod: Arc<PodInfo>, node: String) {
+        let (this, key) = (self.clone(), key_of(&pod.pod.metadata));
+        let binding = PodBinding {
+            namespace: key.namespace.as_deref().unwrap_or_default().to_owned(),
+            pod: key.name.to_string(),
+            node: node.clone(),
+            // one that has its name by now may not fit there
+            uid: pod.pod.metadata.uid.clone(),
+            ..PodBinding::default()
+        };
+        let client = self.client.clone();
+        let bind = move || async move { client.bind_as(&binding, &WriteOptions::default()).await };
+        self.writes.begin(bind, move |bound| match bound {
+            Ok(()) => {
+                let said = format!("Successfully assigned {key} to {node}");
+                this.events.normal(&*pod.pod, "Scheduled", said);
+                this.note_change(|cache, _| cache.queue.bound(&key, &pod.id));
+            }
+            Err(status) => {
+                tracing::debug!(%key, %node, %status, "pod not bound, will try again");
+                this.note_change(|cache, now| {
+                    cache.forget(&pod, now);
+                    cache.queue.failed(&key, &pod.id, now);
+                });
+            }
+        });
+    }
+
+    /// Claims that waited for the pod are told where it will run, or are given a volume that is reached from there.
+    async fn promise(&self, pod: &Pod, node: &str, promises: Vec<Promise>) -> Result<(), Status> {
+        let namespace = pod.metadata.namespace.as_deref();
+        for promise in promises {
+            let done = match promise {
+                Promise::Made => continue,
+                Promise::Node { claim } => {
+                    let key = ObjectKey::new(namespace, &claim);
+                    let tell = self.claims.modify(&key, |claim| {
+                        volume::annotate(&mut claim.metadata, volume::SELECTED_NODE, node);
+                        Ok(())
+                    });
+                    tell.await.map(|_| ())
+                }
+                Promise::Volume { claim, volume: name } => {
+                    let Some(claim) = self.claims.find(&ObjectKey::new(namespace, &claim))? else { continue };
+                    let key = ObjectKey::cluster(&name);
+                    let give = self.volumes.modify(&key, |of| {
+                        let spec = of.spec.get_or_insert_default();
+                        if spec.claim_ref.is_some() {
+                            let words = format!("volume \"{name}\" already bound to a different claim.");
+                            return Err(Status::new(Reason::Conflict, words));
+                        }
+                        spec.claim_ref = Some(subject(&claim));
+                        volume::annotate(&mut of.metadata, volume::BOUND_BY_CONTROLLER, "yes");
+                        Ok(())
+                    });
+                    give.await.map(|_| ())
+                }
+            };
+            match done {
+                Err(status) if status.is(Reason::NotFound) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The place is written down before anybody goes: whoever is placed meanwhile leaves it free. The victims go beside each
+    /// other.
+    async fn preempt(
+        self: &Arc<Self>,
+        pod: &Arc<PodInfo>,
+        why: &str,
+        preemption: Preemption,
+    ) -> Result<(), Status> {
+        let Preemption { node, victims } = preemption;
+        self.note(&pod.pod, why, Some(&node)).await?;
+        let mut evictions = JoinSet::new();
+        for victim in victims {
+            let (this, by, node) = (self.clone(), pod.clone(), node.clone());
+            evictions.spawn(async move { this.evict(&victim, &by.pod, &node).await });
+        }
+        let mut evicted = Ok(());
+        while let Some(done) = evictions.join_next().await {
+            evicted = evicted.and(done.unwrap_or_else(|broken| Err(Status::internal(broken))));
+        }
+        evicted?;
+        self.give_up_places(pod, &node).await
+    }
+
+    /// Who is on his way out already is not told again, nor spoken of.
+    async fn evict(&self, victim: &Pod, by: &Pod, node: &str) -> Result<(), Status> {
+        let key = key_of(&victim.metadata);
+        let stored = self.pods.find(&key)?.filter(|pod| pod.metadata.uid == victim.metadata.uid);
+        if stored.is_none_or(|pod| ask::is_deleting(&pod)) {
+            return Ok(());
+        }
+        let condition = PodCondition {
+            type_: DISRUPTION_TARGET.to_owned(),
+            status: "True".to_owned(),
+            reason: Some(BY_SCHEDULER.to_owned()),
+            message: Some(format!("{NAME}: preempting to accommodate a higher priority pod")),
+            ..PodCondition::default()
+        };
+        let mark = |pod: &mut Pod| {
+            ask::set_condition(pod.status.get_or_insert_default(), condition.clone(), jiff::Timestamp::now());
+        };
+        self.write_status(victim, mark).await?;
+        let options = DeleteOptions { uid: victim.metadata.uid.clone(), ..DeleteOptions::default() };
+        let deleted = self.pods.delete(&key, options).await;
+        if deleted.is_ok() {
+            let uid = by.metadata.uid.as_deref().unwrap_or_default();
+            self.events.normal(victim, "Preempted", format!("Preempted by pod {uid} on node {node}"));
+        }
+        unless_gone(deleted)
+    }
+
+    /// Less important pods that were to come to the node look for another.
+    async fn give_up_places(&self, pod: &PodInfo, node: &str) -> Result<(), Status> {
+        let others = self.cache().nominated_below(pod, node);
+        for key in others {
+            self.note_change(|cache, now| cache.lose_place(&key, node, now));
+            let cleared = self.pods.modify_status(&key, |pod| {
+                let status = pod.status.get_or_insert_default();
+                // it may have found one meanwhile
+                if status.nominated_node_name.as_deref() == Some(node) {
+                    status.nominated_node_name = None;
+                }
+                Ok(())
+            });
+            unless_gone(cleared.await.map(|_| ()))?;
+        }
+        Ok(())
+    }
+
+    async fn note(&self, pod: &Pod, why: &str, nominated: Option<&str>) -> Result<(), Status> {
+        let note = |pod: &mut Pod| {
+            let condition = PodCondition {
+                type_: "PodScheduled".into(),
+                status: "False".into(),
+                reason: Some("Unschedulable".into()),
+                message: Some(why.to_owned()),
+                observed_generation: pod.metadata.generation,
+                ..PodCondition::default()
+            };
+            let status = pod.status.get_or_insert_default();
+            status.nominated_node_name = nominated.map(str::to_owned);
+            ask::set_condition(status, condition, jiff::Timestamp::now());
+        };
+        self.write_status(pod, note).await
+    }
+
+    /// Of this pod, not of another that has its name by now.
+    async fn write_status(&self, pod: &Pod, change: impl Fn(&mut Pod) + Send + Sync) -> Result<(), Status> {
+        let key = key_of(&pod.metadata);
+        let written = self.pods.modify_status(&key, |stored| {
+            if stored.metadata.uid != pod.metadata.uid {
+                return Err(Status::new(Reason::NotFound, "the pod is gone, another has its name"));
+            }
+            change(stored);
+            Ok(())
+        });
+        unless_gone(written.await.map(|_| ()))
+    }
+}
+
+fn found(why: &Unschedulable, preemption: &Preemption) -> String {
+    let Preemption { node, victims } = preemption;
+    let victims = victims.len();
+    format!(
+        "{why} preemption: found a potential placement for pod on node {node}, preempting {victims} victims"
+    )
+}
+
+fn unless_gone(done: Result<(), Status>) -> Result<(), Status> {
+    match done {
+        Err(status) if status.is(Reason::NotFound) || status.is(Reason::Conflict) => Ok(()),
+        other => other,
+    }
+}
