@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use cluster::{Actor, Api, Client, Cluster, DeleteOptions, WebhookCaller, WorkQueue};
 use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhookConfiguration, WebhookClientConfig};
-use k8s_openapi::api::core::v1::{Event, Node, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
+use k8s_openapi::api::core::v1::{Event, PersistentVolume, PersistentVolumeClaim, Pod, ServiceAccount};
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
 use kinds::{TypedKind, key_of, pod as ask, volume};
