@@ -13,6 +13,7 @@ use crate::node::{Binary, Collect, Fold, Node, Pattern};
 use crate::occurrences::{Mark, Occurrences};
 use crate::signatures;
 use crate::sizes::Sizes;
+use crate::stack::enough;
 use crate::types::{Place, Ty, Typing};
 use kube_cel::cel::Value;
 
@@ -86,11 +87,6 @@ fn sum<'a>(costs: impl IntoIterator<Item = &'a Range>) -> Range {
 
 const ONE: Range = Range { min: 1, max: 1 };
 
-/// Bytes: what one form and what it calls need at most, with much to spare.
-const STACK_LEFT: usize = 64 << 10;
-/// Bytes: how much is taken at once where that is no more there.
-const STACK_MORE: usize = 1 << 20;
-
 impl<'c, 's> Check<'c, 's> {
     /// Of a rule about what is at `root`.
     pub(crate) fn of_rule(root: Place<'s>, is_old_optional: bool, sizes: &'c Sizes) -> Self {
@@ -116,12 +112,10 @@ impl<'c, 's> Check<'c, 's> {
         self.typing == Typing::Policy && matches!(ty, Ty::Object(_))
     }
 
-    /// On a stack that grows with the expression: whoever asks may have a small one.
-    ///
     /// # Errors
     /// The first thing that is wrong.
     pub(crate) fn node(&mut self, node: &Node) -> Checked<'s> {
-        stacker::maybe_grow(STACK_LEFT, STACK_MORE, || self.form(node))
+        enough(|| self.form(node))
     }
 
     /// Each form has a function of its own, so that what a deep expression leaves on the stack is little.

@@ -5,6 +5,7 @@ use crate::functions::{PATTERN_COST, call, extra_cost, fault};
 use crate::lower::compiled;
 use crate::node::{Binary, Collect, Fold, Node, Pattern};
 use crate::program::{Answer, Fault, Variables};
+use crate::stack::enough;
 use crate::values::{as_optional, optional, type_name, type_value, weight};
 use crate::{authz, constructed};
 use kube_cel::cel::Value;
@@ -88,7 +89,7 @@ impl<'p> Run<'p> {
             return Err(Fault::Error(format!("expression recursion limit exceeded: {DEEPEST}")));
         }
         self.depth += 1;
-        let answer = self.node(node);
+        let answer = enough(|| self.node(node));
         self.depth -= 1;
         answer
     }

@@ -30,6 +30,7 @@ mod program;
 mod rules;
 mod signatures;
 mod sizes;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -3,6 +3,7 @@
 use crate::environment::{Environment, REQUEST_RESOURCE};
 use crate::functions::{argument, is_known};
 use crate::node::{Binary, Collect, Fold, Node, Pattern};
+use crate::stack::enough;
 use crate::values::type_value;
 use crate::{authz, constructed};
 use kube_cel::cel::Value;
@@ -44,6 +45,10 @@ impl<'e> Lower<'e> {
     /// # Errors
     /// In words: a name that there is not, a form that is not supported.
     pub(crate) fn node(&mut self, expr: IdedExpr) -> Result<Node, String> {
+        enough(|| self.form(expr))
+    }
+
+    fn form(&mut self, expr: IdedExpr) -> Result<Node, String> {
         Ok(match expr.expr {
             Expr::Literal(literal) => Node::Literal(literal_value(literal)),
             Expr::Ident(name) if self.scope.contains(&name) => Node::Variable(name),
