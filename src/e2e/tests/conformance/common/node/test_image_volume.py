@@ -49,4 +49,5 @@ def test_never_pulled(ns, registry):
 
 def test_own_programs_do_not_run(ns):
     said = ns.output("/data/bin/busybox true; echo $?", container=container(), **volume(BUSYBOX, "IfNotPresent"))
-    assert said.endswith("126\n"), said
+    # what the shell says comes on the other stream, sooner or later than its code
+    assert "126" in said.splitlines(), said
