@@ -1,6 +1,7 @@
 use crate::proto::{
     NodeCapabilities, NodeExpandRequest, NodeInfo, NodePublishRequest, NodeStageRequest,
-    NodeUnpublishRequest, NodeUnstageRequest, Nothing, PluginInfo, RegistrationStatus,
+    NodeUnpublishRequest, NodeUnstageRequest, Nothing, PluginInfo, RegistrationStatus, VolumeStats,
+    VolumeStatsRequest,
 };
 use crate::socket::{Channel, words};
 use http::uri::{PathAndQuery, Uri};
@@ -41,6 +42,16 @@ impl Error {
     /// Whether it can not be done as long as things are as they are.
     pub fn is_failed_precondition(&self) -> bool {
         self.code == Code::FailedPrecondition
+    }
+
+    /// Whether what was asked for can not be had: upstream's `isInfeasibleError`.
+    pub fn is_infeasible(&self) -> bool {
+        matches!(self.code, Code::InvalidArgument | Code::OutOfRange | Code::NotFound)
+    }
+
+    /// Nobody heard what became of the call.
+    pub fn unheard(why: impl fmt::Display) -> Self {
+        Error { code: Code::Unavailable, message: why.to_string() }
     }
 }
 
@@ -123,6 +134,14 @@ impl Driver {
     pub async fn expand(&self, request: NodeExpandRequest) -> Result<(), Error> {
         ask(&self.socket, "/csi.v1.Node/NodeExpandVolume", request).await.map(|Nothing {}| ())
     }
+
+    /// How full a volume is.
+    ///
+    /// # Errors
+    /// As the driver says.
+    pub async fn stats(&self, request: VolumeStatsRequest) -> Result<VolumeStats, Error> {
+        ask(&self.socket, "/csi.v1.Node/NodeGetVolumeStats", request).await
+    }
 }
 
 /// Who speaks for a driver at its registration socket.
@@ -156,10 +175,11 @@ where
     A: Message + Default + 'static,
 {
     let answer = async {
-        let channel = Channel::open(socket).await.map_err(|why| {
+        let opened = Channel::open(socket).await.map_err(|why| {
             let message = format!("connection error: desc = \"transport: Error while dialing: {why}\"");
             Error { code: Code::Unavailable, message }
         })?;
+        let (channel, _connection) = opened;
         let origin = Uri::from_static("http://localhost");
         let mut grpc = Grpc::with_origin(channel, origin).max_decoding_message_size(LARGEST_ANSWER);
         grpc.ready().await?;
@@ -251,6 +271,48 @@ mod tests {
         let broken = Driver::new(socket).publish(NodePublishRequest::default()).await.unwrap_err();
         assert!(!broken.is_final(), "{broken}");
         assert!(broken.to_string().starts_with("rpc error: code = Unavailable desc = "), "{broken}");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_given_up_leaves_no_connection_to_a_driver_that_reads_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let socket = root.path().join("csi.sock");
+        let listener = UnixListener::bind(&socket).unwrap();
+        // more than a socket takes before somebody reads
+        let secrets = [("key".to_owned(), "x".repeat(8 << 20))].into();
+        let request = NodePublishRequest { secrets, ..NodePublishRequest::default() };
+        let call = tokio::spawn(async move { Driver::new(socket).publish(request).await });
+        let (stream, _) = listener.accept().await.unwrap();
+        stream.readable().await.unwrap();
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        let closed = async {
+            loop {
+                match stream.try_write(&[0]) {
+                    Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return,
+                    _ => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), closed).await.expect("its end is closed");
+    }
+
+    #[test]
+    fn what_an_error_means_for_what_was_asked() {
+        // (code, is final, is infeasible)
+        let cases = [
+            (Code::Internal, true, false),
+            (Code::InvalidArgument, true, true),
+            (Code::OutOfRange, true, true),
+            (Code::NotFound, true, true),
+            (Code::FailedPrecondition, true, false),
+            (Code::Aborted, false, false),
+            (Code::DeadlineExceeded, false, false),
+        ];
+        for (code, is_final, is_infeasible) in cases {
+            let error = Error { code, message: String::new() };
+            assert_eq!((error.is_final(), error.is_infeasible()), (is_final, is_infeasible), "{code:?}");
+        }
     }
 
     use std::os::fd::AsRawFd;

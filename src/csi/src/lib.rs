@@ -18,5 +18,5 @@ pub use prost::Message;
 pub use proto::{
     AccessMode, CapacityRange, Mode, NodeCapabilities, NodeExpandRequest, NodeInfo, NodePublishRequest,
     NodeStageRequest, NodeUnpublishRequest, NodeUnstageRequest, PluginInfo, RegistrationStatus, Rpc,
-    Topology, VolumeCapability,
+    Topology, Unit, VolumeCapability, VolumeStats, VolumeStatsRequest, VolumeUsage,
 };

@@ -229,3 +229,42 @@ pub struct CapacityRange {
     #[prost(int64, tag = "2")]
     pub limit_bytes: i64,
 }
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct VolumeStatsRequest {
+    #[prost(string, tag = "1")]
+    pub volume_id: String,
+    /// Where it is published.
+    #[prost(string, tag = "2")]
+    pub volume_path: String,
+    #[prost(string, tag = "3")]
+    pub staging_target_path: String,
+}
+
+/// Its condition is not read.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct VolumeStats {
+    #[prost(message, repeated, tag = "1")]
+    pub usage: Vec<VolumeUsage>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct VolumeUsage {
+    #[prost(int64, tag = "1")]
+    pub available: i64,
+    #[prost(int64, tag = "2")]
+    pub total: i64,
+    #[prost(int64, tag = "3")]
+    pub used: i64,
+    #[prost(enumeration = "Unit", tag = "4")]
+    pub unit: i32,
+}
+
+/// `VolumeUsage.Unit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum Unit {
+    Unknown = 0,
+    Bytes = 1,
+    Inodes = 2,
+}

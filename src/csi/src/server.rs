@@ -8,6 +8,7 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
+use std::future::ready;
 use tokio::net::UnixListener;
 
 /// What a call is answered instead of a message: gRPC's code and its words.
@@ -25,6 +26,15 @@ pub async fn serve(
     listener: UnixListener,
     answer: impl Fn(&str, &[u8]) -> Result<Vec<u8>, Refused> + Clone + Send + Sync + 'static,
 ) {
+    serve_slowly(listener, move |path: String, body: Bytes| ready(answer(&path, &body))).await;
+}
+
+/// The same, by who takes his time.
+pub async fn serve_slowly<A, F>(listener: UnixListener, answer: A)
+where
+    A: Fn(String, Bytes) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Vec<u8>, Refused>> + Send + 'static,
+{
     while let Ok((stream, _)) = listener.accept().await {
         let answer = answer.clone();
         tokio::spawn(async move {
@@ -34,7 +44,8 @@ pub async fn serve(
                     let path = request.uri().path().to_owned();
                     let body = request.into_body().collect().await.map(|body| body.to_bytes());
                     let body = body.unwrap_or_default();
-                    Ok::<_, Infallible>(response(answer(&path, body.get(PREFIX..).unwrap_or_default())))
+                    let body = body.slice(PREFIX.min(body.len())..);
+                    Ok::<_, Infallible>(response(answer(path, body).await))
                 }
             });
             let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());

@@ -6,14 +6,17 @@ use http_body_util::BodyExt;
 use http_body_util::combinators::MapErr;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{SendRequest, handshake};
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper::rt::Executor;
+use hyper_util::rt::TokioIo;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 use tonic::Status;
 use tonic::body::Body;
 use tower_service::Service;
@@ -21,23 +24,44 @@ use tower_service::Service;
 /// unix(7): `sun_path`, with its end.
 const LONGEST_PATH: usize = 107;
 
+/// What hyper begins for a connection, one of them with the socket. It ends when this is dropped: by itself it would first write
+/// what is left, and wait for ever for a driver that reads nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Connection(Arc<Mutex<JoinSet<()>>>);
+
+/// Begins them, as long as the connection is wanted. What it begins holds it as well, and so it holds nothing.
+#[derive(Debug, Clone)]
+struct Tasks(Weak<Mutex<JoinSet<()>>>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Tasks {
+    fn execute(&self, task: F) {
+        if let Some(all) = self.0.upgrade() {
+            all.lock().unwrap_or_else(PoisonError::into_inner).spawn(task);
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Channel(SendRequest<Body>);
 
 impl Channel {
+    /// Usable as long as the connection is not dropped.
+    ///
     /// # Errors
     /// In words.
-    pub(crate) async fn open(socket: &Path) -> Result<Channel, String> {
+    pub(crate) async fn open(socket: &Path) -> Result<(Channel, Connection), String> {
         let stream = connect(socket).await;
         let stream = stream.map_err(|e| format!("dial unix {}: connect: {e}", socket.display()))?;
+        let whole = Connection::default();
+        let tasks = Tasks(Arc::downgrade(&whole.0));
         let (send, connection) =
-            handshake(TokioExecutor::new(), TokioIo::new(stream)).await.map_err(|e| words(&e))?;
-        tokio::spawn(async move {
+            handshake(tasks.clone(), TokioIo::new(stream)).await.map_err(|e| words(&e))?;
+        tasks.execute(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(error = words(&error), "a connection to a storage driver broke");
             }
         });
-        Ok(Channel(send))
+        Ok((Channel(send), whole))
     }
 }
 

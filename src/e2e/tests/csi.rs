@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Appliance, appliance};
+use common::{Appliance, appliance, ends};
 use csi::server::{Refused, serve};
 use csi::{
     Message, NodeCapabilities, NodeInfo, NodePublishRequest, NodeStageRequest, NodeUnpublishRequest,
@@ -276,6 +276,18 @@ fn a_driver_mounts_what_pods_ask_for_and_takes_it_back() {
 
     // the program goes and comes; what is mounted stays
     at.monopod(&["stop"]).ok("stop");
+    assert_eq!(mounts(&at).len(), 2);
+    at.monopod(&["start"]).ok("start");
+    at.until(&["get", "csinodes", "-o", "jsonpath={.items[*].spec.drivers[*].name}"], NAME);
+    assert_eq!(at.kubectl(&["exec", "two", "--", "cat", "/data/file"]).ok("read"), "kept\n");
+
+    // it is killed, and what it knew of the mounts is lost
+    let daemon = at.pid();
+    at.shell(&format!("kill -9 {daemon}")).ok("kill the daemon");
+    assert!(ends(&daemon));
+    let root = at.places()[0].join("kubelet");
+    let lost = at.shell(&format!("find {} -name vol_data.json -print -delete", root.display())).ok("lose");
+    assert_eq!(lost.lines().count(), 2, "{lost}");
     assert_eq!(mounts(&at).len(), 2);
     at.monopod(&["start"]).ok("start");
     at.until(&["get", "csinodes", "-o", "jsonpath={.items[*].spec.drivers[*].name}"], NAME);

@@ -22,6 +22,12 @@ pub fn unique_name(driver: &str, handle: &str) -> String {
     format!("{OF_DRIVERS}{driver}^{handle}")
 }
 
+/// Driver and handle of such a name; `None` for one of another plugin.
+pub fn parts_of(unique_name: &str) -> Option<(&str, &str)> {
+    // a driver's name has no caret
+    unique_name.strip_prefix(OF_DRIVERS)?.split_once('^')
+}
+
 /// The VolumeAttachment of a volume on a node: upstream's `getAttachmentName`.
 pub fn attachment_name(driver: &str, handle: &str, node: &str) -> String {
     format!("csi-{}", hex(&[handle, driver, node]))
@@ -53,8 +59,7 @@ pub fn is_attached(driver: Option<&CSIDriver>) -> bool {
 pub fn is_in_use(node: &Node, attachment: &str) -> bool {
     let on = node.metadata.name.as_deref().unwrap_or_default();
     let used = node.status.iter().flat_map(|status| status.volumes_in_use.iter().flatten());
-    // a driver's name has no caret
-    let mut used = used.filter_map(|name| name.strip_prefix(OF_DRIVERS)?.split_once('^'));
+    let mut used = used.filter_map(|name| parts_of(name));
     used.any(|(driver, handle)| attachment_name(driver, handle, on) == attachment)
 }
 
@@ -76,6 +81,8 @@ mod tests {
     #[test]
     fn names_are_upstreams() {
         assert_eq!(unique_name("d.example", "h"), "kubernetes.io/csi/d.example^h");
+        assert_eq!(parts_of("kubernetes.io/csi/d.example^a^b"), Some(("d.example", "a^b")));
+        assert_eq!(parts_of("kubernetes.io/nfs/x"), None);
         // sha256 of "handledrivernode", by sha256sum
         assert_eq!(
             attachment_name("driver", "handle", "node"),

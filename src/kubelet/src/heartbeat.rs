@@ -123,6 +123,7 @@ impl Heartbeat {
             // somebody deleted it: it comes back, as upstream's does
             Err(status) if status.is(Reason::NotFound) => {
                 self.nodes.create(node::new(&shared.config)).await?;
+                shared.csi.node_is_new.send_replace(());
                 self.nodes.modify_status(&self.key(), write).await?
             }
             other => other?,

@@ -32,6 +32,24 @@ pub(crate) struct PodMeasured {
     pub started_at: Timestamp,
     pub interfaces: Vec<InterfaceStats>,
     pub containers: Vec<ContainerMeasured>,
+    /// Those of storage drivers, where they were asked: `csi::measure_volumes`.
+    pub volumes: Vec<VolumeMeasured>,
+}
+
+pub(crate) struct VolumeMeasured {
+    /// As the pod calls it.
+    pub name: String,
+    /// In the pod's namespace.
+    pub claim: Option<String>,
+    pub bytes: Option<Filled>,
+    pub inodes: Option<Filled>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filled {
+    pub total: u64,
+    pub used: u64,
+    pub available: u64,
 }
 
 pub(crate) struct ContainerMeasured {
@@ -101,7 +119,7 @@ pub(crate) async fn measure(shared: &Shared) -> cri::Result<Measured> {
             });
         }
         let (started_at, interfaces) = (sandbox.created_at, stats.interfaces);
-        pods.push(PodMeasured { pod, started_at, interfaces, containers });
+        pods.push(PodMeasured { pod, started_at, interfaces, containers, volumes: Vec::new() });
     }
     pods.sort_by(|a, b| {
         (pod::namespace(&a.pod), pod::name(&a.pod)).cmp(&(pod::namespace(&b.pod), pod::name(&b.pod)))
@@ -171,6 +189,20 @@ pub(crate) fn example() -> Measured {
                     details,
                 },
             }],
+            volumes: vec![
+                VolumeMeasured {
+                    name: "cache".into(),
+                    claim: None,
+                    bytes: Some(Filled { total: 9, used: 8, available: 1 }),
+                    inodes: None,
+                },
+                VolumeMeasured {
+                    name: "data".into(),
+                    claim: Some("data-web-0".into()),
+                    bytes: Some(Filled { total: 1000, used: 300, available: 650 }),
+                    inodes: Some(Filled { total: 64, used: 3, available: 61 }),
+                },
+            ],
         }],
     }
 }

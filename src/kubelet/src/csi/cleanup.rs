@@ -1,6 +1,6 @@
 //! What was mounted for pods that went while this program was away: it can only be taken back by its driver, when that has come.
 
-use super::{Pause, locked, mounter, records};
+use super::{Pause, locked, mounter, reconstruct, records};
 use crate::shared::Shared;
 use crate::worker::tear_down;
 use std::path::Path;
@@ -53,6 +53,10 @@ async fn clean_up(shared: &Shared) -> bool {
             }
         }
     }
+    if let Err(why) = mounter::unmount_unknown(shared).await {
+        tracing::warn!(why, "what was staged for nobody stays");
+        failed = true;
+    }
     let drivers: Vec<String> = locked(&shared.csi.drivers).keys().cloned().collect();
     for driver in drivers {
         if let Err(why) = mounter::unstage_unused(shared, &driver).await {
@@ -66,5 +70,6 @@ async fn clean_up(shared: &Shared) -> bool {
 /// Whether the drivers of all that is left there have come: without one, trying again is of no use until it has.
 async fn is_answered_for(shared: &Shared, dir: &Path) -> bool {
     let left = records::all_of_pod(dir).await.unwrap_or_default();
-    left.iter().all(|(_, data)| shared.csi.driver(&data.driver_name).is_some())
+    let mut left = left.into_iter().filter_map(|found| reconstruct::of_pod(shared, found));
+    left.all(|data| shared.csi.driver(&data.driver_name).is_some())
 }

@@ -2,15 +2,17 @@
 //!
 //! A driver makes itself known by a socket in `plugins_registry` ([`registration`]); the node's CSINode says so ([`node_info`]).
 //! [`mounter`] has a driver stage and publish a pod's volumes, and take them back. What was begun stands in files first
-//! ([`records`]), as upstream's kubelet keeps them, so that whoever comes after a crash finishes it ([`cleanup`]). [`volume`] and
-//! [`paths`] are pure.
+//! ([`records`]), as upstream's kubelet keeps them, so that whoever comes after a crash finishes it ([`cleanup`]); where a file is
+//! lost, [`reconstruct`] finds what it said. [`stats`] asks how full volumes are. [`volume`] and [`paths`] are pure.
 
 mod cleanup;
 mod mounter;
 mod node_info;
 mod paths;
+mod reconstruct;
 mod records;
 mod registration;
+mod stats;
 mod volume;
 
 pub(crate) use cleanup::run as clean_up;
@@ -19,6 +21,7 @@ pub(crate) use node_info::create as create_csi_node;
 pub use paths::on_machine;
 pub(crate) use records::{has_volumes, is_published};
 pub(crate) use registration::Registration;
+pub(crate) use stats::measure as measure_volumes;
 pub use volume::CsiVolume;
 
 use crate::shared::Shared;
@@ -32,7 +35,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 /// Below the kubelet's directory, where upstream has them.
 const REGISTRY: &str = "plugins_registry";
@@ -43,6 +46,7 @@ const PLUGINS: &str = "plugins";
 struct Registered {
     calls: csi::Driver,
     sees: Sees,
+    version: registration::Version,
     /// The socket that spoke for it: it is gone with that one.
     by: (PathBuf, registration::Identity),
 }
@@ -62,6 +66,8 @@ pub(crate) struct Csi {
     reporting: tokio::sync::Mutex<()>,
     /// Told whenever a driver has come.
     pub registered: watch::Sender<()>,
+    /// Told when the node's object is another one: it knows of no driver.
+    pub node_is_new: watch::Sender<()>,
 }
 
 impl Csi {
@@ -75,6 +81,7 @@ impl Csi {
             orphans: Mutex::default(),
             reporting: tokio::sync::Mutex::default(),
             registered: watch::Sender::new(()),
+            node_is_new: watch::Sender::new(()),
         }
     }
 
@@ -105,6 +112,11 @@ impl Csi {
         self.known.get(&ObjectKey::cluster(driver))
     }
 
+    /// When nobody else has something done to the volume.
+    async fn turn(&self, driver: &str, handle: &str) -> Turn {
+        Turn { _held: Arc::new(self.lock_of(driver, handle).lock_owned().await) }
+    }
+
     fn lock_of(&self, driver: &str, handle: &str) -> Arc<tokio::sync::Mutex<()>> {
         let name = kinds::csi::unique_name(driver, handle);
         let mut locks = locked(&self.locks);
@@ -129,6 +141,29 @@ impl Csi {
 
     fn pods_dir(&self) -> PathBuf {
         self.root.join("pods")
+    }
+}
+
+/// One call for a volume is under way at a time, as the specification wants it.
+#[derive(Debug, Clone)]
+struct Turn {
+    _held: Arc<OwnedMutexGuard<()>>,
+}
+
+impl Turn {
+    /// A call that must not be broken off in the middle: it is carried on to its end or its deadline also where whoever waited
+    /// for it is gone, and it is nobody else's turn before.
+    async fn whole<T: Send + 'static>(
+        &self,
+        call: impl Future<Output = Result<T, csi::Error>> + Send + 'static,
+    ) -> Result<T, csi::Error> {
+        let turn = self.clone();
+        let call = tokio::spawn(async move {
+            let done = call.await;
+            drop(turn);
+            done
+        });
+        call.await.unwrap_or_else(|error| Err(csi::Error::unheard(error)))
     }
 }
 

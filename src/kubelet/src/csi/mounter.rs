@@ -1,19 +1,21 @@
 //! Has a driver stage and publish a volume for a pod, and take it back: upstream's `csiAttacher` and `csiMountMgr`.
 
+mod expand;
+
 use super::records::{self, Step, VolumeData};
-use super::volume::{CsiVolume, Growth, SecretKey};
-use super::{Csi, Registered, blocking};
+use super::volume::{CsiVolume, SecretKey};
+use super::{Csi, Registered, Turn, blocking, reconstruct};
 use crate::pod;
 use crate::shared::Shared;
 use crate::sources::Sources;
-use crate::volumes::{VolumeError, give_to_group};
-use api::{ObjectKey, Reason, Status};
-use cluster::{Api, BoundObject, EventType, TokenRequestParams};
+use crate::volumes::{self, VolumeError, give_to_group};
+use api::{ObjectKey, Status};
+use cluster::{Api, BoundObject, TokenRequestParams};
 use csi::{
-    CapacityRange, NodeCapabilities, NodeExpandRequest, NodePublishRequest, NodeStageRequest,
-    NodeUnpublishRequest, NodeUnstageRequest, Rpc,
+    NodeCapabilities, NodePublishRequest, NodeStageRequest, NodeUnpublishRequest, NodeUnstageRequest, Rpc,
 };
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod};
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::storage::v1::{CSIDriver, VolumeAttachment};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -25,12 +27,13 @@ use tokio_util::sync::CancellationToken;
 /// Upstream's podAttachAndMountTimeout.
 const ATTACH_PATIENCE: Duration = Duration::from_secs(123);
 /// Where a pod has its volume, in its directory, and the node what was staged.
-const MOUNT: &str = "mount";
-const GLOBAL_MOUNT: &str = "globalmount";
+pub(super) const MOUNT: &str = "mount";
+pub(super) const GLOBAL_MOUNT: &str = "globalmount";
 
 /// Where the volume is, when a driver has published it for the pod. May be repeated: what is mounted stays.
 ///
-/// `living` ends the waiting when the pod is to end.
+/// `living` ends the waiting when the pod is to end. What a driver was asked for it is let finish: what is taken back meanwhile
+/// would come again.
 ///
 /// # Errors
 /// The driver refused, is not there, or the volume is not attached in time; upstream's words.
@@ -66,9 +69,9 @@ pub(crate) async fn mount(
             ),
         ),
     })?;
-    let lock = shared.csi.lock_of(&volume.driver, &volume.handle);
-    let _held = unless_ended(living, lock.lock()).await?;
-    let mount = Mount { shared, pod, volume, living, object, driver, publish_context, must_attach, again };
+    let turn = unless_ended(living, shared.csi.turn(&volume.driver, &volume.handle)).await?;
+    let mount =
+        Mount { shared, pod, volume, living, turn, object, driver, publish_context, must_attach, again };
     mount.run().await
 }
 
@@ -84,7 +87,8 @@ async fn unless_ended<T>(
 async fn mounted_before(shared: &Shared, pod: &Pod, volume: &CsiVolume) -> std::io::Result<Option<PathBuf>> {
     let dir = records::of_pod(&shared.pod_dir(pod), &volume.spec_name);
     let target = dir.join(MOUNT);
-    let is_ready = records::read(&dir).await?.is_some_and(|data| data.step == Step::Ready);
+    let record = records::read(&dir).await?;
+    let is_ready = record.known().is_some_and(|data| data.step == Step::Ready);
     Ok((is_ready && is_mounted(&target).await?).then_some(target))
 }
 
@@ -94,6 +98,7 @@ struct Mount<'m> {
     pod: &'m Pod,
     volume: &'m CsiVolume,
     living: &'m CancellationToken,
+    turn: Turn,
     object: Option<Arc<CSIDriver>>,
     driver: Registered,
     publish_context: HashMap<String, String>,
@@ -107,41 +112,51 @@ impl Mount<'_> {
         let volume = self.volume;
         let dir = records::of_pod(&self.shared.pod_dir(self.pod), &volume.spec_name);
         let target = dir.join(MOUNT);
-        let known = records::read(&dir).await.map_err(|e| set_up(volume, e))?;
-        let mut data = known.unwrap_or_else(|| self.data(Step::Idle));
+        let record = records::read(&dir).await.map_err(|e| set_up(volume, e))?;
+        let mut data = record.or(|step| self.data(step));
         let can = unless_ended(self.living, self.driver.calls.capabilities()).await?;
         let can = can.map_err(|e| set_up(volume, format_args!("kubernetes.io/csi: mounter.SetUpAt failed to check for STAGE_UNSTAGE_VOLUME capability: {e}")))?;
         let is_there =
             data.step == Step::Ready && is_mounted(&target).await.map_err(|e| set_up(volume, e))?;
-        if is_there && !self.again {
-            self.grow(&can, &target).await?;
+        if is_there {
+            if self.again {
+                let request = self.publish_request(&can, &target)?;
+                // it is published: what is taken back meanwhile does not come again
+                let done = unless_ended(self.living, self.driver.calls.publish(request)).await?;
+                done.map_err(|e| set_up(volume, e))?;
+            }
+            self.grow(&can, &target, expand::When::Used).await?;
             return Ok(target);
         }
-        if !is_there {
-            records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
-            if !volume.is_ephemeral {
-                self.stage(&can).await?;
-            }
+        records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
+        if !volume.is_ephemeral {
+            self.stage(&can).await?;
         }
         let request = self.publish_request(&can, &target)?;
-        if data.step == Step::Idle {
+        self.go_on()?;
+        if data.step != Step::Begun {
             data.step = Step::Begun;
             records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
         }
-        if let Err(error) = unless_ended(self.living, self.driver.calls.publish(request)).await? {
-            if error.is_final() && !is_there {
+        let calls = self.driver.calls.clone();
+        if let Err(error) = self.turn.whole(async move { calls.publish(request).await }).await {
+            if error.is_final() {
                 data.step = Step::Idle;
                 records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
             }
             return Err(set_up(volume, error));
         }
-        if !is_there {
-            self.give(&can, &target).await?;
-            data.step = Step::Ready;
-            records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
-        }
-        self.grow(&can, &target).await?;
+        self.give(&can, &target).await?;
+        // until then it is published again, as upstream does where it failed
+        self.grow(&can, &target, expand::When::SetUp).await?;
+        data.step = Step::Ready;
+        records::write(&dir, &data).await.map_err(|e| set_up(volume, e))?;
         Ok(target)
+    }
+
+    /// Nothing new is begun for a pod that is to end.
+    fn go_on(&self) -> Result<(), VolumeError> {
+        if self.living.is_cancelled() { Err(VolumeError::GivenUp) } else { Ok(()) }
     }
 
     fn data(&self, step: Step) -> VolumeData {
@@ -166,8 +181,8 @@ impl Mount<'_> {
     async fn stage(&self, can: &NodeCapabilities) -> Result<(), VolumeError> {
         let volume = self.volume;
         let dir = self.global_dir();
-        let known = records::read(&dir).await.map_err(|e| device(volume, e))?;
-        let mut data = known.unwrap_or_else(|| self.data(Step::Idle));
+        let record = records::read(&dir).await.map_err(|e| device(volume, e))?;
+        let mut data = record.or(|step| self.data(step));
         records::write(&dir, &data).await.map_err(|e| device(volume, e))?;
         if self.must_attach {
             report_in_use(self.shared).await.map_err(|e| device(volume, e))?;
@@ -195,12 +210,14 @@ impl Mount<'_> {
             secrets: secrets.map_err(|why| device(volume, why))?,
             volume_context: volume.attributes.clone().into_iter().collect(),
         };
+        self.go_on()?;
         let was_idle = data.step == Step::Idle;
         if data.step != Step::Begun {
             data.step = Step::Begun;
             records::write(&dir, &data).await.map_err(|e| device(volume, e))?;
         }
-        if let Err(error) = unless_ended(self.living, self.driver.calls.stage(request)).await? {
+        let calls = self.driver.calls.clone();
+        if let Err(error) = self.turn.whole(async move { calls.stage(request).await }).await {
             if was_idle && error.is_final() {
                 data.step = Step::Idle;
                 records::write(&dir, &data).await.map_err(|e| device(volume, e))?;
@@ -251,11 +268,18 @@ impl Mount<'_> {
     }
 
     fn secret(&self, key: Option<&SecretKey>, field: &str) -> Result<HashMap<String, String>, String> {
+        self.find_secret(key).map_err(|(key, why)| format!("fetching {field} {key} failed: {why}"))
+    }
+
+    /// # Errors
+    /// Which it is, and that it is not there.
+    fn find_secret(&self, key: Option<&SecretKey>) -> Result<HashMap<String, String>, (String, String)> {
         let Some((namespace, name)) = key else { return Ok(HashMap::new()) };
         let Some(secret) = self.shared.sources.secret(namespace, name) else {
-            return Err(format!(
-                "fetching {field} {namespace}/{name} failed: kubernetes.io/csi: failed to find the secret {name} in the namespace {namespace} with error: secrets \"{name}\" not found"
-            ));
+            let why = format!(
+                "kubernetes.io/csi: failed to find the secret {name} in the namespace {namespace} with error: secrets \"{name}\" not found"
+            );
+            return Err((format!("{namespace}/{name}"), why));
         };
         let data = secret.data.iter().flatten();
         Ok(data.map(|(key, value)| (key.clone(), String::from_utf8_lossy(&value.0).into_owned())).collect())
@@ -291,63 +315,6 @@ impl Mount<'_> {
         given.map_err(|e| {
             set_up(self.volume, format_args!("applyFSGroup failed for vol {}: {e}", self.volume.handle))
         })
-    }
-
-    /// The file system grows after its volume has, and then the claim says so.
-    async fn grow(&self, can: &NodeCapabilities, target: &Path) -> Result<(), VolumeError> {
-        let Some(growth) = &self.volume.growth else { return Ok(()) };
-        if can.has(Rpc::ExpandVolume) {
-            let volume = self.volume;
-            let failed = |why: &dyn std::fmt::Display| VolumeError::SetUp {
-                volume: volume.spec_name.clone(),
-                why: format!("failed to expand: {why}"),
-            };
-            let secrets = self.secret(volume.expand_secret.as_ref(), "NodeExpandSecretRef");
-            let request = NodeExpandRequest {
-                volume_id: volume.handle.clone(),
-                volume_path: self.told(target),
-                capacity_range: Some(CapacityRange { required_bytes: growth.bytes, limit_bytes: 0 }),
-                staging_target_path: self.staging(can),
-                volume_capability: Some(volume.capability(can, pod::fs_group(self.pod))),
-                secrets: secrets.map_err(|why| failed(&why))?,
-            };
-            if let Err(error) = unless_ended(self.living, self.driver.calls.expand(request)).await? {
-                let name = &volume.spec_name;
-                let message = format!("NodeExpandVolume failed for volume \"{name}\" : {error}");
-                self.shared.say(self.pod, None, EventType::Warning, "VolumeResizeFailed", message);
-                // not while somebody uses it, which is no reason to keep it from the pod
-                return if error.is_failed_precondition() { Ok(()) } else { Err(failed(&error)) };
-            }
-            let (name, node) = (&volume.spec_name, &self.shared.config.node_name);
-            let message = format!("MountVolume.NodeExpandVolume succeeded for volume \"{name}\" {node}");
-            self.shared.say(self.pod, None, EventType::Normal, "FileSystemResizeSuccessful", message.clone());
-            if let Some(claim) = self.shared.sources.claim(pod::namespace(self.pod), &growth.claim.name) {
-                self.shared.events.normal(&*claim, "FileSystemResizeSuccessful", message);
-            }
-        }
-        let claims: Api<PersistentVolumeClaim> = self.shared.client.api();
-        let told = claims.modify_status(&growth.claim, |claim| {
-            has_grown(claim, growth);
-            Ok(())
-        });
-        match told.await {
-            Err(status) if !status.is(Reason::NotFound) => Err(set_up(self.volume, status)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The claim has what its volume has, and nothing more is to be done.
-fn has_grown(claim: &mut PersistentVolumeClaim, growth: &Growth) {
-    let status = claim.status.get_or_insert_default();
-    let size = ("storage".to_owned(), growth.to.clone());
-    status.capacity.get_or_insert_default().extend([size]);
-    let is_over = |kind: &str| matches!(kind, "Resizing" | "FileSystemResizePending");
-    if let Some(conditions) = &mut status.conditions {
-        conditions.retain(|condition| !is_over(&condition.type_));
-    }
-    if let Some(statuses) = &mut status.allocated_resource_statuses {
-        statuses.remove("storage");
     }
 }
 
@@ -387,10 +354,17 @@ impl Csi {
 /// # Errors
 /// A driver refused or is not there; upstream's words.
 pub(crate) async fn unmount_pod(shared: &Shared, pod_dir: &Path) -> Result<(), String> {
-    let mut failures = Vec::new();
-    for (dir, data) in records::all_of_pod(pod_dir).await.map_err(|e| e.to_string())? {
-        failures.extend(unmount(shared, &dir, &data).await.err());
-    }
+    let all = records::all_of_pod(pod_dir).await.map_err(|e| e.to_string())?;
+    let all = all.into_iter().map(|found| async move {
+        let dir = found.dir.clone();
+        let Some(data) = reconstruct::of_pod(shared, found) else {
+            // whoever removes the pod's directory unmounts what is below it first
+            tracing::warn!(dir = %dir.display(), "a volume whose driver nobody knows is unmounted without it");
+            return Ok(());
+        };
+        unmount(shared, &dir, &data).await
+    });
+    let failures: Vec<String> = join_all(all).await.into_iter().filter_map(Result::err).collect();
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
 }
 
@@ -398,17 +372,16 @@ async fn unmount(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(), S
     let failed = |why: &dyn std::fmt::Display| {
         format!("UnmountVolume.TearDown failed for volume \"{}\" : {why}", data.spec_name)
     };
-    let lock = shared.csi.lock_of(&data.driver_name, &data.volume_handle);
-    let _held = lock.lock().await;
-    unpublish(shared, dir, data).await.map_err(|why| failed(&why))?;
+    let turn = shared.csi.turn(&data.driver_name, &data.volume_handle).await;
+    unpublish(shared, &turn, dir, data).await.map_err(|why| failed(&why))?;
     if !data.is_ephemeral() && !has_others(shared, dir, data).await.map_err(|e| failed(&e))? {
-        unstage(shared, data).await?;
+        unstage(shared, &turn, data).await?;
     }
     // last: it is what tells that something is left to be done
     records::remove(dir, MOUNT).await.map_err(|e| failed(&e))
 }
 
-async fn unpublish(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(), String> {
+async fn unpublish(shared: &Shared, turn: &Turn, dir: &Path, data: &VolumeData) -> Result<(), String> {
     let failed =
         |why: &dyn std::fmt::Display| format!("kubernetes.io/csi: Unmounter.TearDownAt failed: {why}");
     // one that refused may have mounted it all the same
@@ -421,7 +394,8 @@ async fn unpublish(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(),
         volume_id: data.volume_handle.clone(),
         target_path: driver.sees.name_of(&shared.csi.root, &dir.join(MOUNT)),
     };
-    driver.calls.unpublish(request).await.map_err(|e| failed(&e))?;
+    let calls = driver.calls;
+    turn.whole(async move { calls.unpublish(request).await }).await.map_err(|e| failed(&e))?;
     match is_mounted(&dir.join(MOUNT)).await {
         Ok(true) => Err(failed(&"still mounted")),
         Ok(false) => {
@@ -432,21 +406,23 @@ async fn unpublish(shared: &Shared, dir: &Path, data: &VolumeData) -> Result<(),
     }
 }
 
-/// Whether another pod has the volume, or is about to.
+/// Whether another pod has the volume, or is about to. One whose record is lost has what its directory is called after.
 async fn has_others(shared: &Shared, dir: &Path, data: &VolumeData) -> std::io::Result<bool> {
     let all = records::all_of_pods(&shared.csi.pods_dir()).await?;
-    Ok(all.iter().any(|(other, of)| other != dir && of.is_same_volume(data)))
+    let has = |found: &records::Found| match found.record.known() {
+        Some(of) => of.is_same_volume(data),
+        None => found.dir.file_name() == records::of_pod(Path::new(""), &data.spec_name).file_name(),
+    };
+    Ok(all.iter().any(|other| other.dir != dir && has(other)))
 }
 
-async fn unstage(shared: &Shared, data: &VolumeData) -> Result<(), String> {
+async fn unstage(shared: &Shared, turn: &Turn, data: &VolumeData) -> Result<(), String> {
     let failed = |why: &dyn std::fmt::Display| {
         format!("UnmountVolume.UnmountDevice failed for volume \"{}\" : {why}", data.spec_name)
     };
     let dir = shared.csi.global_dir(&data.driver_name, &data.volume_handle);
-    let Some(staged) = records::read(&dir).await.map_err(|e| failed(&e))? else {
-        // who removed the record may not have come to say so
-        return report_in_use(shared).await.map_err(|e| failed(&e));
-    };
+    let record = records::read(&dir).await.map_err(|e| failed(&e))?;
+    let staged = record.or(|step| VolumeData { step, ..data.clone() });
     let staging = dir.join(GLOBAL_MOUNT);
     if staged.step != Step::Idle || is_mounted(&staging).await.map_err(|e| failed(&e))? {
         let driver = found(shared, &data.driver_name).map_err(|why| {
@@ -454,7 +430,7 @@ async fn unstage(shared: &Shared, data: &VolumeData) -> Result<(), String> {
                 "kubernetes.io/csi: attacher.UnmountDevice failed to create newCsiDriverClient: {why}"
             ))
         })?;
-        if staged.step == Step::Ready {
+        if staged.step != Step::Begun {
             // from here on it is not known what is there
             let begun = VolumeData { step: Step::Begun, ..staged.clone() };
             records::write(&dir, &begun).await.map_err(|e| failed(&e))?;
@@ -463,9 +439,11 @@ async fn unstage(shared: &Shared, data: &VolumeData) -> Result<(), String> {
             volume_id: staged.volume_handle.clone(),
             staging_target_path: driver.sees.name_of(&shared.csi.root, &staging),
         };
-        driver.calls.unstage(request).await.map_err(|e| failed(&e))?;
+        let calls = driver.calls;
+        turn.whole(async move { calls.unstage(request).await }).await.map_err(|e| failed(&e))?;
     }
     records::remove(&dir, GLOBAL_MOUNT).await.map_err(|e| failed(&e))?;
+    // also where all was gone: who removed the record may not have come to say so
     report_in_use(shared).await.map_err(|e| failed(&e))
 }
 
@@ -475,14 +453,44 @@ async fn unstage(shared: &Shared, data: &VolumeData) -> Result<(), String> {
 /// As [`unmount_pod`].
 pub(super) async fn unstage_unused(shared: &Shared, driver: &str) -> Result<(), String> {
     let all = records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())?;
+    let of_driver = shared.csi.globals_dir().join(driver);
     let mut failures = Vec::new();
-    for (dir, data) in all.into_iter().filter(|(_, data)| data.driver_name == driver) {
-        let lock = shared.csi.lock_of(&data.driver_name, &data.volume_handle);
-        let _held = lock.lock().await;
+    for found in all.into_iter().filter(|found| found.dir.parent() == Some(of_driver.as_path())) {
+        let dir = found.dir.clone();
+        let Some(data) = reconstruct::of_node(shared, found).await else { continue };
+        let turn = shared.csi.turn(&data.driver_name, &data.volume_handle).await;
         match has_others(shared, &dir, &data).await {
             Ok(true) => {}
-            Ok(false) => failures.extend(unstage(shared, &data).await.err()),
+            Ok(false) => failures.extend(unstage(shared, &turn, &data).await.err()),
             Err(error) => failures.push(error.to_string()),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
+}
+
+/// What is staged, and nobody can tell what it is: no volume, no pod and not the node itself has such a one, and no driver can be
+/// asked for it.
+///
+/// # Errors
+/// Something of it is held.
+pub(super) async fn unmount_unknown(shared: &Shared) -> Result<(), String> {
+    let all = records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())?;
+    let mut failures = Vec::new();
+    for found in all.into_iter().filter(|found| found.record.known().is_none()) {
+        let dir = found.dir.clone();
+        if reconstruct::of_node(shared, found).await.is_some() {
+            continue;
+        }
+        let below = dir.clone();
+        let gone = async {
+            blocking(move || volumes::unmount_below(&below)).await?;
+            records::remove(&dir, GLOBAL_MOUNT).await
+        };
+        match gone.await {
+            Ok(()) => {
+                tracing::warn!(dir = %dir.display(), "a volume that nobody knows was staged, and is unmounted");
+            }
+            Err(error) => failures.push(format!("{}: {error}", dir.display())),
         }
     }
     if failures.is_empty() { Ok(()) } else { Err(failures.join("; ")) }
@@ -498,10 +506,14 @@ fn found(shared: &Shared, name: &str) -> Result<Registered, String> {
 /// `status.volumesInUse` is what stands in the node's records, of those volumes that are attached.
 pub(super) async fn report_in_use(shared: &Shared) -> Result<(), String> {
     let _one = shared.csi.reporting.lock().await;
-    let all = records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())?;
+    let mut all = Vec::new();
+    for found in records::all_of_node(&shared.csi.globals_dir()).await.map_err(|e| e.to_string())? {
+        // one whose record is lost is in use as before
+        all.extend(reconstruct::of_node(shared, found).await);
+    }
     let is_attached =
         |data: &VolumeData| kinds::csi::is_attached(shared.csi.object(&data.driver_name).as_deref());
-    let all = all.into_iter().map(|(_, data)| data).filter(is_attached);
+    let all = all.into_iter().filter(is_attached);
     let mut names: Vec<String> =
         all.map(|data| kinds::csi::unique_name(&data.driver_name, &data.volume_handle)).collect();
     names.sort();

@@ -10,7 +10,7 @@ use k8s_openapi::api::storage::v1::{CSINode, CSINodeDriver, CSINodeSpec, VolumeN
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// The node's CSINode, which goes with the node.
+/// The node's CSINode, which goes with the node. One of an older node of that name becomes this one's.
 ///
 /// # Errors
 /// The cluster refused it.
@@ -26,13 +26,35 @@ pub(crate) async fn create(shared: &Shared) -> Result<(), Status> {
     };
     let metadata = ObjectMeta {
         name: Some(shared.config.node_name.clone()),
-        owner_references: Some(vec![owner]),
+        owner_references: Some(vec![owner.clone()]),
         ..ObjectMeta::default()
     };
-    match csi_nodes(shared).create(CSINode { metadata, spec: CSINodeSpec::default(), status: None }).await {
-        Err(status) if !status.is(Reason::AlreadyExists) => Err(status),
-        _ => Ok(()),
+    let made = CSINode { metadata, spec: CSINodeSpec::default(), status: None };
+    match csi_nodes(shared).create(made).await {
+        Err(status) if status.is(Reason::AlreadyExists) => {}
+        made => return made.map(|_| ()),
     }
+    let Some(known) = csi_nodes(shared).find(&key(shared))? else { return Ok(()) };
+    if is_owned(&known, &owner) {
+        return Ok(());
+    }
+    let own = |node: &mut CSINode| {
+        set_owner(node, &owner);
+        Ok(())
+    };
+    csi_nodes(shared).modify(&key(shared), own).await.map(|_| ())
+}
+
+fn is_owned(node: &CSINode, owner: &OwnerReference) -> bool {
+    let mut owners = node.metadata.owner_references.iter().flatten();
+    owners.any(|known| known.kind == owner.kind && known.uid == owner.uid)
+}
+
+/// Instead of a node of that name that is gone: what is owned by it would be collected.
+fn set_owner(node: &mut CSINode, owner: &OwnerReference) {
+    let owners = node.metadata.owner_references.get_or_insert_default();
+    owners.retain(|known| known.kind != owner.kind);
+    owners.push(owner.clone());
 }
 
 /// # Errors
@@ -209,6 +231,30 @@ mod tests {
         remove_node_id(&mut node, "one.example");
         remove_node_id(&mut node, "two.example");
         assert_eq!(told(&node), None);
+    }
+
+    #[test]
+    fn what_an_older_node_left_belongs_to_the_node() {
+        let owner = |kind: &str, uid: &str| OwnerReference {
+            kind: kind.to_owned(),
+            uid: uid.to_owned(),
+            ..OwnerReference::default()
+        };
+        let now = owner("Node", "new");
+        let cases = [
+            ("nobody's", None, false),
+            ("an older node's", Some(vec![owner("Node", "old"), owner("Other", "o")]), false),
+            ("its own", Some(vec![owner("Other", "o"), now.clone()]), true),
+        ];
+        for (name, owner_references, want) in cases {
+            let others = owner_references.iter().flatten().filter(|of| of.kind != "Node").count();
+            let mut node = CSINode::default();
+            node.metadata.owner_references = owner_references;
+            assert_eq!(is_owned(&node, &now), want, "{name}");
+            set_owner(&mut node, &now);
+            assert!(is_owned(&node, &now), "{name}");
+            assert_eq!(node.metadata.owner_references.unwrap().len(), others + 1, "{name}");
+        }
     }
 
     #[test]

@@ -2,12 +2,16 @@
 //! written before a driver is asked and go after it has answered, so that nothing is mounted that no file tells of.
 
 use super::blocking;
+use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 const FILE: &str = "vol_data.json";
+/// Larger than any handle that an object of the cluster can have.
+const LARGEST: u64 = 2 << 20; // bytes
 /// The plugin's name, escaped as upstream escapes it.
 const OF_PODS: &str = "volumes/kubernetes.io~csi";
 
@@ -48,6 +52,40 @@ impl VolumeData {
     }
 }
 
+/// What stands in a volume's directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    Known(VolumeData),
+    /// There is a file, and nobody can tell what it said.
+    Unreadable,
+    Missing,
+}
+
+impl Record {
+    pub fn known(&self) -> Option<&VolumeData> {
+        match self {
+            Record::Known(data) => Some(data),
+            Record::Unreadable | Record::Missing => None,
+        }
+    }
+
+    /// Or what is known of the volume otherwise: who wrote something there may have asked a driver.
+    pub fn or(self, otherwise: impl FnOnce(Step) -> VolumeData) -> VolumeData {
+        match self {
+            Record::Known(data) => data,
+            Record::Unreadable => otherwise(Step::Begun),
+            Record::Missing => otherwise(Step::Idle),
+        }
+    }
+}
+
+/// A volume's directory, of a pod or of the node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub dir: PathBuf,
+    pub record: Record,
+}
+
 /// `dir` of a pod's volume.
 pub fn of_pod(pod_dir: &Path, spec_name: &str) -> PathBuf {
     pod_dir.join(OF_PODS).join(spec_name.replace('/', "~"))
@@ -68,54 +106,72 @@ pub async fn write(dir: &Path, data: &VolumeData) -> io::Result<()> {
     .await
 }
 
-/// `None` where there is none.
-pub async fn read(dir: &Path) -> io::Result<Option<VolumeData>> {
+pub async fn read(dir: &Path) -> io::Result<Record> {
     let dir = dir.to_owned();
-    blocking(move || read_now(&dir)).await
+    blocking(move || Ok(read_now(&dir))).await
 }
 
-fn read_now(dir: &Path) -> io::Result<Option<VolumeData>> {
-    match fs::read(dir.join(FILE)) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|e| io::Error::other(format!("{}: {e}", dir.join(FILE).display()))),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+/// One that can not be read keeps nobody from the others: it is told of, and its volume is nobody else's business.
+fn read_now(dir: &Path) -> Record {
+    let path = dir.join(FILE);
+    let read = bytes_of(&path).and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
+    match read {
+        Ok(data) => Record::Known(data),
+        Err(error) if error.kind() == ErrorKind::NotFound => Record::Missing,
+        Err(error) => {
+            tracing::warn!(file = %path.display(), %error, "the record of a driver's volume can not be read: what it was is looked for elsewhere");
+            Record::Unreadable
+        }
     }
 }
 
-/// Whether a pod has volumes of drivers; also where that can not be told.
+fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    // neither a link nor a pipe is ours
+    let how = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let file = OpenOptions::new().read(true).custom_flags(how.bits()).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    match u64::try_from(bytes.len()) {
+        Ok(length) if length <= LARGEST => Ok(bytes),
+        _ => Err(io::Error::other("it is larger than any record")),
+    }
+}
+
+/// Whether a pod has volumes of drivers, or had, and there is something left of them; also where that can not be told.
 pub fn has_volumes(pod_dir: &Path) -> bool {
-    of_one_pod(pod_dir).ok().is_none_or(|all| !all.is_empty())
+    directories(&pod_dir.join(OF_PODS)).ok().is_none_or(|all| !all.is_empty())
 }
 
 /// Whether a driver has published the volume for the pod.
 pub fn is_published(pod_dir: &Path, spec_name: &str) -> bool {
-    let known = read_now(&of_pod(pod_dir, spec_name)).ok().flatten();
-    known.is_some_and(|data| data.step == Step::Ready)
+    let record = read_now(&of_pod(pod_dir, spec_name));
+    record.known().is_some_and(|data| data.step == Step::Ready)
 }
 
-/// Directory and record of each volume that a pod has.
-pub async fn all_of_pod(pod_dir: &Path) -> io::Result<Vec<(PathBuf, VolumeData)>> {
+/// Each volume that a pod has.
+pub async fn all_of_pod(pod_dir: &Path) -> io::Result<Vec<Found>> {
     let dir = pod_dir.to_owned();
-    blocking(move || of_one_pod(&dir)).await
+    blocking(move || records_in(&dir.join(OF_PODS))).await
 }
 
 /// Of all pods.
-pub async fn all_of_pods(pods_dir: &Path) -> io::Result<Vec<(PathBuf, VolumeData)>> {
+pub async fn all_of_pods(pods_dir: &Path) -> io::Result<Vec<Found>> {
     let dir = pods_dir.to_owned();
     blocking(move || {
         let mut all = Vec::new();
         for pod in directories(&dir)? {
-            all.extend(of_one_pod(&pod)?);
+            all.extend(records_in(&pod.join(OF_PODS))?);
         }
         Ok(all)
     })
     .await
 }
 
-/// Directory and record of each volume that the node has.
-pub async fn all_of_node(globals_dir: &Path) -> io::Result<Vec<(PathBuf, VolumeData)>> {
+/// Each volume that the node has.
+pub async fn all_of_node(globals_dir: &Path) -> io::Result<Vec<Found>> {
     let dir = globals_dir.to_owned();
     blocking(move || {
         let mut all = Vec::new();
@@ -127,16 +183,9 @@ pub async fn all_of_node(globals_dir: &Path) -> io::Result<Vec<(PathBuf, VolumeD
     .await
 }
 
-fn of_one_pod(pod_dir: &Path) -> io::Result<Vec<(PathBuf, VolumeData)>> {
-    records_in(&pod_dir.join(OF_PODS))
-}
-
-fn records_in(dir: &Path) -> io::Result<Vec<(PathBuf, VolumeData)>> {
-    let mut all = Vec::new();
-    for volume in directories(dir)? {
-        all.extend(read_now(&volume)?.map(|data| (volume, data)));
-    }
-    Ok(all)
+fn records_in(dir: &Path) -> io::Result<Vec<Found>> {
+    let found = |dir: PathBuf| Found { record: read_now(&dir), dir };
+    Ok(directories(dir)?.into_iter().map(found).collect())
 }
 
 fn directories(dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -168,7 +217,7 @@ pub async fn remove(dir: &Path, mount_point: &str) -> io::Result<()> {
         }
         unless_gone(remove_one(&mount))?;
         unless_gone(fs::remove_file(dir.join(format!("{FILE}.next"))))?;
-        unless_gone(fs::remove_file(dir.join(FILE)))?;
+        unless_gone(remove_one(&dir.join(FILE)))?;
         unless_gone(fs::remove_dir(dir))
     })
     .await
@@ -215,6 +264,10 @@ mod tests {
         }
     }
 
+    fn known(dir: &Path, data: VolumeData) -> Found {
+        Found { dir: dir.to_owned(), record: Record::Known(data) }
+    }
+
     #[tokio::test]
     async fn what_is_written_is_found_until_it_is_removed() {
         let root = tempfile::tempdir().unwrap();
@@ -228,20 +281,45 @@ mod tests {
         assert!(is_published(&pod, "pvc-1") && !is_published(&pod, "pvc-2"));
         fs::create_dir(dir.join("mount")).unwrap();
         let pods = root.path().join("pods");
-        assert_eq!(all_of_pods(&pods).await.unwrap(), [(dir.clone(), data(Step::Ready))]);
+        assert_eq!(all_of_pods(&pods).await.unwrap(), [known(&dir, data(Step::Ready))]);
         assert!(has_volumes(&pod));
         // what a driver has left in there is nobody's to remove
         fs::write(dir.join("mount/file"), "x").unwrap();
         assert!(remove(&dir, "mount").await.is_err());
-        assert_eq!(read(&dir).await.unwrap(), Some(data(Step::Ready)));
+        assert_eq!(read(&dir).await.unwrap(), Record::Known(data(Step::Ready)));
         fs::remove_file(dir.join("mount/file")).unwrap();
         remove(&dir, "mount").await.unwrap();
         remove(&dir, "mount").await.unwrap();
-        assert_eq!((read(&dir).await.unwrap(), has_volumes(&pod)), (None, false));
-        // one that can not be read is of a volume too: nobody else takes it away
-        fs::create_dir_all(&dir).unwrap();
-        fs::write(dir.join(FILE), "{").unwrap();
-        assert!(has_volumes(&pod));
+        assert_eq!((read(&dir).await.unwrap(), has_volumes(&pod)), (Record::Missing, false));
+    }
+
+    #[tokio::test]
+    async fn what_can_not_be_read_hides_no_other_volume() {
+        let root = tempfile::tempdir().unwrap();
+        let (pods, pod) = (root.path().join("pods"), root.path().join("pods/uid"));
+        let whole = of_pod(&pod, "pvc-1");
+        write(&whole, &data(Step::Ready)).await.unwrap();
+        let larger = format!("\"{}\"", "x".repeat(usize::try_from(LARGEST).unwrap()));
+        let broken: [(&str, &dyn Fn(&Path)); 5] = [
+            ("half of it", &|file| fs::write(file, "{").unwrap()),
+            ("empty", &|file| fs::write(file, "").unwrap()),
+            ("larger than any", &|file| fs::write(file, &larger).unwrap()),
+            ("a link", &|file| std::os::unix::fs::symlink(whole.join(FILE), file).unwrap()),
+            ("a directory", &|file| fs::create_dir(file).unwrap()),
+        ];
+        for (name, make) in broken {
+            let dir = of_pod(&pod, "other");
+            fs::create_dir_all(&dir).unwrap();
+            make(&dir.join(FILE));
+            let mut all = all_of_pods(&pods).await.unwrap();
+            all.sort_by(|one, other| one.dir.cmp(&other.dir));
+            let unreadable = Found { dir: dir.clone(), record: Record::Unreadable };
+            assert_eq!(all, [unreadable, known(&whole, data(Step::Ready))], "{name}");
+            fs::remove_dir_all(&dir).unwrap();
+        }
+        // a directory whose record is gone is a volume's as well
+        fs::create_dir_all(of_pod(&root.path().join("pods/other"), "pvc-1").join("mount")).unwrap();
+        assert!(has_volumes(&root.path().join("pods/other")));
     }
 
     #[tokio::test]
@@ -249,7 +327,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let theirs = r#"{"driverName":"d","volumeHandle":"h","specVolID":"pvc","nodeName":"n","attachmentID":"csi-x","volumeLifecycleMode":"Ephemeral"}"#;
         fs::write(root.path().join(FILE), theirs).unwrap();
-        let read = read(root.path()).await.unwrap().unwrap();
+        let Record::Known(read) = read(root.path()).await.unwrap() else { panic!("it is read") };
         assert!(read.is_ephemeral());
         assert_eq!(read.step, Step::Begun, "nobody knows better");
     }

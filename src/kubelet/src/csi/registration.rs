@@ -8,11 +8,13 @@ use cri::logs::Watcher;
 use csi::{Driver, PluginInfo, Registrar, RegistrationStatus};
 use nix::sys::inotify::AddWatchFlags;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -28,34 +30,84 @@ pub(super) struct Identity {
 
 pub(crate) struct Registration {
     shared: Arc<Shared>,
-    watcher: Watcher,
+    watcher: Arc<Watcher>,
     sockets: BTreeMap<PathBuf, Socket>,
-    jobs: JoinSet<(PathBuf, Identity, bool)>,
+    tries: JoinSet<Tried>,
 }
 
 struct Socket {
     identity: Identity,
-    /// Cancelled when it is gone.
-    gone: CancellationToken,
-    /// It has said for whom it speaks.
-    is_registered: bool,
+    /// Cancelled when it is gone, or is asked anew.
+    stop: CancellationToken,
+    state: State,
+    pause: Pause,
+    told: Told,
+}
+
+/// How far a socket has come.
+enum State {
+    /// It has not answered yet.
+    Asked,
+    /// It is asked again after a while. For whom it speaks, where it has said so much.
+    Failed {
+        driver: Option<String>,
+    },
+    Registered {
+        driver: String,
+    },
+}
+
+impl State {
+    fn driver(&self) -> Option<&str> {
+        match self {
+            State::Asked => None,
+            State::Failed { driver } => driver.as_deref(),
+            State::Registered { driver } => Some(driver),
+        }
+    }
+}
+
+/// A try that has ended.
+struct Tried {
+    path: PathBuf,
+    identity: Identity,
+    /// The driver; `None` where it was broken off.
+    outcome: Option<Result<String, Failure>>,
+}
+
+struct Failure {
+    driver: Option<String>,
+    why: String,
+}
+
+/// Why it failed, and whether the log says so.
+#[derive(Default)]
+struct Told(Option<(String, bool)>);
+
+impl Told {
+    /// Each reason is told once. A socket is there a moment before somebody listens: that nobody answers is told when it is so
+    /// again.
+    fn is_news(&mut self, failure: &Failure) -> bool {
+        let before = self.0.take().filter(|(why, _)| *why == failure.why);
+        let (is_again, was_told) = before.map_or((false, false), |(_, told)| (true, told));
+        let is_news = !was_told && (is_again || failure.driver.is_some());
+        self.0 = Some((failure.why.clone(), was_told || is_news));
+        is_news
+    }
 }
 
 impl Registration {
     /// # Errors
     /// The directory can not be watched.
     pub fn new(shared: Arc<Shared>) -> io::Result<Self> {
-        let watcher = Watcher::new()?;
-        let what = AddWatchFlags::IN_CREATE
-            | AddWatchFlags::IN_DELETE
-            | AddWatchFlags::IN_MOVED_TO
-            | AddWatchFlags::IN_MOVED_FROM;
-        watcher.add(&shared.csi.root.join(REGISTRY), what)?;
-        Ok(Registration { shared, watcher, sockets: BTreeMap::new(), jobs: JoinSet::new() })
+        let watcher = Arc::new(Watcher::new()?);
+        watch(&watcher, &shared.csi.root.join(REGISTRY))?;
+        Ok(Registration { shared, watcher, sockets: BTreeMap::new(), tries: JoinSet::new() })
     }
 
     /// Until `stop`: drivers stay known to the cluster, and are asked again by whoever comes next.
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut node_is_new = self.shared.csi.node_is_new.subscribe();
         self.look().await;
         self.forget_strangers().await;
         loop {
@@ -65,22 +117,21 @@ impl Registration {
                     Ok(_) => self.look().await,
                     Err(error) => return tracing::error!(%error, "storage drivers are no longer noticed"),
                 },
-                Some(done) = self.jobs.join_next() => match done {
-                    Ok((socket, identity, is_registered)) => {
-                        self.answered(&socket, identity, is_registered).await;
-                    }
+                Ok(()) = node_is_new.changed() => self.tell_again().await,
+                Some(done) = self.tries.join_next() => match done {
+                    Ok(tried) => self.answered(tried).await,
                     Err(error) => tracing::error!(%error, "the registration of a storage driver broke"),
                 },
             }
         }
-        self.jobs.shutdown().await;
+        self.tries.shutdown().await;
     }
 
     async fn look(&mut self) {
-        let dir = self.shared.csi.root.join(REGISTRY);
-        let found = match tokio::task::spawn_blocking(move || sockets(&dir)).await {
-            Ok(Ok(found)) => found,
-            Ok(Err(error)) => return tracing::warn!(%error, "registered storage drivers can not be listed"),
+        let (dir, watcher) = (self.shared.csi.root.join(REGISTRY), self.watcher.clone());
+        let listed = tokio::task::spawn_blocking(move || sockets(&dir, |dir| watch(&watcher, dir))).await;
+        let found = match listed.map_err(io::Error::other).and_then(|found| found) {
+            Ok(found) => found,
             Err(error) => return tracing::warn!(%error, "registered storage drivers can not be listed"),
         };
         let is_gone = |(path, socket): (&PathBuf, &Socket)| {
@@ -89,123 +140,185 @@ impl Registration {
         let gone: Vec<PathBuf> = self.sockets.iter().filter_map(is_gone).collect();
         for path in gone {
             if let Some(socket) = self.sockets.remove(&path) {
-                socket.gone.cancel();
-                self.deregister(&path, socket.identity).await;
+                socket.stop.cancel();
+                let drivers = self.deregister(&path, socket.identity).await;
+                // another one that speaks for it was refused, or gave way
+                self.begin_where(|other| other.state.driver().is_some_and(|of| drivers.contains(of)));
             }
         }
         for (path, identity) in found {
             if !self.sockets.contains_key(&path) {
-                let gone = CancellationToken::new();
-                self.begin(path.clone(), identity, gone.clone());
-                self.sockets.insert(path, Socket { identity, gone, is_registered: false });
+                let (stop, pause, told) = (CancellationToken::new(), Pause::default(), Told::default());
+                self.sockets
+                    .insert(path.clone(), Socket { identity, stop, state: State::Asked, pause, told });
+                self.begin(&path, Duration::ZERO);
             }
         }
     }
 
-    fn begin(&mut self, path: PathBuf, identity: Identity, gone: CancellationToken) {
-        let shared = self.shared.clone();
-        self.jobs.spawn(async move {
-            let done = gone.run_until_cancelled(keep_trying(&shared, &path, identity)).await;
-            (path, identity, done.is_some())
+    /// The node's object is another one than that which the drivers are known by.
+    async fn tell_again(&mut self) {
+        if let Err(status) = node_info::create(&self.shared).await {
+            tracing::warn!(%status, "the node has no CSINode yet");
+        }
+        self.begin_where(|_| true);
+    }
+
+    fn begin_where(&mut self, is_meant: impl Fn(&Socket) -> bool) {
+        let meant = self.sockets.iter().filter(|(_, socket)| is_meant(socket));
+        let paths: Vec<PathBuf> = meant.map(|(path, _)| path.clone()).collect();
+        paths.iter().for_each(|path| self.begin(path, Duration::ZERO));
+    }
+
+    /// Instead of what was begun before.
+    fn begin(&mut self, path: &Path, delay: Duration) {
+        let Some(socket) = self.sockets.get_mut(path) else { return };
+        socket.stop.cancel();
+        socket.stop = CancellationToken::new();
+        let (shared, path, identity) = (self.shared.clone(), path.to_owned(), socket.identity);
+        let stop = socket.stop.clone();
+        self.tries.spawn(async move {
+            let work = async {
+                tokio::time::sleep(delay).await;
+                register(&shared, &path, identity).await
+            };
+            let outcome = stop.run_until_cancelled(work).await;
+            Tried { path, identity, outcome }
         });
     }
 
-    async fn answered(&mut self, path: &Path, identity: Identity, is_registered: bool) {
-        match self.sockets.get_mut(path).filter(|socket| socket.identity == identity) {
-            Some(socket) => socket.is_registered = is_registered,
+    async fn answered(&mut self, tried: Tried) {
+        let Tried { path, identity, outcome } = tried;
+        let Some(socket) = self.sockets.get_mut(&path).filter(|socket| socket.identity == identity) else {
             // it went while it was being registered
-            None => self.deregister(path, identity).await,
+            self.deregister(&path, identity).await;
+            return;
+        };
+        match outcome {
+            // it is asked anew
+            None => return,
+            Some(Ok(driver)) => {
+                (socket.pause, socket.told) = (Pause::default(), Told::default());
+                socket.state = State::Registered { driver };
+            }
+            Some(Err(failure)) => {
+                let why = &failure.why;
+                match socket.told.is_news(&failure) {
+                    true => {
+                        tracing::warn!(socket = %path.display(), why, "a storage driver is not registered");
+                    }
+                    false => {
+                        tracing::debug!(socket = %path.display(), why, "a storage driver is not registered yet");
+                    }
+                }
+                socket.state = State::Failed { driver: failure.driver };
+                let delay = socket.pause.next();
+                self.begin(&path, delay);
+            }
         }
         self.forget_strangers().await;
     }
 
     /// Whoever that socket spoke for, unless another one does by now.
-    async fn deregister(&self, path: &Path, identity: Identity) {
+    async fn deregister(&self, path: &Path, identity: Identity) -> BTreeSet<String> {
         let is_its = |known: &Registered| known.by.0 == path && known.by.1 == identity;
-        let gone: Vec<String> = {
+        let gone: BTreeSet<String> = {
             let mut drivers = locked(&self.shared.csi.drivers);
             let its = drivers.iter().filter(|(_, known)| is_its(known));
             let gone = its.map(|(name, _)| name.clone()).collect();
             drivers.retain(|_, known| !is_its(known));
             gone
         };
-        for name in gone {
+        for name in &gone {
             tracing::info!(driver = name, "storage driver is gone");
-            if let Err(status) = node_info::uninstall(&self.shared, &name).await {
+            if let Err(status) = node_info::uninstall(&self.shared, name).await {
                 tracing::warn!(driver = name, %status, "storage driver is gone, and the node still says that it has it");
             }
         }
+        gone
     }
 
-    /// When all sockets have said for whom they speak, the node has no other drivers: one may have gone while this program was away.
+    /// The node has no drivers but those that sockets speak for: one may have gone while this program was away. A socket that
+    /// nobody answers at speaks for none.
     async fn forget_strangers(&self) {
-        if self.sockets.values().any(|socket| !socket.is_registered) {
+        if self.sockets.values().any(|socket| matches!(socket.state, State::Asked)) {
             return;
         }
-        let registered: BTreeSet<String> = locked(&self.shared.csi.drivers).keys().cloned().collect();
-        if let Err(status) = node_info::retain(&self.shared, &registered).await {
+        let mut known: BTreeSet<String> = locked(&self.shared.csi.drivers).keys().cloned().collect();
+        known.extend(self.sockets.values().filter_map(|socket| socket.state.driver().map(str::to_owned)));
+        if let Err(status) = node_info::retain(&self.shared, &known).await {
             tracing::warn!(%status, "the node still says that it has storage drivers that are gone");
         }
     }
 }
 
-/// The sockets that are there. Names that begin with a dot are of somebody who is not ready yet.
-fn sockets(dir: &Path) -> io::Result<BTreeMap<PathBuf, Identity>> {
+fn watch(watcher: &Watcher, dir: &Path) -> io::Result<()> {
+    let what = AddWatchFlags::IN_CREATE
+        | AddWatchFlags::IN_DELETE
+        | AddWatchFlags::IN_MOVED_TO
+        | AddWatchFlags::IN_MOVED_FROM
+        | AddWatchFlags::IN_ONLYDIR;
+    watcher.add(dir, what).map(|_| ())
+}
+
+/// The sockets that are there and below: drivers may have directories of their own. Names that begin with a dot are of somebody
+/// who is not ready yet. `watch` is asked for each directory before it is read, so that nothing comes in between.
+fn sockets(root: &Path, watch: impl Fn(&Path) -> io::Result<()>) -> io::Result<BTreeMap<PathBuf, Identity>> {
     let mut all = BTreeMap::new();
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        // it may have gone meanwhile
-        let Ok(found) = entry.metadata() else { continue };
-        if found.file_type().is_socket() {
-            let modified = (found.mtime(), found.mtime_nsec());
-            all.insert(entry.path(), Identity { inode: found.ino(), modified });
+    let mut left = vec![root.to_owned()];
+    while let Some(dir) = left.pop() {
+        let entries = match watch(&dir).and_then(|()| fs::read_dir(&dir)) {
+            // it may have gone meanwhile
+            Err(error) if dir != root && error.kind() == ErrorKind::NotFound => continue,
+            Err(error) if dir != root => {
+                tracing::warn!(dir = %dir.display(), %error, "storage drivers below it are not noticed");
+                continue;
+            }
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with('.') {
+                continue;
+            }
+            let Ok(found) = entry.metadata() else { continue };
+            if found.is_dir() {
+                left.push(entry.path());
+            } else if found.file_type().is_socket() {
+                let modified = (found.mtime(), found.mtime_nsec());
+                all.insert(entry.path(), Identity { inode: found.ino(), modified });
+            }
         }
     }
     Ok(all)
 }
 
-/// Until the driver is registered. A socket is there a moment before somebody listens, and may be one that nobody listens at
-/// any more.
-async fn keep_trying(shared: &Shared, socket: &Path, identity: Identity) {
-    let mut pause = Pause::default();
-    loop {
-        match register(shared, socket, identity).await {
-            Ok(()) => return,
-            Err(why) => {
-                tracing::debug!(socket = %socket.display(), why, "storage driver is not registered yet");
-            }
-        }
-        tokio::time::sleep(pause.next()).await;
-    }
-}
-
-async fn register(shared: &Shared, path: &Path, identity: Identity) -> Result<(), String> {
+/// The driver that is registered now.
+async fn register(shared: &Shared, path: &Path, identity: Identity) -> Result<String, Failure> {
     let registrar = Registrar::new(path.to_owned());
-    let info = registrar.info().await;
-    let info = info.map_err(|e| {
-        format!(
-            "RegisterPlugin error -- failed to get plugin info using RPC GetInfo at socket {}, err: {e}",
-            path.display()
-        )
+    let info = registrar.info().await.map_err(|e| {
+        let path = path.display();
+        let why = format!(
+            "RegisterPlugin error -- failed to get plugin info using RPC GetInfo at socket {path}, err: {e}"
+        );
+        Failure { driver: None, why }
     })?;
     let done = accept(shared, path, identity, &info).await;
     let error = done.as_ref().err().cloned().unwrap_or_default();
     let status = RegistrationStatus { plugin_registered: done.is_ok(), error };
     // whoever hears that it failed usually ends, and comes again
     let told = registrar.notify(status).await;
-    done?;
+    let failed = |why: String| Failure { driver: Some(info.name.clone()), why };
+    done.map_err(failed)?;
     told.map_err(|e| {
-        format!(
-            "RegisterPlugin error -- failed to send registration status at socket {}, err: {e}",
-            path.display()
-        )
+        let path = path.display();
+        failed(format!(
+            "RegisterPlugin error -- failed to send registration status at socket {path}, err: {e}"
+        ))
     })?;
     tracing::info!(driver = info.name, "storage driver is registered");
     shared.csi.registered.send_replace(());
-    Ok(())
+    Ok(info.name)
 }
 
 async fn accept(shared: &Shared, path: &Path, identity: Identity, info: &PluginInfo) -> Result<(), String> {
@@ -220,12 +333,15 @@ async fn accept(shared: &Shared, path: &Path, identity: Identity, info: &PluginI
         "" => path,
         endpoint => Path::new(endpoint),
     };
-    if let Err(why) = check_versions(name, &info.supported_versions) {
+    let by = (path.to_owned(), identity);
+    // whoever registers anew is nobody else
+    let other = shared.csi.driver(name).filter(|known| known.by != by).map(|known| known.version);
+    let version = check_versions(name, &info.supported_versions, other.as_ref()).map_err(|why| {
         let endpoint = endpoint.display();
-        return Err(format!(
+        format!(
             "RegisterPlugin error -- plugin validation failed with err: validation failed for CSI Driver {name} at endpoint {endpoint}: {why}"
-        ));
-    }
+        )
+    })?;
     let root = &shared.csi.root;
     let sees = match info.endpoint.as_str() {
         "" => Sees::WellKnown,
@@ -237,30 +353,90 @@ async fn accept(shared: &Shared, path: &Path, identity: Identity, info: &PluginI
     };
     let node = calls.node_info().await.map_err(|e| failed(&e))?;
     node_info::install(shared, name, &node).await.map_err(|why| failed(&why))?;
-    let registered = Registered { calls, sees, by: (path.to_owned(), identity) };
+    let registered = Registered { calls, sees, version, by };
     locked(&shared.csi.drivers).insert(name.clone(), registered);
     Ok(())
 }
 
-/// Upstream's `highestSupportedVersion`: some version 1.
-fn check_versions(name: &str, versions: &[String]) -> Result<(), String> {
-    if versions.is_empty() {
+/// Numbers between dots.
+#[derive(Debug, Clone)]
+pub(super) struct Version(Vec<u64>);
+
+impl Version {
+    /// Upstream's `ParseGeneric`: two numbers or more, and anything after them.
+    fn parse(text: &str) -> Result<Self, String> {
+        let rest = text.trim_start();
+        let rest = rest.strip_prefix('v').unwrap_or(rest);
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+        let numbers = rest[..end].split('.').map_while(|number| number.parse().ok()).collect::<Vec<u64>>();
+        match numbers.len() {
+            0 => Err(format!("could not parse {text:?} as version")),
+            1 => Err(format!("illegal version string {text:?}")),
+            _ => Ok(Version(numbers)),
+        }
+    }
+
+    fn is_less(&self, other: &Version) -> bool {
+        self.significant() < other.significant()
+    }
+
+    /// What is not said is zero.
+    fn significant(&self) -> &[u64] {
+        let end = self.0.iter().rposition(|number| *number != 0).map_or(0, |last| last + 1);
+        &self.0[..end]
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let numbers: Vec<String> = self.0.iter().map(u64::to_string).collect();
+        f.write_str(&numbers.join("."))
+    }
+}
+
+/// Upstream's `highestSupportedVersion`: the highest up to 1, and that is some version 1.
+fn highest(versions: &[String]) -> Result<Version, String> {
+    let mut why = "<nil>".to_owned();
+    let mut highest: Option<Version> = None;
+    for text in versions.iter().rev() {
+        match Version::parse(text) {
+            Ok(version) if version.0[0] > 1 => {}
+            Ok(version) if highest.as_ref().is_none_or(|known| known.is_less(&version)) => {
+                highest = Some(version);
+            }
+            Ok(_) => {}
+            Err(error) => why = error,
+        }
+    }
+    let Some(highest) = highest else {
+        let all = versions.join(" ");
         return Err(format!(
-            "kubernetes.io/csi: ValidatePlugin for CSI driver \"{name}\" failed. Plugin returned an empty list for supported versions"
+            "could not find a highest supported version from versions ([{all}]) reported by this driver: {why}"
         ));
-    }
-    let is_one = |version: &String| {
-        let version = version.strip_prefix('v').unwrap_or(version);
-        version == "1" || version.starts_with("1.")
     };
-    if versions.iter().any(is_one) {
-        return Ok(());
+    match highest.0[0] {
+        1 => Ok(highest),
+        _ => Err(format!("highest supported version reported by driver is {highest}, must be v1.x")),
     }
-    let all: Vec<String> = versions.iter().map(|version| format!("{version:?}")).collect();
-    Err(format!(
-        "kubernetes.io/csi: ValidatePlugin for CSI driver \"{name}\" failed. None of the versions specified [{}] are supported. err=could not find a highest supported version matching a driver version from this list",
-        all.join(" ")
-    ))
+}
+
+/// `other`: the version of another driver of that name, which stays unless this one is newer.
+fn check_versions(name: &str, versions: &[String], other: Option<&Version>) -> Result<Version, String> {
+    let failed =
+        |why: String| format!("kubernetes.io/csi: ValidatePlugin for CSI driver \"{name}\" failed. {why}");
+    if versions.is_empty() {
+        return Err(failed("Plugin returned an empty list for supported versions".to_owned()));
+    }
+    let highest = highest(versions).map_err(|why| {
+        let all: Vec<String> = versions.iter().map(|version| format!("{version:?}")).collect();
+        failed(format!("None of the versions specified [{}] are supported. err={why}", all.join(" ")))
+    })?;
+    match other.filter(|other| !other.is_less(&highest)) {
+        Some(other) => Err(failed(format!(
+            "Another driver with the same name is already registered with a higher supported version: \"{other}\""
+        ))),
+        None => Ok(highest),
+    }
 }
 
 #[cfg(test)]
@@ -270,34 +446,105 @@ mod tests {
 
     #[test]
     fn versions() {
-        let cases: [(&[&str], bool); 6] = [
-            (&["1.0.0"], true),
-            (&["0.3.0", "1.12.0"], true),
-            (&["v1.0.0"], true),
-            (&["0.3.0"], false),
-            (&["10.0.0"], false),
-            (&[], false),
+        let of = |text: &str| Version::parse(text).unwrap();
+        // (versions, another driver's, the highest or why not)
+        let cases: [(&[&str], Option<&str>, Result<&str, &str>); 12] = [
+            (&["1.0.0"], None, Ok("1.0.0")),
+            (&["0.3.0", "1.12.0", "1.2.0"], None, Ok("1.12.0")),
+            (&["v1.0.0-rc1"], None, Ok("1.0.0")),
+            (&["2.0.0", "1.1"], None, Ok("1.1")),
+            (&["1.1.0"], Some("1.0.0"), Ok("1.1.0")),
+            (
+                &["1.0.0"],
+                Some("1.0"),
+                Err(
+                    "Another driver with the same name is already registered with a higher supported version: \"1.0\"",
+                ),
+            ),
+            (
+                &["1.9.0"],
+                Some("1.10.0"),
+                Err(
+                    "Another driver with the same name is already registered with a higher supported version: \"1.10.0\"",
+                ),
+            ),
+            (
+                &["0.3.0"],
+                None,
+                Err(
+                    "None of the versions specified [\"0.3.0\"] are supported. err=highest supported version reported by driver is 0.3.0, must be v1.x",
+                ),
+            ),
+            (
+                &["10.0.0"],
+                None,
+                Err(
+                    "None of the versions specified [\"10.0.0\"] are supported. err=could not find a highest supported version from versions ([10.0.0]) reported by this driver: <nil>",
+                ),
+            ),
+            (
+                &["1"],
+                None,
+                Err(
+                    "None of the versions specified [\"1\"] are supported. err=could not find a highest supported version from versions ([1]) reported by this driver: illegal version string \"1\"",
+                ),
+            ),
+            (
+                &["latest"],
+                None,
+                Err(
+                    "None of the versions specified [\"latest\"] are supported. err=could not find a highest supported version from versions ([latest]) reported by this driver: could not parse \"latest\" as version",
+                ),
+            ),
+            (&[], None, Err("Plugin returned an empty list for supported versions")),
         ];
-        for (versions, want) in cases {
+        for (versions, other, want) in cases {
             let owned: Vec<String> = versions.iter().map(|version| (*version).to_owned()).collect();
-            assert_eq!(check_versions("d", &owned).is_ok(), want, "{versions:?}");
+            let got = check_versions("d", &owned, other.map(of).as_ref()).map(|version| version.to_string());
+            let want = want.map(str::to_owned).map_err(|why| {
+                format!("kubernetes.io/csi: ValidatePlugin for CSI driver \"d\" failed. {why}")
+            });
+            assert_eq!(got, want, "{versions:?}");
         }
+    }
+
+    #[test]
+    fn a_reason_is_told_once() {
+        let nobody = || Failure { driver: None, why: "nobody".to_owned() };
+        let refused = |why: &str| Failure { driver: Some("d".to_owned()), why: why.to_owned() };
+        let mut told = Told::default();
+        let said = [nobody(), nobody(), nobody(), refused("a"), refused("a"), refused("b"), nobody()];
+        let news: Vec<bool> = said.iter().map(|failure| told.is_news(failure)).collect();
+        assert_eq!(news, [false, true, false, true, false, true, false]);
     }
 
     #[test]
     fn only_sockets_speak_for_drivers() {
         let root = tempfile::tempdir().unwrap();
         let bind = |name: &str| std::os::unix::net::UnixListener::bind(root.path().join(name)).unwrap();
-        let _listeners = [bind("d-reg.sock"), bind(".d-reg.sock")];
+        let below = root.path().join("d/e");
+        fs::create_dir_all(&below).unwrap();
+        fs::create_dir(root.path().join(".d")).unwrap();
+        std::os::unix::fs::symlink(&below, root.path().join("link")).unwrap();
+        let _listeners = ["d-reg.sock", ".d-reg.sock", "d/e/reg.sock", ".d/reg.sock"].map(bind);
         fs::write(root.path().join("file.sock"), "").unwrap();
-        let first = sockets(root.path()).unwrap();
-        let names: Vec<_> = first.keys().map(|path| path.file_name().unwrap().to_owned()).collect();
-        assert_eq!(names, ["d-reg.sock"]);
+        let watched = std::cell::RefCell::new(Vec::new());
+        let look = || {
+            let watch = |dir: &Path| {
+                watched.borrow_mut().push(dir.to_owned());
+                Ok(())
+            };
+            sockets(root.path(), watch).unwrap()
+        };
+        let first = look();
+        let names: Vec<_> = first.keys().map(|path| path.strip_prefix(root.path()).unwrap()).collect();
+        assert_eq!(names, [Path::new("d/e/reg.sock"), Path::new("d-reg.sock")]);
+        assert_eq!(*watched.borrow(), [root.path().to_owned(), root.path().join("d"), below]);
         let open = fs::Permissions::from_mode(0o777);
         fs::set_permissions(root.path().join("d-reg.sock"), open).unwrap();
-        assert_eq!(sockets(root.path()).unwrap(), first, "it is who it was");
+        assert_eq!(look(), first, "it is who it was");
         fs::remove_file(root.path().join("d-reg.sock")).unwrap();
         let _again = bind("d-reg.sock");
-        assert_ne!(sockets(root.path()).unwrap(), first, "made anew, it is another");
+        assert_ne!(look(), first, "made anew, it is another");
     }
 }

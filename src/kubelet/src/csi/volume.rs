@@ -198,7 +198,13 @@ fn key_of(reference: &SecretReference) -> SecretKey {
     (reference.namespace.clone().unwrap_or_default(), reference.name.clone().unwrap_or_default())
 }
 
+/// Where a resizer waits for the node, or does not say how far it is: nothing is tried again that its driver can not do.
 fn growth(found: &PersistentVolume, claim: &PersistentVolumeClaim) -> Option<Growth> {
+    let statuses = claim.status.as_ref().and_then(|status| status.allocated_resource_statuses.as_ref());
+    match statuses.and_then(|statuses| statuses.get("storage")).map(String::as_str) {
+        None | Some("" | "NodeResizePending" | "NodeResizeInProgress") => {}
+        Some(_) => return None,
+    }
     let now = claim.status.as_ref().and_then(|status| status.capacity.as_ref());
     let now = kinds::pod::quantity(now, "storage")?;
     let to = found.spec.as_ref()?.capacity.as_ref()?.get("storage")?.clone();
@@ -252,6 +258,30 @@ mod tests {
         let own = ephemeral(json!({"driver": "d.example", "nodePublishSecretRef": {"name": "s"}}));
         assert_eq!(own.publish_secret, Some(("d".to_owned(), "s".to_owned())));
         assert_eq!(own.handle, kinds::csi::ephemeral_handle("u", "x"));
+    }
+
+    #[test]
+    fn a_node_grows_what_waits_for_it() {
+        let cases = [
+            (None, true),
+            (Some("NodeResizePending"), true),
+            (Some("NodeResizeInProgress"), true),
+            (Some("NodeResizeInfeasible"), false),
+            (Some("ControllerResizeInProgress"), false),
+        ];
+        let found: PersistentVolume = serde_json::from_value(
+            json!({"metadata": {"name": "pv"}, "spec": {"capacity": {"storage": "2Gi"}}}),
+        )
+        .unwrap();
+        for (status, want) in cases {
+            let mut claim: PersistentVolumeClaim = serde_json::from_value(
+                json!({"metadata": {"name": "data"}, "status": {"capacity": {"storage": "1Gi"}}}),
+            )
+            .unwrap();
+            claim.status.as_mut().unwrap().allocated_resource_statuses =
+                status.map(|status| [("storage".to_owned(), status.to_owned())].into());
+            assert_eq!(growth(&found, &claim).is_some(), want, "{status:?}");
+        }
     }
 
     #[test]

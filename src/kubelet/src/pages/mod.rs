@@ -8,9 +8,9 @@ mod probes;
 mod resource;
 mod summary;
 
-use crate::measure::measure;
-use crate::pod;
+use crate::measure::{Measured, measure};
 use crate::shared::Shared;
+use crate::{csi, pod};
 use cri::{CriError, KubeletPage};
 
 /// Prometheus' text format.
@@ -23,14 +23,20 @@ pub(crate) async fn page(shared: &Shared, path: &str) -> cri::Result<Option<Kube
     let text = |content_type: &'static str, body: String| Ok(Some(KubeletPage { content_type, body }));
     match path {
         "/healthz" => text("text/plain; charset=utf-8", "ok".to_owned()),
-        "/metrics" => text(EXPOSITION, kubelet_metrics::page(&measure(shared).await?)),
+        "/metrics" => text(EXPOSITION, kubelet_metrics::page(&with_volumes(shared).await?)),
         "/metrics/cadvisor" => text(EXPOSITION, cadvisor::page(&measure(shared).await?)),
         "/metrics/probes" => text(EXPOSITION, probes::page(&shared.probe_counts.all())),
         "/metrics/resource" => text(EXPOSITION, resource::page(&measure(shared).await?)),
-        "/stats/summary" => text(JSON, summary::page(&measure(shared).await?).to_string()),
+        "/stats/summary" => text(JSON, summary::page(&with_volumes(shared).await?).to_string()),
         "/pods" => text(JSON, pods(shared).map_err(|e| CriError::failed("list pods", e))?),
         _ => Ok(None),
     }
+}
+
+async fn with_volumes(shared: &Shared) -> cri::Result<Measured> {
+    let mut measured = measure(shared).await?;
+    csi::measure_volumes(shared, &mut measured).await;
+    Ok(measured)
 }
 
 fn pods(shared: &Shared) -> Result<String, serde_json::Error> {

@@ -1,6 +1,6 @@
 //! `/stats/summary`: the summary API (`k8s.io/kubelet/pkg/apis/stats/v1alpha1`). Rates need a second look, and are left out.
 
-use crate::measure::{ContainerMeasured, Measured, PodMeasured};
+use crate::measure::{ContainerMeasured, Measured, PodMeasured, VolumeMeasured};
 use crate::pod;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -33,7 +33,7 @@ fn of_pod(of: &PodMeasured, at: &str) -> Value {
     let mut network = interfaces.first().cloned().unwrap_or(json!({"name": ""}));
     network["time"] = at.into();
     network["interfaces"] = interfaces.into();
-    json!({
+    let mut shown = json!({
         "podRef": {"name": pod::name(&of.pod), "namespace": pod::namespace(&of.pod), "uid": pod::uid(&of.pod)},
         "startTime": time(of.started_at),
         "containers": of.containers.iter().map(|container| of_container(container, at)).collect::<Vec<_>>(),
@@ -41,7 +41,31 @@ fn of_pod(of: &PodMeasured, at: &str) -> Value {
         "memory": {"time": at, "workingSetBytes": of.working_set(),
             "usageBytes": of.containers.iter().map(|c| c.stats.memory_usage).sum::<u64>()},
         "network": network,
-    })
+    });
+    if !of.volumes.is_empty() {
+        let namespace = pod::namespace(&of.pod);
+        let volumes = of.volumes.iter().map(|volume| of_volume(volume, namespace, at));
+        shown["volume"] = volumes.collect::<Vec<_>>().into();
+    }
+    shown
+}
+
+fn of_volume(volume: &VolumeMeasured, namespace: &str, at: &str) -> Value {
+    let mut shown = json!({"time": at, "name": volume.name});
+    if let Some(bytes) = volume.bytes {
+        shown["capacityBytes"] = bytes.total.into();
+        shown["usedBytes"] = bytes.used.into();
+        shown["availableBytes"] = bytes.available.into();
+    }
+    if let Some(inodes) = volume.inodes {
+        shown["inodes"] = inodes.total.into();
+        shown["inodesUsed"] = inodes.used.into();
+        shown["inodesFree"] = inodes.available.into();
+    }
+    if let Some(claim) = &volume.claim {
+        shown["pvcRef"] = json!({"name": claim, "namespace": namespace});
+    }
+    shown
 }
 
 fn of_container(container: &ContainerMeasured, at: &str) -> Value {
@@ -77,6 +101,15 @@ mod tests {
         let pod = &page["pods"][0];
         assert_eq!(pod["podRef"], json!({"name": "web-0", "namespace": "shop", "uid": "u-1"}));
         assert_eq!(pod["network"]["rxBytes"], 5);
+        let time = "2023-11-14T22:15:00Z";
+        assert_eq!(
+            pod["volume"],
+            json!([
+                {"time": time, "name": "cache", "capacityBytes": 9, "usedBytes": 8, "availableBytes": 1},
+                {"time": time, "name": "data", "capacityBytes": 1000, "usedBytes": 300, "availableBytes": 650,
+                    "inodes": 64, "inodesUsed": 3, "inodesFree": 61, "pvcRef": {"name": "data-web-0", "namespace": "shop"}},
+            ])
+        );
         assert_eq!(pod["containers"][0]["memory"]["rssBytes"], 4096);
         assert_eq!(
             pod["cpu"],

@@ -2,77 +2,123 @@
 
 use super::rig::{Rig, key, phase, rig, web};
 use api::ObjectKey;
+use bytes::Bytes;
 use cluster::{Api, DeleteOptions};
-use csi::server::{Refused, serve};
+use csi::server::{Refused, serve, serve_slowly};
 use csi::{
     Message, NodeCapabilities, NodeExpandRequest, NodeInfo, NodePublishRequest, NodeStageRequest,
-    NodeUnpublishRequest, NodeUnstageRequest, PluginInfo, RegistrationStatus, Rpc, Topology,
+    NodeUnpublishRequest, NodeUnstageRequest, PluginInfo, RegistrationStatus, Rpc, Topology, Unit,
+    VolumeStats, VolumeStatsRequest, VolumeUsage,
 };
 use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, VolumeAttachment};
 use kinds::TypedKind;
+use nix::mount::MsFlags;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::net::UnixListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+mod registration;
+mod trouble;
+
 const NAME: &str = "d.example";
+const NONE: Option<&str> = None;
 
 /// Gone, with its sockets, when it is dropped.
 struct Driver {
     asked: Arc<Mutex<Vec<String>>>,
+    root: PathBuf,
     sockets: [PathBuf; 2],
     _servers: JoinSet<()>,
 }
 
+/// What it does otherwise than others.
+#[derive(Clone)]
+struct Behaviour {
+    /// Whatever ends so (`NodeStageVolume`), with gRPC's code.
+    refuses: Option<(&'static str, u16)>,
+    /// Whatever ends so waits for a permit.
+    holds: Option<(&'static str, Arc<Semaphore>)>,
+    can: &'static [Rpc],
+    /// It mounts for real, which only root may.
+    mounts: bool,
+    /// Below the directory of sockets.
+    registers_at: &'static str,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Behaviour {
+            refuses: None,
+            holds: None,
+            can: &[Rpc::StageUnstageVolume, Rpc::ExpandVolume],
+            mounts: false,
+            registers_at: "d.example-reg.sock",
+        }
+    }
+}
+
+/// Says so when the driver is no longer waited for.
+struct UnderWay(Arc<Mutex<Vec<String>>>, String);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        let said = std::mem::take(&mut self.1);
+        if !said.is_empty() {
+            self.0.lock().unwrap().push(format!("broken off: {said}"));
+        }
+    }
+}
+
 impl Driver {
     fn start(root: &Path) -> Self {
-        Driver::refusing(root, None)
+        Driver::with(root, Behaviour::default())
     }
 
-    /// Whatever ends so: `NodeStageVolume`.
-    fn refusing(root: &Path, call: Option<&'static str>) -> Self {
+    fn refusing(root: &Path, call: &'static str) -> Self {
+        Driver::with(root, Behaviour { refuses: Some((call, 13)), ..Behaviour::default() })
+    }
+
+    fn with(root: &Path, behaviour: Behaviour) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let dir = root.join("plugins").join(NAME);
         fs::create_dir_all(&dir).unwrap();
         let own = dir.join("csi.sock");
-        let registration = root.join("plugins_registry").join(format!("{NAME}-reg.sock"));
+        let registration = root.join("plugins_registry").join(behaviour.registers_at);
+        fs::create_dir_all(registration.parent().unwrap()).unwrap();
         let (heard, at) = (asked.clone(), root.to_owned());
         let mut servers = JoinSet::new();
-        servers.spawn(serve(UnixListener::bind(&own).unwrap(), move |path: &str, body: &[u8]| {
-            let (said, answer) = node(path, body, &at);
+        servers.spawn(serve_slowly(UnixListener::bind(&own).unwrap(), move |path: String, body: Bytes| {
+            let (said, answer) = node(&path, &body, &at, behaviour.mounts);
             if !said.is_empty() {
-                heard.lock().unwrap().push(said);
+                heard.lock().unwrap().push(said.clone());
             }
-            match call {
-                Some(refused) if path.ends_with(refused) => {
-                    Err(Refused { code: 13, message: "out of order".to_owned() })
+            let mut under_way = UnderWay(heard.clone(), said);
+            let behaviour = behaviour.clone();
+            async move {
+                if let Some((_, gate)) = behaviour.holds.filter(|(held, _)| path.ends_with(held)) {
+                    gate.acquire().await.unwrap().forget();
                 }
-                _ => {
-                    answer();
-                    Ok(reply(path))
+                under_way.1.clear();
+                match behaviour.refuses {
+                    Some((refused, code)) if path.ends_with(refused) => {
+                        Err(Refused { code, message: "out of order".to_owned() })
+                    }
+                    _ => {
+                        answer();
+                        Ok(reply(&path, behaviour.can))
+                    }
                 }
             }
         }));
         let heard = asked.clone();
-        servers.spawn(serve(UnixListener::bind(&registration).unwrap(), move |path: &str, body: &[u8]| {
-            if path.ends_with("GetInfo") {
-                return Ok(PluginInfo {
-                    kind: "CSIPlugin".to_owned(),
-                    name: NAME.to_owned(),
-                    endpoint: format!("/var/lib/kubelet/plugins/{NAME}/csi.sock"),
-                    supported_versions: vec!["1.0.0".to_owned()],
-                }
-                .encode_to_vec());
-            }
-            let status = RegistrationStatus::decode(body).unwrap();
-            heard.lock().unwrap().push(format!("registered {} {}", status.plugin_registered, status.error));
-            Ok(Vec::new())
-        }));
-        Driver { asked, sockets: [own, registration], _servers: servers }
+        servers.spawn(serve(UnixListener::bind(&registration).unwrap(), speak_for_it(heard)));
+        Driver { asked, root: root.to_owned(), sockets: [own, registration], _servers: servers }
     }
 
     fn asked(&self) -> Vec<String> {
@@ -83,38 +129,80 @@ impl Driver {
 impl Drop for Driver {
     fn drop(&mut self) {
         self.sockets.iter().for_each(|socket| drop(fs::remove_file(socket)));
+        if std::thread::panicking() {
+            // so that the directory can be removed
+            let _ = crate::volumes::unmount_below(&self.root);
+        }
     }
 }
 
+/// What answers at a registration socket.
+fn speak_for_it(
+    heard: Arc<Mutex<Vec<String>>>,
+) -> impl Fn(&str, &[u8]) -> Result<Vec<u8>, Refused> + Clone + Send + Sync + 'static {
+    move |path: &str, body: &[u8]| {
+        if path.ends_with("GetInfo") {
+            return Ok(PluginInfo {
+                kind: "CSIPlugin".to_owned(),
+                name: NAME.to_owned(),
+                endpoint: format!("/var/lib/kubelet/plugins/{NAME}/csi.sock"),
+                supported_versions: vec!["1.0.0".to_owned()],
+            }
+            .encode_to_vec());
+        }
+        let status = RegistrationStatus::decode(body).unwrap();
+        heard.lock().unwrap().push(format!("registered {} {}", status.plugin_registered, status.error));
+        Ok(Vec::new())
+    }
+}
+
+type Effect = Box<dyn FnOnce() + Send>;
+
 /// What is asked, in a line, and what it comes to on disk.
-fn node(path: &str, body: &[u8], root: &Path) -> (String, Box<dyn FnOnce()>) {
+fn node(path: &str, body: &[u8], root: &Path, mounts: bool) -> (String, Effect) {
     let ours = |path: &str| root.join(path.strip_prefix("/var/lib/kubelet/").expect("a path that it knows"));
-    let nothing = || Box::new(|| ()) as Box<dyn FnOnce()>;
+    let nothing = || Box::new(|| ()) as Effect;
     match path.rsplit('/').next().unwrap() {
         "NodeStageVolume" => {
             let request = NodeStageRequest::decode(body).unwrap();
             assert!(ours(&request.staging_target_path).is_dir(), "it is made before");
-            let context = sorted(&request.publish_context);
-            (format!("stage {} {context}", request.volume_id), nothing())
+            let (context, secrets) = (sorted(&request.publish_context), told(&request.secrets));
+            (format!("stage {} {context}{secrets}", request.volume_id), nothing())
         }
         "NodePublishVolume" => {
             let request = NodePublishRequest::decode(body).unwrap();
             let target = ours(&request.target_path);
             assert!(target.parent().unwrap().is_dir() && target.ends_with("mount"));
-            let context = sorted(&request.volume_context);
-            let make = Box::new(move || fs::create_dir_all(target).unwrap());
-            (format!("publish {} {context}", request.volume_id), make)
+            let (context, secrets) = (sorted(&request.volume_context), told(&request.secrets));
+            let make = Box::new(move || {
+                fs::create_dir_all(&target).unwrap();
+                if mounts && !crate::volumes::is_mount(&target).unwrap() {
+                    nix::mount::mount(Some(&target), &target, NONE, MsFlags::MS_BIND, NONE).unwrap();
+                }
+            });
+            (format!("publish {} {context}{secrets}", request.volume_id), make)
         }
         "NodeUnpublishVolume" => {
             let request = NodeUnpublishRequest::decode(body).unwrap();
             let target = ours(&request.target_path);
-            (format!("unpublish {}", request.volume_id), Box::new(move || drop(fs::remove_dir(target))))
+            let unmake = Box::new(move || {
+                if mounts {
+                    let _ = nix::mount::umount(&target);
+                }
+                let _ = fs::remove_dir(target);
+            });
+            (format!("unpublish {}", request.volume_id), unmake)
         }
         "NodeExpandVolume" => {
             let request = NodeExpandRequest::decode(body).unwrap();
             assert!(request.volume_path.ends_with("/mount"));
             let bytes = request.capacity_range.unwrap().required_bytes;
             (format!("expand {} {bytes}", request.volume_id), nothing())
+        }
+        "NodeGetVolumeStats" => {
+            let request = VolumeStatsRequest::decode(body).unwrap();
+            assert!(request.volume_path.ends_with("/mount"));
+            (format!("stats {}", request.volume_id), nothing())
         }
         "NodeUnstageVolume" => {
             let request = NodeUnstageRequest::decode(body).unwrap();
@@ -125,7 +213,7 @@ fn node(path: &str, body: &[u8], root: &Path) -> (String, Box<dyn FnOnce()>) {
     }
 }
 
-fn reply(path: &str) -> Vec<u8> {
+fn reply(path: &str, can: &[Rpc]) -> Vec<u8> {
     match path.rsplit('/').next().unwrap() {
         "NodeGetInfo" => {
             let zone = HashMap::from([("d.example/zone".to_owned(), "z".to_owned())]);
@@ -136,11 +224,17 @@ fn reply(path: &str) -> Vec<u8> {
             }
             .encode_to_vec()
         }
-        "NodeGetCapabilities" => {
-            NodeCapabilities::new(&[Rpc::StageUnstageVolume, Rpc::ExpandVolume]).encode_to_vec()
+        "NodeGetCapabilities" => NodeCapabilities::new(can).encode_to_vec(),
+        "NodeGetVolumeStats" => {
+            let usage = VolumeUsage { available: 7, total: 10, used: 3, unit: Unit::Bytes as i32 };
+            VolumeStats { usage: vec![usage] }.encode_to_vec()
         }
         _ => Vec::new(),
     }
+}
+
+fn told(secrets: &HashMap<String, String>) -> String {
+    if secrets.is_empty() { String::new() } else { format!(" with {}", sorted(secrets)) }
 }
 
 fn sorted(map: &HashMap<String, String>) -> String {
@@ -163,6 +257,13 @@ fn node_object(rig: &Rig) -> Node {
 
 /// A claim that is bound to a volume of the driver's, as the binder leaves them.
 async fn claim(rig: &Rig, attach: bool) {
+    claim_with(rig, attach, json!({"volumeAttributes": {"a": "b"}})).await;
+}
+
+/// `more`: what else the volume says of its driver.
+async fn claim_with(rig: &Rig, attach: bool, more: Value) {
+    let mut csi = json!({"driver": NAME, "volumeHandle": "h"});
+    csi.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     create::<CSIDriver>(
         rig,
         json!({"metadata": {"name": NAME}, "spec": {"attachRequired": attach, "podInfoOnMount": false,
@@ -178,7 +279,7 @@ async fn claim(rig: &Rig, attach: bool) {
         rig,
         json!({"metadata": {"name": "pv"}, "spec": {"capacity": {"storage": "1Gi"},
         "accessModes": ["ReadWriteOnce"], "storageClassName": "", "claimRef": reference,
-        "csi": {"driver": NAME, "volumeHandle": "h", "volumeAttributes": {"a": "b"}}}}),
+        "csi": csi}}),
     )
     .await;
     let claims: Api<PersistentVolumeClaim> = rig.root().api();
@@ -275,7 +376,7 @@ async fn what_a_driver_refuses_is_told_and_tried_again() {
         "FailedMount MountVolume.MountDevice failed for volume \"pv\" : kubernetes.io/csi: attacher.MountDevice failed to create newCsiDriverClient: driver name d.example not found in the list of registered CSI drivers",
     )
     .await;
-    let driver = Driver::refusing(rig.dir.path(), Some("NodeStageVolume"));
+    let driver = Driver::refusing(rig.dir.path(), "NodeStageVolume");
     rig.until_event(
         "p",
         "FailedMount MountVolume.MountDevice failed for volume \"pv\" : rpc error: code = Internal desc = out of order",
@@ -284,7 +385,7 @@ async fn what_a_driver_refuses_is_told_and_tried_again() {
     drop(driver);
     rig.eventually("the driver is gone", || csi_node(&rig).spec.drivers.is_empty()).await;
     // one that comes again has whoever waits tried at once
-    let driver = Driver::refusing(rig.dir.path(), Some("NodePublishVolume"));
+    let driver = Driver::refusing(rig.dir.path(), "NodePublishVolume");
     rig.until_event(
         "p",
         "FailedMount MountVolume.SetUp failed for volume \"pv\" : rpc error: code = Internal desc = out of order",

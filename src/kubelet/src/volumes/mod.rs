@@ -50,6 +50,11 @@ pub enum VolumeError {
     SetUp { volume: String, why: String },
     #[error("MountVolume.MountDevice failed for volume \"{volume}\" : {why}")]
     Device { volume: String, why: String },
+    #[error("MountVolume.Setup failed while expanding volume for volume \"{volume}\" : {why}")]
+    ExpandSetUp { volume: String, why: String },
+    /// While a pod has it.
+    #[error("NodeExpandVolume.NodeExpandVolume failed for volume \"{volume}\" : {why}")]
+    Expand { volume: String, why: String },
     /// Nobody has attached it in time.
     #[error(
         "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[{volume}], failed to process volumes=[]: context deadline exceeded"
@@ -63,6 +68,16 @@ pub enum VolumeError {
         "Unable to attach or mount volumes: unmounted volumes=[{volume}], unattached volumes=[], failed to process volumes=[{volume}]: {why}"
     )]
     Claim { volume: String, why: String },
+}
+
+impl VolumeError {
+    /// Of the event.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            VolumeError::Expand { .. } => "VolumeResizeFailed",
+            _ => "FailedMount",
+        }
+    }
 }
 
 /// A volume whose content is known, and only waits to be written.

@@ -14,6 +14,7 @@ use crate::volumes::{self, Mounted, MountedVolume, Prepared, VolumeError};
 use crate::{admission, clock, csi, pod, resize};
 use cluster::{BoundObject, EventType, TokenRequestParams};
 use cri::{ContainerId, ContainerState, SandboxId};
+use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Pod, ServiceAccountTokenProjection};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -366,28 +367,26 @@ fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> 
     issued.map(|t| t.token).map_err(|status| status.to_string())
 }
 
-/// Has drivers mount what is theirs, until one refuses; what is left for us comes back in any case.
+/// Has drivers mount what is theirs, side by side, and says why the first of them refused; what is left for us comes back in any
+/// case.
 async fn mount(
     shared: &Shared,
     pod: &Pod,
     prepared: Vec<(String, Prepared)>,
     living: &CancellationToken,
 ) -> (Result<Mounted, VolumeError>, Vec<(String, Prepared)>) {
-    let (mut mounted, mut rest) = (Ok(Mounted::new()), Vec::new());
+    let (mut of_drivers, mut rest) = (Vec::new(), Vec::new());
     for (name, volume) in prepared {
-        let Prepared::Csi(volume) = volume else {
-            rest.push((name, volume));
-            continue;
-        };
-        let Ok(done) = &mut mounted else { continue };
-        match csi::mount(shared, pod, &volume, living).await {
-            Ok(path) => {
-                done.insert(name, MountedVolume::Path { path, read_only: volume.read_only });
-            }
-            Err(error) => mounted = Err(error),
+        match volume {
+            Prepared::Csi(volume) => of_drivers.push((name, volume)),
+            volume => rest.push((name, volume)),
         }
     }
-    (mounted, rest)
+    let all = of_drivers.into_iter().map(|(name, volume)| async move {
+        let path = csi::mount(shared, pod, &volume, living).await?;
+        Ok::<_, VolumeError>((name, MountedVolume::Path { path, read_only: volume.read_only }))
+    });
+    (join_all(all).await.into_iter().collect(), rest)
 }
 
 async fn set_up(

@@ -135,7 +135,7 @@ impl Worker {
                 self.volumes_are(mounted);
             }
             Err(SandboxError::Volume(VolumeError::GivenUp)) => {}
-            Err(SandboxError::Volume(error)) => self.sandbox_failed("FailedMount", error.to_string()),
+            Err(SandboxError::Volume(error)) => self.sandbox_failed(error.reason(), error.to_string()),
             Err(SandboxError::Runtime(error)) => {
                 self.sandbox_failed(
                     "FailedCreatePodSandBox",
@@ -183,7 +183,7 @@ impl Worker {
             Ok(mounted) => self.volumes_are(mounted),
             Err(VolumeError::GivenUp) => {}
             Err(error) => {
-                self.shared.say(&self.pod, None, EventType::Warning, "FailedMount", error.to_string());
+                self.shared.say(&self.pod, None, EventType::Warning, error.reason(), error.to_string());
                 let now = self.now();
                 let delay = self.memory.backoffs.next(VOLUMES, now, now);
                 self.volumes.hold = Some(now + delay);

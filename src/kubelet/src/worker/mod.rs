@@ -167,11 +167,11 @@ impl Worker {
         self.leave().await;
     }
 
-    /// The daemon stops, the pod goes on: a container that is half made is made whole first.
+    /// The daemon stops, the pod goes on: a container that is half made is made whole first, and a driver that mounts is heard.
     async fn leave(&mut self) {
         self.living.cancel();
         let half_made = async {
-            while self.memory.starting.is_some() || self.memory.sandbox_starting {
+            while self.memory.starting.is_some() || self.memory.sandbox_starting || self.volumes.is_busy {
                 let Some(done) = self.jobs.join_next().await else { return };
                 self.finish(done);
             }
@@ -179,7 +179,7 @@ impl Worker {
         if tokio::time::timeout(STOP_GRACE, half_made).await.is_err() {
             tracing::warn!(
                 pod = pod::full_name(&self.pod),
-                "a container was still being made when the daemon stopped"
+                "a container or a volume was still being made when the daemon stopped"
             );
         }
     }
