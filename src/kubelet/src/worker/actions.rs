@@ -359,7 +359,7 @@ fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> 
     issued.map(|t| t.token).map_err(|status| status.to_string())
 }
 
-/// Has drivers mount what is theirs; what is left for us comes back.
+/// Has drivers and the host mount what is theirs to mount; what is left for us comes back.
 async fn mount(
     shared: &Shared,
     pod: &Pod,
@@ -368,12 +368,20 @@ async fn mount(
 ) -> Result<(Mounted, Vec<(String, Prepared)>), VolumeError> {
     let (mut mounted, mut rest) = (Mounted::new(), Vec::new());
     for (name, volume) in prepared {
-        let Prepared::Csi(volume) = volume else {
-            rest.push((name, volume));
-            continue;
+        let (path, read_only) = match volume {
+            Prepared::Csi(volume) => (csi::mount(shared, pod, &volume, living).await?, volume.read_only),
+            Prepared::Nfs(volume) => {
+                let dir = shared.pod_dir(pod);
+                let mounting = volumes::mount_nfs(&dir, &name, &volume);
+                let path = living.run_until_cancelled(mounting).await.ok_or(VolumeError::GivenUp)??;
+                (path, volume.read_only)
+            }
+            volume => {
+                rest.push((name, volume));
+                continue;
+            }
         };
-        let path = csi::mount(shared, pod, &volume, living).await?;
-        mounted.insert(name, MountedVolume::Path { path, read_only: volume.read_only });
+        mounted.insert(name, MountedVolume::Path { path, read_only });
     }
     Ok((mounted, rest))
 }
