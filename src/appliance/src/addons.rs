@@ -3,6 +3,9 @@
 //!
 //! Every manifest is read, and everything that can be tried without a trace is tried, before the first object is written.
 //! What is written down comes first, so that an add-on whose apply broke off can be disabled whole.
+//!
+//! Some manifests come with the program, and are named instead of a place: what acts upon them is there already, and costs
+//! nothing until they are applied.
 
 use api::{Gvk, Reason, Status};
 use cluster::{Actor, Cluster, DeleteOptions, Propagation, Target, Wanted, WriteOptions};
@@ -19,6 +22,9 @@ const MANAGER: &str = "monopod-addons";
 /// For what the manifests themselves bring.
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// Manifests that come with the program, by name.
+const BUNDLED: [(&str, &str); 1] =
+    [("volumesnapshots", include_str!("../../../assets/addons/volumesnapshots.yaml"))];
 /// Of one file: a manifest of a few hundred objects.
 const LARGEST_FILE: u64 = 8 << 20;
 
@@ -45,7 +51,7 @@ impl fmt::Display for AddonObject {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addon {
-    /// A path or a URL.
+    /// A path or a URL, or the name of what comes with the program.
     pub source: String,
     pub objects: Vec<AddonObject>,
     /// Its last apply broke off.
@@ -78,6 +84,15 @@ impl Book {
         std::fs::write(&fresh, serde_json::to_vec_pretty(&all)?)?;
         std::fs::rename(&fresh, &self.0)
     }
+}
+
+/// Whether the add-on of this name comes with the program.
+pub fn is_bundled_addon(name: &str) -> bool {
+    bundled(name).is_some()
+}
+
+pub(crate) fn bundled(name: &str) -> Option<&'static str> {
+    BUNDLED.iter().find(|(known, _)| *known == name).map(|(_, manifests)| *manifests)
 }
 
 /// Where a manifest stands, and what it says.
@@ -480,6 +495,20 @@ mod tests {
         assert_eq!(names(&gone), ["Secret default/s"]);
         assert!(!exists(&cluster, &made[2]) && book.read().unwrap().is_empty());
         assert!(matches!(disable(&cluster, &book, "x").await, Err(AddonError::Unknown(_))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_with_the_program_is_valid() {
+        let cluster = testkit::cluster(testkit::config()).await;
+        let dir = tempfile::tempdir().unwrap();
+        let book = Book::at(dir.path().join("addons.json"));
+        let manifests = parse("x", bundled("volumesnapshots").unwrap()).unwrap();
+        let error = enable(&cluster, &book, "x", "volumesnapshots", manifests).await.unwrap_err();
+        // no controller is here that would have the kinds served, and so there is nothing of them
+        let AddonError::BrokeOff { applied, at, .. } = error else { panic!("{error}") };
+        assert_eq!(at.to_string(), "VolumeSnapshotClass standard");
+        assert_eq!(applied.len(), 3);
+        assert!(is_bundled_addon("volumesnapshots") && !is_bundled_addon("nonsense"));
     }
 
     #[tokio::test]

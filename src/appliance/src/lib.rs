@@ -32,7 +32,7 @@ mod scheduled_stop;
 mod settings;
 mod signer;
 
-pub use addons::{Addon, AddonObject};
+pub use addons::{Addon, AddonObject, is_bundled_addon};
 pub use certs::{AdminCredentials, Certificates, is_server_name};
 pub use check::{Finding, State, check};
 pub use control::{

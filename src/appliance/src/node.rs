@@ -150,7 +150,7 @@ impl NodeServices {
         // before the kubelet: its pods wait for the gate
         let netpol = NetpolConfig { dns: settings.gateway() };
         running.spawn(netpol::start(cluster.clone(), self.network.clone(), netpol, stop.clone()));
-        let volumes = ProvisionerConfig { directory: places.volumes() };
+        let volumes = ProvisionerConfig { directory: places.volumes(), snapshots: places.snapshots() };
         running.spawn(provisioner::run(cluster.clone(), volumes, stop.clone()));
         let ingress = IngressConfig { node_ip: node_ip.into(), http_port: HTTP, https_port: HTTPS };
         running.spawn(ingress::run(cluster.clone(), ingress, stop.clone()));

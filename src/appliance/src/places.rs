@@ -121,6 +121,10 @@ impl Places {
     pub fn volumes(&self) -> PathBuf {
         self.state.join("volumes")
     }
+    /// Copies of those, by VolumeSnapshots; beside them, so that both are of one file system.
+    pub fn snapshots(&self) -> PathBuf {
+        self.state.join("snapshots")
+    }
     pub fn kubelet(&self) -> PathBuf {
         self.state.join("kubelet")
     }

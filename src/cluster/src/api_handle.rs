@@ -1,6 +1,6 @@
-use crate::{Actor, Cluster, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions};
+use crate::{Actor, Cluster, CustomApi, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions};
 use ::api::{LabelSelector, ObjectKey, Reason, Status};
-use kinds::{Instance, Subresource, TypedKind, Version};
+use kinds::{CustomKind, Instance, Subresource, TypedKind, Version};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -44,6 +44,11 @@ impl Client {
         let version =
             self.cluster.registry().by_gvr(&gvr).unwrap_or_else(|| panic!("kind {gvr:?} is not registered"));
         Api { client: self.clone(), version, kind: PhantomData }
+    }
+
+    /// Of a kind that is served when somebody has defined it.
+    pub fn custom_api<K: CustomKind>(&self) -> CustomApi<K> {
+        CustomApi::new(self.clone())
     }
 
     /// Writes Events as `component` (`kubelet`, `deployment-controller`), `host` where it sits on a node.

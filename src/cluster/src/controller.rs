@@ -8,7 +8,7 @@ use ::api::ObjectKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
-use kinds::{TypedKind, key_of};
+use kinds::{StoredKind, TypedKind, key_of};
 use std::fmt::{Debug, Display};
 use std::future::{Future, poll_fn};
 use std::hash::Hash;
@@ -64,7 +64,7 @@ impl<T: Key> Controller<T> {
     }
 
     /// `wake` hears of each object of the kind, and of each change in order, and adds to the queue what is to be looked at.
-    pub fn watches<K: TypedKind>(
+    pub fn watches<K: StoredKind>(
         mut self,
         mut wake: impl FnMut(&WorkQueue<T>, &Change<K>) + Send + 'static,
     ) -> Self {
@@ -121,7 +121,7 @@ impl<T: Key> Controller<T> {
 
 impl Controller<ObjectKey> {
     /// Each object of the kind is a key.
-    pub fn reconciles<K: TypedKind>(self) -> Self {
+    pub fn reconciles<K: StoredKind>(self) -> Self {
         self.watches::<K>(|queue, change| queue.add(key_of(change.object().metadata())))
     }
 

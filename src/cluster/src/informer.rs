@@ -2,7 +2,7 @@ use crate::Cluster;
 use ::api::{LabelSelector, Object, ObjectKey};
 use arc_swap::ArcSwap;
 use imbl::OrdMap;
-use kinds::TypedKind;
+use kinds::StoredKind;
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +76,7 @@ impl<K> Subscription<K> {
 impl Cluster {
     /// The shared informer of a kind; made, with its task, when it is first asked for. Reads of components are not
     /// authorised one by one: an informer exists inside the process only.
-    pub fn informer<K: TypedKind>(&self) -> Informer<K> {
+    pub fn informer<K: StoredKind>(&self) -> Informer<K> {
         let mut informers = self.0.informers.0.lock().unwrap_or_else(PoisonError::into_inner);
         let known = informers.get(&TypeId::of::<K>()).and_then(|any| any.downcast_ref::<Informer<K>>());
         if let Some(informer) = known {
@@ -87,8 +87,8 @@ impl Cluster {
         informer
     }
 
-    fn start_informer<K: TypedKind>(&self) -> Informer<K> {
-        let resource = Resource::from(&K::info().storage);
+    fn start_informer<K: StoredKind>(&self) -> Informer<K> {
+        let resource = Resource::from(&K::storage());
         let cache = Arc::new(Cache { objects: ArcSwap::default(), subscribers: Mutex::default() });
         let mut position = relist(&cache, self, &resource);
         let (store, cluster) = (self.store().clone(), Arc::downgrade(&self.0));
@@ -113,7 +113,7 @@ impl Cluster {
     }
 }
 
-fn relist<K: TypedKind>(cache: &Cache<K>, cluster: &Cluster, resource: &Resource) -> ::api::ResourceVersion {
+fn relist<K: StoredKind>(cache: &Cache<K>, cluster: &Cluster, resource: &Resource) -> ::api::ResourceVersion {
     let snapshot = cluster.store().snapshot();
     let now: OrdMap<ObjectKey, Arc<K>> =
         snapshot.list(resource, None, None).filter_map(|o| Some((o.key(), decode(o)?))).collect();
@@ -121,7 +121,7 @@ fn relist<K: TypedKind>(cache: &Cache<K>, cluster: &Cluster, resource: &Resource
     snapshot.revision()
 }
 
-fn decode<K: TypedKind>(object: &Object) -> Option<Arc<K>> {
+fn decode<K: StoredKind>(object: &Object) -> Option<Arc<K>> {
     match object.decode::<K>() {
         Ok(mut typed) => {
             // no component looks at them, and they are half of a small object
@@ -135,7 +135,7 @@ fn decode<K: TypedKind>(object: &Object) -> Option<Arc<K>> {
     }
 }
 
-impl<K: TypedKind> Cache<K> {
+impl<K: StoredKind> Cache<K> {
     fn apply(&self, kind: EventKind, object: &Object) {
         let Some(new) = decode::<K>(object) else { return };
         let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +170,7 @@ impl<K: TypedKind> Cache<K> {
     }
 }
 
-impl<K: TypedKind> Informer<K> {
+impl<K: StoredKind> Informer<K> {
     pub fn get(&self, key: &ObjectKey) -> Option<Arc<K>> {
         self.0.objects.load().get(key).cloned()
     }

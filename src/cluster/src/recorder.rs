@@ -2,7 +2,7 @@ use crate::Client;
 use ::api::{ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::TypedKind;
+use kinds::StoredKind;
 use std::collections::HashMap;
 use std::fmt;
 use tokio::sync::mpsc;
@@ -38,7 +38,7 @@ impl fmt::Display for EventType {
 }
 
 /// A reference to an object, as events carry it.
-pub fn subject<K: TypedKind>(object: &K) -> Subject {
+pub fn subject<K: StoredKind>(object: &K) -> Subject {
     let meta = object.metadata();
     ObjectReference {
         api_version: Some(K::API_VERSION.to_owned()),
@@ -68,11 +68,11 @@ impl Recorder {
         Recorder(sender)
     }
 
-    pub fn normal<K: TypedKind>(&self, object: &K, reason: &'static str, message: impl Into<String>) {
+    pub fn normal<K: StoredKind>(&self, object: &K, reason: &'static str, message: impl Into<String>) {
         self.event(subject(object), EventType::Normal, reason, message);
     }
 
-    pub fn warning<K: TypedKind>(&self, object: &K, reason: &'static str, message: impl Into<String>) {
+    pub fn warning<K: StoredKind>(&self, object: &K, reason: &'static str, message: impl Into<String>) {
         self.event(subject(object), EventType::Warning, reason, message);
     }
 

@@ -39,6 +39,7 @@ mod service_account;
 mod service_cidrs;
 mod share;
 mod slow_start;
+mod snapshot;
 mod stateful_set;
 mod status;
 mod storage_protection;
@@ -97,6 +98,7 @@ pub fn roles() -> Vec<ComponentRole> {
         resource_quota::role(),
         service_account::role(),
         service_cidrs::role(),
+        snapshot::role(),
         stateful_set::role(),
         storage_protection::role_of_claims(),
         storage_protection::role_of_volumes(),
@@ -154,6 +156,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(ephemeral_volume::run(cluster.clone(), stop.clone()));
     controllers.spawn(attach_detach::run(cluster.clone(), stop.clone()));
     controllers.spawn(volume_expansion::run(cluster.clone(), stop.clone()));
+    controllers.spawn(snapshot::run(cluster.clone(), stop.clone()));
     controllers.spawn(validating_admission_policy_status::run(cluster.clone(), stop.clone()));
     controllers.spawn(garbage_collector::run(cluster.clone(), stop.clone()));
     controllers

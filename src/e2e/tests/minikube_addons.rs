@@ -102,6 +102,20 @@ fn a_directory_of_manifests_is_an_addon() {
     cluster.until(&["get", "namespace", "shop", "--ignore-not-found", "-o", "name"], "");
     assert!(json(&call(&["addons", "list", "-o", "json"]).ok("list"))["hat-shop"].is_null());
     assert_eq!(cluster.monopod(&["addons", "disable", "hat-shop"]).0.status.code(), Some(43));
+
+    // one of minikube's own, which comes with the program
+    let status =
+        || json(&call(&["addons", "list", "-o", "json"]).ok("list"))["volumesnapshots"]["Status"].clone();
+    assert_eq!(status(), "disabled");
+    let said = call(&["addons", "enable", "volumesnapshots"]).ok("enable");
+    assert!(said.contains("The 'volumesnapshots' addon is enabled"), "{said}");
+    assert_eq!(status(), "enabled");
+    let classes = cluster.kubectl(&["get", "vsclass"]).ok("classes");
+    assert!(classes.contains("standard   k8s.io/minikube-hostpath   Delete"), "{classes}");
+    let said = call(&["addons", "disable", "volumesnapshots"]).ok("disable");
+    assert!(said.contains("The 'volumesnapshots' addon is disabled"), "{said}");
+    cluster.until(&["get", "crd", "-o", "name"], "");
+    assert_eq!(status(), "disabled");
 }
 
 #[test]

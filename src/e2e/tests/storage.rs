@@ -221,3 +221,97 @@ allowVolumeExpansion: true
     at.kubectl(&["delete", "pod", "own"]).ok("delete");
     at.until(&["get", "pvc,pv", "-o", "name"], "");
 }
+
+fn claim(name: &str, source: &str) -> String {
+    format!(
+        "
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {{name: {name}}}
+spec: {{accessModes: [ReadWriteOnce], resources: {{requests: {{storage: 1Gi}}}}, dataSource: {{{source}}}}}
+"
+    )
+}
+
+const SNAPSHOT: &str = "
+apiVersion: snapshot.storage.k8s.io/v1
+kind: VolumeSnapshot
+metadata: {name: yesterday}
+spec: {source: {persistentVolumeClaimName: data}}
+";
+
+#[test]
+fn a_claim_begins_with_what_another_holds_or_a_snapshot_has_kept() {
+    let Some(at) = ready("snapshots") else { return };
+    at.monopod(&["addons", "enable", "volumesnapshots"]).ok("enable");
+    at.kubectl_with(&["apply"], CLAIM).ok("claim");
+    at.kubectl_with(&["apply"], &pod("one", OF_CLAIM)).ok("pod");
+    starts(&at, "one");
+    let write =
+        "echo old > /data/file; ln -s /etc/passwd /data/link; mkdir -m 1770 /data/d; chown 7:8 /data/d";
+    at.kubectl(&["exec", "one", "--", "sh", "-c", write]).ok("write");
+
+    at.kubectl_with(&["apply"], SNAPSHOT).ok("snapshot");
+    at.kubectl(&["wait", "vs/yesterday", "--for=jsonpath={.status.readyToUse}=true", "--timeout=60s"])
+        .ok("ready");
+    let shown = at.kubectl(&["get", "vs"]).ok("vs");
+    let (head, row) = shown.split_once('\n').unwrap();
+    assert_eq!(
+        head.split_whitespace().collect::<Vec<_>>(),
+        [
+            "NAME",
+            "READYTOUSE",
+            "SOURCEPVC",
+            "SOURCESNAPSHOTCONTENT",
+            "RESTORESIZE",
+            "SNAPSHOTCLASS",
+            "SNAPSHOTCONTENT",
+            "CREATIONTIME",
+            "AGE"
+        ]
+    );
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(cells[..5], ["yesterday", "true", "data", "1Gi", "standard"], "{row}");
+    assert!(cells[5].starts_with("snapcontent-"), "{row}");
+    at.kubectl(&["exec", "one", "--", "sh", "-c", "echo new > /data/file"]).ok("change");
+
+    let restored =
+        claim("restored", "apiGroup: snapshot.storage.k8s.io, kind: VolumeSnapshot, name: yesterday");
+    at.kubectl_with(&["apply"], &restored).ok("restored");
+    at.kubectl_with(&["apply"], &claim("clone", "kind: PersistentVolumeClaim, name: data")).ok("clone");
+    for (name, want) in [("restored", "old"), ("clone", "new")] {
+        at.kubectl_with(&["apply"], &pod(name, &format!("persistentVolumeClaim: {{claimName: {name}}}")))
+            .ok(name);
+        starts(&at, name);
+        let read = "cat /data/file; readlink /data/link; stat -c '%u %g %a' /data/d";
+        let seen = at.kubectl(&["exec", name, "--", "sh", "-c", read]).ok(name);
+        assert_eq!(seen, format!("{want}\n/etc/passwd\n7 8 1770\n"), "{name}");
+    }
+    // too small, and of nothing that is there: both are told
+    let small = claim("small", "kind: PersistentVolumeClaim, name: data").replace("1Gi", "1Mi");
+    at.kubectl_with(&["apply"], &small).ok("small");
+    at.kubectl_with(&["apply"], &claim("none", "kind: PersistentVolumeClaim, name: nobody")).ok("none");
+    for name in ["small", "none"] {
+        let of = format!("involvedObject.name={name},reason=ProvisioningFailed");
+        at.until_some(&["get", "events", "--field-selector", &of, "-o", "name"]);
+    }
+    at.kubectl(&["delete", "pvc", "small", "none"]).ok("delete");
+
+    // all that was made goes with what it was made for, or with the kinds of it
+    at.kubectl(&["delete", "pod", "one", "restored", "clone"]).ok("pods");
+    at.kubectl(&["delete", "vs", "yesterday"]).ok("snapshot");
+    at.until(&["get", "vs,vsc", "-o", "name"], "");
+    at.kubectl_with(&["apply"], &SNAPSHOT.replace("yesterday", "today")).ok("another");
+    at.kubectl(&["wait", "vs/today", "--for=jsonpath={.status.readyToUse}=true", "--timeout=60s"])
+        .ok("ready");
+    let state = at.places()[0].clone();
+    let list = format!("ls -A {0}/volumes {0}/snapshots", state.display());
+    assert!(at.shell(&list).ok("ls").contains("\nsnapshot-"));
+    at.monopod(&["addons", "disable", "volumesnapshots"]).ok("disable");
+    at.until(&["get", "crd", "-o", "name"], "");
+    at.kubectl(&["delete", "pvc", "data", "restored", "clone"]).ok("claims");
+    at.until(&["get", "pvc,pv", "-o", "name"], "");
+    assert_eq!(at.shell(&list).ok("ls"), format!("{0}/snapshots:\n\n{0}/volumes:\n", state.display()));
+    at.monopod(&["delete"]).ok("delete");
+    at.nothing_is_left();
+}

@@ -1,17 +1,20 @@
 //! The directories of volumes, each named as its volume is.
 
-use std::fs::{self, DirBuilder, Permissions};
+use crate::copy::copy;
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tokio_util::sync::CancellationToken;
 
 /// Pods write as any user, as minikube has it.
 const MODE: u32 = 0o777;
+/// Of the name of a copy that is not finished; what is given a volume has no such name.
+const PARTIAL: &str = ".partial-";
 
 /// One that is there already is as good: the volume could not be stored the last time.
 pub(crate) fn make(below: &Path, name: &str) -> io::Result<PathBuf> {
-    // nobody but root comes here by another way than a mount
-    DirBuilder::new().recursive(true).mode(0o700).create(below)?;
+    make_parent(below)?;
     let path = below.join(name);
     match fs::create_dir(&path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -22,6 +25,54 @@ pub(crate) fn make(below: &Path, name: &str) -> io::Result<PathBuf> {
     }
     fs::set_permissions(&path, Permissions::from_mode(MODE))?;
     Ok(path)
+}
+
+/// Nobody but root comes here by another way than a mount.
+fn make_parent(below: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(below)
+}
+
+/// A copy of `from`, whole or not at all. One that is there already is the one that was made the last time.
+pub(crate) fn make_copy(
+    from: &Path,
+    below: &Path,
+    name: &str,
+    stop: &CancellationToken,
+) -> io::Result<PathBuf> {
+    make_parent(below)?;
+    let path = below.join(name);
+    if is_there(&path) {
+        return Ok(path);
+    }
+    let partial = below.join(format!("{PARTIAL}{name}"));
+    remove(&partial)?;
+    let made = copy(from, &partial, stop).and_then(|()| fs::rename(&partial, &path));
+    if made.is_err() {
+        // what can not be removed now is when the program starts again
+        let _ = remove(&partial);
+    }
+    made?;
+    File::open(below)?.sync_all()?;
+    Ok(path)
+}
+
+pub(crate) fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|of| of.is_dir())
+}
+
+/// Copies that nobody works on any more: for the start.
+pub(crate) fn remove_partial(below: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(below) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            remove(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// With all that is in it; what is mounted in it is somebody else's, and keeps it. Links are not followed.
@@ -60,6 +111,38 @@ mod tests {
         remove(&path).unwrap();
         assert!(!path.exists() && root.path().join("elsewhere").exists());
         remove(&path).unwrap();
+    }
+
+    #[test]
+    fn a_copy_is_there_whole_or_not_at_all() {
+        let root = tempfile::tempdir().unwrap();
+        let below = root.path().join("volumes");
+        let from = make(&below, "pvc-1").unwrap();
+        fs::write(from.join("data"), "x").unwrap();
+        let go_on = CancellationToken::new();
+        let names = || {
+            let mut all: Vec<_> =
+                fs::read_dir(&below).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            all.sort();
+            all
+        };
+        let stopped = CancellationToken::new();
+        stopped.cancel();
+        assert!(make_copy(&from, &below, "pvc-2", &stopped).is_err());
+        assert!(make_copy(&below.join("none"), &below, "pvc-2", &go_on).is_err());
+        assert_eq!(names(), ["pvc-1"]);
+        // what a crash has left is neither taken for the copy nor kept
+        for name in ["pvc-2", "pvc-3"] {
+            fs::create_dir_all(below.join(format!("{PARTIAL}{name}/half"))).unwrap();
+        }
+        let path = make_copy(&from, &below, "pvc-2", &go_on).unwrap();
+        assert!(path.join("data").exists() && !path.join("half").exists());
+        remove_partial(&below).unwrap();
+        assert_eq!(names(), ["pvc-1", "pvc-2"]);
+        fs::write(path.join("more"), "x").unwrap();
+        make_copy(&from, &below, "pvc-2", &go_on).unwrap();
+        assert!(path.join("more").exists(), "again, and it stays what it is");
+        remove_partial(&root.path().join("none")).unwrap();
     }
 
     #[test]

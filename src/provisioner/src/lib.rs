@@ -5,15 +5,24 @@
 //! binds the two. `plan.rs` (pure) says what a claim or a volume needs, `directories.rs` touches the disk: it only knows
 //! directories whose names we gave, whatever the objects say. How large a directory grows nobody watches.
 //!
+//! A claim may begin with what another one holds: `source.rs` (pure) says of which directory its own is a copy, `copy.rs`
+//! copies, and `copies.rs` does so beside the rest. A snapshot is such a copy, too: `snapshots.rs` (pure) says what a
+//! VolumeSnapshotContent needs of its driver. Where snapshots are not defined, there are none.
+//!
 //! Read [`run`] first, then `plan.rs`.
 
 #![forbid(unsafe_code)]
 
+mod copies;
+mod copy;
 mod directories;
 mod plan;
 mod run;
+mod snapshots;
+mod source;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 pub use run::{role, run};
 
@@ -23,6 +32,8 @@ use std::path::PathBuf;
 pub struct ProvisionerConfig {
     /// Where the directories of volumes are; made when the first is.
     pub directory: PathBuf,
+    /// Where those of their snapshots are.
+    pub snapshots: PathBuf,
 }
 
 /// As whom it writes; the role is `system:persistent-volume-provisioner`.

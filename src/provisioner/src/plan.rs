@@ -42,10 +42,6 @@ pub(crate) fn refusal(claim: &PersistentVolumeClaim) -> Option<&'static str> {
     if spec.selector.is_some() {
         return Some("claim Selector is not supported");
     }
-    // a volume that ought to hold a copy, and is empty, would be worse than none
-    if spec.data_source.is_some() || spec.data_source_ref.is_some() {
-        return Some("a data source is not supported");
-    }
     None
 }
 

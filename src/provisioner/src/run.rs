@@ -1,30 +1,41 @@
+mod contents;
+
+use crate::copies::{Copies, Progress, Wanted};
 use crate::plan::{self, FINALIZER, Fate};
-use crate::{NAME, ProvisionerConfig, directories};
-use api::{ObjectKey, Reason, Status};
+use crate::source::{self, Asked, CLONING, Source};
+use crate::waiting::Waiting;
+use crate::{NAME, ProvisionerConfig, directories, snapshots};
+use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Cluster, Controller, DeleteOptions, EventType, Recorder, subject};
+use cluster::{
+    Actor, Api, Change, Cluster, Controller, CustomApi, DeleteOptions, EventType, Recorder, subject,
+};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
+use kinds::snapshot::{VolumeSnapshot, VolumeSnapshotContent};
 use kinds::{key_of, volume};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
-/// Removing much takes its time, and holds up nobody else.
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Key {
+pub(crate) enum Key {
     Claim(ObjectKey),
     Volume(ObjectKey),
+    Content(ObjectKey),
 }
 
 pub fn role() -> ComponentRole {
+    let snapshots = &[kinds::snapshot::GROUP];
     let rules = vec![
         rule(&["create", "delete", "get", "list", "patch", "update", "watch"], &[""], &["persistentvolumes"]),
         rule(&["patch", "update"], &[""], &["persistentvolumeclaims/status", "persistentvolumes/status"]),
         rule(&["get", "list", "patch", "update", "watch"], &[""], &["persistentvolumeclaims"]),
         rule(READ, &["storage.k8s.io"], &["storageclasses"]),
+        rule(READ, snapshots, &["volumesnapshots"]),
+        rule(&["get", "list", "patch", "update", "watch"], snapshots, &["volumesnapshotcontents"]),
+        rule(&["patch", "update"], snapshots, &["volumesnapshotcontents/status"]),
         rule(&["create", "patch", "update", "watch"], &[""], &["events"]),
     ];
     ComponentRole::service_account("system:persistent-volume-provisioner", NAME, rules)
@@ -32,35 +43,76 @@ pub fn role() -> ComponentRole {
 
 /// Makes volumes and removes them until `stop`.
 pub async fn run(cluster: Cluster, config: ProvisionerConfig, stop: CancellationToken) {
+    for directory in [config.directory.clone(), config.snapshots.clone()] {
+        let swept = tokio::task::spawn_blocking(move || directories::remove_partial(&directory)).await;
+        if let Err(error) = swept.map_err(io::Error::other).and_then(|swept| swept) {
+            tracing::warn!(%error, "provisioner: a copy that a crash left half made stays on the disk");
+        }
+    }
     let client = cluster.acting_as(Actor::controller(NAME));
-    let known = cluster.informer::<PersistentVolumeClaim>();
-    let controller = Controller::new(NAME, &cluster)
-        .watches::<PersistentVolumeClaim>(|queue, change| {
-            queue.add(Key::Claim(key_of(&change.object().metadata)));
-        })
-        .watches::<PersistentVolume>(|queue, change| {
-            queue.add(Key::Volume(key_of(&change.object().metadata)));
-        })
-        .watches::<StorageClass>(move |queue, _| {
-            let waits = |claim: &Arc<PersistentVolumeClaim>| volume::volume_name(claim).is_empty();
-            let all = known.list(None).into_iter().filter(waits);
-            all.for_each(|claim| queue.add(Key::Claim(key_of(&claim.metadata))));
-        });
+    let waiting = Waiting::default();
+    let controller = listening(&cluster, &waiting);
+    let copies = Arc::new(Copies::new(controller.queue(), &stop));
     let provisioner = Arc::new(Provisioner {
         cluster,
         config,
         claims: client.api(),
         volumes: client.api(),
+        snapshots: client.custom_api(),
+        contents: client.custom_api(),
         events: client.recorder(&format!("{}_{NAME}", cluster::STORAGE_PROVISIONER), None),
+        copies: copies.clone(),
     });
     controller
         .run(stop, provisioner, |provisioner, key| async move {
-            match key {
-                Key::Claim(key) => provisioner.claim(&key).await,
-                Key::Volume(key) => provisioner.volume(&key).await,
+            match &key {
+                Key::Claim(of) => provisioner.claim(&key, of).await,
+                Key::Volume(of) => provisioner.volume(of).await,
+                Key::Content(of) => provisioner.content(&key, of).await,
             }
         })
         .await;
+    copies.ended().await;
+}
+
+fn listening(cluster: &Cluster, waiting: &Waiting) -> Controller<Key> {
+    let known = cluster.informer::<PersistentVolumeClaim>();
+    let (of_claims, of_volumes, of_snapshots) = (waiting.clone(), waiting.clone(), waiting.clone());
+    Controller::new(NAME, cluster)
+        .watches::<PersistentVolumeClaim>(move |queue, change| {
+            let claim = change.object();
+            let key = key_of(&claim.metadata);
+            of_claims.see(claim, !matches!(change, Change::Deleted(_)));
+            // whom it is made of may be held for it
+            if let Some(Source::Claim(source)) = source::of(claim) {
+                queue.add(Key::Claim(source));
+            }
+            let waiting = of_claims.on(&Source::Claim(key.clone()));
+            waiting.into_iter().for_each(|claim| queue.add(Key::Claim(claim)));
+            queue.add(Key::Claim(key));
+        })
+        .watches::<PersistentVolume>(move |queue, change| {
+            let of = change.object();
+            if let Some(claim) = of.spec.as_ref().and_then(|spec| spec.claim_ref.as_ref()) {
+                let key =
+                    ObjectKey::new(claim.namespace.as_deref(), claim.name.as_deref().unwrap_or_default());
+                let waiting = of_volumes.on(&Source::Claim(key));
+                waiting.into_iter().for_each(|claim| queue.add(Key::Claim(claim)));
+            }
+            queue.add(Key::Volume(key_of(&of.metadata)));
+        })
+        .watches::<VolumeSnapshot>(move |queue, change| {
+            let waiting = of_snapshots.on(&Source::Snapshot(key_of(&change.object().metadata)));
+            waiting.into_iter().for_each(|claim| queue.add(Key::Claim(claim)));
+        })
+        .watches::<VolumeSnapshotContent>(|queue, change| {
+            queue.add(Key::Content(key_of(&change.object().metadata)));
+        })
+        .watches::<StorageClass>(move |queue, _| {
+            let waits = |claim: &Arc<PersistentVolumeClaim>| volume::volume_name(claim).is_empty();
+            let all = known.list(None).into_iter().filter(waits);
+            all.for_each(|claim| queue.add(Key::Claim(key_of(&claim.metadata))));
+        })
 }
 
 struct Provisioner {
@@ -68,21 +120,71 @@ struct Provisioner {
     config: ProvisionerConfig,
     claims: Api<PersistentVolumeClaim>,
     volumes: Api<PersistentVolume>,
+    snapshots: CustomApi<VolumeSnapshot>,
+    contents: CustomApi<VolumeSnapshotContent>,
     events: Recorder,
+    copies: Arc<Copies<Key>>,
+}
+
+/// Why there is no directory for a claim.
+struct Refused {
+    why: String,
+    /// It is tried again by itself, and not when something changes.
+    again: bool,
+}
+
+impl Refused {
+    fn of(self, source: &Source) -> Self {
+        let (kind, name) = (source.kind(), &source.key().name);
+        let why = format!("error getting handle for DataSource Type {kind} by Name {name}: {}", self.why);
+        Refused { why, ..self }
+    }
+}
+
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Refused { why, again: false }
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Self {
+        Refused { why: error.to_string(), again: true }
+    }
+}
+
+impl From<Status> for Refused {
+    fn from(status: Status) -> Self {
+        Refused { why: status.to_string(), again: true }
+    }
 }
 
 impl Provisioner {
-    async fn claim(&self, key: &ObjectKey) -> Result<(), Status> {
-        let Some(claim) = self.claims.find(key)? else { return Ok(()) };
+    async fn claim(&self, key: &Key, of: &ObjectKey) -> Result<(), Status> {
+        let claim = self.claims.find(of)?;
         let classes = self.cluster.informer::<StorageClass>();
-        let class = classes.get(&ObjectKey::cluster(volume::class_of_claim(&claim)));
-        if let Some(class) = class.filter(|class| plan::is_asked(&claim, Some(class))) {
-            return self.provision(&claim, &class).await;
+        let asked = claim.as_ref().and_then(|claim| {
+            let class = classes.get(&ObjectKey::cluster(volume::class_of_claim(claim)));
+            class.filter(|class| plan::is_asked(claim, Some(class)))
+        });
+        let wanted = claim.as_ref().filter(|_| asked.is_some()).and_then(plan::name);
+        if let Some(unwanted) = self.copies.unwanted(key, wanted.as_deref()) {
+            self.remove_unless_used(&unwanted).await?;
         }
-        self.grow(&claim).await
+        let Some(claim) = claim else { return Ok(()) };
+        self.release(&claim).await?;
+        match asked {
+            Some(class) => self.provision(key, &claim, &class).await,
+            None => self.grow(&claim).await,
+        }
     }
 
-    async fn provision(&self, claim: &PersistentVolumeClaim, class: &StorageClass) -> Result<(), Status> {
+    async fn provision(
+        &self,
+        key: &Key,
+        claim: &PersistentVolumeClaim,
+        class: &StorageClass,
+    ) -> Result<(), Status> {
         let Some(name) = plan::name(claim) else { return Ok(()) };
         if self.volumes.find(&ObjectKey::cluster(&name))?.is_some() {
             // the binder has yet to see it
@@ -97,14 +199,12 @@ impl Provisioner {
             failed(&why);
             return Ok(());
         }
-        let of = key_of(&claim.metadata);
-        let message = format!("External provisioner is provisioning volume for claim \"{of}\"");
-        self.events.normal(claim, "Provisioning", message);
-        let path = match self.on_disk(&name, directories::make).await {
-            Ok(path) => path,
-            Err(error) => {
-                failed(&error);
-                return Err(Status::internal(error));
+        let path = match self.directory(key, claim, &name).await {
+            Ok(Some(path)) => path,
+            Ok(None) => return Ok(()),
+            Err(Refused { why, again }) => {
+                failed(&why);
+                return if again { Err(Status::internal(why)) } else { Ok(()) };
             }
         };
         match self.volumes.create(plan::volume(claim, class, &name, &path)).await {
@@ -118,6 +218,103 @@ impl Provisioner {
                 Ok(())
             }
         }
+    }
+
+    /// For the claim's volume; `None` where it is not there yet, or is not ours to make.
+    async fn directory(
+        &self,
+        key: &Key,
+        claim: &PersistentVolumeClaim,
+        name: &str,
+    ) -> Result<Option<PathBuf>, Refused> {
+        let begins = || {
+            let of = key_of(&claim.metadata);
+            let message = format!("External provisioner is provisioning volume for claim \"{of}\"");
+            self.events.normal(claim, "Provisioning", message);
+        };
+        match source::asked(claim) {
+            Asked::Nothing => {
+                begins();
+                Ok(Some(self.on_disk(name, directories::make).await?))
+            }
+            Asked::Copy(source) => match self.copies.outcome(key) {
+                Progress::Ended(outcome) => Ok(Some(outcome?)),
+                Progress::Runs => Ok(None),
+                Progress::NotBegun => {
+                    let from = self.source(claim, &source).map_err(|refused| refused.of(&source))?;
+                    begins();
+                    self.hold(&source).await?;
+                    let wanted = Wanted { from, below: self.config.directory.clone(), name: name.to_owned() };
+                    self.copies.begin(key, wanted);
+                    Ok(None)
+                }
+            },
+            Asked::Populator(_) => {
+                let message = "Assuming an external populator will provision the volume";
+                self.events.normal(claim, "Provisioning", message);
+                Ok(None)
+            }
+            Asked::Elsewhere(why) => Err(why.into()),
+        }
+    }
+
+    /// The directory that a claim's is to be a copy of.
+    fn source(&self, claim: &PersistentVolumeClaim, source: &Source) -> Result<PathBuf, Refused> {
+        match source {
+            Source::Claim(key) => {
+                let of = self.claims.find(key)?;
+                let held = of.as_ref().map(|of| ObjectKey::cluster(volume::volume_name(of)));
+                let held = held.filter(|held| !held.name.is_empty());
+                let held = held.map(|held| self.volumes.find(&held)).transpose()?.flatten();
+                let below = &self.config.directory;
+                let name = source::volume_to_clone(claim, &key.name, of.as_ref(), held.as_ref(), below)?;
+                Ok(below.join(name))
+            }
+            Source::Snapshot(key) => {
+                let of = self.snapshots.find(key)?;
+                let content = of.as_ref().and_then(VolumeSnapshot::bound_content).map(ObjectKey::cluster);
+                let content = content.map(|content| self.contents.find(&content)).transpose()?.flatten();
+                let handle = snapshots::to_restore(claim, &key.name, of.as_ref(), content.as_ref())?;
+                Ok(self.config.snapshots.join(handle))
+            }
+        }
+    }
+
+    /// As long as another claim is made of it, the claim does not go; for a snapshot its own controller cares.
+    async fn hold(&self, source: &Source) -> Result<(), Status> {
+        let Source::Claim(key) = source else { return Ok(()) };
+        let held = self.claims.modify(key, |claim| {
+            if !volume::has_finalizer(&claim.metadata, CLONING) {
+                claim.metadata.finalizers.get_or_insert_default().push(CLONING.to_owned());
+            }
+            Ok(())
+        });
+        held.await.map(|_| ())
+    }
+
+    async fn release(&self, claim: &PersistentVolumeClaim) -> Result<(), Status> {
+        if !volume::has_finalizer(&claim.metadata, CLONING) {
+            return Ok(());
+        }
+        let key = key_of(&claim.metadata);
+        let all = self.claims.list(key.namespace.as_deref(), LabelSelector::default())?;
+        if source::is_being_cloned(&key, all.iter()) {
+            return Ok(());
+        }
+        let released = self.claims.modify(&key, |claim| {
+            claim.metadata.finalizers.iter_mut().for_each(|all| all.retain(|known| known != CLONING));
+            Ok(())
+        });
+        unless_gone(released.await.map(|_| ()))
+    }
+
+    /// A copy whose claim has gone meanwhile; with its volume it would go as any other.
+    async fn remove_unless_used(&self, name: &str) -> Result<(), Status> {
+        if self.volumes.find(&ObjectKey::cluster(name))?.is_some() {
+            return Ok(());
+        }
+        let gone = self.on_disk(name, |below, name| directories::remove(&below.join(name))).await;
+        gone.map_err(Status::internal)
     }
 
     async fn on_disk<T: Send + 'static>(

@@ -1,11 +1,13 @@
 //! Claims and volumes, and what they need of the provisioner.
 
 use crate::plan::{Fate, fate, growth, is_asked, is_ours, name, refusal, volume};
-use crate::{ProvisionerConfig, run};
+use crate::source::{self, Asked, Source};
+use crate::{ProvisionerConfig, run, snapshots};
 use api::ObjectKey;
 use cluster::{Actor, STORAGE_PROVISIONER};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::api::storage::v1::StorageClass;
+use kinds::snapshot::{CONTENT_FINALIZER, VolumeSnapshot, VolumeSnapshotContent};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
@@ -15,6 +17,10 @@ const UID: &str = "11111111-2222-4333-8444-555555555555";
 
 fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
+}
+
+fn config(root: &Path) -> ProvisionerConfig {
+    ProvisionerConfig { directory: root.join("volumes"), snapshots: root.join("snapshots") }
 }
 
 fn merge(base: &mut Value, more: &Value) {
@@ -131,11 +137,7 @@ fn what_becomes_of_a_volume() {
 #[test]
 fn what_is_not_made_and_what_grows() {
     assert_eq!(refusal(&claim(&json!({}))), None);
-    for more in [
-        json!({"volumeMode": "Block"}),
-        json!({"selector": {}}),
-        json!({"dataSource": {"kind": "x", "name": "y"}}),
-    ] {
+    for more in [json!({"volumeMode": "Block"}), json!({"selector": {}})] {
         assert!(refusal(&claim(&json!({"spec": more}))).is_some(), "{more}");
     }
     let bound = |capacity: &str| {
@@ -152,7 +154,7 @@ async fn a_volume_is_made_for_a_claim_and_goes_when_it_is_released() {
     let cluster = testkit::cluster(testkit::config()).await;
     cluster.bootstrap_components([crate::role()]).await.unwrap();
     let root = cluster.acting_as(Actor::root());
-    let config = ProvisionerConfig { directory: dir.path().join("volumes") };
+    let config = config(dir.path());
     tokio::spawn(run(cluster.clone(), config, CancellationToken::new()));
     let mut asked =
         claim(&json!({"metadata": {"namespace": "default"}, "spec": {"storageClassName": "standard"}}));
@@ -180,4 +182,384 @@ async fn a_volume_is_made_for_a_claim_and_goes_when_it_is_released() {
     };
     tokio::time::timeout(Duration::from_secs(30), until).await.unwrap();
     assert!(!path.exists());
+}
+
+#[test]
+fn what_a_claim_begins_with() {
+    let of_claim = json!({"kind": "PersistentVolumeClaim", "name": "old"});
+    let key = ObjectKey::namespaced("d", "old");
+    let elsewhere = "accessing o/old of PersistentVolumeClaim dataSource from d/data isn't allowed";
+    let cases = [
+        ("nothing", json!({}), Asked::Nothing),
+        ("a claim", json!({"dataSource": of_claim}), Asked::Copy(Source::Claim(key.clone()))),
+        (
+            "a claim, by reference",
+            json!({"dataSourceRef": of_claim}),
+            Asked::Copy(Source::Claim(key.clone())),
+        ),
+        (
+            "a claim of its own namespace",
+            json!({"dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "old", "namespace": "d"}}),
+            Asked::Copy(Source::Claim(key)),
+        ),
+        (
+            "a claim of another one",
+            json!({"dataSourceRef": {"kind": "PersistentVolumeClaim", "name": "old", "namespace": "o"}}),
+            Asked::Elsewhere(elsewhere.to_owned()),
+        ),
+        (
+            "a snapshot",
+            json!({"dataSource": {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "old"}}),
+            Asked::Copy(Source::Snapshot(ObjectKey::namespaced("d", "old"))),
+        ),
+        (
+            "what a populator knows",
+            json!({"dataSourceRef": {"apiGroup": "example.com", "kind": "Hello", "name": "h"}}),
+            Asked::Populator("Hello".to_owned()),
+        ),
+    ];
+    for (name, more, want) in cases {
+        assert_eq!(source::asked(&claim(&json!({"spec": more}))), want, "{name}");
+    }
+}
+
+const OTHER_UID: &str = "99999999-2222-4333-8444-555555555555";
+
+/// A claim that has its volume, and the volume.
+fn held() -> (Value, Value) {
+    let claim = json!({"metadata": {"name": "old", "namespace": "d", "uid": UID},
+        "spec": {"storageClassName": "s", "volumeName": format!("pvc-{UID}"),
+            "resources": {"requests": {"storage": "1Gi"}}}, "status": {"phase": "Bound"}});
+    let volume = json!({"metadata": {"name": format!("pvc-{UID}"),
+            "annotations": {"pv.kubernetes.io/provisioned-by": STORAGE_PROVISIONER}},
+        "spec": {"hostPath": {"path": format!("/state/volumes/pvc-{UID}")},
+            "claimRef": {"namespace": "d", "name": "old", "uid": UID}}, "status": {"phase": "Bound"}});
+    (claim, volume)
+}
+
+#[test]
+fn what_a_clone_must_find() {
+    let invalid = "claim in dataSource not bound or invalid";
+    let cases = [
+        ("all is well", json!({}), json!({}), Ok(())),
+        (
+            "not bound yet",
+            json!({"status": {"phase": "Pending"}}),
+            json!({}),
+            Err("the PVC DataSource old must have a status of Bound.  Got Pending"),
+        ),
+        (
+            "on its way out",
+            json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+            json!({}),
+            Err("the PVC DataSource old is currently being deleted"),
+        ),
+        (
+            "of no class",
+            json!({"spec": {"storageClassName": ""}}),
+            json!({}),
+            Err("the source PVC (old) storageclass cannot be empty"),
+        ),
+        (
+            "larger",
+            json!({"spec": {"resources": {"requests": {"storage": "2Gi"}}}}),
+            json!({}),
+            Err(
+                "error, new PVC request must be greater than or equal in size to the specified PVC data source, requested 1073741824 but source is 2147483648",
+            ),
+        ),
+        ("smaller", json!({"spec": {"resources": {"requests": {"storage": "1Mi"}}}}), json!({}), Ok(())),
+        (
+            "no volume",
+            json!({"spec": {"volumeName": ""}}),
+            json!({}),
+            Err("volume name is empty in source PVC old"),
+        ),
+        (
+            "another's volume",
+            json!({}),
+            json!({"metadata": {"annotations": {"pv.kubernetes.io/provisioned-by": "example.com/p"}}}),
+            Err(invalid),
+        ),
+        ("elsewhere", json!({}), json!({"spec": {"hostPath": {"path": "/etc"}}}), Err(invalid)),
+        (
+            "the volume of a claim before it",
+            json!({}),
+            json!({"spec": {"claimRef": {"uid": OTHER_UID}}}),
+            Err(invalid),
+        ),
+        (
+            "promised to any of the name",
+            json!({}),
+            json!({"spec": {"claimRef": {"uid": null}}}),
+            Err(invalid),
+        ),
+        ("a volume that is let go", json!({}), json!({"status": {"phase": "Released"}}), Err(invalid)),
+        (
+            "a block device",
+            json!({}),
+            json!({"spec": {"volumeMode": "Block"}}),
+            Err(
+                "the source PVC and destination PVCs must have the same volume mode for cloning.  Source is Block, but new PVC requested Filesystem",
+            ),
+        ),
+    ];
+    let below = Path::new("/state/volumes");
+    let new = claim(&json!({"metadata": {"uid": OTHER_UID}}));
+    for (name, of_claim, of_volume, want) in cases {
+        let (mut claim, mut volume) = held();
+        merge(&mut claim, &of_claim);
+        merge(&mut volume, &of_volume);
+        let (claim, volume): (PersistentVolumeClaim, PersistentVolume) = (object(claim), object(volume));
+        let found = source::volume_to_clone(&new, "old", Some(&claim), Some(&volume), below);
+        let want = want.map(|()| format!("pvc-{UID}")).map_err(str::to_owned);
+        assert_eq!(found, want, "{name}");
+        assert!(source::volume_to_clone(&new, "old", Some(&claim), None, below).is_err(), "{name}");
+    }
+    assert_eq!(
+        source::volume_to_clone(&new, "old", None, None, below).unwrap_err(),
+        "error getting PVC old (namespace \"d\") from api server: persistentvolumeclaim \"old\" not found"
+    );
+}
+
+#[test]
+fn who_is_being_cloned() {
+    let of = |name: &str, phase: &str| {
+        claim(&json!({"spec": {"dataSource": {"kind": "PersistentVolumeClaim", "name": name}},
+            "status": {"phase": phase}}))
+    };
+    let cases = [
+        ("by one that waits", of("old", "Pending"), true),
+        ("by one that was", of("old", "Bound"), false),
+        ("another is", of("other", "Pending"), false),
+        ("by none", claim(&json!({})), false),
+    ];
+    for (name, by, want) in cases {
+        let source = ObjectKey::namespaced("d", "old");
+        assert_eq!(source::is_being_cloned(&source, std::iter::once(&by)), want, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_claim_is_made_of_another_one_which_is_held_meanwhile() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = dir.path().join("volumes");
+    // what a crash has left
+    std::fs::create_dir_all(below.join(".partial-pvc-1")).unwrap();
+    let cluster = testkit::cluster(testkit::config()).await;
+    cluster.bootstrap_components([crate::role()]).await.unwrap();
+    let root = cluster.acting_as(Actor::root());
+    tokio::spawn(run(cluster.clone(), config(dir.path()), CancellationToken::new()));
+    let (claims, volumes) = (root.api::<PersistentVolumeClaim>(), root.api::<PersistentVolume>());
+    let wanted = |name: &str, more: &Value| {
+        let mut asked = json!({"metadata": {"name": name, "namespace": "default", "uid": null},
+            "spec": {"storageClassName": "standard"}});
+        merge(&mut asked, more);
+        claim(&asked)
+    };
+    let clone =
+        wanted("new", &json!({"spec": {"dataSource": {"kind": "PersistentVolumeClaim", "name": "old"}}}));
+    let clone = claims.create(clone).await.unwrap();
+    let old = claims.create(wanted("old", &json!({}))).await.unwrap();
+    let (old_name, new_name) = (name(&old).unwrap(), name(&clone).unwrap());
+    let (old_key, new_key) =
+        (ObjectKey::namespaced("default", "old"), ObjectKey::namespaced("default", "new"));
+    let mut volume_changes = cluster.informer::<PersistentVolume>().subscribe();
+    let mut claim_changes = cluster.informer::<PersistentVolumeClaim>().subscribe();
+    let bind = async |claim: &ObjectKey, to: &str| {
+        let to_phase = |phase: &mut Option<String>| *phase = Some("Bound".to_owned());
+        let volume = ObjectKey::cluster(to);
+        volumes
+            .modify_status(&volume, |of| {
+                to_phase(&mut of.status.get_or_insert_default().phase);
+                Ok(())
+            })
+            .await
+            .unwrap();
+        claims
+            .modify(claim, |of| {
+                of.spec.get_or_insert_default().volume_name = Some(to.to_owned());
+                Ok(())
+            })
+            .await
+            .unwrap();
+        claims
+            .modify_status(claim, |of| {
+                to_phase(&mut of.status.get_or_insert_default().phase);
+                Ok(())
+            })
+            .await
+            .unwrap();
+    };
+    let until = async {
+        while volumes.find(&ObjectKey::cluster(&old_name)).unwrap().is_none() {
+            volume_changes.next().await.unwrap();
+        }
+        assert!(volumes.find(&ObjectKey::cluster(&new_name)).unwrap().is_none(), "it waits for the other");
+        std::fs::write(below.join(&old_name).join("data"), "x").unwrap();
+        bind(&old_key, &old_name).await;
+        while volumes.find(&ObjectKey::cluster(&new_name)).unwrap().is_none() {
+            volume_changes.next().await.unwrap();
+        }
+        assert_eq!(std::fs::read(below.join(&new_name).join("data")).unwrap(), b"x");
+        let held = || {
+            let finalizers = claims.get(&old_key).unwrap().metadata.finalizers.unwrap_or_default();
+            finalizers.contains(&source::CLONING.to_owned())
+        };
+        assert!(held());
+        bind(&new_key, &new_name).await;
+        while held() {
+            claim_changes.next().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), until).await.unwrap();
+    assert!(!below.join(".partial-pvc-1").exists());
+}
+
+/// Of the snapshot `s`, which is of our driver's.
+fn content(more: &Value) -> VolumeSnapshotContent {
+    let mut content = json!({"metadata": {"name": "c", "uid": OTHER_UID, "finalizers": [CONTENT_FINALIZER]},
+        "spec": {"driver": STORAGE_PROVISIONER, "deletionPolicy": "Delete", "source": {"volumeHandle": "v"},
+            "volumeSnapshotRef": {"name": "s", "namespace": "d", "uid": UID}}});
+    merge(&mut content, more);
+    object(content)
+}
+
+#[test]
+fn what_a_content_needs_of_its_driver() {
+    use snapshots::Step::{Find, LetGo, Nothing, Remove, Take};
+    let own = format!("snapshot-{OTHER_UID}");
+    let other = format!("snapshot-{UID}");
+    let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z",
+        "annotations": {"snapshot.storage.kubernetes.io/volumesnapshot-being-deleted": "yes"}}});
+    let and = |more: Value| {
+        let mut all = going.clone();
+        merge(&mut all, &more);
+        all
+    };
+    let by_hand =
+        |handle: &str| json!({"spec": {"source": {"volumeHandle": null, "snapshotHandle": handle}}});
+    let cases = [
+        ("new", json!({}), Take { volume: "v".to_owned(), name: own.clone() }),
+        (
+            "failing",
+            json!({"status": {"readyToUse": false}}),
+            Take { volume: "v".to_owned(), name: own.clone() },
+        ),
+        ("taken", json!({"status": {"readyToUse": true}}), Nothing),
+        ("another's", json!({"spec": {"driver": "example.com"}}), Nothing),
+        ("said to be there", by_hand(&other), Find { handle: other.clone() }),
+        ("of both", json!({"spec": {"source": {"snapshotHandle": "x"}}}), Nothing),
+        ("a uid that is none", json!({"metadata": {"uid": "../x"}}), Nothing),
+        ("deleted, and its snapshot is there", and(json!({"metadata": {"annotations": null}})), Nothing),
+        ("deleted, and never taken", going.clone(), Remove { handle: Some(own) }),
+        (
+            "deleted",
+            and(json!({"status": {"snapshotHandle": other}})),
+            Remove { handle: Some(other.clone()) },
+        ),
+        (
+            "deleted, with a handle that is none of ours",
+            and(json!({"status": {"snapshotHandle": "../../etc"}})),
+            Remove { handle: None },
+        ),
+        ("deleted, and kept", and(json!({"spec": {"deletionPolicy": "Retain"}})), LetGo),
+        ("deleted, and let go", and(json!({"metadata": {"finalizers": null}})), Nothing),
+        (
+            "deleted, and nobody's",
+            {
+                let mut all = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"},
+                    "spec": {"volumeSnapshotRef": {"uid": null}}});
+                merge(&mut all, &by_hand(&other));
+                all
+            },
+            Remove { handle: Some(other.clone()) },
+        ),
+    ];
+    for (name, more, want) in cases {
+        assert_eq!(snapshots::step(&content(&more)), want, "{name}");
+    }
+    for bad in [
+        "",
+        "snapshot-",
+        "snapshot-..",
+        "../snapshot-1",
+        "pvc-1",
+        &other.to_uppercase(),
+        &format!("{other}/x"),
+    ] {
+        assert!(!snapshots::is_handle(bad), "{bad}");
+    }
+}
+
+#[test]
+fn what_a_snapshot_is_taken_of_and_what_is_told() {
+    let below = Path::new("/state/volumes");
+    let name = format!("pvc-{UID}");
+    let (_, mut volume) = held();
+    merge(&mut volume, &json!({"spec": {"capacity": {"storage": "1Ki"}}}));
+    let ours: PersistentVolume = object(volume.clone());
+    merge(&mut volume, &json!({"spec": {"hostPath": {"path": "/etc"}}}));
+    let elsewhere: PersistentVolume = object(volume);
+    assert_eq!(snapshots::volume_to_take(Some(&ours), &name, below), Ok(1024));
+    assert!(snapshots::volume_to_take(Some(&elsewhere), &name, below).is_err());
+    assert!(snapshots::volume_to_take(None, &name, below).is_err());
+    let status = snapshots::failed(&content(&json!({})), "why", jiff::Timestamp::UNIX_EPOCH).unwrap();
+    assert_eq!(status.ready_to_use, Some(false));
+    let failing = content(&json!({"status": status}));
+    assert_eq!(snapshots::failed(&failing, "why", jiff::Timestamp::UNIX_EPOCH), None);
+}
+
+#[test]
+fn what_a_claim_can_be_restored_from() {
+    let handle = format!("snapshot-{OTHER_UID}");
+    let going = json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}});
+    let cases = [
+        ("all is well", json!({}), json!({}), Ok(handle.clone())),
+        ("on its way out", going, json!({}), Err("snapshot s is currently being deleted")),
+        ("without a status", json!({"status": null}), json!({}), Err("snapshot s not bound")),
+        (
+            "bound to another",
+            json!({"status": {"boundVolumeSnapshotContentName": "x"}}),
+            json!({}),
+            Err("snapshot s not bound"),
+        ),
+        (
+            "whose content is another's",
+            json!({}),
+            json!({"spec": {"volumeSnapshotRef": {"uid": OTHER_UID}}}),
+            Err("snapshot s not bound"),
+        ),
+        ("of another driver", json!({}), json!({"spec": {"driver": "x"}}), Err("snapshot s not bound")),
+        ("not ready", json!({"status": {"readyToUse": false}}), json!({}), Err("snapshot s is not Ready")),
+        (
+            "a handle that is none of ours",
+            json!({}),
+            json!({"status": {"snapshotHandle": "../volumes"}}),
+            Err("snapshot handle s is not available"),
+        ),
+        ("of unknown size", json!({"status": {"restoreSize": null}}), json!({}), Ok(handle.clone())),
+        (
+            "larger",
+            json!({"status": {"restoreSize": "2Gi"}}),
+            json!({}),
+            Err(
+                "requested volume size 1073741824 is less than the size 2147483648 for the source snapshot s",
+            ),
+        ),
+    ];
+    for (name, of_snapshot, of_content, want) in cases {
+        let mut snapshot = json!({"metadata": {"name": "s", "namespace": "d", "uid": UID},
+            "status": {"boundVolumeSnapshotContentName": "c", "readyToUse": true, "restoreSize": "1Gi"}});
+        merge(&mut snapshot, &of_snapshot);
+        let mut status = json!({"status": {"snapshotHandle": handle}});
+        merge(&mut status, &of_content);
+        let snapshot: VolumeSnapshot = object(snapshot);
+        let found = snapshots::to_restore(&claim(&json!({})), "s", Some(&snapshot), Some(&content(&status)));
+        assert_eq!(found, want.map_err(str::to_owned), "{name}");
+    }
+    assert_eq!(
+        snapshots::to_restore(&claim(&json!({})), "s", None, None).unwrap_err(),
+        "error getting snapshot s from api server: volumesnapshots.snapshot.storage.k8s.io \"s\" not found"
+    );
 }

@@ -105,10 +105,8 @@ fn type_of(
     errors: &mut ErrorList,
 ) -> Type {
     let given = fields.get("type").and_then(Value::as_str).unwrap_or_default();
-    if int_or_string {
-        if !given.is_empty() {
-            errors.forbidden(format!("{at}.type"), "must be empty if x-kubernetes-int-or-string is true");
-        }
+    // where a type is named too, as in external-snapshotter's definitions, it is of that one
+    if int_or_string && given.is_empty() {
         return Type::IntOrString;
     }
     match given {

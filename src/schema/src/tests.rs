@@ -163,6 +163,7 @@ fn faults_are_said_in_the_words_that_clients_know() {
         "ports": {"type": "array", "items": {"type": "object", "properties": {"port": {"type": "integer"}, "x": {"type": "string"}}},
             "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["port"]},
         "size": {"x-kubernetes-int-or-string": true, "anyOf": [{"type": "integer"}, {"type": "string"}]},
+        "restored": {"x-kubernetes-int-or-string": true, "type": "string"},
         "at": {"type": "string", "format": "date-time"},
         "either": {"type": "object", "properties": {"l": {"type": "string"}, "r": {"type": "string"}}, "oneOf": [{"required": ["l"]}, {"required": ["r"]}]},
     }}));
@@ -192,6 +193,13 @@ fn faults_are_said_in_the_words_that_clients_know() {
             ),
         ),
         (json!({"cron": "*", "replicas": 2.0}), None),
+        (json!({"cron": "*", "restored": "1Gi"}), None),
+        (
+            json!({"cron": "*", "restored": 1}),
+            Some(
+                r#"spec.restored: Invalid value: "integer": spec.restored in body must be of type string: "integer""#,
+            ),
+        ),
         (
             json!({"cron": "*", "mode": "c"}),
             Some(r#"spec.mode: Unsupported value: "c": supported values: "a", "b""#),

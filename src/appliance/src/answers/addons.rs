@@ -1,4 +1,4 @@
-use crate::addons::{AddonError, Book, disable, enable, parse, read};
+use crate::addons::{AddonError, Book, bundled, disable, enable, parse, read};
 use crate::control::{ControlReply, Refusal};
 use cluster::Cluster;
 use image::ImageStore;
@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 /// Of what a URL gives.
 const LARGEST: u64 = 8 << 20;
 
-/// The source is an absolute path, or a URL.
+/// The source is an absolute path, a URL, or the name of what comes with the program.
 pub(super) async fn turn_on(
     cluster: &Cluster,
     images: &ImageStore,
@@ -16,7 +16,9 @@ pub(super) async fn turn_on(
     name: &str,
     source: &str,
 ) -> ControlReply {
-    let manifests = if source.starts_with("http://") || source.starts_with("https://") {
+    let manifests = if let Some(text) = bundled(source) {
+        parse(source, text)
+    } else if source.starts_with("http://") || source.starts_with("https://") {
         match fetch(images, source).await {
             Ok(text) => parse(source, &text),
             Err(why) => Err(vec![why]),

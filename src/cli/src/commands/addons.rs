@@ -19,7 +19,7 @@ pub struct Addons {
 #[derive(Subcommand)]
 enum AddonsCommand {
     /// Apply the manifests of a directory, a file or an http(s) URL, and remember them. Nothing is applied where something
-    /// is wrong with one of them.
+    /// is wrong with one of them. `volumesnapshots` comes with the program: the kinds of snapshots, and a class of them.
     Enable {
         source: String,
         /// What it is called; the last part of the path without it.
@@ -99,7 +99,7 @@ pub fn name_of(source: &str) -> String {
 /// `NOT_RUNNING`, `MANIFEST`, `NO_KUBERNETES`.
 pub fn enable(setting: &Setting, source: &str, name: &str) -> Result<Vec<AddonObject>> {
     status(&setting.places)?;
-    let source = match is_url(source) {
+    let source = match is_url(source) || appliance::is_bundled_addon(source) {
         true => source.to_owned(),
         // the daemon knows no working directory
         false => {

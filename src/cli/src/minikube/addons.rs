@@ -1,4 +1,5 @@
-//! `minikube addons`: what is built in is on; what is not is installed as any other software of the cluster.
+//! `minikube addons`: what is built in is on, or comes with the program and is on when somebody wants it; what is not is
+//! installed as any other software of the cluster.
 
 use super::output::{self, Mark};
 use super::reason::{self, Exit, Reason};
@@ -18,10 +19,12 @@ struct Addon {
 enum Is {
     /// Always there.
     BuiltIn { what: &'static str, instead: &'static str },
+    /// On when somebody enables it.
+    Bundled(&'static str),
     /// How it is installed.
     Elsewhere(&'static str),
 }
-use Is::Elsewhere;
+use Is::{Bundled, Elsewhere};
 
 /// What it is; and, since it stays on, what there is for whoever would rather do without it.
 const fn built_in(what: &'static str, instead: &'static str) -> Is {
@@ -31,7 +34,7 @@ const fn built_in(what: &'static str, instead: &'static str) -> Is {
 const HELM: &str = "install its chart with helm, or its manifests with kubectl apply";
 const NO_DEVICES: &str = "devices are not given to pods yet";
 const DRIVER: &str = "install its manifests with kubectl apply: storage drivers register here as anywhere";
-const NO_SNAPSHOTS: &str = "a directory of the class `standard` has no snapshots: a storage driver brings its own snapshot controller";
+const SNAPSHOTS: &str = "snapshots of the volumes of the class `standard`, and of drivers that take some";
 const NO_MACHINE: &str = "there is no virtual machine to be set up";
 
 const ADDONS: &[Addon] = &[
@@ -112,7 +115,7 @@ const ADDONS: &[Addon] = &[
     Addon { name: "storage-provisioner-gluster", is: Elsewhere(HELM) },
     Addon { name: "storage-provisioner-rancher", is: Elsewhere(HELM) },
     Addon { name: "volcano", is: Elsewhere(HELM) },
-    Addon { name: "volumesnapshots", is: Elsewhere(NO_SNAPSHOTS) },
+    Addon { name: "volumesnapshots", is: Bundled(SNAPSHOTS) },
     Addon { name: "yakd", is: Elsewhere(HELM) },
 ];
 
@@ -188,7 +191,7 @@ impl Addons {
                 Ok(ExitCode::SUCCESS)
             }
             AddonsCommand::Disable { name } => {
-                if !is_named(name) && own(session)?.contains_key(name) {
+                if (!is_named(name) || is_bundled(name)) && own(session)?.contains_key(name) {
                     let (setting, _) = session.running()?;
                     disable_addon(&setting, name)?;
                     output::step(Mark::Disabled, &format!("\"The '{name}' addon is disabled\""));
@@ -201,7 +204,7 @@ impl Addons {
                         output::problem(Mark::Warning, &format!("{name} is built in and stays on: {what}"));
                         output::problem(Mark::Tip, instead);
                     }
-                    Elsewhere(_) => {
+                    Bundled(_) | Elsewhere(_) => {
                         output::step(Mark::Disabled, &format!("\"The '{name}' addon is disabled\""))
                     }
                 }
@@ -233,6 +236,10 @@ impl Addons {
 
 fn is_named(name: &str) -> bool {
     addon(name).is_some()
+}
+
+fn is_bundled(name: &str) -> bool {
+    addon(name).is_some_and(|addon| matches!(addon.is, Bundled(_)))
 }
 
 /// Those that were enabled from manifests.
@@ -278,6 +285,13 @@ pub(super) fn enable(session: &Session, name: &str, say: &dyn Fn(Mark, &str)) ->
             say(Mark::Enabled, &format!("The '{name}' addon is enabled"));
             Ok(())
         }
+        Bundled(what) => {
+            let (setting, _) = session.running()?;
+            enable_addon(&setting, name, name)?;
+            say(Mark::Note, what);
+            say(Mark::Enabled, &format!("The '{name}' addon is enabled"));
+            Ok(())
+        }
         Elsewhere(how) => Err(reason::ADDON_ENABLE
             .because(format!("enable failed: {name} is not a part of this program"))
             .advise(format!("{how} (context \"{}\")", session.profile()))),
@@ -296,6 +310,7 @@ impl Row {
     fn of(addon: &Addon) -> Row {
         match addon.is {
             Is::BuiltIn { what, .. } => Row { enabled: true, maintainer: "monopod", how: what.to_owned() },
+            Bundled(what) => Row { enabled: false, maintainer: "monopod", how: what.to_owned() },
             Elsewhere(how) => Row { enabled: false, maintainer: "3rd party", how: how.to_owned() },
         }
     }
@@ -312,7 +327,12 @@ impl Row {
 fn list(session: &Session, format: &str, docs: bool) -> Outcome {
     let mut rows: BTreeMap<String, Row> =
         ADDONS.iter().map(|addon| (addon.name.to_owned(), Row::of(addon))).collect();
-    rows.extend(own(session)?.iter().map(|(name, addon)| (name.clone(), Row::of_own(addon))));
+    for (name, addon) in own(session)? {
+        match rows.get_mut(&name).filter(|_| is_bundled(&name)) {
+            Some(row) => row.enabled = !addon.incomplete,
+            None => drop(rows.insert(name, Row::of_own(&addon))),
+        }
+    }
     match format {
         "json" => {
             let all: Map<_, _> = rows
@@ -356,5 +376,8 @@ mod tests {
         sorted.sort_unstable();
         sorted.dedup();
         assert_eq!(names, sorted);
+        let bundled = names.iter().filter(|name| is_bundled(name));
+        assert!(bundled.clone().count() > 0);
+        bundled.for_each(|name| assert!(appliance::is_bundled_addon(name), "{name}"));
     }
 }

@@ -7,7 +7,7 @@ use api::ObjectKey;
 use cluster::{Actor, Client, Cluster, Subscription};
 use controllers::{Asked, Authority, ControllersConfig};
 use k8s_openapi::api::core::v1::ServiceAccount;
-use kinds::TypedKind;
+use kinds::StoredKind;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,7 @@ pub fn object<T: serde::de::DeserializeOwned>(value: Value) -> T {
 }
 
 /// Until it holds; looked at again with each change of a `K`.
-pub async fn until<K: TypedKind>(client: &Client, holds: impl Fn(&Client) -> bool) {
+pub async fn until<K: StoredKind>(client: &Client, holds: impl Fn(&Client) -> bool) {
     let mut changes: Subscription<K> = client.cluster().informer::<K>().subscribe();
     let waiting = async {
         while !holds(client) {

@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod empty_dir;
 pub mod host_path;
 pub mod mounts;
+mod nfs;
 mod ownership;
 pub mod payload;
 mod persistent;
@@ -17,6 +18,7 @@ use crate::pod;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
 use kinds::volume::ClaimOfVolume;
+pub use nfs::NfsVolume;
 use payload::Payload;
 pub use persistent::Persistent;
 use std::collections::BTreeMap;
@@ -87,6 +89,8 @@ pub enum Prepared {
     Persistent(Persistent),
     /// Of a storage driver: `csi::mount` has it mounted.
     Csi(Box<CsiVolume>),
+    /// The host mounts it: [`mount_nfs`].
+    Nfs(NfsVolume),
     Image(String),
     Files {
         plugin: &'static str,
@@ -115,12 +119,18 @@ pub fn prepare(
     if let Some(source) = &volume.image {
         return Ok(Prepared::Image(source.reference.clone().unwrap_or_default()));
     }
+    if let Some(source) = &volume.nfs {
+        return Ok(Prepared::Nfs(NfsVolume::new(&volume.name, source, &[], false)));
+    }
     if let Some(volume) = CsiVolume::of_pod(context.pod, volume) {
         return Ok(Prepared::Csi(Box::new(volume)));
     }
     if let Some(used) = kinds::volume::claim_of(context.pod, volume) {
-        let is_set_up =
-            volume_dir(pod_dir, CLAIMED, &volume.name).exists() || is_published(pod_dir, &used, context);
+        let marks = [CLAIMED, nfs::PLUGIN].map(|plugin| volume_dir(pod_dir, plugin, &volume.name));
+        // not looked at: what is mounted there may not answer
+        let is_set_up = marks[0].exists()
+            || is_mount_target(&marks[1]).unwrap_or(false)
+            || is_published(pod_dir, &used, context);
         return persistent::prepare(context.pod, volume, &used, is_set_up, context.sources);
     }
     match payload::of_volume(volume, context).map_err(failed)? {
@@ -164,8 +174,8 @@ pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> R
                 }
                 MountedVolume::Path { path, read_only: found.read_only }
             }
-            // mounted before, by its driver
-            Prepared::Csi(_) => continue,
+            // mounted before, by its driver or the host
+            Prepared::Csi(_) | Prepared::Nfs(_) => continue,
             Prepared::Image(reference) => MountedVolume::Image(reference),
             Prepared::EmptyDir(source) => {
                 let path = volume_dir(pod_dir, "kubernetes.io~empty-dir", &name);
@@ -182,6 +192,17 @@ pub fn set_up(pod_dir: &Path, pod: &Pod, prepared: Vec<(String, Prepared)>) -> R
         mounted.insert(name, place);
     }
     Ok(mounted)
+}
+
+/// Where the pod's NFS volume of that name is, when the host has mounted it.
+///
+/// # Errors
+/// What the host's `mount` said.
+pub async fn mount_nfs(pod_dir: &Path, name: &str, volume: &NfsVolume) -> Result<PathBuf, VolumeError> {
+    let path = volume_dir(pod_dir, nfs::PLUGIN, name);
+    let failed = |why| VolumeError::SetUp { volume: volume.name.clone(), why };
+    nfs::mount(volume, &path).await.map_err(failed)?;
+    Ok(path)
 }
 
 /// fsGroup of a volume that somebody else has mounted.

@@ -1,6 +1,7 @@
-//! Volumes behind claims: a directory of this machine that was there before the pod, and stays after it.
+//! Volumes behind claims: a directory of this machine that was there before the pod, and stays after it; or what is mounted
+//! for the pod.
 
-use super::{Prepared, VolumeError, host_path};
+use super::{NfsVolume, Prepared, VolumeError, host_path};
 use crate::csi::CsiVolume;
 use crate::sources::Sources;
 use cluster::STORAGE_PROVISIONER;
@@ -76,6 +77,10 @@ pub fn prepare(
     }
     if let Some(volume) = CsiVolume::of_claim(of, &found, &claim, used.read_only) {
         return Ok(Prepared::Csi(Box::new(volume)));
+    }
+    if let Some(source) = spec.and_then(|spec| spec.nfs.as_ref()) {
+        let options = spec.and_then(|spec| spec.mount_options.as_deref()).unwrap_or_default();
+        return Ok(Prepared::Nfs(NfsVolume::new(name, source, options, used.read_only)));
     }
     let place = match spec.map(|spec| (&spec.host_path, &spec.local)) {
         Some((Some(path), _)) => Place::HostPath(path.clone()),
@@ -188,7 +193,7 @@ mod tests {
             (
                 "of a cloud",
                 Some(claim(json!({}))),
-                Some(volume(json!({"spec": {"nfs": {"server": "s", "path": "/"}}}))),
+                Some(volume(json!({"spec": {"azureFile": {"secretName": "s", "shareName": "s"}}}))),
                 false,
                 "MountVolume.SetUp failed for volume \"v\" : no volume plugin matched",
             ),
@@ -198,6 +203,15 @@ mod tests {
                 Some(volume(json!({"spec": {"csi": {"driver": "d", "volumeHandle": "h"}}}))),
                 false,
                 "h of d",
+            ),
+            (
+                "an export",
+                Some(claim(json!({}))),
+                Some(volume(
+                    json!({"spec": {"nfs": {"server": "s", "path": "/x"}, "mountOptions": ["hard"]}}),
+                )),
+                false,
+                "-t nfs -o hard,ro s:/x /t",
             ),
             (
                 "a device",
@@ -230,6 +244,7 @@ mod tests {
                     assert!(found.read_only);
                     format!("{} of {}", found.handle, found.driver)
                 }
+                Ok(Prepared::Nfs(found)) => found.arguments(Path::new("/t")).join(" "),
                 Ok(_) => panic!("{name}"),
                 Err(error) => error.to_string(),
             };

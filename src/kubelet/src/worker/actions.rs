@@ -367,26 +367,36 @@ fn token(shared: &Shared, pod: &Pod, wanted: &ServiceAccountTokenProjection) -> 
     issued.map(|t| t.token).map_err(|status| status.to_string())
 }
 
-/// Has drivers mount what is theirs, side by side, and says why the first of them refused; what is left for us comes back in any
-/// case.
+/// Has drivers and the host mount what is theirs to mount, side by side, and says why the first of them refused; what is left for us
+/// comes back in any case.
 async fn mount(
     shared: &Shared,
     pod: &Pod,
     prepared: Vec<(String, Prepared)>,
     living: &CancellationToken,
 ) -> (Result<Mounted, VolumeError>, Vec<(String, Prepared)>) {
-    let (mut of_drivers, mut rest) = (Vec::new(), Vec::new());
+    let (mut of_others, mut rest) = (Vec::new(), Vec::new());
     for (name, volume) in prepared {
         match volume {
-            Prepared::Csi(volume) => of_drivers.push((name, volume)),
+            Prepared::Csi(_) | Prepared::Nfs(_) => of_others.push((name, volume)),
             volume => rest.push((name, volume)),
         }
     }
-    let all = of_drivers.into_iter().map(|(name, volume)| async move {
-        let path = csi::mount(shared, pod, &volume, living).await?;
-        Ok::<_, VolumeError>((name, MountedVolume::Path { path, read_only: volume.read_only }))
+    let all = of_others.into_iter().map(|(name, volume)| async move {
+        let (path, read_only) = match &volume {
+            Prepared::Csi(volume) => (csi::mount(shared, pod, volume, living).await?, volume.read_only),
+            Prepared::Nfs(volume) => {
+                let dir = shared.pod_dir(pod);
+                let mounting = volumes::mount_nfs(&dir, &name, volume);
+                let path = living.run_until_cancelled(mounting).await.ok_or(VolumeError::GivenUp)??;
+                (path, volume.read_only)
+            }
+            _ => return Ok(None),
+        };
+        Ok::<_, VolumeError>(Some((name, MountedVolume::Path { path, read_only })))
     });
-    (join_all(all).await.into_iter().collect(), rest)
+    let all = join_all(all).await;
+    (all.into_iter().filter_map(Result::transpose).collect(), rest)
 }
 
 async fn set_up(
