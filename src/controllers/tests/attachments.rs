@@ -127,7 +127,7 @@ async fn a_volume_is_attached_for_a_pod_and_detached_when_its_node_has_let_go() 
     let done = "SuccessfulAttachVolume AttachVolume.Attach succeeded for volume \"pv\" ";
     until::<Event>(&root, |root| has_event(root, done)).await;
     // the kubelet has it mounted, and then not any more
-    in_use(&root, &[unique.clone()]).await;
+    in_use(&root, std::slice::from_ref(&unique)).await;
     delete(&root).await;
     until::<Pod>(&root, |root| root.api::<Pod>().find(&key("p")).unwrap().is_none()).await;
     assert!(attachment(&root).is_some(), "it is mounted");

@@ -116,7 +116,7 @@ impl Copying<'_> {
         if stat.st_nlink < 2 {
             return Ok(false);
         }
-        let inode = (stat.st_dev as u64, stat.st_ino as u64);
+        let inode = (stat.st_dev, stat.st_ino);
         let Some(first) = self.links.get(&inode) else {
             self.links.insert(inode, self.place.clone());
             return Ok(false);
