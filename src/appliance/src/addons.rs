@@ -285,8 +285,11 @@ pub(crate) async fn enable(
         applied.push(object.clone());
     }
     remove(cluster, &gone).await?;
-    keep(made, false)?;
-    Ok(wanted)
+    // whether the kinds that came along have namespaces is known by now
+    let known = |manifest: &Manifest| object_of(cluster, &manifest.value);
+    let of_addon = manifests.iter().zip(&wanted).filter(|(_, object)| made.contains(object));
+    keep(of_addon.map(|(manifest, _)| known(manifest)).collect(), false)?;
+    Ok(manifests.iter().map(known).collect())
 }
 
 /// # Errors

@@ -110,6 +110,8 @@ fn a_directory_of_manifests_is_an_addon() {
     let said = call(&["addons", "enable", "volumesnapshots"]).ok("enable");
     assert!(said.contains("The 'volumesnapshots' addon is enabled"), "{said}");
     assert_eq!(status(), "enabled");
+    // twice is as good as once, though a kind of its own has no namespaces
+    call(&["addons", "enable", "volumesnapshots"]).ok("again");
     let classes = cluster.kubectl(&["get", "vsclass"]).ok("classes");
     assert!(classes.contains("standard   k8s.io/minikube-hostpath   Delete"), "{classes}");
     let said = call(&["addons", "disable", "volumesnapshots"]).ok("disable");

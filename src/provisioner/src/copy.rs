@@ -89,7 +89,7 @@ impl Copying<'_> {
                 attributes_of_name(to, name, &stat)
             }
             kind => {
-                sys::mknodat(to, name, kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev as _)?;
+                sys::mknodat(to, name, kind, Mode::from_raw_mode(stat.st_mode), stat.st_rdev)?;
                 // no link is there: nobody else sees the copy yet
                 chown_of_name(to, name, &stat)?;
                 sys::chmodat(to, name, Mode::from_raw_mode(stat.st_mode), AtFlags::empty())?;
