@@ -509,7 +509,7 @@ mod tests {
         let error = enable(&cluster, &book, "x", "volumesnapshots", manifests).await.unwrap_err();
         // no controller is here that would have the kinds served, and so there is nothing of them
         let AddonError::BrokeOff { applied, at, .. } = error else { panic!("{error}") };
-        assert_eq!(at.to_string(), "VolumeSnapshotClass standard");
+        assert_eq!((at.kind.as_str(), at.name.as_str()), ("VolumeSnapshotClass", "standard"));
         assert_eq!(applied.len(), 3);
         assert!(is_bundled_addon("volumesnapshots") && !is_bundled_addon("nonsense"));
     }

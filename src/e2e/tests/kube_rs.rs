@@ -499,7 +499,7 @@ async fn reviews(at: &Appliance, client: &Client) {
         assert_eq!(made.labels()["judged"], "calls");
         refused(
             create("bad").await,
-            403,
+            400,
             "admission webhook \"label.example.com\" denied the request: no bad names",
         );
     };

@@ -5,6 +5,7 @@ use ::api::patch::JsonPatch;
 use ::api::{Reason, Status};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// In which words it is asked; the fields are the same.
@@ -86,18 +87,30 @@ impl Answer {
                 annotations,
             });
         }
-        let patch = match response["patch"].as_str().filter(|patch| !patch.is_empty()) {
-            None => None,
-            Some(patch) => {
+        let patch = match bytes_of(&response["patch"]).map_err(invalid)? {
+            patch if patch.is_empty() => None,
+            patch => {
                 let kind = text(&response["patchType"]);
                 if version == Version::V1 && kind != "JSONPatch" {
                     return Err(invalid(format!("response.patchType must be \"JSONPatch\", got {kind:?}")));
                 }
-                let patch = BASE64_STANDARD.decode(patch).map_err(|why| invalid(why.to_string()))?;
                 Some(JsonPatch::parse(&patch).map_err(|why| invalid(why.message))?)
             }
         };
         Ok(Answer { refusal: None, patch, warnings, annotations })
+    }
+}
+
+/// Bytes as Go reads them from JSON: in base64, or a list of numbers, as webhooks in Rust write them.
+///
+/// # Errors
+/// In words, for what is neither.
+fn bytes_of(value: &Value) -> Result<Vec<u8>, String> {
+    match value {
+        Value::Null => Ok(Vec::new()),
+        Value::String(text) => BASE64_STANDARD.decode(text).map_err(|why| why.to_string()),
+        Value::Array(_) => Vec::deserialize(value).map_err(|why| why.to_string()),
+        other => Err(format!("response.patch must be bytes in base64, got {other}")),
     }
 }
 
@@ -126,4 +139,29 @@ pub(super) fn refused(webhook: &str, status: Value) -> Status {
     let mut refusal = Status::new(named.unwrap_or_else(by_code), message);
     refusal.code = code;
     refusal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_comes_in_base64_or_as_numbers() {
+        let patch = json!([{"op": "add", "path": "/a", "value": 1}]).to_string();
+        for (name, patch, is_taken) in [
+            ("in base64", json!(BASE64_STANDARD.encode(&patch)), true),
+            ("as numbers", json!(patch.as_bytes()), true),
+            ("no base64", json!("{"), false),
+            ("no bytes", json!([256]), false),
+            ("itself", json!({"op": "add"}), false),
+        ] {
+            let response = json!({"uid": "u", "allowed": true, "patchType": "JSONPatch", "patch": patch});
+            let review =
+                json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response});
+            let read = Answer::read(review.to_string().as_bytes(), "u", Version::V1);
+            let patched =
+                read.ok().and_then(|answer| answer.patch).map(|patch| patch.apply(json!({})).unwrap());
+            assert_eq!(patched, is_taken.then(|| json!({"a": 1})), "{name}");
+        }
+    }
 }

@@ -104,7 +104,7 @@ def populate(cluster, operations, kinds):
     for operation in operations:
         kind = operation.definition.raw["x-kubernetes-group-version-kind"]
         known = kinds.get((api_version_of(kind), kind["kind"]))
-        if known and operation.method == "post" and operation.path.count("{") == operation.path.count("{namespace}/"):
+        if known and operation.method == "post" and operation.path.count("{") == operation.path.count("{namespace}/") == 1:
             at = cluster.server + operation.path.format(namespace=NAMESPACE)
             cluster.session.post(at, json={**known[0], "metadata": {"name": NAMES[0]}}, timeout=30)
 
