@@ -117,9 +117,9 @@ impl Allocators {
 
     /// When it returns, no address of another range is given any more.
     pub(crate) fn give_addresses_from(&self, further: &[Ipv4Net]) {
-        let ranges = &mut self.lock().ranges;
-        ranges.truncate(1);
-        ranges.extend(further);
+        let mut allocations = self.lock();
+        allocations.ranges.truncate(1);
+        allocations.ranges.extend(further);
     }
 
     /// Whether a Service has such an address, or is being written with one.
