@@ -193,6 +193,7 @@ async fn serve(
         root_ca_pem: certificates.ca_pem.clone(),
         front_proxy_ca_pem: certificates.front_proxy_ca_pem.clone(),
         authority: Arc::new(crate::signer::Signer::new(places)),
+        service_network: services.service_network(),
     };
     let mut running = controllers::start(&cluster, &config, &components);
     running.spawn(scheduler::run(cluster.clone(), components.clone()));

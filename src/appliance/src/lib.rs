@@ -29,6 +29,7 @@ mod places;
 mod preflight;
 mod purge;
 mod scheduled_stop;
+mod service_network;
 mod settings;
 mod signer;
 

@@ -2,6 +2,7 @@
 
 use crate::claim;
 use crate::error::{StartError, failed};
+use crate::service_network::ServiceNetwork;
 use crate::settings::CLUSTER_DOMAIN;
 use crate::{Places, Settings};
 use cluster::Cluster;
@@ -112,6 +113,11 @@ impl NodeServices {
         Ok(NodeServices { network, images, runtime })
     }
 
+    /// What leads packets for the addresses of Services.
+    pub(crate) fn service_network(&self) -> Arc<dyn controllers::ServiceNetwork> {
+        Arc::new(ServiceNetwork(self.network.clone()))
+    }
+
     /// What runs the steps of builds that the command line asks for.
     pub(crate) fn build_runner(&self, places: &Places, settings: &Settings) -> Arc<dyn BuildRunner> {
         Arc::new(docker::Runner::new(docker_config(places, settings), self.runtime.clone()))
@@ -205,6 +211,8 @@ impl NodeServices {
             (Frontend { address: Some(settings.dns_service_ip()), protocol, port: gateway.port() }, way)
         });
         self.network.set_frontends(frontends.into()).await.map_err(|e| failed("lead to DNS", &e))?;
+        // ranges of a start with Kubernetes: nobody has an address of theirs
+        self.network.set_service_ranges(&[]).await.map_err(|e| failed("set up the network", &e))?;
         self.serve_docker(places, settings, running, stop)
     }
 

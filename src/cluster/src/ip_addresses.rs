@@ -5,7 +5,7 @@
 use crate::services::addresses_of;
 use crate::write::now;
 use crate::{Actor, Cluster, DeleteOptions};
-use ::api::{ObjectKey, Reason, Status};
+use ::api::{Object, ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::{IPAddress, IPAddressSpec, ParentReference};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -27,6 +27,14 @@ fn key_of(address: Ipv4Addr) -> ObjectKey {
 /// Somebody else may hold an address of the range: then no Service gets it.
 pub(crate) fn is_held(snapshot: &Snapshot, address: Ipv4Addr) -> bool {
     snapshot.get(&resource(), &key_of(address)).is_some()
+}
+
+/// Whether any of those that Services have is such a one.
+pub(crate) fn is_any_allocated(snapshot: &Snapshot, is_such: impl Fn(&Ipv4Addr) -> bool) -> bool {
+    let managed =
+        |object: &&Object| object.meta().labels.get(MANAGED_BY.0).is_some_and(|by| by == MANAGED_BY.1);
+    let mut allocated = snapshot.list(&resource(), None, None).filter(managed);
+    allocated.any(|object| object.meta().name.parse::<Ipv4Addr>().is_ok_and(|address| is_such(&address)))
 }
 
 /// To be committed with the Service.

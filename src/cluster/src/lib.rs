@@ -32,6 +32,7 @@ mod recorder;
 mod remarks;
 pub mod roles;
 mod rule_coverage;
+mod service_ranges;
 mod services;
 mod token_authenticator;
 mod token_request;
@@ -61,6 +62,7 @@ pub use queue::WorkQueue;
 pub use read::{List, ListParams, VersionMatch};
 pub use recorder::{EventType, Recorder, Subject, subject};
 pub use remarks::Remarks;
+pub use service_ranges::RangeUse;
 pub use token_authenticator::{Authenticated, TokenError};
 pub use token_request::{BoundKind, BoundObject, IssuedToken, TokenRequestParams};
 pub use token_secrets::{ACCOUNT_NAME, ACCOUNT_UID, TOKEN_KEY, TOKEN_SECRET};
@@ -80,7 +82,8 @@ use store::Store;
 /// What the cluster must know of its surroundings.
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {
-    /// Where ClusterIPs come from; the first address is the API server's, the tenth is DNS.
+    /// Where ClusterIPs come from before others ([`Cluster::give_service_addresses_from`]); the first address is the API server's,
+    /// the tenth is DNS.
     pub service_cidr: ipnet::Ipv4Net,
     pub node_ports: std::ops::RangeInclusive<u16>,
     /// Where clients inside the cluster find the API server behind the `kubernetes` service.
@@ -104,6 +107,7 @@ pub(crate) struct Inner {
     /// RBAC alone where nobody has said.
     pub(crate) authorizers: std::sync::OnceLock<Vec<Authorizer>>,
     pub(crate) services: services::Allocators,
+    pub(crate) service_ranges: service_ranges::ServiceRanges,
     pub(crate) informers: informer::Informers,
     pub(crate) pages: read::Pages,
     pub(crate) tokens: TokenSigner,
@@ -139,6 +143,7 @@ impl Cluster {
             rbac: authorize::Rbac::load(&store.snapshot()),
             authorizers: std::sync::OnceLock::new(),
             services,
+            service_ranges: service_ranges::ServiceRanges::new(config.service_cidr),
             informers: informer::Informers::default(),
             pages: read::Pages::default(),
             store,

@@ -1,7 +1,9 @@
 //! Who holds which ClusterIP and which node port. Every Service passes the write path, so the allocations are exact.
 
+use crate::service_ranges::{admit, find_free};
 use crate::{ClusterConfig, Target, ip_addresses};
 use ::api::{Object, Status};
+use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{ErrorList, TypedKind};
@@ -22,6 +24,8 @@ pub(crate) struct Allocators {
 
 #[derive(Default)]
 struct Allocations {
+    /// Where addresses are given from: the cluster's own range first.
+    ranges: Vec<Ipv4Net>,
     addresses: Book<Ipv4Addr>,
     ports: Book<u16>,
 }
@@ -54,6 +58,10 @@ impl<T: Eq + Hash + Copy> Book<T> {
         }
         self.0.insert(what, Holder { uid: uid.to_owned(), stored: false });
         true
+    }
+
+    fn is_any_taken(&self, is_such: impl Fn(&T) -> bool) -> bool {
+        self.0.keys().any(is_such)
     }
 
     fn is_stored(&mut self, what: &T, uid: &str) {
@@ -96,7 +104,8 @@ struct Numbers<'n> {
 
 impl Allocators {
     pub(crate) fn load(snapshot: &Snapshot, config: &ClusterConfig) -> Result<Self, Status> {
-        let mut allocations = Allocations::default();
+        let ranges = vec![config.service_cidr];
+        let mut allocations = Allocations { ranges, ..Allocations::default() };
         for object in snapshot.list(&Resource::from(&Service::info().storage), None, None) {
             let service: Service = object.decode().map_err(Status::internal)?;
             let uid = uid_of(&service);
@@ -104,6 +113,18 @@ impl Allocators {
             allocations.ports.load(ports_of(&service), uid);
         }
         Ok(Allocators { allocations: Arc::new(Mutex::new(allocations)), config: Arc::new(config.clone()) })
+    }
+
+    /// When it returns, no address of another range is given any more.
+    pub(crate) fn give_addresses_from(&self, further: &[Ipv4Net]) {
+        let mut allocations = self.lock();
+        allocations.ranges.truncate(1);
+        allocations.ranges.extend(further);
+    }
+
+    /// Whether a Service has such an address, or is being written with one.
+    pub(crate) fn is_any_taken(&self, is_such: impl Fn(&Ipv4Addr) -> bool) -> bool {
+        self.lock().addresses.is_any_taken(is_such)
     }
 
     /// Fills in what the Service leaves to the cluster, and takes what it asks for by itself.
@@ -143,27 +164,30 @@ impl Allocators {
         one_family(spec, errors);
         match spec.cluster_ip.as_deref().unwrap_or_default() {
             "None" => {}
-            "" => match had.first().map(|ip| Some(*ip)).unwrap_or_else(|| self.any_address(store, reservation)) {
+            "" => match had.first().copied().or_else(|| self.any_address(store, reservation)) {
                 Some(ip) => spec.cluster_ip = Some(ip.to_string()),
-                None => errors.invalid("spec.clusterIPs", Vec::<String>::new(), "failed to allocate a serviceIP: range is full"),
+                None => errors.invalid(
+                    "spec.clusterIPs",
+                    Vec::<String>::new(),
+                    "failed to allocate a serviceIP: range is full",
+                ),
             },
             asked => match asked.parse::<Ipv4Addr>() {
                 Ok(ip) if had.contains(&ip) => {}
-                Ok(ip) if !self.config.service_cidr.contains(&ip) => errors.invalid(
-                    "spec.clusterIPs",
-                    vec![asked.to_owned()],
-                    format!("failed to allocate IP {ip}: the provided IP is not in the valid range. The range of valid IPs is {}", self.config.service_cidr),
-                ),
                 Ok(ip) => {
-                    let held = || stored_services(store).any(|service| addresses_of(&service).contains(&ip));
-                    let is_held = ip_addresses::is_held(&store.snapshot(), ip);
-                    if is_held || !self.lock().addresses.take(ip, &reservation.uid, held) {
-                        errors.invalid("spec.clusterIPs", vec![asked.to_owned()], format!("failed to allocate IP {ip}: provided IP is already allocated"));
-                    } else {
-                        reservation.addresses.push(ip);
+                    if let Err(why) = self.take_asked(store, ip, reservation) {
+                        errors.invalid(
+                            "spec.clusterIPs",
+                            vec![asked.to_owned()],
+                            format!("failed to allocate IP {ip}: {why}"),
+                        );
                     }
                 }
-                Err(_) => errors.invalid("spec.clusterIPs[0]", asked, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+                Err(_) => errors.invalid(
+                    "spec.clusterIPs[0]",
+                    asked,
+                    "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)",
+                ),
             },
         }
         if spec.cluster_ips.as_ref().is_none_or(Vec::is_empty) {
@@ -173,21 +197,26 @@ impl Allocators {
         spec.ip_family_policy.get_or_insert_with(|| "SingleStack".to_owned());
     }
 
-    fn any_address(&self, store: &Store, reservation: &mut Reservation) -> Option<Ipv4Addr> {
-        let range = self.config.service_cidr;
-        let (first, last) = (u32::from(range.network()), u32::from(range.broadcast()));
-        // Upstream keeps the low addresses for those who ask by number (KEP-3070): at most 256, at least 16.
-        let size = last - first;
-        let reserved = (size / 16).clamp(16, 256).min(size / 2);
+    fn take_asked(&self, store: &Store, ip: Ipv4Addr, reservation: &mut Reservation) -> Result<(), String> {
+        let held = || stored_services(store).any(|service| addresses_of(&service).contains(&ip));
+        let is_held = ip_addresses::is_held(&store.snapshot(), ip);
         let mut allocations = self.lock();
-        let mut random = rand::rng();
-        let start = random.random_range(first + reserved..last);
+        admit(&allocations.ranges, ip)?;
+        if is_held || !allocations.addresses.take(ip, &reservation.uid, held) {
+            return Err("provided IP is already allocated".to_owned());
+        }
+        reservation.addresses.push(ip);
+        Ok(())
+    }
+
+    fn any_address(&self, store: &Store, reservation: &mut Reservation) -> Option<Ipv4Addr> {
+        let mut allocations = self.lock();
         let snapshot = store.snapshot();
-        let upper = (start..last).chain(first + reserved..start);
-        let free = upper
-            .chain(first + 1..first + reserved)
-            .map(Ipv4Addr::from)
-            .find(|ip| allocations.addresses.is_free(ip) && !ip_addresses::is_held(&snapshot, *ip))?;
+        let free = find_free(
+            &allocations.ranges,
+            |part| rand::rng().random_range(part),
+            |ip| allocations.addresses.is_free(ip) && !ip_addresses::is_held(&snapshot, *ip),
+        )?;
         allocations.addresses.take(free, &reservation.uid, || true);
         reservation.addresses.push(free);
         Some(free)

@@ -1,7 +1,7 @@
 //! What the cluster allocates to Services, and takes back.
 
 use api::{ObjectKey, Status};
-use cluster::{Actor, Api, Cluster, Remarks, Target, WriteOptions};
+use cluster::{Actor, Api, Cluster, RangeUse, Remarks, Target, WriteOptions};
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use k8s_openapi::api::networking::v1::IPAddress;
 use kinds::TypedKind;
@@ -156,6 +156,12 @@ async fn who_claims_an_address_of_the_cluster_hears_that_it_leads_nowhere() {
         "spec.externalIPs[0]: 10.96.0.10 is an address of the cluster itself and is ignored",
     ];
     assert_eq!(options.remarks.take_warnings(), want);
+    // also one of a range that came later
+    cluster.set_further_service_ranges(&["198.51.100.0/24".parse().unwrap()]);
+    let spec = json!({"externalIPs": ["198.51.100.7"], "ports": [{"port": 53}]});
+    cluster.create(&Actor::root(), &target, Box::new(service("late", spec)), &options).await.unwrap();
+    let warnings = options.remarks.take_warnings();
+    assert!(warnings[1].contains("198.51.100.7 is an address of the cluster itself"), "{warnings:?}");
 }
 
 #[tokio::test]
@@ -214,4 +220,70 @@ async fn an_address_of_a_service_is_an_object_as_long_as_the_service_holds_it() 
     assert!(addresses.find(&key).unwrap().is_some());
     services.delete(&kinds::key_of(&again.metadata), Default::default()).await.unwrap();
     assert!(addresses.find(&key).unwrap().is_none());
+}
+
+fn address(service: &Service) -> String {
+    service.spec.clone().unwrap().cluster_ip.unwrap()
+}
+
+#[tokio::test]
+async fn further_ranges_are_given_from_when_the_first_is_full() {
+    let config =
+        cluster::ClusterConfig { service_cidr: "10.96.0.0/29".parse().unwrap(), ..testkit::config() };
+    let cluster = testkit::cluster(config).await;
+    let services: Api<Service> = cluster.acting_as(Actor::root()).api();
+    let addresses: Api<IPAddress> = cluster.acting_as(Actor::root()).api();
+    let make = |name: &str, ip: Option<&str>| {
+        let (services, spec) = (services.clone(), json!({"clusterIP": ip, "ports": [{"port": 80}]}));
+        let service = service(name, spec);
+        async move { services.create(service).await }
+    };
+    let (first, second): (ipnet::Ipv4Net, ipnet::Ipv4Net) =
+        ("10.250.0.0/30".parse().unwrap(), "10.251.0.0/30".parse().unwrap());
+    let not_ours = "failed to allocate IP 10.250.0.1: the provided network does not match the current range";
+    assert!(make("early", Some("10.250.0.1")).await.unwrap_err().message.contains(not_ours));
+    // `kubernetes` has one of the six
+    for n in 0..5 {
+        assert!(address(&make(&format!("own{n}"), None).await.unwrap()).starts_with("10.96.0."));
+    }
+    let full = make("full", None).await.unwrap_err();
+    assert!(full.message.contains("failed to allocate a serviceIP: range is full"), "{full}");
+
+    cluster.give_service_addresses_from(&[first, second]);
+    assert_eq!(cluster.use_of_service_range(first, &[]), RangeUse::Free);
+    // what was refused for want of room is not any more, by the order of the ranges
+    let asked = make("asked", Some("10.250.0.2")).await.unwrap();
+    assert_eq!(address(&asked), "10.250.0.2");
+    let given = [make("full", None).await.unwrap(), make("more", None).await.unwrap()];
+    assert_eq!(address(&given[0]), "10.250.0.1");
+    assert!(address(&given[1]).starts_with("10.251.0."), "{}", address(&given[1]));
+    assert_eq!(addresses.get(&ObjectKey::cluster("10.250.0.1")).unwrap().spec.parent_ref.name, "full");
+    let broadcast = make("odd", Some("10.250.0.3")).await.unwrap_err();
+    assert!(broadcast.message.contains("provided IP 10.250.0.3 is not in the valid range"), "{broadcast}");
+    let taken = make("odd", Some("10.250.0.2")).await.unwrap_err();
+    assert!(taken.message.contains("provided IP is already allocated"), "{taken}");
+
+    // a range that goes gives none, and what it gave stays
+    cluster.give_service_addresses_from(&[second]);
+    assert_eq!(cluster.use_of_service_range(first, &[second]), RangeUse::Held);
+    let wider: [ipnet::Ipv4Net; 1] = ["10.250.0.0/16".parse().unwrap()];
+    assert_eq!(cluster.use_of_service_range(first, &wider), RangeUse::Free, "held in another as well");
+    let key = kinds::key_of(&asked.metadata);
+    let change = |service: &mut Service| {
+        service.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
+        Ok(())
+    };
+    assert_eq!(address(&services.modify(&key, change).await.unwrap()), "10.250.0.2");
+    assert_eq!(address(&make("last", None).await.unwrap()).split_at(7).0, "10.251.");
+    assert!(make("none", None).await.unwrap_err().message.contains("range is full"));
+    services.delete(&key, Default::default()).await.unwrap();
+    assert_eq!(cluster.use_of_service_range(first, &[]), RangeUse::Held, "by the other");
+    let full = ObjectKey::namespaced("default", "full");
+    // somebody took the IPAddress of a Service away: it comes back
+    addresses.delete(&ObjectKey::cluster("10.250.0.1"), Default::default()).await.unwrap();
+    assert_eq!(cluster.use_of_service_range(first, &[]), RangeUse::Pending);
+    cluster.reconcile_ip_address(&full, "10.250.0.1".parse().unwrap()).await.unwrap();
+    assert_eq!(cluster.use_of_service_range(first, &[]), RangeUse::Held);
+    services.delete(&full, Default::default()).await.unwrap();
+    assert_eq!(cluster.use_of_service_range(first, &[]), RangeUse::Free);
 }

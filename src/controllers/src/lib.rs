@@ -31,6 +31,7 @@ mod owner;
 mod persistent_volume_binder;
 mod pod_control;
 mod pod_garbage_collector;
+mod protection;
 mod replicas;
 mod replication;
 mod resource_quota;
@@ -53,6 +54,7 @@ mod validating_admission_policy_status;
 mod volume_expansion;
 
 pub use certificates::{Asked, Authority};
+pub use service_cidrs::ServiceNetwork;
 
 use cluster::Cluster;
 use cluster::roles::ComponentRole;
@@ -68,6 +70,8 @@ pub struct ControllersConfig {
     pub front_proxy_ca_pem: String,
     /// Who signs what was approved.
     pub authority: Arc<dyn Authority>,
+    /// What leads packets for the addresses of Services.
+    pub service_network: Arc<dyn ServiceNetwork>,
 }
 
 /// What they may do: whoever acts for itself says so in its file.
@@ -147,7 +151,7 @@ pub fn start(cluster: &Cluster, config: &ControllersConfig, stop: &CancellationT
     controllers.spawn(horizontal_pod_autoscaler::run(cluster.clone(), stop.clone()));
     controllers.spawn(resource_quota::run(cluster.clone(), stop.clone()));
     controllers.spawn(ip_addresses::run(cluster.clone(), stop.clone()));
-    controllers.spawn(service_cidrs::run(cluster.clone(), stop.clone()));
+    controllers.spawn(service_cidrs::run(cluster.clone(), config.service_network.clone(), stop.clone()));
     controllers.spawn(kubernetes_service::run(cluster.clone(), stop.clone()));
     controllers.spawn(persistent_volume_binder::run(cluster.clone(), stop.clone()));
     controllers.spawn(storage_protection::run_claims(cluster.clone(), stop.clone()));

@@ -1,16 +1,37 @@
-//! ServiceCIDRs say whether Services get addresses from them: upstream's service-cidrs-controller. The machine's routes and
-//! rules are made for the one range that the cluster was started with; of any other its condition says that it is not used.
+//! ServiceCIDRs become ranges that Services get addresses from: upstream's service-cidrs-controller, together with what makes
+//! the machine lead packets for a further range to Services. No address is given before the machine does, and it does so
+//! until the last one is given back. The range that the cluster was started with is led to from the start, and always used.
 
+mod plan;
+
+use crate::protection::protect_or_release;
 use crate::status::write_status;
-use api::{ObjectKey, Status};
+use api::{LabelSelector, Reason, Status};
+use async_trait::async_trait;
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Cluster, Controller};
-use k8s_openapi::api::networking::v1::{ServiceCIDR, ServiceCIDRStatus};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use cluster::{Actor, Api, Change, Cluster, Controller, RangeUse};
+use ipnet::Ipv4Net;
+use k8s_openapi::api::networking::v1::{IPAddress, ServiceCIDR};
+use kinds::key_of;
+use plan::{Claim, Verdict};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 const NAME: &str = "service-cidrs-controller";
-const READY: &str = "Ready";
+const FINALIZER: &str = "networking.k8s.io/service-cidr-finalizer";
+
+/// The machine that leads packets to Services. An error is why it can not, in words for the log.
+#[async_trait]
+pub trait ServiceNetwork: Send + Sync {
+    /// Why addresses of the range can not be Services' on this machine, as the end of a sentence; `None` where they can.
+    async fn obstacle(&self, range: Ipv4Net) -> Result<Option<String>, String>;
+
+    /// From now on packets for addresses of these ranges, beside the cluster's own range, go to Services or nowhere; for all
+    /// others they go where they would.
+    async fn set_further_ranges(&self, ranges: &[Ipv4Net]) -> Result<(), String>;
+}
 
 pub(crate) fn role() -> ComponentRole {
     let networking = &["networking.k8s.io"];
@@ -24,67 +45,118 @@ pub(crate) fn role() -> ComponentRole {
     )
 }
 
-pub(crate) async fn run(cluster: Cluster, stop: CancellationToken) {
-    let ranges: Api<ServiceCIDR> = cluster.acting_as(Actor::controller(NAME)).api();
-    let own = cluster.config().service_cidr.to_string();
-    Controller::new(NAME, &cluster)
-        .reconciles::<ServiceCIDR>()
-        .run(stop, (ranges, own), |(ranges, own), key| async move { reconcile(&ranges, &own, &key).await })
-        .await;
+pub(crate) async fn run(cluster: Cluster, network: Arc<dyn ServiceNetwork>, stop: CancellationToken) {
+    let own = cluster.config().service_cidr;
+    let controller = Controller::new(NAME, &cluster)
+        .one_at_a_time()
+        .watches::<ServiceCIDR>(|queue, _| queue.add(()))
+        .watches::<IPAddress>(move |queue, change| {
+            // it may have been the last one that a range waits for
+            if matches!(change, Change::Deleted(address) if !is_in(own, address)) {
+                queue.add(());
+            }
+        });
+    // what an earlier process left to the machine
+    controller.queue().add(());
+    let ranges = cluster.acting_as(Actor::controller(NAME)).api();
+    let reconciler = Arc::new(Reconciler { cluster, ranges, network, state: Mutex::default() });
+    controller.run(stop, reconciler, |reconciler, ()| async move { reconciler.reconcile().await }).await;
 }
 
-async fn reconcile(ranges: &Api<ServiceCIDR>, own: &str, key: &ObjectKey) -> Result<(), Status> {
-    let Some(range) = ranges.find(key)? else { return Ok(()) };
-    let wanted = status(&range, own, jiff::Timestamp::now());
-    write_status(ranges, key, range.status.as_ref(), wanted, |range| &mut range.status).await
+fn is_in(range: Ipv4Net, address: &IPAddress) -> bool {
+    let name = address.metadata.name.as_deref().unwrap_or_default();
+    name.parse::<Ipv4Addr>().is_ok_and(|address| range.contains(&address))
 }
 
-/// With the other conditions as they are.
-fn status(range: &ServiceCIDR, own: &str, now: jiff::Timestamp) -> ServiceCIDRStatus {
-    let cidrs = range.spec.as_ref().and_then(|spec| spec.cidrs.as_deref()).unwrap_or_default();
-    let (state, reason, message) = match cidrs {
-        [one] if one == own => ("True", "", "Kubernetes Service CIDR is ready".to_owned()),
-        _ => (
-            "False",
-            "NotUsed",
-            format!("Services get their addresses from {own}, which the cluster was started with"),
-        ),
-    };
-    let mut status = range.status.clone().unwrap_or_default();
-    let conditions = status.conditions.get_or_insert_default();
-    let before = conditions.iter().position(|c| c.type_ == READY).map(|at| conditions.remove(at));
-    let since =
-        before.as_ref().filter(|before| before.status == state).map(|b| b.last_transition_time.clone());
-    let now = jiff::Timestamp::from_second(now.as_second()).unwrap_or(now);
-    conditions.push(Condition {
-        type_: READY.to_owned(),
-        status: state.to_owned(),
-        reason: reason.to_owned(),
-        message,
-        last_transition_time: since.unwrap_or(Time(now)),
-        observed_generation: None,
-    });
-    status
+struct Reconciler {
+    cluster: Cluster,
+    ranges: Api<ServiceCIDR>,
+    network: Arc<dyn ServiceNetwork>,
+    state: Mutex<State>,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use k8s_openapi::api::networking::v1::ServiceCIDRSpec;
+/// What was said last.
+#[derive(Default)]
+struct State {
+    /// To the machine; nothing is known before the first time, and after it refused.
+    led: Option<Vec<Ipv4Net>>,
+    /// To the cluster: where addresses are given from.
+    given: Vec<Ipv4Net>,
+}
 
-    #[test]
-    fn only_the_range_that_is_used_is_ready() {
-        let own = "10.96.0.0/16";
-        for (cidrs, ready) in
-            [(vec![own], "True"), (vec!["10.200.0.0/24"], "False"), (vec![own, "fd00::/112"], "False")]
-        {
-            let spec = ServiceCIDRSpec { cidrs: Some(cidrs.iter().map(ToString::to_string).collect()) };
-            let mut range = ServiceCIDR { spec: Some(spec), ..ServiceCIDR::default() };
-            let first = status(&range, own, jiff::Timestamp::from_second(100).unwrap());
-            assert_eq!(first.conditions.as_ref().unwrap()[0].status, ready, "{cidrs:?}");
-            // looked at again, nothing changes
-            range.status = Some(first.clone());
-            assert_eq!(status(&range, own, jiff::Timestamp::from_second(200).unwrap()), first, "{cidrs:?}");
+impl Reconciler {
+    async fn reconcile(&self) -> Result<(), Status> {
+        let mut state = self.state.lock().await;
+        let own = self.cluster.config().service_cidr;
+        let (claims, protected) = self.claims(state.led.as_deref().unwrap_or_default()).await?;
+        let served = plan::served(&claims, own);
+        // of what goes, no address is given from now on: only then it can be said whether one is left
+        state.given.retain(|range| served.contains(range));
+        self.cluster.give_service_addresses_from(&state.given);
+        let others = [&[own][..], &served].concat();
+        let use_of = |range: Ipv4Net| self.cluster.use_of_service_range(range, &others);
+        let verdicts: Vec<Verdict> = claims.iter().map(|claim| plan::verdict(claim, use_of)).collect();
+
+        let wanted = plan::led(&claims, &served, own, use_of);
+        if state.led.as_ref() != Some(&wanted) {
+            state.led = None;
+            self.network.set_further_ranges(&wanted).await.map_err(refused)?;
+            self.cluster.set_further_service_ranges(&wanted);
+            state.led = Some(wanted);
         }
+        self.cluster.give_service_addresses_from(&served);
+        state.given = served;
+        protected.and(self.tell(&claims, &verdicts).await)
     }
+
+    /// All objects but those that could not be given the finalizer, and why not: no address may be given from those.
+    async fn claims(&self, led: &[Ipv4Net]) -> Result<(Vec<Claim>, Result<(), Status>), Status> {
+        let own = self.cluster.config().service_cidr;
+        let (mut claims, mut outcome) = (Vec::new(), Ok(()));
+        for object in self.ranges.list(None, LabelSelector::default())? {
+            let mut claim = Claim::new(object);
+            if !claim.is_of(own)
+                && let Err(why) =
+                    protect_or_release(&self.ranges, &claim.object, FINALIZER, || Ok(true)).await
+            {
+                outcome = Err(why);
+                continue;
+            }
+            // one that is in use stays so, whatever network the machine has come into since
+            if let Some(range) = claim.range.filter(|range| !led.contains(range)) {
+                claim.obstacle = self.network.obstacle(range).await.map_err(refused)?;
+            }
+            claims.push(claim);
+        }
+        Ok((claims, outcome))
+    }
+
+    /// One that can not be written does not hold up the others.
+    async fn tell(&self, claims: &[Claim], verdicts: &[Verdict]) -> Result<(), Status> {
+        let mut outcome = Ok(());
+        for (claim, verdict) in claims.iter().zip(verdicts) {
+            let told = match verdict {
+                Verdict::Gone(RangeUse::Free) => {
+                    protect_or_release(&self.ranges, &claim.object, FINALIZER, || Ok(false)).await
+                }
+                // nobody tells when that is over
+                Verdict::Gone(RangeUse::Pending) => Err(Status::new(
+                    Reason::Conflict,
+                    "a Service with an address of the range is being written",
+                )),
+                Verdict::Gone(RangeUse::Held) | Verdict::Ready | Verdict::Unusable { .. } => {
+                    let wanted = plan::status(&claim.object, verdict, jiff::Timestamp::now());
+                    let (key, seen) = (key_of(&claim.object.metadata), claim.object.status.as_ref());
+                    write_status(&self.ranges, &key, seen, wanted, |range| &mut range.status).await
+                }
+            };
+            outcome = outcome.and(told);
+        }
+        outcome
+    }
+}
+
+fn refused(why: String) -> Status {
+    tracing::warn!(%why, "the machine does not lead to ranges of Services; trying again");
+    Status::internal(why)
 }

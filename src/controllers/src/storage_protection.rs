@@ -3,13 +3,12 @@
 
 mod unused;
 
-use crate::owner::unless_gone;
+use crate::protection::protect_or_release;
 use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
 use cluster::{Actor, Api, Cluster, Controller, Informer};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kinds::{TypedKind, key_of, volume};
+use kinds::volume;
 use tokio_util::sync::CancellationToken;
 
 const OF_CLAIMS: &str = "pvc-protection-controller";
@@ -82,33 +81,4 @@ pub(crate) async fn run_volumes(cluster: Cluster, stop: CancellationToken) {
             protect_or_release(&volumes, &of, volume::VOLUME_FINALIZER, || Ok(is_bound)).await
         })
         .await;
-}
-
-/// One that is on its way out loses the finalizer when nobody uses it; one that is not has it, also when it was made
-/// before there was such a thing.
-async fn protect_or_release<K: TypedKind>(
-    api: &Api<K>,
-    object: &K,
-    finalizer: &str,
-    in_use: impl Fn() -> Result<bool, Status>,
-) -> Result<(), Status> {
-    let meta = object.metadata();
-    let (is_held, is_going) = (volume::has_finalizer(meta, finalizer), meta.deletion_timestamp.is_some());
-    if is_held != is_going || (is_going && in_use()?) {
-        return Ok(());
-    }
-    let key = key_of(meta);
-    let changed = api.modify(&key, |object| {
-        let meta: &mut ObjectMeta = object.metadata_mut();
-        let finalizers = meta.finalizers.get_or_insert_default();
-        match meta.deletion_timestamp {
-            Some(_) => finalizers.retain(|known| known != finalizer),
-            None if !finalizers.iter().any(|known| known == finalizer) => {
-                finalizers.push(finalizer.to_owned())
-            }
-            None => {}
-        }
-        Ok(())
-    });
-    unless_gone(changed.await).map(|_| ())
 }

@@ -5,6 +5,7 @@ use crate::zone::Zone;
 use ::api::ObjectKey;
 use hickory_proto::rr::Name;
 use imbl::{HashMap, HashSet, OrdSet};
+use ipnet::Ipv4Net;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -39,6 +40,12 @@ impl Records {
 
     pub fn zone(&self) -> &Zone {
         &self.zone
+    }
+
+    /// Addresses of services come from these ranges as well: their reverse names are ours, and asked of nobody else.
+    pub fn set_further_ranges(&mut self, ranges: &[Ipv4Net]) {
+        self.zone = Arc::new(self.zone.with_further(ranges));
+        self.serial = self.serial.wrapping_add(1);
     }
 
     pub fn add_namespace(&mut self, name: &str) {

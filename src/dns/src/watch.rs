@@ -5,6 +5,7 @@ use crate::{DnsConfig, Records, ServiceRecords};
 use ::api::ObjectKey;
 use arc_swap::ArcSwap;
 use cluster::{Change, Cluster, Subscription};
+use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kinds::endpoints::service_of;
@@ -12,6 +13,7 @@ use kinds::key_of;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +34,8 @@ struct Feeds {
     namespaces: Subscription<Namespace>,
     services: Subscription<Service>,
     slices: Subscription<EndpointSlice>,
+    /// Where addresses of services come from.
+    ranges: watch::Receiver<Arc<[Ipv4Net]>>,
 }
 
 /// All that exists is in `shown` when it returns.
@@ -45,8 +49,10 @@ pub(crate) fn start(
         namespaces: cluster.informer().subscribe(),
         services: cluster.informer().subscribe(),
         slices: cluster.informer().subscribe(),
+        ranges: cluster.service_ranges(),
     };
     let mut book = Book::new(Records::clone(&shown.load()));
+    book.ranges(&feeds.ranges.borrow_and_update());
     feeds.drain(&mut book);
     shown.store(book.current());
     tokio::spawn(async move {
@@ -82,6 +88,7 @@ impl Feeds {
             Some(change) = self.namespaces.next() => book.namespace(&change),
             Some(change) = self.services.next() => book.service(&change),
             Some(change) = self.slices.next() => book.slice(&change),
+            Ok(()) = self.ranges.changed() => book.ranges(&self.ranges.borrow_and_update()),
             else => return false,
         }
         true
@@ -110,6 +117,10 @@ impl Book {
             stale: BTreeSet::new(),
             disturbed: false,
         }
+    }
+
+    fn ranges(&mut self, ranges: &[Ipv4Net]) {
+        self.records.set_further_ranges(ranges);
     }
 
     fn namespace(&mut self, change: &Change<Namespace>) {

@@ -15,7 +15,10 @@ pub struct Zone {
     domain: Name,
     /// Lower case, from the left.
     labels: Vec<String>,
+    /// Of pods and of services.
     reverse: [Ipv4Net; 2],
+    /// Further ones of services, which come and go.
+    further: Vec<Ipv4Net>,
     pub(crate) service_ip: Ipv4Addr,
 }
 
@@ -68,8 +71,14 @@ impl Zone {
             labels: labels_of(&domain),
             domain,
             reverse: [config.pod_cidr, config.service_cidr],
+            further: Vec::new(),
             service_ip: config.service_ip,
         })
+    }
+
+    /// With the reverse names of these ranges as well.
+    pub(crate) fn with_further(&self, ranges: &[Ipv4Net]) -> Self {
+        Zone { further: ranges.to_vec(), ..self.clone() }
     }
 
     /// `relative.domain.`; `None` where that is no name.
@@ -100,7 +109,7 @@ impl Zone {
         bytes[..known.len()].copy_from_slice(&known);
         let address = Ipv4Addr::from(bytes);
         let asked = Ipv4Net::new(address, u8::try_from(known.len() * 8).ok()?).ok()?;
-        let net = self.reverse.iter().find(|net| net.contains(&asked))?;
+        let net = self.reverse.iter().chain(&self.further).find(|net| net.contains(&asked))?;
         let place = match known.len() {
             length if length < octets.len() => Reverse::Nowhere,
             4 => Reverse::Address(address),

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{external, line, name, records, service, slice};
-use dns::{Answer, Records};
+use dns::{Answer, Records, ServiceRecords};
 use hickory_proto::rr::Name;
 use hickory_proto::rr::RecordType::{self, A, AAAA, CNAME, NS, PTR, SOA, SRV, TXT};
 use rand::rngs::StdRng;
@@ -233,8 +233,28 @@ fn from_an_address_back_to_a_name() {
         &[
             ("6.0.244.10.in-addr.arpa.", PTR, &["NXDOMAIN 0.244.10.in-addr.arpa."]),
             ("nginx.default.svc.cluster.local.", A, NXDOMAIN),
+            ("9.0.250.10.in-addr.arpa.", PTR, &["forward"]),
         ],
     );
+    // a range that services get addresses from as well, and no longer
+    let further =
+        ServiceRecords::new(records.zone(), &service("more", &["10.250.0.9"], HTTP), std::iter::empty());
+    records.set_service(&api::ObjectKey::namespaced("default", "more"), further);
+    records.set_further_ranges(&["10.250.0.0/24".parse().unwrap()]);
+    check(
+        &records,
+        &[
+            (
+                "9.0.250.10.in-addr.arpa.",
+                PTR,
+                &["9.0.250.10.in-addr.arpa. PTR more.default.svc.cluster.local."],
+            ),
+            ("8.0.250.10.in-addr.arpa.", PTR, &["NXDOMAIN 0.250.10.in-addr.arpa."]),
+            ("1.1.96.10.in-addr.arpa.", PTR, &["1.1.96.10.in-addr.arpa. PTR web.default.svc.cluster.local."]),
+        ],
+    );
+    records.set_further_ranges(&[]);
+    check(&records, &[("8.0.250.10.in-addr.arpa.", PTR, &["forward"])]);
 }
 
 /// `SEED=… cargo test` shows again what failed once.

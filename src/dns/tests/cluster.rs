@@ -172,6 +172,13 @@ async fn names_follow_the_objects() {
     root.api::<Namespace>().create(fresh).await.unwrap();
     let answer = until(&server, "fresh.svc.cluster.local.", A, |answer| !is_nothing(answer)).await;
     assert!(answer.answers.is_empty());
+
+    let further: [ipnet::Ipv4Net; 1] = ["10.250.0.0/24".parse().unwrap()];
+    cluster.set_further_service_ranges(&further);
+    cluster.give_service_addresses_from(&further);
+    services.create(service("more", &["10.250.0.9"], &[("http", "TCP", 80)])).await.unwrap();
+    until(&server, "9.0.250.10.in-addr.arpa.", PTR, has("more.default.svc.cluster.local.")).await;
+    until(&server, "8.0.250.10.in-addr.arpa.", PTR, is_nothing).await;
 }
 
 #[tokio::test]

@@ -181,7 +181,7 @@ fn kinds_without_a_controller_are_served_and_addresses_are_objects() {
     at.until(&["get", "servicecidr", "kubernetes", "-o", ready], "True");
     let other = "{apiVersion: networking.k8s.io/v1, kind: ServiceCIDR, metadata: {name: other}, spec: {cidrs: [10.250.0.0/24]}}";
     at.kubectl_with(&["create"], other).ok("another range");
-    at.until(&["get", "servicecidr", "other", "-o", ready], "FalseNotUsed");
+    at.until(&["get", "servicecidr", "other", "-o", ready], "True");
 }
 
 #[test]

@@ -194,3 +194,65 @@ fn a_packet_for_an_address_that_nobody_has_never_leaves() {
     let after = at.lab.neighbour(&["cat", "/sys/class/net/lan/statistics/rx_packets"]).stdout;
     assert_eq!(String::from_utf8_lossy(&before), String::from_utf8_lossy(&after));
 }
+
+fn range(name: &str, cidr: &str) -> String {
+    format!(
+        "{{apiVersion: networking.k8s.io/v1, kind: ServiceCIDR, metadata: {{name: {name}}}, spec: {{cidrs: ['{cidr}']}}}}"
+    )
+}
+
+#[test]
+fn a_further_range_of_addresses_serves_until_the_last_is_given_back() {
+    let Some(at) = with_services("ranges") else { return };
+    let condition = "jsonpath={.status.conditions[0].status}{.status.conditions[0].reason}";
+    let asking = |name: &str, address: &str| {
+        format!(
+            "{{apiVersion: v1, kind: Service, metadata: {{name: {name}}}, spec: {{clusterIP: {address}, selector: {{app: web}}, ports: [{{port: 80, targetPort: http}}]}}}}"
+        )
+    };
+    let refused = at.kubectl_with(&["create"], &asking("more", "10.250.0.9")).refused("no range has it");
+    assert!(refused.contains("the provided network does not match the current range"), "{refused}");
+    // the machine's own network would be out of its reach
+    at.kubectl_with(&["create"], &range("lan", "203.0.0.0/16")).ok("create");
+    at.until(&["get", "servicecidr", "lan", "-o", condition], "FalseNetworkConflict");
+    at.shell(&format!("ip route get {} | grep -q 'dev lan'", common::lab::NEIGHBOUR)).ok("the neighbour");
+    at.kubectl(&["delete", "servicecidr", "lan"]).ok("delete");
+
+    at.kubectl_with(&["create"], &range("more", "10.250.0.0/24")).ok("create");
+    at.until(&["get", "servicecidr", "more", "-o", condition], "True");
+    let shown = at.kubectl(&["get", "servicecidrs"]).ok("list");
+    let shown: Vec<&str> = shown.lines().map(|line| line.split_whitespace().nth(1).unwrap()).collect();
+    assert!(shown.len() == 3 && shown[0] == "CIDRS" && shown[2] == "10.250.0.0/24", "{shown:?}");
+    at.kubectl_with(&["create"], &asking("more", "10.250.0.9")).ok("create");
+    let parent = at.kubectl(&["get", "ip", "10.250.0.9", "--no-headers"]).ok("its address");
+    assert!(parent.contains("services/default/more"), "{parent}");
+    at.until_hit("10.250.0.9", 2);
+    let answer = in_pod(&at, "/usr/bin/curl -sS --max-time 10 http://more").ok("from a pod");
+    assert!(answer.starts_with("You've hit web-"), "{answer}");
+    let name = in_pod(&at, "nslookup 10.250.0.9").ok("its name");
+    assert!(name.contains("more.default.svc.cluster.local"), "{name}");
+    // 7 is curl's word for a refused connection: the packet has not left
+    let stray = |at: &Appliance| at.shell("curl -sS --max-time 2 http://10.250.0.77").0.status.code();
+    assert_eq!(stray(&at), Some(7));
+
+    at.kubectl(&["delete", "servicecidr", "more", "--wait=false"]).ok("delete");
+    at.until(&["get", "servicecidr", "more", "-o", condition], "FalseTerminating");
+    at.kubectl_with(&["create"], &asking("late", "10.250.0.10")).refused("no more of its addresses");
+    let killed = std::process::Command::new("kill").args(["-9", &at.pid()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(stray(&at), Some(7), "while no daemon is there");
+    at.monopod(&["start"]).ok("start again");
+    at.until_hit("10.250.0.9", 2);
+    assert_eq!(stray(&at), Some(7));
+    at.kubectl(&["delete", "service", "more"]).ok("delete");
+    at.kubectl(&["wait", "--for=delete", "servicecidr/more", "--timeout=60s"]).ok("gone");
+    // the frontends of the Service that has just gone may take a moment
+    let left = "for i in $(seq 100); do (ip route; nft list ruleset) | grep '10[.]250[.]' || exit 0; sleep 0.1; done; exit 1";
+    at.shell(left).ok("nothing of it is left in the kernel");
+
+    // it goes with the cluster as well
+    at.kubectl_with(&["create"], &range("again", "10.250.0.0/24")).ok("create");
+    at.until(&["get", "servicecidr", "again", "-o", condition], "True");
+    at.monopod(&["delete"]).ok("delete");
+    at.nothing_is_left();
+}

@@ -29,6 +29,7 @@ mod plan;
 mod pod_netns;
 mod ports;
 mod ruleset;
+mod service_ranges;
 mod structure;
 mod sysctl;
 
@@ -39,3 +40,4 @@ pub use frontends::{Action, Frontend};
 pub use isolation::{AddressRange, Allow, Class, Isolation, PortRange, Ports};
 pub use links::Counters;
 pub use network::{Attachment, Gate, Network};
+pub use service_ranges::Overlap;

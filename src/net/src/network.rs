@@ -227,6 +227,7 @@ impl Network {
         let ours = config.clone();
         left.extend(blocking(move || structure::remove(&ours)).await.err().map(|error| error.to_string()));
         left.extend(links.set_networks(config, &[]).await.err().map(|error| error.to_string()));
+        left.extend(links.set_service_ranges(config, &[]).await.err().map(|error| error.to_string()));
         left.extend(links.delete_ranges(config).await);
         left.extend(links.delete_gateway(config).await.err().map(|error| error.to_string()));
         left

@@ -5,6 +5,7 @@
 use crate::error::{Doing, errno};
 use crate::links::{LOOPBACK, Links, OURS};
 use crate::nft::{Data, Element, Set};
+use crate::service_ranges::of_services;
 use crate::{NetConfig, Result};
 use cri::{AddressSpace, NetworkConfig};
 use ipnet::Ipv4Net;
@@ -30,7 +31,7 @@ pub(crate) fn elements(networks: &[NetworkConfig], pods: Ipv4Net) -> BTreeSet<El
     all
 }
 
-fn between(set: Set, from: Ipv4Net, to: Ipv4Net) -> Element {
+pub(crate) fn between(set: Set, from: Ipv4Net, to: Ipv4Net) -> Element {
     let key = [from.network().octets(), to.network().octets()].concat();
     let last = [from.broadcast().octets(), to.broadcast().octets()].concat();
     Element { set, key, data: Data::Last(last) }
@@ -42,8 +43,9 @@ impl Links {
         let gateways: Vec<Ipv4Addr> = networks.iter().map(|network| network.gateway).collect();
         self.set_gateways(config, &gateways).await?;
         let routes = self.routes().await?;
-        let found = routes.iter().filter(|route| is_of(route, config)).filter_map(destination);
-        let found: BTreeSet<Ipv4Net> = found.collect();
+        let found = routes.iter().filter(|route| is_of(route, config));
+        let found = found.filter(|route| route.header.kind == RouteType::Unreachable);
+        let found: BTreeSet<Ipv4Net> = found.filter_map(destination).collect();
         let wanted: BTreeSet<Ipv4Net> = networks.iter().map(|network| network.subnet.trunc()).collect();
         for subnet in wanted.difference(&found) {
             let added = self.0.route().add(nobody(*subnet, config)).replace().execute().await;
@@ -94,12 +96,13 @@ impl Links {
 
     /// What is taken, and by whom.
     pub(crate) async fn address_space(&self, config: &NetConfig) -> Result<AddressSpace> {
-        let own = [config.pod_cidr, config.service_cidr, config.load_balancer_cidr];
         let routes = self.routes().await?;
+        let own = [config.pod_cidr, config.service_cidr, config.load_balancer_cidr];
+        let own = own.into_iter().chain(of_services(&routes, config)).collect();
         let others = routes.iter().filter(|route| !is_of(route, config) && route.header.table != LOCAL_TABLE);
         // a default route takes nothing from anybody
         let routed = others.filter_map(destination).filter(|range| range.prefix_len() > 0).collect();
-        Ok(AddressSpace { own: own.to_vec(), routed })
+        Ok(AddressSpace { own, routed })
     }
 }
 
@@ -121,12 +124,12 @@ fn nobody(subnet: Ipv4Net, config: &NetConfig) -> RouteMessage {
 }
 
 /// Profiles share the protocol's number, and differ in the metric.
-fn is_of(route: &RouteMessage, config: &NetConfig) -> bool {
+pub(crate) fn is_of(route: &RouteMessage, config: &NetConfig) -> bool {
     let metric = RouteAttribute::Priority(config.link_group());
     route.header.protocol == OURS && route.attributes.contains(&metric)
 }
 
-fn destination(route: &RouteMessage) -> Option<Ipv4Net> {
+pub(crate) fn destination(route: &RouteMessage) -> Option<Ipv4Net> {
     let address = route.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Destination(RouteAddress::Inet(address)) => Some(*address),
         _ => None,

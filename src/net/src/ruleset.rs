@@ -19,8 +19,9 @@ pub(crate) struct Ruleset {
     frontends: Frontends,
     /// Elements of sandboxes, by the owner's id; put back when somebody flushed the table.
     sandboxes: std::collections::HashMap<String, BTreeSet<Element>>,
-    /// Of the networks beside the pods'; put back as well.
+    /// Of the networks beside the pods', and of ranges of services beside the profile's own; put back as well.
     networks: BTreeSet<Element>,
+    service_ranges: BTreeSet<Element>,
     isolation: Applied,
 }
 
@@ -46,6 +47,7 @@ impl Ruleset {
             frontends: Frontends::new(),
             sandboxes: Default::default(),
             networks: BTreeSet::new(),
+            service_ranges: BTreeSet::new(),
             isolation: Applied::Unknown,
         };
         // some versions of nft die of what others have in their tables; then ours is built anew
@@ -68,7 +70,7 @@ impl Ruleset {
         self.chains.clear();
         let plan = Plan::replace(BTreeSet::new(), &self.frontends);
         let (mut batch, made) = plan.batch(&self.table, &self.chains);
-        batch.add(self.sandboxes.values().flatten().chain(&self.networks));
+        batch.add(self.sandboxes.values().flatten().chain(&self.networks).chain(&self.service_ranges));
         if let Applied::Known(layout) = &self.isolation {
             change(&mut batch, &Layout::default(), layout);
         }
@@ -192,10 +194,24 @@ impl Ruleset {
 
     /// Makes these be there, and no others. Reads what the kernel has, so it also mends.
     pub(crate) fn set_networks(&mut self, wanted: BTreeSet<Element>) -> Result<()> {
-        let found = match self.found(&NETWORK_SETS) {
+        self.set_ranges(&NETWORK_SETS, |ruleset| &mut ruleset.networks, wanted)
+    }
+
+    /// The same.
+    pub(crate) fn set_service_ranges(&mut self, wanted: BTreeSet<Element>) -> Result<()> {
+        self.set_ranges(&[Set::ServiceRanges], |ruleset| &mut ruleset.service_ranges, wanted)
+    }
+
+    fn set_ranges(
+        &mut self,
+        sets: &[Set],
+        known: fn(&mut Self) -> &mut BTreeSet<Element>,
+        wanted: BTreeSet<Element>,
+    ) -> Result<()> {
+        let found = match self.found(sets) {
             Err(NetError::Refused { errno: libc::ENOENT, .. }) => {
                 self.build()?;
-                self.networks.clone()
+                known(self).clone()
             }
             found => found?,
         };
@@ -203,7 +219,7 @@ impl Ruleset {
         batch.delete(found.difference(&wanted));
         batch.add(wanted.difference(&found));
         self.netfilter.commit(batch)?;
-        self.networks = wanted;
+        *known(self) = wanted;
         Ok(())
     }
 

@@ -212,11 +212,13 @@ fn undelivered(config: &NetConfig) -> Vec<Statements> {
     let new = || equal(ct("state"), Expression::String("new".into()));
     let led = compare(ct("status"), Operator::IN, Expression::String("dnat".into()));
     let services = set_of([prefix(config.service_cidr), prefix(config.load_balancer_cidr)]);
+    let refused = || Statement::Goto(JumpTarget { target: REFUSE.into() });
     vec![
         vec![new(), led, Statement::Goto(JumpTarget { target: REMEMBER.into() })],
         vec![new(), to_this_machine(Operator::NEQ), follow(frontend(), Set::Closed)],
         vec![new(), to_this_machine(Operator::EQ), follow(any_door(), Set::ClosedPorts)],
-        vec![equal(payload("ip", "daddr"), services), Statement::Goto(JumpTarget { target: REFUSE.into() })],
+        vec![equal(payload("ip", "daddr"), services), refused()],
+        vec![between(Operator::EQ, Set::ServiceRanges), refused()],
     ]
 }
 

@@ -437,6 +437,59 @@ fn what_the_kernel_has_is_kept_or_mended() {
 }
 
 #[test]
+fn a_further_range_comes_and_goes_and_lets_no_packet_out() {
+    alone("a_further_range_comes_and_goes_and_lets_no_packet_out", || async {
+        lan();
+        // somebody on the LAN has an address of the range: who reaches him has left the machine
+        sh("ip -n client address add 10.250.0.77/32 dev lo");
+        serve(Some("client"), "client", Ipv4Addr::UNSPECIFIED, 8080);
+        let network = Network::start(config()).await.unwrap();
+        let a = pod(&network, "a").await;
+        let (there, stray) = (Ipv4Addr::new(10, 250, 0, 9), at(Ipv4Addr::new(10, 250, 0, 77), 8080));
+        let net = |text: &str| text.parse::<ipnet::Ipv4Net>().unwrap();
+        let leaves = |when: &str, want: bool| {
+            for from in [None, Some("a")] {
+                let seen = if want { Ok(format!("client {NODE}")) } else { Err(ConnectionRefused) };
+                assert_eq!(tcp(from, stray), seen, "{when}, from {from:?}");
+            }
+        };
+        leaves("before", true);
+        network.set_service_ranges(&[net("10.250.0.0/24"), net("10.250.0.0/28")]).await.unwrap();
+        let frontends: BTreeMap<Frontend, Action> = [(frontend(there, Tcp, 80), to([a.ip]))].into();
+        network.set_frontends(frontends.clone()).await.unwrap();
+        leaves("with the range", false);
+        for (from, seen) in [(None, NODE), (Some("client"), CLIENT), (Some("a"), network.gateway())] {
+            assert_eq!(tcp(from, at(there, 80)), Ok(format!("a {seen}")), "from {from:?}");
+        }
+        assert!(network.address_space().await.unwrap().own.contains(&net("10.250.0.0/24")));
+        network.set_networks(Vec::new()).await.unwrap();
+        leaves("networks of containers are others", false);
+        let overlap = network.overlap(net("192.0.0.0/16")).await.unwrap().unwrap();
+        assert_eq!(overlap.to_string(), "it overlaps 192.0.2.0/24, to which this node has a route");
+        assert_eq!(network.overlap(net("10.250.0.0/20")).await.unwrap(), None, "its own is in nobody's way");
+
+        sh("nft flush ruleset");
+        network.set_frontends(frontends).await.unwrap();
+        leaves("put back after somebody's hand", false);
+        let before = sh("nft list ruleset; ip route");
+        drop(network);
+        let network = Network::start(config()).await.unwrap();
+        assert_eq!(sh("nft list ruleset; ip route"), before, "kept by the next daemon");
+        network.adopt("a", &netns("a"), &a, &[]).await.unwrap();
+        network.set_service_ranges(&[net("10.250.0.0/16")]).await.unwrap();
+        leaves("a wider one in its place", false);
+        assert_eq!(tcp(None, at(there, 80)), Ok(format!("a {NODE}")));
+
+        network.set_service_ranges(&[]).await.unwrap();
+        leaves("when it is gone", true);
+        assert!(!sh("nft list set ip monopod-test service-ranges; ip route").contains("10.250"));
+        network.set_service_ranges(&[net("10.250.0.0/24")]).await.unwrap();
+        assert_eq!(Network::purge(&config()).await, Vec::<String>::new());
+        assert!(!sh("nft list ruleset; ip route").contains("10.250"));
+    });
+}
+
+#[test]
 fn two_profiles_live_side_by_side() {
     alone("two_profiles_live_side_by_side", || async {
         lan();

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnAddresses {
     /// Where ClusterIPs come from, those of DNS and of the API among them.
-    pub services: Ipv4Net,
+    pub services: Vec<Ipv4Net>,
     /// Where pods find the API server and the name server.
     pub api: Ipv4Addr,
 }
@@ -21,6 +21,7 @@ impl OwnAddresses {
             || address.is_link_local()
             || address.is_multicast()
             || address.is_broadcast();
-        !special && !self.services.contains(&address) && address != self.api
+        let is_service = self.services.iter().any(|range| range.contains(&address));
+        !special && !is_service && address != self.api
     }
 }

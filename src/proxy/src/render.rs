@@ -61,6 +61,13 @@ fn has_node_ports(spec: &ServiceSpec) -> bool {
     matches!(spec.type_.as_deref(), Some("NodePort" | "LoadBalancer"))
 }
 
+/// Whether its frontends may have addresses that the cluster did not give it itself.
+pub(crate) fn has_external_addresses(service: &Service) -> bool {
+    let spec = service.spec.as_ref();
+    let asks = spec.and_then(|spec| spec.external_ips.as_ref()).is_some_and(|ips| !ips.is_empty());
+    asks || service.status.as_ref().is_some_and(|status| status.load_balancer.is_some())
+}
+
 /// Asked for by the service itself, or given to it. Only the status says that a balancer's address is in use; one whose
 /// mode is `Proxy` belongs to something that delivers to the node port.
 fn external_addresses(

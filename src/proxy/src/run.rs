@@ -1,8 +1,10 @@
 use crate::health_checks::{HealthCheck, HealthChecks, WantedCheck, health_check};
+use crate::render::has_external_addresses;
 use crate::{ACTOR, Claims, OwnAddresses, ProxyConfig, balancer, render};
 use api::ObjectKey;
 use cluster::roles::{ComponentRole, READ, events, rule};
 use cluster::{Actor, Change, Cluster};
+use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kinds::endpoints::service_of;
@@ -46,8 +48,11 @@ async fn keep_frontends(
 ) {
     let mut services = cluster.informer::<Service>().subscribe();
     let mut slices = cluster.informer::<EndpointSlice>().subscribe();
-    let config = cluster.config();
-    let own = OwnAddresses { services: config.service_cidr, api: config.advertise_address };
+    let mut ranges = cluster.service_ranges();
+    let own = OwnAddresses {
+        services: ranges.borrow_and_update().to_vec(),
+        api: cluster.config().advertise_address,
+    };
     let mut state = State::new(node, own);
     let mut applied = Applied::Unknown { failures: 0, retry_at: Instant::now() };
     loop {
@@ -65,6 +70,10 @@ async fn keep_frontends(
             () = stop.cancelled() => return,
             Some(change) = services.next() => state.service_changed(&change),
             Some(change) = slices.next() => state.slice_changed(&change),
+            Ok(()) = ranges.changed() => {
+                let now = ranges.borrow_and_update().to_vec();
+                state.ranges_changed(now);
+            }
             () = applied.retry_is_due() => {}
             else => return,
         }
@@ -171,6 +180,13 @@ impl State {
             }
         }
         self.dirty.insert(service);
+    }
+
+    /// Whoever asks for addresses from outside may ask for one that is the cluster's own by now, or is so no longer.
+    fn ranges_changed(&mut self, ranges: Vec<Ipv4Net>) {
+        self.own.services = ranges;
+        let asking = self.services.iter().filter(|(_, service)| has_external_addresses(service));
+        self.dirty.extend(asking.map(|(key, _)| key.clone()));
     }
 
     /// Renders what changed; gives the frontends that lead elsewhere now.

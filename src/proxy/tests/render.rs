@@ -186,7 +186,7 @@ fn cases() -> Vec<(&'static str, Service, Vec<EndpointSlice>)> {
 }
 
 fn own() -> OwnAddresses {
-    OwnAddresses { services: "10.96.0.0/16".parse().unwrap(), api: [10, 244, 0, 1].into() }
+    OwnAddresses { services: vec!["10.96.0.0/16".parse().unwrap()], api: [10, 244, 0, 1].into() }
 }
 
 fn show(frontends: &[Wanted]) -> String {

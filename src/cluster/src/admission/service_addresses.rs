@@ -22,10 +22,11 @@ pub(super) fn admit(
 /// An external address that is the cluster's own leads nowhere: the proxy leaves it out.
 pub(super) fn review(cluster: &Cluster, new: &dyn Instance, remarks: &Remarks) {
     let Some(spec) = new.downcast_ref::<Service>().and_then(|service| service.spec.as_ref()) else { return };
-    let config = cluster.config();
+    let (config, ranges) = (cluster.config(), cluster.0.service_ranges.now());
     for (index, text) in spec.external_ips.iter().flatten().enumerate() {
         let Ok(address) = text.parse::<std::net::Ipv4Addr>() else { continue };
-        if config.service_cidr.contains(&address) || address == config.advertise_address {
+        let is_own = ranges.iter().any(|range| range.contains(&address));
+        if is_own || address == config.advertise_address {
             remarks.warn(format!(
                 "spec.externalIPs[{index}]: {text} is an address of the cluster itself and is ignored"
             ));

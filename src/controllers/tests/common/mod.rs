@@ -4,12 +4,14 @@
 #![allow(dead_code)]
 
 use api::ObjectKey;
+use async_trait::async_trait;
 use cluster::{Actor, Client, Cluster, Subscription};
-use controllers::{Asked, Authority, ControllersConfig};
+use controllers::{Asked, Authority, ControllersConfig, ServiceNetwork};
+use ipnet::Ipv4Net;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kinds::StoredKind;
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -30,9 +32,14 @@ hwIgaZWtMYQi/EH2wAI1E6aSPVuPgKFJehrhlePPnI9F13g=
 ";
 
 pub async fn start() -> Client {
+    start_on(Arc::default()).await
+}
+
+/// With a machine that the test looks at.
+pub async fn start_on(machine: Arc<Machine>) -> Client {
     let cluster = testkit::cluster(testkit::config()).await;
     cluster.bootstrap_components(controllers::roles()).await.unwrap();
-    controllers(&cluster);
+    controllers_on(&cluster, machine);
     let root = cluster.acting_as(Actor::root());
     until::<ServiceAccount>(&root, |_| root.api::<ServiceAccount>().find(&key("default")).unwrap().is_some())
         .await;
@@ -40,10 +47,15 @@ pub async fn start() -> Client {
 }
 
 pub fn controllers(cluster: &Cluster) {
+    controllers_on(cluster, Arc::default());
+}
+
+pub fn controllers_on(cluster: &Cluster, machine: Arc<Machine>) {
     let config = ControllersConfig {
         root_ca_pem: AUTHORITY.into(),
         front_proxy_ca_pem: "front".into(),
         authority: Arc::new(Scripted),
+        service_network: machine,
     };
     controllers::start(cluster, &config, &CancellationToken::new()).detach_all();
 }
@@ -67,6 +79,25 @@ impl Authority for Scripted {
     fn sign(&self, _: &[u8], usages: &[String], lifetime: Duration) -> Result<Vec<u8>, String> {
         let said = format!("{} for {}s", usages.join(", "), lifetime.as_secs());
         Ok(format!("-----BEGIN CERTIFICATE-----{said}-----END CERTIFICATE-----").into_bytes())
+    }
+}
+
+/// A machine that reaches 192.168.0.0/16 by itself.
+#[derive(Default)]
+pub struct Machine {
+    /// The ranges that it leads to Services.
+    pub leads: Mutex<Vec<Ipv4Net>>,
+}
+
+#[async_trait]
+impl ServiceNetwork for Machine {
+    async fn obstacle(&self, range: Ipv4Net) -> Result<Option<String>, String> {
+        let lan: Ipv4Net = "192.168.0.0/16".parse().unwrap();
+        Ok(lan.contains(&range).then(|| format!("it overlaps {lan}, to which this node has a route")))
+    }
+    async fn set_further_ranges(&self, ranges: &[Ipv4Net]) -> Result<(), String> {
+        *self.leads.lock().unwrap() = ranges.to_vec();
+        Ok(())
     }
 }
 

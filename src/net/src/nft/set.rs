@@ -24,6 +24,8 @@ pub(crate) enum Set {
     Confined,
     Barred,
     Leaving,
+    /// From anybody to addresses of services, beside the profile's own range.
+    ServiceRanges,
     /// Where the packets are judged that come to a sandbox, by its address, and those that it sends.
     IsolatedIngress,
     IsolatedEgress,
@@ -60,7 +62,7 @@ const SOCKET: &[Field] = &[Address, Port];
 const MOST_CLIENTS: u32 = 65_536;
 
 impl Set {
-    pub(crate) const ALL: [Set; 18] = [
+    pub(crate) const ALL: [Set; 19] = [
         Set::Services,
         Set::Endpoints,
         Set::NodePorts,
@@ -77,6 +79,7 @@ impl Set {
         Set::Confined,
         Set::Barred,
         Set::Leaving,
+        Set::ServiceRanges,
         Set::IsolatedIngress,
         Set::IsolatedEgress,
     ];
@@ -99,6 +102,7 @@ impl Set {
             Set::Confined => "confined",
             Set::Barred => "barred",
             Set::Leaving => "leaving",
+            Set::ServiceRanges => "service-ranges",
             Set::IsolatedIngress => "isolated-ingress",
             Set::IsolatedEgress => "isolated-egress",
         }
@@ -112,9 +116,12 @@ impl Set {
             Set::NodePortEndpoints => &[Protocol, Port, Mark],
             // the client's address in front
             Set::Affinity => &[Address, Address, Protocol, Port],
-            Set::Hairpin | Set::Neighbours | Set::Confined | Set::Barred | Set::Leaving => {
-                &[Address, Address]
-            }
+            Set::Hairpin
+            | Set::Neighbours
+            | Set::Confined
+            | Set::Barred
+            | Set::Leaving
+            | Set::ServiceRanges => &[Address, Address],
             Set::IsolatedIngress | Set::IsolatedEgress => &[Address],
         }
     }
@@ -130,7 +137,9 @@ impl Set {
             | Set::IsolatedIngress
             | Set::IsolatedEgress => Holds::Verdict,
             Set::Hairpin => Holds::Nothing,
-            Set::Neighbours | Set::Confined | Set::Barred | Set::Leaving => Holds::Ranges,
+            Set::Neighbours | Set::Confined | Set::Barred | Set::Leaving | Set::ServiceRanges => {
+                Holds::Ranges
+            }
             _ => Holds::Socket,
         }
     }

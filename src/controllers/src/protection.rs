@@ -1,0 +1,36 @@
+//! Finalizers that keep what is in use.
+
+use crate::owner::unless_gone;
+use api::Status;
+use cluster::Api;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kinds::{TypedKind, key_of, volume};
+
+/// One that is on its way out loses the finalizer when nobody uses it; one that is not has it, also when it was made
+/// before there was such a thing.
+pub(crate) async fn protect_or_release<K: TypedKind>(
+    api: &Api<K>,
+    object: &K,
+    finalizer: &str,
+    in_use: impl Fn() -> Result<bool, Status>,
+) -> Result<(), Status> {
+    let meta = object.metadata();
+    let (is_held, is_going) = (volume::has_finalizer(meta, finalizer), meta.deletion_timestamp.is_some());
+    if is_held != is_going || (is_going && in_use()?) {
+        return Ok(());
+    }
+    let key = key_of(meta);
+    let changed = api.modify(&key, |object| {
+        let meta: &mut ObjectMeta = object.metadata_mut();
+        let finalizers = meta.finalizers.get_or_insert_default();
+        match meta.deletion_timestamp {
+            Some(_) => finalizers.retain(|known| known != finalizer),
+            None if !finalizers.iter().any(|known| known == finalizer) => {
+                finalizers.push(finalizer.to_owned())
+            }
+            None => {}
+        }
+        Ok(())
+    });
+    unless_gone(changed.await).map(|_| ())
+}
