@@ -9,6 +9,7 @@
 
 mod columns;
 pub mod csi;
+pub mod data_source;
 pub mod declared_features;
 mod decode;
 pub mod endpoints;
