@@ -22,7 +22,7 @@ pub(super) async fn tell(
     if claim.metadata.deletion_timestamp.is_some() || volume::phase(claim) != "Bound" {
         return Ok(());
     }
-    let used = pods.iter().any(|pod| !has_ended(pod) && means(pod, claim));
+    let used = pods.iter().any(|pod| !has_ended(pod) && volume::is_used_by(claim, pod));
     if says(claim, used) {
         return Ok(());
     }
@@ -64,13 +64,6 @@ fn condition(used: bool, now: Timestamp) -> PersistentVolumeClaimCondition {
         status: status.to_owned(),
         type_: UNUSED.to_owned(),
     }
-}
-
-/// Also one that no node takes. A claim of a pod's own is used by no other of its name.
-fn means(pod: &Pod, claim: &PersistentVolumeClaim) -> bool {
-    let name = claim.metadata.name.as_deref();
-    let mut all = volume::claims_of(pod).into_iter().filter(|of| Some(of.name.as_str()) == name);
-    all.any(|of| !of.is_ephemeral || volume::is_for_pod(pod, claim).is_ok())
 }
 
 /// Upstream's `IsPodTerminated`: nothing of a pod that is on its way out runs any more, or the pod says that it has ended.
@@ -127,7 +120,7 @@ mod tests {
             let pod = json!({"metadata": {"name": "p", "namespace": "d", "uid": "u", "deletionTimestamp": deleted},
                 "spec": {"containers": [], "volumes": [volume]}, "status": status});
             let pod: Pod = serde_json::from_value(pod).unwrap();
-            assert_eq!(!has_ended(&pod) && means(&pod, &claim(owners)), want, "{name}");
+            assert_eq!(!has_ended(&pod) && volume::is_used_by(&claim(owners), &pod), want, "{name}");
         }
     }
 
