@@ -1,7 +1,6 @@
 //! `--change` of commit and import: the Dockerfile instructions that change only an image's configuration.
 
 use crate::error::{ApiError, Result};
-use crate::moments::duration;
 use crate::signals;
 use image::{Empty, Healthcheck, RunConfig};
 use std::collections::BTreeMap;
@@ -64,7 +63,7 @@ fn healthcheck(text: &str) -> Result<Healthcheck> {
         let (flag, after) = flag.split_once(char::is_whitespace).unwrap_or((flag, ""));
         let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
         let bad = || ApiError::bad(format_args!("HEALTHCHECK: invalid value {value:?} for --{name}"));
-        let span = || duration(value).and_then(|nanos| i64::try_from(nanos).ok()).ok_or_else(bad);
+        let span = || durations::parse(value).ok().filter(|nanos| *nanos >= 0).ok_or_else(bad);
         match name {
             "interval" => check.interval = span()?,
             "timeout" => check.timeout = span()?,
