@@ -4,13 +4,13 @@
 //! The registry is changed before the status says `Established`: who waits for the condition finds the kind. What is
 //! stored is served before the first request is answered: see [`serve_stored`].
 
-use crate::owner::unless_gone;
 use api::{GroupResource, ObjectKey, ResourceVersion, Status};
 use apiextensions::conditions::{self, CLEANUP, Cleanup, ESTABLISHED};
 use apiextensions::names;
 use cluster::roles::{ALL, ComponentRole, rule};
 use cluster::{
-    Actor, Client, Cluster, Controller, DeleteOptions, ListParams, Target, WatchEvent, WatchParams, WorkQueue,
+    Actor, Client, Cluster, Controller, DeleteOptions, ListParams, Target, WatchEvent, WatchParams,
+    WorkQueue, unless_gone,
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

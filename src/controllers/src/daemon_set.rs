@@ -9,13 +9,13 @@ mod pods;
 mod tests;
 
 use crate::history::{self, History, Looked, REVISION_LABEL, Wish};
-use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, unless_gone, wake_owners};
+use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, wake_owners};
 use crate::pod_control;
 use crate::slow_start::in_batches;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, pods_and_events, rule};
-use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue};
+use cluster::{Actor, Api, Change, Client, Cluster, Controller, Recorder, WorkQueue, unless_gone};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{ControllerRevision, DaemonSet};
 use k8s_openapi::api::core::v1::{Node, Pod};

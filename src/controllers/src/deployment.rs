@@ -9,16 +9,14 @@ mod plan;
 mod proportional;
 mod status;
 
-use crate::owner::{
-    Claim, adopt, claim, controller_reference, is_controlled_by, release, unless_gone, wake_owners,
-};
+use crate::owner::{Claim, adopt, claim, controller_reference, is_controlled_by, release, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use crate::template_hash;
 use annotations::{REVISION, revision};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
+use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, unless_gone};
 use futures::future::try_join_all;
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::core::v1::{Pod, PodTemplateSpec};

@@ -1,7 +1,7 @@
 //! Who controls what: controller references, and what a selector claims.
 
-use api::{LabelSelector, Object, ObjectKey, Reason, Status};
-use cluster::{Api, Change, Client, Informer, ListParams, Target, WorkQueue};
+use api::{LabelSelector, Object, ObjectKey, Status};
+use cluster::{Api, Change, Client, Informer, ListParams, Target, WorkQueue, unless_gone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kinds::{TypedKind, key_of};
 use std::collections::BTreeMap;
@@ -160,12 +160,4 @@ pub(crate) async fn release<D: TypedKind, K: TypedKind>(
         Ok(())
     });
     unless_gone(released.await).map(|_| ())
-}
-
-/// `None` for what is gone already.
-pub(crate) fn unless_gone<T>(outcome: Result<T, Status>) -> Result<Option<T>, Status> {
-    match outcome {
-        Err(status) if status.is(Reason::NotFound) => Ok(None),
-        other => other.map(Some),
-    }
 }

@@ -1,17 +1,17 @@
 //! ReplicationControllers and ReplicaSets: so many pods of one template. Both are the same controller over two kinds.
 
-use crate::owner::{Claim, adopt, claim, controller_reference, is_alive, release, unless_gone, wake_owners};
+use crate::owner::{Claim, adopt, claim, controller_reference, is_alive, release, wake_owners};
 use crate::pod_control;
 use crate::replicas::{Counts, Plan, count, next_available, plan};
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Change, Cluster, Controller, DeleteOptions, Informer, Recorder, WorkQueue};
+use cluster::{Actor, Api, Change, Cluster, Controller, Informer, Recorder, WorkQueue, unless_gone};
 use futures::future::join_all;
 use k8s_openapi::api::apps::v1::{ReplicaSet, ReplicaSetCondition, ReplicaSetStatus};
 use k8s_openapi::api::core::v1::{
     Pod, PodTemplateSpec, ReplicationController, ReplicationControllerCondition, ReplicationControllerStatus,
 };
-use kinds::{TypedKind, key_of, pod as ask, selectors};
+use kinds::{TypedKind, pod as ask, selectors};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
@@ -295,21 +295,8 @@ impl<K: Replicated> Reconciler<K> {
 
     async fn delete(&self, key: &ObjectKey, owner: &Arc<K>, victims: Vec<Arc<Pod>>) -> Result<(), Status> {
         let each = victims.iter().map(|pod| async move {
-            let uid = pod.metadata.uid.clone();
-            let name = pod.metadata.name.as_deref().unwrap_or_default();
-            self.expected.expect(key, None, uid.as_deref());
-            let options = DeleteOptions { uid, ..DeleteOptions::default() };
-            match self.pod_api.delete(&key_of(&pod.metadata), options).await {
-                Ok(()) => {
-                    self.events.normal(&**owner, "SuccessfulDelete", format!("Deleted pod: {name}"));
-                    Ok(())
-                }
-                Err(status) if status.is(Reason::NotFound) => Ok(()),
-                Err(status) => {
-                    self.events.warning(&**owner, "FailedDelete", format!("Error deleting: {status}"));
-                    Err(status)
-                }
-            }
+            self.expected.expect(key, None, pod.metadata.uid.as_deref());
+            pod_control::delete(&self.pod_api, &self.events, &**owner, pod).await
         });
         join_all(each).await.into_iter().collect::<Result<Vec<()>, Status>>().map(|_| ())
     }

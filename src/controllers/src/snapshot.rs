@@ -9,10 +9,9 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-use crate::owner::unless_gone;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, READ, events, rule};
-use cluster::{Actor, Api, Cluster, Controller, CustomApi, DeleteOptions, Informer, Recorder};
+use cluster::{Actor, Api, Cluster, Controller, CustomApi, DeleteOptions, Informer, Recorder, unless_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

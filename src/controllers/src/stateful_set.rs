@@ -9,12 +9,12 @@ mod pods;
 mod tests;
 
 use crate::history::{self, History, Looked, Wish};
-use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, unless_gone, wake_owners};
+use crate::owner::{Claim, adopt, candidates, claim, is_alive, release, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use api::{LabelSelector, ObjectKey, Reason, Status};
 use cluster::roles::{ComponentRole, pods_and_events, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue};
+use cluster::{Actor, Api, Client, Cluster, Controller, DeleteOptions, Recorder, WorkQueue, unless_gone};
 use k8s_openapi::api::apps::v1::{ControllerRevision, StatefulSet};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kinds::{key_of, pod as ask, selectors};

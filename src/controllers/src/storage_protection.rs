@@ -3,10 +3,9 @@
 
 mod unused;
 
-use crate::owner::unless_gone;
 use api::{LabelSelector, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Cluster, Controller, Informer};
+use cluster::{Actor, Api, Cluster, Controller, Informer, unless_gone};
 use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kinds::{TypedKind, key_of, volume};

@@ -3,10 +3,12 @@
 
 mod definition;
 
-use crate::owner::unless_gone;
-use api::{LabelSelector, Object, ObjectKey, Reason, Status};
+use api::{LabelSelector, Object, ObjectKey, Status};
 use cluster::roles::{ComponentRole, READ, rule};
-use cluster::{Actor, Api, Client, Cluster, Controller, Informer, ListParams, Target, Verb, WriteOptions};
+use cluster::{
+    Actor, Api, Client, Cluster, Controller, Informer, ListParams, Target, Verb, WriteOptions, unless_gone,
+    unless_replaced,
+};
 use definition::Definition;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, GroupResource};
@@ -123,10 +125,7 @@ async fn store_anew(client: &Client, kind: &Kind, object: &Object) -> Result<(),
     let as_it_is = |current: &Object| kind.stored().decode_stored(current);
     let options = WriteOptions::default();
     let written = client.cluster().modify(client.actor(), &target, Verb::Patch, &options, &as_it_is).await;
-    match written {
-        Err(status) if !status.is(Reason::NotFound) && !status.is(Reason::Conflict) => Err(status),
-        _ => Ok(()),
-    }
+    unless_replaced(written).map(drop)
 }
 
 /// `revision` is that of the list, and stays what it was first.

@@ -1,9 +1,8 @@
 //! Whether a claim is used, as its condition `Unused` says (KEP-5541): by a pod that has a node or waits for one, and has not ended.
 //! The time of the condition is since when. Who is asked whether a claim may go asks more strictly, and is no part of this.
 
-use crate::owner::unless_gone;
 use api::Status;
-use cluster::Api;
+use cluster::{Api, unless_gone};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     ContainerStatus, PersistentVolumeClaim, PersistentVolumeClaimCondition, Pod,

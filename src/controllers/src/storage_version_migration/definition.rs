@@ -1,9 +1,8 @@
 //! What the definition of a custom resource is told of a migration: that one runs, and, when it is over, in which version all its
 //! objects are stored. Versions that no object is stored in any more may be taken out of a definition, and not before.
 
-use crate::owner::unless_gone;
 use api::{ObjectKey, Reason, Status};
-use cluster::{Api, Client};
+use cluster::{Api, Client, unless_gone};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceDefinitionCondition,
 };
