@@ -9,7 +9,7 @@ mod plan;
 mod proportional;
 mod status;
 
-use crate::owner::{Claim, adopt, claim, controller_reference, is_controlled_by, release, wake_owners};
+use crate::owner::{claim_all, controller_reference, is_controlled_by, wake_owners};
 use crate::pod_control::is_terminating;
 use crate::status::write_status;
 use crate::template_hash;
@@ -149,23 +149,9 @@ impl Reconciler {
         deployment: &Arc<Deployment>,
         known: Vec<ReplicaSet>,
     ) -> Result<Vec<ReplicaSet>, Status> {
-        let meta = &deployment.metadata;
         let selector = selector(deployment);
-        let mut mine = Vec::new();
-        for set in known {
-            let free = meta.deletion_timestamp.is_none() && set.metadata.deletion_timestamp.is_none();
-            match claim(&set.metadata, &**deployment, &selector) {
-                Claim::Mine => mine.push(set),
-                Claim::Lost => release(&self.sets, &set, &**deployment).await?,
-                Claim::Orphan if free => {
-                    if adopt(&self.sets, &set, &self.deployments, &**deployment).await? {
-                        mine.push(set);
-                    }
-                }
-                Claim::Orphan | Claim::Foreign => {}
-            }
-        }
-        Ok(mine)
+        let is_there = |set: &ReplicaSet| set.metadata.deletion_timestamp.is_none();
+        claim_all(&self.sets, &self.deployments, &**deployment, &selector, known, is_there).await
     }
 
     fn has_old_pods(&self, deployment: &Deployment, sets: &[ReplicaSet]) -> bool {
