@@ -135,6 +135,7 @@ mod volume_attachment;
 mod volume_attributes_class;
 mod volume_checks;
 pub mod webhooks;
+mod workloads;
 
 use crate::{Version, version_of};
 use k8s_openapi::api::admissionregistration::v1 as admission;

@@ -2,6 +2,7 @@
 
 use super::super::checks::{among_if_set, list, required, text};
 use super::super::names;
+use super::paths::{has_backsteps, local_path};
 use super::{containers, downward, projected, volume_plugins};
 use crate::ErrorList;
 use api::quantity::Quantity;
@@ -179,29 +180,5 @@ pub(super) fn keys(items: &[KeyToPath], at: &str, errors: &mut ErrorList) {
 pub(super) fn mode(mode: Option<i32>, field: impl Display, errors: &mut ErrorList) {
     if let Some(mode) = mode.filter(|mode| !(0..=MODE_HIGHEST).contains(mode)) {
         errors.invalid(field, mode, "must be a number between 0 and 0777 (octal), both inclusive");
-    }
-}
-
-pub(in super::super) fn has_backsteps(path: &str) -> bool {
-    path.split('/').any(|part| part == "..")
-}
-
-/// Relative, and never upwards.
-pub(super) fn descends(path: &str, field: impl Display, errors: &mut ErrorList) {
-    let field = field.to_string();
-    if path.starts_with('/') {
-        errors.invalid(&field, path, "must be a relative path");
-    }
-    if has_backsteps(path) {
-        errors.invalid(&field, path, "must not contain '..'");
-    }
-}
-
-/// As [`descends`], and not one of the names that the kubelet keeps for itself (`..data`).
-pub(super) fn local_path(path: &str, field: impl Display, errors: &mut ErrorList) {
-    let field = field.to_string();
-    descends(path, &field, errors);
-    if path.starts_with("..") && !path.starts_with("../") && path != ".." {
-        errors.invalid(&field, path, "must not start with '..'");
     }
 }
