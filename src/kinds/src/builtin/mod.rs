@@ -46,6 +46,7 @@ pub(crate) use scaled;
 pub mod names;
 
 pub mod admission_policies;
+mod amounts;
 pub mod api_service;
 mod certificate_signing_request;
 mod certificate_signing_request_validation;
