@@ -120,7 +120,7 @@ fn of_pod(labels: Option<Labels>, pod: &PodUsage) -> Item {
 
 impl Item {
     fn object(&self, api_version: &str, kind: &str) -> Value {
-        let end = whole_second(self.window.end);
+        let end = kinds::whole_second(self.window.end).0.to_string();
         let mut metadata = json!({"name": self.name, "creationTimestamp": end});
         if let Some(namespace) = &self.namespace {
             metadata["namespace"] = namespace.as_str().into();
@@ -161,10 +161,6 @@ fn usage(used: Usage) -> Value {
     json!({
         "cpu": written(format!("{}n", used.cpu_nanocores)), "memory": written(format!("{}Ki", used.memory / 1024)),
     })
-}
-
-fn whole_second(at: jiff::Timestamp) -> String {
-    jiff::Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use crate::admission::{Admission, Operation, Subject};
-use crate::write::now;
+use crate::clock::now;
 use crate::{Actor, Attributes, Cluster, List, ListParams, Remarks, Target, WriteOptions};
 use ::api::{Object, Reason, ResourceVersion, Status};
 use k8s_openapi::api::core::v1::{Namespace, Pod};

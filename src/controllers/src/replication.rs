@@ -74,7 +74,7 @@ impl Replicated for ReplicaSet {
             status: Some("True".to_owned()),
             reason: Some(reason.to_owned()),
             message: Some(message.to_owned()),
-            last_transition_time: Some(ask::whole_second(now)),
+            last_transition_time: Some(kinds::whole_second(now)),
         };
         let known = self.status.as_ref().and_then(|s| s.conditions.clone());
         let status = ReplicaSetStatus {
@@ -109,7 +109,7 @@ impl Replicated for ReplicationController {
             status: "True".to_owned(),
             reason: Some(reason.to_owned()),
             message: Some(message.to_owned()),
-            last_transition_time: Some(ask::whole_second(now)),
+            last_transition_time: Some(kinds::whole_second(now)),
         };
         let known = self.status.as_ref().and_then(|s| s.conditions.clone());
         let status = ReplicationControllerStatus {

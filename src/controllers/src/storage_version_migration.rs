@@ -12,7 +12,7 @@ use cluster::{
 use definition::Definition;
 use k8s_openapi::api::storagemigration::v1::StorageVersionMigration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, GroupResource};
-use kinds::{Kind, key_of, pod as ask};
+use kinds::{Kind, key_of, whole_second};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
@@ -159,7 +159,7 @@ fn condition((kind, reason): Stage, status: &str, message: &str, generation: Opt
         reason: reason.to_owned(),
         message: message.to_owned(),
         observed_generation: generation,
-        last_transition_time: ask::whole_second(jiff::Timestamp::now()),
+        last_transition_time: whole_second(jiff::Timestamp::now()),
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
     fn a_condition_is_there_once_and_keeps_the_time_of_its_transition() {
         let mut all = Vec::new();
         let mut first = condition(RUNNING, "True", "", None);
-        first.last_transition_time = ask::whole_second(jiff::Timestamp::UNIX_EPOCH);
+        first.last_transition_time = whole_second(jiff::Timestamp::UNIX_EPOCH);
         set(&mut all, first.clone());
         set(&mut all, condition(RUNNING, "True", "still", None));
         assert_eq!(all.len(), 1);

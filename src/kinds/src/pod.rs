@@ -101,19 +101,15 @@ pub fn set_condition(status: &mut PodStatus, mut condition: PodCondition, now: j
         Some(known) => {
             condition.last_transition_time = match known.status == condition.status {
                 true => known.last_transition_time.clone(),
-                false => Some(whole_second(now)),
+                false => Some(crate::whole_second(now)),
             };
             *known = condition;
         }
         None => {
-            condition.last_transition_time = Some(whole_second(now));
+            condition.last_transition_time = Some(crate::whole_second(now));
             conditions.push(condition);
         }
     }
-}
-
-pub fn whole_second(at: jiff::Timestamp) -> Time {
-    Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
 /// Upstream's `ComputePodQOS`: only processor and memory count, of the pod as a whole where it says something for itself.

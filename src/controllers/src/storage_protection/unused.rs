@@ -57,7 +57,7 @@ fn condition(used: bool, now: Timestamp) -> PersistentVolumeClaimCondition {
     };
     PersistentVolumeClaimCondition {
         last_probe_time: None,
-        last_transition_time: Some(ask::whole_second(now)),
+        last_transition_time: Some(kinds::whole_second(now)),
         message: Some(message.to_owned()),
         reason: Some(reason.to_owned()),
         status: status.to_owned(),
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!(all.len(), 1);
         assert_eq!(
             (told.status.as_str(), told.reason.as_deref(), told.last_transition_time.clone()),
-            ("False", Some("PodUsingPVC"), Some(ask::whole_second(at(2)))),
+            ("False", Some("PodUsingPVC"), Some(kinds::whole_second(at(2)))),
         );
     }
 }

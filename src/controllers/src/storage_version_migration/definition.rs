@@ -7,7 +7,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, CustomResourceDefinitionCondition,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::GroupResource;
-use kinds::{Kind, pod as ask};
+use kinds::{Kind, whole_second};
 
 const MIGRATING: &str = "StorageMigrating";
 
@@ -95,7 +95,7 @@ fn set(definition: &mut CustomResourceDefinition, status: &str, reason: &str, me
         observed_generation: generation,
         last_transition_time: since
             .and_then(|condition| condition.last_transition_time.clone())
-            .or_else(|| Some(ask::whole_second(jiff::Timestamp::now()))),
+            .or_else(|| Some(whole_second(jiff::Timestamp::now()))),
     };
     match known {
         Some(at) => conditions[at] = condition,
