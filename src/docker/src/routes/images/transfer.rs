@@ -2,9 +2,9 @@
 
 use super::{all_familiar, tell};
 use crate::error::{ApiError, Result};
+use crate::names::familiar;
 use crate::progress::{self, Lines};
 use crate::request::{ApiRequest, ApiResponse, line, reader_until, stream};
-use crate::routes::containers::familiar;
 use crate::routes::registry::credentials;
 use cri::Credentials;
 use futures::{StreamExt, stream as streams};
