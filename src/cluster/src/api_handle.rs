@@ -1,3 +1,6 @@
+//! How components read and write: [`Client`] is the cluster as one actor sees it, [`Api`] the objects of one kind. Both go the way
+//! of an HTTP request, with the same checks, but for the socket.
+
 use crate::{
     Actor, Cluster, CustomApi, DeleteOptions, ListParams, Recorder, Target, Verb, WriteOptions, unless_gone,
 };

@@ -1,3 +1,6 @@
+//! Events, as `kubectl describe` shows them. They are written beside what they tell of, in order, and one that can not be written
+//! holds up nobody.
+
 use crate::Client;
 use ::api::{ObjectKey, Reason, Status};
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};

@@ -2,7 +2,7 @@
 
 use api::quantity::Quantity;
 use k8s_openapi::api::core::v1::{
-    Container, ContainerStatus, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec,
+    Container, EphemeralContainer, Pod, PodCondition, PodSpec, PodStatus, PodTemplateSpec,
     ResourceRequirements, Taint, Toleration,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Amount;
@@ -287,10 +287,4 @@ fn at_least(sum: &mut BTreeMap<String, Quantity>, least: &BTreeMap<String, Quant
         let entry = sum.entry(name.clone()).or_default();
         *entry = (*entry).max(*amount);
     }
-}
-
-pub fn container_status<'a>(pod: &'a Pod, name: &str) -> Option<&'a ContainerStatus> {
-    let status = pod.status.as_ref()?;
-    let of = |list: &'a Option<Vec<ContainerStatus>>| list.iter().flatten().find(|c| c.name == name);
-    of(&status.container_statuses).or_else(|| of(&status.init_container_statuses))
 }

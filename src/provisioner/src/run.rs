@@ -1,3 +1,6 @@
+//! Carries out what the pure parts decide: listens to claims, volumes and snapshots, works at the disk beside the loop, and writes
+//! what came of it. Read [`run`] first.
+
 mod contents;
 
 use crate::copies::{Copies, Progress, Wanted};

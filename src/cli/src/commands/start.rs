@@ -1,3 +1,5 @@
+//! `monopod start`: checks the machine, starts a daemon in the background or is one itself, and shows how it comes up.
+
 use super::datastore::DatastoreFiles;
 use super::{CommandLine, OutputArgument, Setting, update_context};
 use crate::control_client::{self, Presence, presence};
