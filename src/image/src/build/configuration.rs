@@ -9,7 +9,7 @@ use super::values::{check_signal, exposed, quoted, shown_check};
 use super::words::{Variables, expand, expand_words};
 use crate::document::{Empty, RunConfig};
 use std::collections::BTreeSet;
-use std::path::{Component, Path};
+use std::path::Component;
 
 /// Moby's `validCommitCommands`.
 const CHANGES: [&str; 11] = [
